@@ -1,0 +1,31 @@
+"""What can go wrong when money is to move.
+
+    PaymentError
+    ├── Declined    final: asking again with the same request changes nothing (a refused card, a state that does not
+    │               allow it, a request that Stripe will not take)
+    ├── Retryable   nothing happened: ask again (rate limit, lock time-out, no connection)
+    └── Unknown     it may have happened: look it up, then ask again (time-out, server error, connection lost)
+
+Messages carry Stripe's codes and request ids only: they end in workflow histories and logs.
+"""
+
+
+class PaymentError(Exception):
+    """A call that was to move money did not give its answer."""
+
+
+class Declined(PaymentError):
+    """Final. `code` is Stripe's error code, `decline_code` the card network's reason where there is one."""
+
+    def __init__(self, code: str, decline_code: str | None = None, request_id: str | None = None) -> None:
+        super().__init__(f"declined: {decline_code or code} (request {request_id or 'none'})")
+        self.code = code
+        self.decline_code = decline_code
+
+
+class Retryable(PaymentError):
+    """Nothing happened; the same request may be sent again."""
+
+
+class Unknown(PaymentError):
+    """It may have happened. Never to be taken for a decline: look it up first."""

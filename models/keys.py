@@ -1,0 +1,29 @@
+"""Names that must come out the same however often they are made: workflow ids, Stripe's idempotency keys, record ids."""
+
+from uuid import UUID, uuid5
+
+_BOOKINGS = UUID("5f0f7f3e-6b0c-5c43-9a5e-0d8f5f6c1f2b")
+_AUDIT = UUID("0b7c9c6e-2f1d-5d5e-8c57-6a2f6c2f3d11")
+
+
+def workflow_id(booking_id: UUID) -> str:
+    return f"booking-{booking_id}"
+
+
+def booking_id(student_id: UUID, idempotency_key: str) -> UUID:
+    """The same student and key always mean the same booking, so that asking twice cannot book twice."""
+    return uuid5(_BOOKINGS, f"{student_id}:{idempotency_key}")
+
+
+def stripe_key(booking_id: UUID, step: str) -> str:
+    """The idempotency key of one mutating call: from booking and step, never from a run or an attempt."""
+    return f"{workflow_id(booking_id)}:{step}"
+
+
+def customer_key(student_id: UUID) -> str:
+    return f"student-{student_id}:create_customer"
+
+
+def audit_id(booking_id: UUID, action: str) -> UUID:
+    """The id of the audit row for an action that happens once in a booking: written twice, it is there once."""
+    return uuid5(_AUDIT, f"{booking_id}:{action}")

@@ -1,0 +1,135 @@
+"""Money: integer minor units with a currency. Mixing currencies raises; rounding has a name; no floats.
+
+The exponents are Stripe's own, which differ from ISO 4217 as libraries have it (MGA, UGX, ISK): an amount that
+is right here is right on the wire. Source: Stripe, "Supported currencies" (zero-decimal, three-decimal and
+special-case currencies, minimum charge amounts).
+"""
+
+from enum import StrEnum
+from functools import total_ordering
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, StringConstraints
+
+Currency = Annotated[str, StringConstraints(pattern=r"^[a-z]{3}$")]
+
+BASIS_POINTS = 10_000
+
+_ZERO_DECIMAL = frozenset("bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf".split())
+_THREE_DECIMAL = frozenset("bhd jod kwd omr tnd".split())
+
+# Sent with two decimals, which must be 00, although the currency has none.
+_WHOLE_UNITS_ONLY = frozenset("isk ugx".split())
+
+_MINIMUM_CHARGE_MINOR = {
+    "aed": 200, "aud": 50, "bgn": 100, "brl": 50, "cad": 50, "chf": 50, "czk": 1500, "dkk": 250, "eur": 50,
+    "gbp": 30, "hkd": 400, "huf": 17500, "inr": 50, "jpy": 50, "mxn": 1000, "myr": 200, "nok": 300, "nzd": 50,
+    "pln": 200, "ron": 200, "sek": 300, "sgd": 50, "thb": 1000, "usd": 50,
+}  # fmt: skip
+
+
+class CurrencyMismatch(ValueError):
+    """Two amounts of different currencies met in one sum."""
+
+
+class Rounding(StrEnum):
+    """What happens to a part of a minor unit."""
+
+    HALF_UP = "HALF_UP"
+    HALF_EVEN = "HALF_EVEN"
+    DOWN = "DOWN"
+
+    def divide(self, numerator: int, denominator: int) -> int:
+        """`numerator / denominator` as a whole number, for a numerator >= 0 and a denominator > 0."""
+        whole, rest = divmod(numerator, denominator)
+        match self:
+            case Rounding.DOWN:
+                return whole
+            case Rounding.HALF_UP:
+                return whole + (2 * rest >= denominator)
+            case Rounding.HALF_EVEN:
+                return whole + (2 * rest > denominator or (2 * rest == denominator and whole % 2 == 1))
+
+
+def exponent(currency: str) -> int:
+    """How many decimals Stripe's minor unit of `currency` has: 0, 2 or 3."""
+    if currency in _ZERO_DECIMAL:
+        return 0
+    return 3 if currency in _THREE_DECIMAL else 2
+
+
+def step_minor(currency: str) -> int:
+    """The smallest step, in minor units, that Stripe accepts an amount of `currency` in."""
+    if currency in _THREE_DECIMAL:
+        return 10
+    return 100 if currency in _WHOLE_UNITS_ONLY else 1
+
+
+def minimum_charge(currency: str) -> "Money":
+    """The least that Stripe charges in `currency`; one step where Stripe publishes no figure."""
+    return Money(amount_minor=_MINIMUM_CHARGE_MINOR.get(currency, step_minor(currency)), currency=currency)
+
+
+@total_ordering
+class Money(BaseModel):
+    """An amount in `currency`'s minor units (cents for usd). Raises `CurrencyMismatch` on mixed arithmetic."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    amount_minor: int
+    currency: Currency
+
+    def __add__(self, other: "Money") -> "Money":
+        return self._with(self.amount_minor + self._same(other))
+
+    def __sub__(self, other: "Money") -> "Money":
+        return self._with(self.amount_minor - self._same(other))
+
+    def __lt__(self, other: "Money") -> bool:
+        return self.amount_minor < self._same(other)
+
+    def __bool__(self) -> bool:
+        return self.amount_minor != 0
+
+    def portion(self, bps: int, rounding: Rounding) -> "Money":
+        """`bps` basis points of this amount, rounded to a step that Stripe accepts, never above the amount.
+
+        Raises `ValueError` for a negative amount or a portion outside 0..10000.
+        """
+        if self.amount_minor < 0 or not 0 <= bps <= BASIS_POINTS:
+            raise ValueError(f"no portion of {bps} basis points of {self.amount_minor}")
+        step = step_minor(self.currency)
+        rounded = rounding.divide(self.amount_minor * bps, BASIS_POINTS * step) * step
+        return self._with(min(rounded, self.amount_minor))
+
+    def zero(self) -> "Money":
+        return self._with(0)
+
+    def format(self) -> str:
+        """For a log line or a table, e.g. `100.00 USD`; a person's page formats by their locale."""
+        decimals = exponent(self.currency)
+        sign = "-" if self.amount_minor < 0 else ""
+        whole, rest = divmod(abs(self.amount_minor), 10**decimals)
+        fraction = f".{rest:0{decimals}d}" if decimals else ""
+        return f"{sign}{whole}{fraction} {self.currency.upper()}"
+
+    def _same(self, other: "Money") -> int:
+        if other.currency != self.currency:
+            raise CurrencyMismatch(f"{self.currency} and {other.currency} do not mix")
+        return other.amount_minor
+
+    def _with(self, amount_minor: int) -> "Money":
+        return Money(amount_minor=amount_minor, currency=self.currency)
+
+
+def chargeable(price: Money) -> Money:
+    """The price itself, if Stripe can charge it.
+
+    Raises `ValueError`, with what to do, below the currency's minimum or between two of its steps.
+    """
+    least, step = minimum_charge(price.currency), step_minor(price.currency)
+    if price < least:
+        raise ValueError(f"{price.format()} is below the least that can be charged: {least.format()}")
+    if price.amount_minor % step:
+        raise ValueError(f"an amount in {price.currency} must be a multiple of {step} minor units")
+    return price

@@ -1,0 +1,185 @@
+"""The records: what Holdfast remembers in Postgres. Amounts are integer minor units; times are UTC.
+
+The schema itself comes from the migrations; these classes are what queries are written against.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import Column, Enum, Index, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field, SQLModel
+
+from models.policy import PaymentPlan
+from models.states import BookingStatus, PaymentStatus, PayoutStatus, SessionStatus
+from models.terms import EndReason, Role
+
+
+def _word(kind: type[StrEnum], nullable: bool = False) -> Column[Any]:
+    """A word of ours as text with a check: a new word is one constraint, and no type to alter."""
+    return Column(
+        Enum(kind, native_enum=False, length=24, values_callable=lambda words: [word.value for word in words]),
+        nullable=nullable,
+    )
+
+
+class Student(SQLModel, table=True):
+    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    email: str = Field(unique=True)
+    name: str
+    time_zone: str = "UTC"
+    stripe_customer_id: str | None = Field(default=None, unique=True)
+    created_at: datetime
+
+
+class Instructor(SQLModel, table=True):
+    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    email: str = Field(unique=True)
+    name: str
+    time_zone: str = "UTC"
+    stripe_account_id: str | None = Field(default=None, unique=True)
+    created_at: datetime
+
+
+class Offering(SQLModel, table=True):
+    """What an instructor sells. `cancellation` is a `CancellationPolicy`."""
+
+    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    instructor_id: UUID = Field(foreign_key="instructor.id", index=True)
+    title: str
+    description: str = ""
+    duration_minutes: int
+    price_minor: int
+    currency: str = Field(max_length=3)
+    cancellation: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+    created_at: datetime
+
+
+class Slot(SQLModel, table=True):
+    """A time that is offered. Whether it is free follows from the bookings that overlap it: nothing to keep in step."""
+
+    __table_args__ = (Index("ix_slot_offering_starts", "offering_id", "starts_at"),)
+
+    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    offering_id: UUID = Field(foreign_key="offering.id")
+    instructor_id: UUID = Field(foreign_key="instructor.id", index=True)
+    starts_at: datetime
+    ends_at: datetime
+
+
+class BookingRequest(SQLModel, table=True):
+    """A student's claim on a slot. Price, split and policy are those of the moment it was made.
+
+    While its status is one of `states.HOLDS_SLOT`, an exclusion constraint keeps any other booking of the same
+    instructor from overlapping it. A row whose payment was never secured is deleted; its audit rows stay.
+    """
+
+    __tablename__ = "booking_request"
+    __table_args__ = (
+        Index("ix_booking_request_student_created", "student_id", "created_at", "id"),
+        Index("ix_booking_request_instructor_created", "instructor_id", "created_at", "id"),
+        Index("ix_booking_request_needs_attention", "created_at", "id", postgresql_where=text("needs_attention")),
+    )
+
+    id: UUID = Field(primary_key=True)
+    student_id: UUID = Field(foreign_key="student.id")
+    instructor_id: UUID = Field(foreign_key="instructor.id")
+    offering_id: UUID = Field(foreign_key="offering.id")
+    slot_id: UUID = Field(foreign_key="slot.id", index=True)
+    starts_at: datetime
+    ends_at: datetime
+    status: BookingStatus = Field(sa_column=_word(BookingStatus))
+    plan: PaymentPlan = Field(sa_column=_word(PaymentPlan))
+    price_minor: int
+    platform_fee_minor: int
+    currency: str = Field(max_length=3)
+    policy: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+    checkout_session_id: str | None = Field(default=None, unique=True)
+    checkout_url: str | None = None
+    next_deadline_at: datetime | None = None
+    """What the booking waits for ends then; none once it is closed."""
+    end_reason: EndReason | None = Field(default=None, sa_column=_word(EndReason, nullable=True))
+    rejection_reason: str | None = None
+    """The instructor's words; shown only when the status is `REJECTED`."""
+    needs_attention: bool = False
+    attention_reason: str | None = None
+    created_at: datetime
+    updated_at: datetime
+
+
+class LiveSession(SQLModel, table=True):
+    """The session itself; there from approval on. Its payment status is its booking's payment's."""
+
+    __tablename__ = "live_session"
+
+    booking_id: UUID = Field(primary_key=True, foreign_key="booking_request.id")
+    status: SessionStatus = Field(sa_column=_word(SessionStatus))
+    room: str = Field(unique=True)
+    """Random: who knows a booking's id does not know its room."""
+    total_price_minor: int
+    platform_fee_minor: int
+    instructor_payout_minor: int
+    currency: str = Field(max_length=3)
+    created_at: datetime
+    updated_at: datetime
+
+
+class Payment(SQLModel, table=True):
+    """What Stripe holds or took for a booking. It outlives a deleted booking request, hence no foreign key."""
+
+    booking_id: UUID = Field(primary_key=True)
+    plan: PaymentPlan = Field(sa_column=_word(PaymentPlan))
+    status: PaymentStatus = Field(sa_column=_word(PaymentStatus))
+    amount_minor: int
+    captured_minor: int = 0
+    returned_minor: int = 0
+    """What went back to the student, whether a hold was let go or a charge refunded."""
+    platform_fee_minor: int = 0
+    currency: str = Field(max_length=3)
+    payment_intent_id: str | None = Field(default=None, unique=True)
+    charge_id: str | None = Field(default=None, unique=True)
+    hold_ends_at: datetime | None = None
+    decline_code: str | None = None
+    created_at: datetime
+    updated_at: datetime
+
+
+class InstructorPayout(SQLModel, table=True):
+    """An instructor's share of one booking on its way to the bank."""
+
+    __tablename__ = "instructor_payout"
+    __table_args__ = (Index("ix_instructor_payout_instructor_created", "instructor_id", "created_at", "id"),)
+
+    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    booking_id: UUID = Field(foreign_key="booking_request.id", unique=True)
+    instructor_id: UUID = Field(foreign_key="instructor.id")
+    status: PayoutStatus = Field(sa_column=_word(PayoutStatus))
+    amount_minor: int
+    platform_fee_minor: int
+    currency: str = Field(max_length=3)
+    stripe_payout_id: str | None = Field(default=None, index=True)
+    failure_reason: str | None = None
+    created_at: datetime
+    updated_at: datetime
+
+
+class AuditEvent(SQLModel, table=True):
+    """Who did what to which booking, when, through which door. Append only: the database refuses anything else.
+
+    `action` is `booking.<past participle>`; `detail` holds ids, codes and amounts. A deleted booking request is
+    known by its `booking.deleted` row alone.
+    """
+
+    __tablename__ = "audit_event"
+    __table_args__ = (Index("ix_audit_event_booking_at", "booking_id", "at"),)
+
+    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    booking_id: UUID
+    action: str
+    actor_role: Role = Field(sa_column=_word(Role))
+    actor_id: UUID | None = None
+    door: str
+    detail: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSONB, nullable=False))
+    at: datetime
