@@ -1,4 +1,4 @@
-"""Names that must come out the same however often they are made: workflow ids, Stripe's idempotency keys, record ids."""
+"""Names that come out the same however often they are made: workflow ids, idempotency keys, record ids."""
 
 from uuid import UUID, uuid5
 

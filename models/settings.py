@@ -1,0 +1,82 @@
+"""The settings that both programs share, from the environment. What is insecure or contradictory stops the start-up."""
+
+from datetime import timedelta
+from enum import StrEnum
+from typing import Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from models.money import BASIS_POINTS, Rounding
+from models.policy import BookingPolicy, CancellationPolicy, Deadlines, OnSilence
+
+_DEFAULTS = Deadlines()
+_POLICY = BookingPolicy()
+
+
+class Environment(StrEnum):
+    DEVELOPMENT = "development"
+    PRODUCTION = "production"
+
+
+class StripeSettings(BaseSettings):
+    """Where Stripe is. `STRIPE_API_BASE` points at the sandbox, and only a test key may go there."""
+
+    model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True)
+
+    holdfast_env: Environment = Environment.PRODUCTION
+    stripe_api_key: SecretStr
+    stripe_api_base: str | None = None
+
+    @model_validator(mode="after")
+    def _key_and_place_fit(self) -> Self:
+        live = self.stripe_api_key.get_secret_value().startswith(("sk_live_", "rk_live_"))
+        test = self.stripe_api_key.get_secret_value().startswith(("sk_test_", "rk_test_"))
+        if not (live or test):
+            raise ValueError("STRIPE_API_KEY must start with sk_live_, rk_live_, sk_test_ or rk_test_")
+        if self.stripe_api_base is None:
+            return self
+        if live or self.holdfast_env is Environment.PRODUCTION:
+            raise ValueError(
+                "STRIPE_API_BASE is for the sandbox: unset it beside a live key or HOLDFAST_ENV=production"
+            )
+        if urlsplit(self.stripe_api_base).hostname not in ("127.0.0.1", "localhost", "::1"):
+            raise ValueError("STRIPE_API_BASE must be on this machine: a Stripe key is sent there")
+        return self
+
+
+class PolicySettings(BaseSettings):
+    """The platform's own rules for new bookings. Windows are seconds or ISO 8601 durations (`P1D`)."""
+
+    model_config = SettingsConfigDict(env_prefix="HOLDFAST_", extra="ignore")
+
+    fee_bps: int = Field(default=_POLICY.fee_bps, ge=0, le=BASIS_POINTS)
+    rounding: Rounding = _POLICY.rounding
+    student_absent_kept_bps: int = Field(default=_POLICY.student_absent_kept_bps, ge=0, le=BASIS_POINTS)
+    on_silence: OnSilence = _POLICY.on_silence
+    checkout_window: timedelta = _DEFAULTS.checkout_window
+    decline_grace: timedelta = _DEFAULTS.decline_grace
+    approval_window: timedelta = _DEFAULTS.approval_window
+    completion_window: timedelta = _DEFAULTS.completion_window
+    hold_margin: timedelta = _DEFAULTS.hold_margin
+
+    def freeze(self, cancellation: CancellationPolicy) -> BookingPolicy:
+        """The policy of a booking made now, with its offering's cancellation tiers."""
+        return BookingPolicy(
+            fee_bps=self.fee_bps,
+            rounding=self.rounding,
+            cancellation=cancellation,
+            student_absent_kept_bps=self.student_absent_kept_bps,
+            on_silence=self.on_silence,
+            deadlines=Deadlines(**{window: getattr(self, window) for window in Deadlines.model_fields}),
+        )
+
+
+class PlaceSettings(BaseSettings):
+    """Where Postgres and the task queue are. Temporal's own variables (`TEMPORAL_ADDRESS`, …) are read by its SDK."""
+
+    model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True)
+
+    database_url: SecretStr
+    holdfast_task_queue: str = "holdfast"
