@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import Column, Enum, Index, text
+from sqlalchemy import BigInteger, Column, Enum, Index, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
@@ -51,7 +51,7 @@ class Offering(SQLModel, table=True):
     title: str
     description: str = ""
     duration_minutes: int
-    price_minor: int
+    price_minor: int = Field(sa_type=BigInteger)
     currency: str = Field(max_length=3)
     cancellation: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
     created_at: datetime
@@ -92,8 +92,8 @@ class BookingRequest(SQLModel, table=True):
     ends_at: datetime
     status: BookingStatus = Field(sa_column=_word(BookingStatus))
     plan: PaymentPlan = Field(sa_column=_word(PaymentPlan))
-    price_minor: int
-    platform_fee_minor: int
+    price_minor: int = Field(sa_type=BigInteger)
+    platform_fee_minor: int = Field(sa_type=BigInteger)
     currency: str = Field(max_length=3)
     policy: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
     checkout_session_id: str | None = Field(default=None, unique=True)
@@ -118,9 +118,9 @@ class LiveSession(SQLModel, table=True):
     status: SessionStatus = Field(sa_column=_word(SessionStatus))
     room: str = Field(unique=True)
     """Random: who knows a booking's id does not know its room."""
-    total_price_minor: int
-    platform_fee_minor: int
-    instructor_payout_minor: int
+    total_price_minor: int = Field(sa_type=BigInteger)
+    platform_fee_minor: int = Field(sa_type=BigInteger)
+    instructor_payout_minor: int = Field(sa_type=BigInteger)
     currency: str = Field(max_length=3)
     created_at: datetime
     updated_at: datetime
@@ -132,11 +132,11 @@ class Payment(SQLModel, table=True):
     booking_id: UUID = Field(primary_key=True)
     plan: PaymentPlan = Field(sa_column=_word(PaymentPlan))
     status: PaymentStatus = Field(sa_column=_word(PaymentStatus))
-    amount_minor: int
-    captured_minor: int = 0
-    returned_minor: int = 0
+    amount_minor: int = Field(sa_type=BigInteger)
+    captured_minor: int = Field(default=0, sa_type=BigInteger)
+    returned_minor: int = Field(default=0, sa_type=BigInteger)
     """What went back to the student, whether a hold was let go or a charge refunded."""
-    platform_fee_minor: int = 0
+    platform_fee_minor: int = Field(default=0, sa_type=BigInteger)
     currency: str = Field(max_length=3)
     payment_intent_id: str | None = Field(default=None, unique=True)
     charge_id: str | None = Field(default=None, unique=True)
@@ -156,8 +156,8 @@ class InstructorPayout(SQLModel, table=True):
     booking_id: UUID = Field(foreign_key="booking_request.id", unique=True)
     instructor_id: UUID = Field(foreign_key="instructor.id")
     status: PayoutStatus = Field(sa_column=_word(PayoutStatus))
-    amount_minor: int
-    platform_fee_minor: int
+    amount_minor: int = Field(sa_type=BigInteger)
+    platform_fee_minor: int = Field(sa_type=BigInteger)
     currency: str = Field(max_length=3)
     stripe_payout_id: str | None = Field(default=None, index=True)
     failure_reason: str | None = None
