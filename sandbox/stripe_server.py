@@ -1,0 +1,52 @@
+"""The Stripe sandbox as a process, and the little of Stripe's API that the stack itself calls."""
+
+from pathlib import Path
+from typing import Final
+
+import httpx
+
+from sandbox.environment import PROJECT_ROOT, child_environment, python
+from sandbox.ports import LOOPBACK, free_port
+from sandbox.probes import http_ok
+from sandbox.processes import Command, Process
+
+SANDBOX_KEY: Final = "sk_test_sandbox"
+
+
+class StripeServer:
+    """The sandbox on a free loopback port. Its state is in one file, so it survives a kill -9."""
+
+    def __init__(self, directory: Path, *, log: Path, request_log: Path | None = None) -> None:
+        port = free_port()
+        self.url = f"http://{LOOPBACK}:{port}"
+        directory.mkdir(parents=True, exist_ok=True)
+        arguments = ["--host", LOOPBACK, "--port", str(port), "--state", str(directory / "stripe-state")]
+        if request_log:
+            arguments += ["--log", str(request_log.absolute())]
+        self.process = Process(
+            name="stripe",
+            command=Command(
+                argv=python("-m", "sandbox.stripe", *arguments), env=child_environment({}), cwd=PROJECT_ROOT
+            ),
+            ready=http_ok(f"{self.url}/_sandbox/health"),
+            log=log,
+        )
+
+    async def start(self) -> None:
+        """Raises: StartupError."""
+        await self.process.start()
+
+    async def stop(self) -> None:
+        await self.process.stop()
+
+    async def create_webhook_endpoint(self, url: str) -> str:
+        """Have every event sent to `url`; the secret that signs them (`whsec_...`)."""
+        async with httpx.AsyncClient(trust_env=False, base_url=self.url) as client:
+            answer = await client.post(
+                "/v1/webhook_endpoints",
+                data={"url": url, "enabled_events[]": "*"},
+                headers={"Authorization": f"Bearer {SANDBOX_KEY}"},
+            )
+        answer.raise_for_status()
+        secret: str = answer.json()["secret"]
+        return secret
