@@ -1,0 +1,71 @@
+"""A payment's row: it is there once Stripe has answered the student's card."""
+
+from datetime import datetime
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from models.messages import PaymentState
+from models.policy import Split
+from models.states import PaymentStatus, S, advance
+from models.tables import Payment
+from models.terms import BookingTerms
+
+
+def moved(current: S, to: S) -> S:
+    """`to`, if the row may go there or is there. Raises `IllegalTransition`."""
+    return current if current == to else advance(current, to)
+
+
+async def hold(session: AsyncSession, terms: BookingTerms, payment: PaymentState, at: datetime) -> Payment:
+    """The payment as it was authorized, made if it is not there; an existing one is locked and left as it is."""
+    return await _find(session, terms) or await _insert(session, terms, payment, PaymentStatus.PENDING, at)
+
+
+async def settle(
+    session: AsyncSession, terms: BookingTerms, payment: PaymentState, to: PaymentStatus, kept: Split, at: datetime
+) -> None:
+    """What became of a hold. One that was let go before anybody recorded it gets its row on the way."""
+    row = await hold(session, terms, payment, at)
+    row.status = moved(row.status, to)
+    row.captured_minor = kept.kept.amount_minor
+    row.returned_minor = row.amount_minor - row.captured_minor
+    row.platform_fee_minor = kept.platform_fee.amount_minor
+    row.payment_intent_id = row.payment_intent_id or payment.payment_intent_id
+    row.charge_id = row.charge_id or payment.charge_id
+    row.updated_at = at
+
+
+async def fail(
+    session: AsyncSession, terms: BookingTerms, payment: PaymentState | None, decline_code: str | None, at: datetime
+) -> None:
+    """The payment was never secured. Raises `IllegalTransition` if a hold was recorded."""
+    row = await _find(session, terms)
+    if row is None:
+        row = await _insert(session, terms, payment, PaymentStatus.FAILED, at)
+    row.status = moved(row.status, PaymentStatus.FAILED)
+    row.decline_code = decline_code or row.decline_code
+    row.updated_at = at
+
+
+async def _find(session: AsyncSession, terms: BookingTerms) -> Payment | None:
+    return await session.get(Payment, terms.booking_id, with_for_update=True)
+
+
+async def _insert(
+    session: AsyncSession, terms: BookingTerms, payment: PaymentState | None, status: PaymentStatus, at: datetime
+) -> Payment:
+    row = Payment(
+        booking_id=terms.booking_id,
+        plan=terms.plan,
+        status=advance(None, status),
+        amount_minor=terms.price.amount_minor,
+        currency=terms.price.currency,
+        payment_intent_id=payment.payment_intent_id if payment else None,
+        charge_id=payment.charge_id if payment else None,
+        hold_ends_at=payment.hold_ends_at if payment else None,
+        decline_code=payment.decline_code if payment else None,
+        created_at=at,
+        updated_at=at,
+    )
+    session.add(row)
+    return row

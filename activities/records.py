@@ -1,0 +1,202 @@
+"""What the saga writes down. Each activity is one transaction, safe to run again, with all times from its message."""
+
+import secrets
+from uuid import UUID
+
+from sqlalchemy import update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlmodel import col
+from sqlmodel.ext.asyncio.session import AsyncSession
+from temporalio import activity
+
+from activities import audit, endings, payment_records
+from activities.transactions import transaction
+from models.messages import (
+    Door,
+    RecordAcceptance,
+    RecordAttention,
+    RecordAuthorization,
+    RecordCheckout,
+    RecordDeadline,
+    RecordEnding,
+    ReserveSlot,
+)
+from models.policy import split
+from models.states import BookingStatus, SessionStatus, advance
+from models.tables import BookingRequest, LiveSession, Student
+from models.terms import PLATFORM, Actor, Role
+
+_ROOM_BYTES = 24
+
+
+class RecordActivities:
+    """Raise `IllegalTransition` for a move that the table of states does not have, `DatabaseError` for the rest."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    @activity.defn
+    async def reserve_slot(self, message: ReserveSlot) -> bool:
+        """Whether the time is this booking's. The database's exclusion constraint decides, never a look before."""
+        terms = message.terms
+        reserved = audit.event(
+            terms.booking_id, "booking.reserved", _student(terms.student_id), Door.API, message.booked_at,
+            {"slot_id": str(terms.slot_id)},
+        )  # fmt: skip
+        async with transaction(self._engine) as session:
+            if await audit.is_there(session, reserved):
+                return True
+            if not await _claim(session, message):
+                return await session.get(BookingRequest, terms.booking_id) is not None
+            await audit.append(session, reserved)
+            return True
+
+    @activity.defn
+    async def record_checkout(self, message: RecordCheckout) -> None:
+        checkout = message.checkout
+        opened = audit.event(
+            message.booking_id, "booking.checkout_opened", PLATFORM, Door.WORKFLOW, message.at,
+            {"checkout_session_id": checkout.checkout_session_id},
+        )  # fmt: skip
+        async with transaction(self._engine) as session:
+            booking = await audit.lock_for(session, opened)
+            if booking is None:
+                return
+            booking.checkout_session_id = checkout.checkout_session_id
+            booking.checkout_url = checkout.url
+            booking.updated_at = message.at
+            await session.exec(
+                update(Student)
+                .where(col(Student.id) == message.student_id, col(Student.stripe_customer_id).is_(None))
+                .values(stripe_customer_id=checkout.customer_id)
+            )
+
+    @activity.defn
+    async def record_authorization(self, message: RecordAuthorization) -> None:
+        terms = message.terms
+        authorized = audit.event(
+            terms.booking_id, "booking.authorized", _student(terms.student_id), Door.WORKFLOW, message.authorized_at,
+            {"payment_intent_id": message.payment.payment_intent_id},
+        )  # fmt: skip
+        async with transaction(self._engine) as session:
+            booking = await audit.lock_for(session, authorized)
+            if booking is None:
+                return
+            await payment_records.hold(session, terms, message.payment, message.authorized_at)
+            booking.checkout_url = None
+            booking.next_deadline_at = message.approval_deadline_at
+            booking.updated_at = message.authorized_at
+
+    @activity.defn
+    async def record_acceptance(self, message: RecordAcceptance) -> None:
+        decision = message.decision
+        accepted = audit.event(message.terms.booking_id, "booking.accepted", decision.actor, decision.door, message.at)
+        async with transaction(self._engine) as session:
+            booking = await audit.lock_for(session, accepted)
+            if booking is None:
+                return
+            booking.status = advance(booking.status, BookingStatus.ACCEPTED)
+            booking.next_deadline_at = message.completion_deadline_at
+            booking.updated_at = message.at
+            await _schedule(session, message)
+
+    @activity.defn
+    async def record_ending(self, message: RecordEnding) -> None:
+        """Close the booking with its session, payment and payout, or delete it when it was never paid."""
+        async with transaction(self._engine) as session:
+            booking = await audit.lock_for(session, endings.event(message))
+            if booking is not None:
+                await endings.carry_out(session, booking, message)
+
+    @activity.defn
+    async def record_attention(self, message: RecordAttention) -> None:
+        """Does without the booking request if it is gone: a call for help must not fail for that."""
+        decision = message.decision
+        told = audit.event(
+            message.booking_id,
+            "booking.attention_cleared" if message.reason is None else "booking.needs_attention",
+            decision.actor if decision else PLATFORM,
+            decision.door if decision else Door.WORKFLOW,
+            message.at,
+            {"reason": message.reason} if message.reason else None,
+            occasion=message.at.isoformat(),
+        )
+        async with transaction(self._engine) as session:
+            booking = await session.get(BookingRequest, message.booking_id, with_for_update=True)
+            if not await audit.append(session, told) or booking is None:
+                return
+            booking.needs_attention = message.reason is not None
+            booking.attention_reason = message.reason
+            booking.updated_at = message.at
+
+    @activity.defn
+    async def record_deadline(self, message: RecordDeadline) -> None:
+        decision = message.decision
+        extended = audit.event(
+            message.booking_id,
+            "booking.extended",
+            decision.actor,
+            decision.door,
+            message.at,
+            {"deadline_at": message.deadline_at.isoformat()},
+            occasion=f"{message.at.isoformat()}/{message.deadline_at.isoformat()}",
+        )
+        async with transaction(self._engine) as session:
+            booking = await audit.lock_for(session, extended)
+            if booking is None:
+                return
+            booking.next_deadline_at = message.deadline_at
+            booking.updated_at = message.at
+
+
+def _student(student_id: UUID) -> Actor:
+    return Actor(role=Role.STUDENT, id=student_id)
+
+
+async def _claim(session: AsyncSession, message: ReserveSlot) -> bool:
+    """Insert the booking request, unless its time is taken.
+
+    `ON CONFLICT DO NOTHING` covers exclusion constraints too, and unlike a plain insert it waits for a rival without
+    a deadlock (PostgreSQL, "INSERT: ON CONFLICT clause").
+    """
+    terms = message.terms
+    booking = BookingRequest(
+        id=terms.booking_id,
+        student_id=terms.student_id,
+        instructor_id=terms.instructor_id,
+        offering_id=terms.offering_id,
+        slot_id=terms.slot_id,
+        starts_at=terms.starts_at,
+        ends_at=terms.ends_at,
+        status=advance(None, BookingStatus.PENDING),
+        plan=terms.plan,
+        price_minor=terms.price.amount_minor,
+        platform_fee_minor=split(terms.price, terms.policy).platform_fee.amount_minor,
+        currency=terms.price.currency,
+        policy=terms.policy.model_dump(mode="json"),
+        next_deadline_at=message.checkout_deadline_at,
+        created_at=message.booked_at,
+        updated_at=message.booked_at,
+    )
+    statement = (
+        insert(BookingRequest).values(booking.model_dump()).on_conflict_do_nothing().returning(col(BookingRequest.id))
+    )
+    return (await session.exec(statement)).first() is not None
+
+
+async def _schedule(session: AsyncSession, message: RecordAcceptance) -> None:
+    terms = message.terms
+    parts = split(terms.price, terms.policy)
+    live_session = LiveSession(
+        booking_id=terms.booking_id,
+        status=advance(None, SessionStatus.SCHEDULED),
+        room=secrets.token_urlsafe(_ROOM_BYTES),
+        total_price_minor=terms.price.amount_minor,
+        platform_fee_minor=parts.platform_fee.amount_minor,
+        instructor_payout_minor=parts.instructor_payout.amount_minor,
+        currency=terms.price.currency,
+        created_at=message.at,
+        updated_at=message.at,
+    )
+    await session.exec(insert(LiveSession).values(live_session.model_dump()).on_conflict_do_nothing())
