@@ -5,6 +5,7 @@
     │               allow it, a request that Stripe will not take)
     ├── Retryable   nothing happened: ask again (rate limit, lock time-out, no connection)
     └── Unknown     it may have happened: look it up, then ask again (time-out, server error, connection lost)
+        └── ReplayedFailure    Stripe repeats the server error that it stored for this idempotency key
 
 Messages carry Stripe's codes and request ids only: they end in workflow histories and logs.
 """
@@ -29,3 +30,7 @@ class Retryable(PaymentError):
 
 class Unknown(PaymentError):
     """It may have happened. Never to be taken for a decline: look it up first."""
+
+
+class ReplayedFailure(Unknown):
+    """Stripe repeats a stored server error. Where a look-up shows no effect, only another key can succeed."""

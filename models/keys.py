@@ -15,9 +15,13 @@ def booking_id(student_id: UUID, idempotency_key: str) -> UUID:
     return uuid5(_BOOKINGS, f"{student_id}:{idempotency_key}")
 
 
-def stripe_key(booking_id: UUID, step: str) -> str:
-    """The idempotency key of one mutating call: from booking and step, never from a run or an attempt."""
-    return f"{workflow_id(booking_id)}:{step}"
+def stripe_key(booking_id: UUID, step: str, operator_round: int = 0) -> str:
+    """The idempotency key of one mutating call: from booking and step, never from a run or an attempt.
+
+    Stripe replays a refusal for as long as it keeps its key, so a step that an operator orders anew is another step.
+    """
+    ordered_anew = f":{operator_round}" if operator_round else ""
+    return f"{workflow_id(booking_id)}:{step}{ordered_anew}"
 
 
 def customer_key(student_id: UUID) -> str:

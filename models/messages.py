@@ -122,17 +122,25 @@ class PaymentState(Value):
     """A payment as Stripe has it, read at one moment. Amounts in minor units of the price's currency."""
 
     phase: HoldPhase
+    checkout_session_id: str | None = None
     payment_intent_id: str | None = None
     charge_id: str | None = None
     hold_ends_at: datetime | None = None
     captured_minor: int = 0
     refunded_minor: int = 0
+    """Of what was captured; a hold that was let go is no refund."""
+    platform_fee_minor: int = 0
     decline_code: str | None = None
     """Why the last card was refused, while the student may still try another."""
 
     @property
     def was_held(self) -> bool:
         return self.phase in (HoldPhase.HELD, HoldPhase.CAPTURED, HoldPhase.GONE)
+
+    @property
+    def is_returned(self) -> bool:
+        """All that was captured has gone back."""
+        return self.phase is HoldPhase.CAPTURED and self.refunded_minor >= self.captured_minor
 
 
 class PaymentRef(Value):
@@ -143,6 +151,8 @@ class PaymentRef(Value):
     student_id: UUID
     checkout_session_id: str | None = None
     payment_intent_id: str | None = None
+    operator_round: int = 0
+    """How often an operator has had a failed step tried again: each time is a new step to Stripe, with a new key."""
 
 
 class SecurePayment(Value):

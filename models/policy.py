@@ -67,6 +67,12 @@ STRICT = CancellationPolicy(name="strict", tiers=(_tier(72, 10_000), _tier(24, 5
 PRESETS = {policy.name: policy for policy in (FLEXIBLE, MODERATE, STRICT)}
 
 
+SHORTEST_CHECKOUT = timedelta(hours=1)
+LONGEST_CHECKOUT = timedelta(hours=23)
+"""Stripe closes a Checkout page 30 minutes to 24 hours after it was made (Stripe API, "Create a Checkout Session",
+`expires_at`); these leave room for tries that come late. A shorter window of ours is kept by expiring the session."""
+
+
 class Deadlines(Value):
     """How long each side has."""
 
@@ -85,6 +91,8 @@ class Deadlines(Value):
     def _none_is_negative(self) -> Self:
         if any(window < timedelta(0) for window in dict(self).values()):
             raise ValueError("a window of time cannot be negative")
+        if self.checkout_window > LONGEST_CHECKOUT:
+            raise ValueError("checkout_window can be 23 hours at most: Stripe closes a Checkout page after 24")
         return self
 
 
@@ -125,6 +133,11 @@ def kept_on_student_absence(price: Money, policy: BookingPolicy) -> Money:
 
 def checkout_deadline(deadlines: Deadlines, booked_at: datetime, starts_at: datetime) -> datetime:
     return min(booked_at + deadlines.checkout_window, starts_at)
+
+
+def checkout_page_ends(booked_at: datetime, deadline_at: datetime) -> datetime:
+    """When Stripe itself is to close the page: never before our own deadline, and within what Stripe takes."""
+    return min(max(deadline_at, booked_at + SHORTEST_CHECKOUT), booked_at + LONGEST_CHECKOUT)
 
 
 def approval_deadline(
