@@ -1,0 +1,47 @@
+"""The port to a payment provider: what the payment plans ask of it, in Stripe's words and our values.
+
+Every method raises only `models.errors.PaymentError`s. Every mutating one takes the idempotency key of its step.
+"""
+
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from models.messages import Checkout, PaymentState
+from models.policy import Split, Value
+from models.terms import BookingTerms
+
+
+class CheckoutRequest(Value):
+    """A Checkout Session to make. `customer_id` is Stripe's; texts are what the student reads before paying."""
+
+    terms: BookingTerms
+    split: Split
+    customer_id: str
+    expires_at: datetime
+
+
+class PaymentGateway(Protocol):
+    async def create_customer(self, student_id: UUID, email: str, name: str, *, key: str) -> str:
+        """Make a customer and return its id."""
+
+    async def open_checkout(self, request: CheckoutRequest, *, key: str) -> Checkout:
+        """Make a Checkout Session that places a hold: manual capture, application fee, destination."""
+
+    async def find_checkout(self, customer_id: str, booking_id: UUID) -> Checkout | None:
+        """The booking's Checkout Session, if there is one, known only by who pays and for what."""
+
+    async def look_up(self, checkout_session_id: str) -> PaymentState:
+        """Where the payment of a Checkout Session stands now."""
+
+    async def expire_checkout(self, checkout_session_id: str, *, key: str) -> None:
+        """Close a Checkout Session that nobody has paid; `Declined` when it is not open."""
+
+    async def cancel(self, payment_intent_id: str, *, key: str) -> None:
+        """Let a hold go; `Declined` when there is none."""
+
+    async def capture(self, payment_intent_id: str, split: Split, *, key: str) -> PaymentState:
+        """Take `split.kept` of a hold, with `split.platform_fee` as the fee, and let the rest go."""
+
+    async def refund(self, payment_intent_id: str, *, with_fee: bool, key: str) -> None:
+        """Give all that was captured back, out of the instructor's share and, `with_fee`, of the platform's fee."""

@@ -1,0 +1,63 @@
+"""The effects on the student's money, as the saga calls them. Each may run again until its outcome is known."""
+
+from collections.abc import Mapping
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio import activity
+
+from activities.gateway import CheckoutRequest, PaymentGateway
+from activities.plans import Plan
+from activities.students import contact_of
+from models.keys import customer_key
+from models.messages import Checkout, PaymentRef, PaymentState, SecurePayment, SettlePayment
+from models.policy import PaymentPlan, split
+
+
+def _again() -> bool:
+    return activity.info().attempt > 1
+
+
+class PaymentActivities:
+    """Names and addresses are read from Postgres in here, so that they never enter a history."""
+
+    def __init__(self, engine: AsyncEngine, gateway: PaymentGateway, plans: Mapping[PaymentPlan, Plan]) -> None:
+        self._engine = engine
+        self._gateway = gateway
+        self._plans = plans
+
+    @activity.defn
+    async def secure(self, request: SecurePayment) -> Checkout:
+        """Make the Checkout Session on which the student pays. Raises `Declined` when Stripe refuses it."""
+        terms = request.terms
+        contact = await contact_of(self._engine, terms.student_id)
+        customer_id = contact.customer_id or await self._gateway.create_customer(
+            terms.student_id, contact.email, contact.name, key=customer_key(terms.student_id)
+        )
+        checkout = CheckoutRequest(
+            terms=terms,
+            split=split(terms.price, terms.policy),
+            customer_id=customer_id,
+            expires_at=request.expires_at,
+        )
+        return await self._plans[terms.plan].secure(checkout, again=_again())
+
+    @activity.defn
+    async def look_up(self, ref: PaymentRef) -> PaymentState:
+        """Where the money is now, as Stripe tells."""
+        return await self._plans[ref.plan].look_up(ref, await self._customer_of(ref))
+
+    @activity.defn
+    async def settle(self, request: SettlePayment) -> PaymentState:
+        """Capture what is kept. Raises `Declined` when the hold is gone."""
+        return await self._plans[request.ref.plan].settle(request, again=_again())
+
+    @activity.defn
+    async def release(self, ref: PaymentRef) -> PaymentState:
+        """Give everything back; nothing to give back is fine."""
+        return await self._plans[ref.plan].release(ref, await self._customer_of(ref))
+
+    async def _customer_of(self, ref: PaymentRef) -> str | None:
+        """Needed only where a Checkout Session was perhaps made and its id was lost."""
+        if ref.checkout_session_id is not None:
+            return None
+        return (await contact_of(self._engine, ref.student_id)).customer_id

@@ -1,0 +1,223 @@
+"""The payment gateway on Stripe. The only place, besides the webhook route, that knows Stripe's client.
+
+Sources: Stripe API reference (Checkout Sessions, PaymentIntents, Refunds), "Place a hold on a payment method",
+"Create destination charges", "Error handling".
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from uuid import UUID
+
+import stripe
+from stripe.params.checkout import SessionCreateParams, SessionCreateParamsPaymentIntentData
+
+from activities.gateway import CheckoutRequest
+from models.errors import Declined, PaymentError, ReplayedFailure, Retryable, Unknown
+from models.messages import Checkout, HoldPhase, PaymentState
+from models.policy import Split
+
+_REQUEST_TIMEOUT_SECONDS = 8
+_PAID_SESSION = ["payment_intent.latest_charge.application_fee"]
+_NOTHING_HAPPENED = frozenset({"lock_timeout", "idempotency_key_in_use", "rate_limit"})
+
+
+def connect(api_key: str, api_base: str | None = None) -> stripe.StripeClient:
+    """The one Stripe client of a program. Without network retries given here, the SDK makes none."""
+    stripe.enable_telemetry = False
+    return stripe.StripeClient(
+        api_key,
+        max_network_retries=2,
+        http_client=stripe.HTTPXClient(timeout=_REQUEST_TIMEOUT_SECONDS, allow_sync_methods=True),
+        base_addresses={"api": api_base} if api_base else {},
+    )
+
+
+class StripeGateway:
+    """Implements `PaymentGateway`. `public_url` is where Checkout sends the student back to."""
+
+    def __init__(self, client: stripe.StripeClient, public_url: str) -> None:
+        self._client = client
+        self._public_url = public_url.rstrip("/")
+
+    async def create_customer(self, student_id: UUID, email: str, name: str, *, key: str) -> str:
+        async with _sorted_errors():
+            customer = await self._client.v1.customers.create_async(
+                {"email": email, "name": name, "metadata": {"student_id": str(student_id)}},
+                {"idempotency_key": key},
+            )
+        return customer.id
+
+    async def open_checkout(self, request: CheckoutRequest, *, key: str) -> Checkout:
+        async with _sorted_errors():
+            session = await self._client.v1.checkout.sessions.create_async(
+                self._checkout_params(request), {"idempotency_key": key}
+            )
+        return _checkout(session, request.customer_id)
+
+    async def find_checkout(self, customer_id: str, booking_id: UUID) -> Checkout | None:
+        async with _sorted_errors():
+            sessions = await self._client.v1.checkout.sessions.list_async({"customer": customer_id, "limit": 100})
+            async for session in sessions.auto_paging_iter():
+                if session.client_reference_id == str(booking_id):
+                    return _checkout(session, customer_id)
+        return None
+
+    async def look_up(self, checkout_session_id: str) -> PaymentState:
+        async with _sorted_errors():
+            session = await self._client.v1.checkout.sessions.retrieve_async(
+                checkout_session_id, {"expand": _PAID_SESSION}
+            )
+        payment = session.payment_intent
+        if isinstance(payment, stripe.PaymentIntent):
+            return _payment_state(payment, session)
+        phase = HoldPhase.OPEN if session.status == "open" else HoldPhase.CLOSED
+        return PaymentState(phase=phase, checkout_session_id=session.id)
+
+    async def expire_checkout(self, checkout_session_id: str, *, key: str) -> None:
+        async with _sorted_errors():
+            await self._client.v1.checkout.sessions.expire_async(checkout_session_id, options={"idempotency_key": key})
+
+    async def cancel(self, payment_intent_id: str, *, key: str) -> None:
+        async with _sorted_errors():
+            await self._client.v1.payment_intents.cancel_async(
+                payment_intent_id, {"cancellation_reason": "requested_by_customer"}, {"idempotency_key": key}
+            )
+
+    async def capture(self, payment_intent_id: str, split: Split, *, key: str) -> PaymentState:
+        """The fee is sent again: Stripe caps it at what is captured, and does not prorate it."""
+        params: stripe.params.PaymentIntentCaptureParams = {
+            "amount_to_capture": split.kept.amount_minor,
+            "expand": ["latest_charge.application_fee"],
+        }
+        if split.platform_fee:
+            params["application_fee_amount"] = split.platform_fee.amount_minor
+        async with _sorted_errors():
+            payment = await self._client.v1.payment_intents.capture_async(
+                payment_intent_id, params, {"idempotency_key": key}
+            )
+        return _payment_state(payment)
+
+    async def refund(self, payment_intent_id: str, *, with_fee: bool, key: str) -> None:
+        """`reverse_transfer` takes the share back from the instructor; without it the platform alone would pay.
+
+        `refund_application_fee` is refused by Stripe where no fee was taken.
+        """
+        params: stripe.params.RefundCreateParams = {
+            "payment_intent": payment_intent_id,
+            "reverse_transfer": True,
+            "reason": "requested_by_customer",
+        }
+        if with_fee:
+            params["refund_application_fee"] = True
+        async with _sorted_errors():
+            await self._client.v1.refunds.create_async(params, {"idempotency_key": key})
+
+    def _checkout_params(self, request: CheckoutRequest) -> SessionCreateParams:
+        terms, split = request.terms, request.split
+        metadata = {"booking_id": str(terms.booking_id)}
+        intent: SessionCreateParamsPaymentIntentData = {
+            "capture_method": "manual",
+            "metadata": metadata,
+            "transfer_data": {"destination": terms.stripe_account_id},
+        }
+        if split.platform_fee:
+            intent["application_fee_amount"] = split.platform_fee.amount_minor
+        return {
+            "mode": "payment",
+            "customer": request.customer_id,
+            "client_reference_id": str(terms.booking_id),
+            "metadata": metadata,
+            # Cards only: a hold that can be captured later is a card's.
+            "allowed_payment_method_types": ["card"],
+            "payment_intent_data": intent,
+            "line_items": [
+                {
+                    "quantity": 1,
+                    "price_data": {
+                        "currency": terms.price.currency,
+                        "unit_amount": terms.price.amount_minor,
+                        "product_data": {"name": f"Live session on {terms.starts_at:%d %b %Y, %H:%M} UTC"},
+                    },
+                }
+            ],
+            "custom_text": {"submit": {"message": _disclosure(request)}},
+            "expires_at": int(request.expires_at.timestamp()),
+            "success_url": f"{self._public_url}/checkout/return?session_id={{CHECKOUT_SESSION_ID}}",
+            "cancel_url": f"{self._public_url}/checkout/cancelled",
+        }
+
+
+def _disclosure(request: CheckoutRequest) -> str:
+    return (
+        f"The price includes a platform fee of {request.split.platform_fee.format()}. Your card is authorized now "
+        "and charged only after the session. "
+        f"Cancellation policy: {request.terms.policy.cancellation.name}."
+    )
+
+
+def _checkout(session: stripe.checkout.Session, customer_id: str) -> Checkout:
+    return Checkout(
+        checkout_session_id=session.id,
+        customer_id=customer_id,
+        url=session.url or "",
+        expires_at=datetime.fromtimestamp(session.expires_at, UTC),
+    )
+
+
+def _payment_state(payment: stripe.PaymentIntent, session: stripe.checkout.Session | None = None) -> PaymentState:
+    charge = payment.latest_charge if isinstance(payment.latest_charge, stripe.Charge) else None
+    card = charge.payment_method_details.card if charge and charge.payment_method_details else None
+    hold_ends_at = card.capture_before if card else None
+    fee = charge.application_fee if charge and isinstance(charge.application_fee, stripe.ApplicationFee) else None
+    refusal = payment.last_payment_error
+    return PaymentState(
+        phase=_phase(payment, session),
+        checkout_session_id=session.id if session else None,
+        payment_intent_id=payment.id,
+        charge_id=charge.id if charge else None,
+        hold_ends_at=datetime.fromtimestamp(hold_ends_at, UTC) if hold_ends_at else None,
+        captured_minor=payment.amount_received,
+        # A partial capture counts the part that was let go as refunded too; only the captured part was paid.
+        refunded_minor=max(0, charge.amount_refunded - (charge.amount - charge.amount_captured)) if charge else 0,
+        platform_fee_minor=fee.amount - fee.amount_refunded if fee else 0,
+        decline_code=(refusal.decline_code or refusal.code) if refusal else None,
+    )
+
+
+def _phase(payment: stripe.PaymentIntent, session: stripe.checkout.Session | None) -> HoldPhase:
+    match payment.status:
+        case "requires_capture":
+            return HoldPhase.HELD
+        case "succeeded":
+            return HoldPhase.CAPTURED
+        case "canceled":
+            return HoldPhase.GONE if payment.latest_charge and not payment.last_payment_error else HoldPhase.CLOSED
+    return HoldPhase.CLOSED if session and session.status == "expired" else HoldPhase.OPEN
+
+
+@asynccontextmanager
+async def _sorted_errors() -> AsyncIterator[None]:
+    """Sort Stripe's errors into declined, retryable and unknown."""
+    try:
+        yield
+    except stripe.StripeError as error:
+        raise _sorted(error) from None
+
+
+def _sorted(error: stripe.StripeError) -> PaymentError:
+    """Only codes and the request id are kept: Stripe's messages may quote what was sent."""
+    detail = error.error
+    code = (detail.code if detail else None) or error.code or type(error).__name__
+    where = f"{code} (request {error.request_id or 'none'})"
+    if isinstance(error, stripe.RateLimitError) or code in _NOTHING_HAPPENED:
+        return Retryable(where)
+    # A wrong or withdrawn key is ours to mend: nothing happened, and the step goes on once it is mended.
+    if isinstance(error, stripe.AuthenticationError | stripe.PermissionError):
+        return Retryable(where)
+    if isinstance(error, stripe.CardError | stripe.InvalidRequestError | stripe.IdempotencyError):
+        decline_code = detail.decline_code if detail else None
+        return Declined(code, decline_code, error.request_id)
+    if (error.headers or {}).get("Idempotent-Replayed") == "true":
+        return ReplayedFailure(where)
+    return Unknown(where)
