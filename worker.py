@@ -1,0 +1,110 @@
+"""The worker: carries bookings on. It builds the engine, the Stripe client and the gateway, and owns nothing else.
+
+Run with `python worker.py`; SIGTERM and SIGINT let running activities finish first.
+"""
+
+import asyncio
+import logging
+import signal
+from datetime import timedelta
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.envconfig import ClientConfig
+from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
+from temporalio.worker import Worker
+
+from activities.gateway import PaymentGateway
+from activities.payments import PaymentActivities
+from activities.plans import HoldPlan
+from activities.records import RecordActivities
+from activities.stripe_gateway import StripeGateway, connect
+from models.db import build_engine
+from models.policy import PaymentPlan
+from models.settings import PlaceSettings, StripeSettings
+from workflows.booking import BookingWorkflow
+
+GRACE = timedelta(seconds=30)
+
+# Recovery: how long a task waits for the worker that last had its booking before any worker may take it.
+STICKY_WAIT = timedelta(seconds=1)
+
+
+class Settings(StripeSettings, PlaceSettings):
+    holdfast_public_url: str
+    """Where Checkout sends the student back to: the API's own address."""
+    holdfast_worker_metrics_address: str | None = None
+    """`host:port` on which the SDK's Prometheus metrics are served."""
+    holdfast_cached_workflows: int = 500
+    """Bookings kept in memory at most; the others wait in Temporal, and are read again when something happens."""
+    holdfast_activities_per_second: float = 20
+    """For all workers together; Stripe allows 100 calls a second with a live key and 25 without."""
+
+
+def build_worker(
+    client: Client,
+    task_queue: str,
+    engine: AsyncEngine,
+    gateway: PaymentGateway,
+    *,
+    cached_workflows: int = 500,
+    activities_per_second: float | None = None,
+) -> Worker:
+    """A worker that carries bookings on through `gateway` and `engine`."""
+    payments = PaymentActivities(engine, gateway, {PaymentPlan.HOLD: HoldPlan(gateway)})
+    records = RecordActivities(engine)
+    return Worker(
+        client,
+        task_queue=task_queue,
+        workflows=[BookingWorkflow],
+        activities=[
+            payments.secure,
+            payments.look_up,
+            payments.settle,
+            payments.release,
+            records.reserve_slot,
+            records.record_checkout,
+            records.record_authorization,
+            records.record_acceptance,
+            records.record_deadline,
+            records.record_attention,
+            records.record_ending,
+        ],
+        max_cached_workflows=cached_workflows,
+        max_task_queue_activities_per_second=activities_per_second,
+        sticky_queue_schedule_to_start_timeout=STICKY_WAIT,
+        graceful_shutdown_timeout=GRACE,
+    )
+
+
+async def main() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    settings = Settings()
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    address = settings.holdfast_worker_metrics_address
+    runtime = Runtime(telemetry=TelemetryConfig(metrics=PrometheusConfig(bind_address=address) if address else None))
+    client = await Client.connect(
+        **ClientConfig.load_client_connect_config(), data_converter=pydantic_data_converter, runtime=runtime
+    )
+    engine = build_engine(settings.database_url.get_secret_value())
+    stripe = connect(settings.stripe_api_key.get_secret_value(), settings.stripe_api_base)
+    worker = build_worker(
+        client,
+        settings.holdfast_task_queue,
+        engine,
+        StripeGateway(stripe, settings.holdfast_public_url),
+        cached_workflows=settings.holdfast_cached_workflows,
+        activities_per_second=settings.holdfast_activities_per_second,
+    )
+    try:
+        async with worker:
+            await stop.wait()
+    finally:
+        await engine.dispose()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,103 @@
+"""Which decision a booking allows at which stage, and how the deciding ones end it. Pure: the time is given."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from models import terms as endings
+from models.messages import (
+    Approve,
+    Cancel,
+    Complete,
+    Decision,
+    Extend,
+    Refund,
+    Reject,
+    Release,
+    ReportNoShow,
+    Retry,
+    Settle,
+)
+from models.terms import BookingTerms, Ending, Role
+
+
+class Stage(StrEnum):
+    """Where in the flow a booking is."""
+
+    CHECKOUT = "the student's payment"
+    APPROVAL = "the instructor's decision"
+    SESSION = "word that the session took place"
+    ENDING = "the money to move"
+    CLOSED = "nothing"
+
+
+@dataclass(frozen=True)
+class Situation:
+    """All that says whether a decision is possible."""
+
+    stage: Stage
+    accepted: bool
+    """The instructor has approved it, so that there is a session."""
+    parked: bool
+    """A step failed for good, and an operator is to decide."""
+    now: datetime
+    latest_deadline: datetime
+    """How far an operator can extend the present one."""
+    terms: BookingTerms
+
+
+_OPEN = (Stage.CHECKOUT, Stage.APPROVAL, Stage.SESSION)
+_BY_OPERATOR = (Settle, Release, Refund, Retry, Extend)
+
+
+def refusal(decision: Decision, situation: Situation) -> str | None:
+    """Why the decision is not possible now, as a sentence for its maker; `None` when it is."""
+    stage, terms = situation.stage, situation.terms
+    if stage is Stage.CLOSED:
+        return "This booking is closed."
+    if situation.parked and not isinstance(decision, _BY_OPERATOR):
+        return "A payment step of this booking failed; an operator is looking at it."
+    if stage is Stage.ENDING and not situation.parked:
+        return "A decision on this booking is being carried out."
+    begun = situation.now >= terms.starts_at
+    match decision:
+        case Approve() | Reject() if stage is not Stage.APPROVAL:
+            return f"There is nothing to approve or reject: this booking waits for {stage}."
+        case Complete() | ReportNoShow() if stage is not Stage.SESSION or not situation.accepted:
+            return f"There is no session to report on: this booking waits for {stage}."
+        case Complete() | ReportNoShow() if not begun:
+            return f"The session begins at {terms.starts_at:%Y-%m-%dT%H:%M:%SZ}; report on it after that."
+        case Cancel(actor=actor) if begun and actor.role is Role.STUDENT:
+            return "The session has begun; report a no-show if the instructor is absent."
+        case Settle() | Refund() if not situation.accepted:
+            return f"There is no session to settle: this booking waits for {stage}. Release it instead."
+        case Refund(amount=amount) if not terms.price.zero() < amount <= terms.price:
+            return f"The refund must be more than nothing and at most {terms.price.format()}."
+        case Extend() if stage not in _OPEN or situation.parked:
+            return "This booking waits for no deadline."
+        case Extend(until=until) if not situation.now < until <= situation.latest_deadline:
+            return f"The deadline can be moved to {situation.latest_deadline:%Y-%m-%dT%H:%M:%SZ} at the latest."
+        case Retry() if not situation.parked:
+            return "No step of this booking has failed."
+    return None
+
+
+def ending_of(decision: Decision, situation: Situation) -> Ending:
+    """How a deciding message ends the booking. Raises `TypeError` for one that decides nothing."""
+    terms, actor = situation.terms, decision.actor
+    match decision:
+        case Reject():
+            return endings.rejected(terms, actor)
+        case Complete():
+            return endings.completed(terms, actor)
+        case ReportNoShow(absent=absent):
+            return endings.no_show(terms, absent, actor)
+        case Cancel():
+            return endings.cancelled(terms, actor, situation.now, situation.accepted)
+        case Settle():
+            return endings.settled_by_operator(terms, actor)
+        case Release():
+            return endings.released_by_operator(terms, actor)
+        case Refund(amount=amount):
+            return endings.refunded_by_operator(terms, actor, amount, situation.now)
+    raise TypeError(f"{type(decision).__name__} ends no booking")

@@ -1,0 +1,233 @@
+"""Where a booking is and what it waits for: stage, deadline, decisions, and how it parks when a step fails for good."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Coroutine
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError
+
+with workflow.unsafe.imports_passed_through():
+    from activities.records import RecordActivities
+    from models.messages import (
+        Approve,
+        BookingView,
+        Checkout,
+        Decision,
+        Door,
+        Extend,
+        PaymentEvent,
+        PaymentRef,
+        PaymentState,
+        RecordAttention,
+        RecordDeadline,
+        ReserveSlot,
+        Retry,
+    )
+    from models.states import BookingStatus, PaymentStatus, SessionStatus, advance
+    from models.terms import Ending
+    from workflows import visibility
+    from workflows.decisions import Situation, Stage, ending_of, refusal
+    from workflows.doors import BookingDoors
+    from workflows.steps import reason_of, unbroken, write_down
+
+T = TypeVar("T")
+
+_PATIENCE = timedelta(days=1)
+
+
+class EndedByOperator(Exception):
+    """An operator ended a parked booking instead of having its step tried again."""
+
+
+class BookingProgress(BookingDoors):
+    def __init__(self, order: ReserveSlot) -> None:
+        self._terms = order.terms
+        self._stage = Stage.CHECKOUT
+        self._deadline = self._latest_deadline = order.checkout_deadline_at
+        self._view = BookingView(booking_status=None)
+        self._checkout: Checkout | None = None
+        self._payment: PaymentState | None = None
+        self._seen_events: set[str] = set()
+        self._news = False
+        self._approval: Approve | None = None
+        self._ending: Ending | None = None
+        self._ended_through = Door.WORKFLOW
+        self._parked_because: str | None = None
+        self._retry: Retry | None = None
+        self._operator_round = 0
+
+    @property
+    def _is_accepted(self) -> bool:
+        return self._view.booking_status is BookingStatus.ACCEPTED
+
+    @property
+    def _ref(self) -> PaymentRef:
+        terms, checkout, payment = self._terms, self._checkout, self._payment
+        return PaymentRef(
+            booking_id=terms.booking_id,
+            plan=terms.plan,
+            student_id=terms.student_id,
+            checkout_session_id=checkout.checkout_session_id if checkout else None,
+            payment_intent_id=payment.payment_intent_id if payment else None,
+            operator_round=self._operator_round,
+        )
+
+    @property
+    def _patience(self) -> datetime:
+        """How long a step about money is tried before an operator is asked: the hold's time, and a day at least."""
+        a_day = workflow.now() + _PATIENCE
+        hold_ends_at = self._payment.hold_ends_at if self._payment else None
+        return max(hold_ends_at, a_day) if hold_ends_at else a_day
+
+    async def _wait_for(self, condition: Callable[[], bool]) -> bool:
+        """Wait until the condition holds or a decision ends the booking; False when the deadline comes first.
+
+        An operator may move the deadline meanwhile. A message in the same task as the deadline counts.
+        """
+
+        def heard() -> bool:
+            return condition() or self._ending is not None
+
+        while not heard() and (deadline := self._deadline) > workflow.now():
+            with contextlib.suppress(asyncio.TimeoutError):
+                await workflow.wait_condition(
+                    lambda deadline=deadline: heard() or self._deadline != deadline,  # type: ignore[misc]
+                    timeout=deadline - workflow.now(),
+                    timeout_summary=f"waits for {self._stage}",
+                )
+        return heard()
+
+    async def _done(self, step: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Carry the step out. If it fails for good, an operator decides: again, or another ending.
+
+        Raises `EndedByOperator` in the second case.
+        """
+        while True:
+            try:
+                result = await unbroken(step())
+            except ActivityError as failure:
+                await self._park(reason_of(failure))
+            else:
+                self._retry = None
+                return result
+
+    async def _park(self, reason: str) -> None:
+        """Wait, for as long as it takes, for an operator to have the step tried again.
+
+        Raises `EndedByOperator` when they end the booking instead.
+        """
+        ending, self._retry = self._ending, None
+        self._parked_because = reason
+        await self._mark_attention()
+        await workflow.wait_condition(lambda: self._retry is not None or self._ending is not ending)
+        self._operator_round += 1
+        self._parked_because = None
+        await self._mark_attention()
+        if self._ending is not ending:
+            raise EndedByOperator
+
+    async def _mark_attention(self) -> None:
+        mark = RecordAttention(
+            booking_id=self._terms.booking_id,
+            reason=self._parked_because,
+            at=workflow.now(),
+            decision=self._retry,
+        )
+        await unbroken(write_down(RecordActivities.record_attention, mark))
+        self._show()
+
+    def _show(
+        self,
+        booking: BookingStatus | None = None,
+        session: SessionStatus | None = None,
+        payment: PaymentStatus | None = None,
+    ) -> None:
+        """Let callers and operators see the states reached; those not given stay. Raises `IllegalTransition`."""
+        before, closed = self._view, self._ending if self._stage is Stage.CLOSED else None
+        self._view = BookingView(
+            booking_status=advance(before.booking_status, booking) if booking else before.booking_status,
+            session_status=advance(before.session_status, session) if session else before.session_status,
+            payment_status=advance(before.payment_status, payment) if payment else before.payment_status,
+            needs_attention=self._parked_because is not None,
+            end_reason=closed.reason if closed else None,
+        )
+        if closed and closed.booking is None:
+            self._view = self._view.model_copy(update={"booking_status": None})
+        waits = self._stage in (Stage.CHECKOUT, Stage.APPROVAL, Stage.SESSION) and self._parked_because is None
+        deadline = self._deadline if waits else None
+        workflow.upsert_search_attributes(visibility.changed(before, self._view, deadline))
+        self._describe()
+
+    def _describe(self) -> None:
+        if self._parked_because:
+            text = f"Needs an operator's decision: {self._parked_because}."
+        elif self._stage is Stage.CLOSED:
+            text = f"Closed: {self._ending.reason if self._ending else 'the slot had been taken'}."
+        else:
+            text = f"Waits for {self._stage} until {self._deadline:%Y-%m-%d %H:%M:%S} UTC."
+        workflow.set_current_details(text)
+
+    def _refusal(self, decision: Decision) -> str | None:
+        return refusal(decision, self._situation)
+
+    @property
+    def _situation(self) -> Situation:
+        stage = self._stage
+        if stage is Stage.APPROVAL and self._approval:
+            stage = Stage.SESSION
+        if stage is not Stage.CLOSED and self._ending:
+            stage = Stage.ENDING
+        return Situation(
+            stage=stage,
+            accepted=self._is_accepted,
+            parked=self._parked_because is not None,
+            now=workflow.now(),
+            latest_deadline=self._latest_deadline,
+            terms=self._terms,
+        )
+
+    def _take(self, decision: Decision) -> None:
+        match decision:
+            case Approve():
+                self._approval = decision
+            case Retry():
+                self._retry = decision
+            case Extend(until=until):
+                self._deadline = until
+            case _:
+                self._ending = ending_of(decision, self._situation)
+                self._ended_through = decision.door
+        self._parked_because = None
+
+    async def _outcome(self, decision: Decision) -> BookingView:
+        match decision:
+            case Extend(until=until):
+                await self._record_deadline(decision, until)
+            case Approve():
+                await self._until(lambda: self._is_accepted)
+            case Retry():
+                await self._until(lambda: self._retry is None)
+            case _:
+                await self._until(lambda: False)
+        return self._view
+
+    async def _until(self, reached: Callable[[], bool]) -> None:
+        await workflow.wait_condition(
+            lambda: reached() or self._stage is Stage.CLOSED or self._parked_because is not None
+        )
+
+    async def _record_deadline(self, decision: Extend, until: datetime) -> None:
+        record = RecordDeadline(
+            booking_id=self._terms.booking_id, decision=decision, deadline_at=until, at=workflow.now()
+        )
+        await write_down(RecordActivities.record_deadline, record)
+        self._show()
+
+    def _look_at(self, event: PaymentEvent) -> None:
+        """Stripe may send an event twice; the second is no news."""
+        if event.event_id not in self._seen_events:
+            self._seen_events.add(event.event_id)
+            self._news = True

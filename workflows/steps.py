@@ -1,0 +1,84 @@
+"""How a booking has its effects done: the two kinds of activities it calls, and what a cancellation leaves whole."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+from temporalio.exceptions import ActivityError, ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from models.errors import Declined
+    from models.states import IllegalTransition
+
+T = TypeVar("T")
+A = TypeVar("A")
+
+_ASK_RETRY = RetryPolicy(
+    initial_interval=timedelta(seconds=1),
+    backoff_coefficient=2.0,
+    maximum_interval=timedelta(minutes=1),
+    non_retryable_error_types=[Declined.__name__],
+)
+_ONE_ASK = timedelta(seconds=10)
+_SHORTEST_ASKING = timedelta(seconds=10)
+
+_WRITE_RETRY = RetryPolicy(
+    initial_interval=timedelta(milliseconds=100),
+    backoff_coefficient=2.0,
+    maximum_interval=timedelta(minutes=1),
+    non_retryable_error_types=[IllegalTransition.__name__],
+)
+_ONE_WRITE = timedelta(seconds=5)
+
+
+async def ask_stripe(activity: Callable[[Any, A], Awaitable[T]], request: A, until: datetime) -> T:
+    """A call that moves or reads money: an activity of its own, seen in the UI, tried again until `until`.
+
+    Raises `ActivityError` when Stripe declines, or when `until` has passed (but never without a first try).
+    """
+    time_left = max(until - workflow.now(), _SHORTEST_ASKING)
+    return await workflow.execute_activity_method(
+        activity,
+        request,
+        start_to_close_timeout=_ONE_ASK,
+        schedule_to_close_timeout=time_left,
+        retry_policy=_ASK_RETRY,
+    )
+
+
+async def write_down(activity: Callable[[Any, A], Awaitable[T]], record: A) -> T:
+    """A database write: a local activity, since it needs no queue, and tried for as long as Postgres is away.
+
+    Raises `ActivityError` only for a move that the transition table does not have.
+    """
+    return await workflow.execute_local_activity_method(
+        activity,
+        record,
+        start_to_close_timeout=_ONE_WRITE,
+        retry_policy=_WRITE_RETRY,
+        local_retry_threshold=timedelta(seconds=2),
+    )
+
+
+async def unbroken(step: Coroutine[Any, Any, T]) -> T:
+    """Let the step come to its end even when the workflow is cancelled meanwhile, and only then be cancelled.
+
+    What is undone must first be done: nothing is released while its authorization is still running.
+    """
+    running = asyncio.create_task(step)
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await workflow.wait([running])
+        raise
+
+
+def reason_of(failure: ActivityError) -> str:
+    """Why a step failed for good, in a few words that may be shown: a code of Stripe's, or the kind of failure."""
+    cause = failure.cause
+    if isinstance(cause, ApplicationError):
+        return f"{failure.activity_type}: {cause.message}"
+    return f"{failure.activity_type}: {type(cause).__name__}"

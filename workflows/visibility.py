@@ -1,0 +1,64 @@
+"""What an operator can search for in the Temporal UI, and the sentence it shows for a booking."""
+
+from datetime import datetime
+from typing import Any
+
+from temporalio.common import SearchAttributeKey, SearchAttributePair, SearchAttributeUpdate, TypedSearchAttributes
+
+from models.messages import BookingView, ReserveSlot
+from models.states import BookingStatus
+
+BOOKING_STATUS = SearchAttributeKey.for_keyword("BookingStatus")
+PAYMENT_STATUS = SearchAttributeKey.for_keyword("PaymentStatus")
+INSTRUCTOR_ID = SearchAttributeKey.for_keyword("InstructorId")
+STUDENT_ID = SearchAttributeKey.for_keyword("StudentId")
+CURRENCY = SearchAttributeKey.for_keyword("Currency")
+SESSION_START = SearchAttributeKey.for_datetime("SessionStart")
+NEXT_DEADLINE = SearchAttributeKey.for_datetime("NextDeadline")
+AMOUNT_MINOR = SearchAttributeKey.for_int("AmountMinor")
+NEEDS_ATTENTION = SearchAttributeKey.for_bool("NeedsAttention")
+
+ALL = (
+    BOOKING_STATUS,
+    PAYMENT_STATUS,
+    INSTRUCTOR_ID,
+    STUDENT_ID,
+    CURRENCY,
+    SESSION_START,
+    NEXT_DEADLINE,
+    AMOUNT_MINOR,
+    NEEDS_ATTENTION,
+)
+"""All must be registered with the namespace, or no booking starts."""
+
+
+def at_start(order: ReserveSlot) -> TypedSearchAttributes:
+    """Given by the starter, so that the workflow need not spend an action on them."""
+    terms = order.terms
+    return TypedSearchAttributes(
+        [
+            SearchAttributePair(BOOKING_STATUS, BookingStatus.PENDING),
+            SearchAttributePair(INSTRUCTOR_ID, str(terms.instructor_id)),
+            SearchAttributePair(STUDENT_ID, str(terms.student_id)),
+            SearchAttributePair(CURRENCY, terms.price.currency),
+            SearchAttributePair(SESSION_START, terms.starts_at),
+            SearchAttributePair(NEXT_DEADLINE, order.checkout_deadline_at),
+            SearchAttributePair(AMOUNT_MINOR, terms.price.amount_minor),
+            SearchAttributePair(NEEDS_ATTENTION, False),
+        ]
+    )
+
+
+def changed(before: BookingView, now: BookingView, deadline: datetime | None) -> list[SearchAttributeUpdate[Any]]:
+    """One upsert for all that is new since `before`."""
+    updates: list[SearchAttributeUpdate[Any]] = [
+        NEXT_DEADLINE.value_set(deadline) if deadline else NEXT_DEADLINE.value_unset()
+    ]
+    if now.booking_status != before.booking_status:
+        status = now.booking_status
+        updates.append(BOOKING_STATUS.value_set(status) if status else BOOKING_STATUS.value_unset())
+    if now.payment_status != before.payment_status and now.payment_status:
+        updates.append(PAYMENT_STATUS.value_set(now.payment_status))
+    if now.needs_attention != before.needs_attention:
+        updates.append(NEEDS_ATTENTION.value_set(now.needs_attention))
+    return updates
