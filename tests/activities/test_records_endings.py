@@ -1,0 +1,263 @@
+"""What is written down when a booking ends: the booking, its session, its payment and the instructor's payout."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+import pytest
+
+from models.messages import HoldPhase, PaymentState, RecordAttention, RecordEnding
+from models.money import Money
+from models.policy import split
+from models.states import BookingStatus, IllegalTransition, PaymentStatus, PayoutStatus, SessionStatus
+from models.tables import BookingRequest, InstructorPayout, LiveSession, Payment
+from models.terms import (
+    PLATFORM,
+    Absent,
+    Actor,
+    BookingTerms,
+    Ending,
+    EndReason,
+    Role,
+    cancelled,
+    completed,
+    no_show,
+    nobody_said,
+    rejected,
+    released_by_operator,
+    unanswered,
+    unpaid,
+)
+from tests.activities.bookings import HOUR, NOW, Bookings, authorization, ended, held, reserve
+
+STUDENT = Actor(role=Role.STUDENT)
+
+EndingOf = Callable[[BookingTerms], Ending]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the records say at the end. Amounts in minor units of 100.00 usd."""
+
+    booking: BookingStatus
+    session: SessionStatus
+    payment: PaymentStatus
+    captured: int
+    returned: int
+    fee: int
+    paid_out: int | None
+
+
+def _late_cancellation(terms: BookingTerms) -> Ending:
+    return cancelled(terms, STUDENT, terms.starts_at - timedelta(hours=3), accepted=True)
+
+
+def _early_cancellation(terms: BookingTerms) -> Ending:
+    return cancelled(terms, STUDENT, terms.starts_at - timedelta(hours=30), accepted=True)
+
+
+_ALL_BACK = (PaymentStatus.REFUNDED, 0, 10_000, 0, None)
+_ALL_KEPT = (PaymentStatus.CAPTURED, 10_000, 0, 2_000, 8_000)
+_HALF_KEPT = (PaymentStatus.PARTIALLY_REFUNDED, 5_000, 5_000, 1_000, 4_000)
+
+
+@pytest.mark.parametrize(
+    ("ending_of", "phase", "expected"),
+    [
+        (
+            lambda terms: completed(terms, PLATFORM),
+            HoldPhase.CAPTURED,
+            Outcome(BookingStatus.COMPLETED, SessionStatus.COMPLETED, *_ALL_KEPT),
+        ),
+        (
+            _late_cancellation,
+            HoldPhase.CAPTURED,
+            Outcome(BookingStatus.CANCELLED, SessionStatus.CANCELLED, *_HALF_KEPT),
+        ),
+        (
+            lambda terms: no_show(terms, Absent.STUDENT, PLATFORM),
+            HoldPhase.CAPTURED,
+            Outcome(BookingStatus.NO_SHOW, SessionStatus.NO_SHOW, *_HALF_KEPT),
+        ),
+        (
+            lambda terms: no_show(terms, Absent.INSTRUCTOR, PLATFORM),
+            HoldPhase.GONE,
+            Outcome(BookingStatus.NO_SHOW, SessionStatus.NO_SHOW, *_ALL_BACK),
+        ),
+        (
+            _early_cancellation,
+            HoldPhase.GONE,
+            Outcome(BookingStatus.CANCELLED, SessionStatus.CANCELLED, *_ALL_BACK),
+        ),
+        (nobody_said, HoldPhase.GONE, Outcome(BookingStatus.CANCELLED, SessionStatus.CANCELLED, *_ALL_BACK)),
+    ],
+    ids=["completed", "cancelled late", "student absent", "instructor absent", "cancelled early", "nobody said"],
+)
+async def test_an_accepted_booking_ends_with_its_session_its_payment_and_the_payout_of_the_share(
+    bookings: Bookings, ending_of: EndingOf, phase: HoldPhase, expected: Outcome
+) -> None:
+    terms = await bookings.accepted()
+    room = (await bookings.get(LiveSession, terms.booking_id)).room
+    await bookings.records.record_ending(ended(terms, ending_of(terms), held(terms, phase)))
+    assert await _outcome(bookings, terms) == expected
+    live_session = await bookings.get(LiveSession, terms.booking_id)
+    assert live_session.platform_fee_minor == expected.fee
+    assert live_session.instructor_payout_minor == (expected.paid_out or 0)
+    assert (live_session.total_price_minor, live_session.room) == (10_000, room)
+
+
+async def test_a_closed_booking_waits_for_nothing_and_needs_nobody(bookings: Bookings) -> None:
+    terms = await bookings.accepted()
+    await bookings.records.record_attention(RecordAttention(booking_id=terms.booking_id, reason="settle", at=NOW))
+    await bookings.records.record_ending(ended(terms, released_by_operator(terms, PLATFORM), held(terms)))
+    row = await bookings.get(BookingRequest, terms.booking_id)
+    assert (row.next_deadline_at, row.checkout_url) == (None, None)
+    assert (row.needs_attention, row.attention_reason) == (False, None)
+    assert row.end_reason is EndReason.RELEASED_BY_OPERATOR
+
+
+@pytest.mark.parametrize(
+    ("ending_of", "status"),
+    [
+        (lambda terms: rejected(terms, PLATFORM), BookingStatus.REJECTED),
+        (unanswered, BookingStatus.EXPIRED),
+        (lambda terms: cancelled(terms, STUDENT, NOW, accepted=False), BookingStatus.CANCELLED),
+    ],
+    ids=["rejected", "unanswered", "cancelled"],
+)
+async def test_a_booking_that_ends_before_its_approval_gives_all_back_and_has_no_session(
+    bookings: Bookings, ending_of: EndingOf, status: BookingStatus
+) -> None:
+    terms = await bookings.authorized()
+    await bookings.records.record_ending(ended(terms, ending_of(terms), held(terms, HoldPhase.GONE)))
+    assert (await bookings.get(BookingRequest, terms.booking_id)).status is status
+    assert (await bookings.get(Payment, terms.booking_id)).status is PaymentStatus.REFUNDED
+    assert await bookings.all(LiveSession) == []
+    assert await bookings.all(InstructorPayout) == []
+
+
+@pytest.mark.parametrize("payment", [None, PaymentState(phase=HoldPhase.CLOSED)], ids=["no checkout", "never paid"])
+async def test_a_booking_cancelled_before_anybody_paid_has_no_payment(
+    bookings: Bookings, payment: PaymentState | None
+) -> None:
+    terms = await bookings.reserved()
+    await bookings.records.record_ending(ended(terms, cancelled(terms, STUDENT, NOW, accepted=False), payment))
+    row = await bookings.get(BookingRequest, terms.booking_id)
+    assert (row.status, row.checkout_url) == (BookingStatus.CANCELLED, None)
+    assert await bookings.all(Payment) == []
+
+
+async def test_a_hold_that_was_let_go_before_it_was_recorded_gets_its_payment_row(bookings: Bookings) -> None:
+    terms = await bookings.reserved()
+    ending = cancelled(terms, STUDENT, NOW, accepted=False)
+    await bookings.records.record_ending(ended(terms, ending, held(terms, HoldPhase.GONE)))
+    payment = await bookings.get(Payment, terms.booking_id)
+    assert payment.status is PaymentStatus.REFUNDED
+    assert (payment.returned_minor, payment.payment_intent_id) == (10_000, f"pi_{terms.booking_id}")
+
+
+async def test_a_declined_card_deletes_the_booking_request_and_keeps_the_reason(bookings: Bookings) -> None:
+    terms = await bookings.reserved()
+    declined = PaymentState(phase=HoldPhase.CLOSED, payment_intent_id="pi_9", decline_code="insufficient_funds")
+    await bookings.records.record_ending(
+        ended(terms, unpaid(terms, EndReason.CARD_DECLINED, "insufficient_funds"), declined)
+    )
+    assert await bookings.find(BookingRequest, terms.booking_id) is None
+    payment = await bookings.get(Payment, terms.booking_id)
+    assert (payment.status, payment.decline_code) == (PaymentStatus.FAILED, "insufficient_funds")
+    assert (payment.captured_minor, payment.returned_minor, payment.payment_intent_id) == (0, 0, "pi_9")
+    deleted = (await bookings.audit(terms.booking_id))[-1]
+    assert deleted.action == "booking.deleted"
+    assert deleted.detail == {
+        "reason": "card_declined",
+        "decline_code": "insufficient_funds",
+        "student_id": str(terms.student_id),
+        "slot_id": str(terms.slot_id),
+    }
+
+
+async def test_a_booking_whose_checkout_stripe_refused_is_deleted_with_a_failed_payment(bookings: Bookings) -> None:
+    terms = await bookings.terms()
+    assert await bookings.records.reserve_slot(reserve(terms))
+    await bookings.records.record_ending(ended(terms, unpaid(terms, EndReason.CHECKOUT_REFUSED), payment=None))
+    assert await bookings.find(BookingRequest, terms.booking_id) is None
+    payment = await bookings.get(Payment, terms.booking_id)
+    assert (payment.status, payment.payment_intent_id) == (PaymentStatus.FAILED, None)
+
+
+async def test_a_deleted_booking_is_not_brought_back_by_an_earlier_step_that_comes_again(bookings: Bookings) -> None:
+    terms = await bookings.reserved()
+    message = ended(terms, unpaid(terms, EndReason.CHECKOUT_EXPIRED), PaymentState(phase=HoldPhase.CLOSED))
+    await bookings.records.record_ending(message)
+    before = await bookings.everything()
+    assert await bookings.records.reserve_slot(reserve(terms))
+    await bookings.records.record_ending(message)
+    assert await bookings.everything() == before
+
+
+@pytest.mark.parametrize("phase", [HoldPhase.CAPTURED, HoldPhase.GONE])
+async def test_an_ending_written_twice_is_written_once(bookings: Bookings, phase: HoldPhase) -> None:
+    terms = await bookings.accepted()
+    ending = completed(terms, PLATFORM) if phase is HoldPhase.CAPTURED else nobody_said(terms)
+    message = ended(terms, ending, held(terms, phase))
+    await bookings.records.record_ending(message)
+    once = await bookings.everything()
+    await bookings.records.record_ending(message.model_copy(update={"at": message.at + HOUR}))
+    await bookings.records.record_authorization(authorization(terms))
+    await bookings.records.record_acceptance(bookings.acceptance(terms))
+    assert await bookings.everything() == once
+
+
+async def test_an_ended_booking_cannot_end_in_another_way_and_nothing_of_the_try_stays(bookings: Bookings) -> None:
+    terms = await bookings.accepted()
+    await bookings.records.record_ending(ended(terms, nobody_said(terms), held(terms, HoldPhase.GONE)))
+    before = await bookings.everything()
+    with pytest.raises(IllegalTransition):
+        await bookings.records.record_ending(ended(terms, completed(terms, PLATFORM), held(terms, HoldPhase.CAPTURED)))
+    assert await bookings.everything() == before
+
+
+async def test_a_booking_whose_hold_is_recorded_cannot_be_deleted(bookings: Bookings) -> None:
+    terms = await bookings.authorized()
+    with pytest.raises(IllegalTransition):
+        await bookings.records.record_ending(ended(terms, unpaid(terms, EndReason.CHECKOUT_EXPIRED), held(terms)))
+    assert (await bookings.get(BookingRequest, terms.booking_id)).status is BookingStatus.PENDING
+
+
+async def test_a_share_of_nothing_makes_no_payout(bookings: Bookings) -> None:
+    terms = await bookings.accepted()
+    all_fee = terms.model_copy(update={"policy": terms.policy.model_copy(update={"fee_bps": 10_000})})
+    message = ended(all_fee, completed(all_fee, PLATFORM), held(terms, HoldPhase.CAPTURED))
+    await bookings.records.record_ending(message)
+    assert (await bookings.get(Payment, terms.booking_id)).platform_fee_minor == 10_000
+    assert await bookings.all(InstructorPayout) == []
+
+
+async def test_what_is_kept_and_what_goes_back_make_the_price(bookings: Bookings) -> None:
+    terms = await bookings.accepted()
+    message = _kept(ended(terms, completed(terms, PLATFORM), held(terms, HoldPhase.CAPTURED)), kept_minor=3_333)
+    await bookings.records.record_ending(message)
+    payment = await bookings.get(Payment, terms.booking_id)
+    assert (payment.captured_minor, payment.returned_minor) == (3_333, 6_667)
+    assert payment.status is PaymentStatus.PARTIALLY_REFUNDED
+
+
+def _kept(message: RecordEnding, kept_minor: int) -> RecordEnding:
+    kept = Money(amount_minor=kept_minor, currency="usd")
+    ending = message.ending.model_copy(update={"split": split(kept, message.terms.policy)})
+    return message.model_copy(update={"ending": ending})
+
+
+async def _outcome(bookings: Bookings, terms: BookingTerms) -> Outcome:
+    payment = await bookings.get(Payment, terms.booking_id)
+    payouts = await bookings.all(InstructorPayout)
+    assert all(payout.status is PayoutStatus.PROCESSING for payout in payouts)
+    return Outcome(
+        booking=(await bookings.get(BookingRequest, terms.booking_id)).status,
+        session=(await bookings.get(LiveSession, terms.booking_id)).status,
+        payment=payment.status,
+        captured=payment.captured_minor,
+        returned=payment.returned_minor,
+        fee=payment.platform_fee_minor,
+        paid_out=payouts[0].amount_minor if payouts else None,
+    )

@@ -1,0 +1,113 @@
+"""No time of an instructor is ever booked twice, and a booking that is over gives its time back."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from models.messages import HoldPhase, PaymentState
+from models.tables import BookingRequest
+from models.terms import PLATFORM, EndReason, cancelled, unpaid
+from tests.activities.bookings import HOUR, NOW, STARTS_AT, Bookings, checkout, ended, held, reserve
+
+
+async def test_of_twenty_students_who_book_one_slot_at_once_exactly_one_gets_it(bookings: Bookings) -> None:
+    wishes = [await bookings.terms() for _ in range(20)]
+    got_it = await asyncio.gather(*(bookings.records.reserve_slot(reserve(terms)) for terms in wishes))
+    assert sorted(got_it) == [False] * 19 + [True]
+    winner = wishes[got_it.index(True)]
+    assert [row.id for row in await bookings.all(BookingRequest)] == [winner.booking_id]
+    for terms in wishes:
+        audited = [event.action for event in await bookings.audit(terms.booking_id)]
+        assert audited == (["booking.reserved"] if terms is winner else [])
+
+
+async def test_one_booking_asked_for_twenty_times_at_once_is_reserved_once_and_always_answered_yes(
+    bookings: Bookings,
+) -> None:
+    terms = await bookings.terms()
+    assert all(await asyncio.gather(*(bookings.records.reserve_slot(reserve(terms)) for _ in range(20))))
+    assert len(await bookings.all(BookingRequest)) == 1
+    assert len(await bookings.audit(terms.booking_id)) == 1
+
+
+@pytest.mark.parametrize(
+    ("starts_after", "lasts", "free"),
+    [
+        (timedelta(0), HOUR, False),
+        (HOUR / 2, HOUR, False),
+        (-HOUR / 2, HOUR, False),
+        (-HOUR, 3 * HOUR, False),
+        (HOUR / 4, HOUR / 4, False),
+        (HOUR, HOUR, True),
+        (-HOUR, HOUR, True),
+        (24 * HOUR, HOUR, True),
+    ],
+)
+async def test_times_of_one_instructors_offerings_may_touch_but_not_overlap(
+    bookings: Bookings, starts_after: timedelta, lasts: timedelta, free: bool
+) -> None:
+    first = await bookings.terms()
+    starts_at = STARTS_AT + starts_after
+    second = await bookings.terms(starts_at, starts_at + lasts)
+    assert first.offering_id != second.offering_id
+    assert await bookings.records.reserve_slot(reserve(first))
+    assert await bookings.records.reserve_slot(reserve(second)) is free
+
+
+async def test_two_instructors_may_be_booked_for_the_same_time(bookings: Bookings) -> None:
+    colleague = Bookings(bookings.engine, bookings.records)
+    assert await bookings.records.reserve_slot(reserve(await bookings.terms()))
+    assert await colleague.records.reserve_slot(reserve(await colleague.terms()))
+
+
+async def test_a_refused_reservation_leaves_nothing_behind(bookings: Bookings) -> None:
+    assert await bookings.records.reserve_slot(reserve(await bookings.terms()))
+    late = await bookings.terms()
+    before = await bookings.everything()
+    assert not await bookings.records.reserve_slot(reserve(late))
+    assert await bookings.everything() == before
+
+
+async def test_a_deleted_booking_frees_its_slot(bookings: Bookings) -> None:
+    first = await bookings.reserved()
+    await bookings.records.record_ending(
+        ended(first, unpaid(first, EndReason.CARD_DECLINED), PaymentState(phase=HoldPhase.CLOSED))
+    )
+    assert await bookings.records.reserve_slot(reserve(await bookings.terms()))
+
+
+async def test_a_cancelled_booking_frees_its_slot(bookings: Bookings) -> None:
+    first = await bookings.accepted()
+    ending = cancelled(first, PLATFORM, NOW, accepted=True)
+    await bookings.records.record_ending(ended(first, ending, held(first, HoldPhase.GONE)))
+    assert await bookings.records.reserve_slot(reserve(await bookings.terms()))
+
+
+async def test_a_student_who_books_while_another_cancels_gets_an_answer(bookings: Bookings) -> None:
+    first = await bookings.accepted()
+    second = await bookings.terms()
+    ending = ended(first, cancelled(first, PLATFORM, NOW, accepted=True), held(first, HoldPhase.GONE))
+    _, got_it = await asyncio.gather(
+        bookings.records.record_ending(ending), bookings.records.reserve_slot(reserve(second))
+    )
+    assert isinstance(got_it, bool)
+    assert await bookings.records.reserve_slot(reserve(second))
+
+
+async def test_one_students_bookings_made_at_once_do_not_get_in_each_others_way(bookings: Bookings) -> None:
+    first = await bookings.terms()
+    wishes = [
+        first.model_copy(
+            update={
+                "booking_id": (await bookings.terms()).booking_id,
+                "starts_at": STARTS_AT + number * HOUR,
+                "ends_at": STARTS_AT + (number + 1) * HOUR,
+            }
+        )
+        for number in range(8)
+    ]
+    assert all(await asyncio.gather(*(bookings.records.reserve_slot(reserve(terms)) for terms in wishes)))
+    customer = f"cus_{first.student_id}"
+    await asyncio.gather(*(bookings.records.record_checkout(checkout(terms, customer)) for terms in wishes))
+    assert all(row.checkout_url for row in await bookings.all(BookingRequest))
