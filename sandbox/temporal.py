@@ -5,10 +5,11 @@ import sysconfig
 from pathlib import Path
 from typing import Final
 
+from sandbox.commands import Command, StartupError
 from sandbox.environment import PROJECT_ROOT, child_environment
 from sandbox.ports import LOOPBACK, free_port
 from sandbox.probes import http_ok
-from sandbox.processes import Command, Process, StartupError
+from sandbox.processes import Process
 
 NAMESPACE: Final = "default"
 

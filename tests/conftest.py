@@ -4,7 +4,6 @@ They are children of the test process: stopped at the end of the session, and by
 """
 
 import asyncio
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from sandbox.environment import PROJECT_ROOT, child_environment, python
+from sandbox.migrations import create_migrated_database
 from sandbox.postgres import Postgres
 from sandbox.stripe_server import SANDBOX_KEY, StripeServer
 from sandbox.temporal import Temporal
@@ -57,16 +56,9 @@ def postgres(services_loop: asyncio.Runner, services_directory: Path) -> Iterato
 
 
 @pytest.fixture(scope="session")
-def migrated_template(postgres: Postgres) -> str:
+def migrated_template(services_loop: asyncio.Runner, postgres: Postgres) -> str:
     """The name of a database that went through every migration, to make copies of."""
-    with psycopg.connect(postgres.conninfo("postgres"), autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(_TEMPLATE)))
-    subprocess.run(
-        python("-m", "alembic", "upgrade", "head"),
-        env=child_environment({"DATABASE_URL": postgres.url(_TEMPLATE)}),
-        cwd=PROJECT_ROOT,
-        check=True,
-    )
+    services_loop.run(create_migrated_database(postgres, _TEMPLATE))
     return _TEMPLATE
 
 

@@ -1,0 +1,36 @@
+"""Running a program that owns child processes: every way of stopping it is an orderly one."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Coroutine
+from typing import Final
+
+from sandbox.commands import StartupError
+from sandbox.stripe_choice import StackRefusedError
+
+EXIT_FAILED: Final = 1
+EXIT_INTERRUPTED: Final = 130
+
+
+def run(main: Coroutine[None, None, int]) -> int:
+    """Run `main` and return its exit code.
+
+    SIGINT and SIGTERM cancel it, so that its `async with` blocks stop what they started. A stack that refuses
+    or fails to start is a message, not a trace.
+    """
+    try:
+        with asyncio.Runner() as runner:
+            return runner.run(_until_terminated(main))
+    except (StackRefusedError, StartupError) as failure:
+        print(failure, file=sys.stderr)
+        return EXIT_FAILED
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        return EXIT_INTERRUPTED
+
+
+async def _until_terminated(main: Coroutine[None, None, int]) -> int:
+    task = asyncio.ensure_future(main)
+    # SIGINT cancels already, by asyncio's own handler.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await task

@@ -1,0 +1,34 @@
+"""The schema, brought up by the same command as in production."""
+
+import psycopg
+from psycopg import sql
+
+from sandbox.commands import Command, run_to_end
+from sandbox.environment import PROJECT_ROOT, child_environment, python
+from sandbox.postgres import Postgres
+
+
+async def create_migrated_database(server: Postgres, name: str) -> None:
+    """Make a database and take it through every migration.
+
+    Raises:
+        StartupError: a migration failed; the message holds what Alembic said.
+    """
+    connection = await psycopg.AsyncConnection.connect(server.conninfo("postgres"), autocommit=True)
+    async with connection:
+        await connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    await alembic(server, name, "upgrade", "head")
+
+
+async def alembic(server: Postgres, database: str, *arguments: str) -> str:
+    """Run Alembic on a database; what it printed.
+
+    Raises:
+        StartupError: Alembic failed.
+    """
+    command = Command(
+        argv=python("-m", "alembic", *arguments),
+        env=child_environment({"DATABASE_URL": server.url(database)}),
+        cwd=PROJECT_ROOT,
+    )
+    return await run_to_end(f"alembic {' '.join(arguments)}", command)

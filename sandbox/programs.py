@@ -1,0 +1,51 @@
+"""Holdfast's own two programs as processes of the stack."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from sandbox.commands import Command
+from sandbox.environment import PROJECT_ROOT, child_environment, python
+from sandbox.probes import http_ok
+from sandbox.processes import Process
+
+# The worker lets running activities finish for up to 30 s after SIGTERM.
+_WORKER_STOP_TIMEOUT: Final = 35.0
+
+# An open event stream would keep the API from stopping for as long as its reader stays.
+_API_GRACE_SECONDS: Final = 3
+
+
+def worker(env: Mapping[str, str], *, metrics_url: str, log: Path) -> Process:
+    """The worker. It is ready when it serves its metrics."""
+    return Process(
+        name="worker",
+        command=Command(
+            argv=python("worker.py"),
+            env=child_environment({**env, "HOLDFAST_WORKER_METRICS_ADDRESS": urlsplit(metrics_url).netloc}),
+            cwd=PROJECT_ROOT,
+            stop_timeout=_WORKER_STOP_TIMEOUT,
+        ),
+        ready=http_ok(metrics_url),
+        log=log,
+    )
+
+
+def api(env: Mapping[str, str], *, url: str, log: Path) -> Process:
+    """The API. It is ready when it says so itself."""
+    address = urlsplit(url)
+    return Process(
+        name="api",
+        command=Command(
+            argv=python(
+                *("-m", "uvicorn", "--factory", "api.main:create_app"),
+                *("--host", str(address.hostname), "--port", str(address.port)),
+                *("--timeout-graceful-shutdown", str(_API_GRACE_SECONDS)),
+            ),
+            env=child_environment(env),
+            cwd=PROJECT_ROOT,
+        ),
+        ready=http_ok(f"{url}/readyz"),
+        log=log,
+    )

@@ -1,0 +1,33 @@
+"""`./run token`: a bearer token for the stack that `./run up` runs."""
+
+import argparse
+import sys
+from datetime import timedelta
+from typing import Final
+from uuid import UUID
+
+from api.auth import issue_token
+from models.terms import Role
+from sandbox.local import read_token_secret
+from sandbox.stripe_choice import StackRefusedError
+
+_LIFETIME: Final = timedelta(hours=1)
+_ROLES: Final = (Role.STUDENT, Role.INSTRUCTOR, Role.OPERATOR)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="./run token", description=__doc__)
+    parser.add_argument("--role", required=True, choices=[role.value for role in _ROLES])
+    parser.add_argument("--id", required=True, type=UUID, help="of the student, instructor or operator")
+    arguments = parser.parse_args()
+    try:
+        secret = read_token_secret()
+    except StackRefusedError as refusal:
+        print(refusal, file=sys.stderr)
+        return 1
+    print(issue_token(secret, Role(arguments.role), arguments.id, _LIFETIME))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

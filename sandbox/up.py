@@ -1,0 +1,113 @@
+"""`./run up`: the whole stack, kept running until Ctrl-C, and brought back whatever of it is killed."""
+
+import argparse
+import asyncio
+import json
+import shutil
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from sandbox import lifetime
+from sandbox.commands import StartupError
+from sandbox.local import STATE, only_stack, write_atomically, write_token_secret
+from sandbox.processes import Process
+from sandbox.stack import Stack
+
+_RESTART_PAUSE_SECONDS: Final = 1.0
+_LONGEST_PAUSE_SECONDS: Final = 30.0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="./run up", description=__doc__)
+    parser.add_argument(
+        "--ready-file", type=Path, metavar="FILE", help="write the addresses here as JSON when everything is ready"
+    )
+    ready_file: Path | None = parser.parse_args().ready_file
+    return lifetime.run(up(ready_file))
+
+
+async def up(ready_file: Path | None) -> int:
+    """Run a new stack, with no memory of the last one, until cancelled.
+
+    Raises:
+        StackRefusedError: another one is running, or the environment asks for production or real money.
+        StartupError: a part did not get ready.
+    """
+    with only_stack():
+        _forget_last_run(ready_file)
+        async with Stack(STATE) as stack:
+            write_token_secret(stack.token_secret)
+            _announce(stack, ready_file)
+            # Cancelled is how this ends well: by Ctrl-C or SIGTERM.
+            with suppress(asyncio.CancelledError):
+                await _keep_alive(stack, ready_file)
+            print("\nStopping.", flush=True)
+    return 0
+
+
+def _forget_last_run(ready_file: Path | None) -> None:
+    shutil.rmtree(STATE, ignore_errors=True)
+    if ready_file:
+        ready_file.unlink(missing_ok=True)
+
+
+async def _keep_alive(stack: Stack, ready_file: Path | None) -> None:
+    """Start again whatever ends, at its old address and on its old data: nothing of a booking may be lost."""
+
+    async def watch(process: Process) -> None:
+        while True:
+            how = await process.exited()
+            print(f"{process.name} ended with {how}; starting it again.", flush=True)
+            await _start_again(process)
+            _announce_ready(stack, ready_file)
+
+    async with asyncio.TaskGroup() as group:
+        for process in stack.processes.values():
+            group.create_task(watch(process))
+
+
+async def _start_again(process: Process) -> None:
+    pause = _RESTART_PAUSE_SECONDS
+    while True:
+        try:
+            return await process.start()
+        except StartupError as failure:
+            print(f"{failure}\nThe next attempt is in {pause:g} s.", file=sys.stderr, flush=True)
+        await asyncio.sleep(pause)
+        pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+
+
+def _announce(stack: Stack, ready_file: Path | None) -> None:
+    rows = {
+        "API": stack.api_url,
+        "Temporal UI": stack.temporal_ui_url,
+        "Temporal": stack.temporal_address,
+        "Stripe": stack.stripe_url,
+        "Postgres": stack.database_url,
+        "Logs": str(stack.logs),
+    }
+    width = max(map(len, rows))
+    table = "\n".join(f"  {what:<{width}}  {where}" for what, where in rows.items())
+    print(f"Holdfast is up. Ctrl-C stops it.\n\n{table}\n", flush=True)
+    _announce_ready(stack, ready_file)
+
+
+def _announce_ready(stack: Stack, ready_file: Path | None) -> None:
+    if ready_file is None:
+        return
+    ready = {
+        "api_url": stack.api_url,
+        "temporal_address": stack.temporal_address,
+        "temporal_ui_url": stack.temporal_ui_url,
+        "stripe_url": stack.stripe_url,
+        "database_url": stack.database_url,
+        "mailbox_url": None,
+        "pids": stack.pids,
+    }
+    write_atomically(ready_file, json.dumps(ready, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
