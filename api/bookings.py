@@ -1,0 +1,136 @@
+"""Booking a slot, and reading bookings."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Header, Response
+
+from api import reading, showing
+from api.auth import AsAnyRole, AsEitherSide, AsStudent
+from api.database import WithDatabase
+from api.ordering import order
+from api.paging import AskedPage
+from api.problems import Kind, Problem, declared, unavailable
+from api.saga import Closed, Refused, Unreachable, WithSaga
+from api.settings import WithSettings
+from api.shapes import Booking, BookingCreated, BookingForOperator, BookingPage, NewBooking
+from models import keys
+from models.messages import Refusal
+
+router = APIRouter(prefix="/v1/bookings", tags=["bookings"])
+
+IdempotencyKey = Annotated[
+    str,
+    Header(
+        alias="Idempotency-Key",
+        pattern=r"^[\x20-\x7e]{1,255}$",
+        description="Names this booking: sent again with the same key, the same booking is answered.",
+    ),
+]
+
+_NO_ANSWER = "The booking is under way but has not answered yet. Send the same request with the same Idempotency-Key."
+_PROBLEM_OF = {
+    Refusal.SLOT_TAKEN: Kind.SLOT_TAKEN,
+    Refusal.CHECKOUT_REFUSED: Kind.CHECKOUT_REFUSED,
+    Refusal.NOT_POSSIBLE_NOW: Kind.NOT_POSSIBLE_NOW,
+}
+
+
+@router.post(
+    "",
+    operation_id="createBooking",
+    status_code=201,
+    responses=declared(
+        Kind.IDEMPOTENCY_KEY_REQUIRED,
+        Kind.NOT_SIGNED_IN,
+        Kind.WRONG_ROLE,
+        Kind.NO_ACCOUNT,
+        Kind.NOT_FOUND,
+        Kind.SLOT_TAKEN,
+        Kind.SLOT_IN_THE_PAST,
+        Kind.INSTRUCTOR_NOT_PAYABLE,
+        Kind.CHECKOUT_REFUSED,
+        Kind.BOOKING_CLOSED,
+        Kind.BOOKING_DELETED,
+        Kind.CONTENT_TOO_LARGE,
+        Kind.REQUEST_INVALID,
+        Kind.IDEMPOTENCY_KEY_REUSED,
+        Kind.PRICE_NOT_CHARGEABLE,
+        Kind.SESSION_TOO_FAR_AHEAD,
+        Kind.INTERNAL,
+        Kind.UNAVAILABLE,
+    ),
+)
+async def create_booking(
+    wanted: NewBooking,
+    key: IdempotencyKey,
+    student: AsStudent,
+    response: Response,
+    database: WithDatabase,
+    saga: WithSaga,
+    settings: WithSettings,
+) -> BookingCreated:
+    """Reserve a slot and get the page to pay on. Nothing is charged before the session has taken place."""
+    booking_id = keys.booking_id(student.id, key)
+    async with database.reading() as session:
+        record = await reading.booking(session, booking_id, student)
+        offer = None if record else await reading.offer(session, wanted.slot_id, student.id, booking_id)
+    try:
+        if record is None:
+            now = datetime.now(UTC)
+            await saga.open_checkout(order(booking_id, student.id, offer, settings.policy, now))
+        elif record.is_opening:
+            await saga.join_checkout(booking_id)
+    except Refused as refused:
+        raise Problem(_PROBLEM_OF[refused.refusal], f"{refused} A new try needs a new Idempotency-Key.") from refused
+    except Unreachable as silence:
+        raise unavailable(_NO_ANSWER) from silence
+    except Closed:
+        # What became of the booking stands in Postgres, or it never was.
+        record = None
+    if record is None or record.is_opening:
+        async with database.reading() as session:
+            record = await reading.booking(session, booking_id, student)
+    if record is None:
+        raise Problem(Kind.BOOKING_CLOSED, "This booking has ended. A new try needs a new Idempotency-Key.")
+    if record.request.slot_id != wanted.slot_id:
+        raise Problem(Kind.IDEMPOTENCY_KEY_REUSED, "The key belongs to a booking of another slot.")
+    response.headers["Location"] = f"{router.prefix}/{booking_id}"
+    return showing.created(record)
+
+
+@router.get(
+    "",
+    operation_id="listBookings",
+    responses=declared(
+        Kind.CURSOR_UNKNOWN, Kind.NOT_SIGNED_IN, Kind.WRONG_ROLE, Kind.REQUEST_INVALID, Kind.INTERNAL, Kind.UNAVAILABLE
+    ),
+)
+async def list_bookings(page: AskedPage, caller: AsEitherSide, database: WithDatabase) -> BookingPage:
+    """The caller's own bookings, the newest first."""
+    async with database.reading() as session:
+        found = await reading.own_bookings(session, caller, page.after, page.limit + 1)
+    return BookingPage(
+        data=[showing.booking(record, caller) for record in found[: page.limit]],
+        next_cursor=showing.next_cursor(found, page.limit),
+    )
+
+
+@router.get(
+    "/{booking_id}",
+    operation_id="getBooking",
+    responses=declared(
+        Kind.NOT_SIGNED_IN,
+        Kind.NOT_FOUND,
+        Kind.BOOKING_DELETED,
+        Kind.REQUEST_INVALID,
+        Kind.INTERNAL,
+        Kind.UNAVAILABLE,
+    ),
+)
+async def get_booking(booking_id: UUID, caller: AsAnyRole, database: WithDatabase) -> BookingForOperator | Booking:
+    """One booking, with its session and payment."""
+    async with database.reading() as session:
+        record = await reading.existing_booking(session, booking_id, caller)
+    return showing.booking(record, caller)

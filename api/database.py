@@ -1,0 +1,36 @@
+"""How a request uses Postgres: short reads without a transaction, and at most one transaction that writes."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated
+
+from fastapi import Depends, Request
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+
+class Database:
+    """Both contexts give their connection back at their end: none is kept while Temporal is asked."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        # Each read is one statement, which needs no BEGIN and ROLLBACK around it.
+        self._reading = engine.execution_options(isolation_level="AUTOCOMMIT")
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncSession]:
+        async with AsyncSession(self._reading, autoflush=False, expire_on_commit=False) as session:
+            yield session
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[AsyncSession]:
+        async with AsyncSession(self._engine) as session, session.begin():
+            yield session
+
+
+async def _database(request: Request) -> Database:
+    database: Database = request.app.state.database
+    return database
+
+
+WithDatabase = Annotated[Database, Depends(_database)]

@@ -1,0 +1,57 @@
+"""For machines: is the process alive, can it do its work, what has it done."""
+
+import asyncio
+from datetime import timedelta
+
+from fastapi import APIRouter, Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import BaseModel
+from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel import select
+
+from api.database import Database, WithDatabase
+from api.edge import Metrics
+from api.problems import Kind, Problem, declared
+from api.saga import WithSaga
+
+router = APIRouter(tags=["machines"])
+
+_WITHIN = timedelta(seconds=2)
+
+
+class Health(BaseModel):
+    status: str = "ok"
+
+
+@router.get("/healthz", operation_id="isAlive", responses=declared(Kind.INTERNAL))
+async def is_alive() -> Health:
+    """The process answers. Asks nothing of anybody: a restart would not mend Postgres."""
+    return Health()
+
+
+@router.get("/readyz", operation_id="isReady", responses=declared(Kind.INTERNAL, Kind.UNAVAILABLE))
+async def is_ready(database: WithDatabase, saga: WithSaga) -> Health:
+    """Postgres and Temporal answer."""
+    postgres, temporal = await asyncio.gather(_answers(database), saga.is_reachable(_WITHIN))
+    missing = [name for name, there in (("postgres", postgres), ("temporal", temporal)) if not there]
+    if missing:
+        raise Problem(
+            Kind.UNAVAILABLE, f"No answer from: {', '.join(missing)}.", headers={"Retry-After": "1"}, missing=missing
+        )
+    return Health()
+
+
+@router.get("/metrics", operation_id="readMetrics", response_class=Response, responses=declared(Kind.INTERNAL))
+async def read_metrics(request: Request) -> Response:
+    """In Prometheus' text format."""
+    metrics: Metrics = request.app.state.metrics
+    return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+
+async def _answers(database: Database) -> bool:
+    try:
+        async with asyncio.timeout(_WITHIN.total_seconds()), database.reading() as session:
+            await session.exec(select(1))
+    except (SQLAlchemyError, TimeoutError, OSError):
+        return False
+    return True

@@ -1,0 +1,100 @@
+"""What an operator sees and decides: bookings that need attention, and money that a person has to move."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Response
+
+from api import reading, showing
+from api.auth import AsOperator
+from api.database import WithDatabase
+from api.deciding import DECISION_RESPONSES, decide, find
+from api.paging import AskedPage
+from api.problems import Kind, declared
+from api.saga import WithSaga
+from api.shapes import Booking, BookingForOperator, BookingPageForOperator, Extension, RefundOrder
+from models.messages import Door, Extend, Refund, Release, Retry, Settle
+from models.money import Money
+from workflows.booking import BookingWorkflow
+
+router = APIRouter(prefix="/v1/operator/bookings", tags=["operator"])
+decisions = APIRouter(prefix="/v1/operator/bookings/{booking_id}", tags=["operator"], responses=DECISION_RESPONSES)
+
+
+@router.get(
+    "",
+    operation_id="listAllBookings",
+    responses=declared(
+        Kind.CURSOR_UNKNOWN, Kind.NOT_SIGNED_IN, Kind.WRONG_ROLE, Kind.REQUEST_INVALID, Kind.INTERNAL, Kind.UNAVAILABLE
+    ),
+)
+async def list_all_bookings(
+    page: AskedPage,
+    operator: AsOperator,
+    database: WithDatabase,
+    needs_attention: Annotated[bool | None, Query(description="Only those that do, or only those that don't.")] = None,
+) -> BookingPageForOperator:
+    """Everybody's bookings, the newest first."""
+    async with database.reading() as session:
+        found = await reading.all_bookings(session, needs_attention, page.after, page.limit + 1)
+    return BookingPageForOperator(
+        data=[showing.booking_for_operator(record) for record in found[: page.limit]],
+        next_cursor=showing.next_cursor(found, page.limit),
+    )
+
+
+@decisions.post("/settle", operation_id="settleBooking", response_model=BookingForOperator)
+async def settle(
+    booking_id: UUID, operator: AsOperator, response: Response, database: WithDatabase, saga: WithSaga
+) -> Booking:
+    """Give the instructor the whole share."""
+    decision = Settle(actor=operator.actor, door=Door.API)
+    return await decide(booking_id, operator, BookingWorkflow.settle, decision, response, database, saga)
+
+
+@decisions.post("/release", operation_id="releaseBooking", response_model=BookingForOperator)
+async def release(
+    booking_id: UUID, operator: AsOperator, response: Response, database: WithDatabase, saga: WithSaga
+) -> Booking:
+    """Give the student everything back."""
+    decision = Release(actor=operator.actor, door=Door.API)
+    return await decide(booking_id, operator, BookingWorkflow.release, decision, response, database, saga)
+
+
+@decisions.post("/refund", operation_id="refundBooking", response_model=BookingForOperator)
+async def refund(
+    booking_id: UUID,
+    ordered: RefundOrder,
+    operator: AsOperator,
+    response: Response,
+    database: WithDatabase,
+    saga: WithSaga,
+) -> Booking:
+    """Give the student a part back and settle the rest."""
+    record = await find(booking_id, operator, database)
+    amount = Money(amount_minor=ordered.amount_minor, currency=record.request.currency)
+    decision = Refund(actor=operator.actor, door=Door.API, amount=amount)
+    return await decide(booking_id, operator, BookingWorkflow.refund, decision, response, database, saga)
+
+
+@decisions.post("/extend", operation_id="extendDeadline", response_model=BookingForOperator)
+async def extend(
+    booking_id: UUID,
+    extension: Extension,
+    operator: AsOperator,
+    response: Response,
+    database: WithDatabase,
+    saga: WithSaga,
+) -> Booking:
+    """Move the deadline that the booking waits for."""
+    decision = Extend(actor=operator.actor, door=Door.API, until=extension.until)
+    return await decide(booking_id, operator, BookingWorkflow.extend, decision, response, database, saga)
+
+
+@decisions.post("/retry", operation_id="retryStep", response_model=BookingForOperator)
+async def retry(
+    booking_id: UUID, operator: AsOperator, response: Response, database: WithDatabase, saga: WithSaga
+) -> Booking:
+    """Have the failed step of a parked booking tried again."""
+    decision = Retry(actor=operator.actor, door=Door.API)
+    return await decide(booking_id, operator, BookingWorkflow.retry, decision, response, database, saga)

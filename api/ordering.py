@@ -1,0 +1,77 @@
+"""Whether an offer can be booked now, and the order that is sent to the workflow."""
+
+from datetime import datetime
+from uuid import UUID
+
+from api.problems import Kind, Problem
+from api.reading import Offer
+from models.messages import ReserveSlot
+from models.money import Money, chargeable
+from models.policy import (
+    BookingPolicy,
+    CancellationPolicy,
+    PaymentPlan,
+    checkout_deadline,
+    last_end_for_hold,
+)
+from models.settings import PolicySettings
+from models.terms import BookingTerms
+
+
+def order(
+    booking_id: UUID, student_id: UUID, offer: Offer | None, settings: PolicySettings, now: datetime
+) -> ReserveSlot:
+    """Price and policy as they are now, frozen. Raises the `Problem` that keeps the offer from being booked."""
+    if offer is None:
+        raise Problem(Kind.NOT_FOUND, "There is no such slot.")
+    policy = settings.freeze(CancellationPolicy.model_validate(offer.offering.cancellation))
+    _check(offer, policy, now)
+    return ReserveSlot(
+        terms=BookingTerms(
+            booking_id=booking_id,
+            student_id=student_id,
+            instructor_id=offer.slot.instructor_id,
+            offering_id=offer.offering.id,
+            slot_id=offer.slot.id,
+            starts_at=offer.slot.starts_at,
+            ends_at=offer.slot.ends_at,
+            price=_price(offer),
+            policy=policy,
+            plan=PaymentPlan.HOLD,
+            stripe_account_id=_account(offer),
+        ),
+        booked_at=now,
+        checkout_deadline_at=checkout_deadline(policy.deadlines, now, offer.slot.starts_at),
+    )
+
+
+def _check(offer: Offer, policy: BookingPolicy, now: datetime) -> None:
+    slot = offer.slot
+    if not offer.student_exists:
+        raise Problem(Kind.NO_ACCOUNT)
+    if slot.starts_at <= now:
+        raise Problem(Kind.SLOT_IN_THE_PAST, f"It began at {slot.starts_at:%Y-%m-%dT%H:%M:%SZ}.")
+    # Only to say so early: of those who ask at the same time, the database lets one through.
+    if offer.taken:
+        raise Problem(Kind.SLOT_TAKEN, "Another booking of this instructor overlaps it.")
+    too_late = slot.ends_at - last_end_for_hold(policy.deadlines, now)
+    if too_late.total_seconds() > 0:
+        bookable_from = now + too_late
+        raise Problem(
+            Kind.SESSION_TOO_FAR_AHEAD,
+            f"A card's hold does not last until then. It can be booked from {bookable_from:%Y-%m-%dT%H:%M:%SZ} on.",
+            bookable_from=f"{bookable_from:%Y-%m-%dT%H:%M:%SZ}",
+        )
+
+
+def _price(offer: Offer) -> Money:
+    try:
+        return chargeable(Money(amount_minor=offer.offering.price_minor, currency=offer.offering.currency))
+    except ValueError as error:
+        raise Problem(Kind.PRICE_NOT_CHARGEABLE, f"{error}.") from error
+
+
+def _account(offer: Offer) -> str:
+    if offer.stripe_account_id is None:
+        raise Problem(Kind.INSTRUCTOR_NOT_PAYABLE, "They have not connected an account for payouts.")
+    return offer.stripe_account_id

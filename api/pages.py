@@ -1,0 +1,52 @@
+"""Where Stripe's Checkout sends the student back to. The truth comes by webhook; the pages say what follows."""
+
+from fastapi import APIRouter
+from fastapi.responses import HTMLResponse
+
+router = APIRouter(prefix="/checkout", include_in_schema=False)
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>body {{ font: 1.1rem/1.6 system-ui, sans-serif; max-width: 34rem; margin: 15vh auto; padding: 0 1rem }}</style>
+</head>
+<body>
+<main>
+<h1>{title}</h1>
+{text}
+</main>
+</body>
+</html>
+"""
+
+_RETURNED = _PAGE.format(
+    title="Thank you",
+    text="""<p>If your card was accepted, the price is now held on it. Nothing has been taken: you pay only once the
+session has taken place.</p>
+<p>The instructor has been asked and will answer soon. If they do not take your booking, or do not answer in time,
+the hold is released in full.</p>
+<p>You can close this page.</p>""",
+)
+
+_CANCELLED = _PAGE.format(
+    title="Not paid",
+    text="""<p>You left without paying, and nothing was held on your card.</p>
+<p>Your slot stays reserved for a short while: go back and open the payment page again to pay. If you do not, the
+booking lapses by itself and the slot is free again.</p>""",
+)
+
+# The style stands in the page itself; nothing else is loaded.
+_HEADERS = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"}
+
+
+@router.get("/return", response_class=HTMLResponse)
+async def returned() -> HTMLResponse:
+    return HTMLResponse(_RETURNED, headers=_HEADERS)
+
+
+@router.get("/cancelled", response_class=HTMLResponse)
+async def cancelled() -> HTMLResponse:
+    return HTMLResponse(_CANCELLED, headers=_HEADERS)

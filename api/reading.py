@@ -1,0 +1,153 @@
+"""The queries. Each answers a request's question in one statement, whatever the number of bookings."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+import sqlalchemy
+from sqlalchemy import ColumnExpressionArgument, tuple_
+from sqlmodel import col, exists, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from api.auth import Caller
+from api.paging import Cursor
+from api.problems import Kind, Problem
+from models.states import HOLDS_SLOT
+from models.tables import AuditEvent, BookingRequest, Instructor, LiveSession, Offering, Payment, Slot, Student
+from models.terms import Role
+
+_JOINED = (
+    select(BookingRequest, LiveSession, Payment)
+    .outerjoin(LiveSession, col(LiveSession.booking_id) == col(BookingRequest.id))
+    .outerjoin(Payment, col(Payment.booking_id) == col(BookingRequest.id))
+)
+
+
+@dataclass(frozen=True)
+class BookingRecord:
+    """A booking with what belongs to it, as one query found them."""
+
+    request: BookingRequest
+    session: LiveSession | None
+    payment: Payment | None
+
+    @property
+    def is_payable(self) -> bool:
+        return self.request.checkout_url is not None
+
+    @property
+    def is_opening(self) -> bool:
+        """Reserved, but the student has not been told yet where to pay."""
+        never_opened = self.request.checkout_session_id is None
+        return never_opened and self.payment is None and self.request.status in HOLDS_SLOT
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A slot with all that decides whether it can be booked."""
+
+    slot: Slot
+    offering: Offering
+    stripe_account_id: str | None
+    student_exists: bool
+    taken: bool
+
+
+async def booking(session: AsyncSession, booking_id: UUID, caller: Caller) -> BookingRecord | None:
+    """The booking, if the caller may know of it. Raises the 410 `Problem` for one that was deleted."""
+    row = (await session.exec(_JOINED.where(BookingRequest.id == booking_id))).first()
+    if row is not None:
+        record = BookingRecord(*row)
+        return record if _is_of(record.request, caller) else None
+    if caller.role is Role.STUDENT:
+        await _refuse_deleted(session, booking_id, caller.id)
+    return None
+
+
+async def existing_booking(session: AsyncSession, booking_id: UUID, caller: Caller) -> BookingRecord:
+    """Raises the 404 or 410 `Problem`. Somebody else's booking is as unknown as one that never was."""
+    record = await booking(session, booking_id, caller)
+    if record is None:
+        raise Problem(Kind.NOT_FOUND, "There is no such booking.")
+    return record
+
+
+async def own_bookings(
+    session: AsyncSession, caller: Caller, after: Cursor | None, limit: int
+) -> Sequence[BookingRecord]:
+    """The newest first."""
+    side = BookingRequest.student_id if caller.role is Role.STUDENT else BookingRequest.instructor_id
+    return await _page(session, [col(side) == caller.id], after, limit)
+
+
+async def all_bookings(
+    session: AsyncSession, needs_attention: bool | None, after: Cursor | None, limit: int
+) -> Sequence[BookingRecord]:
+    match needs_attention:
+        case None:
+            conditions: list[ColumnExpressionArgument[bool]] = []
+        case True:
+            # Written as the partial index has it.
+            conditions = [col(BookingRequest.needs_attention)]
+        case False:
+            conditions = [~col(BookingRequest.needs_attention)]
+    return await _page(session, conditions, after, limit)
+
+
+async def offer(session: AsyncSession, slot_id: UUID, student_id: UUID, booking_id: UUID) -> Offer | None:
+    """The slot as `student_id` would book it. The booking's own claim, made a moment ago, does not take it away."""
+    overlapping = exists().where(
+        col(BookingRequest.instructor_id) == col(Slot.instructor_id),
+        col(BookingRequest.status).in_(HOLDS_SLOT),
+        col(BookingRequest.starts_at) < col(Slot.ends_at),
+        col(BookingRequest.ends_at) > col(Slot.starts_at),
+        col(BookingRequest.id) != booking_id,
+    )
+    known = exists().where(col(Student.id) == student_id)
+    statement = (
+        # SQLModel's own takes no more than four.
+        sqlalchemy.select(Slot, Offering, col(Instructor.stripe_account_id), known, overlapping)
+        .join(Offering, col(Offering.id) == col(Slot.offering_id))
+        .join(Instructor, col(Instructor.id) == col(Slot.instructor_id))
+        .where(col(Slot.id) == slot_id)
+    )
+    row = (await session.execute(statement)).first()
+    return Offer(*row) if row else None
+
+
+async def _page(
+    session: AsyncSession, conditions: list[ColumnExpressionArgument[bool]], after: Cursor | None, limit: int
+) -> Sequence[BookingRecord]:
+    order = (col(BookingRequest.created_at), col(BookingRequest.id))
+    if after is not None:
+        conditions = [*conditions, tuple_(*order) < tuple_(after.created_at, after.id)]
+    statement = _JOINED.where(*conditions).order_by(*(column.desc() for column in order)).limit(limit)
+    return [BookingRecord(*row) for row in await session.exec(statement)]
+
+
+def _is_of(request: BookingRequest, caller: Caller) -> bool:
+    match caller.role:
+        case Role.STUDENT:
+            return request.student_id == caller.id
+        case Role.INSTRUCTOR:
+            return request.instructor_id == caller.id
+        case Role.OPERATOR:
+            return True
+        case Role.PLATFORM:
+            return False
+
+
+async def _refuse_deleted(session: AsyncSession, booking_id: UUID, student_id: UUID) -> None:
+    statement = select(AuditEvent.detail).where(
+        AuditEvent.booking_id == booking_id, AuditEvent.action == "booking.deleted"
+    )
+    detail = (await session.exec(statement)).first()
+    if detail is None or detail.get("student_id") != str(student_id):
+        return
+    raise Problem(
+        Kind.BOOKING_DELETED,
+        "The payment was not secured, so the booking was deleted and the slot freed. Nothing was charged.",
+        reason=detail.get("reason"),
+        decline_code=detail.get("decline_code"),
+        slot_id=detail.get("slot_id"),
+    )

@@ -1,0 +1,193 @@
+"""How the API speaks to a booking's workflow: what it asks, how long it waits, and what silence means.
+
+    SagaError
+    ├── Refused      the workflow has answered: not now, and why
+    ├── Closed       there is no open workflow of that booking
+    └── Unreachable  no answer: Temporal or the workers do not answer in time; asking again is safe
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Annotated, Any, TypeVar
+from uuid import UUID
+
+from fastapi import Depends, Request
+from temporalio.client import (
+    Client,
+    RPCTimeoutOrCancelledError,
+    WithStartWorkflowOperation,
+    WorkflowHandle,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateStage,
+)
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+from temporalio.workflow import UpdateMethodMultiParam
+
+from models.keys import workflow_id
+from models.messages import OPEN_CHECKOUT, BookingView, Decision, PaymentEvent, Refusal, ReserveSlot
+from workflows.booking import BookingWorkflow
+from workflows.doors import BookingDoors
+from workflows.visibility import at_start
+
+D = TypeVar("D", bound=Decision)
+Update = UpdateMethodMultiParam[[BookingDoors, D], BookingView]
+
+_CHECKOUT_WITHIN = timedelta(seconds=15)
+_DECISION_WITHIN = timedelta(seconds=10)
+_EVENT_WITHIN = timedelta(seconds=5)
+
+_MAY_PASS = frozenset(
+    {
+        RPCStatusCode.UNAVAILABLE,
+        RPCStatusCode.DEADLINE_EXCEEDED,
+        RPCStatusCode.CANCELLED,
+        RPCStatusCode.RESOURCE_EXHAUSTED,
+        RPCStatusCode.ABORTED,
+        RPCStatusCode.INTERNAL,
+        RPCStatusCode.UNKNOWN,
+    }
+)
+"""Temporal may answer the same request later; any other status is a mistake of ours and is raised as it is."""
+
+
+class SagaError(Exception):
+    """The workflow did not do what it was asked."""
+
+
+class Refused(SagaError):
+    def __init__(self, refusal: Refusal, sentence: str) -> None:
+        super().__init__(sentence)
+        self.refusal = refusal
+
+
+class Closed(SagaError):
+    pass
+
+
+class Unreachable(SagaError):
+    pass
+
+
+class Saga:
+    """Every method raises `SagaError`."""
+
+    def __init__(self, client: Client, task_queue: str) -> None:
+        self._client = client
+        self._task_queue = task_queue
+
+    async def open_checkout(self, order: ReserveSlot) -> None:
+        """Start the booking and wait until its student can pay. Asked again, it joins what was started."""
+        booking_id = order.terms.booking_id
+        start = WithStartWorkflowOperation(
+            BookingWorkflow.run,
+            order,
+            id=workflow_id(booking_id),
+            task_queue=self._task_queue,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            search_attributes=at_start(order),
+            static_summary=f"slot {order.terms.slot_id}",
+        )
+        try:
+            async with _answer_within(_CHECKOUT_WITHIN):
+                _ = await self._client.execute_update_with_start_workflow(
+                    BookingWorkflow.open_checkout,
+                    id=OPEN_CHECKOUT,
+                    start_workflow_operation=start,
+                    rpc_timeout=_CHECKOUT_WITHIN,
+                )
+        except Closed:
+            await self.join_checkout(booking_id)
+        finally:
+            await _heard(start)
+
+    async def join_checkout(self, booking_id: UUID) -> None:
+        """Wait for the answer that the booking's start gives or gave, without starting anything."""
+        first = self._handle(booking_id).get_update_handle_for(BookingWorkflow.open_checkout, OPEN_CHECKOUT)
+        async with _answer_within(_CHECKOUT_WITHIN):
+            _ = await first.result(rpc_timeout=_CHECKOUT_WITHIN)
+
+    async def decide(self, booking_id: UUID, update: Update[D], decision: D) -> bool:
+        """Whether the decision has been carried out; False when it is taken and its effects are still under way."""
+        async with _answer_within(_DECISION_WITHIN):
+            # Only an accepted update is durable: one that no worker has seen may be lost, and must be sent again.
+            taken = await self._handle(booking_id).start_update(
+                update, decision, wait_for_stage=WorkflowUpdateStage.ACCEPTED, rpc_timeout=_DECISION_WITHIN
+            )
+        try:
+            async with _answer_within(_DECISION_WITHIN):
+                await taken.result(rpc_timeout=_DECISION_WITHIN)
+        except Unreachable:
+            return False
+        return True
+
+    async def tell(self, booking_id: UUID, event: PaymentEvent) -> None:
+        """Hand Stripe's news to the booking; it is safe with Temporal when this returns."""
+        async with _answer_within(_EVENT_WITHIN):
+            await self._handle(booking_id).signal(BookingWorkflow.payment_event, event, rpc_timeout=_EVENT_WITHIN)
+
+    async def is_reachable(self, within: timedelta) -> bool:
+        try:
+            async with _answer_within(within):
+                return await self._client.service_client.check_health(timeout=within)
+        except SagaError:
+            return False
+
+    def _handle(self, booking_id: UUID) -> WorkflowHandle[Any, Any]:
+        return self._client.get_workflow_handle(workflow_id(booking_id))
+
+
+@asynccontextmanager
+async def _answer_within(limit: timedelta) -> AsyncIterator[None]:
+    """Raises `SagaError` in place of the client's many errors, and when there is no answer within `limit`.
+
+    The client's own time-out counts anew for each of the calls that waiting for an update takes.
+    """
+    try:
+        async with asyncio.timeout(limit.total_seconds()):
+            yield
+    except WorkflowUpdateFailedError as error:
+        raise _refused(error.cause) from error
+    except WorkflowAlreadyStartedError as error:
+        raise Closed("the workflow has ended") from error
+    except (TimeoutError, RPCTimeoutOrCancelledError) as error:
+        raise Unreachable(f"no answer within {limit.total_seconds():.0f} s") from error
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            raise Closed("no open workflow") from error
+        if error.status in _MAY_PASS:
+            raise Unreachable(f"Temporal: {error.status.name}") from error
+        raise
+    except RuntimeError as error:
+        # A lazy client connects at its first call, and has no type of its own for a failure to.
+        if "Failed client connect" not in str(error):
+            raise
+        raise Unreachable("Temporal cannot be connected to") from error
+
+
+def _refused(cause: BaseException) -> SagaError:
+    if isinstance(cause, ApplicationError) and cause.type in set(Refusal):
+        return Refused(Refusal(cause.type), cause.message)
+    # The workflow ended, or was cancelled, before it had answered.
+    return Closed(type(cause).__name__)
+
+
+async def _heard(start: WithStartWorkflowOperation[Any, Any]) -> None:
+    """Take note of how the start went, if it went at all: asyncio warns of an error that nobody has looked at."""
+    handle = asyncio.ensure_future(start.workflow_handle())
+    await asyncio.wait([handle], timeout=0)
+    if not handle.done():
+        handle.cancel()
+    await asyncio.gather(handle, return_exceptions=True)
+
+
+async def _saga(request: Request) -> Saga:
+    saga: Saga = request.app.state.saga
+    return saga
+
+
+WithSaga = Annotated[Saga, Depends(_saga)]

@@ -1,0 +1,59 @@
+"""The API's own settings, from the environment. What is missing or too weak stops the start-up."""
+
+from dataclasses import dataclass
+from typing import Annotated, Self
+
+from fastapi import Depends, Request
+from pydantic import AfterValidator, AnyHttpUrl, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from models.settings import PlaceSettings, PolicySettings
+
+_TOKEN_SECRET_BYTES = 32
+"""RFC 7518, section 3.2: a key for HS256 is at least as long as the hash."""
+
+
+def _long_enough(secret: SecretStr) -> SecretStr:
+    if len(secret.get_secret_value().encode()) < _TOKEN_SECRET_BYTES:
+        raise ValueError(f"must have at least {_TOKEN_SECRET_BYTES} bytes")
+    return secret
+
+
+def _without_gaps(secrets: SecretStr) -> SecretStr:
+    if not all(secret.strip() for secret in secrets.get_secret_value().split(",")):
+        raise ValueError("must not be empty: with an empty secret anybody could sign Stripe's events")
+    return secrets
+
+
+class DoorSettings(BaseSettings):
+    """Who is let in, and where the world finds the API."""
+
+    model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True)
+
+    holdfast_token_secret: Annotated[SecretStr, AfterValidator(_long_enough)]
+    stripe_webhook_secret: Annotated[SecretStr, AfterValidator(_without_gaps)]
+    """One secret, or several with commas between them while Stripe's endpoint is given a new one."""
+    holdfast_public_url: AnyHttpUrl
+
+    @property
+    def webhook_secrets(self) -> tuple[str, ...]:
+        return tuple(secret.strip() for secret in self.stripe_webhook_secret.get_secret_value().split(","))
+
+
+@dataclass(frozen=True)
+class Settings:
+    place: PlaceSettings
+    door: DoorSettings
+    policy: PolicySettings
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        return cls(place=PlaceSettings(), door=DoorSettings(), policy=PolicySettings())
+
+
+async def _settings(request: Request) -> Settings:
+    settings: Settings = request.app.state.settings
+    return settings
+
+
+WithSettings = Annotated[Settings, Depends(_settings)]

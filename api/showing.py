@@ -1,0 +1,139 @@
+"""From records to the JSON that a caller gets to see."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from api import shapes
+from api.auth import Caller
+from api.paging import Cursor
+from api.reading import BookingRecord
+from models.money import BASIS_POINTS, Money
+from models.policy import BookingPolicy
+from models.states import BookingStatus
+from models.tables import LiveSession, Payment
+from models.terms import Role
+
+
+def created(record: BookingRecord) -> shapes.BookingCreated:
+    request = record.request
+    return shapes.BookingCreated(
+        id=request.id,
+        status=request.status,
+        checkout_url=request.checkout_url,
+        expires_at=request.next_deadline_at if record.is_payable else None,
+        price=_price(record),
+        policy=_policy(record),
+    )
+
+
+def booking(record: BookingRecord, caller: Caller) -> shapes.Booking:
+    """As the caller may see it: an operator also sees whether it needs attention."""
+    if caller.role is Role.OPERATOR:
+        return booking_for_operator(record)
+    return _booking(record, with_checkout=caller.role is Role.STUDENT)
+
+
+def booking_for_operator(record: BookingRecord) -> shapes.BookingForOperator:
+    seen = _booking(record, with_checkout=False)
+    return shapes.BookingForOperator(
+        **dict(seen),
+        needs_attention=record.request.needs_attention,
+        attention_reason=record.request.attention_reason,
+    )
+
+
+def next_cursor(shown: Sequence[BookingRecord], limit: int) -> str | None:
+    """Where the next page begins, for as many records as a page may have, or more."""
+    if len(shown) <= limit:
+        return None
+    last = shown[limit - 1].request
+    return str(Cursor(created_at=last.created_at, id=last.id))
+
+
+def _booking(record: BookingRecord, with_checkout: bool) -> shapes.Booking:
+    request = record.request
+    return shapes.Booking(
+        id=request.id,
+        status=request.status,
+        student_id=request.student_id,
+        instructor_id=request.instructor_id,
+        offering_id=request.offering_id,
+        slot_id=request.slot_id,
+        starts_at=request.starts_at,
+        ends_at=request.ends_at,
+        created_at=request.created_at,
+        updated_at=request.updated_at,
+        price=_price(record),
+        policy=_policy(record),
+        checkout_url=request.checkout_url if with_checkout else None,
+        session=_session(record.session, record.payment) if record.session else None,
+        payment=_payment(record.payment) if record.payment else None,
+        next_deadline_at=request.next_deadline_at,
+        end_reason=request.end_reason,
+        # Kept before the workflow has agreed, so it means nothing until the status says the same.
+        rejection_reason=request.rejection_reason if request.status is BookingStatus.REJECTED else None,
+    )
+
+
+def _price(record: BookingRecord) -> shapes.Price:
+    request = record.request
+    total = Money(amount_minor=request.price_minor, currency=request.currency)
+    fee = Money(amount_minor=request.platform_fee_minor, currency=request.currency)
+    return shapes.Price(total=total, platform_fee=fee, instructor_payout=total - fee, currency=request.currency)
+
+
+def _policy(record: BookingRecord) -> shapes.Policy:
+    policy = BookingPolicy.model_validate(record.request.policy)
+    deadlines = policy.deadlines
+    return shapes.Policy(
+        platform_fee_bps=policy.fee_bps,
+        cancellation=shapes.Cancellation(
+            name=policy.cancellation.name,
+            tiers=[
+                shapes.RefundTier(before_seconds=_seconds(tier.before), refund_bps=tier.refund_bps)
+                for tier in policy.cancellation.tiers
+            ],
+        ),
+        no_show=shapes.NoShowTerms(
+            student_absent_refund_bps=BASIS_POINTS - policy.student_absent_kept_bps,
+            instructor_absent_refund_bps=BASIS_POINTS,
+        ),
+        on_silence=policy.on_silence,
+        deadlines=shapes.Windows(
+            pay_within_seconds=_seconds(deadlines.checkout_window),
+            pay_again_within_seconds=_seconds(deadlines.decline_grace),
+            decide_within_seconds=_seconds(deadlines.approval_window),
+            report_within_seconds=_seconds(deadlines.completion_window),
+        ),
+    )
+
+
+def _session(session: LiveSession, payment: Payment | None) -> shapes.Session:
+    def money(amount_minor: int) -> Money:
+        return Money(amount_minor=amount_minor, currency=session.currency)
+
+    return shapes.Session(
+        status=session.status,
+        total_price=money(session.total_price_minor),
+        platform_fee=money(session.platform_fee_minor),
+        instructor_payout=money(session.instructor_payout_minor),
+        payment_status=payment.status if payment else None,
+    )
+
+
+def _payment(payment: Payment) -> shapes.PaymentOfBooking:
+    def money(amount_minor: int) -> Money:
+        return Money(amount_minor=amount_minor, currency=payment.currency)
+
+    return shapes.PaymentOfBooking(
+        status=payment.status,
+        amount=money(payment.amount_minor),
+        captured=money(payment.captured_minor),
+        returned=money(payment.returned_minor),
+        platform_fee=money(payment.platform_fee_minor),
+        hold_ends_at=payment.hold_ends_at,
+    )
+
+
+def _seconds(window: timedelta) -> int:
+    return window // timedelta(seconds=1)
