@@ -1,0 +1,29 @@
+"""Whether the migrations make the schema that the models describe: `alembic check` on a throwaway Postgres."""
+
+import sys
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from sandbox import lifetime
+from sandbox.migrations import alembic, create_migrated_database
+from sandbox.postgres import Postgres
+
+_DATABASE: Final = "check_migrations"
+
+
+async def check_migrations() -> int:
+    """Raises: StartupError, with what Alembic said, when the two are out of step."""
+    with tempfile.TemporaryDirectory(prefix="holdfast-check-") as directory:
+        server = Postgres(Path(directory) / "postgres", log=Path(directory) / "postgres.log")
+        try:
+            await server.start()
+            await create_migrated_database(server, _DATABASE)
+            print((await alembic(server, _DATABASE, "check")).strip())
+        finally:
+            await server.stop()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(lifetime.run(check_migrations()))
