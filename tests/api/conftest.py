@@ -1,0 +1,49 @@
+from collections.abc import AsyncIterator
+from uuid import uuid4
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+
+from api.main import build_app
+from models.db import build_engine
+from sandbox.ports import free_port
+from tests.api.world import PUBLIC_URL, World, settings
+
+
+@pytest.fixture
+async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
+    engine = build_engine(database_url)
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture
+async def world(engine: AsyncEngine) -> World:
+    return await World.create(engine)
+
+
+@pytest.fixture
+def task_queue() -> str:
+    """A queue of the test's own: no other test's worker takes its bookings."""
+    return f"api-{uuid4()}"
+
+
+@pytest.fixture
+async def temporal() -> Client:
+    """A client of a Temporal that is down. Overridden where a test needs one that is up."""
+    return await Client.connect(f"127.0.0.1:{free_port()}", data_converter=pydantic_data_converter, lazy=True)
+
+
+@pytest.fixture
+def app(database_url: str, task_queue: str, engine: AsyncEngine, temporal: Client) -> FastAPI:
+    return build_app(settings(database_url, task_queue), engine, temporal)
+
+
+@pytest.fixture
+async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=PUBLIC_URL) as client:
+        yield client

@@ -1,0 +1,69 @@
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import jwt
+import pytest
+
+from api.auth import Caller, issue_token, read_token
+from models.terms import Role
+from tests.api.world import HOUR, SIGNING_KEY, problem
+
+NOW = datetime.now(UTC)
+GOOD: dict[str, Any] = {"sub": str(uuid4()), "role": "student", "iat": NOW, "exp": NOW + HOUR}
+
+
+def signed(changed: dict[str, Any] | None = None, key: str = SIGNING_KEY, algorithm: str = "HS256") -> str:
+    claims = {name: value for name, value in (GOOD | (changed or {})).items() if value is not None}
+    return jwt.encode(claims, key, algorithm=algorithm)
+
+
+def test_a_token_says_who_its_caller_is() -> None:
+    subject = uuid4()
+    token = issue_token(SIGNING_KEY, Role.OPERATOR, subject, HOUR)
+    assert read_token(SIGNING_KEY, token) == Caller(Role.OPERATOR, subject)
+
+
+def test_nobody_gets_a_token_for_the_platform() -> None:
+    with pytest.raises(ValueError, match="platform"):
+        issue_token(SIGNING_KEY, Role.PLATFORM, uuid4(), HOUR)
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "",
+        "not.a.token",
+        signed(key="another secret that is also long enough"),
+        signed(key=SIGNING_KEY * 2, algorithm="HS512"),
+        jwt.encode(GOOD, "", algorithm="none"),
+        signed({"exp": NOW - timedelta(seconds=1)}),
+        signed({"iat": NOW + HOUR}),
+        signed({"role": "platform"}),
+        signed({"role": "admin"}),
+        signed({"role": ["student"]}),
+        signed({"sub": "ada"}),
+        *(signed({claim: None}) for claim in GOOD),
+    ],
+)
+def test_a_token_that_is_not_ours_or_not_valid_now_speaks_for_nobody(token: str) -> None:
+    assert read_token(SIGNING_KEY, token) is None
+
+
+async def test_no_token_is_asked_for_one(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/v1/bookings")
+    assert problem(answer) == (401, "not-signed-in")
+    assert answer.headers["www-authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize("authorization", ["Bearer nonsense", f"Bearer {signed({'exp': NOW - HOUR})}"])
+async def test_a_bad_token_is_told_to_be_bad(client: httpx.AsyncClient, authorization: str) -> None:
+    answer = await client.get("/v1/bookings", headers={"Authorization": authorization})
+    assert problem(answer) == (401, "not-signed-in")
+    assert answer.headers["www-authenticate"] == 'Bearer error="invalid_token"'
+
+
+async def test_another_scheme_than_bearer_is_no_token(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/v1/bookings", headers={"Authorization": "Basic YWRhOnNlY3JldA=="})
+    assert problem(answer) == (401, "not-signed-in")

@@ -1,0 +1,95 @@
+from uuid import uuid4
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from starlette.responses import PlainTextResponse
+
+from api.edge import MAX_BODY_BYTES
+from api.problems import Kind
+from tests.api.world import PUBLIC_URL, World, problem
+
+
+async def test_an_unknown_route_is_a_problem(client: httpx.AsyncClient) -> None:
+    assert problem(await client.get("/v1/nothing")) == (404, "not-found")
+
+
+async def test_a_method_that_a_route_does_not_have_is_a_problem_that_names_those_it_has(
+    client: httpx.AsyncClient,
+) -> None:
+    answer = await client.delete("/v1/bookings")
+    assert problem(answer) == (405, "method-not-allowed")
+    assert answer.headers["allow"]
+
+
+async def test_an_id_that_is_no_id_names_nothing(client: httpx.AsyncClient, world: World) -> None:
+    answer = await client.get("/v1/bookings/ada", headers=world.student.headers)
+    assert problem(answer) == (404, "not-found")
+
+
+@pytest.mark.parametrize("body", [b"{", b"[]", b"{}", b'{"slot_id": "ada"}', b'{"slot_id": null, "more": 1}', b"\xff"])
+async def test_a_body_that_is_not_what_a_route_takes_is_a_problem(
+    client: httpx.AsyncClient, world: World, body: bytes
+) -> None:
+    headers = world.student.headers | {"Idempotency-Key": "k", "Content-Type": "application/json"}
+    answer = await client.post("/v1/bookings", content=body, headers=headers)
+    status, _ = problem(answer)
+    assert status in (400, 422)
+
+
+async def test_a_body_with_something_unknown_in_it_is_refused_without_repeating_it(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    body = {"slot_id": str(uuid4()), "price_minor": "my secret"}
+    answer = await client.post("/v1/bookings", json=body, headers=world.student.headers | {"Idempotency-Key": "k"})
+    assert problem(answer) == (422, "request-invalid")
+    assert [error["where"] for error in answer.json()["errors"]] == ["body/price_minor"]
+    assert "my secret" not in answer.text
+
+
+@pytest.mark.parametrize("announced", [True, False])
+async def test_a_body_that_is_too_large_is_a_problem(client: httpx.AsyncClient, world: World, announced: bool) -> None:
+    too_large = b" " * (MAX_BODY_BYTES + 1)
+
+    async def in_pieces():  # type: ignore[no-untyped-def]
+        yield too_large[:-1]
+        yield too_large[-1:]
+
+    headers = world.student.headers | {"Idempotency-Key": "k", "Content-Type": "application/json"}
+    content = too_large if announced else in_pieces()  # type: ignore[no-untyped-call]
+    answer = await client.post("/v1/bookings", content=content, headers=headers)
+    assert problem(answer) == (413, "content-too-large")
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+async def test_a_failure_of_ours_is_a_problem_without_a_trace(app: FastAPI, caplog: pytest.LogCaptureFixture) -> None:
+    @app.get("/broken")
+    async def broken() -> PlainTextResponse:
+        raise LookupError("the secret is 42")
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=PUBLIC_URL) as client:
+        answer = await client.get("/broken", headers={"X-Request-Id": "request-1"})
+    assert problem(answer) == (500, "internal")
+    assert "42" not in answer.text
+    assert answer.headers["x-request-id"] == "request-1"
+    assert "request request-1 failed" in caplog.text
+
+
+async def test_every_answer_has_a_request_id_and_the_security_headers(client: httpx.AsyncClient) -> None:
+    for path in ("/healthz", "/v1/bookings", "/nothing"):
+        answer = await client.get(path)
+        assert answer.headers["x-request-id"]
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["cache-control"] == "no-store"
+        assert answer.headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
+
+
+@pytest.mark.parametrize("given", ["", "a b", "x" * 65, "<script>"])
+async def test_a_request_id_that_could_upset_a_log_is_replaced(client: httpx.AsyncClient, given: str) -> None:
+    answer = await client.get("/healthz", headers={"X-Request-Id": given})
+    assert answer.headers["x-request-id"] != given
+
+
+def test_types_are_stable_and_told_apart() -> None:
+    assert len({kind.uri for kind in Kind}) == len(Kind)
+    assert all(400 <= kind.status < 600 for kind in Kind)

@@ -1,0 +1,49 @@
+import pytest
+from pydantic import ValidationError
+
+from api.settings import DoorSettings
+
+GOOD = {
+    "holdfast_token_secret": "0123456789abcdef0123456789abcdef",
+    "stripe_webhook_secret": "whsec_one",
+    "holdfast_public_url": "https://holdfast.example",
+}
+
+
+def door(name: str, value: str) -> DoorSettings:
+    return DoorSettings.model_validate(GOOD | {name: value})
+
+
+def test_several_webhook_secrets_stand_side_by_side_while_one_is_rotated() -> None:
+    assert door("stripe_webhook_secret", "whsec_old, whsec_new").webhook_secrets == ("whsec_old", "whsec_new")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("holdfast_token_secret", ""),
+        ("holdfast_token_secret", "0123456789abcdef0123456789abcde"),
+        ("stripe_webhook_secret", ""),
+        ("stripe_webhook_secret", "   "),
+        ("stripe_webhook_secret", "whsec_one,"),
+        ("holdfast_public_url", "holdfast.example"),
+        ("holdfast_public_url", "ftp://holdfast.example"),
+    ],
+)
+def test_an_insecure_or_broken_setting_stops_the_start_up(name: str, value: str) -> None:
+    with pytest.raises(ValidationError):
+        door(name, value)
+
+
+def test_a_refused_secret_is_not_repeated_in_the_error() -> None:
+    with pytest.raises(ValidationError) as refused:
+        door("holdfast_token_secret", "short but secret")
+    assert "short but secret" not in str(refused.value)
+
+
+def test_a_missing_secret_stops_the_start_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in GOOD:
+        monkeypatch.delenv(name.upper(), raising=False)
+    with pytest.raises(ValidationError) as refused:
+        DoorSettings()
+    assert {error["loc"][0] for error in refused.value.errors()} == set(GOOD)

@@ -1,0 +1,186 @@
+"""A small marketplace for the API's tests: people with tokens, an offering with slots, bookings as rows."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+from pydantic import SecretStr
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlmodel import SQLModel
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from api.auth import issue_token
+from api.settings import DoorSettings, Settings
+from models.messages import Door
+from models.money import Money
+from models.policy import MODERATE, BookingPolicy, CancellationPolicy, PaymentPlan, split
+from models.settings import PlaceSettings, PolicySettings
+from models.states import BookingStatus
+from models.tables import AuditEvent, BookingRequest, Instructor, Offering, Slot, Student
+from models.terms import PLATFORM, EndReason, Role
+
+SIGNING_KEY = "tests have a secret of their own, which is long enough"
+WEBHOOK_KEY = "whsec_tests"
+PUBLIC_URL = "http://holdfast.test"
+HOUR = timedelta(hours=1)
+PRICE = Money(amount_minor=10_000, currency="usd")
+JSON = dict[str, Any]
+
+
+def settings(database_url: str, task_queue: str, policy: PolicySettings | None = None) -> Settings:
+    return Settings(
+        place=PlaceSettings(database_url=SecretStr(database_url), holdfast_task_queue=task_queue),
+        door=DoorSettings.model_validate(
+            {
+                "holdfast_token_secret": SIGNING_KEY,
+                "stripe_webhook_secret": WEBHOOK_KEY,
+                "holdfast_public_url": PUBLIC_URL,
+            }
+        ),
+        policy=policy or PolicySettings(),
+    )
+
+
+@dataclass(frozen=True)
+class Person:
+    role: Role
+    id: UUID = field(default_factory=uuid4)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {issue_token(SIGNING_KEY, self.role, self.id, HOUR)}"}
+
+
+@dataclass(frozen=True)
+class World:
+    """One instructor's offering. Whoever is made here is in the database too."""
+
+    engine: AsyncEngine
+    student: Person
+    instructor: Person
+    offering_id: UUID
+    operator: Person = field(default_factory=lambda: Person(Role.OPERATOR))
+
+    @classmethod
+    async def create(
+        cls,
+        engine: AsyncEngine,
+        stripe_account_id: str | None = "acct_test",
+        price: Money = PRICE,
+        cancellation: CancellationPolicy = MODERATE,
+    ) -> "World":
+        instructor = Person(Role.INSTRUCTOR)
+        offering = Offering(
+            instructor_id=instructor.id,
+            title="Counterpoint",
+            duration_minutes=60,
+            price_minor=price.amount_minor,
+            currency=price.currency,
+            cancellation=cancellation.model_dump(mode="json"),
+            created_at=datetime.now(UTC),
+        )
+        people = Instructor(
+            id=instructor.id,
+            email=f"{instructor.id}@instructors.test",
+            name="Nadia",
+            stripe_account_id=stripe_account_id,
+            created_at=datetime.now(UTC),
+        )
+        await _add(engine, people)
+        await _add(engine, offering)
+        return cls(engine, await add_student(engine), instructor, offering.id)
+
+    async def slot(self, starts_in: timedelta = timedelta(days=2), lasts: timedelta = HOUR) -> UUID:
+        starts_at = datetime.now(UTC) + starts_in
+        slot = Slot(
+            offering_id=self.offering_id,
+            instructor_id=self.instructor.id,
+            starts_at=starts_at,
+            ends_at=starts_at + lasts,
+        )
+        await _add(self.engine, slot)
+        return slot.id
+
+    async def booking(self, slot_id: UUID | None = None, student: Person | None = None, **fields: Any) -> UUID:
+        """A row as the activities would have written it, and no workflow."""
+        slot_id = slot_id or await self.slot()
+        async with AsyncSession(self.engine) as session:
+            slot = await session.get_one(Slot, slot_id)
+        policy = BookingPolicy()
+        now = datetime.now(UTC)
+        row: JSON = {
+            "id": uuid4(),
+            "student_id": (student or self.student).id,
+            "instructor_id": self.instructor.id,
+            "offering_id": self.offering_id,
+            "slot_id": slot_id,
+            "starts_at": slot.starts_at,
+            "ends_at": slot.ends_at,
+            "status": BookingStatus.PENDING,
+            "plan": PaymentPlan.HOLD,
+            "price_minor": PRICE.amount_minor,
+            "platform_fee_minor": split(PRICE, policy).platform_fee.amount_minor,
+            "currency": PRICE.currency,
+            "policy": policy.model_dump(mode="json"),
+            "next_deadline_at": now + HOUR,
+            "created_at": now,
+            "updated_at": now,
+        }
+        request = BookingRequest(**(row | fields))
+        await _add(self.engine, request)
+        return request.id
+
+    async def deleted_booking(self, booking_id: UUID | None = None) -> UUID:
+        """What is left of a booking that was not paid: its audit row."""
+        booking_id = booking_id or uuid4()
+        event = AuditEvent(
+            booking_id=booking_id,
+            action="booking.deleted",
+            actor_role=PLATFORM.role,
+            door=Door.WORKFLOW,
+            detail={
+                "reason": EndReason.CARD_DECLINED,
+                "decline_code": "insufficient_funds",
+                "student_id": str(self.student.id),
+                "slot_id": str(uuid4()),
+            },
+            at=datetime.now(UTC),
+        )
+        await _add(self.engine, event)
+        return booking_id
+
+    async def add(self, row: SQLModel) -> None:
+        await _add(self.engine, row)
+
+
+async def add_student(engine: AsyncEngine) -> Person:
+    student = Person(Role.STUDENT)
+    await _add(
+        engine,
+        Student(id=student.id, email=f"{student.id}@students.test", name="Ada", created_at=datetime.now(UTC)),
+    )
+    return student
+
+
+async def book(client: httpx.AsyncClient, student: Person, slot_id: UUID, key: str = "first") -> httpx.Response:
+    return await client.post(
+        "/v1/bookings", json={"slot_id": str(slot_id)}, headers=student.headers | {"Idempotency-Key": key}
+    )
+
+
+def problem(answer: httpx.Response) -> tuple[int, str]:
+    """Status and kind of a problem; fails for anything that is none."""
+    assert answer.headers["content-type"] == "application/problem+json"
+    body = answer.json()
+    assert body["status"] == answer.status_code
+    assert body["title"]
+    assert "Traceback" not in answer.text
+    kind: str = body["type"].removeprefix("urn:holdfast:problem:")
+    return answer.status_code, kind
+
+
+async def _add(engine: AsyncEngine, row: SQLModel) -> None:
+    async with AsyncSession(engine, expire_on_commit=False) as session, session.begin():
+        session.add(row)
