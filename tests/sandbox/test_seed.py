@@ -1,0 +1,155 @@
+"""The people and the catalogue that a local stack begins with."""
+
+import asyncio
+import json
+import subprocess
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlmodel import SQLModel, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from models.db import build_engine
+from models.money import Money, chargeable
+from models.policy import PRESETS, CancellationPolicy, Deadlines, last_end_for_hold
+from models.tables import Instructor, Offering, Slot
+from sandbox.environment import PROJECT_ROOT, child_environment, python
+from sandbox.seed import add_instructor, add_offering, add_slot, add_student, seed
+from sandbox.stripe_client import stripe_client
+from tests.conftest import StripeSandbox
+
+# stripe-python hands httpx its forms as `data`, which httpx is about to stop taking.
+pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=<...>' to upload raw bytes:DeprecationWarning")
+
+NOW = datetime(2026, 3, 2, 23, 59, tzinfo=UTC)
+
+
+@pytest.fixture
+async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
+    engine = build_engine(database_url)
+    yield engine
+    await engine.dispose()
+
+
+async def _rows(engine: AsyncEngine) -> dict[str, list[tuple[object, ...]]]:
+    async with engine.connect() as connection:
+        return {
+            table.name: [tuple(row) for row in await connection.execute(table.select().order_by(*table.primary_key))]
+            for table in SQLModel.metadata.sorted_tables
+        }
+
+
+async def test_seeding_twice_changes_nothing_and_gives_the_same_ids(
+    database_url: str, stripe_sandbox: StripeSandbox, engine: AsyncEngine
+) -> None:
+    first = await seed(database_url, stripe_sandbox.key, stripe_sandbox.url, NOW)
+    rows = await _rows(engine)
+    assert await seed(database_url, stripe_sandbox.key, stripe_sandbox.url, NOW) == first
+    assert await _rows(engine) == rows
+    assert len(first.students) == 4
+    assert len(first.instructors) == 3
+
+
+async def test_every_instructor_can_take_transfers(
+    database_url: str, stripe_sandbox: StripeSandbox, engine: AsyncEngine
+) -> None:
+    await seed(database_url, stripe_sandbox.key, stripe_sandbox.url, NOW)
+    async with AsyncSession(engine) as session:
+        account_ids = (await session.exec(select(Instructor.stripe_account_id))).all()
+    async with stripe_client(stripe_sandbox.key, stripe_sandbox.url) as client:
+        for account_id in account_ids:
+            assert account_id is not None
+            account = await client.v1.accounts.retrieve_async(account_id)
+            assert account.capabilities is not None
+            assert account.capabilities.transfers == "active"
+
+
+async def test_there_is_an_offering_for_every_preset_and_one_in_a_currency_without_decimals(
+    database_url: str, stripe_sandbox: StripeSandbox, engine: AsyncEngine
+) -> None:
+    seeds = await seed(database_url, stripe_sandbox.key, stripe_sandbox.url, NOW)
+    async with AsyncSession(engine) as session:
+        offerings = {row.id: row for row in (await session.exec(select(Offering))).all()}
+    for name, preset in PRESETS.items():
+        offering = offerings[seeds.offerings[name]]
+        assert CancellationPolicy.model_validate(offering.cancellation) == preset
+        assert (offering.price_minor, offering.currency, offering.duration_minutes) == (10_000, "usd", 60)
+    yen = offerings[seeds.offerings["yen"]]
+    assert yen.currency == "jpy"
+    assert chargeable(Money(amount_minor=yen.price_minor, currency=yen.currency))
+
+
+@pytest.mark.parametrize("hour", [0, 12, 23])
+async def test_every_slot_can_be_booked_with_a_hold_and_none_of_an_instructors_overlap_within_an_offering(
+    database_url: str, stripe_sandbox: StripeSandbox, engine: AsyncEngine, hour: int
+) -> None:
+    now = NOW.replace(hour=hour, minute=0)
+    seeds = await seed(database_url, stripe_sandbox.key, stripe_sandbox.url, now)
+    async with AsyncSession(engine) as session:
+        slots = (await session.exec(select(Slot))).all()
+    assert {slot.id for slot in slots} == {slot_id for slot_ids in seeds.slots.values() for slot_id in slot_ids}
+    for slot in slots:
+        assert now < slot.starts_at < slot.ends_at <= last_end_for_hold(Deadlines(), now)
+    times = {(slot.offering_id, slot.starts_at) for slot in slots}
+    assert len(times) == len(slots)
+
+
+async def test_another_day_adds_the_slots_that_have_come_into_reach(
+    database_url: str, stripe_sandbox: StripeSandbox, engine: AsyncEngine
+) -> None:
+    first = await seed(database_url, stripe_sandbox.key, stripe_sandbox.url, NOW)
+    second = await seed(database_url, stripe_sandbox.key, stripe_sandbox.url, NOW + timedelta(days=1))
+    assert second.offerings == first.offerings
+    assert len(set(second.slots["strict"]) - set(first.slots["strict"])) == 4
+
+
+async def test_a_live_key_is_refused_before_anything_is_done(database_url: str, engine: AsyncEngine) -> None:
+    with pytest.raises(ValueError, match="not a test key") as caught:
+        await seed(database_url, "sk_live_secret")
+    assert "secret" not in str(caught.value)
+    assert not any((await _rows(engine)).values())
+
+
+async def test_the_command_prints_the_ids_as_json(database_url: str, stripe_sandbox: StripeSandbox) -> None:
+    environment = {
+        "DATABASE_URL": database_url,
+        "HOLDFAST_ENV": "development",
+        "STRIPE_API_KEY": stripe_sandbox.key,
+        "STRIPE_API_BASE": stripe_sandbox.url,
+    }
+    done = await asyncio.to_thread(
+        subprocess.run,
+        python("-m", "sandbox.seed"),
+        env=child_environment(environment),
+        cwd=PROJECT_ROOT,
+        check=True,
+        capture_output=True,
+    )
+    printed = json.loads(done.stdout)
+    assert set(printed) == {"students", "instructors", "offerings", "slots"}
+    assert set(printed["offerings"]) == {"flexible", "moderate", "strict", "yen"}
+
+
+async def test_a_slot_belongs_to_its_offerings_instructor(engine: AsyncEngine) -> None:
+    await add_student(engine)
+    instructor_id = await add_instructor(engine, "acct_1")
+    offering_id = await add_offering(engine, instructor_id)
+    slot_id = await add_slot(engine, offering_id, NOW, NOW + timedelta(seconds=4))
+    async with AsyncSession(engine) as session:
+        slot = await session.get(Slot, slot_id)
+    assert slot is not None
+    assert slot.instructor_id == instructor_id
+
+
+async def test_a_slot_of_an_unknown_offering_is_refused(engine: AsyncEngine) -> None:
+    with pytest.raises(LookupError):
+        await add_slot(engine, uuid4(), NOW, NOW + timedelta(hours=1))
+
+
+async def test_an_offering_at_a_price_that_cannot_be_charged_is_refused(engine: AsyncEngine) -> None:
+    instructor_id = await add_instructor(engine, None)
+    with pytest.raises(ValueError, match="below the least"):
+        await add_offering(engine, instructor_id, Money(amount_minor=49, currency="usd"))
