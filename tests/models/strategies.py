@@ -1,0 +1,57 @@
+"""Amounts, tiers and policies of every kind, for tests by properties."""
+
+from datetime import timedelta
+
+from hypothesis import strategies as st
+
+from models.money import BASIS_POINTS, Money, Rounding, minimum_charge, step_minor
+from models.policy import PRESETS, BookingPolicy, CancellationPolicy, CancellationTier, OnSilence
+
+# With 0, 2 and 3 decimals, and those that Stripe takes in whole units only.
+CURRENCIES = ["usd", "eur", "jpy", "krw", "bhd", "kwd", "isk", "ugx"]
+
+_MOST_STEPS = 10**9
+
+
+def amounts(currency: str) -> st.SearchStrategy[Money]:
+    """From nothing up, on the steps that Stripe accepts."""
+    step = step_minor(currency)
+    return st.integers(0, _MOST_STEPS).map(lambda steps: Money(amount_minor=steps * step, currency=currency))
+
+
+def prices() -> st.SearchStrategy[Money]:
+    """Whatever Stripe can charge."""
+
+    def of(currency: str) -> st.SearchStrategy[Money]:
+        return amounts(currency).map(lambda amount: amount + minimum_charge(currency))
+
+    return st.sampled_from(CURRENCIES).flatmap(of)
+
+
+@st.composite
+def tiers(draw: st.DrawFn) -> CancellationPolicy:
+    hours = sorted(draw(st.sets(st.integers(0, 24 * 30), max_size=6)), reverse=True)
+    refunds = sorted(
+        draw(st.lists(st.integers(0, BASIS_POINTS), min_size=len(hours), max_size=len(hours))), reverse=True
+    )
+    drawn = [
+        CancellationTier(before=timedelta(hours=hour), refund_bps=refund_bps)
+        for hour, refund_bps in zip(hours, refunds, strict=True)
+    ]
+    return CancellationPolicy(name="drawn", tiers=tuple(drawn))
+
+
+def policies() -> st.SearchStrategy[BookingPolicy]:
+    return st.builds(
+        BookingPolicy,
+        fee_bps=st.integers(0, BASIS_POINTS),
+        rounding=st.sampled_from(list(Rounding)),
+        cancellation=st.sampled_from(list(PRESETS.values())) | tiers(),
+        student_absent_kept_bps=st.integers(0, BASIS_POINTS),
+        on_silence=st.sampled_from(list(OnSilence)),
+    )
+
+
+def times_left() -> st.SearchStrategy[timedelta]:
+    """Until the start, or since."""
+    return st.timedeltas(min_value=timedelta(days=-2), max_value=timedelta(days=40))

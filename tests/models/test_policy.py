@@ -1,0 +1,199 @@
+"""Who gets what, by properties: nothing is lost, nothing is made, nothing is negative."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from models.money import BASIS_POINTS, Money, Rounding, step_minor
+from models.policy import (
+    FLEXIBLE,
+    HOLD_LASTS,
+    LONGEST_CHECKOUT,
+    MODERATE,
+    PRESETS,
+    SHORTEST_CHECKOUT,
+    STRICT,
+    BookingPolicy,
+    CancellationPolicy,
+    CancellationTier,
+    Deadlines,
+    approval_deadline,
+    checkout_deadline,
+    checkout_page_ends,
+    completion_deadline,
+    kept_on_student_absence,
+    kept_on_student_cancellation,
+    last_end_for_hold,
+    split,
+)
+from tests.models.strategies import policies, prices, times_left
+
+HUNDRED = Money(amount_minor=10_000, currency="usd")
+HOUR = timedelta(hours=1)
+
+moments = st.datetimes(datetime(2026, 1, 1), datetime(2027, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
+windows = st.timedeltas(timedelta(0), timedelta(days=3))
+
+
+@given(prices(), policies())
+def test_fee_and_share_make_up_what_is_kept_and_neither_is_negative(price: Money, policy: BookingPolicy) -> None:
+    parts = split(price, policy)
+    assert parts.platform_fee + parts.instructor_payout == parts.kept == price
+    assert parts.platform_fee >= price.zero()
+    assert parts.instructor_payout >= price.zero()
+    assert parts.platform_fee.amount_minor % step_minor(price.currency) == 0
+
+
+@given(prices(), policies(), times_left())
+def test_what_is_kept_on_a_cancellation_is_within_the_price_and_splits_without_loss(
+    price: Money, policy: BookingPolicy, time_left: timedelta
+) -> None:
+    kept = kept_on_student_cancellation(price, policy, time_left)
+    refund = price - kept
+    assert price.zero() <= refund <= price
+    assert kept.amount_minor % step_minor(price.currency) == 0
+    parts = split(kept, policy)
+    assert parts.platform_fee + parts.instructor_payout + refund == price
+
+
+@given(prices(), policies())
+def test_what_is_kept_when_the_student_is_absent_is_within_the_price(price: Money, policy: BookingPolicy) -> None:
+    kept = kept_on_student_absence(price, policy)
+    assert price.zero() <= kept <= price
+    assert kept.amount_minor % step_minor(price.currency) == 0
+
+
+@given(prices(), policies(), times_left(), st.timedeltas(timedelta(0), timedelta(days=40)))
+def test_cancelling_earlier_never_costs_more(
+    price: Money, policy: BookingPolicy, time_left: timedelta, earlier_by: timedelta
+) -> None:
+    late = kept_on_student_cancellation(price, policy, time_left)
+    early = kept_on_student_cancellation(price, policy, time_left + earlier_by)
+    assert early <= late
+
+
+@given(prices(), policies())
+def test_a_fee_rounded_down_is_never_above_the_one_rounded_up(price: Money, policy: BookingPolicy) -> None:
+    fees = {
+        rounding: split(price, policy.model_copy(update={"rounding": rounding})).platform_fee for rounding in Rounding
+    }
+    assert fees[Rounding.DOWN] <= fees[Rounding.HALF_EVEN] <= fees[Rounding.HALF_UP]
+
+
+@given(policies())
+def test_a_policy_comes_back_from_its_json_as_it_was(policy: BookingPolicy) -> None:
+    assert BookingPolicy.model_validate(policy.model_dump(mode="json")) == policy
+
+
+def test_of_a_hundred_dollars_the_platform_keeps_twenty_and_the_instructor_gets_eighty() -> None:
+    parts = split(HUNDRED, BookingPolicy())
+    assert (parts.platform_fee.amount_minor, parts.instructor_payout.amount_minor) == (2_000, 8_000)
+
+
+def test_half_is_kept_by_default_when_the_student_is_absent() -> None:
+    assert kept_on_student_absence(HUNDRED, BookingPolicy()).amount_minor == 5_000
+
+
+@pytest.mark.parametrize(
+    ("preset", "time_left", "refund_bps"),
+    [
+        (FLEXIBLE, 2 * HOUR, 10_000),
+        (FLEXIBLE, 2 * HOUR - timedelta(microseconds=1), 0),
+        (MODERATE, 24 * HOUR, 10_000),
+        (MODERATE, 24 * HOUR - timedelta(microseconds=1), 5_000),
+        (MODERATE, 2 * HOUR, 5_000),
+        (MODERATE, 2 * HOUR - timedelta(microseconds=1), 0),
+        (STRICT, 72 * HOUR, 10_000),
+        (STRICT, 24 * HOUR, 5_000),
+        (STRICT, 24 * HOUR - timedelta(microseconds=1), 0),
+        (STRICT, -HOUR, 0),
+    ],
+)
+def test_each_preset_gives_back_what_it_says_to_the_moment(
+    preset: CancellationPolicy, time_left: timedelta, refund_bps: int
+) -> None:
+    assert preset.refund_bps(time_left) == refund_bps
+
+
+def test_the_presets_go_by_their_names_and_moderate_is_the_default() -> None:
+    assert {name: preset.name for name, preset in PRESETS.items()} == {name: name for name in PRESETS}
+    assert set(PRESETS) == {"flexible", "moderate", "strict"}
+    assert BookingPolicy().cancellation == MODERATE
+
+
+@pytest.mark.parametrize(
+    "tiers",
+    [((2, 5_000), (24, 10_000)), ((24, 5_000), (2, 10_000)), ((24, 10_000), (24, 5_000))],
+    ids=["later first", "more for less notice", "twice at one time"],
+)
+def test_tiers_that_make_no_sense_are_refused(tiers: tuple[tuple[int, int], ...]) -> None:
+    with pytest.raises(ValidationError, match="nearer to the start"):
+        CancellationPolicy(
+            name="odd", tiers=tuple(CancellationTier(before=hours * HOUR, refund_bps=bps) for hours, bps in tiers)
+        )
+
+
+@pytest.mark.parametrize("bps", [-1, BASIS_POINTS + 1])
+def test_no_part_is_less_than_nothing_or_more_than_all(bps: int) -> None:
+    with pytest.raises(ValidationError):
+        BookingPolicy(fee_bps=bps)
+    with pytest.raises(ValidationError):
+        BookingPolicy(student_absent_kept_bps=bps)
+    with pytest.raises(ValidationError):
+        CancellationTier(before=HOUR, refund_bps=bps)
+
+
+@pytest.mark.parametrize("window", list(Deadlines.model_fields))
+def test_a_negative_window_is_refused(window: str) -> None:
+    with pytest.raises(ValidationError, match="negative"):
+        Deadlines(**{window: -timedelta(microseconds=1)})
+
+
+def test_a_checkout_window_longer_than_stripe_keeps_a_page_open_is_refused() -> None:
+    with pytest.raises(ValidationError, match="23 hours"):
+        Deadlines(checkout_window=LONGEST_CHECKOUT + timedelta(seconds=1))
+
+
+@given(moments, moments, st.timedeltas(timedelta(0), LONGEST_CHECKOUT))
+def test_the_checkout_ends_by_the_start_and_its_page_never_before_it_nor_outside_what_stripe_takes(
+    booked_at: datetime, starts_at: datetime, window: timedelta
+) -> None:
+    deadline_at = checkout_deadline(Deadlines(checkout_window=window), booked_at, starts_at)
+    assert deadline_at <= starts_at
+    assert deadline_at <= booked_at + window
+    page_ends_at = checkout_page_ends(booked_at, deadline_at)
+    assert page_ends_at >= deadline_at
+    assert SHORTEST_CHECKOUT <= page_ends_at - booked_at <= LONGEST_CHECKOUT
+
+
+@given(moments, moments, moments, windows, windows)
+def test_the_approval_ends_before_the_start_and_while_the_money_is_held(
+    authorized_at: datetime, starts_at: datetime, hold_ends_at: datetime, window: timedelta, margin: timedelta
+) -> None:
+    deadlines = Deadlines(approval_window=window, hold_margin=margin)
+    deadline_at = approval_deadline(deadlines, authorized_at, starts_at, hold_ends_at)
+    assert deadline_at <= starts_at
+    assert deadline_at + margin <= hold_ends_at
+    assert deadline_at <= authorized_at + window
+    assert deadline_at in (starts_at, hold_ends_at - margin, authorized_at + window)
+
+
+@given(moments, moments, windows, windows)
+def test_the_completion_ends_while_the_money_is_held(
+    ends_at: datetime, hold_ends_at: datetime, window: timedelta, margin: timedelta
+) -> None:
+    deadline_at = completion_deadline(Deadlines(completion_window=window, hold_margin=margin), ends_at, hold_ends_at)
+    assert deadline_at + margin <= hold_ends_at
+    assert deadline_at <= ends_at + window
+
+
+@given(moments, windows, windows)
+def test_a_session_that_ends_in_time_for_a_hold_can_use_its_whole_completion_window(
+    booked_at: datetime, window: timedelta, margin: timedelta
+) -> None:
+    deadlines = Deadlines(completion_window=window, hold_margin=margin)
+    ends_at = last_end_for_hold(deadlines, booked_at)
+    assert completion_deadline(deadlines, ends_at, booked_at + HOLD_LASTS) == ends_at + window

@@ -1,0 +1,209 @@
+"""What the database itself refuses, whatever the code does."""
+
+import re
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import Enum, text, update
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlmodel import SQLModel
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from models.db import build_engine
+from models.policy import MODERATE, BookingPolicy, PaymentPlan
+from models.states import BookingStatus, PaymentStatus, PayoutStatus, SessionStatus
+from models.tables import (
+    AuditEvent,
+    BookingRequest,
+    Instructor,
+    InstructorPayout,
+    LiveSession,
+    Offering,
+    Payment,
+    Slot,
+    Student,
+)
+from models.terms import Role
+
+NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+WORDS = [
+    (table.name, column.name, set(column.type.enums))
+    for table in SQLModel.metadata.sorted_tables
+    for column in table.columns
+    if isinstance(column.type, Enum)
+]
+
+
+@pytest.fixture
+async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
+    engine = build_engine(database_url)
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture
+async def booking(engine: AsyncEngine) -> BookingRequest:
+    """An accepted booking with its session, payment and payout."""
+    student = Student(email="ada@students.example", name="Ada", created_at=NOW)
+    instructor = Instructor(email="nadia@instructors.example", name="Nadia", created_at=NOW)
+    offering = Offering(
+        instructor_id=instructor.id,
+        title="Counterpoint",
+        duration_minutes=60,
+        price_minor=10_000,
+        currency="usd",
+        cancellation=MODERATE.model_dump(mode="json"),
+        created_at=NOW,
+    )
+    slot = Slot(offering_id=offering.id, instructor_id=instructor.id, starts_at=NOW + HOUR, ends_at=NOW + 2 * HOUR)
+    booking = BookingRequest(
+        id=uuid4(),
+        student_id=student.id,
+        instructor_id=instructor.id,
+        offering_id=offering.id,
+        slot_id=slot.id,
+        starts_at=slot.starts_at,
+        ends_at=slot.ends_at,
+        status=BookingStatus.ACCEPTED,
+        plan=PaymentPlan.HOLD,
+        price_minor=10_000,
+        platform_fee_minor=2_000,
+        currency="usd",
+        policy=BookingPolicy().model_dump(mode="json"),
+        created_at=NOW,
+        updated_at=NOW,
+    )
+    amounts: dict[str, Any] = {"currency": "usd", "platform_fee_minor": 2_000, "created_at": NOW, "updated_at": NOW}
+    live_session = LiveSession(
+        booking_id=booking.id,
+        status=SessionStatus.SCHEDULED,
+        room="a-room",
+        total_price_minor=10_000,
+        instructor_payout_minor=8_000,
+        **amounts,
+    )
+    payment = Payment(
+        booking_id=booking.id,
+        plan=PaymentPlan.HOLD,
+        status=PaymentStatus.CAPTURED,
+        amount_minor=10_000,
+        captured_minor=10_000,
+        **amounts,
+    )
+    payout = InstructorPayout(
+        booking_id=booking.id,
+        instructor_id=instructor.id,
+        status=PayoutStatus.PROCESSING,
+        amount_minor=8_000,
+        **amounts,
+    )
+    event = AuditEvent(booking_id=booking.id, action="booking.accepted", actor_role=Role.INSTRUCTOR, door="api", at=NOW)
+    async with AsyncSession(engine, expire_on_commit=False) as session, session.begin():
+        for rows in ([student, instructor], [offering], [slot], [booking], [live_session, payment, payout, event]):
+            session.add_all(rows)
+            await session.flush()
+    return booking
+
+
+async def _refusal_of(engine: AsyncEngine, statement: str) -> str:
+    with pytest.raises(DBAPIError) as caught:
+        async with engine.begin() as connection:
+            await connection.execute(text(statement))
+    return str(caught.value.orig)
+
+
+@pytest.mark.parametrize(
+    ("statement", "constraint"),
+    [
+        ("UPDATE offering SET price_minor = 0", "price_is_positive"),
+        ("UPDATE offering SET duration_minutes = 0", "duration_is_positive"),
+        ("UPDATE offering SET currency = 'USD'", "currency_is_a_code"),
+        ("UPDATE slot SET ends_at = starts_at", "ends_after_start"),
+        ("UPDATE booking_request SET ends_at = starts_at", "ends_after_start"),
+        ("UPDATE booking_request SET price_minor = 0, platform_fee_minor = 0", "price_is_positive"),
+        ("UPDATE booking_request SET platform_fee_minor = 10001", "fee_is_part_of_price"),
+        ("UPDATE booking_request SET platform_fee_minor = -1", "fee_is_part_of_price"),
+        ("UPDATE live_session SET platform_fee_minor = 2001", "parts_are_of_the_price"),
+        ("UPDATE live_session SET instructor_payout_minor = -1", "parts_are_not_negative"),
+        ("UPDATE payment SET returned_minor = 1", "parts_are_of_the_amount"),
+        ("UPDATE payment SET returned_minor = -1", "parts_are_not_negative"),
+        ("UPDATE payment SET captured_minor = 1999", "fee_is_part_of_capture"),
+        ("UPDATE payment SET amount_minor = 0, captured_minor = 0, platform_fee_minor = 0", "amount_is_positive"),
+        ("UPDATE instructor_payout SET amount_minor = 0", "amount_is_positive"),
+        ("UPDATE instructor_payout SET platform_fee_minor = -1", "fee_is_not_negative"),
+    ],
+)
+@pytest.mark.usefixtures("booking")
+async def test_amounts_and_times_that_cannot_be_are_refused(
+    engine: AsyncEngine, statement: str, constraint: str
+) -> None:
+    assert f'"{constraint}"' in await _refusal_of(engine, statement)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["UPDATE audit_event SET action = 'nothing'", "DELETE FROM audit_event", "TRUNCATE audit_event",
+     "UPDATE audit_event SET action = 'nothing' WHERE false"],
+)  # fmt: skip
+@pytest.mark.usefixtures("booking")
+async def test_the_audit_trail_can_only_grow(engine: AsyncEngine, statement: str) -> None:
+    assert "append only" in await _refusal_of(engine, statement)
+    async with engine.connect() as connection:
+        assert (await connection.execute(text("SELECT action FROM audit_event"))).scalars().all() == [
+            "booking.accepted"
+        ]
+
+
+async def test_a_booking_with_a_session_or_a_payout_cannot_be_deleted(
+    engine: AsyncEngine, booking: BookingRequest
+) -> None:
+    assert "foreign key" in await _refusal_of(engine, f"DELETE FROM booking_request WHERE id = '{booking.id}'")  # noqa: S608
+
+
+@pytest.mark.parametrize("status", sorted(BookingStatus))
+async def test_overlapping_an_open_booking_is_refused_and_overlapping_a_closed_one_is_not(
+    engine: AsyncEngine, booking: BookingRequest, status: BookingStatus
+) -> None:
+    rival = BookingRequest(**booking.model_dump(exclude={"id"}), id=uuid4())
+    rival.starts_at += HOUR / 2
+    rival.ends_at += HOUR / 2
+    async with engine.begin() as connection:
+        await connection.execute(update(BookingRequest).values(status=status))
+
+    async def book_again() -> None:
+        async with AsyncSession(engine) as session, session.begin():
+            session.add(rival)
+
+    if status in (BookingStatus.PENDING, BookingStatus.ACCEPTED):
+        with pytest.raises(DBAPIError, match="no_double_booking"):
+            await book_again()
+    else:
+        await book_again()
+
+
+@pytest.mark.parametrize(("table", "column", "words"), WORDS)
+async def test_the_database_knows_the_same_words_as_the_code(
+    engine: AsyncEngine, table: str, column: str, words: set[str]
+) -> None:
+    query = text(
+        "SELECT pg_get_constraintdef(oid) FROM pg_constraint"
+        " WHERE conrelid = CAST(:table AS regclass) AND conname = :name"
+    )
+    async with engine.connect() as connection:
+        definition = (await connection.execute(query, {"table": table, "name": f"{column}_is_known"})).scalar_one()
+    assert set(re.findall(r"'(\w+)'", definition)) == words
+
+
+async def test_a_time_without_a_zone_is_refused(engine: AsyncEngine, booking: BookingRequest) -> None:
+    async with AsyncSession(engine) as session:
+        row = await session.get(BookingRequest, booking.id)
+        assert row is not None
+        assert row.starts_at.utcoffset() == timedelta(0)
+        row.next_deadline_at = NOW.replace(tzinfo=None)
+        with pytest.raises(Exception, match=r"(?i)naive|timezone|tzinfo"):
+            await session.flush()
