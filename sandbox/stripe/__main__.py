@@ -1,0 +1,37 @@
+"""`python -m sandbox.stripe --port N`: the sandbox as a server on loopback."""
+
+import argparse
+import os
+import signal
+import sys
+from pathlib import Path
+
+import uvicorn
+
+from sandbox.stripe.app import create_app
+from sandbox.stripe.safety import refusal
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m sandbox.stripe", description=__doc__)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--host", default="127.0.0.1", help="a loopback address")
+    parser.add_argument("--log", type=Path, help="write each API request and its answer as a JSON line")
+    parser.add_argument("--state", type=Path, help="keep the state here, over restarts")
+    options = parser.parse_args(arguments)
+    reason = refusal(options.host, os.environ)
+    if reason is not None:
+        print(f"The Stripe sandbox does not start: {reason}", file=sys.stderr)
+        return 2
+    app = create_app(options.log, options.state)
+    config = uvicorn.Config(
+        app, host=options.host, port=options.port, log_level="warning", access_log=False, timeout_graceful_shutdown=2
+    )
+    # uvicorn shuts down on SIGTERM and then raises the signal again; asked to stop and stopped is success.
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    uvicorn.Server(config).run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

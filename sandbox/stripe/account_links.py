@@ -1,0 +1,40 @@
+"""Account links: the address of the onboarding page (API reference, "Account links")."""
+
+from sandbox.stripe.errors import account_invalid
+from sandbox.stripe.ids import new_token
+from sandbox.stripe.json_values import JsonObject
+from sandbox.stripe.store import Record
+from sandbox.stripe.world import Call, World
+
+KIND = "account_link"
+_VALID_SECONDS = 300
+
+
+def create(call: Call) -> JsonObject:
+    """A link for one visit, valid for a few minutes."""
+    account = call.world.store.find("account", call.params["account"])
+    if account is None or account.owner != call.account:
+        raise account_invalid(call.params["account"])
+    token = new_token(40)
+    now = call.world.now()
+    body: JsonObject = {
+        "object": KIND,
+        "created": now,
+        "expires_at": now + _VALID_SECONDS,
+        "url": f"{call.base_url}/setup/{account.id}/{token}",
+    }
+    hidden = {
+        "account": account.id,
+        "refresh_url": call.params.get("refresh_url", ""),
+        "return_url": call.params.get("return_url", ""),
+    }
+    call.world.store.put(KIND, token, owner=call.account, body=body, hidden=hidden)
+    return body
+
+
+def find(world: World, account: str, token: str) -> Record | None:
+    """The link behind an address, unless it was never made or its time is over."""
+    link = world.store.find(KIND, token)
+    if link is None or link.hidden["account"] != account or link.body["expires_at"] <= world.now():
+        return None
+    return link

@@ -1,0 +1,196 @@
+"""One API request from its headers to its answer: who asks, what, whether it was asked before, and the log."""
+
+import base64
+import json
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from sandbox.stripe import deadlines, form, routes
+from sandbox.stripe.errors import StripeError, account_invalid, invalid, unauthorized, unknown_url
+from sandbox.stripe.events import Cause
+from sandbox.stripe.expansion import expanded
+from sandbox.stripe.idempotency import Answer, Claim, IdempotencyKeys
+from sandbox.stripe.ids import PLATFORM, new_id
+from sandbox.stripe.json_values import JsonObject, copied
+from sandbox.stripe.request_log import RequestLog
+from sandbox.stripe.schema.derive import API_VERSION, request_shape
+from sandbox.stripe.schema.requests import coerced
+from sandbox.stripe.views import INCLUDABLE
+from sandbox.stripe.world import Call, World
+
+_KEY_PREFIX = "sk_test_"
+
+
+@dataclass(frozen=True)
+class Received:
+    """A request as it came in."""
+
+    id: str
+    method: str
+    path: str
+    query: str
+    body: str
+    content_type: str | None
+    authorization: str
+    idempotency_key: str | None
+    account: str | None
+    version: str | None
+    base_url: str
+
+
+class Api:
+    def __init__(self, world: World, keys: IdempotencyKeys, log: RequestLog) -> None:
+        self._world = world
+        self._keys = keys
+        self._log = log
+
+    async def handle(self, request: Request) -> Response:
+        received = await _received(request)
+        deadlines.meet(self._world)
+        headers = {"Request-Id": received.id, "Stripe-Version": received.version or API_VERSION}
+        if received.idempotency_key:
+            headers["Idempotency-Key"] = received.idempotency_key
+        try:
+            answer, replayed = self._answered(received)
+            if replayed:
+                headers |= {"Idempotent-Replayed": "true", "Original-Request": answer.request_id}
+        except StripeError as error:
+            answer = _error_answer(error, received)
+            headers |= error.headers
+        self._write_log(received, answer)
+        return JSONResponse(answer.body, answer.status, headers)
+
+    def _answered(self, received: Received) -> tuple[Answer, bool]:
+        account = self._account(received)
+        found = routes.match(received.method, received.path)
+        if found is None:
+            raise unknown_url(received.method, received.path)
+        route, path = found
+        raw = _raw_params(received)
+        claim = self._claim(received, account, raw)
+        if isinstance(claim, Answer):
+            return claim, True
+        try:
+            params = coerced(request_shape(route.params), raw)
+            call = Call(self._world, account, params, path, received.base_url)
+            return self._run(received, route, call, claim), False
+        finally:
+            if claim is not None:
+                self._keys.release(claim)
+
+    def _claim(self, received: Received, account: str, raw: JsonObject) -> Claim | Answer | None:
+        if received.method != "POST" or not received.idempotency_key:
+            return None
+        return self._keys.claim(account, received.idempotency_key, received.method, received.path, raw)
+
+    def _run(self, received: Received, route: routes.Route, call: Call, claim: Claim | None) -> Answer:
+        """Run the operation and keep its answer, both or neither.
+
+        An error undoes what the operation did, except a declined card's, whose traces Stripe keeps.
+        """
+        cause = Cause(received.id, received.idempotency_key if received.method == "POST" else None)
+        store = self._world.store
+        try:
+            with store.transaction(), self._world.events.caused_by(cause):
+                try:
+                    body = route.operation(call)
+                    body = expanded(self._world, copied(body), call.params.get("expand", []), INCLUDABLE)
+                    answer = Answer(200, body, received.id)
+                except StripeError as error:
+                    if not error.keeps_effects:
+                        raise
+                    answer = _error_answer(error, received)
+                if claim is not None:
+                    self._keys.keep(claim, answer)
+        except StripeError as error:
+            answer = _error_answer(error, received)
+            if claim is not None and error.began:
+                with store.transaction():
+                    self._keys.keep(claim, answer)
+        return answer
+
+    def _account(self, received: Received) -> str:
+        """The account that the request acts on.
+
+        Raises:
+            StripeError: 401 for a key that is no test key, 403 for an account that isn't the platform's.
+        """
+        key = _api_key(received.authorization)
+        if not key:
+            raise unauthorized(
+                "You did not provide an API key. You need to provide your API key in the Authorization header, "
+                "using Bearer auth (e.g. 'Authorization: Bearer YOUR_SECRET_KEY')."
+            )
+        if not key.startswith(_KEY_PREFIX):
+            raise unauthorized(
+                f"Invalid API Key provided: {key[:3]}****. The sandbox takes keys of the form sk_test_..."
+            )
+        account = received.account
+        if account is None or account == PLATFORM:
+            return PLATFORM
+        if self._world.store.find("account", account) is None:
+            error = account_invalid(account)
+            error.began = False
+            raise error
+        return account
+
+    def _write_log(self, received: Received, answer: Answer) -> None:
+        target = received.path + (f"?{received.query}" if received.query else "")
+        self._log.write(
+            {
+                "method": received.method,
+                "path": target,
+                "idempotency_key": received.idempotency_key,
+                "stripe_account": received.account,
+                "stripe_version": received.version,
+                "content_type": received.content_type,
+                "body": received.body,
+                "status": answer.status,
+                "response": answer.body,
+            }
+        )
+
+
+async def _received(request: Request) -> Received:
+    headers = request.headers
+    return Received(
+        id=new_id("req", 14),
+        method=request.method,
+        path=request.url.path,
+        query=request.url.query,
+        body=(await request.body()).decode(),
+        content_type=headers.get("content-type"),
+        authorization=headers.get("authorization", ""),
+        idempotency_key=headers.get("idempotency-key"),
+        account=headers.get("stripe-account"),
+        version=headers.get("stripe-version"),
+        base_url=str(request.base_url).rstrip("/"),
+    )
+
+
+def _api_key(authorization: str) -> str:
+    scheme, _, value = authorization.partition(" ")
+    if scheme.lower() == "bearer":
+        return value.strip()
+    if scheme.lower() == "basic":
+        return base64.b64decode(value).decode().partition(":")[0]
+    return ""
+
+
+def _raw_params(received: Received) -> JsonObject:
+    if received.method != "POST":
+        return form.decode(received.query)
+    if received.path.startswith("/v2/"):
+        try:
+            body = json.loads(received.body or "{}")
+        except ValueError:
+            raise invalid("Invalid JSON in the request body.").not_begun() from None
+        return dict(body)
+    return form.decode(received.body)
+
+
+def _error_answer(error: StripeError, received: Received) -> Answer:
+    request_log_url = f"https://dashboard.stripe.com/test/logs/{received.id}"
+    return Answer(error.status, {"error": error.error | {"request_log_url": request_log_url}}, received.id)

@@ -1,0 +1,133 @@
+"""Application fees: the platform's share of a destination charge, and its refunds.
+
+Source: API reference, "Application fees" and "Application fee refunds".
+"""
+
+from sandbox.stripe.books import application_fee
+from sandbox.stripe.errors import invalid
+from sandbox.stripe.ids import APPLICATION, new_id
+from sandbox.stripe.json_values import JsonObject, merged_metadata
+from sandbox.stripe.lists import list_of, listed
+from sandbox.stripe.money import displayed
+from sandbox.stripe.store import Record
+from sandbox.stripe.world import Call, World
+
+KIND = "application_fee"
+REFUND_KIND = "fee_refund"
+
+
+def retrieve(call: Call) -> JsonObject:
+    return call.world.view(call.from_path(KIND, "id"))
+
+
+def list_all(call: Call) -> JsonObject:
+    return listed(call, KIND, "/v1/application_fees", "charge")
+
+
+def create_refund(call: Call) -> JsonObject:
+    """Refund a fee by itself: the connected account gets it as an `application_fee_refund`."""
+    fee = call.from_path(KIND, "id")
+    left = fee.body["amount"] - fee.body["amount_refunded"]
+    amount = call.params.get("amount", left)
+    if left == 0:
+        raise invalid(f"Application fee {fee.id} has already been refunded.", code="application_fee_already_refunded")
+    if amount < 1:
+        raise invalid(
+            "This value must be greater than or equal to 1.", code="parameter_invalid_integer", param="amount"
+        )
+    if amount > left:
+        currency = fee.body["currency"]
+        message = (
+            f"Refund amount ({displayed(amount, currency)}) is greater than unrefunded amount on fee "
+            f"({displayed(left, currency)})"
+        )
+        raise invalid(message, param="amount")
+    record = refund(call.world, fee, amount)
+    record.body["metadata"] = merged_metadata(None, call.params.get("metadata"))
+    call.world.store.save(record)
+    call.world.books.post(
+        fee.body["account"],
+        type="application_fee_refund",
+        amount=amount,
+        currency=fee.body["currency"],
+        source=record.id,
+        available_on=call.world.books.available_on(fee.body["balance_transaction"]),
+    )
+    return call.world.view(record)
+
+
+def list_refunds(call: Call) -> JsonObject:
+    fee = call.from_path(KIND, "id")
+    url = f"/v1/application_fees/{fee.id}/refunds"
+    return listed(call, REFUND_KIND, url, keep=lambda record: record.body["fee"] == fee.id)
+
+
+def collect(world: World, charge: Record, account: str, amount: int, available_on: int) -> Record:
+    """The fee as the platform's income. The payment it is taken from is filled in by `attach_payment`."""
+    body: JsonObject = {
+        "id": new_id("fee"),
+        "object": KIND,
+        "account": account,
+        "amount": amount,
+        "amount_refunded": 0,
+        "application": APPLICATION,
+        "balance_transaction": None,
+        "charge": charge.id,
+        "created": world.now(),
+        "currency": charge.body["currency"],
+        "fee_source": None,
+        "livemode": False,
+        "originating_transaction": charge.id,
+        "refunded": False,
+    }
+    body["refunds"] = list_of(f"/v1/application_fees/{body['id']}/refunds", [])
+    body["balance_transaction"] = world.books.post(
+        charge.owner,
+        type="application_fee",
+        amount=amount,
+        currency=body["currency"],
+        source=body["id"],
+        available_on=available_on,
+        description=application_fee(amount).description,
+    )
+    return world.store.put(KIND, body["id"], owner=charge.owner, body=body)
+
+
+def attach_payment(world: World, fee: Record, payment: str) -> None:
+    fee.body |= {"charge": payment, "fee_source": {"charge": payment, "type": "charge"}}
+    world.store.save(fee)
+    world.emit(fee, "application_fee.created")
+
+
+def of_payment(world: World, payment: Record) -> Record | None:
+    id = payment.body["application_fee"]
+    return world.store.get(KIND, id) if id else None
+
+
+def refund(world: World, fee: Record, amount: int) -> Record:
+    """Give back a part of the fee on the platform's side; the other side is the caller's to record."""
+    body: JsonObject = {
+        "id": new_id("fr"),
+        "object": REFUND_KIND,
+        "amount": amount,
+        "balance_transaction": None,
+        "created": world.now(),
+        "currency": fee.body["currency"],
+        "fee": fee.id,
+        "metadata": {},
+    }
+    body["balance_transaction"] = world.books.post(
+        fee.owner,
+        type="application_fee_refund",
+        amount=-amount,
+        currency=body["currency"],
+        source=body["id"],
+        available_on=world.books.available_on(fee.body["balance_transaction"]),
+    )
+    record = world.store.put(REFUND_KIND, body["id"], owner=fee.owner, body=body)
+    fee.body["amount_refunded"] += amount
+    fee.body["refunded"] = fee.body["amount_refunded"] == fee.body["amount"]
+    fee.body["refunds"] = list_of(fee.body["refunds"]["url"], [body, *fee.body["refunds"]["data"]])
+    world.store.save(fee)
+    world.emit(fee, "application_fee.refunded")
+    return record

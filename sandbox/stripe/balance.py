@@ -1,0 +1,42 @@
+"""Balances and balance transactions of one account (API reference, "Balance", "Balance transactions")."""
+
+from sandbox.stripe.books import KIND
+from sandbox.stripe.json_values import JsonObject
+from sandbox.stripe.lists import listed
+from sandbox.stripe.store import Record
+from sandbox.stripe.world import Call, World
+
+_NOTHING = {"usd": (0, 0)}
+
+
+def retrieve(call: Call) -> JsonObject:
+    sums = call.world.books.balance(call.account) or _NOTHING
+    return {
+        "object": "balance",
+        "available": [_line(amount, currency) for currency, (amount, _) in sorted(sums.items())],
+        "livemode": False,
+        "pending": [_line(amount, currency) for currency, (_, amount) in sorted(sums.items())],
+    }
+
+
+def retrieve_transaction(call: Call) -> JsonObject:
+    return call.world.view(call.from_path(KIND, "id"))
+
+
+def list_transactions(call: Call) -> JsonObject:
+    payout = call.params.get("payout")
+
+    def in_payout(record: Record) -> bool:
+        return payout is None or record.hidden.get("payout") == payout or record.body["source"] == payout
+
+    return listed(call, KIND, "/v1/balance_transactions", "currency", "source", "type", keep=in_payout)
+
+
+def view_transaction(world: World, record: Record) -> JsonObject:
+    """A transaction is pending until the day its money is available."""
+    status = "available" if record.body["available_on"] <= world.now() else "pending"
+    return record.body | {"status": status}
+
+
+def _line(amount: int, currency: str) -> JsonObject:
+    return {"amount": amount, "currency": currency, "source_types": {"card": amount}}

@@ -1,0 +1,131 @@
+"""The ledger: every change of any account's balance goes through `post`, and a balance is what it adds up to."""
+
+from dataclasses import dataclass
+
+from sandbox.stripe.clock import Clock
+from sandbox.stripe.ids import APPLICATION, new_id
+from sandbox.stripe.json_values import JsonObject
+from sandbox.stripe.money import processing_fee
+from sandbox.stripe.store import Store
+
+KIND = "balance_transaction"
+DAY_SECONDS = 86_400
+
+# A card payment in the US becomes available two days later (docs "Payouts", "Payout speed").
+SETTLEMENT_SECONDS = 2 * DAY_SECONDS
+
+# Docs "Reporting categories".
+_REPORTING_CATEGORY = {
+    "charge": "charge",
+    "payment": "charge",
+    "refund": "refund",
+    "payment_refund": "refund",
+    "transfer": "transfer",
+    "transfer_refund": "transfer_reversal",
+    "application_fee": "platform_earning",
+    "application_fee_refund": "platform_earning_refund",
+    "payout": "payout",
+    "payout_failure": "payout_reversal",
+    "payout_cancel": "payout_reversal",
+    "adjustment": "dispute",
+}
+
+
+@dataclass(frozen=True)
+class Fee:
+    """One line of a balance transaction's `fee_details`. Negative where a fee comes back."""
+
+    type: str
+    amount: int
+    description: str
+
+    @property
+    def application(self) -> str | None:
+        return APPLICATION if self.type == "application_fee" else None
+
+
+def stripe_fee(amount: int) -> Fee:
+    return Fee("stripe_fee", processing_fee(amount), "Stripe processing fees")
+
+
+def application_fee(amount: int) -> Fee:
+    description = "Application fee" if amount >= 0 else "Application fee refund"
+    return Fee("application_fee", amount, description)
+
+
+class Books:
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    def post(
+        self,
+        account: str,
+        *,
+        type: str,
+        amount: int,
+        currency: str,
+        source: str,
+        fee: Fee | None = None,
+        available_on: int | None = None,
+        description: str | None = None,
+    ) -> str:
+        """Record one movement of an account's balance and return its `txn_` id.
+
+        `amount` is gross and signed; the balance moves by `amount` less the fee. What became available
+        before now is available now.
+        """
+        now = self._clock.now()
+        fee_amount = fee.amount if fee else 0
+        body: JsonObject = {
+            "id": new_id("txn"),
+            "object": KIND,
+            "amount": amount,
+            "available_on": max(now, available_on or now),
+            "balance_type": "payments",
+            "created": now,
+            "currency": currency,
+            "description": description,
+            "exchange_rate": None,
+            "fee": fee_amount,
+            "fee_details": [_fee_detail(fee, currency)] if fee and fee.amount else [],
+            "net": amount - fee_amount,
+            "reporting_category": _REPORTING_CATEGORY[type],
+            "source": source,
+            "status": "pending",
+            "type": type,
+        }
+        self._store.put(KIND, body["id"], owner=account, body=body)
+        return str(body["id"])
+
+    def available_on(self, transaction: str) -> int:
+        return int(self._store.get(KIND, transaction).body["available_on"])
+
+    def balance(self, account: str) -> dict[str, tuple[int, int]]:
+        """For each currency the available and the pending amount."""
+        now = self._clock.now()
+        sums: dict[str, tuple[int, int]] = {}
+        for record in self._store.scan(KIND):
+            if record.owner != account:
+                continue
+            body = record.body
+            available, pending = sums.get(body["currency"], (0, 0))
+            if body["available_on"] <= now:
+                available += body["net"]
+            else:
+                pending += body["net"]
+            sums[body["currency"]] = (available, pending)
+        return sums
+
+    def available(self, account: str, currency: str) -> int:
+        return self.balance(account).get(currency, (0, 0))[0]
+
+
+def _fee_detail(fee: Fee, currency: str) -> JsonObject:
+    return {
+        "amount": fee.amount,
+        "application": fee.application,
+        "currency": currency,
+        "description": fee.description,
+        "type": fee.type,
+    }

@@ -1,0 +1,321 @@
+"""Checkout Sessions in payment mode (API reference, "Checkout Sessions")."""
+
+from urllib.parse import urlsplit
+
+from sandbox.stripe import payment_flow, payment_intents, payment_methods
+from sandbox.stripe.cards import Card
+from sandbox.stripe.errors import StripeError, invalid
+from sandbox.stripe.ids import new_id
+from sandbox.stripe.json_values import JsonObject, merged_metadata
+from sandbox.stripe.lists import list_of, listed
+from sandbox.stripe.money import check_charge_amount, check_currency
+from sandbox.stripe.store import Record
+from sandbox.stripe.world import Call, World
+
+KIND = "checkout.session"
+EXPIRE_SESSION = "expire_session"
+CHECKOUT_PATH = "/c/pay/"
+
+_EARLIEST_EXPIRY_SECONDS = 30 * 60
+_LATEST_EXPIRY_SECONDS = 24 * 3600
+
+_COPIED = (
+    "billing_address_collection",
+    "cancel_url",
+    "client_reference_id",
+    "customer_email",
+    "locale",
+    "submit_type",
+    "success_url",
+)
+
+
+def create(call: Call) -> JsonObject:
+    params, world = call.params, call.world
+    _check(call)
+    items = [_line_item(world, item, index) for index, item in enumerate(params["line_items"])]
+    currencies = {item["currency"] for item in items}
+    if len(currencies) > 1:
+        raise invalid("All line items must use the same currency.", param="line_items")
+    currency, amount = currencies.pop(), sum(item["amount_total"] for item in items)
+    check_charge_amount(amount, currency, "line_items")
+    intent_data = params.get("payment_intent_data") or {}
+    payment_intents.check_connect(call, intent_data, amount)
+    now = world.now()
+    id = new_id("cs_test_a1", 56).replace("a1_", "a1")
+    body: JsonObject = {
+        "id": id,
+        "object": KIND,
+        "adaptive_pricing": {"enabled": False},
+        "after_expiration": None,
+        "allow_promotion_codes": None,
+        "amount_subtotal": amount,
+        "amount_total": amount,
+        "automatic_tax": {"enabled": False, "liability": None, "provider": None, "status": None},
+        "client_secret": None,
+        "collected_information": None,
+        "consent": None,
+        "consent_collection": None,
+        "created": now,
+        "currency": currency,
+        "currency_conversion": None,
+        "custom_fields": [],
+        "custom_text": _custom_text(params.get("custom_text") or {}),
+        "customer": params.get("customer"),
+        "customer_account": None,
+        "customer_creation": params.get("customer_creation") or (None if "customer" in params else "if_required"),
+        "customer_details": _customer_details(params.get("customer_email")),
+        "discounts": [],
+        "expires_at": _expiry(params, now),
+        "invoice": None,
+        "invoice_creation": {
+            "enabled": False,
+            "invoice_data": {
+                "account_tax_ids": None,
+                "custom_fields": None,
+                "description": None,
+                "footer": None,
+                "issuer": None,
+                "metadata": {},
+                "rendering_options": None,
+            },
+        },
+        "livemode": False,
+        "metadata": merged_metadata(None, params.get("metadata")),
+        "mode": "payment",
+        "origin_context": None,
+        "payment_intent": None,
+        "payment_link": None,
+        "payment_method_collection": "if_required",
+        "payment_method_configuration_details": None,
+        "payment_method_options": {"card": {"request_three_d_secure": "automatic"}},
+        "payment_method_types": ["card"],
+        "payment_status": "unpaid",
+        "permissions": None,
+        "phone_number_collection": {"enabled": False},
+        "recovered_from": None,
+        "saved_payment_method_options": None,
+        "setup_intent": None,
+        "shipping_address_collection": None,
+        "shipping_cost": None,
+        "shipping_options": [],
+        "status": "open",
+        "subscription": None,
+        "total_details": {"amount_discount": 0, "amount_shipping": 0, "amount_tax": 0},
+        "ui_mode": "hosted_page",
+        "url": f"{call.base_url}{CHECKOUT_PATH}{id}",
+        "wallet_options": None,
+    } | {name: params.get(name) for name in _COPIED}
+    body |= call.given("allowed_payment_method_types")
+    hidden = {"items": items, "intent_data": intent_data}
+    record = world.store.put(KIND, id, owner=call.account, body=body, hidden=hidden)
+    world.timers.set(EXPIRE_SESSION, id, body["expires_at"])
+    return world.view(record)
+
+
+def retrieve(call: Call) -> JsonObject:
+    return call.world.view(call.from_path(KIND, "session"))
+
+
+def list_all(call: Call) -> JsonObject:
+    return listed(call, KIND, "/v1/checkout/sessions", "customer", "payment_intent", "status")
+
+
+def list_line_items(call: Call) -> JsonObject:
+    return line_items_included(call.world, call.from_path(KIND, "session").body)
+
+
+def expire(call: Call) -> JsonObject:
+    record = call.from_path(KIND, "session")
+    if record.body["status"] != "open":
+        message = (
+            f'Only Checkout Sessions with a status in ["open"] can be expired. This Session has a status of '
+            f"{record.body['status']}."
+        )
+        raise invalid(message)
+    return call.world.view(end(call.world, record))
+
+
+def update(call: Call) -> JsonObject:
+    record = call.from_path(KIND, "session")
+    record.body["metadata"] = merged_metadata(record.body["metadata"], call.params.get("metadata"))
+    return call.world.view(call.world.store.save(record))
+
+
+def end(world: World, record: Record) -> Record:
+    """Expire an open session; an attempt that had begun on its page ends with it."""
+    world.timers.clear(EXPIRE_SESSION, record.id)
+    record.body |= {"status": "expired", "url": None}
+    world.store.save(record)
+    if record.body["payment_intent"]:
+        intent = world.store.get(payment_flow.INTENT, record.body["payment_intent"])
+        payment_flow.cancel(world, intent, "automatic")
+    world.emit(record, "checkout.session.expired")
+    return record
+
+
+def expire_by_time(world: World, id: str) -> None:
+    record = world.store.get(KIND, id)
+    if record.body["status"] == "open":
+        end(world, record)
+
+
+def pay(call: Call, record: Record, card: Card, name: str, email: str | None, *, authenticated: bool = False) -> Record:
+    """What happens when a person presses "Pay": the intent is made on the first try and kept for the next.
+
+    Raises:
+        StripeError: 402 for a declined card; the session stays open.
+    """
+    world = call.world
+    intent = _intent(call, record)
+    method = payment_methods.make(world, record.owner, card, {"name": name, "email": email})
+    record.body["customer_details"] = _customer_details(email or record.body["customer_email"], name)
+    world.store.save(record)
+    intent = payment_flow.pay(world, intent, method, authenticated=authenticated)
+    if intent.body["status"] == "requires_action":
+        return record
+    return _complete(world, record)
+
+
+def refuse_authentication(world: World, record: Record) -> StripeError:
+    """The person failed the 3-D Secure challenge of the payment that waits for it."""
+    intent = world.store.get(payment_flow.INTENT, record.body["payment_intent"])
+    method = world.store.get(payment_methods.KIND, intent.body["payment_method"])
+    return payment_flow.authentication_failed(world, intent, method)
+
+
+def line_items_included(world: World, session: JsonObject) -> JsonObject:
+    record = world.store.get(KIND, session["id"])
+    return list_of(f"/v1/checkout/sessions/{session['id']}/line_items", record.hidden["items"])
+
+
+def view(world: World, record: Record) -> JsonObject:
+    """`payment_status` is paid only once the money was captured (docs "How Checkout works")."""
+    intent_id = record.body["payment_intent"]
+    intent = world.store.find(payment_flow.INTENT, intent_id) if intent_id else None
+    paid = intent is not None and intent.body["status"] == "succeeded"
+    return record.body | {"payment_status": "paid" if paid else "unpaid"}
+
+
+def _intent(call: Call, record: Record) -> Record:
+    if record.body["payment_intent"]:
+        return call.world.store.get(payment_flow.INTENT, record.body["payment_intent"])
+    given = record.hidden["intent_data"] | {"customer": record.body["customer"]}
+    intent = payment_intents.make(
+        call, record.body["amount_total"], record.body["currency"], given, from_checkout=record.id
+    )
+    record.body["payment_intent"] = intent.id
+    return intent
+
+
+def _complete(world: World, record: Record) -> Record:
+    world.timers.clear(EXPIRE_SESSION, record.id)
+    record.body |= {"status": "complete", "url": None}
+    world.store.save(record)
+    world.emit(record, "checkout.session.completed")
+    return record
+
+
+def _check(call: Call) -> None:
+    params = call.params
+    if params.get("mode") != "payment":
+        raise invalid("The sandbox models Checkout Sessions with mode=payment only.", param="mode")
+    if not params.get("line_items"):
+        message = "You must pass `line_items` in `payment` mode."
+        raise invalid(message, code="parameter_missing", param="line_items")
+    for name in ("success_url", "cancel_url"):
+        if name in params and urlsplit(params[name]).scheme not in ("http", "https"):
+            message = "Not a valid URL"
+            raise invalid(message, code="url_invalid", param=name)
+    if "success_url" not in params:
+        raise invalid("Missing required param: success_url.", code="parameter_missing", param="success_url")
+    if "customer" in params:
+        call.find("customer", params["customer"], "customer")
+        if "customer_email" in params:
+            raise invalid("You may only specify one of these parameters: customer, customer_email.")
+    if "statement_descriptor" in (params.get("payment_intent_data") or {}):
+        raise invalid(
+            "The `statement_descriptor` parameter is not supported for card charges. Use "
+            "`statement_descriptor_suffix` instead.",
+            param="payment_intent_data[statement_descriptor]",
+        )
+
+
+def _expiry(params: JsonObject, now: int) -> int:
+    expires_at: int = params.get("expires_at", now + _LATEST_EXPIRY_SECONDS)
+    # Stripe allows for the time that the request took.
+    if expires_at < now + _EARLIEST_EXPIRY_SECONDS - 5:
+        message = "The `expires_at` timestamp must be at least 30 minutes from Checkout Session creation."
+        raise invalid(message, param="expires_at")
+    if expires_at > now + _LATEST_EXPIRY_SECONDS + 5:
+        message = "The `expires_at` timestamp must be less than 24 hours from Checkout Session creation."
+        raise invalid(message, param="expires_at")
+    return expires_at
+
+
+def _line_item(world: World, item: JsonObject, index: int) -> JsonObject:
+    data = item.get("price_data")
+    if data is None or "unit_amount" not in data or "product_data" not in data:
+        message = "The sandbox models line items with price_data[unit_amount] and price_data[product_data] only."
+        raise invalid(message, param=f"line_items[{index}][price_data]")
+    currency = check_currency(data["currency"], f"line_items[{index}][price_data][currency]")
+    quantity, unit = item.get("quantity", 1), data["unit_amount"]
+    if quantity < 1 or unit < 0:
+        message = "This value must be greater than or equal to 1."
+        raise invalid(message, code="parameter_invalid_integer", param=f"line_items[{index}]")
+    price: JsonObject = {
+        "id": new_id("price"),
+        "object": "price",
+        "active": False,
+        "billing_scheme": "per_unit",
+        "created": world.now(),
+        "currency": currency,
+        "custom_unit_amount": None,
+        "livemode": False,
+        "lookup_key": None,
+        "metadata": {},
+        "nickname": None,
+        "product": new_id("prod", 14),
+        "recurring": None,
+        "tax_behavior": "unspecified",
+        "tiers_mode": None,
+        "transform_quantity": None,
+        "type": "one_time",
+        "unit_amount": unit,
+        "unit_amount_decimal": str(unit),
+    }
+    total = unit * quantity
+    return {
+        "id": new_id("li"),
+        "object": "item",
+        "adjustable_quantity": None,
+        "amount_discount": 0,
+        "amount_subtotal": total,
+        "amount_tax": 0,
+        "amount_total": total,
+        "currency": currency,
+        "description": data["product_data"]["name"],
+        "metadata": {},
+        "price": price,
+        "quantity": quantity,
+    }
+
+
+def _custom_text(given: JsonObject) -> JsonObject:
+    names = ("after_submit", "shipping_address", "submit", "terms_of_service_acceptance")
+    return {name: given.get(name) or None for name in names}
+
+
+def _customer_details(email: str | None, name: str | None = None) -> JsonObject | None:
+    if email is None and name is None:
+        return None
+    return {
+        "address": None,
+        "business_name": None,
+        "email": email,
+        "individual_name": None,
+        "name": name,
+        "phone": None,
+        "tax_exempt": "none",
+        "tax_ids": [],
+    }

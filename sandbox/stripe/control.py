@@ -1,0 +1,107 @@
+"""The doors under `/_sandbox/`, for tests and demos: they do what only time, a bank or chance would do."""
+
+import json
+from collections.abc import Awaitable, Callable
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from sandbox.stripe import accounts, deadlines
+from sandbox.stripe.books import KIND as TRANSACTION
+from sandbox.stripe.courier import Courier
+from sandbox.stripe.errors import StripeError, invalid
+from sandbox.stripe.events import DELIVERY
+from sandbox.stripe.ids import PLATFORM
+from sandbox.stripe.json_values import JsonObject
+from sandbox.stripe.request_log import RequestLog
+from sandbox.stripe.schema.derive import API_VERSION
+from sandbox.stripe.world import World
+
+PREFIX = "/_sandbox"
+
+
+class Control:
+    def __init__(self, world: World, log: RequestLog, courier: Courier) -> None:
+        self._world = world
+        self._log = log
+        self._courier = courier
+
+    def routes(self) -> list[Route]:
+        doors: list[tuple[str, str, Callable[[JsonObject], JsonObject]]] = [
+            ("GET", "/health", self.health),
+            ("GET", "/clock", self.read_clock),
+            ("POST", "/clock", self.move_clock),
+            ("GET", "/log", self.read_log),
+            ("GET", "/books", self.books),
+            ("GET", "/deliveries", self.deliveries),
+            ("POST", "/accounts/{account}/onboard", self.onboard),
+        ]
+        return [Route(PREFIX + path, _door(action), methods=[method]) for method, path, action in doors]
+
+    def health(self, _: JsonObject) -> JsonObject:
+        return {"status": "ok", "api_version": API_VERSION, "livemode": False, "now": self._world.now()}
+
+    def read_clock(self, _: JsonObject) -> JsonObject:
+        return {"now": self._world.now(), "offset_seconds": self._world.clock.offset_seconds}
+
+    def move_clock(self, given: JsonObject) -> JsonObject:
+        """`{"advance_seconds": n}` or `{"to": unix}`; what has become due is done before the answer.
+
+        Time moves in the steps in which something is due, so that each event carries its own time.
+        """
+        target = self._world.now() + int(given["advance_seconds"]) if "advance_seconds" in given else int(given["to"])
+        while (due := self._world.timers.first_before(target)) is not None and due > self._world.now():
+            self._advance(due)
+            deadlines.meet(self._world)
+        self._advance(target)
+        deadlines.meet(self._world)
+        return self.read_clock(given)
+
+    def read_log(self, _: JsonObject) -> JsonObject:
+        return {"requests": list(self._log.latest)}
+
+    def books(self, _: JsonObject) -> JsonObject:
+        """Every account's balance and the transactions that it is the sum of, oldest first."""
+        by_account: dict[str, list[JsonObject]] = {PLATFORM: []}
+        for record in self._world.store.scan(TRANSACTION):
+            by_account.setdefault(record.owner, []).append(self._world.view(record))
+        return {
+            account: {
+                "balance": {
+                    currency: {"available": available, "pending": pending}
+                    for currency, (available, pending) in self._world.books.balance(account).items()
+                },
+                "transactions": transactions,
+            }
+            for account, transactions in by_account.items()
+        }
+
+    def deliveries(self, _: JsonObject) -> JsonObject:
+        """The deliveries that are still owed."""
+        return {"owed": [record.body for record in self._world.store.scan(DELIVERY)]}
+
+    def onboard(self, given: JsonObject) -> JsonObject:
+        """What the onboarding page does, without a browser."""
+        with self._world.store.transaction():
+            return accounts.complete_onboarding(self._world, given["account"]).body
+
+    def _advance(self, to: int) -> None:
+        seconds = to - self._world.now()
+        if seconds < 0:
+            raise invalid("The sandbox's clock only moves forward.", param="to")
+        with self._world.store.transaction():
+            self._world.clock.advance(seconds)
+
+
+def _door(action: Callable[[JsonObject], JsonObject]) -> Callable[[Request], Awaitable[Response]]:
+    async def door(request: Request) -> Response:
+        try:
+            given = json.loads(await request.body() or b"{}") | request.path_params
+            return JSONResponse(action(given))
+        except StripeError as error:
+            return JSONResponse({"error": error.error}, error.status)
+        except (KeyError, TypeError, ValueError) as error:
+            return JSONResponse({"error": {"message": f"not understood: {error!r}"}}, 400)
+
+    return door

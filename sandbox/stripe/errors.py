@@ -1,0 +1,159 @@
+"""Stripe's errors, made in one place.
+
+    StripeError
+    ├── status 400, invalid_request_error   the request is wrong, or the object's state does not allow it
+    ├── status 402, card_error              the card was declined; what was recorded on the way stays
+    ├── status 404, invalid_request_error   `resource_missing`
+    ├── status 400, idempotency_error       the key was used with other parameters
+    ├── status 409, idempotency_error       the key is in use this moment
+    ├── status 429, rate_limit or lock      answered before anything ran
+    └── status 500, api_error               Stripe's own failure; the effect may have happened
+
+Sources: Stripe API reference, "Errors" and "Idempotent requests"; docs "Error codes".
+"""
+
+from sandbox.stripe.json_values import JsonObject
+
+
+class StripeError(Exception):
+    """An answer that is an error.
+
+    `began` tells whether the operation had begun: only then is the answer kept under the idempotency key.
+    `keeps_effects` tells whether what was written before it stays written.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        type: str,
+        message: str,
+        *,
+        code: str | None = None,
+        param: str | None = None,
+        decline_code: str | None = None,
+        extra: JsonObject | None = None,
+        headers: dict[str, str] | None = None,
+        began: bool = True,
+        keeps_effects: bool = False,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.error: JsonObject = {"message": message, "type": type}
+        optional = {"code": code, "param": param, "decline_code": decline_code}
+        self.error |= {name: value for name, value in optional.items() if value is not None}
+        if code is not None:
+            self.error["doc_url"] = f"https://stripe.com/docs/error-codes/{code.replace('_', '-')}"
+        self.error |= extra or {}
+        self.headers = headers or {}
+        self.began = began
+        self.keeps_effects = keeps_effects
+
+    def not_begun(self) -> "StripeError":
+        self.began = False
+        return self
+
+
+def invalid(message: str, *, code: str | None = None, param: str | None = None) -> StripeError:
+    return StripeError(400, "invalid_request_error", message, code=code, param=param)
+
+
+def no_such(kind: str, id: str, param: str, *, status: int = 404) -> StripeError:
+    """An id that this account does not have: 404 in the path, 400 in a parameter."""
+    message = f"No such {kind}: '{id}'"
+    return StripeError(status, "invalid_request_error", message, code="resource_missing", param=param)
+
+
+def account_invalid(account: str) -> StripeError:
+    """An account that the key has no access to (docs "Error codes", `account_invalid`)."""
+    message = (
+        f"The provided key does not have access to account '{account}' (or that account does not exist). "
+        "Application access may have been revoked."
+    )
+    return StripeError(403, "invalid_request_error", message, code="account_invalid")
+
+
+def unexpected_state(message: str, intent: JsonObject) -> StripeError:
+    """A PaymentIntent whose status does not allow the call. The intent comes with the error."""
+    return StripeError(
+        400,
+        "invalid_request_error",
+        message,
+        code="payment_intent_unexpected_state",
+        extra={"payment_intent": intent},
+    )
+
+
+def card_declined(
+    message: str, *, code: str, decline_code: str | None, charge: str | None, extra: JsonObject
+) -> StripeError:
+    """A card that was refused. The failed charge and the intent's last error stay recorded."""
+    with_charge: JsonObject = {"charge": charge} if charge else {}
+    return StripeError(
+        402,
+        "card_error",
+        message,
+        code=code,
+        decline_code=decline_code,
+        extra=with_charge | extra,
+        keeps_effects=True,
+    )
+
+
+def unauthorized(message: str) -> StripeError:
+    return StripeError(401, "invalid_request_error", message, began=False)
+
+
+def unknown_url(method: str, path: str) -> StripeError:
+    message = (
+        f"Unrecognized request URL ({method}: {path}). The sandbox models a part of Stripe only; "
+        "docs/sandbox.md says which."
+    )
+    return StripeError(404, "invalid_request_error", message, began=False)
+
+
+def key_reused(key: str) -> StripeError:
+    message = (
+        "Keys for idempotent requests can only be used with the same parameters they were first used with. "
+        f"Try using a key other than '{key}' if you meant to execute a different request."
+    )
+    return StripeError(400, "idempotency_error", message, began=False)
+
+
+def key_in_use(key: str) -> StripeError:
+    message = (
+        "There is currently another in-progress request using this Idempotent Key (that probably means you "
+        f"submitted twice, and the other request is still going through): {key}. Please try again later."
+    )
+    return StripeError(409, "idempotency_error", message, code="idempotency_key_in_use", began=False)
+
+
+def rate_limited(should_retry: bool | None) -> StripeError:
+    headers = {} if should_retry is None else {"Stripe-Should-Retry": str(should_retry).lower()}
+    return StripeError(
+        429,
+        "invalid_request_error",
+        "Request rate limit exceeded. Learn more about rate limits here https://stripe.com/docs/rate-limits.",
+        code="rate_limit",
+        headers=headers,
+        began=False,
+    )
+
+
+def lock_timeout() -> StripeError:
+    """Another request held the object's lock for too long (docs "Rate limits", "Object lock timeouts")."""
+    message = (
+        "This object cannot be accessed right now because another API request or Stripe process is currently "
+        "accessing it. If you see this error intermittently, retry the request."
+    )
+    return StripeError(
+        429,
+        "invalid_request_error",
+        message,
+        code="lock_timeout",
+        headers={"Stripe-Should-Retry": "true"},
+        began=False,
+    )
+
+
+def internal(message: str = "An unknown error occurred", *, keeps_effects: bool = False) -> StripeError:
+    return StripeError(500, "api_error", message, keeps_effects=keeps_effects)

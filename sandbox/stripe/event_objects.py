@@ -1,0 +1,25 @@
+"""Reading events (API reference, "Events")."""
+
+from sandbox.stripe.events import KIND
+from sandbox.stripe.json_values import JsonObject
+from sandbox.stripe.lists import listed
+from sandbox.stripe.store import Record
+from sandbox.stripe.world import Call, World
+
+
+def retrieve(call: Call) -> JsonObject:
+    return call.world.view(call.from_path(KIND, "id"))
+
+
+def list_all(call: Call) -> JsonObject:
+    types = call.params.get("types")
+
+    def of_types(record: Record) -> bool:
+        return types is None or record.body["type"] in types
+
+    return listed(call, KIND, "/v1/events", "type", keep=of_types)
+
+
+def view(world: World, record: Record) -> JsonObject:
+    """`pending_webhooks` is the number of deliveries that have not been taken yet."""
+    return record.body | {"pending_webhooks": world.events.pending(record.id)}

@@ -1,0 +1,18 @@
+"""Identifiers that look like Stripe's: a prefix that names the kind, then letters and digits."""
+
+import secrets
+import string
+
+_ALPHABET = string.ascii_letters + string.digits
+
+PLATFORM = "acct_1SandboxPlatform00"
+APPLICATION = "ca_SandboxPlatformApplication"
+
+
+def new_id(prefix: str, length: int = 24) -> str:
+    """`prefix_` and random letters; unguessable, which the Checkout page's address relies on."""
+    return f"{prefix}_{new_token(length)}"
+
+
+def new_token(length: int) -> str:
+    return "".join(secrets.choice(_ALPHABET) for _ in range(length))

@@ -1,0 +1,31 @@
+"""JSON as Python values: the form in which everything is stored, answered and logged."""
+
+from typing import Any
+
+JsonObject = dict[str, Any]
+
+
+def copied(value: Any) -> Any:
+    """A deep copy of a JSON value; several times faster than `copy.deepcopy`, since JSON has no cycles."""
+    if isinstance(value, dict):
+        return {key: copied(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [copied(item) for item in value]
+    return value
+
+
+def merged_metadata(old: JsonObject | None, new: JsonObject | str | None) -> JsonObject:
+    """Metadata after an update.
+
+    Keys that are not sent stay; a key sent empty is removed; an empty string in place of the map removes
+    them all (Stripe API reference, "Metadata").
+    """
+    if new == "":
+        return {}
+    kept = dict(old or {})
+    for key, value in (new or {}).items() if isinstance(new, dict) else ():
+        if value == "":
+            kept.pop(key, None)
+        else:
+            kept[key] = value
+    return kept

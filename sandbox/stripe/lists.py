@@ -1,0 +1,73 @@
+"""Lists as Stripe pages them: newest first, cursors by id (API reference, "Pagination")."""
+
+from collections.abc import Callable
+from typing import Any
+
+from sandbox.stripe.errors import invalid, no_such
+from sandbox.stripe.json_values import JsonObject
+from sandbox.stripe.store import Record
+from sandbox.stripe.world import Call
+
+_DEFAULT_LIMIT = 10
+_MAXIMUM_LIMIT = 100
+
+
+def list_of(url: str, data: list[JsonObject], has_more: bool = False) -> JsonObject:
+    return {"object": "list", "data": data, "has_more": has_more, "url": url}
+
+
+def listed(
+    call: Call, kind: str, url: str, *filters: str, keep: Callable[[Record], bool] = lambda _: True
+) -> JsonObject:
+    """A page of the account's objects of a kind.
+
+    `filters` names parameters that must equal the field of the same name where they are sent.
+    """
+    wanted = call.given(*filters)
+
+    def matches(record: Record) -> bool:
+        return (
+            record.owner == call.account
+            and all(record.body.get(name) == value for name, value in wanted.items())
+            and _created_within(record.body.get("created", 0), call.params.get("created"))
+            and keep(record)
+        )
+
+    return page(call, call.world.store.newest_first(kind, matches), url, kind)
+
+
+def page(call: Call, records: list[Record], url: str, kind: str) -> JsonObject:
+    limit = call.params.get("limit", _DEFAULT_LIMIT)
+    if not 1 <= limit <= _MAXIMUM_LIMIT:
+        raise invalid(f"Invalid integer: limit must be between 1 and {_MAXIMUM_LIMIT}", param="limit")
+    if "ending_before" in call.params:
+        end = _position(records, call.params["ending_before"], kind, "ending_before")
+        chosen = records[max(0, end - limit) : end]
+        has_more = end > limit
+    else:
+        start = 0
+        if "starting_after" in call.params:
+            start = _position(records, call.params["starting_after"], kind, "starting_after") + 1
+        chosen = records[start : start + limit]
+        has_more = len(records) > start + limit
+    return list_of(url, [call.world.view(record) for record in chosen], has_more)
+
+
+def _position(records: list[Record], id: str, kind: str, param: str) -> int:
+    for index, record in enumerate(records):
+        if record.id == id:
+            return index
+    raise no_such(kind, id, param, status=400)
+
+
+def _created_within(created: int, wanted: Any) -> bool:
+    if wanted is None:
+        return True
+    if isinstance(wanted, int):
+        return created == wanted
+    return (
+        created > wanted.get("gt", -1)
+        and created >= wanted.get("gte", 0)
+        and ("lt" not in wanted or created < wanted["lt"])
+        and ("lte" not in wanted or created <= wanted["lte"])
+    )

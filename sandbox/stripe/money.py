@@ -1,0 +1,94 @@
+"""Amounts as Stripe takes them: integer minor units, with Stripe's own idea of each currency's decimals."""
+
+from sandbox.stripe.errors import invalid
+
+# Docs "Supported currencies", "Zero-decimal currencies" and "Special cases".
+ZERO_DECIMAL = frozenset("bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf".split())
+THREE_DECIMAL = frozenset("bhd jod kwd omr tnd".split())
+WHOLE_UNITS_IN_TWO_DECIMALS = frozenset("isk ugx".split())
+TWO_DECIMAL = frozenset(
+    """aed afn all amd ang aoa ars aud awg azn bam bbd bdt bgn bmd bnd bob brl bsd bwp byn bzd cad cdf chf cny
+    cop crc cve czk dkk dop dzd egp etb eur fjd fkp gbp gel gip gmd gtq gyd hkd hnl htg huf idr ils inr jmd kes
+    kgs khr kyd kzt lak lbp lkr lrd lsl mad mdl mkd mmk mnt mop mur mvr mwk mxn myr mzn nad ngn nio nok npr nzd
+    pab pen pgk php pkr pln qar ron rsd rub sar sbd scr sek sgd shp sle sos srd std szl thb tjs top try ttd twd
+    tzs uah usd uyu uzs wst xcd yer zar zmw""".split()
+)
+SUPPORTED = ZERO_DECIMAL | THREE_DECIMAL | WHOLE_UNITS_IN_TWO_DECIMALS | TWO_DECIMAL
+
+LARGEST_AMOUNT = 99_999_999
+
+# Docs "Minimum and maximum charge amounts"; elsewhere about half a US dollar, which is not modelled.
+_SMALLEST_CHARGE = {
+    "usd": 50, "aed": 200, "aud": 50, "brl": 50, "cad": 50, "chf": 50, "dkk": 250, "eur": 50, "gbp": 30,
+    "hkd": 400, "huf": 17_500, "inr": 50, "jpy": 50, "mxn": 1_000, "myr": 200, "nok": 300, "nzd": 50,
+    "pln": 200, "sek": 300, "sgd": 50,
+}  # fmt: skip
+
+FEE_BPS = 290
+FEE_FIXED_MINOR = 30
+_BPS = 10_000
+
+
+def processing_fee(amount: int) -> int:
+    """Stripe's fee for a card payment: 2.9 % and 30 minor units, half a unit rounded up."""
+    return half_up(amount * FEE_BPS, _BPS) + FEE_FIXED_MINOR
+
+
+def half_up(numerator: int, denominator: int) -> int:
+    """Integer division of non-negative numbers, rounding a half up."""
+    return (2 * numerator + denominator) // (2 * denominator)
+
+
+def proportional_part(whole: int, done_before: int, done_after: int, of: int) -> int:
+    """The part of `whole` for the step from `done_before` to `done_after` of `of`.
+
+    Each step is the difference of two rounded totals, so that all steps together give `whole` exactly.
+    """
+    return half_up(whole * done_after, of) - half_up(whole * done_before, of)
+
+
+def check_currency(currency: str, param: str = "currency") -> str:
+    """The currency in lower case.
+
+    Raises:
+        StripeError: 400 where Stripe does not support it.
+    """
+    lower = currency.lower()
+    if lower not in SUPPORTED:
+        message = (
+            f"Invalid currency: {lower}. Stripe currently supports these currencies: {', '.join(sorted(SUPPORTED))}"
+        )
+        raise invalid(message, param=param)
+    return lower
+
+
+def check_charge_amount(amount: int, currency: str, param: str = "amount") -> None:
+    """Raises StripeError with Stripe's code for an amount that can't be charged in this currency."""
+    check_positive(amount, param)
+    if amount > LARGEST_AMOUNT:
+        raise invalid(
+            f"Amount must be no more than {displayed(LARGEST_AMOUNT, currency)}", code="amount_too_large", param=param
+        )
+    if amount < _SMALLEST_CHARGE.get(currency, 1):
+        least = displayed(_SMALLEST_CHARGE[currency], currency)
+        raise invalid(f"Amount must be at least {least}", code="amount_too_small", param=param)
+    if (currency in THREE_DECIMAL and amount % 10) or (currency in WHOLE_UNITS_IN_TWO_DECIMALS and amount % 100):
+        step = 10 if currency in THREE_DECIMAL else 100
+        raise invalid(f"Invalid amount: {currency} amounts must be a multiple of {step}.", param=param)
+
+
+def check_positive(amount: int, param: str = "amount") -> None:
+    """Raises StripeError for an amount below one minor unit."""
+    if amount < 1:
+        message = "This value must be greater than or equal to 1."
+        raise invalid(message, code="parameter_invalid_integer", param=param)
+
+
+def displayed(amount: int, currency: str) -> str:
+    """`$12.50 usd`-like text for messages and pages, computed in integers."""
+    decimals = 0 if currency in ZERO_DECIMAL else 3 if currency in THREE_DECIMAL else 2
+    sign = "-" if amount < 0 else ""
+    whole, rest = divmod(abs(amount), 10**decimals)
+    symbol = {"usd": "$", "eur": "€", "gbp": "£", "jpy": "¥"}.get(currency, "")
+    number = f"{whole:,}" + (f".{rest:0{decimals}d}" if decimals else "")
+    return f"{sign}{symbol}{number}" if symbol else f"{sign}{number} {currency}"

@@ -1,0 +1,1 @@
+"""The pages of Stripe's that a person sees: Checkout and onboarding."""

@@ -1,0 +1,48 @@
+"""The hosted onboarding page: a person gives what Stripe asks for, and transfers become active."""
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from sandbox.stripe import account_links, accounts
+from sandbox.stripe.pages.rendering import page
+from sandbox.stripe.world import World
+
+_PATH = "/setup/{account}/{token}"
+_SEE_OTHER = 303
+
+
+class OnboardingPages:
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def routes(self) -> list[Route]:
+        return [Route(_PATH, self.show, methods=["GET"]), Route(_PATH, self.submit, methods=["POST"])]
+
+    async def show(self, request: Request) -> Response:
+        account, token = request.path_params["account"], request.path_params["token"]
+        link = account_links.find(self._world, account, token)
+        if link is None:
+            return self._stale(token)
+        return page(
+            "onboarding.html", account=account, action=request.url.path, return_url=link.hidden["return_url"] or None
+        )
+
+    async def submit(self, request: Request) -> Response:
+        account, token = request.path_params["account"], request.path_params["token"]
+        link = account_links.find(self._world, account, token)
+        if link is None:
+            return self._stale(token)
+        with self._world.store.transaction():
+            accounts.complete_onboarding(self._world, account)
+            self._world.store.remove(account_links.KIND, token)
+        if not link.hidden["return_url"]:
+            return page("closed.html", title="All done", text="Your details were taken.", url=None)
+        return RedirectResponse(link.hidden["return_url"], _SEE_OTHER)
+
+    def _stale(self, token: str) -> Response:
+        """Stripe sends a visitor with a used or late link to the platform's refresh_url."""
+        link = self._world.store.find(account_links.KIND, token)
+        if link is not None and link.hidden["refresh_url"]:
+            return RedirectResponse(link.hidden["refresh_url"], _SEE_OTHER)
+        return page("closed.html", 410, title="Link expired", text="Ask for a new onboarding link.", url=None)

@@ -1,0 +1,239 @@
+"""The PaymentIntent's state machine: authorize, capture, release, expire.
+
+    requires_payment_method ─┬─► requires_action ──► (authenticated, tried again)
+                             ├─► requires_capture ─┬─► succeeded
+                             │        (manual)     └─► canceled (by request, or `expired` at capture_before)
+                             └─► succeeded (automatic)
+
+Sources: docs "How PaymentIntents work" and "Place a hold on a payment method"; the changelog of 2025-03-31.basil:
+a capture in part or a cancellation makes no Refund, and a hold that ran out is cancelled as `expired`.
+"""
+
+from sandbox.stripe import application_fees, cards, charges, transfers
+from sandbox.stripe.books import DAY_SECONDS, SETTLEMENT_SECONDS, stripe_fee
+from sandbox.stripe.errors import StripeError, card_declined
+from sandbox.stripe.ids import new_id
+from sandbox.stripe.json_values import JsonObject
+from sandbox.stripe.payment_methods import card_of
+from sandbox.stripe.store import Record
+from sandbox.stripe.world import World
+
+INTENT = "payment_intent"
+EXPIRE_HOLD = "expire_hold"
+
+# Docs "Place a hold", authorization validity windows: 7 days with the customer present; 4 days 18 hours for a
+# Visa payment without.
+HOLD_SECONDS = 7 * DAY_SECONDS
+VISA_OFF_SESSION_HOLD_SECONDS = 4 * DAY_SECONDS + 18 * 3600
+
+
+def pay(
+    world: World, intent: Record, method: Record, *, authenticated: bool = False, off_session: bool = False
+) -> Record:
+    """Try to pay with a payment method; the intent as it then is.
+
+    Raises:
+        StripeError: 402 for a declined card. The failed charge and the intent's last error are kept.
+    """
+    card = card_of(method)
+    intent.body["next_action"] = None
+    if card.code is not None:
+        raise _declined(world, intent, method, card.code, card.decline_code)
+    if card.authentication != "never" and not authenticated:
+        if off_session:
+            raise _declined(world, intent, method, "authentication_required", "authentication_required")
+        return _ask_for_authentication(world, intent, method)
+    charge = charges.make(world, intent, method, card, failure=None)
+    intent.body |= {"latest_charge": charge.id, "payment_method": method.id, "last_payment_error": None}
+    if authenticated:
+        charge.body["payment_method_details"]["card"]["three_d_secure"] = _THREE_D_SECURE
+    if intent.body["capture_method"] == "manual":
+        return _hold(world, intent, charge, _hold_seconds(card, off_session))
+    world.store.save(charge)
+    return capture(world, intent, intent.body["amount"])
+
+
+def capture(world: World, intent: Record, amount: int) -> Record:
+    """Take `amount` of what is authorized, and let go of the rest.
+
+    With a destination, the transfer and the application fee are made here (docs "Destination charges").
+    The fee is capped at what is captured.
+    """
+    world.timers.clear(EXPIRE_HOLD, intent.id)
+    charge = world.store.get(charges.KIND, intent.body["latest_charge"])
+    was_held = intent.body["status"] == "requires_capture"
+    available_at_once = cards.BY_NUMBER[charge.hidden["number"]].available_at_once
+    available_on = world.now() + (0 if available_at_once else SETTLEMENT_SECONDS)
+    charge.body |= {"captured": True, "amount_captured": amount}
+    charge.body["payment_method_details"]["card"].pop("capture_before", None)
+    charge.body["balance_transaction"] = world.books.post(
+        charge.owner,
+        type="charge",
+        amount=amount,
+        currency=charge.body["currency"],
+        source=charge.id,
+        fee=stripe_fee(amount),
+        available_on=available_on,
+        description=charge.body["description"],
+    )
+    world.store.save(charge)
+    if not was_held:
+        world.emit(charge, "charge.succeeded")
+    if intent.body["transfer_data"]:
+        charge = _share(world, intent, charge, amount)
+    intent.body |= {"amount_capturable": 0, "amount_received": amount, "status": "succeeded"}
+    world.store.save(intent)
+    if was_held:
+        world.emit(charge, "charge.captured")
+    world.emit(intent, "payment_intent.succeeded")
+    _dispute_if_the_card_says_so(world, charge)
+    return intent
+
+
+def cancel(world: World, intent: Record, reason: str | None) -> Record:
+    """End the intent. What was held is let go: no charge is captured and nothing is refunded."""
+    world.timers.clear(EXPIRE_HOLD, intent.id)
+    intent.body |= {
+        "amount_capturable": 0,
+        "canceled_at": world.now(),
+        "cancellation_reason": reason,
+        "next_action": None,
+        "status": "canceled",
+    }
+    world.store.save(intent)
+    world.emit(intent, "payment_intent.canceled")
+    return intent
+
+
+def expire_hold(world: World, intent_id: str) -> None:
+    """`capture_before` has passed: Stripe cancels the intent by itself."""
+    intent = world.store.get(INTENT, intent_id)
+    if intent.body["status"] != "requires_capture":
+        return
+    charge = world.store.get(charges.KIND, intent.body["latest_charge"])
+    charge.hidden["expired"] = True
+    world.store.save(charge)
+    world.emit(charge, "charge.expired")
+    cancel(world, intent, "expired")
+
+
+def _hold(world: World, intent: Record, charge: Record, seconds: int) -> Record:
+    capture_before = world.now() + seconds
+    charge.body["payment_method_details"]["card"]["capture_before"] = capture_before
+    world.store.save(charge)
+    intent.body |= {"amount_capturable": intent.body["amount"], "status": "requires_capture"}
+    world.store.save(intent)
+    world.timers.set(EXPIRE_HOLD, intent.id, capture_before)
+    world.emit(charge, "charge.succeeded")
+    world.emit(intent, "payment_intent.amount_capturable_updated")
+    return intent
+
+
+def _hold_seconds(card: cards.Card, off_session: bool) -> int:
+    return VISA_OFF_SESSION_HOLD_SECONDS if off_session and card.brand == "visa" else HOLD_SECONDS
+
+
+def _share(world: World, intent: Record, charge: Record, amount: int) -> Record:
+    """Send the destination its money, and take the application fee from it."""
+    data = intent.body["transfer_data"]
+    available_on = world.books.available_on(charge.body["balance_transaction"])
+    group = intent.body["transfer_group"] or f"group_{intent.id}"
+    asked = intent.body["application_fee_amount"]
+    fee_amount = min(asked, amount) if asked else 0
+    fee = application_fees.collect(world, charge, data["destination"], fee_amount, available_on) if fee_amount else None
+    transfer = transfers.make(
+        world,
+        charge.owner,
+        amount=min(data.get("amount") or amount, amount),
+        currency=charge.body["currency"],
+        destination=data["destination"],
+        source=charge,
+        group=group,
+        application_fee=fee.id if fee else None,
+        fee_amount=fee_amount,
+    )
+    if fee is not None:
+        application_fees.attach_payment(world, fee, transfer.body["destination_payment"])
+    charge.body |= {
+        "application_fee": fee.id if fee else None,
+        "application_fee_amount": fee_amount if asked is not None else None,
+        "transfer": transfer.id,
+        "transfer_group": group,
+    }
+    if asked is not None:
+        intent.body["application_fee_amount"] = fee_amount
+    return world.store.save(charge)
+
+
+def _ask_for_authentication(world: World, intent: Record, method: Record) -> Record:
+    intent.body |= {
+        "next_action": {"type": "use_stripe_sdk", "use_stripe_sdk": {"type": "three_d_secure_redirect"}},
+        "payment_method": method.id,
+        "status": "requires_action",
+    }
+    world.store.save(intent)
+    world.emit(intent, "payment_intent.requires_action")
+    return intent
+
+
+def authentication_failed(world: World, intent: Record, method: Record) -> StripeError:
+    """The card holder did not pass 3-D Secure: back to needing a payment method, with no charge made."""
+    message = (
+        "We are unable to authenticate your payment method. Please choose a different payment method and try again."
+    )
+    error: JsonObject = {
+        "code": "payment_intent_authentication_failure",
+        "message": message,
+        "payment_method": method.body,
+        "type": "invalid_request_error",
+    }
+    intent.body |= {
+        "last_payment_error": error,
+        "next_action": None,
+        "payment_method": None,
+        "status": "requires_payment_method",
+    }
+    world.store.save(intent)
+    world.emit(intent, "payment_intent.payment_failed")
+    return StripeError(402, "card_error", message, code=error["code"], keeps_effects=True)
+
+
+def _declined(world: World, intent: Record, method: Record, code: str, decline_code: str | None) -> StripeError:
+    message = cards.decline_message(code, decline_code)
+    failure: JsonObject = {"code": code, "decline_code": decline_code, "message": message}
+    charge = charges.make(world, intent, method, card_of(method), failure=failure)
+    last_error = failure | {
+        "charge": charge.id,
+        "doc_url": f"https://stripe.com/docs/error-codes/{code.replace('_', '-')}",
+        "payment_method": method.body,
+        "type": "card_error",
+    }
+    intent.body |= {
+        "last_payment_error": last_error,
+        "latest_charge": charge.id,
+        "next_action": None,
+        "payment_method": None,
+        "status": "requires_payment_method",
+    }
+    world.store.save(intent)
+    world.emit(charge, "charge.failed")
+    world.emit(intent, "payment_intent.payment_failed")
+    extra = {"payment_intent": world.view(intent), "payment_method": method.body}
+    return card_declined(message, code=code, decline_code=decline_code, charge=charge.id, extra=extra)
+
+
+def _dispute_if_the_card_says_so(world: World, charge: Record) -> None:
+    reason = cards.BY_NUMBER[charge.hidden["number"]].disputed
+    if reason is not None:
+        world.timers.set("open_dispute", f"{charge.id}:{reason}", world.now())
+
+
+_THREE_D_SECURE: JsonObject = {
+    "authentication_flow": "challenge",
+    "electronic_commerce_indicator": "05",
+    "exemption_indicator": None,
+    "result": "authenticated",
+    "result_reason": None,
+    "transaction_id": new_id("3ds"),
+    "version": "2.2.0",
+}

@@ -1,0 +1,256 @@
+"""PaymentIntents (API reference, "PaymentIntents")."""
+
+from sandbox.stripe import payment_flow, payment_methods
+from sandbox.stripe.accounts import require_transfers
+from sandbox.stripe.errors import invalid, unexpected_state
+from sandbox.stripe.ids import new_id, new_token
+from sandbox.stripe.json_values import JsonObject, merged_metadata
+from sandbox.stripe.lists import listed
+from sandbox.stripe.money import check_charge_amount, check_currency, check_positive
+from sandbox.stripe.payment_flow import INTENT as KIND
+from sandbox.stripe.store import Record
+from sandbox.stripe.world import Call
+
+_COPIED = (
+    "description",
+    "on_behalf_of",
+    "receipt_email",
+    "setup_future_usage",
+    "shipping",
+    "statement_descriptor_suffix",
+    "transfer_group",
+)
+_CANCELLABLE = frozenset({"requires_payment_method", "requires_capture", "requires_confirmation", "requires_action"})
+_CONFIRMABLE = frozenset({"requires_payment_method", "requires_confirmation", "requires_action"})
+_UPDATABLE = _CONFIRMABLE
+_ALWAYS_UPDATABLE = frozenset({"metadata", "description", "receipt_email", "expand"})
+
+
+def create(call: Call) -> JsonObject:
+    params = call.params
+    currency = check_currency(params["currency"])
+    check_charge_amount(params["amount"], currency)
+    if "statement_descriptor" in params:
+        raise invalid(
+            "The `statement_descriptor` parameter is not supported for card charges. Use "
+            "`statement_descriptor_suffix` instead.",
+            param="statement_descriptor",
+        )
+    if "customer" in params:
+        call.find("customer", params["customer"], "customer")
+    intent = make(call, params["amount"], currency, params)
+    if "payment_method" in params:
+        method = payment_methods.resolve(call.world, call.account, params["payment_method"])
+        intent.body |= {"payment_method": method.id, "status": "requires_confirmation"}
+        intent = call.world.store.save(intent)
+    if params.get("confirm"):
+        intent = _confirm(call, intent)
+    return call.world.view(intent)
+
+
+def make(call: Call, amount: int, currency: str, given: JsonObject, *, from_checkout: str | None = None) -> Record:
+    """A new intent from the parameters of `create` or from a Checkout Session's `payment_intent_data`."""
+    check_connect(call, given, amount)
+    world = call.world
+    id = new_id("pi")
+    body: JsonObject = {
+        "id": id,
+        "object": KIND,
+        "amount": amount,
+        "amount_capturable": 0,
+        "amount_details": {"tip": {}},
+        "amount_received": 0,
+        "application": None,
+        "application_fee_amount": given.get("application_fee_amount"),
+        "automatic_payment_methods": given.get("automatic_payment_methods"),
+        "canceled_at": None,
+        "cancellation_reason": None,
+        "capture_method": given.get("capture_method") or "automatic",
+        "client_secret": f"{id}_secret_{new_token(25)}",
+        "confirmation_method": given.get("confirmation_method", "automatic"),
+        "created": world.now(),
+        "currency": currency,
+        "customer": given.get("customer"),
+        "customer_account": None,
+        "excluded_payment_method_types": None,
+        "last_payment_error": None,
+        "latest_charge": None,
+        "livemode": False,
+        "metadata": merged_metadata(None, given.get("metadata")),
+        "next_action": None,
+        "payment_method": None,
+        "payment_method_configuration_details": None,
+        "payment_method_options": {"card": {"request_three_d_secure": "automatic"}},
+        "payment_method_types": ["card"],
+        "processing": None,
+        "review": None,
+        "source": None,
+        "statement_descriptor": None,
+        "status": "requires_payment_method",
+        "transfer_data": given.get("transfer_data") or None,
+    } | {name: given.get(name) for name in _COPIED}
+    record = world.store.put(KIND, id, owner=call.account, body=body, hidden={"checkout_session": from_checkout})
+    world.emit(record, "payment_intent.created")
+    return record
+
+
+def retrieve(call: Call) -> JsonObject:
+    return call.world.view(call.from_path(KIND, "intent"))
+
+
+def list_all(call: Call) -> JsonObject:
+    return listed(call, KIND, "/v1/payment_intents", "customer")
+
+
+def update(call: Call) -> JsonObject:
+    intent, params = call.from_path(KIND, "intent"), call.params
+    if intent.body["status"] not in _UPDATABLE and params.keys() - {
+        "metadata",
+        "description",
+        "receipt_email",
+        "expand",
+    }:
+        status = intent.body["status"]
+        message = f"This PaymentIntent's parameters could not be updated because it has a status of {status}."
+        raise unexpected_state(message, intent.body)
+    if "amount" in params:
+        check_charge_amount(params["amount"], intent.body["currency"])
+    intent.body |= call.given("amount", "application_fee_amount", "customer", *_COPIED)
+    intent.body["metadata"] = merged_metadata(intent.body["metadata"], params.get("metadata"))
+    check_connect(call, intent.body, intent.body["amount"])
+    return call.world.view(call.world.store.save(intent))
+
+
+def confirm(call: Call) -> JsonObject:
+    intent = call.from_path(KIND, "intent")
+    _refuse_checkouts_own(intent, "confirm")
+    if intent.body["status"] not in _CONFIRMABLE:
+        status = intent.body["status"]
+        message = (
+            "You cannot confirm this PaymentIntent because it has already succeeded after being previously confirmed."
+            if status in ("succeeded", "requires_capture")
+            else f"You cannot confirm this PaymentIntent because it has a status of {status}."
+        )
+        raise unexpected_state(message, intent.body)
+    if "payment_method" in call.params:
+        intent.body["payment_method"] = payment_methods.resolve(
+            call.world, call.account, call.params["payment_method"]
+        ).id
+    return call.world.view(_confirm(call, intent))
+
+
+def capture(call: Call) -> JsonObject:
+    """Capture in full or in part, once.
+
+    Raises:
+        StripeError: 400 `payment_intent_unexpected_state`, `amount_too_large`, or `charge_expired_for_capture`.
+    """
+    intent, params = call.from_path(KIND, "intent"), call.params
+    capturable: int = intent.body["amount_capturable"]
+    if intent.body["status"] != "requires_capture":
+        _refuse_capture(call, intent)
+    amount: int = params.get("amount_to_capture", capturable)
+    check_positive(amount, "amount_to_capture")
+    if amount > capturable:
+        message = (
+            "The amount_to_capture must be less than or equal to the amount_capturable "
+            f"({capturable}) of the PaymentIntent."
+        )
+        raise invalid(message, code="amount_too_large", param="amount_to_capture")
+    if params.get("final_capture") is False:
+        raise invalid("Multicapture is not available for this PaymentIntent.", param="final_capture")
+    if "application_fee_amount" in params:
+        _require_destination(intent.body, params["application_fee_amount"])
+        intent.body["application_fee_amount"] = params["application_fee_amount"]
+    if "transfer_data" in params:
+        intent.body["transfer_data"] = (intent.body["transfer_data"] or {}) | params["transfer_data"]
+    intent.body["metadata"] = merged_metadata(intent.body["metadata"], params.get("metadata"))
+    return call.world.view(payment_flow.capture(call.world, intent, amount))
+
+
+def cancel(call: Call) -> JsonObject:
+    intent = call.from_path(KIND, "intent")
+    status = intent.body["status"]
+    if status != "requires_capture":
+        _refuse_checkouts_own(intent, "cancel")
+    if status not in _CANCELLABLE:
+        message = (
+            f"You cannot cancel this PaymentIntent because it has a status of {status}. Only a PaymentIntent with "
+            "one of the following statuses may be canceled: requires_payment_method, requires_capture, "
+            "requires_reauthorization, requires_confirmation, requires_action, processing."
+        )
+        raise unexpected_state(message, intent.body)
+    return call.world.view(payment_flow.cancel(call.world, intent, call.params.get("cancellation_reason")))
+
+
+def check_connect(call: Call, given: JsonObject, amount: int) -> None:
+    """What Stripe asks of a destination charge (docs "Destination charges").
+
+    Raises:
+        StripeError: 400 for a fee above the amount, a fee with an own transfer amount, a fee without a
+            destination, or a destination that can't take transfers.
+    """
+    data = given.get("transfer_data") or {}
+    fee: int | None = given.get("application_fee_amount")
+    if fee is not None:
+        if not data:
+            _require_destination(given, fee)
+        if fee > amount:
+            message = "The application fee cannot be greater than the total charge amount."
+            raise invalid(message, code="amount_too_large", param="application_fee_amount")
+        if data.get("amount") is not None:
+            message = "You cannot pass both `application_fee_amount` and `transfer_data[amount]`."
+            raise invalid(message, param="application_fee_amount")
+    if data:
+        if (data.get("amount") or 0) > amount:
+            message = "The transfer amount cannot be greater than the total charge amount."
+            raise invalid(message, code="amount_too_large", param="transfer_data[amount]")
+        require_transfers(call.world, call.account, data["destination"], "transfer_data[destination]")
+
+
+def _require_destination(intent: JsonObject, fee: int) -> None:
+    if fee < 0:
+        raise invalid("Invalid non-negative integer", code="parameter_invalid_integer", param="application_fee_amount")
+    if not intent.get("transfer_data"):
+        message = (
+            "Can only apply an application_fee_amount when the PaymentIntent is attempting a direct payment (using "
+            "an OAuth key or Stripe-Account header) or destination payment (using `transfer_data[destination]`)."
+        )
+        raise invalid(message, param="application_fee_amount")
+
+
+def _confirm(call: Call, intent: Record) -> Record:
+    if intent.body["payment_method"] is None:
+        message = (
+            "You cannot confirm this PaymentIntent because it's missing a payment method. You can either update the "
+            "PaymentIntent with a payment method and then confirm it again, or confirm it again directly with a "
+            "payment method or ConfirmationToken."
+        )
+        raise unexpected_state(message, intent.body)
+    method = call.world.store.get(payment_methods.KIND, intent.body["payment_method"])
+    off_session = bool(call.params.get("off_session"))
+    return payment_flow.pay(call.world, intent, method, off_session=off_session)
+
+
+def _refuse_capture(call: Call, intent: Record) -> None:
+    body = intent.body
+    if body["status"] == "canceled" and body["cancellation_reason"] == "expired":
+        message = "This authorization has expired and can no longer be captured."
+        raise invalid(message, code="charge_expired_for_capture")
+    message = (
+        f"This PaymentIntent could not be captured because it has a status of {body['status']}. Only a PaymentIntent "
+        "with one of the following statuses may be captured: requires_capture."
+    )
+    if body["status"] == "succeeded":
+        message = "This PaymentIntent could not be captured because it has already been captured."
+    raise unexpected_state(message, call.world.view(intent))
+
+
+def _refuse_checkouts_own(intent: Record, verb: str) -> None:
+    """Before it is authorized, the intent of a Checkout Session is Checkout's (docs, "Cancel a PaymentIntent")."""
+    if intent.hidden["checkout_session"]:
+        message = (
+            f"You cannot {verb} a PaymentIntent that was created by a Checkout Session. Expire the Checkout Session "
+            "instead."
+        )
+        raise unexpected_state(message, intent.body)

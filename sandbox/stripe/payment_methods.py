@@ -1,0 +1,118 @@
+"""Payment methods: a test card as an object (docs "Testing", API reference "PaymentMethods")."""
+
+from sandbox.stripe import cards
+from sandbox.stripe.cards import Card
+from sandbox.stripe.errors import StripeError, invalid, no_such
+from sandbox.stripe.ids import new_id
+from sandbox.stripe.json_values import JsonObject
+from sandbox.stripe.lists import listed
+from sandbox.stripe.store import Record
+from sandbox.stripe.world import Call, World
+
+KIND = "payment_method"
+EXPIRY_MONTH, EXPIRY_YEAR = 12, 2034
+NO_ADDRESS: JsonObject = {
+    "city": None,
+    "country": None,
+    "line1": None,
+    "line2": None,
+    "postal_code": None,
+    "state": None,
+}
+
+
+def create(call: Call) -> JsonObject:
+    params = call.params
+    if params.get("type") != "card" or "card" not in params:
+        raise invalid("The sandbox models card payment methods only.", param="type")
+    details = params["card"]
+    card = cards.by_token(details.get("token", "").replace("tok_", "pm_card_")) or cards.BY_NUMBER.get(
+        details.get("number", "").replace(" ", "")
+    )
+    if card is None:
+        raise StripeError(
+            402, "card_error", "Your card number is incorrect.", code="incorrect_number", param="card[number]"
+        )
+    record = make(call.world, call.account, card, billing=params.get("billing_details"))
+    record.body["metadata"] = params.get("metadata", {})
+    return call.world.view(call.world.store.save(record))
+
+
+def retrieve(call: Call) -> JsonObject:
+    id = call.path["payment_method"]
+    if call.world.store.find(KIND, id) is None and (card := cards.by_token(id)):
+        return make(call.world, call.account, card).body
+    return call.world.view(call.from_path(KIND, "payment_method"))
+
+
+def list_for_customer(call: Call) -> JsonObject:
+    customer = call.find("customer", call.path["customer"], "customer", status=404).id
+    url = f"/v1/customers/{customer}/payment_methods"
+    return listed(call, KIND, url, "type", keep=lambda record: record.body["customer"] == customer)
+
+
+def attach(call: Call) -> JsonObject:
+    customer = call.find("customer", call.params["customer"], "customer")
+    record = resolve(call.world, call.account, call.path["payment_method"])
+    record.body["customer"] = customer.id
+    call.world.store.save(record)
+    call.world.emit(record, "payment_method.attached")
+    return call.world.view(record)
+
+
+def resolve(world: World, account: str, id: str) -> Record:
+    """A payment method of the account, or a new one where `id` is a test token such as `pm_card_visa`.
+
+    Raises:
+        StripeError: 400 `resource_missing`.
+    """
+    card = cards.by_token(id)
+    if card is not None:
+        return make(world, account, card)
+    record = world.store.find(KIND, id)
+    if record is None or record.owner != account:
+        raise no_such("PaymentMethod", id, "payment_method", status=400)
+    return record
+
+
+def make(world: World, account: str, card: Card, billing: JsonObject | None = None) -> Record:
+    given = billing or {}
+    body: JsonObject = {
+        "id": new_id("pm"),
+        "object": KIND,
+        "allow_redisplay": "unspecified",
+        "billing_details": {
+            "address": NO_ADDRESS | (given.get("address") or {}),
+            "email": given.get("email"),
+            "name": given.get("name"),
+            "phone": given.get("phone"),
+            "tax_id": None,
+        },
+        "card": {
+            "brand": card.brand,
+            "checks": {"address_line1_check": None, "address_postal_code_check": None, "cvc_check": "pass"},
+            "country": "US",
+            "display_brand": card.brand,
+            "exp_month": EXPIRY_MONTH,
+            "exp_year": EXPIRY_YEAR,
+            "fingerprint": card.fingerprint,
+            "funding": "credit",
+            "generated_from": None,
+            "last4": card.last4,
+            "networks": {"available": [card.brand], "preferred": None},
+            "regulated_status": "unregulated",
+            "three_d_secure_usage": {"supported": True},
+            "wallet": None,
+        },
+        "created": world.now(),
+        "customer": None,
+        "customer_account": None,
+        "livemode": False,
+        "metadata": {},
+        "type": "card",
+    }
+    return world.store.put(KIND, body["id"], owner=account, body=body, hidden={"number": card.number})
+
+
+def card_of(method: Record) -> Card:
+    return cards.BY_NUMBER[method.hidden["number"]]

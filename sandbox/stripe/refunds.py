@@ -1,0 +1,142 @@
+"""Refunds, with the proportional reversal of the transfer and of the application fee.
+
+Sources: API reference, "Create a refund"; docs "Destination charges", "Issue refunds".
+"""
+
+from sandbox.stripe import application_fees, charges, refund_records, transfer_reversals
+from sandbox.stripe.errors import invalid, unexpected_state
+from sandbox.stripe.json_values import JsonObject, merged_metadata
+from sandbox.stripe.lists import listed
+from sandbox.stripe.money import displayed, proportional_part
+from sandbox.stripe.refund_records import KIND
+from sandbox.stripe.store import Record
+from sandbox.stripe.world import Call, World
+
+
+def create(call: Call) -> JsonObject:
+    """Refund a captured charge in full or in part.
+
+    Raises:
+        StripeError: 400 for more than is left, for a charge that was not captured or is disputed, for a
+            reversal without a transfer or a fee refund without a fee.
+    """
+    params, world = call.params, call.world
+    charge = _charge(call)
+    amount = _amount(charge, params.get("amount"))
+    transfer_id = charge.body.get("transfer")
+    fee_id = charge.body["application_fee"]
+    if params.get("reverse_transfer") and transfer_id is None:
+        message = f"Cannot reverse transfer on charge {charge.id} since it doesn't have an associated transfer."
+        raise invalid(message, param="reverse_transfer")
+    if params.get("refund_application_fee"):
+        if fee_id is None:
+            message = f"Attempting to refund_application_fee on charge {charge.id}, but it has no application fee"
+            raise invalid(message, param="refund_application_fee")
+        if not params.get("reverse_transfer"):
+            message = (
+                "Refunding the application fee of a destination charge also requires `reverse_transfer=true`: the "
+                "fee goes back to the connected account, which the reversal takes it from."
+            )
+            raise invalid(message, param="refund_application_fee")
+    refund = refund_records.make(world, charge, "re", amount)
+    refund.body |= {"reason": params.get("reason"), "metadata": merged_metadata(None, params.get("metadata"))}
+    refund.body["balance_transaction"] = world.books.post(
+        charge.owner,
+        type="refund",
+        amount=-amount,
+        currency=charge.body["currency"],
+        source=refund.id,
+        available_on=world.books.available_on(charge.body["balance_transaction"]),
+        description="REFUND FOR CHARGE",
+    )
+    if params.get("reverse_transfer"):
+        refund.body["transfer_reversal"] = _reverse(call, charge, refund, amount)
+    world.store.save(refund)
+    refund_records.count_in(world, charge, amount)
+    world.emit(refund, "refund.created")
+    world.emit(charge, "charge.refunded")
+    return world.view(refund)
+
+
+def retrieve(call: Call) -> JsonObject:
+    return call.world.view(call.from_path(KIND, "refund"))
+
+
+def update(call: Call) -> JsonObject:
+    refund = call.from_path(KIND, "refund")
+    refund.body["metadata"] = merged_metadata(refund.body["metadata"], call.params.get("metadata"))
+    call.world.store.save(refund)
+    call.world.emit(refund, "refund.updated", {})
+    return call.world.view(refund)
+
+
+def list_all(call: Call) -> JsonObject:
+    return listed(call, KIND, "/v1/refunds", "charge", "payment_intent")
+
+
+def _charge(call: Call) -> Record:
+    """The charge to refund, named directly or through its PaymentIntent."""
+    if "charge" in call.params:
+        charge = call.find(charges.KIND, call.params["charge"], "charge")
+    elif "payment_intent" in call.params:
+        intent = call.find("payment_intent", call.params["payment_intent"], "payment_intent")
+        if intent.body["status"] != "succeeded":
+            status = intent.body["status"]
+            message = f"This PaymentIntent ({intent.id}) does not have a successful charge to refund. Status: {status}."
+            raise unexpected_state(message, call.world.view(intent))
+        charge = call.world.store.get(charges.KIND, intent.body["latest_charge"])
+    else:
+        message = "One of the following params should be provided for this request: payment_intent or charge."
+        raise invalid(message, code="parameter_missing", param="charge")
+    if not charge.body["captured"]:
+        message = f"Charge {charge.id} has not been captured: cancel its PaymentIntent to let go of the hold."
+        raise invalid(message, code="charge_not_refundable", param="charge")
+    return charge
+
+
+def _amount(charge: Record, asked: int | None) -> int:
+    body = charge.body
+    left: int = body["amount_captured"] - body["amount_refunded"]
+    if charge.hidden.get("lost_to_dispute") or body["disputed"]:
+        raise invalid(f"Charge {charge.id} has been charged back; cannot issue a refund.", code="charge_disputed")
+    if left == 0:
+        raise invalid(f"Charge {charge.id} has already been refunded.", code="charge_already_refunded")
+    amount = left if asked is None else asked
+    if amount < 1:
+        raise invalid(
+            "This value must be greater than or equal to 1.", code="parameter_invalid_integer", param="amount"
+        )
+    if amount > left:
+        asked_text, left_text = displayed(amount, body["currency"]), displayed(left, body["currency"])
+        message = f"Refund amount ({asked_text}) is greater than unrefunded amount on charge ({left_text})"
+        raise invalid(message, param="amount")
+    return amount
+
+
+def _reverse(call: Call, charge: Record, refund: Record, amount: int) -> str | None:
+    """Take the refund's part of the transfer back, and of the fee where that was asked for.
+
+    Both parts are those of the refund in what was captured. Money that other reversals already took is not
+    taken again.
+    """
+    world, body = call.world, charge.body
+    before, captured = body["amount_refunded"], body["amount_captured"]
+    transfer = world.store.get("transfer", body["transfer"])
+    part = proportional_part(transfer.body["amount"], before, before + amount, captured)
+    part = min(part, transfer.body["amount"] - transfer.body["amount_reversed"])
+    fee_part = _refund_fee(world, charge, amount) if call.params.get("refund_application_fee") else 0
+    if part == 0:
+        return None
+    reversal = transfer_reversals.make(world, transfer, part, source_refund=refund.id, fee_returned=fee_part)
+    return reversal.id
+
+
+def _refund_fee(world: World, charge: Record, amount: int) -> int:
+    body = charge.body
+    fee = world.store.get(application_fees.KIND, body["application_fee"])
+    before = body["amount_refunded"]
+    part = proportional_part(fee.body["amount"], before, before + amount, body["amount_captured"])
+    part = min(part, int(fee.body["amount"] - fee.body["amount_refunded"]))
+    if part:
+        application_fees.refund(world, fee, part)
+    return part

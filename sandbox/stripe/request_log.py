@@ -1,0 +1,29 @@
+"""The request log: one JSON line for each API request and its answer."""
+
+import json
+from collections import deque
+from pathlib import Path
+
+from sandbox.stripe.json_values import JsonObject
+
+_KEPT_IN_MEMORY = 1_000
+
+
+class RequestLog:
+    """Lines in a file, when one is given, and the latest of them in memory.
+
+    API keys and signing secrets are never part of a line: the keys come in a header that is not logged.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self.latest: deque[JsonObject] = deque(maxlen=_KEPT_IN_MEMORY)
+        self._path = path
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+
+    def write(self, line: JsonObject) -> None:
+        self.latest.append(line)
+        if self._path is not None:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line, separators=(",", ":")) + "\n")

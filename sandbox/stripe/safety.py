@@ -1,0 +1,27 @@
+"""What the sandbox refuses: to be reached from elsewhere, and to stand in for Stripe where money is real."""
+
+import ipaddress
+from collections.abc import Mapping
+
+_LIVE_KEY_PREFIXES = ("sk_live_", "rk_live_")
+
+
+def refusal(host: str, environment: Mapping[str, str]) -> str | None:
+    """Why the sandbox must not start, or None. It names settings, never their values."""
+    if not _is_loopback(host):
+        return f"{host} is not a loopback address"
+    for name, value in sorted(environment.items()):
+        if value.strip().startswith(_LIVE_KEY_PREFIXES):
+            return f"{name} holds a live Stripe key"
+    if environment.get("HOLDFAST_ENV") == "production":
+        return "HOLDFAST_ENV is production"
+    return None
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,165 @@
+"""Everything the sandbox knows, as JSON records, with transactions and a journal file.
+
+A record read is a copy; only `put` changes the store. So an operation that fails half-way leaves nothing
+behind, and every transaction is one line in the journal.
+"""
+
+import contextlib
+import json
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from sandbox.stripe.json_values import JsonObject, copied
+
+_Key = tuple[str, str]
+
+
+@dataclass
+class Record:
+    """One object of one account. `hidden` is what Stripe knows of it and never answers."""
+
+    kind: str
+    id: str
+    owner: str
+    body: JsonObject
+    hidden: JsonObject = field(default_factory=dict)
+    sequence: int = 0
+
+    def copy(self) -> "Record":
+        return replace(self, body=copied(self.body), hidden=copied(self.hidden))
+
+
+class Store:
+    """Records by kind and id, in the order in which they were made."""
+
+    def __init__(self, journal: Path | None = None) -> None:
+        self._tables: dict[str, dict[str, Record]] = {}
+        self._kind_of: dict[str, str] = {}
+        self._sequence = 0
+        self._undo: dict[_Key, Record | None] | None = None
+        self._journal_path = journal
+        if journal is not None:
+            self._load(journal)
+
+    def find(self, kind: str, id: str) -> Record | None:
+        record = self._tables.get(kind, {}).get(id)
+        return record.copy() if record else None
+
+    def get(self, kind: str, id: str) -> Record:
+        """Raises KeyError where there is none: for ids that the sandbox itself wrote."""
+        return self._tables[kind][id].copy()
+
+    def find_any(self, id: str) -> Record | None:
+        """The object with this id, whatever it is: Stripe's ids are unique across kinds."""
+        kind = self._kind_of.get(id)
+        return self.find(kind, id) if kind else None
+
+    def newest_first(self, kind: str, keep: Callable[[Record], bool] = lambda _: True) -> list[Record]:
+        """All records of a kind that `keep` accepts; `keep` must not change what it is shown."""
+        return [record.copy() for record in reversed(self._tables.get(kind, {}).values()) if keep(record)]
+
+    def scan(self, kind: str) -> Iterator[Record]:
+        """All records of a kind, oldest first, not copied: for reading sums and counts only."""
+        yield from self._tables.get(kind, {}).values()
+
+    def kinds(self) -> list[str]:
+        return sorted(self._tables)
+
+    def put(self, kind: str, id: str, *, owner: str, body: JsonObject, hidden: JsonObject | None = None) -> Record:
+        """Add or replace a record. What is stored is a copy; `hidden` stays as it was when not given."""
+        table = self._tables.setdefault(kind, {})
+        before = table.get(id)
+        self._remember(kind, id, before)
+        if before is None:
+            self._sequence += 1
+        kept_hidden = hidden if hidden is not None else (before.hidden if before else {})
+        sequence = before.sequence if before else self._sequence
+        record = Record(kind, id, owner, copied(body), copied(kept_hidden), sequence)
+        table[id] = record
+        self._kind_of[id] = kind
+        return record.copy()
+
+    def save(self, record: Record) -> Record:
+        """Put back a record that was read and changed."""
+        return self.put(record.kind, record.id, owner=record.owner, body=record.body, hidden=record.hidden)
+
+    def remove(self, kind: str, id: str) -> None:
+        self._remember(kind, id, self._tables[kind].pop(id))
+        self._kind_of.pop(id, None)
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All changes inside, or none. A transaction inside another belongs to the outer one."""
+        if self._undo is not None:
+            yield
+            return
+        self._undo = {}
+        try:
+            yield
+        except BaseException:
+            self._roll_back(self._undo)
+            raise
+        else:
+            self._write_journal(list(self._undo))
+        finally:
+            self._undo = None
+
+    def _remember(self, kind: str, id: str, before: Record | None) -> None:
+        if self._undo is None:
+            raise RuntimeError(f"{kind} {id} was changed outside a transaction")
+        self._undo.setdefault((kind, id), before)
+
+    def _roll_back(self, undo: dict[_Key, Record | None]) -> None:
+        for (kind, id), before in undo.items():
+            if before is not None:
+                self._tables[kind][id] = before
+                self._kind_of[id] = kind
+            else:
+                self._tables[kind].pop(id, None)
+                self._kind_of.pop(id, None)
+
+    def _write_journal(self, keys: list[_Key]) -> None:
+        if self._journal_path is None or not keys:
+            return
+        lines = [_journal_entry(kind, id, self._tables[kind].get(id)) for kind, id in keys]
+        with self._journal_path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(lines, separators=(",", ":")) + "\n")
+
+    def _load(self, path: Path) -> None:
+        """Read the journal, then write it anew with the last word on each record.
+
+        A last line without its end is a write that a kill cut short: its request was never answered.
+        """
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        whole, _, _ = text.rpartition("\n")
+        for line in whole.splitlines():
+            for kind, id, rest in json.loads(line):
+                self._replay(kind, id, rest)
+        for kind, table in self._tables.items():
+            self._tables[kind] = dict(sorted(table.items(), key=lambda item: item[1].sequence))
+        partial = path.with_name(path.name + ".partial")
+        entries = [
+            _journal_entry(kind, id, record) for kind, table in self._tables.items() for id, record in table.items()
+        ]
+        partial.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(json.dumps(entries, separators=(",", ":")) + "\n", encoding="utf-8")
+        os.replace(partial, path)
+
+    def _replay(self, kind: str, id: str, rest: JsonObject | None) -> None:
+        if rest is None:
+            self._tables.get(kind, {}).pop(id, None)
+            self._kind_of.pop(id, None)
+            return
+        record = Record(kind, id, rest["owner"], rest["body"], rest["hidden"], rest["sequence"])
+        self._tables.setdefault(kind, {})[id] = record
+        self._kind_of[id] = kind
+        self._sequence = max(self._sequence, record.sequence)
+
+
+def _journal_entry(kind: str, id: str, record: Record | None) -> list[object]:
+    if record is None:
+        return [kind, id, None]
+    rest = {"owner": record.owner, "body": record.body, "hidden": record.hidden, "sequence": record.sequence}
+    return [kind, id, rest]

@@ -1,0 +1,43 @@
+"""What time will bring about by itself: holds and sessions that expire, payouts that arrive."""
+
+from dataclasses import dataclass
+
+from sandbox.stripe.store import Store
+
+_KIND = "sandbox.timer"
+
+
+@dataclass(frozen=True)
+class Timer:
+    due: int
+    action: str
+    id: str
+
+
+class Timers:
+    """Deadlines by the sandbox's clock, kept in the state so that a restart forgets none."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def set(self, action: str, id: str, due: int) -> None:
+        body = {"action": action, "id": id, "due": due}
+        self._store.put(_KIND, f"{action}:{id}", owner="", body=body)
+
+    def clear(self, action: str, id: str) -> None:
+        if self._store.find(_KIND, f"{action}:{id}"):
+            self._store.remove(_KIND, f"{action}:{id}")
+
+    def next_due(self, now: int) -> Timer | None:
+        """The earliest timer that is due, so that what time brings happens in time's order."""
+        due = [record for record in self._store.scan(_KIND) if record.body["due"] <= now]
+        if not due:
+            return None
+        first = min(due, key=lambda record: (record.body["due"], record.sequence))
+        return Timer(first.body["due"], first.body["action"], first.body["id"])
+
+    def first_before(self, moment: int) -> int | None:
+        """When the earliest of the timers up to a moment is due."""
+        return min(
+            (record.body["due"] for record in self._store.scan(_KIND) if record.body["due"] <= moment), default=None
+        )

@@ -1,0 +1,117 @@
+"""Transfer reversals: money back from a connected account (API reference, "Transfer reversals")."""
+
+from sandbox.stripe import application_fees, refund_records, transfers
+from sandbox.stripe.books import application_fee
+from sandbox.stripe.errors import invalid
+from sandbox.stripe.ids import new_id
+from sandbox.stripe.json_values import JsonObject, merged_metadata
+from sandbox.stripe.lists import list_of, listed
+from sandbox.stripe.money import displayed, proportional_part
+from sandbox.stripe.store import Record
+from sandbox.stripe.world import Call, World
+
+KIND = "transfer_reversal"
+
+
+def create(call: Call) -> JsonObject:
+    transfer = call.from_path(transfers.KIND, "id")
+    left = transfer.body["amount"] - transfer.body["amount_reversed"]
+    amount = call.params.get("amount", left)
+    if left == 0:
+        raise invalid(f"Transfer {transfer.id} is already fully reversed.", code="transfer_already_reversed")
+    if amount < 1:
+        raise invalid(
+            "This value must be greater than or equal to 1.", code="parameter_invalid_integer", param="amount"
+        )
+    if amount > left:
+        currency = transfer.body["currency"]
+        message = (
+            f"Reversal amount ({displayed(amount, currency)}) is greater than unreversed amount on transfer "
+            f"({displayed(left, currency)})"
+        )
+        raise invalid(message, param="amount")
+    reversal = make(
+        call.world, transfer, amount, source_refund=None, fee_returned=_fee_returned(call, transfer, amount)
+    )
+    reversal.body["metadata"] = merged_metadata(None, call.params.get("metadata"))
+    return call.world.view(call.world.store.save(reversal))
+
+
+def retrieve(call: Call) -> JsonObject:
+    call.find(transfers.KIND, call.path["transfer"], "transfer", status=404)
+    return call.world.view(call.from_path(KIND, "id"))
+
+
+def list_all(call: Call) -> JsonObject:
+    transfer = call.from_path(transfers.KIND, "id")
+    url = f"/v1/transfers/{transfer.id}/reversals"
+    return listed(call, KIND, url, keep=lambda record: record.body["transfer"] == transfer.id)
+
+
+def make(world: World, transfer: Record, amount: int, *, source_refund: str | None, fee_returned: int) -> Record:
+    """Take `amount` back; `fee_returned` is the part of the application fee that goes back with it."""
+    body: JsonObject = {
+        "id": new_id("trr"),
+        "object": KIND,
+        "amount": amount,
+        "balance_transaction": None,
+        "created": world.now(),
+        "currency": transfer.body["currency"],
+        "destination_payment_refund": None,
+        "metadata": {},
+        "source_refund": source_refund,
+        "transfer": transfer.id,
+    }
+    available_on = world.books.available_on(transfer.body["balance_transaction"])
+    body["balance_transaction"] = world.books.post(
+        transfer.owner,
+        type="transfer_refund",
+        amount=amount,
+        currency=body["currency"],
+        source=body["id"],
+        available_on=available_on,
+    )
+    payment = world.store.get("charge", transfer.body["destination_payment"])
+    refund = refund_records.make(world, payment, "pyr", amount, source_transfer_reversal=body["id"])
+    refund.body["balance_transaction"] = world.books.post(
+        payment.owner,
+        type="payment_refund",
+        amount=-amount,
+        currency=body["currency"],
+        source=refund.id,
+        fee=application_fee(-fee_returned) if fee_returned else None,
+        available_on=available_on,
+    )
+    world.store.save(refund)
+    refund_records.count_in(world, payment, amount)
+    body["destination_payment_refund"] = refund.id
+    record = world.store.put(KIND, body["id"], owner=transfer.owner, body=body)
+    _count_in(world, transfer, record)
+    return record
+
+
+def _count_in(world: World, transfer: Record, reversal: Record) -> None:
+    body = transfer.body
+    body["amount_reversed"] += reversal.body["amount"]
+    body["reversed"] = body["amount_reversed"] == body["amount"]
+    newest_first = [reversal.body, *body["reversals"]["data"]]
+    body["reversals"] = list_of(body["reversals"]["url"], newest_first)
+    world.store.save(transfer)
+    world.emit(transfer, "transfer.reversed")
+
+
+def _fee_returned(call: Call, transfer: Record, amount: int) -> int:
+    """The application fee's proportional part, refunded on request (`refund_application_fee`)."""
+    if not call.params.get("refund_application_fee"):
+        return 0
+    payment = call.world.store.get("charge", transfer.body["destination_payment"])
+    fee = application_fees.of_payment(call.world, payment)
+    if fee is None:
+        message = f"Attempting to refund_application_fee on transfer {transfer.id}, but it has no application fee"
+        raise invalid(message, param="refund_application_fee")
+    before = transfer.body["amount_reversed"]
+    part = proportional_part(fee.body["amount"], before, before + amount, transfer.body["amount"])
+    part = min(part, int(fee.body["amount"] - fee.body["amount_refunded"]))
+    if part:
+        application_fees.refund(call.world, fee, part)
+    return part

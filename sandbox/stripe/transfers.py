@@ -1,0 +1,162 @@
+"""Transfers: money from the platform's balance to a connected account's.
+
+Sources: API reference, "Transfers"; docs "Separate charges and transfers" and "Destination charges".
+"""
+
+from sandbox.stripe import charges
+from sandbox.stripe.accounts import require_transfers
+from sandbox.stripe.books import application_fee as application_fee_line
+from sandbox.stripe.errors import invalid
+from sandbox.stripe.ids import new_id
+from sandbox.stripe.json_values import JsonObject, merged_metadata
+from sandbox.stripe.lists import list_of, listed
+from sandbox.stripe.money import check_currency, displayed
+from sandbox.stripe.store import Record
+from sandbox.stripe.world import Call, World
+
+KIND = "transfer"
+
+
+def create(call: Call) -> JsonObject:
+    params, world = call.params, call.world
+    currency = check_currency(params["currency"])
+    destination = require_transfers(world, call.account, params["destination"])
+    if "amount" not in params:
+        raise invalid("Missing required param: amount.", code="parameter_missing", param="amount")
+    amount = params["amount"]
+    if amount < 1:
+        raise invalid(
+            "This value must be greater than or equal to 1.", code="parameter_invalid_integer", param="amount"
+        )
+    source = None
+    if "source_transaction" in params:
+        source = call.find(charges.KIND, params["source_transaction"], "source_transaction")
+        _check_source(world, source, amount, currency)
+    elif amount > world.books.available(call.account, currency):
+        message = (
+            "You have insufficient available funds in your Stripe account. Try adding funds directly to your "
+            "available balance by creating Charges using the 4000000000000077 test card."
+        )
+        raise invalid(message, code="balance_insufficient")
+    record = make(
+        world,
+        call.account,
+        amount=amount,
+        currency=currency,
+        destination=destination,
+        source=source,
+        group=params.get("transfer_group") or (source.body["transfer_group"] if source else None),
+        description=params.get("description"),
+        metadata=merged_metadata(None, params.get("metadata")),
+    )
+    return world.view(record)
+
+
+def retrieve(call: Call) -> JsonObject:
+    return call.world.view(call.from_path(KIND, "transfer"))
+
+
+def update(call: Call) -> JsonObject:
+    record = call.from_path(KIND, "transfer")
+    record.body |= call.given("description")
+    record.body["metadata"] = merged_metadata(record.body["metadata"], call.params.get("metadata"))
+    call.world.store.save(record)
+    call.world.emit(record, "transfer.updated", {})
+    return call.world.view(record)
+
+
+def list_all(call: Call) -> JsonObject:
+    return listed(call, KIND, "/v1/transfers", "destination", "transfer_group")
+
+
+def make(
+    world: World,
+    account: str,
+    *,
+    amount: int,
+    currency: str,
+    destination: str,
+    source: Record | None,
+    group: str | None,
+    description: str | None = None,
+    metadata: JsonObject | None = None,
+    application_fee: str | None = None,
+    fee_amount: int = 0,
+) -> Record:
+    """Move the money and record it on both sides.
+
+    Money that comes from a charge becomes available when the charge's does.
+    """
+    available_on = world.books.available_on(source.body["balance_transaction"]) if source else None
+    body: JsonObject = {
+        "id": new_id("tr"),
+        "object": KIND,
+        "amount": amount,
+        "amount_reversed": 0,
+        "balance_transaction": None,
+        "created": world.now(),
+        "currency": currency,
+        "description": description,
+        "destination": destination,
+        "destination_payment": None,
+        "livemode": False,
+        "metadata": metadata or {},
+        "reversed": False,
+        "source_transaction": source.id if source else None,
+        "source_type": "card",
+        "transfer_group": group,
+    }
+    body["reversals"] = list_of(f"/v1/transfers/{body['id']}/reversals", [])
+    body["balance_transaction"] = world.books.post(
+        account,
+        type="transfer",
+        amount=-amount,
+        currency=currency,
+        source=body["id"],
+        available_on=available_on,
+        description=description,
+    )
+    payment = charges.make_payment(world, body, application_fee, fee_amount)
+    payment.body["balance_transaction"] = world.books.post(
+        destination,
+        type="payment",
+        amount=amount,
+        currency=currency,
+        source=payment.id,
+        fee=application_fee_line(fee_amount) if fee_amount else None,
+        available_on=available_on,
+    )
+    world.store.save(payment)
+    body["destination_payment"] = payment.id
+    record = world.store.put(KIND, body["id"], owner=account, body=body)
+    world.emit(record, "transfer.created")
+    world.emit(payment, "payment.created")
+    return record
+
+
+def _check_source(world: World, source: Record, amount: int, currency: str) -> None:
+    """A charge pays out no more than was captured, in its own currency, and only once.
+
+    Source: docs "Separate charges and transfers", "Transfer availability".
+    """
+    charge = source.body
+    if charge["currency"] != currency:
+        message = (
+            f"The currency of source_transaction's balance transaction ({charge['currency']}) must be the same as "
+            f"the transfer currency ({currency})"
+        )
+        raise invalid(message, param="currency")
+    if not charge["captured"] or charge["status"] != "succeeded":
+        raise invalid(
+            f"Charge {source.id} has not been captured, so it can't be transferred.", param="source_transaction"
+        )
+    used = sum(
+        record.body["amount"] for record in world.store.scan(KIND) if record.body["source_transaction"] == source.id
+    )
+    left = charge["amount_captured"] - used
+    if amount > left:
+        message = (
+            f"Insufficient funds: source_transaction {source.id} has {displayed(left, currency)} left to transfer, "
+            f"and {displayed(amount, currency)} was requested."
+        )
+        raise invalid(message, code="balance_insufficient", param="amount")

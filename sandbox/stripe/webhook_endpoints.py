@@ -1,0 +1,65 @@
+"""Webhook endpoints (API reference, "Webhook endpoints")."""
+
+from urllib.parse import urlsplit
+
+from sandbox.stripe.errors import invalid
+from sandbox.stripe.events import ENDPOINT as KIND
+from sandbox.stripe.ids import new_id
+from sandbox.stripe.json_values import JsonObject, merged_metadata
+from sandbox.stripe.lists import listed
+from sandbox.stripe.world import Call
+
+
+def create(call: Call) -> JsonObject:
+    """A new endpoint. Its secret is in this answer only."""
+    params = call.params
+    _check_url(params["url"])
+    body: JsonObject = {
+        "id": new_id("we"),
+        "object": KIND,
+        "api_version": params.get("api_version"),
+        "application": None,
+        "created": call.world.now(),
+        "description": params.get("description") or None,
+        "enabled_events": params["enabled_events"],
+        "livemode": False,
+        "metadata": merged_metadata(None, params.get("metadata")),
+        "status": "enabled",
+        "url": params["url"],
+    }
+    hidden = {"secret": new_id("whsec", 32), "connect": params.get("connect", False)}
+    record = call.world.store.put(KIND, body["id"], owner=call.account, body=body, hidden=hidden)
+    return call.world.view(record) | {"secret": hidden["secret"]}
+
+
+def retrieve(call: Call) -> JsonObject:
+    return call.world.view(call.from_path(KIND, "webhook_endpoint"))
+
+
+def update(call: Call) -> JsonObject:
+    record, params = call.from_path(KIND, "webhook_endpoint"), call.params
+    if "url" in params:
+        _check_url(params["url"])
+    record.body |= call.given("url", "enabled_events", "description")
+    if "disabled" in params:
+        record.body["status"] = "disabled" if params["disabled"] else "enabled"
+    record.body["metadata"] = merged_metadata(record.body["metadata"], params.get("metadata"))
+    return call.world.view(call.world.store.save(record))
+
+
+def delete(call: Call) -> JsonObject:
+    record = call.from_path(KIND, "webhook_endpoint")
+    call.world.store.remove(KIND, record.id)
+    return {"id": record.id, "object": KIND, "deleted": True}
+
+
+def list_all(call: Call) -> JsonObject:
+    return listed(call, KIND, "/v1/webhook_endpoints")
+
+
+def _check_url(url: str) -> None:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.netloc:
+        raise invalid(
+            "Invalid URL: An explicit scheme (such as https) must be provided.", code="url_invalid", param="url"
+        )

@@ -1,0 +1,72 @@
+"""All parts of one sandbox together, and the context of one call."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sandbox.stripe.books import Books
+from sandbox.stripe.clock import Clock
+from sandbox.stripe.errors import no_such
+from sandbox.stripe.events import Events
+from sandbox.stripe.json_values import JsonObject
+from sandbox.stripe.store import Record, Store
+from sandbox.stripe.timers import Timers
+
+
+class World:
+    """The state of one sandbox and the only ways to change it."""
+
+    def __init__(self, views: Mapping[str, "View"], journal: Path | None = None) -> None:
+        self.store = Store(journal)
+        self.clock = Clock(self.store)
+        self.books = Books(self.store, self.clock)
+        self.events = Events(self.store, self.clock)
+        self.timers = Timers(self.store)
+        self._views = views
+
+    def now(self) -> int:
+        return self.clock.now()
+
+    def view(self, record: Record) -> JsonObject:
+        """The object as Stripe answers it: the stored one, with what depends on the moment filled in."""
+        view = self._views.get(record.kind)
+        return view(self, record) if view else record.body
+
+    def emit(self, record: Record, type: str, previous_attributes: JsonObject | None = None) -> None:
+        """An event about an object, for the account that owns it."""
+        self.events.emit(record.owner, type, self.view(record), previous_attributes)
+
+
+View = Callable[[World, Record], JsonObject]
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request to one operation: whose it is and what it asks."""
+
+    world: World
+    account: str
+    params: JsonObject
+    path: Mapping[str, str]
+    base_url: str
+
+    def from_path(self, kind: str, name: str) -> Record:
+        """The object that the path names.
+
+        Raises:
+            StripeError: 404 `resource_missing`, also for another account's object.
+        """
+        return self.find(kind, self.path[name], name, status=404)
+
+    def find(self, kind: str, id: str, param: str, status: int = 400) -> Record:
+        record = self.world.store.find(kind, id)
+        if record is None or record.owner != self.account:
+            raise no_such(kind, id, param, status=status)
+        return record
+
+    def given(self, *names: str) -> JsonObject:
+        """Those of the named parameters that were sent."""
+        return {name: self.params[name] for name in names if name in self.params}
+
+
+Operation = Callable[[Call], JsonObject]

@@ -1,0 +1,64 @@
+"""A sandbox of the test's own over real HTTP, and the people who use it."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import httpx
+import pytest
+import stripe
+import uvicorn
+
+from sandbox.stripe.app import create_app
+from tests.sandbox.stripe.shop import API_KEY, Shop
+
+Start = Callable[..., contextlib.AbstractAsyncContextManager[str]]
+
+
+@contextlib.asynccontextmanager
+async def serving(log: Path | None = None, state: Path | None = None) -> AsyncIterator[str]:
+    """The address of a sandbox that runs in this process, on a port the system picked."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        config = uvicorn.Config(create_app(log, state), log_level="error", access_log=False, lifespan="on")
+        server = uvicorn.Server(config)
+        # `serve` would take over the test process's signals. The listener queues what comes before it has begun.
+        running = asyncio.create_task(server._serve([listener]))
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            await running
+
+
+@contextlib.asynccontextmanager
+async def shopping(url: str) -> AsyncIterator[Shop]:
+    transport = stripe.HTTPXClient(timeout=10)
+    client = stripe.StripeClient(API_KEY, base_addresses={"api": url}, http_client=transport, max_network_retries=0)
+    try:
+        async with httpx.AsyncClient(base_url=url, trust_env=False) as browser:
+            yield Shop(url, client, browser)
+    finally:
+        await transport.close_async()  # type: ignore[no-untyped-call]
+
+
+@pytest.fixture
+async def sandbox_url(tmp_path: Path) -> AsyncIterator[str]:
+    async with serving(log=tmp_path / "requests.jsonl") as url:
+        yield url
+
+
+@pytest.fixture
+async def shop(sandbox_url: str) -> AsyncIterator[Shop]:
+    stripe.enable_telemetry = False
+    async with shopping(sandbox_url) as shop:
+        yield shop
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """stripe-python sends its bodies through an argument of httpx that httpx wants renamed."""
+    sdks_own = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(sdks_own)

@@ -1,0 +1,127 @@
+"""Who gets what from a destination charge: capture in full and in part, refunds, and the books behind them."""
+
+import pytest
+from stripe import InvalidRequestError
+
+from tests.sandbox.stripe.shop import Shop
+
+
+async def test_a_capture_in_full_pays_the_destination_and_returns_the_fee(shop: Shop) -> None:
+    account = await shop.account()
+    intent = await shop.destination_hold(account.id)
+    assert await shop.net() == 0
+    await shop.stripe.v1.payment_intents.capture_async(intent.id, {"application_fee_amount": 2_000})
+    assert await shop.movements() == [("charge", 10_000, 320), ("application_fee", 2_000, 0), ("transfer", -10_000, 0)]
+    assert await shop.movements(account.id) == [("payment", 10_000, 2_000)]
+    assert (await shop.net(), await shop.net(account.id)) == (1_680, 8_000)
+
+
+async def test_a_capture_in_part_releases_the_rest_without_a_refund(shop: Shop) -> None:
+    account = await shop.account()
+    intent = await shop.destination_hold(account.id)
+    captured = await shop.stripe.v1.payment_intents.capture_async(
+        intent.id,
+        {"amount_to_capture": 5_000, "application_fee_amount": 1_000, "expand": ["latest_charge.refunds"]},
+    )
+    charge = captured.latest_charge
+    assert not isinstance(charge, str)
+    assert charge is not None
+    assert charge.refunds is not None
+    assert (captured.status, captured.amount_received, captured.amount_capturable) == ("succeeded", 5_000, 0)
+    assert (charge.amount, charge.amount_captured, charge.amount_refunded) == (10_000, 5_000, 0)
+    assert charge.refunds.data == []
+    assert (await shop.net(), await shop.net(account.id)) == (1_000 - 175, 4_000)
+
+
+async def test_a_fee_that_is_not_resent_is_capped_at_what_is_captured(shop: Shop) -> None:
+    account = await shop.account()
+    intent = await shop.destination_hold(account.id, fee=2_000)
+    captured = await shop.stripe.v1.payment_intents.capture_async(intent.id, {"amount_to_capture": 1_500})
+    assert captured.application_fee_amount == 1_500
+    assert await shop.net(account.id) == 0
+
+
+async def test_refunds_in_parts_return_transfer_and_fee_to_the_last_cent(shop: Shop) -> None:
+    account = await shop.account()
+    intent = await shop.destination_hold(account.id, amount=10_001, fee=3_333)
+    await shop.stripe.v1.payment_intents.capture_async(intent.id, {"application_fee_amount": 3_333})
+    for amount in (3_334, 3_333, 3_334):
+        await shop.stripe.v1.refunds.create_async(
+            {
+                "payment_intent": intent.id,
+                "amount": amount,
+                "reverse_transfer": True,
+                "refund_application_fee": True,
+            }
+        )
+    processing_fee = 10_001 * 29 // 1_000 + 30
+    assert (await shop.net(), await shop.net(account.id)) == (-processing_fee, 0)
+
+
+async def test_a_refund_without_reversal_leaves_the_share_with_the_destination(shop: Shop) -> None:
+    account = await shop.account()
+    intent = await shop.destination_hold(account.id)
+    await shop.stripe.v1.payment_intents.capture_async(intent.id)
+    refund = await shop.stripe.v1.refunds.create_async({"payment_intent": intent.id})
+    assert (refund.status, refund.transfer_reversal) == ("succeeded", None)
+    assert (await shop.net(), await shop.net(account.id)) == (1_680 - 10_000, 8_000)
+
+
+async def test_more_than_was_captured_cannot_be_refunded(shop: Shop) -> None:
+    intent = await shop.paid(5_000)
+    with pytest.raises(InvalidRequestError, match="greater than unrefunded amount") as refused:
+        await shop.stripe.v1.refunds.create_async({"payment_intent": intent.id, "amount": 5_001})
+    assert refused.value.param == "amount"
+    await shop.stripe.v1.refunds.create_async({"payment_intent": intent.id})
+    with pytest.raises(InvalidRequestError) as again:
+        await shop.stripe.v1.refunds.create_async({"payment_intent": intent.id})
+    assert again.value.code == "charge_already_refunded"
+
+
+async def test_a_fee_refund_needs_a_reversal_and_a_fee(shop: Shop) -> None:
+    account = await shop.account()
+    with_fee = await shop.destination_hold(account.id)
+    await shop.stripe.v1.payment_intents.capture_async(with_fee.id)
+    plain = await shop.paid()
+    for intent, reverse in ((with_fee, False), (plain, True), (plain, False)):
+        with pytest.raises(InvalidRequestError):
+            await shop.stripe.v1.refunds.create_async(
+                {"payment_intent": intent.id, "refund_application_fee": True, "reverse_transfer": reverse}
+            )
+    assert await shop.net(account.id) == 8_000
+
+
+async def test_a_destination_must_be_able_to_take_transfers(shop: Shop) -> None:
+    account = await shop.account(onboarded=False)
+    with pytest.raises(InvalidRequestError) as refused:
+        await shop.destination_hold(account.id)
+    assert refused.value.code == "insufficient_capabilities_for_transfer"
+    with pytest.raises(InvalidRequestError) as unknown:
+        await shop.destination_hold("acct_1Nobody")
+    assert unknown.value.code == "resource_missing"
+
+
+async def test_a_fee_without_a_destination_or_above_the_amount_is_refused(shop: Shop) -> None:
+    account = await shop.account()
+    with pytest.raises(InvalidRequestError) as no_destination:
+        await shop.hold(application_fee_amount=100)
+    assert no_destination.value.param == "application_fee_amount"
+    with pytest.raises(InvalidRequestError) as too_much:
+        await shop.destination_hold(account.id, amount=1_000, fee=1_001)
+    assert too_much.value.code == "amount_too_large"
+
+
+async def test_events_tell_of_both_accounts(shop: Shop) -> None:
+    account = await shop.account()
+    intent = await shop.destination_hold(account.id)
+    await shop.stripe.v1.payment_intents.capture_async(intent.id)
+    assert await shop.event_types() == [
+        "payment_intent.created",
+        "charge.succeeded",
+        "payment_intent.amount_capturable_updated",
+        "transfer.created",
+        "application_fee.created",
+        "charge.captured",
+        "payment_intent.succeeded",
+    ]
+    assert (await shop.event_types(account.id))[-1] == "payment.created"

@@ -1,0 +1,65 @@
+"""Deliveries: signed as Stripe signs, to the endpoints that asked, until they are taken."""
+
+import json
+
+import pytest
+from stripe import SignatureVerificationError, StripeClient
+
+from tests.sandbox.stripe.receiver import Receiver, receiving
+from tests.sandbox.stripe.shop import API_KEY, Shop
+
+
+async def _endpoint(shop: Shop, receiver: Receiver, events: list[str], connect: bool = False) -> str:
+    endpoint = await shop.stripe.v1.webhook_endpoints.create_async(
+        {"url": receiver.url, "enabled_events": events, "connect": connect}  # type: ignore[typeddict-item]
+    )
+    assert endpoint.secret is not None
+    return endpoint.secret
+
+
+async def test_a_delivery_passes_stripes_own_check(shop: Shop) -> None:
+    async with receiving() as receiver:
+        secret = await _endpoint(shop, receiver, ["*"])
+        customer = await shop.stripe.v1.customers.create_async(
+            {"email": "a@b.test"}, {"idempotency_key": "make-a-customer"}
+        )
+        [(payload, signature)] = await receiver.wait_for(1)
+    client = StripeClient(API_KEY)
+    event = client.construct_event(payload, signature, secret)
+    assert (event.type, event.data.object["id"], event.livemode) == ("customer.created", customer.id, False)
+    assert event.request is not None
+    assert event.request.idempotency_key == "make-a-customer"
+    with pytest.raises(SignatureVerificationError):
+        client.construct_event(payload + b" ", signature, secret)
+
+
+async def test_a_delivery_is_repeated_until_it_is_taken(shop: Shop) -> None:
+    async with receiving() as receiver:
+        receiver.answers = [500, 302]
+        await _endpoint(shop, receiver, ["customer.created"])
+        await shop.stripe.v1.customers.create_async()
+        got = await receiver.wait_for(3)
+        assert len({json.loads(payload)["id"] for payload, _ in got}) == 1
+
+
+async def test_connect_endpoints_hear_of_connected_accounts_only(shop: Shop) -> None:
+    async with receiving() as platform, receiving() as connect:
+        await _endpoint(shop, platform, ["*"])
+        await _endpoint(shop, connect, ["account.updated"], connect=True)
+        account = await shop.account()
+        await shop.stripe.v1.customers.create_async()
+        [(of_platform, _)] = await platform.wait_for(1)
+        [(of_account, _)] = await connect.wait_for(1)
+    assert json.loads(of_platform)["type"] == "customer.created"
+    event = json.loads(of_account)
+    assert (event["type"], event["account"]) == ("account.updated", account.id)
+
+
+async def test_a_deleted_endpoint_gets_nothing_more(shop: Shop) -> None:
+    async with receiving() as receiver:
+        await _endpoint(shop, receiver, ["*"])
+        [endpoint] = (await shop.stripe.v1.webhook_endpoints.list_async()).data
+        assert "secret" not in endpoint
+        await shop.stripe.v1.webhook_endpoints.delete_async(endpoint.id)
+        await shop.stripe.v1.customers.create_async()
+        assert (await shop.control("GET", "/deliveries"))["owed"] == []
