@@ -1,0 +1,36 @@
+"""Names that come out the same however often, and in whichever process, they are made."""
+
+from uuid import UUID
+
+from models.keys import audit_id, booking_id, customer_key, stripe_key, workflow_id
+
+ADA = UUID("00000000-0000-0000-0000-00000000000a")
+BEA = UUID("00000000-0000-0000-0000-00000000000b")
+STRIPES_LONGEST_KEY = 255
+
+
+def test_the_same_student_and_key_mean_the_same_booking_and_others_mean_others() -> None:
+    assert booking_id(ADA, "k1") == booking_id(ADA, "k1")
+    assert len({booking_id(student, key) for student in (ADA, BEA) for key in ("k1", "k2")}) == 4
+
+
+def test_a_step_has_one_key_and_a_step_ordered_anew_another() -> None:
+    assert workflow_id(ADA) == f"booking-{ADA}"
+    assert stripe_key(ADA, "settle") == f"booking-{ADA}:settle"
+    assert len({stripe_key(ADA, step, again) for step in ("settle", "release") for again in (0, 1, 2)}) == 6
+
+
+def test_keys_fit_stripe() -> None:
+    assert len(stripe_key(ADA, "a_rather_long_name_for_a_step", 1_000)) <= STRIPES_LONGEST_KEY
+    assert len(customer_key(ADA)) <= STRIPES_LONGEST_KEY
+
+
+def test_an_action_has_one_audit_id_in_each_booking() -> None:
+    assert audit_id(ADA, "booking.accepted") == audit_id(ADA, "booking.accepted")
+    assert len({audit_id(booking, action) for booking in (ADA, BEA) for action in ("accepted", "deleted")}) == 4
+
+
+def test_ids_that_are_stored_somewhere_do_not_change() -> None:
+    """They are in databases, in Stripe's idempotency layer and in running workflows."""
+    assert booking_id(ADA, "k1") == UUID("4a5b14b2-3925-5888-904d-01e2a2cc0bf7")
+    assert audit_id(ADA, "booking.accepted") == UUID("2b18e3aa-35fe-50c8-953e-06db777a1c3c")

@@ -1,0 +1,176 @@
+"""Every way in which a booking can end, and what has become of its payment then."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from models.money import CurrencyMismatch, Money
+from models.policy import BookingPolicy, OnSilence, PaymentPlan, kept_on_student_cancellation, split
+from models.states import BookingStatus, PaymentStatus, SessionStatus, is_allowed
+from models.terms import (
+    PLATFORM,
+    Absent,
+    Actor,
+    BookingTerms,
+    Ending,
+    EndReason,
+    Role,
+    cancelled,
+    completed,
+    no_show,
+    nobody_said,
+    payment_after,
+    refunded_by_operator,
+    rejected,
+    released_by_operator,
+    settled_by_operator,
+    unanswered,
+    unpaid,
+)
+from tests.models.strategies import policies, prices, times_left
+
+STARTS_AT = datetime(2026, 3, 5, 9, 0, tzinfo=UTC)
+STUDENT = Actor(role=Role.STUDENT, id=uuid4())
+INSTRUCTOR = Actor(role=Role.INSTRUCTOR, id=uuid4())
+OPERATOR = Actor(role=Role.OPERATOR)
+NOT_STUDENTS = [INSTRUCTOR, OPERATOR, PLATFORM]
+
+
+def _terms(price: Money, policy: BookingPolicy) -> BookingTerms:
+    return BookingTerms(
+        booking_id=uuid4(),
+        student_id=uuid4(),
+        instructor_id=uuid4(),
+        offering_id=uuid4(),
+        slot_id=uuid4(),
+        starts_at=STARTS_AT,
+        ends_at=STARTS_AT + timedelta(hours=1),
+        price=price,
+        policy=policy,
+        plan=PaymentPlan.HOLD,
+        stripe_account_id="acct_1",
+    )
+
+
+def terms() -> st.SearchStrategy[BookingTerms]:
+    return st.builds(_terms, prices(), policies())
+
+
+@st.composite
+def endings(draw: st.DrawFn) -> tuple[BookingTerms, Ending]:
+    """Any ending of a booking whose payment was secured."""
+    of = draw(terms())
+    at = of.starts_at - draw(times_left())
+    refund = Money(amount_minor=draw(st.integers(0, of.price.amount_minor)), currency=of.price.currency)
+    ending = draw(
+        st.sampled_from(
+            [
+                rejected(of, INSTRUCTOR),
+                unanswered(of),
+                completed(of, INSTRUCTOR),
+                cancelled(of, STUDENT, at, accepted=True),
+                cancelled(of, STUDENT, at, accepted=False),
+                cancelled(of, INSTRUCTOR, at, accepted=True),
+                no_show(of, Absent.STUDENT, INSTRUCTOR),
+                no_show(of, Absent.INSTRUCTOR, STUDENT),
+                nobody_said(of),
+                settled_by_operator(of, OPERATOR),
+                released_by_operator(of, OPERATOR),
+                refunded_by_operator(of, OPERATOR, refund, at),
+            ]
+        )
+    )
+    return of, ending
+
+
+@given(endings())
+def test_an_ending_keeps_no_more_than_the_price_and_splits_it_by_the_bookings_own_policy(
+    given_ending: tuple[BookingTerms, Ending],
+) -> None:
+    of, ending = given_ending
+    assert of.price.zero() <= ending.split.kept <= of.price
+    assert ending.split == split(ending.split.kept, of.policy)
+
+
+@given(endings())
+def test_a_held_payment_ends_as_what_was_kept_says(given_ending: tuple[BookingTerms, Ending]) -> None:
+    of, ending = given_ending
+    after = payment_after(of, ending, was_held=True)
+    assert after is not None
+    assert is_allowed(PaymentStatus.PENDING, after)
+    assert (after is PaymentStatus.REFUNDED) == (not ending.split.kept)
+    assert (after is PaymentStatus.CAPTURED) == (ending.split.kept == of.price)
+
+
+@given(endings())
+def test_there_is_no_payment_where_nobody_paid(given_ending: tuple[BookingTerms, Ending]) -> None:
+    of, ending = given_ending
+    assert payment_after(of, ending, was_held=False) is None
+
+
+@given(terms(), st.booleans())
+def test_a_payment_that_was_never_secured_has_failed_and_its_booking_is_deleted(
+    of: BookingTerms, was_held: bool
+) -> None:
+    ending = unpaid(of, EndReason.CARD_DECLINED, "insufficient_funds")
+    assert (ending.booking, ending.session, ending.decline_code) == (None, None, "insufficient_funds")
+    assert payment_after(of, ending, was_held) is PaymentStatus.FAILED
+    assert not ending.split.kept
+
+
+@given(endings())
+def test_a_booking_and_its_session_end_as_one(given_ending: tuple[BookingTerms, Ending]) -> None:
+    _, ending = given_ending
+    assert ending.booking is not None
+    before_approval = ending.booking in (BookingStatus.REJECTED, BookingStatus.EXPIRED)
+    assert ending.session == (None if before_approval else SessionStatus(ending.booking.value))
+
+
+@given(terms(), times_left(), st.sampled_from(NOT_STUDENTS), st.booleans())
+def test_whoever_else_cancels_the_student_gets_all_of_it_back(
+    of: BookingTerms, time_left: timedelta, actor: Actor, accepted: bool
+) -> None:
+    assert not cancelled(of, actor, of.starts_at - time_left, accepted).split.kept
+
+
+@given(terms(), times_left())
+def test_a_student_who_cancels_pays_by_the_tiers_once_accepted_and_nothing_before(
+    of: BookingTerms, time_left: timedelta
+) -> None:
+    at = of.starts_at - time_left
+    expected = kept_on_student_cancellation(of.price, of.policy, time_left)
+    assert cancelled(of, STUDENT, at, accepted=True).split.kept == expected
+    assert not cancelled(of, STUDENT, at, accepted=False).split.kept
+
+
+@given(terms())
+def test_silence_gives_back_or_settles_as_the_policy_says(of: BookingTerms) -> None:
+    ending = nobody_said(of)
+    if of.policy.on_silence is OnSilence.SETTLE:
+        assert (ending.booking, ending.split.kept) == (BookingStatus.COMPLETED, of.price)
+    else:
+        assert (ending.booking, ending.split.kept) == (BookingStatus.CANCELLED, of.price.zero())
+
+
+@given(terms(), times_left(), st.data())
+def test_an_operators_refund_goes_back_and_the_rest_is_kept(
+    of: BookingTerms, time_left: timedelta, data: st.DataObject
+) -> None:
+    refund_minor = data.draw(st.integers(0, of.price.amount_minor))
+    refund = Money(amount_minor=refund_minor, currency=of.price.currency)
+    ending = refunded_by_operator(of, OPERATOR, refund, of.starts_at - time_left)
+    assert ending.split.kept + refund == of.price
+    assert ending.booking == (BookingStatus.COMPLETED if time_left <= timedelta(0) else BookingStatus.CANCELLED)
+
+
+@given(terms())
+def test_no_more_than_the_price_and_no_other_currency_goes_back(of: BookingTerms) -> None:
+    assume(of.price.currency != "eur")
+    more = Money(amount_minor=of.price.amount_minor + 1, currency=of.price.currency)
+    with pytest.raises(ValueError, match="no portion"):
+        refunded_by_operator(of, OPERATOR, more, of.starts_at)
+    with pytest.raises(CurrencyMismatch):
+        refunded_by_operator(of, OPERATOR, Money(amount_minor=1, currency="eur"), of.starts_at)
