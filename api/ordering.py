@@ -4,7 +4,7 @@ from datetime import datetime
 from uuid import UUID
 
 from api.problems import Kind, Problem
-from api.reading import Offer
+from api.reading import Obstacle, Offer
 from models.messages import ReserveSlot
 from models.money import Money, chargeable
 from models.policy import (
@@ -47,12 +47,12 @@ def order(
 
 def _check(offer: Offer, policy: BookingPolicy, now: datetime) -> None:
     slot = offer.slot
-    if not offer.student_exists:
+    if offer.obstacle is Obstacle.NO_ACCOUNT:
         raise Problem(Kind.NO_ACCOUNT)
     if slot.starts_at <= now:
         raise Problem(Kind.SLOT_IN_THE_PAST, f"It began at {slot.starts_at:%Y-%m-%dT%H:%M:%SZ}.")
     # Only to say so early: of those who ask at the same time, the database lets one through.
-    if offer.taken:
+    if offer.obstacle is Obstacle.TAKEN:
         raise Problem(Kind.SLOT_TAKEN, "Another booking of this instructor overlaps it.")
     too_late = slot.ends_at - last_end_for_hold(policy.deadlines, now)
     if too_late.total_seconds() > 0:

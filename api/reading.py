@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from uuid import UUID
 
-import sqlalchemy
-from sqlalchemy import ColumnExpressionArgument, tuple_
+from sqlalchemy import ColumnExpressionArgument, case, tuple_
 from sqlmodel import col, exists, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -42,6 +42,13 @@ class BookingRecord:
         return never_opened and self.payment is None and self.request.status in HOLDS_SLOT
 
 
+class Obstacle(StrEnum):
+    """What keeps a student from booking a slot, apart from the slot's own time and price."""
+
+    NO_ACCOUNT = "no_account"
+    TAKEN = "taken"
+
+
 @dataclass(frozen=True)
 class Offer:
     """A slot with all that decides whether it can be booked."""
@@ -49,8 +56,7 @@ class Offer:
     slot: Slot
     offering: Offering
     stripe_account_id: str | None
-    student_exists: bool
-    taken: bool
+    obstacle: Obstacle | None
 
 
 async def booking(session: AsyncSession, booking_id: UUID, caller: Caller) -> BookingRecord | None:
@@ -104,15 +110,18 @@ async def offer(session: AsyncSession, slot_id: UUID, student_id: UUID, booking_
         col(BookingRequest.id) != booking_id,
     )
     known = exists().where(col(Student.id) == student_id)
+    obstacle = case((~known, Obstacle.NO_ACCOUNT.value), (overlapping, Obstacle.TAKEN.value), else_=None)
     statement = (
-        # SQLModel's own takes no more than four.
-        sqlalchemy.select(Slot, Offering, col(Instructor.stripe_account_id), known, overlapping)
+        select(Slot, Offering, col(Instructor.stripe_account_id), obstacle)
         .join(Offering, col(Offering.id) == col(Slot.offering_id))
         .join(Instructor, col(Instructor.id) == col(Slot.instructor_id))
         .where(col(Slot.id) == slot_id)
     )
-    row = (await session.execute(statement)).first()
-    return Offer(*row) if row else None
+    row = (await session.exec(statement)).first()
+    if row is None:
+        return None
+    slot, offering, stripe_account_id, found = row
+    return Offer(slot, offering, stripe_account_id, Obstacle(found) if found else None)
 
 
 async def _page(

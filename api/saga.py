@@ -1,14 +1,15 @@
 """How the API speaks to a booking's workflow: what it asks, how long it waits, and what silence means.
 
-    SagaError
-    ├── Refused      the workflow has answered: not now, and why
-    ├── Closed       there is no open workflow of that booking
-    └── Unreachable  no answer: Temporal or the workers do not answer in time; asking again is safe
+SagaError
+├── Refused      the workflow has answered: not now, and why
+├── Closed       there is no open workflow of that booking
+└── Unreachable  no answer: Temporal or the workers do not answer in time; asking again is safe
 """
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
@@ -36,9 +37,15 @@ from workflows.visibility import at_start
 D = TypeVar("D", bound=Decision)
 Update = UpdateMethodMultiParam[[BookingDoors, D], BookingView]
 
-_CHECKOUT_WITHIN = timedelta(seconds=15)
-_DECISION_WITHIN = timedelta(seconds=10)
-_EVENT_WITHIN = timedelta(seconds=5)
+
+@dataclass(frozen=True)
+class Patience:
+    """How long a caller of the API is kept waiting for an answer."""
+
+    checkout: timedelta = timedelta(seconds=15)
+    decision: timedelta = timedelta(seconds=10)
+    event: timedelta = timedelta(seconds=5)
+
 
 _MAY_PASS = frozenset(
     {
@@ -75,9 +82,10 @@ class Unreachable(SagaError):
 class Saga:
     """Every method raises `SagaError`."""
 
-    def __init__(self, client: Client, task_queue: str) -> None:
+    def __init__(self, client: Client, task_queue: str, patience: Patience | None = None) -> None:
         self._client = client
         self._task_queue = task_queue
+        self._patience = patience or Patience()
 
     async def open_checkout(self, order: ReserveSlot) -> None:
         """Start the booking and wait until its student can pay. Asked again, it joins what was started."""
@@ -93,12 +101,12 @@ class Saga:
             static_summary=f"slot {order.terms.slot_id}",
         )
         try:
-            async with _answer_within(_CHECKOUT_WITHIN):
+            async with _answer_within(self._patience.checkout):
                 _ = await self._client.execute_update_with_start_workflow(
                     BookingWorkflow.open_checkout,
                     id=OPEN_CHECKOUT,
                     start_workflow_operation=start,
-                    rpc_timeout=_CHECKOUT_WITHIN,
+                    rpc_timeout=self._patience.checkout,
                 )
         except Closed:
             await self.join_checkout(booking_id)
@@ -108,27 +116,29 @@ class Saga:
     async def join_checkout(self, booking_id: UUID) -> None:
         """Wait for the answer that the booking's start gives or gave, without starting anything."""
         first = self._handle(booking_id).get_update_handle_for(BookingWorkflow.open_checkout, OPEN_CHECKOUT)
-        async with _answer_within(_CHECKOUT_WITHIN):
-            _ = await first.result(rpc_timeout=_CHECKOUT_WITHIN)
+        async with _answer_within(self._patience.checkout):
+            _ = await first.result(rpc_timeout=self._patience.checkout)
 
     async def decide(self, booking_id: UUID, update: Update[D], decision: D) -> bool:
         """Whether the decision has been carried out; False when it is taken and its effects are still under way."""
-        async with _answer_within(_DECISION_WITHIN):
+        async with _answer_within(self._patience.decision):
             # Only an accepted update is durable: one that no worker has seen may be lost, and must be sent again.
             taken = await self._handle(booking_id).start_update(
-                update, decision, wait_for_stage=WorkflowUpdateStage.ACCEPTED, rpc_timeout=_DECISION_WITHIN
+                update, decision, wait_for_stage=WorkflowUpdateStage.ACCEPTED, rpc_timeout=self._patience.decision
             )
         try:
-            async with _answer_within(_DECISION_WITHIN):
-                await taken.result(rpc_timeout=_DECISION_WITHIN)
+            async with _answer_within(self._patience.decision):
+                await taken.result(rpc_timeout=self._patience.decision)
         except Unreachable:
             return False
         return True
 
     async def tell(self, booking_id: UUID, event: PaymentEvent) -> None:
         """Hand Stripe's news to the booking; it is safe with Temporal when this returns."""
-        async with _answer_within(_EVENT_WITHIN):
-            await self._handle(booking_id).signal(BookingWorkflow.payment_event, event, rpc_timeout=_EVENT_WITHIN)
+        async with _answer_within(self._patience.event):
+            await self._handle(booking_id).signal(
+                BookingWorkflow.payment_event, event, rpc_timeout=self._patience.event
+            )
 
     async def is_reachable(self, within: timedelta) -> bool:
         try:

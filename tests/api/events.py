@@ -1,0 +1,30 @@
+"""Stripe's events as they come in, signed."""
+
+import json
+from uuid import UUID, uuid4
+
+import httpx
+from stripe import WebhookSignature
+
+from tests.api.world import JSON, WEBHOOK_KEY
+
+AUTHORIZED = "payment_intent.amount_capturable_updated"
+PATH = "/v1/stripe/webhook"
+
+
+def event(type_: str = AUTHORIZED, booking_id: UUID | str | None = None) -> JSON:
+    metadata = {"booking_id": str(booking_id)} if booking_id else {}
+    return {
+        "id": f"evt_{uuid4().hex}",
+        "object": "event",
+        "type": type_,
+        "data": {"object": {"id": "pi_1", "object": "payment_intent", "metadata": metadata}},
+    }
+
+
+async def send(
+    client: httpx.AsyncClient, event: JSON | str, key: str = WEBHOOK_KEY, at: int | None = None
+) -> httpx.Response:
+    body = event if isinstance(event, str) else json.dumps(event)
+    signature = WebhookSignature.generate_signature_header(body, key, at)
+    return await client.post(PATH, content=body, headers={"Stripe-Signature": signature})

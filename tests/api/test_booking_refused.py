@@ -1,0 +1,143 @@
+"""Bookings that end before a workflow is asked. Temporal is down here: 503 says that a booking got as far as that."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import httpx
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from models.keys import booking_id
+from models.money import Money
+from models.states import BookingStatus
+from models.terms import Role
+from tests.api.world import HOUR, Person, World, add_student, book, problem
+
+REACHED = (503, "unavailable")
+
+
+async def test_a_booking_that_temporal_cannot_take_is_to_be_sent_again(client: httpx.AsyncClient, world: World) -> None:
+    answer = await book(client, world.student, await world.slot())
+    assert problem(answer) == REACHED
+    assert answer.headers["retry-after"]
+    assert "same Idempotency-Key" in answer.json()["detail"]
+
+
+async def test_a_booking_without_a_key_is_refused(client: httpx.AsyncClient, world: World) -> None:
+    body = {"slot_id": str(await world.slot())}
+    answer = await client.post("/v1/bookings", json=body, headers=world.student.headers)
+    assert problem(answer) == (400, "idempotency-key-required")
+
+
+@pytest.mark.parametrize("key", ["", "k" * 256, "a\tb", "\xe9"])
+async def test_a_key_that_is_too_long_or_cannot_be_printed_is_refused(
+    client: httpx.AsyncClient, world: World, key: str
+) -> None:
+    headers = [*world.student.headers.items(), ("Idempotency-Key", key.encode("latin-1"))]
+    body = {"slot_id": str(await world.slot())}
+    answer = await client.post("/v1/bookings", json=body, headers=headers)  # type: ignore[arg-type]
+    assert problem(answer) == (400, "idempotency-key-required")
+
+
+async def test_a_key_of_255_characters_is_taken(client: httpx.AsyncClient, world: World) -> None:
+    assert problem(await book(client, world.student, await world.slot(), key="~" * 255)) == REACHED
+
+
+async def test_an_unknown_slot_is_not_found(client: httpx.AsyncClient, world: World) -> None:
+    assert problem(await book(client, world.student, uuid4())) == (404, "not-found")
+
+
+async def test_a_slot_that_has_begun_is_refused(client: httpx.AsyncClient, world: World) -> None:
+    slot_id = await world.slot(starts_in=-timedelta(seconds=1))
+    assert problem(await book(client, world.student, slot_id)) == (409, "slot-in-the-past")
+
+
+async def test_an_instructor_who_cannot_be_paid_cannot_be_booked(
+    client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    world = await World.create(engine, stripe_account_id=None)
+    assert problem(await book(client, world.student, await world.slot())) == (409, "instructor-not-payable")
+
+
+@pytest.mark.parametrize(
+    ("price", "why"),
+    [(Money(amount_minor=49, currency="usd"), "0.50 USD"), (Money(amount_minor=501, currency="kwd"), "10")],
+)
+async def test_a_price_that_cannot_be_charged_is_told(
+    client: httpx.AsyncClient, engine: AsyncEngine, price: Money, why: str
+) -> None:
+    world = await World.create(engine, price=price)
+    answer = await book(client, world.student, await world.slot())
+    assert problem(answer) == (422, "price-not-chargeable")
+    assert why in answer.json()["detail"]
+
+
+async def test_a_session_that_no_hold_reaches_is_refused_with_the_time_from_which_it_can_be_booked(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    # Seven days of hold, less six hours of margin and a day to report on the session.
+    reach = timedelta(days=5, hours=18)
+    too_far = await world.slot(starts_in=reach + 2 * HOUR)
+    before = datetime.now(UTC)
+    answer = await book(client, world.student, too_far, key="too far")
+    assert problem(answer) == (422, "session-too-far-ahead")
+    bookable_in = datetime.fromisoformat(answer.json()["bookable_from"]) - before
+    assert 2 * HOUR < bookable_in < 4 * HOUR
+    in_reach = await world.slot(starts_in=reach - 2 * HOUR)
+    assert problem(await book(client, world.student, in_reach, key="in reach")) == REACHED
+
+
+async def test_a_slot_that_another_booking_overlaps_is_taken(client: httpx.AsyncClient, world: World) -> None:
+    await world.booking(await world.slot(timedelta(hours=24)))
+    overlapping = await world.slot(timedelta(hours=24, minutes=59))
+    assert problem(await book(client, await add_student(world.engine), overlapping)) == (409, "slot-taken")
+
+
+async def test_a_slot_that_only_touches_another_booking_is_free(client: httpx.AsyncClient, world: World) -> None:
+    await world.booking(await world.slot(timedelta(hours=24)))
+    after = await world.slot(timedelta(hours=25, seconds=1))
+    assert problem(await book(client, await add_student(world.engine), after)) == REACHED
+
+
+async def test_a_closed_booking_leaves_its_slot_free(client: httpx.AsyncClient, world: World) -> None:
+    slot_id = await world.slot()
+    await world.booking(slot_id, status=BookingStatus.CANCELLED)
+    assert problem(await book(client, await add_student(world.engine), slot_id)) == REACHED
+
+
+async def test_a_students_token_without_an_account_books_nothing(client: httpx.AsyncClient, world: World) -> None:
+    answer = await book(client, Person(Role.STUDENT), await world.slot())
+    assert problem(answer) == (403, "no-account")
+
+
+async def test_a_key_of_another_slots_booking_is_refused(client: httpx.AsyncClient, world: World) -> None:
+    await world.booking(
+        id=booking_id(world.student.id, "first"), checkout_session_id="cs_1", checkout_url="https://checkout.test/1"
+    )
+    answer = await book(client, world.student, await world.slot(timedelta(days=1)))
+    assert problem(answer) == (422, "idempotency-key-reused")
+
+
+async def test_a_key_of_a_deleted_booking_is_gone(client: httpx.AsyncClient, world: World) -> None:
+    await world.deleted_booking(booking_id(world.student.id, "first"))
+    answer = await book(client, world.student, await world.slot())
+    assert problem(answer) == (410, "booking-deleted")
+
+
+async def test_a_closed_booking_is_answered_from_its_record_with_nothing_to_pay(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    slot_id = await world.slot()
+    made = await world.booking(
+        slot_id,
+        id=booking_id(world.student.id, "first"),
+        status=BookingStatus.CANCELLED,
+        checkout_session_id="cs_1",
+        next_deadline_at=None,
+    )
+    answer = await book(client, world.student, slot_id)
+    assert answer.status_code == 201
+    assert answer.json()["id"] == str(made)
+    assert answer.json()["status"] == "CANCELLED"
+    assert answer.json()["checkout_url"] is None
+    assert answer.json()["expires_at"] is None

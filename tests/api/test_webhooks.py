@@ -1,0 +1,85 @@
+"""Events that end at the door. Temporal is down here: 503 says that the event was let in and could not be kept."""
+
+import json
+import time
+from uuid import uuid4
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from pydantic import SecretStr
+from stripe import WebhookSignature
+
+from tests.api.events import AUTHORIZED, PATH, event, send
+from tests.api.world import WEBHOOK_KEY, problem
+
+OF_BOOKINGS = [
+    AUTHORIZED,
+    "payment_intent.payment_failed",
+    "payment_intent.canceled",
+    "checkout.session.expired",
+]
+
+
+@pytest.mark.parametrize("type_", OF_BOOKINGS)
+async def test_an_event_that_temporal_cannot_take_is_to_be_sent_again(client: httpx.AsyncClient, type_: str) -> None:
+    answer = await send(client, event(type_, uuid4()))
+    assert problem(answer) == (503, "unavailable")
+    assert answer.headers["retry-after"]
+
+
+async def test_a_forged_event_is_refused(client: httpx.AsyncClient) -> None:
+    answer = await send(client, event(booking_id=uuid4()), key="whsec_somebody_else")
+    assert problem(answer) == (400, "signature-invalid")
+
+
+async def test_a_changed_body_is_refused(client: httpx.AsyncClient) -> None:
+    signature = WebhookSignature.generate_signature_header(json.dumps(event(booking_id=uuid4())), WEBHOOK_KEY)
+    answer = await client.post(PATH, json=event(booking_id=uuid4()), headers={"Stripe-Signature": signature})
+    assert problem(answer) == (400, "signature-invalid")
+
+
+async def test_an_event_signed_too_long_ago_is_refused(client: httpx.AsyncClient) -> None:
+    answer = await send(client, event(booking_id=uuid4()), at=int(time.time()) - 301)
+    assert problem(answer) == (400, "signature-invalid")
+
+
+async def test_an_event_signed_shortly_ago_is_let_in(client: httpx.AsyncClient) -> None:
+    answer = await send(client, event(booking_id=uuid4()), at=int(time.time()) - 240)
+    assert problem(answer) == (503, "unavailable")
+
+
+@pytest.mark.parametrize("signature", [None, "", "t=1", "v1=00", "t=x,v1=00", "t=,v1=", "=,=,="])
+async def test_a_missing_or_broken_signature_is_refused(client: httpx.AsyncClient, signature: str | None) -> None:
+    headers = {} if signature is None else {"Stripe-Signature": signature}
+    answer = await client.post(PATH, json=event(booking_id=uuid4()), headers=headers)
+    assert problem(answer) == (400, "signature-invalid")
+
+
+async def test_a_body_that_is_no_text_is_refused(client: httpx.AsyncClient) -> None:
+    answer = await client.post(PATH, content=b"\xff\xfe", headers={"Stripe-Signature": "t=1,v1=00"})
+    assert problem(answer) == (400, "signature-invalid")
+
+
+@pytest.mark.parametrize("body", ["", "[]", "{}", '{"id": "evt_1", "type": "ping"}'])
+async def test_a_signed_body_that_is_no_event_is_refused(client: httpx.AsyncClient, body: str) -> None:
+    assert problem(await send(client, body)) == (400, "signature-invalid")
+
+
+@pytest.mark.parametrize("type_", ["payment_intent.created", "charge.succeeded", "account.updated"])
+async def test_an_event_of_another_kind_is_taken_and_left(client: httpx.AsyncClient, type_: str) -> None:
+    assert (await send(client, event(type_, uuid4()))).status_code == 200
+
+
+@pytest.mark.parametrize("booking_id", [None, "order-7"])
+async def test_an_event_about_no_booking_is_taken_and_left(client: httpx.AsyncClient, booking_id: str | None) -> None:
+    assert (await send(client, event(booking_id=booking_id))).status_code == 200
+
+
+async def test_both_secrets_are_good_while_one_is_rotated(app: FastAPI, client: httpx.AsyncClient) -> None:
+    app.state.settings.door.stripe_webhook_secret = SecretStr("whsec_new,whsec_old")
+    answers = [
+        (await send(client, event(booking_id=uuid4()), key=key)).status_code
+        for key in ("whsec_new", "whsec_old", "whsec_older")
+    ]
+    assert answers == [503, 503, 400]
