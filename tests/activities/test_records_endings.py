@@ -1,5 +1,6 @@
 """What is written down when a booking ends: the booking, its session, its payment and the instructor's payout."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -28,7 +29,7 @@ from models.terms import (
     unanswered,
     unpaid,
 )
-from tests.activities.bookings import HOUR, NOW, Bookings, authorization, ended, held, reserve
+from tests.activities.bookings import HOUR, NOW, STARTS_AT, Bookings, authorization, ended, held, reserve
 
 STUDENT = Actor(role=Role.STUDENT)
 
@@ -206,6 +207,21 @@ async def test_an_ending_written_twice_is_written_once(bookings: Bookings, phase
     await bookings.records.record_authorization(authorization(terms))
     await bookings.records.record_acceptance(bookings.acceptance(terms))
     assert await bookings.everything() == once
+
+
+async def test_an_ending_written_ten_times_at_once_is_written_once(bookings: Bookings) -> None:
+    accepted, unauthorized = await bookings.accepted(), await bookings.terms(STARTS_AT + HOUR)
+    assert await bookings.records.reserve_slot(reserve(unauthorized))
+    messages = [
+        ended(accepted, completed(accepted, PLATFORM), held(accepted, HoldPhase.CAPTURED)),
+        ended(unauthorized, unpaid(unauthorized, EndReason.CHECKOUT_EXPIRED), PaymentState(phase=HoldPhase.CLOSED)),
+    ]
+    await asyncio.gather(*(bookings.records.record_ending(message) for message in messages for _ in range(10)))
+    assert len(await bookings.all(InstructorPayout)) == 1
+    assert [row.id for row in await bookings.all(BookingRequest)] == [accepted.booking_id]
+    for message in messages:
+        actions = [event.action for event in await bookings.audit(message.terms.booking_id)]
+        assert len(actions) == len(set(actions))
 
 
 async def test_an_ended_booking_cannot_end_in_another_way_and_nothing_of_the_try_stays(bookings: Bookings) -> None:
