@@ -6,6 +6,7 @@ Run with `python worker.py`; SIGTERM and SIGINT let running activities finish fi
 import asyncio
 import logging
 import signal
+from collections.abc import Sequence
 from datetime import timedelta
 
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -13,7 +14,7 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
-from temporalio.worker import Worker
+from temporalio.worker import Interceptor, Worker
 
 from activities.gateway import PaymentGateway
 from activities.payments import PaymentActivities
@@ -50,6 +51,7 @@ def build_worker(
     *,
     cached_workflows: int = 500,
     activities_per_second: float | None = None,
+    interceptors: Sequence[Interceptor] = (),
 ) -> Worker:
     """A worker that carries bookings on through `gateway` and `engine`."""
     payments = PaymentActivities(engine, gateway, {PaymentPlan.HOLD: HoldPlan(gateway)})
@@ -75,6 +77,7 @@ def build_worker(
         max_task_queue_activities_per_second=activities_per_second,
         sticky_queue_schedule_to_start_timeout=STICKY_WAIT,
         graceful_shutdown_timeout=GRACE,
+        interceptors=interceptors,
     )
 
 

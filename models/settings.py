@@ -47,7 +47,7 @@ class StripeSettings(BaseSettings):
 
 
 class PolicySettings(BaseSettings):
-    """The platform's own rules for new bookings. Windows are seconds or ISO 8601 durations (`P1D`)."""
+    """The platform's own rules for new bookings. Windows are ISO 8601 durations (`PT30M`, `P1D`)."""
 
     model_config = SettingsConfigDict(env_prefix="HOLDFAST_", extra="ignore")
 

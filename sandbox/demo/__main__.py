@@ -1,0 +1,84 @@
+"""`./run demo`: plays every journey of a booking on real parts and shows who paid and got what."""
+
+import argparse
+import asyncio
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+
+from activities.stripe_gateway import connect
+from models.db import build_engine
+from sandbox.commands import StartupError
+from sandbox.demo import checks, journeys, report
+from sandbox.demo.figures import figures_at_stripe, payments_since, recorded_payments
+from sandbox.demo.market import Market
+from sandbox.stack import Stack
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="./run demo", description="Play every journey of a booking.")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the outcome as JSON")
+    parser.add_argument(
+        "--stripe-log", type=Path, metavar="FILE", help="write each request to the Stripe sandbox, and its answer"
+    )
+    return parser.parse_args()
+
+
+async def _play(play: journeys.Play, market: Market) -> tuple[str, journeys.Played | Exception]:
+    try:
+        return play.__name__, await play(market)
+    except Exception as failure:  # a journey that fails is a row of the table; the others go on
+        return play.__name__, failure
+
+
+async def _play_all(market: Market) -> tuple[list[report.Row], list[checks.Check]]:
+    # Stripe counts in whole seconds.
+    start = datetime.now(UTC) - timedelta(seconds=1)
+    played = await asyncio.gather(*(_play(play, market) for play in journeys.TOGETHER))
+    played += [await _play(play, market) for play in journeys.ALONE]
+    await checks.nothing_is_going_on(market)
+    payments = await payments_since(market.stripe, start)
+    figures = {id: await figures_at_stripe(market.stripe, payment) for id, payment in payments.items()}
+    expected = {play.__name__: end for play, end in (journeys.TOGETHER | journeys.ALONE).items()}
+    recorded = await recorded_payments(market.engine)
+    rows = [report.row(name, outcome, expected[name], figures, recorded) for name, outcome in played]
+    return rows, await checks.all_checks(market, payments, figures, recorded)
+
+
+async def _demo(stripe_log: Path | None) -> tuple[list[report.Row], list[checks.Check]]:
+    with tempfile.TemporaryDirectory(prefix="holdfast-demo-") as directory:
+        async with Stack(Path(directory), stripe_log=stripe_log, env=journeys.WINDOWS) as stack:
+            print(f"The stack is up; {len(journeys.TOGETHER) + len(journeys.ALONE)} journeys are played.", flush=True)
+            engine = build_engine(stack.database_url)
+            temporal = await Client.connect(stack.temporal_address, data_converter=pydantic_data_converter)
+            try:
+                async with httpx.AsyncClient(base_url=stack.api_url, timeout=30) as http:
+                    stripe = connect(stack.stripe_key, stack.environment.get("STRIPE_API_BASE"))
+                    return await _play_all(Market(stack, http, engine, stripe, temporal))
+            finally:
+                await engine.dispose()
+
+
+def main() -> int:
+    arguments = _arguments()
+    began = time.monotonic()
+    try:
+        rows, checked = asyncio.run(_demo(arguments.stripe_log))
+    except StartupError as failure:
+        print(failure, file=sys.stderr)
+        return 1
+    seconds = time.monotonic() - began
+    report.print_tables(rows, checked, seconds)
+    if arguments.json:
+        report.write_json(arguments.json, rows, checked, seconds)
+    return 0 if report.is_ok(rows, checked) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,75 @@
+"""What must be true once every journey has been played, whichever way each went."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import stripe
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from models.states import HOLDS_SLOT
+from models.tables import BookingRequest
+from sandbox.demo.figures import Figures, Recorded
+from sandbox.demo.market import Market
+
+_OPEN = "WorkflowType = 'Booking' AND ExecutionStatus = 'Running'"
+_PATIENCE_SECONDS = 20
+
+
+@dataclass(frozen=True)
+class Check:
+    name: str
+    ok: bool
+    detail: str
+
+
+async def nothing_is_going_on(market: Market) -> None:
+    """Give workflows that are just closing the time to close; what stays open is for the check to say."""
+    for _ in range(_PATIENCE_SECONDS * 4):
+        if not (await market.temporal.count_workflows(_OPEN)).count:
+            return
+        await asyncio.sleep(0.25)
+
+
+async def all_checks(
+    market: Market,
+    payments: Mapping[str, stripe.PaymentIntent],
+    figures: Mapping[str, Figures],
+    recorded: Mapping[str, Recorded],
+) -> list[Check]:
+    return [
+        _no_hold_is_left(payments),
+        await _no_workflow_is_open(market),
+        await _no_slot_is_held(market),
+        _tables_agree_with_stripe(recorded, figures),
+    ]
+
+
+def _no_hold_is_left(payments: Mapping[str, stripe.PaymentIntent]) -> Check:
+    held = [payment.id for payment in payments.values() if payment.status == "requires_capture"]
+    return Check("no PaymentIntent is left in requires_capture", not held, f"{len(held)} of {len(payments)} held")
+
+
+async def _no_workflow_is_open(market: Market) -> Check:
+    count = (await market.temporal.count_workflows(_OPEN)).count
+    return Check("no workflow is left open", count == 0, f"{count} open")
+
+
+async def _no_slot_is_held(market: Market) -> Check:
+    """Every booking's workflow is closed by now, so no booking may keep its time from others."""
+    query = select(BookingRequest.id).where(col(BookingRequest.status).in_(HOLDS_SLOT))
+    async with AsyncSession(market.engine) as session:
+        holding = (await session.exec(query)).all()
+    return Check("no slot is held by a closed booking", not holding, f"{len(holding)} held")
+
+
+def _tables_agree_with_stripe(recorded: Mapping[str, Recorded], figures: Mapping[str, Figures]) -> Check:
+    """Payment by payment, both ways: one that only one side knows is a difference, unless nothing was paid."""
+    nothing = Figures()
+    ours = {booking: payment.figures for booking, payment in recorded.items()}
+    theirs = {booking: replace(figure, stripe_fee_minor=0) for booking, figure in figures.items()}
+    bookings = ours.keys() | theirs.keys()
+    different = [booking for booking in bookings if ours.get(booking, nothing) != theirs.get(booking, nothing)]
+    detail = f"{len(bookings)} payments compared" + "".join(f"; {booking} differs" for booking in different)
+    return Check("the tables agree with Stripe", not different, detail)

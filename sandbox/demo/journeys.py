@@ -1,0 +1,214 @@
+"""Every journey of a booking, played through the API and the Checkout page as its people would.
+
+Sessions start in seconds here, and the platform's windows are seconds (`WINDOWS`); the policy is the default one.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from sandbox.checkout_page import POOR_CARD, pay
+from sandbox.demo.market import Market, Pair
+from sandbox.demo.people import Json
+
+WINDOWS = {
+    "HOLDFAST_CHECKOUT_WINDOW": "PT8S",
+    "HOLDFAST_DECLINE_GRACE": "PT2S",
+    "HOLDFAST_APPROVAL_WINDOW": "PT8S",
+    "HOLDFAST_COMPLETION_WINDOW": "PT4S",
+}
+
+_SOON = timedelta(seconds=7)
+_SHORT = timedelta(seconds=2)
+_TOMORROW = timedelta(hours=12)
+_IN_TWO_DAYS = timedelta(hours=48)
+_CLOCK_STEP = timedelta(milliseconds=200)
+
+
+@dataclass(frozen=True)
+class Expected:
+    """How a journey ends, for a price of 100.00 USD. `booking` is `DELETED` where a read answers 410."""
+
+    booking: str | None
+    session: str | None
+    payment: str | None
+    student_paid_minor: int = 0
+    instructor_received_minor: int = 0
+    platform_kept_minor: int = 0
+
+
+@dataclass(frozen=True)
+class Played:
+    """The booking that a journey is about, as its student sees it at the end; none where it was refused."""
+
+    booking_id: str | None
+    seen: Json
+
+
+Play = Callable[[Market], Awaitable[Played]]
+
+_PAID = (10_000, 8_000, 2_000)
+_HALF = (5_000, 4_000, 1_000)
+
+
+async def _paid(pair: Pair) -> str:
+    """A booking whose money is held."""
+    booking = await pair.student.book(pair.slot_id)
+    await pay(booking["checkout_url"])
+    await pair.student.wait_until(booking["id"], payment__status="PENDING")
+    return str(booking["id"])
+
+
+async def _accepted(pair: Pair) -> str:
+    booking_id = await _paid(pair)
+    await pair.instructor.decide(booking_id, "approve")
+    return booking_id
+
+
+async def _begun(pair: Pair) -> str:
+    """An accepted booking whose session has begun."""
+    booking_id = await _accepted(pair)
+    await _until_begun(pair)
+    return booking_id
+
+
+async def _until_begun(pair: Pair) -> None:
+    time_left = pair.starts_at - datetime.now(UTC) + _CLOCK_STEP
+    await asyncio.sleep(max(0.0, time_left.total_seconds()))
+
+
+async def _ended(pair: Pair, booking_id: str, status: str) -> Played:
+    return Played(booking_id, await pair.student.wait_until(booking_id, status=status, session__status=status))
+
+
+async def _over(pair: Pair, booking_id: str, status: str) -> Played:
+    return Played(booking_id, await pair.student.wait_until(booking_id, status=status))
+
+
+async def completed(market: Market) -> Played:
+    pair = await market.pair(_SOON, _SHORT)
+    booking_id = await _begun(pair)
+    await pair.instructor.decide(booking_id, "complete")
+    return await _ended(pair, booking_id, "COMPLETED")
+
+
+async def rejected(market: Market) -> Played:
+    pair = await market.pair(_IN_TWO_DAYS, _SHORT)
+    booking_id = await _paid(pair)
+    await pair.instructor.decide(booking_id, "reject", {"reason": "I am travelling that day."})
+    return await _over(pair, booking_id, "REJECTED")
+
+
+async def approval_timeout(market: Market) -> Played:
+    pair = await market.pair(_IN_TWO_DAYS, _SHORT)
+    return await _over(pair, await _paid(pair), "EXPIRED")
+
+
+async def authorization_failed(market: Market) -> Played:
+    pair = await market.pair(_IN_TWO_DAYS, _SHORT)
+    booking = await pair.student.book(pair.slot_id)
+    await pay(booking["checkout_url"], POOR_CARD)
+    seen = await pair.student.wait_until(booking["id"], status=410, reason="card_declined")
+    return Played(booking["id"], seen)
+
+
+async def checkout_expired(market: Market) -> Played:
+    pair = await market.pair(_IN_TWO_DAYS, _SHORT)
+    booking = await pair.student.book(pair.slot_id)
+    return Played(booking["id"], await pair.student.wait_until(booking["id"], status=410, reason="checkout_expired"))
+
+
+async def slot_taken(market: Market) -> Played:
+    """The second student is turned away; the first goes on, to a completed session."""
+    pair = await market.pair(_SOON, _SHORT)
+    first = await pair.student.book(pair.slot_id)
+    second = await market.student()
+    refusal = await second.book(pair.slot_id, expect=409)
+    await pay(first["checkout_url"])
+    await pair.student.wait_until(first["id"], payment__status="PENDING")
+    await pair.instructor.decide(first["id"], "approve")
+    await _until_begun(pair)
+    await pair.instructor.decide(first["id"], "complete")
+    await pair.student.wait_until(first["id"], status="COMPLETED")
+    return Played(None, refusal)
+
+
+async def cancelled_early(market: Market) -> Played:
+    pair = await market.pair(_IN_TWO_DAYS, _SHORT)
+    booking_id = await _accepted(pair)
+    await pair.student.decide(booking_id, "cancel")
+    return await _ended(pair, booking_id, "CANCELLED")
+
+
+async def instructor_cancelled(market: Market) -> Played:
+    pair = await market.pair(_TOMORROW, _SHORT)
+    booking_id = await _accepted(pair)
+    await pair.instructor.decide(booking_id, "cancel")
+    return await _ended(pair, booking_id, "CANCELLED")
+
+
+async def instructor_no_show(market: Market) -> Played:
+    pair = await market.pair(_SOON, _SHORT)
+    booking_id = await _begun(pair)
+    await pair.student.decide(booking_id, "no-show", {"absent": "instructor"})
+    return await _ended(pair, booking_id, "NO_SHOW")
+
+
+async def cancelled_late(market: Market) -> Played:
+    pair = await market.pair(_TOMORROW, _SHORT)
+    booking_id = await _accepted(pair)
+    await pair.student.decide(booking_id, "cancel")
+    return await _ended(pair, booking_id, "CANCELLED")
+
+
+async def student_no_show(market: Market) -> Played:
+    pair = await market.pair(_SOON, _SHORT)
+    booking_id = await _begun(pair)
+    await pair.instructor.decide(booking_id, "no-show", {"absent": "student"})
+    return await _ended(pair, booking_id, "NO_SHOW")
+
+
+async def completion_timeout(market: Market) -> Played:
+    pair = await market.pair(_SOON, _SHORT)
+    return await _ended(pair, await _accepted(pair), "CANCELLED")
+
+
+async def cancelled_in_temporal(market: Market) -> Played:
+    pair = await market.pair(_IN_TWO_DAYS, _SHORT)
+    booking_id = await _accepted(pair)
+    await market.temporal.get_workflow_handle(f"booking-{booking_id}").cancel()
+    return await _ended(pair, booking_id, "CANCELLED")
+
+
+async def worker_killed(market: Market) -> Played:
+    """The worker dies while the money is held; what was waiting goes on with the next one."""
+    pair = await market.pair(_SOON, _SHORT)
+    booking_id = await _paid(pair)
+    await market.stack.kill_worker()
+    await market.stack.start_worker()
+    await pair.instructor.decide(booking_id, "approve")
+    await _until_begun(pair)
+    await pair.instructor.decide(booking_id, "complete")
+    return await _ended(pair, booking_id, "COMPLETED")
+
+
+TOGETHER: dict[Play, Expected] = {
+    completed: Expected("COMPLETED", "COMPLETED", "CAPTURED", *_PAID),
+    rejected: Expected("REJECTED", None, "REFUNDED"),
+    approval_timeout: Expected("EXPIRED", None, "REFUNDED"),
+    authorization_failed: Expected("DELETED", None, "FAILED"),
+    checkout_expired: Expected("DELETED", None, "FAILED"),
+    slot_taken: Expected(None, None, None),
+    cancelled_early: Expected("CANCELLED", "CANCELLED", "REFUNDED"),
+    instructor_cancelled: Expected("CANCELLED", "CANCELLED", "REFUNDED"),
+    instructor_no_show: Expected("NO_SHOW", "NO_SHOW", "REFUNDED"),
+    cancelled_late: Expected("CANCELLED", "CANCELLED", "PARTIALLY_REFUNDED", *_HALF),
+    student_no_show: Expected("NO_SHOW", "NO_SHOW", "PARTIALLY_REFUNDED", *_HALF),
+    completion_timeout: Expected("CANCELLED", "CANCELLED", "REFUNDED"),
+    cancelled_in_temporal: Expected("CANCELLED", "CANCELLED", "REFUNDED"),
+}
+ALONE: dict[Play, Expected] = {
+    worker_killed: Expected("COMPLETED", "COMPLETED", "CAPTURED", *_PAID),
+}
+"""Played after the others: it takes away the worker that they all need."""

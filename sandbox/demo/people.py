@@ -1,0 +1,75 @@
+"""The people of the demo: they know the API and their own token, and nothing else of Holdfast."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+
+from models.terms import Role
+
+Json = dict[str, Any]
+
+_PATIENCE_SECONDS = 30
+_LOOK_EVERY_SECONDS = 0.2
+
+
+class Unexpected(Exception):
+    """The API or a page did not do what the journey expects."""
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody with a token. Raises `Unexpected`, with what was answered, when an answer is not the expected one."""
+
+    http: httpx.AsyncClient
+    """At the API's address."""
+    role: Role
+    id: UUID
+    token: str
+
+    async def call(self, method: str, path: str, expect: int = 200, json: Json | None = None, **headers: str) -> Json:
+        response = await self.http.request(
+            method, f"/v1{path}", json=json, headers={"Authorization": f"Bearer {self.token}", **headers}
+        )
+        if response.status_code != expect:
+            raise Unexpected(f"{method} {path}: {response.status_code} instead of {expect}: {response.text}")
+        answer: Json = response.json()
+        return answer
+
+    async def book(self, slot_id: UUID, expect: int = 201) -> Json:
+        return await self.call(
+            "POST", "/bookings", expect, {"slot_id": str(slot_id)}, **{"Idempotency-Key": str(uuid4())}
+        )
+
+    async def decide(self, booking_id: str, decision: str, json: Json | None = None) -> Json:
+        return await self.call("POST", f"/bookings/{booking_id}/{decision}", json=json)
+
+    async def see(self, booking_id: str) -> Json:
+        """The booking, or what is said of a deleted one (`status` 410)."""
+        response = await self.http.get(f"/v1/bookings/{booking_id}", headers={"Authorization": f"Bearer {self.token}"})
+        if response.status_code not in (200, 410):
+            raise Unexpected(f"GET booking {booking_id}: {response.status_code}: {response.text}")
+        answer: Json = response.json()
+        return answer
+
+    async def wait_until(self, booking_id: str, **fields: object) -> Json:
+        """Look again and again until the booking has these fields; `a__b` means `b` of `a`."""
+        answer: Json = {}
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            try:
+                while True:
+                    answer = await self.see(booking_id)
+                    if all(_field(answer, name) == value for name, value in fields.items()):
+                        return answer
+                    await asyncio.sleep(_LOOK_EVERY_SECONDS)
+            except asyncio.CancelledError:
+                raise Unexpected(f"booking {booking_id} never had {fields}; last seen: {answer}") from None
+
+
+def _field(answer: Json, name: str) -> object:
+    value: Any = answer
+    for part in name.split("__"):
+        value = value.get(part) if isinstance(value, dict) else None
+    return value

@@ -1,0 +1,129 @@
+"""The demo's outcome: a table for people, JSON for programs."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from uuid import UUID
+
+from rich.console import Console
+from rich.table import Table
+
+from models.keys import workflow_id
+from models.money import Money
+from sandbox.demo.checks import Check
+from sandbox.demo.figures import Figures, Recorded
+from sandbox.demo.journeys import Expected, Played
+from sandbox.demo.market import PRICE
+
+
+@dataclass(frozen=True)
+class Row:
+    name: str
+    booking_id: str | None
+    workflow_id: str | None
+    booking_status: str | None
+    session_status: str | None
+    payment_status: str | None
+    student_paid_minor: int
+    instructor_received_minor: int
+    platform_kept_minor: int
+    stripe_fee_minor: int
+    currency: str
+    ok: bool
+    trouble: str | None = None
+
+
+def row(
+    name: str,
+    outcome: Played | Exception,
+    expected: Expected,
+    figures: Mapping[str, Figures],
+    recorded: Mapping[str, Recorded],
+) -> Row:
+    """A journey as it went; `ok` when states and money are the expected ones."""
+    if isinstance(outcome, Exception):
+        return Row(name, None, None, None, None, None, 0, 0, 0, 0, PRICE.currency, False, repr(outcome))
+    booking_id, seen = outcome.booking_id, outcome.seen
+    money = figures.get(booking_id or "", Figures())
+    ended = Expected(
+        *_states(booking_id, seen, recorded),
+        money.student_paid_minor,
+        money.instructor_received_minor,
+        money.platform_kept_minor,
+    )
+    return Row(
+        name,
+        booking_id,
+        workflow_id(UUID(booking_id)) if booking_id else None,
+        ended.booking,
+        ended.session,
+        ended.payment,
+        ended.student_paid_minor,
+        ended.instructor_received_minor,
+        ended.platform_kept_minor,
+        money.stripe_fee_minor,
+        PRICE.currency,
+        ended == expected,
+        None if ended == expected else f"expected {expected}",
+    )
+
+
+def _states(
+    booking_id: str | None, seen: Mapping[str, object], recorded: Mapping[str, Recorded]
+) -> tuple[str | None, str | None, str | None]:
+    """Booking, session and payment as the student sees them; of a deleted booking only its payment's row is left."""
+    if booking_id is None:
+        return None, None, None
+    if seen["status"] == 410:
+        payment = recorded.get(booking_id)
+        return "DELETED", None, payment.status if payment else None
+    return str(seen["status"]), _status(seen.get("session")), _status(seen.get("payment"))
+
+
+def _status(part: object) -> str | None:
+    return str(part["status"]) if isinstance(part, dict) and part.get("status") else None
+
+
+def is_ok(rows: Sequence[Row], checked: Sequence[Check]) -> bool:
+    return all(row.ok for row in rows) and all(check.ok for check in checked)
+
+
+def write_json(path: Path, rows: Sequence[Row], checked: Sequence[Check], seconds: float) -> None:
+    outcome = {
+        "ok": is_ok(rows, checked),
+        "seconds": round(seconds, 1),
+        "journeys": [{name: value for name, value in asdict(row).items() if name != "trouble"} for row in rows],
+        "checks": [asdict(check) for check in checked],
+    }
+    path.write_text(json.dumps(outcome, indent=2) + "\n")
+
+
+def print_tables(rows: Sequence[Row], checked: Sequence[Check], seconds: float) -> None:
+    console = Console(width=140)
+    table = Table(title=f"Who paid and who got what, for a price of {PRICE.format()}, as Stripe has it")
+    for heading in ("journey", "booking", "session", "payment"):
+        table.add_column(heading)
+    for heading in ("student paid", "instructor got", "platform kept", "Stripe's fee"):
+        table.add_column(heading, justify="right")
+    table.add_column("")
+    for row in rows:
+        money = (
+            row.student_paid_minor,
+            row.instructor_received_minor,
+            row.platform_kept_minor,
+            row.stripe_fee_minor,
+        )
+        table.add_row(
+            row.name,
+            *(state or "-" for state in (row.booking_status, row.session_status, row.payment_status)),
+            *(Money(amount_minor=amount, currency=row.currency).format() for amount in money),
+            "ok" if row.ok else "WRONG",
+        )
+    console.print(table)
+    for row in rows:
+        if row.trouble:
+            console.print(f"{row.name}: {row.trouble}", markup=False)
+    for check in checked:
+        console.print(f"{'ok   ' if check.ok else 'WRONG'} {check.name}: {check.detail}", markup=False)
+    console.print(f"{'All is well' if is_ok(rows, checked) else 'Something is wrong'}, after {seconds:.1f} s.")

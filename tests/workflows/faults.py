@@ -1,0 +1,108 @@
+"""Where tests step in: before or after any activity of the worker, and before or after any call to Stripe."""
+
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from typing import Any, Literal, TypeVar
+from uuid import UUID
+
+from temporalio.worker import (
+    ActivityInboundInterceptor,
+    ExecuteActivityInput,
+    Interceptor,
+)
+
+from activities.gateway import CheckoutRequest, PaymentGateway
+from models.messages import Checkout, PaymentState
+from models.policy import Split
+
+T = TypeVar("T")
+When = Literal["before", "after"]
+Step = Callable[[], Awaitable[None]]
+
+
+class Faults(Interceptor):
+    """Steps planned for activities and gateway calls by name; each is taken once, in the order planned.
+
+    A step that raises makes its activity or call fail: `before`, with no effect; `after`, with the effect done and
+    its answer lost.
+    """
+
+    def __init__(self) -> None:
+        self._planned: dict[tuple[When, str], list[Step]] = defaultdict(list)
+        self.calls: list[str] = []
+        """The gateway's calls by name, as they were begun."""
+
+    def plan(self, when: When, name: str, step: Step, times: int = 1) -> None:
+        self._planned[when, name] += [step] * times
+
+    def fail(self, when: When, name: str, error: Exception, times: int = 1) -> None:
+        async def step() -> None:
+            raise error
+
+        self.plan(when, name, step, times)
+
+    async def take(self, when: When, name: str) -> None:
+        if planned := self._planned[when, name]:
+            await planned.pop(0)()
+
+    @property
+    def all_taken(self) -> bool:
+        return not any(self._planned.values())
+
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
+        return _Inbound(next, self)
+
+
+class _Inbound(ActivityInboundInterceptor):
+    def __init__(self, next: ActivityInboundInterceptor, faults: Faults) -> None:
+        super().__init__(next)
+        self._faults = faults
+
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:
+        name = input.fn.__name__
+        await self._faults.take("before", name)
+        result = await super().execute_activity(input)
+        await self._faults.take("after", name)
+        return result
+
+
+class FaultyGateway:
+    """The real gateway, with the planned faults around each call, named `gateway.<call>`."""
+
+    def __init__(self, inner: PaymentGateway, faults: Faults) -> None:
+        self._inner = inner
+        self._faults = faults
+
+    async def create_customer(self, student_id: UUID, email: str, name: str, *, key: str) -> str:
+        call = "create_customer"
+        return await self._around(call, lambda: self._inner.create_customer(student_id, email, name, key=key))
+
+    async def open_checkout(self, request: CheckoutRequest, *, key: str) -> Checkout:
+        return await self._around("open_checkout", lambda: self._inner.open_checkout(request, key=key))
+
+    async def find_checkout(self, customer_id: str, booking_id: UUID) -> Checkout | None:
+        return await self._around("find_checkout", lambda: self._inner.find_checkout(customer_id, booking_id))
+
+    async def look_up(self, checkout_session_id: str) -> PaymentState:
+        return await self._around("look_up", lambda: self._inner.look_up(checkout_session_id))
+
+    async def expire_checkout(self, checkout_session_id: str, *, key: str) -> None:
+        call = "expire_checkout"
+        return await self._around(call, lambda: self._inner.expire_checkout(checkout_session_id, key=key))
+
+    async def cancel(self, payment_intent_id: str, *, key: str) -> None:
+        return await self._around("cancel", lambda: self._inner.cancel(payment_intent_id, key=key))
+
+    async def capture(self, payment_intent_id: str, split: Split, *, key: str) -> PaymentState:
+        return await self._around("capture", lambda: self._inner.capture(payment_intent_id, split, key=key))
+
+    async def refund(self, payment_intent_id: str, *, with_fee: bool, key: str) -> None:
+        call = "refund"
+        return await self._around(call, lambda: self._inner.refund(payment_intent_id, with_fee=with_fee, key=key))
+
+    async def _around(self, call: str, make: Callable[[], Awaitable[T]]) -> T:
+        self._faults.calls.append(call)
+        await self._faults.take("before", f"gateway.{call}")
+        answer = await make()
+        await self._faults.take("after", f"gateway.{call}")
+        return answer

@@ -1,0 +1,185 @@
+"""How the saga's tests speak to a booking, and what they read of it afterwards."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, cast
+from uuid import UUID, uuid4
+
+import stripe
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlmodel import select
+from sqlmodel.ext.asyncio.session import AsyncSession
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
+from temporalio.client import Client, WithStartWorkflowOperation, WorkflowHandle
+from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.testing import WorkflowEnvironment
+
+from activities.gateway import PaymentGateway
+from models.keys import workflow_id
+from models.messages import OPEN_CHECKOUT, BookingView, Checkout, PaymentEvent, ReserveSlot
+from models.money import Money
+from models.policy import BookingPolicy, PaymentPlan, checkout_deadline
+from models.tables import BookingRequest, Payment
+from models.terms import Actor, BookingTerms, Role
+from sandbox import seed
+from sandbox.checkout_page import GOOD_CARD, pay
+from sandbox.connected_accounts import create_connected_account
+from sandbox.demo.figures import Figures, figures_at_stripe
+from tests.workflows.faults import Faults
+from worker import build_worker
+from workflows import visibility
+from workflows.booking import BookingWorkflow
+
+QUEUE = "test"
+HUNDRED = Money(amount_minor=10_000, currency="usd")
+
+Handle = WorkflowHandle[BookingWorkflow, BookingView]
+
+
+@dataclass(frozen=True)
+class Booked:
+    """A booking under test. `checkout` is where its student pays."""
+
+    saga: "Saga"
+    order: ReserveSlot
+    handle: Handle
+    checkout: Checkout
+
+    @property
+    def student(self) -> Actor:
+        return Actor(role=Role.STUDENT, id=self.order.terms.student_id)
+
+    @property
+    def instructor(self) -> Actor:
+        return Actor(role=Role.INSTRUCTOR, id=self.order.terms.instructor_id)
+
+    async def pay(self, card: str = GOOD_CARD) -> None:
+        await pay(self.checkout.url, card)
+        await self.hear()
+
+    async def hear(self, event_id: str | None = None) -> None:
+        """Stripe's webhook: there is news."""
+        event = PaymentEvent(event_id=event_id or f"evt_{uuid4().hex}", type="payment_intent.test")
+        await self.handle.signal(BookingWorkflow.payment_event, event)
+
+    async def until_begun(self) -> None:
+        """Let time pass until a minute into the session."""
+        now = await self.saga.env.get_current_time()
+        await self.saga.env.sleep(self.order.terms.starts_at - now + timedelta(minutes=1))
+
+    async def request(self) -> BookingRequest | None:
+        async with AsyncSession(self.saga.engine) as session:
+            return await session.get(BookingRequest, self.order.terms.booking_id)
+
+    async def payment(self) -> Payment | None:
+        async with AsyncSession(self.saga.engine) as session:
+            return await session.get(Payment, self.order.terms.booking_id)
+
+    async def figures(self) -> Figures:
+        """Who paid and got what, as Stripe has it."""
+        payment = await self.payment_intent()
+        return await figures_at_stripe(self.saga.stripe, payment) if payment else Figures()
+
+    async def payment_intent(self) -> stripe.PaymentIntent | None:
+        charge = "payment_intent.latest_charge"
+        session = await self.saga.stripe.v1.checkout.sessions.retrieve_async(
+            self.checkout.checkout_session_id,
+            {"expand": [f"{charge}.transfer", f"{charge}.application_fee", f"{charge}.balance_transaction"]},
+        )
+        payment = session.payment_intent
+        return payment if isinstance(payment, stripe.PaymentIntent) else None
+
+
+@dataclass(frozen=True)
+class Saga:
+    env: WorkflowEnvironment
+    engine: AsyncEngine
+    stripe: stripe.StripeClient
+    faults: Faults
+
+    async def order(
+        self,
+        starts_in: timedelta = timedelta(days=3),
+        price: Money = HUNDRED,
+        policy: BookingPolicy | None = None,
+    ) -> ReserveSlot:
+        """A new student's wish for a new instructor's slot of one hour."""
+        policy = policy or BookingPolicy()
+        now = await self.env.get_current_time()
+        instructor_id = uuid4()
+        account_id = await create_connected_account(self.stripe, instructor_id, "I", "T", f"{uuid4()}@example.com")
+        await seed.add_instructor(self.engine, account_id, instructor_id=instructor_id)
+        offering_id = await seed.add_offering(self.engine, instructor_id, price, policy.cancellation)
+        starts_at = now + starts_in
+        slot_id = await seed.add_slot(self.engine, offering_id, starts_at, starts_at + timedelta(hours=1))
+        terms = BookingTerms(
+            booking_id=uuid4(),
+            student_id=await seed.add_student(self.engine),
+            instructor_id=instructor_id,
+            offering_id=offering_id,
+            slot_id=slot_id,
+            starts_at=starts_at,
+            ends_at=starts_at + timedelta(hours=1),
+            price=price,
+            policy=policy,
+            plan=PaymentPlan.HOLD,
+            stripe_account_id=account_id,
+        )
+        deadline = checkout_deadline(policy.deadlines, now, starts_at)
+        return ReserveSlot(terms=terms, booked_at=now, checkout_deadline_at=deadline)
+
+    async def start(self, order: ReserveSlot) -> Booked:
+        """Book as the API does. Raises `WorkflowUpdateFailedError` when there is no Checkout."""
+        start = self.starting(order)
+        checkout = await self.env.client.execute_update_with_start_workflow(
+            BookingWorkflow.open_checkout, id=OPEN_CHECKOUT, start_workflow_operation=start
+        )
+        # The SDK's types take an update without argument for one that returns a coroutine.
+        return Booked(self, order, self.handle(order.terms.booking_id), cast(Checkout, checkout))
+
+    def starting(self, order: ReserveSlot) -> WithStartWorkflowOperation[BookingWorkflow, BookingView]:
+        return WithStartWorkflowOperation(
+            BookingWorkflow.run,
+            order,
+            id=workflow_id(order.terms.booking_id),
+            task_queue=QUEUE,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            search_attributes=visibility.at_start(order),
+        )
+
+    def handle(self, booking_id: UUID) -> Handle:
+        return self.env.client.get_workflow_handle_for(BookingWorkflow.run, workflow_id(booking_id))
+
+    async def booked(self, **wish: Any) -> Booked:
+        return await self.start(await self.order(**wish))
+
+    async def paid(self, **wish: Any) -> Booked:
+        """A booking that waits for its instructor."""
+        booked = await self.booked(**wish)
+        await booked.pay()
+        await self.until_stored(booked, "PENDING")
+        return booked
+
+    async def until_stored(self, booked: Booked, payment_status: str) -> None:
+        async with AsyncSession(self.engine) as session:
+            query = select(Payment.status).where(Payment.booking_id == booked.order.terms.booking_id)
+            while (await session.exec(query)).first() != payment_status:
+                await session.rollback()
+                await self.env.sleep(1)
+
+
+async def register_search_attributes(client: Client) -> None:
+    attributes = {key.name: int(key.indexed_value_type) for key in visibility.ALL}
+    await client.operator_service.add_search_attributes(
+        AddSearchAttributesRequest(namespace=client.namespace, search_attributes=attributes)  # type: ignore[arg-type]
+    )
+
+
+@asynccontextmanager
+async def run_worker(
+    client: Client, engine: AsyncEngine, gateway: PaymentGateway, faults: Faults
+) -> AsyncIterator[None]:
+    async with build_worker(client, QUEUE, engine, gateway, interceptors=[faults]):
+        yield
