@@ -11,44 +11,60 @@ from typing import Final
 from sandbox.environment import PROJECT_ROOT
 from sandbox.stripe_choice import StackRefusedError
 
-LOCAL: Final = PROJECT_ROOT / ".local"
-STATE: Final = LOCAL / "stack"
-_LOCK: Final = LOCAL / "lock"
-_SECRETS: Final = LOCAL / "secrets.json"
+
+class LocalPlace:
+    """A directory with at most one running stack."""
+
+    def __init__(self, directory: Path) -> None:
+        self.state: Final = directory / "stack"
+        self._directory = directory
+        self._secrets = directory / "secrets.json"
+
+    @contextmanager
+    def only_stack(self) -> Iterator[None]:
+        """Hold the place for the one running stack. A kill -9 gives it up, too.
+
+        Raises:
+            StackRefusedError: another stack has it.
+        """
+        with self._locked() as got_it:
+            if not got_it:
+                raise StackRefusedError("A stack of this checkout is running already. Stop that `./run up` first.")
+            try:
+                yield
+            finally:
+                self._secrets.unlink(missing_ok=True)
+
+    def write_token_secret(self, secret: str) -> None:
+        """Keep the running stack's token secret where only this user can read it."""
+        write_atomically(self._secrets, json.dumps({"token_secret": secret}), mode=0o600)
+
+    def read_token_secret(self) -> str:
+        """The running stack's token secret.
+
+        Raises:
+            StackRefusedError: no stack is running.
+        """
+        with self._locked() as nobody_has_it:
+            if nobody_has_it or not self._secrets.exists():
+                raise StackRefusedError("No stack of this checkout is running. Start one with `./run up`.")
+        secret: str = json.loads(self._secrets.read_text())["token_secret"]
+        return secret
+
+    @contextmanager
+    def _locked(self) -> Iterator[bool]:
+        """Try to take the lock, and say whether that worked. The kernel frees it when its holder dies."""
+        self._directory.mkdir(parents=True, exist_ok=True)
+        with (self._directory / "lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+                return
+            yield True
 
 
-@contextmanager
-def only_stack() -> Iterator[None]:
-    """Hold the place of this checkout's one running stack. A kill -9 gives it up, too.
-
-    Raises:
-        StackRefusedError: another `./run up` of this checkout is running.
-    """
-    with _locked() as got_it:
-        if not got_it:
-            raise StackRefusedError("A stack of this checkout is running already. Stop that `./run up` first.")
-        try:
-            yield
-        finally:
-            _SECRETS.unlink(missing_ok=True)
-
-
-def write_token_secret(secret: str) -> None:
-    """Keep the running stack's token secret where only this user can read it."""
-    write_atomically(_SECRETS, json.dumps({"token_secret": secret}), mode=0o600)
-
-
-def read_token_secret() -> str:
-    """The running stack's token secret.
-
-    Raises:
-        StackRefusedError: no stack is running.
-    """
-    with _locked() as nobody_has_it:
-        if nobody_has_it or not _SECRETS.exists():
-            raise StackRefusedError("No stack of this checkout is running. Start one with `./run up`.")
-    secret: str = json.loads(_SECRETS.read_text())["token_secret"]
-    return secret
+THIS_CHECKOUT: Final = LocalPlace(PROJECT_ROOT / ".local")
 
 
 def write_atomically(path: Path, text: str, *, mode: int = 0o644) -> None:
@@ -60,16 +76,3 @@ def write_atomically(path: Path, text: str, *, mode: int = 0o644) -> None:
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as file:
         file.write(text)
     draft.replace(path)
-
-
-@contextmanager
-def _locked() -> Iterator[bool]:
-    """Try to take the lock, and say whether that worked. The kernel frees it when its holder dies."""
-    LOCAL.mkdir(exist_ok=True)
-    with _LOCK.open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
-        yield True

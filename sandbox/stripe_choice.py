@@ -8,7 +8,7 @@ class StackRefusedError(RuntimeError):
     """The environment asks for something a local stack must not do. The message says what to change."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class StripeTestMode:
     """Stripe itself, with a test key."""
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from api.auth import issue_token
 from models.terms import Role
-from sandbox.local import read_token_secret
+from sandbox.local import THIS_CHECKOUT
 from sandbox.stripe_choice import StackRefusedError
 
 _LIFETIME: Final = timedelta(hours=1)
@@ -21,7 +21,7 @@ def main() -> int:
     parser.add_argument("--id", required=True, type=UUID, help="of the student, instructor or operator")
     arguments = parser.parse_args()
     try:
-        secret = read_token_secret()
+        secret = THIS_CHECKOUT.read_token_secret()
     except StackRefusedError as refusal:
         print(refusal, file=sys.stderr)
         return 1

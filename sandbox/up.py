@@ -11,8 +11,9 @@ from typing import Final
 
 from sandbox import lifetime
 from sandbox.commands import StartupError
-from sandbox.local import STATE, only_stack, write_atomically, write_token_secret
+from sandbox.local import THIS_CHECKOUT, LocalPlace, write_atomically
 from sandbox.processes import Process
+from sandbox.seed import Seeds, seed
 from sandbox.stack import Stack
 
 _RESTART_PAUSE_SECONDS: Final = 1.0
@@ -25,21 +26,24 @@ def main() -> int:
         "--ready-file", type=Path, metavar="FILE", help="write the addresses here as JSON when everything is ready"
     )
     ready_file: Path | None = parser.parse_args().ready_file
-    return lifetime.run(up(ready_file))
+    return lifetime.run(up(THIS_CHECKOUT, ready_file))
 
 
-async def up(ready_file: Path | None) -> int:
+async def up(place: LocalPlace, ready_file: Path | None) -> int:
     """Run a new stack, with no memory of the last one, until cancelled.
 
     Raises:
         StackRefusedError: another one is running, or the environment asks for production or real money.
         StartupError: a part did not get ready.
     """
-    with only_stack():
-        _forget_last_run(ready_file)
-        async with Stack(STATE) as stack:
-            write_token_secret(stack.token_secret)
-            _announce(stack, ready_file)
+    with place.only_stack():
+        _forget_last_run(place, ready_file)
+        async with Stack(place.state) as stack:
+            stripe_base = stack.environment.get("STRIPE_API_BASE")
+            seeds = await seed(stack.database_url, stack.stripe_key, stripe_base)
+            place.write_token_secret(stack.token_secret)
+            _announce(stack, seeds)
+            _write_ready_file(stack, ready_file)
             # Cancelled is how this ends well: by Ctrl-C or SIGTERM.
             with suppress(asyncio.CancelledError):
                 await _keep_alive(stack, ready_file)
@@ -47,8 +51,8 @@ async def up(ready_file: Path | None) -> int:
     return 0
 
 
-def _forget_last_run(ready_file: Path | None) -> None:
-    shutil.rmtree(STATE, ignore_errors=True)
+def _forget_last_run(place: LocalPlace, ready_file: Path | None) -> None:
+    shutil.rmtree(place.state, ignore_errors=True)
     if ready_file:
         ready_file.unlink(missing_ok=True)
 
@@ -61,7 +65,7 @@ async def _keep_alive(stack: Stack, ready_file: Path | None) -> None:
             how = await process.exited()
             print(f"{process.name} ended with {how}; starting it again.", flush=True)
             await _start_again(process)
-            _announce_ready(stack, ready_file)
+            _write_ready_file(stack, ready_file)
 
     async with asyncio.TaskGroup() as group:
         for process in stack.processes.values():
@@ -79,7 +83,7 @@ async def _start_again(process: Process) -> None:
         pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
 
-def _announce(stack: Stack, ready_file: Path | None) -> None:
+def _announce(stack: Stack, seeds: Seeds) -> None:
     rows = {
         "API": stack.api_url,
         "Temporal UI": stack.temporal_ui_url,
@@ -87,14 +91,15 @@ def _announce(stack: Stack, ready_file: Path | None) -> None:
         "Stripe": stack.stripe_url,
         "Postgres": stack.database_url,
         "Logs": str(stack.logs),
+        "A student": f"./run token --role student --id {seeds.students[0]}",
+        "An instructor": f"./run token --role instructor --id {seeds.instructors[0]}",
     }
     width = max(map(len, rows))
     table = "\n".join(f"  {what:<{width}}  {where}" for what, where in rows.items())
     print(f"Holdfast is up. Ctrl-C stops it.\n\n{table}\n", flush=True)
-    _announce_ready(stack, ready_file)
 
 
-def _announce_ready(stack: Stack, ready_file: Path | None) -> None:
+def _write_ready_file(stack: Stack, ready_file: Path | None) -> None:
     if ready_file is None:
         return
     ready = {

@@ -4,6 +4,7 @@ They are children of the test process: stopped at the end of the session, and by
 """
 
 import asyncio
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,8 +20,14 @@ from sandbox.migrations import create_migrated_database
 from sandbox.postgres import Postgres
 from sandbox.stripe_server import SANDBOX_KEY, StripeServer
 from sandbox.temporal import Temporal
+from tests.allowed_skips import SkipGuard
 
 _TEMPLATE = "holdfast_template"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if os.environ.get("CI"):
+        config.pluginmanager.register(SkipGuard())
 
 
 @dataclass(frozen=True, kw_only=True)

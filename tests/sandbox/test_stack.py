@@ -1,0 +1,104 @@
+"""The whole stack: it comes up, survives the loss of its parts, and goes away without a trace."""
+
+import asyncio
+import json
+import os
+import signal
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx
+import psycopg
+import pytest
+
+from api.auth import issue_token
+from models.terms import Role
+from sandbox.commands import StartupError
+from sandbox.local import LocalPlace
+from sandbox.stack import Stack
+from sandbox.stripe_choice import StackRefusedError
+from sandbox.up import up
+from tests.sandbox.test_stack_processes import eventually, is_gone
+
+pytestmark = pytest.mark.usefixtures("sandbox_stripe")
+
+_A_STUDENT = UUID("0198c0de-0000-7000-8000-000000000001")
+_AN_HOUR = timedelta(hours=1)
+_PARTS = {"postgres", "temporal", "stripe", "worker", "api"}
+
+
+@pytest.fixture
+def sandbox_stripe(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever key the developer's shell holds, these tests use the sandbox."""
+    for name in ("STRIPE_API_KEY", "HOLDFAST_ENV"):
+        monkeypatch.delenv(name, raising=False)
+
+
+async def status(url: str) -> int:
+    async with httpx.AsyncClient(trust_env=False) as client:
+        return (await client.get(url)).status_code
+
+
+async def test_everything_answers_and_is_gone_afterwards(tmp_path: Path) -> None:
+    async with Stack(tmp_path) as stack:
+        pids = stack.pids
+        assert set(pids) == _PARTS
+        assert await status(f"{stack.api_url}/readyz") == 200
+        assert await status(stack.worker_metrics_url) == 200
+        assert await status(stack.temporal_ui_url) == 200
+        conninfo = stack.database_url.replace("+psycopg", "")
+        async with await psycopg.AsyncConnection.connect(conninfo) as connection:
+            await connection.execute("SELECT FROM alembic_version")
+    assert all(is_gone(pid) for pid in pids.values())
+
+
+async def test_a_killed_worker_is_replaced_by_a_new_one(tmp_path: Path) -> None:
+    async with Stack(tmp_path) as stack:
+        first = stack.pids["worker"]
+        await stack.kill_worker()
+        assert "worker" not in stack.pids
+        await stack.start_worker()
+        assert stack.pids["worker"] != first
+        assert await status(stack.worker_metrics_url) == 200
+
+
+async def test_a_part_that_fails_to_start_is_named_and_the_others_are_stopped(tmp_path: Path) -> None:
+    stack = Stack(tmp_path, env={"HOLDFAST_TOKEN_SECRET": "too short"})
+    with pytest.raises(StartupError, match=r"(?s)api ended at start-up.*holdfast_token_secret"):
+        async with stack:
+            pytest.fail("the stack started with a weak secret")
+    assert stack.pids == {}
+    assert all(is_gone(process.pid) for process in stack.processes.values())
+
+
+# The SDK's own HTTP client, while it seeds.
+@pytest.mark.filterwarnings("ignore:Use 'content=<...>' to upload raw bytes:DeprecationWarning")
+async def test_up_says_where_everything_is_and_brings_back_what_is_killed(tmp_path: Path) -> None:
+    place, ready_file = LocalPlace(tmp_path / "local"), tmp_path / "ready.json"
+    running = asyncio.create_task(up(place, ready_file))
+    try:
+        await eventually(ready_file.exists)
+        ready = _read(ready_file)
+        assert set(ready["pids"]) == _PARTS
+
+        with pytest.raises(StackRefusedError, match="running already"):
+            await up(place, None)
+
+        os.kill(ready["pids"]["api"], signal.SIGKILL)
+        await eventually(lambda: _read(ready_file)["pids"].get("api", 0) not in (0, ready["pids"]["api"]))
+
+        token = issue_token(place.read_token_secret(), Role.STUDENT, _A_STUDENT, _AN_HOUR)
+        async with httpx.AsyncClient(trust_env=False, headers={"Authorization": f"Bearer {token}"}) as student:
+            assert (await student.get(f"{ready['api_url']}/v1/bookings")).status_code == 200
+    finally:
+        running.cancel()
+        assert await running == 0
+    assert all(is_gone(pid) for pid in _read(ready_file)["pids"].values())
+    with pytest.raises(StackRefusedError, match="No stack"):
+        place.read_token_secret()
+
+
+def _read(path: Path) -> Any:
+    return json.loads(path.read_text())
