@@ -166,11 +166,11 @@ def _checkout(session: stripe.checkout.Session, customer_id: str) -> Checkout:
 
 
 def _payment_state(payment: stripe.PaymentIntent, session: stripe.checkout.Session | None = None) -> PaymentState:
+    """`capture_before` is there only while there is a hold."""
     charge = payment.latest_charge if isinstance(payment.latest_charge, stripe.Charge) else None
     card = charge.payment_method_details.card if charge and charge.payment_method_details else None
-    hold_ends_at = card.capture_before if card else None
+    hold_ends_at: int | None = getattr(card, "capture_before", None)
     fee = charge.application_fee if charge and isinstance(charge.application_fee, stripe.ApplicationFee) else None
-    refusal = payment.last_payment_error
     return PaymentState(
         phase=_phase(payment, session),
         checkout_session_id=session.id if session else None,
@@ -181,8 +181,13 @@ def _payment_state(payment: stripe.PaymentIntent, session: stripe.checkout.Sessi
         # A partial capture counts the part that was let go as refunded too; only the captured part was paid.
         refunded_minor=max(0, charge.amount_refunded - (charge.amount - charge.amount_captured)) if charge else 0,
         platform_fee_minor=fee.amount - fee.amount_refunded if fee else 0,
-        decline_code=(refusal.decline_code or refusal.code) if refusal else None,
+        decline_code=_decline_code(payment.last_payment_error),
     )
+
+
+def _decline_code(refusal: stripe.PaymentIntent.LastPaymentError | None) -> str | None:
+    """The card network's reason, or else Stripe's. Stripe leaves out what does not apply."""
+    return getattr(refusal, "decline_code", None) or getattr(refusal, "code", None)
 
 
 def _phase(payment: stripe.PaymentIntent, session: stripe.checkout.Session | None) -> HoldPhase:
