@@ -20,7 +20,7 @@ from activities.gateway import PaymentGateway
 from activities.payments import PaymentActivities
 from activities.plans import HoldPlan
 from activities.records import RecordActivities
-from activities.stripe_gateway import StripeGateway, connect
+from activities.stripe_gateway import StripeGateway, stripe_client
 from models.db import build_engine
 from models.policy import PaymentPlan
 from models.settings import PlaceSettings, StripeSettings
@@ -93,18 +93,19 @@ async def main() -> None:
         **ClientConfig.load_client_connect_config(), data_converter=pydantic_data_converter, runtime=runtime
     )
     engine = build_engine(settings.database_url.get_secret_value())
-    stripe = connect(settings.stripe_api_key.get_secret_value(), settings.stripe_api_base)
-    worker = build_worker(
-        client,
-        settings.holdfast_task_queue,
-        engine,
-        StripeGateway(stripe, settings.holdfast_public_url),
-        cached_workflows=settings.holdfast_cached_workflows,
-        activities_per_second=settings.holdfast_activities_per_second,
-    )
+    api_key = settings.stripe_api_key.get_secret_value()
     try:
-        async with worker:
-            await stop.wait()
+        async with stripe_client(api_key, settings.stripe_api_base) as stripe:
+            worker = build_worker(
+                client,
+                settings.holdfast_task_queue,
+                engine,
+                StripeGateway(stripe, settings.holdfast_public_url),
+                cached_workflows=settings.holdfast_cached_workflows,
+                activities_per_second=settings.holdfast_activities_per_second,
+            )
+            async with worker:
+                await stop.wait()
     finally:
         await engine.dispose()
 

@@ -22,15 +22,23 @@ _PAID_SESSION = ["payment_intent.latest_charge.application_fee"]
 _NOTHING_HAPPENED = frozenset({"lock_timeout", "idempotency_key_in_use", "rate_limit"})
 
 
-def connect(api_key: str, api_base: str | None = None) -> stripe.StripeClient:
-    """The one Stripe client of a program. Without network retries given here, the SDK makes none."""
+@asynccontextmanager
+async def stripe_client(api_key: str, api_base: str | None = None) -> AsyncIterator[stripe.StripeClient]:
+    """The one Stripe client of a program; without `api_base`, the sandbox's address, it talks to Stripe.
+
+    The client's own default is no network retry at all, and telemetry would write a file in the user's home.
+    """
     stripe.enable_telemetry = False
-    return stripe.StripeClient(
-        api_key,
-        max_network_retries=2,
-        http_client=stripe.HTTPXClient(timeout=_REQUEST_TIMEOUT_SECONDS, allow_sync_methods=True),
-        base_addresses={"api": api_base} if api_base else {},
-    )
+    transport = stripe.HTTPXClient(timeout=_REQUEST_TIMEOUT_SECONDS)
+    try:
+        yield stripe.StripeClient(
+            api_key,
+            max_network_retries=2,
+            http_client=transport,
+            base_addresses={"api": api_base} if api_base else {},
+        )
+    finally:
+        await transport.close_async()  # type: ignore[no-untyped-call]
 
 
 class StripeGateway:

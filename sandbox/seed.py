@@ -16,13 +16,13 @@ from sqlmodel import SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from stripe import StripeClient
 
+from activities.stripe_gateway import stripe_client
 from models.db import build_engine
 from models.money import Money, chargeable
 from models.policy import FLEXIBLE, MODERATE, STRICT, CancellationPolicy
 from models.settings import PlaceSettings, StripeSettings
 from models.tables import Instructor, Offering, Slot, Student
 from sandbox.connected_accounts import create_connected_account
-from sandbox.stripe_client import stripe_client
 
 _SEEDS = UUID("6a3e4b0e-52c1-5d5f-9d43-1c0b8f2f7a55")
 _HUNDRED_DOLLARS = Money(amount_minor=10_000, currency="usd")

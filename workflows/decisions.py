@@ -18,6 +18,7 @@ from models.messages import (
     Retry,
     Settle,
 )
+from models.money import Money
 from models.terms import BookingTerms, Ending, Role
 
 
@@ -71,7 +72,7 @@ def refusal(decision: Decision, situation: Situation) -> str | None:
             return "The session has begun; report a no-show if the instructor is absent."
         case Settle() | Refund() if not situation.accepted:
             return f"There is no session to settle: this booking waits for {stage}. Release it instead."
-        case Refund(amount=amount) if not terms.price.zero() < amount <= terms.price:
+        case Refund(amount=amount) if not _is_part_of(amount, terms.price):
             return f"The refund must be more than nothing and at most {terms.price.format()}."
         case Extend() if stage not in _OPEN or situation.parked:
             return "This booking waits for no deadline."
@@ -80,6 +81,10 @@ def refusal(decision: Decision, situation: Situation) -> str | None:
         case Retry() if not situation.parked:
             return "No step of this booking has failed."
     return None
+
+
+def _is_part_of(amount: Money, price: Money) -> bool:
+    return amount.currency == price.currency and 0 < amount.amount_minor <= price.amount_minor
 
 
 def ending_of(decision: Decision, situation: Situation) -> Ending:

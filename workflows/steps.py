@@ -32,6 +32,7 @@ _WRITE_RETRY = RetryPolicy(
     non_retryable_error_types=[IllegalTransition.__name__],
 )
 _ONE_WRITE = timedelta(seconds=5)
+_WRITING = timedelta(days=1)
 
 
 async def ask_stripe(activity: Callable[[Any, A], Awaitable[T]], request: A, until: datetime) -> T:
@@ -50,14 +51,15 @@ async def ask_stripe(activity: Callable[[Any, A], Awaitable[T]], request: A, unt
 
 
 async def write_down(activity: Callable[[Any, A], Awaitable[T]], record: A) -> T:
-    """A database write: a local activity, since it needs no queue, and tried for as long as Postgres is away.
+    """A database write: a local activity, since it needs no queue, and tried again while Postgres is away.
 
-    Raises `ActivityError` only for a move that the transition table does not have.
+    Raises `ActivityError` for a move that the transition table does not have, or after a day of trying.
     """
     return await workflow.execute_local_activity_method(
         activity,
         record,
         start_to_close_timeout=_ONE_WRITE,
+        schedule_to_close_timeout=_WRITING,
         retry_policy=_WRITE_RETRY,
         local_retry_threshold=timedelta(seconds=2),
     )

@@ -12,7 +12,7 @@ import httpx
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
-from activities.stripe_gateway import connect
+from activities.stripe_gateway import stripe_client
 from models.db import build_engine
 from sandbox.commands import StartupError
 from sandbox.demo import checks, journeys, report
@@ -58,8 +58,10 @@ async def _demo(stripe_log: Path | None) -> tuple[list[report.Row], list[checks.
             engine = build_engine(stack.database_url)
             temporal = await Client.connect(stack.temporal_address, data_converter=pydantic_data_converter)
             try:
-                async with httpx.AsyncClient(base_url=stack.api_url, timeout=30) as http:
-                    stripe = connect(stack.stripe_key, stack.environment.get("STRIPE_API_BASE"))
+                async with (
+                    httpx.AsyncClient(base_url=stack.api_url, timeout=30) as http,
+                    stripe_client(stack.stripe_key, stack.environment.get("STRIPE_API_BASE")) as stripe,
+                ):
                     return await _play_all(Market(stack, http, engine, stripe, temporal))
             finally:
                 await engine.dispose()

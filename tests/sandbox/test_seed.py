@@ -12,17 +12,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import SQLModel, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from activities.stripe_gateway import stripe_client
 from models.db import build_engine
 from models.money import Money, chargeable
 from models.policy import PRESETS, CancellationPolicy, Deadlines, last_end_for_hold
 from models.tables import Instructor, Offering, Slot
 from sandbox.environment import PROJECT_ROOT, child_environment, python
 from sandbox.seed import add_instructor, add_offering, add_slot, add_student, seed
-from sandbox.stripe_client import stripe_client
 from tests.conftest import StripeSandbox
-
-# stripe-python hands httpx its forms as `data`, which httpx is about to stop taking.
-pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=<...>' to upload raw bytes:DeprecationWarning")
 
 NOW = datetime(2026, 3, 2, 23, 59, tzinfo=UTC)
 

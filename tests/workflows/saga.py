@@ -1,7 +1,5 @@
 """How the saga's tests speak to a booking, and what they read of it afterwards."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, cast
@@ -16,7 +14,6 @@ from temporalio.client import Client, WithStartWorkflowOperation, WorkflowHandle
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.testing import WorkflowEnvironment
 
-from activities.gateway import PaymentGateway
 from models.keys import workflow_id
 from models.messages import OPEN_CHECKOUT, BookingView, Checkout, PaymentEvent, ReserveSlot
 from models.money import Money
@@ -28,7 +25,6 @@ from sandbox.checkout_page import GOOD_CARD, pay
 from sandbox.connected_accounts import create_connected_account
 from sandbox.demo.figures import Figures, figures_at_stripe
 from tests.workflows.faults import Faults
-from worker import build_worker
 from workflows import visibility
 from workflows.booking import BookingWorkflow
 
@@ -175,11 +171,3 @@ async def register_search_attributes(client: Client) -> None:
     await client.operator_service.add_search_attributes(
         AddSearchAttributesRequest(namespace=client.namespace, search_attributes=attributes)  # type: ignore[arg-type]
     )
-
-
-@asynccontextmanager
-async def run_worker(
-    client: Client, engine: AsyncEngine, gateway: PaymentGateway, faults: Faults
-) -> AsyncIterator[None]:
-    async with build_worker(client, QUEUE, engine, gateway, interceptors=[faults]):
-        yield
