@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from models.money import Currency, Money
 from models.policy import OnSilence
@@ -16,6 +16,13 @@ class Given(BaseModel):
     """A request's body: nothing in it that we do not know."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _as_text(value: object) -> object:
+    """Pydantic would also take a number, as seconds of some age or other."""
+    if not isinstance(value, str):
+        raise ValueError("a time is written as RFC 3339 has it")
+    return value
 
 
 class NewBooking(Given):
@@ -37,7 +44,7 @@ class RefundOrder(Given):
 
 
 class Extension(Given):
-    until: AwareDatetime
+    until: Annotated[AwareDatetime, BeforeValidator(_as_text)]
 
 
 class Price(BaseModel):

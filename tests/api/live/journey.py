@@ -1,0 +1,61 @@
+"""The steps that most journeys share, as their people take them."""
+
+import asyncio
+from typing import Any
+from uuid import UUID
+
+import httpx
+
+from sandbox.checkout_page import GOOD_CARD, pay
+from tests.api.events import AUTHORIZED, event, send
+from tests.api.world import JSON, Person, World, book
+
+_PATIENCE_SECONDS = 20
+
+
+async def booked(client: httpx.AsyncClient, world: World, slot_id: UUID | None = None) -> JSON:
+    answer = await book(client, world.student, slot_id or await world.slot())
+    assert answer.status_code == 201, answer.text
+    created: JSON = answer.json()
+    return created
+
+
+async def paid(client: httpx.AsyncClient, world: World, slot_id: UUID | None = None) -> str:
+    """A booking that waits for the instructor."""
+    created = await booked(client, world, slot_id)
+    assert await pay(created["checkout_url"], GOOD_CARD)
+    # The sandbox knows no way to this app, so the test brings its event.
+    assert (await send(client, event(AUTHORIZED, created["id"]))).status_code == 200
+    await seen(client, world.student, created["id"], lambda shown: shown["payment"] is not None)
+    booking_id: str = created["id"]
+    return booking_id
+
+
+async def approved(client: httpx.AsyncClient, world: World, slot_id: UUID | None = None) -> str:
+    booking_id = await paid(client, world, slot_id)
+    answer = await decide(client, world.instructor, booking_id, "approve")
+    assert answer.status_code == 200, answer.text
+    return booking_id
+
+
+async def decide(
+    client: httpx.AsyncClient, person: Person, booking_id: str, decision: str, body: JSON | None = None
+) -> httpx.Response:
+    return await client.post(f"/v1/bookings/{booking_id}/{decision}", json=body, headers=person.headers)
+
+
+async def order(
+    client: httpx.AsyncClient, operator: Person, booking_id: str, decision: str, body: JSON | None = None
+) -> httpx.Response:
+    return await client.post(f"/v1/operator/bookings/{booking_id}/{decision}", json=body, headers=operator.headers)
+
+
+async def seen(client: httpx.AsyncClient, person: Person, booking_id: str, is_so: Any) -> JSON:
+    """The booking once it is as `is_so` says."""
+    async with asyncio.timeout(_PATIENCE_SECONDS):
+        while True:
+            answer = await client.get(f"/v1/bookings/{booking_id}", headers=person.headers)
+            shown: JSON = answer.json()
+            if answer.status_code == 200 and is_so(shown):
+                return shown
+            await asyncio.sleep(0.02)

@@ -1,0 +1,38 @@
+"""Workers for the tests, and a gateway whose release can be made to fail as Stripe would."""
+
+from dataclasses import dataclass
+
+import stripe
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+from activities.stripe_gateway import StripeGateway
+from models.errors import PaymentError
+from tests.api.world import PUBLIC_URL
+from worker import build_worker
+
+
+class FailingGateway(StripeGateway):
+    """Stripe, but holds cannot be let go while there is a `failure`."""
+
+    def __init__(self, client: stripe.StripeClient, failure: PaymentError) -> None:
+        super().__init__(client, PUBLIC_URL)
+        self.failure: PaymentError | None = failure
+
+    async def cancel(self, payment_intent_id: str, *, key: str) -> None:
+        if self.failure:
+            raise self.failure
+        await super().cancel(payment_intent_id, key=key)
+
+
+@dataclass(frozen=True)
+class Staff:
+    client: Client
+    task_queue: str
+    engine: AsyncEngine
+    stripe: stripe.StripeClient
+
+    def at_work(self, gateway: StripeGateway | None = None) -> Worker:
+        gateway = gateway or StripeGateway(self.stripe, PUBLIC_URL)
+        return build_worker(self.client, self.task_queue, self.engine, gateway)

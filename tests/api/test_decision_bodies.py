@@ -1,0 +1,44 @@
+"""Decisions that are refused for what is sent with them, before Temporal is asked."""
+
+import httpx
+import pytest
+
+from tests.api.world import World, problem
+
+
+@pytest.mark.parametrize("reason", ["", "   ", "x" * 1001, None, 5])
+async def test_a_rejection_needs_a_reason_of_some_length(
+    client: httpx.AsyncClient, world: World, reason: object
+) -> None:
+    booking_id = await world.booking()
+    answer = await client.post(
+        f"/v1/bookings/{booking_id}/reject", json={"reason": reason}, headers=world.instructor.headers
+    )
+    assert problem(answer) == (422, "request-invalid")
+
+
+@pytest.mark.parametrize("absent", ["operator", "", None])
+async def test_only_student_and_instructor_can_be_absent(
+    client: httpx.AsyncClient, world: World, absent: object
+) -> None:
+    booking_id = await world.booking()
+    answer = await client.post(
+        f"/v1/bookings/{booking_id}/no-show", json={"absent": absent}, headers=world.student.headers
+    )
+    assert problem(answer) == (422, "request-invalid")
+
+
+@pytest.mark.parametrize("body", [{"until": "2026-03-02T09:00:00"}, {"until": 5}, {}, {"until": "soon"}])
+async def test_a_deadline_without_a_zone_is_refused(client: httpx.AsyncClient, world: World, body: object) -> None:
+    booking_id = await world.booking()
+    answer = await client.post(f"/v1/operator/bookings/{booking_id}/extend", json=body, headers=world.operator.headers)
+    assert problem(answer) == (422, "request-invalid")
+
+
+@pytest.mark.parametrize("amount", [0, -1, 1.5, "100", True, 2**63, None])
+async def test_a_refund_that_is_no_amount_is_refused(client: httpx.AsyncClient, world: World, amount: object) -> None:
+    booking_id = await world.booking()
+    answer = await client.post(
+        f"/v1/operator/bookings/{booking_id}/refund", json={"amount_minor": amount}, headers=world.operator.headers
+    )
+    assert problem(answer) == (422, "request-invalid")

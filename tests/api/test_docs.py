@@ -1,0 +1,18 @@
+"""`docs/api.md` names what there is, and nothing else."""
+
+import re
+from pathlib import Path
+
+from api.problems import Kind
+from tests.api.test_authorization import ROWS
+
+PAGE = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
+
+
+def test_every_route_is_in_the_docs() -> None:
+    assert set(re.findall(r"`(GET|POST) (/[^` ]*)`", PAGE.partition("### Booking")[0])) == set(ROWS)
+
+
+def test_every_problem_is_in_the_docs() -> None:
+    listed = set(re.findall(r"^\| `([a-z-]+)` \| (\d+) \|", PAGE, re.MULTILINE))
+    assert listed == {(kind.uri.rpartition(":")[2], str(kind.status)) for kind in Kind}
