@@ -11,10 +11,15 @@ _VALID_SECONDS = 300
 
 
 def create(call: Call) -> JsonObject:
+    params = call.params
+    return make(call, params["account"], params.get("refresh_url", ""), params.get("return_url", ""))
+
+
+def make(call: Call, account_id: str, refresh_url: str, return_url: str) -> JsonObject:
     """A link for one visit, valid for a few minutes."""
-    account = call.world.store.find("account", call.params["account"])
+    account = call.world.store.find("account", account_id)
     if account is None or account.owner != call.account:
-        raise account_invalid(call.params["account"])
+        raise account_invalid(account_id)
     token = new_token(40)
     now = call.world.now()
     body: JsonObject = {
@@ -23,11 +28,7 @@ def create(call: Call) -> JsonObject:
         "expires_at": now + _VALID_SECONDS,
         "url": f"{call.base_url}/setup/{account.id}/{token}",
     }
-    hidden = {
-        "account": account.id,
-        "refresh_url": call.params.get("refresh_url", ""),
-        "return_url": call.params.get("return_url", ""),
-    }
+    hidden = {"account": account.id, "refresh_url": refresh_url, "return_url": return_url}
     call.world.store.put(KIND, token, owner=call.account, body=body, hidden=hidden)
     return body
 

@@ -1,72 +1,65 @@
-"""Connected accounts (v1, with `controller` properties) and whether they can take transfers.
+"""Connected accounts (v1, with `controller` properties), their capabilities, and who can take transfers.
 
-Sources: API reference, "Accounts"; docs "Account capabilities" and "Required verification information".
+Sources: API reference, "Accounts", "Capabilities", "Login links"; docs "Account capabilities".
 """
 
+from sandbox.stripe import bank_accounts, onboarding
+from sandbox.stripe.account_bodies import KIND, blank, payout_interval, platform
 from sandbox.stripe.errors import account_invalid, invalid, no_such
-from sandbox.stripe.ids import PLATFORM, new_id
+from sandbox.stripe.ids import PLATFORM, new_token
 from sandbox.stripe.json_values import JsonObject, copied, merged_metadata
 from sandbox.stripe.lists import list_of, listed
 from sandbox.stripe.store import Record
 from sandbox.stripe.world import Call, World
 
-KIND = "account"
-
-# What onboarding asks for. Stripe's own lists depend on country and business; this is the part that gates.
-ASKED_FOR = ("external_account", "individual.first_name", "individual.last_name", "tos_acceptance.date")
-
-_NO_REQUIREMENTS: JsonObject = {
-    "alternatives": [],
-    "current_deadline": None,
-    "currently_due": [],
-    "disabled_reason": None,
-    "errors": [],
-    "eventually_due": [],
-    "past_due": [],
-    "pending_verification": [],
-}
-
 
 def create(call: Call) -> JsonObject:
     params = call.params
     if "type" in params and "controller" in params:
-        raise invalid(
-            "You may not provide the `type` parameter and `controller` parameters simultaneously.", param="type"
-        )
-    body = _blank(call)
-    body["capabilities"] = {name: "inactive" for name, wish in _wishes(params).items() if wish}
-    record = call.world.store.put(KIND, body["id"], owner=call.account, body=body, hidden={"provided": []})
-    record = call.world.store.save(review(call.world, record, _provided(params)))
-    return call.world.view(record)
+        message = "You may not provide the `type` parameter and `controller` parameters simultaneously."
+        raise invalid(message, param="type")
+    body = blank(call.world, params)
+    body["capabilities"] = {name: "inactive" for name, wished in _wishes(params).items() if wished}
+    return call.world.view(add(call.world, call.account, body, params))
+
+
+def add(world: World, owner: str, body: JsonObject, params: JsonObject, hidden: JsonObject | None = None) -> Record:
+    """Record a new account, with the bank account that came with it."""
+    record = world.store.put(KIND, body["id"], owner=owner, body=body, hidden={"given": []} | (hidden or {}))
+    if params.get("external_account"):
+        bank_accounts.add(world, record, params["external_account"])
+    return onboarding.review(world, record, onboarding.given_in(params))
 
 
 def retrieve(call: Call) -> JsonObject:
-    return call.world.view(_own(call))
+    return call.world.view(find(call))
 
 
 def retrieve_current(call: Call) -> JsonObject:
     if call.account == PLATFORM:
-        return _platform(call.world)
+        return platform()
     return call.world.view(call.world.store.get(KIND, call.account))
 
 
 def update(call: Call) -> JsonObject:
-    record, params = _own(call), call.params
+    record, params, world = find(call), call.params, call.world
     before = copied(record.body)
     record.body |= call.given("email", "business_type")
-    for name, wish in _wishes(params).items():
+    for name, wished in _wishes(params).items():
         record.body["capabilities"].setdefault(name, "inactive")
-        if not wish:
+        if not wished:
             del record.body["capabilities"][name]
-    record.body["metadata"] = merged_metadata(record.body["metadata"], params.get("metadata"))
-    record = call.world.store.save(review(call.world, record, _provided(params)))
-    changed = {name: before[name] for name in before if record.body[name] != before[name]}
-    call.world.events.emit(record.id, "account.updated", call.world.view(record), changed)
-    return call.world.view(record)
+    if interval := payout_interval(params):
+        record.body["settings"]["payouts"]["schedule"]["interval"] = interval
+    record.body["metadata"] = merged_metadata(before["metadata"], params.get("metadata"))
+    if params.get("external_account"):
+        bank_accounts.add(world, record, params["external_account"])
+    world.store.save(record)
+    return world.view(onboarding.provide(world, record, onboarding.given_in(params)))
 
 
 def delete(call: Call) -> JsonObject:
-    record = _own(call)
+    record = find(call)
     if any(amount for pair in call.world.books.balance(record.id).values() for amount in pair):
         raise invalid("This account can't be deleted: its balance is not zero.")
     call.world.store.remove(KIND, record.id)
@@ -75,6 +68,37 @@ def delete(call: Call) -> JsonObject:
 
 def list_all(call: Call) -> JsonObject:
     return listed(call, KIND, "/v1/accounts")
+
+
+def list_capabilities(call: Call) -> JsonObject:
+    account = find(call)
+    data = [onboarding.capability(account, name) for name in account.body["capabilities"]]
+    return list_of(f"/v1/accounts/{account.id}/capabilities", data)
+
+
+def retrieve_capability(call: Call) -> JsonObject:
+    account, name = find(call), call.path["capability"]
+    if name not in account.body["capabilities"]:
+        raise no_such("capability", name, "capability")
+    return onboarding.capability(account, name)
+
+
+def create_login_link(call: Call) -> JsonObject:
+    """A link to the Express dashboard, which the sandbox does not have: its address leads nowhere."""
+    account = find(call)
+    if account.body["controller"]["stripe_dashboard"]["type"] != "express":
+        raise invalid("Cannot create a login link for an account that is not an Express Dashboard account.")
+    if not account.body["details_submitted"]:
+        raise invalid("Cannot create a login link for an account that has not completed onboarding.")
+    url = f"{call.base_url}/express/{account.id}/{new_token(12)}"
+    return {"object": "login_link", "created": call.world.now(), "url": url}
+
+
+def find(call: Call) -> Record:
+    record = call.world.store.find(KIND, call.path["account"])
+    if record is None or record.owner != call.account:
+        raise account_invalid(call.path["account"])
+    return record
 
 
 def require_transfers(world: World, account: str, destination: str, param: str = "destination") -> str:
@@ -96,199 +120,9 @@ def require_transfers(world: World, account: str, destination: str, param: str =
     return destination
 
 
-def complete_onboarding(world: World, id: str) -> Record:
-    """All that was asked for has been provided, as by a person who filled in the onboarding page."""
-    record = world.store.save(review(world, world.store.get(KIND, id), list(ASKED_FOR)))
-    world.events.emit(record.id, "account.updated", world.view(record), {})
-    for name, status in record.body["capabilities"].items():
-        world.events.emit(record.id, "capability.updated", capability(record, name, status), {})
-    return record
-
-
-def capability(record: Record, name: str, status: str) -> JsonObject:
-    due = record.body["requirements"]["currently_due"]
-    return {
-        "id": name,
-        "object": "capability",
-        "account": record.id,
-        "future_requirements": copied(_NO_REQUIREMENTS),
-        "requested": True,
-        "requested_at": record.body["created"],
-        "requirements": copied(_NO_REQUIREMENTS) | {"currently_due": due},
-        "status": status,
-    }
-
-
-def review(world: World, record: Record, provided: list[str]) -> Record:
-    """Take in what was provided; when nothing is due any more, capabilities and payouts go active."""
-    known = sorted(set(record.hidden["provided"]) | set(provided))
-    record.hidden["provided"] = known
-    due = [item for item in ASKED_FOR if item not in known]
-    active = not due
-    record.body |= {
-        "capabilities": {name: "active" if active else "inactive" for name in record.body["capabilities"]},
-        "charges_enabled": active and "card_payments" in record.body["capabilities"],
-        "details_submitted": active,
-        "payouts_enabled": active,
-        "requirements": copied(_NO_REQUIREMENTS)
-        | {
-            "currently_due": due,
-            "disabled_reason": "requirements.past_due" if due else None,
-            "eventually_due": due,
-            "past_due": due,
-        },
-    }
-    if "tos_acceptance.date" in known and record.body["tos_acceptance"].get("date") is None:
-        record.body["tos_acceptance"]["date"] = world.now()
-    if "external_account" in known and not record.body["external_accounts"]["data"]:
-        bank = bank_account(record)
-        url = record.body["external_accounts"]["url"]
-        record.body["external_accounts"] = list_of(url, [bank])
-        world.store.put("bank_account", bank["id"], owner=record.id, body=bank)
-    return record
-
-
-def bank_account(account: Record) -> JsonObject:
-    """Stripe's test bank account. Its last digits tell what its payouts do (docs "Testing Connect")."""
-    return {
-        "id": new_id("ba"),
-        "object": "bank_account",
-        "account": account.id,
-        "account_holder_name": None,
-        "account_holder_type": "individual",
-        "account_type": None,
-        "available_payout_methods": ["standard"],
-        "bank_name": "STRIPE TEST BANK",
-        "country": account.body["country"],
-        "currency": account.body["default_currency"],
-        "default_for_currency": True,
-        "fingerprint": "SandboxBank00001",
-        "future_requirements": {"currently_due": [], "errors": [], "past_due": [], "pending_verification": []},
-        "last4": "6789",
-        "metadata": {},
-        "requirements": {"currently_due": [], "errors": [], "past_due": [], "pending_verification": []},
-        "routing_number": "110000000",
-        "status": "new",
-    }
-
-
-def _own(call: Call) -> Record:
-    record = call.world.store.find(KIND, call.path["account"])
-    if record is None or record.owner != call.account:
-        raise account_invalid(call.path["account"])
-    return record
+def view(world: World, record: Record) -> JsonObject:
+    return record.body | {"external_accounts": bank_accounts.included(world, record)}
 
 
 def _wishes(params: JsonObject) -> dict[str, bool]:
     return {name: bool(wish.get("requested")) for name, wish in (params.get("capabilities") or {}).items()}
-
-
-def _provided(params: JsonObject) -> list[str]:
-    individual = params.get("individual") or {}
-    provided = [f"individual.{name}" for name in ("first_name", "last_name") if individual.get(name)]
-    if params.get("external_account"):
-        provided.append("external_account")
-    if (params.get("tos_acceptance") or {}).get("date"):
-        provided.append("tos_acceptance.date")
-    return provided
-
-
-def _blank(call: Call) -> JsonObject:
-    params = call.params
-    id = new_id("acct", 16).replace("acct_", "acct_1")
-    country = params.get("country", "US")
-    return {
-        "id": id,
-        "object": KIND,
-        "business_profile": _business_profile(params.get("business_profile") or {}),
-        "business_type": params.get("business_type"),
-        "capabilities": {},
-        "charges_enabled": False,
-        "controller": _controller(params.get("controller") or {}),
-        "country": country,
-        "created": call.world.now(),
-        "default_currency": params.get("default_currency", "usd" if country == "US" else "eur"),
-        "details_submitted": False,
-        "email": params.get("email"),
-        "external_accounts": list_of(f"/v1/accounts/{id}/external_accounts", []),
-        "future_requirements": copied(_NO_REQUIREMENTS),
-        "metadata": merged_metadata(None, params.get("metadata")),
-        "payouts_enabled": False,
-        "requirements": copied(_NO_REQUIREMENTS),
-        "settings": _settings(),
-        "tos_acceptance": {"date": None, "ip": None, "user_agent": None},
-        "type": params.get("type", "none"),
-    }
-
-
-def _controller(given: JsonObject) -> JsonObject:
-    """Who pays fees, bears losses and collects requirements; the defaults are Stripe's."""
-    return {
-        "fees": {"payer": given.get("fees", {}).get("payer", "account")},
-        "is_controller": True,
-        "losses": {"payments": given.get("losses", {}).get("payments", "stripe")},
-        "requirement_collection": given.get("requirement_collection", "stripe"),
-        "stripe_dashboard": {"type": given.get("stripe_dashboard", {}).get("type", "full")},
-        "type": "application",
-    }
-
-
-def _business_profile(given: JsonObject) -> JsonObject:
-    blank: JsonObject = {
-        "annual_revenue": None,
-        "estimated_worker_count": None,
-        "mcc": None,
-        "minority_owned_business_designation": None,
-        "name": None,
-        "product_description": None,
-        "support_address": None,
-        "support_email": None,
-        "support_phone": None,
-        "support_url": None,
-        "url": None,
-    }
-    return blank | {name: value for name, value in given.items() if name in blank}
-
-
-def _settings() -> JsonObject:
-    return {
-        "bacs_debit_payments": {"display_name": None, "service_user_number": None},
-        "branding": {"icon": None, "logo": None, "primary_color": None, "secondary_color": None},
-        "card_payments": {
-            "decline_on": {"avs_failure": False, "cvc_failure": False},
-            "statement_descriptor_prefix": None,
-            "statement_descriptor_prefix_kana": None,
-            "statement_descriptor_prefix_kanji": None,
-        },
-        "dashboard": {"display_name": None, "timezone": "Etc/UTC"},
-        "payments": {
-            "statement_descriptor": None,
-            "statement_descriptor_kana": None,
-            "statement_descriptor_kanji": None,
-        },
-        "payouts": {
-            "debit_negative_balances": True,
-            "schedule": {"delay_days": 2, "interval": "daily"},
-            "statement_descriptor": None,
-        },
-        "sepa_debit_payments": {},
-    }
-
-
-def _platform(world: World) -> JsonObject:
-    return {
-        "id": PLATFORM,
-        "object": KIND,
-        "business_profile": _business_profile({"name": "Sandbox platform"}),
-        "business_type": "company",
-        "capabilities": {"card_payments": "active", "transfers": "active"},
-        "charges_enabled": True,
-        "controller": {"type": "account"},
-        "country": "US",
-        "default_currency": "usd",
-        "details_submitted": True,
-        "email": None,
-        "payouts_enabled": True,
-        "settings": _settings(),
-        "type": "standard",
-    }

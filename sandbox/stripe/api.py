@@ -8,13 +8,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from sandbox.stripe import deadlines, form, routes
-from sandbox.stripe.errors import StripeError, account_invalid, invalid, unauthorized, unknown_url
+from sandbox.stripe.errors import StripeError, account_invalid, invalid, out_of_shape, unauthorized, unknown_url
 from sandbox.stripe.events import Cause
 from sandbox.stripe.expansion import expanded
 from sandbox.stripe.idempotency import Answer, Claim, IdempotencyKeys
 from sandbox.stripe.ids import PLATFORM, new_id
 from sandbox.stripe.json_values import JsonObject, copied
 from sandbox.stripe.request_log import RequestLog
+from sandbox.stripe.schema.answers import problems
 from sandbox.stripe.schema.derive import API_VERSION, request_shape
 from sandbox.stripe.schema.requests import coerced
 from sandbox.stripe.views import INCLUDABLE
@@ -97,6 +98,8 @@ class Api:
                 try:
                     body = route.operation(call)
                     body = expanded(self._world, copied(body), call.params.get("expand", []), INCLUDABLE)
+                    if found := problems(body):
+                        raise out_of_shape(f"the answer to {received.method} {received.path}", found)
                     answer = Answer(200, body, received.id)
                 except StripeError as error:
                     if not error.keeps_effects:

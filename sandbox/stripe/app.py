@@ -29,6 +29,7 @@ def create_app(log: Path | None = None, state: Path | None = None) -> Starlette:
     looked at with every request, and deliveries start with the first event.
     """
     world = World(VIEWS, state)
+    deadlines.begin(world)
     courier = Courier(world)
     world.events.on_owed = courier.wake
     request_log = RequestLog(log)

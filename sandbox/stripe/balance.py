@@ -1,6 +1,7 @@
 """Balances and balance transactions of one account (API reference, "Balance", "Balance transactions")."""
 
 from sandbox.stripe.books import KIND
+from sandbox.stripe.errors import invalid
 from sandbox.stripe.json_values import JsonObject
 from sandbox.stripe.lists import listed
 from sandbox.stripe.store import Record
@@ -26,8 +27,11 @@ def retrieve_transaction(call: Call) -> JsonObject:
 def list_transactions(call: Call) -> JsonObject:
     payout = call.params.get("payout")
 
+    if payout is not None and not call.find("payout", payout, "payout").body["automatic"]:
+        raise invalid("Balance transaction history can only be filtered on automatic transfers, not manual.")
+
     def in_payout(record: Record) -> bool:
-        return payout is None or record.hidden.get("payout") == payout or record.body["source"] == payout
+        return payout is None or record.hidden.get("payout") == payout
 
     return listed(call, KIND, "/v1/balance_transactions", "currency", "source", "type", keep=in_payout)
 

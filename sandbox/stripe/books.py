@@ -27,7 +27,6 @@ _REPORTING_CATEGORY = {
     "payout": "payout",
     "payout_failure": "payout_reversal",
     "payout_cancel": "payout_reversal",
-    "adjustment": "dispute",
 }
 
 
@@ -69,6 +68,7 @@ class Books:
         fee: Fee | None = None,
         available_on: int | None = None,
         description: str | None = None,
+        reporting_category: str | None = None,
     ) -> str:
         """Record one movement of an account's balance and return its `txn_` id.
 
@@ -90,7 +90,7 @@ class Books:
             "fee": fee_amount,
             "fee_details": [_fee_detail(fee, currency)] if fee and fee.amount else [],
             "net": amount - fee_amount,
-            "reporting_category": _REPORTING_CATEGORY[type],
+            "reporting_category": reporting_category or _REPORTING_CATEGORY[type],
             "source": source,
             "status": "pending",
             "type": type,
@@ -116,6 +116,24 @@ class Books:
                 pending += body["net"]
             sums[body["currency"]] = (available, pending)
         return sums
+
+    def close_into(self, payout: str, account: str, currency: str) -> None:
+        """Mark what an automatic payout pays out: all that is available and in no payout yet.
+
+        Together with the payout's own transaction these add up to zero (docs "Payout reconciliation").
+        """
+        now = self._clock.now()
+        for record in self._store.newest_first(
+            KIND,
+            lambda record: (
+                record.owner == account
+                and record.body["currency"] == currency
+                and record.body["available_on"] <= now
+                and "payout" not in record.hidden
+            ),
+        ):
+            record.hidden["payout"] = payout
+            self._store.save(record)
 
     def available(self, account: str, currency: str) -> int:
         return self.balance(account).get(currency, (0, 0))[0]

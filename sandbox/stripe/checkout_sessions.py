@@ -2,13 +2,13 @@
 
 from urllib.parse import urlsplit
 
-from sandbox.stripe import payment_flow, payment_intents, payment_methods
+from sandbox.stripe import line_items, payment_flow, payment_intents, payment_methods
 from sandbox.stripe.cards import Card
 from sandbox.stripe.errors import StripeError, invalid
 from sandbox.stripe.ids import new_id
 from sandbox.stripe.json_values import JsonObject, merged_metadata
 from sandbox.stripe.lists import list_of, listed
-from sandbox.stripe.money import check_charge_amount, check_currency
+from sandbox.stripe.money import check_charge_amount
 from sandbox.stripe.store import Record
 from sandbox.stripe.world import Call, World
 
@@ -33,7 +33,7 @@ _COPIED = (
 def create(call: Call) -> JsonObject:
     params, world = call.params, call.world
     _check(call)
-    items = [_line_item(world, item, index) for index, item in enumerate(params["line_items"])]
+    items = [line_items.make(world, item, index) for index, item in enumerate(params["line_items"])]
     currencies = {item["currency"] for item in items}
     if len(currencies) > 1:
         raise invalid("All line items must use the same currency.", param="line_items")
@@ -251,54 +251,6 @@ def _expiry(params: JsonObject, now: int) -> int:
         message = "The `expires_at` timestamp must be less than 24 hours from Checkout Session creation."
         raise invalid(message, param="expires_at")
     return expires_at
-
-
-def _line_item(world: World, item: JsonObject, index: int) -> JsonObject:
-    data = item.get("price_data")
-    if data is None or "unit_amount" not in data or "product_data" not in data:
-        message = "The sandbox models line items with price_data[unit_amount] and price_data[product_data] only."
-        raise invalid(message, param=f"line_items[{index}][price_data]")
-    currency = check_currency(data["currency"], f"line_items[{index}][price_data][currency]")
-    quantity, unit = item.get("quantity", 1), data["unit_amount"]
-    if quantity < 1 or unit < 0:
-        message = "This value must be greater than or equal to 1."
-        raise invalid(message, code="parameter_invalid_integer", param=f"line_items[{index}]")
-    price: JsonObject = {
-        "id": new_id("price"),
-        "object": "price",
-        "active": False,
-        "billing_scheme": "per_unit",
-        "created": world.now(),
-        "currency": currency,
-        "custom_unit_amount": None,
-        "livemode": False,
-        "lookup_key": None,
-        "metadata": {},
-        "nickname": None,
-        "product": new_id("prod", 14),
-        "recurring": None,
-        "tax_behavior": "unspecified",
-        "tiers_mode": None,
-        "transform_quantity": None,
-        "type": "one_time",
-        "unit_amount": unit,
-        "unit_amount_decimal": str(unit),
-    }
-    total = unit * quantity
-    return {
-        "id": new_id("li"),
-        "object": "item",
-        "adjustable_quantity": None,
-        "amount_discount": 0,
-        "amount_subtotal": total,
-        "amount_tax": 0,
-        "amount_total": total,
-        "currency": currency,
-        "description": data["product_data"]["name"],
-        "metadata": {},
-        "price": price,
-        "quantity": quantity,
-    }
 
 
 def _custom_text(given: JsonObject) -> JsonObject:

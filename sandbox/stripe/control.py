@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sandbox.stripe import accounts, deadlines
+from sandbox.stripe import charges, deadlines, disputes, onboarding, payouts
 from sandbox.stripe.books import KIND as TRANSACTION
 from sandbox.stripe.courier import Courier
 from sandbox.stripe.errors import StripeError, invalid
@@ -36,6 +36,8 @@ class Control:
             ("GET", "/books", self.books),
             ("GET", "/deliveries", self.deliveries),
             ("POST", "/accounts/{account}/onboard", self.onboard),
+            ("POST", "/disputes", self.open_dispute),
+            ("POST", "/payouts/{payout}/fail", self.fail_payout),
         ]
         return [Route(PREFIX + path, _door(action), methods=[method]) for method, path, action in doors]
 
@@ -84,7 +86,19 @@ class Control:
     def onboard(self, given: JsonObject) -> JsonObject:
         """What the onboarding page does, without a browser."""
         with self._world.store.transaction():
-            return accounts.complete_onboarding(self._world, given["account"]).body
+            return self._world.view(onboarding.complete(self._world, given["account"]))
+
+    def open_dispute(self, given: JsonObject) -> JsonObject:
+        """`{"charge": id, "reason": "fraudulent"}`: the card holder's bank takes the money back."""
+        charge = self._world.store.get(charges.KIND, given["charge"])
+        with self._world.store.transaction():
+            return disputes.open(self._world, charge, given.get("reason", "fraudulent")).body
+
+    def fail_payout(self, given: JsonObject) -> JsonObject:
+        """`{"failure_code": "account_closed"}`: the bank returns a payout, even a paid one."""
+        payout = self._world.store.get(payouts.KIND, given["payout"])
+        with self._world.store.transaction():
+            return payouts.fail(self._world, payout, given.get("failure_code", "could_not_process")).body
 
     def _advance(self, to: int) -> None:
         seconds = to - self._world.now()

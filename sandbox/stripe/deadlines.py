@@ -2,13 +2,25 @@
 
 from collections.abc import Callable
 
-from sandbox.stripe import checkout_sessions, payment_flow
+from sandbox.stripe import checkout_sessions, disputes, payment_flow, payouts
 from sandbox.stripe.world import World
 
 _ACTIONS: dict[str, Callable[[World, str], None]] = {
     checkout_sessions.EXPIRE_SESSION: checkout_sessions.expire_by_time,
+    disputes.LOSE_DISPUTE: disputes.lose_by_silence,
+    disputes.OPEN_DISPUTE: disputes.open_by_card,
     payment_flow.EXPIRE_HOLD: payment_flow.expire_hold,
+    payouts.ARRIVE_PAYOUT: payouts.arrive,
+    payouts.PAY_OUT_DAILY: payouts.pay_out_daily,
+    payouts.SEND_PAYOUT: payouts.send,
 }
+
+
+def begin(world: World) -> None:
+    """Set the deadlines that a new sandbox has."""
+    if not world.timers.is_set(payouts.PAY_OUT_DAILY, "all"):
+        with world.store.transaction():
+            payouts.arm(world)
 
 
 def meet(world: World) -> None:

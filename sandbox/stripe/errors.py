@@ -157,3 +157,8 @@ def lock_timeout() -> StripeError:
 
 def internal(message: str = "An unknown error occurred", *, keeps_effects: bool = False) -> StripeError:
     return StripeError(500, "api_error", message, keeps_effects=keeps_effects)
+
+
+def out_of_shape(what: str, problems: list[str]) -> StripeError:
+    """The sandbox was about to say what Stripe could not have said: a defect of the sandbox."""
+    return internal(f"The sandbox is at fault: {what} does not have Stripe's shape: {'; '.join(problems)}")

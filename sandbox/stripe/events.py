@@ -5,8 +5,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from sandbox.stripe.clock import Clock
+from sandbox.stripe.errors import out_of_shape
 from sandbox.stripe.ids import PLATFORM, new_id
 from sandbox.stripe.json_values import JsonObject
+from sandbox.stripe.schema.answers import event_problems
 from sandbox.stripe.schema.derive import API_VERSION
 from sandbox.stripe.store import Record, Store
 
@@ -56,6 +58,8 @@ class Events:
         }
         if account != PLATFORM:
             body["account"] = account
+        if problems := event_problems(body):
+            raise out_of_shape(f"event {type}", problems)
         self._store.put(KIND, body["id"], owner=account, body=body)
         for endpoint in self._store.newest_first(ENDPOINT, lambda endpoint: _wants(endpoint, account, type)):
             self.owe(str(body["id"]), endpoint.id)

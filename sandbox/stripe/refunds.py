@@ -3,7 +3,7 @@
 Sources: API reference, "Create a refund"; docs "Destination charges", "Issue refunds".
 """
 
-from sandbox.stripe import application_fees, charges, refund_records, transfer_reversals
+from sandbox.stripe import application_fees, charges, disputes, refund_records, transfer_reversals
 from sandbox.stripe.errors import invalid, unexpected_state
 from sandbox.stripe.json_values import JsonObject, merged_metadata
 from sandbox.stripe.lists import listed
@@ -22,7 +22,7 @@ def create(call: Call) -> JsonObject:
     """
     params, world = call.params, call.world
     charge = _charge(call)
-    amount = _amount(charge, params.get("amount"))
+    amount = _amount(world, charge, params.get("amount"))
     transfer_id = charge.body.get("transfer")
     fee_id = charge.body["application_fee"]
     if params.get("reverse_transfer") and transfer_id is None:
@@ -94,10 +94,10 @@ def _charge(call: Call) -> Record:
     return charge
 
 
-def _amount(charge: Record, asked: int | None) -> int:
+def _amount(world: World, charge: Record, asked: int | None) -> int:
     body = charge.body
     left: int = body["amount_captured"] - body["amount_refunded"]
-    if charge.hidden.get("lost_to_dispute") or body["disputed"]:
+    if disputes.blocks_refunds(world, charge):
         raise invalid(f"Charge {charge.id} has been charged back; cannot issue a refund.", code="charge_disputed")
     if left == 0:
         raise invalid(f"Charge {charge.id} has already been refunded.", code="charge_already_refunded")

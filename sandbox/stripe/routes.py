@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from stripe import params as p
 from stripe.params import checkout as checkout_params
+from stripe.params.v2 import core as v2
 
 from sandbox.stripe import (
     account_links,
@@ -14,12 +15,16 @@ from sandbox.stripe import (
     charges,
     checkout_sessions,
     customers,
+    disputes,
     event_objects,
+    external_accounts,
     payment_intents,
     payment_methods,
+    payouts,
     refunds,
     transfer_reversals,
     transfers,
+    v2_accounts,
     webhook_endpoints,
 )
 from sandbox.stripe.world import Operation
@@ -63,7 +68,41 @@ ROUTES = (
     Route(_G, "/v1/accounts/{account}", accounts.retrieve, p.AccountRetrieveParams),
     Route(_P, "/v1/accounts/{account}", accounts.update, p.AccountUpdateParams),
     Route(_D, "/v1/accounts/{account}", accounts.delete, p.AccountDeleteParams),
+    Route(_G, "/v1/accounts/{account}/capabilities", accounts.list_capabilities, p.AccountCapabilityListParams),
+    Route(
+        _G,
+        "/v1/accounts/{account}/capabilities/{capability}",
+        accounts.retrieve_capability,
+        p.AccountCapabilityRetrieveParams,
+    ),
+    Route(
+        _P,
+        "/v1/accounts/{account}/external_accounts",
+        external_accounts.create,
+        p.AccountExternalAccountCreateParams,
+    ),
+    Route(
+        _G, "/v1/accounts/{account}/external_accounts", external_accounts.list_all, p.AccountExternalAccountListParams
+    ),
+    Route(
+        _G,
+        "/v1/accounts/{account}/external_accounts/{id}",
+        external_accounts.retrieve,
+        p.AccountExternalAccountRetrieveParams,
+    ),
+    Route(
+        _D,
+        "/v1/accounts/{account}/external_accounts/{id}",
+        external_accounts.delete,
+        p.AccountExternalAccountDeleteParams,
+    ),
+    Route(_P, "/v1/accounts/{account}/login_links", accounts.create_login_link, p.AccountLoginLinkCreateParams),
     Route(_P, "/v1/account_links", account_links.create, p.AccountLinkCreateParams),
+    Route(_P, "/v2/core/accounts", v2_accounts.create, v2.AccountCreateParams),
+    Route(_G, "/v2/core/accounts", v2_accounts.list_all, v2.AccountListParams),
+    Route(_G, "/v2/core/accounts/{account}", v2_accounts.retrieve, v2.AccountRetrieveParams),
+    Route(_P, "/v2/core/accounts/{account}", v2_accounts.update, v2.AccountUpdateParams),
+    Route(_P, "/v2/core/account_links", v2_accounts.create_link, v2.AccountLinkCreateParams),
     Route(_P, "/v1/checkout/sessions", checkout_sessions.create, checkout_params.SessionCreateParams),
     Route(_G, "/v1/checkout/sessions", checkout_sessions.list_all, checkout_params.SessionListParams),
     Route(_G, "/v1/checkout/sessions/{session}", checkout_sessions.retrieve, checkout_params.SessionRetrieveParams),
@@ -103,6 +142,15 @@ ROUTES = (
     Route(_G, "/v1/balance", balance.retrieve, p.BalanceRetrieveParams),
     Route(_G, "/v1/balance_transactions", balance.list_transactions, p.BalanceTransactionListParams),
     Route(_G, "/v1/balance_transactions/{id}", balance.retrieve_transaction, p.BalanceTransactionRetrieveParams),
+    Route(_P, "/v1/payouts", payouts.create, p.PayoutCreateParams),
+    Route(_G, "/v1/payouts", payouts.list_all, p.PayoutListParams),
+    Route(_G, "/v1/payouts/{payout}", payouts.retrieve, p.PayoutRetrieveParams),
+    Route(_P, "/v1/payouts/{payout}", payouts.update, p.PayoutUpdateParams),
+    Route(_P, "/v1/payouts/{payout}/cancel", payouts.cancel, p.PayoutCancelParams),
+    Route(_G, "/v1/disputes", disputes.list_all, p.DisputeListParams),
+    Route(_G, "/v1/disputes/{dispute}", disputes.retrieve, p.DisputeRetrieveParams),
+    Route(_P, "/v1/disputes/{dispute}", disputes.update, p.DisputeUpdateParams),
+    Route(_P, "/v1/disputes/{dispute}/close", disputes.close, p.DisputeCloseParams),
     Route(_G, "/v1/events", event_objects.list_all, p.EventListParams),
     Route(_G, "/v1/events/{id}", event_objects.retrieve, p.EventRetrieveParams),
     Route(_P, "/v1/webhook_endpoints", webhook_endpoints.create, p.WebhookEndpointCreateParams),

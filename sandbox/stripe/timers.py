@@ -28,6 +28,9 @@ class Timers:
         if self._store.find(_KIND, f"{action}:{id}"):
             self._store.remove(_KIND, f"{action}:{id}")
 
+    def is_set(self, action: str, id: str) -> bool:
+        return self._store.find(_KIND, f"{action}:{id}") is not None
+
     def next_due(self, now: int) -> Timer | None:
         """The earliest timer that is due, so that what time brings happens in time's order."""
         due = [record for record in self._store.scan(_KIND) if record.body["due"] <= now]

@@ -130,7 +130,6 @@ def make(
     body["destination_payment"] = payment.id
     record = world.store.put(KIND, body["id"], owner=account, body=body)
     world.emit(record, "transfer.created")
-    world.emit(payment, "payment.created")
     return record
 
 

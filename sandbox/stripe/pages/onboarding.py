@@ -4,7 +4,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from sandbox.stripe import account_links, accounts
+from sandbox.stripe import account_links, onboarding
 from sandbox.stripe.pages.rendering import page
 from sandbox.stripe.world import World
 
@@ -34,7 +34,7 @@ class OnboardingPages:
         if link is None:
             return self._stale(token)
         with self._world.store.transaction():
-            accounts.complete_onboarding(self._world, account)
+            onboarding.complete(self._world, account)
             self._world.store.remove(account_links.KIND, token)
         if not link.hidden["return_url"]:
             return page("closed.html", title="All done", text="Your details were taken.", url=None)

@@ -1,0 +1,220 @@
+"""Disputes: the card holder's bank takes the money back, and the platform may answer.
+
+    needs_response ──► under_review ──► won | lost
+          └──► lost (closed, or no answer until evidence_details.due_by)
+
+The platform bears the amount and the fee of a destination charge; no transfer is reversed by itself.
+Sources: API reference, "Disputes"; docs "How disputes work", "Testing" (winning and losing evidence).
+"""
+
+from sandbox.stripe import charges
+from sandbox.stripe.books import DAY_SECONDS, Fee
+from sandbox.stripe.errors import invalid
+from sandbox.stripe.ids import new_id
+from sandbox.stripe.json_values import JsonObject, merged_metadata
+from sandbox.stripe.lists import listed
+from sandbox.stripe.store import Record
+from sandbox.stripe.world import Call, World
+
+KIND = "dispute"
+OPEN_DISPUTE = "open_dispute"
+LOSE_DISPUTE = "lose_dispute"
+FEE_MINOR = 1_500
+
+_DUE_SECONDS = 9 * DAY_SECONDS
+_NETWORK_REASON_CODES = {"fraudulent": "10.4", "product_not_received": "13.1"}
+_CLOSED = frozenset({"won", "lost"})
+_EVIDENCE = (
+    "access_activity_log",
+    "billing_address",
+    "cancellation_policy",
+    "cancellation_policy_disclosure",
+    "cancellation_rebuttal",
+    "customer_communication",
+    "customer_email_address",
+    "customer_name",
+    "customer_purchase_ip",
+    "customer_signature",
+    "duplicate_charge_documentation",
+    "duplicate_charge_explanation",
+    "duplicate_charge_id",
+    "product_description",
+    "receipt",
+    "refund_policy",
+    "refund_policy_disclosure",
+    "refund_refusal_explanation",
+    "service_date",
+    "service_documentation",
+    "shipping_address",
+    "shipping_carrier",
+    "shipping_date",
+    "shipping_documentation",
+    "shipping_tracking_number",
+    "uncategorized_file",
+    "uncategorized_text",
+)
+
+
+def retrieve(call: Call) -> JsonObject:
+    return call.world.view(call.from_path(KIND, "dispute"))
+
+
+def list_all(call: Call) -> JsonObject:
+    return listed(call, KIND, "/v1/disputes", "charge", "payment_intent")
+
+
+def update(call: Call) -> JsonObject:
+    """Give evidence. `uncategorized_text` of `winning_evidence` or `losing_evidence` decides at once."""
+    record, params, world = call.from_path(KIND, "dispute"), call.params, call.world
+    _require_open(record)
+    evidence = params.get("evidence")
+    if evidence:
+        record.body["evidence"] |= {name: value or None for name, value in evidence.items()}
+        record.body["evidence_details"]["has_evidence"] = True
+    record.body["metadata"] = merged_metadata(record.body["metadata"], params.get("metadata"))
+    submitted = params.get("submit", bool(evidence)) and record.body["evidence_details"]["has_evidence"]
+    if submitted:
+        record.body["evidence_details"]["submission_count"] += 1
+        record.body["evidence_details"]["submission_method"] = "manual"
+        record.body["status"] = "under_review"
+        world.timers.clear(LOSE_DISPUTE, record.id)
+    world.store.save(record)
+    world.emit(record, "charge.dispute.updated", {})
+    text = record.body["evidence"]["uncategorized_text"]
+    if submitted and text == "winning_evidence":
+        record = win(world, record)
+    elif submitted and text == "losing_evidence":
+        record = lose(world, record)
+    return world.view(record)
+
+
+def close(call: Call) -> JsonObject:
+    """Accept the dispute: it is lost, for good."""
+    record = call.from_path(KIND, "dispute")
+    _require_open(record)
+    return call.world.view(lose(call.world, record))
+
+
+def open(world: World, charge: Record, reason: str) -> Record:
+    """The bank withdraws what is left of the charge, and Stripe a fee.
+
+    Raises:
+        StripeError: 400 for a charge with nothing left to dispute, or one that is disputed already.
+    """
+    left = charge.body["amount_captured"] - charge.body["amount_refunded"]
+    if charge.body["disputed"] or left <= 0 or charge.body["payment_intent"] is None:
+        raise invalid(f"Charge {charge.id} can't be disputed.")
+    body = _blank(world, charge, left, reason)
+    body["balance_transactions"] = [
+        _move(world, charge, body["id"], -left, Fee("stripe_fee", FEE_MINOR, "Dispute fee"), "Chargeback withdrawal")
+    ]
+    record = world.store.put(KIND, body["id"], owner=charge.owner, body=body)
+    charge.body["disputed"] = True
+    world.store.save(charge)
+    world.timers.set(LOSE_DISPUTE, record.id, body["evidence_details"]["due_by"])
+    world.emit(record, "charge.dispute.created")
+    world.emit(record, "charge.dispute.funds_withdrawn")
+    return record
+
+
+def open_by_card(world: World, charge_and_reason: str) -> None:
+    """A test card's dispute, which comes right after its charge."""
+    charge_id, _, reason = charge_and_reason.partition(":")
+    charge = world.store.get(charges.KIND, charge_id)
+    if not charge.body["disputed"] and charge.body["amount_refunded"] < charge.body["amount_captured"]:
+        open(world, charge, reason)
+
+
+def lose_by_silence(world: World, id: str) -> None:
+    record = world.store.get(KIND, id)
+    if record.body["status"] not in _CLOSED:
+        record.body["evidence_details"]["past_due"] = True
+        lose(world, record)
+
+
+def win(world: World, record: Record) -> Record:
+    """The bank gives the amount back; the fee stays paid."""
+    _require_open(record)
+    charge = world.store.get(charges.KIND, record.body["charge"])
+    back = _move(world, charge, record.id, record.body["amount"], None, "Chargeback reversal")
+    record.body["balance_transactions"].append(back)
+    world.emit(_closed(world, record, "won"), "charge.dispute.funds_reinstated")
+    world.emit(record, "charge.dispute.closed")
+    return record
+
+
+def lose(world: World, record: Record) -> Record:
+    _require_open(record)
+    world.emit(_closed(world, record, "lost"), "charge.dispute.closed")
+    return record
+
+
+def blocks_refunds(world: World, charge: Record) -> bool:
+    """A disputed charge can't be refunded, unless the dispute was won."""
+    disputes = (record for record in world.store.scan(KIND) if record.body["charge"] == charge.id)
+    return any(record.body["status"] != "won" for record in disputes)
+
+
+def _closed(world: World, record: Record, status: str) -> Record:
+    world.timers.clear(LOSE_DISPUTE, record.id)
+    record.body["status"] = status
+    world.store.save(record)
+    return record
+
+
+def _require_open(record: Record) -> None:
+    if record.body["status"] in _CLOSED:
+        raise invalid("This dispute is already closed.", code="dispute_already_closed")
+
+
+def _move(world: World, charge: Record, dispute: str, amount: int, fee: Fee | None, what: str) -> JsonObject:
+    id = world.books.post(
+        charge.owner,
+        type="adjustment",
+        amount=amount,
+        currency=charge.body["currency"],
+        source=dispute,
+        fee=fee,
+        available_on=world.books.available_on(charge.body["balance_transaction"]),
+        description=f"{what} for {charge.id}",
+        reporting_category="dispute" if amount < 0 else "dispute_reversal",
+    )
+    return world.view(world.store.get("balance_transaction", id))
+
+
+def _blank(world: World, charge: Record, amount: int, reason: str) -> JsonObject:
+    card = charge.body["payment_method_details"]["card"]
+    code = _NETWORK_REASON_CODES.get(reason, "13.7")
+    return {
+        "id": new_id("dp").replace("dp_", "du_"),
+        "object": KIND,
+        "amount": amount,
+        "charge": charge.id,
+        "created": world.now(),
+        "currency": charge.body["currency"],
+        "enhanced_eligibility_types": [],
+        "evidence": dict.fromkeys(_EVIDENCE) | {"enhanced_evidence": {}},
+        "evidence_details": {
+            "due_by": world.now() + _DUE_SECONDS,
+            "enhanced_eligibility": {},
+            "has_evidence": False,
+            "past_due": False,
+            "submission_count": 0,
+            "submission_method": "not_submitted",
+        },
+        "is_charge_refundable": False,
+        "livemode": False,
+        "metadata": {},
+        "payment_intent": charge.body["payment_intent"],
+        "payment_method_details": {
+            "card": {
+                "brand": card["brand"],
+                "case_type": "chargeback",
+                "network": card["brand"],
+                "network_reason_code": code,
+            },
+            "type": "card",
+        },
+        "reason": reason,
+        "status": "needs_response",
+    }

@@ -1,0 +1,197 @@
+"""Accounts v2 with a recipient configuration: the same account as in v1, in v2's words.
+
+`configuration.recipient.capabilities.stripe_balance.stripe_transfers` is v1's `transfers` capability. Fields outside
+`include` are answered as null. Source: API reference, "v2 Accounts" and "v2 Account Links".
+"""
+
+from datetime import UTC, datetime
+
+from sandbox.stripe import account_links, accounts
+from sandbox.stripe.account_bodies import KIND, blank
+from sandbox.stripe.errors import invalid
+from sandbox.stripe.json_values import JsonObject, merged_metadata
+from sandbox.stripe.store import Record
+from sandbox.stripe.world import Call
+
+_INCLUDABLE = ("configuration.recipient", "defaults", "identity", "requirements")
+
+
+def create(call: Call) -> JsonObject:
+    params = call.params
+    recipient = (params.get("configuration") or {}).get("recipient")
+    if recipient is None:
+        raise invalid("The sandbox models accounts with configuration.recipient only.", param="configuration")
+    identity, defaults = params.get("identity") or {}, params.get("defaults") or {}
+    responsibilities = defaults.get("responsibilities") or {}
+    v1_params: JsonObject = {
+        "country": (identity.get("country") or "us").upper(),
+        "email": params.get("contact_email"),
+        "metadata": params.get("metadata"),
+        "controller": {
+            "fees": {"payer": "application"},
+            "losses": {"payments": responsibilities.get("losses_collector", "application")},
+            "stripe_dashboard": {"type": params.get("dashboard", "none")},
+        },
+    }
+    body = blank(call.world, v1_params)
+    if _wants_transfers(recipient):
+        body["capabilities"] = {"transfers": "inactive"}
+    hidden = {
+        "v2": {
+            "contact_phone": params.get("contact_phone"),
+            "dashboard": params.get("dashboard"),
+            "display_name": params.get("display_name"),
+            "entity_type": identity.get("entity_type"),
+            "fees_collector": responsibilities.get("fees_collector", "application"),
+            "losses_collector": responsibilities.get("losses_collector", "application"),
+        }
+    }
+    record = accounts.add(call.world, call.account, body, v1_params, hidden)
+    return answer(record, params.get("include", []))
+
+
+def retrieve(call: Call) -> JsonObject:
+    return answer(accounts.find(call), call.params.get("include", []))
+
+
+def update(call: Call) -> JsonObject:
+    record, params = accounts.find(call), call.params
+    details = _details(record)
+    details |= call.given("contact_phone", "dashboard", "display_name")
+    record.hidden["v2"] = details
+    if "contact_email" in params:
+        record.body["email"] = params["contact_email"]
+    record.body["metadata"] = merged_metadata(record.body["metadata"], params.get("metadata"))
+    recipient = (params.get("configuration") or {}).get("recipient") or {}
+    if _wants_transfers(recipient):
+        active = record.body["details_submitted"]
+        record.body["capabilities"].setdefault("transfers", "active" if active else "inactive")
+    return answer(call.world.store.save(record), params.get("include", []))
+
+
+def list_all(call: Call) -> JsonObject:
+    """A page of accounts, newest first; the sandbox answers them all on one."""
+    records = call.world.store.newest_first(KIND, lambda record: record.owner == call.account)
+    return {"data": [answer(record, []) for record in records], "next_page_url": None, "previous_page_url": None}
+
+
+def create_link(call: Call) -> JsonObject:
+    """An onboarding link; its page is that of v1's account links."""
+    use_case = call.params["use_case"]
+    given = use_case.get(use_case["type"])
+    if given is None:
+        raise invalid(
+            f"Missing required param: use_case.{use_case['type']}.", code="parameter_missing", param="use_case"
+        )
+    v1 = account_links.make(call, call.params["account"], given["refresh_url"], given.get("return_url", ""))
+    return {
+        "object": "v2.core.account_link",
+        "account": call.params["account"],
+        "created": _timestamp(v1["created"]),
+        "expires_at": _timestamp(v1["expires_at"]),
+        "livemode": False,
+        "url": v1["url"],
+        "use_case": use_case,
+    }
+
+
+def answer(record: Record, include: list[str]) -> JsonObject:
+    """The account in v2's words, with the parts that were asked for."""
+    for name in include:
+        if name not in _INCLUDABLE:
+            raise invalid(f"The sandbox does not model include={name}.", param="include")
+    body, details = record.body, _details(record)
+    parts = {
+        "configuration": {"recipient": _recipient(body)} if "configuration.recipient" in include else None,
+        "defaults": _defaults(body, details) if "defaults" in include else None,
+        "identity": _identity(body, details) if "identity" in include else None,
+        "requirements": _requirements(body) if "requirements" in include else None,
+    }
+    return {
+        "id": record.id,
+        "object": "v2.core.account",
+        "applied_configurations": ["recipient"],
+        "closed": False,
+        "contact_email": body["email"],
+        "contact_phone": details["contact_phone"],
+        "created": _timestamp(body["created"]),
+        "dashboard": details["dashboard"],
+        "display_name": details["display_name"],
+        "livemode": False,
+        "metadata": body["metadata"],
+    } | parts
+
+
+def _recipient(body: JsonObject) -> JsonObject:
+    v1_status = body["capabilities"].get("transfers")
+    if v1_status is None:
+        return {"applied": True, "capabilities": None}
+    active = v1_status == "active"
+    restricted = {"code": "requirements_past_due", "resolution": "provide_info"}
+    status = {"status": "active" if active else "restricted", "status_details": [] if active else [restricted]}
+    payouts: JsonObject = {
+        "status": "active" if body["payouts_enabled"] else "restricted",
+        "status_details": [] if body["payouts_enabled"] else [restricted],
+    }
+    return {
+        "applied": True,
+        "capabilities": {"stripe_balance": {"payouts": payouts, "stripe_transfers": status}},
+    }
+
+
+def _defaults(body: JsonObject, details: JsonObject) -> JsonObject:
+    return {
+        "currency": body["default_currency"],
+        "locales": None,
+        "profile": None,
+        "responsibilities": {
+            "fees_collector": details["fees_collector"],
+            "losses_collector": details["losses_collector"],
+            "requirements_collector": body["controller"]["requirement_collection"],
+        },
+    }
+
+
+def _identity(body: JsonObject, details: JsonObject) -> JsonObject:
+    return {"country": body["country"].lower(), "entity_type": details["entity_type"]}
+
+
+def _requirements(body: JsonObject) -> JsonObject:
+    due = body["requirements"]["currently_due"]
+    entries = [
+        {
+            "awaiting_action_from": "user",
+            "description": item,
+            "errors": [],
+            "impact": {"restricts_capabilities": []},
+            "minimum_deadline": {"status": "currently_due"},
+            "reference": None,
+            "requested_reasons": [{"code": "routine_onboarding"}],
+        }
+        for item in due
+    ]
+    summary = {"minimum_deadline": {"status": "currently_due", "time": None}} if due else None
+    return {"entries": entries, "summary": summary}
+
+
+def _details(record: Record) -> JsonObject:
+    """What only v2 knows of an account; an account made in v1 has Stripe's defaults."""
+    blank_details: JsonObject = {
+        "contact_phone": None,
+        "dashboard": None,
+        "display_name": None,
+        "entity_type": None,
+        "fees_collector": "application",
+        "losses_collector": "application",
+    }
+    known: JsonObject = record.hidden.get("v2", {})
+    return blank_details | known
+
+
+def _wants_transfers(recipient: JsonObject) -> bool:
+    balance = (recipient.get("capabilities") or {}).get("stripe_balance") or {}
+    return bool((balance.get("stripe_transfers") or {}).get("requested"))
+
+
+def _timestamp(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
