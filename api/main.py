@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.requests import Request
@@ -76,7 +76,7 @@ def _app(settings: Settings, lifespan: Lifespan | None) -> FastAPI:
         app.include_router(module.router)
     app.include_router(operator.decisions)
     handle_problems(app)
-    for error in (OperationalError, PoolTimeout):
+    for error in (OperationalError, InterfaceError, PoolTimeout):
         app.add_exception_handler(error, _on_postgres_away)
     https_only = [("Strict-Transport-Security", "max-age=31536000")] if public_url.scheme == "https" else []
     app.add_middleware(Edge, metrics=app.state.metrics, extra_headers=https_only)

@@ -30,8 +30,10 @@ class NewBooking(Given):
 
 
 class Rejection(Given):
-    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
-    """For the student to read."""
+    reason: Annotated[
+        str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000, pattern=r"^[^\x00]*$")
+    ]
+    """For the student to read. Any text but NUL, which Postgres cannot keep."""
 
 
 class NoShow(Given):

@@ -29,27 +29,19 @@ _OF_BOOKINGS = frozenset(
 )
 
 
-class _Object(BaseModel):
-    metadata: dict[str, str] | None = None
-
-
-class _Data(BaseModel):
-    object: _Object
-
-
 class _Event(BaseModel):
     """What is read of an event. It is only a reason to look: what is true is asked of Stripe."""
 
     id: str = Field(max_length=255)
     type: str = Field(max_length=255)
-    data: _Data
+    data: Any = None
 
     @property
     def booking_id(self) -> UUID | None:
         """`None` for what is not about a booking: other programs may use the same Stripe account."""
         try:
-            return UUID((self.data.object.metadata or {}).get("booking_id", ""))
-        except ValueError:
+            return UUID(self.data["object"]["metadata"]["booking_id"])
+        except (KeyError, TypeError, ValueError, AttributeError):
             return None
 
 

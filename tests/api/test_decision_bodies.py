@@ -6,7 +6,7 @@ import pytest
 from tests.api.world import World, problem
 
 
-@pytest.mark.parametrize("reason", ["", "   ", "x" * 1001, None, 5])
+@pytest.mark.parametrize("reason", ["", "   ", "x" * 1001, None, 5, "a\x00b"])
 async def test_a_rejection_needs_a_reason_of_some_length(
     client: httpx.AsyncClient, world: World, reason: object
 ) -> None:

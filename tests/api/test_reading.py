@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from api.paging import Cursor
 from models.policy import PaymentPlan
 from models.states import BookingStatus, PaymentStatus, SessionStatus
 from models.tables import LiveSession, Payment
@@ -253,3 +254,12 @@ async def test_a_read_is_one_statement_however_many_bookings_there_are(
         event.remove(engine.sync_engine, "before_cursor_execute", note)
     assert answer.status_code == 200
     assert len(statements) == 1
+
+
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+async def test_a_forged_cursor_at_the_end_of_time_is_no_failure(
+    client: httpx.AsyncClient, world: World, at: str
+) -> None:
+    cursor = str(Cursor(datetime.fromisoformat(at), uuid4()))
+    answer = await client.get("/v1/bookings", params={"cursor": cursor}, headers=world.student.headers)
+    assert answer.status_code in (200, 400)

@@ -1,0 +1,42 @@
+from pathlib import Path
+
+import httpx
+import pytest
+
+from api.main import create_app
+from sandbox.ports import free_port
+from tests.api.world import PUBLIC_URL, SIGNING_KEY, WEBHOOK_KEY
+
+
+@pytest.fixture
+def environment(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "DATABASE_URL": database_url,
+        "HOLDFAST_TOKEN_SECRET": SIGNING_KEY,
+        "STRIPE_WEBHOOK_SECRET": WEBHOOK_KEY,
+        "HOLDFAST_PUBLIC_URL": PUBLIC_URL,
+        "TEMPORAL_ADDRESS": f"127.0.0.1:{free_port()}",
+        "TEMPORAL_CONFIG_FILE": str(Path("/nowhere")),
+    }.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.mark.usefixtures("environment")
+async def test_the_api_starts_without_temporal_and_says_that_it_is_missing() -> None:
+    app = create_app()
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=PUBLIC_URL) as client,
+    ):
+        assert (await client.get("/healthz")).status_code == 200
+        assert (await client.get("/readyz")).json()["missing"] == ["temporal"]
+
+
+@pytest.mark.usefixtures("environment")
+async def test_browsers_are_told_to_stay_on_https_where_the_api_is_served_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = []
+    for url in ("https://holdfast.example", PUBLIC_URL):
+        monkeypatch.setenv("HOLDFAST_PUBLIC_URL", url)
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(create_app()), base_url=url) as client:
+            answers.append(await client.get("/healthz"))
+    assert ["strict-transport-security" in answer.headers for answer in answers] == [True, False]
