@@ -12,6 +12,7 @@ from sandbox.stripe import deadlines
 from sandbox.stripe.api import Api
 from sandbox.stripe.control import Control
 from sandbox.stripe.courier import Courier
+from sandbox.stripe.faults import Faults
 from sandbox.stripe.idempotency import IdempotencyKeys
 from sandbox.stripe.pages.checkout import CheckoutPages
 from sandbox.stripe.pages.onboarding import OnboardingPages
@@ -33,9 +34,10 @@ def create_app(log: Path | None = None, state: Path | None = None) -> Starlette:
     courier = Courier(world)
     world.events.on_owed = courier.wake
     request_log = RequestLog(log)
-    api = Api(world, IdempotencyKeys(world.store, world.clock), request_log)
+    faults = Faults()
+    api = Api(world, IdempotencyKeys(world.store, world.clock), request_log, faults)
     checkout, onboarding = CheckoutPages(world), OnboardingPages(world)
-    control = Control(world, request_log, courier)
+    control = Control(world, request_log, courier, faults)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

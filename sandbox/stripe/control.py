@@ -9,9 +9,10 @@ from starlette.routing import Route
 
 from sandbox.stripe import charges, deadlines, disputes, onboarding, payouts
 from sandbox.stripe.books import KIND as TRANSACTION
-from sandbox.stripe.courier import Courier
+from sandbox.stripe.courier import Courier, Handling
 from sandbox.stripe.errors import StripeError, invalid
-from sandbox.stripe.events import DELIVERY
+from sandbox.stripe.events import DELIVERY, ENDPOINT
+from sandbox.stripe.faults import Faults
 from sandbox.stripe.ids import PLATFORM
 from sandbox.stripe.json_values import JsonObject
 from sandbox.stripe.request_log import RequestLog
@@ -22,10 +23,11 @@ PREFIX = "/_sandbox"
 
 
 class Control:
-    def __init__(self, world: World, log: RequestLog, courier: Courier) -> None:
+    def __init__(self, world: World, log: RequestLog, courier: Courier, faults: Faults) -> None:
         self._world = world
         self._log = log
         self._courier = courier
+        self._faults = faults
 
     def routes(self) -> list[Route]:
         doors: list[tuple[str, str, Callable[[JsonObject], JsonObject]]] = [
@@ -34,7 +36,12 @@ class Control:
             ("POST", "/clock", self.move_clock),
             ("GET", "/log", self.read_log),
             ("GET", "/books", self.books),
+            ("GET", "/faults", self.list_faults),
+            ("POST", "/faults", self.order_fault),
+            ("DELETE", "/faults", self.clear_faults),
             ("GET", "/deliveries", self.deliveries),
+            ("POST", "/deliveries", self.handle_deliveries),
+            ("POST", "/events/{event}/resend", self.resend),
             ("POST", "/accounts/{account}/onboard", self.onboard),
             ("POST", "/disputes", self.open_dispute),
             ("POST", "/payouts/{payout}/fail", self.fail_payout),
@@ -82,6 +89,29 @@ class Control:
     def deliveries(self, _: JsonObject) -> JsonObject:
         """The deliveries that are still owed."""
         return {"owed": [record.body for record in self._world.store.scan(DELIVERY)]}
+
+    def list_faults(self, _: JsonObject) -> JsonObject:
+        return {"faults": [fault.described() for fault in self._faults.orders()]}
+
+    def order_fault(self, given: JsonObject) -> JsonObject:
+        """`{"kind": "error_after", "path": "/v1/refunds", "times": 1}`; see `faults.py` for all of them."""
+        return self._faults.order(given).described()
+
+    def clear_faults(self, given: JsonObject) -> JsonObject:
+        self._faults.clear()
+        return self.list_faults(given)
+
+    def handle_deliveries(self, given: JsonObject) -> JsonObject:
+        """`{"held": true}`, `{"order": "reversed"}`, `{"copies": 2}`, `{"lost": ["charge.*"]}`; `{}` is as usual."""
+        self._courier.handle(Handling(**given))
+        return self.deliveries(given)
+
+    def resend(self, given: JsonObject) -> JsonObject:
+        """Send an event once more to each endpoint, whether it was taken before or not."""
+        with self._world.store.transaction():
+            for endpoint in self._world.store.newest_first(ENDPOINT):
+                self._world.events.owe(given["event"], endpoint.id)
+        return self.deliveries(given)
 
     def onboard(self, given: JsonObject) -> JsonObject:
         """What the onboarding page does, without a browser."""

@@ -1,16 +1,20 @@
 """Webhook delivery: signed, at least once, again and again until a 2xx.
 
-The signature is Stripe's: `t=<unix time>,v1=<HMAC-SHA256 of "t.payload">` (docs "Verify webhook signatures").
-Stripe retries for up to three days with exponential backoff; here the same in real time, beginning with a
-fraction of a second.
+The signature is Stripe's: `t=<unix time>,v1=<HMAC-SHA256 of "t.payload">` (docs "Verify webhook signatures"), with the
+real time, since the receiver compares it with its own clock. Stripe retries for up to three days with exponential
+backoff; here the same in real time, beginning with a fraction of a second.
 """
 
 import asyncio
 import contextlib
+import fnmatch
 import hashlib
 import hmac
 import json
+import random
 import time
+from dataclasses import dataclass, field
+from typing import Literal
 
 import httpx
 
@@ -26,14 +30,45 @@ _TIMEOUT_SECONDS = 20.0
 _AT_ONCE = 16
 
 
+@dataclass(frozen=True)
+class Handling:
+    """How deliveries are made, on order of a test: nothing of it is promised or excluded by Stripe.
+
+    `held` keeps everything back; what is released then goes out in `order`, one by one unless it is as sent.
+    Each delivery goes out `copies` times. An event whose type matches a pattern of `lost` is never sent.
+    """
+
+    held: bool = False
+    order: Literal["as_sent", "reversed", "shuffled"] = "as_sent"
+    copies: int = 1
+    lost: list[str] = field(default_factory=list)
+    seed: int = 0
+
+    def loses(self, type: str) -> bool:
+        return any(fnmatch.fnmatchcase(type, pattern) for pattern in self.lost)
+
+    def arranged(self, deliveries: list[Record]) -> list[Record]:
+        if self.order == "reversed":
+            return deliveries[::-1]
+        if self.order == "shuffled":
+            random.Random(self.seed).shuffle(deliveries)  # noqa: S311
+        return deliveries
+
+
 class Courier:
     """One task that sends what is owed. It starts with the first event, within the running event loop."""
 
     def __init__(self, world: World) -> None:
+        self.handling = Handling()
         self._world = world
         self._task: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
         self._in_flight: dict[str, asyncio.Task[None]] = {}
+
+    def handle(self, handling: Handling) -> None:
+        """Deliver in another way from now on."""
+        self.handling = handling
+        self.wake()
 
     def wake(self) -> None:
         """There is something to send. Safe to call where no event loop runs: `start` sends it later."""
@@ -58,29 +93,32 @@ class Courier:
         async with httpx.AsyncClient(timeout=_TIMEOUT_SECONDS, trust_env=False) as client:
             while True:
                 self._wake.clear()
-                wait = self._send_due(client)
+                wait = None if self.handling.held else self._send_due(client)
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._wake.wait(), wait)
 
     def _send_due(self, client: httpx.AsyncClient) -> float | None:
-        """Start what is due, oldest first; the seconds until the next, or None when nothing is owed."""
+        """Start what is due; the seconds until the next, or None when nothing else is owed."""
         now = time.time()
-        earliest: float | None = None
-        for delivery in list(self._world.store.scan(DELIVERY)):
-            if delivery.id in self._in_flight:
-                continue
-            due = delivery.body["due"]
-            if due <= now and len(self._in_flight) < _AT_ONCE:
-                task = asyncio.get_running_loop().create_task(self._send(client, delivery.copy()))
-                self._in_flight[delivery.id] = task
-            else:
-                earliest = due if earliest is None else min(earliest, due)
-        return None if earliest is None else max(earliest - now, 0.01)
+        waiting = [record for record in self._world.store.scan(DELIVERY) if record.id not in self._in_flight]
+        due = self.handling.arranged([record for record in waiting if record.body["due"] <= now])
+        at_once = _AT_ONCE if self.handling.order == "as_sent" else 1
+        for delivery in due[: max(at_once - len(self._in_flight), 0)]:
+            task = asyncio.get_running_loop().create_task(self._send(client, delivery.copy()))
+            self._in_flight[delivery.id] = task
+        later = [record.body["due"] for record in waiting if record.body["due"] > now]
+        return max(min(later) - now, 0.01) if later else None
 
     async def _send(self, client: httpx.AsyncClient, delivery: Record) -> None:
         try:
             endpoint = self._world.store.find(ENDPOINT, delivery.body["endpoint"])
-            if endpoint is None or await self._accepted(client, delivery, endpoint):
+            event = self._world.store.get(KIND, delivery.body["event"])
+            if endpoint is None or self.handling.loses(event.body["type"]):
+                self._finish(delivery)
+                return
+            payload = payload_of(self._world, event, endpoint)
+            accepted = [await _accepted(client, endpoint, payload) for _ in range(self.handling.copies)]
+            if all(accepted):
                 self._finish(delivery)
             else:
                 self._put_off(delivery)
@@ -88,35 +126,35 @@ class Courier:
             self._in_flight.pop(delivery.id, None)
             self._wake.set()
 
-    async def _accepted(self, client: httpx.AsyncClient, delivery: Record, endpoint: Record) -> bool:
-        event = self._world.store.get(KIND, delivery.body["event"])
-        payload = payload_of(self._world, event, endpoint)
-        headers = {
-            "Content-Type": "application/json; charset=utf-8",
-            "Stripe-Signature": signature(payload, endpoint.hidden["secret"], int(time.time())),
-            "User-Agent": "Stripe/1.0 (+https://stripe.com/docs/webhooks) sandbox",
-        }
-        try:
-            response = await client.post(endpoint.body["url"], content=payload.encode(), headers=headers)
-        except httpx.HTTPError:
-            return False
-        return response.is_success
-
     def _finish(self, delivery: Record) -> None:
         with self._world.store.transaction():
             if self._world.store.find(DELIVERY, delivery.id):
                 self._world.store.remove(DELIVERY, delivery.id)
 
     def _put_off(self, delivery: Record) -> None:
-        delivery.body["attempts"] += 1
-        wait = min(_FIRST_RETRY_SECONDS * 2 ** (delivery.body["attempts"] - 1), _LONGEST_WAIT_SECONDS)
-        delivery.body["due"] = time.time() + wait
-        if delivery.body.setdefault("first_failed", time.time()) + _GIVE_UP_AFTER_SECONDS < time.time():
+        now = time.time()
+        if delivery.body.setdefault("first_failed", now) + _GIVE_UP_AFTER_SECONDS < now:
             self._finish(delivery)
             return
+        delivery.body["attempts"] += 1
+        wait = min(_FIRST_RETRY_SECONDS * 2 ** (delivery.body["attempts"] - 1), _LONGEST_WAIT_SECONDS)
+        delivery.body["due"] = now + wait
         with self._world.store.transaction():
             if self._world.store.find(DELIVERY, delivery.id):
                 self._world.store.save(delivery)
+
+
+async def _accepted(client: httpx.AsyncClient, endpoint: Record, payload: str) -> bool:
+    headers = {
+        "Content-Type": "application/json; charset=utf-8",
+        "Stripe-Signature": signature(payload, endpoint.hidden["secret"], int(time.time())),
+        "User-Agent": "Stripe/1.0 (+https://stripe.com/docs/webhooks) sandbox",
+    }
+    try:
+        response = await client.post(endpoint.body["url"], content=payload.encode(), headers=headers)
+    except httpx.HTTPError:
+        return False
+    return response.is_success
 
 
 def payload_of(world: World, event: Record, endpoint: Record) -> str:

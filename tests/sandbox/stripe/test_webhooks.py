@@ -63,3 +63,33 @@ async def test_a_deleted_endpoint_gets_nothing_more(shop: Shop) -> None:
         await shop.stripe.v1.webhook_endpoints.delete_async(endpoint.id)
         await shop.stripe.v1.customers.create_async()
         assert (await shop.control("GET", "/deliveries"))["owed"] == []
+
+
+async def test_deliveries_can_be_held_reversed_doubled_and_lost(shop: Shop) -> None:
+    async with receiving() as receiver:
+        await _endpoint(shop, receiver, ["*"])
+        await shop.control("POST", "/deliveries", {"held": True})
+        intent = await shop.hold()
+        await shop.stripe.v1.payment_intents.cancel_async(intent.id)
+        assert len((await shop.control("GET", "/deliveries"))["owed"]) == 4
+        assert receiver.got == []
+        await shop.control("POST", "/deliveries", {"order": "reversed", "copies": 2, "lost": ["charge.*"]})
+        got = await receiver.wait_for(6)
+    assert [json.loads(payload)["type"] for payload, _ in got] == [
+        "payment_intent.canceled",
+        "payment_intent.canceled",
+        "payment_intent.amount_capturable_updated",
+        "payment_intent.amount_capturable_updated",
+        "payment_intent.created",
+        "payment_intent.created",
+    ]
+
+
+async def test_an_event_can_be_sent_once_more(shop: Shop) -> None:
+    async with receiving() as receiver:
+        await _endpoint(shop, receiver, ["*"])
+        await shop.stripe.v1.customers.create_async()
+        [(payload, _)] = await receiver.wait_for(1)
+        await shop.control("POST", f"/events/{json.loads(payload)['id']}/resend")
+        got = await receiver.wait_for(2)
+    assert json.loads(got[0][0])["id"] == json.loads(got[1][0])["id"]
