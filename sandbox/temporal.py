@@ -10,22 +10,9 @@ from sandbox.environment import PROJECT_ROOT, child_environment
 from sandbox.ports import LOOPBACK, free_port
 from sandbox.probes import http_ok
 from sandbox.processes import Process
+from workflows import visibility
 
 NAMESPACE: Final = "default"
-
-# What the booking workflow writes (docs: the domain's "Messages"). An attribute that is not registered makes
-# the start of a workflow fail.
-SEARCH_ATTRIBUTES: Final = {
-    "BookingStatus": "Keyword",
-    "PaymentStatus": "Keyword",
-    "InstructorId": "Keyword",
-    "StudentId": "Keyword",
-    "Currency": "Keyword",
-    "SessionStart": "Datetime",
-    "NextDeadline": "Datetime",
-    "AmountMinor": "Int",
-    "NeedsAttention": "Bool",
-}
 
 # The dev server hands over tasks 20 times a second by default, which adds 50 ms to every workflow task.
 _DYNAMIC_CONFIG: Final = {"history.transferProcessorMaxPollRPS": "2000"}
@@ -51,7 +38,7 @@ class Temporal:
                     *("--port", str(port), "--ui-port", str(ui_port)),
                     *("--db-filename", str(directory / "temporal.sqlite")),
                     *(f"--sqlite-pragma={name}={value}" for name, value in _SQLITE.items()),
-                    *(f"--search-attribute={name}={kind}" for name, kind in SEARCH_ATTRIBUTES.items()),
+                    *(f"--search-attribute={name}={kind}" for name, kind in search_attributes().items()),
                     *(f"--dynamic-config-value={key}={value}" for key, value in _DYNAMIC_CONFIG.items()),
                 ],
                 env=child_environment({}),
@@ -68,6 +55,11 @@ class Temporal:
 
     async def stop(self) -> None:
         await self.process.stop()
+
+
+def search_attributes() -> dict[str, str]:
+    """What the booking workflow writes, as the CLI says it: name and type, `KEYWORD_LIST` as `KeywordList`."""
+    return {key.name: key.indexed_value_type.name.title().replace("_", "") for key in visibility.ALL}
 
 
 def temporal_binary() -> str:

@@ -1,0 +1,24 @@
+# One image for the API, the worker and the migrations: they are one code base, and must be of one version.
+
+FROM python:3.11-slim-bookworm AS dependencies
+COPY requirements.production.lock .
+# --no-deps: the lock is complete, and nothing may slip in beside it.
+RUN python -m venv /venv \
+    && /venv/bin/pip install --no-cache-dir --no-deps --require-hashes --requirement requirements.production.lock
+
+FROM python:3.11-slim-bookworm
+RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin holdfast
+ENV PATH=/venv/bin:$PATH PYTHONPATH=/app PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+WORKDIR /app
+COPY --from=dependencies /venv /venv
+# Alembic reads its settings from pyproject.toml.
+COPY pyproject.toml worker.py ./
+COPY models models
+COPY activities activities
+COPY workflows workflows
+COPY api api
+RUN python -m compileall -q .
+USER 10001:10001
+EXPOSE 8000
+CMD ["uvicorn", "--factory", "api.main:create_app", "--host", "0.0.0.0", "--port", "8000", \
+     "--timeout-graceful-shutdown", "10"]

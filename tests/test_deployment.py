@@ -1,0 +1,31 @@
+"""What is deployed agrees with what is tested here."""
+
+import re
+
+from sandbox.environment import PROJECT_ROOT
+from sandbox.temporal import search_attributes
+
+_PIN = re.compile(r"^([a-z0-9._-]+)==(\S+)", re.MULTILINE)
+_HOST = re.compile(r"https?://")
+
+
+def _text(name: str) -> str:
+    return (PROJECT_ROOT / name).read_text()
+
+
+def test_the_image_gets_the_versions_that_are_tested() -> None:
+    production, everything = (
+        dict(_PIN.findall(_text(name))) for name in ("requirements.production.lock", "requirements.lock")
+    )
+    assert production
+    assert production.items() <= everything.items()
+
+
+def test_the_locks_name_no_host() -> None:
+    assert not _HOST.search(_text("requirements.lock") + _text("requirements.production.lock"))
+
+
+def test_compose_registers_every_search_attribute_that_the_workflow_writes() -> None:
+    jobs = re.findall(r"^ +add (\w+)((?: --name \w+)+)$", _text("docker-compose.yml"), re.MULTILINE)
+    registered = {name: kind for kind, names in jobs for name in names.split() if name != "--name"}
+    assert registered == search_attributes()
