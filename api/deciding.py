@@ -1,16 +1,16 @@
 """How every decision goes: has the caller such a booking, what does its workflow say, how does it stand now."""
 
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
-from fastapi import Response
+from fastapi import Depends, Response
 
 from api import reading, showing
 from api.auth import Caller
-from api.database import Database
+from api.database import Database, WithDatabase
 from api.problems import Kind, Problem, declared, unavailable
 from api.reading import BookingRecord
-from api.saga import Closed, Refused, Saga, Unreachable, Update
+from api.saga import Closed, Refused, Saga, Unreachable, Update, WithSaga
 from api.shapes import Booking, BookingForOperator
 from models.messages import Decision
 
@@ -36,36 +36,42 @@ DECISION_RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 
 
-async def decide(
-    booking_id: UUID,
-    caller: Caller,
-    update: Update[D],
-    decision: D,
-    response: Response,
-    database: Database,
-    saga: Saga,
-) -> Booking:
-    """The booking as the caller sees it afterwards. Raises the `Problem` that the caller is to get."""
-    await find(booking_id, caller, database)
-    try:
-        carried_out = await saga.decide(booking_id, update, decision)
-    except Refused as refused:
-        raise await _conflict(Kind.NOT_POSSIBLE_NOW, str(refused), booking_id, caller, database) from refused
-    except Closed as closed:
-        sentence = "Nothing can be decided about it any more."
-        raise await _conflict(Kind.BOOKING_CLOSED, sentence, booking_id, caller, database) from closed
-    except Unreachable as silence:
-        raise unavailable("The decision was not taken; send it again.") from silence
-    if not carried_out:
-        response.status_code = 202
-    return showing.booking(await find(booking_id, caller, database), caller)
+class Decider:
+    """Carries one request's decision to the booking's workflow."""
+
+    def __init__(self, response: Response, database: Database, saga: Saga) -> None:
+        self._response = response
+        self._database = database
+        self._saga = saga
+
+    async def decide(self, booking_id: UUID, caller: Caller, update: Update[D], decision: D) -> Booking:
+        """The booking as the caller sees it afterwards. Raises the `Problem` that the caller is to get."""
+        await self.find(booking_id, caller)
+        try:
+            carried_out = await self._saga.decide(booking_id, update, decision)
+        except Refused as refused:
+            raise await self._conflict(Kind.NOT_POSSIBLE_NOW, str(refused), booking_id, caller) from refused
+        except Closed as closed:
+            sentence = "Nothing can be decided about it any more."
+            raise await self._conflict(Kind.BOOKING_CLOSED, sentence, booking_id, caller) from closed
+        except Unreachable as silence:
+            raise unavailable("The decision was not taken; send it again.") from silence
+        if not carried_out:
+            self._response.status_code = 202
+        return showing.booking(await self.find(booking_id, caller), caller)
+
+    async def find(self, booking_id: UUID, caller: Caller) -> BookingRecord:
+        """Raises the 404 or 410 `Problem`."""
+        async with self._database.reading() as session:
+            return await reading.existing_booking(session, booking_id, caller)
+
+    async def _conflict(self, kind: Kind, sentence: str, booking_id: UUID, caller: Caller) -> Problem:
+        record = await self.find(booking_id, caller)
+        return Problem(kind, sentence, booking_status=record.request.status)
 
 
-async def find(booking_id: UUID, caller: Caller, database: Database) -> BookingRecord:
-    async with database.reading() as session:
-        return await reading.existing_booking(session, booking_id, caller)
+async def _decider(response: Response, database: WithDatabase, saga: WithSaga) -> Decider:
+    return Decider(response, database, saga)
 
 
-async def _conflict(kind: Kind, sentence: str, booking_id: UUID, caller: Caller, database: Database) -> Problem:
-    record = await find(booking_id, caller, database)
-    return Problem(kind, sentence, booking_status=record.request.status)
+WithDecider = Annotated[Decider, Depends(_decider)]

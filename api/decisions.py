@@ -2,13 +2,12 @@
 
 from uuid import UUID
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter
 
-from api import reading, writing
+from api import writing
 from api.auth import AsAnyRole, AsEitherSide, AsInstructor
 from api.database import WithDatabase
-from api.deciding import DECISION_RESPONSES, decide
-from api.saga import WithSaga
+from api.deciding import DECISION_RESPONSES, WithDecider
 from api.shapes import Booking, BookingForOperator, NoShow, Rejection
 from models.messages import Approve, Cancel, Complete, Door, Reject, ReportNoShow
 from workflows.booking import BookingWorkflow
@@ -17,60 +16,41 @@ router = APIRouter(prefix="/v1/bookings/{booking_id}", tags=["decisions"], respo
 
 
 @router.post("/approve", operation_id="approveBooking", response_model=Booking)
-async def approve(
-    booking_id: UUID, instructor: AsInstructor, response: Response, database: WithDatabase, saga: WithSaga
-) -> Booking:
+async def approve(booking_id: UUID, instructor: AsInstructor, decider: WithDecider) -> Booking:
     """The instructor takes the booking: there will be a session."""
     decision = Approve(actor=instructor.actor, door=Door.API)
-    return await decide(booking_id, instructor, BookingWorkflow.approve, decision, response, database, saga)
+    return await decider.decide(booking_id, instructor, BookingWorkflow.approve, decision)
 
 
 @router.post("/reject", operation_id="rejectBooking", response_model=Booking)
 async def reject(
-    booking_id: UUID,
-    rejection: Rejection,
-    instructor: AsInstructor,
-    response: Response,
-    database: WithDatabase,
-    saga: WithSaga,
+    booking_id: UUID, rejection: Rejection, instructor: AsInstructor, database: WithDatabase, decider: WithDecider
 ) -> Booking:
     """The instructor does not take it: the hold is released in full. The student reads the reason."""
-    async with database.reading() as session:
-        await reading.existing_booking(session, booking_id, instructor)
+    await decider.find(booking_id, instructor)
     # A person's words stay out of the workflow's history, so they are kept before it is asked.
     async with database.writing() as session:
         await writing.keep_rejection_reason(session, booking_id, rejection.reason)
     decision = Reject(actor=instructor.actor, door=Door.API)
-    return await decide(booking_id, instructor, BookingWorkflow.reject, decision, response, database, saga)
+    return await decider.decide(booking_id, instructor, BookingWorkflow.reject, decision)
 
 
 @router.post("/complete", operation_id="completeBooking", response_model=Booking)
-async def complete(
-    booking_id: UUID, instructor: AsInstructor, response: Response, database: WithDatabase, saga: WithSaga
-) -> Booking:
+async def complete(booking_id: UUID, instructor: AsInstructor, decider: WithDecider) -> Booking:
     """The session took place: the hold is captured and the instructor's share is theirs."""
     decision = Complete(actor=instructor.actor, door=Door.API)
-    return await decide(booking_id, instructor, BookingWorkflow.complete, decision, response, database, saga)
+    return await decider.decide(booking_id, instructor, BookingWorkflow.complete, decision)
 
 
 @router.post("/cancel", operation_id="cancelBooking", response_model=BookingForOperator | Booking)
-async def cancel(
-    booking_id: UUID, caller: AsAnyRole, response: Response, database: WithDatabase, saga: WithSaga
-) -> Booking:
+async def cancel(booking_id: UUID, caller: AsAnyRole, decider: WithDecider) -> Booking:
     """Call it off. What the student gets back follows the booking's policy and who cancels."""
     decision = Cancel(actor=caller.actor, door=Door.API)
-    return await decide(booking_id, caller, BookingWorkflow.cancel, decision, response, database, saga)
+    return await decider.decide(booking_id, caller, BookingWorkflow.cancel, decision)
 
 
 @router.post("/no-show", operation_id="reportNoShow", response_model=Booking)
-async def report_no_show(
-    booking_id: UUID,
-    no_show: NoShow,
-    caller: AsEitherSide,
-    response: Response,
-    database: WithDatabase,
-    saga: WithSaga,
-) -> Booking:
+async def report_no_show(booking_id: UUID, no_show: NoShow, caller: AsEitherSide, decider: WithDecider) -> Booking:
     """The other side did not come."""
     decision = ReportNoShow(actor=caller.actor, door=Door.API, absent=no_show.absent)
-    return await decide(booking_id, caller, BookingWorkflow.report_no_show, decision, response, database, saga)
+    return await decider.decide(booking_id, caller, BookingWorkflow.report_no_show, decision)

@@ -3,15 +3,14 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query
 
 from api import reading, showing
 from api.auth import AsOperator
 from api.database import WithDatabase
-from api.deciding import DECISION_RESPONSES, decide, find
+from api.deciding import DECISION_RESPONSES, WithDecider
 from api.paging import AskedPage
 from api.problems import Kind, declared
-from api.saga import WithSaga
 from api.shapes import Booking, BookingForOperator, BookingPageForOperator, Extension, RefundOrder
 from models.messages import Door, Extend, Refund, Release, Retry, Settle
 from models.money import Money
@@ -44,57 +43,37 @@ async def list_all_bookings(
 
 
 @decisions.post("/settle", operation_id="settleBooking", response_model=BookingForOperator)
-async def settle(
-    booking_id: UUID, operator: AsOperator, response: Response, database: WithDatabase, saga: WithSaga
-) -> Booking:
+async def settle(booking_id: UUID, operator: AsOperator, decider: WithDecider) -> Booking:
     """Give the instructor the whole share."""
     decision = Settle(actor=operator.actor, door=Door.API)
-    return await decide(booking_id, operator, BookingWorkflow.settle, decision, response, database, saga)
+    return await decider.decide(booking_id, operator, BookingWorkflow.settle, decision)
 
 
 @decisions.post("/release", operation_id="releaseBooking", response_model=BookingForOperator)
-async def release(
-    booking_id: UUID, operator: AsOperator, response: Response, database: WithDatabase, saga: WithSaga
-) -> Booking:
+async def release(booking_id: UUID, operator: AsOperator, decider: WithDecider) -> Booking:
     """Give the student everything back."""
     decision = Release(actor=operator.actor, door=Door.API)
-    return await decide(booking_id, operator, BookingWorkflow.release, decision, response, database, saga)
+    return await decider.decide(booking_id, operator, BookingWorkflow.release, decision)
 
 
 @decisions.post("/refund", operation_id="refundBooking", response_model=BookingForOperator)
-async def refund(
-    booking_id: UUID,
-    ordered: RefundOrder,
-    operator: AsOperator,
-    response: Response,
-    database: WithDatabase,
-    saga: WithSaga,
-) -> Booking:
+async def refund(booking_id: UUID, ordered: RefundOrder, operator: AsOperator, decider: WithDecider) -> Booking:
     """Give the student a part back and settle the rest."""
-    record = await find(booking_id, operator, database)
+    record = await decider.find(booking_id, operator)
     amount = Money(amount_minor=ordered.amount_minor, currency=record.request.currency)
     decision = Refund(actor=operator.actor, door=Door.API, amount=amount)
-    return await decide(booking_id, operator, BookingWorkflow.refund, decision, response, database, saga)
+    return await decider.decide(booking_id, operator, BookingWorkflow.refund, decision)
 
 
 @decisions.post("/extend", operation_id="extendDeadline", response_model=BookingForOperator)
-async def extend(
-    booking_id: UUID,
-    extension: Extension,
-    operator: AsOperator,
-    response: Response,
-    database: WithDatabase,
-    saga: WithSaga,
-) -> Booking:
+async def extend(booking_id: UUID, extension: Extension, operator: AsOperator, decider: WithDecider) -> Booking:
     """Move the deadline that the booking waits for."""
     decision = Extend(actor=operator.actor, door=Door.API, until=extension.until)
-    return await decide(booking_id, operator, BookingWorkflow.extend, decision, response, database, saga)
+    return await decider.decide(booking_id, operator, BookingWorkflow.extend, decision)
 
 
 @decisions.post("/retry", operation_id="retryStep", response_model=BookingForOperator)
-async def retry(
-    booking_id: UUID, operator: AsOperator, response: Response, database: WithDatabase, saga: WithSaga
-) -> Booking:
+async def retry(booking_id: UUID, operator: AsOperator, decider: WithDecider) -> Booking:
     """Have the failed step of a parked booking tried again."""
     decision = Retry(actor=operator.actor, door=Door.API)
-    return await decide(booking_id, operator, BookingWorkflow.retry, decision, response, database, saga)
+    return await decider.decide(booking_id, operator, BookingWorkflow.retry, decision)
