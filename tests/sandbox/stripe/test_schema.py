@@ -1,0 +1,170 @@
+"""The shapes derived from stripe-python: what they refuse and accept, and what changed since they were pinned."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from stripe.params import CustomerCreateParams, PaymentIntentCaptureParams, RefundCreateParams
+from stripe.params.checkout import SessionCreateParams
+
+from sandbox.stripe import log_check
+from sandbox.stripe.errors import StripeError
+from sandbox.stripe.form import decode
+from sandbox.stripe.json_values import copied
+from sandbox.stripe.schema import pin
+from sandbox.stripe.schema.answers import problems
+from sandbox.stripe.schema.derive import object_shape, request_shape
+from sandbox.stripe.schema.requests import coerced
+from sandbox.stripe.schema.shapes import NULL, TEXT, Choice, Either, Scalar, Shape
+from tests.sandbox.stripe.shop import Shop
+
+# Stripe's fixtures are of an earlier version than the SDK, which knows a field that they lack.
+FIXTURE_EXCEPTIONS = {"dispute": ["dispute.evidence_details.submission_method: missing"]}
+
+
+@pytest.mark.parametrize(
+    ("params", "body", "code", "param"),
+    [
+        (PaymentIntentCaptureParams, "amount=100", "parameter_unknown", "amount"),
+        (PaymentIntentCaptureParams, "amount_to_capture=ten", "parameter_invalid_integer", "amount_to_capture"),
+        (PaymentIntentCaptureParams, "amount_to_capture=10.5", "parameter_invalid_integer", "amount_to_capture"),
+        (PaymentIntentCaptureParams, "amount_to_capture=", "parameter_invalid_empty", "amount_to_capture"),
+        (PaymentIntentCaptureParams, "final_capture=perhaps", None, "final_capture"),
+        (
+            PaymentIntentCaptureParams,
+            "transfer_data[destination]=acct",
+            "parameter_unknown",
+            "transfer_data[destination]",
+        ),
+        (RefundCreateParams, "reason=whim", None, "reason"),
+        (RefundCreateParams, "metadata=text", None, "metadata"),
+        (SessionCreateParams, "mode=gift", None, "mode"),
+        (SessionCreateParams, "line_items[0][quantity]=x", "parameter_invalid_integer", "line_items[0][quantity]"),
+        (
+            SessionCreateParams,
+            "line_items[0][price_data][unit_amount]=1",
+            "parameter_missing",
+            "line_items[0][price_data][currency]",
+        ),
+        (SessionCreateParams, "line_items=x", None, "line_items"),
+    ],
+)
+def test_a_wrong_parameter_is_named(params: type, body: str, code: str | None, param: str) -> None:
+    with pytest.raises(StripeError) as refused:
+        coerced(request_shape(params), decode(body))
+    error = refused.value
+    assert (error.status, error.error["type"], error.error.get("code"), error.error["param"]) == (
+        400,
+        "invalid_request_error",
+        code,
+        param,
+    )
+    assert not error.began
+
+
+def test_right_parameters_are_typed() -> None:
+    body = (
+        "amount_to_capture=5000&application_fee_amount=0&final_capture=true&expand[0]=latest_charge&expand[]=customer"
+        "&metadata[booking]=1"
+    )
+    assert coerced(request_shape(PaymentIntentCaptureParams), decode(body)) == {
+        "amount_to_capture": 5_000,
+        "application_fee_amount": 0,
+        "final_capture": True,
+        "expand": ["latest_charge", "customer"],
+        "metadata": {"booking": "1"},
+    }
+
+
+def test_an_empty_value_unsets_what_can_be_unset() -> None:
+    shape = request_shape(CustomerCreateParams)
+    assert coerced(shape, decode("metadata=&address=")) == {"metadata": "", "address": ""}
+
+
+async def test_stripes_error_comes_back_for_a_wrong_request(shop: Shop) -> None:
+    refused = await shop.raw("POST", "/v1/payment_intents", "amount=100&currency=usd&capture=manual")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "parameter_unknown")
+    assert refused.json()["error"]["param"] == "capture"
+
+
+@pytest.fixture(scope="module")
+def fixtures() -> dict[str, Any]:
+    path = os.environ.get("STRIPE_FIXTURES")
+    if not path or not Path(path).is_file():
+        pytest.skip("STRIPE_FIXTURES does not name a copy of Stripe's fixtures3.json")
+    resources: dict[str, Any] = json.loads(Path(path).read_text())["resources"]
+    return resources
+
+
+def test_stripes_own_fixtures_are_accepted(fixtures: dict[str, Any]) -> None:
+    ours = [name for name in pin.ANSWERED if name in fixtures]
+    assert len(ours) >= 20
+    assert {name: found for name in ours if (found := problems(fixtures[name]))} == FIXTURE_EXCEPTIONS
+
+
+@pytest.mark.parametrize("kind", ["payment_intent", "charge", "checkout.session", "refund", "account", "payout"])
+def test_a_mutated_fixture_is_caught(fixtures: dict[str, Any], kind: str) -> None:
+    """Each field of an object in turn gets a value of another type, or goes missing."""
+    shape = object_shape(kind)
+    assert shape is not None
+    for name in fixtures[kind]:
+        field = shape.fields[name]
+        wrong = copied(fixtures[kind])
+        wrong[name] = _of_another_type(field.shape)
+        assert problems(wrong), f"{kind}.{name} = {wrong[name]!r} was accepted"
+        if field.required and name != "object":
+            del wrong[name]
+            assert problems(wrong), f"{kind} without {name} was accepted"
+    assert problems(fixtures[kind] | {"of_the_sandboxs_making": 1})
+
+
+def _of_another_type(shape: Shape) -> object:
+    options = shape.options if isinstance(shape, Either) else (shape,)
+    takes_text = any(option == TEXT or isinstance(option, Choice) for option in options)
+    return 1.5 if takes_text or NULL not in options else "of another type"
+
+
+INTEGERS_AND_OTHERS = st.one_of(st.text(), st.floats(), st.booleans(), st.none(), st.lists(st.integers()))
+
+
+@settings(max_examples=200, deadline=None)
+@given(value=INTEGERS_AND_OTHERS)
+def test_only_an_integer_is_an_amount(value: object) -> None:
+    balance = {"object": "balance", "available": [], "livemode": False, "pending": []}
+    assert problems(balance) == []
+    assert problems(balance | {"pending": [{"amount": value, "currency": "usd"}]})
+
+
+@settings(max_examples=200, deadline=None)
+@given(name=st.text(alphabet="abcdefghijklmnopqrstuvwxyz_", min_size=1))
+def test_a_parameter_that_stripe_does_not_know_is_refused(name: str) -> None:
+    shape = request_shape(PaymentIntentCaptureParams)
+    if name in shape.fields:
+        return
+    with pytest.raises(StripeError, match="Received unknown parameter"):
+        coerced(shape, {name: "1"})
+
+
+def test_every_shape_in_use_can_be_derived() -> None:
+    """Touching all fields of all requests and answers: no annotation of the SDK's is of an unknown kind."""
+    assert len(pin.described()) > 500
+    assert Scalar("anything") not in [field.shape for field in request_shape(SessionCreateParams).fields.values()]
+
+
+def test_stripes_shapes_are_those_the_sandbox_was_built_on() -> None:
+    changed = pin.differences()
+    assert not changed, "stripe-python's shapes changed; see sandbox/stripe/schema/pin.py:\n" + "\n".join(changed)
+
+
+async def test_a_request_log_can_be_checked(shop: Shop, tmp_path: Path) -> None:
+    await shop.hold()
+    await shop.raw("GET", "/v1/payment_intents?limit=3")
+    log = tmp_path / "requests.jsonl"
+    assert log_check.problems_in(log) == []
+    await shop.raw("POST", "/v1/customers", "surname=Lovelace")
+    [problem] = log_check.problems_in(log)
+    assert problem == "line 3, POST /v1/customers: Received unknown parameter: surname"
