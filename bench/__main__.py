@@ -1,0 +1,62 @@
+"""`./run bench`: what a booking costs, beside a bare workflow; or how soon bookings go on after a worker's death."""
+
+import argparse
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from bench import checks, recovery, report, throughput
+from bench.checks import Check
+from bench.place import place
+from sandbox.lifetime import run
+
+_WAITING = 10
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="./run bench", description="Measure what a booking costs.")
+    parser.add_argument("--bookings", type=_positive, default=100, metavar="N", help="how many (default: 100)")
+    parser.add_argument("--at-once", type=_positive, default=8, metavar="K", help="at the same time (default: 8)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON")
+    parser.add_argument(
+        "--recovery",
+        action="store_true",
+        help="measure instead how soon bookings go on after their worker was killed",
+    )
+    return parser.parse_args()
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return number
+
+
+async def _bench(arguments: argparse.Namespace) -> int:
+    found: dict[str, Any]
+    checked: list[Check]
+    async with place() as here:
+        if arguments.recovery:
+            asked = {"waiting": _WAITING}
+            recovered = await recovery.measure(here, _WAITING)
+            report.print_recovery(recovered)
+            found, checked = {"recovery": asdict(recovered)}, checks.of_recovery(recovered)
+        else:
+            asked = {"bookings": arguments.bookings, "at_once": arguments.at_once}
+            measured = await throughput.measure(here, arguments.bookings, arguments.at_once)
+            report.print_throughput(measured)
+            found, checked = {"throughput": report.throughput_as_json(measured)}, checks.of_throughput(measured)
+    report.print_checks(checked)
+    if arguments.json:
+        report.write_json(arguments.json, asked, found, checked)
+    return 0 if all(check.ok for check in checked) else 1
+
+
+def main() -> int:
+    return run(_bench(_arguments()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,84 @@
+"""Plays bare workflows, with a worker process of their own."""
+
+import asyncio
+from asyncio.subprocess import PIPE, Process
+from collections import deque
+from types import TracebackType
+from typing import Final, Self
+from uuid import uuid4
+
+from temporalio.client import Client
+
+from bench.bare import QUEUE, SIGNALS, BareWorkflow
+from bench.bare_worker import READY
+from sandbox.commands import Command, StartupError, spawn
+from sandbox.environment import PROJECT_ROOT, child_environment, python
+
+_START_SECONDS: Final = 30
+_PATIENCE_SECONDS: Final = 60
+_LOG_LINES: Final = 25
+
+
+class BareWorker:
+    """Starts the worker on `async with`, stops it at the end. Raises `StartupError` when it does not start."""
+
+    def __init__(self, client: Client, address: str) -> None:
+        self._client = client
+        self._command = Command(
+            argv=python("-m", "bench.bare_worker"),
+            env=child_environment({"TEMPORAL_ADDRESS": address, "TEMPORAL_NAMESPACE": client.namespace}),
+            cwd=PROJECT_ROOT,
+        )
+        self._waits: dict[str, asyncio.Semaphore] = {}
+        self._ready = asyncio.Event()
+        self._log: deque[str] = deque(maxlen=_LOG_LINES)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    async def __aenter__(self) -> Self:
+        self._process: Process = await spawn(self._command, PIPE)
+        self._reading = asyncio.create_task(self._read())
+        ready = asyncio.create_task(self._ready.wait())
+        await asyncio.wait([ready, self._reading], timeout=_START_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        ready.cancel()
+        if not self._ready.is_set():
+            await self._stop()
+            raise StartupError("The bare workflow's worker did not start:\n" + "\n".join(self._log))
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stop()
+
+    async def play(self, _: int) -> str:
+        """One workflow from start to end; its id."""
+        workflow_id = f"bare-{uuid4()}"
+        waits = self._waits[workflow_id] = asyncio.Semaphore(0)
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            handle = await self._client.start_workflow(BareWorkflow.run, id=workflow_id, task_queue=QUEUE)
+            for _signal in range(SIGNALS):
+                await waits.acquire()
+                await handle.signal(BareWorkflow.go_on)
+            await handle.result()
+        del self._waits[workflow_id]
+        return workflow_id
+
+    async def _read(self) -> None:
+        assert self._process.stdout is not None
+        async for raw in self._process.stdout:
+            line = raw.decode(errors="replace").rstrip()
+            if line == READY:
+                self._ready.set()
+            elif waits := self._waits.get(line):
+                waits.release()
+            else:
+                self._log.append(line)
+
+    async def _stop(self) -> None:
+        if self._process.returncode is None:
+            self._process.terminate()
+        await self._process.wait()
+        await self._reading

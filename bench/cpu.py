@@ -1,0 +1,73 @@
+"""How long things take and how much CPU each process spends on them, read from Linux's `/proc`."""
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+PLAYERS: Final = "players"
+"""The bench itself: it plays the students and the instructors, and their browsers."""
+
+_TICKS_PER_SECOND: Final = os.sysconf("SC_CLK_TCK")
+_TRAIL_SECONDS: Final = 0.3
+
+
+@dataclass
+class Usage:
+    """Time by the clock, and CPU-seconds by process."""
+
+    seconds: float = 0.0
+    cpu: dict[str, float] = field(default_factory=dict)
+
+
+class Meter:
+    """Measures processes with all their children. `processes` are the ids of their roots, by name."""
+
+    def __init__(self, processes: Mapping[str, int]) -> None:
+        self._processes = dict(processes)
+
+    @asynccontextmanager
+    async def measuring(self, usage: Usage) -> AsyncIterator[None]:
+        """Add to `usage` what happens inside.
+
+        The CPU is read a little later than the clock, since a webhook or a workflow's last task may come after the
+        answer that was waited for.
+        """
+        before, began = self._read(), time.monotonic()
+        yield
+        usage.seconds += time.monotonic() - began
+        await asyncio.sleep(_TRAIL_SECONDS)
+        after = self._read()
+        for name, seconds in after.items():
+            usage.cpu[name] = usage.cpu.get(name, 0.0) + seconds - before[name]
+
+    def _read(self) -> dict[str, float]:
+        tree = _Tree()
+        return {name: tree.cpu_seconds(pid) for name, pid in self._processes.items()} | {PLAYERS: time.process_time()}
+
+
+class _Tree:
+    """All processes as they are now. A child that has ended counts with the parent that waited for it."""
+
+    def __init__(self) -> None:
+        self._ticks: dict[int, int] = {}
+        self._children: dict[int, list[int]] = {}
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                text = stat.read_text()
+            except (FileNotFoundError, ProcessLookupError):  # it ended meanwhile
+                continue
+            # The name, in parentheses, may hold anything. Then: state, parent, …; see proc_pid_stat(5).
+            fields = text.rpartition(")")[2].split()
+            pid, parent = int(stat.parent.name), int(fields[1])
+            self._ticks[pid] = sum(int(ticks) for ticks in fields[11:15])
+            self._children.setdefault(parent, []).append(pid)
+
+    def cpu_seconds(self, root: int) -> float:
+        """Raises `KeyError` when there is no such process."""
+        ticks = self._ticks[root] / _TICKS_PER_SECOND
+        return ticks + sum(self.cpu_seconds(child) for child in self._children.get(root, ()))

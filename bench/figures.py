@@ -1,0 +1,90 @@
+"""The figures of a run: means of Holdfast, of the bare workflow, and how many times the one the other is."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import mean, median, quantiles
+from typing import Final
+
+from bench.cpu import PLAYERS, Usage
+from bench.throughput import BARE_WORKER, Batch, Throughput
+
+STRIPE: Final = "stripe"
+"""The sandbox: it stands in for a machine that is not ours, so the sum leaves it out."""
+
+_NOT_OURS: Final = frozenset({STRIPE, PLAYERS})
+_BARE_NAME: Final = {"worker": BARE_WORKER}
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """Holdfast / bare: the median over the batches, and the batches that were farthest off."""
+
+    median: float
+    lowest: float
+    highest: float
+
+
+@dataclass(frozen=True)
+class Figure:
+    name: str
+    holdfast: float
+    bare: float | None = None
+    ratio: Ratio | None = None
+
+
+@dataclass(frozen=True)
+class Spread:
+    median: float
+    p95: float
+
+
+def figures(run: Throughput) -> list[Figure]:
+    events = [[cost.events for cost in costs] for costs in (run.holdfast_histories, run.bare_histories)]
+    actions = [[cost.actions for cost in costs] for costs in (run.holdfast_histories, run.bare_histories)]
+    return [
+        _compared("a second", run.batches, lambda batch, usage: batch.bookings / usage.seconds),
+        _counted("history events", *events),
+        _counted("billable actions", *actions),
+        Figure("Stripe calls", run.stripe_calls),
+        Figure("Stripe calls that change something", run.stripe_mutations),
+        *(_cpu(run.batches, process) for process in ("worker", "temporal", "api", "postgres")),
+        _compared("CPU ms, sum of these", run.batches, lambda batch, usage: _own_cpu(usage) * 1000 / batch.bookings),
+        *(_cpu(run.batches, process) for process in (STRIPE, PLAYERS)),
+    ]
+
+
+def spread(values: Sequence[float]) -> Spread:
+    return Spread(median(values), quantiles(values, n=20)[-1] if len(values) > 1 else values[0])
+
+
+def _counted(name: str, holdfast: Sequence[int], bare: Sequence[int]) -> Figure:
+    ratio = mean(holdfast) / mean(bare)
+    return Figure(name, mean(holdfast), mean(bare), Ratio(ratio, ratio, ratio))
+
+
+def _cpu(batches: Sequence[Batch], process: str) -> Figure:
+    def milliseconds(batch: Batch, usage: Usage) -> float:
+        name = _BARE_NAME.get(process, process) if usage is batch.bare else process
+        return usage.cpu.get(name, 0.0) * 1000 / batch.bookings
+
+    return _compared(f"CPU ms, {process}", batches, milliseconds)
+
+
+def _own_cpu(usage: Usage) -> float:
+    return sum(seconds for process, seconds in usage.cpu.items() if process not in _NOT_OURS)
+
+
+def _compared(name: str, batches: Sequence[Batch], value: Callable[[Batch, Usage], float]) -> Figure:
+    """The mean weighs a batch by its size. No ratio where the bare workflow does not use that process."""
+    holdfast = [value(batch, batch.holdfast) for batch in batches]
+    bare = [value(batch, batch.bare) for batch in batches]
+    if not all(bare):
+        return Figure(name, _weighted(holdfast, batches))
+    ratios = [one / other for one, other in zip(holdfast, bare, strict=True)]
+    ratio = Ratio(median(ratios), min(ratios), max(ratios))
+    return Figure(name, _weighted(holdfast, batches), _weighted(bare, batches), ratio)
+
+
+def _weighted(values: Sequence[float], batches: Sequence[Batch]) -> float:
+    sizes = [batch.bookings for batch in batches]
+    return sum(value * size for value, size in zip(values, sizes, strict=True)) / sum(sizes)

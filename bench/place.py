@@ -1,0 +1,46 @@
+"""Where the bench plays: the real stack, with the deadlines of production and no brake on its activities."""
+
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import httpx
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+
+from activities.stripe_gateway import stripe_client
+from bench.stripe_calls import StripeLog
+from models.db import build_engine
+from sandbox.demo.market import Market
+from sandbox.stack import Stack
+
+# The worker's own limit is there for Stripe's sake, and the sandbox has none.
+_SETTINGS: Final = {"HOLDFAST_ACTIVITIES_PER_SECOND": "10000"}
+
+
+@dataclass(frozen=True)
+class Place:
+    market: Market
+    stripe_log: StripeLog
+
+
+@asynccontextmanager
+async def place() -> AsyncIterator[Place]:
+    """Raises `StartupError` or `StackRefusedError`, as the stack does."""
+    with tempfile.TemporaryDirectory(prefix="holdfast-bench-") as temporary:
+        directory = Path(temporary)
+        log = directory / "stripe.jsonl"
+        async with Stack(directory, stripe_log=log, env=_SETTINGS) as stack:
+            engine = build_engine(stack.database_url)
+            temporal = await Client.connect(stack.temporal_address, data_converter=pydantic_data_converter)
+            try:
+                async with (
+                    httpx.AsyncClient(base_url=stack.api_url, timeout=30, trust_env=False) as http,
+                    stripe_client(stack.stripe_key, stack.environment.get("STRIPE_API_BASE")) as stripe,
+                ):
+                    yield Place(Market(stack, http, engine, stripe, temporal), StripeLog(log))
+            finally:
+                await engine.dispose()

@@ -1,0 +1,91 @@
+"""What a run found: tables for people, JSON for programs."""
+
+import json
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from bench import figures
+from bench.bookings import STEPS
+from bench.checks import Check
+from bench.figures import Figure, Ratio
+from bench.recovery import Recovery
+from bench.throughput import Throughput
+
+_KINDS = {
+    "approved_meanwhile": "waited, approved while there was no worker",
+    "approved_afterwards": "waited, approved once there was a new one",
+    "caught_in_a_step": "were in the middle of a step",
+}
+
+_console = Console(width=120)
+
+
+def print_throughput(run: Throughput) -> None:
+    table = Table(title=f"{sum(batch.bookings for batch in run.batches)} bookings from POST to captured, a booking")
+    for heading in ("", "Holdfast", "bare workflow", "Holdfast / bare", "lowest and highest batch"):
+        table.add_column(heading, justify="left" if not heading else "right")
+    for figure in figures.figures(run):
+        table.add_row(figure.name, _number(figure.holdfast), _number(figure.bare), *_ratio(figure))
+    _console.print(table)
+    steps = Table(title="Milliseconds of each step, with the others at the same time")
+    for heading in ("", "", "median", "95th percentile"):
+        steps.add_column(heading, justify="right" if heading else "left")
+    for step, meaning in STEPS.items():
+        took = figures.spread(run.step_seconds[step])
+        steps.add_row(step, meaning, f"{took.median * 1000:.0f}", f"{took.p95 * 1000:.0f}")
+    _console.print(steps)
+
+
+def print_recovery(run: Recovery) -> None:
+    table = Table(title=f"Seconds from the new worker on, which was ready {run.worker_start_seconds:.1f} s after start")
+    for heading in ("bookings that …", "bookings", "median", "slowest"):
+        table.add_column(heading, justify="right" if heading in ("median", "slowest", "bookings") else "left")
+    for kind, meaning in _KINDS.items():
+        seconds: list[float] = getattr(run, kind)
+        table.add_row(meaning, str(len(seconds)), f"{figures.spread(seconds).median:.2f}", f"{max(seconds):.2f}")
+    _console.print(table)
+
+
+def print_checks(checks: Sequence[Check]) -> None:
+    for check in checks:
+        _console.print(f"{'ok   ' if check.ok else 'WRONG'} {check.name}: {check.detail}", markup=False)
+
+
+def throughput_as_json(run: Throughput) -> dict[str, Any]:
+    return {
+        "figures": [asdict(figure) for figure in figures.figures(run)],
+        "step_seconds": {step: asdict(figures.spread(seconds)) for step, seconds in run.step_seconds.items()},
+        "batches": [asdict(batch) for batch in run.batches],
+    }
+
+
+def write_json(path: Path, asked: Mapping[str, int], found: Mapping[str, Any], checks: Sequence[Check]) -> None:
+    outcome = {
+        "ok": all(check.ok for check in checks),
+        "machine": {"cores": os.cpu_count(), "system": platform.platform(), "python": platform.python_version()},
+        **asked,
+        **found,
+        "checks": [asdict(check) for check in checks],
+    }
+    path.write_text(json.dumps(outcome, indent=2) + "\n")
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}"
+
+
+def _ratio(figure: Figure) -> tuple[str, str]:
+    match figure.ratio:
+        case None:
+            return "", ""
+        case Ratio(median, lowest, highest) if lowest == highest:
+            return f"{median:.2f}", ""
+        case Ratio(median, lowest, highest):
+            return f"{median:.2f}", f"{lowest:.2f} … {highest:.2f}"
