@@ -9,7 +9,6 @@ from types import TracebackType
 from typing import Final, Self
 
 from sandbox import programs
-from sandbox.commands import StartupError
 from sandbox.migrations import create_migrated_database
 from sandbox.ports import LOOPBACK, free_port
 from sandbox.postgres import Postgres
@@ -141,5 +140,5 @@ async def _together(*starts: Coroutine[None, None, None]) -> None:
         async with asyncio.TaskGroup() as group:
             for start in starts:
                 group.create_task(start)
-    except* StartupError as failures:
+    except ExceptionGroup as failures:  # not except*, which would wrap the one in a group again
         raise failures.exceptions[0] from None
