@@ -1,0 +1,117 @@
+"""The pages in a browser, as a person uses them."""
+
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+
+import pytest
+from playwright.async_api import Page, async_playwright, expect
+from stripe.checkout import Session
+
+from tests.sandbox.stripe.shop import ASKS_FOR_3DS, DECLINED, GOOD, Shop
+
+CHROMIUM = shutil.which("chromium")
+QUIET = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no `chromium` on the PATH (Debian's package of that name)")
+
+
+@pytest.fixture
+async def browser_page() -> AsyncIterator[Page]:
+    with tempfile.TemporaryDirectory() as home:
+        async with async_playwright() as playwright:
+            browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET, env={"HOME": home})
+            try:
+                yield await browser.new_page()
+            finally:
+                await browser.close()
+
+
+async def _open_session(shop: Shop) -> Session:
+    return await shop.checkout(
+        payment_intent_data={"capture_method": "manual"},
+        custom_text={"submit": {"message": "20.00 USD of this is the platform's fee."}},
+        success_url=f"{shop.url}/_sandbox/health?session={{CHECKOUT_SESSION_ID}}",
+        cancel_url=f"{shop.url}/_sandbox/clock",
+    )
+
+
+async def _pay(page: Page, number: str) -> None:
+    await page.get_by_label("Card number").fill(number)
+    await page.get_by_label("Expiry").fill("12 / 34")
+    await page.get_by_label("CVC").fill("123")
+    await page.get_by_label("Name on card").fill("Ada Lovelace")
+    await page.get_by_role("button", name="Pay").click()
+
+
+async def test_a_person_sees_what_it_costs_and_pays(shop: Shop, browser_page: Page) -> None:
+    session = await _open_session(shop)
+    await browser_page.goto(str(session.url))
+    await expect(browser_page.get_by_role("note")).to_contain_text("SANDBOX")
+    await expect(browser_page.locator("#amount")).to_have_text("$100.00")
+    await expect(browser_page.get_by_text("One hour of Greek")).to_be_visible()
+    await expect(browser_page.locator("#disclosure")).to_have_text("20.00 USD of this is the platform's fee.")
+    await expect(browser_page.get_by_role("cell", name=GOOD)).to_be_visible()
+    await _pay(browser_page, "4242 4242 4242 4242")
+    await browser_page.wait_for_url(f"**/_sandbox/health?session={session.id}")
+    assert (await shop.stripe.v1.checkout.sessions.retrieve_async(session.id)).status == "complete"
+
+
+async def test_a_declined_person_reads_why_and_tries_another_card(shop: Shop, browser_page: Page) -> None:
+    session = await _open_session(shop)
+    await browser_page.goto(str(session.url))
+    await _pay(browser_page, DECLINED)
+    await expect(browser_page.get_by_role("alert")).to_have_text("Your card was declined.")
+    await expect(browser_page.get_by_label("Name on card")).to_have_value("Ada Lovelace")
+    await _pay(browser_page, "4242 1234")
+    await expect(browser_page.get_by_role("alert")).to_contain_text("Your card number is invalid.")
+    await _pay(browser_page, GOOD)
+    await browser_page.wait_for_url("**/_sandbox/health?**")
+
+
+async def test_a_person_goes_back_to_the_shop(shop: Shop, browser_page: Page) -> None:
+    session = await _open_session(shop)
+    await browser_page.goto(str(session.url))
+    await browser_page.get_by_role("link", name="Back").click()
+    await browser_page.wait_for_url("**/_sandbox/clock")
+    assert (await shop.stripe.v1.checkout.sessions.retrieve_async(session.id)).status == "open"
+
+
+async def test_a_person_passes_the_challenge_after_failing_it(shop: Shop, browser_page: Page) -> None:
+    session = await _open_session(shop)
+    await browser_page.goto(str(session.url))
+    await _pay(browser_page, ASKS_FOR_3DS)
+    await browser_page.get_by_role("button", name="Fail authentication").click()
+    await expect(browser_page.get_by_role("alert")).to_contain_text("unable to authenticate")
+    await _pay(browser_page, ASKS_FOR_3DS)
+    await browser_page.get_by_role("button", name="Complete authentication").click()
+    await browser_page.wait_for_url("**/_sandbox/health?**")
+
+
+async def test_an_instructor_sets_up_payouts(shop: Shop, browser_page: Page) -> None:
+    account = await shop.account(onboarded=False)
+    link = await shop.stripe.v1.account_links.create_async(
+        {"account": account.id, "type": "account_onboarding", "return_url": f"{shop.url}/_sandbox/health"}
+    )
+    await browser_page.goto(link.url)
+    await expect(browser_page.get_by_role("note")).to_contain_text("SANDBOX")
+    await browser_page.get_by_role("button", name="Agree and submit").click()
+    await browser_page.wait_for_url("**/_sandbox/health")
+    account = await shop.stripe.v1.accounts.retrieve_async(account.id)
+    assert account.payouts_enabled
+
+
+async def test_the_page_fits_a_telephone(shop: Shop, browser_page: Page) -> None:
+    session = await _open_session(shop)
+    await browser_page.set_viewport_size({"width": 360, "height": 640})
+    await browser_page.goto(str(session.url))
+    width: int = await browser_page.evaluate("document.documentElement.scrollWidth")
+    assert width <= 360
