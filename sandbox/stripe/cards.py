@@ -6,7 +6,11 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Card:
-    """A test card: its number, the `pm_card_` token that stands for it, and its behaviour."""
+    """A test card: its number, the `pm_card_` token that stands for it, and its behaviour.
+
+    A `decline_code` comes with the code `card_declined` only: the others are errors of Stripe's, not the issuer's
+    reasons.
+    """
 
     number: str
     token: str
@@ -70,7 +74,6 @@ _CARDS = (
         "visa",
         "Declined: expired card",
         code="expired_card",
-        decline_code="expired_card",
     ),
     Card(
         "4000000000000127",
@@ -78,7 +81,6 @@ _CARDS = (
         "visa",
         "Declined: incorrect CVC",
         code="incorrect_cvc",
-        decline_code="incorrect_cvc",
     ),
     Card(
         "4000000000000119",
@@ -86,7 +88,6 @@ _CARDS = (
         "visa",
         "Declined: processing error",
         code="processing_error",
-        decline_code="processing_error",
     ),
     Card(
         "4000000000000341",

@@ -29,6 +29,29 @@ _COPIED = (
     "success_url",
 )
 
+_NOT_MODELLED = (
+    "after_expiration",
+    "allow_promotion_codes",
+    "automatic_tax",
+    "consent_collection",
+    "currency",
+    "custom_fields",
+    "customer_account",
+    "discounts",
+    "invoice_creation",
+    "managed_payments",
+    "optional_items",
+    "payment_method_data",
+    "phone_number_collection",
+    "return_url",
+    "saved_payment_method_options",
+    "setup_intent_data",
+    "shipping_address_collection",
+    "shipping_options",
+    "subscription_data",
+    "tax_id_collection",
+)
+
 
 def create(call: Call) -> JsonObject:
     params, world = call.params, call.world
@@ -218,6 +241,7 @@ def _complete(world: World, record: Record) -> Record:
 
 def _check(call: Call) -> None:
     params = call.params
+    call.refuse(*_NOT_MODELLED)
     if params.get("mode") != "payment":
         raise invalid("The sandbox models Checkout Sessions with mode=payment only.", param="mode")
     if not params.get("line_items"):

@@ -20,6 +20,20 @@ _COPIED = (
     "statement_descriptor_suffix",
     "transfer_group",
 )
+_NOT_MODELLED = (
+    "amount_details",
+    "confirmation_token",
+    "customer_account",
+    "error_on_requires_action",
+    "hooks",
+    "managed_payments",
+    "mandate",
+    "mandate_data",
+    "on_behalf_of",
+    "payment_details",
+    "payment_method_data",
+    "setup_future_usage",
+)
 _CANCELLABLE = frozenset({"requires_payment_method", "requires_capture", "requires_confirmation", "requires_action"})
 _CONFIRMABLE = frozenset({"requires_payment_method", "requires_confirmation", "requires_action"})
 _UPDATABLE = _CONFIRMABLE
@@ -28,6 +42,7 @@ _ALWAYS_UPDATABLE = frozenset({"metadata", "description", "receipt_email", "expa
 
 def create(call: Call) -> JsonObject:
     params = call.params
+    call.refuse(*_NOT_MODELLED)
     currency = check_currency(params["currency"])
     check_charge_amount(params["amount"], currency)
     if "statement_descriptor" in params:
@@ -122,6 +137,7 @@ def update(call: Call) -> JsonObject:
 
 
 def confirm(call: Call) -> JsonObject:
+    call.refuse(*_NOT_MODELLED)
     intent = call.from_path(KIND, "intent")
     _refuse_checkouts_own(intent, "confirm")
     if intent.body["status"] not in _CONFIRMABLE:
@@ -145,6 +161,7 @@ def capture(call: Call) -> JsonObject:
     Raises:
         StripeError: 400 `payment_intent_unexpected_state`, `amount_too_large`, or `charge_expired_for_capture`.
     """
+    call.refuse("amount_details", "hooks", "payment_details")
     intent, params = call.from_path(KIND, "intent"), call.params
     capturable: int = intent.body["amount_capturable"]
     if intent.body["status"] != "requires_capture":

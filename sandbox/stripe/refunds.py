@@ -20,6 +20,7 @@ def create(call: Call) -> JsonObject:
         StripeError: 400 for more than is left, for a charge that was not captured or is disputed, for a
             reversal without a transfer or a fee refund without a fee.
     """
+    call.refuse("customer", "instructions_email", "origin")
     params, world = call.params, call.world
     charge = _charge(call)
     amount = _amount(world, charge, params.get("amount"))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sandbox.stripe.books import Books
 from sandbox.stripe.clock import Clock
-from sandbox.stripe.errors import no_such
+from sandbox.stripe.errors import invalid, no_such
 from sandbox.stripe.events import Events
 from sandbox.stripe.json_values import JsonObject
 from sandbox.stripe.store import Record, Store
@@ -63,6 +63,17 @@ class Call:
         if record is None or record.owner != self.account:
             raise no_such(kind, id, param, status=status)
         return record
+
+    def refuse(self, *names: str) -> None:
+        """Say so where a parameter is known to Stripe and would do something that the sandbox does not.
+
+        Raises:
+            StripeError: 400, which is the sandbox's own and not Stripe's.
+        """
+        for name in names:
+            if self.params.get(name):
+                message = f"The sandbox does not model the parameter {name} here; see docs/sandbox.md."
+                raise invalid(message, param=name)
 
     def given(self, *names: str) -> JsonObject:
         """Those of the named parameters that were sent."""
