@@ -203,7 +203,7 @@ async def _received(request: Request) -> Received:
         method=request.method,
         path=request.url.path,
         query=request.url.query,
-        body=(await request.body()).decode(),
+        body=(await request.body()).decode(errors="replace"),
         content_type=headers.get("content-type"),
         authorization=headers.get("authorization", ""),
         idempotency_key=headers.get("idempotency-key"),
@@ -218,7 +218,10 @@ def _api_key(authorization: str) -> str:
     if scheme.lower() == "bearer":
         return value.strip()
     if scheme.lower() == "basic":
-        return base64.b64decode(value).decode().partition(":")[0]
+        try:
+            return base64.b64decode(value, validate=True).decode().partition(":")[0]
+        except ValueError:
+            return ""
     return ""
 
 

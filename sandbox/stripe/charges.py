@@ -23,6 +23,12 @@ def list_all(call: Call) -> JsonObject:
     return listed(call, KIND, "/v1/charges", "customer", "payment_intent", "transfer_group")
 
 
+def list_refunds(call: Call) -> JsonObject:
+    charge = call.from_path(KIND, "charge")
+    url = f"/v1/charges/{charge.id}/refunds"
+    return listed(call, "refund", url, keep=lambda record: record.body["charge"] == charge.id)
+
+
 def update(call: Call) -> JsonObject:
     record = call.from_path(KIND, "charge")
     record.body |= call.given("description", "receipt_email", "customer", "transfer_group")

@@ -54,7 +54,8 @@ def _expand(world: World, node: JsonObject, parts: list[str], path: str, includa
 
 def _fields_of(node: JsonObject) -> frozenset[str]:
     """What such an object can have: a field that this one lacks is nothing to expand, and no error."""
-    shape = object_shape(node.get("object", "list"))
+    kind = node.get("object", "list")
+    shape = object_shape(kind) if kind != "list" else None
     return frozenset(shape.fields if shape else ())
 
 

@@ -123,6 +123,7 @@ ROUTES = (
     Route(_P, "/v1/payment_intents/{intent}/cancel", payment_intents.cancel, p.PaymentIntentCancelParams),
     Route(_G, "/v1/charges", charges.list_all, p.ChargeListParams),
     Route(_G, "/v1/charges/{charge}", charges.retrieve, p.ChargeRetrieveParams),
+    Route(_G, "/v1/charges/{charge}/refunds", charges.list_refunds, p.ChargeListRefundsParams),
     Route(_P, "/v1/charges/{charge}", charges.update, p.ChargeUpdateParams),
     Route(_P, "/v1/refunds", refunds.create, p.RefundCreateParams),
     Route(_G, "/v1/refunds", refunds.list_all, p.RefundListParams),

@@ -114,8 +114,11 @@ class Store:
     def _roll_back(self, undo: dict[_Key, Record | None]) -> None:
         for (kind, id), before in undo.items():
             if before is not None:
+                removed = id not in self._tables[kind]
                 self._tables[kind][id] = before
                 self._kind_of[id] = kind
+                if removed:
+                    self._tables[kind] = _in_order(self._tables[kind])
             else:
                 self._tables[kind].pop(id, None)
                 self._kind_of.pop(id, None)
@@ -138,7 +141,7 @@ class Store:
             for kind, id, rest in json.loads(line):
                 self._replay(kind, id, rest)
         for kind, table in self._tables.items():
-            self._tables[kind] = dict(sorted(table.items(), key=lambda item: item[1].sequence))
+            self._tables[kind] = _in_order(table)
         partial = path.with_name(path.name + ".partial")
         entries = [
             _journal_entry(kind, id, record) for kind, table in self._tables.items() for id, record in table.items()
@@ -156,6 +159,10 @@ class Store:
         self._tables.setdefault(kind, {})[id] = record
         self._kind_of[id] = kind
         self._sequence = max(self._sequence, record.sequence)
+
+
+def _in_order(table: dict[str, Record]) -> dict[str, Record]:
+    return dict(sorted(table.items(), key=lambda item: item[1].sequence))
 
 
 def _journal_entry(kind: str, id: str, record: Record | None) -> list[object]:

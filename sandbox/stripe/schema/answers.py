@@ -22,6 +22,13 @@ _ERROR_FIELDS = {
     "payment_intent": dict,
     "payment_method": dict,
 }
+_SCALAR_TYPES: dict[str, set[type]] = {
+    "integer": {int},
+    "number": {int, float},
+    "boolean": {bool},
+    "text": {str},
+    "null": {type(None)},
+}
 _ERROR_TYPES = frozenset({"api_error", "card_error", "idempotency_error", "invalid_request_error"})
 
 
@@ -96,15 +103,9 @@ def _some(choice: Choice) -> str:
 
 
 def _scalar(shape: Scalar, value: Any, path: str) -> list[str]:
-    fits = {
-        "integer": isinstance(value, int) and not isinstance(value, bool),
-        "number": isinstance(value, int | float) and not isinstance(value, bool),
-        "boolean": isinstance(value, bool),
-        "text": isinstance(value, str),
-        "null": value is None,
-        "anything": True,
-    }[shape.kind]
-    return [] if fits else [f"{path}: {shape.kind} expected, not {value!r}"]
+    if shape.kind == "anything" or type(value) in _SCALAR_TYPES[shape.kind]:
+        return []
+    return [f"{path}: {shape.kind} expected, not {value!r}"]
 
 
 def _listing(shape: Listing, value: Any, path: str) -> list[str]:
