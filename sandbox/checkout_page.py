@@ -15,10 +15,16 @@ POOR_CARD = "4000000000009995"
 _TYPED = {"cc-exp": "12 / 34", "cc-csc": "123", "cc-name": "A. Student", "email": "student@students.example"}
 
 
+class CheckoutClosed(Exception):
+    """The Checkout Session has expired, or is paid."""
+
+
 async def pay(checkout_url: str, card: str = GOOD_CARD) -> bool:
-    """Whether the page took the card. Raises `ValueError` for a page without a form, such as an expired one."""
+    """Whether the page took the card. Raises `CheckoutClosed` when it no longer asks for one."""
     async with httpx.AsyncClient(follow_redirects=False) as browser:
         page = await browser.get(checkout_url)
+        if page.status_code == httpx.codes.GONE:
+            raise CheckoutClosed(checkout_url)
         page.raise_for_status()
         form = _Form.of(page.text)
         filled = form.filled(_TYPED | {"cc-number": card})
@@ -43,7 +49,7 @@ class _Form(HTMLParser):
         form = cls()
         form.feed(page)
         if "cc-number" not in form._meanings:
-            raise ValueError("the page asks for no card")
+            raise CheckoutClosed("the page asks for no card")
         return form
 
     def filled(self, typed: Mapping[str, str]) -> dict[str, str]:

@@ -215,9 +215,10 @@ class BookingProgress(BookingDoors):
         return self._view
 
     async def _until(self, reached: Callable[[], bool]) -> None:
-        await workflow.wait_condition(
-            lambda: reached() or self._stage is Stage.CLOSED or self._parked_because is not None
-        )
+        def parked_and_shown() -> bool:
+            return self._parked_because is not None and self._view.needs_attention
+
+        await workflow.wait_condition(lambda: reached() or self._stage is Stage.CLOSED or parked_and_shown())
 
     async def _record_deadline(self, decision: Extend, until: datetime) -> None:
         record = RecordDeadline(

@@ -12,7 +12,7 @@ from activities.stripe_gateway import StripeGateway, stripe_client
 from models.db import build_engine
 from tests.conftest import StripeSandbox
 from tests.workflows.faults import Faults, FaultyGateway
-from tests.workflows.saga import QUEUE, Saga, register_search_attributes
+from tests.workflows.saga import QUEUE, Saga, Workers, register_search_attributes
 from worker import build_worker
 
 _TEST_SERVER = Path(sysconfig.get_path("scripts")) / "temporal-test-server"
@@ -30,7 +30,11 @@ async def saga(database_url: str, stripe_sandbox: StripeSandbox) -> AsyncIterato
         async with stripe_client(stripe_sandbox.key, stripe_sandbox.url) as stripe, environment as env:
             await register_search_attributes(env.client)
             gateway = FaultyGateway(StripeGateway(stripe, "http://127.0.0.1:1"), faults)
-            async with build_worker(env.client, QUEUE, engine, gateway, interceptors=[faults]):
-                yield Saga(env, engine, stripe, faults)
+            workers = Workers(lambda: build_worker(env.client, QUEUE, engine, gateway, interceptors=[faults]))
+            await workers.start()
+            try:
+                yield Saga(env, engine, stripe, faults, workers)
+            finally:
+                await workers.stop()
     finally:
         await engine.dispose()

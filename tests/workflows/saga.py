@@ -1,5 +1,7 @@
 """How the saga's tests speak to a booking, and what they read of it afterwards."""
 
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, cast
@@ -7,17 +9,23 @@ from uuid import UUID, uuid4
 
 import stripe
 from sqlalchemy.ext.asyncio import AsyncEngine
-from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1.workflow_pb2 import WORKFLOW_EXECUTION_STATUS_RUNNING
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
+from temporalio.api.testservice.v1 import LockTimeSkippingRequest, UnlockTimeSkippingRequest
+from temporalio.api.workflow.v1 import WorkflowExecutionInfo
+from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionRequest
 from temporalio.client import Client, WithStartWorkflowOperation, WorkflowHandle
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Worker
 
 from models.keys import workflow_id
 from models.messages import OPEN_CHECKOUT, BookingView, Checkout, PaymentEvent, ReserveSlot
 from models.money import Money
 from models.policy import BookingPolicy, PaymentPlan, checkout_deadline
+from models.states import BookingStatus, PaymentStatus
 from models.tables import BookingRequest, Payment
 from models.terms import Actor, BookingTerms, Role
 from sandbox import seed
@@ -29,9 +37,33 @@ from workflows import visibility
 from workflows.booking import BookingWorkflow
 
 QUEUE = "test"
+_LOOKS = 60
 HUNDRED = Money(amount_minor=10_000, currency="usd")
 
 Handle = WorkflowHandle[BookingWorkflow, BookingView]
+
+
+class Workers:
+    """The worker under test; another takes over when it is stopped and started."""
+
+    def __init__(self, build: Callable[[], Worker]) -> None:
+        self._build = build
+        self._running: Worker | None = None
+
+    async def start(self) -> None:
+        self._running = self._build()
+        await self._running.__aenter__()
+
+    async def stop(self) -> None:
+        if self._running:
+            await self._running.__aexit__(None, None, None)
+            self._running = None
+
+    @asynccontextmanager
+    async def stopped(self) -> AsyncIterator[None]:
+        await self.stop()
+        yield
+        await self.start()
 
 
 @dataclass(frozen=True)
@@ -65,9 +97,23 @@ class Booked:
         now = await self.saga.env.get_current_time()
         await self.saga.env.sleep(self.order.terms.starts_at - now + timedelta(minutes=1))
 
+    async def result(self) -> BookingView:
+        """Let time pass until the workflow is over. Raises `WorkflowFailureError`, also for a cancelled one."""
+        # The environment does this itself only for handles that `start_workflow` gave.
+        clock = self.saga.env.client.test_service
+        await clock.unlock_time_skipping(UnlockTimeSkippingRequest())
+        try:
+            return await self.handle.result()
+        finally:
+            await clock.lock_time_skipping(LockTimeSkippingRequest())
+
+    async def lasted(self) -> timedelta:
+        """From the booking to its end, on the skipped clock."""
+        info = await self.saga.execution(self.handle)
+        return info.close_time.ToDatetime() - info.start_time.ToDatetime()
+
     async def request(self) -> BookingRequest | None:
-        async with AsyncSession(self.saga.engine) as session:
-            return await session.get(BookingRequest, self.order.terms.booking_id)
+        return await self.saga.request(self.order.terms.booking_id)
 
     async def payment(self) -> Payment | None:
         async with AsyncSession(self.saga.engine) as session:
@@ -94,6 +140,7 @@ class Saga:
     engine: AsyncEngine
     stripe: stripe.StripeClient
     faults: Faults
+    workers: "Workers"
 
     async def order(
         self,
@@ -148,6 +195,28 @@ class Saga:
     def handle(self, booking_id: UUID) -> Handle:
         return self.env.client.get_workflow_handle_for(BookingWorkflow.run, workflow_id(booking_id))
 
+    async def until_status(self, booked: Booked, status: BookingStatus) -> None:
+        await self._eventually(lambda: _status(booked), status)
+
+    async def until_over(self, handle: Handle) -> None:
+        """Whichever way the workflow ends."""
+        while (await self.execution(handle)).status == WORKFLOW_EXECUTION_STATUS_RUNNING:
+            await self.env.sleep(1)
+
+    async def execution(self, handle: Handle) -> WorkflowExecutionInfo:
+        # Not `handle.describe()`: that one cannot read an unset datetime attribute as this server returns it.
+        client = self.env.client
+        answer = await client.workflow_service.describe_workflow_execution(
+            DescribeWorkflowExecutionRequest(
+                namespace=client.namespace, execution=WorkflowExecution(workflow_id=handle.id)
+            )
+        )
+        return answer.workflow_execution_info
+
+    async def request(self, booking_id: UUID) -> BookingRequest | None:
+        async with AsyncSession(self.engine) as session:
+            return await session.get(BookingRequest, booking_id)
+
     async def booked(self, **wish: Any) -> Booked:
         return await self.start(await self.order(**wish))
 
@@ -155,15 +224,28 @@ class Saga:
         """A booking that waits for its instructor."""
         booked = await self.booked(**wish)
         await booked.pay()
-        await self.until_stored(booked, "PENDING")
+        await self.until_stored(booked, PaymentStatus.PENDING)
         return booked
 
-    async def until_stored(self, booked: Booked, payment_status: str) -> None:
-        async with AsyncSession(self.engine) as session:
-            query = select(Payment.status).where(Payment.booking_id == booked.order.terms.booking_id)
-            while (await session.exec(query)).first() != payment_status:
-                await session.rollback()
-                await self.env.sleep(1)
+    async def until_stored(self, booked: Booked, payment_status: PaymentStatus) -> None:
+        await self._eventually(lambda: _payment_status(booked), payment_status)
+
+    async def _eventually(self, look: Callable[[], Awaitable[object]], wanted: object) -> None:
+        for _ in range(_LOOKS):
+            if (seen := await look()) == wanted:
+                return
+            await self.env.sleep(1)
+        raise AssertionError(f"{wanted} never came; last seen: {seen}")
+
+
+async def _status(booked: Booked) -> BookingStatus | None:
+    request = await booked.request()
+    return request.status if request else None
+
+
+async def _payment_status(booked: Booked) -> PaymentStatus | None:
+    payment = await booked.payment()
+    return payment.status if payment else None
 
 
 async def register_search_attributes(client: Client) -> None:

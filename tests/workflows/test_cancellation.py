@@ -1,0 +1,119 @@
+"""Cancelling the workflow in Temporal, at every place where it can be waiting: the money goes back, once."""
+
+from datetime import timedelta
+
+import pytest
+from temporalio.client import WorkflowFailureError, WorkflowUpdateFailedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from models.errors import Declined
+from models.messages import Approve, Complete
+from models.states import BookingStatus, PaymentStatus
+from sandbox.checkout_page import CheckoutClosed, pay
+from sandbox.demo.figures import Figures
+from tests.workflows.faults import When
+from tests.workflows.saga import Booked, Saga
+from workflows.booking import BookingWorkflow
+
+# In the order in which a completed booking calls them.
+_ACTIVITIES = (
+    "reserve_slot",
+    "secure",
+    "record_checkout",
+    "look_up",
+    "record_authorization",
+    "record_acceptance",
+    "settle",
+    "record_ending",
+)
+
+
+async def _live_on(booked: Booked) -> None:
+    """Play the booking to its end as if nobody had cancelled it; what its end refuses is fine."""
+    try:
+        await booked.pay()
+        await booked.saga.env.sleep(1)
+        await booked.handle.signal(BookingWorkflow.approve_signal, Approve(actor=booked.instructor))
+        await booked.until_begun()
+        await booked.handle.signal(BookingWorkflow.complete_signal, Complete(actor=booked.instructor))
+    except CheckoutClosed:
+        return
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("activity", _ACTIVITIES)
+async def test_cancelled_around_any_activity_the_money_goes_back(saga: Saga, activity: str, when: When) -> None:
+    order = await saga.order()
+    handle = saga.handle(order.terms.booking_id)
+    saga.faults.plan(when, activity, handle.cancel)
+    try:
+        booked = await saga.start(order)
+    except WorkflowUpdateFailedError:
+        booked = None
+    if booked:
+        await _live_on(booked)
+    await saga.until_over(handle)
+    assert saga.faults.all_taken
+    request = await saga.request(order.terms.booking_id)
+    if activity == "record_ending":
+        # What was being written down was the end: too late to cancel.
+        assert request is not None
+        assert request.status is BookingStatus.COMPLETED
+        return
+    assert request is None or request.status is BookingStatus.CANCELLED
+    if booked:
+        assert await booked.figures() == Figures(stripe_fee_minor=(await booked.figures()).stripe_fee_minor)
+        payment_intent = await booked.payment_intent()
+        assert payment_intent is None or payment_intent.status in ("canceled", "succeeded")
+        with pytest.raises(CheckoutClosed):
+            await pay(booked.checkout.url)
+
+
+async def test_cancelled_while_it_waits_for_the_payment(saga: Saga) -> None:
+    booked = await saga.booked()
+    await booked.handle.cancel()
+    with pytest.raises(WorkflowFailureError):
+        await booked.result()
+    request = await booked.request()
+    assert request is not None
+    assert request.status is BookingStatus.CANCELLED
+    assert await booked.payment() is None
+
+
+async def test_cancelled_while_it_waits_for_the_approval(saga: Saga) -> None:
+    booked = await saga.paid()
+    await booked.handle.cancel()
+    await _assert_cancelled_in_full(booked)
+
+
+async def test_cancelled_while_it_waits_for_the_session(saga: Saga) -> None:
+    booked = await saga.paid()
+    await booked.handle.execute_update(BookingWorkflow.approve, Approve(actor=booked.instructor))
+    await saga.env.sleep(timedelta(days=3, minutes=10))
+    await booked.handle.cancel()
+    await _assert_cancelled_in_full(booked)
+
+
+async def test_cancelled_while_it_waits_for_an_operator(saga: Saga) -> None:
+    booked = await saga.paid()
+    await booked.handle.execute_update(BookingWorkflow.approve, Approve(actor=booked.instructor))
+    await booked.until_begun()
+    saga.faults.fail("before", "settle", Declined("test"))
+    view = await booked.handle.execute_update(BookingWorkflow.complete, Complete(actor=booked.instructor))
+    assert view.needs_attention
+    await booked.handle.cancel()
+    await _assert_cancelled_in_full(booked)
+
+
+async def _assert_cancelled_in_full(booked: Booked) -> None:
+    with pytest.raises(WorkflowFailureError):
+        await booked.result()
+    request, payment = await booked.request(), await booked.payment()
+    assert request is not None
+    assert payment is not None
+    assert (request.status, payment.status) == (BookingStatus.CANCELLED, PaymentStatus.REFUNDED)
+    assert not request.needs_attention
+    assert await booked.figures() == Figures()

@@ -1,0 +1,211 @@
+"""Every way in which a booking ends, with the real deadlines in days, and who paid and got what at Stripe."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+import pytest
+
+from models.messages import Approve, BookingView, Cancel, Complete, Door, Reject, ReportNoShow
+from models.money import Money
+from models.policy import BookingPolicy, OnSilence
+from models.states import BookingStatus, PaymentStatus, SessionStatus
+from models.terms import Absent, EndReason
+from sandbox.checkout_page import GOOD_CARD, POOR_CARD, CheckoutClosed, pay
+from sandbox.demo.figures import Figures
+from tests.workflows.saga import Booked, Saga
+from workflows.booking import BookingWorkflow
+
+NOTHING = Figures()
+ALL = Figures(10_000, 8_000, 2_000, 320)
+HALF = Figures(5_000, 4_000, 1_000, 175)
+
+Act = Callable[[Booked], Awaitable[BookingView]]
+
+
+async def _accepted(saga: Saga, **wish: object) -> Booked:
+    booked = await saga.paid(**wish)
+    view = await booked.handle.execute_update(BookingWorkflow.approve, Approve(actor=booked.instructor, door=Door.API))
+    assert view.booking_status is BookingStatus.ACCEPTED
+    assert view.session_status is SessionStatus.SCHEDULED
+    return booked
+
+
+async def _complete(booked: Booked) -> BookingView:
+    return await booked.handle.execute_update(BookingWorkflow.complete, Complete(actor=booked.instructor))
+
+
+async def _student_absent(booked: Booked) -> BookingView:
+    report = ReportNoShow(actor=booked.instructor, absent=Absent.STUDENT)
+    return await booked.handle.execute_update(BookingWorkflow.report_no_show, report)
+
+
+async def _instructor_absent(booked: Booked) -> BookingView:
+    report = ReportNoShow(actor=booked.student, absent=Absent.INSTRUCTOR)
+    return await booked.handle.execute_update(BookingWorkflow.report_no_show, report)
+
+
+@pytest.mark.parametrize(
+    ("act", "booking", "payment", "reason", "figures"),
+    [
+        (_complete, BookingStatus.COMPLETED, PaymentStatus.CAPTURED, EndReason.COMPLETED, ALL),
+        (_student_absent, BookingStatus.NO_SHOW, PaymentStatus.PARTIALLY_REFUNDED, EndReason.STUDENT_ABSENT, HALF),
+        (_instructor_absent, BookingStatus.NO_SHOW, PaymentStatus.REFUNDED, EndReason.INSTRUCTOR_ABSENT, NOTHING),
+    ],
+    ids=["completed", "student absent", "instructor absent"],
+)
+async def test_what_is_said_of_the_session_decides_the_money(
+    saga: Saga, act: Act, booking: BookingStatus, payment: PaymentStatus, reason: EndReason, figures: Figures
+) -> None:
+    booked = await _accepted(saga)
+    await booked.until_begun()
+    view = await act(booked)
+    assert view == await booked.result()
+    assert (view.booking_status, view.payment_status, view.end_reason) == (booking, payment, reason)
+    assert await booked.figures() == figures
+    request, row = await booked.request(), await booked.payment()
+    assert request is not None
+    assert row is not None
+    assert (request.status, row.status) == (booking, payment)
+    assert request.next_deadline_at is None
+
+
+@pytest.mark.parametrize(
+    ("hours_before", "figures", "payment"),
+    [
+        (24.5, NOTHING, PaymentStatus.REFUNDED),
+        (23.5, HALF, PaymentStatus.PARTIALLY_REFUNDED),
+        (1.5, ALL, PaymentStatus.CAPTURED),
+    ],
+)
+async def test_a_student_who_cancels_gets_back_what_the_tier_says(
+    saga: Saga, hours_before: float, figures: Figures, payment: PaymentStatus
+) -> None:
+    booked = await _accepted(saga)
+    now = await saga.env.get_current_time()
+    await saga.env.sleep(booked.order.terms.starts_at - now - timedelta(hours=hours_before))
+    view = await booked.handle.execute_update(BookingWorkflow.cancel, Cancel(actor=booked.student))
+    assert (view.booking_status, view.payment_status) == (BookingStatus.CANCELLED, payment)
+    assert await booked.figures() == figures
+
+
+async def test_an_instructor_who_cancels_late_returns_everything(saga: Saga) -> None:
+    booked = await _accepted(saga, starts_in=timedelta(hours=3))
+    view = await booked.handle.execute_update(BookingWorkflow.cancel, Cancel(actor=booked.instructor))
+    assert (view.booking_status, view.payment_status) == (BookingStatus.CANCELLED, PaymentStatus.REFUNDED)
+    assert await booked.figures() == NOTHING
+
+
+async def test_a_student_who_cancels_before_the_approval_gets_everything_back(saga: Saga) -> None:
+    booked = await saga.paid(starts_in=timedelta(hours=3))
+    view = await booked.handle.execute_update(BookingWorkflow.cancel, Cancel(actor=booked.student))
+    assert (view.booking_status, view.session_status) == (BookingStatus.CANCELLED, None)
+    assert await booked.figures() == NOTHING
+
+
+async def test_a_student_who_cancels_before_paying_leaves_no_payment(saga: Saga) -> None:
+    booked = await saga.booked()
+    view = await booked.handle.execute_update(BookingWorkflow.cancel, Cancel(actor=booked.student))
+    assert (view.booking_status, view.payment_status) == (BookingStatus.CANCELLED, None)
+    with pytest.raises(CheckoutClosed):
+        await pay(booked.checkout.url)
+
+
+async def test_a_student_who_cancels_while_the_news_of_paying_is_under_way_gets_everything_back(saga: Saga) -> None:
+    booked = await saga.booked()
+    assert await pay(booked.checkout.url)
+    view = await booked.handle.execute_update(BookingWorkflow.cancel, Cancel(actor=booked.student))
+    assert (view.booking_status, view.payment_status) == (BookingStatus.CANCELLED, PaymentStatus.REFUNDED)
+    row = await booked.payment()
+    assert row is not None
+    assert row.status is PaymentStatus.REFUNDED
+
+
+async def test_a_rejected_booking_releases_the_hold(saga: Saga) -> None:
+    booked = await saga.paid()
+    view = await booked.handle.execute_update(BookingWorkflow.reject, Reject(actor=booked.instructor))
+    assert (view.booking_status, view.payment_status) == (BookingStatus.REJECTED, PaymentStatus.REFUNDED)
+    assert await booked.figures() == NOTHING
+
+
+async def test_silence_of_the_instructor_expires_the_booking_after_a_day(saga: Saga) -> None:
+    booked = await saga.paid()
+    view = await booked.result()
+    assert (view.booking_status, view.end_reason) == (BookingStatus.EXPIRED, EndReason.APPROVAL_TIMEOUT)
+    assert await booked.figures() == NOTHING
+    assert timedelta(hours=24) < await booked.lasted() < timedelta(hours=24, minutes=5)
+
+
+async def test_the_approval_must_come_before_the_session_starts(saga: Saga) -> None:
+    booked = await saga.paid(starts_in=timedelta(hours=2))
+    view = await booked.result()
+    assert view.booking_status is BookingStatus.EXPIRED
+    assert await booked.lasted() < timedelta(hours=2, minutes=1)
+
+
+@pytest.mark.parametrize(
+    ("on_silence", "booking", "figures"),
+    [
+        (OnSilence.RELEASE, BookingStatus.CANCELLED, NOTHING),
+        (OnSilence.SETTLE, BookingStatus.COMPLETED, ALL),
+    ],
+)
+async def test_when_nobody_speaks_of_the_session_the_policy_does(
+    saga: Saga, on_silence: OnSilence, booking: BookingStatus, figures: Figures
+) -> None:
+    booked = await _accepted(saga, policy=BookingPolicy(on_silence=on_silence))
+    view = await booked.result()
+    assert (view.booking_status, view.end_reason) == (booking, EndReason.COMPLETION_TIMEOUT)
+    assert await booked.figures() == figures
+
+
+async def test_an_unpaid_booking_is_deleted_when_the_checkout_deadline_passes(saga: Saga) -> None:
+    booked = await saga.booked()
+    view = await booked.result()
+    assert (view.booking_status, view.payment_status) == (None, PaymentStatus.FAILED)
+    assert view.end_reason is EndReason.CHECKOUT_EXPIRED
+    assert await booked.request() is None
+    with pytest.raises(CheckoutClosed):
+        await pay(booked.checkout.url)
+
+
+async def test_a_declined_card_deletes_the_booking_when_no_other_follows(saga: Saga) -> None:
+    booked = await saga.booked()
+    await booked.pay(POOR_CARD)
+    view = await booked.result()
+    assert (view.payment_status, view.end_reason) == (PaymentStatus.FAILED, EndReason.CARD_DECLINED)
+    assert await booked.lasted() < booked.order.terms.policy.deadlines.checkout_window
+    row = await booked.payment()
+    assert row is not None
+    assert row.decline_code == "insufficient_funds"
+
+
+async def test_a_second_card_after_a_declined_one_secures_the_booking(saga: Saga) -> None:
+    booked = await saga.booked()
+    await booked.pay(POOR_CARD)
+    await saga.env.sleep(30)
+    await booked.pay(GOOD_CARD)
+    await saga.until_stored(booked, PaymentStatus.PENDING)
+
+
+async def test_paying_is_found_at_the_deadline_when_its_webhook_was_lost(saga: Saga) -> None:
+    booked = await saga.booked()
+    assert await pay(booked.checkout.url)
+    await saga.env.sleep(timedelta(minutes=31))
+    await saga.until_stored(booked, PaymentStatus.PENDING)
+
+
+async def test_a_hold_that_does_not_reach_the_session_is_let_go(saga: Saga) -> None:
+    booked = await saga.booked(starts_in=timedelta(days=6, hours=20))
+    await booked.pay()
+    view = await booked.result()
+    assert (view.booking_status, view.end_reason) == (None, EndReason.HOLD_TOO_SHORT)
+    assert await booked.figures() == NOTHING
+    assert await booked.request() is None
+
+
+async def test_an_amount_without_a_fee_goes_to_the_instructor_whole(saga: Saga) -> None:
+    booked = await _accepted(saga, price=Money(amount_minor=5_000, currency="jpy"), policy=BookingPolicy(fee_bps=0))
+    await booked.until_begun()
+    await _complete(booked)
+    figures = await booked.figures()
+    assert (figures.student_paid_minor, figures.instructor_received_minor) == (5_000, 5_000)

@@ -1,0 +1,127 @@
+"""Stripe did it and the answer was lost: it is looked up, and happens once. Stripe did not do it: it is tried again."""
+
+from datetime import timedelta
+
+import pytest
+import stripe
+
+from models.errors import Declined, ReplayedFailure, Retryable, Unknown
+from models.messages import Approve, Cancel, Complete, Reject
+from models.states import BookingStatus, PaymentStatus
+from sandbox.checkout_page import pay
+from sandbox.demo.figures import Figures
+from tests.workflows.saga import Booked, Saga
+from workflows.booking import BookingWorkflow
+
+ALL = Figures(10_000, 8_000, 2_000, 320)
+LOST = Unknown("the answer was lost")
+
+
+async def _completed(booked: Booked) -> None:
+    await booked.handle.execute_update(BookingWorkflow.approve, Approve(actor=booked.instructor))
+    await booked.until_begun()
+    view = await booked.handle.execute_update(BookingWorkflow.complete, Complete(actor=booked.instructor))
+    assert view.payment_status is PaymentStatus.CAPTURED
+
+
+async def _sessions_of(booked: Booked) -> list[stripe.checkout.Session]:
+    stripe_api = booked.saga.stripe.v1
+    sessions = await stripe_api.checkout.sessions.list_async({"customer": booked.checkout.customer_id})
+    return sessions.data
+
+
+@pytest.mark.parametrize("call", ["gateway.create_customer", "gateway.open_checkout", "secure"])
+async def test_a_lost_answer_while_securing_makes_one_customer_and_one_checkout(saga: Saga, call: str) -> None:
+    saga.faults.fail("after", call, LOST)
+    booked = await saga.booked()
+    assert saga.faults.all_taken
+    assert len(await _sessions_of(booked)) == 1
+    student = str(booked.order.terms.student_id)
+    customers = await saga.stripe.v1.customers.list_async({"limit": 100})
+    assert len([c for c in customers.data if c.metadata and c.metadata["student_id"] == student]) == 1
+
+
+@pytest.mark.parametrize("call", ["gateway.capture", "settle"])
+async def test_a_lost_answer_to_a_capture_captures_once(saga: Saga, call: str) -> None:
+    saga.faults.fail("after", call, LOST)
+    booked = await saga.paid()
+    await _completed(booked)
+    assert saga.faults.all_taken
+    assert saga.faults.calls.count("capture") == 1
+    assert await booked.figures() == ALL
+
+
+@pytest.mark.parametrize("call", ["gateway.cancel", "release"])
+async def test_a_lost_answer_to_a_release_releases_once(saga: Saga, call: str) -> None:
+    saga.faults.fail("after", call, LOST)
+    booked = await saga.paid()
+    view = await booked.handle.execute_update(BookingWorkflow.reject, Reject(actor=booked.instructor))
+    assert view.payment_status is PaymentStatus.REFUNDED
+    assert saga.faults.all_taken
+    assert saga.faults.calls.count("cancel") == 1
+    assert await booked.figures() == Figures()
+
+
+async def test_a_lost_answer_to_an_expiry_expires_once(saga: Saga) -> None:
+    saga.faults.fail("after", "gateway.expire_checkout", LOST)
+    booked = await saga.booked()
+    view = await booked.handle.execute_update(BookingWorkflow.cancel, Cancel(actor=booked.student))
+    assert view.booking_status is BookingStatus.CANCELLED
+    assert saga.faults.calls.count("expire_checkout") == 1
+
+
+async def test_a_lost_answer_to_a_refund_refunds_once(saga: Saga) -> None:
+    """A refund is the undoing of a capture: the workflow is cancelled while the capture is on its way."""
+    booked = await saga.paid()
+    saga.faults.plan("before", "gateway.capture", booked.handle.cancel)
+    saga.faults.fail("after", "gateway.refund", LOST)
+    await booked.handle.execute_update(BookingWorkflow.approve, Approve(actor=booked.instructor))
+    await booked.until_begun()
+    await booked.handle.signal(BookingWorkflow.complete_signal, Complete(actor=booked.instructor))
+    await saga.until_over(booked.handle)
+    assert saga.faults.all_taken
+    payment_intent = await booked.payment_intent()
+    assert payment_intent is not None
+    refunds = await saga.stripe.v1.refunds.list_async({"payment_intent": payment_intent.id})
+    assert [refund.amount for refund in refunds.data] == [10_000]
+    figures = await booked.figures()
+    assert (figures.student_paid_minor, figures.instructor_received_minor, figures.platform_kept_minor) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("error", [Unknown("never arrived"), Retryable("rate limited"), ReplayedFailure("stored")])
+@pytest.mark.parametrize("call", ["gateway.open_checkout", "gateway.capture"])
+async def test_what_did_not_happen_is_tried_again_until_it_does(saga: Saga, call: str, error: Exception) -> None:
+    saga.faults.fail("before", call, error, times=3)
+    booked = await saga.paid()
+    await _completed(booked)
+    assert saga.faults.all_taken
+    assert await booked.figures() == ALL
+
+
+async def test_a_card_is_not_taken_for_declined_because_stripe_could_not_be_asked(saga: Saga) -> None:
+    booked = await saga.booked()
+    saga.faults.fail("before", "gateway.look_up", Unknown("no answer"), times=4)
+    assert await pay(booked.checkout.url)
+    await booked.hear()
+    await saga.until_stored(booked, PaymentStatus.PENDING)
+
+
+async def test_a_checkout_that_stripe_refuses_frees_the_slot_and_says_so(saga: Saga) -> None:
+    saga.faults.fail("before", "gateway.open_checkout", Declined("account_invalid"))
+    order = await saga.order()
+    with pytest.raises(Exception, match="Workflow update failed"):
+        await saga.start(order)
+    await saga.until_over(saga.handle(order.terms.booking_id))
+    assert await saga.request(order.terms.booking_id) is None
+
+
+async def test_hours_without_stripe_end_in_the_same_outcome(saga: Saga) -> None:
+    booked = await saga.paid()
+    await booked.handle.execute_update(BookingWorkflow.approve, Approve(actor=booked.instructor))
+    await booked.until_begun()
+    saga.faults.fail("before", "gateway.capture", Unknown("connection refused"), times=100)
+    await booked.handle.signal(BookingWorkflow.complete_signal, Complete(actor=booked.instructor))
+    await saga.env.sleep(timedelta(hours=3))
+    await saga.until_over(booked.handle)
+    assert saga.faults.all_taken
+    assert await booked.figures() == ALL

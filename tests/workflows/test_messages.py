@@ -1,0 +1,150 @@
+"""Decisions in their right and wrong moments: updates that are refused, signals, duplicates, ties with a deadline."""
+
+from datetime import timedelta
+
+import pytest
+from temporalio.client import WorkflowUpdateFailedError
+from temporalio.exceptions import ApplicationError
+
+from models.messages import (
+    Approve,
+    Cancel,
+    Complete,
+    Decision,
+    Extend,
+    Refund,
+    Refusal,
+    Reject,
+    Release,
+    ReportNoShow,
+    Retry,
+    Settle,
+)
+from models.money import Money
+from models.policy import BookingPolicy, Deadlines
+from models.states import BookingStatus, PaymentStatus
+from models.terms import Absent, Actor, EndReason, Role
+from sandbox.checkout_page import pay
+from tests.workflows.saga import Booked, Saga
+from workflows.booking import BookingWorkflow
+
+OPERATOR = Actor(role=Role.OPERATOR)
+
+
+def _decisions(booked: Booked) -> dict[str, Decision]:
+    instructor, student = booked.instructor, booked.student
+    return {
+        "approve": Approve(actor=instructor),
+        "reject": Reject(actor=instructor),
+        "complete": Complete(actor=instructor),
+        "report_no_show": ReportNoShow(actor=instructor, absent=Absent.STUDENT),
+        "cancel": Cancel(actor=student),
+        "settle": Settle(actor=OPERATOR),
+        "release": Release(actor=OPERATOR),
+        "refund": Refund(actor=OPERATOR, amount=Money(amount_minor=1, currency="usd")),
+        "extend": Extend(actor=OPERATOR, until=booked.order.terms.starts_at + timedelta(days=30)),
+        "retry": Retry(actor=OPERATOR),
+    }
+
+
+async def _refused(booked: Booked, *names: str) -> None:
+    for name in names:
+        with pytest.raises(WorkflowUpdateFailedError) as failure:
+            await booked.handle.execute_update(name, _decisions(booked)[name])
+        assert isinstance(failure.value.cause, ApplicationError)
+        assert failure.value.cause.type == Refusal.NOT_POSSIBLE_NOW
+
+
+async def test_an_update_that_the_stage_does_not_allow_is_refused_and_leaves_no_event(saga: Saga) -> None:
+    booked = await saga.booked()
+    before = len((await booked.handle.fetch_history()).events)
+    await _refused(booked, "approve", "reject", "complete", "report_no_show", "settle", "refund", "extend", "retry")
+    updates = [
+        event
+        for event in (await booked.handle.fetch_history()).events[before:]
+        if event.HasField("workflow_execution_update_accepted_event_attributes")
+    ]
+    assert not updates
+    await booked.pay()
+    await saga.until_stored(booked, PaymentStatus.PENDING)
+    await _refused(booked, "complete", "report_no_show", "settle", "refund", "extend", "retry")
+    await booked.handle.execute_update(BookingWorkflow.approve, Approve(actor=booked.instructor))
+    await _refused(booked, "approve", "reject", "complete", "report_no_show", "extend", "retry")
+    await booked.until_begun()
+    await _refused(booked, "approve", "reject", "cancel", "retry")
+
+
+@pytest.mark.parametrize("amount", [0, -1, 10_001])
+async def test_a_refund_of_nothing_or_of_more_than_was_paid_is_refused(saga: Saga, amount: int) -> None:
+    booked = await saga.paid()
+    await booked.handle.execute_update(BookingWorkflow.approve, Approve(actor=booked.instructor))
+    refund = Refund(actor=OPERATOR, amount=Money(amount_minor=amount, currency="usd"))
+    with pytest.raises(WorkflowUpdateFailedError):
+        await booked.handle.execute_update(BookingWorkflow.refund, refund)
+
+
+async def test_signals_decide_as_updates_do_and_unfitting_ones_are_left(saga: Saga) -> None:
+    booked = await saga.paid()
+    await booked.handle.signal("complete", Complete(actor=booked.instructor))
+    await booked.handle.signal("approve", Approve(actor=booked.instructor))
+    await booked.until_begun()
+    await booked.handle.signal("reject", Reject(actor=booked.instructor))
+    await booked.handle.signal("report_no_show", ReportNoShow(actor=booked.student, absent=Absent.INSTRUCTOR))
+    view = await booked.result()
+    assert (view.booking_status, view.end_reason) == (BookingStatus.NO_SHOW, EndReason.INSTRUCTOR_ABSENT)
+
+
+async def test_a_cancel_right_behind_an_approval_is_heard(saga: Saga) -> None:
+    booked = await saga.paid()
+    await booked.handle.signal("approve", Approve(actor=booked.instructor))
+    await booked.handle.signal("cancel", Cancel(actor=booked.student))
+    assert (await booked.result()).booking_status is BookingStatus.CANCELLED
+
+
+async def test_an_approval_in_the_moment_of_its_deadline_leads_to_one_clear_end(saga: Saga) -> None:
+    """Whichever comes first, the booking is either accepted or expired, and says so to the instructor."""
+    windows = Deadlines(approval_window=timedelta(seconds=8))
+    booked = await saga.paid(policy=BookingPolicy(deadlines=windows))
+    request = await booked.request()
+    assert request is not None
+    assert request.next_deadline_at is not None
+    async with saga.workers.stopped():
+        await booked.handle.signal("approve", Approve(actor=booked.instructor))
+        await saga.env.sleep(request.next_deadline_at - await saga.env.get_current_time() + timedelta(seconds=1))
+    # Both the signal and the fired timer wait for the worker in one task: the decision counts.
+    await saga.until_status(booked, BookingStatus.ACCEPTED)
+
+
+async def test_news_twice_and_late_changes_nothing(saga: Saga) -> None:
+    booked = await saga.booked()
+    assert await pay(booked.checkout.url)
+    for _ in range(3):
+        await booked.hear("evt_same")
+    await saga.until_stored(booked, PaymentStatus.PENDING)
+    looked_up = saga.faults.calls.count("look_up")
+    await booked.hear("evt_same")
+    await booked.hear("evt_older_than_it_looks")
+    await saga.env.sleep(1)
+    assert saga.faults.calls.count("look_up") == looked_up + 1
+    request = await booked.request()
+    assert request is not None
+    assert request.status is BookingStatus.PENDING
+
+
+async def test_news_before_anybody_has_paid_changes_nothing(saga: Saga) -> None:
+    booked = await saga.booked()
+    await booked.hear()
+    await saga.env.sleep(1)
+    await booked.pay()
+    await saga.until_stored(booked, PaymentStatus.PENDING)
+
+
+async def test_an_extended_deadline_is_the_one_that_counts(saga: Saga) -> None:
+    booked = await saga.paid()
+    until = booked.order.terms.starts_at - timedelta(hours=1)
+    await booked.handle.execute_update(BookingWorkflow.extend, Extend(actor=OPERATOR, until=until))
+    request = await booked.request()
+    assert request is not None
+    assert request.next_deadline_at == until
+    await saga.env.sleep(timedelta(hours=30))
+    await booked.handle.execute_update(BookingWorkflow.approve, Approve(actor=booked.instructor))
