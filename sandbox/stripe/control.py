@@ -46,7 +46,7 @@ class Control:
             ("POST", "/disputes", self.open_dispute),
             ("POST", "/payouts/{payout}/fail", self.fail_payout),
         ]
-        return [Route(PREFIX + path, _door(action), methods=[method]) for method, path, action in doors]
+        return [Route(PREFIX + path, self._door(action), methods=[method]) for method, path, action in doors]
 
     def health(self, _: JsonObject) -> JsonObject:
         return {"status": "ok", "api_version": API_VERSION, "livemode": False, "now": self._world.now()}
@@ -137,15 +137,15 @@ class Control:
         with self._world.store.transaction():
             self._world.clock.advance(seconds)
 
+    def _door(self, action: Callable[[JsonObject], JsonObject]) -> Callable[[Request], Awaitable[Response]]:
+        async def door(request: Request) -> Response:
+            deadlines.meet(self._world)
+            try:
+                given = json.loads(await request.body() or b"{}") | request.path_params
+                return JSONResponse(action(given))
+            except StripeError as error:
+                return JSONResponse({"error": error.error}, error.status)
+            except (KeyError, TypeError, ValueError) as error:
+                return JSONResponse({"error": {"message": f"not understood: {error!r}"}}, 400)
 
-def _door(action: Callable[[JsonObject], JsonObject]) -> Callable[[Request], Awaitable[Response]]:
-    async def door(request: Request) -> Response:
-        try:
-            given = json.loads(await request.body() or b"{}") | request.path_params
-            return JSONResponse(action(given))
-        except StripeError as error:
-            return JSONResponse({"error": error.error}, error.status)
-        except (KeyError, TypeError, ValueError) as error:
-            return JSONResponse({"error": {"message": f"not understood: {error!r}"}}, 400)
-
-    return door
+        return door

@@ -9,6 +9,7 @@ _ACTIONS: dict[str, Callable[[World, str], None]] = {
     checkout_sessions.EXPIRE_SESSION: checkout_sessions.expire_by_time,
     disputes.LOSE_DISPUTE: disputes.lose_by_silence,
     disputes.OPEN_DISPUTE: disputes.open_by_card,
+    payment_flow.BOOK_CHARGE: payment_flow.book_later,
     payment_flow.EXPIRE_HOLD: payment_flow.expire_hold,
     payouts.ARRIVE_PAYOUT: payouts.arrive,
     payouts.PAY_OUT_DAILY: payouts.pay_out_daily,

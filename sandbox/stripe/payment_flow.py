@@ -20,6 +20,7 @@ from sandbox.stripe.world import World
 
 INTENT = "payment_intent"
 EXPIRE_HOLD = "expire_hold"
+BOOK_CHARGE = "book_charge"
 
 # Docs "Place a hold", authorization validity windows: 7 days with the customer present; 4 days 18 hours for a
 # Visa payment without.
@@ -56,31 +57,21 @@ def pay(
 def capture(world: World, intent: Record, amount: int) -> Record:
     """Take `amount` of what is authorized, and let go of the rest.
 
-    With a destination, the transfer and the application fee are made here (docs "Destination charges").
-    The fee is capped at what is captured.
+    With `automatic_async`, which is the default, the money is booked right after the answer: until then the
+    charge has no balance transaction, transfer or fee (docs "Asynchronous capture").
     """
     world.timers.clear(EXPIRE_HOLD, intent.id)
-    charge = world.store.get(charges.KIND, intent.body["latest_charge"])
     was_held = intent.body["status"] == "requires_capture"
-    available_at_once = cards.BY_NUMBER[charge.hidden["number"]].available_at_once
-    available_on = world.now() + (0 if available_at_once else SETTLEMENT_SECONDS)
+    charge = world.store.get(charges.KIND, intent.body["latest_charge"])
     charge.body |= {"captured": True, "amount_captured": amount}
     charge.body["payment_method_details"]["card"].pop("capture_before", None)
-    charge.body["balance_transaction"] = world.books.post(
-        charge.owner,
-        type="charge",
-        amount=amount,
-        currency=charge.body["currency"],
-        source=charge.id,
-        fee=stripe_fee(amount),
-        available_on=available_on,
-        description=charge.body["description"],
-    )
     world.store.save(charge)
     if not was_held:
         world.emit(charge, "charge.succeeded")
-    if intent.body["transfer_data"]:
-        charge = _share(world, intent, charge, amount)
+    if intent.body["capture_method"] == "automatic_async":
+        world.timers.set(BOOK_CHARGE, charge.id, world.now())
+    else:
+        charge = _book(world, intent, charge)
     intent.body |= {"amount_capturable": 0, "amount_received": amount, "status": "succeeded"}
     world.store.save(intent)
     if was_held:
@@ -88,6 +79,36 @@ def capture(world: World, intent: Record, amount: int) -> Record:
     world.emit(intent, "payment_intent.succeeded")
     _dispute_if_the_card_says_so(world, charge)
     return intent
+
+
+def book_later(world: World, charge_id: str) -> None:
+    """What an asynchronous capture left to do."""
+    charge = world.store.get(charges.KIND, charge_id)
+    charge = _book(world, world.store.get(INTENT, charge.body["payment_intent"]), charge)
+    world.emit(charge, "charge.updated", {"balance_transaction": None})
+
+
+def _book(world: World, intent: Record, charge: Record) -> Record:
+    """Book what was captured. With a destination, the transfer and the application fee are made here, the fee
+    capped at what was captured (docs "Destination charges").
+    """
+    amount = charge.body["amount_captured"]
+    available_at_once = cards.BY_NUMBER[charge.hidden["number"]].available_at_once
+    charge.body["balance_transaction"] = world.books.post(
+        charge.owner,
+        type="charge",
+        amount=amount,
+        currency=charge.body["currency"],
+        source=charge.id,
+        fee=stripe_fee(amount),
+        available_on=world.now() + (0 if available_at_once else SETTLEMENT_SECONDS),
+        description=charge.body["description"],
+    )
+    world.store.save(charge)
+    if intent.body["transfer_data"]:
+        charge = _share(world, intent, charge, amount)
+        world.store.save(intent)
+    return charge
 
 
 def cancel(world: World, intent: Record, reason: str | None) -> Record:

@@ -80,7 +80,7 @@ def make(call: Call, amount: int, currency: str, given: JsonObject, *, from_chec
         "automatic_payment_methods": given.get("automatic_payment_methods"),
         "canceled_at": None,
         "cancellation_reason": None,
-        "capture_method": given.get("capture_method") or "automatic",
+        "capture_method": given.get("capture_method") or "automatic_async",
         "client_secret": f"{id}_secret_{new_token(25)}",
         "confirmation_method": given.get("confirmation_method", "automatic"),
         "created": world.now(),

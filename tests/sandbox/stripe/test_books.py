@@ -53,15 +53,23 @@ class Books(RuleBasedStateMachine):
             self.accounts.append(account["id"])
         by_hand = {"settings[payouts][schedule][interval]": "manual"}
         self.post(f"/v1/accounts/{self.accounts[0]}", by_hand)
-        for to, manual in ((0, False), (1, True), (None, False)):
-            self.pay(10_007, manual, "pm_card_bypassPending", to, 33, None, 0)
+        for to, method in ((0, "automatic"), (1, "manual"), (None, "automatic_async")):
+            self.pay(10_007, method, "pm_card_bypassPending", to, 33, None, 0)
 
-    @rule(amount=AMOUNTS, manual=st.booleans(), card=CARDS, to=TO, fee_share=SHARES, fault=FAULTS, retries=RETRIES)
+    @rule(
+        amount=AMOUNTS,
+        method=st.sampled_from(["manual", "automatic", "automatic_async"]),
+        card=CARDS,
+        to=TO,
+        fee_share=SHARES,
+        fault=FAULTS,
+        retries=RETRIES,
+    )
     def pay(
-        self, amount: int, manual: bool, card: str, to: int | None, fee_share: int, fault: str | None, retries: int
+        self, amount: int, method: str, card: str, to: int | None, fee_share: int, fault: str | None, retries: int
     ) -> None:
         form = {"amount": amount, "currency": "usd", "confirm": "true", "payment_method": card}
-        form["capture_method"] = "manual" if manual else "automatic"
+        form["capture_method"] = method
         if to is not None:
             form |= {
                 "transfer_data[destination]": self.accounts[to],

@@ -1,7 +1,7 @@
 """Who gets what from a destination charge: capture in full and in part, refunds, and the books behind them."""
 
 import pytest
-from stripe import InvalidRequestError
+from stripe import Charge, InvalidRequestError
 
 from tests.sandbox.stripe.shop import Shop
 
@@ -125,3 +125,19 @@ async def test_events_tell_of_both_accounts(shop: Shop) -> None:
         "payment_intent.succeeded",
     ]
     assert await shop.event_types(account.id) == ["account.updated", "capability.updated"]
+
+
+async def test_an_asynchronous_capture_is_booked_after_its_answer(shop: Shop) -> None:
+    account = await shop.account()
+    intent = await shop.paid(
+        application_fee_amount=2_000, transfer_data={"destination": account.id}, expand=["latest_charge"]
+    )
+    charge = intent.latest_charge
+    assert isinstance(charge, Charge)
+    assert (intent.capture_method, intent.status, charge.captured) == ("automatic_async", "succeeded", True)
+    assert (charge.balance_transaction, charge.application_fee) == (None, None)
+    booked = await shop.stripe.v1.charges.retrieve_async(charge.id)
+    assert isinstance(booked.balance_transaction, str)
+    assert isinstance(booked.application_fee, str)
+    assert (await shop.net(), await shop.net(account.id)) == (1_680, 8_000)
+    assert (await shop.event_types())[-1] == "charge.updated"
