@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Coroutine
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,8 @@ from typing import Any
 from bench import checks, recovery, report, throughput
 from bench.checks import Check
 from bench.place import place
-from sandbox.lifetime import run
+from sandbox.demo.people import Unexpected
+from sandbox.lifetime import EXIT_FAILED, run
 
 _WAITING = 10
 
@@ -54,8 +56,16 @@ async def _bench(arguments: argparse.Namespace) -> int:
     return 0 if all(check.ok for check in checked) else 1
 
 
+async def _explained(bench: Coroutine[None, None, int]) -> int:
+    try:
+        return await bench
+    except Unexpected as trouble:
+        print(f"{trouble}\nIf the booking had expired, the machine is too busy: try fewer at once.", file=sys.stderr)
+        return EXIT_FAILED
+
+
 def main() -> int:
-    return run(_bench(_arguments()))
+    return run(_explained(_bench(_arguments())))
 
 
 if __name__ == "__main__":

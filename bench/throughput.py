@@ -20,9 +20,9 @@ BATCH: Final = 25
 
 BARE_WORKER: Final = "bare worker"
 
-_FIRST_LEAD: Final = timedelta(seconds=10)
-_SHORTEST_LEAD: Final = timedelta(seconds=2)
-_LEAD_FACTOR: Final = 3
+_FIRST_GUESS: Final = timedelta(milliseconds=400)
+_SHORTEST_LEAD: Final = timedelta(seconds=3)
+_CAUTION: Final = 3
 _JUST_AFTER: Final = timedelta(milliseconds=100)
 
 
@@ -55,7 +55,7 @@ class _Run:
         self._bookings = bookings
         self._bare = bare
         self._at_once = at_once
-        self._lead = _FIRST_LEAD
+        self._takes = _FIRST_GUESS
         pids = market.stack.pids
         self._holdfast_meter = Meter(pids)
         self._bare_meter = Meter({BARE_WORKER: bare.pid, "temporal": pids["temporal"]})
@@ -64,12 +64,13 @@ class _Run:
 
     async def batch(self, size: int) -> Batch:
         batch = Batch(size)
-        starts_at = datetime.now(UTC) + self._lead
+        # A booking that is not approved when its session begins has expired.
+        starts_at = datetime.now(UTC) + _SHORTEST_LEAD + _CAUTION * size * self._takes
         pairs = await self._bookings.pairs(starts_at, size)
         began = datetime.now(UTC)
         async with self._holdfast_meter.measuring(batch.holdfast):
             booked = await each(pairs, self._bookings.pay_and_approve, self._at_once)
-        self._lead = max(_SHORTEST_LEAD, _LEAD_FACTOR * (datetime.now(UTC) - began))
+        self._takes = (datetime.now(UTC) - began) / size
         async with self._bare_meter.measuring(batch.bare):
             bare_ids = await each(range(size), self._bare.play, self._at_once)
         await _until(starts_at + _JUST_AFTER)
