@@ -99,6 +99,8 @@ class Saga:
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
             search_attributes=at_start(order),
             static_summary=f"slot {order.terms.slot_id}",
+            # A task that died with its worker is given to another one after this.
+            task_timeout=_TASK_WITHIN,
         )
         try:
             async with _answer_within(self._patience.checkout):

@@ -80,6 +80,7 @@ class BookingRequest(SQLModel, table=True):
     __table_args__ = (
         Index("ix_booking_request_student_created", "student_id", "created_at", "id"),
         Index("ix_booking_request_instructor_created", "instructor_id", "created_at", "id"),
+        Index("ix_booking_request_created", "created_at", "id"),
         Index("ix_booking_request_needs_attention", "created_at", "id", postgresql_where=text("needs_attention")),
     )
 

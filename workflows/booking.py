@@ -42,7 +42,7 @@ with workflow.unsafe.imports_passed_through():
     from models.terms import PLATFORM, Ending, EndReason
     from workflows.decisions import Stage
     from workflows.progress import BookingProgress, EndedByOperator
-    from workflows.steps import ask_stripe, unbroken, write_down
+    from workflows.steps import HoldGone, ask_stripe, unbroken, write_down
 
 
 @workflow.defn(name="Booking")
@@ -106,7 +106,7 @@ class BookingWorkflow(BookingProgress):
             in_time = await self._wait_for(lambda: self._news)
             if self._ending:
                 return self._ending
-            payment = await self._look_up()
+            payment = await self._done(self._look_up)
             if payment.phase is HoldPhase.HELD:
                 return await self._authorize(payment)
             if not in_time or payment.phase is not HoldPhase.OPEN:
@@ -156,8 +156,7 @@ class BookingWorkflow(BookingProgress):
         while await self._wait_for(lambda: decided() or self._news):
             if decided() or self._ending:
                 return
-            while (await self._look_up()).phase is not HoldPhase.HELD:
-                await self._park("the hold is gone")
+            await self._done(self._still_held)
 
     async def _end(self, ending: Ending) -> None:
         """Move the money as the ending says, then write down how the booking ended."""
@@ -205,8 +204,12 @@ class BookingWorkflow(BookingProgress):
 
     async def _look_up(self) -> PaymentState:
         self._news = False
-        self._payment = await self._done(lambda: ask_stripe(PaymentActivities.look_up, self._ref, self._patience))
+        self._payment = await ask_stripe(PaymentActivities.look_up, self._ref, self._patience)
         return self._payment
+
+    async def _still_held(self) -> None:
+        if (await self._look_up()).phase is not HoldPhase.HELD:
+            raise HoldGone
 
     async def _settle(self) -> PaymentState:
         request = SettlePayment(ref=self._ref, split=self._decided_ending.split)

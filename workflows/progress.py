@@ -31,7 +31,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows import visibility
     from workflows.decisions import Situation, Stage, ending_of, refusal
     from workflows.doors import BookingDoors
-    from workflows.steps import reason_of, unbroken, write_down
+    from workflows.steps import HoldGone, reason_of, unbroken, write_down
 
 T = TypeVar("T")
 
@@ -101,14 +101,14 @@ class BookingProgress(BookingDoors):
         return heard()
 
     async def _done(self, step: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Carry the step out. If it fails for good, an operator decides: again, or another ending.
+        """Carry the step out. If it fails for good, wait for an operator: tried again, or another ending.
 
         Raises `EndedByOperator` in the second case.
         """
         while True:
             try:
                 result = await unbroken(step())
-            except ActivityError as failure:
+            except (ActivityError, HoldGone) as failure:
                 await self._park(reason_of(failure))
             else:
                 self._retry = None
@@ -119,12 +119,11 @@ class BookingProgress(BookingDoors):
 
         Raises `EndedByOperator` when they end the booking instead.
         """
-        ending, self._retry = self._ending, None
+        ending, retry = self._ending, self._retry
         self._parked_because = reason
         await self._mark_attention()
-        await workflow.wait_condition(lambda: self._retry is not None or self._ending is not ending)
+        await workflow.wait_condition(lambda: self._retry is not retry or self._ending is not ending)
         self._operator_round += 1
-        self._parked_because = None
         await self._mark_attention()
         if self._ending is not ending:
             raise EndedByOperator
@@ -134,7 +133,7 @@ class BookingProgress(BookingDoors):
             booking_id=self._terms.booking_id,
             reason=self._parked_because,
             at=workflow.now(),
-            decision=self._retry,
+            decision=None if self._parked_because else self._retry,
         )
         await unbroken(write_down(RecordActivities.record_attention, mark))
         self._show()
@@ -209,7 +208,7 @@ class BookingProgress(BookingDoors):
             case Approve():
                 await self._until(lambda: self._is_accepted)
             case Retry():
-                await self._until(lambda: self._retry is None)
+                await self._until(lambda: self._retry is None and self._stage is not Stage.ENDING)
             case _:
                 await self._until(lambda: False)
         return self._view

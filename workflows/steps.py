@@ -78,8 +78,14 @@ async def unbroken(step: Coroutine[Any, Any, T]) -> T:
         raise
 
 
-def reason_of(failure: ActivityError) -> str:
+class HoldGone(Exception):
+    """Stripe no longer holds the money of a booking that is still open."""
+
+
+def reason_of(failure: ActivityError | HoldGone) -> str:
     """Why a step failed for good, in a few words that may be shown: a code of Stripe's, or the kind of failure."""
+    if isinstance(failure, HoldGone):
+        return "the hold is gone"
     cause = failure.cause
     if isinstance(cause, ApplicationError):
         return f"{failure.activity_type}: {cause.message}"

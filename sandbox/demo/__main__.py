@@ -17,6 +17,7 @@ from models.db import build_engine
 from sandbox.commands import StartupError
 from sandbox.demo import checks, journeys, report
 from sandbox.demo.figures import figures_at_stripe, payments_since, recorded_payments
+from sandbox.demo.histories import save_histories
 from sandbox.demo.market import Market
 from sandbox.stack import Stack
 
@@ -26,6 +27,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the outcome as JSON")
     parser.add_argument(
         "--stripe-log", type=Path, metavar="FILE", help="write each request to the Stripe sandbox, and its answer"
+    )
+    parser.add_argument(
+        "--histories", type=Path, metavar="DIRECTORY", help="save each booking's workflow history, for the replay tests"
     )
     return parser.parse_args()
 
@@ -51,7 +55,7 @@ async def _play_all(market: Market) -> tuple[list[report.Row], list[checks.Check
     return rows, await checks.all_checks(market, payments, figures, recorded)
 
 
-async def _demo(stripe_log: Path | None) -> tuple[list[report.Row], list[checks.Check]]:
+async def _demo(stripe_log: Path | None, histories: Path | None) -> tuple[list[report.Row], list[checks.Check]]:
     with tempfile.TemporaryDirectory(prefix="holdfast-demo-") as directory:
         async with Stack(Path(directory), stripe_log=stripe_log, env=journeys.WINDOWS) as stack:
             print(f"The stack is up; {len(journeys.TOGETHER) + len(journeys.ALONE)} journeys are played.", flush=True)
@@ -62,7 +66,13 @@ async def _demo(stripe_log: Path | None) -> tuple[list[report.Row], list[checks.
                     httpx.AsyncClient(base_url=stack.api_url, timeout=30) as http,
                     stripe_client(stack.stripe_key, stack.environment.get("STRIPE_API_BASE")) as stripe,
                 ):
-                    return await _play_all(Market(stack, http, engine, stripe, temporal))
+                    market = Market(stack, http, engine, stripe, temporal)
+                    rows, checked = await _play_all(market)
+                    if histories:
+                        await save_histories(
+                            temporal, {row.name: row.workflow_id for row in rows if row.workflow_id}, histories
+                        )
+                    return rows, checked
             finally:
                 await engine.dispose()
 
@@ -71,7 +81,7 @@ def main() -> int:
     arguments = _arguments()
     began = time.monotonic()
     try:
-        rows, checked = asyncio.run(_demo(arguments.stripe_log))
+        rows, checked = asyncio.run(_demo(arguments.stripe_log, arguments.histories))
     except StartupError as failure:
         print(failure, file=sys.stderr)
         return 1

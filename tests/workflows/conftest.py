@@ -30,7 +30,10 @@ async def saga(database_url: str, stripe_sandbox: StripeSandbox) -> AsyncIterato
         async with stripe_client(stripe_sandbox.key, stripe_sandbox.url) as stripe, environment as env:
             await register_search_attributes(env.client)
             gateway = FaultyGateway(StripeGateway(stripe, "http://127.0.0.1:1"), faults)
-            workers = Workers(lambda: build_worker(env.client, QUEUE, engine, gateway, interceptors=[faults]))
+            # Nothing is cached: each task replays the whole history, so that a saga that cannot be replayed fails here.
+            workers = Workers(
+                lambda: build_worker(env.client, QUEUE, engine, gateway, cached_workflows=0, interceptors=[faults])
+            )
             await workers.start()
             try:
                 yield Saga(env, engine, stripe, faults, workers)

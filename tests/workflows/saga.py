@@ -198,6 +198,9 @@ class Saga:
     async def until_status(self, booked: Booked, status: BookingStatus) -> None:
         await self._eventually(lambda: _status(booked), status)
 
+    async def until_needs_attention(self, booked: Booked) -> None:
+        await self._eventually(lambda: _needs_attention(booked), True)
+
     async def until_over(self, handle: Handle) -> None:
         """Whichever way the workflow ends."""
         while (await self.execution(handle)).status == WORKFLOW_EXECUTION_STATUS_RUNNING:
@@ -241,6 +244,11 @@ class Saga:
 async def _status(booked: Booked) -> BookingStatus | None:
     request = await booked.request()
     return request.status if request else None
+
+
+async def _needs_attention(booked: Booked) -> bool | None:
+    request = await booked.request()
+    return request.needs_attention if request else None
 
 
 async def _payment_status(booked: Booked) -> PaymentStatus | None:

@@ -168,6 +168,7 @@ def _booking_requests() -> None:
     )
     for role in ("student", "instructor"):
         op.create_index(f"ix_booking_request_{role}_created", "booking_request", [f"{role}_id", "created_at", "id"])
+    op.create_index("ix_booking_request_created", "booking_request", ["created_at", "id"])
     op.create_index("ix_booking_request_slot_id", "booking_request", ["slot_id"])
     op.create_index(
         "ix_booking_request_needs_attention",
