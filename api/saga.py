@@ -47,6 +47,7 @@ class Patience:
     event: timedelta = timedelta(seconds=5)
 
 
+_TASK_WITHIN = timedelta(seconds=5)
 _MAY_PASS = frozenset(
     {
         RPCStatusCode.UNAVAILABLE,
