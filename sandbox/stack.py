@@ -71,6 +71,11 @@ class Stack:
         return {part.name: part for part in parts if part}
 
     @property
+    def has_stripe_sandbox(self) -> bool:
+        """False where Stripe itself is talked to."""
+        return self._stripe is not None
+
+    @property
     def pids(self) -> dict[str, int]:
         """The process ids of what runs, by name."""
         return {name: process.pid for name, process in self.processes.items() if process.is_running}

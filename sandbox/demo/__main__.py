@@ -57,7 +57,8 @@ async def _play_all(market: Market) -> tuple[list[report.Row], list[checks.Check
 
 async def _demo(stripe_log: Path | None, histories: Path | None) -> tuple[list[report.Row], list[checks.Check]]:
     with tempfile.TemporaryDirectory(prefix="holdfast-demo-") as directory:
-        async with Stack(Path(directory), stripe_log=stripe_log, env=journeys.WINDOWS) as stack:
+        log = stripe_log or Path(directory) / "stripe.jsonl"
+        async with Stack(Path(directory), stripe_log=log, env=journeys.WINDOWS) as stack:
             print(f"The stack is up; {len(journeys.TOGETHER) + len(journeys.ALONE)} journeys are played.", flush=True)
             engine = build_engine(stack.database_url)
             temporal = await Client.connect(stack.temporal_address, data_converter=pydantic_data_converter)
@@ -68,6 +69,8 @@ async def _demo(stripe_log: Path | None, histories: Path | None) -> tuple[list[r
                 ):
                     market = Market(stack, http, engine, stripe, temporal)
                     rows, checked = await _play_all(market)
+                    if stack.has_stripe_sandbox:
+                        checked.append(checks.stripe_was_spoken_to_as_it_is(log))
                     if histories:
                         await save_histories(
                             temporal, {row.name: row.workflow_id for row in rows if row.workflow_id}, histories

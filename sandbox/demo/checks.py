@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import stripe
 from sqlmodel import col, select
@@ -12,6 +13,7 @@ from models.states import HOLDS_SLOT
 from models.tables import BookingRequest
 from sandbox.demo.figures import Figures, Recorded
 from sandbox.demo.market import Market
+from sandbox.stripe.log_check import problems_in
 
 _OPEN = "WorkflowType = 'Booking' AND ExecutionStatus = 'Running'"
 _PATIENCE_SECONDS = 20
@@ -73,3 +75,10 @@ def _tables_agree_with_stripe(recorded: Mapping[str, Recorded], figures: Mapping
     different = [booking for booking in bookings if ours.get(booking, nothing) != theirs.get(booking, nothing)]
     detail = f"{len(bookings)} payments compared" + "".join(f"; {booking} differs" for booking in different)
     return Check("the tables agree with Stripe", not different, detail)
+
+
+def stripe_was_spoken_to_as_it_is(log: Path) -> Check:
+    """By the shapes derived from stripe-python, which are Stripe's own."""
+    problems = problems_in(log)
+    detail = "; ".join(problems[:3]) if problems else f"{len(log.read_bytes().splitlines())} requests"
+    return Check("every request to Stripe and every answer has Stripe's shape", not problems, detail)
