@@ -22,7 +22,8 @@ from tests.sandbox.stripe.shop import API_KEY, Json
 WHICH = st.integers(0, 20)
 TO = st.sampled_from([None, 0, 1])
 AMOUNTS = st.integers(50, 30_000)
-SHARES = st.one_of(st.just(100), st.integers(1, 110))
+SHARES = st.integers(0, 101)
+PARTS = st.one_of(st.sampled_from(["all of it", "one too much"]), st.integers(1, 99))
 FAULTS = st.sampled_from([*[None] * 8, "rate_limit", "error_before", "error_after", "drop_before", "drop_after"])
 RETRIES = st.integers(0, 2)
 CARDS = st.sampled_from(
@@ -30,6 +31,16 @@ CARDS = st.sampled_from(
 )
 NEVER_BEGAN = {"rate_limit", "drop_before"}
 DAY = 86_400
+
+
+Part = str | int
+
+
+def _part_of(left: int, part: Part) -> int:
+    """A part of what is left: all of it, one more than that, or so many percent."""
+    if isinstance(part, int):
+        return left * part // 100
+    return left if part == "all of it" else left + 1
 
 
 class Books(RuleBasedStateMachine):
@@ -77,10 +88,10 @@ class Books(RuleBasedStateMachine):
             }
         self.post("/v1/payment_intents", form, fault, retries)
 
-    @rule(which=WHICH, share=SHARES, fee_share=st.one_of(st.none(), SHARES), fault=FAULTS, retries=RETRIES)
-    def capture(self, which: int, share: int, fee_share: int | None, fault: str | None, retries: int) -> None:
+    @rule(which=WHICH, part=PARTS, fee_share=st.one_of(st.none(), SHARES), fault=FAULTS, retries=RETRIES)
+    def capture(self, which: int, part: Part, fee_share: int | None, fault: str | None, retries: int) -> None:
         if intent := self.one_of("/v1/payment_intents", which, status="requires_capture"):
-            amount = intent["amount"] * share // 100
+            amount = _part_of(intent["amount_capturable"], part)
             form = {"amount_to_capture": amount}
             if fee_share is not None:
                 form["application_fee_amount"] = amount * fee_share // 100
@@ -96,35 +107,40 @@ class Books(RuleBasedStateMachine):
         if intent := self.one_of("/v1/payment_intents", which):
             self.post(f"/v1/payment_intents/{intent['id']}/cancel", {}, fault, retries)
 
-    @rule(which=WHICH, share=SHARES, reverse=st.booleans(), fee=st.booleans(), fault=FAULTS, retries=RETRIES)
-    def refund(self, which: int, share: int, reverse: bool, fee: bool, fault: str | None, retries: int) -> None:
+    @rule(which=WHICH, part=PARTS, reverse=st.booleans(), fee=st.booleans(), fault=FAULTS, retries=RETRIES)
+    def refund(self, which: int, part: Part, reverse: bool, fee: bool, fault: str | None, retries: int) -> None:
         if charge := self.one_of("/v1/charges", which, captured=True):
-            form = {"charge": charge["id"], "amount": charge["amount_captured"] * share // 100}
+            left = charge["amount_captured"] - charge["amount_refunded"]
+            form = {"charge": charge["id"], "amount": _part_of(left, part)}
             if charge.get("transfer"):
-                form |= {"reverse_transfer": str(reverse).lower(), "refund_application_fee": str(fee).lower()}
+                form |= {
+                    "reverse_transfer": str(reverse).lower(),
+                    "refund_application_fee": str(reverse and fee).lower(),
+                }
             self.post("/v1/refunds", form, fault, retries)
 
-    @rule(which=WHICH, share=SHARES, to=st.sampled_from([0, 1]), fault=FAULTS, retries=RETRIES)
-    def transfer(self, which: int, share: int, to: int, fault: str | None, retries: int) -> None:
+    @rule(which=WHICH, part=PARTS, to=st.sampled_from([0, 1]), fault=FAULTS, retries=RETRIES)
+    def transfer(self, which: int, part: Part, to: int, fault: str | None, retries: int) -> None:
         if charge := self.one_of("/v1/charges", which, status="succeeded"):
             form = {
-                "amount": charge["amount"] * share // 100,
+                "amount": _part_of(charge["amount_captured"], part),
                 "currency": "usd",
                 "destination": self.accounts[to],
                 "source_transaction": charge["id"],
             }
             self.post("/v1/transfers", form, fault, retries)
 
-    @rule(which=WHICH, share=SHARES, fee=st.booleans(), fault=FAULTS, retries=RETRIES)
-    def reverse(self, which: int, share: int, fee: bool, fault: str | None, retries: int) -> None:
+    @rule(which=WHICH, part=PARTS, fee=st.booleans(), fault=FAULTS, retries=RETRIES)
+    def reverse(self, which: int, part: Part, fee: bool, fault: str | None, retries: int) -> None:
         if transfer := self.one_of("/v1/transfers", which):
-            form = {"amount": transfer["amount"] * share // 100, "refund_application_fee": str(fee).lower()}
+            left = transfer["amount"] - transfer["amount_reversed"]
+            form = {"amount": _part_of(left, part), "refund_application_fee": str(fee).lower()}
             self.post(f"/v1/transfers/{transfer['id']}/reversals", form, fault, retries)
 
-    @rule(which=WHICH, share=SHARES, fault=FAULTS, retries=RETRIES)
-    def refund_a_fee(self, which: int, share: int, fault: str | None, retries: int) -> None:
+    @rule(which=WHICH, part=PARTS, fault=FAULTS, retries=RETRIES)
+    def refund_a_fee(self, which: int, part: Part, fault: str | None, retries: int) -> None:
         if fee := self.one_of("/v1/application_fees", which):
-            form = {"amount": fee["amount"] * share // 100}
+            form = {"amount": _part_of(fee["amount"] - fee["amount_refunded"], part)}
             self.post(f"/v1/application_fees/{fee['id']}/refunds", form, fault, retries)
 
     @rule(which=WHICH)
@@ -137,11 +153,12 @@ class Books(RuleBasedStateMachine):
         if dispute := self.one_of("/v1/disputes", which):
             self.post(f"/v1/disputes/{dispute['id']}", {"evidence[uncategorized_text]": evidence, "submit": "true"})
 
-    @rule(share=SHARES, fault=FAULTS, retries=RETRIES)
-    def pay_out(self, share: int, fault: str | None, retries: int) -> None:
-        balance = self.get("/v1/balance", self.accounts[0])
-        amount = max(balance["available"][0]["amount"] * share // 100, 1)
-        self.post("/v1/payouts", {"amount": amount, "currency": "usd"}, fault, retries, self.accounts[0])
+    @rule(part=PARTS, fault=FAULTS, retries=RETRIES)
+    def pay_out(self, part: Part, fault: str | None, retries: int) -> None:
+        available = self.get("/v1/balance", self.accounts[0])["available"][0]["amount"]
+        self.post(
+            "/v1/payouts", {"amount": _part_of(available, part), "currency": "usd"}, fault, retries, self.accounts[0]
+        )
 
     @rule(to=st.sampled_from([0, 1]), which=WHICH)
     def fail_a_payout(self, to: int, which: int) -> None:
@@ -175,6 +192,8 @@ class Books(RuleBasedStateMachine):
         for fee in self.list("/v1/application_fees"):
             assert 0 <= fee["amount_refunded"] <= fee["amount"]
             assert fee["amount_refunded"] == sum(part["amount"] for part in fee["refunds"]["data"])
+            charge = self.get(f"/v1/charges/{fee['originating_transaction']}")
+            assert fee["amount"] <= charge["amount_captured"]
 
     @invariant()
     def no_money_appears_or_is_lost(self) -> None:
@@ -252,7 +271,7 @@ def test_books_balance_under_anything() -> None:
     run_state_machine_as_test(
         Books,
         settings=settings(
-            max_examples=20,
+            max_examples=25,
             stateful_step_count=20,
             deadline=None,
             suppress_health_check=list(HealthCheck),

@@ -141,3 +141,13 @@ async def test_an_asynchronous_capture_is_booked_after_its_answer(shop: Shop) ->
     assert isinstance(booked.application_fee, str)
     assert (await shop.net(), await shop.net(account.id)) == (1_680, 8_000)
     assert (await shop.event_types())[-1] == "charge.updated"
+
+
+async def test_a_refund_takes_back_no_more_than_the_transfer_has_left(shop: Shop) -> None:
+    account = await shop.account()
+    intent = await shop.paid(transfer_data={"destination": account.id}, expand=["latest_charge"])
+    [transfer] = (await shop.stripe.v1.transfers.list_async()).data
+    await shop.stripe.v1.transfers.reversals.create_async(transfer.id, {"amount": 9_000})
+    await shop.stripe.v1.refunds.create_async({"payment_intent": intent.id, "reverse_transfer": True})
+    transfer = await shop.stripe.v1.transfers.retrieve_async(transfer.id)
+    assert (transfer.amount_reversed, transfer.reversed, await shop.net(account.id)) == (10_000, True, 0)
