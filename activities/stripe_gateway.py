@@ -18,7 +18,7 @@ from models.messages import Checkout, HoldPhase, PaymentState
 from models.policy import Split
 
 _REQUEST_TIMEOUT_SECONDS = 8
-_PAID_SESSION = ["payment_intent.latest_charge.application_fee"]
+_PAID_SESSION = ["payment_intent.latest_charge"]
 _NOTHING_HAPPENED = frozenset({"lock_timeout", "idempotency_key_in_use", "rate_limit"})
 
 
@@ -96,7 +96,7 @@ class StripeGateway:
         """The fee is sent again: Stripe caps it at what is captured, and does not prorate it."""
         params: stripe.params.PaymentIntentCaptureParams = {
             "amount_to_capture": split.kept.amount_minor,
-            "expand": ["latest_charge.application_fee"],
+            "expand": ["latest_charge"],
         }
         if split.platform_fee:
             params["application_fee_amount"] = split.platform_fee.amount_minor
@@ -178,7 +178,6 @@ def _payment_state(payment: stripe.PaymentIntent, session: stripe.checkout.Sessi
     charge = payment.latest_charge if isinstance(payment.latest_charge, stripe.Charge) else None
     card = charge.payment_method_details.card if charge and charge.payment_method_details else None
     hold_ends_at: int | None = getattr(card, "capture_before", None)
-    fee = charge.application_fee if charge and isinstance(charge.application_fee, stripe.ApplicationFee) else None
     return PaymentState(
         phase=_phase(payment, session),
         checkout_session_id=session.id if session else None,
@@ -186,9 +185,8 @@ def _payment_state(payment: stripe.PaymentIntent, session: stripe.checkout.Sessi
         charge_id=charge.id if charge else None,
         hold_ends_at=datetime.fromtimestamp(hold_ends_at, UTC) if hold_ends_at else None,
         captured_minor=payment.amount_received,
-        # A partial capture counts the part that was let go as refunded too; only the captured part was paid.
-        refunded_minor=max(0, charge.amount_refunded - (charge.amount - charge.amount_captured)) if charge else 0,
-        platform_fee_minor=fee.amount - fee.amount_refunded if fee else 0,
+        refunded_minor=charge.amount_refunded if charge else 0,
+        platform_fee_minor=payment.application_fee_amount or 0,
         decline_code=_decline_code(payment.last_payment_error),
     )
 

@@ -130,6 +130,7 @@ class PaymentState(Value):
     refunded_minor: int = 0
     """Of what was captured; a hold that was let go is no refund."""
     platform_fee_minor: int = 0
+    """What the platform takes, or took before any refund."""
     decline_code: str | None = None
     """Why the last card was refused, while the student may still try another."""
 
