@@ -85,6 +85,8 @@ class Api:
 
     async def _outcome(self, received: Received, fault: Fault | None) -> Outcome:
         account = self._account(received)
+        if received.version not in (None, API_VERSION):
+            raise invalid(f"The sandbox speaks version {API_VERSION} of Stripe's API only.").not_begun()
         if fault and (refusal := fault.refusal()):
             raise refusal
         found = routes.match(received.method, received.path)

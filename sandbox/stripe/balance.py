@@ -33,7 +33,9 @@ def list_transactions(call: Call) -> JsonObject:
     def in_payout(record: Record) -> bool:
         return payout is None or record.hidden.get("payout") == payout
 
-    return listed(call, KIND, "/v1/balance_transactions", "currency", "source", "type", keep=in_payout)
+    return listed(
+        call, KIND, "/v1/balance_transactions", "currency", "source", "type", keep=in_payout, kept_by="payout"
+    )
 
 
 def view_transaction(world: World, record: Record) -> JsonObject:

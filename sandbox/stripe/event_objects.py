@@ -17,7 +17,7 @@ def list_all(call: Call) -> JsonObject:
     def of_types(record: Record) -> bool:
         return types is None or record.body["type"] in types
 
-    return listed(call, KIND, "/v1/events", "type", keep=of_types)
+    return listed(call, KIND, "/v1/events", "type", keep=of_types, kept_by="types")
 
 
 def view(world: World, record: Record) -> JsonObject:

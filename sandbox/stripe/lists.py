@@ -10,6 +10,7 @@ from sandbox.stripe.world import Call
 
 _DEFAULT_LIMIT = 10
 _MAXIMUM_LIMIT = 100
+_ALWAYS_MODELLED = {"created", "ending_before", "expand", "limit", "starting_after"}
 
 
 def list_of(url: str, data: list[JsonObject], has_more: bool = False) -> JsonObject:
@@ -17,12 +18,22 @@ def list_of(url: str, data: list[JsonObject], has_more: bool = False) -> JsonObj
 
 
 def listed(
-    call: Call, kind: str, url: str, *filters: str, keep: Callable[[Record], bool] = lambda _: True
+    call: Call,
+    kind: str,
+    url: str,
+    *filters: str,
+    keep: Callable[[Record], bool] = lambda _: True,
+    kept_by: str | None = None,
 ) -> JsonObject:
     """A page of the account's objects of a kind.
 
-    `filters` names parameters that must equal the field of the same name where they are sent.
+    `filters` names parameters that must equal the field of the same name where they are sent, `kept_by` the one
+    that `keep` looks at.
+
+    Raises:
+        StripeError: 400 for a filter that is not modelled: a list that is too long would mislead.
     """
+    call.refuse(*sorted(call.params.keys() - _ALWAYS_MODELLED - {*filters, kept_by}))
     wanted = call.given(*filters)
 
     def matches(record: Record) -> bool:

@@ -47,7 +47,7 @@ def pay(
     charge = charges.make(world, intent, method, card, failure=None)
     intent.body |= {"latest_charge": charge.id, "payment_method": method.id, "last_payment_error": None}
     if authenticated:
-        charge.body["payment_method_details"]["card"]["three_d_secure"] = _THREE_D_SECURE
+        charge.body["payment_method_details"]["card"]["three_d_secure"] = _passed_3d_secure()
     if intent.body["capture_method"] == "manual":
         return _hold(world, intent, charge, _hold_seconds(card, off_session))
     world.store.save(charge)
@@ -249,12 +249,13 @@ def _dispute_if_the_card_says_so(world: World, charge: Record) -> None:
         world.timers.set("open_dispute", f"{charge.id}:{reason}", world.now())
 
 
-_THREE_D_SECURE: JsonObject = {
-    "authentication_flow": "challenge",
-    "electronic_commerce_indicator": "05",
-    "exemption_indicator": None,
-    "result": "authenticated",
-    "result_reason": None,
-    "transaction_id": new_id("3ds"),
-    "version": "2.2.0",
-}
+def _passed_3d_secure() -> JsonObject:
+    return {
+        "authentication_flow": "challenge",
+        "electronic_commerce_indicator": "05",
+        "exemption_indicator": None,
+        "result": "authenticated",
+        "result_reason": None,
+        "transaction_id": new_id("3ds"),
+        "version": "2.2.0",
+    }

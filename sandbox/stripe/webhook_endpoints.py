@@ -7,6 +7,7 @@ from sandbox.stripe.events import ENDPOINT as KIND
 from sandbox.stripe.ids import new_id
 from sandbox.stripe.json_values import JsonObject, merged_metadata
 from sandbox.stripe.lists import listed
+from sandbox.stripe.schema.derive import API_VERSION
 from sandbox.stripe.world import Call
 
 
@@ -14,6 +15,8 @@ def create(call: Call) -> JsonObject:
     """A new endpoint. Its secret is in this answer only."""
     params = call.params
     _check_url(params["url"])
+    if params.get("api_version") not in (None, API_VERSION):
+        raise invalid(f"The sandbox sends events of version {API_VERSION} only.", param="api_version")
     body: JsonObject = {
         "id": new_id("we"),
         "object": KIND,

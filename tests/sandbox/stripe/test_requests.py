@@ -3,6 +3,7 @@
 import base64
 
 import pytest
+import stripe
 from stripe import Charge, InvalidRequestError, PaymentIntent
 
 from tests.sandbox.stripe.shop import API_KEY, Shop
@@ -22,9 +23,9 @@ async def test_a_key_may_come_as_a_user_name(shop: Shop) -> None:
 
 
 async def test_every_answer_names_its_request_and_version(shop: Shop) -> None:
-    answer = await shop.raw("GET", "/v1/balance", **{"Stripe-Version": "2026-10-28.endive"})
+    answer = await shop.raw("GET", "/v1/balance", **{"Stripe-Version": stripe.api_version})
     assert answer.headers["request-id"].startswith("req_")
-    assert answer.headers["stripe-version"] == "2026-10-28.endive"
+    assert answer.headers["stripe-version"] == stripe.api_version
     assert answer.json()["livemode"] is False
 
 
@@ -62,6 +63,13 @@ async def test_a_parameter_that_is_not_modelled_is_refused(shop: Shop) -> None:
     with pytest.raises(InvalidRequestError, match="does not model") as refused:
         await shop.checkout(automatic_tax={"enabled": True})
     assert refused.value.param == "automatic_tax"
+    with pytest.raises(InvalidRequestError, match="does not model"):
+        await shop.stripe.v1.payouts.list_async({"arrival_date": 1})
+
+
+async def test_another_version_of_the_api_is_refused(shop: Shop) -> None:
+    refused = await shop.raw("GET", "/v1/balance", **{"Stripe-Version": "2020-08-27"})
+    assert (refused.status_code, "2020-08-27" in refused.text) == (400, False)
 
 
 async def test_expansion_goes_through_objects_and_lists(shop: Shop) -> None:

@@ -20,7 +20,7 @@ from sandbox.stripe.schema.answers import problems
 from sandbox.stripe.schema.derive import object_shape, request_shape
 from sandbox.stripe.schema.requests import coerced
 from sandbox.stripe.schema.shapes import NULL, TEXT, Choice, Either, Scalar, Shape
-from tests.sandbox.stripe.shop import Shop
+from tests.sandbox.stripe.shop import Json, Shop
 
 # Stripe's fixtures are of an earlier version than the SDK, which knows a field that they lack.
 FIXTURE_EXCEPTIONS = {"dispute": ["dispute.evidence_details.submission_method: missing"]}
@@ -106,20 +106,50 @@ def test_stripes_own_fixtures_are_accepted(fixtures: dict[str, Any]) -> None:
     assert {name: found for name in ours if (found := problems(fixtures[name]))} == FIXTURE_EXCEPTIONS
 
 
-@pytest.mark.parametrize("kind", ["payment_intent", "charge", "checkout.session", "refund", "account", "payout"])
-def test_a_mutated_fixture_is_caught(fixtures: dict[str, Any], kind: str) -> None:
-    """Each field of an object in turn gets a value of another type, or goes missing."""
-    shape = object_shape(kind)
-    assert shape is not None
-    for name in fixtures[kind]:
-        field = shape.fields[name]
-        wrong = copied(fixtures[kind])
-        wrong[name] = _of_another_type(field.shape)
-        assert problems(wrong), f"{kind}.{name} = {wrong[name]!r} was accepted"
-        if field.required and name != "object":
-            del wrong[name]
-            assert problems(wrong), f"{kind} without {name} was accepted"
-    assert problems(fixtures[kind] | {"of_the_sandboxs_making": 1})
+async def test_a_mutated_answer_is_caught(shop: Shop) -> None:
+    """Each field of each kind of object in turn gets a value of another type, or goes missing."""
+    for kind, answer in (await _answers(shop)).items():
+        shape = object_shape(kind)
+        assert shape is not None
+        assert problems(answer) == []
+        for name in answer:
+            field = shape.fields[name]
+            wrong = copied(answer)
+            wrong[name] = _of_another_type(field.shape)
+            assert problems(wrong), f"{kind}.{name} = {wrong[name]!r} was accepted"
+            if field.required and name != "object":
+                del wrong[name]
+                assert problems(wrong), f"{kind} without {name} was accepted"
+        assert problems(answer | {"of_the_sandboxs_making": 1})
+
+
+async def _answers(shop: Shop) -> dict[str, Json]:
+    """One object of each of many kinds, as the sandbox answers it."""
+    account = await shop.account()
+    intent = await shop.paid(
+        payment_method="pm_card_createDispute",
+        application_fee_amount=2_000,
+        transfer_data={"destination": account.id},
+    )
+    await shop.checkout()
+    await shop.advance(3 * 86_400)
+    paths = [f"/v1/accounts/{account.id}", f"/v1/payment_intents/{intent.id}"]
+    answers = [(await shop.raw("GET", path)).json() for path in paths]
+    lists = (
+        "charges",
+        "transfers",
+        "application_fees",
+        "balance_transactions",
+        "disputes",
+        "checkout/sessions",
+        "events",
+    )
+    for path in lists:
+        answers += (await shop.raw("GET", f"/v1/{path}?limit=1")).json()["data"]
+    payouts = await shop.raw("GET", "/v1/payouts", **{"Stripe-Account": account.id})
+    refund = await shop.raw("POST", "/v1/refunds", f"payment_intent={(await shop.paid()).id}")
+    answers += [*payouts.json()["data"], refund.json()]
+    return {answer["object"]: answer for answer in answers}
 
 
 def _of_another_type(shape: Shape) -> object:
