@@ -6,7 +6,7 @@ Sources: Stripe API reference (Checkout Sessions, PaymentIntents, Refunds), "Pla
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import stripe
@@ -157,11 +157,20 @@ class StripeGateway:
 
 
 def _disclosure(request: CheckoutRequest) -> str:
+    """What the student reads beside the button: the fee, when the card is charged, what cancelling returns."""
+    tiers = [
+        f"{tier.refund_bps // 100} % back if you cancel at least {_hours(tier.before)} before the start"
+        for tier in request.terms.policy.cancellation.tiers
+    ]
     return (
         f"The price includes a platform fee of {request.split.platform_fee.format()}. Your card is authorized now "
-        "and charged only after the session. "
-        f"Cancellation policy: {request.terms.policy.cancellation.name}."
+        f"and charged only after the session. Once the instructor has approved: {', '.join([*tiers, 'else nothing'])}."
     )
+
+
+def _hours(time: timedelta) -> str:
+    hours, rest = divmod(time // timedelta(minutes=1), 60)
+    return f"{hours} h {rest} min" if rest else f"{hours} h"
 
 
 def _checkout(session: stripe.checkout.Session, customer_id: str) -> Checkout:
