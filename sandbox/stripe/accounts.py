@@ -32,6 +32,8 @@ def add(world: World, owner: str, body: JsonObject, params: JsonObject, hidden: 
 
 
 def retrieve(call: Call) -> JsonObject:
+    if call.path["account"] == call.account == PLATFORM:
+        return platform()
     return call.world.view(find(call))
 
 

@@ -1,8 +1,6 @@
 """Checkout Sessions in payment mode (API reference, "Checkout Sessions")."""
 
-from urllib.parse import urlsplit
-
-from sandbox.stripe import line_items, payment_flow, payment_intents, payment_methods
+from sandbox.stripe import checkout_rules, line_items, payment_flow, payment_intents, payment_methods
 from sandbox.stripe.cards import Card
 from sandbox.stripe.errors import StripeError, invalid
 from sandbox.stripe.ids import new_id
@@ -16,9 +14,6 @@ KIND = "checkout.session"
 EXPIRE_SESSION = "expire_session"
 CHECKOUT_PATH = "/c/pay/"
 
-_EARLIEST_EXPIRY_SECONDS = 30 * 60
-_LATEST_EXPIRY_SECONDS = 24 * 3600
-
 _COPIED = (
     "billing_address_collection",
     "cancel_url",
@@ -29,33 +24,10 @@ _COPIED = (
     "success_url",
 )
 
-_NOT_MODELLED = (
-    "after_expiration",
-    "allow_promotion_codes",
-    "automatic_tax",
-    "consent_collection",
-    "currency",
-    "custom_fields",
-    "customer_account",
-    "discounts",
-    "invoice_creation",
-    "managed_payments",
-    "optional_items",
-    "payment_method_data",
-    "phone_number_collection",
-    "return_url",
-    "saved_payment_method_options",
-    "setup_intent_data",
-    "shipping_address_collection",
-    "shipping_options",
-    "subscription_data",
-    "tax_id_collection",
-)
-
 
 def create(call: Call) -> JsonObject:
     params, world = call.params, call.world
-    _check(call)
+    checkout_rules.check(call)
     items = [line_items.make(world, item, index) for index, item in enumerate(params["line_items"])]
     currencies = {item["currency"] for item in items}
     if len(currencies) > 1:
@@ -89,7 +61,7 @@ def create(call: Call) -> JsonObject:
         "customer_creation": params.get("customer_creation") or (None if "customer" in params else "if_required"),
         "customer_details": _customer_details(params.get("customer_email")),
         "discounts": [],
-        "expires_at": _expiry(params, now),
+        "expires_at": checkout_rules.expiry(params, now),
         "invoice": None,
         "invoice_creation": {
             "enabled": False,
@@ -237,44 +209,6 @@ def _complete(world: World, record: Record) -> Record:
     world.store.save(record)
     world.emit(record, "checkout.session.completed")
     return record
-
-
-def _check(call: Call) -> None:
-    params = call.params
-    call.refuse(*_NOT_MODELLED)
-    if params.get("mode") != "payment":
-        raise invalid("The sandbox models Checkout Sessions with mode=payment only.", param="mode")
-    if not params.get("line_items"):
-        message = "You must pass `line_items` in `payment` mode."
-        raise invalid(message, code="parameter_missing", param="line_items")
-    for name in ("success_url", "cancel_url"):
-        if name in params and urlsplit(params[name]).scheme not in ("http", "https"):
-            message = "Not a valid URL"
-            raise invalid(message, code="url_invalid", param=name)
-    if "success_url" not in params:
-        raise invalid("Missing required param: success_url.", code="parameter_missing", param="success_url")
-    if "customer" in params:
-        call.find("customer", params["customer"], "customer")
-        if "customer_email" in params:
-            raise invalid("You may only specify one of these parameters: customer, customer_email.")
-    if "statement_descriptor" in (params.get("payment_intent_data") or {}):
-        raise invalid(
-            "The `statement_descriptor` parameter is not supported for card charges. Use "
-            "`statement_descriptor_suffix` instead.",
-            param="payment_intent_data[statement_descriptor]",
-        )
-
-
-def _expiry(params: JsonObject, now: int) -> int:
-    expires_at: int = params.get("expires_at", now + _LATEST_EXPIRY_SECONDS)
-    # Stripe allows for the time that the request took.
-    if expires_at < now + _EARLIEST_EXPIRY_SECONDS - 5:
-        message = "The `expires_at` timestamp must be at least 30 minutes from Checkout Session creation."
-        raise invalid(message, param="expires_at")
-    if expires_at > now + _LATEST_EXPIRY_SECONDS + 5:
-        message = "The `expires_at` timestamp must be less than 24 hours from Checkout Session creation."
-        raise invalid(message, param="expires_at")
-    return expires_at
 
 
 def _custom_text(given: JsonObject) -> JsonObject:

@@ -57,6 +57,11 @@ def invalid(message: str, *, code: str | None = None, param: str | None = None) 
     return StripeError(400, "invalid_request_error", message, code=code, param=param)
 
 
+def not_modelled(param: str) -> StripeError:
+    """The sandbox's own refusal: Stripe knows the parameter, and it would do something here."""
+    return invalid(f"The sandbox does not model the parameter {param} here; see docs/sandbox.md.", param=param)
+
+
 def no_such(kind: str, id: str, param: str, *, status: int = 404) -> StripeError:
     """An id that this account does not have: 404 in the path, 400 in a parameter."""
     message = f"No such {kind}: '{id}'"

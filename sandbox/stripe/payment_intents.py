@@ -2,7 +2,7 @@
 
 from sandbox.stripe import payment_flow, payment_methods
 from sandbox.stripe.accounts import require_transfers
-from sandbox.stripe.errors import invalid, unexpected_state
+from sandbox.stripe.errors import invalid, not_modelled, unexpected_state
 from sandbox.stripe.ids import new_id, new_token
 from sandbox.stripe.json_values import JsonObject, merged_metadata
 from sandbox.stripe.lists import listed
@@ -34,6 +34,7 @@ _NOT_MODELLED = (
     "payment_method_data",
     "setup_future_usage",
 )
+_TAKEN_OPTIONS = {("card", "request_extended_authorization"), ("card", "request_three_d_secure")}
 _CANCELLABLE = frozenset({"requires_payment_method", "requires_capture", "requires_confirmation", "requires_action"})
 _CONFIRMABLE = frozenset({"requires_payment_method", "requires_confirmation", "requires_action"})
 _UPDATABLE = _CONFIRMABLE
@@ -43,6 +44,7 @@ _ALWAYS_UPDATABLE = frozenset({"metadata", "description", "receipt_email", "expa
 def create(call: Call) -> JsonObject:
     params = call.params
     call.refuse(*_NOT_MODELLED)
+    check_options(params)
     currency = check_currency(params["currency"])
     check_charge_amount(params["amount"], currency)
     if "statement_descriptor" in params:
@@ -138,6 +140,7 @@ def update(call: Call) -> JsonObject:
 
 def confirm(call: Call) -> JsonObject:
     call.refuse(*_NOT_MODELLED)
+    check_options(call.params)
     intent = call.from_path(KIND, "intent")
     _refuse_checkouts_own(intent, "confirm")
     if intent.body["status"] not in _CONFIRMABLE:
@@ -223,6 +226,18 @@ def check_connect(call: Call, given: JsonObject, amount: int) -> None:
             message = "The transfer amount cannot be greater than the total charge amount."
             raise invalid(message, code="amount_too_large", param="transfer_data[amount]")
         require_transfers(call.world, call.account, data["destination"], "transfer_data[destination]")
+
+
+def check_options(params: JsonObject) -> None:
+    """Of `payment_method_options` only what may be asked of a card and be declined is taken.
+
+    Raises:
+        StripeError: 400 for all others, which would change what is captured and when.
+    """
+    for kind, options in (params.get("payment_method_options") or {}).items():
+        for name in options or ():
+            if (kind, name) not in _TAKEN_OPTIONS:
+                raise not_modelled(f"payment_method_options[{kind}][{name}]")
 
 
 def _require_destination(intent: JsonObject, fee: int) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sandbox.stripe.books import Books
 from sandbox.stripe.clock import Clock
-from sandbox.stripe.errors import invalid, no_such
+from sandbox.stripe.errors import no_such, not_modelled
 from sandbox.stripe.events import Events
 from sandbox.stripe.json_values import JsonObject
 from sandbox.stripe.store import Record, Store
@@ -72,8 +72,7 @@ class Call:
         """
         for name in names:
             if self.params.get(name):
-                message = f"The sandbox does not model the parameter {name} here; see docs/sandbox.md."
-                raise invalid(message, param=name)
+                raise not_modelled(name)
 
     def given(self, *names: str) -> JsonObject:
         """Those of the named parameters that were sent."""

@@ -59,9 +59,13 @@ def described() -> list[str]:
     return [f"version {API_VERSION}", *sorted(lines)]
 
 
-def differences() -> list[str]:
+def pinned() -> list[str]:
+    return PINNED.read_text(encoding="utf-8").splitlines()
+
+
+def differences(pinned: list[str]) -> list[str]:
     """What changed since the pin, as `- gone` and `+ new` lines; empty when nothing did."""
-    pinned, current = PINNED.read_text(encoding="utf-8").splitlines(), described()
+    current = described()
     gone = [f"- {line}" for line in sorted(set(pinned) - set(current))]
     return gone + [f"+ {line}" for line in sorted(set(current) - set(pinned))]
 

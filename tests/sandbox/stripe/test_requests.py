@@ -63,6 +63,9 @@ async def test_a_parameter_that_is_not_modelled_is_refused(shop: Shop) -> None:
     with pytest.raises(InvalidRequestError, match="does not model") as refused:
         await shop.checkout(automatic_tax={"enabled": True})
     assert refused.value.param == "automatic_tax"
+    with pytest.raises(InvalidRequestError, match="does not model") as nested:
+        await shop.hold(payment_method_options={"card": {"capture_method": "manual"}})
+    assert nested.value.param == "payment_method_options[card][capture_method]"
     with pytest.raises(InvalidRequestError, match="does not model"):
         await shop.stripe.v1.payouts.list_async({"arrival_date": 1})
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import stripe
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from stripe.params import CustomerCreateParams, PaymentIntentCaptureParams, RefundCreateParams
@@ -186,8 +187,19 @@ def test_every_shape_in_use_can_be_derived() -> None:
 
 
 def test_stripes_shapes_are_those_the_sandbox_was_built_on() -> None:
-    changed = pin.differences()
+    changed = pin.differences(pin.pinned())
     assert not changed, "stripe-python's shapes changed; see sandbox/stripe/schema/pin.py:\n" + "\n".join(changed)
+
+
+def test_a_change_of_shape_is_named() -> None:
+    older = [line for line in pin.pinned() if not line.startswith(("version", "refund.status?"))]
+    older += ["version 2020-08-27", "refund.colour text"]
+    assert pin.differences(older) == [
+        "- refund.colour text",
+        "- version 2020-08-27",
+        "+ refund.status? null or text",
+        f"+ version {stripe.api_version}",
+    ]
 
 
 async def test_a_request_log_can_be_checked(shop: Shop, tmp_path: Path) -> None:
@@ -198,3 +210,4 @@ async def test_a_request_log_can_be_checked(shop: Shop, tmp_path: Path) -> None:
     await shop.raw("POST", "/v1/customers", "surname=Lovelace")
     [problem] = log_check.problems_in(log)
     assert problem == "line 3, POST /v1/customers: Received unknown parameter: surname"
+    assert [log_check.main([str(log)]), log_check.main([])] == [1, 2]
