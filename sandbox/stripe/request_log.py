@@ -7,12 +7,13 @@ from pathlib import Path
 from sandbox.stripe.json_values import JsonObject
 
 _KEPT_IN_MEMORY = 1_000
+_SECRET_LEFT_OUT = "whsec_not_logged"
 
 
 class RequestLog:
     """Lines in a file, when one is given, and the latest of them in memory.
 
-    API keys and signing secrets are never part of a line: the keys come in a header that is not logged.
+    No line holds an API key, which comes in a header that is not logged, or an endpoint's signing secret.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -23,6 +24,8 @@ class RequestLog:
             path.touch()
 
     def write(self, line: JsonObject) -> None:
+        if "secret" in line["response"]:
+            line = line | {"response": line["response"] | {"secret": _SECRET_LEFT_OUT}}
         self.latest.append(line)
         if self._path is not None:
             with self._path.open("a", encoding="utf-8") as file:

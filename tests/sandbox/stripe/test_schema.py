@@ -21,7 +21,7 @@ from sandbox.stripe.schema.answers import problems
 from sandbox.stripe.schema.derive import object_shape, request_shape
 from sandbox.stripe.schema.requests import coerced
 from sandbox.stripe.schema.shapes import NULL, TEXT, Choice, Either, Scalar, Shape
-from tests.sandbox.stripe.shop import Json, Shop
+from tests.sandbox.stripe.shop import API_KEY, Json, Shop
 
 # Stripe's fixtures are of an earlier version than the SDK, which knows a field that they lack.
 FIXTURE_EXCEPTIONS = {"dispute": ["dispute.evidence_details.submission_method: missing"]}
@@ -207,6 +207,7 @@ async def test_a_request_log_can_be_checked(shop: Shop, tmp_path: Path) -> None:
     await shop.raw("GET", "/v1/payment_intents?limit=3")
     log = tmp_path / "requests.jsonl"
     assert log_check.problems_in(log) == []
+    assert API_KEY not in log.read_text()
     await shop.raw("POST", "/v1/customers", "surname=Lovelace")
     [problem] = log_check.problems_in(log)
     assert problem == "line 3, POST /v1/customers: Received unknown parameter: surname"

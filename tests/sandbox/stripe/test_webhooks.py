@@ -42,6 +42,17 @@ async def test_a_delivery_is_repeated_until_it_is_taken(shop: Shop) -> None:
         assert len({json.loads(payload)["id"] for payload, _ in got}) == 1
 
 
+async def test_an_endpoints_secret_is_answered_once_and_not_logged(shop: Shop) -> None:
+    form = "url=https://shop.test/hook&enabled_events[]=*"
+    made = await shop.raw("POST", "/v1/webhook_endpoints", form, **{"Idempotency-Key": "k"})
+    again = await shop.raw("POST", "/v1/webhook_endpoints", form, **{"Idempotency-Key": "k"})
+    secret = made.json()["secret"]
+    assert again.json()["secret"] == secret
+    listed = await shop.raw("GET", "/v1/webhook_endpoints")
+    log = await shop.browser.get("/_sandbox/log")
+    assert secret not in listed.text + log.text
+
+
 async def test_connect_endpoints_hear_of_connected_accounts_only(shop: Shop) -> None:
     async with receiving() as platform, receiving() as connect:
         await _endpoint(shop, platform, ["*"])
