@@ -13,13 +13,13 @@ from sandbox.demo.market import Market, Pair
 from sandbox.demo.people import Json
 
 WINDOWS = {
-    "HOLDFAST_CHECKOUT_WINDOW": "PT8S",
+    "HOLDFAST_CHECKOUT_WINDOW": "PT12S",
     "HOLDFAST_DECLINE_GRACE": "PT2S",
-    "HOLDFAST_APPROVAL_WINDOW": "PT8S",
-    "HOLDFAST_COMPLETION_WINDOW": "PT4S",
+    "HOLDFAST_APPROVAL_WINDOW": "PT12S",
+    "HOLDFAST_COMPLETION_WINDOW": "PT5S",
 }
 
-_SOON = timedelta(seconds=7)
+_SOON = timedelta(seconds=10)
 _SHORT = timedelta(seconds=2)
 _TOMORROW = timedelta(hours=12)
 _IN_TWO_DAYS = timedelta(hours=48)
