@@ -7,7 +7,7 @@ from pathlib import Path
 from sandbox.stripe.json_values import JsonObject
 
 _KEPT_IN_MEMORY = 1_000
-_SECRET_LEFT_OUT = "whsec_not_logged"
+_LEFT_OUT = "whsec_not_logged"
 
 
 class RequestLog:
@@ -25,7 +25,7 @@ class RequestLog:
 
     def write(self, line: JsonObject) -> None:
         if "secret" in line["response"]:
-            line = line | {"response": line["response"] | {"secret": _SECRET_LEFT_OUT}}
+            line = line | {"response": line["response"] | {"secret": _LEFT_OUT}}
         self.latest.append(line)
         if self._path is not None:
             with self._path.open("a", encoding="utf-8") as file:
