@@ -7,7 +7,11 @@ from collections.abc import Iterable
 
 import pytest
 
-ALLOWED_SKIPS: dict[str, str] = {}
+ALLOWED_SKIPS: dict[str, str] = {
+    "tests/sandbox/stripe/test_schema.py::test_stripes_own_fixtures_are_accepted": (
+        "Stripe's published fixtures are no part of this repository; `.ci/run` names them where they lie beside it"
+    ),
+}
 """The start of a test's id → why it may be skipped in CI."""
 
 

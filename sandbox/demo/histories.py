@@ -23,4 +23,7 @@ def _write(path: Path, history: str) -> None:
 
 
 def _without_origin(node: dict[str, object]) -> dict[str, object]:
+    if node.get("kind") == "TASK_QUEUE_KIND_STICKY":
+        # A worker's own queue is named after its process and machine.
+        return node | {"name": "sticky"}
     return {name: value for name, value in node.items() if name not in _LEFT_OUT}

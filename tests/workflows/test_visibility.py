@@ -1,0 +1,63 @@
+"""What an operator sees of a booking in Temporal without asking Holdfast: search attributes, and a sentence."""
+
+from datetime import timedelta
+
+from temporalio.api.sdk.v1 import WorkflowMetadata
+from temporalio.common import TypedSearchAttributes
+
+from models.errors import Declined
+from models.messages import Approve, Complete
+from models.states import BookingStatus, PaymentStatus
+from tests.workflows.saga import Booked, Saga
+from workflows import visibility
+from workflows.booking import BookingWorkflow
+
+
+async def _attributes(booked: Booked) -> TypedSearchAttributes:
+    return (await booked.handle.describe()).typed_search_attributes
+
+
+async def _details(booked: Booked) -> str:
+    metadata: WorkflowMetadata = await booked.handle.query("__temporal_workflow_metadata", result_type=WorkflowMetadata)
+    return metadata.current_details
+
+
+async def test_a_booking_can_be_found_by_all_that_an_operator_asks_for(saga: Saga) -> None:
+    booked = await saga.booked()
+    terms, attributes = booked.order.terms, await _attributes(booked)
+    assert attributes[visibility.BOOKING_STATUS] == BookingStatus.PENDING
+    assert attributes[visibility.STUDENT_ID] == str(terms.student_id)
+    assert attributes[visibility.INSTRUCTOR_ID] == str(terms.instructor_id)
+    assert attributes[visibility.CURRENCY] == "usd"
+    assert attributes[visibility.AMOUNT_MINOR] == 10_000
+    assert attributes[visibility.SESSION_START] == terms.starts_at
+    assert attributes[visibility.NEXT_DEADLINE] == booked.order.checkout_deadline_at
+    assert attributes[visibility.NEEDS_ATTENTION] is False
+    assert "the student's payment until" in await _details(booked)
+
+
+async def test_status_and_deadline_move_with_the_booking(saga: Saga) -> None:
+    booked = await saga.paid()
+    request, attributes = await booked.request(), await _attributes(booked)
+    assert request is not None
+    assert attributes[visibility.PAYMENT_STATUS] == PaymentStatus.PENDING
+    assert attributes[visibility.NEXT_DEADLINE] == request.next_deadline_at
+    assert "the instructor's decision until" in await _details(booked)
+    await booked.handle.execute_update(BookingWorkflow.approve, Approve(actor=booked.instructor))
+    attributes = await _attributes(booked)
+    assert attributes[visibility.BOOKING_STATUS] == BookingStatus.ACCEPTED
+    assert attributes[visibility.NEXT_DEADLINE] == booked.order.terms.ends_at + timedelta(days=1)
+    assert "word that the session took place until" in await _details(booked)
+
+
+async def test_a_parked_booking_says_what_it_needs(saga: Saga) -> None:
+    booked = await saga.paid()
+    await booked.handle.execute_update(BookingWorkflow.approve, Approve(actor=booked.instructor))
+    await booked.until_begun()
+    saga.faults.fail("before", "gateway.capture", Declined("charge_expired_for_capture"))
+    await booked.handle.execute_update(BookingWorkflow.complete, Complete(actor=booked.instructor))
+    metadata = await _details(booked)
+    assert "Needs an operator's decision" in metadata
+    assert "charge_expired_for_capture" in metadata
+    info = await saga.execution(booked.handle)
+    assert info.search_attributes.indexed_fields["NeedsAttention"].data == b"true"
