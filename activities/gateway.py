@@ -25,6 +25,9 @@ class PaymentGateway(Protocol):
     async def create_customer(self, student_id: UUID, email: str, name: str, *, key: str) -> str:
         """Make a customer and return its id."""
 
+    async def find_customer(self, student_id: UUID, email: str) -> str | None:
+        """The id of the student's customer, if there is one."""
+
     async def open_checkout(self, request: CheckoutRequest, *, key: str) -> Checkout:
         """Make a Checkout Session that places a hold: manual capture, application fee, destination."""
 

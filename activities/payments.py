@@ -1,11 +1,13 @@
 """The effects on the student's money, as the saga calls them. Each may run again until its outcome is known."""
 
 from collections.abc import Mapping
+from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity
 
 from activities.gateway import CheckoutRequest, PaymentGateway
+from activities.idempotency import once
 from activities.plans import Plan
 from activities.students import contact_of
 from models.keys import customer_key
@@ -29,10 +31,7 @@ class PaymentActivities:
     async def secure(self, request: SecurePayment) -> Checkout:
         """Make the Checkout Session on which the student pays. Raises `Declined` when Stripe refuses it."""
         terms = request.terms
-        contact = await contact_of(self._engine, terms.student_id)
-        customer_id = contact.customer_id or await self._gateway.create_customer(
-            terms.student_id, contact.email, contact.name, key=customer_key(terms.student_id)
-        )
+        customer_id = await self._customer(terms.student_id)
         checkout = CheckoutRequest(
             terms=terms,
             split=split(terms.price, terms.policy),
@@ -55,6 +54,18 @@ class PaymentActivities:
     async def release(self, ref: PaymentRef) -> PaymentState:
         """Give everything back; nothing to give back is fine."""
         return await self._plans[ref.plan].release(ref, await self._customer_of(ref))
+
+    async def _customer(self, student_id: UUID) -> str:
+        contact = await contact_of(self._engine, student_id)
+        if contact.customer_id:
+            return contact.customer_id
+        if _again() and (found := await self._gateway.find_customer(student_id, contact.email)):
+            return found
+        return await once(
+            customer_key(student_id),
+            _again(),
+            lambda key: self._gateway.create_customer(student_id, contact.email, contact.name, key=key),
+        )
 
     async def _customer_of(self, ref: PaymentRef) -> str | None:
         """Needed only where a Checkout Session was perhaps made and its id was lost."""

@@ -1,17 +1,14 @@
 """How a booking's money is secured, settled and released. A plan is chosen per booking; the saga reads the same."""
 
-from collections.abc import Awaitable, Callable
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from activities.gateway import CheckoutRequest, PaymentGateway
-from models.errors import Declined, ReplayedFailure, Retryable
+from activities.idempotency import once
+from models.errors import Declined, Retryable
 from models.keys import stripe_key
 from models.messages import Checkout, HoldPhase, PaymentRef, PaymentState, SettlePayment
 from models.policy import Split
 
-T = TypeVar("T")
-
-_MOST_FRESH_KEYS = 5
 _MOST_UNDOINGS = 4
 
 
@@ -41,7 +38,7 @@ class HoldPlan:
         booking_id = request.terms.booking_id
         if again and (found := await self._gateway.find_checkout(request.customer_id, booking_id)):
             return found
-        return await _once(
+        return await once(
             stripe_key(booking_id, "secure"), again, lambda key: self._gateway.open_checkout(request, key=key)
         )
 
@@ -63,7 +60,7 @@ class HoldPlan:
         if again and (done := await self._captured(ref, split)):
             return done
         try:
-            return await _once(
+            return await once(
                 stripe_key(ref.booking_id, "settle", ref.operator_round),
                 again,
                 lambda key: self._gateway.capture(payment_intent_id, split, key=key),
@@ -92,14 +89,14 @@ class HoldPlan:
         session_id, payment_intent_id = payment.checkout_session_id, payment.payment_intent_id
         if payment.phase is HoldPhase.OPEN and session_id:
             key = stripe_key(ref.booking_id, "expire_checkout", ref.operator_round)
-            await _once(key, True, lambda key: gateway.expire_checkout(session_id, key=key))
+            await once(key, True, lambda key: gateway.expire_checkout(session_id, key=key))
         elif payment.phase is HoldPhase.HELD and payment_intent_id:
             key = stripe_key(ref.booking_id, "release", ref.operator_round)
-            await _once(key, True, lambda key: gateway.cancel(payment_intent_id, key=key))
+            await once(key, True, lambda key: gateway.cancel(payment_intent_id, key=key))
         elif payment.phase is HoldPhase.CAPTURED and payment_intent_id:
             key = stripe_key(ref.booking_id, "refund", ref.operator_round)
             with_fee = payment.platform_fee_minor > 0
-            await _once(key, True, lambda key: gateway.refund(payment_intent_id, with_fee=with_fee, key=key))
+            await once(key, True, lambda key: gateway.refund(payment_intent_id, with_fee=with_fee, key=key))
 
     async def _captured(self, ref: PaymentRef, split: Split) -> PaymentState | None:
         """The payment, if it is captured; `Declined` if what was captured is not what was asked for."""
@@ -109,18 +106,3 @@ class HoldPlan:
         if payment.captured_minor != split.kept.amount_minor:
             raise Declined("captured_amount_differs")
         return payment
-
-
-async def _once(key: str, looked_up: bool, call: Callable[[str], Awaitable[T]]) -> T:
-    """Make a mutating call under the step's key.
-
-    Stripe replays a stored server error for as long as it keeps the key (Stripe API, "Idempotent requests"). Once
-    a look-up has shown that the call had no effect, the step goes on under its next key: `…:fresh-2`, `…:fresh-3`.
-    """
-    for number in range(1, _MOST_FRESH_KEYS + 1):
-        try:
-            return await call(key if number == 1 else f"{key}:fresh-{number}")
-        except ReplayedFailure:
-            if not looked_up:
-                raise
-    raise Retryable("Stripe failed under every key of the step")

@@ -56,6 +56,14 @@ class StripeGateway:
             )
         return customer.id
 
+    async def find_customer(self, student_id: UUID, email: str) -> str | None:
+        async with _sorted_errors():
+            customers = await self._client.v1.customers.list_async({"email": email, "limit": 100})
+            async for customer in customers.auto_paging_iter():
+                if customer.metadata and customer.metadata.to_dict().get("student_id") == str(student_id):
+                    return customer.id
+        return None
+
     async def open_checkout(self, request: CheckoutRequest, *, key: str) -> Checkout:
         async with _sorted_errors():
             session = await self._client.v1.checkout.sessions.create_async(

@@ -77,6 +77,9 @@ class FaultyGateway:
         call = "create_customer"
         return await self._around(call, lambda: self._inner.create_customer(student_id, email, name, key=key))
 
+    async def find_customer(self, student_id: UUID, email: str) -> str | None:
+        return await self._around("find_customer", lambda: self._inner.find_customer(student_id, email))
+
     async def open_checkout(self, request: CheckoutRequest, *, key: str) -> Checkout:
         return await self._around("open_checkout", lambda: self._inner.open_checkout(request, key=key))
 

@@ -89,7 +89,7 @@ async def test_a_lost_answer_to_a_refund_refunds_once(saga: Saga) -> None:
 
 
 @pytest.mark.parametrize("error", [Unknown("never arrived"), Retryable("rate limited"), ReplayedFailure("stored")])
-@pytest.mark.parametrize("call", ["gateway.open_checkout", "gateway.capture"])
+@pytest.mark.parametrize("call", ["gateway.create_customer", "gateway.open_checkout", "gateway.capture"])
 async def test_what_did_not_happen_is_tried_again_until_it_does(saga: Saga, call: str, error: Exception) -> None:
     saga.faults.fail("before", call, error, times=3)
     booked = await saga.paid()
