@@ -7,6 +7,7 @@ from fastapi import Depends, Request
 from pydantic import AfterValidator, AnyHttpUrl, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from api.auth import signing_keys
 from models.settings import PlaceSettings, PolicySettings
 
 _TOKEN_SECRET_BYTES = 32
@@ -14,8 +15,8 @@ _TOKEN_SECRET_BYTES = 32
 
 
 def _long_enough(secret: SecretStr) -> SecretStr:
-    if len(secret.get_secret_value().encode()) < _TOKEN_SECRET_BYTES:
-        raise ValueError(f"must have at least {_TOKEN_SECRET_BYTES} bytes")
+    if any(len(key.encode()) < _TOKEN_SECRET_BYTES for key in signing_keys(secret.get_secret_value())):
+        raise ValueError(f"must have at least {_TOKEN_SECRET_BYTES} bytes; with commas, each of the secrets")
     return secret
 
 
@@ -31,6 +32,7 @@ class DoorSettings(BaseSettings):
     model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True)
 
     holdfast_token_secret: Annotated[SecretStr, AfterValidator(_long_enough)]
+    """One secret, or several with commas between them: the first signs, all verify."""
     stripe_webhook_secret: Annotated[SecretStr, AfterValidator(_without_gaps)]
     """One secret, or several with commas between them while Stripe's endpoint is given a new one."""
     holdfast_public_url: AnyHttpUrl

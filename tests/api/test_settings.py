@@ -23,6 +23,8 @@ def test_several_webhook_secrets_stand_side_by_side_while_one_is_rotated() -> No
     [
         ("holdfast_token_secret", ""),
         ("holdfast_token_secret", "0123456789abcdef0123456789abcde"),
+        ("holdfast_token_secret", "0123456789abcdef0123456789abcdef,too short"),
+        ("holdfast_token_secret", "0123456789abcdef0123456789abcdef,"),
         ("stripe_webhook_secret", ""),
         ("stripe_webhook_secret", "   "),
         ("stripe_webhook_secret", "whsec_one,"),

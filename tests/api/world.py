@@ -21,7 +21,7 @@ from models.states import BookingStatus
 from models.tables import AuditEvent, BookingRequest, Instructor, Offering, Slot, Student
 from models.terms import PLATFORM, EndReason, Role
 
-SIGNING_KEY = "tests have a secret of their own, which is long enough"
+SIGNING_KEY = "tests have a secret of their own that is long enough"
 WEBHOOK_KEY = "whsec_tests"
 PUBLIC_URL = "http://holdfast.test"
 HOUR = timedelta(hours=1)
