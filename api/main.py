@@ -14,9 +14,10 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 
-from api import bookings, decisions, health, operator, pages, webhooks
+from api import bookings, decisions, health, operator, pages, people, webhooks
 from api.database import Database
 from api.edge import Edge, Metrics
+from api.passwords import Passwords
 from api.problems import SCHEMA_NAME, ProblemDetails, handle_problems, unavailable
 from api.saga import Saga
 from api.settings import Settings
@@ -72,7 +73,8 @@ def _app(settings: Settings, lifespan: Lifespan | None) -> FastAPI:
     )
     app.state.settings = settings
     app.state.metrics = Metrics()
-    for module in (bookings, decisions, operator, webhooks, health, pages):
+    app.state.passwords = Passwords()
+    for module in (people, bookings, decisions, operator, webhooks, health, pages):
         app.include_router(module.router)
     app.include_router(operator.decisions)
     handle_problems(app)

@@ -1,10 +1,11 @@
 """The API's own settings, from the environment. What is missing or too weak stops the start-up."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Annotated, Self
 
 from fastapi import Depends, Request
-from pydantic import AfterValidator, AnyHttpUrl, SecretStr
+from pydantic import AfterValidator, AnyHttpUrl, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from api.auth import signing_keys
@@ -33,6 +34,10 @@ class DoorSettings(BaseSettings):
 
     holdfast_token_secret: Annotated[SecretStr, AfterValidator(_long_enough)]
     """One secret, or several with commas between them: the first signs, all verify."""
+    holdfast_token_lifetime: Annotated[timedelta, Field(ge=timedelta(minutes=1), le=timedelta(days=1))] = timedelta(
+        hours=1
+    )
+    """Of the tokens that a sign-in gives. A token cannot be called back."""
     stripe_webhook_secret: Annotated[SecretStr, AfterValidator(_without_gaps)]
     """One secret, or several with commas between them while Stripe's endpoint is given a new one."""
     holdfast_public_url: AnyHttpUrl

@@ -16,6 +16,8 @@ ROLES = ("nobody", "student", "instructor", "operator", "other student", "other 
 # `ok`: let in, whatever comes of it. A status: turned away with it. The booking is the student's with the instructor.
 TABLE = """
                                                      nobody student instructor operator o.student o.instructor
+POST /v1/auth/signup                                  ok     ok       ok         ok        ok        ok
+POST /v1/auth/token                                   401    401      401        401       401       401
 POST /v1/bookings                                     401    ok       403        403       ok        403
 GET  /v1/bookings                                     401    ok       ok         403       ok        ok
 GET  /v1/bookings/{booking_id}                        401    ok       ok         ok        404       404
@@ -44,6 +46,8 @@ ROWS = {
 }
 
 BODIES: dict[str, dict[str, Any]] = {
+    "signup": {"email": "ada@students.test", "password": "a long enough password", "name": "Ada", "role": "student"},
+    "token": {"email": "nobody@students.test", "password": "a long enough password"},
     "reject": {"reason": "I am away."},
     "no-show": {"absent": "student"},
     "refund": {"amount_minor": 100},
