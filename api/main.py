@@ -14,9 +14,10 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 
-from api import bookings, decisions, health, operator, pages, people, webhooks
+from api import bookings, decisions, health, instructors, operator, pages, people, webhooks
 from api.database import Database
 from api.edge import Edge, Metrics
+from api.onboarding import OnboardingDesk
 from api.passwords import Passwords
 from api.problems import SCHEMA_NAME, ProblemDetails, handle_problems, unavailable
 from api.saga import Saga
@@ -74,9 +75,10 @@ def _app(settings: Settings, lifespan: Lifespan | None) -> FastAPI:
     app.state.settings = settings
     app.state.metrics = Metrics()
     app.state.passwords = Passwords()
-    for module in (people, bookings, decisions, operator, webhooks, health, pages):
+    for module in (people, instructors, bookings, decisions, operator, webhooks, health, pages):
         app.include_router(module.router)
     app.include_router(operator.decisions)
+    app.include_router(pages.onboarding)
     handle_problems(app)
     for error in (OperationalError, InterfaceError, PoolTimeout):
         app.add_exception_handler(error, _on_postgres_away)
@@ -88,6 +90,7 @@ def _app(settings: Settings, lifespan: Lifespan | None) -> FastAPI:
 def _use(app: FastAPI, settings: Settings, engine: AsyncEngine, temporal: Client) -> None:
     app.state.database = Database(engine)
     app.state.saga = Saga(temporal, settings.place.holdfast_task_queue)
+    app.state.onboarding = OnboardingDesk(temporal, settings.place.holdfast_task_queue)
 
 
 async def _connect() -> Client:

@@ -81,3 +81,31 @@ class Token(BaseModel):
     token_type: str = "Bearer"  # noqa: S105 - a scheme's name
     expires_in: int
     """In seconds. Then sign in again."""
+
+
+class InstructorProfile(BaseModel):
+    id: UUID
+    name: str
+    time_zone: str
+
+
+class Payments(BaseModel):
+    """Whether the instructor can be booked, as far as Stripe is concerned."""
+
+    can_be_paid: bool
+    requirements: list[str]
+    """What Stripe still asks, in its words; the onboarding page asks for it."""
+    disabled_reason: str | None
+    """Stripe's `disabled_reason`, or `onboarding_not_started`, `transfers_pending`, `transfers_inactive`."""
+
+
+class OwnProfile(InstructorProfile):
+    email: str
+    created_at: datetime
+    payments: Payments
+
+
+class Link(BaseModel):
+    url: str
+    """For one visit by this instructor: not to be sent around."""
+    expires_at: datetime

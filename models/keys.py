@@ -24,6 +24,19 @@ def stripe_key(booking_id: UUID, step: str, operator_round: int = 0) -> str:
     return f"{workflow_id(booking_id)}:{step}{ordered_anew}"
 
 
+def onboarding_workflow_id(instructor_id: UUID) -> str:
+    return f"onboarding-{instructor_id}"
+
+
+def account_key(instructor_id: UUID) -> str:
+    return f"instructor-{instructor_id}:create_account"
+
+
+def link_key(instructor_id: UUID, update_id: str) -> str:
+    """Of one link: each that is asked for is a new one, and Stripe would replay a used one for the same key."""
+    return f"{onboarding_workflow_id(instructor_id)}:open_link:{update_id}"
+
+
 def customer_key(student_id: UUID) -> str:
     return f"student-{student_id}:create_customer"
 

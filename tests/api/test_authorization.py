@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
 from models.terms import Role
-from tests.api.world import Person, World, add_student
+from tests.api.world import Person, World, add_instructor, add_student
 
 ROLES = ("nobody", "student", "instructor", "operator", "other student", "other instructor")
 
@@ -18,6 +18,9 @@ TABLE = """
                                                      nobody student instructor operator o.student o.instructor
 POST /v1/auth/signup                                  ok     ok       ok         ok        ok        ok
 POST /v1/auth/token                                   401    401      401        401       401       401
+GET  /v1/instructors/me                               401    403      ok         403       403       ok
+POST /v1/instructors/me/onboarding-link               401    403      ok         403       403       ok
+GET  /v1/instructors/{instructor_id}                  ok     ok       ok         ok        ok        ok
 POST /v1/bookings                                     401    ok       403        403       ok        403
 GET  /v1/bookings                                     401    ok       ok         403       ok        ok
 GET  /v1/bookings/{booking_id}                        401    ok       ok         ok        404       404
@@ -38,6 +41,8 @@ GET  /readyz                                          ok     ok       ok        
 GET  /metrics                                         ok     ok       ok         ok        ok        ok
 GET  /checkout/return                                 ok     ok       ok         ok        ok        ok
 GET  /checkout/cancelled                              ok     ok       ok         ok        ok        ok
+GET  /onboarding/return                               ok     ok       ok         ok        ok        ok
+GET  /onboarding/refresh                              ok     ok       ok         ok        ok        ok
 GET  /v1/openapi.json                                 ok     ok       ok         ok        ok        ok
 """
 ROWS = {
@@ -75,7 +80,7 @@ async def test_a_route_lets_in_whom_the_table_says(
         "instructor": world.instructor,
         "operator": world.operator,
         "other student": await add_student(world.engine),
-        "other instructor": Person(Role.INSTRUCTOR),
+        "other instructor": await add_instructor(world.engine),
     }
     slot_id, booking_id = await world.slot(timedelta(days=1)), await world.booking()
     body = {"slot_id": str(slot_id)} if path == "/v1/bookings" else BODIES.get(path.rpartition("/")[2])
@@ -83,7 +88,7 @@ async def test_a_route_lets_in_whom_the_table_says(
     for role, person in people.items():
         answer = await client.request(
             method,
-            path.format(booking_id=booking_id),
+            path.format(booking_id=booking_id, instructor_id=world.instructor.id),
             json=body if method == "POST" else None,
             headers={"Idempotency-Key": role} | (person.headers if person else {}),
         )

@@ -19,7 +19,7 @@ from models.policy import MODERATE, BookingPolicy, CancellationPolicy, PaymentPl
 from models.settings import PlaceSettings, PolicySettings
 from models.states import BookingStatus
 from models.tables import AuditEvent, BookingRequest, Instructor, Offering, Slot, Student
-from models.terms import PLATFORM, EndReason, Role
+from models.terms import PLATFORM, Capability, EndReason, Role
 
 SIGNING_KEY = "tests have a secret of their own that is long enough"
 WEBHOOK_KEY = "whsec_tests"
@@ -71,7 +71,7 @@ class World:
         price: Money = PRICE,
         cancellation: CancellationPolicy = MODERATE,
     ) -> "World":
-        instructor = Person(Role.INSTRUCTOR)
+        instructor = await add_instructor(engine, stripe_account_id)
         offering = Offering(
             instructor_id=instructor.id,
             title="Counterpoint",
@@ -81,14 +81,6 @@ class World:
             cancellation=cancellation.model_dump(mode="json"),
             created_at=datetime.now(UTC),
         )
-        people = Instructor(
-            id=instructor.id,
-            email=f"{instructor.id}@instructors.test",
-            name="Nadia",
-            stripe_account_id=stripe_account_id,
-            created_at=datetime.now(UTC),
-        )
-        await _add(engine, people)
         await _add(engine, offering)
         return cls(engine, await add_student(engine), instructor, offering.id)
 
@@ -153,6 +145,21 @@ class World:
 
     async def add(self, row: SQLModel) -> None:
         await _add(self.engine, row)
+
+
+async def add_instructor(engine: AsyncEngine, stripe_account_id: str | None = None) -> Person:
+    """With an account, they can be paid."""
+    instructor = Person(Role.INSTRUCTOR)
+    row = Instructor(
+        id=instructor.id,
+        email=f"{instructor.id}@instructors.test",
+        name="Nadia",
+        stripe_account_id=stripe_account_id,
+        transfers=Capability.ACTIVE if stripe_account_id else None,
+        created_at=datetime.now(UTC),
+    )
+    await _add(engine, row)
+    return instructor
 
 
 async def add_student(engine: AsyncEngine) -> Person:
