@@ -27,6 +27,10 @@ def _without_gaps(secrets: SecretStr) -> SecretStr:
     return secrets
 
 
+def _split(secrets: SecretStr) -> tuple[str, ...]:
+    return tuple(secret.strip() for secret in secrets.get_secret_value().split(","))
+
+
 class DoorSettings(BaseSettings):
     """Who is let in, and where the world finds the API."""
 
@@ -40,11 +44,17 @@ class DoorSettings(BaseSettings):
     """Of the tokens that a sign-in gives. A token cannot be called back."""
     stripe_webhook_secret: Annotated[SecretStr, AfterValidator(_without_gaps)]
     """One secret, or several with commas between them while Stripe's endpoint is given a new one."""
+    stripe_connect_webhook_secret: Annotated[SecretStr, AfterValidator(_without_gaps)]
+    """The same, of the endpoint for events of connected accounts."""
     holdfast_public_url: AnyHttpUrl
 
     @property
     def webhook_secrets(self) -> tuple[str, ...]:
-        return tuple(secret.strip() for secret in self.stripe_webhook_secret.get_secret_value().split(","))
+        return _split(self.stripe_webhook_secret)
+
+    @property
+    def connect_webhook_secrets(self) -> tuple[str, ...]:
+        return _split(self.stripe_connect_webhook_secret)
 
 
 @dataclass(frozen=True)

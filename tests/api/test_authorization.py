@@ -36,6 +36,7 @@ POST /v1/operator/bookings/{booking_id}/refund        401    403      403       
 POST /v1/operator/bookings/{booking_id}/extend        401    403      403        ok        403       403
 POST /v1/operator/bookings/{booking_id}/retry         401    403      403        ok        403       403
 POST /v1/stripe/webhook                               400    400      400        400       400       400
+POST /v1/stripe/connect-webhook                       400    400      400        400       400       400
 GET  /healthz                                         ok     ok       ok         ok        ok        ok
 GET  /readyz                                          ok     ok       ok         ok        ok        ok
 GET  /metrics                                         ok     ok       ok         ok        ok        ok

@@ -23,6 +23,7 @@ from models.terms import PLATFORM, Capability, EndReason, Role
 
 SIGNING_KEY = "tests have a secret of their own that is long enough"
 WEBHOOK_KEY = "whsec_tests"
+CONNECT_WEBHOOK_KEY = "whsec_tests_connect"
 PUBLIC_URL = "http://holdfast.test"
 HOUR = timedelta(hours=1)
 PRICE = Money(amount_minor=10_000, currency="usd")
@@ -36,6 +37,7 @@ def settings(database_url: str, task_queue: str, policy: PolicySettings | None =
             {
                 "holdfast_token_secret": SIGNING_KEY,
                 "stripe_webhook_secret": WEBHOOK_KEY,
+                "stripe_connect_webhook_secret": CONNECT_WEBHOOK_KEY,
                 "holdfast_public_url": PUBLIC_URL,
             }
         ),

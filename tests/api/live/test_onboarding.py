@@ -3,7 +3,7 @@ import base64
 import json
 import re
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
@@ -20,8 +20,10 @@ from api.saga import Patience
 from models.errors import Declined, Retryable
 from models.keys import onboarding_workflow_id
 from models.tables import Instructor
+from sandbox import seed
+from tests.api.events import account_event, send_connect
 from tests.api.live.staff import AccountsFailing, Staff
-from tests.api.world import JSON, PUBLIC_URL, Person, add_instructor, problem
+from tests.api.world import JSON, PUBLIC_URL, Person, add_instructor, add_student, book, problem
 from workflows.onboarding import OnboardingWorkflow
 
 # The Stripe SDK's own use of httpx.
@@ -165,3 +167,48 @@ async def test_anyone_may_know_an_instructors_name_and_time_zone_and_no_more(
     unknown = "00000000-0000-4000-8000-000000000000"
     assert problem(await client.get(f"/v1/instructors/{unknown}")) == (404, "not-found")
     assert problem(await client.get("/v1/instructors/nadia")) == (404, "not-found")
+
+
+@pytest.mark.usefixtures("worker")
+async def test_an_instructor_can_be_booked_once_stripe_allows_transfers_and_no_longer_than_that(
+    client: httpx.AsyncClient, engine: AsyncEngine, newcomer: Person, stripe_client: stripe.StripeClient
+) -> None:
+    offering_id = await seed.add_offering(engine, newcomer.id)
+    starts_at = datetime.now(UTC) + timedelta(days=2)
+    slot_id = await seed.add_slot(engine, offering_id, starts_at, starts_at + timedelta(hours=1))
+    student = await add_student(engine)
+    assert problem(await book(client, student, slot_id)) == (409, "instructor-not-payable")
+
+    link = (await ask(client, newcomer)).json()["url"]
+    assert problem(await book(client, student, slot_id)) == (409, "instructor-not-payable")
+    await onboard(link)
+    account_id = await account_of(engine, newcomer)
+    assert account_id is not None
+    # The sandbox knows no way to this app, so the test brings its event.
+    assert (await send_connect(client, account_event(account_id))).status_code == 200
+    shown = await until_shown(client, newcomer, lambda payments: payments["can_be_paid"])
+    assert shown == {"can_be_paid": True, "requirements": [], "disabled_reason": None}
+    assert (await book(client, student, slot_id)).status_code == 201
+
+    await stripe_client.v1.accounts.update_async(account_id, {"capabilities": {"transfers": {"requested": False}}})
+    for _ in range(2):
+        told = await send_connect(client, account_event(account_id, "capability.updated"))
+        assert told.status_code == 200
+    shown = await until_shown(client, newcomer, lambda payments: not payments["can_be_paid"])
+    assert shown["disabled_reason"] == "transfers_inactive"
+    later = starts_at + timedelta(days=1)
+    another = await seed.add_slot(engine, offering_id, later, later + timedelta(hours=1))
+    assert problem(await book(client, student, another, key="another")) == (409, "instructor-not-payable")
+
+
+async def test_an_event_that_comes_while_no_worker_is_there_is_kept(
+    client: httpx.AsyncClient, engine: AsyncEngine, newcomer: Person, staff: Staff
+) -> None:
+    async with staff.at_work():
+        link = (await ask(client, newcomer)).json()["url"]
+        await until_shown(client, newcomer, lambda payments: bool(payments["requirements"]))
+    await onboard(link)
+    assert (await send_connect(client, account_event(await account_of(engine, newcomer)))).status_code == 200
+    assert (await payments(client, newcomer))["can_be_paid"] is False
+    async with staff.at_work():
+        await until_shown(client, newcomer, lambda payments: payments["can_be_paid"])
