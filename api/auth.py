@@ -1,19 +1,21 @@
 """Who is asking: bearer tokens (JWT, HS256) with one of three roles, and the dependencies that demand them.
 
 The secret may be several, with commas between them: the first signs, all verify. That is how one is replaced without
-turning away those who hold a token: put the new one first, and take the old one out once its tokens have run out.
+turning away those who hold a token: add the new one at the end, put it first once every process knows it, and take the
+old one out once its tokens have run out.
 """
 
 import hmac
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 from uuid import UUID
 
 import jwt
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import SecretStr
 
 from api.problems import Kind, Problem
 from models.terms import Actor, Role
@@ -38,6 +40,23 @@ class Caller:
 def signing_keys(secret: str) -> tuple[str, ...]:
     """The secrets in a setting, the signing one first."""
     return tuple(part.strip() for part in secret.split(","))
+
+
+class Identity(Protocol):
+    """Who says whom a token speaks for."""
+
+    async def caller(self, token: str) -> Caller | None:
+        """`None` if it is not valid now. Raises the `Problem` for a person who is known and cannot be taken."""
+
+
+class OwnTokens:
+    """The tokens that a sign-in gives."""
+
+    def __init__(self, secret: SecretStr) -> None:
+        self._secret = secret
+
+    async def caller(self, token: str) -> Caller | None:
+        return read_token(self._secret.get_secret_value(), token)
 
 
 def issue_token(secret: str, role: Role, subject: UUID, lifetime: timedelta) -> str:
@@ -81,8 +100,8 @@ def _one_of(*roles: Role) -> Callable[..., Awaitable[Caller]]:
     ) -> Caller:
         if credentials is None:
             raise Problem(Kind.NOT_SIGNED_IN, headers={"WWW-Authenticate": "Bearer"})
-        secret: str = request.app.state.settings.door.holdfast_token_secret.get_secret_value()
-        known = read_token(secret, credentials.credentials)
+        identity: Identity = request.app.state.identity
+        known = await identity.caller(credentials.credentials)
         if known is None:
             raise Problem(
                 Kind.NOT_SIGNED_IN,

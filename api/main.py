@@ -15,8 +15,10 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 
 from api import bookings, decisions, health, instructors, operator, pages, people, webhooks
+from api.auth import OwnTokens
 from api.database import Database
 from api.edge import Edge, Metrics
+from api.identity import IdentityProvider
 from api.onboarding import OnboardingDesk
 from api.passwords import Passwords
 from api.problems import SCHEMA_NAME, ProblemDetails, handle_problems, unavailable
@@ -89,6 +91,11 @@ def _app(settings: Settings, lifespan: Lifespan | None) -> FastAPI:
 
 def _use(app: FastAPI, settings: Settings, engine: AsyncEngine, temporal: Client) -> None:
     app.state.database = Database(engine)
+    app.state.identity = (
+        IdentityProvider(settings.identity, app.state.database)
+        if settings.identity.is_used
+        else OwnTokens(settings.door.holdfast_token_secret)
+    )
     app.state.saga = Saga(temporal, settings.place.holdfast_task_queue)
     app.state.onboarding = OnboardingDesk(temporal, settings.place.holdfast_task_queue)
 

@@ -15,7 +15,15 @@ from api.problems import Kind, Problem, declared
 from api.settings import WithSettings
 from models.terms import Role
 
-router = APIRouter(prefix="/v1/auth", tags=["people"])
+
+async def _signs_in_here(settings: WithSettings) -> None:
+    if settings.identity.is_used:
+        raise Problem(
+            Kind.IDENTITY_PROVIDER_USED, "Get a token from the issuer.", issuer=settings.identity.holdfast_oidc_issuer
+        )
+
+
+router = APIRouter(prefix="/v1/auth", tags=["people"], dependencies=[Depends(_signs_in_here)])
 
 
 async def _passwords(request: Request) -> Passwords:
@@ -30,7 +38,14 @@ WithPasswords = Annotated[Passwords, Depends(_passwords)]
     "/signup",
     operation_id="signUp",
     status_code=201,
-    responses=declared(Kind.EMAIL_TAKEN, Kind.CONTENT_TOO_LARGE, Kind.REQUEST_INVALID, Kind.INTERNAL, Kind.UNAVAILABLE),
+    responses=declared(
+        Kind.IDENTITY_PROVIDER_USED,
+        Kind.EMAIL_TAKEN,
+        Kind.CONTENT_TOO_LARGE,
+        Kind.REQUEST_INVALID,
+        Kind.INTERNAL,
+        Kind.UNAVAILABLE,
+    ),
 )
 async def sign_up(wanted: SignUp, database: WithDatabase, passwords: WithPasswords) -> Account:
     """A student or an instructor. An instructor can be booked once they have been onboarded."""
@@ -57,7 +72,12 @@ async def sign_up(wanted: SignUp, database: WithDatabase, passwords: WithPasswor
     "/token",
     operation_id="signIn",
     responses=declared(
-        Kind.SIGN_IN_REFUSED, Kind.CONTENT_TOO_LARGE, Kind.REQUEST_INVALID, Kind.INTERNAL, Kind.UNAVAILABLE
+        Kind.IDENTITY_PROVIDER_USED,
+        Kind.SIGN_IN_REFUSED,
+        Kind.CONTENT_TOO_LARGE,
+        Kind.REQUEST_INVALID,
+        Kind.INTERNAL,
+        Kind.UNAVAILABLE,
     ),
 )
 async def sign_in(given: SignIn, database: WithDatabase, passwords: WithPasswords, settings: WithSettings) -> Token:

@@ -30,6 +30,7 @@ class Kind(Enum):
     WRONG_ROLE = ("wrong-role", 403, "Your role may not do this.")
     NO_ACCOUNT = ("no-account", 403, "The token's person has no account here.")
     NOT_FOUND = ("not-found", 404, "There is nothing here.")
+    IDENTITY_PROVIDER_USED = ("identity-provider-used", 404, "People sign in with an identity provider here.")
     METHOD_NOT_ALLOWED = ("method-not-allowed", 405, "The method is not supported here.")
     EMAIL_TAKEN = ("email-taken", 409, "There is an account with this address.")
     SLOT_TAKEN = ("slot-taken", 409, "The slot is taken.")
