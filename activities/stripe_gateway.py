@@ -89,7 +89,15 @@ class StripeGateway:
     async def look_up_account(self, account_id: str) -> AccountState:
         """Not `charges_enabled`: whether transfers are active is what decides (docs "Account capabilities")."""
         async with _sorted_errors():
-            account = await self._client.v1.accounts.retrieve_async(account_id)
+            try:
+                account = await self._client.v1.accounts.retrieve_async(account_id)
+            except stripe.PermissionError as error:
+                if _code(error) != "account_invalid":
+                    raise
+                # Deleted, or no longer connected to this platform: so Stripe answers for both.
+                return AccountState(
+                    account_id=account_id, transfers=Capability.INACTIVE, disabled_reason="account_gone"
+                )
         asked = account.requirements
         due = {*(asked.currently_due or ()), *(asked.past_due or ())} if asked else set()
         return AccountState(
@@ -269,10 +277,15 @@ async def _sorted_errors() -> AsyncIterator[None]:
         raise _sorted(error) from None
 
 
+def _code(error: stripe.StripeError) -> str:
+    """Stripe's. Some of the SDK's errors have it only in their body."""
+    return (error.error.code if error.error else None) or error.code or type(error).__name__
+
+
 def _sorted(error: stripe.StripeError) -> PaymentError:
     """Only codes and the request id are kept: Stripe's messages may quote what was sent."""
     detail = error.error
-    code = (detail.code if detail else None) or error.code or type(error).__name__
+    code = _code(error)
     where = f"{code} (request {error.request_id or 'none'})"
     if isinstance(error, stripe.RateLimitError) or code in _NOTHING_HAPPENED:
         return Retryable(where)

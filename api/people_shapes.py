@@ -96,7 +96,7 @@ class Payments(BaseModel):
     requirements: list[str]
     """What Stripe still asks, in its words; the onboarding page asks for it."""
     disabled_reason: str | None
-    """Stripe's `disabled_reason`, or `onboarding_not_started`, `transfers_pending`, `transfers_inactive`."""
+    """Stripe's, or `onboarding_not_started`, `transfers_pending`, `transfers_inactive`, `account_gone`."""
 
 
 class OwnProfile(InstructorProfile):

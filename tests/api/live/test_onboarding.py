@@ -23,7 +23,7 @@ from models.tables import Instructor
 from sandbox import seed
 from tests.api.events import account_event, send_connect
 from tests.api.live.staff import AccountsFailing, Staff
-from tests.api.world import JSON, PUBLIC_URL, Person, add_instructor, add_student, book, problem
+from tests.api.world import JSON, PUBLIC_URL, Person, World, add_instructor, add_student, book, problem
 from workflows.onboarding import OnboardingWorkflow
 
 # The Stripe SDK's own use of httpx.
@@ -212,3 +212,17 @@ async def test_an_event_that_comes_while_no_worker_is_there_is_kept(
     assert (await payments(client, newcomer))["can_be_paid"] is False
     async with staff.at_work():
         await until_shown(client, newcomer, lambda payments: payments["can_be_paid"])
+
+
+@pytest.mark.usefixtures("worker")
+async def test_an_account_that_is_gone_at_stripe_cannot_be_paid(
+    client: httpx.AsyncClient, engine: AsyncEngine, world: World, stripe_client: stripe.StripeClient
+) -> None:
+    account_id = await account_of(engine, world.instructor)
+    assert account_id is not None
+    assert (await payments(client, world.instructor))["can_be_paid"] is True
+    await stripe_client.v1.accounts.delete_async(account_id)
+    assert (await send_connect(client, account_event(account_id))).status_code == 200
+    shown = await until_shown(client, world.instructor, lambda payments: not payments["can_be_paid"])
+    assert shown["disabled_reason"] == "account_gone"
+    assert problem(await book(client, world.student, await world.slot())) == (409, "instructor-not-payable")
