@@ -17,6 +17,7 @@ from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.worker import Interceptor, Worker
 
 from activities.gateway import PaymentGateway
+from activities.onboarding import OnboardingActivities
 from activities.payments import PaymentActivities
 from activities.plans import HoldPlan
 from activities.records import RecordActivities
@@ -25,6 +26,7 @@ from models.db import build_engine
 from models.policy import PaymentPlan
 from models.settings import PlaceSettings, StripeSettings
 from workflows.booking import BookingWorkflow
+from workflows.onboarding import OnboardingWorkflow
 
 GRACE = timedelta(seconds=30)
 
@@ -56,10 +58,11 @@ def build_worker(
     """A worker that carries bookings on through `gateway` and `engine`."""
     payments = PaymentActivities(engine, gateway, {PaymentPlan.HOLD: HoldPlan(gateway)})
     records = RecordActivities(engine)
+    onboarding = OnboardingActivities(engine, gateway)
     return Worker(
         client,
         task_queue=task_queue,
-        workflows=[BookingWorkflow],
+        workflows=[BookingWorkflow, OnboardingWorkflow],
         activities=[
             payments.secure,
             payments.look_up,
@@ -72,6 +75,11 @@ def build_worker(
             records.record_deadline,
             records.record_attention,
             records.record_ending,
+            onboarding.ensure_account,
+            onboarding.record_account,
+            onboarding.open_onboarding_link,
+            onboarding.look_up_account,
+            onboarding.record_account_state,
         ],
         max_cached_workflows=cached_workflows,
         max_task_queue_activities_per_second=activities_per_second,

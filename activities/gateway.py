@@ -8,6 +8,7 @@ from typing import Protocol
 from uuid import UUID
 
 from models.messages import Checkout, PaymentState
+from models.onboarding import AccountState, OnboardingLink
 from models.policy import Split, Value
 from models.terms import BookingTerms
 
@@ -21,7 +22,20 @@ class CheckoutRequest(Value):
     expires_at: datetime
 
 
-class PaymentGateway(Protocol):
+class AccountGateway(Protocol):
+    """Instructors' connected accounts."""
+
+    async def create_account(self, instructor_id: UUID, email: str, *, key: str) -> str:
+        """Make a connected account that asks to receive transfers, and return its id."""
+
+    async def open_onboarding_link(self, account_id: str, *, key: str) -> OnboardingLink:
+        """A link to the page on which Stripe asks what it needs."""
+
+    async def look_up_account(self, account_id: str) -> AccountState:
+        """Whether the account can receive transfers now, and what is missing."""
+
+
+class PaymentGateway(AccountGateway, Protocol):
     async def create_customer(self, student_id: UUID, email: str, name: str, *, key: str) -> str:
         """Make a customer and return its id."""
 

@@ -15,7 +15,9 @@ from stripe.params.checkout import SessionCreateParams, SessionCreateParamsPayme
 from activities.gateway import CheckoutRequest
 from models.errors import Declined, PaymentError, ReplayedFailure, Retryable, Unknown
 from models.messages import Checkout, HoldPhase, PaymentState
+from models.onboarding import AccountState, OnboardingLink
 from models.policy import Split
+from models.terms import Capability
 
 _REQUEST_TIMEOUT_SECONDS = 8
 _PAID_SESSION = ["payment_intent.latest_charge"]
@@ -42,11 +44,68 @@ async def stripe_client(api_key: str, api_base: str | None = None) -> AsyncItera
 
 
 class StripeGateway:
-    """Implements `PaymentGateway`. `public_url` is where Checkout sends the student back to."""
+    """Implements `PaymentGateway`. `public_url` is where Checkout and the onboarding send people back to."""
 
     def __init__(self, client: stripe.StripeClient, public_url: str) -> None:
         self._client = client
         self._public_url = public_url.rstrip("/")
+
+    async def create_account(self, instructor_id: UUID, email: str, *, key: str) -> str:
+        """Stripe asks the instructor for what it needs, and answers to them in its Express dashboard.
+
+        Destination charges need `transfers` alone, which Stripe gives without `card_payments` only on application.
+        """
+        async with _sorted_errors():
+            account = await self._client.v1.accounts.create_async(
+                {
+                    "email": email,
+                    "controller": {
+                        "fees": {"payer": "application"},
+                        "losses": {"payments": "application"},
+                        "requirement_collection": "stripe",
+                        "stripe_dashboard": {"type": "express"},
+                    },
+                    "capabilities": {"card_payments": {"requested": True}, "transfers": {"requested": True}},
+                    "business_type": "individual",
+                    "metadata": {"instructor_id": str(instructor_id)},
+                },
+                {"idempotency_key": key},
+            )
+        return account.id
+
+    async def open_onboarding_link(self, account_id: str, *, key: str) -> OnboardingLink:
+        async with _sorted_errors():
+            link = await self._client.v1.account_links.create_async(
+                {
+                    "account": account_id,
+                    "type": "account_onboarding",
+                    "return_url": f"{self._public_url}/onboarding/return",
+                    "refresh_url": f"{self._public_url}/onboarding/refresh",
+                },
+                {"idempotency_key": key},
+            )
+        return OnboardingLink(url=link.url, expires_at=datetime.fromtimestamp(link.expires_at, UTC))
+
+    async def look_up_account(self, account_id: str) -> AccountState:
+        """Not `charges_enabled`: whether transfers are active is what decides (docs "Account capabilities")."""
+        async with _sorted_errors():
+            try:
+                account = await self._client.v1.accounts.retrieve_async(account_id)
+            except stripe.PermissionError as error:
+                if _code(error) != "account_invalid":
+                    raise
+                # Deleted, or no longer connected to this platform: so Stripe answers for both.
+                return AccountState(
+                    account_id=account_id, transfers=Capability.INACTIVE, disabled_reason="account_gone"
+                )
+        asked = account.requirements
+        due = {*(asked.currently_due or ()), *(asked.past_due or ())} if asked else set()
+        return AccountState(
+            account_id=account.id,
+            transfers=Capability(getattr(account.capabilities, "transfers", Capability.INACTIVE)),
+            requirements=tuple(sorted(due)),
+            disabled_reason=asked.disabled_reason if asked else None,
+        )
 
     async def create_customer(self, student_id: UUID, email: str, name: str, *, key: str) -> str:
         async with _sorted_errors():
@@ -233,10 +292,15 @@ async def _sorted_errors() -> AsyncIterator[None]:
         raise _sorted(error) from None
 
 
+def _code(error: stripe.StripeError) -> str:
+    """Stripe's. Some of the SDK's errors have it only in their body."""
+    return (error.error.code if error.error else None) or error.code or type(error).__name__
+
+
 def _sorted(error: stripe.StripeError) -> PaymentError:
     """Only codes and the request id are kept: Stripe's messages may quote what was sent."""
     detail = error.error
-    code = (detail.code if detail else None) or error.code or type(error).__name__
+    code = _code(error)
     where = f"{code} (request {error.request_id or 'none'})"
     if isinstance(error, stripe.RateLimitError) or code in _NOTHING_HAPPENED:
         return Retryable(where)

@@ -1,14 +1,21 @@
-"""Who is asking: bearer tokens (JWT, HS256) with one of three roles, and the dependencies that demand them."""
+"""Who is asking: bearer tokens (JWT, HS256) with one of three roles, and the dependencies that demand them.
 
+The secret may be several, with commas between them: the first signs, all verify. That is how one is replaced without
+turning away those who hold a token: add the new one at the end, put it first once every process knows it, and take the
+old one out once its tokens have run out.
+"""
+
+import hmac
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 from uuid import UUID
 
 import jwt
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import SecretStr
 
 from api.problems import Kind, Problem
 from models.terms import Actor, Role
@@ -30,23 +37,61 @@ class Caller:
         return Actor(role=self.role, id=self.id)
 
 
+def signing_keys(secret: str) -> tuple[str, ...]:
+    """The secrets in a setting, the signing one first."""
+    return tuple(part.strip() for part in secret.split(","))
+
+
+class Identity(Protocol):
+    """Who says whom a token speaks for."""
+
+    async def caller(self, token: str) -> Caller | None:
+        """`None` if it is not valid now. Raises the `Problem` for a person who is known and cannot be taken."""
+
+
+class OwnTokens:
+    """The tokens that a sign-in gives."""
+
+    def __init__(self, secret: SecretStr) -> None:
+        self._secret = secret
+
+    async def caller(self, token: str) -> Caller | None:
+        return read_token(self._secret.get_secret_value(), token)
+
+
 def issue_token(secret: str, role: Role, subject: UUID, lifetime: timedelta) -> str:
-    """A token for `subject`. Raises `ValueError` for a role that no person has."""
+    """A token for `subject`, signed with the first of the secrets. Raises `ValueError` for a role no person has."""
     if role not in _ROLES.values():
         raise ValueError(f"no token is given to the role {role}")
     now = datetime.now(UTC)
     claims = {"sub": str(subject), "role": role.value, "iat": now, "exp": now + lifetime}
-    return jwt.encode(claims, secret, algorithm=_ALGORITHM)
+    key = signing_keys(secret)[0]
+    return jwt.encode(claims, key, algorithm=_ALGORITHM, headers={"kid": _key_id(key)})
 
 
 def read_token(secret: str, token: str) -> Caller | None:
     """Whom a token speaks for; `None` if it is not valid now."""
     try:
+        named = jwt.get_unverified_header(token).get("kid")
+    except jwt.InvalidTokenError:
+        return None
+    # A token without a key's name may come from another program that has the secret.
+    keys = [key for key in signing_keys(secret) if named is None or named == _key_id(key)]
+    return next((caller for key in keys if (caller := _read(key, token))), None)
+
+
+def _read(key: str, token: str) -> Caller | None:
+    try:
         # The algorithm is ours to say: a token's header is the sender's.
-        claims: dict[str, Any] = jwt.decode(token, secret, algorithms=[_ALGORITHM], options={"require": _CLAIMS})
+        claims: dict[str, Any] = jwt.decode(token, key, algorithms=[_ALGORITHM], options={"require": _CLAIMS})
         return Caller(role=_ROLES[claims["role"]], id=UUID(claims["sub"]))
     except (jwt.InvalidTokenError, KeyError, TypeError, ValueError):
         return None
+
+
+def _key_id(key: str) -> str:
+    """A name for the key that tells nothing about it."""
+    return hmac.digest(key.encode(), b"holdfast kid", "sha256")[:8].hex()
 
 
 def _one_of(*roles: Role) -> Callable[..., Awaitable[Caller]]:
@@ -55,8 +100,8 @@ def _one_of(*roles: Role) -> Callable[..., Awaitable[Caller]]:
     ) -> Caller:
         if credentials is None:
             raise Problem(Kind.NOT_SIGNED_IN, headers={"WWW-Authenticate": "Bearer"})
-        secret: str = request.app.state.settings.door.holdfast_token_secret.get_secret_value()
-        known = read_token(secret, credentials.credentials)
+        identity: Identity = request.app.state.identity
+        known = await identity.caller(credentials.credentials)
         if known is None:
             raise Problem(
                 Kind.NOT_SIGNED_IN,

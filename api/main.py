@@ -14,9 +14,13 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 
-from api import bookings, decisions, health, operator, pages, webhooks
+from api import bookings, decisions, health, instructors, operator, pages, people, webhooks
+from api.auth import OwnTokens
 from api.database import Database
 from api.edge import Edge, Metrics
+from api.identity import IdentityProvider
+from api.onboarding import OnboardingDesk
+from api.passwords import Passwords
 from api.problems import SCHEMA_NAME, ProblemDetails, handle_problems, unavailable
 from api.saga import Saga
 from api.settings import Settings
@@ -72,9 +76,11 @@ def _app(settings: Settings, lifespan: Lifespan | None) -> FastAPI:
     )
     app.state.settings = settings
     app.state.metrics = Metrics()
-    for module in (bookings, decisions, operator, webhooks, health, pages):
+    app.state.passwords = Passwords()
+    for module in (people, instructors, bookings, decisions, operator, webhooks, health, pages):
         app.include_router(module.router)
     app.include_router(operator.decisions)
+    app.include_router(pages.onboarding)
     handle_problems(app)
     for error in (OperationalError, InterfaceError, PoolTimeout):
         app.add_exception_handler(error, _on_postgres_away)
@@ -85,7 +91,13 @@ def _app(settings: Settings, lifespan: Lifespan | None) -> FastAPI:
 
 def _use(app: FastAPI, settings: Settings, engine: AsyncEngine, temporal: Client) -> None:
     app.state.database = Database(engine)
+    app.state.identity = (
+        IdentityProvider(settings.identity, app.state.database)
+        if settings.identity.is_used
+        else OwnTokens(settings.door.holdfast_token_secret)
+    )
     app.state.saga = Saga(temporal, settings.place.holdfast_task_queue)
+    app.state.onboarding = OnboardingDesk(temporal, settings.place.holdfast_task_queue)
 
 
 async def _connect() -> Client:

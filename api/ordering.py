@@ -15,7 +15,7 @@ from models.policy import (
     last_end_for_hold,
 )
 from models.settings import PolicySettings
-from models.terms import BookingTerms
+from models.terms import BookingTerms, Capability
 
 
 def order(
@@ -74,4 +74,6 @@ def _price(offer: Offer) -> Money:
 def _account(offer: Offer) -> str:
     if offer.stripe_account_id is None:
         raise Problem(Kind.INSTRUCTOR_NOT_PAYABLE, "They have not connected an account for payouts.")
+    if offer.transfers is not Capability.ACTIVE:
+        raise Problem(Kind.INSTRUCTOR_NOT_PAYABLE, "Stripe does not allow payments to their account at the moment.")
     return offer.stripe_account_id

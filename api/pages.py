@@ -1,9 +1,10 @@
-"""Where Stripe's Checkout sends the student back to. The truth comes by webhook; the pages say what follows."""
+"""Where Stripe's pages send people back to. The truth comes by webhook; the pages say what follows."""
 
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
 router = APIRouter(prefix="/checkout", include_in_schema=False)
+onboarding = APIRouter(prefix="/onboarding", include_in_schema=False)
 
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -38,6 +39,20 @@ _CANCELLED = _PAGE.format(
 booking lapses by itself and the slot is free again.</p>""",
 )
 
+_ONBOARDED = _PAGE.format(
+    title="Thank you",
+    text="""<p>Stripe has what you gave it, and checks it now. You can be booked as soon as Stripe allows payments to
+you: often at once, sometimes after a day or two.</p>
+<p>If something is still missing, your profile says so. You can close this page.</p>""",
+)
+
+_LINK_EXPIRED = _PAGE.format(
+    title="This link is no longer good",
+    text="""<p>A link to Stripe's questions is good for one visit, and for a few minutes. Nothing that you gave is
+lost.</p>
+<p>Go back to your profile and ask for a new link to go on.</p>""",
+)
+
 # The style stands in the page itself; nothing else is loaded.
 _HEADERS = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"}
 
@@ -50,3 +65,14 @@ async def returned() -> HTMLResponse:
 @router.get("/cancelled", response_class=HTMLResponse)
 async def cancelled() -> HTMLResponse:
     return HTMLResponse(_CANCELLED, headers=_HEADERS)
+
+
+@onboarding.get("/return", response_class=HTMLResponse)
+async def onboarded() -> HTMLResponse:
+    return HTMLResponse(_ONBOARDED, headers=_HEADERS)
+
+
+@onboarding.get("/refresh", response_class=HTMLResponse)
+async def link_expired() -> HTMLResponse:
+    """No new link from here: the visitor has no token, and a link is for the instructor alone."""
+    return HTMLResponse(_LINK_EXPIRED, headers=_HEADERS)

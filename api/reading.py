@@ -14,7 +14,7 @@ from api.paging import Cursor
 from api.problems import Kind, Problem
 from models.states import HOLDS_SLOT
 from models.tables import AuditEvent, BookingRequest, Instructor, LiveSession, Offering, Payment, Slot, Student
-from models.terms import Role
+from models.terms import Capability, Role
 
 _JOINED = (
     select(BookingRequest, LiveSession, Payment)
@@ -56,6 +56,8 @@ class Offer:
     slot: Slot
     offering: Offering
     stripe_account_id: str | None
+    transfers: Capability | None
+    """Whether the account may receive them."""
     obstacle: Obstacle | None
 
 
@@ -112,7 +114,7 @@ async def offer(session: AsyncSession, slot_id: UUID, student_id: UUID, booking_
     known = exists().where(col(Student.id) == student_id)
     obstacle = case((~known, Obstacle.NO_ACCOUNT.value), (overlapping, Obstacle.TAKEN.value), else_=None)
     statement = (
-        select(Slot, Offering, col(Instructor.stripe_account_id), obstacle)
+        select(Slot, Offering, Instructor, obstacle)
         .join(Offering, col(Offering.id) == col(Slot.offering_id))
         .join(Instructor, col(Instructor.id) == col(Slot.instructor_id))
         .where(col(Slot.id) == slot_id)
@@ -120,8 +122,8 @@ async def offer(session: AsyncSession, slot_id: UUID, student_id: UUID, booking_
     row = (await session.exec(statement)).first()
     if row is None:
         return None
-    slot, offering, stripe_account_id, found = row
-    return Offer(slot, offering, stripe_account_id, Obstacle(found) if found else None)
+    slot, offering, instructor, found = row
+    return Offer(slot, offering, instructor.stripe_account_id, instructor.transfers, Obstacle(found) if found else None)
 
 
 async def _page(

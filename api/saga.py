@@ -104,7 +104,7 @@ class Saga:
             task_timeout=_TASK_WITHIN,
         )
         try:
-            async with _answer_within(self._patience.checkout):
+            async with answer_within(self._patience.checkout):
                 _ = await self._client.execute_update_with_start_workflow(
                     BookingWorkflow.open_checkout,
                     id=OPEN_CHECKOUT,
@@ -114,23 +114,23 @@ class Saga:
         except Closed:
             await self.join_checkout(booking_id)
         finally:
-            await _heard(start)
+            await heard(start)
 
     async def join_checkout(self, booking_id: UUID) -> None:
         """Wait for the answer that the booking's start gives or gave, without starting anything."""
         first = self._handle(booking_id).get_update_handle_for(BookingWorkflow.open_checkout, OPEN_CHECKOUT)
-        async with _answer_within(self._patience.checkout):
+        async with answer_within(self._patience.checkout):
             _ = await first.result(rpc_timeout=self._patience.checkout)
 
     async def decide(self, booking_id: UUID, update: Update[D], decision: D) -> bool:
         """Whether the decision has been carried out; False when it is taken and its effects are still under way."""
-        async with _answer_within(self._patience.decision):
+        async with answer_within(self._patience.decision):
             # Only an accepted update is durable: one that no worker has seen may be lost, and must be sent again.
             taken = await self._handle(booking_id).start_update(
                 update, decision, wait_for_stage=WorkflowUpdateStage.ACCEPTED, rpc_timeout=self._patience.decision
             )
         try:
-            async with _answer_within(self._patience.decision):
+            async with answer_within(self._patience.decision):
                 await taken.result(rpc_timeout=self._patience.decision)
         except Unreachable:
             return False
@@ -138,14 +138,14 @@ class Saga:
 
     async def tell(self, booking_id: UUID, event: PaymentEvent) -> None:
         """Hand Stripe's news to the booking; it is safe with Temporal when this returns."""
-        async with _answer_within(self._patience.event):
+        async with answer_within(self._patience.event):
             await self._handle(booking_id).signal(
                 BookingWorkflow.payment_event, event, rpc_timeout=self._patience.event
             )
 
     async def is_reachable(self, within: timedelta) -> bool:
         try:
-            async with _answer_within(within):
+            async with answer_within(within):
                 return await self._client.service_client.check_health(timeout=within)
         except SagaError:
             return False
@@ -155,7 +155,7 @@ class Saga:
 
 
 @asynccontextmanager
-async def _answer_within(limit: timedelta) -> AsyncIterator[None]:
+async def answer_within(limit: timedelta) -> AsyncIterator[None]:
     """Raises `SagaError` in place of the client's many errors, and when there is no answer within `limit`.
 
     The client's own time-out counts anew for each of the calls that waiting for an update takes.
@@ -189,7 +189,7 @@ def _refused(cause: BaseException) -> SagaError:
     return Closed(type(cause).__name__)
 
 
-async def _heard(start: WithStartWorkflowOperation[Any, Any]) -> None:
+async def heard(start: WithStartWorkflowOperation[Any, Any]) -> None:
     """Take note of how the start went, if it went at all: asyncio warns of an error that nobody has looked at."""
     handle = asyncio.ensure_future(start.workflow_handle())
     await asyncio.wait([handle], timeout=0)

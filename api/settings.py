@@ -1,21 +1,27 @@
 """The API's own settings, from the environment. What is missing or too weak stops the start-up."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Annotated, Self
+from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
-from pydantic import AfterValidator, AnyHttpUrl, SecretStr
+from pydantic import AfterValidator, AnyHttpUrl, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from api.auth import signing_keys
 from models.settings import PlaceSettings, PolicySettings
+from models.terms import Role
+
+_ROLES = (Role.STUDENT, Role.INSTRUCTOR, Role.OPERATOR)
 
 _TOKEN_SECRET_BYTES = 32
 """RFC 7518, section 3.2: a key for HS256 is at least as long as the hash."""
 
 
 def _long_enough(secret: SecretStr) -> SecretStr:
-    if len(secret.get_secret_value().encode()) < _TOKEN_SECRET_BYTES:
-        raise ValueError(f"must have at least {_TOKEN_SECRET_BYTES} bytes")
+    if any(len(key.encode()) < _TOKEN_SECRET_BYTES for key in signing_keys(secret.get_secret_value())):
+        raise ValueError(f"must have at least {_TOKEN_SECRET_BYTES} bytes; with commas, each of the secrets")
     return secret
 
 
@@ -25,19 +31,75 @@ def _without_gaps(secrets: SecretStr) -> SecretStr:
     return secrets
 
 
+def _split(secrets: SecretStr) -> tuple[str, ...]:
+    return tuple(secret.strip() for secret in secrets.get_secret_value().split(","))
+
+
 class DoorSettings(BaseSettings):
     """Who is let in, and where the world finds the API."""
 
     model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True)
 
     holdfast_token_secret: Annotated[SecretStr, AfterValidator(_long_enough)]
+    """One secret, or several with commas between them: the first signs, all verify."""
+    holdfast_token_lifetime: Annotated[timedelta, Field(ge=timedelta(minutes=1), le=timedelta(days=1))] = timedelta(
+        hours=1
+    )
+    """Of the tokens that a sign-in gives. A token cannot be called back."""
     stripe_webhook_secret: Annotated[SecretStr, AfterValidator(_without_gaps)]
     """One secret, or several with commas between them while Stripe's endpoint is given a new one."""
+    stripe_connect_webhook_secret: Annotated[SecretStr, AfterValidator(_without_gaps)]
+    """The same, of the endpoint for events of connected accounts."""
     holdfast_public_url: AnyHttpUrl
 
     @property
     def webhook_secrets(self) -> tuple[str, ...]:
-        return tuple(secret.strip() for secret in self.stripe_webhook_secret.get_secret_value().split(","))
+        return _split(self.stripe_webhook_secret)
+
+    @property
+    def connect_webhook_secrets(self) -> tuple[str, ...]:
+        return _split(self.stripe_connect_webhook_secret)
+
+
+class IdentitySettings(BaseSettings):
+    """An OpenID Connect provider, in place of our own sign-in. Without an issuer there is none."""
+
+    model_config = SettingsConfigDict(extra="ignore")
+
+    holdfast_oidc_issuer: str | None = None
+    """As it stands in the tokens' `iss`, to the letter."""
+    holdfast_oidc_audience: str | None = None
+    holdfast_oidc_jwks_url: AnyHttpUrl | None = None
+    """Asked of the issuer if not given."""
+    holdfast_oidc_role_claim: str = Field(default="roles", min_length=1)
+    holdfast_oidc_student_role: str = Field(default="student", min_length=1)
+    holdfast_oidc_instructor_role: str = Field(default="instructor", min_length=1)
+    holdfast_oidc_operator_role: str = Field(default="operator", min_length=1)
+
+    @model_validator(mode="after")
+    def _is_whole_and_safe(self) -> Self:
+        if self.holdfast_oidc_issuer is None:
+            if self.holdfast_oidc_audience or self.holdfast_oidc_jwks_url:
+                raise ValueError("HOLDFAST_OIDC_ISSUER is missing")
+            return self
+        if not self.holdfast_oidc_audience:
+            raise ValueError("HOLDFAST_OIDC_AUDIENCE is missing: a token for another program would be taken")
+        for url in (self.holdfast_oidc_issuer, str(self.holdfast_oidc_jwks_url or self.holdfast_oidc_issuer)):
+            parts = urlsplit(url)
+            if parts.scheme != "https" and parts.hostname not in ("127.0.0.1", "localhost", "::1"):
+                raise ValueError("HOLDFAST_OIDC_ISSUER and HOLDFAST_OIDC_JWKS_URL must be https: keys come from there")
+        if len(self.roles) < len(_ROLES):
+            raise ValueError("the three HOLDFAST_OIDC_…_ROLE names must differ")
+        return self
+
+    @property
+    def is_used(self) -> bool:
+        return self.holdfast_oidc_issuer is not None
+
+    @property
+    def roles(self) -> dict[str, Role]:
+        """Ours by the provider's names."""
+        return {getattr(self, f"holdfast_oidc_{role.value}_role"): role for role in _ROLES}
 
 
 @dataclass(frozen=True)
@@ -45,10 +107,11 @@ class Settings:
     place: PlaceSettings
     door: DoorSettings
     policy: PolicySettings
+    identity: IdentitySettings = field(default_factory=IdentitySettings)
 
     @classmethod
     def from_environment(cls) -> Self:
-        return cls(place=PlaceSettings(), door=DoorSettings(), policy=PolicySettings())
+        return cls(place=PlaceSettings(), door=DoorSettings(), policy=PolicySettings(), identity=IdentitySettings())
 
 
 async def _settings(request: Request) -> Settings:

@@ -8,10 +8,14 @@ from fastapi import APIRouter, Header, Request
 from pydantic import BaseModel, Field, ValidationError
 from stripe import SignatureVerificationError, WebhookSignature
 
+from api import accounts
+from api.database import WithDatabase
+from api.onboarding import OnboardingUnanswered, WithOnboarding
 from api.problems import Kind, Problem, declared, unavailable
 from api.saga import Closed, Unreachable, WithSaga
 from api.settings import WithSettings
 from models.messages import PaymentEvent
+from models.onboarding import AccountEvent
 
 router = APIRouter(prefix="/v1/stripe", tags=["stripe"])
 log = logging.getLogger("holdfast.api")
@@ -27,6 +31,11 @@ _OF_BOOKINGS = frozenset(
         "checkout.session.expired",
     }
 )
+_OF_ACCOUNTS = frozenset({"account.updated", "capability.updated"})
+
+_BODY: dict[str, Any] = {
+    "requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}
+}
 
 
 class _Event(BaseModel):
@@ -35,6 +44,8 @@ class _Event(BaseModel):
     id: str = Field(max_length=255)
     type: str = Field(max_length=255)
     data: Any = None
+    account: str | None = Field(default=None, max_length=255)
+    """The connected account that it is about."""
 
     @property
     def booking_id(self) -> UUID | None:
@@ -51,7 +62,7 @@ class _Event(BaseModel):
     responses=declared(
         Kind.SIGNATURE_INVALID, Kind.CONTENT_TOO_LARGE, Kind.REQUEST_INVALID, Kind.INTERNAL, Kind.UNAVAILABLE
     ),
-    openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}},
+    openapi_extra=_BODY,
 )
 async def receive(
     request: Request,
@@ -70,6 +81,38 @@ async def receive(
         log.info("event %s %s came for booking %s, which is not open", event.id, event.type, booking_id)
     except Unreachable as silence:
         # Stripe sends it again, for up to three days.
+        raise unavailable("The event could not be handed on; send it again.") from silence
+    return {"received": True}
+
+
+@router.post(
+    "/connect-webhook",
+    operation_id="receiveConnectEvent",
+    responses=declared(
+        Kind.SIGNATURE_INVALID, Kind.CONTENT_TOO_LARGE, Kind.REQUEST_INVALID, Kind.INTERNAL, Kind.UNAVAILABLE
+    ),
+    openapi_extra=_BODY,
+)
+async def receive_of_connected_account(
+    request: Request,
+    onboarding: WithOnboarding,
+    database: WithDatabase,
+    settings: WithSettings,
+    signature: Annotated[str | None, Header(alias="Stripe-Signature")] = None,
+) -> dict[str, Any]:
+    """Called by Stripe for instructors' accounts. Events may come twice and in any order."""
+    event = _verified(await request.body(), signature, settings.door.connect_webhook_secrets)
+    if event.type not in _OF_ACCOUNTS or event.account is None:
+        return {"received": True}
+    async with database.reading() as session:
+        instructor_id = await accounts.instructor_with(session, event.account)
+    if instructor_id is None:
+        # Another program's, or so new that it is not written down: then it is looked up after that.
+        log.info("event %s %s came for an account that nobody here has", event.id, event.type)
+        return {"received": True}
+    try:
+        await onboarding.tell(instructor_id, AccountEvent(event_id=event.id, type=event.type))
+    except OnboardingUnanswered as silence:
         raise unavailable("The event could not be handed on; send it again.") from silence
     return {"received": True}
 

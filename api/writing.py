@@ -1,4 +1,4 @@
-"""The only thing that the API writes by itself; all else is written by the workflow's activities."""
+"""What the API writes of a booking by itself; all else is written by the workflow's activities."""
 
 from uuid import UUID
 

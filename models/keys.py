@@ -3,6 +3,7 @@
 from uuid import UUID, uuid5
 
 _BOOKINGS = UUID("5f0f7f3e-6b0c-5c43-9a5e-0d8f5f6c1f2b")
+_PEOPLE = UUID("3d1f4b7a-90c4-5e0b-8a55-7c21e6b0d9f4")
 _AUDIT = UUID("0b7c9c6e-2f1d-5d5e-8c57-6a2f6c2f3d11")
 
 
@@ -22,6 +23,24 @@ def stripe_key(booking_id: UUID, step: str, operator_round: int = 0) -> str:
     """
     ordered_anew = f":{operator_round}" if operator_round else ""
     return f"{workflow_id(booking_id)}:{step}{ordered_anew}"
+
+
+def person_id(issuer: str, subject: str) -> UUID:
+    """Whom an identity provider knows as `subject`. A space stands in no issuer, which is a URL."""
+    return uuid5(_PEOPLE, f"{issuer} {subject}")
+
+
+def onboarding_workflow_id(instructor_id: UUID) -> str:
+    return f"onboarding-{instructor_id}"
+
+
+def account_key(instructor_id: UUID) -> str:
+    return f"instructor-{instructor_id}:create_account"
+
+
+def link_key(instructor_id: UUID, update_id: str) -> str:
+    """Of one link: each that is asked for is a new one, and Stripe would replay a used one for the same key."""
+    return f"{onboarding_workflow_id(instructor_id)}:open_link:{update_id}"
 
 
 def customer_key(student_id: UUID) -> str:

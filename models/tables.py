@@ -14,7 +14,7 @@ from sqlmodel import Field, SQLModel
 
 from models.policy import PaymentPlan
 from models.states import BookingStatus, PaymentStatus, PayoutStatus, SessionStatus
-from models.terms import EndReason, Role
+from models.terms import Capability, EndReason, Role, SignUpRole
 
 
 def _word(kind: type[StrEnum], nullable: bool = False) -> Column[Any]:
@@ -40,7 +40,32 @@ class Instructor(SQLModel, table=True):
     name: str
     time_zone: str = "UTC"
     stripe_account_id: str | None = Field(default=None, unique=True)
+    transfers: Capability | None = Field(default=None, sa_column=_word(Capability, nullable=True))
+    """Stripe's `transfers` capability, as it was last looked up; without it, the instructor cannot be paid."""
+    requirements: list[str] = Field(
+        default_factory=list, sa_column=Column(JSONB, nullable=False, server_default=text("'[]'::jsonb"))
+    )
+    """What Stripe asks of the instructor, in Stripe's words."""
+    disabled_reason: str | None = None
+    """Why Stripe has stopped the account, in Stripe's words."""
+    account_checked_at: datetime | None = None
     created_at: datetime
+
+    @property
+    def can_be_paid(self) -> bool:
+        return self.stripe_account_id is not None and self.transfers is Capability.ACTIVE
+
+
+class Credential(SQLModel, table=True):
+    """What a student or instructor signs in with. Its key makes an address one person's, whatever the role."""
+
+    email: str = Field(primary_key=True)
+    """In lower case."""
+    person_id: UUID = Field(unique=True)
+    role: SignUpRole = Field(sa_column=_word(SignUpRole))
+    password_hash: str
+    created_at: datetime
+    updated_at: datetime
 
 
 class Offering(SQLModel, table=True):

@@ -26,6 +26,21 @@ class Role(StrEnum):
     """Holdfast itself: a deadline passed, or the workflow was cancelled in Temporal."""
 
 
+class SignUpRole(StrEnum):
+    """The roles that a person may take by themselves."""
+
+    STUDENT = "student"
+    INSTRUCTOR = "instructor"
+
+
+class Capability(StrEnum):
+    """How Stripe says whether an account may receive transfers."""
+
+    ACTIVE = "active"
+    PENDING = "pending"
+    INACTIVE = "inactive"
+
+
 class Actor(Value):
     role: Role
     id: UUID | None = None

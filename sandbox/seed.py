@@ -22,6 +22,7 @@ from models.money import Money, chargeable
 from models.policy import FLEXIBLE, MODERATE, STRICT, CancellationPolicy
 from models.settings import PlaceSettings, StripeSettings
 from models.tables import Instructor, Offering, Slot, Student
+from models.terms import Capability
 from sandbox.connected_accounts import create_connected_account
 
 _SEEDS = UUID("6a3e4b0e-52c1-5d5f-9d43-1c0b8f2f7a55")
@@ -114,6 +115,8 @@ async def add_instructor(
         name=name,
         time_zone=time_zone,
         stripe_account_id=stripe_account_id,
+        # The accounts that are made here are onboarded at once.
+        transfers=Capability.ACTIVE if stripe_account_id else None,
         created_at=datetime.now(UTC),
     )
     await _add(engine, instructor)

@@ -20,6 +20,7 @@ from sandbox.temporal import NAMESPACE, Temporal
 _DATABASE: Final = "holdfast"
 _STRIPE_ITSELF: Final = "https://api.stripe.com"
 _WEBHOOK_PATH: Final = "/v1/stripe/webhook"
+_CONNECT_WEBHOOK_PATH: Final = "/v1/stripe/connect-webhook"
 
 
 class Stack:
@@ -58,10 +59,11 @@ class Stack:
         if test_mode:
             self.stripe_url, self.stripe_key = _STRIPE_ITSELF, test_mode.key
             self.webhook_secret = test_mode.webhook_secret
+            self.connect_webhook_secret = test_mode.connect_webhook_secret
         else:
             self._stripe = StripeServer(directory / "stripe", log=self.logs / "stripe.log", request_log=stripe_log)
             self.stripe_url, self.stripe_key = self._stripe.url, SANDBOX_KEY
-            self.webhook_secret = ""  # known once the sandbox runs
+            self.webhook_secret = self.connect_webhook_secret = ""  # known once the sandbox runs
 
     @property
     def processes(self) -> dict[str, Process]:
@@ -106,6 +108,7 @@ class Stack:
             "DATABASE_URL": self.database_url,
             "STRIPE_API_KEY": self.stripe_key,
             "STRIPE_WEBHOOK_SECRET": self.webhook_secret,
+            "STRIPE_CONNECT_WEBHOOK_SECRET": self.connect_webhook_secret,
             "TEMPORAL_ADDRESS": self.temporal_address,
             "TEMPORAL_NAMESPACE": NAMESPACE,
             "HOLDFAST_TASK_QUEUE": "holdfast",
@@ -131,6 +134,9 @@ class Stack:
         if self._stripe:
             await self._stripe.start()
             self.webhook_secret = await self._stripe.create_webhook_endpoint(self.api_url + _WEBHOOK_PATH)
+            self.connect_webhook_secret = await self._stripe.create_webhook_endpoint(
+                self.api_url + _CONNECT_WEBHOOK_PATH, connect=True
+            )
 
     async def _stop(self) -> None:
         """First those who use the others: the programs, then Temporal and Stripe, then Postgres."""

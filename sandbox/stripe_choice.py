@@ -14,6 +14,7 @@ class StripeTestMode:
 
     key: str
     webhook_secret: str
+    connect_webhook_secret: str
 
 
 def stripe_test_mode(environ: Mapping[str, str]) -> StripeTestMode | None:
@@ -42,4 +43,6 @@ def stripe_test_mode(environ: Mapping[str, str]) -> StripeTestMode | None:
             "STRIPE_WEBHOOK_SECRET too: `stripe listen` prints one (whsec_…). Or unset STRIPE_API_KEY to use "
             "the sandbox."
         )
-    return StripeTestMode(key=key, webhook_secret=webhook_secret)
+    # `stripe listen` signs the events of both endpoints with one secret.
+    connect_webhook_secret = environ.get("STRIPE_CONNECT_WEBHOOK_SECRET") or webhook_secret
+    return StripeTestMode(key, webhook_secret, connect_webhook_secret)

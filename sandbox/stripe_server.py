@@ -40,12 +40,12 @@ class StripeServer:
     async def stop(self) -> None:
         await self.process.stop()
 
-    async def create_webhook_endpoint(self, url: str) -> str:
-        """Have every event sent to `url`; the secret that signs them (`whsec_...`)."""
+    async def create_webhook_endpoint(self, url: str, *, connect: bool = False) -> str:
+        """Have every event sent to `url`, or every one of connected accounts; the secret that signs them."""
         async with httpx.AsyncClient(trust_env=False, base_url=self.url) as client:
             answer = await client.post(
                 "/v1/webhook_endpoints",
-                data={"url": url, "enabled_events[]": "*"},
+                data={"url": url, "enabled_events[]": "*", "connect": "true" if connect else "false"},
                 headers={"Authorization": f"Bearer {SANDBOX_KEY}"},
             )
         answer.raise_for_status()

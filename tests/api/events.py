@@ -6,10 +6,11 @@ from uuid import UUID, uuid4
 import httpx
 from stripe import WebhookSignature
 
-from tests.api.world import JSON, WEBHOOK_KEY
+from tests.api.world import CONNECT_WEBHOOK_KEY, JSON, WEBHOOK_KEY
 
 AUTHORIZED = "payment_intent.amount_capturable_updated"
 PATH = "/v1/stripe/webhook"
+CONNECT_PATH = "/v1/stripe/connect-webhook"
 
 
 def event(type_: str = AUTHORIZED, booking_id: UUID | str | None = None) -> JSON:
@@ -20,6 +21,22 @@ def event(type_: str = AUTHORIZED, booking_id: UUID | str | None = None) -> JSON
         "type": type_,
         "data": {"object": {"id": "pi_1", "object": "payment_intent", "metadata": metadata}},
     }
+
+
+def account_event(account_id: str | None, type_: str = "account.updated") -> JSON:
+    return {
+        "id": f"evt_{uuid4().hex}",
+        "object": "event",
+        "type": type_,
+        "account": account_id,
+        "data": {"object": {"id": account_id, "object": "account"}},
+    }
+
+
+async def send_connect(client: httpx.AsyncClient, event: JSON, key: str = CONNECT_WEBHOOK_KEY) -> httpx.Response:
+    body = json.dumps(event)
+    signature = WebhookSignature.generate_signature_header(body, key)
+    return await client.post(CONNECT_PATH, content=body, headers={"Stripe-Signature": signature})
 
 
 async def send(

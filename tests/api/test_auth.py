@@ -25,6 +25,27 @@ def test_a_token_says_who_its_caller_is() -> None:
     assert read_token(SIGNING_KEY, token) == Caller(Role.OPERATOR, subject)
 
 
+def test_the_first_secret_signs_and_all_of_them_verify() -> None:
+    subject = uuid4()
+    old, new = "the old secret that is long enough too", "the new secret that is also long enough"
+    before, during = (issue_token(secret, Role.STUDENT, subject, HOUR) for secret in (old, f"{new}, {old}"))
+    assert read_token(f"{new},{old}", before) == read_token(f"{new},{old}", during) == Caller(Role.STUDENT, subject)
+    assert read_token(new, during) == Caller(Role.STUDENT, subject)
+    assert read_token(new, before) is None
+
+
+def test_a_token_names_the_key_that_signed_it_and_no_other_is_tried() -> None:
+    token = issue_token(SIGNING_KEY, Role.STUDENT, uuid4(), HOUR)
+    kid = jwt.get_unverified_header(token)["kid"]
+    assert kid not in SIGNING_KEY
+    renamed = jwt.encode(GOOD, SIGNING_KEY, algorithm="HS256", headers={"kid": "another"})
+    assert read_token(SIGNING_KEY, renamed) is None
+
+
+def test_a_token_without_a_keys_name_is_tried_with_every_key() -> None:
+    assert read_token(f"another secret that is also long enough,{SIGNING_KEY}", signed()) is not None
+
+
 def test_nobody_gets_a_token_for_the_platform() -> None:
     with pytest.raises(ValueError, match="platform"):
         issue_token(SIGNING_KEY, Role.PLATFORM, uuid4(), HOUR)

@@ -9,13 +9,18 @@ from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
 from models.terms import Role
-from tests.api.world import Person, World, add_student
+from tests.api.world import Person, World, add_instructor, add_student
 
 ROLES = ("nobody", "student", "instructor", "operator", "other student", "other instructor")
 
 # `ok`: let in, whatever comes of it. A status: turned away with it. The booking is the student's with the instructor.
 TABLE = """
                                                      nobody student instructor operator o.student o.instructor
+POST /v1/auth/signup                                  ok     ok       ok         ok        ok        ok
+POST /v1/auth/token                                   401    401      401        401       401       401
+GET  /v1/instructors/me                               401    403      ok         403       403       ok
+POST /v1/instructors/me/onboarding-link               401    403      ok         403       403       ok
+GET  /v1/instructors/{instructor_id}                  ok     ok       ok         ok        ok        ok
 POST /v1/bookings                                     401    ok       403        403       ok        403
 GET  /v1/bookings                                     401    ok       ok         403       ok        ok
 GET  /v1/bookings/{booking_id}                        401    ok       ok         ok        404       404
@@ -31,11 +36,14 @@ POST /v1/operator/bookings/{booking_id}/refund        401    403      403       
 POST /v1/operator/bookings/{booking_id}/extend        401    403      403        ok        403       403
 POST /v1/operator/bookings/{booking_id}/retry         401    403      403        ok        403       403
 POST /v1/stripe/webhook                               400    400      400        400       400       400
+POST /v1/stripe/connect-webhook                       400    400      400        400       400       400
 GET  /healthz                                         ok     ok       ok         ok        ok        ok
 GET  /readyz                                          ok     ok       ok         ok        ok        ok
 GET  /metrics                                         ok     ok       ok         ok        ok        ok
 GET  /checkout/return                                 ok     ok       ok         ok        ok        ok
 GET  /checkout/cancelled                              ok     ok       ok         ok        ok        ok
+GET  /onboarding/return                               ok     ok       ok         ok        ok        ok
+GET  /onboarding/refresh                              ok     ok       ok         ok        ok        ok
 GET  /v1/openapi.json                                 ok     ok       ok         ok        ok        ok
 """
 ROWS = {
@@ -44,6 +52,8 @@ ROWS = {
 }
 
 BODIES: dict[str, dict[str, Any]] = {
+    "signup": {"email": "ada@students.test", "password": "a long enough password", "name": "Ada", "role": "student"},
+    "token": {"email": "nobody@students.test", "password": "a long enough password"},
     "reject": {"reason": "I am away."},
     "no-show": {"absent": "student"},
     "refund": {"amount_minor": 100},
@@ -71,7 +81,7 @@ async def test_a_route_lets_in_whom_the_table_says(
         "instructor": world.instructor,
         "operator": world.operator,
         "other student": await add_student(world.engine),
-        "other instructor": Person(Role.INSTRUCTOR),
+        "other instructor": await add_instructor(world.engine),
     }
     slot_id, booking_id = await world.slot(timedelta(days=1)), await world.booking()
     body = {"slot_id": str(slot_id)} if path == "/v1/bookings" else BODIES.get(path.rpartition("/")[2])
@@ -79,7 +89,7 @@ async def test_a_route_lets_in_whom_the_table_says(
     for role, person in people.items():
         answer = await client.request(
             method,
-            path.format(booking_id=booking_id),
+            path.format(booking_id=booking_id, instructor_id=world.instructor.id),
             json=body if method == "POST" else None,
             headers={"Idempotency-Key": role} | (person.headers if person else {}),
         )

@@ -5,7 +5,7 @@ import pytest
 
 from api.main import create_app
 from sandbox.ports import free_port
-from tests.api.world import PUBLIC_URL, SIGNING_KEY, WEBHOOK_KEY
+from tests.api.world import CONNECT_WEBHOOK_KEY, PUBLIC_URL, SIGNING_KEY, WEBHOOK_KEY
 
 
 @pytest.fixture
@@ -14,6 +14,7 @@ def environment(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
         "DATABASE_URL": database_url,
         "HOLDFAST_TOKEN_SECRET": SIGNING_KEY,
         "STRIPE_WEBHOOK_SECRET": WEBHOOK_KEY,
+        "STRIPE_CONNECT_WEBHOOK_SECRET": CONNECT_WEBHOOK_KEY,
         "HOLDFAST_PUBLIC_URL": PUBLIC_URL,
         "TEMPORAL_ADDRESS": f"127.0.0.1:{free_port()}",
         "TEMPORAL_CONFIG_FILE": str(Path("/nowhere")),

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 import pytest
 from fastapi import FastAPI
 
+from api.problems import Kind
 from tests.api.world import JSON
 
 
@@ -34,7 +35,8 @@ def test_every_error_is_declared_as_a_problem(schema: JSON) -> None:
 
 def test_what_needs_a_token_says_so(schema: JSON) -> None:
     for name, operation in operations(schema):
-        assert bool(operation.get("security")) == ("401" in operation["responses"]), name
+        turned_away = operation["responses"].get("401", {}).get("description", "")
+        assert bool(operation.get("security")) == (Kind.NOT_SIGNED_IN.uri in turned_away), name
 
 
 def test_every_reference_leads_somewhere(schema: JSON) -> None:

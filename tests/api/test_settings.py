@@ -6,6 +6,7 @@ from api.settings import DoorSettings
 GOOD = {
     "holdfast_token_secret": "0123456789abcdef0123456789abcdef",
     "stripe_webhook_secret": "whsec_one",
+    "stripe_connect_webhook_secret": "whsec_two",
     "holdfast_public_url": "https://holdfast.example",
 }
 
@@ -23,9 +24,13 @@ def test_several_webhook_secrets_stand_side_by_side_while_one_is_rotated() -> No
     [
         ("holdfast_token_secret", ""),
         ("holdfast_token_secret", "0123456789abcdef0123456789abcde"),
+        ("holdfast_token_secret", "0123456789abcdef0123456789abcdef,too short"),
+        ("holdfast_token_secret", "0123456789abcdef0123456789abcdef,"),
         ("stripe_webhook_secret", ""),
         ("stripe_webhook_secret", "   "),
         ("stripe_webhook_secret", "whsec_one,"),
+        ("stripe_connect_webhook_secret", ""),
+        ("stripe_connect_webhook_secret", ",whsec_two"),
         ("holdfast_public_url", "holdfast.example"),
         ("holdfast_public_url", "ftp://holdfast.example"),
     ],

@@ -10,8 +10,8 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 from stripe import WebhookSignature
 
-from tests.api.events import AUTHORIZED, PATH, event, send
-from tests.api.world import WEBHOOK_KEY, problem
+from tests.api.events import AUTHORIZED, PATH, account_event, event, send, send_connect
+from tests.api.world import CONNECT_WEBHOOK_KEY, WEBHOOK_KEY, World, problem
 
 OF_BOOKINGS = [
     AUTHORIZED,
@@ -88,3 +88,28 @@ async def test_both_secrets_are_good_while_one_is_rotated(app: FastAPI, client: 
         for key in ("whsec_new", "whsec_old", "whsec_older")
     ]
     assert answers == [503, 503, 400]
+
+
+@pytest.mark.parametrize("type_", ["account.updated", "capability.updated"])
+async def test_an_accounts_event_that_temporal_cannot_take_is_to_be_sent_again(
+    client: httpx.AsyncClient, world: World, type_: str
+) -> None:
+    answer = await send_connect(client, account_event("acct_test", type_))
+    assert problem(answer) == (503, "unavailable")
+    assert answer.headers["retry-after"]
+
+
+@pytest.mark.parametrize("key", [WEBHOOK_KEY, "whsec_somebody_else"])
+async def test_the_connect_endpoint_has_a_secret_of_its_own(client: httpx.AsyncClient, world: World, key: str) -> None:
+    assert problem(await send_connect(client, account_event("acct_test"), key)) == (400, "signature-invalid")
+    assert problem(await send(client, event(booking_id=uuid4()), CONNECT_WEBHOOK_KEY)) == (400, "signature-invalid")
+
+
+@pytest.mark.parametrize(
+    ("account_id", "type_"),
+    [("acct_strangers", "account.updated"), (None, "account.updated"), ("acct_test", "payout.paid")],
+)
+async def test_an_event_about_no_instructors_onboarding_is_taken_and_left(
+    client: httpx.AsyncClient, world: World, account_id: str | None, type_: str
+) -> None:
+    assert (await send_connect(client, account_event(account_id, type_))).status_code == 200

@@ -19,10 +19,11 @@ from models.policy import MODERATE, BookingPolicy, CancellationPolicy, PaymentPl
 from models.settings import PlaceSettings, PolicySettings
 from models.states import BookingStatus
 from models.tables import AuditEvent, BookingRequest, Instructor, Offering, Slot, Student
-from models.terms import PLATFORM, EndReason, Role
+from models.terms import PLATFORM, Capability, EndReason, Role
 
-SIGNING_KEY = "tests have a secret of their own, which is long enough"
+SIGNING_KEY = "tests have a secret of their own that is long enough"
 WEBHOOK_KEY = "whsec_tests"
+CONNECT_WEBHOOK_KEY = "whsec_tests_connect"
 PUBLIC_URL = "http://holdfast.test"
 HOUR = timedelta(hours=1)
 PRICE = Money(amount_minor=10_000, currency="usd")
@@ -36,6 +37,7 @@ def settings(database_url: str, task_queue: str, policy: PolicySettings | None =
             {
                 "holdfast_token_secret": SIGNING_KEY,
                 "stripe_webhook_secret": WEBHOOK_KEY,
+                "stripe_connect_webhook_secret": CONNECT_WEBHOOK_KEY,
                 "holdfast_public_url": PUBLIC_URL,
             }
         ),
@@ -71,7 +73,7 @@ class World:
         price: Money = PRICE,
         cancellation: CancellationPolicy = MODERATE,
     ) -> "World":
-        instructor = Person(Role.INSTRUCTOR)
+        instructor = await add_instructor(engine, stripe_account_id)
         offering = Offering(
             instructor_id=instructor.id,
             title="Counterpoint",
@@ -81,14 +83,6 @@ class World:
             cancellation=cancellation.model_dump(mode="json"),
             created_at=datetime.now(UTC),
         )
-        people = Instructor(
-            id=instructor.id,
-            email=f"{instructor.id}@instructors.test",
-            name="Nadia",
-            stripe_account_id=stripe_account_id,
-            created_at=datetime.now(UTC),
-        )
-        await _add(engine, people)
         await _add(engine, offering)
         return cls(engine, await add_student(engine), instructor, offering.id)
 
@@ -153,6 +147,21 @@ class World:
 
     async def add(self, row: SQLModel) -> None:
         await _add(self.engine, row)
+
+
+async def add_instructor(engine: AsyncEngine, stripe_account_id: str | None = None) -> Person:
+    """With an account, they can be paid."""
+    instructor = Person(Role.INSTRUCTOR)
+    row = Instructor(
+        id=instructor.id,
+        email=f"{instructor.id}@instructors.test",
+        name="Nadia",
+        stripe_account_id=stripe_account_id,
+        transfers=Capability.ACTIVE if stripe_account_id else None,
+        created_at=datetime.now(UTC),
+    )
+    await _add(engine, row)
+    return instructor
 
 
 async def add_student(engine: AsyncEngine) -> Person:

@@ -54,6 +54,29 @@ async def test_everything_answers_and_is_gone_afterwards(tmp_path: Path) -> None
     assert all(is_gone(pid) for pid in pids.values())
 
 
+async def test_an_instructor_comes_in_by_the_front_door_and_can_be_paid(tmp_path: Path) -> None:
+    """Sign-up, sign-in, Stripe's page, and Stripe's news of it, with nothing brought by hand."""
+    account = {"email": "nadia@instructors.example", "password": "a long enough password"}
+    async with Stack(tmp_path) as stack, httpx.AsyncClient(trust_env=False, base_url=stack.api_url) as client:
+        person = account | {"name": "Nadia", "role": "instructor", "time_zone": "Europe/Paris"}
+        (await client.post("/v1/auth/signup", json=person)).raise_for_status()
+        token = (await client.post("/v1/auth/token", json=account)).raise_for_status().json()["access_token"]
+        client.headers["Authorization"] = f"Bearer {token}"
+        link = (await client.post("/v1/instructors/me/onboarding-link")).raise_for_status().json()["url"]
+        back = await client.post(link)
+        assert (await client.get(back.headers["location"])).status_code == 200
+
+        async def is_payable() -> bool:
+            shown = (await client.get("/v1/instructors/me")).raise_for_status().json()["payments"]
+            return bool(shown["can_be_paid"])
+
+        async with asyncio.timeout(30):
+            while True:
+                if await is_payable():
+                    break
+                await asyncio.sleep(0.1)
+
+
 async def test_a_killed_worker_is_replaced_by_a_new_one(tmp_path: Path) -> None:
     async with Stack(tmp_path) as stack:
         first = stack.pids["worker"]

@@ -13,7 +13,14 @@ def test_without_a_key_the_sandbox_stands_in() -> None:
 @pytest.mark.parametrize("key", ["sk_test_1", "rk_test_1"])
 def test_a_test_key_and_its_webhook_secret_choose_stripe_itself(key: str) -> None:
     chosen = stripe_test_mode({"STRIPE_API_KEY": key, "STRIPE_WEBHOOK_SECRET": "whsec_1"})
-    assert chosen == StripeTestMode(key, "whsec_1")
+    assert chosen == StripeTestMode(key, "whsec_1", "whsec_1")
+
+
+def test_the_connect_endpoint_may_have_a_secret_of_its_own() -> None:
+    names = {"STRIPE_WEBHOOK_SECRET": "whsec_1", "STRIPE_CONNECT_WEBHOOK_SECRET": "whsec_2"}
+    assert stripe_test_mode({"STRIPE_API_KEY": "sk_test_1"} | names) == StripeTestMode(
+        "sk_test_1", "whsec_1", "whsec_2"
+    )
 
 
 def test_a_test_key_alone_is_refused_with_what_is_missing() -> None:

@@ -13,6 +13,7 @@ from temporalio.worker import (
 
 from activities.gateway import CheckoutRequest, PaymentGateway
 from models.messages import Checkout, PaymentState
+from models.onboarding import AccountState, OnboardingLink
 from models.policy import Split
 
 T = TypeVar("T")
@@ -72,6 +73,16 @@ class FaultyGateway:
     def __init__(self, inner: PaymentGateway, faults: Faults) -> None:
         self._inner = inner
         self._faults = faults
+
+    async def create_account(self, instructor_id: UUID, email: str, *, key: str) -> str:
+        return await self._around("create_account", lambda: self._inner.create_account(instructor_id, email, key=key))
+
+    async def open_onboarding_link(self, account_id: str, *, key: str) -> OnboardingLink:
+        call = "open_onboarding_link"
+        return await self._around(call, lambda: self._inner.open_onboarding_link(account_id, key=key))
+
+    async def look_up_account(self, account_id: str) -> AccountState:
+        return await self._around("look_up_account", lambda: self._inner.look_up_account(account_id))
 
     async def create_customer(self, student_id: UUID, email: str, name: str, *, key: str) -> str:
         call = "create_customer"

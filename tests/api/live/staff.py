@@ -1,6 +1,7 @@
 """Workers for the tests, and a gateway whose release can be made to fail as Stripe would."""
 
 from dataclasses import dataclass
+from uuid import UUID
 
 import stripe
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -24,6 +25,19 @@ class FailingGateway(StripeGateway):
         if self.failure:
             raise self.failure
         await super().cancel(payment_intent_id, key=key)
+
+
+class AccountsFailing(StripeGateway):
+    """Stripe, but no account can be made while there is a `failure`."""
+
+    def __init__(self, client: stripe.StripeClient, failure: PaymentError) -> None:
+        super().__init__(client, PUBLIC_URL)
+        self.failure: PaymentError | None = failure
+
+    async def create_account(self, instructor_id: UUID, email: str, *, key: str) -> str:
+        if self.failure:
+            raise self.failure
+        return await super().create_account(instructor_id, email, key=key)
 
 
 @dataclass(frozen=True)

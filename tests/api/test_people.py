@@ -1,0 +1,246 @@
+import asyncio
+import unicodedata
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import httpx
+import jwt
+import pytest
+from argon2 import PasswordHasher
+from fastapi import FastAPI
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlmodel import select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from api.auth import Caller, read_token
+from api.passwords import MAX_BYTES, Passwords
+from models.tables import Credential, Instructor, Student
+from models.terms import Role
+from tests.api.world import JSON, SIGNING_KEY, World, problem
+
+PASSWORD = "correct horse battery"  # noqa: S105 - nobody's
+UMLAUTS = "höchst unwahrscheinlich"
+ADA = {"email": "ada@students.test", "password": PASSWORD, "name": "Ada", "role": "student", "time_zone": "UTC"}
+
+
+class Counting(PasswordHasher):
+    """Quick, and says how often a hash was compared."""
+
+    def __init__(self, time_cost: int = 1) -> None:
+        super().__init__(time_cost=time_cost, memory_cost=8, parallelism=1)
+        self.compared = 0
+
+    def verify(self, hash: str | bytes, password: str | bytes) -> bool:  # type: ignore[override]
+        self.compared += 1
+        return super().verify(hash, password)
+
+
+@pytest.fixture
+def hasher(app: FastAPI) -> Counting:
+    hasher = Counting()
+    app.state.passwords = Passwords(hasher)
+    return hasher
+
+
+pytestmark = pytest.mark.usefixtures("hasher")
+
+
+async def sign_up(client: httpx.AsyncClient, **changed: Any) -> httpx.Response:
+    return await client.post("/v1/auth/signup", json=ADA | changed)
+
+
+async def sign_in(client: httpx.AsyncClient, email: str = ADA["email"], password: str = PASSWORD) -> httpx.Response:
+    return await client.post("/v1/auth/token", json={"email": email, "password": password})
+
+
+async def rows(engine: AsyncEngine, table: type[Any]) -> list[Any]:
+    async with AsyncSession(engine) as session:
+        return list(await session.exec(select(table)))
+
+
+@pytest.mark.parametrize(("role", "table"), [("student", Student), ("instructor", Instructor)])
+async def test_who_signs_up_can_sign_in(
+    client: httpx.AsyncClient, engine: AsyncEngine, role: str, table: type[Student] | type[Instructor]
+) -> None:
+    answer = await sign_up(client, role=role, time_zone="Europe/Berlin")
+    assert answer.status_code == 201, answer.text
+    account: JSON = answer.json()
+    assert set(account) == {"id", "role", "email", "name", "time_zone", "created_at"}
+    (person,) = await rows(engine, table)
+    assert (str(person.id), person.email, person.time_zone) == (account["id"], ADA["email"], "Europe/Berlin")
+    token = await sign_in(client)
+    assert token.status_code == 200
+    assert token.json()["expires_in"] == 3600
+    assert set(token.json()) == {"access_token", "token_type", "expires_in"}
+    assert read_token(SIGNING_KEY, token.json()["access_token"]) == Caller(Role(role), UUID(account["id"]))
+    listed = await client.get("/v1/bookings", headers={"Authorization": f"Bearer {token.json()['access_token']}"})
+    assert listed.status_code == 200
+
+
+async def test_an_instructor_who_signs_up_cannot_be_paid_yet(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
+    await sign_up(client, role="instructor")
+    (instructor,) = await rows(engine, Instructor)
+    assert instructor.stripe_account_id is None
+    assert not instructor.can_be_paid
+
+
+async def test_a_token_lasts_as_long_as_the_setting_says(client: httpx.AsyncClient, app: FastAPI) -> None:
+    app.state.settings.door.holdfast_token_lifetime = timedelta(minutes=5)
+    await sign_up(client)
+    token = (await sign_in(client)).json()
+    claims = jwt.decode(token["access_token"], options={"verify_signature": False})
+    assert claims["exp"] - claims["iat"] == token["expires_in"] == 300
+
+
+async def test_the_password_is_kept_as_an_argon2id_hash_only(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
+    answer = await sign_up(client)
+    (credential,) = await rows(engine, Credential)
+    assert credential.password_hash.startswith("$argon2id$")
+    assert PASSWORD not in credential.password_hash + answer.text
+
+
+@pytest.mark.parametrize("role", ["operator", "platform", "Student", "", None])
+async def test_nobody_signs_up_as_anything_else(client: httpx.AsyncClient, role: str | None) -> None:
+    assert problem(await sign_up(client, role=role)) == (422, "request-invalid")
+
+
+@pytest.mark.parametrize("email", ["ada@students.test", "ADA@Students.Test", " ada@students.test "])
+@pytest.mark.parametrize("role", ["student", "instructor"])
+async def test_an_address_is_one_persons_in_either_role(
+    client: httpx.AsyncClient, engine: AsyncEngine, email: str, role: str
+) -> None:
+    assert (await sign_up(client)).status_code == 201
+    assert problem(await sign_up(client, email=email, role=role)) == (409, "email-taken")
+    assert len(await rows(engine, Student)) + len(await rows(engine, Instructor)) == 1
+    assert len(await rows(engine, Credential)) == 1
+
+
+async def test_nobody_takes_over_a_person_who_has_no_password(
+    client: httpx.AsyncClient, engine: AsyncEngine, world: World
+) -> None:
+    email = f"{world.instructor.id}@instructors.test"
+    assert problem(await sign_up(client, email=email)) == (409, "email-taken")
+    assert await rows(engine, Credential) == []
+
+
+async def test_of_many_who_sign_up_with_an_address_at_once_one_gets_it(
+    client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    roles = ["student", "instructor"] * 4
+    answers = await asyncio.gather(*(sign_up(client, role=role) for role in roles))
+    assert sorted(answer.status_code for answer in answers) == [201] + [409] * 7
+    assert len(await rows(engine, Student)) + len(await rows(engine, Instructor)) == 1
+
+
+async def test_an_unknown_address_and_a_wrong_password_are_told_apart_by_nothing(
+    client: httpx.AsyncClient, hasher: Counting
+) -> None:
+    await sign_up(client)
+    answers, compared = [], []
+    for email, password in ((ADA["email"], "not the right password"), ("bob@students.test", PASSWORD)):
+        before = hasher.compared
+        answers.append(await sign_in(client, email, password))
+        compared.append(hasher.compared - before)
+    assert [problem(answer) for answer in answers] == [(401, "sign-in-refused")] * 2
+    assert answers[0].json() == answers[1].json()
+    assert compared == [1, 1]
+
+
+async def test_an_address_may_be_written_otherwise_at_sign_in(client: httpx.AsyncClient) -> None:
+    await sign_up(client)
+    assert (await sign_in(client, "ADA@STUDENTS.TEST")).status_code == 200
+
+
+async def test_a_password_is_the_same_however_its_letters_are_composed(client: httpx.AsyncClient) -> None:
+    await sign_up(client, password=unicodedata.normalize("NFD", UMLAUTS))
+    assert (await sign_in(client, password=unicodedata.normalize("NFC", UMLAUTS))).status_code == 200
+
+
+async def test_case_and_spaces_count_in_a_password(client: httpx.AsyncClient) -> None:
+    await sign_up(client)
+    for other in (PASSWORD.upper(), f"{PASSWORD} ", PASSWORD.replace(" ", "")):
+        assert (await sign_in(client, password=other)).status_code == 401
+
+
+async def test_a_hash_made_with_old_parameters_is_made_anew_at_the_next_sign_in(
+    client: httpx.AsyncClient, app: FastAPI, engine: AsyncEngine
+) -> None:
+    await sign_up(client)
+    app.state.passwords = Passwords(Counting(time_cost=2))
+    assert (await sign_in(client, ADA["email"], "not the right password")).status_code == 401
+    (kept,) = await rows(engine, Credential)
+    assert "t=1" in kept.password_hash
+    for _ in range(2):
+        assert (await sign_in(client)).status_code == 200
+        (renewed,) = await rows(engine, Credential)
+        assert "t=2" in renewed.password_hash
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        "fourteen chars",
+        "ö" * 64 + "x",
+        "passwordpassword",
+        "aaaaaaaaaaaaaaaa",
+        "123456789012345",
+        "098765432109876",
+        "QwertyUiopAsdfgh",
+        "abcdefghijklmnop",
+        "AdaLovelace@students.test",
+        "Ada Lovelace of London",
+        7,
+        None,
+    ],
+)
+async def test_a_password_that_is_short_long_or_expected_is_refused_and_not_repeated(
+    client: httpx.AsyncClient, password: object
+) -> None:
+    answer = await sign_up(client, password=password, email="adalovelace@students.test", name="Ada Lovelace of London")
+    assert problem(answer) == (422, "request-invalid")
+    assert str(password) not in answer.text
+
+
+@pytest.mark.parametrize(
+    "password", ["fifteen chars!!", "ö" * 63 + "xy", "аб вг де жз ик лм", "🦊🐙🌵🎻🚲" * 2 + "12345"]
+)
+async def test_a_long_enough_password_of_any_characters_is_taken(client: httpx.AsyncClient, password: str) -> None:
+    assert len(password.encode()) <= MAX_BYTES
+    assert (await sign_up(client, password=password)).status_code == 201
+    assert (await sign_in(client, password=password)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"email": "ada"},
+        {"email": "ada@localhost"},
+        {"email": "ada@students..test"},
+        {"email": "ada@students.test\x00"},
+        {"email": "Ada <ada@students.test>"},
+        {"email": "ada@" + "a" * 260 + ".test"},
+        {"email": 7},
+        {"name": "  "},
+        {"name": "Ada\nBcc: all@students.test"},
+        {"name": "A\x00"},
+        {"name": "a" * 201},
+        {"time_zone": "Mars/Olympus"},
+        {"time_zone": "../../etc/passwd"},
+        {"time_zone": "localtime"},
+        {"id": "00000000-0000-4000-8000-000000000000"},
+        {"stripe_account_id": "acct_1"},
+    ],
+)
+async def test_what_is_not_asked_for_or_not_usable_is_refused(
+    client: httpx.AsyncClient, engine: AsyncEngine, changed: dict[str, object]
+) -> None:
+    assert problem(await sign_up(client, **changed)) == (422, "request-invalid")
+    assert await rows(engine, Credential) == []
+
+
+@pytest.mark.parametrize("missing", ["email", "password", "name", "role"])
+async def test_what_is_missing_is_named(client: httpx.AsyncClient, missing: str) -> None:
+    answer = await client.post("/v1/auth/signup", json={name: ADA[name] for name in ADA if name != missing})
+    assert problem(answer) == (422, "request-invalid")
+    assert answer.json()["errors"][0]["where"] == f"body/{missing}"
