@@ -10,6 +10,7 @@ from sqlmodel import col, exists, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from api.auth import Caller
+from api.availability import taken
 from api.paging import Cursor
 from api.problems import Kind, Problem
 from models.states import HOLDS_SLOT
@@ -102,15 +103,8 @@ async def all_bookings(
 
 async def offer(session: AsyncSession, slot_id: UUID, student_id: UUID, booking_id: UUID) -> Offer | None:
     """The slot as `student_id` would book it. The booking's own claim, made a moment ago, does not take it away."""
-    overlapping = exists().where(
-        col(BookingRequest.instructor_id) == col(Slot.instructor_id),
-        col(BookingRequest.status).in_(HOLDS_SLOT),
-        col(BookingRequest.starts_at) < col(Slot.ends_at),
-        col(BookingRequest.ends_at) > col(Slot.starts_at),
-        col(BookingRequest.id) != booking_id,
-    )
     known = exists().where(col(Student.id) == student_id)
-    obstacle = case((~known, Obstacle.NO_ACCOUNT.value), (overlapping, Obstacle.TAKEN.value), else_=None)
+    obstacle = case((~known, Obstacle.NO_ACCOUNT.value), (taken(but_for=booking_id), Obstacle.TAKEN.value), else_=None)
     statement = (
         select(Slot, Offering, col(Instructor.stripe_account_id), obstacle)
         .join(Offering, col(Offering.id) == col(Slot.offering_id))
@@ -129,7 +123,7 @@ async def _page(
 ) -> Sequence[BookingRecord]:
     order = (col(BookingRequest.created_at), col(BookingRequest.id))
     if after is not None:
-        conditions = [*conditions, tuple_(*order) < tuple_(after.created_at, after.id)]
+        conditions = [*conditions, tuple_(*order) < tuple_(after.at, after.id)]
     statement = _JOINED.where(*conditions).order_by(*(column.desc() for column in order)).limit(limit)
     return [BookingRecord(*row) for row in await session.exec(statement)]
 

@@ -25,6 +25,9 @@ def _as_text(value: object) -> object:
     return value
 
 
+AskedTime = Annotated[AwareDatetime, BeforeValidator(_as_text)]
+
+
 class NewBooking(Given):
     slot_id: UUID
 
@@ -46,7 +49,7 @@ class RefundOrder(Given):
 
 
 class Extension(Given):
-    until: Annotated[AwareDatetime, BeforeValidator(_as_text)]
+    until: AskedTime
 
 
 class Price(BaseModel):

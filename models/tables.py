@@ -43,14 +43,28 @@ class Instructor(SQLModel, table=True):
     created_at: datetime
 
 
+OFFERING_TEXT = "to_tsvector('simple', (title || ' ') || description)"
+"""What a text search looks at, with the brackets that Postgres shows, so that Alembic can compare."""
+
+
 class Offering(SQLModel, table=True):
     """What an instructor sells. `cancellation` is a `CancellationPolicy`."""
 
+    __table_args__ = (
+        Index("ix_offering_created", "created_at", "id"),
+        Index("ix_offering_instructor_created", "instructor_id", "created_at", "id"),
+        Index("ix_offering_currency_price", "currency", "price_minor"),
+        Index("ix_offering_search", text(OFFERING_TEXT), postgresql_using="gin"),
+    )
+
     id: UUID = Field(default_factory=uuid4, primary_key=True)
-    instructor_id: UUID = Field(foreign_key="instructor.id", index=True)
+    instructor_id: UUID = Field(foreign_key="instructor.id")
     title: str
     description: str = ""
     duration_minutes: int
+    buffer_before_minutes: int = 0
+    """Before and after a session, in which its instructor cannot be booked either."""
+    buffer_after_minutes: int = 0
     price_minor: int = Field(sa_type=BigInteger)
     currency: str = Field(max_length=3)
     cancellation: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
@@ -60,7 +74,7 @@ class Offering(SQLModel, table=True):
 class Slot(SQLModel, table=True):
     """A time that is offered. Whether it is free follows from the bookings that overlap it: nothing to keep in step."""
 
-    __table_args__ = (Index("ix_slot_offering_starts", "offering_id", "starts_at"),)
+    __table_args__ = (Index("uq_slot_offering_starts", "offering_id", "starts_at", unique=True),)
 
     id: UUID = Field(default_factory=uuid4, primary_key=True)
     offering_id: UUID = Field(foreign_key="offering.id")
@@ -73,7 +87,8 @@ class BookingRequest(SQLModel, table=True):
     """A student's claim on a slot. Price, split and policy are those of the moment it was made.
 
     While its status is one of `states.HOLDS_SLOT`, an exclusion constraint keeps any other booking of the same
-    instructor from overlapping it. A row whose payment was never secured is deleted; its audit rows stay.
+    instructor from overlapping it, the buffers of both counted. A row whose payment was never secured is deleted; its
+    audit rows stay.
     """
 
     __tablename__ = "booking_request"
@@ -91,6 +106,8 @@ class BookingRequest(SQLModel, table=True):
     slot_id: UUID = Field(foreign_key="slot.id", index=True)
     starts_at: datetime
     ends_at: datetime
+    buffer_before_minutes: int = 0
+    buffer_after_minutes: int = 0
     status: BookingStatus = Field(sa_column=_word(BookingStatus))
     plan: PaymentPlan = Field(sa_column=_word(PaymentPlan))
     price_minor: int = Field(sa_type=BigInteger)

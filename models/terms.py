@@ -54,6 +54,9 @@ class BookingTerms(Value):
     plan: PaymentPlan
     stripe_account_id: str
     """The instructor's connected account, to which the share goes."""
+    buffer_before_minutes: int = 0
+    """Around the session, in which the instructor cannot be booked either. None in histories from before buffers."""
+    buffer_after_minutes: int = 0
 
 
 class EndReason(StrEnum):

@@ -9,13 +9,17 @@ from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
 from models.terms import Role
-from tests.api.world import Person, World, add_student
+from tests.api.world import Person, World, add_instructor, add_student
 
 ROLES = ("nobody", "student", "instructor", "operator", "other student", "other instructor")
 
 # `ok`: let in, whatever comes of it. A status: turned away with it. The booking is the student's with the instructor.
 TABLE = """
                                                      nobody student instructor operator o.student o.instructor
+POST /v1/offerings                                    401    403      ok         403       403       ok
+GET  /v1/offerings                                    ok     ok       ok         ok        ok        ok
+GET  /v1/offerings/{offering_id}                      ok     ok       ok         ok        ok        ok
+GET  /v1/offerings/{offering_id}/slots                ok     ok       ok         ok        ok        ok
 POST /v1/bookings                                     401    ok       403        403       ok        403
 GET  /v1/bookings                                     401    ok       ok         403       ok        ok
 GET  /v1/bookings/{booking_id}                        401    ok       ok         ok        404       404
@@ -44,6 +48,11 @@ ROWS = {
 }
 
 BODIES: dict[str, dict[str, Any]] = {
+    "offerings": {
+        "title": "Counterpoint",
+        "price": {"amount_minor": 10_000, "currency": "usd"},
+        "duration_minutes": 60,
+    },
     "reject": {"reason": "I am away."},
     "no-show": {"absent": "student"},
     "refund": {"amount_minor": 100},
@@ -71,7 +80,7 @@ async def test_a_route_lets_in_whom_the_table_says(
         "instructor": world.instructor,
         "operator": world.operator,
         "other student": await add_student(world.engine),
-        "other instructor": Person(Role.INSTRUCTOR),
+        "other instructor": await add_instructor(world.engine),
     }
     slot_id, booking_id = await world.slot(timedelta(days=1)), await world.booking()
     body = {"slot_id": str(slot_id)} if path == "/v1/bookings" else BODIES.get(path.rpartition("/")[2])
@@ -79,7 +88,7 @@ async def test_a_route_lets_in_whom_the_table_says(
     for role, person in people.items():
         answer = await client.request(
             method,
-            path.format(booking_id=booking_id),
+            path.format(booking_id=booking_id, offering_id=world.offering_id),
             json=body if method == "POST" else None,
             headers={"Idempotency-Key": role} | (person.headers if person else {}),
         )

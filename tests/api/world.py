@@ -70,12 +70,15 @@ class World:
         stripe_account_id: str | None = "acct_test",
         price: Money = PRICE,
         cancellation: CancellationPolicy = MODERATE,
+        buffer_minutes: int = 0,
     ) -> "World":
         instructor = Person(Role.INSTRUCTOR)
         offering = Offering(
             instructor_id=instructor.id,
             title="Counterpoint",
             duration_minutes=60,
+            buffer_before_minutes=buffer_minutes,
+            buffer_after_minutes=buffer_minutes,
             price_minor=price.amount_minor,
             currency=price.currency,
             cancellation=cancellation.model_dump(mode="json"),
@@ -151,6 +154,14 @@ class World:
         await _add(self.engine, event)
         return booking_id
 
+    async def set(self, booking_id: UUID, **fields: Any) -> None:
+        async with AsyncSession(self.engine) as session, session.begin():
+            (await session.get_one(BookingRequest, booking_id)).sqlmodel_update(fields)
+
+    async def delete(self, booking_id: UUID) -> None:
+        async with AsyncSession(self.engine) as session, session.begin():
+            await session.delete(await session.get_one(BookingRequest, booking_id))
+
     async def add(self, row: SQLModel) -> None:
         await _add(self.engine, row)
 
@@ -162,6 +173,22 @@ async def add_student(engine: AsyncEngine) -> Person:
         Student(id=student.id, email=f"{student.id}@students.test", name="Ada", created_at=datetime.now(UTC)),
     )
     return student
+
+
+async def add_instructor(engine: AsyncEngine, time_zone: str = "UTC") -> Person:
+    instructor = Person(Role.INSTRUCTOR)
+    await _add(
+        engine,
+        Instructor(
+            id=instructor.id,
+            email=f"{instructor.id}@instructors.test",
+            name="Clara",
+            time_zone=time_zone,
+            stripe_account_id=f"acct_{instructor.id.hex}",
+            created_at=datetime.now(UTC),
+        ),
+    )
+    return instructor
 
 
 async def book(client: httpx.AsyncClient, student: Person, slot_id: UUID, key: str = "first") -> httpx.Response:
