@@ -119,6 +119,14 @@ async def slots(
     return await _slots(session, _of_offering(now).where(*conditions).order_by(*order).limit(limit))
 
 
+async def slots_at(
+    session: AsyncSession, offering_id: UUID, starts: Sequence[datetime], now: datetime
+) -> Sequence[SlotRecord]:
+    """The earliest first."""
+    these = (col(Slot.offering_id) == offering_id, col(Slot.starts_at).in_(starts))
+    return await _slots(session, _of_offering(now).where(*these).order_by(col(Slot.starts_at)))
+
+
 def _is_free(now: datetime) -> ColumnElement[bool]:
     return (col(Slot.starts_at) > now) & ~taken()
 

@@ -1,15 +1,16 @@
 """What the catalogue takes and gives, as JSON."""
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import BaseModel, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StringConstraints, model_validator
 
-from api.shapes import Given, Policy, Price
+from api.shapes import AskedTime, Given, Policy, Price, as_text
 from models.money import BASIS_POINTS, Money
 from models.policy import PRESETS, CancellationPolicy, CancellationTier
+from models.recurrence import Weekday, Weekly, known_zone
 
 MOST_MINUTES = 24 * 60
 _MOST_DIGITS = 12
@@ -20,6 +21,16 @@ _FURTHEST_TIER_SECONDS = 365 * 24 * 60 * 60
 _KEEPABLE = r"^[^\x00]*$"
 """Any text but NUL, which Postgres cannot keep."""
 
+MOST_SLOTS = 100
+"""At a time: about two years of a weekly lesson."""
+
+
+def _is_zone(name: str) -> str:
+    known_zone(name)
+    return name
+
+
+GivenDate = Annotated[date, BeforeValidator(as_text)]
 Buffer = Annotated[int, Field(strict=True, ge=0, le=MOST_MINUTES)]
 
 
@@ -116,3 +127,50 @@ class SlotPage(BaseModel):
     data: list[Slot]
     next_cursor: str | None
     """`null` on the last page."""
+
+
+class WeeklySlots(Given):
+    """The same weekday and wall-clock time every week: `until` a last day, or `count` times."""
+
+    weekday: Weekday
+    time: Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+    """Wall-clock time, e.g. `18:30`."""
+    time_zone: Annotated[str, StringConstraints(max_length=64), AfterValidator(_is_zone)] | None = None
+    """The instructor's own if not given."""
+    from_: Annotated[GivenDate, Field(alias="from")]
+    until: GivenDate | None = None
+    count: Annotated[int, Field(strict=True, ge=1, le=MOST_SLOTS)] | None = None
+
+    @model_validator(mode="after")
+    def _ends(self) -> "WeeklySlots":
+        if (self.until is None) == (self.count is None):
+            raise ValueError("give either until or count")
+        return self
+
+    def rule(self, instructors_zone: str) -> Weekly:
+        return Weekly(
+            weekday=self.weekday,
+            at=time.fromisoformat(self.time),
+            zone=self.time_zone or instructors_zone,
+            first=self.from_,
+            last=self.until,
+            count=self.count,
+        )
+
+
+class NewSlots(Given):
+    """A single slot, or one every week."""
+
+    starts_at: AskedTime | None = None
+    weekly: WeeklySlots | None = None
+
+    @model_validator(mode="after")
+    def _one_of_the_two(self) -> "NewSlots":
+        if (self.starts_at is None) == (self.weekly is None):
+            raise ValueError("give either starts_at or weekly")
+        return self
+
+
+class SlotsCreated(BaseModel):
+    data: list[Slot]
+    """All that were asked for, the earliest first, whether they are new or were there before."""

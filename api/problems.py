@@ -28,6 +28,7 @@ class Kind(Enum):
     NOT_SIGNED_IN = ("not-signed-in", 401, "A valid bearer token is required.")
     WRONG_ROLE = ("wrong-role", 403, "Your role may not do this.")
     NO_ACCOUNT = ("no-account", 403, "The token's person has no account here.")
+    NOT_YOURS = ("not-yours", 403, "This is somebody else's.")
     NOT_FOUND = ("not-found", 404, "There is nothing here.")
     METHOD_NOT_ALLOWED = ("method-not-allowed", 405, "The method is not supported here.")
     SLOT_TAKEN = ("slot-taken", 409, "The slot is taken.")
@@ -42,6 +43,7 @@ class Kind(Enum):
     IDEMPOTENCY_KEY_REUSED = ("idempotency-key-reused", 422, "The Idempotency-Key was used for another booking.")
     PRICE_NOT_CHARGEABLE = ("price-not-chargeable", 422, "The price cannot be charged.")
     SESSION_TOO_FAR_AHEAD = ("session-too-far-ahead", 422, "The session lies too far ahead to be booked now.")
+    SLOTS_NOT_POSSIBLE = ("slots-not-possible", 422, "These slots cannot be offered.")
     INTERNAL = ("internal", 500, "Something went wrong on our side.")
     UNAVAILABLE = ("unavailable", 503, "A part that is needed for this does not answer.")
 

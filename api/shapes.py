@@ -18,14 +18,14 @@ class Given(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def _as_text(value: object) -> object:
+def as_text(value: object) -> object:
     """Pydantic would also take a number, as seconds of some age or other."""
     if not isinstance(value, str):
         raise ValueError("a time is written as RFC 3339 has it")
     return value
 
 
-AskedTime = Annotated[AwareDatetime, BeforeValidator(_as_text)]
+AskedTime = Annotated[AwareDatetime, BeforeValidator(as_text)]
 
 
 class NewBooking(Given):

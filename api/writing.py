@@ -1,8 +1,10 @@
 """What the API writes by itself; all that becomes of a booking is written by its workflow's activities."""
 
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from uuid import UUID
 
+from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -10,7 +12,7 @@ from api.catalogue import OfferingRecord
 from api.catalogue_shapes import NewOffering
 from api.problems import Kind, Problem
 from models.states import BookingStatus
-from models.tables import BookingRequest, Instructor, Offering
+from models.tables import BookingRequest, Instructor, Offering, Slot
 
 
 async def keep_rejection_reason(session: AsyncSession, booking_id: UUID, reason: str) -> None:
@@ -40,5 +42,19 @@ async def add_offering(
     )
     session.add(offering)
     await session.flush()
-    session.expunge_all()
     return OfferingRecord(offering, instructor)
+
+
+async def add_slots(session: AsyncSession, offering: Offering, starts: Sequence[datetime]) -> None:
+    """A slot that is there already is left as it is."""
+    lasts = timedelta(minutes=offering.duration_minutes)
+    rows = [
+        Slot(
+            offering_id=offering.id,
+            instructor_id=offering.instructor_id,
+            starts_at=starts_at,
+            ends_at=starts_at + lasts,
+        ).model_dump()
+        for starts_at in starts
+    ]
+    await session.exec(insert(Slot).values(rows).on_conflict_do_nothing())

@@ -19,6 +19,7 @@ TABLE = """
 POST /v1/offerings                                    401    403      ok         403       403       ok
 GET  /v1/offerings                                    ok     ok       ok         ok        ok        ok
 GET  /v1/offerings/{offering_id}                      ok     ok       ok         ok        ok        ok
+POST /v1/offerings/{offering_id}/slots                401    403      ok         403       403       403
 GET  /v1/offerings/{offering_id}/slots                ok     ok       ok         ok        ok        ok
 POST /v1/bookings                                     401    ok       403        403       ok        403
 GET  /v1/bookings                                     401    ok       ok         403       ok        ok
@@ -53,6 +54,7 @@ BODIES: dict[str, dict[str, Any]] = {
         "price": {"amount_minor": 10_000, "currency": "usd"},
         "duration_minutes": 60,
     },
+    "slots": {"starts_at": (datetime.now(UTC) + timedelta(days=3)).isoformat()},
     "reject": {"reason": "I am away."},
     "no-show": {"absent": "student"},
     "refund": {"amount_minor": 100},

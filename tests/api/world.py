@@ -71,6 +71,7 @@ class World:
         price: Money = PRICE,
         cancellation: CancellationPolicy = MODERATE,
         buffer_minutes: int = 0,
+        time_zone: str = "UTC",
     ) -> "World":
         instructor = Person(Role.INSTRUCTOR)
         offering = Offering(
@@ -88,6 +89,7 @@ class World:
             id=instructor.id,
             email=f"{instructor.id}@instructors.test",
             name="Nadia",
+            time_zone=time_zone,
             stripe_account_id=stripe_account_id,
             created_at=datetime.now(UTC),
         )
