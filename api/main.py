@@ -14,7 +14,7 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 
-from api import bookings, decisions, health, offerings, operator, pages, slots, webhooks
+from api import bookings, decisions, health, offerings, operator, pages, quotes, slots, webhooks
 from api.database import Database
 from api.edge import Edge, Metrics
 from api.problems import SCHEMA_NAME, ProblemDetails, handle_problems, unavailable
@@ -72,7 +72,7 @@ def _app(settings: Settings, lifespan: Lifespan | None) -> FastAPI:
     )
     app.state.settings = settings
     app.state.metrics = Metrics()
-    for module in (offerings, slots, bookings, decisions, operator, webhooks, health, pages):
+    for module in (offerings, slots, bookings, quotes, decisions, operator, webhooks, health, pages):
         app.include_router(module.router)
     app.include_router(operator.decisions)
     handle_problems(app)

@@ -149,6 +149,24 @@ class Booking(BaseModel):
     rejection_reason: str | None
 
 
+class CancellationQuote(BaseModel):
+    """What a cancellation by the caller would do now."""
+
+    booking_id: UUID
+    booking_status: BookingStatus
+    refund: Money
+    """What goes back to the student; nothing while the booking is not paid."""
+    kept: Money
+    """What the student pays all the same: the platform's fee and the instructor's part."""
+    platform_fee: Money
+    instructor_payout: Money
+    tier: RefundTier | None
+    """Of the policy, where it decides; `null` where everything goes back, or past the last tier."""
+    quoted_at: datetime
+    valid_until: datetime | None
+    """It holds up to and including this moment, unless the booking's status changes before."""
+
+
 class BookingForOperator(Booking):
     needs_attention: bool
     attention_reason: str | None

@@ -97,6 +97,12 @@ class World:
         await _add(engine, offering)
         return cls(engine, await add_student(engine), instructor, offering.id)
 
+    async def with_buffers(self, minutes: int) -> "World":
+        async with AsyncSession(self.engine) as session, session.begin():
+            offering = await session.get_one(Offering, self.offering_id)
+            offering.buffer_before_minutes = offering.buffer_after_minutes = minutes
+        return self
+
     async def slot(self, starts_in: timedelta = timedelta(days=2), lasts: timedelta = HOUR) -> UUID:
         starts_at = datetime.now(UTC) + starts_in
         slot = Slot(
