@@ -14,9 +14,11 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 
-from api import bookings, decisions, health, offerings, operator, pages, quotes, slots, webhooks
+from api import bookings, decisions, health, live, offerings, operator, pages, quotes, slots, webhooks
+from api.bell import Bell
 from api.database import Database
 from api.edge import Edge, Metrics
+from api.live import NothingMore, Streams, on_nothing_more
 from api.problems import SCHEMA_NAME, ProblemDetails, handle_problems, unavailable
 from api.saga import Saga
 from api.settings import Settings
@@ -72,10 +74,11 @@ def _app(settings: Settings, lifespan: Lifespan | None) -> FastAPI:
     )
     app.state.settings = settings
     app.state.metrics = Metrics()
-    for module in (offerings, slots, bookings, quotes, decisions, operator, webhooks, health, pages):
+    for module in (offerings, slots, bookings, quotes, live, decisions, operator, webhooks, health, pages):
         app.include_router(module.router)
     app.include_router(operator.decisions)
     handle_problems(app)
+    app.add_exception_handler(NothingMore, on_nothing_more)
     for error in (OperationalError, InterfaceError, PoolTimeout):
         app.add_exception_handler(error, _on_postgres_away)
     https_only = [("Strict-Transport-Security", "max-age=31536000")] if public_url.scheme == "https" else []
@@ -85,6 +88,7 @@ def _app(settings: Settings, lifespan: Lifespan | None) -> FastAPI:
 
 def _use(app: FastAPI, settings: Settings, engine: AsyncEngine, temporal: Client) -> None:
     app.state.database = Database(engine)
+    app.state.streams = Streams(Bell(engine.url))
     app.state.saga = Saga(temporal, settings.place.holdfast_task_queue)
 
 

@@ -13,7 +13,7 @@ from api.reading import BookingRecord
 from models.money import Money
 from models.policy import BookingPolicy
 from models.quotes import CancellationQuote, cancellation_quote
-from models.states import HOLDS_SLOT, BookingStatus
+from models.states import BookingStatus
 from models.terms import Role
 from workflows.decisions import PARKED, TOO_LATE_TO_CANCEL
 
@@ -59,7 +59,7 @@ async def quote_cancellation(
 def _check(record: BookingRecord, caller: Caller, now: datetime) -> None:
     """Raises the `Problem` that a cancellation would end in."""
     request = record.request
-    if request.status not in HOLDS_SLOT:
+    if record.is_closed:
         raise Problem(Kind.BOOKING_CLOSED, "There is nothing left to cancel.", booking_status=request.status)
     if request.needs_attention:
         raise Problem(Kind.NOT_POSSIBLE_NOW, PARKED, booking_status=request.status)

@@ -22,6 +22,7 @@ _JOINED = (
     .outerjoin(LiveSession, col(LiveSession.booking_id) == col(BookingRequest.id))
     .outerjoin(Payment, col(Payment.booking_id) == col(BookingRequest.id))
 )
+_FOR_OPERATORS = ("booking.needs_attention", "booking.attention_cleared")
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,10 @@ class BookingRecord:
     request: BookingRequest
     session: LiveSession | None
     payment: Payment | None
+
+    @property
+    def is_closed(self) -> bool:
+        return self.request.status not in HOLDS_SLOT
 
     @property
     def is_payable(self) -> bool:
@@ -77,6 +82,20 @@ async def existing_booking(session: AsyncSession, booking_id: UUID, caller: Call
     if record is None:
         raise Problem(Kind.NOT_FOUND, "There is no such booking.")
     return record
+
+
+async def known_booking(session: AsyncSession, booking_id: UUID) -> BookingRecord | None:
+    """For a caller who has been found to be allowed to know of it."""
+    row = (await session.exec(_JOINED.where(BookingRequest.id == booking_id))).first()
+    return BookingRecord(*row) if row else None
+
+
+async def events(session: AsyncSession, booking_id: UUID, caller: Caller, after: int) -> Sequence[AuditEvent]:
+    """What happened after the event numbered `after`, as far as the caller is to know of it."""
+    conditions = [col(AuditEvent.booking_id) == booking_id, col(AuditEvent.seq) > after]
+    if caller.role is not Role.OPERATOR:
+        conditions.append(col(AuditEvent.action).not_in(_FOR_OPERATORS))
+    return (await session.exec(select(AuditEvent).where(*conditions).order_by(col(AuditEvent.seq)))).all()
 
 
 async def own_bookings(

@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 from models.money import Currency, Money
 from models.policy import OnSilence
 from models.states import BookingStatus, PaymentStatus, SessionStatus
-from models.terms import Absent, EndReason
+from models.terms import Absent, EndReason, Role
 
 
 class Given(BaseModel):
@@ -165,6 +165,15 @@ class CancellationQuote(BaseModel):
     quoted_at: datetime
     valid_until: datetime | None
     """It holds up to and including this moment, unless the booking's status changes before."""
+
+
+class BookingEvent(BaseModel):
+    type: str
+    """`booking.` and what happened to it, as the event's name is, too."""
+    at: datetime
+    by: Role
+    booking: "BookingForOperator | Booking | None"
+    """As it stands when the event is sent; `null` once it is deleted."""
 
 
 class BookingForOperator(Booking):

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import BigInteger, Column, Enum, Index, text
+from sqlalchemy import BigInteger, Column, Enum, Identity, Index, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
@@ -191,7 +191,10 @@ class AuditEvent(SQLModel, table=True):
     """
 
     __tablename__ = "audit_event"
-    __table_args__ = (Index("ix_audit_event_booking_at", "booking_id", "at"),)
+    __table_args__ = (
+        Index("ix_audit_event_booking_at", "booking_id", "at"),
+        Index("ix_audit_event_booking_seq", "booking_id", "seq"),
+    )
 
     id: UUID = Field(default_factory=uuid4, primary_key=True)
     booking_id: UUID
@@ -201,3 +204,5 @@ class AuditEvent(SQLModel, table=True):
     door: str
     detail: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSONB, nullable=False))
     at: datetime
+    seq: int | None = Field(default=None, sa_column=Column(BigInteger, Identity(), nullable=False))
+    """Numbered by the database: a booking's events in the order in which they came to be."""

@@ -24,6 +24,7 @@ GET  /v1/offerings/{offering_id}/slots                ok     ok       ok        
 POST /v1/bookings                                     401    ok       403        403       ok        403
 GET  /v1/bookings                                     401    ok       ok         403       ok        ok
 GET  /v1/bookings/{booking_id}                        401    ok       ok         ok        404       404
+GET  /v1/bookings/{booking_id}/events                 401    ok       ok         ok        404       404
 GET  /v1/bookings/{booking_id}/cancellation-quote     401    ok       ok         403       404       404
 POST /v1/bookings/{booking_id}/approve                401    403      ok         403       403       404
 POST /v1/bookings/{booking_id}/reject                 401    403      ok         403       403       404

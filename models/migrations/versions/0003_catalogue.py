@@ -1,4 +1,4 @@
-"""The catalogue: buffers around sessions that block too, text search, and an index for each listing.
+"""The catalogue: buffers around sessions that block too, text search, and an index for each listing; and bookings live.
 
 Words and amounts stand here as they were at this revision; a migration never imports what may change later.
 """
@@ -22,9 +22,15 @@ def upgrade() -> None:
     _buffers_block()
     _offerings_are_listed()
     _a_slot_is_offered_once()
+    _audit_events_are_numbered()
+    _audit_events_are_told()
 
 
 def downgrade() -> None:
+    op.execute("DROP TRIGGER told ON audit_event")
+    op.execute("DROP FUNCTION tell_of_audit_event()")
+    op.drop_index("ix_audit_event_booking_seq", "audit_event")
+    op.drop_column("audit_event", "seq")
     op.drop_index("uq_slot_offering_starts", "slot")
     op.create_index("ix_slot_offering_starts", "slot", ["offering_id", "starts_at"])
     for index in ("search", "currency_price", "instructor_created", "created"):
@@ -92,3 +98,29 @@ def _offerings_are_listed() -> None:
 def _a_slot_is_offered_once() -> None:
     op.drop_index("ix_slot_offering_starts", "slot")
     op.create_index("uq_slot_offering_starts", "slot", ["offering_id", "starts_at"], unique=True)
+
+
+def _audit_events_are_numbered() -> None:
+    """Rows of one booking are written under its lock, so that their numbers have the order of their commits."""
+    op.add_column("audit_event", sa.Column("seq", sa.BigInteger(), sa.Identity(), nullable=False))
+    op.create_index("ix_audit_event_booking_seq", "audit_event", ["booking_id", "seq"])
+
+
+def _audit_events_are_told() -> None:
+    """Sent by Postgres at the commit: whoever hears of a row can read it."""
+    op.execute(
+        """
+        CREATE FUNCTION tell_of_audit_event() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            PERFORM pg_notify('holdfast_booking', NEW.booking_id::text);
+            RETURN NULL;
+        END
+        $$
+        """
+    )
+    op.execute(
+        """
+        CREATE TRIGGER told AFTER INSERT ON audit_event
+        FOR EACH ROW EXECUTE FUNCTION tell_of_audit_event()
+        """
+    )
