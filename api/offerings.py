@@ -35,7 +35,8 @@ async def _filter(
     ] = "",
 ) -> OfferingFilter:
     if currency is None and (price_min, price_max) != (None, None):
-        raise Problem(Kind.REQUEST_INVALID, "A price is in some currency: send `currency` too.")
+        missing = {"where": "query/currency", "why": "A price is in some currency."}
+        raise Problem(Kind.REQUEST_INVALID, errors=[missing])
     return OfferingFilter(
         instructor_id=instructor_id,
         starts_after=starts_after,
