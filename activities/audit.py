@@ -48,7 +48,8 @@ async def is_there(session: AsyncSession, event: AuditEvent) -> bool:
 
 async def append(session: AsyncSession, event: AuditEvent) -> bool:
     """Whether the event is new. Waits for another transaction that is writing the same one."""
-    statement = insert(AuditEvent).values(event.model_dump()).on_conflict_do_nothing().returning(col(AuditEvent.id))
+    values = event.model_dump(exclude={"seq"})
+    statement = insert(AuditEvent).values(values).on_conflict_do_nothing().returning(col(AuditEvent.id))
     return (await session.exec(statement)).first() is not None
 
 

@@ -169,6 +169,8 @@ async def _claim(session: AsyncSession, message: ReserveSlot) -> bool:
         slot_id=terms.slot_id,
         starts_at=terms.starts_at,
         ends_at=terms.ends_at,
+        buffer_before_minutes=terms.buffer_before_minutes,
+        buffer_after_minutes=terms.buffer_after_minutes,
         status=advance(None, BookingStatus.PENDING),
         plan=terms.plan,
         price_minor=terms.price.amount_minor,

@@ -14,11 +14,26 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 
-from api import bookings, decisions, health, instructors, operator, pages, people, webhooks
+from api import (
+    bookings,
+    decisions,
+    health,
+    instructors,
+    live,
+    offerings,
+    operator,
+    pages,
+    people,
+    quotes,
+    slots,
+    webhooks,
+)
 from api.auth import OwnTokens
+from api.bell import Bell
 from api.database import Database
 from api.edge import Edge, Metrics
 from api.identity import IdentityProvider
+from api.live import NothingMore, Streams, on_nothing_more
 from api.onboarding import OnboardingDesk
 from api.passwords import Passwords
 from api.problems import SCHEMA_NAME, ProblemDetails, handle_problems, unavailable
@@ -77,11 +92,26 @@ def _app(settings: Settings, lifespan: Lifespan | None) -> FastAPI:
     app.state.settings = settings
     app.state.metrics = Metrics()
     app.state.passwords = Passwords()
-    for module in (people, instructors, bookings, decisions, operator, webhooks, health, pages):
+    modules = (
+        people,
+        instructors,
+        offerings,
+        slots,
+        bookings,
+        quotes,
+        live,
+        decisions,
+        operator,
+        webhooks,
+        health,
+        pages,
+    )
+    for module in modules:
         app.include_router(module.router)
     app.include_router(operator.decisions)
     app.include_router(pages.onboarding)
     handle_problems(app)
+    app.add_exception_handler(NothingMore, on_nothing_more)
     for error in (OperationalError, InterfaceError, PoolTimeout):
         app.add_exception_handler(error, _on_postgres_away)
     https_only = [("Strict-Transport-Security", "max-age=31536000")] if public_url.scheme == "https" else []
@@ -96,6 +126,7 @@ def _use(app: FastAPI, settings: Settings, engine: AsyncEngine, temporal: Client
         if settings.identity.is_used
         else OwnTokens(settings.door.holdfast_token_secret)
     )
+    app.state.streams = Streams(Bell(engine.url))
     app.state.saga = Saga(temporal, settings.place.holdfast_task_queue)
     app.state.onboarding = OnboardingDesk(temporal, settings.place.holdfast_task_queue)
 

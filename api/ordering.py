@@ -1,6 +1,6 @@
 """Whether an offer can be booked now, and the order that is sent to the workflow."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from api.problems import Kind, Problem
@@ -15,6 +15,7 @@ from models.policy import (
     last_end_for_hold,
 )
 from models.settings import PolicySettings
+from models.tables import Slot
 from models.terms import BookingTerms, Capability
 
 
@@ -35,10 +36,12 @@ def order(
             slot_id=offer.slot.id,
             starts_at=offer.slot.starts_at,
             ends_at=offer.slot.ends_at,
-            price=_price(offer),
+            price=charged(Money(amount_minor=offer.offering.price_minor, currency=offer.offering.currency)),
             policy=policy,
             plan=PaymentPlan.HOLD,
             stripe_account_id=_account(offer),
+            buffer_before_minutes=offer.offering.buffer_before_minutes,
+            buffer_after_minutes=offer.offering.buffer_after_minutes,
         ),
         booked_at=now,
         checkout_deadline_at=checkout_deadline(policy.deadlines, now, offer.slot.starts_at),
@@ -54,19 +57,24 @@ def _check(offer: Offer, policy: BookingPolicy, now: datetime) -> None:
     # Only to say so early: of those who ask at the same time, the database lets one through.
     if offer.obstacle is Obstacle.TAKEN:
         raise Problem(Kind.SLOT_TAKEN, "Another booking of this instructor overlaps it.")
-    too_late = slot.ends_at - last_end_for_hold(policy.deadlines, now)
-    if too_late.total_seconds() > 0:
-        bookable_from = now + too_late
+    if later := bookable_from(slot, policy, now):
         raise Problem(
             Kind.SESSION_TOO_FAR_AHEAD,
-            f"A card's hold does not last until then. It can be booked from {bookable_from:%Y-%m-%dT%H:%M:%SZ} on.",
-            bookable_from=f"{bookable_from:%Y-%m-%dT%H:%M:%SZ}",
+            f"A card's hold does not last until then. It can be booked from {later:%Y-%m-%dT%H:%M:%SZ} on.",
+            bookable_from=f"{later:%Y-%m-%dT%H:%M:%SZ}",
         )
 
 
-def _price(offer: Offer) -> Money:
+def bookable_from(slot: Slot, policy: BookingPolicy, now: datetime) -> datetime | None:
+    """When a slot that lies too far ahead for a card's hold comes into reach; `None` for one that is in reach."""
+    too_late = slot.ends_at - last_end_for_hold(policy.deadlines, now)
+    return now + too_late if too_late > timedelta(0) else None
+
+
+def charged(price: Money) -> Money:
+    """The price. Raises the `Problem` for one that Stripe cannot charge."""
     try:
-        return chargeable(Money(amount_minor=offer.offering.price_minor, currency=offer.offering.currency))
+        return chargeable(price)
     except ValueError as error:
         raise Problem(Kind.PRICE_NOT_CHARGEABLE, f"{error}.") from error
 

@@ -2,9 +2,10 @@
 
 import base64
 import binascii
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Self
+from typing import Annotated, Self, TypeVar
 from uuid import UUID
 
 from fastapi import Depends, Query
@@ -13,27 +14,31 @@ from api.problems import Kind, Problem
 
 MAX_LIMIT = 100
 
+R = TypeVar("R")
+
 
 @dataclass(frozen=True)
 class Cursor:
-    created_at: datetime
+    """Where a list stands: the time it is sorted by (a booking's creation, a slot's start), and the row's id."""
+
+    at: datetime
     id: UUID
 
     def __str__(self) -> str:
-        return base64.urlsafe_b64encode(f"{self.created_at.isoformat()}|{self.id}".encode()).decode().rstrip("=")
+        return base64.urlsafe_b64encode(f"{self.at.isoformat()}|{self.id}".encode()).decode().rstrip("=")
 
     @classmethod
     def read(cls, text: str) -> Self:
         """Raises `ValueError` for what is no cursor of ours."""
         padded = text + "=" * (-len(text) % 4)
         try:
-            created_at, _, row_id = base64.b64decode(padded, altchars=b"-_", validate=True).decode().partition("|")
+            time, _, row_id = base64.b64decode(padded, altchars=b"-_", validate=True).decode().partition("|")
         except (binascii.Error, UnicodeError) as error:
             raise ValueError("not base64") from error
-        at = datetime.fromisoformat(created_at)
+        at = datetime.fromisoformat(time)
         if at.tzinfo is None:
             raise ValueError("a time without a zone")
-        return cls(created_at=at, id=UUID(row_id))
+        return cls(at=at, id=UUID(row_id))
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,11 @@ async def _page(
         return Page(limit=limit, after=Cursor.read(cursor) if cursor is not None else None)
     except ValueError as error:
         raise Problem(Kind.CURSOR_UNKNOWN, "Send a next_cursor as it was given, or none.") from error
+
+
+def next_cursor(found: Sequence[R], limit: int, place: Callable[[R], tuple[datetime, UUID]]) -> str | None:
+    """Where the next page begins, for as many rows as a page may have, or more."""
+    return str(Cursor(*place(found[limit - 1]))) if len(found) > limit else None
 
 
 AskedPage = Annotated[Page, Depends(_page)]

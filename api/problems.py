@@ -29,6 +29,7 @@ class Kind(Enum):
     SIGN_IN_REFUSED = ("sign-in-refused", 401, "The address or the password is wrong.")
     WRONG_ROLE = ("wrong-role", 403, "Your role may not do this.")
     NO_ACCOUNT = ("no-account", 403, "The token's person has no account here.")
+    NOT_YOURS = ("not-yours", 403, "This is somebody else's.")
     NOT_FOUND = ("not-found", 404, "There is nothing here.")
     IDENTITY_PROVIDER_USED = ("identity-provider-used", 404, "People sign in with an identity provider here.")
     METHOD_NOT_ALLOWED = ("method-not-allowed", 405, "The method is not supported here.")
@@ -44,8 +45,9 @@ class Kind(Enum):
     CONTENT_TOO_LARGE = ("content-too-large", 413, "The request is too large.")
     REQUEST_INVALID = ("request-invalid", 422, "The request is not valid.")
     IDEMPOTENCY_KEY_REUSED = ("idempotency-key-reused", 422, "The Idempotency-Key was used for another booking.")
-    PRICE_NOT_CHARGEABLE = ("price-not-chargeable", 422, "The offering's price cannot be charged.")
+    PRICE_NOT_CHARGEABLE = ("price-not-chargeable", 422, "The price cannot be charged.")
     SESSION_TOO_FAR_AHEAD = ("session-too-far-ahead", 422, "The session lies too far ahead to be booked now.")
+    SLOTS_NOT_POSSIBLE = ("slots-not-possible", 422, "These slots cannot be offered.")
     INTERNAL = ("internal", 500, "Something went wrong on our side.")
     UNAVAILABLE = ("unavailable", 503, "A part that is needed for this does not answer.")
 

@@ -10,6 +10,7 @@ from sqlmodel import col, exists, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from api.auth import Caller
+from api.availability import taken
 from api.paging import Cursor
 from api.problems import Kind, Problem
 from models.states import HOLDS_SLOT
@@ -21,6 +22,7 @@ _JOINED = (
     .outerjoin(LiveSession, col(LiveSession.booking_id) == col(BookingRequest.id))
     .outerjoin(Payment, col(Payment.booking_id) == col(BookingRequest.id))
 )
+_FOR_OPERATORS = ("booking.needs_attention", "booking.attention_cleared")
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,10 @@ class BookingRecord:
     request: BookingRequest
     session: LiveSession | None
     payment: Payment | None
+
+    @property
+    def is_closed(self) -> bool:
+        return self.request.status not in HOLDS_SLOT
 
     @property
     def is_payable(self) -> bool:
@@ -80,6 +86,20 @@ async def existing_booking(session: AsyncSession, booking_id: UUID, caller: Call
     return record
 
 
+async def known_booking(session: AsyncSession, booking_id: UUID) -> BookingRecord | None:
+    """For a caller who has been found to be allowed to know of it."""
+    row = (await session.exec(_JOINED.where(BookingRequest.id == booking_id))).first()
+    return BookingRecord(*row) if row else None
+
+
+async def events(session: AsyncSession, booking_id: UUID, caller: Caller, after: int) -> Sequence[AuditEvent]:
+    """What happened after the event numbered `after`, as far as the caller is to know of it."""
+    conditions = [col(AuditEvent.booking_id) == booking_id, col(AuditEvent.seq) > after]
+    if caller.role is not Role.OPERATOR:
+        conditions.append(col(AuditEvent.action).not_in(_FOR_OPERATORS))
+    return (await session.exec(select(AuditEvent).where(*conditions).order_by(col(AuditEvent.seq)))).all()
+
+
 async def own_bookings(
     session: AsyncSession, caller: Caller, after: Cursor | None, limit: int
 ) -> Sequence[BookingRecord]:
@@ -104,15 +124,8 @@ async def all_bookings(
 
 async def offer(session: AsyncSession, slot_id: UUID, student_id: UUID, booking_id: UUID) -> Offer | None:
     """The slot as `student_id` would book it. The booking's own claim, made a moment ago, does not take it away."""
-    overlapping = exists().where(
-        col(BookingRequest.instructor_id) == col(Slot.instructor_id),
-        col(BookingRequest.status).in_(HOLDS_SLOT),
-        col(BookingRequest.starts_at) < col(Slot.ends_at),
-        col(BookingRequest.ends_at) > col(Slot.starts_at),
-        col(BookingRequest.id) != booking_id,
-    )
     known = exists().where(col(Student.id) == student_id)
-    obstacle = case((~known, Obstacle.NO_ACCOUNT.value), (overlapping, Obstacle.TAKEN.value), else_=None)
+    obstacle = case((~known, Obstacle.NO_ACCOUNT.value), (taken(but_for=booking_id), Obstacle.TAKEN.value), else_=None)
     statement = (
         select(Slot, Offering, Instructor, obstacle)
         .join(Offering, col(Offering.id) == col(Slot.offering_id))
@@ -131,7 +144,7 @@ async def _page(
 ) -> Sequence[BookingRecord]:
     order = (col(BookingRequest.created_at), col(BookingRequest.id))
     if after is not None:
-        conditions = [*conditions, tuple_(*order) < tuple_(after.created_at, after.id)]
+        conditions = [*conditions, tuple_(*order) < tuple_(after.at, after.id)]
     statement = _JOINED.where(*conditions).order_by(*(column.desc() for column in order)).limit(limit)
     return [BookingRecord(*row) for row in await session.exec(statement)]
 

@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 from models.money import Currency, Money
 from models.policy import OnSilence
 from models.states import BookingStatus, PaymentStatus, SessionStatus
-from models.terms import Absent, EndReason
+from models.terms import Absent, EndReason, Role
 
 
 class Given(BaseModel):
@@ -18,11 +18,14 @@ class Given(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def _as_text(value: object) -> object:
+def as_text(value: object) -> object:
     """Pydantic would also take a number, as seconds of some age or other."""
     if not isinstance(value, str):
         raise ValueError("a time is written as RFC 3339 has it")
     return value
+
+
+AskedTime = Annotated[AwareDatetime, BeforeValidator(as_text)]
 
 
 class NewBooking(Given):
@@ -46,7 +49,7 @@ class RefundOrder(Given):
 
 
 class Extension(Given):
-    until: Annotated[AwareDatetime, BeforeValidator(_as_text)]
+    until: AskedTime
 
 
 class Price(BaseModel):
@@ -144,6 +147,33 @@ class Booking(BaseModel):
     """What the booking waits for ends then; `null` once it is closed."""
     end_reason: EndReason | None
     rejection_reason: str | None
+
+
+class CancellationQuote(BaseModel):
+    """What a cancellation by the caller would do now."""
+
+    booking_id: UUID
+    booking_status: BookingStatus
+    refund: Money
+    """What goes back to the student; nothing while the booking is not paid."""
+    kept: Money
+    """What the student pays all the same: the platform's fee and the instructor's part."""
+    platform_fee: Money
+    instructor_payout: Money
+    tier: RefundTier | None
+    """Of the policy, where it decides; `null` where everything goes back, or past the last tier."""
+    quoted_at: datetime
+    valid_until: datetime | None
+    """It holds up to and including this moment, unless the booking's status changes before."""
+
+
+class BookingEvent(BaseModel):
+    type: str
+    """`booking.` and what happened to it, as the event's name is, too."""
+    at: datetime
+    by: Role
+    booking: "BookingForOperator | Booking | None"
+    """As it stands when the event is sent; `null` once it is deleted."""
 
 
 class BookingForOperator(Booking):

@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from api import shapes
+from api import paging, shapes
 from api.auth import Caller
-from api.paging import Cursor
 from api.reading import BookingRecord
 from models.money import BASIS_POINTS, Money
-from models.policy import BookingPolicy
+from models.policy import BookingPolicy, CancellationTier
 from models.states import BookingStatus
 from models.tables import LiveSession, Payment
 from models.terms import Role
@@ -44,10 +43,7 @@ def booking_for_operator(record: BookingRecord) -> shapes.BookingForOperator:
 
 def next_cursor(shown: Sequence[BookingRecord], limit: int) -> str | None:
     """Where the next page begins, for as many records as a page may have, or more."""
-    if len(shown) <= limit:
-        return None
-    last = shown[limit - 1].request
-    return str(Cursor(created_at=last.created_at, id=last.id))
+    return paging.next_cursor(shown, limit, lambda last: (last.request.created_at, last.request.id))
 
 
 def _booking(record: BookingRecord, with_checkout: bool) -> shapes.Booking:
@@ -75,24 +71,27 @@ def _booking(record: BookingRecord, with_checkout: bool) -> shapes.Booking:
     )
 
 
+def price(total: Money, fee: Money) -> shapes.Price:
+    return shapes.Price(total=total, platform_fee=fee, instructor_payout=total - fee, currency=total.currency)
+
+
 def _price(record: BookingRecord) -> shapes.Price:
     request = record.request
     total = Money(amount_minor=request.price_minor, currency=request.currency)
-    fee = Money(amount_minor=request.platform_fee_minor, currency=request.currency)
-    return shapes.Price(total=total, platform_fee=fee, instructor_payout=total - fee, currency=request.currency)
+    return price(total, Money(amount_minor=request.platform_fee_minor, currency=request.currency))
 
 
 def _policy(record: BookingRecord) -> shapes.Policy:
-    policy = BookingPolicy.model_validate(record.request.policy)
+    return policy(BookingPolicy.model_validate(record.request.policy))
+
+
+def policy(policy: BookingPolicy) -> shapes.Policy:
     deadlines = policy.deadlines
     return shapes.Policy(
         platform_fee_bps=policy.fee_bps,
         cancellation=shapes.Cancellation(
             name=policy.cancellation.name,
-            tiers=[
-                shapes.RefundTier(before_seconds=_seconds(tier.before), refund_bps=tier.refund_bps)
-                for tier in policy.cancellation.tiers
-            ],
+            tiers=[tier(each) for each in policy.cancellation.tiers],
         ),
         no_show=shapes.NoShowTerms(
             student_absent_refund_bps=BASIS_POINTS - policy.student_absent_kept_bps,
@@ -106,6 +105,10 @@ def _policy(record: BookingRecord) -> shapes.Policy:
             report_within_seconds=_seconds(deadlines.completion_window),
         ),
     )
+
+
+def tier(tier: CancellationTier) -> shapes.RefundTier:
+    return shapes.RefundTier(before_seconds=_seconds(tier.before), refund_bps=tier.refund_bps)
 
 
 def _session(session: LiveSession, payment: Payment | None) -> shapes.Session:

@@ -54,7 +54,12 @@ class CancellationPolicy(Value):
 
     def refund_bps(self, time_left: timedelta) -> int:
         """What a student gets back who cancels `time_left` before the start, in basis points."""
-        return next((tier.refund_bps for tier in self.tiers if time_left >= tier.before), 0)
+        tier = self.tier(time_left)
+        return tier.refund_bps if tier else 0
+
+    def tier(self, time_left: timedelta) -> CancellationTier | None:
+        """The one that counts `time_left` before the start; `None` past the last."""
+        return next((tier for tier in self.tiers if time_left >= tier.before), None)
 
 
 def _tier(hours: int, refund_bps: int) -> CancellationTier:

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import BigInteger, Column, Enum, Index, text
+from sqlalchemy import BigInteger, Column, Enum, Identity, Index, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
@@ -68,14 +68,28 @@ class Credential(SQLModel, table=True):
     updated_at: datetime
 
 
+OFFERING_TEXT = "to_tsvector('simple', (title || ' ') || description)"
+"""What a text search looks at, with the brackets that Postgres shows, so that Alembic can compare."""
+
+
 class Offering(SQLModel, table=True):
     """What an instructor sells. `cancellation` is a `CancellationPolicy`."""
 
+    __table_args__ = (
+        Index("ix_offering_created", "created_at", "id"),
+        Index("ix_offering_instructor_created", "instructor_id", "created_at", "id"),
+        Index("ix_offering_currency_price", "currency", "price_minor"),
+        Index("ix_offering_search", text(OFFERING_TEXT), postgresql_using="gin"),
+    )
+
     id: UUID = Field(default_factory=uuid4, primary_key=True)
-    instructor_id: UUID = Field(foreign_key="instructor.id", index=True)
+    instructor_id: UUID = Field(foreign_key="instructor.id")
     title: str
     description: str = ""
     duration_minutes: int
+    buffer_before_minutes: int = 0
+    """Before and after a session, in which its instructor cannot be booked either."""
+    buffer_after_minutes: int = 0
     price_minor: int = Field(sa_type=BigInteger)
     currency: str = Field(max_length=3)
     cancellation: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
@@ -85,7 +99,7 @@ class Offering(SQLModel, table=True):
 class Slot(SQLModel, table=True):
     """A time that is offered. Whether it is free follows from the bookings that overlap it: nothing to keep in step."""
 
-    __table_args__ = (Index("ix_slot_offering_starts", "offering_id", "starts_at"),)
+    __table_args__ = (Index("uq_slot_offering_starts", "offering_id", "starts_at", unique=True),)
 
     id: UUID = Field(default_factory=uuid4, primary_key=True)
     offering_id: UUID = Field(foreign_key="offering.id")
@@ -98,7 +112,8 @@ class BookingRequest(SQLModel, table=True):
     """A student's claim on a slot. Price, split and policy are those of the moment it was made.
 
     While its status is one of `states.HOLDS_SLOT`, an exclusion constraint keeps any other booking of the same
-    instructor from overlapping it. A row whose payment was never secured is deleted; its audit rows stay.
+    instructor from overlapping it, the buffers of both counted. A row whose payment was never secured is deleted; its
+    audit rows stay.
     """
 
     __tablename__ = "booking_request"
@@ -116,6 +131,8 @@ class BookingRequest(SQLModel, table=True):
     slot_id: UUID = Field(foreign_key="slot.id", index=True)
     starts_at: datetime
     ends_at: datetime
+    buffer_before_minutes: int = 0
+    buffer_after_minutes: int = 0
     status: BookingStatus = Field(sa_column=_word(BookingStatus))
     plan: PaymentPlan = Field(sa_column=_word(PaymentPlan))
     price_minor: int = Field(sa_type=BigInteger)
@@ -199,7 +216,10 @@ class AuditEvent(SQLModel, table=True):
     """
 
     __tablename__ = "audit_event"
-    __table_args__ = (Index("ix_audit_event_booking_at", "booking_id", "at"),)
+    __table_args__ = (
+        Index("ix_audit_event_booking_at", "booking_id", "at"),
+        Index("ix_audit_event_booking_seq", "booking_id", "seq"),
+    )
 
     id: UUID = Field(default_factory=uuid4, primary_key=True)
     booking_id: UUID
@@ -209,3 +229,5 @@ class AuditEvent(SQLModel, table=True):
     door: str
     detail: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSONB, nullable=False))
     at: datetime
+    seq: int | None = Field(default=None, sa_column=Column(BigInteger, Identity(), nullable=False))
+    """Numbered by the database: a booking's events in the order in which they came to be."""

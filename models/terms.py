@@ -69,6 +69,9 @@ class BookingTerms(Value):
     plan: PaymentPlan
     stripe_account_id: str
     """The instructor's connected account, to which the share goes."""
+    buffer_before_minutes: int = 0
+    """Around the session, in which the instructor cannot be booked either. None in histories from before buffers."""
+    buffer_after_minutes: int = 0
 
 
 class EndReason(StrEnum):
@@ -153,12 +156,17 @@ def completed(terms: BookingTerms, actor: Actor) -> Ending:
     return _ending(terms, BookingStatus.COMPLETED, EndReason.COMPLETED, terms.price, actor)
 
 
+def kept_on_cancellation(
+    price: Money, policy: BookingPolicy, starts_at: datetime, by: Role, at: datetime, accepted: bool
+) -> Money:
+    """By the tiers when a student cancels an accepted booking; nothing whenever anybody else cancels, or before."""
+    if by is Role.STUDENT and accepted:
+        return kept_on_student_cancellation(price, policy, starts_at - at)
+    return price.zero()
+
+
 def cancelled(terms: BookingTerms, actor: Actor, at: datetime, accepted: bool) -> Ending:
-    """By the tiers when a student cancels an accepted booking; in full whenever anybody else cancels, or before."""
-    if actor.role is Role.STUDENT and accepted:
-        kept = kept_on_student_cancellation(terms.price, terms.policy, terms.starts_at - at)
-    else:
-        kept = terms.price.zero()
+    kept = kept_on_cancellation(terms.price, terms.policy, terms.starts_at, actor.role, at, accepted)
     return _ending(terms, BookingStatus.CANCELLED, EndReason.CANCELLED, kept, actor)
 
 

@@ -47,6 +47,9 @@ class Situation:
     terms: BookingTerms
 
 
+PARKED = "A payment step of this booking failed; an operator is looking at it."
+TOO_LATE_TO_CANCEL = "The session has begun; report a no-show if the instructor is absent."
+
 _OPEN = (Stage.CHECKOUT, Stage.APPROVAL, Stage.SESSION)
 _BY_OPERATOR = (Settle, Release, Refund, Retry, Extend)
 
@@ -57,7 +60,7 @@ def refusal(decision: Decision, situation: Situation) -> str | None:
     if stage is Stage.CLOSED:
         return "This booking is closed."
     if situation.parked and not isinstance(decision, _BY_OPERATOR):
-        return "A payment step of this booking failed; an operator is looking at it."
+        return PARKED
     if stage is Stage.ENDING and not situation.parked:
         return "A decision on this booking is being carried out."
     begun = situation.now >= terms.starts_at
@@ -69,7 +72,7 @@ def refusal(decision: Decision, situation: Situation) -> str | None:
         case Complete() | ReportNoShow() if not begun:
             return f"The session begins at {terms.starts_at:%Y-%m-%dT%H:%M:%SZ}; report on it after that."
         case Cancel(actor=actor) if begun and actor.role is Role.STUDENT:
-            return "The session has begun; report a no-show if the instructor is absent."
+            return TOO_LATE_TO_CANCEL
         case Settle() | Refund() if not situation.accepted:
             return f"There is no session to settle: this booking waits for {stage}. Release it instead."
         case Refund(amount=amount) if not _is_part_of(amount, terms.price):

@@ -55,6 +55,15 @@ async def test_times_of_one_instructors_offerings_may_touch_but_not_overlap(
     assert await bookings.records.reserve_slot(reserve(second)) is free
 
 
+@pytest.mark.parametrize(("gap_minutes", "free"), [(29, False), (30, True)])
+async def test_the_buffers_of_two_neighbours_both_count(bookings: Bookings, gap_minutes: int, free: bool) -> None:
+    first = (await bookings.terms()).model_copy(update={"buffer_before_minutes": 60, "buffer_after_minutes": 10})
+    starts_at = STARTS_AT + HOUR + timedelta(minutes=gap_minutes)
+    second = (await bookings.terms(starts_at)).model_copy(update={"buffer_before_minutes": 20})
+    assert await bookings.records.reserve_slot(reserve(first))
+    assert await bookings.records.reserve_slot(reserve(second)) is free
+
+
 async def test_two_instructors_may_be_booked_for_the_same_time(bookings: Bookings) -> None:
     colleague = Bookings(bookings.engine, bookings.records)
     assert await bookings.records.reserve_slot(reserve(await bookings.terms()))

@@ -1,4 +1,5 @@
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from uuid import uuid4
 
 import httpx
@@ -8,6 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
+from api.bell import Bell
+from api.live import Streams
 from api.main import build_app
 from models.db import build_engine
 from sandbox.ports import free_port
@@ -40,7 +43,10 @@ async def temporal() -> Client:
 
 @pytest.fixture
 def app(database_url: str, task_queue: str, engine: AsyncEngine, temporal: Client) -> FastAPI:
-    return build_app(settings(database_url, task_queue), engine, temporal)
+    app = build_app(settings(database_url, task_queue), engine, temporal)
+    # A stream ends when it has told what there is: httpx gives an answer to the tests once it is whole.
+    app.state.streams = Streams(Bell(engine.url), last=timedelta(0))
+    return app
 
 
 @pytest.fixture

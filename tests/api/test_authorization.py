@@ -21,9 +21,16 @@ POST /v1/auth/token                                   401    401      401       
 GET  /v1/instructors/me                               401    403      ok         403       403       ok
 POST /v1/instructors/me/onboarding-link               401    403      ok         403       403       ok
 GET  /v1/instructors/{instructor_id}                  ok     ok       ok         ok        ok        ok
+POST /v1/offerings                                    401    403      ok         403       403       ok
+GET  /v1/offerings                                    ok     ok       ok         ok        ok        ok
+GET  /v1/offerings/{offering_id}                      ok     ok       ok         ok        ok        ok
+POST /v1/offerings/{offering_id}/slots                401    403      ok         403       403       403
+GET  /v1/offerings/{offering_id}/slots                ok     ok       ok         ok        ok        ok
 POST /v1/bookings                                     401    ok       403        403       ok        403
 GET  /v1/bookings                                     401    ok       ok         403       ok        ok
 GET  /v1/bookings/{booking_id}                        401    ok       ok         ok        404       404
+GET  /v1/bookings/{booking_id}/events                 401    ok       ok         ok        404       404
+GET  /v1/bookings/{booking_id}/cancellation-quote     401    ok       ok         403       404       404
 POST /v1/bookings/{booking_id}/approve                401    403      ok         403       403       404
 POST /v1/bookings/{booking_id}/reject                 401    403      ok         403       403       404
 POST /v1/bookings/{booking_id}/complete               401    403      ok         403       403       404
@@ -54,6 +61,12 @@ ROWS = {
 BODIES: dict[str, dict[str, Any]] = {
     "signup": {"email": "ada@students.test", "password": "a long enough password", "name": "Ada", "role": "student"},
     "token": {"email": "nobody@students.test", "password": "a long enough password"},
+    "offerings": {
+        "title": "Counterpoint",
+        "price": {"amount_minor": 10_000, "currency": "usd"},
+        "duration_minutes": 60,
+    },
+    "slots": {"starts_at": (datetime.now(UTC) + timedelta(days=3)).isoformat()},
     "reject": {"reason": "I am away."},
     "no-show": {"absent": "student"},
     "refund": {"amount_minor": 100},
@@ -89,7 +102,7 @@ async def test_a_route_lets_in_whom_the_table_says(
     for role, person in people.items():
         answer = await client.request(
             method,
-            path.format(booking_id=booking_id, instructor_id=world.instructor.id),
+            path.format(booking_id=booking_id, instructor_id=world.instructor.id, offering_id=world.offering_id),
             json=body if method == "POST" else None,
             headers={"Idempotency-Key": role} | (person.headers if person else {}),
         )

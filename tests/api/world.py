@@ -72,12 +72,16 @@ class World:
         stripe_account_id: str | None = "acct_test",
         price: Money = PRICE,
         cancellation: CancellationPolicy = MODERATE,
+        buffer_minutes: int = 0,
+        time_zone: str = "UTC",
     ) -> "World":
-        instructor = await add_instructor(engine, stripe_account_id)
+        instructor = await add_instructor(engine, stripe_account_id, time_zone)
         offering = Offering(
             instructor_id=instructor.id,
             title="Counterpoint",
             duration_minutes=60,
+            buffer_before_minutes=buffer_minutes,
+            buffer_after_minutes=buffer_minutes,
             price_minor=price.amount_minor,
             currency=price.currency,
             cancellation=cancellation.model_dump(mode="json"),
@@ -85,6 +89,12 @@ class World:
         )
         await _add(engine, offering)
         return cls(engine, await add_student(engine), instructor, offering.id)
+
+    async def with_buffers(self, minutes: int) -> "World":
+        async with AsyncSession(self.engine) as session, session.begin():
+            offering = await session.get_one(Offering, self.offering_id)
+            offering.buffer_before_minutes = offering.buffer_after_minutes = minutes
+        return self
 
     async def slot(self, starts_in: timedelta = timedelta(days=2), lasts: timedelta = HOUR) -> UUID:
         starts_at = datetime.now(UTC) + starts_in
@@ -145,17 +155,26 @@ class World:
         await _add(self.engine, event)
         return booking_id
 
+    async def set(self, booking_id: UUID, **fields: Any) -> None:
+        async with AsyncSession(self.engine) as session, session.begin():
+            (await session.get_one(BookingRequest, booking_id)).sqlmodel_update(fields)
+
+    async def delete(self, booking_id: UUID) -> None:
+        async with AsyncSession(self.engine) as session, session.begin():
+            await session.delete(await session.get_one(BookingRequest, booking_id))
+
     async def add(self, row: SQLModel) -> None:
         await _add(self.engine, row)
 
 
-async def add_instructor(engine: AsyncEngine, stripe_account_id: str | None = None) -> Person:
+async def add_instructor(engine: AsyncEngine, stripe_account_id: str | None = None, time_zone: str = "UTC") -> Person:
     """With an account, they can be paid."""
     instructor = Person(Role.INSTRUCTOR)
     row = Instructor(
         id=instructor.id,
         email=f"{instructor.id}@instructors.test",
         name="Nadia",
+        time_zone=time_zone,
         stripe_account_id=stripe_account_id,
         transfers=Capability.ACTIVE if stripe_account_id else None,
         created_at=datetime.now(UTC),

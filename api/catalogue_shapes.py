@@ -1,0 +1,176 @@
+"""What the catalogue takes and gives, as JSON."""
+
+from datetime import date, datetime, time, timedelta
+from enum import StrEnum
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StringConstraints, model_validator
+
+from api.shapes import AskedTime, Given, Policy, Price, as_text
+from models.money import BASIS_POINTS, Money
+from models.policy import PRESETS, CancellationPolicy, CancellationTier
+from models.recurrence import Weekday, Weekly, known_zone
+
+MOST_MINUTES = 24 * 60
+_MOST_DIGITS = 12
+"""Stripe takes no amount with more, in any currency (Stripe API, "Create a PaymentIntent", `amount`)."""
+_MOST_TIERS = 10
+_FURTHEST_TIER_SECONDS = 365 * 24 * 60 * 60
+
+_KEEPABLE = r"^[^\x00]*$"
+"""Any text but NUL, which Postgres cannot keep."""
+
+MOST_SLOTS = 100
+"""At a time: about two years of a weekly lesson."""
+
+
+def _is_zone(name: str) -> str:
+    known_zone(name)
+    return name
+
+
+GivenDate = Annotated[date, BeforeValidator(as_text)]
+Buffer = Annotated[int, Field(strict=True, ge=0, le=MOST_MINUTES)]
+
+
+class Preset(StrEnum):
+    FLEXIBLE = "flexible"
+    MODERATE = "moderate"
+    STRICT = "strict"
+
+
+class NewTier(Given):
+    before_seconds: Annotated[int, Field(strict=True, ge=0, le=_FURTHEST_TIER_SECONDS)]
+    refund_bps: Annotated[int, Field(strict=True, ge=0, le=BASIS_POINTS)]
+
+
+class CustomTiers(Given):
+    """From the earliest to the latest; past the last one nothing goes back."""
+
+    tiers: Annotated[list[NewTier], Field(max_length=_MOST_TIERS)]
+
+    @model_validator(mode="after")
+    def _make_a_policy(self) -> "CustomTiers":
+        self.policy()
+        return self
+
+    def policy(self) -> CancellationPolicy:
+        tiers = (
+            CancellationTier(before=timedelta(seconds=tier.before_seconds), refund_bps=tier.refund_bps)
+            for tier in self.tiers
+        )
+        return CancellationPolicy(name="custom", tiers=tuple(tiers))
+
+
+class NewOffering(Given):
+    title: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=_KEEPABLE)]
+    description: Annotated[str, StringConstraints(strip_whitespace=True, max_length=5_000, pattern=_KEEPABLE)] = ""
+    price: Money
+    duration_minutes: Annotated[int, Field(strict=True, ge=1, le=MOST_MINUTES)]
+    cancellation: Preset | CustomTiers = Preset.MODERATE
+    buffer_before_minutes: Buffer = 0
+    """Before and after a session, in which the instructor cannot be booked either."""
+    buffer_after_minutes: Buffer = 0
+
+    @model_validator(mode="after")
+    def _price_is_not_endless(self) -> "NewOffering":
+        if len(str(self.price.amount_minor)) > _MOST_DIGITS:
+            raise ValueError(f"the price's amount can have {_MOST_DIGITS} digits at most")
+        return self
+
+    @property
+    def cancellation_policy(self) -> CancellationPolicy:
+        if isinstance(self.cancellation, Preset):
+            return PRESETS[self.cancellation]
+        return self.cancellation.policy()
+
+
+class InstructorOfOffering(BaseModel):
+    id: UUID
+    name: str
+    time_zone: str
+
+
+class Offering(BaseModel):
+    id: UUID
+    instructor: InstructorOfOffering
+    title: str
+    description: str
+    duration_minutes: int
+    buffer_before_minutes: int
+    buffer_after_minutes: int
+    price: Price
+    policy: Policy
+    """As they would be frozen on a booking made now."""
+    created_at: datetime
+
+
+class OfferingPage(BaseModel):
+    data: list[Offering]
+    next_cursor: str | None
+    """`null` on the last page."""
+
+
+class Slot(BaseModel):
+    id: UUID
+    offering_id: UUID
+    starts_at: datetime
+    ends_at: datetime
+    is_free: bool
+    """It has not begun, and no open booking of the instructor blocks it."""
+    bookable_from: datetime | None
+    """For a session too far ahead for a card's hold: when it comes into reach. `null`: it is."""
+
+
+class SlotPage(BaseModel):
+    data: list[Slot]
+    next_cursor: str | None
+    """`null` on the last page."""
+
+
+class WeeklySlots(Given):
+    """The same weekday and wall-clock time every week: `until` a last day, or `count` times."""
+
+    weekday: Weekday
+    time: Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+    """Wall-clock time, e.g. `18:30`."""
+    time_zone: Annotated[str, StringConstraints(max_length=64), AfterValidator(_is_zone)] | None = None
+    """The instructor's own if not given."""
+    from_: Annotated[GivenDate, Field(alias="from")]
+    until: GivenDate | None = None
+    count: Annotated[int, Field(strict=True, ge=1, le=MOST_SLOTS)] | None = None
+
+    @model_validator(mode="after")
+    def _ends(self) -> "WeeklySlots":
+        if (self.until is None) == (self.count is None):
+            raise ValueError("give either until or count")
+        return self
+
+    def rule(self, instructors_zone: str) -> Weekly:
+        return Weekly(
+            weekday=self.weekday,
+            at=time.fromisoformat(self.time),
+            zone=self.time_zone or instructors_zone,
+            first=self.from_,
+            last=self.until,
+            count=self.count,
+        )
+
+
+class NewSlots(Given):
+    """A single slot, or one every week."""
+
+    starts_at: AskedTime | None = None
+    weekly: WeeklySlots | None = None
+
+    @model_validator(mode="after")
+    def _one_of_the_two(self) -> "NewSlots":
+        if (self.starts_at is None) == (self.weekly is None):
+            raise ValueError("give either starts_at or weekly")
+        return self
+
+
+class SlotsCreated(BaseModel):
+    data: list[Slot]
+    """All that were asked for, the earliest first, whether they are new or were there before."""

@@ -1,0 +1,43 @@
+"""From the catalogue's records to the JSON that anyone gets to see."""
+
+from datetime import datetime
+
+from api import showing
+from api.catalogue import OfferingRecord, SlotRecord
+from api.catalogue_shapes import InstructorOfOffering, Offering, Slot
+from api.ordering import bookable_from
+from models.money import Money
+from models.policy import BookingPolicy, CancellationPolicy, split
+from models.settings import PolicySettings
+
+
+def offering(record: OfferingRecord, settings: PolicySettings) -> Offering:
+    """With the fee and the rules that a booking made now would have."""
+    row, instructor = record.offering, record.instructor
+    policy = settings.freeze(CancellationPolicy.model_validate(row.cancellation))
+    price = Money(amount_minor=row.price_minor, currency=row.currency)
+    return Offering(
+        id=row.id,
+        instructor=InstructorOfOffering(id=instructor.id, name=instructor.name, time_zone=instructor.time_zone),
+        title=row.title,
+        description=row.description,
+        duration_minutes=row.duration_minutes,
+        buffer_before_minutes=row.buffer_before_minutes,
+        buffer_after_minutes=row.buffer_after_minutes,
+        price=showing.price(price, split(price, policy).platform_fee),
+        policy=showing.policy(policy),
+        created_at=row.created_at,
+    )
+
+
+def slot(record: SlotRecord, settings: PolicySettings, now: datetime) -> Slot:
+    row = record.slot
+    return Slot(
+        id=row.id,
+        offering_id=row.offering_id,
+        starts_at=row.starts_at,
+        ends_at=row.ends_at,
+        is_free=record.is_free,
+        # How a session is cancelled does not change how far a hold reaches.
+        bookable_from=bookable_from(row, settings.freeze(BookingPolicy().cancellation), now),
+    )

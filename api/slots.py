@@ -1,0 +1,114 @@
+"""When an offering can be booked: anyone looks, its instructor adds."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+
+from api import catalogue, showing_catalogue, writing
+from api.auth import AsInstructor
+from api.catalogue import SlotFilter
+from api.catalogue_shapes import MOST_SLOTS, NewSlots, SlotPage, SlotsCreated
+from api.database import WithDatabase
+from api.paging import AskedPage, next_cursor
+from api.problems import Kind, Problem, declared
+from api.settings import WithSettings
+from api.shapes import AskedTime
+from models.recurrence import occurrences
+
+router = APIRouter(prefix="/v1/offerings/{offering_id}/slots", tags=["catalogue"])
+
+_FURTHEST = timedelta(days=2 * 366)
+
+
+@router.post(
+    "",
+    operation_id="createSlots",
+    status_code=201,
+    responses=declared(
+        Kind.NOT_SIGNED_IN,
+        Kind.WRONG_ROLE,
+        Kind.NOT_YOURS,
+        Kind.NOT_FOUND,
+        Kind.CONTENT_TOO_LARGE,
+        Kind.REQUEST_INVALID,
+        Kind.SLOTS_NOT_POSSIBLE,
+        Kind.INTERNAL,
+        Kind.UNAVAILABLE,
+    ),
+)
+async def create_slots(
+    offering_id: UUID, wanted: NewSlots, caller: AsInstructor, database: WithDatabase, settings: WithSettings
+) -> SlotsCreated:
+    """Offer one time, or the same wall-clock time every week. Sending the same again adds nothing."""
+    now = datetime.now(UTC)
+    async with database.reading() as session:
+        record = await catalogue.offering(session, offering_id)
+    if record is None:
+        raise Problem(Kind.NOT_FOUND, "There is no such offering.")
+    if record.instructor.id != caller.id:
+        raise Problem(Kind.NOT_YOURS, "The offering is another instructor's.")
+    starts = _starts(wanted, record.instructor.time_zone, now)
+    async with database.writing() as session:
+        await writing.add_slots(session, record.offering, starts)
+        slots = await catalogue.slots_at(session, offering_id, starts, now)
+    return SlotsCreated(data=[showing_catalogue.slot(slot, settings.policy, now) for slot in slots])
+
+
+@router.get(
+    "",
+    operation_id="listSlots",
+    responses=declared(Kind.CURSOR_UNKNOWN, Kind.NOT_FOUND, Kind.REQUEST_INVALID, Kind.INTERNAL, Kind.UNAVAILABLE),
+)
+async def list_slots(
+    offering_id: UUID,
+    page: AskedPage,
+    database: WithDatabase,
+    settings: WithSettings,
+    starts_after: Annotated[AskedTime | None, Query(description="Those that start then or later.")] = None,
+    starts_before: Annotated[AskedTime | None, Query(description="Those that start earlier.")] = None,
+    only_free: Annotated[bool, Query(description="`false`: also those that are taken or have begun.")] = True,
+) -> SlotPage:
+    """The earliest first. A slot that somebody is paying for is not free; one that is not paid for in time is again."""
+    now = datetime.now(UTC)
+    wanted = SlotFilter(offering_id, starts_after, starts_before, only_free)
+    async with database.reading() as session:
+        found = await catalogue.slots(session, wanted, now, page.after, page.limit + 1)
+        if not found and await catalogue.offering(session, offering_id) is None:
+            raise Problem(Kind.NOT_FOUND, "There is no such offering.")
+    return SlotPage(
+        data=[showing_catalogue.slot(record, settings.policy, now) for record in found[: page.limit]],
+        next_cursor=next_cursor(found, page.limit, lambda last: (last.slot.starts_at, last.slot.id)),
+    )
+
+
+def _starts(wanted: NewSlots, instructors_zone: str, now: datetime) -> Sequence[datetime]:
+    """Raises the `Problem` when not all of them can be offered."""
+    latest = now + _FURTHEST
+    if wanted.starts_at is not None:
+        starts = [wanted.starts_at]
+    else:
+        assert wanted.weekly is not None
+        if wanted.weekly.from_ > latest.date():
+            raise _refused(f"It begins after {latest:%Y-%m-%d}, the furthest day that can be offered.")
+        try:
+            # One more than there may be, to tell; a rule may go on to the end of time.
+            starts = list(islice(occurrences(wanted.weekly.rule(instructors_zone)), MOST_SLOTS + 1))
+        except ValueError as error:
+            raise _refused(f"Your account's time zone is {error}; send one.") from error
+    if not starts:
+        raise _refused("There is no such day in that time.")
+    if len(starts) > MOST_SLOTS:
+        raise _refused(f"At most {MOST_SLOTS} slots can be added at a time.")
+    if starts[0] <= now:
+        raise _refused("It begins in the past.")
+    if starts[-1] > latest:
+        raise _refused(f"It goes beyond {latest:%Y-%m-%d}, the furthest day that can be offered.")
+    return starts
+
+
+def _refused(why: str) -> Problem:
+    return Problem(Kind.SLOTS_NOT_POSSIBLE, why)

@@ -1,0 +1,230 @@
+"""The stream of a booking's events, over real NOTIFY. A stream ends by itself once its booking is closed or deleted."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.types import Message
+
+from api.bell import Bell
+from api.live import Streams
+from models.messages import Door
+from models.states import BookingStatus
+from models.tables import AuditEvent
+from models.terms import EndReason, Role
+from tests.api.world import HOUR, JSON, Person, World, add_student, problem
+
+PATIENCE_SECONDS = 20
+FOLLOWERS = 5
+
+
+@pytest.fixture
+def long_streams(app: FastAPI, engine: AsyncEngine) -> None:
+    """They look again only when the bell rings."""
+    app.state.streams = Streams(Bell(engine.url), last=HOUR, look_every=HOUR)
+
+
+def happened(booking_id: UUID, action: str, **detail: Any) -> AuditEvent:
+    return AuditEvent(
+        id=uuid4(),
+        booking_id=booking_id,
+        action=f"booking.{action}",
+        actor_role=Role.PLATFORM,
+        door=Door.WORKFLOW,
+        detail=detail,
+        at=datetime.now(UTC),
+    )
+
+
+async def follow(
+    client: httpx.AsyncClient, person: Person, booking_id: UUID, last_event_id: str | None = None
+) -> httpx.Response:
+    headers = person.headers | ({"Last-Event-ID": last_event_id} if last_event_id else {})
+    return await client.get(f"/v1/bookings/{booking_id}/events", headers=headers)
+
+
+def told(answer: httpx.Response) -> list[JSON]:
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    events = []
+    for block in answer.text.split("\n\n"):
+        lines = dict(line.split(": ", 1) for line in block.splitlines() if not line.startswith(":"))
+        if lines:
+            events.append({"id": lines["id"], "event": lines["event"], **json.loads(lines["data"])})
+    return events
+
+
+def names(answer: httpx.Response) -> list[str]:
+    return [event["event"].removeprefix("booking.") for event in told(answer)]
+
+
+async def listeners(engine: AsyncEngine) -> int:
+    query = """SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'LISTEN%' AND datname = current_database()"""
+    async with engine.connect() as connection:
+        return int((await connection.execute(text(query))).scalar_one())
+
+
+async def until_listening(engine: AsyncEngine, connections: int = 1) -> None:
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while True:
+            if await listeners(engine) == connections:
+                return
+            await asyncio.sleep(0.02)
+
+
+@pytest.fixture
+def closing(world: World) -> Callable[[UUID], Awaitable[None]]:
+    async def close(booking_id: UUID) -> None:
+        await world.set(booking_id, status=BookingStatus.CANCELLED, next_deadline_at=None)
+        await world.add(happened(booking_id, "cancelled"))
+
+    return close
+
+
+async def test_what_has_happened_is_told_with_the_booking_as_it_stands(client: httpx.AsyncClient, world: World) -> None:
+    booking_id = await world.booking()
+    for action in ("reserved", "checkout_opened", "authorized"):
+        await world.add(happened(booking_id, action))
+    events = told(await follow(client, world.student, booking_id))
+    assert [event["type"] for event in events] == [
+        "booking.reserved",
+        "booking.checkout_opened",
+        "booking.authorized",
+    ]
+    shown = (await client.get(f"/v1/bookings/{booking_id}", headers=world.student.headers)).json()
+    assert events[-1]["booking"] == shown
+    assert [int(event["id"]) for event in events] == sorted(int(event["id"]) for event in events)
+
+
+async def test_a_stream_goes_on_after_the_last_event_that_was_seen(client: httpx.AsyncClient, world: World) -> None:
+    booking_id = await world.booking()
+    for action in ("reserved", "checkout_opened", "authorized"):
+        await world.add(happened(booking_id, action))
+    first = told(await follow(client, world.student, booking_id))
+    assert names(await follow(client, world.student, booking_id, first[0]["id"])) == ["checkout_opened", "authorized"]
+    assert names(await follow(client, world.student, booking_id, first[-1]["id"])) == []
+
+
+@pytest.mark.usefixtures("long_streams")
+async def test_what_happens_is_told_to_all_who_follow_over_one_connection_until_the_booking_is_closed(
+    client: httpx.AsyncClient, world: World, engine: AsyncEngine, closing: Callable[[UUID], Awaitable[None]]
+) -> None:
+    booking_id = await world.booking()
+    await world.add(happened(booking_id, "reserved"))
+    followers = [asyncio.create_task(follow(client, world.student, booking_id)) for _ in range(FOLLOWERS)]
+    followers.append(asyncio.create_task(follow(client, world.instructor, booking_id)))
+    await until_listening(engine)
+    await world.add(happened(booking_id, "authorized"))
+    assert await listeners(engine) == 1
+    await closing(booking_id)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        answers = await asyncio.gather(*followers)
+    for answer in answers:
+        assert names(answer) == ["reserved", "authorized", "cancelled"]
+        assert told(answer)[-1]["booking"]["status"] == "CANCELLED"
+    await until_listening(engine, connections=0)
+
+
+@pytest.mark.usefixtures("long_streams")
+async def test_a_stream_outlives_the_loss_of_the_listening_connection(
+    client: httpx.AsyncClient, world: World, engine: AsyncEngine, closing: Callable[[UUID], Awaitable[None]]
+) -> None:
+    booking_id = await world.booking()
+    following = asyncio.create_task(follow(client, world.student, booking_id))
+    await until_listening(engine)
+    async with engine.connect() as connection:
+        await connection.execute(
+            text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'")
+        )
+    await closing(booking_id)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        assert names(await following) == ["cancelled"]
+
+
+@pytest.mark.usefixtures("long_streams")
+async def test_a_follower_who_leaves_is_not_waited_for(app: FastAPI, world: World, engine: AsyncEngine) -> None:
+    booking_id = await world.booking()
+    leaves = asyncio.Event()
+    messages = iter([{"type": "http.request", "body": b"", "more_body": False}])
+
+    async def receive() -> Message:
+        for message in messages:
+            return message
+        await leaves.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(_: Message) -> None:
+        pass
+
+    path = f"/v1/bookings/{booking_id}/events"
+    headers = [(name.lower().encode(), value.encode()) for name, value in world.student.headers.items()]
+    scope: JSON = {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "method": "GET",
+    }
+    scope |= {"scheme": "http", "path": path, "raw_path": path.encode(), "query_string": b"", "headers": headers}
+    following = asyncio.create_task(app(scope, receive, send))
+    await until_listening(engine)
+    leaves.set()
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        await following
+    await until_listening(engine, connections=0)
+
+
+@pytest.mark.usefixtures("long_streams")
+async def test_a_booking_that_is_deleted_meanwhile_is_told_as_the_last_thing(
+    client: httpx.AsyncClient, world: World, engine: AsyncEngine
+) -> None:
+    booking_id = await world.booking()
+    following = asyncio.create_task(follow(client, world.student, booking_id))
+    await until_listening(engine)
+    await world.delete(booking_id)
+    detail = {"reason": EndReason.CHECKOUT_EXPIRED, "student_id": str(world.student.id), "slot_id": str(uuid4())}
+    await world.add(happened(booking_id, "deleted", **detail))
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        events = told(await following)
+    assert [(event["event"], event["booking"]) for event in events] == [("booking.deleted", None)]
+    assert problem(await follow(client, world.student, booking_id)) == (410, "booking-deleted")
+
+
+async def test_a_closed_booking_is_told_to_its_end_and_then_there_is_nothing_more(
+    client: httpx.AsyncClient, world: World, closing: Callable[[UUID], Awaitable[None]]
+) -> None:
+    booking_id = await world.booking()
+    await closing(booking_id)
+    events = told(await follow(client, world.student, booking_id))
+    assert [event["event"] for event in events] == ["booking.cancelled"]
+    again = await follow(client, world.student, booking_id, events[-1]["id"])
+    assert (again.status_code, again.content) == (204, b"")
+
+
+async def test_only_an_operator_is_told_that_a_booking_needs_attention(client: httpx.AsyncClient, world: World) -> None:
+    booking_id = await world.booking()
+    await world.add(happened(booking_id, "needs_attention", reason="settle: declined"))
+    assert names(await follow(client, world.student, booking_id)) == []
+    assert names(await follow(client, world.operator, booking_id)) == ["needs_attention"]
+
+
+async def test_who_may_not_know_of_a_booking_is_told_nothing(client: httpx.AsyncClient, world: World) -> None:
+    answer = await follow(client, await add_student(world.engine), await world.booking())
+    assert problem(answer) == (404, "not-found")
+
+
+@pytest.mark.parametrize("last", ["-1", "first", str(2**63)])
+async def test_an_event_id_that_is_not_ours_is_a_problem(client: httpx.AsyncClient, world: World, last: str) -> None:
+    answer = await follow(client, world.student, await world.booking(), last)
+    assert problem(answer) == (422, "request-invalid")
+
+
+def test_a_stream_outlives_no_token_by_more_than_an_hour(engine: AsyncEngine) -> None:
+    assert Streams(Bell(engine.url)).last <= timedelta(hours=1)

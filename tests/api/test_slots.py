@@ -1,0 +1,152 @@
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import httpx
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from tests.api.world import JSON, Person, World, add_instructor, problem
+
+NOW = datetime.now(UTC)
+DAY = timedelta(days=1)
+TOMORROW = NOW.date() + DAY
+
+
+def in_a_year(month: int, day: int) -> date:
+    """A day of a year that wholly lies ahead, and not too far."""
+    return date(NOW.year + 1, month, day)
+
+
+def weekly(**fields: Any) -> JSON:
+    return {"weekly": {"weekday": "monday", "time": "18:30", "from": TOMORROW.isoformat(), "count": 3} | fields}
+
+
+async def add(client: httpx.AsyncClient, world: World, body: JSON, person: Person | None = None) -> httpx.Response:
+    headers = (person or world.instructor).headers
+    return await client.post(f"/v1/offerings/{world.offering_id}/slots", json=body, headers=headers)
+
+
+async def listed(client: httpx.AsyncClient, world: World) -> list[JSON]:
+    answer = await client.get(f"/v1/offerings/{world.offering_id}/slots", params={"limit": 100})
+    data: list[JSON] = answer.json()["data"]
+    return data
+
+
+async def test_a_single_slot_lasts_as_long_as_the_offering_says(client: httpx.AsyncClient, world: World) -> None:
+    starts_at = (NOW + 3 * DAY).replace(microsecond=0)
+    local = starts_at.astimezone(ZoneInfo("Asia/Tokyo"))
+    answer = await add(client, world, {"starts_at": local.isoformat()})
+    assert answer.status_code == 201, answer.text
+    (slot,) = answer.json()["data"]
+    assert slot["starts_at"] == f"{starts_at:%Y-%m-%dT%H:%M:%SZ}"
+    assert datetime.fromisoformat(slot["ends_at"]) == starts_at + timedelta(hours=1)
+    assert slot["is_free"]
+    assert await listed(client, world) == [slot]
+
+
+async def test_weekly_slots_keep_their_wall_clock_time_in_the_instructors_zone(
+    client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    world = await World.create(engine, time_zone="Europe/Berlin")
+    span = {"from": in_a_year(3, 1).isoformat(), "until": in_a_year(4, 30).isoformat()}
+    answer = await add(client, world, {"weekly": {"weekday": "sunday", "time": "09:00"} | span})
+    starts = [datetime.fromisoformat(slot["starts_at"]) for slot in answer.json()["data"]]
+    assert len(starts) in (8, 9)
+    assert {starts_at.hour for starts_at in starts} == {7, 8}
+    for starts_at in starts:
+        local = starts_at.astimezone(ZoneInfo("Europe/Berlin"))
+        assert (local.weekday(), local.hour, local.minute) == (6, 9, 0)
+
+
+async def test_another_zone_may_be_given(client: httpx.AsyncClient, world: World) -> None:
+    answer = await add(client, world, weekly(time_zone="Asia/Tokyo", count=1))
+    (slot,) = answer.json()["data"]
+    assert slot["starts_at"].endswith("T09:30:00Z")
+
+
+async def test_the_same_slots_sent_again_add_nothing(client: httpx.AsyncClient, world: World) -> None:
+    first = await add(client, world, weekly(count=3))
+    again = await add(client, world, weekly(count=4))
+    assert again.status_code == 201
+    assert again.json()["data"][:3] == first.json()["data"]
+    assert await listed(client, world) == again.json()["data"]
+
+
+async def test_an_hour_that_is_skipped_and_the_one_it_becomes_are_one_slot(
+    client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    world = await World.create(engine, time_zone="Europe/Berlin")
+    last_sunday_of_march = max(
+        in_a_year(3, day) for day in range(25, 32) if in_a_year(3, day).weekday() == 6
+    ).isoformat()
+    for clock in ("02:30", "03:30"):
+        body = {"weekly": {"weekday": "sunday", "time": clock, "from": last_sunday_of_march, "count": 1}}
+        assert (await add(client, world, body)).json()["data"][0]["starts_at"].endswith("T01:30:00Z")
+    assert len(await listed(client, world)) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        ({"starts_at": (NOW - timedelta(seconds=1)).isoformat()}, "in the past"),
+        ({"starts_at": "0001-01-01T00:00:00+14:00"}, "in the past"),
+        ({"starts_at": (NOW + 740 * DAY).isoformat()}, "furthest day"),
+        ({"starts_at": "9999-12-31T23:59:59-14:00"}, "furthest day"),
+        (weekly(**{"from": (NOW.date() - 8 * DAY).isoformat()}), "in the past"),
+        (weekly(**{"from": "0001-01-01"}), "in the past"),
+        (weekly(**{"from": "9999-12-31"}), "furthest day"),
+        (weekly(**{"from": (NOW.date() + 730 * DAY).isoformat()}), "furthest day"),
+        (weekly(count=None, until="9999-12-31"), "At most 100"),
+        (weekly(count=None, until=NOW.date().isoformat()), "no such day"),
+    ],
+)
+async def test_what_cannot_be_offered_is_refused_as_a_whole(
+    client: httpx.AsyncClient, world: World, body: JSON, why: str
+) -> None:
+    answer = await add(client, world, body)
+    assert problem(answer) == (422, "slots-not-possible")
+    assert why in answer.json()["detail"]
+    assert await listed(client, world) == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"starts_at": (NOW + DAY).isoformat()} | weekly(),
+        {"starts_at": "2030-01-01T00:00:00"},
+        {"starts_at": 1_900_000_000},
+        weekly(until=TOMORROW.isoformat()),
+        weekly(count=None),
+        weekly(count=0),
+        weekly(count=101),
+        weekly(time="24:00"),
+        weekly(time="9:00"),
+        weekly(weekday="Monday"),
+        weekly(time_zone="Berlin"),
+        weekly(time_zone="../../etc/passwd"),
+        weekly(**{"from": 0}),
+        weekly(minutes=5),
+    ],
+)
+async def test_what_makes_no_sense_is_refused(client: httpx.AsyncClient, world: World, body: JSON) -> None:
+    assert problem(await add(client, world, body)) == (422, "request-invalid")
+
+
+async def test_only_the_offerings_instructor_adds_slots(client: httpx.AsyncClient, world: World) -> None:
+    body = {"starts_at": (NOW + DAY).isoformat()}
+    answer = await add(client, world, body, await add_instructor(world.engine))
+    assert problem(answer) == (403, "not-yours")
+    never = f"/v1/offerings/{world.student.id}/slots"
+    assert problem(await client.post(never, json=body, headers=world.instructor.headers)) == (404, "not-found")
+
+
+async def test_an_account_with_an_unusable_zone_is_asked_for_one(
+    client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    world = await World.create(engine, time_zone="Middle-earth/Shire")
+    answer = await add(client, world, weekly())
+    assert problem(answer) == (422, "slots-not-possible")
+    assert "send one" in answer.json()["detail"]
+    assert (await add(client, world, weekly(time_zone="UTC"))).status_code == 201
