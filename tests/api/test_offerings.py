@@ -51,7 +51,7 @@ async def test_an_offering_is_shown_with_the_fee_and_the_rules_of_a_booking_made
     )
     assert answer.status_code == 201
     made = answer.json()
-    assert made["instructor"] == {"id": str(instructor.id), "name": "Clara", "time_zone": "Europe/Paris"}
+    assert made["instructor"] == {"id": str(instructor.id), "name": "Nadia", "time_zone": "Europe/Paris"}
     assert made["title"] == "Counterpoint"
     assert made["duration_minutes"] == 45
     assert (made["buffer_before_minutes"], made["buffer_after_minutes"]) == (5, 10)
