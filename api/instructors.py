@@ -47,12 +47,16 @@ async def open_onboarding_link(caller: AsInstructor, database: WithDatabase, onb
     async with database.reading() as session:
         await _own(session, caller.id)
     try:
-        link = await onboarding.open_link(caller.id)
+        await onboarding.open_link(caller.id)
     except OnboardingRefused as refused:
         raise Problem(Kind.ONBOARDING_REFUSED) from refused
     except OnboardingUnanswered as silence:
         raise unavailable("There is no link yet; ask again.") from silence
-    return Link(url=link.url, expires_at=link.expires_at)
+    async with database.reading() as session:
+        instructor = await _own(session, caller.id)
+    if instructor.onboarding_url is None or instructor.onboarding_url_expires_at is None:
+        raise unavailable("There is no link yet; ask again.")
+    return Link(url=instructor.onboarding_url, expires_at=instructor.onboarding_url_expires_at)
 
 
 @router.get(

@@ -17,7 +17,7 @@ from temporalio.exceptions import ApplicationError
 
 from api.saga import Closed, Patience, Unreachable, answer_within, heard
 from models.keys import onboarding_workflow_id
-from models.onboarding import AccountEvent, Onboarding, OnboardingLink, OnboardingRefusal
+from models.onboarding import AccountEvent, Onboarding, OnboardingRefusal
 from workflows.onboarding import OnboardingWorkflow
 from workflows.visibility import INSTRUCTOR_ID
 
@@ -44,17 +44,18 @@ class OnboardingDesk:
         self._task_queue = task_queue
         self._patience = patience or Patience()
 
-    async def open_link(self, instructor_id: UUID) -> OnboardingLink:
-        """A new link for one visit. Starts the workflow, or joins the one that runs."""
+    async def open_link(self, instructor_id: UUID) -> None:
+        """Have a new link put on the instructor's row. Starts the workflow, or joins the one that runs."""
         update_id = uuid4().hex
         async with _told():
             for _ in range(_TRIES - 1):
                 try:
-                    return await self._ask(instructor_id, update_id)
+                    await self._ask(instructor_id, update_id)
                 except Closed:
                     # It was just ending: the next try starts another run.
                     continue
-            return await self._ask(instructor_id, update_id)
+                return
+            await self._ask(instructor_id, update_id)
 
     async def tell(self, instructor_id: UUID, event: AccountEvent) -> None:
         """Hand Stripe's news on; it is safe with Temporal when this returns."""
@@ -70,7 +71,7 @@ class OnboardingDesk:
                 rpc_timeout=self._patience.event,
             )
 
-    async def _ask(self, instructor_id: UUID, update_id: str) -> OnboardingLink:
+    async def _ask(self, instructor_id: UUID, update_id: str) -> None:
         start = WithStartWorkflowOperation(
             OnboardingWorkflow.run,
             Onboarding(instructor_id=instructor_id),
@@ -83,16 +84,14 @@ class OnboardingDesk:
             async with answer_within(self._patience.checkout):
                 try:
                     # By its name: the SDK's types take an update without argument for one that gives a coroutine.
-                    link: OnboardingLink = await self._client.execute_update_with_start_workflow(
+                    await self._client.execute_update_with_start_workflow(
                         "open_link",
                         id=update_id,
                         start_workflow_operation=start,
-                        result_type=OnboardingLink,
                         rpc_timeout=self._patience.checkout,
                     )
                 except WorkflowUpdateFailedError as error:
                     raise _error_of(error.cause) from error
-                return link
         finally:
             await heard(start)
 

@@ -1,4 +1,4 @@
-"""What is said to, by and inside an instructor's onboarding workflow. All of it enters a history: nothing personal."""
+"""What is said to, by and inside an instructor's onboarding workflow: nothing personal, for it enters a history."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -31,7 +31,7 @@ class AccountEvent(Value):
 
 
 class OnboardingLink(Value):
-    """Where the instructor tells Stripe what it asks. It is good for one visit, for a few minutes."""
+    """Where the instructor tells Stripe what it asks, good for one visit and a few minutes. It enters no history."""
 
     url: str
     expires_at: datetime

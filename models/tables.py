@@ -49,6 +49,9 @@ class Instructor(SQLModel, table=True):
     disabled_reason: str | None = None
     """Why Stripe has stopped the account, in Stripe's words."""
     account_checked_at: datetime | None = None
+    onboarding_url: str | None = None
+    """The latest link to Stripe's onboarding. Whoever has it is let in as the instructor, once, until it expires."""
+    onboarding_url_expires_at: datetime | None = None
     created_at: datetime
 
     @property

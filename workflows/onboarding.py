@@ -7,7 +7,6 @@ starts it again, so that nothing waits for years. No run ends before a look at S
 import asyncio
 from collections.abc import Awaitable
 from datetime import datetime, timedelta
-from typing import TypeVar
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
@@ -21,14 +20,11 @@ with workflow.unsafe.imports_passed_through():
         AccountEvent,
         LinkOrder,
         Onboarding,
-        OnboardingLink,
         OnboardingRefusal,
         RecordAccount,
         RecordAccountState,
     )
     from workflows.steps import ask_stripe, write_down
-
-T = TypeVar("T")
 
 _WHILE_ASKED = timedelta(seconds=30)
 """How long Stripe is asked for a link: the instructor is waiting for it."""
@@ -55,17 +51,17 @@ class OnboardingWorkflow:
             await self._keep_in_step()
 
     @workflow.update(name=OPEN_LINK)
-    async def open_link(self) -> OnboardingLink:
-        """A new link; before the first one, the account is made."""
+    async def open_link(self) -> None:
+        """A new link on the instructor's row; before the first one, the account is made."""
         self._was_asked = True
         async with self._one_at_a_time:
-            return await self._answered(self._link())
+            await self._answered(self._link())
 
     @workflow.signal
     def account_event(self, event: AccountEvent) -> None:
         self._news = True
 
-    async def _link(self) -> OnboardingLink:
+    async def _link(self) -> None:
         until = workflow.now() + _WHILE_ASKED
         account_id = await ask_stripe(OnboardingActivities.ensure_account, self._order, until)
         # Written down before anything is built on it: an account that nobody knows of would be made again.
@@ -74,7 +70,7 @@ class OnboardingWorkflow:
             RecordAccount(instructor_id=self._order.instructor_id, account_id=account_id),
         )
         self._news = True
-        return await ask_stripe(OnboardingActivities.open_onboarding_link, self._link_order(account_id), until)
+        await ask_stripe(OnboardingActivities.open_onboarding_link, self._link_order(account_id), until)
 
     def _link_order(self, account_id: str) -> LinkOrder:
         """The update's id is the caller's: the same request, sent twice, gets the same link."""
@@ -82,9 +78,9 @@ class OnboardingWorkflow:
         assert update is not None
         return LinkOrder(account_id=account_id, key=link_key(self._order.instructor_id, update.id))
 
-    async def _answered(self, asking: Awaitable[T]) -> T:
+    async def _answered(self, asking: Awaitable[None]) -> None:
         try:
-            return await asking
+            await asking
         except ActivityError as failure:
             cause = failure.cause
             if isinstance(cause, ApplicationError) and cause.type == Declined.__name__:

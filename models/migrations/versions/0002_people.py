@@ -11,7 +11,14 @@ down_revision: str | Sequence[str] | None = "0001"
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
-_INSTRUCTOR_COLUMNS = ("transfers", "requirements", "disabled_reason", "account_checked_at")
+_INSTRUCTOR_COLUMNS = (
+    "transfers",
+    "requirements",
+    "disabled_reason",
+    "account_checked_at",
+    "onboarding_url",
+    "onboarding_url_expires_at",
+)
 
 
 def upgrade() -> None:
@@ -35,6 +42,8 @@ def upgrade() -> None:
     )
     op.add_column("instructor", sa.Column("disabled_reason", sa.String()))
     op.add_column("instructor", sa.Column("account_checked_at", sa.DateTime(timezone=True)))
+    op.add_column("instructor", sa.Column("onboarding_url", sa.String()))
+    op.add_column("instructor", sa.Column("onboarding_url_expires_at", sa.DateTime(timezone=True)))
     # They could be booked until now; the next look at Stripe says whether they still can.
     op.execute("UPDATE instructor SET transfers = 'active' WHERE stripe_account_id IS NOT NULL")
 

@@ -96,6 +96,17 @@ async def test_the_first_link_makes_an_account_that_asks_for_transfers(
 
 
 @pytest.mark.usefixtures("worker")
+async def test_a_link_lets_its_holder_in_and_so_enters_no_history(
+    client: httpx.AsyncClient, newcomer: Person, temporal: Client
+) -> None:
+    link = (await ask(client, newcomer)).json()["url"]
+    handle = temporal.get_workflow_handle(onboarding_workflow_id(newcomer.id))
+    history = str([event async for event in handle.fetch_history_events()])
+    assert "open_onboarding_link" in history
+    assert link not in history
+
+
+@pytest.mark.usefixtures("worker")
 async def test_stripes_page_sends_the_instructor_back_here(client: httpx.AsyncClient, newcomer: Person) -> None:
     link = (await ask(client, newcomer)).json()["url"]
     back = await onboard(link)
