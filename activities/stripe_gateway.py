@@ -1,7 +1,7 @@
-"""The payment gateway on Stripe. The only place, besides the webhook route, that knows Stripe's client.
+"""The payment gateway on Stripe. With `stripe_errors.py`, the only place but the webhook route that imports stripe.
 
 Sources: Stripe API reference (Checkout Sessions, PaymentIntents, Refunds), "Place a hold on a payment method",
-"Create destination charges", "Error handling".
+"Create destination charges".
 """
 
 from collections.abc import AsyncIterator
@@ -13,7 +13,7 @@ import stripe
 from stripe.params.checkout import SessionCreateParams, SessionCreateParamsPaymentIntentData
 
 from activities.gateway import CheckoutRequest
-from models.errors import Declined, PaymentError, ReplayedFailure, Retryable, Unknown
+from activities.stripe_errors import code_of, sorted_errors
 from models.messages import Checkout, HoldPhase, PaymentState
 from models.onboarding import AccountState, OnboardingLink
 from models.policy import Split
@@ -21,7 +21,6 @@ from models.terms import Capability
 
 _REQUEST_TIMEOUT_SECONDS = 8
 _PAID_SESSION = ["payment_intent.latest_charge"]
-_NOTHING_HAPPENED = frozenset({"lock_timeout", "idempotency_key_in_use", "rate_limit"})
 
 
 @asynccontextmanager
@@ -55,7 +54,7 @@ class StripeGateway:
 
         Destination charges need `transfers` alone, which Stripe gives without `card_payments` only on application.
         """
-        async with _sorted_errors():
+        async with sorted_errors():
             account = await self._client.v1.accounts.create_async(
                 {
                     "email": email,
@@ -74,7 +73,7 @@ class StripeGateway:
         return account.id
 
     async def open_onboarding_link(self, account_id: str, *, key: str) -> OnboardingLink:
-        async with _sorted_errors():
+        async with sorted_errors():
             link = await self._client.v1.account_links.create_async(
                 {
                     "account": account_id,
@@ -88,11 +87,11 @@ class StripeGateway:
 
     async def look_up_account(self, account_id: str) -> AccountState:
         """Not `charges_enabled`: whether transfers are active is what decides (docs "Account capabilities")."""
-        async with _sorted_errors():
+        async with sorted_errors():
             try:
                 account = await self._client.v1.accounts.retrieve_async(account_id)
             except stripe.PermissionError as error:
-                if _code(error) != "account_invalid":
+                if code_of(error) != "account_invalid":
                     raise
                 # Deleted, or no longer connected to this platform: so Stripe answers for both.
                 return AccountState(
@@ -108,7 +107,7 @@ class StripeGateway:
         )
 
     async def create_customer(self, student_id: UUID, email: str, name: str, *, key: str) -> str:
-        async with _sorted_errors():
+        async with sorted_errors():
             customer = await self._client.v1.customers.create_async(
                 {"email": email, "name": name, "metadata": {"student_id": str(student_id)}},
                 {"idempotency_key": key},
@@ -116,7 +115,7 @@ class StripeGateway:
         return customer.id
 
     async def find_customer(self, student_id: UUID, email: str) -> str | None:
-        async with _sorted_errors():
+        async with sorted_errors():
             customers = await self._client.v1.customers.list_async({"email": email, "limit": 100})
             async for customer in customers.auto_paging_iter():
                 if customer.metadata and customer.metadata.to_dict().get("student_id") == str(student_id):
@@ -124,14 +123,14 @@ class StripeGateway:
         return None
 
     async def open_checkout(self, request: CheckoutRequest, *, key: str) -> Checkout:
-        async with _sorted_errors():
+        async with sorted_errors():
             session = await self._client.v1.checkout.sessions.create_async(
                 self._checkout_params(request), {"idempotency_key": key}
             )
         return _checkout(session, request.customer_id)
 
     async def find_checkout(self, customer_id: str, booking_id: UUID) -> Checkout | None:
-        async with _sorted_errors():
+        async with sorted_errors():
             sessions = await self._client.v1.checkout.sessions.list_async({"customer": customer_id, "limit": 100})
             async for session in sessions.auto_paging_iter():
                 if session.client_reference_id == str(booking_id):
@@ -139,7 +138,7 @@ class StripeGateway:
         return None
 
     async def look_up(self, checkout_session_id: str) -> PaymentState:
-        async with _sorted_errors():
+        async with sorted_errors():
             session = await self._client.v1.checkout.sessions.retrieve_async(
                 checkout_session_id, {"expand": _PAID_SESSION}
             )
@@ -150,11 +149,11 @@ class StripeGateway:
         return PaymentState(phase=phase, checkout_session_id=session.id)
 
     async def expire_checkout(self, checkout_session_id: str, *, key: str) -> None:
-        async with _sorted_errors():
+        async with sorted_errors():
             await self._client.v1.checkout.sessions.expire_async(checkout_session_id, options={"idempotency_key": key})
 
     async def cancel(self, payment_intent_id: str, *, key: str) -> None:
-        async with _sorted_errors():
+        async with sorted_errors():
             await self._client.v1.payment_intents.cancel_async(
                 payment_intent_id, {"cancellation_reason": "requested_by_customer"}, {"idempotency_key": key}
             )
@@ -167,7 +166,7 @@ class StripeGateway:
         }
         if split.platform_fee:
             params["application_fee_amount"] = split.platform_fee.amount_minor
-        async with _sorted_errors():
+        async with sorted_errors():
             payment = await self._client.v1.payment_intents.capture_async(
                 payment_intent_id, params, {"idempotency_key": key}
             )
@@ -185,7 +184,7 @@ class StripeGateway:
         }
         if with_fee:
             params["refund_application_fee"] = True
-        async with _sorted_errors():
+        async with sorted_errors():
             await self._client.v1.refunds.create_async(params, {"idempotency_key": key})
 
     def _checkout_params(self, request: CheckoutRequest) -> SessionCreateParams:
@@ -281,35 +280,3 @@ def _phase(payment: stripe.PaymentIntent, session: stripe.checkout.Session | Non
         case "canceled":
             return HoldPhase.GONE if payment.latest_charge and not payment.last_payment_error else HoldPhase.CLOSED
     return HoldPhase.CLOSED if session and session.status == "expired" else HoldPhase.OPEN
-
-
-@asynccontextmanager
-async def _sorted_errors() -> AsyncIterator[None]:
-    """Sort Stripe's errors into declined, retryable and unknown."""
-    try:
-        yield
-    except stripe.StripeError as error:
-        raise _sorted(error) from None
-
-
-def _code(error: stripe.StripeError) -> str:
-    """Stripe's. Some of the SDK's errors have it only in their body."""
-    return (error.error.code if error.error else None) or error.code or type(error).__name__
-
-
-def _sorted(error: stripe.StripeError) -> PaymentError:
-    """Only codes and the request id are kept: Stripe's messages may quote what was sent."""
-    detail = error.error
-    code = _code(error)
-    where = f"{code} (request {error.request_id or 'none'})"
-    if isinstance(error, stripe.RateLimitError) or code in _NOTHING_HAPPENED:
-        return Retryable(where)
-    # A wrong or withdrawn key is ours to mend: nothing happened, and the step goes on once it is mended.
-    if isinstance(error, stripe.AuthenticationError | stripe.PermissionError):
-        return Retryable(where)
-    if isinstance(error, stripe.CardError | stripe.InvalidRequestError | stripe.IdempotencyError):
-        decline_code = detail.decline_code if detail else None
-        return Declined(code, decline_code, error.request_id)
-    if (error.headers or {}).get("Idempotent-Replayed") == "true":
-        return ReplayedFailure(where)
-    return Unknown(where)

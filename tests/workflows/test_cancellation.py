@@ -1,5 +1,6 @@
 """Cancelling the workflow in Temporal, at every place where it can be waiting: the money goes back, once."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -65,7 +66,8 @@ async def test_cancelled_around_any_activity_the_money_goes_back(saga: Saga, act
         return
     assert request is None or request.status is BookingStatus.CANCELLED
     if booked:
-        assert await booked.figures() == Figures(stripe_fee_minor=(await booked.figures()).stripe_fee_minor)
+        # Where it was captured already, Stripe keeps its fee of the refunded charge.
+        assert replace(await booked.figures(), stripe_fee_minor=0) == Figures()
         payment_intent = await booked.payment_intent()
         assert payment_intent is None or payment_intent.status in ("canceled", "succeeded")
         with pytest.raises(CheckoutClosed):

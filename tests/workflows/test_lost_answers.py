@@ -4,9 +4,11 @@ from datetime import timedelta
 
 import pytest
 import stripe
+from temporalio.client import WorkflowUpdateFailedError
+from temporalio.exceptions import ApplicationError
 
 from models.errors import Declined, ReplayedFailure, Retryable, Unknown
-from models.messages import Approve, Cancel, Complete, Reject
+from models.messages import Approve, Cancel, Complete, Refusal, Reject
 from models.states import BookingStatus, PaymentStatus
 from sandbox.checkout_page import pay
 from sandbox.demo.figures import Figures
@@ -109,8 +111,10 @@ async def test_a_card_is_not_taken_for_declined_because_stripe_could_not_be_aske
 async def test_a_checkout_that_stripe_refuses_frees_the_slot_and_says_so(saga: Saga) -> None:
     saga.faults.fail("before", "gateway.open_checkout", Declined("account_invalid"))
     order = await saga.order()
-    with pytest.raises(Exception, match="Workflow update failed"):
+    with pytest.raises(WorkflowUpdateFailedError) as failure:
         await saga.start(order)
+    assert isinstance(failure.value.cause, ApplicationError)
+    assert failure.value.cause.type == Refusal.CHECKOUT_REFUSED
     await saga.until_over(saga.handle(order.terms.booking_id))
     assert await saga.request(order.terms.booking_id) is None
 
