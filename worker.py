@@ -1,4 +1,4 @@
-"""The worker: carries bookings on. It builds the engine, the Stripe client and the gateway, and owns nothing else.
+"""The worker: carries bookings on, and sends the mails. It builds the engine and the clients, and owns nothing else.
 
 Run with `python worker.py`; SIGTERM and SIGINT let running activities finish first.
 """
@@ -7,34 +7,48 @@ import asyncio
 import logging
 import signal
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import replace
 from datetime import timedelta
+from email.utils import parseaddr
 
 from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio import activity, workflow
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
-from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
+from temporalio.runtime import LogForwardingConfig, LoggingConfig, PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.worker import Interceptor, Worker
 
+from activities.disputes import DisputeActivities
 from activities.gateway import PaymentGateway
+from activities.mail.sender import MailSender
+from activities.mail.smtp import Smtp
 from activities.onboarding import OnboardingActivities
 from activities.payments import PaymentActivities
 from activities.plans import HoldPlan
 from activities.records import RecordActivities
+from activities.stripe_disputes import DisputeGateway, StripeDisputes
 from activities.stripe_gateway import StripeGateway, stripe_client
+from models import logs
 from models.db import build_engine
+from models.paper.calendar import Party
 from models.policy import PaymentPlan
-from models.settings import PlaceSettings, StripeSettings
+from models.settings import MailSettings, PlaceSettings, StripeSettings
 from workflows.booking import BookingWorkflow
+from workflows.correlation import TakeRequestId
+from workflows.disputes import DisputeWorkflow
 from workflows.onboarding import OnboardingWorkflow
 
 GRACE = timedelta(seconds=30)
+
+log = logging.getLogger("holdfast.worker")
 
 # Recovery: how long a task waits for the worker that last had its booking before any worker may take it.
 STICKY_WAIT = timedelta(seconds=1)
 
 
-class Settings(StripeSettings, PlaceSettings):
+class Settings(StripeSettings, PlaceSettings, MailSettings):
     holdfast_public_url: str
     """Where Checkout sends the student back to: the API's own address."""
     holdfast_worker_metrics_address: str | None = None
@@ -50,6 +64,7 @@ def build_worker(
     task_queue: str,
     engine: AsyncEngine,
     gateway: PaymentGateway,
+    disputes: DisputeGateway,
     *,
     cached_workflows: int = 500,
     activities_per_second: float | None = None,
@@ -59,10 +74,11 @@ def build_worker(
     payments = PaymentActivities(engine, gateway, {PaymentPlan.HOLD: HoldPlan(gateway)})
     records = RecordActivities(engine)
     onboarding = OnboardingActivities(engine, gateway)
+    disputed = DisputeActivities(engine, disputes)
     return Worker(
         client,
         task_queue=task_queue,
-        workflows=[BookingWorkflow, OnboardingWorkflow],
+        workflows=[BookingWorkflow, OnboardingWorkflow, DisputeWorkflow],
         activities=[
             payments.secure,
             payments.look_up,
@@ -73,6 +89,7 @@ def build_worker(
             records.record_authorization,
             records.record_acceptance,
             records.record_deadline,
+            records.move_slot,
             records.record_attention,
             records.record_ending,
             onboarding.ensure_account,
@@ -80,23 +97,50 @@ def build_worker(
             onboarding.open_onboarding_link,
             onboarding.look_up_account,
             onboarding.record_account_state,
+            disputed.look_up_dispute,
+            disputed.submit_evidence,
+            disputed.accept_dispute,
+            disputed.take_back,
+            disputed.record_dispute,
+            disputed.record_decision,
+            disputed.record_evidence,
+            disputed.record_refused_answer,
+            disputed.record_end,
         ],
         max_cached_workflows=cached_workflows,
         max_task_queue_activities_per_second=activities_per_second,
         sticky_queue_schedule_to_start_timeout=STICKY_WAIT,
         graceful_shutdown_timeout=GRACE,
-        interceptors=interceptors,
+        interceptors=[TakeRequestId(), *interceptors],
     )
 
 
+def mail_at_work(settings: Settings, engine: AsyncEngine) -> AbstractAsyncContextManager[None]:
+    """Sends mails until the block ends. Without a mail server, which only development may do without, they wait."""
+    if settings.holdfast_smtp_host is None or settings.holdfast_mail_from is None:
+        log.warning("No mails are sent: HOLDFAST_SMTP_HOST is not set. They wait in the outbox.")
+        return nullcontext()
+    sender = Party(*parseaddr(settings.holdfast_mail_from))
+    return MailSender(engine, Smtp(settings), sender, settings.holdfast_public_url).at_work()
+
+
 async def main() -> None:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logs.configure()
+    # Their lines say it anyway, in members of their own.
+    workflow.logger.workflow_info_on_message = activity.logger.activity_info_on_message = False
     settings = Settings()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     address = settings.holdfast_worker_metrics_address
-    runtime = Runtime(telemetry=TelemetryConfig(metrics=PrometheusConfig(bind_address=address) if address else None))
+    runtime = Runtime(
+        telemetry=TelemetryConfig(
+            logging=replace(
+                LoggingConfig.default, forwarding=LogForwardingConfig(logging.getLogger("temporalio.core"))
+            ),
+            metrics=PrometheusConfig(bind_address=address) if address else None,
+        )
+    )
     client = await Client.connect(
         **ClientConfig.load_client_connect_config(), data_converter=pydantic_data_converter, runtime=runtime
     )
@@ -109,10 +153,12 @@ async def main() -> None:
                 settings.holdfast_task_queue,
                 engine,
                 StripeGateway(stripe, settings.holdfast_public_url),
+                StripeDisputes(stripe),
                 cached_workflows=settings.holdfast_cached_workflows,
                 activities_per_second=settings.holdfast_activities_per_second,
             )
-            async with worker:
+            # The worker stops first: what its last activities write is sent as well.
+            async with mail_at_work(settings, engine), worker:
                 await stop.wait()
     finally:
         await engine.dispose()

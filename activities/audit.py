@@ -13,11 +13,11 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from models.keys import audit_id
+from models.audit import event_about
 from models.messages import Door
 from models.states import IllegalTransition
 from models.tables import AuditEvent, BookingRequest
-from models.terms import Actor
+from models.terms import Actor, Subject
 
 
 def event(
@@ -30,16 +30,7 @@ def event(
     occasion: str = "",
 ) -> AuditEvent:
     """`action` happens once in a booking, or once on each `occasion`. `detail` holds ids, codes and amounts only."""
-    return AuditEvent(
-        id=audit_id(booking_id, f"{action}@{occasion}" if occasion else action),
-        booking_id=booking_id,
-        action=action,
-        actor_role=actor.role,
-        actor_id=actor.id,
-        door=door,
-        detail=detail or {},
-        at=at,
-    )
+    return event_about(Subject.BOOKING, booking_id, action, actor, door, at, detail, occasion)
 
 
 async def is_there(session: AsyncSession, event: AuditEvent) -> bool:

@@ -2,10 +2,11 @@
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from activities import audit, payment_records
+from activities import audit, outbox, payment_records
 from activities.payment_records import moved
 from models.messages import RecordEnding
-from models.states import PaymentStatus, PayoutStatus, advance
+from models.notices import Recipient, told
+from models.states import PaymentStatus, PayoutStatus, SessionStatus, advance
 from models.tables import AuditEvent, BookingRequest, InstructorPayout, LiveSession
 from models.terms import payment_after
 
@@ -30,6 +31,7 @@ def event(message: RecordEnding) -> AuditEvent:
 async def carry_out(session: AsyncSession, booking: BookingRequest, message: RecordEnding) -> None:
     """Raises `IllegalTransition` when the booking, its session or its payment cannot end so."""
     ending = message.ending
+    await _tell(session, booking, message)
     if ending.booking is None:
         await payment_records.fail(session, message.terms, message.payment, ending.decline_code, message.at)
         await session.delete(booking)
@@ -45,6 +47,20 @@ async def carry_out(session: AsyncSession, booking: BookingRequest, message: Rec
     await _end_payment(session, message)
 
 
+async def _tell(session: AsyncSession, booking: BookingRequest, message: RecordEnding) -> None:
+    """Before the booking is changed: the mail about a deleted one is made of what it was."""
+    ending = message.ending
+    await outbox.forget_reminders(session, booking.id)
+    people = told(booking.status, ending.booking)
+    if message.payment is None or not message.payment.was_held:
+        # An instructor does not hear of a booking that nobody paid for, its end included.
+        people = tuple(each for each in people if each.recipient is Recipient.STUDENT)
+    facts: outbox.Facts = {"by": ending.actor.role}
+    if ending.booking is None:
+        facts |= outbox.as_it_was(booking) | {"reason": ending.reason, "decline_code": ending.decline_code}
+    await outbox.announce(session, booking, people, message.at, facts)
+
+
 async def _end_session(session: AsyncSession, message: RecordEnding) -> None:
     """A booking that ended before its approval has no session, and gets none."""
     live_session = await session.get(LiveSession, message.terms.booking_id, with_for_update=True)
@@ -53,6 +69,8 @@ async def _end_session(session: AsyncSession, message: RecordEnding) -> None:
     live_session.status = moved(live_session.status, message.ending.session)
     live_session.platform_fee_minor = message.ending.split.platform_fee.amount_minor
     live_session.instructor_payout_minor = message.ending.split.instructor_payout.amount_minor
+    if live_session.status is SessionStatus.CANCELLED:
+        live_session.calendar_sequence += 1
     live_session.updated_at = message.at
 
 

@@ -1,15 +1,19 @@
 """The effects of an instructor's onboarding: the account at Stripe, links to it, and what Stripe says of it."""
 
+from datetime import UTC, datetime
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, update
 from temporalio import activity
 
+from activities import audit
 from activities.gateway import AccountGateway
 from activities.transactions import transaction
+from models.audit import event_about
 from models.errors import Declined
 from models.keys import account_key
+from models.messages import Door
 from models.onboarding import (
     AccountState,
     LinkOrder,
@@ -17,8 +21,8 @@ from models.onboarding import (
     RecordAccount,
     RecordAccountState,
 )
-from models.tables import Instructor
-from models.terms import Capability
+from models.tables import AuditEvent, Instructor
+from models.terms import PLATFORM, Actor, Capability, Role, Subject
 
 
 class OnboardingActivities:
@@ -42,12 +46,12 @@ class OnboardingActivities:
     async def record_account(self, record: RecordAccount) -> None:
         """Leaves an account alone that was recorded before."""
         is_new = (col(Instructor.id) == record.instructor_id, col(Instructor.stripe_account_id).is_(None))
+        statement = (
+            update(Instructor).where(*is_new).values(stripe_account_id=record.account_id, transfers=Capability.INACTIVE)
+        )
         async with transaction(self._engine) as session:
-            await session.exec(
-                update(Instructor)
-                .where(*is_new)
-                .values(stripe_account_id=record.account_id, transfers=Capability.INACTIVE)
-            )
+            if (await session.exec(statement)).rowcount:
+                await audit.append(session, _account_made(record))
 
     @activity.defn
     async def open_onboarding_link(self, order: LinkOrder) -> None:
@@ -57,12 +61,15 @@ class OnboardingActivities:
         one call that is recorded in its own activity. Tried again, the same key gets the same link.
         """
         link = await self._gateway.open_onboarding_link(order.account_id, key=order.key)
+        statement = (
+            update(Instructor)
+            .where(col(Instructor.stripe_account_id) == order.account_id)
+            .values(onboarding_url=link.url, onboarding_url_expires_at=link.expires_at)
+            .returning(col(Instructor.id))
+        )
         async with transaction(self._engine) as session:
-            await session.exec(
-                update(Instructor)
-                .where(col(Instructor.stripe_account_id) == order.account_id)
-                .values(onboarding_url=link.url, onboarding_url_expires_at=link.expires_at)
-            )
+            for (instructor_id,) in await session.exec(statement):
+                await audit.append(session, _link_opened(instructor_id, order))
 
     @activity.defn
     async def look_up_account(self, order: Onboarding) -> AccountState | None:
@@ -79,18 +86,48 @@ class OnboardingActivities:
             col(Instructor.id) == record.instructor_id,
             col(Instructor.stripe_account_id) == state.account_id,
         )
-        async with transaction(self._engine) as session:
-            await session.exec(
-                update(Instructor)
-                .where(*is_of)
-                .values(
-                    transfers=state.transfers,
-                    requirements=list(state.requirements),
-                    disabled_reason=state.disabled_reason,
-                    account_checked_at=record.at,
-                )
+        statement = (
+            update(Instructor)
+            .where(*is_of)
+            .values(
+                transfers=state.transfers,
+                requirements=list(state.requirements),
+                disabled_reason=state.disabled_reason,
+                account_checked_at=record.at,
             )
+        )
+        async with transaction(self._engine) as session:
+            if (await session.exec(statement)).rowcount:
+                await audit.append(session, _account_checked(record))
 
     async def _instructor(self, instructor_id: UUID) -> Instructor | None:
         async with transaction(self._engine) as session:
             return await session.get(Instructor, instructor_id)
+
+
+def _account_made(record: RecordAccount) -> AuditEvent:
+    return event_about(
+        Subject.INSTRUCTOR, record.instructor_id, "instructor.account_made", PLATFORM, Door.WORKFLOW,
+        datetime.now(UTC), {"account_id": record.account_id},
+    )  # fmt: skip
+
+
+def _link_opened(instructor_id: UUID, order: LinkOrder) -> AuditEvent:
+    """Only the instructor can ask for one, and only over the API."""
+    return event_about(
+        Subject.INSTRUCTOR, instructor_id, "instructor.link_opened", Actor(role=Role.INSTRUCTOR, id=instructor_id),
+        Door.API, datetime.now(UTC), {"account_id": order.account_id}, occasion=order.key,
+    )  # fmt: skip
+
+
+def _account_checked(record: RecordAccountState) -> AuditEvent:
+    state = record.state
+    detail = {
+        "transfers": state.transfers,
+        "requirements": state.requirements,
+        "disabled_reason": state.disabled_reason,
+    }
+    return event_about(
+        Subject.INSTRUCTOR, record.instructor_id, "instructor.account_checked", PLATFORM, Door.WORKFLOW,
+        record.at, detail, occasion=record.at.isoformat(),
+    )  # fmt: skip

@@ -4,6 +4,8 @@ from datetime import datetime
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from activities import ledger
+from models import postings
 from models.messages import PaymentState
 from models.policy import Split
 from models.states import PaymentStatus, S, advance
@@ -18,7 +20,9 @@ def moved(current: S, to: S) -> S:
 
 async def hold(session: AsyncSession, terms: BookingTerms, payment: PaymentState, at: datetime) -> Payment:
     """The payment as it was authorized, made if it is not there; an existing one is locked and left as it is."""
-    return await _find(session, terms) or await _insert(session, terms, payment, PaymentStatus.PENDING, at)
+    row = await _find(session, terms) or await _insert(session, terms, payment, PaymentStatus.PENDING, at)
+    await ledger.post(session, at, postings.hold_placed(terms))
+    return row
 
 
 async def settle(
@@ -33,6 +37,7 @@ async def settle(
     row.payment_intent_id = row.payment_intent_id or payment.payment_intent_id
     row.charge_id = row.charge_id or payment.charge_id
     row.updated_at = at
+    await ledger.post(session, at, *postings.settlement(terms, payment, kept))
 
 
 async def fail(

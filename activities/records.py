@@ -10,10 +10,11 @@ from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
-from activities import audit, endings, payment_records
+from activities import audit, endings, outbox, payment_records, rescheduling
 from activities.transactions import transaction
 from models.messages import (
     Door,
+    MoveSlot,
     RecordAcceptance,
     RecordAttention,
     RecordAuthorization,
@@ -22,12 +23,14 @@ from models.messages import (
     RecordEnding,
     ReserveSlot,
 )
+from models.notices import told
 from models.policy import split
-from models.states import BookingStatus, SessionStatus, advance
+from models.states import BookingStatus, PaymentStatus, SessionStatus, advance
 from models.tables import BookingRequest, LiveSession, Student
 from models.terms import PLATFORM, Actor, Role
 
 _ROOM_BYTES = 24
+"""As lower-case digits: Jitsi makes no difference between cases, and reports a room in lower case."""
 
 
 class RecordActivities:
@@ -42,7 +45,12 @@ class RecordActivities:
         terms = message.terms
         reserved = audit.event(
             terms.booking_id, "booking.reserved", _student(terms.student_id), Door.API, message.booked_at,
-            {"slot_id": str(terms.slot_id)},
+            {
+                "slot_id": str(terms.slot_id),
+                "instructor_id": str(terms.instructor_id),
+                "price_minor": terms.price.amount_minor,
+                "currency": terms.price.currency,
+            },
         )  # fmt: skip
         async with transaction(self._engine) as session:
             if await audit.is_there(session, reserved):
@@ -87,6 +95,8 @@ class RecordActivities:
             booking.checkout_url = None
             booking.next_deadline_at = message.approval_deadline_at
             booking.updated_at = message.authorized_at
+            until = {"until": message.approval_deadline_at.isoformat()}
+            await outbox.announce(session, booking, told(None, PaymentStatus.PENDING), message.authorized_at, until)
 
     @activity.defn
     async def record_acceptance(self, message: RecordAcceptance) -> None:
@@ -100,6 +110,8 @@ class RecordActivities:
             booking.next_deadline_at = message.completion_deadline_at
             booking.updated_at = message.at
             await _schedule(session, message)
+            await outbox.announce(session, booking, told(BookingStatus.PENDING, BookingStatus.ACCEPTED), message.at)
+            await outbox.remind(session, booking, message.at)
 
     @activity.defn
     async def record_ending(self, message: RecordEnding) -> None:
@@ -108,6 +120,11 @@ class RecordActivities:
             booking = await audit.lock_for(session, endings.event(message))
             if booking is not None:
                 await endings.carry_out(session, booking, message)
+
+    @activity.defn
+    async def move_slot(self, message: MoveSlot) -> bool:
+        """Whether the time is free, and so the booking's: the exclusion constraint decides, as it does on booking."""
+        return await rescheduling.move(self._engine, message)
 
     @activity.defn
     async def record_attention(self, message: RecordAttention) -> None:
@@ -177,6 +194,7 @@ async def _claim(session: AsyncSession, message: ReserveSlot) -> bool:
         platform_fee_minor=split(terms.price, terms.policy).platform_fee.amount_minor,
         currency=terms.price.currency,
         policy=terms.policy.model_dump(mode="json"),
+        is_recorded=terms.is_recorded,
         next_deadline_at=message.checkout_deadline_at,
         created_at=message.booked_at,
         updated_at=message.booked_at,
@@ -193,7 +211,7 @@ async def _schedule(session: AsyncSession, message: RecordAcceptance) -> None:
     live_session = LiveSession(
         booking_id=terms.booking_id,
         status=advance(None, SessionStatus.SCHEDULED),
-        room=secrets.token_urlsafe(_ROOM_BYTES),
+        room=secrets.token_hex(_ROOM_BYTES),
         total_price_minor=terms.price.amount_minor,
         platform_fee_minor=parts.platform_fee.amount_minor,
         instructor_payout_minor=parts.instructor_payout.amount_minor,

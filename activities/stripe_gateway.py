@@ -15,12 +15,14 @@ from stripe.params.checkout import SessionCreateParams, SessionCreateParamsPayme
 from activities.gateway import CheckoutRequest
 from activities.stripe_errors import code_of, sorted_errors
 from models.messages import Checkout, HoldPhase, PaymentState
+from models.money import Money
 from models.onboarding import AccountState, OnboardingLink
 from models.policy import Split
 from models.terms import Capability
 
 _REQUEST_TIMEOUT_SECONDS = 8
-_PAID_SESSION = ["payment_intent.latest_charge"]
+_BOOKED_CHARGE = ["latest_charge.balance_transaction"]
+_PAID_SESSION = [f"payment_intent.{path}" for path in _BOOKED_CHARGE]
 
 
 @asynccontextmanager
@@ -162,7 +164,7 @@ class StripeGateway:
         """The fee is sent again: Stripe caps it at what is captured, and does not prorate it."""
         params: stripe.params.PaymentIntentCaptureParams = {
             "amount_to_capture": split.kept.amount_minor,
-            "expand": ["latest_charge"],
+            "expand": _BOOKED_CHARGE,
         }
         if split.platform_fee:
             params["application_fee_amount"] = split.platform_fee.amount_minor
@@ -262,8 +264,17 @@ def _payment_state(payment: stripe.PaymentIntent, session: stripe.checkout.Sessi
         captured_minor=payment.amount_received,
         refunded_minor=charge.amount_refunded if charge else 0,
         platform_fee_minor=payment.application_fee_amount or 0,
+        stripe_fee=_stripe_fee(charge),
         decline_code=_decline_code(payment.last_payment_error),
     )
+
+
+def _stripe_fee(charge: stripe.Charge | None) -> Money | None:
+    """A hold has no balance transaction, and a captured charge may get its own later."""
+    booked = getattr(charge, "balance_transaction", None)
+    if not isinstance(booked, stripe.BalanceTransaction):
+        return None
+    return Money(amount_minor=booked.fee, currency=booked.currency)
 
 
 def _decline_code(refusal: stripe.PaymentIntent.LastPaymentError | None) -> str | None:

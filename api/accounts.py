@@ -8,8 +8,10 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import SQLModel, col, or_, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from models.audit import event_about
+from models.messages import Door
 from models.tables import Credential, Instructor, Student
-from models.terms import SignUpRole
+from models.terms import Actor, Role, SignUpRole, Subject
 
 TABLES: dict[SignUpRole, type[Student] | type[Instructor]] = {
     SignUpRole.STUDENT: Student,
@@ -26,15 +28,22 @@ async def instructor_with(session: AsyncSession, stripe_account_id: str) -> UUID
     return (await session.exec(statement)).first()
 
 
-async def add_person(session: AsyncSession, role: SignUpRole, person: Student | Instructor) -> bool:
-    """Whether the row is there now. False when its address is somebody else's, in either role."""
+async def add_person(session: AsyncSession, role: SignUpRole, person: Student | Instructor, action: str) -> bool:
+    """Whether the row is there now. False when its address is somebody else's, in either role.
+
+    `action` is how they came to be here, for the audit trail.
+    """
     taken = [
         select(table.id).where(col(table.email) == person.email, col(table.id) != person.id).exists()
         for table in TABLES.values()
     ]
     if (await session.exec(select(or_(*taken)))).one():
         return False
-    return await _insert(session, person) or await _is_there(session, TABLES[role], person.id)
+    if await _insert(session, person):
+        actor = Actor(role=Role(role), id=person.id)
+        session.add(event_about(Subject.PERSON, person.id, action, actor, Door.API, person.created_at))
+        return True
+    return await _is_there(session, TABLES[role], person.id)
 
 
 async def sign_up(
@@ -47,7 +56,7 @@ async def sign_up(
     credential = Credential(
         email=person.email, person_id=person.id, role=role, password_hash=password_hash, created_at=now, updated_at=now
     )
-    return await _insert(session, credential) and await add_person(session, role, person)
+    return await _insert(session, credential) and await add_person(session, role, person, "person.signed_up")
 
 
 async def keep_new_hash(session: AsyncSession, email: str, old: str, new: str, now: datetime) -> None:

@@ -15,6 +15,7 @@ from uuid import UUID
 import jwt
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.security.utils import get_authorization_scheme_param
 from pydantic import SecretStr
 
 from api.problems import Kind, Problem
@@ -24,7 +25,12 @@ _ALGORITHM = "HS256"
 _ROLES = {role.value: role for role in (Role.STUDENT, Role.INSTRUCTOR, Role.OPERATOR)}
 _CLAIMS = ["sub", "role", "iat", "exp"]
 
-bearer = HTTPBearer(auto_error=False, bearerFormat="JWT", scheme_name="bearer")
+bearer = HTTPBearer(
+    auto_error=False,
+    bearerFormat="JWT",
+    scheme_name="bearer",
+    description="The `access_token` of `POST /v1/auth/token`; where an identity provider is used, one of its tokens.",
+)
 
 
 @dataclass(frozen=True)
@@ -94,14 +100,34 @@ def _key_id(key: str) -> str:
     return hmac.digest(key.encode(), b"holdfast kid", "sha256")[:8].hex()
 
 
+async def presented(request: Request) -> Caller | None:
+    """Whom the request's token speaks for, whatever the route makes of it; `None` without one that can be taken."""
+    outcome = await _looked_at(request)
+    return outcome if isinstance(outcome, Caller) else None
+
+
+async def _looked_at(request: Request) -> Caller | Problem | None:
+    """Looked at once in a request: it is counted under its caller before its route asks who that is."""
+    if not hasattr(request.state, "caller"):
+        scheme, token = get_authorization_scheme_param(request.headers.get("Authorization"))
+        identity: Identity = request.app.state.identity
+        try:
+            request.state.caller = await identity.caller(token) if scheme.lower() == "bearer" else None
+        except Problem as problem:
+            request.state.caller = problem
+    outcome: Caller | Problem | None = request.state.caller
+    return outcome
+
+
 def _one_of(*roles: Role) -> Callable[..., Awaitable[Caller]]:
     async def caller(
         request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
     ) -> Caller:
         if credentials is None:
             raise Problem(Kind.NOT_SIGNED_IN, headers={"WWW-Authenticate": "Bearer"})
-        identity: Identity = request.app.state.identity
-        known = await identity.caller(credentials.credentials)
+        known = await _looked_at(request)
+        if isinstance(known, Problem):
+            raise known
         if known is None:
             raise Problem(
                 Kind.NOT_SIGNED_IN,

@@ -4,19 +4,22 @@ from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Response
+from fastapi import APIRouter, Header, Request, Response
 
-from api import reading, showing
-from api.auth import AsAnyRole, AsEitherSide, AsStudent
-from api.database import WithDatabase
+from api import reading, showing, writing
+from api.auth import AsAnyRole, AsEitherSide, AsStudent, Caller
+from api.database import Database, WithDatabase
+from api.idempotency import in_flight
+from api.limits import BOOKINGS, counted
 from api.ordering import order
 from api.paging import AskedPage
 from api.problems import Kind, Problem, declared, unavailable
-from api.saga import Closed, Refused, Unreachable, WithSaga
+from api.reading import BookingRecord
+from api.saga import Closed, Refused, Saga, Unreachable, WithSaga
 from api.settings import WithSettings
 from api.shapes import Booking, BookingCreated, BookingForOperator, BookingPage, NewBooking
 from models import keys
-from models.messages import Refusal
+from models.messages import Refusal, ReserveSlot
 
 router = APIRouter(prefix="/v1/bookings", tags=["bookings"])
 
@@ -28,6 +31,8 @@ IdempotencyKey = Annotated[
         description="Names this booking: sent again with the same key, the same booking is answered.",
     ),
 ]
+
+_USER_AGENT_LENGTH = 500
 
 _NO_ANSWER = "The booking is under way but has not answered yet. Send the same request with the same Idempotency-Key."
 _PROBLEM_OF = {
@@ -41,6 +46,7 @@ _PROBLEM_OF = {
     "",
     operation_id="createBooking",
     status_code=201,
+    dependencies=[counted(BOOKINGS)],
     responses=declared(
         Kind.IDEMPOTENCY_KEY_REQUIRED,
         Kind.NOT_SIGNED_IN,
@@ -55,6 +61,7 @@ _PROBLEM_OF = {
         Kind.BOOKING_DELETED,
         Kind.CONTENT_TOO_LARGE,
         Kind.REQUEST_INVALID,
+        Kind.IDEMPOTENCY_KEY_IN_USE,
         Kind.IDEMPOTENCY_KEY_REUSED,
         Kind.PRICE_NOT_CHARGEABLE,
         Kind.SESSION_TOO_FAR_AHEAD,
@@ -66,21 +73,41 @@ async def create_booking(
     wanted: NewBooking,
     key: IdempotencyKey,
     student: AsStudent,
+    request: Request,
     response: Response,
     database: WithDatabase,
     saga: WithSaga,
     settings: WithSettings,
 ) -> BookingCreated:
     """Reserve a slot and get the page to pay on. Nothing is charged before the session has taken place."""
-    booking_id = keys.booking_id(student.id, key)
+    booking_id, now = keys.booking_id(student.id, key), datetime.now(UTC)
     async with database.reading() as session:
         record = await reading.booking(session, booking_id, student)
         offer = None if record else await reading.offer(session, wanted.slot_id, student.id, booking_id)
+    # Before the key is taken: what cannot be booked leaves it free for something else.
+    wish = None if record else order(booking_id, student.id, offer, settings.policy, now)
+    async with in_flight(database, student.id, key, wanted, now):
+        if wish:
+            async with database.writing() as session:
+                await writing.keep_acceptance(session, booking_id, *_from_where(request), now)
+        record = await _opened(booking_id, wish, record, student, database, saga)
+    response.headers["Location"] = f"{router.prefix}/{booking_id}"
+    return showing.created(record)
+
+
+async def _opened(
+    booking_id: UUID,
+    wish: ReserveSlot | None,
+    record: BookingRecord | None,
+    student: Caller,
+    database: Database,
+    saga: Saga,
+) -> BookingRecord:
+    """The booking once its student can pay, or once it has ended. Raises the `Problem` of one that never was."""
     try:
-        if record is None:
-            now = datetime.now(UTC)
-            await saga.open_checkout(order(booking_id, student.id, offer, settings.policy, now))
-        elif record.is_opening:
+        if wish:
+            await saga.open_checkout(wish)
+        elif record and record.is_opening:
             await saga.join_checkout(booking_id)
     except Refused as refused:
         raise Problem(_PROBLEM_OF[refused.refusal], f"{refused} A new try needs a new Idempotency-Key.") from refused
@@ -94,10 +121,12 @@ async def create_booking(
             record = await reading.booking(session, booking_id, student)
     if record is None:
         raise Problem(Kind.BOOKING_CLOSED, "This booking has ended. A new try needs a new Idempotency-Key.")
-    if record.request.slot_id != wanted.slot_id:
-        raise Problem(Kind.IDEMPOTENCY_KEY_REUSED, "The key belongs to a booking of another slot.")
-    response.headers["Location"] = f"{router.prefix}/{booking_id}"
-    return showing.created(record)
+    return record
+
+
+def _from_where(request: Request) -> tuple[str, str]:
+    """Address and user agent of the caller. Behind a proxy the address is what uvicorn takes from its headers."""
+    return request.client.host if request.client else "", request.headers.get("User-Agent", "")[:_USER_AGENT_LENGTH]
 
 
 @router.get(

@@ -5,9 +5,9 @@ from enum import StrEnum
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
-from api.shapes import AskedTime, Given, Policy, Price, as_text
+from api.shapes import AskedTime, Given, Policy, Price, Shown, as_text
 from models.money import BASIS_POINTS, Money
 from models.policy import PRESETS, CancellationPolicy, CancellationTier
 from models.recurrence import Weekday, Weekly, known_zone
@@ -72,6 +72,8 @@ class NewOffering(Given):
     buffer_before_minutes: Buffer = 0
     """Before and after a session, in which the instructor cannot be booked either."""
     buffer_after_minutes: Buffer = 0
+    is_recorded: Annotated[bool, Field(strict=True)] = False
+    """Whether the instructor may record the session. Both sides are told before."""
 
     @model_validator(mode="after")
     def _price_is_not_endless(self) -> "NewOffering":
@@ -86,13 +88,13 @@ class NewOffering(Given):
         return self.cancellation.policy()
 
 
-class InstructorOfOffering(BaseModel):
+class InstructorOfOffering(Shown):
     id: UUID
     name: str
     time_zone: str
 
 
-class Offering(BaseModel):
+class Offering(Shown):
     id: UUID
     instructor: InstructorOfOffering
     title: str
@@ -103,16 +105,18 @@ class Offering(BaseModel):
     price: Price
     policy: Policy
     """As they would be frozen on a booking made now."""
+    is_recorded: bool
+    """Whether the instructor may record the session."""
     created_at: datetime
 
 
-class OfferingPage(BaseModel):
+class OfferingPage(Shown):
     data: list[Offering]
     next_cursor: str | None
-    """`null` on the last page."""
+    """`cursor` of the next page; `null` on the last one."""
 
 
-class Slot(BaseModel):
+class Slot(Shown):
     id: UUID
     offering_id: UUID
     starts_at: datetime
@@ -123,10 +127,10 @@ class Slot(BaseModel):
     """For a session too far ahead for a card's hold: when it comes into reach. `null`: it is."""
 
 
-class SlotPage(BaseModel):
+class SlotPage(Shown):
     data: list[Slot]
     next_cursor: str | None
-    """`null` on the last page."""
+    """`cursor` of the next page; `null` on the last one."""
 
 
 class WeeklySlots(Given):
@@ -171,6 +175,6 @@ class NewSlots(Given):
         return self
 
 
-class SlotsCreated(BaseModel):
+class SlotsCreated(Shown):
     data: list[Slot]
     """All that were asked for, the earliest first, whether they are new or were there before."""

@@ -12,7 +12,7 @@ from api.problems import Kind, Problem, declared, unavailable
 from api.reading import BookingRecord
 from api.saga import Closed, Refused, Saga, Unreachable, Update, WithSaga
 from api.shapes import Booking, BookingForOperator
-from models.messages import Decision
+from models.messages import Decision, Refusal
 
 D = TypeVar("D", bound=Decision)
 
@@ -50,7 +50,8 @@ class Decider:
         try:
             carried_out = await self._saga.decide(booking_id, update, decision)
         except Refused as refused:
-            raise await self._conflict(Kind.NOT_POSSIBLE_NOW, str(refused), booking_id, caller) from refused
+            kind = Kind.SLOT_TAKEN if refused.refusal is Refusal.SLOT_TAKEN else Kind.NOT_POSSIBLE_NOW
+            raise await self._conflict(kind, str(refused), booking_id, caller) from refused
         except Closed as closed:
             sentence = "Nothing can be decided about it any more."
             raise await self._conflict(Kind.BOOKING_CLOSED, sentence, booking_id, caller) from closed

@@ -1,5 +1,6 @@
 """What student and instructor decide about a booking: its state after the decision, or a clear refusal."""
 
+from datetime import UTC, datetime
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -30,7 +31,7 @@ async def reject(
     await decider.find(booking_id, instructor)
     # A person's words stay out of the workflow's history, so they are kept before it is asked.
     async with database.writing() as session:
-        await writing.keep_rejection_reason(session, booking_id, rejection.reason)
+        await writing.keep_rejection_reason(session, booking_id, rejection.reason, instructor.actor, datetime.now(UTC))
     decision = Reject(actor=instructor.actor, door=Door.API)
     return await decider.decide(booking_id, instructor, BookingWorkflow.reject, decision)
 

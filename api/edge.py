@@ -1,16 +1,19 @@
-"""What every request meets first and every answer last: a request id, a size limit, headers, metrics, a last resort."""
+"""What every request meets first and every answer last: an id, a size limit, headers, metrics, a log, a last resort."""
 
 import logging
 import re
 import time
-from collections.abc import Iterable
-from uuid import uuid4
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from uuid import UUID, uuid4
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.limits import headers_of
 from api.problems import Kind, Problem
+from models import logs
 
 MAX_BODY_BYTES = 1024 * 1024
 """Stripe's events are the largest thing that is sent here, and stay far below."""
@@ -41,8 +44,7 @@ class Metrics:
         )
 
     def count(self, scope: Scope, status: int, seconds: float) -> None:
-        method = scope["method"] if scope["method"] in _METHODS else "OTHER"
-        route = getattr(scope.get("route"), "path", "unmatched")
+        method, route = _method(scope), _route(scope)
         self._requests.labels(method, route, str(status)).inc()
         self._seconds.labels(method, route).observe(seconds)
 
@@ -60,6 +62,7 @@ class Edge:
             await self._app(scope, receive, send)
             return
         request_id = _request_id(scope)
+        logs.bind({logs.REQUEST_ID: request_id})
         started, status = time.perf_counter(), 0
 
         async def send_with_headers(message: Message) -> None:
@@ -68,20 +71,69 @@ class Edge:
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-Id"] = request_id
+                for name, value in headers_of(scope):
+                    headers[name] = value
                 for name, value in self._headers.items():
                     headers.setdefault(name, value)
             await send(message)
 
         try:
             await self._app(scope, _limited(scope, receive), send_with_headers)
-        except Exception:
-            log.exception("request %s failed", request_id)
-            if status:
-                raise
-            answer = Problem(Kind.INTERNAL, "Tell us the X-Request-Id.").response()
-            await answer(scope, receive, send_with_headers)
         finally:
             self._metrics.count(scope, status, time.perf_counter() - started)
+            _log(scope, status, time.perf_counter() - started)
+
+
+class LastResort:
+    """An answer to what nobody foresaw, as long as none has begun."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        has_begun = False
+
+        async def noting_send(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noting_send)
+        except Exception:
+            if scope["type"] != "http":
+                raise
+            log.exception("request failed")
+            if has_begun:
+                raise
+            await Problem(Kind.INTERNAL, "Tell us the request_id.").response()(scope, receive, send)
+
+
+def _method(scope: Scope) -> str:
+    return scope["method"] if scope["method"] in _METHODS else "OTHER"
+
+
+def _route(scope: Scope) -> str:
+    return getattr(scope.get("route"), "path", "unmatched")
+
+
+def _log(scope: Scope, status: int, seconds: float) -> None:
+    """By the route's template and the ids in its path: what else a sender writes into a URL may be personal."""
+    facts = {
+        "method": _method(scope),
+        "route": _route(scope),
+        "status": status,
+        "duration_ms": round(seconds * 1000, 1),
+    }
+    log.info("request", extra=facts | _ids(scope.get("path_params", {})))
+
+
+def _ids(path_params: Mapping[str, str]) -> dict[str, str]:
+    ids = {}
+    for name, value in path_params.items():
+        with suppress(ValueError):
+            ids[name] = str(UUID(value))
+    return ids
 
 
 def _request_id(scope: Scope) -> str:

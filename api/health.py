@@ -1,6 +1,7 @@
 """For machines: is the process alive, can it do its work, what has it done."""
 
 import asyncio
+import contextlib
 from datetime import timedelta
 
 from fastapi import APIRouter, Request, Response
@@ -9,6 +10,7 @@ from pydantic import BaseModel
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import select
 
+from api.business_gauges import BusinessGauges
 from api.database import Database, WithDatabase
 from api.edge import Metrics
 from api.problems import Kind, Problem, declared
@@ -16,6 +18,7 @@ from api.saga import WithSaga
 
 router = APIRouter(tags=["machines"])
 
+_METRICS = declared(Kind.INTERNAL, Kind.UNAVAILABLE)
 _WITHIN = timedelta(seconds=2)
 
 
@@ -41,10 +44,16 @@ async def is_ready(database: WithDatabase, saga: WithSaga) -> Health:
     return Health()
 
 
-@router.get("/metrics", operation_id="readMetrics", response_class=Response, responses=declared(Kind.INTERNAL))
-async def read_metrics(request: Request) -> Response:
-    """In Prometheus' text format."""
+@router.get(
+    "/metrics", operation_id="readMetrics", response_class=Response, responses=declared(Kind.INTERNAL, Kind.UNAVAILABLE)
+)
+async def read_metrics(request: Request, database: WithDatabase) -> Response:
+    """In Prometheus' text format. Without Postgres, the business's figures are as old as the last answer."""
     metrics: Metrics = request.app.state.metrics
+    gauges: BusinessGauges = request.app.state.business_gauges
+    with contextlib.suppress(SQLAlchemyError, TimeoutError, OSError):
+        async with asyncio.timeout(_WITHIN.total_seconds()):
+            await gauges.refresh(database)
     return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
 

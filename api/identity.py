@@ -185,7 +185,7 @@ class IdentityProvider:
             created_at=datetime.now(UTC),
         )
         async with self._database.writing() as session:
-            if not await accounts.add_person(session, person.role, row):
+            if not await accounts.add_person(session, person.role, row, "person.introduced"):
                 # Never taken over: who has the address at the provider need not be who has it here.
                 raise Problem(Kind.NO_ACCOUNT, "The token's address belongs to another account here.")
 

@@ -7,6 +7,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from api.auth import AsInstructor
 from api.database import WithDatabase
+from api.limits import ONBOARDING_LINKS, counted
 from api.onboarding import OnboardingRefused, OnboardingUnanswered, WithOnboarding
 from api.people_shapes import InstructorProfile, Link, OwnProfile, Payments
 from api.problems import Kind, Problem, declared, unavailable
@@ -40,6 +41,7 @@ async def own_profile(caller: AsInstructor, database: WithDatabase) -> OwnProfil
     "/me/onboarding-link",
     operation_id="openOnboardingLink",
     status_code=201,
+    dependencies=[counted(ONBOARDING_LINKS)],
     responses=declared(*_OWN, Kind.ONBOARDING_REFUSED, Kind.INTERNAL, Kind.UNAVAILABLE),
 )
 async def open_onboarding_link(caller: AsInstructor, database: WithDatabase, onboarding: WithOnboarding) -> Link:

@@ -15,6 +15,7 @@ from api import reading, shapes, showing
 from api.auth import AsAnyRole, Caller
 from api.bell import Bell
 from api.database import Database, WithDatabase
+from api.openapi import EVENT_STREAM
 from api.problems import Kind, declared
 from api.reading import BookingRecord
 from models.tables import AuditEvent
@@ -74,6 +75,7 @@ async def _following(
     operation_id="followBooking",
     response_class=EventSourceResponse,
     responses={
+        **EVENT_STREAM,
         204: {"description": "The booking is closed, and its last event has been told."},
         **declared(
             Kind.NOT_SIGNED_IN,

@@ -1,13 +1,14 @@
 """The API's composition root: `uvicorn --factory api.main:create_app`."""
 
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any
 
 from fastapi import FastAPI
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from temporalio.client import Client
@@ -16,46 +17,55 @@ from temporalio.envconfig import ClientConfig
 
 from api import (
     bookings,
+    calendars,
     decisions,
+    disputes,
     health,
     instructors,
     live,
+    meeting,
+    meeting_webhook,
+    metrics,
     offerings,
     operator,
     pages,
     people,
     quotes,
+    rescheduling,
     slots,
     webhooks,
 )
 from api.auth import OwnTokens
 from api.bell import Bell
+from api.business_gauges import BusinessGauges
 from api.database import Database
-from api.edge import Edge, Metrics
+from api.dispute_desk import DisputeDesk
+from api.edge import Edge, LastResort, Metrics
 from api.identity import IdentityProvider
+from api.limits import LIMITED, RateLimits
 from api.live import NothingMore, Streams, on_nothing_more
 from api.onboarding import OnboardingDesk
+from api.openapi import DESCRIPTION, TAGS, Api
 from api.passwords import Passwords
-from api.problems import SCHEMA_NAME, ProblemDetails, handle_problems, unavailable
+from api.problems import handle_problems, unavailable
 from api.saga import Saga
 from api.settings import Settings
+from models import logs
 from models.db import build_engine
+from workflows.correlation import SendRequestId
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 _LOCAL_TEMPORAL = "localhost:7233"
 
-
-class Api(FastAPI):
-    def openapi(self) -> dict[str, Any]:
-        """With the one schema that no route returns as its model."""
-        schema = super().openapi()
-        schema.setdefault("components", {}).setdefault("schemas", {})[SCHEMA_NAME] = ProblemDetails.model_json_schema()
-        return schema
+# A browser lets a page of another origin send and read these. No credentials: there is no cookie of ours to send.
+_FROM_PAGES = ["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID", "X-Request-Id"]
+_TO_PAGES = ["Location", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-Id"]
 
 
 def create_app() -> FastAPI:
     """The API with what the environment says. Raises pydantic's `ValidationError` for unusable settings."""
+    _log_as_we_do()
     settings = Settings.from_environment()
 
     @asynccontextmanager
@@ -82,7 +92,10 @@ def _app(settings: Settings, lifespan: Lifespan | None) -> FastAPI:
     app = Api(
         title="Holdfast",
         version="1",
-        servers=[{"url": str(public_url).rstrip("/")}],
+        summary="Bookings for live one-to-one sessions, with the money held until the session took place.",
+        description=DESCRIPTION,
+        servers=[{"url": str(public_url).rstrip("/"), "description": "This one."}],
+        openapi_tags=TAGS,
         openapi_url="/v1/openapi.json",
         # Their pages load scripts from elsewhere.
         docs_url=None,
@@ -91,30 +104,46 @@ def _app(settings: Settings, lifespan: Lifespan | None) -> FastAPI:
     )
     app.state.settings = settings
     app.state.metrics = Metrics()
+    app.state.business_gauges = BusinessGauges(app.state.metrics.registry)
     app.state.passwords = Passwords()
-    modules = (
+    app.state.limits = RateLimits()
+    limited = (
         people,
         instructors,
         offerings,
         slots,
         bookings,
         quotes,
+        calendars,
         live,
+        meeting,
         decisions,
+        rescheduling,
         operator,
-        webhooks,
-        health,
-        pages,
+        disputes,
+        metrics,
     )
-    for module in modules:
-        app.include_router(module.router)
-    app.include_router(operator.decisions)
-    app.include_router(pages.onboarding)
+    for module in limited:
+        app.include_router(module.router, **LIMITED)
+    app.include_router(operator.decisions, **LIMITED)
+    # Stripe, the meetings' provider and the machines come as often as they must, and a page is a constant.
+    for router in (webhooks.router, meeting_webhook.router, health.router, pages.router, pages.onboarding):
+        app.include_router(router)
     handle_problems(app)
     app.add_exception_handler(NothingMore, on_nothing_more)
     for error in (OperationalError, InterfaceError, PoolTimeout):
         app.add_exception_handler(error, _on_postgres_away)
     https_only = [("Strict-Transport-Security", "max-age=31536000")] if public_url.scheme == "https" else []
+    # From the inside out: a failure's answer, too, is one that a browser lets its page read.
+    app.add_middleware(LastResort)
+    if settings.door.holdfast_cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.door.holdfast_cors_origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=_FROM_PAGES,
+            expose_headers=_TO_PAGES,
+        )
     app.add_middleware(Edge, metrics=app.state.metrics, extra_headers=https_only)
     return app
 
@@ -127,8 +156,21 @@ def _use(app: FastAPI, settings: Settings, engine: AsyncEngine, temporal: Client
         else OwnTokens(settings.door.holdfast_token_secret)
     )
     app.state.streams = Streams(Bell(engine.url))
+    # Whoever connected: it goes with every call that a request makes.
+    temporal = Client(**temporal.config() | {"interceptors": [*temporal.config()["interceptors"], SendRequestId()]})
     app.state.saga = Saga(temporal, settings.place.holdfast_task_queue)
+    app.state.disputes = DisputeDesk(temporal, settings.place.holdfast_task_queue)
     app.state.onboarding = OnboardingDesk(temporal, settings.place.holdfast_task_queue)
+
+
+def _log_as_we_do() -> None:
+    """Uvicorn has set up its own loggers when it asks for the app. Our line of a request takes the place of its."""
+    logs.configure()
+    uvicorns, access = logging.getLogger("uvicorn"), logging.getLogger("uvicorn.access")
+    uvicorns.handlers.clear()
+    uvicorns.propagate = True
+    access.handlers.clear()
+    access.propagate = False
 
 
 async def _connect() -> Client:

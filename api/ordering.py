@@ -42,6 +42,7 @@ def order(
             stripe_account_id=_account(offer),
             buffer_before_minutes=offer.offering.buffer_before_minutes,
             buffer_after_minutes=offer.offering.buffer_after_minutes,
+            is_recorded=offer.offering.is_recorded,
         ),
         booked_at=now,
         checkout_deadline_at=checkout_deadline(policy.deadlines, now, offer.slot.starts_at),

@@ -9,6 +9,15 @@ from fastapi import APIRouter, Depends, Request
 from api import accounts
 from api.auth import issue_token
 from api.database import WithDatabase
+from api.limits import (
+    SIGN_INS,
+    SIGN_INS_OF_MAIL,
+    SIGN_UPS,
+    SIGN_UPS_OF_MAIL,
+    WithMeter,
+    counted,
+    of_mail,
+)
 from api.passwords import Passwords, normalised
 from api.people_shapes import Account, SignIn, SignUp, Token
 from api.problems import Kind, Problem, declared
@@ -38,6 +47,7 @@ WithPasswords = Annotated[Passwords, Depends(_passwords)]
     "/signup",
     operation_id="signUp",
     status_code=201,
+    dependencies=[counted(SIGN_UPS)],
     responses=declared(
         Kind.IDENTITY_PROVIDER_USED,
         Kind.EMAIL_TAKEN,
@@ -47,8 +57,9 @@ WithPasswords = Annotated[Passwords, Depends(_passwords)]
         Kind.UNAVAILABLE,
     ),
 )
-async def sign_up(wanted: SignUp, database: WithDatabase, passwords: WithPasswords) -> Account:
+async def sign_up(wanted: SignUp, database: WithDatabase, passwords: WithPasswords, meter: WithMeter) -> Account:
     """A student or an instructor. An instructor can be booked once they have been onboarded."""
+    await meter.count(SIGN_UPS_OF_MAIL, of_mail(wanted.email))
     # Hashed before anything is looked up, so that the time does not tell more than the answer.
     password_hash = await passwords.hash(normalised(wanted.password.get_secret_value()))
     now = datetime.now(UTC)
@@ -71,6 +82,7 @@ async def sign_up(wanted: SignUp, database: WithDatabase, passwords: WithPasswor
 @router.post(
     "/token",
     operation_id="signIn",
+    dependencies=[counted(SIGN_INS)],
     responses=declared(
         Kind.IDENTITY_PROVIDER_USED,
         Kind.SIGN_IN_REFUSED,
@@ -80,14 +92,20 @@ async def sign_up(wanted: SignUp, database: WithDatabase, passwords: WithPasswor
         Kind.UNAVAILABLE,
     ),
 )
-async def sign_in(given: SignIn, database: WithDatabase, passwords: WithPasswords, settings: WithSettings) -> Token:
+async def sign_in(
+    given: SignIn, database: WithDatabase, passwords: WithPasswords, settings: WithSettings, meter: WithMeter
+) -> Token:
     """A bearer token for a while."""
+    guessed_at = of_mail(given.email)
+    await meter.count(SIGN_INS_OF_MAIL, guessed_at)
     password = normalised(given.password.get_secret_value())
     async with database.reading() as session:
         credential = await accounts.credential_of(session, given.email)
     fits = await passwords.fits(credential.password_hash if credential else None, password)
     if credential is None or not fits:
         raise Problem(Kind.SIGN_IN_REFUSED, headers={"WWW-Authenticate": "Bearer"})
+    # Only failures in a row count (NIST SP 800-63B-4, section 3.2.2).
+    await meter.forgive(SIGN_INS_OF_MAIL, guessed_at)
     if passwords.is_outdated(credential.password_hash):
         renewed = await passwords.hash(password)
         async with database.writing() as session:

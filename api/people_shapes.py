@@ -6,10 +6,10 @@ from typing import Annotated, Self
 from uuid import UUID
 from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, BaseModel, Field, SecretStr, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
 
 from api.passwords import complaint, normalised
-from api.shapes import Given
+from api.shapes import Given, Shown
 from models.terms import SignUpRole
 
 # What browsers take in a field for an address (WHATWG HTML, "valid email address"), within RFC 5321's lengths.
@@ -65,7 +65,7 @@ class SignIn(Given):
     password: Password
 
 
-class Account(BaseModel):
+class Account(Shown):
     id: UUID
     role: SignUpRole
     email: str
@@ -74,7 +74,7 @@ class Account(BaseModel):
     created_at: datetime
 
 
-class Token(BaseModel):
+class Token(Shown):
     """As OAuth 2 has it (RFC 6750, section 4)."""
 
     access_token: str
@@ -83,13 +83,13 @@ class Token(BaseModel):
     """In seconds. Then sign in again."""
 
 
-class InstructorProfile(BaseModel):
+class InstructorProfile(Shown):
     id: UUID
     name: str
     time_zone: str
 
 
-class Payments(BaseModel):
+class Payments(Shown):
     """Whether the instructor can be booked, as far as Stripe is concerned."""
 
     can_be_paid: bool
@@ -105,7 +105,7 @@ class OwnProfile(InstructorProfile):
     payments: Payments
 
 
-class Link(BaseModel):
+class Link(Shown):
     url: str
     """For one visit by this instructor: not to be sent around."""
     expires_at: datetime

@@ -2,15 +2,21 @@
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from enum import Enum
 from http import HTTPStatus
 from typing import Any
+from uuid import UUID
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
+
+from models import logs
+from models.states import BookingStatus
+from models.terms import EndReason
 
 MEDIA_TYPE = "application/problem+json"
 SCHEMA_NAME = "Problem"
@@ -24,7 +30,7 @@ class Kind(Enum):
     BAD_REQUEST = ("bad-request", 400, "The request cannot be read.")
     IDEMPOTENCY_KEY_REQUIRED = ("idempotency-key-required", 400, "A usable Idempotency-Key is required.")
     CURSOR_UNKNOWN = ("cursor-unknown", 400, "The cursor is not one of ours.")
-    SIGNATURE_INVALID = ("signature-invalid", 400, "The event is not signed by Stripe.")
+    SIGNATURE_INVALID = ("signature-invalid", 400, "The event's signature does not fit.")
     NOT_SIGNED_IN = ("not-signed-in", 401, "A valid bearer token is required.")
     SIGN_IN_REFUSED = ("sign-in-refused", 401, "The address or the password is wrong.")
     WRONG_ROLE = ("wrong-role", 403, "Your role may not do this.")
@@ -32,6 +38,7 @@ class Kind(Enum):
     NOT_YOURS = ("not-yours", 403, "This is somebody else's.")
     NOT_FOUND = ("not-found", 404, "There is nothing here.")
     IDENTITY_PROVIDER_USED = ("identity-provider-used", 404, "People sign in with an identity provider here.")
+    MEETINGS_NOT_SET_UP = ("meetings-not-set-up", 404, "No meetings are held here.")
     METHOD_NOT_ALLOWED = ("method-not-allowed", 405, "The method is not supported here.")
     EMAIL_TAKEN = ("email-taken", 409, "There is an account with this address.")
     SLOT_TAKEN = ("slot-taken", 409, "The slot is taken.")
@@ -39,33 +46,79 @@ class Kind(Enum):
     INSTRUCTOR_NOT_PAYABLE = ("instructor-not-payable", 409, "The instructor cannot be paid yet.")
     CHECKOUT_REFUSED = ("checkout-refused", 409, "The payment could not be started.")
     ONBOARDING_REFUSED = ("onboarding-refused", 409, "Stripe does not take the account.")
+    IDEMPOTENCY_KEY_IN_USE = ("idempotency-key-in-use", 409, "A request with this Idempotency-Key is under way.")
+    MEETING_NOT_OPEN = ("meeting-not-open", 409, "The meeting is not open now.")
     NOT_POSSIBLE_NOW = ("not-possible-now", 409, "The booking's state does not allow this.")
     BOOKING_CLOSED = ("booking-closed", 409, "The booking is closed.")
     BOOKING_DELETED = ("booking-deleted", 410, "The booking was never paid and is gone.")
     CONTENT_TOO_LARGE = ("content-too-large", 413, "The request is too large.")
     REQUEST_INVALID = ("request-invalid", 422, "The request is not valid.")
-    IDEMPOTENCY_KEY_REUSED = ("idempotency-key-reused", 422, "The Idempotency-Key was used for another booking.")
+    IDEMPOTENCY_KEY_REUSED = ("idempotency-key-reused", 422, "The Idempotency-Key was used for another request.")
     PRICE_NOT_CHARGEABLE = ("price-not-chargeable", 422, "The price cannot be charged.")
     SESSION_TOO_FAR_AHEAD = ("session-too-far-ahead", 422, "The session lies too far ahead to be booked now.")
     SLOTS_NOT_POSSIBLE = ("slots-not-possible", 422, "These slots cannot be offered.")
+    RATE_LIMITED = ("rate-limited", 429, "Too many requests.")
     INTERNAL = ("internal", 500, "Something went wrong on our side.")
     UNAVAILABLE = ("unavailable", 503, "A part that is needed for this does not answer.")
 
     def __init__(self, slug: str, status: int, title: str) -> None:
+        self.slug = slug
         self.uri = f"urn:holdfast:problem:{slug}"
         self.status = status
         self.title = title
 
 
-class ProblemDetails(BaseModel):
-    """RFC 9457. Some problems carry more members, described with their route."""
+_OF_THE_FRAMEWORK = (Kind.BAD_REQUEST, Kind.NOT_FOUND, Kind.METHOD_NOT_ALLOWED)
 
-    model_config = ConfigDict(title=SCHEMA_NAME, extra="allow")
+_MEMBERS: dict[Kind, dict[str, Any]] = {
+    Kind.IDENTITY_PROVIDER_USED: {"issuer": "https://login.example.com"},
+    Kind.NOT_POSSIBLE_NOW: {"booking_status": "ACCEPTED"},
+    Kind.BOOKING_CLOSED: {"booking_status": "CANCELLED"},
+    Kind.BOOKING_DELETED: {
+        "reason": "card_declined",
+        "decline_code": "insufficient_funds",
+        "slot_id": "3f2b8c1e-6d0a-4a57-9b1d-0c5a7e9f1b24",
+    },
+    Kind.REQUEST_INVALID: {"errors": [{"where": "body/slot_id", "why": "Field required"}]},
+    Kind.SESSION_TOO_FAR_AHEAD: {"bookable_from": "2026-06-01T17:30:00Z"},
+}
+"""An example of the members that a kind's problems have besides RFC 9457's."""
+
+
+class InvalidPart(BaseModel):
+    """Where and why, never what was sent."""
+
+    where: str
+    why: str
+
+
+class ProblemDetails(BaseModel):
+    """RFC 9457. `type` says what happened, and stays what it is; the sentences may change."""
+
+    model_config = ConfigDict(title=SCHEMA_NAME, extra="allow", use_attribute_docstrings=True)
 
     type: str = Field(examples=[Kind.SLOT_TAKEN.uri])
     title: str
     status: int
     detail: str | None = None
+    request_id: str
+    """As in the answer's `X-Request-Id`: what we look for in our logs."""
+    errors: list[InvalidPart] | None = None
+    """Of `request-invalid`."""
+    booking_status: BookingStatus | None = None
+    """Of `not-possible-now` and `booking-closed`."""
+    reason: EndReason | None = None
+    """Of `booking-deleted`: why it was not paid."""
+    decline_code: str | None = None
+    """Of `booking-deleted`: the card's issuer's, in Stripe's words."""
+    slot_id: UUID | None = None
+    """Of `booking-deleted`: free again."""
+    bookable_from: datetime | None = None
+    """Of `session-too-far-ahead`."""
+    issuer: str | None = None
+    """Of `identity-provider-used`: where tokens come from."""
+    missing: list[str] | None = None
+    """Of `unavailable`, for `GET /readyz`: what does not answer."""
 
 
 class Problem(HTTPException):
@@ -83,15 +136,33 @@ class Problem(HTTPException):
 
     def response(self) -> JSONResponse:
         body = {"type": self.kind.uri, "title": self.kind.title, "status": self.kind.status, "detail": self.detail}
-        return JSONResponse(body | self.more, self.kind.status, self.headers, MEDIA_TYPE)
+        return _response(body | self.more, self.kind.status, self.headers)
 
 
 def unavailable(detail: str, retry_after_seconds: int = 5) -> Problem:
     return Problem(Kind.UNAVAILABLE, detail, headers={"Retry-After": str(retry_after_seconds)})
 
 
+_HEADERS: dict[int | str, dict[str, Any]] = {
+    401: {
+        "WWW-Authenticate": {
+            "description": "As RFC 6750 has it: `Bearer`, and for a token that is not valid, why.",
+            "required": True,
+            "schema": {"type": "string"},
+        }
+    },
+    503: {
+        "Retry-After": {
+            "description": "In how many seconds to try again.",
+            "required": True,
+            "schema": {"type": "integer", "minimum": 0},
+        }
+    },
+}
+
+
 def declared(*kinds: Kind) -> dict[int | str, dict[str, Any]]:
-    """The OpenAPI responses of a route that can end in these problems."""
+    """The OpenAPI responses of a route that can end in these problems, besides those that its parts can end in."""
     by_status: dict[int | str, list[Kind]] = {}
     for kind in kinds:
         by_status.setdefault(kind.status, []).append(kind)
@@ -99,10 +170,21 @@ def declared(*kinds: Kind) -> dict[int | str, dict[str, Any]]:
     return {
         status: {
             "description": " Or: ".join(f"{kind.title} (`{kind.uri}`)" for kind in same),
-            "content": {MEDIA_TYPE: {"schema": schema}},
+            "headers": _HEADERS.get(status, {}),
+            "content": {MEDIA_TYPE: {"schema": schema, "examples": _examples(same)}},
         }
         for status, same in by_status.items()
     }
+
+
+def _examples(kinds: Iterable[Kind]) -> dict[str, Any]:
+    return {kind.slug: {"summary": kind.title, "value": example(kind)} for kind in kinds}
+
+
+def example(kind: Kind) -> dict[str, Any]:
+    """A problem of this kind, as it is answered."""
+    body = {"type": kind.uri, "title": kind.title, "status": kind.status, "detail": kind.title}
+    return body | {"request_id": "9f0c2a6b4f1d4e0c8a7b5d3e1f2a4c6b"} | _MEMBERS.get(kind, {})
 
 
 def handle_problems(app: FastAPI) -> None:
@@ -115,11 +197,15 @@ async def _on_http_exception(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     if isinstance(error, Problem):
         return error.response()
-    kind = next((kind for kind in (Kind.NOT_FOUND, Kind.METHOD_NOT_ALLOWED) if kind.status == error.status_code), None)
+    kind = next((kind for kind in _OF_THE_FRAMEWORK if kind.status == error.status_code), None)
     if kind:
         return Problem(kind, headers=error.headers).response()
     body = {"type": "about:blank", "title": HTTPStatus(error.status_code).phrase, "status": error.status_code}
-    return JSONResponse(body, error.status_code, error.headers, MEDIA_TYPE)
+    return _response(body, error.status_code, error.headers)
+
+
+def _response(body: dict[str, Any], status: int, headers: Mapping[str, str] | None) -> JSONResponse:
+    return JSONResponse(body | {"request_id": logs.bound().get(logs.REQUEST_ID)}, status, headers, MEDIA_TYPE)
 
 
 async def _on_invalid_request(_: Request, error: Exception) -> JSONResponse:

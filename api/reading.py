@@ -1,28 +1,69 @@
 """The queries. Each answers a request's question in one statement, whatever the number of bookings."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import StrEnum
+from functools import partial
+from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import ColumnExpressionArgument, case, tuple_
+from pydantic import TypeAdapter
+from sqlalchemy import ColumnElement, ColumnExpressionArgument, and_, case, func, literal_column, tuple_
 from sqlmodel import col, exists, select
 from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlmodel.sql.expression import Select
 
 from api.auth import Caller
 from api.availability import taken
 from api.paging import Cursor
 from api.problems import Kind, Problem
+from models.attendance import Sighting
 from models.states import HOLDS_SLOT
-from models.tables import AuditEvent, BookingRequest, Instructor, LiveSession, Offering, Payment, Slot, Student
+from models.tables import (
+    AttendanceEvent,
+    AuditEvent,
+    BookingRequest,
+    Instructor,
+    LiveSession,
+    Offering,
+    Payment,
+    RescheduleProposal,
+    Slot,
+    Student,
+)
 from models.terms import Capability, Role
 
-_JOINED = (
-    select(BookingRequest, LiveSession, Payment)
+_SIGHTINGS = TypeAdapter(tuple[Sighting, ...])
+_EVIDENCE: ColumnElement[Any] = (
+    select(
+        func.jsonb_agg(
+            func.jsonb_build_object(
+                *(part for name in Sighting.model_fields for part in (name, getattr(AttendanceEvent, name)))
+            )
+        )
+    )
+    .where(col(AttendanceEvent.booking_id) == col(BookingRequest.id))
+    .correlate(BookingRequest)
+    .scalar_subquery()
+)
+# SQLModel's `select` is typed for up to four columns.
+_JOINED: Select[BookingRequest, LiveSession | None, Payment | None, Any, RescheduleProposal | None] = cast(
+    Any,
+    select(BookingRequest, LiveSession, Payment, _EVIDENCE)
+    .add_columns(RescheduleProposal)
     .outerjoin(LiveSession, col(LiveSession.booking_id) == col(BookingRequest.id))
     .outerjoin(Payment, col(Payment.booking_id) == col(BookingRequest.id))
+    .outerjoin(
+        RescheduleProposal,
+        and_(
+            col(RescheduleProposal.booking_id) == col(BookingRequest.id),
+            # Written as the partial index has it.
+            col(RescheduleProposal.status) == literal_column("'OPEN'"),
+        ),
+    ),
 )
-_FOR_OPERATORS = ("booking.needs_attention", "booking.attention_cleared")
+_FOR_OPERATORS = ("booking.needs_attention", "booking.attention_cleared", "booking.rejection_reason_kept")
 
 
 @dataclass(frozen=True)
@@ -32,6 +73,15 @@ class BookingRecord:
     request: BookingRequest
     session: LiveSession | None
     payment: Payment | None
+    evidence: list[dict[str, Any]] | None
+    """What the meeting's provider reported, as Postgres gathers it."""
+    proposal: RescheduleProposal | None
+    """The one that is open."""
+    read_at: datetime = field(default_factory=partial(datetime.now, UTC))
+
+    @property
+    def sightings(self) -> tuple[Sighting, ...]:
+        return _SIGHTINGS.validate_python(self.evidence or [])
 
     @property
     def is_closed(self) -> bool:
@@ -90,6 +140,12 @@ async def known_booking(session: AsyncSession, booking_id: UUID) -> BookingRecor
     """For a caller who has been found to be allowed to know of it."""
     row = (await session.exec(_JOINED.where(BookingRequest.id == booking_id))).first()
     return BookingRecord(*row) if row else None
+
+
+async def name_of(session: AsyncSession, caller: Caller) -> str:
+    """What a student or instructor who has a booking is called."""
+    table = Student if caller.role is Role.STUDENT else Instructor
+    return (await session.exec(select(table.name).where(col(table.id) == caller.id))).one()
 
 
 async def events(session: AsyncSession, booking_id: UUID, caller: Caller, after: int) -> Sequence[AuditEvent]:

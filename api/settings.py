@@ -1,15 +1,18 @@
 """The API's own settings, from the environment. What is missing or too weak stops the start-up."""
 
+import re
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
-from pydantic import AfterValidator, AnyHttpUrl, Field, SecretStr, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, AnyHttpUrl, BeforeValidator, Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from api.auth import signing_keys
+from api.meeting_settings import MeetingSettings, meetings_from_environment
+from api.meeting_tokens import Meetings
 from models.settings import PlaceSettings, PolicySettings
 from models.terms import Role
 
@@ -35,6 +38,22 @@ def _split(secrets: SecretStr) -> tuple[str, ...]:
     return tuple(secret.strip() for secret in secrets.get_secret_value().split(","))
 
 
+_ORIGIN = re.compile(r"https?://(\[[0-9a-f:]+\]|[a-z0-9-]+(\.[a-z0-9-]+)*)(:[0-9]{1,5})?")
+
+
+def _listed(origins: object) -> object:
+    return [origin.strip() for origin in origins.split(",") if origin.strip()] if isinstance(origins, str) else origins
+
+
+def _is_origin(origin: str) -> str:
+    if not _ORIGIN.fullmatch(origin):
+        raise ValueError("must be origins as browsers send them, such as https://app.example: no path, no wildcard")
+    return origin
+
+
+Origin = Annotated[str, AfterValidator(_is_origin)]
+
+
 class DoorSettings(BaseSettings):
     """Who is let in, and where the world finds the API."""
 
@@ -51,6 +70,8 @@ class DoorSettings(BaseSettings):
     stripe_connect_webhook_secret: Annotated[SecretStr, AfterValidator(_without_gaps)]
     """The same, of the endpoint for events of connected accounts."""
     holdfast_public_url: AnyHttpUrl
+    holdfast_cors_origins: Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(_listed)] = ()
+    """Where the pages come from that browsers may let read our answers. Commas between them; none if not given."""
 
     @property
     def webhook_secrets(self) -> tuple[str, ...]:
@@ -108,10 +129,20 @@ class Settings:
     door: DoorSettings
     policy: PolicySettings
     identity: IdentitySettings = field(default_factory=IdentitySettings)
+    meeting: MeetingSettings = field(default_factory=MeetingSettings)
+    meetings: Meetings | None = None
 
     @classmethod
     def from_environment(cls) -> Self:
-        return cls(place=PlaceSettings(), door=DoorSettings(), policy=PolicySettings(), identity=IdentitySettings())
+        meeting = MeetingSettings()
+        return cls(
+            place=PlaceSettings(),
+            door=DoorSettings(),
+            policy=PolicySettings(),
+            identity=IdentitySettings(),
+            meeting=meeting,
+            meetings=meetings_from_environment(meeting),
+        )
 
 
 async def _settings(request: Request) -> Settings:

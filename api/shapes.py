@@ -9,13 +9,19 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 from models.money import Currency, Money
 from models.policy import OnSilence
 from models.states import BookingStatus, PaymentStatus, SessionStatus
-from models.terms import Absent, EndReason, Role
+from models.terms import Absent, EndReason, Role, SignUpRole
 
 
 class Given(BaseModel):
     """A request's body: nothing in it that we do not know."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class Shown(BaseModel):
+    """A part of an answer. What is said of its fields is said in OpenAPI, too."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
 
 
 def as_text(value: object) -> object:
@@ -52,7 +58,7 @@ class Extension(Given):
     until: AskedTime
 
 
-class Price(BaseModel):
+class Price(Shown):
     total: Money
     platform_fee: Money
     """Part of the total: what the platform keeps if the session takes place."""
@@ -60,24 +66,24 @@ class Price(BaseModel):
     currency: Currency
 
 
-class RefundTier(BaseModel):
+class RefundTier(Shown):
     before_seconds: int
     """A student who cancels at least this long before the start gets `refund_bps` of the price back."""
     refund_bps: int
 
 
-class Cancellation(BaseModel):
+class Cancellation(Shown):
     name: str
     tiers: list[RefundTier]
     """From the earliest to the latest; past the last one nothing goes back."""
 
 
-class NoShowTerms(BaseModel):
+class NoShowTerms(Shown):
     student_absent_refund_bps: int
     instructor_absent_refund_bps: int
 
 
-class Windows(BaseModel):
+class Windows(Shown):
     """How long each side has, in seconds."""
 
     pay_within_seconds: int
@@ -88,7 +94,7 @@ class Windows(BaseModel):
     """After the session's end."""
 
 
-class Policy(BaseModel):
+class Policy(Shown):
     platform_fee_bps: int
     cancellation: Cancellation
     no_show: NoShowTerms
@@ -96,7 +102,7 @@ class Policy(BaseModel):
     deadlines: Windows
 
 
-class BookingCreated(BaseModel):
+class BookingCreated(Shown):
     id: UUID
     status: BookingStatus
     checkout_url: str | None
@@ -105,18 +111,19 @@ class BookingCreated(BaseModel):
     """Until when to pay."""
     price: Price
     policy: Policy
+    is_recorded: bool
+    """Whether the instructor may record the session."""
 
 
-class Session(BaseModel):
+class Session(Shown):
     status: SessionStatus
     total_price: Money
     platform_fee: Money
     instructor_payout: Money
     payment_status: PaymentStatus | None
-    meeting_room: str | None = None
 
 
-class PaymentOfBooking(BaseModel):
+class PaymentOfBooking(Shown):
     status: PaymentStatus
     amount: Money
     captured: Money
@@ -126,7 +133,17 @@ class PaymentOfBooking(BaseModel):
     hold_ends_at: datetime | None
 
 
-class Booking(BaseModel):
+class Proposal(Shown):
+    """A wish to hold the session at another time, which the other side has not answered yet."""
+
+    slot_id: UUID
+    starts_at: datetime
+    ends_at: datetime
+    proposed_by: SignUpRole
+    proposed_at: datetime
+
+
+class Booking(Shown):
     id: UUID
     status: BookingStatus
     student_id: UUID
@@ -139,17 +156,32 @@ class Booking(BaseModel):
     updated_at: datetime
     price: Price
     policy: Policy
+    is_recorded: bool
+    """Whether the instructor may record the session."""
     checkout_url: str | None
     """For the student, while the booking can be paid."""
     session: Session | None
     payment: PaymentOfBooking | None
+    proposal: Proposal | None
     next_deadline_at: datetime | None
     """What the booking waits for ends then; `null` once it is closed."""
     end_reason: EndReason | None
     rejection_reason: str | None
 
 
-class CancellationQuote(BaseModel):
+class MeetingLink(Shown):
+    """The caller's own way into the meeting."""
+
+    url: str
+    """Whoever has it is let in as the caller."""
+    room: str
+    expires_at: datetime
+    """Until when the link lets in."""
+    is_recorded: bool
+    """Whether the instructor may record the session."""
+
+
+class CancellationQuote(Shown):
     """What a cancellation by the caller would do now."""
 
     booking_id: UUID
@@ -167,7 +199,7 @@ class CancellationQuote(BaseModel):
     """It holds up to and including this moment, unless the booking's status changes before."""
 
 
-class BookingEvent(BaseModel):
+class BookingEvent(Shown):
     type: str
     """`booking.` and what happened to it, as the event's name is, too."""
     at: datetime
@@ -176,17 +208,45 @@ class BookingEvent(BaseModel):
     """As it stands when the event is sent; `null` once it is deleted."""
 
 
+class VisitOfMeeting(BaseModel):
+    """One connection: a person has two of them in two tabs."""
+
+    joined_at: datetime | None
+    """`null`: only their leaving was reported. Such a visit counts for no time."""
+    left_at: datetime | None
+    """`null`: no leaving was reported. Such a visit counts until now, or until the session's end."""
+
+
+class PresenceInMeeting(BaseModel):
+    visits: list[VisitOfMeeting]
+    """The earliest first, also those outside of the session's time."""
+    seconds: int
+    """Within the session's time."""
+
+
+class AttendanceOfSession(BaseModel):
+    """As the meetings' provider reported it."""
+
+    student: PresenceInMeeting
+    instructor: PresenceInMeeting
+    seconds_together: int
+    """Within the session's time, both present."""
+    recordings_uploaded_at: list[datetime]
+
+
 class BookingForOperator(Booking):
     needs_attention: bool
     attention_reason: str | None
+    attendance: AttendanceOfSession | None
+    """`null` without a session."""
 
 
-class BookingPage(BaseModel):
+class BookingPage(Shown):
     data: list[Booking]
     next_cursor: str | None
-    """`null` on the last page."""
+    """`cursor` of the next page; `null` on the last one."""
 
 
-class BookingPageForOperator(BaseModel):
+class BookingPageForOperator(Shown):
     data: list[BookingForOperator]
     next_cursor: str | None

@@ -6,10 +6,11 @@ from datetime import timedelta
 from api import paging, shapes
 from api.auth import Caller
 from api.reading import BookingRecord
+from models.attendance import Presence, attendance
 from models.money import BASIS_POINTS, Money
 from models.policy import BookingPolicy, CancellationTier
 from models.states import BookingStatus
-from models.tables import LiveSession, Payment
+from models.tables import LiveSession, Payment, RescheduleProposal
 from models.terms import Role
 
 
@@ -22,6 +23,7 @@ def created(record: BookingRecord) -> shapes.BookingCreated:
         expires_at=request.next_deadline_at if record.is_payable else None,
         price=_price(record),
         policy=_policy(record),
+        is_recorded=request.is_recorded,
     )
 
 
@@ -38,6 +40,7 @@ def booking_for_operator(record: BookingRecord) -> shapes.BookingForOperator:
         **dict(seen),
         needs_attention=record.request.needs_attention,
         attention_reason=record.request.attention_reason,
+        attendance=_attendance(record) if record.session else None,
     )
 
 
@@ -61,9 +64,11 @@ def _booking(record: BookingRecord, with_checkout: bool) -> shapes.Booking:
         updated_at=request.updated_at,
         price=_price(record),
         policy=_policy(record),
+        is_recorded=request.is_recorded,
         checkout_url=request.checkout_url if with_checkout else None,
         session=_session(record.session, record.payment) if record.session else None,
         payment=_payment(record.payment) if record.payment else None,
+        proposal=None if record.is_closed else _proposal(record.proposal),
         next_deadline_at=request.next_deadline_at,
         end_reason=request.end_reason,
         # Kept before the workflow has agreed, so it means nothing until the status says the same.
@@ -121,6 +126,33 @@ def _session(session: LiveSession, payment: Payment | None) -> shapes.Session:
         platform_fee=money(session.platform_fee_minor),
         instructor_payout=money(session.instructor_payout_minor),
         payment_status=payment.status if payment else None,
+    )
+
+
+def _proposal(proposal: RescheduleProposal | None) -> shapes.Proposal | None:
+    if proposal is None:
+        return None
+    return shapes.Proposal(
+        slot_id=proposal.slot_id,
+        starts_at=proposal.starts_at,
+        ends_at=proposal.ends_at,
+        proposed_by=proposal.proposed_by,
+        proposed_at=proposal.created_at,
+    )
+
+
+def _attendance(record: BookingRecord) -> shapes.AttendanceOfSession:
+    found = attendance(record.sightings, record.request.starts_at, record.request.ends_at, record.read_at)
+
+    def presence(of: Presence) -> shapes.PresenceInMeeting:
+        visits = [shapes.VisitOfMeeting(joined_at=visit.joined_at, left_at=visit.left_at) for visit in of.visits]
+        return shapes.PresenceInMeeting(visits=visits, seconds=_seconds(of.total))
+
+    return shapes.AttendanceOfSession(
+        student=presence(found.student),
+        instructor=presence(found.instructor),
+        seconds_together=_seconds(found.together),
+        recordings_uploaded_at=list(found.recordings_uploaded_at),
     )
 
 

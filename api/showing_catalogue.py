@@ -26,6 +26,7 @@ def offering(record: OfferingRecord, settings: PolicySettings) -> Offering:
         buffer_after_minutes=row.buffer_after_minutes,
         price=showing.price(price, split(price, policy).platform_fee),
         policy=showing.policy(policy),
+        is_recorded=row.is_recorded,
         created_at=row.created_at,
     )
 

@@ -53,7 +53,7 @@ async def create_slots(
         raise Problem(Kind.NOT_YOURS, "The offering is another instructor's.")
     starts = _starts(wanted, record.instructor.time_zone, now)
     async with database.writing() as session:
-        await writing.add_slots(session, record.offering, starts)
+        await writing.add_slots(session, record.offering, starts, now)
         slots = await catalogue.slots_at(session, offering_id, starts, now)
     return SlotsCreated(data=[showing_catalogue.slot(slot, settings.policy, now) for slot in slots])
 

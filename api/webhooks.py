@@ -10,10 +10,12 @@ from stripe import SignatureVerificationError, WebhookSignature
 
 from api import accounts
 from api.database import WithDatabase
+from api.dispute_desk import WithDisputes
 from api.onboarding import OnboardingUnanswered, WithOnboarding
 from api.problems import Kind, Problem, declared, unavailable
-from api.saga import Closed, Unreachable, WithSaga
+from api.saga import Closed, SagaError, Unreachable, WithSaga
 from api.settings import WithSettings
+from models.disputes import DisputeEvent
 from models.messages import PaymentEvent
 from models.onboarding import AccountEvent
 
@@ -31,6 +33,15 @@ _OF_BOOKINGS = frozenset(
         "checkout.session.expired",
     }
 )
+_OF_DISPUTES = frozenset(
+    {
+        "charge.dispute.created",
+        "charge.dispute.updated",
+        "charge.dispute.closed",
+        "charge.dispute.funds_withdrawn",
+        "charge.dispute.funds_reinstated",
+    }
+)
 _OF_ACCOUNTS = frozenset({"account.updated", "capability.updated"})
 
 _BODY: dict[str, Any] = {
@@ -46,6 +57,13 @@ class _Event(BaseModel):
     data: Any = None
     account: str | None = Field(default=None, max_length=255)
     """The connected account that it is about."""
+
+    @property
+    def object_id(self) -> str | None:
+        try:
+            return str(self.data["object"]["id"])
+        except (KeyError, TypeError):
+            return None
 
     @property
     def booking_id(self) -> UUID | None:
@@ -67,11 +85,18 @@ class _Event(BaseModel):
 async def receive(
     request: Request,
     saga: WithSaga,
+    disputes: WithDisputes,
     settings: WithSettings,
     signature: Annotated[str | None, Header(alias="Stripe-Signature")] = None,
 ) -> dict[str, Any]:
     """Called by Stripe. Events may come twice and in any order."""
     event = _verified(await request.body(), signature, settings.door.webhook_secrets)
+    if event.type in _OF_DISPUTES and event.object_id:
+        try:
+            await disputes.tell(event.object_id, DisputeEvent(event_id=event.id, type=event.type))
+        except SagaError as silence:
+            raise unavailable("The event could not be handed on; send it again.") from silence
+        return {"received": True}
     booking_id = event.booking_id
     if event.type not in _OF_BOOKINGS or booking_id is None:
         return {"received": True}

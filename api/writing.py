@@ -5,20 +5,39 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy.dialects.postgresql import insert
-from sqlmodel import col, update
+from sqlmodel import col, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from api.catalogue import OfferingRecord
 from api.catalogue_shapes import NewOffering
+from api.meeting_reports import Report
 from api.problems import Kind, Problem
+from models.attendance import AttendanceKind, MeetingProvider
+from models.audit import event_about
+from models.dispute_tables import Acceptance
+from models.messages import Door
 from models.states import BookingStatus
-from models.tables import BookingRequest, Instructor, Offering, Slot
+from models.tables import AttendanceEvent, BookingRequest, Instructor, LiveSession, Offering, Slot
+from models.terms import Actor, Role, SignUpRole, Subject
 
 
-async def keep_rejection_reason(session: AsyncSession, booking_id: UUID, reason: str) -> None:
+async def keep_rejection_reason(
+    session: AsyncSession, booking_id: UUID, reason: str, actor: Actor, now: datetime
+) -> None:
     """Kept for a booking that is still undecided; shown once it is rejected."""
     undecided = (col(BookingRequest.id) == booking_id, col(BookingRequest.status) == BookingStatus.PENDING)
-    await session.exec(update(BookingRequest).where(*undecided).values(rejection_reason=reason))
+    kept = await session.exec(update(BookingRequest).where(*undecided).values(rejection_reason=reason))
+    if kept.rowcount:
+        action = "booking.rejection_reason_kept"
+        session.add(event_about(Subject.BOOKING, booking_id, action, actor, Door.API, now, occasion=now.isoformat()))
+
+
+async def keep_acceptance(
+    session: AsyncSession, booking_id: UUID, ip_address: str, user_agent: str, now: datetime
+) -> None:
+    """From where price and policy were accepted, the first time: evidence, should the card holder dispute it."""
+    acceptance = Acceptance(booking_id=booking_id, ip_address=ip_address, user_agent=user_agent, at=now)
+    await session.exec(insert(Acceptance).values(acceptance.model_dump()).on_conflict_do_nothing())
 
 
 async def add_offering(
@@ -38,14 +57,17 @@ async def add_offering(
         price_minor=wanted.price.amount_minor,
         currency=wanted.price.currency,
         cancellation=wanted.cancellation_policy.model_dump(mode="json"),
+        is_recorded=wanted.is_recorded,
         created_at=now,
     )
     session.add(offering)
     await session.flush()
+    actor = Actor(role=Role.INSTRUCTOR, id=instructor_id)
+    session.add(event_about(Subject.OFFERING, offering.id, "offering.created", actor, Door.API, now))
     return OfferingRecord(offering, instructor)
 
 
-async def add_slots(session: AsyncSession, offering: Offering, starts: Sequence[datetime]) -> None:
+async def add_slots(session: AsyncSession, offering: Offering, starts: Sequence[datetime], now: datetime) -> None:
     """A slot that is there already is left as it is."""
     lasts = timedelta(minutes=offering.duration_minutes)
     rows = [
@@ -57,4 +79,33 @@ async def add_slots(session: AsyncSession, offering: Offering, starts: Sequence[
         ).model_dump()
         for starts_at in starts
     ]
-    await session.exec(insert(Slot).values(rows).on_conflict_do_nothing())
+    statement = insert(Slot).values(rows).on_conflict_do_nothing().returning(col(Slot.id))
+    added = [str(id) for (id,) in await session.exec(statement)]
+    if added:
+        actor, action = Actor(role=Role.INSTRUCTOR, id=offering.instructor_id), "offering.slots_added"
+        detail = {"slot_ids": added}
+        session.add(event_about(Subject.OFFERING, offering.id, action, actor, Door.API, now, detail, occasion=added[0]))
+
+
+async def keep_report(session: AsyncSession, report: Report, kind: AttendanceKind, source: MeetingProvider) -> bool:
+    """Once, however often it comes. False: it is about no room of ours, or about nobody who has it."""
+    of_room = select(BookingRequest).join(LiveSession).where(col(LiveSession.room) == report.room)
+    booking = (await session.exec(of_room)).first()
+    if booking is None:
+        return False
+    people = {booking.student_id: SignUpRole.STUDENT, booking.instructor_id: SignUpRole.INSTRUCTOR}
+    is_of_a_person = kind is not AttendanceKind.RECORDING_UPLOADED
+    role = people.get(report.person_id) if is_of_a_person and report.person_id else None
+    if is_of_a_person and role is None:
+        return False
+    event = AttendanceEvent(
+        id=report.idempotency_key,
+        booking_id=booking.id,
+        kind=kind,
+        role=role,
+        connection=report.connection if is_of_a_person else None,
+        at=report.at,
+        source=source,
+    )
+    await session.exec(insert(AttendanceEvent).values(event.model_dump()).on_conflict_do_nothing())
+    return True

@@ -57,7 +57,7 @@ class Bookings:
         ends_at = starts_at + _SESSION_LASTS
         return [
             Pair(
-                student=await self._market.student(),
+                student=self._market.person(Role.STUDENT, await seed.add_student(self._market.engine)),
                 instructor=teacher.person,
                 slot_id=await seed.add_slot(self._market.engine, teacher.offering_id, starts_at, ends_at),
                 starts_at=starts_at,

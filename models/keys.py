@@ -4,7 +4,9 @@ from uuid import UUID, uuid5
 
 _BOOKINGS = UUID("5f0f7f3e-6b0c-5c43-9a5e-0d8f5f6c1f2b")
 _PEOPLE = UUID("3d1f4b7a-90c4-5e0b-8a55-7c21e6b0d9f4")
+_LEDGER = UUID("c1f5a7b2-5a0e-5b1c-9f63-0d2f6f3f7a55")
 _AUDIT = UUID("0b7c9c6e-2f1d-5d5e-8c57-6a2f6c2f3d11")
+_NOTICES = UUID("7c2f5d0e-8a41-5b6f-9c3e-1d4b7e90a652")
 
 
 def workflow_id(booking_id: UUID) -> str:
@@ -43,10 +45,38 @@ def link_key(instructor_id: UUID, update_id: str) -> str:
     return f"{onboarding_workflow_id(instructor_id)}:open_link:{update_id}"
 
 
+def dispute_workflow_id(dispute_id: str) -> str:
+    return f"dispute-{dispute_id}"
+
+
+def dispute_key(dispute_id: str, step: str) -> str:
+    return f"{dispute_workflow_id(dispute_id)}:{step}"
+
+
 def customer_key(student_id: UUID) -> str:
     return f"student-{student_id}:create_customer"
 
 
-def audit_id(booking_id: UUID, action: str) -> UUID:
-    """The id of the audit row for an action that happens once in a booking: written twice, it is there once."""
-    return uuid5(_AUDIT, f"{booking_id}:{action}")
+def ledger_id(kind: str, subject: str) -> UUID:
+    """The id of the ledger's transaction of that kind about that subject: written twice, it is there once."""
+    return uuid5(_LEDGER, f"{kind}:{subject}")
+
+
+def notice_id(booking_id: UUID, notice: str, recipient_id: UUID, occasion: str = "") -> UUID:
+    """The id of a mail in the outbox: one that is announced twice is there once. Its Message-ID is made of it."""
+    return uuid5(_NOTICES, f"{booking_id}:{notice}:{recipient_id}:{occasion}")
+
+
+def message_id(notice_id: UUID, domain: str) -> str:
+    """The same however often a mail is sent, so that a second copy is known for what it is (RFC 5322, 3.6.4)."""
+    return f"<{notice_id}@{domain}>"
+
+
+def calendar_uid(booking_id: UUID) -> str:
+    """The same over all changes of the session, by which calendars find what to update (RFC 5545, 3.8.4.7)."""
+    return f"{booking_id}@holdfast"
+
+
+def audit_id(subject_id: UUID, action: str) -> UUID:
+    """The id of the audit row for an action that happens once to its subject: written twice, it is there once."""
+    return uuid5(_AUDIT, f"{subject_id}:{action}")

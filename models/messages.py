@@ -74,6 +74,17 @@ class Extend(Decision):
     until: datetime
 
 
+class Reschedule(Decision):
+    """Both sides have agreed on another slot of the same offering; `actor` is the one who agreed last."""
+
+    proposal_id: UUID
+    slot_id: UUID
+    starts_at: datetime
+    ends_at: datetime
+    from_starts_at: datetime
+    """When the session was to begin as its sides agreed: they agreed on nothing if it begins at another time now."""
+
+
 class Retry(Decision):
     """An operator has the failed step of a parked booking tried again."""
 
@@ -131,6 +142,8 @@ class PaymentState(Value):
     """Of what was captured; a hold that was let go is no refund."""
     platform_fee_minor: int = 0
     """What the platform takes, or took before any refund."""
+    stripe_fee: Money | None = None
+    """What Stripe took of a captured charge; `None` before that, and while Stripe has not booked it."""
     decline_code: str | None = None
     """Why the last card was refused, while the student may still try another."""
 
@@ -210,6 +223,13 @@ class RecordAttention(Value):
     reason: str | None
     at: datetime
     decision: Decision | None = None
+
+
+class MoveSlot(Value):
+    booking_id: UUID
+    decision: Reschedule
+    deadline_at: datetime
+    at: datetime
 
 
 class RecordDeadline(Value):

@@ -74,10 +74,19 @@ def minimum_charge(currency: str) -> "Money":
 class Money(BaseModel):
     """An amount in `currency`'s minor units (cents for usd). Raises `CurrencyMismatch` on mixed arithmetic."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        use_attribute_docstrings=True,
+        # For the API's readers, in place of what Python's need to know.
+        json_schema_extra={"description": "An amount of money, without fractions: what Stripe calls minor units."},
+    )
 
     amount_minor: int
+    """In the currency's minor unit as Stripe has it: cents for `usd`, whole yen for `jpy`."""
     currency: Currency
+    """ISO 4217, in lower case."""
 
     def __add__(self, other: "Money") -> "Money":
         return self._with(self.amount_minor + self._same(other))
@@ -87,6 +96,9 @@ class Money(BaseModel):
 
     def __lt__(self, other: "Money") -> bool:
         return self.amount_minor < self._same(other)
+
+    def __neg__(self) -> "Money":
+        return self._with(-self.amount_minor)
 
     def __bool__(self) -> bool:
         return self.amount_minor != 0

@@ -32,6 +32,14 @@ class OnSilence(StrEnum):
     SETTLE = "SETTLE"
 
 
+class LossBearer(StrEnum):
+    """Who bears what a lost dispute takes."""
+
+    BOTH = "BOTH"
+    """The instructor their share, the platform its fee."""
+    PLATFORM = "PLATFORM"
+
+
 class CancellationTier(Value):
     """A student who cancels at least `before` the start gets `refund_bps` of the price back."""
 
@@ -111,6 +119,7 @@ class BookingPolicy(Value):
     student_absent_kept_bps: int = Field(default=5_000, ge=0, le=BASIS_POINTS)
     """The part of the price that is kept when the student does not come."""
     on_silence: OnSilence = OnSilence.RELEASE
+    lost_dispute_borne_by: LossBearer = LossBearer.BOTH
     deadlines: Deadlines = Deadlines()
 
 
@@ -156,6 +165,11 @@ def completion_deadline(deadlines: Deadlines, ends_at: datetime, hold_ends_at: d
     return min(ends_at + deadlines.completion_window, hold_ends_at - deadlines.hold_margin)
 
 
+def latest_end(deadlines: Deadlines, hold_ends_at: datetime) -> datetime:
+    """Of a session whose money a hold can keep until both sides have had their time to say what came of it."""
+    return hold_ends_at - deadlines.hold_margin - deadlines.completion_window
+
+
 HOLD_LASTS = timedelta(days=7)
 """What a card's hold usually lasts (Stripe, "Place a hold on a payment method"). It serves to choose a plan before
 there is a hold; from the authorization on, the charge's `capture_before` counts."""
@@ -163,4 +177,4 @@ there is a hold; from the authorization on, the charge's `capture_before` counts
 
 def last_end_for_hold(deadlines: Deadlines, booked_at: datetime) -> datetime:
     """The latest end of a session whose money a hold, placed at `booked_at`, can keep until it is decided."""
-    return booked_at + HOLD_LASTS - deadlines.hold_margin - deadlines.completion_window
+    return latest_end(deadlines, booked_at + HOLD_LASTS)

@@ -1,15 +1,16 @@
 """The settings that both programs share, from the environment. What is insecure or contradictory stops the start-up."""
 
 from datetime import timedelta
+from email.utils import parseaddr
 from enum import StrEnum
-from typing import Self
+from typing import Annotated, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.money import BASIS_POINTS, Rounding
-from models.policy import BookingPolicy, CancellationPolicy, Deadlines, OnSilence
+from models.policy import BookingPolicy, CancellationPolicy, Deadlines, LossBearer, OnSilence
 
 _DEFAULTS = Deadlines()
 _POLICY = BookingPolicy()
@@ -55,6 +56,7 @@ class PolicySettings(BaseSettings):
     rounding: Rounding = _POLICY.rounding
     student_absent_kept_bps: int = Field(default=_POLICY.student_absent_kept_bps, ge=0, le=BASIS_POINTS)
     on_silence: OnSilence = _POLICY.on_silence
+    lost_dispute_borne_by: LossBearer = _POLICY.lost_dispute_borne_by
     checkout_window: timedelta = _DEFAULTS.checkout_window
     decline_grace: timedelta = _DEFAULTS.decline_grace
     approval_window: timedelta = _DEFAULTS.approval_window
@@ -69,8 +71,53 @@ class PolicySettings(BaseSettings):
             cancellation=cancellation,
             student_absent_kept_bps=self.student_absent_kept_bps,
             on_silence=self.on_silence,
+            lost_dispute_borne_by=self.lost_dispute_borne_by,
             deadlines=Deadlines(**{window: getattr(self, window) for window in Deadlines.model_fields}),
         )
+
+
+def _name_and_address(text: str) -> str:
+    name, address = parseaddr(text)
+    if not (text.isprintable() and name and address.isascii() and address.count("@") == 1):
+        raise ValueError("must be of the form: Name <name@example.com>")
+    return text
+
+
+class SmtpSecurity(StrEnum):
+    STARTTLS = "starttls"
+    TLS = "tls"
+    """From the first byte, usually on port 465."""
+    NONE = "none"
+
+
+class MailSettings(BaseSettings):
+    """Where mails are handed in. Without a host none are sent, which production refuses."""
+
+    model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True)
+
+    holdfast_env: Environment = Environment.PRODUCTION
+    holdfast_smtp_host: str | None = None
+    holdfast_smtp_port: int = Field(default=587, ge=1, le=65535)
+    holdfast_smtp_security: SmtpSecurity = SmtpSecurity.STARTTLS
+    holdfast_smtp_user: str | None = None
+    holdfast_smtp_password: SecretStr | None = None
+    holdfast_mail_from: Annotated[str, AfterValidator(_name_and_address)] | None = None
+    """`Name <address>`: whom mails come from."""
+
+    @model_validator(mode="after")
+    def _mails_can_be_sent_safely(self) -> Self:
+        is_production = self.holdfast_env is Environment.PRODUCTION
+        if self.holdfast_smtp_host is None:
+            if is_production:
+                raise ValueError("HOLDFAST_SMTP_HOST is missing: nobody would be told of anything")
+            return self
+        if self.holdfast_mail_from is None:
+            raise ValueError("HOLDFAST_MAIL_FROM is missing beside HOLDFAST_SMTP_HOST")
+        if (self.holdfast_smtp_user is None) != (self.holdfast_smtp_password is None):
+            raise ValueError("HOLDFAST_SMTP_USER and HOLDFAST_SMTP_PASSWORD go together")
+        if is_production and self.holdfast_smtp_user and self.holdfast_smtp_security is SmtpSecurity.NONE:
+            raise ValueError("HOLDFAST_SMTP_SECURITY=none would send HOLDFAST_SMTP_PASSWORD in the clear")
+        return self
 
 
 class PlaceSettings(BaseSettings):

@@ -43,7 +43,18 @@ class PayoutStatus(StrEnum):
     REVERSED = "REVERSED"
 
 
-State = BookingStatus | SessionStatus | PaymentStatus | PayoutStatus
+class DisputeStatus(StrEnum):
+    """A card holder's bank wants the money back. An inquiry is the same, without the money being taken yet."""
+
+    NEEDS_RESPONSE = "NEEDS_RESPONSE"
+    UNDER_REVIEW = "UNDER_REVIEW"
+    WON = "WON"
+    LOST = "LOST"
+    CLOSED = "CLOSED"
+    """An inquiry that came to nothing."""
+
+
+State = BookingStatus | SessionStatus | PaymentStatus | PayoutStatus | DisputeStatus
 S = TypeVar("S", bound=State)
 
 # From each state to those that may follow; `None` is "not there yet".
@@ -83,6 +94,16 @@ TRANSITIONS: Mapping[str, Mapping[State | None, frozenset[State]]] = {
         PayoutStatus.PAID: frozenset({PayoutStatus.FAILED, PayoutStatus.REVERSED}),
         PayoutStatus.FAILED: frozenset({PayoutStatus.PROCESSING, PayoutStatus.PAID, PayoutStatus.REVERSED}),
     },
+    "Dispute": {
+        None: frozenset({DisputeStatus.NEEDS_RESPONSE}),
+        DisputeStatus.NEEDS_RESPONSE: frozenset(
+            {DisputeStatus.UNDER_REVIEW, DisputeStatus.WON, DisputeStatus.LOST, DisputeStatus.CLOSED}
+        ),
+        # An inquiry under review may become a dispute, which needs another response.
+        DisputeStatus.UNDER_REVIEW: frozenset(
+            {DisputeStatus.NEEDS_RESPONSE, DisputeStatus.WON, DisputeStatus.LOST, DisputeStatus.CLOSED}
+        ),
+    },
 }
 
 _TABLE_OF = {
@@ -90,6 +111,7 @@ _TABLE_OF = {
     SessionStatus: "LiveSession",
     PaymentStatus: "Payment",
     PayoutStatus: "InstructorPayout",
+    DisputeStatus: "Dispute",
 }
 
 HOLDS_SLOT = frozenset({BookingStatus.PENDING, BookingStatus.ACCEPTED})
@@ -100,8 +122,13 @@ class IllegalTransition(ValueError):
     """A move that the transition table does not have."""
 
 
+def record_of(state: State) -> str:
+    """The record whose state it is, as `TRANSITIONS` names it."""
+    return _TABLE_OF[type(state)]
+
+
 def is_allowed(current: State | None, to: State) -> bool:
-    return to in TRANSITIONS[_TABLE_OF[type(to)]].get(current, frozenset())
+    return to in TRANSITIONS[record_of(to)].get(current, frozenset())
 
 
 def advance(current: S | None, to: S) -> S:

@@ -4,25 +4,19 @@ The schema itself comes from the migrations; these classes are what queries are 
 """
 
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import BigInteger, Column, Enum, Identity, Index, text
+from sqlalchemy import BigInteger, Column, Identity, Index, Integer, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
+from models.attendance import AttendanceKind, MeetingProvider
+from models.columns import word
 from models.policy import PaymentPlan
+from models.proposals import ProposalStatus
 from models.states import BookingStatus, PaymentStatus, PayoutStatus, SessionStatus
-from models.terms import Capability, EndReason, Role, SignUpRole
-
-
-def _word(kind: type[StrEnum], nullable: bool = False) -> Column[Any]:
-    """A word of ours as text with a check: a new word is one constraint, and no type to alter."""
-    return Column(
-        Enum(kind, native_enum=False, length=24, values_callable=lambda words: [word.value for word in words]),
-        nullable=nullable,
-    )
+from models.terms import Capability, EndReason, Role, SignUpRole, Subject
 
 
 class Student(SQLModel, table=True):
@@ -40,7 +34,7 @@ class Instructor(SQLModel, table=True):
     name: str
     time_zone: str = "UTC"
     stripe_account_id: str | None = Field(default=None, unique=True)
-    transfers: Capability | None = Field(default=None, sa_column=_word(Capability, nullable=True))
+    transfers: Capability | None = Field(default=None, sa_column=word(Capability, nullable=True))
     """Stripe's `transfers` capability, as it was last looked up; without it, the instructor cannot be paid."""
     requirements: list[str] = Field(
         default_factory=list, sa_column=Column(JSONB, nullable=False, server_default=text("'[]'::jsonb"))
@@ -65,7 +59,7 @@ class Credential(SQLModel, table=True):
     email: str = Field(primary_key=True)
     """In lower case."""
     person_id: UUID = Field(unique=True)
-    role: SignUpRole = Field(sa_column=_word(SignUpRole))
+    role: SignUpRole = Field(sa_column=word(SignUpRole))
     password_hash: str
     created_at: datetime
     updated_at: datetime
@@ -96,6 +90,8 @@ class Offering(SQLModel, table=True):
     price_minor: int = Field(sa_type=BigInteger)
     currency: str = Field(max_length=3)
     cancellation: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+    is_recorded: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
+    """Whether the instructor may record the session. Both sides are told before."""
     created_at: datetime
 
 
@@ -136,17 +132,18 @@ class BookingRequest(SQLModel, table=True):
     ends_at: datetime
     buffer_before_minutes: int = 0
     buffer_after_minutes: int = 0
-    status: BookingStatus = Field(sa_column=_word(BookingStatus))
-    plan: PaymentPlan = Field(sa_column=_word(PaymentPlan))
+    status: BookingStatus = Field(sa_column=word(BookingStatus))
+    plan: PaymentPlan = Field(sa_column=word(PaymentPlan))
     price_minor: int = Field(sa_type=BigInteger)
     platform_fee_minor: int = Field(sa_type=BigInteger)
     currency: str = Field(max_length=3)
     policy: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+    is_recorded: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
     checkout_session_id: str | None = Field(default=None, unique=True)
     checkout_url: str | None = None
     next_deadline_at: datetime | None = None
     """What the booking waits for ends then; none once it is closed."""
-    end_reason: EndReason | None = Field(default=None, sa_column=_word(EndReason, nullable=True))
+    end_reason: EndReason | None = Field(default=None, sa_column=word(EndReason, nullable=True))
     rejection_reason: str | None = None
     """The instructor's words; shown only when the status is `REJECTED`."""
     needs_attention: bool = False
@@ -155,15 +152,50 @@ class BookingRequest(SQLModel, table=True):
     updated_at: datetime
 
 
+class RescheduleProposal(SQLModel, table=True):
+    """One side's wish to hold the session at another slot of the same offering. At most one is open per booking."""
+
+    __tablename__ = "reschedule_proposal"
+    __table_args__ = (
+        Index("uq_reschedule_proposal_open", "booking_id", unique=True, postgresql_where=text("status = 'OPEN'")),
+    )
+
+    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    booking_id: UUID = Field(foreign_key="booking_request.id", ondelete="CASCADE", index=True)
+    slot_id: UUID = Field(foreign_key="slot.id")
+    starts_at: datetime
+    ends_at: datetime
+    proposed_by: SignUpRole = Field(sa_column=word(SignUpRole))
+    status: ProposalStatus = Field(sa_column=word(ProposalStatus))
+    created_at: datetime
+    decided_at: datetime | None = None
+
+
+class IdempotencyKey(SQLModel, table=True):
+    """A key that a student has sent with a request for a booking. It is kept as long as the student is."""
+
+    __tablename__ = "idempotency_key"
+
+    student_id: UUID = Field(primary_key=True, foreign_key="student.id")
+    key: str = Field(primary_key=True, max_length=255)
+    fingerprint: str
+    """Of the request's body, so that another body under the same key is noticed."""
+    in_flight_until: datetime | None = None
+    """While a request with the key is being answered; past it, that request is taken for dead."""
+    created_at: datetime
+
+
 class LiveSession(SQLModel, table=True):
     """The session itself; there from approval on. Its payment status is its booking's payment's."""
 
     __tablename__ = "live_session"
 
     booking_id: UUID = Field(primary_key=True, foreign_key="booking_request.id")
-    status: SessionStatus = Field(sa_column=_word(SessionStatus))
+    status: SessionStatus = Field(sa_column=word(SessionStatus))
     room: str = Field(unique=True)
-    """Random: who knows a booking's id does not know its room."""
+    """Random, in lower case: who knows a booking's id does not know its room."""
+    calendar_sequence: int = Field(default=0, sa_column=Column(Integer, nullable=False, server_default=text("0")))
+    """Raised by each change that calendars have to learn of (RFC 5545, 3.8.7.4)."""
     total_price_minor: int = Field(sa_type=BigInteger)
     platform_fee_minor: int = Field(sa_type=BigInteger)
     instructor_payout_minor: int = Field(sa_type=BigInteger)
@@ -176,8 +208,8 @@ class Payment(SQLModel, table=True):
     """What Stripe holds or took for a booking. It outlives a deleted booking request, hence no foreign key."""
 
     booking_id: UUID = Field(primary_key=True)
-    plan: PaymentPlan = Field(sa_column=_word(PaymentPlan))
-    status: PaymentStatus = Field(sa_column=_word(PaymentStatus))
+    plan: PaymentPlan = Field(sa_column=word(PaymentPlan))
+    status: PaymentStatus = Field(sa_column=word(PaymentStatus))
     amount_minor: int = Field(sa_type=BigInteger)
     captured_minor: int = Field(default=0, sa_type=BigInteger)
     returned_minor: int = Field(default=0, sa_type=BigInteger)
@@ -201,7 +233,7 @@ class InstructorPayout(SQLModel, table=True):
     id: UUID = Field(default_factory=uuid4, primary_key=True)
     booking_id: UUID = Field(foreign_key="booking_request.id", unique=True)
     instructor_id: UUID = Field(foreign_key="instructor.id")
-    status: PayoutStatus = Field(sa_column=_word(PayoutStatus))
+    status: PayoutStatus = Field(sa_column=word(PayoutStatus))
     amount_minor: int = Field(sa_type=BigInteger)
     platform_fee_minor: int = Field(sa_type=BigInteger)
     currency: str = Field(max_length=3)
@@ -211,10 +243,32 @@ class InstructorPayout(SQLModel, table=True):
     updated_at: datetime
 
 
-class AuditEvent(SQLModel, table=True):
-    """Who did what to which booking, when, through which door. Append only: the database refuses anything else.
+class AttendanceEvent(SQLModel, table=True):
+    """What the meeting's provider reported. Append only: the database refuses anything else.
 
-    `action` is `booking.<past participle>`; `detail` holds ids, codes and amounts. A deleted booking request is
+    A recording itself is not kept, nor where it is: the provider's link lets in whoever has it.
+    """
+
+    __tablename__ = "attendance_event"
+    __table_args__ = (Index("ix_attendance_event_booking_at", "booking_id", "at"),)
+
+    id: str = Field(primary_key=True)
+    """The report's idempotency key: one that comes twice is there once."""
+    booking_id: UUID = Field(foreign_key="booking_request.id")
+    kind: AttendanceKind = Field(sa_column=word(AttendanceKind))
+    role: SignUpRole | None = Field(default=None, sa_column=word(SignUpRole, nullable=True))
+    """Who joined or left; none for a recording."""
+    connection: str | None = None
+    """The provider's name for one connection: a person has two of them in two tabs."""
+    at: datetime
+    source: MeetingProvider = Field(sa_column=word(MeetingProvider))
+
+
+class AuditEvent(SQLModel, table=True):
+    """Who did what to what, when, through which door. Append only: the database refuses anything else.
+
+    An event is about a booking, then it has a `booking_id`; or about another `subject`, then it has a `subject_id`.
+    `action` is `<subject>.<past participle>`; `detail` holds ids, codes and amounts. A deleted booking request is
     known by its `booking.deleted` row alone.
     """
 
@@ -222,12 +276,16 @@ class AuditEvent(SQLModel, table=True):
     __table_args__ = (
         Index("ix_audit_event_booking_at", "booking_id", "at"),
         Index("ix_audit_event_booking_seq", "booking_id", "seq"),
+        Index("ix_audit_event_reserved_at", "at", postgresql_where=text("action = 'booking.reserved'")),
+        Index("ix_audit_event_subject_seq", "subject_id", "seq", postgresql_where=text("subject_id IS NOT NULL")),
     )
 
     id: UUID = Field(default_factory=uuid4, primary_key=True)
-    booking_id: UUID
+    subject: Subject = Field(default=Subject.BOOKING, sa_column=word(Subject, server_default=Subject.BOOKING))
+    booking_id: UUID | None = None
+    subject_id: UUID | None = None
     action: str
-    actor_role: Role = Field(sa_column=_word(Role))
+    actor_role: Role = Field(sa_column=word(Role))
     actor_id: UUID | None = None
     door: str
     detail: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSONB, nullable=False))

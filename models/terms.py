@@ -26,6 +26,17 @@ class Role(StrEnum):
     """Holdfast itself: a deadline passed, or the workflow was cancelled in Temporal."""
 
 
+class Subject(StrEnum):
+    """What an audit event is about."""
+
+    BOOKING = "booking"
+    PERSON = "person"
+    OFFERING = "offering"
+    """With its slots."""
+    INSTRUCTOR = "instructor"
+    """Their way to being paid."""
+
+
 class SignUpRole(StrEnum):
     """The roles that a person may take by themselves."""
 
@@ -72,6 +83,8 @@ class BookingTerms(Value):
     buffer_before_minutes: int = 0
     """Around the session, in which the instructor cannot be booked either. None in histories from before buffers."""
     buffer_after_minutes: int = 0
+    is_recorded: bool = False
+    """Whether the instructor may record the session. Not in histories from before recording."""
 
 
 class EndReason(StrEnum):

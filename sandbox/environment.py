@@ -8,8 +8,8 @@ from pathlib import Path
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
 # Settings of the clients we use. A developer's shell may well hold those of another Temporal, another Stripe
-# account or another Postgres; a local stack must never talk to them by accident.
-_FOREIGN_PREFIXES = ("TEMPORAL_", "STRIPE_", "PG", "DATABASE_URL")
+# account, another Postgres or another mail server; a local stack must never talk to them by accident.
+_FOREIGN_PREFIXES = ("TEMPORAL_", "STRIPE_", "PG", "DATABASE_URL", "HOLDFAST_SMTP_", "HOLDFAST_MAIL_")
 
 
 def child_environment(extra: Mapping[str, str]) -> dict[str, str]:

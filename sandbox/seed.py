@@ -1,4 +1,6 @@
-"""People and a catalogue to begin with: `python -m sandbox.seed` prints their ids as JSON.
+"""Made-up people and a catalogue to try `./run up` with: `python -m sandbox.seed` prints their ids as JSON.
+
+They are put into the database, and have no password. Nobody in the demo comes from here.
 
 Asking again on the same day changes nothing. On a later day, the slots of the days that have come into reach are
 added.

@@ -1,4 +1,4 @@
-"""The whole of Holdfast on one machine: Postgres, Temporal, the Stripe sandbox, the worker and the API."""
+"""The whole of Holdfast on one machine: Postgres, Temporal, the sandboxes, a mailbox, the worker and the API."""
 
 import asyncio
 import os
@@ -9,6 +9,8 @@ from types import TracebackType
 from typing import Final, Self
 
 from sandbox import programs
+from sandbox.mailbox import Mailbox
+from sandbox.meeting_server import MeetingServer
 from sandbox.migrations import create_migrated_database
 from sandbox.ports import LOOPBACK, free_port
 from sandbox.postgres import Postgres
@@ -21,6 +23,7 @@ _DATABASE: Final = "holdfast"
 _STRIPE_ITSELF: Final = "https://api.stripe.com"
 _WEBHOOK_PATH: Final = "/v1/stripe/webhook"
 _CONNECT_WEBHOOK_PATH: Final = "/v1/stripe/connect-webhook"
+_MEETING_WEBHOOK_PATH: Final = "/v1/meetings/webhook"
 
 
 class Stack:
@@ -46,14 +49,18 @@ class Stack:
         self._env = dict(env or {})
         self._postgres = Postgres(directory / "postgres", log=self.logs / "postgres.log")
         self._temporal = Temporal(directory / "temporal", log=self.logs / "temporal.log")
+        self._mailbox = Mailbox(log=self.logs / "mailbox.log")
         self._stripe: StripeServer | None = None
         self._worker: Process | None = None
         self._api: Process | None = None
 
         self.api_url = f"http://{LOOPBACK}:{free_port()}"
+        self._meeting = MeetingServer(self.api_url + _MEETING_WEBHOOK_PATH, log=self.logs / "meeting.log")
+        self.meeting_url = self._meeting.url
         self.worker_metrics_url = f"http://{LOOPBACK}:{free_port()}/metrics"
         self.temporal_address = self._temporal.address
         self.temporal_ui_url = self._temporal.ui_url
+        self.mailbox_url = self._mailbox.url
         self.database_url = self._postgres.url(_DATABASE)
         self.token_secret = secrets.token_urlsafe(32)
         if test_mode:
@@ -69,7 +76,10 @@ class Stack:
     def processes(self) -> dict[str, Process]:
         """What runs or should, by name, in the order of starting."""
         stripe = self._stripe.process if self._stripe else None
-        parts = [self._postgres.process, self._temporal.process, stripe, self._worker, self._api]
+        parts = [
+            *(self._postgres.process, self._temporal.process, self._mailbox.process),
+            *(stripe, self._meeting.process, self._worker, self._api),
+        ]
         return {part.name: part for part in parts if part}
 
     @property
@@ -84,7 +94,13 @@ class Stack:
 
     async def __aenter__(self) -> Self:
         try:
-            await _together(self._start_database(), self._temporal.start(), self._start_stripe())
+            await _together(
+                self._start_database(),
+                self._temporal.start(),
+                self._mailbox.start(),
+                self._start_stripe(),
+                self._meeting.process.start(),
+            )
             self._worker = programs.worker(
                 self.environment, metrics_url=self.worker_metrics_url, log=self.logs / "worker.log"
             )
@@ -116,7 +132,7 @@ class Stack:
             "HOLDFAST_PUBLIC_URL": self.api_url,
         }
         sandbox = {"STRIPE_API_BASE": self._stripe.url} if self._stripe else {}
-        return settings | sandbox | self._env
+        return settings | self._mailbox.environment | self._meeting.settings | sandbox | self._env
 
     async def kill_worker(self) -> None:
         """SIGKILL the worker, as a crash would."""
@@ -139,9 +155,10 @@ class Stack:
             )
 
     async def _stop(self) -> None:
-        """First those who use the others: the programs, then Temporal and Stripe, then Postgres."""
+        """First those who use the others: the programs, then Temporal, Stripe and the mailbox, then Postgres."""
         await asyncio.gather(*(program.stop() for program in (self._api, self._worker) if program))
-        await asyncio.gather(*(server.stop() for server in (self._temporal, self._stripe) if server))
+        servers = (self._temporal, self._stripe, self._mailbox, self._meeting.process)
+        await asyncio.gather(*(server.stop() for server in servers if server))
         await self._postgres.stop()
 
 

@@ -89,10 +89,12 @@ def _announce(stack: Stack, seeds: Seeds) -> None:
         "Temporal UI": stack.temporal_ui_url,
         "Temporal": stack.temporal_address,
         "Stripe": stack.stripe_url,
+        "Mailbox": stack.mailbox_url,
+        "Meetings": stack.meeting_url,
         "Postgres": stack.database_url,
         "Logs": str(stack.logs),
-        "A student": f"./run token --role student --id {seeds.students[0]}",
-        "An instructor": f"./run token --role instructor --id {seeds.instructors[0]}",
+        "Seed student": f"./run token --role student --id {seeds.students[0]}",
+        "Seed instructor": f"./run token --role instructor --id {seeds.instructors[0]}",
     }
     width = max(map(len, rows))
     table = "\n".join(f"  {what:<{width}}  {where}" for what, where in rows.items())
@@ -107,8 +109,9 @@ def _write_ready_file(stack: Stack, ready_file: Path | None) -> None:
         "temporal_address": stack.temporal_address,
         "temporal_ui_url": stack.temporal_ui_url,
         "stripe_url": stack.stripe_url,
+        "meeting_url": stack.meeting_url,
         "database_url": stack.database_url,
-        "mailbox_url": None,
+        "mailbox_url": stack.mailbox_url,
         "pids": stack.pids,
     }
     write_atomically(ready_file, json.dumps(ready, indent=2) + "\n")

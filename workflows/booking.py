@@ -51,7 +51,6 @@ class BookingWorkflow(BookingProgress):
     def __init__(self, order: ReserveSlot) -> None:
         super().__init__(order)
         self._deadlines = order.terms.policy.deadlines
-        self._hold_ends_at = order.checkout_deadline_at
 
     @workflow.run
     async def run(self, order: ReserveSlot) -> BookingView:

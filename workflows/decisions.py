@@ -15,6 +15,7 @@ from models.messages import (
     Reject,
     Release,
     ReportNoShow,
+    Reschedule,
     Retry,
     Settle,
 )
@@ -41,9 +42,13 @@ class Situation:
     """The instructor has approved it, so that there is a session."""
     parked: bool
     """A step failed for good, and an operator is to decide."""
+    moving: bool
+    """To another slot, which the database is being asked for."""
     now: datetime
     latest_deadline: datetime
     """How far an operator can extend the present one."""
+    latest_end: datetime
+    """Of a session whose money the hold can keep until it is decided."""
     terms: BookingTerms
 
 
@@ -63,6 +68,8 @@ def refusal(decision: Decision, situation: Situation) -> str | None:
         return PARKED
     if stage is Stage.ENDING and not situation.parked:
         return "A decision on this booking is being carried out."
+    if situation.moving:
+        return "The session is being moved to another time; ask again in a moment."
     begun = situation.now >= terms.starts_at
     match decision:
         case Approve() | Reject() if stage is not Stage.APPROVAL:
@@ -81,8 +88,32 @@ def refusal(decision: Decision, situation: Situation) -> str | None:
             return "This booking waits for no deadline."
         case Extend(until=until) if not situation.now < until <= situation.latest_deadline:
             return f"The deadline can be moved to {situation.latest_deadline:%Y-%m-%dT%H:%M:%SZ} at the latest."
+        case Reschedule() if stage not in (Stage.APPROVAL, Stage.SESSION) or situation.parked:
+            return f"There is no session to move: this booking waits for {stage}."
+        case Reschedule() if stage is Stage.SESSION and not situation.accepted:
+            return "The instructor's approval is being carried out; ask again in a moment."
+        case Reschedule() if begun:
+            return "The session has begun, so that it cannot be moved."
+        case Reschedule():
+            return _not_movable(decision, situation)
         case Retry() if not situation.parked:
             return "No step of this booking has failed."
+    return None
+
+
+def _not_movable(to: Reschedule, situation: Situation) -> str | None:
+    if to.starts_at == situation.terms.starts_at:
+        return None  # Agreed on before: answered again.
+    if to.from_starts_at != situation.terms.starts_at:
+        return "The session has been moved since."
+    if to.ends_at - to.starts_at != situation.terms.ends_at - situation.terms.starts_at:
+        return "The other slot is not as long as this one."
+    if to.starts_at <= situation.now:
+        return "The other slot has begun."
+    if to.ends_at > situation.latest_end:
+        return (
+            f"The card's hold does not reach beyond a session that ends at {situation.latest_end:%Y-%m-%dT%H:%M:%SZ}."
+        )
     return None
 
 

@@ -23,6 +23,7 @@ with workflow.unsafe.imports_passed_through():
         Reject,
         Release,
         ReportNoShow,
+        Reschedule,
         Retry,
         Settle,
     )
@@ -124,6 +125,10 @@ class BookingDoors(ABC):
         return await self._answer(decision)
 
     @workflow.update
+    async def reschedule(self, decision: Reschedule) -> BookingView:
+        return await self._answer(decision)
+
+    @workflow.update
     async def retry(self, decision: Retry) -> BookingView:
         return await self._answer(decision)
 
@@ -161,6 +166,10 @@ class BookingDoors(ABC):
 
     @extend.validator
     def _may_extend(self, decision: Extend) -> None:
+        self._check(decision)
+
+    @reschedule.validator
+    def _may_reschedule(self, decision: Reschedule) -> None:
         self._check(decision)
 
     @retry.validator

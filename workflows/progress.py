@@ -7,10 +7,11 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError
+from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from activities.records import RecordActivities
+    from models import policy
     from models.messages import (
         Approve,
         BookingView,
@@ -18,11 +19,14 @@ with workflow.unsafe.imports_passed_through():
         Decision,
         Door,
         Extend,
+        MoveSlot,
         PaymentEvent,
         PaymentRef,
         PaymentState,
         RecordAttention,
         RecordDeadline,
+        Refusal,
+        Reschedule,
         ReserveSlot,
         Retry,
     )
@@ -47,6 +51,7 @@ class BookingProgress(BookingDoors):
         self._terms = order.terms
         self._stage = Stage.CHECKOUT
         self._deadline = self._latest_deadline = order.checkout_deadline_at
+        self._hold_ends_at = order.checkout_deadline_at
         self._view = BookingView(booking_status=None)
         self._checkout: Checkout | None = None
         self._payment: PaymentState | None = None
@@ -58,6 +63,7 @@ class BookingProgress(BookingDoors):
         self._parked_because: str | None = None
         self._retry: Retry | None = None
         self._operator_round = 0
+        self._is_moving = False
 
     @property
     def _is_accepted(self) -> bool:
@@ -183,8 +189,10 @@ class BookingProgress(BookingDoors):
             stage=stage,
             accepted=self._is_accepted,
             parked=self._parked_because is not None,
+            moving=self._is_moving,
             now=workflow.now(),
             latest_deadline=self._latest_deadline,
+            latest_end=policy.latest_end(self._terms.policy.deadlines, self._hold_ends_at),
             terms=self._terms,
         )
 
@@ -196,6 +204,9 @@ class BookingProgress(BookingDoors):
                 self._retry = decision
             case Extend(until=until):
                 self._deadline = until
+            case Reschedule():
+                self._is_moving = True
+                return
             case _:
                 self._ending = ending_of(decision, self._situation)
                 self._ended_through = decision.door
@@ -205,6 +216,8 @@ class BookingProgress(BookingDoors):
         match decision:
             case Extend(until=until):
                 await self._record_deadline(decision, until)
+            case Reschedule():
+                await self._move(decision)
             case Approve():
                 await self._until(lambda: self._is_accepted)
             case Retry():
@@ -225,6 +238,30 @@ class BookingProgress(BookingDoors):
         )
         await write_down(RecordActivities.record_deadline, record)
         self._show()
+
+    async def _move(self, to: Reschedule) -> None:
+        """Move the session to the slot agreed on. The database decides whether its time is free."""
+        deadline = self._deadline_after(to)
+        record = MoveSlot(booking_id=self._terms.booking_id, decision=to, deadline_at=deadline, at=workflow.now())
+        try:
+            is_ours = await write_down(RecordActivities.move_slot, record)
+        finally:
+            self._is_moving = False
+        if not is_ours:
+            raise ApplicationError("The slot has just been taken.", type=Refusal.SLOT_TAKEN)
+        self._terms = self._terms.model_copy(
+            update={"slot_id": to.slot_id, "starts_at": to.starts_at, "ends_at": to.ends_at}
+        )
+        if self._stage is Stage.APPROVAL:
+            self._latest_deadline = min(to.starts_at, self._hold_ends_at - self._terms.policy.deadlines.hold_margin)
+        self._deadline = deadline
+        workflow.upsert_search_attributes([visibility.SESSION_START.value_set(to.starts_at)])
+        self._show()
+
+    def _deadline_after(self, to: Reschedule) -> datetime:
+        if self._stage is Stage.APPROVAL:
+            return min(self._deadline, to.starts_at)
+        return policy.completion_deadline(self._terms.policy.deadlines, to.ends_at, self._hold_ends_at)
 
     def _look_at(self, event: PaymentEvent) -> None:
         """Stripe may send an event twice; the second is no news."""

@@ -19,6 +19,7 @@ from sandbox.demo import checks, journeys, report
 from sandbox.demo.figures import figures_at_stripe, payments_since, recorded_payments
 from sandbox.demo.histories import save_histories
 from sandbox.demo.market import Market
+from sandbox.demo.people import Unexpected
 from sandbox.stack import Stack
 
 
@@ -44,6 +45,8 @@ async def _play(play: journeys.Play, market: Market) -> tuple[str, journeys.Play
 async def _play_all(market: Market) -> tuple[list[report.Row], list[checks.Check]]:
     # Stripe counts in whole seconds.
     start = datetime.now(UTC) - timedelta(seconds=1)
+    await market.open(journeys.PAIRS)
+    print("Everybody has signed up, and the instructors can be paid.", flush=True)
     played = await asyncio.gather(*(_play(play, market) for play in journeys.TOGETHER))
     played += [await _play(play, market) for play in journeys.ALONE]
     await checks.nothing_is_going_on(market)
@@ -85,7 +88,7 @@ def main() -> int:
     began = time.monotonic()
     try:
         rows, checked = asyncio.run(_demo(arguments.stripe_log, arguments.histories))
-    except StartupError as failure:
+    except (StartupError, Unexpected) as failure:
         print(failure, file=sys.stderr)
         return 1
     seconds = time.monotonic() - began

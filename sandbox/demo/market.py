@@ -1,6 +1,8 @@
-"""A marketplace for the demo: makes a pair of people, with an offering and a slot, for each journey."""
+"""A marketplace for the demo. Everybody in it came through the public API; operators alone have another door."""
 
-from dataclasses import dataclass
+import asyncio
+from collections import Counter
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -11,18 +13,18 @@ from temporalio.client import Client
 
 from api.auth import issue_token
 from models.money import Money
-from models.terms import Role
-from sandbox import seed
-from sandbox.connected_accounts import create_connected_account
-from sandbox.demo.people import Person
+from models.terms import Role, SignUpRole
+from sandbox.demo.people import Json, Person
 from sandbox.stack import Stack
 
 PRICE = Money(amount_minor=10_000, currency="usd")
+_OFFERING: Json = {"title": "Counterpoint", "price": PRICE.model_dump(), "duration_minutes": 1}
+"""A minute is the shortest session there is."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A student, an instructor of their own, and the slot between them."""
+    """A student, an instructor, and the slot between them."""
 
     student: Person
     instructor: Person
@@ -37,21 +39,42 @@ class Market:
     engine: AsyncEngine
     stripe: StripeClient
     temporal: Client
+    _people: list[tuple[Person, Person]] = field(default_factory=list)
+    """Students, each with the instructor they meet."""
+    _meetings: Counter[timedelta] = field(default_factory=Counter)
 
-    async def pair(self, starts_in: timedelta, lasts: timedelta) -> Pair:
-        """Each pair has its own connected account, so that journeys at the same time do not meet."""
-        instructor_id, email = uuid4(), f"{uuid4()}@instructors.example"
-        account_id = await create_connected_account(self.stripe, instructor_id, "Ines", "Instructor", email)
-        await seed.add_instructor(self.engine, account_id, "Ines Instructor", email, instructor_id=instructor_id)
-        offering_id = await seed.add_offering(self.engine, instructor_id, PRICE)
+    async def open(self, pairs: int) -> None:
+        """So many students and instructors sign up, all at once: hashing passwords and onboarding take their time."""
+        students = asyncio.gather(*(self.student() for _ in range(pairs)))
+        instructors = asyncio.gather(*(self._instructor() for _ in range(pairs)))
+        self._people.extend(zip(await students, await instructors, strict=True))
+
+    async def pair(self, starts_in: timedelta) -> Pair:
+        """A slot between two people who have none at that time yet: nobody is in two sessions at once."""
+        student, instructor = self._people[self._meetings[starts_in] % len(self._people)]
+        self._meetings[starts_in] += 1
+        found = await student.call("GET", f"/offerings?q=counter&instructor_id={instructor.id}")
+        slots = f"/offerings/{found['data'][0]['id']}/slots"
         starts_at = datetime.now(UTC) + starts_in
-        slot_id = await seed.add_slot(self.engine, offering_id, starts_at, starts_at + lasts)
-        return Pair(await self.student(), self.person(Role.INSTRUCTOR, instructor_id), slot_id, starts_at)
+        time = starts_at.isoformat().replace("+00:00", "Z")
+        await instructor.call("POST", slots, 201, {"starts_at": time})
+        free = await student.call("GET", f"{slots}?starts_after={time}")
+        return Pair(student, instructor, UUID(free["data"][0]["id"]), starts_at)
 
     async def student(self) -> Person:
-        student_id = await seed.add_student(self.engine, "Sam Student")
-        return self.person(Role.STUDENT, student_id)
+        return await Person.sign_up(self.http, SignUpRole.STUDENT, "Sam Student", "America/New_York")
+
+    def operator(self) -> Person:
+        """Nobody signs up as one: operators get their token on the machine itself."""
+        return self.person(Role.OPERATOR, uuid4())
 
     def person(self, role: Role, id: UUID) -> Person:
         token = issue_token(self.stack.token_secret, role, id, timedelta(hours=1))
         return Person(self.http, role, id, token)
+
+    async def _instructor(self) -> Person:
+        """With an account at Stripe, and an offering."""
+        instructor = await Person.sign_up(self.http, SignUpRole.INSTRUCTOR, "Ines Instructor", "Europe/Berlin")
+        await instructor.get_payable()
+        await instructor.call("POST", "/offerings", 201, _OFFERING)
+        return instructor

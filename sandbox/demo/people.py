@@ -1,13 +1,15 @@
-"""The people of the demo: they know the API and their own token, and nothing else of Holdfast."""
+"""The people of the demo: they know the API, the pages that it sends them to and their own token, and no more."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 from uuid import UUID, uuid4
 
 import httpx
 
-from models.terms import Role
+from models.terms import Role, SignUpRole
+from sandbox.onboarding_page import onboard
 
 Json = dict[str, Any]
 
@@ -29,14 +31,24 @@ class Person:
     id: UUID
     token: str
 
-    async def call(self, method: str, path: str, expect: int = 200, json: Json | None = None, **headers: str) -> Json:
-        response = await self.http.request(
-            method, f"/v1{path}", json=json, headers={"Authorization": f"Bearer {self.token}", **headers}
+    @classmethod
+    async def sign_up(cls, http: httpx.AsyncClient, role: SignUpRole, name: str, time_zone: str) -> Self:
+        """Somebody new, who has signed in."""
+        known = {"email": f"{uuid4()}@{role}s.example", "password": f"a password nobody guesses {uuid4()}"}
+        account = await _call(
+            http, "POST", "/auth/signup", 201, known | {"role": role, "name": name, "time_zone": time_zone}
         )
-        if response.status_code != expect:
-            raise Unexpected(f"{method} {path}: {response.status_code} instead of {expect}: {response.text}")
-        answer: Json = response.json()
-        return answer
+        token = await _call(http, "POST", "/auth/token", 200, known)
+        return cls(http, Role(role), UUID(account["id"]), token["access_token"])
+
+    async def call(self, method: str, path: str, expect: int = 200, json: Json | None = None, **headers: str) -> Json:
+        return await _call(self.http, method, path, expect, json, Authorization=f"Bearer {self.token}", **headers)
+
+    async def get_payable(self) -> None:
+        """An instructor tells Stripe what it asks, and waits until they can be booked."""
+        link = await self.call("POST", "/instructors/me/onboarding-link", 201)
+        await onboard(link["url"])
+        await _until(lambda: self.call("GET", "/instructors/me"), payments__can_be_paid=True)
 
     async def book(self, slot_id: UUID, expect: int = 201) -> Json:
         return await self.call(
@@ -56,16 +68,30 @@ class Person:
 
     async def wait_until(self, booking_id: str, **fields: object) -> Json:
         """Look again and again until the booking has these fields; `a__b` means `b` of `a`."""
-        answer: Json = {}
-        async with asyncio.timeout(_PATIENCE_SECONDS):
-            try:
-                while True:
-                    answer = await self.see(booking_id)
-                    if all(_field(answer, name) == value for name, value in fields.items()):
-                        return answer
-                    await asyncio.sleep(_LOOK_EVERY_SECONDS)
-            except asyncio.CancelledError:
-                raise Unexpected(f"booking {booking_id} never had {fields}; last seen: {answer}") from None
+        return await _until(lambda: self.see(booking_id), **fields)
+
+
+async def _call(
+    http: httpx.AsyncClient, method: str, path: str, expect: int, json: Json | None = None, **headers: str
+) -> Json:
+    response = await http.request(method, f"/v1{path}", json=json, headers=headers)
+    if response.status_code != expect:
+        raise Unexpected(f"{method} {path}: {response.status_code} instead of {expect}: {response.text}")
+    answer: Json = response.json()
+    return answer
+
+
+async def _until(look: Callable[[], Awaitable[Json]], **fields: object) -> Json:
+    answer: Json = {}
+    async with asyncio.timeout(_PATIENCE_SECONDS):
+        try:
+            while True:
+                answer = await look()
+                if all(_field(answer, name) == value for name, value in fields.items()):
+                    return answer
+                await asyncio.sleep(_LOOK_EVERY_SECONDS)
+        except asyncio.CancelledError:
+            raise Unexpected(f"it never had {fields}; last seen: {answer}") from None
 
 
 def _field(answer: Json, name: str) -> object:

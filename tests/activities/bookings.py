@@ -176,6 +176,7 @@ def held(terms: BookingTerms, phase: HoldPhase = HoldPhase.HELD) -> PaymentState
         payment_intent_id=f"pi_{terms.booking_id}",
         charge_id=f"ch_{terms.booking_id}",
         hold_ends_at=NOW + 7 * 24 * HOUR,
+        captured_minor=terms.price.amount_minor if phase is HoldPhase.CAPTURED else 0,
     )
 
 

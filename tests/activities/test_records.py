@@ -63,6 +63,7 @@ async def test_an_accepted_booking_has_a_session_in_a_room_of_its_own(bookings: 
     assert live_session.total_price_minor == 10_000
     assert (live_session.platform_fee_minor, live_session.instructor_payout_minor) == (2_000, 8_000)
     assert len(live_session.room) >= 32
+    assert live_session.room == live_session.room.lower()
     assert str(terms.booking_id) not in live_session.room
 
 

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from api.problems import Kind
+from api.problems import Kind, example
 from tests.api.test_authorization import ROWS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
@@ -13,6 +13,9 @@ def test_every_route_is_in_the_docs() -> None:
     assert set(re.findall(r"`(GET|POST) (/[^` ]*)`", PAGE.partition("### ")[0])) == set(ROWS)
 
 
-def test_every_problem_is_in_the_docs() -> None:
-    listed = set(re.findall(r"^\| `([a-z-]+)` \| (\d+) \|", PAGE, re.MULTILINE))
-    assert listed == {(kind.uri.rpartition(":")[2], str(kind.status)) for kind in Kind}
+def test_every_problem_is_in_the_docs_with_its_members() -> None:
+    listed = re.findall(r"^\| `([a-z-]+)` \| (\d+) \| (.*) \|$", PAGE, re.MULTILINE)
+    assert {(slug, status) for slug, status, _ in listed} == {(kind.slug, str(kind.status)) for kind in Kind}
+    for slug, _, sentence in listed:
+        (kind,) = (kind for kind in Kind if kind.slug == slug)
+        assert set(example(kind)) - {"type", "title", "status", "detail"} <= set(re.findall("`(.*?)`", sentence)), slug

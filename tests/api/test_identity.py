@@ -20,9 +20,10 @@ from api.main import build_app
 from api.settings import IdentitySettings, Settings
 from models.keys import person_id
 from models.tables import Instructor, Student
+from models.terms import Role
 from sandbox.ports import free_port
 from tests.api.identity_provider import AUDIENCE, Provider, ec_key, identity_provider, rsa_key
-from tests.api.world import World, problem, settings
+from tests.api.world import World, audited, problem, settings
 
 NOW = datetime.now(UTC)
 HOUR = timedelta(hours=1)
@@ -85,6 +86,8 @@ async def test_a_student_is_made_when_first_seen_and_only_then(
     assert student.id == person_id(provider.issuer, "ada|1")
     assert (student.email, student.name, student.time_zone) == ("ada@students.test", "Ada", "Asia/Tokyo")
     assert await people(engine, Instructor) == []
+    (event,) = await audited(engine, student.id)
+    assert (event.action, event.actor_role, event.actor_id) == ("person.introduced", Role.STUDENT, student.id)
 
 
 async def test_an_instructor_is_made_too_and_has_a_profile(client: httpx.AsyncClient, provider: Provider) -> None:

@@ -215,6 +215,16 @@ async def test_only_an_operator_is_told_that_a_booking_needs_attention(client: h
     assert names(await follow(client, world.operator, booking_id)) == ["needs_attention"]
 
 
+async def test_a_reason_that_may_come_to_nothing_is_told_to_no_student(client: httpx.AsyncClient, world: World) -> None:
+    booking_id = await world.booking()
+    answer = await client.post(
+        f"/v1/bookings/{booking_id}/reject", json={"reason": "I am away."}, headers=world.instructor.headers
+    )
+    assert problem(answer) == (503, "unavailable")
+    assert names(await follow(client, world.student, booking_id)) == []
+    assert names(await follow(client, world.operator, booking_id)) == ["rejection_reason_kept"]
+
+
 async def test_who_may_not_know_of_a_booking_is_told_nothing(client: httpx.AsyncClient, world: World) -> None:
     answer = await follow(client, await add_student(world.engine), await world.booking())
     assert problem(answer) == (404, "not-found")

@@ -46,6 +46,7 @@ async def test_an_offering_is_shown_with_the_fee_and_the_rules_of_a_booking_made
             "cancellation": "strict",
             "buffer_before_minutes": 5,
             "buffer_after_minutes": 10,
+            "is_recorded": True,
         },
         headers=instructor.headers,
     )
@@ -55,6 +56,7 @@ async def test_an_offering_is_shown_with_the_fee_and_the_rules_of_a_booking_made
     assert made["title"] == "Counterpoint"
     assert made["duration_minutes"] == 45
     assert (made["buffer_before_minutes"], made["buffer_after_minutes"]) == (5, 10)
+    assert made["is_recorded"] is True
     assert made["price"] == {
         "total": usd(10_000),
         "platform_fee": usd(2_000),
@@ -70,6 +72,10 @@ async def test_an_offering_may_have_tiers_of_its_own(client: httpx.AsyncClient, 
     tiers = [{"before_seconds": 7_200, "refund_bps": 10_000}, {"before_seconds": 0, "refund_bps": 2_500}]
     made = await offered(client, world.instructor, cancellation={"tiers": tiers})
     assert made["policy"]["cancellation"] == {"name": "custom", "tiers": tiers}
+
+
+async def test_a_session_is_recorded_only_where_its_offering_says_so(client: httpx.AsyncClient, world: World) -> None:
+    assert (await offered(client, world.instructor))["is_recorded"] is False
 
 
 @pytest.mark.parametrize(
@@ -100,6 +106,7 @@ async def test_a_price_that_cannot_be_charged_is_refused_with_what_to_do(
         {"duration_minutes": 0},
         {"duration_minutes": "60"},
         {"buffer_after_minutes": -1},
+        {"is_recorded": "yes"},
         {"cancellation": "lenient"},
         {"cancellation": {"tiers": [{"before_seconds": -1, "refund_bps": 0}]}},
         {"cancellation": {"tiers": [{"before_seconds": 1, "refund_bps": 10_001}]}},

@@ -75,7 +75,6 @@ async def test_a_booking_is_shown_with_its_session_and_payment(client: httpx.Asy
         "platform_fee": usd(1_000),
         "instructor_payout": usd(4_000),
         "payment_status": "PARTIALLY_REFUNDED",
-        "meeting_room": None,
     }
     assert shown["payment"] == {
         "status": "PARTIALLY_REFUNDED",

@@ -19,9 +19,31 @@ def test_several_webhook_secrets_stand_side_by_side_while_one_is_rotated() -> No
     assert door("stripe_webhook_secret", "whsec_old, whsec_new").webhook_secrets == ("whsec_old", "whsec_new")
 
 
+def test_origins_are_a_list_and_none_unless_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in GOOD.items():
+        monkeypatch.setenv(name.upper(), value)
+    assert DoorSettings().holdfast_cors_origins == ()
+    for given in ("https://app.example, http://localhost:5173", "https://app.example,http://localhost:5173,"):
+        monkeypatch.setenv("HOLDFAST_CORS_ORIGINS", given)
+        assert DoorSettings().holdfast_cors_origins == ("https://app.example", "http://localhost:5173")
+    monkeypatch.setenv("HOLDFAST_CORS_ORIGINS", "")
+    assert DoorSettings().holdfast_cors_origins == ()
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
+        *(
+            ("holdfast_cors_origins", origin)
+            for origin in (
+                "*",
+                "https://*.example",
+                "https://app.example/",
+                "app.example",
+                "null",
+                "HTTPS://App.example",
+            )
+        ),
         ("holdfast_token_secret", ""),
         ("holdfast_token_secret", "0123456789abcdef0123456789abcde"),
         ("holdfast_token_secret", "0123456789abcdef0123456789abcdef,too short"),

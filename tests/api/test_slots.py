@@ -6,7 +6,7 @@ import httpx
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from tests.api.world import JSON, Person, World, add_instructor, problem
+from tests.api.world import JSON, Person, World, add_instructor, audited, problem
 
 NOW = datetime.now(UTC)
 DAY = timedelta(days=1)
@@ -71,6 +71,10 @@ async def test_the_same_slots_sent_again_add_nothing(client: httpx.AsyncClient, 
     assert again.status_code == 201
     assert again.json()["data"][:3] == first.json()["data"]
     assert await listed(client, world) == again.json()["data"]
+    assert (await add(client, world, weekly(count=4))).status_code == 201
+    added = [event.detail["slot_ids"] for event in await audited(world.engine, world.offering_id)]
+    assert [len(ids) for ids in added] == [3, 1]
+    assert {id for ids in added for id in ids} == {slot["id"] for slot in again.json()["data"]}
 
 
 async def test_an_hour_that_is_skipped_and_the_one_it_becomes_are_one_slot(

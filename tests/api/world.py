@@ -8,10 +8,12 @@ from uuid import UUID, uuid4
 import httpx
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
-from sqlmodel import SQLModel
+from sqlmodel import SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from api.auth import issue_token
+from api.meeting_settings import MeetingSettings
+from api.meeting_tokens import JitsiMeetings
 from api.settings import DoorSettings, Settings
 from models.messages import Door
 from models.money import Money
@@ -24,6 +26,8 @@ from models.terms import PLATFORM, Capability, EndReason, Role
 SIGNING_KEY = "tests have a secret of their own that is long enough"
 WEBHOOK_KEY = "whsec_tests"
 CONNECT_WEBHOOK_KEY = "whsec_tests_connect"
+MEETING_WEBHOOK_KEY = "whsec_tests_meeting"
+MEETINGS = JitsiMeetings("https://meet.test/", "holdfast-tests", "tests sign their meetings with this secret")
 PUBLIC_URL = "http://holdfast.test"
 HOUR = timedelta(hours=1)
 PRICE = Money(amount_minor=10_000, currency="usd")
@@ -42,6 +46,8 @@ def settings(database_url: str, task_queue: str, policy: PolicySettings | None =
             }
         ),
         policy=policy or PolicySettings(),
+        meeting=MeetingSettings.model_validate({"meeting_webhook_secret": MEETING_WEBHOOK_KEY}),
+        meetings=MEETINGS,
     )
 
 
@@ -94,6 +100,11 @@ class World:
         async with AsyncSession(self.engine) as session, session.begin():
             offering = await session.get_one(Offering, self.offering_id)
             offering.buffer_before_minutes = offering.buffer_after_minutes = minutes
+        return self
+
+    async def with_recording(self, is_recorded: bool) -> "World":
+        async with AsyncSession(self.engine) as session, session.begin():
+            (await session.get_one(Offering, self.offering_id)).is_recorded = is_recorded
         return self
 
     async def slot(self, starts_in: timedelta = timedelta(days=2), lasts: timedelta = HOUR) -> UUID:
@@ -204,9 +215,23 @@ def problem(answer: httpx.Response) -> tuple[int, str]:
     body = answer.json()
     assert body["status"] == answer.status_code
     assert body["title"]
+    assert body["request_id"] == answer.headers["x-request-id"]
     assert "Traceback" not in answer.text
     kind: str = body["type"].removeprefix("urn:holdfast:problem:")
     return answer.status_code, kind
+
+
+async def audited(engine: AsyncEngine, subject_id: UUID) -> list[AuditEvent]:
+    """What has happened to anything but a booking, in its order."""
+    about = select(AuditEvent).where(AuditEvent.subject_id == subject_id).order_by(col(AuditEvent.seq))
+    async with AsyncSession(engine) as session:
+        return list(await session.exec(about))
+
+
+def said(answer: httpx.Response) -> JSON:
+    """A problem but for the id of its request, which every answer has to itself."""
+    body: JSON = answer.json()
+    return {name: value for name, value in body.items() if name != "request_id"}
 
 
 async def _add(engine: AsyncEngine, row: SQLModel) -> None:

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from models.keys import audit_id, booking_id, customer_key, stripe_key, workflow_id
+from models.keys import audit_id, booking_id, customer_key, message_id, notice_id, stripe_key, workflow_id
 
 ADA = UUID("00000000-0000-0000-0000-00000000000a")
 BEA = UUID("00000000-0000-0000-0000-00000000000b")
@@ -34,3 +34,16 @@ def test_ids_that_are_stored_somewhere_do_not_change() -> None:
     """They are in databases, in Stripe's idempotency layer and in running workflows."""
     assert booking_id(ADA, "k1") == UUID("4a5b14b2-3925-5888-904d-01e2a2cc0bf7")
     assert audit_id(ADA, "booking.accepted") == UUID("2b18e3aa-35fe-50c8-953e-06db777a1c3c")
+
+
+def test_a_notice_has_one_id_for_each_recipient_and_occasion_and_a_message_id_made_of_it() -> None:
+    first = notice_id(ADA, "approved", BEA)
+    assert first == notice_id(ADA, "approved", BEA)
+    others = [
+        notice_id(BEA, "approved", BEA),
+        notice_id(ADA, "rejected", BEA),
+        notice_id(ADA, "approved", ADA),
+        notice_id(ADA, "approved", BEA, "again"),
+    ]
+    assert len({first, *others}) == 5
+    assert message_id(first, "holdfast.example") == f"<{first}@holdfast.example>"

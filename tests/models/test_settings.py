@@ -7,7 +7,14 @@ from pydantic import ValidationError
 
 from models.money import Rounding
 from models.policy import STRICT, BookingPolicy, OnSilence
-from models.settings import Environment, PlaceSettings, PolicySettings, StripeSettings
+from models.settings import (
+    Environment,
+    MailSettings,
+    PlaceSettings,
+    PolicySettings,
+    SmtpSecurity,
+    StripeSettings,
+)
 
 KEYWORD = "tellnobody"
 VARIABLES = ("HOLDFAST_ENV", "STRIPE_API_KEY", "STRIPE_API_BASE", "DATABASE_URL", "HOLDFAST_TASK_QUEUE")
@@ -15,7 +22,9 @@ VARIABLES = ("HOLDFAST_ENV", "STRIPE_API_KEY", "STRIPE_API_BASE", "DATABASE_URL"
 
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    for variable in (*VARIABLES, *(f"HOLDFAST_{name.upper()}" for name in PolicySettings.model_fields)):
+    policy = (f"HOLDFAST_{name.upper()}" for name in PolicySettings.model_fields)
+    mail = (name.upper() for name in MailSettings.model_fields)
+    for variable in (*VARIABLES, *policy, *mail):
         monkeypatch.delenv(variable, raising=False)
 
 
@@ -118,3 +127,55 @@ def test_a_setting_of_the_policy_that_makes_no_sense_is_refused(
     monkeypatch.setenv(variable, value)
     with pytest.raises(ValidationError):
         PolicySettings()
+
+
+def _mail(**more: str) -> dict[str, str]:
+    return {"HOLDFAST_SMTP_HOST": "smtp.example", "HOLDFAST_MAIL_FROM": "Holdfast <post@holdfast.example>"} | more
+
+
+LOGIN = {"HOLDFAST_SMTP_USER": "holdfast", "HOLDFAST_SMTP_PASSWORD": KEYWORD}
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({}, "HOLDFAST_SMTP_HOST is missing"),
+        ({"HOLDFAST_SMTP_HOST": "smtp.example"}, "HOLDFAST_MAIL_FROM is missing"),
+        (_mail(HOLDFAST_SMTP_SECURITY="none", **LOGIN), "in the clear"),
+        (_mail(HOLDFAST_SMTP_USER="holdfast"), "go together"),
+        (_mail(HOLDFAST_SMTP_PASSWORD=KEYWORD), "go together"),
+        (_mail(HOLDFAST_SMTP_SECURITY="ssl"), "'starttls'"),
+        (_mail(HOLDFAST_SMTP_PORT="0"), "greater than or equal"),
+        (_mail(HOLDFAST_MAIL_FROM="post@holdfast.example"), "Name <name@example.com>"),
+        (_mail(HOLDFAST_MAIL_FROM="Holdfast"), "Name <name@example.com>"),
+        (_mail(HOLDFAST_MAIL_FROM="Holdfast <post@holdfast.example>\r\nBcc: a@b.example"), "Name <name@example.com>"),
+    ],
+)
+def test_production_refuses_a_mail_server_that_is_missing_or_unsafe(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, str], message: str
+) -> None:
+    _set(monkeypatch, given)
+    with pytest.raises(ValidationError, match=message) as caught:
+        MailSettings()
+    assert KEYWORD not in str(caught.value)
+
+
+@pytest.mark.parametrize("security", ["starttls", "tls"])
+def test_a_login_over_tls_is_taken_and_not_shown(monkeypatch: pytest.MonkeyPatch, security: str) -> None:
+    _set(monkeypatch, _mail(HOLDFAST_SMTP_SECURITY=security, **LOGIN))
+    assert KEYWORD not in repr(MailSettings())
+
+
+def test_a_mail_server_that_asks_for_no_login_may_do_without_tls(monkeypatch: pytest.MonkeyPatch) -> None:
+    _set(monkeypatch, _mail(HOLDFAST_SMTP_SECURITY="none"))
+    assert MailSettings().holdfast_smtp_security is SmtpSecurity.NONE
+
+
+def test_mails_are_handed_in_under_tls_unless_something_else_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    _set(monkeypatch, _mail())
+    assert MailSettings().holdfast_smtp_security is SmtpSecurity.STARTTLS
+
+
+def test_development_may_do_without_a_mail_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOLDFAST_ENV", "development")
+    assert MailSettings().holdfast_smtp_host is None

@@ -8,6 +8,7 @@ from models.states import (
     HOLDS_SLOT,
     TRANSITIONS,
     BookingStatus,
+    DisputeStatus,
     IllegalTransition,
     PaymentStatus,
     PayoutStatus,
@@ -22,6 +23,7 @@ RECORDS: dict[str, type[State]] = {
     "LiveSession": SessionStatus,
     "Payment": PaymentStatus,
     "InstructorPayout": PayoutStatus,
+    "Dispute": DisputeStatus,
 }
 EVERY_PAIR = [
     (record, current, to) for record, states in RECORDS.items() for current, to in product([None, *states], states)

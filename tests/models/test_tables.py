@@ -4,7 +4,7 @@ import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import Enum, text, update
@@ -13,10 +13,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from models.attendance import AttendanceKind, MeetingProvider
 from models.db import build_engine
 from models.policy import MODERATE, BookingPolicy, PaymentPlan
 from models.states import BookingStatus, PaymentStatus, PayoutStatus, SessionStatus
 from models.tables import (
+    AttendanceEvent,
     AuditEvent,
     BookingRequest,
     Instructor,
@@ -27,7 +29,7 @@ from models.tables import (
     Slot,
     Student,
 )
-from models.terms import Role
+from models.terms import Role, SignUpRole, Subject
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -103,8 +105,22 @@ async def booking(engine: AsyncEngine) -> BookingRequest:
         **amounts,
     )
     event = AuditEvent(booking_id=booking.id, action="booking.accepted", actor_role=Role.INSTRUCTOR, door="api", at=NOW)
+    joined = AttendanceEvent(
+        id="report-1",
+        booking_id=booking.id,
+        kind=AttendanceKind.JOINED,
+        role=SignUpRole.STUDENT,
+        at=NOW,
+        source=MeetingProvider.JAAS,
+    )
     async with AsyncSession(engine, expire_on_commit=False) as session, session.begin():
-        for rows in ([student, instructor], [offering], [slot], [booking], [live_session, payment, payout, event]):
+        for rows in (
+            [student, instructor],
+            [offering],
+            [slot],
+            [booking],
+            [live_session, payment, payout, event, joined],
+        ):
             session.add_all(rows)
             await session.flush()
     return booking
@@ -157,6 +173,49 @@ async def test_the_audit_trail_can_only_grow(engine: AsyncEngine, statement: str
         assert (await connection.execute(text("SELECT action FROM audit_event"))).scalars().all() == [
             "booking.accepted"
         ]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["UPDATE attendance_event SET kind = 'left'", "DELETE FROM attendance_event", "TRUNCATE attendance_event",
+     "UPDATE attendance_event SET kind = 'left' WHERE false"],
+)  # fmt: skip
+@pytest.mark.usefixtures("booking")
+async def test_evidence_of_attendance_can_only_grow(engine: AsyncEngine, statement: str) -> None:
+    assert "append only" in await _refusal_of(engine, statement)
+    async with engine.connect() as connection:
+        assert (await connection.execute(text("SELECT kind FROM attendance_event"))).scalars().all() == ["joined"]
+
+
+@pytest.mark.parametrize(("kind", "role"), [("joined", "NULL"), ("recording_uploaded", "'student'")])
+async def test_evidence_is_of_a_person_or_of_a_recording(
+    engine: AsyncEngine, booking: BookingRequest, kind: str, role: str
+) -> None:
+    row = f"('report-2', '{booking.id}', '{kind}', {role}, now(), 'jaas')"
+    statement = f"INSERT INTO attendance_event (id, booking_id, kind, role, at, source) VALUES {row}"  # noqa: S608
+    assert '"people_come_and_go"' in await _refusal_of(engine, statement)
+
+
+@pytest.mark.parametrize(
+    ("subject", "booking_id", "subject_id"),
+    [("booking", None, uuid4()), ("booking", None, None), ("booking", uuid4(), uuid4()), ("person", uuid4(), None),
+     ("person", None, None), ("person", uuid4(), uuid4())],
+)  # fmt: skip
+async def test_an_audit_event_is_about_one_thing(
+    engine: AsyncEngine, subject: str, booking_id: UUID | None, subject_id: UUID | None
+) -> None:
+    event = AuditEvent(
+        subject=Subject(subject),
+        booking_id=booking_id,
+        subject_id=subject_id,
+        action="something.done",
+        actor_role=Role.PLATFORM,
+        door="api",
+        at=NOW,
+    )
+    with pytest.raises(DBAPIError, match="subject_is_named"):
+        async with AsyncSession(engine) as session, session.begin():
+            session.add(event)
 
 
 async def test_a_booking_with_a_session_or_a_payout_cannot_be_deleted(

@@ -17,6 +17,7 @@ from api.auth import issue_token
 from models.terms import Role
 from sandbox.commands import StartupError
 from sandbox.local import LocalPlace
+from sandbox.seed import seed
 from sandbox.stack import Stack
 from sandbox.stripe_choice import StackRefusedError
 from sandbox.up import up
@@ -26,7 +27,7 @@ pytestmark = pytest.mark.usefixtures("sandbox_stripe")
 
 _A_STUDENT = UUID("0198c0de-0000-7000-8000-000000000001")
 _AN_HOUR = timedelta(hours=1)
-_PARTS = {"postgres", "temporal", "stripe", "worker", "api"}
+_PARTS = {"postgres", "temporal", "mailbox", "stripe", "meeting", "worker", "api"}
 
 
 @pytest.fixture
@@ -77,6 +78,27 @@ async def test_an_instructor_comes_in_by_the_front_door_and_can_be_paid(tmp_path
                 await asyncio.sleep(0.1)
 
 
+# The SDK's own HTTP client, while it seeds.
+@pytest.mark.filterwarnings("ignore:Use 'content=<...>' to upload raw bytes:DeprecationWarning")
+async def test_what_happens_to_a_booking_is_in_the_mailbox(tmp_path: Path) -> None:
+    async with Stack(tmp_path) as stack:
+        seeds = await seed(stack.database_url, stack.stripe_key, stack.environment["STRIPE_API_BASE"])
+        token = issue_token(stack.token_secret, Role.STUDENT, seeds.students[0], _AN_HOUR)
+        headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": "first"}
+        async with httpx.AsyncClient(trust_env=False, base_url=stack.api_url, headers=headers) as student:
+            slot = {"slot_id": str(seeds.slots["moderate"][-1])}
+            booking = (await student.post("/v1/bookings", json=slot)).raise_for_status().json()
+            (await student.post(f"/v1/bookings/{booking['id']}/cancel")).raise_for_status()
+        async with asyncio.timeout(30), httpx.AsyncClient(trust_env=False, base_url=stack.mailbox_url) as mailbox:
+            while True:
+                mails = (await mailbox.get("/mails.json")).json()
+                if mails:
+                    break
+                await asyncio.sleep(0.1)
+        assert [mail["subject"] for mail in mails] == ["Cancelled: Composition: colour and silence with Toru Takemitsu"]
+        assert "Nothing was charged." in mails[0]["text"]
+
+
 async def test_a_killed_worker_is_replaced_by_a_new_one(tmp_path: Path) -> None:
     async with Stack(tmp_path) as stack:
         first = stack.pids["worker"]
@@ -105,6 +127,7 @@ async def test_up_says_where_everything_is_and_brings_back_what_is_killed(tmp_pa
         await eventually(ready_file.exists)
         ready = _read(ready_file)
         assert set(ready["pids"]) == _PARTS
+        assert await status(ready["mailbox_url"]) == 200
 
         with pytest.raises(StackRefusedError, match="running already"):
             await up(place, None)

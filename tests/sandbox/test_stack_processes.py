@@ -154,10 +154,10 @@ async def test_a_killed_supervisor_leaves_nothing_running(tmp_path: Path) -> Non
 
 
 def test_a_child_sees_no_settings_of_other_services(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("TEMPORAL_API_KEY", "STRIPE_API_KEY", "PGPASSWORD", "DATABASE_URL"):
+    for name in ("TEMPORAL_API_KEY", "STRIPE_API_KEY", "PGPASSWORD", "DATABASE_URL", "HOLDFAST_SMTP_PASSWORD"):
         monkeypatch.setenv(name, "someone else's")
     monkeypatch.setenv("HOLDFAST_FEE_BPS", "1500")
     env = child_environment({"DATABASE_URL": "ours"})
-    assert {"TEMPORAL_API_KEY", "STRIPE_API_KEY", "PGPASSWORD"}.isdisjoint(env)
+    assert {"TEMPORAL_API_KEY", "STRIPE_API_KEY", "PGPASSWORD", "HOLDFAST_SMTP_PASSWORD"}.isdisjoint(env)
     assert env["DATABASE_URL"] == "ours"
     assert env["HOLDFAST_FEE_BPS"] == "1500"

@@ -8,6 +8,7 @@ import pytest
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
+from activities.stripe_disputes import StripeDisputes
 from activities.stripe_gateway import StripeGateway, stripe_client
 from models.db import build_engine
 from tests.conftest import StripeSandbox
@@ -32,11 +33,19 @@ async def saga(database_url: str, stripe_sandbox: StripeSandbox) -> AsyncIterato
             gateway = FaultyGateway(StripeGateway(stripe, "http://127.0.0.1:1"), faults)
             # Nothing is cached: each task replays the whole history, so that a saga that cannot be replayed fails here.
             workers = Workers(
-                lambda: build_worker(env.client, QUEUE, engine, gateway, cached_workflows=0, interceptors=[faults])
+                lambda: build_worker(
+                    env.client,
+                    QUEUE,
+                    engine,
+                    gateway,
+                    StripeDisputes(stripe),
+                    cached_workflows=0,
+                    interceptors=[faults],
+                )
             )
             await workers.start()
             try:
-                yield Saga(env, engine, stripe, faults, workers)
+                yield Saga(env, engine, stripe, faults, workers, stripe_sandbox.url)
             finally:
                 await workers.stop()
     finally:

@@ -141,6 +141,8 @@ class Saga:
     stripe: stripe.StripeClient
     faults: Faults
     workers: "Workers"
+    stripe_url: str
+    """The sandbox's, for what only a card holder or a bank does."""
 
     async def order(
         self,

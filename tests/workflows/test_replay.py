@@ -18,6 +18,7 @@ from temporalio.worker import Replayer
 
 from sandbox.demo import journeys
 from workflows.booking import BookingWorkflow
+from workflows.correlation import TakeRequestId
 
 _HISTORIES = Path(__file__).parent / "histories"
 # The second student's booking never came to be, and the first one's goes like `completed`.
@@ -30,7 +31,9 @@ def _saved(journey: str) -> dict[str, Any]:
 
 
 async def _replay(history: dict[str, Any]) -> None:
-    replayer = Replayer(workflows=[BookingWorkflow], data_converter=pydantic_data_converter)
+    replayer = Replayer(
+        workflows=[BookingWorkflow], data_converter=pydantic_data_converter, interceptors=[TakeRequestId()]
+    )
     await replayer.replay_workflow(WorkflowHistory.from_json("booking", history))
 
 

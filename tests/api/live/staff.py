@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 from temporalio.worker import Worker
 
+from activities.stripe_disputes import StripeDisputes
 from activities.stripe_gateway import StripeGateway
 from models.errors import PaymentError
 from tests.api.world import PUBLIC_URL
@@ -49,4 +50,4 @@ class Staff:
 
     def at_work(self, gateway: StripeGateway | None = None) -> Worker:
         gateway = gateway or StripeGateway(self.stripe, PUBLIC_URL)
-        return build_worker(self.client, self.task_queue, self.engine, gateway)
+        return build_worker(self.client, self.task_queue, self.engine, gateway, StripeDisputes(self.stripe))

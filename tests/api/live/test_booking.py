@@ -34,7 +34,7 @@ async def test_a_booking_is_answered_with_where_to_pay_what_and_on_which_terms(
     answer = await book(client, world.student, await world.slot())
     assert answer.status_code == 201, answer.text
     created = answer.json()
-    assert set(created) == {"id", "status", "checkout_url", "expires_at", "price", "policy"}
+    assert set(created) == {"id", "status", "checkout_url", "expires_at", "price", "policy", "is_recorded"}
     assert created["id"] == str(booking_id(world.student.id, "first"))
     assert created["status"] == "PENDING"
     assert created["checkout_url"].startswith("http")
@@ -59,11 +59,23 @@ async def test_the_same_key_gives_the_same_answer(client: httpx.AsyncClient, wor
 
 
 @pytest.mark.usefixtures("worker")
+async def test_a_recording_is_told_before_paying_and_frozen(client: httpx.AsyncClient, world: World) -> None:
+    made = await booked(client, await world.with_recording(True))
+    assert made["is_recorded"] is True
+    await world.with_recording(False)
+    for person in (world.student, world.instructor):
+        shown = await client.get(f"/v1/bookings/{made['id']}", headers=person.headers)
+        assert shown.json()["is_recorded"] is True
+
+
+@pytest.mark.usefixtures("worker")
 async def test_the_same_key_sent_many_times_at_once_books_once(client: httpx.AsyncClient, world: World) -> None:
     slot_id = await world.slot()
     answers = await asyncio.gather(*(book(client, world.student, slot_id) for _ in range(10)))
-    assert {answer.status_code for answer in answers} == {201}
-    assert len({answer.text for answer in answers}) == 1
+    made = [answer for answer in answers if answer.status_code == 201]
+    refused = [problem(answer) for answer in answers if answer.status_code != 201]
+    assert len({answer.text for answer in made}) == 1
+    assert set(refused) <= {(409, "idempotency-key-in-use")}
     listed = await client.get("/v1/bookings", headers=world.student.headers)
     assert len(listed.json()["data"]) == 1
 

@@ -20,10 +20,11 @@ from api.saga import Patience
 from models.errors import Declined, Retryable
 from models.keys import onboarding_workflow_id
 from models.tables import Instructor
+from models.terms import Role
 from sandbox import seed
 from tests.api.events import account_event, send_connect
 from tests.api.live.staff import AccountsFailing, Staff
-from tests.api.world import JSON, PUBLIC_URL, Person, World, add_instructor, add_student, book, problem
+from tests.api.world import JSON, PUBLIC_URL, Person, World, add_instructor, add_student, audited, book, problem
 from workflows.onboarding import OnboardingWorkflow
 
 # The Stripe SDK's own use of httpx.
@@ -237,3 +238,21 @@ async def test_an_account_that_is_gone_at_stripe_cannot_be_paid(
     shown = await until_shown(client, world.instructor, lambda payments: not payments["can_be_paid"])
     assert shown["disabled_reason"] == "account_gone"
     assert problem(await book(client, world.student, await world.slot())) == (409, "instructor-not-payable")
+
+
+@pytest.mark.usefixtures("worker")
+async def test_the_way_to_being_paid_is_in_the_audit_trail(
+    client: httpx.AsyncClient, engine: AsyncEngine, newcomer: Person
+) -> None:
+    link = (await ask(client, newcomer)).json()["url"]
+    await ask(client, newcomer)
+    await until_shown(client, newcomer, lambda payments: bool(payments["requirements"]))
+    events = await audited(engine, newcomer.id)
+    made = events[0]
+    assert [event.action for event in events].count("instructor.link_opened") == 2
+    assert (made.action, made.actor_role, made.door) == ("instructor.account_made", Role.PLATFORM, "workflow")
+    assert made.detail == {"account_id": await account_of(engine, newcomer)}
+    checked = [event for event in events if event.action == "instructor.account_checked"]
+    assert checked
+    assert all(event.actor_role is Role.PLATFORM and event.detail["transfers"] == "inactive" for event in checked)
+    assert link not in str([event.detail for event in events])

@@ -1,0 +1,46 @@
+"""What is known of a disputed booking. Read inside an activity and sent from there: none of it enters a history."""
+
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlmodel import col, select
+
+from activities.transactions import transaction
+from models.dispute_tables import Acceptance
+from models.evidence import CaseFacts, Happening
+from models.money import Money
+from models.policy import BookingPolicy
+from models.tables import AuditEvent, BookingRequest, Instructor, Offering, Payment, Student
+
+
+async def facts_of(engine: AsyncEngine, booking_id: UUID) -> CaseFacts:
+    async with transaction(engine) as session:
+        people = await session.exec(
+            select(BookingRequest, Offering, Student, Instructor)
+            .join(Offering, col(Offering.id) == col(BookingRequest.offering_id))
+            .join(Student, col(Student.id) == col(BookingRequest.student_id))
+            .join(Instructor, col(Instructor.id) == col(BookingRequest.instructor_id))
+            .where(col(BookingRequest.id) == booking_id)
+        )
+        booking, offering, student, instructor = people.one()
+        payment = await session.get_one(Payment, booking_id)
+        acceptance = await session.get(Acceptance, booking_id)
+        trail = await session.exec(
+            select(AuditEvent).where(col(AuditEvent.booking_id) == booking_id).order_by(col(AuditEvent.seq))
+        )
+        happenings = [Happening(at=row.at, what=f"{row.action} by {row.actor_role}") for row in trail]
+    return CaseFacts(
+        booking=str(booking.id),
+        title=offering.title,
+        student_name=student.name,
+        student_email=student.email,
+        instructor_name=instructor.name,
+        starts_at=booking.starts_at,
+        ends_at=booking.ends_at,
+        price=Money(amount_minor=booking.price_minor, currency=booking.currency),
+        kept=Money(amount_minor=payment.captured_minor, currency=payment.currency),
+        policy=BookingPolicy.model_validate(booking.policy),
+        booked_at=booking.created_at,
+        student_ip=acceptance.ip_address if acceptance else None,
+        happenings=happenings,
+    )

@@ -1,0 +1,248 @@
+"""The effects of a dispute: what is asked of Stripe, and what is written down. Every record is safe to repeat."""
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+from temporalio import activity
+
+from activities import audit, ledger
+from activities.dispute_facts import facts_of
+from activities.idempotency import once
+from activities.payment_records import moved
+from activities.stripe_disputes import DisputeGateway
+from activities.transactions import transaction
+from models import postings
+from models.dispute_tables import Dispute
+from models.disputes import (
+    Answer,
+    DisputeCase,
+    DisputeOrder,
+    DisputeState,
+    RecordDispute,
+    RecordDisputeDecision,
+    RecordDisputeEnd,
+    RecordEvidence,
+    SubmitEvidence,
+    TakeBack,
+    borne_if_lost,
+)
+from models.errors import Declined
+from models.evidence import evidence
+from models.keys import dispute_key
+from models.messages import Door
+from models.money import Money
+from models.policy import BookingPolicy
+from models.states import DisputeStatus, PaymentStatus, advance
+from models.tables import BookingRequest, Payment
+from models.terms import PLATFORM
+
+
+class NotRecordedYet(Exception):
+    """The charge is newer than its booking's records: they will be there in a moment."""
+
+
+class DisputeActivities:
+    """Names and addresses are read from Postgres in here, so that they never enter a history."""
+
+    def __init__(self, engine: AsyncEngine, gateway: DisputeGateway) -> None:
+        self._engine = engine
+        self._gateway = gateway
+
+    @activity.defn
+    async def look_up_dispute(self, order: DisputeOrder) -> DisputeState:
+        return await self._gateway.look_up_dispute(order.dispute_id)
+
+    @activity.defn
+    async def submit_evidence(self, message: SubmitEvidence) -> None:
+        """Tell the bank the booking's story. Raises `Declined` when Stripe takes no answer any more."""
+        state = await self._gateway.look_up_dispute(message.dispute_id)
+        if state.status is not DisputeStatus.NEEDS_RESPONSE:
+            return
+        facts = await facts_of(self._engine, message.case.parties.booking_id)
+        key = dispute_key(message.dispute_id, "submit")
+        await once(key, True, lambda key: self._gateway.submit_evidence(message.dispute_id, evidence(facts), key=key))
+
+    @activity.defn
+    async def accept_dispute(self, order: DisputeOrder) -> None:
+        """Raises `Declined` when it is over already."""
+        if (await self._gateway.look_up_dispute(order.dispute_id)).is_over:
+            return
+        key = dispute_key(order.dispute_id, "accept")
+        await once(key, True, lambda key: self._gateway.accept_dispute(order.dispute_id, key=key))
+
+    @activity.defn
+    async def take_back(self, wanted: TakeBack) -> Money:
+        """What came back of the instructor's part; nothing when Stripe refuses, which the books then show."""
+        key = dispute_key(wanted.dispute_id, "take_back")
+        try:
+            return await once(key, True, lambda key: self._gateway.take_back(wanted, key=key))
+        except Declined:
+            return wanted.amount.zero()
+
+    @activity.defn
+    async def record_dispute(self, message: RecordDispute) -> DisputeCase | None:
+        """Whose booking it is; `None` for a charge that is none of ours. Raises `NotRecordedYet`."""
+        state = message.state
+        async with transaction(self._engine) as session:
+            payment = await _payment_of(session, state)
+            if payment is None:
+                return None
+            booking = await session.get_one(BookingRequest, payment.booking_id)
+            if payment.status is PaymentStatus.PENDING:
+                raise NotRecordedYet("the charge's booking has not ended yet")
+            policy = BookingPolicy.model_validate(booking.policy)
+            case = DisputeCase(
+                parties=postings.Parties(booking_id=booking.id, instructor_id=booking.instructor_id),
+                borne_if_lost=borne_if_lost(state.amount, policy),
+            )
+            await _keep(session, message, booking)
+            if state.withdrawn:
+                await _withdraw(session, message, payment, case)
+        return case
+
+    @activity.defn
+    async def record_decision(self, message: RecordDisputeDecision) -> None:
+        decision = message.decision
+        async with transaction(self._engine) as session:
+            dispute = await session.get_one(Dispute, message.dispute_id, with_for_update=True)
+            told = audit.event(
+                dispute.booking_id,
+                f"booking.dispute_{decision.answer}",
+                decision.actor,
+                Door.API,
+                message.at,
+                {"dispute_id": dispute.id},
+                occasion=f"{dispute.id}/{message.at.isoformat()}",
+            )
+            if await audit.append(session, told):
+                dispute.taken_over_at = message.at if decision.answer is Answer.TAKEN_OVER else None
+                dispute.updated_at = message.at
+
+    @activity.defn
+    async def record_evidence(self, message: RecordEvidence) -> None:
+        async with transaction(self._engine) as session:
+            dispute = await _tell(session, message, "booking.dispute_answered")
+            if dispute is not None:
+                dispute.answered_at = dispute.updated_at = message.at
+
+    @activity.defn
+    async def record_refused_answer(self, message: RecordEvidence) -> None:
+        """The platform's own answer was not taken: an operator must answer."""
+        async with transaction(self._engine) as session:
+            dispute = await _tell(session, message, "booking.needs_attention")
+            if dispute is None:
+                return
+            dispute.taken_over_at = dispute.updated_at = message.at
+            booking = await session.get_one(BookingRequest, dispute.booking_id, with_for_update=True)
+            booking.needs_attention = True
+            booking.attention_reason = f"Stripe did not take the answer to the dispute {dispute.id}"
+            booking.updated_at = message.at
+
+    @activity.defn
+    async def record_end(self, message: RecordDisputeEnd) -> None:
+        state, parties = message.state, message.case.parties
+        told = audit.event(
+            parties.booking_id,
+            f"booking.dispute_{state.status.lower()}",
+            PLATFORM,
+            Door.WORKFLOW,
+            message.at,
+            {"dispute_id": state.dispute_id, "amount_minor": state.amount.amount_minor},
+            occasion=state.dispute_id,
+        )
+        async with transaction(self._engine) as session:
+            dispute = await session.get_one(Dispute, state.dispute_id, with_for_update=True)
+            if not await audit.append(session, told):
+                return
+            dispute.closed_at = dispute.updated_at = message.at
+            if not state.withdrawn:
+                return
+            if state.status is DisputeStatus.LOST:
+                await ledger.post(session, message.at, *postings.dispute_lost(parties, dispute.id, message.borne))
+            elif state.reinstated:
+                await ledger.post(session, message.at, postings.dispute_won(parties, dispute.id, state.amount))
+            await _close_payment(session, message)
+
+
+async def _payment_of(session: AsyncSession, state: DisputeState) -> Payment | None:
+    is_of = (
+        col(Payment.charge_id) == state.charge_id
+        if state.payment_intent_id is None
+        else col(Payment.payment_intent_id) == state.payment_intent_id
+    )
+    return (await session.exec(select(Payment).where(is_of).with_for_update())).one_or_none()
+
+
+async def _keep(session: AsyncSession, message: RecordDispute, booking: BookingRequest) -> None:
+    state, at = message.state, message.at
+    dispute = await session.get(Dispute, state.dispute_id, with_for_update=True)
+    if dispute is None:
+        dispute = Dispute(
+            id=state.dispute_id,
+            booking_id=booking.id,
+            status=advance(None, DisputeStatus.NEEDS_RESPONSE),
+            is_inquiry=state.is_inquiry,
+            reason=state.reason,
+            amount_minor=state.amount.amount_minor,
+            currency=state.amount.currency,
+            created_at=at,
+            updated_at=at,
+        )
+        session.add(dispute)
+        opened = audit.event(
+            booking.id,
+            "booking.dispute_opened",
+            PLATFORM,
+            Door.WORKFLOW,
+            at,
+            {"dispute_id": dispute.id, "amount_minor": dispute.amount_minor, "reason": dispute.reason},
+            occasion=dispute.id,
+        )
+        await audit.append(session, opened)
+    dispute.status = moved(dispute.status, state.status)
+    dispute.is_inquiry = state.is_inquiry
+    dispute.amount_minor = state.amount.amount_minor
+    dispute.respond_by = state.respond_by
+    dispute.updated_at = at
+
+
+async def _withdraw(session: AsyncSession, message: RecordDispute, payment: Payment, case: DisputeCase) -> None:
+    state = message.state
+    withdrawal = [postings.dispute_opened(case.parties, state.dispute_id, state.amount)]
+    if state.fee:
+        withdrawal.append(postings.stripe_fee(case.parties, state.dispute_id, state.fee))
+    await ledger.post(session, message.at, *withdrawal)
+    dispute = await session.get_one(Dispute, state.dispute_id)
+    if dispute.closed_at is None:
+        payment.status = moved(payment.status, PaymentStatus.DISPUTED)
+        payment.updated_at = message.at
+
+
+async def _close_payment(session: AsyncSession, message: RecordDisputeEnd) -> None:
+    """As it was before, or without what the bank has taken."""
+    payment = await session.get_one(Payment, message.case.parties.booking_id, with_for_update=True)
+    if message.state.status is DisputeStatus.LOST:
+        payment.returned_minor += message.state.amount.amount_minor
+        payment.captured_minor -= message.state.amount.amount_minor
+        payment.platform_fee_minor -= message.borne.platform_fee.amount_minor
+    if not payment.captured_minor:
+        to = PaymentStatus.REFUNDED
+    else:
+        to = PaymentStatus.PARTIALLY_REFUNDED if payment.returned_minor else PaymentStatus.CAPTURED
+    payment.status = moved(payment.status, to)
+    payment.updated_at = message.at
+
+
+async def _tell(session: AsyncSession, message: RecordEvidence, action: str) -> Dispute | None:
+    """The dispute, locked; `None` when this has been written down before."""
+    dispute = await session.get_one(Dispute, message.dispute_id, with_for_update=True)
+    told = audit.event(
+        dispute.booking_id,
+        action,
+        PLATFORM,
+        Door.WORKFLOW,
+        message.at,
+        {"dispute_id": dispute.id},
+        occasion=f"{dispute.id}/{message.at.isoformat()}",
+    )
+    return dispute if await audit.append(session, told) else None

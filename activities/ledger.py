@@ -1,0 +1,44 @@
+"""Writing in the ledger, in the transaction of the change that it belongs to."""
+
+from datetime import datetime
+
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import col
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from models.keys import ledger_id
+from models.ledger import Posting
+from models.ledger_tables import LedgerEntry, LedgerTransaction
+
+
+async def post(session: AsyncSession, at: datetime, *postings: Posting) -> None:
+    """Write what is not there yet: a posting of the same kind about the same subject is left as it is."""
+    by_id = {ledger_id(posting.kind, posting.subject): posting for posting in postings}
+    if not by_id:
+        return
+    transactions = [
+        {
+            "id": id,
+            "kind": posting.kind,
+            "subject": posting.subject,
+            "booking_id": posting.booking_id,
+            "instructor_id": posting.instructor_id,
+            "at": at,
+        }
+        for id, posting in by_id.items()
+    ]
+    statement = insert(LedgerTransaction).values(transactions).on_conflict_do_nothing()
+    new = (await session.exec(statement.returning(col(LedgerTransaction.id)))).scalars().all()
+    entries = [
+        {
+            "transaction_id": id,
+            "line": line,
+            "account": entry.account,
+            "currency": entry.amount.currency,
+            "amount_minor": entry.amount.amount_minor,
+        }
+        for id in new
+        for line, entry in enumerate(by_id[id].entries, start=1)
+    ]
+    if entries:
+        await session.exec(insert(LedgerEntry).values(entries))

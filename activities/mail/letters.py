@@ -1,0 +1,143 @@
+"""What a mail says, read from the records at the moment it is sent."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from activities.mail import wording
+from activities.mail.wording import Outcome
+from models.money import Money
+from models.notices import BEFORE_THE_SESSION, Notice, Recipient, still_matters
+from models.outbox_tables import OutboxMessage
+from models.paper.calendar import Appointment, Party, appointment, join_url, receipt_url
+from models.policy import BookingPolicy, OnSilence
+from models.tables import BookingRequest, Instructor, LiveSession, Offering, Payment, Student
+from models.terms import EndReason, Role
+
+_LETS_IN = frozenset({Notice.APPROVED, Notice.RESCHEDULED, *BEFORE_THE_SESSION})
+_CHANGES_CALENDARS = frozenset({Notice.APPROVED, Notice.RESCHEDULED, Notice.CANCELLED})
+
+
+class Void(Exception):
+    """There is nobody to tell any more, or nothing worth telling. Says why in a word."""
+
+
+@dataclass(frozen=True)
+class Records:
+    booking: BookingRequest
+    offering: Offering
+    student: Student
+    instructor: Instructor
+    session: LiveSession | None
+    payment: Payment | None
+
+
+@dataclass(frozen=True)
+class Letter:
+    notice: Notice
+    reader: Party
+    words: dict[str, Any]
+    """What the notice's template may use."""
+    details: Sequence[tuple[str, str]]
+    links: Sequence[tuple[str, str]]
+    appointment: Appointment | None
+    """What the reader's calendar is to learn."""
+
+
+async def read(session: AsyncSession, message: OutboxMessage, public_url: str, now: datetime) -> Letter:
+    """Raises `Void`."""
+    booking = await session.get(BookingRequest, message.booking_id)
+    if booking is None and "booking" in message.facts:
+        booking = BookingRequest.model_validate(message.facts["booking"])
+    if booking is None:
+        raise Void("no_booking")
+    if not still_matters(message.kind, booking.status, booking.starts_at, now):
+        raise Void("too_late")
+    statement = (
+        select(Offering, Student, Instructor, LiveSession)
+        .select_from(Offering)
+        .join(Student, col(Student.id) == booking.student_id)
+        .join(Instructor, col(Instructor.id) == booking.instructor_id)
+        .outerjoin(LiveSession, col(LiveSession.booking_id) == booking.id)
+        .where(col(Offering.id) == booking.offering_id)
+    )
+    row = (await session.exec(statement)).first()
+    if row is None:
+        raise Void("no_recipient")
+    payment = await session.get(Payment, booking.id)
+    return _letter(message, Records(booking, *row, payment), public_url)
+
+
+def _letter(message: OutboxMessage, records: Records, public_url: str) -> Letter:
+    booking, offering = records.booking, records.offering
+    people: tuple[Student | Instructor, ...] = (records.student, records.instructor)
+    reader, other = people if message.recipient_role is Recipient.STUDENT else reversed(people)
+    where = wording.zone(reader.time_zone)
+    price = Money(amount_minor=booking.price_minor, currency=booking.currency)
+    return Letter(
+        notice=message.kind,
+        reader=Party(reader.name, reader.email),
+        words={
+            "to_student": message.recipient_role is Recipient.STUDENT,
+            "other": other.name,
+            "title": offering.title,
+            "starts": wording.moment(booking.starts_at, where),
+            **_circumstances(message, records, where),
+        },
+        details=[
+            ("What", offering.title),
+            ("With", other.name),
+            ("When", wording.span(booking.starts_at, booking.ends_at, where)),
+            ("Price", price.format()),
+        ],
+        links=list(_links(message, records, public_url)),
+        appointment=appointment(booking, records.session, offering.title, other.name, public_url)
+        if records.session and message.kind in _CHANGES_CALENDARS
+        else None,
+    )
+
+
+def _circumstances(message: OutboxMessage, records: Records, where: ZoneInfo) -> dict[str, Any]:
+    booking, payment, facts = records.booking, records.payment, message.facts
+    policy = BookingPolicy.model_validate(booking.policy)
+    words: dict[str, Any] = {
+        "cancellation": wording.cancellation_terms(policy.cancellation),
+        "settles_on_silence": policy.on_silence is OnSilence.SETTLE,
+        "words_of_instructor": booking.rejection_reason,
+        "outcome": wording.outcome(_money(payment) if payment else None, message.recipient_role),
+    }
+    for name in ("until", "previous_starts_at"):
+        if name in facts:
+            words[name] = wording.moment(datetime.fromisoformat(facts[name]), where)
+    if booking.next_deadline_at:
+        words["deadline"] = wording.moment(booking.next_deadline_at, where)
+    if "reason" in facts:
+        words["why"] = wording.why_unpaid(EndReason(facts["reason"]), facts["decline_code"])
+    if "by" in facts and booking.end_reason:
+        words["happened"] = wording.what_happened(booking.end_reason, Role(facts["by"]), message.recipient_role)
+    return words
+
+
+def _money(payment: Payment) -> Outcome:
+    def money(amount_minor: int) -> Money:
+        return Money(amount_minor=amount_minor, currency=payment.currency)
+
+    return Outcome(
+        price=money(payment.amount_minor),
+        captured=money(payment.captured_minor),
+        returned=money(payment.returned_minor),
+        platform_fee=money(payment.platform_fee_minor),
+    )
+
+
+def _links(message: OutboxMessage, records: Records, public_url: str) -> Iterator[tuple[str, str]]:
+    if message.kind in _LETS_IN:
+        yield "Join the session", join_url(public_url, records.booking.id)
+    is_closed = records.booking.end_reason is not None
+    if is_closed and message.recipient_role is Recipient.STUDENT and records.payment and records.payment.captured_minor:
+        yield "Your receipt", receipt_url(public_url, records.booking.id)

@@ -1,0 +1,81 @@
+"""Moving a booking to another slot: its row, and the proposal that both sides have agreed on."""
+
+from datetime import datetime
+
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlmodel import col, update
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from activities import audit, outbox
+from activities.transactions import transaction
+from models.messages import MoveSlot
+from models.proposals import ProposalStatus
+from models.states import HOLDS_SLOT, IllegalTransition
+from models.tables import BookingRequest, LiveSession, RescheduleProposal
+
+
+async def move(engine: AsyncEngine, message: MoveSlot) -> bool:
+    """False when another booking has the time: then nothing changes. Raises `IllegalTransition` for a closed one."""
+    to = message.decision
+    moved = audit.event(
+        message.booking_id,
+        "booking.rescheduled",
+        to.actor,
+        to.door,
+        message.at,
+        {
+            "from_starts_at": to.from_starts_at.isoformat(),
+            "starts_at": to.starts_at.isoformat(),
+            "slot_id": str(to.slot_id),
+        },
+        occasion=str(to.proposal_id),
+    )
+    async with transaction(engine) as session:
+        booking = await session.get(BookingRequest, message.booking_id, with_for_update=True)
+        if await audit.is_there(session, moved):
+            return True
+        if booking is None or booking.status not in HOLDS_SLOT:
+            raise IllegalTransition(f"booking {message.booking_id} has no session to move")
+        if not await _claim(session, message):
+            return False
+        await audit.append(session, moved)
+        await _tell(session, booking, to.from_starts_at, message)
+        await session.exec(
+            update(RescheduleProposal)
+            .where(col(RescheduleProposal.id) == to.proposal_id)
+            .values(status=ProposalStatus.ACCEPTED, decided_at=message.at)
+        )
+        return True
+
+
+async def _tell(
+    session: AsyncSession, booking: BookingRequest, previous_starts_at: datetime, message: MoveSlot
+) -> None:
+    """Before the approval there is no session yet, and nobody has been invited."""
+    await session.refresh(booking)
+    live_session = await session.get(LiveSession, booking.id, with_for_update=True)
+    if live_session is not None:
+        await outbox.reschedule(session, booking, live_session, previous_starts_at, message.at)
+
+
+async def _claim(session: AsyncSession, message: MoveSlot) -> bool:
+    to = message.decision
+    try:
+        async with session.begin_nested():
+            await session.exec(
+                update(BookingRequest)
+                .where(col(BookingRequest.id) == message.booking_id)
+                .values(
+                    slot_id=to.slot_id,
+                    starts_at=to.starts_at,
+                    ends_at=to.ends_at,
+                    next_deadline_at=message.deadline_at,
+                    updated_at=message.at,
+                )
+            )
+    except IntegrityError as error:
+        if getattr(getattr(error.orig, "diag", None), "constraint_name", None) == "no_double_booking":
+            return False
+        raise
+    return True

@@ -1,0 +1,102 @@
+"""Disputes at Stripe. Sources: API reference, "Disputes", "Transfer Reversals"; docs "How disputes work"."""
+
+from datetime import UTC, datetime
+from typing import Protocol, cast
+
+import stripe
+from stripe.params import DisputeUpdateParamsEvidence
+
+from activities.stripe_errors import sorted_errors
+from models.disputes import DisputeState, TakeBack
+from models.money import Money
+from models.states import DisputeStatus
+
+_STATUS = {
+    "needs_response": DisputeStatus.NEEDS_RESPONSE,
+    "warning_needs_response": DisputeStatus.NEEDS_RESPONSE,
+    "under_review": DisputeStatus.UNDER_REVIEW,
+    "warning_under_review": DisputeStatus.UNDER_REVIEW,
+    "won": DisputeStatus.WON,
+    "lost": DisputeStatus.LOST,
+    "warning_closed": DisputeStatus.CLOSED,
+    "prevented": DisputeStatus.CLOSED,
+}
+
+
+class DisputeGateway(Protocol):
+    """Every method raises only `models.errors.PaymentError`s; every mutating one takes its step's idempotency key."""
+
+    async def look_up_dispute(self, dispute_id: str) -> DisputeState:
+        """The dispute as it is now."""
+
+    async def submit_evidence(self, dispute_id: str, evidence: dict[str, str], *, key: str) -> None:
+        """Answer the bank; this can be done once."""
+
+    async def accept_dispute(self, dispute_id: str, *, key: str) -> None:
+        """Give in: the dispute is lost."""
+
+    async def take_back(self, wanted: TakeBack, *, key: str) -> Money:
+        """Reverse the instructor's part of the charge's transfer; how much of it that was."""
+
+
+class StripeDisputes:
+    """Implements `DisputeGateway`."""
+
+    def __init__(self, client: stripe.StripeClient) -> None:
+        self._client = client
+
+    async def look_up_dispute(self, dispute_id: str) -> DisputeState:
+        async with sorted_errors():
+            dispute = await self._client.v1.disputes.retrieve_async(dispute_id)
+        moved = [entry.amount for entry in dispute.balance_transactions]
+        due_by = dispute.evidence_details.due_by
+        return DisputeState(
+            dispute_id=dispute.id,
+            charge_id=_id_of(dispute.charge),
+            payment_intent_id=_id_of(dispute.payment_intent) if dispute.payment_intent else None,
+            amount=Money(amount_minor=dispute.amount, currency=dispute.currency),
+            reason=dispute.reason,
+            status=_STATUS[dispute.status],
+            is_inquiry=dispute.status.startswith("warning_"),
+            respond_by=datetime.fromtimestamp(due_by, UTC) if due_by else None,
+            withdrawn=any(amount < 0 for amount in moved),
+            reinstated=any(amount > 0 for amount in moved),
+            fee=Money(amount_minor=sum(entry.fee for entry in dispute.balance_transactions), currency=dispute.currency),
+        )
+
+    async def submit_evidence(self, dispute_id: str, evidence: dict[str, str], *, key: str) -> None:
+        async with sorted_errors():
+            await self._client.v1.disputes.update_async(
+                dispute_id,
+                {"evidence": cast(DisputeUpdateParamsEvidence, evidence), "submit": True},
+                {"idempotency_key": key},
+            )
+
+    async def accept_dispute(self, dispute_id: str, *, key: str) -> None:
+        async with sorted_errors():
+            await self._client.v1.disputes.close_async(dispute_id, options={"idempotency_key": key})
+
+    async def take_back(self, wanted: TakeBack, *, key: str) -> Money:
+        """Found again by its metadata, since Stripe forgets keys; never more than is left of the transfer."""
+        async with sorted_errors():
+            charge = await self._client.v1.charges.retrieve_async(wanted.charge_id, {"expand": ["transfer"]})
+            transfer = getattr(charge, "transfer", None)
+            if not isinstance(transfer, stripe.Transfer):
+                return wanted.amount.zero()
+            reversals = await self._client.v1.transfers.reversals.list_async(transfer.id, {"limit": 100})
+            async for reversal in reversals.auto_paging_iter():
+                if reversal.metadata and reversal.metadata.to_dict().get("dispute_id") == wanted.dispute_id:
+                    return Money(amount_minor=reversal.amount, currency=reversal.currency)
+            left = min(wanted.amount.amount_minor, transfer.amount - transfer.amount_reversed)
+            if left <= 0:
+                return wanted.amount.zero()
+            reversal = await self._client.v1.transfers.reversals.create_async(
+                transfer.id,
+                {"amount": left, "metadata": {"dispute_id": wanted.dispute_id}},
+                {"idempotency_key": key},
+            )
+        return Money(amount_minor=reversal.amount, currency=reversal.currency)
+
+
+def _id_of(reference: object) -> str:
+    return reference if isinstance(reference, str) else str(getattr(reference, "id", ""))

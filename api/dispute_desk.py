@@ -1,0 +1,53 @@
+"""How the API speaks to a dispute's workflow. Errors are `api.saga.SagaError`s, as a booking's are."""
+
+from typing import Annotated
+
+from fastapi import Depends, Request
+from temporalio.client import Client, WorkflowUpdateFailedError
+from temporalio.exceptions import ApplicationError
+
+from api.problems import Kind, Problem
+from api.saga import Patience, answer_within
+from models.disputes import DisputeDecision, DisputeEvent, DisputeOrder, DisputeRefusal
+from models.keys import dispute_workflow_id
+from workflows.disputes import DisputeWorkflow
+
+
+class DisputeDesk:
+    def __init__(self, client: Client, task_queue: str, patience: Patience | None = None) -> None:
+        self._client = client
+        self._task_queue = task_queue
+        self._patience = patience or Patience()
+
+    async def tell(self, dispute_id: str, event: DisputeEvent) -> None:
+        """Hand Stripe's news on, starting the workflow if none is open; it is safe with Temporal when this returns."""
+        async with answer_within(self._patience.event):
+            await self._client.start_workflow(
+                DisputeWorkflow.run,
+                DisputeOrder(dispute_id=dispute_id),
+                id=dispute_workflow_id(dispute_id),
+                task_queue=self._task_queue,
+                start_signal="dispute_event",
+                start_signal_args=[event],
+                rpc_timeout=self._patience.event,
+            )
+
+    async def decide(self, dispute_id: str, decision: DisputeDecision) -> None:
+        """Raises the 409 `Problem` when the bank needs no answer any more."""
+        handle = self._client.get_workflow_handle(dispute_workflow_id(dispute_id))
+        async with answer_within(self._patience.decision):
+            try:
+                await handle.execute_update(DisputeWorkflow.decide, decision, rpc_timeout=self._patience.decision)
+            except WorkflowUpdateFailedError as error:
+                cause = error.cause
+                if isinstance(cause, ApplicationError) and cause.type == DisputeRefusal.NOT_OPEN:
+                    raise Problem(Kind.NOT_POSSIBLE_NOW, cause.message) from error
+                raise
+
+
+async def _desk(request: Request) -> DisputeDesk:
+    desk: DisputeDesk = request.app.state.disputes
+    return desk
+
+
+WithDisputes = Annotated[DisputeDesk, Depends(_desk)]

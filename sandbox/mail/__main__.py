@@ -1,0 +1,36 @@
+"""`python -m sandbox.mail --port N --smtp-port M`: the mail catcher on loopback."""
+
+import argparse
+import os
+import signal
+import sys
+
+import uvicorn
+
+from sandbox.mail.app import create_app
+from sandbox.mail.catcher import Catcher
+from sandbox.stripe.safety import refusal
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m sandbox.mail", description=__doc__)
+    parser.add_argument("--port", type=int, required=True, help="for the pages")
+    parser.add_argument("--smtp-port", type=int, required=True)
+    parser.add_argument("--host", default="127.0.0.1", help="a loopback address")
+    options = parser.parse_args(arguments)
+    reason = refusal(options.host, os.environ)
+    if reason is not None:
+        print(f"The mail catcher does not start: {reason}", file=sys.stderr)
+        return 2
+    app = create_app(Catcher(), options.host, options.smtp_port)
+    config = uvicorn.Config(
+        app, host=options.host, port=options.port, log_level="warning", access_log=False, timeout_graceful_shutdown=2
+    )
+    # uvicorn shuts down on SIGTERM and then raises the signal again; asked to stop and stopped is success.
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    uvicorn.Server(config).run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,70 @@
+"""What has come in over SMTP. It delivers nothing; the oldest mails make room for new ones."""
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default
+from itertools import count
+from typing import Final
+
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+LARGEST_MAIL_BYTES: Final = 1024 * 1024
+_MOST_BYTES: Final = 32 * LARGEST_MAIL_BYTES
+_MOST_MAILS: Final = 1_000
+
+
+@dataclass(frozen=True)
+class Caught:
+    number: int
+    at: datetime
+    recipients: tuple[str, ...]
+    """As the SMTP client named them."""
+    content: bytes
+
+    @property
+    def mail(self) -> EmailMessage:
+        return message_from_bytes(self.content, EmailMessage, policy=default)
+
+    def header(self, name: str) -> str:
+        return str(self.mail.get(name, ""))
+
+    def body(self, kind: str) -> str | None:
+        """The text of the first part of the type `text/{kind}`."""
+        for part in self.mail.walk():
+            if part.get_content_type() == f"text/{kind}" and not part.is_attachment():
+                return str(part.get_content())
+        return None
+
+
+class Catcher:
+    """The handler of an SMTP server (aiosmtpd's protocol) and the mails that it took."""
+
+    def __init__(self, most_mails: int = _MOST_MAILS, most_bytes: int = _MOST_BYTES) -> None:
+        self._most_mails = most_mails
+        self._most_bytes = most_bytes
+        self._bytes = 0
+        self._numbers = count(1)
+        self._caught: deque[Caught] = deque()
+
+    async def handle_DATA(self, _: SMTP, __: Session, envelope: Envelope) -> str:
+        content = envelope.content
+        assert isinstance(content, bytes)
+        self._caught.append(Caught(next(self._numbers), datetime.now(UTC), tuple(envelope.rcpt_tos), content))
+        self._bytes += len(content)
+        while self._bytes > self._most_bytes or len(self._caught) > self._most_mails:
+            self._bytes -= len(self._caught.popleft().content)
+        return "250 caught"
+
+    def protocol(self) -> SMTP:
+        return SMTP(self, data_size_limit=LARGEST_MAIL_BYTES, enable_SMTPUTF8=True, hostname="mailbox.local")
+
+    def latest(self) -> Iterator[Caught]:
+        """The newest first."""
+        return reversed(self._caught)
+
+    def get(self, number: int) -> Caught | None:
+        return next((caught for caught in self._caught if caught.number == number), None)

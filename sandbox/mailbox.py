@@ -1,0 +1,42 @@
+"""The mail catcher as a process."""
+
+from pathlib import Path
+
+from sandbox.commands import Command
+from sandbox.environment import PROJECT_ROOT, child_environment, python
+from sandbox.ports import LOOPBACK, free_port
+from sandbox.probes import http_ok
+from sandbox.processes import Process
+
+
+class Mailbox:
+    """It listens on two free loopback ports and keeps nothing over a restart."""
+
+    def __init__(self, *, log: Path) -> None:
+        port = free_port()
+        self.url = f"http://{LOOPBACK}:{port}"
+        self.smtp_port = free_port()
+        arguments = ["--host", LOOPBACK, "--port", str(port), "--smtp-port", str(self.smtp_port)]
+        self.process = Process(
+            name="mailbox",
+            command=Command(argv=python("-m", "sandbox.mail", *arguments), env=child_environment({}), cwd=PROJECT_ROOT),
+            ready=http_ok(f"{self.url}/health"),
+            log=log,
+        )
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The settings with which the worker sends its mails here."""
+        return {
+            "HOLDFAST_SMTP_HOST": LOOPBACK,
+            "HOLDFAST_SMTP_PORT": str(self.smtp_port),
+            "HOLDFAST_SMTP_SECURITY": "none",
+            "HOLDFAST_MAIL_FROM": "Holdfast <no-reply@holdfast.example>",
+        }
+
+    async def start(self) -> None:
+        """Raises: StartupError."""
+        await self.process.start()
+
+    async def stop(self) -> None:
+        await self.process.stop()

@@ -1,0 +1,99 @@
+"""The pages: one to enter by, one for those who are in. What somebody does there is reported to the webhook.
+
+Nothing is kept here: who is in stands in the page that they have open.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import httpx
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import Route
+
+from sandbox.meeting.reports import Reporter
+from sandbox.meeting.tokens import Participant, Turned, participant
+
+_TEMPLATES = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined)
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+@dataclass(frozen=True)
+class Meetings:
+    app_id: str
+    secret: str
+    reporter: Reporter
+
+    async def enter(self, request: Request) -> Response:
+        """Raises nothing: whoever is turned away is told why, with 403."""
+        return await self._page(request, "")
+
+    async def act(self, request: Request) -> Response:
+        """Come, leave, or record."""
+        form = await request.form()
+        return await self._page(request, str(form.get("action")), str(form.get("connection", "")))
+
+    async def _page(self, request: Request, action: str, connection: str = "") -> Response:
+        room = request.path_params["room"]
+        try:
+            who = participant(
+                request.query_params.get("jwt", ""), room, self.app_id, self.secret, str(request.url.hostname)
+            )
+            connection = await self._report(action, room, who, connection)
+        except Turned as turned:
+            return _html(403, problem=str(turned))
+        except httpx.HTTPError:
+            return _html(502, problem="The webhook did not take the report")
+        return _html(200, room=room, who=who, connection=connection)
+
+    async def _report(self, action: str, room: str, who: Participant, connection: str) -> str:
+        """The connection that the person has afterwards; empty for none."""
+        match action:
+            case "join":
+                connection = str(uuid4())
+                await self.reporter.came(room, who, connection)
+            case "leave":
+                await self.reporter.left(room, who, connection)
+                connection = ""
+            case "record":
+                if not who.may_record:
+                    raise Turned("Only the moderator may record, and only a session that is to be recorded")
+                await self.reporter.recorded(room, who)
+        return connection
+
+
+def create_app(app_id: str, secret: str, webhook_url: str, webhook_secret: str, http: httpx.AsyncClient) -> Starlette:
+    """`http` sends the reports; it is closed with the app."""
+    meetings = Meetings(app_id, secret, Reporter(http, webhook_url, app_id, webhook_secret))
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        async with http:
+            yield
+
+    return Starlette(
+        routes=[
+            Route("/_sandbox/health", _health),
+            Route("/{room}", meetings.enter, methods=["GET"]),
+            Route("/{room}", meetings.act, methods=["POST"]),
+        ],
+        lifespan=lifespan,
+    )
+
+
+async def _health(_: Request) -> Response:
+    return JSONResponse({"ok": True})
+
+
+def _html(status: int, **values: object) -> HTMLResponse:
+    values = {"problem": None, "room": "", "who": None, "connection": ""} | values
+    return HTMLResponse(_TEMPLATES.get_template("page.html").render(**values), status, _HEADERS)

@@ -1,0 +1,41 @@
+"""The stand-in for a Jitsi server as a process of the stack."""
+
+import secrets
+from pathlib import Path
+from typing import Final
+
+from sandbox.commands import Command
+from sandbox.environment import PROJECT_ROOT, child_environment, python
+from sandbox.ports import LOOPBACK, free_port
+from sandbox.probes import http_ok
+from sandbox.processes import Process
+
+_APP_ID: Final = "holdfast"
+
+
+class MeetingServer:
+    """On a free loopback port, with secrets of its own, reporting to `webhook_url`."""
+
+    def __init__(self, webhook_url: str, *, log: Path) -> None:
+        port = free_port()
+        self.url = f"http://{LOOPBACK}:{port}"
+        self._secrets = {
+            "HOLDFAST_JITSI_APP_ID": _APP_ID,
+            "HOLDFAST_JITSI_SECRET": secrets.token_urlsafe(32),
+            "HOLDFAST_MEETING_WEBHOOK_SECRET": f"whsec_{secrets.token_hex(16)}",
+        }
+        self.process = Process(
+            name="meeting",
+            command=Command(
+                argv=python("-m", "sandbox.meeting", "--port", str(port), "--webhook", webhook_url),
+                env=child_environment(self._secrets),
+                cwd=PROJECT_ROOT,
+            ),
+            ready=http_ok(f"{self.url}/_sandbox/health"),
+            log=log,
+        )
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What the API needs to hold its meetings here."""
+        return {"HOLDFAST_MEETING_PROVIDER": "jitsi", "HOLDFAST_JITSI_URL": self.url, **self._secrets}

@@ -1,0 +1,24 @@
+from collections.abc import AsyncIterator
+
+import pytest
+
+from activities.mail.sender import MailSender
+from activities.mail.smtp import Smtp
+from models.paper.calendar import Party
+from tests.activities.bookings import Bookings
+from tests.mailbox import MailServer
+
+SENDER = Party("Holdfast", "no-reply@holdfast.example")
+PUBLIC_URL = "https://holdfast.example"
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[MailServer]:
+    server = MailServer()
+    async with server.there():
+        yield server
+
+
+@pytest.fixture
+def sender(bookings: Bookings, server: MailServer) -> MailSender:
+    return MailSender(bookings.engine, Smtp(server.settings), SENDER, PUBLIC_URL)

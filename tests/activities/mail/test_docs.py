@@ -1,0 +1,30 @@
+"""`docs/mail.md` says who is told what, as the code does."""
+
+import re
+from pathlib import Path
+
+from models.notices import BEFORE_THE_SESSION, ON_RESCHEDULING, TOLD, Notice, Recipient, Told
+
+PAGE = (Path(__file__).parents[3] / "docs" / "mail.md").read_text()
+TEMPLATES = Path(__file__).parents[3] / "activities" / "mail" / "templates"
+
+
+def _given() -> set[Told]:
+    moves = {each for people in TOLD.values() for told in people.values() for each in told}
+    reminders = {Told(notice, recipient) for notice in BEFORE_THE_SESSION for recipient in Recipient}
+    return moves | reminders | {*ON_RESCHEDULING, Told(Notice.COMPLETION_DUE, Recipient.INSTRUCTOR)}
+
+
+def test_the_table_says_who_is_told_what() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| (yes|) ?\| (yes|) ?\| .+ \|$", PAGE, re.MULTILINE)
+    listed = {
+        Told(Notice(notice), recipient)
+        for notice, *answers in rows
+        for recipient, answer in zip((Recipient.STUDENT, Recipient.INSTRUCTOR), answers, strict=True)
+        if answer
+    }
+    assert listed == _given()
+
+
+def test_every_notice_has_its_template_and_every_template_its_notice() -> None:
+    assert {path.stem for path in TEMPLATES.glob("*.txt")} - {"layout"} == set(Notice)

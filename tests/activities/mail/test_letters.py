@@ -1,0 +1,331 @@
+"""What people read: each notice to each of its readers, in text and HTML, with nobody's name taken for ours."""
+
+import re
+from datetime import datetime, timedelta
+from email.message import EmailMessage
+
+import pytest
+from icalendar import Calendar, Event
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from activities import outbox
+from activities.mail import letters
+from activities.mail.composing import compose
+from activities.transactions import transaction
+from models.keys import calendar_uid
+from models.messages import HoldPhase, PaymentState, RecordEnding
+from models.notices import Notice, Recipient
+from models.outbox_tables import OutboxMessage
+from models.tables import BookingRequest, Instructor, LiveSession, Offering, Student
+from models.terms import (
+    PLATFORM,
+    Absent,
+    Actor,
+    BookingTerms,
+    EndReason,
+    Role,
+    cancelled,
+    completed,
+    no_show,
+    nobody_said,
+    rejected,
+    unanswered,
+    unpaid,
+)
+from tests.activities.bookings import HOUR, NOW, STARTS_AT, Bookings, ended, held
+from tests.activities.mail.conftest import PUBLIC_URL, SENDER
+
+STUDENT = Actor(role=Role.STUDENT)
+INSTRUCTOR = Actor(role=Role.INSTRUCTOR)
+
+
+async def mail(bookings: Bookings, kind: Notice, to: Recipient, now: datetime = NOW) -> EmailMessage:
+    """The latest of its kind, as it would be sent now."""
+    latest = (
+        select(OutboxMessage)
+        .where(col(OutboxMessage.kind) == kind, col(OutboxMessage.recipient_role) == to)
+        .order_by(col(OutboxMessage.created_at).desc())
+    )
+    async with transaction(bookings.engine) as session:
+        message = (await session.exec(latest)).first()
+        assert message is not None
+        letter = await letters.read(session, message, PUBLIC_URL, now)
+    return compose(letter, message.id, message.due_at, SENDER)
+
+
+def text(mail: EmailMessage) -> str:
+    part = mail.get_body(("plain",))
+    assert part is not None
+    return str(part.get_content())
+
+
+def html(mail: EmailMessage) -> str:
+    part = mail.get_body(("html",))
+    assert part is not None
+    return str(part.get_content())
+
+
+def invitation(mail: EmailMessage) -> Calendar | None:
+    parts = [part for part in mail.walk() if part.get_content_type() == "text/calendar"]
+    if not parts:
+        return None
+    (part,) = parts
+    calendar = Calendar.from_ical(part.get_content())
+    assert isinstance(calendar, Calendar)
+    assert part.get_param("method") == calendar["METHOD"]
+    (file,) = mail.iter_attachments()
+    assert (file.get_filename(), file.get_content()) == ("session.ics", calendar.to_ical())
+    return calendar
+
+
+async def end(bookings: Bookings, record: RecordEnding) -> None:
+    await bookings.records.record_ending(record)
+
+
+async def test_a_paid_booking_tells_the_student_until_when_the_instructor_decides_in_the_students_own_zone(
+    bookings: Bookings,
+) -> None:
+    terms = await bookings.authorized()
+    await _set(bookings, Student, terms.student_id, time_zone="America/New_York")
+    await _set(bookings, Instructor, terms.instructor_id, time_zone="Asia/Kolkata")
+    to_student = await mail(bookings, Notice.BOOKING_RECEIVED, Recipient.STUDENT)
+    assert to_student["Subject"] == "Paid: waiting for Nadia's answer"
+    for shown in (text(to_student), html(to_student).replace("&#39;", "'")):
+        assert "until Tuesday, 3 March 2026, 04:00 (America/New_York)" in shown
+        assert "Thursday, 5 March 2026, 04:00–05:00 (America/New_York)" in shown
+        assert "100.00 USD" in shown
+        assert "all of it until 24 hours before the start, 50% until 2 hours before the start; later, nothing" in shown
+    to_instructor = await mail(bookings, Notice.BOOKING_RECEIVED, Recipient.INSTRUCTOR)
+    assert to_instructor["Subject"] == "New booking: Counterpoint with Ada"
+    assert "until Tuesday, 3 March 2026, 14:30 (Asia/Kolkata)" in text(to_instructor)
+    assert "If you cancel" not in text(to_instructor)
+
+
+async def test_a_mail_is_addressed_dated_and_named_once_and_for_all(bookings: Bookings) -> None:
+    terms = await bookings.authorized()
+    first, second = [await mail(bookings, Notice.BOOKING_RECEIVED, Recipient.STUDENT) for _ in range(2)]
+    student = await bookings.get(Student, terms.student_id)
+    assert first["To"] == f"Ada <{student.email}>"
+    assert first["From"] == "Holdfast <no-reply@holdfast.example>"
+    assert first["Auto-Submitted"] == "auto-generated"
+    assert re.fullmatch(r"<[0-9a-f-]{36}@holdfast\.example>", first["Message-ID"])
+    assert [(each["Message-ID"], each["Date"]) for each in (first, second)] == [
+        (first["Message-ID"], first["Date"])
+    ] * 2
+
+
+@pytest.mark.parametrize("recipient", Recipient)
+async def test_an_approval_invites_each_to_the_session_without_telling_the_others_address(
+    bookings: Bookings, recipient: Recipient
+) -> None:
+    terms = await bookings.accepted()
+    approved = await mail(bookings, Notice.APPROVED, recipient)
+    calendar = invitation(approved)
+    assert calendar is not None
+    assert calendar["METHOD"] == "REQUEST"
+    (event,) = calendar.walk("VEVENT")
+    assert isinstance(event, Event)
+    assert (event["UID"], event["SEQUENCE"]) == (calendar_uid(terms.booking_id), 0)
+    assert (event.start, event.end) == (terms.starts_at, terms.ends_at)
+    assert b"DTSTART:20260305T090000Z" in calendar.to_ical()
+    join = f"{PUBLIC_URL}/v1/bookings/{terms.booking_id}/join"
+    assert (event["URL"], event["STATUS"], event["ORGANIZER"]) == (
+        join, "CONFIRMED", "mailto:no-reply@holdfast.example",
+    )  # fmt: skip
+    assert join in text(approved)
+    assert f'href="{join}"' in html(approved)
+    student, instructor = await _addresses(bookings, terms)
+    own, others = (student, instructor) if recipient is Recipient.STUDENT else (instructor, student)
+    assert event["ATTENDEE"] == f"mailto:{own}"
+    assert others not in approved.as_string()
+
+
+async def test_a_moved_session_updates_and_a_cancelled_one_removes_the_same_event(bookings: Bookings) -> None:
+    terms = await bookings.accepted()
+    async with AsyncSession(bookings.engine) as session, session.begin():
+        booking = await session.get_one(BookingRequest, terms.booking_id)
+        live_session = await session.get_one(LiveSession, terms.booking_id)
+        booking.starts_at += 24 * HOUR
+        booking.ends_at += 24 * HOUR
+        await outbox.reschedule(session, booking, live_session, STARTS_AT, NOW + 2 * HOUR)
+    moved = await mail(bookings, Notice.RESCHEDULED, Recipient.STUDENT)
+    assert "was to begin on Thursday, 5 March 2026, 09:00 (UTC)" in text(moved)
+    assert moved["Subject"].endswith("is now on Friday, 6 March 2026, 09:00 (UTC)")
+    update = _event(moved)
+    await end(bookings, ended(terms, cancelled(terms, STUDENT, NOW, accepted=True), held(terms, HoldPhase.GONE)))
+    off = await mail(bookings, Notice.CANCELLED, Recipient.STUDENT)
+    removal = _event(off)
+    assert [each["UID"] for each in (update, removal)] == [calendar_uid(terms.booking_id)] * 2
+    assert [each["SEQUENCE"] for each in (update, removal)] == [1, 2]
+    assert (update.start, removal["STATUS"]) == (STARTS_AT + 24 * HOUR, "CANCELLED")
+    calendars = [invitation(each) for each in (moved, off)]
+    assert [each["METHOD"] for each in calendars if each] == ["REQUEST", "CANCEL"]
+
+
+async def test_an_approval_sent_after_the_cancellation_does_not_bring_the_event_back(
+    bookings: Bookings,
+) -> None:
+    terms = await bookings.accepted()
+    await end(bookings, ended(terms, nobody_said(terms), held(terms, HoldPhase.GONE)))
+    late = invitation(await mail(bookings, Notice.APPROVED, Recipient.STUDENT))
+    assert late is not None
+    assert late["METHOD"] == "CANCEL"
+
+
+async def test_a_cancellation_tells_each_who_did_it_and_what_it_means_for_their_money(bookings: Bookings) -> None:
+    terms = await bookings.accepted()
+    late = cancelled(terms, STUDENT, terms.starts_at - timedelta(hours=3), accepted=True)
+    await end(bookings, ended(terms, late, held(terms, HoldPhase.CAPTURED)))
+    to_student = text(await mail(bookings, Notice.CANCELLED, Recipient.STUDENT))
+    assert "You cancelled it." in to_student
+    assert "You paid 50.00 USD; 50.00 USD goes back to you." in to_student
+    assert f"{PUBLIC_URL}/v1/bookings/{terms.booking_id}/receipt.pdf" in to_student
+    to_instructor = text(await mail(bookings, Notice.CANCELLED, Recipient.INSTRUCTOR))
+    assert "The student cancelled it." in to_instructor
+    assert "Your share is 40.00 USD: 50.00 USD less a fee of 10.00 USD." in to_instructor
+    assert "receipt.pdf" not in to_instructor
+
+
+async def test_an_instructors_cancellation_gives_all_back(bookings: Bookings) -> None:
+    terms = await bookings.accepted()
+    await end(bookings, ended(terms, cancelled(terms, INSTRUCTOR, NOW, accepted=True), held(terms, HoldPhase.GONE)))
+    to_student = text(await mail(bookings, Notice.CANCELLED, Recipient.STUDENT))
+    assert "The instructor cancelled it." in to_student
+    assert "All of the 100.00 USD goes back to you." in to_student
+    assert "receipt.pdf" not in to_student
+    assert "Nothing is paid out for it." in text(await mail(bookings, Notice.CANCELLED, Recipient.INSTRUCTOR))
+
+
+async def test_a_completed_session_brings_the_receipt_and_the_share(bookings: Bookings) -> None:
+    terms = await bookings.accepted()
+    await end(bookings, ended(terms, completed(terms, INSTRUCTOR), held(terms, HoldPhase.CAPTURED)))
+    to_student = await mail(bookings, Notice.COMPLETED, Recipient.STUDENT)
+    assert to_student["Subject"] == "Receipt: Counterpoint with Nadia"
+    assert "You paid 100.00 USD." in text(to_student)
+    assert f"{PUBLIC_URL}/v1/bookings/{terms.booking_id}/receipt.pdf" in text(to_student)
+    assert invitation(to_student) is None
+    assert "Your share is 80.00 USD" in text(await mail(bookings, Notice.COMPLETED, Recipient.INSTRUCTOR))
+
+
+@pytest.mark.parametrize(
+    ("absent", "phase", "said"),
+    [
+        (Absent.STUDENT, HoldPhase.CAPTURED, ("the student did not come", "You paid 50.00 USD; 50.00 USD goes back")),
+        (Absent.INSTRUCTOR, HoldPhase.GONE, ("the instructor did not come", "All of the 100.00 USD goes back to you")),
+    ],
+)
+async def test_a_no_show_tells_who_was_absent_and_the_money(
+    bookings: Bookings, absent: Absent, phase: HoldPhase, said: tuple[str, ...]
+) -> None:
+    terms = await bookings.accepted()
+    await end(bookings, ended(terms, no_show(terms, absent, PLATFORM), held(terms, phase)))
+    shown = text(await mail(bookings, Notice.NO_SHOW, Recipient.STUDENT))
+    assert all(part in shown for part in said)
+
+
+async def test_a_rejection_brings_the_instructors_words(bookings: Bookings) -> None:
+    terms = await bookings.authorized()
+    await _set(bookings, BookingRequest, terms.booking_id, rejection_reason="I am\ntravelling.")
+    await end(bookings, ended(terms, rejected(terms, INSTRUCTOR), held(terms, HoldPhase.GONE)))
+    shown = text(await mail(bookings, Notice.REJECTED, Recipient.STUDENT))
+    assert "In their words: “I am travelling.”" in shown
+    assert "All of the 100.00 USD goes back to you." in shown
+
+
+async def test_an_unanswered_booking_lapses_for_both(bookings: Bookings) -> None:
+    terms = await bookings.authorized()
+    await end(bookings, ended(terms, unanswered(terms), held(terms, HoldPhase.GONE)))
+    assert "The instructor did not answer in time." in text(await mail(bookings, Notice.EXPIRED, Recipient.STUDENT))
+    assert "You did not answer in time" in text(await mail(bookings, Notice.EXPIRED, Recipient.INSTRUCTOR))
+
+
+@pytest.mark.parametrize(
+    ("reason", "code", "why"),
+    [
+        (EndReason.CARD_DECLINED, "insufficient_funds", "your card was declined: there is not enough money on it"),
+        (EndReason.CARD_DECLINED, "stolen_card", "your card was declined."),
+        (EndReason.CHECKOUT_EXPIRED, None, "it was not paid in time"),
+        (EndReason.HOLD_TOO_SHORT, None, "your bank does not hold the money until the session is over"),
+        (EndReason.CHECKOUT_REFUSED, None, "the payment could not be started"),
+    ],
+)
+async def test_a_deleted_booking_says_why_to_its_student(
+    bookings: Bookings, reason: EndReason, code: str | None, why: str
+) -> None:
+    terms = await bookings.reserved()
+    await end(bookings, ended(terms, unpaid(terms, reason, code), PaymentState(phase=HoldPhase.CLOSED)))
+    unbooked = await mail(bookings, Notice.UNPAID, Recipient.STUDENT)
+    assert unbooked["Subject"] == "Not booked: Counterpoint with Nadia"
+    assert why in text(unbooked)
+    assert "Thursday, 5 March 2026, 09:00–10:00 (UTC)" in text(unbooked)
+
+
+@pytest.mark.parametrize("recipient", Recipient)
+@pytest.mark.parametrize("kind", [Notice.REMINDER_A_DAY, Notice.REMINDER_15_MINUTES])
+async def test_a_reminder_says_when_and_how_to_get_in(bookings: Bookings, kind: Notice, recipient: Recipient) -> None:
+    terms = await bookings.accepted()
+    shown = text(await mail(bookings, kind, recipient))
+    assert "Thursday, 5 March 2026, 09:00" in shown
+    assert f"/v1/bookings/{terms.booking_id}/join" in shown
+
+
+async def test_the_instructor_is_asked_what_came_of_the_session_until_when(bookings: Bookings) -> None:
+    await bookings.accepted()
+    shown = text(await mail(bookings, Notice.COMPLETION_DUE, Recipient.INSTRUCTOR, STARTS_AT + HOUR))
+    assert "until Friday, 6 March 2026, 10:00 (UTC)" in shown
+    assert "the money goes back to the student" in shown
+
+
+HOSTILE = 'Eve\r\nBcc: all@example.test\r\n\r\n<script>alert("1")</script>\u2028{{ 7 * 7 }}\u202e'
+
+
+async def test_nobodys_name_can_add_a_header_a_paragraph_or_a_tag(bookings: Bookings) -> None:
+    terms = await bookings.accepted()
+    await _set(bookings, Student, terms.student_id, name=HOSTILE)
+    await _set(bookings, Offering, terms.offering_id, title=HOSTILE)
+    for recipient in Recipient:
+        approved = await mail(bookings, Notice.APPROVED, recipient)
+        headers, _, _ = approved.as_string().partition("\n\n")
+        assert approved["Bcc"] is None
+        assert not re.search(r"^bcc:", headers, re.IGNORECASE | re.MULTILINE)
+        assert "<script" not in html(approved)
+        assert "&lt;script&gt;" in html(approved)
+        assert not re.search(r"^\s*(Bcc:|<script)", text(approved), re.MULTILINE)
+        assert "\u202e" not in text(approved)
+        assert "{{ 7 * 7 }}" in text(approved)
+        event = _event(approved)
+        assert set(event) <= {
+            *("UID", "SEQUENCE", "DTSTAMP", "DTSTART", "DTEND", "SUMMARY", "STATUS", "LOCATION", "URL"),
+            *("ORGANIZER", "ATTENDEE"),
+        }
+
+
+async def test_a_name_in_any_script_arrives_as_it_is(bookings: Bookings) -> None:
+    terms = await bookings.accepted()
+    await _set(bookings, Student, terms.student_id, name='佐藤 "健二" O’Brien')
+    to_instructor = await mail(bookings, Notice.APPROVED, Recipient.INSTRUCTOR)
+    assert '佐藤 "健二" O’Brien' in text(to_instructor)
+    assert "佐藤" in str(_event(to_instructor)["SUMMARY"])
+    to_student = await mail(bookings, Notice.APPROVED, Recipient.STUDENT)
+    assert to_student["To"].addresses[0].display_name == '佐藤 "健二" O’Brien'
+    assert to_student.as_bytes().isascii()
+
+
+def _event(mail: EmailMessage) -> Event:
+    calendar = invitation(mail)
+    assert calendar is not None
+    (event,) = calendar.walk("VEVENT")
+    assert isinstance(event, Event)
+    return event
+
+
+async def _set(bookings: Bookings, kind: type, key: object, **fields: object) -> None:
+    async with AsyncSession(bookings.engine) as session, session.begin():
+        (await session.get_one(kind, key)).sqlmodel_update(fields)
+
+
+async def _addresses(bookings: Bookings, terms: BookingTerms) -> tuple[str, str]:
+    student = await bookings.get(Student, terms.student_id)
+    instructor = await bookings.get(Instructor, terms.instructor_id)
+    return student.email, instructor.email

@@ -1,0 +1,257 @@
+"""A mail is sent once, whatever becomes of the mail server, the sender and the other senders."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from datetime import timedelta
+from email.message import EmailMessage
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import delete, update
+from sqlmodel import col
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from activities.mail.sender import AT_ONCE, LEASE, MailSender
+from activities.mail.smtp import Smtp
+from models.notices import Notice, Recipient
+from models.outbox_tables import OutboxMessage
+from models.tables import Instructor, Student
+from models.terms import BookingTerms
+from tests.activities.bookings import HOUR, NOW, STARTS_AT, Bookings, authorization, reserve
+from tests.activities.mail.conftest import PUBLIC_URL, SENDER
+from tests.mailbox import MailServer
+from worker import Settings, mail_at_work
+
+LATER = NOW + 2 * HOUR
+"""When the mails of an accepted booking are due, and its reminders not yet."""
+
+
+class Crash(BaseException):
+    """The process ends here."""
+
+
+class CrashingPost(Smtp):
+    """Hands the mail in, and dies before anybody can write that down."""
+
+    async def send(self, mail: EmailMessage) -> None:
+        await super().send(mail)
+        raise Crash
+
+
+async def _one_mail(bookings: Bookings) -> BookingTerms:
+    """A paid booking of which only the student is still to be told."""
+    terms = await bookings.authorized()
+    async with AsyncSession(bookings.engine) as session, session.begin():
+        await session.exec(delete(OutboxMessage).where(col(OutboxMessage.recipient_role) == Recipient.INSTRUCTOR))
+    return terms
+
+
+async def _addresses(bookings: Bookings, terms: BookingTerms) -> tuple[str, str]:
+    """The student's and the instructor's."""
+    student = await bookings.get(Student, terms.student_id)
+    instructor = await bookings.get(Instructor, terms.instructor_id)
+    return student.email, instructor.email
+
+
+async def _change_student(bookings: Bookings, terms: BookingTerms, **fields: Any) -> None:
+    async with AsyncSession(bookings.engine) as session, session.begin():
+        (await session.get_one(Student, terms.student_id)).sqlmodel_update(fields)
+
+
+async def _eventually(is_so: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not is_so():  # noqa: ASYNC110 - what it waits for are other tasks
+            await asyncio.sleep(0.02)
+
+
+async def test_what_is_due_is_sent_once_and_what_is_not_due_waits(
+    bookings: Bookings, sender: MailSender, server: MailServer
+) -> None:
+    terms = await bookings.accepted()
+    assert await sender.send_due(LATER) == 4
+    assert await sender.send_due(LATER) == 0
+    student, instructor = await _addresses(bookings, terms)
+    assert sorted(each.recipients for each in server.mails) == sorted(2 * [(student,), (instructor,)])
+    sent = [each for each in await bookings.all(OutboxMessage) if each.sent_at]
+    assert {each.kind for each in sent} == {Notice.BOOKING_RECEIVED, Notice.APPROVED}
+    assert {each.header("Message-ID") for each in server.mails} == {f"<{each.id}@holdfast.example>" for each in sent}
+
+
+async def test_reminders_go_out_at_their_time(bookings: Bookings, sender: MailSender, server: MailServer) -> None:
+    await bookings.accepted()
+    await sender.send_due(LATER)
+    before = len(server.mails)
+    assert await sender.send_due(STARTS_AT - timedelta(days=1, seconds=1)) == 0
+    assert await sender.send_due(STARTS_AT - timedelta(days=1)) == 2
+    assert all(each.header("Subject").startswith("Soon: Counterpoint") for each in server.mails[before:])
+
+
+async def test_a_reminder_that_comes_after_the_session_began_is_not_sent(
+    bookings: Bookings, sender: MailSender, server: MailServer
+) -> None:
+    await bookings.accepted()
+    await sender.send_due(LATER)
+    before = len(server.mails)
+    await sender.send_due(STARTS_AT)
+    assert len(server.mails) == before
+    void = [each.last_error for each in await bookings.all(OutboxMessage) if each.gave_up_at]
+    assert void == ["too_late"] * 4
+
+
+async def test_several_senders_send_each_mail_once(bookings: Bookings, sender: MailSender, server: MailServer) -> None:
+    for number in range(6):
+        terms = await bookings.terms(STARTS_AT + number * 2 * HOUR)
+        await bookings.records.reserve_slot(reserve(terms))
+        await bookings.records.record_authorization(authorization(terms))
+    others = [MailSender(bookings.engine, Smtp(server.settings), SENDER, PUBLIC_URL) for _ in range(4)]
+    taken = await asyncio.gather(*(each.send_due(LATER) for each in (sender, *others)))
+    assert sum(taken) == 12
+    ids = [each.header("Message-ID") for each in server.mails]
+    assert len(ids) == len(set(ids)) == 12
+    assert max(taken) <= AT_ONCE
+
+
+async def test_a_mail_whose_sender_died_after_handing_it_in_comes_again_with_the_same_message_id(
+    bookings: Bookings, sender: MailSender, server: MailServer
+) -> None:
+    await _one_mail(bookings)
+    dying = MailSender(bookings.engine, CrashingPost(server.settings), SENDER, PUBLIC_URL)
+    with pytest.raises(Crash):
+        await dying.send_due(LATER)
+    assert len(server.mails) == 1
+    assert await sender.send_due(LATER + LEASE - timedelta(seconds=1)) == 0
+    assert await sender.send_due(LATER + LEASE) == 1
+    first, second = server.mails
+    assert first.header("Message-ID") == second.header("Message-ID")
+    assert first.header("Date") == second.header("Date")
+    assert await sender.send_due(LATER + 2 * LEASE) == 0
+
+
+async def test_a_server_that_is_away_loses_nothing(bookings: Bookings) -> None:
+    await bookings.authorized()
+    server = MailServer()
+    sender = MailSender(bookings.engine, Smtp(server.settings), SENDER, PUBLIC_URL)
+    await sender.send_due(LATER)
+    await sender.send_due(LATER + timedelta(days=30))
+    waiting = await bookings.all(OutboxMessage)
+    assert [(each.attempts, each.sent_at, each.gave_up_at) for each in waiting] == [(2, None, None)] * 2
+    assert {each.last_error for each in waiting} == {"SMTPConnectError"}
+    async with server.there():
+        assert await sender.send_due(LATER + timedelta(days=31)) == 2
+    assert all(each.sent_at for each in await bookings.all(OutboxMessage))
+    assert len(server.mails) == 2
+
+
+@pytest.mark.parametrize("step", ["rcpt", "data"])
+async def test_a_mail_that_is_not_taken_now_is_tried_again_after_a_pause(
+    bookings: Bookings, sender: MailSender, server: MailServer, step: str
+) -> None:
+    await _one_mail(bookings)
+    answers = server.catcher.rcpt_answers if step == "rcpt" else server.catcher.data_answers
+    answers += ["451 4.7.1 greylisted", "451 4.7.1 greylisted"]
+    await sender.send_due(LATER)
+    assert await sender.send_due(LATER + timedelta(seconds=4)) == 0
+    assert await sender.send_due(LATER + timedelta(seconds=5)) == 1
+    assert await sender.send_due(LATER + timedelta(seconds=14)) == 0
+    assert await sender.send_due(LATER + timedelta(seconds=15)) == 1
+    (message,) = await bookings.all(OutboxMessage)
+    assert (message.attempts, message.last_error) == (3, None)
+    assert len(server.mails) == 1
+
+
+async def test_a_mail_that_is_not_taken_for_five_days_is_given_up(
+    bookings: Bookings, sender: MailSender, server: MailServer
+) -> None:
+    await _one_mail(bookings)
+    server.catcher.rcpt_answers += ["452 4.2.2 mailbox full"] * 2
+    await sender.send_due(LATER)
+    await sender.send_due(LATER + timedelta(days=5))
+    (message,) = await bookings.all(OutboxMessage)
+    assert message.gave_up_at
+    assert message.last_error == "452"
+
+
+@pytest.mark.parametrize("step", ["rcpt", "data"])
+async def test_a_mail_that_is_refused_for_good_is_given_up_with_the_code_and_no_address(
+    bookings: Bookings, sender: MailSender, server: MailServer, step: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    terms = await _one_mail(bookings)
+    address, _ = await _addresses(bookings, terms)
+    answers = server.catcher.rcpt_answers if step == "rcpt" else server.catcher.data_answers
+    answers.append(f"550 5.1.1 <{address}> unknown")
+    with caplog.at_level(logging.DEBUG, "holdfast"):
+        await sender.send_due(LATER)
+    assert await sender.send_due(LATER + timedelta(days=1)) == 0
+    (message,) = await bookings.all(OutboxMessage)
+    assert message.gave_up_at
+    assert message.last_error == "550"
+    told = "\n".join(each.getMessage() for each in caplog.records if each.name == "holdfast.mail")
+    assert str(message.id) in told
+    assert "550" in told
+    assert address not in told
+
+
+async def test_a_mail_for_an_address_that_no_header_can_hold_is_given_up_and_the_others_are_sent(
+    bookings: Bookings, sender: MailSender, server: MailServer
+) -> None:
+    terms = await bookings.authorized()
+    await _change_student(bookings, terms, email="ada@example.test\r\nBcc: everybody@example.test")
+    assert await sender.send_due(LATER) == 2
+    assert [each.last_error for each in await bookings.all(OutboxMessage) if each.gave_up_at] == ["unusable_address"]
+    _, instructor = await _addresses(bookings, terms)
+    assert [each.recipients for each in server.mails] == [(instructor,)]
+
+
+async def test_a_mail_about_a_booking_that_is_not_there_is_given_up(
+    bookings: Bookings, sender: MailSender, server: MailServer
+) -> None:
+    await _one_mail(bookings)
+    async with AsyncSession(bookings.engine) as session, session.begin():
+        await session.exec(update(OutboxMessage).values(booking_id=uuid4()))
+    await sender.send_due(LATER)
+    assert [each.last_error for each in await bookings.all(OutboxMessage)] == ["no_booking"]
+    assert server.mails == []
+
+
+async def test_the_background_task_sends_what_comes_and_stops_when_it_is_told_to(
+    bookings: Bookings, sender: MailSender, server: MailServer
+) -> None:
+    async with sender.at_work():
+        await bookings.authorized()
+        await _eventually(lambda: len(server.mails) == 2)
+    # What was under way when it was told to stop is written down, too.
+    assert all(each.sent_at for each in await bookings.all(OutboxMessage))
+
+
+async def test_the_background_task_outlives_a_database_that_is_away(
+    bookings: Bookings, sender: MailSender, server: MailServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with bookings.engine.begin() as connection:
+        await connection.exec_driver_sql("ALTER TABLE outbox_message RENAME TO away")
+    async with sender.at_work():
+        await _eventually(lambda: "cannot be read" in caplog.text)
+        async with bookings.engine.begin() as connection:
+            await connection.exec_driver_sql("ALTER TABLE away RENAME TO outbox_message")
+        await bookings.authorized()
+        await _eventually(lambda: len(server.mails) == 2)
+
+
+async def test_a_worker_without_a_mail_server_says_so_and_lets_the_mails_wait(
+    bookings: Bookings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    given = {
+        "HOLDFAST_ENV": "development",
+        "HOLDFAST_PUBLIC_URL": PUBLIC_URL,
+        "STRIPE_API_KEY": "sk_test_1",
+        "DATABASE_URL": "postgresql+psycopg://elsewhere/holdfast",
+    }
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    await bookings.authorized()
+    async with mail_at_work(Settings(), bookings.engine):
+        assert "No mails are sent: HOLDFAST_SMTP_HOST is not set" in caplog.text
+    assert [each.attempts for each in await bookings.all(OutboxMessage)] == [0, 0]

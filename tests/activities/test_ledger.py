@@ -1,0 +1,116 @@
+"""The ledger in Postgres: written once, with the state it belongs to; what does not balance or change is refused."""
+
+from collections import Counter
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from activities import ledger
+from models import postings
+from models.ledger import Account
+from models.ledger_tables import LedgerEntry, LedgerTransaction
+from models.messages import HoldPhase
+from models.money import Money
+from models.policy import split
+from models.terms import Actor, BookingTerms, EndReason, Role, completed, rejected, unpaid
+from tests.activities.bookings import NOW, Bookings, authorization, ended, held
+
+STUDENT = Actor(role=Role.STUDENT)
+
+
+async def _balances(bookings: Bookings) -> dict[Account, int]:
+    sums: Counter[Account] = Counter()
+    for entry in await bookings.all(LedgerEntry):
+        sums[entry.account] += entry.amount_minor
+    return {account: amount for account, amount in sums.items() if amount}
+
+
+async def _story(bookings: Bookings, terms: BookingTerms) -> list[str]:
+    rows = [row for row in await bookings.all(LedgerTransaction) if row.booking_id == terms.booking_id]
+    return [row.kind for row in sorted(rows, key=lambda row: row.seq or 0)]
+
+
+async def test_a_completed_booking_reads_as_its_story(bookings: Bookings) -> None:
+    terms = await bookings.accepted()
+    payment = held(terms, HoldPhase.CAPTURED).model_copy(
+        update={"captured_minor": 10_000, "stripe_fee": Money(amount_minor=320, currency="usd")}
+    )
+    message = ended(terms, completed(terms, bookings.instructor), payment)
+    await bookings.records.record_ending(message)
+    await bookings.records.record_ending(message)
+    assert await _story(bookings, terms) == ["hold_placed", "hold_ended", "captured", "stripe_fee", "transferred"]
+    assert await _balances(bookings) == {
+        Account.STRIPE_BALANCE: 1_680,
+        Account.CONNECTED_BALANCE: 8_000,
+        Account.INSTRUCTOR_PAYABLE: -8_000,
+        Account.PLATFORM_REVENUE: -2_000,
+        Account.STRIPE_FEES: 320,
+    }
+
+
+async def test_a_hold_is_in_the_books_from_its_authorization_and_once(bookings: Bookings) -> None:
+    terms = await bookings.authorized()
+    await bookings.records.record_authorization(authorization(terms))
+    assert await _balances(bookings) == {Account.CARD_HOLDS: 10_000, Account.STUDENT_FUNDS_HELD: -10_000}
+
+
+async def test_a_released_booking_leaves_nothing(bookings: Bookings) -> None:
+    terms = await bookings.authorized()
+    await bookings.records.record_ending(
+        ended(terms, rejected(terms, bookings.instructor), held(terms, HoldPhase.GONE))
+    )
+    assert await _balances(bookings) == {}
+    assert await _story(bookings, terms) == ["hold_placed", "hold_ended"]
+
+
+async def test_a_booking_that_was_never_paid_is_not_in_the_books(bookings: Bookings) -> None:
+    terms = await bookings.reserved()
+    await bookings.records.record_ending(ended(terms, unpaid(terms, EndReason.CHECKOUT_EXPIRED), None))
+    assert await _story(bookings, terms) == []
+
+
+async def test_a_posting_is_written_once_however_often_it_is_posted(bookings: Bookings) -> None:
+    terms = await bookings.terms()
+    story = postings.capture(postings.parties_of(terms), split(terms.price, terms.policy), None)
+    for _ in range(2):
+        async with AsyncSession(bookings.engine) as session, session.begin():
+            await ledger.post(session, NOW, *story)
+    assert await _story(bookings, terms) == ["captured", "transferred"]
+
+
+@pytest.mark.parametrize(
+    ("statement", "refusal"),
+    [
+        ("UPDATE ledger_entry SET amount_minor = 1", "append only"),
+        ("DELETE FROM ledger_entry", "append only"),
+        ("TRUNCATE ledger_entry", "append only"),
+        ("UPDATE ledger_transaction SET kind = 'captured'", "append only"),
+        ("DELETE FROM ledger_transaction", "append only"),
+        (
+            "INSERT INTO ledger_entry SELECT id, 9, 'refunds', 'usd', 1 FROM ledger_transaction",
+            "does not sum to zero",
+        ),
+        (
+            "INSERT INTO ledger_entry SELECT id, line, 'refunds', currency, sign FROM ledger_transaction, "
+            "(VALUES (8, 'usd', 1), (9, 'eur', -1)) AS lines (line, currency, sign)",
+            "does not sum to zero",
+        ),
+        (
+            "INSERT INTO ledger_transaction (id, kind, subject, instructor_id, at) "
+            "SELECT gen_random_uuid(), 'refunded', 're_1', instructor_id, now() FROM ledger_transaction",
+            "does not sum to zero",
+        ),
+        ("INSERT INTO ledger_entry SELECT id, 9, 'refunds', 'usd', 0 FROM ledger_transaction", "entry_is_of_something"),
+        ("INSERT INTO ledger_entry SELECT id, 9, 'gifts', 'usd', 1 FROM ledger_transaction", "account_is_known"),
+    ],
+)
+async def test_the_database_refuses_what_would_falsify_the_books(
+    bookings: Bookings, statement: str, refusal: str
+) -> None:
+    await bookings.authorized()
+    with pytest.raises(DBAPIError) as caught:
+        async with bookings.engine.begin() as connection:
+            await connection.execute(text(statement))
+    assert refusal in str(caught.value.orig)

@@ -1,0 +1,180 @@
+"""Whatever changes something leaves an audit event with its actor and its door. A route without a row fails."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from models.errors import Declined
+from models.messages import Door
+from models.tables import AuditEvent
+from models.terms import Actor, Role, Subject
+from tests.api.live.journey import approved, booked, decide, order, paid
+from tests.api.live.staff import FailingGateway, Staff
+from tests.api.test_authorization import BODIES
+from tests.api.world import World
+
+# The Stripe SDK's own use of httpx.
+pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
+
+CHANGE_NOTHING = {
+    "/v1/auth/token": "gives a token; what it may write is the same password's hash, made anew",
+    "/v1/stripe/webhook": "hands Stripe's word on; what follows from it is the workflow's, and audited there",
+    "/v1/stripe/connect-webhook": "the same",
+    "/v1/meetings/webhook": "keeps a report as it came, in records that only grow",
+}
+TESTED_ELSEWHERE = {
+    f"/v1/operator/disputes/{{dispute_id}}/{decision}": "tests/workflows/test_disputes.py: it takes a bank to open one"
+    for decision in ("take-over", "submit", "accept")
+}
+_BEGINS_IN = timedelta(seconds=6)
+
+
+@dataclass(frozen=True)
+class Stage:
+    client: httpx.AsyncClient
+    world: World
+    staff: Staff
+    gateway: FailingGateway
+
+
+Play = Callable[[Stage], Awaitable[Callable[[], Awaitable[httpx.Response]]]]
+"""Sets the stage, and gives the request that is to leave its mark."""
+
+
+def _deciding(decision: str, role: str, after: Callable[..., Awaitable[str]], body: Any = None) -> Play:
+    async def play(stage: Stage) -> Callable[[], Awaitable[httpx.Response]]:
+        person = getattr(stage.world, role)
+        booking_id = await after(stage.client, stage.world)
+        ask = order if role == "operator" else decide
+        return lambda: ask(stage.client, person, booking_id, decision, body)
+
+    return play
+
+
+async def _begun(client: httpx.AsyncClient, world: World) -> str:
+    booking_id = await approved(client, world, await world.slot(_BEGINS_IN, timedelta(seconds=1)))
+    shown = (await client.get(f"/v1/bookings/{booking_id}", headers=world.student.headers)).json()
+    starts_in = datetime.fromisoformat(shown["starts_at"]) - datetime.now(UTC)
+    await asyncio.sleep(max(0.0, starts_in.total_seconds()) + 0.1)
+    return booking_id
+
+
+async def _unpaid(client: httpx.AsyncClient, world: World) -> str:
+    booking_id: str = (await booked(client, world))["id"]
+    return booking_id
+
+
+async def _retry(stage: Stage) -> Callable[[], Awaitable[httpx.Response]]:
+    stage.gateway.failure = Declined("resource_missing")
+    booking_id = await paid(stage.client, stage.world)
+    await decide(stage.client, stage.world.instructor, booking_id, "reject", {"reason": "I am away."})
+    stage.gateway.failure = None
+    return lambda: order(stage.client, stage.world.operator, booking_id, "retry")
+
+
+def _reschedule(act: str, role: str, names_slot: bool) -> Play:
+    async def play(stage: Stage) -> Callable[[], Awaitable[httpx.Response]]:
+        client, world = stage.client, stage.world
+        booking_id, other = await approved(client, world), {"slot_id": str(await world.slot(timedelta(days=4)))}
+        if act != "reschedule":
+            await decide(client, world.student, booking_id, "reschedule", other)
+        return lambda: decide(client, getattr(world, role), booking_id, act, other if names_slot else None)
+
+    return play
+
+
+def _post(path: str, role: str | None, body: Any = None) -> Play:
+    async def play(stage: Stage) -> Callable[[], Awaitable[httpx.Response]]:
+        sent = {"slot_id": str(await stage.world.slot())} if path == "/v1/bookings" else body
+        headers = {"Idempotency-Key": "k"} | (getattr(stage.world, role).headers if role else {})
+        url = path.format(offering_id=stage.world.offering_id)
+        return lambda: stage.client.post(url, json=sent, headers=headers)
+
+    return play
+
+
+UNTIL = (datetime.now(UTC) + timedelta(hours=30)).isoformat()
+PLAYS: dict[str, tuple[str, Subject, Play]] = {
+    "/v1/auth/signup": ("student", Subject.PERSON, _post("/v1/auth/signup", None, BODIES["signup"])),
+    "/v1/instructors/me/onboarding-link": (
+        "instructor",
+        Subject.INSTRUCTOR,
+        _post("/v1/instructors/me/onboarding-link", "instructor"),
+    ),
+    "/v1/offerings": ("instructor", Subject.OFFERING, _post("/v1/offerings", "instructor", BODIES["offerings"])),
+    "/v1/offerings/{offering_id}/slots": (
+        "instructor",
+        Subject.OFFERING,
+        _post("/v1/offerings/{offering_id}/slots", "instructor", BODIES["slots"]),
+    ),
+    "/v1/bookings": ("student", Subject.BOOKING, _post("/v1/bookings", "student")),
+    **{
+        path.format("{booking_id}"): (role, Subject.BOOKING, _deciding(path.rpartition("/")[2], role, after, body))
+        for path, role, after, body in (
+            ("/v1/bookings/{}/approve", "instructor", paid, None),
+            ("/v1/bookings/{}/reject", "instructor", paid, {"reason": "I am away."}),
+            ("/v1/bookings/{}/complete", "instructor", _begun, None),
+            ("/v1/bookings/{}/cancel", "student", _unpaid, None),
+            ("/v1/bookings/{}/no-show", "instructor", _begun, {"absent": "student"}),
+            ("/v1/operator/bookings/{}/settle", "operator", approved, None),
+            ("/v1/operator/bookings/{}/release", "operator", approved, None),
+            ("/v1/operator/bookings/{}/refund", "operator", approved, {"amount_minor": 2_500}),
+            ("/v1/operator/bookings/{}/extend", "operator", paid, {"until": UNTIL}),
+        )
+    },
+    "/v1/bookings/{booking_id}/reschedule": ("student", Subject.BOOKING, _reschedule("reschedule", "student", True)),
+    "/v1/bookings/{booking_id}/reschedule/accept": (
+        "instructor",
+        Subject.BOOKING,
+        _reschedule("reschedule/accept", "instructor", True),
+    ),
+    "/v1/bookings/{booking_id}/reschedule/decline": (
+        "instructor",
+        Subject.BOOKING,
+        _reschedule("reschedule/decline", "instructor", False),
+    ),
+    "/v1/operator/bookings/{booking_id}/retry": ("operator", Subject.BOOKING, _retry),
+}
+
+
+def test_every_route_that_may_change_something_has_a_row(app: FastAPI) -> None:
+    changing = {route.path for route in iter_route_contexts(app.routes) if (route.methods or set()) - {"GET", "HEAD"}}
+    assert changing == set(PLAYS) | set(CHANGE_NOTHING) | set(TESTED_ELSEWHERE)
+
+
+@pytest.mark.parametrize("path", PLAYS)
+async def test_a_change_leaves_an_event_with_its_actor_and_door(
+    path: str, client: httpx.AsyncClient, world: World, staff: Staff
+) -> None:
+    role, subject, play = PLAYS[path]
+    gateway = FailingGateway(staff.stripe, Declined("never"))
+    gateway.failure = None
+    async with staff.at_work(gateway):
+        act = await play(Stage(client, world, staff, gateway))
+        before = len(await _events(world))
+        answer = await act()
+        assert answer.status_code in (200, 201), answer.text
+        left = (await _events(world))[before:]
+    person = UUID(answer.json()["id"]) if path == "/v1/auth/signup" else getattr(world, role).id
+    by_them = [
+        event for event in left if Actor(role=event.actor_role, id=event.actor_id) == Actor(role=Role(role), id=person)
+    ]
+    assert [event for event in by_them if event.door == Door.API and event.subject is subject]
+    # A person's words and addresses are never in it.
+    assert "@" not in str([event.detail for event in left])
+    assert "away" not in str([event.detail for event in left])
+
+
+async def _events(world: World) -> list[AuditEvent]:
+    async with AsyncSession(world.engine) as session:
+        return list(await session.exec(select(AuditEvent).order_by(col(AuditEvent.seq))))

@@ -1,0 +1,106 @@
+"""A key in Postgres: whatever dies between two steps, the request can be sent again, and books once."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlmodel import select, update
+from sqlmodel.ext.asyncio.session import AsyncSession
+from temporalio.client import Client
+
+from api.main import build_app
+from api.saga import Saga
+from models.messages import ReserveSlot
+from models.tables import IdempotencyKey
+from tests.api.world import PUBLIC_URL, World, add_student, book, problem, settings
+
+# The Stripe SDK's own use of httpx.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning"),
+    pytest.mark.usefixtures("worker"),
+]
+
+
+class Dying(Saga):
+    """The process dies before the workflow is started, or right after it."""
+
+    def __init__(self, saga: Saga, *, after: bool) -> None:
+        self._inner = saga
+        self._after = after
+
+    async def open_checkout(self, order: ReserveSlot) -> None:
+        if self._after:
+            await self._inner.open_checkout(order)
+        raise KeyboardInterrupt
+
+
+async def keys(engine: AsyncEngine) -> list[IdempotencyKey]:
+    async with AsyncSession(engine) as session:
+        return list(await session.exec(select(IdempotencyKey)))
+
+
+async def _let_it_lapse(engine: AsyncEngine) -> None:
+    """As if the half minute had passed in which the dead request might still have been alive."""
+    past = datetime.now(UTC) - timedelta(seconds=1)
+    async with AsyncSession(engine) as session, session.begin():
+        await session.exec(update(IdempotencyKey).values(in_flight_until=past))
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before the workflow's start", "after the workflow's start"])
+async def test_when_the_process_dies_the_same_request_gets_the_same_booking(
+    app: FastAPI, client: httpx.AsyncClient, world: World, after: bool
+) -> None:
+    slot_id, alive = await world.slot(), app.state.saga
+    app.state.saga = Dying(alive, after=after)
+    # A process that dies does not clear its key: that is done here by hand.
+    with pytest.raises(BaseException):  # noqa: B017, PT011 - whatever the death of a process looks like from outside
+        await book(client, world.student, slot_id)
+    app.state.saga = alive
+    async with AsyncSession(world.engine) as session, session.begin():
+        lapses = datetime.now(UTC) + timedelta(seconds=30)
+        await session.exec(update(IdempotencyKey).values(in_flight_until=lapses))
+    assert problem(await book(client, world.student, slot_id)) == (409, "idempotency-key-in-use")
+    await _let_it_lapse(world.engine)
+    answers = [await book(client, world.student, slot_id) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [201, 201]
+    assert answers[0].json() == answers[1].json()
+    listed = await client.get("/v1/bookings", headers=world.student.headers)
+    assert len(listed.json()["data"]) == 1
+
+
+async def test_a_request_in_flight_is_not_answered_twice(
+    client: httpx.AsyncClient, world: World, database_url: str, task_queue: str, engine: AsyncEngine, temporal: Client
+) -> None:
+    """Nor by another process."""
+    slot_id = await world.slot()
+    other = httpx.ASGITransport(build_app(settings(database_url, task_queue), engine, temporal))
+    async with httpx.AsyncClient(transport=other, base_url=PUBLIC_URL) as second:
+        answers = await asyncio.gather(*(book(each, world.student, slot_id) for each in (client, second)))
+        again = [await book(each, world.student, slot_id) for each in (client, second)]
+    assert 201 in [answer.status_code for answer in answers]
+    assert {problem(answer) for answer in answers if answer.status_code != 201} <= {(409, "idempotency-key-in-use")}
+    assert again[0].json() == again[1].json()
+
+
+async def test_another_body_under_the_same_key_is_refused(client: httpx.AsyncClient, world: World) -> None:
+    slots = [await world.slot(timedelta(days=days)) for days in (1, 2)]
+    assert (await book(client, world.student, slots[0])).status_code == 201
+    assert problem(await book(client, world.student, slots[1])) == (422, "idempotency-key-reused")
+
+
+async def test_a_key_that_began_nothing_is_free_for_another_slot(client: httpx.AsyncClient, world: World) -> None:
+    begun = await world.slot(timedelta(minutes=-5))
+    assert problem(await book(client, world.student, begun)) == (409, "slot-in-the-past")
+    assert await keys(world.engine) == []
+    assert (await book(client, world.student, await world.slot())).status_code == 201
+
+
+async def test_the_same_key_of_two_students_is_two_keys(client: httpx.AsyncClient, world: World) -> None:
+    other = await add_student(world.engine)
+    slots = [await world.slot(timedelta(days=days)) for days in (1, 2)]
+    answers = [await book(client, student, slot) for student, slot in zip((world.student, other), slots, strict=True)]
+    assert [answer.status_code for answer in answers] == [201, 201]
+    assert answers[0].json()["id"] != answers[1].json()["id"]

@@ -1,0 +1,122 @@
+"""Whole journeys, with a mail server at their end: what people are told, and what their calendars learn."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from uuid import UUID
+
+import httpx
+import pytest
+from icalendar import Calendar, Event
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.client import Client
+
+from activities.mail.sender import MailSender
+from activities.mail.smtp import Smtp
+from models.keys import workflow_id
+from models.paper.calendar import Party
+from sandbox.mail.catcher import Caught
+from tests.api.live.journey import approved, booked, decide, paid, seen
+from tests.api.world import PUBLIC_URL, Person, World
+from tests.mailbox import MailServer
+
+# The Stripe SDK's own use of httpx.
+pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
+
+
+@pytest.fixture
+async def mails(engine: AsyncEngine, worker: None) -> AsyncIterator[MailServer]:
+    """Where the worker's mails end."""
+    server = MailServer()
+    sender = MailSender(engine, Smtp(server.settings), Party("Holdfast", "post@holdfast.example"), PUBLIC_URL)
+    async with server.there(), sender.at_work():
+        yield server
+
+
+async def subjects(mails: MailServer, person: Person, count: int) -> list[str]:
+    """What the person was told, in the order of the alphabet: two mails of one second come in any order."""
+    return sorted(each.header("Subject") for each in await to(mails, person, count))
+
+
+async def to(mails: MailServer, person: Person, count: int) -> list[Caught]:
+    """The person's mails, once there are that many."""
+    address = f"{person.id}@{person.role}s.test"
+    async with asyncio.timeout(20):
+        while True:
+            found = [each for each in mails.mails if each.recipients == (address,)]
+            if len(found) >= count:
+                assert len(found) == count
+                return found
+            await asyncio.sleep(0.05)
+
+
+def event(file: str | bytes | None) -> Event:
+    calendar = Calendar.from_ical(file or "")
+    assert isinstance(calendar, Calendar)
+    (found,) = calendar.walk("VEVENT")
+    assert isinstance(found, Event)
+    return found
+
+
+async def test_a_booking_that_is_cancelled_is_told_to_both_and_leaves_their_calendars(
+    client: httpx.AsyncClient, world: World, mails: MailServer
+) -> None:
+    booking_id = await approved(client, world)
+    told = await to(mails, world.student, 2)
+    invited = next(each for each in told if each.header("Subject").startswith("Agreed: Counterpoint on "))
+    path = f"/v1/bookings/{booking_id}/calendar.ics"
+    imported = event((await client.get(path, headers=world.student.headers)).content)
+    in_mail = event(invited.body("calendar"))
+    for name in ("UID", "SEQUENCE", "DTSTAMP", "SUMMARY", "STATUS"):
+        assert in_mail[name] == imported[name]
+    assert (in_mail.start, in_mail.end) == (imported.start, imported.end)
+
+    assert (await decide(client, world.instructor, booking_id, "cancel")).status_code == 200
+    last = next(each for each in await to(mails, world.student, 3) if each.header("Subject").startswith("Cancelled"))
+    assert "The instructor cancelled it." in str(last.body("plain"))
+    assert "All of the 100.00 USD goes back to you." in str(last.body("plain"))
+    removal = event(last.body("calendar"))
+    assert (removal["UID"], removal["SEQUENCE"], removal["STATUS"]) == (in_mail["UID"], 1, "CANCELLED")
+    assert [each.partition(":")[0] for each in await subjects(mails, world.instructor, 3)] == [
+        *("Agreed", "Cancelled", "New booking"),
+    ]
+    ids = [each.header("Message-ID") for each in mails.mails]
+    assert len(ids) == len(set(ids))
+
+
+async def test_a_completed_session_ends_with_a_receipt(
+    client: httpx.AsyncClient, world: World, mails: MailServer
+) -> None:
+    booking_id = await approved(client, world, await world.slot(starts_in=timedelta(seconds=8)))
+    async with asyncio.timeout(20):
+        while True:
+            if (await decide(client, world.instructor, booking_id, "complete")).status_code == 200:
+                break
+            await asyncio.sleep(0.5)
+    assert [each.partition(":")[0] for each in await subjects(mails, world.student, 3)] == ["Agreed", "Paid", "Receipt"]
+    receipt = next(each for each in mails.mails if each.header("Subject").startswith("Receipt"))
+    assert f"{PUBLIC_URL}/v1/bookings/{booking_id}/receipt.pdf" in str(receipt.body("plain"))
+
+
+async def test_a_rejected_student_reads_why_and_no_history_knows_whom_it_was_told(
+    client: httpx.AsyncClient, world: World, mails: MailServer, temporal: Client
+) -> None:
+    booking_id = await paid(client, world)
+    await decide(client, world.instructor, booking_id, "reject", {"reason": "My cat is ill."})
+    rejection = next(
+        each for each in await to(mails, world.student, 2) if each.header("Subject").startswith("Not taken")
+    )
+    assert "My cat is ill." in str(rejection.body("plain"))
+    history = (await temporal.get_workflow_handle(workflow_id(UUID(booking_id))).fetch_history()).to_json()
+    for personal in ("cat", "students.test", "Nadia", "Counterpoint"):
+        assert personal not in history
+
+
+async def test_a_student_who_leaves_without_paying_is_told_and_the_instructor_is_not(
+    client: httpx.AsyncClient, world: World, mails: MailServer
+) -> None:
+    created = await booked(client, world)
+    await decide(client, world.student, created["id"], "cancel")
+    await seen(client, world.student, created["id"], lambda shown: shown["status"] == "CANCELLED")
+    assert await subjects(mails, world.student, 1) == ["Cancelled: Counterpoint with Nadia"]
+    assert await to(mails, world.instructor, 0) == []

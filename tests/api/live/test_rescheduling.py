@@ -1,0 +1,106 @@
+from datetime import timedelta
+from uuid import UUID
+
+import httpx
+import pytest
+
+from tests.api.live.journey import approved, decide, paid
+from tests.api.world import JSON, World, book, problem
+
+# The Stripe SDK's own use of httpx.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning"),
+    pytest.mark.usefixtures("worker"),
+]
+
+LATER = timedelta(days=4)
+
+
+def to(slot_id: UUID) -> JSON:
+    return {"slot_id": str(slot_id)}
+
+
+async def test_a_session_is_held_at_another_slot_once_both_agree(client: httpx.AsyncClient, world: World) -> None:
+    booking_id, other = await approved(client, world), await world.slot(LATER)
+    proposed = await decide(client, world.student, booking_id, "reschedule", to(other))
+    assert proposed.status_code == 200, proposed.text
+    proposal = proposed.json()["proposal"]
+    assert (proposal["slot_id"], proposal["proposed_by"]) == (str(other), "student")
+    seen = await client.get("/v1/bookings", headers=world.instructor.headers)
+    assert seen.json()["data"][0]["proposal"] == proposal
+    own = await decide(client, world.student, booking_id, "reschedule/accept", to(other))
+    assert problem(own) == (409, "not-possible-now")
+    answers = [await decide(client, world.instructor, booking_id, "reschedule/accept", to(other)) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    moved = answers[1].json()
+    assert (moved["slot_id"], moved["starts_at"], moved["status"]) == (str(other), proposal["starts_at"], "ACCEPTED")
+    assert moved["proposal"] is None
+    assert moved["payment"]["status"] == "PENDING"
+
+
+async def test_the_old_slot_is_free_again(client: httpx.AsyncClient, world: World) -> None:
+    old, other = await world.slot(), await world.slot(LATER)
+    booking_id = await approved(client, world, old)
+    await decide(client, world.instructor, booking_id, "reschedule", to(other))
+    assert (await decide(client, world.student, booking_id, "reschedule/accept", to(other))).status_code == 200
+    again = await book(client, world.student, old, key="the old one")
+    assert again.status_code == 201, again.text
+    assert problem(await book(client, world.student, other, key="the new one")) == (409, "slot-taken")
+
+
+async def test_a_key_goes_on_to_name_its_booking_after_the_move(client: httpx.AsyncClient, world: World) -> None:
+    old, other = await world.slot(), await world.slot(LATER)
+    booking_id = await approved(client, world, old)
+    await decide(client, world.instructor, booking_id, "reschedule", to(other))
+    await decide(client, world.student, booking_id, "reschedule/accept", to(other))
+    again = await book(client, world.student, old)
+    assert (again.status_code, again.json()["id"]) == (201, booking_id)
+
+
+async def test_a_proposal_is_declined_or_taken_back_and_leaves_the_booking(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    booking_id, other = await paid(client, world), await world.slot(LATER)
+    for decliner in (world.instructor, world.student):
+        before = (await decide(client, world.student, booking_id, "reschedule", to(other))).json()
+        declined = await decide(client, decliner, booking_id, "reschedule/decline")
+        assert declined.status_code == 200
+        assert declined.json()["proposal"] is None
+        assert declined.json()["starts_at"] == before["starts_at"]
+        nothing = await decide(client, world.instructor, booking_id, "reschedule/accept", to(other))
+        assert problem(nothing) == (409, "not-possible-now")
+    assert problem(await decide(client, world.student, booking_id, "reschedule/decline")) == (409, "not-possible-now")
+
+
+async def test_a_later_proposal_takes_the_place_of_an_open_one(client: httpx.AsyncClient, world: World) -> None:
+    booking_id = await approved(client, world)
+    first, second = await world.slot(LATER), await world.slot(timedelta(days=3))
+    await decide(client, world.student, booking_id, "reschedule", to(first))
+    await decide(client, world.instructor, booking_id, "reschedule", to(second))
+    outdated = await decide(client, world.instructor, booking_id, "reschedule/accept", to(first))
+    assert problem(outdated) == (409, "not-possible-now")
+    assert (await decide(client, world.student, booking_id, "reschedule/accept", to(second))).status_code == 200
+
+
+async def test_a_slot_that_is_taken_before_the_other_side_agrees_is_refused(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    booking_id, other = await approved(client, world), await world.slot(LATER)
+    await decide(client, world.student, booking_id, "reschedule", to(other))
+    rival = await book(client, world.student, other, key="a rival")
+    assert rival.status_code == 201, rival.text
+    answer = await decide(client, world.instructor, booking_id, "reschedule/accept", to(other))
+    assert problem(answer) == (409, "slot-taken")
+
+
+async def test_what_cannot_be_proposed_is_refused(client: httpx.AsyncClient, world: World) -> None:
+    unpaid = (await book(client, world.student, await world.slot(), key="unpaid")).json()["id"]
+    other = await world.slot(LATER)
+    assert problem(await decide(client, world.student, unpaid, "reschedule", to(other))) == (409, "not-possible-now")
+    booking_id = await approved(client, world, await world.slot(timedelta(days=3)))
+    for slot_id in (UUID(int=7), await world.slot(timedelta(days=30)), await world.slot(timedelta(hours=-1))):
+        answer = await decide(client, world.student, booking_id, "reschedule", to(slot_id))
+        assert problem(answer) == (409, "not-possible-now")
+    await decide(client, world.student, booking_id, "cancel")
+    answer = await decide(client, world.student, booking_id, "reschedule", to(other))
+    assert problem(answer) == (409, "booking-closed")

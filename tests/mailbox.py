@@ -1,0 +1,59 @@
+"""A mail server of the test's own: the local stack's catcher, in the test's process, which can be made to refuse."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+from models.settings import Environment, MailSettings, SmtpSecurity
+from sandbox.mail.catcher import Catcher, Caught
+from sandbox.ports import LOOPBACK, free_port
+
+
+class FickleCatcher(Catcher):
+    """Gives each of `answers` once, in place of taking a mail or a recipient, and then takes them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.data_answers: list[str] = []
+        self.rcpt_answers: list[str] = []
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        return self.data_answers.pop(0) if self.data_answers else await super().handle_DATA(server, session, envelope)
+
+    async def handle_RCPT(self, _: SMTP, __: Session, envelope: Envelope, address: str, options: list[str]) -> str:
+        if self.rcpt_answers:
+            return self.rcpt_answers.pop(0)
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+
+@dataclass
+class MailServer:
+    """On a port that stays its own, also while it is away."""
+
+    catcher: FickleCatcher = field(default_factory=FickleCatcher)
+    port: int = field(default_factory=free_port)
+
+    @property
+    def mails(self) -> list[Caught]:
+        """The oldest first."""
+        return list(self.catcher.latest())[::-1]
+
+    @property
+    def settings(self) -> MailSettings:
+        return MailSettings(
+            holdfast_env=Environment.DEVELOPMENT,
+            holdfast_smtp_host=LOOPBACK,
+            holdfast_smtp_port=self.port,
+            holdfast_smtp_security=SmtpSecurity.NONE,
+            holdfast_mail_from="Holdfast <no-reply@holdfast.example>",
+        )
+
+    @asynccontextmanager
+    async def there(self) -> AsyncIterator[None]:
+        server = await asyncio.get_running_loop().create_server(self.catcher.protocol, LOOPBACK, self.port)
+        async with server:
+            yield

@@ -1,0 +1,139 @@
+"""The ledger's transactions as values: they balance, and each account says what it is named for."""
+
+from collections import Counter
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from models import postings
+from models.ledger import Account, Entry, Posting, PostingKind
+from models.messages import HoldPhase, PaymentState
+from models.money import Money
+from models.policy import BookingPolicy, PaymentPlan, split
+from models.terms import BookingTerms
+
+NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+
+
+def usd(amount_minor: int) -> Money:
+    return Money(amount_minor=amount_minor, currency="usd")
+
+
+def terms_of(price: Money, fee_bps: int = 2_000) -> BookingTerms:
+    return BookingTerms(
+        booking_id=uuid4(),
+        student_id=uuid4(),
+        instructor_id=uuid4(),
+        offering_id=uuid4(),
+        slot_id=uuid4(),
+        starts_at=NOW,
+        ends_at=NOW + timedelta(hours=1),
+        price=price,
+        policy=BookingPolicy(fee_bps=fee_bps),
+        plan=PaymentPlan.HOLD,
+        stripe_account_id="acct_1",
+    )
+
+
+def balances(of: Iterable[Posting]) -> dict[Account, int]:
+    """Accounts in debit are positive; those at zero are left out."""
+    sums: Counter[Account] = Counter()
+    for posting in of:
+        for entry in posting.entries:
+            sums[entry.account] += entry.amount.amount_minor
+    return {account: amount for account, amount in sums.items() if amount}
+
+
+def test_a_transaction_that_does_not_balance_in_each_currency_is_refused() -> None:
+    lines = (
+        Entry(account=Account.REFUNDS, amount=usd(5)),
+        Entry(account=Account.DISPUTES, amount=Money(amount_minor=-5, currency="eur")),
+    )
+    with pytest.raises(ValidationError, match="does not balance"):
+        Posting(kind=PostingKind.REFUNDED, subject="re_1", booking_id=None, instructor_id=uuid4(), entries=lines)
+
+
+def test_a_transaction_of_nothing_is_refused() -> None:
+    with pytest.raises(ValidationError, match="does not balance"):
+        postings.paid_out(uuid4(), None, "po_1", usd(0))
+
+
+def test_a_released_hold_leaves_every_account_at_zero() -> None:
+    terms = terms_of(usd(10_000))
+    let_go = PaymentState(phase=HoldPhase.GONE)
+    story = [postings.hold_placed(terms), *postings.settlement(terms, let_go, split(usd(0), terms.policy))]
+    assert balances(story) == {}
+
+
+@given(st.integers(50, 10**9), st.integers(0, 10_000), st.integers(0, 10_000), st.integers(0, 10**6))
+def test_a_capture_gives_the_share_to_the_instructor_and_the_fee_less_stripes_to_the_platform(
+    price_minor: int, kept_bps: int, fee_bps: int, stripe_minor: int
+) -> None:
+    terms = terms_of(usd(price_minor), fee_bps)
+    kept = split(usd(max(1, price_minor * kept_bps // 10_000)), terms.policy)
+    payment = PaymentState(
+        phase=HoldPhase.CAPTURED, captured_minor=kept.kept.amount_minor, stripe_fee=usd(stripe_minor)
+    )
+    seen = balances([postings.hold_placed(terms), *postings.settlement(terms, payment, kept)])
+    fee, share = kept.platform_fee.amount_minor, kept.instructor_payout.amount_minor
+    expected = {
+        Account.STRIPE_BALANCE: fee - stripe_minor,
+        Account.CONNECTED_BALANCE: share,
+        Account.INSTRUCTOR_PAYABLE: -share,
+        Account.PLATFORM_REVENUE: -fee,
+        Account.STRIPE_FEES: stripe_minor,
+    }
+    assert seen == {account: amount for account, amount in expected.items() if amount}
+
+
+def test_a_capture_that_was_given_back_costs_the_platform_stripes_fee_alone() -> None:
+    terms = terms_of(usd(10_000))
+    payment = PaymentState(
+        phase=HoldPhase.CAPTURED,
+        captured_minor=10_000,
+        refunded_minor=10_000,
+        platform_fee_minor=2_000,
+        stripe_fee=usd(320),
+    )
+    story = [postings.hold_placed(terms), *postings.settlement(terms, payment, split(usd(0), terms.policy))]
+    assert balances(story) == {Account.STRIPE_FEES: 320, Account.STRIPE_BALANCE: -320}
+
+
+def test_a_refund_that_failed_is_still_owed_to_the_student() -> None:
+    parties = postings.parties_of(terms_of(usd(10_000)))
+    borne = postings.Shares(instructor=usd(4_000), platform_fee=usd(1_000), platform_loss=usd(0))
+    story = [
+        *postings.refund(parties, "re_1", borne),
+        postings.refund_sent(parties, "re_1", borne.total),
+        postings.refund_failed(parties, "re_1", borne.total),
+    ]
+    assert balances(story)[Account.REFUNDS] == -5_000
+
+
+def test_a_lost_dispute_is_borne_as_its_shares_say() -> None:
+    parties = postings.parties_of(terms_of(usd(10_000)))
+    borne = postings.Shares(instructor=usd(8_000), platform_fee=usd(1_500), platform_loss=usd(500))
+    story = [postings.dispute_opened(parties, "dp_1", borne.total), *postings.dispute_lost(parties, "dp_1", borne)]
+    assert balances(story) == {
+        Account.STRIPE_BALANCE: -2_000,
+        Account.CONNECTED_BALANCE: -8_000,
+        Account.INSTRUCTOR_PAYABLE: 8_000,
+        Account.PLATFORM_REVENUE: 1_500,
+        Account.PLATFORM_LOSSES: 500,
+    }
+
+
+def test_a_won_dispute_and_a_failed_payout_leave_every_account_at_zero() -> None:
+    parties = postings.parties_of(terms_of(usd(10_000)))
+    story = [
+        postings.dispute_opened(parties, "dp_1", usd(700)),
+        postings.dispute_won(parties, "dp_1", usd(700)),
+        postings.paid_out(parties.instructor_id, parties.booking_id, "po_1", usd(8_000)),
+        postings.payout_failed(parties.instructor_id, parties.booking_id, "po_1", usd(8_000)),
+    ]
+    assert balances(story) == {}

@@ -1,0 +1,159 @@
+"""A dispute from its opening to its end: looked at, answered in time, its outcome written down.
+
+    opened ── evidence sent before the deadline ── won: the bank gives the money back
+       │       (an operator may take over,     └── lost: the instructor's share is taken back, by policy
+       │        send it now, or accept)
+       └── an inquiry: the same, without money
+
+Stripe's events are only a reason to look; without any it looks once a week, so that a lost event costs time alone.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from activities.disputes import DisputeActivities
+    from models.disputes import (
+        EVIDENCE_MARGIN,
+        Answer,
+        DisputeCase,
+        DisputeDecision,
+        DisputeEvent,
+        DisputeOrder,
+        DisputeRefusal,
+        DisputeState,
+        RecordDispute,
+        RecordDisputeDecision,
+        RecordDisputeEnd,
+        RecordEvidence,
+        SubmitEvidence,
+        TakeBack,
+        with_taken_back,
+    )
+    from models.states import DisputeStatus
+    from workflows.steps import ask_stripe, write_down
+
+T = TypeVar("T")
+A = TypeVar("A")
+
+_A_LOOK = timedelta(days=7)
+_ASKING = timedelta(days=3)
+"""How long Stripe is asked; the workflow's next look begins anew."""
+
+
+@workflow.defn(name="Dispute")
+class DisputeWorkflow:
+    @workflow.init
+    def __init__(self, order: DisputeOrder) -> None:
+        self._order = order
+        self._state: DisputeState | None = None
+        self._news = False
+        self._answer: Answer | None = None
+
+    @workflow.run
+    async def run(self, order: DisputeOrder) -> DisputeStatus | None:
+        """`None`: the charge is no booking's."""
+        while True:
+            state = await self._look()
+            case = await write_down(DisputeActivities.record_dispute, RecordDispute(state=state, at=workflow.now()))
+            if case is None:
+                return None
+            if state.is_over:
+                await self._end(state, case)
+                await workflow.wait_condition(workflow.all_handlers_finished)
+                return state.status
+            if await self._answered(state, case):
+                continue
+            await self._wait(self._next_look(state))
+
+    @workflow.signal
+    def dispute_event(self, event: DisputeEvent) -> None:
+        self._news = True
+
+    @workflow.update
+    async def decide(self, decision: DisputeDecision) -> None:
+        """An operator says what to answer."""
+        self._check()
+        self._answer = decision.answer
+        record = RecordDisputeDecision(dispute_id=self._order.dispute_id, decision=decision, at=workflow.now())
+        await write_down(DisputeActivities.record_decision, record)
+
+    @decide.validator
+    def _may_decide(self, decision: DisputeDecision) -> None:
+        self._check()
+
+    def _check(self) -> None:
+        if self._state is not None and self._state.status is not DisputeStatus.NEEDS_RESPONSE:
+            raise ApplicationError("The dispute needs no answer any more.", type=DisputeRefusal.NOT_OPEN)
+
+    async def _look(self) -> DisputeState:
+        self._news = False
+        self._state = await _patiently(DisputeActivities.look_up_dispute, self._order)
+        return self._state
+
+    async def _answered(self, state: DisputeState, case: DisputeCase) -> bool:
+        """Whether an answer went to the bank: not before its time, and not when an operator answers by themselves."""
+        if state.status is not DisputeStatus.NEEDS_RESPONSE or self._answer is Answer.TAKEN_OVER:
+            return False
+        if self._answer is None and workflow.now() < _answer_at(state):
+            return False
+        until = max(workflow.now(), state.respond_by or workflow.now()) + _ASKING
+        try:
+            if self._answer is Answer.ACCEPTED:
+                await ask_stripe(DisputeActivities.accept_dispute, self._order, until)
+            else:
+                evidence = SubmitEvidence(dispute_id=state.dispute_id, case=case)
+                await ask_stripe(DisputeActivities.submit_evidence, evidence, until)
+                await write_down(DisputeActivities.record_evidence, self._evidence_record(case))
+        except ActivityError:
+            # Stripe does not take our answer, so that a person must give theirs.
+            self._answer = Answer.TAKEN_OVER
+            await write_down(DisputeActivities.record_refused_answer, self._evidence_record(case))
+            return False
+        return True
+
+    def _evidence_record(self, case: DisputeCase) -> RecordEvidence:
+        return RecordEvidence(dispute_id=self._order.dispute_id, case=case, at=workflow.now())
+
+    def _next_look(self, state: DisputeState) -> datetime:
+        week = workflow.now() + _A_LOOK
+        if state.status is not DisputeStatus.NEEDS_RESPONSE or self._answer is Answer.TAKEN_OVER:
+            return week
+        return min(week, _answer_at(state))
+
+    async def _wait(self, until: datetime) -> None:
+        answer = self._answer
+        with contextlib.suppress(asyncio.TimeoutError):
+            await workflow.wait_condition(
+                lambda: self._news or self._answer is not answer,
+                timeout=max(until - workflow.now(), timedelta(0)),
+                timeout_summary="waits for the bank",
+            )
+
+    async def _end(self, state: DisputeState, case: DisputeCase) -> None:
+        borne = case.borne_if_lost
+        if state.status is DisputeStatus.LOST and borne.instructor:
+            wanted = TakeBack(dispute_id=state.dispute_id, charge_id=state.charge_id, amount=borne.instructor)
+            borne = with_taken_back(borne, await _patiently(DisputeActivities.take_back, wanted))
+        record = RecordDisputeEnd(state=state, case=case, borne=borne, at=workflow.now())
+        await write_down(DisputeActivities.record_end, record)
+
+
+async def _patiently(activity: Callable[[Any, A], Awaitable[T]], request: A) -> T:
+    """Ask Stripe for as long as it takes."""
+    while True:
+        try:
+            return await ask_stripe(activity, request, workflow.now() + _ASKING)
+        except ActivityError:
+            workflow.logger.warning("Stripe gave no answer to a dispute's workflow; asking again")
+
+
+def _answer_at(state: DisputeState) -> datetime:
+    """When the evidence goes out by itself; at once when Stripe sets no time."""
+    return state.respond_by - EVIDENCE_MARGIN if state.respond_by else workflow.now()
