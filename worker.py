@@ -21,15 +21,17 @@ from temporalio.runtime import LogForwardingConfig, LoggingConfig, PrometheusCon
 from temporalio.worker import Interceptor, Worker
 
 from activities.disputes import DisputeActivities
-from activities.gateway import PaymentGateway
+from activities.gateway import PaymentGateway, PayoutGateway
 from activities.mail.sender import MailSender
 from activities.mail.smtp import Smtp
 from activities.onboarding import OnboardingActivities
 from activities.payments import PaymentActivities
+from activities.payouts import PayoutActivities
 from activities.plans import HoldPlan
 from activities.records import RecordActivities
 from activities.stripe_disputes import DisputeGateway, StripeDisputes
 from activities.stripe_gateway import StripeGateway, stripe_client
+from activities.stripe_payouts import StripePayouts
 from models import logs
 from models.db import build_engine
 from models.paper.calendar import Party
@@ -39,6 +41,7 @@ from workflows.booking import BookingWorkflow
 from workflows.correlation import TakeRequestId
 from workflows.disputes import DisputeWorkflow
 from workflows.onboarding import OnboardingWorkflow
+from workflows.payouts import PayoutWorkflow
 
 GRACE = timedelta(seconds=30)
 
@@ -65,6 +68,7 @@ def build_worker(
     engine: AsyncEngine,
     gateway: PaymentGateway,
     disputes: DisputeGateway,
+    payouts: PayoutGateway,
     *,
     cached_workflows: int = 500,
     activities_per_second: float | None = None,
@@ -75,10 +79,11 @@ def build_worker(
     records = RecordActivities(engine)
     onboarding = OnboardingActivities(engine, gateway)
     disputed = DisputeActivities(engine, disputes)
+    paid_out = PayoutActivities(engine, payouts)
     return Worker(
         client,
         task_queue=task_queue,
-        workflows=[BookingWorkflow, OnboardingWorkflow, DisputeWorkflow],
+        workflows=[BookingWorkflow, OnboardingWorkflow, DisputeWorkflow, PayoutWorkflow],
         activities=[
             payments.secure,
             payments.look_up,
@@ -106,6 +111,8 @@ def build_worker(
             disputed.record_evidence,
             disputed.record_refused_answer,
             disputed.record_end,
+            paid_out.look_up_payout,
+            paid_out.record_payout,
         ],
         max_cached_workflows=cached_workflows,
         max_task_queue_activities_per_second=activities_per_second,
@@ -154,6 +161,7 @@ async def main() -> None:
                 engine,
                 StripeGateway(stripe, settings.holdfast_public_url),
                 StripeDisputes(stripe),
+                StripePayouts(stripe),
                 cached_workflows=settings.holdfast_cached_workflows,
                 activities_per_second=settings.holdfast_activities_per_second,
             )

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from models.messages import Checkout, PaymentState
 from models.onboarding import AccountState, OnboardingLink
+from models.payouts import PayoutOrder, PayoutState
 from models.policy import Split, Value
 from models.terms import BookingTerms
 
@@ -62,3 +63,10 @@ class PaymentGateway(AccountGateway, Protocol):
 
     async def refund(self, payment_intent_id: str, *, with_fee: bool, key: str) -> None:
         """Give all that was captured back, out of the instructor's share and, `with_fee`, of the platform's fee."""
+
+
+class PayoutGateway(Protocol):
+    """Instructors' balances on their way to their banks."""
+
+    async def look_up_payout(self, order: PayoutOrder) -> PayoutState:
+        """The payout as it is now, and the charges that it pays out."""

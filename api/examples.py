@@ -87,6 +87,29 @@ _DISPUTE = {
     "closed_at": None,
     "created_at": "2026-03-11T09:00:00Z",
 }
+_PAYOUT_FAILURE = {
+    "code": "account_closed",
+    "why": "The bank account has been closed.",
+    "what_to_do": "Give Stripe another bank account; the next payout goes there by itself.",
+}
+_PAYOUT_OF_BOOKING = {
+    "status": "FAILED",
+    "amount": _usd(8_000),
+    "platform_fee": _usd(2_000),
+    "stripe_payout_id": "po_1OaFDbEcg9tTZuTgNYmX0PKB",
+    "expected_at": "2026-03-06T00:00:00Z",
+    "paid_at": None,
+    "failure": _PAYOUT_FAILURE,
+}
+_PAYOUT = {
+    "id": "c2a9f1d4-7e3b-4f5a-8d6c-1b0e9f8a7c60",
+    "booking_id": _BOOKING_ID,
+    **_PAYOUT_OF_BOOKING,
+    "created_at": _ENDS_AT,
+    "updated_at": "2026-03-06T09:00:00Z",
+}
+_PAYOUT_FOR_OPERATOR = {**_PAYOUT, "instructor_id": _INSTRUCTOR_ID}
+_OWED = {"instructor_id": _INSTRUCTOR_ID, "balance": _usd(-4_000)}
 _FIGURES = {
     "period_starts_on": "2026-03-01",
     "currency": "usd",
@@ -123,6 +146,7 @@ _BOOKING = {
     "session": _SESSION,
     "payment": _PAYMENT,
     "is_recorded": False,
+    "payout": None,
     "proposal": _PROPOSAL,
     "next_deadline_at": "2026-03-03T18:30:00Z",
     "end_reason": None,
@@ -134,6 +158,7 @@ _PAYMENTS = {
     "can_be_paid": False,
     "requirements": ["external_account"],
     "disabled_reason": "requirements.past_due",
+    "balances": [_usd(8_000)],
 }
 _OFFERING = {
     "id": _OFFERING_ID,
@@ -218,6 +243,8 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "is_recorded": False,
     },
     "Money": _usd(10_000),
+    "NegativeBalance": _OWED,
+    "NegativeBalances": {"data": [_OWED]},
     "NewBooking": {"slot_id": _SLOT_ID},
     "NewOffering": {
         "title": "Counterpoint",
@@ -242,6 +269,12 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     },
     "PaymentOfBooking": _PAYMENT,
     "Payments": _PAYMENTS,
+    "Payout": _PAYOUT,
+    "PayoutFailure": _PAYOUT_FAILURE,
+    "PayoutForOperator": _PAYOUT_FOR_OPERATOR,
+    "PayoutOfBooking": _PAYOUT_OF_BOOKING,
+    "PayoutPage": {"data": [_PAYOUT], "balances": [_usd(8_000)], "next_cursor": None},
+    "PayoutPageForOperator": {"data": [_PAYOUT_FOR_OPERATOR], "next_cursor": None},
     "Policy": _POLICY,
     "PresenceInMeeting": _PRESENCE,
     "Price": _PRICE,

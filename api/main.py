@@ -29,6 +29,7 @@ from api import (
     offerings,
     operator,
     pages,
+    payouts,
     people,
     quotes,
     receipts,
@@ -54,6 +55,7 @@ from api.settings import Settings
 from models import logs
 from models.db import build_engine
 from workflows.correlation import SendRequestId
+from workflows.intake import Intake
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
@@ -123,11 +125,13 @@ def _app(settings: Settings, lifespan: Lifespan | None) -> FastAPI:
         rescheduling,
         operator,
         disputes,
+        payouts,
         metrics,
     )
     for module in limited:
         app.include_router(module.router, **LIMITED)
-    app.include_router(operator.decisions, **LIMITED)
+    for router in (operator.decisions, payouts.for_operators):
+        app.include_router(router, **LIMITED)
     # Stripe, the meetings' provider and the machines come as often as they must, and a page is a constant.
     for router in (webhooks.router, meeting_webhook.router, health.router, pages.router, pages.onboarding):
         app.include_router(router)
@@ -161,7 +165,8 @@ def _use(app: FastAPI, settings: Settings, engine: AsyncEngine, temporal: Client
     # Whoever connected: it goes with every call that a request makes.
     temporal = Client(**temporal.config() | {"interceptors": [*temporal.config()["interceptors"], SendRequestId()]})
     app.state.saga = Saga(temporal, settings.place.holdfast_task_queue)
-    app.state.disputes = DisputeDesk(temporal, settings.place.holdfast_task_queue)
+    app.state.disputes = DisputeDesk(temporal)
+    app.state.intake = Intake(temporal, settings.place.holdfast_task_queue, engine)
     app.state.onboarding = OnboardingDesk(temporal, settings.place.holdfast_task_queue)
 
 

@@ -44,7 +44,7 @@ class Figures(BaseModel):
     platform_revenue: Money
     stripe_fees: Money
     payout_lag_seconds: int | None
-    """From a payment to the payout that carried its share, on average over the payouts of the period."""
+    """From a payment until its share was at the bank, on average over the shares that arrived in the period."""
 
 
 class BusinessMetrics(BaseModel):

@@ -25,6 +25,7 @@ from models.tables import (
     AuditEvent,
     BookingRequest,
     Instructor,
+    InstructorPayout,
     LiveSession,
     Offering,
     Payment,
@@ -48,10 +49,11 @@ _EVIDENCE: ColumnElement[Any] = (
     .scalar_subquery()
 )
 # SQLModel's `select` is typed for up to four columns.
-_JOINED: Select[BookingRequest, LiveSession | None, Payment | None, Any, RescheduleProposal | None] = cast(
+_JOINED: Select[BookingRequest, LiveSession | None, Payment | None, Any, RescheduleProposal | None, Any] = cast(
     Any,
     select(BookingRequest, LiveSession, Payment, _EVIDENCE)
-    .add_columns(RescheduleProposal)
+    .add_columns(RescheduleProposal, InstructorPayout)
+    .outerjoin(InstructorPayout, col(InstructorPayout.booking_id) == col(BookingRequest.id))
     .outerjoin(LiveSession, col(LiveSession.booking_id) == col(BookingRequest.id))
     .outerjoin(Payment, col(Payment.booking_id) == col(BookingRequest.id))
     .outerjoin(
@@ -77,6 +79,7 @@ class BookingRecord:
     """What the meeting's provider reported, as Postgres gathers it."""
     proposal: RescheduleProposal | None
     """The one that is open."""
+    payout: InstructorPayout | None = None
     read_at: datetime = field(default_factory=partial(datetime.now, UTC))
 
     @property

@@ -8,7 +8,7 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 
 from models.money import Currency, Money
 from models.policy import OnSilence
-from models.states import BookingStatus, PaymentStatus, SessionStatus
+from models.states import BookingStatus, PaymentStatus, PayoutStatus, SessionStatus
 from models.terms import Absent, EndReason, Role, SignUpRole
 
 
@@ -133,6 +133,29 @@ class PaymentOfBooking(Shown):
     hold_ends_at: datetime | None
 
 
+class PayoutFailure(Shown):
+    code: str
+    """Stripe's, or `canceled`."""
+    why: str
+    what_to_do: str
+    """By the instructor."""
+
+
+class PayoutOfBooking(Shown):
+    """The instructor's share on its way to the bank."""
+
+    status: PayoutStatus
+    amount: Money
+    platform_fee: Money
+    stripe_payout_id: str | None
+    """`null` while the share waits on the instructor's balance at Stripe."""
+    expected_at: datetime | None
+    """When Stripe expects it at the bank."""
+    paid_at: datetime | None
+    failure: PayoutFailure | None
+    """Of the last payout, until a later one takes the share with it."""
+
+
 class Proposal(Shown):
     """A wish to hold the session at another time, which the other side has not answered yet."""
 
@@ -162,6 +185,8 @@ class Booking(Shown):
     """For the student, while the booking can be paid."""
     session: Session | None
     payment: PaymentOfBooking | None
+    payout: PayoutOfBooking | None
+    """For the instructor and operators, once there is a share."""
     proposal: Proposal | None
     next_deadline_at: datetime | None
     """What the booking waits for ends then; `null` once it is closed."""

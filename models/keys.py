@@ -57,6 +57,10 @@ def dispute_key(dispute_id: str, step: str) -> str:
     return f"{dispute_workflow_id(dispute_id)}:{step}"
 
 
+def payout_workflow_id(payout_id: str) -> str:
+    return f"payout-{payout_id}"
+
+
 def customer_key(student_id: UUID) -> str:
     return f"student-{student_id}:create_customer"
 
@@ -69,6 +73,11 @@ def ledger_id(kind: str, subject: str) -> UUID:
 def notice_id(booking_id: UUID, notice: str, recipient_id: UUID, occasion: str = "") -> UUID:
     """The id of a mail in the outbox: one that is announced twice is there once. Its Message-ID is made of it."""
     return uuid5(_NOTICES, f"{booking_id}:{notice}:{recipient_id}:{occasion}")
+
+
+def payout_notice_id(payout_id: str, notice: str) -> UUID:
+    """The same for a mail about a payout, which has one reader."""
+    return uuid5(_NOTICES, f"{payout_id}:{notice}")
 
 
 def message_id(notice_id: UUID, domain: str) -> str:

@@ -228,7 +228,12 @@ class InstructorPayout(SQLModel, table=True):
     """An instructor's share of one booking on its way to the bank."""
 
     __tablename__ = "instructor_payout"
-    __table_args__ = (Index("ix_instructor_payout_instructor_created", "instructor_id", "created_at", "id"),)
+    __table_args__ = (
+        Index("ix_instructor_payout_instructor_created", "instructor_id", "created_at", "id"),
+        Index("ix_instructor_payout_created", "created_at", "id"),
+        Index("ix_instructor_payout_failed", "created_at", "id", postgresql_where=text("status = 'FAILED'")),
+        Index("ix_instructor_payout_paid_at", "paid_at", postgresql_where=text("paid_at IS NOT NULL")),
+    )
 
     id: UUID = Field(default_factory=uuid4, primary_key=True)
     booking_id: UUID = Field(foreign_key="booking_request.id", unique=True)
@@ -238,7 +243,13 @@ class InstructorPayout(SQLModel, table=True):
     platform_fee_minor: int = Field(sa_type=BigInteger)
     currency: str = Field(max_length=3)
     stripe_payout_id: str | None = Field(default=None, index=True)
+    """The latest; none while the share waits on the instructor's balance at Stripe."""
     failure_reason: str | None = None
+    """Stripe's code; `models.payouts.failure` has it in words."""
+    expected_at: datetime | None = None
+    """When Stripe expects it at the bank."""
+    paid_at: datetime | None = None
+    """When it was known to be there."""
     created_at: datetime
     updated_at: datetime
 

@@ -12,10 +12,11 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from activities.mail import wording
 from activities.mail.wording import Outcome
 from models.money import Money
-from models.notices import BEFORE_THE_SESSION, Notice, Recipient, still_matters
+from models.notices import ABOUT_PAYOUTS, BEFORE_THE_SESSION, Notice, Recipient, still_matters
 from models.outbox_tables import OutboxMessage
 from models.paper.calendar import Appointment, Party, appointment, join_url, receipt_url
 from models.paper.receipt import Receipt
+from models.payouts import failure
 from models.policy import BookingPolicy, OnSilence
 from models.receipts import Line, Names, lines_of, receipt
 from models.tables import BookingRequest, Instructor, LiveSession, Offering, Payment, Student
@@ -24,6 +25,8 @@ from models.zones import zone
 
 _LETS_IN = frozenset({Notice.APPROVED, Notice.RESCHEDULED, *BEFORE_THE_SESSION})
 _CHANGES_CALENDARS = frozenset({Notice.APPROVED, Notice.RESCHEDULED, Notice.CANCELLED})
+
+_BANK_DETAILS = ("Your bank details at Stripe", "https://connect.stripe.com/express_login")
 
 
 class Void(Exception):
@@ -56,6 +59,8 @@ class Letter:
 
 async def read(session: AsyncSession, message: OutboxMessage, public_url: str, now: datetime) -> Letter:
     """Raises `Void`."""
+    if message.kind in ABOUT_PAYOUTS:
+        return await _about_payout(session, message)
     booking = await session.get(BookingRequest, message.booking_id)
     if booking is None and "booking" in message.facts:
         booking = BookingRequest.model_validate(message.facts["booking"])
@@ -92,6 +97,24 @@ def _brings_receipt(message: OutboxMessage, records: Records) -> bool:
     is_closed = records.booking.end_reason is not None
     was_charged = records.payment is not None and records.payment.captured_minor > 0
     return is_closed and was_charged and message.recipient_role is Recipient.STUDENT
+
+
+async def _about_payout(session: AsyncSession, message: OutboxMessage) -> Letter:
+    instructor = await session.get(Instructor, message.recipient_id)
+    if instructor is None:
+        raise Void("no_recipient")
+    facts = message.facts
+    amount = Money(amount_minor=facts["amount_minor"], currency=facts["currency"]).format()
+    why, to_do = failure(facts["failure_code"])
+    has_failed = message.kind is Notice.PAYOUT_FAILED
+    return Letter(
+        notice=message.kind,
+        reader=Party(instructor.name, instructor.email),
+        words={"amount": amount, "sessions": facts["sessions"], "why": why, "to_do": to_do},
+        details=[("Amount", amount)],
+        links=[_BANK_DETAILS] if has_failed else [],
+        appointment=None,
+    )
 
 
 def _letter(message: OutboxMessage, records: Records, public_url: str) -> Letter:
