@@ -28,8 +28,8 @@ decisions = APIRouter(prefix="/v1/operator/bookings/{booking_id}", tags=["operat
     ),
 )
 async def list_all_bookings(
-    page: AskedPage,
     operator: AsOperator,
+    page: AskedPage,
     database: WithDatabase,
     needs_attention: Annotated[bool | None, Query(description="Only those that do, or only those that don't.")] = None,
 ) -> BookingPageForOperator:

@@ -38,7 +38,7 @@ class _Event(BaseModel):
     id: str = Field(max_length=255)
     type: str = Field(max_length=255)
     data: Any = None
-    account: str | None = Field(default=None, max_length=255)
+    account: str | None = Field(default=None, max_length=255, pattern=r"^[^\x00]*$")
     """The connected account that it is about."""
 
 
