@@ -28,8 +28,10 @@ from activities.onboarding import OnboardingActivities
 from activities.payments import PaymentActivities
 from activities.plans import HoldPlan
 from activities.records import RecordActivities
+from activities.refunds import RefundActivities
 from activities.stripe_disputes import DisputeGateway, StripeDisputes
 from activities.stripe_gateway import StripeGateway, stripe_client
+from activities.stripe_refunds import RefundGateway, StripeRefunds
 from models import logs
 from models.db import build_engine
 from models.paper.calendar import Party
@@ -39,6 +41,7 @@ from workflows.booking import BookingWorkflow
 from workflows.correlation import TakeRequestId
 from workflows.disputes import DisputeWorkflow
 from workflows.onboarding import OnboardingWorkflow
+from workflows.refunds import RefundWorkflow
 
 GRACE = timedelta(seconds=30)
 
@@ -65,6 +68,7 @@ def build_worker(
     engine: AsyncEngine,
     gateway: PaymentGateway,
     disputes: DisputeGateway,
+    refunds: RefundGateway,
     *,
     cached_workflows: int = 500,
     activities_per_second: float | None = None,
@@ -75,10 +79,11 @@ def build_worker(
     records = RecordActivities(engine)
     onboarding = OnboardingActivities(engine, gateway)
     disputed = DisputeActivities(engine, disputes)
+    refunded = RefundActivities(engine, refunds)
     return Worker(
         client,
         task_queue=task_queue,
-        workflows=[BookingWorkflow, OnboardingWorkflow, DisputeWorkflow],
+        workflows=[BookingWorkflow, OnboardingWorkflow, DisputeWorkflow, RefundWorkflow],
         activities=[
             payments.secure,
             payments.look_up,
@@ -106,6 +111,12 @@ def build_worker(
             disputed.record_evidence,
             disputed.record_refused_answer,
             disputed.record_end,
+            refunded.reserve_refund,
+            refunded.make_refund,
+            refunded.look_up_refund,
+            refunded.record_refund,
+            refunded.record_refused_refund,
+            refunded.record_refund_retry,
         ],
         max_cached_workflows=cached_workflows,
         max_task_queue_activities_per_second=activities_per_second,
@@ -154,6 +165,7 @@ async def main() -> None:
                 engine,
                 StripeGateway(stripe, settings.holdfast_public_url),
                 StripeDisputes(stripe),
+                StripeRefunds(stripe),
                 cached_workflows=settings.holdfast_cached_workflows,
                 activities_per_second=settings.holdfast_activities_per_second,
             )

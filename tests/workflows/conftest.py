@@ -10,6 +10,7 @@ from temporalio.testing import WorkflowEnvironment
 
 from activities.stripe_disputes import StripeDisputes
 from activities.stripe_gateway import StripeGateway, stripe_client
+from activities.stripe_refunds import StripeRefunds
 from models.db import build_engine
 from tests.conftest import StripeSandbox
 from tests.workflows.faults import Faults, FaultyGateway
@@ -39,6 +40,7 @@ async def saga(database_url: str, stripe_sandbox: StripeSandbox) -> AsyncIterato
                     engine,
                     gateway,
                     StripeDisputes(stripe),
+                    StripeRefunds(stripe),
                     cached_workflows=0,
                     interceptors=[faults],
                 )

@@ -10,6 +10,7 @@ from temporalio.worker import Worker
 
 from activities.stripe_disputes import StripeDisputes
 from activities.stripe_gateway import StripeGateway
+from activities.stripe_refunds import StripeRefunds
 from models.errors import PaymentError
 from tests.api.world import PUBLIC_URL
 from worker import build_worker
@@ -50,4 +51,5 @@ class Staff:
 
     def at_work(self, gateway: StripeGateway | None = None) -> Worker:
         gateway = gateway or StripeGateway(self.stripe, PUBLIC_URL)
-        return build_worker(self.client, self.task_queue, self.engine, gateway, StripeDisputes(self.stripe))
+        disputes, refunds = StripeDisputes(self.stripe), StripeRefunds(self.stripe)
+        return build_worker(self.client, self.task_queue, self.engine, gateway, disputes, refunds)
