@@ -29,9 +29,11 @@ from activities.payments import PaymentActivities
 from activities.payouts import PayoutActivities
 from activities.plans import HoldPlan
 from activities.records import RecordActivities
+from activities.refunds import RefundActivities
 from activities.stripe_disputes import DisputeGateway, StripeDisputes
 from activities.stripe_gateway import StripeGateway, stripe_client
 from activities.stripe_payouts import StripePayouts
+from activities.stripe_refunds import RefundGateway, StripeRefunds
 from models import logs
 from models.db import build_engine
 from models.paper.calendar import Party
@@ -42,6 +44,7 @@ from workflows.correlation import TakeRequestId
 from workflows.disputes import DisputeWorkflow
 from workflows.onboarding import OnboardingWorkflow
 from workflows.payouts import PayoutWorkflow
+from workflows.refunds import RefundWorkflow
 
 GRACE = timedelta(seconds=30)
 
@@ -69,6 +72,7 @@ def build_worker(
     gateway: PaymentGateway,
     disputes: DisputeGateway,
     payouts: PayoutGateway,
+    refunds: RefundGateway,
     *,
     cached_workflows: int = 500,
     activities_per_second: float | None = None,
@@ -80,10 +84,11 @@ def build_worker(
     onboarding = OnboardingActivities(engine, gateway)
     disputed = DisputeActivities(engine, disputes)
     paid_out = PayoutActivities(engine, payouts)
+    refunded = RefundActivities(engine, refunds)
     return Worker(
         client,
         task_queue=task_queue,
-        workflows=[BookingWorkflow, OnboardingWorkflow, DisputeWorkflow, PayoutWorkflow],
+        workflows=[BookingWorkflow, OnboardingWorkflow, DisputeWorkflow, PayoutWorkflow, RefundWorkflow],
         activities=[
             payments.secure,
             payments.look_up,
@@ -113,6 +118,12 @@ def build_worker(
             disputed.record_end,
             paid_out.look_up_payout,
             paid_out.record_payout,
+            refunded.reserve_refund,
+            refunded.make_refund,
+            refunded.look_up_refund,
+            refunded.record_refund,
+            refunded.record_refused_refund,
+            refunded.record_refund_retry,
         ],
         max_cached_workflows=cached_workflows,
         max_task_queue_activities_per_second=activities_per_second,
@@ -162,6 +173,7 @@ async def main() -> None:
                 StripeGateway(stripe, settings.holdfast_public_url),
                 StripeDisputes(stripe),
                 StripePayouts(stripe),
+                StripeRefunds(stripe),
                 cached_workflows=settings.holdfast_cached_workflows,
                 activities_per_second=settings.holdfast_activities_per_second,
             )

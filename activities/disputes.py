@@ -5,7 +5,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
-from activities import audit, ledger
+from activities import audit, ledger, payment_records
 from activities.dispute_facts import facts_of
 from activities.idempotency import once
 from activities.payment_records import moved
@@ -24,7 +24,6 @@ from models.disputes import (
     RecordEvidence,
     SubmitEvidence,
     TakeBack,
-    borne_if_lost,
 )
 from models.errors import Declined
 from models.evidence import evidence
@@ -32,6 +31,7 @@ from models.keys import dispute_key
 from models.messages import Door
 from models.money import Money
 from models.policy import BookingPolicy
+from models.refunds import shares
 from models.states import DisputeStatus, PaymentStatus, advance
 from models.tables import BookingRequest, Payment
 from models.terms import PLATFORM
@@ -93,7 +93,7 @@ class DisputeActivities:
             policy = BookingPolicy.model_validate(booking.policy)
             case = DisputeCase(
                 parties=postings.Parties(booking_id=booking.id, instructor_id=booking.instructor_id),
-                borne_if_lost=borne_if_lost(state.amount, policy),
+                borne_if_lost=shares(state.amount, *_left_of(payment), policy.lost_dispute_borne_by),
             )
             await _keep(session, message, booking)
             if state.withdrawn:
@@ -222,15 +222,19 @@ async def _close_payment(session: AsyncSession, message: RecordDisputeEnd) -> No
     """As it was before, or without what the bank has taken."""
     payment = await session.get_one(Payment, message.case.parties.booking_id, with_for_update=True)
     if message.state.status is DisputeStatus.LOST:
-        payment.returned_minor += message.state.amount.amount_minor
-        payment.captured_minor -= message.state.amount.amount_minor
-        payment.platform_fee_minor -= message.borne.platform_fee.amount_minor
-    if not payment.captured_minor:
-        to = PaymentStatus.REFUNDED
-    else:
-        to = PaymentStatus.PARTIALLY_REFUNDED if payment.returned_minor else PaymentStatus.CAPTURED
+        await payment_records.give_back(session, payment, message.borne, message.at)
+        return
+    to = PaymentStatus.PARTIALLY_REFUNDED if payment.returned_minor else PaymentStatus.CAPTURED
     payment.status = moved(payment.status, to)
     payment.updated_at = message.at
+
+
+def _left_of(payment: Payment) -> tuple[Money, Money]:
+    """What is captured, and the platform's fee in it."""
+    return (
+        Money(amount_minor=payment.captured_minor, currency=payment.currency),
+        Money(amount_minor=payment.platform_fee_minor, currency=payment.currency),
+    )
 
 
 async def _tell(session: AsyncSession, message: RecordEvidence, action: str) -> Dispute | None:

@@ -2,14 +2,16 @@
 
 from datetime import datetime
 
+from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities import ledger
 from models import postings
 from models.messages import PaymentState
 from models.policy import Split
-from models.states import PaymentStatus, S, advance
-from models.tables import Payment
+from models.postings import Shares
+from models.states import PaymentStatus, PayoutStatus, S, advance
+from models.tables import InstructorPayout, LiveSession, Payment
 from models.terms import BookingTerms
 
 
@@ -38,6 +40,46 @@ async def settle(
     row.charge_id = row.charge_id or payment.charge_id
     row.updated_at = at
     await ledger.post(session, at, *postings.settlement(terms, payment, kept))
+
+
+async def give_back(session: AsyncSession, payment: Payment, borne: Shares, at: datetime) -> None:
+    """A part of a captured payment has gone back to the student: the row is locked, and session and payout follow.
+
+    A bank may take back more than was left of it; then nothing is.
+    """
+    taken = min(borne.total.amount_minor, payment.captured_minor)
+    payment.captured_minor -= taken
+    payment.returned_minor += taken
+    payment.platform_fee_minor -= borne.platform_fee.amount_minor
+    payment.platform_loss_minor += borne.platform_loss.amount_minor - (borne.total.amount_minor - taken)
+    to = PaymentStatus.PARTIALLY_REFUNDED if payment.captured_minor else PaymentStatus.REFUNDED
+    payment.status = moved(payment.status, to)
+    payment.updated_at = at
+    live_session = await session.get(LiveSession, payment.booking_id, with_for_update=True)
+    if live_session is not None:
+        live_session.platform_fee_minor = payment.platform_fee_minor
+        live_session.instructor_payout_minor = instructor_minor(payment)
+        live_session.updated_at = at
+    of_booking = select(InstructorPayout).where(col(InstructorPayout.booking_id) == payment.booking_id)
+    payout = (await session.exec(of_booking.with_for_update())).first()
+    if payout is not None:
+        _give_up(payout, payment, at)
+
+
+def _give_up(payout: InstructorPayout, payment: Payment, at: datetime) -> None:
+    """What is on its way to the bank, or has arrived, stays as it is: a later payout is less by what went back."""
+    share = instructor_minor(payment)
+    if not share:
+        payout.status = moved(payout.status, PayoutStatus.REVERSED)
+    elif payout.stripe_payout_id is None:
+        payout.amount_minor = share
+        payout.platform_fee_minor = payment.platform_fee_minor
+    payout.updated_at = at
+
+
+def instructor_minor(payment: Payment) -> int:
+    """The instructor's share of what is captured."""
+    return payment.captured_minor - payment.platform_fee_minor + payment.platform_loss_minor
 
 
 async def fail(

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from models.money import Money
-from models.policy import BookingPolicy, LossBearer, Value, split
+from models.policy import Value
 from models.postings import Parties, Shares
 from models.states import DisputeStatus
 from models.terms import Actor
@@ -113,14 +113,6 @@ class TakeBack(Value):
     dispute_id: str
     charge_id: str
     amount: Money
-
-
-def borne_if_lost(amount: Money, policy: BookingPolicy) -> Shares:
-    """Both lose what they had of it, or the platform gives up its fee and bears the rest."""
-    parts = split(amount, policy)
-    if policy.lost_dispute_borne_by is LossBearer.PLATFORM:
-        return Shares(instructor=amount.zero(), platform_fee=parts.platform_fee, platform_loss=parts.instructor_payout)
-    return Shares(instructor=parts.instructor_payout, platform_fee=parts.platform_fee, platform_loss=amount.zero())
 
 
 def with_taken_back(borne: Shares, taken_back: Money) -> Shares:

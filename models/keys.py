@@ -5,6 +5,7 @@ from uuid import UUID, uuid5
 _BOOKINGS = UUID("5f0f7f3e-6b0c-5c43-9a5e-0d8f5f6c1f2b")
 _PEOPLE = UUID("3d1f4b7a-90c4-5e0b-8a55-7c21e6b0d9f4")
 _LEDGER = UUID("c1f5a7b2-5a0e-5b1c-9f63-0d2f6f3f7a55")
+_REFUNDS = UUID("6a1d3c58-94b7-5f0e-8d2c-5b7e1f3a9c40")
 _AUDIT = UUID("0b7c9c6e-2f1d-5d5e-8c57-6a2f6c2f3d11")
 _NOTICES = UUID("7c2f5d0e-8a41-5b6f-9c3e-1d4b7e90a652")
 _RECEIPTS = UUID("e2a9b7c4-3d16-5f08-8b2a-94c07d5e61f3")
@@ -59,6 +60,19 @@ def dispute_key(dispute_id: str, step: str) -> str:
 
 def payout_workflow_id(payout_id: str) -> str:
     return f"payout-{payout_id}"
+
+
+def refund_id(booking_id: UUID, order: str) -> UUID:
+    """The same order about the same booking is always the same refund."""
+    return uuid5(_REFUNDS, f"{booking_id}:{order}")
+
+
+def refund_workflow_id(refund_id: UUID) -> str:
+    return f"refund-{refund_id}"
+
+
+def refund_key(refund_id: UUID, tries: int) -> str:
+    return f"{refund_workflow_id(refund_id)}:refund:{tries}"
 
 
 def customer_key(student_id: UUID) -> str:

@@ -11,6 +11,7 @@ from models.states import (
     IllegalTransition,
     PaymentStatus,
     PayoutStatus,
+    RefundStatus,
     SessionStatus,
     State,
     record_of,
@@ -33,6 +34,8 @@ class Notice(StrEnum):
     CANCELLED = "cancelled"
     COMPLETED = "completed"
     NO_SHOW = "no_show"
+    REFUNDED = "refunded"
+    REFUND_FAILED = "refund_failed"
     RESCHEDULED = "rescheduled"
     REMINDER_A_DAY = "reminder_a_day"
     REMINDER_15_MINUTES = "reminder_15_minutes"
@@ -52,6 +55,8 @@ Move = tuple[State | None, State | None]
 _NOBODY: tuple[Told, ...] = ()
 _WITH_THE_BOOKING = _NOBODY
 """The booking's own move, made in the same transaction, is what people are told of."""
+_WITH_THE_REFUND = _NOBODY
+"""The refund's own move is."""
 _LATER = _NOBODY
 """No step makes this move yet."""
 
@@ -92,10 +97,10 @@ TOLD: Mapping[str, Mapping[Move, tuple[Told, ...]]] = {
         (PaymentStatus.PENDING, PaymentStatus.CAPTURED): _WITH_THE_BOOKING,
         (PaymentStatus.PENDING, PaymentStatus.PARTIALLY_REFUNDED): _WITH_THE_BOOKING,
         (PaymentStatus.PENDING, PaymentStatus.REFUNDED): _WITH_THE_BOOKING,
-        (PaymentStatus.CAPTURED, PaymentStatus.PARTIALLY_REFUNDED): _LATER,
-        (PaymentStatus.CAPTURED, PaymentStatus.REFUNDED): _LATER,
+        (PaymentStatus.CAPTURED, PaymentStatus.PARTIALLY_REFUNDED): _WITH_THE_REFUND,
+        (PaymentStatus.CAPTURED, PaymentStatus.REFUNDED): _WITH_THE_REFUND,
         (PaymentStatus.CAPTURED, PaymentStatus.DISPUTED): _LATER,
-        (PaymentStatus.PARTIALLY_REFUNDED, PaymentStatus.REFUNDED): _LATER,
+        (PaymentStatus.PARTIALLY_REFUNDED, PaymentStatus.REFUNDED): _WITH_THE_REFUND,
         (PaymentStatus.PARTIALLY_REFUNDED, PaymentStatus.DISPUTED): _LATER,
         (PaymentStatus.DISPUTED, PaymentStatus.CAPTURED): _LATER,
         (PaymentStatus.DISPUTED, PaymentStatus.PARTIALLY_REFUNDED): _LATER,
@@ -111,6 +116,19 @@ TOLD: Mapping[str, Mapping[Move, tuple[Told, ...]]] = {
         (PayoutStatus.FAILED, PayoutStatus.PROCESSING): _NOBODY,
         (PayoutStatus.FAILED, PayoutStatus.PAID): _instructor(Notice.PAYOUT_PAID),
         (PayoutStatus.FAILED, PayoutStatus.REVERSED): _LATER,
+    },
+    "Refund": {
+        (None, RefundStatus.REQUESTED): _NOBODY,
+        (RefundStatus.REQUESTED, RefundStatus.RESERVED): _NOBODY,
+        (RefundStatus.RESERVED, RefundStatus.REFUSED): _NOBODY,
+        (RefundStatus.RESERVED, RefundStatus.PENDING): _both(Notice.REFUNDED),
+        (RefundStatus.RESERVED, RefundStatus.SUCCEEDED): _both(Notice.REFUNDED),
+        (RefundStatus.RESERVED, RefundStatus.FAILED): _student(Notice.REFUND_FAILED),
+        (RefundStatus.PENDING, RefundStatus.SUCCEEDED): _NOBODY,  # they were told when it was sent
+        (RefundStatus.PENDING, RefundStatus.FAILED): _student(Notice.REFUND_FAILED),
+        (RefundStatus.SUCCEEDED, RefundStatus.FAILED): _student(Notice.REFUND_FAILED),
+        (RefundStatus.FAILED, RefundStatus.PENDING): _student(Notice.REFUNDED),
+        (RefundStatus.FAILED, RefundStatus.SUCCEEDED): _student(Notice.REFUNDED),
     },
     # An operator reads of disputes in their list; the two sides are not told of them by mail.
     "Dispute": {(before, after): _NOBODY for before, states in TRANSITIONS["Dispute"].items() for after in states},

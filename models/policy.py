@@ -33,7 +33,7 @@ class OnSilence(StrEnum):
 
 
 class LossBearer(StrEnum):
-    """Who bears what a lost dispute takes."""
+    """Who bears what a refund or a lost dispute takes."""
 
     BOTH = "BOTH"
     """The instructor their share, the platform its fee."""

@@ -54,7 +54,23 @@ class DisputeStatus(StrEnum):
     """An inquiry that came to nothing."""
 
 
-State = BookingStatus | SessionStatus | PaymentStatus | PayoutStatus | DisputeStatus
+class RefundStatus(StrEnum):
+    """Money that goes back after a booking's end."""
+
+    REQUESTED = "REQUESTED"
+    """An operator wants it, or wanted it when it was not possible; nothing is promised."""
+    RESERVED = "RESERVED"
+    """No other refund can take it, and Stripe is being asked."""
+    PENDING = "PENDING"
+    """Stripe has it under way."""
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    """The student's bank sent it back: the student is still owed it."""
+    REFUSED = "REFUSED"
+    """Stripe would not make it: there is no such refund."""
+
+
+State = BookingStatus | SessionStatus | PaymentStatus | PayoutStatus | DisputeStatus | RefundStatus
 S = TypeVar("S", bound=State)
 
 # From each state to those that may follow; `None` is "not there yet".
@@ -104,6 +120,17 @@ TRANSITIONS: Mapping[str, Mapping[State | None, frozenset[State]]] = {
             {DisputeStatus.NEEDS_RESPONSE, DisputeStatus.WON, DisputeStatus.LOST, DisputeStatus.CLOSED}
         ),
     },
+    "Refund": {
+        None: frozenset({RefundStatus.REQUESTED}),
+        RefundStatus.REQUESTED: frozenset({RefundStatus.RESERVED}),
+        RefundStatus.RESERVED: frozenset(
+            {RefundStatus.PENDING, RefundStatus.SUCCEEDED, RefundStatus.FAILED, RefundStatus.REFUSED}
+        ),
+        RefundStatus.PENDING: frozenset({RefundStatus.SUCCEEDED, RefundStatus.FAILED}),
+        # A bank may send back what it had taken, for about a month.
+        RefundStatus.SUCCEEDED: frozenset({RefundStatus.FAILED}),
+        RefundStatus.FAILED: frozenset({RefundStatus.PENDING, RefundStatus.SUCCEEDED}),
+    },
 }
 
 _TABLE_OF = {
@@ -112,6 +139,7 @@ _TABLE_OF = {
     PaymentStatus: "Payment",
     PayoutStatus: "InstructorPayout",
     DisputeStatus: "Dispute",
+    RefundStatus: "Refund",
 }
 
 HOLDS_SLOT = frozenset({BookingStatus.PENDING, BookingStatus.ACCEPTED})

@@ -215,6 +215,8 @@ class Payment(SQLModel, table=True):
     returned_minor: int = Field(default=0, sa_type=BigInteger)
     """What went back to the student, whether a hold was let go or a charge refunded."""
     platform_fee_minor: int = Field(default=0, sa_type=BigInteger)
+    platform_loss_minor: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": text("0")})
+    """What went back out of the platform's own pocket: the instructor's share is captured - fee + loss."""
     currency: str = Field(max_length=3)
     payment_intent_id: str | None = Field(default=None, unique=True)
     charge_id: str | None = Field(default=None, unique=True)

@@ -10,9 +10,7 @@ Stripe's events are only a reason to look; without any it looks once a week, so 
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
@@ -37,14 +35,9 @@ with workflow.unsafe.imports_passed_through():
         with_taken_back,
     )
     from models.states import DisputeStatus
-    from workflows.steps import ask_stripe, write_down
-
-T = TypeVar("T")
-A = TypeVar("A")
+    from workflows.steps import ASKING, ask_patiently, ask_stripe, write_down
 
 _A_LOOK = timedelta(days=7)
-_ASKING = timedelta(days=3)
-"""How long Stripe is asked; the workflow's next look begins anew."""
 
 
 @workflow.defn(name="Dispute")
@@ -94,7 +87,7 @@ class DisputeWorkflow:
 
     async def _look(self) -> DisputeState:
         self._news = False
-        self._state = await _patiently(DisputeActivities.look_up_dispute, self._order)
+        self._state = await ask_patiently(DisputeActivities.look_up_dispute, self._order)
         return self._state
 
     async def _answered(self, state: DisputeState, case: DisputeCase) -> bool:
@@ -103,7 +96,7 @@ class DisputeWorkflow:
             return False
         if self._answer is None and workflow.now() < _answer_at(state):
             return False
-        until = max(workflow.now(), state.respond_by or workflow.now()) + _ASKING
+        until = max(workflow.now(), state.respond_by or workflow.now()) + ASKING
         try:
             if self._answer is Answer.ACCEPTED:
                 await ask_stripe(DisputeActivities.accept_dispute, self._order, until)
@@ -140,18 +133,9 @@ class DisputeWorkflow:
         borne = case.borne_if_lost
         if state.status is DisputeStatus.LOST and borne.instructor:
             wanted = TakeBack(dispute_id=state.dispute_id, charge_id=state.charge_id, amount=borne.instructor)
-            borne = with_taken_back(borne, await _patiently(DisputeActivities.take_back, wanted))
+            borne = with_taken_back(borne, await ask_patiently(DisputeActivities.take_back, wanted))
         record = RecordDisputeEnd(state=state, case=case, borne=borne, at=workflow.now())
         await write_down(DisputeActivities.record_end, record)
-
-
-async def _patiently(activity: Callable[[Any, A], Awaitable[T]], request: A) -> T:
-    """Ask Stripe for as long as it takes."""
-    while True:
-        try:
-            return await ask_stripe(activity, request, workflow.now() + _ASKING)
-        except ActivityError:
-            workflow.logger.warning("Stripe gave no answer to a dispute's workflow; asking again")
 
 
 def _answer_at(state: DisputeState) -> datetime:

@@ -23,6 +23,8 @@ _ASK_RETRY = RetryPolicy(
     non_retryable_error_types=[Declined.__name__],
 )
 _ONE_ASK = timedelta(seconds=10)
+ASKING = timedelta(days=3)
+"""How long Stripe is asked at a time where no hold runs out."""
 _SHORTEST_ASKING = timedelta(seconds=10)
 
 _WRITE_RETRY = RetryPolicy(
@@ -48,6 +50,15 @@ async def ask_stripe(activity: Callable[[Any, A], Awaitable[T]], request: A, unt
         schedule_to_close_timeout=time_left,
         retry_policy=_ASK_RETRY,
     )
+
+
+async def ask_patiently(activity: Callable[[Any, A], Awaitable[T]], request: A) -> T:
+    """Ask Stripe for as long as it takes: for what no booking waits for, and Stripe alone knows."""
+    while True:
+        try:
+            return await ask_stripe(activity, request, workflow.now() + ASKING)
+        except ActivityError:
+            workflow.logger.warning("Stripe gave no answer to a workflow; asking again")
 
 
 async def write_down(activity: Callable[[Any, A], Awaitable[T]], record: A) -> T:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from sqlmodel import col, select
@@ -11,6 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.mail import wording
 from activities.mail.wording import Outcome
+from activities.payment_records import instructor_minor
 from models.money import Money
 from models.notices import ABOUT_PAYOUTS, BEFORE_THE_SESSION, Notice, Recipient, still_matters
 from models.outbox_tables import OutboxMessage
@@ -19,6 +21,7 @@ from models.paper.receipt import Receipt
 from models.payouts import failure
 from models.policy import BookingPolicy, OnSilence
 from models.receipts import Line, Names, lines_of, receipt
+from models.refund_tables import Refund
 from models.tables import BookingRequest, Instructor, LiveSession, Offering, Payment, Student
 from models.terms import EndReason, Role
 from models.zones import zone
@@ -41,6 +44,8 @@ class Records:
     instructor: Instructor
     session: LiveSession | None
     payment: Payment | None
+    refund: Refund | None
+    """The one that the mail is about."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +85,8 @@ async def read(session: AsyncSession, message: OutboxMessage, public_url: str, n
     if row is None:
         raise Void("no_recipient")
     payment = await session.get(Payment, booking.id)
-    records = Records(booking, *row, payment)
+    refund = await session.get(Refund, UUID(message.facts["refund_id"])) if "refund_id" in message.facts else None
+    records = Records(booking, *row, payment, refund)
     letter = _letter(message, records, public_url)
     return replace(letter, receipt=await _receipt(session, records)) if _brings_receipt(message, records) else letter
 
@@ -160,11 +166,24 @@ def _circumstances(message: OutboxMessage, records: Records, where: ZoneInfo) ->
             words[name] = wording.moment(datetime.fromisoformat(facts[name]), where)
     if booking.next_deadline_at:
         words["deadline"] = wording.moment(booking.next_deadline_at, where)
+    if records.refund:
+        words |= _of_refund(records.refund)
     if "reason" in facts:
         words["why"] = wording.why_unpaid(EndReason(facts["reason"]), facts["decline_code"])
     if "by" in facts and booking.end_reason:
         words["happened"] = wording.what_happened(booking.end_reason, Role(facts["by"]), message.recipient_role)
     return words
+
+
+def _of_refund(refund: Refund) -> dict[str, Any]:
+    def said(amount_minor: int) -> str:
+        return Money(amount_minor=amount_minor, currency=refund.currency).format()
+
+    return {
+        "refund": said(refund.amount_minor),
+        "borne": said(refund.instructor_minor) if refund.instructor_minor else None,
+        "words_of_operator": refund.reason,
+    }
 
 
 def _money(payment: Payment) -> Outcome:
@@ -176,6 +195,7 @@ def _money(payment: Payment) -> Outcome:
         captured=money(payment.captured_minor),
         returned=money(payment.returned_minor),
         platform_fee=money(payment.platform_fee_minor),
+        share=money(instructor_minor(payment)),
     )
 
 

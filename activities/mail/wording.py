@@ -115,6 +115,8 @@ class Outcome(NamedTuple):
     captured: Money
     returned: Money
     platform_fee: Money
+    share: Money
+    """The instructor's: what was captured less the fee, and more where the platform bore a refund."""
 
 
 def outcome(money: Outcome | None, reader: Recipient) -> str:
@@ -122,9 +124,11 @@ def outcome(money: Outcome | None, reader: Recipient) -> str:
     if money is None:
         return "Nothing was charged."
     if reader is Recipient.INSTRUCTOR:
-        share = money.captured - money.platform_fee
+        share = money.share
         if not share:
             return "Nothing is paid out for it."
+        if share != money.captured - money.platform_fee:
+            return f"Your share is {share.format()}."
         return f"Your share is {share.format()}: {money.captured.format()} less a fee of {money.platform_fee.format()}."
     if not money.captured:
         return f"All of the {money.price.format()} goes back to you."

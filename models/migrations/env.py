@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 import models.dispute_tables
 import models.ledger_tables
 import models.outbox_tables
+import models.refund_tables
 import models.tables  # noqa: F401 - fill the metadata
 
 # A migration that waits for a lock makes every later query on that table wait behind it: better to fail and be

@@ -21,6 +21,7 @@ class Card:
     authentication: Literal["never", "always", "off_session"] = "never"
     disputed: str | None = None
     available_at_once: bool = False
+    refunds: Literal["arrive", "wait", "come_back"] = "arrive"
 
     @property
     def last4(self) -> str:
@@ -111,6 +112,8 @@ _CARDS = (
         "Asks for 3-D Secure, always",
         authentication="always",
     ),
+    Card("4000000000007726", "pm_card_pendingRefund", "visa", "Succeeds; refunds wait, then arrive", refunds="wait"),
+    Card("4000000000005126", "pm_card_refundFail", "visa", "Succeeds; refunds come back", refunds="come_back"),
     Card("4000000000000259", "pm_card_createDispute", "visa", "Succeeds, then disputed", disputed="fraudulent"),
     Card(
         "4000000000002685",

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sandbox.stripe import charges, deadlines, disputes, onboarding, payouts
+from sandbox.stripe import charges, deadlines, disputes, onboarding, payouts, refund_records
 from sandbox.stripe.books import KIND as TRANSACTION
 from sandbox.stripe.courier import Courier, Handling
 from sandbox.stripe.errors import StripeError, invalid
@@ -45,6 +45,8 @@ class Control:
             ("POST", "/accounts/{account}/onboard", self.onboard),
             ("POST", "/disputes", self.open_dispute),
             ("POST", "/payouts/{payout}/fail", self.fail_payout),
+            ("POST", "/refunds/{refund}/succeed", self.succeed_refund),
+            ("POST", "/refunds/{refund}/fail", self.fail_refund),
         ]
         return [Route(PREFIX + path, self._door(action), methods=[method]) for method, path, action in doors]
 
@@ -129,6 +131,18 @@ class Control:
         payout = self._world.store.get(payouts.KIND, given["payout"])
         with self._world.store.transaction():
             return payouts.fail(self._world, payout, given.get("failure_code", "could_not_process")).body
+
+    def succeed_refund(self, given: JsonObject) -> JsonObject:
+        """A pending refund arrives."""
+        refund = self._world.store.get(refund_records.KIND, given["refund"])
+        with self._world.store.transaction():
+            return refund_records.succeed(self._world, refund).body
+
+    def fail_refund(self, given: JsonObject) -> JsonObject:
+        """`{"failure_reason": "lost_or_stolen_card"}`: the student's bank returns a refund, even one that succeeded."""
+        refund = self._world.store.get(refund_records.KIND, given["refund"])
+        with self._world.store.transaction():
+            return refund_records.fail(self._world, refund, given.get("failure_reason", "unknown")).body
 
     def _advance(self, to: int) -> None:
         seconds = to - self._world.now()

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from sandbox.stripe import checkout_sessions, disputes, payment_flow, payouts
+from sandbox.stripe import checkout_sessions, disputes, payment_flow, payouts, refund_records
 from sandbox.stripe.world import World
 
 _ACTIONS: dict[str, Callable[[World, str], None]] = {
@@ -14,6 +14,8 @@ _ACTIONS: dict[str, Callable[[World, str], None]] = {
     payouts.ARRIVE_PAYOUT: payouts.arrive,
     payouts.PAY_OUT_DAILY: payouts.pay_out_daily,
     payouts.SEND_PAYOUT: payouts.send,
+    refund_records.ARRIVE_REFUND: refund_records.arrive,
+    refund_records.RETURN_REFUND: refund_records.come_back,
 }
 
 

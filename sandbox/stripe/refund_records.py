@@ -1,11 +1,23 @@
-"""The Refund object, whichever way it comes about, and its mark on the charge."""
+"""The Refund object, whichever way it comes about, its mark on the charge, and what the student's bank does with it.
 
+    pending ──► succeeded ──► (the bank may still return it) failed
+       └──────────────────────────────────────────────────────► failed
+
+Sources: API reference, "The Refund object"; docs "Refunds: failed refunds", "Testing: refunds".
+"""
+
+from sandbox.stripe import cards
+from sandbox.stripe.errors import invalid
 from sandbox.stripe.ids import new_id
 from sandbox.stripe.json_values import JsonObject
 from sandbox.stripe.store import Record
 from sandbox.stripe.world import World
 
 KIND = "refund"
+ARRIVE_REFUND = "arrive_refund"
+RETURN_REFUND = "return_refund"
+
+_BANK_SECONDS = 60
 
 
 def make(
@@ -39,8 +51,72 @@ def make(
     return world.store.put(KIND, body["id"], owner=charge.owner, body=body)
 
 
+def bring_to_end(world: World, refund: Record, charge: Record) -> None:
+    """Have the bank do in a minute what Stripe's test cards say of its refunds (docs "Testing: refunds")."""
+    match cards.BY_NUMBER[charge.hidden["number"]].refunds:
+        case "wait":
+            refund.body |= {"status": "pending", "pending_reason": "processing"}
+            world.timers.set(ARRIVE_REFUND, refund.id, world.now() + _BANK_SECONDS)
+        case "come_back":
+            world.timers.set(RETURN_REFUND, refund.id, world.now() + _BANK_SECONDS)
+
+
+def arrive(world: World, id: str) -> None:
+    refund = world.store.get(KIND, id)
+    if refund.body["status"] == "pending":
+        succeed(world, refund)
+
+
+def succeed(world: World, refund: Record) -> Record:
+    if refund.body["status"] != "pending":
+        raise invalid(f"A refund that is {refund.body['status']} can't succeed.")
+    refund.body["status"] = "succeeded"
+    refund.body.pop("pending_reason", None)
+    world.store.save(refund)
+    world.emit(refund, "refund.updated", {"status": "pending"})
+    return refund
+
+
+def come_back(world: World, id: str) -> None:
+    refund = world.store.get(KIND, id)
+    if refund.body["status"] in ("pending", "succeeded"):
+        fail(world, refund, "expired_or_canceled_card")
+
+
+def fail(world: World, refund: Record, reason: str) -> Record:
+    """The bank did not take the money, which may come weeks after `succeeded`: the platform has it again.
+
+    What was reversed of the transfer and of the fee stays reversed.
+    """
+    before = refund.body["status"]
+    if before not in ("pending", "succeeded") or refund.body["source_transfer_reversal"]:
+        raise invalid(f"A refund that is {before} can't fail.")
+    refund.body.pop("pending_reason", None)
+    refund.body |= {
+        "failure_balance_transaction": world.books.post(
+            refund.owner,
+            type="refund_failure",
+            amount=refund.body["amount"],
+            currency=refund.body["currency"],
+            source=refund.id,
+            description="REFUND FAILURE",
+        ),
+        "failure_reason": reason,
+        "status": "failed",
+    }
+    world.store.save(refund)
+    count_in(world, world.store.get("charge", refund.body["charge"]), -refund.body["amount"])
+    for type in ("refund.updated", "charge.refund.updated"):
+        world.emit(refund, type, {"status": before})
+    world.emit(refund, "refund.failed")
+    return refund
+
+
 def count_in(world: World, charge: Record, amount: int) -> None:
-    """Add a refund to its charge. `refunded` is true only when all that was captured went back."""
+    """Add a refund to its charge, or take a failed one off it.
+
+    `refunded` is true only when all that was captured went back.
+    """
     charge.body["amount_refunded"] += amount
     charge.body["refunded"] = charge.body["amount_refunded"] == charge.body["amount_captured"]
     world.store.save(charge)

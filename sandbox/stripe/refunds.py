@@ -52,6 +52,7 @@ def create(call: Call) -> JsonObject:
     )
     if params.get("reverse_transfer"):
         refund.body["transfer_reversal"] = _reverse(call, charge, refund, amount)
+    refund_records.bring_to_end(world, refund, charge)
     world.store.save(refund)
     refund_records.count_in(world, charge, amount)
     world.emit(refund, "refund.created")

@@ -12,6 +12,7 @@ from models.states import (
     IllegalTransition,
     PaymentStatus,
     PayoutStatus,
+    RefundStatus,
     SessionStatus,
     State,
     advance,
@@ -24,6 +25,7 @@ RECORDS: dict[str, type[State]] = {
     "Payment": PaymentStatus,
     "InstructorPayout": PayoutStatus,
     "Dispute": DisputeStatus,
+    "Refund": RefundStatus,
 }
 EVERY_PAIR = [
     (record, current, to) for record, states in RECORDS.items() for current, to in product([None, *states], states)

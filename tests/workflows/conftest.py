@@ -11,6 +11,7 @@ from temporalio.testing import WorkflowEnvironment
 from activities.stripe_disputes import StripeDisputes
 from activities.stripe_gateway import StripeGateway, stripe_client
 from activities.stripe_payouts import StripePayouts
+from activities.stripe_refunds import StripeRefunds
 from models.db import build_engine
 from tests.conftest import StripeSandbox
 from tests.workflows.faults import Faults, FaultyGateway
@@ -41,6 +42,7 @@ async def saga(database_url: str, stripe_sandbox: StripeSandbox) -> AsyncIterato
                     gateway,
                     StripeDisputes(stripe),
                     StripePayouts(stripe),
+                    StripeRefunds(stripe),
                     cached_workflows=0,
                     interceptors=[faults],
                 )

@@ -11,6 +11,7 @@ from temporalio.worker import Worker
 from activities.stripe_disputes import StripeDisputes
 from activities.stripe_gateway import StripeGateway
 from activities.stripe_payouts import StripePayouts
+from activities.stripe_refunds import StripeRefunds
 from models.errors import PaymentError
 from tests.api.world import PUBLIC_URL
 from worker import build_worker
@@ -58,4 +59,5 @@ class Staff:
             gateway,
             StripeDisputes(self.stripe),
             StripePayouts(self.stripe),
+            StripeRefunds(self.stripe),
         )

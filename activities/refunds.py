@@ -1,0 +1,229 @@
+"""The effects of a refund after a booking's end: what is asked of Stripe, what is written down. All may run again."""
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+from temporalio import activity
+
+from activities import audit, ledger, outbox, payment_records
+from activities.idempotency import once
+from activities.payment_records import moved
+from activities.stripe_refunds import RefundGateway
+from activities.transactions import transaction
+from models import postings
+from models.errors import Declined
+from models.keys import refund_key
+from models.messages import Door
+from models.money import Money
+from models.notices import told
+from models.policy import LossBearer
+from models.refund_tables import Refund
+from models.refunds import (
+    RecordRefund,
+    RecordRefundOrder,
+    RecordRefundRetry,
+    RecordRefusedRefund,
+    RefundAnswer,
+    RefundAtStripe,
+    RefundCase,
+    refusal,
+    shares_at_stripe,
+)
+from models.states import RefundStatus
+from models.tables import AuditEvent, BookingRequest, Payment
+from models.terms import PLATFORM, Actor
+
+
+class RefundActivities:
+    def __init__(self, engine: AsyncEngine, gateway: RefundGateway) -> None:
+        self._engine = engine
+        self._gateway = gateway
+
+    @activity.defn
+    async def reserve_refund(self, message: RecordRefundOrder) -> RefundCase | None:
+        """The refund, its amount kept from all others while Stripe is asked; `None` for one that nobody ordered.
+
+        The payment's row is locked: of any number of orders at once, those that fit are taken, one after another.
+        """
+        async with transaction(self._engine) as session:
+            row = await session.get(Refund, message.refund_id)
+            if row is None:
+                return None
+            payment = await session.get_one(Payment, row.booking_id, with_for_update=True)
+            await session.refresh(row, with_for_update=True)
+            if row.status is RefundStatus.REQUESTED:
+                await _reserve(session, row, payment, message)
+            return await _case(session, row, payment)
+
+    @activity.defn
+    async def make_refund(self, case: RefundCase) -> RefundAnswer:
+        """Looks first: an earlier try's answer may be lost for longer than Stripe keeps its key."""
+        try:
+            found = await self._gateway.find_refund(case)
+            key = refund_key(case.refund_id, case.tries)
+            made = found or await once(key, True, lambda key: self._gateway.make_refund(case, key=key))
+        except Declined as refused:
+            return RefundAnswer(refused=refused.code)
+        return RefundAnswer(refund=made)
+
+    @activity.defn
+    async def look_up_refund(self, stripe_refund_id: str) -> RefundAtStripe:
+        return await self._gateway.look_up_refund(stripe_refund_id)
+
+    @activity.defn
+    async def record_refund(self, message: RecordRefund) -> RefundCase:
+        """Write down what Stripe says: that it has the refund, or what has become of it since."""
+        case, refund = message.case, message.refund
+        async with transaction(self._engine) as session:
+            booking = await session.get_one(BookingRequest, case.parties.booking_id, with_for_update=True)
+            payment = await session.get_one(Payment, booking.id, with_for_update=True)
+            row = await session.get_one(Refund, case.refund_id, with_for_update=True)
+            if (row.status, row.stripe_refund_id) != (refund.status, refund.stripe_refund_id):
+                await _follow(session, booking, payment, row, message)
+            if refund.is_sent and row.stripe_refund_id == refund.stripe_refund_id:
+                sent = postings.refund_sent(case.parties, refund.stripe_refund_id, case.amount)
+                await ledger.post(session, message.at, sent)
+                if refund.status is RefundStatus.FAILED:
+                    back = postings.refund_failed(case.parties, refund.stripe_refund_id, case.amount)
+                    await ledger.post(session, message.at, back)
+            return await _case(session, row, payment)
+
+    @activity.defn
+    async def record_refused_refund(self, message: RecordRefusedRefund) -> RefundCase:
+        """Stripe does not make it. What the student is owed already stays owed, and an operator's to see to."""
+        case = message.case
+        async with transaction(self._engine) as session:
+            booking = await session.get_one(BookingRequest, case.parties.booking_id, with_for_update=True)
+            payment = await session.get_one(Payment, booking.id, with_for_update=True)
+            row = await session.get_one(Refund, case.refund_id, with_for_update=True)
+            detail = {"refund_id": str(row.id), "code": message.refused}
+            refused = _event(row, "booking.refund_refused", message, detail, f"{row.id}/{case.tries}")
+            if await audit.append(session, refused):
+                row.failure_reason = f"Stripe refuses the refund: {message.refused}."
+                if row.status is RefundStatus.RESERVED:
+                    row.status = moved(row.status, RefundStatus.REFUSED)
+                else:
+                    _call_for_help(booking, row, message)
+                row.updated_at = message.at
+            return await _case(session, row, payment)
+
+    @activity.defn
+    async def record_refund_retry(self, message: RecordRefundRetry) -> RefundCase:
+        """An operator has it tried again."""
+        case = message.case
+        async with transaction(self._engine) as session:
+            booking = await session.get_one(BookingRequest, case.parties.booking_id, with_for_update=True)
+            payment = await session.get_one(Payment, booking.id, with_for_update=True)
+            row = await session.get_one(Refund, case.refund_id, with_for_update=True)
+            occasion = f"{row.id}/{case.tries}"
+            retried = _event(
+                row, "booking.refund_retried", message, {"refund_id": str(row.id)}, occasion, message.actor, Door.API
+            )
+            if await audit.append(session, retried):
+                row.tries = case.tries + 1
+                row.updated_at = message.at
+                booking.needs_attention = False
+                booking.attention_reason = None
+                booking.updated_at = message.at
+            return await _case(session, row, payment)
+
+
+async def _reserve(session: AsyncSession, row: Refund, payment: Payment, message: RecordRefundOrder) -> None:
+    others = select(func.count()).where(
+        col(Refund.booking_id) == row.booking_id, col(Refund.status) == RefundStatus.RESERVED
+    )
+    under_way = (await session.exec(others)).one() > 0
+    left = Money(amount_minor=payment.captured_minor, currency=payment.currency)
+    amount = Money(amount_minor=row.amount_minor, currency=row.currency)
+    row.failure_reason = refusal(amount, payment.status, left, under_way)
+    row.updated_at = message.at
+    if row.failure_reason is None:
+        row.status = moved(row.status, RefundStatus.RESERVED)
+        row.tries = 1
+
+
+async def _follow(
+    session: AsyncSession, booking: BookingRequest, payment: Payment, row: Refund, message: RecordRefund
+) -> None:
+    """Move the refund to where Stripe has it, and what belongs to it along."""
+    refund, before = message.refund, row.status
+    is_new = row.stripe_refund_id != refund.stripe_refund_id
+    action = {
+        RefundStatus.FAILED: "booking.refund_failed",
+        RefundStatus.SUCCEEDED: "booking.refunded" if is_new else "booking.refund_arrived",
+    }.get(refund.status, "booking.refunded")
+    detail = {"refund_id": str(row.id), "stripe_refund_id": refund.stripe_refund_id, "amount_minor": row.amount_minor}
+    if not await audit.append(session, _event(row, action, message, detail, refund.stripe_refund_id)):
+        return
+    if before is RefundStatus.RESERVED:
+        await _take(session, payment, row, message)
+    row.stripe_refund_id = refund.stripe_refund_id
+    row.status = moved(before, refund.status)
+    row.failure_reason = refund.failure_reason
+    row.updated_at = message.at
+    if refund.status is RefundStatus.FAILED:
+        _call_for_help(booking, row, message)
+    if row.status is not before:
+        facts: outbox.Facts = {"refund_id": str(row.id)}
+        await outbox.announce(session, booking, told(before, row.status), message.at, facts, refund.stripe_refund_id)
+
+
+async def _take(session: AsyncSession, payment: Payment, row: Refund, message: RecordRefund) -> None:
+    """From now on the student is owed it, and who bears it has borne it."""
+    captured = Money(amount_minor=payment.captured_minor, currency=payment.currency)
+    fee = Money(amount_minor=payment.platform_fee_minor, currency=payment.currency)
+    borne = shares_at_stripe(message.case, message.refund, captured, fee)
+    row.instructor_minor = borne.instructor.amount_minor
+    row.platform_fee_minor = borne.platform_fee.amount_minor
+    row.platform_loss_minor = borne.platform_loss.amount_minor
+    await payment_records.give_back(session, payment, borne, message.at)
+    await ledger.post(session, message.at, *postings.refund(message.case.parties, str(row.id), borne))
+
+
+def _call_for_help(booking: BookingRequest, row: Refund, message: RecordRefund | RecordRefusedRefund) -> None:
+    booking.needs_attention = True
+    owed = Money(amount_minor=row.amount_minor, currency=row.currency).format()
+    booking.attention_reason = f"The refund {row.id} failed ({row.failure_reason}): the student is owed {owed}"
+    booking.updated_at = message.at
+
+
+def _event(
+    row: Refund,
+    action: str,
+    message: RecordRefund | RecordRefusedRefund | RecordRefundRetry,
+    detail: dict[str, Any],
+    occasion: str,
+    actor: Actor = PLATFORM,
+    door: Door = Door.WORKFLOW,
+) -> AuditEvent:
+    return audit.event(row.booking_id, action, actor, door, message.at, detail, occasion)
+
+
+async def _case(session: AsyncSession, row: Refund, payment: Payment) -> RefundCase:
+    booking = await session.get_one(BookingRequest, row.booking_id)
+    return RefundCase(
+        refund_id=row.id,
+        parties=postings.Parties(booking_id=booking.id, instructor_id=booking.instructor_id),
+        status=row.status,
+        refusal=row.failure_reason if row.status in (RefundStatus.REQUESTED, RefundStatus.REFUSED) else None,
+        payment_intent_id=payment.payment_intent_id or "",
+        amount=Money(amount_minor=row.amount_minor, currency=row.currency),
+        borne_by=row.borne_by,
+        tries=row.tries,
+        stripe_refund_id=row.stripe_refund_id,
+        fee_returned_before_minor=await _fee_returned(session, row.booking_id, row.id),
+    )
+
+
+async def _fee_returned(session: AsyncSession, booking_id: UUID, but_by: UUID) -> int:
+    """Of the platform's fee, at Stripe: what the platform gives up by itself stays where it is."""
+    parts = select(func.coalesce(func.sum(Refund.platform_fee_minor), 0)).where(
+        col(Refund.booking_id) == booking_id,
+        col(Refund.id) != but_by,
+        col(Refund.borne_by) == LossBearer.BOTH,
+    )
+    return int((await session.exec(parts)).one())

@@ -1,0 +1,105 @@
+"""Refunds of captured charges at Stripe, and what of them the connected account bears.
+
+Sources: API reference, "Create a refund", "The Refund object"; docs "Destination charges: issue refunds", "Refunds".
+"""
+
+from typing import Protocol
+
+import stripe
+
+from activities.stripe_errors import sorted_errors
+from models.policy import LossBearer
+from models.refunds import RefundAtStripe, RefundCase
+from models.states import RefundStatus
+
+_STATUS = {
+    "pending": RefundStatus.PENDING,
+    "requires_action": RefundStatus.PENDING,
+    "succeeded": RefundStatus.SUCCEEDED,
+    "failed": RefundStatus.FAILED,
+    "canceled": RefundStatus.FAILED,
+}
+_SHARES = ["transfer_reversal", "charge.application_fee"]
+
+
+class RefundGateway(Protocol):
+    """Every method raises only `models.errors.PaymentError`s; the mutating one takes its step's idempotency key."""
+
+    async def find_refund(self, case: RefundCase) -> RefundAtStripe | None:
+        """What has been made already and not failed since, or by the present try; found without its id."""
+
+    async def make_refund(self, case: RefundCase, *, key: str) -> RefundAtStripe:
+        """Give the amount back. A first try takes the shares back, too, unless the platform bears them."""
+
+    async def look_up_refund(self, stripe_refund_id: str) -> RefundAtStripe:
+        """The refund as it is now."""
+
+
+class StripeRefunds:
+    """Implements `RefundGateway`."""
+
+    def __init__(self, client: stripe.StripeClient) -> None:
+        self._client = client
+
+    async def find_refund(self, case: RefundCase) -> RefundAtStripe | None:
+        async with sorted_errors():
+            refunds = await self._client.v1.refunds.list_async(
+                {"payment_intent": case.payment_intent_id, "limit": 100, "expand": [f"data.{it}" for it in _SHARES]}
+            )
+            failed = None
+            async for refund in refunds.auto_paging_iter():
+                metadata = refund.metadata.to_dict() if refund.metadata else {}
+                if metadata.get("refund_id") != str(case.refund_id):
+                    continue
+                state = _state(refund)
+                if state.status is not RefundStatus.FAILED:
+                    return state
+                if metadata.get("try") == str(case.tries):
+                    failed = state
+        return failed
+
+    async def make_refund(self, case: RefundCase, *, key: str) -> RefundAtStripe:
+        """A refund that the bank sent back has left the shares with the platform: they are not taken twice.
+
+        `refund_application_fee` is refused by Stripe where no fee was taken.
+        """
+        params: stripe.params.RefundCreateParams = {
+            "payment_intent": case.payment_intent_id,
+            "amount": case.amount.amount_minor,
+            "reason": "requested_by_customer",
+            "metadata": _metadata(case),
+            "expand": _SHARES,
+        }
+        async with sorted_errors():
+            if case.borne_by is LossBearer.BOTH and case.tries == 1:
+                payment = await self._client.v1.payment_intents.retrieve_async(case.payment_intent_id)
+                params["reverse_transfer"] = True
+                if payment.application_fee_amount:
+                    params["refund_application_fee"] = True
+            return _state(await self._client.v1.refunds.create_async(params, {"idempotency_key": key}))
+
+    async def look_up_refund(self, stripe_refund_id: str) -> RefundAtStripe:
+        async with sorted_errors():
+            return _state(await self._client.v1.refunds.retrieve_async(stripe_refund_id, {"expand": _SHARES}))
+
+
+def _metadata(case: RefundCase) -> dict[str, str]:
+    return {
+        "booking_id": str(case.parties.booking_id),
+        "refund_id": str(case.refund_id),
+        "try": str(case.tries),
+    }
+
+
+def _state(refund: stripe.Refund) -> RefundAtStripe:
+    """Stripe leaves out what does not apply."""
+    reversal, charge = refund.transfer_reversal, refund.charge
+    fee = charge.application_fee if isinstance(charge, stripe.Charge) else None
+    return RefundAtStripe(
+        stripe_refund_id=refund.id,
+        status=_STATUS[refund.status or "pending"],
+        is_sent=refund.balance_transaction is not None,
+        failure_reason=getattr(refund, "failure_reason", None),
+        reversed_minor=reversal.amount if isinstance(reversal, stripe.TransferReversal) else 0,
+        fee_returned_minor=fee.amount_refunded if isinstance(fee, stripe.ApplicationFee) else 0,
+    )
