@@ -3,6 +3,7 @@
 from typing import Any
 
 from api.problems import SCHEMA_NAME, Kind, example
+from api.report_examples import REPORTS
 
 _STUDENT_ID = "7c0e4b0a-2f59-4d6b-8a53-9f1f6a1f0c11"
 _INSTRUCTOR_ID = "0b7d5f0e-8a1c-4a63-9d1e-6a2f4f3b7c22"
@@ -293,5 +294,6 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "VisitOfMeeting": _VISIT,
     "WeeklySlots": _WEEKLY,
     "Windows": _WINDOWS,
+    **REPORTS,
 }
 """By the shape's name in OpenAPI."""

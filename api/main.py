@@ -33,8 +33,10 @@ from api import (
     people,
     quotes,
     receipts,
+    reports,
     rescheduling,
     slots,
+    statements,
     webhooks,
 )
 from api.auth import OwnTokens
@@ -112,6 +114,7 @@ def _app(settings: Settings, lifespan: Lifespan | None) -> FastAPI:
     app.state.limits = RateLimits()
     limited = (
         people,
+        statements,
         instructors,
         offerings,
         slots,
@@ -127,6 +130,7 @@ def _app(settings: Settings, lifespan: Lifespan | None) -> FastAPI:
         disputes,
         payouts,
         metrics,
+        reports,
     )
     for module in limited:
         app.include_router(module.router, **LIMITED)

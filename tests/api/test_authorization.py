@@ -20,6 +20,7 @@ TABLE = """
 POST /v1/auth/signup                                  ok     ok       ok         ok        ok        ok
 POST /v1/auth/token                                   401    401      401        401       401       401
 GET  /v1/instructors/me                               401    403      ok         403       403       ok
+GET  /v1/instructors/me/statements/{year}             401    403      ok         403       403       ok
 POST /v1/instructors/me/onboarding-link               401    403      ok         403       403       ok
 GET  /v1/instructors/{instructor_id}                  ok     ok       ok         ok        ok        ok
 POST /v1/offerings                                    401    403      ok         403       403       ok
@@ -56,6 +57,8 @@ GET  /v1/operator/disputes                            401    403      403       
 POST /v1/operator/disputes/{dispute_id}/take-over     401    403      403        404       403       403
 POST /v1/operator/disputes/{dispute_id}/submit        401    403      403        404       403       403
 POST /v1/operator/disputes/{dispute_id}/accept        401    403      403        404       403       403
+GET  /v1/operator/reports/tax/{year}                  401    403      403        ok        403       403
+GET  /v1/operator/reports/{month}                     401    403      403        ok        403       403
 GET  /v1/metrics/business                             401    403      403        ok        403       403
 POST /v1/stripe/webhook                               400    400      400        400       400       400
 POST /v1/stripe/connect-webhook                       400    400      400        400       400       400
@@ -125,6 +128,8 @@ async def test_a_route_lets_in_whom_the_table_says(
                 instructor_id=world.instructor.id,
                 offering_id=world.offering_id,
                 dispute_id="du_unknown",
+                year=2026,
+                month="2026-03",
             ),
             json=body if method == "POST" else None,
             headers={"Idempotency-Key": role} | (person.headers if person else {}),
