@@ -22,6 +22,7 @@ from api import (
     disputes,
     health,
     instructors,
+    ledger,
     live,
     meeting,
     meeting_webhook,
@@ -48,6 +49,7 @@ from api.onboarding import OnboardingDesk
 from api.openapi import DESCRIPTION, TAGS, Api
 from api.passwords import Passwords
 from api.problems import handle_problems, unavailable
+from api.refund_desk import RefundDesk
 from api.saga import Saga
 from api.settings import Settings
 from models import logs
@@ -121,6 +123,7 @@ def _app(settings: Settings, lifespan: Lifespan | None) -> FastAPI:
         rescheduling,
         operator,
         disputes,
+        ledger,
         metrics,
     )
     for module in limited:
@@ -160,6 +163,7 @@ def _use(app: FastAPI, settings: Settings, engine: AsyncEngine, temporal: Client
     temporal = Client(**temporal.config() | {"interceptors": [*temporal.config()["interceptors"], SendRequestId()]})
     app.state.saga = Saga(temporal, settings.place.holdfast_task_queue)
     app.state.disputes = DisputeDesk(temporal, settings.place.holdfast_task_queue)
+    app.state.refunds = RefundDesk(temporal, settings.place.holdfast_task_queue)
     app.state.onboarding = OnboardingDesk(temporal, settings.place.holdfast_task_queue)
 
 

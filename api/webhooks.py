@@ -13,11 +13,13 @@ from api.database import WithDatabase
 from api.dispute_desk import WithDisputes
 from api.onboarding import OnboardingUnanswered, WithOnboarding
 from api.problems import Kind, Problem, declared, unavailable
+from api.refund_desk import WithRefunds
 from api.saga import Closed, SagaError, Unreachable, WithSaga
 from api.settings import WithSettings
 from models.disputes import DisputeEvent
 from models.messages import PaymentEvent
 from models.onboarding import AccountEvent
+from models.refunds import RefundEvent
 
 router = APIRouter(prefix="/v1/stripe", tags=["stripe"])
 log = logging.getLogger("holdfast.api")
@@ -42,6 +44,7 @@ _OF_DISPUTES = frozenset(
         "charge.dispute.funds_reinstated",
     }
 )
+_OF_REFUNDS = frozenset({"refund.updated", "refund.failed", "charge.refund.updated"})
 _OF_ACCOUNTS = frozenset({"account.updated", "capability.updated"})
 
 _BODY: dict[str, Any] = {
@@ -68,8 +71,16 @@ class _Event(BaseModel):
     @property
     def booking_id(self) -> UUID | None:
         """`None` for what is not about a booking: other programs may use the same Stripe account."""
+        return self._named("booking_id")
+
+    @property
+    def refund_id(self) -> UUID | None:
+        """`None` for a refund that no operator ordered here."""
+        return self._named("refund_id")
+
+    def _named(self, name: str) -> UUID | None:
         try:
-            return UUID(self.data["object"]["metadata"]["booking_id"])
+            return UUID(self.data["object"]["metadata"][name])
         except (KeyError, TypeError, ValueError, AttributeError):
             return None
 
@@ -86,6 +97,7 @@ async def receive(
     request: Request,
     saga: WithSaga,
     disputes: WithDisputes,
+    refunds: WithRefunds,
     settings: WithSettings,
     signature: Annotated[str | None, Header(alias="Stripe-Signature")] = None,
 ) -> dict[str, Any]:
@@ -94,6 +106,12 @@ async def receive(
     if event.type in _OF_DISPUTES and event.object_id:
         try:
             await disputes.tell(event.object_id, DisputeEvent(event_id=event.id, type=event.type))
+        except SagaError as silence:
+            raise unavailable("The event could not be handed on; send it again.") from silence
+        return {"received": True}
+    if event.type in _OF_REFUNDS and event.refund_id:
+        try:
+            await refunds.tell(event.refund_id, RefundEvent(event_id=event.id, type=event.type))
         except SagaError as silence:
             raise unavailable("The event could not be handed on; send it again.") from silence
         return {"received": True}

@@ -48,6 +48,7 @@ POST /v1/operator/bookings/{booking_id}/release       401    403      403       
 POST /v1/operator/bookings/{booking_id}/refund        401    403      403        ok        403       403
 POST /v1/operator/bookings/{booking_id}/extend        401    403      403        ok        403       403
 POST /v1/operator/bookings/{booking_id}/retry         401    403      403        ok        403       403
+GET  /v1/operator/bookings/{booking_id}/ledger        401    403      403        ok        403       403
 GET  /v1/operator/disputes                            401    403      403        ok        403       403
 POST /v1/operator/disputes/{dispute_id}/take-over     401    403      403        404       403       403
 POST /v1/operator/disputes/{dispute_id}/submit        401    403      403        404       403       403
