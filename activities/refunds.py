@@ -177,6 +177,8 @@ async def _take(session: AsyncSession, payment: Payment, row: Refund, message: R
     captured = Money(amount_minor=payment.captured_minor, currency=payment.currency)
     fee = Money(amount_minor=payment.platform_fee_minor, currency=payment.currency)
     borne = shares_at_stripe(message.case, message.refund, captured, fee)
+    # At once, as the table wants them: whatever is read next writes them.
+    row.stripe_refund_id = message.refund.stripe_refund_id
     row.instructor_minor = borne.instructor.amount_minor
     row.platform_fee_minor = borne.platform_fee.amount_minor
     row.platform_loss_minor = borne.platform_loss.amount_minor

@@ -44,11 +44,13 @@ class Decider:
         self._database = database
         self._saga = saga
 
-    async def decide(self, booking_id: UUID, caller: Caller, update: Update[D], decision: D) -> Booking:
+    async def decide(
+        self, booking_id: UUID, caller: Caller, update: Update[D], decision: D, id: str | None = None
+    ) -> Booking:
         """The booking as the caller sees it afterwards. Raises the `Problem` that the caller is to get."""
         await self.find(booking_id, caller)
         try:
-            carried_out = await self._saga.decide(booking_id, update, decision)
+            carried_out = await self._saga.decide(booking_id, update, decision, id)
         except Refused as refused:
             kind = Kind.SLOT_TAKEN if refused.refusal is Refusal.SLOT_TAKEN else Kind.NOT_POSSIBLE_NOW
             raise await self._conflict(kind, str(refused), booking_id, caller) from refused
@@ -60,6 +62,13 @@ class Decider:
         if not carried_out:
             self._response.status_code = 202
         return showing.booking(await self.find(booking_id, caller), caller)
+
+    async def has_decided(self, booking_id: UUID, update: Update[D], id: str) -> bool:
+        """Raises the 503 `Problem`."""
+        try:
+            return await self._saga.has_decided(booking_id, update, id)
+        except Unreachable as silence:
+            raise unavailable("The decision was not taken; send it again.") from silence
 
     async def find(self, booking_id: UUID, caller: Caller) -> BookingRecord:
         """Raises the 404 or 410 `Problem`."""

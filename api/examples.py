@@ -3,6 +3,7 @@
 from typing import Any
 
 from api.problems import SCHEMA_NAME, Kind, example
+from api.refund_examples import LEDGER, REFUND
 from api.report_examples import REPORTS
 
 _STUDENT_ID = "7c0e4b0a-2f59-4d6b-8a53-9f1f6a1f0c11"
@@ -153,7 +154,16 @@ _BOOKING = {
     "end_reason": None,
     "rejection_reason": None,
 }
-_BOOKING_FOR_OPERATOR = _BOOKING | {"needs_attention": False, "attention_reason": None, "attendance": _ATTENDANCE}
+_BOOKING_FOR_OPERATOR = (
+    _BOOKING
+    | {"refunds": [REFUND]}
+    | {
+        "needs_attention": False,
+        "attention_reason": None,
+        "attendance": _ATTENDANCE,
+        "refunds": [REFUND],
+    }
+)
 _PROFILE = {"id": _INSTRUCTOR_ID, "name": "Nadia Boulanger", "time_zone": "Europe/Paris"}
 _PAYMENTS = {
     "can_be_paid": False,
@@ -212,6 +222,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "booking": _BOOKING,
     },
     "BookingForOperator": _BOOKING_FOR_OPERATOR,
+    "BookingLedger": LEDGER,
     "BookingPage": {"data": [_BOOKING], "next_cursor": None},
     "BookingPageForOperator": {"data": [_BOOKING_FOR_OPERATOR], "next_cursor": None},
     "BusinessMetrics": {"since": "2026-03-01", "until": "2026-04-01", "interval": "month", "data": [_FIGURES]},
@@ -236,6 +247,8 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "InstructorOfOffering": _PROFILE,
     "InstructorProfile": _PROFILE,
     "InvalidPart": {"where": "body/slot_id", "why": "Field required"},
+    "LedgerLine": LEDGER["balances"][0],
+    "LedgerStep": LEDGER["data"][0],
     "Link": {"url": "https://connect.stripe.com/setup/e/acct_1abc/d2e3f4", "expires_at": "2026-02-20T09:05:00Z"},
     "MeetingLink": {
         "url": "https://meet.example.org/9f2c4e?jwt=eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmVk",
@@ -281,7 +294,8 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "Price": _PRICE,
     SCHEMA_NAME: example(Kind.SLOT_TAKEN),
     "Proposal": _PROPOSAL,
-    "RefundOrder": {"amount_minor": 2_500},
+    "RefundOrder": {"amount_minor": 2_500, "reason": "The lesson was cut short.", "borne_by": "BOTH"},
+    "RefundShown": REFUND,
     "RefundTier": _TIER,
     "Rejection": {"reason": "I am travelling that day."},
     "Session": _SESSION,

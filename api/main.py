@@ -22,6 +22,7 @@ from api import (
     disputes,
     health,
     instructors,
+    ledger,
     live,
     meeting,
     meeting_webhook,
@@ -52,6 +53,7 @@ from api.onboarding import OnboardingDesk
 from api.openapi import DESCRIPTION, TAGS, Api
 from api.passwords import Passwords
 from api.problems import handle_problems, unavailable
+from api.refund_desk import RefundDesk
 from api.saga import Saga
 from api.settings import Settings
 from models import logs
@@ -129,6 +131,7 @@ def _app(settings: Settings, lifespan: Lifespan | None) -> FastAPI:
         operator,
         disputes,
         payouts,
+        ledger,
         metrics,
         reports,
     )
@@ -171,6 +174,7 @@ def _use(app: FastAPI, settings: Settings, engine: AsyncEngine, temporal: Client
     app.state.saga = Saga(temporal, settings.place.holdfast_task_queue)
     app.state.disputes = DisputeDesk(temporal)
     app.state.intake = Intake(temporal, settings.place.holdfast_task_queue, engine)
+    app.state.refunds = RefundDesk(temporal, settings.place.holdfast_task_queue)
     app.state.onboarding = OnboardingDesk(temporal, settings.place.holdfast_task_queue)
 
 

@@ -3,21 +3,33 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Header, Query
 
 from api import reading, showing
 from api.auth import AsOperator
 from api.database import WithDatabase
 from api.deciding import DECISION_RESPONSES, WithDecider
 from api.paging import AskedPage
-from api.problems import Kind, declared
+from api.problems import Kind, Problem, declared
+from api.refunding import WithRefunder
 from api.shapes import Booking, BookingForOperator, BookingPageForOperator, Extension, RefundOrder
 from models.messages import Door, Extend, Refund, Release, Retry, Settle
 from models.money import Money
+from models.policy import LossBearer
 from workflows.booking import BookingWorkflow
 
 router = APIRouter(prefix="/v1/operator/bookings", tags=["operator"])
 decisions = APIRouter(prefix="/v1/operator/bookings/{booking_id}", tags=["operator"], responses=DECISION_RESPONSES)
+
+
+OptionalKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        pattern=r"^[\x20-\x7e]{1,255}$",
+        description="Names this refund: sent again with the same key, it is made once.",
+    ),
+]
 
 
 @router.get(
@@ -56,13 +68,34 @@ async def release(booking_id: UUID, operator: AsOperator, decider: WithDecider) 
     return await decider.decide(booking_id, operator, BookingWorkflow.release, decision)
 
 
-@decisions.post("/refund", operation_id="refundBooking", response_model=BookingForOperator)
-async def refund(booking_id: UUID, ordered: RefundOrder, operator: AsOperator, decider: WithDecider) -> Booking:
-    """Give the student a part back and settle the rest."""
+@decisions.post(
+    "/refund",
+    operation_id="refundBooking",
+    response_model=BookingForOperator,
+    responses=declared(Kind.IDEMPOTENCY_KEY_REQUIRED, Kind.REQUEST_INVALID, Kind.IDEMPOTENCY_KEY_REUSED),
+)
+async def refund(
+    booking_id: UUID,
+    ordered: RefundOrder,
+    operator: AsOperator,
+    decider: WithDecider,
+    refunder: WithRefunder,
+    key: OptionalKey = None,
+) -> Booking:
+    """Give the student a part back: of an open booking, whose rest is settled, or of one that has ended."""
     record = await decider.find(booking_id, operator)
+    decision_id = f"refund {key}" if key else None
+    if record.is_closed:
+        # The same request may have ended the booking, and its answer may have been lost.
+        if not (decision_id and await decider.has_decided(booking_id, BookingWorkflow.refund, decision_id)):
+            await refunder.order(record, ordered, key, operator)
+        return showing.booking(await decider.find(booking_id, operator), operator)
+    if ordered.borne_by is LossBearer.PLATFORM:
+        sentence = "The platform can bear a refund once the booking has ended: settle it first."
+        raise Problem(Kind.NOT_POSSIBLE_NOW, sentence, booking_status=record.request.status)
     amount = Money(amount_minor=ordered.amount_minor, currency=record.request.currency)
     decision = Refund(actor=operator.actor, door=Door.API, amount=amount)
-    return await decider.decide(booking_id, operator, BookingWorkflow.refund, decision)
+    return await decider.decide(booking_id, operator, BookingWorkflow.refund, decision, decision_id)
 
 
 @decisions.post("/extend", operation_id="extendDeadline", response_model=BookingForOperator)
@@ -73,7 +106,11 @@ async def extend(booking_id: UUID, extension: Extension, operator: AsOperator, d
 
 
 @decisions.post("/retry", operation_id="retryStep", response_model=BookingForOperator)
-async def retry(booking_id: UUID, operator: AsOperator, decider: WithDecider) -> Booking:
-    """Have the failed step of a parked booking tried again."""
+async def retry(booking_id: UUID, operator: AsOperator, decider: WithDecider, refunder: WithRefunder) -> Booking:
+    """Have the failed step of a parked booking tried again, or the failed refund of one that has ended."""
+    record = await decider.find(booking_id, operator)
+    if record.is_closed:
+        await refunder.try_again(record, operator)
+        return showing.booking(await decider.find(booking_id, operator), operator)
     decision = Retry(actor=operator.actor, door=Door.API)
     return await decider.decide(booking_id, operator, BookingWorkflow.retry, decision)

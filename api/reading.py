@@ -10,6 +10,7 @@ from uuid import UUID
 
 from pydantic import TypeAdapter
 from sqlalchemy import ColumnElement, ColumnExpressionArgument, and_, case, func, literal_column, tuple_
+from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlmodel import col, exists, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import Select
@@ -19,6 +20,7 @@ from api.availability import taken
 from api.paging import Cursor
 from api.problems import Kind, Problem
 from models.attendance import Sighting
+from models.refund_tables import Refund
 from models.states import HOLDS_SLOT
 from models.tables import (
     AttendanceEvent,
@@ -48,11 +50,18 @@ _EVIDENCE: ColumnElement[Any] = (
     .correlate(BookingRequest)
     .scalar_subquery()
 )
+_REFUNDS: ColumnElement[Any] = (
+    select(func.jsonb_agg(aggregate_order_by(func.to_jsonb(literal_column("refund")), col(Refund.created_at))))
+    .select_from(Refund)
+    .where(col(Refund.booking_id) == col(BookingRequest.id))
+    .correlate(BookingRequest)
+    .scalar_subquery()
+)
 # SQLModel's `select` is typed for up to four columns.
-_JOINED: Select[BookingRequest, LiveSession | None, Payment | None, Any, RescheduleProposal | None, Any] = cast(
+_JOINED: Select[BookingRequest, LiveSession | None, Payment | None, Any, RescheduleProposal | None, Any, Any] = cast(
     Any,
     select(BookingRequest, LiveSession, Payment, _EVIDENCE)
-    .add_columns(RescheduleProposal, InstructorPayout)
+    .add_columns(RescheduleProposal, InstructorPayout, _REFUNDS)
     .outerjoin(InstructorPayout, col(InstructorPayout.booking_id) == col(BookingRequest.id))
     .outerjoin(LiveSession, col(LiveSession.booking_id) == col(BookingRequest.id))
     .outerjoin(Payment, col(Payment.booking_id) == col(BookingRequest.id))
@@ -65,7 +74,14 @@ _JOINED: Select[BookingRequest, LiveSession | None, Payment | None, Any, Resched
         ),
     ),
 )
-_FOR_OPERATORS = ("booking.needs_attention", "booking.attention_cleared", "booking.rejection_reason_kept")
+_FOR_OPERATORS = (
+    "booking.needs_attention",
+    "booking.attention_cleared",
+    "booking.rejection_reason_kept",
+    "booking.refund_ordered",
+    "booking.refund_refused",
+    "booking.refund_retried",
+)
 
 
 @dataclass(frozen=True)
@@ -79,12 +95,18 @@ class BookingRecord:
     """What the meeting's provider reported, as Postgres gathers it."""
     proposal: RescheduleProposal | None
     """The one that is open."""
-    payout: InstructorPayout | None = None
+    payout: InstructorPayout | None
+    refunds_kept: list[dict[str, Any]] | None
+    """Those that operators ordered after its end, as Postgres gathers them."""
     read_at: datetime = field(default_factory=partial(datetime.now, UTC))
 
     @property
     def sightings(self) -> tuple[Sighting, ...]:
         return _SIGHTINGS.validate_python(self.evidence or [])
+
+    @property
+    def refunds(self) -> tuple[Refund, ...]:
+        return tuple(Refund.model_validate(row) for row in self.refunds_kept or [])
 
     @property
     def is_closed(self) -> bool:

@@ -121,17 +121,34 @@ class Saga:
         async with answer_within(self._patience.checkout):
             _ = await first.result(rpc_timeout=self._patience.checkout)
 
-    async def decide(self, booking_id: UUID, update: Update[D], decision: D) -> bool:
-        """Whether the decision has been carried out; False when it is taken and its effects are still under way."""
+    async def decide(self, booking_id: UUID, update: Update[D], decision: D, id: str | None = None) -> bool:
+        """Whether the decision has been carried out; False when it is taken and its effects are still under way.
+
+        One that comes again with its `id` is the same.
+        """
         async with answer_within(self._patience.decision):
             # Only an accepted update is durable: one that no worker has seen may be lost, and must be sent again.
             taken = await self._handle(booking_id).start_update(
-                update, decision, wait_for_stage=WorkflowUpdateStage.ACCEPTED, rpc_timeout=self._patience.decision
+                update,
+                decision,
+                id=id,
+                wait_for_stage=WorkflowUpdateStage.ACCEPTED,
+                rpc_timeout=self._patience.decision,
             )
         try:
             async with answer_within(self._patience.decision):
                 await taken.result(rpc_timeout=self._patience.decision)
         except Unreachable:
+            return False
+        return True
+
+    async def has_decided(self, booking_id: UUID, update: Update[D], id: str) -> bool:
+        """Whether a decision with that `id` was carried out, also by a booking that has ended since."""
+        try:
+            async with answer_within(self._patience.decision):
+                known = self._handle(booking_id).get_update_handle_for(update, id)
+                await known.result(rpc_timeout=self._patience.decision)
+        except Closed:
             return False
         return True
 

@@ -9,8 +9,8 @@ from uuid import UUID
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from models.money import Currency, Money
-from models.policy import OnSilence
-from models.states import BookingStatus, PaymentStatus, PayoutStatus, SessionStatus
+from models.policy import LossBearer, OnSilence
+from models.states import BookingStatus, PaymentStatus, PayoutStatus, RefundStatus, SessionStatus
 from models.terms import Absent, EndReason, Role, SignUpRole
 
 
@@ -58,10 +58,11 @@ class NewBooking(Given):
     slot_id: UUID
 
 
+Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000, pattern=r"^[^\x00]*$")]
+
+
 class Rejection(Given):
-    reason: Annotated[
-        str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000, pattern=r"^[^\x00]*$")
-    ]
+    reason: Words
     """For the student to read. Any text but NUL, which Postgres cannot keep."""
 
 
@@ -72,6 +73,10 @@ class NoShow(Given):
 class RefundOrder(Given):
     amount_minor: Annotated[int, Field(strict=True, ge=1, lt=2**63)]
     """In minor units of the booking's currency."""
+    reason: Words | None = None
+    """For both sides to read, of a refund after the booking's end."""
+    borne_by: LossBearer = LossBearer.BOTH
+    """By both in proportion, or, after the booking's end, by the platform alone."""
 
 
 class Extension(Given):
@@ -279,11 +284,32 @@ class AttendanceOfSession(BaseModel):
     recordings_uploaded_at: list[datetime]
 
 
+class RefundShown(Shown):
+    """Ordered by an operator after the booking's end."""
+
+    id: UUID
+    status: RefundStatus
+    amount: Money
+    borne_by: LossBearer
+    reason: str | None
+    instructor: Money
+    """Who bore it; nothing until Stripe has made the refund."""
+    platform_fee: Money
+    platform_loss: Money
+    stripe_refund_id: str | None
+    failure_reason: str | None
+    """Why there is none, or Stripe's word for why the student's bank sent it back."""
+    created_at: datetime
+    updated_at: datetime
+
+
 class BookingForOperator(Booking):
     needs_attention: bool
     attention_reason: str | None
     attendance: AttendanceOfSession | None
     """`null` without a session."""
+    refunds: list[RefundShown]
+    """The earliest first."""
 
 
 class BookingPage(Shown):

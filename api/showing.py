@@ -10,6 +10,7 @@ from models.attendance import Presence, attendance
 from models.money import BASIS_POINTS, Money
 from models.payouts import failure
 from models.policy import BookingPolicy, CancellationTier
+from models.refund_tables import Refund
 from models.states import BookingStatus, PayoutStatus
 from models.tables import InstructorPayout, LiveSession, Payment, RescheduleProposal
 from models.terms import Role
@@ -42,6 +43,7 @@ def booking_for_operator(record: BookingRecord) -> shapes.BookingForOperator:
         needs_attention=record.request.needs_attention,
         attention_reason=record.request.attention_reason,
         attendance=_attendance(record) if record.session else None,
+        refunds=[_refund(refund) for refund in record.refunds],
     )
 
 
@@ -155,6 +157,26 @@ def _attendance(record: BookingRecord) -> shapes.AttendanceOfSession:
         instructor=presence(found.instructor),
         seconds_together=_seconds(found.together),
         recordings_uploaded_at=list(found.recordings_uploaded_at),
+    )
+
+
+def _refund(refund: Refund) -> shapes.RefundShown:
+    def money(amount_minor: int) -> Money:
+        return Money(amount_minor=amount_minor, currency=refund.currency)
+
+    return shapes.RefundShown(
+        id=refund.id,
+        status=refund.status,
+        amount=money(refund.amount_minor),
+        borne_by=refund.borne_by,
+        reason=refund.reason,
+        instructor=money(refund.instructor_minor),
+        platform_fee=money(refund.platform_fee_minor),
+        platform_loss=money(refund.platform_loss_minor),
+        stripe_refund_id=refund.stripe_refund_id,
+        failure_reason=refund.failure_reason,
+        created_at=refund.created_at,
+        updated_at=refund.updated_at,
     )
 
 

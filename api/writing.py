@@ -16,6 +16,7 @@ from models.attendance import AttendanceKind, MeetingProvider
 from models.audit import event_about
 from models.dispute_tables import Acceptance
 from models.messages import Door
+from models.refund_tables import Refund
 from models.states import BookingStatus
 from models.tables import AttendanceEvent, BookingRequest, Instructor, LiveSession, Offering, Slot
 from models.terms import Actor, Role, SignUpRole, Subject
@@ -30,6 +31,18 @@ async def keep_rejection_reason(
     if kept.rowcount:
         action = "booking.rejection_reason_kept"
         session.add(event_about(Subject.BOOKING, booking_id, action, actor, Door.API, now, occasion=now.isoformat()))
+
+
+async def keep_refund(session: AsyncSession, wanted: Refund, actor: Actor, now: datetime) -> Refund:
+    """The order as it was kept the first time."""
+    new = await session.exec(
+        insert(Refund).values(wanted.model_dump()).on_conflict_do_nothing().returning(col(Refund.id))
+    )
+    if new.first() is not None:
+        detail = {"refund_id": str(wanted.id), "amount_minor": wanted.amount_minor, "borne_by": wanted.borne_by}
+        action, occasion = "booking.refund_ordered", str(wanted.id)
+        session.add(event_about(Subject.BOOKING, wanted.booking_id, action, actor, Door.API, now, detail, occasion))
+    return await session.get_one(Refund, wanted.id)
 
 
 async def keep_acceptance(

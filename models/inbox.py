@@ -23,6 +23,7 @@ OF_DISPUTES = frozenset(
         "charge.dispute.funds_reinstated",
     }
 )
+OF_REFUNDS = frozenset({"refund.updated", "refund.failed", "charge.refund.updated"})
 OF_ACCOUNTS = frozenset({"account.updated", "capability.updated"})
 OF_PAYOUTS = frozenset(
     {
@@ -34,7 +35,7 @@ OF_PAYOUTS = frozenset(
         "payout.reconciliation_completed",
     }
 )
-OF_PLATFORM = OF_BOOKINGS | OF_DISPUTES
+OF_PLATFORM = OF_BOOKINGS | OF_DISPUTES | OF_REFUNDS
 """What is taken of the platform's own account."""
 OF_CONNECTED = OF_ACCOUNTS | OF_PAYOUTS
 """What is taken of instructors' accounts."""
@@ -50,6 +51,8 @@ class StripeEvent(Value):
     object_id: str | None = None
     booking_id: UUID | None = None
     """None for what is not about a booking: other programs may use the same Stripe account."""
+    refund_id: UUID | None = None
+    """Ours; none for a refund that no operator ordered here."""
 
     @classmethod
     def of(cls, id: str, type: str, account: str | None, data: Any) -> Self:
@@ -62,7 +65,8 @@ class StripeEvent(Value):
             type=type,
             account=account,
             object_id=str(object_id) if object_id else None,
-            booking_id=_booking_id(thing.get("metadata")),
+            booking_id=_id_in(thing.get("metadata"), "booking_id"),
+            refund_id=_id_in(thing.get("metadata"), "refund_id"),
         )
 
     @property
@@ -79,8 +83,8 @@ class Reception(StrEnum):
     """Its booking is over, or was never there."""
 
 
-def _booking_id(metadata: Any) -> UUID | None:
+def _id_in(metadata: Any, name: str) -> UUID | None:
     try:
-        return UUID(metadata["booking_id"])
+        return UUID(metadata[name])
     except (KeyError, TypeError, ValueError, AttributeError):
         return None

@@ -17,6 +17,7 @@ Debits are positive, credits negative. A transaction sums to zero in each curren
 """
 
 from collections import Counter
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Self
 from uuid import UUID
@@ -57,6 +58,25 @@ class PostingKind(StrEnum):
     DISPUTE_OPENED = "dispute_opened"
     DISPUTE_WON = "dispute_won"
     DISPUTE_LOST = "dispute_lost"
+
+
+STORY: Mapping[PostingKind, str] = {
+    PostingKind.HOLD_PLACED: "The student's card is authorized for the price.",
+    PostingKind.HOLD_ENDED: "The hold on the card has ended.",
+    PostingKind.CAPTURED: "The card is charged: a part is the instructor's, the fee the platform's.",
+    PostingKind.STRIPE_FEE: "Stripe takes its fee.",
+    PostingKind.TRANSFERRED: "The instructor's share moves to their balance at Stripe.",
+    PostingKind.REFUNDED: "An amount is owed back to the student, by those who bear it.",
+    PostingKind.REFUND_SENT: "Stripe sends it back to the student.",
+    PostingKind.REFUND_FAILED: "The student's bank sends it back to the platform: it is still owed.",
+    PostingKind.TRANSFER_REVERSED: "The instructor's part of it is taken from their balance at Stripe.",
+    PostingKind.PAID_OUT: "Stripe pays the instructor's bank.",
+    PostingKind.PAYOUT_FAILED: "The instructor's bank sends the payout back.",
+    PostingKind.DISPUTE_OPENED: "The student's bank takes the money while a dispute is open.",
+    PostingKind.DISPUTE_WON: "The dispute is won: the bank gives the money back.",
+    PostingKind.DISPUTE_LOST: "The dispute is lost: the money is gone, at the cost of those who bear it.",
+}
+"""What each kind means, as a line of a booking's story."""
 
 
 class Entry(Value):

@@ -14,16 +14,18 @@ from temporalio.common import SearchAttributePair, TypedSearchAttributes
 from temporalio.service import RPCError, RPCStatusCode
 
 from models.disputes import DisputeEvent, DisputeOrder
-from models.inbox import OF_ACCOUNTS, OF_BOOKINGS, OF_DISPUTES, OF_PAYOUTS, Reception, StripeEvent
-from models.keys import dispute_workflow_id, onboarding_workflow_id, payout_workflow_id, workflow_id
+from models.inbox import OF_ACCOUNTS, OF_BOOKINGS, OF_DISPUTES, OF_PAYOUTS, OF_REFUNDS, Reception, StripeEvent
+from models.keys import dispute_workflow_id, onboarding_workflow_id, payout_workflow_id, refund_workflow_id, workflow_id
 from models.messages import PaymentEvent
 from models.onboarding import AccountEvent, Onboarding
 from models.payouts import PayoutEvent, PayoutOrder
+from models.refunds import RefundEvent, RefundOrder
 from models.tables import Instructor
 from workflows.booking import BookingWorkflow
 from workflows.disputes import DisputeWorkflow
 from workflows.onboarding import OnboardingWorkflow
 from workflows.payouts import PayoutWorkflow
+from workflows.refunds import RefundWorkflow
 from workflows.visibility import INSTRUCTOR_ID
 
 PATIENCE = timedelta(seconds=5)
@@ -45,6 +47,9 @@ class Intake:
             return await self._of_account(event, event.account)
         if event.type in OF_DISPUTES and event.object_id:
             await self._to_dispute(event, event.object_id)
+            return Reception.HANDED_ON
+        if event.type in OF_REFUNDS and event.refund_id:
+            await self._to_refund(event, event.refund_id)
             return Reception.HANDED_ON
         if event.type in OF_BOOKINGS and event.booking_id:
             return await self._to_booking(event, event.booking_id)
@@ -84,6 +89,17 @@ class Intake:
             task_queue=self._task_queue,
             start_signal="dispute_event",
             start_signal_args=[DisputeEvent(event_id=event.id, type=event.type)],
+            rpc_timeout=PATIENCE,
+        )
+
+    async def _to_refund(self, event: StripeEvent, refund_id: UUID) -> None:
+        await self._client.start_workflow(
+            RefundWorkflow.run,
+            RefundOrder(refund_id=refund_id),
+            id=refund_workflow_id(refund_id),
+            task_queue=self._task_queue,
+            start_signal="refund_event",
+            start_signal_args=[RefundEvent(event_id=event.id, type=event.type)],
             rpc_timeout=PATIENCE,
         )
 

@@ -53,6 +53,7 @@ POST /v1/operator/bookings/{booking_id}/retry         401    403      403       
 GET  /v1/instructors/me/payouts                       401    403      ok         403       403       ok
 GET  /v1/operator/payouts                             401    403      403        ok        403       403
 GET  /v1/operator/negative-balances                   401    403      403        ok        403       403
+GET  /v1/operator/bookings/{booking_id}/ledger        401    403      403        ok        403       403
 GET  /v1/operator/disputes                            401    403      403        ok        403       403
 POST /v1/operator/disputes/{dispute_id}/take-over     401    403      403        404       403       403
 POST /v1/operator/disputes/{dispute_id}/submit        401    403      403        404       403       403
