@@ -156,7 +156,6 @@ _BOOKING = {
 }
 _BOOKING_FOR_OPERATOR = (
     _BOOKING
-    | {"refunds": [REFUND]}
     | {
         "needs_attention": False,
         "attention_reason": None,
