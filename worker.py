@@ -36,7 +36,7 @@ from models import logs
 from models.db import build_engine
 from models.paper.calendar import Party
 from models.policy import PaymentPlan
-from models.settings import MailSettings, PlaceSettings, StripeSettings
+from models.settings import MailSettings, PaperSettings, PlaceSettings, StripeSettings
 from workflows.booking import BookingWorkflow
 from workflows.correlation import TakeRequestId
 from workflows.disputes import DisputeWorkflow
@@ -51,7 +51,7 @@ log = logging.getLogger("holdfast.worker")
 STICKY_WAIT = timedelta(seconds=1)
 
 
-class Settings(StripeSettings, PlaceSettings, MailSettings):
+class Settings(StripeSettings, PlaceSettings, MailSettings, PaperSettings):
     holdfast_public_url: str
     """Where Checkout sends the student back to: the API's own address."""
     holdfast_worker_metrics_address: str | None = None
@@ -128,7 +128,7 @@ def mail_at_work(settings: Settings, engine: AsyncEngine) -> AbstractAsyncContex
         log.warning("No mails are sent: HOLDFAST_SMTP_HOST is not set. They wait in the outbox.")
         return nullcontext()
     sender = Party(*parseaddr(settings.holdfast_mail_from))
-    return MailSender(engine, Smtp(settings), sender, settings.holdfast_public_url).at_work()
+    return MailSender(engine, Smtp(settings), sender, settings.holdfast_public_url, settings.issuer).at_work()
 
 
 async def main() -> None:

@@ -13,7 +13,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from api.auth import signing_keys
 from api.meeting_settings import MeetingSettings, meetings_from_environment
 from api.meeting_tokens import Meetings
-from models.settings import PlaceSettings, PolicySettings
+from models.settings import PaperSettings, PlaceSettings, PolicySettings
 from models.terms import Role
 
 _ROLES = (Role.STUDENT, Role.INSTRUCTOR, Role.OPERATOR)
@@ -131,6 +131,7 @@ class Settings:
     identity: IdentitySettings = field(default_factory=IdentitySettings)
     meeting: MeetingSettings = field(default_factory=MeetingSettings)
     meetings: Meetings | None = None
+    paper: PaperSettings = field(default_factory=PaperSettings)
 
     @classmethod
     def from_environment(cls) -> Self:
@@ -142,6 +143,7 @@ class Settings:
             identity=IdentitySettings(),
             meeting=meeting,
             meetings=meetings_from_environment(meeting),
+            paper=PaperSettings(),
         )
 
 

@@ -14,7 +14,6 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from models.ledger import Account
 from models.ledger_tables import LedgerEntry, LedgerTransaction
 from models.tables import Instructor
-from sandbox.demo.market import Market
 
 _AT_STRIPE = (Account.STRIPE_BALANCE, Account.CONNECTED_BALANCE, Account.STRIPE_FEES)
 """The accounts whose balances Stripe knows too."""
@@ -49,27 +48,27 @@ async def in_the_ledger(engine: AsyncEngine) -> Balances:
     return balances
 
 
-async def at_stripe(market: Market, start: datetime) -> Balances:
+async def at_stripe(engine: AsyncEngine, client: stripe.StripeClient, start: datetime) -> Balances:
     """From the balance transactions since `start`, without what the platform paid out to itself."""
     balances: Balances = Counter()
-    async for moved in _balance_transactions(market, start):
+    async for moved in _balance_transactions(client, start):
         if moved.type != "payout":
             balances[Account.STRIPE_BALANCE, None, moved.currency] += moved.net
             balances[Account.STRIPE_FEES, None, moved.currency] += moved.fee
-    async with AsyncSession(market.engine) as session:
+    async with AsyncSession(engine) as session:
         instructors = (await session.exec(select(Instructor.id, Instructor.stripe_account_id))).all()
     for instructor_id, account_id in instructors:
         if account_id:
-            async for moved in _balance_transactions(market, start, account_id):
+            async for moved in _balance_transactions(client, start, account_id):
                 balances[Account.CONNECTED_BALANCE, instructor_id, moved.currency] += moved.net
     return balances
 
 
 async def _balance_transactions(
-    market: Market, start: datetime, account_id: str | None = None
+    client: stripe.StripeClient, start: datetime, account_id: str | None = None
 ) -> AsyncIterator[stripe.BalanceTransaction]:
     options: stripe.RequestOptions = {"stripe_account": account_id} if account_id else {}
-    listing = await market.stripe.v1.balance_transactions.list_async(
+    listing = await client.v1.balance_transactions.list_async(
         {"created": {"gte": int(start.timestamp())}, "limit": 100}, options
     )
     async for moved in listing.auto_paging_iter():

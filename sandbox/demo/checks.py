@@ -89,7 +89,7 @@ async def _ledger_sums_to_zero(market: Market) -> Check:
 
 async def _ledger_is_stripes(market: Market, start: datetime) -> Check:
     """Account by account; one that only one side knows is a difference, unless nothing is left on it."""
-    ours, theirs = await books.in_the_ledger(market.engine), await books.at_stripe(market, start)
+    ours, theirs = await books.in_the_ledger(market.engine), await books.at_stripe(market.engine, market.stripe, start)
     accounts = ours.keys() | theirs.keys()
     different = [account for account in accounts if ours[account] != theirs[account]]
     detail = f"{len(accounts)} balances compared" + "".join(
