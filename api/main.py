@@ -33,6 +33,7 @@ from api import (
     people,
     quotes,
     receipts,
+    reconciliations,
     rescheduling,
     slots,
     webhooks,
@@ -50,6 +51,8 @@ from api.onboarding import OnboardingDesk
 from api.openapi import DESCRIPTION, TAGS, Api
 from api.passwords import Passwords
 from api.problems import handle_problems, unavailable
+from api.reconciliation_desk import ReconciliationDesk
+from api.reconciliation_gauges import ReconciliationGauges
 from api.saga import Saga
 from api.settings import Settings
 from models import logs
@@ -108,6 +111,7 @@ def _app(settings: Settings, lifespan: Lifespan | None) -> FastAPI:
     app.state.settings = settings
     app.state.metrics = Metrics()
     app.state.business_gauges = BusinessGauges(app.state.metrics.registry)
+    app.state.reconciliation_gauges = ReconciliationGauges(app.state.metrics.registry)
     app.state.passwords = Passwords()
     app.state.limits = RateLimits()
     limited = (
@@ -126,6 +130,7 @@ def _app(settings: Settings, lifespan: Lifespan | None) -> FastAPI:
         operator,
         disputes,
         payouts,
+        reconciliations,
         metrics,
     )
     for module in limited:
@@ -166,6 +171,7 @@ def _use(app: FastAPI, settings: Settings, engine: AsyncEngine, temporal: Client
     temporal = Client(**temporal.config() | {"interceptors": [*temporal.config()["interceptors"], SendRequestId()]})
     app.state.saga = Saga(temporal, settings.place.holdfast_task_queue)
     app.state.disputes = DisputeDesk(temporal)
+    app.state.reconciliations = ReconciliationDesk(temporal, settings.place.holdfast_task_queue)
     app.state.intake = Intake(temporal, settings.place.holdfast_task_queue, engine)
     app.state.onboarding = OnboardingDesk(temporal, settings.place.holdfast_task_queue)
 

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -52,6 +52,10 @@ POST /v1/operator/bookings/{booking_id}/retry         401    403      403       
 GET  /v1/instructors/me/payouts                       401    403      ok         403       403       ok
 GET  /v1/operator/payouts                             401    403      403        ok        403       403
 GET  /v1/operator/negative-balances                   401    403      403        ok        403       403
+POST /v1/operator/reconciliations                     401    403      403        ok        403       403
+GET  /v1/operator/reconciliations                     401    403      403        ok        403       403
+GET  /v1/operator/reconciliations/{reconciliation_id} 401    403      403        404       403       403
+GET  /v1/operator/drifts                              401    403      403        ok        403       403
 GET  /v1/operator/disputes                            401    403      403        ok        403       403
 POST /v1/operator/disputes/{dispute_id}/take-over     401    403      403        404       403       403
 POST /v1/operator/disputes/{dispute_id}/submit        401    403      403        404       403       403
@@ -125,6 +129,7 @@ async def test_a_route_lets_in_whom_the_table_says(
                 instructor_id=world.instructor.id,
                 offering_id=world.offering_id,
                 dispute_id="du_unknown",
+                reconciliation_id=uuid4(),
             ),
             json=body if method == "POST" else None,
             headers={"Idempotency-Key": role} | (person.headers if person else {}),
