@@ -20,20 +20,25 @@ from temporalio.envconfig import ClientConfig
 from temporalio.runtime import LogForwardingConfig, LoggingConfig, PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.worker import Interceptor, Worker
 
+from activities.comparison import ComparisonActivities
 from activities.disputes import DisputeActivities
-from activities.gateway import PaymentGateway, PayoutGateway
+from activities.gateway import BooksGateway, PaymentGateway, PayoutGateway
 from activities.mail.sender import MailSender
 from activities.mail.smtp import Smtp
 from activities.onboarding import OnboardingActivities
 from activities.payments import PaymentActivities
 from activities.payouts import PayoutActivities
 from activities.plans import HoldPlan
+from activities.reconciliations import ReconciliationActivities
 from activities.records import RecordActivities
+from activities.redelivery import RedeliveryActivities
 from activities.refunds import RefundActivities
+from activities.stripe_books import StripeBooks
 from activities.stripe_disputes import DisputeGateway, StripeDisputes
 from activities.stripe_gateway import StripeGateway, stripe_client
 from activities.stripe_payouts import StripePayouts
 from activities.stripe_refunds import RefundGateway, StripeRefunds
+from activities.unowned import UnownedActivities
 from models import logs
 from models.db import build_engine
 from models.paper.calendar import Party
@@ -42,9 +47,13 @@ from models.settings import MailSettings, PaperSettings, PlaceSettings, StripeSe
 from workflows.booking import BookingWorkflow
 from workflows.correlation import TakeRequestId
 from workflows.disputes import DisputeWorkflow
+from workflows.intake import Intake
 from workflows.onboarding import OnboardingWorkflow
 from workflows.payouts import PayoutWorkflow
+from workflows.reconciliation import ReconciliationWorkflow
 from workflows.refunds import RefundWorkflow
+from workflows.register import Register
+from workflows.schedules import reconcile_hourly
 
 GRACE = timedelta(seconds=30)
 
@@ -73,6 +82,7 @@ def build_worker(
     disputes: DisputeGateway,
     payouts: PayoutGateway,
     refunds: RefundGateway,
+    books: BooksGateway,
     *,
     cached_workflows: int = 500,
     activities_per_second: float | None = None,
@@ -85,10 +95,22 @@ def build_worker(
     disputed = DisputeActivities(engine, disputes)
     paid_out = PayoutActivities(engine, payouts)
     refunded = RefundActivities(engine, refunds)
+    intake = Intake(client, task_queue, engine)
+    reconciling = ReconciliationActivities(engine)
+    redelivery = RedeliveryActivities(engine, books, intake)
+    unowned = UnownedActivities(engine, Register(client), intake)
+    comparison = ComparisonActivities(engine, books)
     return Worker(
         client,
         task_queue=task_queue,
-        workflows=[BookingWorkflow, OnboardingWorkflow, DisputeWorkflow, PayoutWorkflow, RefundWorkflow],
+        workflows=[
+            BookingWorkflow,
+            OnboardingWorkflow,
+            DisputeWorkflow,
+            PayoutWorkflow,
+            RefundWorkflow,
+            ReconciliationWorkflow,
+        ],
         activities=[
             payments.secure,
             payments.look_up,
@@ -124,6 +146,13 @@ def build_worker(
             refunded.record_refund,
             refunded.record_refused_refund,
             refunded.record_refund_retry,
+            reconciling.begin,
+            reconciling.finish,
+            redelivery.redeliver_of_platform,
+            redelivery.redeliver_of_accounts,
+            unowned.find_unowned,
+            comparison.compare_books,
+            comparison.compare_again,
         ],
         max_cached_workflows=cached_workflows,
         max_task_queue_activities_per_second=activities_per_second,
@@ -174,9 +203,11 @@ async def main() -> None:
                 StripeDisputes(stripe),
                 StripePayouts(stripe),
                 StripeRefunds(stripe),
+                StripeBooks(stripe),
                 cached_workflows=settings.holdfast_cached_workflows,
                 activities_per_second=settings.holdfast_activities_per_second,
             )
+            await reconcile_hourly(client, settings.holdfast_task_queue)
             # The worker stops first: what its last activities write is sent as well.
             async with mail_at_work(settings, engine), worker:
                 await stop.wait()

@@ -34,6 +34,7 @@ from api import (
     people,
     quotes,
     receipts,
+    reconciliations,
     reports,
     rescheduling,
     slots,
@@ -53,6 +54,8 @@ from api.onboarding import OnboardingDesk
 from api.openapi import DESCRIPTION, TAGS, Api
 from api.passwords import Passwords
 from api.problems import handle_problems, unavailable
+from api.reconciliation_desk import ReconciliationDesk
+from api.reconciliation_gauges import ReconciliationGauges
 from api.refund_desk import RefundDesk
 from api.saga import Saga
 from api.settings import Settings
@@ -112,6 +115,7 @@ def _app(settings: Settings, lifespan: Lifespan | None) -> FastAPI:
     app.state.settings = settings
     app.state.metrics = Metrics()
     app.state.business_gauges = BusinessGauges(app.state.metrics.registry)
+    app.state.reconciliation_gauges = ReconciliationGauges(app.state.metrics.registry)
     app.state.passwords = Passwords()
     app.state.limits = RateLimits()
     limited = (
@@ -132,6 +136,7 @@ def _app(settings: Settings, lifespan: Lifespan | None) -> FastAPI:
         disputes,
         payouts,
         ledger,
+        reconciliations,
         metrics,
         reports,
     )
@@ -173,6 +178,7 @@ def _use(app: FastAPI, settings: Settings, engine: AsyncEngine, temporal: Client
     temporal = Client(**temporal.config() | {"interceptors": [*temporal.config()["interceptors"], SendRequestId()]})
     app.state.saga = Saga(temporal, settings.place.holdfast_task_queue)
     app.state.disputes = DisputeDesk(temporal)
+    app.state.reconciliations = ReconciliationDesk(temporal, settings.place.holdfast_task_queue)
     app.state.intake = Intake(temporal, settings.place.holdfast_task_queue, engine)
     app.state.refunds = RefundDesk(temporal, settings.place.holdfast_task_queue)
     app.state.onboarding = OnboardingDesk(temporal, settings.place.holdfast_task_queue)

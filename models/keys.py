@@ -14,8 +14,13 @@ _LEGIBLE = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 """Crockford's base 32: no letter that looks like a digit, or like another when it is spelt out."""
 
 
+BOOKING_WORKFLOW = "booking-"
+DISPUTE_WORKFLOW = "dispute-"
+PAYOUT_WORKFLOW = "payout-"
+
+
 def workflow_id(booking_id: UUID) -> str:
-    return f"booking-{booking_id}"
+    return f"{BOOKING_WORKFLOW}{booking_id}"
 
 
 def booking_id(student_id: UUID, idempotency_key: str) -> UUID:
@@ -51,7 +56,7 @@ def link_key(instructor_id: UUID, update_id: str) -> str:
 
 
 def dispute_workflow_id(dispute_id: str) -> str:
-    return f"dispute-{dispute_id}"
+    return f"{DISPUTE_WORKFLOW}{dispute_id}"
 
 
 def dispute_key(dispute_id: str, step: str) -> str:
@@ -59,7 +64,16 @@ def dispute_key(dispute_id: str, step: str) -> str:
 
 
 def payout_workflow_id(payout_id: str) -> str:
-    return f"payout-{payout_id}"
+    return f"{PAYOUT_WORKFLOW}{payout_id}"
+
+
+RECONCILIATION = "reconciliation"
+"""The workflow id of a run that an operator asks for. The schedule's runs have a time behind it."""
+
+
+def drift_id(kind: str, subject: UUID, book: str, currency: str) -> UUID:
+    """The same however often the difference is found."""
+    return uuid5(_LEDGER, f"drift:{kind}:{subject}:{book}:{currency}")
 
 
 def refund_id(booking_id: UUID, order: str) -> UUID:

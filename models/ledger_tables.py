@@ -18,6 +18,7 @@ class LedgerTransaction(SQLModel, table=True):
         Index("ix_ledger_transaction_booking_seq", "booking_id", "seq"),
         Index("ix_ledger_transaction_instructor_at", "instructor_id", "at"),
         Index("ix_ledger_transaction_at", "at"),
+        Index("ix_ledger_transaction_seq", "seq"),
         Index("ix_ledger_transaction_clawback", "instructor_id", postgresql_where=text("kind = 'transfer_reversed'")),
     )
 

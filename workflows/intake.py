@@ -3,6 +3,7 @@
 The webhook route and the reconciliation both come through here.
 """
 
+import logging
 from datetime import timedelta
 from uuid import UUID
 
@@ -13,6 +14,8 @@ from temporalio.client import Client
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities import inbox
+from activities.transactions import DatabaseError
 from models.disputes import DisputeEvent, DisputeOrder
 from models.inbox import OF_ACCOUNTS, OF_BOOKINGS, OF_DISPUTES, OF_PAYOUTS, OF_REFUNDS, Reception, StripeEvent
 from models.keys import dispute_workflow_id, onboarding_workflow_id, payout_workflow_id, refund_workflow_id, workflow_id
@@ -28,6 +31,8 @@ from workflows.payouts import PayoutWorkflow
 from workflows.refunds import RefundWorkflow
 from workflows.visibility import INSTRUCTOR_ID
 
+log = logging.getLogger("holdfast.intake")
+
 PATIENCE = timedelta(seconds=5)
 """How long Temporal has for one call."""
 
@@ -38,11 +43,25 @@ class Intake:
     def __init__(self, client: Client, task_queue: str, engine: AsyncEngine) -> None:
         self._client = client
         self._task_queue = task_queue
+        self._noting = engine
         # Each read is one statement, which needs no BEGIN and ROLLBACK around it.
         self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
 
     async def take(self, event: StripeEvent) -> Reception:
         """Raises Temporal's errors and the database's; the event may be sent again."""
+        reception = await self._hand_on(event)
+        try:
+            await inbox.note(self._noting, event, reception)
+        except DatabaseError as error:
+            # It is safe with Temporal. The next reconciliation brings it once more, which changes nothing.
+            log.warning("event %s was taken and not noted: %s", event.id, error)
+        return reception
+
+    async def look_again(self, event: StripeEvent) -> None:
+        """Start a workflow that was ended from outside again, as if this event of Stripe's had come."""
+        await self._hand_on(event)
+
+    async def _hand_on(self, event: StripeEvent) -> Reception:
         if event.account is not None:
             return await self._of_account(event, event.account)
         if event.type in OF_DISPUTES and event.object_id:

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -54,6 +54,10 @@ GET  /v1/instructors/me/payouts                       401    403      ok        
 GET  /v1/operator/payouts                             401    403      403        ok        403       403
 GET  /v1/operator/negative-balances                   401    403      403        ok        403       403
 GET  /v1/operator/bookings/{booking_id}/ledger        401    403      403        ok        403       403
+POST /v1/operator/reconciliations                     401    403      403        ok        403       403
+GET  /v1/operator/reconciliations                     401    403      403        ok        403       403
+GET  /v1/operator/reconciliations/{reconciliation_id} 401    403      403        404       403       403
+GET  /v1/operator/drifts                              401    403      403        ok        403       403
 GET  /v1/operator/disputes                            401    403      403        ok        403       403
 POST /v1/operator/disputes/{dispute_id}/take-over     401    403      403        404       403       403
 POST /v1/operator/disputes/{dispute_id}/submit        401    403      403        404       403       403
@@ -131,6 +135,7 @@ async def test_a_route_lets_in_whom_the_table_says(
                 dispute_id="du_unknown",
                 year=2026,
                 month="2026-03",
+                reconciliation_id=uuid4(),
             ),
             json=body if method == "POST" else None,
             headers={"Idempotency-Key": role} | (person.headers if person else {}),

@@ -8,6 +8,7 @@ import pytest
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
+from activities.stripe_books import StripeBooks
 from activities.stripe_disputes import StripeDisputes
 from activities.stripe_gateway import StripeGateway, stripe_client
 from activities.stripe_payouts import StripePayouts
@@ -43,6 +44,7 @@ async def saga(database_url: str, stripe_sandbox: StripeSandbox) -> AsyncIterato
                     StripeDisputes(stripe),
                     StripePayouts(stripe),
                     StripeRefunds(stripe),
+                    StripeBooks(stripe),
                     cached_workflows=0,
                     interceptors=[faults],
                 )

@@ -22,8 +22,8 @@ from models.outbox_tables import OutboxMessage
 from models.payouts import PayoutEvent, PayoutOrder, PayoutPhase
 from models.states import PayoutStatus
 from models.tables import AuditEvent, Instructor, InstructorPayout
-from sandbox.stripe_server import SANDBOX_KEY, StripeServer
 from tests.conftest import StripeSandbox
+from tests.own_stripe import own_sandbox
 from tests.workflows.bank import DAY_SECONDS, UNTIL_SENT, Bank, bank_of
 from tests.workflows.saga import QUEUE, Booked, Saga
 from workflows.booking import BookingWorkflow
@@ -34,13 +34,8 @@ Handle = WorkflowHandle[PayoutWorkflow, PayoutPhase | None]
 
 @pytest.fixture
 def stripe_sandbox(services_loop: asyncio.Runner, tmp_path: Path) -> Iterator[StripeSandbox]:
-    """One of the test's own: its time is moved."""
-    server = StripeServer(tmp_path / "stripe", log=tmp_path / "stripe.log")
-    try:
-        services_loop.run(server.start())
-        yield StripeSandbox(url=server.url, key=SANDBOX_KEY)
-    finally:
-        services_loop.run(server.stop())
+    with own_sandbox(services_loop, tmp_path) as sandbox:
+        yield sandbox
 
 
 async def completed(saga: Saga) -> Booked:

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 from temporalio.worker import Worker
 
+from activities.stripe_books import StripeBooks
 from activities.stripe_disputes import StripeDisputes
 from activities.stripe_gateway import StripeGateway
 from activities.stripe_payouts import StripePayouts
@@ -60,4 +61,5 @@ class Staff:
             StripeDisputes(self.stripe),
             StripePayouts(self.stripe),
             StripeRefunds(self.stripe),
+            StripeBooks(self.stripe),
         )
