@@ -66,7 +66,7 @@ class SignIn(Given):
     password: Password
 
 
-class PersonalAccount(Shown):
+class Account(Shown):
     id: UUID
     role: SignUpRole
     email: str

@@ -7,6 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from pydantic import TypeAdapter
 from sqlalchemy import tuple_
+from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, select
 
 from api import paging
@@ -128,6 +129,9 @@ async def reconcile(operator: AsOperator, database: WithDatabase, desk: WithReco
             occasion=now.isoformat(),
         )  # fmt: skip
         session.add(ordered)
+        # The run writes the same row, and may not have come to it: who has the id can read it from now on.
+        row = Reconciliation(id=id, by_role=operator.actor.role, by_id=operator.actor.id, started_at=now)
+        await session.exec(insert(Reconciliation).values(row.model_dump()).on_conflict_do_nothing())
     return ReconciliationOrdered(id=id)
 
 
@@ -156,7 +160,7 @@ async def list_reconciliations(page: AskedPage, operator: AsOperator, database: 
 async def get_reconciliation(
     reconciliation_id: UUID, operator: AsOperator, database: WithDatabase
 ) -> ReconciliationRun:
-    """One run. Just ordered, it may take a moment to be there."""
+    """One run, also while it is under way."""
     async with database.reading() as session:
         row = await session.get(Reconciliation, reconciliation_id)
     if row is None:

@@ -39,6 +39,8 @@ async def _play(play: journeys.Play, market: Market) -> tuple[str, journeys.Play
     try:
         return play.__name__, await play(market)
     except Exception as failure:  # a journey that fails is a row of the table; the others go on
+        if play in journeys.AT_LAST:
+            await market.no_payday()
         return play.__name__, failure
 
 
@@ -49,10 +51,11 @@ async def _play_all(market: Market) -> tuple[list[report.Row], list[checks.Check
     print("Everybody has signed up, and the instructors can be paid.", flush=True)
     played = await asyncio.gather(*(_play(play, market) for play in journeys.TOGETHER))
     played += [await _play(play, market) for play in journeys.ALONE]
+    played += await asyncio.gather(*(_play(play, market) for play in journeys.AT_LAST))
     await checks.nothing_is_going_on(market)
     payments = await payments_since(market.stripe, start)
     figures = {id: await figures_at_stripe(market.stripe, payment) for id, payment in payments.items()}
-    expected = {play.__name__: end for play, end in (journeys.TOGETHER | journeys.ALONE).items()}
+    expected = {play.__name__: end for play, end in journeys.ALL.items()}
     recorded = await recorded_payments(market.engine)
     rows = [report.row(name, outcome, expected[name], figures, recorded) for name, outcome in played]
     return rows, await checks.all_checks(market, start, payments, figures, recorded)
@@ -62,7 +65,7 @@ async def _demo(stripe_log: Path | None, histories: Path | None) -> tuple[list[r
     with tempfile.TemporaryDirectory(prefix="holdfast-demo-") as directory:
         log = stripe_log or Path(directory) / "stripe.jsonl"
         async with Stack(Path(directory), stripe_log=log, env=journeys.WINDOWS) as stack:
-            print(f"The stack is up; {len(journeys.TOGETHER) + len(journeys.ALONE)} journeys are played.", flush=True)
+            print(f"The stack is up; {len(journeys.ALL)} journeys are played.", flush=True)
             engine = build_engine(stack.database_url)
             temporal = await Client.connect(stack.temporal_address, data_converter=pydantic_data_converter)
             try:

@@ -17,7 +17,7 @@ from sandbox.demo.figures import Figures, Recorded
 from sandbox.demo.market import Market
 from sandbox.stripe.log_check import problems_in
 
-_OPEN = "WorkflowType IN ('Booking', 'Dispute') AND ExecutionStatus = 'Running'"
+_OPEN = "WorkflowType IN ('Booking', 'Dispute', 'Payout', 'Refund') AND ExecutionStatus = 'Running'"
 _PATIENCE_SECONDS = 20
 
 
@@ -50,6 +50,7 @@ async def all_checks(
         _tables_agree_with_stripe(recorded, figures),
         await _ledger_sums_to_zero(market),
         await _ledger_is_stripes(market, start),
+        await _reconciliation_finds_nothing(market),
     ]
 
 
@@ -96,6 +97,13 @@ async def _ledger_is_stripes(market: Market, start: datetime) -> Check:
         f"; {account[0]}: {ours[account]} in the ledger, {theirs[account]} at Stripe" for account in different
     )
     return Check("the ledger agrees with Stripe's balance transactions", not different, detail)
+
+
+async def _reconciliation_finds_nothing(market: Market) -> Check:
+    run = await market.reconcile()
+    compared = f"{run['bookings_compared']} bookings, {run['balances_compared']} balances, {run['events_read']} events"
+    detail = f"{compared} compared; {run['drifts']} drifts, {run['events_redelivered']} events brought"
+    return Check("reconciliation reports no drift", run["drifts"] == 0, detail)
 
 
 def stripe_was_spoken_to_as_it_is(log: Path) -> Check:

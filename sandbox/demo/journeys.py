@@ -25,6 +25,7 @@ _SOON = timedelta(seconds=10)
 _SHORTLY = timedelta(seconds=3)
 _TOMORROW = timedelta(hours=12)
 _IN_TWO_DAYS = timedelta(hours=48)
+_FOUR_DAYS = timedelta(days=4)
 _CLOCK_STEP = timedelta(milliseconds=200)
 
 
@@ -206,9 +207,7 @@ async def disputed_won(market: Market) -> Played:
 
 async def _disputed(market: Market, pair: Pair) -> tuple[str, str]:
     """A completed booking, and the dispute of its charge."""
-    booking_id = await _begun(pair)
-    await pair.instructor.decide(booking_id, "complete")
-    await _ended(pair, booking_id, "COMPLETED")
+    booking_id = await _completed(pair)
     dispute_id = await market.dispute(booking_id)
     await pair.student.wait_until(booking_id, payment__status="DISPUTED")
     return booking_id, dispute_id
@@ -224,6 +223,55 @@ async def worker_killed(market: Market) -> Played:
     await _until_begun(pair)
     await pair.instructor.decide(booking_id, "complete")
     return await _ended(pair, booking_id, "COMPLETED")
+
+
+async def webhooks_lost(market: Market) -> Played:
+    """None of Stripe's events about the booking arrives: the reconciliation brings what they would have."""
+    pair = await market.pair(_SOON)
+    await market.order("/deliveries", {"lost": ["*"]})
+    try:
+        booking = await pair.student.book(pair.slot_id)
+        await pay(booking["checkout_url"])
+        await market.reconcile()
+        await pair.student.wait_until(booking["id"], payment__status="PENDING")
+        await pair.instructor.decide(booking["id"], "approve")
+        await _until_begun(pair)
+        await pair.instructor.decide(booking["id"], "complete")
+        return await _ended(pair, booking["id"], "COMPLETED")
+    finally:
+        await market.order("/deliveries", {})
+
+
+async def refunded_after_completion(market: Market) -> Played:
+    """Half of it, when the instructor's share has been paid out already."""
+    pair = await market.pair(_SOON)
+    booking_id = await _completed(pair)
+    await market.payday()
+    await pair.instructor.wait_for_payout(booking_id, "PAID")
+    half = {"amount_minor": 5_000, "reason": "Half of the lesson was lost to a broken microphone."}
+    await market.operator().call("POST", f"/operator/bookings/{booking_id}/refund", json=half)
+    return Played(booking_id, await pair.student.wait_until(booking_id, payment__status="PARTIALLY_REFUNDED"))
+
+
+async def payout_failed_then_paid(market: Market) -> Played:
+    """The bank sends the payout back; the instructor names another account, and the next payout arrives."""
+    pair = await market.pair(_SOON)
+    booking_id = await _completed(pair)
+    await market.payday()
+    payout = await pair.instructor.wait_for_payout(booking_id, "PAID")
+    await market.order(f"/payouts/{payout['stripe_payout_id']}/fail", {"failure_code": "account_closed"})
+    await pair.instructor.wait_for_payout(booking_id, "FAILED")
+    await market.give_bank_account(pair.instructor)
+    await market.order("/clock", {"advance_seconds": _FOUR_DAYS.total_seconds()})
+    await pair.instructor.wait_for_payout(booking_id, "PAID")
+    return Played(booking_id, await pair.student.see(booking_id))
+
+
+async def _completed(pair: Pair) -> str:
+    booking_id = await _begun(pair)
+    await pair.instructor.decide(booking_id, "complete")
+    await _ended(pair, booking_id, "COMPLETED")
+    return booking_id
 
 
 TOGETHER: dict[Play, Expected] = {
@@ -245,5 +293,12 @@ TOGETHER: dict[Play, Expected] = {
 }
 ALONE: dict[Play, Expected] = {
     worker_killed: Expected("COMPLETED", "COMPLETED", "CAPTURED", *_PAID),
+    webhooks_lost: Expected("COMPLETED", "COMPLETED", "CAPTURED", *_PAID),
 }
-"""Played after the others: it takes away the worker that they all need."""
+"""One by one after the others: each takes away what they all need, the worker or Stripe's events."""
+AT_LAST: dict[Play, Expected] = {
+    refunded_after_completion: Expected("COMPLETED", "COMPLETED", "PARTIALLY_REFUNDED", *_HALF),
+    payout_failed_then_paid: Expected("COMPLETED", "COMPLETED", "CAPTURED", *_PAID),
+}
+"""Together, when nothing else is played any more: they move Stripe's time ahead, for everybody."""
+ALL = TOGETHER | ALONE | AT_LAST

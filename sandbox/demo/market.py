@@ -8,11 +8,13 @@ from uuid import UUID, uuid4
 
 import httpx
 from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlmodel.ext.asyncio.session import AsyncSession
 from stripe import StripeClient
 from temporalio.client import Client
 
 from api.auth import issue_token
 from models.money import Money
+from models.tables import Instructor
 from models.terms import Role, SignUpRole
 from sandbox.demo.people import Json, Person
 from sandbox.stack import Stack
@@ -20,6 +22,9 @@ from sandbox.stack import Stack
 PRICE = Money(amount_minor=10_000, currency="usd")
 _OFFERING: Json = {"title": "Counterpoint", "price": PRICE.model_dump(), "duration_minutes": 1}
 """A minute is the shortest session there is."""
+
+_UNTIL_PAID_OUT = timedelta(days=4)
+"""Available after two days, sent at the next midnight, a day on the way."""
 
 WINNING_EVIDENCE = "winning_evidence"
 """What convinces the bank in Stripe's test mode: https://docs.stripe.com/testing#disputes."""
@@ -46,6 +51,8 @@ class Market:
     """Students, each with the instructor they meet."""
     _meetings: Counter[timedelta] = field(default_factory=Counter)
 
+    _payday: asyncio.Barrier = field(default_factory=lambda: asyncio.Barrier(2))
+
     async def open(self, pairs: int) -> None:
         """So many students and instructors sign up, all at once: hashing passwords and onboarding take their time."""
         students = asyncio.gather(*(self.student() for _ in range(pairs)))
@@ -69,17 +76,50 @@ class Market:
         found = await self.stripe.v1.payment_intents.list_async({"limit": 100})
         async for payment in found.auto_paging_iter():
             if payment.metadata and payment.metadata["booking_id"] == booking_id:
-                answer = await self.http.post(
-                    f"{self.stack.environment['STRIPE_API_BASE']}/_sandbox/disputes",
-                    json={"charge": payment.latest_charge, "reason": "product_not_received"},
-                )
-                return str(answer.raise_for_status().json()["id"])
+                asked = {"charge": payment.latest_charge, "reason": "product_not_received"}
+                return str((await self.order("/disputes", asked))["id"])
         raise LookupError(f"No payment of {booking_id}")
+
+    async def order(self, path: str, order: Json) -> Json:
+        """Have the sandbox do what no API of Stripe's does: time passes, a bank acts, a webhook is lost."""
+        answer = await self.http.post(f"{self.stack.environment['STRIPE_API_BASE']}/_sandbox{path}", json=order)
+        done: Json = answer.raise_for_status().json()
+        return done
+
+    async def payday(self) -> None:
+        """At Stripe, time passes until what was captured is paid out: once, for all journeys that wait for it."""
+        if await self._payday.wait() == 0:
+            await self.order("/clock", {"advance_seconds": _UNTIL_PAID_OUT.total_seconds()})
+        await self._payday.wait()
+
+    async def no_payday(self) -> None:
+        """A journey that waits for it has failed: the others need not wait for it."""
+        await self._payday.abort()
+
+    async def reconcile(self) -> Json:
+        """What an operator's reconciliation compared and found, once it is finished."""
+        operator = self.operator()
+        ordered = await operator.call("POST", "/operator/reconciliations", 202)
+        while True:
+            run = await operator.call("GET", f"/operator/reconciliations/{ordered['id']}")
+            if run["finished_at"]:
+                return run
+            await asyncio.sleep(0.2)
 
     async def answer_at_stripe(self, dispute_id: str, evidence: str) -> None:
         """As in Stripe's dashboard."""
         await self.stripe.v1.disputes.update_async(
             dispute_id, {"evidence": {"uncategorized_text": evidence}, "submit": True}
+        )
+
+    async def give_bank_account(self, instructor: Person) -> None:
+        """As on Stripe's page for it: another one, which takes payouts."""
+        async with AsyncSession(self.engine) as session:
+            account_id = (await session.get_one(Instructor, instructor.id)).stripe_account_id
+        if account_id is None:
+            raise LookupError(f"{instructor.id} has no account at Stripe")
+        await self.stripe.v1.accounts.external_accounts.create_async(
+            account_id, {"external_account": "btok_us_verified", "default_for_currency": True}
         )
 
     async def student(self) -> Person:

@@ -70,6 +70,15 @@ class Person:
         """Look again and again until the booking has these fields; `a__b` means `b` of `a`."""
         return await _until(lambda: self.see(booking_id), **fields)
 
+    async def wait_for_payout(self, booking_id: str, status: str) -> Json:
+        """The caller's share of a booking on its way to the bank, once it has come that far."""
+
+        async def look() -> Json:
+            listed = await self.call("GET", "/instructors/me/payouts")
+            return next((share for share in listed["data"] if share["booking_id"] == booking_id), {})
+
+        return await _until(look, status=status)
+
 
 async def _call(
     http: httpx.AsyncClient, method: str, path: str, expect: int, json: Json | None = None, **headers: str
