@@ -20,28 +20,40 @@ from temporalio.envconfig import ClientConfig
 from temporalio.runtime import LogForwardingConfig, LoggingConfig, PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.worker import Interceptor, Worker
 
+from activities.comparison import ComparisonActivities
 from activities.disputes import DisputeActivities
-from activities.gateway import PaymentGateway
+from activities.gateway import BooksGateway, PaymentGateway, PayoutGateway
 from activities.mail.sender import MailSender
 from activities.mail.smtp import Smtp
 from activities.onboarding import OnboardingActivities
 from activities.payments import PaymentActivities
+from activities.payouts import PayoutActivities
 from activities.plans import HoldPlan
+from activities.reconciliations import ReconciliationActivities
 from activities.records import RecordActivities
+from activities.redelivery import RedeliveryActivities
 from activities.refunds import RefundActivities
+from activities.stripe_books import StripeBooks
 from activities.stripe_disputes import DisputeGateway, StripeDisputes
 from activities.stripe_gateway import StripeGateway, stripe_client
+from activities.stripe_payouts import StripePayouts
 from activities.stripe_refunds import RefundGateway, StripeRefunds
+from activities.unowned import UnownedActivities
 from models import logs
 from models.db import build_engine
 from models.paper.calendar import Party
 from models.policy import PaymentPlan
-from models.settings import MailSettings, PlaceSettings, StripeSettings
+from models.settings import MailSettings, PaperSettings, PlaceSettings, StripeSettings
 from workflows.booking import BookingWorkflow
 from workflows.correlation import TakeRequestId
 from workflows.disputes import DisputeWorkflow
+from workflows.intake import Intake
 from workflows.onboarding import OnboardingWorkflow
+from workflows.payouts import PayoutWorkflow
+from workflows.reconciliation import ReconciliationWorkflow
 from workflows.refunds import RefundWorkflow
+from workflows.register import Register
+from workflows.schedules import reconcile_hourly
 
 GRACE = timedelta(seconds=30)
 
@@ -51,7 +63,7 @@ log = logging.getLogger("holdfast.worker")
 STICKY_WAIT = timedelta(seconds=1)
 
 
-class Settings(StripeSettings, PlaceSettings, MailSettings):
+class Settings(StripeSettings, PlaceSettings, MailSettings, PaperSettings):
     holdfast_public_url: str
     """Where Checkout sends the student back to: the API's own address."""
     holdfast_worker_metrics_address: str | None = None
@@ -68,7 +80,9 @@ def build_worker(
     engine: AsyncEngine,
     gateway: PaymentGateway,
     disputes: DisputeGateway,
+    payouts: PayoutGateway,
     refunds: RefundGateway,
+    books: BooksGateway,
     *,
     cached_workflows: int = 500,
     activities_per_second: float | None = None,
@@ -79,11 +93,24 @@ def build_worker(
     records = RecordActivities(engine)
     onboarding = OnboardingActivities(engine, gateway)
     disputed = DisputeActivities(engine, disputes)
+    paid_out = PayoutActivities(engine, payouts)
     refunded = RefundActivities(engine, refunds)
+    intake = Intake(client, task_queue, engine)
+    reconciling = ReconciliationActivities(engine)
+    redelivery = RedeliveryActivities(engine, books, intake)
+    unowned = UnownedActivities(engine, Register(client), intake)
+    comparison = ComparisonActivities(engine, books)
     return Worker(
         client,
         task_queue=task_queue,
-        workflows=[BookingWorkflow, OnboardingWorkflow, DisputeWorkflow, RefundWorkflow],
+        workflows=[
+            BookingWorkflow,
+            OnboardingWorkflow,
+            DisputeWorkflow,
+            PayoutWorkflow,
+            RefundWorkflow,
+            ReconciliationWorkflow,
+        ],
         activities=[
             payments.secure,
             payments.look_up,
@@ -111,12 +138,21 @@ def build_worker(
             disputed.record_evidence,
             disputed.record_refused_answer,
             disputed.record_end,
+            paid_out.look_up_payout,
+            paid_out.record_payout,
             refunded.reserve_refund,
             refunded.make_refund,
             refunded.look_up_refund,
             refunded.record_refund,
             refunded.record_refused_refund,
             refunded.record_refund_retry,
+            reconciling.begin,
+            reconciling.finish,
+            redelivery.redeliver_of_platform,
+            redelivery.redeliver_of_accounts,
+            unowned.find_unowned,
+            comparison.compare_books,
+            comparison.compare_again,
         ],
         max_cached_workflows=cached_workflows,
         max_task_queue_activities_per_second=activities_per_second,
@@ -132,7 +168,7 @@ def mail_at_work(settings: Settings, engine: AsyncEngine) -> AbstractAsyncContex
         log.warning("No mails are sent: HOLDFAST_SMTP_HOST is not set. They wait in the outbox.")
         return nullcontext()
     sender = Party(*parseaddr(settings.holdfast_mail_from))
-    return MailSender(engine, Smtp(settings), sender, settings.holdfast_public_url).at_work()
+    return MailSender(engine, Smtp(settings), sender, settings.holdfast_public_url, settings.issuer).at_work()
 
 
 async def main() -> None:
@@ -165,10 +201,13 @@ async def main() -> None:
                 engine,
                 StripeGateway(stripe, settings.holdfast_public_url),
                 StripeDisputes(stripe),
+                StripePayouts(stripe),
                 StripeRefunds(stripe),
+                StripeBooks(stripe),
                 cached_workflows=settings.holdfast_cached_workflows,
                 activities_per_second=settings.holdfast_activities_per_second,
             )
+            await reconcile_hourly(client, settings.holdfast_task_queue)
             # The worker stops first: what its last activities write is sent as well.
             async with mail_at_work(settings, engine), worker:
                 await stop.wait()

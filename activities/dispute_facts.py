@@ -6,11 +6,19 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, select
 
 from activities.transactions import transaction
+from models.attendance import AttendanceKind, Sighting, attendance
 from models.dispute_tables import Acceptance
 from models.evidence import CaseFacts, Happening
 from models.money import Money
+from models.outbox_tables import OutboxMessage
 from models.policy import BookingPolicy
-from models.tables import AuditEvent, BookingRequest, Instructor, Offering, Payment, Student
+from models.tables import AttendanceEvent, AuditEvent, BookingRequest, Instructor, Offering, Payment, Student
+
+_WORDS = {
+    AttendanceKind.JOINED: "{role} joined the meeting",
+    AttendanceKind.LEFT: "{role} left the meeting",
+    AttendanceKind.RECORDING_UPLOADED: "a recording of the meeting was uploaded",
+}
 
 
 async def facts_of(engine: AsyncEngine, booking_id: UUID) -> CaseFacts:
@@ -29,6 +37,19 @@ async def facts_of(engine: AsyncEngine, booking_id: UUID) -> CaseFacts:
             select(AuditEvent).where(col(AuditEvent.booking_id) == booking_id).order_by(col(AuditEvent.seq))
         )
         happenings = [Happening(at=row.at, what=f"{row.action} by {row.actor_role}") for row in trail]
+        reports = await session.exec(select(AttendanceEvent).where(col(AttendanceEvent.booking_id) == booking_id))
+        sightings = [Sighting.model_validate(report, from_attributes=True) for report in reports]
+        happenings += [Happening(at=seen.at, what=_WORDS[seen.kind].format(role=seen.role)) for seen in sightings]
+        mails = await session.exec(
+            select(OutboxMessage).where(
+                col(OutboxMessage.booking_id) == booking_id, col(OutboxMessage.sent_at).is_not(None)
+            )
+        )
+        happenings += [
+            Happening(at=mail.sent_at, what=f"mail to the {mail.recipient_role}: {mail.kind}")
+            for mail in mails
+            if mail.sent_at
+        ]
     return CaseFacts(
         booking=str(booking.id),
         title=offering.title,
@@ -42,5 +63,7 @@ async def facts_of(engine: AsyncEngine, booking_id: UUID) -> CaseFacts:
         policy=BookingPolicy.model_validate(booking.policy),
         booked_at=booking.created_at,
         student_ip=acceptance.ip_address if acceptance else None,
-        happenings=happenings,
+        accepted_at=acceptance.at if acceptance else None,
+        attended=attendance(sightings, booking.starts_at, booking.ends_at, booking.ends_at) if sightings else None,
+        happenings=sorted(happenings, key=lambda each: each.at),
     )

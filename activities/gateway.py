@@ -3,12 +3,16 @@
 Every method raises only `models.errors.PaymentError`s. Every mutating one takes the idempotency key of its step.
 """
 
+from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from models.inbox import StripeEvent
 from models.messages import Checkout, PaymentState
+from models.money import Money
 from models.onboarding import AccountState, OnboardingLink
+from models.payouts import PayoutOrder, PayoutState
 from models.policy import Split, Value
 from models.terms import BookingTerms
 
@@ -62,3 +66,54 @@ class PaymentGateway(AccountGateway, Protocol):
 
     async def refund(self, payment_intent_id: str, *, with_fee: bool, key: str) -> None:
         """Give all that was captured back, out of the instructor's share and, `with_fee`, of the platform's fee."""
+
+
+class PayoutGateway(Protocol):
+    """Instructors' balances on their way to their banks."""
+
+    async def look_up_payout(self, order: PayoutOrder) -> PayoutState:
+        """The payout as it is now, and the charges that it pays out."""
+
+
+class ChargeBooks(Value):
+    """One charge as Stripe has it: what is held, and what is left of it on the two balances."""
+
+    held: Money
+    """Authorized and not captured."""
+    platform: Money
+    """On the platform's balance: after Stripe's fees, the transfer, refunds and disputes."""
+    connected: Money
+    """On the instructor's, payouts apart: the transfer without the platform's fee, less what was taken back."""
+    fee: Money | None
+    """Stripe's for the charge itself; `None` while it is not booked."""
+
+
+class Movement(Value):
+    """A balance transaction of the platform."""
+
+    currency: str
+    net_minor: int
+    charge_id: str | None
+    """The student's charge that it goes back to; `None` for what goes back to none."""
+
+
+class EventSeen(Value):
+    event: StripeEvent
+    created_at: datetime
+    """By Stripe's clock."""
+
+
+class BooksGateway(Protocol):
+    """Stripe's books, for the reconciliation. Nothing in it changes anything."""
+
+    def events(self, account_id: str | None, since: datetime) -> AsyncIterator[EventSeen]:
+        """The events of the types that are taken, of the platform or of a connected account, the newest first."""
+
+    def movements(self, since: datetime) -> AsyncIterator[Movement]:
+        """The platform's balance transactions."""
+
+    async def of_charge(self, charge_id: str, currency: str) -> ChargeBooks:
+        """Where the money of a charge is now."""
+
+    async def balance_of(self, account_id: str) -> dict[str, int]:
+        """A connected account's balance in each currency, pending included."""

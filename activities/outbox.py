@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from models.keys import notice_id
+from models.keys import notice_id, payout_notice_id
 from models.notices import FOR_LATER, ON_RESCHEDULING, Recipient, Told, later
 from models.outbox_tables import OutboxMessage
 from models.tables import BookingRequest, LiveSession
@@ -34,6 +34,26 @@ async def announce(
     `facts` are ids, times, codes and amounts that the records will not tell any more when the mail is sent.
     """
     await _write(session, [_message(booking, each, at, at, facts, occasion) for each in told])
+
+
+async def announce_payout(
+    session: AsyncSession, instructor_id: UUID, payout_id: str, told: Iterable[Told], at: datetime, facts: Facts
+) -> None:
+    """Tell its instructor of a payout, once for all that is in it."""
+    messages = [
+        OutboxMessage(
+            id=payout_notice_id(payout_id, each.notice),
+            kind=each.notice,
+            recipient_role=each.recipient,
+            recipient_id=instructor_id,
+            facts=facts,
+            due_at=at,
+            next_attempt_at=at,
+            created_at=at,
+        )
+        for each in told
+    ]
+    await _write(session, messages)
 
 
 async def remind(session: AsyncSession, booking: BookingRequest, at: datetime) -> None:

@@ -23,11 +23,6 @@ async def credential_of(session: AsyncSession, email: str) -> Credential | None:
     return (await session.exec(select(Credential).where(col(Credential.email) == email))).first()
 
 
-async def instructor_with(session: AsyncSession, stripe_account_id: str) -> UUID | None:
-    statement = select(Instructor.id).where(col(Instructor.stripe_account_id) == stripe_account_id)
-    return (await session.exec(statement)).first()
-
-
 async def add_person(session: AsyncSession, role: SignUpRole, person: Student | Instructor, action: str) -> bool:
     """Whether the row is there now. False when its address is somebody else's, in either role.
 

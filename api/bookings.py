@@ -136,7 +136,7 @@ def _from_where(request: Request) -> tuple[str, str]:
         Kind.CURSOR_UNKNOWN, Kind.NOT_SIGNED_IN, Kind.WRONG_ROLE, Kind.REQUEST_INVALID, Kind.INTERNAL, Kind.UNAVAILABLE
     ),
 )
-async def list_bookings(page: AskedPage, caller: AsEitherSide, database: WithDatabase) -> BookingPage:
+async def list_bookings(caller: AsEitherSide, page: AskedPage, database: WithDatabase) -> BookingPage:
     """The caller's own bookings, the newest first."""
     async with database.reading() as session:
         found = await reading.own_bookings(session, caller, page.after, page.limit + 1)

@@ -1,13 +1,13 @@
 """What the catalogue takes and gives, as JSON."""
 
-from datetime import date, datetime, time, timedelta
+from datetime import datetime, time, timedelta
 from enum import StrEnum
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from api.shapes import AskedTime, Given, Policy, Price, Shown, as_text
+from api.shapes import AskedDate, AskedTime, Given, Policy, Price, Shown
 from models.money import BASIS_POINTS, Money
 from models.policy import PRESETS, CancellationPolicy, CancellationTier
 from models.recurrence import Weekday, Weekly, known_zone
@@ -30,7 +30,6 @@ def _is_zone(name: str) -> str:
     return name
 
 
-GivenDate = Annotated[date, BeforeValidator(as_text)]
 Buffer = Annotated[int, Field(strict=True, ge=0, le=MOST_MINUTES)]
 
 
@@ -141,8 +140,8 @@ class WeeklySlots(Given):
     """Wall-clock time, e.g. `18:30`."""
     time_zone: Annotated[str, StringConstraints(max_length=64), AfterValidator(_is_zone)] | None = None
     """The instructor's own if not given."""
-    from_: Annotated[GivenDate, Field(alias="from")]
-    until: GivenDate | None = None
+    from_: Annotated[AskedDate, Field(alias="from")]
+    until: AskedDate | None = None
     count: Annotated[int, Field(strict=True, ge=1, le=MOST_SLOTS)] | None = None
 
     @model_validator(mode="after")

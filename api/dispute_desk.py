@@ -8,29 +8,15 @@ from temporalio.exceptions import ApplicationError
 
 from api.problems import Kind, Problem
 from api.saga import Patience, answer_within
-from models.disputes import DisputeDecision, DisputeEvent, DisputeOrder, DisputeRefusal
+from models.disputes import DisputeDecision, DisputeRefusal
 from models.keys import dispute_workflow_id
 from workflows.disputes import DisputeWorkflow
 
 
 class DisputeDesk:
-    def __init__(self, client: Client, task_queue: str, patience: Patience | None = None) -> None:
+    def __init__(self, client: Client, patience: Patience | None = None) -> None:
         self._client = client
-        self._task_queue = task_queue
         self._patience = patience or Patience()
-
-    async def tell(self, dispute_id: str, event: DisputeEvent) -> None:
-        """Hand Stripe's news on, starting the workflow if none is open; it is safe with Temporal when this returns."""
-        async with answer_within(self._patience.event):
-            await self._client.start_workflow(
-                DisputeWorkflow.run,
-                DisputeOrder(dispute_id=dispute_id),
-                id=dispute_workflow_id(dispute_id),
-                task_queue=self._task_queue,
-                start_signal="dispute_event",
-                start_signal_args=[event],
-                rpc_timeout=self._patience.event,
-            )
 
     async def decide(self, dispute_id: str, decision: DisputeDecision) -> None:
         """Raises the 409 `Problem` when the bank needs no answer any more."""

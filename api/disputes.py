@@ -69,8 +69,8 @@ class DisputePage(BaseModel):
     ),
 )
 async def list_disputes(
-    page: AskedPage,
     operator: AsOperator,
+    page: AskedPage,
     database: WithDatabase,
     is_open: Annotated[bool | None, Query(alias="open", description="Only the open ones, or only the others.")] = None,
 ) -> DisputePage:

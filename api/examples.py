@@ -2,30 +2,25 @@
 
 from typing import Any
 
+from api.examples_after_the_session import BOOKING_ID, ENDS_AT, EXAMPLES_AFTER_THE_SESSION, INSTRUCTOR_ID, usd
 from api.problems import SCHEMA_NAME, Kind, example
 from api.refund_examples import LEDGER, REFUND
+from api.report_examples import REPORTS
 
 _STUDENT_ID = "7c0e4b0a-2f59-4d6b-8a53-9f1f6a1f0c11"
-_INSTRUCTOR_ID = "0b7d5f0e-8a1c-4a63-9d1e-6a2f4f3b7c22"
 _OFFERING_ID = "5a4d7f3c-1e2b-4c88-a0f6-3b9d8e7c6a33"
 _SLOT_ID = "3f2b8c1e-6d0a-4a57-9b1d-0c5a7e9f1b24"
-_BOOKING_ID = "d9428888-122b-51e1-b85c-61cd3cbb3210"
 
 _SIGNED_UP_AT = "2026-02-20T09:00:00Z"
 _BOOKED_AT = "2026-02-28T12:00:00Z"
 _STARTS_AT = "2026-03-02T17:30:00Z"
-_ENDS_AT = "2026-03-02T18:30:00Z"
 _CHECKOUT_URL = "https://checkout.stripe.com/c/pay/cs_test_a1b2c3"
 
 
-def _usd(amount_minor: int) -> dict[str, Any]:
-    return {"amount_minor": amount_minor, "currency": "usd"}
-
-
 _PRICE = {
-    "total": _usd(10_000),
-    "platform_fee": _usd(2_000),
-    "instructor_payout": _usd(8_000),
+    "total": usd(10_000),
+    "platform_fee": usd(2_000),
+    "instructor_payout": usd(8_000),
     "currency": "usd",
 }
 _TIER = {"before_seconds": 86_400, "refund_bps": 10_000}
@@ -47,17 +42,17 @@ _POLICY = {
 }
 _SESSION = {
     "status": "SCHEDULED",
-    "total_price": _usd(10_000),
-    "platform_fee": _usd(2_000),
-    "instructor_payout": _usd(8_000),
+    "total_price": usd(10_000),
+    "platform_fee": usd(2_000),
+    "instructor_payout": usd(8_000),
     "payment_status": "PENDING",
 }
 _PAYMENT = {
     "status": "PENDING",
-    "amount": _usd(10_000),
-    "captured": _usd(0),
-    "returned": _usd(0),
-    "platform_fee": _usd(2_000),
+    "amount": usd(10_000),
+    "captured": usd(0),
+    "returned": usd(0),
+    "platform_fee": usd(2_000),
     "hold_ends_at": "2026-03-07T12:03:00Z",
 }
 _PROPOSAL = {
@@ -77,11 +72,11 @@ _ATTENDANCE = {
 }
 _DISPUTE = {
     "id": "du_1MtJUT2eZvKYlo2C",
-    "booking_id": _BOOKING_ID,
+    "booking_id": BOOKING_ID,
     "status": "NEEDS_RESPONSE",
     "is_inquiry": False,
     "reason": "product_not_received",
-    "amount": _usd(10_000),
+    "amount": usd(10_000),
     "respond_by": "2026-03-20T23:59:59Z",
     "taken_over_at": None,
     "answered_at": None,
@@ -98,24 +93,24 @@ _FIGURES = {
     "sessions_completed": 40,
     "completion_bps": 9_523,
     "payments": 41,
-    "gross_volume": _usd(405_000),
-    "refunded": _usd(10_000),
+    "gross_volume": usd(405_000),
+    "refunded": usd(10_000),
     "refund_bps": 246,
     "disputes": 1,
     "dispute_bps": 243,
-    "platform_revenue": _usd(79_000),
-    "stripe_fees": _usd(14_500),
+    "platform_revenue": usd(79_000),
+    "stripe_fees": usd(14_500),
     "payout_lag_seconds": 216_000,
 }
 _BOOKING = {
-    "id": _BOOKING_ID,
+    "id": BOOKING_ID,
     "status": "ACCEPTED",
     "student_id": _STUDENT_ID,
-    "instructor_id": _INSTRUCTOR_ID,
+    "instructor_id": INSTRUCTOR_ID,
     "offering_id": _OFFERING_ID,
     "slot_id": _SLOT_ID,
     "starts_at": _STARTS_AT,
-    "ends_at": _ENDS_AT,
+    "ends_at": ENDS_AT,
     "created_at": _BOOKED_AT,
     "updated_at": "2026-02-28T13:10:00Z",
     "price": _PRICE,
@@ -124,26 +119,24 @@ _BOOKING = {
     "session": _SESSION,
     "payment": _PAYMENT,
     "is_recorded": False,
+    "payout": None,
     "proposal": _PROPOSAL,
     "next_deadline_at": "2026-03-03T18:30:00Z",
     "end_reason": None,
     "rejection_reason": None,
 }
-_BOOKING_FOR_OPERATOR = (
-    _BOOKING
-    | {"refunds": [REFUND]}
-    | {
-        "needs_attention": False,
-        "attention_reason": None,
-        "attendance": _ATTENDANCE,
-        "refunds": [REFUND],
-    }
-)
-_PROFILE = {"id": _INSTRUCTOR_ID, "name": "Nadia Boulanger", "time_zone": "Europe/Paris"}
+_BOOKING_FOR_OPERATOR = _BOOKING | {
+    "needs_attention": False,
+    "attention_reason": None,
+    "attendance": _ATTENDANCE,
+    "refunds": [REFUND],
+}
+_PROFILE = {"id": INSTRUCTOR_ID, "name": "Nadia Boulanger", "time_zone": "Europe/Paris"}
 _PAYMENTS = {
     "can_be_paid": False,
     "requirements": ["external_account"],
     "disabled_reason": "requirements.past_due",
+    "balances": [usd(8_000)],
 }
 _OFFERING = {
     "id": _OFFERING_ID,
@@ -153,6 +146,7 @@ _OFFERING = {
     "duration_minutes": 60,
     "buffer_before_minutes": 0,
     "buffer_after_minutes": 15,
+    "is_recorded": False,
     "price": _PRICE,
     "policy": _POLICY,
     "created_at": _SIGNED_UP_AT,
@@ -161,7 +155,7 @@ _SLOT = {
     "id": _SLOT_ID,
     "offering_id": _OFFERING_ID,
     "starts_at": _STARTS_AT,
-    "ends_at": _ENDS_AT,
+    "ends_at": ENDS_AT,
     "is_free": True,
     "bookable_from": None,
 }
@@ -176,14 +170,15 @@ _SIGN_IN = {"email": "ada@students.example", "password": "correct horse battery 
 _ADA = {"role": "student", "email": "ada@students.example", "name": "Ada Byron", "time_zone": "Europe/London"}
 
 EXAMPLES: dict[str, dict[str, Any]] = {
-    "Account": {"id": _STUDENT_ID, **_ADA, "created_at": _SIGNED_UP_AT},
+    "PersonalAccount": {"id": _STUDENT_ID, **_ADA, "created_at": _SIGNED_UP_AT},
     "AttendanceOfSession": _ATTENDANCE,
     "Booking": _BOOKING,
     "BookingCreated": {
-        "id": _BOOKING_ID,
+        "id": BOOKING_ID,
         "status": "PENDING",
         "checkout_url": _CHECKOUT_URL,
         "expires_at": "2026-02-28T12:30:00Z",
+        "is_recorded": False,
         "price": _PRICE,
         "policy": _POLICY,
     },
@@ -200,12 +195,12 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "BusinessMetrics": {"since": "2026-03-01", "until": "2026-04-01", "interval": "month", "data": [_FIGURES]},
     "Cancellation": _CANCELLATION,
     "CancellationQuote": {
-        "booking_id": _BOOKING_ID,
+        "booking_id": BOOKING_ID,
         "booking_status": "ACCEPTED",
-        "refund": _usd(5_000),
-        "kept": _usd(5_000),
-        "platform_fee": _usd(1_000),
-        "instructor_payout": _usd(4_000),
+        "refund": usd(5_000),
+        "kept": usd(5_000),
+        "platform_fee": usd(1_000),
+        "instructor_payout": usd(4_000),
         "tier": _LATE_TIER,
         "quoted_at": "2026-03-02T08:00:00Z",
         "valid_until": "2026-03-02T15:30:00Z",
@@ -228,12 +223,12 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "expires_at": "2026-03-02T19:00:00Z",
         "is_recorded": False,
     },
-    "Money": _usd(10_000),
+    "Money": usd(10_000),
     "NewBooking": {"slot_id": _SLOT_ID},
     "NewOffering": {
         "title": "Counterpoint",
         "description": "Two voices at first. Bring a pencil.",
-        "price": _usd(10_000),
+        "price": usd(10_000),
         "duration_minutes": 60,
         "cancellation": "moderate",
         "buffer_after_minutes": 15,
@@ -272,5 +267,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "VisitOfMeeting": _VISIT,
     "WeeklySlots": _WEEKLY,
     "Windows": _WINDOWS,
+    **REPORTS,
+    **EXAMPLES_AFTER_THE_SESSION,
 }
 """By the shape's name in OpenAPI."""

@@ -18,8 +18,9 @@ class Interval(StrEnum):
     MONTH = "month"
 
 
-# Each part reads a range of one index: ix_audit_event_reserved_at, ix_ledger_transaction_at. Bookings count in the
-# period in which they were made, money in the one in which it moved.
+# Each part reads a range of one index: ix_audit_event_reserved_at, ix_ledger_transaction_at,
+# ix_instructor_payout_paid_at. Bookings count in the period in which they were made, money in the one in which it
+# moved or arrived.
 _FIGURES = """
 WITH made AS (
     SELECT date_trunc(:interval, reserved.at, 'UTC') AS period, reserved.detail ->> 'currency' AS currency,
@@ -40,21 +41,25 @@ WITH made AS (
            sum(amount_minor) FILTER (WHERE kind = 'captured' AND account = 'stripe_balance') AS gross,
            -sum(amount_minor) FILTER (WHERE kind = 'refunded' AND account = 'refunds') AS refunded,
            -sum(amount_minor) FILTER (WHERE account = 'platform_revenue') AS revenue,
-           sum(amount_minor) FILTER (WHERE account = 'stripe_fees') AS stripe_fees,
-           avg(happened.at - captured_at) FILTER (WHERE kind = 'paid_out' AND account = 'connected_balance') AS lag
+           sum(amount_minor) FILTER (WHERE account = 'stripe_fees') AS stripe_fees
     FROM ledger_transaction AS happened
     JOIN ledger_entry AS entry ON entry.transaction_id = happened.id
-    LEFT JOIN LATERAL (
-        SELECT captured.at AS captured_at FROM ledger_transaction AS captured
-        WHERE happened.kind = 'paid_out' AND captured.booking_id = happened.booking_id AND captured.kind = 'captured'
-    ) AS paid ON true
     WHERE happened.at >= :since AND happened.at < :until
       AND (CAST(:instructor AS text) IS NULL OR happened.instructor_id = CAST(:instructor AS uuid))
+    GROUP BY 1, 2
+), arrived AS (
+    SELECT date_trunc(:interval, payout.paid_at, 'UTC') AS period, payout.currency,
+           avg(payout.paid_at - captured.at) AS lag
+    FROM instructor_payout AS payout
+    JOIN ledger_transaction AS captured
+      ON captured.booking_id = payout.booking_id AND captured.kind = 'captured'
+    WHERE payout.paid_at >= :since AND payout.paid_at < :until
+      AND (CAST(:instructor AS text) IS NULL OR payout.instructor_id = CAST(:instructor AS uuid))
     GROUP BY 1, 2
 )
 SELECT period, currency, bookings, bookings_paid, sessions_ended, sessions_completed, payments, disputes, gross,
        refunded, revenue, stripe_fees, lag
-FROM made FULL JOIN moved USING (period, currency)
+FROM made FULL JOIN moved USING (period, currency) FULL JOIN arrived USING (period, currency)
 WHERE CAST(:currency AS text) IS NULL OR currency = :currency
 ORDER BY period, currency
 """

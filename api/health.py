@@ -14,6 +14,7 @@ from api.business_gauges import BusinessGauges
 from api.database import Database, WithDatabase
 from api.edge import Metrics
 from api.problems import Kind, Problem, declared
+from api.reconciliation_gauges import ReconciliationGauges
 from api.saga import WithSaga
 
 router = APIRouter(tags=["machines"])
@@ -51,9 +52,11 @@ async def read_metrics(request: Request, database: WithDatabase) -> Response:
     """In Prometheus' text format. Without Postgres, the business's figures are as old as the last answer."""
     metrics: Metrics = request.app.state.metrics
     gauges: BusinessGauges = request.app.state.business_gauges
+    reconciliation: ReconciliationGauges = request.app.state.reconciliation_gauges
     with contextlib.suppress(SQLAlchemyError, TimeoutError, OSError):
         async with asyncio.timeout(_WITHIN.total_seconds()):
             await gauges.refresh(database)
+            await reconciliation.refresh(database)
     return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
 

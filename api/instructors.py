@@ -5,6 +5,7 @@ from uuid import UUID
 from fastapi import APIRouter
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from api import balances
 from api.auth import AsInstructor
 from api.database import WithDatabase
 from api.limits import ONBOARDING_LINKS, counted
@@ -23,6 +24,7 @@ async def own_profile(caller: AsInstructor, database: WithDatabase) -> OwnProfil
     """The caller's profile, and why they cannot be paid while they cannot."""
     async with database.reading() as session:
         instructor = await _own(session, caller.id)
+        own_balances = await balances.of_instructor(session, caller.id)
     return OwnProfile(
         id=instructor.id,
         name=instructor.name,
@@ -33,6 +35,7 @@ async def own_profile(caller: AsInstructor, database: WithDatabase) -> OwnProfil
             can_be_paid=instructor.can_be_paid,
             requirements=instructor.requirements,
             disabled_reason=_why_not(instructor),
+            balances=own_balances,
         ),
     )
 

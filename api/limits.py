@@ -39,6 +39,8 @@ class Quota:
 
 GENERAL = Quota("general", 600, _MINUTE)
 BOOKINGS = Quota("bookings", 30, _MINUTE)
+PAPERS = Quota("papers", 30, _MINUTE)
+"""Each is drawn for its reader, which takes longer than anything else that is asked."""
 ONBOARDING_LINKS = Quota("onboarding-links", 10, 10 * _MINUTE)
 SIGN_UPS = Quota("sign-ups", 100, 10 * _MINUTE)
 SIGN_INS = Quota("sign-ins", 100, 5 * _MINUTE)

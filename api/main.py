@@ -30,10 +30,15 @@ from api import (
     offerings,
     operator,
     pages,
+    payouts,
     people,
     quotes,
+    receipts,
+    reconciliations,
+    reports,
     rescheduling,
     slots,
+    statements,
     webhooks,
 )
 from api.auth import OwnTokens
@@ -49,12 +54,15 @@ from api.onboarding import OnboardingDesk
 from api.openapi import DESCRIPTION, TAGS, Api
 from api.passwords import Passwords
 from api.problems import handle_problems, unavailable
+from api.reconciliation_desk import ReconciliationDesk
+from api.reconciliation_gauges import ReconciliationGauges
 from api.refund_desk import RefundDesk
 from api.saga import Saga
 from api.settings import Settings
 from models import logs
 from models.db import build_engine
 from workflows.correlation import SendRequestId
+from workflows.intake import Intake
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
@@ -107,28 +115,35 @@ def _app(settings: Settings, lifespan: Lifespan | None) -> FastAPI:
     app.state.settings = settings
     app.state.metrics = Metrics()
     app.state.business_gauges = BusinessGauges(app.state.metrics.registry)
+    app.state.reconciliation_gauges = ReconciliationGauges(app.state.metrics.registry)
     app.state.passwords = Passwords()
     app.state.limits = RateLimits()
     limited = (
         people,
+        statements,
         instructors,
         offerings,
         slots,
         bookings,
         quotes,
         calendars,
+        receipts,
         live,
         meeting,
         decisions,
         rescheduling,
         operator,
         disputes,
+        payouts,
         ledger,
+        reconciliations,
         metrics,
+        reports,
     )
     for module in limited:
         app.include_router(module.router, **LIMITED)
-    app.include_router(operator.decisions, **LIMITED)
+    for router in (operator.decisions, payouts.for_operators):
+        app.include_router(router, **LIMITED)
     # Stripe, the meetings' provider and the machines come as often as they must, and a page is a constant.
     for router in (webhooks.router, meeting_webhook.router, health.router, pages.router, pages.onboarding):
         app.include_router(router)
@@ -162,7 +177,9 @@ def _use(app: FastAPI, settings: Settings, engine: AsyncEngine, temporal: Client
     # Whoever connected: it goes with every call that a request makes.
     temporal = Client(**temporal.config() | {"interceptors": [*temporal.config()["interceptors"], SendRequestId()]})
     app.state.saga = Saga(temporal, settings.place.holdfast_task_queue)
-    app.state.disputes = DisputeDesk(temporal, settings.place.holdfast_task_queue)
+    app.state.disputes = DisputeDesk(temporal)
+    app.state.reconciliations = ReconciliationDesk(temporal, settings.place.holdfast_task_queue)
+    app.state.intake = Intake(temporal, settings.place.holdfast_task_queue, engine)
     app.state.refunds = RefundDesk(temporal, settings.place.holdfast_task_queue)
     app.state.onboarding = OnboardingDesk(temporal, settings.place.holdfast_task_queue)
 

@@ -31,7 +31,7 @@ class Report(BaseModel):
     event_type: str
     timestamp: int = Field(ge=0, lt=10**14)
     """Milliseconds since 1970."""
-    fqn: str | None = None
+    fqn: str | None = Field(default=None, pattern=r"^[^\x00]*$")
     """The app's id, a slash, and the room."""
     data: Any = None
 

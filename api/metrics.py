@@ -11,6 +11,7 @@ from api.auth import AsOperator
 from api.database import WithDatabase
 from api.figures import Interval, business_figures
 from api.problems import Kind, Problem, declared
+from api.shapes import AskedDate
 from models.metrics import BusinessFigures
 from models.money import Currency, Money
 
@@ -44,7 +45,7 @@ class Figures(BaseModel):
     platform_revenue: Money
     stripe_fees: Money
     payout_lag_seconds: int | None
-    """From a payment to the payout that carried its share, on average over the payouts of the period."""
+    """From a payment until its share was at the bank, on average over the shares that arrived in the period."""
 
 
 class BusinessMetrics(BaseModel):
@@ -62,8 +63,8 @@ class BusinessMetrics(BaseModel):
 async def read_business_metrics(
     operator: AsOperator,
     database: WithDatabase,
-    since: Annotated[date | None, Query(description="The first day, in UTC; 30 days ago if not given.")] = None,
-    until: Annotated[date | None, Query(description="The day after the last; tomorrow if not given.")] = None,
+    since: Annotated[AskedDate | None, Query(description="The first day, in UTC; 30 days ago if not given.")] = None,
+    until: Annotated[AskedDate | None, Query(description="The day after the last; tomorrow if not given.")] = None,
     interval: Annotated[Interval, Query(description="How long a period is.")] = Interval.MONTH,
     currency: Annotated[Currency | None, Query(description="Only this one.")] = None,
     instructor_id: Annotated[UUID | None, Query(description="Only this instructor's.")] = None,
@@ -71,7 +72,7 @@ async def read_business_metrics(
     """A row for each period and currency in which something happened, the oldest first."""
     today = datetime.now(UTC).date()
     since, until = since or today - timedelta(days=30), until or today + timedelta(days=1)
-    if not since < until <= since + _LONGEST:
+    if not timedelta(0) < until - since <= _LONGEST:
         raise Problem(Kind.REQUEST_INVALID, "`until` must be after `since`, and two years later at most.")
     async with database.reading() as session:
         found = await business_figures(session, _midnight(since), _midnight(until), interval, currency, instructor_id)

@@ -17,7 +17,7 @@ from temporalio.exceptions import ApplicationError
 
 from api.saga import Closed, Patience, Unreachable, answer_within, heard
 from models.keys import onboarding_workflow_id
-from models.onboarding import AccountEvent, Onboarding, OnboardingRefusal
+from models.onboarding import Onboarding, OnboardingRefusal
 from workflows.onboarding import OnboardingWorkflow
 from workflows.visibility import INSTRUCTOR_ID
 
@@ -56,20 +56,6 @@ class OnboardingDesk:
                     continue
                 return
             await self._ask(instructor_id, update_id)
-
-    async def tell(self, instructor_id: UUID, event: AccountEvent) -> None:
-        """Hand Stripe's news on; it is safe with Temporal when this returns."""
-        async with _told(), answer_within(self._patience.event):
-            await self._client.start_workflow(
-                OnboardingWorkflow.run,
-                Onboarding(instructor_id=instructor_id),
-                id=onboarding_workflow_id(instructor_id),
-                task_queue=self._task_queue,
-                search_attributes=_at_start(instructor_id),
-                start_signal="account_event",
-                start_signal_args=[event],
-                rpc_timeout=self._patience.event,
-            )
 
     async def _ask(self, instructor_id: UUID, update_id: str) -> None:
         start = WithStartWorkflowOperation(

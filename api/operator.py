@@ -40,8 +40,8 @@ OptionalKey = Annotated[
     ),
 )
 async def list_all_bookings(
-    page: AskedPage,
     operator: AsOperator,
+    page: AskedPage,
     database: WithDatabase,
     needs_attention: Annotated[bool | None, Query(description="Only those that do, or only those that don't.")] = None,
 ) -> BookingPageForOperator:

@@ -4,7 +4,7 @@ import base64
 import binascii
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Self, TypeVar
 from uuid import UUID
 
@@ -36,8 +36,8 @@ class Cursor:
         except (binascii.Error, UnicodeError) as error:
             raise ValueError("not base64") from error
         at = datetime.fromisoformat(time)
-        if at.tzinfo is None:
-            raise ValueError("a time without a zone")
+        if at.utcoffset() != timedelta(0):
+            raise ValueError("a time that is not in UTC")
         return cls(at=at, id=UUID(row_id))
 
 

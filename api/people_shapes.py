@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_
 
 from api.passwords import complaint, normalised
 from api.shapes import Given, Shown
+from models.money import Money
 from models.terms import SignUpRole
 
 # What browsers take in a field for an address (WHATWG HTML, "valid email address"), within RFC 5321's lengths.
@@ -65,7 +66,7 @@ class SignIn(Given):
     password: Password
 
 
-class Account(Shown):
+class PersonalAccount(Shown):
     id: UUID
     role: SignUpRole
     email: str
@@ -97,6 +98,8 @@ class Payments(Shown):
     """What Stripe still asks, in its words; the onboarding page asks for it."""
     disabled_reason: str | None
     """Stripe's, or `onboarding_not_started`, `transfers_pending`, `transfers_inactive`, `account_gone`."""
+    balances: list[Money]
+    """At Stripe, in each currency. Below zero after a refund or a dispute of what had been paid out."""
 
 
 class OwnProfile(InstructorProfile):

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
@@ -68,7 +69,7 @@ class Kind(Enum):
         self.title = title
 
 
-_OF_THE_FRAMEWORK = (Kind.BAD_REQUEST, Kind.NOT_FOUND, Kind.METHOD_NOT_ALLOWED)
+_OF_THE_FRAMEWORK = (Kind.BAD_REQUEST, Kind.NOT_FOUND)
 
 _MEMBERS: dict[Kind, dict[str, Any]] = {
     Kind.IDENTITY_PROVIDER_USED: {"issuer": "https://login.example.com"},
@@ -193,15 +194,24 @@ def handle_problems(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
 
 
-async def _on_http_exception(_: Request, error: Exception) -> JSONResponse:
+async def _on_http_exception(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     if isinstance(error, Problem):
         return error.response()
+    if error.status_code == Kind.METHOD_NOT_ALLOWED.status:
+        return Problem(Kind.METHOD_NOT_ALLOWED, headers={"Allow": ", ".join(_methods_at_its_path(request))}).response()
     kind = next((kind for kind in _OF_THE_FRAMEWORK if kind.status == error.status_code), None)
     if kind:
         return Problem(kind, headers=error.headers).response()
     body = {"type": "about:blank", "title": HTTPStatus(error.status_code).phrase, "status": error.status_code}
     return _response(body, error.status_code, error.headers)
+
+
+def _methods_at_its_path(request: Request) -> list[str]:
+    """Each method has a route of its own, and the framework knows of the first one only (RFC 9110, section 10.2.1)."""
+    path = request.scope["route"].path
+    routes = iter_route_contexts(request.app.routes)
+    return sorted({method for route in routes if route.path == path for method in route.methods or ()})
 
 
 def _response(body: dict[str, Any], status: int, headers: Mapping[str, str] | None) -> JSONResponse:

@@ -27,6 +27,7 @@ from models.tables import (
     AuditEvent,
     BookingRequest,
     Instructor,
+    InstructorPayout,
     LiveSession,
     Offering,
     Payment,
@@ -57,10 +58,11 @@ _REFUNDS: ColumnElement[Any] = (
     .scalar_subquery()
 )
 # SQLModel's `select` is typed for up to four columns.
-_JOINED: Select[BookingRequest, LiveSession | None, Payment | None, Any, RescheduleProposal | None, Any] = cast(
+_JOINED: Select[BookingRequest, LiveSession | None, Payment | None, Any, RescheduleProposal | None, Any, Any] = cast(
     Any,
     select(BookingRequest, LiveSession, Payment, _EVIDENCE)
-    .add_columns(RescheduleProposal, _REFUNDS)
+    .add_columns(RescheduleProposal, InstructorPayout, _REFUNDS)
+    .outerjoin(InstructorPayout, col(InstructorPayout.booking_id) == col(BookingRequest.id))
     .outerjoin(LiveSession, col(LiveSession.booking_id) == col(BookingRequest.id))
     .outerjoin(Payment, col(Payment.booking_id) == col(BookingRequest.id))
     .outerjoin(
@@ -93,6 +95,7 @@ class BookingRecord:
     """What the meeting's provider reported, as Postgres gathers it."""
     proposal: RescheduleProposal | None
     """The one that is open."""
+    payout: InstructorPayout | None
     refunds_kept: list[dict[str, Any]] | None
     """Those that operators ordered after its end, as Postgres gathers them."""
     read_at: datetime = field(default_factory=partial(datetime.now, UTC))

@@ -10,7 +10,7 @@ from temporalio.common import WorkflowIDConflictPolicy
 
 from api.saga import Patience, Unreachable, answer_within, heard
 from models.keys import refund_workflow_id
-from models.refunds import ORDERED, RefundEvent, RefundOrder, RefundView, RetryRefund
+from models.refunds import ORDERED, RefundOrder, RefundView, RetryRefund
 from models.states import RefundStatus
 from workflows.refunds import RefundWorkflow
 
@@ -23,20 +23,6 @@ class RefundDesk:
         self._client = client
         self._task_queue = task_queue
         self._patience = patience or Patience()
-
-    async def tell(self, refund_id: UUID, event: RefundEvent) -> None:
-        """Hand Stripe's news on, starting the workflow if none is open; it is safe with Temporal when this returns."""
-        async with answer_within(self._patience.event):
-            await self._client.start_workflow(
-                RefundWorkflow.run,
-                RefundOrder(refund_id=refund_id),
-                id=refund_workflow_id(refund_id),
-                task_queue=self._task_queue,
-                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-                start_signal="refund_event",
-                start_signal_args=[event],
-                rpc_timeout=self._patience.event,
-            )
 
     async def carry_out(self, refund_id: UUID) -> RefundView | None:
         """How the order ended, or stands; `None` while it is still under way. Asked again, it is the same refund."""

@@ -29,7 +29,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.workflow import UpdateMethodMultiParam
 
 from models.keys import workflow_id
-from models.messages import OPEN_CHECKOUT, BookingView, Decision, PaymentEvent, Refusal, ReserveSlot
+from models.messages import OPEN_CHECKOUT, BookingView, Decision, Refusal, ReserveSlot
 from workflows.booking import BookingWorkflow
 from workflows.doors import BookingDoors
 from workflows.visibility import at_start
@@ -44,7 +44,6 @@ class Patience:
 
     checkout: timedelta = timedelta(seconds=15)
     decision: timedelta = timedelta(seconds=10)
-    event: timedelta = timedelta(seconds=5)
 
 
 _TASK_WITHIN = timedelta(seconds=5)
@@ -152,13 +151,6 @@ class Saga:
         except Closed:
             return False
         return True
-
-    async def tell(self, booking_id: UUID, event: PaymentEvent) -> None:
-        """Hand Stripe's news to the booking; it is safe with Temporal when this returns."""
-        async with answer_within(self._patience.event):
-            await self._handle(booking_id).signal(
-                BookingWorkflow.payment_event, event, rpc_timeout=self._patience.event
-            )
 
     async def is_reachable(self, within: timedelta) -> bool:
         try:

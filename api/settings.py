@@ -13,9 +13,11 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from api.auth import signing_keys
 from api.meeting_settings import MeetingSettings, meetings_from_environment
 from api.meeting_tokens import Meetings
-from models.settings import PlaceSettings, PolicySettings
+from models.filings import Thresholds
+from models.settings import PaperSettings, PlaceSettings, PolicySettings
 from models.terms import Role
 
+_THRESHOLDS = Thresholds()
 _ROLES = (Role.STUDENT, Role.INSTRUCTOR, Role.OPERATOR)
 
 _TOKEN_SECRET_BYTES = 32
@@ -123,6 +125,22 @@ class IdentitySettings(BaseSettings):
         return {getattr(self, f"holdfast_oidc_{role.value}_role"): role for role in _ROLES}
 
 
+class FilingSettings(BaseSettings):
+    """From where on tax authorities want to know of an instructor. The defaults are the law's: models/filings.py."""
+
+    model_config = SettingsConfigDict(env_prefix="HOLDFAST_", extra="ignore")
+
+    form_1099k_gross_minor: int = _THRESHOLDS.form_1099k_gross_minor
+    form_1099k_transactions: int = _THRESHOLDS.form_1099k_transactions
+    dac7_consideration_minor: int = _THRESHOLDS.dac7_consideration_minor
+    dac7_activities: int = _THRESHOLDS.dac7_activities
+
+    @model_validator(mode="after")
+    def _can_be_thresholds(self) -> Self:
+        Thresholds(**self.model_dump())
+        return self
+
+
 @dataclass(frozen=True)
 class Settings:
     place: PlaceSettings
@@ -131,6 +149,8 @@ class Settings:
     identity: IdentitySettings = field(default_factory=IdentitySettings)
     meeting: MeetingSettings = field(default_factory=MeetingSettings)
     meetings: Meetings | None = None
+    paper: PaperSettings = field(default_factory=PaperSettings)
+    filing: FilingSettings = field(default_factory=FilingSettings)
 
     @classmethod
     def from_environment(cls) -> Self:
@@ -142,7 +162,13 @@ class Settings:
             identity=IdentitySettings(),
             meeting=meeting,
             meetings=meetings_from_environment(meeting),
+            paper=PaperSettings(),
+            filing=FilingSettings(),
         )
+
+    @property
+    def thresholds(self) -> Thresholds:
+        return Thresholds(**self.filing.model_dump())
 
 
 async def _settings(request: Request) -> Settings:

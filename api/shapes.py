@@ -1,14 +1,16 @@
 """What the API takes and gives, as JSON. Names and fields are the contract's; times are RFC 3339 in UTC."""
 
-from datetime import datetime
+import re
+from collections.abc import Callable
+from datetime import UTC, date, datetime
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from models.money import Currency, Money
 from models.policy import LossBearer, OnSilence
-from models.states import BookingStatus, PaymentStatus, RefundStatus, SessionStatus
+from models.states import BookingStatus, PaymentStatus, PayoutStatus, RefundStatus, SessionStatus
 from models.terms import Absent, EndReason, Role, SignUpRole
 
 
@@ -24,14 +26,32 @@ class Shown(BaseModel):
     model_config = ConfigDict(use_attribute_docstrings=True)
 
 
-def as_text(value: object) -> object:
-    """Pydantic would also take a number, as seconds of some age or other."""
-    if not isinstance(value, str):
-        raise ValueError("a time is written as RFC 3339 has it")
-    return value
+_DATE = r"\d{4}-\d{2}-\d{2}"
+_TIME = r"[Tt]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})"
 
 
-AskedTime = Annotated[AwareDatetime, BeforeValidator(as_text)]
+def _written_as(pattern: str) -> Callable[[object], object]:
+    """Pydantic would also take a number, in text too, as seconds of some age or other."""
+    form = re.compile(pattern, re.ASCII)
+
+    def check(value: object) -> object:
+        if not (isinstance(value, str) and form.fullmatch(value)):
+            raise ValueError("must be written as RFC 3339 has it")
+        return value
+
+    return check
+
+
+def _in_utc(time: datetime) -> datetime:
+    """Postgres and Python's own arithmetic take no time that is out of the calendar there."""
+    try:
+        return time.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("is out of the calendar in UTC") from error
+
+
+AskedDate = Annotated[date, BeforeValidator(_written_as(_DATE))]
+AskedTime = Annotated[AwareDatetime, BeforeValidator(_written_as(_DATE + _TIME)), AfterValidator(_in_utc)]
 
 
 class NewBooking(Given):
@@ -138,6 +158,29 @@ class PaymentOfBooking(Shown):
     hold_ends_at: datetime | None
 
 
+class PayoutFailure(Shown):
+    code: str
+    """Stripe's, or `canceled`."""
+    why: str
+    what_to_do: str
+    """By the instructor."""
+
+
+class PayoutOfBooking(Shown):
+    """The instructor's share on its way to the bank."""
+
+    status: PayoutStatus
+    amount: Money
+    platform_fee: Money
+    stripe_payout_id: str | None
+    """`null` while the share waits on the instructor's balance at Stripe."""
+    expected_at: datetime | None
+    """When Stripe expects it at the bank."""
+    paid_at: datetime | None
+    failure: PayoutFailure | None
+    """Of the last payout, until a later one takes the share with it."""
+
+
 class Proposal(Shown):
     """A wish to hold the session at another time, which the other side has not answered yet."""
 
@@ -167,6 +210,8 @@ class Booking(Shown):
     """For the student, while the booking can be paid."""
     session: Session | None
     payment: PaymentOfBooking | None
+    payout: PayoutOfBooking | None
+    """For the instructor and operators, once there is a share."""
     proposal: Proposal | None
     next_deadline_at: datetime | None
     """What the booking waits for ends then; `null` once it is closed."""

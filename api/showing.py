@@ -8,10 +8,11 @@ from api.auth import Caller
 from api.reading import BookingRecord
 from models.attendance import Presence, attendance
 from models.money import BASIS_POINTS, Money
+from models.payouts import failure
 from models.policy import BookingPolicy, CancellationTier
 from models.refund_tables import Refund
-from models.states import BookingStatus
-from models.tables import LiveSession, Payment, RescheduleProposal
+from models.states import BookingStatus, PayoutStatus
+from models.tables import InstructorPayout, LiveSession, Payment, RescheduleProposal
 from models.terms import Role
 
 
@@ -32,11 +33,11 @@ def booking(record: BookingRecord, caller: Caller) -> shapes.Booking:
     """As the caller may see it: an operator also sees whether it needs attention."""
     if caller.role is Role.OPERATOR:
         return booking_for_operator(record)
-    return _booking(record, with_checkout=caller.role is Role.STUDENT)
+    return _booking(record, for_student=caller.role is Role.STUDENT)
 
 
 def booking_for_operator(record: BookingRecord) -> shapes.BookingForOperator:
-    seen = _booking(record, with_checkout=False)
+    seen = _booking(record, for_student=False)
     return shapes.BookingForOperator(
         **dict(seen),
         needs_attention=record.request.needs_attention,
@@ -51,7 +52,7 @@ def next_cursor(shown: Sequence[BookingRecord], limit: int) -> str | None:
     return paging.next_cursor(shown, limit, lambda last: (last.request.created_at, last.request.id))
 
 
-def _booking(record: BookingRecord, with_checkout: bool) -> shapes.Booking:
+def _booking(record: BookingRecord, for_student: bool) -> shapes.Booking:
     request = record.request
     return shapes.Booking(
         id=request.id,
@@ -67,9 +68,10 @@ def _booking(record: BookingRecord, with_checkout: bool) -> shapes.Booking:
         price=_price(record),
         policy=_policy(record),
         is_recorded=request.is_recorded,
-        checkout_url=request.checkout_url if with_checkout else None,
+        checkout_url=request.checkout_url if for_student else None,
         session=_session(record.session, record.payment) if record.session else None,
         payment=_payment(record.payment) if record.payment else None,
+        payout=payout_of_booking(record.payout) if record.payout and not for_student else None,
         proposal=None if record.is_closed else _proposal(record.proposal),
         next_deadline_at=request.next_deadline_at,
         end_reason=request.end_reason,
@@ -190,6 +192,26 @@ def _payment(payment: Payment) -> shapes.PaymentOfBooking:
         platform_fee=money(payment.platform_fee_minor),
         hold_ends_at=payment.hold_ends_at,
     )
+
+
+def payout_of_booking(payout: InstructorPayout) -> shapes.PayoutOfBooking:
+    def money(amount_minor: int) -> Money:
+        return Money(amount_minor=amount_minor, currency=payout.currency)
+
+    return shapes.PayoutOfBooking(
+        status=payout.status,
+        amount=money(payout.amount_minor),
+        platform_fee=money(payout.platform_fee_minor),
+        stripe_payout_id=payout.stripe_payout_id,
+        expected_at=payout.expected_at,
+        paid_at=payout.paid_at,
+        failure=_failure(payout) if payout.status is PayoutStatus.FAILED else None,
+    )
+
+
+def _failure(payout: InstructorPayout) -> shapes.PayoutFailure:
+    why, to_do = failure(payout.failure_reason)
+    return shapes.PayoutFailure(code=payout.failure_reason or "unknown", why=why, what_to_do=to_do)
 
 
 def _seconds(window: timedelta) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from models.attendance import Attendance
 from models.money import Money
 from models.policy import BookingPolicy
 
@@ -15,7 +16,7 @@ _MOST_LINES = 200
 
 @dataclass(frozen=True)
 class Happening:
-    """One row of the booking's audit trail or attendance, in words."""
+    """One row of the booking's audit trail or attendance, or a mail that was sent, in words."""
 
     at: datetime
     what: str
@@ -37,6 +38,9 @@ class CaseFacts:
     policy: BookingPolicy
     booked_at: datetime
     student_ip: str | None = field(default=None, repr=False)
+    accepted_at: datetime | None = None
+    attended: Attendance | None = None
+    """`None` where the meeting's provider reported nothing."""
     happenings: Sequence[Happening] = ()
 
 
@@ -73,8 +77,26 @@ def _summary(facts: CaseFacts) -> str:
     return (
         f"Booking {facts.booking}: {facts.student_name} booked a live session with {facts.instructor_name} for "
         f"{facts.price.format()}, {_when(facts)}. The card was authorized when booking, and charged "
-        f"{facts.kept.format()} only when the session was over. What happened, as recorded at the time:\n"
+        f"{facts.kept.format()} only when the session was over. {_presence(facts)}"
+        f"What happened, as recorded at the time:\n"
         f"{_log(facts.happenings)}"
+    )
+
+
+def _presence(facts: CaseFacts) -> str:
+    if facts.attended is None:
+        return ""
+    minutes = {
+        who: int(time.total_seconds() // 60)
+        for who, time in (
+            ("student", facts.attended.student.total),
+            ("instructor", facts.attended.instructor.total),
+            ("both", facts.attended.together),
+        )
+    }
+    return (
+        f"By the meeting's own reports the student was in it for {minutes['student']} minutes of the session's time, "
+        f"the instructor for {minutes['instructor']}, both at once for {minutes['both']}. "
     )
 
 

@@ -8,10 +8,19 @@ _LEDGER = UUID("c1f5a7b2-5a0e-5b1c-9f63-0d2f6f3f7a55")
 _REFUNDS = UUID("6a1d3c58-94b7-5f0e-8d2c-5b7e1f3a9c40")
 _AUDIT = UUID("0b7c9c6e-2f1d-5d5e-8c57-6a2f6c2f3d11")
 _NOTICES = UUID("7c2f5d0e-8a41-5b6f-9c3e-1d4b7e90a652")
+_RECEIPTS = UUID("e2a9b7c4-3d16-5f08-8b2a-94c07d5e61f3")
+
+_LEGIBLE = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+"""Crockford's base 32: no letter that looks like a digit, or like another when it is spelt out."""
+
+
+BOOKING_WORKFLOW = "booking-"
+DISPUTE_WORKFLOW = "dispute-"
+PAYOUT_WORKFLOW = "payout-"
 
 
 def workflow_id(booking_id: UUID) -> str:
-    return f"booking-{booking_id}"
+    return f"{BOOKING_WORKFLOW}{booking_id}"
 
 
 def booking_id(student_id: UUID, idempotency_key: str) -> UUID:
@@ -47,11 +56,24 @@ def link_key(instructor_id: UUID, update_id: str) -> str:
 
 
 def dispute_workflow_id(dispute_id: str) -> str:
-    return f"dispute-{dispute_id}"
+    return f"{DISPUTE_WORKFLOW}{dispute_id}"
 
 
 def dispute_key(dispute_id: str, step: str) -> str:
     return f"{dispute_workflow_id(dispute_id)}:{step}"
+
+
+def payout_workflow_id(payout_id: str) -> str:
+    return f"{PAYOUT_WORKFLOW}{payout_id}"
+
+
+RECONCILIATION = "reconciliation"
+"""The workflow id of a run that an operator asks for. The schedule's runs have a time behind it."""
+
+
+def drift_id(kind: str, subject: UUID, book: str, currency: str) -> UUID:
+    """The same however often the difference is found."""
+    return uuid5(_LEDGER, f"drift:{kind}:{subject}:{book}:{currency}")
 
 
 def refund_id(booking_id: UUID, order: str) -> UUID:
@@ -81,6 +103,11 @@ def notice_id(booking_id: UUID, notice: str, recipient_id: UUID, occasion: str =
     return uuid5(_NOTICES, f"{booking_id}:{notice}:{recipient_id}:{occasion}")
 
 
+def payout_notice_id(payout_id: str, notice: str) -> UUID:
+    """The same for a mail about a payout, which has one reader."""
+    return uuid5(_NOTICES, f"{payout_id}:{notice}")
+
+
 def message_id(notice_id: UUID, domain: str) -> str:
     """The same however often a mail is sent, so that a second copy is known for what it is (RFC 5322, 3.6.4)."""
     return f"<{notice_id}@{domain}>"
@@ -94,3 +121,10 @@ def calendar_uid(booking_id: UUID) -> str:
 def audit_id(subject_id: UUID, action: str) -> UUID:
     """The id of the audit row for an action that happens once to its subject: written twice, it is there once."""
     return uuid5(_AUDIT, f"{subject_id}:{action}")
+
+
+def receipt_number(booking_id: UUID) -> str:
+    """`R-7K3M-9QTX-2B4W`: a booking's receipt has one number, however often it is drawn. It tells nothing else."""
+    number = uuid5(_RECEIPTS, str(booking_id)).int
+    digits = "".join(_LEGIBLE[number >> 5 * place & 31] for place in range(12))
+    return f"R-{digits[:4]}-{digits[4:8]}-{digits[8:]}"

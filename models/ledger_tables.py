@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Column, Identity, Index
+from sqlalchemy import BigInteger, Column, Identity, Index, text
 from sqlmodel import Field, SQLModel
 
 from models.columns import word
@@ -18,6 +18,8 @@ class LedgerTransaction(SQLModel, table=True):
         Index("ix_ledger_transaction_booking_seq", "booking_id", "seq"),
         Index("ix_ledger_transaction_instructor_at", "instructor_id", "at"),
         Index("ix_ledger_transaction_at", "at"),
+        Index("ix_ledger_transaction_seq", "seq"),
+        Index("ix_ledger_transaction_clawback", "instructor_id", postgresql_where=text("kind = 'transfer_reversed'")),
     )
 
     id: UUID = Field(primary_key=True)

@@ -30,7 +30,7 @@ class BusinessFigures(Value):
     """The platform's fees in the period, less those it gave up."""
     stripe_fees: Money
     payout_lag: timedelta | None
-    """From a payment to the bank, on average over the payouts of the period."""
+    """From a payment to the bank, on average over the shares that arrived there in the period."""
 
     @property
     def conversion_bps(self) -> int | None:

@@ -119,11 +119,15 @@ class Money(BaseModel):
 
     def format(self) -> str:
         """For a log line or a table, e.g. `100.00 USD`; a person's page formats by their locale."""
+        return f"{self.in_units()} {self.currency.upper()}"
+
+    def in_units(self) -> str:
+        """`100.00`: where the currency stands elsewhere."""
         decimals = exponent(self.currency)
         sign = "-" if self.amount_minor < 0 else ""
         whole, rest = divmod(abs(self.amount_minor), 10**decimals)
         fraction = f".{rest:0{decimals}d}" if decimals else ""
-        return f"{sign}{whole}{fraction} {self.currency.upper()}"
+        return f"{sign}{whole}{fraction}"
 
     def _same(self, other: "Money") -> int:
         if other.currency != self.currency:

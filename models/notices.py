@@ -40,6 +40,8 @@ class Notice(StrEnum):
     REMINDER_A_DAY = "reminder_a_day"
     REMINDER_15_MINUTES = "reminder_15_minutes"
     COMPLETION_DUE = "completion_due"
+    PAYOUT_PAID = "payout_paid"
+    PAYOUT_FAILED = "payout_failed"
 
 
 class Told(NamedTuple):
@@ -61,6 +63,10 @@ _LATER = _NOBODY
 
 def _student(notice: Notice) -> tuple[Told, ...]:
     return (Told(notice, Recipient.STUDENT),)
+
+
+def _instructor(notice: Notice) -> tuple[Told, ...]:
+    return (Told(notice, Recipient.INSTRUCTOR),)
 
 
 def _both(notice: Notice) -> tuple[Told, ...]:
@@ -102,13 +108,13 @@ TOLD: Mapping[str, Mapping[Move, tuple[Told, ...]]] = {
     },
     "InstructorPayout": {
         (None, PayoutStatus.PROCESSING): _WITH_THE_BOOKING,
-        (PayoutStatus.PROCESSING, PayoutStatus.PAID): _LATER,
-        (PayoutStatus.PROCESSING, PayoutStatus.FAILED): _LATER,
+        (PayoutStatus.PROCESSING, PayoutStatus.PAID): _instructor(Notice.PAYOUT_PAID),
+        (PayoutStatus.PROCESSING, PayoutStatus.FAILED): _instructor(Notice.PAYOUT_FAILED),
         (PayoutStatus.PROCESSING, PayoutStatus.REVERSED): _LATER,
-        (PayoutStatus.PAID, PayoutStatus.FAILED): _LATER,
+        (PayoutStatus.PAID, PayoutStatus.FAILED): _instructor(Notice.PAYOUT_FAILED),
         (PayoutStatus.PAID, PayoutStatus.REVERSED): _LATER,
-        (PayoutStatus.FAILED, PayoutStatus.PROCESSING): _LATER,
-        (PayoutStatus.FAILED, PayoutStatus.PAID): _LATER,
+        (PayoutStatus.FAILED, PayoutStatus.PROCESSING): _NOBODY,
+        (PayoutStatus.FAILED, PayoutStatus.PAID): _instructor(Notice.PAYOUT_PAID),
         (PayoutStatus.FAILED, PayoutStatus.REVERSED): _LATER,
     },
     "Refund": {
@@ -135,6 +141,8 @@ BEFORE_THE_SESSION = {
     Notice.REMINDER_A_DAY: timedelta(days=1),
     Notice.REMINDER_15_MINUTES: timedelta(minutes=15),
 }
+ABOUT_PAYOUTS = frozenset({Notice.PAYOUT_PAID, Notice.PAYOUT_FAILED})
+"""About no single booking: a payout has one mail, however many bookings it pays."""
 FOR_LATER = frozenset({*BEFORE_THE_SESSION, Notice.COMPLETION_DUE})
 """Written down when the session is agreed, for later; void once it is closed or moved."""
 

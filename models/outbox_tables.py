@@ -30,8 +30,9 @@ class OutboxMessage(SQLModel, table=True):
     )
 
     id: UUID = Field(primary_key=True)
-    """From booking, kind, recipient and occasion."""
-    booking_id: UUID
+    """From booking, kind, recipient and occasion, or from payout and kind."""
+    booking_id: UUID | None = None
+    """None for what is about a payout."""
     kind: Notice = Field(sa_column=word(Notice))
     recipient_role: Recipient = Field(sa_column=word(Recipient))
     recipient_id: UUID

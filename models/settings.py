@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.money import BASIS_POINTS, Rounding
+from models.paper.issuer import Issuer
 from models.policy import BookingPolicy, CancellationPolicy, Deadlines, LossBearer, OnSilence
 
 _DEFAULTS = Deadlines()
@@ -118,6 +119,20 @@ class MailSettings(BaseSettings):
         if is_production and self.holdfast_smtp_user and self.holdfast_smtp_security is SmtpSecurity.NONE:
             raise ValueError("HOLDFAST_SMTP_SECURITY=none would send HOLDFAST_SMTP_PASSWORD in the clear")
         return self
+
+
+class PaperSettings(BaseSettings):
+    """Whose name stands on receipts and statements."""
+
+    model_config = SettingsConfigDict(extra="ignore")
+
+    holdfast_platform_name: str = Field(default="Holdfast", min_length=1, max_length=60)
+    holdfast_platform_address: str = Field(default="", max_length=90)
+    """A line: the firm, where it is, its tax number."""
+
+    @property
+    def issuer(self) -> Issuer:
+        return Issuer(self.holdfast_platform_name, self.holdfast_platform_address)
 
 
 class PlaceSettings(BaseSettings):

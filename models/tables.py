@@ -29,6 +29,15 @@ class Student(SQLModel, table=True):
 
 
 class Instructor(SQLModel, table=True):
+    __table_args__ = (
+        Index(
+            "ix_instructor_reconciled",
+            text("reconciled_at NULLS FIRST"),
+            postgresql_where=text("stripe_account_id IS NOT NULL"),
+        ),
+        Index("ix_instructor_account_checked", "account_checked_at"),
+    )
+
     id: UUID = Field(default_factory=uuid4, primary_key=True)
     email: str = Field(unique=True)
     name: str
@@ -43,6 +52,10 @@ class Instructor(SQLModel, table=True):
     disabled_reason: str | None = None
     """Why Stripe has stopped the account, in Stripe's words."""
     account_checked_at: datetime | None = None
+    events_until: datetime | None = None
+    """Up to when the account's events at Stripe have been read, by Stripe's clock."""
+    reconciled_at: datetime | None = None
+    """The start of the last reconciliation that looked at the account."""
     onboarding_url: str | None = None
     """The latest link to Stripe's onboarding. Whoever has it is let in as the instructor, once, until it expires."""
     onboarding_url_expires_at: datetime | None = None
@@ -120,6 +133,11 @@ class BookingRequest(SQLModel, table=True):
         Index("ix_booking_request_student_created", "student_id", "created_at", "id"),
         Index("ix_booking_request_instructor_created", "instructor_id", "created_at", "id"),
         Index("ix_booking_request_created", "created_at", "id"),
+        Index(
+            "ix_booking_request_open_deadline",
+            "next_deadline_at",
+            postgresql_where=text("status IN ('PENDING', 'ACCEPTED')"),
+        ),
         Index("ix_booking_request_needs_attention", "created_at", "id", postgresql_where=text("needs_attention")),
     )
 
@@ -230,7 +248,17 @@ class InstructorPayout(SQLModel, table=True):
     """An instructor's share of one booking on its way to the bank."""
 
     __tablename__ = "instructor_payout"
-    __table_args__ = (Index("ix_instructor_payout_instructor_created", "instructor_id", "created_at", "id"),)
+    __table_args__ = (
+        Index("ix_instructor_payout_instructor_created", "instructor_id", "created_at", "id"),
+        Index("ix_instructor_payout_created", "created_at", "id"),
+        Index("ix_instructor_payout_failed", "created_at", "id", postgresql_where=text("status = 'FAILED'")),
+        Index(
+            "ix_instructor_payout_open",
+            "instructor_id",
+            postgresql_where=text("status IN ('PROCESSING', 'FAILED')"),
+        ),
+        Index("ix_instructor_payout_paid_at", "paid_at", postgresql_where=text("paid_at IS NOT NULL")),
+    )
 
     id: UUID = Field(default_factory=uuid4, primary_key=True)
     booking_id: UUID = Field(foreign_key="booking_request.id", unique=True)
@@ -240,7 +268,13 @@ class InstructorPayout(SQLModel, table=True):
     platform_fee_minor: int = Field(sa_type=BigInteger)
     currency: str = Field(max_length=3)
     stripe_payout_id: str | None = Field(default=None, index=True)
+    """The latest; none while the share waits on the instructor's balance at Stripe."""
     failure_reason: str | None = None
+    """Stripe's code; `models.payouts.failure` has it in words."""
+    expected_at: datetime | None = None
+    """When Stripe expects it at the bank."""
+    paid_at: datetime | None = None
+    """When it was known to be there."""
     created_at: datetime
     updated_at: datetime
 

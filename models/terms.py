@@ -35,6 +35,7 @@ class Subject(StrEnum):
     """With its slots."""
     INSTRUCTOR = "instructor"
     """Their way to being paid."""
+    RECONCILIATION = "reconciliation"
 
 
 class SignUpRole(StrEnum):

@@ -12,14 +12,19 @@ from activities.mail.letters import Letter, Void
 from activities.mail.rendering import render
 from activities.mail.wording import one_line
 from models.keys import message_id
+from models.paper import receipt
 from models.paper.calendar import FILE_NAME, Party, invitation
+from models.paper.issuer import Issuer
 
 _POLICY = SMTP.clone(cte_type="7bit")
 """No mail server on the way has to know 8BITMIME."""
 
 
-def compose(letter: Letter, id: UUID, due_at: datetime, sender: Party) -> EmailMessage:
-    """The mail of the outbox message `id`: composed again, it is the same. Raises `Void` for an unusable address."""
+def compose(letter: Letter, id: UUID, due_at: datetime, sender: Party, issuer: Issuer) -> EmailMessage:
+    """The mail of the outbox message `id`: composed again, it is the same. Raises `Void` for an unusable address.
+
+    One with a receipt takes a processor for a good part of a second.
+    """
     rendered = render(letter)
     mail = EmailMessage(policy=_POLICY)
     mail["Message-ID"] = message_id(id, sender.email.rpartition("@")[2])
@@ -36,6 +41,8 @@ def compose(letter: Letter, id: UUID, due_at: datetime, sender: Party) -> EmailM
         # As a part of its own for programs that act on invitations, and as a file for those that open files.
         mail.add_alternative(file.decode(), subtype="calendar", params={"method": method})
         mail.add_attachment(file, "application", "ics", filename=FILE_NAME)
+    if letter.receipt:
+        mail.add_attachment(receipt.draw(letter.receipt, issuer), "application", "pdf", filename=receipt.FILE_NAME)
     return mail
 
 

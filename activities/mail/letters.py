@@ -1,7 +1,7 @@
 """What a mail says, read from the records at the moment it is sent."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -14,16 +14,22 @@ from activities.mail import wording
 from activities.mail.wording import Outcome
 from activities.payment_records import instructor_minor
 from models.money import Money
-from models.notices import BEFORE_THE_SESSION, Notice, Recipient, still_matters
+from models.notices import ABOUT_PAYOUTS, BEFORE_THE_SESSION, Notice, Recipient, still_matters
 from models.outbox_tables import OutboxMessage
 from models.paper.calendar import Appointment, Party, appointment, join_url, receipt_url
+from models.paper.receipt import Receipt
+from models.payouts import failure
 from models.policy import BookingPolicy, OnSilence
+from models.receipts import Line, Names, lines_of, receipt
 from models.refund_tables import Refund
 from models.tables import BookingRequest, Instructor, LiveSession, Offering, Payment, Student
 from models.terms import EndReason, Role
+from models.zones import zone
 
 _LETS_IN = frozenset({Notice.APPROVED, Notice.RESCHEDULED, *BEFORE_THE_SESSION})
 _CHANGES_CALENDARS = frozenset({Notice.APPROVED, Notice.RESCHEDULED, Notice.CANCELLED})
+
+_BANK_DETAILS = ("Your bank details at Stripe", "https://connect.stripe.com/express_login")
 
 
 class Void(Exception):
@@ -52,10 +58,14 @@ class Letter:
     links: Sequence[tuple[str, str]]
     appointment: Appointment | None
     """What the reader's calendar is to learn."""
+    receipt: Receipt | None = None
+    """What a student is given whose booking has ended with a payment."""
 
 
 async def read(session: AsyncSession, message: OutboxMessage, public_url: str, now: datetime) -> Letter:
     """Raises `Void`."""
+    if message.kind in ABOUT_PAYOUTS:
+        return await _about_payout(session, message)
     booking = await session.get(BookingRequest, message.booking_id)
     if booking is None and "booking" in message.facts:
         booking = BookingRequest.model_validate(message.facts["booking"])
@@ -76,14 +86,48 @@ async def read(session: AsyncSession, message: OutboxMessage, public_url: str, n
         raise Void("no_recipient")
     payment = await session.get(Payment, booking.id)
     refund = await session.get(Refund, UUID(message.facts["refund_id"])) if "refund_id" in message.facts else None
-    return _letter(message, Records(booking, *row, payment, refund), public_url)
+    records = Records(booking, *row, payment, refund)
+    letter = _letter(message, records, public_url)
+    return replace(letter, receipt=await _receipt(session, records)) if _brings_receipt(message, records) else letter
+
+
+async def _receipt(session: AsyncSession, records: Records) -> Receipt | None:
+    """The same one as the API gives."""
+    student = records.student
+    names = Names(records.offering.title, student.name, student.time_zone, records.instructor.name)
+    lines = (await session.exec(lines_of(records.booking.id))).all()
+    return receipt(records.booking, names, (Line(*line) for line in lines))
+
+
+def _brings_receipt(message: OutboxMessage, records: Records) -> bool:
+    is_closed = records.booking.end_reason is not None
+    was_charged = records.payment is not None and records.payment.captured_minor > 0
+    return is_closed and was_charged and message.recipient_role is Recipient.STUDENT
+
+
+async def _about_payout(session: AsyncSession, message: OutboxMessage) -> Letter:
+    instructor = await session.get(Instructor, message.recipient_id)
+    if instructor is None:
+        raise Void("no_recipient")
+    facts = message.facts
+    amount = Money(amount_minor=facts["amount_minor"], currency=facts["currency"]).format()
+    why, to_do = failure(facts["failure_code"])
+    has_failed = message.kind is Notice.PAYOUT_FAILED
+    return Letter(
+        notice=message.kind,
+        reader=Party(instructor.name, instructor.email),
+        words={"amount": amount, "sessions": facts["sessions"], "why": why, "to_do": to_do},
+        details=[("Amount", amount)],
+        links=[_BANK_DETAILS] if has_failed else [],
+        appointment=None,
+    )
 
 
 def _letter(message: OutboxMessage, records: Records, public_url: str) -> Letter:
     booking, offering = records.booking, records.offering
     people: tuple[Student | Instructor, ...] = (records.student, records.instructor)
     reader, other = people if message.recipient_role is Recipient.STUDENT else reversed(people)
-    where = wording.zone(reader.time_zone)
+    where = zone(reader.time_zone)
     price = Money(amount_minor=booking.price_minor, currency=booking.currency)
     return Letter(
         notice=message.kind,
@@ -158,6 +202,5 @@ def _money(payment: Payment) -> Outcome:
 def _links(message: OutboxMessage, records: Records, public_url: str) -> Iterator[tuple[str, str]]:
     if message.kind in _LETS_IN:
         yield "Join the session", join_url(public_url, records.booking.id)
-    is_closed = records.booking.end_reason is not None
-    if is_closed and message.recipient_role is Recipient.STUDENT and records.payment and records.payment.captured_minor:
+    if _brings_receipt(message, records):
         yield "Your receipt", receipt_url(public_url, records.booking.id)

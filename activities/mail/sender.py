@@ -25,6 +25,7 @@ from activities.mail.smtp import NotNow, Refused
 from activities.transactions import DatabaseError, transaction
 from models.outbox_tables import OutboxMessage
 from models.paper.calendar import Party
+from models.paper.issuer import Issuer
 
 AT_ONCE = 10
 LEASE = timedelta(minutes=5)
@@ -44,11 +45,12 @@ class Post(Protocol):
 
 
 class MailSender:
-    def __init__(self, engine: AsyncEngine, post: Post, sender: Party, public_url: str) -> None:
+    def __init__(self, engine: AsyncEngine, post: Post, sender: Party, public_url: str, issuer: Issuer) -> None:
         self._engine = engine
         self._post = post
         self._sender = sender
         self._public_url = public_url
+        self._issuer = issuer
 
     @asynccontextmanager
     async def at_work(self) -> AsyncIterator[None]:
@@ -103,7 +105,9 @@ class MailSender:
         try:
             async with transaction(self._engine) as session:
                 letter = await letters.read(session, message, self._public_url, now)
-            await self._post.send(compose(letter, message.id, message.due_at, self._sender))
+            # Not in the event loop, which the worker's other work shares.
+            mail = await asyncio.to_thread(compose, letter, message.id, message.due_at, self._sender, self._issuer)
+            await self._post.send(mail)
         except (Void, Refused) as final:
             log.warning("Mail %s (%s) is given up: %s", message.id, message.kind, final)
             await self._mark(message.id, gave_up_at=now, last_error=str(final))

@@ -3,7 +3,7 @@
 import re
 from datetime import datetime, timedelta
 from typing import NamedTuple
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from models.money import BASIS_POINTS, Money
 from models.notices import Recipient
@@ -16,14 +16,6 @@ _NOT_ON_ONE_LINE = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u
 def one_line(text: str) -> str:
     """A person's words without line breaks, control characters and changes of direction: they cannot pose as ours."""
     return _NOT_ON_ONE_LINE.sub(" ", text).strip()
-
-
-def zone(name: str) -> ZoneInfo:
-    """UTC in place of a name that this machine does not know."""
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError):
-        return ZoneInfo("UTC")
 
 
 def moment(at: datetime, where: ZoneInfo) -> str:

@@ -9,8 +9,10 @@ from sqlalchemy import Connection, pool, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 import models.dispute_tables
+import models.inbox_tables
 import models.ledger_tables
 import models.outbox_tables
+import models.reconciliation_tables
 import models.refund_tables
 import models.tables  # noqa: F401 - fill the metadata
 

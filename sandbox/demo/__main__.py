@@ -55,7 +55,7 @@ async def _play_all(market: Market) -> tuple[list[report.Row], list[checks.Check
     expected = {play.__name__: end for play, end in (journeys.TOGETHER | journeys.ALONE).items()}
     recorded = await recorded_payments(market.engine)
     rows = [report.row(name, outcome, expected[name], figures, recorded) for name, outcome in played]
-    return rows, await checks.all_checks(market, payments, figures, recorded)
+    return rows, await checks.all_checks(market, start, payments, figures, recorded)
 
 
 async def _demo(stripe_log: Path | None, histories: Path | None) -> tuple[list[report.Row], list[checks.Check]]:

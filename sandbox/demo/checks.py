@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 import stripe
@@ -11,11 +12,12 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.states import HOLDS_SLOT
 from models.tables import BookingRequest
+from sandbox.demo import books
 from sandbox.demo.figures import Figures, Recorded
 from sandbox.demo.market import Market
 from sandbox.stripe.log_check import problems_in
 
-_OPEN = "WorkflowType = 'Booking' AND ExecutionStatus = 'Running'"
+_OPEN = "WorkflowType IN ('Booking', 'Dispute') AND ExecutionStatus = 'Running'"
 _PATIENCE_SECONDS = 20
 
 
@@ -36,6 +38,7 @@ async def nothing_is_going_on(market: Market) -> None:
 
 async def all_checks(
     market: Market,
+    start: datetime,
     payments: Mapping[str, stripe.PaymentIntent],
     figures: Mapping[str, Figures],
     recorded: Mapping[str, Recorded],
@@ -45,6 +48,8 @@ async def all_checks(
         await _no_workflow_is_open(market),
         await _no_slot_is_held(market),
         _tables_agree_with_stripe(recorded, figures),
+        await _ledger_sums_to_zero(market),
+        await _ledger_is_stripes(market, start),
     ]
 
 
@@ -75,6 +80,22 @@ def _tables_agree_with_stripe(recorded: Mapping[str, Recorded], figures: Mapping
     different = [booking for booking in bookings if ours.get(booking, nothing) != theirs.get(booking, nothing)]
     detail = f"{len(bookings)} payments compared" + "".join(f"; {booking} differs" for booking in different)
     return Check("the tables agree with Stripe", not different, detail)
+
+
+async def _ledger_sums_to_zero(market: Market) -> Check:
+    uneven, of = await books.uneven_transactions(market.engine)
+    return Check("the ledger sums to zero", not uneven and of > 0, f"{of} transactions, {uneven} uneven")
+
+
+async def _ledger_is_stripes(market: Market, start: datetime) -> Check:
+    """Account by account; one that only one side knows is a difference, unless nothing is left on it."""
+    ours, theirs = await books.in_the_ledger(market.engine), await books.at_stripe(market.engine, market.stripe, start)
+    accounts = ours.keys() | theirs.keys()
+    different = [account for account in accounts if ours[account] != theirs[account]]
+    detail = f"{len(accounts)} balances compared" + "".join(
+        f"; {account[0]}: {ours[account]} in the ledger, {theirs[account]} at Stripe" for account in different
+    )
+    return Check("the ledger agrees with Stripe's balance transactions", not different, detail)
 
 
 def stripe_was_spoken_to_as_it_is(log: Path) -> Check:

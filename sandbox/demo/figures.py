@@ -4,14 +4,19 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import stripe
+from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from models.ledger import Account, PostingKind
+from models.ledger_tables import LedgerEntry, LedgerTransaction
 from models.states import PaymentStatus
-from models.tables import InstructorPayout, Payment
+from models.tables import Payment
 
 _MONEY = ["data.latest_charge.balance_transaction", "data.latest_charge.transfer", "data.latest_charge.application_fee"]
+
+_TO_THE_BANK = (PostingKind.PAID_OUT, PostingKind.PAYOUT_FAILED)
 
 
 @dataclass(frozen=True)
@@ -45,14 +50,25 @@ async def figures_at_stripe(client: stripe.StripeClient, payment: stripe.Payment
     returned = sum(refund.amount for refund in refunds.data if refund.balance_transaction)
     # Stripe leaves `transfer` out of a charge that has none.
     transfer, fee, taken = getattr(charge, "transfer", None), charge.application_fee, charge.balance_transaction
-    kept = fee.amount - fee.amount_refunded if isinstance(fee, stripe.ApplicationFee) else 0
+    fees = fee.amount - fee.amount_refunded if isinstance(fee, stripe.ApplicationFee) else 0
     transferred = transfer.amount - transfer.amount_reversed if isinstance(transfer, stripe.Transfer) else 0
+    disputed = await _disputed(client, charge)
+    paid = payment.amount_received - returned + sum(part.amount for part in disputed)
     return Figures(
-        student_paid_minor=payment.amount_received - returned,
-        instructor_received_minor=transferred - kept,
-        platform_kept_minor=kept,
-        stripe_fee_minor=taken.fee if isinstance(taken, stripe.BalanceTransaction) else 0,
+        student_paid_minor=paid,
+        instructor_received_minor=transferred - fees,
+        platform_kept_minor=paid - transferred + fees,
+        stripe_fee_minor=(taken.fee if isinstance(taken, stripe.BalanceTransaction) else 0)
+        + sum(part.fee for part in disputed),
     )
+
+
+async def _disputed(client: stripe.StripeClient, charge: stripe.Charge) -> list[stripe.BalanceTransaction]:
+    """What its disputes took from the platform, and brought back."""
+    if not charge.disputed:
+        return []
+    disputes = await client.v1.disputes.list_async({"charge": charge.id})
+    return [moved for dispute in disputes.data for moved in dispute.balance_transactions]
 
 
 @dataclass(frozen=True)
@@ -65,9 +81,14 @@ class Recorded:
 
 async def recorded_payments(engine: AsyncEngine) -> dict[str, Recorded]:
     """Every payment by its booking's id; Stripe's own fee is not in these tables."""
-    query = select(Payment, InstructorPayout).join(
-        InstructorPayout, col(InstructorPayout.booking_id) == col(Payment.booking_id), isouter=True
+    earned = (
+        select(col(LedgerTransaction.booking_id), func.sum(col(LedgerEntry.amount_minor)).label("minor"))
+        .join(LedgerEntry, col(LedgerEntry.transaction_id) == col(LedgerTransaction.id))
+        .where(col(LedgerEntry.account) == Account.INSTRUCTOR_PAYABLE, col(LedgerTransaction.kind).not_in(_TO_THE_BANK))
+        .group_by(col(LedgerTransaction.booking_id))
+        .subquery()
     )
+    query = select(Payment, earned.c.minor).join(earned, earned.c.booking_id == col(Payment.booking_id), isouter=True)
     async with AsyncSession(engine) as session:
         rows = (await session.exec(query)).all()
     return {
@@ -75,9 +96,9 @@ async def recorded_payments(engine: AsyncEngine) -> dict[str, Recorded]:
             payment.status,
             Figures(
                 student_paid_minor=payment.captured_minor,
-                instructor_received_minor=payout.amount_minor if payout else 0,
+                instructor_received_minor=-int(earned_minor or 0),
                 platform_kept_minor=payment.platform_fee_minor,
             ),
         )
-        for payment, payout in rows
+        for payment, earned_minor in rows
     }

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from sandbox.checkout_page import POOR_CARD, pay
-from sandbox.demo.market import Market, Pair
+from sandbox.demo.market import WINNING_EVIDENCE, Market, Pair
 from sandbox.demo.people import Json
 
 WINDOWS = {
@@ -18,7 +18,7 @@ WINDOWS = {
     "HOLDFAST_DECLINE_GRACE": "PT2S",
     "HOLDFAST_APPROVAL_WINDOW": "PT12S",
 }
-PAIRS = 6
+PAIRS = 8
 """Of people: as many as there are journeys whose session begins at the same time."""
 
 _SOON = timedelta(seconds=10)
@@ -187,6 +187,33 @@ async def cancelled_in_temporal(market: Market) -> Played:
     return await _ended(pair, booking_id, "CANCELLED")
 
 
+async def disputed_lost(market: Market) -> Played:
+    """The student's bank takes it all back, and an operator lets it."""
+    pair = await market.pair(_SOON)
+    booking_id, dispute_id = await _disputed(market, pair)
+    await market.operator().call("POST", f"/operator/disputes/{dispute_id}/accept")
+    return Played(booking_id, await pair.student.wait_until(booking_id, payment__status="REFUNDED"))
+
+
+async def disputed_won(market: Market) -> Played:
+    """An operator takes over and answers at Stripe, with evidence that convinces the bank."""
+    pair = await market.pair(_SOON)
+    booking_id, dispute_id = await _disputed(market, pair)
+    await market.operator().call("POST", f"/operator/disputes/{dispute_id}/take-over")
+    await market.answer_at_stripe(dispute_id, WINNING_EVIDENCE)
+    return Played(booking_id, await pair.student.wait_until(booking_id, payment__status="CAPTURED"))
+
+
+async def _disputed(market: Market, pair: Pair) -> tuple[str, str]:
+    """A completed booking, and the dispute of its charge."""
+    booking_id = await _begun(pair)
+    await pair.instructor.decide(booking_id, "complete")
+    await _ended(pair, booking_id, "COMPLETED")
+    dispute_id = await market.dispute(booking_id)
+    await pair.student.wait_until(booking_id, payment__status="DISPUTED")
+    return booking_id, dispute_id
+
+
 async def worker_killed(market: Market) -> Played:
     """The worker dies while the money is held; what was waiting goes on with the next one."""
     pair = await market.pair(_SOON)
@@ -213,6 +240,8 @@ TOGETHER: dict[Play, Expected] = {
     student_no_show: Expected("NO_SHOW", "NO_SHOW", "PARTIALLY_REFUNDED", *_HALF),
     completion_timeout: Expected("CANCELLED", "CANCELLED", "REFUNDED"),
     cancelled_in_temporal: Expected("CANCELLED", "CANCELLED", "REFUNDED"),
+    disputed_lost: Expected("COMPLETED", "COMPLETED", "REFUNDED"),
+    disputed_won: Expected("COMPLETED", "COMPLETED", "CAPTURED", *_PAID),
 }
 ALONE: dict[Play, Expected] = {
     worker_killed: Expected("COMPLETED", "COMPLETED", "CAPTURED", *_PAID),

@@ -21,6 +21,9 @@ PRICE = Money(amount_minor=10_000, currency="usd")
 _OFFERING: Json = {"title": "Counterpoint", "price": PRICE.model_dump(), "duration_minutes": 1}
 """A minute is the shortest session there is."""
 
+WINNING_EVIDENCE = "winning_evidence"
+"""What convinces the bank in Stripe's test mode: https://docs.stripe.com/testing#disputes."""
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -60,6 +63,24 @@ class Market:
         await instructor.call("POST", slots, 201, {"starts_at": time})
         free = await student.call("GET", f"{slots}?starts_after={time}")
         return Pair(student, instructor, UUID(free["data"][0]["id"]), starts_at)
+
+    async def dispute(self, booking_id: str) -> str:
+        """The student asks their bank for the money back. A card of Stripe's test mode would do so at once."""
+        found = await self.stripe.v1.payment_intents.list_async({"limit": 100})
+        async for payment in found.auto_paging_iter():
+            if payment.metadata and payment.metadata["booking_id"] == booking_id:
+                answer = await self.http.post(
+                    f"{self.stack.environment['STRIPE_API_BASE']}/_sandbox/disputes",
+                    json={"charge": payment.latest_charge, "reason": "product_not_received"},
+                )
+                return str(answer.raise_for_status().json()["id"])
+        raise LookupError(f"No payment of {booking_id}")
+
+    async def answer_at_stripe(self, dispute_id: str, evidence: str) -> None:
+        """As in Stripe's dashboard."""
+        await self.stripe.v1.disputes.update_async(
+            dispute_id, {"evidence": {"uncategorized_text": evidence}, "submit": True}
+        )
 
     async def student(self) -> Person:
         return await Person.sign_up(self.http, SignUpRole.STUDENT, "Sam Student", "America/New_York")

@@ -14,7 +14,7 @@ CONNECT_PATH = "/v1/stripe/connect-webhook"
 
 
 def event(type_: str = AUTHORIZED, booking_id: UUID | str | None = None) -> JSON:
-    metadata = {"booking_id": str(booking_id)} if booking_id else {}
+    metadata = {"booking_id": str(booking_id), "refund_id": str(UUID(int=1))} if booking_id else {}
     return {
         "id": f"evt_{uuid4().hex}",
         "object": "event",

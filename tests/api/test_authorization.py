@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -20,6 +20,7 @@ TABLE = """
 POST /v1/auth/signup                                  ok     ok       ok         ok        ok        ok
 POST /v1/auth/token                                   401    401      401        401       401       401
 GET  /v1/instructors/me                               401    403      ok         403       403       ok
+GET  /v1/instructors/me/statements/{year}             401    403      ok         403       403       ok
 POST /v1/instructors/me/onboarding-link               401    403      ok         403       403       ok
 GET  /v1/instructors/{instructor_id}                  ok     ok       ok         ok        ok        ok
 POST /v1/offerings                                    401    403      ok         403       403       ok
@@ -33,6 +34,7 @@ GET  /v1/bookings/{booking_id}                        401    ok       ok        
 GET  /v1/bookings/{booking_id}/events                 401    ok       ok         ok        404       404
 GET  /v1/bookings/{booking_id}/cancellation-quote     401    ok       ok         403       404       404
 GET  /v1/bookings/{booking_id}/calendar.ics           401    ok       ok         403       404       404
+GET  /v1/bookings/{booking_id}/receipt.pdf            401    ok       ok         ok        404       404
 GET  /v1/bookings/{booking_id}/join                   401    ok       ok         403       404       404
 POST /v1/bookings/{booking_id}/approve                401    403      ok         403       403       404
 POST /v1/bookings/{booking_id}/reject                 401    403      ok         403       403       404
@@ -48,11 +50,20 @@ POST /v1/operator/bookings/{booking_id}/release       401    403      403       
 POST /v1/operator/bookings/{booking_id}/refund        401    403      403        ok        403       403
 POST /v1/operator/bookings/{booking_id}/extend        401    403      403        ok        403       403
 POST /v1/operator/bookings/{booking_id}/retry         401    403      403        ok        403       403
+GET  /v1/instructors/me/payouts                       401    403      ok         403       403       ok
+GET  /v1/operator/payouts                             401    403      403        ok        403       403
+GET  /v1/operator/negative-balances                   401    403      403        ok        403       403
 GET  /v1/operator/bookings/{booking_id}/ledger        401    403      403        ok        403       403
+POST /v1/operator/reconciliations                     401    403      403        ok        403       403
+GET  /v1/operator/reconciliations                     401    403      403        ok        403       403
+GET  /v1/operator/reconciliations/{reconciliation_id} 401    403      403        404       403       403
+GET  /v1/operator/drifts                              401    403      403        ok        403       403
 GET  /v1/operator/disputes                            401    403      403        ok        403       403
 POST /v1/operator/disputes/{dispute_id}/take-over     401    403      403        404       403       403
 POST /v1/operator/disputes/{dispute_id}/submit        401    403      403        404       403       403
 POST /v1/operator/disputes/{dispute_id}/accept        401    403      403        404       403       403
+GET  /v1/operator/reports/tax/{year}                  401    403      403        ok        403       403
+GET  /v1/operator/reports/{month}                     401    403      403        ok        403       403
 GET  /v1/metrics/business                             401    403      403        ok        403       403
 POST /v1/stripe/webhook                               400    400      400        400       400       400
 POST /v1/stripe/connect-webhook                       400    400      400        400       400       400
@@ -122,6 +133,9 @@ async def test_a_route_lets_in_whom_the_table_says(
                 instructor_id=world.instructor.id,
                 offering_id=world.offering_id,
                 dispute_id="du_unknown",
+                year=2026,
+                month="2026-03",
+                reconciliation_id=uuid4(),
             ),
             json=body if method == "POST" else None,
             headers={"Idempotency-Key": role} | (person.headers if person else {}),

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
+from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities import ledger
@@ -17,6 +18,8 @@ from api.database import Database
 from models import postings
 from models.messages import HoldPhase
 from models.money import Money
+from models.states import PayoutStatus
+from models.tables import InstructorPayout
 from models.terms import Absent, Actor, BookingTerms, EndReason, Role, completed, no_show, rejected, unpaid
 from tests.activities.bookings import NOW, STARTS_AT, Bookings, authorization, checkout, ended, held, reserve
 from tests.api.world import Person, World
@@ -52,11 +55,10 @@ async def market(world: World) -> Bookings:
     captured_at = NOW + timedelta(hours=2)
     async with AsyncSession(world.engine) as session, session.begin():
         await ledger.post(session, captured_at, postings.dispute_opened(parties, "dp_1", usd(10_000)))
-        await ledger.post(
-            session,
-            captured_at + timedelta(days=2),
-            postings.paid_out(parties.instructor_id, parties.booking_id, "po_1", usd(8_000)),
-        )
+        share = (
+            await session.exec(select(InstructorPayout).where(col(InstructorPayout.booking_id) == done.booking_id))
+        ).one()
+        share.status, share.paid_at = PayoutStatus.PAID, captured_at + timedelta(days=2)
         await ledger.post(session, NOW + timedelta(days=30), *postings.refund(parties, "re_1", back))
     return market
 

@@ -1,7 +1,7 @@
 import pytest
 from pydantic import ValidationError
 
-from api.settings import DoorSettings
+from api.settings import DoorSettings, FilingSettings
 
 GOOD = {
     "holdfast_token_secret": "0123456789abcdef0123456789abcdef",
@@ -74,3 +74,15 @@ def test_a_missing_secret_stops_the_start_up(monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(ValidationError) as refused:
         DoorSettings()
     assert {error["loc"][0] for error in refused.value.errors()} == set(GOOD)
+
+
+def test_the_thresholds_of_filings_are_the_laws_until_somebody_sets_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    unset = FilingSettings()
+    assert (unset.form_1099k_gross_minor, unset.form_1099k_transactions) == (2_000_000, 200)
+    assert (unset.dac7_consideration_minor, unset.dac7_activities) == (0, 1)
+    monkeypatch.setenv("HOLDFAST_FORM_1099K_TRANSACTIONS", "0")
+    monkeypatch.setenv("HOLDFAST_DAC7_ACTIVITIES", "30")
+    assert (FilingSettings().form_1099k_transactions, FilingSettings().dac7_activities) == (0, 30)
+    monkeypatch.setenv("HOLDFAST_DAC7_ACTIVITIES", "0")
+    with pytest.raises(ValidationError):
+        FilingSettings()

@@ -1,8 +1,18 @@
 """Names that come out the same however often, and in whichever process, they are made."""
 
+import re
 from uuid import UUID
 
-from models.keys import audit_id, booking_id, customer_key, message_id, notice_id, stripe_key, workflow_id
+from models.keys import (
+    audit_id,
+    booking_id,
+    customer_key,
+    message_id,
+    notice_id,
+    receipt_number,
+    stripe_key,
+    workflow_id,
+)
 
 ADA = UUID("00000000-0000-0000-0000-00000000000a")
 BEA = UUID("00000000-0000-0000-0000-00000000000b")
@@ -47,3 +57,9 @@ def test_a_notice_has_one_id_for_each_recipient_and_occasion_and_a_message_id_ma
     ]
     assert len({first, *others}) == 5
     assert message_id(first, "holdfast.example") == f"<{first}@holdfast.example>"
+
+
+def test_a_booking_has_one_receipt_number_that_can_be_read_out() -> None:
+    assert receipt_number(ADA) == receipt_number(ADA)
+    assert receipt_number(ADA) != receipt_number(BEA)
+    assert re.fullmatch(r"R(-[0-9A-HJKMNP-TV-Z]{4}){3}", receipt_number(ADA))

@@ -8,8 +8,10 @@ import pytest
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
+from activities.stripe_books import StripeBooks
 from activities.stripe_disputes import StripeDisputes
 from activities.stripe_gateway import StripeGateway, stripe_client
+from activities.stripe_payouts import StripePayouts
 from activities.stripe_refunds import StripeRefunds
 from models.db import build_engine
 from tests.conftest import StripeSandbox
@@ -40,7 +42,9 @@ async def saga(database_url: str, stripe_sandbox: StripeSandbox) -> AsyncIterato
                     engine,
                     gateway,
                     StripeDisputes(stripe),
+                    StripePayouts(stripe),
                     StripeRefunds(stripe),
+                    StripeBooks(stripe),
                     cached_workflows=0,
                     interceptors=[faults],
                 )

@@ -7,10 +7,11 @@ from uuid import uuid4
 import httpx
 import pytest
 import stripe
-from sqlmodel import col, select
+from sqlmodel import col, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio.client import WorkflowHandle, WorkflowUpdateFailedError
 
+from models.attendance import AttendanceKind, MeetingProvider
 from models.dispute_tables import Dispute
 from models.disputes import Answer, DisputeDecision, DisputeEvent, DisputeOrder
 from models.errors import Unknown
@@ -18,10 +19,11 @@ from models.keys import dispute_workflow_id
 from models.ledger import Account
 from models.ledger_tables import LedgerEntry, LedgerTransaction
 from models.messages import Approve, Complete
+from models.outbox_tables import OutboxMessage
 from models.policy import BookingPolicy, LossBearer
 from models.states import DisputeStatus, PaymentStatus
-from models.tables import AuditEvent, Payment
-from models.terms import Actor, Role
+from models.tables import AttendanceEvent, AuditEvent, Payment
+from models.terms import Actor, Role, SignUpRole
 from tests.workflows.saga import QUEUE, Booked, Saga
 from workflows.booking import BookingWorkflow
 from workflows.disputes import DisputeWorkflow
@@ -81,6 +83,33 @@ async def balances(saga: Saga, booked: Booked) -> dict[Account, int]:
     return {account: amount for account, amount in sums.items() if amount}
 
 
+async def attended(saga: Saga, booked: Booked) -> None:
+    """The student is there for half an hour, the instructor for all of it; and everybody has had their mails."""
+    terms = booked.order.terms
+    seen = [
+        (AttendanceKind.JOINED, SignUpRole.INSTRUCTOR, terms.starts_at),
+        (AttendanceKind.JOINED, SignUpRole.STUDENT, terms.starts_at + timedelta(minutes=5)),
+        (AttendanceKind.LEFT, SignUpRole.STUDENT, terms.starts_at + timedelta(minutes=35)),
+        (AttendanceKind.LEFT, SignUpRole.INSTRUCTOR, terms.ends_at),
+    ]
+    async with AsyncSession(saga.engine) as session:
+        session.add_all(
+            AttendanceEvent(
+                id=str(uuid4()),
+                booking_id=terms.booking_id,
+                kind=kind,
+                role=role,
+                connection=role,
+                at=at,
+                source=MeetingProvider.JITSI,
+            )
+            for kind, role, at in seen
+        )
+        sent = update(OutboxMessage).where(col(OutboxMessage.booking_id) == terms.booking_id)
+        await session.exec(sent.values(sent_at=terms.ends_at))
+        await session.commit()
+
+
 async def until_shown(saga: Saga, dispute_id: str, status: DisputeStatus) -> None:
     for _ in range(60):
         async with AsyncSession(saga.engine) as session:
@@ -100,6 +129,7 @@ async def decide_at_the_bank(saga: Saga, dispute_id: str, evidence: str) -> None
 
 async def test_without_an_operator_the_story_is_told_to_the_bank_before_the_deadline(saga: Saga) -> None:
     booked = await completed(saga)
+    await attended(saga, booked)
     dispute = await disputed(saga, booked)
     await started(saga, dispute.id)
     await until_shown(saga, dispute.id, DisputeStatus.NEEDS_RESPONSE)
@@ -113,7 +143,11 @@ async def test_without_an_operator_the_story_is_told_to_the_bank_before_the_dead
     assert told.status == "under_review"
     assert told.evidence.customer_name
     assert "Live one-to-one session" in (told.evidence.product_description or "")
-    assert "booking.completed by instructor" in (told.evidence.access_activity_log or "")
+    log = told.evidence.access_activity_log or ""
+    assert "booking.completed by instructor" in log
+    assert log.index("student joined the meeting") < log.index("instructor left the meeting")
+    assert "mail to the student: completed" in log
+    assert "both at once for 30" in (told.evidence.uncategorized_text or "")
     assert "Policy" in (told.evidence.refund_policy_disclosure or "")
 
 

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision: str = "0009_refunds"
-down_revision: str | Sequence[str] | None = "0007_audit_of_everything"
+down_revision: str | Sequence[str] | None = "0010_payouts"
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 

@@ -5,10 +5,12 @@ import pytest
 from activities.mail.sender import MailSender
 from activities.mail.smtp import Smtp
 from models.paper.calendar import Party
+from models.paper.issuer import Issuer
 from tests.activities.bookings import Bookings
 from tests.mailbox import MailServer
 
 SENDER = Party("Holdfast", "no-reply@holdfast.example")
+ISSUER = Issuer("Holdfast")
 PUBLIC_URL = "https://holdfast.example"
 
 
@@ -21,4 +23,4 @@ async def server() -> AsyncIterator[MailServer]:
 
 @pytest.fixture
 def sender(bookings: Bookings, server: MailServer) -> MailSender:
-    return MailSender(bookings.engine, Smtp(server.settings), SENDER, PUBLIC_URL)
+    return MailSender(bookings.engine, Smtp(server.settings), SENDER, PUBLIC_URL, ISSUER)

@@ -34,7 +34,7 @@ from models.terms import (
     unpaid,
 )
 from tests.activities.bookings import HOUR, NOW, STARTS_AT, Bookings, ended, held
-from tests.activities.mail.conftest import PUBLIC_URL, SENDER
+from tests.activities.mail.conftest import ISSUER, PUBLIC_URL, SENDER
 
 STUDENT = Actor(role=Role.STUDENT)
 INSTRUCTOR = Actor(role=Role.INSTRUCTOR)
@@ -51,7 +51,7 @@ async def mail(bookings: Bookings, kind: Notice, to: Recipient, now: datetime = 
         message = (await session.exec(latest)).first()
         assert message is not None
         letter = await letters.read(session, message, PUBLIC_URL, now)
-    return compose(letter, message.id, message.due_at, SENDER)
+    return compose(letter, message.id, message.due_at, SENDER, ISSUER)
 
 
 def text(mail: EmailMessage) -> str:
@@ -205,6 +205,9 @@ async def test_a_completed_session_brings_the_receipt_and_the_share(bookings: Bo
     assert "You paid 100.00 USD." in text(to_student)
     assert f"{PUBLIC_URL}/v1/bookings/{terms.booking_id}/receipt.pdf" in text(to_student)
     assert invitation(to_student) is None
+    [attached] = to_student.iter_attachments()
+    assert (attached.get_content_type(), attached.get_filename()) == ("application/pdf", "receipt.pdf")
+    assert attached.get_content().startswith(b"%PDF-")
     assert "Your share is 80.00 USD" in text(await mail(bookings, Notice.COMPLETED, Recipient.INSTRUCTOR))
 
 

@@ -20,7 +20,7 @@ from models.outbox_tables import OutboxMessage
 from models.tables import Instructor, Student
 from models.terms import BookingTerms
 from tests.activities.bookings import HOUR, NOW, STARTS_AT, Bookings, authorization, reserve
-from tests.activities.mail.conftest import PUBLIC_URL, SENDER
+from tests.activities.mail.conftest import ISSUER, PUBLIC_URL, SENDER
 from tests.mailbox import MailServer
 from worker import Settings, mail_at_work
 
@@ -105,7 +105,7 @@ async def test_several_senders_send_each_mail_once(bookings: Bookings, sender: M
         terms = await bookings.terms(STARTS_AT + number * 2 * HOUR)
         await bookings.records.reserve_slot(reserve(terms))
         await bookings.records.record_authorization(authorization(terms))
-    others = [MailSender(bookings.engine, Smtp(server.settings), SENDER, PUBLIC_URL) for _ in range(4)]
+    others = [MailSender(bookings.engine, Smtp(server.settings), SENDER, PUBLIC_URL, ISSUER) for _ in range(4)]
     taken = await asyncio.gather(*(each.send_due(LATER) for each in (sender, *others)))
     assert sum(taken) == 12
     ids = [each.header("Message-ID") for each in server.mails]
@@ -117,7 +117,7 @@ async def test_a_mail_whose_sender_died_after_handing_it_in_comes_again_with_the
     bookings: Bookings, sender: MailSender, server: MailServer
 ) -> None:
     await _one_mail(bookings)
-    dying = MailSender(bookings.engine, CrashingPost(server.settings), SENDER, PUBLIC_URL)
+    dying = MailSender(bookings.engine, CrashingPost(server.settings), SENDER, PUBLIC_URL, ISSUER)
     with pytest.raises(Crash):
         await dying.send_due(LATER)
     assert len(server.mails) == 1
@@ -132,7 +132,7 @@ async def test_a_mail_whose_sender_died_after_handing_it_in_comes_again_with_the
 async def test_a_server_that_is_away_loses_nothing(bookings: Bookings) -> None:
     await bookings.authorized()
     server = MailServer()
-    sender = MailSender(bookings.engine, Smtp(server.settings), SENDER, PUBLIC_URL)
+    sender = MailSender(bookings.engine, Smtp(server.settings), SENDER, PUBLIC_URL, ISSUER)
     await sender.send_due(LATER)
     await sender.send_due(LATER + timedelta(days=30))
     waiting = await bookings.all(OutboxMessage)

@@ -8,8 +8,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 from temporalio.worker import Worker
 
+from activities.stripe_books import StripeBooks
 from activities.stripe_disputes import StripeDisputes
 from activities.stripe_gateway import StripeGateway
+from activities.stripe_payouts import StripePayouts
 from activities.stripe_refunds import StripeRefunds
 from models.errors import PaymentError
 from tests.api.world import PUBLIC_URL
@@ -51,5 +53,13 @@ class Staff:
 
     def at_work(self, gateway: StripeGateway | None = None) -> Worker:
         gateway = gateway or StripeGateway(self.stripe, PUBLIC_URL)
-        disputes, refunds = StripeDisputes(self.stripe), StripeRefunds(self.stripe)
-        return build_worker(self.client, self.task_queue, self.engine, gateway, disputes, refunds)
+        return build_worker(
+            self.client,
+            self.task_queue,
+            self.engine,
+            gateway,
+            StripeDisputes(self.stripe),
+            StripePayouts(self.stripe),
+            StripeRefunds(self.stripe),
+            StripeBooks(self.stripe),
+        )

@@ -15,6 +15,7 @@ from activities.mail.sender import MailSender
 from activities.mail.smtp import Smtp
 from models.keys import workflow_id
 from models.paper.calendar import Party
+from models.paper.issuer import Issuer
 from sandbox.mail.catcher import Caught
 from tests.api.live.journey import approved, booked, decide, paid, seen
 from tests.api.world import PUBLIC_URL, Person, World
@@ -23,12 +24,14 @@ from tests.mailbox import MailServer
 # The Stripe SDK's own use of httpx.
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
 
+ISSUER = Issuer("Holdfast")
+
 
 @pytest.fixture
 async def mails(engine: AsyncEngine, worker: None) -> AsyncIterator[MailServer]:
     """Where the worker's mails end."""
     server = MailServer()
-    sender = MailSender(engine, Smtp(server.settings), Party("Holdfast", "post@holdfast.example"), PUBLIC_URL)
+    sender = MailSender(engine, Smtp(server.settings), Party("Holdfast", "post@holdfast.example"), PUBLIC_URL, ISSUER)
     async with server.there(), sender.at_work():
         yield server
 
@@ -95,7 +98,10 @@ async def test_a_completed_session_ends_with_a_receipt(
             await asyncio.sleep(0.5)
     assert [each.partition(":")[0] for each in await subjects(mails, world.student, 3)] == ["Agreed", "Paid", "Receipt"]
     receipt = next(each for each in mails.mails if each.header("Subject").startswith("Receipt"))
-    assert f"{PUBLIC_URL}/v1/bookings/{booking_id}/receipt.pdf" in str(receipt.body("plain"))
+    path = f"/v1/bookings/{booking_id}/receipt.pdf"
+    assert f"{PUBLIC_URL}{path}" in str(receipt.body("plain"))
+    [attached] = receipt.mail.iter_attachments()
+    assert attached.get_content() == (await client.get(path, headers=world.student.headers)).content
 
 
 async def test_a_rejected_student_reads_why_and_no_history_knows_whom_it_was_told(

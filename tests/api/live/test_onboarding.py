@@ -78,6 +78,7 @@ async def test_the_first_link_makes_an_account_that_asks_for_transfers(
         "can_be_paid": False,
         "requirements": [],
         "disabled_reason": "onboarding_not_started",
+        "balances": [],
     }
     answer = await ask(client, newcomer)
     assert answer.status_code == 201, answer.text
@@ -199,7 +200,7 @@ async def test_an_instructor_can_be_booked_once_stripe_allows_transfers_and_no_l
     # The sandbox knows no way to this app, so the test brings its event.
     assert (await send_connect(client, account_event(account_id))).status_code == 200
     shown = await until_shown(client, newcomer, lambda payments: payments["can_be_paid"])
-    assert shown == {"can_be_paid": True, "requirements": [], "disabled_reason": None}
+    assert shown == {"can_be_paid": True, "requirements": [], "disabled_reason": None, "balances": []}
     assert (await book(client, student, slot_id)).status_code == 201
 
     await stripe_client.v1.accounts.update_async(account_id, {"capabilities": {"transfers": {"requested": False}}})

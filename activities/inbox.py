@@ -1,0 +1,39 @@
+"""Which events have been taken. A note that is lost costs a second delivery, which changes nothing."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import delete
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from activities.transactions import transaction
+from models.inbox import Reception, StripeEvent
+from models.inbox_tables import TakenEvent
+from models.reconciliation import STRIPE_KEEPS_EVENTS
+
+_KEPT = STRIPE_KEEPS_EVENTS + timedelta(days=15)
+
+
+async def note(engine: AsyncEngine, event: StripeEvent, reception: Reception) -> None:
+    """Raises `DatabaseError`."""
+    row = TakenEvent(
+        id=event.id, type=event.type, booking_id=event.booking_id, reception=reception, at=datetime.now(UTC)
+    )
+    async with transaction(engine) as session:
+        await session.exec(insert(TakenEvent).values(row.model_dump()).on_conflict_do_nothing())
+
+
+async def not_taken(engine: AsyncEngine, events: Sequence[StripeEvent]) -> list[StripeEvent]:
+    """Those that never came, in the order given."""
+    asked = select(TakenEvent.id).where(col(TakenEvent.id).in_([event.id for event in events]))
+    async with transaction(engine) as session:
+        taken = set(await session.exec(asked))
+    return [event for event in events if event.id not in taken]
+
+
+async def forget_old(session: AsyncSession, now: datetime) -> None:
+    """Those that Stripe itself no longer tells of."""
+    await session.exec(delete(TakenEvent).where(col(TakenEvent.at) < now - _KEPT))

@@ -1,0 +1,159 @@
+"""The effects of a payout: what is read of it at Stripe, and what is written down. Every record is safe to repeat."""
+
+from collections import Counter
+from collections.abc import Iterable
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+from temporalio import activity
+
+from activities import audit, ledger, outbox
+from activities.gateway import PayoutGateway
+from activities.transactions import transaction
+from models import postings
+from models.audit import event_about
+from models.messages import Door
+from models.money import Money
+from models.notices import told
+from models.payouts import PayoutOrder, PayoutPhase, PayoutState, RecordPayout
+from models.states import PaymentStatus, PayoutStatus, advance
+from models.tables import Instructor, InstructorPayout, Payment
+from models.terms import PLATFORM, Subject
+
+
+class NotSettledYet(Exception):
+    """A charge's booking has not been written down as ended: it will be in a moment."""
+
+
+class PayoutActivities:
+    def __init__(self, engine: AsyncEngine, gateway: PayoutGateway) -> None:
+        self._engine = engine
+        self._gateway = gateway
+
+    @activity.defn
+    async def look_up_payout(self, order: PayoutOrder) -> PayoutState:
+        return await self._gateway.look_up_payout(order)
+
+    @activity.defn
+    async def record_payout(self, message: RecordPayout) -> bool:
+        """Whether it is an instructor's of ours. Raises `NotSettledYet`."""
+        state = message.state
+        async with transaction(self._engine) as session:
+            instructor_id = await _instructor_with(session, state.account_id)
+            if instructor_id is None:
+                return False
+            parts = await _parts(session, state)
+            record = _Record(session, message, instructor_id, parts)
+            await record.made()
+            if state.phase is PayoutPhase.ARRIVED:
+                await record.arrived()
+            elif state.has_come_back:
+                await record.came_back()
+        return True
+
+
+class _Record:
+    """One payout's rows, entries, audit events and mails, in one transaction."""
+
+    def __init__(
+        self, session: AsyncSession, message: RecordPayout, instructor_id: UUID, parts: dict[UUID | None, Money]
+    ) -> None:
+        self._session = session
+        self._state = message.state
+        self._at = message.at
+        self._instructor_id = instructor_id
+        self._parts = parts
+
+    async def made(self) -> None:
+        """The money has left the balance at Stripe, and each share that is in it is on its way."""
+        if not await self._is_new("made"):
+            return
+        state = self._state
+        paid = [postings.paid_out(self._instructor_id, id, state.payout_id, part) for id, part in self._parts.items()]
+        await ledger.post(self._session, self._at, *paid)
+        for row in await self._rows(id for id, part in self._parts.items() if id and part.amount_minor > 0):
+            if row.status is PayoutStatus.FAILED:
+                row.status = advance(row.status, PayoutStatus.PROCESSING)
+            elif row.status is not PayoutStatus.PROCESSING or row.stripe_payout_id is not None:
+                continue
+            row.stripe_payout_id = state.payout_id
+            row.failure_reason = None
+            row.expected_at = state.arrives_at
+            row.updated_at = self._at
+
+    async def arrived(self) -> None:
+        if not await self._is_new("paid"):
+            return
+        for row in await self._rows(self._parts):
+            if row.stripe_payout_id == self._state.payout_id and row.status is PayoutStatus.PROCESSING:
+                row.status = advance(row.status, PayoutStatus.PAID)
+                row.paid_at = row.updated_at = self._at
+        await self._tell(PayoutStatus.PAID)
+
+    async def came_back(self) -> None:
+        """The money is on the balance at Stripe again, from which the next payout takes it."""
+        if not await self._is_new("failed"):
+            return
+        id = self._state.payout_id
+        back = [postings.payout_failed(self._instructor_id, of, id, part) for of, part in self._parts.items()]
+        await ledger.post(self._session, self._at, *back)
+        for row in await self._rows(self._parts):
+            if row.stripe_payout_id == id and row.status in (PayoutStatus.PROCESSING, PayoutStatus.PAID):
+                row.status = advance(row.status, PayoutStatus.FAILED)
+                row.failure_reason = self._state.failure_code
+                row.paid_at = None
+                row.updated_at = self._at
+        await self._tell(PayoutStatus.FAILED)
+
+    async def _is_new(self, what: str) -> bool:
+        state = self._state
+        detail = {"payout_id": state.payout_id, **state.amount.model_dump()}
+        if what == "failed":
+            detail["failure_code"] = state.failure_code
+        event = event_about(
+            Subject.INSTRUCTOR, self._instructor_id, f"instructor.payout_{what}", PLATFORM, Door.WORKFLOW, self._at,
+            detail, occasion=state.payout_id,
+        )  # fmt: skip
+        return await audit.append(self._session, event)
+
+    async def _rows(self, booking_ids: Iterable[UUID | None]) -> Iterable[InstructorPayout]:
+        """Always in one order, so that two payouts of an instructor do not wait for each other."""
+        query = (
+            select(InstructorPayout)
+            .where(col(InstructorPayout.booking_id).in_([id for id in booking_ids if id]))
+            .order_by(col(InstructorPayout.id))
+            .with_for_update()
+        )
+        return (await self._session.exec(query)).all()
+
+    async def _tell(self, status: PayoutStatus) -> None:
+        state = self._state
+        facts: outbox.Facts = {
+            **state.amount.model_dump(),
+            "sessions": sum(1 for id, part in self._parts.items() if id and part.amount_minor > 0),
+            "failure_code": state.failure_code,
+        }
+        people = told(PayoutStatus.PROCESSING, status)
+        await outbox.announce_payout(self._session, self._instructor_id, state.payout_id, people, self._at, facts)
+
+
+async def _instructor_with(session: AsyncSession, account_id: str) -> UUID | None:
+    return (await session.exec(select(Instructor.id).where(col(Instructor.stripe_account_id) == account_id))).first()
+
+
+async def _parts(session: AsyncSession, state: PayoutState) -> dict[UUID | None, Money]:
+    """Each booking's part of the payout; under `None`, what no booking accounts for. Without parts of nothing."""
+    amounts = {line.charge_id: line.amount.amount_minor for line in state.lines}
+    query = select(Payment.charge_id, Payment.booking_id, Payment.status).where(
+        col(Payment.charge_id).in_(amounts.keys())
+    )
+    parts: Counter[UUID | None] = Counter()
+    for charge_id, booking_id, status in await session.exec(query):
+        if status is PaymentStatus.PENDING:
+            raise NotSettledYet("a charge's booking has not ended yet")
+        parts[booking_id] += amounts[charge_id or ""]
+    parts[None] = state.amount.amount_minor - sum(parts.values())
+    currency = state.amount.currency
+    return {id: Money(amount_minor=part, currency=currency) for id, part in parts.items() if part}

@@ -1,0 +1,179 @@
+"""What a reconciliation writes down: where it begins, what it compared, and what stayed different."""
+
+from datetime import datetime
+
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlmodel import col, select, update
+from sqlmodel.ext.asyncio.session import AsyncSession
+from temporalio import activity
+
+from activities import audit, inbox
+from activities.transactions import transaction
+from models.audit import event_about
+from models.keys import drift_id
+from models.messages import Door
+from models.reconciliation import (
+    MOST_DIFFERENCES,
+    OVERLAP,
+    SEQUENCE_OVERLAP,
+    STRIPE_KEEPS_EVENTS,
+    BeginReconciliation,
+    Begun,
+    Difference,
+    DriftKind,
+    FinishReconciliation,
+)
+from models.reconciliation_tables import Drift, Reconciliation
+from models.tables import AuditEvent, BookingRequest
+from models.terms import PLATFORM, Subject
+
+_BECAUSE = "reconciliation: "
+"""What an attention that comes from here, and goes from here, begins with."""
+
+
+class ReconciliationActivities:
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    @activity.defn
+    async def begin(self, message: BeginReconciliation) -> Begun:
+        """Reads on from the last run that came to its end; the first one reads all that Stripe still tells."""
+        last = (
+            select(Reconciliation)
+            .where(col(Reconciliation.finished_at).is_not(None))
+            .order_by(col(Reconciliation.finished_at).desc())
+            .limit(1)
+        )
+        row = Reconciliation(id=message.id, by_role=message.by.role, by_id=message.by.id, started_at=message.at)
+        async with transaction(self._engine) as session:
+            before = (await session.exec(last)).first()
+            await session.exec(insert(Reconciliation).values(row.model_dump()).on_conflict_do_nothing())
+        far_back = message.at - STRIPE_KEEPS_EVENTS
+        return Begun(
+            id=message.id,
+            at=message.at,
+            events_since=before.events_until - OVERLAP if before and before.events_until else far_back,
+            ledger_after=max(before.ledger_seq - SEQUENCE_OVERLAP, 0) if before else 0,
+            workflows_since=before.started_at - OVERLAP if before else far_back,
+        )
+
+    @activity.defn
+    async def finish(self, message: FinishReconciliation) -> None:
+        async with transaction(self._engine) as session:
+            row = await session.get_one(Reconciliation, message.begun.id, with_for_update=True)
+            if row.finished_at is not None:
+                return
+            _fill(row, message)
+            for difference in message.differences:
+                await _keep(session, message, difference)
+            if len(message.differences) < MOST_DIFFERENCES:
+                await _resolve(session, message)
+            await inbox.forget_old(session, message.finished_at)
+            await audit.append(session, _finished(message))
+
+
+def _fill(row: Reconciliation, message: FinishReconciliation) -> None:
+    platform, connected, compared = message.platform, message.connected, message.compared
+    row.finished_at = message.finished_at
+    row.accounts_read = connected.accounts
+    row.events_read = platform.read + connected.read
+    row.events_redelivered = platform.redelivered + connected.redelivered
+    row.workflows_checked = message.unowned.workflows_checked
+    row.holds_released = message.holds_released
+    row.movements_read = compared.movements
+    row.transactions_read = compared.transactions
+    row.bookings_compared = compared.bookings
+    row.balances_compared = compared.balances
+    row.fees_booked = compared.fees_booked
+    row.drifts = len(message.differences)
+    row.totals = [total.model_dump(mode="json") for total in compared.totals]
+    row.events_until = platform.newest_at or _read_on_from(message)
+    row.ledger_seq = compared.ledger_seq
+
+
+def _read_on_from(message: FinishReconciliation) -> datetime:
+    """Where nothing new was read, the next run begins where this one did."""
+    return message.begun.events_since + OVERLAP
+
+
+async def _keep(session: AsyncSession, message: FinishReconciliation, difference: Difference) -> None:
+    is_balance = difference.kind is DriftKind.BALANCE
+    drift = Drift(
+        id=drift_id(difference.kind, difference.subject, difference.book, difference.ledger.currency),
+        kind=difference.kind,
+        booking_id=difference.booking_id,
+        instructor_id=difference.subject if is_balance else None,
+        book=difference.book,
+        currency=difference.ledger.currency,
+        ledger_minor=difference.ledger.amount_minor,
+        stripe_minor=difference.stripe.amount_minor,
+        detail=difference.detail,
+        reconciliation_id=message.begun.id,
+        found_at=message.finished_at,
+        seen_at=message.finished_at,
+    )
+    known = await session.get(Drift, drift.id, with_for_update=True)
+    if known is None:
+        session.add(drift)
+    else:
+        found_at = known.found_at if known.resolved_at is None else drift.found_at
+        known.sqlmodel_update(drift.model_dump(exclude={"id", "found_at"}) | {"found_at": found_at})
+        known.resolved_at = None
+    if difference.booking_id:
+        booking = await session.get(BookingRequest, difference.booking_id, with_for_update=True)
+        if booking is not None and not booking.needs_attention:
+            await _set_attention(session, message, booking, _BECAUSE + _words(difference))
+
+
+async def _resolve(session: AsyncSession, message: FinishReconciliation) -> None:
+    """Every open drift was looked at again: what was not found is gone."""
+    gone = (
+        update(Drift)
+        .where(col(Drift.resolved_at).is_(None), col(Drift.reconciliation_id) != message.begun.id)
+        .values(resolved_at=message.finished_at)
+        .returning(col(Drift.booking_id))
+    )
+    bookings = {id for (id,) in await session.exec(gone) if id}
+    still = {difference.booking_id for difference in message.differences}
+    for id in sorted(bookings - still):
+        booking = await session.get(BookingRequest, id, with_for_update=True)
+        if booking is not None and (booking.attention_reason or "").startswith(_BECAUSE):
+            await _set_attention(session, message, booking, None)
+
+
+async def _set_attention(
+    session: AsyncSession, message: FinishReconciliation, booking: BookingRequest, reason: str | None
+) -> None:
+    booking.needs_attention = reason is not None
+    booking.attention_reason = reason
+    booking.updated_at = message.finished_at
+    told = audit.event(
+        booking.id,
+        "booking.needs_attention" if reason else "booking.attention_cleared",
+        PLATFORM,
+        Door.WORKFLOW,
+        message.finished_at,
+        {"reason": reason} if reason else None,
+        occasion=str(message.begun.id),
+    )
+    await audit.append(session, told)
+
+
+def _words(difference: Difference) -> str:
+    if difference.detail:
+        return difference.detail
+    ledger, stripe = difference.ledger.format(), difference.stripe.format()
+    return f"{difference.book} is {ledger} in the ledger and {stripe} at Stripe"
+
+
+def _finished(message: FinishReconciliation) -> AuditEvent:
+    detail = {
+        "events_redelivered": message.platform.redelivered + message.connected.redelivered,
+        "holds_released": message.holds_released,
+        "drifts": len(message.differences),
+    }
+    return event_about(
+        Subject.RECONCILIATION, message.begun.id, "reconciliation.finished", PLATFORM, Door.WORKFLOW,
+        message.finished_at, detail,
+    )  # fmt: skip

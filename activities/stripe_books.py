@@ -1,0 +1,147 @@
+"""Stripe's books, read. Sources: API reference, "Events", "Balance transactions", "Charges", "Disputes"."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import cast
+
+import stripe
+
+from activities.gateway import ChargeBooks, EventSeen, Movement
+from activities.stripe_errors import code_of, sorted_errors
+from models.inbox import OF_CONNECTED, OF_PLATFORM, StripeEvent
+from models.money import Money
+
+_PAGE = 100
+_MONEY = ["balance_transaction", "transfer", "application_fee", "payment_intent"]
+_MOST_TYPES = 20
+"""In one request for events."""
+# Two steps from a charge, so that each type is a list of its own: Stripe expands only what a list's objects all have.
+_FARTHER = {"transfer_refund": "data.source.transfer", "application_fee_refund": "data.source.fee"}
+_TO_CHARGE = ("originating_transaction", "source_transaction", "charge")
+_STEPS = ("transfer", "fee")
+
+
+class StripeBooks:
+    """Implements `BooksGateway`."""
+
+    def __init__(self, client: stripe.StripeClient) -> None:
+        self._client = client
+
+    async def events(self, account_id: str | None, since: datetime) -> AsyncIterator[EventSeen]:
+        """Of an account that is gone there are none."""
+        types = sorted(OF_PLATFORM if account_id is None else OF_CONNECTED)
+        assert len(types) <= _MOST_TYPES
+        async with sorted_errors():
+            try:
+                page = await self._client.v1.events.list_async(
+                    {"types": types, "created": {"gte": int(since.timestamp())}, "limit": _PAGE}, _as(account_id)
+                )
+                async for event in page.auto_paging_iter():
+                    data = event.data.to_dict()
+                    yield EventSeen(
+                        event=StripeEvent.of(event.id, event.type, account_id, data),
+                        created_at=datetime.fromtimestamp(event.created, UTC),
+                    )
+            except stripe.PermissionError as error:
+                if code_of(error) != "account_invalid":
+                    raise
+
+    async def movements(self, since: datetime) -> AsyncIterator[Movement]:
+        async with sorted_errors():
+            farther = set()
+            async for line in self._lines(since, {"expand": ["data.source"]}):
+                if line.type in _FARTHER:
+                    farther.add(line.type)
+                else:
+                    yield _movement(line)
+            for kind in sorted(farther):
+                async for line in self._lines(since, {"type": kind, "expand": [_FARTHER[kind]]}):
+                    yield _movement(line)
+
+    async def of_charge(self, charge_id: str, currency: str) -> ChargeBooks:
+        def money(amount_minor: int) -> Money:
+            return Money(amount_minor=amount_minor, currency=currency)
+
+        async with sorted_errors():
+            charge = await self._client.v1.charges.retrieve_async(charge_id, {"expand": _MONEY})
+            returned = await self._returned(charge) if charge.amount_refunded or charge.refunded else 0
+            disputed = await self._disputed(charge) if charge.disputed else 0
+        booked, fee = getattr(charge, "balance_transaction", None), getattr(charge, "application_fee", None)
+        transfer = getattr(charge, "transfer", None)
+        taken = booked.fee if isinstance(booked, stripe.BalanceTransaction) else 0
+        kept = fee.amount - fee.amount_refunded if isinstance(fee, stripe.ApplicationFee) else 0
+        moved = transfer.amount - transfer.amount_reversed if isinstance(transfer, stripe.Transfer) else 0
+        captured = charge.amount_captured if charge.captured else 0
+        return ChargeBooks(
+            held=money(_held(charge)),
+            platform=money(captured - taken - moved + kept - returned + disputed),
+            connected=money(moved - kept),
+            fee=money(taken) if isinstance(booked, stripe.BalanceTransaction) else None,
+        )
+
+    async def balance_of(self, account_id: str) -> dict[str, int]:
+        """Nothing for an account that is gone."""
+        sums: dict[str, int] = {}
+        async with sorted_errors():
+            try:
+                balance = await self._client.v1.balance.retrieve_async(options=_as(account_id))
+            except stripe.PermissionError as error:
+                if code_of(error) != "account_invalid":
+                    raise
+                return sums
+        for part in [*balance.available, *balance.pending]:
+            sums[part["currency"]] = sums.get(part["currency"], 0) + part["amount"]
+        return sums
+
+    async def _lines(
+        self, since: datetime, narrowed: "stripe.params.BalanceTransactionListParams"
+    ) -> AsyncIterator[stripe.BalanceTransaction]:
+        found = await self._client.v1.balance_transactions.list_async(
+            {"created": {"gte": int(since.timestamp())}, "limit": _PAGE, **narrowed}
+        )
+        async for line in found.auto_paging_iter():
+            yield line
+
+    async def _returned(self, charge: stripe.Charge) -> int:
+        """What a capture in part lets go has no balance transaction, and what a bank refused came back."""
+        refunds = await self._client.v1.refunds.list_async({"charge": charge.id, "limit": _PAGE})
+        return sum(
+            [
+                refund.amount
+                async for refund in refunds.auto_paging_iter()
+                if refund.balance_transaction and not getattr(refund, "failure_balance_transaction", None)
+            ]
+        )
+
+    async def _disputed(self, charge: stripe.Charge) -> int:
+        """What its disputes took from the platform with their fees, and brought back."""
+        disputes = await self._client.v1.disputes.list_async({"charge": charge.id, "limit": _PAGE})
+        return sum([line.net for dispute in disputes.data for line in dispute.balance_transactions])
+
+
+def _as(account_id: str | None) -> stripe.RequestOptions:
+    return {"stripe_account": account_id} if account_id else {}
+
+
+def _held(charge: stripe.Charge) -> int:
+    intent = charge.payment_intent
+    if isinstance(intent, stripe.PaymentIntent) and intent.status == "requires_capture":
+        return intent.amount_capturable
+    return 0
+
+
+def _movement(line: stripe.BalanceTransaction) -> Movement:
+    return Movement(currency=line.currency, net_minor=line.net, charge_id=_charge_of(line.source))
+
+
+def _charge_of(source: object) -> str | None:
+    """The student's charge behind whatever moved the money."""
+    if isinstance(source, stripe.Charge):
+        return source.id
+    for step in _STEPS:
+        if isinstance(farther := getattr(source, step, None), stripe.StripeObject):
+            source = farther
+    for name in _TO_CHARGE:
+        if found := getattr(source, name, None):
+            return found if isinstance(found, str) else cast(str | None, getattr(found, "id", None))
+    return None

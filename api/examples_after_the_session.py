@@ -1,0 +1,88 @@
+"""The examples' second part: Nadia's share is on its way, and the books are compared."""
+
+from typing import Any
+
+INSTRUCTOR_ID = "0b7d5f0e-8a1c-4a63-9d1e-6a2f4f3b7c22"
+BOOKING_ID = "d9428888-122b-51e1-b85c-61cd3cbb3210"
+ENDS_AT = "2026-03-02T18:30:00Z"
+
+
+def usd(amount_minor: int) -> dict[str, Any]:
+    return {"amount_minor": amount_minor, "currency": "usd"}
+
+
+_RECONCILIATION_ID = "1f0a3c5e-7b9d-4e2f-8a6c-0d1b2c3e4f5a"
+_FAILURE = {
+    "code": "account_closed",
+    "why": "The bank account has been closed.",
+    "what_to_do": "Give Stripe another bank account; the next payout goes there by itself.",
+}
+_PAYOUT_OF_BOOKING = {
+    "status": "FAILED",
+    "amount": usd(8_000),
+    "platform_fee": usd(2_000),
+    "stripe_payout_id": "po_1OaFDbEcg9tTZuTgNYmX0PKB",
+    "expected_at": "2026-03-06T00:00:00Z",
+    "paid_at": None,
+    "failure": _FAILURE,
+}
+_PAYOUT = {
+    "id": "c2a9f1d4-7e3b-4f5a-8d6c-1b0e9f8a7c60",
+    "booking_id": BOOKING_ID,
+    **_PAYOUT_OF_BOOKING,
+    "created_at": ENDS_AT,
+    "updated_at": "2026-03-06T09:00:00Z",
+}
+_PAYOUT_FOR_OPERATOR = {**_PAYOUT, "instructor_id": INSTRUCTOR_ID}
+_OWED = {"instructor_id": INSTRUCTOR_ID, "balance": usd(-4_000)}
+_TOTAL = {"book": "stripe_balance", "ledger": usd(67_200), "stripe": usd(67_200)}
+_RECONCILIATION = {
+    "id": _RECONCILIATION_ID,
+    "by": "platform",
+    "started_at": "2026-03-06T10:00:00Z",
+    "finished_at": "2026-03-06T10:00:08Z",
+    "accounts_read": 31,
+    "events_read": 244,
+    "events_redelivered": 1,
+    "workflows_checked": 2,
+    "holds_released": 1,
+    "movements_read": 120,
+    "transactions_read": 205,
+    "bookings_compared": 40,
+    "balances_compared": 31,
+    "fees_booked": 0,
+    "drifts": 0,
+    "totals": [_TOTAL],
+}
+_DRIFT = {
+    "id": "9b8a7c6d-5e4f-5a3b-8c2d-1e0f9a8b7c6d",
+    "kind": "booking",
+    "booking_id": BOOKING_ID,
+    "instructor_id": None,
+    "book": "stripe_balance",
+    "ledger": usd(1_680),
+    "stripe": usd(-3_320),
+    "difference": usd(5_000),
+    "detail": "",
+    "reconciliation_id": _RECONCILIATION_ID,
+    "found_at": "2026-03-06T10:00:08Z",
+    "seen_at": "2026-03-06T10:00:08Z",
+    "resolved_at": None,
+}
+
+EXAMPLES_AFTER_THE_SESSION: dict[str, dict[str, Any]] = {
+    "BookTotal": _TOTAL,
+    "DriftPage": {"data": [_DRIFT], "next_cursor": None},
+    "DriftShown": _DRIFT,
+    "NegativeBalance": _OWED,
+    "NegativeBalances": {"data": [_OWED]},
+    "Payout": _PAYOUT,
+    "PayoutFailure": _FAILURE,
+    "PayoutForOperator": _PAYOUT_FOR_OPERATOR,
+    "PayoutOfBooking": _PAYOUT_OF_BOOKING,
+    "PayoutPage": {"data": [_PAYOUT], "balances": [usd(8_000)], "next_cursor": None},
+    "PayoutPageForOperator": {"data": [_PAYOUT_FOR_OPERATOR], "next_cursor": None},
+    "ReconciliationOrdered": {"id": _RECONCILIATION_ID},
+    "ReconciliationPage": {"data": [_RECONCILIATION], "next_cursor": None},
+    "ReconciliationRun": _RECONCILIATION,
+}

@@ -1,0 +1,117 @@
+"""A booking's receipt as its records and the ledger have it now: for the API to give and for a mail to carry."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from sqlmodel import col, select
+from sqlmodel.sql.expression import Select
+
+from models.ledger import Account, PostingKind
+from models.ledger_tables import LedgerEntry, LedgerTransaction
+from models.money import Money
+from models.paper.receipt import Movement, Receipt, Step
+from models.tables import BookingRequest, Instructor, Offering, Student
+from models.zones import zone
+
+
+class Line(NamedTuple):
+    """A line of the ledger about the booking; its kind and its account as words."""
+
+    kind: str
+    at: datetime
+    account: str
+    amount_minor: int
+
+
+class Names(NamedTuple):
+    """Who and what a receipt names."""
+
+    title: str
+    student: str
+    student_time_zone: str
+    instructor: str
+
+
+_STEPS: Mapping[tuple[str, str], Step] = {
+    (PostingKind.HOLD_PLACED, Account.CARD_HOLDS): Step.HELD,
+    (PostingKind.CAPTURED, Account.STRIPE_BALANCE): Step.PAID,
+    (PostingKind.REFUNDED, Account.REFUNDS): Step.REFUNDED,
+    (PostingKind.REFUND_FAILED, Account.REFUNDS): Step.REFUND_FAILED,
+    (PostingKind.DISPUTE_OPENED, Account.DISPUTES): Step.WITHDRAWN,
+    (PostingKind.DISPUTE_WON, Account.DISPUTES): Step.REINSTATED,
+}
+"""What the student sees of a transaction, and the account whose line says how much."""
+_PAYS_OUT: frozenset[str] = frozenset({PostingKind.PAID_OUT, PostingKind.PAYOUT_FAILED})
+"""What was earned stays earned, wherever it is."""
+
+
+def lines_of(booking_id: UUID) -> Select[str, datetime, str, int]:
+    """The ledger's page of the booking, in its order."""
+    return (
+        select(LedgerTransaction.kind, LedgerTransaction.at, LedgerEntry.account, LedgerEntry.amount_minor)
+        .join(LedgerEntry, col(LedgerEntry.transaction_id) == col(LedgerTransaction.id))
+        .where(col(LedgerTransaction.booking_id) == booking_id)
+        .order_by(col(LedgerTransaction.seq), col(LedgerEntry.line))
+    )
+
+
+def names_of(booking: BookingRequest) -> Select[str, str, str, str]:
+    return (
+        select(Offering.title, Student.name, Student.time_zone, Instructor.name)
+        .select_from(Offering)
+        .join(Student, col(Student.id) == booking.student_id)
+        .join(Instructor, col(Instructor.id) == booking.instructor_id)
+        .where(col(Offering.id) == booking.offering_id)
+    )
+
+
+def receipt(booking: BookingRequest, names: Names, lines: Iterable[Line]) -> Receipt | None:
+    """`None` while the money is only held, and where there never was any."""
+    story = list(lines)
+    if not any(line.kind in (PostingKind.HOLD_ENDED, PostingKind.CAPTURED) for line in story):
+        return None
+    balances: Counter[str] = Counter()
+    for line in story:
+        if line.kind not in _PAYS_OUT:
+            balances[line.account] += line.amount_minor
+
+    def money(amount_minor: int) -> Money:
+        return Money(amount_minor=amount_minor, currency=booking.currency)
+
+    return Receipt(
+        booking_id=booking.id,
+        student=names.student,
+        instructor=names.instructor,
+        title=names.title,
+        starts_at=booking.starts_at,
+        ends_at=booking.ends_at,
+        time_zone=zone(names.student_time_zone).key,
+        price=money(booking.price_minor),
+        platform_fee=money(booking.platform_fee_minor),
+        movements=tuple(
+            Movement(at=at, step=step, amount=money(amount_minor)) for at, step, amount_minor in _movements(story)
+        ),
+        fee_kept=money(-balances[Account.PLATFORM_REVENUE]),
+        share_kept=money(-balances[Account.INSTRUCTOR_PAYABLE]),
+        on_its_way=money(-balances[Account.REFUNDS]),
+    )
+
+
+def _movements(story: list[Line]) -> Iterator[tuple[datetime, Step, int]]:
+    """What of a hold is not captured is released, which the ledger leaves to be understood."""
+    captured_minor = sum(
+        line.amount_minor
+        for line in story
+        if (line.kind, line.account) == (PostingKind.CAPTURED, Account.STRIPE_BALANCE)
+    )
+    for line in story:
+        step = _STEPS.get((line.kind, line.account))
+        if step is not None:
+            yield line.at, step, abs(line.amount_minor)
+        elif (line.kind, line.account) == (PostingKind.HOLD_ENDED, Account.STUDENT_FUNDS_HELD):
+            released_minor = line.amount_minor - captured_minor
+            if released_minor > 0:
+                yield line.at, Step.RELEASED, released_minor

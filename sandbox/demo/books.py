@@ -1,0 +1,75 @@
+"""The two books of the demo's money: Holdfast's ledger, and Stripe's balance transactions."""
+
+from collections import Counter
+from collections.abc import AsyncIterator
+from datetime import datetime
+from uuid import UUID
+
+import stripe
+from sqlalchemy import func
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from models.ledger import Account
+from models.ledger_tables import LedgerEntry, LedgerTransaction
+from models.tables import Instructor
+
+_AT_STRIPE = (Account.STRIPE_BALANCE, Account.CONNECTED_BALANCE, Account.STRIPE_FEES)
+"""The accounts whose balances Stripe knows too."""
+
+Balances = Counter[tuple[Account, UUID | None, str]]
+"""By account, its instructor where each has one of their own, and currency, in minor units."""
+
+
+async def uneven_transactions(engine: AsyncEngine) -> tuple[int, int]:
+    """How many of the ledger's transactions do not sum to zero in a currency, and of how many."""
+    by_transaction = (col(LedgerEntry.transaction_id), col(LedgerEntry.currency))
+    sums = select(func.sum(col(LedgerEntry.amount_minor))).group_by(*by_transaction)
+    async with AsyncSession(engine) as session:
+        found = (await session.exec(sums)).all()
+    return len([amount for amount in found if amount]), len(found)
+
+
+async def in_the_ledger(engine: AsyncEngine) -> Balances:
+    amount = func.sum(col(LedgerEntry.amount_minor))
+    whose = (col(LedgerEntry.account), col(LedgerTransaction.instructor_id), col(LedgerEntry.currency))
+    query = (
+        select(*whose, amount)
+        .join(LedgerTransaction, col(LedgerTransaction.id) == col(LedgerEntry.transaction_id))
+        .where(col(LedgerEntry.account).in_(_AT_STRIPE))
+        .group_by(*whose)
+    )
+    balances: Balances = Counter()
+    async with AsyncSession(engine) as session:
+        for account, instructor_id, currency, sum_minor in await session.exec(query):
+            owner = instructor_id if account is Account.CONNECTED_BALANCE else None
+            balances[account, owner, currency] += int(sum_minor)
+    return balances
+
+
+async def at_stripe(engine: AsyncEngine, client: stripe.StripeClient, start: datetime) -> Balances:
+    """From the balance transactions since `start`, without what the platform paid out to itself."""
+    balances: Balances = Counter()
+    async for moved in _balance_transactions(client, start):
+        if moved.type != "payout":
+            balances[Account.STRIPE_BALANCE, None, moved.currency] += moved.net
+            balances[Account.STRIPE_FEES, None, moved.currency] += moved.fee
+    async with AsyncSession(engine) as session:
+        instructors = (await session.exec(select(Instructor.id, Instructor.stripe_account_id))).all()
+    for instructor_id, account_id in instructors:
+        if account_id:
+            async for moved in _balance_transactions(client, start, account_id):
+                balances[Account.CONNECTED_BALANCE, instructor_id, moved.currency] += moved.net
+    return balances
+
+
+async def _balance_transactions(
+    client: stripe.StripeClient, start: datetime, account_id: str | None = None
+) -> AsyncIterator[stripe.BalanceTransaction]:
+    options: stripe.RequestOptions = {"stripe_account": account_id} if account_id else {}
+    listing = await client.v1.balance_transactions.list_async(
+        {"created": {"gte": int(start.timestamp())}, "limit": 100}, options
+    )
+    async for moved in listing.auto_paging_iter():
+        yield moved

@@ -1,0 +1,53 @@
+"""The API as it is deployed, for somebody who asks far more than a person would, and reads every answer to its end."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+from fastapi import FastAPI
+
+from api import main
+from api.limits import Quota, RateLimits, Standing
+from api.live import Streams
+from sandbox.commands import Command
+from sandbox.environment import PROJECT_ROOT, child_environment, python
+from sandbox.ports import LOOPBACK, free_port
+from sandbox.probes import http_ok
+from sandbox.processes import Process
+from sandbox.stack import Stack
+
+
+class NoLimits(RateLimits):
+    """Counts as ever, so that the answers have their headers, and turns nobody away."""
+
+    async def spend(self, quota: Quota, key: str) -> tuple[bool, Standing]:
+        _, standing = await super().spend(quota, key)
+        return True, standing
+
+
+def create_app() -> FastAPI:
+    """For uvicorn. A stream ends when it has told what there is."""
+    app = main.create_app()
+    app.state.limits = NoLimits()
+    deployed = app.router.lifespan_context
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with deployed(app):
+            streams: Streams = app.state.streams
+            app.state.streams = Streams(streams.bell, last=timedelta(0))
+            yield
+
+    app.router.lifespan_context = lifespan
+    return app
+
+
+def unhurried(stack: Stack) -> tuple[Process, str]:
+    """Another API on the same stack, and where it answers."""
+    port = free_port()
+    url = f"http://{LOOPBACK}:{port}"
+    uvicorn = ("-m", "uvicorn", "--factory", f"{__name__}:create_app", "--host", LOOPBACK, "--port", str(port))
+    command = Command(argv=python(*uvicorn), env=child_environment(stack.environment), cwd=PROJECT_ROOT)
+    return Process(
+        name="unhurried", command=command, ready=http_ok(f"{url}/readyz"), log=stack.logs / "unhurried.log"
+    ), url

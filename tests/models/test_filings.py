@@ -1,0 +1,58 @@
+"""Of whom the tax authorities want to know, at each threshold and beside it."""
+
+from uuid import UUID
+
+import pytest
+
+from models.filings import Filing, Payee, Thresholds, filings
+from models.money import Money
+from models.statements import Earned, Earnings
+
+WHO = UUID(int=1)
+GOODS = Thresholds(dac7_consideration_minor=200_000, dac7_activities=30)
+"""As DAC7 has them for sellers of goods."""
+
+
+def filing(thresholds: Thresholds, **by_currency: tuple[int, int]) -> Filing:
+    """Of transactions and their gross amount, in one month, of which nothing was kept."""
+    earned = []
+    for currency, (transactions, amount_minor) in by_currency.items():
+        amount = Money(amount_minor=amount_minor, currency=currency)
+        made = {"transactions": transactions, "gross": amount, "net": amount}
+        earned.append(Earned(WHO, 3, Earnings.none(currency).model_copy(update=made)))
+    (found,) = filings(earned, {WHO: Payee(id=WHO, name="Nadia", stripe_account_id=None)}, thresholds)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("by_currency", "is_due"),
+    [
+        ({"usd": (201, 2_000_001)}, True),
+        ({"usd": (201, 2_000_000)}, False),
+        ({"usd": (200, 2_000_001)}, False),
+        ({"usd": (1, 100), "eur": (200, 9_000_000)}, None),
+        ({"usd": (1, 100), "eur": (199, 9_000_000)}, False),
+        ({"usd": (150, 2_000_001), "eur": (51, 100)}, True),
+        ({"jpy": (201, 100)}, None),
+    ],
+)
+def test_a_1099_k_is_due_above_both_thresholds(by_currency: dict[str, tuple[int, int]], is_due: bool | None) -> None:
+    assert filing(Thresholds(), **by_currency).is_form_1099k_due is is_due
+
+
+@pytest.mark.parametrize(
+    ("by_currency", "thresholds", "is_due"),
+    [
+        ({"eur": (1, 100)}, Thresholds(), True),
+        ({"eur": (0, -100)}, Thresholds(), False),
+        ({"eur": (29, 200_000)}, GOODS, False),
+        ({"eur": (30, 100)}, GOODS, True),
+        ({"eur": (1, 200_001)}, GOODS, True),
+        ({"eur": (15, 100), "usd": (15, 100)}, GOODS, True),
+        ({"eur": (1, 100), "usd": (1, 9_000_000)}, GOODS, None),
+    ],
+)
+def test_dac7_asks_of_those_who_reach_either_threshold(
+    by_currency: dict[str, tuple[int, int]], thresholds: Thresholds, is_due: bool | None
+) -> None:
+    assert filing(thresholds, **by_currency).is_dac7_due is is_due

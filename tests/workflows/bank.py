@@ -1,0 +1,50 @@
+"""Time at Stripe and at an instructor's bank, on a sandbox that no other test uses."""
+
+from dataclasses import dataclass
+
+import httpx
+import stripe
+
+from tests.workflows.saga import Booked, Saga
+
+DAY_SECONDS = 86_400
+UNTIL_SENT = 3 * DAY_SECONDS
+"""From a charge to the midnight after it has become available."""
+
+
+@dataclass(frozen=True)
+class Bank:
+    saga: Saga
+    account_id: str
+
+    async def wait(self, seconds: int) -> None:
+        """Let time pass at Stripe."""
+        await self._order("/clock", {"advance_seconds": seconds})
+
+    async def send_back(self, payout_id: str, code: str = "account_closed") -> None:
+        await self._order(f"/payouts/{payout_id}/fail", {"failure_code": code})
+
+    async def payouts(self) -> list[stripe.Payout]:
+        """The newest first."""
+        found = await self.saga.stripe.v1.payouts.list_async({"limit": 100}, {"stripe_account": self.account_id})
+        return found.data
+
+    async def payout(self) -> stripe.Payout:
+        [payout] = await self.payouts()
+        return payout
+
+    async def give_account(self, token: str) -> None:
+        await self.saga.stripe.v1.accounts.external_accounts.create_async(self.account_id, {"external_account": token})
+
+    async def has(self) -> int:
+        """The instructor's balance at Stripe."""
+        balance = await self.saga.stripe.v1.balance.retrieve_async(options={"stripe_account": self.account_id})
+        return sum(part["amount"] for part in [*balance.available, *balance.pending])
+
+    async def _order(self, path: str, body: dict[str, object]) -> None:
+        async with httpx.AsyncClient(base_url=self.saga.stripe_url, trust_env=False) as client:
+            (await client.post(f"/_sandbox{path}", json=body)).raise_for_status()
+
+
+def bank_of(booked: Booked) -> Bank:
+    return Bank(booked.saga, booked.order.terms.stripe_account_id)

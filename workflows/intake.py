@@ -1,0 +1,151 @@
+"""Where Stripe's events go: the one way from an event to the workflow that is to look.
+
+The webhook route and the reconciliation both come through here.
+"""
+
+import logging
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+from temporalio.client import Client
+from temporalio.common import SearchAttributePair, TypedSearchAttributes
+from temporalio.service import RPCError, RPCStatusCode
+
+from activities import inbox
+from activities.transactions import DatabaseError
+from models.disputes import DisputeEvent, DisputeOrder
+from models.inbox import OF_ACCOUNTS, OF_BOOKINGS, OF_DISPUTES, OF_PAYOUTS, OF_REFUNDS, Reception, StripeEvent
+from models.keys import dispute_workflow_id, onboarding_workflow_id, payout_workflow_id, refund_workflow_id, workflow_id
+from models.messages import PaymentEvent
+from models.onboarding import AccountEvent, Onboarding
+from models.payouts import PayoutEvent, PayoutOrder
+from models.refunds import RefundEvent, RefundOrder
+from models.tables import Instructor
+from workflows.booking import BookingWorkflow
+from workflows.disputes import DisputeWorkflow
+from workflows.onboarding import OnboardingWorkflow
+from workflows.payouts import PayoutWorkflow
+from workflows.refunds import RefundWorkflow
+from workflows.visibility import INSTRUCTOR_ID
+
+log = logging.getLogger("holdfast.intake")
+
+PATIENCE = timedelta(seconds=5)
+"""How long Temporal has for one call."""
+
+
+class Intake:
+    """An event that is `HANDED_ON` is safe with Temporal. Workflows that may have ended are started anew by it."""
+
+    def __init__(self, client: Client, task_queue: str, engine: AsyncEngine) -> None:
+        self._client = client
+        self._task_queue = task_queue
+        self._noting = engine
+        # Each read is one statement, which needs no BEGIN and ROLLBACK around it.
+        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+
+    async def take(self, event: StripeEvent) -> Reception:
+        """Raises Temporal's errors and the database's; the event may be sent again."""
+        reception = await self._hand_on(event)
+        try:
+            await inbox.note(self._noting, event, reception)
+        except DatabaseError as error:
+            # It is safe with Temporal. The next reconciliation brings it once more, which changes nothing.
+            log.warning("event %s was taken and not noted: %s", event.id, error)
+        return reception
+
+    async def look_again(self, event: StripeEvent) -> None:
+        """Start a workflow that was ended from outside again, as if this event of Stripe's had come."""
+        await self._hand_on(event)
+
+    async def _hand_on(self, event: StripeEvent) -> Reception:
+        if event.account is not None:
+            return await self._of_account(event, event.account)
+        if event.type in OF_DISPUTES and event.object_id:
+            await self._to_dispute(event, event.object_id)
+            return Reception.HANDED_ON
+        if event.type in OF_REFUNDS and event.refund_id:
+            await self._to_refund(event, event.refund_id)
+            return Reception.HANDED_ON
+        if event.type in OF_BOOKINGS and event.booking_id:
+            return await self._to_booking(event, event.booking_id)
+        return Reception.NOT_OURS
+
+    async def _of_account(self, event: StripeEvent, account_id: str) -> Reception:
+        if not event.is_taken:
+            return Reception.NOT_OURS
+        instructor_id = await self._instructor_with(account_id)
+        if instructor_id is None:
+            # Another program's, or so new that it is not written down: then it is looked up after that.
+            return Reception.NOT_OURS
+        if event.type in OF_ACCOUNTS:
+            await self._to_onboarding(event, instructor_id)
+        elif event.type in OF_PAYOUTS and event.object_id:
+            await self._to_payout(event, PayoutOrder(payout_id=event.object_id, account_id=account_id))
+        else:
+            return Reception.NOT_OURS
+        return Reception.HANDED_ON
+
+    async def _to_booking(self, event: StripeEvent, booking_id: UUID) -> Reception:
+        handle = self._client.get_workflow_handle(workflow_id(booking_id))
+        news = PaymentEvent(event_id=event.id, type=event.type)
+        try:
+            await handle.signal(BookingWorkflow.payment_event, news, rpc_timeout=PATIENCE)
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return Reception.CLOSED
+            raise
+        return Reception.HANDED_ON
+
+    async def _to_dispute(self, event: StripeEvent, dispute_id: str) -> None:
+        await self._client.start_workflow(
+            DisputeWorkflow.run,
+            DisputeOrder(dispute_id=dispute_id),
+            id=dispute_workflow_id(dispute_id),
+            task_queue=self._task_queue,
+            start_signal="dispute_event",
+            start_signal_args=[DisputeEvent(event_id=event.id, type=event.type)],
+            rpc_timeout=PATIENCE,
+        )
+
+    async def _to_refund(self, event: StripeEvent, refund_id: UUID) -> None:
+        await self._client.start_workflow(
+            RefundWorkflow.run,
+            RefundOrder(refund_id=refund_id),
+            id=refund_workflow_id(refund_id),
+            task_queue=self._task_queue,
+            start_signal="refund_event",
+            start_signal_args=[RefundEvent(event_id=event.id, type=event.type)],
+            rpc_timeout=PATIENCE,
+        )
+
+    async def _to_onboarding(self, event: StripeEvent, instructor_id: UUID) -> None:
+        await self._client.start_workflow(
+            OnboardingWorkflow.run,
+            Onboarding(instructor_id=instructor_id),
+            id=onboarding_workflow_id(instructor_id),
+            task_queue=self._task_queue,
+            search_attributes=TypedSearchAttributes([SearchAttributePair(INSTRUCTOR_ID, str(instructor_id))]),
+            start_signal="account_event",
+            start_signal_args=[AccountEvent(event_id=event.id, type=event.type)],
+            rpc_timeout=PATIENCE,
+        )
+
+    async def _to_payout(self, event: StripeEvent, order: PayoutOrder) -> None:
+        await self._client.start_workflow(
+            PayoutWorkflow.run,
+            order,
+            id=payout_workflow_id(order.payout_id),
+            task_queue=self._task_queue,
+            start_signal="payout_event",
+            start_signal_args=[PayoutEvent(event_id=event.id, type=event.type)],
+            rpc_timeout=PATIENCE,
+        )
+
+    async def _instructor_with(self, account_id: str) -> UUID | None:
+        query = select(Instructor.id).where(col(Instructor.stripe_account_id) == account_id)
+        async with AsyncSession(self._engine, autoflush=False) as session:
+            return (await session.exec(query)).first()

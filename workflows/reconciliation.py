@@ -1,0 +1,181 @@
+"""Three books are compared: Stripe's, the ledger, and Temporal's own of the workflows. What can be healed is.
+
+    bring events that never came ── release holds that no workflow owns ── compare ── look again ── write down
+
+Each run reads on from where the last one that came to its end had got to, so that its cost follows what has changed.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any, TypeVar
+from uuid import UUID
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+from temporalio.exceptions import ActivityError
+
+with workflow.unsafe.imports_passed_through():
+    from activities.comparison import ComparisonActivities
+    from activities.payments import PaymentActivities
+    from activities.reconciliations import ReconciliationActivities
+    from activities.records import RecordActivities
+    from activities.redelivery import RedeliveryActivities
+    from activities.unowned import UnownedActivities
+    from models import terms as endings
+    from models.messages import Door, HoldPhase, PaymentState, RecordEnding
+    from models.money import Money
+    from models.reconciliation import (
+        BeginReconciliation,
+        Begun,
+        Book,
+        Compared,
+        Difference,
+        DriftKind,
+        FinishReconciliation,
+        ReconciliationOrder,
+        ReconciliationReport,
+        Total,
+        Unowned,
+        UnownedBooking,
+        add_up,
+    )
+    from models.terms import PLATFORM, Ending, EndReason
+    from workflows.steps import ask_stripe, reason_of, write_down
+
+T = TypeVar("T")
+A = TypeVar("A")
+
+_RETRY = RetryPolicy(maximum_interval=timedelta(minutes=1))
+_READING = timedelta(hours=6)
+_SILENCE = timedelta(minutes=2)
+"""Longer than any single call that a reading activity makes."""
+_RELEASING = timedelta(hours=1)
+_PAUSES = tuple(timedelta(seconds=seconds) for seconds in (2, 5, 15))
+"""Between looks at what is different: a workflow that has just heard its news needs a moment."""
+
+
+@workflow.defn(name="Reconciliation")
+class ReconciliationWorkflow:
+    @workflow.run
+    async def run(self, order: ReconciliationOrder) -> ReconciliationReport:
+        begun = await self._begin(order)
+        platform = await _read(RedeliveryActivities.redeliver_of_platform, begun)
+        connected = await _read(RedeliveryActivities.redeliver_of_accounts, begun)
+        unowned = await _read(UnownedActivities.find_unowned, begun)
+        stuck = await self._end_unowned(unowned)
+        compared, differences = await self._compare(begun)
+        finish = FinishReconciliation(
+            begun=begun,
+            finished_at=workflow.now(),
+            platform=platform,
+            connected=connected,
+            # Their terms are in the history already.
+            unowned=unowned.model_copy(update={"bookings": ()}),
+            holds_released=len(unowned.bookings) - len(stuck),
+            compared=compared,
+            differences=(*stuck, *differences),
+        )
+        await write_down(ReconciliationActivities.finish, finish)
+        return ReconciliationReport(
+            events_read=platform.read + connected.read,
+            events_redelivered=platform.redelivered + connected.redelivered,
+            holds_released=finish.holds_released,
+            bookings_compared=compared.bookings,
+            drifts=len(finish.differences),
+        )
+
+    async def _begin(self, order: ReconciliationOrder) -> Begun:
+        message = BeginReconciliation(id=UUID(workflow.info().run_id), by=order.by, at=workflow.now())
+        return await write_down(ReconciliationActivities.begin, message)
+
+    async def _end_unowned(self, unowned: Unowned) -> list[Difference]:
+        """End each as its workflow would have when cancelled; those that this cannot end are a person's to look at."""
+        stuck = []
+        for booking in unowned.bookings:
+            try:
+                await self._end(booking)
+            except ActivityError as failure:
+                stuck.append(_stuck(booking, reason_of(failure)))
+            except _TakenInPart as part:
+                stuck.append(_stuck(booking, "a part was captured and its workflow was ended from outside", part.taken))
+        return stuck
+
+    async def _end(self, booking: UnownedBooking) -> None:
+        until = workflow.now() + _RELEASING
+        payment = await ask_stripe(PaymentActivities.look_up, booking.ref, until)
+        ending = _ending(booking, payment)
+        if not ending.split.kept:
+            ref = booking.ref.model_copy(update={"checkout_session_id": payment.checkout_session_id})
+            payment = await ask_stripe(PaymentActivities.release, ref, until)
+            ending = _ending(booking, payment)
+        record = RecordEnding(
+            terms=booking.terms, ending=ending, door=Door.WORKFLOW, payment=payment, at=workflow.now()
+        )
+        await write_down(RecordActivities.record_ending, record)
+
+    async def _compare(self, begun: Begun) -> tuple[Compared, tuple[Difference, ...]]:
+        """What was compared, and what is still different at the last look."""
+        compared = await _read(ComparisonActivities.compare_books, begun)
+        differences, totals = compared.differences, compared.totals
+        for pause in _PAUSES:
+            if not differences:
+                break
+            await asyncio.sleep(pause.total_seconds())
+            again = await _read(ComparisonActivities.compare_again, list(differences))
+            totals = _corrected(totals, differences, again.totals)
+            differences = again.differences
+        return compared.model_copy(update={"totals": totals}), differences
+
+
+class _TakenInPart(Exception):
+    """Captured in part, so that nobody can say any more how the booking was to end."""
+
+    def __init__(self, taken: Money) -> None:
+        super().__init__("captured in part")
+        self.taken = taken
+
+
+def _ending(booking: UnownedBooking, payment: PaymentState) -> Ending:
+    """As if its workflow had been cancelled; a charge that was taken in full was decided on, and stays."""
+    terms = booking.terms
+    if payment.phase is HoldPhase.CAPTURED and not payment.is_returned:
+        taken = Money(amount_minor=payment.captured_minor - payment.refunded_minor, currency=terms.price.currency)
+        if taken != terms.price:
+            raise _TakenInPart(taken)
+        return endings.completed(terms, PLATFORM)
+    if not payment.was_held and payment.phase is HoldPhase.CLOSED:
+        return endings.unpaid(terms, EndReason.CHECKOUT_EXPIRED, payment.decline_code)
+    return endings.cancelled(terms, PLATFORM, workflow.now(), booking.is_accepted)
+
+
+def _stuck(booking: UnownedBooking, why: str, at_stripe: Money | None = None) -> Difference:
+    price = booking.terms.price
+    return Difference(
+        kind=DriftKind.UNOWNED,
+        subject=booking.terms.booking_id,
+        book=Book.CARD_HOLDS,
+        ledger=price,
+        stripe=at_stripe or price,
+        detail=f"no workflow carries it on: {why}",
+    )
+
+
+def _corrected(
+    totals: tuple[Total, ...], before: tuple[Difference, ...], again: tuple[Total, ...]
+) -> tuple[Total, ...]:
+    """With what was different as it was seen at the later look."""
+    undone = [Total(book=each.book, ledger=-each.ledger, stripe=-each.stripe) for each in before]
+    return add_up(totals, [*undone, *again])
+
+
+async def _read(activity: Callable[[Any, A], Awaitable[T]], request: A) -> T:
+    """An activity that reads for as long as it takes, page by page, and says at each page that it lives."""
+    return await workflow.execute_activity_method(
+        activity,
+        request,
+        start_to_close_timeout=_READING,
+        schedule_to_close_timeout=_READING,
+        heartbeat_timeout=_SILENCE,
+        retry_policy=_RETRY,
+    )
