@@ -170,7 +170,7 @@ _SIGN_IN = {"email": "ada@students.example", "password": "correct horse battery 
 _ADA = {"role": "student", "email": "ada@students.example", "name": "Ada Byron", "time_zone": "Europe/London"}
 
 EXAMPLES: dict[str, dict[str, Any]] = {
-    "Account": {"id": _STUDENT_ID, **_ADA, "created_at": _SIGNED_UP_AT},
+    "PersonalAccount": {"id": _STUDENT_ID, **_ADA, "created_at": _SIGNED_UP_AT},
     "AttendanceOfSession": _ATTENDANCE,
     "Booking": _BOOKING,
     "BookingCreated": {

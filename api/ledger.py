@@ -2,11 +2,9 @@
 
 from collections import Counter
 from datetime import datetime
-from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter
-from pydantic import WithJsonSchema
 from sqlmodel import col, select
 
 from api import reading
@@ -21,12 +19,8 @@ from models.money import Money
 router = APIRouter(prefix="/v1/operator/bookings/{booking_id}", tags=["operator"])
 
 
-# By its words: a person's account has the same name in OpenAPI.
-Named = Annotated[Account, WithJsonSchema({"type": "string", "enum": [account.value for account in Account]})]
-
-
 class LedgerLine(Shown):
-    account: Named
+    account: Account
     amount: Money
     """A debit is positive, a credit negative."""
 

@@ -19,7 +19,7 @@ from api.limits import (
     of_mail,
 )
 from api.passwords import Passwords, normalised
-from api.people_shapes import Account, SignIn, SignUp, Token
+from api.people_shapes import PersonalAccount, SignIn, SignUp, Token
 from api.problems import Kind, Problem, declared
 from api.settings import WithSettings
 from models.terms import Role
@@ -57,7 +57,9 @@ WithPasswords = Annotated[Passwords, Depends(_passwords)]
         Kind.UNAVAILABLE,
     ),
 )
-async def sign_up(wanted: SignUp, database: WithDatabase, passwords: WithPasswords, meter: WithMeter) -> Account:
+async def sign_up(
+    wanted: SignUp, database: WithDatabase, passwords: WithPasswords, meter: WithMeter
+) -> PersonalAccount:
     """A student or an instructor. An instructor can be booked once they have been onboarded."""
     await meter.count(SIGN_UPS_OF_MAIL, of_mail(wanted.email))
     # Hashed before anything is looked up, so that the time does not tell more than the answer.
@@ -69,7 +71,7 @@ async def sign_up(wanted: SignUp, database: WithDatabase, passwords: WithPasswor
     async with database.writing() as session:
         if not await accounts.sign_up(session, wanted.role, person, password_hash, now):
             raise Problem(Kind.EMAIL_TAKEN, "Sign in, or use another address.")
-    return Account(
+    return PersonalAccount(
         id=person.id,
         role=wanted.role,
         email=person.email,

@@ -66,7 +66,7 @@ class SignIn(Given):
     password: Password
 
 
-class Account(Shown):
+class PersonalAccount(Shown):
     id: UUID
     role: SignUpRole
     email: str
