@@ -60,7 +60,7 @@ class Client:
     def signed_up(self, role: str) -> "Client":
         known = {"email": f"{uuid4()}@{role}s.example", "password": PASSWORD}
         wanted = known | {"name": "Ada Byron", "role": role, "time_zone": "Europe/London"}
-        self.call("signUp", "Account", body=self.model("SignUp", wanted))
+        self.call("signUp", "PersonalAccount", body=self.model("SignUp", wanted))
         token = self.call("signIn", "Token", body=self.model("SignIn", known))
         return Client(self.package, self.modules, self.base_url, token.access_token)
 
