@@ -76,7 +76,7 @@ class NegativeBalances(Shown):
 
 @router.get("/payouts", operation_id="listOwnPayouts", responses=declared(*_LISTED))
 async def own_payouts(
-    page: AskedPage, caller: AsInstructor, database: WithDatabase, status: Status = None
+    caller: AsInstructor, page: AskedPage, database: WithDatabase, status: Status = None
 ) -> PayoutPage:
     """The caller's shares, the newest first, and their balance."""
     async with database.reading() as session:
@@ -91,8 +91,8 @@ async def own_payouts(
 
 @for_operators.get("/payouts", operation_id="listAllPayouts", responses=declared(*_LISTED))
 async def all_payouts(
-    page: AskedPage,
     operator: AsOperator,
+    page: AskedPage,
     database: WithDatabase,
     status: Status = None,
     instructor_id: Annotated[UUID | None, Query(description="Only this instructor's.")] = None,

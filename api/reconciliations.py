@@ -142,7 +142,7 @@ async def reconcile(operator: AsOperator, database: WithDatabase, desk: WithReco
 
 
 @router.get("/reconciliations", operation_id="listReconciliations", responses=declared(*_LISTED))
-async def list_reconciliations(page: AskedPage, operator: AsOperator, database: WithDatabase) -> ReconciliationPage:
+async def list_reconciliations(operator: AsOperator, page: AskedPage, database: WithDatabase) -> ReconciliationPage:
     """The newest first."""
     place = (col(Reconciliation.started_at), col(Reconciliation.id))
     query = select(Reconciliation).order_by(*(column.desc() for column in place)).limit(page.limit + 1)
@@ -176,8 +176,8 @@ async def get_reconciliation(
 
 @router.get("/drifts", operation_id="listDrifts", responses=declared(*_LISTED))
 async def list_drifts(
-    page: AskedPage,
     operator: AsOperator,
+    page: AskedPage,
     database: WithDatabase,
     is_open: Annotated[bool | None, Query(alias="open", description="Only the open ones, or only the others.")] = None,
 ) -> DriftPage:

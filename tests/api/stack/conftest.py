@@ -9,14 +9,11 @@ import pytest
 from sandbox.stack import Stack
 from tests.api.stack.unhurried import unhurried
 
-# Nobody waits for the windows to pass, and a worker that is slow under load does not let them.
-_WINDOWS = {"HOLDFAST_CHECKOUT_WINDOW": "PT10M", "HOLDFAST_APPROVAL_WINDOW": "PT30M", "HOLDFAST_DECLINE_GRACE": "PT1S"}
-
 
 @pytest.fixture(scope="session")
 def stack(services_loop: asyncio.Runner, services_directory: Path) -> Iterator[Stack]:
     """One for all tests of an xdist worker: use people of your own."""
-    stack = Stack(services_directory / "stack", env=_WINDOWS)
+    stack = Stack(services_directory / "stack")
     services_loop.run(stack.__aenter__())
     try:
         yield stack

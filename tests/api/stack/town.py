@@ -30,13 +30,13 @@ class Town:
     """What there is, by the name of the parameter or member that it is sent as."""
 
 
-async def settle(stack: Stack) -> Town:
+async def settle(stack: Stack, api_url: str) -> Town:
     """A student, an instructor and an operator, who all are new, and what has come of the two's meetings."""
     engine = build_engine(stack.database_url)
     temporal = await Client.connect(stack.temporal_address, data_converter=pydantic_data_converter)
     try:
         async with (
-            httpx.AsyncClient(base_url=stack.api_url, timeout=30) as http,
+            httpx.AsyncClient(base_url=api_url, timeout=30) as http,
             stripe_client(stack.stripe_key, stack.stripe_url) as stripe,
         ):
             market = Market(stack, http, engine, stripe, temporal)

@@ -47,7 +47,9 @@ def unhurried(stack: Stack) -> tuple[Process, str]:
     port = free_port()
     url = f"http://{LOOPBACK}:{port}"
     uvicorn = ("-m", "uvicorn", "--factory", f"{__name__}:create_app", "--host", LOOPBACK, "--port", str(port))
-    command = Command(argv=python(*uvicorn), env=child_environment(stack.environment), cwd=PROJECT_ROOT)
+    # What is booked here and not paid is soon gone.
+    env = child_environment({**stack.environment, "HOLDFAST_DECLINE_GRACE": "PT1S"})
+    command = Command(argv=python(*uvicorn), env=env, cwd=PROJECT_ROOT)
     return Process(
         name="unhurried", command=command, ready=http_ok(f"{url}/readyz"), log=stack.logs / "unhurried.log"
     ), url

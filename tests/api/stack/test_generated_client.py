@@ -1,0 +1,170 @@
+"""A client that a generator makes of the OpenAPI document does what the document says, from sign-up to a refund."""
+
+import asyncio
+import importlib
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from sandbox.checkout_page import pay
+from sandbox.onboarding_page import onboard
+from sandbox.stack import Stack
+from tests.api.world import JSON
+
+PACKAGE = "holdfast_client"
+PASSWORD = "a password nobody guesses"  # noqa: S105 - it opens nothing
+CONFIG = {
+    # It tidies up with programs that it finds or does not find.
+    "post_hooks": [],
+    # It has no word for a PDF, and is told to hand it over as it is.
+    "content_type_overrides": {"application/pdf": "application/octet-stream"},
+}
+_PATIENCE_SECONDS = 20
+
+Runner = Callable[[Any], Any]
+
+
+@dataclass(frozen=True)
+class Client:
+    """The generated package. `call` goes by operation ids, as the document names them."""
+
+    package: ModuleType
+    modules: dict[str, ModuleType]
+    base_url: str
+    token: str | None = None
+
+    def model(self, name: str, value: JSON) -> Any:
+        return getattr(self.package.models, name).from_dict(value)
+
+    def call(self, operation: str, expect: str, **arguments: Any) -> Any:
+        """The parsed answer, which is to be of the model `expect`."""
+        kind = self.package.AuthenticatedClient if self.token else self.package.Client
+        credentials = {"token": self.token} if self.token else {}
+        timeout = httpx.Timeout(30)
+        with kind(base_url=self.base_url, timeout=timeout, raise_on_unexpected_status=True, **credentials) as client:
+            answer = self.modules[operation].sync(client=client, **arguments)
+        assert type(answer).__name__ == expect, answer
+        return answer
+
+    def signed_up(self, role: str) -> "Client":
+        known = {"email": f"{uuid4()}@{role}s.example", "password": PASSWORD}
+        wanted = known | {"name": "Ada Byron", "role": role, "time_zone": "Europe/London"}
+        self.call("signUp", "PersonalAccount", body=self.model("SignUp", wanted))
+        token = self.call("signIn", "Token", body=self.model("SignIn", known))
+        return Client(self.package, self.modules, self.base_url, token.access_token)
+
+
+def operations(document: JSON) -> set[str]:
+    return {operation["operationId"] for methods in document["paths"].values() for operation in methods.values()}
+
+
+def snake(name: str) -> str:
+    return re.sub("([A-Z])", r"_\1", name).lower()
+
+
+@pytest.fixture(scope="module")
+def document(stack: Stack) -> JSON:
+    document: JSON = httpx.get(f"{stack.api_url}/v1/openapi.json").raise_for_status().json()
+    return document
+
+
+@pytest.fixture(scope="module")
+def generated(document: JSON, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where the package lies. A warning of the generator, of what it leaves out above all, is a failure."""
+    place = tmp_path_factory.mktemp("generated")
+    (place / "openapi.json").write_text(json.dumps(document))
+    (place / "config.json").write_text(json.dumps(CONFIG))
+    command = [sys.executable, "-m", "openapi_python_client", "generate", "--meta", "none", "--fail-on-warning"]
+    files = ["--path", "openapi.json", "--config", "config.json", "--output-path", PACKAGE]
+    made = subprocess.run([*command, *files], cwd=place, capture_output=True, text=True, check=False)
+    assert made.returncode == 0, made.stdout + made.stderr
+    sys.path.insert(0, str(place))
+    try:
+        yield place / PACKAGE
+    finally:
+        sys.path.remove(str(place))
+
+
+@pytest.fixture(scope="module")
+def client(stack: Stack, document: JSON, generated: Path) -> Client:
+    files = {path.stem: path for path in (generated / "api").glob("*/*.py") if path.stem != "__init__"}
+    modules = {
+        name: importlib.import_module(f"{PACKAGE}.api.{files[snake(name)].parent.name}.{snake(name)}")
+        for name in operations(document)
+    }
+    return Client(importlib.import_module(PACKAGE), modules, stack.api_url)
+
+
+def test_every_operation_is_in_the_generated_client(document: JSON, generated: Path) -> None:
+    made = [path.stem for path in (generated / "api").glob("*/*.py") if path.stem != "__init__"]
+    assert sorted(made) == sorted(map(snake, operations(document)))
+
+
+def test_every_shape_is_in_the_generated_client(document: JSON, client: Client) -> None:
+    for name, shape in document["components"]["schemas"].items():
+        model = getattr(client.package.models, name)
+        for example in shape.get("examples", ()):
+            # It adds what stands there if nothing is sent, and writes UTC in Python's way.
+            back = json.loads(json.dumps(model.from_dict(example).to_dict()).replace('+00:00"', 'Z"'))
+            assert back | example == back, name
+
+
+def test_a_booking_goes_round_through_the_generated_client(client: Client, services_loop: asyncio.Runner) -> None:
+    instructor, student = client.signed_up("instructor"), client.signed_up("student")
+    link = instructor.call("openOnboardingLink", "Link")
+    services_loop.run(onboard(link.url))
+    profile = eventually(
+        lambda: instructor.call("getOwnProfile", "OwnProfile"), lambda shown: shown.payments.can_be_paid
+    )
+
+    price = {"amount_minor": 10_000, "currency": "usd"}
+    wanted = {"title": "Counterpoint", "price": price, "duration_minutes": 60, "cancellation": "flexible"}
+    offering = instructor.call("createOffering", "Offering", body=client.model("NewOffering", wanted))
+    starts_at = datetime.now(UTC) + timedelta(days=3)
+    slots = client.model("NewSlots", {"starts_at": starts_at.isoformat()})
+    instructor.call("createSlots", "SlotsCreated", offering_id=offering.id, body=slots)
+
+    [listed] = client.call("listOfferings", "OfferingPage", instructor_id=profile.id).data
+    assert (listed.id, listed.price.total.amount_minor) == (offering.id, 10_000)
+    [slot] = client.call("listSlots", "SlotPage", offering_id=offering.id).data
+    assert slot.starts_at == starts_at
+
+    new_booking = client.model("NewBooking", {"slot_id": str(slot.id)})
+    booked = student.call("createBooking", "BookingCreated", body=new_booking, idempotency_key="a lesson")
+    services_loop.run(pay(booked.checkout_url))
+    booking = eventually(
+        lambda: student.call("getBooking", "Booking", booking_id=booked.id), lambda shown: shown.payment is not None
+    )
+    assert (booking.status, booking.payment.status) == ("PENDING", "PENDING")
+    assert instructor.call("approveBooking", "Booking", booking_id=booked.id).status == "ACCEPTED"
+    quote = student.call("quoteCancellation", "CancellationQuote", booking_id=booked.id)
+    assert quote.refund.amount_minor == 10_000
+    cancelled = student.call("cancelBooking", "Booking", booking_id=booked.id)
+    assert (cancelled.status, cancelled.payment.returned.amount_minor) == ("CANCELLED", 10_000)
+    assert [shown.id for shown in student.call("listBookings", "BookingPage").data] == [booked.id]
+
+
+def test_a_refusal_comes_as_a_problem_that_the_generated_client_reads(client: Client) -> None:
+    student = client.signed_up("student")
+    nothing = client.model("NewBooking", {"slot_id": str(uuid4())})
+    refused = student.call("createBooking", "Problem", body=nothing, idempotency_key="a lesson")
+    assert (refused.status, refused.type_) == (404, "urn:holdfast:problem:not-found")
+
+
+def eventually(look: Callable[[], Any], is_so: Callable[[Any], bool]) -> Any:
+    """What Stripe tells by a webhook is there a moment later."""
+    deadline = datetime.now(UTC) + timedelta(seconds=_PATIENCE_SECONDS)
+    while not is_so(seen := look()):
+        assert datetime.now(UTC) < deadline, seen
+    return seen

@@ -1,0 +1,149 @@
+"""`docs/api.md` walks through a booking, and this test walks with it: each request is sent, each answer compared."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from sandbox.checkout_page import pay
+from sandbox.onboarding_page import onboard
+from sandbox.stack import Stack
+from tests.api.stack.walkthrough import (
+    Browsing,
+    Exchange,
+    Likeness,
+    Naming,
+    Request,
+    Step,
+    Variables,
+    Waiting,
+    steps,
+)
+
+SECTION = (
+    (Path(__file__).parents[3] / "docs" / "api.md")
+    .read_text()
+    .partition("\n## A booking, step by step\n")[2]
+    .partition("\n## ")[0]
+)
+LINKS: dict[str, Callable[[str], Awaitable[object]]] = {"url": onboard, "checkout_url": pay}
+"""What people do where a link of this name leads."""
+
+_STARTS_IN = timedelta(seconds=20)
+_PATIENCE_SECONDS = 20
+
+
+@dataclass
+class Walk:
+    """Taken by `run`, which is the loop that the pages of the sandbox are visited in."""
+
+    api_url: str
+    run: Callable[[Any], object]
+    variables: dict[str, str] = field(default_factory=dict)
+    likeness: Likeness = field(default_factory=Likeness)
+    answer: Any = None
+
+    def take(self, step: Step) -> None:
+        match step:
+            case Variables(given):
+                for name, value in given.items():
+                    self.variables[name] = self.likeness.known[value] = self.ours(name)
+            case Exchange():
+                self.ask(step)
+            case Naming(name):
+                self.variables[name] = step.value(self.answer)
+            case Browsing(link):
+                self.run(LINKS[link](self.answer[link]))
+            case Waiting():
+                left = datetime.fromisoformat(self.variables["STARTS_AT"]) - datetime.now(UTC)
+                time.sleep(max(0.0, left.total_seconds() + 0.2))
+
+    def ours(self, name: str) -> str:
+        if name == "API":
+            return self.api_url
+        assert name == "STARTS_AT", f"the page gives ${name}, of which nothing is known here"
+        return f"{datetime.now(UTC) + _STARTS_IN:%Y-%m-%dT%H:%M:%SZ}"
+
+    def ask(self, shown: Exchange) -> None:
+        """What is only read may be as the page shows it a moment later."""
+        request = shown.request(self.variables)
+        deadline = time.monotonic() + (_PATIENCE_SECONDS if request.method == "GET" else 0)
+        while True:
+            real = sent(request)
+            different = list(self.differences(shown, real))
+            if not different:
+                self.answer = real.json()
+                return
+            assert time.monotonic() < deadline, "\n".join([shown.curl, *different])
+            time.sleep(0.1)
+
+    def differences(self, shown: Exchange, real: httpx.Response) -> list[str]:
+        if shown.status != real.status_code:
+            return [f"the page has {shown.status}, the answer {real.status_code}: {real.text}"]
+        headers = {name: real.headers.get(name) for name in shown.headers}
+        return [
+            *self.likeness.differences(shown.headers, headers, "headers"),
+            *self.likeness.differences(shown.body, real.json()),
+        ]
+
+
+def sent(request: Request) -> httpx.Response:
+    return httpx.request(
+        request.method,
+        request.url,
+        headers=request.headers,
+        content=request.body,
+        timeout=30,
+        trust_env=False,
+    )
+
+
+def test_the_walk_through_a_booking_is_as_the_page_shows_it(stack: Stack, services_loop: asyncio.Runner) -> None:
+    walk = Walk(stack.api_url, services_loop.run)
+    for step in steps(SECTION):
+        walk.take(step)
+    assert walk.answer["type"] == "urn:holdfast:problem:booking-closed", "the page was not walked to its end"
+
+
+SHOWN = {"id": "0b7d5f0e-8a1c-4a63-9d1e-6a2f4f3b7c22", "at": "2026-03-02T17:30:00Z", "n": 1, "all": [True, None]}
+REAL = {"id": "11111111-8a1c-4a63-9d1e-6a2f4f3b7c22", "at": "2030-01-01T00:00:00Z", "n": 1, "all": [True, None]}
+
+
+def test_what_is_new_each_time_may_differ() -> None:
+    assert list(Likeness().differences(SHOWN, REAL)) == []
+    assert list(Likeness().differences({"n": 1, "…": "…"}, REAL)) == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"n": 2},
+        {"n": True},
+        {"n": "1"},
+        {"id": "ada"},
+        {"at": None},
+        {"at": "2030-01-01"},
+        {"all": [True]},
+        {"all": [1, None]},
+        {"more": 1},
+    ],
+)
+def test_what_the_page_says_may_not_differ(change: dict[str, Any]) -> None:
+    assert list(Likeness().differences(SHOWN, REAL | change))
+
+
+def test_an_id_of_the_page_is_one_and_the_same_all_the_way() -> None:
+    other = "22222222-8a1c-4a63-9d1e-6a2f4f3b7c22"
+    assert list(Likeness().differences([SHOWN["id"], SHOWN["id"]], [REAL["id"], other]))
+    assert list(Likeness().differences([SHOWN["id"], other], [REAL["id"], REAL["id"]]))
+
+
+def test_an_answer_that_is_missing_from_the_page_is_found() -> None:
+    with pytest.raises(AssertionError, match="no answer is shown"):
+        list(steps("```sh\ncurl one\n```\n\n```sh\ncurl two\n```\n"))
