@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -70,10 +71,10 @@ class ComparisonActivities:
     @activity.defn
     async def compare_books(self, begun: Begun) -> Compared:
         """Every booking with a movement at Stripe or in the ledger since the last run, and each account of this run."""
-        movements, charges = await self._moved(begun)
+        movements, charges, newest_at = await self._moved(begun)
         transactions, seq, changed = await self._written(begun)
         booking_ids = changed | await self._bookings_of(charges) | await self._drifted()
-        compared = Compared(movements=movements, transactions=transactions, ledger_seq=seq)
+        compared = Compared(movements=movements, transactions=transactions, ledger_seq=seq, newest_at=newest_at)
         ids = sorted(booking_ids)
         for first in range(0, len(ids), _AT_ONCE):
             compared = _together(compared, await self._compare_bookings(ids[first : first + _AT_ONCE]))
@@ -94,16 +95,17 @@ class ComparisonActivities:
         compared = await self._compare_bookings(bookings, only)
         return _together(compared, await self._compare_balances(accounts, only))
 
-    async def _moved(self, begun: Begun) -> tuple[int, set[str]]:
-        """How many movements there were at Stripe, and the charges that they go back to."""
-        number, charges = 0, set[str]()
+    async def _moved(self, begun: Begun) -> tuple[int, set[str], datetime | None]:
+        """How many movements there were at Stripe, the charges that they go back to, and when the newest was."""
+        number, charges, newest_at = 0, set[str](), None
         async for movement in self._books.movements(begun.events_since):
             number += 1
             if number % _AT_ONCE == 0:
                 activity.heartbeat()
+            newest_at = max(newest_at or movement.created_at, movement.created_at)
             if movement.charge_id:
                 charges.add(movement.charge_id)
-        return number, charges
+        return number, charges, newest_at
 
     async def _written(self, begun: Begun) -> tuple[int, int, set[UUID]]:
         """How many transactions the ledger has got, its newest number, and the bookings that they are about."""
@@ -235,6 +237,7 @@ def _together(one: Compared, other: Compared) -> Compared:
         movements=one.movements,
         transactions=one.transactions,
         ledger_seq=one.ledger_seq,
+        newest_at=one.newest_at,
         bookings=one.bookings + other.bookings,
         balances=one.balances + other.balances,
         fees_booked=one.fees_booked + other.fees_booked,

@@ -91,10 +91,10 @@ class ChargeBooks(Value):
 class Movement(Value):
     """A balance transaction of the platform."""
 
-    currency: str
-    net_minor: int
     charge_id: str | None
     """The student's charge that it goes back to; `None` for what goes back to none."""
+    created_at: datetime
+    """By Stripe's clock."""
 
 
 class EventSeen(Value):

@@ -1,7 +1,5 @@
 """What a reconciliation writes down: where it begins, what it compared, and what stayed different."""
 
-from datetime import datetime
-
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, select, update
@@ -88,13 +86,10 @@ def _fill(row: Reconciliation, message: FinishReconciliation) -> None:
     row.fees_booked = compared.fees_booked
     row.drifts = len(message.differences)
     row.totals = [total.model_dump(mode="json") for total in compared.totals]
-    row.events_until = platform.newest_at or _read_on_from(message)
+    # Where nothing new was read, the next run begins where this one did.
+    read = (platform.newest_at, compared.newest_at, message.begun.events_since + OVERLAP)
+    row.events_until = max(filter(None, read))
     row.ledger_seq = compared.ledger_seq
-
-
-def _read_on_from(message: FinishReconciliation) -> datetime:
-    """Where nothing new was read, the next run begins where this one did."""
-    return message.begun.events_since + OVERLAP
 
 
 async def _keep(session: AsyncSession, message: FinishReconciliation, difference: Difference) -> None:

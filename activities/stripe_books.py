@@ -131,7 +131,8 @@ def _held(charge: stripe.Charge) -> int:
 
 
 def _movement(line: stripe.BalanceTransaction) -> Movement:
-    return Movement(currency=line.currency, net_minor=line.net, charge_id=_charge_of(line.source))
+    created_at = datetime.fromtimestamp(line.created, UTC)
+    return Movement(charge_id=_charge_of(line.source), created_at=created_at)
 
 
 def _charge_of(source: object) -> str | None:

@@ -127,6 +127,8 @@ class Compared(Value):
     totals: tuple[Total, ...] = ()
     differences: tuple[Difference, ...] = ()
     ledger_seq: int = 0
+    newest_at: datetime | None = None
+    """Of the movements, by Stripe's clock."""
 
 
 class FinishReconciliation(Value):

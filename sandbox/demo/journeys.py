@@ -25,7 +25,7 @@ _SOON = timedelta(seconds=10)
 _SHORTLY = timedelta(seconds=3)
 _TOMORROW = timedelta(hours=12)
 _IN_TWO_DAYS = timedelta(hours=48)
-_FOUR_DAYS = timedelta(days=4)
+_DAYS = timedelta(days=6)
 _CLOCK_STEP = timedelta(milliseconds=200)
 
 
@@ -262,7 +262,7 @@ async def payout_failed_then_paid(market: Market) -> Played:
     await market.order(f"/payouts/{payout['stripe_payout_id']}/fail", {"failure_code": "account_closed"})
     await pair.instructor.wait_for_payout(booking_id, "FAILED")
     await market.give_bank_account(pair.instructor)
-    await market.order("/clock", {"advance_seconds": _FOUR_DAYS.total_seconds()})
+    await market.order("/clock", {"advance_seconds": _DAYS.total_seconds()})
     await pair.instructor.wait_for_payout(booking_id, "PAID")
     return Played(booking_id, await pair.student.see(booking_id))
 

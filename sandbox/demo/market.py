@@ -23,8 +23,8 @@ PRICE = Money(amount_minor=10_000, currency="usd")
 _OFFERING: Json = {"title": "Counterpoint", "price": PRICE.model_dump(), "duration_minutes": 1}
 """A minute is the shortest session there is."""
 
-_UNTIL_PAID_OUT = timedelta(days=4)
-"""Available after two days, sent at the next midnight, a day on the way."""
+_UNTIL_PAID_OUT = timedelta(days=6)
+"""Available after two days, sent at the next midnight, a day on the way, whatever the time of day."""
 
 WINNING_EVIDENCE = "winning_evidence"
 """What convinces the bank in Stripe's test mode: https://docs.stripe.com/testing#disputes."""

@@ -129,11 +129,28 @@ async def dispute_won(books: Books) -> Story:
 
 
 async def account_stopped(books: Books) -> Story:
-    await books.stripe.v1.accounts.update_async(books.account_id, {"capabilities": {"transfers": {"requested": False}}})
+    await _request_transfers(books, False)
+    return _account(books, can_be_paid=False)
 
+
+async def account_back(books: Books) -> Story:
+    await _request_transfers(books, False)
+    await books.deliver()
+    await _account(books, can_be_paid=False).until_healed()
+    await _request_transfers(books, True)
+    return _account(books, can_be_paid=True)
+
+
+async def _request_transfers(books: Books, requested: bool) -> None:
+    await books.stripe.v1.accounts.update_async(
+        books.account_id, {"capabilities": {"transfers": {"requested": requested}}}
+    )
+
+
+def _account(books: Books, can_be_paid: bool) -> Story:
     async def is_healed() -> bool:
         me = await books.client.get("/v1/instructors/me", headers=books.world.instructor.headers)
-        return me.json()["payments"]["can_be_paid"] is False
+        return me.json()["payments"]["can_be_paid"] is can_be_paid
 
     return Story(onboarding_workflow_id(books.world.instructor.id), is_healed)
 
@@ -206,7 +223,7 @@ STORIES: dict[str, Play] = {
     "charge.dispute.funds_withdrawn": dispute_won,
     "charge.dispute.funds_reinstated": dispute_won,
     "account.updated": account_stopped,
-    "capability.updated": account_stopped,
+    "capability.updated": account_back,
     "payout.created": payout_made,
     "payout.updated": payout_renamed,
     "payout.paid": payout_arrived,
@@ -226,10 +243,9 @@ async def test_a_lost_event_is_brought_by_the_reconciliation(type_: str, books: 
     story = await STORIES[type_](books)
     await books.deliver(but_for=_about_the_same(type_))
     account = books.account_id if type_ in OF_CONNECTED else None
-    lost = [event["id"] for event in await books.events(account) if event["type"] == type_]
     before = await _heard(temporal, story.workflow_id)
+    lost = [event["id"] for event in await books.events(account) if event["type"] == type_ and not before[event["id"]]]
     assert lost
-    assert not [id for id in lost if before[id]]
     run = await books.reconcile()
     assert run["events_redelivered"] >= 1
     await story.until_healed()
