@@ -122,6 +122,8 @@ def build_worker(
             records.record_acceptance,
             records.record_deadline,
             records.move_slot,
+            records.record_no_show,
+            records.judge_no_show,
             records.record_attention,
             records.record_ending,
             onboarding.ensure_account,

@@ -10,7 +10,7 @@ from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
-from activities import audit, endings, outbox, payment_records, rescheduling
+from activities import audit, endings, no_shows, outbox, payment_records, rescheduling
 from activities.transactions import transaction
 from models.messages import (
     Door,
@@ -23,6 +23,7 @@ from models.messages import (
     RecordEnding,
     ReserveSlot,
 )
+from models.no_shows import JudgeNoShow, NoShowVerdict, RecordNoShow
 from models.notices import told
 from models.policy import split
 from models.states import BookingStatus, PaymentStatus, SessionStatus, advance
@@ -127,6 +128,15 @@ class RecordActivities:
         return await rescheduling.move(self._engine, message)
 
     @activity.defn
+    async def record_no_show(self, message: RecordNoShow) -> None:
+        await no_shows.keep(self._engine, message)
+
+    @activity.defn
+    async def judge_no_show(self, message: JudgeNoShow) -> NoShowVerdict:
+        """What the meeting's record shows of a contested one."""
+        return await no_shows.judge(self._engine, message)
+
+    @activity.defn
     async def record_attention(self, message: RecordAttention) -> None:
         """Does without the booking request if it is gone: a call for help must not fail for that."""
         decision = message.decision
@@ -165,6 +175,7 @@ class RecordActivities:
                 return
             booking.next_deadline_at = message.deadline_at
             booking.updated_at = message.at
+            await no_shows.move_deadline(session, booking.id, message.deadline_at)
 
 
 def _student(student_id: UUID) -> Actor:

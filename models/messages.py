@@ -50,6 +50,10 @@ class ReportNoShow(Decision):
     absent: Absent
 
 
+class ContestNoShow(Decision):
+    """Who is said to have been absent says that they were there."""
+
+
 class Cancel(Decision):
     """Either side, or an operator for the platform, calls it off."""
 

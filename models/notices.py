@@ -36,6 +36,7 @@ class Notice(StrEnum):
     NO_SHOW = "no_show"
     REFUNDED = "refunded"
     REFUND_FAILED = "refund_failed"
+    NO_SHOW_REPORTED = "no_show_reported"
     RESCHEDULED = "rescheduled"
     REMINDER_A_DAY = "reminder_a_day"
     REMINDER_15_MINUTES = "reminder_15_minutes"
@@ -137,6 +138,9 @@ TOLD: Mapping[str, Mapping[Move, tuple[Told, ...]]] = {
 ON_RESCHEDULING = _both(Notice.RESCHEDULED)
 """No state moves; the session's time does."""
 
+ON_NO_SHOW_REPORTED = _both(Notice.NO_SHOW_REPORTED)
+"""No state moves yet. Only the one who is said to have been absent is told."""
+
 BEFORE_THE_SESSION = {
     Notice.REMINDER_A_DAY: timedelta(days=1),
     Notice.REMINDER_15_MINUTES: timedelta(minutes=15),
@@ -171,6 +175,6 @@ def still_matters(notice: Notice, status: BookingStatus, starts_at: datetime, no
     """Whether a notice that comes late is worth sending. What has happened always is."""
     if notice in BEFORE_THE_SESSION:
         return status is BookingStatus.ACCEPTED and now < starts_at
-    if notice is Notice.COMPLETION_DUE:
+    if notice in (Notice.COMPLETION_DUE, Notice.NO_SHOW_REPORTED):
         return status is BookingStatus.ACCEPTED
     return True

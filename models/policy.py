@@ -97,6 +97,8 @@ class Deadlines(Value):
     """From paying to the instructor's decision."""
     completion_window: timedelta = timedelta(hours=24)
     """From the session's end to somebody saying what came of it."""
+    contest_window: timedelta = timedelta(0)
+    """From a reported no-show to its end, for the other side to contest it. None in histories from before contests."""
     hold_margin: timedelta = timedelta(hours=6)
     """How long before a hold's end Holdfast acts on it."""
 
@@ -118,6 +120,10 @@ class BookingPolicy(Value):
     cancellation: CancellationPolicy = MODERATE
     student_absent_kept_bps: int = Field(default=5_000, ge=0, le=BASIS_POINTS)
     """The part of the price that is kept when the student does not come."""
+    held_together_bps: int = Field(default=5_000, ge=0, le=BASIS_POINTS)
+    """With both present for this part of the session's time so far, a contested no-show counts as held."""
+    waited_at_least: timedelta = timedelta(minutes=10)
+    """Who was present that long while the other never came has been let down."""
     on_silence: OnSilence = OnSilence.RELEASE
     lost_dispute_borne_by: LossBearer = LossBearer.BOTH
     deadlines: Deadlines = Deadlines()

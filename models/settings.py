@@ -56,12 +56,15 @@ class PolicySettings(BaseSettings):
     fee_bps: int = Field(default=_POLICY.fee_bps, ge=0, le=BASIS_POINTS)
     rounding: Rounding = _POLICY.rounding
     student_absent_kept_bps: int = Field(default=_POLICY.student_absent_kept_bps, ge=0, le=BASIS_POINTS)
+    held_together_bps: int = Field(default=_POLICY.held_together_bps, ge=0, le=BASIS_POINTS)
+    waited_at_least: timedelta = Field(default=_POLICY.waited_at_least, ge=timedelta(0))
     on_silence: OnSilence = _POLICY.on_silence
     lost_dispute_borne_by: LossBearer = _POLICY.lost_dispute_borne_by
     checkout_window: timedelta = _DEFAULTS.checkout_window
     decline_grace: timedelta = _DEFAULTS.decline_grace
     approval_window: timedelta = _DEFAULTS.approval_window
     completion_window: timedelta = _DEFAULTS.completion_window
+    contest_window: timedelta = timedelta(hours=24)
     hold_margin: timedelta = _DEFAULTS.hold_margin
 
     def freeze(self, cancellation: CancellationPolicy) -> BookingPolicy:
@@ -71,6 +74,8 @@ class PolicySettings(BaseSettings):
             rounding=self.rounding,
             cancellation=cancellation,
             student_absent_kept_bps=self.student_absent_kept_bps,
+            held_together_bps=self.held_together_bps,
+            waited_at_least=self.waited_at_least,
             on_silence=self.on_silence,
             lost_dispute_borne_by=self.lost_dispute_borne_by,
             deadlines=Deadlines(**{window: getattr(self, window) for window in Deadlines.model_fields}),

@@ -101,6 +101,7 @@ class EndReason(StrEnum):
     CANCELLED = "cancelled"
     STUDENT_ABSENT = "student_absent"
     INSTRUCTOR_ABSENT = "instructor_absent"
+    NO_SHOW_REFUTED = "no_show_refuted"
     COMPLETION_TIMEOUT = "completion_timeout"
     SETTLED_BY_OPERATOR = "settled_by_operator"
     RELEASED_BY_OPERATOR = "released_by_operator"
@@ -189,6 +190,11 @@ def no_show(terms: BookingTerms, absent: Absent, actor: Actor) -> Ending:
         kept = kept_on_student_absence(terms.price, terms.policy)
         return _ending(terms, BookingStatus.NO_SHOW, EndReason.STUDENT_ABSENT, kept, actor)
     return _ending(terms, BookingStatus.NO_SHOW, EndReason.INSTRUCTOR_ABSENT, terms.price.zero(), actor)
+
+
+def no_show_refuted(terms: BookingTerms) -> Ending:
+    """The other side contested, and the meeting's record shows that both came."""
+    return _ending(terms, BookingStatus.COMPLETED, EndReason.NO_SHOW_REFUTED, terms.price)
 
 
 def nobody_said(terms: BookingTerms) -> Ending:

@@ -21,12 +21,13 @@ from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_
 with workflow.unsafe.imports_passed_through():
     from activities.payments import PaymentActivities
     from activities.records import RecordActivities
-    from models import policy
+    from models import no_shows, policy
     from models import terms as endings
     from models.messages import (
         OPEN_CHECKOUT,
         BookingView,
         Checkout,
+        ContestNoShow,
         HoldPhase,
         PaymentState,
         RecordAcceptance,
@@ -34,10 +35,12 @@ with workflow.unsafe.imports_passed_through():
         RecordCheckout,
         RecordEnding,
         Refusal,
+        ReportNoShow,
         ReserveSlot,
         SecurePayment,
         SettlePayment,
     )
+    from models.no_shows import JudgeNoShow, NoShowVerdict, RecordNoShow
     from models.states import BookingStatus, PaymentStatus, SessionStatus
     from models.terms import PLATFORM, Ending, EndReason
     from workflows.decisions import Stage
@@ -147,8 +150,43 @@ class BookingWorkflow(BookingProgress):
 
     async def _session_ends(self) -> Ending:
         """Somebody says what came of the session, or nobody does in time."""
-        await self._wait_while_held(lambda: False)
+        await self._wait_while_held(lambda: self._report is not None)
+        if self._ending is None and self._report is not None:
+            return await self._no_show_is_contested(self._report)
         return self._ending or endings.nobody_said(self._terms)
+
+    async def _no_show_is_contested(self, report: ReportNoShow) -> Ending:
+        """The other side may say that they were there. If they do not, it is as reported."""
+        record = RecordNoShow(
+            booking_id=self._terms.booking_id, report=report, contest_until=self._deadline, at=workflow.now()
+        )
+        await self._done(lambda: write_down(RecordActivities.record_no_show, record))
+        self._is_report_kept = True
+        self._show()
+        await self._wait_while_held(lambda: self._contest is not None)
+        if self._ending or self._contest is None:
+            return self._ending or endings.no_show(self._terms, report.absent, report.actor)
+        return await self._looked_into(report, self._contest)
+
+    async def _looked_into(self, report: ReportNoShow, contest: ContestNoShow) -> Ending:
+        """The meeting's record decides clear cases, and an operator the rest; if none does, nobody said anything."""
+        while True:
+            found = await self._done(lambda: self._judge(report, contest))
+            if ending := self._ending or no_shows.ending_after(found, report, self._terms):
+                return ending
+            await self._park(no_shows.UNDECIDED, until=self._latest_deadline)
+            if self._retry is None:
+                return endings.nobody_said(self._terms)
+
+    async def _judge(self, report: ReportNoShow, contest: ContestNoShow) -> NoShowVerdict:
+        look = JudgeNoShow(
+            terms=self._terms,
+            report=report,
+            contest=contest,
+            deadline_at=self._latest_deadline,
+            at=workflow.now(),
+        )
+        return await write_down(RecordActivities.judge_no_show, look)
 
     async def _wait_while_held(self, decided: Callable[[], bool]) -> None:
         """Wait for a decision or the deadline, and look at the hold whenever Stripe has news of it."""

@@ -9,6 +9,7 @@ from models.messages import (
     Approve,
     Cancel,
     Complete,
+    ContestNoShow,
     Decision,
     Extend,
     Refund,
@@ -20,7 +21,7 @@ from models.messages import (
     Settle,
 )
 from models.money import Money
-from models.terms import BookingTerms, Ending, Role
+from models.terms import Absent, BookingTerms, Ending, Role
 
 
 class Stage(StrEnum):
@@ -42,6 +43,9 @@ class Situation:
     """The instructor has approved it, so that there is a session."""
     parked: bool
     """A step failed for good, and an operator is to decide."""
+    reported: Absent | None
+    """Who is said to have been absent, while that can be contested or is looked into."""
+    contested: bool
     moving: bool
     """To another slot, which the database is being asked for."""
     now: datetime
@@ -78,6 +82,14 @@ def refusal(decision: Decision, situation: Situation) -> str | None:
             return f"There is no session to report on: this booking waits for {stage}."
         case Complete() | ReportNoShow() if not begun:
             return f"The session begins at {terms.starts_at:%Y-%m-%dT%H:%M:%SZ}; report on it after that."
+        case Complete() | ReportNoShow() if situation.reported:
+            return f"It is reported that the {situation.reported} did not come; they can contest that."
+        case ContestNoShow() if situation.reported is None:
+            return "No no-show is reported that could be contested."
+        case ContestNoShow(actor=actor) if actor.role.value != situation.reported:
+            return "Only who is said to have been absent can contest it."
+        case ContestNoShow() if situation.contested:
+            return "It has been contested."
         case Cancel(actor=actor) if begun and actor.role is Role.STUDENT:
             return TOO_LATE_TO_CANCEL
         case Settle() | Refund() if not situation.accepted:

@@ -15,6 +15,7 @@ with workflow.unsafe.imports_passed_through():
         BookingView,
         Cancel,
         Complete,
+        ContestNoShow,
         Decision,
         Extend,
         PaymentEvent,
@@ -105,6 +106,10 @@ class BookingDoors(ABC):
         return await self._answer(decision)
 
     @workflow.update
+    async def contest_no_show(self, decision: ContestNoShow) -> BookingView:
+        return await self._answer(decision)
+
+    @workflow.update
     async def cancel(self, decision: Cancel) -> BookingView:
         return await self._answer(decision)
 
@@ -146,6 +151,10 @@ class BookingDoors(ABC):
 
     @report_no_show.validator
     def _may_report_no_show(self, decision: ReportNoShow) -> None:
+        self._check(decision)
+
+    @contest_no_show.validator
+    def _may_contest_no_show(self, decision: ContestNoShow) -> None:
         self._check(decision)
 
     @cancel.validator

@@ -11,11 +11,12 @@ from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from activities.records import RecordActivities
-    from models import policy
+    from models import no_shows, policy
     from models.messages import (
         Approve,
         BookingView,
         Checkout,
+        ContestNoShow,
         Decision,
         Door,
         Extend,
@@ -26,6 +27,7 @@ with workflow.unsafe.imports_passed_through():
         RecordAttention,
         RecordDeadline,
         Refusal,
+        ReportNoShow,
         Reschedule,
         ReserveSlot,
         Retry,
@@ -61,6 +63,10 @@ class BookingProgress(BookingDoors):
         self._ending: Ending | None = None
         self._ended_through = Door.WORKFLOW
         self._parked_because: str | None = None
+        self._report: ReportNoShow | None = None
+        """One that the other side may contest."""
+        self._is_report_kept = False
+        self._contest: ContestNoShow | None = None
         self._retry: Retry | None = None
         self._operator_round = 0
         self._is_moving = False
@@ -120,15 +126,20 @@ class BookingProgress(BookingDoors):
                 self._retry = None
                 return result
 
-    async def _park(self, reason: str) -> None:
-        """Wait, for as long as it takes, for an operator to have the step tried again.
+    async def _park(self, reason: str, until: datetime | None = None) -> None:
+        """Wait, for as long as it takes or until then, for an operator to have the step tried again.
 
         Raises `EndedByOperator` when they end the booking instead.
         """
         ending, retry = self._ending, self._retry
         self._parked_because = reason
         await self._mark_attention()
-        await workflow.wait_condition(lambda: self._retry is not retry or self._ending is not ending)
+        with contextlib.suppress(asyncio.TimeoutError):
+            await workflow.wait_condition(
+                lambda: self._retry is not retry or self._ending is not ending,
+                timeout=max(until - workflow.now(), timedelta(0)) if until else None,
+            )
+        self._parked_because = None
         self._operator_round += 1
         await self._mark_attention()
         if self._ending is not ending:
@@ -171,6 +182,8 @@ class BookingProgress(BookingDoors):
             text = f"Needs an operator's decision: {self._parked_because}."
         elif self._stage is Stage.CLOSED:
             text = f"Closed: {self._ending.reason if self._ending else 'the slot had been taken'}."
+        elif self._report:
+            text = f"Waits for a no-show to be contested until {self._deadline:%Y-%m-%d %H:%M:%S} UTC."
         else:
             text = f"Waits for {self._stage} until {self._deadline:%Y-%m-%d %H:%M:%S} UTC."
         workflow.set_current_details(text)
@@ -189,6 +202,8 @@ class BookingProgress(BookingDoors):
             stage=stage,
             accepted=self._is_accepted,
             parked=self._parked_because is not None,
+            reported=self._report.absent if self._report else None,
+            contested=self._contest is not None,
             moving=self._is_moving,
             now=workflow.now(),
             latest_deadline=self._latest_deadline,
@@ -207,10 +222,18 @@ class BookingProgress(BookingDoors):
             case Reschedule():
                 self._is_moving = True
                 return
+            case ReportNoShow() if contest_until := self._contest_until(decision):
+                self._report, self._deadline = decision, contest_until
+                return
+            case ContestNoShow():
+                self._contest = decision
             case _:
                 self._ending = ending_of(decision, self._situation)
                 self._ended_through = decision.door
         self._parked_because = None
+
+    def _contest_until(self, report: ReportNoShow) -> datetime | None:
+        return no_shows.contest_until(report, self._terms.policy, workflow.now(), self._hold_ends_at)
 
     async def _outcome(self, decision: Decision) -> BookingView:
         match decision:
@@ -220,6 +243,8 @@ class BookingProgress(BookingDoors):
                 await self._move(decision)
             case Approve():
                 await self._until(lambda: self._is_accepted)
+            case ReportNoShow() if self._report is decision:
+                await self._until(lambda: self._is_report_kept)
             case Retry():
                 await self._until(lambda: self._retry is None and self._stage is not Stage.ENDING)
             case _:

@@ -93,6 +93,7 @@ def what_happened(reason: EndReason, by: Role, reader: Recipient) -> str:
         EndReason.COMPLETED: "The instructor says that it took place.",
         EndReason.STUDENT_ABSENT: "It was reported that the student did not come.",
         EndReason.INSTRUCTOR_ABSENT: "It was reported that the instructor did not come.",
+        EndReason.NO_SHOW_REFUTED: "A no-show was reported and contested; the meeting's record shows that both came.",
         EndReason.COMPLETION_TIMEOUT: "Nobody said in time whether it took place.",
         EndReason.SETTLED_BY_OPERATOR: "The platform has decided that it counts as held.",
         EndReason.RELEASED_BY_OPERATOR: "The platform has called it off.",

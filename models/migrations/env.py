@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 import models.dispute_tables
 import models.inbox_tables
 import models.ledger_tables
+import models.no_show_tables
 import models.outbox_tables
 import models.reconciliation_tables
 import models.refund_tables
