@@ -1,0 +1,261 @@
+"""Whatever happens to money, in any order and with faults: the ledger is what Stripe has, and balances.
+
+On a sandbox of its own, so that all of what is on the platform's account at Stripe is from here.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, ClassVar
+
+import httpx
+import pytest
+import stripe
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from sqlmodel import col, func, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from models.ledger import Account, PostingKind
+from models.ledger_tables import LedgerEntry, LedgerTransaction
+from models.messages import Approve, Cancel, Complete, ReportNoShow
+from models.policy import LossBearer
+from models.terms import Absent
+from sandbox.demo import books
+from sandbox.stripe_server import SANDBOX_KEY, StripeServer
+from tests.conftest import StripeSandbox
+from tests.workflows.bank import Bank, bank_of
+from tests.workflows.saga import Booked, Saga
+from tests.workflows.test_disputes import decide_at_the_bank, disputed, hear
+from tests.workflows.test_payouts import hear as hear_of_payout
+from tests.workflows.test_refunds import refunded
+from workflows.booking import BookingWorkflow
+
+WHICH = st.integers(0, 20)
+FAULTS = st.sampled_from([None, None, "rate_limit", "error_before", "error_after", "drop_after"])
+_LOOKS = 60
+
+
+@pytest.fixture
+async def stripe_sandbox(tmp_path: Path) -> AsyncIterator[StripeSandbox]:
+    server = StripeServer(tmp_path, log=tmp_path / "stripe.log")
+    try:
+        await server.start()
+        yield StripeSandbox(url=server.url, key=SANDBOX_KEY)
+    finally:
+        await server.stop()
+
+
+class Books(RuleBasedStateMachine):
+    """Students, instructors, operators and banks, doing what they may at any time."""
+
+    saga: ClassVar[Saga]
+    loop: ClassVar[asyncio.AbstractEventLoop]
+    start: ClassVar[datetime]
+    # The world goes on from one example to the next.
+    captured: ClassVar[list[Booked]]
+    disputes: ClassVar[list[str]]
+    heard: ClassVar[dict[str, str]]
+    """Payouts, by the status in which their webhook told of them."""
+
+    def do(self, step: Coroutine[Any, Any, None]) -> None:
+        """On the loop of the worker and the database, which this machine's thread has not."""
+        asyncio.run_coroutine_threadsafe(step, self.loop).result()
+
+    @initialize()
+    def a_session_takes_place(self) -> None:
+        self.do(self._book("completed", None))
+
+    @rule(ending=st.sampled_from(["completed", "cancelled_late", "student_absent"]), fault=FAULTS)
+    def another_session_ends(self, ending: str, fault: str | None) -> None:
+        self.do(self._book(ending, fault))
+
+    @rule(which=WHICH, fault=FAULTS)
+    def a_student_disputes(self, which: int, fault: str | None) -> None:
+        self.do(self._dispute(self.captured[which % len(self.captured)], fault))
+
+    @rule(which=WHICH, evidence=st.sampled_from(["winning_evidence", "losing_evidence"]), fault=FAULTS)
+    def the_bank_decides(self, which: int, evidence: str, fault: str | None) -> None:
+        if self.disputes:
+            self.do(self._decide(self.disputes[which % len(self.disputes)], evidence, fault))
+
+    @rule(which=WHICH, percent=st.integers(1, 101), borne_by=st.sampled_from(LossBearer), fault=FAULTS)
+    def an_operator_refunds(self, which: int, percent: int, borne_by: LossBearer, fault: str | None) -> None:
+        self.do(self._refund(self.captured[which % len(self.captured)], percent, borne_by, fault))
+
+    @rule(days=st.integers(1, 4))
+    def days_pass_and_shares_are_paid_out(self, days: int) -> None:
+        self.do(self._pass(days))
+
+    @rule(which=WHICH)
+    def a_payout_comes_back(self, which: int) -> None:
+        self.do(self._send_back(bank_of(self.captured[which % len(self.captured)])))
+
+    @rule()
+    def all_webhooks_come_once_more(self) -> None:
+        self.do(self._hear_everything())
+
+    @invariant()
+    def the_ledger_is_stripes(self) -> None:
+        self.do(self._compare())
+
+    async def _book(self, ending: str, fault: str | None) -> None:
+        await self._let_stripes_time_pass()
+        booked = await self.saga.paid(starts_in=timedelta(hours=5))
+        await booked.handle.execute_update(BookingWorkflow.approve, Approve(actor=booked.instructor))
+        await self._fail(fault, "/v1/payment_intents/*/capture")
+        if ending == "cancelled_late":
+            await booked.handle.execute_update(BookingWorkflow.cancel, Cancel(actor=booked.student))
+        else:
+            await booked.until_begun()
+            if ending == "completed":
+                await booked.handle.execute_update(BookingWorkflow.complete, Complete(actor=booked.instructor))
+            else:
+                absent = ReportNoShow(actor=booked.instructor, absent=Absent.STUDENT)
+                await booked.handle.execute_update(BookingWorkflow.report_no_show, absent)
+        await booked.result()
+        self.captured.append(booked)
+
+    async def _dispute(self, booked: Booked, fault: str | None) -> None:
+        try:
+            dispute = await disputed(self.saga, booked)
+        except httpx.HTTPStatusError:
+            return  # there is one already, or nothing is left to dispute
+        self.disputes.append(dispute.id)
+        await self._fail(fault, f"/v1/disputes/{dispute.id}")
+        await hear(self.saga, dispute.id)
+
+    async def _decide(self, dispute_id: str, evidence: str, fault: str | None) -> None:
+        try:
+            await decide_at_the_bank(self.saga, dispute_id, evidence)
+        except stripe.InvalidRequestError:
+            return  # it is over
+        await self._fail(fault, "/v1/transfers/*")
+        await hear(self.saga, dispute_id)
+
+    async def _refund(self, booked: Booked, percent: int, borne_by: LossBearer, fault: str | None) -> None:
+        """Of what is left; one percent too much is refused."""
+        payment = await booked.payment()
+        assert payment is not None
+        await self._fail(fault, "/v1/refunds")
+        amount_minor = max(payment.captured_minor * percent // 100, 1)
+        await refunded(self.saga, booked, amount_minor, borne_by)
+
+    async def _pass(self, days: int) -> None:
+        await self.saga.env.sleep(timedelta(days=days))
+        await self._let_stripes_time_pass()
+
+    async def _send_back(self, bank: Bank) -> None:
+        for payout in await bank.payouts():
+            if payout.status == "paid":
+                await bank.send_back(payout.id)
+                await bank.give_account("btok_us_verified")
+                return
+
+    async def _hear_of_payouts(self) -> None:
+        for booked in self.captured:
+            bank = bank_of(booked)
+            for payout in await bank.payouts():
+                if self.heard.get(payout.id) != payout.status:
+                    self.heard[payout.id] = payout.status
+                    await hear_of_payout(bank, payout.id)
+
+    async def _hear_everything(self) -> None:
+        self.heard.clear()
+        for dispute_id in self.disputes:
+            await hear(self.saga, dispute_id)
+
+    async def _let_stripes_time_pass(self) -> None:
+        """As much as the workflows have skipped."""
+        now = await self.saga.env.get_current_time()
+        async with httpx.AsyncClient(base_url=self.saga.stripe_url, trust_env=False) as control:
+            (await control.post("/_sandbox/clock", json={"to": int(now.timestamp())})).raise_for_status()
+
+    async def _fail(self, kind: str | None, path: str) -> None:
+        """What Stripe does wrong next."""
+        if kind:
+            async with httpx.AsyncClient(base_url=self.saga.stripe_url, trust_env=False) as control:
+                (await control.post("/_sandbox/faults", json={"kind": kind, "path": path})).raise_for_status()
+
+    async def _compare(self) -> None:
+        """Once the workflows have done their part, which takes a moment."""
+        for look in range(_LOOKS):
+            await self._hear_of_payouts()
+            ours = await books.in_the_ledger(self.saga.engine)
+            theirs = await books.at_stripe(self.saga.engine, self.saga.stripe, self.start)
+            if +ours == +theirs and -ours == -theirs:
+                break
+            await (asyncio.sleep(0.1) if look < _LOOKS // 2 else self.saga.env.sleep(30))
+        assert {account: amount for account, amount in ours.items() if amount} == {
+            account: amount for account, amount in theirs.items() if amount
+        }
+        assert await books.uneven_transactions(self.saga.engine) == (0, len(await self._transactions()))
+        paid_and_kept = await self._paid_by_students()
+        assert paid_and_kept == await self._everyones_part()
+
+    async def _transactions(self) -> list[object]:
+        async with AsyncSession(self.saga.engine) as session:
+            return list((await session.exec(select(LedgerTransaction.id))).all())
+
+    async def _paid_by_students(self) -> int:
+        """What cards were charged, less what came back to them, by Stripe's own objects."""
+        paid = 0
+        charges = await self.saga.stripe.v1.charges.list_async({"limit": 100})
+        async for charge in charges.auto_paging_iter():
+            paid += charge.amount_captured if charge.captured else 0
+        refunds = await self.saga.stripe.v1.refunds.list_async({"limit": 100})
+        async for refund in refunds.auto_paging_iter():
+            paid -= refund.amount if refund.balance_transaction else 0
+        disputes = await self.saga.stripe.v1.disputes.list_async({"limit": 100})
+        async for dispute in disputes.auto_paging_iter():
+            paid += sum(moved.amount for moved in dispute.balance_transactions)
+        return paid
+
+    async def _everyones_part(self) -> int:
+        """Instructors' and platform's, with Stripe's fees, by the ledger."""
+        query = select(col(LedgerEntry.account), func.sum(col(LedgerEntry.amount_minor))).group_by(
+            col(LedgerEntry.account)
+        )
+        async with AsyncSession(self.saga.engine) as session:
+            balances = {account: int(amount) for account, amount in (await session.exec(query)).all()}
+            query_paid_out = (
+                select(func.coalesce(func.sum(col(LedgerEntry.amount_minor)), 0))
+                .join(LedgerTransaction, col(LedgerTransaction.id) == col(LedgerEntry.transaction_id))
+                .where(
+                    col(LedgerEntry.account) == Account.INSTRUCTOR_PAYABLE,
+                    col(LedgerTransaction.kind).in_([PostingKind.PAID_OUT, PostingKind.PAYOUT_FAILED]),
+                )
+            )
+            paid_out = int((await session.exec(query_paid_out)).one())
+        instructors = paid_out - balances.get(Account.INSTRUCTOR_PAYABLE, 0)
+        platform = -balances.get(Account.PLATFORM_REVENUE, 0) - balances.get(Account.PLATFORM_LOSSES, 0)
+        open_disputes, owed = balances.get(Account.DISPUTES, 0), -balances.get(Account.REFUNDS, 0)
+        return instructors + platform - open_disputes + owed
+
+
+async def test_the_ledger_is_stripes_whatever_happens(saga: Saga) -> None:
+    Books.saga, Books.loop = saga, asyncio.get_running_loop()
+    Books.captured, Books.disputes, Books.heard = [], [], {}
+    Books.start = datetime.now(UTC) - timedelta(seconds=1)
+    await asyncio.to_thread(
+        run_state_machine_as_test,
+        Books,
+        settings=settings(
+            max_examples=4,
+            stateful_step_count=8,
+            deadline=None,
+            derandomize=True,
+            # The world goes on from one run to the next, so that none can be played again to make it smaller.
+            phases=[Phase.generate],
+            report_multiple_bugs=False,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+    # It has been tried, not only allowed.
+    assert Books.disputes
+    assert "paid" in Books.heard.values()
+    refunds = await saga.stripe.v1.refunds.list_async({"limit": 1})
+    assert refunds.data
