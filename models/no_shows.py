@@ -83,6 +83,8 @@ def contest_until(
 
     Who reports their own absence, and an operator, is believed at once.
     """
-    by_the_other_side = report.actor.role in (Role.STUDENT, Role.INSTRUCTOR) and report.actor.role.value != report.absent.value
+    by_the_other_side = (
+        report.actor.role in (Role.STUDENT, Role.INSTRUCTOR) and report.actor.role.value != report.absent.value
+    )
     until = min(now + policy.deadlines.contest_window, hold_ends_at - policy.deadlines.hold_margin)
     return until if by_the_other_side and until > now else None
