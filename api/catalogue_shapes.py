@@ -7,7 +7,8 @@ from uuid import UUID
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from api.shapes import AskedDate, AskedTime, Given, Policy, Price, Shown
+from api.shape_parts import AskedDate, AskedTime, Given, Shown
+from api.shapes import Policy, Price
 from models.money import BASIS_POINTS, Money
 from models.policy import PRESETS, CancellationPolicy, CancellationTier
 from models.recurrence import Weekday, Weekly, known_zone

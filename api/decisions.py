@@ -10,7 +10,7 @@ from api.auth import AsAnyRole, AsEitherSide, AsInstructor
 from api.database import WithDatabase
 from api.deciding import DECISION_RESPONSES, WithDecider
 from api.shapes import Booking, BookingForOperator, NoShow, Rejection
-from models.messages import Approve, Cancel, Complete, Door, Reject, ReportNoShow
+from models.messages import Approve, Cancel, Complete, ContestNoShow, Door, Reject, ReportNoShow
 from workflows.booking import BookingWorkflow
 
 router = APIRouter(prefix="/v1/bookings/{booking_id}", tags=["decisions"], responses=DECISION_RESPONSES)
@@ -52,6 +52,13 @@ async def cancel(booking_id: UUID, caller: AsAnyRole, decider: WithDecider) -> B
 
 @router.post("/no-show", operation_id="reportNoShow", response_model=Booking)
 async def report_no_show(booking_id: UUID, no_show: NoShow, caller: AsEitherSide, decider: WithDecider) -> Booking:
-    """The other side did not come."""
+    """The other side did not come. They can contest it for a while, before it counts."""
     decision = ReportNoShow(actor=caller.actor, door=Door.API, absent=no_show.absent)
     return await decider.decide(booking_id, caller, BookingWorkflow.report_no_show, decision)
+
+
+@router.post("/no-show/contest", operation_id="contestNoShow", response_model=Booking)
+async def contest_no_show(booking_id: UUID, caller: AsEitherSide, decider: WithDecider) -> Booking:
+    """Who is said to have been absent was there: the meeting's record decides, or an operator."""
+    decision = ContestNoShow(actor=caller.actor, door=Door.API)
+    return await decider.decide(booking_id, caller, BookingWorkflow.contest_no_show, decision)

@@ -27,11 +27,20 @@ _TIER = {"before_seconds": 86_400, "refund_bps": 10_000}
 _LATE_TIER = {"before_seconds": 7_200, "refund_bps": 5_000}
 _CANCELLATION = {"name": "moderate", "tiers": [_TIER, _LATE_TIER]}
 _NO_SHOW = {"student_absent_refund_bps": 5_000, "instructor_absent_refund_bps": 10_000}
+_REPORTED = {
+    "absent": "student",
+    "reported_by": "instructor",
+    "reported_at": "2026-03-02T18:40:00Z",
+    "contest_until": "2026-03-03T18:40:00Z",
+    "contested_at": "2026-03-02T19:05:00Z",
+    "verdict": "BOTH_CAME",
+}
 _WINDOWS = {
     "pay_within_seconds": 1_800,
     "pay_again_within_seconds": 300,
     "decide_within_seconds": 86_400,
     "report_within_seconds": 86_400,
+    "contest_within_seconds": 86_400,
 }
 _POLICY = {
     "platform_fee_bps": 2_000,
@@ -121,6 +130,7 @@ _BOOKING = {
     "is_recorded": False,
     "payout": None,
     "proposal": _PROPOSAL,
+    "no_show": _REPORTED,
     "next_deadline_at": "2026-03-03T18:30:00Z",
     "end_reason": None,
     "rejection_reason": None,
@@ -236,6 +246,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "NewSlots": {"weekly": _WEEKLY},
     "NewTier": _TIER,
     "NoShow": {"absent": "student"},
+    "NoShowReported": _REPORTED,
     "NoShowTerms": _NO_SHOW,
     "Offering": _OFFERING,
     "OfferingPage": {"data": [_OFFERING], "next_cursor": None},

@@ -11,7 +11,7 @@ from api import reading
 from api.auth import AsOperator
 from api.database import WithDatabase
 from api.problems import Kind, Problem, declared
-from api.shapes import Shown
+from api.shape_parts import Shown
 from models.ledger import STORY, Account, PostingKind
 from models.ledger_tables import LedgerEntry, LedgerTransaction
 from models.money import Money

@@ -11,7 +11,7 @@ from api.auth import AsOperator
 from api.database import WithDatabase
 from api.figures import Interval, business_figures
 from api.problems import Kind, Problem, declared
-from api.shapes import AskedDate
+from api.shape_parts import AskedDate
 from models.metrics import BusinessFigures
 from models.money import Currency, Money
 

@@ -15,7 +15,7 @@ from api.ordering import charged
 from api.paging import AskedPage, next_cursor
 from api.problems import Kind, Problem, declared
 from api.settings import WithSettings
-from api.shapes import AskedTime
+from api.shape_parts import AskedTime
 from models.money import Currency
 
 router = APIRouter(prefix="/v1/offerings", tags=["catalogue"])

@@ -14,7 +14,8 @@ from api.auth import AsInstructor, AsOperator
 from api.database import WithDatabase
 from api.paging import AskedPage, Page
 from api.problems import Kind, declared
-from api.shapes import PayoutOfBooking, Shown
+from api.shape_parts import Shown
+from api.shapes import PayoutOfBooking
 from api.showing import payout_of_booking
 from models.money import Money
 from models.states import PayoutStatus

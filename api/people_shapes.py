@@ -9,7 +9,7 @@ from zoneinfo import available_timezones
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
 
 from api.passwords import complaint, normalised
-from api.shapes import Given, Shown
+from api.shape_parts import Given, Shown
 from models.money import Money
 from models.terms import SignUpRole
 

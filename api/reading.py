@@ -20,6 +20,7 @@ from api.availability import taken
 from api.paging import Cursor
 from api.problems import Kind, Problem
 from models.attendance import Sighting
+from models.no_show_tables import NoShowReport
 from models.refund_tables import Refund
 from models.states import HOLDS_SLOT
 from models.tables import (
@@ -58,13 +59,16 @@ _REFUNDS: ColumnElement[Any] = (
     .scalar_subquery()
 )
 # SQLModel's `select` is typed for up to four columns.
-_JOINED: Select[BookingRequest, LiveSession | None, Payment | None, Any, RescheduleProposal | None, Any, Any] = cast(
+_JOINED: Select[
+    BookingRequest, LiveSession | None, Payment | None, Any, RescheduleProposal | None, *tuple[Any, ...]
+] = cast(
     Any,
     select(BookingRequest, LiveSession, Payment, _EVIDENCE)
-    .add_columns(RescheduleProposal, InstructorPayout, _REFUNDS)
+    .add_columns(RescheduleProposal, InstructorPayout, _REFUNDS, NoShowReport)
     .outerjoin(InstructorPayout, col(InstructorPayout.booking_id) == col(BookingRequest.id))
     .outerjoin(LiveSession, col(LiveSession.booking_id) == col(BookingRequest.id))
     .outerjoin(Payment, col(Payment.booking_id) == col(BookingRequest.id))
+    .outerjoin(NoShowReport, col(NoShowReport.booking_id) == col(BookingRequest.id))
     .outerjoin(
         RescheduleProposal,
         and_(
@@ -98,6 +102,7 @@ class BookingRecord:
     payout: InstructorPayout | None
     refunds_kept: list[dict[str, Any]] | None
     """Those that operators ordered after its end, as Postgres gathers them."""
+    no_show: NoShowReport | None
     read_at: datetime = field(default_factory=partial(datetime.now, UTC))
 
     @property

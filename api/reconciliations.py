@@ -18,7 +18,7 @@ from api.paging import AskedPage
 from api.problems import Kind, Problem, declared, unavailable
 from api.reconciliation_desk import WithReconciliations
 from api.saga import SagaError
-from api.shapes import Shown
+from api.shape_parts import Shown
 from models.audit import event_about
 from models.messages import Door
 from models.money import Money

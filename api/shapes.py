@@ -1,64 +1,21 @@
 """What the API takes and gives, as JSON. Names and fields are the contract's; times are RFC 3339 in UTC."""
 
-import re
-from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import Field
 
+from api.evidence_shapes import AttendanceOfSession, NoShowReported, RefundShown
+from api.shape_parts import AskedTime, Given, Shown, Words
 from models.money import Currency, Money
 from models.policy import LossBearer, OnSilence
-from models.states import BookingStatus, PaymentStatus, PayoutStatus, RefundStatus, SessionStatus
+from models.states import BookingStatus, PaymentStatus, PayoutStatus, SessionStatus
 from models.terms import Absent, EndReason, Role, SignUpRole
-
-
-class Given(BaseModel):
-    """A request's body: nothing in it that we do not know."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-
-class Shown(BaseModel):
-    """A part of an answer. What is said of its fields is said in OpenAPI, too."""
-
-    model_config = ConfigDict(use_attribute_docstrings=True)
-
-
-_DATE = r"\d{4}-\d{2}-\d{2}"
-_TIME = r"[Tt]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})"
-
-
-def _written_as(pattern: str) -> Callable[[object], object]:
-    """Pydantic would also take a number, in text too, as seconds of some age or other."""
-    form = re.compile(pattern, re.ASCII)
-
-    def check(value: object) -> object:
-        if not (isinstance(value, str) and form.fullmatch(value)):
-            raise ValueError("must be written as RFC 3339 has it")
-        return value
-
-    return check
-
-
-def _in_utc(time: datetime) -> datetime:
-    """Postgres and Python's own arithmetic take no time that is out of the calendar there."""
-    try:
-        return time.astimezone(UTC)
-    except OverflowError as error:
-        raise ValueError("is out of the calendar in UTC") from error
-
-
-AskedDate = Annotated[date, BeforeValidator(_written_as(_DATE))]
-AskedTime = Annotated[AwareDatetime, BeforeValidator(_written_as(_DATE + _TIME)), AfterValidator(_in_utc)]
 
 
 class NewBooking(Given):
     slot_id: UUID
-
-
-Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000, pattern=r"^[^\x00]*$")]
 
 
 class Rejection(Given):
@@ -117,6 +74,8 @@ class Windows(Shown):
     decide_within_seconds: int
     report_within_seconds: int
     """After the session's end."""
+    contest_within_seconds: int
+    """After a reported no-show; 0 where it counts at once."""
 
 
 class Policy(Shown):
@@ -213,6 +172,7 @@ class Booking(Shown):
     payout: PayoutOfBooking | None
     """For the instructor and operators, once there is a share."""
     proposal: Proposal | None
+    no_show: NoShowReported | None
     next_deadline_at: datetime | None
     """What the booking waits for ends then; `null` once it is closed."""
     end_reason: EndReason | None
@@ -256,51 +216,6 @@ class BookingEvent(Shown):
     by: Role
     booking: "BookingForOperator | Booking | None"
     """As it stands when the event is sent; `null` once it is deleted."""
-
-
-class VisitOfMeeting(BaseModel):
-    """One connection: a person has two of them in two tabs."""
-
-    joined_at: datetime | None
-    """`null`: only their leaving was reported. Such a visit counts for no time."""
-    left_at: datetime | None
-    """`null`: no leaving was reported. Such a visit counts until now, or until the session's end."""
-
-
-class PresenceInMeeting(BaseModel):
-    visits: list[VisitOfMeeting]
-    """The earliest first, also those outside of the session's time."""
-    seconds: int
-    """Within the session's time."""
-
-
-class AttendanceOfSession(BaseModel):
-    """As the meetings' provider reported it."""
-
-    student: PresenceInMeeting
-    instructor: PresenceInMeeting
-    seconds_together: int
-    """Within the session's time, both present."""
-    recordings_uploaded_at: list[datetime]
-
-
-class RefundShown(Shown):
-    """Ordered by an operator after the booking's end."""
-
-    id: UUID
-    status: RefundStatus
-    amount: Money
-    borne_by: LossBearer
-    reason: str | None
-    instructor: Money
-    """Who bore it; nothing until Stripe has made the refund."""
-    platform_fee: Money
-    platform_loss: Money
-    stripe_refund_id: str | None
-    failure_reason: str | None
-    """Why there is none, or Stripe's word for why the student's bank sent it back."""
-    created_at: datetime
-    updated_at: datetime
 
 
 class BookingForOperator(Booking):

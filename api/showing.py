@@ -5,9 +5,17 @@ from datetime import timedelta
 
 from api import paging, shapes
 from api.auth import Caller
+from api.evidence_shapes import (
+    AttendanceOfSession,
+    NoShowReported,
+    PresenceInMeeting,
+    RefundShown,
+    VisitOfMeeting,
+)
 from api.reading import BookingRecord
 from models.attendance import Presence, attendance
 from models.money import BASIS_POINTS, Money
+from models.no_show_tables import NoShowReport
 from models.payouts import failure
 from models.policy import BookingPolicy, CancellationTier
 from models.refund_tables import Refund
@@ -73,6 +81,7 @@ def _booking(record: BookingRecord, for_student: bool) -> shapes.Booking:
         payment=_payment(record.payment) if record.payment else None,
         payout=payout_of_booking(record.payout) if record.payout and not for_student else None,
         proposal=None if record.is_closed else _proposal(record.proposal),
+        no_show=_no_show(record.no_show) if record.no_show else None,
         next_deadline_at=request.next_deadline_at,
         end_reason=request.end_reason,
         # Kept before the workflow has agreed, so it means nothing until the status says the same.
@@ -112,6 +121,7 @@ def policy(policy: BookingPolicy) -> shapes.Policy:
             pay_again_within_seconds=_seconds(deadlines.decline_grace),
             decide_within_seconds=_seconds(deadlines.approval_window),
             report_within_seconds=_seconds(deadlines.completion_window),
+            contest_within_seconds=_seconds(deadlines.contest_window),
         ),
     )
 
@@ -145,14 +155,14 @@ def _proposal(proposal: RescheduleProposal | None) -> shapes.Proposal | None:
     )
 
 
-def _attendance(record: BookingRecord) -> shapes.AttendanceOfSession:
+def _attendance(record: BookingRecord) -> AttendanceOfSession:
     found = attendance(record.sightings, record.request.starts_at, record.request.ends_at, record.read_at)
 
-    def presence(of: Presence) -> shapes.PresenceInMeeting:
-        visits = [shapes.VisitOfMeeting(joined_at=visit.joined_at, left_at=visit.left_at) for visit in of.visits]
-        return shapes.PresenceInMeeting(visits=visits, seconds=_seconds(of.total))
+    def presence(of: Presence) -> PresenceInMeeting:
+        visits = [VisitOfMeeting(joined_at=visit.joined_at, left_at=visit.left_at) for visit in of.visits]
+        return PresenceInMeeting(visits=visits, seconds=_seconds(of.total))
 
-    return shapes.AttendanceOfSession(
+    return AttendanceOfSession(
         student=presence(found.student),
         instructor=presence(found.instructor),
         seconds_together=_seconds(found.together),
@@ -160,11 +170,15 @@ def _attendance(record: BookingRecord) -> shapes.AttendanceOfSession:
     )
 
 
-def _refund(refund: Refund) -> shapes.RefundShown:
+def _no_show(report: NoShowReport) -> NoShowReported:
+    return NoShowReported(**report.model_dump(exclude={"booking_id"}))
+
+
+def _refund(refund: Refund) -> RefundShown:
     def money(amount_minor: int) -> Money:
         return Money(amount_minor=amount_minor, currency=refund.currency)
 
-    return shapes.RefundShown(
+    return RefundShown(
         id=refund.id,
         status=refund.status,
         amount=money(refund.amount_minor),

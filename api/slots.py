@@ -16,7 +16,7 @@ from api.database import WithDatabase
 from api.paging import AskedPage, next_cursor
 from api.problems import Kind, Problem, declared
 from api.settings import WithSettings
-from api.shapes import AskedTime
+from api.shape_parts import AskedTime
 from models.recurrence import occurrences
 
 router = APIRouter(prefix="/v1/offerings/{offering_id}/slots", tags=["catalogue"])

@@ -41,6 +41,7 @@ POST /v1/bookings/{booking_id}/reject                 401    403      ok        
 POST /v1/bookings/{booking_id}/complete               401    403      ok         403       403       404
 POST /v1/bookings/{booking_id}/cancel                 401    ok       ok         ok        404       404
 POST /v1/bookings/{booking_id}/no-show                401    ok       ok         403       404       404
+POST /v1/bookings/{booking_id}/no-show/contest        401    ok       ok         403       404       404
 POST /v1/bookings/{booking_id}/reschedule             401    ok       ok         403       404       404
 POST /v1/bookings/{booking_id}/reschedule/accept      401    ok       ok         403       404       404
 POST /v1/bookings/{booking_id}/reschedule/decline     401    ok       ok         403       404       404

@@ -105,6 +105,7 @@ async def test_the_policy_is_shown_as_a_person_can_be_told_it(client: httpx.Asyn
             "pay_again_within_seconds": 300,
             "decide_within_seconds": 86_400,
             "report_within_seconds": 86_400,
+            "contest_within_seconds": 0,
         },
     }
 

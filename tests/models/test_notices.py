@@ -4,7 +4,18 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from models.notices import FOR_LATER, ON_RESCHEDULING, TOLD, Notice, Recipient, Told, later, still_matters, told
+from models.notices import (
+    FOR_LATER,
+    ON_NO_SHOW_REPORTED,
+    ON_RESCHEDULING,
+    TOLD,
+    Notice,
+    Recipient,
+    Told,
+    later,
+    still_matters,
+    told,
+)
 from models.states import TRANSITIONS, BookingStatus, IllegalTransition, PaymentStatus, State
 
 STARTS_AT = datetime(2026, 3, 5, 9, 0, tzinfo=UTC)
@@ -32,7 +43,7 @@ def test_somebody_has_decided_about_every_move_and_about_no_other(record: str) -
 
 def test_every_notice_is_given_at_some_time() -> None:
     given = {each.notice for moves in TOLD.values() for people in moves.values() for each in people}
-    assert given | {each.notice for each in ON_RESCHEDULING} | FOR_LATER == set(Notice)
+    assert given | {each.notice for each in (*ON_RESCHEDULING, *ON_NO_SHOW_REPORTED)} | FOR_LATER == set(Notice)
 
 
 @pytest.mark.parametrize("after", [status for status in BookingStatus if status not in WHILE_OPEN])
@@ -88,12 +99,13 @@ def test_a_reminder_matters_until_the_session_begins_or_is_called_off(notice: No
     assert not still_matters(notice, BookingStatus.CANCELLED, STARTS_AT, just_before)
 
 
-def test_nobody_is_asked_about_a_session_that_is_closed() -> None:
-    assert still_matters(Notice.COMPLETION_DUE, BookingStatus.ACCEPTED, STARTS_AT, ENDS_AT)
-    assert not still_matters(Notice.COMPLETION_DUE, BookingStatus.COMPLETED, STARTS_AT, ENDS_AT)
+@pytest.mark.parametrize("notice", [Notice.COMPLETION_DUE, Notice.NO_SHOW_REPORTED])
+def test_nobody_is_asked_about_a_session_that_is_closed(notice: Notice) -> None:
+    assert still_matters(notice, BookingStatus.ACCEPTED, STARTS_AT, ENDS_AT)
+    assert not still_matters(notice, BookingStatus.COMPLETED, STARTS_AT, ENDS_AT)
 
 
-@pytest.mark.parametrize("notice", sorted(set(Notice) - FOR_LATER))
+@pytest.mark.parametrize("notice", sorted(set(Notice) - FOR_LATER - {Notice.NO_SHOW_REPORTED}))
 @pytest.mark.parametrize("status", BookingStatus)
 def test_what_has_happened_is_told_however_late(notice: Notice, status: BookingStatus) -> None:
     assert still_matters(notice, status, STARTS_AT, DEADLINE + timedelta(days=30))

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from models.money import Rounding
-from models.policy import STRICT, BookingPolicy, OnSilence
+from models.policy import STRICT, BookingPolicy, Deadlines, OnSilence
 from models.settings import (
     Environment,
     MailSettings,
@@ -94,7 +94,8 @@ def test_where_postgres_is_must_be_said_and_is_not_shown(monkeypatch: pytest.Mon
 
 
 def test_without_settings_the_policy_is_the_default_with_the_offerings_tiers() -> None:
-    assert PolicySettings().freeze(STRICT) == BookingPolicy(cancellation=STRICT)
+    a_day_to_contest = Deadlines(contest_window=timedelta(days=1))
+    assert PolicySettings().freeze(STRICT) == BookingPolicy(cancellation=STRICT, deadlines=a_day_to_contest)
 
 
 def test_settings_of_the_policy_are_frozen_into_a_booking(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from models.notices import BEFORE_THE_SESSION, ON_RESCHEDULING, TOLD, Notice, Recipient, Told
+from models.notices import BEFORE_THE_SESSION, ON_NO_SHOW_REPORTED, ON_RESCHEDULING, TOLD, Notice, Recipient, Told
 
 PAGE = (Path(__file__).parents[3] / "docs" / "mail.md").read_text()
 TEMPLATES = Path(__file__).parents[3] / "activities" / "mail" / "templates"
@@ -12,7 +12,9 @@ TEMPLATES = Path(__file__).parents[3] / "activities" / "mail" / "templates"
 def _given() -> set[Told]:
     moves = {each for people in TOLD.values() for told in people.values() for each in told}
     reminders = {Told(notice, recipient) for notice in BEFORE_THE_SESSION for recipient in Recipient}
-    return moves | reminders | {*ON_RESCHEDULING, Told(Notice.COMPLETION_DUE, Recipient.INSTRUCTOR)}
+    return (
+        moves | reminders | {*ON_RESCHEDULING, *ON_NO_SHOW_REPORTED, Told(Notice.COMPLETION_DUE, Recipient.INSTRUCTOR)}
+    )
 
 
 def test_the_table_says_who_is_told_what() -> None:

@@ -1,0 +1,244 @@
+"""A reported no-show waits for the other side; the meeting's record decides clear cases, an operator the rest."""
+
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+from temporalio.client import WorkflowUpdateFailedError
+
+from models.attendance import AttendanceKind, MeetingProvider
+from models.errors import Unknown
+from models.messages import (
+    Approve,
+    BookingView,
+    Cancel,
+    Complete,
+    ContestNoShow,
+    Extend,
+    Refund,
+    ReportNoShow,
+    Retry,
+    Settle,
+)
+from models.money import Money
+from models.no_show_tables import NoShowReport
+from models.no_shows import NoShowVerdict
+from models.notices import Notice, Recipient
+from models.outbox_tables import OutboxMessage
+from models.policy import BookingPolicy, Deadlines
+from models.states import BookingStatus, PaymentStatus
+from models.tables import AttendanceEvent, AuditEvent
+from models.terms import Absent, Actor, EndReason, Role, SignUpRole
+from sandbox.demo.figures import Figures
+from tests.workflows.saga import Booked, Saga
+from workflows.booking import BookingWorkflow
+
+WITH_A_DAY = BookingPolicy(deadlines=Deadlines(contest_window=timedelta(hours=24)))
+ALL, HALF, NOTHING = Figures(10_000, 8_000, 2_000, 320), Figures(5_000, 4_000, 1_000, 175), Figures()
+OPERATOR = Actor(role=Role.OPERATOR, id=uuid4())
+MINUTE = timedelta(minutes=1)
+
+
+async def begun(saga: Saga) -> Booked:
+    booked = await saga.paid(policy=WITH_A_DAY)
+    await booked.handle.execute_update(BookingWorkflow.approve, Approve(actor=booked.instructor))
+    await booked.until_begun()
+    return booked
+
+
+async def report(booked: Booked, absent: Absent = Absent.STUDENT) -> BookingView:
+    actor = booked.instructor if absent is Absent.STUDENT else booked.student
+    return await booked.handle.execute_update(BookingWorkflow.report_no_show, ReportNoShow(actor=actor, absent=absent))
+
+
+async def contest(booked: Booked, absent: Absent = Absent.STUDENT) -> BookingView:
+    actor = booked.student if absent is Absent.STUDENT else booked.instructor
+    return await booked.handle.execute_update(BookingWorkflow.contest_no_show, ContestNoShow(actor=actor))
+
+
+async def present(saga: Saga, booked: Booked, role: SignUpRole, minutes: int) -> None:
+    """From the session's beginning on."""
+    terms = booked.order.terms
+    async with AsyncSession(saga.engine) as session:
+        for kind, at in (
+            (AttendanceKind.JOINED, terms.starts_at),
+            (AttendanceKind.LEFT, terms.starts_at + minutes * MINUTE),
+        ):
+            session.add(
+                AttendanceEvent(
+                    id=str(uuid4()),
+                    booking_id=terms.booking_id,
+                    kind=kind,
+                    role=role,
+                    connection=role,
+                    at=at,
+                    source=MeetingProvider.JAAS,
+                )
+            )
+        await session.commit()
+
+
+async def kept(saga: Saga, booked: Booked) -> NoShowReport:
+    async with AsyncSession(saga.engine) as session:
+        return await session.get_one(NoShowReport, booked.order.terms.booking_id)
+
+
+@pytest.mark.parametrize(
+    ("absent", "reason", "figures"),
+    [
+        (Absent.STUDENT, EndReason.STUDENT_ABSENT, HALF),
+        (Absent.INSTRUCTOR, EndReason.INSTRUCTOR_ABSENT, NOTHING),
+    ],
+)
+async def test_an_uncontested_report_counts_when_its_window_is_over(
+    saga: Saga, absent: Absent, reason: EndReason, figures: Figures
+) -> None:
+    booked = await begun(saga)
+    view = await report(booked, absent)
+    assert (view.booking_status, view.needs_attention) == (BookingStatus.ACCEPTED, False)
+    row, request = await kept(saga, booked), await booked.request()
+    assert request is not None
+    assert (row.absent, row.contested_at) == (absent, None)
+    assert request.next_deadline_at == row.contest_until
+    assert row.contest_until - row.reported_at == timedelta(days=1)
+    await saga.env.sleep(timedelta(hours=23))
+    still = await booked.request()
+    assert still is not None
+    assert still.status is BookingStatus.ACCEPTED
+    view = await booked.result()
+    assert (view.booking_status, view.end_reason) == (BookingStatus.NO_SHOW, reason)
+    assert await booked.figures() == figures
+    async with AsyncSession(saga.engine) as session:
+        ended = await session.exec(
+            select(AuditEvent.actor_role).where(
+                col(AuditEvent.booking_id) == booked.order.terms.booking_id,
+                col(AuditEvent.action) == "booking.no_show",
+            )
+        )
+        # It is the reporter's word that counts.
+        assert ended.one() == ("instructor" if absent is Absent.STUDENT else "student")
+
+
+async def test_who_is_said_to_have_been_absent_is_told_until_when_to_contest(saga: Saga) -> None:
+    booked = await begun(saga)
+    await report(booked)
+    row = await kept(saga, booked)
+    query = select(OutboxMessage).where(
+        col(OutboxMessage.booking_id) == booked.order.terms.booking_id,
+        col(OutboxMessage.kind) == Notice.NO_SHOW_REPORTED,
+    )
+    async with AsyncSession(saga.engine) as session:
+        message = (await session.exec(query)).one()
+    assert message.recipient_role is Recipient.STUDENT
+    assert message.facts == {"until": row.contest_until.isoformat()}
+
+
+@pytest.mark.parametrize(
+    ("student", "instructor", "verdict", "reason", "figures"),
+    [
+        (60, 60, NoShowVerdict.BOTH_CAME, EndReason.NO_SHOW_REFUTED, ALL),
+        (0, 60, NoShowVerdict.BORNE_OUT, EndReason.STUDENT_ABSENT, HALF),
+        (60, 0, NoShowVerdict.REPORTER_ABSENT, EndReason.INSTRUCTOR_ABSENT, NOTHING),
+    ],
+)
+async def test_a_contested_report_is_decided_by_the_meetings_record(
+    saga: Saga, student: int, instructor: int, verdict: NoShowVerdict, reason: EndReason, figures: Figures
+) -> None:
+    booked = await begun(saga)
+    await report(booked)
+    await saga.env.sleep(timedelta(hours=2))
+    if student:
+        await present(saga, booked, SignUpRole.STUDENT, student)
+    if instructor:
+        await present(saga, booked, SignUpRole.INSTRUCTOR, instructor)
+    saga.faults.fail("after", "judge_no_show", Unknown("the answer was lost"))
+    view = await contest(booked)
+    assert view == await booked.result()
+    assert saga.faults.all_taken
+    assert view.end_reason is reason
+    assert await booked.figures() == figures
+    row = await kept(saga, booked)
+    assert row.verdict is verdict
+    assert row.contested_at
+
+
+async def test_an_unclear_case_waits_for_an_operator(saga: Saga) -> None:
+    booked = await begun(saga)
+    await report(booked, Absent.INSTRUCTOR)
+    view = await contest(booked, Absent.INSTRUCTOR)
+    assert (view.booking_status, view.needs_attention) == (BookingStatus.ACCEPTED, True)
+    request = await booked.request()
+    assert request is not None
+    assert "contested" in (request.attention_reason or "")
+    assert (await kept(saga, booked)).verdict is NoShowVerdict.UNCLEAR
+    with pytest.raises(WorkflowUpdateFailedError):
+        await booked.handle.execute_update(BookingWorkflow.complete, Complete(actor=booked.instructor))
+    refund = Refund(actor=OPERATOR, amount=Money(amount_minor=5_000, currency="usd"))
+    view = await booked.handle.execute_update(BookingWorkflow.refund, refund)
+    assert (view.booking_status, view.needs_attention) == (BookingStatus.COMPLETED, False)
+    assert view == await booked.result()
+    assert await booked.figures() == HALF
+
+
+async def test_an_operator_has_the_record_looked_at_again(saga: Saga) -> None:
+    booked = await begun(saga)
+    await report(booked)
+    assert (await contest(booked)).needs_attention
+    # The provider's reports came late.
+    await saga.env.sleep(timedelta(hours=2))
+    for role in SignUpRole:
+        await present(saga, booked, role, 60)
+    await booked.handle.execute_update(BookingWorkflow.retry, Retry(actor=OPERATOR))
+    view = await booked.result()
+    assert (view.end_reason, view.needs_attention) == (EndReason.NO_SHOW_REFUTED, False)
+    assert await booked.figures() == ALL
+
+
+async def test_without_an_operators_word_the_hold_is_let_go_before_its_end(saga: Saga) -> None:
+    booked = await begun(saga)
+    await report(booked)
+    assert (await contest(booked)).needs_attention
+    view = await booked.result()
+    assert (view.booking_status, view.payment_status) == (BookingStatus.CANCELLED, PaymentStatus.REFUNDED)
+    assert view.end_reason is EndReason.COMPLETION_TIMEOUT
+    # Six hours before the week of the hold is over.
+    assert timedelta(days=6, hours=17) < await booked.lasted() < timedelta(days=6, hours=19)
+
+
+async def test_while_a_report_can_be_contested_neither_side_can_say_something_else(saga: Saga) -> None:
+    booked = await begun(saga)
+    handle = booked.handle
+    with pytest.raises(WorkflowUpdateFailedError):
+        await contest(booked)
+    await report(booked)
+    for refused in (
+        handle.execute_update(BookingWorkflow.complete, Complete(actor=booked.instructor)),
+        handle.execute_update(
+            BookingWorkflow.report_no_show, ReportNoShow(actor=booked.student, absent=Absent.INSTRUCTOR)
+        ),
+        handle.execute_update(BookingWorkflow.contest_no_show, ContestNoShow(actor=booked.instructor)),
+    ):
+        with pytest.raises(WorkflowUpdateFailedError):
+            await refused
+    view = await handle.execute_update(BookingWorkflow.cancel, Cancel(actor=booked.instructor))
+    assert view.booking_status is BookingStatus.CANCELLED
+
+
+async def test_an_operator_extends_the_window_and_decides_in_it(saga: Saga) -> None:
+    booked = await begun(saga)
+    await report(booked)
+    until = (await kept(saga, booked)).contest_until + timedelta(hours=12)
+    await booked.handle.execute_update(BookingWorkflow.extend, Extend(actor=OPERATOR, until=until))
+    assert (await kept(saga, booked)).contest_until == until
+    await saga.env.sleep(timedelta(hours=30))
+    view = await booked.handle.execute_update(BookingWorkflow.settle, Settle(actor=OPERATOR))
+    assert (view.booking_status, view.end_reason) == (BookingStatus.COMPLETED, EndReason.SETTLED_BY_OPERATOR)
+
+
+async def test_who_was_absent_by_their_own_word_has_nothing_to_contest(saga: Saga) -> None:
+    booked = await begun(saga)
+    own = ReportNoShow(actor=booked.student, absent=Absent.STUDENT)
+    view = await booked.handle.execute_update(BookingWorkflow.report_no_show, own)
+    assert (view.booking_status, view.end_reason) == (BookingStatus.NO_SHOW, EndReason.STUDENT_ABSENT)
