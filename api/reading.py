@@ -60,7 +60,7 @@ _REFUNDS: ColumnElement[Any] = (
 )
 # SQLModel's `select` is typed for up to four columns.
 _JOINED: Select[
-    BookingRequest, LiveSession | None, Payment | None, Any, RescheduleProposal | None, *tuple[Any, ...]
+    BookingRequest, LiveSession | None, Payment | None, Any, RescheduleProposal | None, Any, Any, Any
 ] = cast(
     Any,
     select(BookingRequest, LiveSession, Payment, _EVIDENCE)
