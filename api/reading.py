@@ -59,9 +59,7 @@ _REFUNDS: ColumnElement[Any] = (
     .scalar_subquery()
 )
 # SQLModel's `select` is typed for up to four columns.
-_JOINED: Select[
-    BookingRequest, LiveSession | None, Payment | None, Any, RescheduleProposal | None, *tuple[Any, ...]
-] = cast(
+_JOINED: Select[BookingRequest, LiveSession | None, Payment | None, Any, Any, Any, Any, NoShowReport | None] = cast(
     Any,
     select(BookingRequest, LiveSession, Payment, _EVIDENCE)
     .add_columns(RescheduleProposal, InstructorPayout, _REFUNDS, NoShowReport)
