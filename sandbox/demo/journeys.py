@@ -17,6 +17,7 @@ WINDOWS = {
     "HOLDFAST_CHECKOUT_WINDOW": "PT12S",
     "HOLDFAST_DECLINE_GRACE": "PT2S",
     "HOLDFAST_APPROVAL_WINDOW": "PT12S",
+    "HOLDFAST_CONTEST_WINDOW": "PT4S",
 }
 PAIRS = 8
 """Of people: as many as there are journeys whose session begins at the same time."""
@@ -172,6 +173,18 @@ async def student_no_show(market: Market) -> Played:
     return await _ended(pair, booking_id, "NO_SHOW")
 
 
+async def no_show_contested(market: Market) -> Played:
+    """The instructor says that the student did not come; the meeting's record says that both were there."""
+    pair = await market.pair(_SOON)
+    booking_id = await _accepted(pair)
+    await pair.instructor.join(booking_id)
+    await pair.student.join(booking_id)
+    await _until_begun(pair)
+    await pair.instructor.decide(booking_id, "no-show", {"absent": "student"})
+    await pair.student.decide(booking_id, "no-show/contest")
+    return await _ended(pair, booking_id, "COMPLETED")
+
+
 async def completion_timeout(market: Market) -> Played:
     """Nobody says anything. The deadline after the shortest session is a day off, so an operator moves it nearer."""
     pair = await market.pair(_SOON)
@@ -288,6 +301,7 @@ TOGETHER: dict[Play, Expected] = {
     student_no_show: Expected("NO_SHOW", "NO_SHOW", "PARTIALLY_REFUNDED", *_HALF),
     completion_timeout: Expected("CANCELLED", "CANCELLED", "REFUNDED"),
     cancelled_in_temporal: Expected("CANCELLED", "CANCELLED", "REFUNDED"),
+    no_show_contested: Expected("COMPLETED", "COMPLETED", "CAPTURED", *_PAID),
     disputed_lost: Expected("COMPLETED", "COMPLETED", "REFUNDED"),
     disputed_won: Expected("COMPLETED", "COMPLETED", "CAPTURED", *_PAID),
 }

@@ -58,6 +58,11 @@ class Person:
     async def decide(self, booking_id: str, decision: str, json: Json | None = None) -> Json:
         return await self.call("POST", f"/bookings/{booking_id}/{decision}", json=json)
 
+    async def join(self, booking_id: str) -> None:
+        """Come to the meeting, and stay."""
+        link = await self.call("GET", f"/bookings/{booking_id}/join")
+        (await self.http.post(link["url"], data={"action": "join"})).raise_for_status()
+
     async def see(self, booking_id: str) -> Json:
         """The booking, or what is said of a deleted one (`status` 410)."""
         response = await self.http.get(f"/v1/bookings/{booking_id}", headers={"Authorization": f"Bearer {self.token}"})

@@ -82,6 +82,13 @@ async def _retry(stage: Stage) -> Callable[[], Awaitable[httpx.Response]]:
     return lambda: order(stage.client, stage.world.operator, booking_id, "retry")
 
 
+async def _contest(stage: Stage) -> Callable[[], Awaitable[httpx.Response]]:
+    client, world = stage.client, stage.world
+    booking_id = await _begun(client, world)
+    await decide(client, world.instructor, booking_id, "no-show", {"absent": "student"})
+    return lambda: decide(client, world.student, booking_id, "no-show/contest")
+
+
 def _reschedule(act: str, role: str, names_slot: bool) -> Play:
     async def play(stage: Stage) -> Callable[[], Awaitable[httpx.Response]]:
         client, world = stage.client, stage.world
@@ -132,6 +139,7 @@ PLAYS: dict[str, tuple[str, Subject, Play]] = {
             ("/v1/operator/bookings/{}/extend", "operator", paid, {"until": UNTIL}),
         )
     },
+    "/v1/bookings/{booking_id}/no-show/contest": ("student", Subject.BOOKING, _contest),
     "/v1/bookings/{booking_id}/reschedule": ("student", Subject.BOOKING, _reschedule("reschedule", "student", True)),
     "/v1/bookings/{booking_id}/reschedule/accept": (
         "instructor",
