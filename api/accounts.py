@@ -9,8 +9,9 @@ from sqlmodel import SQLModel, col, or_, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.audit import event_about
+from models.door_tables import Credential
 from models.messages import Door
-from models.tables import Credential, Instructor, Student
+from models.tables import Instructor, Student
 from models.terms import Actor, Role, SignUpRole, Subject
 
 TABLES: dict[SignUpRole, type[Student] | type[Instructor]] = {

@@ -59,24 +59,24 @@ _REFUNDS: ColumnElement[Any] = (
     .scalar_subquery()
 )
 # SQLModel's `select` is typed for up to four columns.
-_JOINED: Select[
-    BookingRequest, LiveSession | None, Payment | None, Any, RescheduleProposal | None, Any, Any, Any
-] = cast(
-    Any,
-    select(BookingRequest, LiveSession, Payment, _EVIDENCE)
-    .add_columns(RescheduleProposal, InstructorPayout, _REFUNDS, NoShowReport)
-    .outerjoin(InstructorPayout, col(InstructorPayout.booking_id) == col(BookingRequest.id))
-    .outerjoin(LiveSession, col(LiveSession.booking_id) == col(BookingRequest.id))
-    .outerjoin(Payment, col(Payment.booking_id) == col(BookingRequest.id))
-    .outerjoin(NoShowReport, col(NoShowReport.booking_id) == col(BookingRequest.id))
-    .outerjoin(
-        RescheduleProposal,
-        and_(
-            col(RescheduleProposal.booking_id) == col(BookingRequest.id),
-            # Written as the partial index has it.
-            col(RescheduleProposal.status) == literal_column("'OPEN'"),
+_JOINED: Select[BookingRequest, LiveSession | None, Payment | None, Any, RescheduleProposal | None, Any, Any, Any] = (
+    cast(
+        Any,
+        select(BookingRequest, LiveSession, Payment, _EVIDENCE)
+        .add_columns(RescheduleProposal, InstructorPayout, _REFUNDS, NoShowReport)
+        .outerjoin(InstructorPayout, col(InstructorPayout.booking_id) == col(BookingRequest.id))
+        .outerjoin(LiveSession, col(LiveSession.booking_id) == col(BookingRequest.id))
+        .outerjoin(Payment, col(Payment.booking_id) == col(BookingRequest.id))
+        .outerjoin(NoShowReport, col(NoShowReport.booking_id) == col(BookingRequest.id))
+        .outerjoin(
+            RescheduleProposal,
+            and_(
+                col(RescheduleProposal.booking_id) == col(BookingRequest.id),
+                # Written as the partial index has it.
+                col(RescheduleProposal.status) == literal_column("'OPEN'"),
+            ),
         ),
-    ),
+    )
 )
 _FOR_OPERATORS = (
     "booking.needs_attention",

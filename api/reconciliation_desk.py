@@ -8,7 +8,7 @@ from temporalio.client import Client
 from temporalio.common import WorkflowIDConflictPolicy
 
 from api.saga import Patience, Unreachable, answer_within
-from models.keys import RECONCILIATION
+from models.keys import ordered_reconciliation_id
 from models.reconciliation import ReconciliationOrder
 from models.terms import Actor
 from workflows.reconciliation import ReconciliationWorkflow
@@ -26,7 +26,7 @@ class ReconciliationDesk:
             handle = await self._client.start_workflow(
                 ReconciliationWorkflow.run,
                 ReconciliationOrder(by=by),
-                id=f"{RECONCILIATION}-on-demand",
+                id=ordered_reconciliation_id(self._task_queue),
                 task_queue=self._task_queue,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
                 rpc_timeout=self._patience.decision,

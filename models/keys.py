@@ -68,7 +68,12 @@ def payout_workflow_id(payout_id: str) -> str:
 
 
 RECONCILIATION = "reconciliation"
-"""The workflow id of a run that an operator asks for. The schedule's runs have a time behind it."""
+"""The beginning of a reconciliation's workflow id. The schedule's runs have a time behind it."""
+
+
+def ordered_reconciliation_id(task_queue: str) -> str:
+    """Of the run that an operator asks for: one at a time for those who share a queue, and so a database."""
+    return f"{RECONCILIATION}-for-{task_queue}"
 
 
 def drift_id(kind: str, subject: UUID, book: str, currency: str) -> UUID:

@@ -55,7 +55,6 @@ class Instructor(SQLModel, table=True):
     events_until: datetime | None = None
     """Up to when the account's events at Stripe have been read, by Stripe's clock."""
     reconciled_at: datetime | None = None
-    """The start of the last reconciliation that looked at the account."""
     onboarding_url: str | None = None
     """The latest link to Stripe's onboarding. Whoever has it is let in as the instructor, once, until it expires."""
     onboarding_url_expires_at: datetime | None = None
@@ -64,18 +63,6 @@ class Instructor(SQLModel, table=True):
     @property
     def can_be_paid(self) -> bool:
         return self.stripe_account_id is not None and self.transfers is Capability.ACTIVE
-
-
-class Credential(SQLModel, table=True):
-    """What a student or instructor signs in with. Its key makes an address one person's, whatever the role."""
-
-    email: str = Field(primary_key=True)
-    """In lower case."""
-    person_id: UUID = Field(unique=True)
-    role: SignUpRole = Field(sa_column=word(SignUpRole))
-    password_hash: str
-    created_at: datetime
-    updated_at: datetime
 
 
 OFFERING_TEXT = "to_tsvector('simple', (title || ' ') || description)"
@@ -189,20 +176,6 @@ class RescheduleProposal(SQLModel, table=True):
     decided_at: datetime | None = None
 
 
-class IdempotencyKey(SQLModel, table=True):
-    """A key that a student has sent with a request for a booking. It is kept as long as the student is."""
-
-    __tablename__ = "idempotency_key"
-
-    student_id: UUID = Field(primary_key=True, foreign_key="student.id")
-    key: str = Field(primary_key=True, max_length=255)
-    fingerprint: str
-    """Of the request's body, so that another body under the same key is noticed."""
-    in_flight_until: datetime | None = None
-    """While a request with the key is being answered; past it, that request is taken for dead."""
-    created_at: datetime
-
-
 class LiveSession(SQLModel, table=True):
     """The session itself; there from approval on. Its payment status is its booking's payment's."""
 
@@ -272,9 +245,8 @@ class InstructorPayout(SQLModel, table=True):
     failure_reason: str | None = None
     """Stripe's code; `models.payouts.failure` has it in words."""
     expected_at: datetime | None = None
-    """When Stripe expects it at the bank."""
     paid_at: datetime | None = None
-    """When it was known to be there."""
+    """When it was known to be at the bank."""
     created_at: datetime
     updated_at: datetime
 

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, pool, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 import models.dispute_tables
+import models.door_tables
 import models.inbox_tables
 import models.ledger_tables
 import models.no_show_tables

@@ -15,7 +15,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from api.auth import Caller, read_token
 from api.passwords import MAX_BYTES, Passwords
-from models.tables import Credential, Instructor, Student
+from models.door_tables import Credential
+from models.tables import Instructor, Student
 from models.terms import Role
 from tests.api.world import JSON, SIGNING_KEY, World, problem, said
 

@@ -1,11 +1,8 @@
 """What a reconciliation finds and heals besides lost events, and what it says of what it compared."""
 
-import asyncio
-from datetime import UTC, datetime, timedelta
-from itertools import cycle
-from uuid import UUID, uuid4
+from datetime import UTC, datetime
+from uuid import UUID
 
-import httpx
 import pytest
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -14,15 +11,12 @@ from temporalio.service import RPCError
 
 from activities import ledger
 from models import postings
-from models.keys import dispute_workflow_id, workflow_id
-from models.ledger import Account
-from models.ledger_tables import LedgerEntry, LedgerTransaction
 from models.money import Money
 from models.tables import AuditEvent, Payment
 from sandbox.checkout_page import GOOD_CARD, pay
 from tests.api.live.journey import order
 from tests.api.live.reconciled.books import DAY_SECONDS, Books
-from tests.api.world import JSON, Person, book
+from tests.api.live.reconciled.steps import booked, held, settled, shown, until, usd
 from workflows.schedules import EVERY, SCHEDULE, reconcile_hourly
 
 # The Stripe SDK's own use of httpx.
@@ -30,87 +24,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning"),
     pytest.mark.usefixtures("worker"),
 ]
-
-
-_HOURS = cycle(range(12))
-
-
-def usd(amount_minor: int) -> JSON:
-    return {"amount_minor": amount_minor, "currency": "usd"}
-
-
-async def slot(books: Books) -> UUID:
-    """Each an hour after the other."""
-    return await books.world.slot(timedelta(days=2, hours=2 * next(_HOURS)))
-
-
-async def booked(books: Books) -> JSON:
-    answer = await book(books.client, books.world.student, await slot(books), key=uuid4().hex)
-    assert answer.status_code == 201, answer.text
-    created: JSON = answer.json()
-    return created
-
-
-async def held(books: Books) -> str:
-    created = await booked(books)
-    assert await pay(created["checkout_url"], GOOD_CARD)
-    await books.deliver()
-    booking_id: str = created["id"]
-    await until(books, booking_id, lambda shown: shown["payment"] is not None)
-    return booking_id
-
-
-async def approved(books: Books) -> str:
-    booking_id = await held(books)
-    approve = f"/v1/bookings/{booking_id}/approve"
-    assert (await books.client.post(approve, headers=books.world.instructor.headers)).status_code == 200
-    return booking_id
-
-
-async def settled(books: Books) -> str:
-    booking_id = await approved(books)
-    assert (await order(books.client, books.world.operator, booking_id, "settle")).status_code == 200
-    return booking_id
-
-
-async def shown(books: Books, booking_id: str, person: Person | None = None) -> httpx.Response:
-    headers = (person or books.world.operator).headers
-    return await books.client.get(f"/v1/bookings/{booking_id}", headers=headers)
-
-
-async def until(books: Books, booking_id: str, is_so: object) -> JSON:
-    assert callable(is_so)
-    for _ in range(400):
-        answer = await shown(books, booking_id)
-        if answer.status_code == 200 and is_so(answer.json()):
-            seen: JSON = answer.json()
-            return seen
-        await asyncio.sleep(0.05)
-    raise AssertionError(f"it never came: {answer.text}")
-
-
-async def balances(books: Books, booking_id: str) -> dict[Account, int]:
-    query = (
-        select(LedgerEntry)
-        .join(LedgerTransaction, col(LedgerTransaction.id) == col(LedgerEntry.transaction_id))
-        .where(col(LedgerTransaction.booking_id) == UUID(booking_id))
-    )
-    sums: dict[Account, int] = {}
-    async with AsyncSession(books.world.engine) as session:
-        for entry in await session.exec(query):
-            sums[entry.account] = sums.get(entry.account, 0) + entry.amount_minor
-    return {account: amount for account, amount in sums.items() if amount}
-
-
-async def terminate(temporal: Client, id: str) -> None:
-    """And wait until Temporal's visibility knows."""
-    await temporal.get_workflow_handle(id).terminate("by a test")
-    query = f"WorkflowId = '{id}' AND ExecutionStatus = 'Terminated'"
-    for _ in range(200):
-        if (await temporal.count_workflows(query)).count:
-            return
-        await asyncio.sleep(0.05)
-    raise AssertionError("Temporal never said so")
 
 
 async def test_a_clean_run_says_what_it_compared(books: Books) -> None:
@@ -168,74 +81,6 @@ async def test_another_programs_charge_is_no_drift(books: Books) -> None:
     assert (run["movements_read"], run["bookings_compared"], run["drifts"]) == (1, 0, 0)
 
 
-@pytest.mark.parametrize("accepted", [False, True])
-async def test_a_hold_whose_workflow_was_terminated_is_released(books: Books, temporal: Client, accepted: bool) -> None:
-    booking_id = await (approved(books) if accepted else held(books))
-    await terminate(temporal, workflow_id(UUID(booking_id)))
-    run = await books.reconcile()
-    assert (run["holds_released"], run["drifts"]) == (1, 0)
-    assert (await books.intent(booking_id)).status == "canceled"
-    seen = (await shown(books, booking_id)).json()
-    assert (seen["status"], seen["payment"]["status"], seen["needs_attention"]) == ("CANCELLED", "REFUNDED", False)
-    assert (seen["session"] or {}).get("status") == ("CANCELLED" if accepted else None)
-    assert await balances(books, booking_id) == {}
-    assert (await books.reconcile())["holds_released"] == 0
-
-
-async def test_a_hold_that_came_after_its_workflow_was_terminated_is_released(books: Books, temporal: Client) -> None:
-    created = await booked(books)
-    await terminate(temporal, workflow_id(UUID(created["id"])))
-    assert await pay(created["checkout_url"], GOOD_CARD)
-    await books.deliver()
-    assert (await books.reconcile())["holds_released"] == 1
-    assert (await books.intent(created["id"])).status == "canceled"
-
-
-async def test_an_unpaid_booking_whose_workflow_was_terminated_gives_its_slot_back(
-    books: Books, temporal: Client
-) -> None:
-    created = await booked(books)
-    await terminate(temporal, workflow_id(UUID(created["id"])))
-    await books.reconcile()
-    assert (await shown(books, created["id"], books.world.student)).status_code == 410
-    [session] = (await books.stripe.v1.checkout.sessions.list_async({"limit": 1})).data
-    assert session.status == "expired"
-
-
-async def test_a_charge_that_was_taken_before_its_workflow_was_terminated_stays(books: Books, temporal: Client) -> None:
-    booking_id = await approved(books)
-    await terminate(temporal, workflow_id(UUID(booking_id)))
-    await books.stripe.v1.payment_intents.capture_async(
-        (await books.intent(booking_id)).id, {"application_fee_amount": 2_000}
-    )
-    run = await books.reconcile()
-    seen = (await shown(books, booking_id)).json()
-    assert (seen["status"], seen["payment"]["status"], run["drifts"]) == ("COMPLETED", "CAPTURED", 0)
-    assert seen["payout"]["amount"] == usd(8_000)
-
-
-async def test_what_cannot_be_put_right_by_itself_needs_attention_until_it_is(books: Books, temporal: Client) -> None:
-    booking_id = await approved(books)
-    await terminate(temporal, workflow_id(UUID(booking_id)))
-    intent = await books.intent(booking_id)
-    await books.stripe.v1.payment_intents.capture_async(
-        intent.id, {"amount_to_capture": 5_000, "application_fee_amount": 1_000}
-    )
-    await books.reconcile()
-    kinds = {drift["kind"]: drift for drift in await books.drifts(open="true")}
-    assert kinds["unowned"]["booking_id"] == booking_id
-    assert kinds["unowned"]["stripe"] == usd(5_000)
-    seen = (await shown(books, booking_id)).json()
-    assert seen["needs_attention"]
-    assert "no workflow" in seen["attention_reason"]
-    await books.stripe.v1.refunds.create_async(
-        {"payment_intent": intent.id, "reverse_transfer": True, "refund_application_fee": True}
-    )
-    await books.reconcile()
-    seen = (await shown(books, booking_id)).json()
-    assert (seen["status"], seen["needs_attention"]) == ("CANCELLED", False)
-
-
 async def test_money_that_moved_behind_our_back_is_drift_with_its_amount(books: Books) -> None:
     booking_id = await settled(books)
     intent = await books.intent(booking_id)
@@ -275,26 +120,6 @@ async def write_refund(books: Books, booking_id: str) -> None:
     async with AsyncSession(books.world.engine) as session, session.begin():
         await ledger.post(session, datetime.now(UTC), *postings.refund(parties, "re_1", borne))
         await ledger.post(session, datetime.now(UTC), postings.refund_sent(parties, "re_1", part(5_000)))
-
-
-async def test_a_dispute_whose_workflow_was_terminated_is_taken_up_again(books: Books, temporal: Client) -> None:
-    booking_id = await settled(books)
-    dispute = await books.order("/disputes", {"charge": (await books.intent(booking_id)).latest_charge})
-    await books.deliver()
-    await until(books, booking_id, lambda shown: shown["payment"]["status"] == "DISPUTED")
-    id = dispute_workflow_id(dispute["id"])
-    await terminate(temporal, id)
-    await books.reconcile()
-    described = await temporal.get_workflow_handle(id).describe()
-    assert described.status is not None
-    assert described.status.name == "RUNNING"
-
-
-async def test_an_overdue_booking_that_temporal_does_not_know_is_released(books: Books) -> None:
-    """As after a Temporal that was set up anew."""
-    booking_id = await books.world.booking(next_deadline_at=datetime(2026, 1, 1, tzinfo=UTC))
-    await books.reconcile()
-    assert (await shown(books, str(booking_id))).status_code == 404
 
 
 async def test_every_webhook_of_a_booking_may_be_lost(books: Books) -> None:
