@@ -14,15 +14,15 @@ from sandbox.demo.market import WINNING_EVIDENCE, Market, Pair
 from sandbox.demo.people import Json
 
 WINDOWS = {
-    "HOLDFAST_CHECKOUT_WINDOW": "PT12S",
+    "HOLDFAST_CHECKOUT_WINDOW": "PT16S",
     "HOLDFAST_DECLINE_GRACE": "PT2S",
-    "HOLDFAST_APPROVAL_WINDOW": "PT12S",
+    "HOLDFAST_APPROVAL_WINDOW": "PT16S",
     "HOLDFAST_CONTEST_WINDOW": "PT4S",
 }
 PAIRS = 8
 """Of people: as many as there are journeys whose session begins at the same time."""
 
-_SOON = timedelta(seconds=10)
+_SOON = timedelta(seconds=16)
 _SHORTLY = timedelta(seconds=3)
 _TOMORROW = timedelta(hours=12)
 _IN_TWO_DAYS = timedelta(hours=48)

@@ -13,7 +13,7 @@ from sandbox.onboarding_page import onboard
 
 Json = dict[str, Any]
 
-_PATIENCE_SECONDS = 30
+_PATIENCE_SECONDS = 60
 _LOOK_EVERY_SECONDS = 0.2
 
 
