@@ -1,4 +1,4 @@
-"""Bookings, disputes and payouts whose workflows somebody ended from outside."""
+"""Bookings, disputes, refunds and payouts whose workflows somebody ended from outside."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -13,7 +13,7 @@ from activities.redelivery import EventReceiver
 from activities.transactions import transaction
 from models.inbox import Reception, StripeEvent
 from models.inbox_tables import TakenEvent
-from models.keys import BOOKING_WORKFLOW, DISPUTE_WORKFLOW, PAYOUT_WORKFLOW, workflow_id
+from models.keys import BOOKING_WORKFLOW, DISPUTE_WORKFLOW, PAYOUT_WORKFLOW, REFUND_WORKFLOW, workflow_id
 from models.messages import PaymentRef
 from models.money import Money
 from models.policy import BookingPolicy
@@ -32,7 +32,7 @@ class WorkflowRegister(Protocol):
     """Temporal's book of workflows."""
 
     async def ended_from_outside(self, since: datetime) -> list[str]:
-        """The ids of bookings', disputes' and payouts' workflows that were terminated, or failed, or timed out."""
+        """The ids of workflows of bookings, disputes, refunds and payouts that were terminated, or failed, or timed out."""
 
     async def is_running(self, workflow_id: str) -> bool:
         """Whether the latest run of that id is open."""
@@ -46,7 +46,7 @@ class UnownedActivities:
 
     @activity.defn
     async def find_unowned(self, begun: Begun) -> Unowned:
-        """Open bookings without a workflow; disputes and payouts without one are looked at again at once.
+        """Open bookings without a workflow; disputes, refunds and payouts without one are looked at again.
 
         Looked at are those whose workflows were ended from outside since the last run, those that a hold came for when
         they were closed, those that should have moved on, and those that an earlier run could not put right.
@@ -82,6 +82,9 @@ class UnownedActivities:
         if workflow_id.startswith(DISPUTE_WORKFLOW):
             id = workflow_id.removeprefix(DISPUTE_WORKFLOW)
             return StripeEvent(id=made_up, type="charge.dispute.updated", object_id=id)
+        if workflow_id.startswith(REFUND_WORKFLOW):
+            refund_id = UUID(workflow_id.removeprefix(REFUND_WORKFLOW))
+            return StripeEvent(id=made_up, type="refund.updated", refund_id=refund_id)
         if not workflow_id.startswith(PAYOUT_WORKFLOW):
             return None
         id = workflow_id.removeprefix(PAYOUT_WORKFLOW)

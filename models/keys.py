@@ -17,6 +17,7 @@ _LEGIBLE = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 BOOKING_WORKFLOW = "booking-"
 DISPUTE_WORKFLOW = "dispute-"
 PAYOUT_WORKFLOW = "payout-"
+REFUND_WORKFLOW = "refund-"
 
 
 def workflow_id(booking_id: UUID) -> str:
@@ -87,7 +88,7 @@ def refund_id(booking_id: UUID, order: str) -> UUID:
 
 
 def refund_workflow_id(refund_id: UUID) -> str:
-    return f"refund-{refund_id}"
+    return f"{REFUND_WORKFLOW}{refund_id}"
 
 
 def refund_key(refund_id: UUID, tries: int) -> str:

@@ -111,7 +111,7 @@ class Unowned(Value):
     workflows_checked: int
     bookings: tuple[UnownedBooking, ...]
     looks_ordered: int
-    """Disputes and payouts whose workflows were ended from outside and are started again."""
+    """Disputes, refunds and payouts whose workflows were ended from outside and are started again."""
 
 
 class Compared(Value):

@@ -6,8 +6,8 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
 _ENDED = (
-    "WorkflowType IN ('Booking', 'Dispute', 'Payout') AND ExecutionStatus IN ('Terminated', 'Failed', 'TimedOut') "
-    "AND CloseTime >= '{since}'"
+    "WorkflowType IN ('Booking', 'Dispute', 'Payout', 'Refund') AND "
+    "ExecutionStatus IN ('Terminated', 'Failed', 'TimedOut') AND CloseTime >= '{since}'"
 )
 
 

@@ -36,24 +36,24 @@ async def booked(books: Books) -> JSON:
     return created
 
 
-async def held(books: Books) -> str:
+async def held(books: Books, card: str = GOOD_CARD) -> str:
     created = await booked(books)
-    assert await pay(created["checkout_url"], GOOD_CARD)
+    assert await pay(created["checkout_url"], card)
     await books.deliver()
     booking_id: str = created["id"]
     await until(books, booking_id, lambda shown: shown["payment"] is not None)
     return booking_id
 
 
-async def approved(books: Books) -> str:
-    booking_id = await held(books)
+async def approved(books: Books, card: str = GOOD_CARD) -> str:
+    booking_id = await held(books, card)
     approve = f"/v1/bookings/{booking_id}/approve"
     assert (await books.client.post(approve, headers=books.world.instructor.headers)).status_code == 200
     return booking_id
 
 
-async def settled(books: Books) -> str:
-    booking_id = await approved(books)
+async def settled(books: Books, card: str = GOOD_CARD) -> str:
+    booking_id = await approved(books, card)
     assert (await order(books.client, books.world.operator, booking_id, "settle")).status_code == 200
     return booking_id
 

@@ -11,11 +11,12 @@ import stripe
 from temporalio.client import Client
 
 from models.inbox import OF_CONNECTED, OF_PLATFORM
-from models.keys import dispute_workflow_id, onboarding_workflow_id, payout_workflow_id, workflow_id
-from sandbox.checkout_page import pay
-from tests.api.live.journey import order, seen
+from models.keys import dispute_workflow_id, onboarding_workflow_id, payout_workflow_id, refund_workflow_id, workflow_id
+from sandbox.checkout_page import GOOD_CARD, pay
+from tests.api.live.journey import order
 from tests.api.live.reconciled.books import DAY_SECONDS, Books
-from tests.api.world import JSON, book
+from tests.api.live.reconciled.steps import booked, held, settled, shown
+from tests.api.world import JSON
 
 # The Stripe SDK's own use of httpx.
 pytestmark = [
@@ -23,8 +24,7 @@ pytestmark = [
     pytest.mark.usefixtures("worker"),
 ]
 
-DECLINED_CARD = "4000000000000002"
-GOOD_CARD = "4242424242424242"
+DECLINED_CARD, REFUNDS_WAIT = "4000000000000002", "4000000000007726"
 
 
 @dataclass(frozen=True)
@@ -47,17 +47,10 @@ class Story:
 Play = Callable[[Books], Awaitable[Story]]
 
 
-async def _booked(books: Books) -> JSON:
-    answer = await book(books.client, books.world.student, await books.world.slot())
-    assert answer.status_code == 201, answer.text
-    created: JSON = answer.json()
-    return created
-
-
 async def _shown(books: Books, booking_id: str) -> JSON | None:
-    answer = await books.client.get(f"/v1/bookings/{booking_id}", headers=books.world.operator.headers)
-    shown: JSON | None = answer.json() if answer.status_code == 200 else None
-    return shown
+    answer = await shown(books, booking_id)
+    seen: JSON | None = answer.json() if answer.status_code == 200 else None
+    return seen
 
 
 def _booking(books: Books, booking_id: str, is_so: Callable[[JSON | None], bool]) -> Story:
@@ -67,38 +60,21 @@ def _booking(books: Books, booking_id: str, is_so: Callable[[JSON | None], bool]
     return Story(workflow_id(UUID(booking_id)), is_healed)
 
 
-async def _held(books: Books) -> str:
-    created = await _booked(books)
-    assert await pay(created["checkout_url"], GOOD_CARD)
-    await books.deliver()
-    await seen(books.client, books.world.student, created["id"], lambda shown: shown["payment"] is not None)
-    booking_id: str = created["id"]
-    return booking_id
-
-
-async def _settled(books: Books) -> str:
-    booking_id = await _held(books)
-    approve = f"/v1/bookings/{booking_id}/approve"
-    assert (await books.client.post(approve, headers=books.world.instructor.headers)).status_code == 200
-    assert (await order(books.client, books.world.operator, booking_id, "settle")).status_code == 200
-    return booking_id
-
-
 async def paid(books: Books) -> Story:
-    created = await _booked(books)
+    created = await booked(books)
     assert await pay(created["checkout_url"], GOOD_CARD)
     return _booking(books, created["id"], lambda shown: shown is not None and shown["payment"] is not None)
 
 
 async def declined(books: Books) -> Story:
-    created = await _booked(books)
+    created = await booked(books)
     await pay(created["checkout_url"], DECLINED_CARD)
     # The grace after a declined card is the workflow's own; that it looked is what its history says.
     return _booking(books, created["id"], lambda shown: shown is not None)
 
 
 async def let_go_by_hand(books: Books) -> Story:
-    booking_id = await _held(books)
+    booking_id = await held(books)
     await books.stripe.v1.payment_intents.cancel_async((await books.intent(booking_id)).id)
     story = _booking(books, booking_id, lambda shown: shown is not None and shown["needs_attention"])
     # It waits for an operator, and until then the books hold what Stripe no longer does.
@@ -106,14 +82,14 @@ async def let_go_by_hand(books: Books) -> Story:
 
 
 async def page_expired(books: Books) -> Story:
-    created = await _booked(books)
+    created = await booked(books)
     [session] = (await books.stripe.v1.checkout.sessions.list_async({"limit": 1})).data
     await books.stripe.v1.checkout.sessions.expire_async(session.id)
     return _booking(books, created["id"], lambda shown: shown is None)
 
 
 async def dispute_won(books: Books) -> Story:
-    booking_id = await _settled(books)
+    booking_id = await settled(books)
     await books.deliver()
     charge = (await books.intent(booking_id)).latest_charge
     opened = await books.order("/disputes", {"charge": charge})
@@ -126,6 +102,38 @@ async def dispute_won(books: Books) -> Story:
         return [(each["id"], each["status"]) for each in answer.json()["data"]] == [(opened["id"], "WON")]
 
     return Story(dispute_workflow_id(opened["id"]), is_healed)
+
+
+async def _refund_ordered(books: Books) -> tuple[str, str]:
+    """Half of a charge whose refunds wait: the booking, and Stripe's id of the refund."""
+    booking_id = await settled(books, REFUNDS_WAIT)
+    half = {"amount_minor": 5_000, "reason": "The lesson was cut short."}
+    answer = await order(books.client, books.world.operator, booking_id, "refund", half)
+    assert answer.status_code in (200, 202), answer.text
+    await books.deliver()
+    [refund] = (await books.stripe.v1.refunds.list_async({"limit": 10})).data
+    return booking_id, refund.id
+
+
+async def _refund(books: Books, act: str, status: str) -> Story:
+    booking_id, stripe_refund_id = await _refund_ordered(books)
+    await books.order(f"/refunds/{stripe_refund_id}/{act}", {})
+    refund = await books.stripe.v1.refunds.retrieve_async(stripe_refund_id)
+    assert refund.metadata
+
+    async def is_healed() -> bool:
+        seen = await _shown(books, booking_id)
+        return bool(seen and [each["status"] for each in seen["refunds"]] == [status])
+
+    return Story(refund_workflow_id(UUID(refund.metadata["refund_id"])), is_healed)
+
+
+async def refund_arrived(books: Books) -> Story:
+    return await _refund(books, "succeed", "SUCCEEDED")
+
+
+async def refund_sent_back(books: Books) -> Story:
+    return await _refund(books, "fail", "FAILED")
 
 
 async def account_stopped(books: Books) -> Story:
@@ -157,15 +165,15 @@ def _account(books: Books, can_be_paid: bool) -> Story:
 
 def _payout(books: Books, booking_id: str, payout_id: str, status: str) -> Story:
     async def is_healed() -> bool:
-        shown = await _shown(books, booking_id)
-        return bool(shown and shown["payout"]["status"] == status and shown["payout"]["stripe_payout_id"] == payout_id)
+        seen = await _shown(books, booking_id)
+        return bool(seen and seen["payout"]["status"] == status and seen["payout"]["stripe_payout_id"] == payout_id)
 
     return Story(payout_workflow_id(payout_id), is_healed)
 
 
 async def _sent(books: Books) -> tuple[str, str]:
     """A booking whose share is on its way."""
-    booking_id = await _settled(books)
+    booking_id = await settled(books)
     await books.wait(3 * DAY_SECONDS)
     [payout] = (await books.stripe.v1.payouts.list_async({}, {"stripe_account": books.account_id})).data
     return booking_id, payout.id
@@ -197,7 +205,7 @@ async def payout_failed(books: Books) -> Story:
 
 async def payout_called_off(books: Books) -> Story:
     own: stripe.RequestOptions = {"stripe_account": books.account_id}
-    booking_id = await _settled(books)
+    booking_id = await settled(books)
     manual = {"settings": {"payouts": {"schedule": {"interval": "manual"}}}}
     await books.stripe.v1.accounts.update_async(books.account_id, manual)  # type: ignore[arg-type]
     await books.wait(3 * DAY_SECONDS)
@@ -222,6 +230,9 @@ STORIES: dict[str, Play] = {
     "charge.dispute.closed": dispute_won,
     "charge.dispute.funds_withdrawn": dispute_won,
     "charge.dispute.funds_reinstated": dispute_won,
+    "refund.updated": refund_arrived,
+    "refund.failed": refund_sent_back,
+    "charge.refund.updated": refund_sent_back,
     "account.updated": account_stopped,
     "capability.updated": account_back,
     "payout.created": payout_made,
