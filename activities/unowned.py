@@ -32,7 +32,7 @@ class WorkflowRegister(Protocol):
     """Temporal's book of workflows."""
 
     async def ended_from_outside(self, since: datetime) -> list[str]:
-        """The ids of workflows of bookings, disputes, refunds and payouts that were terminated, or failed, or timed out."""
+        """The workflow ids of bookings, disputes, refunds and payouts that were terminated, failed or timed out."""
 
     async def is_running(self, workflow_id: str) -> bool:
         """Whether the latest run of that id is open."""
