@@ -51,7 +51,7 @@ _READING = timedelta(hours=6)
 _SILENCE = timedelta(minutes=2)
 """Longer than any single call that a reading activity makes."""
 _RELEASING = timedelta(hours=1)
-_PAUSES = tuple(timedelta(seconds=seconds) for seconds in (2, 5, 15))
+_PAUSES = tuple(timedelta(seconds=seconds) for seconds in (1, 2, 5))
 """Between looks at what is different: a workflow that has just heard its news needs a moment."""
 
 

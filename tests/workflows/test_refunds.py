@@ -214,7 +214,7 @@ async def test_the_platform_can_bear_it(saga: Saga) -> None:
 
 async def test_of_many_refunds_at_once_no_more_goes_back_than_was_paid(saga: Saga) -> None:
     booked = await completed(saga)
-    orders = [await ordered(saga, booked, 4_000) for _ in range(6)]
+    orders = [await ordered(saga, booked, 4_000) for _ in range(4)]
     views = await asyncio.gather(*(carried_out(saga, order) for order in orders))
     # Those that were told to ask again do so.
     for order, view in zip(orders, views, strict=True):
@@ -222,7 +222,7 @@ async def test_of_many_refunds_at_once_no_more_goes_back_than_was_paid(saga: Sag
             assert view.refusal
             await carried_out(saga, order)
     made = [(await kept(saga, order)).status for order in orders]
-    assert sorted(made) == [RefundStatus.REQUESTED] * 4 + [RefundStatus.SUCCEEDED] * 2
+    assert sorted(made) == [RefundStatus.REQUESTED] * 2 + [RefundStatus.SUCCEEDED] * 2
     assert await money(booked) == (PaymentStatus.PARTIALLY_REFUNDED, 2_000, 8_000, 400)
     assert sum(refund.amount for refund in await refunds_at_stripe(saga, booked)) == 8_000
 
