@@ -6,8 +6,10 @@ Stripe, API reference, "Update a dispute": at most 150,000 characters in all of 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from uuid import UUID
 
 from models.attendance import Attendance
+from models.keys import receipt_number
 from models.money import Money
 from models.policy import BookingPolicy
 
@@ -68,8 +70,9 @@ def _disclosure(facts: CaseFacts) -> str:
     )
     return (
         f"Shown beside the price before paying, and again beside the pay button on Stripe Checkout. Policy "
-        f'"{facts.policy.cancellation.name}": {tiers}; later: nothing. Accepted by paying; booked at '
-        f"{_utc(facts.booked_at)}{f' from IP address {facts.student_ip}' if facts.student_ip else ''}."
+        f'"{facts.policy.cancellation.name}": {tiers}; later: nothing. Accepted by booking and paying, at '
+        f"{_utc(facts.accepted_at or facts.booked_at)}"
+        f"{f' from IP address {facts.student_ip}' if facts.student_ip else ''}."
     )
 
 
@@ -77,7 +80,8 @@ def _summary(facts: CaseFacts) -> str:
     return (
         f"Booking {facts.booking}: {facts.student_name} booked a live session with {facts.instructor_name} for "
         f"{facts.price.format()}, {_when(facts)}. The card was authorized when booking, and charged "
-        f"{facts.kept.format()} only when the session was over. {_presence(facts)}"
+        f"{facts.kept.format()} only when the session was over (receipt {receipt_number(UUID(facts.booking))}). "
+        f"{_presence(facts)}"
         f"What happened, as recorded at the time:\n"
         f"{_log(facts.happenings)}"
     )

@@ -15,7 +15,7 @@ from models.attendance import AttendanceKind, MeetingProvider
 from models.dispute_tables import Dispute
 from models.disputes import Answer, DisputeDecision, DisputeEvent, DisputeOrder
 from models.errors import Unknown
-from models.keys import dispute_workflow_id
+from models.keys import dispute_workflow_id, receipt_number
 from models.ledger import Account
 from models.ledger_tables import LedgerEntry, LedgerTransaction
 from models.messages import Approve, Complete
@@ -147,6 +147,7 @@ async def test_without_an_operator_the_story_is_told_to_the_bank_before_the_dead
     assert "booking.completed by instructor" in log
     assert log.index("student joined the meeting") < log.index("instructor left the meeting")
     assert "mail to the student: completed" in log
+    assert receipt_number(booked.order.terms.booking_id) in (told.evidence.uncategorized_text or "")
     assert "both at once for 30" in (told.evidence.uncategorized_text or "")
     assert "Policy" in (told.evidence.refund_policy_disclosure or "")
 
