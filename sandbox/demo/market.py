@@ -26,6 +26,8 @@ _OFFERING: Json = {"title": "Counterpoint", "price": PRICE.model_dump(), "durati
 _UNTIL_PAID_OUT = timedelta(days=6)
 """Available after two days, sent at the next midnight, a day on the way, whatever the time of day."""
 
+_PATIENCE_SECONDS = 60
+
 WINNING_EVIDENCE = "winning_evidence"
 """What convinces the bank in Stripe's test mode: https://docs.stripe.com/testing#disputes."""
 
@@ -89,8 +91,11 @@ class Market:
     async def payday(self) -> None:
         """At Stripe, time passes until what was captured is paid out: once, for all journeys that wait for it."""
         if await self._payday.wait() == 0:
-            await self.order("/clock", {"advance_seconds": _UNTIL_PAID_OUT.total_seconds()})
+            await self.let_payouts_arrive()
         await self._payday.wait()
+
+    async def let_payouts_arrive(self) -> None:
+        await self.order("/clock", {"advance_seconds": _UNTIL_PAID_OUT.total_seconds()})
 
     async def no_payday(self) -> None:
         """A journey that waits for it has failed: the others need not wait for it."""
@@ -100,11 +105,12 @@ class Market:
         """What an operator's reconciliation compared and found, once it is finished."""
         operator = self.operator()
         ordered = await operator.call("POST", "/operator/reconciliations", 202)
-        while True:
-            run = await operator.call("GET", f"/operator/reconciliations/{ordered['id']}")
-            if run["finished_at"]:
-                return run
-            await asyncio.sleep(0.2)
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            while True:
+                run = await operator.call("GET", f"/operator/reconciliations/{ordered['id']}")
+                if run["finished_at"]:
+                    return run
+                await asyncio.sleep(0.2)
 
     async def answer_at_stripe(self, dispute_id: str, evidence: str) -> None:
         """As in Stripe's dashboard."""

@@ -259,3 +259,5 @@ async def test_the_ledger_is_stripes_whatever_happens(saga: Saga) -> None:
             suppress_health_check=list(HealthCheck),
         ),
     )
+    assert Books.disputes
+    assert Books.heard
