@@ -4,6 +4,7 @@ They are children of the test process: stopped at the end of the session, and by
 """
 
 import asyncio
+import gc
 import os
 import tempfile
 from collections.abc import Iterator
@@ -28,6 +29,15 @@ _TEMPLATE = "holdfast_template"
 def pytest_configure(config: pytest.Config) -> None:
     if os.environ.get("CI"):
         config.pluginmanager.register(SkipGuard())
+
+
+def pytest_collection_finish() -> None:
+    """What is imported stays, and need not be looked at in each garbage collection.
+
+    On a busy machine a collection of all of it within a workflow task is taken for a deadlock of the workflow.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -81,7 +81,7 @@ def is_gone(pid: int) -> bool:
 
 
 async def eventually(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while not condition():  # noqa: ASYNC110 - what it waits for are other processes
             await asyncio.sleep(0.02)
 
