@@ -75,6 +75,8 @@ class DisputeCase(Value):
 
     parties: Parties
     borne_if_lost: Shares
+    owed: Money | None = None
+    """What the bank has taken besides: the student was owed it already, by a refund that came back."""
 
 
 class RecordDispute(Value):

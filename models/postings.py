@@ -123,8 +123,10 @@ def dispute_won(parties: Parties, dispute_id: str, amount: Money) -> Posting:
     )
 
 
-def dispute_lost(parties: Parties, dispute_id: str, borne: Shares) -> tuple[Posting, ...]:
-    lost = {**_bearers(borne), Account.DISPUTES: -borne.total}
+def dispute_lost(parties: Parties, dispute_id: str, borne: Shares, owed: Money | None = None) -> tuple[Posting, ...]:
+    """`owed`: what the student was owed back already has reached them so, and nobody bears it again."""
+    owed = owed or borne.total.zero()
+    lost = {**_bearers(borne), Account.REFUNDS: owed, Account.DISPUTES: -(borne.total + owed)}
     return (
         _about(PostingKind.DISPUTE_LOST, dispute_id, parties, lost),
         *_taken_back(parties, dispute_id, borne.instructor),
