@@ -94,6 +94,7 @@ class DisputeActivities:
             if payment.status is PaymentStatus.PENDING:
                 raise NotRecordedYet("the charge's booking has not ended yet")
             policy = BookingPolicy.model_validate(booking.policy)
+            dispute = await _keep(session, message, booking)
             captured, fee = _left_of(payment)
             beyond = max(state.amount - captured, captured.zero())
             owed = min(beyond, await _owed(session, payment))
@@ -101,8 +102,8 @@ class DisputeActivities:
                 parties=postings.Parties(booking_id=booking.id, instructor_id=booking.instructor_id),
                 borne_if_lost=shares(state.amount - owed, captured, fee, policy.lost_dispute_borne_by),
                 owed=owed,
+                is_taken_over=dispute.taken_over_at is not None,
             )
-            await _keep(session, message, booking)
             if state.withdrawn:
                 await _withdraw(session, message, payment, case)
         return case
@@ -168,7 +169,8 @@ class DisputeActivities:
                 lost = postings.dispute_lost(parties, dispute.id, message.borne, message.case.owed)
                 await ledger.post(session, message.at, *lost)
             elif state.reinstated:
-                await ledger.post(session, message.at, postings.dispute_won(parties, dispute.id, state.amount))
+                won = postings.dispute_won(parties, dispute.id, state.amount, state.fee_returned)
+                await ledger.post(session, message.at, *won)
             await _close_payment(session, message)
 
 
@@ -181,7 +183,7 @@ async def _payment_of(session: AsyncSession, state: DisputeState) -> Payment | N
     return (await session.exec(select(Payment).where(is_of).with_for_update())).one_or_none()
 
 
-async def _keep(session: AsyncSession, message: RecordDispute, booking: BookingRequest) -> None:
+async def _keep(session: AsyncSession, message: RecordDispute, booking: BookingRequest) -> Dispute:
     state, at = message.state, message.at
     dispute = await session.get(Dispute, state.dispute_id, with_for_update=True)
     if dispute is None:
@@ -212,6 +214,7 @@ async def _keep(session: AsyncSession, message: RecordDispute, booking: BookingR
     dispute.amount_minor = state.amount.amount_minor
     dispute.respond_by = state.respond_by
     dispute.updated_at = at
+    return dispute
 
 
 async def _withdraw(session: AsyncSession, message: RecordDispute, payment: Payment, case: DisputeCase) -> None:
