@@ -5,7 +5,7 @@ import pytest
 from models.ledger import Account
 from models.states import DisputeStatus, PaymentStatus, RefundStatus
 from tests.workflows.saga import Saga
-from tests.workflows.test_disputes import balances, completed, decide_at_the_bank, disputed, hear, started, until_shown
+from tests.workflows.test_disputes import balances, completed, decide_at_the_bank, disputed, hear, started
 from tests.workflows.test_refunds import at_the_bank, carried_out, kept, ordered
 from tests.workflows.test_refunds import hear as hear_of_refund
 
@@ -33,7 +33,6 @@ async def test_a_disputed_charge_whose_refund_had_come_back_costs_nobody_twice(
     dispute = await disputed(saga, booked)
     assert dispute.amount == 10_000
     handle = await started(saga, dispute.id)
-    await until_shown(saga, dispute.id, DisputeStatus.NEEDS_RESPONSE)
     await saga.until_stored(booked, PaymentStatus.DISPUTED)
     word = "winning" if outcome is DisputeStatus.WON else "losing"
     await decide_at_the_bank(saga, dispute.id, f"{word}_evidence")
