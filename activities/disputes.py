@@ -1,5 +1,6 @@
 """The effects of a dispute: what is asked of Stripe, and what is written down. Every record is safe to repeat."""
 
+from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -28,6 +29,8 @@ from models.disputes import (
 from models.errors import Declined
 from models.evidence import evidence
 from models.keys import dispute_key
+from models.ledger import Account
+from models.ledger_tables import LedgerEntry, LedgerTransaction
 from models.messages import Door
 from models.money import Money
 from models.policy import BookingPolicy
@@ -91,11 +94,16 @@ class DisputeActivities:
             if payment.status is PaymentStatus.PENDING:
                 raise NotRecordedYet("the charge's booking has not ended yet")
             policy = BookingPolicy.model_validate(booking.policy)
+            dispute = await _keep(session, message, booking)
+            captured, fee = _left_of(payment)
+            beyond = max(state.amount - captured, captured.zero())
+            owed = min(beyond, await _owed(session, payment))
             case = DisputeCase(
                 parties=postings.Parties(booking_id=booking.id, instructor_id=booking.instructor_id),
-                borne_if_lost=shares(state.amount, *_left_of(payment), policy.lost_dispute_borne_by),
+                borne_if_lost=shares(state.amount - owed, captured, fee, policy.lost_dispute_borne_by),
+                owed=owed,
+                is_taken_over=dispute.taken_over_at is not None,
             )
-            await _keep(session, message, booking)
             if state.withdrawn:
                 await _withdraw(session, message, payment, case)
         return case
@@ -158,9 +166,11 @@ class DisputeActivities:
             if not state.withdrawn:
                 return
             if state.status is DisputeStatus.LOST:
-                await ledger.post(session, message.at, *postings.dispute_lost(parties, dispute.id, message.borne))
+                lost = postings.dispute_lost(parties, dispute.id, message.borne, message.case.owed)
+                await ledger.post(session, message.at, *lost)
             elif state.reinstated:
-                await ledger.post(session, message.at, postings.dispute_won(parties, dispute.id, state.amount))
+                won = postings.dispute_won(parties, dispute.id, state.amount, state.fee_returned)
+                await ledger.post(session, message.at, *won)
             await _close_payment(session, message)
 
 
@@ -173,7 +183,7 @@ async def _payment_of(session: AsyncSession, state: DisputeState) -> Payment | N
     return (await session.exec(select(Payment).where(is_of).with_for_update())).one_or_none()
 
 
-async def _keep(session: AsyncSession, message: RecordDispute, booking: BookingRequest) -> None:
+async def _keep(session: AsyncSession, message: RecordDispute, booking: BookingRequest) -> Dispute:
     state, at = message.state, message.at
     dispute = await session.get(Dispute, state.dispute_id, with_for_update=True)
     if dispute is None:
@@ -204,6 +214,7 @@ async def _keep(session: AsyncSession, message: RecordDispute, booking: BookingR
     dispute.amount_minor = state.amount.amount_minor
     dispute.respond_by = state.respond_by
     dispute.updated_at = at
+    return dispute
 
 
 async def _withdraw(session: AsyncSession, message: RecordDispute, payment: Payment, case: DisputeCase) -> None:
@@ -224,7 +235,10 @@ async def _close_payment(session: AsyncSession, message: RecordDisputeEnd) -> No
     if message.state.status is DisputeStatus.LOST:
         await payment_records.give_back(session, payment, message.borne, message.at)
         return
-    to = PaymentStatus.PARTIALLY_REFUNDED if payment.returned_minor else PaymentStatus.CAPTURED
+    if not payment.captured_minor:
+        to = PaymentStatus.REFUNDED
+    else:
+        to = PaymentStatus.PARTIALLY_REFUNDED if payment.returned_minor else PaymentStatus.CAPTURED
     payment.status = moved(payment.status, to)
     payment.updated_at = message.at
 
@@ -235,6 +249,16 @@ def _left_of(payment: Payment) -> tuple[Money, Money]:
         Money(amount_minor=payment.captured_minor, currency=payment.currency),
         Money(amount_minor=payment.platform_fee_minor, currency=payment.currency),
     )
+
+
+async def _owed(session: AsyncSession, payment: Payment) -> Money:
+    """What the ledger has as owed to the student and not sent."""
+    query = (
+        select(func.coalesce(-func.sum(LedgerEntry.amount_minor), 0))
+        .join(LedgerTransaction, col(LedgerTransaction.id) == col(LedgerEntry.transaction_id))
+        .where(col(LedgerTransaction.booking_id) == payment.booking_id, col(LedgerEntry.account) == Account.REFUNDS)
+    )
+    return Money(amount_minor=int((await session.exec(query)).one()), currency=payment.currency)
 
 
 async def _tell(session: AsyncSession, message: RecordEvidence, action: str) -> Dispute | None:

@@ -122,10 +122,14 @@ async def _keep(session: AsyncSession, message: FinishReconciliation, difference
 
 
 async def _resolve(session: AsyncSession, message: FinishReconciliation) -> None:
-    """Every open drift was looked at again: what was not found is gone."""
+    """Every open drift was looked at again: what was not found is gone, unless another run has seen it meanwhile."""
     gone = (
         update(Drift)
-        .where(col(Drift.resolved_at).is_(None), col(Drift.reconciliation_id) != message.begun.id)
+        .where(
+            col(Drift.resolved_at).is_(None),
+            col(Drift.reconciliation_id) != message.begun.id,
+            col(Drift.seen_at) <= message.begun.at,
+        )
         .values(resolved_at=message.finished_at)
         .returning(col(Drift.booking_id))
     )

@@ -222,8 +222,11 @@ async def _case(session: AsyncSession, row: Refund, payment: Payment) -> RefundC
 
 
 async def _fee_returned(session: AsyncSession, booking_id: UUID, but_by: UUID) -> int:
-    """Of the platform's fee, at Stripe: what the platform gives up by itself stays where it is."""
-    parts = select(func.coalesce(func.sum(Refund.platform_fee_minor), 0)).where(
+    """Of the platform's fee, at Stripe: what the platform gives up by itself stays where it is.
+
+    All but the instructor's part came from there, be it a loss by now.
+    """
+    parts = select(func.coalesce(func.sum(Refund.platform_fee_minor + Refund.platform_loss_minor), 0)).where(
         col(Refund.booking_id) == booking_id,
         col(Refund.id) != but_by,
         col(Refund.borne_by) == LossBearer.BOTH,

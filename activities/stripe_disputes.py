@@ -48,7 +48,7 @@ class StripeDisputes:
     async def look_up_dispute(self, dispute_id: str) -> DisputeState:
         async with sorted_errors():
             dispute = await self._client.v1.disputes.retrieve_async(dispute_id)
-        moved = [entry.amount for entry in dispute.balance_transactions]
+        moved = dispute.balance_transactions
         due_by = dispute.evidence_details.due_by
         return DisputeState(
             dispute_id=dispute.id,
@@ -59,9 +59,10 @@ class StripeDisputes:
             status=_STATUS[dispute.status],
             is_inquiry=dispute.status.startswith("warning_"),
             respond_by=datetime.fromtimestamp(due_by, UTC) if due_by else None,
-            withdrawn=any(amount < 0 for amount in moved),
-            reinstated=any(amount > 0 for amount in moved),
-            fee=Money(amount_minor=sum(entry.fee for entry in dispute.balance_transactions), currency=dispute.currency),
+            withdrawn=any(entry.amount < 0 for entry in moved),
+            reinstated=any(entry.amount > 0 for entry in moved),
+            fee=_sum([entry.fee for entry in moved if entry.amount < 0], dispute.currency),
+            fee_returned=_sum([-entry.fee for entry in moved if entry.amount > 0], dispute.currency),
         )
 
     async def submit_evidence(self, dispute_id: str, evidence: dict[str, str], *, key: str) -> None:
@@ -96,6 +97,10 @@ class StripeDisputes:
                 {"idempotency_key": key},
             )
         return Money(amount_minor=reversal.amount, currency=reversal.currency)
+
+
+def _sum(amounts: list[int], currency: str) -> Money:
+    return Money(amount_minor=sum(amounts), currency=currency)
 
 
 def _id_of(reference: object) -> str:

@@ -20,7 +20,8 @@ _EARNINGS = """
     count(amount_minor) FILTER (WHERE kind = 'captured' AND account = 'stripe_balance') AS transactions,
     sum(amount_minor) FILTER (WHERE kind = 'captured' AND account = 'stripe_balance') AS gross,
     -sum(amount_minor) FILTER (
-        WHERE (kind = 'refunded' AND account = 'refunds') OR (kind = 'dispute_lost' AND account = 'disputes')
+        WHERE (kind = 'refunded' AND account = 'refunds')
+           OR (kind = 'dispute_lost' AND account IN ('disputes', 'refunds'))
     ) AS refunds,
     sum(amount_minor) FILTER (WHERE account = 'platform_losses') AS borne_by_platform,
     -sum(amount_minor) FILTER (WHERE account = 'platform_revenue') AS fees,

@@ -63,7 +63,9 @@ class DisputeState(Value):
     reinstated: bool = False
     """The bank has given it back."""
     fee: Money
-    """What Stripe took for it so far."""
+    """What Stripe took for it."""
+    fee_returned: Money | None = None
+    """What Stripe gave back of that."""
 
     @property
     def is_over(self) -> bool:
@@ -75,6 +77,10 @@ class DisputeCase(Value):
 
     parties: Parties
     borne_if_lost: Shares
+    owed: Money | None = None
+    """What the bank has taken besides: the student was owed it already, by a refund that came back."""
+    is_taken_over: bool = False
+    """An operator answers by themselves."""
 
 
 class RecordDispute(Value):

@@ -103,6 +103,7 @@ TOLD: Mapping[str, Mapping[Move, tuple[Told, ...]]] = {
         (PaymentStatus.CAPTURED, PaymentStatus.DISPUTED): _LATER,
         (PaymentStatus.PARTIALLY_REFUNDED, PaymentStatus.REFUNDED): _WITH_THE_REFUND,
         (PaymentStatus.PARTIALLY_REFUNDED, PaymentStatus.DISPUTED): _LATER,
+        (PaymentStatus.REFUNDED, PaymentStatus.DISPUTED): _LATER,
         (PaymentStatus.DISPUTED, PaymentStatus.CAPTURED): _LATER,
         (PaymentStatus.DISPUTED, PaymentStatus.PARTIALLY_REFUNDED): _LATER,
         (PaymentStatus.DISPUTED, PaymentStatus.REFUNDED): _LATER,

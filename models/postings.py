@@ -117,14 +117,21 @@ def dispute_opened(parties: Parties, dispute_id: str, amount: Money) -> Posting:
     )
 
 
-def dispute_won(parties: Parties, dispute_id: str, amount: Money) -> Posting:
-    return _about(
-        PostingKind.DISPUTE_WON, dispute_id, parties, {Account.STRIPE_BALANCE: amount, Account.DISPUTES: -amount}
-    )
+def dispute_won(
+    parties: Parties, dispute_id: str, amount: Money, fee_returned: Money | None = None
+) -> tuple[Posting, ...]:
+    """In some countries Stripe gives its fee back as well (Stripe, "Dispute fees")."""
+    back = {Account.STRIPE_BALANCE: amount, Account.DISPUTES: -amount}
+    postings = [_about(PostingKind.DISPUTE_WON, dispute_id, parties, back)]
+    if fee_returned:
+        postings.append(stripe_fee(parties, f"{dispute_id}/returned", -fee_returned))
+    return tuple(postings)
 
 
-def dispute_lost(parties: Parties, dispute_id: str, borne: Shares) -> tuple[Posting, ...]:
-    lost = {**_bearers(borne), Account.DISPUTES: -borne.total}
+def dispute_lost(parties: Parties, dispute_id: str, borne: Shares, owed: Money | None = None) -> tuple[Posting, ...]:
+    """`owed`: what the student was owed back already has reached them so, and nobody bears it again."""
+    owed = owed or borne.total.zero()
+    lost = {**_bearers(borne), Account.REFUNDS: owed, Account.DISPUTES: -(borne.total + owed)}
     return (
         _about(PostingKind.DISPUTE_LOST, dispute_id, parties, lost),
         *_taken_back(parties, dispute_id, borne.instructor),

@@ -2,7 +2,8 @@
 
 Where the instructor bears a part, Stripe takes it in the proportion of the refund to the charge, and the books follow
 what Stripe took. Where Stripe has no part in it (the platform bears the refund, a bank takes a disputed charge back),
-the proportion is `shares`: of what is left, half a unit rounded up.
+the proportion is `shares`: of what is left, a part of a unit rounded up, so that never more of the fee is left than
+Stripe gives back with the rest of the charge.
 """
 
 from datetime import datetime
@@ -135,7 +136,8 @@ def shares(amount: Money, captured: Money, platform_fee: Money, borne_by: LossBe
     within = min(amount, captured)
     fee = within.zero()
     if within:
-        part = Rounding.HALF_UP.divide(platform_fee.amount_minor * within.amount_minor, captured.amount_minor)
+        kept = platform_fee.amount_minor * (captured - within).amount_minor
+        part = platform_fee.amount_minor - Rounding.DOWN.divide(kept, captured.amount_minor)
         fee = Money(amount_minor=min(part, within.amount_minor), currency=amount.currency)
     rest, beyond = within - fee, amount - within
     if borne_by is LossBearer.PLATFORM:
@@ -144,18 +146,22 @@ def shares(amount: Money, captured: Money, platform_fee: Money, borne_by: LossBe
 
 
 def shares_at_stripe(case: RefundCase, refund: RefundAtStripe, captured: Money, platform_fee: Money) -> Shares:
-    """Who bears a refund, as Stripe has carried it out: what it took of the transfer, less the fee it gave back."""
+    """Who bears a refund, as Stripe has carried it out: what it took of the transfer, less the fee it gave back.
+
+    The fee that Stripe gives back may be more than the books have left of it, by what the platform has given up since.
+    """
     if case.borne_by is LossBearer.PLATFORM:
         return shares(case.amount, captured, platform_fee, case.borne_by)
     reversed_minor = min(refund.reversed_minor, case.amount.amount_minor)
     returned = refund.fee_returned_minor - case.fee_returned_before_minor
-    fee = max(0, min(returned, platform_fee.amount_minor, reversed_minor))
+    returned = max(0, min(returned, reversed_minor))
+    fee = min(returned, platform_fee.amount_minor)
 
     def money(amount_minor: int) -> Money:
         return Money(amount_minor=amount_minor, currency=case.amount.currency)
 
     return Shares(
-        instructor=money(reversed_minor - fee),
+        instructor=money(reversed_minor - returned),
         platform_fee=money(fee),
-        platform_loss=money(case.amount.amount_minor - reversed_minor),
+        platform_loss=money(case.amount.amount_minor - reversed_minor + returned - fee),
     )

@@ -100,6 +100,8 @@ TRANSITIONS: Mapping[str, Mapping[State | None, frozenset[State]]] = {
             {PaymentStatus.PARTIALLY_REFUNDED, PaymentStatus.REFUNDED, PaymentStatus.DISPUTED}
         ),
         PaymentStatus.PARTIALLY_REFUNDED: frozenset({PaymentStatus.REFUNDED, PaymentStatus.DISPUTED}),
+        # A bank may take back what a refund did not bring to its card holder.
+        PaymentStatus.REFUNDED: frozenset({PaymentStatus.DISPUTED}),
         PaymentStatus.DISPUTED: frozenset(
             {PaymentStatus.CAPTURED, PaymentStatus.PARTIALLY_REFUNDED, PaymentStatus.REFUNDED}
         ),

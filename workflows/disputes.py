@@ -57,6 +57,9 @@ class DisputeWorkflow:
             case = await write_down(DisputeActivities.record_dispute, RecordDispute(state=state, at=workflow.now()))
             if case is None:
                 return None
+            if case.is_taken_over and self._answer is None:
+                # By a run before this one, which was ended from outside.
+                self._answer = Answer.TAKEN_OVER
             if state.is_over:
                 await self._end(state, case)
                 await workflow.wait_condition(workflow.all_handlers_finished)

@@ -121,10 +121,11 @@ class Control:
             return self._world.view(onboarding.complete(self._world, given["account"]))
 
     def open_dispute(self, given: JsonObject) -> JsonObject:
-        """`{"charge": id, "reason": "fraudulent"}`: the card holder's bank takes the money back."""
+        """`{"charge": id, "reason": "fraudulent", "fee_comes_back": true}`: the bank takes the money back."""
         charge = self._world.store.get(charges.KIND, given["charge"])
+        reason, comes_back = given.get("reason", "fraudulent"), given.get("fee_comes_back", False)
         with self._world.store.transaction():
-            return disputes.open(self._world, charge, given.get("reason", "fraudulent")).body
+            return disputes.open(self._world, charge, reason, fee_comes_back=comes_back).body
 
     def fail_payout(self, given: JsonObject) -> JsonObject:
         """`{"failure_code": "account_closed"}`: the bank returns a payout, even a paid one."""

@@ -95,8 +95,8 @@ def close(call: Call) -> JsonObject:
     return call.world.view(lose(call.world, record))
 
 
-def open(world: World, charge: Record, reason: str) -> Record:
-    """The bank withdraws what is left of the charge, and Stripe a fee.
+def open(world: World, charge: Record, reason: str, *, fee_comes_back: bool = False) -> Record:
+    """The bank withdraws what is left of the charge, and Stripe a fee, which in some countries a won dispute returns.
 
     Raises:
         StripeError: 400 for a charge with nothing left to dispute, or one that is disputed already.
@@ -108,7 +108,8 @@ def open(world: World, charge: Record, reason: str) -> Record:
     body["balance_transactions"] = [
         _move(world, charge, body["id"], -left, Fee("stripe_fee", FEE_MINOR, "Dispute fee"), "Chargeback withdrawal")
     ]
-    record = world.store.put(KIND, body["id"], owner=charge.owner, body=body)
+    hidden: JsonObject = {"fee_comes_back": fee_comes_back}
+    record = world.store.put(KIND, body["id"], owner=charge.owner, body=body, hidden=hidden)
     charge.body["disputed"] = True
     world.store.save(charge)
     world.timers.set(LOSE_DISPUTE, record.id, body["evidence_details"]["due_by"])
@@ -133,10 +134,11 @@ def lose_by_silence(world: World, id: str) -> None:
 
 
 def win(world: World, record: Record) -> Record:
-    """The bank gives the amount back; the fee stays paid."""
+    """The bank gives the amount back; the fee stays paid, but where Stripe returns it."""
     _require_open(record)
     charge = world.store.get(charges.KIND, record.body["charge"])
-    back = _move(world, charge, record.id, record.body["amount"], None, "Chargeback reversal")
+    fee = Fee("stripe_fee", -FEE_MINOR, "Dispute fee refund") if record.hidden["fee_comes_back"] else None
+    back = _move(world, charge, record.id, record.body["amount"], fee, "Chargeback reversal")
     record.body["balance_transactions"].append(back)
     world.emit(_closed(world, record, "won"), "charge.dispute.funds_reinstated")
     world.emit(record, "charge.dispute.closed")

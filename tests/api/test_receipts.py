@@ -133,7 +133,7 @@ def _refund(parties: Parties, platform_loss: int = 0) -> Sequence[Posting]:
         (
             lambda of: [
                 postings.dispute_opened(of, "dp_1", usd(10_000)),
-                postings.dispute_won(of, "dp_1", usd(10_000)),
+                *postings.dispute_won(of, "dp_1", usd(10_000)),
             ],
             ["Paid again: your bank’s decision 100.00 USD", "You paid 100.00 USD"],
         ),

@@ -3,6 +3,7 @@
 import csv
 from io import StringIO
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -10,8 +11,10 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from activities import ledger
+from models import postings
 from models.tables import Instructor
-from tests.api.ledger_story import earnings, money, none, tell
+from tests.api.ledger_story import capture, earnings, money, none, tell, time
 from tests.api.world import Person, World, problem
 
 
@@ -173,3 +176,22 @@ async def test_the_accounts_are_a_spreadsheet_too(client: httpx.AsyncClient, wor
 @pytest.mark.parametrize("month", ["2026-13", "2026", "2026-3", "1999-12", "tax"])
 async def test_what_is_no_month_is_nothing(client: httpx.AsyncClient, world: World, month: str) -> None:
     assert problem(await ask(client, world, month)) == (404, "not-found")
+
+
+async def test_what_a_bank_takes_that_was_owed_already_is_one_refund(client: httpx.AsyncClient, world: World) -> None:
+    """Refunded in full, which came back; then disputed and lost."""
+    of = postings.Parties(booking_id=uuid4(), instructor_id=world.instructor.id)
+    borne = postings.Shares(instructor=money(8_000), platform_fee=money(2_000), platform_loss=money(0))
+    nothing = postings.Shares(instructor=money(0), platform_fee=money(0), platform_loss=money(0))
+    story = (
+        *capture(of, money(10_000)),
+        *postings.refund(of, "re_1", borne),
+        postings.refund_sent(of, "re_1", money(10_000)),
+        postings.refund_failed(of, "re_1", money(10_000)),
+        postings.dispute_opened(of, "dp_1", money(10_000)),
+        *postings.dispute_lost(of, "dp_1", nothing, money(10_000)),
+    )
+    async with AsyncSession(world.engine) as session, session.begin():
+        await ledger.post(session, time(2026, 3, 1), *story)
+    [usd] = (await read(client, world, "2026-03"))["data"]
+    assert usd["earnings"] == earnings(1, 10_000, 10_000, 0, 0, 0, 0)

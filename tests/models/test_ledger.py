@@ -132,7 +132,7 @@ def test_a_won_dispute_and_a_failed_payout_leave_every_account_at_zero() -> None
     parties = postings.parties_of(terms_of(usd(10_000)))
     story = [
         postings.dispute_opened(parties, "dp_1", usd(700)),
-        postings.dispute_won(parties, "dp_1", usd(700)),
+        *postings.dispute_won(parties, "dp_1", usd(700)),
         postings.paid_out(parties.instructor_id, parties.booking_id, "po_1", usd(8_000)),
         postings.payout_failed(parties.instructor_id, parties.booking_id, "po_1", usd(8_000)),
     ]

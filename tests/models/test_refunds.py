@@ -3,7 +3,7 @@
 from uuid import uuid4
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from models.money import Money
@@ -19,6 +19,31 @@ def usd(amount_minor: int) -> Money:
 
 
 amounts = st.integers(1, 10_000_000)
+
+
+def _case(amount: int, borne_by: LossBearer, returned_before: int) -> RefundCase:
+    return RefundCase(
+        refund_id=uuid4(),
+        parties=Parties(booking_id=uuid4(), instructor_id=uuid4()),
+        status=RefundStatus.RESERVED,
+        refusal=None,
+        payment_intent_id="pi_1",
+        amount=usd(amount),
+        borne_by=borne_by,
+        tries=1,
+        stripe_refund_id=None,
+        fee_returned_before_minor=returned_before,
+    )
+
+
+def _made(reversed_minor: int, returned: int) -> RefundAtStripe:
+    return RefundAtStripe(
+        stripe_refund_id="re_1",
+        status=RefundStatus.SUCCEEDED,
+        is_sent=True,
+        reversed_minor=reversed_minor,
+        fee_returned_minor=returned,
+    )
 
 
 @given(captured=amounts, amount=amounts, fee_share=st.integers(0, 10_000), bearer=st.sampled_from(LossBearer))
@@ -57,32 +82,52 @@ def test_what_stripe_took_is_what_the_shares_are(captured: int, fee_share: int, 
     before = data.draw(st.integers(0, captured - 1))
     amount = data.draw(st.integers(1, captured - before))
     returned_before = proportional_part(fee, 0, before, captured)
-    case = RefundCase(
-        refund_id=uuid4(),
-        parties=Parties(booking_id=uuid4(), instructor_id=uuid4()),
-        status=RefundStatus.RESERVED,
-        refusal=None,
-        payment_intent_id="pi_1",
-        amount=usd(amount),
-        borne_by=LossBearer.BOTH,
-        tries=1,
-        stripe_refund_id=None,
-        fee_returned_before_minor=returned_before,
-    )
+    case = _case(amount, LossBearer.BOTH, returned_before)
     part = proportional_part(fee, before, before + amount, captured)
-    at_stripe = RefundAtStripe(
-        stripe_refund_id="re_1",
-        status=RefundStatus.SUCCEEDED,
-        is_sent=True,
-        reversed_minor=amount,
-        fee_returned_minor=returned_before + part,
-    )
+    at_stripe = _made(amount, returned_before + part)
     borne = shares_at_stripe(case, at_stripe, usd(captured - before), usd(fee - returned_before))
     assert borne.total == usd(amount)
     assert (borne.platform_fee, borne.platform_loss) == (usd(part), usd(0))
     # Ours and theirs differ by a unit at most.
     ours = shares(usd(amount), usd(captured - before), usd(fee - returned_before), LossBearer.BOTH)
     assert abs(ours.platform_fee.amount_minor - part) <= 1
+
+
+@given(
+    captured=st.integers(2, 10_000),
+    fee_share=st.integers(0, 10_000),
+    refunds=st.lists(st.tuples(st.integers(1, 10_000), st.sampled_from(LossBearer)), max_size=6),
+    last=st.sampled_from(LossBearer),
+)
+@example(50, 2_000, [(500, LossBearer.BOTH), (500, LossBearer.PLATFORM)], LossBearer.BOTH)
+@example(51, 2_000, [(1_000, LossBearer.BOTH), (5_000, LossBearer.PLATFORM)], LossBearer.BOTH)
+def test_refunds_of_both_kinds_leave_each_with_what_stripe_has_for_them(
+    captured: int, fee_share: int, refunds: list[tuple[int, LossBearer]], last: LossBearer
+) -> None:
+    """However they are mixed: no unit is made up, the table's rules hold, and the instructor has Stripe's balance."""
+    whole, whole_fee = captured, captured * fee_share // 10_000
+    left, fee, loss, balance = whole, whole_fee, 0, whole - whole_fee
+    returned = returned_before = 0
+    for cut, bearer in [*refunds, (10_000, last)]:
+        amount = left * cut // 10_000
+        if not amount:
+            continue
+        before = whole - left
+        reversed_minor = amount if bearer is LossBearer.BOTH else 0
+        part = proportional_part(whole_fee, before, before + amount, whole) if reversed_minor else 0
+        returned += part
+        case = _case(amount, bearer, returned_before)
+        borne = shares_at_stripe(case, _made(reversed_minor, returned), usd(left), usd(fee))
+        assert borne.total == usd(amount)
+        assert min(borne.instructor, borne.platform_fee, borne.platform_loss) >= usd(0)
+        if bearer is LossBearer.BOTH:
+            returned_before += (borne.platform_fee + borne.platform_loss).amount_minor
+        balance -= reversed_minor - part
+        left, fee = left - amount, fee - borne.platform_fee.amount_minor
+        loss += borne.platform_loss.amount_minor
+        assert 0 <= fee <= left
+        assert left - fee + loss == balance
+    assert left == 0
 
 
 @pytest.mark.parametrize("status", [PaymentStatus.CAPTURED, PaymentStatus.PARTIALLY_REFUNDED])

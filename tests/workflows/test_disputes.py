@@ -43,11 +43,11 @@ async def completed(saga: Saga, policy: BookingPolicy | None = None) -> Booked:
     return booked
 
 
-async def disputed(saga: Saga, booked: Booked) -> stripe.Dispute:
+async def disputed(saga: Saga, booked: Booked, **wish: bool) -> stripe.Dispute:
     intent = await booked.payment_intent()
     assert intent is not None
     charge = intent.latest_charge
-    asked = {"charge": charge.id if isinstance(charge, stripe.Charge) else charge}
+    asked = {"charge": charge.id if isinstance(charge, stripe.Charge) else charge, **wish}
     async with httpx.AsyncClient(base_url=saga.stripe_url, trust_env=False) as browser:
         opened = (await browser.post("/_sandbox/disputes", json=asked)).raise_for_status()
     return await saga.stripe.v1.disputes.retrieve_async(opened.json()["id"])
@@ -189,16 +189,18 @@ async def test_by_policy_the_platform_bears_a_lost_dispute(saga: Saga) -> None:
     }
 
 
-async def test_a_won_dispute_leaves_only_its_fee(saga: Saga) -> None:
+@pytest.mark.parametrize("fee_minor", [1_500, 0])
+async def test_a_won_dispute_leaves_only_its_fee_if_stripe_keeps_it(saga: Saga, fee_minor: int) -> None:
     booked = await completed(saga)
-    dispute = await disputed(saga, booked)
+    dispute = await disputed(saga, booked, fee_comes_back=not fee_minor)
     handle = await started(saga, dispute.id)
     await until_shown(saga, dispute.id, DisputeStatus.NEEDS_RESPONSE)
     await decide_at_the_bank(saga, dispute.id, "winning_evidence")
     await hear(saga, dispute.id)
     assert await handle.result() is DisputeStatus.WON
     seen = await balances(saga, booked)
-    assert (seen[Account.STRIPE_FEES], seen[Account.INSTRUCTOR_PAYABLE]) == (320 + 1_500, -8_000)
+    assert (seen[Account.STRIPE_FEES], seen[Account.INSTRUCTOR_PAYABLE]) == (320 + fee_minor, -8_000)
+    assert seen[Account.STRIPE_BALANCE] == 2_000 - 320 - fee_minor
     assert Account.DISPUTES not in seen
     payment = await booked.payment()
     assert payment is not None
@@ -221,6 +223,10 @@ async def test_an_operator_takes_over_and_nothing_is_sent_by_itself(saga: Saga) 
     handle = await started(saga, dispute.id)
     await until_shown(saga, dispute.id, DisputeStatus.NEEDS_RESPONSE)
     await handle.execute_update(DisputeWorkflow.decide, DisputeDecision(actor=OPERATOR, answer=Answer.TAKEN_OVER))
+    await saga.env.sleep(DAY)
+    # Nor by the run that goes on after one that was ended from outside.
+    await handle.terminate()
+    await hear(saga, dispute.id)
     await saga.env.sleep(10 * DAY)
     assert (await saga.stripe.v1.disputes.retrieve_async(dispute.id)).status == "needs_response"
 
