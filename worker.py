@@ -170,7 +170,8 @@ def mail_at_work(settings: Settings, engine: AsyncEngine) -> AbstractAsyncContex
         log.warning("No mails are sent: HOLDFAST_SMTP_HOST is not set. They wait in the outbox.")
         return nullcontext()
     sender = Party(*parseaddr(settings.holdfast_mail_from))
-    return MailSender(engine, Smtp(settings), sender, settings.holdfast_public_url, settings.issuer).at_work()
+    links_url = str(settings.holdfast_links_url or settings.holdfast_public_url)
+    return MailSender(engine, Smtp(settings), sender, links_url, settings.issuer).at_work()
 
 
 async def main() -> None:

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Header, Request, Response
 from api import reading, showing, writing
 from api.auth import AsAnyRole, AsEitherSide, AsStudent, Caller
 from api.database import Database, WithDatabase
-from api.idempotency import in_flight
+from api.idempotency import in_flight, refuse_another_body
 from api.limits import BOOKINGS, counted
 from api.ordering import order
 from api.paging import AskedPage
@@ -82,6 +82,7 @@ async def create_booking(
     """Reserve a slot and get the page to pay on. Nothing is charged before the session has taken place."""
     booking_id, now = keys.booking_id(student.id, key), datetime.now(UTC)
     async with database.reading() as session:
+        await refuse_another_body(session, student.id, key, wanted)
         record = await reading.booking(session, booking_id, student)
         offer = None if record else await reading.offer(session, wanted.slot_id, student.id, booking_id)
     # Before the key is taken: what cannot be booked leaves it free for something else.

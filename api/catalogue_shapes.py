@@ -21,6 +21,8 @@ _FURTHEST_TIER_SECONDS = 365 * 24 * 60 * 60
 
 _KEEPABLE = r"^[^\x00]*$"
 """Any text but NUL, which Postgres cannot keep."""
+_ON_A_LINE = r"^[^\x00-\x1f\x7f]*$"
+"""Without line breaks and control characters, which no calendar file can hold (RFC 5545, 3.1)."""
 
 MOST_SLOTS = 100
 """At a time: about two years of a weekly lesson."""
@@ -64,7 +66,7 @@ class CustomTiers(Given):
 
 
 class NewOffering(Given):
-    title: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=_KEEPABLE)]
+    title: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=_ON_A_LINE)]
     description: Annotated[str, StringConstraints(strip_whitespace=True, max_length=5_000, pattern=_KEEPABLE)] = ""
     price: Money
     duration_minutes: Annotated[int, Field(strict=True, ge=1, le=MOST_MINUTES)]

@@ -25,15 +25,26 @@ _IN_FLIGHT = timedelta(seconds=30)
 """Longer than any request with a key is answered (`saga.Patience`)."""
 
 
+async def refuse_another_body(session: AsyncSession, student_id: UUID, key: str, body: BaseModel) -> None:
+    """Raises the 422 `Problem` for a key that came with another body, whatever became of that request."""
+    known = await session.get(IdempotencyKey, (student_id, key))
+    if known is not None and known.fingerprint != _fingerprint(body):
+        raise Problem(Kind.IDEMPOTENCY_KEY_REUSED, "The key came with another request. A new booking needs a new one.")
+
+
 @asynccontextmanager
 async def in_flight(
     database: Database, student_id: UUID, key: str, body: BaseModel, now: datetime
 ) -> AsyncIterator[None]:
     """Of the requests with this key, this one alone is inside. Raises the 409 or 422 `Problem`."""
-    fingerprint = hashlib.sha256(body.model_dump_json().encode()).hexdigest()
     async with database.writing() as session:
-        if not await _take(session, student_id, key, fingerprint, now):
-            await _refuse(session, student_id, key, fingerprint)
+        if not await _take(session, student_id, key, _fingerprint(body), now):
+            await refuse_another_body(session, student_id, key, body)
+            raise Problem(
+                Kind.IDEMPOTENCY_KEY_IN_USE,
+                "A request with this key is being answered. Send it again in a moment.",
+                headers={"Retry-After": "1"},
+            )
     try:
         yield
     finally:
@@ -60,16 +71,8 @@ async def _take(session: AsyncSession, student_id: UUID, key: str, fingerprint: 
     return (await session.exec(taken)).first() is not None
 
 
-async def _refuse(session: AsyncSession, student_id: UUID, key: str, fingerprint: str) -> None:
-    """Raises the `Problem`."""
-    known = await session.get_one(IdempotencyKey, (student_id, key))
-    if known.fingerprint != fingerprint:
-        raise Problem(Kind.IDEMPOTENCY_KEY_REUSED, "The key came with another request. A new booking needs a new one.")
-    raise Problem(
-        Kind.IDEMPOTENCY_KEY_IN_USE,
-        "A request with this key is being answered. Send it again in a moment.",
-        headers={"Retry-After": "1"},
-    )
+def _fingerprint(body: BaseModel) -> str:
+    return hashlib.sha256(body.model_dump_json().encode()).hexdigest()
 
 
 def _is(student_id: UUID, key: str) -> ColumnElement[bool]:

@@ -110,6 +110,8 @@ def _app(settings: Settings, lifespan: Lifespan | None) -> FastAPI:
         # Their pages load scripts from elsewhere.
         docs_url=None,
         redoc_url=None,
+        # A redirect would send a caller's token on to wherever the Host header says.
+        redirect_slashes=False,
         lifespan=lifespan,
     )
     app.state.settings = settings

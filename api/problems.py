@@ -80,6 +80,8 @@ _MEMBERS: dict[Kind, dict[str, Any]] = {
         "decline_code": "insufficient_funds",
         "slot_id": "3f2b8c1e-6d0a-4a57-9b1d-0c5a7e9f1b24",
     },
+    Kind.MEETING_NOT_OPEN: {"opens_at": "2026-03-02T17:15:00Z", "closes_at": "2026-03-02T19:00:00Z"},
+    Kind.RATE_LIMITED: {"quota": "bookings"},
     Kind.REQUEST_INVALID: {"errors": [{"where": "body/slot_id", "why": "Field required"}]},
     Kind.SESSION_TOO_FAR_AHEAD: {"bookable_from": "2026-06-01T17:30:00Z"},
 }
@@ -116,6 +118,12 @@ class ProblemDetails(BaseModel):
     """Of `booking-deleted`: free again."""
     bookable_from: datetime | None = None
     """Of `session-too-far-ahead`."""
+    opens_at: datetime | None = None
+    """Of `meeting-not-open`."""
+    closes_at: datetime | None = None
+    """Of `meeting-not-open`."""
+    quota: str | None = None
+    """Of `rate-limited`: the one that is used up."""
     issuer: str | None = None
     """Of `identity-provider-used`: where tokens come from."""
     missing: list[str] | None = None

@@ -99,6 +99,9 @@ def _starts(wanted: NewSlots, instructors_zone: str, now: datetime) -> Sequence[
             starts = list(islice(occurrences(wanted.weekly.rule(instructors_zone)), MOST_SLOTS + 1))
         except ValueError as error:
             raise _refused(f"Your account's time zone is {error}; send one.") from error
+        except OverflowError as error:
+            # The first day of the calendar begins before it, east of Greenwich.
+            raise _refused("It begins in the past.") from error
     if not starts:
         raise _refused("There is no such day in that time.")
     if len(starts) > MOST_SLOTS:

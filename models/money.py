@@ -16,10 +16,20 @@ Currency = Annotated[str, StringConstraints(pattern=r"^[a-z]{3}$")]
 BASIS_POINTS = 10_000
 
 _ZERO_DECIMAL = frozenset("bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf".split())
+_TWO_DECIMAL = frozenset(
+    """aed afn all amd ang aoa ars aud awg azn bam bbd bdt bgn bmd bnd bob brl bsd bwp byn bzd cad cdf chf cny cop crc
+    cve czk dkk dop dzd egp etb eur fjd fkp gbp gel gip gmd gtq gyd hkd hnl htg huf idr ils inr jmd kes kgs khr kyd
+    kzt lak lbp lkr lrd lsl mad mdl mkd mmk mnt mop mur mvr mwk mxn myr mzn nad ngn nio nok npr nzd pab pen pgk php
+    pkr pln qar ron rsd rub sar sbd scr sek sgd shp sle sos srd std szl thb tjs top try ttd twd tzs uah usd uyu uzs
+    wst xcd yer zar zmw""".split()
+)
 _THREE_DECIMAL = frozenset("bhd jod kwd omr tnd".split())
 
 # Sent with two decimals, which must be 00, although the currency has none.
 _WHOLE_UNITS_ONLY = frozenset("isk ugx".split())
+
+SUPPORTED = _ZERO_DECIMAL | _TWO_DECIMAL | _THREE_DECIMAL | _WHOLE_UNITS_ONLY
+"""What Stripe charges a card in."""
 
 _MINIMUM_CHARGE_MINOR = {
     "aed": 200, "aud": 50, "bgn": 100, "brl": 50, "cad": 50, "chf": 50, "czk": 1500, "dkk": 250, "eur": 50,
@@ -141,8 +151,11 @@ class Money(BaseModel):
 def chargeable(price: Money) -> Money:
     """The price itself, if Stripe can charge it.
 
-    Raises `ValueError`, with what to do, below the currency's minimum or between two of its steps.
+    Raises `ValueError`, with what to do, in a currency that Stripe does not have, below the currency's minimum or
+    between two of its steps.
     """
+    if price.currency not in SUPPORTED:
+        raise ValueError(f"{price.currency} is no currency that can be charged")
     least, step = minimum_charge(price.currency), step_minor(price.currency)
     if price < least:
         raise ValueError(f"{price.format()} is below the least that can be charged: {least.format()}")

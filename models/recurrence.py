@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
-from functools import cache
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from models.policy import Value
+from models.zones import names
 
 _WEEK = timedelta(days=7)
 
@@ -58,11 +58,6 @@ def occurrences(rule: Weekly) -> Iterator[datetime]:
 
 def known_zone(name: str) -> ZoneInfo:
     """Raises `ValueError` for what is no name of the IANA time zone database."""
-    if name not in _names():
+    if name not in names():
         raise ValueError("not the name of an IANA time zone, like Europe/Berlin")
     return ZoneInfo(name)
-
-
-@cache
-def _names() -> frozenset[str]:
-    return frozenset(available_timezones())

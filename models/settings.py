@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, AnyHttpUrl, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.money import BASIS_POINTS, Rounding
@@ -147,3 +147,5 @@ class PlaceSettings(BaseSettings):
 
     database_url: SecretStr
     holdfast_task_queue: str = "holdfast"
+    holdfast_links_url: AnyHttpUrl | None = None
+    """Where links in mails and calendars lead: a front end that knows its visitors. The API itself if not given."""

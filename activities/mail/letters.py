@@ -27,8 +27,10 @@ from models.terms import EndReason, Role
 from models.zones import zone
 
 _LETS_IN = frozenset({Notice.APPROVED, Notice.RESCHEDULED, *BEFORE_THE_SESSION})
+_TELLS_OF_RECORDING = _LETS_IN | {Notice.BOOKING_RECEIVED}
 _CHANGES_CALENDARS = frozenset({Notice.APPROVED, Notice.RESCHEDULED, Notice.CANCELLED})
 
+_RECORDING = ("Recording", "The instructor may record the session")
 _BANK_DETAILS = ("Your bank details at Stripe", "https://connect.stripe.com/express_login")
 
 
@@ -144,6 +146,7 @@ def _letter(message: OutboxMessage, records: Records, public_url: str) -> Letter
             ("With", other.name),
             ("When", wording.span(booking.starts_at, booking.ends_at, where)),
             ("Price", price.format()),
+            *([_RECORDING] if booking.is_recorded and message.kind in _TELLS_OF_RECORDING else []),
         ],
         links=list(_links(message, records, public_url)),
         appointment=appointment(booking, records.session, offering.title, other.name, public_url)

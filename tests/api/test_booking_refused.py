@@ -43,6 +43,16 @@ async def test_a_key_of_255_characters_is_taken(client: httpx.AsyncClient, world
     assert problem(await book(client, world.student, await world.slot(), key="~" * 255)) == REACHED
 
 
+async def test_a_key_of_another_body_is_refused_whatever_became_of_its_booking_and_of_the_slot(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    key, begun = "an old one", await world.slot(starts_in=-timedelta(seconds=1))
+    assert problem(await book(client, world.student, await world.slot(), key=key)) == REACHED
+    assert problem(await book(client, world.student, begun, key=key)) == (422, "idempotency-key-reused")
+    await world.deleted_booking(booking_id(world.student.id, key))
+    assert problem(await book(client, world.student, begun, key=key)) == (422, "idempotency-key-reused")
+
+
 async def test_an_unknown_slot_is_not_found(client: httpx.AsyncClient, world: World) -> None:
     assert problem(await book(client, world.student, uuid4())) == (404, "not-found")
 

@@ -3,7 +3,9 @@ from uuid import UUID
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from icalendar import Calendar, Event
+from pydantic import AnyHttpUrl
 
 from models.keys import calendar_uid
 from models.states import BookingStatus, SessionStatus
@@ -61,6 +63,15 @@ async def test_each_side_gets_the_session_with_the_other_in_utc(client: httpx.As
         starts_at = datetime.fromisoformat(shown["starts_at"]).replace(microsecond=0)
         assert found.start == starts_at
         assert f"DTSTART:{starts_at:%Y%m%dT%H%M%SZ}".encode() in found.to_ical()
+
+
+async def test_it_leads_to_the_front_end_where_there_is_one(
+    app: FastAPI, client: httpx.AsyncClient, world: World
+) -> None:
+    app.state.settings.place.holdfast_links_url = AnyHttpUrl("https://app.example")
+    booking_id = await agreed(world)
+    found = event(await ask(client, booking_id, world.student))
+    assert found["URL"] == f"https://app.example/v1/bookings/{booking_id}/join"
 
 
 async def test_a_cancelled_session_replaces_the_one_that_was_imported(client: httpx.AsyncClient, world: World) -> None:

@@ -83,6 +83,7 @@ async def test_a_session_is_recorded_only_where_its_offering_says_so(client: htt
     [
         ({"amount_minor": 49, "currency": "usd"}, "0.49 USD is below the least that can be charged: 0.50 USD."),
         ({"amount_minor": 0, "currency": "jpy"}, "0 JPY is below the least that can be charged: 50 JPY."),
+        ({"amount_minor": 10_000, "currency": "zzz"}, "zzz is no currency that can be charged."),
         ({"amount_minor": 5_001, "currency": "kwd"}, "an amount in kwd must be a multiple of 10 minor units."),
     ],
 )
@@ -99,6 +100,8 @@ async def test_a_price_that_cannot_be_charged_is_refused_with_what_to_do(
     [
         {"title": " "},
         {"title": "a\0b"},
+        {"title": "a\nb"},
+        {"title": "a\x08b"},
         {"description": "x" * 5_001},
         {"price": {"amount_minor": 100.5, "currency": "usd"}},
         {"price": {"amount_minor": 10**12, "currency": "usd"}},

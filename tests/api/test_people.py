@@ -1,4 +1,5 @@
 import asyncio
+import json
 import unicodedata
 from datetime import timedelta
 from typing import Any
@@ -158,6 +159,15 @@ async def test_a_password_is_the_same_however_its_letters_are_composed(client: h
     assert (await sign_in(client, password=unicodedata.normalize("NFC", UMLAUTS))).status_code == 200
 
 
+async def test_half_a_character_is_no_password(client: httpx.AsyncClient) -> None:
+    """JSON can say it, and no program can encode it."""
+    for route, fields in (("signup", ADA), ("token", {"email": ADA["email"]})):
+        body = json.dumps(fields | {"password": f"{PASSWORD}\ud83d"})
+        answer = await client.post(f"/v1/auth/{route}", content=body, headers={"Content-Type": "application/json"})
+        assert problem(answer) == (422, "request-invalid")
+        assert answer.json()["errors"] == [{"where": "body/password", "why": "Value error, is not Unicode text"}]
+
+
 async def test_case_and_spaces_count_in_a_password(client: httpx.AsyncClient) -> None:
     await sign_up(client)
     for other in (PASSWORD.upper(), f"{PASSWORD} ", PASSWORD.replace(" ", "")):
@@ -218,6 +228,10 @@ async def test_a_long_enough_password_of_any_characters_is_taken(client: httpx.A
         {"email": "ada"},
         {"email": "ada@localhost"},
         {"email": "ada@students..test"},
+        {"email": "ada..byron@students.test"},
+        {"email": ".ada@students.test"},
+        {"email": "ada.@students.test"},
+        {"email": "a" * 65 + "@students.test"},
         {"email": "ada@students.test\x00"},
         {"email": "Ada <ada@students.test>"},
         {"email": "ada@" + "a" * 260 + ".test"},

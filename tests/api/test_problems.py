@@ -10,8 +10,9 @@ from api.problems import Kind
 from tests.api.world import PUBLIC_URL, World, problem
 
 
-async def test_an_unknown_route_is_a_problem(client: httpx.AsyncClient) -> None:
-    assert problem(await client.get("/v1/nothing")) == (404, "not-found")
+@pytest.mark.parametrize("path", ["/v1/nothing", "/v1/offerings/"])
+async def test_an_unknown_route_is_a_problem(client: httpx.AsyncClient, path: str) -> None:
+    assert problem(await client.get(path)) == (404, "not-found")
 
 
 async def test_a_method_that_a_route_does_not_have_is_a_problem_that_names_those_it_has(

@@ -14,6 +14,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from api.auth import issue_token
 from api.meeting_settings import MeetingSettings
 from api.meeting_tokens import JitsiMeetings
+from api.problems import ProblemDetails
 from api.settings import DoorSettings, Settings
 from models.messages import Door
 from models.money import Money
@@ -216,6 +217,7 @@ def problem(answer: httpx.Response) -> tuple[int, str]:
     assert body["status"] == answer.status_code
     assert body["title"]
     assert body["request_id"] == answer.headers["x-request-id"]
+    assert body.keys() <= ProblemDetails.model_fields.keys()
     assert "Traceback" not in answer.text
     kind: str = body["type"].removeprefix("urn:holdfast:problem:")
     return answer.status_code, kind

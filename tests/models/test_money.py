@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from models.money import (
     BASIS_POINTS,
+    SUPPORTED,
     CurrencyMismatch,
     Money,
     Rounding,
@@ -17,6 +18,7 @@ from models.money import (
     minimum_charge,
     step_minor,
 )
+from sandbox.stripe import money as stripes
 from tests.models.strategies import CURRENCIES, amounts
 
 ONE_OF_EACH = ["usd", "jpy", "bhd", "isk", "ugx", "mga", "idr"]
@@ -134,6 +136,12 @@ def test_the_least_that_can_be_charged_can_be_charged_and_less_cannot(currency: 
     assert chargeable(least) == least
     with pytest.raises(ValueError, match="below the least"):
         chargeable(Money(amount_minor=least.amount_minor - 1, currency=currency))
+
+
+def test_only_what_stripe_has_a_currency_for_can_be_charged() -> None:
+    assert SUPPORTED == stripes.SUPPORTED
+    with pytest.raises(ValueError, match="zzz is no currency"):
+        chargeable(Money(amount_minor=10_000, currency="zzz"))
 
 
 @pytest.mark.parametrize(("amount_minor", "currency"), [(1_005, "bhd"), (10_050, "isk"), (10_001, "ugx")])

@@ -141,6 +141,15 @@ async def test_an_approval_invites_each_to_the_session_without_telling_the_other
     assert others not in approved.as_string()
 
 
+async def test_both_are_told_before_the_session_that_it_may_be_recorded(bookings: Bookings) -> None:
+    terms = await bookings.accepted()
+    told = (Notice.BOOKING_RECEIVED, Notice.APPROVED, Notice.REMINDER_A_DAY, Notice.REMINDER_15_MINUTES)
+    for is_recorded in (False, True):
+        await _set(bookings, BookingRequest, terms.booking_id, is_recorded=is_recorded)
+        said = [text(await mail(bookings, notice, to)) for notice in told for to in Recipient]
+        assert {"Recording: The instructor may record the session" in each for each in said} == {is_recorded}
+
+
 async def test_a_moved_session_updates_and_a_cancelled_one_removes_the_same_event(bookings: Bookings) -> None:
     terms = await bookings.accepted()
     async with AsyncSession(bookings.engine) as session, session.begin():

@@ -19,6 +19,7 @@ from models.notices import Notice, Recipient
 from models.outbox_tables import OutboxMessage
 from models.tables import Instructor, Student
 from models.terms import BookingTerms
+from sandbox.ports import LOOPBACK
 from tests.activities.bookings import HOUR, NOW, STARTS_AT, Bookings, authorization, reserve
 from tests.activities.mail.conftest import ISSUER, PUBLIC_URL, SENDER
 from tests.mailbox import MailServer
@@ -238,20 +239,41 @@ async def test_the_background_task_outlives_a_database_that_is_away(
         await _eventually(lambda: len(server.mails) == 2)
 
 
-async def test_a_worker_without_a_mail_server_says_so_and_lets_the_mails_wait(
-    bookings: Bookings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    for name in Settings.model_fields:
-        monkeypatch.delenv(name.upper(), raising=False)
-    given = {
+def _settings(monkeypatch: pytest.MonkeyPatch, **given: str) -> Settings:
+    """A worker's, in development, from the environment."""
+    needed = {
         "HOLDFAST_ENV": "development",
         "HOLDFAST_PUBLIC_URL": PUBLIC_URL,
         "STRIPE_API_KEY": "sk_test_1",
         "DATABASE_URL": "postgresql+psycopg://elsewhere/holdfast",
     }
-    for name, value in given.items():
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    for name, value in (needed | given).items():
         monkeypatch.setenv(name, value)
+    return Settings()
+
+
+async def test_mails_lead_to_the_front_end_where_there_is_one(
+    bookings: Bookings, server: MailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    smtp = {
+        "HOLDFAST_SMTP_HOST": LOOPBACK,
+        "HOLDFAST_SMTP_PORT": str(server.port),
+        "HOLDFAST_SMTP_SECURITY": "none",
+        "HOLDFAST_MAIL_FROM": "Holdfast <no-reply@holdfast.example>",
+    }
+    settings = _settings(monkeypatch, HOLDFAST_LINKS_URL="https://app.example/", **smtp)
+    terms = await bookings.accepted()
+    join = f"https://app.example/v1/bookings/{terms.booking_id}/join"
+    async with mail_at_work(settings, bookings.engine):
+        await _eventually(lambda: any(join in (each.body("plain") or "") for each in server.mails))
+
+
+async def test_a_worker_without_a_mail_server_says_so_and_lets_the_mails_wait(
+    bookings: Bookings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     await bookings.authorized()
-    async with mail_at_work(Settings(), bookings.engine):
+    async with mail_at_work(_settings(monkeypatch), bookings.engine):
         assert "No mails are sent: HOLDFAST_SMTP_HOST is not set" in caplog.text
     assert [each.attempts for each in await bookings.all(OutboxMessage)] == [0, 0]
