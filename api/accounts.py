@@ -1,18 +1,21 @@
-"""People's own rows: found by their address, and made when they sign up."""
+"""People's own rows: found by their address, made when they sign up, and given new passwords."""
 
 from datetime import datetime
-from uuid import UUID
+from typing import Any
+from uuid import UUID, uuid4
 
 from sqlalchemy import literal
 from sqlalchemy.dialects.postgresql import insert
-from sqlmodel import SQLModel, col, or_, select, update
+from sqlmodel import SQLModel, col, delete, or_, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.audit import event_about
-from models.door_tables import Credential
+from models.door_tables import Credential, PasswordReset, token_hash
 from models.messages import Door
+from models.notices import Notice, Recipient
+from models.outbox_tables import OutboxMessage
 from models.tables import Instructor, Student
-from models.terms import Actor, Role, SignUpRole, Subject
+from models.terms import PLATFORM, Actor, Role, SignUpRole, Subject
 
 TABLES: dict[SignUpRole, type[Student] | type[Instructor]] = {
     SignUpRole.STUDENT: Student,
@@ -22,6 +25,10 @@ TABLES: dict[SignUpRole, type[Student] | type[Instructor]] = {
 
 async def credential_of(session: AsyncSession, email: str) -> Credential | None:
     return (await session.exec(select(Credential).where(col(Credential.email) == email))).first()
+
+
+async def credential_of_person(session: AsyncSession, person_id: UUID) -> Credential | None:
+    return (await session.exec(select(Credential).where(col(Credential.person_id) == person_id))).first()
 
 
 async def add_person(session: AsyncSession, role: SignUpRole, person: Student | Instructor, action: str) -> bool:
@@ -59,6 +66,63 @@ async def keep_new_hash(session: AsyncSession, email: str, old: str, new: str, n
     """Leaves a hash alone that is not `old` any more."""
     is_old = (col(Credential.email) == email, col(Credential.password_hash) == old)
     await session.exec(update(Credential).where(*is_old).values(password_hash=new, updated_at=now))
+
+
+def ask_for_reset(session: AsyncSession, credential: Credential, now: datetime) -> None:
+    """Who asks is not known: the mail shows whether it was the person."""
+    message = _tell(session, credential, Notice.PASSWORD_RESET, now, {"generation": credential.generation})
+    action = "person.password_reset_asked"
+    session.add(
+        event_about(Subject.PERSON, credential.person_id, action, PLATFORM, Door.API, now, occasion=str(message.id))
+    )
+
+
+async def credential_to_reset(session: AsyncSession, token: str, now: datetime) -> Credential | None:
+    """Whose password the token may set now."""
+    is_good = (
+        col(PasswordReset.token_hash) == token_hash(token),
+        col(PasswordReset.generation) == col(Credential.generation),
+        col(PasswordReset.expires_at) > now,
+    )
+    statement = select(Credential).join(PasswordReset, col(PasswordReset.person_id) == col(Credential.person_id))
+    return (await session.exec(statement.where(*is_good))).first()
+
+
+async def set_password(
+    session: AsyncSession, credential: Credential, password_hash: str, action: str, now: datetime
+) -> bool:
+    """False when there is a newer password than that of `credential`: of two who set one at once, one does."""
+    is_current = (
+        col(Credential.person_id) == credential.person_id,
+        col(Credential.generation) == credential.generation,
+    )
+    next_one = {"password_hash": password_hash, "generation": credential.generation + 1, "updated_at": now}
+    if not (await session.exec(update(Credential).where(*is_current).values(next_one))).rowcount:
+        return False
+    await session.exec(delete(PasswordReset).where(col(PasswordReset.person_id) == credential.person_id))
+    message = _tell(session, credential, Notice.PASSWORD_CHANGED, now, {})
+    actor = Actor(role=Role(credential.role), id=credential.person_id)
+    session.add(
+        event_about(Subject.PERSON, credential.person_id, action, actor, Door.API, now, occasion=str(message.id))
+    )
+    return True
+
+
+def _tell(
+    session: AsyncSession, credential: Credential, notice: Notice, now: datetime, facts: dict[str, Any]
+) -> OutboxMessage:
+    message = OutboxMessage(
+        id=uuid4(),
+        kind=notice,
+        recipient_role=Recipient(credential.role),
+        recipient_id=credential.person_id,
+        facts=facts,
+        due_at=now,
+        next_attempt_at=now,
+        created_at=now,
+    )
+    session.add(message)
+    return message
 
 
 async def _insert(session: AsyncSession, row: SQLModel) -> bool:

@@ -3,6 +3,8 @@
 The secret may be several, with commas between them: the first signs, all verify. That is how one is replaced without
 turning away those who hold a token: add the new one at the end, put it first once every process knows it, and take the
 old one out once its tokens have run out.
+
+A token is good for one generation of its person's password: docs/decisions/0021-a-new-password-ends-older-tokens.md.
 """
 
 import hmac
@@ -17,8 +19,11 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from fastapi.security.utils import get_authorization_scheme_param
 from pydantic import SecretStr
+from sqlmodel import col, select
 
+from api.database import Database
 from api.problems import Kind, Problem
+from models.door_tables import Credential
 from models.terms import Actor, Role
 
 _ALGORITHM = "HS256"
@@ -37,6 +42,8 @@ bearer = HTTPBearer(
 class Caller:
     role: Role
     id: UUID
+    generation: int = 0
+    """Of the password under which the token was given."""
 
     @property
     def actor(self) -> Actor:
@@ -58,19 +65,27 @@ class Identity(Protocol):
 class OwnTokens:
     """The tokens that a sign-in gives."""
 
-    def __init__(self, secret: SecretStr) -> None:
+    def __init__(self, secret: SecretStr, database: Database) -> None:
         self._secret = secret
+        self._database = database
 
     async def caller(self, token: str) -> Caller | None:
-        return read_token(self._secret.get_secret_value(), token)
+        caller = read_token(self._secret.get_secret_value(), token)
+        # Operators have no password here.
+        if caller is None or caller.role is Role.OPERATOR:
+            return caller
+        of_person = select(Credential.generation).where(col(Credential.person_id) == caller.id)
+        async with self._database.reading() as session:
+            generation = (await session.exec(of_person)).first()
+        return caller if generation in (None, caller.generation) else None
 
 
-def issue_token(secret: str, role: Role, subject: UUID, lifetime: timedelta) -> str:
+def issue_token(secret: str, role: Role, subject: UUID, lifetime: timedelta, generation: int = 0) -> str:
     """A token for `subject`, signed with the first of the secrets. Raises `ValueError` for a role no person has."""
     if role not in _ROLES.values():
         raise ValueError(f"no token is given to the role {role}")
     now = datetime.now(UTC)
-    claims = {"sub": str(subject), "role": role.value, "iat": now, "exp": now + lifetime}
+    claims = {"sub": str(subject), "role": role.value, "iat": now, "exp": now + lifetime, "generation": generation}
     key = signing_keys(secret)[0]
     return jwt.encode(claims, key, algorithm=_ALGORITHM, headers={"kid": _key_id(key)})
 
@@ -90,7 +105,7 @@ def _read(key: str, token: str) -> Caller | None:
     try:
         # The algorithm is ours to say: a token's header is the sender's.
         claims: dict[str, Any] = jwt.decode(token, key, algorithms=[_ALGORITHM], options={"require": _CLAIMS})
-        return Caller(role=_ROLES[claims["role"]], id=UUID(claims["sub"]))
+        return Caller(_ROLES[claims["role"]], UUID(claims["sub"]), claims.get("generation", 0))
     except (jwt.InvalidTokenError, KeyError, TypeError, ValueError):
         return None
 

@@ -177,6 +177,7 @@ _WEEKLY = {
     "until": "2026-06-30",
 }
 _SIGN_IN = {"email": "ada@students.example", "password": "correct horse battery staple"}
+_NEW_PASSWORD = "seven kites over the lighthouse"  # noqa: S105 - an example's
 _ADA = {"role": "student", "email": "ada@students.example", "name": "Ada Byron", "time_zone": "Europe/London"}
 
 EXAMPLES: dict[str, dict[str, Any]] = {
@@ -243,6 +244,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "cancellation": "moderate",
         "buffer_after_minutes": 15,
     },
+    "NewPassword": {"token": "o3xQzKk0v0Yd9ZJ2mD0m3c1Rr5nT8wHq4uVbLfGs7eE", "password": _NEW_PASSWORD},
     "NewSlots": {"weekly": _WEEKLY},
     "NewTier": _TIER,
     "NoShow": {"absent": "student"},
@@ -258,6 +260,8 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "payments": _PAYMENTS,
     },
     "PaymentOfBooking": _PAYMENT,
+    "PasswordChange": {"current_password": _SIGN_IN["password"], "new_password": _NEW_PASSWORD},
+    "PasswordForgotten": {"email": _SIGN_IN["email"]},
     "Payments": _PAYMENTS,
     "Policy": _POLICY,
     "PresenceInMeeting": _PRESENCE,

@@ -48,6 +48,10 @@ SIGN_UPS_OF_MAIL = Quota("sign-ups-of-mail", 10, 15 * _MINUTE)
 SIGN_INS_OF_MAIL = Quota("sign-ins-of-mail", 10, 15 * _MINUTE)
 """Of one mail address, whoever asks: what guessing a password comes to (NIST SP 800-63B-4, section 3.2.2)."""
 
+RESETS = Quota("password-resets", 20, 15 * _MINUTE)
+RESETS_OF_MAIL = Quota("password-resets-of-mail", 3, 15 * _MINUTE)
+"""Of one mail address: nobody's mailbox is to be filled."""
+
 
 @dataclass(frozen=True)
 class Standing:

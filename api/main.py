@@ -35,6 +35,7 @@ from api import (
     quotes,
     receipts,
     reconciliations,
+    recovery,
     reports,
     rescheduling,
     slots,
@@ -122,6 +123,7 @@ def _app(settings: Settings, lifespan: Lifespan | None) -> FastAPI:
     app.state.limits = RateLimits()
     limited = (
         people,
+        recovery,
         statements,
         instructors,
         offerings,
@@ -147,7 +149,7 @@ def _app(settings: Settings, lifespan: Lifespan | None) -> FastAPI:
     for router in (operator.decisions, payouts.for_operators):
         app.include_router(router, **LIMITED)
     # Stripe, the meetings' provider and the machines come as often as they must, and a page is a constant.
-    for router in (webhooks.router, meeting_webhook.router, health.router, pages.router, pages.onboarding):
+    for router in (webhooks.router, meeting_webhook.router, health.router, *pages.ROUTERS):
         app.include_router(router)
     handle_problems(app)
     app.add_exception_handler(NothingMore, on_nothing_more)
@@ -173,7 +175,7 @@ def _use(app: FastAPI, settings: Settings, engine: AsyncEngine, temporal: Client
     app.state.identity = (
         IdentityProvider(settings.identity, app.state.database)
         if settings.identity.is_used
-        else OwnTokens(settings.door.holdfast_token_secret)
+        else OwnTokens(settings.door.holdfast_token_secret, app.state.database)
     )
     app.state.streams = Streams(Bell(engine.url))
     # Whoever connected: it goes with every call that a request makes.

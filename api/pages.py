@@ -1,10 +1,18 @@
-"""Where Stripe's pages send people back to. The truth comes by webhook; the pages say what follows."""
+"""Where Stripe's pages send people back to, and a mail those who forgot their password.
+
+The truth of payments comes by webhook; the pages say what follows.
+"""
+
+import base64
+import hashlib
 
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
 router = APIRouter(prefix="/checkout", include_in_schema=False)
 onboarding = APIRouter(prefix="/onboarding", include_in_schema=False)
+recovery = APIRouter(include_in_schema=False)
+ROUTERS = (router, onboarding, recovery)
 
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -53,8 +61,38 @@ lost.</p>
 <p>Go back to your profile and ask for a new link to go on.</p>""",
 )
 
+# The token stays behind the `#`, and goes nowhere but into the request's body. Relative, as we may live below a path.
+_SCRIPT = """
+const form = document.querySelector("form"), said = document.querySelector("output")
+form.addEventListener("submit", async event => {
+  event.preventDefault()
+  const body = JSON.stringify({token: location.hash.slice(1), password: form.elements.password.value})
+  const headers = {"Content-Type": "application/json"}
+  const answer = await fetch("v1/auth/password", {method: "POST", headers, body})
+  if (answer.ok) return form.replaceWith("Your new password is set. Sign in with it.")
+  const problem = await answer.json()
+  said.value = problem.errors ? problem.errors[0].why : problem.detail
+})
+"""
+
+_NEW_PASSWORD = _PAGE.format(
+    title="A new password",
+    text=f"""<form>
+<p><label>Of 15 characters or more<br>
+<input type="password" name="password" autocomplete="new-password" minlength="15" required></label></p>
+<p><button>Set it</button></p>
+<p><output></output></p>
+</form>
+<script>{_SCRIPT}</script>""",
+)
+
 # The style stands in the page itself; nothing else is loaded.
 _HEADERS = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"}
+_SCRIPT_HASH = base64.b64encode(hashlib.sha256(_SCRIPT.encode()).digest()).decode()
+_HEADERS_OF_FORM = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; connect-src 'self'; form-action 'none'; "
+    f"script-src 'sha256-{_SCRIPT_HASH}'; frame-ancestors 'none'"
+}
 
 
 @router.get("/return", response_class=HTMLResponse)
@@ -76,3 +114,9 @@ async def onboarded() -> HTMLResponse:
 async def link_expired() -> HTMLResponse:
     """No new link from here: the visitor has no token, and a link is for the instructor alone."""
     return HTMLResponse(_LINK_EXPIRED, headers=_HEADERS)
+
+
+@recovery.get("/password-reset", response_class=HTMLResponse)
+async def new_password() -> HTMLResponse:
+    """For a platform without a front end of its own; one with it serves a page of its own at this path."""
+    return HTMLResponse(_NEW_PASSWORD, headers=_HEADERS_OF_FORM)

@@ -25,14 +25,14 @@ from api.settings import WithSettings
 from models.terms import Role
 
 
-async def _signs_in_here(settings: WithSettings) -> None:
+async def signs_in_here(settings: WithSettings) -> None:
     if settings.identity.is_used:
         raise Problem(
             Kind.IDENTITY_PROVIDER_USED, "Get a token from the issuer.", issuer=settings.identity.holdfast_oidc_issuer
         )
 
 
-router = APIRouter(prefix="/v1/auth", tags=["people"], dependencies=[Depends(_signs_in_here)])
+router = APIRouter(prefix="/v1/auth", tags=["people"], dependencies=[Depends(signs_in_here)])
 
 
 async def _passwords(request: Request) -> Passwords:
@@ -120,5 +120,6 @@ async def sign_in(
         Role(credential.role),
         credential.person_id,
         door.holdfast_token_lifetime,
+        credential.generation,
     )
     return Token(access_token=token, expires_in=int(door.holdfast_token_lifetime.total_seconds()))

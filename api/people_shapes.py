@@ -73,6 +73,23 @@ class SignIn(Given):
     password: Password
 
 
+class PasswordForgotten(Given):
+    email: Email
+
+
+class NewPassword(Given):
+    token: Annotated[SecretStr, Field(max_length=128)]
+    """Behind the `#` of the link that was mailed."""
+    password: Password
+    """As at sign-up."""
+
+
+class PasswordChange(Given):
+    current_password: Password
+    new_password: Password
+    """As at sign-up."""
+
+
 class PersonalAccount(Shown):
     id: UUID
     role: SignUpRole

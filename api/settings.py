@@ -66,7 +66,7 @@ class DoorSettings(BaseSettings):
     holdfast_token_lifetime: Annotated[timedelta, Field(ge=timedelta(minutes=1), le=timedelta(days=1))] = timedelta(
         hours=1
     )
-    """Of the tokens that a sign-in gives. A token cannot be called back."""
+    """Of the tokens that a sign-in gives. Only a new password calls them back."""
     stripe_webhook_secret: Annotated[SecretStr, AfterValidator(_without_gaps)]
     """One secret, or several with commas between them while Stripe's endpoint is given a new one."""
     stripe_connect_webhook_secret: Annotated[SecretStr, AfterValidator(_without_gaps)]

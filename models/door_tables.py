@@ -1,6 +1,7 @@
-"""What only the API's door keeps: how people sign in, and the keys of their requests."""
+"""What the API's door keeps: how people sign in, how they get in again, and the keys of their requests."""
 
-from datetime import datetime
+import hashlib
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlmodel import Field, SQLModel
@@ -17,8 +18,31 @@ class Credential(SQLModel, table=True):
     person_id: UUID = Field(unique=True)
     role: SignUpRole = Field(sa_column=word(SignUpRole))
     password_hash: str
+    generation: int = 0
+    """Each new password is the next. What was given under one, a bearer token or a token to reset it, ends with it."""
     created_at: datetime
     updated_at: datetime
+
+
+class PasswordReset(SQLModel, table=True):
+    """A token that sets a new password, once: with that, the generation it was made for is over."""
+
+    __tablename__ = "password_reset"
+
+    token_hash: str = Field(primary_key=True)
+    """The token itself is in the mail alone."""
+    person_id: UUID = Field(foreign_key="credential.person_id", index=True)
+    generation: int
+    expires_at: datetime
+
+
+RESET_LASTS = timedelta(minutes=30)
+"""From asking on."""
+
+
+def token_hash(token: str) -> str:
+    """One round will do: unlike a password, a token is too random to be guessed at."""
+    return hashlib.sha256(token.encode()).hexdigest()
 
 
 class IdempotencyKey(SQLModel, table=True):

@@ -43,6 +43,8 @@ class Notice(StrEnum):
     COMPLETION_DUE = "completion_due"
     PAYOUT_PAID = "payout_paid"
     PAYOUT_FAILED = "payout_failed"
+    PASSWORD_RESET = "password_reset"  # noqa: S105 - a notice's name
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105 - the same
 
 
 class Told(NamedTuple):
@@ -148,6 +150,8 @@ BEFORE_THE_SESSION = {
 }
 ABOUT_PAYOUTS = frozenset({Notice.PAYOUT_PAID, Notice.PAYOUT_FAILED})
 """About no single booking: a payout has one mail, however many bookings it pays."""
+ABOUT_THE_ACCOUNT = frozenset({Notice.PASSWORD_RESET, Notice.PASSWORD_CHANGED})
+"""About no booking either; the API writes them down itself."""
 FOR_LATER = frozenset({*BEFORE_THE_SESSION, Notice.COMPLETION_DUE})
 """Written down when the session is agreed, for later; void once it is closed or moved."""
 

@@ -30,9 +30,9 @@ class OutboxMessage(SQLModel, table=True):
     )
 
     id: UUID = Field(primary_key=True)
-    """From booking, kind, recipient and occasion, or from payout and kind."""
+    """From booking, kind, recipient and occasion, or from payout and kind; random for what is about an account."""
     booking_id: UUID | None = None
-    """None for what is about a payout."""
+    """None for what is about a payout or an account."""
     kind: Notice = Field(sa_column=word(Notice))
     recipient_role: Recipient = Field(sa_column=word(Recipient))
     recipient_id: UUID

@@ -21,7 +21,7 @@ _POLICY = SMTP.clone(cte_type="7bit")
 
 
 def compose(letter: Letter, id: UUID, due_at: datetime, sender: Party, issuer: Issuer) -> EmailMessage:
-    """The mail of the outbox message `id`: composed again, it is the same. Raises `Void` for an unusable address.
+    """The mail of the outbox message `id`, whose Message-ID is always the same. Raises `Void` for an unusable address.
 
     One with a receipt takes a processor for a good part of a second.
     """

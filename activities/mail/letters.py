@@ -1,5 +1,6 @@
 """What a mail says, read from the records at the moment it is sent."""
 
+import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -13,10 +14,11 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from activities.mail import wording
 from activities.mail.wording import Outcome
 from activities.payment_records import instructor_minor
+from models.door_tables import RESET_LASTS, PasswordReset, token_hash
 from models.money import Money
-from models.notices import ABOUT_PAYOUTS, BEFORE_THE_SESSION, Notice, Recipient, still_matters
+from models.notices import ABOUT_PAYOUTS, ABOUT_THE_ACCOUNT, BEFORE_THE_SESSION, Notice, Recipient, still_matters
 from models.outbox_tables import OutboxMessage
-from models.paper.calendar import Appointment, Party, appointment, join_url, receipt_url
+from models.paper.calendar import Appointment, Party, appointment, join_url, receipt_url, reset_url
 from models.paper.receipt import Receipt
 from models.payouts import failure
 from models.policy import BookingPolicy, OnSilence
@@ -68,6 +70,8 @@ async def read(session: AsyncSession, message: OutboxMessage, public_url: str, n
     """Raises `Void`."""
     if message.kind in ABOUT_PAYOUTS:
         return await _about_payout(session, message)
+    if message.kind in ABOUT_THE_ACCOUNT:
+        return await _about_account(session, message, public_url, now)
     booking = await session.get(BookingRequest, message.booking_id)
     if booking is None and "booking" in message.facts:
         booking = BookingRequest.model_validate(message.facts["booking"])
@@ -123,6 +127,40 @@ async def _about_payout(session: AsyncSession, message: OutboxMessage) -> Letter
         links=[_BANK_DETAILS] if has_failed else [],
         appointment=None,
     )
+
+
+async def _about_account(session: AsyncSession, message: OutboxMessage, public_url: str, now: datetime) -> Letter:
+    to_student = message.recipient_role is Recipient.STUDENT
+    person: Student | Instructor | None = await session.get(Student if to_student else Instructor, message.recipient_id)
+    if person is None:
+        raise Void("no_recipient")
+    where, expires_at = zone(person.time_zone), message.created_at + RESET_LASTS
+    is_reset = message.kind is Notice.PASSWORD_RESET
+    if is_reset and now >= expires_at:
+        raise Void("too_late")
+    return Letter(
+        notice=message.kind,
+        reader=Party(person.name, person.email),
+        words={"at": wording.moment(message.created_at, where), "until": wording.moment(expires_at, where)},
+        details=[],
+        links=[("Choose a new password", reset_url(public_url, await _new_token(session, message, expires_at)))]
+        if is_reset
+        else [],
+        appointment=None,
+    )
+
+
+async def _new_token(session: AsyncSession, message: OutboxMessage, expires_at: datetime) -> str:
+    """Made for this mail, and known to nobody but its reader. A mail that has to be sent again brings another."""
+    token = secrets.token_urlsafe()
+    reset = PasswordReset(
+        token_hash=token_hash(token),
+        person_id=message.recipient_id,
+        generation=message.facts["generation"],
+        expires_at=expires_at,
+    )
+    session.add(reset)
+    return token
 
 
 def _letter(message: OutboxMessage, records: Records, public_url: str) -> Letter:

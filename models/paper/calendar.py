@@ -58,6 +58,11 @@ def receipt_url(public_url: str, booking_id: UUID) -> str:
     return f"{public_url.rstrip('/')}/v1/bookings/{booking_id}/receipt.pdf"
 
 
+def reset_url(public_url: str, token: str) -> str:
+    """Behind the `#`, which a browser keeps to itself: the token is in no server's log and in no `Referer`."""
+    return f"{public_url.rstrip('/')}/password-reset#{token}"
+
+
 def invitation(appointment: Appointment, organizer: Party, attendee: Party) -> tuple[str, bytes]:
     """The method (`REQUEST` or `CANCEL`) and the file of a mail that puts, moves or removes the session.
 

@@ -19,6 +19,9 @@ TABLE = """
                                                      nobody student instructor operator o.student o.instructor
 POST /v1/auth/signup                                  ok     ok       ok         ok        ok        ok
 POST /v1/auth/token                                   401    401      401        401       401       401
+POST /v1/auth/password-reset                          ok     ok       ok         ok        ok        ok
+POST /v1/auth/password                                400    400      400        400       400       400
+POST /v1/auth/password/change                         401    403      403        403       403       403
 GET  /v1/instructors/me                               401    403      ok         403       403       ok
 GET  /v1/instructors/me/statements/{year}             401    403      ok         403       403       ok
 POST /v1/instructors/me/onboarding-link               401    403      ok         403       403       ok
@@ -76,6 +79,7 @@ GET  /checkout/return                                 ok     ok       ok        
 GET  /checkout/cancelled                              ok     ok       ok         ok        ok        ok
 GET  /onboarding/return                               ok     ok       ok         ok        ok        ok
 GET  /onboarding/refresh                              ok     ok       ok         ok        ok        ok
+GET  /password-reset                                  ok     ok       ok         ok        ok        ok
 GET  /v1/openapi.json                                 ok     ok       ok         ok        ok        ok
 """
 ROWS = {
@@ -86,6 +90,9 @@ ROWS = {
 BODIES: dict[str, dict[str, Any]] = {
     "signup": {"email": "ada@students.test", "password": "a long enough password", "name": "Ada", "role": "student"},
     "token": {"email": "nobody@students.test", "password": "a long enough password"},
+    "password-reset": {"email": "ada@students.test"},
+    "password": {"token": "unknown", "password": "a long enough password"},
+    "change": {"current_password": "not theirs: they have none", "new_password": "a long enough password"},
     "offerings": {
         "title": "Counterpoint",
         "price": {"amount_minor": 10_000, "currency": "usd"},

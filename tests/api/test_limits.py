@@ -46,7 +46,7 @@ def from_address(app: FastAPI, host: str) -> httpx.AsyncClient:
 
 
 def is_limited(path: str) -> bool:
-    return path not in UNLIMITED and not path.startswith(("/checkout", "/onboarding"))
+    return path not in UNLIMITED and not path.startswith(("/checkout", "/onboarding", "/password-reset"))
 
 
 async def until_limited(quota: Quota, ask: Callable[[int], Awaitable[httpx.Response]]) -> list[httpx.Response]:

@@ -253,7 +253,8 @@ async def test_a_read_is_one_statement_however_many_bookings_there_are(
     finally:
         event.remove(engine.sync_engine, "before_cursor_execute", note)
     assert answer.status_code == 200
-    assert len(statements) == 1
+    # Besides the one that looks whether the token is older than its person's password.
+    assert len([each for each in statements if "credential" not in each]) == 1
 
 
 @pytest.mark.parametrize("at", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])

@@ -3,7 +3,16 @@
 import re
 from pathlib import Path
 
-from models.notices import BEFORE_THE_SESSION, ON_NO_SHOW_REPORTED, ON_RESCHEDULING, TOLD, Notice, Recipient, Told
+from models.notices import (
+    ABOUT_THE_ACCOUNT,
+    BEFORE_THE_SESSION,
+    ON_NO_SHOW_REPORTED,
+    ON_RESCHEDULING,
+    TOLD,
+    Notice,
+    Recipient,
+    Told,
+)
 
 PAGE = (Path(__file__).parents[3] / "docs" / "mail.md").read_text()
 TEMPLATES = Path(__file__).parents[3] / "activities" / "mail" / "templates"
@@ -11,10 +20,10 @@ TEMPLATES = Path(__file__).parents[3] / "activities" / "mail" / "templates"
 
 def _given() -> set[Told]:
     moves = {each for people in TOLD.values() for told in people.values() for each in told}
-    reminders = {Told(notice, recipient) for notice in BEFORE_THE_SESSION for recipient in Recipient}
-    return (
-        moves | reminders | {*ON_RESCHEDULING, *ON_NO_SHOW_REPORTED, Told(Notice.COMPLETION_DUE, Recipient.INSTRUCTOR)}
-    )
+    to_both = {
+        Told(notice, recipient) for notice in {*BEFORE_THE_SESSION, *ABOUT_THE_ACCOUNT} for recipient in Recipient
+    }
+    return moves | to_both | {*ON_RESCHEDULING, *ON_NO_SHOW_REPORTED, Told(Notice.COMPLETION_DUE, Recipient.INSTRUCTOR)}
 
 
 def test_the_table_says_who_is_told_what() -> None:

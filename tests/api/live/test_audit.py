@@ -33,8 +33,14 @@ CHANGE_NOTHING = {
     "/v1/meetings/webhook": "keeps a report as it came, in records that only grow",
 }
 TESTED_ELSEWHERE = {
-    f"/v1/operator/disputes/{{dispute_id}}/{decision}": "tests/workflows/test_disputes.py: it takes a bank to open one"
-    for decision in ("take-over", "submit", "accept")
+    **{
+        f"/v1/auth/{path}": "tests/api/test_recovery.py: nobody is signed in, or it takes a password"
+        for path in ("password-reset", "password", "password/change")
+    },
+    **{
+        f"/v1/operator/disputes/{{dispute_id}}/{decision}": "tests/workflows/test_disputes.py: a bank opens them"
+        for decision in ("take-over", "submit", "accept")
+    },
 }
 _BEGINS_IN = timedelta(seconds=6)
 
