@@ -131,6 +131,7 @@ class World:
             "instructor_id": self.instructor.id,
             "offering_id": self.offering_id,
             "slot_id": slot_id,
+            "title": "Counterpoint",
             "starts_at": slot.starts_at,
             "ends_at": slot.ends_at,
             "status": BookingStatus.PENDING,
