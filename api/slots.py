@@ -83,10 +83,18 @@ async def list_slots(
     )
 
 
-_WITHDRAWING = (Kind.NOT_SIGNED_IN, Kind.WRONG_ROLE, Kind.NOT_YOURS, Kind.NOT_FOUND, Kind.INTERNAL, Kind.UNAVAILABLE)
+_WITHDRAWING = (
+    Kind.NOT_SIGNED_IN,
+    Kind.WRONG_ROLE,
+    Kind.NOT_YOURS,
+    Kind.NOT_FOUND,
+    Kind.REQUEST_INVALID,
+    Kind.INTERNAL,
+    Kind.UNAVAILABLE,
+)
 
 
-@router.delete("", operation_id="withdrawSlots", responses=declared(*_WITHDRAWING, Kind.REQUEST_INVALID))
+@router.delete("", operation_id="withdrawSlots", responses=declared(*_WITHDRAWING))
 async def withdraw_slots(
     offering_id: UUID,
     starts_after: Annotated[AskedTime, Query(description="Those that start then or later.")],
