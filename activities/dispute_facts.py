@@ -12,7 +12,7 @@ from models.evidence import CaseFacts, Happening
 from models.money import Money
 from models.outbox_tables import OutboxMessage
 from models.policy import BookingPolicy
-from models.tables import AttendanceEvent, AuditEvent, BookingRequest, Instructor, Offering, Payment, Student
+from models.tables import AttendanceEvent, AuditEvent, BookingRequest, Instructor, Payment, Student
 
 _WORDS = {
     AttendanceKind.JOINED: "{role} joined the meeting",
@@ -24,13 +24,12 @@ _WORDS = {
 async def facts_of(engine: AsyncEngine, booking_id: UUID) -> CaseFacts:
     async with transaction(engine) as session:
         people = await session.exec(
-            select(BookingRequest, Offering, Student, Instructor)
-            .join(Offering, col(Offering.id) == col(BookingRequest.offering_id))
+            select(BookingRequest, Student, Instructor)
             .join(Student, col(Student.id) == col(BookingRequest.student_id))
             .join(Instructor, col(Instructor.id) == col(BookingRequest.instructor_id))
             .where(col(BookingRequest.id) == booking_id)
         )
-        booking, offering, student, instructor = people.one()
+        booking, student, instructor = people.one()
         payment = await session.get_one(Payment, booking_id)
         acceptance = await session.get(Acceptance, booking_id)
         trail = await session.exec(
@@ -52,7 +51,7 @@ async def facts_of(engine: AsyncEngine, booking_id: UUID) -> CaseFacts:
         ]
     return CaseFacts(
         booking=str(booking.id),
-        title=offering.title,
+        title=booking.title,
         student_name=student.name,
         student_email=student.email,
         instructor_name=instructor.name,

@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
-from sqlmodel import col
+from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
@@ -27,7 +27,7 @@ from models.no_shows import JudgeNoShow, NoShowVerdict, RecordNoShow
 from models.notices import told
 from models.policy import split
 from models.states import BookingStatus, PaymentStatus, SessionStatus, advance
-from models.tables import BookingRequest, LiveSession, Student
+from models.tables import BookingRequest, LiveSession, Offering, Slot, Student
 from models.terms import PLATFORM, Actor, Role
 
 _ROOM_BYTES = 24
@@ -42,7 +42,7 @@ class RecordActivities:
 
     @activity.defn
     async def reserve_slot(self, message: ReserveSlot) -> bool:
-        """Whether the time is this booking's. The database's exclusion constraint decides, never a look before."""
+        """Whether the time is this booking's. The database's locks and constraint decide, never a look before."""
         terms = message.terms
         reserved = audit.event(
             terms.booking_id, "booking.reserved", _student(terms.student_id), Door.API, message.booked_at,
@@ -183,18 +183,29 @@ def _student(student_id: UUID) -> Actor:
 
 
 async def _claim(session: AsyncSession, message: ReserveSlot) -> bool:
-    """Insert the booking request, unless its time is taken.
+    """Insert the booking request, unless its time is taken, or has been withdrawn, alone or with its offering.
 
+    Who withdraws waits for the locks that are taken here, and who comes here meanwhile waits for theirs.
     `ON CONFLICT DO NOTHING` covers exclusion constraints too, and unlike a plain insert it waits for a rival without
     a deadlock (PostgreSQL, "INSERT: ON CONFLICT clause").
     """
     terms = message.terms
+    offered = (
+        select(Offering.title)
+        .join(Slot, col(Slot.offering_id) == col(Offering.id))
+        .where(col(Slot.id) == terms.slot_id, col(Slot.withdrawn_at).is_(None), col(Offering.is_active))
+        .with_for_update(read=True)
+    )
+    title = (await session.exec(offered)).first()
+    if title is None:
+        return False
     booking = BookingRequest(
         id=terms.booking_id,
         student_id=terms.student_id,
         instructor_id=terms.instructor_id,
         offering_id=terms.offering_id,
         slot_id=terms.slot_id,
+        title=title,
         starts_at=terms.starts_at,
         ends_at=terms.ends_at,
         buffer_before_minutes=terms.buffer_before_minutes,

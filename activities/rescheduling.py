@@ -4,7 +4,7 @@ from datetime import datetime
 
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
-from sqlmodel import col, update
+from sqlmodel import col, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities import audit, outbox
@@ -12,11 +12,14 @@ from activities.transactions import transaction
 from models.messages import MoveSlot
 from models.proposals import ProposalStatus
 from models.states import HOLDS_SLOT, IllegalTransition
-from models.tables import BookingRequest, LiveSession, RescheduleProposal
+from models.tables import BookingRequest, LiveSession, RescheduleProposal, Slot
 
 
 async def move(engine: AsyncEngine, message: MoveSlot) -> bool:
-    """False when another booking has the time: then nothing changes. Raises `IllegalTransition` for a closed one."""
+    """False when the time is another booking's or withdrawn: then nothing changes.
+
+    Raises `IllegalTransition` for a closed booking.
+    """
     to = message.decision
     moved = audit.event(
         message.booking_id,
@@ -60,7 +63,11 @@ async def _tell(
 
 
 async def _claim(session: AsyncSession, message: MoveSlot) -> bool:
+    """The slot is locked first, as it is on booking, so that nobody withdraws it meanwhile."""
     to = message.decision
+    offered = select(Slot.id).where(col(Slot.id) == to.slot_id, col(Slot.withdrawn_at).is_(None))
+    if (await session.exec(offered.with_for_update(read=True))).first() is None:
+        return False
     try:
         async with session.begin_nested():
             await session.exec(

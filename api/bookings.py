@@ -55,6 +55,7 @@ _PROBLEM_OF = {
         Kind.NOT_FOUND,
         Kind.SLOT_TAKEN,
         Kind.SLOT_IN_THE_PAST,
+        Kind.OFFERING_WITHDRAWN,
         Kind.INSTRUCTOR_NOT_PAYABLE,
         Kind.CHECKOUT_REFUSED,
         Kind.BOOKING_CLOSED,

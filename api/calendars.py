@@ -13,7 +13,7 @@ from api.database import WithDatabase
 from api.problems import Kind, Problem, declared
 from api.settings import WithSettings
 from models.paper.calendar import FILE_NAME, MEDIA_TYPE, appointment, calendar_file
-from models.tables import BookingRequest, Instructor, Offering, Student
+from models.tables import BookingRequest, Instructor, Student
 from models.terms import Role
 
 router = APIRouter(prefix="/v1/bookings/{booking_id}", tags=["bookings"])
@@ -46,26 +46,24 @@ async def get_calendar_file(
     """The session, from approval on: the same one as in the mails, so that the later of the two updates the other."""
     async with database.reading() as session:
         record = await reading.existing_booking(session, booking_id, caller)
-        title, student, instructor = await _names(session, record.request)
+        student, instructor = await _names(session, record.request)
     if record.session is None:
         kind = Kind.BOOKING_CLOSED if record.is_closed else Kind.NOT_POSSIBLE_NOW
         raise Problem(kind, "No session was agreed on.", booking_status=record.request.status)
     other = instructor if caller.role is Role.STUDENT else student
     links_url = str(settings.place.holdfast_links_url or settings.door.holdfast_public_url)
     return Response(
-        calendar_file(appointment(record.request, record.session, title, other, links_url)),
+        calendar_file(appointment(record.request, record.session, record.request.title, other, links_url)),
         media_type=MEDIA_TYPE,
         headers={"Content-Disposition": f'attachment; filename="{FILE_NAME}"'},
     )
 
 
-async def _names(session: AsyncSession, request: BookingRequest) -> tuple[str, str, str]:
-    """The offering's title, and the names of student and instructor."""
+async def _names(session: AsyncSession, request: BookingRequest) -> tuple[str, str]:
+    """The student's and the instructor's."""
     statement = (
-        select(Offering.title, Student.name, Instructor.name)
-        .select_from(Offering)
-        .join(Student, col(Student.id) == request.student_id)
+        select(Student.name, Instructor.name)
         .join(Instructor, col(Instructor.id) == request.instructor_id)
-        .where(col(Offering.id) == request.offering_id)
+        .where(col(Student.id) == request.student_id)
     )
     return (await session.exec(statement)).one()

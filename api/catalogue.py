@@ -12,9 +12,13 @@ from sqlmodel.sql.expression import Select
 
 from api.availability import taken
 from api.paging import Cursor
-from models.tables import OFFERING_TEXT, Instructor, Offering, Slot
+from api.problems import Kind, Problem
+from models.states import HOLDS_SLOT
+from models.tables import OFFERING_TEXT, BookingRequest, Instructor, Offering, Slot
 
 _SIMPLE: ColumnElement[str] = literal_column("'simple'")
+OFFERED: ColumnElement[bool] = col(Slot.withdrawn_at).is_(None)
+"""Of a slot: it is still there for whoever asks. Its offering may have been withdrawn."""
 _LISTED = select(Offering, Instructor).join(Instructor, col(Instructor.id) == col(Offering.instructor_id))
 
 
@@ -28,6 +32,7 @@ class OfferingFilter:
     price_min_minor: int | None = None
     price_max_minor: int | None = None
     words: str | None = None
+    with_withdrawn: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,16 @@ async def offering(session: AsyncSession, offering_id: UUID) -> OfferingRecord |
     return OfferingRecord(*row) if row else None
 
 
+async def own_offering(session: AsyncSession, offering_id: UUID, instructor_id: UUID) -> OfferingRecord:
+    """Raises the 404 or 403 `Problem` for one that is not the instructor's."""
+    record = await offering(session, offering_id)
+    if record is None:
+        raise Problem(Kind.NOT_FOUND, "There is no such offering.")
+    if record.instructor.id != instructor_id:
+        raise Problem(Kind.NOT_YOURS, "The offering is another instructor's.")
+    return record
+
+
 async def offerings(
     session: AsyncSession, wanted: OfferingFilter, now: datetime, after: Cursor | None, limit: int
 ) -> Sequence[OfferingRecord]:
@@ -69,6 +84,8 @@ async def offerings(
 
 def _conditions(wanted: OfferingFilter, now: datetime) -> list[ColumnExpressionArgument[bool]]:
     conditions: list[ColumnExpressionArgument[bool]] = []
+    if not wanted.with_withdrawn:
+        conditions.append(col(Offering.is_active))
     if wanted.instructor_id is not None:
         conditions.append(col(Offering.instructor_id) == wanted.instructor_id)
     if wanted.currency is not None:
@@ -80,12 +97,13 @@ def _conditions(wanted: OfferingFilter, now: datetime) -> list[ColumnExpressionA
     if wanted.words is not None:
         conditions.append(literal_column(OFFERING_TEXT).bool_op("@@")(func.to_tsquery(_SIMPLE, _query(wanted.words))))
     if wanted.starts_after or wanted.starts_before:
-        window = _between(wanted.starts_after, wanted.starts_before)
-        conditions.append(exists().where(col(Slot.offering_id) == col(Offering.id), _is_free(now), *window))
+        window = between(wanted.starts_after, wanted.starts_before)
+        of_it = (col(Slot.offering_id) == col(Offering.id), OFFERED)
+        conditions.append(exists().where(*of_it, _is_free(now), *window))
     return conditions
 
 
-def _between(after: datetime | None, before: datetime | None) -> list[ColumnExpressionArgument[bool]]:
+def between(after: datetime | None, before: datetime | None) -> list[ColumnExpressionArgument[bool]]:
     conditions: list[ColumnExpressionArgument[bool]] = []
     if after is not None:
         conditions.append(col(Slot.starts_at) >= after)
@@ -110,7 +128,7 @@ async def slots(
     order = (col(Slot.starts_at), col(Slot.id))
     conditions = [
         col(Slot.offering_id) == wanted.offering_id,
-        *_between(wanted.starts_after, wanted.starts_before),
+        *between(wanted.starts_after, wanted.starts_before),
     ]
     if wanted.only_free:
         conditions.append(_is_free(now))
@@ -127,12 +145,24 @@ async def slots_at(
     return await _slots(session, _of_offering(now).where(*these).order_by(col(Slot.starts_at)))
 
 
+async def booked_slot(session: AsyncSession, offering_id: UUID, slot_id: UUID) -> tuple[Slot, UUID | None] | None:
+    """The slot, with the open booking that has it."""
+    has_it = (col(BookingRequest.slot_id) == col(Slot.id)) & col(BookingRequest.status).in_(HOLDS_SLOT)
+    statement = (
+        select(Slot, BookingRequest.id)
+        .outerjoin(BookingRequest, has_it)
+        .where(col(Slot.id) == slot_id, col(Slot.offering_id) == offering_id, OFFERED)
+    )
+    row = (await session.exec(statement)).first()
+    return (row[0], row[1]) if row else None
+
+
 def _is_free(now: datetime) -> ColumnElement[bool]:
-    return (col(Slot.starts_at) > now) & ~taken()
+    return (col(Slot.starts_at) > now) & col(Offering.is_active) & ~taken()
 
 
 def _of_offering(now: datetime) -> Select[Slot, bool]:
-    return select(Slot, _is_free(now)).join(Offering, col(Offering.id) == col(Slot.offering_id))
+    return select(Slot, _is_free(now)).join(Offering, col(Offering.id) == col(Slot.offering_id)).where(OFFERED)
 
 
 async def _slots(session: AsyncSession, statement: Select[Slot, bool]) -> Sequence[SlotRecord]:

@@ -5,7 +5,8 @@ from enum import StrEnum
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator, with_config
+from typing_extensions import TypedDict
 
 from api.shape_parts import AskedDate, AskedTime, Given, Shown
 from api.shapes import Policy, Price
@@ -33,6 +34,16 @@ def _is_zone(name: str) -> str:
     return name
 
 
+def _not_endless(price: Money) -> Money:
+    if len(str(price.amount_minor)) > _MOST_DIGITS:
+        raise ValueError(f"the amount can have {_MOST_DIGITS} digits at most")
+    return price
+
+
+Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=_ON_A_LINE)]
+Description = Annotated[str, StringConstraints(strip_whitespace=True, max_length=5_000, pattern=_KEEPABLE)]
+Asked = Annotated[Money, AfterValidator(_not_endless)]
+Flag = Annotated[bool, Field(strict=True)]
 Buffer = Annotated[int, Field(strict=True, ge=0, le=MOST_MINUTES)]
 
 
@@ -65,29 +76,36 @@ class CustomTiers(Given):
         return CancellationPolicy(name="custom", tiers=tuple(tiers))
 
 
+def policy_of(cancellation: Preset | CustomTiers) -> CancellationPolicy:
+    return PRESETS[cancellation] if isinstance(cancellation, Preset) else cancellation.policy()
+
+
 class NewOffering(Given):
-    title: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=_ON_A_LINE)]
-    description: Annotated[str, StringConstraints(strip_whitespace=True, max_length=5_000, pattern=_KEEPABLE)] = ""
-    price: Money
+    title: Title
+    description: Description = ""
+    price: Asked
     duration_minutes: Annotated[int, Field(strict=True, ge=1, le=MOST_MINUTES)]
     cancellation: Preset | CustomTiers = Preset.MODERATE
     buffer_before_minutes: Buffer = 0
     """Before and after a session, in which the instructor cannot be booked either."""
     buffer_after_minutes: Buffer = 0
-    is_recorded: Annotated[bool, Field(strict=True)] = False
+    is_recorded: Flag = False
     """Whether the instructor may record the session. Both sides are told before."""
 
-    @model_validator(mode="after")
-    def _price_is_not_endless(self) -> "NewOffering":
-        if len(str(self.price.amount_minor)) > _MOST_DIGITS:
-            raise ValueError(f"the price's amount can have {_MOST_DIGITS} digits at most")
-        return self
 
-    @property
-    def cancellation_policy(self) -> CancellationPolicy:
-        if isinstance(self.cancellation, Preset):
-            return PRESETS[self.cancellation]
-        return self.cancellation.policy()
+@with_config(ConfigDict(extra="forbid", use_attribute_docstrings=True))
+class OfferingChange(TypedDict, total=False):
+    """What is not in it stays as it is. Not the duration: the slots that there are have theirs."""
+
+    title: Title
+    description: Description
+    price: Asked
+    cancellation: Preset | CustomTiers
+    buffer_before_minutes: Buffer
+    buffer_after_minutes: Buffer
+    is_recorded: Flag
+    is_active: Flag
+    """`false` withdraws the offering: bookings go on, and there are no new ones. `true` opens it again."""
 
 
 class InstructorOfOffering(Shown):
@@ -109,6 +127,8 @@ class Offering(Shown):
     """As they would be frozen on a booking made now."""
     is_recorded: bool
     """Whether the instructor may record the session."""
+    is_active: bool
+    """`false`: its instructor has withdrawn it. It is not listed, and none of its slots is free."""
     created_at: datetime
 
 
@@ -124,7 +144,7 @@ class Slot(Shown):
     starts_at: datetime
     ends_at: datetime
     is_free: bool
-    """It has not begun, and no open booking of the instructor blocks it."""
+    """It has not begun, its offering is active, and no open booking of the instructor blocks it."""
     bookable_from: datetime | None
     """For a session too far ahead for a card's hold: when it comes into reach. `null`: it is."""
 
@@ -180,3 +200,10 @@ class NewSlots(Given):
 class SlotsCreated(Shown):
     data: list[Slot]
     """All that were asked for, the earliest first, whether they are new or were there before."""
+
+
+class SlotsWithdrawn(Shown):
+    withdrawn: int
+    """How many are not offered any more."""
+    booked: int
+    """How many stay, since somebody has booked them, or is paying."""

@@ -157,6 +157,7 @@ _OFFERING = {
     "buffer_before_minutes": 0,
     "buffer_after_minutes": 15,
     "is_recorded": False,
+    "is_active": True,
     "price": _PRICE,
     "policy": _POLICY,
     "created_at": _SIGNED_UP_AT,
@@ -251,6 +252,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "NoShowReported": _REPORTED,
     "NoShowTerms": _NO_SHOW,
     "Offering": _OFFERING,
+    "OfferingChange": {"price": usd(12_000), "is_active": True},
     "OfferingPage": {"data": [_OFFERING], "next_cursor": None},
     "OtherSlot": {"slot_id": _PROPOSAL["slot_id"]},
     "OwnProfile": {
@@ -278,6 +280,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "Slot": _SLOT,
     "SlotPage": {"data": [_SLOT], "next_cursor": None},
     "SlotsCreated": {"data": [_SLOT]},
+    "SlotsWithdrawn": {"withdrawn": 4, "booked": 1},
     "Token": {"access_token": "eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmVk", "token_type": "Bearer", "expires_in": 3_600},
     "VisitOfMeeting": _VISIT,
     "WeeklySlots": _WEEKLY,

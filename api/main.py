@@ -146,7 +146,7 @@ def _app(settings: Settings, lifespan: Lifespan | None) -> FastAPI:
     )
     for module in limited:
         app.include_router(module.router, **LIMITED)
-    for router in (operator.decisions, payouts.for_operators):
+    for router in (operator.decisions, payouts.for_operators, offerings.own):
         app.include_router(router, **LIMITED)
     # Stripe, the meetings' provider and the machines come as often as they must, and a page is a constant.
     for router in (webhooks.router, meeting_webhook.router, health.router, *pages.ROUTERS):
@@ -162,7 +162,7 @@ def _app(settings: Settings, lifespan: Lifespan | None) -> FastAPI:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.door.holdfast_cors_origins,
-            allow_methods=["GET", "POST"],
+            allow_methods=["DELETE", "GET", "PATCH", "POST"],
             allow_headers=_FROM_PAGES,
             expose_headers=_TO_PAGES,
         )

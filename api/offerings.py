@@ -1,4 +1,4 @@
-"""What instructors sell: anyone browses it, an instructor adds to it."""
+"""What instructors sell: anyone browses it, an instructor adds to it and changes it."""
 
 from datetime import UTC, datetime
 from typing import Annotated
@@ -9,16 +9,17 @@ from fastapi import APIRouter, Depends, Query, Response
 from api import catalogue, showing_catalogue, writing
 from api.auth import AsInstructor
 from api.catalogue import OfferingFilter, OfferingRecord
-from api.catalogue_shapes import NewOffering, Offering, OfferingPage
-from api.database import WithDatabase
+from api.catalogue_shapes import NewOffering, Offering, OfferingChange, OfferingPage
+from api.database import Database, WithDatabase
 from api.ordering import charged
-from api.paging import AskedPage, next_cursor
+from api.paging import AskedPage, Page, next_cursor
 from api.problems import Kind, Problem, declared
-from api.settings import WithSettings
+from api.settings import Settings, WithSettings
 from api.shape_parts import AskedTime
 from models.money import Currency
 
 router = APIRouter(prefix="/v1/offerings", tags=["catalogue"])
+own = APIRouter(prefix="/v1/instructors/me/offerings", tags=["catalogue"])
 
 Minor = Annotated[int | None, Query(ge=0, lt=2**63, description="In minor units of `currency`, which is needed then.")]
 
@@ -86,6 +87,25 @@ async def list_offerings(
     settings: WithSettings,
 ) -> OfferingPage:
     """What is on offer, the newest first."""
+    return await _page(wanted, page, database, settings)
+
+
+@own.get(
+    "",
+    operation_id="listOwnOfferings",
+    responses=declared(
+        Kind.CURSOR_UNKNOWN, Kind.NOT_SIGNED_IN, Kind.WRONG_ROLE, Kind.REQUEST_INVALID, Kind.INTERNAL, Kind.UNAVAILABLE
+    ),
+)
+async def list_own_offerings(
+    caller: AsInstructor, page: AskedPage, database: WithDatabase, settings: WithSettings
+) -> OfferingPage:
+    """The caller's own, withdrawn ones too, the newest first."""
+    wanted = OfferingFilter(instructor_id=caller.id, with_withdrawn=True)
+    return await _page(wanted, page, database, settings)
+
+
+async def _page(wanted: OfferingFilter, page: Page, database: Database, settings: Settings) -> OfferingPage:
     async with database.reading() as session:
         found = await catalogue.offerings(session, wanted, datetime.now(UTC), page.after, page.limit + 1)
     return OfferingPage(
@@ -105,4 +125,31 @@ async def get_offering(offering_id: UUID, database: WithDatabase, settings: With
         record: OfferingRecord | None = await catalogue.offering(session, offering_id)
     if record is None:
         raise Problem(Kind.NOT_FOUND, "There is no such offering.")
+    return showing_catalogue.offering(record, settings.policy)
+
+
+@router.patch(
+    "/{offering_id}",
+    operation_id="updateOffering",
+    responses=declared(
+        Kind.NOT_SIGNED_IN,
+        Kind.WRONG_ROLE,
+        Kind.NOT_YOURS,
+        Kind.NOT_FOUND,
+        Kind.CONTENT_TOO_LARGE,
+        Kind.REQUEST_INVALID,
+        Kind.PRICE_NOT_CHARGEABLE,
+        Kind.INTERNAL,
+        Kind.UNAVAILABLE,
+    ),
+)
+async def update_offering(
+    offering_id: UUID, wanted: OfferingChange, caller: AsInstructor, database: WithDatabase, settings: WithSettings
+) -> Offering:
+    """Change what is sent, for the bookings to come: those that are made keep their terms. Or withdraw the offering."""
+    if "price" in wanted:
+        charged(wanted["price"])
+    async with database.writing() as session:
+        record = await catalogue.own_offering(session, offering_id, caller.id)
+        await writing.change_offering(session, record.offering, wanted, datetime.now(UTC))
     return showing_catalogue.offering(record, settings.policy)

@@ -27,7 +27,10 @@ after the session took place.
 TAGS = [
     {"name": "people", "description": "Signing up and signing in."},
     {"name": "instructors", "description": "Instructors' profiles, and their way to being paid through Stripe."},
-    {"name": "catalogue", "description": "What is on offer, and when. Anyone browses; instructors add."},
+    {
+        "name": "catalogue",
+        "description": "What is on offer, and when. Anyone browses; instructors keep it.",
+    },
     {"name": "bookings", "description": "Booking a slot, and following what becomes of it."},
     {"name": "decisions", "description": "What student and instructor decide about a booking."},
     {

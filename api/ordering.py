@@ -53,6 +53,8 @@ def _check(offer: Offer, policy: BookingPolicy, now: datetime) -> None:
     slot = offer.slot
     if offer.obstacle is Obstacle.NO_ACCOUNT:
         raise Problem(Kind.NO_ACCOUNT)
+    if not offer.offering.is_active:
+        raise Problem(Kind.OFFERING_WITHDRAWN, "Its instructor takes no more bookings for it.")
     if slot.starts_at <= now:
         raise Problem(Kind.SLOT_IN_THE_PAST, f"It began at {slot.starts_at:%Y-%m-%dT%H:%M:%SZ}.")
     # Only to say so early: of those who ask at the same time, the database lets one through.

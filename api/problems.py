@@ -46,6 +46,7 @@ class Kind(Enum):
     EMAIL_TAKEN = ("email-taken", 409, "There is an account with this address.")
     SLOT_TAKEN = ("slot-taken", 409, "The slot is taken.")
     SLOT_IN_THE_PAST = ("slot-in-the-past", 409, "The slot has begun.")
+    OFFERING_WITHDRAWN = ("offering-withdrawn", 409, "The offering is withdrawn.")
     INSTRUCTOR_NOT_PAYABLE = ("instructor-not-payable", 409, "The instructor cannot be paid yet.")
     CHECKOUT_REFUSED = ("checkout-refused", 409, "The payment could not be started.")
     ONBOARDING_REFUSED = ("onboarding-refused", 409, "Stripe does not take the account.")
@@ -110,6 +111,8 @@ class ProblemDetails(BaseModel):
     """As in the answer's `X-Request-Id`: what we look for in our logs."""
     errors: list[InvalidPart] | None = None
     """Of `request-invalid`."""
+    booking_id: UUID | None = None
+    """Of `slot-taken`, for the instructor who withdraws the slot: the booking that has it."""
     booking_status: BookingStatus | None = None
     """Of `not-possible-now` and `booking-closed`."""
     reason: EndReason | None = None

@@ -45,7 +45,8 @@ async def to_accept(session: AsyncSession, record: BookingRecord, slot_id: UUID,
     Raises the 409 `Problem` when there is none, or it is the caller's own.
     """
     query = (
-        select(RescheduleProposal)
+        select(RescheduleProposal, Slot.withdrawn_at)
+        .join(Slot)
         .where(
             col(RescheduleProposal.booking_id) == record.request.id,
             col(RescheduleProposal.slot_id) == slot_id,
@@ -53,12 +54,16 @@ async def to_accept(session: AsyncSession, record: BookingRecord, slot_id: UUID,
         )
         .order_by(col(RescheduleProposal.created_at).desc())
     )
-    proposal = (await session.exec(query)).first()
+    found = (await session.exec(query)).first()
     status = record.request.status
-    if proposal is None:
+    if found is None:
         raise Problem(Kind.NOT_POSSIBLE_NOW, "Nobody proposes that slot now.", booking_status=status)
+    proposal, withdrawn_at = found
     if proposal.proposed_by is _side(caller):
         sentence = "It is your own proposal; the other side has to agree to it."
+        raise Problem(Kind.NOT_POSSIBLE_NOW, sentence, booking_status=status)
+    if proposal.status is ProposalStatus.OPEN and withdrawn_at is not None:
+        sentence = "The slot has been withdrawn since; propose another."
         raise Problem(Kind.NOT_POSSIBLE_NOW, sentence, booking_status=status)
     return proposal
 
@@ -90,7 +95,7 @@ async def _bookable(session: AsyncSession, record: BookingRecord, slot_id: UUID,
     query = (
         select(Slot, taken(but_for=request.id))
         .join(Offering, col(Offering.id) == col(Slot.offering_id))
-        .where(col(Slot.id) == slot_id, col(Slot.offering_id) == request.offering_id)
+        .where(col(Slot.id) == slot_id, col(Slot.offering_id) == request.offering_id, col(Slot.withdrawn_at).is_(None))
     )
     found = (await session.exec(query)).first()
     if found is None or slot_id == request.slot_id:

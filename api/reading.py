@@ -216,7 +216,7 @@ async def offer(session: AsyncSession, slot_id: UUID, student_id: UUID, booking_
         select(Slot, Offering, Instructor, obstacle)
         .join(Offering, col(Offering.id) == col(Slot.offering_id))
         .join(Instructor, col(Instructor.id) == col(Slot.instructor_id))
-        .where(col(Slot.id) == slot_id)
+        .where(col(Slot.id) == slot_id, col(Slot.withdrawn_at).is_(None))
     )
     row = (await session.exec(statement)).first()
     if row is None:

@@ -27,6 +27,7 @@ def offering(record: OfferingRecord, settings: PolicySettings) -> Offering:
         price=showing.price(price, split(price, policy).platform_fee),
         policy=showing.policy(policy),
         is_recorded=row.is_recorded,
+        is_active=row.is_active,
         created_at=row.created_at,
     )
 

@@ -1,4 +1,4 @@
-"""When an offering can be booked: anyone looks, its instructor adds."""
+"""When an offering can be booked: anyone looks, its instructor adds and withdraws."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -7,17 +7,19 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query
+from sqlmodel import col
 
 from api import catalogue, showing_catalogue, writing
 from api.auth import AsInstructor
 from api.catalogue import SlotFilter
-from api.catalogue_shapes import MOST_SLOTS, NewSlots, SlotPage, SlotsCreated
+from api.catalogue_shapes import MOST_SLOTS, NewSlots, SlotPage, SlotsCreated, SlotsWithdrawn
 from api.database import WithDatabase
 from api.paging import AskedPage, next_cursor
 from api.problems import Kind, Problem, declared
 from api.settings import WithSettings
 from api.shape_parts import AskedTime
 from models.recurrence import occurrences
+from models.tables import Slot
 
 router = APIRouter(prefix="/v1/offerings/{offering_id}/slots", tags=["catalogue"])
 
@@ -46,11 +48,7 @@ async def create_slots(
     """Offer one time, or the same wall-clock time every week. Sending the same again adds nothing."""
     now = datetime.now(UTC)
     async with database.reading() as session:
-        record = await catalogue.offering(session, offering_id)
-    if record is None:
-        raise Problem(Kind.NOT_FOUND, "There is no such offering.")
-    if record.instructor.id != caller.id:
-        raise Problem(Kind.NOT_YOURS, "The offering is another instructor's.")
+        record = await catalogue.own_offering(session, offering_id, caller.id)
     starts = _starts(wanted, record.instructor.time_zone, now)
     async with database.writing() as session:
         await writing.add_slots(session, record.offering, starts, now)
@@ -83,6 +81,59 @@ async def list_slots(
         data=[showing_catalogue.slot(record, settings.policy, now) for record in found[: page.limit]],
         next_cursor=next_cursor(found, page.limit, lambda last: (last.slot.starts_at, last.slot.id)),
     )
+
+
+_WITHDRAWING = (
+    Kind.NOT_SIGNED_IN,
+    Kind.WRONG_ROLE,
+    Kind.NOT_YOURS,
+    Kind.NOT_FOUND,
+    Kind.REQUEST_INVALID,
+    Kind.INTERNAL,
+    Kind.UNAVAILABLE,
+)
+
+
+@router.delete("", operation_id="withdrawSlots", responses=declared(*_WITHDRAWING))
+async def withdraw_slots(
+    offering_id: UUID,
+    starts_after: Annotated[AskedTime, Query(description="Those that start then or later.")],
+    caller: AsInstructor,
+    database: WithDatabase,
+    starts_before: Annotated[AskedTime | None, Query(description="Those that start earlier.")] = None,
+) -> SlotsWithdrawn:
+    """Withdraw all slots of a time, for a holiday, say, but for those that are booked or being paid for."""
+    async with database.writing() as session:
+        record = await catalogue.own_offering(session, offering_id, caller.id)
+        window = catalogue.between(starts_after, starts_before)
+        return await writing.withdraw_slots(session, record.offering, window, datetime.now(UTC))
+
+
+@router.delete(
+    "/{slot_id}",
+    operation_id="withdrawSlot",
+    status_code=204,
+    responses=declared(*_WITHDRAWING, Kind.SLOT_TAKEN, Kind.SLOT_IN_THE_PAST),
+)
+async def withdraw_slot(offering_id: UUID, slot_id: UUID, caller: AsInstructor, database: WithDatabase) -> None:
+    """Withdraw one that nobody has booked or is paying for. The same time can be offered again."""
+    now = datetime.now(UTC)
+    async with database.writing() as session:
+        record = await catalogue.own_offering(session, offering_id, caller.id)
+        done = await writing.withdraw_slots(session, record.offering, [col(Slot.id) == slot_id], now)
+        if not done.withdrawn:
+            _refuse(await catalogue.booked_slot(session, offering_id, slot_id), now)
+
+
+def _refuse(found: tuple[Slot, UUID | None] | None, now: datetime) -> None:
+    """Raises the `Problem` that keeps the slot from being withdrawn."""
+    if found is None:
+        raise Problem(Kind.NOT_FOUND, "There is no such slot.")
+    slot, booking_id = found
+    if slot.starts_at <= now:
+        raise Problem(Kind.SLOT_IN_THE_PAST, "It is not offered any more: there is nothing to withdraw.")
+    sentence = "A booking has it. Cancel the booking first; then the slot can be withdrawn."
+    raise Problem(Kind.SLOT_TAKEN, sentence, booking_id=booking_id and str(booking_id))
 
 
 def _starts(wanted: NewSlots, instructors_zone: str, now: datetime) -> Sequence[datetime]:

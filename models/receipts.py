@@ -13,7 +13,7 @@ from models.ledger import Account, PostingKind
 from models.ledger_tables import LedgerEntry, LedgerTransaction
 from models.money import Money
 from models.paper.receipt import Movement, Receipt, Step
-from models.tables import BookingRequest, Instructor, Offering, Student
+from models.tables import BookingRequest, Instructor, Student
 from models.zones import zone
 
 
@@ -27,9 +27,8 @@ class Line(NamedTuple):
 
 
 class Names(NamedTuple):
-    """Who and what a receipt names."""
+    """Whom a receipt names."""
 
-    title: str
     student: str
     student_time_zone: str
     instructor: str
@@ -58,13 +57,11 @@ def lines_of(booking_id: UUID) -> Select[str, datetime, str, int]:
     )
 
 
-def names_of(booking: BookingRequest) -> Select[str, str, str, str]:
+def names_of(booking: BookingRequest) -> Select[str, str, str]:
     return (
-        select(Offering.title, Student.name, Student.time_zone, Instructor.name)
-        .select_from(Offering)
-        .join(Student, col(Student.id) == booking.student_id)
+        select(Student.name, Student.time_zone, Instructor.name)
         .join(Instructor, col(Instructor.id) == booking.instructor_id)
-        .where(col(Offering.id) == booking.offering_id)
+        .where(col(Student.id) == booking.student_id)
     )
 
 
@@ -85,7 +82,7 @@ def receipt(booking: BookingRequest, names: Names, lines: Iterable[Line]) -> Rec
         booking_id=booking.id,
         student=names.student,
         instructor=names.instructor,
-        title=names.title,
+        title=booking.title,
         starts_at=booking.starts_at,
         ends_at=booking.ends_at,
         time_zone=zone(names.student_time_zone).key,

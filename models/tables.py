@@ -73,7 +73,7 @@ class Offering(SQLModel, table=True):
     """What an instructor sells. `cancellation` is a `CancellationPolicy`."""
 
     __table_args__ = (
-        Index("ix_offering_created", "created_at", "id"),
+        Index("ix_offering_created", "created_at", "id", postgresql_where=text("is_active")),
         Index("ix_offering_instructor_created", "instructor_id", "created_at", "id"),
         Index("ix_offering_currency_price", "currency", "price_minor"),
         Index("ix_offering_search", text(OFFERING_TEXT), postgresql_using="gin"),
@@ -92,23 +92,35 @@ class Offering(SQLModel, table=True):
     cancellation: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
     is_recorded: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
     """Whether the instructor may record the session. Both sides are told before."""
+    is_active: bool = Field(default=True, sa_column_kwargs={"server_default": text("true")})
+    """A withdrawn one is not: its bookings go on, and there are no new ones."""
     created_at: datetime
 
 
 class Slot(SQLModel, table=True):
     """A time that is offered. Whether it is free follows from the bookings that overlap it: nothing to keep in step."""
 
-    __table_args__ = (Index("uq_slot_offering_starts", "offering_id", "starts_at", unique=True),)
+    __table_args__ = (
+        Index(
+            "uq_slot_offering_starts",
+            "offering_id",
+            "starts_at",
+            unique=True,
+            postgresql_where=text("withdrawn_at IS NULL"),
+        ),
+    )
 
     id: UUID = Field(default_factory=uuid4, primary_key=True)
     offering_id: UUID = Field(foreign_key="offering.id")
     instructor_id: UUID = Field(foreign_key="instructor.id", index=True)
     starts_at: datetime
     ends_at: datetime
+    withdrawn_at: datetime | None = None
+    """Not offered since then. The row stays, for the bookings that it had."""
 
 
 class BookingRequest(SQLModel, table=True):
-    """A student's claim on a slot. Price, split and policy are those of the moment it was made.
+    """A student's claim on a slot. Title, price, split and policy are those of the moment it was made.
 
     While its status is one of `states.HOLDS_SLOT`, an exclusion constraint keeps any other booking of the same
     instructor from overlapping it, the buffers of both counted. A row whose payment was never secured is deleted; its
@@ -133,6 +145,7 @@ class BookingRequest(SQLModel, table=True):
     instructor_id: UUID = Field(foreign_key="instructor.id")
     offering_id: UUID = Field(foreign_key="offering.id")
     slot_id: UUID = Field(foreign_key="slot.id", index=True)
+    title: str
     starts_at: datetime
     ends_at: datetime
     buffer_before_minutes: int = 0

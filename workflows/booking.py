@@ -78,7 +78,7 @@ class BookingWorkflow(BookingProgress):
         if self._checkout is not None:
             return self._checkout
         if self._ending is None:
-            raise ApplicationError("The slot has just been taken.", type=Refusal.SLOT_TAKEN)
+            raise ApplicationError("The slot has just been taken or withdrawn.", type=Refusal.SLOT_TAKEN)
         raise ApplicationError("The payment could not be started.", type=Refusal.CHECKOUT_REFUSED)
 
     async def _live_through(self, order: ReserveSlot) -> Ending:

@@ -273,7 +273,7 @@ class BookingProgress(BookingDoors):
         finally:
             self._is_moving = False
         if not is_ours:
-            raise ApplicationError("The slot has just been taken.", type=Refusal.SLOT_TAKEN)
+            raise ApplicationError("The slot has just been taken or withdrawn.", type=Refusal.SLOT_TAKEN)
         self._terms = self._terms.model_copy(
             update={"slot_id": to.slot_id, "starts_at": to.starts_at, "ends_at": to.ends_at}
         )

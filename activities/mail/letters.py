@@ -24,7 +24,7 @@ from models.payouts import failure
 from models.policy import BookingPolicy, OnSilence
 from models.receipts import Line, Names, lines_of, receipt
 from models.refund_tables import Refund
-from models.tables import BookingRequest, Instructor, LiveSession, Offering, Payment, Student
+from models.tables import BookingRequest, Instructor, LiveSession, Payment, Student
 from models.terms import EndReason, Role
 from models.zones import zone
 
@@ -43,7 +43,6 @@ class Void(Exception):
 @dataclass(frozen=True)
 class Records:
     booking: BookingRequest
-    offering: Offering
     student: Student
     instructor: Instructor
     session: LiveSession | None
@@ -80,12 +79,10 @@ async def read(session: AsyncSession, message: OutboxMessage, public_url: str, n
     if not still_matters(message.kind, booking.status, booking.starts_at, now):
         raise Void("too_late")
     statement = (
-        select(Offering, Student, Instructor, LiveSession)
-        .select_from(Offering)
-        .join(Student, col(Student.id) == booking.student_id)
+        select(Student, Instructor, LiveSession)
         .join(Instructor, col(Instructor.id) == booking.instructor_id)
         .outerjoin(LiveSession, col(LiveSession.booking_id) == booking.id)
-        .where(col(Offering.id) == booking.offering_id)
+        .where(col(Student.id) == booking.student_id)
     )
     row = (await session.exec(statement)).first()
     if row is None:
@@ -100,7 +97,7 @@ async def read(session: AsyncSession, message: OutboxMessage, public_url: str, n
 async def _receipt(session: AsyncSession, records: Records) -> Receipt | None:
     """The same one as the API gives."""
     student = records.student
-    names = Names(records.offering.title, student.name, student.time_zone, records.instructor.name)
+    names = Names(student.name, student.time_zone, records.instructor.name)
     lines = (await session.exec(lines_of(records.booking.id))).all()
     return receipt(records.booking, names, (Line(*line) for line in lines))
 
@@ -164,7 +161,7 @@ async def _new_token(session: AsyncSession, message: OutboxMessage, expires_at: 
 
 
 def _letter(message: OutboxMessage, records: Records, public_url: str) -> Letter:
-    booking, offering = records.booking, records.offering
+    booking = records.booking
     people: tuple[Student | Instructor, ...] = (records.student, records.instructor)
     reader, other = people if message.recipient_role is Recipient.STUDENT else reversed(people)
     where = zone(reader.time_zone)
@@ -175,19 +172,19 @@ def _letter(message: OutboxMessage, records: Records, public_url: str) -> Letter
         words={
             "to_student": message.recipient_role is Recipient.STUDENT,
             "other": other.name,
-            "title": offering.title,
+            "title": booking.title,
             "starts": wording.moment(booking.starts_at, where),
             **_circumstances(message, records, where),
         },
         details=[
-            ("What", offering.title),
+            ("What", booking.title),
             ("With", other.name),
             ("When", wording.span(booking.starts_at, booking.ends_at, where)),
             ("Price", price.format()),
             *([_RECORDING] if booking.is_recorded and message.kind in _TELLS_OF_RECORDING else []),
         ],
         links=list(_links(message, records, public_url)),
-        appointment=appointment(booking, records.session, offering.title, other.name, public_url)
+        appointment=appointment(booking, records.session, booking.title, other.name, public_url)
         if records.session and message.kind in _CHANGES_CALENDARS
         else None,
     )

@@ -26,11 +26,15 @@ GET  /v1/instructors/me                               401    403      ok        
 GET  /v1/instructors/me/statements/{year}             401    403      ok         403       403       ok
 POST /v1/instructors/me/onboarding-link               401    403      ok         403       403       ok
 GET  /v1/instructors/{instructor_id}                  ok     ok       ok         ok        ok        ok
+GET  /v1/instructors/me/offerings                     401    403      ok         403       403       ok
 POST /v1/offerings                                    401    403      ok         403       403       ok
 GET  /v1/offerings                                    ok     ok       ok         ok        ok        ok
 GET  /v1/offerings/{offering_id}                      ok     ok       ok         ok        ok        ok
+PATCH /v1/offerings/{offering_id}                     401    403      ok         403       403       403
 POST /v1/offerings/{offering_id}/slots                401    403      ok         403       403       403
 GET  /v1/offerings/{offering_id}/slots                ok     ok       ok         ok        ok        ok
+DELETE /v1/offerings/{offering_id}/slots              401    403      ok         403       403       403
+DELETE /v1/offerings/{offering_id}/slots/{slot_id}    401    403      ok         403       403       403
 POST /v1/bookings                                     401    ok       403        403       ok        403
 GET  /v1/bookings                                     401    ok       ok         403       ok        ok
 GET  /v1/bookings/{booking_id}                        401    ok       ok         ok        404       404
@@ -98,6 +102,7 @@ BODIES: dict[str, dict[str, Any]] = {
         "price": {"amount_minor": 10_000, "currency": "usd"},
         "duration_minutes": 60,
     },
+    "{offering_id}": {"title": "Fugue", "price": {"amount_minor": 12_000, "currency": "usd"}, "is_active": False},
     "slots": {"starts_at": (datetime.now(UTC) + timedelta(days=3)).isoformat()},
     "reject": {"reason": "I am away."},
     "reschedule": {"slot_id": str(UUID(int=1))},
@@ -140,12 +145,14 @@ async def test_a_route_lets_in_whom_the_table_says(
                 booking_id=booking_id,
                 instructor_id=world.instructor.id,
                 offering_id=world.offering_id,
+                slot_id=slot_id,
                 dispute_id="du_unknown",
                 year=2026,
                 month="2026-03",
                 reconciliation_id=uuid4(),
             ),
-            json=body if method == "POST" else None,
+            json=body if method in ("POST", "PATCH") else None,
+            params={"starts_after": datetime.now(UTC).isoformat()} if method == "DELETE" else None,
             headers={"Idempotency-Key": role} | (person.headers if person else {}),
         )
         assert answer.status_code != 422, answer.text

@@ -210,6 +210,7 @@ async def test_pages_hold_every_offering_once_the_newest_first(client: httpx.Asy
 
 LISTINGS = [
     ("/v1/offerings", {}, "ix_offering_created"),
+    ("/v1/instructors/me/offerings", {}, "ix_offering_instructor_created"),
     ("/v1/offerings", {"instructor_id": str(uuid4())}, "ix_offering_instructor_created"),
     ("/v1/offerings", {"starts_after": "2026-01-01T00:00:00Z"}, "uq_slot_offering_starts"),
     ("/v1/offerings", {"starts_after": "2026-01-01T00:00:00Z"}, "no_double_booking"),
@@ -226,7 +227,8 @@ async def test_each_listing_is_one_statement_that_an_index_answers(
         await world.slot(hours * HOUR)
         await offered(client, world.instructor)
     with noted(engine) as statements:
-        answer = await client.get(path.format(offering_id=world.offering_id), params=params)
+        url = path.format(offering_id=world.offering_id)
+        answer = await client.get(url, params=params, headers=world.instructor.headers)
     assert answer.status_code == 200
     assert len(statements) == 1
     assert index in await plan(engine, *statements[0])

@@ -20,7 +20,7 @@ from tests.api.world import JSON, PUBLIC_URL
 SIGNED_IN = {Kind.NOT_SIGNED_IN, Kind.WRONG_ROLE, Kind.NO_ACCOUNT, Kind.UNAVAILABLE}
 """Where a token is needed. An identity provider's may be anybody's, and its keys may be out of reach."""
 
-CHOICES = {SCHEMA_NAME, "NewOffering", "NewSlots", "WeeklySlots"}
+CHOICES = {SCHEMA_NAME, "NewOffering", "NewSlots", "OfferingChange", "WeeklySlots"}
 """Shapes that are never sent with all of their members."""
 
 

@@ -12,9 +12,9 @@ from tests.api.test_authorization import BODIES, ROWS
 from tests.api.world import JSON, World, problem
 
 WITH_BODY = {
-    path.rpartition("/")[2]: path
+    path.rpartition("/")[2]: (method, path)
     for method, path in ROWS
-    if path.rpartition("/")[2] in BODIES and method == "POST" and "/disputes/" not in path
+    if path.rpartition("/")[2] in BODIES and method in ("POST", "PATCH") and "/disputes/" not in path
 }
 MORE: list[tuple[str, JSON]] = [
     ("slots", {"weekly": {"weekday": "monday", "time": "18:30", "from": "2026-03-01", "count": 2}}),
@@ -32,6 +32,8 @@ def wrong(body: Any) -> Iterator[Any]:
             yield from (body | {name: other} for other in wrong(value))
     elif isinstance(body, list):
         yield from ([other, *body[1:]] for other in wrong(body[0]))
+    elif isinstance(body, bool):
+        yield from (str(body), int(body), None, [body])
     elif isinstance(body, int):
         yield from (str(body), float(body), body + 0.5, True, None, [body])
     else:
@@ -42,11 +44,11 @@ def wrong(body: Any) -> Iterator[Any]:
 async def test_a_body_that_is_nearly_right_is_refused(
     client: httpx.AsyncClient, world: World, name: str, body: JSON
 ) -> None:
-    path = WITH_BODY[name]
+    method, path = WITH_BODY[name]
     person = world.operator if "operator" in path else world.instructor
     url = path.format(booking_id=await world.booking(), offering_id=world.offering_id)
     for other in wrong(deepcopy(body)):
-        answer = await client.post(url, json=other, headers=person.headers)
+        answer = await client.request(method, url, json=other, headers=person.headers)
         assert problem(answer) == (422, "request-invalid"), other
 
 

@@ -121,7 +121,12 @@ class World:
 
     async def booking(self, slot_id: UUID | None = None, student: Person | None = None, **fields: Any) -> UUID:
         """A row as the activities would have written it, and no workflow."""
-        slot_id = slot_id or await self.slot()
+        request = await self.request(slot_id or await self.slot(), student, **fields)
+        await _add(self.engine, request)
+        return request.id
+
+    async def request(self, slot_id: UUID, student: Person | None = None, **fields: Any) -> BookingRequest:
+        """The row, not yet in the database."""
         async with AsyncSession(self.engine) as session:
             slot = await session.get_one(Slot, slot_id)
         policy = BookingPolicy()
@@ -132,6 +137,7 @@ class World:
             "instructor_id": self.instructor.id,
             "offering_id": self.offering_id,
             "slot_id": slot_id,
+            "title": "Counterpoint",
             "starts_at": slot.starts_at,
             "ends_at": slot.ends_at,
             "status": BookingStatus.PENDING,
@@ -144,9 +150,7 @@ class World:
             "created_at": now,
             "updated_at": now,
         }
-        request = BookingRequest(**(row | fields))
-        await _add(self.engine, request)
-        return request.id
+        return BookingRequest(**(row | fields))
 
     async def deleted_booking(self, booking_id: UUID | None = None) -> UUID:
         """What is left of a booking that was not paid: its audit row."""

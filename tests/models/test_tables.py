@@ -69,6 +69,7 @@ async def booking(engine: AsyncEngine) -> BookingRequest:
         instructor_id=instructor.id,
         offering_id=offering.id,
         slot_id=slot.id,
+        title=offering.title,
         starts_at=slot.starts_at,
         ends_at=slot.ends_at,
         status=BookingStatus.ACCEPTED,

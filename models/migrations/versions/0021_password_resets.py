@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision: str = "0021_password_resets"
-down_revision: str | Sequence[str] | None = "0018_no_shows"
+down_revision: str | Sequence[str] | None = "0020_catalogue_changes"
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 

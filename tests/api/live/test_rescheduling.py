@@ -104,3 +104,18 @@ async def test_what_cannot_be_proposed_is_refused(client: httpx.AsyncClient, wor
     await decide(client, world.student, booking_id, "cancel")
     answer = await decide(client, world.student, booking_id, "reschedule", to(other))
     assert problem(answer) == (409, "booking-closed")
+
+
+async def test_a_slot_that_is_withdrawn_is_neither_proposed_nor_agreed_to(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    booking_id, other = await approved(client, world), await world.slot(LATER)
+    assert (await decide(client, world.student, booking_id, "reschedule", to(other))).status_code == 200
+    url = f"/v1/offerings/{world.offering_id}/slots/{other}"
+    assert (await client.delete(url, headers=world.instructor.headers)).status_code == 204
+    agreed = await decide(client, world.instructor, booking_id, "reschedule/accept", to(other))
+    assert problem(agreed) == (409, "not-possible-now")
+    assert "withdrawn" in agreed.json()["detail"]
+    proposed = await decide(client, world.student, booking_id, "reschedule", to(other))
+    assert problem(proposed) == (409, "not-possible-now")
+    assert (await decide(client, world.instructor, booking_id, "reschedule/decline")).status_code == 200

@@ -1,0 +1,125 @@
+"""Of a booking and a withdrawal that meet, the first to lock wins, and the other waits for it and is refused.
+
+The first is held where it has its locks and has not committed, until the other waits: nothing rests on time.
+"""
+
+import asyncio
+from collections.abc import Coroutine
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from activities.records import RecordActivities
+from api import writing
+from models.messages import Door, MoveSlot, Reschedule, ReserveSlot
+from models.policy import BookingPolicy, PaymentPlan
+from models.states import BookingStatus
+from models.tables import BookingRequest, Offering, Slot
+from models.terms import Actor, BookingTerms, Role
+from tests.api.world import HOUR, PRICE, World, problem
+
+_PATIENCE_SECONDS = 60
+LATER = timedelta(days=3)
+
+Result = TypeVar("Result")
+
+
+async def waiting(engine: AsyncEngine, act: Coroutine[Any, Any, Result], in_all: int = 1) -> "asyncio.Task[Result]":
+    """`act`, once so many wait for a lock. Fails when it ends before."""
+    task = asyncio.create_task(act)
+    query = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    async with asyncio.timeout(_PATIENCE_SECONDS), engine.connect() as connection:
+        while await connection.scalar(query) != in_all:
+            assert not task.done(), task.result()
+            await connection.rollback()
+            await asyncio.sleep(0.01)
+    return task
+
+
+async def book(world: World, slot_id: UUID) -> bool:
+    """As the booking's workflow does it."""
+    now = datetime.now(UTC)
+    async with AsyncSession(world.engine) as session:
+        slot = await session.get_one(Slot, slot_id)
+    terms = BookingTerms(
+        booking_id=uuid4(),
+        student_id=world.student.id,
+        instructor_id=world.instructor.id,
+        offering_id=world.offering_id,
+        slot_id=slot_id,
+        starts_at=slot.starts_at,
+        ends_at=slot.ends_at,
+        price=PRICE,
+        policy=BookingPolicy(),
+        plan=PaymentPlan.HOLD,
+        stripe_account_id="acct_test",
+    )
+    order = ReserveSlot(terms=terms, booked_at=now, checkout_deadline_at=now + HOUR)
+    return await RecordActivities(world.engine).reserve_slot(order)
+
+
+async def move(world: World, slot_id: UUID) -> bool:
+    """A booking of another time, as its workflow does it."""
+    booking_id = await world.booking(await world.slot(), status=BookingStatus.ACCEPTED)
+    async with AsyncSession(world.engine) as session:
+        slot, booking = await session.get_one(Slot, slot_id), await session.get_one(BookingRequest, booking_id)
+    agreed = Reschedule(
+        actor=Actor(role=Role.INSTRUCTOR, id=world.instructor.id),
+        door=Door.API,
+        proposal_id=uuid4(),
+        slot_id=slot_id,
+        starts_at=slot.starts_at,
+        ends_at=slot.ends_at,
+        from_starts_at=booking.starts_at,
+    )
+    message = MoveSlot(booking_id=booking_id, decision=agreed, deadline_at=slot.ends_at, at=datetime.now(UTC))
+    return await RecordActivities(world.engine).move_slot(message)
+
+
+async def withdraw_slot(session: AsyncSession, offering: Offering, slot_id: UUID) -> None:
+    await writing.withdraw_slots(session, offering, [col(Slot.id) == slot_id], datetime.now(UTC))
+
+
+async def withdraw_offering(session: AsyncSession, offering: Offering, _: UUID) -> None:
+    await writing.change_offering(session, offering, {"is_active": False}, datetime.now(UTC))
+
+
+@pytest.mark.parametrize("claim", [book, move])
+async def test_a_withdrawal_waits_for_a_booking_of_the_slot_and_is_refused(
+    client: httpx.AsyncClient, world: World, claim: Any
+) -> None:
+    slot_id, overlapping = await world.slot(LATER), await world.slot(LATER + HOUR / 2)
+    async with AsyncSession(world.engine) as rival:
+        rival.add(await world.request(overlapping))
+        await rival.flush()
+        # It has locked its slot, and does not know yet whether it gets the time.
+        claiming = await waiting(world.engine, claim(world, slot_id))
+        url = f"/v1/offerings/{world.offering_id}/slots/{slot_id}"
+        withdrawing = await waiting(world.engine, client.delete(url, headers=world.instructor.headers), in_all=2)
+        await rival.rollback()
+    assert await claiming
+    assert problem(await withdrawing) == (409, "slot-taken")
+
+
+@pytest.mark.parametrize(
+    ("withdraw", "claim"), [(withdraw_slot, book), (withdraw_slot, move), (withdraw_offering, book)]
+)
+async def test_a_booking_waits_for_a_withdrawal_and_is_refused(world: World, withdraw: Any, claim: Any) -> None:
+    slot_id = await world.slot(LATER)
+    async with AsyncSession(world.engine) as session:
+        await withdraw(session, await session.get_one(Offering, world.offering_id), slot_id)
+        await session.flush()
+        claiming = await waiting(world.engine, claim(world, slot_id))
+        await session.commit()
+    assert not await claiming
+    async with AsyncSession(world.engine) as session:
+        assert not (await session.exec(select(BookingRequest).where(col(BookingRequest.slot_id) == slot_id))).all()
