@@ -98,7 +98,7 @@ async def test_money_that_moved_behind_our_back_is_drift_with_its_amount(books: 
     assert seen["needs_attention"]
     assert "in the ledger and" in seen["attention_reason"]
     metrics = (await books.client.get("/metrics")).text
-    assert 'holdfast_drift_minor{book="stripe_balance",currency="usd",kind="booking"} -4000.0' in metrics
+    assert 'holdfast_drift_minor{book="stripe_balance",currency="usd",kind="booking"} 4000.0' in metrics
 
     await write_reversal(books, booking_id)
     assert (await books.reconcile())["drifts"] == 0
