@@ -145,6 +145,7 @@ def build_worker(
             refunded.reserve_refund,
             refunded.make_refund,
             refunded.look_up_refund,
+            refunded.adopt_refund,
             refunded.record_refund,
             refunded.record_refused_refund,
             refunded.record_refund_retry,

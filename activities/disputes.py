@@ -9,7 +9,7 @@ from temporalio import activity
 from activities import audit, ledger, payment_records
 from activities.dispute_facts import facts_of
 from activities.idempotency import once
-from activities.payment_records import moved
+from activities.payment_records import NotRecordedYet, moved
 from activities.stripe_disputes import DisputeGateway
 from activities.transactions import transaction
 from models import postings
@@ -38,10 +38,6 @@ from models.refunds import shares
 from models.states import DisputeStatus, PaymentStatus, advance
 from models.tables import BookingRequest, Payment
 from models.terms import PLATFORM
-
-
-class NotRecordedYet(Exception):
-    """The charge is newer than its booking's records: they will be there in a moment."""
 
 
 class DisputeActivities:
@@ -230,10 +226,12 @@ async def _withdraw(session: AsyncSession, message: RecordDispute, payment: Paym
 
 
 async def _close_payment(session: AsyncSession, message: RecordDisputeEnd) -> None:
-    """As it was before, or without what the bank has taken."""
+    """As it was before, or without what the bank has taken. A refund that was made meanwhile has moved it on."""
     payment = await session.get_one(Payment, message.case.parties.booking_id, with_for_update=True)
     if message.state.status is DisputeStatus.LOST:
         await payment_records.give_back(session, payment, message.borne, message.at)
+        return
+    if payment.status is not PaymentStatus.DISPUTED:
         return
     if not payment.captured_minor:
         to = PaymentStatus.REFUNDED

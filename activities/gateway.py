@@ -64,7 +64,7 @@ class PaymentGateway(AccountGateway, Protocol):
     async def capture(self, payment_intent_id: str, split: Split, *, key: str) -> PaymentState:
         """Take `split.kept` of a hold, with `split.platform_fee` as the fee, and let the rest go."""
 
-    async def refund(self, payment_intent_id: str, *, with_fee: bool, key: str) -> None:
+    async def refund(self, payment_intent_id: str, booking_id: UUID, *, with_fee: bool, key: str) -> None:
         """Give all that was captured back, out of the instructor's share and, `with_fee`, of the platform's fee."""
 
 

@@ -15,6 +15,10 @@ from models.tables import InstructorPayout, LiveSession, Payment
 from models.terms import BookingTerms
 
 
+class NotRecordedYet(Exception):
+    """The charge is newer than its booking's records: they will be there in a moment."""
+
+
 def moved(current: S, to: S) -> S:
     """`to`, if the row may go there or is there. Raises `IllegalTransition`."""
     return current if current == to else advance(current, to)
@@ -69,7 +73,7 @@ async def give_back(session: AsyncSession, payment: Payment, borne: Shares, at: 
 def _give_up(payout: InstructorPayout, payment: Payment, at: datetime) -> None:
     """What is on its way to the bank, or has arrived, stays as it is: a later payout is less by what went back."""
     share = instructor_minor(payment)
-    if not share:
+    if share <= 0:
         payout.status = moved(payout.status, PayoutStatus.REVERSED)
     elif payout.stripe_payout_id is None:
         payout.amount_minor = share

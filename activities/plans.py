@@ -96,7 +96,9 @@ class HoldPlan:
         elif payment.phase is HoldPhase.CAPTURED and payment_intent_id:
             key = stripe_key(ref.booking_id, "refund", ref.operator_round)
             with_fee = payment.platform_fee_minor > 0
-            await once(key, True, lambda key: gateway.refund(payment_intent_id, with_fee=with_fee, key=key))
+            await once(
+                key, True, lambda key: gateway.refund(payment_intent_id, ref.booking_id, with_fee=with_fee, key=key)
+            )
 
     async def _captured(self, ref: PaymentRef, split: Split) -> PaymentState | None:
         """The payment, if it is captured; `Declined` if what was captured is not what was asked for."""

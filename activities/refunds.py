@@ -11,7 +11,7 @@ from temporalio import activity
 
 from activities import audit, ledger, outbox, payment_records
 from activities.idempotency import once
-from activities.payment_records import moved
+from activities.payment_records import NotRecordedYet, moved
 from activities.stripe_refunds import RefundGateway
 from activities.transactions import transaction
 from models import postings
@@ -23,6 +23,7 @@ from models.notices import told
 from models.policy import LossBearer
 from models.refund_tables import Refund
 from models.refunds import (
+    AdoptRefund,
     RecordRefund,
     RecordRefundOrder,
     RecordRefundRetry,
@@ -30,12 +31,16 @@ from models.refunds import (
     RefundAnswer,
     RefundAtStripe,
     RefundCase,
+    StrayRefund,
     refusal,
     shares_at_stripe,
 )
-from models.states import RefundStatus
+from models.states import PaymentStatus, RefundStatus
 from models.tables import AuditEvent, BookingRequest, Payment
-from models.terms import PLATFORM, Actor
+from models.terms import PLATFORM, Actor, Role
+
+_SOMEBODY = Actor(role=Role.OPERATOR)
+"""Whoever may refund in Stripe's dashboard."""
 
 
 class RefundActivities:
@@ -73,6 +78,30 @@ class RefundActivities:
     @activity.defn
     async def look_up_refund(self, stripe_refund_id: str) -> RefundAtStripe:
         return await self._gateway.look_up_refund(stripe_refund_id)
+
+    @activity.defn
+    async def adopt_refund(self, message: AdoptRefund) -> RefundCase | None:
+        """A refund that was made at Stripe, kept as one that Stripe is being asked for; `None` where it is not ours.
+
+        So for what is no booking's, and for a charge that went back in its booking's end. Raises `NotRecordedYet`
+        until the booking has ended, and while another refund of it is being carried out.
+        """
+        stray = await self._gateway.look_up_stray_refund(message.stripe_refund_id)
+        of_intent = select(Payment.booking_id).where(col(Payment.payment_intent_id) == stray.payment_intent_id)
+        async with transaction(self._engine) as session:
+            booking_id = (await session.exec(of_intent)).first()
+            if booking_id is None:
+                return None
+            payment = await session.get_one(Payment, booking_id, with_for_update=True)
+            row = await session.get(Refund, message.refund_id)
+            if row is None:
+                if payment.status is PaymentStatus.PENDING or await _is_under_way(session, booking_id):
+                    raise NotRecordedYet("the booking's money is still being moved")
+                if not stray.moves_money or stray.amount.amount_minor > payment.captured_minor:
+                    return None
+                row = _adopted(message, booking_id, stray)
+                session.add(row)
+            return await _case(session, row, payment)
 
     @activity.defn
     async def record_refund(self, message: RecordRefund) -> RefundCase:
@@ -133,10 +162,7 @@ class RefundActivities:
 
 
 async def _reserve(session: AsyncSession, row: Refund, payment: Payment, message: RecordRefundOrder) -> None:
-    others = select(func.count()).where(
-        col(Refund.booking_id) == row.booking_id, col(Refund.status) == RefundStatus.RESERVED
-    )
-    under_way = (await session.exec(others)).one() > 0
+    under_way = await _is_under_way(session, row.booking_id)
     left = Money(amount_minor=payment.captured_minor, currency=payment.currency)
     amount = Money(amount_minor=row.amount_minor, currency=row.currency)
     row.failure_reason = refusal(amount, payment.status, left, under_way)
@@ -146,25 +172,50 @@ async def _reserve(session: AsyncSession, row: Refund, payment: Payment, message
         row.tries = 1
 
 
+async def _is_under_way(session: AsyncSession, booking_id: UUID) -> bool:
+    """Whether Stripe is being asked for a refund of the booking. The caller has locked its payment."""
+    reserved = select(func.count()).where(
+        col(Refund.booking_id) == booking_id, col(Refund.status) == RefundStatus.RESERVED
+    )
+    return (await session.exec(reserved)).one() > 0
+
+
+def _adopted(message: AdoptRefund, booking_id: UUID, stray: StrayRefund) -> Refund:
+    return Refund(
+        id=message.refund_id,
+        booking_id=booking_id,
+        status=RefundStatus.RESERVED,
+        amount_minor=stray.amount.amount_minor,
+        currency=stray.amount.currency,
+        borne_by=stray.borne_by,
+        tries=1,
+        stripe_refund_id=message.stripe_refund_id,
+        created_at=message.at,
+        updated_at=message.at,
+    )
+
+
 async def _follow(
     session: AsyncSession, booking: BookingRequest, payment: Payment, row: Refund, message: RecordRefund
 ) -> None:
     """Move the refund to where Stripe has it, and what belongs to it along."""
     refund, before = message.refund, row.status
-    is_new = row.stripe_refund_id != refund.stripe_refund_id
+    is_new = before is RefundStatus.RESERVED or row.stripe_refund_id != refund.stripe_refund_id
     action = {
         RefundStatus.FAILED: "booking.refund_failed",
         RefundStatus.SUCCEEDED: "booking.refunded" if is_new else "booking.refund_arrived",
     }.get(refund.status, "booking.refunded")
     detail = {"refund_id": str(row.id), "stripe_refund_id": refund.stripe_refund_id, "amount_minor": row.amount_minor}
-    if not await audit.append(session, _event(row, action, message, detail, refund.stripe_refund_id)):
+    is_adopted = before is RefundStatus.RESERVED and row.ordered_by is None
+    by = (_SOMEBODY, Door.STRIPE) if is_adopted else (PLATFORM, Door.WORKFLOW)
+    if not await audit.append(session, _event(row, action, message, detail, refund.stripe_refund_id, *by)):
         return
-    if before is RefundStatus.RESERVED:
-        await _take(session, payment, row, message)
     row.stripe_refund_id = refund.stripe_refund_id
     row.status = moved(before, refund.status)
     row.failure_reason = refund.failure_reason
     row.updated_at = message.at
+    if before is RefundStatus.RESERVED:
+        await _take(session, payment, row, message)
     if refund.status is RefundStatus.FAILED:
         _call_for_help(booking, row, message)
     if row.status is not before:
@@ -178,7 +229,6 @@ async def _take(session: AsyncSession, payment: Payment, row: Refund, message: R
     fee = Money(amount_minor=payment.platform_fee_minor, currency=payment.currency)
     borne = shares_at_stripe(message.case, message.refund, captured, fee)
     # At once, as the table wants them: whatever is read next writes them.
-    row.stripe_refund_id = message.refund.stripe_refund_id
     row.instructor_minor = borne.instructor.amount_minor
     row.platform_fee_minor = borne.platform_fee.amount_minor
     row.platform_loss_minor = borne.platform_loss.amount_minor

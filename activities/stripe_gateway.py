@@ -174,7 +174,7 @@ class StripeGateway:
             )
         return _payment_state(payment)
 
-    async def refund(self, payment_intent_id: str, *, with_fee: bool, key: str) -> None:
+    async def refund(self, payment_intent_id: str, booking_id: UUID, *, with_fee: bool, key: str) -> None:
         """`reverse_transfer` takes the share back from the instructor; without it the platform alone would pay.
 
         `refund_application_fee` is refused by Stripe where no fee was taken.
@@ -183,6 +183,8 @@ class StripeGateway:
             "payment_intent": payment_intent_id,
             "reverse_transfer": True,
             "reason": "requested_by_customer",
+            # By which it is known for ours, and part of how its booking ends.
+            "metadata": {"booking_id": str(booking_id)},
         }
         if with_fee:
             params["refund_application_fee"] = True

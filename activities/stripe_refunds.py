@@ -8,8 +8,9 @@ from typing import Protocol
 import stripe
 
 from activities.stripe_errors import sorted_errors
+from models.money import Money
 from models.policy import LossBearer
-from models.refunds import RefundAtStripe, RefundCase
+from models.refunds import RefundAtStripe, RefundCase, StrayRefund
 from models.states import RefundStatus
 
 _STATUS = {
@@ -33,6 +34,9 @@ class RefundGateway(Protocol):
 
     async def look_up_refund(self, stripe_refund_id: str) -> RefundAtStripe:
         """The refund as it is now."""
+
+    async def look_up_stray_refund(self, stripe_refund_id: str) -> StrayRefund:
+        """The same, with what else there is to know of one that was not made here."""
 
 
 class StripeRefunds:
@@ -80,7 +84,19 @@ class StripeRefunds:
 
     async def look_up_refund(self, stripe_refund_id: str) -> RefundAtStripe:
         async with sorted_errors():
-            return _state(await self._client.v1.refunds.retrieve_async(stripe_refund_id, {"expand": _SHARES}))
+            return _state(await self._retrieve(stripe_refund_id))
+
+    async def look_up_stray_refund(self, stripe_refund_id: str) -> StrayRefund:
+        async with sorted_errors():
+            refund = await self._retrieve(stripe_refund_id)
+        return StrayRefund(
+            refund=_state(refund),
+            payment_intent_id=str(refund.payment_intent or ""),
+            amount=Money(amount_minor=refund.amount, currency=refund.currency),
+        )
+
+    async def _retrieve(self, stripe_refund_id: str) -> stripe.Refund:
+        return await self._client.v1.refunds.retrieve_async(stripe_refund_id, {"expand": _SHARES})
 
 
 def _metadata(case: RefundCase) -> dict[str, str]:
@@ -95,6 +111,9 @@ def _state(refund: stripe.Refund) -> RefundAtStripe:
     """Stripe leaves out what does not apply."""
     reversal, charge = refund.transfer_reversal, refund.charge
     fee = charge.application_fee if isinstance(charge, stripe.Charge) else None
+    fee_share_minor = None
+    if isinstance(charge, stripe.Charge) and isinstance(fee, stripe.ApplicationFee):
+        fee_share_minor = -(-fee.amount * refund.amount // charge.amount_captured)
     return RefundAtStripe(
         stripe_refund_id=refund.id,
         status=_STATUS[refund.status or "pending"],
@@ -102,4 +121,5 @@ def _state(refund: stripe.Refund) -> RefundAtStripe:
         failure_reason=getattr(refund, "failure_reason", None),
         reversed_minor=reversal.amount if isinstance(reversal, stripe.TransferReversal) else 0,
         fee_returned_minor=fee.amount_refunded if isinstance(fee, stripe.ApplicationFee) else 0,
+        fee_share_minor=fee_share_minor,
     )

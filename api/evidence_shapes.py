@@ -53,13 +53,15 @@ class AttendanceOfSession(BaseModel):
 
 
 class RefundShown(Shown):
-    """Ordered by an operator after the booking's end."""
+    """After the booking's end: ordered by an operator here, or made in Stripe's dashboard."""
 
     id: UUID
     status: RefundStatus
     amount: Money
     borne_by: LossBearer
     reason: str | None
+    ordered_by: UUID | None
+    """The operator; `null` for one that was made in Stripe's dashboard."""
     instructor: Money
     """Who bore it; nothing until Stripe has made the refund."""
     platform_fee: Money

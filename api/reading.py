@@ -101,7 +101,7 @@ class BookingRecord:
     """The one that is open."""
     payout: InstructorPayout | None
     refunds_kept: list[dict[str, Any]] | None
-    """Those that operators ordered after its end, as Postgres gathers them."""
+    """Those after its end, as Postgres gathers them."""
     no_show: NoShowReport | None
     read_at: datetime = field(default_factory=partial(datetime.now, UTC))
 

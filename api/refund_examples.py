@@ -15,6 +15,7 @@ REFUND = {
     "amount": usd(2_500),
     "borne_by": "BOTH",
     "reason": "The lesson was cut short.",
+    "ordered_by": "4b1d6c0e-5f7a-4e0b-9c35-2a8f1d7e6b90",
     "instructor": usd(2_000),
     "platform_fee": usd(500),
     "platform_loss": usd(0),

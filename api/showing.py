@@ -184,6 +184,7 @@ def _refund(refund: Refund) -> RefundShown:
         amount=money(refund.amount_minor),
         borne_by=refund.borne_by,
         reason=refund.reason,
+        ordered_by=refund.ordered_by,
         instructor=money(refund.instructor_minor),
         platform_fee=money(refund.platform_fee_minor),
         platform_loss=money(refund.platform_loss_minor),

@@ -23,7 +23,7 @@ OF_DISPUTES = frozenset(
         "charge.dispute.funds_reinstated",
     }
 )
-OF_REFUNDS = frozenset({"refund.updated", "refund.failed", "charge.refund.updated"})
+OF_REFUNDS = frozenset({"refund.created", "refund.updated", "refund.failed", "charge.refund.updated"})
 OF_ACCOUNTS = frozenset({"account.updated", "capability.updated"})
 OF_PAYOUTS = frozenset(
     {
@@ -53,13 +53,15 @@ class StripeEvent(Value):
     """None for what is not about a booking: other programs may use the same Stripe account."""
     refund_id: UUID | None = None
     """Ours; none for a refund that no operator ordered here."""
+    payment_intent_id: str | None = None
+    """Of what a refund gives back."""
 
     @classmethod
     def of(cls, id: str, type: str, account: str | None, data: Any) -> Self:
         """`data` is the event's, of whatever shape."""
         found = data.get("object") if isinstance(data, dict) else None
         thing = found if isinstance(found, dict) else {}
-        object_id = thing.get("id")
+        object_id, payment_intent = thing.get("id"), thing.get("payment_intent")
         return cls(
             id=id,
             type=type,
@@ -67,6 +69,7 @@ class StripeEvent(Value):
             object_id=str(object_id) if object_id else None,
             booking_id=_id_in(thing.get("metadata"), "booking_id"),
             refund_id=_id_in(thing.get("metadata"), "refund_id"),
+            payment_intent_id=payment_intent if isinstance(payment_intent, str) else None,
         )
 
     @property

@@ -87,6 +87,11 @@ def refund_id(booking_id: UUID, order: str) -> UUID:
     return uuid5(_REFUNDS, f"{booking_id}:{order}")
 
 
+def stray_refund_id(stripe_refund_id: str) -> UUID:
+    """Of a refund that was made at Stripe and not ordered here."""
+    return uuid5(_REFUNDS, stripe_refund_id)
+
+
 def refund_workflow_id(refund_id: UUID) -> str:
     return f"{REFUND_WORKFLOW}{refund_id}"
 

@@ -19,6 +19,8 @@ class Door(StrEnum):
     API = "api"
     TEMPORAL = "temporal"
     WORKFLOW = "workflow"
+    STRIPE = "stripe"
+    """Stripe's own dashboard, past Holdfast."""
 
 
 class Refusal(StrEnum):

@@ -12,7 +12,10 @@ from models.states import RefundStatus
 
 
 class Refund(SQLModel, table=True):
-    """An operator's order to give a student a part of a captured payment back. One at a time is asked of Stripe."""
+    """A part of a captured payment goes back to the student: an operator has ordered it, or made it at Stripe.
+
+    Of those ordered here, one at a time is asked of Stripe.
+    """
 
     __table_args__ = (
         Index("ix_refund_booking_created", "booking_id", "created_at"),
@@ -27,7 +30,8 @@ class Refund(SQLModel, table=True):
     borne_by: LossBearer = Field(sa_column=word(LossBearer))
     reason: str | None = None
     """The operator's words, for both sides to read."""
-    ordered_by: UUID
+    ordered_by: UUID | None = None
+    """None for one made in Stripe's dashboard, which does not say by whom."""
     tries: int = 0
     """How often Stripe has been asked to make it."""
     stripe_refund_id: str | None = Field(default=None, unique=True)

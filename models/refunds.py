@@ -28,6 +28,8 @@ class RefundRefusal(StrEnum):
 
 class RefundOrder(Value):
     refund_id: UUID
+    stripe_refund_id: str | None = None
+    """Of one that nobody ordered here, and that was made at Stripe."""
 
 
 class RefundEvent(Value):
@@ -64,6 +66,7 @@ class RefundCase(Value):
     tries: int
     """How often Stripe has been asked to make it: each time is a new step, with a new key."""
     stripe_refund_id: str | None
+    """None until Stripe has made it; one that is adopted has it from the beginning."""
     fee_returned_before_minor: int
     """Of the platform's fee, by the booking's earlier refunds."""
 
@@ -80,6 +83,26 @@ class RefundAtStripe(Value):
     """Of the charge's transfer, by this refund."""
     fee_returned_minor: int = 0
     """Of the charge's application fee, by all of its refunds."""
+    fee_share_minor: int | None = None
+    """The most of that fee that this refund alone can have given back: in proportion, rounded up."""
+
+
+class StrayRefund(Value):
+    """A refund that nobody ordered here: somebody has made it in Stripe's dashboard."""
+
+    refund: RefundAtStripe
+    payment_intent_id: str
+    amount: Money
+
+    @property
+    def borne_by(self) -> LossBearer:
+        """Without a reversal of the transfer, the platform alone has paid."""
+        return LossBearer.BOTH if self.refund.reversed_minor else LossBearer.PLATFORM
+
+    @property
+    def moves_money(self) -> bool:
+        """Not so one that was called off while it waited for the platform's balance."""
+        return self.refund.is_sent or self.refund.status is RefundStatus.PENDING
 
 
 class RefundAnswer(Value):
@@ -91,6 +114,12 @@ class RefundAnswer(Value):
 
 class RecordRefundOrder(Value):
     refund_id: UUID
+    at: datetime
+
+
+class AdoptRefund(Value):
+    refund_id: UUID
+    stripe_refund_id: str
     at: datetime
 
 
@@ -154,7 +183,9 @@ def shares_at_stripe(case: RefundCase, refund: RefundAtStripe, captured: Money, 
         return shares(case.amount, captured, platform_fee, case.borne_by)
     reversed_minor = min(refund.reversed_minor, case.amount.amount_minor)
     returned = refund.fee_returned_minor - case.fee_returned_before_minor
-    returned = max(0, min(returned, reversed_minor))
+    # Of refunds under way at once, each takes no more of what the fee has given back than can be its own.
+    most = reversed_minor if refund.fee_share_minor is None else min(refund.fee_share_minor, reversed_minor)
+    returned = max(0, min(returned, most))
     fee = min(returned, platform_fee.amount_minor)
 
     def money(amount_minor: int) -> Money:

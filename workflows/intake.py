@@ -18,12 +18,19 @@ from activities import inbox
 from activities.transactions import DatabaseError
 from models.disputes import DisputeEvent, DisputeOrder
 from models.inbox import OF_ACCOUNTS, OF_BOOKINGS, OF_DISPUTES, OF_PAYOUTS, OF_REFUNDS, Reception, StripeEvent
-from models.keys import dispute_workflow_id, onboarding_workflow_id, payout_workflow_id, refund_workflow_id, workflow_id
+from models.keys import (
+    dispute_workflow_id,
+    onboarding_workflow_id,
+    payout_workflow_id,
+    refund_workflow_id,
+    stray_refund_id,
+    workflow_id,
+)
 from models.messages import PaymentEvent
 from models.onboarding import AccountEvent, Onboarding
 from models.payouts import PayoutEvent, PayoutOrder
 from models.refunds import RefundEvent, RefundOrder
-from models.tables import Instructor
+from models.tables import Instructor, Payment
 from workflows.booking import BookingWorkflow
 from workflows.disputes import DisputeWorkflow
 from workflows.onboarding import OnboardingWorkflow
@@ -67,9 +74,8 @@ class Intake:
         if event.type in OF_DISPUTES and event.object_id:
             await self._to_dispute(event, event.object_id)
             return Reception.HANDED_ON
-        if event.type in OF_REFUNDS and event.refund_id:
-            await self._to_refund(event, event.refund_id)
-            return Reception.HANDED_ON
+        if event.type in OF_REFUNDS:
+            return await self._of_refund(event)
         if event.type in OF_BOOKINGS and event.booking_id:
             return await self._to_booking(event, event.booking_id)
         return Reception.NOT_OURS
@@ -111,11 +117,22 @@ class Intake:
             rpc_timeout=PATIENCE,
         )
 
-    async def _to_refund(self, event: StripeEvent, refund_id: UUID) -> None:
+    async def _of_refund(self, event: StripeEvent) -> Reception:
+        """Those that operators order here bear their id, and a booking's own its booking's; others are adopted."""
+        if event.refund_id:
+            await self._to_refund(event, RefundOrder(refund_id=event.refund_id))
+        elif event.object_id and event.booking_id is None and await self._is_a_bookings(event.payment_intent_id):
+            id = stray_refund_id(event.object_id)
+            await self._to_refund(event, RefundOrder(refund_id=id, stripe_refund_id=event.object_id))
+        else:
+            return Reception.NOT_OURS
+        return Reception.HANDED_ON
+
+    async def _to_refund(self, event: StripeEvent, order: RefundOrder) -> None:
         await self._client.start_workflow(
             RefundWorkflow.run,
-            RefundOrder(refund_id=refund_id),
-            id=refund_workflow_id(refund_id),
+            order,
+            id=refund_workflow_id(order.refund_id),
             task_queue=self._task_queue,
             start_signal="refund_event",
             start_signal_args=[RefundEvent(event_id=event.id, type=event.type)],
@@ -144,6 +161,11 @@ class Intake:
             start_signal_args=[PayoutEvent(event_id=event.id, type=event.type)],
             rpc_timeout=PATIENCE,
         )
+
+    async def _is_a_bookings(self, payment_intent_id: str | None) -> bool:
+        query = select(Payment.booking_id).where(col(Payment.payment_intent_id) == payment_intent_id)
+        async with AsyncSession(self._engine, autoflush=False) as session:
+            return (await session.exec(query)).first() is not None
 
     async def _instructor_with(self, account_id: str) -> UUID | None:
         query = select(Instructor.id).where(col(Instructor.stripe_account_id) == account_id)

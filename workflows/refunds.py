@@ -4,6 +4,8 @@
                      │           └───┬──────┘
                   refused          failed ── tried again by an operator
 
+One that somebody has made in Stripe's dashboard is adopted, and followed in the same way.
+
 Stripe's events are only a reason to look; without any it looks once a day. It ends where nothing more is to be
 expected; an event that comes later, or an operator who has a failed refund tried again, starts it anew.
 """
@@ -19,6 +21,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.refunds import RefundActivities
     from models.refunds import (
         ORDERED,
+        AdoptRefund,
         RecordRefund,
         RecordRefundOrder,
         RecordRefundRetry,
@@ -52,8 +55,7 @@ class RefundWorkflow:
     @workflow.run
     async def run(self, order: RefundOrder) -> RefundStatus | None:
         """`None`: nobody ordered such a refund."""
-        reserve = RecordRefundOrder(refund_id=order.refund_id, at=workflow.now())
-        self._case = await write_down(RefundActivities.reserve_refund, reserve)
+        self._case = await self._begun(order)
         while self._case is not None:
             self._news = False
             self._case = await self._carried_on(self._case)
@@ -88,12 +90,19 @@ class RefundWorkflow:
             raise ApplicationError("There is no such refund.", type=RefundRefusal.NOT_FAILED)
         return RefundView(status=self._case.status, refusal=self._case.refusal)
 
+    async def _begun(self, order: RefundOrder) -> RefundCase | None:
+        if order.stripe_refund_id is None:
+            reserve = RecordRefundOrder(refund_id=order.refund_id, at=workflow.now())
+            return await write_down(RefundActivities.reserve_refund, reserve)
+        adopt = AdoptRefund(refund_id=order.refund_id, stripe_refund_id=order.stripe_refund_id, at=workflow.now())
+        return await ask_patiently(RefundActivities.adopt_refund, adopt)
+
     async def _carried_on(self, case: RefundCase) -> RefundCase:
         if self._retry is not None and case.status is RefundStatus.FAILED:
             retry = RecordRefundRetry(case=case, actor=self._retry.actor, at=workflow.now())
             self._retry = None
             return await self._made(await write_down(RefundActivities.record_refund_retry, retry))
-        if case.status is RefundStatus.RESERVED:
+        if case.status is RefundStatus.RESERVED and case.stripe_refund_id is None:
             return await self._made(case)
         if case.stripe_refund_id is None:
             return case

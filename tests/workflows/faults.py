@@ -110,9 +110,10 @@ class FaultyGateway:
     async def capture(self, payment_intent_id: str, split: Split, *, key: str) -> PaymentState:
         return await self._around("capture", lambda: self._inner.capture(payment_intent_id, split, key=key))
 
-    async def refund(self, payment_intent_id: str, *, with_fee: bool, key: str) -> None:
-        call = "refund"
-        return await self._around(call, lambda: self._inner.refund(payment_intent_id, with_fee=with_fee, key=key))
+    async def refund(self, payment_intent_id: str, booking_id: UUID, *, with_fee: bool, key: str) -> None:
+        await self._around(
+            "refund", lambda: self._inner.refund(payment_intent_id, booking_id, with_fee=with_fee, key=key)
+        )
 
     async def _around(self, call: str, make: Callable[[], Awaitable[T]]) -> T:
         self._faults.calls.append(call)

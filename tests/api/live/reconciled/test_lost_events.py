@@ -11,7 +11,14 @@ import stripe
 from temporalio.client import Client
 
 from models.inbox import OF_CONNECTED, OF_PLATFORM
-from models.keys import dispute_workflow_id, onboarding_workflow_id, payout_workflow_id, refund_workflow_id, workflow_id
+from models.keys import (
+    dispute_workflow_id,
+    onboarding_workflow_id,
+    payout_workflow_id,
+    refund_workflow_id,
+    stray_refund_id,
+    workflow_id,
+)
 from sandbox.checkout_page import GOOD_CARD, pay
 from tests.api.live.journey import order
 from tests.api.live.reconciled.books import DAY_SECONDS, Books
@@ -136,6 +143,19 @@ async def refund_sent_back(books: Books) -> Story:
     return await _refund(books, "fail", "FAILED")
 
 
+async def refunded_in_the_dashboard(books: Books) -> Story:
+    booking_id = await settled(books)
+    await books.deliver()
+    intent = await books.intent(booking_id)
+    refund = await books.stripe.v1.refunds.create_async({"payment_intent": intent.id, "amount": 1_000})
+
+    async def is_healed() -> bool:
+        seen = await _shown(books, booking_id)
+        return bool(seen and [each["stripe_refund_id"] for each in seen["refunds"]] == [refund.id])
+
+    return Story(refund_workflow_id(stray_refund_id(refund.id)), is_healed)
+
+
 async def account_stopped(books: Books) -> Story:
     await _request_transfers(books, False)
     return _account(books, can_be_paid=False)
@@ -230,6 +250,7 @@ STORIES: dict[str, Play] = {
     "charge.dispute.closed": dispute_won,
     "charge.dispute.funds_withdrawn": dispute_won,
     "charge.dispute.funds_reinstated": dispute_won,
+    "refund.created": refunded_in_the_dashboard,
     "refund.updated": refund_arrived,
     "refund.failed": refund_sent_back,
     "charge.refund.updated": refund_sent_back,

@@ -10,7 +10,7 @@ from temporalio.client import Client, ScheduleActionStartWorkflow
 from temporalio.service import RPCError
 
 from activities import ledger
-from models import postings
+from models.ledger import Account, PostingKind, posting
 from models.money import Money
 from models.tables import AuditEvent, Payment
 from sandbox.checkout_page import GOOD_CARD, pay
@@ -83,15 +83,13 @@ async def test_another_programs_charge_is_no_drift(books: Books) -> None:
 
 async def test_money_that_moved_behind_our_back_is_drift_with_its_amount(books: Books) -> None:
     booking_id = await settled(books)
-    intent = await books.intent(booking_id)
-    await books.stripe.v1.refunds.create_async(
-        {"payment_intent": intent.id, "amount": 5_000, "reverse_transfer": True, "refund_application_fee": True}
-    )
+    charge = await books.stripe.v1.charges.retrieve_async(str((await books.intent(booking_id)).latest_charge))
+    await books.stripe.v1.transfers.reversals.create_async(str(charge.transfer), {"amount": 4_000})
     await books.deliver()
     run = await books.reconcile()
     drifts = await books.drifts(open="true")
     assert {(each["kind"], each["book"], each["difference"]["amount_minor"]) for each in drifts} == {
-        ("booking", "stripe_balance", 1_000),
+        ("booking", "stripe_balance", -4_000),
         ("booking", "transfers", 4_000),
         ("balance", "connected_balance", 4_000),
     }
@@ -100,26 +98,22 @@ async def test_money_that_moved_behind_our_back_is_drift_with_its_amount(books: 
     assert seen["needs_attention"]
     assert "in the ledger and" in seen["attention_reason"]
     metrics = (await books.client.get("/metrics")).text
-    assert 'holdfast_drift_minor{book="stripe_balance",currency="usd",kind="booking"} 1000.0' in metrics
+    assert 'holdfast_drift_minor{book="stripe_balance",currency="usd",kind="booking"} 4000.0' in metrics
 
-    await write_refund(books, booking_id)
+    await write_reversal(books, booking_id)
     assert (await books.reconcile())["drifts"] == 0
     assert await books.drifts(open="true") == []
     assert len(await books.drifts(open="false")) == 3
     assert (await shown(books, booking_id)).json()["needs_attention"] is False
 
 
-async def write_refund(books: Books, booking_id: str) -> None:
-    """The half that went back, in the ledger as it should have been."""
-
-    def part(amount_minor: int) -> Money:
-        return Money(amount_minor=amount_minor, currency="usd")
-
-    parties = postings.Parties(booking_id=UUID(booking_id), instructor_id=books.world.instructor.id)
-    borne = postings.Shares(instructor=part(4_000), platform_fee=part(1_000), platform_loss=part(0))
+async def write_reversal(books: Books, booking_id: str) -> None:
+    """In the ledger as it should have been."""
+    back = Money(amount_minor=4_000, currency="usd")
+    lines = {Account.STRIPE_BALANCE: back, Account.CONNECTED_BALANCE: -back}
+    reversed_ = posting(PostingKind.TRANSFER_REVERSED, "trr_1", UUID(booking_id), books.world.instructor.id, lines)
     async with AsyncSession(books.world.engine) as session, session.begin():
-        await ledger.post(session, datetime.now(UTC), *postings.refund(parties, "re_1", borne))
-        await ledger.post(session, datetime.now(UTC), postings.refund_sent(parties, "re_1", part(5_000)))
+        await ledger.post(session, datetime.now(UTC), reversed_)
 
 
 async def test_every_webhook_of_a_booking_may_be_lost(books: Books) -> None:
