@@ -80,6 +80,7 @@ async def read(session: AsyncSession, message: OutboxMessage, public_url: str, n
         raise Void("too_late")
     statement = (
         select(Student, Instructor, LiveSession)
+        .select_from(Student)
         .join(Instructor, col(Instructor.id) == booking.instructor_id)
         .outerjoin(LiveSession, col(LiveSession.booking_id) == booking.id)
         .where(col(Student.id) == booking.student_id)

@@ -17,7 +17,7 @@ from models.keys import calendar_uid
 from models.messages import HoldPhase, PaymentState, RecordEnding
 from models.notices import Notice, Recipient
 from models.outbox_tables import OutboxMessage
-from models.tables import BookingRequest, Instructor, LiveSession, Offering, Student
+from models.tables import BookingRequest, Instructor, LiveSession, Student
 from models.terms import (
     PLATFORM,
     Absent,
@@ -295,7 +295,7 @@ HOSTILE = 'Eve\r\nBcc: all@example.test\r\n\r\n<script>alert("1")</script>\u2028
 async def test_nobodys_name_can_add_a_header_a_paragraph_or_a_tag(bookings: Bookings) -> None:
     terms = await bookings.accepted()
     await _set(bookings, Student, terms.student_id, name=HOSTILE)
-    await _set(bookings, Offering, terms.offering_id, title=HOSTILE)
+    await _set(bookings, BookingRequest, terms.booking_id, title=HOSTILE)
     for recipient in Recipient:
         approved = await mail(bookings, Notice.APPROVED, recipient)
         headers, _, _ = approved.as_string().partition("\n\n")
