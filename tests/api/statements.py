@@ -10,11 +10,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 @contextmanager
 def noted(engine: AsyncEngine) -> Iterator[list[tuple[str, Any]]]:
-    """The statements, with their parameters, that are sent meanwhile."""
+    """The statements, with their parameters, that are sent meanwhile.
+
+    Without the one by which a caller is let in: whether their token is older than their password.
+    """
     statements: list[tuple[str, Any]] = []
 
     def note(_connection: object, _cursor: object, statement: str, parameters: Any, *_: object) -> None:
-        statements.append((statement, parameters))
+        if not statement.startswith("SELECT credential.generation"):
+            statements.append((statement, parameters))
 
     event.listen(engine.sync_engine, "before_cursor_execute", note)
     try:
