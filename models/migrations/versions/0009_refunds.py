@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from alembic import op
 
+from models.migrations.known_words import change_known_words
+
 revision: str = "0009_refunds"
 down_revision: str | Sequence[str] | None = "0010_payouts"
 branch_labels: str | Sequence[str] | None = None
@@ -49,37 +51,11 @@ def upgrade() -> None:
     op.create_index(
         "uq_refund_reserved", "refund", ["booking_id"], unique=True, postgresql_where=sa.text("status = 'RESERVED'")
     )
-    _change_notices(added=_NOTICES)
+    change_known_words("outbox_message", "kind", added=_NOTICES)
 
 
 def downgrade() -> None:
-    _change_notices(removed=_NOTICES)
+    change_known_words("outbox_message", "kind", removed=_NOTICES)
     op.drop_table("refund")
     op.drop_constraint("loss_is_not_negative", "payment")
     op.drop_column("payment", "platform_loss_minor")
-
-
-_CHANGE_NOTICES = r"""
-    DO $$
-    DECLARE
-        words text;
-    BEGIN
-        SELECT string_agg(DISTINCT quote_literal(word), ', ') INTO words FROM (
-            SELECT (regexp_matches(pg_get_constraintdef(oid), '''(\w+)''', 'g'))[1] AS word FROM pg_constraint
-            WHERE conname = 'kind_is_known' AND conrelid = 'outbox_message'::regclass
-            UNION SELECT unnest(ADDED)
-        ) AS known WHERE word <> ALL (REMOVED);
-        ALTER TABLE outbox_message DROP CONSTRAINT kind_is_known;
-        EXECUTE 'ALTER TABLE outbox_message ADD CONSTRAINT kind_is_known CHECK (kind IN (' || words || '))';
-    END
-    $$
-"""
-"""In the database itself, from the words that it knows: other migrations add to the same list."""
-
-
-def _change_notices(added: Sequence[str] = (), removed: Sequence[str] = ()) -> None:
-    op.execute(_CHANGE_NOTICES.replace("ADDED", _array(added)).replace("REMOVED", _array(removed)))
-
-
-def _array(words: Sequence[str]) -> str:
-    return f"ARRAY[{', '.join(repr(word) for word in words)}]::text[]"

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from alembic import op
 
+from models.migrations.known_words import change_known_words
+
 revision: str = "0018_no_shows"
 down_revision: str | Sequence[str] | None = "0013_reconciliation"
 branch_labels: str | Sequence[str] | None = None
@@ -32,39 +34,11 @@ def upgrade() -> None:
         ),
         sa.CheckConstraint("(verdict IS NULL) = (contested_at IS NULL)", name="judged_when_contested"),
     )
-    _change_words("outbox_message", "kind", added=_NOTICES)
-    _change_words("booking_request", "end_reason", added=_REASONS)
+    change_known_words("outbox_message", "kind", added=_NOTICES)
+    change_known_words("booking_request", "end_reason", added=_REASONS)
 
 
 def downgrade() -> None:
-    _change_words("booking_request", "end_reason", removed=_REASONS)
-    _change_words("outbox_message", "kind", removed=_NOTICES)
+    change_known_words("booking_request", "end_reason", removed=_REASONS)
+    change_known_words("outbox_message", "kind", removed=_NOTICES)
     op.drop_table("no_show_report")
-
-
-_CHANGE = r"""
-    DO $$
-    DECLARE
-        words text;
-    BEGIN
-        SELECT string_agg(DISTINCT quote_literal(word), ', ') INTO words FROM (
-            SELECT (regexp_matches(pg_get_constraintdef(oid), '''(\w+)''', 'g'))[1] AS word FROM pg_constraint
-            WHERE conname = 'COLUMN_is_known' AND conrelid = 'TABLE'::regclass
-            UNION SELECT unnest(ADDED)
-        ) AS known WHERE word <> ALL (REMOVED);
-        ALTER TABLE TABLE DROP CONSTRAINT COLUMN_is_known;
-        EXECUTE 'ALTER TABLE TABLE ADD CONSTRAINT COLUMN_is_known CHECK (COLUMN IN (' || words || '))';
-    END
-    $$
-"""
-"""In the database itself, from the words that it knows: other migrations add to the same lists."""
-
-
-def _change_words(table: str, column: str, added: Sequence[str] = (), removed: Sequence[str] = ()) -> None:
-    statement = _CHANGE.replace("ALTER TABLE TABLE", f"ALTER TABLE {table}").replace("'TABLE'", f"'{table}'")
-    statement = statement.replace("COLUMN", column)
-    op.execute(statement.replace("ADDED", _array(added)).replace("REMOVED", _array(removed)))
-
-
-def _array(words: Sequence[str]) -> str:
-    return f"ARRAY[{', '.join(repr(word) for word in words)}]::text[]"

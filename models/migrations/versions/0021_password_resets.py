@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from alembic import op
 
+from models.migrations.known_words import change_known_words
+
 revision: str = "0021_password_resets"
 down_revision: str | Sequence[str] | None = "0020_catalogue_changes"
 branch_labels: str | Sequence[str] | None = None
@@ -25,14 +27,14 @@ def upgrade() -> None:
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
     )
     op.create_index("ix_password_reset_person_id", "password_reset", ["person_id"])
-    _change_notices(added=_NOTICES)
+    change_known_words("outbox_message", "kind", added=_NOTICES)
     _need_no_booking(*_ABOUT_NO_BOOKING, *_NOTICES)
 
 
 def downgrade() -> None:
     op.execute("DELETE FROM outbox_message WHERE kind IN ('password_reset', 'password_changed')")
     _need_no_booking(*_ABOUT_NO_BOOKING)
-    _change_notices(removed=_NOTICES)
+    change_known_words("outbox_message", "kind", removed=_NOTICES)
     op.drop_table("password_reset")
     op.drop_column("credential", "generation")
 
@@ -41,29 +43,3 @@ def _need_no_booking(*kinds: str) -> None:
     op.drop_constraint("about_something", "outbox_message")
     listed = ", ".join(repr(kind) for kind in kinds)
     op.create_check_constraint("about_something", "outbox_message", f"booking_id IS NOT NULL OR kind IN ({listed})")
-
-
-_CHANGE = r"""
-    DO $$
-    DECLARE
-        words text;
-    BEGIN
-        SELECT string_agg(DISTINCT quote_literal(word), ', ') INTO words FROM (
-            SELECT (regexp_matches(pg_get_constraintdef(oid), '''(\w+)''', 'g'))[1] AS word FROM pg_constraint
-            WHERE conname = 'kind_is_known' AND conrelid = 'outbox_message'::regclass
-            UNION SELECT unnest(ADDED)
-        ) AS known WHERE word <> ALL (REMOVED);
-        ALTER TABLE outbox_message DROP CONSTRAINT kind_is_known;
-        EXECUTE 'ALTER TABLE outbox_message ADD CONSTRAINT kind_is_known CHECK (kind IN (' || words || '))';
-    END
-    $$
-"""
-"""In the database itself, from the words that it knows: other migrations add to the same list."""
-
-
-def _change_notices(added: Sequence[str] = (), removed: Sequence[str] = ()) -> None:
-    op.execute(_CHANGE.replace("ADDED", _array(added)).replace("REMOVED", _array(removed)))
-
-
-def _array(words: Sequence[str]) -> str:
-    return f"ARRAY[{', '.join(repr(word) for word in words)}]::text[]"
