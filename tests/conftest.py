@@ -6,8 +6,9 @@ They are children of the test process: stopped at the end of the session, and by
 import asyncio
 import gc
 import os
+import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from playwright.async_api import Page, async_playwright
 from psycopg import sql
 
 from sandbox.migrations import create_migrated_database
@@ -24,6 +26,17 @@ from sandbox.temporal import Temporal
 from tests.allowed_skips import SkipGuard
 
 _TEMPLATE = "holdfast_template"
+
+_CHROMIUM = shutil.which("chromium")
+_QUIET = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -126,3 +139,17 @@ def stripe_sandbox(services_loop: asyncio.Runner, services_directory: Path) -> I
         yield StripeSandbox(url=server.url, key=SANDBOX_KEY)
     finally:
         services_loop.run(server.stop())
+
+
+@pytest.fixture
+async def browser_page() -> AsyncIterator[Page]:
+    """A page of a browser of the test's own."""
+    if _CHROMIUM is None:
+        pytest.skip("no `chromium` on the PATH (Debian's package of that name)")
+    with tempfile.TemporaryDirectory() as home:
+        async with async_playwright() as playwright:
+            browser = await playwright.chromium.launch(executable_path=_CHROMIUM, args=_QUIET, env={"HOME": home})
+            try:
+                yield await browser.new_page()
+            finally:
+                await browser.close()

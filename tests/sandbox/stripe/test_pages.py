@@ -1,38 +1,9 @@
 """The pages in a browser, as a person uses them."""
 
-import shutil
-import tempfile
-from collections.abc import AsyncIterator
-
-import pytest
-from playwright.async_api import Page, async_playwright, expect
+from playwright.async_api import Page, expect
 from stripe.checkout import Session
 
 from tests.sandbox.stripe.shop import ASKS_FOR_3DS, DECLINED, GOOD, Shop
-
-CHROMIUM = shutil.which("chromium")
-QUIET = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
-
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no `chromium` on the PATH (Debian's package of that name)")
-
-
-@pytest.fixture
-async def browser_page() -> AsyncIterator[Page]:
-    with tempfile.TemporaryDirectory() as home:
-        async with async_playwright() as playwright:
-            browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET, env={"HOME": home})
-            try:
-                yield await browser.new_page()
-            finally:
-                await browser.close()
 
 
 async def _open_session(shop: Shop) -> Session:

@@ -1,0 +1,44 @@
+"""A forgotten password, as a person replaces it: from the mail's link, in a browser."""
+
+import asyncio
+import re
+
+import httpx
+from playwright.async_api import Page, expect
+
+from sandbox.stack import Stack
+
+_ADDRESS = "forgetful@students.example"
+
+
+async def _link(mailbox_url: str) -> str:
+    async with asyncio.timeout(60), httpx.AsyncClient(trust_env=False, base_url=mailbox_url) as mailbox:
+        while True:
+            for mail in (await mailbox.get("/mails.json")).json():
+                if _ADDRESS in str(mail["to"]) and (found := re.search(r"http\S+/password-reset#\S+", mail["text"])):
+                    return found[0]
+            await asyncio.sleep(0.1)
+
+
+async def test_a_new_password_is_set_from_the_mails_link_once(stack: Stack, browser_page: Page) -> None:
+    account = {"email": _ADDRESS, "password": "the one that is forgotten"}
+    async with httpx.AsyncClient(trust_env=False, base_url=f"{stack.api_url}/v1/auth") as client:
+        person = account | {"name": "Ada", "role": "student", "time_zone": "UTC"}
+        (await client.post("/signup", json=person)).raise_for_status()
+        assert (await client.post("/password-reset", json={"email": _ADDRESS})).status_code == 202
+
+        link = await _link(stack.mailbox_url)
+        await browser_page.goto(link)
+        await browser_page.get_by_label("Of 15 characters or more").fill("one that is remembered")
+        await browser_page.get_by_role("button", name="Set it").click()
+        await expect(browser_page.get_by_text("Your new password is set. Sign in with it.")).to_be_visible()
+
+        assert (await client.post("/token", json=account)).status_code == 401
+        renewed = account | {"password": "one that is remembered"}
+        assert (await client.post("/token", json=renewed)).status_code == 200
+
+    await browser_page.reload()
+    await browser_page.get_by_label("Of 15 characters or more").fill("another one, by the same link")
+    await browser_page.get_by_role("button", name="Set it").click()
+    await expect(browser_page.get_by_role("status")).not_to_be_empty()
+    await expect(browser_page.get_by_text("Your new password is set")).to_have_count(0)
