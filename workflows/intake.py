@@ -163,6 +163,8 @@ class Intake:
         )
 
     async def _is_a_bookings(self, payment_intent_id: str | None) -> bool:
+        if payment_intent_id is None:
+            return False  # As that of a booking which nobody has paid yet is.
         query = select(Payment.booking_id).where(col(Payment.payment_intent_id) == payment_intent_id)
         async with AsyncSession(self._engine, autoflush=False) as session:
             return (await session.exec(query)).first() is not None

@@ -2,6 +2,7 @@
 
 import json
 import time
+from datetime import UTC, datetime
 from uuid import uuid4
 
 import httpx
@@ -11,8 +12,11 @@ from pydantic import SecretStr
 from stripe import WebhookSignature
 
 from models.inbox import OF_CONNECTED, OF_PLATFORM
+from models.policy import PaymentPlan
+from models.states import PaymentStatus
+from models.tables import Payment
 from tests.api.events import PATH, account_event, event, send, send_connect
-from tests.api.world import CONNECT_WEBHOOK_KEY, WEBHOOK_KEY, World, problem
+from tests.api.world import CONNECT_WEBHOOK_KEY, JSON, WEBHOOK_KEY, World, problem
 
 
 @pytest.mark.parametrize("type_", sorted(OF_PLATFORM))
@@ -73,6 +77,25 @@ async def test_an_event_of_another_shape_is_taken_and_left(client: httpx.AsyncCl
 @pytest.mark.parametrize("booking_id", [None, "order-7"])
 async def test_an_event_about_no_booking_is_taken_and_left(client: httpx.AsyncClient, booking_id: str | None) -> None:
     assert (await send(client, event(booking_id=booking_id))).status_code == 200
+
+
+async def test_a_refund_of_no_payment_intent_is_not_taken_for_that_of_an_unpaid_booking(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    now = datetime.now(UTC)
+    booking_id = await world.booking(await world.slot())
+    unpaid = Payment(
+        booking_id=booking_id,
+        plan=PaymentPlan.HOLD,
+        status=PaymentStatus.PENDING,
+        amount_minor=10_000,
+        currency="usd",
+        created_at=now,
+        updated_at=now,
+    )
+    await world.add(unpaid)
+    refund: JSON = {"object": {"id": "re_1", "object": "refund", "payment_intent": None, "metadata": {}}}
+    assert (await send(client, event("refund.created") | {"data": refund})).status_code == 200
 
 
 async def test_both_secrets_are_good_while_one_is_rotated(app: FastAPI, client: httpx.AsyncClient) -> None:
