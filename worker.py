@@ -41,8 +41,8 @@ from activities.stripe_refunds import RefundGateway, StripeRefunds
 from activities.unowned import UnownedActivities
 from models import logs
 from models.db import build_engine
-from models.paper.calendar import Party
-from models.policy import PaymentPlan
+from models.domain.policy import PaymentPlan
+from models.session_calendar import Party
 from models.settings import MailSettings, PaperSettings, PlaceSettings, StripeSettings
 from workflows.booking import BookingWorkflow
 from workflows.correlation import TakeRequestId

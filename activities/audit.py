@@ -14,10 +14,10 @@ from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.audit import event_about
-from models.messages import Door
-from models.states import IllegalTransition
-from models.tables import AuditEvent, BookingRequest
-from models.terms import Actor, Subject
+from models.domain.messages import Door
+from models.domain.states import IllegalTransition
+from models.domain.terms import Actor, Subject
+from models.tables.bookings import AuditEvent, BookingRequest
 
 
 def event(

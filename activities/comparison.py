@@ -15,12 +15,12 @@ from temporalio import activity
 from activities import ledger
 from activities.gateway import BooksGateway, ChargeBooks
 from activities.transactions import transaction
-from models import postings
-from models.ledger_tables import LedgerTransaction
-from models.money import Money
-from models.reconciliation import MOST_DIFFERENCES, Begun, Book, Compared, Difference, DriftKind, Total, add_up
-from models.reconciliation_tables import Drift
-from models.tables import Instructor, Payment
+from models.domain import postings
+from models.domain.money import Money
+from models.domain.reconciliation import MOST_DIFFERENCES, Begun, Book, Compared, Difference, DriftKind, Total, add_up
+from models.tables.bookings import Instructor, Payment
+from models.tables.ledger import LedgerTransaction
+from models.tables.reconciliation import Drift
 
 T = TypeVar("T")
 Place = tuple[UUID, Book, str]

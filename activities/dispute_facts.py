@@ -6,13 +6,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, select
 
 from activities.transactions import transaction
-from models.attendance import AttendanceKind, Sighting, attendance
-from models.dispute_tables import Acceptance
-from models.evidence import CaseFacts, Happening
-from models.money import Money
-from models.outbox_tables import OutboxMessage
-from models.policy import BookingPolicy
-from models.tables import AttendanceEvent, AuditEvent, BookingRequest, Instructor, Payment, Student
+from models.domain.attendance import AttendanceKind, Sighting, attendance
+from models.domain.dispute_evidence import CaseFacts, Happening
+from models.domain.money import Money
+from models.domain.policy import BookingPolicy
+from models.tables.bookings import AttendanceEvent, AuditEvent, BookingRequest, Instructor, Payment, Student
+from models.tables.disputes import Acceptance
+from models.tables.outbox import OutboxMessage
 
 _WORDS = {
     AttendanceKind.JOINED: "{role} joined the meeting",

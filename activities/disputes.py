@@ -12,9 +12,9 @@ from activities.idempotency import once
 from activities.payment_records import NotRecordedYet, moved
 from activities.stripe_disputes import DisputeGateway
 from activities.transactions import transaction
-from models import postings
-from models.dispute_tables import Dispute
-from models.disputes import (
+from models.domain import postings
+from models.domain.dispute_evidence import evidence
+from models.domain.disputes import (
     Answer,
     DisputeCase,
     DisputeOrder,
@@ -26,18 +26,18 @@ from models.disputes import (
     SubmitEvidence,
     TakeBack,
 )
-from models.errors import Declined
-from models.evidence import evidence
-from models.keys import dispute_key
-from models.ledger import Account
-from models.ledger_tables import LedgerEntry, LedgerTransaction
-from models.messages import Door
-from models.money import Money
-from models.policy import BookingPolicy
-from models.refunds import shares
-from models.states import DisputeStatus, PaymentStatus, advance
-from models.tables import BookingRequest, Payment
-from models.terms import PLATFORM
+from models.domain.errors import Declined
+from models.domain.ids import dispute_key
+from models.domain.ledger import Account
+from models.domain.messages import Door
+from models.domain.money import Money
+from models.domain.policy import BookingPolicy
+from models.domain.refunds import shares
+from models.domain.states import DisputeStatus, PaymentStatus, advance
+from models.domain.terms import PLATFORM
+from models.tables.bookings import BookingRequest, Payment
+from models.tables.disputes import Dispute
+from models.tables.ledger import LedgerEntry, LedgerTransaction
 
 
 class DisputeActivities:

@@ -4,11 +4,11 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities import audit, outbox, payment_records
 from activities.payment_records import moved
-from models.messages import RecordEnding
-from models.notices import Recipient, told
-from models.states import PaymentStatus, PayoutStatus, SessionStatus, advance
-from models.tables import AuditEvent, BookingRequest, InstructorPayout, LiveSession
-from models.terms import payment_after
+from models.domain.messages import RecordEnding
+from models.domain.notifications import Recipient, told
+from models.domain.states import PaymentStatus, PayoutStatus, SessionStatus, advance
+from models.domain.terms import payment_after
+from models.tables.bookings import AuditEvent, BookingRequest, InstructorPayout, LiveSession
 
 
 def event(message: RecordEnding) -> AuditEvent:

@@ -1,6 +1,6 @@
 """The port to a payment provider: what the payment plans ask of it, in Stripe's words and our values.
 
-Every method raises only `models.errors.PaymentError`s. Every mutating one takes the idempotency key of its step.
+Every method raises only `models.domain.errors.PaymentError`s. Every mutating one takes the idempotency key of its step.
 """
 
 from collections.abc import AsyncIterator
@@ -8,13 +8,13 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from models.inbox import StripeEvent
-from models.messages import Checkout, PaymentState
-from models.money import Money
-from models.onboarding import AccountState, OnboardingLink
-from models.payouts import PayoutOrder, PayoutState
-from models.policy import Split, Value
-from models.terms import BookingTerms
+from models.domain.messages import Checkout, PaymentState
+from models.domain.money import Money
+from models.domain.onboarding import AccountState, OnboardingLink
+from models.domain.payouts import PayoutOrder, PayoutState
+from models.domain.policy import Split, Value
+from models.domain.stripe_events import StripeEvent
+from models.domain.terms import BookingTerms
 
 
 class CheckoutRequest(Value):

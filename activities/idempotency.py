@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from models.errors import ReplayedFailure, Retryable
+from models.domain.errors import ReplayedFailure, Retryable
 
 T = TypeVar("T")
 

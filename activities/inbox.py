@@ -10,9 +10,9 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.transactions import transaction
-from models.inbox import Reception, StripeEvent
-from models.inbox_tables import TakenEvent
-from models.reconciliation import STRIPE_KEEPS_EVENTS
+from models.domain.reconciliation import STRIPE_KEEPS_EVENTS
+from models.domain.stripe_events import Reception, StripeEvent
+from models.tables.stripe_events import TakenEvent
 
 _KEPT = STRIPE_KEEPS_EVENTS + timedelta(days=15)
 

@@ -6,9 +6,9 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from models.keys import ledger_id
-from models.ledger import Posting
-from models.ledger_tables import LedgerEntry, LedgerTransaction
+from models.domain.ids import ledger_id
+from models.domain.ledger import Posting
+from models.tables.ledger import LedgerEntry, LedgerTransaction
 
 
 async def post(session: AsyncSession, at: datetime, *postings: Posting) -> None:

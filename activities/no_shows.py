@@ -10,13 +10,13 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities import audit, outbox
 from activities.transactions import transaction
-from models.attendance import Sighting, attendance
-from models.messages import Door
-from models.no_show_tables import NoShowReport
-from models.no_shows import JudgeNoShow, NoShowVerdict, RecordNoShow, verdict
-from models.notices import ON_NO_SHOW_REPORTED, Recipient
-from models.tables import AttendanceEvent
-from models.terms import PLATFORM, SignUpRole
+from models.domain.attendance import Sighting, attendance
+from models.domain.messages import Door
+from models.domain.no_shows import JudgeNoShow, NoShowVerdict, RecordNoShow, verdict
+from models.domain.notifications import ON_NO_SHOW_REPORTED, Recipient
+from models.domain.terms import PLATFORM, SignUpRole
+from models.tables.bookings import AttendanceEvent
+from models.tables.no_shows import NoShowReport
 
 
 async def keep(engine: AsyncEngine, message: RecordNoShow) -> None:

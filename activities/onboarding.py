@@ -11,18 +11,12 @@ from activities import audit
 from activities.gateway import AccountGateway
 from activities.transactions import transaction
 from models.audit import event_about
-from models.errors import Declined
-from models.keys import account_key
-from models.messages import Door
-from models.onboarding import (
-    AccountState,
-    LinkOrder,
-    Onboarding,
-    RecordAccount,
-    RecordAccountState,
-)
-from models.tables import AuditEvent, Instructor
-from models.terms import PLATFORM, Actor, Capability, Role, Subject
+from models.domain.errors import Declined
+from models.domain.ids import account_key
+from models.domain.messages import Door
+from models.domain.onboarding import AccountState, LinkOrder, Onboarding, RecordAccount, RecordAccountState
+from models.domain.terms import PLATFORM, Actor, Capability, Role, Subject
+from models.tables.bookings import AuditEvent, Instructor
 
 
 class OnboardingActivities:

@@ -13,10 +13,10 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from models.keys import notice_id, payout_notice_id
-from models.notices import FOR_LATER, ON_RESCHEDULING, Recipient, Told, later
-from models.outbox_tables import OutboxMessage
-from models.tables import BookingRequest, LiveSession
+from models.domain.ids import notice_id, payout_notice_id
+from models.domain.notifications import FOR_LATER, ON_RESCHEDULING, Recipient, Told, later
+from models.tables.bookings import BookingRequest, LiveSession
+from models.tables.outbox import OutboxMessage
 
 Facts = dict[str, Any]
 

@@ -6,13 +6,13 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities import ledger
-from models import postings
-from models.messages import PaymentState
-from models.policy import Split
-from models.postings import Shares
-from models.states import PaymentStatus, PayoutStatus, S, advance
-from models.tables import InstructorPayout, LiveSession, Payment
-from models.terms import BookingTerms
+from models.domain import postings
+from models.domain.messages import PaymentState
+from models.domain.policy import Split
+from models.domain.postings import Shares
+from models.domain.states import PaymentStatus, PayoutStatus, S, advance
+from models.domain.terms import BookingTerms
+from models.tables.bookings import InstructorPayout, LiveSession, Payment
 
 
 class NotRecordedYet(Exception):

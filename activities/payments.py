@@ -10,9 +10,9 @@ from activities.gateway import CheckoutRequest, PaymentGateway
 from activities.idempotency import once
 from activities.plans import Plan
 from activities.students import contact_of
-from models.keys import customer_key
-from models.messages import Checkout, PaymentRef, PaymentState, SecurePayment, SettlePayment
-from models.policy import PaymentPlan, split
+from models.domain.ids import customer_key
+from models.domain.messages import Checkout, PaymentRef, PaymentState, SecurePayment, SettlePayment
+from models.domain.policy import PaymentPlan, split
 
 
 def _again() -> bool:

@@ -12,15 +12,15 @@ from temporalio import activity
 from activities import audit, ledger, outbox
 from activities.gateway import PayoutGateway
 from activities.transactions import transaction
-from models import postings
 from models.audit import event_about
-from models.messages import Door
-from models.money import Money
-from models.notices import told
-from models.payouts import PayoutOrder, PayoutPhase, PayoutState, RecordPayout
-from models.states import PaymentStatus, PayoutStatus, advance
-from models.tables import Instructor, InstructorPayout, Payment
-from models.terms import PLATFORM, Subject
+from models.domain import postings
+from models.domain.messages import Door
+from models.domain.money import Money
+from models.domain.notifications import told
+from models.domain.payouts import PayoutOrder, PayoutPhase, PayoutState, RecordPayout
+from models.domain.states import PaymentStatus, PayoutStatus, advance
+from models.domain.terms import PLATFORM, Subject
+from models.tables.bookings import Instructor, InstructorPayout, Payment
 
 
 class NotSettledYet(Exception):

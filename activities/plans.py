@@ -4,10 +4,10 @@ from typing import Protocol
 
 from activities.gateway import CheckoutRequest, PaymentGateway
 from activities.idempotency import once
-from models.errors import Declined, Retryable
-from models.keys import stripe_key
-from models.messages import Checkout, HoldPhase, PaymentRef, PaymentState, SettlePayment
-from models.policy import Split
+from models.domain.errors import Declined, Retryable
+from models.domain.ids import stripe_key
+from models.domain.messages import Checkout, HoldPhase, PaymentRef, PaymentState, SettlePayment
+from models.domain.policy import Split
 
 _MOST_UNDOINGS = 4
 

@@ -9,9 +9,9 @@ from temporalio import activity
 from activities import audit, inbox
 from activities.transactions import transaction
 from models.audit import event_about
-from models.keys import drift_id
-from models.messages import Door
-from models.reconciliation import (
+from models.domain.ids import drift_id
+from models.domain.messages import Door
+from models.domain.reconciliation import (
     MOST_DIFFERENCES,
     OVERLAP,
     SEQUENCE_OVERLAP,
@@ -22,9 +22,9 @@ from models.reconciliation import (
     DriftKind,
     FinishReconciliation,
 )
-from models.reconciliation_tables import Drift, Reconciliation
-from models.tables import AuditEvent, BookingRequest
-from models.terms import PLATFORM, Subject
+from models.domain.terms import PLATFORM, Subject
+from models.tables.bookings import AuditEvent, BookingRequest
+from models.tables.reconciliation import Drift, Reconciliation
 
 _BECAUSE = "reconciliation: "
 """What an attention that comes from here, and goes from here, begins with."""

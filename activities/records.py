@@ -12,7 +12,7 @@ from temporalio import activity
 
 from activities import audit, endings, no_shows, outbox, payment_records, rescheduling
 from activities.transactions import transaction
-from models.messages import (
+from models.domain.messages import (
     Door,
     MoveSlot,
     RecordAcceptance,
@@ -23,12 +23,12 @@ from models.messages import (
     RecordEnding,
     ReserveSlot,
 )
-from models.no_shows import JudgeNoShow, NoShowVerdict, RecordNoShow
-from models.notices import told
-from models.policy import split
-from models.states import BookingStatus, PaymentStatus, SessionStatus, advance
-from models.tables import BookingRequest, LiveSession, Offering, Slot, Student
-from models.terms import PLATFORM, Actor, Role
+from models.domain.no_shows import JudgeNoShow, NoShowVerdict, RecordNoShow
+from models.domain.notifications import told
+from models.domain.policy import split
+from models.domain.states import BookingStatus, PaymentStatus, SessionStatus, advance
+from models.domain.terms import PLATFORM, Actor, Role
+from models.tables.bookings import BookingRequest, LiveSession, Offering, Slot, Student
 
 _ROOM_BYTES = 24
 """As lower-case digits: Jitsi makes no difference between cases, and reports a room in lower case."""

@@ -14,9 +14,9 @@ from temporalio import activity
 from activities import inbox
 from activities.gateway import BooksGateway, EventSeen
 from activities.transactions import transaction
-from models.inbox import Reception, StripeEvent
-from models.reconciliation import OVERLAP, STRIPE_KEEPS_EVENTS, Begun, Redelivered
-from models.tables import Instructor
+from models.domain.reconciliation import OVERLAP, STRIPE_KEEPS_EVENTS, Begun, Redelivered
+from models.domain.stripe_events import Reception, StripeEvent
+from models.tables.bookings import Instructor
 
 _AT_ONCE = 100
 _FOLLOWED = timedelta(days=7)

@@ -14,15 +14,14 @@ from activities.idempotency import once
 from activities.payment_records import NotRecordedYet, moved
 from activities.stripe_refunds import RefundGateway
 from activities.transactions import transaction
-from models import postings
-from models.errors import Declined
-from models.keys import refund_key
-from models.messages import Door
-from models.money import Money
-from models.notices import told
-from models.policy import LossBearer
-from models.refund_tables import Refund
-from models.refunds import (
+from models.domain import postings
+from models.domain.errors import Declined
+from models.domain.ids import refund_key
+from models.domain.messages import Door
+from models.domain.money import Money
+from models.domain.notifications import told
+from models.domain.policy import LossBearer
+from models.domain.refunds import (
     AdoptRefund,
     RecordRefund,
     RecordRefundOrder,
@@ -35,9 +34,10 @@ from models.refunds import (
     refusal,
     shares_at_stripe,
 )
-from models.states import PaymentStatus, RefundStatus
-from models.tables import AuditEvent, BookingRequest, Payment
-from models.terms import PLATFORM, Actor, Role
+from models.domain.states import PaymentStatus, RefundStatus
+from models.domain.terms import PLATFORM, Actor, Role
+from models.tables.bookings import AuditEvent, BookingRequest, Payment
+from models.tables.refunds import Refund
 
 _SOMEBODY = Actor(role=Role.OPERATOR)
 """Whoever may refund in Stripe's dashboard."""

@@ -9,10 +9,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities import audit, outbox
 from activities.transactions import transaction
-from models.messages import MoveSlot
-from models.proposals import ProposalStatus
-from models.states import HOLDS_SLOT, IllegalTransition
-from models.tables import BookingRequest, LiveSession, RescheduleProposal, Slot
+from models.domain.messages import MoveSlot
+from models.domain.proposals import ProposalStatus
+from models.domain.states import HOLDS_SLOT, IllegalTransition
+from models.tables.bookings import BookingRequest, LiveSession, RescheduleProposal, Slot
 
 
 async def move(engine: AsyncEngine, message: MoveSlot) -> bool:

@@ -8,8 +8,8 @@ import stripe
 
 from activities.gateway import ChargeBooks, EventSeen, Movement
 from activities.stripe_errors import code_of, sorted_errors
-from models.inbox import OF_CONNECTED, OF_PLATFORM, StripeEvent
-from models.money import Money
+from models.domain.money import Money
+from models.domain.stripe_events import OF_CONNECTED, OF_PLATFORM, StripeEvent
 
 _PAGE = 100
 _MONEY = ["balance_transaction", "transfer", "application_fee", "payment_intent"]

@@ -7,9 +7,9 @@ import stripe
 from stripe.params import DisputeUpdateParamsEvidence
 
 from activities.stripe_errors import sorted_errors
-from models.disputes import DisputeState, TakeBack
-from models.money import Money
-from models.states import DisputeStatus
+from models.domain.disputes import DisputeState, TakeBack
+from models.domain.money import Money
+from models.domain.states import DisputeStatus
 
 _STATUS = {
     "needs_response": DisputeStatus.NEEDS_RESPONSE,
@@ -24,7 +24,7 @@ _STATUS = {
 
 
 class DisputeGateway(Protocol):
-    """Every method raises only `models.errors.PaymentError`s; every mutating one takes its step's idempotency key."""
+    """Every method raises only `PaymentError`s; every mutating one takes its step's idempotency key."""
 
     async def look_up_dispute(self, dispute_id: str) -> DisputeState:
         """The dispute as it is now."""

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 import stripe
 
-from models.errors import Declined, PaymentError, ReplayedFailure, Retryable, Unknown
+from models.domain.errors import Declined, PaymentError, ReplayedFailure, Retryable, Unknown
 
 _NOTHING_HAPPENED = frozenset({"lock_timeout", "idempotency_key_in_use", "rate_limit"})
 

@@ -14,11 +14,11 @@ from stripe.params.checkout import SessionCreateParams, SessionCreateParamsPayme
 
 from activities.gateway import CheckoutRequest
 from activities.stripe_errors import code_of, sorted_errors
-from models.messages import Checkout, HoldPhase, PaymentState
-from models.money import Money
-from models.onboarding import AccountState, OnboardingLink
-from models.policy import Split
-from models.terms import Capability
+from models.domain.messages import Checkout, HoldPhase, PaymentState
+from models.domain.money import Money
+from models.domain.onboarding import AccountState, OnboardingLink
+from models.domain.policy import Split
+from models.domain.terms import Capability
 
 _REQUEST_TIMEOUT_SECONDS = 8
 _BOOKED_CHARGE = ["latest_charge.balance_transaction"]

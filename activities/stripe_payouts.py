@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 import stripe
 
 from activities.stripe_errors import sorted_errors
-from models.money import Money
-from models.payouts import CALLED_OFF, PayoutLine, PayoutOrder, PayoutPhase, PayoutState
+from models.domain.money import Money
+from models.domain.payouts import CALLED_OFF, PayoutLine, PayoutOrder, PayoutPhase, PayoutState
 
 _PHASE = {
     "pending": PayoutPhase.UNDER_WAY,

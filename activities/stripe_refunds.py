@@ -8,10 +8,10 @@ from typing import Protocol
 import stripe
 
 from activities.stripe_errors import sorted_errors
-from models.money import Money
-from models.policy import LossBearer
-from models.refunds import RefundAtStripe, RefundCase, StrayRefund
-from models.states import RefundStatus
+from models.domain.money import Money
+from models.domain.policy import LossBearer
+from models.domain.refunds import RefundAtStripe, RefundCase, StrayRefund
+from models.domain.states import RefundStatus
 
 _STATUS = {
     "pending": RefundStatus.PENDING,
@@ -24,7 +24,7 @@ _SHARES = ["transfer_reversal", "charge.application_fee"]
 
 
 class RefundGateway(Protocol):
-    """Every method raises only `models.errors.PaymentError`s; the mutating one takes its step's idempotency key."""
+    """Every method raises only `PaymentError`s; the mutating one takes its step's idempotency key."""
 
     async def find_refund(self, case: RefundCase) -> RefundAtStripe | None:
         """What has been made already and not failed since, or by the present try; found without its id."""

@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from activities.transactions import transaction
-from models.tables import Student
+from models.tables.bookings import Student
 
 
 class StudentMissing(LookupError):

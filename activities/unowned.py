@@ -11,17 +11,17 @@ from temporalio import activity
 
 from activities.redelivery import EventReceiver
 from activities.transactions import transaction
-from models.inbox import Reception, StripeEvent
-from models.inbox_tables import TakenEvent
-from models.keys import BOOKING_WORKFLOW, DISPUTE_WORKFLOW, PAYOUT_WORKFLOW, REFUND_WORKFLOW, workflow_id
-from models.messages import PaymentRef
-from models.money import Money
-from models.policy import BookingPolicy
-from models.reconciliation import Begun, DriftKind, Unowned, UnownedBooking
-from models.reconciliation_tables import Drift
-from models.states import HOLDS_SLOT, BookingStatus, PaymentStatus
-from models.tables import BookingRequest, Instructor, InstructorPayout, Payment
-from models.terms import BookingTerms
+from models.domain.ids import BOOKING_WORKFLOW, DISPUTE_WORKFLOW, PAYOUT_WORKFLOW, REFUND_WORKFLOW, workflow_id
+from models.domain.messages import PaymentRef
+from models.domain.money import Money
+from models.domain.policy import BookingPolicy
+from models.domain.reconciliation import Begun, DriftKind, Unowned, UnownedBooking
+from models.domain.states import HOLDS_SLOT, BookingStatus, PaymentStatus
+from models.domain.stripe_events import Reception, StripeEvent
+from models.domain.terms import BookingTerms
+from models.tables.bookings import BookingRequest, Instructor, InstructorPayout, Payment
+from models.tables.reconciliation import Drift
+from models.tables.stripe_events import TakenEvent
 
 _OVERDUE = timedelta(minutes=15)
 """A booking whose workflow runs has moved on by then."""

@@ -10,12 +10,12 @@ from sqlmodel import SQLModel, col, delete, or_, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.audit import event_about
-from models.door_tables import Credential, PasswordReset, token_hash
-from models.messages import Door
-from models.notices import Notice, Recipient
-from models.outbox_tables import OutboxMessage
-from models.tables import Instructor, Student
-from models.terms import PLATFORM, Actor, Role, SignUpRole, Subject
+from models.domain.messages import Door
+from models.domain.notifications import Notice, Recipient
+from models.domain.terms import PLATFORM, Actor, Role, SignUpRole, Subject
+from models.tables.bookings import Instructor, Student
+from models.tables.credentials import Credential, PasswordReset, token_hash
+from models.tables.outbox import OutboxMessage
 
 TABLES: dict[SignUpRole, type[Student] | type[Instructor]] = {
     SignUpRole.STUDENT: Student,

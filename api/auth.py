@@ -23,8 +23,8 @@ from sqlmodel import col, select
 
 from api.database import Database
 from api.problems import Kind, Problem
-from models.door_tables import Credential
-from models.terms import Actor, Role
+from models.domain.terms import Actor, Role
+from models.tables.credentials import Credential
 
 _ALGORITHM = "HS256"
 _ROLES = {role.value: role for role in (Role.STUDENT, Role.INSTRUCTOR, Role.OPERATOR)}

@@ -5,8 +5,8 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, ColumnExpressionArgument, func, literal_column
 from sqlmodel import col, exists
 
-from models.states import HOLDS_SLOT
-from models.tables import BookingRequest, Offering, Slot
+from models.domain.states import HOLDS_SLOT
+from models.tables.bookings import BookingRequest, Offering, Slot
 
 # Constants stand in the statement as the constraint has them: of a parameter, the planner could not know whether the
 # constraint's index answers it.

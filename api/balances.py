@@ -5,7 +5,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from models.money import Money
+from models.domain.money import Money
 
 _OF_INSTRUCTOR = """
 SELECT entry.currency, sum(entry.amount_minor) AS balance

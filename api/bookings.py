@@ -18,8 +18,8 @@ from api.reading import BookingRecord
 from api.saga import Closed, Refused, Saga, Unreachable, WithSaga
 from api.settings import WithSettings
 from api.shapes import Booking, BookingCreated, BookingForOperator, BookingPage, NewBooking
-from models import keys
-from models.messages import Refusal, ReserveSlot
+from models.domain import ids
+from models.domain.messages import Refusal, ReserveSlot
 
 router = APIRouter(prefix="/v1/bookings", tags=["bookings"])
 
@@ -81,7 +81,7 @@ async def create_booking(
     settings: WithSettings,
 ) -> BookingCreated:
     """Reserve a slot and get the page to pay on. Nothing is charged before the session has taken place."""
-    booking_id, now = keys.booking_id(student.id, key), datetime.now(UTC)
+    booking_id, now = ids.booking_id(student.id, key), datetime.now(UTC)
     async with database.reading() as session:
         await refuse_another_body(session, student.id, key, wanted)
         record = await reading.booking(session, booking_id, student)

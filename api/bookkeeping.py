@@ -9,13 +9,13 @@ from sqlalchemy import text
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from models.closing import AccountOfMonth, KindOfMonth, MonthOfCurrency
-from models.filings import Payee
-from models.money import Money
-from models.statements import Earned, Earnings
-from models.tables import Instructor
+from models.domain.money import Money
+from models.domain.month_close import AccountOfMonth, KindOfMonth, MonthOfCurrency
+from models.domain.statements import Earned, Earnings
+from models.domain.tax_reporting import Payee
+from models.tables.bookings import Instructor
 
-# What each posting is: models/postings.py. A payout, or one that came back, moves what was earned; the rest earns it.
+# Each posting is defined in models/domain/postings.py. A payout, paid or returned, moves earnings; all others earn.
 _EARNINGS = """
     count(amount_minor) FILTER (WHERE kind = 'captured' AND account = 'stripe_balance') AS transactions,
     sum(amount_minor) FILTER (WHERE kind = 'captured' AND account = 'stripe_balance') AS gross,

@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry, Gauge
 
 from api.database import Database
 from api.figures import Interval, business_figures
-from models.metrics import BusinessFigures
+from models.domain.business_metrics import BusinessFigures
 
 _Read = Callable[[BusinessFigures], int | None]
 

@@ -12,9 +12,9 @@ from api.auth import AsEitherSide
 from api.database import WithDatabase
 from api.problems import Kind, Problem, declared
 from api.settings import WithSettings
-from models.paper.calendar import FILE_NAME, MEDIA_TYPE, appointment, calendar_file
-from models.tables import BookingRequest, Instructor, Student
-from models.terms import Role
+from models.domain.terms import Role
+from models.session_calendar import FILE_NAME, MEDIA_TYPE, appointment, calendar_file
+from models.tables.bookings import BookingRequest, Instructor, Student
 
 router = APIRouter(prefix="/v1/bookings/{booking_id}", tags=["bookings"])
 

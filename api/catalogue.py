@@ -13,8 +13,8 @@ from sqlmodel.sql.expression import Select
 from api.availability import taken
 from api.paging import Cursor
 from api.problems import Kind, Problem
-from models.states import HOLDS_SLOT
-from models.tables import OFFERING_TEXT, BookingRequest, Instructor, Offering, Slot
+from models.domain.states import HOLDS_SLOT
+from models.tables.bookings import OFFERING_TEXT, BookingRequest, Instructor, Offering, Slot
 
 _SIMPLE: ColumnElement[str] = literal_column("'simple'")
 OFFERED: ColumnElement[bool] = col(Slot.withdrawn_at).is_(None)

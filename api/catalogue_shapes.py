@@ -10,9 +10,9 @@ from typing_extensions import TypedDict
 
 from api.shape_parts import AskedDate, AskedTime, Given, Shown
 from api.shapes import Policy, Price
-from models.money import BASIS_POINTS, Money
-from models.policy import PRESETS, CancellationPolicy, CancellationTier
-from models.recurrence import Weekday, Weekly, known_zone
+from models.domain.money import BASIS_POINTS, Money
+from models.domain.policy import PRESETS, CancellationPolicy, CancellationTier
+from models.domain.recurrence import Weekday, Weekly, known_zone
 
 MOST_MINUTES = 24 * 60
 _MOST_DIGITS = 12

@@ -12,7 +12,7 @@ from api.problems import Kind, Problem, declared, unavailable
 from api.reading import BookingRecord
 from api.saga import Closed, Refused, Saga, Unreachable, Update, WithSaga
 from api.shapes import Booking, BookingForOperator
-from models.messages import Decision, Refusal
+from models.domain.messages import Decision, Refusal
 
 D = TypeVar("D", bound=Decision)
 

@@ -8,8 +8,8 @@ from temporalio.exceptions import ApplicationError
 
 from api.problems import Kind, Problem
 from api.saga import Patience, answer_within
-from models.disputes import DisputeDecision, DisputeRefusal
-from models.keys import dispute_workflow_id
+from models.domain.disputes import DisputeDecision, DisputeRefusal
+from models.domain.ids import dispute_workflow_id
 from workflows.disputes import DisputeWorkflow
 
 

@@ -17,10 +17,10 @@ from api.dispute_desk import WithDisputes
 from api.paging import AskedPage
 from api.problems import Kind, Problem, declared, unavailable
 from api.saga import Closed, Unreachable
-from models.dispute_tables import Dispute
-from models.disputes import Answer, DisputeDecision
-from models.money import Money
-from models.states import DisputeStatus
+from models.domain.disputes import Answer, DisputeDecision
+from models.domain.money import Money
+from models.domain.states import DisputeStatus
+from models.tables.disputes import Dispute
 
 router = APIRouter(prefix="/v1/operator/disputes", tags=["operator"])
 

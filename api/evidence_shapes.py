@@ -6,11 +6,11 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from api.shape_parts import Shown
-from models.money import Money
-from models.no_shows import NoShowVerdict
-from models.policy import LossBearer
-from models.states import RefundStatus
-from models.terms import Absent, SignUpRole
+from models.domain.money import Money
+from models.domain.no_shows import NoShowVerdict
+from models.domain.policy import LossBearer
+from models.domain.states import RefundStatus
+from models.domain.terms import Absent, SignUpRole
 
 
 class NoShowReported(Shown):

@@ -8,8 +8,8 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from models.metrics import BusinessFigures
-from models.money import Money
+from models.domain.business_metrics import BusinessFigures
+from models.domain.money import Money
 
 
 class Interval(StrEnum):

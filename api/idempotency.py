@@ -19,7 +19,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from api.database import Database
 from api.problems import Kind, Problem
-from models.door_tables import IdempotencyKey
+from models.tables.credentials import IdempotencyKey
 
 _IN_FLIGHT = timedelta(seconds=30)
 """Longer than any request with a key is answered (`saga.Patience`)."""

@@ -22,8 +22,8 @@ from api.database import Database
 from api.people_shapes import TIME_ZONES, address
 from api.problems import Kind, Problem, unavailable
 from api.settings import IdentitySettings
-from models.keys import person_id
-from models.terms import Role, SignUpRole
+from models.domain.ids import person_id
+from models.domain.terms import Role, SignUpRole
 
 _ALGORITHMS = ["RS256", "ES256"]
 _REQUIRED = ["iss", "sub", "aud", "exp", "iat"]

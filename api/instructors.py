@@ -12,7 +12,7 @@ from api.limits import ONBOARDING_LINKS, counted
 from api.onboarding import OnboardingRefused, OnboardingUnanswered, WithOnboarding
 from api.people_shapes import InstructorProfile, Link, OwnProfile, Payments
 from api.problems import Kind, Problem, declared, unavailable
-from models.tables import Instructor
+from models.tables.bookings import Instructor
 
 router = APIRouter(prefix="/v1/instructors", tags=["instructors"])
 

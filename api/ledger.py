@@ -12,9 +12,9 @@ from api.auth import AsOperator
 from api.database import WithDatabase
 from api.problems import Kind, Problem, declared
 from api.shape_parts import Shown
-from models.ledger import STORY, Account, PostingKind
-from models.ledger_tables import LedgerEntry, LedgerTransaction
-from models.money import Money
+from models.domain.ledger import STORY, Account, PostingKind
+from models.domain.money import Money
+from models.tables.ledger import LedgerEntry, LedgerTransaction
 
 router = APIRouter(prefix="/v1/operator/bookings/{booking_id}", tags=["operator"])
 

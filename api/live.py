@@ -18,7 +18,7 @@ from api.database import Database, WithDatabase
 from api.openapi import EVENT_STREAM
 from api.problems import Kind, declared
 from api.reading import BookingRecord
-from models.tables import AuditEvent
+from models.tables.bookings import AuditEvent
 
 router = APIRouter(prefix="/v1/bookings/{booking_id}", tags=["bookings"])
 

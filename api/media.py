@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 from fastapi import Header, Response
 
-from models.money import Money
-from models.paper import page
+from models.documents import page
+from models.domain.money import Money
 
 JSON, CSV, PDF = "application/json", "text/csv", page.MEDIA_TYPE
 

@@ -16,9 +16,9 @@ from api.problems import Kind, Problem, declared
 from api.reading import BookingRecord
 from api.settings import WithSettings
 from api.shapes import MeetingLink
-from models.states import SessionStatus
-from models.tables import LiveSession
-from models.terms import Role
+from models.domain.states import SessionStatus
+from models.domain.terms import Role
+from models.tables.bookings import LiveSession
 
 router = APIRouter(prefix="/v1/bookings/{booking_id}", tags=["bookings"])
 

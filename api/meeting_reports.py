@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from models.attendance import AttendanceKind
+from models.domain.attendance import AttendanceKind
 
 _KINDS = {
     "PARTICIPANT_JOINED": AttendanceKind.JOINED,

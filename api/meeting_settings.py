@@ -10,7 +10,7 @@ from pydantic import AfterValidator, AnyHttpUrl, Field, SecretStr, model_validat
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from api.meeting_tokens import JaasMeetings, JitsiMeetings, Meetings
-from models.attendance import MeetingProvider
+from models.domain.attendance import MeetingProvider
 
 _SECRET_BYTES: Final = 32
 """RFC 7518, section 3.2: a key for HS256 is at least as long as the hash."""

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import jwt
 
-from models.attendance import MeetingProvider
+from models.domain.attendance import MeetingProvider
 
 _JAAS_URL = "https://8x8.vc"
 

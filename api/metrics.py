@@ -12,8 +12,8 @@ from api.database import WithDatabase
 from api.figures import Interval, business_figures
 from api.problems import Kind, Problem, declared
 from api.shape_parts import AskedDate
-from models.metrics import BusinessFigures
-from models.money import Currency, Money
+from models.domain.business_metrics import BusinessFigures
+from models.domain.money import Currency, Money
 
 router = APIRouter(prefix="/v1/metrics", tags=["operator"])
 

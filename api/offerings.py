@@ -16,7 +16,7 @@ from api.paging import AskedPage, Page, next_cursor
 from api.problems import Kind, Problem, declared
 from api.settings import Settings, WithSettings
 from api.shape_parts import AskedTime
-from models.money import Currency
+from models.domain.money import Currency
 
 router = APIRouter(prefix="/v1/offerings", tags=["catalogue"])
 own = APIRouter(prefix="/v1/instructors/me/offerings", tags=["catalogue"])

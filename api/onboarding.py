@@ -16,8 +16,8 @@ from temporalio.common import SearchAttributePair, TypedSearchAttributes, Workfl
 from temporalio.exceptions import ApplicationError
 
 from api.saga import Closed, Patience, Unreachable, answer_within, heard
-from models.keys import onboarding_workflow_id
-from models.onboarding import Onboarding, OnboardingRefusal
+from models.domain.ids import onboarding_workflow_id
+from models.domain.onboarding import Onboarding, OnboardingRefusal
 from workflows.onboarding import OnboardingWorkflow
 from workflows.visibility import INSTRUCTOR_ID
 

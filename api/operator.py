@@ -13,9 +13,9 @@ from api.paging import AskedPage
 from api.problems import Kind, Problem, declared
 from api.refunding import WithRefunder
 from api.shapes import Booking, BookingForOperator, BookingPageForOperator, Extension, RefundOrder
-from models.messages import Door, Extend, Refund, Release, Retry, Settle
-from models.money import Money
-from models.policy import LossBearer
+from models.domain.messages import Door, Extend, Refund, Release, Retry, Settle
+from models.domain.money import Money
+from models.domain.policy import LossBearer
 from workflows.booking import BookingWorkflow
 
 router = APIRouter(prefix="/v1/operator/bookings", tags=["operator"])

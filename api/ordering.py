@@ -5,18 +5,12 @@ from uuid import UUID
 
 from api.problems import Kind, Problem
 from api.reading import Obstacle, Offer
-from models.messages import ReserveSlot
-from models.money import Money, chargeable
-from models.policy import (
-    BookingPolicy,
-    CancellationPolicy,
-    PaymentPlan,
-    checkout_deadline,
-    last_end_for_hold,
-)
+from models.domain.messages import ReserveSlot
+from models.domain.money import Money, chargeable
+from models.domain.policy import BookingPolicy, CancellationPolicy, PaymentPlan, checkout_deadline, last_end_for_hold
+from models.domain.terms import BookingTerms, Capability
 from models.settings import PolicySettings
-from models.tables import Slot
-from models.terms import BookingTerms, Capability
+from models.tables.bookings import Slot
 
 
 def order(

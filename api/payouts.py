@@ -17,9 +17,9 @@ from api.problems import Kind, declared
 from api.shape_parts import Shown
 from api.shapes import PayoutOfBooking
 from api.showing import payout_of_booking
-from models.money import Money
-from models.states import PayoutStatus
-from models.tables import InstructorPayout
+from models.domain.money import Money
+from models.domain.states import PayoutStatus
+from models.tables.bookings import InstructorPayout
 
 router = APIRouter(prefix="/v1/instructors/me", tags=["instructors"])
 for_operators = APIRouter(prefix="/v1/operator", tags=["operator"])

@@ -22,7 +22,7 @@ from api.passwords import Passwords, normalised
 from api.people_shapes import PersonalAccount, SignIn, SignUp, Token
 from api.problems import Kind, Problem, declared
 from api.settings import WithSettings
-from models.terms import Role
+from models.domain.terms import Role
 
 
 async def signs_in_here(settings: WithSettings) -> None:

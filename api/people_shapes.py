@@ -9,9 +9,9 @@ from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_
 
 from api.passwords import complaint, normalised
 from api.shape_parts import Given, Shown
-from models.money import Money
-from models.terms import SignUpRole
-from models.zones import names
+from models.domain.money import Money
+from models.domain.terms import SignUpRole
+from models.domain.zones import names
 
 # What browsers take in a field for an address (WHATWG HTML, "valid email address"), within RFC 5321's lengths; and with
 # points between other characters only, since a mail's header takes no others (RFC 5322, dot-atom).

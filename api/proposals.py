@@ -11,11 +11,11 @@ from api.availability import taken
 from api.problems import Kind, Problem
 from api.reading import BookingRecord
 from models.audit import event_about
-from models.messages import Door
-from models.policy import BookingPolicy, latest_end
-from models.proposals import ProposalStatus
-from models.tables import AuditEvent, Offering, RescheduleProposal, Slot
-from models.terms import SignUpRole, Subject
+from models.domain.messages import Door
+from models.domain.policy import BookingPolicy, latest_end
+from models.domain.proposals import ProposalStatus
+from models.domain.terms import SignUpRole, Subject
+from models.tables.bookings import AuditEvent, Offering, RescheduleProposal, Slot
 
 
 async def propose(session: AsyncSession, record: BookingRecord, slot_id: UUID, caller: Caller, now: datetime) -> None:

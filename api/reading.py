@@ -19,11 +19,10 @@ from api.auth import Caller
 from api.availability import taken
 from api.paging import Cursor
 from api.problems import Kind, Problem
-from models.attendance import Sighting
-from models.no_show_tables import NoShowReport
-from models.refund_tables import Refund
-from models.states import HOLDS_SLOT
-from models.tables import (
+from models.domain.attendance import Sighting
+from models.domain.states import HOLDS_SLOT
+from models.domain.terms import Capability, Role
+from models.tables.bookings import (
     AttendanceEvent,
     AuditEvent,
     BookingRequest,
@@ -36,7 +35,8 @@ from models.tables import (
     Slot,
     Student,
 )
-from models.terms import Capability, Role
+from models.tables.no_shows import NoShowReport
+from models.tables.refunds import Refund
 
 _SIGHTINGS = TypeAdapter(tuple[Sighting, ...])
 _EVIDENCE: ColumnElement[Any] = (

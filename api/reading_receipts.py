@@ -3,9 +3,9 @@
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models import receipts
-from models.paper.receipt import Receipt
+from models.documents.receipt import Receipt
 from models.receipts import Line, Names
-from models.tables import BookingRequest
+from models.tables.bookings import BookingRequest
 
 
 async def receipt_of(session: AsyncSession, booking: BookingRequest) -> Receipt | None:

@@ -13,8 +13,8 @@ from api.limits import PAPERS, counted
 from api.problems import Kind, Problem, declared
 from api.reading_receipts import receipt_of
 from api.settings import WithSettings
-from models.paper.page import MEDIA_TYPE
-from models.paper.receipt import FILE_NAME, draw
+from models.documents.page import MEDIA_TYPE
+from models.documents.receipt import FILE_NAME, draw
 
 router = APIRouter(prefix="/v1/bookings/{booking_id}", tags=["bookings"])
 

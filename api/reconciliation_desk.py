@@ -8,9 +8,9 @@ from temporalio.client import Client
 from temporalio.common import WorkflowIDConflictPolicy
 
 from api.saga import Patience, Unreachable, answer_within
-from models.keys import ordered_reconciliation_id
-from models.reconciliation import ReconciliationOrder
-from models.terms import Actor
+from models.domain.ids import ordered_reconciliation_id
+from models.domain.reconciliation import ReconciliationOrder
+from models.domain.terms import Actor
 from workflows.reconciliation import ReconciliationWorkflow
 
 

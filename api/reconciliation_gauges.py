@@ -7,7 +7,7 @@ from sqlalchemy import text
 from sqlmodel import col, select
 
 from api.database import Database
-from models.reconciliation_tables import Reconciliation
+from models.tables.reconciliation import Reconciliation
 
 _FRESH_FOR = timedelta(seconds=15)
 _OPEN = """

@@ -20,11 +20,11 @@ from api.reconciliation_desk import WithReconciliations
 from api.saga import SagaError
 from api.shape_parts import Shown
 from models.audit import event_about
-from models.messages import Door
-from models.money import Money
-from models.reconciliation import Book, DriftKind, Total
-from models.reconciliation_tables import Drift, Reconciliation
-from models.terms import Role, Subject
+from models.domain.messages import Door
+from models.domain.money import Money
+from models.domain.reconciliation import Book, DriftKind, Total
+from models.domain.terms import Role, Subject
+from models.tables.reconciliation import Drift, Reconciliation
 
 router = APIRouter(prefix="/v1/operator", tags=["operator"])
 

@@ -17,8 +17,8 @@ from api.passwords import Passwords, complaint, normalised
 from api.people import WithPasswords, signs_in_here
 from api.people_shapes import NewPassword, PasswordChange, PasswordForgotten
 from api.problems import Kind, Problem, declared
-from models.door_tables import Credential
-from models.tables import Instructor, Student
+from models.tables.bookings import Instructor, Student
+from models.tables.credentials import Credential
 
 ANSWERED_AFTER_SECONDS = 0.1
 """More than it takes to write a mail down, which only a known address has."""

@@ -9,9 +9,9 @@ from temporalio.client import Client, WithStartWorkflowOperation, WorkflowUpdate
 from temporalio.common import WorkflowIDConflictPolicy
 
 from api.saga import Patience, Unreachable, answer_within, heard
-from models.keys import refund_workflow_id
-from models.refunds import ORDERED, RefundOrder, RefundView, RetryRefund
-from models.states import RefundStatus
+from models.domain.ids import refund_workflow_id
+from models.domain.refunds import ORDERED, RefundOrder, RefundView, RetryRefund
+from models.domain.states import RefundStatus
 from workflows.refunds import RefundWorkflow
 
 Starting = WithStartWorkflowOperation[RefundWorkflow, RefundStatus | None]

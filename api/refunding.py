@@ -14,10 +14,10 @@ from api.reading import BookingRecord
 from api.refund_desk import RefundDesk, WithRefunds
 from api.saga import Closed, Unreachable
 from api.shapes import RefundOrder
-from models import keys
-from models.refund_tables import Refund
-from models.refunds import RefundView, RetryRefund
-from models.states import RefundStatus
+from models.domain import ids
+from models.domain.refunds import RefundView, RetryRefund
+from models.domain.states import RefundStatus
+from models.tables.refunds import Refund
 
 _NOT_OVER = frozenset({RefundStatus.REQUESTED, RefundStatus.RESERVED})
 
@@ -25,7 +25,7 @@ _NOT_OVER = frozenset({RefundStatus.REQUESTED, RefundStatus.RESERVED})
 def order_id(record: BookingRecord, ordered: RefundOrder, key: str | None) -> UUID:
     """Which refund a request means. Without a key, one that repeats another while it is under way is the same."""
     over = sum(refund.status not in _NOT_OVER for refund in record.refunds)
-    return keys.refund_id(record.request.id, f"key {key}" if key else f"{ordered.amount_minor} after {over}")
+    return ids.refund_id(record.request.id, f"key {key}" if key else f"{ordered.amount_minor} after {over}")
 
 
 class Refunder:

@@ -12,10 +12,10 @@ from api.people_shapes import TimeZone
 from api.problems import Kind, declared
 from api.settings import WithSettings
 from api.statements import Year
-from models.closing import MonthlyReport
-from models.filings import TaxReport, filings
-from models.statements import Earnings, month_starts
-from models.zones import zone
+from models.domain.month_close import MonthlyReport
+from models.domain.statements import Earnings, month_starts
+from models.domain.tax_reporting import TaxReport, filings
+from models.domain.zones import zone
 
 router = APIRouter(prefix="/v1/operator/reports", tags=["operator"])
 

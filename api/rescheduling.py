@@ -12,7 +12,7 @@ from api.database import WithDatabase
 from api.deciding import DECISION_RESPONSES, WithDecider
 from api.problems import Kind, declared
 from api.shapes import Booking
-from models.messages import Door, Reschedule
+from models.domain.messages import Door, Reschedule
 from workflows.booking import BookingWorkflow
 
 router = APIRouter(prefix="/v1/bookings/{booking_id}/reschedule", tags=["bookings"])

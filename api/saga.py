@@ -28,8 +28,8 @@ from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.workflow import UpdateMethodMultiParam
 
-from models.keys import workflow_id
-from models.messages import OPEN_CHECKOUT, BookingView, Decision, Refusal, ReserveSlot
+from models.domain.ids import workflow_id
+from models.domain.messages import OPEN_CHECKOUT, BookingView, Decision, Refusal, ReserveSlot
 from workflows.booking import BookingWorkflow
 from workflows.doors import BookingDoors
 from workflows.visibility import at_start

@@ -13,9 +13,9 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from api.auth import signing_keys
 from api.meeting_settings import MeetingSettings, meetings_from_environment
 from api.meeting_tokens import Meetings
-from models.filings import Thresholds
+from models.domain.tax_reporting import Thresholds
+from models.domain.terms import Role
 from models.settings import PaperSettings, PlaceSettings, PolicySettings
-from models.terms import Role
 
 _THRESHOLDS = Thresholds()
 _ROLES = (Role.STUDENT, Role.INSTRUCTOR, Role.OPERATOR)
@@ -126,7 +126,7 @@ class IdentitySettings(BaseSettings):
 
 
 class FilingSettings(BaseSettings):
-    """From where on tax authorities want to know of an instructor. The defaults are the law's: models/filings.py."""
+    """Thresholds from which an instructor is reported to tax authorities. Defaults: `models/domain/tax_reporting.py`."""
 
     model_config = SettingsConfigDict(env_prefix="HOLDFAST_", extra="ignore")
 

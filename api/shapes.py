@@ -8,10 +8,10 @@ from pydantic import Field
 
 from api.evidence_shapes import AttendanceOfSession, NoShowReported, RefundShown
 from api.shape_parts import AskedTime, Given, Shown, Words
-from models.money import Currency, Money
-from models.policy import LossBearer, OnSilence
-from models.states import BookingStatus, PaymentStatus, PayoutStatus, SessionStatus
-from models.terms import Absent, EndReason, Role, SignUpRole
+from models.domain.money import Currency, Money
+from models.domain.policy import LossBearer, OnSilence
+from models.domain.states import BookingStatus, PaymentStatus, PayoutStatus, SessionStatus
+from models.domain.terms import Absent, EndReason, Role, SignUpRole
 
 
 class NewBooking(Given):

@@ -13,15 +13,15 @@ from api.evidence_shapes import (
     VisitOfMeeting,
 )
 from api.reading import BookingRecord
-from models.attendance import Presence, attendance
-from models.money import BASIS_POINTS, Money
-from models.no_show_tables import NoShowReport
-from models.payouts import failure
-from models.policy import BookingPolicy, CancellationTier
-from models.refund_tables import Refund
-from models.states import BookingStatus, PayoutStatus
-from models.tables import InstructorPayout, LiveSession, Payment, RescheduleProposal
-from models.terms import Role
+from models.domain.attendance import Presence, attendance
+from models.domain.money import BASIS_POINTS, Money
+from models.domain.payouts import failure
+from models.domain.policy import BookingPolicy, CancellationTier
+from models.domain.states import BookingStatus, PayoutStatus
+from models.domain.terms import Role
+from models.tables.bookings import InstructorPayout, LiveSession, Payment, RescheduleProposal
+from models.tables.no_shows import NoShowReport
+from models.tables.refunds import Refund
 
 
 def created(record: BookingRecord) -> shapes.BookingCreated:

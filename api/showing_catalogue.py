@@ -6,8 +6,8 @@ from api import showing
 from api.catalogue import OfferingRecord, SlotRecord
 from api.catalogue_shapes import InstructorOfOffering, Offering, Slot
 from api.ordering import bookable_from
-from models.money import Money
-from models.policy import BookingPolicy, CancellationPolicy, split
+from models.domain.money import Money
+from models.domain.policy import BookingPolicy, CancellationPolicy, split
 from models.settings import PolicySettings
 
 

@@ -18,8 +18,8 @@ from api.paging import AskedPage, next_cursor
 from api.problems import Kind, Problem, declared
 from api.settings import WithSettings
 from api.shape_parts import AskedTime
-from models.recurrence import occurrences
-from models.tables import Slot
+from models.domain.recurrence import occurrences
+from models.tables.bookings import Slot
 
 router = APIRouter(prefix="/v1/offerings/{offering_id}/slots", tags=["catalogue"])
 

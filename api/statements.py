@@ -12,10 +12,10 @@ from api.database import WithDatabase
 from api.limits import PAPERS, counted
 from api.problems import Kind, Problem, declared
 from api.settings import WithSettings
-from models.paper.statement import draw
-from models.statements import Statement, month_starts, statement
-from models.tables import Instructor
-from models.zones import zone
+from models.documents.statement import draw
+from models.domain.statements import Statement, month_starts, statement
+from models.domain.zones import zone
+from models.tables.bookings import Instructor
 
 router = APIRouter(prefix="/v1/instructors/me/statements", tags=["instructors"])
 

@@ -10,7 +10,7 @@ from stripe import SignatureVerificationError, WebhookSignature
 from api.problems import Kind, Problem, declared, unavailable
 from api.saga import SagaError, answer_within
 from api.settings import WithSettings
-from models.inbox import Reception, StripeEvent
+from models.domain.stripe_events import Reception, StripeEvent
 from workflows.intake import PATIENCE, Intake
 
 router = APIRouter(prefix="/v1/stripe", tags=["stripe"])

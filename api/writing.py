@@ -14,14 +14,14 @@ from api.catalogue import OfferingRecord
 from api.catalogue_shapes import NewOffering, OfferingChange, SlotsWithdrawn, policy_of
 from api.meeting_reports import Report
 from api.problems import Kind, Problem
-from models.attendance import AttendanceKind, MeetingProvider
 from models.audit import event_about
-from models.dispute_tables import Acceptance
-from models.messages import Door
-from models.refund_tables import Refund
-from models.states import HOLDS_SLOT, BookingStatus
-from models.tables import AttendanceEvent, BookingRequest, Instructor, LiveSession, Offering, Slot
-from models.terms import Actor, Role, SignUpRole, Subject
+from models.domain.attendance import AttendanceKind, MeetingProvider
+from models.domain.messages import Door
+from models.domain.states import HOLDS_SLOT, BookingStatus
+from models.domain.terms import Actor, Role, SignUpRole, Subject
+from models.tables.bookings import AttendanceEvent, BookingRequest, Instructor, LiveSession, Offering, Slot
+from models.tables.disputes import Acceptance
+from models.tables.refunds import Refund
 
 _WORDS = frozenset({"title", "description"})
 """Columns that an audit event names and does not quote."""

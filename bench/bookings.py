@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 
 from bench import watch
 from bench.watch import Watch
-from models.terms import Role
+from models.domain.terms import Role
 from sandbox import seed
 from sandbox.checkout_page import pay
 from sandbox.connected_accounts import create_connected_account

@@ -12,7 +12,7 @@ from bench.bookings import Booked, Bookings, playing
 from bench.cpu import Meter, Usage
 from bench.crowd import each
 from bench.place import Place
-from models.keys import workflow_id
+from models.domain.ids import workflow_id
 from sandbox.demo.market import Market
 
 BATCH: Final = 25

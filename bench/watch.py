@@ -11,8 +11,8 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
 
-from models.states import BookingStatus, PaymentStatus
-from models.tables import BookingRequest, Payment
+from models.domain.states import BookingStatus, PaymentStatus
+from models.tables.bookings import BookingRequest, Payment
 
 _LOOK_EVERY_SECONDS: Final = 0.02
 

@@ -4,10 +4,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from models.keys import audit_id
-from models.messages import Door
-from models.tables import AuditEvent
-from models.terms import Actor, Subject
+from models.domain.ids import audit_id
+from models.domain.messages import Door
+from models.domain.terms import Actor, Subject
+from models.tables.bookings import AuditEvent
 
 
 def event_about(

@@ -9,12 +9,12 @@ from uuid import UUID
 from sqlmodel import col, select
 from sqlmodel.sql.expression import Select
 
-from models.ledger import Account, PostingKind
-from models.ledger_tables import LedgerEntry, LedgerTransaction
-from models.money import Money
-from models.paper.receipt import Movement, Receipt, Step
-from models.tables import BookingRequest, Instructor, Student
-from models.zones import zone
+from models.documents.receipt import Movement, Receipt, Step
+from models.domain.ledger import Account, PostingKind
+from models.domain.money import Money
+from models.domain.zones import zone
+from models.tables.bookings import BookingRequest, Instructor, Student
+from models.tables.ledger import LedgerEntry, LedgerTransaction
 
 
 class Line(NamedTuple):

@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, AnyHttpUrl, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from models.money import BASIS_POINTS, Rounding
-from models.paper.issuer import Issuer
-from models.policy import BookingPolicy, CancellationPolicy, Deadlines, LossBearer, OnSilence
+from models.documents.issuer import Issuer
+from models.domain.money import BASIS_POINTS, Rounding
+from models.domain.policy import BookingPolicy, CancellationPolicy, Deadlines, LossBearer, OnSilence
 
 _DEFAULTS = Deadlines()
 _POLICY = BookingPolicy()

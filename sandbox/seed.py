@@ -20,11 +20,11 @@ from stripe import StripeClient
 
 from activities.stripe_gateway import stripe_client
 from models.db import build_engine
-from models.money import Money, chargeable
-from models.policy import FLEXIBLE, MODERATE, STRICT, CancellationPolicy
+from models.domain.money import Money, chargeable
+from models.domain.policy import FLEXIBLE, MODERATE, STRICT, CancellationPolicy
+from models.domain.terms import Capability
 from models.settings import PlaceSettings, StripeSettings
-from models.tables import Instructor, Offering, Slot, Student
-from models.terms import Capability
+from models.tables.bookings import Instructor, Offering, Slot, Student
 from sandbox.connected_accounts import create_connected_account
 
 _SEEDS = UUID("6a3e4b0e-52c1-5d5f-9d43-1c0b8f2f7a55")

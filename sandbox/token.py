@@ -7,7 +7,7 @@ from typing import Final
 from uuid import UUID
 
 from api.auth import issue_token
-from models.terms import Role
+from models.domain.terms import Role
 from sandbox.local import THIS_CHECKOUT
 from sandbox.stripe_choice import StackRefusedError
 

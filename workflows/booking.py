@@ -21,9 +21,9 @@ from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_
 with workflow.unsafe.imports_passed_through():
     from activities.payments import PaymentActivities
     from activities.records import RecordActivities
-    from models import no_shows, policy
-    from models import terms as endings
-    from models.messages import (
+    from models.domain import no_shows, policy
+    from models.domain import terms as endings
+    from models.domain.messages import (
         OPEN_CHECKOUT,
         BookingView,
         Checkout,
@@ -40,9 +40,9 @@ with workflow.unsafe.imports_passed_through():
         SecurePayment,
         SettlePayment,
     )
-    from models.no_shows import JudgeNoShow, NoShowVerdict, RecordNoShow
-    from models.states import BookingStatus, PaymentStatus, SessionStatus
-    from models.terms import PLATFORM, Ending, EndReason
+    from models.domain.no_shows import JudgeNoShow, NoShowVerdict, RecordNoShow
+    from models.domain.states import BookingStatus, PaymentStatus, SessionStatus
+    from models.domain.terms import PLATFORM, Ending, EndReason
     from workflows.decisions import Stage
     from workflows.progress import BookingProgress, EndedByOperator
     from workflows.steps import HoldGone, ask_stripe, unbroken, write_down

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from models import terms as endings
-from models.messages import (
+from models.domain import terms as endings
+from models.domain.messages import (
     Approve,
     Cancel,
     Complete,
@@ -20,8 +20,8 @@ from models.messages import (
     Retry,
     Settle,
 )
-from models.money import Money
-from models.terms import Absent, BookingTerms, Ending, Role
+from models.domain.money import Money
+from models.domain.terms import Absent, BookingTerms, Ending, Role
 
 
 class Stage(StrEnum):

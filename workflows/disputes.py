@@ -17,7 +17,7 @@ from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from activities.disputes import DisputeActivities
-    from models.disputes import (
+    from models.domain.disputes import (
         EVIDENCE_MARGIN,
         Answer,
         DisputeCase,
@@ -34,7 +34,7 @@ with workflow.unsafe.imports_passed_through():
         TakeBack,
         with_taken_back,
     )
-    from models.states import DisputeStatus
+    from models.domain.states import DisputeStatus
     from workflows.steps import ASKING, ask_patiently, ask_stripe, write_down
 
 _A_LOOK = timedelta(days=7)

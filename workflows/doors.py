@@ -10,7 +10,7 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from models.messages import (
+    from models.domain.messages import (
         Approve,
         BookingView,
         Cancel,

@@ -16,9 +16,8 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities import inbox
 from activities.transactions import DatabaseError
-from models.disputes import DisputeEvent, DisputeOrder
-from models.inbox import OF_ACCOUNTS, OF_BOOKINGS, OF_DISPUTES, OF_PAYOUTS, OF_REFUNDS, Reception, StripeEvent
-from models.keys import (
+from models.domain.disputes import DisputeEvent, DisputeOrder
+from models.domain.ids import (
     dispute_workflow_id,
     onboarding_workflow_id,
     payout_workflow_id,
@@ -26,11 +25,20 @@ from models.keys import (
     stray_refund_id,
     workflow_id,
 )
-from models.messages import PaymentEvent
-from models.onboarding import AccountEvent, Onboarding
-from models.payouts import PayoutEvent, PayoutOrder
-from models.refunds import RefundEvent, RefundOrder
-from models.tables import Instructor, Payment
+from models.domain.messages import PaymentEvent
+from models.domain.onboarding import AccountEvent, Onboarding
+from models.domain.payouts import PayoutEvent, PayoutOrder
+from models.domain.refunds import RefundEvent, RefundOrder
+from models.domain.stripe_events import (
+    OF_ACCOUNTS,
+    OF_BOOKINGS,
+    OF_DISPUTES,
+    OF_PAYOUTS,
+    OF_REFUNDS,
+    Reception,
+    StripeEvent,
+)
+from models.tables.bookings import Instructor, Payment
 from workflows.booking import BookingWorkflow
 from workflows.disputes import DisputeWorkflow
 from workflows.onboarding import OnboardingWorkflow

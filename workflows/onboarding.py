@@ -13,9 +13,9 @@ from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from activities.onboarding import OnboardingActivities
-    from models.errors import Declined
-    from models.keys import link_key
-    from models.onboarding import (
+    from models.domain.errors import Declined
+    from models.domain.ids import link_key
+    from models.domain.onboarding import (
         OPEN_LINK,
         AccountEvent,
         LinkOrder,

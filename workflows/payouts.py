@@ -16,7 +16,7 @@ from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from activities.payouts import PayoutActivities
-    from models.payouts import PayoutEvent, PayoutOrder, PayoutPhase, PayoutState, RecordPayout
+    from models.domain.payouts import PayoutEvent, PayoutOrder, PayoutPhase, PayoutState, RecordPayout
     from workflows.steps import ask_stripe, write_down
 
 _A_LOOK = timedelta(days=1)

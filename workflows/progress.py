@@ -11,8 +11,8 @@ from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from activities.records import RecordActivities
-    from models import no_shows, policy
-    from models.messages import (
+    from models.domain import no_shows, policy
+    from models.domain.messages import (
         Approve,
         BookingView,
         Checkout,
@@ -32,8 +32,8 @@ with workflow.unsafe.imports_passed_through():
         ReserveSlot,
         Retry,
     )
-    from models.states import BookingStatus, PaymentStatus, SessionStatus, advance
-    from models.terms import Ending
+    from models.domain.states import BookingStatus, PaymentStatus, SessionStatus, advance
+    from models.domain.terms import Ending
     from workflows import visibility
     from workflows.decisions import Situation, Stage, ending_of, refusal
     from workflows.doors import BookingDoors

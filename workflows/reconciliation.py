@@ -22,10 +22,10 @@ with workflow.unsafe.imports_passed_through():
     from activities.records import RecordActivities
     from activities.redelivery import RedeliveryActivities
     from activities.unowned import UnownedActivities
-    from models import terms as endings
-    from models.messages import Door, HoldPhase, PaymentState, RecordEnding
-    from models.money import Money
-    from models.reconciliation import (
+    from models.domain import terms as endings
+    from models.domain.messages import Door, HoldPhase, PaymentState, RecordEnding
+    from models.domain.money import Money
+    from models.domain.reconciliation import (
         BeginReconciliation,
         Begun,
         Book,
@@ -40,7 +40,7 @@ with workflow.unsafe.imports_passed_through():
         UnownedBooking,
         add_up,
     )
-    from models.terms import PLATFORM, Ending, EndReason
+    from models.domain.terms import PLATFORM, Ending, EndReason
     from workflows.steps import ask_stripe, reason_of, write_down
 
 T = TypeVar("T")

@@ -19,7 +19,7 @@ from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from activities.refunds import RefundActivities
-    from models.refunds import (
+    from models.domain.refunds import (
         ORDERED,
         AdoptRefund,
         RecordRefund,
@@ -35,7 +35,7 @@ with workflow.unsafe.imports_passed_through():
         RefundView,
         RetryRefund,
     )
-    from models.states import RefundStatus
+    from models.domain.states import RefundStatus
     from workflows.steps import ask_patiently, write_down
 
 _A_LOOK = timedelta(days=1)

@@ -17,8 +17,8 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError
 
-from models.keys import RECONCILIATION
-from models.reconciliation import ReconciliationOrder
+from models.domain.ids import RECONCILIATION
+from models.domain.reconciliation import ReconciliationOrder
 from workflows.reconciliation import ReconciliationWorkflow
 
 EVERY = timedelta(hours=1)

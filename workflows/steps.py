@@ -10,8 +10,8 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from models.errors import Declined
-    from models.states import IllegalTransition
+    from models.domain.errors import Declined
+    from models.domain.states import IllegalTransition
 
 T = TypeVar("T")
 A = TypeVar("A")

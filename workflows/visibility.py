@@ -5,8 +5,8 @@ from typing import Any
 
 from temporalio.common import SearchAttributeKey, SearchAttributePair, SearchAttributeUpdate, TypedSearchAttributes
 
-from models.messages import BookingView, ReserveSlot
-from models.states import BookingStatus
+from models.domain.messages import BookingView, ReserveSlot
+from models.domain.states import BookingStatus
 
 BOOKING_STATUS = SearchAttributeKey.for_keyword("BookingStatus")
 PAYMENT_STATUS = SearchAttributeKey.for_keyword("PaymentStatus")

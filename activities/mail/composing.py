@@ -11,10 +11,10 @@ from uuid import UUID
 from activities.mail.letters import Letter, Void
 from activities.mail.rendering import render
 from activities.mail.wording import one_line
-from models.keys import message_id
-from models.paper import receipt
-from models.paper.calendar import FILE_NAME, Party, invitation
-from models.paper.issuer import Issuer
+from models.documents import receipt
+from models.documents.issuer import Issuer
+from models.domain.ids import message_id
+from models.session_calendar import FILE_NAME, Party, invitation
 
 _POLICY = SMTP.clone(cte_type="7bit")
 """No mail server on the way has to know 8BITMIME."""

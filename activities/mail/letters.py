@@ -14,19 +14,26 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from activities.mail import wording
 from activities.mail.wording import Outcome
 from activities.payment_records import instructor_minor
-from models.door_tables import RESET_LASTS, PasswordReset, token_hash
-from models.money import Money
-from models.notices import ABOUT_PAYOUTS, ABOUT_THE_ACCOUNT, BEFORE_THE_SESSION, Notice, Recipient, still_matters
-from models.outbox_tables import OutboxMessage
-from models.paper.calendar import Appointment, Party, appointment, join_url, receipt_url, reset_url
-from models.paper.receipt import Receipt
-from models.payouts import failure
-from models.policy import BookingPolicy, OnSilence
+from models.documents.receipt import Receipt
+from models.domain.money import Money
+from models.domain.notifications import (
+    ABOUT_PAYOUTS,
+    ABOUT_THE_ACCOUNT,
+    BEFORE_THE_SESSION,
+    Notice,
+    Recipient,
+    still_matters,
+)
+from models.domain.payouts import failure
+from models.domain.policy import BookingPolicy, OnSilence
+from models.domain.terms import EndReason, Role
+from models.domain.zones import zone
 from models.receipts import Line, Names, lines_of, receipt
-from models.refund_tables import Refund
-from models.tables import BookingRequest, Instructor, LiveSession, Payment, Student
-from models.terms import EndReason, Role
-from models.zones import zone
+from models.session_calendar import Appointment, Party, appointment, join_url, receipt_url, reset_url
+from models.tables.bookings import BookingRequest, Instructor, LiveSession, Payment, Student
+from models.tables.credentials import RESET_LASTS, PasswordReset, token_hash
+from models.tables.outbox import OutboxMessage
+from models.tables.refunds import Refund
 
 _LETS_IN = frozenset({Notice.APPROVED, Notice.RESCHEDULED, *BEFORE_THE_SESSION})
 _TELLS_OF_RECORDING = _LETS_IN | {Notice.BOOKING_RECEIVED}

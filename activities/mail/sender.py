@@ -23,9 +23,9 @@ from activities.mail.composing import compose
 from activities.mail.letters import Void
 from activities.mail.smtp import NotNow, Refused
 from activities.transactions import DatabaseError, transaction
-from models.outbox_tables import OutboxMessage
-from models.paper.calendar import Party
-from models.paper.issuer import Issuer
+from models.documents.issuer import Issuer
+from models.session_calendar import Party
+from models.tables.outbox import OutboxMessage
 
 AT_ONCE = 10
 LEASE = timedelta(minutes=5)

@@ -11,9 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from models.ledger import Account
-from models.ledger_tables import LedgerEntry, LedgerTransaction
-from models.tables import Instructor
+from models.domain.ledger import Account
+from models.tables.bookings import Instructor
+from models.tables.ledger import LedgerEntry, LedgerTransaction
 
 _AT_STRIPE = (Account.STRIPE_BALANCE, Account.CONNECTED_BALANCE, Account.STRIPE_FEES)
 """The accounts whose balances Stripe knows too."""

@@ -10,8 +10,8 @@ import stripe
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from models.states import HOLDS_SLOT
-from models.tables import BookingRequest
+from models.domain.states import HOLDS_SLOT
+from models.tables.bookings import BookingRequest
 from sandbox.demo import books
 from sandbox.demo.figures import Figures, Recorded
 from sandbox.demo.market import Market

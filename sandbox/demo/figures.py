@@ -9,10 +9,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from models.ledger import Account, PostingKind
-from models.ledger_tables import LedgerEntry, LedgerTransaction
-from models.states import PaymentStatus
-from models.tables import Payment
+from models.domain.ledger import Account, PostingKind
+from models.domain.states import PaymentStatus
+from models.tables.bookings import Payment
+from models.tables.ledger import LedgerEntry, LedgerTransaction
 
 _MONEY = ["data.latest_charge.balance_transaction", "data.latest_charge.transfer", "data.latest_charge.application_fee"]
 

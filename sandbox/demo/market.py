@@ -13,9 +13,9 @@ from stripe import StripeClient
 from temporalio.client import Client
 
 from api.auth import issue_token
-from models.money import Money
-from models.tables import Instructor
-from models.terms import Role, SignUpRole
+from models.domain.money import Money
+from models.domain.terms import Role, SignUpRole
+from models.tables.bookings import Instructor
 from sandbox.demo.people import Json, Person
 from sandbox.stack import Stack
 

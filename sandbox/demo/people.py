@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 import httpx
 
-from models.terms import Role, SignUpRole
+from models.domain.terms import Role, SignUpRole
 from sandbox.onboarding_page import onboard
 
 Json = dict[str, Any]

@@ -9,8 +9,8 @@ from uuid import UUID
 from rich.console import Console
 from rich.table import Table
 
-from models.keys import workflow_id
-from models.money import Money
+from models.domain.ids import workflow_id
+from models.domain.money import Money
 from sandbox.demo.checks import Check
 from sandbox.demo.figures import Figures, Recorded
 from sandbox.demo.journeys import Expected, Played

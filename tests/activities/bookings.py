@@ -10,7 +10,7 @@ from sqlmodel import SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.records import RecordActivities
-from models.messages import (
+from models.domain.messages import (
     Approve,
     Checkout,
     Door,
@@ -22,10 +22,10 @@ from models.messages import (
     RecordEnding,
     ReserveSlot,
 )
-from models.money import Money
-from models.policy import MODERATE, BookingPolicy, PaymentPlan
-from models.tables import AuditEvent, Instructor, Offering, Slot, Student
-from models.terms import Actor, BookingTerms, Ending, Role
+from models.domain.money import Money
+from models.domain.policy import MODERATE, BookingPolicy, PaymentPlan
+from models.domain.terms import Actor, BookingTerms, Ending, Role
+from models.tables.bookings import AuditEvent, Instructor, Offering, Slot, Student
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 STARTS_AT = NOW + timedelta(days=3)

@@ -8,13 +8,13 @@ from sqlalchemy.exc import DBAPIError
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities import ledger
-from models import postings
-from models.ledger import Account
-from models.ledger_tables import LedgerEntry, LedgerTransaction
-from models.messages import HoldPhase
-from models.money import Money
-from models.policy import split
-from models.terms import Actor, BookingTerms, EndReason, Role, completed, rejected, unpaid
+from models.domain import postings
+from models.domain.ledger import Account
+from models.domain.messages import HoldPhase
+from models.domain.money import Money
+from models.domain.policy import split
+from models.domain.terms import Actor, BookingTerms, EndReason, Role, completed, rejected, unpaid
+from models.tables.ledger import LedgerEntry, LedgerTransaction
 from tests.activities.bookings import NOW, Bookings, authorization, ended, held
 
 STUDENT = Actor(role=Role.STUDENT)

@@ -8,12 +8,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities import outbox
 from activities.transactions import DatabaseError, transaction
-from models.messages import HoldPhase, PaymentState
-from models.notices import FOR_LATER, Notice, Recipient
-from models.outbox_tables import OutboxMessage
-from models.states import BookingStatus, IllegalTransition
-from models.tables import BookingRequest, LiveSession
-from models.terms import (
+from models.domain.messages import HoldPhase, PaymentState
+from models.domain.notifications import FOR_LATER, Notice, Recipient
+from models.domain.states import BookingStatus, IllegalTransition
+from models.domain.terms import (
     PLATFORM,
     Absent,
     Actor,
@@ -29,6 +27,8 @@ from models.terms import (
     unanswered,
     unpaid,
 )
+from models.tables.bookings import BookingRequest, LiveSession
+from models.tables.outbox import OutboxMessage
 from tests.activities.bookings import HOUR, NOW, STARTS_AT, Bookings, authorization, ended, held, reserve
 
 STUDENT = Actor(role=Role.STUDENT)

@@ -4,8 +4,8 @@ from datetime import timedelta
 from uuid import uuid4
 
 from activities.reconciliations import ReconciliationActivities
-from models.money import Money
-from models.reconciliation import (
+from models.domain.money import Money
+from models.domain.reconciliation import (
     BeginReconciliation,
     Begun,
     Book,
@@ -16,8 +16,8 @@ from models.reconciliation import (
     Redelivered,
     Unowned,
 )
-from models.reconciliation_tables import Drift
-from models.terms import PLATFORM
+from models.domain.terms import PLATFORM
+from models.tables.reconciliation import Drift
 from tests.activities.bookings import NOW, Bookings
 
 MINUTE = timedelta(minutes=1)

@@ -4,10 +4,10 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from models.messages import Extend, RecordAttention, RecordDeadline, Retry
-from models.states import BookingStatus, IllegalTransition, PaymentStatus, SessionStatus
-from models.tables import AuditEvent, BookingRequest, LiveSession, Payment, Student
-from models.terms import PLATFORM, Actor, Role, cancelled
+from models.domain.messages import Extend, RecordAttention, RecordDeadline, Retry
+from models.domain.states import BookingStatus, IllegalTransition, PaymentStatus, SessionStatus
+from models.domain.terms import PLATFORM, Actor, Role, cancelled
+from models.tables.bookings import AuditEvent, BookingRequest, LiveSession, Payment, Student
 from tests.activities.bookings import HOUR, NOW, Bookings, authorization, checkout, ended, reserve
 
 OPERATOR = Actor(role=Role.OPERATOR)

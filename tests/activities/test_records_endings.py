@@ -7,12 +7,11 @@ from datetime import timedelta
 
 import pytest
 
-from models.messages import HoldPhase, PaymentState, RecordAttention, RecordEnding
-from models.money import Money
-from models.policy import split
-from models.states import BookingStatus, IllegalTransition, PaymentStatus, PayoutStatus, SessionStatus
-from models.tables import BookingRequest, InstructorPayout, LiveSession, Payment
-from models.terms import (
+from models.domain.messages import HoldPhase, PaymentState, RecordAttention, RecordEnding
+from models.domain.money import Money
+from models.domain.policy import split
+from models.domain.states import BookingStatus, IllegalTransition, PaymentStatus, PayoutStatus, SessionStatus
+from models.domain.terms import (
     PLATFORM,
     Absent,
     Actor,
@@ -29,6 +28,7 @@ from models.terms import (
     unanswered,
     unpaid,
 )
+from models.tables.bookings import BookingRequest, InstructorPayout, LiveSession, Payment
 from tests.activities.bookings import HOUR, NOW, STARTS_AT, Bookings, authorization, ended, held, reserve
 
 STUDENT = Actor(role=Role.STUDENT)

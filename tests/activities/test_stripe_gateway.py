@@ -13,11 +13,11 @@ import stripe
 from activities.gateway import CheckoutRequest
 from activities.plans import HoldPlan
 from activities.stripe_gateway import StripeGateway, stripe_client
-from models.errors import Declined, PaymentError, ReplayedFailure, Retryable, Unknown
-from models.messages import Checkout, HoldPhase, PaymentRef, PaymentState, SettlePayment
-from models.money import Money
-from models.policy import BookingPolicy, PaymentPlan, split
-from models.terms import BookingTerms
+from models.domain.errors import Declined, PaymentError, ReplayedFailure, Retryable, Unknown
+from models.domain.messages import Checkout, HoldPhase, PaymentRef, PaymentState, SettlePayment
+from models.domain.money import Money
+from models.domain.policy import BookingPolicy, PaymentPlan, split
+from models.domain.terms import BookingTerms
 from sandbox.checkout_page import pay
 from sandbox.connected_accounts import create_connected_account
 from sandbox.stripe_server import SANDBOX_KEY, StripeServer

@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from activities.students import StudentMissing, contact_of
 from activities.transactions import DatabaseError, transaction
-from models.tables import Student
+from models.tables.bookings import Student
 from tests.activities.bookings import NOW, Bookings
 
 ADDRESS = "ada.lovelace@example.test"

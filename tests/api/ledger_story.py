@@ -6,11 +6,11 @@ from uuid import UUID, uuid4
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities import ledger
-from models import postings
-from models.ledger import Posting
-from models.money import Money
-from models.policy import BookingPolicy, split
-from models.postings import Parties, Shares
+from models.domain import postings
+from models.domain.ledger import Posting
+from models.domain.money import Money
+from models.domain.policy import BookingPolicy, split
+from models.domain.postings import Parties, Shares
 from tests.api.world import Person, World, add_instructor
 
 

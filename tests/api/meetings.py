@@ -10,8 +10,8 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from api.meeting_reports import signature
-from models.states import BookingStatus, SessionStatus
-from models.tables import AttendanceEvent, LiveSession
+from models.domain.states import BookingStatus, SessionStatus
+from models.tables.bookings import AttendanceEvent, LiveSession
 from tests.api.world import HOUR, JSON, MEETING_WEBHOOK_KEY, Person, World
 
 PATH = "/v1/meetings/webhook"

@@ -7,9 +7,9 @@ from fastapi import FastAPI
 from icalendar import Calendar, Event
 from pydantic import AnyHttpUrl
 
-from models.keys import calendar_uid
-from models.states import BookingStatus, SessionStatus
-from models.tables import LiveSession
+from models.domain.ids import calendar_uid
+from models.domain.states import BookingStatus, SessionStatus
+from models.tables.bookings import LiveSession
 from tests.api.world import PUBLIC_URL, Person, World, problem
 
 CHANGED_AT = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)

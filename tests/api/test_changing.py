@@ -7,8 +7,8 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from models.policy import STRICT
-from models.states import BookingStatus
+from models.domain.policy import STRICT
+from models.domain.states import BookingStatus
 from tests.api.world import HOUR, JSON, Person, World, add_instructor, audited, book, problem
 
 DAY = timedelta(days=1)

@@ -18,11 +18,11 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.records import RecordActivities
 from api import writing
-from models.messages import Door, MoveSlot, Reschedule, ReserveSlot
-from models.policy import BookingPolicy, PaymentPlan
-from models.states import BookingStatus
-from models.tables import BookingRequest, Offering, Slot
-from models.terms import Actor, BookingTerms, Role
+from models.domain.messages import Door, MoveSlot, Reschedule, ReserveSlot
+from models.domain.policy import BookingPolicy, PaymentPlan
+from models.domain.states import BookingStatus
+from models.domain.terms import Actor, BookingTerms, Role
+from models.tables.bookings import BookingRequest, Offering, Slot
 from tests.api.world import HOUR, PRICE, World, problem
 
 _PATIENCE_SECONDS = 60

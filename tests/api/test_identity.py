@@ -18,9 +18,9 @@ from temporalio.client import Client
 from api.identity import IdentityProvider, PublishedKeys
 from api.main import build_app
 from api.settings import IdentitySettings, Settings
-from models.keys import person_id
-from models.tables import Instructor, Student
-from models.terms import Role
+from models.domain.ids import person_id
+from models.domain.terms import Role
+from models.tables.bookings import Instructor, Student
 from sandbox.ports import free_port
 from tests.api.identity_provider import AUDIENCE, Provider, ec_key, identity_provider, rsa_key
 from tests.api.world import World, audited, problem, settings

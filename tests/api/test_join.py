@@ -10,7 +10,7 @@ import jwt
 import pytest
 from fastapi import FastAPI
 
-from models.states import BookingStatus, SessionStatus
+from models.domain.states import BookingStatus, SessionStatus
 from tests.api.meetings import scheduled
 from tests.api.world import HOUR, MEETINGS, Person, World, problem
 

@@ -16,10 +16,10 @@ from starlette.types import Message
 
 from api.bell import Bell
 from api.live import Streams
-from models.messages import Door
-from models.states import BookingStatus
-from models.tables import AuditEvent
-from models.terms import EndReason, Role
+from models.domain.messages import Door
+from models.domain.states import BookingStatus
+from models.domain.terms import EndReason, Role
+from models.tables.bookings import AuditEvent
 from tests.api.world import HOUR, JSON, Person, World, add_student, problem
 
 PATIENCE_SECONDS = 20

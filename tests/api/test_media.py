@@ -3,7 +3,7 @@
 import pytest
 
 from api.media import CSV, JSON, PDF, csv_file, preferred
-from models.money import Money
+from models.domain.money import Money
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 from pydantic import ValidationError
 
 from api.meeting_settings import JaasSettings, JitsiSettings, MeetingSettings, meetings_from_environment
-from models.attendance import MeetingProvider
+from models.domain.attendance import MeetingProvider
 
 APP = "vpaas-magic-cookie-1"
 KEY = rsa.generate_private_key(65537, 2048)

@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 
 from api.meeting_reports import is_signed
-from models.states import BookingStatus
+from models.domain.states import BookingStatus
 from tests.api.meetings import PATH, kept, report, scheduled, send
 from tests.api.world import JSON, World, add_student, problem
 

@@ -15,12 +15,12 @@ from activities import ledger
 from activities.records import RecordActivities
 from api.business_gauges import BusinessGauges
 from api.database import Database
-from models import postings
-from models.messages import HoldPhase
-from models.money import Money
-from models.states import PayoutStatus
-from models.tables import InstructorPayout
-from models.terms import Absent, Actor, BookingTerms, EndReason, Role, completed, no_show, rejected, unpaid
+from models.domain import postings
+from models.domain.messages import HoldPhase
+from models.domain.money import Money
+from models.domain.states import PayoutStatus
+from models.domain.terms import Absent, Actor, BookingTerms, EndReason, Role, completed, no_show, rejected, unpaid
+from models.tables.bookings import InstructorPayout
 from tests.activities.bookings import NOW, STARTS_AT, Bookings, authorization, checkout, ended, held, reserve
 from tests.api.world import Person, World
 

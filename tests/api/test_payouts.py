@@ -9,11 +9,11 @@ import pytest
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities import ledger
-from models import postings
-from models.money import Money
-from models.policy import Split
-from models.states import BookingStatus, PayoutStatus
-from models.tables import InstructorPayout
+from models.domain import postings
+from models.domain.money import Money
+from models.domain.policy import Split
+from models.domain.states import BookingStatus, PayoutStatus
+from models.tables.bookings import InstructorPayout
 from tests.api.statements import noted
 from tests.api.world import JSON, Person, World
 

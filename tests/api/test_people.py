@@ -16,9 +16,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from api.auth import Caller, read_token
 from api.passwords import MAX_BYTES, Passwords
-from models.door_tables import Credential
-from models.tables import Instructor, Student
-from models.terms import Role
+from models.domain.terms import Role
+from models.tables.bookings import Instructor, Student
+from models.tables.credentials import Credential
 from tests.api.world import JSON, SIGNING_KEY, World, problem, said
 
 PASSWORD = "correct horse battery"  # noqa: S105 - nobody's

@@ -4,9 +4,9 @@ from uuid import UUID
 import httpx
 import pytest
 
-from models.policy import PaymentPlan
-from models.states import BookingStatus, PaymentStatus
-from models.tables import Payment
+from models.domain.policy import PaymentPlan
+from models.domain.states import BookingStatus, PaymentStatus
+from models.tables.bookings import Payment
 from tests.api.world import HOUR, JSON, PRICE, Person, World, problem
 
 NOW = datetime.now(UTC)

@@ -6,10 +6,10 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.paging import Cursor
-from models.policy import PaymentPlan
-from models.states import BookingStatus, PaymentStatus, SessionStatus
-from models.tables import LiveSession, Payment
-from models.terms import EndReason
+from models.domain.policy import PaymentPlan
+from models.domain.states import BookingStatus, PaymentStatus, SessionStatus
+from models.domain.terms import EndReason
+from models.tables.bookings import LiveSession, Payment
 from tests.api.statements import noted
 from tests.api.world import JSON, World, add_student, problem
 

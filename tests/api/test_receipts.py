@@ -9,15 +9,15 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities import ledger
 from activities.records import RecordActivities
-from models import postings
-from models.keys import receipt_number
-from models.ledger import Posting
-from models.messages import HoldPhase
-from models.money import Money
-from models.postings import Parties, Shares
-from models.states import BookingStatus
-from models.tables import Student
-from models.terms import Actor, BookingTerms, Role, cancelled, completed, rejected
+from models.domain import postings
+from models.domain.ids import receipt_number
+from models.domain.ledger import Posting
+from models.domain.messages import HoldPhase
+from models.domain.money import Money
+from models.domain.postings import Parties, Shares
+from models.domain.states import BookingStatus
+from models.domain.terms import Actor, BookingTerms, Role, cancelled, completed, rejected
+from models.tables.bookings import Student
 from tests.activities.bookings import HOUR, NOW, Bookings, ended, held
 from tests.api.world import Person, World, add_student, problem
 from tests.models.paper import pdf

@@ -19,11 +19,11 @@ from activities.mail.sender import MailSender
 from activities.mail.smtp import Smtp
 from api.limits import RESETS_OF_MAIL, SIGN_INS_OF_MAIL
 from api.passwords import Passwords
-from models.door_tables import RESET_LASTS, Credential, PasswordReset
-from models.outbox_tables import OutboxMessage
-from models.paper.calendar import Party
-from models.paper.issuer import Issuer
-from models.terms import PLATFORM, Actor, Role
+from models.documents.issuer import Issuer
+from models.domain.terms import PLATFORM, Actor, Role
+from models.session_calendar import Party
+from models.tables.credentials import RESET_LASTS, Credential, PasswordReset
+from models.tables.outbox import OutboxMessage
 from tests.api.test_people import ADA, PASSWORD, Counting, rows, sign_in, sign_up
 from tests.api.world import PUBLIC_URL, SIGNING_KEY, World, audited, problem
 from tests.mailbox import MailServer

@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities import ledger
-from models import postings
-from models.tables import Instructor
+from models.domain import postings
+from models.tables.bookings import Instructor
 from tests.api.ledger_story import capture, earnings, money, none, tell, time
 from tests.api.world import Person, World, problem
 

@@ -5,7 +5,7 @@ from uuid import uuid4
 import httpx
 
 from api.auth import issue_token
-from models.terms import Role
+from models.domain.terms import Role
 from tests.api.world import HOUR, SIGNING_KEY, World
 from tests.loglines import logged
 

@@ -11,10 +11,10 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 from stripe import WebhookSignature
 
-from models.inbox import OF_CONNECTED, OF_PLATFORM
-from models.policy import PaymentPlan
-from models.states import PaymentStatus
-from models.tables import Payment
+from models.domain.policy import PaymentPlan
+from models.domain.states import PaymentStatus
+from models.domain.stripe_events import OF_CONNECTED, OF_PLATFORM
+from models.tables.bookings import Payment
 from tests.api.events import PATH, account_event, event, send, send_connect
 from tests.api.world import CONNECT_WEBHOOK_KEY, JSON, WEBHOOK_KEY, World, problem
 

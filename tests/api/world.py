@@ -16,13 +16,13 @@ from api.meeting_settings import MeetingSettings
 from api.meeting_tokens import JitsiMeetings
 from api.problems import ProblemDetails
 from api.settings import DoorSettings, Settings
-from models.messages import Door
-from models.money import Money
-from models.policy import MODERATE, BookingPolicy, CancellationPolicy, PaymentPlan, split
+from models.domain.messages import Door
+from models.domain.money import Money
+from models.domain.policy import MODERATE, BookingPolicy, CancellationPolicy, PaymentPlan, split
+from models.domain.states import BookingStatus
+from models.domain.terms import PLATFORM, Capability, EndReason, Role
 from models.settings import PlaceSettings, PolicySettings
-from models.states import BookingStatus
-from models.tables import AuditEvent, BookingRequest, Instructor, Offering, Slot, Student
-from models.terms import PLATFORM, Capability, EndReason, Role
+from models.tables.bookings import AuditEvent, BookingRequest, Instructor, Offering, Slot, Student
 
 SIGNING_KEY = "tests have a secret of their own that is long enough"
 WEBHOOK_KEY = "whsec_tests"

@@ -9,7 +9,7 @@ from bench.actions import history_cost
 from bench.bookings import playing
 from bench.budget import MOST_ACTIONS, MOST_EVENTS, MOST_STRIPE_MUTATIONS
 from bench.place import place
-from models.keys import workflow_id
+from models.domain.ids import workflow_id
 
 # stripe-python hands httpx its forms as `data`, which httpx is about to stop taking.
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=<...>' to upload raw bytes:DeprecationWarning")

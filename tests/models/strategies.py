@@ -4,8 +4,8 @@ from datetime import timedelta
 
 from hypothesis import strategies as st
 
-from models.money import BASIS_POINTS, Money, Rounding, minimum_charge, step_minor
-from models.policy import PRESETS, BookingPolicy, CancellationPolicy, CancellationTier, OnSilence
+from models.domain.money import BASIS_POINTS, Money, Rounding, minimum_charge, step_minor
+from models.domain.policy import PRESETS, BookingPolicy, CancellationPolicy, CancellationTier, OnSilence
 
 # With 0, 2 and 3 decimals, and those that Stripe takes in whole units only.
 CURRENCIES = ["usd", "eur", "jpy", "krw", "bhd", "kwd", "isk", "ugx"]

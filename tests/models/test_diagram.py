@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from models.diagram import PAGE, main, page
-from models.states import TRANSITIONS
+from models.domain.states import TRANSITIONS
+from models.state_diagram import PAGE, main, page
 
 
 def test_the_page_in_the_docs_is_in_step_with_the_table() -> None:
@@ -30,4 +30,4 @@ def test_a_page_out_of_step_or_missing_fails_the_check_and_says_what_to_do(
     assert main(["--check"], path) == 0
     path.write_text(path.read_text(encoding="utf-8").replace("PENDING --> ACCEPTED", ""), encoding="utf-8")
     assert main(["--check"], path) == 1
-    assert "run `python -m models.diagram`" in capsys.readouterr().err
+    assert "run `python -m models.state_diagram`" in capsys.readouterr().err

@@ -4,9 +4,9 @@ from uuid import UUID
 
 import pytest
 
-from models.filings import Filing, Payee, Thresholds, filings
-from models.money import Money
-from models.statements import Earned, Earnings
+from models.domain.money import Money
+from models.domain.statements import Earned, Earnings
+from models.domain.tax_reporting import Filing, Payee, Thresholds, filings
 
 WHO = UUID(int=1)
 GOODS = Thresholds(dac7_consideration_minor=200_000, dac7_activities=30)

@@ -3,7 +3,7 @@
 import re
 from uuid import UUID
 
-from models.keys import (
+from models.domain.ids import (
     audit_id,
     booking_id,
     customer_key,

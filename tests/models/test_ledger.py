@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from models import postings
-from models.ledger import Account, Entry, Posting, PostingKind
-from models.messages import HoldPhase, PaymentState
-from models.money import Money
-from models.policy import BookingPolicy, PaymentPlan, split
-from models.terms import BookingTerms
+from models.domain import postings
+from models.domain.ledger import Account, Entry, Posting, PostingKind
+from models.domain.messages import HoldPhase, PaymentState
+from models.domain.money import Money
+from models.domain.policy import BookingPolicy, PaymentPlan, split
+from models.domain.terms import BookingTerms
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from models.money import (
+from models.domain.money import (
     BASIS_POINTS,
     SUPPORTED,
     CurrencyMismatch,

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from models.notices import (
+from models.domain.notifications import (
     ABOUT_THE_ACCOUNT,
     FOR_LATER,
     ON_NO_SHOW_REPORTED,
@@ -17,7 +17,7 @@ from models.notices import (
     still_matters,
     told,
 )
-from models.states import TRANSITIONS, BookingStatus, IllegalTransition, PaymentStatus, State
+from models.domain.states import TRANSITIONS, BookingStatus, IllegalTransition, PaymentStatus, State
 
 STARTS_AT = datetime(2026, 3, 5, 9, 0, tzinfo=UTC)
 ENDS_AT = STARTS_AT + timedelta(hours=1)

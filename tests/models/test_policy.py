@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from models.money import BASIS_POINTS, Money, Rounding, step_minor
-from models.policy import (
+from models.domain.money import BASIS_POINTS, Money, Rounding, step_minor
+from models.domain.policy import (
     FLEXIBLE,
     HOLD_LASTS,
     LONGEST_CHECKOUT,

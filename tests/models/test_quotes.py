@@ -5,8 +5,8 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.quotes import CancellationQuote, cancellation_quote
-from models.terms import Actor, BookingTerms, Role, cancelled, payment_after
+from models.domain.quotes import CancellationQuote, cancellation_quote
+from models.domain.terms import Actor, BookingTerms, Role, cancelled, payment_after
 from tests.models.strategies import times_left
 from tests.models.test_terms import terms
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.recurrence import Weekday, Weekly, in_utc, known_zone, occurrences
+from models.domain.recurrence import Weekday, Weekly, in_utc, known_zone, occurrences
 
 # An hour, half an hour (Lord Howe), a change at midnight, in the southern summer, on a Friday, none, and an odd offset.
 ZONES = [

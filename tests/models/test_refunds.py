@@ -6,11 +6,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from models.money import Money
-from models.policy import LossBearer
-from models.postings import Parties
-from models.refunds import RefundAtStripe, RefundCase, refusal, shares, shares_at_stripe
-from models.states import PaymentStatus, RefundStatus
+from models.domain.money import Money
+from models.domain.policy import LossBearer
+from models.domain.postings import Parties
+from models.domain.refunds import RefundAtStripe, RefundCase, refusal, shares, shares_at_stripe
+from models.domain.states import PaymentStatus, RefundStatus
 from sandbox.stripe.money import proportional_part
 
 

@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 from pydantic import ValidationError
 
-from models.money import Rounding
-from models.policy import STRICT, BookingPolicy, Deadlines, OnSilence
+from models.domain.money import Rounding
+from models.domain.policy import STRICT, BookingPolicy, Deadlines, OnSilence
 from models.settings import (
     Environment,
     MailSettings,

@@ -4,7 +4,7 @@ from itertools import product
 
 import pytest
 
-from models.states import (
+from models.domain.states import (
     HOLDS_SLOT,
     TRANSITIONS,
     BookingStatus,

@@ -13,11 +13,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from models.attendance import AttendanceKind, MeetingProvider
 from models.db import build_engine
-from models.policy import MODERATE, BookingPolicy, PaymentPlan
-from models.states import BookingStatus, PaymentStatus, PayoutStatus, SessionStatus
-from models.tables import (
+from models.domain.attendance import AttendanceKind, MeetingProvider
+from models.domain.policy import MODERATE, BookingPolicy, PaymentPlan
+from models.domain.states import BookingStatus, PaymentStatus, PayoutStatus, SessionStatus
+from models.domain.terms import Role, SignUpRole, Subject
+from models.tables.bookings import (
     AttendanceEvent,
     AuditEvent,
     BookingRequest,
@@ -29,7 +30,6 @@ from models.tables import (
     Slot,
     Student,
 )
-from models.terms import Role, SignUpRole, Subject
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from models.money import CurrencyMismatch, Money
-from models.policy import BookingPolicy, OnSilence, PaymentPlan, kept_on_student_cancellation, split
-from models.states import BookingStatus, PaymentStatus, SessionStatus, is_allowed
-from models.terms import (
+from models.domain.money import CurrencyMismatch, Money
+from models.domain.policy import BookingPolicy, OnSilence, PaymentPlan, kept_on_student_cancellation, split
+from models.domain.states import BookingStatus, PaymentStatus, SessionStatus, is_allowed
+from models.domain.terms import (
     PLATFORM,
     Absent,
     Actor,

@@ -14,9 +14,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.stripe_gateway import stripe_client
 from models.db import build_engine
-from models.money import Money, chargeable
-from models.policy import PRESETS, CancellationPolicy, Deadlines, last_end_for_hold
-from models.tables import Instructor, Offering, Slot
+from models.domain.money import Money, chargeable
+from models.domain.policy import PRESETS, CancellationPolicy, Deadlines, last_end_for_hold
+from models.tables.bookings import Instructor, Offering, Slot
 from sandbox.environment import PROJECT_ROOT, child_environment, python
 from sandbox.seed import add_instructor, add_offering, add_slot, add_student, seed
 from tests.conftest import StripeSandbox

@@ -12,9 +12,9 @@ from temporalio.worker import (
 )
 
 from activities.gateway import CheckoutRequest, PaymentGateway
-from models.messages import Checkout, PaymentState
-from models.onboarding import AccountState, OnboardingLink
-from models.policy import Split
+from models.domain.messages import Checkout, PaymentState
+from models.domain.onboarding import AccountState, OnboardingLink
+from models.domain.policy import Split
 
 T = TypeVar("T")
 When = Literal["before", "after"]

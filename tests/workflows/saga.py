@@ -21,13 +21,13 @@ from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
-from models.keys import workflow_id
-from models.messages import OPEN_CHECKOUT, BookingView, Checkout, PaymentEvent, ReserveSlot
-from models.money import Money
-from models.policy import BookingPolicy, PaymentPlan, checkout_deadline
-from models.states import BookingStatus, PaymentStatus
-from models.tables import BookingRequest, Payment
-from models.terms import Actor, BookingTerms, Role
+from models.domain.ids import workflow_id
+from models.domain.messages import OPEN_CHECKOUT, BookingView, Checkout, PaymentEvent, ReserveSlot
+from models.domain.money import Money
+from models.domain.policy import BookingPolicy, PaymentPlan, checkout_deadline
+from models.domain.states import BookingStatus, PaymentStatus
+from models.domain.terms import Actor, BookingTerms, Role
+from models.tables.bookings import BookingRequest, Payment
 from sandbox import seed
 from sandbox.checkout_page import GOOD_CARD, pay
 from sandbox.connected_accounts import create_connected_account

@@ -18,11 +18,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from models.ledger import Account, PostingKind
-from models.ledger_tables import LedgerEntry, LedgerTransaction
-from models.messages import Approve, Cancel, Complete, ReportNoShow
-from models.policy import LossBearer
-from models.terms import Absent
+from models.domain.ledger import Account, PostingKind
+from models.domain.messages import Approve, Cancel, Complete, ReportNoShow
+from models.domain.policy import LossBearer
+from models.domain.terms import Absent
+from models.tables.ledger import LedgerEntry, LedgerTransaction
 from sandbox.demo import books
 from sandbox.stripe_server import SANDBOX_KEY, StripeServer
 from tests.conftest import StripeSandbox

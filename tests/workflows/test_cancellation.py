@@ -7,9 +7,9 @@ import pytest
 from temporalio.client import WorkflowFailureError, WorkflowUpdateFailedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from models.errors import Declined
-from models.messages import Approve, Complete
-from models.states import BookingStatus, PaymentStatus
+from models.domain.errors import Declined
+from models.domain.messages import Approve, Complete
+from models.domain.states import BookingStatus, PaymentStatus
 from sandbox.checkout_page import CheckoutClosed, pay
 from sandbox.demo.figures import Figures
 from tests.workflows.faults import When

@@ -2,8 +2,8 @@
 
 import pytest
 
-from models.ledger import Account
-from models.states import DisputeStatus, PaymentStatus, RefundStatus
+from models.domain.ledger import Account
+from models.domain.states import DisputeStatus, PaymentStatus, RefundStatus
 from tests.workflows.saga import Saga
 from tests.workflows.test_disputes import balances, completed, decide_at_the_bank, disputed, hear, started
 from tests.workflows.test_refunds import at_the_bank, carried_out, kept, ordered

@@ -11,19 +11,19 @@ from sqlmodel import col, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio.client import WorkflowHandle, WorkflowUpdateFailedError
 
-from models.attendance import AttendanceKind, MeetingProvider
-from models.dispute_tables import Dispute
-from models.disputes import Answer, DisputeDecision, DisputeEvent, DisputeOrder
-from models.errors import Unknown
-from models.keys import dispute_workflow_id, receipt_number
-from models.ledger import Account
-from models.ledger_tables import LedgerEntry, LedgerTransaction
-from models.messages import Approve, Complete
-from models.outbox_tables import OutboxMessage
-from models.policy import BookingPolicy, LossBearer
-from models.states import DisputeStatus, PaymentStatus
-from models.tables import AttendanceEvent, AuditEvent, Payment
-from models.terms import Actor, Role, SignUpRole
+from models.domain.attendance import AttendanceKind, MeetingProvider
+from models.domain.disputes import Answer, DisputeDecision, DisputeEvent, DisputeOrder
+from models.domain.errors import Unknown
+from models.domain.ids import dispute_workflow_id, receipt_number
+from models.domain.ledger import Account
+from models.domain.messages import Approve, Complete
+from models.domain.policy import BookingPolicy, LossBearer
+from models.domain.states import DisputeStatus, PaymentStatus
+from models.domain.terms import Actor, Role, SignUpRole
+from models.tables.bookings import AttendanceEvent, AuditEvent, Payment
+from models.tables.disputes import Dispute
+from models.tables.ledger import LedgerEntry, LedgerTransaction
+from models.tables.outbox import OutboxMessage
 from tests.workflows.saga import QUEUE, Booked, Saga
 from workflows.booking import BookingWorkflow
 from workflows.disputes import DisputeWorkflow

@@ -5,11 +5,11 @@ from datetime import timedelta
 
 import pytest
 
-from models.messages import Approve, BookingView, Cancel, Complete, Door, Reject, ReportNoShow
-from models.money import Money
-from models.policy import BookingPolicy, OnSilence
-from models.states import BookingStatus, PaymentStatus, SessionStatus
-from models.terms import Absent, EndReason
+from models.domain.messages import Approve, BookingView, Cancel, Complete, Door, Reject, ReportNoShow
+from models.domain.money import Money
+from models.domain.policy import BookingPolicy, OnSilence
+from models.domain.states import BookingStatus, PaymentStatus, SessionStatus
+from models.domain.terms import Absent, EndReason
 from sandbox.checkout_page import GOOD_CARD, POOR_CARD, CheckoutClosed, pay
 from sandbox.demo.figures import Figures
 from tests.workflows.saga import Booked, Saga

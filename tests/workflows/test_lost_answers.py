@@ -7,9 +7,9 @@ import stripe
 from temporalio.client import WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
-from models.errors import Declined, ReplayedFailure, Retryable, Unknown
-from models.messages import Approve, Cancel, Complete, Refusal, Reject
-from models.states import BookingStatus, PaymentStatus
+from models.domain.errors import Declined, ReplayedFailure, Retryable, Unknown
+from models.domain.messages import Approve, Cancel, Complete, Refusal, Reject
+from models.domain.states import BookingStatus, PaymentStatus
 from sandbox.checkout_page import pay
 from sandbox.demo.figures import Figures
 from tests.workflows.saga import Booked, Saga

@@ -6,7 +6,7 @@ import pytest
 from temporalio.client import WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
-from models.messages import (
+from models.domain.messages import (
     Approve,
     Cancel,
     Complete,
@@ -20,10 +20,10 @@ from models.messages import (
     Retry,
     Settle,
 )
-from models.money import Money
-from models.policy import BookingPolicy, Deadlines
-from models.states import BookingStatus, PaymentStatus
-from models.terms import Absent, Actor, EndReason, Role
+from models.domain.money import Money
+from models.domain.policy import BookingPolicy, Deadlines
+from models.domain.states import BookingStatus, PaymentStatus
+from models.domain.terms import Absent, Actor, EndReason, Role
 from sandbox.checkout_page import pay
 from tests.workflows.saga import Booked, Saga
 from workflows.booking import BookingWorkflow

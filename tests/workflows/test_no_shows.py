@@ -8,9 +8,9 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio.client import WorkflowUpdateFailedError
 
-from models.attendance import AttendanceKind, MeetingProvider
-from models.errors import Unknown
-from models.messages import (
+from models.domain.attendance import AttendanceKind, MeetingProvider
+from models.domain.errors import Unknown
+from models.domain.messages import (
     Approve,
     BookingView,
     Cancel,
@@ -22,15 +22,15 @@ from models.messages import (
     Retry,
     Settle,
 )
-from models.money import Money
-from models.no_show_tables import NoShowReport
-from models.no_shows import NoShowVerdict
-from models.notices import Notice, Recipient
-from models.outbox_tables import OutboxMessage
-from models.policy import BookingPolicy, Deadlines
-from models.states import BookingStatus, PaymentStatus
-from models.tables import AttendanceEvent, AuditEvent
-from models.terms import Absent, Actor, EndReason, Role, SignUpRole
+from models.domain.money import Money
+from models.domain.no_shows import NoShowVerdict
+from models.domain.notifications import Notice, Recipient
+from models.domain.policy import BookingPolicy, Deadlines
+from models.domain.states import BookingStatus, PaymentStatus
+from models.domain.terms import Absent, Actor, EndReason, Role, SignUpRole
+from models.tables.bookings import AttendanceEvent, AuditEvent
+from models.tables.no_shows import NoShowReport
+from models.tables.outbox import OutboxMessage
 from sandbox.demo.figures import Figures
 from tests.workflows.saga import Booked, Saga
 from workflows.booking import BookingWorkflow

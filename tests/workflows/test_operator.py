@@ -5,11 +5,11 @@ from datetime import timedelta
 import pytest
 from temporalio.client import WorkflowUpdateFailedError
 
-from models.errors import Declined
-from models.messages import Approve, Cancel, Complete, Refund, Release, Retry, Settle
-from models.money import Money
-from models.states import BookingStatus, PaymentStatus
-from models.terms import Actor, EndReason, Role
+from models.domain.errors import Declined
+from models.domain.messages import Approve, Cancel, Complete, Refund, Release, Retry, Settle
+from models.domain.money import Money
+from models.domain.states import BookingStatus, PaymentStatus
+from models.domain.terms import Actor, EndReason, Role
 from sandbox.demo.figures import Figures
 from tests.workflows.saga import Booked, Saga
 from workflows.booking import BookingWorkflow

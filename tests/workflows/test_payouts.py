@@ -12,16 +12,16 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio.client import WorkflowHandle
 
-from models.errors import Unknown
-from models.keys import payout_workflow_id
-from models.ledger import Account
-from models.ledger_tables import LedgerEntry, LedgerTransaction
-from models.messages import Approve, Complete
-from models.notices import Notice
-from models.outbox_tables import OutboxMessage
-from models.payouts import PayoutEvent, PayoutOrder, PayoutPhase
-from models.states import PayoutStatus
-from models.tables import AuditEvent, Instructor, InstructorPayout
+from models.domain.errors import Unknown
+from models.domain.ids import payout_workflow_id
+from models.domain.ledger import Account
+from models.domain.messages import Approve, Complete
+from models.domain.notifications import Notice
+from models.domain.payouts import PayoutEvent, PayoutOrder, PayoutPhase
+from models.domain.states import PayoutStatus
+from models.tables.bookings import AuditEvent, Instructor, InstructorPayout
+from models.tables.ledger import LedgerEntry, LedgerTransaction
+from models.tables.outbox import OutboxMessage
 from tests.conftest import StripeSandbox
 from tests.own_stripe import own_sandbox
 from tests.workflows.bank import DAY_SECONDS, UNTIL_SENT, Bank, bank_of

@@ -13,18 +13,18 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio.client import WithStartWorkflowOperation, WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.common import WorkflowIDConflictPolicy
 
-from models.errors import Unknown
-from models.keys import refund_workflow_id
-from models.ledger import Account
-from models.messages import Approve, Complete
-from models.notices import Notice, Recipient
-from models.outbox_tables import OutboxMessage
-from models.policy import BookingPolicy, LossBearer
-from models.refund_tables import Refund
-from models.refunds import ORDERED, RefundEvent, RefundOrder, RefundView, RetryRefund
-from models.states import PaymentStatus, PayoutStatus, RefundStatus
-from models.tables import InstructorPayout, LiveSession
-from models.terms import Actor, Role
+from models.domain.errors import Unknown
+from models.domain.ids import refund_workflow_id
+from models.domain.ledger import Account
+from models.domain.messages import Approve, Complete
+from models.domain.notifications import Notice, Recipient
+from models.domain.policy import BookingPolicy, LossBearer
+from models.domain.refunds import ORDERED, RefundEvent, RefundOrder, RefundView, RetryRefund
+from models.domain.states import PaymentStatus, PayoutStatus, RefundStatus
+from models.domain.terms import Actor, Role
+from models.tables.bookings import InstructorPayout, LiveSession
+from models.tables.outbox import OutboxMessage
+from models.tables.refunds import Refund
 from sandbox.checkout_page import GOOD_CARD
 from tests.workflows.saga import QUEUE, Booked, Saga
 from tests.workflows.test_disputes import balances, completed, decide_at_the_bank, disputed, started

@@ -8,10 +8,10 @@ import pytest
 from temporalio.client import WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
-from models.errors import Unknown
-from models.messages import Approve, Cancel, Complete, Refusal, Reschedule
-from models.policy import HOLD_LASTS
-from models.states import BookingStatus, PaymentStatus
+from models.domain.errors import Unknown
+from models.domain.messages import Approve, Cancel, Complete, Refusal, Reschedule
+from models.domain.policy import HOLD_LASTS
+from models.domain.states import BookingStatus, PaymentStatus
 from sandbox import seed
 from tests.workflows.saga import Booked, Saga
 from workflows.booking import BookingWorkflow

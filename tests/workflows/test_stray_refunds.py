@@ -9,17 +9,17 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio.client import WorkflowHandle
 
-from models.errors import Unknown
-from models.keys import refund_workflow_id, stray_refund_id
-from models.ledger import Account
-from models.messages import Approve, Door, Settle
-from models.notices import Notice, Recipient
-from models.policy import LossBearer
-from models.refund_tables import Refund
-from models.refunds import RefundEvent, RefundOrder, RetryRefund
-from models.states import PaymentStatus, PayoutStatus, RefundStatus
-from models.tables import AuditEvent, InstructorPayout, LiveSession
-from models.terms import Role
+from models.domain.errors import Unknown
+from models.domain.ids import refund_workflow_id, stray_refund_id
+from models.domain.ledger import Account
+from models.domain.messages import Approve, Door, Settle
+from models.domain.notifications import Notice, Recipient
+from models.domain.policy import LossBearer
+from models.domain.refunds import RefundEvent, RefundOrder, RetryRefund
+from models.domain.states import PaymentStatus, PayoutStatus, RefundStatus
+from models.domain.terms import Role
+from models.tables.bookings import AuditEvent, InstructorPayout, LiveSession
+from models.tables.refunds import Refund
 from tests.workflows.saga import QUEUE, Booked, Saga
 from tests.workflows.test_disputes import balances, completed
 from tests.workflows.test_refunds import (

@@ -5,9 +5,9 @@ from datetime import timedelta
 from temporalio.api.sdk.v1 import WorkflowMetadata
 from temporalio.common import TypedSearchAttributes
 
-from models.errors import Declined
-from models.messages import Approve, Complete
-from models.states import BookingStatus, PaymentStatus
+from models.domain.errors import Declined
+from models.domain.messages import Approve, Complete
+from models.domain.states import BookingStatus, PaymentStatus
 from tests.workflows.saga import Booked, Saga
 from workflows import visibility
 from workflows.booking import BookingWorkflow

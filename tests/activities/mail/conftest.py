@@ -4,8 +4,8 @@ import pytest
 
 from activities.mail.sender import MailSender
 from activities.mail.smtp import Smtp
-from models.paper.calendar import Party
-from models.paper.issuer import Issuer
+from models.documents.issuer import Issuer
+from models.session_calendar import Party
 from tests.activities.bookings import Bookings
 from tests.mailbox import MailServer
 

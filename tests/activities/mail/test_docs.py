@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from models.notices import (
+from models.domain.notifications import (
     ABOUT_THE_ACCOUNT,
     BEFORE_THE_SESSION,
     ON_NO_SHOW_REPORTED,

@@ -13,12 +13,10 @@ from activities import outbox
 from activities.mail import letters
 from activities.mail.composing import compose
 from activities.transactions import transaction
-from models.keys import calendar_uid
-from models.messages import HoldPhase, PaymentState, RecordEnding
-from models.notices import Notice, Recipient
-from models.outbox_tables import OutboxMessage
-from models.tables import BookingRequest, Instructor, LiveSession, Student
-from models.terms import (
+from models.domain.ids import calendar_uid
+from models.domain.messages import HoldPhase, PaymentState, RecordEnding
+from models.domain.notifications import Notice, Recipient
+from models.domain.terms import (
     PLATFORM,
     Absent,
     Actor,
@@ -33,6 +31,8 @@ from models.terms import (
     unanswered,
     unpaid,
 )
+from models.tables.bookings import BookingRequest, Instructor, LiveSession, Student
+from models.tables.outbox import OutboxMessage
 from tests.activities.bookings import HOUR, NOW, STARTS_AT, Bookings, ended, held
 from tests.activities.mail.conftest import ISSUER, PUBLIC_URL, SENDER
 

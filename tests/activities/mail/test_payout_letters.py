@@ -4,9 +4,9 @@ import pytest
 
 from activities import outbox
 from activities.transactions import transaction
-from models.notices import Notice, Recipient, Told
-from models.outbox_tables import OutboxMessage
-from models.tables import Instructor
+from models.domain.notifications import Notice, Recipient, Told
+from models.tables.bookings import Instructor
+from models.tables.outbox import OutboxMessage
 from tests.activities.bookings import NOW, Bookings
 from tests.activities.mail.test_letters import html, mail, text
 

@@ -15,10 +15,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.mail.sender import AT_ONCE, LEASE, MailSender
 from activities.mail.smtp import Smtp
-from models.notices import Notice, Recipient
-from models.outbox_tables import OutboxMessage
-from models.tables import Instructor, Student
-from models.terms import BookingTerms
+from models.domain.notifications import Notice, Recipient
+from models.domain.terms import BookingTerms
+from models.tables.bookings import Instructor, Student
+from models.tables.outbox import OutboxMessage
 from sandbox.ports import LOOPBACK
 from tests.activities.bookings import HOUR, NOW, STARTS_AT, Bookings, authorization, reserve
 from tests.activities.mail.conftest import ISSUER, PUBLIC_URL, SENDER

@@ -13,7 +13,7 @@ from activities.stripe_disputes import StripeDisputes
 from activities.stripe_gateway import StripeGateway
 from activities.stripe_payouts import StripePayouts
 from activities.stripe_refunds import StripeRefunds
-from models.errors import PaymentError
+from models.domain.errors import PaymentError
 from tests.api.world import PUBLIC_URL
 from worker import build_worker
 

@@ -14,10 +14,10 @@ from fastapi.routing import iter_route_contexts
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from models.errors import Declined
-from models.messages import Door
-from models.tables import AuditEvent
-from models.terms import Actor, Role, Subject
+from models.domain.errors import Declined
+from models.domain.messages import Door
+from models.domain.terms import Actor, Role, Subject
+from models.tables.bookings import AuditEvent
 from tests.api.live.journey import approved, booked, decide, order, paid
 from tests.api.live.staff import FailingGateway, Staff
 from tests.api.test_authorization import BODIES

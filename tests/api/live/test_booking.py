@@ -10,7 +10,7 @@ from temporalio.client import Client
 
 from api.main import build_app
 from api.saga import Patience, Saga
-from models.keys import booking_id, workflow_id
+from models.domain.ids import booking_id, workflow_id
 from models.settings import PolicySettings
 from tests.api.events import event, send
 from tests.api.live.journey import booked, decide, paid, seen

@@ -7,8 +7,8 @@ from fastapi import FastAPI
 from temporalio.client import Client
 
 from api.saga import Patience, Saga
-from models.errors import Declined, Retryable
-from models.keys import workflow_id
+from models.domain.errors import Declined, Retryable
+from models.domain.ids import workflow_id
 from tests.api.live.journey import approved, booked, decide, order, paid, seen
 from tests.api.live.staff import FailingGateway, Staff
 from tests.api.world import World, problem

@@ -13,8 +13,8 @@ from temporalio.client import Client
 
 from api.main import build_app
 from api.saga import Saga
-from models.door_tables import IdempotencyKey
-from models.messages import ReserveSlot
+from models.domain.messages import ReserveSlot
+from models.tables.credentials import IdempotencyKey
 from tests.api.world import PUBLIC_URL, World, add_student, book, problem, settings
 
 # The Stripe SDK's own use of httpx.

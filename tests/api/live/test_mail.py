@@ -13,9 +13,9 @@ from temporalio.client import Client
 
 from activities.mail.sender import MailSender
 from activities.mail.smtp import Smtp
-from models.keys import workflow_id
-from models.paper.calendar import Party
-from models.paper.issuer import Issuer
+from models.documents.issuer import Issuer
+from models.domain.ids import workflow_id
+from models.session_calendar import Party
 from sandbox.mail.catcher import Caught
 from tests.api.live.journey import approved, booked, decide, paid, seen
 from tests.api.world import PUBLIC_URL, Person, World

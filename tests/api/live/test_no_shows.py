@@ -8,7 +8,7 @@ import httpx
 import pytest
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from models.tables import LiveSession
+from models.tables.bookings import LiveSession
 from tests.api.live.journey import approved, decide, order
 from tests.api.meetings import report as meeting_report
 from tests.api.meetings import send as send_report

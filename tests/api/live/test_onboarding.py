@@ -17,10 +17,10 @@ from temporalio.worker import Replayer
 
 from api.onboarding import OnboardingDesk
 from api.saga import Patience
-from models.errors import Declined, Retryable
-from models.keys import onboarding_workflow_id
-from models.tables import Instructor
-from models.terms import Role
+from models.domain.errors import Declined, Retryable
+from models.domain.ids import onboarding_workflow_id
+from models.domain.terms import Role
+from models.tables.bookings import Instructor
 from sandbox import seed
 from tests.api.events import account_event, send_connect
 from tests.api.live.staff import AccountsFailing, Staff

@@ -10,8 +10,8 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio.client import Client
 
-from models.keys import refund_workflow_id
-from models.tables import AuditEvent
+from models.domain.ids import refund_workflow_id
+from models.tables.bookings import AuditEvent
 from sandbox.checkout_page import pay
 from tests.api.events import AUTHORIZED, event, send
 from tests.api.live.journey import approved, booked, decide, order, seen

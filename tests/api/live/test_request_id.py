@@ -8,7 +8,7 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 
-from models.keys import workflow_id
+from models.domain.ids import workflow_id
 from tests.api.live.journey import paid
 from tests.api.world import World
 from tests.loglines import logged

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.money import Money
-from models.paper import fonts
-from models.paper.issuer import Issuer
-from models.paper.receipt import Movement, Receipt, Step, draw
+from models.documents import fonts
+from models.documents.issuer import Issuer
+from models.documents.receipt import Movement, Receipt, Step, draw
+from models.domain.money import Money
 from tests.models.paper import pdf
 from tests.models.strategies import CURRENCIES
 

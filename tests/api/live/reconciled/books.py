@@ -9,7 +9,7 @@ import httpx
 import stripe
 from stripe import PaymentIntent, WebhookSignature
 
-from models.inbox import OF_CONNECTED, OF_PLATFORM
+from models.domain.stripe_events import OF_CONNECTED, OF_PLATFORM
 from tests.api.events import CONNECT_PATH, PATH
 from tests.api.world import CONNECT_WEBHOOK_KEY, JSON, WEBHOOK_KEY, World
 

@@ -7,7 +7,7 @@ import pytest
 import stripe
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from models.tables import Instructor
+from models.tables.bookings import Instructor
 from tests.api.live.reconciled.books import Books
 from tests.api.world import World
 from tests.conftest import StripeSandbox

@@ -10,8 +10,8 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio.client import Client
 
-from models.ledger import Account
-from models.ledger_tables import LedgerEntry, LedgerTransaction
+from models.domain.ledger import Account
+from models.tables.ledger import LedgerEntry, LedgerTransaction
 from sandbox.checkout_page import GOOD_CARD, pay
 from tests.api.live.journey import order
 from tests.api.live.reconciled.books import Books

@@ -10,8 +10,7 @@ import pytest
 import stripe
 from temporalio.client import Client
 
-from models.inbox import OF_CONNECTED, OF_PLATFORM
-from models.keys import (
+from models.domain.ids import (
     dispute_workflow_id,
     onboarding_workflow_id,
     payout_workflow_id,
@@ -19,6 +18,7 @@ from models.keys import (
     stray_refund_id,
     workflow_id,
 )
+from models.domain.stripe_events import OF_CONNECTED, OF_PLATFORM
 from sandbox.checkout_page import GOOD_CARD, pay
 from tests.api.live.journey import order
 from tests.api.live.reconciled.books import DAY_SECONDS, Books

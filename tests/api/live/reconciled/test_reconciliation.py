@@ -10,9 +10,9 @@ from temporalio.client import Client, ScheduleActionStartWorkflow
 from temporalio.service import RPCError
 
 from activities import ledger
-from models.ledger import Account, PostingKind, posting
-from models.money import Money
-from models.tables import AuditEvent, Payment
+from models.domain.ledger import Account, PostingKind, posting
+from models.domain.money import Money
+from models.tables.bookings import AuditEvent, Payment
 from sandbox.checkout_page import GOOD_CARD, pay
 from tests.api.live.journey import order
 from tests.api.live.reconciled.books import DAY_SECONDS, Books

@@ -1,0 +1,90 @@
+"""A reported no-show that the other side contests: what the meeting's record says of it, and what follows.
+
+Clear cases are decided by `verdict`. Everything else is an operator's: somebody came late, left early, or the meeting's
+provider reported nothing.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from models.domain import terms as endings
+from models.domain.attendance import Attendance
+from models.domain.messages import ContestNoShow, ReportNoShow
+from models.domain.money import BASIS_POINTS
+from models.domain.policy import BookingPolicy, Value
+from models.domain.terms import PLATFORM, Absent, BookingTerms, Ending, Role
+
+
+class NoShowVerdict(StrEnum):
+    BOTH_CAME = "BOTH_CAME"
+    """The session took place."""
+    BORNE_OUT = "BORNE_OUT"
+    """Who reported it waited; the other never came."""
+    REPORTER_ABSENT = "REPORTER_ABSENT"
+    """It is the other way round."""
+    UNCLEAR = "UNCLEAR"
+
+
+UNDECIDED = "the no-show is contested, and the meeting's record does not decide it"
+
+
+class RecordNoShow(Value):
+    booking_id: UUID
+    report: ReportNoShow
+    contest_until: datetime
+    at: datetime
+
+
+class JudgeNoShow(Value):
+    terms: BookingTerms
+    report: ReportNoShow
+    contest: ContestNoShow
+    deadline_at: datetime
+    """Until when an operator can decide, should the record not."""
+    at: datetime
+
+
+def verdict(found: Attendance, report: ReportNoShow, terms: BookingTerms, now: datetime) -> NoShowVerdict:
+    """What the record shows of a session that began at `terms.starts_at`; `found` is what is known at `now`."""
+    policy = terms.policy
+    so_far = min(now, terms.ends_at) - terms.starts_at
+    if found.together and found.together * BASIS_POINTS >= so_far * policy.held_together_bps:
+        return NoShowVerdict.BOTH_CAME
+    accused, other = (
+        (found.student, found.instructor) if report.absent is Absent.STUDENT else (found.instructor, found.student)
+    )
+    enough = min(policy.waited_at_least, terms.ends_at - terms.starts_at)
+    if other.total >= enough and not accused.visits:
+        return NoShowVerdict.BORNE_OUT
+    if accused.total >= enough and not other.visits:
+        return NoShowVerdict.REPORTER_ABSENT
+    return NoShowVerdict.UNCLEAR
+
+
+def ending_after(found: NoShowVerdict, report: ReportNoShow, terms: BookingTerms) -> Ending | None:
+    """How the booking ends; `None` where an operator has to say."""
+    match found:
+        case NoShowVerdict.BOTH_CAME:
+            return endings.no_show_refuted(terms)
+        case NoShowVerdict.BORNE_OUT:
+            return endings.no_show(terms, report.absent, report.actor)
+        case NoShowVerdict.REPORTER_ABSENT:
+            other = Absent.INSTRUCTOR if report.absent is Absent.STUDENT else Absent.STUDENT
+            return endings.no_show(terms, other, PLATFORM)
+        case NoShowVerdict.UNCLEAR:
+            return None
+
+
+def contest_until(
+    report: ReportNoShow, policy: BookingPolicy, now: datetime, hold_ends_at: datetime
+) -> datetime | None:
+    """Until when the other side can contest the report, within the hold; `None` where nobody is to be asked.
+
+    Who reports their own absence, and an operator, is believed at once.
+    """
+    by_the_other_side = (
+        report.actor.role in (Role.STUDENT, Role.INSTRUCTOR) and report.actor.role.value != report.absent.value
+    )
+    until = min(now + policy.deadlines.contest_window, hold_ends_at - policy.deadlines.hold_margin)
+    return until if by_the_other_side and until > now else None

@@ -1,0 +1,115 @@
+"""Payouts: what is said to and inside their workflows, and why one failed, in words. Ids and amounts only."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import NamedTuple
+
+from models.domain.money import Money
+from models.domain.policy import Value
+
+
+class PayoutOrder(Value):
+    payout_id: str
+    """Stripe's."""
+    account_id: str
+    """The connected account that is paid out."""
+
+
+class PayoutEvent(Value):
+    """Stripe's news about a payout. Only a reason to look: what is true is asked of Stripe."""
+
+    event_id: str
+    type: str
+
+
+class PayoutPhase(StrEnum):
+    UNDER_WAY = "under_way"
+    ARRIVED = "arrived"
+    """At the bank, which may still send it back."""
+    FAILED = "failed"
+    CALLED_OFF = "called_off"
+
+
+class PayoutLine(Value):
+    """What is in a payout of one charge: its share, less what was taken back of it. Negative for a clawback alone."""
+
+    charge_id: str
+    """The student's charge, on the platform's account."""
+    amount: Money
+
+
+class PayoutState(Value):
+    """A payout as Stripe has it, read at one moment."""
+
+    payout_id: str
+    account_id: str
+    amount: Money
+    phase: PayoutPhase
+    arrives_at: datetime
+    failure_code: str | None = None
+    lines: tuple[PayoutLine, ...] = ()
+    """With those of the failed payouts whose money is in this one."""
+    carried: tuple[str, ...] = ()
+    """The failed payouts whose money is in this one."""
+    is_itemized: bool = True
+    """False while Stripe has not said yet what is in it."""
+
+    @property
+    def is_over(self) -> bool:
+        return self.phase is not PayoutPhase.UNDER_WAY
+
+    @property
+    def has_come_back(self) -> bool:
+        return self.phase in (PayoutPhase.FAILED, PayoutPhase.CALLED_OFF)
+
+
+class RecordPayout(Value):
+    state: PayoutState
+    at: datetime
+
+
+CALLED_OFF = "canceled"
+"""In place of Stripe's code, for a payout that was called off before it was sent."""
+
+
+class Failure(NamedTuple):
+    """Why a payout failed and what its instructor can do, each a sentence."""
+
+    why: str
+    to_do: str
+
+
+_OTHER_ACCOUNT = "Give Stripe another bank account; the next payout goes there by itself."
+_CORRECT = "Correct it at Stripe, or give another bank account; the next payout goes out by itself."
+_ASK_BANK = "Ask your bank, or give Stripe another bank account; the next payout goes out by itself."
+_NOTHING = "There is nothing for you to do: the next payout goes out by itself."
+
+# Stripe, "Payout failures"; API reference, "Payouts", `failure_code`.
+_FAILURES = {
+    "account_closed": Failure("The bank account has been closed.", _OTHER_ACCOUNT),
+    "account_frozen": Failure("The bank account has been frozen.", _ASK_BANK),
+    "bank_account_restricted": Failure("The bank account takes no payments of this kind.", _ASK_BANK),
+    "bank_ownership_changed": Failure("The bank has changed hands, and the account is not valid.", _OTHER_ACCOUNT),
+    "could_not_process": Failure("The bank could not process the payout.", _ASK_BANK),
+    "debit_not_authorized": Failure("The bank account does not allow debits by Stripe.", _ASK_BANK),
+    "declined": Failure("The bank has declined the payout.", _ASK_BANK),
+    "expired": Failure("The card for payouts has expired.", _OTHER_ACCOUNT),
+    "incorrect_account_holder_address": Failure("The account holder's address does not fit the bank's.", _CORRECT),
+    "incorrect_account_holder_name": Failure("The account holder's name does not fit the bank's.", _CORRECT),
+    "incorrect_account_holder_tax_id": Failure("The account holder's tax number does not fit the bank's.", _CORRECT),
+    "incorrect_account_type": Failure("The kind of bank account was given wrongly.", _CORRECT),
+    "insufficient_funds": Failure("There was not enough on the balance at Stripe.", _NOTHING),
+    "invalid_account_number": Failure("The account number is not valid.", _CORRECT),
+    "invalid_account_number_length": Failure("The account number is too long or too short.", _CORRECT),
+    "invalid_card": Failure("The card for payouts is not valid.", _OTHER_ACCOUNT),
+    "invalid_currency": Failure("The bank account does not take this currency.", _OTHER_ACCOUNT),
+    "no_account": Failure("There is no bank account of that number.", _CORRECT),
+    "unsupported_card": Failure("The card cannot be used for payouts.", _OTHER_ACCOUNT),
+    CALLED_OFF: Failure("The payout was called off before it was sent.", _NOTHING),
+}
+_UNKNOWN = Failure("The bank sent the payout back.", _ASK_BANK)
+
+
+def failure(code: str | None) -> Failure:
+    """In words, also for a code that Stripe has made up since."""
+    return _FAILURES.get(code or "", _UNKNOWN)

@@ -1,0 +1,183 @@
+"""What each movement of money is in the ledger. Amounts come from Stripe, parts from the frozen policy."""
+
+from uuid import UUID
+
+from models.domain.ledger import Account, Posting, PostingKind, posting
+from models.domain.messages import HoldPhase, PaymentState
+from models.domain.money import Money
+from models.domain.policy import Split, Value
+from models.domain.terms import BookingTerms
+
+
+class Parties(Value):
+    """Whose money it is about."""
+
+    booking_id: UUID
+    instructor_id: UUID
+
+
+class Shares(Value):
+    """Who bears an amount that leaves again: `instructor + platform_fee + platform_loss` of it."""
+
+    instructor: Money
+    platform_fee: Money
+    platform_loss: Money
+
+    @property
+    def total(self) -> Money:
+        return self.instructor + self.platform_fee + self.platform_loss
+
+
+def parties_of(terms: BookingTerms) -> Parties:
+    return Parties(booking_id=terms.booking_id, instructor_id=terms.instructor_id)
+
+
+def hold_placed(terms: BookingTerms) -> Posting:
+    return _of_booking(
+        PostingKind.HOLD_PLACED,
+        parties_of(terms),
+        {Account.CARD_HOLDS: terms.price, Account.STUDENT_FUNDS_HELD: -terms.price},
+    )
+
+
+def hold_ended(terms: BookingTerms) -> Posting:
+    return _of_booking(
+        PostingKind.HOLD_ENDED,
+        parties_of(terms),
+        {Account.STUDENT_FUNDS_HELD: terms.price, Account.CARD_HOLDS: -terms.price},
+    )
+
+
+def settlement(terms: BookingTerms, payment: PaymentState, kept: Split) -> tuple[Posting, ...]:
+    """What became of a hold that was placed: let go, captured, or captured and given back again."""
+    ended = hold_ended(terms)
+    if payment.phase is not HoldPhase.CAPTURED:
+        return (ended,)
+    captured = Money(amount_minor=payment.captured_minor, currency=terms.price.currency)
+    if not payment.is_returned:
+        return (ended, *capture(parties_of(terms), kept, payment.stripe_fee))
+    fee = Money(amount_minor=payment.platform_fee_minor, currency=terms.price.currency)
+    taken = Split(kept=captured, platform_fee=fee, instructor_payout=captured - fee)
+    back = Shares(instructor=taken.instructor_payout, platform_fee=fee, platform_loss=fee.zero())
+    return (
+        ended,
+        *capture(parties_of(terms), taken, payment.stripe_fee),
+        *refund(parties_of(terms), str(terms.booking_id), back),
+        refund_sent(parties_of(terms), str(terms.booking_id), captured),
+    )
+
+
+def capture(parties: Parties, kept: Split, fee: Money | None) -> tuple[Posting, ...]:
+    """A destination charge: the student's money arrives, Stripe takes its fee, the share moves on to the instructor.
+
+    `fee` is Stripe's own; `None` while Stripe has not booked the charge.
+    """
+    share = kept.instructor_payout
+    lines = {
+        Account.STRIPE_BALANCE: kept.kept,
+        Account.INSTRUCTOR_PAYABLE: -share,
+        Account.PLATFORM_REVENUE: -kept.platform_fee,
+    }
+    postings = [_of_booking(PostingKind.CAPTURED, parties, lines)]
+    if fee:
+        postings.append(stripe_fee(parties, str(parties.booking_id), fee))
+    if share:
+        moved = {Account.CONNECTED_BALANCE: share, Account.STRIPE_BALANCE: -share}
+        postings.append(_of_booking(PostingKind.TRANSFERRED, parties, moved))
+    return tuple(postings)
+
+
+def stripe_fee(parties: Parties, subject: str, fee: Money) -> Posting:
+    """`subject`: what Stripe charged for. The booking itself, or a dispute."""
+    return _about(PostingKind.STRIPE_FEE, subject, parties, {Account.STRIPE_FEES: fee, Account.STRIPE_BALANCE: -fee})
+
+
+def refund(parties: Parties, refund_id: str, borne: Shares) -> tuple[Posting, ...]:
+    """Owed back to the student from now on; the instructor's part is taken from their balance at Stripe."""
+    owed = {**_bearers(borne), Account.REFUNDS: -borne.total}
+    return (_about(PostingKind.REFUNDED, refund_id, parties, owed), *_taken_back(parties, refund_id, borne.instructor))
+
+
+def refund_sent(parties: Parties, refund_id: str, amount: Money) -> Posting:
+    return _about(
+        PostingKind.REFUND_SENT, refund_id, parties, {Account.REFUNDS: amount, Account.STRIPE_BALANCE: -amount}
+    )
+
+
+def refund_failed(parties: Parties, refund_id: str, amount: Money) -> Posting:
+    """Stripe gives the money back to the platform; the student is still owed it."""
+    return _about(
+        PostingKind.REFUND_FAILED, refund_id, parties, {Account.STRIPE_BALANCE: amount, Account.REFUNDS: -amount}
+    )
+
+
+def dispute_opened(parties: Parties, dispute_id: str, amount: Money) -> Posting:
+    return _about(
+        PostingKind.DISPUTE_OPENED, dispute_id, parties, {Account.DISPUTES: amount, Account.STRIPE_BALANCE: -amount}
+    )
+
+
+def dispute_won(
+    parties: Parties, dispute_id: str, amount: Money, fee_returned: Money | None = None
+) -> tuple[Posting, ...]:
+    """In some countries Stripe gives its fee back as well (Stripe, "Dispute fees")."""
+    back = {Account.STRIPE_BALANCE: amount, Account.DISPUTES: -amount}
+    postings = [_about(PostingKind.DISPUTE_WON, dispute_id, parties, back)]
+    if fee_returned:
+        postings.append(stripe_fee(parties, f"{dispute_id}/returned", -fee_returned))
+    return tuple(postings)
+
+
+def dispute_lost(parties: Parties, dispute_id: str, borne: Shares, owed: Money | None = None) -> tuple[Posting, ...]:
+    """`owed`: what the student was owed back already has reached them so, and nobody bears it again."""
+    owed = owed or borne.total.zero()
+    lost = {**_bearers(borne), Account.REFUNDS: owed, Account.DISPUTES: -(borne.total + owed)}
+    return (
+        _about(PostingKind.DISPUTE_LOST, dispute_id, parties, lost),
+        *_taken_back(parties, dispute_id, borne.instructor),
+    )
+
+
+def paid_out(instructor_id: UUID, booking_id: UUID | None, payout_id: str, amount: Money) -> Posting:
+    """A booking's part of a payout, or, without a booking, what no booking accounts for. Negative for a clawback."""
+    return posting(
+        PostingKind.PAID_OUT,
+        f"{payout_id}/{booking_id or ''}",
+        booking_id,
+        instructor_id,
+        {Account.INSTRUCTOR_PAYABLE: amount, Account.CONNECTED_BALANCE: -amount},
+    )
+
+
+def payout_failed(instructor_id: UUID, booking_id: UUID | None, payout_id: str, amount: Money) -> Posting:
+    """The bank sent it back: it is on the instructor's balance at Stripe again."""
+    return posting(
+        PostingKind.PAYOUT_FAILED,
+        f"{payout_id}/{booking_id or ''}",
+        booking_id,
+        instructor_id,
+        {Account.CONNECTED_BALANCE: amount, Account.INSTRUCTOR_PAYABLE: -amount},
+    )
+
+
+def _bearers(borne: Shares) -> dict[Account, Money]:
+    return {
+        Account.INSTRUCTOR_PAYABLE: borne.instructor,
+        Account.PLATFORM_REVENUE: borne.platform_fee,
+        Account.PLATFORM_LOSSES: borne.platform_loss,
+    }
+
+
+def _taken_back(parties: Parties, subject: str, share: Money) -> tuple[Posting, ...]:
+    if not share:
+        return ()
+    lines = {Account.STRIPE_BALANCE: share, Account.CONNECTED_BALANCE: -share}
+    return (_about(PostingKind.TRANSFER_REVERSED, subject, parties, lines),)
+
+
+def _of_booking(kind: PostingKind, parties: Parties, lines: dict[Account, Money]) -> Posting:
+    return _about(kind, str(parties.booking_id), parties, lines)
+
+
+def _about(kind: PostingKind, subject: str, parties: Parties, lines: dict[Account, Money]) -> Posting:
+    return posting(kind, subject, parties.booking_id, parties.instructor_id, lines)

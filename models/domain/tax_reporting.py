@@ -1,0 +1,123 @@
+"""What the accountant needs to tell the tax authorities of instructors, and which of them: 1099-K (US), DAC7 (EU).
+
+| duty | due for whom | if nothing else is set |
+| --- | --- | --- |
+| 1099-K | gross above an amount, and transactions above a number | 20,000 USD and 200 |
+| DAC7 | activities from a number on, or consideration above an amount | anybody with an activity |
+
+1099-K: what a third party settlement organization reports, as reinstated in 2025 (IRS, "New 1099-K reporting
+requirements for payment settlement entities"). DAC7: Directive (EU) 2021/514, annex V, section I, B(4)(d), excludes
+those with fewer than 30 activities and at most 2,000 EUR from the sale of goods only; tutoring is a personal service.
+"""
+
+from collections.abc import Iterable, Mapping
+from uuid import UUID
+
+from pydantic import Field
+
+from models.domain.money import Money
+from models.domain.statements import Earned, Earnings, Told, summed
+
+QUARTERS = range(1, 5)
+_FORM_1099K_CURRENCY, _DAC7_CURRENCY = "usd", "eur"
+
+
+class Thresholds(Told):
+    form_1099k_gross_minor: int = Field(default=2_000_000, ge=0)
+    """In US cents. Reportable above it,"""
+    form_1099k_transactions: int = Field(default=200, ge=0)
+    """and above so many transactions as well."""
+    dac7_consideration_minor: int = Field(default=0, ge=0)
+    """In euro cents. Reportable above it,"""
+    dac7_activities: int = Field(default=1, ge=1)
+    """or from so many activities on."""
+
+
+class Payee(Told):
+    id: UUID
+    name: str
+    stripe_account_id: str | None
+    """Where tax numbers, birthdays and addresses are: Stripe asked for them, Holdfast did not."""
+
+
+class QuarterOfFiling(Told):
+    quarter: int
+    earnings: Earnings
+    """DAC7: consideration is `net`, the fees are `fees`, the activities are `transactions`."""
+    gross_by_month: tuple[Money, Money, Money]
+    """1099-K, boxes 5a to 5l."""
+
+
+class FilingOfCurrency(Told):
+    currency: str
+    total: Earnings
+    """1099-K: box 1a is `gross`, which knows of no refund and no fee; box 3 is `transactions`."""
+    quarters: tuple[QuarterOfFiling, ...]
+
+
+class Filing(Told):
+    instructor: Payee
+    is_form_1099k_due: bool | None
+    """By the thresholds. `null`: only a conversion of the other currencies can tell."""
+    is_dac7_due: bool | None
+    data: tuple[FilingOfCurrency, ...]
+
+
+class TaxReport(Told):
+    year: int
+    time_zone: str
+    """In which the quarters begin."""
+    thresholds: Thresholds
+    data: tuple[Filing, ...]
+    """Of every instructor for whom money was taken or given back in the year."""
+
+
+def filings(earned: Iterable[Earned], payees: Mapping[UUID, Payee], thresholds: Thresholds) -> tuple[Filing, ...]:
+    by_payee: dict[UUID, dict[str, dict[int, Earnings]]] = {}
+    for each in earned:
+        by_payee.setdefault(each.instructor_id, {}).setdefault(each.currency, {})[each.month] = each.earnings
+    return tuple(_filing(payees[id], by_currency, thresholds) for id, by_currency in by_payee.items())
+
+
+def _filing(payee: Payee, by_currency: dict[str, dict[int, Earnings]], thresholds: Thresholds) -> Filing:
+    data = tuple(_of_currency(currency, by_month) for currency, by_month in sorted(by_currency.items()))
+    totals = {each.currency: each.total for each in data}
+    return Filing(
+        instructor=payee,
+        is_form_1099k_due=_is_form_1099k_due(totals, thresholds),
+        is_dac7_due=_is_dac7_due(totals, thresholds),
+        data=data,
+    )
+
+
+def _is_form_1099k_due(totals: dict[str, Earnings], thresholds: Thresholds) -> bool | None:
+    if sum(total.transactions for total in totals.values()) <= thresholds.form_1099k_transactions:
+        return False
+    known = totals.get(_FORM_1099K_CURRENCY)
+    if known is not None and known.gross.amount_minor > thresholds.form_1099k_gross_minor:
+        return True
+    return None if set(totals) - {_FORM_1099K_CURRENCY} else False
+
+
+def _is_dac7_due(totals: dict[str, Earnings], thresholds: Thresholds) -> bool | None:
+    if sum(total.transactions for total in totals.values()) >= thresholds.dac7_activities:
+        return True
+    known = totals.get(_DAC7_CURRENCY)
+    if known is not None and known.net.amount_minor > thresholds.dac7_consideration_minor:
+        return True
+    return None if set(totals) - {_DAC7_CURRENCY} else False
+
+
+def _of_currency(currency: str, by_month: dict[int, Earnings]) -> FilingOfCurrency:
+    none = Earnings.none(currency)
+    months = [by_month.get(month, none) for month in range(1, 13)]
+    return FilingOfCurrency(
+        currency=currency,
+        total=summed(months, currency),
+        quarters=tuple(_quarter(quarter, months[3 * quarter - 3 : 3 * quarter], currency) for quarter in QUARTERS),
+    )
+
+
+def _quarter(quarter: int, months: list[Earnings], currency: str) -> QuarterOfFiling:
+    first, second, third = (month.gross for month in months)
+    return QuarterOfFiling(quarter=quarter, earnings=summed(months, currency), gross_by_month=(first, second, third))

@@ -1,0 +1,45 @@
+"""The records of disputes, and of how a student came to accept the policy that they now dispute."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Index, text
+from sqlmodel import Field, SQLModel
+
+from models.domain.states import DisputeStatus
+from models.tables.columns import word
+
+
+class Dispute(SQLModel, table=True):
+    """A card holder's bank wants a charge back. Stripe has the whole of it; this is for lists and for the books."""
+
+    __table_args__ = (
+        Index("ix_dispute_created", "created_at", "booking_id"),
+        Index("ix_dispute_open", "created_at", "booking_id", postgresql_where=text("closed_at IS NULL")),
+    )
+
+    id: str = Field(primary_key=True)
+    """Stripe's."""
+    booking_id: UUID = Field(foreign_key="booking_request.id", index=True)
+    status: DisputeStatus = Field(sa_column=word(DisputeStatus))
+    is_inquiry: bool
+    reason: str
+    """Stripe's word for what the card holder says."""
+    amount_minor: int = Field(sa_type=BigInteger)
+    currency: str = Field(max_length=3)
+    respond_by: datetime | None = None
+    taken_over_at: datetime | None = None
+    """An operator answers; nothing is sent by itself."""
+    answered_at: datetime | None = None
+    closed_at: datetime | None = None
+    created_at: datetime
+    updated_at: datetime
+
+
+class Acceptance(SQLModel, table=True):
+    """From where a student accepted price and policy: evidence, and so personal data with a purpose."""
+
+    booking_id: UUID = Field(primary_key=True)
+    ip_address: str
+    user_agent: str = ""
+    at: datetime

@@ -1,0 +1,46 @@
+"""The ledger's records. Append only, and every transaction sums to zero per currency: the database refuses the rest."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Column, Identity, Index, text
+from sqlmodel import Field, SQLModel
+
+from models.domain.ledger import Account, PostingKind
+from models.tables.columns import word
+
+
+class LedgerTransaction(SQLModel, table=True):
+    """Something that happened to money. Its id is made of kind and subject: written twice, it is there once."""
+
+    __tablename__ = "ledger_transaction"
+    __table_args__ = (
+        Index("ix_ledger_transaction_booking_seq", "booking_id", "seq"),
+        Index("ix_ledger_transaction_instructor_at", "instructor_id", "at"),
+        Index("ix_ledger_transaction_at", "at"),
+        Index("ix_ledger_transaction_seq", "seq"),
+        Index("ix_ledger_transaction_clawback", "instructor_id", postgresql_where=text("kind = 'transfer_reversed'")),
+    )
+
+    id: UUID = Field(primary_key=True)
+    kind: PostingKind = Field(sa_column=word(PostingKind))
+    subject: str
+    """A booking's id, or Stripe's id of a refund, dispute or payout."""
+    booking_id: UUID | None = None
+    """No foreign key: what was paid for a deleted booking request stays in the books."""
+    instructor_id: UUID = Field(foreign_key="instructor.id")
+    at: datetime
+    seq: int | None = Field(default=None, sa_column=Column(BigInteger, Identity(), nullable=False))
+
+
+class LedgerEntry(SQLModel, table=True):
+    """One line of a transaction: a debit is positive, a credit negative."""
+
+    __tablename__ = "ledger_entry"
+    __table_args__ = (Index("ix_ledger_entry_account_currency", "account", "currency"),)
+
+    transaction_id: UUID = Field(primary_key=True, foreign_key="ledger_transaction.id")
+    line: int = Field(primary_key=True)
+    account: Account = Field(sa_column=word(Account))
+    currency: str = Field(max_length=3)
+    amount_minor: int = Field(sa_type=BigInteger)

@@ -1,0 +1,25 @@
+"""The records of reported no-shows."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlmodel import Field, SQLModel
+
+from models.domain.no_shows import NoShowVerdict
+from models.domain.terms import Absent, SignUpRole
+from models.tables.columns import word
+
+
+class NoShowReport(SQLModel, table=True):
+    """One side says that the other did not come, and the other may contest it. At most one per booking."""
+
+    __tablename__ = "no_show_report"
+
+    booking_id: UUID = Field(primary_key=True, foreign_key="booking_request.id")
+    absent: Absent = Field(sa_column=word(Absent))
+    reported_by: SignUpRole = Field(sa_column=word(SignUpRole))
+    reported_at: datetime
+    contest_until: datetime
+    contested_at: datetime | None = None
+    verdict: NoShowVerdict | None = Field(default=None, sa_column=word(NoShowVerdict, nullable=True))
+    """What the meeting's record shows, as it was last looked at."""

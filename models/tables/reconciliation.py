@@ -1,0 +1,70 @@
+"""The records of reconciliations, and of what they found."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Column, Index, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field, SQLModel
+
+from models.domain.reconciliation import Book, DriftKind
+from models.domain.terms import Role
+from models.tables.columns import word
+
+
+class Reconciliation(SQLModel, table=True):
+    """One run: what it compared, what it healed, and where the next one begins."""
+
+    __table_args__ = (
+        Index("ix_reconciliation_started", "started_at", "id"),
+        Index("ix_reconciliation_finished", "finished_at", postgresql_where=text("finished_at IS NOT NULL")),
+    )
+
+    id: UUID = Field(primary_key=True)
+    """Temporal's run id."""
+    by_role: Role = Field(sa_column=word(Role))
+    by_id: UUID | None = None
+    started_at: datetime
+    finished_at: datetime | None = None
+    accounts_read: int = 0
+    events_read: int = 0
+    events_redelivered: int = 0
+    workflows_checked: int = 0
+    holds_released: int = 0
+    movements_read: int = 0
+    transactions_read: int = 0
+    bookings_compared: int = 0
+    balances_compared: int = 0
+    fees_booked: int = 0
+    drifts: int = 0
+    """Found or found again."""
+    totals: list[dict[str, Any]] = Field(default_factory=list, sa_column=Column(JSONB, nullable=False))
+    """`Total`s of what was compared."""
+    events_until: datetime | None = None
+    """By Stripe's clock."""
+    ledger_seq: int = Field(default=0, sa_type=BigInteger)
+
+
+class Drift(SQLModel, table=True):
+    """A difference that stayed. Its id is made of what differs, so that found again it is the same one."""
+
+    __table_args__ = (
+        Index("ix_drift_found", "found_at", "id"),
+        Index("ix_drift_open", "found_at", "id", postgresql_where=text("resolved_at IS NULL")),
+    )
+
+    id: UUID = Field(primary_key=True)
+    kind: DriftKind = Field(sa_column=word(DriftKind))
+    booking_id: UUID | None = None
+    instructor_id: UUID | None = None
+    book: Book = Field(sa_column=word(Book))
+    currency: str = Field(max_length=3)
+    ledger_minor: int = Field(sa_type=BigInteger)
+    stripe_minor: int = Field(sa_type=BigInteger)
+    detail: str = ""
+    reconciliation_id: UUID = Field(foreign_key="reconciliation.id", index=True)
+    """The last run that saw it."""
+    found_at: datetime
+    seen_at: datetime
+    resolved_at: datetime | None = None
