@@ -20,40 +20,40 @@ from temporalio.envconfig import ClientConfig
 from temporalio.runtime import LogForwardingConfig, LoggingConfig, PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.worker import Interceptor, Worker
 
-from activities.comparison import ComparisonActivities
+from activities.booking.payment_plans import HoldPlan
+from activities.booking.payments import PaymentActivities
+from activities.booking.records import RecordActivities
 from activities.disputes import DisputeActivities
-from activities.gateway import BooksGateway, PaymentGateway, PayoutGateway
+from activities.gateways import BooksGateway, PaymentGateway, PayoutGateway
 from activities.mail.sender import MailSender
 from activities.mail.smtp import Smtp
 from activities.onboarding import OnboardingActivities
-from activities.payments import PaymentActivities
 from activities.payouts import PayoutActivities
-from activities.plans import HoldPlan
-from activities.reconciliations import ReconciliationActivities
-from activities.records import RecordActivities
-from activities.redelivery import RedeliveryActivities
+from activities.reconciliation.comparison import ComparisonActivities
+from activities.reconciliation.orphans import UnownedActivities
+from activities.reconciliation.redelivery import RedeliveryActivities
+from activities.reconciliation.runs import ReconciliationActivities
 from activities.refunds import RefundActivities
-from activities.stripe_books import StripeBooks
-from activities.stripe_disputes import DisputeGateway, StripeDisputes
-from activities.stripe_gateway import StripeGateway, stripe_client
-from activities.stripe_payouts import StripePayouts
-from activities.stripe_refunds import RefundGateway, StripeRefunds
-from activities.unowned import UnownedActivities
+from activities.stripe.balances import StripeBooks
+from activities.stripe.disputes import DisputeGateway, StripeDisputes
+from activities.stripe.payments import StripeGateway, stripe_client
+from activities.stripe.payouts import StripePayouts
+from activities.stripe.refunds import RefundGateway, StripeRefunds
 from models import logs
 from models.db import build_engine
 from models.domain.policy import PaymentPlan
 from models.session_calendar import Party
 from models.settings import MailSettings, PaperSettings, PlaceSettings, StripeSettings
-from workflows.booking import BookingWorkflow
-from workflows.correlation import TakeRequestId
+from workflows.booking.workflow import BookingWorkflow
+from workflows.client.event_router import Intake
+from workflows.client.executions import Register
+from workflows.client.interceptors import TakeRequestId
+from workflows.client.schedules import reconcile_hourly
 from workflows.disputes import DisputeWorkflow
-from workflows.intake import Intake
 from workflows.onboarding import OnboardingWorkflow
 from workflows.payouts import PayoutWorkflow
 from workflows.reconciliation import ReconciliationWorkflow
 from workflows.refunds import RefundWorkflow
-from workflows.register import Register
-from workflows.schedules import reconcile_hourly
 
 GRACE = timedelta(seconds=30)
 

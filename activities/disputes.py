@@ -6,12 +6,13 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
-from activities import audit, ledger, payment_records
-from activities.dispute_facts import facts_of
+from activities.booking import payment_records
+from activities.booking.payment_records import NotRecordedYet, moved
+from activities.database import audit, ledger
+from activities.database.transactions import transaction
+from activities.dispute_evidence import facts_of
 from activities.idempotency import once
-from activities.payment_records import NotRecordedYet, moved
-from activities.stripe_disputes import DisputeGateway
-from activities.transactions import transaction
+from activities.stripe.disputes import DisputeGateway
 from models.domain import postings
 from models.domain.dispute_evidence import evidence
 from models.domain.disputes import (

@@ -7,9 +7,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, update
 from temporalio import activity
 
-from activities import audit
-from activities.gateway import AccountGateway
-from activities.transactions import transaction
+from activities.database import audit
+from activities.database.transactions import transaction
+from activities.gateways import AccountGateway
 from models.audit import event_about
 from models.domain.errors import Declined
 from models.domain.ids import account_key

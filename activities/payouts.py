@@ -9,9 +9,9 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
-from activities import audit, ledger, outbox
-from activities.gateway import PayoutGateway
-from activities.transactions import transaction
+from activities.database import audit, ledger, outbox
+from activities.database.transactions import transaction
+from activities.gateways import PayoutGateway
 from models.audit import event_about
 from models.domain import postings
 from models.domain.messages import Door

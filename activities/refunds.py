@@ -9,11 +9,12 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
-from activities import audit, ledger, outbox, payment_records
+from activities.booking import payment_records
+from activities.booking.payment_records import NotRecordedYet, moved
+from activities.database import audit, ledger, outbox
+from activities.database.transactions import transaction
 from activities.idempotency import once
-from activities.payment_records import NotRecordedYet, moved
-from activities.stripe_refunds import RefundGateway
-from activities.transactions import transaction
+from activities.stripe.refunds import RefundGateway
 from models.domain import postings
 from models.domain.errors import Declined
 from models.domain.ids import refund_key

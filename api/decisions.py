@@ -11,7 +11,7 @@ from api.database import WithDatabase
 from api.deciding import DECISION_RESPONSES, WithDecider
 from api.shapes import Booking, BookingForOperator, NoShow, Rejection
 from models.domain.messages import Approve, Cancel, Complete, ContestNoShow, Door, Reject, ReportNoShow
-from workflows.booking import BookingWorkflow
+from workflows.booking.workflow import BookingWorkflow
 
 router = APIRouter(prefix="/v1/bookings/{booking_id}", tags=["decisions"], responses=DECISION_RESPONSES)
 

@@ -62,8 +62,8 @@ from api.saga import Saga
 from api.settings import Settings
 from models import logs
 from models.db import build_engine
-from workflows.correlation import SendRequestId
-from workflows.intake import Intake
+from workflows.client.event_router import Intake
+from workflows.client.interceptors import SendRequestId
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 

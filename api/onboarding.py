@@ -19,7 +19,7 @@ from api.saga import Closed, Patience, Unreachable, answer_within, heard
 from models.domain.ids import onboarding_workflow_id
 from models.domain.onboarding import Onboarding, OnboardingRefusal
 from workflows.onboarding import OnboardingWorkflow
-from workflows.visibility import INSTRUCTOR_ID
+from workflows.search_attributes import INSTRUCTOR_ID
 
 _TRIES = 3
 

@@ -16,7 +16,7 @@ from api.shapes import Booking, BookingForOperator, BookingPageForOperator, Exte
 from models.domain.messages import Door, Extend, Refund, Release, Retry, Settle
 from models.domain.money import Money
 from models.domain.policy import LossBearer
-from workflows.booking import BookingWorkflow
+from workflows.booking.workflow import BookingWorkflow
 
 router = APIRouter(prefix="/v1/operator/bookings", tags=["operator"])
 decisions = APIRouter(prefix="/v1/operator/bookings/{booking_id}", tags=["operator"], responses=DECISION_RESPONSES)

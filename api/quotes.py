@@ -10,12 +10,12 @@ from api.auth import AsEitherSide, Caller
 from api.database import WithDatabase
 from api.problems import Kind, Problem, declared
 from api.reading import BookingRecord
+from models.domain.decisions import PARKED, TOO_LATE_TO_CANCEL
 from models.domain.money import Money
 from models.domain.policy import BookingPolicy
 from models.domain.quotes import CancellationQuote, cancellation_quote
 from models.domain.states import BookingStatus
 from models.domain.terms import Role
-from workflows.decisions import PARKED, TOO_LATE_TO_CANCEL
 
 router = APIRouter(prefix="/v1/bookings/{booking_id}", tags=["bookings"])
 

@@ -13,7 +13,7 @@ from api.deciding import DECISION_RESPONSES, WithDecider
 from api.problems import Kind, declared
 from api.shapes import Booking
 from models.domain.messages import Door, Reschedule
-from workflows.booking import BookingWorkflow
+from workflows.booking.workflow import BookingWorkflow
 
 router = APIRouter(prefix="/v1/bookings/{booking_id}/reschedule", tags=["bookings"])
 

@@ -30,9 +30,9 @@ from temporalio.workflow import UpdateMethodMultiParam
 
 from models.domain.ids import workflow_id
 from models.domain.messages import OPEN_CHECKOUT, BookingView, Decision, Refusal, ReserveSlot
-from workflows.booking import BookingWorkflow
-from workflows.doors import BookingDoors
-from workflows.visibility import at_start
+from workflows.booking.handlers import BookingDoors
+from workflows.booking.workflow import BookingWorkflow
+from workflows.search_attributes import at_start
 
 D = TypeVar("D", bound=Decision)
 Update = UpdateMethodMultiParam[[BookingDoors, D], BookingView]

@@ -126,7 +126,7 @@ class IdentitySettings(BaseSettings):
 
 
 class FilingSettings(BaseSettings):
-    """Thresholds from which an instructor is reported to tax authorities. Defaults: `models/domain/tax_reporting.py`."""
+    """Thresholds for reporting an instructor to tax authorities. Defaults: `models/domain/tax_reporting.py`."""
 
     model_config = SettingsConfigDict(env_prefix="HOLDFAST_", extra="ignore")
 

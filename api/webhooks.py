@@ -11,7 +11,7 @@ from api.problems import Kind, Problem, declared, unavailable
 from api.saga import SagaError, answer_within
 from api.settings import WithSettings
 from models.domain.stripe_events import Reception, StripeEvent
-from workflows.intake import PATIENCE, Intake
+from workflows.client.event_router import PATIENCE, Intake
 
 router = APIRouter(prefix="/v1/stripe", tags=["stripe"])
 log = logging.getLogger("holdfast.api")

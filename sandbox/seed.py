@@ -18,7 +18,7 @@ from sqlmodel import SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from stripe import StripeClient
 
-from activities.stripe_gateway import stripe_client
+from activities.stripe.payments import stripe_client
 from models.db import build_engine
 from models.domain.money import Money, chargeable
 from models.domain.policy import FLEXIBLE, MODERATE, STRICT, CancellationPolicy

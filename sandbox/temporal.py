@@ -10,7 +10,7 @@ from sandbox.environment import PROJECT_ROOT, child_environment
 from sandbox.ports import LOOPBACK, free_port
 from sandbox.probes import http_ok
 from sandbox.processes import Process
-from workflows import visibility
+from workflows import search_attributes
 
 NAMESPACE: Final = "default"
 
@@ -38,7 +38,7 @@ class Temporal:
                     *("--port", str(port), "--ui-port", str(ui_port)),
                     *("--db-filename", str(directory / "temporal.sqlite")),
                     *(f"--sqlite-pragma={name}={value}" for name, value in _SQLITE.items()),
-                    *(f"--search-attribute={name}={kind}" for name, kind in search_attributes().items()),
+                    *(f"--search-attribute={name}={kind}" for name, kind in search_attribute_types().items()),
                     *(f"--dynamic-config-value={key}={value}" for key, value in _DYNAMIC_CONFIG.items()),
                 ],
                 env=child_environment({}),
@@ -57,9 +57,9 @@ class Temporal:
         await self.process.stop()
 
 
-def search_attributes() -> dict[str, str]:
+def search_attribute_types() -> dict[str, str]:
     """What the booking workflow writes, as the CLI says it: name and type, `KEYWORD_LIST` as `KeywordList`."""
-    return {key.name: key.indexed_value_type.name.title().replace("_", "") for key in visibility.ALL}
+    return {key.name: key.indexed_value_type.name.title().replace("_", "") for key in search_attributes.ALL}
 
 
 def temporal_binary() -> str:

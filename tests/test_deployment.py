@@ -3,7 +3,7 @@
 import re
 
 from sandbox.environment import PROJECT_ROOT
-from sandbox.temporal import search_attributes
+from sandbox.temporal import search_attribute_types
 
 _PIN = re.compile(r"^([a-z0-9._-]+)==(\S+)", re.MULTILINE)
 _HOST = re.compile(r"https?://")
@@ -28,4 +28,4 @@ def test_the_locks_name_no_host() -> None:
 def test_compose_registers_every_search_attribute_that_the_workflow_writes() -> None:
     jobs = re.findall(r"^ +add (\w+)((?: --name \w+)+)$", _text("docker-compose.yml"), re.MULTILINE)
     registered = {name: kind for kind, names in jobs for name in names.split() if name != "--name"}
-    assert registered == search_attributes()
+    assert registered == search_attribute_types()

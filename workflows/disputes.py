@@ -35,7 +35,7 @@ with workflow.unsafe.imports_passed_through():
         with_taken_back,
     )
     from models.domain.states import DisputeStatus
-    from workflows.steps import ASKING, ask_patiently, ask_stripe, write_down
+    from workflows.activity_calls import ASKING, ask_patiently, ask_stripe, write_down
 
 _A_LOOK = timedelta(days=7)
 

@@ -24,7 +24,7 @@ with workflow.unsafe.imports_passed_through():
         RecordAccount,
         RecordAccountState,
     )
-    from workflows.steps import ask_stripe, write_down
+    from workflows.activity_calls import ask_stripe, write_down
 
 _WHILE_ASKED = timedelta(seconds=30)
 """How long Stripe is asked for a link: the instructor is waiting for it."""

@@ -17,7 +17,7 @@ from temporalio.exceptions import ActivityError
 with workflow.unsafe.imports_passed_through():
     from activities.payouts import PayoutActivities
     from models.domain.payouts import PayoutEvent, PayoutOrder, PayoutPhase, PayoutState, RecordPayout
-    from workflows.steps import ask_stripe, write_down
+    from workflows.activity_calls import ask_stripe, write_down
 
 _A_LOOK = timedelta(days=1)
 _ASKING = timedelta(days=3)

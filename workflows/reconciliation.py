@@ -16,12 +16,12 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.comparison import ComparisonActivities
-    from activities.payments import PaymentActivities
-    from activities.reconciliations import ReconciliationActivities
-    from activities.records import RecordActivities
-    from activities.redelivery import RedeliveryActivities
-    from activities.unowned import UnownedActivities
+    from activities.booking.payments import PaymentActivities
+    from activities.booking.records import RecordActivities
+    from activities.reconciliation.comparison import ComparisonActivities
+    from activities.reconciliation.orphans import UnownedActivities
+    from activities.reconciliation.redelivery import RedeliveryActivities
+    from activities.reconciliation.runs import ReconciliationActivities
     from models.domain import terms as endings
     from models.domain.messages import Door, HoldPhase, PaymentState, RecordEnding
     from models.domain.money import Money
@@ -41,7 +41,7 @@ with workflow.unsafe.imports_passed_through():
         add_up,
     )
     from models.domain.terms import PLATFORM, Ending, EndReason
-    from workflows.steps import ask_stripe, reason_of, write_down
+    from workflows.activity_calls import ask_stripe, reason_of, write_down
 
 T = TypeVar("T")
 A = TypeVar("A")

@@ -36,7 +36,7 @@ with workflow.unsafe.imports_passed_through():
         RetryRefund,
     )
     from models.domain.states import RefundStatus
-    from workflows.steps import ask_patiently, write_down
+    from workflows.activity_calls import ask_patiently, write_down
 
 _A_LOOK = timedelta(days=1)
 

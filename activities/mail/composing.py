@@ -8,9 +8,9 @@ from email.policy import SMTP
 from email.utils import format_datetime
 from uuid import UUID
 
-from activities.mail.letters import Letter, Void
+from activities.mail.notifications import Letter, Void
 from activities.mail.rendering import render
-from activities.mail.wording import one_line
+from activities.mail.templates import one_line
 from models.documents import receipt
 from models.documents.issuer import Issuer
 from models.domain.ids import message_id

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-from activities.mail.letters import Letter
-from activities.mail.wording import one_line
+from activities.mail.notifications import Letter
+from activities.mail.templates import one_line
 
 
 def _said(value: object) -> object:

@@ -18,11 +18,11 @@ from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, select
 
-from activities.mail import letters
+from activities.database.transactions import DatabaseError, transaction
+from activities.mail import notifications
 from activities.mail.composing import compose
-from activities.mail.letters import Void
+from activities.mail.notifications import Void
 from activities.mail.smtp import NotNow, Refused
-from activities.transactions import DatabaseError, transaction
 from models.documents.issuer import Issuer
 from models.session_calendar import Party
 from models.tables.outbox import OutboxMessage
@@ -104,7 +104,7 @@ class MailSender:
     async def _deliver(self, message: OutboxMessage, now: datetime) -> None:
         try:
             async with transaction(self._engine) as session:
-                letter = await letters.read(session, message, self._public_url, now)
+                letter = await notifications.read(session, message, self._public_url, now)
             # Not in the event loop, which the worker's other work shares.
             mail = await asyncio.to_thread(compose, letter, message.id, message.due_at, self._sender, self._issuer)
             await self._post.send(mail)

@@ -12,7 +12,7 @@ import httpx
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
-from activities.stripe_gateway import stripe_client
+from activities.stripe.payments import stripe_client
 from models.db import build_engine
 from sandbox.commands import StartupError
 from sandbox.demo import checks, journeys, report

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from activities.records import RecordActivities
+from activities.booking.records import RecordActivities
 from models.domain.messages import (
     Approve,
     Checkout,

@@ -2,7 +2,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from activities.records import RecordActivities
+from activities.booking.records import RecordActivities
 from models.db import build_engine
 from tests.activities.bookings import Bookings
 

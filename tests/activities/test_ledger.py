@@ -7,7 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from activities import ledger
+from activities.database import ledger
 from models.domain import postings
 from models.domain.ledger import Account
 from models.domain.messages import HoldPhase

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 import pytest
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from activities import outbox
-from activities.transactions import DatabaseError, transaction
+from activities.database import outbox
+from activities.database.transactions import DatabaseError, transaction
 from models.domain.messages import HoldPhase, PaymentState
 from models.domain.notifications import FOR_LATER, Notice, Recipient
 from models.domain.states import BookingStatus, IllegalTransition

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from uuid import uuid4
 
-from activities.reconciliations import ReconciliationActivities
+from activities.reconciliation.runs import ReconciliationActivities
 from models.domain.money import Money
 from models.domain.reconciliation import (
     BeginReconciliation,

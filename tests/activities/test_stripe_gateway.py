@@ -10,9 +10,9 @@ import httpx
 import pytest
 import stripe
 
-from activities.gateway import CheckoutRequest
-from activities.plans import HoldPlan
-from activities.stripe_gateway import StripeGateway, stripe_client
+from activities.booking.payment_plans import HoldPlan
+from activities.gateways import CheckoutRequest
+from activities.stripe.payments import StripeGateway, stripe_client
 from models.domain.errors import Declined, PaymentError, ReplayedFailure, Retryable, Unknown
 from models.domain.messages import Checkout, HoldPhase, PaymentRef, PaymentState, SettlePayment
 from models.domain.money import Money

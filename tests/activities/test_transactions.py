@@ -5,8 +5,8 @@ import traceback
 import pytest
 from sqlalchemy import text
 
-from activities.students import StudentMissing, contact_of
-from activities.transactions import DatabaseError, transaction
+from activities.booking.students import StudentMissing, contact_of
+from activities.database.transactions import DatabaseError, transaction
 from models.tables.bookings import Student
 from tests.activities.bookings import NOW, Bookings
 

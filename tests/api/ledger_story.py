@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from activities import ledger
+from activities.database import ledger
 from models.domain import postings
 from models.domain.ledger import Posting
 from models.domain.money import Money

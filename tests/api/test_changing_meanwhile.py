@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from activities.records import RecordActivities
+from activities.booking.records import RecordActivities
 from api import writing
 from models.domain.messages import Door, MoveSlot, Reschedule, ReserveSlot
 from models.domain.policy import BookingPolicy, PaymentPlan

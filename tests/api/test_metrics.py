@@ -11,8 +11,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from activities import ledger
-from activities.records import RecordActivities
+from activities.booking.records import RecordActivities
+from activities.database import ledger
 from api.business_gauges import BusinessGauges
 from api.database import Database
 from models.domain import postings

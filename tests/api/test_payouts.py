@@ -8,7 +8,7 @@ import httpx
 import pytest
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from activities import ledger
+from activities.database import ledger
 from models.domain import postings
 from models.domain.money import Money
 from models.domain.policy import Split

@@ -7,8 +7,8 @@ import httpx
 import pytest
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from activities import ledger
-from activities.records import RecordActivities
+from activities.booking.records import RecordActivities
+from activities.database import ledger
 from models.domain import postings
 from models.domain.ids import receipt_number
 from models.domain.ledger import Posting

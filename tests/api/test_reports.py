@@ -11,7 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from activities import ledger
+from activities.database import ledger
 from models.domain import postings
 from models.tables.bookings import Instructor
 from tests.api.ledger_story import capture, earnings, money, none, tell, time

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import SQLModel, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from activities.stripe_gateway import stripe_client
+from activities.stripe.payments import stripe_client
 from models.db import build_engine
 from models.domain.money import Money, chargeable
 from models.domain.policy import PRESETS, CancellationPolicy, Deadlines, last_end_for_hold

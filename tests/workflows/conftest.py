@@ -8,11 +8,11 @@ import pytest
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
-from activities.stripe_books import StripeBooks
-from activities.stripe_disputes import StripeDisputes
-from activities.stripe_gateway import StripeGateway, stripe_client
-from activities.stripe_payouts import StripePayouts
-from activities.stripe_refunds import StripeRefunds
+from activities.stripe.balances import StripeBooks
+from activities.stripe.disputes import StripeDisputes
+from activities.stripe.payments import StripeGateway, stripe_client
+from activities.stripe.payouts import StripePayouts
+from activities.stripe.refunds import StripeRefunds
 from models.db import build_engine
 from tests.conftest import StripeSandbox
 from tests.workflows.faults import Faults, FaultyGateway

@@ -11,7 +11,7 @@ from temporalio.worker import (
     Interceptor,
 )
 
-from activities.gateway import CheckoutRequest, PaymentGateway
+from activities.gateways import CheckoutRequest, PaymentGateway
 from models.domain.messages import Checkout, PaymentState
 from models.domain.onboarding import AccountState, OnboardingLink
 from models.domain.policy import Split

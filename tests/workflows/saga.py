@@ -33,8 +33,8 @@ from sandbox.checkout_page import GOOD_CARD, pay
 from sandbox.connected_accounts import create_connected_account
 from sandbox.demo.figures import Figures, figures_at_stripe
 from tests.workflows.faults import Faults
-from workflows import visibility
-from workflows.booking import BookingWorkflow
+from workflows import search_attributes
+from workflows.booking.workflow import BookingWorkflow
 
 QUEUE = "test"
 _LOOKS = 60
@@ -191,7 +191,7 @@ class Saga:
             id=workflow_id(order.terms.booking_id),
             task_queue=QUEUE,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            search_attributes=visibility.at_start(order),
+            search_attributes=search_attributes.at_start(order),
         )
 
     def handle(self, booking_id: UUID) -> Handle:
@@ -259,7 +259,7 @@ async def _payment_status(booked: Booked) -> PaymentStatus | None:
 
 
 async def register_search_attributes(client: Client) -> None:
-    attributes = {key.name: int(key.indexed_value_type) for key in visibility.ALL}
+    attributes = {key.name: int(key.indexed_value_type) for key in search_attributes.ALL}
     await client.operator_service.add_search_attributes(
         AddSearchAttributesRequest(namespace=client.namespace, search_attributes=attributes)  # type: ignore[arg-type]
     )

@@ -31,7 +31,7 @@ from tests.workflows.saga import Booked, Saga
 from tests.workflows.test_disputes import decide_at_the_bank, disputed, hear
 from tests.workflows.test_payouts import hear as hear_of_payout
 from tests.workflows.test_refunds import refunded
-from workflows.booking import BookingWorkflow
+from workflows.booking.workflow import BookingWorkflow
 
 WHICH = st.integers(0, 20)
 FAULTS = st.sampled_from([None, None, "rate_limit", "error_before", "error_after", "drop_after"])

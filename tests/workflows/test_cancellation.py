@@ -14,7 +14,7 @@ from sandbox.checkout_page import CheckoutClosed, pay
 from sandbox.demo.figures import Figures
 from tests.workflows.faults import When
 from tests.workflows.saga import Booked, Saga
-from workflows.booking import BookingWorkflow
+from workflows.booking.workflow import BookingWorkflow
 
 # In the order in which a completed booking calls them.
 _ACTIVITIES = (

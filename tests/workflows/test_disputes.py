@@ -25,7 +25,7 @@ from models.tables.disputes import Dispute
 from models.tables.ledger import LedgerEntry, LedgerTransaction
 from models.tables.outbox import OutboxMessage
 from tests.workflows.saga import QUEUE, Booked, Saga
-from workflows.booking import BookingWorkflow
+from workflows.booking.workflow import BookingWorkflow
 from workflows.disputes import DisputeWorkflow
 
 OPERATOR = Actor(role=Role.OPERATOR, id=uuid4())

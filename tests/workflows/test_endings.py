@@ -13,7 +13,7 @@ from models.domain.terms import Absent, EndReason
 from sandbox.checkout_page import GOOD_CARD, POOR_CARD, CheckoutClosed, pay
 from sandbox.demo.figures import Figures
 from tests.workflows.saga import Booked, Saga
-from workflows.booking import BookingWorkflow
+from workflows.booking.workflow import BookingWorkflow
 
 NOTHING = Figures()
 ALL = Figures(10_000, 8_000, 2_000, 320)

@@ -13,7 +13,7 @@ from models.domain.states import BookingStatus, PaymentStatus
 from sandbox.checkout_page import pay
 from sandbox.demo.figures import Figures
 from tests.workflows.saga import Booked, Saga
-from workflows.booking import BookingWorkflow
+from workflows.booking.workflow import BookingWorkflow
 
 ALL = Figures(10_000, 8_000, 2_000, 320)
 LOST = Unknown("the answer was lost")

@@ -26,7 +26,7 @@ from models.domain.states import BookingStatus, PaymentStatus
 from models.domain.terms import Absent, Actor, EndReason, Role
 from sandbox.checkout_page import pay
 from tests.workflows.saga import Booked, Saga
-from workflows.booking import BookingWorkflow
+from workflows.booking.workflow import BookingWorkflow
 
 OPERATOR = Actor(role=Role.OPERATOR)
 

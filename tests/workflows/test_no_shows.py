@@ -33,7 +33,7 @@ from models.tables.no_shows import NoShowReport
 from models.tables.outbox import OutboxMessage
 from sandbox.demo.figures import Figures
 from tests.workflows.saga import Booked, Saga
-from workflows.booking import BookingWorkflow
+from workflows.booking.workflow import BookingWorkflow
 
 WITH_A_DAY = BookingPolicy(deadlines=Deadlines(contest_window=timedelta(hours=24)))
 ALL, HALF, NOTHING = Figures(10_000, 8_000, 2_000, 320), Figures(5_000, 4_000, 1_000, 175), Figures()

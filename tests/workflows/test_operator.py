@@ -12,7 +12,7 @@ from models.domain.states import BookingStatus, PaymentStatus
 from models.domain.terms import Actor, EndReason, Role
 from sandbox.demo.figures import Figures
 from tests.workflows.saga import Booked, Saga
-from workflows.booking import BookingWorkflow
+from workflows.booking.workflow import BookingWorkflow
 
 OPERATOR = Actor(role=Role.OPERATOR)
 ALL = Figures(10_000, 8_000, 2_000, 320)

@@ -26,7 +26,7 @@ from tests.conftest import StripeSandbox
 from tests.own_stripe import own_sandbox
 from tests.workflows.bank import DAY_SECONDS, UNTIL_SENT, Bank, bank_of
 from tests.workflows.saga import QUEUE, Booked, Saga
-from workflows.booking import BookingWorkflow
+from workflows.booking.workflow import BookingWorkflow
 from workflows.payouts import PayoutWorkflow
 
 Handle = WorkflowHandle[PayoutWorkflow, PayoutPhase | None]

@@ -28,7 +28,7 @@ from models.tables.refunds import Refund
 from sandbox.checkout_page import GOOD_CARD
 from tests.workflows.saga import QUEUE, Booked, Saga
 from tests.workflows.test_disputes import balances, completed, decide_at_the_bank, disputed, started
-from workflows.booking import BookingWorkflow
+from workflows.booking.workflow import BookingWorkflow
 from workflows.refunds import RefundWorkflow
 
 OPERATOR_ID = uuid4()

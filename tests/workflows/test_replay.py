@@ -17,8 +17,8 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 
 from sandbox.demo import journeys
-from workflows.booking import BookingWorkflow
-from workflows.correlation import TakeRequestId
+from workflows.booking.workflow import BookingWorkflow
+from workflows.client.interceptors import TakeRequestId
 
 _HISTORIES = Path(__file__).parent / "histories"
 # The second student's booking never came to be, and the first one's goes like `completed`.

@@ -14,7 +14,7 @@ from models.domain.policy import HOLD_LASTS
 from models.domain.states import BookingStatus, PaymentStatus
 from sandbox import seed
 from tests.workflows.saga import Booked, Saga
-from workflows.booking import BookingWorkflow
+from workflows.booking.workflow import BookingWorkflow
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 

@@ -36,7 +36,7 @@ from tests.workflows.test_refunds import (
     refunded,
     starting,
 )
-from workflows.booking import BookingWorkflow
+from workflows.booking.workflow import BookingWorkflow
 from workflows.refunds import RefundWorkflow
 
 Flags = dict[str, bool]

@@ -9,8 +9,8 @@ from models.domain.errors import Declined
 from models.domain.messages import Approve, Complete
 from models.domain.states import BookingStatus, PaymentStatus
 from tests.workflows.saga import Booked, Saga
-from workflows import visibility
-from workflows.booking import BookingWorkflow
+from workflows import search_attributes
+from workflows.booking.workflow import BookingWorkflow
 
 
 async def _attributes(booked: Booked) -> TypedSearchAttributes:
@@ -25,14 +25,14 @@ async def _details(booked: Booked) -> str:
 async def test_a_booking_can_be_found_by_all_that_an_operator_asks_for(saga: Saga) -> None:
     booked = await saga.booked()
     terms, attributes = booked.order.terms, await _attributes(booked)
-    assert attributes[visibility.BOOKING_STATUS] == BookingStatus.PENDING
-    assert attributes[visibility.STUDENT_ID] == str(terms.student_id)
-    assert attributes[visibility.INSTRUCTOR_ID] == str(terms.instructor_id)
-    assert attributes[visibility.CURRENCY] == "usd"
-    assert attributes[visibility.AMOUNT_MINOR] == 10_000
-    assert attributes[visibility.SESSION_START] == terms.starts_at
-    assert attributes[visibility.NEXT_DEADLINE] == booked.order.checkout_deadline_at
-    assert attributes[visibility.NEEDS_ATTENTION] is False
+    assert attributes[search_attributes.BOOKING_STATUS] == BookingStatus.PENDING
+    assert attributes[search_attributes.STUDENT_ID] == str(terms.student_id)
+    assert attributes[search_attributes.INSTRUCTOR_ID] == str(terms.instructor_id)
+    assert attributes[search_attributes.CURRENCY] == "usd"
+    assert attributes[search_attributes.AMOUNT_MINOR] == 10_000
+    assert attributes[search_attributes.SESSION_START] == terms.starts_at
+    assert attributes[search_attributes.NEXT_DEADLINE] == booked.order.checkout_deadline_at
+    assert attributes[search_attributes.NEEDS_ATTENTION] is False
     assert "the student's payment until" in await _details(booked)
 
 
@@ -40,13 +40,13 @@ async def test_status_and_deadline_move_with_the_booking(saga: Saga) -> None:
     booked = await saga.paid()
     request, attributes = await booked.request(), await _attributes(booked)
     assert request is not None
-    assert attributes[visibility.PAYMENT_STATUS] == PaymentStatus.PENDING
-    assert attributes[visibility.NEXT_DEADLINE] == request.next_deadline_at
+    assert attributes[search_attributes.PAYMENT_STATUS] == PaymentStatus.PENDING
+    assert attributes[search_attributes.NEXT_DEADLINE] == request.next_deadline_at
     assert "the instructor's decision until" in await _details(booked)
     await booked.handle.execute_update(BookingWorkflow.approve, Approve(actor=booked.instructor))
     attributes = await _attributes(booked)
-    assert attributes[visibility.BOOKING_STATUS] == BookingStatus.ACCEPTED
-    assert attributes[visibility.NEXT_DEADLINE] == booked.order.terms.ends_at + timedelta(days=1)
+    assert attributes[search_attributes.BOOKING_STATUS] == BookingStatus.ACCEPTED
+    assert attributes[search_attributes.NEXT_DEADLINE] == booked.order.terms.ends_at + timedelta(days=1)
     assert "word that the session took place until" in await _details(booked)
 
 

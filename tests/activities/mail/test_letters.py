@@ -9,10 +9,10 @@ from icalendar import Calendar, Event
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from activities import outbox
-from activities.mail import letters
+from activities.database import outbox
+from activities.database.transactions import transaction
+from activities.mail import notifications
 from activities.mail.composing import compose
-from activities.transactions import transaction
 from models.domain.ids import calendar_uid
 from models.domain.messages import HoldPhase, PaymentState, RecordEnding
 from models.domain.notifications import Notice, Recipient
@@ -50,7 +50,7 @@ async def mail(bookings: Bookings, kind: Notice, to: Recipient, now: datetime = 
     async with transaction(bookings.engine) as session:
         message = (await session.exec(latest)).first()
         assert message is not None
-        letter = await letters.read(session, message, PUBLIC_URL, now)
+        letter = await notifications.read(session, message, PUBLIC_URL, now)
     return compose(letter, message.id, message.due_at, SENDER, ISSUER)
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from activities import outbox
-from activities.transactions import transaction
+from activities.database import outbox
+from activities.database.transactions import transaction
 from models.domain.notifications import Notice, Recipient, Told
 from models.tables.bookings import Instructor
 from models.tables.outbox import OutboxMessage

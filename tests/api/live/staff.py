@@ -8,11 +8,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 from temporalio.worker import Worker
 
-from activities.stripe_books import StripeBooks
-from activities.stripe_disputes import StripeDisputes
-from activities.stripe_gateway import StripeGateway
-from activities.stripe_payouts import StripePayouts
-from activities.stripe_refunds import StripeRefunds
+from activities.stripe.balances import StripeBooks
+from activities.stripe.disputes import StripeDisputes
+from activities.stripe.payments import StripeGateway
+from activities.stripe.payouts import StripePayouts
+from activities.stripe.refunds import StripeRefunds
 from models.domain.errors import PaymentError
 from tests.api.world import PUBLIC_URL
 from worker import build_worker

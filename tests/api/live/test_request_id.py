@@ -12,8 +12,8 @@ from models.domain.ids import workflow_id
 from tests.api.live.journey import paid
 from tests.api.world import World
 from tests.loglines import logged
-from workflows.booking import BookingWorkflow
-from workflows.correlation import TakeRequestId
+from workflows.booking.workflow import BookingWorkflow
+from workflows.client.interceptors import TakeRequestId
 
 # The Stripe SDK's own use of httpx.
 pytestmark = [pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning"), pytest.mark.usefixtures("worker")]

@@ -9,7 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio.client import Client, ScheduleActionStartWorkflow
 from temporalio.service import RPCError
 
-from activities import ledger
+from activities.database import ledger
 from models.domain.ledger import Account, PostingKind, posting
 from models.domain.money import Money
 from models.tables.bookings import AuditEvent, Payment
@@ -17,7 +17,7 @@ from sandbox.checkout_page import GOOD_CARD, pay
 from tests.api.live.journey import order
 from tests.api.live.reconciled.books import DAY_SECONDS, Books
 from tests.api.live.reconciled.steps import booked, held, settled, shown, until, usd
-from workflows.schedules import EVERY, SCHEDULE, reconcile_hourly
+from workflows.client.schedules import EVERY, SCHEDULE, reconcile_hourly
 
 # The Stripe SDK's own use of httpx.
 pytestmark = [

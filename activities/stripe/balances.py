@@ -6,8 +6,8 @@ from typing import cast
 
 import stripe
 
-from activities.gateway import ChargeBooks, EventSeen, Movement
-from activities.stripe_errors import code_of, sorted_errors
+from activities.gateways import ChargeBooks, EventSeen, Movement
+from activities.stripe.errors import code_of, sorted_errors
 from models.domain.money import Money
 from models.domain.stripe_events import OF_CONNECTED, OF_PLATFORM, StripeEvent
 

@@ -9,8 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, or_, select
 from temporalio import activity
 
-from activities.redelivery import EventReceiver
-from activities.transactions import transaction
+from activities.database.transactions import transaction
+from activities.reconciliation.redelivery import EventReceiver
 from models.domain.ids import BOOKING_WORKFLOW, DISPUTE_WORKFLOW, PAYOUT_WORKFLOW, REFUND_WORKFLOW, workflow_id
 from models.domain.messages import PaymentRef
 from models.domain.money import Money

@@ -5,7 +5,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, select
 
-from activities.transactions import transaction
+from activities.database.transactions import transaction
 from models.domain.attendance import AttendanceKind, Sighting, attendance
 from models.domain.dispute_evidence import CaseFacts, Happening
 from models.domain.money import Money

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import stripe
 
-from activities.stripe_errors import sorted_errors
+from activities.stripe.errors import sorted_errors
 from models.domain.money import Money
 from models.domain.policy import LossBearer
 from models.domain.refunds import RefundAtStripe, RefundCase, StrayRefund

@@ -10,8 +10,9 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.records import RecordActivities
+    from activities.booking.records import RecordActivities
     from models.domain import no_shows, policy
+    from models.domain.decisions import Situation, Stage, ending_of, refusal
     from models.domain.messages import (
         Approve,
         BookingView,
@@ -34,10 +35,9 @@ with workflow.unsafe.imports_passed_through():
     )
     from models.domain.states import BookingStatus, PaymentStatus, SessionStatus, advance
     from models.domain.terms import Ending
-    from workflows import visibility
-    from workflows.decisions import Situation, Stage, ending_of, refusal
-    from workflows.doors import BookingDoors
-    from workflows.steps import HoldGone, reason_of, unbroken, write_down
+    from workflows import search_attributes
+    from workflows.activity_calls import HoldGone, reason_of, unbroken, write_down
+    from workflows.booking.handlers import BookingDoors
 
 T = TypeVar("T")
 
@@ -174,7 +174,7 @@ class BookingProgress(BookingDoors):
             self._view = self._view.model_copy(update={"booking_status": None})
         waits = self._stage in (Stage.CHECKOUT, Stage.APPROVAL, Stage.SESSION) and self._parked_because is None
         deadline = self._deadline if waits else None
-        workflow.upsert_search_attributes(visibility.changed(before, self._view, deadline))
+        workflow.upsert_search_attributes(search_attributes.changed(before, self._view, deadline))
         self._describe()
 
     def _describe(self) -> None:
@@ -280,7 +280,7 @@ class BookingProgress(BookingDoors):
         if self._stage is Stage.APPROVAL:
             self._latest_deadline = min(to.starts_at, self._hold_ends_at - self._terms.policy.deadlines.hold_margin)
         self._deadline = deadline
-        workflow.upsert_search_attributes([visibility.SESSION_START.value_set(to.starts_at)])
+        workflow.upsert_search_attributes([search_attributes.SESSION_START.value_set(to.starts_at)])
         self._show()
 
     def _deadline_after(self, to: Reschedule) -> datetime:

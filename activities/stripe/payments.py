@@ -12,8 +12,8 @@ from uuid import UUID
 import stripe
 from stripe.params.checkout import SessionCreateParams, SessionCreateParamsPaymentIntentData
 
-from activities.gateway import CheckoutRequest
-from activities.stripe_errors import code_of, sorted_errors
+from activities.gateways import CheckoutRequest
+from activities.stripe.errors import code_of, sorted_errors
 from models.domain.messages import Checkout, HoldPhase, PaymentState
 from models.domain.money import Money
 from models.domain.onboarding import AccountState, OnboardingLink

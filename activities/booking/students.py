@@ -5,7 +5,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from activities.transactions import transaction
+from activities.database.transactions import transaction
 from models.tables.bookings import Student
 
 

@@ -19,10 +19,11 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
-    from activities.payments import PaymentActivities
-    from activities.records import RecordActivities
+    from activities.booking.payments import PaymentActivities
+    from activities.booking.records import RecordActivities
     from models.domain import no_shows, policy
     from models.domain import terms as endings
+    from models.domain.decisions import Stage
     from models.domain.messages import (
         OPEN_CHECKOUT,
         BookingView,
@@ -43,9 +44,8 @@ with workflow.unsafe.imports_passed_through():
     from models.domain.no_shows import JudgeNoShow, NoShowVerdict, RecordNoShow
     from models.domain.states import BookingStatus, PaymentStatus, SessionStatus
     from models.domain.terms import PLATFORM, Ending, EndReason
-    from workflows.decisions import Stage
-    from workflows.progress import BookingProgress, EndedByOperator
-    from workflows.steps import HoldGone, ask_stripe, unbroken, write_down
+    from workflows.activity_calls import HoldGone, ask_stripe, unbroken, write_down
+    from workflows.booking.progress import BookingProgress, EndedByOperator
 
 
 @workflow.defn(name="Booking")

@@ -12,9 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, select
 from temporalio import activity
 
-from activities import ledger
-from activities.gateway import BooksGateway, ChargeBooks
-from activities.transactions import transaction
+from activities.database import ledger
+from activities.database.transactions import transaction
+from activities.gateways import BooksGateway, ChargeBooks
 from models.domain import postings
 from models.domain.money import Money
 from models.domain.reconciliation import MOST_DIFFERENCES, Begun, Book, Compared, Difference, DriftKind, Total, add_up

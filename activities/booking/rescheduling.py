@@ -7,8 +7,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from activities import audit, outbox
-from activities.transactions import transaction
+from activities.database import audit, outbox
+from activities.database.transactions import transaction
 from models.domain.messages import MoveSlot
 from models.domain.proposals import ProposalStatus
 from models.domain.states import HOLDS_SLOT, IllegalTransition

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from activities.gateway import CheckoutRequest, PaymentGateway
+from activities.gateways import CheckoutRequest, PaymentGateway
 from activities.idempotency import once
 from models.domain.errors import Declined, Retryable
 from models.domain.ids import stripe_key

@@ -8,8 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from activities import audit, outbox
-from activities.transactions import transaction
+from activities.database import audit, outbox
+from activities.database.transactions import transaction
 from models.domain.attendance import Sighting, attendance
 from models.domain.messages import Door
 from models.domain.no_shows import JudgeNoShow, NoShowVerdict, RecordNoShow, verdict

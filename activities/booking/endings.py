@@ -2,8 +2,9 @@
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from activities import audit, outbox, payment_records
-from activities.payment_records import moved
+from activities.booking import payment_records
+from activities.booking.payment_records import moved
+from activities.database import audit, outbox
 from models.domain.messages import RecordEnding
 from models.domain.notifications import Recipient, told
 from models.domain.states import PaymentStatus, PayoutStatus, SessionStatus, advance

@@ -6,10 +6,10 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity
 
-from activities.gateway import CheckoutRequest, PaymentGateway
+from activities.booking.payment_plans import Plan
+from activities.booking.students import contact_of
+from activities.gateways import CheckoutRequest, PaymentGateway
 from activities.idempotency import once
-from activities.plans import Plan
-from activities.students import contact_of
 from models.domain.ids import customer_key
 from models.domain.messages import Checkout, PaymentRef, PaymentState, SecurePayment, SettlePayment
 from models.domain.policy import PaymentPlan, split

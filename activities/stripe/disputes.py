@@ -6,7 +6,7 @@ from typing import Protocol, cast
 import stripe
 from stripe.params import DisputeUpdateParamsEvidence
 
-from activities.stripe_errors import sorted_errors
+from activities.stripe.errors import sorted_errors
 from models.domain.disputes import DisputeState, TakeBack
 from models.domain.money import Money
 from models.domain.states import DisputeStatus

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import stripe
 
-from activities.stripe_errors import sorted_errors
+from activities.stripe.errors import sorted_errors
 from models.domain.money import Money
 from models.domain.payouts import CALLED_OFF, PayoutLine, PayoutOrder, PayoutPhase, PayoutState
 

@@ -14,8 +14,8 @@ from temporalio.client import Client
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities import inbox
-from activities.transactions import DatabaseError
+from activities.database import stripe_events
+from activities.database.transactions import DatabaseError
 from models.domain.disputes import DisputeEvent, DisputeOrder
 from models.domain.ids import (
     dispute_workflow_id,
@@ -39,12 +39,12 @@ from models.domain.stripe_events import (
     StripeEvent,
 )
 from models.tables.bookings import Instructor, Payment
-from workflows.booking import BookingWorkflow
+from workflows.booking.workflow import BookingWorkflow
 from workflows.disputes import DisputeWorkflow
 from workflows.onboarding import OnboardingWorkflow
 from workflows.payouts import PayoutWorkflow
 from workflows.refunds import RefundWorkflow
-from workflows.visibility import INSTRUCTOR_ID
+from workflows.search_attributes import INSTRUCTOR_ID
 
 log = logging.getLogger("holdfast.intake")
 
@@ -66,7 +66,7 @@ class Intake:
         """Raises Temporal's errors and the database's; the event may be sent again."""
         reception = await self._hand_on(event)
         try:
-            await inbox.note(self._noting, event, reception)
+            await stripe_events.note(self._noting, event, reception)
         except DatabaseError as error:
             # It is safe with Temporal. The next reconciliation brings it once more, which changes nothing.
             log.warning("event %s was taken and not noted: %s", event.id, error)

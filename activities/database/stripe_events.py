@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from activities.transactions import transaction
+from activities.database.transactions import transaction
 from models.domain.reconciliation import STRIPE_KEEPS_EVENTS
 from models.domain.stripe_events import Reception, StripeEvent
 from models.tables.stripe_events import TakenEvent

@@ -6,8 +6,8 @@ from sqlmodel import col, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
-from activities import audit, inbox
-from activities.transactions import transaction
+from activities.database import audit, stripe_events
+from activities.database.transactions import transaction
 from models.audit import event_about
 from models.domain.ids import drift_id
 from models.domain.messages import Door
@@ -67,7 +67,7 @@ class ReconciliationActivities:
                 await _keep(session, message, difference)
             if len(message.differences) < MOST_DIFFERENCES:
                 await _resolve(session, message)
-            await inbox.forget_old(session, message.finished_at)
+            await stripe_events.forget_old(session, message.finished_at)
             await audit.append(session, _finished(message))
 
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from activities import ledger
+from activities.database import ledger
 from models.domain import postings
 from models.domain.messages import PaymentState
 from models.domain.policy import Split

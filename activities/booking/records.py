@@ -10,8 +10,9 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
-from activities import audit, endings, no_shows, outbox, payment_records, rescheduling
-from activities.transactions import transaction
+from activities.booking import endings, no_shows, payment_records, rescheduling
+from activities.database import audit, outbox
+from activities.database.transactions import transaction
 from models.domain.messages import (
     Door,
     MoveSlot,

@@ -11,9 +11,9 @@ from zoneinfo import ZoneInfo
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from activities.mail import wording
-from activities.mail.wording import Outcome
-from activities.payment_records import instructor_minor
+from activities.booking.payment_records import instructor_minor
+from activities.mail import templates
+from activities.mail.templates import Outcome
 from models.documents.receipt import Receipt
 from models.domain.money import Money
 from models.domain.notifications import (
@@ -146,7 +146,7 @@ async def _about_account(session: AsyncSession, message: OutboxMessage, public_u
     return Letter(
         notice=message.kind,
         reader=Party(person.name, person.email),
-        words={"at": wording.moment(message.created_at, where), "until": wording.moment(expires_at, where)},
+        words={"at": templates.moment(message.created_at, where), "until": templates.moment(expires_at, where)},
         details=[],
         links=[("Choose a new password", reset_url(public_url, await _new_token(session, message, expires_at)))]
         if is_reset
@@ -181,13 +181,13 @@ def _letter(message: OutboxMessage, records: Records, public_url: str) -> Letter
             "to_student": message.recipient_role is Recipient.STUDENT,
             "other": other.name,
             "title": booking.title,
-            "starts": wording.moment(booking.starts_at, where),
+            "starts": templates.moment(booking.starts_at, where),
             **_circumstances(message, records, where),
         },
         details=[
             ("What", booking.title),
             ("With", other.name),
-            ("When", wording.span(booking.starts_at, booking.ends_at, where)),
+            ("When", templates.span(booking.starts_at, booking.ends_at, where)),
             ("Price", price.format()),
             *([_RECORDING] if booking.is_recorded and message.kind in _TELLS_OF_RECORDING else []),
         ],
@@ -202,22 +202,22 @@ def _circumstances(message: OutboxMessage, records: Records, where: ZoneInfo) ->
     booking, payment, facts = records.booking, records.payment, message.facts
     policy = BookingPolicy.model_validate(booking.policy)
     words: dict[str, Any] = {
-        "cancellation": wording.cancellation_terms(policy.cancellation),
+        "cancellation": templates.cancellation_terms(policy.cancellation),
         "settles_on_silence": policy.on_silence is OnSilence.SETTLE,
         "words_of_instructor": booking.rejection_reason,
-        "outcome": wording.outcome(_money(payment) if payment else None, message.recipient_role),
+        "outcome": templates.outcome(_money(payment) if payment else None, message.recipient_role),
     }
     for name in ("until", "previous_starts_at"):
         if name in facts:
-            words[name] = wording.moment(datetime.fromisoformat(facts[name]), where)
+            words[name] = templates.moment(datetime.fromisoformat(facts[name]), where)
     if booking.next_deadline_at:
-        words["deadline"] = wording.moment(booking.next_deadline_at, where)
+        words["deadline"] = templates.moment(booking.next_deadline_at, where)
     if records.refund:
         words |= _of_refund(records.refund)
     if "reason" in facts:
-        words["why"] = wording.why_unpaid(EndReason(facts["reason"]), facts["decline_code"])
+        words["why"] = templates.why_unpaid(EndReason(facts["reason"]), facts["decline_code"])
     if "by" in facts and booking.end_reason:
-        words["happened"] = wording.what_happened(booking.end_reason, Role(facts["by"]), message.recipient_role)
+        words["happened"] = templates.what_happened(booking.end_reason, Role(facts["by"]), message.recipient_role)
     return words
 
 

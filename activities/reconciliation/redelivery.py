@@ -11,9 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, update
 from temporalio import activity
 
-from activities import inbox
-from activities.gateway import BooksGateway, EventSeen
-from activities.transactions import transaction
+from activities.database import stripe_events
+from activities.database.transactions import transaction
+from activities.gateways import BooksGateway, EventSeen
 from models.domain.reconciliation import OVERLAP, STRIPE_KEEPS_EVENTS, Begun, Redelivered
 from models.domain.stripe_events import Reception, StripeEvent
 from models.tables.bookings import Instructor
@@ -107,7 +107,7 @@ class RedeliveryActivities:
         if not seen:
             return 0
         handed_on = 0
-        for event in await inbox.not_taken(self._engine, [each.event for each in seen]):
+        for event in await stripe_events.not_taken(self._engine, [each.event for each in seen]):
             handed_on += await self._receiver.take(event) is Reception.HANDED_ON
             activity.heartbeat()
         return handed_on
