@@ -1,4 +1,4 @@
-"""How the API speaks to a dispute's workflow. Errors are `api.saga.SagaError`s, as a booking's are."""
+"""How the API speaks to a dispute's workflow. Errors are `api.bookings.client.SagaError`s, as a booking's are."""
 
 from typing import Annotated
 
@@ -6,8 +6,8 @@ from fastapi import Depends, Request
 from temporalio.client import Client, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
-from api.problems import Kind, Problem
-from api.saga import Patience, answer_within
+from api.bookings.client import Patience, answer_within
+from api.http.problems import Kind, Problem
 from models.domain.disputes import DisputeDecision, DisputeRefusal
 from models.domain.ids import dispute_workflow_id
 from workflows.disputes import DisputeWorkflow

@@ -10,12 +10,12 @@ from pydantic import BaseModel
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import select
 
-from api.business_gauges import BusinessGauges
-from api.database import Database, WithDatabase
-from api.edge import Metrics
-from api.problems import Kind, Problem, declared
-from api.reconciliation_gauges import ReconciliationGauges
-from api.saga import WithSaga
+from api.bookings.client import WithSaga
+from api.http.database import Database, WithDatabase
+from api.http.middleware import Metrics
+from api.http.problems import Kind, Problem, declared
+from api.reconciliation.gauges import ReconciliationGauges
+from api.reports.gauges import BusinessGauges
 
 router = APIRouter(tags=["machines"])
 

@@ -15,50 +15,35 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 
-from api import (
-    bookings,
-    calendars,
-    decisions,
-    disputes,
-    health,
-    instructors,
-    ledger,
-    live,
-    meeting,
-    meeting_webhook,
-    metrics,
-    offerings,
-    operator,
-    pages,
-    payouts,
-    people,
-    quotes,
-    receipts,
-    reconciliations,
-    recovery,
-    reports,
-    rescheduling,
-    slots,
-    statements,
-    webhooks,
-)
-from api.auth import OwnTokens
-from api.bell import Bell
-from api.business_gauges import BusinessGauges
-from api.database import Database
+from api import health
+from api.bookings import calendar, decisions, event_stream, operator, quotes, receipts, rescheduling
+from api.bookings import routes as bookings
+from api.bookings.client import Saga
+from api.bookings.event_stream import NothingMore, Streams, on_nothing_more
+from api.bookings.refund_client import RefundDesk
+from api.catalogue import offerings, slots
 from api.dispute_desk import DisputeDesk
-from api.edge import Edge, LastResort, Metrics
-from api.identity import IdentityProvider
-from api.limits import LIMITED, RateLimits
-from api.live import NothingMore, Streams, on_nothing_more
-from api.onboarding import OnboardingDesk
+from api.http import return_pages
+from api.http.auth import OwnTokens
+from api.http.database import Database
+from api.http.middleware import Edge, LastResort, Metrics
+from api.http.notify_listener import Bell
+from api.http.problems import handle_problems, unavailable
+from api.http.rate_limits import LIMITED, RateLimits
+from api.meetings import routes as meetings
+from api.meetings import webhook
 from api.openapi import DESCRIPTION, TAGS, Api
-from api.passwords import Passwords
-from api.problems import handle_problems, unavailable
+from api.payments import disputes, ledger, payouts, stripe_webhooks
+from api.people import instructors, password_reset
+from api.people import routes as people
+from api.people.oidc import IdentityProvider
+from api.people.onboarding_client import OnboardingDesk
+from api.people.passwords import Passwords
+from api.reconciliation import routes as reconciliation
+from api.reconciliation.gauges import ReconciliationGauges
 from api.reconciliation_desk import ReconciliationDesk
-from api.reconciliation_gauges import ReconciliationGauges
-from api.refund_desk import RefundDesk
-from api.saga import Saga
+from api.reports import accounting, business_metrics, statements
+from api.reports.gauges import BusinessGauges
 from api.settings import Settings
 from models import logs
 from models.db import build_engine
@@ -123,33 +108,33 @@ def _app(settings: Settings, lifespan: Lifespan | None) -> FastAPI:
     app.state.limits = RateLimits()
     limited = (
         people,
-        recovery,
+        password_reset,
         statements,
         instructors,
         offerings,
         slots,
         bookings,
         quotes,
-        calendars,
+        calendar,
         receipts,
-        live,
-        meeting,
+        event_stream,
+        meetings,
         decisions,
         rescheduling,
         operator,
         disputes,
         payouts,
         ledger,
-        reconciliations,
-        metrics,
-        reports,
+        reconciliation,
+        business_metrics,
+        accounting,
     )
     for module in limited:
         app.include_router(module.router, **LIMITED)
     for router in (operator.decisions, payouts.for_operators, offerings.own):
         app.include_router(router, **LIMITED)
     # Stripe, the meetings' provider and the machines come as often as they must, and a page is a constant.
-    for router in (webhooks.router, meeting_webhook.router, health.router, *pages.ROUTERS):
+    for router in (stripe_webhooks.router, webhook.router, health.router, *return_pages.ROUTERS):
         app.include_router(router)
     handle_problems(app)
     app.add_exception_handler(NothingMore, on_nothing_more)

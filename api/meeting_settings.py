@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from pydantic import AfterValidator, AnyHttpUrl, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from api.meeting_tokens import JaasMeetings, JitsiMeetings, Meetings
+from api.meeting_provider import JaasMeetings, JitsiMeetings, Meetings
 from models.domain.attendance import MeetingProvider
 
 _SECRET_BYTES: Final = 32

@@ -6,9 +6,9 @@ from typing import Any
 from fastapi import FastAPI
 from pydantic import BaseModel
 
-from api.examples import EXAMPLES
-from api.problems import MEDIA_TYPE, SCHEMA_NAME, Kind, ProblemDetails, declared
-from api.shapes import BookingEvent
+from api.bookings.schemas import BookingEvent
+from api.examples.bookings import EXAMPLES
+from api.http.problems import MEDIA_TYPE, SCHEMA_NAME, Kind, ProblemDetails, declared
 
 Json = dict[str, Any]
 

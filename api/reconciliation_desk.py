@@ -1,4 +1,4 @@
-"""How the API has the books reconciled. Errors are `api.saga.SagaError`s, as a booking's are."""
+"""How the API has the books reconciled. Errors are `api.bookings.client.SagaError`s, as a booking's are."""
 
 from typing import Annotated
 from uuid import UUID
@@ -7,7 +7,7 @@ from fastapi import Depends, Request
 from temporalio.client import Client
 from temporalio.common import WorkflowIDConflictPolicy
 
-from api.saga import Patience, Unreachable, answer_within
+from api.bookings.client import Patience, Unreachable, answer_within
 from models.domain.ids import ordered_reconciliation_id
 from models.domain.reconciliation import ReconciliationOrder
 from models.domain.terms import Actor

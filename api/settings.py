@@ -10,9 +10,9 @@ from fastapi import Depends, Request
 from pydantic import AfterValidator, AnyHttpUrl, BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from api.auth import signing_keys
+from api.http.auth import signing_keys
+from api.meeting_provider import Meetings
 from api.meeting_settings import MeetingSettings, meetings_from_environment
-from api.meeting_tokens import Meetings
 from models.domain.tax_reporting import Thresholds
 from models.domain.terms import Role
 from models.settings import PaperSettings, PlaceSettings, PolicySettings

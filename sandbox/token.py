@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
-from api.auth import issue_token
+from api.http.auth import issue_token
 from models.domain.terms import Role
 from sandbox.local import THIS_CHECKOUT
 from sandbox.stripe_choice import StackRefusedError

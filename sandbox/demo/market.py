@@ -12,7 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from stripe import StripeClient
 from temporalio.client import Client
 
-from api.auth import issue_token
+from api.http.auth import issue_token
 from models.domain.money import Money
 from models.domain.terms import Role, SignUpRole
 from models.tables.bookings import Instructor

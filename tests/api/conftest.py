@@ -9,8 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
-from api.bell import Bell
-from api.live import Streams
+from api.bookings.event_stream import Streams
+from api.http.notify_listener import Bell
 from api.main import build_app
 from models.db import build_engine
 from sandbox.ports import free_port

@@ -9,7 +9,7 @@ import httpx
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from api.meeting_reports import signature
+from api.meetings.webhook_events import signature
 from models.domain.states import BookingStatus, SessionStatus
 from models.tables.bookings import AttendanceEvent, LiveSession
 from tests.api.world import HOUR, JSON, MEETING_WEBHOOK_KEY, Person, World

@@ -6,7 +6,7 @@ import httpx
 import jwt
 import pytest
 
-from api.auth import Caller, issue_token, read_token
+from api.http.auth import Caller, issue_token, read_token
 from models.domain.terms import Role
 from tests.api.world import HOUR, SIGNING_KEY, problem
 

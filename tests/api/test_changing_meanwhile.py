@@ -17,7 +17,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.booking.records import RecordActivities
-from api import writing
+from api.bookings import commands
 from models.domain.messages import Door, MoveSlot, Reschedule, ReserveSlot
 from models.domain.policy import BookingPolicy, PaymentPlan
 from models.domain.states import BookingStatus
@@ -86,11 +86,11 @@ async def move(world: World, slot_id: UUID) -> bool:
 
 
 async def withdraw_slot(session: AsyncSession, offering: Offering, slot_id: UUID) -> None:
-    await writing.withdraw_slots(session, offering, [col(Slot.id) == slot_id], datetime.now(UTC))
+    await commands.withdraw_slots(session, offering, [col(Slot.id) == slot_id], datetime.now(UTC))
 
 
 async def withdraw_offering(session: AsyncSession, offering: Offering, _: UUID) -> None:
-    await writing.change_offering(session, offering, {"is_active": False}, datetime.now(UTC))
+    await commands.change_offering(session, offering, {"is_active": False}, datetime.now(UTC))
 
 
 @pytest.mark.parametrize("claim", [book, move])

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from api.problems import Kind, example
+from api.http.problems import Kind, example
 from tests.api.test_authorization import ROWS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "api.md").read_text()

@@ -15,8 +15,8 @@ from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio.client import Client
 
-from api.identity import IdentityProvider, PublishedKeys
 from api.main import build_app
+from api.people.oidc import IdentityProvider, PublishedKeys
 from api.settings import IdentitySettings, Settings
 from models.domain.ids import person_id
 from models.domain.terms import Role

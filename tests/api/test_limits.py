@@ -6,7 +6,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from api.limits import (
+from api.http.rate_limits import (
     BOOKINGS,
     GENERAL,
     ONBOARDING_LINKS,
@@ -16,7 +16,7 @@ from api.limits import (
     Quota,
     RateLimits,
 )
-from api.passwords import Passwords
+from api.people.passwords import Passwords
 from tests.api.test_authorization import ROWS
 from tests.api.test_people import Counting, sign_in, sign_up
 from tests.api.world import PUBLIC_URL, World, add_instructor, add_student, book, problem

@@ -14,8 +14,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.types import Message
 
-from api.bell import Bell
-from api.live import Streams
+from api.bookings.event_stream import Streams
+from api.http.notify_listener import Bell
 from models.domain.messages import Door
 from models.domain.states import BookingStatus
 from models.domain.terms import EndReason, Role

@@ -2,7 +2,7 @@
 
 import pytest
 
-from api.media import CSV, JSON, PDF, csv_file, preferred
+from api.http.content_negotiation import CSV, JSON, PDF, csv_file, preferred
 from models.domain.money import Money
 
 

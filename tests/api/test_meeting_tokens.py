@@ -8,7 +8,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from api.meeting_tokens import Admission, JaasMeetings, JitsiMeetings, Meetings
+from api.meeting_provider import Admission, JaasMeetings, JitsiMeetings, Meetings
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 ADA = UUID("0198c0de-0000-7000-8000-000000000001")

@@ -7,7 +7,7 @@ import pytest
 from fastapi import FastAPI
 from pydantic import SecretStr
 
-from api.meeting_reports import is_signed
+from api.meetings.webhook_events import is_signed
 from models.domain.states import BookingStatus
 from tests.api.meetings import PATH, kept, report, scheduled, send
 from tests.api.world import JSON, World, add_student, problem

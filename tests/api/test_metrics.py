@@ -13,8 +13,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.booking.records import RecordActivities
 from activities.database import ledger
-from api.business_gauges import BusinessGauges
-from api.database import Database
+from api.http.database import Database
+from api.reports.gauges import BusinessGauges
 from models.domain import postings
 from models.domain.messages import HoldPhase
 from models.domain.money import Money

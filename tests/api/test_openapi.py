@@ -10,10 +10,10 @@ from fastapi import FastAPI
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import iter_route_contexts
 
-from api.auth import bearer
-from api.database import Database
-from api.examples import EXAMPLES
-from api.problems import MEDIA_TYPE, SCHEMA_NAME, Kind
+from api.examples.bookings import EXAMPLES
+from api.http.auth import bearer
+from api.http.database import Database
+from api.http.problems import MEDIA_TYPE, SCHEMA_NAME, Kind
 from tests.api.test_authorization import ROWS
 from tests.api.world import JSON, PUBLIC_URL
 

@@ -14,8 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from api.auth import Caller, read_token
-from api.passwords import MAX_BYTES, Passwords
+from api.http.auth import Caller, read_token
+from api.people.passwords import MAX_BYTES, Passwords
 from models.domain.terms import Role
 from models.tables.bookings import Instructor, Student
 from models.tables.credentials import Credential

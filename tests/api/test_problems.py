@@ -5,8 +5,8 @@ import pytest
 from fastapi import FastAPI
 from starlette.responses import PlainTextResponse
 
-from api.edge import MAX_BODY_BYTES
-from api.problems import Kind
+from api.http.middleware import MAX_BODY_BYTES
+from api.http.problems import Kind
 from tests.api.world import PUBLIC_URL, World, problem
 
 

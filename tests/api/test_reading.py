@@ -5,7 +5,7 @@ import httpx
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api.paging import Cursor
+from api.http.pagination import Cursor
 from models.domain.policy import PaymentPlan
 from models.domain.states import BookingStatus, PaymentStatus, SessionStatus
 from models.domain.terms import EndReason

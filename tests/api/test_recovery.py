@@ -17,8 +17,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.mail.sender import MailSender
 from activities.mail.smtp import Smtp
-from api.limits import RESETS_OF_MAIL, SIGN_INS_OF_MAIL
-from api.passwords import Passwords
+from api.http.rate_limits import RESETS_OF_MAIL, SIGN_INS_OF_MAIL
+from api.people.passwords import Passwords
 from models.documents.issuer import Issuer
 from models.domain.terms import PLATFORM, Actor, Role
 from models.session_calendar import Party

@@ -11,10 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from api.auth import issue_token
+from api.http.auth import issue_token
+from api.http.problems import ProblemDetails
+from api.meeting_provider import JitsiMeetings
 from api.meeting_settings import MeetingSettings
-from api.meeting_tokens import JitsiMeetings
-from api.problems import ProblemDetails
 from api.settings import DoorSettings, Settings
 from models.domain.messages import Door
 from models.domain.money import Money

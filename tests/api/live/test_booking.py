@@ -8,8 +8,8 @@ from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
+from api.bookings.client import Patience, Saga
 from api.main import build_app
-from api.saga import Patience, Saga
 from models.domain.ids import booking_id, workflow_id
 from models.settings import PolicySettings
 from tests.api.events import event, send

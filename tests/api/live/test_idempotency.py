@@ -11,8 +11,8 @@ from sqlmodel import select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio.client import Client
 
+from api.bookings.client import Saga
 from api.main import build_app
-from api.saga import Saga
 from models.domain.messages import ReserveSlot
 from models.tables.credentials import IdempotencyKey
 from tests.api.world import PUBLIC_URL, World, add_student, book, problem, settings

@@ -15,8 +15,8 @@ from temporalio.client import Client, WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 
-from api.onboarding import OnboardingDesk
-from api.saga import Patience
+from api.bookings.client import Patience
+from api.people.onboarding_client import OnboardingDesk
 from models.domain.errors import Declined, Retryable
 from models.domain.ids import onboarding_workflow_id
 from models.domain.terms import Role

@@ -7,8 +7,8 @@ from datetime import timedelta
 from fastapi import FastAPI
 
 from api import main
-from api.limits import Quota, RateLimits, Standing
-from api.live import Streams
+from api.bookings.event_stream import Streams
+from api.http.rate_limits import Quota, RateLimits, Standing
 from sandbox.commands import Command
 from sandbox.environment import PROJECT_ROOT, child_environment, python
 from sandbox.ports import LOOPBACK, free_port

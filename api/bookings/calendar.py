@@ -1,0 +1,69 @@
+"""A booking's session as a calendar file."""
+
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter, Response
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from api.bookings import queries
+from api.http.auth import AsEitherSide
+from api.http.database import WithDatabase
+from api.http.problems import Kind, Problem, declared
+from api.settings import WithSettings
+from models.domain.terms import Role
+from models.session_calendar import FILE_NAME, MEDIA_TYPE, appointment, calendar_file
+from models.tables.bookings import BookingRequest, Instructor, Student
+
+router = APIRouter(prefix="/v1/bookings/{booking_id}", tags=["bookings"])
+
+_FILE: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The session, in UTC.", "content": {MEDIA_TYPE: {"schema": {"type": "string"}}}}
+}
+
+
+@router.get(
+    "/calendar.ics",
+    operation_id="getCalendarFile",
+    response_class=Response,
+    responses=_FILE
+    | declared(
+        Kind.NOT_SIGNED_IN,
+        Kind.WRONG_ROLE,
+        Kind.NOT_FOUND,
+        Kind.NOT_POSSIBLE_NOW,
+        Kind.BOOKING_CLOSED,
+        Kind.BOOKING_DELETED,
+        Kind.REQUEST_INVALID,
+        Kind.INTERNAL,
+        Kind.UNAVAILABLE,
+    ),
+)
+async def get_calendar_file(
+    booking_id: UUID, caller: AsEitherSide, database: WithDatabase, settings: WithSettings
+) -> Response:
+    """The session, from approval on: the same one as in the mails, so that the later of the two updates the other."""
+    async with database.reading() as session:
+        record = await queries.existing_booking(session, booking_id, caller)
+        student, instructor = await _names(session, record.request)
+    if record.session is None:
+        kind = Kind.BOOKING_CLOSED if record.is_closed else Kind.NOT_POSSIBLE_NOW
+        raise Problem(kind, "No session was agreed on.", booking_status=record.request.status)
+    other = instructor if caller.role is Role.STUDENT else student
+    links_url = str(settings.place.holdfast_links_url or settings.door.holdfast_public_url)
+    return Response(
+        calendar_file(appointment(record.request, record.session, record.request.title, other, links_url)),
+        media_type=MEDIA_TYPE,
+        headers={"Content-Disposition": f'attachment; filename="{FILE_NAME}"'},
+    )
+
+
+async def _names(session: AsyncSession, request: BookingRequest) -> tuple[str, str]:
+    """The student's and the instructor's."""
+    statement = (
+        select(Student.name, Instructor.name)
+        .join(Instructor, col(Instructor.id) == request.instructor_id)
+        .where(col(Student.id) == request.student_id)
+    )
+    return (await session.exec(statement)).one()

@@ -1,0 +1,87 @@
+"""How every decision goes: has the caller such a booking, what does its workflow say, how does it stand now."""
+
+from typing import Annotated, Any, TypeVar
+from uuid import UUID
+
+from fastapi import Depends, Response
+
+from api.bookings import presenters, queries
+from api.bookings.client import Closed, Refused, Saga, Unreachable, Update, WithSaga
+from api.bookings.queries import BookingRecord
+from api.bookings.schemas import Booking, BookingForOperator
+from api.http.auth import Caller
+from api.http.database import Database, WithDatabase
+from api.http.problems import Kind, Problem, declared, unavailable
+from models.domain.messages import Decision, Refusal
+
+D = TypeVar("D", bound=Decision)
+
+DECISION_RESPONSES: dict[int | str, dict[str, Any]] = {
+    202: {
+        "model": BookingForOperator | Booking,
+        "description": "The decision is taken and will be carried out; the booking is shown as it stands now.",
+    },
+    **declared(
+        Kind.NOT_SIGNED_IN,
+        Kind.WRONG_ROLE,
+        Kind.NOT_FOUND,
+        Kind.NOT_POSSIBLE_NOW,
+        Kind.BOOKING_CLOSED,
+        Kind.BOOKING_DELETED,
+        Kind.CONTENT_TOO_LARGE,
+        Kind.REQUEST_INVALID,
+        Kind.INTERNAL,
+        Kind.UNAVAILABLE,
+    ),
+}
+
+
+class Decider:
+    """Carries one request's decision to the booking's workflow."""
+
+    def __init__(self, response: Response, database: Database, saga: Saga) -> None:
+        self._response = response
+        self._database = database
+        self._saga = saga
+
+    async def decide(
+        self, booking_id: UUID, caller: Caller, update: Update[D], decision: D, id: str | None = None
+    ) -> Booking:
+        """The booking as the caller sees it afterwards. Raises the `Problem` that the caller is to get."""
+        await self.find(booking_id, caller)
+        try:
+            carried_out = await self._saga.decide(booking_id, update, decision, id)
+        except Refused as refused:
+            kind = Kind.SLOT_TAKEN if refused.refusal is Refusal.SLOT_TAKEN else Kind.NOT_POSSIBLE_NOW
+            raise await self._conflict(kind, str(refused), booking_id, caller) from refused
+        except Closed as closed:
+            sentence = "Nothing can be decided about it any more."
+            raise await self._conflict(Kind.BOOKING_CLOSED, sentence, booking_id, caller) from closed
+        except Unreachable as silence:
+            raise unavailable("The decision was not taken; send it again.") from silence
+        if not carried_out:
+            self._response.status_code = 202
+        return presenters.booking(await self.find(booking_id, caller), caller)
+
+    async def has_decided(self, booking_id: UUID, update: Update[D], id: str) -> bool:
+        """Raises the 503 `Problem`."""
+        try:
+            return await self._saga.has_decided(booking_id, update, id)
+        except Unreachable as silence:
+            raise unavailable("The decision was not taken; send it again.") from silence
+
+    async def find(self, booking_id: UUID, caller: Caller) -> BookingRecord:
+        """Raises the 404 or 410 `Problem`."""
+        async with self._database.reading() as session:
+            return await queries.existing_booking(session, booking_id, caller)
+
+    async def _conflict(self, kind: Kind, sentence: str, booking_id: UUID, caller: Caller) -> Problem:
+        record = await self.find(booking_id, caller)
+        return Problem(kind, sentence, booking_status=record.request.status)
+
+
+async def _decider(response: Response, database: WithDatabase, saga: WithSaga) -> Decider:
+    return Decider(response, database, saga)
+
+
+WithDecider = Annotated[Decider, Depends(_decider)]

@@ -1,0 +1,116 @@
+"""What an operator sees and decides: bookings that need attention, and money that a person has to move."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Header, Query
+
+from api.bookings import presenters, queries
+from api.bookings.decision_handler import DECISION_RESPONSES, WithDecider
+from api.bookings.refunds import WithRefunder
+from api.bookings.schemas import Booking, BookingForOperator, BookingPageForOperator, Extension, RefundOrder
+from api.http.auth import AsOperator
+from api.http.database import WithDatabase
+from api.http.pagination import AskedPage
+from api.http.problems import Kind, Problem, declared
+from models.domain.messages import Door, Extend, Refund, Release, Retry, Settle
+from models.domain.money import Money
+from models.domain.policy import LossBearer
+from workflows.booking.workflow import BookingWorkflow
+
+router = APIRouter(prefix="/v1/operator/bookings", tags=["operator"])
+decisions = APIRouter(prefix="/v1/operator/bookings/{booking_id}", tags=["operator"], responses=DECISION_RESPONSES)
+
+
+OptionalKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        pattern=r"^[\x20-\x7e]{1,255}$",
+        description="Names this refund: sent again with the same key, it is made once.",
+    ),
+]
+
+
+@router.get(
+    "",
+    operation_id="listAllBookings",
+    responses=declared(
+        Kind.CURSOR_UNKNOWN, Kind.NOT_SIGNED_IN, Kind.WRONG_ROLE, Kind.REQUEST_INVALID, Kind.INTERNAL, Kind.UNAVAILABLE
+    ),
+)
+async def list_all_bookings(
+    operator: AsOperator,
+    page: AskedPage,
+    database: WithDatabase,
+    needs_attention: Annotated[bool | None, Query(description="Only those that do, or only those that don't.")] = None,
+) -> BookingPageForOperator:
+    """Everybody's bookings, the newest first."""
+    async with database.reading() as session:
+        found = await queries.all_bookings(session, needs_attention, page.after, page.limit + 1)
+    return BookingPageForOperator(
+        data=[presenters.booking_for_operator(record) for record in found[: page.limit]],
+        next_cursor=presenters.next_cursor(found, page.limit),
+    )
+
+
+@decisions.post("/settle", operation_id="settleBooking", response_model=BookingForOperator)
+async def settle(booking_id: UUID, operator: AsOperator, decider: WithDecider) -> Booking:
+    """Give the instructor the whole share."""
+    decision = Settle(actor=operator.actor, door=Door.API)
+    return await decider.decide(booking_id, operator, BookingWorkflow.settle, decision)
+
+
+@decisions.post("/release", operation_id="releaseBooking", response_model=BookingForOperator)
+async def release(booking_id: UUID, operator: AsOperator, decider: WithDecider) -> Booking:
+    """Give the student everything back."""
+    decision = Release(actor=operator.actor, door=Door.API)
+    return await decider.decide(booking_id, operator, BookingWorkflow.release, decision)
+
+
+@decisions.post(
+    "/refund",
+    operation_id="refundBooking",
+    response_model=BookingForOperator,
+    responses=declared(Kind.IDEMPOTENCY_KEY_REQUIRED, Kind.REQUEST_INVALID, Kind.IDEMPOTENCY_KEY_REUSED),
+)
+async def refund(
+    booking_id: UUID,
+    ordered: RefundOrder,
+    operator: AsOperator,
+    decider: WithDecider,
+    refunder: WithRefunder,
+    key: OptionalKey = None,
+) -> Booking:
+    """Give the student a part back: of an open booking, whose rest is settled, or of one that has ended."""
+    record = await decider.find(booking_id, operator)
+    decision_id = f"refund {key}" if key else None
+    if record.is_closed:
+        # The same request may have ended the booking, and its answer may have been lost.
+        if not (decision_id and await decider.has_decided(booking_id, BookingWorkflow.refund, decision_id)):
+            await refunder.order(record, ordered, key, operator)
+        return presenters.booking(await decider.find(booking_id, operator), operator)
+    if ordered.borne_by is LossBearer.PLATFORM:
+        sentence = "The platform can bear a refund once the booking has ended: settle it first."
+        raise Problem(Kind.NOT_POSSIBLE_NOW, sentence, booking_status=record.request.status)
+    amount = Money(amount_minor=ordered.amount_minor, currency=record.request.currency)
+    decision = Refund(actor=operator.actor, door=Door.API, amount=amount)
+    return await decider.decide(booking_id, operator, BookingWorkflow.refund, decision, decision_id)
+
+
+@decisions.post("/extend", operation_id="extendDeadline", response_model=BookingForOperator)
+async def extend(booking_id: UUID, extension: Extension, operator: AsOperator, decider: WithDecider) -> Booking:
+    """Move the deadline that the booking waits for."""
+    decision = Extend(actor=operator.actor, door=Door.API, until=extension.until)
+    return await decider.decide(booking_id, operator, BookingWorkflow.extend, decision)
+
+
+@decisions.post("/retry", operation_id="retryStep", response_model=BookingForOperator)
+async def retry(booking_id: UUID, operator: AsOperator, decider: WithDecider, refunder: WithRefunder) -> Booking:
+    """Have the failed step of a parked booking tried again, or the failed refund of one that has ended."""
+    record = await decider.find(booking_id, operator)
+    if record.is_closed:
+        await refunder.try_again(record, operator)
+        return presenters.booking(await decider.find(booking_id, operator), operator)
+    decision = Retry(actor=operator.actor, door=Door.API)
+    return await decider.decide(booking_id, operator, BookingWorkflow.retry, decision)

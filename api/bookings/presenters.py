@@ -1,0 +1,234 @@
+"""From records to the JSON that a caller gets to see."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from api.bookings import schemas
+from api.bookings.operator_schemas import (
+    AttendanceOfSession,
+    NoShowReported,
+    PresenceInMeeting,
+    RefundShown,
+    VisitOfMeeting,
+)
+from api.bookings.queries import BookingRecord
+from api.http import pagination
+from api.http.auth import Caller
+from models.domain.attendance import Presence, attendance
+from models.domain.money import BASIS_POINTS, Money
+from models.domain.payouts import failure
+from models.domain.policy import BookingPolicy, CancellationTier
+from models.domain.states import BookingStatus, PayoutStatus
+from models.domain.terms import Role
+from models.tables.bookings import InstructorPayout, LiveSession, Payment, RescheduleProposal
+from models.tables.no_shows import NoShowReport
+from models.tables.refunds import Refund
+
+
+def created(record: BookingRecord) -> schemas.BookingCreated:
+    request = record.request
+    return schemas.BookingCreated(
+        id=request.id,
+        status=request.status,
+        checkout_url=request.checkout_url,
+        expires_at=request.next_deadline_at if record.is_payable else None,
+        price=_price(record),
+        policy=_policy(record),
+        is_recorded=request.is_recorded,
+    )
+
+
+def booking(record: BookingRecord, caller: Caller) -> schemas.Booking:
+    """As the caller may see it: an operator also sees whether it needs attention."""
+    if caller.role is Role.OPERATOR:
+        return booking_for_operator(record)
+    return _booking(record, for_student=caller.role is Role.STUDENT)
+
+
+def booking_for_operator(record: BookingRecord) -> schemas.BookingForOperator:
+    seen = _booking(record, for_student=False)
+    return schemas.BookingForOperator(
+        **dict(seen),
+        needs_attention=record.request.needs_attention,
+        attention_reason=record.request.attention_reason,
+        attendance=_attendance(record) if record.session else None,
+        refunds=[_refund(refund) for refund in record.refunds],
+    )
+
+
+def next_cursor(shown: Sequence[BookingRecord], limit: int) -> str | None:
+    """Where the next page begins, for as many records as a page may have, or more."""
+    return pagination.next_cursor(shown, limit, lambda last: (last.request.created_at, last.request.id))
+
+
+def _booking(record: BookingRecord, for_student: bool) -> schemas.Booking:
+    request = record.request
+    return schemas.Booking(
+        id=request.id,
+        status=request.status,
+        student_id=request.student_id,
+        instructor_id=request.instructor_id,
+        offering_id=request.offering_id,
+        slot_id=request.slot_id,
+        starts_at=request.starts_at,
+        ends_at=request.ends_at,
+        created_at=request.created_at,
+        updated_at=request.updated_at,
+        price=_price(record),
+        policy=_policy(record),
+        is_recorded=request.is_recorded,
+        checkout_url=request.checkout_url if for_student else None,
+        session=_session(record.session, record.payment) if record.session else None,
+        payment=_payment(record.payment) if record.payment else None,
+        payout=payout_of_booking(record.payout) if record.payout and not for_student else None,
+        proposal=None if record.is_closed else _proposal(record.proposal),
+        no_show=_no_show(record.no_show) if record.no_show else None,
+        next_deadline_at=request.next_deadline_at,
+        end_reason=request.end_reason,
+        # Kept before the workflow has agreed, so it means nothing until the status says the same.
+        rejection_reason=request.rejection_reason if request.status is BookingStatus.REJECTED else None,
+    )
+
+
+def price(total: Money, fee: Money) -> schemas.Price:
+    return schemas.Price(total=total, platform_fee=fee, instructor_payout=total - fee, currency=total.currency)
+
+
+def _price(record: BookingRecord) -> schemas.Price:
+    request = record.request
+    total = Money(amount_minor=request.price_minor, currency=request.currency)
+    return price(total, Money(amount_minor=request.platform_fee_minor, currency=request.currency))
+
+
+def _policy(record: BookingRecord) -> schemas.Policy:
+    return policy(BookingPolicy.model_validate(record.request.policy))
+
+
+def policy(policy: BookingPolicy) -> schemas.Policy:
+    deadlines = policy.deadlines
+    return schemas.Policy(
+        platform_fee_bps=policy.fee_bps,
+        cancellation=schemas.Cancellation(
+            name=policy.cancellation.name,
+            tiers=[tier(each) for each in policy.cancellation.tiers],
+        ),
+        no_show=schemas.NoShowTerms(
+            student_absent_refund_bps=BASIS_POINTS - policy.student_absent_kept_bps,
+            instructor_absent_refund_bps=BASIS_POINTS,
+        ),
+        on_silence=policy.on_silence,
+        deadlines=schemas.Windows(
+            pay_within_seconds=_seconds(deadlines.checkout_window),
+            pay_again_within_seconds=_seconds(deadlines.decline_grace),
+            decide_within_seconds=_seconds(deadlines.approval_window),
+            report_within_seconds=_seconds(deadlines.completion_window),
+            contest_within_seconds=_seconds(deadlines.contest_window),
+        ),
+    )
+
+
+def tier(tier: CancellationTier) -> schemas.RefundTier:
+    return schemas.RefundTier(before_seconds=_seconds(tier.before), refund_bps=tier.refund_bps)
+
+
+def _session(session: LiveSession, payment: Payment | None) -> schemas.Session:
+    def money(amount_minor: int) -> Money:
+        return Money(amount_minor=amount_minor, currency=session.currency)
+
+    return schemas.Session(
+        status=session.status,
+        total_price=money(session.total_price_minor),
+        platform_fee=money(session.platform_fee_minor),
+        instructor_payout=money(session.instructor_payout_minor),
+        payment_status=payment.status if payment else None,
+    )
+
+
+def _proposal(proposal: RescheduleProposal | None) -> schemas.Proposal | None:
+    if proposal is None:
+        return None
+    return schemas.Proposal(
+        slot_id=proposal.slot_id,
+        starts_at=proposal.starts_at,
+        ends_at=proposal.ends_at,
+        proposed_by=proposal.proposed_by,
+        proposed_at=proposal.created_at,
+    )
+
+
+def _attendance(record: BookingRecord) -> AttendanceOfSession:
+    found = attendance(record.sightings, record.request.starts_at, record.request.ends_at, record.read_at)
+
+    def presence(of: Presence) -> PresenceInMeeting:
+        visits = [VisitOfMeeting(joined_at=visit.joined_at, left_at=visit.left_at) for visit in of.visits]
+        return PresenceInMeeting(visits=visits, seconds=_seconds(of.total))
+
+    return AttendanceOfSession(
+        student=presence(found.student),
+        instructor=presence(found.instructor),
+        seconds_together=_seconds(found.together),
+        recordings_uploaded_at=list(found.recordings_uploaded_at),
+    )
+
+
+def _no_show(report: NoShowReport) -> NoShowReported:
+    return NoShowReported(**report.model_dump(exclude={"booking_id"}))
+
+
+def _refund(refund: Refund) -> RefundShown:
+    def money(amount_minor: int) -> Money:
+        return Money(amount_minor=amount_minor, currency=refund.currency)
+
+    return RefundShown(
+        id=refund.id,
+        status=refund.status,
+        amount=money(refund.amount_minor),
+        borne_by=refund.borne_by,
+        reason=refund.reason,
+        ordered_by=refund.ordered_by,
+        instructor=money(refund.instructor_minor),
+        platform_fee=money(refund.platform_fee_minor),
+        platform_loss=money(refund.platform_loss_minor),
+        stripe_refund_id=refund.stripe_refund_id,
+        failure_reason=refund.failure_reason,
+        created_at=refund.created_at,
+        updated_at=refund.updated_at,
+    )
+
+
+def _payment(payment: Payment) -> schemas.PaymentOfBooking:
+    def money(amount_minor: int) -> Money:
+        return Money(amount_minor=amount_minor, currency=payment.currency)
+
+    return schemas.PaymentOfBooking(
+        status=payment.status,
+        amount=money(payment.amount_minor),
+        captured=money(payment.captured_minor),
+        returned=money(payment.returned_minor),
+        platform_fee=money(payment.platform_fee_minor),
+        hold_ends_at=payment.hold_ends_at,
+    )
+
+
+def payout_of_booking(payout: InstructorPayout) -> schemas.PayoutOfBooking:
+    def money(amount_minor: int) -> Money:
+        return Money(amount_minor=amount_minor, currency=payout.currency)
+
+    return schemas.PayoutOfBooking(
+        status=payout.status,
+        amount=money(payout.amount_minor),
+        platform_fee=money(payout.platform_fee_minor),
+        stripe_payout_id=payout.stripe_payout_id,
+        expected_at=payout.expected_at,
+        paid_at=payout.paid_at,
+        failure=_failure(payout) if payout.status is PayoutStatus.FAILED else None,
+    )
+
+
+def _failure(payout: InstructorPayout) -> schemas.PayoutFailure:
+    why, to_do = failure(payout.failure_reason)
+    return schemas.PayoutFailure(code=payout.failure_reason or "unknown", why=why, what_to_do=to_do)
+
+
+def _seconds(window: timedelta) -> int:
+    return window // timedelta(seconds=1)

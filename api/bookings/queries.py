@@ -1,0 +1,263 @@
+"""The queries. Each answers a request's question in one statement, whatever the number of bookings."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from functools import partial
+from typing import Any, cast
+from uuid import UUID
+
+from pydantic import TypeAdapter
+from sqlalchemy import ColumnElement, ColumnExpressionArgument, and_, case, func, literal_column, tuple_
+from sqlalchemy.dialects.postgresql import aggregate_order_by
+from sqlmodel import col, exists, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlmodel.sql.expression import Select
+
+from api.catalogue.availability import taken
+from api.http.auth import Caller
+from api.http.pagination import Cursor
+from api.http.problems import Kind, Problem
+from models.domain.attendance import Sighting
+from models.domain.states import HOLDS_SLOT
+from models.domain.terms import Capability, Role
+from models.tables.bookings import (
+    AttendanceEvent,
+    AuditEvent,
+    BookingRequest,
+    Instructor,
+    InstructorPayout,
+    LiveSession,
+    Offering,
+    Payment,
+    RescheduleProposal,
+    Slot,
+    Student,
+)
+from models.tables.no_shows import NoShowReport
+from models.tables.refunds import Refund
+
+_SIGHTINGS = TypeAdapter(tuple[Sighting, ...])
+_EVIDENCE: ColumnElement[Any] = (
+    select(
+        func.jsonb_agg(
+            func.jsonb_build_object(
+                *(part for name in Sighting.model_fields for part in (name, getattr(AttendanceEvent, name)))
+            )
+        )
+    )
+    .where(col(AttendanceEvent.booking_id) == col(BookingRequest.id))
+    .correlate(BookingRequest)
+    .scalar_subquery()
+)
+_REFUNDS: ColumnElement[Any] = (
+    select(func.jsonb_agg(aggregate_order_by(func.to_jsonb(literal_column("refund")), col(Refund.created_at))))
+    .select_from(Refund)
+    .where(col(Refund.booking_id) == col(BookingRequest.id))
+    .correlate(BookingRequest)
+    .scalar_subquery()
+)
+# SQLModel's `select` is typed for up to four columns.
+_JOINED: Select[BookingRequest, LiveSession | None, Payment | None, Any, RescheduleProposal | None, Any, Any, Any] = (
+    cast(
+        Any,
+        select(BookingRequest, LiveSession, Payment, _EVIDENCE)
+        .add_columns(RescheduleProposal, InstructorPayout, _REFUNDS, NoShowReport)
+        .outerjoin(InstructorPayout, col(InstructorPayout.booking_id) == col(BookingRequest.id))
+        .outerjoin(LiveSession, col(LiveSession.booking_id) == col(BookingRequest.id))
+        .outerjoin(Payment, col(Payment.booking_id) == col(BookingRequest.id))
+        .outerjoin(NoShowReport, col(NoShowReport.booking_id) == col(BookingRequest.id))
+        .outerjoin(
+            RescheduleProposal,
+            and_(
+                col(RescheduleProposal.booking_id) == col(BookingRequest.id),
+                # Written as the partial index has it.
+                col(RescheduleProposal.status) == literal_column("'OPEN'"),
+            ),
+        ),
+    )
+)
+_FOR_OPERATORS = (
+    "booking.needs_attention",
+    "booking.attention_cleared",
+    "booking.rejection_reason_kept",
+    "booking.refund_ordered",
+    "booking.refund_refused",
+    "booking.refund_retried",
+)
+
+
+@dataclass(frozen=True)
+class BookingRecord:
+    """A booking with what belongs to it, as one query found them."""
+
+    request: BookingRequest
+    session: LiveSession | None
+    payment: Payment | None
+    evidence: list[dict[str, Any]] | None
+    """What the meeting's provider reported, as Postgres gathers it."""
+    proposal: RescheduleProposal | None
+    """The one that is open."""
+    payout: InstructorPayout | None
+    refunds_kept: list[dict[str, Any]] | None
+    """Those after its end, as Postgres gathers them."""
+    no_show: NoShowReport | None
+    read_at: datetime = field(default_factory=partial(datetime.now, UTC))
+
+    @property
+    def sightings(self) -> tuple[Sighting, ...]:
+        return _SIGHTINGS.validate_python(self.evidence or [])
+
+    @property
+    def refunds(self) -> tuple[Refund, ...]:
+        return tuple(Refund.model_validate(row) for row in self.refunds_kept or [])
+
+    @property
+    def is_closed(self) -> bool:
+        return self.request.status not in HOLDS_SLOT
+
+    @property
+    def is_payable(self) -> bool:
+        return self.request.checkout_url is not None
+
+    @property
+    def is_opening(self) -> bool:
+        """Reserved, but the student has not been told yet where to pay."""
+        never_opened = self.request.checkout_session_id is None
+        return never_opened and self.payment is None and self.request.status in HOLDS_SLOT
+
+
+class Obstacle(StrEnum):
+    """What keeps a student from booking a slot, apart from the slot's own time and price."""
+
+    NO_ACCOUNT = "no_account"
+    TAKEN = "taken"
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A slot with all that decides whether it can be booked."""
+
+    slot: Slot
+    offering: Offering
+    stripe_account_id: str | None
+    transfers: Capability | None
+    """Whether the account may receive them."""
+    obstacle: Obstacle | None
+
+
+async def booking(session: AsyncSession, booking_id: UUID, caller: Caller) -> BookingRecord | None:
+    """The booking, if the caller may know of it. Raises the 410 `Problem` for one that was deleted."""
+    row = (await session.exec(_JOINED.where(BookingRequest.id == booking_id))).first()
+    if row is not None:
+        record = BookingRecord(*row)
+        return record if _is_of(record.request, caller) else None
+    if caller.role is Role.STUDENT:
+        await _refuse_deleted(session, booking_id, caller.id)
+    return None
+
+
+async def existing_booking(session: AsyncSession, booking_id: UUID, caller: Caller) -> BookingRecord:
+    """Raises the 404 or 410 `Problem`. Somebody else's booking is as unknown as one that never was."""
+    record = await booking(session, booking_id, caller)
+    if record is None:
+        raise Problem(Kind.NOT_FOUND, "There is no such booking.")
+    return record
+
+
+async def known_booking(session: AsyncSession, booking_id: UUID) -> BookingRecord | None:
+    """For a caller who has been found to be allowed to know of it."""
+    row = (await session.exec(_JOINED.where(BookingRequest.id == booking_id))).first()
+    return BookingRecord(*row) if row else None
+
+
+async def name_of(session: AsyncSession, caller: Caller) -> str:
+    """What a student or instructor who has a booking is called."""
+    table = Student if caller.role is Role.STUDENT else Instructor
+    return (await session.exec(select(table.name).where(col(table.id) == caller.id))).one()
+
+
+async def events(session: AsyncSession, booking_id: UUID, caller: Caller, after: int) -> Sequence[AuditEvent]:
+    """What happened after the event numbered `after`, as far as the caller is to know of it."""
+    conditions = [col(AuditEvent.booking_id) == booking_id, col(AuditEvent.seq) > after]
+    if caller.role is not Role.OPERATOR:
+        conditions.append(col(AuditEvent.action).not_in(_FOR_OPERATORS))
+    return (await session.exec(select(AuditEvent).where(*conditions).order_by(col(AuditEvent.seq)))).all()
+
+
+async def own_bookings(
+    session: AsyncSession, caller: Caller, after: Cursor | None, limit: int
+) -> Sequence[BookingRecord]:
+    """The newest first."""
+    side = BookingRequest.student_id if caller.role is Role.STUDENT else BookingRequest.instructor_id
+    return await _page(session, [col(side) == caller.id], after, limit)
+
+
+async def all_bookings(
+    session: AsyncSession, needs_attention: bool | None, after: Cursor | None, limit: int
+) -> Sequence[BookingRecord]:
+    match needs_attention:
+        case None:
+            conditions: list[ColumnExpressionArgument[bool]] = []
+        case True:
+            # Written as the partial index has it.
+            conditions = [col(BookingRequest.needs_attention)]
+        case False:
+            conditions = [~col(BookingRequest.needs_attention)]
+    return await _page(session, conditions, after, limit)
+
+
+async def offer(session: AsyncSession, slot_id: UUID, student_id: UUID, booking_id: UUID) -> Offer | None:
+    """The slot as `student_id` would book it. The booking's own claim, made a moment ago, does not take it away."""
+    known = exists().where(col(Student.id) == student_id)
+    obstacle = case((~known, Obstacle.NO_ACCOUNT.value), (taken(but_for=booking_id), Obstacle.TAKEN.value), else_=None)
+    statement = (
+        select(Slot, Offering, Instructor, obstacle)
+        .join(Offering, col(Offering.id) == col(Slot.offering_id))
+        .join(Instructor, col(Instructor.id) == col(Slot.instructor_id))
+        .where(col(Slot.id) == slot_id, col(Slot.withdrawn_at).is_(None))
+    )
+    row = (await session.exec(statement)).first()
+    if row is None:
+        return None
+    slot, offering, instructor, found = row
+    return Offer(slot, offering, instructor.stripe_account_id, instructor.transfers, Obstacle(found) if found else None)
+
+
+async def _page(
+    session: AsyncSession, conditions: list[ColumnExpressionArgument[bool]], after: Cursor | None, limit: int
+) -> Sequence[BookingRecord]:
+    order = (col(BookingRequest.created_at), col(BookingRequest.id))
+    if after is not None:
+        conditions = [*conditions, tuple_(*order) < tuple_(after.at, after.id)]
+    statement = _JOINED.where(*conditions).order_by(*(column.desc() for column in order)).limit(limit)
+    return [BookingRecord(*row) for row in await session.exec(statement)]
+
+
+def _is_of(request: BookingRequest, caller: Caller) -> bool:
+    match caller.role:
+        case Role.STUDENT:
+            return request.student_id == caller.id
+        case Role.INSTRUCTOR:
+            return request.instructor_id == caller.id
+        case Role.OPERATOR:
+            return True
+        case Role.PLATFORM:
+            return False
+
+
+async def _refuse_deleted(session: AsyncSession, booking_id: UUID, student_id: UUID) -> None:
+    statement = select(AuditEvent.detail).where(
+        AuditEvent.booking_id == booking_id, AuditEvent.action == "booking.deleted"
+    )
+    detail = (await session.exec(statement)).first()
+    if detail is None or detail.get("student_id") != str(student_id):
+        return
+    raise Problem(
+        Kind.BOOKING_DELETED,
+        "The payment was not secured, so the booking was deleted and the slot freed. Nothing was charged.",
+        reason=detail.get("reason"),
+        decline_code=detail.get("decline_code"),
+        slot_id=detail.get("slot_id"),
+    )

@@ -1,0 +1,83 @@
+"""What a cancellation would return, asked before it is decided."""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+from fastapi import APIRouter
+
+from api.bookings import presenters, queries, schemas
+from api.bookings.queries import BookingRecord
+from api.http.auth import AsEitherSide, Caller
+from api.http.database import WithDatabase
+from api.http.problems import Kind, Problem, declared
+from models.domain.decisions import PARKED, TOO_LATE_TO_CANCEL
+from models.domain.money import Money
+from models.domain.policy import BookingPolicy
+from models.domain.quotes import CancellationQuote, cancellation_quote
+from models.domain.states import BookingStatus
+from models.domain.terms import Role
+
+router = APIRouter(prefix="/v1/bookings/{booking_id}", tags=["bookings"])
+
+
+@router.get(
+    "/cancellation-quote",
+    operation_id="quoteCancellation",
+    responses=declared(
+        Kind.NOT_SIGNED_IN,
+        Kind.WRONG_ROLE,
+        Kind.NOT_FOUND,
+        Kind.NOT_POSSIBLE_NOW,
+        Kind.BOOKING_CLOSED,
+        Kind.BOOKING_DELETED,
+        Kind.REQUEST_INVALID,
+        Kind.INTERNAL,
+        Kind.UNAVAILABLE,
+    ),
+)
+async def quote_cancellation(
+    booking_id: UUID, caller: AsEitherSide, database: WithDatabase
+) -> schemas.CancellationQuote:
+    """What a cancellation by the caller would return now, and until when that holds."""
+    async with database.reading() as session:
+        record = await queries.existing_booking(session, booking_id, caller)
+    now = datetime.now(UTC)
+    _check(record, caller, now)
+    request = record.request
+    quote = cancellation_quote(
+        Money(amount_minor=request.price_minor, currency=request.currency),
+        BookingPolicy.model_validate(request.policy),
+        request.starts_at,
+        caller.role,
+        now,
+        accepted=request.status is BookingStatus.ACCEPTED,
+        held=record.payment is not None,
+    )
+    return _shown(record, quote, now)
+
+
+def _check(record: BookingRecord, caller: Caller, now: datetime) -> None:
+    """Raises the `Problem` that a cancellation would end in."""
+    request = record.request
+    if record.is_closed:
+        raise Problem(Kind.BOOKING_CLOSED, "There is nothing left to cancel.", booking_status=request.status)
+    if request.needs_attention:
+        raise Problem(Kind.NOT_POSSIBLE_NOW, PARKED, booking_status=request.status)
+    if caller.role is Role.STUDENT and now >= request.starts_at:
+        raise Problem(Kind.NOT_POSSIBLE_NOW, TOO_LATE_TO_CANCEL, booking_status=request.status)
+
+
+def _shown(record: BookingRecord, quote: CancellationQuote, now: datetime) -> schemas.CancellationQuote:
+    request = record.request
+    ends = [end for end in (quote.tier_ends_at, request.next_deadline_at) if end is not None]
+    return schemas.CancellationQuote(
+        booking_id=request.id,
+        booking_status=request.status,
+        refund=quote.refund,
+        kept=quote.split.kept,
+        platform_fee=quote.split.platform_fee,
+        instructor_payout=quote.split.instructor_payout,
+        tier=presenters.tier(quote.tier) if quote.tier else None,
+        quoted_at=now,
+        valid_until=min(ends, default=None),
+    )

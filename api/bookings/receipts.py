@@ -1,0 +1,58 @@
+"""A booking's receipt, as a PDF."""
+
+import asyncio
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter, Response
+
+from api.bookings import queries
+from api.http.auth import AsAnyRole
+from api.http.database import WithDatabase
+from api.http.problems import Kind, Problem, declared
+from api.http.rate_limits import PAPERS, counted
+from api.reading_receipts import receipt_of
+from api.settings import WithSettings
+from models.documents.page import MEDIA_TYPE
+from models.documents.receipt import FILE_NAME, draw
+
+router = APIRouter(prefix="/v1/bookings/{booking_id}", tags=["bookings"])
+
+_FILE: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The receipt.",
+        "content": {MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
+
+
+@router.get(
+    "/receipt.pdf",
+    operation_id="getReceipt",
+    response_class=Response,
+    dependencies=[counted(PAPERS)],
+    responses=_FILE
+    | declared(
+        Kind.NOT_SIGNED_IN,
+        Kind.WRONG_ROLE,
+        Kind.NOT_FOUND,
+        Kind.NOT_POSSIBLE_NOW,
+        Kind.BOOKING_CLOSED,
+        Kind.BOOKING_DELETED,
+        Kind.REQUEST_INVALID,
+        Kind.INTERNAL,
+        Kind.UNAVAILABLE,
+    ),
+)
+async def get_receipt(booking_id: UUID, caller: AsAnyRole, database: WithDatabase, settings: WithSettings) -> Response:
+    """What was held, paid and returned, when, and who has it, once the hold is over. It is one paper for all who may
+    see it, in the student's time zone, and the same one until more happens to the money."""
+    async with database.reading() as session:
+        record = await queries.existing_booking(session, booking_id, caller)
+        receipt = await receipt_of(session, record.request)
+    if receipt is None:
+        kind = Kind.BOOKING_CLOSED if record.is_closed else Kind.NOT_POSSIBLE_NOW
+        raise Problem(kind, "Nothing was paid.", booking_status=record.request.status)
+    # Not in the event loop: it takes a processor for a good part of a second.
+    file = await asyncio.to_thread(draw, receipt, settings.paper.issuer)
+    return Response(file, media_type=MEDIA_TYPE, headers={"Content-Disposition": f'attachment; filename="{FILE_NAME}"'})

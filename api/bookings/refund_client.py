@@ -1,0 +1,81 @@
+"""How the API speaks to a refund's workflow. Errors are `api.bookings.client.SagaError`s, as a booking's are."""
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import Depends, Request
+from temporalio.client import Client, WithStartWorkflowOperation, WorkflowUpdateHandle, WorkflowUpdateStage
+from temporalio.common import WorkflowIDConflictPolicy
+
+from api.bookings.client import Patience, Unreachable, answer_within, heard
+from models.domain.ids import refund_workflow_id
+from models.domain.refunds import ORDERED, RefundOrder, RefundView, RetryRefund
+from models.domain.states import RefundStatus
+from workflows.refunds import RefundWorkflow
+
+Starting = WithStartWorkflowOperation[RefundWorkflow, RefundStatus | None]
+Asking = Callable[[Starting], Awaitable[WorkflowUpdateHandle[Any]]]
+
+
+class RefundDesk:
+    def __init__(self, client: Client, task_queue: str, patience: Patience | None = None) -> None:
+        self._client = client
+        self._task_queue = task_queue
+        self._patience = patience or Patience()
+
+    async def carry_out(self, refund_id: UUID) -> RefundView | None:
+        """How the order ended, or stands; `None` while it is still under way. Asked again, it is the same refund."""
+
+        async def ask(start: Starting) -> WorkflowUpdateHandle[Any]:
+            return await self._client.start_update_with_start_workflow(
+                RefundWorkflow.ordered,
+                id=ORDERED,
+                start_workflow_operation=start,
+                wait_for_stage=WorkflowUpdateStage.ACCEPTED,
+                rpc_timeout=self._patience.decision,
+            )
+
+        return await self._answered(refund_id, ask)
+
+    async def try_again(self, refund_id: UUID, retry: RetryRefund) -> RefundView | None:
+        """Raises `Closed` for a refund that has not failed."""
+
+        async def ask(start: Starting) -> WorkflowUpdateHandle[Any]:
+            return await self._client.start_update_with_start_workflow(
+                RefundWorkflow.try_again,
+                retry,
+                start_workflow_operation=start,
+                wait_for_stage=WorkflowUpdateStage.ACCEPTED,
+                rpc_timeout=self._patience.decision,
+            )
+
+        return await self._answered(refund_id, ask)
+
+    async def _answered(self, refund_id: UUID, ask: Asking) -> RefundView | None:
+        start: Starting = WithStartWorkflowOperation(
+            RefundWorkflow.run,
+            RefundOrder(refund_id=refund_id),
+            id=refund_workflow_id(refund_id),
+            task_queue=self._task_queue,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        )
+        try:
+            async with answer_within(self._patience.decision):
+                taken = await ask(start)
+        finally:
+            await heard(start)
+        try:
+            async with answer_within(self._patience.decision):
+                view: RefundView = await taken.result(rpc_timeout=self._patience.decision)
+        except Unreachable:
+            return None
+        return view
+
+
+async def _desk(request: Request) -> RefundDesk:
+    desk: RefundDesk = request.app.state.refunds
+    return desk
+
+
+WithRefunds = Annotated[RefundDesk, Depends(_desk)]

@@ -1,0 +1,134 @@
+"""Proposals in Postgres. Whether a session can be moved is said here early, and decided by the booking's workflow."""
+
+from datetime import datetime
+from uuid import UUID, uuid4
+
+from sqlmodel import col, select, update
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from api.bookings.queries import BookingRecord
+from api.catalogue.availability import taken
+from api.http.auth import Caller
+from api.http.problems import Kind, Problem
+from models.audit import event_about
+from models.domain.messages import Door
+from models.domain.policy import BookingPolicy, latest_end
+from models.domain.proposals import ProposalStatus
+from models.domain.terms import SignUpRole, Subject
+from models.tables.bookings import AuditEvent, Offering, RescheduleProposal, Slot
+
+
+async def propose(session: AsyncSession, record: BookingRecord, slot_id: UUID, caller: Caller, now: datetime) -> None:
+    """Raises the `Problem` that keeps the session from being held there."""
+    _check_movable(record, now)
+    slot = await _bookable(session, record, slot_id, now)
+    # Of two proposals at once, the booking's row lets one through after the other.
+    await session.refresh(record.request, with_for_update=True)
+    await _close_open(session, record.request.id, ProposalStatus.WITHDRAWN, now)
+    proposal = RescheduleProposal(
+        id=uuid4(),
+        booking_id=record.request.id,
+        slot_id=slot.id,
+        starts_at=slot.starts_at,
+        ends_at=slot.ends_at,
+        proposed_by=_side(caller),
+        status=ProposalStatus.OPEN,
+        created_at=now,
+    )
+    session.add(proposal)
+    session.add(_told(proposal, "booking.reschedule_proposed", caller, now))
+
+
+async def to_accept(session: AsyncSession, record: BookingRecord, slot_id: UUID, caller: Caller) -> RescheduleProposal:
+    """The other side's proposal of that slot: the open one, or the one that has just been agreed on.
+
+    Raises the 409 `Problem` when there is none, or it is the caller's own.
+    """
+    query = (
+        select(RescheduleProposal, Slot.withdrawn_at)
+        .join(Slot)
+        .where(
+            col(RescheduleProposal.booking_id) == record.request.id,
+            col(RescheduleProposal.slot_id) == slot_id,
+            col(RescheduleProposal.status).in_((ProposalStatus.OPEN, ProposalStatus.ACCEPTED)),
+        )
+        .order_by(col(RescheduleProposal.created_at).desc())
+    )
+    found = (await session.exec(query)).first()
+    status = record.request.status
+    if found is None:
+        raise Problem(Kind.NOT_POSSIBLE_NOW, "Nobody proposes that slot now.", booking_status=status)
+    proposal, withdrawn_at = found
+    if proposal.proposed_by is _side(caller):
+        sentence = "It is your own proposal; the other side has to agree to it."
+        raise Problem(Kind.NOT_POSSIBLE_NOW, sentence, booking_status=status)
+    if proposal.status is ProposalStatus.OPEN and withdrawn_at is not None:
+        sentence = "The slot has been withdrawn since; propose another."
+        raise Problem(Kind.NOT_POSSIBLE_NOW, sentence, booking_status=status)
+    return proposal
+
+
+async def decline(session: AsyncSession, record: BookingRecord, caller: Caller, now: datetime) -> None:
+    """Raises the 409 `Problem` when there is nothing to decline."""
+    proposal = record.proposal
+    if proposal is None:
+        raise Problem(Kind.NOT_POSSIBLE_NOW, "There is no open proposal.", booking_status=record.request.status)
+    own = proposal.proposed_by is _side(caller)
+    if await _close_open(session, record.request.id, ProposalStatus.WITHDRAWN if own else ProposalStatus.DECLINED, now):
+        action = "booking.reschedule_withdrawn" if own else "booking.reschedule_declined"
+        session.add(_told(proposal, action, caller, now))
+
+
+def _check_movable(record: BookingRecord, now: datetime) -> None:
+    request = record.request
+    if record.is_closed:
+        raise Problem(Kind.BOOKING_CLOSED, "There is no session left to move.", booking_status=request.status)
+    if record.payment is None or request.needs_attention:
+        raise Problem(Kind.NOT_POSSIBLE_NOW, "Only a paid booking can be moved.", booking_status=request.status)
+    if request.starts_at <= now:
+        raise Problem(Kind.NOT_POSSIBLE_NOW, "The session has begun.", booking_status=request.status)
+
+
+async def _bookable(session: AsyncSession, record: BookingRecord, slot_id: UUID, now: datetime) -> Slot:
+    """The slot. Raises the 409 `Problem` that keeps the session from being held there."""
+    request = record.request
+    query = (
+        select(Slot, taken(but_for=request.id))
+        .join(Offering, col(Offering.id) == col(Slot.offering_id))
+        .where(col(Slot.id) == slot_id, col(Slot.offering_id) == request.offering_id, col(Slot.withdrawn_at).is_(None))
+    )
+    found = (await session.exec(query)).first()
+    if found is None or slot_id == request.slot_id:
+        raise Problem(Kind.NOT_POSSIBLE_NOW, "Choose another slot of the same offering.", booking_status=request.status)
+    slot, is_taken = found
+    if is_taken:
+        raise Problem(Kind.SLOT_TAKEN, "Another booking of this instructor overlaps it.")
+    if slot.starts_at <= now:
+        raise Problem(Kind.NOT_POSSIBLE_NOW, "That slot has begun.", booking_status=request.status)
+    hold_ends_at = record.payment.hold_ends_at if record.payment else None
+    latest = latest_end(BookingPolicy.model_validate(request.policy).deadlines, hold_ends_at) if hold_ends_at else None
+    if latest is not None and slot.ends_at > latest:
+        sentence = f"The card's hold reaches to a session that ends at {latest:%Y-%m-%dT%H:%M:%SZ} at the latest."
+        raise Problem(Kind.NOT_POSSIBLE_NOW, sentence, booking_status=request.status)
+    return slot
+
+
+def _side(caller: Caller) -> SignUpRole:
+    return SignUpRole(caller.role.value)
+
+
+async def _close_open(session: AsyncSession, booking_id: UUID, status: ProposalStatus, now: datetime) -> bool:
+    closed = await session.exec(
+        update(RescheduleProposal)
+        .where(col(RescheduleProposal.booking_id) == booking_id, col(RescheduleProposal.status) == ProposalStatus.OPEN)
+        .values(status=status, decided_at=now)
+        .returning(col(RescheduleProposal.id))
+    )
+    return closed.first() is not None
+
+
+def _told(proposal: RescheduleProposal, action: str, caller: Caller, now: datetime) -> AuditEvent:
+    detail = {"slot_id": str(proposal.slot_id)}
+    return event_about(
+        Subject.BOOKING, proposal.booking_id, action, caller.actor, Door.API, now, detail, occasion=str(proposal.id)
+    )

@@ -1,0 +1,238 @@
+"""What the API takes and gives, as JSON. Names and fields are the contract's; times are RFC 3339 in UTC."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import Field
+
+from api.bookings.operator_schemas import AttendanceOfSession, NoShowReported, RefundShown
+from api.http.schema_types import AskedTime, Given, Shown, Words
+from models.domain.money import Currency, Money
+from models.domain.policy import LossBearer, OnSilence
+from models.domain.states import BookingStatus, PaymentStatus, PayoutStatus, SessionStatus
+from models.domain.terms import Absent, EndReason, Role, SignUpRole
+
+
+class NewBooking(Given):
+    slot_id: UUID
+
+
+class Rejection(Given):
+    reason: Words
+    """For the student to read. Any text but NUL, which Postgres cannot keep."""
+
+
+class NoShow(Given):
+    absent: Absent
+
+
+class RefundOrder(Given):
+    amount_minor: Annotated[int, Field(strict=True, ge=1, lt=2**63)]
+    """In minor units of the booking's currency."""
+    reason: Words | None = None
+    """For both sides to read, of a refund after the booking's end."""
+    borne_by: LossBearer = LossBearer.BOTH
+    """By both in proportion, or, after the booking's end, by the platform alone."""
+
+
+class Extension(Given):
+    until: AskedTime
+
+
+class Price(Shown):
+    total: Money
+    platform_fee: Money
+    """Part of the total: what the platform keeps if the session takes place."""
+    instructor_payout: Money
+    currency: Currency
+
+
+class RefundTier(Shown):
+    before_seconds: int
+    """A student who cancels at least this long before the start gets `refund_bps` of the price back."""
+    refund_bps: int
+
+
+class Cancellation(Shown):
+    name: str
+    tiers: list[RefundTier]
+    """From the earliest to the latest; past the last one nothing goes back."""
+
+
+class NoShowTerms(Shown):
+    student_absent_refund_bps: int
+    instructor_absent_refund_bps: int
+
+
+class Windows(Shown):
+    """How long each side has, in seconds."""
+
+    pay_within_seconds: int
+    pay_again_within_seconds: int
+    """After a declined card."""
+    decide_within_seconds: int
+    report_within_seconds: int
+    """After the session's end."""
+    contest_within_seconds: int
+    """After a reported no-show; 0 where it counts at once."""
+
+
+class Policy(Shown):
+    platform_fee_bps: int
+    cancellation: Cancellation
+    no_show: NoShowTerms
+    on_silence: OnSilence
+    deadlines: Windows
+
+
+class BookingCreated(Shown):
+    id: UUID
+    status: BookingStatus
+    checkout_url: str | None
+    """Where to pay; `null` once that is no longer possible."""
+    expires_at: datetime | None
+    """Until when to pay."""
+    price: Price
+    policy: Policy
+    is_recorded: bool
+    """Whether the instructor may record the session."""
+
+
+class Session(Shown):
+    status: SessionStatus
+    total_price: Money
+    platform_fee: Money
+    instructor_payout: Money
+    payment_status: PaymentStatus | None
+
+
+class PaymentOfBooking(Shown):
+    status: PaymentStatus
+    amount: Money
+    captured: Money
+    returned: Money
+    """What went back to the student, whether a hold was let go or a charge refunded."""
+    platform_fee: Money
+    hold_ends_at: datetime | None
+
+
+class PayoutFailure(Shown):
+    code: str
+    """Stripe's, or `canceled`."""
+    why: str
+    what_to_do: str
+    """By the instructor."""
+
+
+class PayoutOfBooking(Shown):
+    """The instructor's share on its way to the bank."""
+
+    status: PayoutStatus
+    amount: Money
+    platform_fee: Money
+    stripe_payout_id: str | None
+    """`null` while the share waits on the instructor's balance at Stripe."""
+    expected_at: datetime | None
+    """When Stripe expects it at the bank."""
+    paid_at: datetime | None
+    failure: PayoutFailure | None
+    """Of the last payout, until a later one takes the share with it."""
+
+
+class Proposal(Shown):
+    """A wish to hold the session at another time, which the other side has not answered yet."""
+
+    slot_id: UUID
+    starts_at: datetime
+    ends_at: datetime
+    proposed_by: SignUpRole
+    proposed_at: datetime
+
+
+class Booking(Shown):
+    id: UUID
+    status: BookingStatus
+    student_id: UUID
+    instructor_id: UUID
+    offering_id: UUID
+    slot_id: UUID
+    starts_at: datetime
+    ends_at: datetime
+    created_at: datetime
+    updated_at: datetime
+    price: Price
+    policy: Policy
+    is_recorded: bool
+    """Whether the instructor may record the session."""
+    checkout_url: str | None
+    """For the student, while the booking can be paid."""
+    session: Session | None
+    payment: PaymentOfBooking | None
+    payout: PayoutOfBooking | None
+    """For the instructor and operators, once there is a share."""
+    proposal: Proposal | None
+    no_show: NoShowReported | None
+    next_deadline_at: datetime | None
+    """What the booking waits for ends then; `null` once it is closed."""
+    end_reason: EndReason | None
+    rejection_reason: str | None
+
+
+class MeetingLink(Shown):
+    """The caller's own way into the meeting."""
+
+    url: str
+    """Whoever has it is let in as the caller."""
+    room: str
+    expires_at: datetime
+    """Until when the link lets in."""
+    is_recorded: bool
+    """Whether the instructor may record the session."""
+
+
+class CancellationQuote(Shown):
+    """What a cancellation by the caller would do now."""
+
+    booking_id: UUID
+    booking_status: BookingStatus
+    refund: Money
+    """What goes back to the student; nothing while the booking is not paid."""
+    kept: Money
+    """What the student pays all the same: the platform's fee and the instructor's part."""
+    platform_fee: Money
+    instructor_payout: Money
+    tier: RefundTier | None
+    """Of the policy, where it decides; `null` where everything goes back, or past the last tier."""
+    quoted_at: datetime
+    valid_until: datetime | None
+    """It holds up to and including this moment, unless the booking's status changes before."""
+
+
+class BookingEvent(Shown):
+    type: str
+    """`booking.` and what happened to it, as the event's name is, too."""
+    at: datetime
+    by: Role
+    booking: "BookingForOperator | Booking | None"
+    """As it stands when the event is sent; `null` once it is deleted."""
+
+
+class BookingForOperator(Booking):
+    needs_attention: bool
+    attention_reason: str | None
+    attendance: AttendanceOfSession | None
+    """`null` without a session."""
+    refunds: list[RefundShown]
+    """The earliest first."""
+
+
+class BookingPage(Shown):
+    data: list[Booking]
+    next_cursor: str | None
+    """`cursor` of the next page; `null` on the last one."""
+
+
+class BookingPageForOperator(Shown):
+    data: list[BookingForOperator]
+    next_cursor: str | None

@@ -1,0 +1,156 @@
+"""What instructors sell: anyone browses it, an instructor adds to it and changes it."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Response
+
+from api.bookings import commands
+from api.bookings.order import charged
+from api.catalogue import presenters, queries
+from api.catalogue.queries import OfferingFilter, OfferingRecord
+from api.catalogue.schemas import NewOffering, Offering, OfferingChange, OfferingPage
+from api.http.auth import AsInstructor
+from api.http.database import Database, WithDatabase
+from api.http.pagination import AskedPage, Page, next_cursor
+from api.http.problems import Kind, Problem, declared
+from api.http.schema_types import AskedTime
+from api.settings import Settings, WithSettings
+from models.domain.money import Currency
+
+router = APIRouter(prefix="/v1/offerings", tags=["catalogue"])
+own = APIRouter(prefix="/v1/instructors/me/offerings", tags=["catalogue"])
+
+Minor = Annotated[int | None, Query(ge=0, lt=2**63, description="In minor units of `currency`, which is needed then.")]
+
+
+async def _filter(
+    instructor_id: UUID | None = None,
+    starts_after: Annotated[AskedTime | None, Query(description="Has a free slot that starts then or later.")] = None,
+    starts_before: Annotated[AskedTime | None, Query(description="Has a free slot that starts earlier.")] = None,
+    currency: Annotated[Currency | None, Query()] = None,
+    price_min: Minor = None,
+    price_max: Minor = None,
+    q: Annotated[
+        str, Query(max_length=200, pattern=r"^[^\x00]*$", description="Beginnings of words in title and description.")
+    ] = "",
+) -> OfferingFilter:
+    if currency is None and (price_min, price_max) != (None, None):
+        missing = {"where": "query/currency", "why": "A price is in some currency."}
+        raise Problem(Kind.REQUEST_INVALID, errors=[missing])
+    return OfferingFilter(
+        instructor_id=instructor_id,
+        starts_after=starts_after,
+        starts_before=starts_before,
+        currency=currency,
+        price_min_minor=price_min,
+        price_max_minor=price_max,
+        words=q.strip() or None,
+    )
+
+
+@router.post(
+    "",
+    operation_id="createOffering",
+    status_code=201,
+    responses=declared(
+        Kind.NOT_SIGNED_IN,
+        Kind.WRONG_ROLE,
+        Kind.NO_ACCOUNT,
+        Kind.CONTENT_TOO_LARGE,
+        Kind.REQUEST_INVALID,
+        Kind.PRICE_NOT_CHARGEABLE,
+        Kind.INTERNAL,
+        Kind.UNAVAILABLE,
+    ),
+)
+async def create_offering(
+    wanted: NewOffering, caller: AsInstructor, response: Response, database: WithDatabase, settings: WithSettings
+) -> Offering:
+    """Offer a kind of session. It can be booked once it has slots."""
+    charged(wanted.price)
+    async with database.writing() as session:
+        record = await commands.add_offering(session, caller.id, wanted, datetime.now(UTC))
+    response.headers["Location"] = f"{router.prefix}/{record.offering.id}"
+    return presenters.offering(record, settings.policy)
+
+
+@router.get(
+    "",
+    operation_id="listOfferings",
+    responses=declared(Kind.CURSOR_UNKNOWN, Kind.REQUEST_INVALID, Kind.INTERNAL, Kind.UNAVAILABLE),
+)
+async def list_offerings(
+    wanted: Annotated[OfferingFilter, Depends(_filter)],
+    page: AskedPage,
+    database: WithDatabase,
+    settings: WithSettings,
+) -> OfferingPage:
+    """What is on offer, the newest first."""
+    return await _page(wanted, page, database, settings)
+
+
+@own.get(
+    "",
+    operation_id="listOwnOfferings",
+    responses=declared(
+        Kind.CURSOR_UNKNOWN, Kind.NOT_SIGNED_IN, Kind.WRONG_ROLE, Kind.REQUEST_INVALID, Kind.INTERNAL, Kind.UNAVAILABLE
+    ),
+)
+async def list_own_offerings(
+    caller: AsInstructor, page: AskedPage, database: WithDatabase, settings: WithSettings
+) -> OfferingPage:
+    """The caller's own, withdrawn ones too, the newest first."""
+    wanted = OfferingFilter(instructor_id=caller.id, with_withdrawn=True)
+    return await _page(wanted, page, database, settings)
+
+
+async def _page(wanted: OfferingFilter, page: Page, database: Database, settings: Settings) -> OfferingPage:
+    async with database.reading() as session:
+        found = await queries.offerings(session, wanted, datetime.now(UTC), page.after, page.limit + 1)
+    return OfferingPage(
+        data=[presenters.offering(record, settings.policy) for record in found[: page.limit]],
+        next_cursor=next_cursor(found, page.limit, lambda last: (last.offering.created_at, last.offering.id)),
+    )
+
+
+@router.get(
+    "/{offering_id}",
+    operation_id="getOffering",
+    responses=declared(Kind.NOT_FOUND, Kind.REQUEST_INVALID, Kind.INTERNAL, Kind.UNAVAILABLE),
+)
+async def get_offering(offering_id: UUID, database: WithDatabase, settings: WithSettings) -> Offering:
+    """One offering, with its price, fee and rules as a booking made now would have them."""
+    async with database.reading() as session:
+        record: OfferingRecord | None = await queries.offering(session, offering_id)
+    if record is None:
+        raise Problem(Kind.NOT_FOUND, "There is no such offering.")
+    return presenters.offering(record, settings.policy)
+
+
+@router.patch(
+    "/{offering_id}",
+    operation_id="updateOffering",
+    responses=declared(
+        Kind.NOT_SIGNED_IN,
+        Kind.WRONG_ROLE,
+        Kind.NOT_YOURS,
+        Kind.NOT_FOUND,
+        Kind.CONTENT_TOO_LARGE,
+        Kind.REQUEST_INVALID,
+        Kind.PRICE_NOT_CHARGEABLE,
+        Kind.INTERNAL,
+        Kind.UNAVAILABLE,
+    ),
+)
+async def update_offering(
+    offering_id: UUID, wanted: OfferingChange, caller: AsInstructor, database: WithDatabase, settings: WithSettings
+) -> Offering:
+    """Change what is sent, for the bookings to come: those that are made keep their terms. Or withdraw the offering."""
+    if "price" in wanted:
+        charged(wanted["price"])
+    async with database.writing() as session:
+        record = await queries.own_offering(session, offering_id, caller.id)
+        await commands.change_offering(session, record.offering, wanted, datetime.now(UTC))
+    return presenters.offering(record, settings.policy)

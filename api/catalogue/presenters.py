@@ -1,0 +1,45 @@
+"""From the catalogue's records to the JSON that anyone gets to see."""
+
+from datetime import datetime
+
+from api.bookings import presenters
+from api.bookings.order import bookable_from
+from api.catalogue.queries import OfferingRecord, SlotRecord
+from api.catalogue.schemas import InstructorOfOffering, Offering, Slot
+from models.domain.money import Money
+from models.domain.policy import BookingPolicy, CancellationPolicy, split
+from models.settings import PolicySettings
+
+
+def offering(record: OfferingRecord, settings: PolicySettings) -> Offering:
+    """With the fee and the rules that a booking made now would have."""
+    row, instructor = record.offering, record.instructor
+    policy = settings.freeze(CancellationPolicy.model_validate(row.cancellation))
+    price = Money(amount_minor=row.price_minor, currency=row.currency)
+    return Offering(
+        id=row.id,
+        instructor=InstructorOfOffering(id=instructor.id, name=instructor.name, time_zone=instructor.time_zone),
+        title=row.title,
+        description=row.description,
+        duration_minutes=row.duration_minutes,
+        buffer_before_minutes=row.buffer_before_minutes,
+        buffer_after_minutes=row.buffer_after_minutes,
+        price=presenters.price(price, split(price, policy).platform_fee),
+        policy=presenters.policy(policy),
+        is_recorded=row.is_recorded,
+        is_active=row.is_active,
+        created_at=row.created_at,
+    )
+
+
+def slot(record: SlotRecord, settings: PolicySettings, now: datetime) -> Slot:
+    row = record.slot
+    return Slot(
+        id=row.id,
+        offering_id=row.offering_id,
+        starts_at=row.starts_at,
+        ends_at=row.ends_at,
+        is_free=record.is_free,
+        # How a session is cancelled does not change how far a hold reaches.
+        bookable_from=bookable_from(row, settings.freeze(BookingPolicy().cancellation), now),
+    )

@@ -1,0 +1,291 @@
+"""One example of each shape in OpenAPI. Together they are one story: Ada books an hour of counterpoint with Nadia."""
+
+from typing import Any
+
+from api.examples.after_session import BOOKING_ID, ENDS_AT, EXAMPLES_AFTER_THE_SESSION, INSTRUCTOR_ID, usd
+from api.examples.refunds import LEDGER, REFUND
+from api.examples.reports import REPORTS
+from api.http.problems import SCHEMA_NAME, Kind, example
+
+_STUDENT_ID = "7c0e4b0a-2f59-4d6b-8a53-9f1f6a1f0c11"
+_OFFERING_ID = "5a4d7f3c-1e2b-4c88-a0f6-3b9d8e7c6a33"
+_SLOT_ID = "3f2b8c1e-6d0a-4a57-9b1d-0c5a7e9f1b24"
+
+_SIGNED_UP_AT = "2026-02-20T09:00:00Z"
+_BOOKED_AT = "2026-02-28T12:00:00Z"
+_STARTS_AT = "2026-03-02T17:30:00Z"
+_CHECKOUT_URL = "https://checkout.stripe.com/c/pay/cs_test_a1b2c3"
+
+
+_PRICE = {
+    "total": usd(10_000),
+    "platform_fee": usd(2_000),
+    "instructor_payout": usd(8_000),
+    "currency": "usd",
+}
+_TIER = {"before_seconds": 86_400, "refund_bps": 10_000}
+_LATE_TIER = {"before_seconds": 7_200, "refund_bps": 5_000}
+_CANCELLATION = {"name": "moderate", "tiers": [_TIER, _LATE_TIER]}
+_NO_SHOW = {"student_absent_refund_bps": 5_000, "instructor_absent_refund_bps": 10_000}
+_REPORTED = {
+    "absent": "student",
+    "reported_by": "instructor",
+    "reported_at": "2026-03-02T18:40:00Z",
+    "contest_until": "2026-03-03T18:40:00Z",
+    "contested_at": "2026-03-02T19:05:00Z",
+    "verdict": "BOTH_CAME",
+}
+_WINDOWS = {
+    "pay_within_seconds": 1_800,
+    "pay_again_within_seconds": 300,
+    "decide_within_seconds": 86_400,
+    "report_within_seconds": 86_400,
+    "contest_within_seconds": 86_400,
+}
+_POLICY = {
+    "platform_fee_bps": 2_000,
+    "cancellation": _CANCELLATION,
+    "no_show": _NO_SHOW,
+    "on_silence": "RELEASE",
+    "deadlines": _WINDOWS,
+}
+_SESSION = {
+    "status": "SCHEDULED",
+    "total_price": usd(10_000),
+    "platform_fee": usd(2_000),
+    "instructor_payout": usd(8_000),
+    "payment_status": "PENDING",
+}
+_PAYMENT = {
+    "status": "PENDING",
+    "amount": usd(10_000),
+    "captured": usd(0),
+    "returned": usd(0),
+    "platform_fee": usd(2_000),
+    "hold_ends_at": "2026-03-07T12:03:00Z",
+}
+_PROPOSAL = {
+    "slot_id": "8a1f0c2e-7b3d-4e5a-9c6b-2d4e6f8a0b57",
+    "starts_at": "2026-03-03T17:30:00Z",
+    "ends_at": "2026-03-03T18:30:00Z",
+    "proposed_by": "student",
+    "proposed_at": "2026-03-01T08:15:00Z",
+}
+_VISIT = {"joined_at": "2026-03-02T17:29:12Z", "left_at": "2026-03-02T18:31:40Z"}
+_PRESENCE = {"visits": [_VISIT], "seconds": 3_600}
+_ATTENDANCE = {
+    "student": _PRESENCE,
+    "instructor": _PRESENCE,
+    "seconds_together": 3_600,
+    "recordings_uploaded_at": ["2026-03-02T19:05:00Z"],
+}
+_DISPUTE = {
+    "id": "du_1MtJUT2eZvKYlo2C",
+    "booking_id": BOOKING_ID,
+    "status": "NEEDS_RESPONSE",
+    "is_inquiry": False,
+    "reason": "product_not_received",
+    "amount": usd(10_000),
+    "respond_by": "2026-03-20T23:59:59Z",
+    "taken_over_at": None,
+    "answered_at": None,
+    "closed_at": None,
+    "created_at": "2026-03-11T09:00:00Z",
+}
+_FIGURES = {
+    "period_starts_on": "2026-03-01",
+    "currency": "usd",
+    "bookings": 50,
+    "bookings_paid": 41,
+    "conversion_bps": 8_200,
+    "sessions_ended": 42,
+    "sessions_completed": 40,
+    "completion_bps": 9_523,
+    "payments": 41,
+    "gross_volume": usd(405_000),
+    "refunded": usd(10_000),
+    "refund_bps": 246,
+    "disputes": 1,
+    "dispute_bps": 243,
+    "platform_revenue": usd(79_000),
+    "stripe_fees": usd(14_500),
+    "payout_lag_seconds": 216_000,
+}
+_BOOKING = {
+    "id": BOOKING_ID,
+    "status": "ACCEPTED",
+    "student_id": _STUDENT_ID,
+    "instructor_id": INSTRUCTOR_ID,
+    "offering_id": _OFFERING_ID,
+    "slot_id": _SLOT_ID,
+    "starts_at": _STARTS_AT,
+    "ends_at": ENDS_AT,
+    "created_at": _BOOKED_AT,
+    "updated_at": "2026-02-28T13:10:00Z",
+    "price": _PRICE,
+    "policy": _POLICY,
+    "checkout_url": None,
+    "session": _SESSION,
+    "payment": _PAYMENT,
+    "is_recorded": False,
+    "payout": None,
+    "proposal": _PROPOSAL,
+    "no_show": _REPORTED,
+    "next_deadline_at": "2026-03-03T18:30:00Z",
+    "end_reason": None,
+    "rejection_reason": None,
+}
+_BOOKING_FOR_OPERATOR = _BOOKING | {
+    "needs_attention": False,
+    "attention_reason": None,
+    "attendance": _ATTENDANCE,
+    "refunds": [REFUND],
+}
+_PROFILE = {"id": INSTRUCTOR_ID, "name": "Nadia Boulanger", "time_zone": "Europe/Paris"}
+_PAYMENTS = {
+    "can_be_paid": False,
+    "requirements": ["external_account"],
+    "disabled_reason": "requirements.past_due",
+    "balances": [usd(8_000)],
+}
+_OFFERING = {
+    "id": _OFFERING_ID,
+    "instructor": _PROFILE,
+    "title": "Counterpoint",
+    "description": "Two voices at first. Bring a pencil.",
+    "duration_minutes": 60,
+    "buffer_before_minutes": 0,
+    "buffer_after_minutes": 15,
+    "is_recorded": False,
+    "is_active": True,
+    "price": _PRICE,
+    "policy": _POLICY,
+    "created_at": _SIGNED_UP_AT,
+}
+_SLOT = {
+    "id": _SLOT_ID,
+    "offering_id": _OFFERING_ID,
+    "starts_at": _STARTS_AT,
+    "ends_at": ENDS_AT,
+    "is_free": True,
+    "bookable_from": None,
+}
+_WEEKLY = {
+    "weekday": "monday",
+    "time": "18:30",
+    "time_zone": "Europe/Paris",
+    "from": "2026-03-01",
+    "until": "2026-06-30",
+}
+_SIGN_IN = {"email": "ada@students.example", "password": "correct horse battery staple"}
+_NEW_PASSWORD = "seven kites over the lighthouse"  # noqa: S105 - an example's
+_ADA = {"role": "student", "email": "ada@students.example", "name": "Ada Byron", "time_zone": "Europe/London"}
+
+EXAMPLES: dict[str, dict[str, Any]] = {
+    "PersonalAccount": {"id": _STUDENT_ID, **_ADA, "created_at": _SIGNED_UP_AT},
+    "AttendanceOfSession": _ATTENDANCE,
+    "Booking": _BOOKING,
+    "BookingCreated": {
+        "id": BOOKING_ID,
+        "status": "PENDING",
+        "checkout_url": _CHECKOUT_URL,
+        "expires_at": "2026-02-28T12:30:00Z",
+        "is_recorded": False,
+        "price": _PRICE,
+        "policy": _POLICY,
+    },
+    "BookingEvent": {
+        "type": "booking.accepted",
+        "at": "2026-02-28T13:10:00Z",
+        "by": "instructor",
+        "booking": _BOOKING,
+    },
+    "BookingForOperator": _BOOKING_FOR_OPERATOR,
+    "BookingLedger": LEDGER,
+    "BookingPage": {"data": [_BOOKING], "next_cursor": None},
+    "BookingPageForOperator": {"data": [_BOOKING_FOR_OPERATOR], "next_cursor": None},
+    "BusinessMetrics": {"since": "2026-03-01", "until": "2026-04-01", "interval": "month", "data": [_FIGURES]},
+    "Cancellation": _CANCELLATION,
+    "CancellationQuote": {
+        "booking_id": BOOKING_ID,
+        "booking_status": "ACCEPTED",
+        "refund": usd(5_000),
+        "kept": usd(5_000),
+        "platform_fee": usd(1_000),
+        "instructor_payout": usd(4_000),
+        "tier": _LATE_TIER,
+        "quoted_at": "2026-03-02T08:00:00Z",
+        "valid_until": "2026-03-02T15:30:00Z",
+    },
+    "CustomTiers": {"tiers": [_TIER]},
+    "DisputePage": {"data": [_DISPUTE], "next_cursor": None},
+    "DisputeShown": _DISPUTE,
+    "Extension": {"until": "2026-03-01T12:00:00Z"},
+    "Figures": _FIGURES,
+    "Health": {"status": "ok"},
+    "InstructorOfOffering": _PROFILE,
+    "InstructorProfile": _PROFILE,
+    "InvalidPart": {"where": "body/slot_id", "why": "Field required"},
+    "LedgerLine": LEDGER["balances"][0],
+    "LedgerStep": LEDGER["data"][0],
+    "Link": {"url": "https://connect.stripe.com/setup/e/acct_1abc/d2e3f4", "expires_at": "2026-02-20T09:05:00Z"},
+    "MeetingLink": {
+        "url": "https://meet.example.org/9f2c4e?jwt=eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmVk",
+        "room": "9f2c4e",
+        "expires_at": "2026-03-02T19:00:00Z",
+        "is_recorded": False,
+    },
+    "Money": usd(10_000),
+    "NewBooking": {"slot_id": _SLOT_ID},
+    "NewOffering": {
+        "title": "Counterpoint",
+        "description": "Two voices at first. Bring a pencil.",
+        "price": usd(10_000),
+        "duration_minutes": 60,
+        "cancellation": "moderate",
+        "buffer_after_minutes": 15,
+    },
+    "NewPassword": {"token": "o3xQzKk0v0Yd9ZJ2mD0m3c1Rr5nT8wHq4uVbLfGs7eE", "password": _NEW_PASSWORD},
+    "NewSlots": {"weekly": _WEEKLY},
+    "NewTier": _TIER,
+    "NoShow": {"absent": "student"},
+    "NoShowReported": _REPORTED,
+    "NoShowTerms": _NO_SHOW,
+    "Offering": _OFFERING,
+    "OfferingChange": {"price": usd(12_000), "is_active": True},
+    "OfferingPage": {"data": [_OFFERING], "next_cursor": None},
+    "OtherSlot": {"slot_id": _PROPOSAL["slot_id"]},
+    "OwnProfile": {
+        **_PROFILE,
+        "email": "nadia@instructors.example",
+        "created_at": _SIGNED_UP_AT,
+        "payments": _PAYMENTS,
+    },
+    "PaymentOfBooking": _PAYMENT,
+    "PasswordChange": {"current_password": _SIGN_IN["password"], "new_password": _NEW_PASSWORD},
+    "PasswordForgotten": {"email": _SIGN_IN["email"]},
+    "Payments": _PAYMENTS,
+    "Policy": _POLICY,
+    "PresenceInMeeting": _PRESENCE,
+    "Price": _PRICE,
+    SCHEMA_NAME: example(Kind.SLOT_TAKEN),
+    "Proposal": _PROPOSAL,
+    "RefundOrder": {"amount_minor": 2_500, "reason": "The lesson was cut short.", "borne_by": "BOTH"},
+    "RefundShown": REFUND,
+    "RefundTier": _TIER,
+    "Rejection": {"reason": "I am travelling that day."},
+    "Session": _SESSION,
+    "SignIn": _SIGN_IN,
+    "SignUp": {**_SIGN_IN, **_ADA},
+    "Slot": _SLOT,
+    "SlotPage": {"data": [_SLOT], "next_cursor": None},
+    "SlotsCreated": {"data": [_SLOT]},
+    "SlotsWithdrawn": {"withdrawn": 4, "booked": 1},
+    "Token": {"access_token": "eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmVk", "token_type": "Bearer", "expires_in": 3_600},
+    "VisitOfMeeting": _VISIT,
+    "WeeklySlots": _WEEKLY,
+    "Windows": _WINDOWS,
+    **REPORTS,
+    **EXAMPLES_AFTER_THE_SESSION,
+}
+"""By the shape's name in OpenAPI."""

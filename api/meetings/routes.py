@@ -1,0 +1,98 @@
+"""The way into a session's meeting: a link per person, made when they ask, good for that room and that time only."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Header
+from starlette.responses import RedirectResponse
+
+from api.bookings import queries
+from api.bookings.queries import BookingRecord
+from api.bookings.schemas import MeetingLink
+from api.http.auth import AsEitherSide
+from api.http.database import WithDatabase
+from api.http.problems import Kind, Problem, declared
+from api.meeting_provider import Admission
+from api.meeting_settings import MeetingSettings
+from api.settings import WithSettings
+from models.domain.states import SessionStatus
+from models.domain.terms import Role
+from models.tables.bookings import LiveSession
+
+router = APIRouter(prefix="/v1/bookings/{booking_id}", tags=["bookings"])
+
+_CLOCKS_DIFFER = timedelta(minutes=1)
+"""The meeting's server may be a little behind: a token of this moment must not be one of its future."""
+
+
+@router.get(
+    "/join",
+    operation_id="joinMeeting",
+    response_model=MeetingLink,
+    responses={
+        303: {"description": "To the meeting itself, for a request that accepts `text/html`."},
+        **declared(
+            Kind.NOT_SIGNED_IN,
+            Kind.WRONG_ROLE,
+            Kind.NOT_FOUND,
+            Kind.MEETINGS_NOT_SET_UP,
+            Kind.MEETING_NOT_OPEN,
+            Kind.NOT_POSSIBLE_NOW,
+            Kind.BOOKING_CLOSED,
+            Kind.BOOKING_DELETED,
+            Kind.REQUEST_INVALID,
+            Kind.INTERNAL,
+            Kind.UNAVAILABLE,
+        ),
+    },
+)
+async def join(
+    booking_id: UUID,
+    caller: AsEitherSide,
+    database: WithDatabase,
+    settings: WithSettings,
+    accept: Annotated[str, Header(include_in_schema=False)] = "",
+) -> MeetingLink | RedirectResponse:
+    """The caller's own link into the meeting. Whoever has it is let in as the caller: it is for nobody else."""
+    async with database.reading() as session:
+        record = await queries.existing_booking(session, booking_id, caller)
+        name = await queries.name_of(session, caller)
+    if settings.meetings is None:
+        raise Problem(Kind.MEETINGS_NOT_SET_UP)
+    live_session, now = _scheduled(record), datetime.now(UTC)
+    expires_at = _closing(record, settings.meeting, now)
+    url = settings.meetings.link(
+        Admission(
+            room=live_session.room,
+            person_id=caller.id,
+            name=name,
+            is_moderator=caller.role is Role.INSTRUCTOR,
+            is_recorded=record.request.is_recorded,
+            not_before=now - _CLOCKS_DIFFER,
+            expires_at=expires_at,
+        )
+    )
+    if "text/html" in accept:
+        return RedirectResponse(url, status_code=303)
+    return MeetingLink(url=url, room=live_session.room, expires_at=expires_at, is_recorded=record.request.is_recorded)
+
+
+def _scheduled(record: BookingRecord) -> LiveSession:
+    status = record.request.status
+    if record.session is not None and record.session.status is SessionStatus.SCHEDULED:
+        return record.session
+    if record.is_closed:
+        raise Problem(Kind.BOOKING_CLOSED, "There is no meeting any more.", booking_status=status)
+    raise Problem(Kind.NOT_POSSIBLE_NOW, "There is a meeting once the instructor has approved.", booking_status=status)
+
+
+def _closing(record: BookingRecord, settings: MeetingSettings, now: datetime) -> datetime:
+    """Until when the meeting is open. Raises the 409 `Problem` while it is not."""
+    opens_at = record.request.starts_at - settings.meeting_opens_before
+    closes_at = record.request.ends_at + settings.meeting_grace
+    if opens_at <= now < closes_at:
+        return closes_at
+    opens, closes = (f"{moment:%Y-%m-%dT%H:%M:%SZ}" for moment in (opens_at, closes_at))
+    detail = f"It opens at {opens}." if now < opens_at else f"It closed at {closes}."
+    raise Problem(Kind.MEETING_NOT_OPEN, detail, opens_at=opens, closes_at=closes)

@@ -1,0 +1,51 @@
+"""Who came to a meeting and left, and that it was recorded: verified, and kept once."""
+
+import logging
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Request
+from pydantic import ValidationError
+
+from api.bookings import commands
+from api.http.database import WithDatabase
+from api.http.problems import Kind, Problem, declared
+from api.meetings.webhook_events import Report, is_signed
+from api.settings import WithSettings
+
+router = APIRouter(prefix="/v1/meetings", tags=["meetings"])
+log = logging.getLogger("holdfast.api")
+
+_BODY: dict[str, Any] = {
+    "requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}
+}
+
+
+@router.post(
+    "/webhook",
+    operation_id="receiveMeetingEvent",
+    responses=declared(
+        Kind.SIGNATURE_INVALID, Kind.CONTENT_TOO_LARGE, Kind.REQUEST_INVALID, Kind.INTERNAL, Kind.UNAVAILABLE
+    ),
+    openapi_extra=_BODY,
+)
+async def receive(
+    request: Request,
+    database: WithDatabase,
+    settings: WithSettings,
+    signature: Annotated[str, Header(alias="X-Jaas-Signature")] = "",
+) -> dict[str, Any]:
+    """Called by the meetings' provider. Events may come twice and in any order."""
+    body = await request.body()
+    if settings.meetings is None or not is_signed(body, signature, settings.meeting.webhook_secrets):
+        raise Problem(Kind.SIGNATURE_INVALID, "The signature does not fit the body.")
+    try:
+        report = Report.model_validate_json(body)
+    except ValidationError as error:
+        raise Problem(Kind.SIGNATURE_INVALID, "The body is not an event.") from error
+    if report.kind is None:
+        return {"received": True}
+    async with database.writing() as session:
+        is_ours = await commands.keep_report(session, report, report.kind, settings.meetings.provider)
+    if not is_ours:
+        log.info("meeting event %s is about no room of ours, or about nobody who has it", report.idempotency_key)
+    return {"received": True}

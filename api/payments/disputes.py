@@ -1,0 +1,142 @@
+"""Disputes, as an operator sees and answers them."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Path, Query
+from pydantic import BaseModel
+from sqlalchemy import tuple_
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from api.bookings.client import Closed, Unreachable
+from api.dispute_desk import WithDisputes
+from api.http import pagination
+from api.http.auth import AsOperator
+from api.http.database import WithDatabase
+from api.http.pagination import AskedPage
+from api.http.problems import Kind, Problem, declared, unavailable
+from models.domain.disputes import Answer, DisputeDecision
+from models.domain.money import Money
+from models.domain.states import DisputeStatus
+from models.tables.disputes import Dispute
+
+router = APIRouter(prefix="/v1/operator/disputes", tags=["operator"])
+
+DisputeId = Annotated[str, Path(max_length=255, pattern=r"^[\x21-\x7e]+$", description="Stripe's.")]
+
+_AT, _BOOKING = col(Dispute.created_at), col(Dispute.booking_id)
+
+_DECISION = declared(
+    Kind.NOT_SIGNED_IN,
+    Kind.WRONG_ROLE,
+    Kind.NOT_FOUND,
+    Kind.NOT_POSSIBLE_NOW,
+    Kind.REQUEST_INVALID,
+    Kind.INTERNAL,
+    Kind.UNAVAILABLE,
+)
+
+
+class DisputeShown(BaseModel):
+    id: str
+    booking_id: UUID
+    status: DisputeStatus
+    is_inquiry: bool
+    """The bank asks, and has taken no money yet."""
+    reason: str
+    """Stripe's word for what the card holder says."""
+    amount: Money
+    respond_by: datetime | None
+    """Stripe's deadline; the evidence goes out by itself two days before, unless `taken_over_at` is set."""
+    taken_over_at: datetime | None
+    answered_at: datetime | None
+    closed_at: datetime | None
+    created_at: datetime
+
+
+class DisputePage(BaseModel):
+    data: list[DisputeShown]
+    next_cursor: str | None
+
+
+@router.get(
+    "",
+    operation_id="listDisputes",
+    responses=declared(
+        Kind.CURSOR_UNKNOWN, Kind.NOT_SIGNED_IN, Kind.WRONG_ROLE, Kind.REQUEST_INVALID, Kind.INTERNAL, Kind.UNAVAILABLE
+    ),
+)
+async def list_disputes(
+    operator: AsOperator,
+    page: AskedPage,
+    database: WithDatabase,
+    is_open: Annotated[bool | None, Query(alias="open", description="Only the open ones, or only the others.")] = None,
+) -> DisputePage:
+    """Everybody's disputes, the newest first."""
+    query = select(Dispute).order_by(_AT.desc(), _BOOKING.desc()).limit(page.limit + 1)
+    if is_open is not None:
+        query = query.where(col(Dispute.closed_at).is_(None) if is_open else col(Dispute.closed_at).is_not(None))
+    if page.after is not None:
+        query = query.where(tuple_(_AT, _BOOKING) < (page.after.at, page.after.id))
+    async with database.reading() as session:
+        found = list(await session.exec(query))
+    return DisputePage(
+        data=[_shown(dispute) for dispute in found[: page.limit]],
+        next_cursor=pagination.next_cursor(found, page.limit, lambda last: (last.created_at, last.booking_id)),
+    )
+
+
+@router.post("/{dispute_id}/take-over", operation_id="takeDisputeOver", responses=_DECISION)
+async def take_over(
+    dispute_id: DisputeId, operator: AsOperator, database: WithDatabase, desk: WithDisputes
+) -> DisputeShown:
+    """Answer in Stripe's dashboard: nothing is sent by itself any more."""
+    return await _decided(dispute_id, database, desk, DisputeDecision(actor=operator.actor, answer=Answer.TAKEN_OVER))
+
+
+@router.post("/{dispute_id}/submit", operation_id="submitEvidence", responses=_DECISION)
+async def submit(
+    dispute_id: DisputeId, operator: AsOperator, database: WithDatabase, desk: WithDisputes
+) -> DisputeShown:
+    """Send the evidence now. The bank takes one answer."""
+    return await _decided(dispute_id, database, desk, DisputeDecision(actor=operator.actor, answer=Answer.EVIDENCE))
+
+
+@router.post("/{dispute_id}/accept", operation_id="acceptDispute", responses=_DECISION)
+async def accept(
+    dispute_id: DisputeId, operator: AsOperator, database: WithDatabase, desk: WithDisputes
+) -> DisputeShown:
+    """The bank is right: the dispute is lost without an answer."""
+    return await _decided(dispute_id, database, desk, DisputeDecision(actor=operator.actor, answer=Answer.ACCEPTED))
+
+
+async def _decided(
+    dispute_id: str, database: WithDatabase, desk: WithDisputes, decision: DisputeDecision
+) -> DisputeShown:
+    async with database.reading() as session:
+        await _find(session, dispute_id)
+    try:
+        await desk.decide(dispute_id, decision)
+    except Closed as ended:
+        raise Problem(Kind.NOT_POSSIBLE_NOW, "The dispute is over.") from ended
+    except Unreachable as silence:
+        raise unavailable("The dispute's workflow did not answer; asking again is safe.") from silence
+    async with database.reading() as session:
+        return _shown(await _find(session, dispute_id))
+
+
+async def _find(session: AsyncSession, dispute_id: str) -> Dispute:
+    """Raises the 404 `Problem`."""
+    dispute = await session.get(Dispute, dispute_id)
+    if dispute is None:
+        raise Problem(Kind.NOT_FOUND, "There is no such dispute.")
+    return dispute
+
+
+def _shown(dispute: Dispute) -> DisputeShown:
+    return DisputeShown(
+        amount=Money(amount_minor=dispute.amount_minor, currency=dispute.currency),
+        **dispute.model_dump(exclude={"amount_minor", "currency", "updated_at"}),
+    )

@@ -1,0 +1,89 @@
+"""A booking's page of the ledger: every movement of its money, in order, and what the accounts hold after them."""
+
+from collections import Counter
+from datetime import datetime
+from uuid import UUID
+
+from fastapi import APIRouter
+from sqlmodel import col, select
+
+from api.bookings import queries
+from api.http.auth import AsOperator
+from api.http.database import WithDatabase
+from api.http.problems import Kind, Problem, declared
+from api.http.schema_types import Shown
+from models.domain.ledger import STORY, Account, PostingKind
+from models.domain.money import Money
+from models.tables.ledger import LedgerEntry, LedgerTransaction
+
+router = APIRouter(prefix="/v1/operator/bookings/{booking_id}", tags=["operator"])
+
+
+class LedgerLine(Shown):
+    account: Account
+    amount: Money
+    """A debit is positive, a credit negative."""
+
+
+class LedgerStep(Shown):
+    kind: PostingKind
+    what: str
+    """The same, as a sentence."""
+    subject: str
+    """What it is about: the booking, or Stripe's or our id of a refund, dispute or payout."""
+    at: datetime
+    lines: list[LedgerLine]
+    """They sum to zero."""
+
+
+class BookingLedger(Shown):
+    booking_id: UUID
+    data: list[LedgerStep]
+    """The earliest first."""
+    balances: list[LedgerLine]
+    """Of the accounts that hold something of this booking's."""
+
+
+@router.get(
+    "/ledger",
+    operation_id="getBookingLedger",
+    responses=declared(
+        Kind.NOT_SIGNED_IN, Kind.WRONG_ROLE, Kind.NOT_FOUND, Kind.REQUEST_INVALID, Kind.INTERNAL, Kind.UNAVAILABLE
+    ),
+)
+async def get_booking_ledger(booking_id: UUID, operator: AsOperator, database: WithDatabase) -> BookingLedger:
+    """The story of a booking's money. What was paid for a deleted booking request stays in the books."""
+    query = (
+        select(LedgerTransaction, LedgerEntry)
+        .join(LedgerEntry, col(LedgerEntry.transaction_id) == col(LedgerTransaction.id))
+        .where(col(LedgerTransaction.booking_id) == booking_id)
+        .order_by(col(LedgerTransaction.seq), col(LedgerEntry.line))
+    )
+    async with database.reading() as session:
+        rows = (await session.exec(query)).all()
+        if not rows and await queries.known_booking(session, booking_id) is None:
+            raise Problem(Kind.NOT_FOUND, "There is no such booking.")
+    steps: dict[UUID, LedgerStep] = {}
+    balances: Counter[tuple[Account, str]] = Counter()
+    for transaction, entry in rows:
+        step = steps.setdefault(
+            transaction.id,
+            LedgerStep(
+                kind=transaction.kind,
+                what=STORY[transaction.kind],
+                subject=transaction.subject,
+                at=transaction.at,
+                lines=[],
+            ),
+        )
+        step.lines.append(_line(entry.account, entry.amount_minor, entry.currency))
+        balances[entry.account, entry.currency] += entry.amount_minor
+    return BookingLedger(
+        booking_id=booking_id,
+        data=list(steps.values()),
+        balances=[_line(account, amount, currency) for (account, currency), amount in balances.items() if amount],
+    )
+
+
+def _line(account: Account, amount_minor: int, currency: str) -> LedgerLine:
+    return LedgerLine(account=account, amount=Money(amount_minor=amount_minor, currency=currency))

@@ -1,0 +1,113 @@
+"""Stripe's events: verified, then safe with Temporal, and only then answered with 200. Temporal is the inbox."""
+
+import logging
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, Request
+from pydantic import BaseModel, Field, ValidationError
+from stripe import SignatureVerificationError, WebhookSignature
+
+from api.bookings.client import SagaError, answer_within
+from api.http.problems import Kind, Problem, declared, unavailable
+from api.settings import WithSettings
+from models.domain.stripe_events import Reception, StripeEvent
+from workflows.client.event_router import PATIENCE, Intake
+
+router = APIRouter(prefix="/v1/stripe", tags=["stripe"])
+log = logging.getLogger("holdfast.api")
+
+_TOLERANCE_SECONDS = 300
+"""Stripe's own default ("Verify webhook signatures manually"): an older event may be a replay."""
+
+_BODY: dict[str, Any] = {
+    "requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}
+}
+
+
+async def _intake(request: Request) -> Intake:
+    intake: Intake = request.app.state.intake
+    return intake
+
+
+WithIntake = Annotated[Intake, Depends(_intake)]
+
+
+class _Event(BaseModel):
+    """What is read of an event. It is only a reason to look: what is true is asked of Stripe."""
+
+    id: str = Field(max_length=255)
+    type: str = Field(max_length=255)
+    data: Any = None
+    account: str | None = Field(default=None, max_length=255, pattern=r"^[^\x00]*$")
+    """The connected account that it is about."""
+
+
+@router.post(
+    "/webhook",
+    operation_id="receiveStripeEvent",
+    responses=declared(
+        Kind.SIGNATURE_INVALID, Kind.CONTENT_TOO_LARGE, Kind.REQUEST_INVALID, Kind.INTERNAL, Kind.UNAVAILABLE
+    ),
+    openapi_extra=_BODY,
+)
+async def receive(
+    request: Request,
+    intake: WithIntake,
+    settings: WithSettings,
+    signature: Annotated[str | None, Header(alias="Stripe-Signature")] = None,
+) -> dict[str, Any]:
+    """Called by Stripe. Events may come twice and in any order."""
+    event = _verified(await request.body(), signature, settings.door.webhook_secrets)
+    return await _taken(intake, StripeEvent.of(event.id, event.type, None, event.data))
+
+
+@router.post(
+    "/connect-webhook",
+    operation_id="receiveConnectEvent",
+    responses=declared(
+        Kind.SIGNATURE_INVALID, Kind.CONTENT_TOO_LARGE, Kind.REQUEST_INVALID, Kind.INTERNAL, Kind.UNAVAILABLE
+    ),
+    openapi_extra=_BODY,
+)
+async def receive_of_connected_account(
+    request: Request,
+    intake: WithIntake,
+    settings: WithSettings,
+    signature: Annotated[str | None, Header(alias="Stripe-Signature")] = None,
+) -> dict[str, Any]:
+    """Called by Stripe for instructors' accounts. Events may come twice and in any order."""
+    event = _verified(await request.body(), signature, settings.door.connect_webhook_secrets)
+    if event.account is None:
+        return {"received": True}
+    return await _taken(intake, StripeEvent.of(event.id, event.type, event.account, event.data))
+
+
+async def _taken(intake: Intake, event: StripeEvent) -> dict[str, Any]:
+    if not event.is_taken:
+        return {"received": True}
+    try:
+        async with answer_within(PATIENCE):
+            reception = await intake.take(event)
+    except SagaError as silence:
+        # Stripe sends it again, for up to three days.
+        raise unavailable("The event could not be handed on; send it again.") from silence
+    if reception is not Reception.HANDED_ON:
+        log.info("event %s %s was left: %s", event.id, event.type, reception)
+    return {"received": True}
+
+
+def _verified(body: bytes, signature: str | None, secrets: tuple[str, ...]) -> _Event:
+    """Raises the 400 `Problem`, without saying what exactly did not fit."""
+    if not any(_is_signed(body, signature, secret) for secret in secrets):
+        raise Problem(Kind.SIGNATURE_INVALID, "The signature does not fit the body, or is too old.")
+    try:
+        return _Event.model_validate_json(body)
+    except ValidationError as error:
+        raise Problem(Kind.SIGNATURE_INVALID, "The body is not an event.") from error
+
+
+def _is_signed(body: bytes, signature: str | None, secret: str) -> bool:
+    try:
+        return bool(WebhookSignature.verify_header(body, signature, secret, _TOLERANCE_SECONDS))
+    except (SignatureVerificationError, UnicodeDecodeError):
+        return False

@@ -1,0 +1,94 @@
+"""Instructors: their public profile, their own, and their way to being paid."""
+
+from uuid import UUID
+
+from fastapi import APIRouter
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from api.http.auth import AsInstructor
+from api.http.database import WithDatabase
+from api.http.problems import Kind, Problem, declared, unavailable
+from api.http.rate_limits import ONBOARDING_LINKS, counted
+from api.payments import balances
+from api.people.onboarding_client import OnboardingRefused, OnboardingUnanswered, WithOnboarding
+from api.people.schemas import InstructorProfile, Link, OwnProfile, Payments
+from models.tables.bookings import Instructor
+
+router = APIRouter(prefix="/v1/instructors", tags=["instructors"])
+
+_OWN = (Kind.NOT_SIGNED_IN, Kind.WRONG_ROLE, Kind.NO_ACCOUNT)
+
+
+@router.get("/me", operation_id="getOwnProfile", responses=declared(*_OWN, Kind.INTERNAL, Kind.UNAVAILABLE))
+async def own_profile(caller: AsInstructor, database: WithDatabase) -> OwnProfile:
+    """The caller's profile, and why they cannot be paid while they cannot."""
+    async with database.reading() as session:
+        instructor = await _own(session, caller.id)
+        own_balances = await balances.of_instructor(session, caller.id)
+    return OwnProfile(
+        id=instructor.id,
+        name=instructor.name,
+        email=instructor.email,
+        time_zone=instructor.time_zone,
+        created_at=instructor.created_at,
+        payments=Payments(
+            can_be_paid=instructor.can_be_paid,
+            requirements=instructor.requirements,
+            disabled_reason=_why_not(instructor),
+            balances=own_balances,
+        ),
+    )
+
+
+@router.post(
+    "/me/onboarding-link",
+    operation_id="openOnboardingLink",
+    status_code=201,
+    dependencies=[counted(ONBOARDING_LINKS)],
+    responses=declared(*_OWN, Kind.ONBOARDING_REFUSED, Kind.INTERNAL, Kind.UNAVAILABLE),
+)
+async def open_onboarding_link(caller: AsInstructor, database: WithDatabase, onboarding: WithOnboarding) -> Link:
+    """Where to tell Stripe what it asks: for one visit, soon. The first one makes the account."""
+    async with database.reading() as session:
+        await _own(session, caller.id)
+    try:
+        await onboarding.open_link(caller.id)
+    except OnboardingRefused as refused:
+        raise Problem(Kind.ONBOARDING_REFUSED) from refused
+    except OnboardingUnanswered as silence:
+        raise unavailable("There is no link yet; ask again.") from silence
+    async with database.reading() as session:
+        instructor = await _own(session, caller.id)
+    if instructor.onboarding_url is None or instructor.onboarding_url_expires_at is None:
+        raise unavailable("There is no link yet; ask again.")
+    return Link(url=instructor.onboarding_url, expires_at=instructor.onboarding_url_expires_at)
+
+
+@router.get(
+    "/{instructor_id}",
+    operation_id="getInstructor",
+    responses=declared(Kind.NOT_FOUND, Kind.REQUEST_INVALID, Kind.INTERNAL, Kind.UNAVAILABLE),
+)
+async def profile(instructor_id: UUID, database: WithDatabase) -> InstructorProfile:
+    """What anyone may know of an instructor."""
+    async with database.reading() as session:
+        instructor = await session.get(Instructor, instructor_id)
+    if instructor is None:
+        raise Problem(Kind.NOT_FOUND, "There is no such instructor.")
+    return InstructorProfile(id=instructor.id, name=instructor.name, time_zone=instructor.time_zone)
+
+
+async def _own(session: AsyncSession, instructor_id: UUID) -> Instructor:
+    instructor = await session.get(Instructor, instructor_id)
+    if instructor is None:
+        raise Problem(Kind.NO_ACCOUNT)
+    return instructor
+
+
+def _why_not(instructor: Instructor) -> str | None:
+    """Stripe's reason, or else how far they have come."""
+    if instructor.can_be_paid:
+        return None
+    if instructor.stripe_account_id is None:
+        return "onboarding_not_started"
+    return instructor.disabled_reason or f"transfers_{instructor.transfers or 'inactive'}"

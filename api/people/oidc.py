@@ -1,0 +1,205 @@
+"""An identity provider in place of our own tokens: OpenID Connect, RS256 or ES256, with the provider's published keys.
+
+Sources: OpenID Connect Core 1.0 (ID token validation), Discovery 1.0, RFC 7517 (JWK), RFC 8725 (JWT best practices).
+"""
+
+import asyncio
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import httpx
+import jwt
+
+from api.http.auth import Caller
+from api.http.database import Database
+from api.http.problems import Kind, Problem, unavailable
+from api.people import queries
+from api.people.schemas import TIME_ZONES, address
+from api.settings import IdentitySettings
+from models.domain.ids import person_id
+from models.domain.terms import Role, SignUpRole
+
+_ALGORITHMS = ["RS256", "ES256"]
+_REQUIRED = ["iss", "sub", "aud", "exp", "iat"]
+_LEEWAY_SECONDS = 30
+_PEOPLE_REMEMBERED = 10_000
+
+log = logging.getLogger("holdfast.api")
+
+
+class ProviderUnreachable(Exception):
+    """The provider's keys cannot be had, and there are none from before."""
+
+
+class PublishedKeys:
+    """The provider's keys, fetched again when they are old or a token names one that is not among them.
+
+    Anybody can send a token that names an unknown key, so fetches keep a distance. Old keys are better than none: a
+    provider that is down for a while turns nobody away.
+    """
+
+    FRESH_SECONDS = 3600.0
+    DISTANCE_SECONDS = 30.0
+
+    def __init__(self, settings: IdentitySettings, clock: Callable[[], float] = time.monotonic) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._keys: dict[str | None, jwt.PyJWK] = {}
+        self._fetched_at = self._tried_at = float("-inf")
+        self._one_fetch = asyncio.Lock()
+
+    async def key(self, kid: str | None) -> jwt.PyJWK | None:
+        """Raises `ProviderUnreachable`."""
+        if kid not in self._keys or self._clock() - self._fetched_at > self.FRESH_SECONDS:
+            async with self._one_fetch:
+                await self._fetch_if_due(kid)
+        return self._keys.get(kid)
+
+    async def _fetch_if_due(self, kid: str | None) -> None:
+        now = self._clock()
+        is_known = kid in self._keys and now - self._fetched_at <= self.FRESH_SECONDS
+        if is_known or now - self._tried_at < self.DISTANCE_SECONDS:
+            if not self._keys:
+                raise ProviderUnreachable
+            return
+        self._tried_at = now
+        try:
+            self._keys = await self._fetch()
+            self._fetched_at = now
+        except (httpx.HTTPError, jwt.PyJWTError, ValueError, KeyError, TypeError, AttributeError) as error:
+            log.warning("the identity provider's keys could not be fetched: %s", type(error).__name__)
+            if not self._keys:
+                raise ProviderUnreachable from error
+
+    async def _fetch(self) -> dict[str | None, jwt.PyJWK]:
+        async with httpx.AsyncClient(timeout=5) as client:
+            url = self._settings.holdfast_oidc_jwks_url or await self._discovered(client)
+            answer = (await client.get(str(url))).raise_for_status()
+        signing = [key for key in answer.json()["keys"] if key.get("use", "sig") == "sig"]
+        return {key.key_id: key for key in jwt.PyJWKSet.from_dict({"keys": signing}).keys}
+
+    async def _discovered(self, client: httpx.AsyncClient) -> str:
+        issuer = self._settings.holdfast_oidc_issuer
+        assert issuer is not None
+        answer = await client.get(issuer.rstrip("/") + "/.well-known/openid-configuration")
+        described = answer.raise_for_status().json()
+        if described["issuer"] != issuer:
+            raise ValueError("another issuer")
+        url: str = described["jwks_uri"]
+        return url
+
+
+@dataclass(frozen=True)
+class _Person:
+    role: SignUpRole
+    id: UUID
+
+
+class IdentityProvider:
+    """People are known by issuer and subject; a student's or instructor's row is made when they are first seen."""
+
+    def __init__(self, settings: IdentitySettings, database: Database, keys: PublishedKeys | None = None) -> None:
+        self._settings = settings
+        self._database = database
+        self._keys = keys or PublishedKeys(settings)
+        self._seen: OrderedDict[_Person, None] = OrderedDict()
+
+    async def caller(self, token: str) -> Caller | None:
+        """Raises the `Problem` for a person whom the provider knows and we cannot take."""
+        claims = await self._claims(token)
+        if claims is None:
+            return None
+        role = self._role(claims)
+        caller = Caller(role=role, id=person_id(claims["iss"], claims["sub"]))
+        if role is not Role.OPERATOR:
+            await self._make_known(_Person(SignUpRole(role.value), caller.id), claims)
+        return caller
+
+    async def _claims(self, token: str) -> dict[str, Any] | None:
+        try:
+            header = jwt.get_unverified_header(token)
+            if header.get("alg") not in _ALGORITHMS:
+                return None
+            key = await self._keys.key(header.get("kid"))
+            if key is None or key.algorithm_name != header["alg"]:
+                return None
+            claims: dict[str, Any] = jwt.decode(
+                token,
+                key,
+                algorithms=[header["alg"]],
+                audience=self._settings.holdfast_oidc_audience,
+                issuer=self._settings.holdfast_oidc_issuer,
+                leeway=_LEEWAY_SECONDS,
+                options={"require": _REQUIRED},
+            )
+        except jwt.PyJWTError:
+            return None
+        except ProviderUnreachable as silence:
+            raise unavailable("The identity provider's keys cannot be had.") from silence
+        return claims if claims["sub"] else None
+
+    def _role(self, claims: dict[str, Any]) -> Role:
+        """The one of our roles that the claim names. With several it would be a guess which is meant."""
+        given = _claim(claims, self._settings.holdfast_oidc_role_claim)
+        names = given if isinstance(given, list) else [given]
+        roles = {role for name, role in self._settings.roles.items() if name in names}
+        if len(roles) != 1:
+            raise Problem(
+                Kind.WRONG_ROLE,
+                f"The token's {self._settings.holdfast_oidc_role_claim} must name one of: "
+                f"{', '.join(self._settings.roles)}.",
+            )
+        return roles.pop()
+
+    async def _make_known(self, person: _Person, claims: dict[str, Any]) -> None:
+        if person in self._seen:
+            self._seen.move_to_end(person)
+            return
+        async with self._database.reading() as session:
+            is_known = await session.get(queries.TABLES[person.role], person.id) is not None
+        if not is_known:
+            await self._make(person, claims)
+        self._seen[person] = None
+        if len(self._seen) > _PEOPLE_REMEMBERED:
+            self._seen.popitem(last=False)
+
+    async def _make(self, person: _Person, claims: dict[str, Any]) -> None:
+        try:
+            email = address(str(claims.get("email", "")))
+        except ValueError as error:
+            raise Problem(Kind.NO_ACCOUNT, "The token must carry the person's address in `email`.") from error
+        if claims.get("email_verified") is False:
+            raise Problem(Kind.NO_ACCOUNT, "The identity provider has not verified the address.")
+        zone = claims.get("zoneinfo")
+        row = queries.TABLES[person.role](
+            id=person.id,
+            email=email,
+            name=_name(claims) or email.partition("@")[0],
+            time_zone=zone if isinstance(zone, str) and zone in TIME_ZONES else "UTC",
+            created_at=datetime.now(UTC),
+        )
+        async with self._database.writing() as session:
+            if not await queries.add_person(session, person.role, row, "person.introduced"):
+                # Never taken over: who has the address at the provider need not be who has it here.
+                raise Problem(Kind.NO_ACCOUNT, "The token's address belongs to another account here.")
+
+
+def _claim(claims: dict[str, Any], name: str) -> object:
+    """By its name, or by a path with dots (`realm_access.roles`)."""
+    if name in claims:
+        return claims[name]
+    found: Any = claims
+    for part in name.split("."):
+        found = found.get(part) if isinstance(found, dict) else None
+    return found
+
+
+def _name(claims: dict[str, Any]) -> str:
+    name = claims.get("name")
+    return "".join(letter for letter in name if letter.isprintable()).strip()[:200] if isinstance(name, str) else ""

@@ -1,0 +1,138 @@
+"""What people say and are told of themselves, as JSON."""
+
+import re
+from datetime import datetime
+from typing import Annotated, Self
+from uuid import UUID
+
+from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
+
+from api.http.schema_types import Given, Shown
+from api.people.passwords import complaint, normalised
+from models.domain.money import Money
+from models.domain.terms import SignUpRole
+from models.domain.zones import names
+
+# What browsers take in a field for an address (WHATWG HTML, "valid email address"), within RFC 5321's lengths; and with
+# points between other characters only, since a mail's header takes no others (RFC 5322, dot-atom).
+_ADDRESS = re.compile(
+    r"(?=[^@]{1,64}@)[a-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*@"
+    r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)+"
+)
+_ADDRESS_LENGTH = 254
+TIME_ZONES = names()
+
+
+def address(text: str) -> str:
+    """In lower case, so that an address is one person's however it is written. Raises `ValueError`."""
+    lowered = text.strip().lower()
+    if len(lowered) > _ADDRESS_LENGTH or not _ADDRESS.fullmatch(lowered):
+        raise ValueError("is not an e-mail address")
+    return lowered
+
+
+def _time_zone(name: str) -> str:
+    if name not in TIME_ZONES:
+        raise ValueError("is not the name of an IANA time zone, such as Europe/Berlin")
+    return name
+
+
+def _has_all_its_characters(password: SecretStr) -> SecretStr:
+    """JSON can name half of a character, which pydantic looks for in plain text alone."""
+    if any("\ud800" <= character <= "\udfff" for character in password.get_secret_value()):
+        raise ValueError("is not Unicode text")
+    return password
+
+
+Email = Annotated[str, Field(max_length=320), AfterValidator(address)]
+Name = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")
+]
+TimeZone = Annotated[str, Field(max_length=64), AfterValidator(_time_zone)]
+Password = Annotated[SecretStr, Field(max_length=1024), AfterValidator(_has_all_its_characters)]
+
+
+class SignUp(Given):
+    email: Email
+    password: Password
+    """15 characters or more and at most 128 bytes, of any kind."""
+    name: Name
+    role: SignUpRole
+    time_zone: TimeZone = "UTC"
+
+    @model_validator(mode="after")
+    def _password_is_taken(self) -> Self:
+        why_not = complaint(normalised(self.password.get_secret_value()), self.email, self.name)
+        if why_not:
+            raise ValueError(f"password {why_not}")
+        return self
+
+
+class SignIn(Given):
+    email: Email
+    password: Password
+
+
+class PasswordForgotten(Given):
+    email: Email
+
+
+class NewPassword(Given):
+    token: Annotated[SecretStr, Field(max_length=128)]
+    """Behind the `#` of the link that was mailed."""
+    password: Password
+    """As at sign-up."""
+
+
+class PasswordChange(Given):
+    current_password: Password
+    new_password: Password
+    """As at sign-up."""
+
+
+class PersonalAccount(Shown):
+    id: UUID
+    role: SignUpRole
+    email: str
+    name: str
+    time_zone: str
+    created_at: datetime
+
+
+class Token(Shown):
+    """As OAuth 2 has it (RFC 6750, section 4)."""
+
+    access_token: str
+    token_type: str = "Bearer"  # noqa: S105 - a scheme's name
+    expires_in: int
+    """In seconds. Then sign in again."""
+
+
+class InstructorProfile(Shown):
+    id: UUID
+    name: str
+    time_zone: str
+
+
+class Payments(Shown):
+    """Whether the instructor can be booked, as far as Stripe is concerned."""
+
+    can_be_paid: bool
+    requirements: list[str]
+    """What Stripe still asks, in its words; the onboarding page asks for it."""
+    disabled_reason: str | None
+    """Stripe's, or `onboarding_not_started`, `transfers_pending`, `transfers_inactive`, `account_gone`."""
+    balances: list[Money]
+    """At Stripe, in each currency. Below zero after a refund or a dispute of what had been paid out."""
+
+
+class OwnProfile(InstructorProfile):
+    email: str
+    created_at: datetime
+    payments: Payments
+
+
+class Link(Shown):
+    url: str
+    """For one visit by this instructor: not to be sent around."""
+    expires_at: datetime

@@ -1,0 +1,215 @@
+"""Reconciliations, as an operator orders and reads them: what was compared, what was healed, what is not alike."""
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from pydantic import TypeAdapter
+from sqlalchemy import tuple_
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import col, select
+
+from api.bookings.client import SagaError
+from api.http import pagination
+from api.http.auth import AsOperator
+from api.http.database import Database, WithDatabase
+from api.http.pagination import AskedPage
+from api.http.problems import Kind, Problem, declared, unavailable
+from api.http.schema_types import Shown
+from api.reconciliation_desk import WithReconciliations
+from models.audit import event_about
+from models.domain.messages import Door
+from models.domain.money import Money
+from models.domain.reconciliation import Book, DriftKind, Total
+from models.domain.terms import Role, Subject
+from models.tables.reconciliation import Drift, Reconciliation
+
+router = APIRouter(prefix="/v1/operator", tags=["operator"])
+
+_LISTED = (
+    Kind.CURSOR_UNKNOWN,
+    Kind.NOT_SIGNED_IN,
+    Kind.WRONG_ROLE,
+    Kind.REQUEST_INVALID,
+    Kind.INTERNAL,
+    Kind.UNAVAILABLE,
+)
+_CLOSES_WITHIN_SECONDS = 0.05
+_TOTALS = TypeAdapter(list[Total])
+
+
+class BookTotal(Shown):
+    book: Book
+    ledger: Money
+    stripe: Money
+
+
+class ReconciliationOrdered(Shown):
+    id: UUID
+    """Of the run that is under way now: read it until it is finished."""
+
+
+class ReconciliationRun(Shown):
+    id: UUID
+    by: Role
+    """`platform` for the schedule's."""
+    started_at: datetime
+    finished_at: datetime | None
+    """`null` while it is under way."""
+    accounts_read: int
+    """Instructors' accounts whose events were read."""
+    events_read: int
+    events_redelivered: int
+    """Events that had never come, and were brought to their workflows."""
+    workflows_checked: int
+    holds_released: int
+    """Of bookings whose workflows were ended from outside."""
+    movements_read: int
+    """Balance transactions of the platform since the run before."""
+    transactions_read: int
+    """The ledger's."""
+    bookings_compared: int
+    balances_compared: int
+    """Instructors'."""
+    fees_booked: int
+    """Stripe's fees that were not known when the charge was captured."""
+    drifts: int
+    """Differences that stayed."""
+    totals: list[BookTotal]
+    """What was compared, added up by book and currency."""
+
+
+class ReconciliationPage(Shown):
+    data: list[ReconciliationRun]
+    next_cursor: str | None
+    """`cursor` of the next page; `null` on the last one."""
+
+
+class DriftShown(Shown):
+    id: UUID
+    kind: DriftKind
+    booking_id: UUID | None
+    instructor_id: UUID | None
+    book: Book
+    ledger: Money
+    stripe: Money
+    difference: Money
+    """What the ledger has more than Stripe."""
+    detail: str
+    reconciliation_id: UUID
+    """The last run that saw it."""
+    found_at: datetime
+    seen_at: datetime
+    resolved_at: datetime | None
+    """When a run no longer found it."""
+
+
+class DriftPage(Shown):
+    data: list[DriftShown]
+    next_cursor: str | None
+    """`cursor` of the next page; `null` on the last one."""
+
+
+@router.post(
+    "/reconciliations",
+    operation_id="reconcile",
+    status_code=202,
+    responses=declared(Kind.NOT_SIGNED_IN, Kind.WRONG_ROLE, Kind.INTERNAL, Kind.UNAVAILABLE),
+)
+async def reconcile(operator: AsOperator, database: WithDatabase, desk: WithReconciliations) -> ReconciliationOrdered:
+    """Compare the books now, or join the run that was ordered and is under way."""
+    try:
+        id = await desk.start(operator.actor)
+        while await _is_over(database, id):
+            # Its workflow is just closing: what it compared was before this order.
+            await asyncio.sleep(_CLOSES_WITHIN_SECONDS)
+            id = await desk.start(operator.actor)
+    except SagaError as silence:
+        raise unavailable("The reconciliation could not be started; asking again is safe.") from silence
+    now = datetime.now(UTC)
+    async with database.writing() as session:
+        ordered = event_about(
+            Subject.RECONCILIATION, id, "reconciliation.ordered", operator.actor, Door.API, now,
+            occasion=now.isoformat(),
+        )  # fmt: skip
+        session.add(ordered)
+        # The run writes the same row, and may not have come to it: who has the id can read it from now on.
+        row = Reconciliation(id=id, by_role=operator.actor.role, by_id=operator.actor.id, started_at=now)
+        await session.exec(insert(Reconciliation).values(row.model_dump()).on_conflict_do_nothing())
+    return ReconciliationOrdered(id=id)
+
+
+@router.get("/reconciliations", operation_id="listReconciliations", responses=declared(*_LISTED))
+async def list_reconciliations(operator: AsOperator, page: AskedPage, database: WithDatabase) -> ReconciliationPage:
+    """The newest first."""
+    place = (col(Reconciliation.started_at), col(Reconciliation.id))
+    query = select(Reconciliation).order_by(*(column.desc() for column in place)).limit(page.limit + 1)
+    if page.after is not None:
+        query = query.where(tuple_(*place) < (page.after.at, page.after.id))
+    async with database.reading() as session:
+        found = list(await session.exec(query))
+    return ReconciliationPage(
+        data=[_run(row) for row in found[: page.limit]],
+        next_cursor=pagination.next_cursor(found, page.limit, lambda last: (last.started_at, last.id)),
+    )
+
+
+@router.get(
+    "/reconciliations/{reconciliation_id}",
+    operation_id="getReconciliation",
+    responses=declared(
+        Kind.NOT_SIGNED_IN, Kind.WRONG_ROLE, Kind.NOT_FOUND, Kind.REQUEST_INVALID, Kind.INTERNAL, Kind.UNAVAILABLE
+    ),
+)
+async def get_reconciliation(
+    reconciliation_id: UUID, operator: AsOperator, database: WithDatabase
+) -> ReconciliationRun:
+    """One run, also while it is under way."""
+    async with database.reading() as session:
+        row = await session.get(Reconciliation, reconciliation_id)
+    if row is None:
+        raise Problem(Kind.NOT_FOUND, "There is no such reconciliation.")
+    return _run(row)
+
+
+@router.get("/drifts", operation_id="listDrifts", responses=declared(*_LISTED))
+async def list_drifts(
+    operator: AsOperator,
+    page: AskedPage,
+    database: WithDatabase,
+    is_open: Annotated[bool | None, Query(alias="open", description="Only the open ones, or only the others.")] = None,
+) -> DriftPage:
+    """What the books do not have alike, the latest found first."""
+    place = (col(Drift.found_at), col(Drift.id))
+    query = select(Drift).order_by(*(column.desc() for column in place)).limit(page.limit + 1)
+    if is_open is not None:
+        query = query.where(col(Drift.resolved_at).is_(None) if is_open else col(Drift.resolved_at).is_not(None))
+    if page.after is not None:
+        query = query.where(tuple_(*place) < (page.after.at, page.after.id))
+    async with database.reading() as session:
+        found = list(await session.exec(query))
+    return DriftPage(
+        data=[_drift(row) for row in found[: page.limit]],
+        next_cursor=pagination.next_cursor(found, page.limit, lambda last: (last.found_at, last.id)),
+    )
+
+
+async def _is_over(database: Database, id: UUID) -> bool:
+    async with database.reading() as session:
+        row = await session.get(Reconciliation, id)
+    return row is not None and row.finished_at is not None
+
+
+def _run(row: Reconciliation) -> ReconciliationRun:
+    named: dict[str, Any] = row.model_dump(include=set(ReconciliationRun.model_fields) - {"by", "totals"})
+    totals = [BookTotal(**dict(total)) for total in _TOTALS.validate_python(row.totals)]
+    return ReconciliationRun(by=row.by_role, totals=totals, **named)
+
+
+def _drift(row: Drift) -> DriftShown:
+    ledger = Money(amount_minor=row.ledger_minor, currency=row.currency)
+    stripe = Money(amount_minor=row.stripe_minor, currency=row.currency)
+    named: dict[str, Any] = row.model_dump(exclude={"currency", "ledger_minor", "stripe_minor"})
+    return DriftShown(ledger=ledger, stripe=stripe, difference=ledger - stripe, **named)
