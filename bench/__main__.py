@@ -9,9 +9,9 @@ from typing import Any
 
 from bench import checks, recovery, report, throughput
 from bench.checks import Check
-from bench.place import place
+from bench.stack import place
 from sandbox.demo.people import Unexpected
-from sandbox.lifetime import EXIT_FAILED, run
+from sandbox.stack.supervision import EXIT_FAILED, run
 
 _WAITING = 10
 

@@ -13,10 +13,10 @@ from bench import watch
 from bench.watch import Watch
 from models.domain.terms import Role
 from sandbox import seed
-from sandbox.checkout_page import pay
-from sandbox.connected_accounts import create_connected_account
-from sandbox.demo.market import PRICE, Market, Pair
+from sandbox.browser.checkout_page import pay
+from sandbox.demo.marketplace import PRICE, Market, Pair
 from sandbox.demo.people import Person, Unexpected
+from sandbox.stack.connected_accounts import create_connected_account
 
 _SESSION_LASTS: Final = timedelta(seconds=1)
 

@@ -13,11 +13,11 @@ from typing import Final
 
 from bench import watch
 from bench.bookings import Booked, Bookings, playing
-from bench.crowd import each
-from bench.place import Place
+from bench.concurrency import each
+from bench.stack import Place
 from bench.watch import Watch
 from sandbox.demo.people import Unexpected
-from sandbox.stack import Stack
+from sandbox.stack.stack import Stack
 
 _SESSION_IN: Final = timedelta(hours=2)
 _MOST_AT_ONCE: Final = 8

@@ -7,13 +7,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from bench.actions import HistoryCost, history_cost
-from bench.bare_process import BareWorker
+from bench.baseline_process import BareWorker
 from bench.bookings import Booked, Bookings, playing
+from bench.concurrency import each
 from bench.cpu import Meter, Usage
-from bench.crowd import each
-from bench.place import Place
+from bench.stack import Place
 from models.domain.ids import workflow_id
-from sandbox.demo.market import Market
+from sandbox.demo.marketplace import Market
 
 BATCH: Final = 25
 """Bookings whose sessions begin at the same moment."""

@@ -5,9 +5,9 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from sandbox import lifetime
-from sandbox.migrations import alembic, create_migrated_database
-from sandbox.postgres import Postgres
+from sandbox.stack import supervision
+from sandbox.stack.migrations import alembic, create_migrated_database
+from sandbox.stack.postgres import Postgres
 
 _DATABASE: Final = "check_migrations"
 
@@ -26,4 +26,4 @@ async def check_migrations() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(lifetime.run(check_migrations()))
+    sys.exit(supervision.run(check_migrations()))

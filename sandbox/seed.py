@@ -25,7 +25,7 @@ from models.domain.policy import FLEXIBLE, MODERATE, STRICT, CancellationPolicy
 from models.domain.terms import Capability
 from models.settings import PlaceSettings, StripeSettings
 from models.tables.bookings import Instructor, Offering, Slot, Student
-from sandbox.connected_accounts import create_connected_account
+from sandbox.stack.connected_accounts import create_connected_account
 
 _SEEDS = UUID("6a3e4b0e-52c1-5d5f-9d43-1c0b8f2f7a55")
 _HUNDRED_DOLLARS = Money(amount_minor=10_000, currency="usd")

@@ -8,8 +8,8 @@ from uuid import UUID
 
 from api.http.auth import issue_token
 from models.domain.terms import Role
-from sandbox.local import THIS_CHECKOUT
-from sandbox.stripe_choice import StackRefusedError
+from sandbox.stack.local import THIS_CHECKOUT
+from sandbox.stack.stripe_choice import StackRefusedError
 
 _LIFETIME: Final = timedelta(hours=1)
 _ROLES: Final = (Role.STUDENT, Role.INSTRUCTOR, Role.OPERATOR)

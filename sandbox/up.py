@@ -9,12 +9,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from sandbox import lifetime
-from sandbox.commands import StartupError
-from sandbox.local import THIS_CHECKOUT, LocalPlace, write_atomically
-from sandbox.processes import Process
 from sandbox.seed import Seeds, seed
-from sandbox.stack import Stack
+from sandbox.stack import supervision
+from sandbox.stack.commands import StartupError
+from sandbox.stack.local import THIS_CHECKOUT, LocalPlace, write_atomically
+from sandbox.stack.processes import Process
+from sandbox.stack.stack import Stack
 
 _RESTART_PAUSE_SECONDS: Final = 1.0
 _LONGEST_PAUSE_SECONDS: Final = 30.0
@@ -26,7 +26,7 @@ def main() -> int:
         "--ready-file", type=Path, metavar="FILE", help="write the addresses here as JSON when everything is ready"
     )
     ready_file: Path | None = parser.parse_args().ready_file
-    return lifetime.run(up(THIS_CHECKOUT, ready_file))
+    return supervision.run(up(THIS_CHECKOUT, ready_file))
 
 
 async def up(place: LocalPlace, ready_file: Path | None) -> int:

@@ -19,10 +19,10 @@ import pytest
 from playwright.async_api import Page, async_playwright
 from psycopg import sql
 
-from sandbox.migrations import create_migrated_database
-from sandbox.postgres import Postgres
-from sandbox.stripe_server import SANDBOX_KEY, StripeServer
-from sandbox.temporal import Temporal
+from sandbox.stack.migrations import create_migrated_database
+from sandbox.stack.postgres import Postgres
+from sandbox.stack.stripe_server import SANDBOX_KEY, StripeServer
+from sandbox.stack.temporal import Temporal
 from tests.allowed_skips import SkipGuard
 
 _TEMPLATE = "holdfast_template"

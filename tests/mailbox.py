@@ -9,7 +9,7 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from models.settings import Environment, MailSettings, SmtpSecurity
 from sandbox.mail.catcher import Catcher, Caught
-from sandbox.ports import LOOPBACK, free_port
+from sandbox.stack.ports import LOOPBACK, free_port
 
 
 class FickleCatcher(Catcher):

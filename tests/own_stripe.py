@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sandbox.stripe_server import SANDBOX_KEY, StripeServer
+from sandbox.stack.stripe_server import SANDBOX_KEY, StripeServer
 from tests.conftest import StripeSandbox
 
 

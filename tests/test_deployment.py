@@ -2,8 +2,8 @@
 
 import re
 
-from sandbox.environment import PROJECT_ROOT
-from sandbox.temporal import search_attribute_types
+from sandbox.stack.environment import PROJECT_ROOT
+from sandbox.stack.temporal import search_attribute_types
 
 _PIN = re.compile(r"^([a-z0-9._-]+)==(\S+)", re.MULTILINE)
 _HOST = re.compile(r"https?://")

@@ -14,13 +14,13 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 
 from activities.stripe.payments import stripe_client
 from models.db import build_engine
-from sandbox.commands import StartupError
 from sandbox.demo import checks, journeys, report
 from sandbox.demo.figures import figures_at_stripe, payments_since, recorded_payments
 from sandbox.demo.histories import save_histories
-from sandbox.demo.market import Market
+from sandbox.demo.marketplace import Market
 from sandbox.demo.people import Unexpected
-from sandbox.stack import Stack
+from sandbox.stack.commands import StartupError
+from sandbox.stack.stack import Stack
 
 
 def _arguments() -> argparse.Namespace:

@@ -14,7 +14,7 @@ from models.domain.states import HOLDS_SLOT
 from models.tables.bookings import BookingRequest
 from sandbox.demo import books
 from sandbox.demo.figures import Figures, Recorded
-from sandbox.demo.market import Market
+from sandbox.demo.marketplace import Market
 from sandbox.stripe.log_check import problems_in
 
 _OPEN = "WorkflowType IN ('Booking', 'Dispute', 'Payout', 'Refund') AND ExecutionStatus = 'Running'"

@@ -9,8 +9,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sandbox.checkout_page import POOR_CARD, pay
-from sandbox.demo.market import WINNING_EVIDENCE, Market, Pair
+from sandbox.browser.checkout_page import POOR_CARD, pay
+from sandbox.demo.marketplace import WINNING_EVIDENCE, Market, Pair
 from sandbox.demo.people import Json, Unexpected
 
 WINDOWS = {

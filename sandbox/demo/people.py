@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import httpx
 
 from models.domain.terms import Role, SignUpRole
-from sandbox.onboarding_page import onboard
+from sandbox.browser.onboarding_page import onboard
 
 Json = dict[str, Any]
 

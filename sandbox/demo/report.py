@@ -14,7 +14,7 @@ from models.domain.money import Money
 from sandbox.demo.checks import Check
 from sandbox.demo.figures import Figures, Recorded
 from sandbox.demo.journeys import Expected, Played
-from sandbox.demo.market import PRICE
+from sandbox.demo.marketplace import PRICE
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import httpx
 import uvicorn
 
 from sandbox.meeting.app import create_app
-from sandbox.ports import LOOPBACK
+from sandbox.stack.ports import LOOPBACK
 from sandbox.stripe.safety import refusal
 
 

@@ -3,10 +3,10 @@
 Source: API reference, "The Account object".
 """
 
+from sandbox.stripe.context import World
 from sandbox.stripe.errors import invalid
 from sandbox.stripe.ids import PLATFORM, new_id
 from sandbox.stripe.json_values import JsonObject, copied, merged_metadata
-from sandbox.stripe.world import World
 
 KIND = "account"
 

@@ -1,10 +1,10 @@
 """Account links: the address of the onboarding page (API reference, "Account links")."""
 
+from sandbox.stripe.context import Call, World
 from sandbox.stripe.errors import account_invalid
 from sandbox.stripe.ids import new_token
 from sandbox.stripe.json_values import JsonObject
 from sandbox.stripe.store import Record
-from sandbox.stripe.world import Call, World
 
 KIND = "account_link"
 _VALID_SECONDS = 300

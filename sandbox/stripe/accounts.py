@@ -5,12 +5,12 @@ Sources: API reference, "Accounts", "Capabilities", "Login links"; docs "Account
 
 from sandbox.stripe import bank_accounts, onboarding
 from sandbox.stripe.account_bodies import KIND, blank, payout_interval, platform
+from sandbox.stripe.context import Call, World
 from sandbox.stripe.errors import account_invalid, invalid, no_such
 from sandbox.stripe.ids import PLATFORM, new_token
 from sandbox.stripe.json_values import JsonObject, copied, merged_metadata
 from sandbox.stripe.lists import list_of, listed
 from sandbox.stripe.store import Record
-from sandbox.stripe.world import Call, World
 
 
 def create(call: Call) -> JsonObject:

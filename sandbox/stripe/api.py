@@ -9,6 +9,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from sandbox.stripe import deadlines, form, routes
+from sandbox.stripe.context import Call, World
 from sandbox.stripe.errors import (
     StripeError,
     account_invalid,
@@ -29,7 +30,6 @@ from sandbox.stripe.schema.answers import problems
 from sandbox.stripe.schema.derive import API_VERSION, request_shape
 from sandbox.stripe.schema.requests import coerced
 from sandbox.stripe.views import INCLUDABLE
-from sandbox.stripe.world import Call, World
 
 _KEY_PREFIX = "sk_test_"
 

@@ -10,15 +10,15 @@ from starlette.routing import Route
 
 from sandbox.stripe import deadlines
 from sandbox.stripe.api import Api
+from sandbox.stripe.context import World
 from sandbox.stripe.control import Control
-from sandbox.stripe.courier import Courier
 from sandbox.stripe.faults import Faults
 from sandbox.stripe.idempotency import IdempotencyKeys
 from sandbox.stripe.pages.checkout import CheckoutPages
 from sandbox.stripe.pages.onboarding import OnboardingPages
 from sandbox.stripe.request_log import RequestLog
 from sandbox.stripe.views import VIEWS
-from sandbox.stripe.world import World
+from sandbox.stripe.webhook_delivery import Courier
 
 _TICK_SECONDS = 0.25
 

@@ -3,14 +3,14 @@
 Source: API reference, "Application fees" and "Application fee refunds".
 """
 
-from sandbox.stripe.books import application_fee
+from sandbox.stripe.context import Call, World
 from sandbox.stripe.errors import invalid
 from sandbox.stripe.ids import APPLICATION, new_id
 from sandbox.stripe.json_values import JsonObject, merged_metadata
+from sandbox.stripe.ledger import application_fee
 from sandbox.stripe.lists import list_of, listed
 from sandbox.stripe.money import displayed
 from sandbox.stripe.store import Record
-from sandbox.stripe.world import Call, World
 
 KIND = "application_fee"
 REFUND_KIND = "fee_refund"

@@ -1,11 +1,11 @@
 """Balances and balance transactions of one account (API reference, "Balance", "Balance transactions")."""
 
-from sandbox.stripe.books import KIND
+from sandbox.stripe.context import Call, World
 from sandbox.stripe.errors import invalid
 from sandbox.stripe.json_values import JsonObject
+from sandbox.stripe.ledger import KIND
 from sandbox.stripe.lists import listed
 from sandbox.stripe.store import Record
-from sandbox.stripe.world import Call, World
 
 _NOTHING = {"usd": (0, 0)}
 

@@ -3,12 +3,12 @@
 Sources: API reference, "External accounts"; docs "Testing Stripe Connect", "Payouts".
 """
 
+from sandbox.stripe.context import World
 from sandbox.stripe.errors import no_such
 from sandbox.stripe.ids import new_id
 from sandbox.stripe.json_values import JsonObject, copied
 from sandbox.stripe.lists import list_of
 from sandbox.stripe.store import Record
-from sandbox.stripe.world import World
 
 KIND = "bank_account"
 DEFAULT_NUMBER = "000123456789"

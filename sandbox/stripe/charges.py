@@ -4,12 +4,12 @@ Source: API reference, "Charges"; docs "Destination charges" for the connected a
 """
 
 from sandbox.stripe.cards import Card
+from sandbox.stripe.context import Call, World
 from sandbox.stripe.ids import new_id
 from sandbox.stripe.json_values import JsonObject, merged_metadata
 from sandbox.stripe.lists import list_of, listed
 from sandbox.stripe.payment_methods import NO_ADDRESS
 from sandbox.stripe.store import Record
-from sandbox.stripe.world import Call, World
 
 KIND = "charge"
 STATEMENT_DESCRIPTOR = "HOLDFAST SANDBOX"

@@ -3,9 +3,9 @@
 from urllib.parse import urlsplit
 
 from sandbox.stripe import payment_intents
+from sandbox.stripe.context import Call
 from sandbox.stripe.errors import invalid, not_modelled
 from sandbox.stripe.json_values import JsonObject
-from sandbox.stripe.world import Call
 
 _EARLIEST_EXPIRY_SECONDS = 30 * 60
 _LATEST_EXPIRY_SECONDS = 24 * 3600

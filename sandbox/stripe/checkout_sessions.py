@@ -2,13 +2,13 @@
 
 from sandbox.stripe import checkout_rules, line_items, payment_flow, payment_intents, payment_methods
 from sandbox.stripe.cards import Card
+from sandbox.stripe.context import Call, World
 from sandbox.stripe.errors import StripeError, invalid
 from sandbox.stripe.ids import new_id
 from sandbox.stripe.json_values import JsonObject, merged_metadata
 from sandbox.stripe.lists import list_of, listed
 from sandbox.stripe.money import check_charge_amount
 from sandbox.stripe.store import Record
-from sandbox.stripe.world import Call, World
 
 KIND = "checkout.session"
 EXPIRE_SESSION = "expire_session"

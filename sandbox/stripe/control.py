@@ -8,16 +8,16 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from sandbox.stripe import charges, deadlines, disputes, onboarding, payouts, refund_records
-from sandbox.stripe.books import KIND as TRANSACTION
-from sandbox.stripe.courier import Courier, Handling
+from sandbox.stripe.context import World
 from sandbox.stripe.errors import StripeError, invalid
 from sandbox.stripe.events import DELIVERY, ENDPOINT
 from sandbox.stripe.faults import Faults
 from sandbox.stripe.ids import PLATFORM
 from sandbox.stripe.json_values import JsonObject
+from sandbox.stripe.ledger import KIND as TRANSACTION
 from sandbox.stripe.request_log import RequestLog
 from sandbox.stripe.schema.derive import API_VERSION
-from sandbox.stripe.world import World
+from sandbox.stripe.webhook_delivery import Courier, Handling
 
 PREFIX = "/_sandbox"
 

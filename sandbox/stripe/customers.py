@@ -1,10 +1,10 @@
 """Customers (API reference, "Customers")."""
 
+from sandbox.stripe.context import Call
 from sandbox.stripe.ids import new_id, new_token
 from sandbox.stripe.json_values import JsonObject, merged_metadata
 from sandbox.stripe.lists import listed
 from sandbox.stripe.payment_methods import NO_ADDRESS
-from sandbox.stripe.world import Call
 
 KIND = "customer"
 _SETTABLE = ("description", "email", "name", "phone", "preferred_locales", "tax_exempt", "shipping")

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from sandbox.stripe import checkout_sessions, disputes, payment_flow, payouts, refund_records
-from sandbox.stripe.world import World
+from sandbox.stripe.context import World
 
 _ACTIONS: dict[str, Callable[[World, str], None]] = {
     checkout_sessions.EXPIRE_SESSION: checkout_sessions.expire_by_time,

@@ -8,13 +8,13 @@ Sources: API reference, "Disputes"; docs "How disputes work", "Testing" (winning
 """
 
 from sandbox.stripe import charges
-from sandbox.stripe.books import DAY_SECONDS, Fee
+from sandbox.stripe.context import Call, World
 from sandbox.stripe.errors import invalid
 from sandbox.stripe.ids import new_id
 from sandbox.stripe.json_values import JsonObject, merged_metadata
+from sandbox.stripe.ledger import DAY_SECONDS, Fee
 from sandbox.stripe.lists import listed
 from sandbox.stripe.store import Record
-from sandbox.stripe.world import Call, World
 
 KIND = "dispute"
 OPEN_DISPUTE = "open_dispute"

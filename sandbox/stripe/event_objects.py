@@ -1,10 +1,10 @@
 """Reading events (API reference, "Events")."""
 
+from sandbox.stripe.context import Call, World
 from sandbox.stripe.events import KIND
 from sandbox.stripe.json_values import JsonObject
 from sandbox.stripe.lists import listed
 from sandbox.stripe.store import Record
-from sandbox.stripe.world import Call, World
 
 
 def retrieve(call: Call) -> JsonObject:

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Mapping
 
+from sandbox.stripe.context import World
 from sandbox.stripe.errors import StripeError, invalid
 from sandbox.stripe.json_values import JsonObject
 from sandbox.stripe.schema.derive import object_shape
-from sandbox.stripe.world import World
 
 _DEEPEST = 4
 

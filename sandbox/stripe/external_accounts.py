@@ -2,11 +2,11 @@
 
 from sandbox.stripe import bank_accounts, onboarding
 from sandbox.stripe.bank_accounts import KIND
+from sandbox.stripe.context import Call
 from sandbox.stripe.errors import account_invalid, invalid, no_such
 from sandbox.stripe.json_values import JsonObject, merged_metadata
 from sandbox.stripe.lists import page
 from sandbox.stripe.store import Record
-from sandbox.stripe.world import Call
 
 
 def create(call: Call) -> JsonObject:

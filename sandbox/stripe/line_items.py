@@ -3,11 +3,11 @@
 Source: API reference, "Checkout Sessions", `line_items`.
 """
 
+from sandbox.stripe.context import World
 from sandbox.stripe.errors import invalid
 from sandbox.stripe.ids import new_id
 from sandbox.stripe.json_values import JsonObject
 from sandbox.stripe.money import check_currency
-from sandbox.stripe.world import World
 
 
 def make(world: World, item: JsonObject, index: int) -> JsonObject:

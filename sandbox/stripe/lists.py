@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
+from sandbox.stripe.context import Call
 from sandbox.stripe.errors import invalid, no_such
 from sandbox.stripe.json_values import JsonObject
 from sandbox.stripe.store import Record
-from sandbox.stripe.world import Call
 
 _DEFAULT_LIMIT = 10
 _MAXIMUM_LIMIT = 100

@@ -6,9 +6,9 @@ business; the few that are asked here are those that gate transfers and payouts.
 
 from sandbox.stripe import bank_accounts
 from sandbox.stripe.account_bodies import KIND, NO_REQUIREMENTS
+from sandbox.stripe.context import World
 from sandbox.stripe.json_values import JsonObject, copied
 from sandbox.stripe.store import Record
-from sandbox.stripe.world import World
 
 EXTERNAL_ACCOUNT = "external_account"
 ASKED_FOR = (EXTERNAL_ACCOUNT, "individual.first_name", "individual.last_name", "tos_acceptance.date")

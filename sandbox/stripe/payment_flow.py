@@ -10,13 +10,13 @@ a capture in part or a cancellation makes no Refund, and a hold that ran out is 
 """
 
 from sandbox.stripe import application_fees, cards, charges, transfers
-from sandbox.stripe.books import DAY_SECONDS, SETTLEMENT_SECONDS, stripe_fee
+from sandbox.stripe.context import World
 from sandbox.stripe.errors import StripeError, card_declined
 from sandbox.stripe.ids import new_id
 from sandbox.stripe.json_values import JsonObject
+from sandbox.stripe.ledger import DAY_SECONDS, SETTLEMENT_SECONDS, stripe_fee
 from sandbox.stripe.payment_methods import card_of
 from sandbox.stripe.store import Record
-from sandbox.stripe.world import World
 
 INTENT = "payment_intent"
 EXPIRE_HOLD = "expire_hold"

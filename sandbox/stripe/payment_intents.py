@@ -2,6 +2,7 @@
 
 from sandbox.stripe import payment_flow, payment_methods
 from sandbox.stripe.accounts import require_transfers
+from sandbox.stripe.context import Call
 from sandbox.stripe.errors import invalid, not_modelled, unexpected_state
 from sandbox.stripe.ids import new_id, new_token
 from sandbox.stripe.json_values import JsonObject, merged_metadata
@@ -9,7 +10,6 @@ from sandbox.stripe.lists import listed
 from sandbox.stripe.money import check_charge_amount, check_currency, check_positive
 from sandbox.stripe.payment_flow import INTENT as KIND
 from sandbox.stripe.store import Record
-from sandbox.stripe.world import Call
 
 _COPIED = (
     "description",

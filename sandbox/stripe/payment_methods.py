@@ -2,12 +2,12 @@
 
 from sandbox.stripe import cards
 from sandbox.stripe.cards import Card
+from sandbox.stripe.context import Call, World
 from sandbox.stripe.errors import StripeError, invalid, no_such
 from sandbox.stripe.ids import new_id
 from sandbox.stripe.json_values import JsonObject
 from sandbox.stripe.lists import listed
 from sandbox.stripe.store import Record
-from sandbox.stripe.world import Call, World
 
 KIND = "payment_method"
 EXPIRY_MONTH, EXPIRY_YEAR = 12, 2034

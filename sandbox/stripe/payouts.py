@@ -8,14 +8,14 @@ turns the bank account off until another one is given.
 """
 
 from sandbox.stripe import bank_accounts, onboarding
-from sandbox.stripe.books import DAY_SECONDS
+from sandbox.stripe.context import Call, World
 from sandbox.stripe.errors import invalid
 from sandbox.stripe.ids import PLATFORM, new_id
 from sandbox.stripe.json_values import JsonObject, merged_metadata
+from sandbox.stripe.ledger import DAY_SECONDS
 from sandbox.stripe.lists import listed
 from sandbox.stripe.money import check_currency, check_positive
 from sandbox.stripe.store import Record
-from sandbox.stripe.world import Call, World
 
 KIND = "payout"
 PAY_OUT_DAILY = "pay_out_daily"

@@ -7,11 +7,11 @@ Sources: API reference, "The Refund object"; docs "Refunds: failed refunds", "Te
 """
 
 from sandbox.stripe import cards
+from sandbox.stripe.context import World
 from sandbox.stripe.errors import invalid
 from sandbox.stripe.ids import new_id
 from sandbox.stripe.json_values import JsonObject
 from sandbox.stripe.store import Record
-from sandbox.stripe.world import World
 
 KIND = "refund"
 ARRIVE_REFUND = "arrive_refund"

@@ -4,13 +4,13 @@ Sources: API reference, "Create a refund"; docs "Destination charges", "Issue re
 """
 
 from sandbox.stripe import application_fees, charges, disputes, refund_records, transfer_reversals
+from sandbox.stripe.context import Call, World
 from sandbox.stripe.errors import invalid, unexpected_state
 from sandbox.stripe.json_values import JsonObject, merged_metadata
 from sandbox.stripe.lists import listed
 from sandbox.stripe.money import displayed, proportional_part
 from sandbox.stripe.refund_records import KIND
 from sandbox.stripe.store import Record
-from sandbox.stripe.world import Call, World
 
 
 def create(call: Call) -> JsonObject:

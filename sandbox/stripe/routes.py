@@ -27,7 +27,7 @@ from sandbox.stripe import (
     v2_accounts,
     webhook_endpoints,
 )
-from sandbox.stripe.world import Operation
+from sandbox.stripe.context import Operation
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,14 @@
 """Transfer reversals: money back from a connected account (API reference, "Transfer reversals")."""
 
 from sandbox.stripe import application_fees, refund_records, transfers
-from sandbox.stripe.books import application_fee
+from sandbox.stripe.context import Call, World
 from sandbox.stripe.errors import invalid
 from sandbox.stripe.ids import new_id
 from sandbox.stripe.json_values import JsonObject, merged_metadata
+from sandbox.stripe.ledger import application_fee
 from sandbox.stripe.lists import list_of, listed
 from sandbox.stripe.money import displayed, proportional_part
 from sandbox.stripe.store import Record
-from sandbox.stripe.world import Call, World
 
 KIND = "transfer_reversal"
 

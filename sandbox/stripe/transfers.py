@@ -5,14 +5,14 @@ Sources: API reference, "Transfers"; docs "Separate charges and transfers" and "
 
 from sandbox.stripe import charges
 from sandbox.stripe.accounts import require_transfers
-from sandbox.stripe.books import application_fee as application_fee_line
+from sandbox.stripe.context import Call, World
 from sandbox.stripe.errors import invalid
 from sandbox.stripe.ids import new_id
 from sandbox.stripe.json_values import JsonObject, merged_metadata
+from sandbox.stripe.ledger import application_fee as application_fee_line
 from sandbox.stripe.lists import list_of, listed
 from sandbox.stripe.money import check_currency, displayed
 from sandbox.stripe.store import Record
-from sandbox.stripe.world import Call, World
 
 KIND = "transfer"
 

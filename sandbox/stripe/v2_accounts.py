@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 
 from sandbox.stripe import account_links, accounts
 from sandbox.stripe.account_bodies import KIND, blank
+from sandbox.stripe.context import Call
 from sandbox.stripe.errors import invalid
 from sandbox.stripe.json_values import JsonObject, merged_metadata
 from sandbox.stripe.store import Record
-from sandbox.stripe.world import Call
 
 _INCLUDABLE = ("configuration.recipient", "defaults", "identity", "requirements")
 

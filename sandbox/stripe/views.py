@@ -1,8 +1,8 @@
 """What depends on the moment in which an object is answered, and the lists an object has only when asked."""
 
 from sandbox.stripe import accounts, balance, charges, checkout_sessions, event_objects
+from sandbox.stripe.context import View
 from sandbox.stripe.expansion import Includable
-from sandbox.stripe.world import View
 
 VIEWS: dict[str, View] = {
     "account": accounts.view,

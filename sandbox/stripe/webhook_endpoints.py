@@ -2,13 +2,13 @@
 
 from urllib.parse import urlsplit
 
+from sandbox.stripe.context import Call
 from sandbox.stripe.errors import invalid
 from sandbox.stripe.events import ENDPOINT as KIND
 from sandbox.stripe.ids import new_id
 from sandbox.stripe.json_values import JsonObject, merged_metadata
 from sandbox.stripe.lists import listed
 from sandbox.stripe.schema.derive import API_VERSION
-from sandbox.stripe.world import Call
 
 
 def create(call: Call) -> JsonObject:

@@ -18,9 +18,9 @@ from models.domain.messages import Checkout, HoldPhase, PaymentRef, PaymentState
 from models.domain.money import Money
 from models.domain.policy import BookingPolicy, PaymentPlan, split
 from models.domain.terms import BookingTerms
-from sandbox.checkout_page import pay
-from sandbox.connected_accounts import create_connected_account
-from sandbox.stripe_server import SANDBOX_KEY, StripeServer
+from sandbox.browser.checkout_page import pay
+from sandbox.stack.connected_accounts import create_connected_account
+from sandbox.stack.stripe_server import SANDBOX_KEY, StripeServer
 from tests.conftest import StripeSandbox
 
 HUNDRED = Money(amount_minor=10_000, currency="usd")

@@ -13,7 +13,7 @@ from api.bookings.event_stream import Streams
 from api.http.notify_listener import Bell
 from api.main import build_app
 from models.db import build_engine
-from sandbox.ports import free_port
+from sandbox.stack.ports import free_port
 from tests.api.world import PUBLIC_URL, World, settings
 
 

@@ -7,7 +7,7 @@ from temporalio.client import Client
 
 from api.main import build_app
 from models.db import build_engine
-from sandbox.ports import free_port
+from sandbox.stack.ports import free_port
 from tests.api.world import PUBLIC_URL, World, problem, settings
 
 

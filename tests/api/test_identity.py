@@ -21,7 +21,7 @@ from api.settings import IdentitySettings, Settings
 from models.domain.ids import person_id
 from models.domain.terms import Role
 from models.tables.bookings import Instructor, Student
-from sandbox.ports import free_port
+from sandbox.stack.ports import free_port
 from tests.api.identity_provider import AUDIENCE, Provider, ec_key, identity_provider, rsa_key
 from tests.api.world import World, audited, problem, settings
 

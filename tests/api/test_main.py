@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from api.main import create_app
-from sandbox.ports import free_port
+from sandbox.stack.ports import free_port
 from tests.api.world import CONNECT_WEBHOOK_KEY, PUBLIC_URL, SIGNING_KEY, WEBHOOK_KEY
 
 

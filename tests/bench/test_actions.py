@@ -11,7 +11,7 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from bench.actions import HistoryCost, billable_actions, history_cost
-from bench.bare_process import BareWorker
+from bench.baseline_process import BareWorker
 
 
 def event(kind: str) -> HistoryEvent:

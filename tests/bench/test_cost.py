@@ -8,7 +8,7 @@ import pytest
 from bench.actions import history_cost
 from bench.bookings import playing
 from bench.budget import MOST_ACTIONS, MOST_EVENTS, MOST_STRIPE_MUTATIONS
-from bench.place import place
+from bench.stack import place
 from models.domain.ids import workflow_id
 
 # stripe-python hands httpx its forms as `data`, which httpx is about to stop taking.

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from bench.actions import HistoryCost
+from bench.concurrency import each
 from bench.cpu import PLAYERS, Meter, Usage
-from bench.crowd import each
 from bench.figures import Figure, figures
 from bench.stripe_calls import StripeCall, StripeLog
 from bench.throughput import BARE_WORKER, Batch, Throughput
-from sandbox.commands import Command, spawn
-from sandbox.environment import PROJECT_ROOT, python
+from sandbox.stack.commands import Command, spawn
+from sandbox.stack.environment import PROJECT_ROOT, python
 
 _BUSY_SECONDS = 0.3
 _CHILD = f"import time\nwhile time.process_time() < {_BUSY_SECONDS}: pass"

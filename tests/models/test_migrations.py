@@ -8,7 +8,7 @@ import pytest
 from sqlmodel import SQLModel
 
 import models.tables.bookings  # noqa: F401 - fills the metadata
-from sandbox.environment import PROJECT_ROOT, child_environment, python
+from sandbox.stack.environment import PROJECT_ROOT, child_environment, python
 
 
 def _run(database_url: str, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -17,8 +17,8 @@ from models.db import build_engine
 from models.domain.money import Money, chargeable
 from models.domain.policy import PRESETS, CancellationPolicy, Deadlines, last_end_for_hold
 from models.tables.bookings import Instructor, Offering, Slot
-from sandbox.environment import PROJECT_ROOT, child_environment, python
 from sandbox.seed import add_instructor, add_offering, add_slot, add_student, seed
+from sandbox.stack.environment import PROJECT_ROOT, child_environment, python
 from tests.conftest import StripeSandbox
 
 NOW = datetime(2026, 3, 2, 23, 59, tzinfo=UTC)

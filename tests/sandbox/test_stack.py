@@ -11,10 +11,10 @@ import httpx
 import psycopg
 import pytest
 
-from sandbox.commands import StartupError
-from sandbox.local import LocalPlace
-from sandbox.stack import Stack
-from sandbox.stripe_choice import StackRefusedError
+from sandbox.stack.commands import StartupError
+from sandbox.stack.local import LocalPlace
+from sandbox.stack.stack import Stack
+from sandbox.stack.stripe_choice import StackRefusedError
 from sandbox.up import up
 from tests.sandbox.test_stack_processes import eventually, is_gone
 

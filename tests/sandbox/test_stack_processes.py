@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.commands import Command, StartupError
-from sandbox.environment import PROJECT_ROOT, child_environment, python
-from sandbox.processes import Probe, Process
+from sandbox.stack.commands import Command, StartupError
+from sandbox.stack.environment import PROJECT_ROOT, child_environment, python
+from sandbox.stack.processes import Probe, Process
 
 _READY = "import pathlib, sys, time; pathlib.Path(sys.argv[1]).touch(); time.sleep(600)"
 _DEAF = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + _READY

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sandbox.stripe_choice import StackRefusedError, StripeTestMode, stripe_test_mode
+from sandbox.stack.stripe_choice import StackRefusedError, StripeTestMode, stripe_test_mode
 
 
 def test_without_a_key_the_sandbox_stands_in() -> None:

@@ -29,9 +29,9 @@ from models.domain.states import BookingStatus, PaymentStatus
 from models.domain.terms import Actor, BookingTerms, Role
 from models.tables.bookings import BookingRequest, Payment
 from sandbox import seed
-from sandbox.checkout_page import GOOD_CARD, pay
-from sandbox.connected_accounts import create_connected_account
+from sandbox.browser.checkout_page import GOOD_CARD, pay
 from sandbox.demo.figures import Figures, figures_at_stripe
+from sandbox.stack.connected_accounts import create_connected_account
 from tests.workflows.faults import Faults
 from workflows import search_attributes
 from workflows.booking.workflow import BookingWorkflow

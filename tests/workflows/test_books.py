@@ -24,7 +24,7 @@ from models.domain.policy import LossBearer
 from models.domain.terms import Absent
 from models.tables.ledger import LedgerEntry, LedgerTransaction
 from sandbox.demo import books
-from sandbox.stripe_server import SANDBOX_KEY, StripeServer
+from sandbox.stack.stripe_server import SANDBOX_KEY, StripeServer
 from tests.conftest import StripeSandbox
 from tests.workflows.bank import Bank, bank_of
 from tests.workflows.saga import Booked, Saga

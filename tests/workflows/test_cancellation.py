@@ -10,7 +10,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from models.domain.errors import Declined
 from models.domain.messages import Approve, Complete
 from models.domain.states import BookingStatus, PaymentStatus
-from sandbox.checkout_page import CheckoutClosed, pay
+from sandbox.browser.checkout_page import CheckoutClosed, pay
 from sandbox.demo.figures import Figures
 from tests.workflows.faults import When
 from tests.workflows.saga import Booked, Saga

@@ -10,7 +10,7 @@ from models.domain.money import Money
 from models.domain.policy import BookingPolicy, OnSilence
 from models.domain.states import BookingStatus, PaymentStatus, SessionStatus
 from models.domain.terms import Absent, EndReason
-from sandbox.checkout_page import GOOD_CARD, POOR_CARD, CheckoutClosed, pay
+from sandbox.browser.checkout_page import GOOD_CARD, POOR_CARD, CheckoutClosed, pay
 from sandbox.demo.figures import Figures
 from tests.workflows.saga import Booked, Saga
 from workflows.booking.workflow import BookingWorkflow

@@ -10,7 +10,7 @@ from temporalio.exceptions import ApplicationError
 from models.domain.errors import Declined, ReplayedFailure, Retryable, Unknown
 from models.domain.messages import Approve, Cancel, Complete, Refusal, Reject
 from models.domain.states import BookingStatus, PaymentStatus
-from sandbox.checkout_page import pay
+from sandbox.browser.checkout_page import pay
 from sandbox.demo.figures import Figures
 from tests.workflows.saga import Booked, Saga
 from workflows.booking.workflow import BookingWorkflow

@@ -24,7 +24,7 @@ from models.domain.money import Money
 from models.domain.policy import BookingPolicy, Deadlines
 from models.domain.states import BookingStatus, PaymentStatus
 from models.domain.terms import Absent, Actor, EndReason, Role
-from sandbox.checkout_page import pay
+from sandbox.browser.checkout_page import pay
 from tests.workflows.saga import Booked, Saga
 from workflows.booking.workflow import BookingWorkflow
 

@@ -25,7 +25,7 @@ from models.domain.terms import Actor, Role
 from models.tables.bookings import InstructorPayout, LiveSession
 from models.tables.outbox import OutboxMessage
 from models.tables.refunds import Refund
-from sandbox.checkout_page import GOOD_CARD
+from sandbox.browser.checkout_page import GOOD_CARD
 from tests.workflows.saga import QUEUE, Booked, Saga
 from tests.workflows.test_disputes import balances, completed, decide_at_the_bank, disputed, started
 from workflows.booking.workflow import BookingWorkflow

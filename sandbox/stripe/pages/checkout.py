@@ -11,12 +11,12 @@ from starlette.routing import Route
 from sandbox.stripe import cards, checkout_sessions, deadlines, payment_flow, payment_methods
 from sandbox.stripe.cards import Card
 from sandbox.stripe.checkout_sessions import CHECKOUT_PATH, KIND
+from sandbox.stripe.context import Call, World
 from sandbox.stripe.errors import StripeError
 from sandbox.stripe.json_values import JsonObject
 from sandbox.stripe.money import displayed
 from sandbox.stripe.pages.rendering import page
 from sandbox.stripe.store import Record
-from sandbox.stripe.world import Call, World
 
 _SESSION_ID_PLACEHOLDER = "{CHECKOUT_SESSION_ID}"
 _EXPIRY = re.compile(r"^\s*(\d{1,2})\s*/\s*(\d{2}|\d{4})\s*$")

@@ -5,8 +5,8 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from sandbox.stripe import account_links, onboarding
+from sandbox.stripe.context import World
 from sandbox.stripe.pages.rendering import page
-from sandbox.stripe.world import World
 
 _PATH = "/setup/{account}/{token}"
 _SEE_OTHER = 303

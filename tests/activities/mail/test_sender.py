@@ -19,7 +19,7 @@ from models.domain.notifications import Notice, Recipient
 from models.domain.terms import BookingTerms
 from models.tables.bookings import Instructor, Student
 from models.tables.outbox import OutboxMessage
-from sandbox.ports import LOOPBACK
+from sandbox.stack.ports import LOOPBACK
 from tests.activities.bookings import HOUR, NOW, STARTS_AT, Bookings, authorization, reserve
 from tests.activities.mail.conftest import ISSUER, PUBLIC_URL, SENDER
 from tests.mailbox import MailServer

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import httpx
 
-from sandbox.checkout_page import GOOD_CARD, pay
+from sandbox.browser.checkout_page import GOOD_CARD, pay
 from tests.api.events import AUTHORIZED, event, send
 from tests.api.world import JSON, Person, World, book
 

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from sandbox.checkout_page import GOOD_CARD, pay
+from sandbox.browser.checkout_page import GOOD_CARD, pay
 from tests.api.events import AUTHORIZED, event, send
 from tests.api.live.journey import booked, decide, order, seen
 from tests.api.world import JSON, World, book, problem

@@ -12,7 +12,7 @@ from temporalio.client import Client
 
 from models.domain.ids import refund_workflow_id
 from models.tables.bookings import AuditEvent
-from sandbox.checkout_page import pay
+from sandbox.browser.checkout_page import pay
 from tests.api.events import AUTHORIZED, event, send
 from tests.api.live.journey import approved, booked, decide, order, seen
 from tests.api.world import JSON, World, problem

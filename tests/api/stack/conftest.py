@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.stack import Stack
+from sandbox.stack.stack import Stack
 from tests.api.stack.unhurried import unhurried
 
 

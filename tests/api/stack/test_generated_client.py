@@ -17,9 +17,9 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from sandbox.checkout_page import pay
-from sandbox.onboarding_page import onboard
-from sandbox.stack import Stack
+from sandbox.browser.checkout_page import pay
+from sandbox.browser.onboarding_page import onboard
+from sandbox.stack.stack import Stack
 from tests.api.world import JSON
 
 PACKAGE = "holdfast_client"

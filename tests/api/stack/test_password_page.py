@@ -6,7 +6,7 @@ import re
 import httpx
 from playwright.async_api import Page, expect
 
-from sandbox.stack import Stack
+from sandbox.stack.stack import Stack
 
 _ADDRESS = "forgetful@students.example"
 

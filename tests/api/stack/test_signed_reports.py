@@ -8,7 +8,7 @@ import httpx
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from sandbox.stack import Stack
+from sandbox.stack.stack import Stack
 from tests.api import events, meetings
 from tests.api.world import JSON
 

@@ -11,9 +11,9 @@ from typing import Any
 import httpx
 import pytest
 
-from sandbox.checkout_page import pay
-from sandbox.onboarding_page import onboard
-from sandbox.stack import Stack
+from sandbox.browser.checkout_page import pay
+from sandbox.browser.onboarding_page import onboard
+from sandbox.stack.stack import Stack
 from tests.api.stack.walkthrough import (
     Browsing,
     Exchange,

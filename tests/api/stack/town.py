@@ -10,10 +10,10 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 
 from activities.stripe.payments import stripe_client
 from models.db import build_engine
-from sandbox.checkout_page import GOOD_CARD, POOR_CARD, pay
-from sandbox.demo.market import Market, Pair
+from sandbox.browser.checkout_page import GOOD_CARD, POOR_CARD, pay
+from sandbox.demo.marketplace import Market, Pair
 from sandbox.demo.people import Person
-from sandbox.stack import Stack
+from sandbox.stack.stack import Stack
 
 DISPUTED_CARD = "4000000000000259"
 

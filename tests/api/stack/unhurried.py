@@ -9,12 +9,12 @@ from fastapi import FastAPI
 from api import main
 from api.bookings.event_stream import Streams
 from api.http.rate_limits import Quota, RateLimits, Standing
-from sandbox.commands import Command
-from sandbox.environment import PROJECT_ROOT, child_environment, python
-from sandbox.ports import LOOPBACK, free_port
-from sandbox.probes import http_ok
-from sandbox.processes import Process
-from sandbox.stack import Stack
+from sandbox.stack.commands import Command
+from sandbox.stack.environment import PROJECT_ROOT, child_environment, python
+from sandbox.stack.ports import LOOPBACK, free_port
+from sandbox.stack.probes import http_ok
+from sandbox.stack.processes import Process
+from sandbox.stack.stack import Stack
 
 
 class NoLimits(RateLimits):

@@ -11,11 +11,11 @@ import aiosmtplib
 import httpx
 import pytest
 
-from sandbox.environment import PROJECT_ROOT
 from sandbox.mail.app import create_app
 from sandbox.mail.catcher import LARGEST_MAIL_BYTES, Catcher
-from sandbox.mailbox import Mailbox
-from sandbox.ports import LOOPBACK, free_port
+from sandbox.stack.environment import PROJECT_ROOT
+from sandbox.stack.mailbox import Mailbox
+from sandbox.stack.ports import LOOPBACK, free_port
 
 HOSTILE = "<script>alert(1)</script>"
 

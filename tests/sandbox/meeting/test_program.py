@@ -10,9 +10,9 @@ import httpx
 import pytest
 
 from models.db import build_engine
-from sandbox.environment import PROJECT_ROOT
-from sandbox.ports import free_port
-from sandbox.stack import Stack
+from sandbox.stack.environment import PROJECT_ROOT
+from sandbox.stack.ports import free_port
+from sandbox.stack.stack import Stack
 from tests.api.meetings import scheduled
 from tests.api.world import SIGNING_KEY, World
 

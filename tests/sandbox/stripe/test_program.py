@@ -12,7 +12,7 @@ import httpx
 import pytest
 import stripe
 
-from sandbox.ports import free_port
+from sandbox.stack.ports import free_port
 from tests.sandbox.stripe.shop import API_KEY
 
 ROOT = Path(__file__).parents[3]

@@ -12,7 +12,7 @@ from temporalio.client import Client
 
 from models.domain.ledger import Account
 from models.tables.ledger import LedgerEntry, LedgerTransaction
-from sandbox.checkout_page import GOOD_CARD, pay
+from sandbox.browser.checkout_page import GOOD_CARD, pay
 from tests.api.live.journey import order
 from tests.api.live.reconciled.books import Books
 from tests.api.world import JSON, Person, book

@@ -19,7 +19,7 @@ from models.domain.ids import (
     workflow_id,
 )
 from models.domain.stripe_events import OF_CONNECTED, OF_PLATFORM
-from sandbox.checkout_page import GOOD_CARD, pay
+from sandbox.browser.checkout_page import GOOD_CARD, pay
 from tests.api.live.journey import order
 from tests.api.live.reconciled.books import DAY_SECONDS, Books
 from tests.api.live.reconciled.steps import booked, held, settled, shown

@@ -13,7 +13,7 @@ from activities.database import ledger
 from models.domain.ledger import Account, PostingKind, posting
 from models.domain.money import Money
 from models.tables.bookings import AuditEvent, Payment
-from sandbox.checkout_page import GOOD_CARD, pay
+from sandbox.browser.checkout_page import GOOD_CARD, pay
 from tests.api.live.journey import order
 from tests.api.live.reconciled.books import DAY_SECONDS, Books
 from tests.api.live.reconciled.steps import booked, held, settled, shown, until, usd

@@ -7,7 +7,7 @@ import pytest
 from temporalio.client import Client
 
 from models.domain.ids import dispute_workflow_id, workflow_id
-from sandbox.checkout_page import GOOD_CARD, pay
+from sandbox.browser.checkout_page import GOOD_CARD, pay
 from tests.api.live.reconciled.books import Books
 from tests.api.live.reconciled.steps import approved, balances, booked, held, settled, shown, terminate, until, usd
 

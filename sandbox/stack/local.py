@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from sandbox.environment import PROJECT_ROOT
-from sandbox.stripe_choice import StackRefusedError
+from sandbox.stack.environment import PROJECT_ROOT
+from sandbox.stack.stripe_choice import StackRefusedError
 
 
 class LocalPlace:

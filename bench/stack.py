@@ -14,8 +14,8 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from activities.stripe.payments import stripe_client
 from bench.stripe_calls import StripeLog
 from models.db import build_engine
-from sandbox.demo.market import Market
-from sandbox.stack import Stack
+from sandbox.demo.marketplace import Market
+from sandbox.stack.stack import Stack
 
 # The worker's own limit is there for Stripe's sake, and the sandbox has none.
 _SETTINGS: Final = {"HOLDFAST_ACTIVITIES_PER_SECOND": "10000"}

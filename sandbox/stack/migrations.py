@@ -3,9 +3,9 @@
 import psycopg
 from psycopg import sql
 
-from sandbox.commands import Command, run_to_end
-from sandbox.environment import PROJECT_ROOT, child_environment, python
-from sandbox.postgres import Postgres
+from sandbox.stack.commands import Command, run_to_end
+from sandbox.stack.environment import PROJECT_ROOT, child_environment, python
+from sandbox.stack.postgres import Postgres
 
 
 async def create_migrated_database(server: Postgres, name: str) -> None:

@@ -8,16 +8,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from sandbox import programs
-from sandbox.mailbox import Mailbox
-from sandbox.meeting_server import MeetingServer
-from sandbox.migrations import create_migrated_database
-from sandbox.ports import LOOPBACK, free_port
-from sandbox.postgres import Postgres
-from sandbox.processes import Process
-from sandbox.stripe_choice import stripe_test_mode
-from sandbox.stripe_server import SANDBOX_KEY, StripeServer
-from sandbox.temporal import NAMESPACE, Temporal
+from sandbox.stack import holdfast_processes
+from sandbox.stack.mailbox import Mailbox
+from sandbox.stack.meeting_server import MeetingServer
+from sandbox.stack.migrations import create_migrated_database
+from sandbox.stack.ports import LOOPBACK, free_port
+from sandbox.stack.postgres import Postgres
+from sandbox.stack.processes import Process
+from sandbox.stack.stripe_choice import stripe_test_mode
+from sandbox.stack.stripe_server import SANDBOX_KEY, StripeServer
+from sandbox.stack.temporal import NAMESPACE, Temporal
 
 _DATABASE: Final = "holdfast"
 _STRIPE_ITSELF: Final = "https://api.stripe.com"
@@ -101,10 +101,10 @@ class Stack:
                 self._start_stripe(),
                 self._meeting.process.start(),
             )
-            self._worker = programs.worker(
+            self._worker = holdfast_processes.worker(
                 self.environment, metrics_url=self.worker_metrics_url, log=self.logs / "worker.log"
             )
-            self._api = programs.api(self.environment, url=self.api_url, log=self.logs / "api.log")
+            self._api = holdfast_processes.api(self.environment, url=self.api_url, log=self.logs / "api.log")
             await _together(self._worker.start(), self._api.start())
         except BaseException:
             await self._stop()

@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from sandbox.stripe.books import Books
 from sandbox.stripe.clock import Clock
 from sandbox.stripe.errors import no_such, not_modelled
 from sandbox.stripe.events import Events
 from sandbox.stripe.json_values import JsonObject
+from sandbox.stripe.ledger import Books
 from sandbox.stripe.store import Record, Store
 from sandbox.stripe.timers import Timers
 

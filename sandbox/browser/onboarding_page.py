@@ -4,7 +4,7 @@ from urllib.parse import urljoin
 
 import httpx
 
-from sandbox.forms import Form
+from sandbox.browser.forms import Form
 
 
 async def onboard(link: str) -> str:

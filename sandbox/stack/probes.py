@@ -3,7 +3,7 @@
 import httpx
 import psycopg
 
-from sandbox.processes import Probe
+from sandbox.stack.processes import Probe
 
 _TIMEOUT_SECONDS = 2.0
 

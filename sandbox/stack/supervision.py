@@ -6,8 +6,8 @@ import sys
 from collections.abc import Coroutine
 from typing import Final
 
-from sandbox.commands import StartupError
-from sandbox.stripe_choice import StackRefusedError
+from sandbox.stack.commands import StartupError
+from sandbox.stack.stripe_choice import StackRefusedError
 
 EXIT_FAILED: Final = 1
 EXIT_INTERRUPTED: Final = 130

@@ -15,7 +15,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 from temporalio.worker import Worker
 
-from bench.bare import QUEUE, BareWorkflow, do_nothing
+from bench.baseline import QUEUE, BareWorkflow, do_nothing
 from worker import STICKY_WAIT
 
 READY: Final = "ready"

@@ -19,10 +19,10 @@ from typing import Literal
 
 import httpx
 
+from sandbox.stripe.context import World
 from sandbox.stripe.events import DELIVERY, ENDPOINT, KIND
 from sandbox.stripe.json_values import JsonObject
 from sandbox.stripe.store import Record
-from sandbox.stripe.world import World
 
 _FIRST_RETRY_SECONDS = 0.25
 _LONGEST_WAIT_SECONDS = 30.0

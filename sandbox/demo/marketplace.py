@@ -17,7 +17,7 @@ from models.domain.money import Money
 from models.domain.terms import Role, SignUpRole
 from models.tables.bookings import Instructor
 from sandbox.demo.people import Json, Person
-from sandbox.stack import Stack
+from sandbox.stack.stack import Stack
 
 PRICE = Money(amount_minor=10_000, currency="usd")
 _OFFERING: Json = {"title": "Counterpoint", "price": PRICE.model_dump(), "duration_minutes": 1}

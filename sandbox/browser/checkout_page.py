@@ -4,7 +4,7 @@ from urllib.parse import urljoin
 
 import httpx
 
-from sandbox.forms import Form
+from sandbox.browser.forms import Form
 
 GOOD_CARD = "4242424242424242"
 POOR_CARD = "4000000000009995"

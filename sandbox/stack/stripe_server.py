@@ -5,11 +5,11 @@ from typing import Final
 
 import httpx
 
-from sandbox.commands import Command
-from sandbox.environment import PROJECT_ROOT, child_environment, python
-from sandbox.ports import LOOPBACK, free_port
-from sandbox.probes import http_ok
-from sandbox.processes import Process
+from sandbox.stack.commands import Command
+from sandbox.stack.environment import PROJECT_ROOT, child_environment, python
+from sandbox.stack.ports import LOOPBACK, free_port
+from sandbox.stack.probes import http_ok
+from sandbox.stack.processes import Process
 
 SANDBOX_KEY: Final = "sk_test_sandbox"
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from sandbox.commands import Command, StartupError, describe_exit, spawn
+from sandbox.stack.commands import Command, StartupError, describe_exit, spawn
 
 Probe = Callable[[], Awaitable[bool]]
 """Says whether a process is ready. Raises nothing: "cannot connect yet" is False."""

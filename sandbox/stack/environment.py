@@ -5,7 +5,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-PROJECT_ROOT = Path(__file__).resolve().parent.parent
+PROJECT_ROOT = Path(__file__).resolve().parents[2]
 
 # Settings of the clients we use. A developer's shell may well hold those of another Temporal, another Stripe
 # account, another Postgres or another mail server; a local stack must never talk to them by accident.
