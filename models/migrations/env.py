@@ -2,19 +2,13 @@
 
 import asyncio
 import os
-from importlib import import_module
-from pkgutil import iter_modules
 
 import sqlmodel
 from alembic import context
 from sqlalchemy import Connection, pool, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-import models.tables
-
-# Importing every table's module fills the metadata.
-for table in iter_modules(models.tables.__path__, f"{models.tables.__name__}."):
-    import_module(table.name)
+import models.tables  # noqa: F401 - fills the metadata
 
 # A migration that waits for a lock makes every later query on that table wait behind it: better to fail and be
 # started again at a quieter time.

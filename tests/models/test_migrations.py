@@ -7,7 +7,7 @@ import psycopg
 import pytest
 from sqlmodel import SQLModel
 
-import models.tables.bookings  # noqa: F401 - fills the metadata
+import models.tables  # noqa: F401 - fills the metadata
 from sandbox.stack.environment import PROJECT_ROOT, child_environment, python
 
 

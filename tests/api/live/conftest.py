@@ -11,7 +11,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 
 from activities.stripe.payments import stripe_client as closing_client
 from sandbox.stack.connected_accounts import create_connected_account
-from tests.api.live.staff import Staff
+from tests.api.live.workers import Staff
 from tests.api.world import World
 from tests.conftest import StripeSandbox
 

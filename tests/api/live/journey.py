@@ -7,7 +7,7 @@ from uuid import UUID
 import httpx
 
 from sandbox.browser.checkout_page import GOOD_CARD, pay
-from tests.api.events import AUTHORIZED, event, send
+from tests.api.stripe_events import AUTHORIZED, event, send
 from tests.api.world import JSON, Person, World, book
 
 _PATIENCE_SECONDS = 20

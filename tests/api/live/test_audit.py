@@ -18,9 +18,9 @@ from models.domain.errors import Declined
 from models.domain.messages import Door
 from models.domain.terms import Actor, Role, Subject
 from models.tables.bookings import AuditEvent
+from tests.api.http.test_authorization import BODIES
 from tests.api.live.journey import approved, booked, decide, order, paid
-from tests.api.live.staff import FailingGateway, Staff
-from tests.api.test_authorization import BODIES
+from tests.api.live.workers import FailingGateway, Staff
 from tests.api.world import World
 
 # The Stripe SDK's own use of httpx.
@@ -34,7 +34,7 @@ CHANGE_NOTHING = {
 }
 TESTED_ELSEWHERE = {
     **{
-        f"/v1/auth/{path}": "tests/api/test_recovery.py: nobody is signed in, or it takes a password"
+        f"/v1/auth/{path}": "tests/api/people/test_password_reset.py: nobody is signed in, or it takes a password"
         for path in ("password-reset", "password", "password/change")
     },
     **{

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.stack.stack import Stack
-from tests.api.stack.unhurried import unhurried
+from tests.api.stack.unlimited_api import unhurried
 
 
 @pytest.fixture(scope="session")

@@ -19,8 +19,8 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from api.main import build_app
 from models.db import build_engine
 from sandbox.stack.stack import Stack
-from tests.api.stack.town import Town, settle
-from tests.api.test_authorization import ROWS
+from tests.api.http.test_authorization import ROWS
+from tests.api.stack.populated_api import Town, settle
 from tests.api.world import JSON, settings
 
 ROLES = ("nobody", "student", "instructor", "operator")

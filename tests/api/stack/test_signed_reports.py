@@ -9,7 +9,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sandbox.stack.stack import Stack
-from tests.api import events, meetings
+from tests.api import stripe_events
+from tests.api.meetings import provider_events
 from tests.api.world import JSON
 
 _ANYTHING = st.recursive(
@@ -63,9 +64,9 @@ def test_what_is_signed_is_taken_or_refused(
     answers = services_loop.run(
         _answers(
             stack.api_url,
-            lambda client: events.send(client, json.dumps(event), stack.webhook_secret),
-            lambda client: events.send_connect(client, event, stack.connect_webhook_secret),
-            lambda client: meetings.send(client, json.dumps(report), meeting_key),
+            lambda client: stripe_events.send(client, json.dumps(event), stack.webhook_secret),
+            lambda client: stripe_events.send_connect(client, event, stack.connect_webhook_secret),
+            lambda client: provider_events.send(client, json.dumps(report), meeting_key),
         )
     )
     assert [answer.status_code for answer in answers if answer.status_code not in (200, 400)] == []

@@ -19,7 +19,7 @@ from api.main import build_app
 from models.db import build_engine
 from sandbox.meeting.app import create_app
 from sandbox.stack.ports import free_port
-from tests.api.meetings import PATH, scheduled
+from tests.api.meetings.provider_events import PATH, scheduled
 from tests.api.world import JSON, MEETING_WEBHOOK_KEY, MEETINGS, PUBLIC_URL, Person, World, settings
 
 

@@ -13,7 +13,7 @@ from models.db import build_engine
 from sandbox.stack.environment import PROJECT_ROOT
 from sandbox.stack.ports import free_port
 from sandbox.stack.stack import Stack
-from tests.api.meetings import scheduled
+from tests.api.meetings.provider_events import scheduled
 from tests.api.world import SIGNING_KEY, World
 
 

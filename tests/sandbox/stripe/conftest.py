@@ -13,7 +13,7 @@ import stripe
 import uvicorn
 
 from sandbox.stripe.app import create_app
-from tests.sandbox.stripe.shop import API_KEY, Shop
+from tests.sandbox.stripe.platform import API_KEY, Shop
 
 # Made once: reading the certificates costs more than most tests, and all of this is plain HTTP.
 _TLS = ssl.create_default_context()

@@ -3,7 +3,7 @@
 import pytest
 from stripe import InvalidRequestError, PermissionError
 
-from tests.sandbox.stripe.shop import Shop
+from tests.sandbox.stripe.platform import Shop
 
 
 async def test_onboarding_on_its_page_makes_transfers_active(shop: Shop) -> None:

@@ -5,7 +5,7 @@ import time
 import pytest
 from stripe import InvalidRequestError, PaymentIntent
 
-from tests.sandbox.stripe.shop import ASKS_FOR_3DS, DECLINED, Shop
+from tests.sandbox.stripe.platform import ASKS_FOR_3DS, DECLINED, Shop
 
 MINUTE = 60
 

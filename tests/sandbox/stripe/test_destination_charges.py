@@ -3,7 +3,7 @@
 import pytest
 from stripe import Charge, InvalidRequestError
 
-from tests.sandbox.stripe.shop import Shop
+from tests.sandbox.stripe.platform import Shop
 
 
 async def test_a_capture_in_full_pays_the_destination_and_returns_the_fee(shop: Shop) -> None:

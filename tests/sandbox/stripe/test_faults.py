@@ -7,7 +7,7 @@ import stripe
 from stripe import APIConnectionError, APIError, IdempotencyError, RateLimitError
 
 from tests.sandbox.stripe.conftest import shopping
-from tests.sandbox.stripe.shop import API_KEY, Shop
+from tests.sandbox.stripe.platform import API_KEY, Shop
 
 BODY = "amount=5000&currency=usd&payment_method=pm_card_visa&confirm=true"
 

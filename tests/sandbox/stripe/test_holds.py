@@ -3,7 +3,7 @@
 import pytest
 from stripe import CardError, InvalidRequestError
 
-from tests.sandbox.stripe.shop import Shop
+from tests.sandbox.stripe.platform import Shop
 
 DAY = 86_400
 

@@ -3,7 +3,7 @@
 import pytest
 from stripe import CardError, IdempotencyError, InvalidRequestError
 
-from tests.sandbox.stripe.shop import Shop
+from tests.sandbox.stripe.platform import Shop
 
 BODY = "amount=5000&currency=usd&payment_method=pm_card_visa&confirm=true"
 

@@ -3,7 +3,7 @@
 from playwright.async_api import Page, expect
 from stripe.checkout import Session
 
-from tests.sandbox.stripe.shop import ASKS_FOR_3DS, DECLINED, GOOD, Shop
+from tests.sandbox.stripe.platform import ASKS_FOR_3DS, DECLINED, GOOD, Shop
 
 
 async def _open_session(shop: Shop) -> Session:

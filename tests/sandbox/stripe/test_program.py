@@ -13,7 +13,7 @@ import pytest
 import stripe
 
 from sandbox.stack.ports import free_port
-from tests.sandbox.stripe.shop import API_KEY
+from tests.sandbox.stripe.platform import API_KEY
 
 ROOT = Path(__file__).parents[3]
 

@@ -3,7 +3,7 @@
 import pytest
 from stripe import InvalidRequestError, Refund
 
-from tests.sandbox.stripe.shop import Shop
+from tests.sandbox.stripe.platform import Shop
 
 
 async def refunded(shop: Shop, card: str, amount: int = 4_000) -> Refund:

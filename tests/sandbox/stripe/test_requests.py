@@ -6,7 +6,7 @@ import pytest
 import stripe
 from stripe import Charge, InvalidRequestError, PaymentIntent
 
-from tests.sandbox.stripe.shop import API_KEY, Shop
+from tests.sandbox.stripe.platform import API_KEY, Shop
 
 
 @pytest.mark.parametrize("authorization", ["", "Bearer sk_live_1", "Bearer pk_test_1", "Basic %%%", "Digest x"])

@@ -21,7 +21,7 @@ from sandbox.stripe.schema.answers import problems
 from sandbox.stripe.schema.derive import object_shape, request_shape
 from sandbox.stripe.schema.requests import coerced
 from sandbox.stripe.schema.shapes import NULL, TEXT, Choice, Either, Scalar, Shape
-from tests.sandbox.stripe.shop import API_KEY, Json, Shop
+from tests.sandbox.stripe.platform import API_KEY, Json, Shop
 
 # Stripe's fixtures are of an earlier version than the SDK, which knows a field that they lack.
 FIXTURE_EXCEPTIONS = {"dispute": ["dispute.evidence_details.submission_method: missing"]}

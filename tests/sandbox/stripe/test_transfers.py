@@ -3,7 +3,7 @@
 import pytest
 from stripe import InvalidRequestError
 
-from tests.sandbox.stripe.shop import Shop
+from tests.sandbox.stripe.platform import Shop
 
 
 async def test_a_transfer_from_a_charge_needs_no_available_balance_and_no_more_than_it(shop: Shop) -> None:

@@ -5,8 +5,8 @@ import json
 import pytest
 from stripe import SignatureVerificationError, StripeClient
 
+from tests.sandbox.stripe.platform import API_KEY, Shop
 from tests.sandbox.stripe.receiver import Receiver, receiving
-from tests.sandbox.stripe.shop import API_KEY, Shop
 
 
 async def _endpoint(shop: Shop, receiver: Receiver, events: list[str], connect: bool = False) -> str:

@@ -16,7 +16,7 @@ from stripe import StripeClient
 from tests.sandbox.stripe.conftest import serving
 from tests.sandbox.stripe.contract.scenarios import SCENARIOS, Scenario
 from tests.sandbox.stripe.contract.transcript import Transcript, expected
-from tests.sandbox.stripe.shop import API_KEY
+from tests.sandbox.stripe.platform import API_KEY
 
 TEST_KEY = os.environ.get("STRIPE_TEST_KEY", "")
 

@@ -1,0 +1,257 @@
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from api.http.pagination import Cursor
+from models.domain.policy import PaymentPlan
+from models.domain.states import BookingStatus, PaymentStatus, SessionStatus
+from models.domain.terms import EndReason
+from models.tables.bookings import LiveSession, Payment
+from tests.api.sql_statements import noted
+from tests.api.world import JSON, World, add_student, problem
+
+NOW = datetime.now(UTC)
+
+
+async def settled(world: World) -> UUID:
+    """A booking whose student did not come: half of the price was kept."""
+    booking_id = await world.booking(
+        status=BookingStatus.NO_SHOW,
+        end_reason=EndReason.STUDENT_ABSENT,
+        next_deadline_at=None,
+        rejection_reason="Words of a rejection that never was.",
+    )
+    await world.add(
+        LiveSession(
+            booking_id=booking_id,
+            status=SessionStatus.NO_SHOW,
+            room=str(uuid4()),
+            total_price_minor=10_000,
+            platform_fee_minor=1_000,
+            instructor_payout_minor=4_000,
+            currency="usd",
+            created_at=NOW,
+            updated_at=NOW,
+        )
+    )
+    await world.add(
+        Payment(
+            booking_id=booking_id,
+            plan=PaymentPlan.HOLD,
+            status=PaymentStatus.PARTIALLY_REFUNDED,
+            amount_minor=10_000,
+            captured_minor=5_000,
+            returned_minor=5_000,
+            platform_fee_minor=1_000,
+            currency="usd",
+            created_at=NOW,
+            updated_at=NOW,
+        )
+    )
+    return booking_id
+
+
+def usd(amount_minor: int) -> JSON:
+    return {"amount_minor": amount_minor, "currency": "usd"}
+
+
+async def test_a_booking_is_shown_with_its_session_and_payment(client: httpx.AsyncClient, world: World) -> None:
+    booking_id = await settled(world)
+    shown = (await client.get(f"/v1/bookings/{booking_id}", headers=world.student.headers)).json()
+    assert shown["status"] == "NO_SHOW"
+    assert shown["end_reason"] == "student_absent"
+    assert shown["price"] == {
+        "total": usd(10_000),
+        "platform_fee": usd(2_000),
+        "instructor_payout": usd(8_000),
+        "currency": "usd",
+    }
+    assert shown["session"] == {
+        "status": "NO_SHOW",
+        "total_price": usd(10_000),
+        "platform_fee": usd(1_000),
+        "instructor_payout": usd(4_000),
+        "payment_status": "PARTIALLY_REFUNDED",
+    }
+    assert shown["payment"] == {
+        "status": "PARTIALLY_REFUNDED",
+        "amount": usd(10_000),
+        "captured": usd(5_000),
+        "returned": usd(5_000),
+        "platform_fee": usd(1_000),
+        "hold_ends_at": None,
+    }
+
+
+async def test_the_policy_is_shown_as_a_person_can_be_told_it(client: httpx.AsyncClient, world: World) -> None:
+    booking_id = await world.booking()
+    shown = (await client.get(f"/v1/bookings/{booking_id}", headers=world.instructor.headers)).json()
+    assert shown["policy"] == {
+        "platform_fee_bps": 2_000,
+        "cancellation": {
+            "name": "moderate",
+            "tiers": [
+                {"before_seconds": 86_400, "refund_bps": 10_000},
+                {"before_seconds": 7_200, "refund_bps": 5_000},
+            ],
+        },
+        "no_show": {"student_absent_refund_bps": 5_000, "instructor_absent_refund_bps": 10_000},
+        "on_silence": "RELEASE",
+        "deadlines": {
+            "pay_within_seconds": 1_800,
+            "pay_again_within_seconds": 300,
+            "decide_within_seconds": 86_400,
+            "report_within_seconds": 86_400,
+            "contest_within_seconds": 0,
+        },
+    }
+
+
+async def test_times_are_utc(client: httpx.AsyncClient, world: World) -> None:
+    booking_id = await world.booking()
+    shown = (await client.get(f"/v1/bookings/{booking_id}", headers=world.student.headers)).json()
+    for field in ("starts_at", "ends_at", "created_at", "updated_at", "next_deadline_at"):
+        assert shown[field].endswith("Z")
+
+
+async def test_a_rejections_reason_is_shown_only_when_it_was_rejected(client: httpx.AsyncClient, world: World) -> None:
+    open_id = await world.booking(rejection_reason="I am away.")
+    rejected_id = await world.booking(status=BookingStatus.REJECTED, rejection_reason="I am away.")
+    shown = [
+        (await client.get(f"/v1/bookings/{booking_id}", headers=world.student.headers)).json()["rejection_reason"]
+        for booking_id in (open_id, rejected_id)
+    ]
+    assert shown == [None, "I am away."]
+
+
+async def test_only_the_student_sees_where_to_pay(client: httpx.AsyncClient, world: World) -> None:
+    booking_id = await world.booking(checkout_url="https://checkout.test/pay", checkout_session_id=str(uuid4()))
+    seen = {
+        person.role: (await client.get(f"/v1/bookings/{booking_id}", headers=person.headers)).json()["checkout_url"]
+        for person in (world.student, world.instructor, world.operator)
+    }
+    assert seen == {"student": "https://checkout.test/pay", "instructor": None, "operator": None}
+
+
+async def test_only_an_operator_sees_that_a_booking_needs_attention(client: httpx.AsyncClient, world: World) -> None:
+    booking_id = await world.booking(needs_attention=True, attention_reason="settle: charge_expired_for_capture")
+    by_operator = (await client.get(f"/v1/bookings/{booking_id}", headers=world.operator.headers)).json()
+    by_student = (await client.get(f"/v1/bookings/{booking_id}", headers=world.student.headers)).json()
+    assert by_operator["needs_attention"] is True
+    assert by_operator["attention_reason"] == "settle: charge_expired_for_capture"
+    assert not {"needs_attention", "attention_reason"} & set(by_student)
+
+
+async def test_a_deleted_booking_is_gone_for_its_student_with_the_reason(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    booking_id = await world.deleted_booking()
+    answer = await client.get(f"/v1/bookings/{booking_id}", headers=world.student.headers)
+    assert problem(answer) == (410, "booking-deleted")
+    assert answer.json()["reason"] == "card_declined"
+    assert answer.json()["decline_code"] == "insufficient_funds"
+
+
+async def test_a_deleted_booking_is_unknown_to_everybody_else(client: httpx.AsyncClient, world: World) -> None:
+    booking_id = await world.deleted_booking()
+    for person in (await add_student(world.engine), world.instructor, world.operator):
+        answer = await client.get(f"/v1/bookings/{booking_id}", headers=person.headers)
+        assert problem(answer) == (404, "not-found")
+
+
+async def pages(client: httpx.AsyncClient, path: str, headers: dict[str, str], limit: int) -> list[list[str]]:
+    found: list[list[str]] = []
+    params: dict[str, str | int] = {"limit": limit}
+    while True:
+        answer = (await client.get(path, params=params, headers=headers)).json()
+        found.append([booking["id"] for booking in answer["data"]])
+        if answer["next_cursor"] is None:
+            return found
+        params["cursor"] = answer["next_cursor"]
+
+
+async def test_pages_hold_every_booking_once_the_newest_first(client: httpx.AsyncClient, world: World) -> None:
+    # Two of a moment: the id tells them apart.
+    ages = (5, 4, 3, 3, 1)
+    made = [
+        await world.booking(status=BookingStatus.CANCELLED, created_at=NOW - timedelta(minutes=age)) for age in ages
+    ]
+    found = await pages(client, "/v1/bookings", world.student.headers, limit=2)
+    assert [len(page) for page in found] == [2, 2, 1]
+    flat = [booking_id for page in found for booking_id in page]
+    assert sorted(flat) == sorted(map(str, made))
+    assert flat[0] == str(made[-1])
+    assert flat[-1] == str(made[0])
+
+
+async def test_a_booking_made_meanwhile_shifts_no_page(client: httpx.AsyncClient, world: World) -> None:
+    old = [await world.booking(status=BookingStatus.CANCELLED, created_at=NOW - timedelta(hours=n)) for n in (2, 1)]
+    first = (await client.get("/v1/bookings", params={"limit": 1}, headers=world.student.headers)).json()
+    await world.booking(status=BookingStatus.CANCELLED, created_at=NOW)
+    cursor = {"limit": 1, "cursor": first["next_cursor"]}
+    second = (await client.get("/v1/bookings", params=cursor, headers=world.student.headers)).json()
+    assert [booking["id"] for booking in second["data"]] == [str(old[0])]
+
+
+async def test_a_full_last_page_has_no_cursor(client: httpx.AsyncClient, world: World) -> None:
+    await world.booking()
+    answer = (await client.get("/v1/bookings", params={"limit": 1}, headers=world.instructor.headers)).json()
+    assert len(answer["data"]) == 1
+    assert answer["next_cursor"] is None
+
+
+async def test_a_list_holds_ones_own_bookings_alone(client: httpx.AsyncClient, world: World) -> None:
+    elsewhere = await World.create(world.engine, stripe_account_id="acct_elsewhere")
+    mine, _ = await world.booking(), await elsewhere.booking()
+    for person in (world.student, world.instructor):
+        listed = (await client.get("/v1/bookings", headers=person.headers)).json()["data"]
+        assert [booking["id"] for booking in listed] == [str(mine)]
+
+
+@pytest.mark.parametrize("cursor", ["nonsense", "", "é", "MjAyNi0wMS0wMXw", "x" * 201])
+async def test_a_cursor_that_is_not_ours_is_a_problem(client: httpx.AsyncClient, world: World, cursor: str) -> None:
+    answer = await client.get("/v1/bookings", params={"cursor": cursor}, headers=world.student.headers)
+    assert problem(answer) in [(400, "cursor-unknown"), (422, "request-invalid")]
+
+
+@pytest.mark.parametrize("limit", ["0", "101", "-1", "many"])
+async def test_a_limit_out_of_range_is_a_problem(client: httpx.AsyncClient, world: World, limit: str) -> None:
+    answer = await client.get("/v1/bookings", params={"limit": limit}, headers=world.student.headers)
+    assert problem(answer) == (422, "request-invalid")
+
+
+async def test_an_operator_finds_what_needs_attention(client: httpx.AsyncClient, world: World) -> None:
+    calm = await world.booking(created_at=NOW - timedelta(hours=1))
+    parked = await world.booking(
+        await world.slot(timedelta(days=1)), needs_attention=True, attention_reason="settle: declined"
+    )
+    found = {}
+    for asked in ("true", "false", None):
+        params = {"needs_attention": asked} if asked else {}
+        answer = await client.get("/v1/operator/bookings", params=params, headers=world.operator.headers)
+        found[asked] = [booking["id"] for booking in answer.json()["data"]]
+    assert found == {"true": [str(parked)], "false": [str(calm)], None: [str(parked), str(calm)]}
+
+
+@pytest.mark.parametrize("path", ["/v1/bookings", "/v1/bookings/{booking_id}"])
+async def test_a_read_is_one_statement_however_many_bookings_there_are(
+    client: httpx.AsyncClient, world: World, engine: AsyncEngine, path: str
+) -> None:
+    for hours in range(1, 6):
+        booking_id = await world.booking(await world.slot(timedelta(hours=hours * 2)))
+    with noted(engine) as statements:
+        answer = await client.get(path.format(booking_id=booking_id), headers=world.student.headers)
+    assert answer.status_code == 200
+    assert len(statements) == 1
+
+
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+async def test_a_forged_cursor_at_the_end_of_time_is_no_failure(
+    client: httpx.AsyncClient, world: World, at: str
+) -> None:
+    cursor = str(Cursor(datetime.fromisoformat(at), uuid4()))
+    answer = await client.get("/v1/bookings", params={"cursor": cursor}, headers=world.student.headers)
+    assert answer.status_code in (200, 400)

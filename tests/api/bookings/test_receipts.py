@@ -1,0 +1,186 @@
+"""The receipt as the API gives it: from the ledger, to those whom it concerns."""
+
+from collections.abc import Callable, Sequence
+from uuid import UUID
+
+import httpx
+import pytest
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from activities.booking.records import RecordActivities
+from activities.database import ledger
+from models.domain import postings
+from models.domain.ids import receipt_number
+from models.domain.ledger import Posting
+from models.domain.messages import HoldPhase
+from models.domain.money import Money
+from models.domain.postings import Parties, Shares
+from models.domain.states import BookingStatus
+from models.domain.terms import Actor, BookingTerms, Role, cancelled, completed, rejected
+from models.tables.bookings import Student
+from tests.activities.bookings import HOUR, NOW, Bookings, ended, held
+from tests.api.world import Person, World, add_student, problem
+from tests.models.documents import pdf
+
+
+def usd(amount_minor: int) -> Money:
+    return Money(amount_minor=amount_minor, currency="usd")
+
+
+@pytest.fixture
+def bookings(world: World) -> Bookings:
+    return Bookings(world.engine, RecordActivities(world.engine))
+
+
+async def done(bookings: Bookings) -> BookingTerms:
+    terms = await bookings.accepted()
+    await bookings.records.record_ending(
+        ended(terms, completed(terms, bookings.instructor), held(terms, HoldPhase.CAPTURED))
+    )
+    return terms
+
+
+def student_of(terms: BookingTerms) -> Person:
+    return Person(Role.STUDENT, terms.student_id)
+
+
+async def ask(client: httpx.AsyncClient, booking_id: UUID, person: Person) -> httpx.Response:
+    return await client.get(f"/v1/bookings/{booking_id}/receipt.pdf", headers=person.headers)
+
+
+async def read(client: httpx.AsyncClient, terms: BookingTerms) -> str:
+    answer = await ask(client, terms.booking_id, student_of(terms))
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "application/pdf"
+    assert answer.headers["content-disposition"] == 'attachment; filename="receipt.pdf"'
+    return " ".join(pdf.text(answer.content).split())
+
+
+async def test_all_who_may_see_a_receipt_get_the_same_one(
+    client: httpx.AsyncClient, bookings: Bookings, world: World
+) -> None:
+    terms = await done(bookings)
+    people = [student_of(terms), Person(Role.INSTRUCTOR, terms.instructor_id), world.operator, student_of(terms)]
+    files = [(await ask(client, terms.booking_id, person)).content for person in people]
+    assert files[0].startswith(b"%PDF-")
+    assert len(set(files)) == 1
+    assert problem(await ask(client, terms.booking_id, await add_student(world.engine))) == (404, "not-found")
+
+
+async def test_it_tells_what_was_paid_in_the_students_time(client: httpx.AsyncClient, bookings: Bookings) -> None:
+    terms = await done(bookings)
+    async with AsyncSession(bookings.engine) as session, session.begin():
+        (await session.get_one(Student, terms.student_id)).time_zone = "Asia/Tokyo"
+    text = await read(client, terms)
+    for said in (
+        *(receipt_number(terms.booking_id), "Paid by Ada", "Paid to Nadia", "For Counterpoint"),
+        *("2 March 2026, 18:15 Held on your card 100.00 USD", "2 March 2026, 20:00 Paid by card 100.00 USD"),
+        *("Fee of Holdfast 20.00 USD", "Thursday, 5 March 2026, 18:00–19:00", "Times are those of Asia/Tokyo."),
+    ):
+        assert said in text
+
+
+async def test_a_cancelled_sessions_receipt_tells_what_was_kept_and_what_was_never_charged(
+    client: httpx.AsyncClient, bookings: Bookings
+) -> None:
+    terms = await bookings.accepted()
+    late = cancelled(terms, Actor(role=Role.STUDENT), terms.starts_at - 3 * HOUR, accepted=True)
+    payment = held(terms, HoldPhase.CAPTURED).model_copy(update={"captured_minor": 5_000})
+    await bookings.records.record_ending(ended(terms, late, payment))
+    text = await read(client, terms)
+    assert "Of the 100.00 USD that were held, 50.00 USD were never charged." in text
+    assert "What you paid, divided The instructor’s share 40.00 USD Fee of Holdfast 10.00 USD You paid 50.00" in text
+
+
+async def test_a_hold_that_was_let_go_is_told_as_such(client: httpx.AsyncClient, bookings: Bookings) -> None:
+    terms = await bookings.authorized()
+    await bookings.records.record_ending(
+        ended(terms, rejected(terms, bookings.instructor), held(terms, HoldPhase.GONE))
+    )
+    text = await read(client, terms)
+    assert "Nothing was charged." in text
+    assert "Released: never charged 100.00 USD" in text
+
+
+def _refund(parties: Parties, platform_loss: int = 0) -> Sequence[Posting]:
+    borne = Shares(instructor=usd(4_000 - platform_loss), platform_fee=usd(1_000), platform_loss=usd(platform_loss))
+    return postings.refund(parties, "re_1", borne)
+
+
+@pytest.mark.parametrize(
+    ("later", "said"),
+    [
+        (
+            lambda of: _refund(of),
+            ["Refunded to your card -50.00 USD", "50.00 USD of it is still on its way", "divided"],
+        ),
+        (
+            lambda of: [*_refund(of), postings.refund_sent(of, "re_1", usd(5_000))],
+            ["50.00 USD went back to you. What happened", "The instructor’s share 40.00 USD"],
+        ),
+        (
+            lambda of: [
+                *_refund(of),
+                postings.refund_sent(of, "re_1", usd(5_000)),
+                postings.refund_failed(of, "re_1", usd(5_000)),
+            ],
+            ["The refund did not arrive; it is still owed to you 50.00 USD", "50.00 USD of it is still on its way"],
+        ),
+        (
+            lambda of: [postings.dispute_opened(of, "dp_1", usd(10_000))],
+            ["Taken back by your bank, which looks into it -100.00 USD", "You paid 0.00 USD"],
+        ),
+        (
+            lambda of: [
+                postings.dispute_opened(of, "dp_1", usd(10_000)),
+                *postings.dispute_won(of, "dp_1", usd(10_000)),
+            ],
+            ["Paid again: your bank’s decision 100.00 USD", "You paid 100.00 USD"],
+        ),
+        (
+            lambda of: [postings.paid_out(of.instructor_id, of.booking_id, "po_1", usd(8_000)), *_refund(of)],
+            ["The instructor’s share 40.00 USD Fee of Holdfast 10.00 USD You paid 50.00 USD"],
+        ),
+    ],
+)
+async def test_what_happens_later_to_the_money_is_on_it(
+    client: httpx.AsyncClient,
+    bookings: Bookings,
+    later: Callable[[Parties], Sequence[Posting]],
+    said: list[str],
+) -> None:
+    terms = await done(bookings)
+    async with AsyncSession(bookings.engine) as session, session.begin():
+        await ledger.post(session, NOW + 30 * HOUR, *later(postings.parties_of(terms)))
+    text = await read(client, terms)
+    assert [part for part in said if part not in text] == []
+
+
+async def test_what_the_platform_bears_is_not_told_as_the_instructors(
+    client: httpx.AsyncClient, bookings: Bookings
+) -> None:
+    terms = await done(bookings)
+    async with AsyncSession(bookings.engine) as session, session.begin():
+        await ledger.post(session, NOW + 30 * HOUR, *_refund(postings.parties_of(terms), platform_loss=4_000))
+    text = await read(client, terms)
+    assert "You paid 50.00 USD" in text
+    assert "divided" not in text
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [(BookingStatus.ACCEPTED, "not-possible-now"), (BookingStatus.CANCELLED, "booking-closed")],
+)
+async def test_there_is_none_before_the_money_has_moved(
+    client: httpx.AsyncClient, world: World, status: BookingStatus, kind: str
+) -> None:
+    assert problem(await ask(client, await world.booking(status=status), world.student)) == (409, kind)
+
+
+async def test_money_that_is_only_held_has_no_receipt_yet(client: httpx.AsyncClient, bookings: Bookings) -> None:
+    terms = await bookings.accepted()
+    assert problem(await ask(client, terms.booking_id, student_of(terms))) == (409, "not-possible-now")
+
+
+async def test_a_deleted_bookings_receipt_is_gone(client: httpx.AsyncClient, world: World) -> None:
+    assert problem(await ask(client, await world.deleted_booking(), world.student)) == (410, "booking-deleted")

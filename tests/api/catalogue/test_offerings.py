@@ -1,0 +1,326 @@
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from models.domain.policy import FLEXIBLE
+from models.domain.states import BookingStatus
+from models.domain.terms import Role
+from tests.api.sql_statements import noted, plan
+from tests.api.world import HOUR, JSON, Person, World, add_instructor, problem
+
+NEW: JSON = {"title": "Counterpoint", "price": {"amount_minor": 10_000, "currency": "usd"}, "duration_minutes": 45}
+DAY = timedelta(days=1)
+
+
+async def offered(client: httpx.AsyncClient, instructor: Person, **more: Any) -> JSON:
+    answer = await client.post("/v1/offerings", json=NEW | more, headers=instructor.headers)
+    assert answer.status_code == 201, answer.text
+    shown: JSON = answer.json()
+    return shown
+
+
+async def found(client: httpx.AsyncClient, **params: Any) -> list[str]:
+    answer = await client.get("/v1/offerings", params=params)
+    assert answer.status_code == 200, answer.text
+    return [offering["title"] for offering in answer.json()["data"]]
+
+
+def usd(amount_minor: int) -> JSON:
+    return {"amount_minor": amount_minor, "currency": "usd"}
+
+
+async def test_an_offering_is_shown_with_the_fee_and_the_rules_of_a_booking_made_now(
+    client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    instructor = await add_instructor(engine, time_zone="Europe/Paris")
+    answer = await client.post(
+        "/v1/offerings",
+        json=NEW
+        | {
+            "title": "  Counterpoint ",
+            "description": "Two voices.",
+            "cancellation": "strict",
+            "buffer_before_minutes": 5,
+            "buffer_after_minutes": 10,
+            "is_recorded": True,
+        },
+        headers=instructor.headers,
+    )
+    assert answer.status_code == 201
+    made = answer.json()
+    assert made["instructor"] == {"id": str(instructor.id), "name": "Nadia", "time_zone": "Europe/Paris"}
+    assert made["title"] == "Counterpoint"
+    assert made["duration_minutes"] == 45
+    assert (made["buffer_before_minutes"], made["buffer_after_minutes"]) == (5, 10)
+    assert made["is_recorded"] is True
+    assert made["price"] == {
+        "total": usd(10_000),
+        "platform_fee": usd(2_000),
+        "instructor_payout": usd(8_000),
+        "currency": "usd",
+    }
+    assert made["policy"]["cancellation"]["name"] == "strict"
+    shown = await client.get(answer.headers["location"])
+    assert shown.json() == made
+
+
+async def test_an_offering_may_have_tiers_of_its_own(client: httpx.AsyncClient, world: World) -> None:
+    tiers = [{"before_seconds": 7_200, "refund_bps": 10_000}, {"before_seconds": 0, "refund_bps": 2_500}]
+    made = await offered(client, world.instructor, cancellation={"tiers": tiers})
+    assert made["policy"]["cancellation"] == {"name": "custom", "tiers": tiers}
+
+
+async def test_a_session_is_recorded_only_where_its_offering_says_so(client: httpx.AsyncClient, world: World) -> None:
+    assert (await offered(client, world.instructor))["is_recorded"] is False
+
+
+@pytest.mark.parametrize(
+    ("price", "why"),
+    [
+        ({"amount_minor": 49, "currency": "usd"}, "0.49 USD is below the least that can be charged: 0.50 USD."),
+        ({"amount_minor": 0, "currency": "jpy"}, "0 JPY is below the least that can be charged: 50 JPY."),
+        ({"amount_minor": 10_000, "currency": "zzz"}, "zzz is no currency that can be charged."),
+        ({"amount_minor": 5_001, "currency": "kwd"}, "an amount in kwd must be a multiple of 10 minor units."),
+    ],
+)
+async def test_a_price_that_cannot_be_charged_is_refused_with_what_to_do(
+    client: httpx.AsyncClient, world: World, price: JSON, why: str
+) -> None:
+    answer = await client.post("/v1/offerings", json=NEW | {"price": price}, headers=world.instructor.headers)
+    assert problem(answer) == (422, "price-not-chargeable")
+    assert answer.json()["detail"] == why
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"title": " "},
+        {"title": "a\0b"},
+        {"title": "a\nb"},
+        {"title": "a\x08b"},
+        {"description": "x" * 5_001},
+        {"price": {"amount_minor": 100.5, "currency": "usd"}},
+        {"price": {"amount_minor": 10**12, "currency": "usd"}},
+        {"price": {"amount_minor": 10_000, "currency": "USD"}},
+        {"duration_minutes": 0},
+        {"duration_minutes": "60"},
+        {"buffer_after_minutes": -1},
+        {"is_recorded": "yes"},
+        {"cancellation": "lenient"},
+        {"cancellation": {"tiers": [{"before_seconds": -1, "refund_bps": 0}]}},
+        {"cancellation": {"tiers": [{"before_seconds": 1, "refund_bps": 10_001}]}},
+        {"cancellation": {"tiers": [{"before_seconds": hour, "refund_bps": 0} for hour in (1, 2)]}},
+        {"instructor_id": str(uuid4())},
+    ],
+)
+async def test_an_offering_that_makes_no_sense_is_refused(client: httpx.AsyncClient, world: World, wrong: JSON) -> None:
+    answer = await client.post("/v1/offerings", json=NEW | wrong, headers=world.instructor.headers)
+    assert problem(answer) == (422, "request-invalid")
+
+
+async def test_a_token_without_an_account_offers_nothing(client: httpx.AsyncClient, world: World) -> None:
+    answer = await client.post("/v1/offerings", json=NEW, headers=Person(Role.INSTRUCTOR).headers)
+    assert problem(answer) == (403, "no-account")
+
+
+async def test_an_unknown_offering_is_not_found(client: httpx.AsyncClient) -> None:
+    for path in (f"/v1/offerings/{uuid4()}", f"/v1/offerings/{uuid4()}/slots"):
+        assert problem(await client.get(path)) == (404, "not-found")
+
+
+async def test_offerings_are_filtered_by_instructor_price_and_words(
+    client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    clara, toru = await add_instructor(engine), await add_instructor(engine)
+    await offered(client, clara, title="Piano: sight-reading", description="For l'amour of Bach & C++")
+    await offered(client, clara, title="Counterpoint", price=usd(5_000))
+    await offered(client, toru, title="作曲入門", price={"amount_minor": 7_000, "currency": "jpy"})
+    everything = ["作曲入門", "Counterpoint", "Piano: sight-reading"]
+    assert await found(client) == everything
+    assert await found(client, instructor_id=str(toru.id)) == everything[:1]
+    assert await found(client, currency="usd") == everything[1:]
+    assert await found(client, currency="usd", price_min=5_001) == everything[2:]
+    assert await found(client, currency="usd", price_max=5_000) == everything[1:2]
+    assert await found(client, currency="usd", price_min=5_000, price_max=10_000) == everything[1:]
+    assert await found(client, q="COUNTER") == everything[1:2]
+    assert await found(client, q="pia bach") == everything[2:]
+    assert await found(client, q="sight-reading l'amour C++") == everything[2:]
+    assert await found(client, q="作曲") == everything[:1]
+    assert await found(client, q="bach counterpoint") == []
+    assert await found(client, q="  ") == everything
+
+
+@pytest.mark.parametrize("q", ["'", "\\", "' | 'a", "a:*", "&", "!!", "(", "a\\'b", ":* & '", "<->", "%", "é" * 200])
+async def test_no_word_is_taken_for_an_operator(client: httpx.AsyncClient, world: World, q: str) -> None:
+    assert await found(client, q=q) == []
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"price_min": 1},
+        {"currency": "usd", "price_max": -1},
+        {"currency": "usd", "price_max": 2**63},
+        {"currency": "USD"},
+        {"q": "a\0"},
+        {"q": "x" * 201},
+        {"starts_after": "2026-01-01T00:00:00"},
+        {"starts_before": "tomorrow"},
+        {"instructor_id": "clara"},
+    ],
+)
+async def test_a_filter_that_makes_no_sense_is_refused(client: httpx.AsyncClient, params: JSON) -> None:
+    assert problem(await client.get("/v1/offerings", params=params)) == (422, "request-invalid")
+
+
+async def test_a_window_finds_offerings_with_a_free_slot_in_it(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
+    free, taken, _without = [await World.create(engine, f"acct_{number}") for number in range(3)]
+    await free.slot(2 * DAY)
+    slot_id = await taken.slot(2 * DAY)
+    booking_id = await taken.booking(slot_id)
+    now = datetime.now(UTC)
+
+    async def ids(after: timedelta, before: timedelta) -> set[UUID]:
+        params = {"starts_after": (now + after).isoformat(), "starts_before": (now + before).isoformat()}
+        answer = await client.get("/v1/offerings", params=params)
+        return {UUID(offering["id"]) for offering in answer.json()["data"]}
+
+    assert await ids(DAY, 3 * DAY) == {free.offering_id}
+    assert await ids(3 * DAY, 4 * DAY) == set()
+    await taken.set(booking_id, status=BookingStatus.CANCELLED)
+    assert await ids(DAY, 3 * DAY) == {free.offering_id, taken.offering_id}
+
+
+async def test_pages_hold_every_offering_once_the_newest_first(client: httpx.AsyncClient, world: World) -> None:
+    made = [world.offering_id, *[UUID((await offered(client, world.instructor))["id"]) for _ in range(4)]]
+    listed: list[UUID] = []
+    params: dict[str, Any] = {"limit": 2}
+    while True:
+        page = (await client.get("/v1/offerings", params=params)).json()
+        listed += [UUID(offering["id"]) for offering in page["data"]]
+        if page["next_cursor"] is None:
+            break
+        params["cursor"] = page["next_cursor"]
+    assert listed == made[::-1]
+
+
+LISTINGS = [
+    ("/v1/offerings", {}, "ix_offering_created"),
+    ("/v1/instructors/me/offerings", {}, "ix_offering_instructor_created"),
+    ("/v1/offerings", {"instructor_id": str(uuid4())}, "ix_offering_instructor_created"),
+    ("/v1/offerings", {"starts_after": "2026-01-01T00:00:00Z"}, "uq_slot_offering_starts"),
+    ("/v1/offerings", {"starts_after": "2026-01-01T00:00:00Z"}, "no_double_booking"),
+    ("/v1/offerings/{offering_id}/slots", {}, "uq_slot_offering_starts"),
+    ("/v1/offerings/{offering_id}/slots", {}, "no_double_booking"),
+]
+
+
+@pytest.mark.parametrize(("path", "params", "index"), LISTINGS)
+async def test_each_listing_is_one_statement_that_an_index_answers(
+    client: httpx.AsyncClient, world: World, engine: AsyncEngine, path: str, params: JSON, index: str
+) -> None:
+    for hours in range(1, 6):
+        await world.slot(hours * HOUR)
+        await offered(client, world.instructor)
+    with noted(engine) as statements:
+        url = path.format(offering_id=world.offering_id)
+        answer = await client.get(url, params=params, headers=world.instructor.headers)
+    assert answer.status_code == 200
+    assert len(statements) == 1
+    assert index in await plan(engine, *statements[0])
+
+
+@pytest.mark.parametrize(
+    ("params", "index"),
+    [
+        ({"q": "counter"}, "ix_offering_search"),
+        ({"currency": "usd", "price_min": 9_000, "price_max": 9_100}, "ix_offering_currency_price"),
+    ],
+)
+async def test_a_rare_word_or_price_is_found_without_reading_the_whole_catalogue(
+    client: httpx.AsyncClient, world: World, engine: AsyncEngine, params: JSON, index: str
+) -> None:
+    """Which way is quicker, by this index or by the order, the planner decides by how much there is."""
+    with noted(engine) as statements:
+        await client.get("/v1/offerings", params=params)
+    statement, parameters = statements[0]
+    unordered = statement.partition("ORDER BY")[0]
+    used = {name: value for name, value in parameters.items() if f"%({name})" in unordered}
+    assert index in await plan(engine, unordered, used)
+
+
+async def slots(client: httpx.AsyncClient, world: World, **params: Any) -> list[JSON]:
+    answer = await client.get(f"/v1/offerings/{world.offering_id}/slots", params=params)
+    assert answer.status_code == 200, answer.text
+    data: list[JSON] = answer.json()["data"]
+    return data
+
+
+async def test_a_slot_that_is_being_paid_for_is_not_offered_and_an_abandoned_one_comes_back(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    slot_id = await world.slot()
+    other = await world.slot(DAY)
+    booking_id = await world.booking(slot_id)
+    assert [slot["id"] for slot in await slots(client, world)] == [str(other)]
+    everything = await slots(client, world, only_free=False)
+    assert [(slot["id"], slot["is_free"]) for slot in everything] == [(str(other), True), (str(slot_id), False)]
+    await world.delete(booking_id)
+    assert [slot["id"] for slot in await slots(client, world)] == [str(other), str(slot_id)]
+
+
+async def test_buffers_block_the_slots_beside_a_booking(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
+    world = await World.create(engine, buffer_minutes=15)
+    booked, near, far = [await world.slot(DAY + timedelta(minutes=minutes)) for minutes in (0, 60 + 29, 60 + 31)]
+    await world.booking(booked, buffer_before_minutes=15, buffer_after_minutes=15)
+    assert [slot["id"] for slot in await slots(client, world)] == [str(far)]
+    assert near
+
+
+async def test_a_slot_that_has_begun_is_not_offered(client: httpx.AsyncClient, world: World) -> None:
+    begun = await world.slot(-HOUR / 2)
+    assert await slots(client, world) == []
+    assert [(slot["id"], slot["is_free"]) for slot in await slots(client, world, only_free=False)] == [
+        (str(begun), False)
+    ]
+
+
+async def test_a_slot_beyond_a_holds_reach_says_from_when_it_can_be_booked(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    await world.slot(DAY)
+    await world.slot(10 * DAY)
+    near, far = await slots(client, world)
+    assert near["bookable_from"] is None
+    # Seven days of hold, less six hours of margin and a day to report on the session.
+    reach = datetime.fromisoformat(far["ends_at"]) - datetime.fromisoformat(far["bookable_from"])
+    assert reach == timedelta(days=5, hours=18)
+
+
+async def test_slots_are_paged_the_earliest_first_within_a_window(client: httpx.AsyncClient, world: World) -> None:
+    made = [await world.slot(days * DAY) for days in (3, 1, 2, 5)]
+    now = datetime.now(UTC)
+    window: JSON = {
+        "starts_after": (now + DAY / 2).isoformat(),
+        "starts_before": (now + 4 * DAY).isoformat(),
+        "limit": 2,
+    }
+    path = f"/v1/offerings/{world.offering_id}/slots"
+    first = (await client.get(path, params=window)).json()
+    second = (await client.get(path, params=window | {"cursor": first["next_cursor"]})).json()
+    listed = [slot["id"] for slot in first["data"] + second["data"]]
+    assert listed == [str(made[number]) for number in (1, 2, 0)]
+    assert second["next_cursor"] is None
+
+
+async def test_what_is_offered_is_what_a_booking_freezes(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
+    world = await World.create(engine, cancellation=FLEXIBLE)
+    booking_id = await world.booking()
+    shown = (await client.get(f"/v1/bookings/{booking_id}", headers=world.student.headers)).json()
+    offering = (await client.get(f"/v1/offerings/{world.offering_id}")).json()
+    assert offering["price"] == shown["price"]
+    assert set(offering["policy"]) == set(shown["policy"])

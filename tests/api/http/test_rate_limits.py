@@ -1,0 +1,183 @@
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from api.http.rate_limits import (
+    BOOKINGS,
+    GENERAL,
+    ONBOARDING_LINKS,
+    SIGN_INS,
+    SIGN_INS_OF_MAIL,
+    SIGN_UPS_OF_MAIL,
+    Quota,
+    RateLimits,
+)
+from api.people.passwords import Passwords
+from tests.api.http.test_authorization import ROWS
+from tests.api.people.test_routes import Counting, sign_in, sign_up
+from tests.api.world import PUBLIC_URL, World, add_instructor, add_student, book, problem
+
+UNLIMITED = {
+    "/healthz",
+    "/readyz",
+    "/metrics",
+    "/v1/openapi.json",
+    "/v1/stripe/webhook",
+    "/v1/stripe/connect-webhook",
+    "/v1/meetings/webhook",
+}
+# A path that is answered without Postgres.
+CHEAP = "/v1/instructors/nobody"
+LIMITED = (429, "rate-limited")
+WRONG = "not the right password"
+
+
+@pytest.fixture(autouse=True)
+def quick_hashes(app: FastAPI) -> None:
+    app.state.passwords = Passwords(Counting())
+
+
+def from_address(app: FastAPI, host: str) -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app, client=(host, 1)), base_url=PUBLIC_URL)
+
+
+def is_limited(path: str) -> bool:
+    return path not in UNLIMITED and not path.startswith(("/checkout", "/onboarding", "/password-reset"))
+
+
+async def until_limited(quota: Quota, ask: Callable[[int], Awaitable[httpx.Response]]) -> list[httpx.Response]:
+    """The answers until the quota is used up, and the one that says so.
+
+    Where the clock passes from one window into the next meanwhile, a few more are within it.
+    """
+    answers = []
+    for number in range(2 * quota.requests):
+        answers.append(await ask(number))
+        if answers[-1].status_code == 429:
+            break
+    *within, last = answers
+    assert problem(last) == LIMITED
+    assert last.json()["quota"] == quota.name
+    assert len(within) >= quota.requests
+    return within
+
+
+def standing(answer: httpx.Response, name: str) -> tuple[int, int]:
+    """What is left of a quota, and in how many seconds there is more."""
+    found = re.search(rf'"{name}";r=(\d+);t=(\d+)', answer.headers["ratelimit"])
+    assert found
+    return int(found[1]), int(found[2])
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "10.0.0.9"])
+async def test_a_password_can_be_guessed_at_so_often_and_no_more_from_wherever(
+    app: FastAPI, client: httpx.AsyncClient, host: str
+) -> None:
+    await sign_up(client)
+    guessed = await until_limited(SIGN_INS_OF_MAIL, lambda _: sign_in(client, password=WRONG))
+    assert {problem(answer) for answer in guessed} == {(401, "sign-in-refused")}
+    async with from_address(app, host) as elsewhere:
+        answer = await sign_in(elsewhere)
+    assert problem(answer) == LIMITED
+    assert 1 <= int(answer.headers["retry-after"]) <= SIGN_INS_OF_MAIL.seconds
+    assert standing(answer, "sign-ins-of-mail") == (0, int(answer.headers["retry-after"]))
+    assert (
+        f'"sign-ins-of-mail";q={SIGN_INS_OF_MAIL.requests};w={SIGN_INS_OF_MAIL.seconds}'
+        in answer.headers["ratelimit-policy"]
+    )
+    assert problem(await sign_in(client, "bob@students.test")) == (401, "sign-in-refused")
+
+
+async def test_an_unknown_mail_address_is_limited_like_a_known_one(client: httpx.AsyncClient) -> None:
+    answers = await until_limited(SIGN_INS_OF_MAIL, lambda _: sign_in(client, "BOB@students.test"))
+    assert {answer.status_code for answer in answers} == {401}
+    assert problem(await sign_in(client, "bob@students.test")) == LIMITED
+
+
+async def test_who_gets_it_right_begins_anew(client: httpx.AsyncClient) -> None:
+    await sign_up(client)
+    for _ in range(2):
+        for _ in range(SIGN_INS_OF_MAIL.requests - 1):
+            assert (await sign_in(client, password=WRONG)).status_code == 401
+        assert (await sign_in(client)).status_code == 200
+
+
+async def test_one_address_can_try_so_many_accounts(app: FastAPI, client: httpx.AsyncClient) -> None:
+    answers = await until_limited(SIGN_INS, lambda number: sign_in(client, f"student{number}@students.test"))
+    assert {answer.status_code for answer in answers} == {401}
+    async with from_address(app, "10.0.0.9") as elsewhere:
+        assert (await sign_in(elsewhere)).status_code == 401
+
+
+async def test_sign_ups_with_a_mail_address_are_limited(client: httpx.AsyncClient) -> None:
+    first, *others = await until_limited(SIGN_UPS_OF_MAIL, lambda _: sign_up(client))
+    assert first.status_code == 201
+    assert {answer.status_code for answer in others} == {409}
+
+
+async def test_a_student_books_so_often_whatever_another_does(client: httpx.AsyncClient, world: World) -> None:
+    slot_id, other = await world.slot(), await add_student(world.engine)
+    await world.booking(slot_id)
+    answers = await until_limited(BOOKINGS, lambda number: book(client, other, slot_id, str(number)))
+    assert {problem(answer) for answer in answers} == {(409, "slot-taken")}
+    assert problem(await book(client, world.student, slot_id)) == (409, "slot-taken")
+    assert (await client.get("/v1/bookings", headers=other.headers)).status_code == 200
+
+
+async def test_an_instructor_asks_for_so_many_links(client: httpx.AsyncClient, world: World) -> None:
+    path, other = "/v1/instructors/me/onboarding-link", await add_instructor(world.engine)
+    answers = await until_limited(ONBOARDING_LINKS, lambda _: client.post(path, headers=other.headers))
+    assert {answer.status_code for answer in answers} == {503}
+    assert (await client.post(path, headers=world.instructor.headers)).status_code == 503
+
+
+async def test_everything_else_has_a_limit_by_address_until_one_is_signed_in(
+    app: FastAPI, client: httpx.AsyncClient, world: World
+) -> None:
+    forged = {"Authorization": "Bearer not.a.token", "X-Forwarded-For": "10.0.0.9"}
+    answers = await until_limited(GENERAL, lambda number: client.get(CHEAP, headers=forged if number % 2 else {}))
+    assert {answer.status_code for answer in answers} == {404}
+    assert standing(answers[0], "general")[0] == GENERAL.requests - 1
+    assert (await client.get(CHEAP, headers=world.student.headers)).status_code == 404
+    for free in ("/healthz", "/metrics"):
+        assert (await client.get(free)).status_code == 200
+    async with from_address(app, "10.0.0.9") as elsewhere:
+        assert (await elsewhere.get(CHEAP)).status_code == 404
+
+
+async def test_who_has_a_network_of_addresses_is_one_caller(app: FastAPI) -> None:
+    left = []
+    for host in ("2001:db8::1", "2001:db8::2:0:0:1", "2001:db8:0:1::1"):
+        async with from_address(app, host) as client:
+            left.append(GENERAL.requests - standing(await client.get(CHEAP), "general")[0])
+    assert left == [1, 2, 1]
+
+
+async def test_there_is_more_when_it_is_said_that_there_will_be() -> None:
+    limits, quota = RateLimits(), Quota("few", 2, 2)
+    for _ in range(3):
+        within = True
+        while within:
+            within, standing = await limits.spend(quota, "ada")
+        assert standing.left == 0
+        await asyncio.sleep(standing.more_in)
+        within, _ = await limits.spend(quota, "ada")
+        assert within
+
+
+@pytest.mark.parametrize(("method", "path"), ROWS)
+async def test_a_limited_route_says_how_its_caller_stands(method: str, path: str, client: httpx.AsyncClient) -> None:
+    answer = await client.request(method, re.sub(r"\{.*?\}", "x", path))
+    assert ("ratelimit" in answer.headers) == ("ratelimit-policy" in answer.headers) == is_limited(path)
+
+
+def test_the_limit_is_declared_where_there_is_one(app: FastAPI) -> None:
+    for path, methods in app.openapi()["paths"].items():
+        for method, operation in methods.items():
+            limited = operation["responses"].get("429")
+            assert bool(limited) == is_limited(path), f"{method} {path}"
+            assert not limited or set(limited["headers"]) >= {"Retry-After", "RateLimit", "RateLimit-Policy"}

@@ -1,0 +1,148 @@
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from temporalio.client import Client
+
+from api.bookings.client import Patience, Saga
+from models.domain.errors import Declined, Retryable
+from models.domain.ids import workflow_id
+from tests.api.live.journey import approved, booked, decide, order, paid, seen
+from tests.api.live.workers import FailingGateway, Staff
+from tests.api.world import World, problem
+
+# The Stripe SDK's own use of httpx.
+pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
+
+
+@pytest.mark.usefixtures("worker")
+async def test_an_approved_booking_has_a_session(client: httpx.AsyncClient, world: World) -> None:
+    booking_id = await paid(client, world)
+    answer = await decide(client, world.instructor, booking_id, "approve")
+    assert answer.status_code == 200
+    assert answer.json()["status"] == "ACCEPTED"
+    assert answer.json()["session"]["status"] == "SCHEDULED"
+    assert answer.json()["payment"]["status"] == "PENDING"
+
+
+@pytest.mark.usefixtures("worker")
+async def test_what_the_state_does_not_allow_is_refused_with_the_state(client: httpx.AsyncClient, world: World) -> None:
+    booking_id = await approved(client, world)
+    for decision in ("approve", "complete"):
+        answer = await decide(client, world.instructor, booking_id, decision)
+        assert problem(answer) == (409, "not-possible-now")
+        assert answer.json()["booking_status"] == "ACCEPTED"
+        assert answer.json()["detail"]
+
+
+@pytest.mark.usefixtures("worker")
+async def test_an_unpaid_booking_cannot_be_approved(client: httpx.AsyncClient, world: World) -> None:
+    created = await booked(client, world)
+    answer = await decide(client, world.instructor, created["id"], "approve")
+    assert problem(answer) == (409, "not-possible-now")
+
+
+@pytest.mark.usefixtures("worker")
+async def test_a_rejections_reason_is_for_the_student_and_not_for_temporal(
+    client: httpx.AsyncClient, world: World, temporal: Client
+) -> None:
+    booking_id = await paid(client, world)
+    answer = await decide(client, world.instructor, booking_id, "reject", {"reason": "My cat is ill."})
+    assert answer.status_code == 200
+    shown = await client.get(f"/v1/bookings/{booking_id}", headers=world.student.headers)
+    assert shown.json()["status"] == "REJECTED"
+    assert shown.json()["rejection_reason"] == "My cat is ill."
+    assert shown.json()["payment"]["status"] == "REFUNDED"
+    history = await temporal.get_workflow_handle(workflow_id(UUID(booking_id))).fetch_history()
+    assert "cat" not in history.to_json()
+
+
+@pytest.mark.usefixtures("worker")
+async def test_a_closed_booking_takes_no_decision(client: httpx.AsyncClient, world: World, temporal: Client) -> None:
+    booking_id = await paid(client, world)
+    assert (await decide(client, world.student, booking_id, "cancel")).status_code == 200
+    await temporal.get_workflow_handle(workflow_id(UUID(booking_id))).result()
+    answer = await decide(client, world.instructor, booking_id, "approve")
+    assert problem(answer) == (409, "booking-closed")
+    assert answer.json()["booking_status"] == "CANCELLED"
+
+
+@pytest.mark.usefixtures("worker")
+async def test_either_side_and_an_operator_can_cancel(client: httpx.AsyncClient, world: World) -> None:
+    for days, person in enumerate((world.student, world.instructor, world.operator), start=1):
+        answer = await client.post(
+            "/v1/bookings",
+            json={"slot_id": str(await world.slot(timedelta(days=days)))},
+            headers=world.student.headers | {"Idempotency-Key": person.role},
+        )
+        cancelled = await decide(client, person, answer.json()["id"], "cancel")
+        assert cancelled.status_code == 200, cancelled.text
+        assert cancelled.json()["status"] == "CANCELLED"
+        assert ("needs_attention" in cancelled.json()) == (person is world.operator)
+
+
+async def test_without_a_worker_a_decision_is_not_taken(
+    app: FastAPI, client: httpx.AsyncClient, world: World, temporal: Client, task_queue: str, staff: Staff
+) -> None:
+    async with staff.at_work():
+        booking_id = await paid(client, world)
+    app.state.saga = Saga(temporal, task_queue, Patience(decision=timedelta(seconds=1)))
+    answer = await decide(client, world.instructor, booking_id, "approve")
+    assert problem(answer) == (503, "unavailable")
+    assert answer.headers["retry-after"]
+
+
+async def test_a_decision_that_stripe_keeps_waiting_is_taken_and_carried_out_later(
+    app: FastAPI, client: httpx.AsyncClient, world: World, temporal: Client, task_queue: str, staff: Staff
+) -> None:
+    gateway = FailingGateway(staff.stripe, Retryable("no connection"))
+    app.state.saga = Saga(temporal, task_queue, Patience(decision=timedelta(seconds=1)))
+    async with staff.at_work(gateway):
+        booking_id = await paid(client, world)
+        answer = await decide(client, world.student, booking_id, "cancel")
+        assert answer.status_code == 202
+        assert answer.json()["status"] == "PENDING"
+        gateway.failure = None
+        await seen(client, world.student, booking_id, lambda booking: booking["status"] == "CANCELLED")
+
+
+async def test_a_booking_that_stripe_refused_to_release_waits_for_an_operator(
+    client: httpx.AsyncClient, world: World, staff: Staff
+) -> None:
+    gateway = FailingGateway(staff.stripe, Declined("resource_missing"))
+    async with staff.at_work(gateway):
+        booking_id = await paid(client, world)
+        await decide(client, world.instructor, booking_id, "reject", {"reason": "I am away."})
+        listed = await client.get(
+            "/v1/operator/bookings", params={"needs_attention": True}, headers=world.operator.headers
+        )
+        assert [booking["id"] for booking in listed.json()["data"]] == [booking_id]
+        assert "resource_missing" in listed.json()["data"][0]["attention_reason"]
+        gateway.failure = None
+        answer = await order(client, world.operator, booking_id, "retry")
+        assert answer.status_code == 200, answer.text
+        shown = await seen(client, world.operator, booking_id, lambda booking: booking["status"] == "REJECTED")
+        assert shown["needs_attention"] is False
+
+
+@pytest.mark.usefixtures("worker")
+async def test_an_operator_moves_a_deadline(client: httpx.AsyncClient, world: World) -> None:
+    booking_id = await paid(client, world)
+    until = (datetime.now(UTC) + timedelta(hours=30)).replace(microsecond=0)
+    answer = await order(client, world.operator, booking_id, "extend", {"until": until.isoformat()})
+    assert answer.status_code == 200, answer.text
+    assert datetime.fromisoformat(answer.json()["next_deadline_at"]) == until
+
+
+@pytest.mark.usefixtures("worker")
+async def test_an_operator_settles_refunds_and_releases(client: httpx.AsyncClient, world: World) -> None:
+    booking_id = await approved(client, world)
+    too_much = await order(client, world.operator, booking_id, "refund", {"amount_minor": 10_001})
+    assert problem(too_much) == (409, "not-possible-now")
+    answer = await order(client, world.operator, booking_id, "refund", {"amount_minor": 2_500})
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["end_reason"] == "refunded_by_operator"
+    assert answer.json()["payment"]["captured"] == {"amount_minor": 7_500, "currency": "usd"}
+    assert answer.json()["payment"]["returned"] == {"amount_minor": 2_500, "currency": "usd"}

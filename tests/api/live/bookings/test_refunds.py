@@ -1,0 +1,204 @@
+"""An operator gives money back after a booking's end, over HTTP."""
+
+import asyncio
+from uuid import UUID
+
+import httpx
+import pytest
+import stripe
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+from temporalio.client import Client
+
+from models.domain.ids import refund_workflow_id
+from models.tables.bookings import AuditEvent
+from sandbox.browser.checkout_page import pay
+from tests.api.live.journey import approved, booked, decide, order, seen
+from tests.api.stripe_events import AUTHORIZED, event, send
+from tests.api.world import JSON, World, problem
+from tests.conftest import StripeSandbox
+
+# The Stripe SDK's own use of httpx.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning"),
+    pytest.mark.usefixtures("worker"),
+]
+
+COMES_BACK = "4000000000005126"
+
+
+async def settled(client: httpx.AsyncClient, world: World) -> str:
+    booking_id = await approved(client, world)
+    assert (await order(client, world.operator, booking_id, "settle")).status_code == 200
+    return booking_id
+
+
+async def refund(
+    client: httpx.AsyncClient, world: World, booking_id: str, amount_minor: int, key: str | None = None, **more: str
+) -> httpx.Response:
+    return await client.post(
+        f"/v1/operator/bookings/{booking_id}/refund",
+        json={"amount_minor": amount_minor, **more},
+        headers=world.operator.headers | ({"Idempotency-Key": key} if key else {}),
+    )
+
+
+async def ledger(client: httpx.AsyncClient, world: World, booking_id: str) -> JSON:
+    answer = await client.get(f"/v1/operator/bookings/{booking_id}/ledger", headers=world.operator.headers)
+    assert answer.status_code == 200, answer.text
+    page: JSON = answer.json()
+    return page
+
+
+async def test_half_goes_back_and_the_ledger_tells_the_story(client: httpx.AsyncClient, world: World) -> None:
+    booking_id = await settled(client, world)
+    answer = await refund(client, world, booking_id, 5_000, "k", reason="The lesson was cut short.")
+    assert answer.status_code == 200, answer.text
+    shown = answer.json()
+    assert (shown["status"], shown["payment"]["status"]) == ("COMPLETED", "PARTIALLY_REFUNDED")
+    assert shown["payment"]["returned"] == {"amount_minor": 5_000, "currency": "usd"}
+    assert shown["session"]["instructor_payout"]["amount_minor"] == 4_000
+    [made] = shown["refunds"]
+    assert (made["status"], made["reason"]) == ("SUCCEEDED", "The lesson was cut short.")
+    assert [made[part]["amount_minor"] for part in ("instructor", "platform_fee", "platform_loss")] == [4_000, 1_000, 0]
+    page = await ledger(client, world, booking_id)
+    assert [step["kind"] for step in page["data"]] == [
+        "hold_placed",
+        "hold_ended",
+        "captured",
+        "stripe_fee",
+        "transferred",
+        "refunded",
+        "transfer_reversed",
+        "refund_sent",
+    ]
+    assert all(sum(line["amount"]["amount_minor"] for line in step["lines"]) == 0 for step in page["data"])
+    assert {line["account"]: line["amount"]["amount_minor"] for line in page["balances"]} == {
+        "stripe_balance": 680,
+        "stripe_fees": 320,
+        "connected_balance": 4_000,
+        "instructor_payable": -4_000,
+        "platform_revenue": -1_000,
+    }
+
+
+async def test_a_refunds_reason_and_its_operator_are_kept_and_not_in_temporal(
+    client: httpx.AsyncClient, world: World, temporal: Client
+) -> None:
+    booking_id = await settled(client, world)
+    shown = (await refund(client, world, booking_id, 100, "k", reason="My cat was ill.")).json()
+    history = await temporal.get_workflow_handle(refund_workflow_id(UUID(shown["refunds"][0]["id"]))).fetch_history()
+    assert "cat" not in history.to_json()
+    query = (
+        select(AuditEvent)
+        .where(col(AuditEvent.booking_id) == UUID(booking_id))
+        .where(col(AuditEvent.action).like("booking.refund%"))
+        .order_by(col(AuditEvent.seq))
+    )
+    async with AsyncSession(world.engine) as session:
+        told = [(each.action, each.actor_id, each.door) for each in await session.exec(query)]
+    assert told == [
+        ("booking.refund_ordered", world.operator.id, "api"),
+        ("booking.refunded", None, "workflow"),
+    ]
+
+
+async def test_the_same_key_is_the_same_refund_and_another_body_is_refused(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    booking_id = await settled(client, world)
+    answers = await asyncio.gather(*(refund(client, world, booking_id, 2_000, "k") for _ in range(4)))
+    assert {answer.status_code for answer in answers} == {200}
+    again = await refund(client, world, booking_id, 2_000, "k")
+    assert again.json()["payment"]["returned"]["amount_minor"] == 2_000
+    assert problem(await refund(client, world, booking_id, 2_001, "k")) == (422, "idempotency-key-reused")
+    other = await refund(client, world, booking_id, 2_000, "another")
+    assert other.json()["payment"]["returned"]["amount_minor"] == 4_000
+
+
+async def test_of_refunds_at_once_no_more_goes_back_than_was_paid(
+    client: httpx.AsyncClient, world: World, stripe_client: stripe.StripeClient
+) -> None:
+    booking_id = await settled(client, world)
+    answers = await asyncio.gather(*(refund(client, world, booking_id, 3_000, f"k{n}") for n in range(8)))
+    assert {answer.status_code for answer in answers} <= {200, 409}
+    shown = await seen(client, world.student, booking_id, lambda shown: shown["payment"]["returned"]["amount_minor"])
+    made = 3_000 * sum(answer.status_code == 200 for answer in answers)
+    assert shown["payment"]["returned"]["amount_minor"] == made <= 9_000
+    refused = next(answer for answer in answers if answer.status_code == 409)
+    assert problem(refused) == (409, "not-possible-now")
+    # All that is left can still go back, and then nothing more.
+    assert (await refund(client, world, booking_id, 10_000 - made, "rest")).status_code == 200
+    assert problem(await refund(client, world, booking_id, 1, "more")) == (409, "not-possible-now")
+    page = await ledger(client, world, booking_id)
+    sent = [step for step in page["data"] if step["kind"] == "refund_sent"]
+    assert len({step["subject"] for step in sent}) == len(sent)
+    assert {line["account"] for line in page["balances"]} == {"stripe_balance", "stripe_fees"}
+
+
+async def test_without_a_key_a_request_that_repeats_one_under_way_is_the_same(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    booking_id = await settled(client, world)
+    assert (await refund(client, world, booking_id, 1_000)).status_code == 200
+    # That one is over: this is another.
+    assert (await refund(client, world, booking_id, 1_000)).json()["payment"]["returned"]["amount_minor"] == 2_000
+
+
+async def test_a_request_that_ended_the_booking_is_not_a_second_refund_when_it_is_sent_again(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    booking_id = await approved(client, world)
+    first = await refund(client, world, booking_id, 2_500, "k")
+    again = await refund(client, world, booking_id, 2_500, "k")
+    for answer in (first, again):
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["payment"]["returned"]["amount_minor"] == 2_500
+        assert answer.json()["refunds"] == []
+
+
+async def test_the_platform_bears_a_refund_only_after_the_end(client: httpx.AsyncClient, world: World) -> None:
+    booking_id = await approved(client, world)
+    refused = await refund(client, world, booking_id, 2_500, "k", borne_by="PLATFORM")
+    assert problem(refused) == (409, "not-possible-now")
+    await order(client, world.operator, booking_id, "settle")
+    answer = await refund(client, world, booking_id, 2_500, "k", borne_by="PLATFORM")
+    assert answer.json()["session"]["instructor_payout"]["amount_minor"] == 8_000
+    assert answer.json()["refunds"][0]["platform_loss"]["amount_minor"] == 2_000
+
+
+async def test_a_booking_whose_money_went_back_already_is_closed(client: httpx.AsyncClient, world: World) -> None:
+    booking_id = await approved(client, world)
+    await decide(client, world.instructor, booking_id, "cancel")
+    assert problem(await refund(client, world, booking_id, 1, "k")) == (409, "booking-closed")
+    assert problem(await order(client, world.operator, booking_id, "retry")) == (409, "booking-closed")
+
+
+async def test_a_key_that_cannot_be_one_is_refused(client: httpx.AsyncClient, world: World) -> None:
+    booking_id = await settled(client, world)
+    assert problem(await refund(client, world, booking_id, 1, "k" * 256)) == (400, "idempotency-key-required")
+
+
+async def test_a_refund_that_came_back_needs_an_operator_who_has_it_tried_again(
+    client: httpx.AsyncClient, world: World, stripe_sandbox: StripeSandbox
+) -> None:
+    created = await booked(client, world)
+    booking_id: str = created["id"]
+    assert await pay(created["checkout_url"], COMES_BACK)
+    assert (await send(client, event(AUTHORIZED, booking_id))).status_code == 200
+    await seen(client, world.student, booking_id, lambda shown: shown["payment"] is not None)
+    await decide(client, world.instructor, booking_id, "approve")
+    await order(client, world.operator, booking_id, "settle")
+    [made] = (await refund(client, world, booking_id, 2_500, "k")).json()["refunds"]
+    async with httpx.AsyncClient(base_url=stripe_sandbox.url, trust_env=False) as bank:
+        (await bank.post(f"/_sandbox/refunds/{made['stripe_refund_id']}/fail", json={})).raise_for_status()
+    news = event("refund.failed")
+    news["data"]["object"] = {"id": made["stripe_refund_id"], "metadata": {"refund_id": made["id"]}}
+    assert (await send(client, news)).status_code == 200
+    shown = await seen(client, world.operator, booking_id, lambda shown: shown["needs_attention"])
+    assert shown["refunds"][0]["status"] == "FAILED"
+    answer = await order(client, world.operator, booking_id, "retry")
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["refunds"][0]["status"] == "SUCCEEDED"
+    assert not answer.json()["needs_attention"]
+    assert problem(await order(client, world.operator, booking_id, "retry")) == (409, "booking-closed")

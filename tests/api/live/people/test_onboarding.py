@@ -1,0 +1,259 @@
+import asyncio
+import base64
+import json
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import httpx
+import pytest
+import stripe
+from fastapi import FastAPI
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlmodel.ext.asyncio.session import AsyncSession
+from temporalio.client import Client, WorkflowHistory
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.worker import Replayer
+
+from api.bookings.client import Patience
+from api.people.onboarding_client import OnboardingDesk
+from models.domain.errors import Declined, Retryable
+from models.domain.ids import onboarding_workflow_id
+from models.domain.terms import Role
+from models.tables.bookings import Instructor
+from sandbox import seed
+from tests.api.live.workers import AccountsFailing, Staff
+from tests.api.stripe_events import account_event, send_connect
+from tests.api.world import JSON, PUBLIC_URL, Person, World, add_instructor, add_student, audited, book, problem
+from workflows.onboarding import OnboardingWorkflow
+
+# The Stripe SDK's own use of httpx.
+pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
+
+_PATIENCE_SECONDS = 20
+
+
+@pytest.fixture
+async def newcomer(engine: AsyncEngine) -> Person:
+    """An instructor without an account."""
+    return await add_instructor(engine)
+
+
+async def ask(client: httpx.AsyncClient, instructor: Person) -> httpx.Response:
+    return await client.post("/v1/instructors/me/onboarding-link", headers=instructor.headers)
+
+
+async def payments(client: httpx.AsyncClient, instructor: Person) -> JSON:
+    answer = await client.get("/v1/instructors/me", headers=instructor.headers)
+    assert answer.status_code == 200, answer.text
+    shown: JSON = answer.json()["payments"]
+    return shown
+
+
+async def until_shown(client: httpx.AsyncClient, instructor: Person, is_so: Callable[[JSON], bool]) -> JSON:
+    async with asyncio.timeout(_PATIENCE_SECONDS):
+        while True:
+            shown = await payments(client, instructor)
+            if is_so(shown):
+                return shown
+            await asyncio.sleep(0.05)
+
+
+async def account_of(engine: AsyncEngine, instructor: Person) -> str | None:
+    async with AsyncSession(engine) as session:
+        return (await session.get_one(Instructor, instructor.id)).stripe_account_id
+
+
+async def onboard(url: str) -> httpx.Response:
+    """What a person does on Stripe's page."""
+    async with httpx.AsyncClient(trust_env=False) as browser:
+        return await browser.post(url)
+
+
+@pytest.mark.usefixtures("worker")
+async def test_the_first_link_makes_an_account_that_asks_for_transfers(
+    client: httpx.AsyncClient, engine: AsyncEngine, newcomer: Person, stripe_client: stripe.StripeClient
+) -> None:
+    assert await payments(client, newcomer) == {
+        "can_be_paid": False,
+        "requirements": [],
+        "disabled_reason": "onboarding_not_started",
+        "balances": [],
+    }
+    answer = await ask(client, newcomer)
+    assert answer.status_code == 201, answer.text
+    assert answer.json()["url"].startswith("http")
+    assert answer.json()["expires_at"].endswith("Z")
+    account_id = await account_of(engine, newcomer)
+    assert account_id is not None
+    account = await stripe_client.v1.accounts.retrieve_async(account_id)
+    assert account.metadata is not None
+    assert account.metadata["instructor_id"] == str(newcomer.id)
+    assert account.controller is not None
+    assert account.controller.requirement_collection == "stripe"
+    shown = await until_shown(client, newcomer, lambda payments: bool(payments["requirements"]))
+    assert shown["can_be_paid"] is False
+    assert "external_account" in shown["requirements"]
+    assert shown["disabled_reason"] == "requirements.past_due"
+
+
+@pytest.mark.usefixtures("worker")
+async def test_a_link_lets_its_holder_in_and_so_enters_no_history(
+    client: httpx.AsyncClient, newcomer: Person, temporal: Client
+) -> None:
+    link = (await ask(client, newcomer)).json()["url"]
+    handle = temporal.get_workflow_handle(onboarding_workflow_id(newcomer.id))
+    history = str([event async for event in handle.fetch_history_events()])
+    assert "open_onboarding_link" in history
+    assert link not in history
+
+
+@pytest.mark.usefixtures("worker")
+async def test_stripes_page_sends_the_instructor_back_here(client: httpx.AsyncClient, newcomer: Person) -> None:
+    link = (await ask(client, newcomer)).json()["url"]
+    back = await onboard(link)
+    assert back.headers["location"] == f"{PUBLIC_URL}/onboarding/return"
+    again = await onboard(link)
+    # A used link: the sandbox has forgotten where it would send the visitor.
+    assert again.status_code in (303, 410)
+    for page in ("return", "refresh"):
+        assert (await client.get(f"/onboarding/{page}")).headers["content-type"].startswith("text/html")
+
+
+@pytest.mark.usefixtures("worker")
+async def test_every_link_is_a_new_one_to_the_same_account(
+    client: httpx.AsyncClient, engine: AsyncEngine, newcomer: Person
+) -> None:
+    at_once = await asyncio.gather(*(ask(client, newcomer) for _ in range(4)))
+    account_id = await account_of(engine, newcomer)
+    later = await ask(client, newcomer)
+    links = {answer.json()["url"] for answer in (*at_once, later)}
+    assert len(links) == 5
+    assert all(f"/{account_id}/" in link for link in links)
+
+
+@pytest.mark.usefixtures("worker")
+async def test_nothing_personal_is_in_the_history_and_it_replays(
+    client: httpx.AsyncClient, temporal: Client, newcomer: Person
+) -> None:
+    await asyncio.gather(ask(client, newcomer), ask(client, newcomer))
+    handle = temporal.get_workflow_handle(onboarding_workflow_id(newcomer.id))
+    await handle.result()
+    history = (await handle.fetch_history()).to_json()
+    payloads = re.findall(r'"data": ?"([^"]+)"', history)
+    text = " ".join(base64.b64decode(payload).decode() for payload in payloads)
+    assert str(newcomer.id) in text
+    for word in ("@", "Nadia"):
+        assert word not in text
+    replayer = Replayer(workflows=[OnboardingWorkflow], data_converter=pydantic_data_converter)
+    await replayer.replay_workflow(WorkflowHistory.from_json("onboarding", json.loads(history)))
+
+
+async def test_an_account_that_stripe_refuses_is_a_clear_problem(
+    client: httpx.AsyncClient, staff: Staff, newcomer: Person
+) -> None:
+    gateway = AccountsFailing(staff.stripe, Declined("country_unsupported"))
+    async with staff.at_work(gateway):
+        assert problem(await ask(client, newcomer)) == (409, "onboarding-refused")
+        gateway.failure = None
+        assert (await ask(client, newcomer)).status_code == 201
+
+
+async def test_a_link_that_stripe_keeps_waiting_for_is_to_be_asked_for_again(
+    app: FastAPI, client: httpx.AsyncClient, temporal: Client, task_queue: str, staff: Staff, newcomer: Person
+) -> None:
+    patient = app.state.onboarding
+    app.state.onboarding = OnboardingDesk(temporal, task_queue, Patience(checkout=timedelta(seconds=1)))
+    gateway = AccountsFailing(staff.stripe, Retryable("no connection"))
+    async with staff.at_work(gateway):
+        assert problem(await ask(client, newcomer)) == (503, "unavailable")
+        gateway.failure = None
+        app.state.onboarding = patient
+        assert (await ask(client, newcomer)).status_code == 201
+
+
+async def test_anyone_may_know_an_instructors_name_and_time_zone_and_no_more(
+    client: httpx.AsyncClient, newcomer: Person
+) -> None:
+    shown = (await client.get(f"/v1/instructors/{newcomer.id}")).json()
+    assert shown == {"id": str(newcomer.id), "name": "Nadia", "time_zone": "UTC"}
+    unknown = "00000000-0000-4000-8000-000000000000"
+    assert problem(await client.get(f"/v1/instructors/{unknown}")) == (404, "not-found")
+    assert problem(await client.get("/v1/instructors/nadia")) == (404, "not-found")
+
+
+@pytest.mark.usefixtures("worker")
+async def test_an_instructor_can_be_booked_once_stripe_allows_transfers_and_no_longer_than_that(
+    client: httpx.AsyncClient, engine: AsyncEngine, newcomer: Person, stripe_client: stripe.StripeClient
+) -> None:
+    offering_id = await seed.add_offering(engine, newcomer.id)
+    starts_at = datetime.now(UTC) + timedelta(days=2)
+    slot_id = await seed.add_slot(engine, offering_id, starts_at, starts_at + timedelta(hours=1))
+    student = await add_student(engine)
+    assert problem(await book(client, student, slot_id)) == (409, "instructor-not-payable")
+
+    link = (await ask(client, newcomer)).json()["url"]
+    assert problem(await book(client, student, slot_id)) == (409, "instructor-not-payable")
+    await onboard(link)
+    account_id = await account_of(engine, newcomer)
+    assert account_id is not None
+    # The sandbox knows no way to this app, so the test brings its event.
+    assert (await send_connect(client, account_event(account_id))).status_code == 200
+    shown = await until_shown(client, newcomer, lambda payments: payments["can_be_paid"])
+    assert shown == {"can_be_paid": True, "requirements": [], "disabled_reason": None, "balances": []}
+    assert (await book(client, student, slot_id)).status_code == 201
+
+    await stripe_client.v1.accounts.update_async(account_id, {"capabilities": {"transfers": {"requested": False}}})
+    for _ in range(2):
+        told = await send_connect(client, account_event(account_id, "capability.updated"))
+        assert told.status_code == 200
+    shown = await until_shown(client, newcomer, lambda payments: not payments["can_be_paid"])
+    assert shown["disabled_reason"] == "transfers_inactive"
+    later = starts_at + timedelta(days=1)
+    another = await seed.add_slot(engine, offering_id, later, later + timedelta(hours=1))
+    assert problem(await book(client, student, another, key="another")) == (409, "instructor-not-payable")
+
+
+async def test_an_event_that_comes_while_no_worker_is_there_is_kept(
+    client: httpx.AsyncClient, engine: AsyncEngine, newcomer: Person, staff: Staff
+) -> None:
+    async with staff.at_work():
+        link = (await ask(client, newcomer)).json()["url"]
+        await until_shown(client, newcomer, lambda payments: bool(payments["requirements"]))
+    await onboard(link)
+    assert (await send_connect(client, account_event(await account_of(engine, newcomer)))).status_code == 200
+    assert (await payments(client, newcomer))["can_be_paid"] is False
+    async with staff.at_work():
+        await until_shown(client, newcomer, lambda payments: payments["can_be_paid"])
+
+
+@pytest.mark.usefixtures("worker")
+async def test_an_account_that_is_gone_at_stripe_cannot_be_paid(
+    client: httpx.AsyncClient, engine: AsyncEngine, world: World, stripe_client: stripe.StripeClient
+) -> None:
+    account_id = await account_of(engine, world.instructor)
+    assert account_id is not None
+    assert (await payments(client, world.instructor))["can_be_paid"] is True
+    await stripe_client.v1.accounts.delete_async(account_id)
+    assert (await send_connect(client, account_event(account_id))).status_code == 200
+    shown = await until_shown(client, world.instructor, lambda payments: not payments["can_be_paid"])
+    assert shown["disabled_reason"] == "account_gone"
+    assert problem(await book(client, world.student, await world.slot())) == (409, "instructor-not-payable")
+
+
+@pytest.mark.usefixtures("worker")
+async def test_the_way_to_being_paid_is_in_the_audit_trail(
+    client: httpx.AsyncClient, engine: AsyncEngine, newcomer: Person
+) -> None:
+    link = (await ask(client, newcomer)).json()["url"]
+    await ask(client, newcomer)
+    await until_shown(client, newcomer, lambda payments: bool(payments["requirements"]))
+    events = await audited(engine, newcomer.id)
+    made = events[0]
+    assert [event.action for event in events].count("instructor.link_opened") == 2
+    assert (made.action, made.actor_role, made.door) == ("instructor.account_made", Role.PLATFORM, "workflow")
+    assert made.detail == {"account_id": await account_of(engine, newcomer)}
+    checked = [event for event in events if event.action == "instructor.account_checked"]
+    assert checked
+    assert all(event.actor_role is Role.PLATFORM and event.detail["transfers"] == "inactive" for event in checked)
+    assert link not in str([event.detail for event in events])

@@ -1,0 +1,86 @@
+"""Stripe's side of a reconciliation's story: what happens there, and which of its events are lost on the way."""
+
+import asyncio
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import stripe
+from stripe import PaymentIntent, WebhookSignature
+
+from models.domain.stripe_events import OF_CONNECTED, OF_PLATFORM
+from tests.api.stripe_events import CONNECT_PATH, PATH
+from tests.api.world import CONNECT_WEBHOOK_KEY, JSON, WEBHOOK_KEY, World
+
+DAY_SECONDS = 86_400
+TAKEN = OF_PLATFORM | OF_CONNECTED
+
+
+@dataclass(frozen=True)
+class Books:
+    """A world, its door, and a Stripe of its own."""
+
+    client: httpx.AsyncClient
+    world: World
+    stripe: stripe.StripeClient
+    stripe_url: str
+    account_id: str
+
+    async def deliver(self, *, but_for: frozenset[str] = frozenset()) -> None:
+        """Every event so far, oldest first, as Stripe sends them; those of the types in `but_for` are lost."""
+        for account in (None, self.account_id):
+            for event in reversed(await self.events(account)):
+                if event["type"] in TAKEN - but_for:
+                    await self._send(event, account)
+
+    async def events(self, account: str | None = None) -> list[JSON]:
+        """Of the types that are taken, the newest first."""
+        options: Any = {"stripe_account": account} if account else {}
+        page = await self.stripe.v1.events.list_async({"limit": 100}, options)
+        return [event.to_dict() async for event in page.auto_paging_iter()]
+
+    async def reconcile(self) -> JSON:
+        """Ordered by an operator, and waited for."""
+        path, headers = "/v1/operator/reconciliations", self.world.operator.headers
+        answer = await self.client.post(path, headers=headers)
+        assert answer.status_code == 202, answer.text
+        async with asyncio.timeout(60):
+            while True:
+                shown = await self.client.get(f"{path}/{answer.json()['id']}", headers=headers)
+                if shown.status_code == 200 and shown.json()["finished_at"]:
+                    run: JSON = shown.json()
+                    return run
+                await asyncio.sleep(0.05)
+
+    async def drifts(self, **query: str) -> list[JSON]:
+        answer = await self.client.get("/v1/operator/drifts", params=query, headers=self.world.operator.headers)
+        assert answer.status_code == 200, answer.text
+        data: list[JSON] = answer.json()["data"]
+        return data
+
+    async def wait(self, seconds: int) -> None:
+        """Let time pass at Stripe."""
+        await self.order("/clock", {"advance_seconds": seconds})
+
+    async def order(self, path: str, body: JSON) -> JSON:
+        async with httpx.AsyncClient(base_url=self.stripe_url, trust_env=False) as sandbox:
+            answer = (await sandbox.post(f"/_sandbox{path}", json=body)).raise_for_status()
+        given: JSON = answer.json()
+        return given
+
+    async def intent(self, booking_id: str) -> PaymentIntent:
+        listed = await self.stripe.v1.payment_intents.list_async({"limit": 100})
+        [intent] = [
+            each
+            async for each in listed.auto_paging_iter()
+            if each.metadata and each.metadata.to_dict().get("booking_id") == booking_id
+        ]
+        return intent
+
+    async def _send(self, event: JSON, account: str | None) -> None:
+        body = json.dumps(event, default=str)
+        key, path = (CONNECT_WEBHOOK_KEY, CONNECT_PATH) if account else (WEBHOOK_KEY, PATH)
+        signature = WebhookSignature.generate_signature_header(body, key)
+        answer = await self.client.post(path, content=body, headers={"Stripe-Signature": signature})
+        assert answer.status_code == 200, answer.text

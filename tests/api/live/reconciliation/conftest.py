@@ -1,0 +1,30 @@
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+import stripe
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from models.tables.bookings import Instructor
+from tests.api.live.reconciliation.books import Books
+from tests.api.world import World
+from tests.conftest import StripeSandbox
+from tests.own_stripe import own_sandbox
+
+
+@pytest.fixture
+def stripe_sandbox(services_loop: asyncio.Runner, tmp_path: Path) -> Iterator[StripeSandbox]:
+    with own_sandbox(services_loop, tmp_path) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+async def books(
+    client: httpx.AsyncClient, world: World, stripe_client: stripe.StripeClient, stripe_sandbox: StripeSandbox
+) -> Books:
+    async with AsyncSession(world.engine) as session:
+        instructor = await session.get_one(Instructor, world.instructor.id)
+    assert instructor.stripe_account_id
+    return Books(client, world, stripe_client, stripe_sandbox.url, instructor.stripe_account_id)

@@ -1,0 +1,166 @@
+"""What a reconciliation finds and heals besides lost events, and what it says of what it compared."""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+from temporalio.client import Client, ScheduleActionStartWorkflow
+from temporalio.service import RPCError
+
+from activities.database import ledger
+from models.domain.ledger import Account, PostingKind, posting
+from models.domain.money import Money
+from models.tables.bookings import AuditEvent, Payment
+from sandbox.browser.checkout_page import GOOD_CARD, pay
+from tests.api.live.journey import order
+from tests.api.live.reconciliation.books import DAY_SECONDS, Books
+from tests.api.live.reconciliation.steps import booked, held, settled, shown, until, usd
+from workflows.client.schedules import EVERY, SCHEDULE, reconcile_hourly
+
+# The Stripe SDK's own use of httpx.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning"),
+    pytest.mark.usefixtures("worker"),
+]
+
+
+async def test_a_clean_run_says_what_it_compared(books: Books) -> None:
+    await settled(books)
+    await held(books)
+    await books.deliver()
+    await books.reconcile()
+    run = await books.reconcile()
+    assert (run["by"], run["events_redelivered"], run["holds_released"], run["drifts"]) == ("operator", 0, 0, 0)
+    assert (run["bookings_compared"], run["balances_compared"], run["accounts_read"]) == (2, 1, 1)
+    assert run["events_read"] >= 2
+    assert run["movements_read"] >= 3
+    assert run["transactions_read"] >= 6
+    assert {total["book"]: (total["ledger"], total["stripe"]) for total in run["totals"]} == {
+        "card_holds": (usd(10_000), usd(10_000)),
+        "stripe_balance": (usd(1_680), usd(1_680)),
+        "transfers": (usd(8_000), usd(8_000)),
+        "connected_balance": (usd(8_000), usd(8_000)),
+    }
+    metrics = (await books.client.get("/metrics")).text
+    assert "holdfast_reconciliation_bookings_compared 2.0" in metrics
+    assert await books.drifts() == []
+
+
+async def test_a_run_goes_on_from_where_the_last_one_ended(books: Books) -> None:
+    """What is older than the overlap is not read again."""
+    await settled(books)
+    await books.reconcile()
+    await books.wait(2 * 3_600)
+    created = await booked_at_stripe_alone(books)
+    second = await books.reconcile()
+    await books.wait(2 * 3_600)
+    third = await books.reconcile()
+    assert second["movements_read"] > third["movements_read"]
+    assert created
+
+
+async def booked_at_stripe_alone(books: Books) -> str:
+    """Another program's charge."""
+    intent = await books.stripe.v1.payment_intents.create_async(
+        {
+            "amount": 700,
+            "currency": "usd",
+            "payment_method": "pm_card_visa",
+            "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
+            "confirm": True,
+        }
+    )
+    return intent.id
+
+
+async def test_another_programs_charge_is_no_drift(books: Books) -> None:
+    await booked_at_stripe_alone(books)
+    run = await books.reconcile()
+    assert (run["movements_read"], run["bookings_compared"], run["drifts"]) == (1, 0, 0)
+
+
+async def test_money_that_moved_behind_our_back_is_drift_with_its_amount(books: Books) -> None:
+    booking_id = await settled(books)
+    charge = await books.stripe.v1.charges.retrieve_async(str((await books.intent(booking_id)).latest_charge))
+    await books.stripe.v1.transfers.reversals.create_async(str(charge.transfer), {"amount": 4_000})
+    await books.deliver()
+    run = await books.reconcile()
+    drifts = await books.drifts(open="true")
+    assert {(each["kind"], each["book"], each["difference"]["amount_minor"]) for each in drifts} == {
+        ("booking", "stripe_balance", -4_000),
+        ("booking", "transfers", 4_000),
+        ("balance", "connected_balance", 4_000),
+    }
+    assert run["drifts"] == 3
+    seen = (await shown(books, booking_id)).json()
+    assert seen["needs_attention"]
+    assert "in the ledger and" in seen["attention_reason"]
+    metrics = (await books.client.get("/metrics")).text
+    assert 'holdfast_drift_minor{book="stripe_balance",currency="usd",kind="booking"} 4000.0' in metrics
+
+    await write_reversal(books, booking_id)
+    assert (await books.reconcile())["drifts"] == 0
+    assert await books.drifts(open="true") == []
+    assert len(await books.drifts(open="false")) == 3
+    assert (await shown(books, booking_id)).json()["needs_attention"] is False
+
+
+async def write_reversal(books: Books, booking_id: str) -> None:
+    """In the ledger as it should have been."""
+    back = Money(amount_minor=4_000, currency="usd")
+    lines = {Account.STRIPE_BALANCE: back, Account.CONNECTED_BALANCE: -back}
+    reversed_ = posting(PostingKind.TRANSFER_REVERSED, "trr_1", UUID(booking_id), books.world.instructor.id, lines)
+    async with AsyncSession(books.world.engine) as session, session.begin():
+        await ledger.post(session, datetime.now(UTC), reversed_)
+
+
+async def test_every_webhook_of_a_booking_may_be_lost(books: Books) -> None:
+    """The reconciliation alone brings it to the same end as the webhooks would have."""
+    created = await booked(books)
+    assert await pay(created["checkout_url"], GOOD_CARD)
+    assert (await books.reconcile())["events_redelivered"] >= 1
+    await until(books, created["id"], lambda shown: shown["payment"] is not None)
+    approve = f"/v1/bookings/{created['id']}/approve"
+    assert (await books.client.post(approve, headers=books.world.instructor.headers)).status_code == 200
+    assert (await order(books.client, books.world.operator, created["id"], "settle")).status_code == 200
+    await books.wait(5 * DAY_SECONDS)
+    run = await books.reconcile()
+    seen = await until(books, created["id"], lambda shown: shown["payout"]["status"] == "PAID")
+    assert (seen["status"], seen["payment"]["status"], run["drifts"]) == ("COMPLETED", "CAPTURED", 0)
+    assert run["holds_released"] == 0
+    async with AsyncSession(books.world.engine) as session:
+        assert (await session.get_one(Payment, UUID(created["id"]))).captured_minor == 10_000
+
+
+async def test_an_operators_order_is_in_the_audit_trail_and_joins_a_run_that_is_under_way(books: Books) -> None:
+    run = await books.reconcile()
+    query = select(AuditEvent.action, AuditEvent.actor_id).where(col(AuditEvent.subject_id) == UUID(run["id"]))
+    async with AsyncSession(books.world.engine) as session:
+        assert set(await session.exec(query)) == {
+            ("reconciliation.ordered", books.world.operator.id),
+            ("reconciliation.finished", None),
+        }
+    listed = await books.client.get("/v1/operator/reconciliations", headers=books.world.operator.headers)
+    assert [each["id"] for each in listed.json()["data"]] == [run["id"]]
+
+
+async def test_the_schedule_is_made_once_and_stays_paused_if_somebody_paused_it(
+    temporal: Client, task_queue: str
+) -> None:
+    schedule = temporal.get_schedule_handle(SCHEDULE)
+    try:
+        await reconcile_hourly(temporal, "another-queue")
+        await schedule.pause()
+        await reconcile_hourly(temporal, task_queue)
+        description = await schedule.describe()
+        action = description.schedule.action
+        assert isinstance(action, ScheduleActionStartWorkflow)
+        assert (action.workflow, action.task_queue) == ("Reconciliation", task_queue)
+        assert [interval.every for interval in description.schedule.spec.intervals] == [EVERY]
+        assert description.schedule.state.paused
+    finally:
+        await schedule.delete()
+    with pytest.raises(RPCError):
+        await schedule.describe()

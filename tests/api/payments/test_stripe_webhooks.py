@@ -1,0 +1,132 @@
+"""Events that end at the door. Temporal is down here: 503 says that the event was let in and could not be kept."""
+
+import json
+import time
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from pydantic import SecretStr
+from stripe import WebhookSignature
+
+from models.domain.policy import PaymentPlan
+from models.domain.states import PaymentStatus
+from models.domain.stripe_events import OF_CONNECTED, OF_PLATFORM
+from models.tables.bookings import Payment
+from tests.api.stripe_events import PATH, account_event, event, send, send_connect
+from tests.api.world import CONNECT_WEBHOOK_KEY, JSON, WEBHOOK_KEY, World, problem
+
+
+@pytest.mark.parametrize("type_", sorted(OF_PLATFORM))
+async def test_an_event_that_temporal_cannot_take_is_to_be_sent_again(client: httpx.AsyncClient, type_: str) -> None:
+    answer = await send(client, event(type_, uuid4()))
+    assert problem(answer) == (503, "unavailable")
+    assert answer.headers["retry-after"]
+
+
+async def test_a_forged_event_is_refused(client: httpx.AsyncClient) -> None:
+    answer = await send(client, event(booking_id=uuid4()), key="whsec_somebody_else")
+    assert problem(answer) == (400, "signature-invalid")
+
+
+async def test_a_changed_body_is_refused(client: httpx.AsyncClient) -> None:
+    signature = WebhookSignature.generate_signature_header(json.dumps(event(booking_id=uuid4())), WEBHOOK_KEY)
+    answer = await client.post(PATH, json=event(booking_id=uuid4()), headers={"Stripe-Signature": signature})
+    assert problem(answer) == (400, "signature-invalid")
+
+
+async def test_an_event_signed_too_long_ago_is_refused(client: httpx.AsyncClient) -> None:
+    answer = await send(client, event(booking_id=uuid4()), at=int(time.time()) - 301)
+    assert problem(answer) == (400, "signature-invalid")
+
+
+async def test_an_event_signed_shortly_ago_is_let_in(client: httpx.AsyncClient) -> None:
+    answer = await send(client, event(booking_id=uuid4()), at=int(time.time()) - 240)
+    assert problem(answer) == (503, "unavailable")
+
+
+@pytest.mark.parametrize("signature", [None, "", "t=1", "v1=00", "t=x,v1=00", "t=,v1=", "=,=,="])
+async def test_a_missing_or_broken_signature_is_refused(client: httpx.AsyncClient, signature: str | None) -> None:
+    headers = {} if signature is None else {"Stripe-Signature": signature}
+    answer = await client.post(PATH, json=event(booking_id=uuid4()), headers=headers)
+    assert problem(answer) == (400, "signature-invalid")
+
+
+async def test_a_body_that_is_no_text_is_refused(client: httpx.AsyncClient) -> None:
+    answer = await client.post(PATH, content=b"\xff\xfe", headers={"Stripe-Signature": "t=1,v1=00"})
+    assert problem(answer) == (400, "signature-invalid")
+
+
+@pytest.mark.parametrize("body", ["", "[]", "{}", '{"type": "payment_intent.canceled"}'])
+async def test_a_signed_body_that_is_no_event_is_refused(client: httpx.AsyncClient, body: str) -> None:
+    assert problem(await send(client, body)) == (400, "signature-invalid")
+
+
+@pytest.mark.parametrize("type_", ["payment_intent.created", "charge.succeeded", "account.updated"])
+async def test_an_event_of_another_kind_is_taken_and_left(client: httpx.AsyncClient, type_: str) -> None:
+    assert (await send(client, event(type_, uuid4()))).status_code == 200
+
+
+@pytest.mark.parametrize("data", [None, [], {"object": None}, {"object": {"metadata": {"booking_id": 7}}}])
+async def test_an_event_of_another_shape_is_taken_and_left(client: httpx.AsyncClient, data: object) -> None:
+    assert (await send(client, event() | {"data": data})).status_code == 200
+
+
+@pytest.mark.parametrize("booking_id", [None, "order-7"])
+async def test_an_event_about_no_booking_is_taken_and_left(client: httpx.AsyncClient, booking_id: str | None) -> None:
+    assert (await send(client, event(booking_id=booking_id))).status_code == 200
+
+
+async def test_a_refund_of_no_payment_intent_is_not_taken_for_that_of_an_unpaid_booking(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    now = datetime.now(UTC)
+    booking_id = await world.booking(await world.slot())
+    unpaid = Payment(
+        booking_id=booking_id,
+        plan=PaymentPlan.HOLD,
+        status=PaymentStatus.PENDING,
+        amount_minor=10_000,
+        currency="usd",
+        created_at=now,
+        updated_at=now,
+    )
+    await world.add(unpaid)
+    refund: JSON = {"object": {"id": "re_1", "object": "refund", "payment_intent": None, "metadata": {}}}
+    assert (await send(client, event("refund.created") | {"data": refund})).status_code == 200
+
+
+async def test_both_secrets_are_good_while_one_is_rotated(app: FastAPI, client: httpx.AsyncClient) -> None:
+    app.state.settings.door.stripe_webhook_secret = SecretStr("whsec_new,whsec_old")
+    answers = [
+        (await send(client, event(booking_id=uuid4()), key=key)).status_code
+        for key in ("whsec_new", "whsec_old", "whsec_older")
+    ]
+    assert answers == [503, 503, 400]
+
+
+@pytest.mark.parametrize("type_", sorted(OF_CONNECTED))
+async def test_an_accounts_event_that_temporal_cannot_take_is_to_be_sent_again(
+    client: httpx.AsyncClient, world: World, type_: str
+) -> None:
+    answer = await send_connect(client, account_event("acct_test", type_))
+    assert problem(answer) == (503, "unavailable")
+    assert answer.headers["retry-after"]
+
+
+@pytest.mark.parametrize("key", [WEBHOOK_KEY, "whsec_somebody_else"])
+async def test_the_connect_endpoint_has_a_secret_of_its_own(client: httpx.AsyncClient, world: World, key: str) -> None:
+    assert problem(await send_connect(client, account_event("acct_test"), key)) == (400, "signature-invalid")
+    assert problem(await send(client, event(booking_id=uuid4()), CONNECT_WEBHOOK_KEY)) == (400, "signature-invalid")
+
+
+@pytest.mark.parametrize(
+    ("account_id", "type_"),
+    [("acct_strangers", "account.updated"), (None, "account.updated"), ("acct_test", "person.created")],
+)
+async def test_an_event_about_no_instructors_onboarding_is_taken_and_left(
+    client: httpx.AsyncClient, world: World, account_id: str | None, type_: str
+) -> None:
+    assert (await send_connect(client, account_event(account_id, type_))).status_code == 200

@@ -1,0 +1,263 @@
+"""People of an identity provider: real keys, published by a real server on this machine."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import httpx
+import jwt
+import pytest
+from fastapi import FastAPI
+from pydantic import ValidationError
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlmodel import select
+from sqlmodel.ext.asyncio.session import AsyncSession
+from temporalio.client import Client
+
+from api.main import build_app
+from api.people.oidc import IdentityProvider, PublishedKeys
+from api.settings import IdentitySettings, Settings
+from models.domain.ids import person_id
+from models.domain.terms import Role
+from models.tables.bookings import Instructor, Student
+from sandbox.stack.ports import free_port
+from tests.api.people.identity_provider import AUDIENCE, Provider, ec_key, identity_provider, rsa_key
+from tests.api.world import World, audited, problem, settings
+
+NOW = datetime.now(UTC)
+HOUR = timedelta(hours=1)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def provider(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Provider]:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    async with identity_provider(free_port()) as provider:
+        provider.keys = {"one": rsa_key(), "two": ec_key()}
+        yield provider
+
+
+def identity_settings(provider: Provider, **changed: str) -> IdentitySettings:
+    given = {"holdfast_oidc_issuer": provider.issuer, "holdfast_oidc_audience": AUDIENCE}
+    return IdentitySettings.model_validate(given | changed)
+
+
+@pytest.fixture
+def app(
+    database_url: str, task_queue: str, engine: AsyncEngine, temporal: Client, provider: Provider, clock: Clock
+) -> FastAPI:
+    base = settings(database_url, task_queue)
+    identity = identity_settings(provider)
+    app = build_app(Settings(base.place, base.door, base.policy, identity), engine, temporal)
+    app.state.identity = IdentityProvider(identity, app.state.database, PublishedKeys(identity, clock))
+    return app
+
+
+async def bookings(client: httpx.AsyncClient, token: str) -> httpx.Response:
+    return await client.get("/v1/bookings", headers={"Authorization": f"Bearer {token}"})
+
+
+async def people(engine: AsyncEngine, table: type[Any]) -> list[Any]:
+    async with AsyncSession(engine) as session:
+        return list(await session.exec(select(table)))
+
+
+@pytest.mark.parametrize("key", ["one", "two"])
+async def test_a_student_is_made_when_first_seen_and_only_then(
+    client: httpx.AsyncClient, engine: AsyncEngine, provider: Provider, key: str
+) -> None:
+    for _ in range(2):
+        assert (await bookings(client, provider.token(key, zoneinfo="Asia/Tokyo"))).status_code == 200
+    assert (await bookings(client, provider.token(key, name="Renamed"))).status_code == 200
+    (student,) = await people(engine, Student)
+    assert student.id == person_id(provider.issuer, "ada|1")
+    assert (student.email, student.name, student.time_zone) == ("ada@students.test", "Ada", "Asia/Tokyo")
+    assert await people(engine, Instructor) == []
+    (event,) = await audited(engine, student.id)
+    assert (event.action, event.actor_role, event.actor_id) == ("person.introduced", Role.STUDENT, student.id)
+
+
+async def test_an_instructor_is_made_too_and_has_a_profile(client: httpx.AsyncClient, provider: Provider) -> None:
+    token = provider.token(roles="instructor", sub="nadia", name=None, zoneinfo="Mars/Olympus")
+    answer = await client.get("/v1/instructors/me", headers={"Authorization": f"Bearer {token}"})
+    assert answer.status_code == 200
+    assert UUID(answer.json()["id"]) == person_id(provider.issuer, "nadia")
+    assert (answer.json()["name"], answer.json()["time_zone"]) == ("ada", "UTC")
+
+
+async def test_operators_come_from_the_provider_and_have_no_row(
+    client: httpx.AsyncClient, engine: AsyncEngine, provider: Provider
+) -> None:
+    token = provider.token(roles=["operator"], email=None)
+    answer = await client.get("/v1/operator/bookings", headers={"Authorization": f"Bearer {token}"})
+    assert answer.status_code == 200
+    assert await people(engine, Student) == []
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"iss": "http://127.0.0.1:1/tenant"},
+        {"aud": "another program"},
+        {"aud": None},
+        {"exp": NOW - HOUR},
+        {"exp": None},
+        {"iat": None},
+        {"nbf": NOW + HOUR},
+        {"sub": None},
+        {"sub": ""},
+    ],
+)
+async def test_a_token_that_is_for_another_or_not_valid_now_speaks_for_nobody(
+    client: httpx.AsyncClient, engine: AsyncEngine, provider: Provider, changed: dict[str, Any]
+) -> None:
+    assert problem(await bookings(client, provider.token(**changed))) == (401, "not-signed-in")
+    assert await people(engine, Student) == []
+
+
+async def test_a_token_that_the_provider_did_not_sign_speaks_for_nobody(
+    client: httpx.AsyncClient, provider: Provider, world: World
+) -> None:
+    public = jwt.encode(
+        {"sub": "ada"}, "no key of theirs that is long enough", algorithm="HS256", headers={"kid": "one"}
+    )
+    unsigned = jwt.encode({"sub": "ada"}, "", algorithm="none", headers={"kid": "one"})
+    forged = [provider.token("one", rsa_key()), provider.token("two", ec_key()), provider.token("two", rsa_key())]
+    for token in (*forged, public, unsigned, "not.a.token", world.student.headers["Authorization"][7:]):
+        assert problem(await bookings(client, token)) == (401, "not-signed-in")
+
+
+@pytest.mark.parametrize("roles", [None, [], "admin", ["student", "operator"], {"student": True}, 7])
+async def test_a_token_without_exactly_one_of_our_roles_is_of_the_wrong_role(
+    client: httpx.AsyncClient, provider: Provider, roles: object
+) -> None:
+    assert problem(await bookings(client, provider.token(roles=roles))) == (403, "wrong-role")
+
+
+async def test_roles_may_have_other_names_and_stand_inside_another_claim(
+    app: FastAPI, client: httpx.AsyncClient, provider: Provider
+) -> None:
+    names = {"holdfast_oidc_role_claim": "realm_access.roles", "holdfast_oidc_student_role": "pupil"}
+    app.state.identity = IdentityProvider(identity_settings(provider, **names), app.state.database)
+    token = provider.token(realm_access={"roles": ["offline_access", "pupil"]})
+    assert (await bookings(client, token)).status_code == 200
+
+
+@pytest.mark.parametrize("changed", [{"email": None}, {"email": "ada"}, {"email_verified": False}])
+async def test_a_newcomer_needs_an_address_that_the_provider_stands_for(
+    client: httpx.AsyncClient, provider: Provider, changed: dict[str, Any]
+) -> None:
+    assert problem(await bookings(client, provider.token(**changed))) == (403, "no-account")
+    assert (await bookings(client, provider.token())).status_code == 200
+    assert (await bookings(client, provider.token(**changed))).status_code == 200
+
+
+async def test_nobody_takes_over_an_account_by_its_address(
+    client: httpx.AsyncClient, provider: Provider, world: World
+) -> None:
+    for person, sub in ((world.student, "one"), (world.instructor, "two")):
+        token = provider.token(sub=sub, email=f"{person.id}@{person.role}s.test")
+        assert problem(await bookings(client, token)) == (403, "no-account")
+
+
+async def test_signing_up_and_in_is_the_providers(client: httpx.AsyncClient, provider: Provider) -> None:
+    account = {"email": "ada@students.test", "password": "a long enough password"}
+    answers = [
+        await client.post("/v1/auth/signup", json=account | {"name": "Ada", "role": "student"}),
+        await client.post("/v1/auth/token", json=account),
+    ]
+    for answer in answers:
+        assert problem(answer) == (404, "identity-provider-used")
+        assert answer.json()["issuer"] == provider.issuer
+
+
+async def test_a_new_key_is_found_when_it_is_first_used_and_an_old_one_is_forgotten(
+    client: httpx.AsyncClient, provider: Provider, clock: Clock
+) -> None:
+    before = provider.token("one")
+    assert (await bookings(client, before)).status_code == 200
+    provider.keys = {"three": rsa_key()}
+    clock.now += PublishedKeys.DISTANCE_SECONDS
+    assert (await bookings(client, provider.token("three"))).status_code == 200
+    assert problem(await bookings(client, before)) == (401, "not-signed-in")
+    assert provider.fetched == 2
+
+
+async def test_unknown_keys_do_not_make_the_provider_be_asked_each_time(
+    client: httpx.AsyncClient, provider: Provider, clock: Clock
+) -> None:
+    for number in range(5):
+        assert (await bookings(client, provider.token(f"unknown {number}", rsa_key()))).status_code == 401
+    assert provider.fetched == 1
+
+
+async def test_keys_are_fetched_again_after_a_while_and_kept_while_the_provider_is_down(
+    client: httpx.AsyncClient, provider: Provider, clock: Clock
+) -> None:
+    assert (await bookings(client, provider.token())).status_code == 200
+    provider.is_down = True
+    for _ in range(2):
+        clock.now += PublishedKeys.FRESH_SECONDS + 1
+        assert (await bookings(client, provider.token())).status_code == 200
+    assert provider.fetched == 3
+
+
+async def test_without_any_keys_the_caller_is_to_come_again(
+    client: httpx.AsyncClient, provider: Provider, clock: Clock
+) -> None:
+    provider.is_down = True
+    for _ in range(2):
+        assert problem(await bookings(client, provider.token())) == (503, "unavailable")
+    provider.is_down = False
+    clock.now += PublishedKeys.DISTANCE_SECONDS
+    assert (await bookings(client, provider.token())).status_code == 200
+
+
+async def test_an_issuer_that_describes_another_is_not_believed(client: httpx.AsyncClient, provider: Provider) -> None:
+    provider.described_issuer = "https://another.test"
+    assert problem(await bookings(client, provider.token())) == (503, "unavailable")
+    assert provider.fetched == 0
+
+
+async def test_keys_may_be_where_the_setting_says(app: FastAPI, client: httpx.AsyncClient, provider: Provider) -> None:
+    provider.described_issuer = "https://another.test"
+    stated = identity_settings(provider, holdfast_oidc_jwks_url=f"{provider.issuer}/keys")
+    app.state.identity = IdentityProvider(stated, app.state.database)
+    assert (await bookings(client, provider.token())).status_code == 200
+
+
+ISSUER = {"holdfast_oidc_issuer": "https://id.example", "holdfast_oidc_audience": AUDIENCE}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"holdfast_oidc_issuer": "https://id.example"},
+        {"holdfast_oidc_audience": AUDIENCE},
+        ISSUER | {"holdfast_oidc_issuer": "http://id.example"},
+        ISSUER | {"holdfast_oidc_jwks_url": "http://id.example/keys"},
+        ISSUER | {"holdfast_oidc_operator_role": "student"},
+        ISSUER | {"holdfast_oidc_role_claim": ""},
+    ],
+)
+def test_an_unsafe_or_half_made_setting_stops_the_start_up(given: dict[str, str]) -> None:
+    with pytest.raises(ValidationError):
+        IdentitySettings.model_validate(given)
+
+
+def test_without_an_issuer_there_is_no_provider_and_with_one_there_is() -> None:
+    assert not IdentitySettings().is_used
+    assert IdentitySettings.model_validate(ISSUER).is_used

@@ -1,0 +1,115 @@
+"""The whole stack: it comes up, survives the loss of its parts, and goes away without a trace."""
+
+import asyncio
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from sandbox.stack.commands import StartupError
+from sandbox.stack.local import LocalPlace
+from sandbox.stack.stack import Stack
+from sandbox.stack.stripe_choice import StackRefusedError
+from sandbox.up import up
+from tests.sandbox.stack.test_processes import eventually, is_gone
+
+pytestmark = pytest.mark.usefixtures("sandbox_stripe")
+
+_PARTS = {"postgres", "temporal", "mailbox", "stripe", "meeting", "worker", "api"}
+
+
+@pytest.fixture
+def sandbox_stripe(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever key the developer's shell holds, these tests use the sandbox."""
+    for name in ("STRIPE_API_KEY", "HOLDFAST_ENV"):
+        monkeypatch.delenv(name, raising=False)
+
+
+async def status(url: str) -> int:
+    async with httpx.AsyncClient(trust_env=False) as client:
+        return (await client.get(url)).status_code
+
+
+async def first_mail(mailbox_url: str) -> dict[str, str]:
+    async with asyncio.timeout(60), httpx.AsyncClient(trust_env=False, base_url=mailbox_url) as mailbox:
+        while True:
+            if mails := (await mailbox.get("/mails.json")).json():
+                first: dict[str, str] = mails[0]
+                return first
+            await asyncio.sleep(0.1)
+
+
+async def test_everything_answers_a_killed_worker_is_replaced_and_all_is_gone_afterwards(tmp_path: Path) -> None:
+    async with Stack(tmp_path) as stack:
+        pids = stack.pids
+        assert set(pids) == _PARTS
+        assert await status(f"{stack.api_url}/readyz") == 200
+        assert await status(stack.worker_metrics_url) == 200
+        assert await status(stack.temporal_ui_url) == 200
+        conninfo = stack.database_url.replace("+psycopg", "")
+        async with await psycopg.AsyncConnection.connect(conninfo) as connection:
+            await connection.execute("SELECT FROM alembic_version")
+
+        await stack.kill_worker()
+        assert "worker" not in stack.pids
+        await stack.start_worker()
+        assert stack.pids["worker"] != pids["worker"]
+        assert await status(stack.worker_metrics_url) == 200
+        pids |= stack.pids | {"killed worker": pids["worker"]}
+    assert all(is_gone(pid) for pid in pids.values())
+
+
+async def test_a_part_that_fails_to_start_is_named_and_the_others_are_stopped(tmp_path: Path) -> None:
+    stack = Stack(tmp_path, env={"HOLDFAST_TOKEN_SECRET": "too short"})
+    with pytest.raises(StartupError, match=r"(?s)api ended at start-up.*holdfast_token_secret"):
+        async with stack:
+            pytest.fail("the stack started with a weak secret")
+    assert stack.pids == {}
+    assert all(is_gone(process.pid) for process in stack.processes.values())
+
+
+# The SDK's own HTTP client, while it seeds.
+@pytest.mark.filterwarnings("ignore:Use 'content=<...>' to upload raw bytes:DeprecationWarning")
+async def test_up_says_where_everything_is_and_brings_back_what_is_killed(tmp_path: Path) -> None:
+    place, ready_file = LocalPlace(tmp_path / "local"), tmp_path / "ready.json"
+    running = asyncio.create_task(up(place, ready_file))
+    try:
+        await eventually(ready_file.exists)
+        ready = _read(ready_file)
+        assert set(ready["pids"]) == _PARTS
+        assert await status(ready["mailbox_url"]) == 200
+
+        with pytest.raises(StackRefusedError, match="running already"):
+            await up(place, None)
+
+        os.kill(ready["pids"]["api"], signal.SIGKILL)
+        await eventually(lambda: _read(ready_file)["pids"].get("api", 0) not in (0, ready["pids"]["api"]))
+
+        async with httpx.AsyncClient(trust_env=False, base_url=f"{ready['api_url']}/v1") as student:
+            account = {"email": "ada@students.example", "password": "a long enough password"}
+            person = account | {"name": "Ada", "role": "student", "time_zone": "UTC"}
+            (await student.post("/auth/signup", json=person)).raise_for_status()
+            token = (await student.post("/auth/token", json=account)).json()["access_token"]
+            student.headers.update({"Authorization": f"Bearer {token}", "Idempotency-Key": "first"})
+            [offering] = (await student.get("/offerings", params={"q": "Composition"})).json()["data"]
+            slots = (await student.get(f"/offerings/{offering['id']}/slots")).json()["data"]
+            booking = (await student.post("/bookings", json={"slot_id": slots[-1]["id"]})).raise_for_status().json()
+            (await student.post(f"/bookings/{booking['id']}/cancel")).raise_for_status()
+        mail = await first_mail(ready["mailbox_url"])
+        assert mail["subject"] == "Cancelled: Composition: colour and silence with Toru Takemitsu"
+        assert "Nothing was charged." in mail["text"]
+    finally:
+        running.cancel()
+        assert await running == 0
+    assert all(is_gone(pid) for pid in _read(ready_file)["pids"].values())
+    with pytest.raises(StackRefusedError, match="No stack"):
+        place.read_token_secret()
+
+
+def _read(path: Path) -> Any:
+    return json.loads(path.read_text())
