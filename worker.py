@@ -24,7 +24,7 @@ from activities.booking.payment_plans import HoldPlan
 from activities.booking.payments import PaymentActivities
 from activities.booking.records import RecordActivities
 from activities.disputes import DisputeActivities
-from activities.gateways import BooksGateway, PaymentGateway, PayoutGateway
+from activities.gateways import BooksGateway, DisputeGateway, PaymentGateway, PayoutGateway, RefundGateway
 from activities.mail.sender import MailSender
 from activities.mail.smtp import Smtp
 from activities.onboarding import OnboardingActivities
@@ -35,10 +35,11 @@ from activities.reconciliation.redelivery import RedeliveryActivities
 from activities.reconciliation.runs import ReconciliationActivities
 from activities.refunds import RefundActivities
 from activities.stripe.balances import StripeBooks
-from activities.stripe.disputes import DisputeGateway, StripeDisputes
-from activities.stripe.payments import StripeGateway, stripe_client
+from activities.stripe.client import stripe_client
+from activities.stripe.disputes import StripeDisputes
+from activities.stripe.payments import StripeGateway
 from activities.stripe.payouts import StripePayouts
-from activities.stripe.refunds import RefundGateway, StripeRefunds
+from activities.stripe.refunds import StripeRefunds
 from models import logs
 from models.db import build_engine
 from models.domain.policy import PaymentPlan

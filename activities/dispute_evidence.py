@@ -10,9 +10,12 @@ from models.domain.attendance import AttendanceKind, Sighting, attendance
 from models.domain.dispute_evidence import CaseFacts, Happening
 from models.domain.money import Money
 from models.domain.policy import BookingPolicy
-from models.tables.bookings import AttendanceEvent, AuditEvent, BookingRequest, Instructor, Payment, Student
+from models.tables.audit import AuditEvent
+from models.tables.bookings import AttendanceEvent, BookingRequest
 from models.tables.disputes import Acceptance
 from models.tables.outbox import OutboxMessage
+from models.tables.payments import Payment
+from models.tables.people import Instructor, Student
 
 _WORDS = {
     AttendanceKind.JOINED: "{role} joined the meeting",

@@ -11,9 +11,10 @@ from activities.booking.payment_records import NotRecordedYet, moved
 from activities.database import audit, ledger
 from activities.database.transactions import transaction
 from activities.dispute_evidence import facts_of
+from activities.gateways import DisputeGateway
 from activities.idempotency import once
-from activities.stripe.disputes import DisputeGateway
 from models.domain import postings
+from models.domain.actors import PLATFORM
 from models.domain.dispute_evidence import evidence
 from models.domain.disputes import (
     Answer,
@@ -35,10 +36,10 @@ from models.domain.money import Money
 from models.domain.policy import BookingPolicy
 from models.domain.refunds import shares
 from models.domain.states import DisputeStatus, PaymentStatus, advance
-from models.domain.terms import PLATFORM
-from models.tables.bookings import BookingRequest, Payment
+from models.tables.bookings import BookingRequest
 from models.tables.disputes import Dispute
 from models.tables.ledger import LedgerEntry, LedgerTransaction
+from models.tables.payments import Payment
 
 
 class DisputeActivities:

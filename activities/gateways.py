@@ -8,11 +8,13 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from models.domain.disputes import DisputeState, TakeBack
 from models.domain.messages import Checkout, PaymentState
 from models.domain.money import Money
 from models.domain.onboarding import AccountState, OnboardingLink
 from models.domain.payouts import PayoutOrder, PayoutState
 from models.domain.policy import Split, Value
+from models.domain.refunds import RefundAtStripe, RefundCase, StrayRefund
 from models.domain.stripe_events import StripeEvent
 from models.domain.terms import BookingTerms
 
@@ -117,3 +119,35 @@ class BooksGateway(Protocol):
 
     async def balance_of(self, account_id: str) -> dict[str, int]:
         """A connected account's balance in each currency, pending included."""
+
+
+class RefundGateway(Protocol):
+    """Every method raises only `PaymentError`s; the mutating one takes its step's idempotency key."""
+
+    async def find_refund(self, case: RefundCase) -> RefundAtStripe | None:
+        """What has been made already and not failed since, or by the present try; found without its id."""
+
+    async def make_refund(self, case: RefundCase, *, key: str) -> RefundAtStripe:
+        """Give the amount back. A first try takes the shares back, too, unless the platform bears them."""
+
+    async def look_up_refund(self, stripe_refund_id: str) -> RefundAtStripe:
+        """The refund as it is now."""
+
+    async def look_up_stray_refund(self, stripe_refund_id: str) -> StrayRefund:
+        """The same, with what else there is to know of one that was not made here."""
+
+
+class DisputeGateway(Protocol):
+    """Every method raises only `PaymentError`s; every mutating one takes its step's idempotency key."""
+
+    async def look_up_dispute(self, dispute_id: str) -> DisputeState:
+        """The dispute as it is now."""
+
+    async def submit_evidence(self, dispute_id: str, evidence: dict[str, str], *, key: str) -> None:
+        """Answer the bank; this can be done once."""
+
+    async def accept_dispute(self, dispute_id: str, *, key: str) -> None:
+        """Give in: the dispute is lost."""
+
+    async def take_back(self, wanted: TakeBack, *, key: str) -> Money:
+        """Reverse the instructor's part of the charge's transfer; how much of it that was."""

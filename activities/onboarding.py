@@ -10,13 +10,13 @@ from temporalio import activity
 from activities.database import audit
 from activities.database.transactions import transaction
 from activities.gateways import AccountGateway
-from models.audit import event_about
+from models.domain.actors import PLATFORM, Actor, Capability, Role, Subject
 from models.domain.errors import Declined
 from models.domain.ids import account_key
 from models.domain.messages import Door
 from models.domain.onboarding import AccountState, LinkOrder, Onboarding, RecordAccount, RecordAccountState
-from models.domain.terms import PLATFORM, Actor, Capability, Role, Subject
-from models.tables.bookings import AuditEvent, Instructor
+from models.tables.audit import AuditEvent, event_about
+from models.tables.people import Instructor
 
 
 class OnboardingActivities:

@@ -12,15 +12,16 @@ from temporalio import activity
 from activities.database import audit, ledger, outbox
 from activities.database.transactions import transaction
 from activities.gateways import PayoutGateway
-from models.audit import event_about
 from models.domain import postings
+from models.domain.actors import PLATFORM, Subject
 from models.domain.messages import Door
 from models.domain.money import Money
 from models.domain.notifications import told
 from models.domain.payouts import PayoutOrder, PayoutPhase, PayoutState, RecordPayout
 from models.domain.states import PaymentStatus, PayoutStatus, advance
-from models.domain.terms import PLATFORM, Subject
-from models.tables.bookings import Instructor, InstructorPayout, Payment
+from models.tables.audit import event_about
+from models.tables.payments import InstructorPayout, Payment
+from models.tables.people import Instructor
 
 
 class NotSettledYet(Exception):

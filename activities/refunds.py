@@ -13,9 +13,10 @@ from activities.booking import payment_records
 from activities.booking.payment_records import NotRecordedYet, moved
 from activities.database import audit, ledger, outbox
 from activities.database.transactions import transaction
+from activities.gateways import RefundGateway
 from activities.idempotency import once
-from activities.stripe.refunds import RefundGateway
 from models.domain import postings
+from models.domain.actors import PLATFORM, Actor, Role
 from models.domain.errors import Declined
 from models.domain.ids import refund_key
 from models.domain.messages import Door
@@ -36,8 +37,9 @@ from models.domain.refunds import (
     shares_at_stripe,
 )
 from models.domain.states import PaymentStatus, RefundStatus
-from models.domain.terms import PLATFORM, Actor, Role
-from models.tables.bookings import AuditEvent, BookingRequest, Payment
+from models.tables.audit import AuditEvent
+from models.tables.bookings import BookingRequest
+from models.tables.payments import Payment
 from models.tables.refunds import Refund
 
 _SOMEBODY = Actor(role=Role.OPERATOR)

@@ -8,9 +8,9 @@ from temporalio.client import Client
 from temporalio.common import WorkflowIDConflictPolicy
 
 from api.bookings.client import Patience, Unreachable, answer_within
+from models.domain.actors import Actor
 from models.domain.ids import ordered_reconciliation_id
 from models.domain.reconciliation import ReconciliationOrder
-from models.domain.terms import Actor
 from workflows.reconciliation import ReconciliationWorkflow
 
 

@@ -13,8 +13,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from api.http.auth import signing_keys
 from api.meeting_provider import Meetings
 from api.meeting_settings import MeetingSettings, meetings_from_environment
+from models.domain.actors import Role
 from models.domain.tax_reporting import Thresholds
-from models.domain.terms import Role
 from models.settings import PaperSettings, PlaceSettings, PolicySettings
 
 _THRESHOLDS = Thresholds()

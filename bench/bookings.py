@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 
 from bench import watch
 from bench.watch import Watch
-from models.domain.terms import Role
+from models.domain.actors import Role
 from sandbox import seed
 from sandbox.browser.checkout_page import pay
 from sandbox.demo.marketplace import PRICE, Market, Pair

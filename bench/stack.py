@@ -11,7 +11,7 @@ import httpx
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
-from activities.stripe.payments import stripe_client
+from activities.stripe.client import stripe_client
 from bench.stripe_calls import StripeLog
 from models.db import build_engine
 from sandbox.demo.marketplace import Market

@@ -12,7 +12,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
 
 from models.domain.states import BookingStatus, PaymentStatus
-from models.tables.bookings import BookingRequest, Payment
+from models.tables.bookings import BookingRequest
+from models.tables.payments import Payment
 
 _LOOK_EVERY_SECONDS: Final = 0.02
 

@@ -13,8 +13,9 @@ from models.documents.receipt import Movement, Receipt, Step
 from models.domain.ledger import Account, PostingKind
 from models.domain.money import Money
 from models.domain.zones import zone
-from models.tables.bookings import BookingRequest, Instructor, Student
+from models.tables.bookings import BookingRequest
 from models.tables.ledger import LedgerEntry, LedgerTransaction
+from models.tables.people import Instructor, Student
 
 
 class Line(NamedTuple):

@@ -18,13 +18,14 @@ from sqlmodel import SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from stripe import StripeClient
 
-from activities.stripe.payments import stripe_client
+from activities.stripe.client import stripe_client
 from models.db import build_engine
+from models.domain.actors import Capability
 from models.domain.money import Money, chargeable
 from models.domain.policy import FLEXIBLE, MODERATE, STRICT, CancellationPolicy
-from models.domain.terms import Capability
 from models.settings import PlaceSettings, StripeSettings
-from models.tables.bookings import Instructor, Offering, Slot, Student
+from models.tables.catalogue import Offering, Slot
+from models.tables.people import Instructor, Student
 from sandbox.stack.connected_accounts import create_connected_account
 
 _SEEDS = UUID("6a3e4b0e-52c1-5d5f-9d43-1c0b8f2f7a55")

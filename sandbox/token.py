@@ -7,7 +7,7 @@ from typing import Final
 from uuid import UUID
 
 from api.http.auth import issue_token
-from models.domain.terms import Role
+from models.domain.actors import Role
 from sandbox.stack.local import THIS_CHECKOUT
 from sandbox.stack.stripe_choice import StackRefusedError
 

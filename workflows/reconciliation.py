@@ -22,7 +22,9 @@ with workflow.unsafe.imports_passed_through():
     from activities.reconciliation.orphans import UnownedActivities
     from activities.reconciliation.redelivery import RedeliveryActivities
     from activities.reconciliation.runs import ReconciliationActivities
-    from models.domain import terms as endings
+    from models.domain import endings
+    from models.domain.actors import PLATFORM
+    from models.domain.endings import Ending, EndReason
     from models.domain.messages import Door, HoldPhase, PaymentState, RecordEnding
     from models.domain.money import Money
     from models.domain.reconciliation import (
@@ -40,7 +42,6 @@ with workflow.unsafe.imports_passed_through():
         UnownedBooking,
         add_up,
     )
-    from models.domain.terms import PLATFORM, Ending, EndReason
     from workflows.activity_calls import ask_stripe, reason_of, write_down
 
 T = TypeVar("T")

@@ -5,11 +5,13 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from activities.booking import payment_records
 from activities.booking.payment_records import moved
 from activities.database import audit, outbox
+from models.domain.endings import payment_after
 from models.domain.messages import RecordEnding
 from models.domain.notifications import Recipient, told
 from models.domain.states import PaymentStatus, PayoutStatus, SessionStatus, advance
-from models.domain.terms import payment_after
-from models.tables.bookings import AuditEvent, BookingRequest, InstructorPayout, LiveSession
+from models.tables.audit import AuditEvent
+from models.tables.bookings import BookingRequest, LiveSession
+from models.tables.payments import InstructorPayout
 
 
 def event(message: RecordEnding) -> AuditEvent:

@@ -10,11 +10,11 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.database import audit, outbox
 from activities.database.transactions import transaction
+from models.domain.actors import PLATFORM, SignUpRole
 from models.domain.attendance import Sighting, attendance
 from models.domain.messages import Door
 from models.domain.no_shows import JudgeNoShow, NoShowVerdict, RecordNoShow, verdict
 from models.domain.notifications import ON_NO_SHOW_REPORTED, Recipient
-from models.domain.terms import PLATFORM, SignUpRole
 from models.tables.bookings import AttendanceEvent
 from models.tables.no_shows import NoShowReport
 

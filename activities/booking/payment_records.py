@@ -12,7 +12,8 @@ from models.domain.policy import Split
 from models.domain.postings import Shares
 from models.domain.states import PaymentStatus, PayoutStatus, S, advance
 from models.domain.terms import BookingTerms
-from models.tables.bookings import InstructorPayout, LiveSession, Payment
+from models.tables.bookings import LiveSession
+from models.tables.payments import InstructorPayout, Payment
 
 
 class NotRecordedYet(Exception):

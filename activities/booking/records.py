@@ -13,6 +13,7 @@ from temporalio import activity
 from activities.booking import endings, no_shows, payment_records, rescheduling
 from activities.database import audit, outbox
 from activities.database.transactions import transaction
+from models.domain.actors import PLATFORM, Actor, Role
 from models.domain.messages import (
     Door,
     MoveSlot,
@@ -28,8 +29,9 @@ from models.domain.no_shows import JudgeNoShow, NoShowVerdict, RecordNoShow
 from models.domain.notifications import told
 from models.domain.policy import split
 from models.domain.states import BookingStatus, PaymentStatus, SessionStatus, advance
-from models.domain.terms import PLATFORM, Actor, Role
-from models.tables.bookings import BookingRequest, LiveSession, Offering, Slot, Student
+from models.tables.bookings import BookingRequest, LiveSession
+from models.tables.catalogue import Offering, Slot
+from models.tables.people import Student
 
 _ROOM_BYTES = 24
 """As lower-case digits: Jitsi makes no difference between cases, and reports a room in lower case."""

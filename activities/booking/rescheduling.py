@@ -12,7 +12,8 @@ from activities.database.transactions import transaction
 from models.domain.messages import MoveSlot
 from models.domain.proposals import ProposalStatus
 from models.domain.states import HOLDS_SLOT, IllegalTransition
-from models.tables.bookings import BookingRequest, LiveSession, RescheduleProposal, Slot
+from models.tables.bookings import BookingRequest, LiveSession, RescheduleProposal
+from models.tables.catalogue import Slot
 
 
 async def move(engine: AsyncEngine, message: MoveSlot) -> bool:

@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from activities.database.transactions import transaction
-from models.tables.bookings import Student
+from models.tables.people import Student
 
 
 class StudentMissing(LookupError):

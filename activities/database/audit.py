@@ -13,11 +13,11 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from models.audit import event_about
+from models.domain.actors import Actor, Subject
 from models.domain.messages import Door
 from models.domain.states import IllegalTransition
-from models.domain.terms import Actor, Subject
-from models.tables.bookings import AuditEvent, BookingRequest
+from models.tables.audit import AuditEvent, event_about
+from models.tables.bookings import BookingRequest
 
 
 def event(

@@ -15,6 +15,8 @@ from activities.booking.payment_records import instructor_minor
 from activities.mail import templates
 from activities.mail.templates import Outcome
 from models.documents.receipt import Receipt
+from models.domain.actors import Role
+from models.domain.endings import EndReason
 from models.domain.money import Money
 from models.domain.notifications import (
     ABOUT_PAYOUTS,
@@ -26,13 +28,14 @@ from models.domain.notifications import (
 )
 from models.domain.payouts import failure
 from models.domain.policy import BookingPolicy, OnSilence
-from models.domain.terms import EndReason, Role
 from models.domain.zones import zone
 from models.receipts import Line, Names, lines_of, receipt
 from models.session_calendar import Appointment, Party, appointment, join_url, receipt_url, reset_url
-from models.tables.bookings import BookingRequest, Instructor, LiveSession, Payment, Student
+from models.tables.bookings import BookingRequest, LiveSession
 from models.tables.credentials import RESET_LASTS, PasswordReset, token_hash
 from models.tables.outbox import OutboxMessage
+from models.tables.payments import Payment
+from models.tables.people import Instructor, Student
 from models.tables.refunds import Refund
 
 _LETS_IN = frozenset({Notice.APPROVED, Notice.RESCHEDULED, *BEFORE_THE_SESSION})

@@ -5,10 +5,11 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+from models.domain.actors import Role
+from models.domain.endings import EndReason
 from models.domain.money import BASIS_POINTS, Money
 from models.domain.notifications import Recipient
 from models.domain.policy import CancellationPolicy
-from models.domain.terms import EndReason, Role
 
 _NOT_ON_ONE_LINE = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
 

@@ -18,8 +18,9 @@ from activities.gateways import BooksGateway, ChargeBooks
 from models.domain import postings
 from models.domain.money import Money
 from models.domain.reconciliation import MOST_DIFFERENCES, Begun, Book, Compared, Difference, DriftKind, Total, add_up
-from models.tables.bookings import Instructor, Payment
 from models.tables.ledger import LedgerTransaction
+from models.tables.payments import Payment
+from models.tables.people import Instructor
 from models.tables.reconciliation import Drift
 
 T = TypeVar("T")

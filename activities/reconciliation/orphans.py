@@ -19,7 +19,9 @@ from models.domain.reconciliation import Begun, DriftKind, Unowned, UnownedBooki
 from models.domain.states import HOLDS_SLOT, BookingStatus, PaymentStatus
 from models.domain.stripe_events import Reception, StripeEvent
 from models.domain.terms import BookingTerms
-from models.tables.bookings import BookingRequest, Instructor, InstructorPayout, Payment
+from models.tables.bookings import BookingRequest
+from models.tables.payments import InstructorPayout, Payment
+from models.tables.people import Instructor
 from models.tables.reconciliation import Drift
 from models.tables.stripe_events import TakenEvent
 

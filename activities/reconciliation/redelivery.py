@@ -16,7 +16,7 @@ from activities.database.transactions import transaction
 from activities.gateways import BooksGateway, EventSeen
 from models.domain.reconciliation import OVERLAP, STRIPE_KEEPS_EVENTS, Begun, Redelivered
 from models.domain.stripe_events import Reception, StripeEvent
-from models.tables.bookings import Instructor
+from models.tables.people import Instructor
 
 _AT_ONCE = 100
 _FOLLOWED = timedelta(days=7)

@@ -8,7 +8,7 @@ from temporalio import activity
 
 from activities.database import audit, stripe_events
 from activities.database.transactions import transaction
-from models.audit import event_about
+from models.domain.actors import PLATFORM, Subject
 from models.domain.ids import drift_id
 from models.domain.messages import Door
 from models.domain.reconciliation import (
@@ -22,8 +22,8 @@ from models.domain.reconciliation import (
     DriftKind,
     FinishReconciliation,
 )
-from models.domain.terms import PLATFORM, Subject
-from models.tables.bookings import AuditEvent, BookingRequest
+from models.tables.audit import AuditEvent, event_about
+from models.tables.bookings import BookingRequest
 from models.tables.reconciliation import Drift, Reconciliation
 
 _BECAUSE = "reconciliation: "

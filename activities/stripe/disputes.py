@@ -1,7 +1,7 @@
 """Disputes at Stripe. Sources: API reference, "Disputes", "Transfer Reversals"; docs "How disputes work"."""
 
 from datetime import UTC, datetime
-from typing import Protocol, cast
+from typing import cast
 
 import stripe
 from stripe.params import DisputeUpdateParamsEvidence
@@ -21,22 +21,6 @@ _STATUS = {
     "warning_closed": DisputeStatus.CLOSED,
     "prevented": DisputeStatus.CLOSED,
 }
-
-
-class DisputeGateway(Protocol):
-    """Every method raises only `PaymentError`s; every mutating one takes its step's idempotency key."""
-
-    async def look_up_dispute(self, dispute_id: str) -> DisputeState:
-        """The dispute as it is now."""
-
-    async def submit_evidence(self, dispute_id: str, evidence: dict[str, str], *, key: str) -> None:
-        """Answer the bank; this can be done once."""
-
-    async def accept_dispute(self, dispute_id: str, *, key: str) -> None:
-        """Give in: the dispute is lost."""
-
-    async def take_back(self, wanted: TakeBack, *, key: str) -> Money:
-        """Reverse the instructor's part of the charge's transfer; how much of it that was."""
 
 
 class StripeDisputes:

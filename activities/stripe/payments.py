@@ -4,8 +4,6 @@ Sources: Stripe API reference (Checkout Sessions, PaymentIntents, Refunds), "Pla
 "Create destination charges".
 """
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -14,34 +12,14 @@ from stripe.params.checkout import SessionCreateParams, SessionCreateParamsPayme
 
 from activities.gateways import CheckoutRequest
 from activities.stripe.errors import code_of, sorted_errors
+from models.domain.actors import Capability
 from models.domain.messages import Checkout, HoldPhase, PaymentState
 from models.domain.money import Money
 from models.domain.onboarding import AccountState, OnboardingLink
 from models.domain.policy import Split
-from models.domain.terms import Capability
 
-_REQUEST_TIMEOUT_SECONDS = 8
 _BOOKED_CHARGE = ["latest_charge.balance_transaction"]
 _PAID_SESSION = [f"payment_intent.{path}" for path in _BOOKED_CHARGE]
-
-
-@asynccontextmanager
-async def stripe_client(api_key: str, api_base: str | None = None) -> AsyncIterator[stripe.StripeClient]:
-    """The one Stripe client of a program; without `api_base`, the sandbox's address, it talks to Stripe.
-
-    The client's own default is no network retry at all, and telemetry would write a file in the user's home.
-    """
-    stripe.enable_telemetry = False
-    transport = stripe.HTTPXClient(timeout=_REQUEST_TIMEOUT_SECONDS)
-    try:
-        yield stripe.StripeClient(
-            api_key,
-            max_network_retries=2,
-            http_client=transport,
-            base_addresses={"api": api_base} if api_base else {},
-        )
-    finally:
-        await transport.close_async()  # type: ignore[no-untyped-call]
 
 
 class StripeGateway:

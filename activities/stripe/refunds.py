@@ -3,8 +3,6 @@
 Sources: API reference, "Create a refund", "The Refund object"; docs "Destination charges: issue refunds", "Refunds".
 """
 
-from typing import Protocol
-
 import stripe
 
 from activities.stripe.errors import sorted_errors
@@ -21,22 +19,6 @@ _STATUS = {
     "canceled": RefundStatus.FAILED,
 }
 _SHARES = ["transfer_reversal", "charge.application_fee"]
-
-
-class RefundGateway(Protocol):
-    """Every method raises only `PaymentError`s; the mutating one takes its step's idempotency key."""
-
-    async def find_refund(self, case: RefundCase) -> RefundAtStripe | None:
-        """What has been made already and not failed since, or by the present try; found without its id."""
-
-    async def make_refund(self, case: RefundCase, *, key: str) -> RefundAtStripe:
-        """Give the amount back. A first try takes the shares back, too, unless the platform bears them."""
-
-    async def look_up_refund(self, stripe_refund_id: str) -> RefundAtStripe:
-        """The refund as it is now."""
-
-    async def look_up_stray_refund(self, stripe_refund_id: str) -> StrayRefund:
-        """The same, with what else there is to know of one that was not made here."""
 
 
 class StripeRefunds:

@@ -12,9 +12,10 @@ from api.http.auth import AsEitherSide
 from api.http.database import WithDatabase
 from api.http.problems import Kind, Problem, declared
 from api.settings import WithSettings
-from models.domain.terms import Role
+from models.domain.actors import Role
 from models.session_calendar import FILE_NAME, MEDIA_TYPE, appointment, calendar_file
-from models.tables.bookings import BookingRequest, Instructor, Student
+from models.tables.bookings import BookingRequest
+from models.tables.people import Instructor, Student
 
 router = APIRouter(prefix="/v1/bookings/{booking_id}", tags=["bookings"])
 

@@ -14,13 +14,15 @@ from api.catalogue.queries import OfferingRecord
 from api.catalogue.schemas import NewOffering, OfferingChange, SlotsWithdrawn, policy_of
 from api.http.problems import Kind, Problem
 from api.meetings.webhook_events import Report
-from models.audit import event_about
+from models.domain.actors import Actor, Role, SignUpRole, Subject
 from models.domain.attendance import AttendanceKind, MeetingProvider
 from models.domain.messages import Door
 from models.domain.states import HOLDS_SLOT, BookingStatus
-from models.domain.terms import Actor, Role, SignUpRole, Subject
-from models.tables.bookings import AttendanceEvent, BookingRequest, Instructor, LiveSession, Offering, Slot
+from models.tables.audit import event_about
+from models.tables.bookings import AttendanceEvent, BookingRequest, LiveSession
+from models.tables.catalogue import Offering, Slot
 from models.tables.disputes import Acceptance
+from models.tables.people import Instructor
 from models.tables.refunds import Refund
 
 _WORDS = frozenset({"title", "description"})

@@ -18,7 +18,7 @@ from api.http.database import Database, WithDatabase
 from api.http.notify_listener import Bell
 from api.http.problems import Kind, declared
 from api.openapi import EVENT_STREAM
-from models.tables.bookings import AuditEvent
+from models.tables.audit import AuditEvent
 
 router = APIRouter(prefix="/v1/bookings/{booking_id}", tags=["bookings"])
 

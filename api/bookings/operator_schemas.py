@@ -6,11 +6,11 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from api.http.schema_types import Shown
+from models.domain.actors import Absent, SignUpRole
 from models.domain.money import Money
 from models.domain.no_shows import NoShowVerdict
 from models.domain.policy import LossBearer
 from models.domain.states import RefundStatus
-from models.domain.terms import Absent, SignUpRole
 
 
 class NoShowReported(Shown):

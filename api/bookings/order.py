@@ -5,12 +5,13 @@ from uuid import UUID
 
 from api.bookings.queries import Obstacle, Offer
 from api.http.problems import Kind, Problem
+from models.domain.actors import Capability
 from models.domain.messages import ReserveSlot
 from models.domain.money import Money, chargeable
 from models.domain.policy import BookingPolicy, CancellationPolicy, PaymentPlan, checkout_deadline, last_end_for_hold
-from models.domain.terms import BookingTerms, Capability
+from models.domain.terms import BookingTerms
 from models.settings import PolicySettings
-from models.tables.bookings import Slot
+from models.tables.catalogue import Slot
 
 
 def order(

@@ -14,14 +14,15 @@ from api.bookings.operator_schemas import (
 from api.bookings.queries import BookingRecord
 from api.http import pagination
 from api.http.auth import Caller
+from models.domain.actors import Role
 from models.domain.attendance import Presence, attendance
 from models.domain.money import BASIS_POINTS, Money
 from models.domain.payouts import failure
 from models.domain.policy import BookingPolicy, CancellationTier
 from models.domain.states import BookingStatus, PayoutStatus
-from models.domain.terms import Role
-from models.tables.bookings import InstructorPayout, LiveSession, Payment, RescheduleProposal
+from models.tables.bookings import LiveSession, RescheduleProposal
 from models.tables.no_shows import NoShowReport
+from models.tables.payments import InstructorPayout, Payment
 from models.tables.refunds import Refund
 
 

@@ -19,23 +19,15 @@ from api.catalogue.availability import taken
 from api.http.auth import Caller
 from api.http.pagination import Cursor
 from api.http.problems import Kind, Problem
+from models.domain.actors import Capability, Role
 from models.domain.attendance import Sighting
 from models.domain.states import HOLDS_SLOT
-from models.domain.terms import Capability, Role
-from models.tables.bookings import (
-    AttendanceEvent,
-    AuditEvent,
-    BookingRequest,
-    Instructor,
-    InstructorPayout,
-    LiveSession,
-    Offering,
-    Payment,
-    RescheduleProposal,
-    Slot,
-    Student,
-)
+from models.tables.audit import AuditEvent
+from models.tables.bookings import AttendanceEvent, BookingRequest, LiveSession, RescheduleProposal
+from models.tables.catalogue import Offering, Slot
 from models.tables.no_shows import NoShowReport
+from models.tables.payments import InstructorPayout, Payment
+from models.tables.people import Instructor, Student
 from models.tables.refunds import Refund
 
 _SIGHTINGS = TypeAdapter(tuple[Sighting, ...])

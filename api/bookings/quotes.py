@@ -10,12 +10,12 @@ from api.bookings.queries import BookingRecord
 from api.http.auth import AsEitherSide, Caller
 from api.http.database import WithDatabase
 from api.http.problems import Kind, Problem, declared
+from models.domain.actors import Role
 from models.domain.decisions import PARKED, TOO_LATE_TO_CANCEL
 from models.domain.money import Money
 from models.domain.policy import BookingPolicy
 from models.domain.quotes import CancellationQuote, cancellation_quote
 from models.domain.states import BookingStatus
-from models.domain.terms import Role
 
 router = APIRouter(prefix="/v1/bookings/{booking_id}", tags=["bookings"])
 

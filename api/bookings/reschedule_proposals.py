@@ -10,12 +10,13 @@ from api.bookings.queries import BookingRecord
 from api.catalogue.availability import taken
 from api.http.auth import Caller
 from api.http.problems import Kind, Problem
-from models.audit import event_about
+from models.domain.actors import SignUpRole, Subject
 from models.domain.messages import Door
 from models.domain.policy import BookingPolicy, latest_end
 from models.domain.proposals import ProposalStatus
-from models.domain.terms import SignUpRole, Subject
-from models.tables.bookings import AuditEvent, Offering, RescheduleProposal, Slot
+from models.tables.audit import AuditEvent, event_about
+from models.tables.bookings import RescheduleProposal
+from models.tables.catalogue import Offering, Slot
 
 
 async def propose(session: AsyncSession, record: BookingRecord, slot_id: UUID, caller: Caller, now: datetime) -> None:

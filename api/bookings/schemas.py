@@ -8,10 +8,11 @@ from pydantic import Field
 
 from api.bookings.operator_schemas import AttendanceOfSession, NoShowReported, RefundShown
 from api.http.schema_types import AskedTime, Given, Shown, Words
+from models.domain.actors import Absent, Role, SignUpRole
+from models.domain.endings import EndReason
 from models.domain.money import Currency, Money
 from models.domain.policy import LossBearer, OnSilence
 from models.domain.states import BookingStatus, PaymentStatus, PayoutStatus, SessionStatus
-from models.domain.terms import Absent, EndReason, Role, SignUpRole
 
 
 class NewBooking(Given):

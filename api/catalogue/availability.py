@@ -6,7 +6,8 @@ from sqlalchemy import ColumnElement, ColumnExpressionArgument, func, literal_co
 from sqlmodel import col, exists
 
 from models.domain.states import HOLDS_SLOT
-from models.tables.bookings import BookingRequest, Offering, Slot
+from models.tables.bookings import BookingRequest
+from models.tables.catalogue import Offering, Slot
 
 # Constants stand in the statement as the constraint has them: of a parameter, the planner could not know whether the
 # constraint's index answers it.

@@ -14,7 +14,9 @@ from api.catalogue.availability import taken
 from api.http.pagination import Cursor
 from api.http.problems import Kind, Problem
 from models.domain.states import HOLDS_SLOT
-from models.tables.bookings import OFFERING_TEXT, BookingRequest, Instructor, Offering, Slot
+from models.tables.bookings import BookingRequest
+from models.tables.catalogue import OFFERING_TEXT, Offering, Slot
+from models.tables.people import Instructor
 
 _SIMPLE: ColumnElement[str] = literal_column("'simple'")
 OFFERED: ColumnElement[bool] = col(Slot.withdrawn_at).is_(None)

@@ -20,7 +20,7 @@ from api.http.problems import Kind, Problem, declared
 from api.http.schema_types import AskedTime
 from api.settings import WithSettings
 from models.domain.recurrence import occurrences
-from models.tables.bookings import Slot
+from models.tables.catalogue import Slot
 
 router = APIRouter(prefix="/v1/offerings/{offering_id}/slots", tags=["catalogue"])
 

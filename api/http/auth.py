@@ -23,7 +23,7 @@ from sqlmodel import col, select
 
 from api.http.database import Database
 from api.http.problems import Kind, Problem
-from models.domain.terms import Actor, Role
+from models.domain.actors import Actor, Role
 from models.tables.credentials import Credential
 
 _ALGORITHM = "HS256"

@@ -16,8 +16,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from models import logs
+from models.domain.endings import EndReason
 from models.domain.states import BookingStatus
-from models.domain.terms import EndReason
 
 MEDIA_TYPE = "application/problem+json"
 SCHEMA_NAME = "Problem"

@@ -16,8 +16,8 @@ from api.http.problems import Kind, Problem, declared
 from api.meeting_provider import Admission
 from api.meeting_settings import MeetingSettings
 from api.settings import WithSettings
+from models.domain.actors import Role
 from models.domain.states import SessionStatus
-from models.domain.terms import Role
 from models.tables.bookings import LiveSession
 
 router = APIRouter(prefix="/v1/bookings/{booking_id}", tags=["bookings"])

@@ -20,7 +20,7 @@ from api.http.schema_types import Shown
 from api.payments import balances
 from models.domain.money import Money
 from models.domain.states import PayoutStatus
-from models.tables.bookings import InstructorPayout
+from models.tables.payments import InstructorPayout
 
 router = APIRouter(prefix="/v1/instructors/me", tags=["instructors"])
 for_operators = APIRouter(prefix="/v1/operator", tags=["operator"])

@@ -12,7 +12,7 @@ from api.http.rate_limits import ONBOARDING_LINKS, counted
 from api.payments import balances
 from api.people.onboarding_client import OnboardingRefused, OnboardingUnanswered, WithOnboarding
 from api.people.schemas import InstructorProfile, Link, OwnProfile, Payments
-from models.tables.bookings import Instructor
+from models.tables.people import Instructor
 
 router = APIRouter(prefix="/v1/instructors", tags=["instructors"])
 

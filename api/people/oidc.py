@@ -22,8 +22,8 @@ from api.http.problems import Kind, Problem, unavailable
 from api.people import queries
 from api.people.schemas import TIME_ZONES, address
 from api.settings import IdentitySettings
+from models.domain.actors import Role, SignUpRole
 from models.domain.ids import person_id
-from models.domain.terms import Role, SignUpRole
 
 _ALGORITHMS = ["RS256", "ES256"]
 _REQUIRED = ["iss", "sub", "aud", "exp", "iat"]

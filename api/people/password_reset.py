@@ -17,8 +17,8 @@ from api.people import queries
 from api.people.passwords import Passwords, complaint, normalised
 from api.people.routes import WithPasswords, signs_in_here
 from api.people.schemas import NewPassword, PasswordChange, PasswordForgotten
-from models.tables.bookings import Instructor, Student
 from models.tables.credentials import Credential
+from models.tables.people import Instructor, Student
 
 ANSWERED_AFTER_SECONDS = 0.1
 """More than it takes to write a mail down, which only a known address has."""

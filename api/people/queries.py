@@ -9,13 +9,13 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import SQLModel, col, delete, or_, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from models.audit import event_about
+from models.domain.actors import PLATFORM, Actor, Role, SignUpRole, Subject
 from models.domain.messages import Door
 from models.domain.notifications import Notice, Recipient
-from models.domain.terms import PLATFORM, Actor, Role, SignUpRole, Subject
-from models.tables.bookings import Instructor, Student
+from models.tables.audit import event_about
 from models.tables.credentials import Credential, PasswordReset, token_hash
 from models.tables.outbox import OutboxMessage
+from models.tables.people import Instructor, Student
 
 TABLES: dict[SignUpRole, type[Student] | type[Instructor]] = {
     SignUpRole.STUDENT: Student,

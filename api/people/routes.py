@@ -14,7 +14,7 @@ from api.people import queries
 from api.people.passwords import Passwords, normalised
 from api.people.schemas import PersonalAccount, SignIn, SignUp, Token
 from api.settings import WithSettings
-from models.domain.terms import Role
+from models.domain.actors import Role
 
 
 async def signs_in_here(settings: WithSettings) -> None:

@@ -9,8 +9,8 @@ from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_
 
 from api.http.schema_types import Given, Shown
 from api.people.passwords import complaint, normalised
+from models.domain.actors import SignUpRole
 from models.domain.money import Money
-from models.domain.terms import SignUpRole
 from models.domain.zones import names
 
 # What browsers take in a field for an address (WHATWG HTML, "valid email address"), within RFC 5321's lengths; and with

@@ -19,11 +19,11 @@ from api.http.pagination import AskedPage
 from api.http.problems import Kind, Problem, declared, unavailable
 from api.http.schema_types import Shown
 from api.reconciliation_desk import WithReconciliations
-from models.audit import event_about
+from models.domain.actors import Role, Subject
 from models.domain.messages import Door
 from models.domain.money import Money
 from models.domain.reconciliation import Book, DriftKind, Total
-from models.domain.terms import Role, Subject
+from models.tables.audit import event_about
 from models.tables.reconciliation import Drift, Reconciliation
 
 router = APIRouter(prefix="/v1/operator", tags=["operator"])

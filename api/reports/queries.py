@@ -13,7 +13,7 @@ from models.domain.money import Money
 from models.domain.month_close import AccountOfMonth, KindOfMonth, MonthOfCurrency
 from models.domain.statements import Earned, Earnings
 from models.domain.tax_reporting import Payee
-from models.tables.bookings import Instructor
+from models.tables.people import Instructor
 
 # Each posting is defined in models/domain/postings.py. A payout, paid or returned, moves earnings; all others earn.
 _EARNINGS = """

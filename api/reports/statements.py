@@ -16,7 +16,7 @@ from api.settings import WithSettings
 from models.documents.statement import draw
 from models.domain.statements import Statement, month_starts, statement
 from models.domain.zones import zone
-from models.tables.bookings import Instructor
+from models.tables.people import Instructor
 
 router = APIRouter(prefix="/v1/instructors/me/statements", tags=["instructors"])
 

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from models.domain.actors import SignUpRole
 from models.domain.policy import Value
-from models.domain.terms import SignUpRole
 
 
 class MeetingProvider(StrEnum):

@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from models.domain import terms as endings
+from models.domain import endings
+from models.domain.actors import Absent, Role
+from models.domain.endings import Ending
 from models.domain.messages import (
     Approve,
     Cancel,
@@ -21,7 +23,7 @@ from models.domain.messages import (
     Settle,
 )
 from models.domain.money import Money
-from models.domain.terms import Absent, BookingTerms, Ending, Role
+from models.domain.terms import BookingTerms
 
 
 class Stage(StrEnum):

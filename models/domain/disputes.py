@@ -3,11 +3,11 @@
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from models.domain.actors import Actor
 from models.domain.money import Money
 from models.domain.policy import Value
 from models.domain.postings import Parties, Shares
 from models.domain.states import DisputeStatus
-from models.domain.terms import Actor
 
 EVIDENCE_MARGIN = timedelta(days=2)
 """How long before Stripe's deadline the evidence goes out by itself: until then an operator may add or take over."""

@@ -4,10 +4,12 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
+from models.domain.actors import Absent, Actor
+from models.domain.endings import Ending, EndReason
 from models.domain.money import Money
 from models.domain.policy import PaymentPlan, Split, Value
 from models.domain.states import BookingStatus, PaymentStatus, SessionStatus
-from models.domain.terms import Absent, Actor, BookingTerms, Ending, EndReason
+from models.domain.terms import BookingTerms
 
 OPEN_CHECKOUT = "open_checkout"
 """The update that a booking is started with; also its update id, so that asking again gives the same answer."""

@@ -8,12 +8,14 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from models.domain import terms as endings
+from models.domain import endings
+from models.domain.actors import PLATFORM, Absent, Role
 from models.domain.attendance import Attendance
+from models.domain.endings import Ending
 from models.domain.messages import ContestNoShow, ReportNoShow
 from models.domain.money import BASIS_POINTS
 from models.domain.policy import BookingPolicy, Value
-from models.domain.terms import PLATFORM, Absent, BookingTerms, Ending, Role
+from models.domain.terms import BookingTerms
 
 
 class NoShowVerdict(StrEnum):

@@ -4,8 +4,8 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
+from models.domain.actors import Capability
 from models.domain.policy import Value
-from models.domain.terms import Capability
 
 OPEN_LINK = "open_link"
 """The update that asks for a link."""

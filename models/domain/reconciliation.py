@@ -4,10 +4,11 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
+from models.domain.actors import PLATFORM, Actor
 from models.domain.messages import PaymentRef
 from models.domain.money import Money
 from models.domain.policy import Value
-from models.domain.terms import PLATFORM, Actor, BookingTerms
+from models.domain.terms import BookingTerms
 
 STRIPE_KEEPS_EVENTS = timedelta(days=30)
 OVERLAP = timedelta(hours=1)

@@ -10,11 +10,11 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
+from models.domain.actors import Actor
 from models.domain.money import Money, Rounding, step_minor
 from models.domain.policy import LossBearer, Value
 from models.domain.postings import Parties, Shares
 from models.domain.states import PaymentStatus, RefundStatus
-from models.domain.terms import Actor
 
 ORDERED = "ordered"
 """The update that an operator's order is started with; also its update id."""

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlmodel import Field, SQLModel
 
-from models.domain.terms import SignUpRole
+from models.domain.actors import SignUpRole
 from models.tables.columns import word
 
 

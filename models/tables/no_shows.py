@@ -5,8 +5,8 @@ from uuid import UUID
 
 from sqlmodel import Field, SQLModel
 
+from models.domain.actors import Absent, SignUpRole
 from models.domain.no_shows import NoShowVerdict
-from models.domain.terms import Absent, SignUpRole
 from models.tables.columns import word
 
 

@@ -8,8 +8,8 @@ from sqlalchemy import BigInteger, Column, Index, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
+from models.domain.actors import Role
 from models.domain.reconciliation import Book, DriftKind
-from models.domain.terms import Role
 from models.tables.columns import word
 
 

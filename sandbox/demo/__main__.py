@@ -12,7 +12,7 @@ import httpx
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
-from activities.stripe.payments import stripe_client
+from activities.stripe.client import stripe_client
 from models.db import build_engine
 from sandbox.demo import checks, journeys, report
 from sandbox.demo.figures import figures_at_stripe, payments_since, recorded_payments

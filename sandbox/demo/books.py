@@ -12,8 +12,8 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.domain.ledger import Account
-from models.tables.bookings import Instructor
 from models.tables.ledger import LedgerEntry, LedgerTransaction
+from models.tables.people import Instructor
 
 _AT_STRIPE = (Account.STRIPE_BALANCE, Account.CONNECTED_BALANCE, Account.STRIPE_FEES)
 """The accounts whose balances Stripe knows too."""

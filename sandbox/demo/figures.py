@@ -11,8 +11,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.domain.ledger import Account, PostingKind
 from models.domain.states import PaymentStatus
-from models.tables.bookings import Payment
 from models.tables.ledger import LedgerEntry, LedgerTransaction
+from models.tables.payments import Payment
 
 _MONEY = ["data.latest_charge.balance_transaction", "data.latest_charge.transfer", "data.latest_charge.application_fee"]
 

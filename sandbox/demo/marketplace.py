@@ -13,9 +13,9 @@ from stripe import StripeClient
 from temporalio.client import Client
 
 from api.http.auth import issue_token
+from models.domain.actors import Role, SignUpRole
 from models.domain.money import Money
-from models.domain.terms import Role, SignUpRole
-from models.tables.bookings import Instructor
+from models.tables.people import Instructor
 from sandbox.demo.people import Json, Person
 from sandbox.stack.stack import Stack
 

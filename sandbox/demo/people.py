@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 import httpx
 
-from models.domain.terms import Role, SignUpRole
+from models.domain.actors import Role, SignUpRole
 from sandbox.browser.onboarding_page import onboard
 
 Json = dict[str, Any]

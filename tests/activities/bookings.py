@@ -10,6 +10,8 @@ from sqlmodel import SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.booking.records import RecordActivities
+from models.domain.actors import Actor, Role
+from models.domain.endings import Ending
 from models.domain.messages import (
     Approve,
     Checkout,
@@ -24,8 +26,10 @@ from models.domain.messages import (
 )
 from models.domain.money import Money
 from models.domain.policy import MODERATE, BookingPolicy, PaymentPlan
-from models.domain.terms import Actor, BookingTerms, Ending, Role
-from models.tables.bookings import AuditEvent, Instructor, Offering, Slot, Student
+from models.domain.terms import BookingTerms
+from models.tables.audit import AuditEvent
+from models.tables.catalogue import Offering, Slot
+from models.tables.people import Instructor, Student
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 STARTS_AT = NOW + timedelta(days=3)

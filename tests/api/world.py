@@ -16,13 +16,17 @@ from api.http.problems import ProblemDetails
 from api.meeting_provider import JitsiMeetings
 from api.meeting_settings import MeetingSettings
 from api.settings import DoorSettings, Settings
+from models.domain.actors import PLATFORM, Capability, Role
+from models.domain.endings import EndReason
 from models.domain.messages import Door
 from models.domain.money import Money
 from models.domain.policy import MODERATE, BookingPolicy, CancellationPolicy, PaymentPlan, split
 from models.domain.states import BookingStatus
-from models.domain.terms import PLATFORM, Capability, EndReason, Role
 from models.settings import PlaceSettings, PolicySettings
-from models.tables.bookings import AuditEvent, BookingRequest, Instructor, Offering, Slot, Student
+from models.tables.audit import AuditEvent
+from models.tables.bookings import BookingRequest
+from models.tables.catalogue import Offering, Slot
+from models.tables.people import Instructor, Student
 
 SIGNING_KEY = "tests have a secret of their own that is long enough"
 WEBHOOK_KEY = "whsec_tests"

@@ -12,11 +12,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import SQLModel, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from activities.stripe.payments import stripe_client
+from activities.stripe.client import stripe_client
 from models.db import build_engine
 from models.domain.money import Money, chargeable
 from models.domain.policy import PRESETS, CancellationPolicy, Deadlines, last_end_for_hold
-from models.tables.bookings import Instructor, Offering, Slot
+from models.tables.catalogue import Offering, Slot
+from models.tables.people import Instructor
 from sandbox.seed import add_instructor, add_offering, add_slot, add_student, seed
 from sandbox.stack.environment import PROJECT_ROOT, child_environment, python
 from tests.conftest import StripeSandbox

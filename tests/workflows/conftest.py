@@ -9,8 +9,9 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
 from activities.stripe.balances import StripeBooks
+from activities.stripe.client import stripe_client
 from activities.stripe.disputes import StripeDisputes
-from activities.stripe.payments import StripeGateway, stripe_client
+from activities.stripe.payments import StripeGateway
 from activities.stripe.payouts import StripePayouts
 from activities.stripe.refunds import StripeRefunds
 from models.db import build_engine

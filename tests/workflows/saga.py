@@ -21,13 +21,15 @@ from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
+from models.domain.actors import Actor, Role
 from models.domain.ids import workflow_id
 from models.domain.messages import OPEN_CHECKOUT, BookingView, Checkout, PaymentEvent, ReserveSlot
 from models.domain.money import Money
 from models.domain.policy import BookingPolicy, PaymentPlan, checkout_deadline
 from models.domain.states import BookingStatus, PaymentStatus
-from models.domain.terms import Actor, BookingTerms, Role
-from models.tables.bookings import BookingRequest, Payment
+from models.domain.terms import BookingTerms
+from models.tables.bookings import BookingRequest
+from models.tables.payments import Payment
 from sandbox import seed
 from sandbox.browser.checkout_page import GOOD_CARD, pay
 from sandbox.demo.figures import Figures, figures_at_stripe

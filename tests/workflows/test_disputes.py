@@ -11,6 +11,7 @@ from sqlmodel import col, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio.client import WorkflowHandle, WorkflowUpdateFailedError
 
+from models.domain.actors import Actor, Role, SignUpRole
 from models.domain.attendance import AttendanceKind, MeetingProvider
 from models.domain.disputes import Answer, DisputeDecision, DisputeEvent, DisputeOrder
 from models.domain.errors import Unknown
@@ -19,11 +20,12 @@ from models.domain.ledger import Account
 from models.domain.messages import Approve, Complete
 from models.domain.policy import BookingPolicy, LossBearer
 from models.domain.states import DisputeStatus, PaymentStatus
-from models.domain.terms import Actor, Role, SignUpRole
-from models.tables.bookings import AttendanceEvent, AuditEvent, Payment
+from models.tables.audit import AuditEvent
+from models.tables.bookings import AttendanceEvent
 from models.tables.disputes import Dispute
 from models.tables.ledger import LedgerEntry, LedgerTransaction
 from models.tables.outbox import OutboxMessage
+from models.tables.payments import Payment
 from tests.workflows.saga import QUEUE, Booked, Saga
 from workflows.booking.workflow import BookingWorkflow
 from workflows.disputes import DisputeWorkflow

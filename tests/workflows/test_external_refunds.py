@@ -9,6 +9,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio.client import WorkflowHandle
 
+from models.domain.actors import Role
 from models.domain.errors import Unknown
 from models.domain.ids import refund_workflow_id, stray_refund_id
 from models.domain.ledger import Account
@@ -17,8 +18,9 @@ from models.domain.notifications import Notice, Recipient
 from models.domain.policy import LossBearer
 from models.domain.refunds import RefundEvent, RefundOrder, RetryRefund
 from models.domain.states import PaymentStatus, PayoutStatus, RefundStatus
-from models.domain.terms import Role
-from models.tables.bookings import AuditEvent, InstructorPayout, LiveSession
+from models.tables.audit import AuditEvent
+from models.tables.bookings import LiveSession
+from models.tables.payments import InstructorPayout
 from models.tables.refunds import Refund
 from tests.workflows.saga import QUEUE, Booked, Saga
 from tests.workflows.test_disputes import balances, completed

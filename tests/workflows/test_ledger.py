@@ -18,10 +18,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from models.domain.actors import Absent
 from models.domain.ledger import Account, PostingKind
 from models.domain.messages import Approve, Cancel, Complete, ReportNoShow
 from models.domain.policy import LossBearer
-from models.domain.terms import Absent
 from models.tables.ledger import LedgerEntry, LedgerTransaction
 from sandbox.demo import books
 from sandbox.stack.stripe_server import SANDBOX_KEY, StripeServer

@@ -19,9 +19,11 @@ from models.domain.messages import Approve, Complete
 from models.domain.notifications import Notice
 from models.domain.payouts import PayoutEvent, PayoutOrder, PayoutPhase
 from models.domain.states import PayoutStatus
-from models.tables.bookings import AuditEvent, Instructor, InstructorPayout
+from models.tables.audit import AuditEvent
 from models.tables.ledger import LedgerEntry, LedgerTransaction
 from models.tables.outbox import OutboxMessage
+from models.tables.payments import InstructorPayout
+from models.tables.people import Instructor
 from tests.conftest import StripeSandbox
 from tests.own_stripe import own_sandbox
 from tests.workflows.bank import DAY_SECONDS, UNTIL_SENT, Bank, bank_of

@@ -13,6 +13,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio.client import WithStartWorkflowOperation, WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.common import WorkflowIDConflictPolicy
 
+from models.domain.actors import Actor, Role
 from models.domain.errors import Unknown
 from models.domain.ids import refund_workflow_id
 from models.domain.ledger import Account
@@ -21,9 +22,9 @@ from models.domain.notifications import Notice, Recipient
 from models.domain.policy import BookingPolicy, LossBearer
 from models.domain.refunds import ORDERED, RefundEvent, RefundOrder, RefundView, RetryRefund
 from models.domain.states import PaymentStatus, PayoutStatus, RefundStatus
-from models.domain.terms import Actor, Role
-from models.tables.bookings import InstructorPayout, LiveSession
+from models.tables.bookings import LiveSession
 from models.tables.outbox import OutboxMessage
+from models.tables.payments import InstructorPayout
 from models.tables.refunds import Refund
 from sandbox.browser.checkout_page import GOOD_CARD
 from tests.workflows.saga import QUEUE, Booked, Saga

@@ -13,6 +13,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.booking.records import RecordActivities
     from models.domain import no_shows, policy
     from models.domain.decisions import Situation, Stage, ending_of, refusal
+    from models.domain.endings import Ending
     from models.domain.messages import (
         Approve,
         BookingView,
@@ -34,7 +35,6 @@ with workflow.unsafe.imports_passed_through():
         Retry,
     )
     from models.domain.states import BookingStatus, PaymentStatus, SessionStatus, advance
-    from models.domain.terms import Ending
     from workflows import search_attributes
     from workflows.activity_calls import HoldGone, reason_of, unbroken, write_down
     from workflows.booking.handlers import BookingDoors

@@ -21,9 +21,10 @@ from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_
 with workflow.unsafe.imports_passed_through():
     from activities.booking.payments import PaymentActivities
     from activities.booking.records import RecordActivities
-    from models.domain import no_shows, policy
-    from models.domain import terms as endings
+    from models.domain import endings, no_shows, policy
+    from models.domain.actors import PLATFORM
     from models.domain.decisions import Stage
+    from models.domain.endings import Ending, EndReason
     from models.domain.messages import (
         OPEN_CHECKOUT,
         BookingView,
@@ -43,7 +44,6 @@ with workflow.unsafe.imports_passed_through():
     )
     from models.domain.no_shows import JudgeNoShow, NoShowVerdict, RecordNoShow
     from models.domain.states import BookingStatus, PaymentStatus, SessionStatus
-    from models.domain.terms import PLATFORM, Ending, EndReason
     from workflows.activity_calls import HoldGone, ask_stripe, unbroken, write_down
     from workflows.booking.progress import BookingProgress, EndedByOperator
 

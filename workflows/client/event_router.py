@@ -38,7 +38,8 @@ from models.domain.stripe_events import (
     Reception,
     StripeEvent,
 )
-from models.tables.bookings import Instructor, Payment
+from models.tables.payments import Payment
+from models.tables.people import Instructor
 from workflows.booking.workflow import BookingWorkflow
 from workflows.disputes import DisputeWorkflow
 from workflows.onboarding import OnboardingWorkflow

@@ -7,18 +7,10 @@ from datetime import timedelta
 
 import pytest
 
-from models.domain.messages import HoldPhase, PaymentState, RecordAttention, RecordEnding
-from models.domain.money import Money
-from models.domain.policy import split
-from models.domain.states import BookingStatus, IllegalTransition, PaymentStatus, PayoutStatus, SessionStatus
-from models.domain.terms import (
-    PLATFORM,
-    Absent,
-    Actor,
-    BookingTerms,
+from models.domain.actors import PLATFORM, Absent, Actor, Role
+from models.domain.endings import (
     Ending,
     EndReason,
-    Role,
     cancelled,
     completed,
     no_show,
@@ -28,7 +20,13 @@ from models.domain.terms import (
     unanswered,
     unpaid,
 )
-from models.tables.bookings import BookingRequest, InstructorPayout, LiveSession, Payment
+from models.domain.messages import HoldPhase, PaymentState, RecordAttention, RecordEnding
+from models.domain.money import Money
+from models.domain.policy import split
+from models.domain.states import BookingStatus, IllegalTransition, PaymentStatus, PayoutStatus, SessionStatus
+from models.domain.terms import BookingTerms
+from models.tables.bookings import BookingRequest, LiveSession
+from models.tables.payments import InstructorPayout, Payment
 from tests.activities.bookings import HOUR, NOW, STARTS_AT, Bookings, authorization, ended, held, reserve
 
 STUDENT = Actor(role=Role.STUDENT)

@@ -4,10 +4,14 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from models.domain.actors import PLATFORM, Actor, Role
+from models.domain.endings import cancelled
 from models.domain.messages import Extend, RecordAttention, RecordDeadline, Retry
 from models.domain.states import BookingStatus, IllegalTransition, PaymentStatus, SessionStatus
-from models.domain.terms import PLATFORM, Actor, Role, cancelled
-from models.tables.bookings import AuditEvent, BookingRequest, LiveSession, Payment, Student
+from models.tables.audit import AuditEvent
+from models.tables.bookings import BookingRequest, LiveSession
+from models.tables.payments import Payment
+from models.tables.people import Student
 from tests.activities.bookings import HOUR, NOW, Bookings, authorization, checkout, ended, reserve
 
 OPERATOR = Actor(role=Role.OPERATOR)

@@ -5,8 +5,9 @@ from datetime import timedelta
 
 import pytest
 
+from models.domain.actors import PLATFORM
+from models.domain.endings import EndReason, cancelled, unpaid
 from models.domain.messages import HoldPhase, PaymentState
-from models.domain.terms import PLATFORM, EndReason, cancelled, unpaid
 from models.tables.bookings import BookingRequest
 from tests.activities.bookings import HOUR, NOW, STARTS_AT, Bookings, checkout, ended, held, reserve
 

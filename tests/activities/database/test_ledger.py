@@ -9,11 +9,13 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.database import ledger
 from models.domain import postings
+from models.domain.actors import Actor, Role
+from models.domain.endings import EndReason, completed, rejected, unpaid
 from models.domain.ledger import Account
 from models.domain.messages import HoldPhase
 from models.domain.money import Money
 from models.domain.policy import split
-from models.domain.terms import Actor, BookingTerms, EndReason, Role, completed, rejected, unpaid
+from models.domain.terms import BookingTerms
 from models.tables.ledger import LedgerEntry, LedgerTransaction
 from tests.activities.bookings import NOW, Bookings, authorization, ended, held
 

@@ -8,17 +8,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.database import outbox
 from activities.database.transactions import DatabaseError, transaction
-from models.domain.messages import HoldPhase, PaymentState
-from models.domain.notifications import FOR_LATER, Notice, Recipient
-from models.domain.states import BookingStatus, IllegalTransition
-from models.domain.terms import (
-    PLATFORM,
-    Absent,
-    Actor,
-    BookingTerms,
+from models.domain.actors import PLATFORM, Absent, Actor, Role
+from models.domain.endings import (
     Ending,
     EndReason,
-    Role,
     cancelled,
     completed,
     no_show,
@@ -27,6 +20,10 @@ from models.domain.terms import (
     unanswered,
     unpaid,
 )
+from models.domain.messages import HoldPhase, PaymentState
+from models.domain.notifications import FOR_LATER, Notice, Recipient
+from models.domain.states import BookingStatus, IllegalTransition
+from models.domain.terms import BookingTerms
 from models.tables.bookings import BookingRequest, LiveSession
 from models.tables.outbox import OutboxMessage
 from tests.activities.bookings import HOUR, NOW, STARTS_AT, Bookings, authorization, ended, held, reserve

@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from activities.booking.students import StudentMissing, contact_of
 from activities.database.transactions import DatabaseError, transaction
-from models.tables.bookings import Student
+from models.tables.people import Student
 from tests.activities.bookings import NOW, Bookings
 
 ADDRESS = "ada.lovelace@example.test"

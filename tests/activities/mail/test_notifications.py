@@ -13,26 +13,15 @@ from activities.database import outbox
 from activities.database.transactions import transaction
 from activities.mail import notifications
 from activities.mail.composing import compose
+from models.domain.actors import PLATFORM, Absent, Actor, Role
+from models.domain.endings import EndReason, cancelled, completed, no_show, nobody_said, rejected, unanswered, unpaid
 from models.domain.ids import calendar_uid
 from models.domain.messages import HoldPhase, PaymentState, RecordEnding
 from models.domain.notifications import Notice, Recipient
-from models.domain.terms import (
-    PLATFORM,
-    Absent,
-    Actor,
-    BookingTerms,
-    EndReason,
-    Role,
-    cancelled,
-    completed,
-    no_show,
-    nobody_said,
-    rejected,
-    unanswered,
-    unpaid,
-)
-from models.tables.bookings import BookingRequest, Instructor, LiveSession, Student
+from models.domain.terms import BookingTerms
+from models.tables.bookings import BookingRequest, LiveSession
 from models.tables.outbox import OutboxMessage
+from models.tables.people import Instructor, Student
 from tests.activities.bookings import HOUR, NOW, STARTS_AT, Bookings, ended, held
 from tests.activities.mail.conftest import ISSUER, PUBLIC_URL, SENDER
 

@@ -5,8 +5,8 @@ import pytest
 from activities.database import outbox
 from activities.database.transactions import transaction
 from models.domain.notifications import Notice, Recipient, Told
-from models.tables.bookings import Instructor
 from models.tables.outbox import OutboxMessage
+from models.tables.people import Instructor
 from tests.activities.bookings import NOW, Bookings
 from tests.activities.mail.test_notifications import html, mail, text
 

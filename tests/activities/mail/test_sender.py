@@ -17,8 +17,8 @@ from activities.mail.sender import AT_ONCE, LEASE, MailSender
 from activities.mail.smtp import Smtp
 from models.domain.notifications import Notice, Recipient
 from models.domain.terms import BookingTerms
-from models.tables.bookings import Instructor, Student
 from models.tables.outbox import OutboxMessage
+from models.tables.people import Instructor, Student
 from sandbox.stack.ports import LOOPBACK
 from tests.activities.bookings import HOUR, NOW, STARTS_AT, Bookings, authorization, reserve
 from tests.activities.mail.conftest import ISSUER, PUBLIC_URL, SENDER

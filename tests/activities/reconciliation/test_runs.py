@@ -4,6 +4,7 @@ from datetime import timedelta
 from uuid import uuid4
 
 from activities.reconciliation.runs import ReconciliationActivities
+from models.domain.actors import PLATFORM
 from models.domain.money import Money
 from models.domain.reconciliation import (
     BeginReconciliation,
@@ -16,7 +17,6 @@ from models.domain.reconciliation import (
     Redelivered,
     Unowned,
 )
-from models.domain.terms import PLATFORM
 from models.tables.reconciliation import Drift
 from tests.activities.bookings import NOW, Bookings
 

@@ -12,7 +12,8 @@ import stripe
 
 from activities.booking.payment_plans import HoldPlan
 from activities.gateways import CheckoutRequest
-from activities.stripe.payments import StripeGateway, stripe_client
+from activities.stripe.client import stripe_client
+from activities.stripe.payments import StripeGateway
 from models.domain.errors import Declined, PaymentError, ReplayedFailure, Retryable, Unknown
 from models.domain.messages import Checkout, HoldPhase, PaymentRef, PaymentState, SettlePayment
 from models.domain.money import Money

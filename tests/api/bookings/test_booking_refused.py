@@ -7,10 +7,10 @@ import httpx
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from models.domain.actors import Role
 from models.domain.ids import booking_id
 from models.domain.money import Money
 from models.domain.states import BookingStatus
-from models.domain.terms import Role
 from tests.api.world import HOUR, Person, World, add_student, book, problem
 
 REACHED = (503, "unavailable")

@@ -16,10 +16,11 @@ from starlette.types import Message
 
 from api.bookings.event_stream import Streams
 from api.http.notify_listener import Bell
+from models.domain.actors import Role
+from models.domain.endings import EndReason
 from models.domain.messages import Door
 from models.domain.states import BookingStatus
-from models.domain.terms import EndReason, Role
-from models.tables.bookings import AuditEvent
+from models.tables.audit import AuditEvent
 from tests.api.world import HOUR, JSON, Person, World, add_student, problem
 
 PATIENCE_SECONDS = 20

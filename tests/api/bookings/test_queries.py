@@ -6,10 +6,11 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.http.pagination import Cursor
+from models.domain.endings import EndReason
 from models.domain.policy import PaymentPlan
 from models.domain.states import BookingStatus, PaymentStatus, SessionStatus
-from models.domain.terms import EndReason
-from models.tables.bookings import LiveSession, Payment
+from models.tables.bookings import LiveSession
+from models.tables.payments import Payment
 from tests.api.sql_statements import noted
 from tests.api.world import JSON, World, add_student, problem
 

@@ -6,7 +6,7 @@ import pytest
 
 from models.domain.policy import PaymentPlan
 from models.domain.states import BookingStatus, PaymentStatus
-from models.tables.bookings import Payment
+from models.tables.payments import Payment
 from tests.api.world import HOUR, JSON, PRICE, Person, World, problem
 
 NOW = datetime.now(UTC)

@@ -10,14 +10,16 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from activities.booking.records import RecordActivities
 from activities.database import ledger
 from models.domain import postings
+from models.domain.actors import Actor, Role
+from models.domain.endings import cancelled, completed, rejected
 from models.domain.ids import receipt_number
 from models.domain.ledger import Posting
 from models.domain.messages import HoldPhase
 from models.domain.money import Money
 from models.domain.postings import Parties, Shares
 from models.domain.states import BookingStatus
-from models.domain.terms import Actor, BookingTerms, Role, cancelled, completed, rejected
-from models.tables.bookings import Student
+from models.domain.terms import BookingTerms
+from models.tables.people import Student
 from tests.activities.bookings import HOUR, NOW, Bookings, ended, held
 from tests.api.world import Person, World, add_student, problem
 from tests.models.documents import pdf

@@ -18,11 +18,13 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.booking.records import RecordActivities
 from api.bookings import commands
+from models.domain.actors import Actor, Role
 from models.domain.messages import Door, MoveSlot, Reschedule, ReserveSlot
 from models.domain.policy import BookingPolicy, PaymentPlan
 from models.domain.states import BookingStatus
-from models.domain.terms import Actor, BookingTerms, Role
-from models.tables.bookings import BookingRequest, Offering, Slot
+from models.domain.terms import BookingTerms
+from models.tables.bookings import BookingRequest
+from models.tables.catalogue import Offering, Slot
 from tests.api.world import HOUR, PRICE, World, problem
 
 _PATIENCE_SECONDS = 60

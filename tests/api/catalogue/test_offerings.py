@@ -6,9 +6,9 @@ import httpx
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from models.domain.actors import Role
 from models.domain.policy import FLEXIBLE
 from models.domain.states import BookingStatus
-from models.domain.terms import Role
 from tests.api.sql_statements import noted, plan
 from tests.api.world import HOUR, JSON, Person, World, add_instructor, problem
 

@@ -5,7 +5,7 @@ from uuid import uuid4
 import httpx
 
 from api.http.auth import issue_token
-from models.domain.terms import Role
+from models.domain.actors import Role
 from tests.api.world import HOUR, SIGNING_KEY, World
 from tests.loglines import logged
 

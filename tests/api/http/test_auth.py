@@ -7,7 +7,7 @@ import jwt
 import pytest
 
 from api.http.auth import Caller, issue_token, read_token
-from models.domain.terms import Role
+from models.domain.actors import Role
 from tests.api.world import HOUR, SIGNING_KEY, problem
 
 NOW = datetime.now(UTC)

@@ -9,7 +9,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
-from models.domain.terms import Role
+from models.domain.actors import Role
 from tests.api.world import Person, World, add_instructor, add_student, said
 
 ROLES = ("nobody", "student", "instructor", "operator", "other student", "other instructor")

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
-from activities.stripe.payments import stripe_client as closing_client
+from activities.stripe.client import stripe_client as closing_client
 from sandbox.stack.connected_accounts import create_connected_account
 from tests.api.live.workers import Staff
 from tests.api.world import World

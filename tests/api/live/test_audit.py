@@ -14,10 +14,10 @@ from fastapi.routing import iter_route_contexts
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from models.domain.actors import Actor, Role, Subject
 from models.domain.errors import Declined
 from models.domain.messages import Door
-from models.domain.terms import Actor, Role, Subject
-from models.tables.bookings import AuditEvent
+from models.tables.audit import AuditEvent
 from tests.api.http.test_authorization import BODIES
 from tests.api.live.journey import approved, booked, decide, order, paid
 from tests.api.live.workers import FailingGateway, Staff

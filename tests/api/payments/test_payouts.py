@@ -13,7 +13,7 @@ from models.domain import postings
 from models.domain.money import Money
 from models.domain.policy import Split
 from models.domain.states import BookingStatus, PayoutStatus
-from models.tables.bookings import InstructorPayout
+from models.tables.payments import InstructorPayout
 from tests.api.sql_statements import noted
 from tests.api.world import JSON, Person, World
 

@@ -14,7 +14,7 @@ from stripe import WebhookSignature
 from models.domain.policy import PaymentPlan
 from models.domain.states import PaymentStatus
 from models.domain.stripe_events import OF_CONNECTED, OF_PLATFORM
-from models.tables.bookings import Payment
+from models.tables.payments import Payment
 from tests.api.stripe_events import PATH, account_event, event, send, send_connect
 from tests.api.world import CONNECT_WEBHOOK_KEY, JSON, WEBHOOK_KEY, World, problem
 

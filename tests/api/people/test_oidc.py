@@ -18,9 +18,9 @@ from temporalio.client import Client
 from api.main import build_app
 from api.people.oidc import IdentityProvider, PublishedKeys
 from api.settings import IdentitySettings, Settings
+from models.domain.actors import Role
 from models.domain.ids import person_id
-from models.domain.terms import Role
-from models.tables.bookings import Instructor, Student
+from models.tables.people import Instructor, Student
 from sandbox.stack.ports import free_port
 from tests.api.people.identity_provider import AUDIENCE, Provider, ec_key, identity_provider, rsa_key
 from tests.api.world import World, audited, problem, settings

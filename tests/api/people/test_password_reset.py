@@ -20,7 +20,7 @@ from activities.mail.smtp import Smtp
 from api.http.rate_limits import RESETS_OF_MAIL, SIGN_INS_OF_MAIL
 from api.people.passwords import Passwords
 from models.documents.issuer import Issuer
-from models.domain.terms import PLATFORM, Actor, Role
+from models.domain.actors import PLATFORM, Actor, Role
 from models.session_calendar import Party
 from models.tables.credentials import RESET_LASTS, Credential, PasswordReset
 from models.tables.outbox import OutboxMessage

@@ -16,9 +16,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from api.http.auth import Caller, read_token
 from api.people.passwords import MAX_BYTES, Passwords
-from models.domain.terms import Role
-from models.tables.bookings import Instructor, Student
+from models.domain.actors import Role
 from models.tables.credentials import Credential
+from models.tables.people import Instructor, Student
 from tests.api.world import JSON, SIGNING_KEY, World, problem, said
 
 PASSWORD = "correct horse battery"  # noqa: S105 - nobody's

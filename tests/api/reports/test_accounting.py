@@ -13,7 +13,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.database import ledger
 from models.domain import postings
-from models.tables.bookings import Instructor
+from models.tables.people import Instructor
 from tests.api.reports.ledger_story import capture, earnings, money, none, tell, time
 from tests.api.world import Person, World, problem
 

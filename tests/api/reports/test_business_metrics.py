@@ -16,11 +16,13 @@ from activities.database import ledger
 from api.http.database import Database
 from api.reports.gauges import BusinessGauges
 from models.domain import postings
+from models.domain.actors import Absent, Actor, Role
+from models.domain.endings import EndReason, completed, no_show, rejected, unpaid
 from models.domain.messages import HoldPhase
 from models.domain.money import Money
 from models.domain.states import PayoutStatus
-from models.domain.terms import Absent, Actor, BookingTerms, EndReason, Role, completed, no_show, rejected, unpaid
-from models.tables.bookings import InstructorPayout
+from models.domain.terms import BookingTerms
+from models.tables.payments import InstructorPayout
 from tests.activities.bookings import NOW, STARTS_AT, Bookings, authorization, checkout, ended, held, reserve
 from tests.api.world import Person, World
 

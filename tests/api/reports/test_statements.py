@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from models.tables.bookings import Instructor
+from models.tables.people import Instructor
 from tests.api.reports.ledger_story import earnings, money, none, tell
 from tests.api.world import Person, World, problem
 from tests.models.documents import pdf

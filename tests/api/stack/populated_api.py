@@ -8,7 +8,7 @@ import httpx
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
-from activities.stripe.payments import stripe_client
+from activities.stripe.client import stripe_client
 from models.db import build_engine
 from sandbox.browser.checkout_page import GOOD_CARD, POOR_CARD, pay
 from sandbox.demo.marketplace import Market, Pair

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.domain.actors import SignUpRole
 from models.domain.attendance import Attendance, AttendanceKind, Sighting, Visit, attendance
-from models.domain.terms import SignUpRole
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 MINUTES = 60

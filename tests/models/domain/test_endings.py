@@ -7,17 +7,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from models.domain.money import CurrencyMismatch, Money
-from models.domain.policy import BookingPolicy, OnSilence, PaymentPlan, kept_on_student_cancellation, split
-from models.domain.states import BookingStatus, PaymentStatus, SessionStatus, is_allowed
-from models.domain.terms import (
-    PLATFORM,
-    Absent,
-    Actor,
-    BookingTerms,
+from models.domain.actors import PLATFORM, Absent, Actor, Role
+from models.domain.endings import (
     Ending,
     EndReason,
-    Role,
     cancelled,
     completed,
     no_show,
@@ -30,6 +23,10 @@ from models.domain.terms import (
     unanswered,
     unpaid,
 )
+from models.domain.money import CurrencyMismatch, Money
+from models.domain.policy import BookingPolicy, OnSilence, PaymentPlan, kept_on_student_cancellation, split
+from models.domain.states import BookingStatus, PaymentStatus, SessionStatus, is_allowed
+from models.domain.terms import BookingTerms
 from tests.models.strategies import policies, prices, times_left
 
 STARTS_AT = datetime(2026, 3, 5, 9, 0, tzinfo=UTC)

@@ -5,13 +5,15 @@ from uuid import uuid4
 
 import pytest
 
+from models.domain.actors import PLATFORM, Absent, Actor, Role, SignUpRole
 from models.domain.attendance import AttendanceKind, Sighting, attendance
+from models.domain.endings import EndReason
 from models.domain.messages import ReportNoShow
 from models.domain.money import Money
 from models.domain.no_shows import NoShowVerdict, contest_until, ending_after, verdict
 from models.domain.policy import BookingPolicy, Deadlines, PaymentPlan
 from models.domain.states import BookingStatus
-from models.domain.terms import PLATFORM, Absent, Actor, BookingTerms, EndReason, Role, SignUpRole
+from models.domain.terms import BookingTerms
 
 STARTS_AT = datetime(2026, 3, 5, 9, 0, tzinfo=UTC)
 ENDS_AT = STARTS_AT + timedelta(hours=1)

@@ -5,8 +5,10 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.domain.actors import Actor, Role
+from models.domain.endings import cancelled, payment_after
 from models.domain.quotes import CancellationQuote, cancellation_quote
-from models.domain.terms import Actor, BookingTerms, Role, cancelled, payment_after
+from models.domain.terms import BookingTerms
 from tests.models.domain.test_endings import terms
 from tests.models.strategies import times_left
 

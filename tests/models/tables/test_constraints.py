@@ -14,22 +14,15 @@ from sqlmodel import SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.db import build_engine
+from models.domain.actors import Role, SignUpRole, Subject
 from models.domain.attendance import AttendanceKind, MeetingProvider
 from models.domain.policy import MODERATE, BookingPolicy, PaymentPlan
 from models.domain.states import BookingStatus, PaymentStatus, PayoutStatus, SessionStatus
-from models.domain.terms import Role, SignUpRole, Subject
-from models.tables.bookings import (
-    AttendanceEvent,
-    AuditEvent,
-    BookingRequest,
-    Instructor,
-    InstructorPayout,
-    LiveSession,
-    Offering,
-    Payment,
-    Slot,
-    Student,
-)
+from models.tables.audit import AuditEvent
+from models.tables.bookings import AttendanceEvent, BookingRequest, LiveSession
+from models.tables.catalogue import Offering, Slot
+from models.tables.payments import InstructorPayout, Payment
+from models.tables.people import Instructor, Student
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)

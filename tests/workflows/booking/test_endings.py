@@ -5,11 +5,12 @@ from datetime import timedelta
 
 import pytest
 
+from models.domain.actors import Absent
+from models.domain.endings import EndReason
 from models.domain.messages import Approve, BookingView, Cancel, Complete, Door, Reject, ReportNoShow
 from models.domain.money import Money
 from models.domain.policy import BookingPolicy, OnSilence
 from models.domain.states import BookingStatus, PaymentStatus, SessionStatus
-from models.domain.terms import Absent, EndReason
 from sandbox.browser.checkout_page import GOOD_CARD, POOR_CARD, CheckoutClosed, pay
 from sandbox.demo.figures import Figures
 from tests.workflows.saga import Booked, Saga

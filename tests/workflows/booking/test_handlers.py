@@ -6,6 +6,8 @@ import pytest
 from temporalio.client import WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
+from models.domain.actors import Absent, Actor, Role
+from models.domain.endings import EndReason
 from models.domain.messages import (
     Approve,
     Cancel,
@@ -23,7 +25,6 @@ from models.domain.messages import (
 from models.domain.money import Money
 from models.domain.policy import BookingPolicy, Deadlines
 from models.domain.states import BookingStatus, PaymentStatus
-from models.domain.terms import Absent, Actor, EndReason, Role
 from sandbox.browser.checkout_page import pay
 from tests.workflows.saga import Booked, Saga
 from workflows.booking.workflow import BookingWorkflow

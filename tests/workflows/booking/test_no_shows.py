@@ -8,7 +8,9 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio.client import WorkflowUpdateFailedError
 
+from models.domain.actors import Absent, Actor, Role, SignUpRole
 from models.domain.attendance import AttendanceKind, MeetingProvider
+from models.domain.endings import EndReason
 from models.domain.errors import Unknown
 from models.domain.messages import (
     Approve,
@@ -27,8 +29,8 @@ from models.domain.no_shows import NoShowVerdict
 from models.domain.notifications import Notice, Recipient
 from models.domain.policy import BookingPolicy, Deadlines
 from models.domain.states import BookingStatus, PaymentStatus
-from models.domain.terms import Absent, Actor, EndReason, Role, SignUpRole
-from models.tables.bookings import AttendanceEvent, AuditEvent
+from models.tables.audit import AuditEvent
+from models.tables.bookings import AttendanceEvent
 from models.tables.no_shows import NoShowReport
 from models.tables.outbox import OutboxMessage
 from sandbox.demo.figures import Figures

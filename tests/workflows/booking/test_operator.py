@@ -5,11 +5,12 @@ from datetime import timedelta
 import pytest
 from temporalio.client import WorkflowUpdateFailedError
 
+from models.domain.actors import Actor, Role
+from models.domain.endings import EndReason
 from models.domain.errors import Declined
 from models.domain.messages import Approve, Cancel, Complete, Refund, Release, Retry, Settle
 from models.domain.money import Money
 from models.domain.states import BookingStatus, PaymentStatus
-from models.domain.terms import Actor, EndReason, Role
 from sandbox.demo.figures import Figures
 from tests.workflows.saga import Booked, Saga
 from workflows.booking.workflow import BookingWorkflow

@@ -11,7 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio.client import Client
 
 from models.domain.ids import refund_workflow_id
-from models.tables.bookings import AuditEvent
+from models.tables.audit import AuditEvent
 from sandbox.browser.checkout_page import pay
 from tests.api.live.journey import approved, booked, decide, order, seen
 from tests.api.stripe_events import AUTHORIZED, event, send

@@ -17,10 +17,10 @@ from temporalio.worker import Replayer
 
 from api.bookings.client import Patience
 from api.people.onboarding_client import OnboardingDesk
+from models.domain.actors import Role
 from models.domain.errors import Declined, Retryable
 from models.domain.ids import onboarding_workflow_id
-from models.domain.terms import Role
-from models.tables.bookings import Instructor
+from models.tables.people import Instructor
 from sandbox import seed
 from tests.api.live.workers import AccountsFailing, Staff
 from tests.api.stripe_events import account_event, send_connect

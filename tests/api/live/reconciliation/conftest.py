@@ -7,7 +7,7 @@ import pytest
 import stripe
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from models.tables.bookings import Instructor
+from models.tables.people import Instructor
 from tests.api.live.reconciliation.books import Books
 from tests.api.world import World
 from tests.conftest import StripeSandbox

@@ -12,7 +12,8 @@ from temporalio.service import RPCError
 from activities.database import ledger
 from models.domain.ledger import Account, PostingKind, posting
 from models.domain.money import Money
-from models.tables.bookings import AuditEvent, Payment
+from models.tables.audit import AuditEvent
+from models.tables.payments import Payment
 from sandbox.browser.checkout_page import GOOD_CARD, pay
 from tests.api.live.journey import order
 from tests.api.live.reconciliation.books import DAY_SECONDS, Books

@@ -1,0 +1,70 @@
+"""The audit trail."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import BigInteger, Column, Identity, Index, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field, SQLModel
+
+from models.domain.actors import Actor, Role, Subject
+from models.domain.ids import audit_id
+from models.domain.messages import Door
+from models.tables.columns import word
+
+
+class AuditEvent(SQLModel, table=True):
+    """Who did what to what, when, through which door. Append only: the database refuses anything else.
+
+    An event is about a booking, then it has a `booking_id`; or about another `subject`, then it has a `subject_id`.
+    `action` is `<subject>.<past participle>`; `detail` holds ids, codes and amounts. A deleted booking request is
+    known by its `booking.deleted` row alone.
+    """
+
+    __tablename__ = "audit_event"
+    __table_args__ = (
+        Index("ix_audit_event_booking_at", "booking_id", "at"),
+        Index("ix_audit_event_booking_seq", "booking_id", "seq"),
+        Index("ix_audit_event_reserved_at", "at", postgresql_where=text("action = 'booking.reserved'")),
+        Index("ix_audit_event_subject_seq", "subject_id", "seq", postgresql_where=text("subject_id IS NOT NULL")),
+    )
+
+    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    subject: Subject = Field(default=Subject.BOOKING, sa_column=word(Subject, server_default=Subject.BOOKING))
+    booking_id: UUID | None = None
+    subject_id: UUID | None = None
+    action: str
+    actor_role: Role = Field(sa_column=word(Role))
+    actor_id: UUID | None = None
+    door: str
+    detail: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSONB, nullable=False))
+    at: datetime
+    seq: int | None = Field(default=None, sa_column=Column(BigInteger, Identity(), nullable=False))
+    """Numbered by the database: a booking's events in the order in which they came to be."""
+
+
+def event_about(
+    subject: Subject,
+    id: UUID,
+    action: str,
+    actor: Actor,
+    door: Door,
+    at: datetime,
+    detail: dict[str, Any] | None = None,
+    occasion: str = "",
+) -> AuditEvent:
+    """`action` happens once to its subject, or once on each `occasion`. `detail` holds ids, codes and amounts only."""
+    is_booking = subject is Subject.BOOKING
+    return AuditEvent(
+        id=audit_id(id, f"{action}@{occasion}" if occasion else action),
+        subject=subject,
+        booking_id=id if is_booking else None,
+        subject_id=None if is_booking else id,
+        action=action,
+        actor_role=actor.role,
+        actor_id=actor.id,
+        door=door,
+        detail=detail or {},
+        at=at,
+    )

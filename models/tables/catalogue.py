@@ -1,0 +1,62 @@
+"""Offerings and their slots."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import BigInteger, Column, Index, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field, SQLModel
+
+OFFERING_TEXT = "to_tsvector('simple', (title || ' ') || description)"
+"""What a text search looks at, with the brackets that Postgres shows, so that Alembic can compare."""
+
+
+class Offering(SQLModel, table=True):
+    """What an instructor sells. `cancellation` is a `CancellationPolicy`."""
+
+    __table_args__ = (
+        Index("ix_offering_created", "created_at", "id", postgresql_where=text("is_active")),
+        Index("ix_offering_instructor_created", "instructor_id", "created_at", "id"),
+        Index("ix_offering_currency_price", "currency", "price_minor"),
+        Index("ix_offering_search", text(OFFERING_TEXT), postgresql_using="gin"),
+    )
+
+    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    instructor_id: UUID = Field(foreign_key="instructor.id")
+    title: str
+    description: str = ""
+    duration_minutes: int
+    buffer_before_minutes: int = 0
+    """Before and after a session, in which its instructor cannot be booked either."""
+    buffer_after_minutes: int = 0
+    price_minor: int = Field(sa_type=BigInteger)
+    currency: str = Field(max_length=3)
+    cancellation: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+    is_recorded: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
+    """Whether the instructor may record the session. Both sides are told before."""
+    is_active: bool = Field(default=True, sa_column_kwargs={"server_default": text("true")})
+    """A withdrawn one is not: its bookings go on, and there are no new ones."""
+    created_at: datetime
+
+
+class Slot(SQLModel, table=True):
+    """A time that is offered. Whether it is free follows from the bookings that overlap it: nothing to keep in step."""
+
+    __table_args__ = (
+        Index(
+            "uq_slot_offering_starts",
+            "offering_id",
+            "starts_at",
+            unique=True,
+            postgresql_where=text("withdrawn_at IS NULL"),
+        ),
+    )
+
+    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    offering_id: UUID = Field(foreign_key="offering.id")
+    instructor_id: UUID = Field(foreign_key="instructor.id", index=True)
+    starts_at: datetime
+    ends_at: datetime
+    withdrawn_at: datetime | None = None
+    """Not offered since then. The row stays, for the bookings that it had."""

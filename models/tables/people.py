@@ -1,0 +1,57 @@
+"""Students and instructors."""
+
+from datetime import datetime
+from uuid import UUID, uuid4
+
+from sqlalchemy import Column, Index, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field, SQLModel
+
+from models.domain.actors import Capability
+from models.tables.columns import word
+
+
+class Student(SQLModel, table=True):
+    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    email: str = Field(unique=True)
+    name: str
+    time_zone: str = "UTC"
+    stripe_customer_id: str | None = Field(default=None, unique=True)
+    created_at: datetime
+
+
+class Instructor(SQLModel, table=True):
+    __table_args__ = (
+        Index(
+            "ix_instructor_reconciled",
+            text("reconciled_at NULLS FIRST"),
+            postgresql_where=text("stripe_account_id IS NOT NULL"),
+        ),
+        Index("ix_instructor_account_checked", "account_checked_at"),
+    )
+
+    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    email: str = Field(unique=True)
+    name: str
+    time_zone: str = "UTC"
+    stripe_account_id: str | None = Field(default=None, unique=True)
+    transfers: Capability | None = Field(default=None, sa_column=word(Capability, nullable=True))
+    """Stripe's `transfers` capability, as it was last looked up; without it, the instructor cannot be paid."""
+    requirements: list[str] = Field(
+        default_factory=list, sa_column=Column(JSONB, nullable=False, server_default=text("'[]'::jsonb"))
+    )
+    """What Stripe asks of the instructor, in Stripe's words."""
+    disabled_reason: str | None = None
+    """Why Stripe has stopped the account, in Stripe's words."""
+    account_checked_at: datetime | None = None
+    events_until: datetime | None = None
+    """Up to when the account's events at Stripe have been read, by Stripe's clock."""
+    reconciled_at: datetime | None = None
+    onboarding_url: str | None = None
+    """The latest link to Stripe's onboarding. Whoever has it is let in as the instructor, once, until it expires."""
+    onboarding_url_expires_at: datetime | None = None
+    created_at: datetime
+
+    @property
+    def can_be_paid(self) -> bool:
+        return self.stripe_account_id is not None and self.transfers is Capability.ACTIVE
