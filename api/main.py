@@ -22,7 +22,6 @@ from api.bookings.client import Saga
 from api.bookings.event_stream import NothingMore, Streams, on_nothing_more
 from api.bookings.refund_client import RefundDesk
 from api.catalogue import offerings, slots
-from api.dispute_desk import DisputeDesk
 from api.http import return_pages
 from api.http.auth import OwnTokens
 from api.http.database import Database
@@ -34,6 +33,7 @@ from api.meetings import routes as meetings
 from api.meetings import webhook
 from api.openapi import DESCRIPTION, TAGS, Api
 from api.payments import disputes, ledger, payouts, stripe_webhooks
+from api.payments.disputes import DisputeDesk
 from api.people import instructors, password_reset
 from api.people import routes as people
 from api.people.oidc import IdentityProvider
@@ -41,7 +41,7 @@ from api.people.onboarding_client import OnboardingDesk
 from api.people.passwords import Passwords
 from api.reconciliation import routes as reconciliation
 from api.reconciliation.gauges import ReconciliationGauges
-from api.reconciliation_desk import ReconciliationDesk
+from api.reconciliation.routes import ReconciliationDesk
 from api.reports import accounting, business_metrics, statements
 from api.reports.gauges import BusinessGauges
 from api.settings import Settings

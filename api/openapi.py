@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from api.bookings.schemas import BookingEvent
 from api.examples.bookings import EXAMPLES
 from api.http.problems import MEDIA_TYPE, SCHEMA_NAME, Kind, ProblemDetails, declared
+from api.http.schema_types import REFERENCE
 
 Json = dict[str, Any]
 
@@ -42,18 +43,7 @@ TAGS = [
     {"name": "machines", "description": "Health and metrics. Without the version's prefix."},
 ]
 
-_REFERENCE = "#/components/schemas/{model}"
 _REQUEST_ID = {"description": "The request's own, or a new one.", "required": True, "schema": {"type": "string"}}
-_JSON_OF_EVENT = {
-    "contentMediaType": "application/json",
-    "contentSchema": {"$ref": _REFERENCE.format(model=BookingEvent.__name__)},
-}
-
-EVENT_STREAM: dict[int | str, Json] = {
-    200: {"content": {"text/event-stream": {"itemSchema": {"properties": {"data": _JSON_OF_EVENT}}}}}
-}
-"""For the route whose events' `data` is a `BookingEvent`: of a `ServerSentEvent`, FastAPI says no more than that it is
-text."""
 
 
 class Api(FastAPI):
@@ -105,7 +95,7 @@ def _declare(responses: Json, kind: Kind) -> None:
 
 
 def _add(schemas: Json, name: str, model: type[BaseModel]) -> None:
-    described = model.model_json_schema(mode="serialization", ref_template=_REFERENCE)
+    described = model.model_json_schema(mode="serialization", ref_template=REFERENCE)
     for other, definition in described.pop("$defs", {}).items():
         schemas.setdefault(other, definition)
     schemas[name] = described

@@ -11,8 +11,7 @@ from pydantic import AfterValidator, AnyHttpUrl, BeforeValidator, Field, SecretS
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from api.http.auth import signing_keys
-from api.meeting_provider import Meetings
-from api.meeting_settings import MeetingSettings, meetings_from_environment
+from api.meeting_provider import Meetings, MeetingSettings, meetings_from_environment
 from models.domain.actors import Role
 from models.domain.tax_reporting import Thresholds
 from models.settings import PaperSettings, PlaceSettings, PolicySettings

@@ -6,12 +6,13 @@ from uuid import UUID
 from fastapi import Depends, Response
 
 from api.bookings import presenters, queries
-from api.bookings.client import Closed, Refused, Saga, Unreachable, Update, WithSaga
+from api.bookings.client import Saga, Update, WithSaga
 from api.bookings.queries import BookingRecord
 from api.bookings.schemas import Booking, BookingForOperator
 from api.http.auth import Caller
 from api.http.database import Database, WithDatabase
 from api.http.problems import Kind, Problem, declared, unavailable
+from api.http.temporal import Closed, Refused, Unreachable
 from models.domain.messages import Decision, Refusal
 
 D = TypeVar("D", bound=Decision)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Request
@@ -13,12 +13,26 @@ from starlette.responses import Response
 
 from api.bookings import presenters, queries, schemas
 from api.bookings.queries import BookingRecord
+from api.bookings.schemas import BookingEvent
 from api.http.auth import AsAnyRole, Caller
 from api.http.database import Database, WithDatabase
 from api.http.notify_listener import Bell
 from api.http.problems import Kind, declared
-from api.openapi import EVENT_STREAM
+from api.http.schema_types import REFERENCE
 from models.tables.audit import AuditEvent
+
+_JSON_OF_EVENT = {
+    "contentMediaType": "application/json",
+    "contentSchema": {"$ref": REFERENCE.format(model=BookingEvent.__name__)},
+}
+
+
+EVENT_STREAM: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"text/event-stream": {"itemSchema": {"properties": {"data": _JSON_OF_EVENT}}}}}
+}
+"""For the route whose events' `data` is a `BookingEvent`: of a `ServerSentEvent`, FastAPI says no more than that it is
+text."""
+
 
 router = APIRouter(prefix="/v1/bookings/{booking_id}", tags=["bookings"])
 

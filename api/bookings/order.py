@@ -1,17 +1,17 @@
 """Whether an offer can be booked now, and the order that is sent to the workflow."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from api.bookings.queries import Obstacle, Offer
 from api.http.problems import Kind, Problem
+from api.pricing import bookable_from, charged
 from models.domain.actors import Capability
 from models.domain.messages import ReserveSlot
-from models.domain.money import Money, chargeable
-from models.domain.policy import BookingPolicy, CancellationPolicy, PaymentPlan, checkout_deadline, last_end_for_hold
+from models.domain.money import Money
+from models.domain.policy import BookingPolicy, CancellationPolicy, PaymentPlan, checkout_deadline
 from models.domain.terms import BookingTerms
 from models.settings import PolicySettings
-from models.tables.catalogue import Slot
 
 
 def order(
@@ -61,20 +61,6 @@ def _check(offer: Offer, policy: BookingPolicy, now: datetime) -> None:
             f"A card's hold does not last until then. It can be booked from {later:%Y-%m-%dT%H:%M:%SZ} on.",
             bookable_from=f"{later:%Y-%m-%dT%H:%M:%SZ}",
         )
-
-
-def bookable_from(slot: Slot, policy: BookingPolicy, now: datetime) -> datetime | None:
-    """When a slot that lies too far ahead for a card's hold comes into reach; `None` for one that is in reach."""
-    too_late = slot.ends_at - last_end_for_hold(policy.deadlines, now)
-    return now + too_late if too_late > timedelta(0) else None
-
-
-def charged(price: Money) -> Money:
-    """The price. Raises the `Problem` for one that Stripe cannot charge."""
-    try:
-        return chargeable(price)
-    except ValueError as error:
-        raise Problem(Kind.PRICE_NOT_CHARGEABLE, f"{error}.") from error
 
 
 def _account(offer: Offer) -> str:

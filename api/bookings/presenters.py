@@ -1,8 +1,8 @@
 """From records to the JSON that a caller gets to see."""
 
 from collections.abc import Sequence
-from datetime import timedelta
 
+from api import pricing
 from api.bookings import schemas
 from api.bookings.operator_schemas import (
     AttendanceOfSession,
@@ -14,11 +14,12 @@ from api.bookings.operator_schemas import (
 from api.bookings.queries import BookingRecord
 from api.http import pagination
 from api.http.auth import Caller
+from api.pricing import _seconds, policy, price
 from models.domain.actors import Role
 from models.domain.attendance import Presence, attendance
-from models.domain.money import BASIS_POINTS, Money
+from models.domain.money import Money
 from models.domain.payouts import failure
-from models.domain.policy import BookingPolicy, CancellationTier
+from models.domain.policy import BookingPolicy
 from models.domain.states import BookingStatus, PayoutStatus
 from models.tables.bookings import LiveSession, RescheduleProposal
 from models.tables.no_shows import NoShowReport
@@ -91,45 +92,14 @@ def _booking(record: BookingRecord, for_student: bool) -> schemas.Booking:
     )
 
 
-def price(total: Money, fee: Money) -> schemas.Price:
-    return schemas.Price(total=total, platform_fee=fee, instructor_payout=total - fee, currency=total.currency)
-
-
-def _price(record: BookingRecord) -> schemas.Price:
+def _price(record: BookingRecord) -> pricing.Price:
     request = record.request
     total = Money(amount_minor=request.price_minor, currency=request.currency)
     return price(total, Money(amount_minor=request.platform_fee_minor, currency=request.currency))
 
 
-def _policy(record: BookingRecord) -> schemas.Policy:
+def _policy(record: BookingRecord) -> pricing.Policy:
     return policy(BookingPolicy.model_validate(record.request.policy))
-
-
-def policy(policy: BookingPolicy) -> schemas.Policy:
-    deadlines = policy.deadlines
-    return schemas.Policy(
-        platform_fee_bps=policy.fee_bps,
-        cancellation=schemas.Cancellation(
-            name=policy.cancellation.name,
-            tiers=[tier(each) for each in policy.cancellation.tiers],
-        ),
-        no_show=schemas.NoShowTerms(
-            student_absent_refund_bps=BASIS_POINTS - policy.student_absent_kept_bps,
-            instructor_absent_refund_bps=BASIS_POINTS,
-        ),
-        on_silence=policy.on_silence,
-        deadlines=schemas.Windows(
-            pay_within_seconds=_seconds(deadlines.checkout_window),
-            pay_again_within_seconds=_seconds(deadlines.decline_grace),
-            decide_within_seconds=_seconds(deadlines.approval_window),
-            report_within_seconds=_seconds(deadlines.completion_window),
-            contest_within_seconds=_seconds(deadlines.contest_window),
-        ),
-    )
-
-
-def tier(tier: CancellationTier) -> schemas.RefundTier:
-    return schemas.RefundTier(before_seconds=_seconds(tier.before), refund_bps=tier.refund_bps)
 
 
 def _session(session: LiveSession, payment: Payment | None) -> schemas.Session:
@@ -229,7 +199,3 @@ def payout_of_booking(payout: InstructorPayout) -> schemas.PayoutOfBooking:
 def _failure(payout: InstructorPayout) -> schemas.PayoutFailure:
     why, to_do = failure(payout.failure_reason)
     return schemas.PayoutFailure(code=payout.failure_reason or "unknown", why=why, what_to_do=to_do)
-
-
-def _seconds(window: timedelta) -> int:
-    return window // timedelta(seconds=1)

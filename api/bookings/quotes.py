@@ -5,7 +5,8 @@ from uuid import UUID
 
 from fastapi import APIRouter
 
-from api.bookings import presenters, queries, schemas
+from api import pricing
+from api.bookings import queries, schemas
 from api.bookings.queries import BookingRecord
 from api.http.auth import AsEitherSide, Caller
 from api.http.database import WithDatabase
@@ -77,7 +78,7 @@ def _shown(record: BookingRecord, quote: CancellationQuote, now: datetime) -> sc
         kept=quote.split.kept,
         platform_fee=quote.split.platform_fee,
         instructor_payout=quote.split.instructor_payout,
-        tier=presenters.tier(quote.tier) if quote.tier else None,
+        tier=pricing.tier(quote.tier) if quote.tier else None,
         quoted_at=now,
         valid_until=min(ends, default=None),
     )

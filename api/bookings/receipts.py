@@ -5,16 +5,19 @@ from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter, Response
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from api.bookings import queries
 from api.http.auth import AsAnyRole
 from api.http.database import WithDatabase
 from api.http.problems import Kind, Problem, declared
 from api.http.rate_limits import PAPERS, counted
-from api.reading_receipts import receipt_of
 from api.settings import WithSettings
+from models import receipts
 from models.documents.page import MEDIA_TYPE
-from models.documents.receipt import FILE_NAME, draw
+from models.documents.receipt import FILE_NAME, Receipt, draw
+from models.receipts import Line, Names
+from models.tables.bookings import BookingRequest
 
 router = APIRouter(prefix="/v1/bookings/{booking_id}", tags=["bookings"])
 
@@ -56,3 +59,10 @@ async def get_receipt(booking_id: UUID, caller: AsAnyRole, database: WithDatabas
     # Not in the event loop: it takes a processor for a good part of a second.
     file = await asyncio.to_thread(draw, receipt, settings.paper.issuer)
     return Response(file, media_type=MEDIA_TYPE, headers={"Content-Disposition": f'attachment; filename="{FILE_NAME}"'})
+
+
+async def receipt_of(session: AsyncSession, booking: BookingRequest) -> Receipt | None:
+    """`None` while the money is only held, and where there never was any."""
+    names = Names(*(await session.exec(receipts.names_of(booking))).one())
+    lines = (await session.exec(receipts.lines_of(booking.id))).all()
+    return receipts.receipt(booking, names, (Line(*line) for line in lines))

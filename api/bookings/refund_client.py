@@ -8,7 +8,7 @@ from fastapi import Depends, Request
 from temporalio.client import Client, WithStartWorkflowOperation, WorkflowUpdateHandle, WorkflowUpdateStage
 from temporalio.common import WorkflowIDConflictPolicy
 
-from api.bookings.client import Patience, Unreachable, answer_within, heard
+from api.http.temporal import Patience, Unreachable, answer_within, heard
 from models.domain.ids import refund_workflow_id
 from models.domain.refunds import ORDERED, RefundOrder, RefundView, RetryRefund
 from models.domain.states import RefundStatus

@@ -7,13 +7,13 @@ from uuid import UUID
 from fastapi import Depends, Response
 
 from api.bookings import commands
-from api.bookings.client import Closed, Unreachable
 from api.bookings.queries import BookingRecord
 from api.bookings.refund_client import RefundDesk, WithRefunds
 from api.bookings.schemas import RefundOrder
 from api.http.auth import Caller
 from api.http.database import Database, WithDatabase
 from api.http.problems import Kind, Problem, unavailable
+from api.http.temporal import Closed, Unreachable
 from models.domain import ids
 from models.domain.refunds import RefundView, RetryRefund
 from models.domain.states import RefundStatus

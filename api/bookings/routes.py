@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Header, Request, Response
 
 from api.bookings import commands, presenters, queries
-from api.bookings.client import Closed, Refused, Saga, Unreachable, WithSaga
+from api.bookings.client import Saga, WithSaga
 from api.bookings.order import order
 from api.bookings.queries import BookingRecord
 from api.bookings.schemas import Booking, BookingCreated, BookingForOperator, BookingPage, NewBooking
@@ -17,6 +17,7 @@ from api.http.idempotency import in_flight, refuse_another_body
 from api.http.pagination import AskedPage
 from api.http.problems import Kind, Problem, declared, unavailable
 from api.http.rate_limits import BOOKINGS, counted
+from api.http.temporal import Closed, Refused, Unreachable
 from api.settings import WithSettings
 from models.domain import ids
 from models.domain.messages import Refusal, ReserveSlot

@@ -8,10 +8,11 @@ from pydantic import Field
 
 from api.bookings.operator_schemas import AttendanceOfSession, NoShowReported, RefundShown
 from api.http.schema_types import AskedTime, Given, Shown, Words
+from api.pricing import Policy, Price, RefundTier
 from models.domain.actors import Absent, Role, SignUpRole
 from models.domain.endings import EndReason
-from models.domain.money import Currency, Money
-from models.domain.policy import LossBearer, OnSilence
+from models.domain.money import Money
+from models.domain.policy import LossBearer
 from models.domain.states import BookingStatus, PaymentStatus, PayoutStatus, SessionStatus
 
 
@@ -39,52 +40,6 @@ class RefundOrder(Given):
 
 class Extension(Given):
     until: AskedTime
-
-
-class Price(Shown):
-    total: Money
-    platform_fee: Money
-    """Part of the total: what the platform keeps if the session takes place."""
-    instructor_payout: Money
-    currency: Currency
-
-
-class RefundTier(Shown):
-    before_seconds: int
-    """A student who cancels at least this long before the start gets `refund_bps` of the price back."""
-    refund_bps: int
-
-
-class Cancellation(Shown):
-    name: str
-    tiers: list[RefundTier]
-    """From the earliest to the latest; past the last one nothing goes back."""
-
-
-class NoShowTerms(Shown):
-    student_absent_refund_bps: int
-    instructor_absent_refund_bps: int
-
-
-class Windows(Shown):
-    """How long each side has, in seconds."""
-
-    pay_within_seconds: int
-    pay_again_within_seconds: int
-    """After a declined card."""
-    decide_within_seconds: int
-    report_within_seconds: int
-    """After the session's end."""
-    contest_within_seconds: int
-    """After a reported no-show; 0 where it counts at once."""
-
-
-class Policy(Shown):
-    platform_fee_bps: int
-    cancellation: Cancellation
-    no_show: NoShowTerms
-    on_silence: OnSilence
-    deadlines: Windows
 
 
 class BookingCreated(Shown):

@@ -6,9 +6,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Response
 
-from api.bookings import commands
-from api.bookings.order import charged
-from api.catalogue import presenters, queries
+from api.catalogue import commands, presenters, queries
 from api.catalogue.queries import OfferingFilter, OfferingRecord
 from api.catalogue.schemas import NewOffering, Offering, OfferingChange, OfferingPage
 from api.http.auth import AsInstructor
@@ -16,6 +14,7 @@ from api.http.database import Database, WithDatabase
 from api.http.pagination import AskedPage, Page, next_cursor
 from api.http.problems import Kind, Problem, declared
 from api.http.schema_types import AskedTime
+from api.pricing import charged
 from api.settings import Settings, WithSettings
 from models.domain.money import Currency
 

@@ -2,10 +2,10 @@
 
 from datetime import datetime
 
-from api.bookings import presenters
-from api.bookings.order import bookable_from
+from api import pricing
 from api.catalogue.queries import OfferingRecord, SlotRecord
 from api.catalogue.schemas import InstructorOfOffering, Offering, Slot
+from api.pricing import bookable_from
 from models.domain.money import Money
 from models.domain.policy import BookingPolicy, CancellationPolicy, split
 from models.settings import PolicySettings
@@ -24,8 +24,8 @@ def offering(record: OfferingRecord, settings: PolicySettings) -> Offering:
         duration_minutes=row.duration_minutes,
         buffer_before_minutes=row.buffer_before_minutes,
         buffer_after_minutes=row.buffer_after_minutes,
-        price=presenters.price(price, split(price, policy).platform_fee),
-        policy=presenters.policy(policy),
+        price=pricing.price(price, split(price, policy).platform_fee),
+        policy=pricing.policy(policy),
         is_recorded=row.is_recorded,
         is_active=row.is_active,
         created_at=row.created_at,

@@ -8,8 +8,8 @@ from uuid import UUID
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator, with_config
 from typing_extensions import TypedDict
 
-from api.bookings.schemas import Policy, Price
 from api.http.schema_types import AskedDate, AskedTime, Given, Shown
+from api.pricing import Policy, Price
 from models.domain.money import BASIS_POINTS, Money
 from models.domain.policy import PRESETS, CancellationPolicy, CancellationTier
 from models.domain.recurrence import Weekday, Weekly, known_zone

@@ -9,8 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from sqlmodel import col
 
-from api.bookings import commands
-from api.catalogue import presenters, queries
+from api.catalogue import commands, presenters, queries
 from api.catalogue.queries import SlotFilter
 from api.catalogue.schemas import MOST_SLOTS, NewSlots, SlotPage, SlotsCreated, SlotsWithdrawn
 from api.http.auth import AsInstructor

@@ -13,8 +13,7 @@ from api.bookings.schemas import MeetingLink
 from api.http.auth import AsEitherSide
 from api.http.database import WithDatabase
 from api.http.problems import Kind, Problem, declared
-from api.meeting_provider import Admission
-from api.meeting_settings import MeetingSettings
+from api.meeting_provider import Admission, MeetingSettings
 from api.settings import WithSettings
 from models.domain.actors import Role
 from models.domain.states import SessionStatus

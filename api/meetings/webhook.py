@@ -6,9 +6,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Request
 from pydantic import ValidationError
 
-from api.bookings import commands
 from api.http.database import WithDatabase
 from api.http.problems import Kind, Problem, declared
+from api.meetings import attendance
 from api.meetings.webhook_events import Report, is_signed
 from api.settings import WithSettings
 
@@ -45,7 +45,7 @@ async def receive(
     if report.kind is None:
         return {"received": True}
     async with database.writing() as session:
-        is_ours = await commands.keep_report(session, report, report.kind, settings.meetings.provider)
+        is_ours = await attendance.keep_report(session, report, report.kind, settings.meetings.provider)
     if not is_ours:
         log.info("meeting event %s is about no room of ours, or about nobody who has it", report.idempotency_key)
     return {"received": True}

@@ -4,23 +4,53 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Depends, Path, Query, Request
 from pydantic import BaseModel
 from sqlalchemy import tuple_
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
+from temporalio.client import Client, WorkflowUpdateFailedError
+from temporalio.exceptions import ApplicationError
 
-from api.bookings.client import Closed, Unreachable
-from api.dispute_desk import WithDisputes
 from api.http import pagination
 from api.http.auth import AsOperator
 from api.http.database import WithDatabase
 from api.http.pagination import AskedPage
 from api.http.problems import Kind, Problem, declared, unavailable
-from models.domain.disputes import Answer, DisputeDecision
+from api.http.temporal import Closed, Patience, Unreachable, answer_within
+from models.domain.disputes import Answer, DisputeDecision, DisputeRefusal
+from models.domain.ids import dispute_workflow_id
 from models.domain.money import Money
 from models.domain.states import DisputeStatus
 from models.tables.disputes import Dispute
+from workflows.disputes import DisputeWorkflow
+
+
+class DisputeDesk:
+    def __init__(self, client: Client, patience: Patience | None = None) -> None:
+        self._client = client
+        self._patience = patience or Patience()
+
+    async def decide(self, dispute_id: str, decision: DisputeDecision) -> None:
+        """Raises the 409 `Problem` when the bank needs no answer any more."""
+        handle = self._client.get_workflow_handle(dispute_workflow_id(dispute_id))
+        async with answer_within(self._patience.decision):
+            try:
+                await handle.execute_update(DisputeWorkflow.decide, decision, rpc_timeout=self._patience.decision)
+            except WorkflowUpdateFailedError as error:
+                cause = error.cause
+                if isinstance(cause, ApplicationError) and cause.type == DisputeRefusal.NOT_OPEN:
+                    raise Problem(Kind.NOT_POSSIBLE_NOW, cause.message) from error
+                raise
+
+
+async def _desk(request: Request) -> DisputeDesk:
+    desk: DisputeDesk = request.app.state.disputes
+    return desk
+
+
+WithDisputes = Annotated[DisputeDesk, Depends(_desk)]
+
 
 router = APIRouter(prefix="/v1/operator/disputes", tags=["operator"])
 

@@ -7,8 +7,8 @@ from fastapi import APIRouter, Depends, Header, Request
 from pydantic import BaseModel, Field, ValidationError
 from stripe import SignatureVerificationError, WebhookSignature
 
-from api.bookings.client import SagaError, answer_within
 from api.http.problems import Kind, Problem, declared, unavailable
+from api.http.temporal import SagaError, answer_within
 from api.settings import WithSettings
 from models.domain.stripe_events import Reception, StripeEvent
 from workflows.client.event_router import PATIENCE, Intake

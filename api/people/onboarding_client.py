@@ -15,7 +15,7 @@ from temporalio.client import Client, WithStartWorkflowOperation, WorkflowUpdate
 from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError
 
-from api.bookings.client import Closed, Patience, Unreachable, answer_within, heard
+from api.http.temporal import Closed, Patience, Unreachable, answer_within, heard
 from models.domain.ids import onboarding_workflow_id
 from models.domain.onboarding import Onboarding, OnboardingRefusal
 from workflows.onboarding import OnboardingWorkflow

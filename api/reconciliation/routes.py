@@ -5,26 +5,60 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query, Request
 from pydantic import TypeAdapter
 from sqlalchemy import tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, select
+from temporalio.client import Client
+from temporalio.common import WorkflowIDConflictPolicy
 
-from api.bookings.client import SagaError
 from api.http import pagination
 from api.http.auth import AsOperator
 from api.http.database import Database, WithDatabase
 from api.http.pagination import AskedPage
 from api.http.problems import Kind, Problem, declared, unavailable
 from api.http.schema_types import Shown
-from api.reconciliation_desk import WithReconciliations
-from models.domain.actors import Role, Subject
+from api.http.temporal import Patience, SagaError, Unreachable, answer_within
+from models.domain.actors import Actor, Role, Subject
+from models.domain.ids import ordered_reconciliation_id
 from models.domain.messages import Door
 from models.domain.money import Money
-from models.domain.reconciliation import Book, DriftKind, Total
+from models.domain.reconciliation import Book, DriftKind, ReconciliationOrder, Total
 from models.tables.audit import event_about
 from models.tables.reconciliation import Drift, Reconciliation
+from workflows.reconciliation import ReconciliationWorkflow
+
+
+class ReconciliationDesk:
+    def __init__(self, client: Client, task_queue: str, patience: Patience | None = None) -> None:
+        self._client = client
+        self._task_queue = task_queue
+        self._patience = patience or Patience()
+
+    async def start(self, by: Actor) -> UUID:
+        """The id of the run: a new one, or the one that somebody has asked for and that is not over."""
+        async with answer_within(self._patience.decision):
+            handle = await self._client.start_workflow(
+                ReconciliationWorkflow.run,
+                ReconciliationOrder(by=by),
+                id=ordered_reconciliation_id(self._task_queue),
+                task_queue=self._task_queue,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                rpc_timeout=self._patience.decision,
+            )
+        if handle.result_run_id is None:
+            raise Unreachable("Temporal did not say which run it is")
+        return UUID(handle.result_run_id)
+
+
+async def _desk(request: Request) -> ReconciliationDesk:
+    desk: ReconciliationDesk = request.app.state.reconciliations
+    return desk
+
+
+WithReconciliations = Annotated[ReconciliationDesk, Depends(_desk)]
+
 
 router = APIRouter(prefix="/v1/operator", tags=["operator"])
 

@@ -3,7 +3,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
 from pydantic import ValidationError
 
-from api.meeting_settings import JaasSettings, JitsiSettings, MeetingSettings, meetings_from_environment
+from api.meeting_provider import JaasSettings, JitsiSettings, MeetingSettings, meetings_from_environment
 from models.domain.attendance import MeetingProvider
 
 APP = "vpaas-magic-cookie-1"

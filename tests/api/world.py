@@ -13,8 +13,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from api.http.auth import issue_token
 from api.http.problems import ProblemDetails
-from api.meeting_provider import JitsiMeetings
-from api.meeting_settings import MeetingSettings
+from api.meeting_provider import JitsiMeetings, MeetingSettings
 from api.settings import DoorSettings, Settings
 from models.domain.actors import PLATFORM, Capability, Role
 from models.domain.endings import EndReason

@@ -17,7 +17,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.booking.records import RecordActivities
-from api.bookings import commands
+from api.catalogue import commands
 from models.domain.actors import Actor, Role
 from models.domain.messages import Door, MoveSlot, Reschedule, ReserveSlot
 from models.domain.policy import BookingPolicy, PaymentPlan

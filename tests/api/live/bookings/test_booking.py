@@ -8,7 +8,8 @@ from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
-from api.bookings.client import Patience, Saga
+from api.bookings.client import Saga
+from api.http.temporal import Patience
 from api.main import build_app
 from models.domain.ids import booking_id, workflow_id
 from models.settings import PolicySettings

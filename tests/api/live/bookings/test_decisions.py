@@ -6,7 +6,8 @@ import pytest
 from fastapi import FastAPI
 from temporalio.client import Client
 
-from api.bookings.client import Patience, Saga
+from api.bookings.client import Saga
+from api.http.temporal import Patience
 from models.domain.errors import Declined, Retryable
 from models.domain.ids import workflow_id
 from tests.api.live.journey import approved, booked, decide, order, paid, seen

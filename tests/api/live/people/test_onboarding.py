@@ -15,7 +15,7 @@ from temporalio.client import Client, WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 
-from api.bookings.client import Patience
+from api.http.temporal import Patience
 from api.people.onboarding_client import OnboardingDesk
 from models.domain.actors import Role
 from models.domain.errors import Declined, Retryable

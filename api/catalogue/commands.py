@@ -1,0 +1,117 @@
+"""Writes of the catalogue: offerings and slots."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnExpressionArgument, Uuid, any_, literal
+from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlmodel import col, exists, select, update
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from api.catalogue.queries import OfferingRecord
+from api.catalogue.schemas import NewOffering, OfferingChange, SlotsWithdrawn, policy_of
+from api.http.problems import Kind, Problem
+from models.domain.actors import Actor, Role, Subject
+from models.domain.messages import Door
+from models.domain.states import HOLDS_SLOT
+from models.tables.audit import event_about
+from models.tables.bookings import BookingRequest
+from models.tables.catalogue import Offering, Slot
+from models.tables.people import Instructor
+
+_WORDS = frozenset({"title", "description"})
+"""Columns that an audit event names and does not quote."""
+
+
+async def add_offering(
+    session: AsyncSession, instructor_id: UUID, wanted: NewOffering, now: datetime
+) -> OfferingRecord:
+    """Raises the 403 `Problem` for a token without an account."""
+    instructor = await session.get(Instructor, instructor_id)
+    if instructor is None:
+        raise Problem(Kind.NO_ACCOUNT)
+    offering = Offering(
+        instructor_id=instructor_id,
+        title=wanted.title,
+        description=wanted.description,
+        duration_minutes=wanted.duration_minutes,
+        buffer_before_minutes=wanted.buffer_before_minutes,
+        buffer_after_minutes=wanted.buffer_after_minutes,
+        price_minor=wanted.price.amount_minor,
+        currency=wanted.price.currency,
+        cancellation=policy_of(wanted.cancellation).model_dump(mode="json"),
+        is_recorded=wanted.is_recorded,
+        created_at=now,
+    )
+    session.add(offering)
+    await session.flush()
+    actor = Actor(role=Role.INSTRUCTOR, id=instructor_id)
+    session.add(event_about(Subject.OFFERING, offering.id, "offering.created", actor, Door.API, now))
+    return OfferingRecord(offering, instructor)
+
+
+async def change_offering(session: AsyncSession, offering: Offering, wanted: OfferingChange, now: datetime) -> None:
+    """For the bookings to come: those that are made have their own terms. What stays the same is no change."""
+    columns: dict[str, Any] = {**wanted}
+    if "price" in wanted:
+        del columns["price"]
+        columns |= {"price_minor": wanted["price"].amount_minor, "currency": wanted["price"].currency}
+    if "cancellation" in wanted:
+        columns["cancellation"] = policy_of(wanted["cancellation"]).model_dump(mode="json")
+    await session.refresh(offering, with_for_update=True)
+    before = {name: getattr(offering, name) for name, value in columns.items() if getattr(offering, name) != value}
+    if not before:
+        return
+    offering.sqlmodel_update({name: columns[name] for name in before})
+    detail = {name: None if name in _WORDS else {"from": before[name], "to": columns[name]} for name in before}
+    actor, action = Actor(role=Role.INSTRUCTOR, id=offering.instructor_id), "offering.changed"
+    occasion = now.isoformat()
+    session.add(event_about(Subject.OFFERING, offering.id, action, actor, Door.API, now, detail, occasion))
+
+
+async def withdraw_slots(
+    session: AsyncSession, offering: Offering, chosen: Iterable[ColumnExpressionArgument[bool]], now: datetime
+) -> SlotsWithdrawn:
+    """Of the chosen ones that have not begun, all that no open booking has.
+
+    They are locked before the bookings are looked at: a student who is just booking one is waited for, and one who
+    comes later finds it withdrawn.
+    """
+    of_it = (col(Slot.offering_id) == offering.id, col(Slot.withdrawn_at).is_(None), col(Slot.starts_at) > now)
+    locking = select(Slot.id).where(*of_it, *chosen).order_by(col(Slot.starts_at)).with_for_update()
+    locked = (await session.exec(locking)).all()
+    booked = exists().where(col(BookingRequest.slot_id) == col(Slot.id), col(BookingRequest.status).in_(HOLDS_SLOT))
+    withdrawing = (
+        update(Slot)
+        .where(col(Slot.id) == any_(literal(locked, ARRAY(Uuid()))), ~booked)
+        .values(withdrawn_at=now)
+        .returning(col(Slot.id))
+    )
+    withdrawn = [str(id) for (id,) in await session.exec(withdrawing)]
+    if withdrawn:
+        actor, action = Actor(role=Role.INSTRUCTOR, id=offering.instructor_id), "offering.slots_withdrawn"
+        detail, occasion = {"slot_ids": withdrawn}, withdrawn[0]
+        session.add(event_about(Subject.OFFERING, offering.id, action, actor, Door.API, now, detail, occasion))
+    return SlotsWithdrawn(withdrawn=len(withdrawn), booked=len(locked) - len(withdrawn))
+
+
+async def add_slots(session: AsyncSession, offering: Offering, starts: Sequence[datetime], now: datetime) -> None:
+    """A slot that is there already is left as it is."""
+    lasts = timedelta(minutes=offering.duration_minutes)
+    rows = [
+        Slot(
+            offering_id=offering.id,
+            instructor_id=offering.instructor_id,
+            starts_at=starts_at,
+            ends_at=starts_at + lasts,
+        ).model_dump()
+        for starts_at in starts
+    ]
+    statement = insert(Slot).values(rows).on_conflict_do_nothing().returning(col(Slot.id))
+    added = [str(id) for (id,) in await session.exec(statement)]
+    if added:
+        actor, action = Actor(role=Role.INSTRUCTOR, id=offering.instructor_id), "offering.slots_added"
+        detail = {"slot_ids": added}
+        session.add(event_about(Subject.OFFERING, offering.id, action, actor, Door.API, now, detail, occasion=added[0]))

@@ -1,0 +1,109 @@
+"""A price and a policy as JSON, and whether a price can be charged and a slot booked now."""
+
+from datetime import datetime, timedelta
+
+from api.http.problems import Kind, Problem
+from api.http.schema_types import Shown
+from models.domain.money import BASIS_POINTS, Currency, Money, chargeable
+from models.domain.policy import (
+    BookingPolicy,
+    CancellationTier,
+    OnSilence,
+    last_end_for_hold,
+)
+from models.tables.catalogue import Slot
+
+
+class Price(Shown):
+    total: Money
+    platform_fee: Money
+    """Part of the total: what the platform keeps if the session takes place."""
+    instructor_payout: Money
+    currency: Currency
+
+
+class RefundTier(Shown):
+    before_seconds: int
+    """A student who cancels at least this long before the start gets `refund_bps` of the price back."""
+    refund_bps: int
+
+
+class Cancellation(Shown):
+    name: str
+    tiers: list[RefundTier]
+    """From the earliest to the latest; past the last one nothing goes back."""
+
+
+class NoShowTerms(Shown):
+    student_absent_refund_bps: int
+    instructor_absent_refund_bps: int
+
+
+class Windows(Shown):
+    """How long each side has, in seconds."""
+
+    pay_within_seconds: int
+    pay_again_within_seconds: int
+    """After a declined card."""
+    decide_within_seconds: int
+    report_within_seconds: int
+    """After the session's end."""
+    contest_within_seconds: int
+    """After a reported no-show; 0 where it counts at once."""
+
+
+class Policy(Shown):
+    platform_fee_bps: int
+    cancellation: Cancellation
+    no_show: NoShowTerms
+    on_silence: OnSilence
+    deadlines: Windows
+
+
+def price(total: Money, fee: Money) -> Price:
+    return Price(total=total, platform_fee=fee, instructor_payout=total - fee, currency=total.currency)
+
+
+def policy(policy: BookingPolicy) -> Policy:
+    deadlines = policy.deadlines
+    return Policy(
+        platform_fee_bps=policy.fee_bps,
+        cancellation=Cancellation(
+            name=policy.cancellation.name,
+            tiers=[tier(each) for each in policy.cancellation.tiers],
+        ),
+        no_show=NoShowTerms(
+            student_absent_refund_bps=BASIS_POINTS - policy.student_absent_kept_bps,
+            instructor_absent_refund_bps=BASIS_POINTS,
+        ),
+        on_silence=policy.on_silence,
+        deadlines=Windows(
+            pay_within_seconds=_seconds(deadlines.checkout_window),
+            pay_again_within_seconds=_seconds(deadlines.decline_grace),
+            decide_within_seconds=_seconds(deadlines.approval_window),
+            report_within_seconds=_seconds(deadlines.completion_window),
+            contest_within_seconds=_seconds(deadlines.contest_window),
+        ),
+    )
+
+
+def tier(tier: CancellationTier) -> RefundTier:
+    return RefundTier(before_seconds=_seconds(tier.before), refund_bps=tier.refund_bps)
+
+
+def _seconds(window: timedelta) -> int:
+    return window // timedelta(seconds=1)
+
+
+def bookable_from(slot: Slot, policy: BookingPolicy, now: datetime) -> datetime | None:
+    """When a slot that lies too far ahead for a card's hold comes into reach; `None` for one that is in reach."""
+    too_late = slot.ends_at - last_end_for_hold(policy.deadlines, now)
+    return now + too_late if too_late > timedelta(0) else None
+
+
+def charged(price: Money) -> Money:
+    """The price. Raises the `Problem` for one that Stripe cannot charge."""
+    try:
+        return chargeable(price)
+    except ValueError as error:
+        raise Problem(Kind.PRICE_NOT_CHARGEABLE, f"{error}.") from error
