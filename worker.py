@@ -24,17 +24,17 @@ from activities.booking.payment_plans import HoldPlan
 from activities.booking.payments import PaymentActivities
 from activities.booking.records import RecordActivities
 from activities.disputes import DisputeActivities
-from activities.gateways import BooksGateway, DisputeGateway, PaymentGateway, PayoutGateway, RefundGateway
+from activities.gateways import BalanceGateway, DisputeGateway, PaymentGateway, PayoutGateway, RefundGateway
 from activities.mail.sender import MailSender
 from activities.mail.smtp import Smtp
 from activities.onboarding import OnboardingActivities
 from activities.payouts import PayoutActivities
 from activities.reconciliation.comparison import ComparisonActivities
-from activities.reconciliation.orphans import UnownedActivities
+from activities.reconciliation.orphans import OrphanActivities
 from activities.reconciliation.redelivery import RedeliveryActivities
 from activities.reconciliation.runs import ReconciliationActivities
 from activities.refunds import RefundActivities
-from activities.stripe.balances import StripeBooks
+from activities.stripe.balances import StripeBalances
 from activities.stripe.client import stripe_client
 from activities.stripe.disputes import StripeDisputes
 from activities.stripe.payments import StripeGateway
@@ -44,11 +44,11 @@ from models import logs
 from models.db import build_engine
 from models.domain.policy import PaymentPlan
 from models.session_calendar import Party
-from models.settings import MailSettings, PaperSettings, PlaceSettings, StripeSettings
+from models.settings import DocumentSettings, MailSettings, RuntimeSettings, StripeSettings
 from workflows.booking.workflow import BookingWorkflow
-from workflows.client.event_router import Intake
-from workflows.client.executions import Register
-from workflows.client.interceptors import TakeRequestId
+from workflows.client.event_router import StripeEventRouter
+from workflows.client.executions import WorkflowExecutions
+from workflows.client.interceptors import RequestIdWorkerInterceptor
 from workflows.client.schedules import reconcile_hourly
 from workflows.disputes import DisputeWorkflow
 from workflows.onboarding import OnboardingWorkflow
@@ -64,7 +64,7 @@ log = logging.getLogger("holdfast.worker")
 STICKY_WAIT = timedelta(seconds=1)
 
 
-class Settings(StripeSettings, PlaceSettings, MailSettings, PaperSettings):
+class Settings(StripeSettings, RuntimeSettings, MailSettings, DocumentSettings):
     holdfast_public_url: str
     """Where Checkout sends the student back to: the API's own address."""
     holdfast_worker_metrics_address: str | None = None
@@ -83,7 +83,7 @@ def build_worker(
     disputes: DisputeGateway,
     payouts: PayoutGateway,
     refunds: RefundGateway,
-    books: BooksGateway,
+    books: BalanceGateway,
     *,
     cached_workflows: int = 500,
     activities_per_second: float | None = None,
@@ -96,10 +96,10 @@ def build_worker(
     disputed = DisputeActivities(engine, disputes)
     paid_out = PayoutActivities(engine, payouts)
     refunded = RefundActivities(engine, refunds)
-    intake = Intake(client, task_queue, engine)
+    event_router = StripeEventRouter(client, task_queue, engine)
     reconciling = ReconciliationActivities(engine)
-    redelivery = RedeliveryActivities(engine, books, intake)
-    unowned = UnownedActivities(engine, Register(client), intake)
+    redelivery = RedeliveryActivities(engine, books, event_router)
+    orphans = OrphanActivities(engine, WorkflowExecutions(client), event_router)
     comparison = ComparisonActivities(engine, books)
     return Worker(
         client,
@@ -113,10 +113,10 @@ def build_worker(
             ReconciliationWorkflow,
         ],
         activities=[
-            payments.secure,
-            payments.look_up,
-            payments.settle,
-            payments.release,
+            payments.secure_payment,
+            payments.look_up_payment,
+            payments.settle_payment,
+            payments.release_payment,
             records.reserve_slot,
             records.record_checkout,
             records.record_authorization,
@@ -133,36 +133,36 @@ def build_worker(
             onboarding.look_up_account,
             onboarding.record_account_state,
             disputed.look_up_dispute,
-            disputed.submit_evidence,
+            disputed.submit_dispute_evidence,
             disputed.accept_dispute,
-            disputed.take_back,
+            disputed.reverse_disputed_transfer,
             disputed.record_dispute,
-            disputed.record_decision,
-            disputed.record_evidence,
-            disputed.record_refused_answer,
-            disputed.record_end,
+            disputed.record_dispute_decision,
+            disputed.record_dispute_evidence,
+            disputed.record_refused_dispute_evidence,
+            disputed.record_dispute_end,
             paid_out.look_up_payout,
             paid_out.record_payout,
             refunded.reserve_refund,
-            refunded.make_refund,
+            refunded.create_refund,
             refunded.look_up_refund,
             refunded.adopt_refund,
             refunded.record_refund,
             refunded.record_refused_refund,
             refunded.record_refund_retry,
-            reconciling.begin,
-            reconciling.finish,
-            redelivery.redeliver_of_platform,
-            redelivery.redeliver_of_accounts,
-            unowned.find_unowned,
+            reconciling.start_reconciliation,
+            reconciling.finish_reconciliation,
+            redelivery.redeliver_platform_events,
+            redelivery.redeliver_account_events,
+            orphans.find_orphans,
             comparison.compare_books,
-            comparison.compare_again,
+            comparison.compare_differences,
         ],
         max_cached_workflows=cached_workflows,
         max_task_queue_activities_per_second=activities_per_second,
         sticky_queue_schedule_to_start_timeout=STICKY_WAIT,
         graceful_shutdown_timeout=GRACE,
-        interceptors=[TakeRequestId(), *interceptors],
+        interceptors=[RequestIdWorkerInterceptor(), *interceptors],
     )
 
 
@@ -208,7 +208,7 @@ async def main() -> None:
                 StripeDisputes(stripe),
                 StripePayouts(stripe),
                 StripeRefunds(stripe),
-                StripeBooks(stripe),
+                StripeBalances(stripe),
                 cached_workflows=settings.holdfast_cached_workflows,
                 activities_per_second=settings.holdfast_activities_per_second,
             )

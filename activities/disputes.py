@@ -12,7 +12,7 @@ from activities.database import audit, ledger
 from activities.database.transactions import transaction
 from activities.dispute_evidence import facts_of
 from activities.gateways import DisputeGateway
-from activities.idempotency import once
+from activities.idempotency import with_idempotency_key
 from models.domain import postings
 from models.domain.actors import PLATFORM
 from models.domain.dispute_evidence import evidence
@@ -25,13 +25,13 @@ from models.domain.disputes import (
     RecordDisputeDecision,
     RecordDisputeEnd,
     RecordEvidence,
+    ReverseDisputedTransfer,
     SubmitEvidence,
-    TakeBack,
 )
 from models.domain.errors import Declined
 from models.domain.ids import dispute_key
 from models.domain.ledger import Account
-from models.domain.messages import Door
+from models.domain.messages import Channel
 from models.domain.money import Money
 from models.domain.policy import BookingPolicy
 from models.domain.refunds import shares
@@ -54,14 +54,16 @@ class DisputeActivities:
         return await self._gateway.look_up_dispute(order.dispute_id)
 
     @activity.defn
-    async def submit_evidence(self, message: SubmitEvidence) -> None:
+    async def submit_dispute_evidence(self, message: SubmitEvidence) -> None:
         """Tell the bank the booking's story. Raises `Declined` when Stripe takes no answer any more."""
         state = await self._gateway.look_up_dispute(message.dispute_id)
         if state.status is not DisputeStatus.NEEDS_RESPONSE:
             return
         facts = await facts_of(self._engine, message.case.parties.booking_id)
         key = dispute_key(message.dispute_id, "submit")
-        await once(key, True, lambda key: self._gateway.submit_evidence(message.dispute_id, evidence(facts), key=key))
+        await with_idempotency_key(
+            key, True, lambda key: self._gateway.submit_evidence(message.dispute_id, evidence(facts), key=key)
+        )
 
     @activity.defn
     async def accept_dispute(self, order: DisputeOrder) -> None:
@@ -69,14 +71,16 @@ class DisputeActivities:
         if (await self._gateway.look_up_dispute(order.dispute_id)).is_over:
             return
         key = dispute_key(order.dispute_id, "accept")
-        await once(key, True, lambda key: self._gateway.accept_dispute(order.dispute_id, key=key))
+        await with_idempotency_key(key, True, lambda key: self._gateway.accept_dispute(order.dispute_id, key=key))
 
     @activity.defn
-    async def take_back(self, wanted: TakeBack) -> Money:
+    async def reverse_disputed_transfer(self, wanted: ReverseDisputedTransfer) -> Money:
         """What came back of the instructor's part; nothing when Stripe refuses, which the books then show."""
-        key = dispute_key(wanted.dispute_id, "take_back")
+        key = dispute_key(wanted.dispute_id, "reverse_disputed_transfer")
         try:
-            return await once(key, True, lambda key: self._gateway.take_back(wanted, key=key))
+            return await with_idempotency_key(
+                key, True, lambda key: self._gateway.reverse_disputed_transfer(wanted, key=key)
+            )
         except Declined:
             return wanted.amount.zero()
 
@@ -107,7 +111,7 @@ class DisputeActivities:
         return case
 
     @activity.defn
-    async def record_decision(self, message: RecordDisputeDecision) -> None:
+    async def record_dispute_decision(self, message: RecordDisputeDecision) -> None:
         decision = message.decision
         async with transaction(self._engine) as session:
             dispute = await session.get_one(Dispute, message.dispute_id, with_for_update=True)
@@ -115,7 +119,7 @@ class DisputeActivities:
                 dispute.booking_id,
                 f"booking.dispute_{decision.answer}",
                 decision.actor,
-                Door.API,
+                Channel.API,
                 message.at,
                 {"dispute_id": dispute.id},
                 occasion=f"{dispute.id}/{message.at.isoformat()}",
@@ -125,14 +129,14 @@ class DisputeActivities:
                 dispute.updated_at = message.at
 
     @activity.defn
-    async def record_evidence(self, message: RecordEvidence) -> None:
+    async def record_dispute_evidence(self, message: RecordEvidence) -> None:
         async with transaction(self._engine) as session:
             dispute = await _tell(session, message, "booking.dispute_answered")
             if dispute is not None:
                 dispute.answered_at = dispute.updated_at = message.at
 
     @activity.defn
-    async def record_refused_answer(self, message: RecordEvidence) -> None:
+    async def record_refused_dispute_evidence(self, message: RecordEvidence) -> None:
         """The platform's own answer was not taken: an operator must answer."""
         async with transaction(self._engine) as session:
             dispute = await _tell(session, message, "booking.needs_attention")
@@ -145,13 +149,13 @@ class DisputeActivities:
             booking.updated_at = message.at
 
     @activity.defn
-    async def record_end(self, message: RecordDisputeEnd) -> None:
+    async def record_dispute_end(self, message: RecordDisputeEnd) -> None:
         state, parties = message.state, message.case.parties
         told = audit.event(
             parties.booking_id,
             f"booking.dispute_{state.status.lower()}",
             PLATFORM,
-            Door.WORKFLOW,
+            Channel.WORKFLOW,
             message.at,
             {"dispute_id": state.dispute_id, "amount_minor": state.amount.amount_minor},
             occasion=state.dispute_id,
@@ -201,7 +205,7 @@ async def _keep(session: AsyncSession, message: RecordDispute, booking: BookingR
             booking.id,
             "booking.dispute_opened",
             PLATFORM,
-            Door.WORKFLOW,
+            Channel.WORKFLOW,
             at,
             {"dispute_id": dispute.id, "amount_minor": dispute.amount_minor, "reason": dispute.reason},
             occasion=dispute.id,
@@ -268,7 +272,7 @@ async def _tell(session: AsyncSession, message: RecordEvidence, action: str) -> 
         dispute.booking_id,
         action,
         PLATFORM,
-        Door.WORKFLOW,
+        Channel.WORKFLOW,
         message.at,
         {"dispute_id": dispute.id},
         occasion=f"{dispute.id}/{message.at.isoformat()}",

@@ -8,13 +8,13 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from models.domain.disputes import DisputeState, TakeBack
+from models.domain.disputes import DisputeState, ReverseDisputedTransfer
 from models.domain.messages import Checkout, PaymentState
 from models.domain.money import Money
 from models.domain.onboarding import AccountState, OnboardingLink
 from models.domain.payouts import PayoutOrder, PayoutState
 from models.domain.policy import Split, Value
-from models.domain.refunds import RefundAtStripe, RefundCase, StrayRefund
+from models.domain.refunds import ExternalRefund, RefundAtStripe, RefundSnapshot
 from models.domain.stripe_events import StripeEvent
 from models.domain.terms import BookingTerms
 
@@ -77,7 +77,7 @@ class PayoutGateway(Protocol):
         """The payout as it is now, and the charges that it pays out."""
 
 
-class ChargeBooks(Value):
+class ChargeBalances(Value):
     """One charge as Stripe has it: what is held, and what is left of it on the two balances."""
 
     held: Money
@@ -90,7 +90,7 @@ class ChargeBooks(Value):
     """Stripe's for the charge itself; `None` while it is not booked."""
 
 
-class Movement(Value):
+class BalanceTransaction(Value):
     """A balance transaction of the platform."""
 
     charge_id: str | None
@@ -105,16 +105,16 @@ class EventSeen(Value):
     """By Stripe's clock."""
 
 
-class BooksGateway(Protocol):
+class BalanceGateway(Protocol):
     """Stripe's books, for the reconciliation. Nothing in it changes anything."""
 
     def events(self, account_id: str | None, since: datetime) -> AsyncIterator[EventSeen]:
         """The events of the types that are taken, of the platform or of a connected account, the newest first."""
 
-    def movements(self, since: datetime) -> AsyncIterator[Movement]:
+    def balance_transactions(self, since: datetime) -> AsyncIterator[BalanceTransaction]:
         """The platform's balance transactions."""
 
-    async def of_charge(self, charge_id: str, currency: str) -> ChargeBooks:
+    async def of_charge(self, charge_id: str, currency: str) -> ChargeBalances:
         """Where the money of a charge is now."""
 
     async def balance_of(self, account_id: str) -> dict[str, int]:
@@ -124,16 +124,16 @@ class BooksGateway(Protocol):
 class RefundGateway(Protocol):
     """Every method raises only `PaymentError`s; the mutating one takes its step's idempotency key."""
 
-    async def find_refund(self, case: RefundCase) -> RefundAtStripe | None:
+    async def find_refund(self, case: RefundSnapshot) -> RefundAtStripe | None:
         """What has been made already and not failed since, or by the present try; found without its id."""
 
-    async def make_refund(self, case: RefundCase, *, key: str) -> RefundAtStripe:
+    async def create_refund(self, case: RefundSnapshot, *, key: str) -> RefundAtStripe:
         """Give the amount back. A first try takes the shares back, too, unless the platform bears them."""
 
     async def look_up_refund(self, stripe_refund_id: str) -> RefundAtStripe:
         """The refund as it is now."""
 
-    async def look_up_stray_refund(self, stripe_refund_id: str) -> StrayRefund:
+    async def look_up_external_refund(self, stripe_refund_id: str) -> ExternalRefund:
         """The same, with what else there is to know of one that was not made here."""
 
 
@@ -149,5 +149,5 @@ class DisputeGateway(Protocol):
     async def accept_dispute(self, dispute_id: str, *, key: str) -> None:
         """Give in: the dispute is lost."""
 
-    async def take_back(self, wanted: TakeBack, *, key: str) -> Money:
+    async def reverse_disputed_transfer(self, wanted: ReverseDisputedTransfer, *, key: str) -> Money:
         """Reverse the instructor's part of the charge's transfer; how much of it that was."""

@@ -10,7 +10,7 @@ T = TypeVar("T")
 _MOST_FRESH_KEYS = 5
 
 
-async def once(key: str, looked_up: bool, call: Callable[[str], Awaitable[T]]) -> T:
+async def with_idempotency_key(key: str, retrying: bool, call: Callable[[str], Awaitable[T]]) -> T:
     """Make a mutating call under the step's key.
 
     Stripe replays a stored server error for as long as it keeps the key (Stripe API, "Idempotent requests"). Once
@@ -20,6 +20,6 @@ async def once(key: str, looked_up: bool, call: Callable[[str], Awaitable[T]]) -
         try:
             return await call(key if number == 1 else f"{key}:fresh-{number}")
         except ReplayedFailure:
-            if not looked_up:
+            if not retrying:
                 raise
     raise Retryable("Stripe failed under every key of the step")

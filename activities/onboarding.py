@@ -13,7 +13,7 @@ from activities.gateways import AccountGateway
 from models.domain.actors import PLATFORM, Actor, Capability, Role, Subject
 from models.domain.errors import Declined
 from models.domain.ids import account_key
-from models.domain.messages import Door
+from models.domain.messages import Channel
 from models.domain.onboarding import AccountState, LinkOrder, Onboarding, RecordAccount, RecordAccountState
 from models.tables.audit import AuditEvent, event_about
 from models.tables.people import Instructor
@@ -101,7 +101,7 @@ class OnboardingActivities:
 
 def _account_made(record: RecordAccount) -> AuditEvent:
     return event_about(
-        Subject.INSTRUCTOR, record.instructor_id, "instructor.account_made", PLATFORM, Door.WORKFLOW,
+        Subject.INSTRUCTOR, record.instructor_id, "instructor.account_made", PLATFORM, Channel.WORKFLOW,
         datetime.now(UTC), {"account_id": record.account_id},
     )  # fmt: skip
 
@@ -110,7 +110,7 @@ def _link_opened(instructor_id: UUID, order: LinkOrder) -> AuditEvent:
     """Only the instructor can ask for one, and only over the API."""
     return event_about(
         Subject.INSTRUCTOR, instructor_id, "instructor.link_opened", Actor(role=Role.INSTRUCTOR, id=instructor_id),
-        Door.API, datetime.now(UTC), {"account_id": order.account_id}, occasion=order.key,
+        Channel.API, datetime.now(UTC), {"account_id": order.account_id}, occasion=order.key,
     )  # fmt: skip
 
 
@@ -122,6 +122,6 @@ def _account_checked(record: RecordAccountState) -> AuditEvent:
         "disabled_reason": state.disabled_reason,
     }
     return event_about(
-        Subject.INSTRUCTOR, record.instructor_id, "instructor.account_checked", PLATFORM, Door.WORKFLOW,
+        Subject.INSTRUCTOR, record.instructor_id, "instructor.account_checked", PLATFORM, Channel.WORKFLOW,
         record.at, detail, occasion=record.at.isoformat(),
     )  # fmt: skip

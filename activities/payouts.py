@@ -14,7 +14,7 @@ from activities.database.transactions import transaction
 from activities.gateways import PayoutGateway
 from models.domain import postings
 from models.domain.actors import PLATFORM, Subject
-from models.domain.messages import Door
+from models.domain.messages import Channel
 from models.domain.money import Money
 from models.domain.notifications import told
 from models.domain.payouts import PayoutOrder, PayoutPhase, PayoutState, RecordPayout
@@ -114,7 +114,7 @@ class _Record:
         if what == "failed":
             detail["failure_code"] = state.failure_code
         event = event_about(
-            Subject.INSTRUCTOR, self._instructor_id, f"instructor.payout_{what}", PLATFORM, Door.WORKFLOW, self._at,
+            Subject.INSTRUCTOR, self._instructor_id, f"instructor.payout_{what}", PLATFORM, Channel.WORKFLOW, self._at,
             detail, occasion=state.payout_id,
         )  # fmt: skip
         return await audit.append(self._session, event)

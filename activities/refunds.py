@@ -14,25 +14,25 @@ from activities.booking.payment_records import NotRecordedYet, moved
 from activities.database import audit, ledger, outbox
 from activities.database.transactions import transaction
 from activities.gateways import RefundGateway
-from activities.idempotency import once
+from activities.idempotency import with_idempotency_key
 from models.domain import postings
 from models.domain.actors import PLATFORM, Actor, Role
 from models.domain.errors import Declined
 from models.domain.ids import refund_key
-from models.domain.messages import Door
+from models.domain.messages import Channel
 from models.domain.money import Money
 from models.domain.notifications import told
 from models.domain.policy import LossBearer
 from models.domain.refunds import (
     AdoptRefund,
+    ExternalRefund,
     RecordRefund,
     RecordRefundOrder,
     RecordRefundRetry,
     RecordRefusedRefund,
     RefundAnswer,
     RefundAtStripe,
-    RefundCase,
-    StrayRefund,
+    RefundSnapshot,
     refusal,
     shares_at_stripe,
 )
@@ -52,7 +52,7 @@ class RefundActivities:
         self._gateway = gateway
 
     @activity.defn
-    async def reserve_refund(self, message: RecordRefundOrder) -> RefundCase | None:
+    async def reserve_refund(self, message: RecordRefundOrder) -> RefundSnapshot | None:
         """The refund, its amount kept from all others while Stripe is asked; `None` for one that nobody ordered.
 
         The payment's row is locked: of any number of orders at once, those that fit are taken, one after another.
@@ -68,12 +68,14 @@ class RefundActivities:
             return await _case(session, row, payment)
 
     @activity.defn
-    async def make_refund(self, case: RefundCase) -> RefundAnswer:
+    async def create_refund(self, case: RefundSnapshot) -> RefundAnswer:
         """Looks first: an earlier try's answer may be lost for longer than Stripe keeps its key."""
         try:
             found = await self._gateway.find_refund(case)
             key = refund_key(case.refund_id, case.tries)
-            made = found or await once(key, True, lambda key: self._gateway.make_refund(case, key=key))
+            made = found or await with_idempotency_key(
+                key, True, lambda key: self._gateway.create_refund(case, key=key)
+            )
         except Declined as refused:
             return RefundAnswer(refused=refused.code)
         return RefundAnswer(refund=made)
@@ -83,14 +85,14 @@ class RefundActivities:
         return await self._gateway.look_up_refund(stripe_refund_id)
 
     @activity.defn
-    async def adopt_refund(self, message: AdoptRefund) -> RefundCase | None:
+    async def adopt_refund(self, message: AdoptRefund) -> RefundSnapshot | None:
         """A refund that was made at Stripe, kept as one that Stripe is being asked for; `None` where it is not ours.
 
         So for what is no booking's, and for a charge that went back in its booking's end. Raises `NotRecordedYet`
         until the booking has ended, and while another refund of it is being carried out.
         """
-        stray = await self._gateway.look_up_stray_refund(message.stripe_refund_id)
-        of_intent = select(Payment.booking_id).where(col(Payment.payment_intent_id) == stray.payment_intent_id)
+        external = await self._gateway.look_up_external_refund(message.stripe_refund_id)
+        of_intent = select(Payment.booking_id).where(col(Payment.payment_intent_id) == external.payment_intent_id)
         async with transaction(self._engine) as session:
             booking_id = (await session.exec(of_intent)).first()
             if booking_id is None:
@@ -100,14 +102,14 @@ class RefundActivities:
             if row is None:
                 if payment.status is PaymentStatus.PENDING or await _is_under_way(session, booking_id):
                     raise NotRecordedYet("the booking's money is still being moved")
-                if not stray.moves_money or stray.amount.amount_minor > payment.captured_minor:
+                if not external.moves_money or external.amount.amount_minor > payment.captured_minor:
                     return None
-                row = _adopted(message, booking_id, stray)
+                row = _adopted(message, booking_id, external)
                 session.add(row)
             return await _case(session, row, payment)
 
     @activity.defn
-    async def record_refund(self, message: RecordRefund) -> RefundCase:
+    async def record_refund(self, message: RecordRefund) -> RefundSnapshot:
         """Write down what Stripe says: that it has the refund, or what has become of it since."""
         case, refund = message.case, message.refund
         async with transaction(self._engine) as session:
@@ -125,7 +127,7 @@ class RefundActivities:
             return await _case(session, row, payment)
 
     @activity.defn
-    async def record_refused_refund(self, message: RecordRefusedRefund) -> RefundCase:
+    async def record_refused_refund(self, message: RecordRefusedRefund) -> RefundSnapshot:
         """Stripe does not make it. What the student is owed already stays owed, and an operator's to see to."""
         case = message.case
         async with transaction(self._engine) as session:
@@ -144,7 +146,7 @@ class RefundActivities:
             return await _case(session, row, payment)
 
     @activity.defn
-    async def record_refund_retry(self, message: RecordRefundRetry) -> RefundCase:
+    async def record_refund_retry(self, message: RecordRefundRetry) -> RefundSnapshot:
         """An operator has it tried again."""
         case = message.case
         async with transaction(self._engine) as session:
@@ -153,7 +155,7 @@ class RefundActivities:
             row = await session.get_one(Refund, case.refund_id, with_for_update=True)
             occasion = f"{row.id}/{case.tries}"
             retried = _event(
-                row, "booking.refund_retried", message, {"refund_id": str(row.id)}, occasion, message.actor, Door.API
+                row, "booking.refund_retried", message, {"refund_id": str(row.id)}, occasion, message.actor, Channel.API
             )
             if await audit.append(session, retried):
                 row.tries = case.tries + 1
@@ -183,14 +185,14 @@ async def _is_under_way(session: AsyncSession, booking_id: UUID) -> bool:
     return (await session.exec(reserved)).one() > 0
 
 
-def _adopted(message: AdoptRefund, booking_id: UUID, stray: StrayRefund) -> Refund:
+def _adopted(message: AdoptRefund, booking_id: UUID, external: ExternalRefund) -> Refund:
     return Refund(
         id=message.refund_id,
         booking_id=booking_id,
         status=RefundStatus.RESERVED,
-        amount_minor=stray.amount.amount_minor,
-        currency=stray.amount.currency,
-        borne_by=stray.borne_by,
+        amount_minor=external.amount.amount_minor,
+        currency=external.amount.currency,
+        borne_by=external.borne_by,
         tries=1,
         stripe_refund_id=message.stripe_refund_id,
         created_at=message.at,
@@ -210,7 +212,7 @@ async def _follow(
     }.get(refund.status, "booking.refunded")
     detail = {"refund_id": str(row.id), "stripe_refund_id": refund.stripe_refund_id, "amount_minor": row.amount_minor}
     is_adopted = before is RefundStatus.RESERVED and row.ordered_by is None
-    by = (_SOMEBODY, Door.STRIPE) if is_adopted else (PLATFORM, Door.WORKFLOW)
+    by = (_SOMEBODY, Channel.STRIPE) if is_adopted else (PLATFORM, Channel.WORKFLOW)
     if not await audit.append(session, _event(row, action, message, detail, refund.stripe_refund_id, *by)):
         return
     row.stripe_refund_id = refund.stripe_refund_id
@@ -253,14 +255,14 @@ def _event(
     detail: dict[str, Any],
     occasion: str,
     actor: Actor = PLATFORM,
-    door: Door = Door.WORKFLOW,
+    channel: Channel = Channel.WORKFLOW,
 ) -> AuditEvent:
-    return audit.event(row.booking_id, action, actor, door, message.at, detail, occasion)
+    return audit.event(row.booking_id, action, actor, channel, message.at, detail, occasion)
 
 
-async def _case(session: AsyncSession, row: Refund, payment: Payment) -> RefundCase:
+async def _case(session: AsyncSession, row: Refund, payment: Payment) -> RefundSnapshot:
     booking = await session.get_one(BookingRequest, row.booking_id)
-    return RefundCase(
+    return RefundSnapshot(
         refund_id=row.id,
         parties=postings.Parties(booking_id=booking.id, instructor_id=booking.instructor_id),
         status=row.status,

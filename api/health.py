@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import select
 
-from api.bookings.client import WithSaga
+from api.bookings.client import WithBookingClient
 from api.http.database import Database, WithDatabase
 from api.http.middleware import Metrics
 from api.http.problems import Kind, Problem, declared
@@ -34,9 +34,9 @@ async def is_alive() -> Health:
 
 
 @router.get("/readyz", operation_id="isReady", responses=declared(Kind.INTERNAL, Kind.UNAVAILABLE))
-async def is_ready(database: WithDatabase, saga: WithSaga) -> Health:
+async def is_ready(database: WithDatabase, bookings: WithBookingClient) -> Health:
     """Postgres and Temporal answer."""
-    postgres, temporal = await asyncio.gather(_answers(database), saga.is_reachable(_WITHIN))
+    postgres, temporal = await asyncio.gather(_answers(database), bookings.is_reachable(_WITHIN))
     missing = [name for name, there in (("postgres", postgres), ("temporal", temporal)) if not there]
     if missing:
         raise Problem(

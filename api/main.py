@@ -18,37 +18,37 @@ from temporalio.envconfig import ClientConfig
 from api import health
 from api.bookings import calendar, decisions, event_stream, operator, quotes, receipts, rescheduling
 from api.bookings import routes as bookings
-from api.bookings.client import Saga
+from api.bookings.client import BookingClient
 from api.bookings.event_stream import NothingMore, Streams, on_nothing_more
-from api.bookings.refund_client import RefundDesk
+from api.bookings.refund_client import RefundClient
 from api.catalogue import offerings, slots
 from api.http import return_pages
 from api.http.auth import OwnTokens
 from api.http.database import Database
-from api.http.middleware import Edge, LastResort, Metrics
-from api.http.notify_listener import Bell
+from api.http.middleware import Metrics, RequestMiddleware, UnhandledErrorMiddleware
+from api.http.notify_listener import NotifyListener
 from api.http.problems import handle_problems, unavailable
 from api.http.rate_limits import LIMITED, RateLimits
 from api.meetings import routes as meetings
 from api.meetings import webhook
 from api.openapi import DESCRIPTION, TAGS, Api
 from api.payments import disputes, ledger, payouts, stripe_webhooks
-from api.payments.disputes import DisputeDesk
+from api.payments.disputes import DisputeClient
 from api.people import instructors, password_reset
 from api.people import routes as people
 from api.people.oidc import IdentityProvider
-from api.people.onboarding_client import OnboardingDesk
+from api.people.onboarding_client import OnboardingClient
 from api.people.passwords import Passwords
 from api.reconciliation import routes as reconciliation
 from api.reconciliation.gauges import ReconciliationGauges
-from api.reconciliation.routes import ReconciliationDesk
+from api.reconciliation.routes import ReconciliationClient
 from api.reports import accounting, business_metrics, statements
 from api.reports.gauges import BusinessGauges
 from api.settings import Settings
 from models import logs
 from models.db import build_engine
-from workflows.client.event_router import Intake
-from workflows.client.interceptors import SendRequestId
+from workflows.client.event_router import StripeEventRouter
+from workflows.client.interceptors import RequestIdClientInterceptor
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
@@ -66,7 +66,7 @@ def create_app() -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        engine = build_engine(settings.place.database_url.get_secret_value())
+        engine = build_engine(settings.runtime.database_url.get_secret_value())
         try:
             _use(app, settings, engine, await _connect())
             yield
@@ -84,7 +84,7 @@ def build_app(settings: Settings, engine: AsyncEngine, temporal: Client) -> Fast
 
 
 def _app(settings: Settings, lifespan: Lifespan | None) -> FastAPI:
-    public_url = settings.door.holdfast_public_url
+    public_url = settings.http.holdfast_public_url
     app = Api(
         title="Holdfast",
         version="1",
@@ -142,16 +142,16 @@ def _app(settings: Settings, lifespan: Lifespan | None) -> FastAPI:
         app.add_exception_handler(error, _on_postgres_away)
     https_only = [("Strict-Transport-Security", "max-age=31536000")] if public_url.scheme == "https" else []
     # From the inside out: a failure's answer, too, is one that a browser lets its page read.
-    app.add_middleware(LastResort)
-    if settings.door.holdfast_cors_origins:
+    app.add_middleware(UnhandledErrorMiddleware)
+    if settings.http.holdfast_cors_origins:
         app.add_middleware(
             CORSMiddleware,
-            allow_origins=settings.door.holdfast_cors_origins,
+            allow_origins=settings.http.holdfast_cors_origins,
             allow_methods=["DELETE", "GET", "PATCH", "POST"],
             allow_headers=_FROM_PAGES,
             expose_headers=_TO_PAGES,
         )
-    app.add_middleware(Edge, metrics=app.state.metrics, extra_headers=https_only)
+    app.add_middleware(RequestMiddleware, metrics=app.state.metrics, extra_headers=https_only)
     return app
 
 
@@ -160,17 +160,19 @@ def _use(app: FastAPI, settings: Settings, engine: AsyncEngine, temporal: Client
     app.state.identity = (
         IdentityProvider(settings.identity, app.state.database)
         if settings.identity.is_used
-        else OwnTokens(settings.door.holdfast_token_secret, app.state.database)
+        else OwnTokens(settings.http.holdfast_token_secret, app.state.database)
     )
-    app.state.streams = Streams(Bell(engine.url))
+    app.state.streams = Streams(NotifyListener(engine.url))
     # Whoever connected: it goes with every call that a request makes.
-    temporal = Client(**temporal.config() | {"interceptors": [*temporal.config()["interceptors"], SendRequestId()]})
-    app.state.saga = Saga(temporal, settings.place.holdfast_task_queue)
-    app.state.disputes = DisputeDesk(temporal)
-    app.state.reconciliations = ReconciliationDesk(temporal, settings.place.holdfast_task_queue)
-    app.state.intake = Intake(temporal, settings.place.holdfast_task_queue, engine)
-    app.state.refunds = RefundDesk(temporal, settings.place.holdfast_task_queue)
-    app.state.onboarding = OnboardingDesk(temporal, settings.place.holdfast_task_queue)
+    temporal = Client(
+        **temporal.config() | {"interceptors": [*temporal.config()["interceptors"], RequestIdClientInterceptor()]}
+    )
+    app.state.bookings = BookingClient(temporal, settings.runtime.holdfast_task_queue)
+    app.state.disputes = DisputeClient(temporal)
+    app.state.reconciliations = ReconciliationClient(temporal, settings.runtime.holdfast_task_queue)
+    app.state.event_router = StripeEventRouter(temporal, settings.runtime.holdfast_task_queue, engine)
+    app.state.refunds = RefundClient(temporal, settings.runtime.holdfast_task_queue)
+    app.state.onboarding = OnboardingClient(temporal, settings.runtime.holdfast_task_queue)
 
 
 def _log_as_we_do() -> None:

@@ -3,18 +3,18 @@
 from datetime import datetime, timedelta
 
 from api.http.problems import Kind, Problem
-from api.http.schema_types import Shown
+from api.http.schema_types import ResponseModel
 from models.domain.money import BASIS_POINTS, Currency, Money, chargeable
 from models.domain.policy import (
     BookingPolicy,
     CancellationTier,
-    OnSilence,
+    CompletionTimeoutPolicy,
     last_end_for_hold,
 )
 from models.tables.catalogue import Slot
 
 
-class Price(Shown):
+class Price(ResponseModel):
     total: Money
     platform_fee: Money
     """Part of the total: what the platform keeps if the session takes place."""
@@ -22,24 +22,24 @@ class Price(Shown):
     currency: Currency
 
 
-class RefundTier(Shown):
+class RefundTier(ResponseModel):
     before_seconds: int
     """A student who cancels at least this long before the start gets `refund_bps` of the price back."""
     refund_bps: int
 
 
-class Cancellation(Shown):
+class Cancellation(ResponseModel):
     name: str
     tiers: list[RefundTier]
     """From the earliest to the latest; past the last one nothing goes back."""
 
 
-class NoShowTerms(Shown):
+class NoShowTerms(ResponseModel):
     student_absent_refund_bps: int
     instructor_absent_refund_bps: int
 
 
-class Windows(Shown):
+class Windows(ResponseModel):
     """How long each side has, in seconds."""
 
     pay_within_seconds: int
@@ -52,11 +52,11 @@ class Windows(Shown):
     """After a reported no-show; 0 where it counts at once."""
 
 
-class Policy(Shown):
+class Policy(ResponseModel):
     platform_fee_bps: int
     cancellation: Cancellation
     no_show: NoShowTerms
-    on_silence: OnSilence
+    on_completion_timeout: CompletionTimeoutPolicy
     deadlines: Windows
 
 
@@ -76,7 +76,7 @@ def policy(policy: BookingPolicy) -> Policy:
             student_absent_refund_bps=BASIS_POINTS - policy.student_absent_kept_bps,
             instructor_absent_refund_bps=BASIS_POINTS,
         ),
-        on_silence=policy.on_silence,
+        on_completion_timeout=policy.on_completion_timeout,
         deadlines=Windows(
             pay_within_seconds=_seconds(deadlines.checkout_window),
             pay_again_within_seconds=_seconds(deadlines.decline_grace),

@@ -14,7 +14,7 @@ from api.http.auth import signing_keys
 from api.meeting_provider import Meetings, MeetingSettings, meetings_from_environment
 from models.domain.actors import Role
 from models.domain.tax_reporting import Thresholds
-from models.settings import PaperSettings, PlaceSettings, PolicySettings
+from models.settings import DocumentSettings, PolicySettings, RuntimeSettings
 
 _THRESHOLDS = Thresholds()
 _ROLES = (Role.STUDENT, Role.INSTRUCTOR, Role.OPERATOR)
@@ -55,7 +55,7 @@ def _is_origin(origin: str) -> str:
 Origin = Annotated[str, AfterValidator(_is_origin)]
 
 
-class DoorSettings(BaseSettings):
+class HttpSettings(BaseSettings):
     """Who is let in, and where the world finds the API."""
 
     model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True)
@@ -124,7 +124,7 @@ class IdentitySettings(BaseSettings):
         return {getattr(self, f"holdfast_oidc_{role.value}_role"): role for role in _ROLES}
 
 
-class FilingSettings(BaseSettings):
+class TaxReportingSettings(BaseSettings):
     """Thresholds for reporting an instructor to tax authorities. Defaults: `models/domain/tax_reporting.py`."""
 
     model_config = SettingsConfigDict(env_prefix="HOLDFAST_", extra="ignore")
@@ -142,32 +142,32 @@ class FilingSettings(BaseSettings):
 
 @dataclass(frozen=True)
 class Settings:
-    place: PlaceSettings
-    door: DoorSettings
+    runtime: RuntimeSettings
+    http: HttpSettings
     policy: PolicySettings
     identity: IdentitySettings = field(default_factory=IdentitySettings)
     meeting: MeetingSettings = field(default_factory=MeetingSettings)
     meetings: Meetings | None = None
-    paper: PaperSettings = field(default_factory=PaperSettings)
-    filing: FilingSettings = field(default_factory=FilingSettings)
+    documents: DocumentSettings = field(default_factory=DocumentSettings)
+    tax_reporting: TaxReportingSettings = field(default_factory=TaxReportingSettings)
 
     @classmethod
     def from_environment(cls) -> Self:
         meeting = MeetingSettings()
         return cls(
-            place=PlaceSettings(),
-            door=DoorSettings(),
+            runtime=RuntimeSettings(),
+            http=HttpSettings(),
             policy=PolicySettings(),
             identity=IdentitySettings(),
             meeting=meeting,
             meetings=meetings_from_environment(meeting),
-            paper=PaperSettings(),
-            filing=FilingSettings(),
+            documents=DocumentSettings(),
+            tax_reporting=TaxReportingSettings(),
         )
 
     @property
     def thresholds(self) -> Thresholds:
-        return Thresholds(**self.filing.model_dump())
+        return Thresholds(**self.tax_reporting.model_dump())
 
 
 async def _settings(request: Request) -> Settings:

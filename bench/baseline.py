@@ -21,7 +21,7 @@ async def do_nothing() -> None:
 
 
 @workflow.defn(name="Bare")
-class BareWorkflow:
+class BaselineWorkflow:
     def __init__(self) -> None:
         self._heard = 0
 

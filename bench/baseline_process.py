@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from temporalio.client import Client
 
-from bench.baseline import QUEUE, SIGNALS, BareWorkflow
+from bench.baseline import QUEUE, SIGNALS, BaselineWorkflow
 from bench.baseline_worker import READY
 from sandbox.stack.commands import Command, StartupError, spawn
 from sandbox.stack.environment import PROJECT_ROOT, child_environment, python
@@ -19,7 +19,7 @@ _PATIENCE_SECONDS: Final = 60
 _LOG_LINES: Final = 25
 
 
-class BareWorker:
+class BaselineWorker:
     """Starts the worker on `async with`, stops it at the end. Raises `StartupError` when it does not start."""
 
     def __init__(self, client: Client, address: str) -> None:
@@ -58,10 +58,10 @@ class BareWorker:
         workflow_id = f"bare-{uuid4()}"
         waits = self._waits[workflow_id] = asyncio.Semaphore(0)
         async with asyncio.timeout(_PATIENCE_SECONDS):
-            handle = await self._client.start_workflow(BareWorkflow.run, id=workflow_id, task_queue=QUEUE)
+            handle = await self._client.start_workflow(BaselineWorkflow.run, id=workflow_id, task_queue=QUEUE)
             for _signal in range(SIGNALS):
                 await waits.acquire()
-                await handle.signal(BareWorkflow.go_on)
+                await handle.signal(BaselineWorkflow.go_on)
             await handle.result()
         del self._waits[workflow_id]
         return workflow_id

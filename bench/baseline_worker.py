@@ -15,7 +15,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 from temporalio.worker import Worker
 
-from bench.baseline import QUEUE, BareWorkflow, do_nothing
+from bench.baseline import QUEUE, BaselineWorkflow, do_nothing
 from worker import STICKY_WAIT
 
 READY: Final = "ready"
@@ -35,7 +35,7 @@ async def main() -> None:
     async with Worker(
         client,
         task_queue=QUEUE,
-        workflows=[BareWorkflow],
+        workflows=[BaselineWorkflow],
         activities=[do_nothing],
         max_cached_workflows=500,
         sticky_queue_schedule_to_start_timeout=STICKY_WAIT,

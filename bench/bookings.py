@@ -14,7 +14,7 @@ from bench.watch import Watch
 from models.domain.actors import Role
 from sandbox import seed
 from sandbox.browser.checkout_page import pay
-from sandbox.demo.marketplace import PRICE, Market, Pair
+from sandbox.demo.marketplace import PRICE, Marketplace, Pair
 from sandbox.demo.people import Person, Unexpected
 from sandbox.stack.connected_accounts import create_connected_account
 
@@ -46,7 +46,7 @@ class Booked:
 class Bookings:
     """Plays them for `market` with these teachers. `seconds` has how long each step took, by name of the step."""
 
-    def __init__(self, market: Market, teachers: Sequence[Teacher], held: Watch) -> None:
+    def __init__(self, market: Marketplace, teachers: Sequence[Teacher], held: Watch) -> None:
         self._market = market
         self._teachers = teachers
         self._held = held
@@ -100,14 +100,14 @@ class Bookings:
 
 
 @asynccontextmanager
-async def playing(market: Market, teachers: int) -> AsyncIterator[Bookings]:
+async def playing(market: Marketplace, teachers: int) -> AsyncIterator[Bookings]:
     """So many teachers are hired first: as many as there will be sessions at the same time."""
     hired = [await _teacher(market) for _ in range(teachers)]
     async with watch.watching(market.engine, watch.held) as held:
         yield Bookings(market, hired, held)
 
 
-async def _teacher(market: Market) -> Teacher:
+async def _teacher(market: Marketplace) -> Teacher:
     instructor_id, email = uuid4(), f"{uuid4()}@instructors.example"
     account_id = await create_connected_account(market.stripe, instructor_id, "Ines", "Instructor", email)
     await seed.add_instructor(market.engine, account_id, "Ines Instructor", email, instructor_id=instructor_id)

@@ -14,7 +14,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from activities.stripe.client import stripe_client
 from bench.stripe_calls import StripeLog
 from models.db import build_engine
-from sandbox.demo.marketplace import Market
+from sandbox.demo.marketplace import Marketplace
 from sandbox.stack.stack import Stack
 
 # The worker's own limit is there for Stripe's sake, and the sandbox has none.
@@ -23,7 +23,7 @@ _SETTINGS: Final = {"HOLDFAST_ACTIVITIES_PER_SECOND": "10000"}
 
 @dataclass(frozen=True)
 class Place:
-    market: Market
+    market: Marketplace
     stripe_log: StripeLog
 
 
@@ -41,6 +41,6 @@ async def place() -> AsyncIterator[Place]:
                     httpx.AsyncClient(base_url=stack.api_url, timeout=30, trust_env=False) as http,
                     stripe_client(stack.stripe_key, stack.environment.get("STRIPE_API_BASE")) as stripe,
                 ):
-                    yield Place(Market(stack, http, engine, stripe, temporal), StripeLog(log))
+                    yield Place(Marketplace(stack, http, engine, stripe, temporal), StripeLog(log))
             finally:
                 await engine.dispose()

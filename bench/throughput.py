@@ -7,13 +7,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from bench.actions import HistoryCost, history_cost
-from bench.baseline_process import BareWorker
+from bench.baseline_process import BaselineWorker
 from bench.bookings import Booked, Bookings, playing
 from bench.concurrency import each
 from bench.cpu import Meter, Usage
 from bench.stack import Place
 from models.domain.ids import workflow_id
-from sandbox.demo.marketplace import Market
+from sandbox.demo.marketplace import Marketplace
 
 BATCH: Final = 25
 """Bookings whose sessions begin at the same moment."""
@@ -50,7 +50,7 @@ class _Run:
     """One run of the bench. A batch is paid and approved; bare workflows run until its sessions begin; then it is
     completed. So neither side is measured while it only waits, and a machine that becomes slower slows both."""
 
-    def __init__(self, market: Market, bookings: Bookings, bare: BareWorker, at_once: int) -> None:
+    def __init__(self, market: Marketplace, bookings: Bookings, bare: BaselineWorker, at_once: int) -> None:
         self._market = market
         self._bookings = bookings
         self._bare = bare
@@ -89,7 +89,7 @@ async def measure(place: Place, bookings: int, at_once: int) -> Throughput:
     sizes = _batches(bookings)
     async with (
         playing(market, max(sizes)) as played,
-        BareWorker(market.temporal, market.stack.temporal_address) as bare,
+        BaselineWorker(market.temporal, market.stack.temporal_address) as bare,
     ):
         run = _Run(market, played, bare, at_once)
         # Connections, caches and compiled code are made once; the first batch makes them, and is forgotten.

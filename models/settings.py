@@ -11,7 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.documents.issuer import Issuer
 from models.domain.money import BASIS_POINTS, Rounding
-from models.domain.policy import BookingPolicy, CancellationPolicy, Deadlines, LossBearer, OnSilence
+from models.domain.policy import BookingPolicy, CancellationPolicy, CompletionTimeoutPolicy, Deadlines, LossBearer
 
 _DEFAULTS = Deadlines()
 _POLICY = BookingPolicy()
@@ -56,9 +56,9 @@ class PolicySettings(BaseSettings):
     fee_bps: int = Field(default=_POLICY.fee_bps, ge=0, le=BASIS_POINTS)
     rounding: Rounding = _POLICY.rounding
     student_absent_kept_bps: int = Field(default=_POLICY.student_absent_kept_bps, ge=0, le=BASIS_POINTS)
-    held_together_bps: int = Field(default=_POLICY.held_together_bps, ge=0, le=BASIS_POINTS)
-    waited_at_least: timedelta = Field(default=_POLICY.waited_at_least, ge=timedelta(0))
-    on_silence: OnSilence = _POLICY.on_silence
+    joint_presence_bps: int = Field(default=_POLICY.joint_presence_bps, ge=0, le=BASIS_POINTS)
+    no_show_min_wait: timedelta = Field(default=_POLICY.no_show_min_wait, ge=timedelta(0))
+    on_completion_timeout: CompletionTimeoutPolicy = _POLICY.on_completion_timeout
     lost_dispute_borne_by: LossBearer = _POLICY.lost_dispute_borne_by
     checkout_window: timedelta = _DEFAULTS.checkout_window
     decline_grace: timedelta = _DEFAULTS.decline_grace
@@ -74,9 +74,9 @@ class PolicySettings(BaseSettings):
             rounding=self.rounding,
             cancellation=cancellation,
             student_absent_kept_bps=self.student_absent_kept_bps,
-            held_together_bps=self.held_together_bps,
-            waited_at_least=self.waited_at_least,
-            on_silence=self.on_silence,
+            joint_presence_bps=self.joint_presence_bps,
+            no_show_min_wait=self.no_show_min_wait,
+            on_completion_timeout=self.on_completion_timeout,
             lost_dispute_borne_by=self.lost_dispute_borne_by,
             deadlines=Deadlines(**{window: getattr(self, window) for window in Deadlines.model_fields}),
         )
@@ -126,7 +126,7 @@ class MailSettings(BaseSettings):
         return self
 
 
-class PaperSettings(BaseSettings):
+class DocumentSettings(BaseSettings):
     """Whose name stands on receipts and statements."""
 
     model_config = SettingsConfigDict(extra="ignore")
@@ -140,7 +140,7 @@ class PaperSettings(BaseSettings):
         return Issuer(self.holdfast_platform_name, self.holdfast_platform_address)
 
 
-class PlaceSettings(BaseSettings):
+class RuntimeSettings(BaseSettings):
     """Where Postgres and the task queue are. Temporal's own variables (`TEMPORAL_ADDRESS`, …) are read by its SDK."""
 
     model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True)

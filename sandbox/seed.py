@@ -23,7 +23,7 @@ from models.db import build_engine
 from models.domain.actors import Capability
 from models.domain.money import Money, chargeable
 from models.domain.policy import FLEXIBLE, MODERATE, STRICT, CancellationPolicy
-from models.settings import PlaceSettings, StripeSettings
+from models.settings import RuntimeSettings, StripeSettings
 from models.tables.catalogue import Offering, Slot
 from models.tables.people import Instructor, Student
 from sandbox.stack.connected_accounts import create_connected_account
@@ -240,7 +240,7 @@ def _id(name: str) -> UUID:
 
 
 async def _main() -> None:
-    place, stripe = PlaceSettings(), StripeSettings()
+    place, stripe = RuntimeSettings(), StripeSettings()
     seeds = await seed(
         place.database_url.get_secret_value(), stripe.stripe_api_key.get_secret_value(), stripe.stripe_api_base
     )

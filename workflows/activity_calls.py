@@ -16,16 +16,16 @@ with workflow.unsafe.imports_passed_through():
 T = TypeVar("T")
 A = TypeVar("A")
 
-_ASK_RETRY = RetryPolicy(
+_CALL_RETRY = RetryPolicy(
     initial_interval=timedelta(seconds=1),
     backoff_coefficient=2.0,
     maximum_interval=timedelta(minutes=1),
     non_retryable_error_types=[Declined.__name__],
 )
-_ONE_ASK = timedelta(seconds=10)
-ASKING = timedelta(days=3)
+CALL_TIMEOUT = timedelta(seconds=10)
+CALL_BUDGET = timedelta(days=3)
 """How long Stripe is asked at a time where no hold runs out."""
-_SHORTEST_ASKING = timedelta(seconds=10)
+_MIN_CALL_BUDGET = timedelta(seconds=10)
 
 _WRITE_RETRY = RetryPolicy(
     initial_interval=timedelta(milliseconds=100),
@@ -33,35 +33,35 @@ _WRITE_RETRY = RetryPolicy(
     maximum_interval=timedelta(minutes=1),
     non_retryable_error_types=[IllegalTransition.__name__],
 )
-_ONE_WRITE = timedelta(seconds=5)
-_WRITING = timedelta(days=1)
+_WRITE_TIMEOUT = timedelta(seconds=5)
+_WRITE_BUDGET = timedelta(days=1)
 
 
-async def ask_stripe(activity: Callable[[Any, A], Awaitable[T]], request: A, until: datetime) -> T:
+async def call_stripe(activity: Callable[[Any, A], Awaitable[T]], request: A, until: datetime) -> T:
     """A call that moves or reads money: an activity of its own, seen in the UI, tried again until `until`.
 
     Raises `ActivityError` when Stripe declines, or when `until` has passed (but never without a first try).
     """
-    time_left = max(until - workflow.now(), _SHORTEST_ASKING)
+    time_left = max(until - workflow.now(), _MIN_CALL_BUDGET)
     return await workflow.execute_activity_method(
         activity,
         request,
-        start_to_close_timeout=_ONE_ASK,
+        start_to_close_timeout=CALL_TIMEOUT,
         schedule_to_close_timeout=time_left,
-        retry_policy=_ASK_RETRY,
+        retry_policy=_CALL_RETRY,
     )
 
 
-async def ask_patiently(activity: Callable[[Any, A], Awaitable[T]], request: A) -> T:
+async def call_stripe_until_answered(activity: Callable[[Any, A], Awaitable[T]], request: A) -> T:
     """Ask Stripe for as long as it takes: for what no booking waits for, and Stripe alone knows."""
     while True:
         try:
-            return await ask_stripe(activity, request, workflow.now() + ASKING)
+            return await call_stripe(activity, request, workflow.now() + CALL_BUDGET)
         except ActivityError:
             workflow.logger.warning("Stripe gave no answer to a workflow; asking again")
 
 
-async def write_down(activity: Callable[[Any, A], Awaitable[T]], record: A) -> T:
+async def persist(activity: Callable[[Any, A], Awaitable[T]], record: A) -> T:
     """A database write: a local activity, since it needs no queue, and tried again while Postgres is away.
 
     Raises `ActivityError` for a move that the transition table does not have, or after a day of trying.
@@ -69,14 +69,14 @@ async def write_down(activity: Callable[[Any, A], Awaitable[T]], record: A) -> T
     return await workflow.execute_local_activity_method(
         activity,
         record,
-        start_to_close_timeout=_ONE_WRITE,
-        schedule_to_close_timeout=_WRITING,
+        start_to_close_timeout=_WRITE_TIMEOUT,
+        schedule_to_close_timeout=_WRITE_BUDGET,
         retry_policy=_WRITE_RETRY,
         local_retry_threshold=timedelta(seconds=2),
     )
 
 
-async def unbroken(step: Coroutine[Any, Any, T]) -> T:
+async def shielded(step: Coroutine[Any, Any, T]) -> T:
     """Let the step come to its end even when the workflow is cancelled meanwhile, and only then be cancelled.
 
     What is undone must first be done: nothing is released while its authorization is still running.
@@ -89,13 +89,13 @@ async def unbroken(step: Coroutine[Any, Any, T]) -> T:
         raise
 
 
-class HoldGone(Exception):
+class HoldLost(Exception):
     """Stripe no longer holds the money of a booking that is still open."""
 
 
-def reason_of(failure: ActivityError | HoldGone) -> str:
+def reason_of(failure: ActivityError | HoldLost) -> str:
     """Why a step failed for good, in a few words that may be shown: a code of Stripe's, or the kind of failure."""
-    if isinstance(failure, HoldGone):
+    if isinstance(failure, HoldLost):
         return "the hold is gone"
     cause = failure.cause
     if isinstance(cause, ApplicationError):

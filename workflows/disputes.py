@@ -30,12 +30,12 @@ with workflow.unsafe.imports_passed_through():
         RecordDisputeDecision,
         RecordDisputeEnd,
         RecordEvidence,
+        ReverseDisputedTransfer,
         SubmitEvidence,
-        TakeBack,
         with_taken_back,
     )
     from models.domain.states import DisputeStatus
-    from workflows.activity_calls import ASKING, ask_patiently, ask_stripe, write_down
+    from workflows.activity_calls import CALL_BUDGET, call_stripe, call_stripe_until_answered, persist
 
 _A_LOOK = timedelta(days=7)
 
@@ -54,7 +54,7 @@ class DisputeWorkflow:
         """`None`: the charge is no booking's."""
         while True:
             state = await self._look()
-            case = await write_down(DisputeActivities.record_dispute, RecordDispute(state=state, at=workflow.now()))
+            case = await persist(DisputeActivities.record_dispute, RecordDispute(state=state, at=workflow.now()))
             if case is None:
                 return None
             if case.is_taken_over and self._answer is None:
@@ -78,7 +78,7 @@ class DisputeWorkflow:
         self._check()
         self._answer = decision.answer
         record = RecordDisputeDecision(dispute_id=self._order.dispute_id, decision=decision, at=workflow.now())
-        await write_down(DisputeActivities.record_decision, record)
+        await persist(DisputeActivities.record_dispute_decision, record)
 
     @decide.validator
     def _may_decide(self, decision: DisputeDecision) -> None:
@@ -90,7 +90,7 @@ class DisputeWorkflow:
 
     async def _look(self) -> DisputeState:
         self._news = False
-        self._state = await ask_patiently(DisputeActivities.look_up_dispute, self._order)
+        self._state = await call_stripe_until_answered(DisputeActivities.look_up_dispute, self._order)
         return self._state
 
     async def _answered(self, state: DisputeState, case: DisputeCase) -> bool:
@@ -99,18 +99,18 @@ class DisputeWorkflow:
             return False
         if self._answer is None and workflow.now() < _answer_at(state):
             return False
-        until = max(workflow.now(), state.respond_by or workflow.now()) + ASKING
+        until = max(workflow.now(), state.respond_by or workflow.now()) + CALL_BUDGET
         try:
             if self._answer is Answer.ACCEPTED:
-                await ask_stripe(DisputeActivities.accept_dispute, self._order, until)
+                await call_stripe(DisputeActivities.accept_dispute, self._order, until)
             else:
                 evidence = SubmitEvidence(dispute_id=state.dispute_id, case=case)
-                await ask_stripe(DisputeActivities.submit_evidence, evidence, until)
-                await write_down(DisputeActivities.record_evidence, self._evidence_record(case))
+                await call_stripe(DisputeActivities.submit_dispute_evidence, evidence, until)
+                await persist(DisputeActivities.record_dispute_evidence, self._evidence_record(case))
         except ActivityError:
             # Stripe does not take our answer, so that a person must give theirs.
             self._answer = Answer.TAKEN_OVER
-            await write_down(DisputeActivities.record_refused_answer, self._evidence_record(case))
+            await persist(DisputeActivities.record_refused_dispute_evidence, self._evidence_record(case))
             return False
         return True
 
@@ -135,10 +135,14 @@ class DisputeWorkflow:
     async def _end(self, state: DisputeState, case: DisputeCase) -> None:
         borne = case.borne_if_lost
         if state.status is DisputeStatus.LOST and borne.instructor:
-            wanted = TakeBack(dispute_id=state.dispute_id, charge_id=state.charge_id, amount=borne.instructor)
-            borne = with_taken_back(borne, await ask_patiently(DisputeActivities.take_back, wanted))
+            wanted = ReverseDisputedTransfer(
+                dispute_id=state.dispute_id, charge_id=state.charge_id, amount=borne.instructor
+            )
+            borne = with_taken_back(
+                borne, await call_stripe_until_answered(DisputeActivities.reverse_disputed_transfer, wanted)
+            )
         record = RecordDisputeEnd(state=state, case=case, borne=borne, at=workflow.now())
-        await write_down(DisputeActivities.record_end, record)
+        await persist(DisputeActivities.record_dispute_end, record)
 
 
 def _answer_at(state: DisputeState) -> datetime:

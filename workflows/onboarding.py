@@ -24,7 +24,7 @@ with workflow.unsafe.imports_passed_through():
         RecordAccount,
         RecordAccountState,
     )
-    from workflows.activity_calls import ask_stripe, write_down
+    from workflows.activity_calls import call_stripe, persist
 
 _WHILE_ASKED = timedelta(seconds=30)
 """How long Stripe is asked for a link: the instructor is waiting for it."""
@@ -63,14 +63,14 @@ class OnboardingWorkflow:
 
     async def _link(self) -> None:
         until = workflow.now() + _WHILE_ASKED
-        account_id = await ask_stripe(OnboardingActivities.ensure_account, self._order, until)
+        account_id = await call_stripe(OnboardingActivities.ensure_account, self._order, until)
         # Written down before anything is built on it: an account that nobody knows of would be made again.
-        await write_down(
+        await persist(
             OnboardingActivities.record_account,
             RecordAccount(instructor_id=self._order.instructor_id, account_id=account_id),
         )
         self._news = True
-        await ask_stripe(OnboardingActivities.open_onboarding_link, self._link_order(account_id), until)
+        await call_stripe(OnboardingActivities.open_onboarding_link, self._link_order(account_id), until)
 
     def _link_order(self, account_id: str) -> LinkOrder:
         """The update's id is the caller's: the same request, sent twice, gets the same link."""
@@ -90,8 +90,8 @@ class OnboardingWorkflow:
     async def _keep_in_step(self) -> None:
         self._news = False
         until: datetime = workflow.now() + _LOOKING
-        state = await ask_stripe(OnboardingActivities.look_up_account, self._order, until)
+        state = await call_stripe(OnboardingActivities.look_up_account, self._order, until)
         if state is None:
             return
         record = RecordAccountState(instructor_id=self._order.instructor_id, state=state, at=workflow.now())
-        await write_down(OnboardingActivities.record_account_state, record)
+        await persist(OnboardingActivities.record_account_state, record)

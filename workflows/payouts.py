@@ -17,7 +17,7 @@ from temporalio.exceptions import ActivityError
 with workflow.unsafe.imports_passed_through():
     from activities.payouts import PayoutActivities
     from models.domain.payouts import PayoutEvent, PayoutOrder, PayoutPhase, PayoutState, RecordPayout
-    from workflows.activity_calls import ask_stripe, write_down
+    from workflows.activity_calls import call_stripe, persist
 
 _A_LOOK = timedelta(days=1)
 _ASKING = timedelta(days=3)
@@ -60,7 +60,7 @@ class PayoutWorkflow:
         for payout_id in state.carried:
             earlier = await self._look(PayoutOrder(payout_id=payout_id, account_id=self._order.account_id))
             await self._write(earlier)
-        return await write_down(PayoutActivities.record_payout, RecordPayout(state=state, at=workflow.now()))
+        return await persist(PayoutActivities.record_payout, RecordPayout(state=state, at=workflow.now()))
 
     async def _look(self, order: PayoutOrder) -> PayoutState:
         """Asks Stripe for as long as it takes."""
@@ -68,7 +68,7 @@ class PayoutWorkflow:
             self._news = False
         while True:
             try:
-                return await ask_stripe(PayoutActivities.look_up_payout, order, workflow.now() + _ASKING)
+                return await call_stripe(PayoutActivities.look_up_payout, order, workflow.now() + _ASKING)
             except ActivityError:
                 workflow.logger.warning("Stripe gave no answer to a payout's workflow; asking again")
 

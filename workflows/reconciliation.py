@@ -19,30 +19,30 @@ with workflow.unsafe.imports_passed_through():
     from activities.booking.payments import PaymentActivities
     from activities.booking.records import RecordActivities
     from activities.reconciliation.comparison import ComparisonActivities
-    from activities.reconciliation.orphans import UnownedActivities
+    from activities.reconciliation.orphans import OrphanActivities
     from activities.reconciliation.redelivery import RedeliveryActivities
     from activities.reconciliation.runs import ReconciliationActivities
     from models.domain import endings
     from models.domain.actors import PLATFORM
     from models.domain.endings import Ending, EndReason
-    from models.domain.messages import Door, HoldPhase, PaymentState, RecordEnding
+    from models.domain.messages import Channel, HoldPhase, PaymentState, RecordEnding
     from models.domain.money import Money
     from models.domain.reconciliation import (
-        BeginReconciliation,
-        Begun,
         Book,
         Compared,
         Difference,
         DriftKind,
         FinishReconciliation,
+        OrphanedBooking,
+        Orphans,
         ReconciliationOrder,
         ReconciliationReport,
+        ReconciliationStarted,
+        StartReconciliation,
         Total,
-        Unowned,
-        UnownedBooking,
         add_up,
     )
-    from workflows.activity_calls import ask_stripe, reason_of, write_down
+    from workflows.activity_calls import call_stripe, persist, reason_of
 
 T = TypeVar("T")
 A = TypeVar("A")
@@ -60,24 +60,24 @@ _PAUSES = tuple(timedelta(seconds=seconds) for seconds in (1, 2, 5))
 class ReconciliationWorkflow:
     @workflow.run
     async def run(self, order: ReconciliationOrder) -> ReconciliationReport:
-        begun = await self._begin(order)
-        platform = await _read(RedeliveryActivities.redeliver_of_platform, begun)
-        connected = await _read(RedeliveryActivities.redeliver_of_accounts, begun)
-        unowned = await _read(UnownedActivities.find_unowned, begun)
-        stuck = await self._end_unowned(unowned)
-        compared, differences = await self._compare(begun)
+        started = await self._begin(order)
+        platform = await _read(RedeliveryActivities.redeliver_platform_events, started)
+        connected = await _read(RedeliveryActivities.redeliver_account_events, started)
+        orphans = await _read(OrphanActivities.find_orphans, started)
+        stuck = await self._end_orphans(orphans)
+        compared, differences = await self._compare(started)
         finish = FinishReconciliation(
-            begun=begun,
+            started=started,
             finished_at=workflow.now(),
             platform=platform,
             connected=connected,
             # Their terms are in the history already.
-            unowned=unowned.model_copy(update={"bookings": ()}),
-            holds_released=len(unowned.bookings) - len(stuck),
+            orphans=orphans.model_copy(update={"bookings": ()}),
+            holds_released=len(orphans.bookings) - len(stuck),
             compared=compared,
             differences=(*stuck, *differences),
         )
-        await write_down(ReconciliationActivities.finish, finish)
+        await persist(ReconciliationActivities.finish_reconciliation, finish)
         return ReconciliationReport(
             events_read=platform.read + connected.read,
             events_redelivered=platform.redelivered + connected.redelivered,
@@ -86,14 +86,14 @@ class ReconciliationWorkflow:
             drifts=len(finish.differences),
         )
 
-    async def _begin(self, order: ReconciliationOrder) -> Begun:
-        message = BeginReconciliation(id=UUID(workflow.info().run_id), by=order.by, at=workflow.now())
-        return await write_down(ReconciliationActivities.begin, message)
+    async def _begin(self, order: ReconciliationOrder) -> ReconciliationStarted:
+        message = StartReconciliation(id=UUID(workflow.info().run_id), by=order.by, at=workflow.now())
+        return await persist(ReconciliationActivities.start_reconciliation, message)
 
-    async def _end_unowned(self, unowned: Unowned) -> list[Difference]:
+    async def _end_orphans(self, orphans: Orphans) -> list[Difference]:
         """End each as its workflow would have when cancelled; those that this cannot end are a person's to look at."""
         stuck = []
-        for booking in unowned.bookings:
+        for booking in orphans.bookings:
             try:
                 await self._end(booking)
             except ActivityError as failure:
@@ -102,28 +102,28 @@ class ReconciliationWorkflow:
                 stuck.append(_stuck(booking, "a part was captured and its workflow was ended from outside", part.taken))
         return stuck
 
-    async def _end(self, booking: UnownedBooking) -> None:
+    async def _end(self, booking: OrphanedBooking) -> None:
         until = workflow.now() + _RELEASING
-        payment = await ask_stripe(PaymentActivities.look_up, booking.ref, until)
+        payment = await call_stripe(PaymentActivities.look_up_payment, booking.ref, until)
         ending = _ending(booking, payment)
         if not ending.split.kept:
             ref = booking.ref.model_copy(update={"checkout_session_id": payment.checkout_session_id})
-            payment = await ask_stripe(PaymentActivities.release, ref, until)
+            payment = await call_stripe(PaymentActivities.release_payment, ref, until)
             ending = _ending(booking, payment)
         record = RecordEnding(
-            terms=booking.terms, ending=ending, door=Door.WORKFLOW, payment=payment, at=workflow.now()
+            terms=booking.terms, ending=ending, channel=Channel.WORKFLOW, payment=payment, at=workflow.now()
         )
-        await write_down(RecordActivities.record_ending, record)
+        await persist(RecordActivities.record_ending, record)
 
-    async def _compare(self, begun: Begun) -> tuple[Compared, tuple[Difference, ...]]:
+    async def _compare(self, started: ReconciliationStarted) -> tuple[Compared, tuple[Difference, ...]]:
         """What was compared, and what is still different at the last look."""
-        compared = await _read(ComparisonActivities.compare_books, begun)
+        compared = await _read(ComparisonActivities.compare_books, started)
         differences, totals = compared.differences, compared.totals
         for pause in _PAUSES:
             if not differences:
                 break
             await asyncio.sleep(pause.total_seconds())
-            again = await _read(ComparisonActivities.compare_again, list(differences))
+            again = await _read(ComparisonActivities.compare_differences, list(differences))
             totals = _corrected(totals, differences, again.totals)
             differences = again.differences
         return compared.model_copy(update={"totals": totals}), differences
@@ -137,7 +137,7 @@ class _TakenInPart(Exception):
         self.taken = taken
 
 
-def _ending(booking: UnownedBooking, payment: PaymentState) -> Ending:
+def _ending(booking: OrphanedBooking, payment: PaymentState) -> Ending:
     """As if its workflow had been cancelled; a charge that was taken in full was decided on, and stays."""
     terms = booking.terms
     if payment.phase is HoldPhase.CAPTURED and not payment.is_returned:
@@ -150,10 +150,10 @@ def _ending(booking: UnownedBooking, payment: PaymentState) -> Ending:
     return endings.cancelled(terms, PLATFORM, workflow.now(), booking.is_accepted)
 
 
-def _stuck(booking: UnownedBooking, why: str, at_stripe: Money | None = None) -> Difference:
+def _stuck(booking: OrphanedBooking, why: str, at_stripe: Money | None = None) -> Difference:
     price = booking.terms.price
     return Difference(
-        kind=DriftKind.UNOWNED,
+        kind=DriftKind.ORPHANED,
         subject=booking.terms.booking_id,
         book=Book.CARD_HOLDS,
         ledger=price,

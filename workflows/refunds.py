@@ -28,15 +28,15 @@ with workflow.unsafe.imports_passed_through():
         RecordRefusedRefund,
         RefundAnswer,
         RefundAtStripe,
-        RefundCase,
         RefundEvent,
         RefundOrder,
         RefundRefusal,
+        RefundSnapshot,
         RefundView,
         RetryRefund,
     )
     from models.domain.states import RefundStatus
-    from workflows.activity_calls import ask_patiently, write_down
+    from workflows.activity_calls import call_stripe_until_answered, persist
 
 _A_LOOK = timedelta(days=1)
 
@@ -46,7 +46,7 @@ class RefundWorkflow:
     @workflow.init
     def __init__(self, order: RefundOrder) -> None:
         self._order = order
-        self._case: RefundCase | None = None
+        self._case: RefundSnapshot | None = None
         self._news = False
         self._retry: RetryRefund | None = None
         self._is_known = False
@@ -90,39 +90,39 @@ class RefundWorkflow:
             raise ApplicationError("There is no such refund.", type=RefundRefusal.NOT_FAILED)
         return RefundView(status=self._case.status, refusal=self._case.refusal)
 
-    async def _begun(self, order: RefundOrder) -> RefundCase | None:
+    async def _begun(self, order: RefundOrder) -> RefundSnapshot | None:
         if order.stripe_refund_id is None:
             reserve = RecordRefundOrder(refund_id=order.refund_id, at=workflow.now())
-            return await write_down(RefundActivities.reserve_refund, reserve)
+            return await persist(RefundActivities.reserve_refund, reserve)
         adopt = AdoptRefund(refund_id=order.refund_id, stripe_refund_id=order.stripe_refund_id, at=workflow.now())
-        return await ask_patiently(RefundActivities.adopt_refund, adopt)
+        return await call_stripe_until_answered(RefundActivities.adopt_refund, adopt)
 
-    async def _carried_on(self, case: RefundCase) -> RefundCase:
+    async def _carried_on(self, case: RefundSnapshot) -> RefundSnapshot:
         if self._retry is not None and case.status is RefundStatus.FAILED:
             retry = RecordRefundRetry(case=case, actor=self._retry.actor, at=workflow.now())
             self._retry = None
-            return await self._made(await write_down(RefundActivities.record_refund_retry, retry))
+            return await self._made(await persist(RefundActivities.record_refund_retry, retry))
         if case.status is RefundStatus.RESERVED and case.stripe_refund_id is None:
             return await self._made(case)
         if case.stripe_refund_id is None:
             return case
-        refund = await ask_patiently(RefundActivities.look_up_refund, case.stripe_refund_id)
+        refund = await call_stripe_until_answered(RefundActivities.look_up_refund, case.stripe_refund_id)
         return await self._written(case, refund)
 
-    async def _made(self, case: RefundCase) -> RefundCase:
-        answer: RefundAnswer = await ask_patiently(RefundActivities.make_refund, case)
+    async def _made(self, case: RefundSnapshot) -> RefundSnapshot:
+        answer: RefundAnswer = await call_stripe_until_answered(RefundActivities.create_refund, case)
         if answer.refund is not None:
             return await self._written(case, answer.refund)
         refused = RecordRefusedRefund(case=case, refused=answer.refused or "", at=workflow.now())
-        return await write_down(RefundActivities.record_refused_refund, refused)
+        return await persist(RefundActivities.record_refused_refund, refused)
 
-    async def _written(self, case: RefundCase, refund: RefundAtStripe) -> RefundCase:
+    async def _written(self, case: RefundSnapshot, refund: RefundAtStripe) -> RefundSnapshot:
         if (refund.status, refund.stripe_refund_id) == (case.status, case.stripe_refund_id):
             return case
         record = RecordRefund(case=case, refund=refund, at=workflow.now())
-        return await write_down(RefundActivities.record_refund, record)
+        return await persist(RefundActivities.record_refund, record)
 
-    async def _more_is_to_come(self, case: RefundCase) -> bool:
+    async def _more_is_to_come(self, case: RefundSnapshot) -> bool:
         """Wait for news of a refund that is under way; False when it has come to its end."""
         if case.status is RefundStatus.PENDING:
             with contextlib.suppress(asyncio.TimeoutError):

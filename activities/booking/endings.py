@@ -28,7 +28,7 @@ def event(message: RecordEnding) -> AuditEvent:
     else:
         action = f"booking.{ending.booking.lower()}"
         detail |= {"kept_minor": ending.split.kept.amount_minor, "currency": terms.price.currency}
-    return audit.event(terms.booking_id, action, ending.actor, message.door, message.at, detail)
+    return audit.event(terms.booking_id, action, ending.actor, message.channel, message.at, detail)
 
 
 async def carry_out(session: AsyncSession, booking: BookingRequest, message: RecordEnding) -> None:

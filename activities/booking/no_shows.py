@@ -12,7 +12,7 @@ from activities.database import audit, outbox
 from activities.database.transactions import transaction
 from models.domain.actors import PLATFORM, SignUpRole
 from models.domain.attendance import Sighting, attendance
-from models.domain.messages import Door
+from models.domain.messages import Channel
 from models.domain.no_shows import JudgeNoShow, NoShowVerdict, RecordNoShow, verdict
 from models.domain.notifications import ON_NO_SHOW_REPORTED, Recipient
 from models.tables.bookings import AttendanceEvent
@@ -23,7 +23,7 @@ async def keep(engine: AsyncEngine, message: RecordNoShow) -> None:
     """Who is said to have been absent is told until when they can contest it."""
     report, until = message.report, message.contest_until
     detail = {"absent": report.absent, "contest_until": until.isoformat()}
-    told = audit.event(message.booking_id, "booking.no_show_reported", report.actor, report.door, message.at, detail)
+    told = audit.event(message.booking_id, "booking.no_show_reported", report.actor, report.channel, message.at, detail)
     async with transaction(engine) as session:
         booking = await audit.lock_for(session, told)
         if booking is None:
@@ -47,7 +47,7 @@ async def keep(engine: AsyncEngine, message: RecordNoShow) -> None:
 async def judge(engine: AsyncEngine, message: JudgeNoShow) -> NoShowVerdict:
     """What the meeting's record shows at `message.at`. The contest itself is written down the first time."""
     terms, contest = message.terms, message.contest
-    contested = audit.event(terms.booking_id, "booking.no_show_contested", contest.actor, contest.door, message.at)
+    contested = audit.event(terms.booking_id, "booking.no_show_contested", contest.actor, contest.channel, message.at)
     async with transaction(engine) as session:
         report = await session.get_one(NoShowReport, terms.booking_id, with_for_update=True)
         of_session = select(AttendanceEvent).where(col(AttendanceEvent.booking_id) == terms.booking_id)
@@ -67,7 +67,7 @@ async def judge(engine: AsyncEngine, message: JudgeNoShow) -> NoShowVerdict:
             terms.booking_id,
             "booking.no_show_judged",
             PLATFORM,
-            Door.WORKFLOW,
+            Channel.WORKFLOW,
             message.at,
             detail,
             occasion=message.at.isoformat(),

@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from activities.gateways import CheckoutRequest, PaymentGateway
-from activities.idempotency import once
+from activities.idempotency import with_idempotency_key
 from models.domain.errors import Declined, Retryable
 from models.domain.ids import stripe_key
 from models.domain.messages import Checkout, HoldPhase, PaymentRef, PaymentState, SettlePayment
@@ -13,15 +13,15 @@ _MOST_UNDOINGS = 4
 
 
 class Plan(Protocol):
-    """Each verb may be repeated until it has an answer. `again` says that an earlier try's outcome is unknown."""
+    """Each verb may be repeated until it has an answer. `retrying` says that an earlier try's outcome is unknown."""
 
-    async def secure(self, request: CheckoutRequest, *, again: bool) -> Checkout:
+    async def secure(self, request: CheckoutRequest, *, retrying: bool) -> Checkout:
         """Ask the student for the money; `Declined` when Stripe will not."""
 
     async def look_up(self, ref: PaymentRef, customer_id: str | None) -> PaymentState:
         """Where the money is now."""
 
-    async def settle(self, request: SettlePayment, *, again: bool) -> PaymentState:
+    async def settle(self, request: SettlePayment, *, retrying: bool) -> PaymentState:
         """Give the instructor their share of `split.kept`, and the student the rest back."""
 
     async def release(self, ref: PaymentRef, customer_id: str | None) -> PaymentState:
@@ -34,12 +34,12 @@ class HoldPlan:
     def __init__(self, gateway: PaymentGateway) -> None:
         self._gateway = gateway
 
-    async def secure(self, request: CheckoutRequest, *, again: bool) -> Checkout:
+    async def secure(self, request: CheckoutRequest, *, retrying: bool) -> Checkout:
         booking_id = request.terms.booking_id
-        if again and (found := await self._gateway.find_checkout(request.customer_id, booking_id)):
+        if retrying and (found := await self._gateway.find_checkout(request.customer_id, booking_id)):
             return found
-        return await once(
-            stripe_key(booking_id, "secure"), again, lambda key: self._gateway.open_checkout(request, key=key)
+        return await with_idempotency_key(
+            stripe_key(booking_id, "secure"), retrying, lambda key: self._gateway.open_checkout(request, key=key)
         )
 
     async def look_up(self, ref: PaymentRef, customer_id: str | None) -> PaymentState:
@@ -51,18 +51,18 @@ class HoldPlan:
             return PaymentState(phase=HoldPhase.CLOSED)
         return await self._gateway.look_up(session_id)
 
-    async def settle(self, request: SettlePayment, *, again: bool) -> PaymentState:
+    async def settle(self, request: SettlePayment, *, retrying: bool) -> PaymentState:
         """Raises `Declined` when the hold is gone, or when another amount was captured than was asked for."""
         ref, split = request.ref, request.split
         payment_intent_id = ref.payment_intent_id
         if payment_intent_id is None:
             raise Declined("no_payment_to_capture")
-        if again and (done := await self._captured(ref, split)):
+        if retrying and (done := await self._captured(ref, split)):
             return done
         try:
-            return await once(
+            return await with_idempotency_key(
                 stripe_key(ref.booking_id, "settle", ref.operator_round),
-                again,
+                retrying,
                 lambda key: self._gateway.capture(payment_intent_id, split, key=key),
             )
         except Declined:
@@ -89,14 +89,14 @@ class HoldPlan:
         session_id, payment_intent_id = payment.checkout_session_id, payment.payment_intent_id
         if payment.phase is HoldPhase.OPEN and session_id:
             key = stripe_key(ref.booking_id, "expire_checkout", ref.operator_round)
-            await once(key, True, lambda key: gateway.expire_checkout(session_id, key=key))
+            await with_idempotency_key(key, True, lambda key: gateway.expire_checkout(session_id, key=key))
         elif payment.phase is HoldPhase.HELD and payment_intent_id:
             key = stripe_key(ref.booking_id, "release", ref.operator_round)
-            await once(key, True, lambda key: gateway.cancel(payment_intent_id, key=key))
+            await with_idempotency_key(key, True, lambda key: gateway.cancel(payment_intent_id, key=key))
         elif payment.phase is HoldPhase.CAPTURED and payment_intent_id:
             key = stripe_key(ref.booking_id, "refund", ref.operator_round)
             with_fee = payment.platform_fee_minor > 0
-            await once(
+            await with_idempotency_key(
                 key, True, lambda key: gateway.refund(payment_intent_id, ref.booking_id, with_fee=with_fee, key=key)
             )
 

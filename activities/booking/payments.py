@@ -9,13 +9,13 @@ from temporalio import activity
 from activities.booking.payment_plans import Plan
 from activities.booking.students import contact_of
 from activities.gateways import CheckoutRequest, PaymentGateway
-from activities.idempotency import once
+from activities.idempotency import with_idempotency_key
 from models.domain.ids import customer_key
 from models.domain.messages import Checkout, PaymentRef, PaymentState, SecurePayment, SettlePayment
 from models.domain.policy import PaymentPlan, split
 
 
-def _again() -> bool:
+def _is_retry() -> bool:
     return activity.info().attempt > 1
 
 
@@ -28,7 +28,7 @@ class PaymentActivities:
         self._plans = plans
 
     @activity.defn
-    async def secure(self, request: SecurePayment) -> Checkout:
+    async def secure_payment(self, request: SecurePayment) -> Checkout:
         """Make the Checkout Session on which the student pays. Raises `Declined` when Stripe refuses it."""
         terms = request.terms
         customer_id = await self._customer(terms.student_id)
@@ -38,20 +38,20 @@ class PaymentActivities:
             customer_id=customer_id,
             expires_at=request.expires_at,
         )
-        return await self._plans[terms.plan].secure(checkout, again=_again())
+        return await self._plans[terms.plan].secure(checkout, retrying=_is_retry())
 
     @activity.defn
-    async def look_up(self, ref: PaymentRef) -> PaymentState:
+    async def look_up_payment(self, ref: PaymentRef) -> PaymentState:
         """Where the money is now, as Stripe tells."""
         return await self._plans[ref.plan].look_up(ref, await self._customer_of(ref))
 
     @activity.defn
-    async def settle(self, request: SettlePayment) -> PaymentState:
+    async def settle_payment(self, request: SettlePayment) -> PaymentState:
         """Capture what is kept. Raises `Declined` when the hold is gone."""
-        return await self._plans[request.ref.plan].settle(request, again=_again())
+        return await self._plans[request.ref.plan].settle(request, retrying=_is_retry())
 
     @activity.defn
-    async def release(self, ref: PaymentRef) -> PaymentState:
+    async def release_payment(self, ref: PaymentRef) -> PaymentState:
         """Give everything back; nothing to give back is fine."""
         return await self._plans[ref.plan].release(ref, await self._customer_of(ref))
 
@@ -59,11 +59,11 @@ class PaymentActivities:
         contact = await contact_of(self._engine, student_id)
         if contact.customer_id:
             return contact.customer_id
-        if _again() and (found := await self._gateway.find_customer(student_id, contact.email)):
+        if _is_retry() and (found := await self._gateway.find_customer(student_id, contact.email)):
             return found
-        return await once(
+        return await with_idempotency_key(
             customer_key(student_id),
-            _again(),
+            _is_retry(),
             lambda key: self._gateway.create_customer(student_id, contact.email, contact.name, key=key),
         )
 

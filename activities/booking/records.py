@@ -15,7 +15,7 @@ from activities.database import audit, outbox
 from activities.database.transactions import transaction
 from models.domain.actors import PLATFORM, Actor, Role
 from models.domain.messages import (
-    Door,
+    Channel,
     MoveSlot,
     RecordAcceptance,
     RecordAttention,
@@ -48,7 +48,7 @@ class RecordActivities:
         """Whether the time is this booking's. The database's locks and constraint decide, never a look before."""
         terms = message.terms
         reserved = audit.event(
-            terms.booking_id, "booking.reserved", _student(terms.student_id), Door.API, message.booked_at,
+            terms.booking_id, "booking.reserved", _student(terms.student_id), Channel.API, message.booked_at,
             {
                 "slot_id": str(terms.slot_id),
                 "instructor_id": str(terms.instructor_id),
@@ -68,7 +68,7 @@ class RecordActivities:
     async def record_checkout(self, message: RecordCheckout) -> None:
         checkout = message.checkout
         opened = audit.event(
-            message.booking_id, "booking.checkout_opened", PLATFORM, Door.WORKFLOW, message.at,
+            message.booking_id, "booking.checkout_opened", PLATFORM, Channel.WORKFLOW, message.at,
             {"checkout_session_id": checkout.checkout_session_id},
         )  # fmt: skip
         async with transaction(self._engine) as session:
@@ -88,7 +88,7 @@ class RecordActivities:
     async def record_authorization(self, message: RecordAuthorization) -> None:
         terms = message.terms
         authorized = audit.event(
-            terms.booking_id, "booking.authorized", _student(terms.student_id), Door.WORKFLOW, message.authorized_at,
+            terms.booking_id, "booking.authorized", _student(terms.student_id), Channel.WORKFLOW, message.authorized_at,
             {"payment_intent_id": message.payment.payment_intent_id},
         )  # fmt: skip
         async with transaction(self._engine) as session:
@@ -105,7 +105,9 @@ class RecordActivities:
     @activity.defn
     async def record_acceptance(self, message: RecordAcceptance) -> None:
         decision = message.decision
-        accepted = audit.event(message.terms.booking_id, "booking.accepted", decision.actor, decision.door, message.at)
+        accepted = audit.event(
+            message.terms.booking_id, "booking.accepted", decision.actor, decision.channel, message.at
+        )
         async with transaction(self._engine) as session:
             booking = await audit.lock_for(session, accepted)
             if booking is None:
@@ -147,7 +149,7 @@ class RecordActivities:
             message.booking_id,
             "booking.attention_cleared" if message.reason is None else "booking.needs_attention",
             decision.actor if decision else PLATFORM,
-            decision.door if decision else Door.WORKFLOW,
+            decision.channel if decision else Channel.WORKFLOW,
             message.at,
             {"reason": message.reason} if message.reason else None,
             occasion=message.at.isoformat(),
@@ -167,7 +169,7 @@ class RecordActivities:
             message.booking_id,
             "booking.extended",
             decision.actor,
-            decision.door,
+            decision.channel,
             message.at,
             {"deadline_at": message.deadline_at.isoformat()},
             occasion=f"{message.at.isoformat()}/{message.deadline_at.isoformat()}",

@@ -26,7 +26,7 @@ async def move(engine: AsyncEngine, message: MoveSlot) -> bool:
         message.booking_id,
         "booking.rescheduled",
         to.actor,
-        to.door,
+        to.channel,
         message.at,
         {
             "from_starts_at": to.from_starts_at.isoformat(),

@@ -14,7 +14,7 @@ from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.domain.actors import Actor, Subject
-from models.domain.messages import Door
+from models.domain.messages import Channel
 from models.domain.states import IllegalTransition
 from models.tables.audit import AuditEvent, event_about
 from models.tables.bookings import BookingRequest
@@ -24,13 +24,13 @@ def event(
     booking_id: UUID,
     action: str,
     actor: Actor,
-    door: Door,
+    channel: Channel,
     at: datetime,
     detail: dict[str, Any] | None = None,
     occasion: str = "",
 ) -> AuditEvent:
     """`action` happens once in a booking, or once on each `occasion`. `detail` holds ids, codes and amounts only."""
-    return event_about(Subject.BOOKING, booking_id, action, actor, door, at, detail, occasion)
+    return event_about(Subject.BOOKING, booking_id, action, actor, channel, at, detail, occasion)
 
 
 async def is_there(session: AsyncSession, event: AuditEvent) -> bool:

@@ -13,8 +13,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from models.domain.ids import notice_id, payout_notice_id
-from models.domain.notifications import FOR_LATER, ON_RESCHEDULING, Recipient, Told, later
+from models.domain.ids import notification_id, payout_notification_id
+from models.domain.notifications import FOR_LATER, ON_RESCHEDULING, Notification, Recipient, later
 from models.tables.bookings import BookingRequest, LiveSession
 from models.tables.outbox import OutboxMessage
 
@@ -24,7 +24,7 @@ Facts = dict[str, Any]
 async def announce(
     session: AsyncSession,
     booking: BookingRequest,
-    told: Iterable[Told],
+    told: Iterable[Notification],
     at: datetime,
     facts: Facts | None = None,
     occasion: str = "",
@@ -37,13 +37,13 @@ async def announce(
 
 
 async def announce_payout(
-    session: AsyncSession, instructor_id: UUID, payout_id: str, told: Iterable[Told], at: datetime, facts: Facts
+    session: AsyncSession, instructor_id: UUID, payout_id: str, told: Iterable[Notification], at: datetime, facts: Facts
 ) -> None:
     """Tell its instructor of a payout, once for all that is in it."""
     messages = [
         OutboxMessage(
-            id=payout_notice_id(payout_id, each.notice),
-            kind=each.notice,
+            id=payout_notification_id(payout_id, each.notification),
+            kind=each.notification,
             recipient_role=each.recipient,
             recipient_id=instructor_id,
             facts=facts,
@@ -96,13 +96,13 @@ def as_it_was(booking: BookingRequest) -> Facts:
 
 
 def _message(
-    booking: BookingRequest, told: Told, at: datetime, due_at: datetime, facts: Facts | None, occasion: str
+    booking: BookingRequest, told: Notification, at: datetime, due_at: datetime, facts: Facts | None, occasion: str
 ) -> OutboxMessage:
     recipient_id = booking.student_id if told.recipient is Recipient.STUDENT else booking.instructor_id
     return OutboxMessage(
-        id=notice_id(booking.id, told.notice, recipient_id, occasion),
+        id=notification_id(booking.id, told.notification, recipient_id, occasion),
         booking_id=booking.id,
-        kind=told.notice,
+        kind=told.notification,
         recipient_role=told.recipient,
         recipient_id=recipient_id,
         facts=facts or {},

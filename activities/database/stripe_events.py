@@ -11,24 +11,24 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.database.transactions import transaction
 from models.domain.reconciliation import STRIPE_KEEPS_EVENTS
-from models.domain.stripe_events import Reception, StripeEvent
-from models.tables.stripe_events import TakenEvent
+from models.domain.stripe_events import RoutingResult, StripeEvent
+from models.tables.stripe_events import StripeEventRecord
 
 _KEPT = STRIPE_KEEPS_EVENTS + timedelta(days=15)
 
 
-async def note(engine: AsyncEngine, event: StripeEvent, reception: Reception) -> None:
+async def note(engine: AsyncEngine, event: StripeEvent, routing_result: RoutingResult) -> None:
     """Raises `DatabaseError`."""
-    row = TakenEvent(
-        id=event.id, type=event.type, booking_id=event.booking_id, reception=reception, at=datetime.now(UTC)
+    row = StripeEventRecord(
+        id=event.id, type=event.type, booking_id=event.booking_id, routing_result=routing_result, at=datetime.now(UTC)
     )
     async with transaction(engine) as session:
-        await session.exec(insert(TakenEvent).values(row.model_dump()).on_conflict_do_nothing())
+        await session.exec(insert(StripeEventRecord).values(row.model_dump()).on_conflict_do_nothing())
 
 
 async def not_taken(engine: AsyncEngine, events: Sequence[StripeEvent]) -> list[StripeEvent]:
     """Those that never came, in the order given."""
-    asked = select(TakenEvent.id).where(col(TakenEvent.id).in_([event.id for event in events]))
+    asked = select(StripeEventRecord.id).where(col(StripeEventRecord.id).in_([event.id for event in events]))
     async with transaction(engine) as session:
         taken = set(await session.exec(asked))
     return [event for event in events if event.id not in taken]
@@ -36,4 +36,4 @@ async def not_taken(engine: AsyncEngine, events: Sequence[StripeEvent]) -> list[
 
 async def forget_old(session: AsyncSession, now: datetime) -> None:
     """Those that Stripe itself no longer tells of."""
-    await session.exec(delete(TakenEvent).where(col(TakenEvent.at) < now - _KEPT))
+    await session.exec(delete(StripeEventRecord).where(col(StripeEventRecord.at) < now - _KEPT))

@@ -22,12 +22,12 @@ from models.domain.notifications import (
     ABOUT_PAYOUTS,
     ABOUT_THE_ACCOUNT,
     BEFORE_THE_SESSION,
-    Notice,
+    NotificationKind,
     Recipient,
     still_matters,
 )
 from models.domain.payouts import failure
-from models.domain.policy import BookingPolicy, OnSilence
+from models.domain.policy import BookingPolicy, CompletionTimeoutPolicy
 from models.domain.zones import zone
 from models.receipts import Line, Names, lines_of, receipt
 from models.session_calendar import Appointment, Party, appointment, join_url, receipt_url, reset_url
@@ -38,9 +38,9 @@ from models.tables.payments import Payment
 from models.tables.people import Instructor, Student
 from models.tables.refunds import Refund
 
-_LETS_IN = frozenset({Notice.APPROVED, Notice.RESCHEDULED, *BEFORE_THE_SESSION})
-_TELLS_OF_RECORDING = _LETS_IN | {Notice.BOOKING_RECEIVED}
-_CHANGES_CALENDARS = frozenset({Notice.APPROVED, Notice.RESCHEDULED, Notice.CANCELLED})
+_LETS_IN = frozenset({NotificationKind.APPROVED, NotificationKind.RESCHEDULED, *BEFORE_THE_SESSION})
+_TELLS_OF_RECORDING = _LETS_IN | {NotificationKind.BOOKING_RECEIVED}
+_CHANGES_CALENDARS = frozenset({NotificationKind.APPROVED, NotificationKind.RESCHEDULED, NotificationKind.CANCELLED})
 
 _RECORDING = ("Recording", "The instructor may record the session")
 _BANK_DETAILS = ("Your bank details at Stripe", "https://connect.stripe.com/express_login")
@@ -63,7 +63,7 @@ class Records:
 
 @dataclass(frozen=True)
 class Letter:
-    notice: Notice
+    notification: NotificationKind
     reader: Party
     words: dict[str, Any]
     """What the notice's template may use."""
@@ -126,9 +126,9 @@ async def _about_payout(session: AsyncSession, message: OutboxMessage) -> Letter
     facts = message.facts
     amount = Money(amount_minor=facts["amount_minor"], currency=facts["currency"]).format()
     why, to_do = failure(facts["failure_code"])
-    has_failed = message.kind is Notice.PAYOUT_FAILED
+    has_failed = message.kind is NotificationKind.PAYOUT_FAILED
     return Letter(
-        notice=message.kind,
+        notification=message.kind,
         reader=Party(instructor.name, instructor.email),
         words={"amount": amount, "sessions": facts["sessions"], "why": why, "to_do": to_do},
         details=[("Amount", amount)],
@@ -143,11 +143,11 @@ async def _about_account(session: AsyncSession, message: OutboxMessage, public_u
     if person is None:
         raise Void("no_recipient")
     where, expires_at = zone(person.time_zone), message.created_at + RESET_LASTS
-    is_reset = message.kind is Notice.PASSWORD_RESET
+    is_reset = message.kind is NotificationKind.PASSWORD_RESET
     if is_reset and now >= expires_at:
         raise Void("too_late")
     return Letter(
-        notice=message.kind,
+        notification=message.kind,
         reader=Party(person.name, person.email),
         words={"at": templates.moment(message.created_at, where), "until": templates.moment(expires_at, where)},
         details=[],
@@ -178,7 +178,7 @@ def _letter(message: OutboxMessage, records: Records, public_url: str) -> Letter
     where = zone(reader.time_zone)
     price = Money(amount_minor=booking.price_minor, currency=booking.currency)
     return Letter(
-        notice=message.kind,
+        notification=message.kind,
         reader=Party(reader.name, reader.email),
         words={
             "to_student": message.recipient_role is Recipient.STUDENT,
@@ -206,7 +206,7 @@ def _circumstances(message: OutboxMessage, records: Records, where: ZoneInfo) ->
     policy = BookingPolicy.model_validate(booking.policy)
     words: dict[str, Any] = {
         "cancellation": templates.cancellation_terms(policy.cancellation),
-        "settles_on_silence": policy.on_silence is OnSilence.SETTLE,
+        "settles_on_completion_timeout": policy.on_completion_timeout is CompletionTimeoutPolicy.SETTLE,
         "words_of_instructor": booking.rejection_reason,
         "outcome": templates.outcome(_money(payment) if payment else None, message.recipient_role),
     }

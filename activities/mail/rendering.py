@@ -34,7 +34,7 @@ class Rendered(NamedTuple):
 
 
 def render(letter: Letter) -> Rendered:
-    written = _TEMPLATES.get_template(f"{letter.notice}.txt").render(letter.words)
+    written = _TEMPLATES.get_template(f"{letter.notification}.txt").render(letter.words)
     subject, *paragraphs = [one_line(part) for part in _BLANK_LINES.split(written) if part.strip()]
     shown = {
         "subject": subject,

@@ -14,10 +14,19 @@ from temporalio import activity
 
 from activities.database import ledger
 from activities.database.transactions import transaction
-from activities.gateways import BooksGateway, ChargeBooks
+from activities.gateways import BalanceGateway, ChargeBalances
 from models.domain import postings
 from models.domain.money import Money
-from models.domain.reconciliation import MOST_DIFFERENCES, Begun, Book, Compared, Difference, DriftKind, Total, add_up
+from models.domain.reconciliation import (
+    MOST_DIFFERENCES,
+    Book,
+    Compared,
+    Difference,
+    DriftKind,
+    ReconciliationStarted,
+    Total,
+    add_up,
+)
 from models.tables.ledger import LedgerTransaction
 from models.tables.payments import Payment
 from models.tables.people import Instructor
@@ -65,27 +74,29 @@ class _Booking:
 class ComparisonActivities:
     """All of it may be tried again: nothing is changed but a fee that was not known, which is booked once."""
 
-    def __init__(self, engine: AsyncEngine, books: BooksGateway) -> None:
+    def __init__(self, engine: AsyncEngine, books: BalanceGateway) -> None:
         self._engine = engine
         self._books = books
 
     @activity.defn
-    async def compare_books(self, begun: Begun) -> Compared:
+    async def compare_books(self, started: ReconciliationStarted) -> Compared:
         """Every booking with a movement at Stripe or in the ledger since the last run, and each account of this run."""
-        movements, charges, newest_at = await self._moved(begun)
-        transactions, seq, changed = await self._written(begun)
+        balance_transactions, charges, newest_at = await self._moved(started)
+        transactions, seq, changed = await self._written(started)
         booking_ids = changed | await self._bookings_of(charges) | await self._drifted()
-        compared = Compared(movements=movements, transactions=transactions, ledger_seq=seq, newest_at=newest_at)
+        compared = Compared(
+            balance_transactions=balance_transactions, transactions=transactions, ledger_seq=seq, newest_at=newest_at
+        )
         ids = sorted(booking_ids)
         for first in range(0, len(ids), _AT_ONCE):
             compared = _together(compared, await self._compare_bookings(ids[first : first + _AT_ONCE]))
-        accounts = await self._accounts_of(begun)
+        accounts = await self._accounts_of(started)
         for first in range(0, len(accounts), _AT_ONCE):
             compared = _together(compared, await self._compare_balances(accounts[first : first + _AT_ONCE]))
         return compared
 
     @activity.defn
-    async def compare_again(self, differences: list[Difference]) -> Compared:
+    async def compare_differences(self, differences: list[Difference]) -> Compared:
         """Those that were different a moment ago: what is under way gets there."""
         bookings = sorted({each.subject for each in differences if each.kind is DriftKind.BOOKING})
         of = {each.subject for each in differences if each.kind is DriftKind.BALANCE}
@@ -96,25 +107,25 @@ class ComparisonActivities:
         compared = await self._compare_bookings(bookings, only)
         return _together(compared, await self._compare_balances(accounts, only))
 
-    async def _moved(self, begun: Begun) -> tuple[int, set[str], datetime | None]:
+    async def _moved(self, started: ReconciliationStarted) -> tuple[int, set[str], datetime | None]:
         """How many movements there were at Stripe, the charges that they go back to, and when the newest was."""
         number, charges, newest_at = 0, set[str](), None
-        async for movement in self._books.movements(begun.events_since):
+        async for balance_transaction in self._books.balance_transactions(started.events_since):
             number += 1
             if number % _AT_ONCE == 0:
                 activity.heartbeat()
-            newest_at = max(newest_at or movement.created_at, movement.created_at)
-            if movement.charge_id:
-                charges.add(movement.charge_id)
+            newest_at = max(newest_at or balance_transaction.created_at, balance_transaction.created_at)
+            if balance_transaction.charge_id:
+                charges.add(balance_transaction.charge_id)
         return number, charges, newest_at
 
-    async def _written(self, begun: Begun) -> tuple[int, int, set[UUID]]:
+    async def _written(self, started: ReconciliationStarted) -> tuple[int, int, set[UUID]]:
         """How many transactions the ledger has got, its newest number, and the bookings that they are about."""
         seq = col(LedgerTransaction.seq)
-        query = select(LedgerTransaction.booking_id, func.count(), func.max(seq)).where(seq > begun.ledger_after)
+        query = select(LedgerTransaction.booking_id, func.count(), func.max(seq)).where(seq > started.ledger_after)
         async with transaction(self._engine) as session:
             found = list(await session.exec(query.group_by(col(LedgerTransaction.booking_id))))
-        newest = max((highest or 0 for _, _, highest in found), default=begun.ledger_after)
+        newest = max((highest or 0 for _, _, highest in found), default=started.ledger_after)
         return sum(count for _, count, _ in found), newest, {id for id, _, _ in found if id}
 
     async def _bookings_of(self, charges: set[str]) -> set[UUID]:
@@ -132,8 +143,8 @@ class ComparisonActivities:
         async with transaction(self._engine) as session:
             return {id for id in await session.exec(query) if id}
 
-    async def _accounts_of(self, begun: Begun) -> list[tuple[UUID, str]]:
-        query = select(Instructor.id, Instructor.stripe_account_id).where(col(Instructor.reconciled_at) == begun.at)
+    async def _accounts_of(self, started: ReconciliationStarted) -> list[tuple[UUID, str]]:
+        query = select(Instructor.id, Instructor.stripe_account_id).where(col(Instructor.reconciled_at) == started.at)
         async with transaction(self._engine) as session:
             return [(id, account) for id, account in await session.exec(query) if account]
 
@@ -174,7 +185,7 @@ class ComparisonActivities:
             _booking(id, charge_id or "", currency, rows.get((id, currency))) for id, charge_id, currency in payments
         ]
 
-    async def _book_fee(self, booking: _Booking, stripe: ChargeBooks) -> Money | None:
+    async def _book_fee(self, booking: _Booking, stripe: ChargeBalances) -> Money | None:
         """Stripe books a charge after its capture was answered, at times: then nobody knew its fee."""
         fee = stripe.fee
         if not booking.lacks_fee or not fee or booking.instructor_id is None:
@@ -221,7 +232,7 @@ def _booking(id: UUID, charge_id: str, currency: str, row: Row[Any] | None) -> _
     return _Booking(id, row.instructor_id, charge_id, currency, held, platform, connected, row.lacks_fee)
 
 
-def _sides(booking: _Booking, stripe: ChargeBooks, fee_booked: Money | None) -> list[Total]:
+def _sides(booking: _Booking, stripe: ChargeBalances, fee_booked: Money | None) -> list[Total]:
     def ours(amount_minor: int) -> Money:
         return Money(amount_minor=amount_minor, currency=booking.currency)
 
@@ -235,7 +246,7 @@ def _sides(booking: _Booking, stripe: ChargeBooks, fee_booked: Money | None) -> 
 
 def _together(one: Compared, other: Compared) -> Compared:
     return Compared(
-        movements=one.movements,
+        balance_transactions=one.balance_transactions,
         transactions=one.transactions,
         ledger_seq=one.ledger_seq,
         newest_at=one.newest_at,

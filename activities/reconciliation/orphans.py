@@ -15,15 +15,15 @@ from models.domain.ids import BOOKING_WORKFLOW, DISPUTE_WORKFLOW, PAYOUT_WORKFLO
 from models.domain.messages import PaymentRef
 from models.domain.money import Money
 from models.domain.policy import BookingPolicy
-from models.domain.reconciliation import Begun, DriftKind, Unowned, UnownedBooking
+from models.domain.reconciliation import DriftKind, OrphanedBooking, Orphans, ReconciliationStarted
 from models.domain.states import HOLDS_SLOT, BookingStatus, PaymentStatus
-from models.domain.stripe_events import Reception, StripeEvent
+from models.domain.stripe_events import RoutingResult, StripeEvent
 from models.domain.terms import BookingTerms
 from models.tables.bookings import BookingRequest
 from models.tables.payments import InstructorPayout, Payment
 from models.tables.people import Instructor
 from models.tables.reconciliation import Drift
-from models.tables.stripe_events import TakenEvent
+from models.tables.stripe_events import StripeEventRecord
 
 _OVERDUE = timedelta(minutes=15)
 """A booking whose workflow runs has moved on by then."""
@@ -40,40 +40,40 @@ class WorkflowRegister(Protocol):
         """Whether the latest run of that id is open."""
 
 
-class UnownedActivities:
+class OrphanActivities:
     def __init__(self, engine: AsyncEngine, register: WorkflowRegister, receiver: EventReceiver) -> None:
         self._engine = engine
         self._register = register
         self._receiver = receiver
 
     @activity.defn
-    async def find_unowned(self, begun: Begun) -> Unowned:
+    async def find_orphans(self, started: ReconciliationStarted) -> Orphans:
         """Open bookings without a workflow; disputes, refunds and payouts without one are looked at again.
 
         Looked at are those whose workflows were ended from outside since the last run, those that a hold came for when
         they were closed, those that should have moved on, and those that an earlier run could not put right.
         """
-        ended = await self._register.ended_from_outside(begun.workflows_since)
+        ended = await self._register.ended_from_outside(started.workflows_since)
         activity.heartbeat()
-        looks = await self._look_again(ended)
+        looks = await self._restart(ended)
         candidates = {UUID(id.removeprefix(BOOKING_WORKFLOW)) for id in ended if id.startswith(BOOKING_WORKFLOW)}
-        candidates |= await self._suspects(begun)
-        found: list[UnownedBooking] = []
+        candidates |= await self._suspects(started)
+        found: list[OrphanedBooking] = []
         ids = sorted(candidates)
         for first in range(0, len(ids), _AT_ONCE):
             for booking in await self._open(ids[first : first + _AT_ONCE]):
                 activity.heartbeat()
                 if not await self._register.is_running(workflow_id(booking.terms.booking_id)):
                     found.append(booking)
-        return Unowned(workflows_checked=len(ids) + looks, bookings=tuple(found), looks_ordered=looks)
+        return Orphans(workflows_checked=len(ids) + looks, bookings=tuple(found), looks_ordered=looks)
 
-    async def _look_again(self, ended: Iterable[str]) -> int:
+    async def _restart(self, ended: Iterable[str]) -> int:
         looks = 0
         for id in ended:
             event = await self._news_for(id)
             if event is None or await self._register.is_running(id):
                 continue
-            await self._receiver.look_again(event)
+            await self._receiver.restart(event)
             activity.heartbeat()
             looks += 1
         return looks
@@ -100,22 +100,24 @@ class UnownedActivities:
         # Without a row, its own events bring it back: they are the account's, and read again with them.
         return StripeEvent(id=made_up, type="payout.updated", account=account, object_id=id) if account else None
 
-    async def _suspects(self, begun: Begun) -> set[UUID]:
-        held = select(TakenEvent.booking_id).where(
-            col(TakenEvent.reception) == Reception.CLOSED,
-            col(TakenEvent.type) == "payment_intent.amount_capturable_updated",
-            col(TakenEvent.at) >= begun.workflows_since,
+    async def _suspects(self, started: ReconciliationStarted) -> set[UUID]:
+        held = select(StripeEventRecord.booking_id).where(
+            col(StripeEventRecord.routing_result) == RoutingResult.CLOSED,
+            col(StripeEventRecord.type) == "payment_intent.amount_capturable_updated",
+            col(StripeEventRecord.at) >= started.workflows_since,
         )
         overdue = select(BookingRequest.id).where(
             col(BookingRequest.status).in_(HOLDS_SLOT),
-            col(BookingRequest.next_deadline_at) < begun.at - _OVERDUE,
+            col(BookingRequest.next_deadline_at) < started.at - _OVERDUE,
             col(BookingRequest.needs_attention).is_(False),
         )
-        drifted = select(Drift.booking_id).where(col(Drift.resolved_at).is_(None), col(Drift.kind) == DriftKind.UNOWNED)
+        drifted = select(Drift.booking_id).where(
+            col(Drift.resolved_at).is_(None), col(Drift.kind) == DriftKind.ORPHANED
+        )
         async with transaction(self._engine) as session:
             return {id for query in (held, overdue, drifted) for id in await session.exec(query) if id}
 
-    async def _open(self, booking_ids: list[UUID]) -> list[UnownedBooking]:
+    async def _open(self, booking_ids: list[UUID]) -> list[OrphanedBooking]:
         """Those of the bookings that have not ended, or whose payment has not."""
         query = (
             select(BookingRequest, Instructor.stripe_account_id, Payment)
@@ -130,7 +132,7 @@ class UnownedActivities:
             return [_unowned(*row) for row in await session.exec(query)]
 
 
-def _unowned(booking: BookingRequest, account_id: str | None, payment: Payment | None) -> UnownedBooking:
+def _unowned(booking: BookingRequest, account_id: str | None, payment: Payment | None) -> OrphanedBooking:
     """Its terms, from the row that was frozen of them."""
     terms = BookingTerms(
         booking_id=booking.id,
@@ -155,4 +157,4 @@ def _unowned(booking: BookingRequest, account_id: str | None, payment: Payment |
         checkout_session_id=booking.checkout_session_id,
         payment_intent_id=payment.payment_intent_id if payment else None,
     )
-    return UnownedBooking(terms=terms, ref=ref, is_accepted=booking.status is BookingStatus.ACCEPTED)
+    return OrphanedBooking(terms=terms, ref=ref, is_accepted=booking.status is BookingStatus.ACCEPTED)

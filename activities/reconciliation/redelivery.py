@@ -13,9 +13,9 @@ from temporalio import activity
 
 from activities.database import stripe_events
 from activities.database.transactions import transaction
-from activities.gateways import BooksGateway, EventSeen
-from models.domain.reconciliation import OVERLAP, STRIPE_KEEPS_EVENTS, Begun, Redelivered
-from models.domain.stripe_events import Reception, StripeEvent
+from activities.gateways import BalanceGateway, EventSeen
+from models.domain.reconciliation import OVERLAP, STRIPE_KEEPS_EVENTS, ReconciliationStarted, Redelivered
+from models.domain.stripe_events import RoutingResult, StripeEvent
 from models.tables.people import Instructor
 
 _AT_ONCE = 100
@@ -46,10 +46,10 @@ ORDER BY id
 class EventReceiver(Protocol):
     """Where the webhook's events go, too."""
 
-    async def take(self, event: StripeEvent) -> Reception:
+    async def take(self, event: StripeEvent) -> RoutingResult:
         """Hand the event to its workflow."""
 
-    async def look_again(self, event: StripeEvent) -> None:
+    async def restart(self, event: StripeEvent) -> None:
         """The same for an event that we made up, to start a workflow again."""
 
 
@@ -63,23 +63,23 @@ class _Account:
 class RedeliveryActivities:
     """Both may be tried again at any point: what was brought before is not brought again."""
 
-    def __init__(self, engine: AsyncEngine, books: BooksGateway, receiver: EventReceiver) -> None:
+    def __init__(self, engine: AsyncEngine, books: BalanceGateway, receiver: EventReceiver) -> None:
         self._engine = engine
         self._books = books
         self._receiver = receiver
 
     @activity.defn
-    async def redeliver_of_platform(self, begun: Begun) -> Redelivered:
-        return await self._redeliver(None, begun.events_since)
+    async def redeliver_platform_events(self, started: ReconciliationStarted) -> Redelivered:
+        return await self._redeliver(None, started.events_since)
 
     @activity.defn
-    async def redeliver_of_accounts(self, begun: Begun) -> Redelivered:
+    async def redeliver_account_events(self, started: ReconciliationStarted) -> Redelivered:
         """Of the accounts from which something may be expected, and of some others in turn."""
         total = Redelivered()
-        for account in await self._due(begun):
-            since = account.events_until - OVERLAP if account.events_until else begun.at - STRIPE_KEEPS_EVENTS
+        for account in await self._due(started):
+            since = account.events_until - OVERLAP if account.events_until else started.at - STRIPE_KEEPS_EVENTS
             seen = await self._redeliver(account.account_id, since)
-            await self._mark(account, begun, seen.newest_at)
+            await self._mark(account, started, seen.newest_at)
             total = Redelivered(
                 accounts=total.accounts + 1,
                 read=total.read + seen.read,
@@ -108,27 +108,27 @@ class RedeliveryActivities:
             return 0
         handed_on = 0
         for event in await stripe_events.not_taken(self._engine, [each.event for each in seen]):
-            handed_on += await self._receiver.take(event) is Reception.HANDED_ON
+            handed_on += await self._receiver.take(event) is RoutingResult.ROUTED
             activity.heartbeat()
         return handed_on
 
-    async def _due(self, begun: Begun) -> list[_Account]:
+    async def _due(self, started: ReconciliationStarted) -> list[_Account]:
         parameters: dict[str, Any] = {
-            "followed_since": begun.at - _FOLLOWED,
-            "ledger_after": begun.ledger_after,
+            "followed_since": started.at - _FOLLOWED,
+            "ledger_after": started.ledger_after,
             "in_turn": _IN_TURN,
-            "at": begun.at,
+            "at": started.at,
         }
         async with transaction(self._engine) as session:
             found = await (await session.connection()).execute(text(_DUE), parameters)
             return [_Account(*row) for row in found]
 
-    async def _mark(self, account: _Account, begun: Begun, newest_at: datetime | None) -> None:
+    async def _mark(self, account: _Account, started: ReconciliationStarted, newest_at: datetime | None) -> None:
         until = max(filter(None, (newest_at, account.events_until)), default=None)
         statement = (
             update(Instructor)
             .where(col(Instructor.id) == account.instructor_id)
-            .values(events_until=until, reconciled_at=begun.at)
+            .values(events_until=until, reconciled_at=started.at)
         )
         async with transaction(self._engine) as session:
             await session.exec(statement)

@@ -10,17 +10,17 @@ from activities.database import audit, stripe_events
 from activities.database.transactions import transaction
 from models.domain.actors import PLATFORM, Subject
 from models.domain.ids import drift_id
-from models.domain.messages import Door
+from models.domain.messages import Channel
 from models.domain.reconciliation import (
     MOST_DIFFERENCES,
     OVERLAP,
     SEQUENCE_OVERLAP,
     STRIPE_KEEPS_EVENTS,
-    BeginReconciliation,
-    Begun,
     Difference,
     DriftKind,
     FinishReconciliation,
+    ReconciliationStarted,
+    StartReconciliation,
 )
 from models.tables.audit import AuditEvent, event_about
 from models.tables.bookings import BookingRequest
@@ -35,7 +35,7 @@ class ReconciliationActivities:
         self._engine = engine
 
     @activity.defn
-    async def begin(self, message: BeginReconciliation) -> Begun:
+    async def start_reconciliation(self, message: StartReconciliation) -> ReconciliationStarted:
         """Reads on from the last run that came to its end; the first one reads all that Stripe still tells."""
         last = (
             select(Reconciliation)
@@ -48,7 +48,7 @@ class ReconciliationActivities:
             before = (await session.exec(last)).first()
             await session.exec(insert(Reconciliation).values(row.model_dump()).on_conflict_do_nothing())
         far_back = message.at - STRIPE_KEEPS_EVENTS
-        return Begun(
+        return ReconciliationStarted(
             id=message.id,
             at=message.at,
             events_since=before.events_until - OVERLAP if before and before.events_until else far_back,
@@ -57,9 +57,9 @@ class ReconciliationActivities:
         )
 
     @activity.defn
-    async def finish(self, message: FinishReconciliation) -> None:
+    async def finish_reconciliation(self, message: FinishReconciliation) -> None:
         async with transaction(self._engine) as session:
-            row = await session.get_one(Reconciliation, message.begun.id, with_for_update=True)
+            row = await session.get_one(Reconciliation, message.started.id, with_for_update=True)
             if row.finished_at is not None:
                 return
             _fill(row, message)
@@ -77,9 +77,9 @@ def _fill(row: Reconciliation, message: FinishReconciliation) -> None:
     row.accounts_read = connected.accounts
     row.events_read = platform.read + connected.read
     row.events_redelivered = platform.redelivered + connected.redelivered
-    row.workflows_checked = message.unowned.workflows_checked
+    row.workflows_checked = message.orphans.workflows_checked
     row.holds_released = message.holds_released
-    row.movements_read = compared.movements
+    row.balance_transactions_read = compared.balance_transactions
     row.transactions_read = compared.transactions
     row.bookings_compared = compared.bookings
     row.balances_compared = compared.balances
@@ -87,7 +87,7 @@ def _fill(row: Reconciliation, message: FinishReconciliation) -> None:
     row.drifts = len(message.differences)
     row.totals = [total.model_dump(mode="json") for total in compared.totals]
     # Where nothing new was read, the next run begins where this one did.
-    read = (platform.newest_at, compared.newest_at, message.begun.events_since + OVERLAP)
+    read = (platform.newest_at, compared.newest_at, message.started.events_since + OVERLAP)
     row.events_until = max(filter(None, read))
     row.ledger_seq = compared.ledger_seq
 
@@ -104,7 +104,7 @@ async def _keep(session: AsyncSession, message: FinishReconciliation, difference
         ledger_minor=difference.ledger.amount_minor,
         stripe_minor=difference.stripe.amount_minor,
         detail=difference.detail,
-        reconciliation_id=message.begun.id,
+        reconciliation_id=message.started.id,
         found_at=message.finished_at,
         seen_at=message.finished_at,
     )
@@ -127,8 +127,8 @@ async def _resolve(session: AsyncSession, message: FinishReconciliation) -> None
         update(Drift)
         .where(
             col(Drift.resolved_at).is_(None),
-            col(Drift.reconciliation_id) != message.begun.id,
-            col(Drift.seen_at) <= message.begun.at,
+            col(Drift.reconciliation_id) != message.started.id,
+            col(Drift.seen_at) <= message.started.at,
         )
         .values(resolved_at=message.finished_at)
         .returning(col(Drift.booking_id))
@@ -151,10 +151,10 @@ async def _set_attention(
         booking.id,
         "booking.needs_attention" if reason else "booking.attention_cleared",
         PLATFORM,
-        Door.WORKFLOW,
+        Channel.WORKFLOW,
         message.finished_at,
         {"reason": reason} if reason else None,
-        occasion=str(message.begun.id),
+        occasion=str(message.started.id),
     )
     await audit.append(session, told)
 
@@ -173,6 +173,6 @@ def _finished(message: FinishReconciliation) -> AuditEvent:
         "drifts": len(message.differences),
     }
     return event_about(
-        Subject.RECONCILIATION, message.begun.id, "reconciliation.finished", PLATFORM, Door.WORKFLOW,
+        Subject.RECONCILIATION, message.started.id, "reconciliation.finished", PLATFORM, Channel.WORKFLOW,
         message.finished_at, detail,
     )  # fmt: skip

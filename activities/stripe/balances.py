@@ -6,8 +6,8 @@ from typing import cast
 
 import stripe
 
-from activities.gateways import ChargeBooks, EventSeen, Movement
-from activities.stripe.errors import code_of, sorted_errors
+from activities.gateways import BalanceTransaction, ChargeBalances, EventSeen
+from activities.stripe.errors import code_of, translated_errors
 from models.domain.money import Money
 from models.domain.stripe_events import OF_CONNECTED, OF_PLATFORM, StripeEvent
 
@@ -21,8 +21,8 @@ _TO_CHARGE = ("originating_transaction", "source_transaction", "charge")
 _STEPS = ("transfer", "fee")
 
 
-class StripeBooks:
-    """Implements `BooksGateway`."""
+class StripeBalances:
+    """Implements `BalanceGateway`."""
 
     def __init__(self, client: stripe.StripeClient) -> None:
         self._client = client
@@ -31,7 +31,7 @@ class StripeBooks:
         """Of an account that is gone there are none."""
         types = sorted(OF_PLATFORM if account_id is None else OF_CONNECTED)
         assert len(types) <= _MOST_TYPES
-        async with sorted_errors():
+        async with translated_errors():
             try:
                 page = await self._client.v1.events.list_async(
                     {"types": types, "created": {"gte": int(since.timestamp())}, "limit": _PAGE}, _as(account_id)
@@ -46,8 +46,8 @@ class StripeBooks:
                 if code_of(error) != "account_invalid":
                     raise
 
-    async def movements(self, since: datetime) -> AsyncIterator[Movement]:
-        async with sorted_errors():
+    async def balance_transactions(self, since: datetime) -> AsyncIterator[BalanceTransaction]:
+        async with translated_errors():
             farther = set()
             async for line in self._lines(since, {"expand": ["data.source"]}):
                 if line.type in _FARTHER:
@@ -58,11 +58,11 @@ class StripeBooks:
                 async for line in self._lines(since, {"type": kind, "expand": [_FARTHER[kind]]}):
                     yield _movement(line)
 
-    async def of_charge(self, charge_id: str, currency: str) -> ChargeBooks:
+    async def of_charge(self, charge_id: str, currency: str) -> ChargeBalances:
         def money(amount_minor: int) -> Money:
             return Money(amount_minor=amount_minor, currency=currency)
 
-        async with sorted_errors():
+        async with translated_errors():
             charge = await self._client.v1.charges.retrieve_async(charge_id, {"expand": _MONEY})
             returned = await self._returned(charge) if charge.amount_refunded or charge.refunded else 0
             disputed = await self._disputed(charge) if charge.disputed else 0
@@ -72,7 +72,7 @@ class StripeBooks:
         kept = fee.amount - fee.amount_refunded if isinstance(fee, stripe.ApplicationFee) else 0
         moved = transfer.amount - transfer.amount_reversed if isinstance(transfer, stripe.Transfer) else 0
         captured = charge.amount_captured if charge.captured else 0
-        return ChargeBooks(
+        return ChargeBalances(
             held=money(_held(charge)),
             platform=money(captured - taken - moved + kept - returned + disputed),
             connected=money(moved - kept),
@@ -82,7 +82,7 @@ class StripeBooks:
     async def balance_of(self, account_id: str) -> dict[str, int]:
         """Nothing for an account that is gone."""
         sums: dict[str, int] = {}
-        async with sorted_errors():
+        async with translated_errors():
             try:
                 balance = await self._client.v1.balance.retrieve_async(options=_as(account_id))
             except stripe.PermissionError as error:
@@ -130,9 +130,9 @@ def _held(charge: stripe.Charge) -> int:
     return 0
 
 
-def _movement(line: stripe.BalanceTransaction) -> Movement:
+def _movement(line: stripe.BalanceTransaction) -> BalanceTransaction:
     created_at = datetime.fromtimestamp(line.created, UTC)
-    return Movement(charge_id=_charge_of(line.source), created_at=created_at)
+    return BalanceTransaction(charge_id=_charge_of(line.source), created_at=created_at)
 
 
 def _charge_of(source: object) -> str | None:

@@ -6,8 +6,8 @@ from typing import cast
 import stripe
 from stripe.params import DisputeUpdateParamsEvidence
 
-from activities.stripe.errors import sorted_errors
-from models.domain.disputes import DisputeState, TakeBack
+from activities.stripe.errors import translated_errors
+from models.domain.disputes import DisputeState, ReverseDisputedTransfer
 from models.domain.money import Money
 from models.domain.states import DisputeStatus
 
@@ -30,7 +30,7 @@ class StripeDisputes:
         self._client = client
 
     async def look_up_dispute(self, dispute_id: str) -> DisputeState:
-        async with sorted_errors():
+        async with translated_errors():
             dispute = await self._client.v1.disputes.retrieve_async(dispute_id)
         moved = dispute.balance_transactions
         due_by = dispute.evidence_details.due_by
@@ -50,7 +50,7 @@ class StripeDisputes:
         )
 
     async def submit_evidence(self, dispute_id: str, evidence: dict[str, str], *, key: str) -> None:
-        async with sorted_errors():
+        async with translated_errors():
             await self._client.v1.disputes.update_async(
                 dispute_id,
                 {"evidence": cast(DisputeUpdateParamsEvidence, evidence), "submit": True},
@@ -58,12 +58,12 @@ class StripeDisputes:
             )
 
     async def accept_dispute(self, dispute_id: str, *, key: str) -> None:
-        async with sorted_errors():
+        async with translated_errors():
             await self._client.v1.disputes.close_async(dispute_id, options={"idempotency_key": key})
 
-    async def take_back(self, wanted: TakeBack, *, key: str) -> Money:
+    async def reverse_disputed_transfer(self, wanted: ReverseDisputedTransfer, *, key: str) -> Money:
         """Found again by its metadata, since Stripe forgets keys; never more than is left of the transfer."""
-        async with sorted_errors():
+        async with translated_errors():
             charge = await self._client.v1.charges.retrieve_async(wanted.charge_id, {"expand": ["transfer"]})
             transfer = getattr(charge, "transfer", None)
             if not isinstance(transfer, stripe.Transfer):

@@ -11,7 +11,7 @@ _NOTHING_HAPPENED = frozenset({"lock_timeout", "idempotency_key_in_use", "rate_l
 
 
 @asynccontextmanager
-async def sorted_errors() -> AsyncIterator[None]:
+async def translated_errors() -> AsyncIterator[None]:
     """Sort Stripe's errors into declined, retryable and unknown."""
     try:
         yield

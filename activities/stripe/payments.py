@@ -11,7 +11,7 @@ import stripe
 from stripe.params.checkout import SessionCreateParams, SessionCreateParamsPaymentIntentData
 
 from activities.gateways import CheckoutRequest
-from activities.stripe.errors import code_of, sorted_errors
+from activities.stripe.errors import code_of, translated_errors
 from models.domain.actors import Capability
 from models.domain.messages import Checkout, HoldPhase, PaymentState
 from models.domain.money import Money
@@ -34,7 +34,7 @@ class StripeGateway:
 
         Destination charges need `transfers` alone, which Stripe gives without `card_payments` only on application.
         """
-        async with sorted_errors():
+        async with translated_errors():
             account = await self._client.v1.accounts.create_async(
                 {
                     "email": email,
@@ -53,7 +53,7 @@ class StripeGateway:
         return account.id
 
     async def open_onboarding_link(self, account_id: str, *, key: str) -> OnboardingLink:
-        async with sorted_errors():
+        async with translated_errors():
             link = await self._client.v1.account_links.create_async(
                 {
                     "account": account_id,
@@ -67,7 +67,7 @@ class StripeGateway:
 
     async def look_up_account(self, account_id: str) -> AccountState:
         """Not `charges_enabled`: whether transfers are active is what decides (docs "Account capabilities")."""
-        async with sorted_errors():
+        async with translated_errors():
             try:
                 account = await self._client.v1.accounts.retrieve_async(account_id)
             except stripe.PermissionError as error:
@@ -87,7 +87,7 @@ class StripeGateway:
         )
 
     async def create_customer(self, student_id: UUID, email: str, name: str, *, key: str) -> str:
-        async with sorted_errors():
+        async with translated_errors():
             customer = await self._client.v1.customers.create_async(
                 {"email": email, "name": name, "metadata": {"student_id": str(student_id)}},
                 {"idempotency_key": key},
@@ -95,7 +95,7 @@ class StripeGateway:
         return customer.id
 
     async def find_customer(self, student_id: UUID, email: str) -> str | None:
-        async with sorted_errors():
+        async with translated_errors():
             customers = await self._client.v1.customers.list_async({"email": email, "limit": 100})
             async for customer in customers.auto_paging_iter():
                 if customer.metadata and customer.metadata.to_dict().get("student_id") == str(student_id):
@@ -103,14 +103,14 @@ class StripeGateway:
         return None
 
     async def open_checkout(self, request: CheckoutRequest, *, key: str) -> Checkout:
-        async with sorted_errors():
+        async with translated_errors():
             session = await self._client.v1.checkout.sessions.create_async(
                 self._checkout_params(request), {"idempotency_key": key}
             )
         return _checkout(session, request.customer_id)
 
     async def find_checkout(self, customer_id: str, booking_id: UUID) -> Checkout | None:
-        async with sorted_errors():
+        async with translated_errors():
             sessions = await self._client.v1.checkout.sessions.list_async({"customer": customer_id, "limit": 100})
             async for session in sessions.auto_paging_iter():
                 if session.client_reference_id == str(booking_id):
@@ -118,7 +118,7 @@ class StripeGateway:
         return None
 
     async def look_up(self, checkout_session_id: str) -> PaymentState:
-        async with sorted_errors():
+        async with translated_errors():
             session = await self._client.v1.checkout.sessions.retrieve_async(
                 checkout_session_id, {"expand": _PAID_SESSION}
             )
@@ -129,11 +129,11 @@ class StripeGateway:
         return PaymentState(phase=phase, checkout_session_id=session.id)
 
     async def expire_checkout(self, checkout_session_id: str, *, key: str) -> None:
-        async with sorted_errors():
+        async with translated_errors():
             await self._client.v1.checkout.sessions.expire_async(checkout_session_id, options={"idempotency_key": key})
 
     async def cancel(self, payment_intent_id: str, *, key: str) -> None:
-        async with sorted_errors():
+        async with translated_errors():
             await self._client.v1.payment_intents.cancel_async(
                 payment_intent_id, {"cancellation_reason": "requested_by_customer"}, {"idempotency_key": key}
             )
@@ -146,7 +146,7 @@ class StripeGateway:
         }
         if split.platform_fee:
             params["application_fee_amount"] = split.platform_fee.amount_minor
-        async with sorted_errors():
+        async with translated_errors():
             payment = await self._client.v1.payment_intents.capture_async(
                 payment_intent_id, params, {"idempotency_key": key}
             )
@@ -166,7 +166,7 @@ class StripeGateway:
         }
         if with_fee:
             params["refund_application_fee"] = True
-        async with sorted_errors():
+        async with translated_errors():
             await self._client.v1.refunds.create_async(params, {"idempotency_key": key})
 
     def _checkout_params(self, request: CheckoutRequest) -> SessionCreateParams:

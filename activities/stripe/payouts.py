@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import stripe
 
-from activities.stripe.errors import sorted_errors
+from activities.stripe.errors import translated_errors
 from models.domain.money import Money
 from models.domain.payouts import CALLED_OFF, PayoutLine, PayoutOrder, PayoutPhase, PayoutState
 
@@ -36,7 +36,7 @@ class StripePayouts:
 
     async def look_up_payout(self, order: PayoutOrder) -> PayoutState:
         """What is in a payout that was asked for by hand Stripe does not say, so that it has no lines."""
-        async with sorted_errors():
+        async with translated_errors():
             payout = await self._client.v1.payouts.retrieve_async(
                 order.payout_id, options={"stripe_account": order.account_id}
             )

@@ -5,10 +5,10 @@ Sources: API reference, "Create a refund", "The Refund object"; docs "Destinatio
 
 import stripe
 
-from activities.stripe.errors import sorted_errors
+from activities.stripe.errors import translated_errors
 from models.domain.money import Money
 from models.domain.policy import LossBearer
-from models.domain.refunds import RefundAtStripe, RefundCase, StrayRefund
+from models.domain.refunds import ExternalRefund, RefundAtStripe, RefundSnapshot
 from models.domain.states import RefundStatus
 
 _STATUS = {
@@ -27,8 +27,8 @@ class StripeRefunds:
     def __init__(self, client: stripe.StripeClient) -> None:
         self._client = client
 
-    async def find_refund(self, case: RefundCase) -> RefundAtStripe | None:
-        async with sorted_errors():
+    async def find_refund(self, case: RefundSnapshot) -> RefundAtStripe | None:
+        async with translated_errors():
             refunds = await self._client.v1.refunds.list_async(
                 {"payment_intent": case.payment_intent_id, "limit": 100, "expand": [f"data.{it}" for it in _SHARES]}
             )
@@ -44,7 +44,7 @@ class StripeRefunds:
                     failed = state
         return failed
 
-    async def make_refund(self, case: RefundCase, *, key: str) -> RefundAtStripe:
+    async def create_refund(self, case: RefundSnapshot, *, key: str) -> RefundAtStripe:
         """A refund that the bank sent back has left the shares with the platform: they are not taken twice.
 
         `refund_application_fee` is refused by Stripe where no fee was taken.
@@ -56,7 +56,7 @@ class StripeRefunds:
             "metadata": _metadata(case),
             "expand": _SHARES,
         }
-        async with sorted_errors():
+        async with translated_errors():
             if case.borne_by is LossBearer.BOTH and case.tries == 1:
                 payment = await self._client.v1.payment_intents.retrieve_async(case.payment_intent_id)
                 params["reverse_transfer"] = True
@@ -65,13 +65,13 @@ class StripeRefunds:
             return _state(await self._client.v1.refunds.create_async(params, {"idempotency_key": key}))
 
     async def look_up_refund(self, stripe_refund_id: str) -> RefundAtStripe:
-        async with sorted_errors():
+        async with translated_errors():
             return _state(await self._retrieve(stripe_refund_id))
 
-    async def look_up_stray_refund(self, stripe_refund_id: str) -> StrayRefund:
-        async with sorted_errors():
+    async def look_up_external_refund(self, stripe_refund_id: str) -> ExternalRefund:
+        async with translated_errors():
             refund = await self._retrieve(stripe_refund_id)
-        return StrayRefund(
+        return ExternalRefund(
             refund=_state(refund),
             payment_intent_id=str(refund.payment_intent or ""),
             amount=Money(amount_minor=refund.amount, currency=refund.currency),
@@ -81,7 +81,7 @@ class StripeRefunds:
         return await self._client.v1.refunds.retrieve_async(stripe_refund_id, {"expand": _SHARES})
 
 
-def _metadata(case: RefundCase) -> dict[str, str]:
+def _metadata(case: RefundSnapshot) -> dict[str, str]:
     return {
         "booking_id": str(case.parties.booking_id),
         "refund_id": str(case.refund_id),

@@ -52,7 +52,7 @@ async def get_calendar_file(
         kind = Kind.BOOKING_CLOSED if record.is_closed else Kind.NOT_POSSIBLE_NOW
         raise Problem(kind, "No session was agreed on.", booking_status=record.request.status)
     other = instructor if caller.role is Role.STUDENT else student
-    links_url = str(settings.place.holdfast_links_url or settings.door.holdfast_public_url)
+    links_url = str(settings.runtime.holdfast_links_url or settings.http.holdfast_public_url)
     return Response(
         calendar_file(appointment(record.request, record.session, record.request.title, other, links_url)),
         media_type=MEDIA_TYPE,

@@ -1,6 +1,6 @@
 """How the API speaks to a booking's workflow: what it asks, how long it waits, and what silence means.
 
-SagaError
+WorkflowCallError
 ├── Refused      the workflow has answered: not now, and why
 ├── Closed       there is no open workflow of that booking
 └── Unreachable  no answer: Temporal or the workers do not answer in time; asking again is safe
@@ -20,19 +20,27 @@ from temporalio.client import (
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.workflow import UpdateMethodMultiParam
 
-from api.http.temporal import TASK_TIMEOUT, Closed, Patience, SagaError, Unreachable, answer_within, heard
+from api.http.temporal import (
+    TASK_TIMEOUT,
+    Closed,
+    Patience,
+    Unreachable,
+    WorkflowCallError,
+    retrieve_start_error,
+    translate_errors,
+)
 from models.domain.ids import workflow_id
 from models.domain.messages import OPEN_CHECKOUT, BookingView, Decision, ReserveSlot
-from workflows.booking.handlers import BookingDoors
+from workflows.booking.handlers import BookingHandlers
 from workflows.booking.workflow import BookingWorkflow
 from workflows.search_attributes import at_start
 
 D = TypeVar("D", bound=Decision)
-Update = UpdateMethodMultiParam[[BookingDoors, D], BookingView]
+Update = UpdateMethodMultiParam[[BookingHandlers, D], BookingView]
 
 
-class Saga:
-    """Every method raises `SagaError`."""
+class BookingClient:
+    """Every method raises `WorkflowCallError`."""
 
     def __init__(self, client: Client, task_queue: str, patience: Patience | None = None) -> None:
         self._client = client
@@ -55,7 +63,7 @@ class Saga:
             task_timeout=TASK_TIMEOUT,
         )
         try:
-            async with answer_within(self._patience.checkout):
+            async with translate_errors(self._patience.checkout):
                 _ = await self._client.execute_update_with_start_workflow(
                     BookingWorkflow.open_checkout,
                     id=OPEN_CHECKOUT,
@@ -65,12 +73,12 @@ class Saga:
         except Closed:
             await self.join_checkout(booking_id)
         finally:
-            await heard(start)
+            await retrieve_start_error(start)
 
     async def join_checkout(self, booking_id: UUID) -> None:
         """Wait for the answer that the booking's start gives or gave, without starting anything."""
         first = self._handle(booking_id).get_update_handle_for(BookingWorkflow.open_checkout, OPEN_CHECKOUT)
-        async with answer_within(self._patience.checkout):
+        async with translate_errors(self._patience.checkout):
             _ = await first.result(rpc_timeout=self._patience.checkout)
 
     async def decide(self, booking_id: UUID, update: Update[D], decision: D, id: str | None = None) -> bool:
@@ -78,7 +86,7 @@ class Saga:
 
         One that comes again with its `id` is the same.
         """
-        async with answer_within(self._patience.decision):
+        async with translate_errors(self._patience.decision):
             # Only an accepted update is durable: one that no worker has seen may be lost, and must be sent again.
             taken = await self._handle(booking_id).start_update(
                 update,
@@ -88,7 +96,7 @@ class Saga:
                 rpc_timeout=self._patience.decision,
             )
         try:
-            async with answer_within(self._patience.decision):
+            async with translate_errors(self._patience.decision):
                 await taken.result(rpc_timeout=self._patience.decision)
         except Unreachable:
             return False
@@ -97,7 +105,7 @@ class Saga:
     async def has_decided(self, booking_id: UUID, update: Update[D], id: str) -> bool:
         """Whether a decision with that `id` was carried out, also by a booking that has ended since."""
         try:
-            async with answer_within(self._patience.decision):
+            async with translate_errors(self._patience.decision):
                 known = self._handle(booking_id).get_update_handle_for(update, id)
                 await known.result(rpc_timeout=self._patience.decision)
         except Closed:
@@ -106,18 +114,18 @@ class Saga:
 
     async def is_reachable(self, within: timedelta) -> bool:
         try:
-            async with answer_within(within):
+            async with translate_errors(within):
                 return await self._client.service_client.check_health(timeout=within)
-        except SagaError:
+        except WorkflowCallError:
             return False
 
     def _handle(self, booking_id: UUID) -> WorkflowHandle[Any, Any]:
         return self._client.get_workflow_handle(workflow_id(booking_id))
 
 
-async def _saga(request: Request) -> Saga:
-    saga: Saga = request.app.state.saga
-    return saga
+async def _booking_client(request: Request) -> BookingClient:
+    bookings: BookingClient = request.app.state.bookings
+    return bookings
 
 
-WithSaga = Annotated[Saga, Depends(_saga)]
+WithBookingClient = Annotated[BookingClient, Depends(_booking_client)]

@@ -8,7 +8,7 @@ from sqlmodel import col, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.domain.actors import Actor, Subject
-from models.domain.messages import Door
+from models.domain.messages import Channel
 from models.domain.states import BookingStatus
 from models.tables.audit import event_about
 from models.tables.bookings import BookingRequest
@@ -24,7 +24,7 @@ async def keep_rejection_reason(
     kept = await session.exec(update(BookingRequest).where(*undecided).values(rejection_reason=reason))
     if kept.rowcount:
         action = "booking.rejection_reason_kept"
-        session.add(event_about(Subject.BOOKING, booking_id, action, actor, Door.API, now, occasion=now.isoformat()))
+        session.add(event_about(Subject.BOOKING, booking_id, action, actor, Channel.API, now, occasion=now.isoformat()))
 
 
 async def keep_refund(session: AsyncSession, wanted: Refund, actor: Actor, now: datetime) -> Refund:
@@ -35,7 +35,7 @@ async def keep_refund(session: AsyncSession, wanted: Refund, actor: Actor, now: 
     if new.first() is not None:
         detail = {"refund_id": str(wanted.id), "amount_minor": wanted.amount_minor, "borne_by": wanted.borne_by}
         action, occasion = "booking.refund_ordered", str(wanted.id)
-        session.add(event_about(Subject.BOOKING, wanted.booking_id, action, actor, Door.API, now, detail, occasion))
+        session.add(event_about(Subject.BOOKING, wanted.booking_id, action, actor, Channel.API, now, detail, occasion))
     return await session.get_one(Refund, wanted.id)
 
 

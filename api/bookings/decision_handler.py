@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import Depends, Response
 
 from api.bookings import presenters, queries
-from api.bookings.client import Saga, Update, WithSaga
+from api.bookings.client import BookingClient, Update, WithBookingClient
 from api.bookings.queries import BookingRecord
 from api.bookings.schemas import Booking, BookingForOperator
 from api.http.auth import Caller
@@ -37,13 +37,13 @@ DECISION_RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 
 
-class Decider:
+class DecisionHandler:
     """Carries one request's decision to the booking's workflow."""
 
-    def __init__(self, response: Response, database: Database, saga: Saga) -> None:
+    def __init__(self, response: Response, database: Database, bookings: BookingClient) -> None:
         self._response = response
         self._database = database
-        self._saga = saga
+        self._booking_client = bookings
 
     async def decide(
         self, booking_id: UUID, caller: Caller, update: Update[D], decision: D, id: str | None = None
@@ -51,7 +51,7 @@ class Decider:
         """The booking as the caller sees it afterwards. Raises the `Problem` that the caller is to get."""
         await self.find(booking_id, caller)
         try:
-            carried_out = await self._saga.decide(booking_id, update, decision, id)
+            carried_out = await self._booking_client.decide(booking_id, update, decision, id)
         except Refused as refused:
             kind = Kind.SLOT_TAKEN if refused.refusal is Refusal.SLOT_TAKEN else Kind.NOT_POSSIBLE_NOW
             raise await self._conflict(kind, str(refused), booking_id, caller) from refused
@@ -67,7 +67,7 @@ class Decider:
     async def has_decided(self, booking_id: UUID, update: Update[D], id: str) -> bool:
         """Raises the 503 `Problem`."""
         try:
-            return await self._saga.has_decided(booking_id, update, id)
+            return await self._booking_client.has_decided(booking_id, update, id)
         except Unreachable as silence:
             raise unavailable("The decision was not taken; send it again.") from silence
 
@@ -81,8 +81,8 @@ class Decider:
         return Problem(kind, sentence, booking_status=record.request.status)
 
 
-async def _decider(response: Response, database: WithDatabase, saga: WithSaga) -> Decider:
-    return Decider(response, database, saga)
+async def _decider(response: Response, database: WithDatabase, bookings: WithBookingClient) -> DecisionHandler:
+    return DecisionHandler(response, database, bookings)
 
 
-WithDecider = Annotated[Decider, Depends(_decider)]
+WithDecider = Annotated[DecisionHandler, Depends(_decider)]

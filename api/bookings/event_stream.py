@@ -16,7 +16,7 @@ from api.bookings.queries import BookingRecord
 from api.bookings.schemas import BookingEvent
 from api.http.auth import AsAnyRole, Caller
 from api.http.database import Database, WithDatabase
-from api.http.notify_listener import Bell
+from api.http.notify_listener import NotifyListener
 from api.http.problems import Kind, declared
 from api.http.schema_types import REFERENCE
 from models.tables.audit import AuditEvent
@@ -49,7 +49,7 @@ async def on_nothing_more(_: Request, __: Exception) -> Response:
 class Streams:
     """How the process's streams are woken, and how long they last."""
 
-    bell: Bell
+    listener: NotifyListener
     last: timedelta = timedelta(hours=1)
     """After that a caller has to come back, and to show a token that is still valid."""
     look_every: timedelta = timedelta(seconds=30)
@@ -106,7 +106,7 @@ async def follow(following: Annotated[Following, Depends(_following)]) -> AsyncI
     caller, streams, told = following.caller, following.streams, following.told
     clock = asyncio.get_running_loop().time
     ends_at, was_closed = clock() + streams.last.total_seconds(), False
-    with streams.bell.rings_for(following.booking_id) as rung:
+    with streams.listener.rings_for(following.booking_id) as rung:
         while True:
             rung.clear()
             events, record = await _news(following, told)

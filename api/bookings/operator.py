@@ -8,12 +8,12 @@ from fastapi import APIRouter, Header, Query
 from api.bookings import presenters, queries
 from api.bookings.decision_handler import DECISION_RESPONSES, WithDecider
 from api.bookings.refunds import WithRefunder
-from api.bookings.schemas import Booking, BookingForOperator, BookingPageForOperator, Extension, RefundOrder
+from api.bookings.schemas import Booking, BookingForOperator, BookingPageForOperator, Extension, RefundRequest
 from api.http.auth import AsOperator
 from api.http.database import WithDatabase
 from api.http.pagination import AskedPage
 from api.http.problems import Kind, Problem, declared
-from models.domain.messages import Door, Extend, Refund, Release, Retry, Settle
+from models.domain.messages import Channel, Extend, Release, Retry, Settle, SettleAndRefund
 from models.domain.money import Money
 from models.domain.policy import LossBearer
 from workflows.booking.workflow import BookingWorkflow
@@ -57,14 +57,14 @@ async def list_all_bookings(
 @decisions.post("/settle", operation_id="settleBooking", response_model=BookingForOperator)
 async def settle(booking_id: UUID, operator: AsOperator, decider: WithDecider) -> Booking:
     """Give the instructor the whole share."""
-    decision = Settle(actor=operator.actor, door=Door.API)
+    decision = Settle(actor=operator.actor, channel=Channel.API)
     return await decider.decide(booking_id, operator, BookingWorkflow.settle, decision)
 
 
 @decisions.post("/release", operation_id="releaseBooking", response_model=BookingForOperator)
 async def release(booking_id: UUID, operator: AsOperator, decider: WithDecider) -> Booking:
     """Give the student everything back."""
-    decision = Release(actor=operator.actor, door=Door.API)
+    decision = Release(actor=operator.actor, channel=Channel.API)
     return await decider.decide(booking_id, operator, BookingWorkflow.release, decision)
 
 
@@ -76,7 +76,7 @@ async def release(booking_id: UUID, operator: AsOperator, decider: WithDecider) 
 )
 async def refund(
     booking_id: UUID,
-    ordered: RefundOrder,
+    ordered: RefundRequest,
     operator: AsOperator,
     decider: WithDecider,
     refunder: WithRefunder,
@@ -94,14 +94,14 @@ async def refund(
         sentence = "The platform can bear a refund once the booking has ended: settle it first."
         raise Problem(Kind.NOT_POSSIBLE_NOW, sentence, booking_status=record.request.status)
     amount = Money(amount_minor=ordered.amount_minor, currency=record.request.currency)
-    decision = Refund(actor=operator.actor, door=Door.API, amount=amount)
+    decision = SettleAndRefund(actor=operator.actor, channel=Channel.API, amount=amount)
     return await decider.decide(booking_id, operator, BookingWorkflow.refund, decision, decision_id)
 
 
 @decisions.post("/extend", operation_id="extendDeadline", response_model=BookingForOperator)
 async def extend(booking_id: UUID, extension: Extension, operator: AsOperator, decider: WithDecider) -> Booking:
     """Move the deadline that the booking waits for."""
-    decision = Extend(actor=operator.actor, door=Door.API, until=extension.until)
+    decision = Extend(actor=operator.actor, channel=Channel.API, until=extension.until)
     return await decider.decide(booking_id, operator, BookingWorkflow.extend, decision)
 
 
@@ -112,5 +112,5 @@ async def retry(booking_id: UUID, operator: AsOperator, decider: WithDecider, re
     if record.is_closed:
         await refunder.try_again(record, operator)
         return presenters.booking(await decider.find(booking_id, operator), operator)
-    decision = Retry(actor=operator.actor, door=Door.API)
+    decision = Retry(actor=operator.actor, channel=Channel.API)
     return await decider.decide(booking_id, operator, BookingWorkflow.retry, decision)

@@ -5,18 +5,18 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from api.http.schema_types import Shown
-from models.domain.actors import Absent, SignUpRole
+from api.http.schema_types import ResponseModel
+from models.domain.actors import AbsentParty, SignUpRole
 from models.domain.money import Money
 from models.domain.no_shows import NoShowVerdict
 from models.domain.policy import LossBearer
 from models.domain.states import RefundStatus
 
 
-class NoShowReported(Shown):
+class NoShowReported(ResponseModel):
     """One side says that the other did not come."""
 
-    absent: Absent
+    absent: AbsentParty
     reported_by: SignUpRole
     reported_at: datetime
     contest_until: datetime
@@ -52,7 +52,7 @@ class AttendanceOfSession(BaseModel):
     recordings_uploaded_at: list[datetime]
 
 
-class RefundShown(Shown):
+class RefundShown(ResponseModel):
     """After the booking's end: ordered by an operator here, or made in Stripe's dashboard."""
 
     id: UUID

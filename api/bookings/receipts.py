@@ -57,7 +57,7 @@ async def get_receipt(booking_id: UUID, caller: AsAnyRole, database: WithDatabas
         kind = Kind.BOOKING_CLOSED if record.is_closed else Kind.NOT_POSSIBLE_NOW
         raise Problem(kind, "Nothing was paid.", booking_status=record.request.status)
     # Not in the event loop: it takes a processor for a good part of a second.
-    file = await asyncio.to_thread(draw, receipt, settings.paper.issuer)
+    file = await asyncio.to_thread(draw, receipt, settings.documents.issuer)
     return Response(file, media_type=MEDIA_TYPE, headers={"Content-Disposition": f'attachment; filename="{FILE_NAME}"'})
 
 

@@ -1,4 +1,4 @@
-"""How the API speaks to a refund's workflow. Errors are `api.bookings.client.SagaError`s, as a booking's are."""
+"""How the API talks to a refund's workflow. Raises `WorkflowCallError`."""
 
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
@@ -8,7 +8,7 @@ from fastapi import Depends, Request
 from temporalio.client import Client, WithStartWorkflowOperation, WorkflowUpdateHandle, WorkflowUpdateStage
 from temporalio.common import WorkflowIDConflictPolicy
 
-from api.http.temporal import Patience, Unreachable, answer_within, heard
+from api.http.temporal import Patience, Unreachable, retrieve_start_error, translate_errors
 from models.domain.ids import refund_workflow_id
 from models.domain.refunds import ORDERED, RefundOrder, RefundView, RetryRefund
 from models.domain.states import RefundStatus
@@ -18,7 +18,7 @@ Starting = WithStartWorkflowOperation[RefundWorkflow, RefundStatus | None]
 Asking = Callable[[Starting], Awaitable[WorkflowUpdateHandle[Any]]]
 
 
-class RefundDesk:
+class RefundClient:
     def __init__(self, client: Client, task_queue: str, patience: Patience | None = None) -> None:
         self._client = client
         self._task_queue = task_queue
@@ -61,21 +61,21 @@ class RefundDesk:
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         )
         try:
-            async with answer_within(self._patience.decision):
+            async with translate_errors(self._patience.decision):
                 taken = await ask(start)
         finally:
-            await heard(start)
+            await retrieve_start_error(start)
         try:
-            async with answer_within(self._patience.decision):
+            async with translate_errors(self._patience.decision):
                 view: RefundView = await taken.result(rpc_timeout=self._patience.decision)
         except Unreachable:
             return None
         return view
 
 
-async def _desk(request: Request) -> RefundDesk:
-    desk: RefundDesk = request.app.state.refunds
-    return desk
+async def _client(request: Request) -> RefundClient:
+    client: RefundClient = request.app.state.refunds
+    return client
 
 
-WithRefunds = Annotated[RefundDesk, Depends(_desk)]
+WithRefunds = Annotated[RefundClient, Depends(_client)]

@@ -8,8 +8,8 @@ from fastapi import Depends, Response
 
 from api.bookings import commands
 from api.bookings.queries import BookingRecord
-from api.bookings.refund_client import RefundDesk, WithRefunds
-from api.bookings.schemas import RefundOrder
+from api.bookings.refund_client import RefundClient, WithRefunds
+from api.bookings.schemas import RefundRequest
 from api.http.auth import Caller
 from api.http.database import Database, WithDatabase
 from api.http.problems import Kind, Problem, unavailable
@@ -22,19 +22,19 @@ from models.tables.refunds import Refund
 _NOT_OVER = frozenset({RefundStatus.REQUESTED, RefundStatus.RESERVED})
 
 
-def order_id(record: BookingRecord, ordered: RefundOrder, key: str | None) -> UUID:
+def order_id(record: BookingRecord, ordered: RefundRequest, key: str | None) -> UUID:
     """Which refund a request means. Without a key, one that repeats another while it is under way is the same."""
     over = sum(refund.status not in _NOT_OVER for refund in record.refunds)
     return ids.refund_id(record.request.id, f"key {key}" if key else f"{ordered.amount_minor} after {over}")
 
 
-class Refunder:
-    def __init__(self, response: Response, database: Database, desk: RefundDesk) -> None:
+class RefundService:
+    def __init__(self, response: Response, database: Database, client: RefundClient) -> None:
         self._response = response
         self._database = database
-        self._desk = desk
+        self._client = client
 
-    async def order(self, record: BookingRecord, ordered: RefundOrder, key: str | None, operator: Caller) -> None:
+    async def order(self, record: BookingRecord, ordered: RefundRequest, key: str | None, operator: Caller) -> None:
         """Raises the 409 or 422 `Problem`, and 503 when nothing is known to have been begun."""
         if record.payment is None or not (record.payment.captured_minor or record.refunds):
             raise _closed(record)
@@ -57,7 +57,7 @@ class Refunder:
         if (kept.amount_minor, kept.borne_by, kept.reason) != (wanted.amount_minor, wanted.borne_by, wanted.reason):
             raise Problem(Kind.IDEMPOTENCY_KEY_REUSED, "The key came with another refund. A new one needs a new key.")
         try:
-            view = await self._desk.carry_out(kept.id)
+            view = await self._client.carry_out(kept.id)
         except (Closed, Unreachable) as silence:
             raise unavailable("The refund may be under way: send the same request again.") from silence
         self._answer(view, record)
@@ -68,7 +68,7 @@ class Refunder:
         if failed is None:
             raise _closed(record)
         try:
-            view = await self._desk.try_again(failed.id, RetryRefund(actor=operator.actor))
+            view = await self._client.try_again(failed.id, RetryRefund(actor=operator.actor))
         except Closed as closed:
             raise _closed(record) from closed
         except Unreachable as silence:
@@ -87,8 +87,8 @@ def _closed(record: BookingRecord) -> Problem:
     return Problem(Kind.BOOKING_CLOSED, sentence, booking_status=record.request.status)
 
 
-async def _refunder(response: Response, database: WithDatabase, desk: WithRefunds) -> Refunder:
-    return Refunder(response, database, desk)
+async def _refunder(response: Response, database: WithDatabase, client: WithRefunds) -> RefundService:
+    return RefundService(response, database, client)
 
 
-WithRefunder = Annotated[Refunder, Depends(_refunder)]
+WithRefunder = Annotated[RefundService, Depends(_refunder)]

@@ -11,7 +11,7 @@ from api.catalogue.availability import taken
 from api.http.auth import Caller
 from api.http.problems import Kind, Problem
 from models.domain.actors import SignUpRole, Subject
-from models.domain.messages import Door
+from models.domain.messages import Channel
 from models.domain.policy import BookingPolicy, latest_end
 from models.domain.proposals import ProposalStatus
 from models.tables.audit import AuditEvent, event_about
@@ -131,5 +131,5 @@ async def _close_open(session: AsyncSession, booking_id: UUID, status: ProposalS
 def _told(proposal: RescheduleProposal, action: str, caller: Caller, now: datetime) -> AuditEvent:
     detail = {"slot_id": str(proposal.slot_id)}
     return event_about(
-        Subject.BOOKING, proposal.booking_id, action, caller.actor, Door.API, now, detail, occasion=str(proposal.id)
+        Subject.BOOKING, proposal.booking_id, action, caller.actor, Channel.API, now, detail, occasion=str(proposal.id)
     )

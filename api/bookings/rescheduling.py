@@ -12,7 +12,7 @@ from api.bookings.schemas import Booking
 from api.http.auth import AsEitherSide
 from api.http.database import WithDatabase
 from api.http.problems import Kind, declared
-from models.domain.messages import Door, Reschedule
+from models.domain.messages import Channel, Reschedule
 from workflows.booking.workflow import BookingWorkflow
 
 router = APIRouter(prefix="/v1/bookings/{booking_id}/reschedule", tags=["bookings"])
@@ -61,7 +61,7 @@ async def accept(
         proposal = await reschedule_proposals.to_accept(session, record, agreed.slot_id, caller)
     decision = Reschedule(
         actor=caller.actor,
-        door=Door.API,
+        channel=Channel.API,
         proposal_id=proposal.id,
         slot_id=proposal.slot_id,
         starts_at=proposal.starts_at,

@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Header, Request, Response
 
 from api.bookings import commands, presenters, queries
-from api.bookings.client import Saga, WithSaga
+from api.bookings.client import BookingClient, WithBookingClient
 from api.bookings.order import order
 from api.bookings.queries import BookingRecord
 from api.bookings.schemas import Booking, BookingCreated, BookingForOperator, BookingPage, NewBooking
@@ -78,7 +78,7 @@ async def create_booking(
     request: Request,
     response: Response,
     database: WithDatabase,
-    saga: WithSaga,
+    bookings: WithBookingClient,
     settings: WithSettings,
 ) -> BookingCreated:
     """Reserve a slot and get the page to pay on. Nothing is charged before the session has taken place."""
@@ -93,7 +93,7 @@ async def create_booking(
         if wish:
             async with database.writing() as session:
                 await commands.keep_acceptance(session, booking_id, *_from_where(request), now)
-        record = await _opened(booking_id, wish, record, student, database, saga)
+        record = await _opened(booking_id, wish, record, student, database, bookings)
     response.headers["Location"] = f"{router.prefix}/{booking_id}"
     return presenters.created(record)
 
@@ -104,14 +104,14 @@ async def _opened(
     record: BookingRecord | None,
     student: Caller,
     database: Database,
-    saga: Saga,
+    bookings: BookingClient,
 ) -> BookingRecord:
     """The booking once its student can pay, or once it has ended. Raises the `Problem` of one that never was."""
     try:
         if wish:
-            await saga.open_checkout(wish)
+            await bookings.open_checkout(wish)
         elif record and record.is_opening:
-            await saga.join_checkout(booking_id)
+            await bookings.join_checkout(booking_id)
     except Refused as refused:
         raise Problem(_PROBLEM_OF[refused.refusal], f"{refused} A new try needs a new Idempotency-Key.") from refused
     except Unreachable as silence:

@@ -7,29 +7,29 @@ from uuid import UUID
 from pydantic import Field
 
 from api.bookings.operator_schemas import AttendanceOfSession, NoShowReported, RefundShown
-from api.http.schema_types import AskedTime, Given, Shown, Words
+from api.http.schema_types import AskedTime, RequestModel, ResponseModel, Words
 from api.pricing import Policy, Price, RefundTier
-from models.domain.actors import Absent, Role, SignUpRole
+from models.domain.actors import AbsentParty, Role, SignUpRole
 from models.domain.endings import EndReason
 from models.domain.money import Money
 from models.domain.policy import LossBearer
 from models.domain.states import BookingStatus, PaymentStatus, PayoutStatus, SessionStatus
 
 
-class NewBooking(Given):
+class NewBooking(RequestModel):
     slot_id: UUID
 
 
-class Rejection(Given):
+class Rejection(RequestModel):
     reason: Words
     """For the student to read. Any text but NUL, which Postgres cannot keep."""
 
 
-class NoShow(Given):
-    absent: Absent
+class NoShow(RequestModel):
+    absent: AbsentParty
 
 
-class RefundOrder(Given):
+class RefundRequest(RequestModel):
     amount_minor: Annotated[int, Field(strict=True, ge=1, lt=2**63)]
     """In minor units of the booking's currency."""
     reason: Words | None = None
@@ -38,11 +38,11 @@ class RefundOrder(Given):
     """By both in proportion, or, after the booking's end, by the platform alone."""
 
 
-class Extension(Given):
+class Extension(RequestModel):
     until: AskedTime
 
 
-class BookingCreated(Shown):
+class BookingCreated(ResponseModel):
     id: UUID
     status: BookingStatus
     checkout_url: str | None
@@ -55,7 +55,7 @@ class BookingCreated(Shown):
     """Whether the instructor may record the session."""
 
 
-class Session(Shown):
+class Session(ResponseModel):
     status: SessionStatus
     total_price: Money
     platform_fee: Money
@@ -63,7 +63,7 @@ class Session(Shown):
     payment_status: PaymentStatus | None
 
 
-class PaymentOfBooking(Shown):
+class PaymentOfBooking(ResponseModel):
     status: PaymentStatus
     amount: Money
     captured: Money
@@ -73,7 +73,7 @@ class PaymentOfBooking(Shown):
     hold_ends_at: datetime | None
 
 
-class PayoutFailure(Shown):
+class PayoutFailure(ResponseModel):
     code: str
     """Stripe's, or `canceled`."""
     why: str
@@ -81,7 +81,7 @@ class PayoutFailure(Shown):
     """By the instructor."""
 
 
-class PayoutOfBooking(Shown):
+class PayoutOfBooking(ResponseModel):
     """The instructor's share on its way to the bank."""
 
     status: PayoutStatus
@@ -96,7 +96,7 @@ class PayoutOfBooking(Shown):
     """Of the last payout, until a later one takes the share with it."""
 
 
-class Proposal(Shown):
+class Proposal(ResponseModel):
     """A wish to hold the session at another time, which the other side has not answered yet."""
 
     slot_id: UUID
@@ -106,7 +106,7 @@ class Proposal(Shown):
     proposed_at: datetime
 
 
-class Booking(Shown):
+class Booking(ResponseModel):
     id: UUID
     status: BookingStatus
     student_id: UUID
@@ -135,7 +135,7 @@ class Booking(Shown):
     rejection_reason: str | None
 
 
-class MeetingLink(Shown):
+class MeetingLink(ResponseModel):
     """The caller's own way into the meeting."""
 
     url: str
@@ -147,7 +147,7 @@ class MeetingLink(Shown):
     """Whether the instructor may record the session."""
 
 
-class CancellationQuote(Shown):
+class CancellationQuote(ResponseModel):
     """What a cancellation by the caller would do now."""
 
     booking_id: UUID
@@ -165,7 +165,7 @@ class CancellationQuote(Shown):
     """It holds up to and including this moment, unless the booking's status changes before."""
 
 
-class BookingEvent(Shown):
+class BookingEvent(ResponseModel):
     type: str
     """`booking.` and what happened to it, as the event's name is, too."""
     at: datetime
@@ -183,12 +183,12 @@ class BookingForOperator(Booking):
     """The earliest first."""
 
 
-class BookingPage(Shown):
+class BookingPage(ResponseModel):
     data: list[Booking]
     next_cursor: str | None
     """`cursor` of the next page; `null` on the last one."""
 
 
-class BookingPageForOperator(Shown):
+class BookingPageForOperator(ResponseModel):
     data: list[BookingForOperator]
     next_cursor: str | None

@@ -14,7 +14,7 @@ from api.catalogue.queries import OfferingRecord
 from api.catalogue.schemas import NewOffering, OfferingChange, SlotsWithdrawn, policy_of
 from api.http.problems import Kind, Problem
 from models.domain.actors import Actor, Role, Subject
-from models.domain.messages import Door
+from models.domain.messages import Channel
 from models.domain.states import HOLDS_SLOT
 from models.tables.audit import event_about
 from models.tables.bookings import BookingRequest
@@ -48,7 +48,7 @@ async def add_offering(
     session.add(offering)
     await session.flush()
     actor = Actor(role=Role.INSTRUCTOR, id=instructor_id)
-    session.add(event_about(Subject.OFFERING, offering.id, "offering.created", actor, Door.API, now))
+    session.add(event_about(Subject.OFFERING, offering.id, "offering.created", actor, Channel.API, now))
     return OfferingRecord(offering, instructor)
 
 
@@ -68,7 +68,7 @@ async def change_offering(session: AsyncSession, offering: Offering, wanted: Off
     detail = {name: None if name in _WORDS else {"from": before[name], "to": columns[name]} for name in before}
     actor, action = Actor(role=Role.INSTRUCTOR, id=offering.instructor_id), "offering.changed"
     occasion = now.isoformat()
-    session.add(event_about(Subject.OFFERING, offering.id, action, actor, Door.API, now, detail, occasion))
+    session.add(event_about(Subject.OFFERING, offering.id, action, actor, Channel.API, now, detail, occasion))
 
 
 async def withdraw_slots(
@@ -93,7 +93,7 @@ async def withdraw_slots(
     if withdrawn:
         actor, action = Actor(role=Role.INSTRUCTOR, id=offering.instructor_id), "offering.slots_withdrawn"
         detail, occasion = {"slot_ids": withdrawn}, withdrawn[0]
-        session.add(event_about(Subject.OFFERING, offering.id, action, actor, Door.API, now, detail, occasion))
+        session.add(event_about(Subject.OFFERING, offering.id, action, actor, Channel.API, now, detail, occasion))
     return SlotsWithdrawn(withdrawn=len(withdrawn), booked=len(locked) - len(withdrawn))
 
 
@@ -114,4 +114,6 @@ async def add_slots(session: AsyncSession, offering: Offering, starts: Sequence[
     if added:
         actor, action = Actor(role=Role.INSTRUCTOR, id=offering.instructor_id), "offering.slots_added"
         detail = {"slot_ids": added}
-        session.add(event_about(Subject.OFFERING, offering.id, action, actor, Door.API, now, detail, occasion=added[0]))
+        session.add(
+            event_about(Subject.OFFERING, offering.id, action, actor, Channel.API, now, detail, occasion=added[0])
+        )

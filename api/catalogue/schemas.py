@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator, with_config
 from typing_extensions import TypedDict
 
-from api.http.schema_types import AskedDate, AskedTime, Given, Shown
+from api.http.schema_types import AskedDate, AskedTime, RequestModel, ResponseModel
 from api.pricing import Policy, Price
 from models.domain.money import BASIS_POINTS, Money
 from models.domain.policy import PRESETS, CancellationPolicy, CancellationTier
@@ -53,12 +53,12 @@ class Preset(StrEnum):
     STRICT = "strict"
 
 
-class NewTier(Given):
+class NewTier(RequestModel):
     before_seconds: Annotated[int, Field(strict=True, ge=0, le=_FURTHEST_TIER_SECONDS)]
     refund_bps: Annotated[int, Field(strict=True, ge=0, le=BASIS_POINTS)]
 
 
-class CustomTiers(Given):
+class CustomTiers(RequestModel):
     """From the earliest to the latest; past the last one nothing goes back."""
 
     tiers: Annotated[list[NewTier], Field(max_length=_MOST_TIERS)]
@@ -80,7 +80,7 @@ def policy_of(cancellation: Preset | CustomTiers) -> CancellationPolicy:
     return PRESETS[cancellation] if isinstance(cancellation, Preset) else cancellation.policy()
 
 
-class NewOffering(Given):
+class NewOffering(RequestModel):
     title: Title
     description: Description = ""
     price: Asked
@@ -108,13 +108,13 @@ class OfferingChange(TypedDict, total=False):
     """`false` withdraws the offering: bookings go on, and there are no new ones. `true` opens it again."""
 
 
-class InstructorOfOffering(Shown):
+class InstructorOfOffering(ResponseModel):
     id: UUID
     name: str
     time_zone: str
 
 
-class Offering(Shown):
+class Offering(ResponseModel):
     id: UUID
     instructor: InstructorOfOffering
     title: str
@@ -132,13 +132,13 @@ class Offering(Shown):
     created_at: datetime
 
 
-class OfferingPage(Shown):
+class OfferingPage(ResponseModel):
     data: list[Offering]
     next_cursor: str | None
     """`cursor` of the next page; `null` on the last one."""
 
 
-class Slot(Shown):
+class Slot(ResponseModel):
     id: UUID
     offering_id: UUID
     starts_at: datetime
@@ -149,13 +149,13 @@ class Slot(Shown):
     """For a session too far ahead for a card's hold: when it comes into reach. `null`: it is."""
 
 
-class SlotPage(Shown):
+class SlotPage(ResponseModel):
     data: list[Slot]
     next_cursor: str | None
     """`cursor` of the next page; `null` on the last one."""
 
 
-class WeeklySlots(Given):
+class WeeklySlots(RequestModel):
     """The same weekday and wall-clock time every week: `until` a last day, or `count` times."""
 
     weekday: Weekday
@@ -184,7 +184,7 @@ class WeeklySlots(Given):
         )
 
 
-class NewSlots(Given):
+class NewSlots(RequestModel):
     """A single slot, or one every week."""
 
     starts_at: AskedTime | None = None
@@ -197,12 +197,12 @@ class NewSlots(Given):
         return self
 
 
-class SlotsCreated(Shown):
+class SlotsCreated(ResponseModel):
     data: list[Slot]
     """All that were asked for, the earliest first, whether they are new or were there before."""
 
 
-class SlotsWithdrawn(Shown):
+class SlotsWithdrawn(ResponseModel):
     withdrawn: int
     """How many are not offered any more."""
     booked: int

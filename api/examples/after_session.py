@@ -46,7 +46,7 @@ _RECONCILIATION = {
     "events_redelivered": 1,
     "workflows_checked": 2,
     "holds_released": 1,
-    "movements_read": 120,
+    "balance_transactions_read": 120,
     "transactions_read": 205,
     "bookings_compared": 40,
     "balances_compared": 31,

@@ -46,7 +46,7 @@ _POLICY = {
     "platform_fee_bps": 2_000,
     "cancellation": _CANCELLATION,
     "no_show": _NO_SHOW,
-    "on_silence": "RELEASE",
+    "on_completion_timeout": "RELEASE",
     "deadlines": _WINDOWS,
 }
 _SESSION = {
@@ -270,7 +270,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "Price": _PRICE,
     SCHEMA_NAME: example(Kind.SLOT_TAKEN),
     "Proposal": _PROPOSAL,
-    "RefundOrder": {"amount_minor": 2_500, "reason": "The lesson was cut short.", "borne_by": "BOTH"},
+    "RefundRequest": {"amount_minor": 2_500, "reason": "The lesson was cut short.", "borne_by": "BOTH"},
     "RefundShown": REFUND,
     "RefundTier": _TIER,
     "Rejection": {"reason": "I am travelling that day."},

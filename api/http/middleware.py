@@ -49,7 +49,7 @@ class Metrics:
         self._seconds.labels(method, route).observe(seconds)
 
 
-class Edge:
+class RequestMiddleware:
     """Pure ASGI, and outside of the framework's error handling, so that an answer to a failure has all this too."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics, extra_headers: Iterable[tuple[str, str]] = ()) -> None:
@@ -84,7 +84,7 @@ class Edge:
             _log(scope, status, time.perf_counter() - started)
 
 
-class LastResort:
+class UnhandledErrorMiddleware:
     """An answer to what nobody foresaw, as long as none has begun."""
 
     def __init__(self, app: ASGIApp) -> None:

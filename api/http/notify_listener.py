@@ -18,7 +18,7 @@ _AGAIN_AFTER_SECONDS = 1.0
 log = logging.getLogger("holdfast.api")
 
 
-class Bell:
+class NotifyListener:
     """Listens only while somebody waits. A ring is a reason to look, and may come without one; it is never missed."""
 
     def __init__(self, database_url: URL) -> None:

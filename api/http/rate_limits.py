@@ -54,7 +54,7 @@ RESETS_OF_MAIL = Quota("password-resets-of-mail", 3, 15 * _MINUTE)
 
 
 @dataclass(frozen=True)
-class Standing:
+class RateLimitState:
     """How a caller stands with a quota."""
 
     quota: Quota
@@ -69,11 +69,11 @@ class RateLimits:
     def __init__(self) -> None:
         self._counters = SlidingWindowCounterRateLimiter(MemoryStorage())
 
-    async def spend(self, quota: Quota, key: str) -> tuple[bool, Standing]:
+    async def spend(self, quota: Quota, key: str) -> tuple[bool, RateLimitState]:
         """Whether one more request is within the quota, and how the caller stands after it."""
         within = await self._counters.hit(quota.item, key)
         stats = await self._counters.get_window_stats(quota.item, key)
-        return within, Standing(quota, stats.remaining, max(1, math.ceil(stats.reset_time - time.time())))
+        return within, RateLimitState(quota, stats.remaining, max(1, math.ceil(stats.reset_time - time.time())))
 
     async def forget(self, quota: Quota, key: str) -> None:
         await self._counters.clear(quota.item, key)
@@ -84,7 +84,7 @@ class Meter:
 
     def __init__(self, request: Request, caller: str) -> None:
         self._limits: RateLimits = request.app.state.limits
-        self._standings: list[Standing] = request.scope.setdefault(_STANDINGS, [])
+        self._standings: list[RateLimitState] = request.scope.setdefault(_STANDINGS, [])
         self._caller = caller
 
     async def count(self, quota: Quota, key: str | None = None) -> None:
@@ -142,7 +142,7 @@ def of_mail(email: str) -> str:
 
 def headers_of(scope: Scope) -> Iterable[tuple[str, str]]:
     """How the caller stands with each quota that the request was counted against."""
-    standings: list[Standing] = scope.get(_STANDINGS, [])
+    standings: list[RateLimitState] = scope.get(_STANDINGS, [])
     if standings:
         policies = (f'"{each.quota.name}";q={each.quota.requests};w={each.quota.seconds}' for each in standings)
         yield "RateLimit-Policy", ", ".join(policies)

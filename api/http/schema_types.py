@@ -8,13 +8,13 @@ from typing import Annotated
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, StringConstraints
 
 
-class Given(BaseModel):
+class RequestModel(BaseModel):
     """A request's body: nothing in it that we do not know."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
-class Shown(BaseModel):
+class ResponseModel(BaseModel):
     """A part of an answer. What is said of its fields is said in OpenAPI, too."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)

@@ -43,27 +43,27 @@ _MAY_PASS = frozenset(
 """Temporal may answer the same request later; any other status is a mistake of ours and is raised as it is."""
 
 
-class SagaError(Exception):
+class WorkflowCallError(Exception):
     """The workflow did not do what it was asked."""
 
 
-class Refused(SagaError):
+class Refused(WorkflowCallError):
     def __init__(self, refusal: Refusal, sentence: str) -> None:
         super().__init__(sentence)
         self.refusal = refusal
 
 
-class Closed(SagaError):
+class Closed(WorkflowCallError):
     pass
 
 
-class Unreachable(SagaError):
+class Unreachable(WorkflowCallError):
     pass
 
 
 @asynccontextmanager
-async def answer_within(limit: timedelta) -> AsyncIterator[None]:
-    """Raises `SagaError` in place of the client's many errors, and when there is no answer within `limit`.
+async def translate_errors(limit: timedelta) -> AsyncIterator[None]:
+    """Raises `WorkflowCallError` in place of the client's many errors, and when there is no answer within `limit`.
 
     The client's own time-out counts anew for each of the calls that waiting for an update takes.
     """
@@ -89,14 +89,14 @@ async def answer_within(limit: timedelta) -> AsyncIterator[None]:
         raise Unreachable("Temporal cannot be connected to") from error
 
 
-def _refused(cause: BaseException) -> SagaError:
+def _refused(cause: BaseException) -> WorkflowCallError:
     if isinstance(cause, ApplicationError) and cause.type in set(Refusal):
         return Refused(Refusal(cause.type), cause.message)
     # The workflow ended, or was cancelled, before it had answered.
     return Closed(type(cause).__name__)
 
 
-async def heard(start: WithStartWorkflowOperation[Any, Any]) -> None:
+async def retrieve_start_error(start: WithStartWorkflowOperation[Any, Any]) -> None:
     """Take note of how the start went, if it went at all: asyncio warns of an error that nobody has looked at."""
     handle = asyncio.ensure_future(start.workflow_handle())
     await asyncio.wait([handle], timeout=0)

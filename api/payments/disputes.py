@@ -17,7 +17,7 @@ from api.http.auth import AsOperator
 from api.http.database import WithDatabase
 from api.http.pagination import AskedPage
 from api.http.problems import Kind, Problem, declared, unavailable
-from api.http.temporal import Closed, Patience, Unreachable, answer_within
+from api.http.temporal import Closed, Patience, Unreachable, translate_errors
 from models.domain.disputes import Answer, DisputeDecision, DisputeRefusal
 from models.domain.ids import dispute_workflow_id
 from models.domain.money import Money
@@ -26,7 +26,7 @@ from models.tables.disputes import Dispute
 from workflows.disputes import DisputeWorkflow
 
 
-class DisputeDesk:
+class DisputeClient:
     def __init__(self, client: Client, patience: Patience | None = None) -> None:
         self._client = client
         self._patience = patience or Patience()
@@ -34,7 +34,7 @@ class DisputeDesk:
     async def decide(self, dispute_id: str, decision: DisputeDecision) -> None:
         """Raises the 409 `Problem` when the bank needs no answer any more."""
         handle = self._client.get_workflow_handle(dispute_workflow_id(dispute_id))
-        async with answer_within(self._patience.decision):
+        async with translate_errors(self._patience.decision):
             try:
                 await handle.execute_update(DisputeWorkflow.decide, decision, rpc_timeout=self._patience.decision)
             except WorkflowUpdateFailedError as error:
@@ -44,12 +44,12 @@ class DisputeDesk:
                 raise
 
 
-async def _desk(request: Request) -> DisputeDesk:
-    desk: DisputeDesk = request.app.state.disputes
-    return desk
+async def _client(request: Request) -> DisputeClient:
+    client: DisputeClient = request.app.state.disputes
+    return client
 
 
-WithDisputes = Annotated[DisputeDesk, Depends(_desk)]
+WithDisputeClient = Annotated[DisputeClient, Depends(_client)]
 
 
 router = APIRouter(prefix="/v1/operator/disputes", tags=["operator"])
@@ -120,35 +120,35 @@ async def list_disputes(
 
 @router.post("/{dispute_id}/take-over", operation_id="takeDisputeOver", responses=_DECISION)
 async def take_over(
-    dispute_id: DisputeId, operator: AsOperator, database: WithDatabase, desk: WithDisputes
+    dispute_id: DisputeId, operator: AsOperator, database: WithDatabase, client: WithDisputeClient
 ) -> DisputeShown:
     """Answer in Stripe's dashboard: nothing is sent by itself any more."""
-    return await _decided(dispute_id, database, desk, DisputeDecision(actor=operator.actor, answer=Answer.TAKEN_OVER))
+    return await _decided(dispute_id, database, client, DisputeDecision(actor=operator.actor, answer=Answer.TAKEN_OVER))
 
 
 @router.post("/{dispute_id}/submit", operation_id="submitEvidence", responses=_DECISION)
 async def submit(
-    dispute_id: DisputeId, operator: AsOperator, database: WithDatabase, desk: WithDisputes
+    dispute_id: DisputeId, operator: AsOperator, database: WithDatabase, client: WithDisputeClient
 ) -> DisputeShown:
     """Send the evidence now. The bank takes one answer."""
-    return await _decided(dispute_id, database, desk, DisputeDecision(actor=operator.actor, answer=Answer.EVIDENCE))
+    return await _decided(dispute_id, database, client, DisputeDecision(actor=operator.actor, answer=Answer.EVIDENCE))
 
 
 @router.post("/{dispute_id}/accept", operation_id="acceptDispute", responses=_DECISION)
 async def accept(
-    dispute_id: DisputeId, operator: AsOperator, database: WithDatabase, desk: WithDisputes
+    dispute_id: DisputeId, operator: AsOperator, database: WithDatabase, client: WithDisputeClient
 ) -> DisputeShown:
     """The bank is right: the dispute is lost without an answer."""
-    return await _decided(dispute_id, database, desk, DisputeDecision(actor=operator.actor, answer=Answer.ACCEPTED))
+    return await _decided(dispute_id, database, client, DisputeDecision(actor=operator.actor, answer=Answer.ACCEPTED))
 
 
 async def _decided(
-    dispute_id: str, database: WithDatabase, desk: WithDisputes, decision: DisputeDecision
+    dispute_id: str, database: WithDatabase, client: WithDisputeClient, decision: DisputeDecision
 ) -> DisputeShown:
     async with database.reading() as session:
         await _find(session, dispute_id)
     try:
-        await desk.decide(dispute_id, decision)
+        await client.decide(dispute_id, decision)
     except Closed as ended:
         raise Problem(Kind.NOT_POSSIBLE_NOW, "The dispute is over.") from ended
     except Unreachable as silence:

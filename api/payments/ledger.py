@@ -11,7 +11,7 @@ from api.bookings import queries
 from api.http.auth import AsOperator
 from api.http.database import WithDatabase
 from api.http.problems import Kind, Problem, declared
-from api.http.schema_types import Shown
+from api.http.schema_types import ResponseModel
 from models.domain.ledger import STORY, Account, PostingKind
 from models.domain.money import Money
 from models.tables.ledger import LedgerEntry, LedgerTransaction
@@ -19,13 +19,13 @@ from models.tables.ledger import LedgerEntry, LedgerTransaction
 router = APIRouter(prefix="/v1/operator/bookings/{booking_id}", tags=["operator"])
 
 
-class LedgerLine(Shown):
+class LedgerLine(ResponseModel):
     account: Account
     amount: Money
     """A debit is positive, a credit negative."""
 
 
-class LedgerStep(Shown):
+class LedgerStep(ResponseModel):
     kind: PostingKind
     what: str
     """The same, as a sentence."""
@@ -36,7 +36,7 @@ class LedgerStep(Shown):
     """They sum to zero."""
 
 
-class BookingLedger(Shown):
+class BookingLedger(ResponseModel):
     booking_id: UUID
     data: list[LedgerStep]
     """The earliest first."""

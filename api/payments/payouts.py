@@ -16,7 +16,7 @@ from api.http.auth import AsInstructor, AsOperator
 from api.http.database import WithDatabase
 from api.http.pagination import AskedPage, Page
 from api.http.problems import Kind, declared
-from api.http.schema_types import Shown
+from api.http.schema_types import ResponseModel
 from api.payments import balances
 from models.domain.money import Money
 from models.domain.states import PayoutStatus
@@ -48,7 +48,7 @@ class Payout(PayoutOfBooking):
     updated_at: datetime
 
 
-class PayoutPage(Shown):
+class PayoutPage(ResponseModel):
     data: list[Payout]
     balances: list[Money]
     """At Stripe, in each currency: what no payout has left with yet. Below zero after a refund or a dispute of what had
@@ -61,18 +61,18 @@ class PayoutForOperator(Payout):
     instructor_id: UUID
 
 
-class PayoutPageForOperator(Shown):
+class PayoutPageForOperator(ResponseModel):
     data: list[PayoutForOperator]
     next_cursor: str | None
     """`cursor` of the next page; `null` on the last one."""
 
 
-class NegativeBalance(Shown):
+class NegativeBalance(ResponseModel):
     instructor_id: UUID
     balance: Money
 
 
-class NegativeBalances(Shown):
+class NegativeBalances(ResponseModel):
     data: list[NegativeBalance]
 
 

@@ -8,10 +8,10 @@ from pydantic import BaseModel, Field, ValidationError
 from stripe import SignatureVerificationError, WebhookSignature
 
 from api.http.problems import Kind, Problem, declared, unavailable
-from api.http.temporal import SagaError, answer_within
+from api.http.temporal import WorkflowCallError, translate_errors
 from api.settings import WithSettings
-from models.domain.stripe_events import Reception, StripeEvent
-from workflows.client.event_router import PATIENCE, Intake
+from models.domain.stripe_events import RoutingResult, StripeEvent
+from workflows.client.event_router import PATIENCE, StripeEventRouter
 
 router = APIRouter(prefix="/v1/stripe", tags=["stripe"])
 log = logging.getLogger("holdfast.api")
@@ -24,12 +24,12 @@ _BODY: dict[str, Any] = {
 }
 
 
-async def _intake(request: Request) -> Intake:
-    intake: Intake = request.app.state.intake
-    return intake
+async def _intake(request: Request) -> StripeEventRouter:
+    event_router: StripeEventRouter = request.app.state.event_router
+    return event_router
 
 
-WithIntake = Annotated[Intake, Depends(_intake)]
+WithIntake = Annotated[StripeEventRouter, Depends(_intake)]
 
 
 class _Event(BaseModel):
@@ -52,13 +52,13 @@ class _Event(BaseModel):
 )
 async def receive(
     request: Request,
-    intake: WithIntake,
+    event_router: WithIntake,
     settings: WithSettings,
     signature: Annotated[str | None, Header(alias="Stripe-Signature")] = None,
 ) -> dict[str, Any]:
     """Called by Stripe. Events may come twice and in any order."""
-    event = _verified(await request.body(), signature, settings.door.webhook_secrets)
-    return await _taken(intake, StripeEvent.of(event.id, event.type, None, event.data))
+    event = _verified(await request.body(), signature, settings.http.webhook_secrets)
+    return await _taken(event_router, StripeEvent.of(event.id, event.type, None, event.data))
 
 
 @router.post(
@@ -71,28 +71,28 @@ async def receive(
 )
 async def receive_of_connected_account(
     request: Request,
-    intake: WithIntake,
+    event_router: WithIntake,
     settings: WithSettings,
     signature: Annotated[str | None, Header(alias="Stripe-Signature")] = None,
 ) -> dict[str, Any]:
     """Called by Stripe for instructors' accounts. Events may come twice and in any order."""
-    event = _verified(await request.body(), signature, settings.door.connect_webhook_secrets)
+    event = _verified(await request.body(), signature, settings.http.connect_webhook_secrets)
     if event.account is None:
         return {"received": True}
-    return await _taken(intake, StripeEvent.of(event.id, event.type, event.account, event.data))
+    return await _taken(event_router, StripeEvent.of(event.id, event.type, event.account, event.data))
 
 
-async def _taken(intake: Intake, event: StripeEvent) -> dict[str, Any]:
+async def _taken(event_router: StripeEventRouter, event: StripeEvent) -> dict[str, Any]:
     if not event.is_taken:
         return {"received": True}
     try:
-        async with answer_within(PATIENCE):
-            reception = await intake.take(event)
-    except SagaError as silence:
+        async with translate_errors(PATIENCE):
+            routing_result = await event_router.take(event)
+    except WorkflowCallError as silence:
         # Stripe sends it again, for up to three days.
         raise unavailable("The event could not be handed on; send it again.") from silence
-    if reception is not Reception.HANDED_ON:
-        log.info("event %s %s was left: %s", event.id, event.type, reception)
+    if routing_result is not RoutingResult.ROUTED:
+        log.info("event %s %s was left: %s", event.id, event.type, routing_result)
     return {"received": True}
 
 

@@ -15,7 +15,7 @@ from temporalio.client import Client, WithStartWorkflowOperation, WorkflowUpdate
 from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError
 
-from api.http.temporal import Closed, Patience, Unreachable, answer_within, heard
+from api.http.temporal import Closed, Patience, Unreachable, retrieve_start_error, translate_errors
 from models.domain.ids import onboarding_workflow_id
 from models.domain.onboarding import Onboarding, OnboardingRefusal
 from workflows.onboarding import OnboardingWorkflow
@@ -36,7 +36,7 @@ class OnboardingUnanswered(OnboardingError):
     pass
 
 
-class OnboardingDesk:
+class OnboardingClient:
     """Every method raises `OnboardingError`."""
 
     def __init__(self, client: Client, task_queue: str, patience: Patience | None = None) -> None:
@@ -67,7 +67,7 @@ class OnboardingDesk:
             search_attributes=_at_start(instructor_id),
         )
         try:
-            async with answer_within(self._patience.checkout):
+            async with translate_errors(self._patience.checkout):
                 try:
                     # By its name: the SDK's types take an update without argument for one that gives a coroutine.
                     await self._client.execute_update_with_start_workflow(
@@ -79,7 +79,7 @@ class OnboardingDesk:
                 except WorkflowUpdateFailedError as error:
                     raise _error_of(error.cause) from error
         finally:
-            await heard(start)
+            await retrieve_start_error(start)
 
 
 def _error_of(cause: BaseException) -> Exception:
@@ -103,9 +103,9 @@ async def _told() -> AsyncIterator[None]:
         raise OnboardingUnanswered(str(silence)) from silence
 
 
-async def _desk(request: Request) -> OnboardingDesk:
-    desk: OnboardingDesk = request.app.state.onboarding
-    return desk
+async def _client(request: Request) -> OnboardingClient:
+    client: OnboardingClient = request.app.state.onboarding
+    return client
 
 
-WithOnboarding = Annotated[OnboardingDesk, Depends(_desk)]
+WithOnboarding = Annotated[OnboardingClient, Depends(_client)]

@@ -10,8 +10,8 @@ from sqlmodel import SQLModel, col, delete, or_, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.domain.actors import PLATFORM, Actor, Role, SignUpRole, Subject
-from models.domain.messages import Door
-from models.domain.notifications import Notice, Recipient
+from models.domain.messages import Channel
+from models.domain.notifications import NotificationKind, Recipient
 from models.tables.audit import event_about
 from models.tables.credentials import Credential, PasswordReset, token_hash
 from models.tables.outbox import OutboxMessage
@@ -44,7 +44,7 @@ async def add_person(session: AsyncSession, role: SignUpRole, person: Student | 
         return False
     if await _insert(session, person):
         actor = Actor(role=Role(role), id=person.id)
-        session.add(event_about(Subject.PERSON, person.id, action, actor, Door.API, person.created_at))
+        session.add(event_about(Subject.PERSON, person.id, action, actor, Channel.API, person.created_at))
         return True
     return await _is_there(session, TABLES[role], person.id)
 
@@ -70,10 +70,10 @@ async def keep_new_hash(session: AsyncSession, email: str, old: str, new: str, n
 
 def ask_for_reset(session: AsyncSession, credential: Credential, now: datetime) -> None:
     """Who asks is not known: the mail shows whether it was the person."""
-    message = _tell(session, credential, Notice.PASSWORD_RESET, now, {"generation": credential.generation})
+    message = _tell(session, credential, NotificationKind.PASSWORD_RESET, now, {"generation": credential.generation})
     action = "person.password_reset_asked"
     session.add(
-        event_about(Subject.PERSON, credential.person_id, action, PLATFORM, Door.API, now, occasion=str(message.id))
+        event_about(Subject.PERSON, credential.person_id, action, PLATFORM, Channel.API, now, occasion=str(message.id))
     )
 
 
@@ -100,20 +100,20 @@ async def set_password(
     if not (await session.exec(update(Credential).where(*is_current).values(next_one))).rowcount:
         return False
     await session.exec(delete(PasswordReset).where(col(PasswordReset.person_id) == credential.person_id))
-    message = _tell(session, credential, Notice.PASSWORD_CHANGED, now, {})
+    message = _tell(session, credential, NotificationKind.PASSWORD_CHANGED, now, {})
     actor = Actor(role=Role(credential.role), id=credential.person_id)
     session.add(
-        event_about(Subject.PERSON, credential.person_id, action, actor, Door.API, now, occasion=str(message.id))
+        event_about(Subject.PERSON, credential.person_id, action, actor, Channel.API, now, occasion=str(message.id))
     )
     return True
 
 
 def _tell(
-    session: AsyncSession, credential: Credential, notice: Notice, now: datetime, facts: dict[str, Any]
+    session: AsyncSession, credential: Credential, notification: NotificationKind, now: datetime, facts: dict[str, Any]
 ) -> OutboxMessage:
     message = OutboxMessage(
         id=uuid4(),
-        kind=notice,
+        kind=notification,
         recipient_role=Recipient(credential.role),
         recipient_id=credential.person_id,
         facts=facts,

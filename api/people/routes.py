@@ -104,12 +104,12 @@ async def sign_in(
         renewed = await passwords.hash(password)
         async with database.writing() as session:
             await queries.keep_new_hash(session, credential.email, credential.password_hash, renewed, datetime.now(UTC))
-    door = settings.door
+    channel = settings.http
     token = issue_token(
-        door.holdfast_token_secret.get_secret_value(),
+        channel.holdfast_token_secret.get_secret_value(),
         Role(credential.role),
         credential.person_id,
-        door.holdfast_token_lifetime,
+        channel.holdfast_token_lifetime,
         credential.generation,
     )
-    return Token(access_token=token, expires_in=int(door.holdfast_token_lifetime.total_seconds()))
+    return Token(access_token=token, expires_in=int(channel.holdfast_token_lifetime.total_seconds()))

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
 
-from api.http.schema_types import Given, Shown
+from api.http.schema_types import RequestModel, ResponseModel
 from api.people.passwords import complaint, normalised
 from models.domain.actors import SignUpRole
 from models.domain.money import Money
@@ -52,7 +52,7 @@ TimeZone = Annotated[str, Field(max_length=64), AfterValidator(_time_zone)]
 Password = Annotated[SecretStr, Field(max_length=1024), AfterValidator(_has_all_its_characters)]
 
 
-class SignUp(Given):
+class SignUp(RequestModel):
     email: Email
     password: Password
     """15 characters or more and at most 128 bytes, of any kind."""
@@ -68,29 +68,29 @@ class SignUp(Given):
         return self
 
 
-class SignIn(Given):
+class SignIn(RequestModel):
     email: Email
     password: Password
 
 
-class PasswordForgotten(Given):
+class PasswordForgotten(RequestModel):
     email: Email
 
 
-class NewPassword(Given):
+class NewPassword(RequestModel):
     token: Annotated[SecretStr, Field(max_length=128)]
     """Behind the `#` of the link that was mailed."""
     password: Password
     """As at sign-up."""
 
 
-class PasswordChange(Given):
+class PasswordChange(RequestModel):
     current_password: Password
     new_password: Password
     """As at sign-up."""
 
 
-class PersonalAccount(Shown):
+class PersonalAccount(ResponseModel):
     id: UUID
     role: SignUpRole
     email: str
@@ -99,7 +99,7 @@ class PersonalAccount(Shown):
     created_at: datetime
 
 
-class Token(Shown):
+class Token(ResponseModel):
     """As OAuth 2 has it (RFC 6750, section 4)."""
 
     access_token: str
@@ -108,13 +108,13 @@ class Token(Shown):
     """In seconds. Then sign in again."""
 
 
-class InstructorProfile(Shown):
+class InstructorProfile(ResponseModel):
     id: UUID
     name: str
     time_zone: str
 
 
-class Payments(Shown):
+class Payments(ResponseModel):
     """Whether the instructor can be booked, as far as Stripe is concerned."""
 
     can_be_paid: bool
@@ -132,7 +132,7 @@ class OwnProfile(InstructorProfile):
     payments: Payments
 
 
-class Link(Shown):
+class Link(ResponseModel):
     url: str
     """For one visit by this instructor: not to be sent around."""
     expires_at: datetime

@@ -18,11 +18,11 @@ from api.http.auth import AsOperator
 from api.http.database import Database, WithDatabase
 from api.http.pagination import AskedPage
 from api.http.problems import Kind, Problem, declared, unavailable
-from api.http.schema_types import Shown
-from api.http.temporal import Patience, SagaError, Unreachable, answer_within
+from api.http.schema_types import ResponseModel
+from api.http.temporal import Patience, Unreachable, WorkflowCallError, translate_errors
 from models.domain.actors import Actor, Role, Subject
 from models.domain.ids import ordered_reconciliation_id
-from models.domain.messages import Door
+from models.domain.messages import Channel
 from models.domain.money import Money
 from models.domain.reconciliation import Book, DriftKind, ReconciliationOrder, Total
 from models.tables.audit import event_about
@@ -30,7 +30,7 @@ from models.tables.reconciliation import Drift, Reconciliation
 from workflows.reconciliation import ReconciliationWorkflow
 
 
-class ReconciliationDesk:
+class ReconciliationClient:
     def __init__(self, client: Client, task_queue: str, patience: Patience | None = None) -> None:
         self._client = client
         self._task_queue = task_queue
@@ -38,7 +38,7 @@ class ReconciliationDesk:
 
     async def start(self, by: Actor) -> UUID:
         """The id of the run: a new one, or the one that somebody has asked for and that is not over."""
-        async with answer_within(self._patience.decision):
+        async with translate_errors(self._patience.decision):
             handle = await self._client.start_workflow(
                 ReconciliationWorkflow.run,
                 ReconciliationOrder(by=by),
@@ -52,12 +52,12 @@ class ReconciliationDesk:
         return UUID(handle.result_run_id)
 
 
-async def _desk(request: Request) -> ReconciliationDesk:
-    desk: ReconciliationDesk = request.app.state.reconciliations
-    return desk
+async def _client(request: Request) -> ReconciliationClient:
+    client: ReconciliationClient = request.app.state.reconciliations
+    return client
 
 
-WithReconciliations = Annotated[ReconciliationDesk, Depends(_desk)]
+WithReconciliationClient = Annotated[ReconciliationClient, Depends(_client)]
 
 
 router = APIRouter(prefix="/v1/operator", tags=["operator"])
@@ -74,18 +74,18 @@ _CLOSES_WITHIN_SECONDS = 0.05
 _TOTALS = TypeAdapter(list[Total])
 
 
-class BookTotal(Shown):
+class BookTotal(ResponseModel):
     book: Book
     ledger: Money
     stripe: Money
 
 
-class ReconciliationOrdered(Shown):
+class ReconciliationOrdered(ResponseModel):
     id: UUID
     """Of the run that is under way now: read it until it is finished."""
 
 
-class ReconciliationRun(Shown):
+class ReconciliationRun(ResponseModel):
     id: UUID
     by: Role
     """`platform` for the schedule's."""
@@ -100,7 +100,7 @@ class ReconciliationRun(Shown):
     workflows_checked: int
     holds_released: int
     """Of bookings whose workflows were ended from outside."""
-    movements_read: int
+    balance_transactions_read: int
     """Balance transactions of the platform since the run before."""
     transactions_read: int
     """The ledger's."""
@@ -115,13 +115,13 @@ class ReconciliationRun(Shown):
     """What was compared, added up by book and currency."""
 
 
-class ReconciliationPage(Shown):
+class ReconciliationPage(ResponseModel):
     data: list[ReconciliationRun]
     next_cursor: str | None
     """`cursor` of the next page; `null` on the last one."""
 
 
-class DriftShown(Shown):
+class DriftShown(ResponseModel):
     id: UUID
     kind: DriftKind
     booking_id: UUID | None
@@ -140,7 +140,7 @@ class DriftShown(Shown):
     """When a run no longer found it."""
 
 
-class DriftPage(Shown):
+class DriftPage(ResponseModel):
     data: list[DriftShown]
     next_cursor: str | None
     """`cursor` of the next page; `null` on the last one."""
@@ -152,20 +152,22 @@ class DriftPage(Shown):
     status_code=202,
     responses=declared(Kind.NOT_SIGNED_IN, Kind.WRONG_ROLE, Kind.INTERNAL, Kind.UNAVAILABLE),
 )
-async def reconcile(operator: AsOperator, database: WithDatabase, desk: WithReconciliations) -> ReconciliationOrdered:
+async def reconcile(
+    operator: AsOperator, database: WithDatabase, client: WithReconciliationClient
+) -> ReconciliationOrdered:
     """Compare the books now, or join the run that was ordered and is under way."""
     try:
-        id = await desk.start(operator.actor)
+        id = await client.start(operator.actor)
         while await _is_over(database, id):
             # Its workflow is just closing: what it compared was before this order.
             await asyncio.sleep(_CLOSES_WITHIN_SECONDS)
-            id = await desk.start(operator.actor)
-    except SagaError as silence:
+            id = await client.start(operator.actor)
+    except WorkflowCallError as silence:
         raise unavailable("The reconciliation could not be started; asking again is safe.") from silence
     now = datetime.now(UTC)
     async with database.writing() as session:
         ordered = event_about(
-            Subject.RECONCILIATION, id, "reconciliation.ordered", operator.actor, Door.API, now,
+            Subject.RECONCILIATION, id, "reconciliation.ordered", operator.actor, Channel.API, now,
             occasion=now.isoformat(),
         )  # fmt: skip
         session.add(ordered)

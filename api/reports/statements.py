@@ -64,7 +64,7 @@ async def get_statement(
             return content_negotiation.file(_csv(told), content_negotiation.CSV, f"statement-{year}.csv")
         case content_negotiation.PDF:
             # Not in the event loop: it takes a processor for a good part of a second.
-            drawn = await asyncio.to_thread(draw, told, instructor.name, settings.paper.issuer)
+            drawn = await asyncio.to_thread(draw, told, instructor.name, settings.documents.issuer)
             return content_negotiation.file(drawn, content_negotiation.PDF, f"statement-{year}.pdf")
     response.headers["Vary"] = "Accept"
     return told

@@ -51,6 +51,6 @@ class Actor(Value):
 PLATFORM = Actor(role=Role.PLATFORM)
 
 
-class Absent(StrEnum):
+class AbsentParty(StrEnum):
     STUDENT = "student"
     INSTRUCTOR = "instructor"

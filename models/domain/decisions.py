@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from models.domain import endings
-from models.domain.actors import Absent, Role
+from models.domain.actors import AbsentParty, Role
 from models.domain.endings import Ending
 from models.domain.messages import (
     Approve,
@@ -14,13 +14,13 @@ from models.domain.messages import (
     ContestNoShow,
     Decision,
     Extend,
-    Refund,
     Reject,
     Release,
     ReportNoShow,
     Reschedule,
     Retry,
     Settle,
+    SettleAndRefund,
 )
 from models.domain.money import Money
 from models.domain.terms import BookingTerms
@@ -45,7 +45,7 @@ class Situation:
     """The instructor has approved it, so that there is a session."""
     parked: bool
     """A step failed for good, and an operator is to decide."""
-    reported: Absent | None
+    reported: AbsentParty | None
     """Who is said to have been absent, while that can be contested or is looked into."""
     contested: bool
     moving: bool
@@ -62,7 +62,7 @@ PARKED = "A payment step of this booking failed; an operator is looking at it."
 TOO_LATE_TO_CANCEL = "The session has begun; report a no-show if the instructor is absent."
 
 _OPEN = (Stage.CHECKOUT, Stage.APPROVAL, Stage.SESSION)
-_BY_OPERATOR = (Settle, Release, Refund, Retry, Extend)
+_BY_OPERATOR = (Settle, Release, SettleAndRefund, Retry, Extend)
 
 
 def refusal(decision: Decision, situation: Situation) -> str | None:
@@ -94,9 +94,9 @@ def refusal(decision: Decision, situation: Situation) -> str | None:
             return "It has been contested."
         case Cancel(actor=actor) if begun and actor.role is Role.STUDENT:
             return TOO_LATE_TO_CANCEL
-        case Settle() | Refund() if not situation.accepted:
+        case Settle() | SettleAndRefund() if not situation.accepted:
             return f"There is no session to settle: this booking waits for {stage}. Release it instead."
-        case Refund(amount=amount) if not _is_part_of(amount, terms.price):
+        case SettleAndRefund(amount=amount) if not _is_part_of(amount, terms.price):
             return f"The refund must be more than nothing and at most {terms.price.format()}."
         case Extend() if stage not in _OPEN or situation.parked:
             return "This booking waits for no deadline."
@@ -151,6 +151,6 @@ def ending_of(decision: Decision, situation: Situation) -> Ending:
             return endings.settled_by_operator(terms, actor)
         case Release():
             return endings.released_by_operator(terms, actor)
-        case Refund(amount=amount):
+        case SettleAndRefund(amount=amount):
             return endings.refunded_by_operator(terms, actor, amount, situation.now)
     raise TypeError(f"{type(decision).__name__} ends no booking")

@@ -113,7 +113,7 @@ class SubmitEvidence(Value):
     case: DisputeCase
 
 
-class TakeBack(Value):
+class ReverseDisputedTransfer(Value):
     """The instructor's part of a lost dispute, to be reversed out of their balance at Stripe."""
 
     dispute_id: str

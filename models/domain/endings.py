@@ -3,11 +3,11 @@
 from datetime import datetime
 from enum import StrEnum
 
-from models.domain.actors import PLATFORM, Absent, Actor, Role
+from models.domain.actors import PLATFORM, AbsentParty, Actor, Role
 from models.domain.money import Money
 from models.domain.policy import (
     BookingPolicy,
-    OnSilence,
+    CompletionTimeoutPolicy,
     Split,
     Value,
     kept_on_student_absence,
@@ -115,8 +115,8 @@ def cancelled(terms: BookingTerms, actor: Actor, at: datetime, accepted: bool) -
     return _ending(terms, BookingStatus.CANCELLED, EndReason.CANCELLED, kept, actor)
 
 
-def no_show(terms: BookingTerms, absent: Absent, actor: Actor) -> Ending:
-    if absent is Absent.STUDENT:
+def no_show(terms: BookingTerms, absent: AbsentParty, actor: Actor) -> Ending:
+    if absent is AbsentParty.STUDENT:
         kept = kept_on_student_absence(terms.price, terms.policy)
         return _ending(terms, BookingStatus.NO_SHOW, EndReason.STUDENT_ABSENT, kept, actor)
     return _ending(terms, BookingStatus.NO_SHOW, EndReason.INSTRUCTOR_ABSENT, terms.price.zero(), actor)
@@ -127,8 +127,8 @@ def no_show_refuted(terms: BookingTerms) -> Ending:
     return _ending(terms, BookingStatus.COMPLETED, EndReason.NO_SHOW_REFUTED, terms.price)
 
 
-def nobody_said(terms: BookingTerms) -> Ending:
-    if terms.policy.on_silence is OnSilence.SETTLE:
+def completion_timed_out(terms: BookingTerms) -> Ending:
+    if terms.policy.on_completion_timeout is CompletionTimeoutPolicy.SETTLE:
         return _ending(terms, BookingStatus.COMPLETED, EndReason.COMPLETION_TIMEOUT, terms.price)
     return _ending(terms, BookingStatus.CANCELLED, EndReason.COMPLETION_TIMEOUT, terms.price.zero())
 

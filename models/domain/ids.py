@@ -87,7 +87,7 @@ def refund_id(booking_id: UUID, order: str) -> UUID:
     return uuid5(_REFUNDS, f"{booking_id}:{order}")
 
 
-def stray_refund_id(stripe_refund_id: str) -> UUID:
+def external_refund_id(stripe_refund_id: str) -> UUID:
     """Of a refund that was made at Stripe and not ordered here."""
     return uuid5(_REFUNDS, stripe_refund_id)
 
@@ -109,19 +109,19 @@ def ledger_id(kind: str, subject: str) -> UUID:
     return uuid5(_LEDGER, f"{kind}:{subject}")
 
 
-def notice_id(booking_id: UUID, notice: str, recipient_id: UUID, occasion: str = "") -> UUID:
+def notification_id(booking_id: UUID, notification: str, recipient_id: UUID, occasion: str = "") -> UUID:
     """The id of a mail in the outbox: one that is announced twice is there once. Its Message-ID is made of it."""
-    return uuid5(_NOTICES, f"{booking_id}:{notice}:{recipient_id}:{occasion}")
+    return uuid5(_NOTICES, f"{booking_id}:{notification}:{recipient_id}:{occasion}")
 
 
-def payout_notice_id(payout_id: str, notice: str) -> UUID:
+def payout_notification_id(payout_id: str, notification: str) -> UUID:
     """The same for a mail about a payout, which has one reader."""
-    return uuid5(_NOTICES, f"{payout_id}:{notice}")
+    return uuid5(_NOTICES, f"{payout_id}:{notification}")
 
 
-def message_id(notice_id: UUID, domain: str) -> str:
+def message_id(notification_id: UUID, domain: str) -> str:
     """The same however often a mail is sent, so that a second copy is known for what it is (RFC 5322, 3.6.4)."""
-    return f"<{notice_id}@{domain}>"
+    return f"<{notification_id}@{domain}>"
 
 
 def calendar_uid(booking_id: UUID) -> str:

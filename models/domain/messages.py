@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from models.domain.actors import Absent, Actor
+from models.domain.actors import AbsentParty, Actor
 from models.domain.endings import Ending, EndReason
 from models.domain.money import Money
 from models.domain.policy import PaymentPlan, Split, Value
@@ -15,7 +15,7 @@ OPEN_CHECKOUT = "open_checkout"
 """The update that a booking is started with; also its update id, so that asking again gives the same answer."""
 
 
-class Door(StrEnum):
+class Channel(StrEnum):
     """Through which door a decision came."""
 
     API = "api"
@@ -35,7 +35,7 @@ class Refusal(StrEnum):
 
 class Decision(Value):
     actor: Actor
-    door: Door = Door.TEMPORAL
+    channel: Channel = Channel.TEMPORAL
 
 
 class Approve(Decision):
@@ -51,7 +51,7 @@ class Complete(Decision):
 
 
 class ReportNoShow(Decision):
-    absent: Absent
+    absent: AbsentParty
 
 
 class ContestNoShow(Decision):
@@ -70,7 +70,7 @@ class Release(Decision):
     """An operator gives the student everything back."""
 
 
-class Refund(Decision):
+class SettleAndRefund(Decision):
     """An operator gives the student `amount` back and settles the rest."""
 
     amount: Money
@@ -218,7 +218,7 @@ class RecordAcceptance(Value):
 class RecordEnding(Value):
     terms: BookingTerms
     ending: Ending
-    door: Door
+    channel: Channel
     payment: PaymentState | None
     """`None`: there is no Checkout Session, since Stripe refused to make one."""
     at: datetime

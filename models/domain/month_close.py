@@ -2,10 +2,10 @@
 
 from models.domain.ledger import PostingKind
 from models.domain.money import Money
-from models.domain.statements import Earnings, Told
+from models.domain.statements import Earnings, ReportModel
 
 
-class AccountOfMonth(Told):
+class AccountOfMonth(ReportModel):
     """Debits are positive, credits negative: an asset's balance is positive, a liability's and an income's negative."""
 
     account: str
@@ -18,14 +18,14 @@ class AccountOfMonth(Told):
     """`opening` with `debits` and without `credits`: all that the ledger has in the account when the month ends."""
 
 
-class KindOfMonth(Told):
+class KindOfMonth(ReportModel):
     kind: PostingKind
     transactions: int
     turnover: Money
     """What was moved: the sum of the debits."""
 
 
-class MonthOfCurrency(Told):
+class MonthOfCurrency(ReportModel):
     currency: str
     earnings: Earnings
     """Of all instructors together."""
@@ -37,7 +37,7 @@ class MonthOfCurrency(Told):
     kinds: tuple[KindOfMonth, ...]
 
 
-class MonthlyReport(Told):
+class MonthlyReport(ReportModel):
     month: str
     """`2026-03`, in UTC."""
     data: tuple[MonthOfCurrency, ...]

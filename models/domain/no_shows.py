@@ -9,7 +9,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from models.domain import endings
-from models.domain.actors import PLATFORM, Absent, Role
+from models.domain.actors import PLATFORM, AbsentParty, Role
 from models.domain.attendance import Attendance
 from models.domain.endings import Ending
 from models.domain.messages import ContestNoShow, ReportNoShow
@@ -51,12 +51,12 @@ def verdict(found: Attendance, report: ReportNoShow, terms: BookingTerms, now: d
     """What the record shows of a session that began at `terms.starts_at`; `found` is what is known at `now`."""
     policy = terms.policy
     so_far = min(now, terms.ends_at) - terms.starts_at
-    if found.together and found.together * BASIS_POINTS >= so_far * policy.held_together_bps:
+    if found.together and found.together * BASIS_POINTS >= so_far * policy.joint_presence_bps:
         return NoShowVerdict.BOTH_CAME
     accused, other = (
-        (found.student, found.instructor) if report.absent is Absent.STUDENT else (found.instructor, found.student)
+        (found.student, found.instructor) if report.absent is AbsentParty.STUDENT else (found.instructor, found.student)
     )
-    enough = min(policy.waited_at_least, terms.ends_at - terms.starts_at)
+    enough = min(policy.no_show_min_wait, terms.ends_at - terms.starts_at)
     if other.total >= enough and not accused.visits:
         return NoShowVerdict.BORNE_OUT
     if accused.total >= enough and not other.visits:
@@ -72,7 +72,7 @@ def ending_after(found: NoShowVerdict, report: ReportNoShow, terms: BookingTerms
         case NoShowVerdict.BORNE_OUT:
             return endings.no_show(terms, report.absent, report.actor)
         case NoShowVerdict.REPORTER_ABSENT:
-            other = Absent.INSTRUCTOR if report.absent is Absent.STUDENT else Absent.STUDENT
+            other = AbsentParty.INSTRUCTOR if report.absent is AbsentParty.STUDENT else AbsentParty.STUDENT
             return endings.no_show(terms, other, PLATFORM)
         case NoShowVerdict.UNCLEAR:
             return None

@@ -23,7 +23,7 @@ class Recipient(StrEnum):
     INSTRUCTOR = "instructor"
 
 
-class Notice(StrEnum):
+class NotificationKind(StrEnum):
     """What a person is told. What they read is in the template of the same name."""
 
     BOOKING_RECEIVED = "booking_received"
@@ -47,15 +47,15 @@ class Notice(StrEnum):
     PASSWORD_CHANGED = "password_changed"  # noqa: S105 - the same
 
 
-class Told(NamedTuple):
-    notice: Notice
+class Notification(NamedTuple):
+    notification: NotificationKind
     recipient: Recipient
 
 
 Move = tuple[State | None, State | None]
 """From a state to one that follows; `None` is "not there yet", or at the end "deleted"."""
 
-_NOBODY: tuple[Told, ...] = ()
+_NOBODY: tuple[Notification, ...] = ()
 _WITH_THE_BOOKING = _NOBODY
 """The booking's own move, made in the same transaction, is what people are told of."""
 _WITH_THE_REFUND = _NOBODY
@@ -64,29 +64,29 @@ _LATER = _NOBODY
 """No step makes this move yet."""
 
 
-def _student(notice: Notice) -> tuple[Told, ...]:
-    return (Told(notice, Recipient.STUDENT),)
+def _student(notification: NotificationKind) -> tuple[Notification, ...]:
+    return (Notification(notification, Recipient.STUDENT),)
 
 
-def _instructor(notice: Notice) -> tuple[Told, ...]:
-    return (Told(notice, Recipient.INSTRUCTOR),)
+def _instructor(notification: NotificationKind) -> tuple[Notification, ...]:
+    return (Notification(notification, Recipient.INSTRUCTOR),)
 
 
-def _both(notice: Notice) -> tuple[Told, ...]:
-    return tuple(Told(notice, recipient) for recipient in Recipient)
+def _both(notification: NotificationKind) -> tuple[Notification, ...]:
+    return tuple(Notification(notification, recipient) for recipient in Recipient)
 
 
-TOLD: Mapping[str, Mapping[Move, tuple[Told, ...]]] = {
+TOLD: Mapping[str, Mapping[Move, tuple[Notification, ...]]] = {
     "BookingRequest": {
         (None, BookingStatus.PENDING): _NOBODY,  # the student is on the Checkout page
-        (BookingStatus.PENDING, None): _student(Notice.UNPAID),
-        (BookingStatus.PENDING, BookingStatus.ACCEPTED): _both(Notice.APPROVED),
-        (BookingStatus.PENDING, BookingStatus.REJECTED): _student(Notice.REJECTED),
-        (BookingStatus.PENDING, BookingStatus.EXPIRED): _both(Notice.EXPIRED),
-        (BookingStatus.PENDING, BookingStatus.CANCELLED): _both(Notice.CANCELLED),
-        (BookingStatus.ACCEPTED, BookingStatus.CANCELLED): _both(Notice.CANCELLED),
-        (BookingStatus.ACCEPTED, BookingStatus.COMPLETED): _both(Notice.COMPLETED),
-        (BookingStatus.ACCEPTED, BookingStatus.NO_SHOW): _both(Notice.NO_SHOW),
+        (BookingStatus.PENDING, None): _student(NotificationKind.UNPAID),
+        (BookingStatus.PENDING, BookingStatus.ACCEPTED): _both(NotificationKind.APPROVED),
+        (BookingStatus.PENDING, BookingStatus.REJECTED): _student(NotificationKind.REJECTED),
+        (BookingStatus.PENDING, BookingStatus.EXPIRED): _both(NotificationKind.EXPIRED),
+        (BookingStatus.PENDING, BookingStatus.CANCELLED): _both(NotificationKind.CANCELLED),
+        (BookingStatus.ACCEPTED, BookingStatus.CANCELLED): _both(NotificationKind.CANCELLED),
+        (BookingStatus.ACCEPTED, BookingStatus.COMPLETED): _both(NotificationKind.COMPLETED),
+        (BookingStatus.ACCEPTED, BookingStatus.NO_SHOW): _both(NotificationKind.NO_SHOW),
     },
     "LiveSession": {
         (None, SessionStatus.SCHEDULED): _WITH_THE_BOOKING,
@@ -95,7 +95,7 @@ TOLD: Mapping[str, Mapping[Move, tuple[Told, ...]]] = {
         (SessionStatus.SCHEDULED, SessionStatus.CANCELLED): _WITH_THE_BOOKING,
     },
     "Payment": {
-        (None, PaymentStatus.PENDING): _both(Notice.BOOKING_RECEIVED),
+        (None, PaymentStatus.PENDING): _both(NotificationKind.BOOKING_RECEIVED),
         (None, PaymentStatus.FAILED): _WITH_THE_BOOKING,
         (PaymentStatus.PENDING, PaymentStatus.CAPTURED): _WITH_THE_BOOKING,
         (PaymentStatus.PENDING, PaymentStatus.PARTIALLY_REFUNDED): _WITH_THE_BOOKING,
@@ -112,51 +112,51 @@ TOLD: Mapping[str, Mapping[Move, tuple[Told, ...]]] = {
     },
     "InstructorPayout": {
         (None, PayoutStatus.PROCESSING): _WITH_THE_BOOKING,
-        (PayoutStatus.PROCESSING, PayoutStatus.PAID): _instructor(Notice.PAYOUT_PAID),
-        (PayoutStatus.PROCESSING, PayoutStatus.FAILED): _instructor(Notice.PAYOUT_FAILED),
+        (PayoutStatus.PROCESSING, PayoutStatus.PAID): _instructor(NotificationKind.PAYOUT_PAID),
+        (PayoutStatus.PROCESSING, PayoutStatus.FAILED): _instructor(NotificationKind.PAYOUT_FAILED),
         (PayoutStatus.PROCESSING, PayoutStatus.REVERSED): _LATER,
-        (PayoutStatus.PAID, PayoutStatus.FAILED): _instructor(Notice.PAYOUT_FAILED),
+        (PayoutStatus.PAID, PayoutStatus.FAILED): _instructor(NotificationKind.PAYOUT_FAILED),
         (PayoutStatus.PAID, PayoutStatus.REVERSED): _LATER,
         (PayoutStatus.FAILED, PayoutStatus.PROCESSING): _NOBODY,
-        (PayoutStatus.FAILED, PayoutStatus.PAID): _instructor(Notice.PAYOUT_PAID),
+        (PayoutStatus.FAILED, PayoutStatus.PAID): _instructor(NotificationKind.PAYOUT_PAID),
         (PayoutStatus.FAILED, PayoutStatus.REVERSED): _LATER,
     },
     "Refund": {
         (None, RefundStatus.REQUESTED): _NOBODY,
         (RefundStatus.REQUESTED, RefundStatus.RESERVED): _NOBODY,
         (RefundStatus.RESERVED, RefundStatus.REFUSED): _NOBODY,
-        (RefundStatus.RESERVED, RefundStatus.PENDING): _both(Notice.REFUNDED),
-        (RefundStatus.RESERVED, RefundStatus.SUCCEEDED): _both(Notice.REFUNDED),
-        (RefundStatus.RESERVED, RefundStatus.FAILED): _student(Notice.REFUND_FAILED),
+        (RefundStatus.RESERVED, RefundStatus.PENDING): _both(NotificationKind.REFUNDED),
+        (RefundStatus.RESERVED, RefundStatus.SUCCEEDED): _both(NotificationKind.REFUNDED),
+        (RefundStatus.RESERVED, RefundStatus.FAILED): _student(NotificationKind.REFUND_FAILED),
         (RefundStatus.PENDING, RefundStatus.SUCCEEDED): _NOBODY,  # they were told when it was sent
-        (RefundStatus.PENDING, RefundStatus.FAILED): _student(Notice.REFUND_FAILED),
-        (RefundStatus.SUCCEEDED, RefundStatus.FAILED): _student(Notice.REFUND_FAILED),
-        (RefundStatus.FAILED, RefundStatus.PENDING): _student(Notice.REFUNDED),
-        (RefundStatus.FAILED, RefundStatus.SUCCEEDED): _student(Notice.REFUNDED),
+        (RefundStatus.PENDING, RefundStatus.FAILED): _student(NotificationKind.REFUND_FAILED),
+        (RefundStatus.SUCCEEDED, RefundStatus.FAILED): _student(NotificationKind.REFUND_FAILED),
+        (RefundStatus.FAILED, RefundStatus.PENDING): _student(NotificationKind.REFUNDED),
+        (RefundStatus.FAILED, RefundStatus.SUCCEEDED): _student(NotificationKind.REFUNDED),
     },
     # An operator reads of disputes in their list; the two sides are not told of them by mail.
     "Dispute": {(before, after): _NOBODY for before, states in TRANSITIONS["Dispute"].items() for after in states},
 }
 
-ON_RESCHEDULING = _both(Notice.RESCHEDULED)
+ON_RESCHEDULING = _both(NotificationKind.RESCHEDULED)
 """No state moves; the session's time does."""
 
-ON_NO_SHOW_REPORTED = _both(Notice.NO_SHOW_REPORTED)
+ON_NO_SHOW_REPORTED = _both(NotificationKind.NO_SHOW_REPORTED)
 """No state moves yet. Only the one who is said to have been absent is told."""
 
 BEFORE_THE_SESSION = {
-    Notice.REMINDER_A_DAY: timedelta(days=1),
-    Notice.REMINDER_15_MINUTES: timedelta(minutes=15),
+    NotificationKind.REMINDER_A_DAY: timedelta(days=1),
+    NotificationKind.REMINDER_15_MINUTES: timedelta(minutes=15),
 }
-ABOUT_PAYOUTS = frozenset({Notice.PAYOUT_PAID, Notice.PAYOUT_FAILED})
+ABOUT_PAYOUTS = frozenset({NotificationKind.PAYOUT_PAID, NotificationKind.PAYOUT_FAILED})
 """About no single booking: a payout has one mail, however many bookings it pays."""
-ABOUT_THE_ACCOUNT = frozenset({Notice.PASSWORD_RESET, Notice.PASSWORD_CHANGED})
+ABOUT_THE_ACCOUNT = frozenset({NotificationKind.PASSWORD_RESET, NotificationKind.PASSWORD_CHANGED})
 """About no booking either; the API writes them down itself."""
-FOR_LATER = frozenset({*BEFORE_THE_SESSION, Notice.COMPLETION_DUE})
+FOR_LATER = frozenset({*BEFORE_THE_SESSION, NotificationKind.COMPLETION_DUE})
 """Written down when the session is agreed, for later; void once it is closed or moved."""
 
 
-def told(before: State | None, after: State | None) -> tuple[Told, ...]:
+def told(before: State | None, after: State | None) -> tuple[Notification, ...]:
     """Who is told of the move. Raises `IllegalTransition` for one that the table does not have."""
     state = after if after is not None else before
     people = TOLD[record_of(state)].get((before, after)) if state is not None else None
@@ -165,21 +165,25 @@ def told(before: State | None, after: State | None) -> tuple[Told, ...]:
     return people
 
 
-def later(starts_at: datetime, ends_at: datetime, deadline_at: datetime, at: datetime) -> list[tuple[Told, datetime]]:
+def later(
+    starts_at: datetime, ends_at: datetime, deadline_at: datetime, at: datetime
+) -> list[tuple[Notification, datetime]]:
     """What is to be said, and when, of a session that is agreed at `at`; what would lie in the past is left out.
 
     The instructor is asked what came of the session when it ends, and once more in the middle of the time they have.
     """
-    ask = Told(Notice.COMPLETION_DUE, Recipient.INSTRUCTOR)
-    before = [(each, starts_at - lead) for notice, lead in BEFORE_THE_SESSION.items() for each in _both(notice)]
+    ask = Notification(NotificationKind.COMPLETION_DUE, Recipient.INSTRUCTOR)
+    before = [
+        (each, starts_at - lead) for notification, lead in BEFORE_THE_SESSION.items() for each in _both(notification)
+    ]
     after = [(ask, due_at) for due_at in (ends_at, ends_at + (deadline_at - ends_at) / 2)]
     return [(each, due_at) for each, due_at in before + after if due_at > at]
 
 
-def still_matters(notice: Notice, status: BookingStatus, starts_at: datetime, now: datetime) -> bool:
+def still_matters(notification: NotificationKind, status: BookingStatus, starts_at: datetime, now: datetime) -> bool:
     """Whether a notice that comes late is worth sending. What has happened always is."""
-    if notice in BEFORE_THE_SESSION:
+    if notification in BEFORE_THE_SESSION:
         return status is BookingStatus.ACCEPTED and now < starts_at
-    if notice in (Notice.COMPLETION_DUE, Notice.NO_SHOW_REPORTED):
+    if notification in (NotificationKind.COMPLETION_DUE, NotificationKind.NO_SHOW_REPORTED):
         return status is BookingStatus.ACCEPTED
     return True

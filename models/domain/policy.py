@@ -25,7 +25,7 @@ class PaymentPlan(StrEnum):
     HOLD = "HOLD"
 
 
-class OnSilence(StrEnum):
+class CompletionTimeoutPolicy(StrEnum):
     """What becomes of the money when nobody says by the deadline whether the session took place."""
 
     RELEASE = "RELEASE"
@@ -120,11 +120,11 @@ class BookingPolicy(Value):
     cancellation: CancellationPolicy = MODERATE
     student_absent_kept_bps: int = Field(default=5_000, ge=0, le=BASIS_POINTS)
     """The part of the price that is kept when the student does not come."""
-    held_together_bps: int = Field(default=5_000, ge=0, le=BASIS_POINTS)
+    joint_presence_bps: int = Field(default=5_000, ge=0, le=BASIS_POINTS)
     """With both present for this part of the session's time so far, a contested no-show counts as held."""
-    waited_at_least: timedelta = timedelta(minutes=10)
+    no_show_min_wait: timedelta = timedelta(minutes=10)
     """Who was present that long while the other never came has been let down."""
-    on_silence: OnSilence = OnSilence.RELEASE
+    on_completion_timeout: CompletionTimeoutPolicy = CompletionTimeoutPolicy.RELEASE
     lost_dispute_borne_by: LossBearer = LossBearer.BOTH
     deadlines: Deadlines = Deadlines()
 

@@ -24,7 +24,7 @@ class DriftKind(StrEnum):
     """A booking's money is not the same in two books."""
     BALANCE = "balance"
     """An instructor's balance is not."""
-    UNOWNED = "unowned"
+    ORPHANED = "unowned"
     """A booking that no workflow carries on, and that cannot be ended by itself."""
 
 
@@ -74,14 +74,14 @@ class ReconciliationOrder(Value):
     """The schedule's runs are the platform's own."""
 
 
-class BeginReconciliation(Value):
+class StartReconciliation(Value):
     id: UUID
     """Temporal's run id."""
     by: Actor
     at: datetime
 
 
-class Begun(Value):
+class ReconciliationStarted(Value):
     """From where this run reads: where the last one that came to its end had got to, less the overlap."""
 
     id: UUID
@@ -100,7 +100,7 @@ class Redelivered(Value):
     """Of the platform's own events, by Stripe's clock."""
 
 
-class UnownedBooking(Value):
+class OrphanedBooking(Value):
     """An open booking whose workflow was ended from outside."""
 
     terms: BookingTerms
@@ -108,15 +108,15 @@ class UnownedBooking(Value):
     is_accepted: bool
 
 
-class Unowned(Value):
+class Orphans(Value):
     workflows_checked: int
-    bookings: tuple[UnownedBooking, ...]
+    bookings: tuple[OrphanedBooking, ...]
     looks_ordered: int
     """Disputes, refunds and payouts whose workflows were ended from outside and are started again."""
 
 
 class Compared(Value):
-    movements: int = 0
+    balance_transactions: int = 0
     """Balance transactions of the platform since the last run."""
     transactions: int = 0
     """The ledger's since then."""
@@ -133,11 +133,11 @@ class Compared(Value):
 
 
 class FinishReconciliation(Value):
-    begun: Begun
+    started: ReconciliationStarted
     finished_at: datetime
     platform: Redelivered
     connected: Redelivered
-    unowned: Unowned
+    orphans: Orphans
     holds_released: int
     compared: Compared
     differences: tuple[Difference, ...]

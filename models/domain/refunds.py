@@ -53,7 +53,7 @@ class RefundView(Value):
     """Why there is none, as a sentence for the operator."""
 
 
-class RefundCase(Value):
+class RefundSnapshot(Value):
     """A refund as it is written down."""
 
     refund_id: UUID
@@ -87,7 +87,7 @@ class RefundAtStripe(Value):
     """The most of that fee that this refund alone can have given back: in proportion, rounded up."""
 
 
-class StrayRefund(Value):
+class ExternalRefund(Value):
     """A refund that nobody ordered here: somebody has made it in Stripe's dashboard."""
 
     refund: RefundAtStripe
@@ -124,19 +124,19 @@ class AdoptRefund(Value):
 
 
 class RecordRefund(Value):
-    case: RefundCase
+    case: RefundSnapshot
     refund: RefundAtStripe
     at: datetime
 
 
 class RecordRefusedRefund(Value):
-    case: RefundCase
+    case: RefundSnapshot
     refused: str
     at: datetime
 
 
 class RecordRefundRetry(Value):
-    case: RefundCase
+    case: RefundSnapshot
     actor: Actor
     at: datetime
 
@@ -174,7 +174,7 @@ def shares(amount: Money, captured: Money, platform_fee: Money, borne_by: LossBe
     return Shares(instructor=rest, platform_fee=fee, platform_loss=beyond)
 
 
-def shares_at_stripe(case: RefundCase, refund: RefundAtStripe, captured: Money, platform_fee: Money) -> Shares:
+def shares_at_stripe(case: RefundSnapshot, refund: RefundAtStripe, captured: Money, platform_fee: Money) -> Shares:
     """Who bears a refund, as Stripe has carried it out: what it took of the transfer, less the fee it gave back.
 
     The fee that Stripe gives back may be more than the books have left of it, by what the platform has given up since.

@@ -14,13 +14,13 @@ from models.domain.policy import Value
 MONTHS = range(1, 13)
 
 
-class Told(Value):
+class ReportModel(Value):
     """What is said of its fields is said in OpenAPI, too."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
 
-class Earnings(Told):
+class Earnings(ReportModel):
     """Of a period and a currency. `net` is `gross` less `refunds` and `fees`, with `borne_by_platform`."""
 
     transactions: int
@@ -59,13 +59,13 @@ class Earned(NamedTuple):
         return self.earnings.gross.currency
 
 
-class MonthOfStatement(Told):
+class MonthOfStatement(ReportModel):
     month: int
     """From 1 on."""
     earnings: Earnings
 
 
-class StatementOfCurrency(Told):
+class StatementOfCurrency(ReportModel):
     currency: str
     opening: Money
     """Earned and not paid out when the year began."""
@@ -76,7 +76,7 @@ class StatementOfCurrency(Told):
     """Earned and not paid out at the end: of the year, or as of now."""
 
 
-class Statement(Told):
+class Statement(ReportModel):
     year: int
     time_zone: str
     """In which the months begin: the instructor's."""

@@ -77,10 +77,10 @@ class StripeEvent(Value):
         return self.type in (OF_PLATFORM if self.account is None else OF_CONNECTED)
 
 
-class Reception(StrEnum):
+class RoutingResult(StrEnum):
     """What became of an event."""
 
-    HANDED_ON = "handed_on"
+    ROUTED = "handed_on"
     NOT_OURS = "not_ours"
     CLOSED = "closed"
     """Its booking is over, or was never there."""

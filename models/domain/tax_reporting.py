@@ -16,13 +16,13 @@ from uuid import UUID
 from pydantic import Field
 
 from models.domain.money import Money
-from models.domain.statements import Earned, Earnings, Told, summed
+from models.domain.statements import Earned, Earnings, ReportModel, summed
 
 QUARTERS = range(1, 5)
 _FORM_1099K_CURRENCY, _DAC7_CURRENCY = "usd", "eur"
 
 
-class Thresholds(Told):
+class Thresholds(ReportModel):
     form_1099k_gross_minor: int = Field(default=2_000_000, ge=0)
     """In US cents. Reportable above it,"""
     form_1099k_transactions: int = Field(default=200, ge=0)
@@ -33,14 +33,14 @@ class Thresholds(Told):
     """or from so many activities on."""
 
 
-class Payee(Told):
+class Payee(ReportModel):
     id: UUID
     name: str
     stripe_account_id: str | None
     """Where tax numbers, birthdays and addresses are: Stripe asked for them, Holdfast did not."""
 
 
-class QuarterOfFiling(Told):
+class QuarterOfFiling(ReportModel):
     quarter: int
     earnings: Earnings
     """DAC7: consideration is `net`, the fees are `fees`, the activities are `transactions`."""
@@ -48,14 +48,14 @@ class QuarterOfFiling(Told):
     """1099-K, boxes 5a to 5l."""
 
 
-class FilingOfCurrency(Told):
+class FilingOfCurrency(ReportModel):
     currency: str
     total: Earnings
     """1099-K: box 1a is `gross`, which knows of no refund and no fee; box 3 is `transactions`."""
     quarters: tuple[QuarterOfFiling, ...]
 
 
-class Filing(Told):
+class Filing(ReportModel):
     instructor: Payee
     is_form_1099k_due: bool | None
     """By the thresholds. `null`: only a conversion of the other currencies can tell."""
@@ -63,7 +63,7 @@ class Filing(Told):
     data: tuple[FilingOfCurrency, ...]
 
 
-class TaxReport(Told):
+class TaxReport(ReportModel):
     year: int
     time_zone: str
     """In which the quarters begin."""

@@ -10,8 +10,8 @@ from sqlmodel import Field, SQLModel
 
 from models.domain.actors import Actor, Role, Subject
 from models.domain.ids import audit_id
-from models.domain.messages import Door
-from models.tables.columns import word
+from models.domain.messages import Channel
+from models.tables.columns import enum_column
 
 
 class AuditEvent(SQLModel, table=True):
@@ -31,13 +31,13 @@ class AuditEvent(SQLModel, table=True):
     )
 
     id: UUID = Field(default_factory=uuid4, primary_key=True)
-    subject: Subject = Field(default=Subject.BOOKING, sa_column=word(Subject, server_default=Subject.BOOKING))
+    subject: Subject = Field(default=Subject.BOOKING, sa_column=enum_column(Subject, server_default=Subject.BOOKING))
     booking_id: UUID | None = None
     subject_id: UUID | None = None
     action: str
-    actor_role: Role = Field(sa_column=word(Role))
+    actor_role: Role = Field(sa_column=enum_column(Role))
     actor_id: UUID | None = None
-    door: str
+    channel: str
     detail: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSONB, nullable=False))
     at: datetime
     seq: int | None = Field(default=None, sa_column=Column(BigInteger, Identity(), nullable=False))
@@ -49,7 +49,7 @@ def event_about(
     id: UUID,
     action: str,
     actor: Actor,
-    door: Door,
+    channel: Channel,
     at: datetime,
     detail: dict[str, Any] | None = None,
     occasion: str = "",
@@ -64,7 +64,7 @@ def event_about(
         action=action,
         actor_role=actor.role,
         actor_id=actor.id,
-        door=door,
+        channel=channel,
         detail=detail or {},
         at=at,
     )

@@ -17,7 +17,7 @@ from models.domain.endings import EndReason
 from models.domain.policy import PaymentPlan
 from models.domain.proposals import ProposalStatus
 from models.domain.states import BookingStatus, SessionStatus
-from models.tables.columns import word
+from models.tables.columns import enum_column
 
 
 class BookingRequest(SQLModel, table=True):
@@ -51,8 +51,8 @@ class BookingRequest(SQLModel, table=True):
     ends_at: datetime
     buffer_before_minutes: int = 0
     buffer_after_minutes: int = 0
-    status: BookingStatus = Field(sa_column=word(BookingStatus))
-    plan: PaymentPlan = Field(sa_column=word(PaymentPlan))
+    status: BookingStatus = Field(sa_column=enum_column(BookingStatus))
+    plan: PaymentPlan = Field(sa_column=enum_column(PaymentPlan))
     price_minor: int = Field(sa_type=BigInteger)
     platform_fee_minor: int = Field(sa_type=BigInteger)
     currency: str = Field(max_length=3)
@@ -62,7 +62,7 @@ class BookingRequest(SQLModel, table=True):
     checkout_url: str | None = None
     next_deadline_at: datetime | None = None
     """What the booking waits for ends then; none once it is closed."""
-    end_reason: EndReason | None = Field(default=None, sa_column=word(EndReason, nullable=True))
+    end_reason: EndReason | None = Field(default=None, sa_column=enum_column(EndReason, nullable=True))
     rejection_reason: str | None = None
     """The instructor's words; shown only when the status is `REJECTED`."""
     needs_attention: bool = False
@@ -84,8 +84,8 @@ class RescheduleProposal(SQLModel, table=True):
     slot_id: UUID = Field(foreign_key="slot.id")
     starts_at: datetime
     ends_at: datetime
-    proposed_by: SignUpRole = Field(sa_column=word(SignUpRole))
-    status: ProposalStatus = Field(sa_column=word(ProposalStatus))
+    proposed_by: SignUpRole = Field(sa_column=enum_column(SignUpRole))
+    status: ProposalStatus = Field(sa_column=enum_column(ProposalStatus))
     created_at: datetime
     decided_at: datetime | None = None
 
@@ -96,7 +96,7 @@ class LiveSession(SQLModel, table=True):
     __tablename__ = "live_session"
 
     booking_id: UUID = Field(primary_key=True, foreign_key="booking_request.id")
-    status: SessionStatus = Field(sa_column=word(SessionStatus))
+    status: SessionStatus = Field(sa_column=enum_column(SessionStatus))
     room: str = Field(unique=True)
     """Random, in lower case: who knows a booking's id does not know its room."""
     calendar_sequence: int = Field(default=0, sa_column=Column(Integer, nullable=False, server_default=text("0")))
@@ -121,10 +121,10 @@ class AttendanceEvent(SQLModel, table=True):
     id: str = Field(primary_key=True)
     """The report's idempotency key: one that comes twice is there once."""
     booking_id: UUID = Field(foreign_key="booking_request.id")
-    kind: AttendanceKind = Field(sa_column=word(AttendanceKind))
-    role: SignUpRole | None = Field(default=None, sa_column=word(SignUpRole, nullable=True))
+    kind: AttendanceKind = Field(sa_column=enum_column(AttendanceKind))
+    role: SignUpRole | None = Field(default=None, sa_column=enum_column(SignUpRole, nullable=True))
     """Who joined or left; none for a recording."""
     connection: str | None = None
     """The provider's name for one connection: a person has two of them in two tabs."""
     at: datetime
-    source: MeetingProvider = Field(sa_column=word(MeetingProvider))
+    source: MeetingProvider = Field(sa_column=enum_column(MeetingProvider))

@@ -6,10 +6,15 @@ from typing import Any
 from sqlalchemy import Column, Enum
 
 
-def word(kind: type[StrEnum], nullable: bool = False, server_default: str | None = None) -> Column[Any]:
-    """A word of ours as text with a check: a new word is one constraint, and no type to alter."""
+def enum_column(kind: type[StrEnum], nullable: bool = False, server_default: str | None = None) -> Column[Any]:
+    """An enum stored as text with a CHECK: a new value alters a constraint, not a type."""
     return Column(
-        Enum(kind, native_enum=False, length=24, values_callable=lambda words: [word.value for word in words]),
+        Enum(
+            kind,
+            native_enum=False,
+            length=24,
+            values_callable=lambda members: [member.value for member in members],
+        ),
         nullable=nullable,
         server_default=server_default,
     )

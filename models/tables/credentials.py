@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlmodel import Field, SQLModel
 
 from models.domain.actors import SignUpRole
-from models.tables.columns import word
+from models.tables.columns import enum_column
 
 
 class Credential(SQLModel, table=True):
@@ -16,7 +16,7 @@ class Credential(SQLModel, table=True):
     email: str = Field(primary_key=True)
     """In lower case."""
     person_id: UUID = Field(unique=True)
-    role: SignUpRole = Field(sa_column=word(SignUpRole))
+    role: SignUpRole = Field(sa_column=enum_column(SignUpRole))
     password_hash: str
     generation: int = 0
     """Each new password is the next. What was given under one, a bearer token or a token to reset it, ends with it."""

@@ -7,7 +7,7 @@ from sqlalchemy import BigInteger, Index, text
 from sqlmodel import Field, SQLModel
 
 from models.domain.states import DisputeStatus
-from models.tables.columns import word
+from models.tables.columns import enum_column
 
 
 class Dispute(SQLModel, table=True):
@@ -21,7 +21,7 @@ class Dispute(SQLModel, table=True):
     id: str = Field(primary_key=True)
     """Stripe's."""
     booking_id: UUID = Field(foreign_key="booking_request.id", index=True)
-    status: DisputeStatus = Field(sa_column=word(DisputeStatus))
+    status: DisputeStatus = Field(sa_column=enum_column(DisputeStatus))
     is_inquiry: bool
     reason: str
     """Stripe's word for what the card holder says."""

@@ -7,7 +7,7 @@ from sqlalchemy import BigInteger, Column, Identity, Index, text
 from sqlmodel import Field, SQLModel
 
 from models.domain.ledger import Account, PostingKind
-from models.tables.columns import word
+from models.tables.columns import enum_column
 
 
 class LedgerTransaction(SQLModel, table=True):
@@ -23,7 +23,7 @@ class LedgerTransaction(SQLModel, table=True):
     )
 
     id: UUID = Field(primary_key=True)
-    kind: PostingKind = Field(sa_column=word(PostingKind))
+    kind: PostingKind = Field(sa_column=enum_column(PostingKind))
     subject: str
     """A booking's id, or Stripe's id of a refund, dispute or payout."""
     booking_id: UUID | None = None
@@ -41,6 +41,6 @@ class LedgerEntry(SQLModel, table=True):
 
     transaction_id: UUID = Field(primary_key=True, foreign_key="ledger_transaction.id")
     line: int = Field(primary_key=True)
-    account: Account = Field(sa_column=word(Account))
+    account: Account = Field(sa_column=enum_column(Account))
     currency: str = Field(max_length=3)
     amount_minor: int = Field(sa_type=BigInteger)

@@ -5,9 +5,9 @@ from uuid import UUID
 
 from sqlmodel import Field, SQLModel
 
-from models.domain.actors import Absent, SignUpRole
+from models.domain.actors import AbsentParty, SignUpRole
 from models.domain.no_shows import NoShowVerdict
-from models.tables.columns import word
+from models.tables.columns import enum_column
 
 
 class NoShowReport(SQLModel, table=True):
@@ -16,10 +16,10 @@ class NoShowReport(SQLModel, table=True):
     __tablename__ = "no_show_report"
 
     booking_id: UUID = Field(primary_key=True, foreign_key="booking_request.id")
-    absent: Absent = Field(sa_column=word(Absent))
-    reported_by: SignUpRole = Field(sa_column=word(SignUpRole))
+    absent: AbsentParty = Field(sa_column=enum_column(AbsentParty))
+    reported_by: SignUpRole = Field(sa_column=enum_column(SignUpRole))
     reported_at: datetime
     contest_until: datetime
     contested_at: datetime | None = None
-    verdict: NoShowVerdict | None = Field(default=None, sa_column=word(NoShowVerdict, nullable=True))
+    verdict: NoShowVerdict | None = Field(default=None, sa_column=enum_column(NoShowVerdict, nullable=True))
     """What the meeting's record shows, as it was last looked at."""

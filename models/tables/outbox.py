@@ -8,8 +8,8 @@ from sqlalchemy import Column, Index, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
-from models.domain.notifications import Notice, Recipient
-from models.tables.columns import word
+from models.domain.notifications import NotificationKind, Recipient
+from models.tables.columns import enum_column
 
 
 class OutboxMessage(SQLModel, table=True):
@@ -33,8 +33,8 @@ class OutboxMessage(SQLModel, table=True):
     """From booking, kind, recipient and occasion, or from payout and kind; random for what is about an account."""
     booking_id: UUID | None = None
     """None for what is about a payout or an account."""
-    kind: Notice = Field(sa_column=word(Notice))
-    recipient_role: Recipient = Field(sa_column=word(Recipient))
+    kind: NotificationKind = Field(sa_column=enum_column(NotificationKind))
+    recipient_role: Recipient = Field(sa_column=enum_column(Recipient))
     recipient_id: UUID
     facts: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSONB, nullable=False))
     due_at: datetime

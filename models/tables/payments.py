@@ -8,15 +8,15 @@ from sqlmodel import Field, SQLModel
 
 from models.domain.policy import PaymentPlan
 from models.domain.states import PaymentStatus, PayoutStatus
-from models.tables.columns import word
+from models.tables.columns import enum_column
 
 
 class Payment(SQLModel, table=True):
     """What Stripe holds or took for a booking. It outlives a deleted booking request, hence no foreign key."""
 
     booking_id: UUID = Field(primary_key=True)
-    plan: PaymentPlan = Field(sa_column=word(PaymentPlan))
-    status: PaymentStatus = Field(sa_column=word(PaymentStatus))
+    plan: PaymentPlan = Field(sa_column=enum_column(PaymentPlan))
+    status: PaymentStatus = Field(sa_column=enum_column(PaymentStatus))
     amount_minor: int = Field(sa_type=BigInteger)
     captured_minor: int = Field(default=0, sa_type=BigInteger)
     returned_minor: int = Field(default=0, sa_type=BigInteger)
@@ -52,7 +52,7 @@ class InstructorPayout(SQLModel, table=True):
     id: UUID = Field(default_factory=uuid4, primary_key=True)
     booking_id: UUID = Field(foreign_key="booking_request.id", unique=True)
     instructor_id: UUID = Field(foreign_key="instructor.id")
-    status: PayoutStatus = Field(sa_column=word(PayoutStatus))
+    status: PayoutStatus = Field(sa_column=enum_column(PayoutStatus))
     amount_minor: int = Field(sa_type=BigInteger)
     platform_fee_minor: int = Field(sa_type=BigInteger)
     currency: str = Field(max_length=3)

@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
 from models.domain.actors import Capability
-from models.tables.columns import word
+from models.tables.columns import enum_column
 
 
 class Student(SQLModel, table=True):
@@ -35,7 +35,7 @@ class Instructor(SQLModel, table=True):
     name: str
     time_zone: str = "UTC"
     stripe_account_id: str | None = Field(default=None, unique=True)
-    transfers: Capability | None = Field(default=None, sa_column=word(Capability, nullable=True))
+    transfers: Capability | None = Field(default=None, sa_column=enum_column(Capability, nullable=True))
     """Stripe's `transfers` capability, as it was last looked up; without it, the instructor cannot be paid."""
     requirements: list[str] = Field(
         default_factory=list, sa_column=Column(JSONB, nullable=False, server_default=text("'[]'::jsonb"))

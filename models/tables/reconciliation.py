@@ -10,7 +10,7 @@ from sqlmodel import Field, SQLModel
 
 from models.domain.actors import Role
 from models.domain.reconciliation import Book, DriftKind
-from models.tables.columns import word
+from models.tables.columns import enum_column
 
 
 class Reconciliation(SQLModel, table=True):
@@ -23,7 +23,7 @@ class Reconciliation(SQLModel, table=True):
 
     id: UUID = Field(primary_key=True)
     """Temporal's run id."""
-    by_role: Role = Field(sa_column=word(Role))
+    by_role: Role = Field(sa_column=enum_column(Role))
     by_id: UUID | None = None
     started_at: datetime
     finished_at: datetime | None = None
@@ -32,7 +32,7 @@ class Reconciliation(SQLModel, table=True):
     events_redelivered: int = 0
     workflows_checked: int = 0
     holds_released: int = 0
-    movements_read: int = 0
+    balance_transactions_read: int = 0
     transactions_read: int = 0
     bookings_compared: int = 0
     balances_compared: int = 0
@@ -55,10 +55,10 @@ class Drift(SQLModel, table=True):
     )
 
     id: UUID = Field(primary_key=True)
-    kind: DriftKind = Field(sa_column=word(DriftKind))
+    kind: DriftKind = Field(sa_column=enum_column(DriftKind))
     booking_id: UUID | None = None
     instructor_id: UUID | None = None
-    book: Book = Field(sa_column=word(Book))
+    book: Book = Field(sa_column=enum_column(Book))
     currency: str = Field(max_length=3)
     ledger_minor: int = Field(sa_type=BigInteger)
     stripe_minor: int = Field(sa_type=BigInteger)

@@ -8,7 +8,7 @@ from sqlmodel import Field, SQLModel
 
 from models.domain.policy import LossBearer
 from models.domain.states import RefundStatus
-from models.tables.columns import word
+from models.tables.columns import enum_column
 
 
 class Refund(SQLModel, table=True):
@@ -24,10 +24,10 @@ class Refund(SQLModel, table=True):
 
     id: UUID = Field(primary_key=True)
     booking_id: UUID = Field(foreign_key="booking_request.id")
-    status: RefundStatus = Field(sa_column=word(RefundStatus))
+    status: RefundStatus = Field(sa_column=enum_column(RefundStatus))
     amount_minor: int = Field(sa_type=BigInteger)
     currency: str = Field(max_length=3)
-    borne_by: LossBearer = Field(sa_column=word(LossBearer))
+    borne_by: LossBearer = Field(sa_column=enum_column(LossBearer))
     reason: str | None = None
     """The operator's words, for both sides to read."""
     ordered_by: UUID | None = None

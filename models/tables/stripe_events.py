@@ -6,22 +6,22 @@ from uuid import UUID
 from sqlalchemy import Index, text
 from sqlmodel import Field, SQLModel
 
-from models.domain.stripe_events import Reception
-from models.tables.columns import word
+from models.domain.stripe_events import RoutingResult
+from models.tables.columns import enum_column
 
 
-class TakenEvent(SQLModel, table=True):
+class StripeEventRecord(SQLModel, table=True):
     """An event of a type that is taken, whichever way it came. Kept for longer than Stripe keeps its own."""
 
-    __tablename__ = "taken_event"
+    __tablename__ = "stripe_event"
     __table_args__ = (
-        Index("ix_taken_event_at", "at"),
-        Index("ix_taken_event_closed", "at", postgresql_where=text("reception = 'closed'")),
+        Index("ix_stripe_event_at", "at"),
+        Index("ix_stripe_event_closed", "at", postgresql_where=text("routing_result = 'closed'")),
     )
 
     id: str = Field(primary_key=True)
     """Stripe's."""
     type: str
     booking_id: UUID | None = None
-    reception: Reception = Field(sa_column=word(Reception))
+    routing_result: RoutingResult = Field(sa_column=enum_column(RoutingResult))
     at: datetime

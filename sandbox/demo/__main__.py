@@ -17,7 +17,7 @@ from models.db import build_engine
 from sandbox.demo import checks, journeys, report
 from sandbox.demo.figures import figures_at_stripe, payments_since, recorded_payments
 from sandbox.demo.histories import save_histories
-from sandbox.demo.marketplace import Market
+from sandbox.demo.marketplace import Marketplace
 from sandbox.demo.people import Unexpected
 from sandbox.stack.commands import StartupError
 from sandbox.stack.stack import Stack
@@ -35,30 +35,30 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-async def _play(play: journeys.Play, market: Market) -> tuple[str, journeys.Played | Exception]:
+async def _play(play: journeys.Play, marketplace: Marketplace) -> tuple[str, journeys.Played | Exception]:
     try:
-        return play.__name__, await play(market)
+        return play.__name__, await play(marketplace)
     except Exception as failure:  # a journey that fails is a row of the table; the others go on
         if play in journeys.AT_LAST:
-            await market.no_payday()
+            await marketplace.no_payday()
         return play.__name__, failure
 
 
-async def _play_all(market: Market) -> tuple[list[report.Row], list[checks.Check]]:
+async def _play_all(marketplace: Marketplace) -> tuple[list[report.Row], list[checks.Check]]:
     # Stripe counts in whole seconds.
     start = datetime.now(UTC) - timedelta(seconds=1)
-    await market.open(journeys.PAIRS)
+    await marketplace.open(journeys.PAIRS)
     print("Everybody has signed up, and the instructors can be paid.", flush=True)
-    played = await asyncio.gather(*(_play(play, market) for play in journeys.TOGETHER))
-    played += [await _play(play, market) for play in journeys.ALONE]
-    played += await asyncio.gather(*(_play(play, market) for play in journeys.AT_LAST))
-    await checks.nothing_is_going_on(market)
-    payments = await payments_since(market.stripe, start)
-    figures = {id: await figures_at_stripe(market.stripe, payment) for id, payment in payments.items()}
+    played = await asyncio.gather(*(_play(play, marketplace) for play in journeys.TOGETHER))
+    played += [await _play(play, marketplace) for play in journeys.ALONE]
+    played += await asyncio.gather(*(_play(play, marketplace) for play in journeys.AT_LAST))
+    await checks.nothing_is_going_on(marketplace)
+    payments = await payments_since(marketplace.stripe, start)
+    figures = {id: await figures_at_stripe(marketplace.stripe, payment) for id, payment in payments.items()}
     expected = {play.__name__: end for play, end in journeys.ALL.items()}
-    recorded = await recorded_payments(market.engine)
+    recorded = await recorded_payments(marketplace.engine)
     rows = [report.row(name, outcome, expected[name], figures, recorded) for name, outcome in played]
-    return rows, await checks.all_checks(market, start, payments, figures, recorded)
+    return rows, await checks.all_checks(marketplace, start, payments, figures, recorded)
 
 
 async def _demo(stripe_log: Path | None, histories: Path | None) -> tuple[list[report.Row], list[checks.Check]]:
@@ -73,8 +73,8 @@ async def _demo(stripe_log: Path | None, histories: Path | None) -> tuple[list[r
                     httpx.AsyncClient(base_url=stack.api_url, timeout=30) as http,
                     stripe_client(stack.stripe_key, stack.environment.get("STRIPE_API_BASE")) as stripe,
                 ):
-                    market = Market(stack, http, engine, stripe, temporal)
-                    rows, checked = await _play_all(market)
+                    marketplace = Marketplace(stack, http, engine, stripe, temporal)
+                    rows, checked = await _play_all(marketplace)
                     if stack.has_stripe_sandbox:
                         checked.append(checks.stripe_was_spoken_to_as_it_is(log))
                     if histories:

@@ -14,7 +14,7 @@ from models.domain.states import HOLDS_SLOT
 from models.tables.bookings import BookingRequest
 from sandbox.demo import books
 from sandbox.demo.figures import Figures, Recorded
-from sandbox.demo.marketplace import Market
+from sandbox.demo.marketplace import Marketplace
 from sandbox.stripe.log_check import problems_in
 
 _OPEN = "WorkflowType IN ('Booking', 'Dispute', 'Payout', 'Refund') AND ExecutionStatus = 'Running'"
@@ -28,16 +28,16 @@ class Check:
     detail: str
 
 
-async def nothing_is_going_on(market: Market) -> None:
+async def nothing_is_going_on(marketplace: Marketplace) -> None:
     """Give workflows that are just closing the time to close; what stays open is for the check to say."""
     for _ in range(_PATIENCE_SECONDS * 4):
-        if not (await market.temporal.count_workflows(_OPEN)).count:
+        if not (await marketplace.temporal.count_workflows(_OPEN)).count:
             return
         await asyncio.sleep(0.25)
 
 
 async def all_checks(
-    market: Market,
+    marketplace: Marketplace,
     start: datetime,
     payments: Mapping[str, stripe.PaymentIntent],
     figures: Mapping[str, Figures],
@@ -45,12 +45,12 @@ async def all_checks(
 ) -> list[Check]:
     return [
         _no_hold_is_left(payments),
-        await _no_workflow_is_open(market),
-        await _no_slot_is_held(market),
+        await _no_workflow_is_open(marketplace),
+        await _no_slot_is_held(marketplace),
         _tables_agree_with_stripe(recorded, figures),
-        await _ledger_sums_to_zero(market),
-        await _ledger_is_stripes(market, start),
-        await _reconciliation_finds_nothing(market),
+        await _ledger_sums_to_zero(marketplace),
+        await _ledger_is_stripes(marketplace, start),
+        await _reconciliation_finds_nothing(marketplace),
     ]
 
 
@@ -59,15 +59,15 @@ def _no_hold_is_left(payments: Mapping[str, stripe.PaymentIntent]) -> Check:
     return Check("no PaymentIntent is left in requires_capture", not held, f"{len(held)} of {len(payments)} held")
 
 
-async def _no_workflow_is_open(market: Market) -> Check:
-    count = (await market.temporal.count_workflows(_OPEN)).count
+async def _no_workflow_is_open(marketplace: Marketplace) -> Check:
+    count = (await marketplace.temporal.count_workflows(_OPEN)).count
     return Check("no workflow is left open", count == 0, f"{count} open")
 
 
-async def _no_slot_is_held(market: Market) -> Check:
+async def _no_slot_is_held(marketplace: Marketplace) -> Check:
     """Every booking's workflow is closed by now, so no booking may keep its time from others."""
     query = select(BookingRequest.id).where(col(BookingRequest.status).in_(HOLDS_SLOT))
-    async with AsyncSession(market.engine) as session:
+    async with AsyncSession(marketplace.engine) as session:
         holding = (await session.exec(query)).all()
     return Check("no slot is held by a closed booking", not holding, f"{len(holding)} held")
 
@@ -83,14 +83,17 @@ def _tables_agree_with_stripe(recorded: Mapping[str, Recorded], figures: Mapping
     return Check("the tables agree with Stripe", not different, detail)
 
 
-async def _ledger_sums_to_zero(market: Market) -> Check:
-    uneven, of = await books.uneven_transactions(market.engine)
+async def _ledger_sums_to_zero(marketplace: Marketplace) -> Check:
+    uneven, of = await books.uneven_transactions(marketplace.engine)
     return Check("the ledger sums to zero", not uneven and of > 0, f"{of} transactions, {uneven} uneven")
 
 
-async def _ledger_is_stripes(market: Market, start: datetime) -> Check:
+async def _ledger_is_stripes(marketplace: Marketplace, start: datetime) -> Check:
     """Account by account; one that only one side knows is a difference, unless nothing is left on it."""
-    ours, theirs = await books.in_the_ledger(market.engine), await books.at_stripe(market.engine, market.stripe, start)
+    ours, theirs = (
+        await books.in_the_ledger(marketplace.engine),
+        await books.at_stripe(marketplace.engine, marketplace.stripe, start),
+    )
     accounts = ours.keys() | theirs.keys()
     different = [account for account in accounts if ours[account] != theirs[account]]
     detail = f"{len(accounts)} balances compared" + "".join(
@@ -99,8 +102,8 @@ async def _ledger_is_stripes(market: Market, start: datetime) -> Check:
     return Check("the ledger agrees with Stripe's balance transactions", not different, detail)
 
 
-async def _reconciliation_finds_nothing(market: Market) -> Check:
-    run = await market.reconcile()
+async def _reconciliation_finds_nothing(marketplace: Marketplace) -> Check:
+    run = await marketplace.reconcile()
     compared = f"{run['bookings_compared']} bookings, {run['balances_compared']} balances, {run['events_read']} events"
     detail = f"{compared} compared; {run['drifts']} drifts, {run['events_redelivered']} events brought"
     return Check("reconciliation reports no drift", run["drifts"] == 0, detail)

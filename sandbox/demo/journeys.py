@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from sandbox.browser.checkout_page import POOR_CARD, pay
-from sandbox.demo.marketplace import WINNING_EVIDENCE, Market, Pair
+from sandbox.demo.marketplace import WINNING_EVIDENCE, Marketplace, Pair
 from sandbox.demo.people import Json, Unexpected
 
 WINDOWS = {
@@ -49,7 +49,7 @@ class Played:
     seen: Json
 
 
-Play = Callable[[Market], Awaitable[Played]]
+Play = Callable[[Marketplace], Awaitable[Played]]
 
 _PAID = (10_000, 8_000, 2_000)
 _HALF = (5_000, 4_000, 1_000)
@@ -89,43 +89,43 @@ async def _over(pair: Pair, booking_id: str, status: str) -> Played:
     return Played(booking_id, await pair.student.wait_until(booking_id, status=status))
 
 
-async def completed(market: Market) -> Played:
-    pair = await market.pair(_SOON)
+async def completed(marketplace: Marketplace) -> Played:
+    pair = await marketplace.pair(_SOON)
     booking_id = await _begun(pair)
     await pair.instructor.decide(booking_id, "complete")
     return await _ended(pair, booking_id, "COMPLETED")
 
 
-async def rejected(market: Market) -> Played:
-    pair = await market.pair(_IN_TWO_DAYS)
+async def rejected(marketplace: Marketplace) -> Played:
+    pair = await marketplace.pair(_IN_TWO_DAYS)
     booking_id = await _paid(pair)
     await pair.instructor.decide(booking_id, "reject", {"reason": "I am travelling that day."})
     return await _over(pair, booking_id, "REJECTED")
 
 
-async def approval_timeout(market: Market) -> Played:
-    pair = await market.pair(_IN_TWO_DAYS)
+async def approval_timeout(marketplace: Marketplace) -> Played:
+    pair = await marketplace.pair(_IN_TWO_DAYS)
     return await _over(pair, await _paid(pair), "EXPIRED")
 
 
-async def authorization_failed(market: Market) -> Played:
-    pair = await market.pair(_IN_TWO_DAYS)
+async def authorization_failed(marketplace: Marketplace) -> Played:
+    pair = await marketplace.pair(_IN_TWO_DAYS)
     booking = await pair.student.book(pair.slot_id)
     await pay(booking["checkout_url"], POOR_CARD)
     seen = await pair.student.wait_until(booking["id"], status=410, reason="card_declined")
     return Played(booking["id"], seen)
 
 
-async def checkout_expired(market: Market) -> Played:
-    pair = await market.pair(_IN_TWO_DAYS)
+async def checkout_expired(marketplace: Marketplace) -> Played:
+    pair = await marketplace.pair(_IN_TWO_DAYS)
     booking = await pair.student.book(pair.slot_id)
     return Played(booking["id"], await pair.student.wait_until(booking["id"], status=410, reason="checkout_expired"))
 
 
-async def slot_taken(market: Market) -> Played:
+async def slot_taken(marketplace: Marketplace) -> Played:
     """The second student is turned away; the first goes on, to a completed session."""
-    second = await market.student()
-    pair = await market.pair(_SOON)
+    second = await marketplace.student()
+    pair = await marketplace.pair(_SOON)
     first = await pair.student.book(pair.slot_id)
     refusal = await second.book(pair.slot_id, expect=409)
     await pay(first["checkout_url"])
@@ -137,44 +137,44 @@ async def slot_taken(market: Market) -> Played:
     return Played(None, refusal)
 
 
-async def cancelled_early(market: Market) -> Played:
-    pair = await market.pair(_IN_TWO_DAYS)
+async def cancelled_early(marketplace: Marketplace) -> Played:
+    pair = await marketplace.pair(_IN_TWO_DAYS)
     booking_id = await _accepted(pair)
     await pair.student.decide(booking_id, "cancel")
     return await _ended(pair, booking_id, "CANCELLED")
 
 
-async def instructor_cancelled(market: Market) -> Played:
-    pair = await market.pair(_TOMORROW)
+async def instructor_cancelled(marketplace: Marketplace) -> Played:
+    pair = await marketplace.pair(_TOMORROW)
     booking_id = await _accepted(pair)
     await pair.instructor.decide(booking_id, "cancel")
     return await _ended(pair, booking_id, "CANCELLED")
 
 
-async def instructor_no_show(market: Market) -> Played:
-    pair = await market.pair(_SOON)
+async def instructor_no_show(marketplace: Marketplace) -> Played:
+    pair = await marketplace.pair(_SOON)
     booking_id = await _begun(pair)
     await pair.student.decide(booking_id, "no-show", {"absent": "instructor"})
     return await _ended(pair, booking_id, "NO_SHOW")
 
 
-async def cancelled_late(market: Market) -> Played:
-    pair = await market.pair(_TOMORROW)
+async def cancelled_late(marketplace: Marketplace) -> Played:
+    pair = await marketplace.pair(_TOMORROW)
     booking_id = await _accepted(pair)
     await pair.student.decide(booking_id, "cancel")
     return await _ended(pair, booking_id, "CANCELLED")
 
 
-async def student_no_show(market: Market) -> Played:
-    pair = await market.pair(_SOON)
+async def student_no_show(marketplace: Marketplace) -> Played:
+    pair = await marketplace.pair(_SOON)
     booking_id = await _begun(pair)
     await pair.instructor.decide(booking_id, "no-show", {"absent": "student"})
     return await _ended(pair, booking_id, "NO_SHOW")
 
 
-async def no_show_contested(market: Market) -> Played:
+async def no_show_contested(marketplace: Marketplace) -> Played:
     """The instructor says that the student did not come; the meeting's record says that both were there."""
-    pair = await market.pair(_SOON)
+    pair = await marketplace.pair(_SOON)
     booking_id = await _accepted(pair)
     await pair.instructor.join(booking_id)
     await pair.student.join(booking_id)
@@ -184,67 +184,69 @@ async def no_show_contested(market: Market) -> Played:
     return await _ended(pair, booking_id, "COMPLETED")
 
 
-async def completion_timeout(market: Market) -> Played:
+async def completion_timeout(marketplace: Marketplace) -> Played:
     """Nobody says anything. The deadline after the shortest session is a day off, so an operator moves it nearer."""
-    pair = await market.pair(_SOON)
+    pair = await marketplace.pair(_SOON)
     booking_id = await _begun(pair)
     until = datetime.now(UTC) + _SHORTLY
-    await market.operator().call("POST", f"/operator/bookings/{booking_id}/extend", json={"until": until.isoformat()})
+    await marketplace.operator().call(
+        "POST", f"/operator/bookings/{booking_id}/extend", json={"until": until.isoformat()}
+    )
     return await _ended(pair, booking_id, "CANCELLED")
 
 
-async def cancelled_in_temporal(market: Market) -> Played:
-    pair = await market.pair(_IN_TWO_DAYS)
+async def cancelled_in_temporal(marketplace: Marketplace) -> Played:
+    pair = await marketplace.pair(_IN_TWO_DAYS)
     booking_id = await _accepted(pair)
-    await market.temporal.get_workflow_handle(f"booking-{booking_id}").cancel()
+    await marketplace.temporal.get_workflow_handle(f"booking-{booking_id}").cancel()
     return await _ended(pair, booking_id, "CANCELLED")
 
 
-async def disputed_lost(market: Market) -> Played:
+async def disputed_lost(marketplace: Marketplace) -> Played:
     """The student's bank takes it all back, and an operator lets it."""
-    pair = await market.pair(_SOON)
-    booking_id, dispute_id = await _disputed(market, pair)
-    await market.operator().call("POST", f"/operator/disputes/{dispute_id}/accept")
+    pair = await marketplace.pair(_SOON)
+    booking_id, dispute_id = await _disputed(marketplace, pair)
+    await marketplace.operator().call("POST", f"/operator/disputes/{dispute_id}/accept")
     return Played(booking_id, await pair.student.wait_until(booking_id, payment__status="REFUNDED"))
 
 
-async def disputed_won(market: Market) -> Played:
+async def disputed_won(marketplace: Marketplace) -> Played:
     """An operator takes over and answers at Stripe, with evidence that convinces the bank."""
-    pair = await market.pair(_SOON)
-    booking_id, dispute_id = await _disputed(market, pair)
-    await market.operator().call("POST", f"/operator/disputes/{dispute_id}/take-over")
-    await market.answer_at_stripe(dispute_id, WINNING_EVIDENCE)
+    pair = await marketplace.pair(_SOON)
+    booking_id, dispute_id = await _disputed(marketplace, pair)
+    await marketplace.operator().call("POST", f"/operator/disputes/{dispute_id}/take-over")
+    await marketplace.answer_at_stripe(dispute_id, WINNING_EVIDENCE)
     return Played(booking_id, await pair.student.wait_until(booking_id, payment__status="CAPTURED"))
 
 
-async def _disputed(market: Market, pair: Pair) -> tuple[str, str]:
+async def _disputed(marketplace: Marketplace, pair: Pair) -> tuple[str, str]:
     """A completed booking, and the dispute of its charge."""
     booking_id = await _completed(pair)
-    dispute_id = await market.dispute(booking_id)
+    dispute_id = await marketplace.dispute(booking_id)
     await pair.student.wait_until(booking_id, payment__status="DISPUTED")
     return booking_id, dispute_id
 
 
-async def worker_killed(market: Market) -> Played:
+async def worker_killed(marketplace: Marketplace) -> Played:
     """The worker dies while the money is held; what was waiting goes on with the next one."""
-    pair = await market.pair(_SOON)
+    pair = await marketplace.pair(_SOON)
     booking_id = await _paid(pair)
-    await market.stack.kill_worker()
-    await market.stack.start_worker()
+    await marketplace.stack.kill_worker()
+    await marketplace.stack.start_worker()
     await pair.instructor.decide(booking_id, "approve")
     await _until_begun(pair)
     await pair.instructor.decide(booking_id, "complete")
     return await _ended(pair, booking_id, "COMPLETED")
 
 
-async def webhooks_lost(market: Market) -> Played:
+async def webhooks_lost(marketplace: Marketplace) -> Played:
     """None of Stripe's events about the booking arrives: the reconciliation brings what they would have."""
-    pair = await market.pair(_SOON)
-    await market.order("/deliveries", {"lost": ["*"]})
+    pair = await marketplace.pair(_SOON)
+    await marketplace.order("/deliveries", {"lost": ["*"]})
     try:
         booking = await pair.student.book(pair.slot_id)
         await pay(booking["checkout_url"])
-        run = await market.reconcile()
+        run = await marketplace.reconcile()
         if not run["events_redelivered"]:
             # The workflow looks by itself, too, only later.
             raise Unexpected(f"the reconciliation brought nothing: {run}")
@@ -254,30 +256,30 @@ async def webhooks_lost(market: Market) -> Played:
         await pair.instructor.decide(booking["id"], "complete")
         return await _ended(pair, booking["id"], "COMPLETED")
     finally:
-        await market.order("/deliveries", {})
+        await marketplace.order("/deliveries", {})
 
 
-async def refunded_after_completion(market: Market) -> Played:
+async def refunded_after_completion(marketplace: Marketplace) -> Played:
     """Half of it, when the instructor's share has been paid out already."""
-    pair = await market.pair(_SOON)
+    pair = await marketplace.pair(_SOON)
     booking_id = await _completed(pair)
-    await market.payday()
+    await marketplace.payday()
     await pair.instructor.wait_for_payout(booking_id, "PAID")
     half = {"amount_minor": 5_000, "reason": "Half of the lesson was lost to a broken microphone."}
-    await market.operator().call("POST", f"/operator/bookings/{booking_id}/refund", json=half)
+    await marketplace.operator().call("POST", f"/operator/bookings/{booking_id}/refund", json=half)
     return Played(booking_id, await pair.student.wait_until(booking_id, payment__status="PARTIALLY_REFUNDED"))
 
 
-async def payout_failed_then_paid(market: Market) -> Played:
+async def payout_failed_then_paid(marketplace: Marketplace) -> Played:
     """The bank sends the payout back; the instructor names another account, and the next payout arrives."""
-    pair = await market.pair(_SOON)
+    pair = await marketplace.pair(_SOON)
     booking_id = await _completed(pair)
-    await market.payday()
+    await marketplace.payday()
     payout = await pair.instructor.wait_for_payout(booking_id, "PAID")
-    await market.order(f"/payouts/{payout['stripe_payout_id']}/fail", {"failure_code": "account_closed"})
+    await marketplace.order(f"/payouts/{payout['stripe_payout_id']}/fail", {"failure_code": "account_closed"})
     await pair.instructor.wait_for_payout(booking_id, "FAILED")
-    await market.give_bank_account(pair.instructor)
-    await market.let_payouts_arrive()
+    await marketplace.give_bank_account(pair.instructor)
+    await marketplace.let_payouts_arrive()
     await pair.instructor.wait_for_payout(booking_id, "PAID")
     return Played(booking_id, await pair.student.see(booking_id))
 

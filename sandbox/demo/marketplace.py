@@ -43,7 +43,7 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class Market:
+class Marketplace:
     stack: Stack
     http: httpx.AsyncClient
     engine: AsyncEngine

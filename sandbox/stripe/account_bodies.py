@@ -3,7 +3,7 @@
 Source: API reference, "The Account object".
 """
 
-from sandbox.stripe.context import World
+from sandbox.stripe.context import Context
 from sandbox.stripe.errors import invalid
 from sandbox.stripe.ids import PLATFORM, new_id
 from sandbox.stripe.json_values import JsonObject, copied, merged_metadata
@@ -22,7 +22,7 @@ NO_REQUIREMENTS: JsonObject = {
 }
 
 
-def blank(world: World, params: JsonObject) -> JsonObject:
+def blank(context: Context, params: JsonObject) -> JsonObject:
     """A new account's body from the parameters of `create`. Who bears what defaults as at Stripe."""
     id = new_id("acct", 16).replace("acct_", "acct_1")
     country = params.get("country", "US")
@@ -35,7 +35,7 @@ def blank(world: World, params: JsonObject) -> JsonObject:
         "charges_enabled": False,
         "controller": _controller(params.get("controller") or {}),
         "country": country,
-        "created": world.now(),
+        "created": context.now(),
         "default_currency": params.get("default_currency", "usd" if country == "US" else "eur"),
         "details_submitted": False,
         "email": params.get("email"),

@@ -1,6 +1,6 @@
 """Account links: the address of the onboarding page (API reference, "Account links")."""
 
-from sandbox.stripe.context import Call, World
+from sandbox.stripe.context import Call, Context
 from sandbox.stripe.errors import account_invalid
 from sandbox.stripe.ids import new_token
 from sandbox.stripe.json_values import JsonObject
@@ -17,11 +17,11 @@ def create(call: Call) -> JsonObject:
 
 def make(call: Call, account_id: str, refresh_url: str, return_url: str) -> JsonObject:
     """A link for one visit, valid for a few minutes."""
-    account = call.world.store.find("account", account_id)
+    account = call.context.store.find("account", account_id)
     if account is None or account.owner != call.account:
         raise account_invalid(account_id)
     token = new_token(40)
-    now = call.world.now()
+    now = call.context.now()
     body: JsonObject = {
         "object": KIND,
         "created": now,
@@ -29,13 +29,13 @@ def make(call: Call, account_id: str, refresh_url: str, return_url: str) -> Json
         "url": f"{call.base_url}/setup/{account.id}/{token}",
     }
     hidden = {"account": account.id, "refresh_url": refresh_url, "return_url": return_url}
-    call.world.store.put(KIND, token, owner=call.account, body=body, hidden=hidden)
+    call.context.store.put(KIND, token, owner=call.account, body=body, hidden=hidden)
     return body
 
 
-def find(world: World, account: str, token: str) -> Record | None:
+def find(context: Context, account: str, token: str) -> Record | None:
     """The link behind an address, unless it was never made or its time is over."""
-    link = world.store.find(KIND, token)
-    if link is None or link.hidden["account"] != account or link.body["expires_at"] <= world.now():
+    link = context.store.find(KIND, token)
+    if link is None or link.hidden["account"] != account or link.body["expires_at"] <= context.now():
         return None
     return link

@@ -5,7 +5,7 @@ Sources: API reference, "Accounts", "Capabilities", "Login links"; docs "Account
 
 from sandbox.stripe import bank_accounts, onboarding
 from sandbox.stripe.account_bodies import KIND, blank, payout_interval, platform
-from sandbox.stripe.context import Call, World
+from sandbox.stripe.context import Call, Context
 from sandbox.stripe.errors import account_invalid, invalid, no_such
 from sandbox.stripe.ids import PLATFORM, new_token
 from sandbox.stripe.json_values import JsonObject, copied, merged_metadata
@@ -18,33 +18,33 @@ def create(call: Call) -> JsonObject:
     if "type" in params and "controller" in params:
         message = "You may not provide the `type` parameter and `controller` parameters simultaneously."
         raise invalid(message, param="type")
-    body = blank(call.world, params)
+    body = blank(call.context, params)
     body["capabilities"] = {name: "inactive" for name, wished in _wishes(params).items() if wished}
-    return call.world.view(add(call.world, call.account, body, params))
+    return call.context.view(add(call.context, call.account, body, params))
 
 
-def add(world: World, owner: str, body: JsonObject, params: JsonObject, hidden: JsonObject | None = None) -> Record:
+def add(context: Context, owner: str, body: JsonObject, params: JsonObject, hidden: JsonObject | None = None) -> Record:
     """Record a new account, with the bank account that came with it."""
-    record = world.store.put(KIND, body["id"], owner=owner, body=body, hidden={"given": []} | (hidden or {}))
+    record = context.store.put(KIND, body["id"], owner=owner, body=body, hidden={"given": []} | (hidden or {}))
     if params.get("external_account"):
-        bank_accounts.add(world, record, params["external_account"])
-    return onboarding.review(world, record, onboarding.given_in(params))
+        bank_accounts.add(context, record, params["external_account"])
+    return onboarding.review(context, record, onboarding.given_in(params))
 
 
 def retrieve(call: Call) -> JsonObject:
     if call.path["account"] == call.account == PLATFORM:
         return platform()
-    return call.world.view(find(call))
+    return call.context.view(find(call))
 
 
 def retrieve_current(call: Call) -> JsonObject:
     if call.account == PLATFORM:
         return platform()
-    return call.world.view(call.world.store.get(KIND, call.account))
+    return call.context.view(call.context.store.get(KIND, call.account))
 
 
 def update(call: Call) -> JsonObject:
-    record, params, world = find(call), call.params, call.world
+    record, params, context = find(call), call.params, call.context
     before = copied(record.body)
     record.body |= call.given("email", "business_type")
     for name, wished in _wishes(params).items():
@@ -55,16 +55,16 @@ def update(call: Call) -> JsonObject:
         record.body["settings"]["payouts"]["schedule"]["interval"] = interval
     record.body["metadata"] = merged_metadata(before["metadata"], params.get("metadata"))
     if params.get("external_account"):
-        bank_accounts.add(world, record, params["external_account"])
-    world.store.save(record)
-    return world.view(onboarding.provide(world, record, onboarding.given_in(params)))
+        bank_accounts.add(context, record, params["external_account"])
+    context.store.save(record)
+    return context.view(onboarding.provide(context, record, onboarding.given_in(params)))
 
 
 def delete(call: Call) -> JsonObject:
     record = find(call)
-    if any(amount for pair in call.world.books.balance(record.id).values() for amount in pair):
+    if any(amount for pair in call.context.books.balance(record.id).values() for amount in pair):
         raise invalid("This account can't be deleted: its balance is not zero.")
-    call.world.store.remove(KIND, record.id)
+    call.context.store.remove(KIND, record.id)
     return {"id": record.id, "object": KIND, "deleted": True}
 
 
@@ -93,24 +93,24 @@ def create_login_link(call: Call) -> JsonObject:
     if not account.body["details_submitted"]:
         raise invalid("Cannot create a login link for an account that has not completed onboarding.")
     url = f"{call.base_url}/express/{account.id}/{new_token(12)}"
-    return {"object": "login_link", "created": call.world.now(), "url": url}
+    return {"object": "login_link", "created": call.context.now(), "url": url}
 
 
 def find(call: Call) -> Record:
-    record = call.world.store.find(KIND, call.path["account"])
+    record = call.context.store.find(KIND, call.path["account"])
     if record is None or record.owner != call.account:
         raise account_invalid(call.path["account"])
     return record
 
 
-def require_transfers(world: World, account: str, destination: str, param: str = "destination") -> str:
+def require_transfers(context: Context, account: str, destination: str, param: str = "destination") -> str:
     """The destination's id.
 
     Raises:
         StripeError: 400 `resource_missing`, or `insufficient_capabilities_for_transfer` until the account's
             transfers are active.
     """
-    record = world.store.find(KIND, destination)
+    record = context.store.find(KIND, destination)
     if record is None or record.owner != account:
         raise no_such("destination", destination, param, status=400)
     if record.body["capabilities"].get("transfers") != "active":
@@ -122,8 +122,8 @@ def require_transfers(world: World, account: str, destination: str, param: str =
     return destination
 
 
-def view(world: World, record: Record) -> JsonObject:
-    return record.body | {"external_accounts": bank_accounts.included(world, record)}
+def view(context: Context, record: Record) -> JsonObject:
+    return record.body | {"external_accounts": bank_accounts.included(context, record)}
 
 
 def _wishes(params: JsonObject) -> dict[str, bool]:

@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from sandbox.stripe import deadlines, form, routes
-from sandbox.stripe.context import Call, World
+from sandbox.stripe.context import Call, Context
 from sandbox.stripe.errors import (
     StripeError,
     account_invalid,
@@ -61,8 +61,8 @@ class Outcome:
 
 
 class Api:
-    def __init__(self, world: World, keys: IdempotencyKeys, log: RequestLog, faults: Faults) -> None:
-        self._world = world
+    def __init__(self, context: Context, keys: IdempotencyKeys, log: RequestLog, faults: Faults) -> None:
+        self._world = context
         self._keys = keys
         self._log = log
         self._faults = faults

@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from sandbox.stripe import deadlines
 from sandbox.stripe.api import Api
-from sandbox.stripe.context import World
+from sandbox.stripe.context import Context
 from sandbox.stripe.control import Control
 from sandbox.stripe.faults import Faults
 from sandbox.stripe.idempotency import IdempotencyKeys
@@ -18,7 +18,7 @@ from sandbox.stripe.pages.checkout import CheckoutPages
 from sandbox.stripe.pages.onboarding import OnboardingPages
 from sandbox.stripe.request_log import RequestLog
 from sandbox.stripe.views import VIEWS
-from sandbox.stripe.webhook_delivery import Courier
+from sandbox.stripe.webhook_delivery import WebhookDelivery
 
 _TICK_SECONDS = 0.25
 
@@ -29,26 +29,26 @@ def create_app(log: Path | None = None, state: Path | None = None) -> Starlette:
     Everything also works without the lifespan events, as in tests over an in-process transport: time is
     looked at with every request, and deliveries start with the first event.
     """
-    world = World(VIEWS, state)
-    deadlines.begin(world)
-    courier = Courier(world)
-    world.events.on_owed = courier.wake
+    context = Context(VIEWS, state)
+    deadlines.begin(context)
+    delivery = WebhookDelivery(context)
+    context.events.on_owed = delivery.wake
     request_log = RequestLog(log)
     faults = Faults()
-    api = Api(world, IdempotencyKeys(world.store, world.clock), request_log, faults)
-    checkout, onboarding = CheckoutPages(world), OnboardingPages(world)
-    control = Control(world, request_log, courier, faults)
+    api = Api(context, IdempotencyKeys(context.store, context.clock), request_log, faults)
+    checkout, onboarding = CheckoutPages(context), OnboardingPages(context)
+    control = Control(context, request_log, delivery, faults)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        courier.start()
-        ticking = asyncio.create_task(_keep_time(world))
+        delivery.start()
+        ticking = asyncio.create_task(_keep_time(context))
         try:
             yield
         finally:
             ticking.cancel()
             await asyncio.gather(ticking, return_exceptions=True)
-            await courier.stop()
+            await delivery.stop()
 
     return Starlette(
         routes=[
@@ -62,7 +62,7 @@ def create_app(log: Path | None = None, state: Path | None = None) -> Starlette:
     )
 
 
-async def _keep_time(world: World) -> None:
+async def _keep_time(context: Context) -> None:
     while True:
-        deadlines.meet(world)
+        deadlines.meet(context)
         await asyncio.sleep(_TICK_SECONDS)

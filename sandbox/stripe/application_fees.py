@@ -3,7 +3,7 @@
 Source: API reference, "Application fees" and "Application fee refunds".
 """
 
-from sandbox.stripe.context import Call, World
+from sandbox.stripe.context import Call, Context
 from sandbox.stripe.errors import invalid
 from sandbox.stripe.ids import APPLICATION, new_id
 from sandbox.stripe.json_values import JsonObject, merged_metadata
@@ -17,7 +17,7 @@ REFUND_KIND = "fee_refund"
 
 
 def retrieve(call: Call) -> JsonObject:
-    return call.world.view(call.from_path(KIND, "id"))
+    return call.context.view(call.from_path(KIND, "id"))
 
 
 def list_all(call: Call) -> JsonObject:
@@ -42,18 +42,18 @@ def create_refund(call: Call) -> JsonObject:
             f"({displayed(left, currency)})"
         )
         raise invalid(message, param="amount")
-    record = refund(call.world, fee, amount)
+    record = refund(call.context, fee, amount)
     record.body["metadata"] = merged_metadata(None, call.params.get("metadata"))
-    call.world.store.save(record)
-    call.world.books.post(
+    call.context.store.save(record)
+    call.context.books.post(
         fee.body["account"],
         type="application_fee_refund",
         amount=amount,
         currency=fee.body["currency"],
         source=record.id,
-        available_on=call.world.books.available_on(fee.body["balance_transaction"]),
+        available_on=call.context.books.available_on(fee.body["balance_transaction"]),
     )
-    return call.world.view(record)
+    return call.context.view(record)
 
 
 def list_refunds(call: Call) -> JsonObject:
@@ -62,7 +62,7 @@ def list_refunds(call: Call) -> JsonObject:
     return listed(call, REFUND_KIND, url, keep=lambda record: record.body["fee"] == fee.id)
 
 
-def collect(world: World, charge: Record, account: str, amount: int, available_on: int) -> Record:
+def collect(context: Context, charge: Record, account: str, amount: int, available_on: int) -> Record:
     """The fee as the platform's income. The payment it is taken from is filled in by `attach_payment`."""
     body: JsonObject = {
         "id": new_id("fee"),
@@ -73,7 +73,7 @@ def collect(world: World, charge: Record, account: str, amount: int, available_o
         "application": APPLICATION,
         "balance_transaction": None,
         "charge": charge.id,
-        "created": world.now(),
+        "created": context.now(),
         "currency": charge.body["currency"],
         "fee_source": None,
         "livemode": False,
@@ -81,7 +81,7 @@ def collect(world: World, charge: Record, account: str, amount: int, available_o
         "refunded": False,
     }
     body["refunds"] = list_of(f"/v1/application_fees/{body['id']}/refunds", [])
-    body["balance_transaction"] = world.books.post(
+    body["balance_transaction"] = context.books.post(
         charge.owner,
         type="application_fee",
         amount=amount,
@@ -90,44 +90,44 @@ def collect(world: World, charge: Record, account: str, amount: int, available_o
         available_on=available_on,
         description=application_fee(amount).description,
     )
-    return world.store.put(KIND, body["id"], owner=charge.owner, body=body)
+    return context.store.put(KIND, body["id"], owner=charge.owner, body=body)
 
 
-def attach_payment(world: World, fee: Record, payment: str) -> None:
+def attach_payment(context: Context, fee: Record, payment: str) -> None:
     fee.body |= {"charge": payment, "fee_source": {"charge": payment, "type": "charge"}}
-    world.store.save(fee)
-    world.emit(fee, "application_fee.created")
+    context.store.save(fee)
+    context.emit(fee, "application_fee.created")
 
 
-def of_payment(world: World, payment: Record) -> Record | None:
+def of_payment(context: Context, payment: Record) -> Record | None:
     id = payment.body["application_fee"]
-    return world.store.get(KIND, id) if id else None
+    return context.store.get(KIND, id) if id else None
 
 
-def refund(world: World, fee: Record, amount: int) -> Record:
+def refund(context: Context, fee: Record, amount: int) -> Record:
     """Give back a part of the fee on the platform's side; the other side is the caller's to record."""
     body: JsonObject = {
         "id": new_id("fr"),
         "object": REFUND_KIND,
         "amount": amount,
         "balance_transaction": None,
-        "created": world.now(),
+        "created": context.now(),
         "currency": fee.body["currency"],
         "fee": fee.id,
         "metadata": {},
     }
-    body["balance_transaction"] = world.books.post(
+    body["balance_transaction"] = context.books.post(
         fee.owner,
         type="application_fee_refund",
         amount=-amount,
         currency=body["currency"],
         source=body["id"],
-        available_on=world.books.available_on(fee.body["balance_transaction"]),
+        available_on=context.books.available_on(fee.body["balance_transaction"]),
     )
-    record = world.store.put(REFUND_KIND, body["id"], owner=fee.owner, body=body)
+    record = context.store.put(REFUND_KIND, body["id"], owner=fee.owner, body=body)
     fee.body["amount_refunded"] += amount
     fee.body["refunded"] = fee.body["amount_refunded"] == fee.body["amount"]
     fee.body["refunds"] = list_of(fee.body["refunds"]["url"], [body, *fee.body["refunds"]["data"]])
-    world.store.save(fee)
-    world.emit(fee, "application_fee.refunded")
+    context.store.save(fee)
+    context.emit(fee, "application_fee.refunded")
     return record

@@ -1,6 +1,6 @@
 """Balances and balance transactions of one account (API reference, "Balance", "Balance transactions")."""
 
-from sandbox.stripe.context import Call, World
+from sandbox.stripe.context import Call, Context
 from sandbox.stripe.errors import invalid
 from sandbox.stripe.json_values import JsonObject
 from sandbox.stripe.ledger import KIND
@@ -11,7 +11,7 @@ _NOTHING = {"usd": (0, 0)}
 
 
 def retrieve(call: Call) -> JsonObject:
-    sums = call.world.books.balance(call.account) or _NOTHING
+    sums = call.context.books.balance(call.account) or _NOTHING
     return {
         "object": "balance",
         "available": [_line(amount, currency) for currency, (amount, _) in sorted(sums.items())],
@@ -21,7 +21,7 @@ def retrieve(call: Call) -> JsonObject:
 
 
 def retrieve_transaction(call: Call) -> JsonObject:
-    return call.world.view(call.from_path(KIND, "id"))
+    return call.context.view(call.from_path(KIND, "id"))
 
 
 def list_transactions(call: Call) -> JsonObject:
@@ -38,9 +38,9 @@ def list_transactions(call: Call) -> JsonObject:
     )
 
 
-def view_transaction(world: World, record: Record) -> JsonObject:
+def view_transaction(context: Context, record: Record) -> JsonObject:
     """A transaction is pending until the day its money is available."""
-    status = "available" if record.body["available_on"] <= world.now() else "pending"
+    status = "available" if record.body["available_on"] <= context.now() else "pending"
     return record.body | {"status": status}
 
 

@@ -3,7 +3,7 @@
 Sources: API reference, "External accounts"; docs "Testing Stripe Connect", "Payouts".
 """
 
-from sandbox.stripe.context import World
+from sandbox.stripe.context import Context
 from sandbox.stripe.errors import no_such
 from sandbox.stripe.ids import new_id
 from sandbox.stripe.json_values import JsonObject, copied
@@ -33,13 +33,13 @@ _TOKENS = {
 _NO_REQUIREMENTS: JsonObject = {"currently_due": [], "errors": [], "past_due": [], "pending_verification": []}
 
 
-def add(world: World, account: Record, given: JsonObject | str) -> Record:
+def add(context: Context, account: Record, given: JsonObject | str) -> Record:
     """Record a bank account for `external_account`, a token or the account's numbers, as the default one."""
     details = given if isinstance(given, dict) else {"account_number": _number_of(given)}
     number = details.get("account_number") or DEFAULT_NUMBER
-    for old in of(world, account.id):
+    for old in of(context, account.id):
         old.body["default_for_currency"] = False
-        world.store.save(old)
+        context.store.save(old)
     body: JsonObject = {
         "id": new_id("ba"),
         "object": KIND,
@@ -60,23 +60,23 @@ def add(world: World, account: Record, given: JsonObject | str) -> Record:
         "routing_number": details.get("routing_number", ROUTING_NUMBER),
         "status": "new",
     }
-    return world.store.put(KIND, body["id"], owner=account.id, body=body)
+    return context.store.put(KIND, body["id"], owner=account.id, body=body)
 
 
-def default_of(world: World, account: str) -> Record | None:
+def default_of(context: Context, account: str) -> Record | None:
     """The bank account that payouts go to, unless a failed payout has turned it off."""
-    usable = (bank for bank in of(world, account) if bank.body["status"] != "errored")
+    usable = (bank for bank in of(context, account) if bank.body["status"] != "errored")
     return next((bank for bank in usable if bank.body["default_for_currency"]), None)
 
 
-def included(world: World, account: Record) -> JsonObject:
+def included(context: Context, account: Record) -> JsonObject:
     """`account.external_accounts`."""
-    records = of(world, account.id)
+    records = of(context, account.id)
     return list_of(f"/v1/accounts/{account.id}/external_accounts", [record.body for record in records])
 
 
-def of(world: World, account: str) -> list[Record]:
-    return world.store.newest_first(KIND, lambda record: record.owner == account)
+def of(context: Context, account: str) -> list[Record]:
+    return context.store.newest_first(KIND, lambda record: record.owner == account)
 
 
 def _number_of(token: str) -> str:

@@ -4,7 +4,7 @@ Source: API reference, "Charges"; docs "Destination charges" for the connected a
 """
 
 from sandbox.stripe.cards import Card
-from sandbox.stripe.context import Call, World
+from sandbox.stripe.context import Call, Context
 from sandbox.stripe.ids import new_id
 from sandbox.stripe.json_values import JsonObject, merged_metadata
 from sandbox.stripe.lists import list_of, listed
@@ -16,7 +16,7 @@ STATEMENT_DESCRIPTOR = "HOLDFAST SANDBOX"
 
 
 def retrieve(call: Call) -> JsonObject:
-    return call.world.view(call.from_path(KIND, "charge"))
+    return call.context.view(call.from_path(KIND, "charge"))
 
 
 def list_all(call: Call) -> JsonObject:
@@ -33,20 +33,20 @@ def update(call: Call) -> JsonObject:
     record = call.from_path(KIND, "charge")
     record.body |= call.given("description", "receipt_email", "customer", "transfer_group")
     record.body["metadata"] = merged_metadata(record.body["metadata"], call.params.get("metadata"))
-    call.world.store.save(record)
-    call.world.emit(record, "charge.updated", {})
-    return call.world.view(record)
+    call.context.store.save(record)
+    call.context.emit(record, "charge.updated", {})
+    return call.context.view(record)
 
 
-def refunds_included(world: World, charge: JsonObject) -> JsonObject:
+def refunds_included(context: Context, charge: JsonObject) -> JsonObject:
     """`charge.refunds`, which is answered only when expanded."""
-    refunds = world.store.newest_first("refund", lambda record: record.body["charge"] == charge["id"])
-    return list_of(f"/v1/charges/{charge['id']}/refunds", [world.view(refund) for refund in refunds])
+    refunds = context.store.newest_first("refund", lambda record: record.body["charge"] == charge["id"])
+    return list_of(f"/v1/charges/{charge['id']}/refunds", [context.view(refund) for refund in refunds])
 
 
-def make(world: World, intent: Record, method: Record, card: Card, *, failure: JsonObject | None) -> Record:
+def make(context: Context, intent: Record, method: Record, card: Card, *, failure: JsonObject | None) -> Record:
     """A charge for a PaymentIntent: failed, authorized, or (by the caller's next step) captured."""
-    body = _blank(world, "ch", intent.body["amount"], intent.body["currency"])
+    body = _blank(context, "ch", intent.body["amount"], intent.body["currency"])
     body |= {
         "application_fee_amount": intent.body["application_fee_amount"],
         "billing_details": method.body["billing_details"],
@@ -70,12 +70,12 @@ def make(world: World, intent: Record, method: Record, card: Card, *, failure: J
     }
     if failure is not None:
         body |= {"failure_code": failure["code"], "failure_message": failure["message"]}
-    return world.store.put(KIND, body["id"], owner=intent.owner, body=body, hidden={"number": card.number})
+    return context.store.put(KIND, body["id"], owner=intent.owner, body=body, hidden={"number": card.number})
 
 
-def make_payment(world: World, transfer: JsonObject, application_fee: str | None, fee_amount: int) -> Record:
+def make_payment(context: Context, transfer: JsonObject, application_fee: str | None, fee_amount: int) -> Record:
     """What a connected account sees of a transfer: a `py_` charge whose source is the transfer."""
-    body = _blank(world, "py", transfer["amount"], transfer["currency"])
+    body = _blank(context, "py", transfer["amount"], transfer["currency"])
     body |= {
         "amount_captured": transfer["amount"],
         "application": None,
@@ -88,10 +88,10 @@ def make_payment(world: World, transfer: JsonObject, application_fee: str | None
         "status": "succeeded",
         "transfer_group": None,
     }
-    return world.store.put(KIND, body["id"], owner=transfer["destination"], body=body)
+    return context.store.put(KIND, body["id"], owner=transfer["destination"], body=body)
 
 
-def _blank(world: World, prefix: str, amount: int, currency: str) -> JsonObject:
+def _blank(context: Context, prefix: str, amount: int, currency: str) -> JsonObject:
     return {
         "id": new_id(prefix),
         "object": KIND,
@@ -111,7 +111,7 @@ def _blank(world: World, prefix: str, amount: int, currency: str) -> JsonObject:
         },
         "calculated_statement_descriptor": None,
         "captured": False,
-        "created": world.now(),
+        "created": context.now(),
         "currency": currency,
         "customer": None,
         "description": None,

@@ -2,7 +2,7 @@
 
 from sandbox.stripe import checkout_rules, line_items, payment_flow, payment_intents, payment_methods
 from sandbox.stripe.cards import Card
-from sandbox.stripe.context import Call, World
+from sandbox.stripe.context import Call, Context
 from sandbox.stripe.errors import StripeError, invalid
 from sandbox.stripe.ids import new_id
 from sandbox.stripe.json_values import JsonObject, merged_metadata
@@ -26,9 +26,9 @@ _COPIED = (
 
 
 def create(call: Call) -> JsonObject:
-    params, world = call.params, call.world
+    params, context = call.params, call.context
     checkout_rules.check(call)
-    items = [line_items.make(world, item, index) for index, item in enumerate(params["line_items"])]
+    items = [line_items.make(context, item, index) for index, item in enumerate(params["line_items"])]
     currencies = {item["currency"] for item in items}
     if len(currencies) > 1:
         raise invalid("All line items must use the same currency.", param="line_items")
@@ -36,7 +36,7 @@ def create(call: Call) -> JsonObject:
     check_charge_amount(amount, currency, "line_items")
     intent_data = params.get("payment_intent_data") or {}
     payment_intents.check_connect(call, intent_data, amount)
-    now = world.now()
+    now = context.now()
     id = new_id("cs_test_a1", 56).replace("a1_", "a1")
     body: JsonObject = {
         "id": id,
@@ -103,13 +103,13 @@ def create(call: Call) -> JsonObject:
     } | {name: params.get(name) for name in _COPIED}
     body |= call.given("allowed_payment_method_types")
     hidden = {"items": items, "intent_data": intent_data}
-    record = world.store.put(KIND, id, owner=call.account, body=body, hidden=hidden)
-    world.timers.set(EXPIRE_SESSION, id, body["expires_at"])
-    return world.view(record)
+    record = context.store.put(KIND, id, owner=call.account, body=body, hidden=hidden)
+    context.timers.set(EXPIRE_SESSION, id, body["expires_at"])
+    return context.view(record)
 
 
 def retrieve(call: Call) -> JsonObject:
-    return call.world.view(call.from_path(KIND, "session"))
+    return call.context.view(call.from_path(KIND, "session"))
 
 
 def list_all(call: Call) -> JsonObject:
@@ -117,7 +117,7 @@ def list_all(call: Call) -> JsonObject:
 
 
 def list_line_items(call: Call) -> JsonObject:
-    return line_items_included(call.world, call.from_path(KIND, "session").body)
+    return line_items_included(call.context, call.from_path(KIND, "session").body)
 
 
 def expire(call: Call) -> JsonObject:
@@ -128,31 +128,31 @@ def expire(call: Call) -> JsonObject:
             f"{record.body['status']}."
         )
         raise invalid(message)
-    return call.world.view(end(call.world, record))
+    return call.context.view(end(call.context, record))
 
 
 def update(call: Call) -> JsonObject:
     record = call.from_path(KIND, "session")
     record.body["metadata"] = merged_metadata(record.body["metadata"], call.params.get("metadata"))
-    return call.world.view(call.world.store.save(record))
+    return call.context.view(call.context.store.save(record))
 
 
-def end(world: World, record: Record) -> Record:
+def end(context: Context, record: Record) -> Record:
     """Expire an open session; an attempt that had begun on its page ends with it."""
-    world.timers.clear(EXPIRE_SESSION, record.id)
+    context.timers.clear(EXPIRE_SESSION, record.id)
     record.body |= {"status": "expired", "url": None}
-    world.store.save(record)
+    context.store.save(record)
     if record.body["payment_intent"]:
-        intent = world.store.get(payment_flow.INTENT, record.body["payment_intent"])
-        payment_flow.cancel(world, intent, "automatic")
-    world.emit(record, "checkout.session.expired")
+        intent = context.store.get(payment_flow.INTENT, record.body["payment_intent"])
+        payment_flow.cancel(context, intent, "automatic")
+    context.emit(record, "checkout.session.expired")
     return record
 
 
-def expire_by_time(world: World, id: str) -> None:
-    record = world.store.get(KIND, id)
+def expire_by_time(context: Context, id: str) -> None:
+    record = context.store.get(KIND, id)
     if record.body["status"] == "open":
-        end(world, record)
+        end(context, record)
 
 
 def pay(call: Call, record: Record, card: Card, name: str, email: str | None, *, authenticated: bool = False) -> Record:
@@ -161,40 +161,40 @@ def pay(call: Call, record: Record, card: Card, name: str, email: str | None, *,
     Raises:
         StripeError: 402 for a declined card; the session stays open.
     """
-    world = call.world
+    context = call.context
     intent = _intent(call, record)
-    method = payment_methods.make(world, record.owner, card, {"name": name, "email": email})
+    method = payment_methods.make(context, record.owner, card, {"name": name, "email": email})
     record.body["customer_details"] = _customer_details(email or record.body["customer_email"], name)
-    world.store.save(record)
-    intent = payment_flow.pay(world, intent, method, authenticated=authenticated)
+    context.store.save(record)
+    intent = payment_flow.pay(context, intent, method, authenticated=authenticated)
     if intent.body["status"] == "requires_action":
         return record
-    return _complete(world, record)
+    return _complete(context, record)
 
 
-def refuse_authentication(world: World, record: Record) -> StripeError:
+def refuse_authentication(context: Context, record: Record) -> StripeError:
     """The person failed the 3-D Secure challenge of the payment that waits for it."""
-    intent = world.store.get(payment_flow.INTENT, record.body["payment_intent"])
-    method = world.store.get(payment_methods.KIND, intent.body["payment_method"])
-    return payment_flow.authentication_failed(world, intent, method)
+    intent = context.store.get(payment_flow.INTENT, record.body["payment_intent"])
+    method = context.store.get(payment_methods.KIND, intent.body["payment_method"])
+    return payment_flow.authentication_failed(context, intent, method)
 
 
-def line_items_included(world: World, session: JsonObject) -> JsonObject:
-    record = world.store.get(KIND, session["id"])
+def line_items_included(context: Context, session: JsonObject) -> JsonObject:
+    record = context.store.get(KIND, session["id"])
     return list_of(f"/v1/checkout/sessions/{session['id']}/line_items", record.hidden["items"])
 
 
-def view(world: World, record: Record) -> JsonObject:
+def view(context: Context, record: Record) -> JsonObject:
     """`payment_status` is paid only once the money was captured (docs "How Checkout works")."""
     intent_id = record.body["payment_intent"]
-    intent = world.store.find(payment_flow.INTENT, intent_id) if intent_id else None
+    intent = context.store.find(payment_flow.INTENT, intent_id) if intent_id else None
     paid = intent is not None and intent.body["status"] == "succeeded"
     return record.body | {"payment_status": "paid" if paid else "unpaid"}
 
 
 def _intent(call: Call, record: Record) -> Record:
     if record.body["payment_intent"]:
-        return call.world.store.get(payment_flow.INTENT, record.body["payment_intent"])
+        return call.context.store.get(payment_flow.INTENT, record.body["payment_intent"])
     given = record.hidden["intent_data"] | {"customer": record.body["customer"]}
     intent = payment_intents.make(
         call, record.body["amount_total"], record.body["currency"], given, from_checkout=record.id
@@ -203,11 +203,11 @@ def _intent(call: Call, record: Record) -> Record:
     return intent
 
 
-def _complete(world: World, record: Record) -> Record:
-    world.timers.clear(EXPIRE_SESSION, record.id)
+def _complete(context: Context, record: Record) -> Record:
+    context.timers.clear(EXPIRE_SESSION, record.id)
     record.body |= {"status": "complete", "url": None}
-    world.store.save(record)
-    world.emit(record, "checkout.session.completed")
+    context.store.save(record)
+    context.emit(record, "checkout.session.completed")
     return record
 
 

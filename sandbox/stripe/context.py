@@ -8,18 +8,18 @@ from sandbox.stripe.clock import Clock
 from sandbox.stripe.errors import no_such, not_modelled
 from sandbox.stripe.events import Events
 from sandbox.stripe.json_values import JsonObject
-from sandbox.stripe.ledger import Books
+from sandbox.stripe.ledger import Ledger
 from sandbox.stripe.store import Record, Store
 from sandbox.stripe.timers import Timers
 
 
-class World:
+class Context:
     """The state of one sandbox and the only ways to change it."""
 
     def __init__(self, views: Mapping[str, "View"], journal: Path | None = None) -> None:
         self.store = Store(journal)
         self.clock = Clock(self.store)
-        self.books = Books(self.store, self.clock)
+        self.books = Ledger(self.store, self.clock)
         self.events = Events(self.store, self.clock)
         self.timers = Timers(self.store)
         self._views = views
@@ -37,14 +37,14 @@ class World:
         self.events.emit(record.owner, type, self.view(record), previous_attributes)
 
 
-View = Callable[[World, Record], JsonObject]
+View = Callable[[Context, Record], JsonObject]
 
 
 @dataclass(frozen=True)
 class Call:
     """One request to one operation: whose it is and what it asks."""
 
-    world: World
+    context: Context
     account: str
     params: JsonObject
     path: Mapping[str, str]
@@ -59,7 +59,7 @@ class Call:
         return self.find(kind, self.path[name], name, status=404)
 
     def find(self, kind: str, id: str, param: str, status: int = 400) -> Record:
-        record = self.world.store.find(kind, id)
+        record = self.context.store.find(kind, id)
         if record is None or record.owner != self.account:
             raise no_such(kind, id, param, status=status)
         return record

@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from sandbox.stripe import charges, deadlines, disputes, onboarding, payouts, refund_records
-from sandbox.stripe.context import World
+from sandbox.stripe.context import Context
 from sandbox.stripe.errors import StripeError, invalid
 from sandbox.stripe.events import DELIVERY, ENDPOINT
 from sandbox.stripe.faults import Faults
@@ -17,16 +17,16 @@ from sandbox.stripe.json_values import JsonObject
 from sandbox.stripe.ledger import KIND as TRANSACTION
 from sandbox.stripe.request_log import RequestLog
 from sandbox.stripe.schema.derive import API_VERSION
-from sandbox.stripe.webhook_delivery import Courier, Handling
+from sandbox.stripe.webhook_delivery import Handling, WebhookDelivery
 
 PREFIX = "/_sandbox"
 
 
 class Control:
-    def __init__(self, world: World, log: RequestLog, courier: Courier, faults: Faults) -> None:
-        self._world = world
+    def __init__(self, context: Context, log: RequestLog, delivery: WebhookDelivery, faults: Faults) -> None:
+        self._world = context
         self._log = log
-        self._courier = courier
+        self._courier = delivery
         self._faults = faults
 
     def routes(self) -> list[Route]:
@@ -153,7 +153,7 @@ class Control:
             self._world.clock.advance(seconds)
 
     def _door(self, action: Callable[[JsonObject], JsonObject]) -> Callable[[Request], Awaitable[Response]]:
-        async def door(request: Request) -> Response:
+        async def channel(request: Request) -> Response:
             deadlines.meet(self._world)
             try:
                 given = json.loads(await request.body() or b"{}") | request.path_params
@@ -163,4 +163,4 @@ class Control:
             except (KeyError, TypeError, ValueError) as error:
                 return JSONResponse({"error": {"message": f"not understood: {error!r}"}}, 400)
 
-        return door
+        return channel

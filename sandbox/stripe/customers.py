@@ -16,7 +16,7 @@ def create(call: Call) -> JsonObject:
         "object": KIND,
         "address": None,
         "balance": 0,
-        "created": call.world.now(),
+        "created": call.context.now(),
         "currency": None,
         "customer_account": None,
         "default_source": None,
@@ -41,13 +41,13 @@ def create(call: Call) -> JsonObject:
         "tax_exempt": "none",
         "test_clock": None,
     }
-    record = call.world.store.put(KIND, body["id"], owner=call.account, body=_with_params(body, call))
-    call.world.emit(record, "customer.created")
-    return call.world.view(record)
+    record = call.context.store.put(KIND, body["id"], owner=call.account, body=_with_params(body, call))
+    call.context.emit(record, "customer.created")
+    return call.context.view(record)
 
 
 def retrieve(call: Call) -> JsonObject:
-    return call.world.view(call.from_path(KIND, "customer"))
+    return call.context.view(call.from_path(KIND, "customer"))
 
 
 def update(call: Call) -> JsonObject:
@@ -56,15 +56,15 @@ def update(call: Call) -> JsonObject:
     after = _with_params(dict(before), call)
     after["metadata"] = merged_metadata(before["metadata"], call.params.get("metadata"))
     changed = {name: before[name] for name in after if after[name] != before[name]}
-    record = call.world.store.put(KIND, record.id, owner=record.owner, body=after)
-    call.world.emit(record, "customer.updated", changed)
-    return call.world.view(record)
+    record = call.context.store.put(KIND, record.id, owner=record.owner, body=after)
+    call.context.emit(record, "customer.updated", changed)
+    return call.context.view(record)
 
 
 def delete(call: Call) -> JsonObject:
     record = call.from_path(KIND, "customer")
-    call.world.emit(record, "customer.deleted")
-    call.world.store.remove(KIND, record.id)
+    call.context.emit(record, "customer.deleted")
+    call.context.store.remove(KIND, record.id)
     return {"id": record.id, "object": KIND, "deleted": True}
 
 

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 
 from sandbox.stripe import checkout_sessions, disputes, payment_flow, payouts, refund_records
-from sandbox.stripe.context import World
+from sandbox.stripe.context import Context
 
-_ACTIONS: dict[str, Callable[[World, str], None]] = {
+_ACTIONS: dict[str, Callable[[Context, str], None]] = {
     checkout_sessions.EXPIRE_SESSION: checkout_sessions.expire_by_time,
     disputes.LOSE_DISPUTE: disputes.lose_by_silence,
     disputes.OPEN_DISPUTE: disputes.open_by_card,
@@ -19,16 +19,16 @@ _ACTIONS: dict[str, Callable[[World, str], None]] = {
 }
 
 
-def begin(world: World) -> None:
+def begin(context: Context) -> None:
     """Set the deadlines that a new sandbox has."""
-    if not world.timers.is_set(payouts.PAY_OUT_DAILY, "all"):
-        with world.store.transaction():
-            payouts.arm(world)
+    if not context.timers.is_set(payouts.PAY_OUT_DAILY, "all"):
+        with context.store.transaction():
+            payouts.arm(context)
 
 
-def meet(world: World) -> None:
+def meet(context: Context) -> None:
     """Bring about everything that is due by now, in order of time."""
-    while (timer := world.timers.next_due(world.now())) is not None:
-        with world.store.transaction():
-            world.timers.clear(timer.action, timer.id)
-            _ACTIONS[timer.action](world, timer.id)
+    while (timer := context.timers.next_due(context.now())) is not None:
+        with context.store.transaction():
+            context.timers.clear(timer.action, timer.id)
+            _ACTIONS[timer.action](context, timer.id)

@@ -8,7 +8,7 @@ Sources: API reference, "Disputes"; docs "How disputes work", "Testing" (winning
 """
 
 from sandbox.stripe import charges
-from sandbox.stripe.context import Call, World
+from sandbox.stripe.context import Call, Context
 from sandbox.stripe.errors import invalid
 from sandbox.stripe.ids import new_id
 from sandbox.stripe.json_values import JsonObject, merged_metadata
@@ -56,7 +56,7 @@ _EVIDENCE = (
 
 
 def retrieve(call: Call) -> JsonObject:
-    return call.world.view(call.from_path(KIND, "dispute"))
+    return call.context.view(call.from_path(KIND, "dispute"))
 
 
 def list_all(call: Call) -> JsonObject:
@@ -65,7 +65,7 @@ def list_all(call: Call) -> JsonObject:
 
 def update(call: Call) -> JsonObject:
     """Give evidence. `uncategorized_text` of `winning_evidence` or `losing_evidence` decides at once."""
-    record, params, world = call.from_path(KIND, "dispute"), call.params, call.world
+    record, params, context = call.from_path(KIND, "dispute"), call.params, call.context
     _require_open(record)
     evidence = params.get("evidence")
     if evidence:
@@ -77,25 +77,25 @@ def update(call: Call) -> JsonObject:
         record.body["evidence_details"]["submission_count"] += 1
         record.body["evidence_details"]["submission_method"] = "manual"
         record.body["status"] = "under_review"
-        world.timers.clear(LOSE_DISPUTE, record.id)
-    world.store.save(record)
-    world.emit(record, "charge.dispute.updated", {})
+        context.timers.clear(LOSE_DISPUTE, record.id)
+    context.store.save(record)
+    context.emit(record, "charge.dispute.updated", {})
     text = record.body["evidence"]["uncategorized_text"]
     if submitted and text == "winning_evidence":
-        record = win(world, record)
+        record = win(context, record)
     elif submitted and text == "losing_evidence":
-        record = lose(world, record)
-    return world.view(record)
+        record = lose(context, record)
+    return context.view(record)
 
 
 def close(call: Call) -> JsonObject:
     """Accept the dispute: it is lost, for good."""
     record = call.from_path(KIND, "dispute")
     _require_open(record)
-    return call.world.view(lose(call.world, record))
+    return call.context.view(lose(call.context, record))
 
 
-def open(world: World, charge: Record, reason: str, *, fee_comes_back: bool = False) -> Record:
+def open(context: Context, charge: Record, reason: str, *, fee_comes_back: bool = False) -> Record:
     """The bank withdraws what is left of the charge, and Stripe a fee, which in some countries a won dispute returns.
 
     Raises:
@@ -104,63 +104,63 @@ def open(world: World, charge: Record, reason: str, *, fee_comes_back: bool = Fa
     left = charge.body["amount_captured"] - charge.body["amount_refunded"]
     if charge.body["disputed"] or left <= 0 or charge.body["payment_intent"] is None:
         raise invalid(f"Charge {charge.id} can't be disputed.")
-    body = _blank(world, charge, left, reason)
+    body = _blank(context, charge, left, reason)
     body["balance_transactions"] = [
-        _move(world, charge, body["id"], -left, Fee("stripe_fee", FEE_MINOR, "Dispute fee"), "Chargeback withdrawal")
+        _move(context, charge, body["id"], -left, Fee("stripe_fee", FEE_MINOR, "Dispute fee"), "Chargeback withdrawal")
     ]
     hidden: JsonObject = {"fee_comes_back": fee_comes_back}
-    record = world.store.put(KIND, body["id"], owner=charge.owner, body=body, hidden=hidden)
+    record = context.store.put(KIND, body["id"], owner=charge.owner, body=body, hidden=hidden)
     charge.body["disputed"] = True
-    world.store.save(charge)
-    world.timers.set(LOSE_DISPUTE, record.id, body["evidence_details"]["due_by"])
-    world.emit(record, "charge.dispute.created")
-    world.emit(record, "charge.dispute.funds_withdrawn")
+    context.store.save(charge)
+    context.timers.set(LOSE_DISPUTE, record.id, body["evidence_details"]["due_by"])
+    context.emit(record, "charge.dispute.created")
+    context.emit(record, "charge.dispute.funds_withdrawn")
     return record
 
 
-def open_by_card(world: World, charge_and_reason: str) -> None:
+def open_by_card(context: Context, charge_and_reason: str) -> None:
     """A test card's dispute, which comes right after its charge."""
     charge_id, _, reason = charge_and_reason.partition(":")
-    charge = world.store.get(charges.KIND, charge_id)
+    charge = context.store.get(charges.KIND, charge_id)
     if not charge.body["disputed"] and charge.body["amount_refunded"] < charge.body["amount_captured"]:
-        open(world, charge, reason)
+        open(context, charge, reason)
 
 
-def lose_by_silence(world: World, id: str) -> None:
-    record = world.store.get(KIND, id)
+def lose_by_silence(context: Context, id: str) -> None:
+    record = context.store.get(KIND, id)
     if record.body["status"] not in _CLOSED:
         record.body["evidence_details"]["past_due"] = True
-        lose(world, record)
+        lose(context, record)
 
 
-def win(world: World, record: Record) -> Record:
+def win(context: Context, record: Record) -> Record:
     """The bank gives the amount back; the fee stays paid, but where Stripe returns it."""
     _require_open(record)
-    charge = world.store.get(charges.KIND, record.body["charge"])
+    charge = context.store.get(charges.KIND, record.body["charge"])
     fee = Fee("stripe_fee", -FEE_MINOR, "Dispute fee refund") if record.hidden["fee_comes_back"] else None
-    back = _move(world, charge, record.id, record.body["amount"], fee, "Chargeback reversal")
+    back = _move(context, charge, record.id, record.body["amount"], fee, "Chargeback reversal")
     record.body["balance_transactions"].append(back)
-    world.emit(_closed(world, record, "won"), "charge.dispute.funds_reinstated")
-    world.emit(record, "charge.dispute.closed")
+    context.emit(_closed(context, record, "won"), "charge.dispute.funds_reinstated")
+    context.emit(record, "charge.dispute.closed")
     return record
 
 
-def lose(world: World, record: Record) -> Record:
+def lose(context: Context, record: Record) -> Record:
     _require_open(record)
-    world.emit(_closed(world, record, "lost"), "charge.dispute.closed")
+    context.emit(_closed(context, record, "lost"), "charge.dispute.closed")
     return record
 
 
-def blocks_refunds(world: World, charge: Record) -> bool:
+def blocks_refunds(context: Context, charge: Record) -> bool:
     """A disputed charge can't be refunded, unless the dispute was won."""
-    disputes = (record for record in world.store.scan(KIND) if record.body["charge"] == charge.id)
+    disputes = (record for record in context.store.scan(KIND) if record.body["charge"] == charge.id)
     return any(record.body["status"] != "won" for record in disputes)
 
 
-def _closed(world: World, record: Record, status: str) -> Record:
-    world.timers.clear(LOSE_DISPUTE, record.id)
+def _closed(context: Context, record: Record, status: str) -> Record:
+    context.timers.clear(LOSE_DISPUTE, record.id)
     record.body["status"] = status
-    world.store.save(record)
+    context.store.save(record)
     return record
 
 
@@ -169,22 +169,22 @@ def _require_open(record: Record) -> None:
         raise invalid("This dispute is already closed.", code="dispute_already_closed")
 
 
-def _move(world: World, charge: Record, dispute: str, amount: int, fee: Fee | None, what: str) -> JsonObject:
-    id = world.books.post(
+def _move(context: Context, charge: Record, dispute: str, amount: int, fee: Fee | None, what: str) -> JsonObject:
+    id = context.books.post(
         charge.owner,
         type="adjustment",
         amount=amount,
         currency=charge.body["currency"],
         source=dispute,
         fee=fee,
-        available_on=world.books.available_on(charge.body["balance_transaction"]),
+        available_on=context.books.available_on(charge.body["balance_transaction"]),
         description=f"{what} for {charge.id}",
         reporting_category="dispute" if amount < 0 else "dispute_reversal",
     )
-    return world.view(world.store.get("balance_transaction", id))
+    return context.view(context.store.get("balance_transaction", id))
 
 
-def _blank(world: World, charge: Record, amount: int, reason: str) -> JsonObject:
+def _blank(context: Context, charge: Record, amount: int, reason: str) -> JsonObject:
     card = charge.body["payment_method_details"]["card"]
     code = _NETWORK_REASON_CODES.get(reason, "13.7")
     return {
@@ -192,12 +192,12 @@ def _blank(world: World, charge: Record, amount: int, reason: str) -> JsonObject
         "object": KIND,
         "amount": amount,
         "charge": charge.id,
-        "created": world.now(),
+        "created": context.now(),
         "currency": charge.body["currency"],
         "enhanced_eligibility_types": [],
         "evidence": dict.fromkeys(_EVIDENCE) | {"enhanced_evidence": {}},
         "evidence_details": {
-            "due_by": world.now() + _DUE_SECONDS,
+            "due_by": context.now() + _DUE_SECONDS,
             "enhanced_eligibility": {},
             "has_evidence": False,
             "past_due": False,

@@ -1,6 +1,6 @@
 """Reading events (API reference, "Events")."""
 
-from sandbox.stripe.context import Call, World
+from sandbox.stripe.context import Call, Context
 from sandbox.stripe.events import KIND
 from sandbox.stripe.json_values import JsonObject
 from sandbox.stripe.lists import listed
@@ -8,7 +8,7 @@ from sandbox.stripe.store import Record
 
 
 def retrieve(call: Call) -> JsonObject:
-    return call.world.view(call.from_path(KIND, "id"))
+    return call.context.view(call.from_path(KIND, "id"))
 
 
 def list_all(call: Call) -> JsonObject:
@@ -20,6 +20,6 @@ def list_all(call: Call) -> JsonObject:
     return listed(call, KIND, "/v1/events", "type", keep=of_types, kept_by="types")
 
 
-def view(world: World, record: Record) -> JsonObject:
+def view(context: Context, record: Record) -> JsonObject:
     """`pending_webhooks` is the number of deliveries that have not been taken yet."""
-    return record.body | {"pending_webhooks": world.events.pending(record.id)}
+    return record.body | {"pending_webhooks": context.events.pending(record.id)}

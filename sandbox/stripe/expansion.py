@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from sandbox.stripe.context import World
+from sandbox.stripe.context import Context
 from sandbox.stripe.errors import StripeError, invalid
 from sandbox.stripe.json_values import JsonObject
 from sandbox.stripe.schema.derive import object_shape
@@ -10,10 +10,10 @@ from sandbox.stripe.schema.derive import object_shape
 _DEEPEST = 4
 
 # Lists that Stripe leaves out of an object unless asked.
-Includable = Mapping[tuple[str, str], Callable[[World, JsonObject], JsonObject]]
+Includable = Mapping[tuple[str, str], Callable[[Context, JsonObject], JsonObject]]
 
 
-def expanded(world: World, answer: JsonObject, paths: list[str], includable: Includable) -> JsonObject:
+def expanded(context: Context, answer: JsonObject, paths: list[str], includable: Includable) -> JsonObject:
     """The answer with each path expanded, in place.
 
     Raises:
@@ -24,30 +24,30 @@ def expanded(world: World, answer: JsonObject, paths: list[str], includable: Inc
         if len(parts) > _DEEPEST:
             message = f"You cannot expand more than {_DEEPEST} levels of a property. Property: {path}"
             raise invalid(message, code="property_expansion_max_depth", param="expand")
-        _expand(world, answer, parts, path, includable)
+        _expand(context, answer, parts, path, includable)
     return answer
 
 
-def _expand(world: World, node: JsonObject, parts: list[str], path: str, includable: Includable) -> None:
+def _expand(context: Context, node: JsonObject, parts: list[str], path: str, includable: Includable) -> None:
     name, rest = parts[0], parts[1:]
     include = includable.get((node.get("object", ""), name))
     if include is not None and not isinstance(node.get(name), dict):
-        node[name] = include(world, node)
+        node[name] = include(context, node)
     if name not in node:
         if name in _fields_of(node):
             return
         raise _not_expandable(path)
     value = node[name]
     if isinstance(value, str):
-        record = world.store.find_any(value)
+        record = context.store.find_any(value)
         if record is None:
             raise _not_expandable(path)
-        value = node[name] = world.view(record)
+        value = node[name] = context.view(record)
     if not rest:
         return
     for item in value if isinstance(value, list) else [value]:
         if isinstance(item, dict):
-            _expand(world, item, rest, path, includable)
+            _expand(context, item, rest, path, includable)
         elif item is not None:
             raise _not_expandable(path)
 

@@ -12,11 +12,11 @@ from sandbox.stripe.store import Record
 def create(call: Call) -> JsonObject:
     """A new bank account, which takes the payouts from now on."""
     account = _account(call)
-    bank = bank_accounts.add(call.world, account, call.params["external_account"])
+    bank = bank_accounts.add(call.context, account, call.params["external_account"])
     bank.body["metadata"] = merged_metadata(None, call.params.get("metadata"))
-    call.world.store.save(bank)
-    call.world.emit(bank, "account.external_account.created")
-    onboarding.provide(call.world, account, ["external_account"])
+    call.context.store.save(bank)
+    call.context.emit(bank, "account.external_account.created")
+    onboarding.provide(call.context, account, ["external_account"])
     return bank.body
 
 
@@ -26,7 +26,7 @@ def retrieve(call: Call) -> JsonObject:
 
 def list_all(call: Call) -> JsonObject:
     account = _account(call)
-    records = bank_accounts.of(call.world, account.id)
+    records = bank_accounts.of(call.context, account.id)
     return page(call, records, f"/v1/accounts/{account.id}/external_accounts", KIND)
 
 
@@ -34,20 +34,20 @@ def delete(call: Call) -> JsonObject:
     bank = _bank(call, _account(call))
     if bank.body["default_for_currency"]:
         raise invalid("You cannot delete the default external account for your default currency.")
-    call.world.emit(bank, "account.external_account.deleted")
-    call.world.store.remove(KIND, bank.id)
+    call.context.emit(bank, "account.external_account.deleted")
+    call.context.store.remove(KIND, bank.id)
     return {"id": bank.id, "object": KIND, "deleted": True}
 
 
 def _account(call: Call) -> Record:
-    record = call.world.store.find("account", call.path["account"])
+    record = call.context.store.find("account", call.path["account"])
     if record is None or record.owner != call.account:
         raise account_invalid(call.path["account"])
     return record
 
 
 def _bank(call: Call, account: Record) -> Record:
-    record = call.world.store.find(KIND, call.path["id"])
+    record = call.context.store.find(KIND, call.path["id"])
     if record is None or record.owner != account.id:
         raise no_such("external account", call.path["id"], "id")
     return record

@@ -53,7 +53,7 @@ def application_fee(amount: int) -> Fee:
     return Fee("application_fee", amount, description)
 
 
-class Books:
+class Ledger:
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock

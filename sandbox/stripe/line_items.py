@@ -3,14 +3,14 @@
 Source: API reference, "Checkout Sessions", `line_items`.
 """
 
-from sandbox.stripe.context import World
+from sandbox.stripe.context import Context
 from sandbox.stripe.errors import invalid
 from sandbox.stripe.ids import new_id
 from sandbox.stripe.json_values import JsonObject
 from sandbox.stripe.money import check_currency
 
 
-def make(world: World, item: JsonObject, index: int) -> JsonObject:
+def make(context: Context, item: JsonObject, index: int) -> JsonObject:
     """The line item for the `index`th of `line_items`.
 
     Raises:
@@ -30,7 +30,7 @@ def make(world: World, item: JsonObject, index: int) -> JsonObject:
         "object": "price",
         "active": False,
         "billing_scheme": "per_unit",
-        "created": world.now(),
+        "created": context.now(),
         "currency": currency,
         "custom_unit_amount": None,
         "livemode": False,

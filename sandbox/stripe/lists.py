@@ -44,7 +44,7 @@ def listed(
             and keep(record)
         )
 
-    return page(call, call.world.store.newest_first(kind, matches), url, kind)
+    return page(call, call.context.store.newest_first(kind, matches), url, kind)
 
 
 def page(call: Call, records: list[Record], url: str, kind: str) -> JsonObject:
@@ -61,7 +61,7 @@ def page(call: Call, records: list[Record], url: str, kind: str) -> JsonObject:
             start = _position(records, call.params["starting_after"], kind, "starting_after") + 1
         chosen = records[start : start + limit]
         has_more = len(records) > start + limit
-    return list_of(url, [call.world.view(record) for record in chosen], has_more)
+    return list_of(url, [call.context.view(record) for record in chosen], has_more)
 
 
 def _position(records: list[Record], id: str, kind: str, param: str) -> int:

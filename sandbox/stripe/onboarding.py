@@ -6,7 +6,7 @@ business; the few that are asked here are those that gate transfers and payouts.
 
 from sandbox.stripe import bank_accounts
 from sandbox.stripe.account_bodies import KIND, NO_REQUIREMENTS
-from sandbox.stripe.context import World
+from sandbox.stripe.context import Context
 from sandbox.stripe.json_values import JsonObject, copied
 from sandbox.stripe.store import Record
 
@@ -25,7 +25,7 @@ def given_in(params: JsonObject) -> list[str]:
     return given
 
 
-def review(world: World, account: Record, given: list[str]) -> Record:
+def review(context: Context, account: Record, given: list[str]) -> Record:
     """Take in what was given; when nothing is due any more, capabilities and payouts are active."""
     known = sorted(set(account.hidden["given"]) | set(given))
     account.hidden["given"] = known
@@ -39,38 +39,38 @@ def review(world: World, account: Record, given: list[str]) -> Record:
         "requirements": _requirements(due),
     }
     if "tos_acceptance.date" in known and body["tos_acceptance"]["date"] is None:
-        body["tos_acceptance"]["date"] = world.now()
-    if EXTERNAL_ACCOUNT in known and not bank_accounts.of(world, account.id):
-        bank_accounts.add(world, account, {})
-    return world.store.save(account)
+        body["tos_acceptance"]["date"] = context.now()
+    if EXTERNAL_ACCOUNT in known and not bank_accounts.of(context, account.id):
+        bank_accounts.add(context, account, {})
+    return context.store.save(account)
 
 
-def provide(world: World, account: Record, given: list[str]) -> Record:
+def provide(context: Context, account: Record, given: list[str]) -> Record:
     """Review, and tell the platform what has changed."""
     before = copied(account.body)
-    account = review(world, account, given)
+    account = review(context, account, given)
     changed = {name: before[name] for name in before if account.body[name] != before[name]}
-    world.events.emit(account.id, "account.updated", world.view(account), changed)
+    context.events.emit(account.id, "account.updated", context.view(account), changed)
     for name, status in account.body["capabilities"].items():
         if status != before["capabilities"].get(name):
-            world.events.emit(account.id, "capability.updated", capability(account, name), {})
+            context.events.emit(account.id, "capability.updated", capability(account, name), {})
     return account
 
 
-def complete(world: World, id: str) -> Record:
+def complete(context: Context, id: str) -> Record:
     """All that was asked for is given, as by a person who filled in the onboarding page."""
-    return provide(world, world.store.get(KIND, id), list(ASKED_FOR))
+    return provide(context, context.store.get(KIND, id), list(ASKED_FOR))
 
 
-def stop_payouts(world: World, id: str) -> None:
+def stop_payouts(context: Context, id: str) -> None:
     """A payout came back: no more of them until another bank account is given (docs "Payouts")."""
-    account = world.store.find(KIND, id)
+    account = context.store.find(KIND, id)
     if account is None:
         return
     account.hidden["given"] = [item for item in account.hidden["given"] if item != EXTERNAL_ACCOUNT]
     account.body |= {"payouts_enabled": False, "requirements": _requirements([EXTERNAL_ACCOUNT])}
-    world.store.save(account)
-    world.events.emit(account.id, "account.updated", world.view(account), {"payouts_enabled": True})
+    context.store.save(account)
+    context.events.emit(account.id, "account.updated", context.view(account), {"payouts_enabled": True})
 
 
 def capability(account: Record, name: str) -> JsonObject:

@@ -10,7 +10,7 @@ a capture in part or a cancellation makes no Refund, and a hold that ran out is 
 """
 
 from sandbox.stripe import application_fees, cards, charges, transfers
-from sandbox.stripe.context import World
+from sandbox.stripe.context import Context
 from sandbox.stripe.errors import StripeError, card_declined
 from sandbox.stripe.ids import new_id
 from sandbox.stripe.json_values import JsonObject
@@ -29,7 +29,7 @@ VISA_OFF_SESSION_HOLD_SECONDS = 4 * DAY_SECONDS + 18 * 3600
 
 
 def pay(
-    world: World, intent: Record, method: Record, *, authenticated: bool = False, off_session: bool = False
+    context: Context, intent: Record, method: Record, *, authenticated: bool = False, off_session: bool = False
 ) -> Record:
     """Try to pay with a payment method; the intent as it then is.
 
@@ -39,114 +39,114 @@ def pay(
     card = card_of(method)
     intent.body["next_action"] = None
     if card.code is not None:
-        raise _declined(world, intent, method, card.code, card.decline_code)
+        raise _declined(context, intent, method, card.code, card.decline_code)
     if card.authentication != "never" and not authenticated:
         if off_session:
-            raise _declined(world, intent, method, "authentication_required", "authentication_required")
-        return _ask_for_authentication(world, intent, method)
-    charge = charges.make(world, intent, method, card, failure=None)
+            raise _declined(context, intent, method, "authentication_required", "authentication_required")
+        return _ask_for_authentication(context, intent, method)
+    charge = charges.make(context, intent, method, card, failure=None)
     intent.body |= {"latest_charge": charge.id, "payment_method": method.id, "last_payment_error": None}
     if authenticated:
         charge.body["payment_method_details"]["card"]["three_d_secure"] = _passed_3d_secure()
     if intent.body["capture_method"] == "manual":
-        return _hold(world, intent, charge, _hold_seconds(card, off_session))
-    world.store.save(charge)
-    return capture(world, intent, intent.body["amount"])
+        return _hold(context, intent, charge, _hold_seconds(card, off_session))
+    context.store.save(charge)
+    return capture(context, intent, intent.body["amount"])
 
 
-def capture(world: World, intent: Record, amount: int) -> Record:
+def capture(context: Context, intent: Record, amount: int) -> Record:
     """Take `amount` of what is authorized, and let go of the rest.
 
     With `automatic_async`, which is the default, the money is booked right after the answer: until then the
     charge has no balance transaction, transfer or fee (docs "Asynchronous capture").
     """
-    world.timers.clear(EXPIRE_HOLD, intent.id)
+    context.timers.clear(EXPIRE_HOLD, intent.id)
     was_held = intent.body["status"] == "requires_capture"
-    charge = world.store.get(charges.KIND, intent.body["latest_charge"])
+    charge = context.store.get(charges.KIND, intent.body["latest_charge"])
     charge.body |= {"captured": True, "amount_captured": amount}
     charge.body["payment_method_details"]["card"].pop("capture_before", None)
-    world.store.save(charge)
+    context.store.save(charge)
     if not was_held:
-        world.emit(charge, "charge.succeeded")
+        context.emit(charge, "charge.succeeded")
     if intent.body["capture_method"] == "automatic_async":
-        world.timers.set(BOOK_CHARGE, charge.id, world.now())
+        context.timers.set(BOOK_CHARGE, charge.id, context.now())
     else:
-        charge = _book(world, intent, charge)
+        charge = _book(context, intent, charge)
     intent.body |= {"amount_capturable": 0, "amount_received": amount, "status": "succeeded"}
-    world.store.save(intent)
+    context.store.save(intent)
     if was_held:
-        world.emit(charge, "charge.captured")
-    world.emit(intent, "payment_intent.succeeded")
-    _dispute_if_the_card_says_so(world, charge)
+        context.emit(charge, "charge.captured")
+    context.emit(intent, "payment_intent.succeeded")
+    _dispute_if_the_card_says_so(context, charge)
     return intent
 
 
-def book_later(world: World, charge_id: str) -> None:
+def book_later(context: Context, charge_id: str) -> None:
     """What an asynchronous capture left to do."""
-    charge = world.store.get(charges.KIND, charge_id)
-    charge = _book(world, world.store.get(INTENT, charge.body["payment_intent"]), charge)
-    world.emit(charge, "charge.updated", {"balance_transaction": None})
+    charge = context.store.get(charges.KIND, charge_id)
+    charge = _book(context, context.store.get(INTENT, charge.body["payment_intent"]), charge)
+    context.emit(charge, "charge.updated", {"balance_transaction": None})
 
 
-def _book(world: World, intent: Record, charge: Record) -> Record:
+def _book(context: Context, intent: Record, charge: Record) -> Record:
     """Book what was captured. With a destination, the transfer and the application fee are made here, the fee
     capped at what was captured (docs "Destination charges").
     """
     amount = charge.body["amount_captured"]
     available_at_once = cards.BY_NUMBER[charge.hidden["number"]].available_at_once
-    charge.body["balance_transaction"] = world.books.post(
+    charge.body["balance_transaction"] = context.books.post(
         charge.owner,
         type="charge",
         amount=amount,
         currency=charge.body["currency"],
         source=charge.id,
         fee=stripe_fee(amount),
-        available_on=world.now() + (0 if available_at_once else SETTLEMENT_SECONDS),
+        available_on=context.now() + (0 if available_at_once else SETTLEMENT_SECONDS),
         description=charge.body["description"],
     )
-    world.store.save(charge)
+    context.store.save(charge)
     if intent.body["transfer_data"]:
-        charge = _share(world, intent, charge, amount)
-        world.store.save(intent)
+        charge = _share(context, intent, charge, amount)
+        context.store.save(intent)
     return charge
 
 
-def cancel(world: World, intent: Record, reason: str | None) -> Record:
+def cancel(context: Context, intent: Record, reason: str | None) -> Record:
     """End the intent. What was held is let go: no charge is captured and nothing is refunded."""
-    world.timers.clear(EXPIRE_HOLD, intent.id)
+    context.timers.clear(EXPIRE_HOLD, intent.id)
     intent.body |= {
         "amount_capturable": 0,
-        "canceled_at": world.now(),
+        "canceled_at": context.now(),
         "cancellation_reason": reason,
         "next_action": None,
         "status": "canceled",
     }
-    world.store.save(intent)
-    world.emit(intent, "payment_intent.canceled")
+    context.store.save(intent)
+    context.emit(intent, "payment_intent.canceled")
     return intent
 
 
-def expire_hold(world: World, intent_id: str) -> None:
+def expire_hold(context: Context, intent_id: str) -> None:
     """`capture_before` has passed: Stripe cancels the intent by itself."""
-    intent = world.store.get(INTENT, intent_id)
+    intent = context.store.get(INTENT, intent_id)
     if intent.body["status"] != "requires_capture":
         return
-    charge = world.store.get(charges.KIND, intent.body["latest_charge"])
+    charge = context.store.get(charges.KIND, intent.body["latest_charge"])
     charge.hidden["expired"] = True
-    world.store.save(charge)
-    world.emit(charge, "charge.expired")
-    cancel(world, intent, "expired")
+    context.store.save(charge)
+    context.emit(charge, "charge.expired")
+    cancel(context, intent, "expired")
 
 
-def _hold(world: World, intent: Record, charge: Record, seconds: int) -> Record:
-    capture_before = world.now() + seconds
+def _hold(context: Context, intent: Record, charge: Record, seconds: int) -> Record:
+    capture_before = context.now() + seconds
     charge.body["payment_method_details"]["card"]["capture_before"] = capture_before
-    world.store.save(charge)
+    context.store.save(charge)
     intent.body |= {"amount_capturable": intent.body["amount"], "status": "requires_capture"}
-    world.store.save(intent)
-    world.timers.set(EXPIRE_HOLD, intent.id, capture_before)
-    world.emit(charge, "charge.succeeded")
-    world.emit(intent, "payment_intent.amount_capturable_updated")
+    context.store.save(intent)
+    context.timers.set(EXPIRE_HOLD, intent.id, capture_before)
+    context.emit(charge, "charge.succeeded")
+    context.emit(intent, "payment_intent.amount_capturable_updated")
     return intent
 
 
@@ -154,16 +154,18 @@ def _hold_seconds(card: cards.Card, off_session: bool) -> int:
     return VISA_OFF_SESSION_HOLD_SECONDS if off_session and card.brand == "visa" else HOLD_SECONDS
 
 
-def _share(world: World, intent: Record, charge: Record, amount: int) -> Record:
+def _share(context: Context, intent: Record, charge: Record, amount: int) -> Record:
     """Send the destination its money, and take the application fee from it."""
     data = intent.body["transfer_data"]
-    available_on = world.books.available_on(charge.body["balance_transaction"])
+    available_on = context.books.available_on(charge.body["balance_transaction"])
     group = intent.body["transfer_group"] or f"group_{intent.id}"
     asked = intent.body["application_fee_amount"]
     fee_amount = min(asked, amount) if asked else 0
-    fee = application_fees.collect(world, charge, data["destination"], fee_amount, available_on) if fee_amount else None
+    fee = (
+        application_fees.collect(context, charge, data["destination"], fee_amount, available_on) if fee_amount else None
+    )
     transfer = transfers.make(
-        world,
+        context,
         charge.owner,
         amount=min(data.get("amount") or amount, amount),
         currency=charge.body["currency"],
@@ -174,7 +176,7 @@ def _share(world: World, intent: Record, charge: Record, amount: int) -> Record:
         fee_amount=fee_amount,
     )
     if fee is not None:
-        application_fees.attach_payment(world, fee, transfer.body["destination_payment"])
+        application_fees.attach_payment(context, fee, transfer.body["destination_payment"])
     charge.body |= {
         "application_fee": fee.id if fee else None,
         "application_fee_amount": fee_amount if asked is not None else None,
@@ -183,21 +185,21 @@ def _share(world: World, intent: Record, charge: Record, amount: int) -> Record:
     }
     if asked is not None:
         intent.body["application_fee_amount"] = fee_amount
-    return world.store.save(charge)
+    return context.store.save(charge)
 
 
-def _ask_for_authentication(world: World, intent: Record, method: Record) -> Record:
+def _ask_for_authentication(context: Context, intent: Record, method: Record) -> Record:
     intent.body |= {
         "next_action": {"type": "use_stripe_sdk", "use_stripe_sdk": {"type": "three_d_secure_redirect"}},
         "payment_method": method.id,
         "status": "requires_action",
     }
-    world.store.save(intent)
-    world.emit(intent, "payment_intent.requires_action")
+    context.store.save(intent)
+    context.emit(intent, "payment_intent.requires_action")
     return intent
 
 
-def authentication_failed(world: World, intent: Record, method: Record) -> StripeError:
+def authentication_failed(context: Context, intent: Record, method: Record) -> StripeError:
     """The card holder did not pass 3-D Secure: back to needing a payment method, with no charge made."""
     message = (
         "We are unable to authenticate your payment method. Please choose a different payment method and try again."
@@ -214,15 +216,15 @@ def authentication_failed(world: World, intent: Record, method: Record) -> Strip
         "payment_method": None,
         "status": "requires_payment_method",
     }
-    world.store.save(intent)
-    world.emit(intent, "payment_intent.payment_failed")
+    context.store.save(intent)
+    context.emit(intent, "payment_intent.payment_failed")
     return StripeError(402, "card_error", message, code=error["code"], keeps_effects=True)
 
 
-def _declined(world: World, intent: Record, method: Record, code: str, decline_code: str | None) -> StripeError:
+def _declined(context: Context, intent: Record, method: Record, code: str, decline_code: str | None) -> StripeError:
     message = cards.decline_message(code, decline_code)
     failure: JsonObject = {"code": code, "decline_code": decline_code, "message": message}
-    charge = charges.make(world, intent, method, card_of(method), failure=failure)
+    charge = charges.make(context, intent, method, card_of(method), failure=failure)
     last_error = failure | {
         "charge": charge.id,
         "doc_url": f"https://stripe.com/docs/error-codes/{code.replace('_', '-')}",
@@ -236,17 +238,17 @@ def _declined(world: World, intent: Record, method: Record, code: str, decline_c
         "payment_method": None,
         "status": "requires_payment_method",
     }
-    world.store.save(intent)
-    world.emit(charge, "charge.failed")
-    world.emit(intent, "payment_intent.payment_failed")
-    extra = {"payment_intent": world.view(intent), "payment_method": method.body}
+    context.store.save(intent)
+    context.emit(charge, "charge.failed")
+    context.emit(intent, "payment_intent.payment_failed")
+    extra = {"payment_intent": context.view(intent), "payment_method": method.body}
     return card_declined(message, code=code, decline_code=decline_code, charge=charge.id, extra=extra)
 
 
-def _dispute_if_the_card_says_so(world: World, charge: Record) -> None:
+def _dispute_if_the_card_says_so(context: Context, charge: Record) -> None:
     reason = cards.BY_NUMBER[charge.hidden["number"]].disputed
     if reason is not None:
-        world.timers.set("open_dispute", f"{charge.id}:{reason}", world.now())
+        context.timers.set("open_dispute", f"{charge.id}:{reason}", context.now())
 
 
 def _passed_3d_secure() -> JsonObject:

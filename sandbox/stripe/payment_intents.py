@@ -57,18 +57,18 @@ def create(call: Call) -> JsonObject:
         call.find("customer", params["customer"], "customer")
     intent = make(call, params["amount"], currency, params)
     if "payment_method" in params:
-        method = payment_methods.resolve(call.world, call.account, params["payment_method"])
+        method = payment_methods.resolve(call.context, call.account, params["payment_method"])
         intent.body |= {"payment_method": method.id, "status": "requires_confirmation"}
-        intent = call.world.store.save(intent)
+        intent = call.context.store.save(intent)
     if params.get("confirm"):
         intent = _confirm(call, intent)
-    return call.world.view(intent)
+    return call.context.view(intent)
 
 
 def make(call: Call, amount: int, currency: str, given: JsonObject, *, from_checkout: str | None = None) -> Record:
     """A new intent from the parameters of `create` or from a Checkout Session's `payment_intent_data`."""
     check_connect(call, given, amount)
-    world = call.world
+    context = call.context
     id = new_id("pi")
     body: JsonObject = {
         "id": id,
@@ -85,7 +85,7 @@ def make(call: Call, amount: int, currency: str, given: JsonObject, *, from_chec
         "capture_method": given.get("capture_method") or "automatic_async",
         "client_secret": f"{id}_secret_{new_token(25)}",
         "confirmation_method": given.get("confirmation_method", "automatic"),
-        "created": world.now(),
+        "created": context.now(),
         "currency": currency,
         "customer": given.get("customer"),
         "customer_account": None,
@@ -106,13 +106,13 @@ def make(call: Call, amount: int, currency: str, given: JsonObject, *, from_chec
         "status": "requires_payment_method",
         "transfer_data": given.get("transfer_data") or None,
     } | {name: given.get(name) for name in _COPIED}
-    record = world.store.put(KIND, id, owner=call.account, body=body, hidden={"checkout_session": from_checkout})
-    world.emit(record, "payment_intent.created")
+    record = context.store.put(KIND, id, owner=call.account, body=body, hidden={"checkout_session": from_checkout})
+    context.emit(record, "payment_intent.created")
     return record
 
 
 def retrieve(call: Call) -> JsonObject:
-    return call.world.view(call.from_path(KIND, "intent"))
+    return call.context.view(call.from_path(KIND, "intent"))
 
 
 def list_all(call: Call) -> JsonObject:
@@ -135,7 +135,7 @@ def update(call: Call) -> JsonObject:
     intent.body |= call.given("amount", "application_fee_amount", "customer", *_COPIED)
     intent.body["metadata"] = merged_metadata(intent.body["metadata"], params.get("metadata"))
     check_connect(call, intent.body, intent.body["amount"])
-    return call.world.view(call.world.store.save(intent))
+    return call.context.view(call.context.store.save(intent))
 
 
 def confirm(call: Call) -> JsonObject:
@@ -153,9 +153,9 @@ def confirm(call: Call) -> JsonObject:
         raise unexpected_state(message, intent.body)
     if "payment_method" in call.params:
         intent.body["payment_method"] = payment_methods.resolve(
-            call.world, call.account, call.params["payment_method"]
+            call.context, call.account, call.params["payment_method"]
         ).id
-    return call.world.view(_confirm(call, intent))
+    return call.context.view(_confirm(call, intent))
 
 
 def capture(call: Call) -> JsonObject:
@@ -185,7 +185,7 @@ def capture(call: Call) -> JsonObject:
     if "transfer_data" in params:
         intent.body["transfer_data"] = (intent.body["transfer_data"] or {}) | params["transfer_data"]
     intent.body["metadata"] = merged_metadata(intent.body["metadata"], params.get("metadata"))
-    return call.world.view(payment_flow.capture(call.world, intent, amount))
+    return call.context.view(payment_flow.capture(call.context, intent, amount))
 
 
 def cancel(call: Call) -> JsonObject:
@@ -200,7 +200,7 @@ def cancel(call: Call) -> JsonObject:
             "requires_reauthorization, requires_confirmation, requires_action, processing."
         )
         raise unexpected_state(message, intent.body)
-    return call.world.view(payment_flow.cancel(call.world, intent, call.params.get("cancellation_reason")))
+    return call.context.view(payment_flow.cancel(call.context, intent, call.params.get("cancellation_reason")))
 
 
 def check_connect(call: Call, given: JsonObject, amount: int) -> None:
@@ -225,7 +225,7 @@ def check_connect(call: Call, given: JsonObject, amount: int) -> None:
         if (data.get("amount") or 0) > amount:
             message = "The transfer amount cannot be greater than the total charge amount."
             raise invalid(message, code="amount_too_large", param="transfer_data[amount]")
-        require_transfers(call.world, call.account, data["destination"], "transfer_data[destination]")
+        require_transfers(call.context, call.account, data["destination"], "transfer_data[destination]")
 
 
 def check_options(params: JsonObject) -> None:
@@ -259,9 +259,9 @@ def _confirm(call: Call, intent: Record) -> Record:
             "payment method or ConfirmationToken."
         )
         raise unexpected_state(message, intent.body)
-    method = call.world.store.get(payment_methods.KIND, intent.body["payment_method"])
+    method = call.context.store.get(payment_methods.KIND, intent.body["payment_method"])
     off_session = bool(call.params.get("off_session"))
-    return payment_flow.pay(call.world, intent, method, off_session=off_session)
+    return payment_flow.pay(call.context, intent, method, off_session=off_session)
 
 
 def _refuse_capture(call: Call, intent: Record) -> None:
@@ -275,7 +275,7 @@ def _refuse_capture(call: Call, intent: Record) -> None:
     )
     if body["status"] == "succeeded":
         message = "This PaymentIntent could not be captured because it has already been captured."
-    raise unexpected_state(message, call.world.view(intent))
+    raise unexpected_state(message, call.context.view(intent))
 
 
 def _refuse_checkouts_own(intent: Record, verb: str) -> None:

@@ -2,7 +2,7 @@
 
 from sandbox.stripe import cards
 from sandbox.stripe.cards import Card
-from sandbox.stripe.context import Call, World
+from sandbox.stripe.context import Call, Context
 from sandbox.stripe.errors import StripeError, invalid, no_such
 from sandbox.stripe.ids import new_id
 from sandbox.stripe.json_values import JsonObject
@@ -33,16 +33,16 @@ def create(call: Call) -> JsonObject:
         raise StripeError(
             402, "card_error", "Your card number is incorrect.", code="incorrect_number", param="card[number]"
         )
-    record = make(call.world, call.account, card, billing=params.get("billing_details"))
+    record = make(call.context, call.account, card, billing=params.get("billing_details"))
     record.body["metadata"] = params.get("metadata", {})
-    return call.world.view(call.world.store.save(record))
+    return call.context.view(call.context.store.save(record))
 
 
 def retrieve(call: Call) -> JsonObject:
     id = call.path["payment_method"]
-    if call.world.store.find(KIND, id) is None and (card := cards.by_token(id)):
-        return make(call.world, call.account, card).body
-    return call.world.view(call.from_path(KIND, "payment_method"))
+    if call.context.store.find(KIND, id) is None and (card := cards.by_token(id)):
+        return make(call.context, call.account, card).body
+    return call.context.view(call.from_path(KIND, "payment_method"))
 
 
 def list_for_customer(call: Call) -> JsonObject:
@@ -53,14 +53,14 @@ def list_for_customer(call: Call) -> JsonObject:
 
 def attach(call: Call) -> JsonObject:
     customer = call.find("customer", call.params["customer"], "customer")
-    record = resolve(call.world, call.account, call.path["payment_method"])
+    record = resolve(call.context, call.account, call.path["payment_method"])
     record.body["customer"] = customer.id
-    call.world.store.save(record)
-    call.world.emit(record, "payment_method.attached")
-    return call.world.view(record)
+    call.context.store.save(record)
+    call.context.emit(record, "payment_method.attached")
+    return call.context.view(record)
 
 
-def resolve(world: World, account: str, id: str) -> Record:
+def resolve(context: Context, account: str, id: str) -> Record:
     """A payment method of the account, or a new one where `id` is a test token such as `pm_card_visa`.
 
     Raises:
@@ -68,14 +68,14 @@ def resolve(world: World, account: str, id: str) -> Record:
     """
     card = cards.by_token(id)
     if card is not None:
-        return make(world, account, card)
-    record = world.store.find(KIND, id)
+        return make(context, account, card)
+    record = context.store.find(KIND, id)
     if record is None or record.owner != account:
         raise no_such("PaymentMethod", id, "payment_method", status=400)
     return record
 
 
-def make(world: World, account: str, card: Card, billing: JsonObject | None = None) -> Record:
+def make(context: Context, account: str, card: Card, billing: JsonObject | None = None) -> Record:
     given = billing or {}
     body: JsonObject = {
         "id": new_id("pm"),
@@ -104,14 +104,14 @@ def make(world: World, account: str, card: Card, billing: JsonObject | None = No
             "three_d_secure_usage": {"supported": True},
             "wallet": None,
         },
-        "created": world.now(),
+        "created": context.now(),
         "customer": None,
         "customer_account": None,
         "livemode": False,
         "metadata": {},
         "type": "card",
     }
-    return world.store.put(KIND, body["id"], owner=account, body=body, hidden={"number": card.number})
+    return context.store.put(KIND, body["id"], owner=account, body=body, hidden={"number": card.number})
 
 
 def card_of(method: Record) -> Card:

@@ -8,7 +8,7 @@ turns the bank account off until another one is given.
 """
 
 from sandbox.stripe import bank_accounts, onboarding
-from sandbox.stripe.context import Call, World
+from sandbox.stripe.context import Call, Context
 from sandbox.stripe.errors import invalid
 from sandbox.stripe.ids import PLATFORM, new_id
 from sandbox.stripe.json_values import JsonObject, merged_metadata
@@ -34,36 +34,36 @@ _FAILURE_MESSAGES = {
 
 def create(call: Call) -> JsonObject:
     """A payout on request. It may be cancelled until it is sent, at the next midnight (UTC)."""
-    params, world = call.params, call.world
+    params, context = call.params, call.context
     currency, amount = check_currency(params["currency"]), params["amount"]
     check_positive(amount)
     if params.get("method") == "instant":
         raise invalid("The sandbox models standard payouts only.", param="method")
-    bank = bank_accounts.default_of(world, call.account)
+    bank = bank_accounts.default_of(context, call.account)
     if bank is None and call.account != PLATFORM:
         raise invalid("Sorry, you don't have any external accounts in that currency.", param="currency")
-    if amount > world.books.available(call.account, currency):
+    if amount > context.books.available(call.account, currency):
         message = "You have insufficient funds in your Stripe account for this payout."
         raise invalid(message, code="balance_insufficient", param="amount")
-    record = _make(world, call.account, bank, amount, currency, automatic=False)
+    record = _make(context, call.account, bank, amount, currency, automatic=False)
     record.body |= call.given("description", "statement_descriptor")
     record.body["metadata"] = merged_metadata(None, params.get("metadata"))
-    world.store.save(record)
-    world.timers.set(SEND_PAYOUT, record.id, _next_midnight(world.now()))
-    world.emit(record, "payout.created")
-    return world.view(record)
+    context.store.save(record)
+    context.timers.set(SEND_PAYOUT, record.id, _next_midnight(context.now()))
+    context.emit(record, "payout.created")
+    return context.view(record)
 
 
 def retrieve(call: Call) -> JsonObject:
-    return call.world.view(call.from_path(KIND, "payout"))
+    return call.context.view(call.from_path(KIND, "payout"))
 
 
 def update(call: Call) -> JsonObject:
     record = call.from_path(KIND, "payout")
     record.body["metadata"] = merged_metadata(record.body["metadata"], call.params.get("metadata"))
-    call.world.store.save(record)
-    call.world.emit(record, "payout.updated", {})
-    return call.world.view(record)
+    call.context.store.save(record)
+    call.context.emit(record, "payout.updated", {})
+    return call.context.view(record)
 
 
 def list_all(call: Call) -> JsonObject:
@@ -74,90 +74,95 @@ def cancel(call: Call) -> JsonObject:
     record = call.from_path(KIND, "payout")
     if record.body["status"] != "pending" or record.body["automatic"]:
         raise invalid("Payouts that were already sent, or that Stripe makes by itself, can't be canceled.")
-    world = call.world
-    world.timers.clear(SEND_PAYOUT, record.id)
-    record.body |= {"status": "canceled", "failure_balance_transaction": _return_money(world, record, "payout_cancel")}
-    world.store.save(record)
-    world.emit(record, "payout.canceled")
-    return world.view(record)
+    context = call.context
+    context.timers.clear(SEND_PAYOUT, record.id)
+    record.body |= {
+        "status": "canceled",
+        "failure_balance_transaction": _return_money(context, record, "payout_cancel"),
+    }
+    context.store.save(record)
+    context.emit(record, "payout.canceled")
+    return context.view(record)
 
 
-def pay_out_daily(world: World, _: str) -> None:
+def pay_out_daily(context: Context, _: str) -> None:
     """At midnight (UTC): all that is available of each account that is paid daily, to its bank."""
-    arm(world)
-    for account in reversed(world.store.newest_first("account")):
+    arm(context)
+    for account in reversed(context.store.newest_first("account")):
         schedule = account.body["settings"]["payouts"]["schedule"]["interval"]
-        bank = bank_accounts.default_of(world, account.id)
+        bank = bank_accounts.default_of(context, account.id)
         if schedule != "daily" or not account.body["payouts_enabled"] or bank is None:
             continue
-        for currency, (available, _pending) in sorted(world.books.balance(account.id).items()):
+        for currency, (available, _pending) in sorted(context.books.balance(account.id).items()):
             if available > 0:
-                _pay_out(world, account.id, bank, available, currency)
+                _pay_out(context, account.id, bank, available, currency)
 
 
-def arm(world: World) -> None:
+def arm(context: Context) -> None:
     """Have the next midnight's payouts made."""
-    world.timers.set(PAY_OUT_DAILY, "all", _next_midnight(world.now()))
+    context.timers.set(PAY_OUT_DAILY, "all", _next_midnight(context.now()))
 
 
-def send(world: World, id: str) -> None:
-    record = world.store.get(KIND, id)
+def send(context: Context, id: str) -> None:
+    record = context.store.get(KIND, id)
     record.body["status"] = "in_transit"
-    world.store.save(record)
-    world.timers.set(ARRIVE_PAYOUT, id, record.body["arrival_date"])
-    world.emit(record, "payout.updated", {"status": "pending"})
+    context.store.save(record)
+    context.timers.set(ARRIVE_PAYOUT, id, record.body["arrival_date"])
+    context.emit(record, "payout.updated", {"status": "pending"})
 
 
-def arrive(world: World, id: str) -> None:
+def arrive(context: Context, id: str) -> None:
     """The bank takes the money, or sends it back, by the test number of the bank account."""
-    record = world.store.get(KIND, id)
-    bank = world.store.find(bank_accounts.KIND, record.body["destination"] or "")
+    record = context.store.get(KIND, id)
+    bank = context.store.find(bank_accounts.KIND, record.body["destination"] or "")
     failure = bank_accounts.FAILURES.get(bank.body["last4"]) if bank else None
     if failure is not None:
-        fail(world, record, failure)
+        fail(context, record, failure)
         return
     record.body["status"] = "paid"
-    world.store.save(record)
-    world.emit(record, "payout.paid")
+    context.store.save(record)
+    context.emit(record, "payout.paid")
 
 
-def fail(world: World, record: Record, code: str) -> Record:
+def fail(context: Context, record: Record, code: str) -> Record:
     """The bank returned the money, which may also come days after `paid`. The bank account is turned off."""
     if record.body["status"] not in ("pending", "in_transit", "paid"):
         raise invalid(f"A payout that is {record.body['status']} can't fail.")
-    world.timers.clear(SEND_PAYOUT, record.id)
-    world.timers.clear(ARRIVE_PAYOUT, record.id)
+    context.timers.clear(SEND_PAYOUT, record.id)
+    context.timers.clear(ARRIVE_PAYOUT, record.id)
     record.body |= {
-        "failure_balance_transaction": _return_money(world, record, "payout_failure"),
+        "failure_balance_transaction": _return_money(context, record, "payout_failure"),
         "failure_code": code,
         "failure_message": _FAILURE_MESSAGES.get(code, _FAILURE_MESSAGES["could_not_process"]),
         "status": "failed",
     }
-    world.store.save(record)
-    world.emit(record, "payout.failed")
-    _turn_bank_off(world, record)
+    context.store.save(record)
+    context.emit(record, "payout.failed")
+    _turn_bank_off(context, record)
     return record
 
 
-def _pay_out(world: World, account: str, bank: Record, amount: int, currency: str) -> None:
-    record = _make(world, account, bank, amount, currency, automatic=True)
-    world.books.close_into(record.id, account, currency)
-    world.timers.set(ARRIVE_PAYOUT, record.id, record.body["arrival_date"])
-    world.emit(record, "payout.created")
-    world.emit(record, "payout.reconciliation_completed")
+def _pay_out(context: Context, account: str, bank: Record, amount: int, currency: str) -> None:
+    record = _make(context, account, bank, amount, currency, automatic=True)
+    context.books.close_into(record.id, account, currency)
+    context.timers.set(ARRIVE_PAYOUT, record.id, record.body["arrival_date"])
+    context.emit(record, "payout.created")
+    context.emit(record, "payout.reconciliation_completed")
 
 
-def _make(world: World, account: str, bank: Record | None, amount: int, currency: str, *, automatic: bool) -> Record:
+def _make(
+    context: Context, account: str, bank: Record | None, amount: int, currency: str, *, automatic: bool
+) -> Record:
     body: JsonObject = {
         "id": new_id("po"),
         "object": KIND,
         "amount": amount,
         "application_fee": None,
         "application_fee_amount": None,
-        "arrival_date": _next_midnight(world.now()) + DAY_SECONDS,
+        "arrival_date": _next_midnight(context.now()) + DAY_SECONDS,
         "automatic": automatic,
         "balance_transaction": None,
-        "created": world.now(),
+        "created": context.now(),
         "currency": currency,
         "description": "STRIPE PAYOUT",
         "destination": bank.id if bank else None,
@@ -177,27 +182,27 @@ def _make(world: World, account: str, bank: Record | None, amount: int, currency
         "trace_id": None,
         "type": "bank_account",
     }
-    body["balance_transaction"] = world.books.post(
+    body["balance_transaction"] = context.books.post(
         account, type="payout", amount=-amount, currency=currency, source=body["id"], description="STRIPE PAYOUT"
     )
-    return world.store.put(KIND, body["id"], owner=account, body=body)
+    return context.store.put(KIND, body["id"], owner=account, body=body)
 
 
-def _return_money(world: World, record: Record, type: str) -> str:
-    return world.books.post(
+def _return_money(context: Context, record: Record, type: str) -> str:
+    return context.books.post(
         record.owner, type=type, amount=record.body["amount"], currency=record.body["currency"], source=record.id
     )
 
 
-def _turn_bank_off(world: World, record: Record) -> None:
-    bank = world.store.find(bank_accounts.KIND, record.body["destination"] or "")
+def _turn_bank_off(context: Context, record: Record) -> None:
+    bank = context.store.find(bank_accounts.KIND, record.body["destination"] or "")
     if bank is None:
         return
     before = bank.body["status"]
     bank.body["status"] = "errored"
-    world.store.save(bank)
-    world.emit(bank, "account.external_account.updated", {"status": before})
-    onboarding.stop_payouts(world, record.owner)
+    context.store.save(bank)
+    context.emit(bank, "account.external_account.updated", {"status": before})
+    onboarding.stop_payouts(context, record.owner)
 
 
 def _next_midnight(now: int) -> int:

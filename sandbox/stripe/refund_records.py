@@ -7,7 +7,7 @@ Sources: API reference, "The Refund object"; docs "Refunds: failed refunds", "Te
 """
 
 from sandbox.stripe import cards
-from sandbox.stripe.context import World
+from sandbox.stripe.context import Context
 from sandbox.stripe.errors import invalid
 from sandbox.stripe.ids import new_id
 from sandbox.stripe.json_values import JsonObject
@@ -21,7 +21,7 @@ _BANK_SECONDS = 60
 
 
 def make(
-    world: World, charge: Record, prefix: str, amount: int, *, source_transfer_reversal: str | None = None
+    context: Context, charge: Record, prefix: str, amount: int, *, source_transfer_reversal: str | None = None
 ) -> Record:
     details: JsonObject | None = None
     if prefix == "re":
@@ -33,7 +33,7 @@ def make(
         "amount": amount,
         "balance_transaction": None,
         "charge": charge.id,
-        "created": world.now(),
+        "created": context.now(),
         "currency": charge.body["currency"],
         "customer": charge.body["customer"],
         "customer_account": None,
@@ -48,42 +48,42 @@ def make(
     }
     if details is not None:
         body["destination_details"] = details
-    return world.store.put(KIND, body["id"], owner=charge.owner, body=body)
+    return context.store.put(KIND, body["id"], owner=charge.owner, body=body)
 
 
-def bring_to_end(world: World, refund: Record, charge: Record) -> None:
+def bring_to_end(context: Context, refund: Record, charge: Record) -> None:
     """Have the bank do in a minute what Stripe's test cards say of its refunds (docs "Testing: refunds")."""
     match cards.BY_NUMBER[charge.hidden["number"]].refunds:
         case "wait":
             refund.body |= {"status": "pending", "pending_reason": "processing"}
-            world.timers.set(ARRIVE_REFUND, refund.id, world.now() + _BANK_SECONDS)
+            context.timers.set(ARRIVE_REFUND, refund.id, context.now() + _BANK_SECONDS)
         case "come_back":
-            world.timers.set(RETURN_REFUND, refund.id, world.now() + _BANK_SECONDS)
+            context.timers.set(RETURN_REFUND, refund.id, context.now() + _BANK_SECONDS)
 
 
-def arrive(world: World, id: str) -> None:
-    refund = world.store.get(KIND, id)
+def arrive(context: Context, id: str) -> None:
+    refund = context.store.get(KIND, id)
     if refund.body["status"] == "pending":
-        succeed(world, refund)
+        succeed(context, refund)
 
 
-def succeed(world: World, refund: Record) -> Record:
+def succeed(context: Context, refund: Record) -> Record:
     if refund.body["status"] != "pending":
         raise invalid(f"A refund that is {refund.body['status']} can't succeed.")
     refund.body["status"] = "succeeded"
     refund.body.pop("pending_reason", None)
-    world.store.save(refund)
-    world.emit(refund, "refund.updated", {"status": "pending"})
+    context.store.save(refund)
+    context.emit(refund, "refund.updated", {"status": "pending"})
     return refund
 
 
-def come_back(world: World, id: str) -> None:
-    refund = world.store.get(KIND, id)
+def come_back(context: Context, id: str) -> None:
+    refund = context.store.get(KIND, id)
     if refund.body["status"] in ("pending", "succeeded"):
-        fail(world, refund, "expired_or_canceled_card")
+        fail(context, refund, "expired_or_canceled_card")
 
 
-def fail(world: World, refund: Record, reason: str) -> Record:
+def fail(context: Context, refund: Record, reason: str) -> Record:
     """The bank did not take the money, which may come weeks after `succeeded`: the platform has it again.
 
     What was reversed of the transfer and of the fee stays reversed.
@@ -93,7 +93,7 @@ def fail(world: World, refund: Record, reason: str) -> Record:
         raise invalid(f"A refund that is {before} can't fail.")
     refund.body.pop("pending_reason", None)
     refund.body |= {
-        "failure_balance_transaction": world.books.post(
+        "failure_balance_transaction": context.books.post(
             refund.owner,
             type="refund_failure",
             amount=refund.body["amount"],
@@ -104,19 +104,19 @@ def fail(world: World, refund: Record, reason: str) -> Record:
         "failure_reason": reason,
         "status": "failed",
     }
-    world.store.save(refund)
-    count_in(world, world.store.get("charge", refund.body["charge"]), -refund.body["amount"])
+    context.store.save(refund)
+    count_in(context, context.store.get("charge", refund.body["charge"]), -refund.body["amount"])
     for type in ("refund.updated", "charge.refund.updated"):
-        world.emit(refund, type, {"status": before})
-    world.emit(refund, "refund.failed")
+        context.emit(refund, type, {"status": before})
+    context.emit(refund, "refund.failed")
     return refund
 
 
-def count_in(world: World, charge: Record, amount: int) -> None:
+def count_in(context: Context, charge: Record, amount: int) -> None:
     """Add a refund to its charge, or take a failed one off it.
 
     `refunded` is true only when all that was captured went back.
     """
     charge.body["amount_refunded"] += amount
     charge.body["refunded"] = charge.body["amount_refunded"] == charge.body["amount_captured"]
-    world.store.save(charge)
+    context.store.save(charge)

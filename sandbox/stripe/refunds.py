@@ -4,7 +4,7 @@ Sources: API reference, "Create a refund"; docs "Destination charges", "Issue re
 """
 
 from sandbox.stripe import application_fees, charges, disputes, refund_records, transfer_reversals
-from sandbox.stripe.context import Call, World
+from sandbox.stripe.context import Call, Context
 from sandbox.stripe.errors import invalid, unexpected_state
 from sandbox.stripe.json_values import JsonObject, merged_metadata
 from sandbox.stripe.lists import listed
@@ -21,9 +21,9 @@ def create(call: Call) -> JsonObject:
             reversal without a transfer or a fee refund without a fee.
     """
     call.refuse("customer", "instructions_email", "origin")
-    params, world = call.params, call.world
+    params, context = call.params, call.context
     charge = _charge(call)
-    amount = _amount(world, charge, params.get("amount"))
+    amount = _amount(context, charge, params.get("amount"))
     transfer_id = charge.body.get("transfer")
     fee_id = charge.body["application_fee"]
     if params.get("reverse_transfer") and transfer_id is None:
@@ -39,37 +39,37 @@ def create(call: Call) -> JsonObject:
                 "fee goes back to the connected account, which the reversal takes it from."
             )
             raise invalid(message, param="refund_application_fee")
-    refund = refund_records.make(world, charge, "re", amount)
+    refund = refund_records.make(context, charge, "re", amount)
     refund.body |= {"reason": params.get("reason"), "metadata": merged_metadata(None, params.get("metadata"))}
-    refund.body["balance_transaction"] = world.books.post(
+    refund.body["balance_transaction"] = context.books.post(
         charge.owner,
         type="refund",
         amount=-amount,
         currency=charge.body["currency"],
         source=refund.id,
-        available_on=world.books.available_on(charge.body["balance_transaction"]),
+        available_on=context.books.available_on(charge.body["balance_transaction"]),
         description="REFUND FOR CHARGE",
     )
     if params.get("reverse_transfer"):
         refund.body["transfer_reversal"] = _reverse(call, charge, refund, amount)
-    refund_records.bring_to_end(world, refund, charge)
-    world.store.save(refund)
-    refund_records.count_in(world, charge, amount)
-    world.emit(refund, "refund.created")
-    world.emit(charge, "charge.refunded")
-    return world.view(refund)
+    refund_records.bring_to_end(context, refund, charge)
+    context.store.save(refund)
+    refund_records.count_in(context, charge, amount)
+    context.emit(refund, "refund.created")
+    context.emit(charge, "charge.refunded")
+    return context.view(refund)
 
 
 def retrieve(call: Call) -> JsonObject:
-    return call.world.view(call.from_path(KIND, "refund"))
+    return call.context.view(call.from_path(KIND, "refund"))
 
 
 def update(call: Call) -> JsonObject:
     refund = call.from_path(KIND, "refund")
     refund.body["metadata"] = merged_metadata(refund.body["metadata"], call.params.get("metadata"))
-    call.world.store.save(refund)
-    call.world.emit(refund, "refund.updated", {})
-    return call.world.view(refund)
+    call.context.store.save(refund)
+    call.context.emit(refund, "refund.updated", {})
+    return call.context.view(refund)
 
 
 def list_all(call: Call) -> JsonObject:
@@ -85,8 +85,8 @@ def _charge(call: Call) -> Record:
         if intent.body["status"] != "succeeded":
             status = intent.body["status"]
             message = f"This PaymentIntent ({intent.id}) does not have a successful charge to refund. Status: {status}."
-            raise unexpected_state(message, call.world.view(intent))
-        charge = call.world.store.get(charges.KIND, intent.body["latest_charge"])
+            raise unexpected_state(message, call.context.view(intent))
+        charge = call.context.store.get(charges.KIND, intent.body["latest_charge"])
     else:
         message = "One of the following params should be provided for this request: payment_intent or charge."
         raise invalid(message, code="parameter_missing", param="charge")
@@ -96,10 +96,10 @@ def _charge(call: Call) -> Record:
     return charge
 
 
-def _amount(world: World, charge: Record, asked: int | None) -> int:
+def _amount(context: Context, charge: Record, asked: int | None) -> int:
     body = charge.body
     left: int = body["amount_captured"] - body["amount_refunded"]
-    if disputes.blocks_refunds(world, charge):
+    if disputes.blocks_refunds(context, charge):
         raise invalid(f"Charge {charge.id} has been charged back; cannot issue a refund.", code="charge_disputed")
     if left == 0:
         raise invalid(f"Charge {charge.id} has already been refunded.", code="charge_already_refunded")
@@ -121,24 +121,24 @@ def _reverse(call: Call, charge: Record, refund: Record, amount: int) -> str | N
     Both parts are those of the refund in what was captured. Money that other reversals already took is not
     taken again.
     """
-    world, body = call.world, charge.body
+    context, body = call.context, charge.body
     before, captured = body["amount_refunded"], body["amount_captured"]
-    transfer = world.store.get("transfer", body["transfer"])
+    transfer = context.store.get("transfer", body["transfer"])
     part = proportional_part(transfer.body["amount"], before, before + amount, captured)
     part = min(part, transfer.body["amount"] - transfer.body["amount_reversed"])
-    fee_part = _refund_fee(world, charge, amount) if call.params.get("refund_application_fee") else 0
+    fee_part = _refund_fee(context, charge, amount) if call.params.get("refund_application_fee") else 0
     if part == 0:
         return None
-    reversal = transfer_reversals.make(world, transfer, part, source_refund=refund.id, fee_returned=fee_part)
+    reversal = transfer_reversals.make(context, transfer, part, source_refund=refund.id, fee_returned=fee_part)
     return reversal.id
 
 
-def _refund_fee(world: World, charge: Record, amount: int) -> int:
+def _refund_fee(context: Context, charge: Record, amount: int) -> int:
     body = charge.body
-    fee = world.store.get(application_fees.KIND, body["application_fee"])
+    fee = context.store.get(application_fees.KIND, body["application_fee"])
     before = body["amount_refunded"]
     part = proportional_part(fee.body["amount"], before, before + amount, body["amount_captured"])
     part = min(part, int(fee.body["amount"] - fee.body["amount_refunded"]))
     if part:
-        application_fees.refund(world, fee, part)
+        application_fees.refund(context, fee, part)
     return part

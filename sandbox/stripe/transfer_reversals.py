@@ -1,7 +1,7 @@
 """Transfer reversals: money back from a connected account (API reference, "Transfer reversals")."""
 
 from sandbox.stripe import application_fees, refund_records, transfers
-from sandbox.stripe.context import Call, World
+from sandbox.stripe.context import Call, Context
 from sandbox.stripe.errors import invalid
 from sandbox.stripe.ids import new_id
 from sandbox.stripe.json_values import JsonObject, merged_metadata
@@ -31,15 +31,15 @@ def create(call: Call) -> JsonObject:
         )
         raise invalid(message, param="amount")
     reversal = make(
-        call.world, transfer, amount, source_refund=None, fee_returned=_fee_returned(call, transfer, amount)
+        call.context, transfer, amount, source_refund=None, fee_returned=_fee_returned(call, transfer, amount)
     )
     reversal.body["metadata"] = merged_metadata(None, call.params.get("metadata"))
-    return call.world.view(call.world.store.save(reversal))
+    return call.context.view(call.context.store.save(reversal))
 
 
 def retrieve(call: Call) -> JsonObject:
     call.find(transfers.KIND, call.path["transfer"], "transfer", status=404)
-    return call.world.view(call.from_path(KIND, "id"))
+    return call.context.view(call.from_path(KIND, "id"))
 
 
 def list_all(call: Call) -> JsonObject:
@@ -48,22 +48,22 @@ def list_all(call: Call) -> JsonObject:
     return listed(call, KIND, url, keep=lambda record: record.body["transfer"] == transfer.id)
 
 
-def make(world: World, transfer: Record, amount: int, *, source_refund: str | None, fee_returned: int) -> Record:
+def make(context: Context, transfer: Record, amount: int, *, source_refund: str | None, fee_returned: int) -> Record:
     """Take `amount` back; `fee_returned` is the part of the application fee that goes back with it."""
     body: JsonObject = {
         "id": new_id("trr"),
         "object": KIND,
         "amount": amount,
         "balance_transaction": None,
-        "created": world.now(),
+        "created": context.now(),
         "currency": transfer.body["currency"],
         "destination_payment_refund": None,
         "metadata": {},
         "source_refund": source_refund,
         "transfer": transfer.id,
     }
-    available_on = world.books.available_on(transfer.body["balance_transaction"])
-    body["balance_transaction"] = world.books.post(
+    available_on = context.books.available_on(transfer.body["balance_transaction"])
+    body["balance_transaction"] = context.books.post(
         transfer.owner,
         type="transfer_refund",
         amount=amount,
@@ -71,9 +71,9 @@ def make(world: World, transfer: Record, amount: int, *, source_refund: str | No
         source=body["id"],
         available_on=available_on,
     )
-    payment = world.store.get("charge", transfer.body["destination_payment"])
-    refund = refund_records.make(world, payment, "pyr", amount, source_transfer_reversal=body["id"])
-    refund.body["balance_transaction"] = world.books.post(
+    payment = context.store.get("charge", transfer.body["destination_payment"])
+    refund = refund_records.make(context, payment, "pyr", amount, source_transfer_reversal=body["id"])
+    refund.body["balance_transaction"] = context.books.post(
         payment.owner,
         type="payment_refund",
         amount=-amount,
@@ -82,30 +82,30 @@ def make(world: World, transfer: Record, amount: int, *, source_refund: str | No
         fee=application_fee(-fee_returned) if fee_returned else None,
         available_on=available_on,
     )
-    world.store.save(refund)
-    refund_records.count_in(world, payment, amount)
+    context.store.save(refund)
+    refund_records.count_in(context, payment, amount)
     body["destination_payment_refund"] = refund.id
-    record = world.store.put(KIND, body["id"], owner=transfer.owner, body=body)
-    _count_in(world, transfer, record)
+    record = context.store.put(KIND, body["id"], owner=transfer.owner, body=body)
+    _count_in(context, transfer, record)
     return record
 
 
-def _count_in(world: World, transfer: Record, reversal: Record) -> None:
+def _count_in(context: Context, transfer: Record, reversal: Record) -> None:
     body = transfer.body
     body["amount_reversed"] += reversal.body["amount"]
     body["reversed"] = body["amount_reversed"] == body["amount"]
     newest_first = [reversal.body, *body["reversals"]["data"]]
     body["reversals"] = list_of(body["reversals"]["url"], newest_first)
-    world.store.save(transfer)
-    world.emit(transfer, "transfer.reversed")
+    context.store.save(transfer)
+    context.emit(transfer, "transfer.reversed")
 
 
 def _fee_returned(call: Call, transfer: Record, amount: int) -> int:
     """The application fee's proportional part, refunded on request (`refund_application_fee`)."""
     if not call.params.get("refund_application_fee"):
         return 0
-    payment = call.world.store.get("charge", transfer.body["destination_payment"])
-    fee = application_fees.of_payment(call.world, payment)
+    payment = call.context.store.get("charge", transfer.body["destination_payment"])
+    fee = application_fees.of_payment(call.context, payment)
     if fee is None:
         message = f"Attempting to refund_application_fee on transfer {transfer.id}, but it has no application fee"
         raise invalid(message, param="refund_application_fee")
@@ -113,5 +113,5 @@ def _fee_returned(call: Call, transfer: Record, amount: int) -> int:
     part = proportional_part(fee.body["amount"], before, before + amount, transfer.body["amount"])
     part = min(part, int(fee.body["amount"] - fee.body["amount_refunded"]))
     if part:
-        application_fees.refund(call.world, fee, part)
+        application_fees.refund(call.context, fee, part)
     return part

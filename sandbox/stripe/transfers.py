@@ -5,7 +5,7 @@ Sources: API reference, "Transfers"; docs "Separate charges and transfers" and "
 
 from sandbox.stripe import charges
 from sandbox.stripe.accounts import require_transfers
-from sandbox.stripe.context import Call, World
+from sandbox.stripe.context import Call, Context
 from sandbox.stripe.errors import invalid
 from sandbox.stripe.ids import new_id
 from sandbox.stripe.json_values import JsonObject, merged_metadata
@@ -18,9 +18,9 @@ KIND = "transfer"
 
 
 def create(call: Call) -> JsonObject:
-    params, world = call.params, call.world
+    params, context = call.params, call.context
     currency = check_currency(params["currency"])
-    destination = require_transfers(world, call.account, params["destination"])
+    destination = require_transfers(context, call.account, params["destination"])
     if "amount" not in params:
         raise invalid("Missing required param: amount.", code="parameter_missing", param="amount")
     amount = params["amount"]
@@ -31,15 +31,15 @@ def create(call: Call) -> JsonObject:
     source = None
     if "source_transaction" in params:
         source = call.find(charges.KIND, params["source_transaction"], "source_transaction")
-        _check_source(world, source, amount, currency)
-    elif amount > world.books.available(call.account, currency):
+        _check_source(context, source, amount, currency)
+    elif amount > context.books.available(call.account, currency):
         message = (
             "You have insufficient available funds in your Stripe account. Try adding funds directly to your "
             "available balance by creating Charges using the 4000000000000077 test card."
         )
         raise invalid(message, code="balance_insufficient")
     record = make(
-        world,
+        context,
         call.account,
         amount=amount,
         currency=currency,
@@ -49,20 +49,20 @@ def create(call: Call) -> JsonObject:
         description=params.get("description"),
         metadata=merged_metadata(None, params.get("metadata")),
     )
-    return world.view(record)
+    return context.view(record)
 
 
 def retrieve(call: Call) -> JsonObject:
-    return call.world.view(call.from_path(KIND, "transfer"))
+    return call.context.view(call.from_path(KIND, "transfer"))
 
 
 def update(call: Call) -> JsonObject:
     record = call.from_path(KIND, "transfer")
     record.body |= call.given("description")
     record.body["metadata"] = merged_metadata(record.body["metadata"], call.params.get("metadata"))
-    call.world.store.save(record)
-    call.world.emit(record, "transfer.updated", {})
-    return call.world.view(record)
+    call.context.store.save(record)
+    call.context.emit(record, "transfer.updated", {})
+    return call.context.view(record)
 
 
 def list_all(call: Call) -> JsonObject:
@@ -70,7 +70,7 @@ def list_all(call: Call) -> JsonObject:
 
 
 def make(
-    world: World,
+    context: Context,
     account: str,
     *,
     amount: int,
@@ -87,14 +87,14 @@ def make(
 
     Money that comes from a charge becomes available when the charge's does.
     """
-    available_on = world.books.available_on(source.body["balance_transaction"]) if source else None
+    available_on = context.books.available_on(source.body["balance_transaction"]) if source else None
     body: JsonObject = {
         "id": new_id("tr"),
         "object": KIND,
         "amount": amount,
         "amount_reversed": 0,
         "balance_transaction": None,
-        "created": world.now(),
+        "created": context.now(),
         "currency": currency,
         "description": description,
         "destination": destination,
@@ -107,7 +107,7 @@ def make(
         "transfer_group": group,
     }
     body["reversals"] = list_of(f"/v1/transfers/{body['id']}/reversals", [])
-    body["balance_transaction"] = world.books.post(
+    body["balance_transaction"] = context.books.post(
         account,
         type="transfer",
         amount=-amount,
@@ -116,8 +116,8 @@ def make(
         available_on=available_on,
         description=description,
     )
-    payment = charges.make_payment(world, body, application_fee, fee_amount)
-    payment.body["balance_transaction"] = world.books.post(
+    payment = charges.make_payment(context, body, application_fee, fee_amount)
+    payment.body["balance_transaction"] = context.books.post(
         destination,
         type="payment",
         amount=amount,
@@ -126,14 +126,14 @@ def make(
         fee=application_fee_line(fee_amount) if fee_amount else None,
         available_on=available_on,
     )
-    world.store.save(payment)
+    context.store.save(payment)
     body["destination_payment"] = payment.id
-    record = world.store.put(KIND, body["id"], owner=account, body=body)
-    world.emit(record, "transfer.created")
+    record = context.store.put(KIND, body["id"], owner=account, body=body)
+    context.emit(record, "transfer.created")
     return record
 
 
-def _check_source(world: World, source: Record, amount: int, currency: str) -> None:
+def _check_source(context: Context, source: Record, amount: int, currency: str) -> None:
     """A charge pays out no more than was captured, in its own currency, and only once.
 
     Source: docs "Separate charges and transfers", "Transfer availability".
@@ -150,7 +150,7 @@ def _check_source(world: World, source: Record, amount: int, currency: str) -> N
             f"Charge {source.id} has not been captured, so it can't be transferred.", param="source_transaction"
         )
     used = sum(
-        record.body["amount"] for record in world.store.scan(KIND) if record.body["source_transaction"] == source.id
+        record.body["amount"] for record in context.store.scan(KIND) if record.body["source_transaction"] == source.id
     )
     left = charge["amount_captured"] - used
     if amount > left:

@@ -33,7 +33,7 @@ def create(call: Call) -> JsonObject:
             "stripe_dashboard": {"type": params.get("dashboard", "none")},
         },
     }
-    body = blank(call.world, v1_params)
+    body = blank(call.context, v1_params)
     if _wants_transfers(recipient):
         body["capabilities"] = {"transfers": "inactive"}
     hidden = {
@@ -46,7 +46,7 @@ def create(call: Call) -> JsonObject:
             "losses_collector": responsibilities.get("losses_collector", "application"),
         }
     }
-    record = accounts.add(call.world, call.account, body, v1_params, hidden)
+    record = accounts.add(call.context, call.account, body, v1_params, hidden)
     return answer(record, params.get("include", []))
 
 
@@ -66,12 +66,12 @@ def update(call: Call) -> JsonObject:
     if _wants_transfers(recipient):
         active = record.body["details_submitted"]
         record.body["capabilities"].setdefault("transfers", "active" if active else "inactive")
-    return answer(call.world.store.save(record), params.get("include", []))
+    return answer(call.context.store.save(record), params.get("include", []))
 
 
 def list_all(call: Call) -> JsonObject:
     """A page of accounts, newest first; the sandbox answers them all on one."""
-    records = call.world.store.newest_first(KIND, lambda record: record.owner == call.account)
+    records = call.context.store.newest_first(KIND, lambda record: record.owner == call.account)
     return {"data": [answer(record, []) for record in records], "next_page_url": None, "previous_page_url": None}
 
 

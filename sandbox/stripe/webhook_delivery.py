@@ -19,7 +19,7 @@ from typing import Literal
 
 import httpx
 
-from sandbox.stripe.context import World
+from sandbox.stripe.context import Context
 from sandbox.stripe.events import DELIVERY, ENDPOINT, KIND
 from sandbox.stripe.json_values import JsonObject
 from sandbox.stripe.store import Record
@@ -59,12 +59,12 @@ class Handling:
         return deliveries
 
 
-class Courier:
+class WebhookDelivery:
     """One task that sends what is owed. It starts with the first event, within the running event loop."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, context: Context) -> None:
         self.handling = Handling()
-        self._world = world
+        self._world = context
         self._task: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
         self._in_flight: dict[str, asyncio.Task[None]] = {}
@@ -161,8 +161,8 @@ async def _accepted(client: httpx.AsyncClient, endpoint: Record, payload: str) -
     return response.is_success
 
 
-def payload_of(world: World, event: Record, endpoint: Record) -> str:
-    body: JsonObject = world.view(event) | {"api_version": endpoint.body["api_version"] or event.body["api_version"]}
+def payload_of(context: Context, event: Record, endpoint: Record) -> str:
+    body: JsonObject = context.view(event) | {"api_version": endpoint.body["api_version"] or event.body["api_version"]}
     return json.dumps(body, indent=2)
 
 

@@ -22,7 +22,7 @@ def create(call: Call) -> JsonObject:
         "object": KIND,
         "api_version": params.get("api_version"),
         "application": None,
-        "created": call.world.now(),
+        "created": call.context.now(),
         "description": params.get("description") or None,
         "enabled_events": params["enabled_events"],
         "livemode": False,
@@ -31,12 +31,12 @@ def create(call: Call) -> JsonObject:
         "url": params["url"],
     }
     hidden = {"secret": new_id("whsec", 32), "connect": params.get("connect", False)}
-    record = call.world.store.put(KIND, body["id"], owner=call.account, body=body, hidden=hidden)
-    return call.world.view(record) | {"secret": hidden["secret"]}
+    record = call.context.store.put(KIND, body["id"], owner=call.account, body=body, hidden=hidden)
+    return call.context.view(record) | {"secret": hidden["secret"]}
 
 
 def retrieve(call: Call) -> JsonObject:
-    return call.world.view(call.from_path(KIND, "webhook_endpoint"))
+    return call.context.view(call.from_path(KIND, "webhook_endpoint"))
 
 
 def update(call: Call) -> JsonObject:
@@ -47,12 +47,12 @@ def update(call: Call) -> JsonObject:
     if "disabled" in params:
         record.body["status"] = "disabled" if params["disabled"] else "enabled"
     record.body["metadata"] = merged_metadata(record.body["metadata"], params.get("metadata"))
-    return call.world.view(call.world.store.save(record))
+    return call.context.view(call.context.store.save(record))
 
 
 def delete(call: Call) -> JsonObject:
     record = call.from_path(KIND, "webhook_endpoint")
-    call.world.store.remove(KIND, record.id)
+    call.context.store.remove(KIND, record.id)
     return {"id": record.id, "object": KIND, "deleted": True}
 
 

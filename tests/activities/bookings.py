@@ -14,8 +14,8 @@ from models.domain.actors import Actor, Role
 from models.domain.endings import Ending
 from models.domain.messages import (
     Approve,
+    Channel,
     Checkout,
-    Door,
     HoldPhase,
     PaymentState,
     RecordAcceptance,
@@ -113,7 +113,7 @@ class Bookings:
     def acceptance(self, terms: BookingTerms) -> RecordAcceptance:
         return RecordAcceptance(
             terms=terms,
-            decision=Approve(actor=self.instructor, door=Door.API),
+            decision=Approve(actor=self.instructor, channel=Channel.API),
             completion_deadline_at=terms.ends_at + 24 * HOUR,
             at=NOW + HOUR,
         )
@@ -187,4 +187,4 @@ def held(terms: BookingTerms, phase: HoldPhase = HoldPhase.HELD) -> PaymentState
 def ended(
     terms: BookingTerms, ending: Ending, payment: PaymentState | None, at: datetime | None = None
 ) -> RecordEnding:
-    return RecordEnding(terms=terms, ending=ending, door=Door.API, payment=payment, at=at or NOW + 2 * HOUR)
+    return RecordEnding(terms=terms, ending=ending, channel=Channel.API, payment=payment, at=at or NOW + 2 * HOUR)

@@ -10,7 +10,7 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from api.bookings.event_stream import Streams
-from api.http.notify_listener import Bell
+from api.http.notify_listener import NotifyListener
 from api.main import build_app
 from models.db import build_engine
 from sandbox.stack.ports import free_port
@@ -45,7 +45,7 @@ async def temporal() -> Client:
 def app(database_url: str, task_queue: str, engine: AsyncEngine, temporal: Client) -> FastAPI:
     app = build_app(settings(database_url, task_queue), engine, temporal)
     # A stream ends when it has told what there is: httpx gives an answer to the tests once it is whole.
-    app.state.streams = Streams(Bell(engine.url), last=timedelta(0))
+    app.state.streams = Streams(NotifyListener(engine.url), last=timedelta(0))
     return app
 
 

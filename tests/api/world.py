@@ -14,14 +14,14 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from api.http.auth import issue_token
 from api.http.problems import ProblemDetails
 from api.meeting_provider import JitsiMeetings, MeetingSettings
-from api.settings import DoorSettings, Settings
+from api.settings import HttpSettings, Settings
 from models.domain.actors import PLATFORM, Capability, Role
 from models.domain.endings import EndReason
-from models.domain.messages import Door
+from models.domain.messages import Channel
 from models.domain.money import Money
 from models.domain.policy import MODERATE, BookingPolicy, CancellationPolicy, PaymentPlan, split
 from models.domain.states import BookingStatus
-from models.settings import PlaceSettings, PolicySettings
+from models.settings import PolicySettings, RuntimeSettings
 from models.tables.audit import AuditEvent
 from models.tables.bookings import BookingRequest
 from models.tables.catalogue import Offering, Slot
@@ -40,8 +40,8 @@ JSON = dict[str, Any]
 
 def settings(database_url: str, task_queue: str, policy: PolicySettings | None = None) -> Settings:
     return Settings(
-        place=PlaceSettings(database_url=SecretStr(database_url), holdfast_task_queue=task_queue),
-        door=DoorSettings.model_validate(
+        runtime=RuntimeSettings(database_url=SecretStr(database_url), holdfast_task_queue=task_queue),
+        http=HttpSettings.model_validate(
             {
                 "holdfast_token_secret": SIGNING_KEY,
                 "stripe_webhook_secret": WEBHOOK_KEY,
@@ -162,7 +162,7 @@ class World:
             booking_id=booking_id,
             action="booking.deleted",
             actor_role=PLATFORM.role,
-            door=Door.WORKFLOW,
+            channel=Channel.WORKFLOW,
             detail={
                 "reason": EndReason.CARD_DECLINED,
                 "decline_code": "insufficient_funds",

@@ -11,7 +11,7 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from bench.actions import HistoryCost, billable_actions, history_cost
-from bench.baseline_process import BareWorker
+from bench.baseline_process import BaselineWorker
 
 
 def event(kind: str) -> HistoryEvent:
@@ -84,6 +84,6 @@ async def client(temporal_address: str) -> Client:
 async def test_the_bare_workflow_has_the_shape_that_bookings_are_compared_with(
     client: Client, temporal_address: str
 ) -> None:
-    async with BareWorker(client, temporal_address) as bare:
+    async with BaselineWorker(client, temporal_address) as bare:
         workflow_id = await bare.play(0)
     assert await history_cost(client.get_workflow_handle(workflow_id)) == HistoryCost(events=41, actions=9)

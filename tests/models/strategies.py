@@ -5,7 +5,7 @@ from datetime import timedelta
 from hypothesis import strategies as st
 
 from models.domain.money import BASIS_POINTS, Money, Rounding, minimum_charge, step_minor
-from models.domain.policy import PRESETS, BookingPolicy, CancellationPolicy, CancellationTier, OnSilence
+from models.domain.policy import PRESETS, BookingPolicy, CancellationPolicy, CancellationTier, CompletionTimeoutPolicy
 
 # With 0, 2 and 3 decimals, and those that Stripe takes in whole units only.
 CURRENCIES = ["usd", "eur", "jpy", "krw", "bhd", "kwd", "isk", "ugx"]
@@ -48,7 +48,7 @@ def policies() -> st.SearchStrategy[BookingPolicy]:
         rounding=st.sampled_from(list(Rounding)),
         cancellation=st.sampled_from(list(PRESETS.values())) | tiers(),
         student_absent_kept_bps=st.integers(0, BASIS_POINTS),
-        on_silence=st.sampled_from(list(OnSilence)),
+        on_completion_timeout=st.sampled_from(list(CompletionTimeoutPolicy)),
     )
 
 

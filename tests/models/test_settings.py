@@ -6,12 +6,12 @@ import pytest
 from pydantic import ValidationError
 
 from models.domain.money import Rounding
-from models.domain.policy import STRICT, BookingPolicy, Deadlines, OnSilence
+from models.domain.policy import STRICT, BookingPolicy, CompletionTimeoutPolicy, Deadlines
 from models.settings import (
     Environment,
     MailSettings,
-    PlaceSettings,
     PolicySettings,
+    RuntimeSettings,
     SmtpSecurity,
     StripeSettings,
 )
@@ -88,9 +88,9 @@ def test_a_missing_key_is_asked_for_by_its_name() -> None:
 
 def test_where_postgres_is_must_be_said_and_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValidationError, match="database_url"):
-        PlaceSettings()
+        RuntimeSettings()
     monkeypatch.setenv("DATABASE_URL", f"postgresql+psycopg://holdfast:{KEYWORD}@db.example/holdfast")
-    assert KEYWORD not in repr(PlaceSettings())
+    assert KEYWORD not in repr(RuntimeSettings())
 
 
 def test_without_settings_the_policy_is_the_default_with_the_offerings_tiers() -> None:
@@ -104,14 +104,18 @@ def test_settings_of_the_policy_are_frozen_into_a_booking(monkeypatch: pytest.Mo
         {
             "HOLDFAST_FEE_BPS": "1500",
             "HOLDFAST_ROUNDING": "DOWN",
-            "HOLDFAST_ON_SILENCE": "SETTLE",
+            "HOLDFAST_ON_COMPLETION_TIMEOUT": "SETTLE",
             "HOLDFAST_STUDENT_ABSENT_KEPT_BPS": "10000",
             "HOLDFAST_APPROVAL_WINDOW": "P2D",
             "HOLDFAST_HOLD_MARGIN": "PT2S",
         },
     )
     policy = PolicySettings().freeze(STRICT)
-    assert (policy.fee_bps, policy.rounding, policy.on_silence) == (1_500, Rounding.DOWN, OnSilence.SETTLE)
+    assert (policy.fee_bps, policy.rounding, policy.on_completion_timeout) == (
+        1_500,
+        Rounding.DOWN,
+        CompletionTimeoutPolicy.SETTLE,
+    )
     assert policy.student_absent_kept_bps == 10_000
     assert policy.deadlines.approval_window == timedelta(days=2)
     assert policy.deadlines.hold_margin == timedelta(seconds=2)

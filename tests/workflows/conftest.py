@@ -8,7 +8,7 @@ import pytest
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
-from activities.stripe.balances import StripeBooks
+from activities.stripe.balances import StripeBalances
 from activities.stripe.client import stripe_client
 from activities.stripe.disputes import StripeDisputes
 from activities.stripe.payments import StripeGateway
@@ -45,7 +45,7 @@ async def saga(database_url: str, stripe_sandbox: StripeSandbox) -> AsyncIterato
                     StripeDisputes(stripe),
                     StripePayouts(stripe),
                     StripeRefunds(stripe),
-                    StripeBooks(stripe),
+                    StripeBalances(stripe),
                     cached_workflows=0,
                     interceptors=[faults],
                 )

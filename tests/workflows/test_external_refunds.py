@@ -11,10 +11,10 @@ from temporalio.client import WorkflowHandle
 
 from models.domain.actors import Role
 from models.domain.errors import Unknown
-from models.domain.ids import refund_workflow_id, stray_refund_id
+from models.domain.ids import external_refund_id, refund_workflow_id
 from models.domain.ledger import Account
-from models.domain.messages import Approve, Door, Settle
-from models.domain.notifications import Notice, Recipient
+from models.domain.messages import Approve, Channel, Settle
+from models.domain.notifications import NotificationKind, Recipient
 from models.domain.policy import LossBearer
 from models.domain.refunds import RefundEvent, RefundOrder, RetryRefund
 from models.domain.states import PaymentStatus, PayoutStatus, RefundStatus
@@ -33,7 +33,7 @@ from tests.workflows.test_refunds import (
     carried_out,
     kept,
     money,
-    notices,
+    notifications,
     ordered,
     refunded,
     starting,
@@ -57,7 +57,7 @@ async def made(saga: Saga, booked: Booked, amount_minor: int, flags: Flags) -> s
 
 async def hear(saga: Saga, refund: stripe.Refund) -> WorkflowHandle[RefundWorkflow, RefundStatus | None]:
     """As the webhook does."""
-    id = stray_refund_id(refund.id)
+    id = external_refund_id(refund.id)
     return await saga.env.client.start_workflow(
         RefundWorkflow.run,
         RefundOrder(refund_id=id, stripe_refund_id=refund.id),
@@ -71,7 +71,7 @@ async def hear(saga: Saga, refund: stripe.Refund) -> WorkflowHandle[RefundWorkfl
 async def adopted(saga: Saga, booked: Booked, amount_minor: int, flags: Flags) -> Refund:
     refund = await made(saga, booked, amount_minor, flags)
     assert await (await hear(saga, refund)).result() is RefundStatus.SUCCEEDED
-    return await kept(saga, stray_refund_id(refund.id))
+    return await kept(saga, external_refund_id(refund.id))
 
 
 async def is_as_at_stripe(saga: Saga, booked: Booked) -> None:
@@ -109,10 +109,12 @@ async def test_half_of_a_charge_refunded_in_the_dashboard_is_in_all_books(
     assert (row.instructor_minor, row.platform_fee_minor, row.platform_loss_minor) == (instructor, fee, loss)
     assert await money(booked) == (PaymentStatus.PARTIALLY_REFUNDED, 5_000, 5_000, 2_000 - fee)
     await is_as_at_stripe(saga, booked)
-    assert await notices(saga, booked) == {(Notice.REFUNDED, recipient) for recipient in Recipient}
+    assert await notifications(saga, booked) == {(NotificationKind.REFUNDED, recipient) for recipient in Recipient}
     async with AsyncSession(saga.engine) as session:
         told = await session.exec(select(AuditEvent).where(col(AuditEvent.action) == "booking.refunded"))
-        assert [(each.actor_role, each.actor_id, each.door) for each in told] == [(Role.OPERATOR, None, Door.STRIPE)]
+        assert [(each.actor_role, each.actor_id, each.channel) for each in told] == [
+            (Role.OPERATOR, None, Channel.STRIPE)
+        ]
     # What is left can still be refunded here, and no more.
     assert "At most 50.00 USD" in ((await refunded(saga, booked, 5_001)).refusal or "")
     assert (await refunded(saga, booked, 5_000)).status is RefundStatus.SUCCEEDED
@@ -175,7 +177,7 @@ async def test_one_that_is_under_way_is_followed(saga: Saga) -> None:
     await at_the_bank(saga, refund.id, "succeed")
     await hear(saga, refund)
     assert await handle.result() is RefundStatus.SUCCEEDED
-    assert (await kept(saga, stray_refund_id(refund.id))).status is RefundStatus.SUCCEEDED
+    assert (await kept(saga, external_refund_id(refund.id))).status is RefundStatus.SUCCEEDED
     await is_as_at_stripe(saga, booked)
 
 

@@ -18,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from models.domain.actors import Absent
+from models.domain.actors import AbsentParty
 from models.domain.ledger import Account, PostingKind
 from models.domain.messages import Approve, Cancel, Complete, ReportNoShow
 from models.domain.policy import LossBearer
@@ -117,7 +117,7 @@ class Books(RuleBasedStateMachine):
             if ending == "completed":
                 await booked.handle.execute_update(BookingWorkflow.complete, Complete(actor=booked.instructor))
             else:
-                absent = ReportNoShow(actor=booked.instructor, absent=Absent.STUDENT)
+                absent = ReportNoShow(actor=booked.instructor, absent=AbsentParty.STUDENT)
                 await booked.handle.execute_update(BookingWorkflow.report_no_show, absent)
         await booked.result()
         self.captured.append(booked)

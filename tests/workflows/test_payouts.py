@@ -16,7 +16,7 @@ from models.domain.errors import Unknown
 from models.domain.ids import payout_workflow_id
 from models.domain.ledger import Account
 from models.domain.messages import Approve, Complete
-from models.domain.notifications import Notice
+from models.domain.notifications import NotificationKind
 from models.domain.payouts import PayoutEvent, PayoutOrder, PayoutPhase
 from models.domain.states import PayoutStatus
 from models.tables.audit import AuditEvent
@@ -93,7 +93,7 @@ async def balances(saga: Saga, instructor_id: UUID) -> dict[Account, int]:
     return {account: amount for account, amount in sums.items() if amount}
 
 
-async def mails(saga: Saga) -> list[tuple[Notice, int]]:
+async def mails(saga: Saga) -> list[tuple[NotificationKind, int]]:
     """About payouts: what, and how many sessions it pays."""
     query = (
         select(OutboxMessage)
@@ -132,7 +132,7 @@ async def test_a_share_is_followed_to_the_bank(saga: Saga) -> None:
     assert await handle.result() is PayoutPhase.ARRIVED
     arrived = await share(booked)
     assert (arrived.status, bool(arrived.paid_at), arrived.failure_reason) == (PayoutStatus.PAID, True, None)
-    assert await mails(saga) == [(Notice.PAYOUT_PAID, 1)]
+    assert await mails(saga) == [(NotificationKind.PAYOUT_PAID, 1)]
     assert await actions(saga, instructor_id) == ["instructor.payout_made", "instructor.payout_paid"]
 
 
@@ -147,7 +147,7 @@ async def test_a_payout_that_fails_is_told_and_the_next_one_pays(saga: Saga) -> 
     row = await share(booked)
     assert (row.status, row.failure_reason) == (PayoutStatus.FAILED, "account_closed")
     assert await balances(saga, instructor_id) == {Account.CONNECTED_BALANCE: 8_000, Account.INSTRUCTOR_PAYABLE: -8_000}
-    assert await mails(saga) == [(Notice.PAYOUT_FAILED, 1)]
+    assert await mails(saga) == [(NotificationKind.PAYOUT_FAILED, 1)]
     await bank.give_account("btok_us_verified")
     await bank.wait(DAY_SECONDS)
     again, _ = await bank.payouts()
@@ -159,7 +159,7 @@ async def test_a_payout_that_fails_is_told_and_the_next_one_pays(saga: Saga) -> 
     assert await handle.result() is PayoutPhase.ARRIVED
     assert (await share(booked)).status is PayoutStatus.PAID
     assert await balances(saga, instructor_id) == {}
-    assert sorted(await mails(saga)) == [(Notice.PAYOUT_FAILED, 1), (Notice.PAYOUT_PAID, 1)]
+    assert sorted(await mails(saga)) == [(NotificationKind.PAYOUT_FAILED, 1), (NotificationKind.PAYOUT_PAID, 1)]
 
 
 async def test_a_failure_that_nobody_heard_of_is_written_down_with_the_payout_that_carries_its_money(
@@ -183,7 +183,7 @@ async def test_a_failure_that_nobody_heard_of_is_written_down_with_the_payout_th
     row = await share(booked)
     assert (row.status, row.stripe_payout_id) == (PayoutStatus.PAID, again.id)
     assert await balances(saga, booked.order.terms.instructor_id) == {}
-    assert sorted(await mails(saga)) == [(Notice.PAYOUT_FAILED, 1), (Notice.PAYOUT_PAID, 1)]
+    assert sorted(await mails(saga)) == [(NotificationKind.PAYOUT_FAILED, 1), (NotificationKind.PAYOUT_PAID, 1)]
 
 
 async def test_a_bank_may_send_back_what_had_arrived(saga: Saga) -> None:
@@ -226,7 +226,7 @@ async def test_an_answer_that_is_lost_pays_nobody_twice(saga: Saga) -> None:
     assert await (await hear(bank, payout.id)).result() is PayoutPhase.ARRIVED
     assert saga.faults.all_taken
     assert await balances(saga, instructor_id) == {}
-    assert await mails(saga) == [(Notice.PAYOUT_PAID, 1)]
+    assert await mails(saga) == [(NotificationKind.PAYOUT_PAID, 1)]
 
 
 async def test_a_payout_made_by_hand_is_in_the_books_of_its_instructor_alone(saga: Saga) -> None:

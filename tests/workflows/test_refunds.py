@@ -18,7 +18,7 @@ from models.domain.errors import Unknown
 from models.domain.ids import refund_workflow_id
 from models.domain.ledger import Account
 from models.domain.messages import Approve, Complete
-from models.domain.notifications import Notice, Recipient
+from models.domain.notifications import NotificationKind, Recipient
 from models.domain.policy import BookingPolicy, LossBearer
 from models.domain.refunds import ORDERED, RefundEvent, RefundOrder, RefundView, RetryRefund
 from models.domain.states import PaymentStatus, PayoutStatus, RefundStatus
@@ -134,11 +134,11 @@ async def money(booked: Booked) -> tuple[PaymentStatus, int, int, int]:
     return payment.status, payment.captured_minor, payment.returned_minor, payment.platform_fee_minor
 
 
-async def notices(saga: Saga, booked: Booked) -> set[tuple[Notice, Recipient]]:
+async def notifications(saga: Saga, booked: Booked) -> set[tuple[NotificationKind, Recipient]]:
     told = (
         select(OutboxMessage)
         .where(col(OutboxMessage.booking_id) == booked.order.terms.booking_id)
-        .where(col(OutboxMessage.kind).in_([Notice.REFUNDED, Notice.REFUND_FAILED]))
+        .where(col(OutboxMessage.kind).in_([NotificationKind.REFUNDED, NotificationKind.REFUND_FAILED]))
     )
     async with AsyncSession(saga.engine) as session:
         return {(message.kind, message.recipient_role) for message in await session.exec(told)}
@@ -174,7 +174,7 @@ async def test_half_goes_back_out_of_both_shares_in_proportion(saga: Saga) -> No
             select(InstructorPayout).where(col(InstructorPayout.booking_id) == booked.order.terms.booking_id)
         )
         assert payouts.one().amount_minor == 4_000
-    assert await notices(saga, booked) == {(Notice.REFUNDED, recipient) for recipient in Recipient}
+    assert await notifications(saga, booked) == {(NotificationKind.REFUNDED, recipient) for recipient in Recipient}
 
 
 async def test_all_of_it_goes_back_in_odd_parts_to_the_last_cent(saga: Saga) -> None:
@@ -228,7 +228,7 @@ async def test_of_many_refunds_at_once_no_more_goes_back_than_was_paid(saga: Sag
     assert sum(refund.amount for refund in await refunds_at_stripe(saga, booked)) == 8_000
 
 
-@pytest.mark.parametrize("lost", ["make_refund", "record_refund", "reserve_refund"])
+@pytest.mark.parametrize("lost", ["create_refund", "record_refund", "reserve_refund"])
 async def test_a_refund_whose_answer_is_lost_is_made_once(saga: Saga, lost: str) -> None:
     booked = await completed(saga)
     saga.faults.fail("after", lost, Unknown("the answer was lost"))
@@ -280,9 +280,9 @@ async def test_a_refund_that_the_bank_sends_back_is_owed_until_an_operator_has_i
     assert "50.00 USD" in (request.attention_reason or "")
     owed = await balances(saga, booked)
     assert (owed[Account.REFUNDS], owed[Account.INSTRUCTOR_PAYABLE]) == (-5_000, -4_000)
-    assert (Notice.REFUND_FAILED, Recipient.STUDENT) in await notices(saga, booked)
+    assert (NotificationKind.REFUND_FAILED, Recipient.STUDENT) in await notifications(saga, booked)
 
-    saga.faults.fail("after", "make_refund", Unknown("the answer was lost"))
+    saga.faults.fail("after", "create_refund", Unknown("the answer was lost"))
     again = await saga.env.client.execute_update_with_start_workflow(
         RefundWorkflow.try_again, RetryRefund(actor=OPERATOR), start_workflow_operation=starting(order)
     )

@@ -18,7 +18,7 @@ from temporalio.worker import Replayer
 
 from sandbox.demo import journeys
 from workflows.booking.workflow import BookingWorkflow
-from workflows.client.interceptors import TakeRequestId
+from workflows.client.interceptors import RequestIdWorkerInterceptor
 
 _HISTORIES = Path(__file__).parent / "histories"
 # The second student's booking never came to be, and the first one's goes like `completed`.
@@ -32,7 +32,7 @@ def _saved(journey: str) -> dict[str, Any]:
 
 async def _replay(history: dict[str, Any]) -> None:
     replayer = Replayer(
-        workflows=[BookingWorkflow], data_converter=pydantic_data_converter, interceptors=[TakeRequestId()]
+        workflows=[BookingWorkflow], data_converter=pydantic_data_converter, interceptors=[RequestIdWorkerInterceptor()]
     )
     await replayer.replay_workflow(WorkflowHistory.from_json("booking", history))
 

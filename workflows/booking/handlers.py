@@ -19,7 +19,6 @@ with workflow.unsafe.imports_passed_through():
         Decision,
         Extend,
         PaymentEvent,
-        Refund,
         Refusal,
         Reject,
         Release,
@@ -27,10 +26,11 @@ with workflow.unsafe.imports_passed_through():
         Reschedule,
         Retry,
         Settle,
+        SettleAndRefund,
     )
 
 
-class BookingDoors(ABC):
+class BookingHandlers(ABC):
     """The messages of a booking; what they lead to is the saga's."""
 
     @abstractmethod
@@ -122,7 +122,7 @@ class BookingDoors(ABC):
         return await self._answer(decision)
 
     @workflow.update
-    async def refund(self, decision: Refund) -> BookingView:
+    async def refund(self, decision: SettleAndRefund) -> BookingView:
         return await self._answer(decision)
 
     @workflow.update
@@ -170,7 +170,7 @@ class BookingDoors(ABC):
         self._check(decision)
 
     @refund.validator
-    def _may_refund(self, decision: Refund) -> None:
+    def _may_refund(self, decision: SettleAndRefund) -> None:
         self._check(decision)
 
     @extend.validator

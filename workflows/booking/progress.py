@@ -17,10 +17,10 @@ with workflow.unsafe.imports_passed_through():
     from models.domain.messages import (
         Approve,
         BookingView,
+        Channel,
         Checkout,
         ContestNoShow,
         Decision,
-        Door,
         Extend,
         MoveSlot,
         PaymentEvent,
@@ -36,8 +36,8 @@ with workflow.unsafe.imports_passed_through():
     )
     from models.domain.states import BookingStatus, PaymentStatus, SessionStatus, advance
     from workflows import search_attributes
-    from workflows.activity_calls import HoldGone, reason_of, unbroken, write_down
-    from workflows.booking.handlers import BookingDoors
+    from workflows.activity_calls import HoldLost, persist, reason_of, shielded
+    from workflows.booking.handlers import BookingHandlers
 
 T = TypeVar("T")
 
@@ -48,7 +48,7 @@ class EndedByOperator(Exception):
     """An operator ended a parked booking instead of having its step tried again."""
 
 
-class BookingProgress(BookingDoors):
+class BookingProgress(BookingHandlers):
     def __init__(self, order: ReserveSlot) -> None:
         self._terms = order.terms
         self._stage = Stage.CHECKOUT
@@ -61,7 +61,7 @@ class BookingProgress(BookingDoors):
         self._news = False
         self._approval: Approve | None = None
         self._ending: Ending | None = None
-        self._ended_through = Door.WORKFLOW
+        self._ended_through = Channel.WORKFLOW
         self._parked_because: str | None = None
         self._report: ReportNoShow | None = None
         """One that the other side may contest."""
@@ -119,8 +119,8 @@ class BookingProgress(BookingDoors):
         """
         while True:
             try:
-                result = await unbroken(step())
-            except (ActivityError, HoldGone) as failure:
+                result = await shielded(step())
+            except (ActivityError, HoldLost) as failure:
                 await self._park(reason_of(failure))
             else:
                 self._retry = None
@@ -152,7 +152,7 @@ class BookingProgress(BookingDoors):
             at=workflow.now(),
             decision=None if self._parked_because else self._retry,
         )
-        await unbroken(write_down(RecordActivities.record_attention, mark))
+        await shielded(persist(RecordActivities.record_attention, mark))
         self._show()
 
     def _show(
@@ -229,7 +229,7 @@ class BookingProgress(BookingDoors):
                 self._contest = decision
             case _:
                 self._ending = ending_of(decision, self._situation)
-                self._ended_through = decision.door
+                self._ended_through = decision.channel
         self._parked_because = None
 
     def _contest_until(self, report: ReportNoShow) -> datetime | None:
@@ -261,7 +261,7 @@ class BookingProgress(BookingDoors):
         record = RecordDeadline(
             booking_id=self._terms.booking_id, decision=decision, deadline_at=until, at=workflow.now()
         )
-        await write_down(RecordActivities.record_deadline, record)
+        await persist(RecordActivities.record_deadline, record)
         self._show()
 
     async def _move(self, to: Reschedule) -> None:
@@ -269,7 +269,7 @@ class BookingProgress(BookingDoors):
         deadline = self._deadline_after(to)
         record = MoveSlot(booking_id=self._terms.booking_id, decision=to, deadline_at=deadline, at=workflow.now())
         try:
-            is_ours = await write_down(RecordActivities.move_slot, record)
+            is_ours = await persist(RecordActivities.move_slot, record)
         finally:
             self._is_moving = False
         if not is_ours:

@@ -44,7 +44,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from models.domain.no_shows import JudgeNoShow, NoShowVerdict, RecordNoShow
     from models.domain.states import BookingStatus, PaymentStatus, SessionStatus
-    from workflows.activity_calls import HoldGone, ask_stripe, unbroken, write_down
+    from workflows.activity_calls import HoldLost, call_stripe, persist, shielded
     from workflows.booking.progress import BookingProgress, EndedByOperator
 
 
@@ -58,7 +58,7 @@ class BookingWorkflow(BookingProgress):
     @workflow.run
     async def run(self, order: ReserveSlot) -> BookingView:
         try:
-            await unbroken(self._reserve(order))
+            await shielded(self._reserve(order))
             if self._stage is not Stage.CLOSED:
                 await self._end(await self._live_through(order))
         except BaseException as error:
@@ -90,7 +90,7 @@ class BookingWorkflow(BookingProgress):
 
     async def _reserve(self, order: ReserveSlot) -> None:
         """The slot is this booking's, or the booking is closed before it began."""
-        if await write_down(RecordActivities.reserve_slot, order):
+        if await persist(RecordActivities.reserve_slot, order):
             self._view = BookingView(booking_status=BookingStatus.PENDING)
         else:
             self._stage = Stage.CLOSED
@@ -101,7 +101,7 @@ class BookingWorkflow(BookingProgress):
         page_ends_at = policy.checkout_page_ends(order.booked_at, order.checkout_deadline_at)
         self._latest_deadline = min(page_ends_at, self._terms.starts_at)
         try:
-            await unbroken(self._secure(SecurePayment(terms=self._terms, expires_at=page_ends_at)))
+            await shielded(self._secure(SecurePayment(terms=self._terms, expires_at=page_ends_at)))
         except ActivityError:
             return endings.unpaid(self._terms, EndReason.CHECKOUT_REFUSED)
         while True:
@@ -129,7 +129,7 @@ class BookingWorkflow(BookingProgress):
         record = RecordAuthorization(
             terms=terms, payment=payment, authorized_at=now, approval_deadline_at=self._deadline
         )
-        await self._done(lambda: write_down(RecordActivities.record_authorization, record))
+        await self._done(lambda: persist(RecordActivities.record_authorization, record))
         self._show(payment=PaymentStatus.PENDING)
         return None
 
@@ -144,7 +144,7 @@ class BookingWorkflow(BookingProgress):
         record = RecordAcceptance(
             terms=self._terms, decision=self._approval, completion_deadline_at=self._deadline, at=workflow.now()
         )
-        await self._done(lambda: write_down(RecordActivities.record_acceptance, record))
+        await self._done(lambda: persist(RecordActivities.record_acceptance, record))
         self._show(booking=BookingStatus.ACCEPTED, session=SessionStatus.SCHEDULED)
         return None
 
@@ -153,14 +153,14 @@ class BookingWorkflow(BookingProgress):
         await self._wait_while_held(lambda: self._report is not None)
         if self._ending is None and self._report is not None:
             return await self._no_show_is_contested(self._report)
-        return self._ending or endings.nobody_said(self._terms)
+        return self._ending or endings.completion_timed_out(self._terms)
 
     async def _no_show_is_contested(self, report: ReportNoShow) -> Ending:
         """The other side may say that they were there. If they do not, it is as reported."""
         record = RecordNoShow(
             booking_id=self._terms.booking_id, report=report, contest_until=self._deadline, at=workflow.now()
         )
-        await self._done(lambda: write_down(RecordActivities.record_no_show, record))
+        await self._done(lambda: persist(RecordActivities.record_no_show, record))
         self._is_report_kept = True
         self._show()
         await self._wait_while_held(lambda: self._contest is not None)
@@ -176,7 +176,7 @@ class BookingWorkflow(BookingProgress):
                 return ending
             await self._park(no_shows.UNDECIDED, until=self._latest_deadline)
             if self._retry is None:
-                return endings.nobody_said(self._terms)
+                return endings.completion_timed_out(self._terms)
 
     async def _judge(self, report: ReportNoShow, contest: ContestNoShow) -> NoShowVerdict:
         look = JudgeNoShow(
@@ -186,7 +186,7 @@ class BookingWorkflow(BookingProgress):
             deadline_at=self._latest_deadline,
             at=workflow.now(),
         )
-        return await write_down(RecordActivities.judge_no_show, look)
+        return await persist(RecordActivities.judge_no_show, look)
 
     async def _wait_while_held(self, decided: Callable[[], bool]) -> None:
         """Wait for a decision or the deadline, and look at the hold whenever Stripe has news of it."""
@@ -209,9 +209,9 @@ class BookingWorkflow(BookingProgress):
     async def _write_ending(self) -> None:
         ending, payment = self._decided_ending, self._payment
         record = RecordEnding(
-            terms=self._terms, ending=ending, door=self._ended_through, payment=payment, at=workflow.now()
+            terms=self._terms, ending=ending, channel=self._ended_through, payment=payment, at=workflow.now()
         )
-        await write_down(RecordActivities.record_ending, record)
+        await persist(RecordActivities.record_ending, record)
         self._stage = Stage.CLOSED
         if ending.booking and payment and payment.was_held and self._view.payment_status is None:
             # Paid and ended before Stripe's news of it was heard.
@@ -228,29 +228,29 @@ class BookingWorkflow(BookingProgress):
         return self._ending
 
     async def _secure(self, request: SecurePayment) -> None:
-        checkout = await ask_stripe(PaymentActivities.secure, request, until=self._deadline)
+        checkout = await call_stripe(PaymentActivities.secure_payment, request, until=self._deadline)
         record = RecordCheckout(
             booking_id=self._terms.booking_id,
             student_id=self._terms.student_id,
             checkout=checkout,
             at=workflow.now(),
         )
-        await write_down(RecordActivities.record_checkout, record)
+        await persist(RecordActivities.record_checkout, record)
         self._checkout = checkout
         self._describe()
 
     async def _look_up(self) -> PaymentState:
         self._news = False
-        self._payment = await ask_stripe(PaymentActivities.look_up, self._ref, self._patience)
+        self._payment = await call_stripe(PaymentActivities.look_up_payment, self._ref, self._patience)
         return self._payment
 
     async def _still_held(self) -> None:
         if (await self._look_up()).phase is not HoldPhase.HELD:
-            raise HoldGone
+            raise HoldLost
 
     async def _settle(self) -> PaymentState:
         request = SettlePayment(ref=self._ref, split=self._decided_ending.split)
-        return await ask_stripe(PaymentActivities.settle, request, self._patience)
+        return await call_stripe(PaymentActivities.settle_payment, request, self._patience)
 
     async def _release(self) -> PaymentState:
-        return await ask_stripe(PaymentActivities.release, self._ref, self._patience)
+        return await call_stripe(PaymentActivities.release_payment, self._ref, self._patience)

@@ -19,10 +19,10 @@ from activities.database.transactions import DatabaseError
 from models.domain.disputes import DisputeEvent, DisputeOrder
 from models.domain.ids import (
     dispute_workflow_id,
+    external_refund_id,
     onboarding_workflow_id,
     payout_workflow_id,
     refund_workflow_id,
-    stray_refund_id,
     workflow_id,
 )
 from models.domain.messages import PaymentEvent
@@ -35,7 +35,7 @@ from models.domain.stripe_events import (
     OF_DISPUTES,
     OF_PAYOUTS,
     OF_REFUNDS,
-    Reception,
+    RoutingResult,
     StripeEvent,
 )
 from models.tables.payments import Payment
@@ -53,8 +53,8 @@ PATIENCE = timedelta(seconds=5)
 """How long Temporal has for one call."""
 
 
-class Intake:
-    """An event that is `HANDED_ON` is safe with Temporal. Workflows that may have ended are started anew by it."""
+class StripeEventRouter:
+    """An event that is `ROUTED` is safe with Temporal. Workflows that may have ended are started anew by it."""
 
     def __init__(self, client: Client, task_queue: str, engine: AsyncEngine) -> None:
         self._client = client
@@ -63,57 +63,57 @@ class Intake:
         # Each read is one statement, which needs no BEGIN and ROLLBACK around it.
         self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
 
-    async def take(self, event: StripeEvent) -> Reception:
+    async def take(self, event: StripeEvent) -> RoutingResult:
         """Raises Temporal's errors and the database's; the event may be sent again."""
-        reception = await self._hand_on(event)
+        routing_result = await self._hand_on(event)
         try:
-            await stripe_events.note(self._noting, event, reception)
+            await stripe_events.note(self._noting, event, routing_result)
         except DatabaseError as error:
             # It is safe with Temporal. The next reconciliation brings it once more, which changes nothing.
             log.warning("event %s was taken and not noted: %s", event.id, error)
-        return reception
+        return routing_result
 
-    async def look_again(self, event: StripeEvent) -> None:
+    async def restart(self, event: StripeEvent) -> None:
         """Start a workflow that was ended from outside again, as if this event of Stripe's had come."""
         await self._hand_on(event)
 
-    async def _hand_on(self, event: StripeEvent) -> Reception:
+    async def _hand_on(self, event: StripeEvent) -> RoutingResult:
         if event.account is not None:
             return await self._of_account(event, event.account)
         if event.type in OF_DISPUTES and event.object_id:
             await self._to_dispute(event, event.object_id)
-            return Reception.HANDED_ON
+            return RoutingResult.ROUTED
         if event.type in OF_REFUNDS:
             return await self._of_refund(event)
         if event.type in OF_BOOKINGS and event.booking_id:
             return await self._to_booking(event, event.booking_id)
-        return Reception.NOT_OURS
+        return RoutingResult.NOT_OURS
 
-    async def _of_account(self, event: StripeEvent, account_id: str) -> Reception:
+    async def _of_account(self, event: StripeEvent, account_id: str) -> RoutingResult:
         if not event.is_taken:
-            return Reception.NOT_OURS
+            return RoutingResult.NOT_OURS
         instructor_id = await self._instructor_with(account_id)
         if instructor_id is None:
             # Another program's, or so new that it is not written down: then it is looked up after that.
-            return Reception.NOT_OURS
+            return RoutingResult.NOT_OURS
         if event.type in OF_ACCOUNTS:
             await self._to_onboarding(event, instructor_id)
         elif event.type in OF_PAYOUTS and event.object_id:
             await self._to_payout(event, PayoutOrder(payout_id=event.object_id, account_id=account_id))
         else:
-            return Reception.NOT_OURS
-        return Reception.HANDED_ON
+            return RoutingResult.NOT_OURS
+        return RoutingResult.ROUTED
 
-    async def _to_booking(self, event: StripeEvent, booking_id: UUID) -> Reception:
+    async def _to_booking(self, event: StripeEvent, booking_id: UUID) -> RoutingResult:
         handle = self._client.get_workflow_handle(workflow_id(booking_id))
         news = PaymentEvent(event_id=event.id, type=event.type)
         try:
             await handle.signal(BookingWorkflow.payment_event, news, rpc_timeout=PATIENCE)
         except RPCError as error:
             if error.status is RPCStatusCode.NOT_FOUND:
-                return Reception.CLOSED
+                return RoutingResult.CLOSED
             raise
-        return Reception.HANDED_ON
+        return RoutingResult.ROUTED
 
     async def _to_dispute(self, event: StripeEvent, dispute_id: str) -> None:
         await self._client.start_workflow(
@@ -126,16 +126,16 @@ class Intake:
             rpc_timeout=PATIENCE,
         )
 
-    async def _of_refund(self, event: StripeEvent) -> Reception:
+    async def _of_refund(self, event: StripeEvent) -> RoutingResult:
         """Those that operators order here bear their id, and a booking's own its booking's; others are adopted."""
         if event.refund_id:
             await self._to_refund(event, RefundOrder(refund_id=event.refund_id))
         elif event.object_id and event.booking_id is None and await self._is_a_bookings(event.payment_intent_id):
-            id = stray_refund_id(event.object_id)
+            id = external_refund_id(event.object_id)
             await self._to_refund(event, RefundOrder(refund_id=id, stripe_refund_id=event.object_id))
         else:
-            return Reception.NOT_OURS
-        return Reception.HANDED_ON
+            return RoutingResult.NOT_OURS
+        return RoutingResult.ROUTED
 
     async def _to_refund(self, event: StripeEvent, order: RefundOrder) -> None:
         await self._client.start_workflow(

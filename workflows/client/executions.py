@@ -11,7 +11,7 @@ _ENDED = (
 )
 
 
-class Register:
+class WorkflowExecutions:
     """Implements `activities.reconciliation.orphans.WorkflowRegister`. Raises Temporal's errors."""
 
     def __init__(self, client: Client) -> None:

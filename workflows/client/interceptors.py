@@ -23,14 +23,14 @@ log = logging.getLogger("holdfast.worker")
 Headers = Mapping[str, Payload]
 
 
-class SendRequestId(client.Interceptor):
+class RequestIdClientInterceptor(client.Interceptor):
     """For a client: whatever starts a workflow or tells it something says on whose request."""
 
     def intercept_client(self, next: client.OutboundInterceptor) -> client.OutboundInterceptor:
         return _Client(next)
 
 
-class TakeRequestId(worker.Interceptor):
+class RequestIdWorkerInterceptor(worker.Interceptor):
     """For a worker: a workflow's lines, and its activities', name the last request that the workflow heard of."""
 
     def intercept_activity(self, next: worker.ActivityInboundInterceptor) -> worker.ActivityInboundInterceptor:

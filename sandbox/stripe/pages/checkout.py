@@ -11,7 +11,7 @@ from starlette.routing import Route
 from sandbox.stripe import cards, checkout_sessions, deadlines, payment_flow, payment_methods
 from sandbox.stripe.cards import Card
 from sandbox.stripe.checkout_sessions import CHECKOUT_PATH, KIND
-from sandbox.stripe.context import Call, World
+from sandbox.stripe.context import Call, Context
 from sandbox.stripe.errors import StripeError
 from sandbox.stripe.json_values import JsonObject
 from sandbox.stripe.money import displayed
@@ -41,8 +41,8 @@ class Entered:
 class CheckoutPages:
     """Pages at a session's own address, whose last part is the session's unguessable id."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, context: Context) -> None:
+        self._world = context
 
     def routes(self) -> list[Route]:
         path = f"{CHECKOUT_PATH}{{session}}"

@@ -5,7 +5,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from sandbox.stripe import account_links, onboarding
-from sandbox.stripe.context import World
+from sandbox.stripe.context import Context
 from sandbox.stripe.pages.rendering import page
 
 _PATH = "/setup/{account}/{token}"
@@ -13,8 +13,8 @@ _SEE_OTHER = 303
 
 
 class OnboardingPages:
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, context: Context) -> None:
+        self._world = context
 
     def routes(self) -> list[Route]:
         return [Route(_PATH, self.show, methods=["GET"]), Route(_PATH, self.submit, methods=["POST"])]

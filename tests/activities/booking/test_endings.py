@@ -7,14 +7,14 @@ from datetime import timedelta
 
 import pytest
 
-from models.domain.actors import PLATFORM, Absent, Actor, Role
+from models.domain.actors import PLATFORM, AbsentParty, Actor, Role
 from models.domain.endings import (
     Ending,
     EndReason,
     cancelled,
     completed,
+    completion_timed_out,
     no_show,
-    nobody_said,
     rejected,
     released_by_operator,
     unanswered,
@@ -74,12 +74,12 @@ _HALF_KEPT = (PaymentStatus.PARTIALLY_REFUNDED, 5_000, 5_000, 1_000, 4_000)
             Outcome(BookingStatus.CANCELLED, SessionStatus.CANCELLED, *_HALF_KEPT),
         ),
         (
-            lambda terms: no_show(terms, Absent.STUDENT, PLATFORM),
+            lambda terms: no_show(terms, AbsentParty.STUDENT, PLATFORM),
             HoldPhase.CAPTURED,
             Outcome(BookingStatus.NO_SHOW, SessionStatus.NO_SHOW, *_HALF_KEPT),
         ),
         (
-            lambda terms: no_show(terms, Absent.INSTRUCTOR, PLATFORM),
+            lambda terms: no_show(terms, AbsentParty.INSTRUCTOR, PLATFORM),
             HoldPhase.GONE,
             Outcome(BookingStatus.NO_SHOW, SessionStatus.NO_SHOW, *_ALL_BACK),
         ),
@@ -88,7 +88,7 @@ _HALF_KEPT = (PaymentStatus.PARTIALLY_REFUNDED, 5_000, 5_000, 1_000, 4_000)
             HoldPhase.GONE,
             Outcome(BookingStatus.CANCELLED, SessionStatus.CANCELLED, *_ALL_BACK),
         ),
-        (nobody_said, HoldPhase.GONE, Outcome(BookingStatus.CANCELLED, SessionStatus.CANCELLED, *_ALL_BACK)),
+        (completion_timed_out, HoldPhase.GONE, Outcome(BookingStatus.CANCELLED, SessionStatus.CANCELLED, *_ALL_BACK)),
     ],
     ids=["completed", "cancelled late", "student absent", "instructor absent", "cancelled early", "nobody said"],
 )
@@ -197,7 +197,7 @@ async def test_a_deleted_booking_is_not_brought_back_by_an_earlier_step_that_com
 @pytest.mark.parametrize("phase", [HoldPhase.CAPTURED, HoldPhase.GONE])
 async def test_an_ending_written_twice_is_written_once(bookings: Bookings, phase: HoldPhase) -> None:
     terms = await bookings.accepted()
-    ending = completed(terms, PLATFORM) if phase is HoldPhase.CAPTURED else nobody_said(terms)
+    ending = completed(terms, PLATFORM) if phase is HoldPhase.CAPTURED else completion_timed_out(terms)
     message = ended(terms, ending, held(terms, phase))
     await bookings.records.record_ending(message)
     once = await bookings.everything()
@@ -224,7 +224,7 @@ async def test_an_ending_written_ten_times_at_once_is_written_once(bookings: Boo
 
 async def test_an_ended_booking_cannot_end_in_another_way_and_nothing_of_the_try_stays(bookings: Bookings) -> None:
     terms = await bookings.accepted()
-    await bookings.records.record_ending(ended(terms, nobody_said(terms), held(terms, HoldPhase.GONE)))
+    await bookings.records.record_ending(ended(terms, completion_timed_out(terms), held(terms, HoldPhase.GONE)))
     before = await bookings.everything()
     with pytest.raises(IllegalTransition):
         await bookings.records.record_ending(ended(terms, completed(terms, PLATFORM), held(terms, HoldPhase.CAPTURED)))

@@ -111,7 +111,7 @@ async def test_the_audit_trail_tells_who_did_what_when_and_through_which_door(bo
     terms = await bookings.accepted()
 
     def told(event: AuditEvent) -> tuple[str, str, bool]:
-        return event.action, event.door, event.actor_id == terms.student_id
+        return event.action, event.channel, event.actor_id == terms.student_id
 
     assert [told(event) for event in await bookings.audit(terms.booking_id)] == [
         ("booking.checkout_opened", "workflow", False),

@@ -8,20 +8,20 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.database import outbox
 from activities.database.transactions import DatabaseError, transaction
-from models.domain.actors import PLATFORM, Absent, Actor, Role
+from models.domain.actors import PLATFORM, AbsentParty, Actor, Role
 from models.domain.endings import (
     Ending,
     EndReason,
     cancelled,
     completed,
+    completion_timed_out,
     no_show,
-    nobody_said,
     rejected,
     unanswered,
     unpaid,
 )
 from models.domain.messages import HoldPhase, PaymentState
-from models.domain.notifications import FOR_LATER, Notice, Recipient
+from models.domain.notifications import FOR_LATER, NotificationKind, Recipient
 from models.domain.states import BookingStatus, IllegalTransition
 from models.domain.terms import BookingTerms
 from models.tables.bookings import BookingRequest, LiveSession
@@ -35,11 +35,11 @@ TO_STUDENT = {Recipient.STUDENT}
 EndingOf = Callable[[BookingTerms], Ending]
 
 
-async def told(bookings: Bookings, kind: Notice) -> set[Recipient]:
+async def told(bookings: Bookings, kind: NotificationKind) -> set[Recipient]:
     return {each.recipient_role for each in await bookings.all(OutboxMessage) if each.kind is kind}
 
 
-async def kinds(bookings: Bookings) -> set[Notice]:
+async def kinds(bookings: Bookings) -> set[NotificationKind]:
     return {each.kind for each in await bookings.all(OutboxMessage)}
 
 
@@ -52,8 +52,8 @@ async def test_of_a_paid_booking_both_are_told_by_when_the_instructor_is_to_deci
     terms = await bookings.authorized()
     messages = await bookings.all(OutboxMessage)
     assert {(each.kind, each.recipient_id) for each in messages} == {
-        (Notice.BOOKING_RECEIVED, terms.student_id),
-        (Notice.BOOKING_RECEIVED, terms.instructor_id),
+        (NotificationKind.BOOKING_RECEIVED, terms.student_id),
+        (NotificationKind.BOOKING_RECEIVED, terms.instructor_id),
     }
     deadline = authorization(terms).approval_deadline_at
     assert {datetime.fromisoformat(each.facts["until"]) for each in messages} == {deadline}
@@ -62,7 +62,7 @@ async def test_of_a_paid_booking_both_are_told_by_when_the_instructor_is_to_deci
 
 async def test_an_approval_is_told_to_both_with_the_reminders_for_later(bookings: Bookings) -> None:
     terms = await bookings.accepted()
-    assert await told(bookings, Notice.APPROVED) == TO_BOTH
+    assert await told(bookings, NotificationKind.APPROVED) == TO_BOTH
     due = [
         (each.kind, each.recipient_role, each.next_attempt_at)
         for each in await bookings.all(OutboxMessage)
@@ -70,10 +70,10 @@ async def test_an_approval_is_told_to_both_with_the_reminders_for_later(bookings
     ]
     assert sorted(due) == sorted(
         [
-            *((Notice.REMINDER_A_DAY, each, STARTS_AT - timedelta(days=1)) for each in TO_BOTH),
-            *((Notice.REMINDER_15_MINUTES, each, STARTS_AT - timedelta(minutes=15)) for each in TO_BOTH),
-            (Notice.COMPLETION_DUE, Recipient.INSTRUCTOR, terms.ends_at),
-            (Notice.COMPLETION_DUE, Recipient.INSTRUCTOR, terms.ends_at + 12 * HOUR),
+            *((NotificationKind.REMINDER_A_DAY, each, STARTS_AT - timedelta(days=1)) for each in TO_BOTH),
+            *((NotificationKind.REMINDER_15_MINUTES, each, STARTS_AT - timedelta(minutes=15)) for each in TO_BOTH),
+            (NotificationKind.COMPLETION_DUE, Recipient.INSTRUCTOR, terms.ends_at),
+            (NotificationKind.COMPLETION_DUE, Recipient.INSTRUCTOR, terms.ends_at + 12 * HOUR),
         ]
     )
 
@@ -81,22 +81,22 @@ async def test_an_approval_is_told_to_both_with_the_reminders_for_later(bookings
 @pytest.mark.parametrize(
     ("ending_of", "phase", "kind"),
     [
-        (lambda terms: completed(terms, PLATFORM), HoldPhase.CAPTURED, Notice.COMPLETED),
-        (lambda terms: no_show(terms, Absent.STUDENT, PLATFORM), HoldPhase.CAPTURED, Notice.NO_SHOW),
-        (lambda terms: no_show(terms, Absent.INSTRUCTOR, PLATFORM), HoldPhase.GONE, Notice.NO_SHOW),
-        (lambda terms: cancelled(terms, STUDENT, NOW, accepted=True), HoldPhase.GONE, Notice.CANCELLED),
-        (nobody_said, HoldPhase.GONE, Notice.CANCELLED),
+        (lambda terms: completed(terms, PLATFORM), HoldPhase.CAPTURED, NotificationKind.COMPLETED),
+        (lambda terms: no_show(terms, AbsentParty.STUDENT, PLATFORM), HoldPhase.CAPTURED, NotificationKind.NO_SHOW),
+        (lambda terms: no_show(terms, AbsentParty.INSTRUCTOR, PLATFORM), HoldPhase.GONE, NotificationKind.NO_SHOW),
+        (lambda terms: cancelled(terms, STUDENT, NOW, accepted=True), HoldPhase.GONE, NotificationKind.CANCELLED),
+        (completion_timed_out, HoldPhase.GONE, NotificationKind.CANCELLED),
     ],
     ids=["completed", "student absent", "instructor absent", "cancelled", "nobody said"],
 )
 async def test_the_end_of_a_session_is_told_to_both_and_its_reminders_are_void(
-    bookings: Bookings, ending_of: EndingOf, phase: HoldPhase, kind: Notice
+    bookings: Bookings, ending_of: EndingOf, phase: HoldPhase, kind: NotificationKind
 ) -> None:
     terms = await bookings.accepted()
     ending = ending_of(terms)
     await bookings.records.record_ending(ended(terms, ending, held(terms, phase)))
     assert await told(bookings, kind) == TO_BOTH
-    assert await kinds(bookings) == {Notice.BOOKING_RECEIVED, Notice.APPROVED, kind}
+    assert await kinds(bookings) == {NotificationKind.BOOKING_RECEIVED, NotificationKind.APPROVED, kind}
     facts = [each.facts for each in await bookings.all(OutboxMessage) if each.kind is kind]
     assert facts == [{"by": ending.actor.role}] * 2
 
@@ -104,14 +104,14 @@ async def test_the_end_of_a_session_is_told_to_both_and_its_reminders_are_void(
 @pytest.mark.parametrize(
     ("ending_of", "kind", "recipients"),
     [
-        (lambda terms: rejected(terms, PLATFORM), Notice.REJECTED, TO_STUDENT),
-        (unanswered, Notice.EXPIRED, TO_BOTH),
-        (lambda terms: cancelled(terms, STUDENT, NOW, accepted=False), Notice.CANCELLED, TO_BOTH),
+        (lambda terms: rejected(terms, PLATFORM), NotificationKind.REJECTED, TO_STUDENT),
+        (unanswered, NotificationKind.EXPIRED, TO_BOTH),
+        (lambda terms: cancelled(terms, STUDENT, NOW, accepted=False), NotificationKind.CANCELLED, TO_BOTH),
     ],
     ids=["rejected", "unanswered", "cancelled"],
 )
 async def test_who_is_told_of_the_end_of_a_paid_booking_that_was_not_approved(
-    bookings: Bookings, ending_of: EndingOf, kind: Notice, recipients: set[Recipient]
+    bookings: Bookings, ending_of: EndingOf, kind: NotificationKind, recipients: set[Recipient]
 ) -> None:
     terms = await bookings.authorized()
     await bookings.records.record_ending(ended(terms, ending_of(terms), held(terms, HoldPhase.GONE)))
@@ -130,7 +130,7 @@ async def test_of_a_deleted_booking_the_student_is_told_and_the_mail_has_all_it_
     ending = unpaid(terms, EndReason.CARD_DECLINED, "insufficient_funds")
     await bookings.records.record_ending(ended(terms, ending, PaymentState(phase=HoldPhase.CLOSED)))
     (message,) = await bookings.all(OutboxMessage)
-    assert (message.kind, message.recipient_id) == (Notice.UNPAID, terms.student_id)
+    assert (message.kind, message.recipient_id) == (NotificationKind.UNPAID, terms.student_id)
     assert (message.facts["reason"], message.facts["decline_code"]) == ("card_declined", "insufficient_funds")
     was = BookingRequest.model_validate(message.facts["booking"])
     assert (was.id, was.starts_at, was.price_minor) == (terms.booking_id, terms.starts_at, 10_000)
@@ -189,11 +189,11 @@ async def _moved(bookings: Bookings, terms: BookingTerms, by: timedelta, at: dat
 async def test_a_moved_session_is_told_of_and_reminded_of_at_its_new_time_only(bookings: Bookings) -> None:
     terms = await bookings.accepted()
     await _moved(bookings, terms, timedelta(days=1), NOW + 2 * HOUR)
-    assert await told(bookings, Notice.RESCHEDULED) == TO_BOTH
+    assert await told(bookings, NotificationKind.RESCHEDULED) == TO_BOTH
     messages = await bookings.all(OutboxMessage)
-    moved = [each for each in messages if each.kind is Notice.RESCHEDULED]
+    moved = [each for each in messages if each.kind is NotificationKind.RESCHEDULED]
     assert {datetime.fromisoformat(each.facts["previous_starts_at"]) for each in moved} == {STARTS_AT}
-    assert {each.due_at for each in messages if each.kind is Notice.REMINDER_A_DAY} == {STARTS_AT}
+    assert {each.due_at for each in messages if each.kind is NotificationKind.REMINDER_A_DAY} == {STARTS_AT}
     assert len([each for each in messages if each.kind in FOR_LATER]) == 6
     assert (await bookings.get(LiveSession, terms.booking_id)).calendar_sequence == 1
 
@@ -202,7 +202,7 @@ async def test_a_session_that_moves_twice_is_told_of_twice(bookings: Bookings) -
     terms = await bookings.accepted()
     for hours in (2, 3):
         await _moved(bookings, terms, timedelta(days=1), NOW + hours * HOUR)
-    moved = [each for each in await bookings.all(OutboxMessage) if each.kind is Notice.RESCHEDULED]
+    moved = [each for each in await bookings.all(OutboxMessage) if each.kind is NotificationKind.RESCHEDULED]
     assert len(moved) == 4
     assert (await bookings.get(LiveSession, terms.booking_id)).calendar_sequence == 2
 
@@ -212,7 +212,9 @@ async def test_a_cancelled_session_has_a_later_sequence_and_one_that_took_place_
     await bookings.records.reserve_slot(reserve(took_place))
     await bookings.records.record_authorization(authorization(took_place))
     await bookings.records.record_acceptance(bookings.acceptance(took_place))
-    await bookings.records.record_ending(ended(called_off, nobody_said(called_off), held(called_off, HoldPhase.GONE)))
+    await bookings.records.record_ending(
+        ended(called_off, completion_timed_out(called_off), held(called_off, HoldPhase.GONE))
+    )
     await bookings.records.record_ending(
         ended(took_place, completed(took_place, PLATFORM), held(took_place, HoldPhase.CAPTURED))
     )
@@ -224,7 +226,7 @@ async def test_a_cancelled_session_has_a_later_sequence_and_one_that_took_place_
 
 async def test_an_outbox_message_names_nobody(bookings: Bookings) -> None:
     terms = await bookings.accepted()
-    await bookings.records.record_ending(ended(terms, nobody_said(terms), held(terms, HoldPhase.GONE)))
+    await bookings.records.record_ending(ended(terms, completion_timed_out(terms), held(terms, HoldPhase.GONE)))
     written = " ".join(str(each.model_dump()) for each in await bookings.all(OutboxMessage))
     for personal in ("Ada", "Nadia", "example.test", "Counterpoint"):
         assert personal not in written

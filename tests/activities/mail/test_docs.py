@@ -9,28 +9,34 @@ from models.domain.notifications import (
     ON_NO_SHOW_REPORTED,
     ON_RESCHEDULING,
     TOLD,
-    Notice,
+    Notification,
+    NotificationKind,
     Recipient,
-    Told,
 )
 
 PAGE = (Path(__file__).parents[3] / "docs" / "mail.md").read_text()
 TEMPLATES = Path(__file__).parents[3] / "activities" / "mail" / "templates"
 
 
-def _given() -> set[Told]:
+def _given() -> set[Notification]:
     moves = {each for people in TOLD.values() for told in people.values() for each in told}
     to_both = {
-        Told(notice, recipient) for notice in {*BEFORE_THE_SESSION, *ABOUT_THE_ACCOUNT} for recipient in Recipient
+        Notification(notification, recipient)
+        for notification in {*BEFORE_THE_SESSION, *ABOUT_THE_ACCOUNT}
+        for recipient in Recipient
     }
-    return moves | to_both | {*ON_RESCHEDULING, *ON_NO_SHOW_REPORTED, Told(Notice.COMPLETION_DUE, Recipient.INSTRUCTOR)}
+    return (
+        moves
+        | to_both
+        | {*ON_RESCHEDULING, *ON_NO_SHOW_REPORTED, Notification(NotificationKind.COMPLETION_DUE, Recipient.INSTRUCTOR)}
+    )
 
 
 def test_the_table_says_who_is_told_what() -> None:
     rows = re.findall(r"^\| `(\w+)` \| (yes|) ?\| (yes|) ?\| .+ \|$", PAGE, re.MULTILINE)
     listed = {
-        Told(Notice(notice), recipient)
-        for notice, *answers in rows
+        Notification(NotificationKind(notification), recipient)
+        for notification, *answers in rows
         for recipient, answer in zip((Recipient.STUDENT, Recipient.INSTRUCTOR), answers, strict=True)
         if answer
     }
@@ -38,4 +44,4 @@ def test_the_table_says_who_is_told_what() -> None:
 
 
 def test_every_notice_has_its_template_and_every_template_its_notice() -> None:
-    assert {path.stem for path in TEMPLATES.glob("*.txt")} - {"layout"} == set(Notice)
+    assert {path.stem for path in TEMPLATES.glob("*.txt")} - {"layout"} == set(NotificationKind)

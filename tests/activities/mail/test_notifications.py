@@ -13,11 +13,20 @@ from activities.database import outbox
 from activities.database.transactions import transaction
 from activities.mail import notifications
 from activities.mail.composing import compose
-from models.domain.actors import PLATFORM, Absent, Actor, Role
-from models.domain.endings import EndReason, cancelled, completed, no_show, nobody_said, rejected, unanswered, unpaid
+from models.domain.actors import PLATFORM, AbsentParty, Actor, Role
+from models.domain.endings import (
+    EndReason,
+    cancelled,
+    completed,
+    completion_timed_out,
+    no_show,
+    rejected,
+    unanswered,
+    unpaid,
+)
 from models.domain.ids import calendar_uid
 from models.domain.messages import HoldPhase, PaymentState, RecordEnding
-from models.domain.notifications import Notice, Recipient
+from models.domain.notifications import NotificationKind, Recipient
 from models.domain.terms import BookingTerms
 from models.tables.bookings import BookingRequest, LiveSession
 from models.tables.outbox import OutboxMessage
@@ -29,7 +38,7 @@ STUDENT = Actor(role=Role.STUDENT)
 INSTRUCTOR = Actor(role=Role.INSTRUCTOR)
 
 
-async def mail(bookings: Bookings, kind: Notice, to: Recipient, now: datetime = NOW) -> EmailMessage:
+async def mail(bookings: Bookings, kind: NotificationKind, to: Recipient, now: datetime = NOW) -> EmailMessage:
     """The latest of its kind, as it would be sent now."""
     latest = (
         select(OutboxMessage)
@@ -78,14 +87,14 @@ async def test_a_paid_booking_tells_the_student_until_when_the_instructor_decide
     terms = await bookings.authorized()
     await _set(bookings, Student, terms.student_id, time_zone="America/New_York")
     await _set(bookings, Instructor, terms.instructor_id, time_zone="Asia/Kolkata")
-    to_student = await mail(bookings, Notice.BOOKING_RECEIVED, Recipient.STUDENT)
+    to_student = await mail(bookings, NotificationKind.BOOKING_RECEIVED, Recipient.STUDENT)
     assert to_student["Subject"] == "Paid: waiting for Nadia's answer"
     for shown in (text(to_student), html(to_student).replace("&#39;", "'")):
         assert "until Tuesday, 3 March 2026, 04:00 (America/New_York)" in shown
         assert "Thursday, 5 March 2026, 04:00–05:00 (America/New_York)" in shown
         assert "100.00 USD" in shown
         assert "all of it until 24 hours before the start, 50% until 2 hours before the start; later, nothing" in shown
-    to_instructor = await mail(bookings, Notice.BOOKING_RECEIVED, Recipient.INSTRUCTOR)
+    to_instructor = await mail(bookings, NotificationKind.BOOKING_RECEIVED, Recipient.INSTRUCTOR)
     assert to_instructor["Subject"] == "New booking: Counterpoint with Ada"
     assert "until Tuesday, 3 March 2026, 14:30 (Asia/Kolkata)" in text(to_instructor)
     assert "If you cancel" not in text(to_instructor)
@@ -93,7 +102,7 @@ async def test_a_paid_booking_tells_the_student_until_when_the_instructor_decide
 
 async def test_a_mail_is_addressed_dated_and_named_once_and_for_all(bookings: Bookings) -> None:
     terms = await bookings.authorized()
-    first, second = [await mail(bookings, Notice.BOOKING_RECEIVED, Recipient.STUDENT) for _ in range(2)]
+    first, second = [await mail(bookings, NotificationKind.BOOKING_RECEIVED, Recipient.STUDENT) for _ in range(2)]
     student = await bookings.get(Student, terms.student_id)
     assert first["To"] == f"Ada <{student.email}>"
     assert first["From"] == "Holdfast <no-reply@holdfast.example>"
@@ -109,7 +118,7 @@ async def test_an_approval_invites_each_to_the_session_without_telling_the_other
     bookings: Bookings, recipient: Recipient
 ) -> None:
     terms = await bookings.accepted()
-    approved = await mail(bookings, Notice.APPROVED, recipient)
+    approved = await mail(bookings, NotificationKind.APPROVED, recipient)
     calendar = invitation(approved)
     assert calendar is not None
     assert calendar["METHOD"] == "REQUEST"
@@ -132,10 +141,15 @@ async def test_an_approval_invites_each_to_the_session_without_telling_the_other
 
 async def test_both_are_told_before_the_session_that_it_may_be_recorded(bookings: Bookings) -> None:
     terms = await bookings.accepted()
-    told = (Notice.BOOKING_RECEIVED, Notice.APPROVED, Notice.REMINDER_A_DAY, Notice.REMINDER_15_MINUTES)
+    told = (
+        NotificationKind.BOOKING_RECEIVED,
+        NotificationKind.APPROVED,
+        NotificationKind.REMINDER_A_DAY,
+        NotificationKind.REMINDER_15_MINUTES,
+    )
     for is_recorded in (False, True):
         await _set(bookings, BookingRequest, terms.booking_id, is_recorded=is_recorded)
-        said = [text(await mail(bookings, notice, to)) for notice in told for to in Recipient]
+        said = [text(await mail(bookings, notification, to)) for notification in told for to in Recipient]
         assert {"Recording: The instructor may record the session" in each for each in said} == {is_recorded}
 
 
@@ -147,12 +161,12 @@ async def test_a_moved_session_updates_and_a_cancelled_one_removes_the_same_even
         booking.starts_at += 24 * HOUR
         booking.ends_at += 24 * HOUR
         await outbox.reschedule(session, booking, live_session, STARTS_AT, NOW + 2 * HOUR)
-    moved = await mail(bookings, Notice.RESCHEDULED, Recipient.STUDENT)
+    moved = await mail(bookings, NotificationKind.RESCHEDULED, Recipient.STUDENT)
     assert "was to begin on Thursday, 5 March 2026, 09:00 (UTC)" in text(moved)
     assert moved["Subject"].endswith("is now on Friday, 6 March 2026, 09:00 (UTC)")
     update = _event(moved)
     await end(bookings, ended(terms, cancelled(terms, STUDENT, NOW, accepted=True), held(terms, HoldPhase.GONE)))
-    off = await mail(bookings, Notice.CANCELLED, Recipient.STUDENT)
+    off = await mail(bookings, NotificationKind.CANCELLED, Recipient.STUDENT)
     removal = _event(off)
     assert [each["UID"] for each in (update, removal)] == [calendar_uid(terms.booking_id)] * 2
     assert [each["SEQUENCE"] for each in (update, removal)] == [1, 2]
@@ -165,8 +179,8 @@ async def test_an_approval_sent_after_the_cancellation_does_not_bring_the_event_
     bookings: Bookings,
 ) -> None:
     terms = await bookings.accepted()
-    await end(bookings, ended(terms, nobody_said(terms), held(terms, HoldPhase.GONE)))
-    late = invitation(await mail(bookings, Notice.APPROVED, Recipient.STUDENT))
+    await end(bookings, ended(terms, completion_timed_out(terms), held(terms, HoldPhase.GONE)))
+    late = invitation(await mail(bookings, NotificationKind.APPROVED, Recipient.STUDENT))
     assert late is not None
     assert late["METHOD"] == "CANCEL"
 
@@ -175,11 +189,11 @@ async def test_a_cancellation_tells_each_who_did_it_and_what_it_means_for_their_
     terms = await bookings.accepted()
     late = cancelled(terms, STUDENT, terms.starts_at - timedelta(hours=3), accepted=True)
     await end(bookings, ended(terms, late, held(terms, HoldPhase.CAPTURED)))
-    to_student = text(await mail(bookings, Notice.CANCELLED, Recipient.STUDENT))
+    to_student = text(await mail(bookings, NotificationKind.CANCELLED, Recipient.STUDENT))
     assert "You cancelled it." in to_student
     assert "You paid 50.00 USD; 50.00 USD goes back to you." in to_student
     assert f"{PUBLIC_URL}/v1/bookings/{terms.booking_id}/receipt.pdf" in to_student
-    to_instructor = text(await mail(bookings, Notice.CANCELLED, Recipient.INSTRUCTOR))
+    to_instructor = text(await mail(bookings, NotificationKind.CANCELLED, Recipient.INSTRUCTOR))
     assert "The student cancelled it." in to_instructor
     assert "Your share is 40.00 USD: 50.00 USD less a fee of 10.00 USD." in to_instructor
     assert "receipt.pdf" not in to_instructor
@@ -188,17 +202,17 @@ async def test_a_cancellation_tells_each_who_did_it_and_what_it_means_for_their_
 async def test_an_instructors_cancellation_gives_all_back(bookings: Bookings) -> None:
     terms = await bookings.accepted()
     await end(bookings, ended(terms, cancelled(terms, INSTRUCTOR, NOW, accepted=True), held(terms, HoldPhase.GONE)))
-    to_student = text(await mail(bookings, Notice.CANCELLED, Recipient.STUDENT))
+    to_student = text(await mail(bookings, NotificationKind.CANCELLED, Recipient.STUDENT))
     assert "The instructor cancelled it." in to_student
     assert "All of the 100.00 USD goes back to you." in to_student
     assert "receipt.pdf" not in to_student
-    assert "Nothing is paid out for it." in text(await mail(bookings, Notice.CANCELLED, Recipient.INSTRUCTOR))
+    assert "Nothing is paid out for it." in text(await mail(bookings, NotificationKind.CANCELLED, Recipient.INSTRUCTOR))
 
 
 async def test_a_completed_session_brings_the_receipt_and_the_share(bookings: Bookings) -> None:
     terms = await bookings.accepted()
     await end(bookings, ended(terms, completed(terms, INSTRUCTOR), held(terms, HoldPhase.CAPTURED)))
-    to_student = await mail(bookings, Notice.COMPLETED, Recipient.STUDENT)
+    to_student = await mail(bookings, NotificationKind.COMPLETED, Recipient.STUDENT)
     assert to_student["Subject"] == "Receipt: Counterpoint with Nadia"
     assert "You paid 100.00 USD." in text(to_student)
     assert f"{PUBLIC_URL}/v1/bookings/{terms.booking_id}/receipt.pdf" in text(to_student)
@@ -206,22 +220,30 @@ async def test_a_completed_session_brings_the_receipt_and_the_share(bookings: Bo
     [attached] = to_student.iter_attachments()
     assert (attached.get_content_type(), attached.get_filename()) == ("application/pdf", "receipt.pdf")
     assert attached.get_content().startswith(b"%PDF-")
-    assert "Your share is 80.00 USD" in text(await mail(bookings, Notice.COMPLETED, Recipient.INSTRUCTOR))
+    assert "Your share is 80.00 USD" in text(await mail(bookings, NotificationKind.COMPLETED, Recipient.INSTRUCTOR))
 
 
 @pytest.mark.parametrize(
     ("absent", "phase", "said"),
     [
-        (Absent.STUDENT, HoldPhase.CAPTURED, ("the student did not come", "You paid 50.00 USD; 50.00 USD goes back")),
-        (Absent.INSTRUCTOR, HoldPhase.GONE, ("the instructor did not come", "All of the 100.00 USD goes back to you")),
+        (
+            AbsentParty.STUDENT,
+            HoldPhase.CAPTURED,
+            ("the student did not come", "You paid 50.00 USD; 50.00 USD goes back"),
+        ),
+        (
+            AbsentParty.INSTRUCTOR,
+            HoldPhase.GONE,
+            ("the instructor did not come", "All of the 100.00 USD goes back to you"),
+        ),
     ],
 )
 async def test_a_no_show_tells_who_was_absent_and_the_money(
-    bookings: Bookings, absent: Absent, phase: HoldPhase, said: tuple[str, ...]
+    bookings: Bookings, absent: AbsentParty, phase: HoldPhase, said: tuple[str, ...]
 ) -> None:
     terms = await bookings.accepted()
     await end(bookings, ended(terms, no_show(terms, absent, PLATFORM), held(terms, phase)))
-    shown = text(await mail(bookings, Notice.NO_SHOW, Recipient.STUDENT))
+    shown = text(await mail(bookings, NotificationKind.NO_SHOW, Recipient.STUDENT))
     assert all(part in shown for part in said)
 
 
@@ -229,7 +251,7 @@ async def test_a_rejection_brings_the_instructors_words(bookings: Bookings) -> N
     terms = await bookings.authorized()
     await _set(bookings, BookingRequest, terms.booking_id, rejection_reason="I am\ntravelling.")
     await end(bookings, ended(terms, rejected(terms, INSTRUCTOR), held(terms, HoldPhase.GONE)))
-    shown = text(await mail(bookings, Notice.REJECTED, Recipient.STUDENT))
+    shown = text(await mail(bookings, NotificationKind.REJECTED, Recipient.STUDENT))
     assert "In their words: “I am travelling.”" in shown
     assert "All of the 100.00 USD goes back to you." in shown
 
@@ -237,8 +259,10 @@ async def test_a_rejection_brings_the_instructors_words(bookings: Bookings) -> N
 async def test_an_unanswered_booking_lapses_for_both(bookings: Bookings) -> None:
     terms = await bookings.authorized()
     await end(bookings, ended(terms, unanswered(terms), held(terms, HoldPhase.GONE)))
-    assert "The instructor did not answer in time." in text(await mail(bookings, Notice.EXPIRED, Recipient.STUDENT))
-    assert "You did not answer in time" in text(await mail(bookings, Notice.EXPIRED, Recipient.INSTRUCTOR))
+    assert "The instructor did not answer in time." in text(
+        await mail(bookings, NotificationKind.EXPIRED, Recipient.STUDENT)
+    )
+    assert "You did not answer in time" in text(await mail(bookings, NotificationKind.EXPIRED, Recipient.INSTRUCTOR))
 
 
 @pytest.mark.parametrize(
@@ -256,15 +280,17 @@ async def test_a_deleted_booking_says_why_to_its_student(
 ) -> None:
     terms = await bookings.reserved()
     await end(bookings, ended(terms, unpaid(terms, reason, code), PaymentState(phase=HoldPhase.CLOSED)))
-    unbooked = await mail(bookings, Notice.UNPAID, Recipient.STUDENT)
+    unbooked = await mail(bookings, NotificationKind.UNPAID, Recipient.STUDENT)
     assert unbooked["Subject"] == "Not booked: Counterpoint with Nadia"
     assert why in text(unbooked)
     assert "Thursday, 5 March 2026, 09:00–10:00 (UTC)" in text(unbooked)
 
 
 @pytest.mark.parametrize("recipient", Recipient)
-@pytest.mark.parametrize("kind", [Notice.REMINDER_A_DAY, Notice.REMINDER_15_MINUTES])
-async def test_a_reminder_says_when_and_how_to_get_in(bookings: Bookings, kind: Notice, recipient: Recipient) -> None:
+@pytest.mark.parametrize("kind", [NotificationKind.REMINDER_A_DAY, NotificationKind.REMINDER_15_MINUTES])
+async def test_a_reminder_says_when_and_how_to_get_in(
+    bookings: Bookings, kind: NotificationKind, recipient: Recipient
+) -> None:
     terms = await bookings.accepted()
     shown = text(await mail(bookings, kind, recipient))
     assert "Thursday, 5 March 2026, 09:00" in shown
@@ -273,7 +299,7 @@ async def test_a_reminder_says_when_and_how_to_get_in(bookings: Bookings, kind: 
 
 async def test_the_instructor_is_asked_what_came_of_the_session_until_when(bookings: Bookings) -> None:
     await bookings.accepted()
-    shown = text(await mail(bookings, Notice.COMPLETION_DUE, Recipient.INSTRUCTOR, STARTS_AT + HOUR))
+    shown = text(await mail(bookings, NotificationKind.COMPLETION_DUE, Recipient.INSTRUCTOR, STARTS_AT + HOUR))
     assert "until Friday, 6 March 2026, 10:00 (UTC)" in shown
     assert "the money goes back to the student" in shown
 
@@ -286,7 +312,7 @@ async def test_nobodys_name_can_add_a_header_a_paragraph_or_a_tag(bookings: Book
     await _set(bookings, Student, terms.student_id, name=HOSTILE)
     await _set(bookings, BookingRequest, terms.booking_id, title=HOSTILE)
     for recipient in Recipient:
-        approved = await mail(bookings, Notice.APPROVED, recipient)
+        approved = await mail(bookings, NotificationKind.APPROVED, recipient)
         headers, _, _ = approved.as_string().partition("\n\n")
         assert approved["Bcc"] is None
         assert not re.search(r"^bcc:", headers, re.IGNORECASE | re.MULTILINE)
@@ -305,10 +331,10 @@ async def test_nobodys_name_can_add_a_header_a_paragraph_or_a_tag(bookings: Book
 async def test_a_name_in_any_script_arrives_as_it_is(bookings: Bookings) -> None:
     terms = await bookings.accepted()
     await _set(bookings, Student, terms.student_id, name='佐藤 "健二" O’Brien')
-    to_instructor = await mail(bookings, Notice.APPROVED, Recipient.INSTRUCTOR)
+    to_instructor = await mail(bookings, NotificationKind.APPROVED, Recipient.INSTRUCTOR)
     assert '佐藤 "健二" O’Brien' in text(to_instructor)
     assert "佐藤" in str(_event(to_instructor)["SUMMARY"])
-    to_student = await mail(bookings, Notice.APPROVED, Recipient.STUDENT)
+    to_student = await mail(bookings, NotificationKind.APPROVED, Recipient.STUDENT)
     assert to_student["To"].addresses[0].display_name == '佐藤 "健二" O’Brien'
     assert to_student.as_bytes().isascii()
 

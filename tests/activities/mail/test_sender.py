@@ -15,7 +15,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.mail.sender import AT_ONCE, LEASE, MailSender
 from activities.mail.smtp import Smtp
-from models.domain.notifications import Notice, Recipient
+from models.domain.notifications import NotificationKind, Recipient
 from models.domain.terms import BookingTerms
 from models.tables.outbox import OutboxMessage
 from models.tables.people import Instructor, Student
@@ -76,7 +76,7 @@ async def test_what_is_due_is_sent_once_and_what_is_not_due_waits(
     student, instructor = await _addresses(bookings, terms)
     assert sorted(each.recipients for each in server.mails) == sorted(2 * [(student,), (instructor,)])
     sent = [each for each in await bookings.all(OutboxMessage) if each.sent_at]
-    assert {each.kind for each in sent} == {Notice.BOOKING_RECEIVED, Notice.APPROVED}
+    assert {each.kind for each in sent} == {NotificationKind.BOOKING_RECEIVED, NotificationKind.APPROVED}
     assert {each.header("Message-ID") for each in server.mails} == {f"<{each.id}@holdfast.example>" for each in sent}
 
 

@@ -82,7 +82,7 @@ class Desk:
     async def held(self) -> tuple[PaymentRef, PaymentState]:
         """A hold of 100.00 USD."""
         request = await self.request()
-        checkout = await self.plan.secure(request, again=False)
+        checkout = await self.plan.secure(request, retrying=False)
         assert await pay(checkout.url)
         ref = _ref(request, checkout)
         payment = await self.plan.look_up(ref, None)
@@ -150,8 +150,8 @@ async def test_a_failed_capture_tried_again_captures_once(desk: Desk, kind: str,
     await desk.fail(kind, f"/v1/payment_intents/{payment.payment_intent_id}/capture", times)
     settle = SettlePayment(ref=ref, split=HALF)
     with suppress(Retryable, Unknown):
-        await desk.plan.settle(settle, again=False)
-    settled = await desk.plan.settle(settle, again=True)
+        await desk.plan.settle(settle, retrying=False)
+    settled = await desk.plan.settle(settle, retrying=True)
     assert await desk.has_failed()
     assert (settled.phase, settled.captured_minor) == (HoldPhase.CAPTURED, 5_000)
     charges = await desk.stripe.v1.charges.list_async({"payment_intent": payment.payment_intent_id or ""})
@@ -163,8 +163,8 @@ async def test_a_failed_checkout_tried_again_makes_one(desk: Desk, kind: str, ti
     request = await desk.request()
     await desk.fail(kind, "/v1/checkout/sessions", times)
     with suppress(Retryable, Unknown):
-        await desk.plan.secure(request, again=False)
-    checkout = await desk.plan.secure(request, again=True)
+        await desk.plan.secure(request, retrying=False)
+    checkout = await desk.plan.secure(request, retrying=True)
     assert await desk.has_failed()
     sessions = await desk.stripe.v1.checkout.sessions.list_async({"customer": request.customer_id})
     assert [session.id for session in sessions.data] == [checkout.checkout_session_id]
@@ -173,7 +173,7 @@ async def test_a_failed_checkout_tried_again_makes_one(desk: Desk, kind: str, ti
 @pytest.mark.parametrize(("kind", "times"), FAILURES)
 async def test_a_failed_refund_tried_again_refunds_once(desk: Desk, kind: str, times: int) -> None:
     ref, payment = await desk.held()
-    await desk.plan.settle(SettlePayment(ref=ref, split=HALF), again=False)
+    await desk.plan.settle(SettlePayment(ref=ref, split=HALF), retrying=False)
     await desk.fail(kind, "/v1/refunds", times)
     with suppress(Retryable, Unknown):
         await desk.plan.release(ref, None)
@@ -186,7 +186,7 @@ async def test_a_failed_refund_tried_again_refunds_once(desk: Desk, kind: str, t
 
 async def test_a_checkout_whose_id_was_lost_is_found_and_released(desk: Desk) -> None:
     request = await desk.request()
-    checkout = await desk.plan.secure(request, again=False)
+    checkout = await desk.plan.secure(request, retrying=False)
     released = await desk.plan.release(_ref(request), request.customer_id)
     assert released.phase is HoldPhase.CLOSED
     assert (await desk.plan.look_up(_ref(request, checkout), None)).phase is HoldPhase.CLOSED
@@ -202,16 +202,16 @@ async def test_a_hold_that_has_expired_cannot_be_captured_and_is_released_alread
     ref, _ = await desk.held()
     await desk.advance(timedelta(days=8))
     with pytest.raises(Declined):
-        await desk.plan.settle(SettlePayment(ref=ref, split=HALF), again=False)
+        await desk.plan.settle(SettlePayment(ref=ref, split=HALF), retrying=False)
     assert (await desk.plan.release(ref, None)).phase is HoldPhase.GONE
 
 
 async def test_another_amount_than_was_captured_is_declined_and_not_taken_for_success(desk: Desk) -> None:
     ref, _ = await desk.held()
-    await desk.plan.settle(SettlePayment(ref=ref, split=HALF), again=False)
+    await desk.plan.settle(SettlePayment(ref=ref, split=HALF), retrying=False)
     everything = split(HUNDRED, BookingPolicy())
     with pytest.raises(Declined, match="captured_amount_differs"):
-        await desk.plan.settle(SettlePayment(ref=ref, split=everything), again=True)
+        await desk.plan.settle(SettlePayment(ref=ref, split=everything), retrying=True)
 
 
 async def test_a_withdrawn_key_is_for_us_to_mend_and_no_decline(stripe_sandbox: StripeSandbox) -> None:

@@ -68,7 +68,7 @@ async def test_each_side_gets_the_session_with_the_other_in_utc(client: httpx.As
 async def test_it_leads_to_the_front_end_where_there_is_one(
     app: FastAPI, client: httpx.AsyncClient, world: World
 ) -> None:
-    app.state.settings.place.holdfast_links_url = AnyHttpUrl("https://app.example")
+    app.state.settings.runtime.holdfast_links_url = AnyHttpUrl("https://app.example")
     booking_id = await agreed(world)
     found = event(await ask(client, booking_id, world.student))
     assert found["URL"] == f"https://app.example/v1/bookings/{booking_id}/join"

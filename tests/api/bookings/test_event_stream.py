@@ -15,10 +15,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.types import Message
 
 from api.bookings.event_stream import Streams
-from api.http.notify_listener import Bell
+from api.http.notify_listener import NotifyListener
 from models.domain.actors import Role
 from models.domain.endings import EndReason
-from models.domain.messages import Door
+from models.domain.messages import Channel
 from models.domain.states import BookingStatus
 from models.tables.audit import AuditEvent
 from tests.api.world import HOUR, JSON, Person, World, add_student, problem
@@ -30,7 +30,7 @@ FOLLOWERS = 5
 @pytest.fixture
 def long_streams(app: FastAPI, engine: AsyncEngine) -> None:
     """They look again only when the bell rings."""
-    app.state.streams = Streams(Bell(engine.url), last=HOUR, look_every=HOUR)
+    app.state.streams = Streams(NotifyListener(engine.url), last=HOUR, look_every=HOUR)
 
 
 def happened(booking_id: UUID, action: str, **detail: Any) -> AuditEvent:
@@ -39,7 +39,7 @@ def happened(booking_id: UUID, action: str, **detail: Any) -> AuditEvent:
         booking_id=booking_id,
         action=f"booking.{action}",
         actor_role=Role.PLATFORM,
-        door=Door.WORKFLOW,
+        channel=Channel.WORKFLOW,
         detail=detail,
         at=datetime.now(UTC),
     )
@@ -238,4 +238,4 @@ async def test_an_event_id_that_is_not_ours_is_a_problem(client: httpx.AsyncClie
 
 
 def test_a_stream_outlives_no_token_by_more_than_an_hour(engine: AsyncEngine) -> None:
-    assert Streams(Bell(engine.url)).last <= timedelta(hours=1)
+    assert Streams(NotifyListener(engine.url)).last <= timedelta(hours=1)

@@ -100,7 +100,7 @@ async def test_the_policy_is_shown_as_a_person_can_be_told_it(client: httpx.Asyn
             ],
         },
         "no_show": {"student_absent_refund_bps": 5_000, "instructor_absent_refund_bps": 10_000},
-        "on_silence": "RELEASE",
+        "on_completion_timeout": "RELEASE",
         "deadlines": {
             "pay_within_seconds": 1_800,
             "pay_again_within_seconds": 300,

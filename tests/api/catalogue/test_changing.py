@@ -65,7 +65,7 @@ async def test_a_change_is_audited_without_the_words_and_what_stays_the_same_is_
     answers.append(await change(client, world))
     assert [answer.json() for answer in answers] == [answers[0].json()] * 3
     (event,) = await audited(world.engine, world.offering_id)
-    assert (event.action, event.actor_id, event.door) == ("offering.changed", world.instructor.id, "api")
+    assert (event.action, event.actor_id, event.channel) == ("offering.changed", world.instructor.id, "api")
     assert event.detail.keys() == {"title", "price_minor", "cancellation", "buffer_after_minutes", "is_recorded"}
     assert event.detail["price_minor"] == {"from": 10_000, "to": 900}
     assert event.detail["cancellation"]["to"] == STRICT.model_dump(mode="json")
@@ -144,7 +144,7 @@ async def test_a_withdrawn_slot_is_gone_and_its_time_can_be_offered_again(
     events = await audited(world.engine, world.offering_id)
     assert [event.action.removeprefix("offering.slots_") for event in events] == ["added", "withdrawn", "added"]
     assert events[1].detail == {"slot_ids": [slot_id]}
-    assert (events[1].actor_id, events[1].door) == (world.instructor.id, "api")
+    assert (events[1].actor_id, events[1].channel) == (world.instructor.id, "api")
 
 
 async def test_a_slot_is_withdrawn_only_when_no_open_booking_has_it(client: httpx.AsyncClient, world: World) -> None:

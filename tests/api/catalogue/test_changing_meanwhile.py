@@ -19,7 +19,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from activities.booking.records import RecordActivities
 from api.catalogue import commands
 from models.domain.actors import Actor, Role
-from models.domain.messages import Door, MoveSlot, Reschedule, ReserveSlot
+from models.domain.messages import Channel, MoveSlot, Reschedule, ReserveSlot
 from models.domain.policy import BookingPolicy, PaymentPlan
 from models.domain.states import BookingStatus
 from models.domain.terms import BookingTerms
@@ -76,7 +76,7 @@ async def move(world: World, slot_id: UUID) -> bool:
         slot, booking = await session.get_one(Slot, slot_id), await session.get_one(BookingRequest, booking_id)
     agreed = Reschedule(
         actor=Actor(role=Role.INSTRUCTOR, id=world.instructor.id),
-        door=Door.API,
+        channel=Channel.API,
         proposal_id=uuid4(),
         slot_id=slot_id,
         starts_at=slot.starts_at,

@@ -37,8 +37,8 @@ def check(answer: httpx.Response) -> None:
 async def from_pages(database_url: str, task_queue: str, engine: AsyncEngine, temporal: Client) -> httpx.AsyncClient:
     """A client of an API that lets pages of one origin read its answers, and has a route that fails."""
     base = settings(database_url, task_queue)
-    door = base.door.model_copy(update={"holdfast_cors_origins": (ORIGIN,)})
-    app = build_app(replace(base, door=door), engine, temporal)
+    http = base.http.model_copy(update={"holdfast_cors_origins": (ORIGIN,)})
+    app = build_app(replace(base, http=http), engine, temporal)
 
     @app.get("/broken")
     async def broken() -> PlainTextResponse:

@@ -11,7 +11,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 
 from activities.stripe.client import stripe_client as closing_client
 from sandbox.stack.connected_accounts import create_connected_account
-from tests.api.live.workers import Staff
+from tests.api.live.workers import Workers
 from tests.api.world import World
 from tests.conftest import StripeSandbox
 
@@ -37,11 +37,11 @@ async def world(engine: AsyncEngine, stripe_client: stripe.StripeClient) -> Worl
 
 
 @pytest.fixture
-def staff(temporal: Client, task_queue: str, engine: AsyncEngine, stripe_client: stripe.StripeClient) -> Staff:
-    return Staff(temporal, task_queue, engine, stripe_client)
+def workers(temporal: Client, task_queue: str, engine: AsyncEngine, stripe_client: stripe.StripeClient) -> Workers:
+    return Workers(temporal, task_queue, engine, stripe_client)
 
 
 @pytest.fixture
-async def worker(staff: Staff) -> AsyncIterator[None]:
-    async with staff.at_work():
+async def worker(workers: Workers) -> AsyncIterator[None]:
+    async with workers.at_work():
         yield

@@ -16,11 +16,11 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.domain.actors import Actor, Role, Subject
 from models.domain.errors import Declined
-from models.domain.messages import Door
+from models.domain.messages import Channel
 from models.tables.audit import AuditEvent
 from tests.api.http.test_authorization import BODIES
 from tests.api.live.journey import approved, booked, decide, order, paid
-from tests.api.live.workers import FailingGateway, Staff
+from tests.api.live.workers import FailingGateway, Workers
 from tests.api.world import World
 
 # The Stripe SDK's own use of httpx.
@@ -49,7 +49,7 @@ _BEGINS_IN = timedelta(seconds=6)
 class Stage:
     client: httpx.AsyncClient
     world: World
-    staff: Staff
+    workers: Workers
     gateway: FailingGateway
 
 
@@ -195,13 +195,13 @@ def test_every_route_that_may_change_something_has_a_row(app: FastAPI) -> None:
 
 @pytest.mark.parametrize("path", PLAYS)
 async def test_a_change_leaves_an_event_with_its_actor_and_door(
-    path: str, client: httpx.AsyncClient, world: World, staff: Staff
+    path: str, client: httpx.AsyncClient, world: World, workers: Workers
 ) -> None:
     role, subject, play = PLAYS[path]
-    gateway = FailingGateway(staff.stripe, Declined("never"))
+    gateway = FailingGateway(workers.stripe, Declined("never"))
     gateway.failure = None
-    async with staff.at_work(gateway):
-        act = await play(Stage(client, world, staff, gateway))
+    async with workers.at_work(gateway):
+        act = await play(Stage(client, world, workers, gateway))
         before = len(await _events(world))
         answer = await act()
         assert answer.status_code in (200, 201, 202, 204), answer.text
@@ -210,7 +210,7 @@ async def test_a_change_leaves_an_event_with_its_actor_and_door(
     by_them = [
         event for event in left if Actor(role=event.actor_role, id=event.actor_id) == Actor(role=Role(role), id=person)
     ]
-    assert [event for event in by_them if event.door == Door.API and event.subject is subject]
+    assert [event for event in by_them if event.channel == Channel.API and event.subject is subject]
     # A person's words and addresses are never in it.
     assert "@" not in str([event.detail for event in left])
     assert "away" not in str([event.detail for event in left])

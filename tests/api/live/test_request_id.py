@@ -13,7 +13,7 @@ from tests.api.live.journey import paid
 from tests.api.world import World
 from tests.loglines import logged
 from workflows.booking.workflow import BookingWorkflow
-from workflows.client.interceptors import TakeRequestId
+from workflows.client.interceptors import RequestIdWorkerInterceptor
 
 # The Stripe SDK's own use of httpx.
 pytestmark = [pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning"), pytest.mark.usefixtures("worker")]
@@ -25,7 +25,7 @@ async def test_the_activity_that_asks_stripe_says_on_which_request(client: httpx
         answer = await client.post("/v1/bookings", json={"slot_id": str(await world.slot())}, headers=headers)
     assert answer.status_code == 201, answer.text
     named = {"request_id": "abc", "workflow_id": workflow_id(answer.json()["id"])}
-    for activity in ("reserve_slot", "secure", "record_checkout"):
+    for activity in ("reserve_slot", "secure_payment", "record_checkout"):
         (line,) = lines("activity", activity=activity)
         assert line.items() >= (named | {"outcome": "done", "attempt": 1}).items()
     (line,) = lines("request", request_id="abc")
@@ -43,7 +43,7 @@ async def test_what_a_later_request_moves_is_logged_under_that_one_and_the_histo
     assert answer.status_code == 200, answer.text
     assert lines("activity", activity="record_acceptance", request_id="def")
     history = await temporal.get_workflow_handle(workflow_id(UUID(booking_id))).fetch_history()
-    for interceptors in ([], [TakeRequestId()]):
+    for interceptors in ([], [RequestIdWorkerInterceptor()]):
         replayer = Replayer(
             workflows=[BookingWorkflow], data_converter=pydantic_data_converter, interceptors=interceptors
         )

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 from temporalio.worker import Worker
 
-from activities.stripe.balances import StripeBooks
+from activities.stripe.balances import StripeBalances
 from activities.stripe.disputes import StripeDisputes
 from activities.stripe.payments import StripeGateway
 from activities.stripe.payouts import StripePayouts
@@ -45,7 +45,7 @@ class AccountsFailing(StripeGateway):
 
 
 @dataclass(frozen=True)
-class Staff:
+class Workers:
     client: Client
     task_queue: str
     engine: AsyncEngine
@@ -61,5 +61,5 @@ class Staff:
             StripeDisputes(self.stripe),
             StripePayouts(self.stripe),
             StripeRefunds(self.stripe),
-            StripeBooks(self.stripe),
+            StripeBalances(self.stripe),
         )

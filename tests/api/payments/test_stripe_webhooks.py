@@ -99,7 +99,7 @@ async def test_a_refund_of_no_payment_intent_is_not_taken_for_that_of_an_unpaid_
 
 
 async def test_both_secrets_are_good_while_one_is_rotated(app: FastAPI, client: httpx.AsyncClient) -> None:
-    app.state.settings.door.stripe_webhook_secret = SecretStr("whsec_new,whsec_old")
+    app.state.settings.http.stripe_webhook_secret = SecretStr("whsec_new,whsec_old")
     answers = [
         (await send(client, event(booking_id=uuid4()), key=key)).status_code
         for key in ("whsec_new", "whsec_old", "whsec_older")

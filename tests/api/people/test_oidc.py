@@ -61,7 +61,7 @@ def app(
 ) -> FastAPI:
     base = settings(database_url, task_queue)
     identity = identity_settings(provider)
-    app = build_app(Settings(base.place, base.door, base.policy, identity), engine, temporal)
+    app = build_app(Settings(base.runtime, base.http, base.policy, identity), engine, temporal)
     app.state.identity = IdentityProvider(identity, app.state.database, PublishedKeys(identity, clock))
     return app
 

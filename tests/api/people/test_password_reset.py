@@ -101,7 +101,7 @@ async def test_a_forgotten_password_is_replaced_by_mail_once(
     assert told.startswith("Your password was changed")
     _, *events = await audited(engine, person_id)
     by_ada = Actor(role=Role.STUDENT, id=person_id)
-    assert [(each.action, Actor(role=each.actor_role, id=each.actor_id), each.door) for each in events] == [
+    assert [(each.action, Actor(role=each.actor_role, id=each.actor_id), each.channel) for each in events] == [
         ("person.password_reset_asked", PLATFORM, "api"),
         ("person.password_reset", by_ada, "api"),
     ]

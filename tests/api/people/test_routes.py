@@ -88,7 +88,7 @@ async def test_an_instructor_who_signs_up_cannot_be_paid_yet(client: httpx.Async
 
 
 async def test_a_token_lasts_as_long_as_the_setting_says(client: httpx.AsyncClient, app: FastAPI) -> None:
-    app.state.settings.door.holdfast_token_lifetime = timedelta(minutes=5)
+    app.state.settings.http.holdfast_token_lifetime = timedelta(minutes=5)
     await sign_up(client)
     token = (await sign_in(client)).json()
     claims = jwt.decode(token["access_token"], options={"verify_signature": False})

@@ -16,7 +16,7 @@ from activities.database import ledger
 from api.http.database import Database
 from api.reports.gauges import BusinessGauges
 from models.domain import postings
-from models.domain.actors import Absent, Actor, Role
+from models.domain.actors import AbsentParty, Actor, Role
 from models.domain.endings import EndReason, completed, no_show, rejected, unpaid
 from models.domain.messages import HoldPhase
 from models.domain.money import Money
@@ -47,7 +47,7 @@ async def market(world: World) -> Bookings:
     for terms in (done, absent, open_):
         await market.records.record_acceptance(market.acceptance(terms))
     await market.records.record_ending(ended(done, completed(done, instructor), _captured(done, 10_000, 320)))
-    half = no_show(absent, Absent.STUDENT, instructor)
+    half = no_show(absent, AbsentParty.STUDENT, instructor)
     await market.records.record_ending(ended(absent, half, _captured(absent, 5_000, 175)))
     gone = held(turned_down, HoldPhase.GONE)
     await market.records.record_ending(ended(turned_down, rejected(turned_down, instructor), gone))

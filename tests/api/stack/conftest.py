@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.stack.stack import Stack
-from tests.api.stack.unlimited_api import unhurried
+from tests.api.stack.unlimited_api import unlimited_api
 
 
 @pytest.fixture(scope="session")
@@ -22,8 +22,8 @@ def stack(services_loop: asyncio.Runner, services_directory: Path) -> Iterator[S
 
 
 @pytest.fixture(scope="session")
-def unhurried_url(stack: Stack, services_loop: asyncio.Runner) -> Iterator[str]:
-    process, url = unhurried(stack)
+def unlimited_url(stack: Stack, services_loop: asyncio.Runner) -> Iterator[str]:
+    process, url = unlimited_api(stack)
     services_loop.run(process.start())
     try:
         yield url

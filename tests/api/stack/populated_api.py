@@ -11,7 +11,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from activities.stripe.client import stripe_client
 from models.db import build_engine
 from sandbox.browser.checkout_page import GOOD_CARD, POOR_CARD, pay
-from sandbox.demo.marketplace import Market, Pair
+from sandbox.demo.marketplace import Marketplace, Pair
 from sandbox.demo.people import Person
 from sandbox.stack.stack import Stack
 
@@ -23,14 +23,14 @@ _PATIENCE_SECONDS = 20
 
 
 @dataclass(frozen=True)
-class Town:
+class PopulatedApi:
     tokens: dict[str, str]
     """By role; nobody's is not among them."""
     known: dict[str, list[str]]
     """What there is, by the name of the parameter or member that it is sent as."""
 
 
-async def settle(stack: Stack, api_url: str) -> Town:
+async def settle(stack: Stack, api_url: str) -> PopulatedApi:
     """A student, an instructor and an operator, who all are new, and what has come of the two's meetings."""
     engine = build_engine(stack.database_url)
     temporal = await Client.connect(stack.temporal_address, data_converter=pydantic_data_converter)
@@ -39,14 +39,14 @@ async def settle(stack: Stack, api_url: str) -> Town:
             httpx.AsyncClient(base_url=api_url, timeout=30) as http,
             stripe_client(stack.stripe_key, stack.stripe_url) as stripe,
         ):
-            market = Market(stack, http, engine, stripe, temporal)
+            market = Marketplace(stack, http, engine, stripe, temporal)
             await market.open(pairs=1)
             return await _live(market)
     finally:
         await engine.dispose()
 
 
-async def _live(market: Market) -> Town:
+async def _live(market: Marketplace) -> PopulatedApi:
     operator = market.operator()
     pairs = [await market.pair(48 * _HOUR + number * _HOUR) for number in range(9 + _OPEN_SLOTS)]
     meetings, still_open = pairs[:9], pairs[9:]
@@ -61,7 +61,7 @@ async def _live(market: Market) -> Town:
     student, instructor = pairs[0].student, pairs[0].instructor
     disputes = await operator.call("GET", "/operator/disputes?limit=1")
     offerings = await student.call("GET", f"/offerings?instructor_id={instructor.id}")
-    return Town(
+    return PopulatedApi(
         tokens={"student": student.token, "instructor": instructor.token, "operator": operator.token},
         known={
             "booking_id": bookings,

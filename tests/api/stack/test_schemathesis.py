@@ -20,7 +20,7 @@ from api.main import build_app
 from models.db import build_engine
 from sandbox.stack.stack import Stack
 from tests.api.http.test_authorization import ROWS
-from tests.api.stack.populated_api import Town, settle
+from tests.api.stack.populated_api import PopulatedApi, settle
 from tests.api.world import JSON, settings
 
 ROLES = ("nobody", "student", "instructor", "operator")
@@ -64,8 +64,8 @@ on_the_edge = schemathesis.openapi.from_dict(DOCUMENT, config=_config(coverage=T
 
 
 @pytest.fixture(scope="module")
-def town(stack: Stack, unhurried_url: str, services_loop: asyncio.Runner) -> Town:
-    return services_loop.run(settle(stack, unhurried_url))
+def populated_api(stack: Stack, unlimited_url: str, services_loop: asyncio.Runner) -> PopulatedApi:
+    return services_loop.run(settle(stack, unlimited_url))
 
 
 @pytest.fixture(scope="module")
@@ -75,29 +75,29 @@ def browser() -> Iterator[requests.Session]:
         yield session
 
 
-def test_the_document_is_the_one_that_is_served(unhurried_url: str, browser: requests.Session) -> None:
-    served = browser.get(f"{unhurried_url}/v1/openapi.json", timeout=_TIMEOUT_SECONDS).json()
+def test_the_document_is_the_one_that_is_served(unlimited_url: str, browser: requests.Session) -> None:
+    served = browser.get(f"{unlimited_url}/v1/openapi.json", timeout=_TIMEOUT_SECONDS).json()
     assert served | {"servers": []} == DOCUMENT | {"servers": []}
 
 
 @pytest.mark.parametrize("role", ROLES)
 @random.parametrize()
 def test_what_any_role_sends_is_answered_as_declared(
-    case: Case[Any], role: str, town: Town, unhurried_url: str, browser: requests.Session
+    case: Case[Any], role: str, populated_api: PopulatedApi, unlimited_url: str, browser: requests.Session
 ) -> None:
-    _check(case, role, town, unhurried_url, browser)
+    _check(case, role, populated_api, unlimited_url, browser)
 
 
 @on_the_edge.parametrize()
 def test_what_lies_on_the_edge_of_the_schema_is_answered_as_declared(
-    case: Case[Any], town: Town, unhurried_url: str, browser: requests.Session
+    case: Case[Any], populated_api: PopulatedApi, unlimited_url: str, browser: requests.Session
 ) -> None:
-    _check(case, _let_in(case), town, unhurried_url, browser)
+    _check(case, _let_in(case), populated_api, unlimited_url, browser)
 
 
-def _check(case: Case[Any], role: str, town: Town, url: str, browser: requests.Session) -> None:
-    _send_home(case, town)
-    headers = {"Authorization": f"Bearer {town.tokens[role]}"} if role in town.tokens else {}
+def _check(case: Case[Any], role: str, populated_api: PopulatedApi, url: str, browser: requests.Session) -> None:
+    _send_home(case, populated_api)
+    headers = {"Authorization": f"Bearer {populated_api.tokens[role]}"} if role in populated_api.tokens else {}
     response = case.call(base_url=url, session=browser, headers=headers, timeout=_TIMEOUT_SECONDS)
     case.validate_response(response)
 
@@ -108,15 +108,15 @@ def _let_in(case: Case[Any]) -> str:
     return next((role for role in ROLES[1:] if row[role] not in ("401", "403")), ROLES[0])
 
 
-def _send_home(case: Case[Any], town: Town) -> None:
+def _send_home(case: Case[Any], populated_api: PopulatedApi) -> None:
     """Of the ids that are well formed, three in four become those of something that there is: always of the same."""
     which = crc32(repr((case.path_parameters, case.query, case.headers, case.body)).encode())
     for place in (case.path_parameters, case.query, case.body):
         if not isinstance(place, dict):
             continue
-        for name in place.keys() & town.known.keys():
+        for name in place.keys() & populated_api.known.keys():
             if which % 4 and _is_well_formed(name, place[name]):
-                known = town.known[name]
+                known = populated_api.known[name]
                 place[name] = known[which // 4 % len(known)]
 
 

@@ -8,7 +8,7 @@ from fastapi import FastAPI
 
 from api import main
 from api.bookings.event_stream import Streams
-from api.http.rate_limits import Quota, RateLimits, Standing
+from api.http.rate_limits import Quota, RateLimits, RateLimitState
 from sandbox.stack.commands import Command
 from sandbox.stack.environment import PROJECT_ROOT, child_environment, python
 from sandbox.stack.ports import LOOPBACK, free_port
@@ -20,7 +20,7 @@ from sandbox.stack.stack import Stack
 class NoLimits(RateLimits):
     """Counts as ever, so that the answers have their headers, and turns nobody away."""
 
-    async def spend(self, quota: Quota, key: str) -> tuple[bool, Standing]:
+    async def spend(self, quota: Quota, key: str) -> tuple[bool, RateLimitState]:
         _, standing = await super().spend(quota, key)
         return True, standing
 
@@ -35,14 +35,14 @@ def create_app() -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with deployed(app):
             streams: Streams = app.state.streams
-            app.state.streams = Streams(streams.bell, last=timedelta(0))
+            app.state.streams = Streams(streams.listener, last=timedelta(0))
             yield
 
     app.router.lifespan_context = lifespan
     return app
 
 
-def unhurried(stack: Stack) -> tuple[Process, str]:
+def unlimited_api(stack: Stack) -> tuple[Process, str]:
     """Another API on the same stack, and where it answers."""
     port = free_port()
     url = f"http://{LOOPBACK}:{port}"

@@ -16,7 +16,7 @@ from tests.models.documents import pdf
 from tests.models.strategies import CURRENCIES
 
 AT = datetime(2026, 3, 2, 17, 30, tzinfo=UTC)
-ISSUER = Issuer("Tutors & Co", "1 Market Street, Springfield")
+ISSUER = Issuer("Tutors & Co", "1 Marketplace Street, Springfield")
 
 
 def receipt(*steps: tuple[Step, int], currency: str = "usd", **fields: Any) -> Receipt:
@@ -54,7 +54,7 @@ PAID = ((Step.HELD, 10_000), (Step.PAID, 10_000))
 def test_it_says_who_paid_whom_for_what_when_and_how_much() -> None:
     text = read(receipt(*PAID))
     for said in (
-        *("Tutors & Co", "1 Market Street, Springfield", "R-QEKB-ER58-JBP8"),
+        *("Tutors & Co", "1 Marketplace Street, Springfield", "R-QEKB-ER58-JBP8"),
         *("Ada Byron", "Nadia Boulanger", "Counterpoint", "Monday, 2 March 2026, 18:30–19:30", str(UUID(int=7))),
         *("Paid in full. Nothing went back.", "3 March 2026, 18:30 Paid by card 100.00 USD"),
         *("The instructor’s share 80.00 USD", "Fee of Tutors & Co 20.00 USD", "Price 100.00 USD"),

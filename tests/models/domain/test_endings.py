@@ -7,14 +7,14 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from models.domain.actors import PLATFORM, Absent, Actor, Role
+from models.domain.actors import PLATFORM, AbsentParty, Actor, Role
 from models.domain.endings import (
     Ending,
     EndReason,
     cancelled,
     completed,
+    completion_timed_out,
     no_show,
-    nobody_said,
     payment_after,
     refunded_by_operator,
     rejected,
@@ -24,7 +24,13 @@ from models.domain.endings import (
     unpaid,
 )
 from models.domain.money import CurrencyMismatch, Money
-from models.domain.policy import BookingPolicy, OnSilence, PaymentPlan, kept_on_student_cancellation, split
+from models.domain.policy import (
+    BookingPolicy,
+    CompletionTimeoutPolicy,
+    PaymentPlan,
+    kept_on_student_cancellation,
+    split,
+)
 from models.domain.states import BookingStatus, PaymentStatus, SessionStatus, is_allowed
 from models.domain.terms import BookingTerms
 from tests.models.strategies import policies, prices, times_left
@@ -71,9 +77,9 @@ def endings(draw: st.DrawFn) -> tuple[BookingTerms, Ending]:
                 cancelled(of, STUDENT, at, accepted=True),
                 cancelled(of, STUDENT, at, accepted=False),
                 cancelled(of, INSTRUCTOR, at, accepted=True),
-                no_show(of, Absent.STUDENT, INSTRUCTOR),
-                no_show(of, Absent.INSTRUCTOR, STUDENT),
-                nobody_said(of),
+                no_show(of, AbsentParty.STUDENT, INSTRUCTOR),
+                no_show(of, AbsentParty.INSTRUCTOR, STUDENT),
+                completion_timed_out(of),
                 settled_by_operator(of, OPERATOR),
                 released_by_operator(of, OPERATOR),
                 refunded_by_operator(of, OPERATOR, refund, at),
@@ -145,8 +151,8 @@ def test_a_student_who_cancels_pays_by_the_tiers_once_accepted_and_nothing_befor
 
 @given(terms())
 def test_silence_gives_back_or_settles_as_the_policy_says(of: BookingTerms) -> None:
-    ending = nobody_said(of)
-    if of.policy.on_silence is OnSilence.SETTLE:
+    ending = completion_timed_out(of)
+    if of.policy.on_completion_timeout is CompletionTimeoutPolicy.SETTLE:
         assert (ending.booking, ending.split.kept) == (BookingStatus.COMPLETED, of.price)
     else:
         assert (ending.booking, ending.split.kept) == (BookingStatus.CANCELLED, of.price.zero())

@@ -8,7 +8,7 @@ from models.domain.ids import (
     booking_id,
     customer_key,
     message_id,
-    notice_id,
+    notification_id,
     receipt_number,
     stripe_key,
     workflow_id,
@@ -47,13 +47,13 @@ def test_ids_that_are_stored_somewhere_do_not_change() -> None:
 
 
 def test_a_notice_has_one_id_for_each_recipient_and_occasion_and_a_message_id_made_of_it() -> None:
-    first = notice_id(ADA, "approved", BEA)
-    assert first == notice_id(ADA, "approved", BEA)
+    first = notification_id(ADA, "approved", BEA)
+    assert first == notification_id(ADA, "approved", BEA)
     others = [
-        notice_id(BEA, "approved", BEA),
-        notice_id(ADA, "rejected", BEA),
-        notice_id(ADA, "approved", ADA),
-        notice_id(ADA, "approved", BEA, "again"),
+        notification_id(BEA, "approved", BEA),
+        notification_id(ADA, "rejected", BEA),
+        notification_id(ADA, "approved", ADA),
+        notification_id(ADA, "approved", BEA, "again"),
     ]
     assert len({first, *others}) == 5
     assert message_id(first, "holdfast.example") == f"<{first}@holdfast.example>"

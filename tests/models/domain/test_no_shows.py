@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from models.domain.actors import PLATFORM, Absent, Actor, Role, SignUpRole
+from models.domain.actors import PLATFORM, AbsentParty, Actor, Role, SignUpRole
 from models.domain.attendance import AttendanceKind, Sighting, attendance
 from models.domain.endings import EndReason
 from models.domain.messages import ReportNoShow
@@ -18,8 +18,8 @@ from models.domain.terms import BookingTerms
 STARTS_AT = datetime(2026, 3, 5, 9, 0, tzinfo=UTC)
 ENDS_AT = STARTS_AT + timedelta(hours=1)
 STUDENT, INSTRUCTOR = (Actor(role=role, id=uuid4()) for role in (Role.STUDENT, Role.INSTRUCTOR))
-BY_INSTRUCTOR = ReportNoShow(actor=INSTRUCTOR, absent=Absent.STUDENT)
-BY_STUDENT = ReportNoShow(actor=STUDENT, absent=Absent.INSTRUCTOR)
+BY_INSTRUCTOR = ReportNoShow(actor=INSTRUCTOR, absent=AbsentParty.STUDENT)
+BY_STUDENT = ReportNoShow(actor=STUDENT, absent=AbsentParty.INSTRUCTOR)
 TERMS = BookingTerms(
     booking_id=uuid4(),
     student_id=uuid4(),
@@ -121,9 +121,9 @@ def test_the_other_side_has_the_window_as_far_as_the_hold_reaches() -> None:
 @pytest.mark.parametrize(
     "report",
     [
-        ReportNoShow(actor=STUDENT, absent=Absent.STUDENT),
-        ReportNoShow(actor=INSTRUCTOR, absent=Absent.INSTRUCTOR),
-        ReportNoShow(actor=Actor(role=Role.OPERATOR, id=uuid4()), absent=Absent.STUDENT),
+        ReportNoShow(actor=STUDENT, absent=AbsentParty.STUDENT),
+        ReportNoShow(actor=INSTRUCTOR, absent=AbsentParty.INSTRUCTOR),
+        ReportNoShow(actor=Actor(role=Role.OPERATOR, id=uuid4()), absent=AbsentParty.STUDENT),
     ],
 )
 def test_who_reports_their_own_absence_and_an_operator_are_believed_at_once(report: ReportNoShow) -> None:

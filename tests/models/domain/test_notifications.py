@@ -10,9 +10,9 @@ from models.domain.notifications import (
     ON_NO_SHOW_REPORTED,
     ON_RESCHEDULING,
     TOLD,
-    Notice,
+    Notification,
+    NotificationKind,
     Recipient,
-    Told,
     later,
     still_matters,
     told,
@@ -43,9 +43,11 @@ def test_somebody_has_decided_about_every_move_and_about_no_other(record: str) -
 
 
 def test_every_notice_is_given_at_some_time() -> None:
-    given = {each.notice for moves in TOLD.values() for people in moves.values() for each in people}
-    at_no_move = {each.notice for each in (*ON_RESCHEDULING, *ON_NO_SHOW_REPORTED)} | FOR_LATER | ABOUT_THE_ACCOUNT
-    assert given | at_no_move == set(Notice)
+    given = {each.notification for moves in TOLD.values() for people in moves.values() for each in people}
+    at_no_move = (
+        {each.notification for each in (*ON_RESCHEDULING, *ON_NO_SHOW_REPORTED)} | FOR_LATER | ABOUT_THE_ACCOUNT
+    )
+    assert given | at_no_move == set(NotificationKind)
 
 
 @pytest.mark.parametrize("after", [status for status in BookingStatus if status not in WHILE_OPEN])
@@ -70,10 +72,13 @@ def test_a_move_that_no_table_has_is_refused() -> None:
 def test_both_are_reminded_before_and_the_instructor_asked_after_the_session_and_again_before_the_deadline() -> None:
     what = later(STARTS_AT, ENDS_AT, DEADLINE, at=STARTS_AT - timedelta(days=3))
     both = (Recipient.STUDENT, Recipient.INSTRUCTOR)
-    ask = Told(Notice.COMPLETION_DUE, Recipient.INSTRUCTOR)
+    ask = Notification(NotificationKind.COMPLETION_DUE, Recipient.INSTRUCTOR)
     assert what == [
-        *((Told(Notice.REMINDER_A_DAY, each), STARTS_AT - timedelta(days=1)) for each in both),
-        *((Told(Notice.REMINDER_15_MINUTES, each), STARTS_AT - timedelta(minutes=15)) for each in both),
+        *((Notification(NotificationKind.REMINDER_A_DAY, each), STARTS_AT - timedelta(days=1)) for each in both),
+        *(
+            (Notification(NotificationKind.REMINDER_15_MINUTES, each), STARTS_AT - timedelta(minutes=15))
+            for each in both
+        ),
         (ask, ENDS_AT),
         (ask, ENDS_AT + timedelta(hours=12)),
     ]
@@ -83,31 +88,33 @@ def test_both_are_reminded_before_and_the_instructor_asked_after_the_session_and
     ("before_start", "kinds"),
     [
         (timedelta(days=1, seconds=1), FOR_LATER),
-        (timedelta(days=1), FOR_LATER - {Notice.REMINDER_A_DAY}),
-        (timedelta(minutes=15), {Notice.COMPLETION_DUE}),
+        (timedelta(days=1), FOR_LATER - {NotificationKind.REMINDER_A_DAY}),
+        (timedelta(minutes=15), {NotificationKind.COMPLETION_DUE}),
     ],
 )
 def test_a_reminder_whose_time_has_passed_when_the_session_is_agreed_is_left_out(
-    before_start: timedelta, kinds: set[Notice]
+    before_start: timedelta, kinds: set[NotificationKind]
 ) -> None:
-    assert {each.notice for each, _ in later(STARTS_AT, ENDS_AT, DEADLINE, STARTS_AT - before_start)} == kinds
+    assert {each.notification for each, _ in later(STARTS_AT, ENDS_AT, DEADLINE, STARTS_AT - before_start)} == kinds
 
 
-@pytest.mark.parametrize("notice", [Notice.REMINDER_A_DAY, Notice.REMINDER_15_MINUTES])
-def test_a_reminder_matters_until_the_session_begins_or_is_called_off(notice: Notice) -> None:
+@pytest.mark.parametrize("notification", [NotificationKind.REMINDER_A_DAY, NotificationKind.REMINDER_15_MINUTES])
+def test_a_reminder_matters_until_the_session_begins_or_is_called_off(notification: NotificationKind) -> None:
     just_before = STARTS_AT - timedelta(seconds=1)
-    assert still_matters(notice, BookingStatus.ACCEPTED, STARTS_AT, just_before)
-    assert not still_matters(notice, BookingStatus.ACCEPTED, STARTS_AT, STARTS_AT)
-    assert not still_matters(notice, BookingStatus.CANCELLED, STARTS_AT, just_before)
+    assert still_matters(notification, BookingStatus.ACCEPTED, STARTS_AT, just_before)
+    assert not still_matters(notification, BookingStatus.ACCEPTED, STARTS_AT, STARTS_AT)
+    assert not still_matters(notification, BookingStatus.CANCELLED, STARTS_AT, just_before)
 
 
-@pytest.mark.parametrize("notice", [Notice.COMPLETION_DUE, Notice.NO_SHOW_REPORTED])
-def test_nobody_is_asked_about_a_session_that_is_closed(notice: Notice) -> None:
-    assert still_matters(notice, BookingStatus.ACCEPTED, STARTS_AT, ENDS_AT)
-    assert not still_matters(notice, BookingStatus.COMPLETED, STARTS_AT, ENDS_AT)
+@pytest.mark.parametrize("notification", [NotificationKind.COMPLETION_DUE, NotificationKind.NO_SHOW_REPORTED])
+def test_nobody_is_asked_about_a_session_that_is_closed(notification: NotificationKind) -> None:
+    assert still_matters(notification, BookingStatus.ACCEPTED, STARTS_AT, ENDS_AT)
+    assert not still_matters(notification, BookingStatus.COMPLETED, STARTS_AT, ENDS_AT)
 
 
-@pytest.mark.parametrize("notice", sorted(set(Notice) - FOR_LATER - {Notice.NO_SHOW_REPORTED}))
+@pytest.mark.parametrize(
+    "notification", sorted(set(NotificationKind) - FOR_LATER - {NotificationKind.NO_SHOW_REPORTED})
+)
 @pytest.mark.parametrize("status", BookingStatus)
-def test_what_has_happened_is_told_however_late(notice: Notice, status: BookingStatus) -> None:
-    assert still_matters(notice, status, STARTS_AT, DEADLINE + timedelta(days=30))
+def test_what_has_happened_is_told_however_late(notification: NotificationKind, status: BookingStatus) -> None:
+    assert still_matters(notification, status, STARTS_AT, DEADLINE + timedelta(days=30))

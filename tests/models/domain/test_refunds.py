@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from models.domain.money import Money
 from models.domain.policy import LossBearer
 from models.domain.postings import Parties
-from models.domain.refunds import RefundAtStripe, RefundCase, refusal, shares, shares_at_stripe
+from models.domain.refunds import RefundAtStripe, RefundSnapshot, refusal, shares, shares_at_stripe
 from models.domain.states import PaymentStatus, RefundStatus
 from sandbox.stripe.money import proportional_part
 
@@ -21,8 +21,8 @@ def usd(amount_minor: int) -> Money:
 amounts = st.integers(1, 10_000_000)
 
 
-def _case(amount: int, borne_by: LossBearer, returned_before: int) -> RefundCase:
-    return RefundCase(
+def _case(amount: int, borne_by: LossBearer, returned_before: int) -> RefundSnapshot:
+    return RefundSnapshot(
         refund_id=uuid4(),
         parties=Parties(booking_id=uuid4(), instructor_id=uuid4()),
         status=RefundStatus.RESERVED,

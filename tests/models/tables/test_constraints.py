@@ -98,7 +98,9 @@ async def booking(engine: AsyncEngine) -> BookingRequest:
         amount_minor=8_000,
         **amounts,
     )
-    event = AuditEvent(booking_id=booking.id, action="booking.accepted", actor_role=Role.INSTRUCTOR, door="api", at=NOW)
+    event = AuditEvent(
+        booking_id=booking.id, action="booking.accepted", actor_role=Role.INSTRUCTOR, channel="api", at=NOW
+    )
     joined = AttendanceEvent(
         id="report-1",
         booking_id=booking.id,
@@ -204,7 +206,7 @@ async def test_an_audit_event_is_about_one_thing(
         subject_id=subject_id,
         action="something.done",
         actor_role=Role.PLATFORM,
-        door="api",
+        channel="api",
         at=NOW,
     )
     with pytest.raises(DBAPIError, match="subject_is_named"):

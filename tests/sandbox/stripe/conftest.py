@@ -13,7 +13,7 @@ import stripe
 import uvicorn
 
 from sandbox.stripe.app import create_app
-from tests.sandbox.stripe.platform import API_KEY, Shop
+from tests.sandbox.stripe.platform import API_KEY, Platform
 
 # Made once: reading the certificates costs more than most tests, and all of this is plain HTTP.
 _TLS = ssl.create_default_context()
@@ -35,12 +35,12 @@ async def serving(log: Path | None = None, state: Path | None = None) -> AsyncIt
 
 
 @contextlib.asynccontextmanager
-async def shopping(url: str) -> AsyncIterator[Shop]:
+async def shopping(url: str) -> AsyncIterator[Platform]:
     transport = stripe.HTTPXClient(timeout=10, verify_ssl_certs=False)
     client = stripe.StripeClient(API_KEY, base_addresses={"api": url}, http_client=transport, max_network_retries=0)
     try:
         async with httpx.AsyncClient(base_url=url, trust_env=False, verify=_TLS) as browser:
-            yield Shop(url, client, browser)
+            yield Platform(url, client, browser)
     finally:
         await transport.close_async()  # type: ignore[no-untyped-call]
 
@@ -52,10 +52,10 @@ async def sandbox_url(tmp_path: Path) -> AsyncIterator[str]:
 
 
 @pytest.fixture
-async def shop(sandbox_url: str) -> AsyncIterator[Shop]:
+async def platform(sandbox_url: str) -> AsyncIterator[Platform]:
     stripe.enable_telemetry = False
-    async with shopping(sandbox_url) as shop:
-        yield shop
+    async with shopping(sandbox_url) as platform:
+        yield platform
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

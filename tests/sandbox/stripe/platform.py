@@ -20,7 +20,7 @@ Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Shop:
+class Platform:
     url: str
     stripe: StripeClient
     browser: httpx.AsyncClient

@@ -3,14 +3,14 @@
 import pytest
 from stripe import InvalidRequestError, PermissionError
 
-from tests.sandbox.stripe.platform import Shop
+from tests.sandbox.stripe.platform import Platform
 
 
-async def test_onboarding_on_its_page_makes_transfers_active(shop: Shop) -> None:
-    account = await shop.account(onboarded=False)
+async def test_onboarding_on_its_page_makes_transfers_active(platform: Platform) -> None:
+    account = await platform.account(onboarded=False)
     assert account.capabilities is not None
     assert account.capabilities.transfers == "inactive"
-    link = await shop.stripe.v1.account_links.create_async(
+    link = await platform.stripe.v1.account_links.create_async(
         {
             "account": account.id,
             "type": "account_onboarding",
@@ -18,35 +18,35 @@ async def test_onboarding_on_its_page_makes_transfers_active(shop: Shop) -> None
             "return_url": "https://shop.test/done",
         }
     )
-    page = await shop.browser.get(link.url)
+    page = await platform.browser.get(link.url)
     assert "SANDBOX" in page.text
-    done = await shop.browser.post(link.url, data={"first_name": "Jenny"})
+    done = await platform.browser.post(link.url, data={"first_name": "Jenny"})
     assert done.headers["location"] == "https://shop.test/done"
-    again = await shop.browser.get(link.url)
+    again = await platform.browser.get(link.url)
     assert again.status_code == 410
-    account = await shop.stripe.v1.accounts.retrieve_async(account.id)
+    account = await platform.stripe.v1.accounts.retrieve_async(account.id)
     assert account.capabilities is not None
     assert (account.capabilities.transfers, account.payouts_enabled, account.details_submitted) == (
         "active",
         True,
         True,
     )
-    capability = await shop.stripe.v1.accounts.capabilities.retrieve_async(account.id, "transfers")
+    capability = await platform.stripe.v1.accounts.capabilities.retrieve_async(account.id, "transfers")
     assert capability.status == "active"
 
 
-async def test_a_late_link_sends_the_visitor_for_a_new_one(shop: Shop) -> None:
-    account = await shop.account(onboarded=False)
-    link = await shop.stripe.v1.account_links.create_async(
+async def test_a_late_link_sends_the_visitor_for_a_new_one(platform: Platform) -> None:
+    account = await platform.account(onboarded=False)
+    link = await platform.stripe.v1.account_links.create_async(
         {"account": account.id, "type": "account_onboarding", "refresh_url": "https://shop.test/again"}
     )
-    await shop.advance(300)
-    late = await shop.browser.get(link.url)
+    await platform.advance(300)
+    late = await platform.browser.get(link.url)
     assert late.headers["location"] == "https://shop.test/again"
 
 
-async def test_a_recipient_account_of_v2_takes_transfers(shop: Shop) -> None:
-    account = await shop.stripe.v2.core.accounts.create_async(
+async def test_a_recipient_account_of_v2_takes_transfers(platform: Platform) -> None:
+    account = await platform.stripe.v2.core.accounts.create_async(
         {
             "contact_email": "jenny@teacher.test",
             "display_name": "Jenny",
@@ -61,7 +61,7 @@ async def test_a_recipient_account_of_v2_takes_transfers(shop: Shop) -> None:
     )
     assert account.requirements is not None
     assert account.requirements.entries
-    link = await shop.stripe.v2.core.account_links.create_async(
+    link = await platform.stripe.v2.core.account_links.create_async(
         {
             "account": account.id,
             "use_case": {
@@ -73,8 +73,8 @@ async def test_a_recipient_account_of_v2_takes_transfers(shop: Shop) -> None:
             },
         }
     )
-    await shop.browser.post(link.url, data={})
-    account = await shop.stripe.v2.core.accounts.retrieve_async(
+    await platform.browser.post(link.url, data={})
+    account = await platform.stripe.v2.core.accounts.retrieve_async(
         account.id, {"include": ["configuration.recipient", "defaults", "identity", "requirements"]}
     )
     assert account.configuration is not None
@@ -84,13 +84,13 @@ async def test_a_recipient_account_of_v2_takes_transfers(shop: Shop) -> None:
     assert recipient.capabilities.stripe_balance is not None
     assert recipient.capabilities.stripe_balance.stripe_transfers is not None
     assert recipient.capabilities.stripe_balance.stripe_transfers.status == "active"
-    intent = await shop.destination_hold(account.id)
-    await shop.stripe.v1.payment_intents.capture_async(intent.id)
-    assert await shop.net(account.id) == 8_000
+    intent = await platform.destination_hold(account.id)
+    await platform.stripe.v1.payment_intents.capture_async(intent.id)
+    assert await platform.net(account.id) == 8_000
 
 
-async def test_prefilled_accounts_are_active_at_once(shop: Shop) -> None:
-    account = await shop.stripe.v1.accounts.create_async(
+async def test_prefilled_accounts_are_active_at_once(platform: Platform) -> None:
+    account = await platform.stripe.v1.accounts.create_async(
         {
             "country": "US",
             "controller": {"requirement_collection": "application", "stripe_dashboard": {"type": "none"}},
@@ -104,20 +104,20 @@ async def test_prefilled_accounts_are_active_at_once(shop: Shop) -> None:
     assert account.capabilities.transfers == "active"
 
 
-async def test_an_account_that_is_not_the_platforms_is_forbidden(shop: Shop) -> None:
+async def test_an_account_that_is_not_the_platforms_is_forbidden(platform: Platform) -> None:
     with pytest.raises(PermissionError) as retrieving:
-        await shop.stripe.v1.accounts.retrieve_async("acct_1Nobody")
+        await platform.stripe.v1.accounts.retrieve_async("acct_1Nobody")
     with pytest.raises(PermissionError) as acting:
-        await shop.stripe.v1.balance.retrieve_async({}, {"stripe_account": "acct_1Nobody"})
+        await platform.stripe.v1.balance.retrieve_async({}, {"stripe_account": "acct_1Nobody"})
     for refused in (retrieving.value, acting.value):
         assert refused.error is not None
         assert (refused.http_status, refused.error.code) == (403, "account_invalid")
 
 
-async def test_a_login_link_needs_an_express_dashboard_and_details(shop: Shop) -> None:
-    account = await shop.account(onboarded=False)
+async def test_a_login_link_needs_an_express_dashboard_and_details(platform: Platform) -> None:
+    account = await platform.account(onboarded=False)
     with pytest.raises(InvalidRequestError):
-        await shop.stripe.v1.accounts.login_links.create_async(account.id)
-    await shop.control("POST", f"/accounts/{account.id}/onboard")
-    link = await shop.stripe.v1.accounts.login_links.create_async(account.id)
-    assert link.url.startswith(shop.url)
+        await platform.stripe.v1.accounts.login_links.create_async(account.id)
+    await platform.control("POST", f"/accounts/{account.id}/onboard")
+    link = await platform.stripe.v1.accounts.login_links.create_async(account.id)
+    assert link.url.startswith(platform.url)

@@ -5,14 +5,14 @@ import time
 import pytest
 from stripe import InvalidRequestError, PaymentIntent
 
-from tests.sandbox.stripe.platform import ASKS_FOR_3DS, DECLINED, Shop
+from tests.sandbox.stripe.platform import ASKS_FOR_3DS, DECLINED, Platform
 
 MINUTE = 60
 
 
-async def test_paying_holds_the_money_and_goes_back_to_the_shop(shop: Shop) -> None:
-    account = await shop.account()
-    session = await shop.checkout(
+async def test_paying_holds_the_money_and_goes_back_to_the_shop(platform: Platform) -> None:
+    account = await platform.account()
+    session = await platform.checkout(
         payment_intent_data={
             "capture_method": "manual",
             "application_fee_amount": 2_000,
@@ -24,13 +24,13 @@ async def test_paying_holds_the_money_and_goes_back_to_the_shop(shop: Shop) -> N
         custom_text={"submit": {"message": "20.00 USD of this is the platform's fee."}},
     )
     assert session.url is not None
-    page = await shop.browser.get(session.url)
+    page = await platform.browser.get(session.url)
     assert "SANDBOX" in page.text
     assert "$100.00" in page.text
     assert "20.00 USD of this is the platform" in page.text
-    paid = await shop.submit(session)
+    paid = await platform.submit(session)
     assert (paid.status_code, paid.headers["location"]) == (303, f"https://shop.test/paid?session={session.id}")
-    done = await shop.stripe.v1.checkout.sessions.retrieve_async(session.id, {"expand": ["payment_intent"]})
+    done = await platform.stripe.v1.checkout.sessions.retrieve_async(session.id, {"expand": ["payment_intent"]})
     intent = done.payment_intent
     assert isinstance(intent, PaymentIntent)
     assert (done.status, done.payment_status, done.url) == ("complete", "unpaid", None)
@@ -39,22 +39,22 @@ async def test_paying_holds_the_money_and_goes_back_to_the_shop(shop: Shop) -> N
         "b1",
         2_000,
     )
-    await shop.stripe.v1.payment_intents.capture_async(intent.id)
-    done = await shop.stripe.v1.checkout.sessions.retrieve_async(session.id)
+    await platform.stripe.v1.payment_intents.capture_async(intent.id)
+    done = await platform.stripe.v1.checkout.sessions.retrieve_async(session.id)
     assert done.payment_status == "paid"
 
 
-async def test_a_declined_card_can_be_tried_again(shop: Shop) -> None:
-    session = await shop.checkout(payment_intent_data={"capture_method": "manual"})
-    refused = await shop.submit(session, DECLINED)
+async def test_a_declined_card_can_be_tried_again(platform: Platform) -> None:
+    session = await platform.checkout(payment_intent_data={"capture_method": "manual"})
+    refused = await platform.submit(session, DECLINED)
     assert refused.status_code == 402
     assert "Your card was declined." in refused.text
-    open_session = await shop.stripe.v1.checkout.sessions.retrieve_async(session.id)
+    open_session = await platform.stripe.v1.checkout.sessions.retrieve_async(session.id)
     assert open_session.status == "open"
-    assert (await shop.submit(session)).status_code == 303
-    done = await shop.stripe.v1.checkout.sessions.retrieve_async(session.id)
+    assert (await platform.submit(session)).status_code == 303
+    done = await platform.stripe.v1.checkout.sessions.retrieve_async(session.id)
     assert (done.status, done.payment_intent) == ("complete", open_session.payment_intent)
-    assert await shop.event_types() == [
+    assert await platform.event_types() == [
         "payment_intent.created",
         "charge.failed",
         "payment_intent.payment_failed",
@@ -64,71 +64,71 @@ async def test_a_declined_card_can_be_tried_again(shop: Shop) -> None:
     ]
 
 
-async def test_a_session_is_paid_once(shop: Shop) -> None:
-    session = await shop.checkout()
-    await shop.submit(session)
-    again = await shop.submit(session)
+async def test_a_session_is_paid_once(platform: Platform) -> None:
+    session = await platform.checkout()
+    await platform.submit(session)
+    again = await platform.submit(session)
     assert again.status_code == 200
     assert "already paid" in again.text
-    charges = await shop.stripe.v1.charges.list_async()
+    charges = await platform.stripe.v1.charges.list_async()
     assert len(charges.data) == 1
 
 
-async def test_a_session_expires_by_request_and_by_time(shop: Shop) -> None:
-    by_request, by_time = await shop.checkout(), await shop.checkout(expires_at=int(time.time()) + 31 * MINUTE)
-    expired = await shop.stripe.v1.checkout.sessions.expire_async(by_request.id)
+async def test_a_session_expires_by_request_and_by_time(platform: Platform) -> None:
+    by_request, by_time = await platform.checkout(), await platform.checkout(expires_at=int(time.time()) + 31 * MINUTE)
+    expired = await platform.stripe.v1.checkout.sessions.expire_async(by_request.id)
     assert (expired.status, expired.url) == ("expired", None)
     with pytest.raises(InvalidRequestError):
-        await shop.stripe.v1.checkout.sessions.expire_async(by_request.id)
-    await shop.advance(31 * MINUTE)
-    late = await shop.submit(by_time)
+        await platform.stripe.v1.checkout.sessions.expire_async(by_request.id)
+    await platform.advance(31 * MINUTE)
+    late = await platform.submit(by_time)
     assert late.status_code == 410
-    assert (await shop.event_types()) == ["checkout.session.expired", "checkout.session.expired"]
+    assert (await platform.event_types()) == ["checkout.session.expired", "checkout.session.expired"]
 
 
 @pytest.mark.parametrize("minutes", [29, 24 * 60 + 1])
-async def test_expires_at_lies_half_an_hour_to_a_day_ahead(shop: Shop, minutes: int) -> None:
+async def test_expires_at_lies_half_an_hour_to_a_day_ahead(platform: Platform, minutes: int) -> None:
     with pytest.raises(InvalidRequestError) as refused:
-        await shop.checkout(expires_at=int(time.time()) + minutes * MINUTE)
+        await platform.checkout(expires_at=int(time.time()) + minutes * MINUTE)
     assert refused.value.param == "expires_at"
 
 
-async def test_an_attempt_on_an_expired_session_cannot_be_paid_any_more(shop: Shop) -> None:
-    session = await shop.checkout()
-    await shop.submit(session, DECLINED)
-    await shop.stripe.v1.checkout.sessions.expire_async(session.id, {"expand": ["payment_intent"]})
-    session = await shop.stripe.v1.checkout.sessions.retrieve_async(session.id, {"expand": ["payment_intent"]})
+async def test_an_attempt_on_an_expired_session_cannot_be_paid_any_more(platform: Platform) -> None:
+    session = await platform.checkout()
+    await platform.submit(session, DECLINED)
+    await platform.stripe.v1.checkout.sessions.expire_async(session.id, {"expand": ["payment_intent"]})
+    session = await platform.stripe.v1.checkout.sessions.retrieve_async(session.id, {"expand": ["payment_intent"]})
     assert isinstance(session.payment_intent, PaymentIntent)
     assert session.payment_intent.status == "canceled"
 
 
-async def test_the_intent_of_an_open_session_is_checkouts_own(shop: Shop) -> None:
-    session = await shop.checkout()
-    await shop.submit(session, DECLINED)
-    session = await shop.stripe.v1.checkout.sessions.retrieve_async(session.id)
+async def test_the_intent_of_an_open_session_is_checkouts_own(platform: Platform) -> None:
+    session = await platform.checkout()
+    await platform.submit(session, DECLINED)
+    session = await platform.stripe.v1.checkout.sessions.retrieve_async(session.id)
     assert isinstance(session.payment_intent, str)
     with pytest.raises(InvalidRequestError) as refused:
-        await shop.stripe.v1.payment_intents.cancel_async(session.payment_intent)
+        await platform.stripe.v1.payment_intents.cancel_async(session.payment_intent)
     assert refused.value.code == "payment_intent_unexpected_state"
 
 
-async def test_sessions_are_listed_by_customer_and_by_intent(shop: Shop) -> None:
-    customer = await shop.stripe.v1.customers.create_async({"email": "ada@student.test"})
-    mine, _ = await shop.checkout(customer=customer.id), await shop.checkout()
-    await shop.submit(mine)
-    mine = await shop.stripe.v1.checkout.sessions.retrieve_async(mine.id)
-    by_customer = await shop.stripe.v1.checkout.sessions.list_async({"customer": customer.id})
+async def test_sessions_are_listed_by_customer_and_by_intent(platform: Platform) -> None:
+    customer = await platform.stripe.v1.customers.create_async({"email": "ada@student.test"})
+    mine, _ = await platform.checkout(customer=customer.id), await platform.checkout()
+    await platform.submit(mine)
+    mine = await platform.stripe.v1.checkout.sessions.retrieve_async(mine.id)
+    by_customer = await platform.stripe.v1.checkout.sessions.list_async({"customer": customer.id})
     assert isinstance(mine.payment_intent, str)
-    by_intent = await shop.stripe.v1.checkout.sessions.list_async({"payment_intent": mine.payment_intent})
+    by_intent = await platform.stripe.v1.checkout.sessions.list_async({"payment_intent": mine.payment_intent})
     assert [session.id for session in by_customer.data] == [session.id for session in by_intent.data] == [mine.id]
 
 
 @pytest.mark.parametrize(("outcome", "status"), [("complete", "complete"), ("fail", "open")])
-async def test_a_card_that_asks_for_3d_secure_gets_a_challenge(shop: Shop, outcome: str, status: str) -> None:
-    session = await shop.checkout(payment_intent_data={"capture_method": "manual"})
-    asked = await shop.submit(session, ASKS_FOR_3DS)
+async def test_a_card_that_asks_for_3d_secure_gets_a_challenge(platform: Platform, outcome: str, status: str) -> None:
+    session = await platform.checkout(payment_intent_data={"capture_method": "manual"})
+    asked = await platform.submit(session, ASKS_FOR_3DS)
     assert (asked.status_code, asked.headers["location"].endswith("/challenge")) == (303, True)
     challenge = f"{session.url}/challenge"
-    assert "3-D Secure" in (await shop.browser.get(challenge)).text
-    await shop.browser.post(challenge, data={"outcome": outcome})
-    assert (await shop.stripe.v1.checkout.sessions.retrieve_async(session.id)).status == status
+    assert "3-D Secure" in (await platform.browser.get(challenge)).text
+    await platform.browser.post(challenge, data={"outcome": outcome})
+    assert (await platform.stripe.v1.checkout.sessions.retrieve_async(session.id)).status == status

@@ -3,23 +3,27 @@
 import pytest
 from stripe import Charge, InvalidRequestError
 
-from tests.sandbox.stripe.platform import Shop
+from tests.sandbox.stripe.platform import Platform
 
 
-async def test_a_capture_in_full_pays_the_destination_and_returns_the_fee(shop: Shop) -> None:
-    account = await shop.account()
-    intent = await shop.destination_hold(account.id)
-    assert await shop.net() == 0
-    await shop.stripe.v1.payment_intents.capture_async(intent.id, {"application_fee_amount": 2_000})
-    assert await shop.movements() == [("charge", 10_000, 320), ("application_fee", 2_000, 0), ("transfer", -10_000, 0)]
-    assert await shop.movements(account.id) == [("payment", 10_000, 2_000)]
-    assert (await shop.net(), await shop.net(account.id)) == (1_680, 8_000)
+async def test_a_capture_in_full_pays_the_destination_and_returns_the_fee(platform: Platform) -> None:
+    account = await platform.account()
+    intent = await platform.destination_hold(account.id)
+    assert await platform.net() == 0
+    await platform.stripe.v1.payment_intents.capture_async(intent.id, {"application_fee_amount": 2_000})
+    assert await platform.movements() == [
+        ("charge", 10_000, 320),
+        ("application_fee", 2_000, 0),
+        ("transfer", -10_000, 0),
+    ]
+    assert await platform.movements(account.id) == [("payment", 10_000, 2_000)]
+    assert (await platform.net(), await platform.net(account.id)) == (1_680, 8_000)
 
 
-async def test_a_capture_in_part_releases_the_rest_without_a_refund(shop: Shop) -> None:
-    account = await shop.account()
-    intent = await shop.destination_hold(account.id)
-    captured = await shop.stripe.v1.payment_intents.capture_async(
+async def test_a_capture_in_part_releases_the_rest_without_a_refund(platform: Platform) -> None:
+    account = await platform.account()
+    intent = await platform.destination_hold(account.id)
+    captured = await platform.stripe.v1.payment_intents.capture_async(
         intent.id,
         {"amount_to_capture": 5_000, "application_fee_amount": 1_000, "expand": ["latest_charge.refunds"]},
     )
@@ -30,23 +34,23 @@ async def test_a_capture_in_part_releases_the_rest_without_a_refund(shop: Shop) 
     assert (captured.status, captured.amount_received, captured.amount_capturable) == ("succeeded", 5_000, 0)
     assert (charge.amount, charge.amount_captured, charge.amount_refunded) == (10_000, 5_000, 0)
     assert charge.refunds.data == []
-    assert (await shop.net(), await shop.net(account.id)) == (1_000 - 175, 4_000)
+    assert (await platform.net(), await platform.net(account.id)) == (1_000 - 175, 4_000)
 
 
-async def test_a_fee_that_is_not_resent_is_capped_at_what_is_captured(shop: Shop) -> None:
-    account = await shop.account()
-    intent = await shop.destination_hold(account.id, fee=2_000)
-    captured = await shop.stripe.v1.payment_intents.capture_async(intent.id, {"amount_to_capture": 1_500})
+async def test_a_fee_that_is_not_resent_is_capped_at_what_is_captured(platform: Platform) -> None:
+    account = await platform.account()
+    intent = await platform.destination_hold(account.id, fee=2_000)
+    captured = await platform.stripe.v1.payment_intents.capture_async(intent.id, {"amount_to_capture": 1_500})
     assert captured.application_fee_amount == 1_500
-    assert await shop.net(account.id) == 0
+    assert await platform.net(account.id) == 0
 
 
-async def test_refunds_in_parts_return_transfer_and_fee_to_the_last_cent(shop: Shop) -> None:
-    account = await shop.account()
-    intent = await shop.destination_hold(account.id, amount=10_001, fee=3_333)
-    await shop.stripe.v1.payment_intents.capture_async(intent.id, {"application_fee_amount": 3_333})
+async def test_refunds_in_parts_return_transfer_and_fee_to_the_last_cent(platform: Platform) -> None:
+    account = await platform.account()
+    intent = await platform.destination_hold(account.id, amount=10_001, fee=3_333)
+    await platform.stripe.v1.payment_intents.capture_async(intent.id, {"application_fee_amount": 3_333})
     for amount in (3_334, 3_333, 3_334):
-        await shop.stripe.v1.refunds.create_async(
+        await platform.stripe.v1.refunds.create_async(
             {
                 "payment_intent": intent.id,
                 "amount": amount,
@@ -55,67 +59,67 @@ async def test_refunds_in_parts_return_transfer_and_fee_to_the_last_cent(shop: S
             }
         )
     processing_fee = 10_001 * 29 // 1_000 + 30
-    assert (await shop.net(), await shop.net(account.id)) == (-processing_fee, 0)
+    assert (await platform.net(), await platform.net(account.id)) == (-processing_fee, 0)
 
 
-async def test_a_refund_without_reversal_leaves_the_share_with_the_destination(shop: Shop) -> None:
-    account = await shop.account()
-    intent = await shop.destination_hold(account.id)
-    await shop.stripe.v1.payment_intents.capture_async(intent.id)
-    refund = await shop.stripe.v1.refunds.create_async({"payment_intent": intent.id})
+async def test_a_refund_without_reversal_leaves_the_share_with_the_destination(platform: Platform) -> None:
+    account = await platform.account()
+    intent = await platform.destination_hold(account.id)
+    await platform.stripe.v1.payment_intents.capture_async(intent.id)
+    refund = await platform.stripe.v1.refunds.create_async({"payment_intent": intent.id})
     assert (refund.status, refund.transfer_reversal) == ("succeeded", None)
-    assert (await shop.net(), await shop.net(account.id)) == (1_680 - 10_000, 8_000)
+    assert (await platform.net(), await platform.net(account.id)) == (1_680 - 10_000, 8_000)
 
 
-async def test_more_than_was_captured_cannot_be_refunded(shop: Shop) -> None:
-    intent = await shop.paid(5_000)
+async def test_more_than_was_captured_cannot_be_refunded(platform: Platform) -> None:
+    intent = await platform.paid(5_000)
     with pytest.raises(InvalidRequestError, match="greater than unrefunded amount") as refused:
-        await shop.stripe.v1.refunds.create_async({"payment_intent": intent.id, "amount": 5_001})
+        await platform.stripe.v1.refunds.create_async({"payment_intent": intent.id, "amount": 5_001})
     assert refused.value.param == "amount"
-    await shop.stripe.v1.refunds.create_async({"payment_intent": intent.id})
+    await platform.stripe.v1.refunds.create_async({"payment_intent": intent.id})
     with pytest.raises(InvalidRequestError) as again:
-        await shop.stripe.v1.refunds.create_async({"payment_intent": intent.id})
+        await platform.stripe.v1.refunds.create_async({"payment_intent": intent.id})
     assert again.value.code == "charge_already_refunded"
 
 
-async def test_a_fee_refund_needs_a_reversal_and_a_fee(shop: Shop) -> None:
-    account = await shop.account()
-    with_fee = await shop.destination_hold(account.id)
-    await shop.stripe.v1.payment_intents.capture_async(with_fee.id)
-    plain = await shop.paid()
+async def test_a_fee_refund_needs_a_reversal_and_a_fee(platform: Platform) -> None:
+    account = await platform.account()
+    with_fee = await platform.destination_hold(account.id)
+    await platform.stripe.v1.payment_intents.capture_async(with_fee.id)
+    plain = await platform.paid()
     for intent, reverse in ((with_fee, False), (plain, True), (plain, False)):
         with pytest.raises(InvalidRequestError):
-            await shop.stripe.v1.refunds.create_async(
+            await platform.stripe.v1.refunds.create_async(
                 {"payment_intent": intent.id, "refund_application_fee": True, "reverse_transfer": reverse}
             )
-    assert await shop.net(account.id) == 8_000
+    assert await platform.net(account.id) == 8_000
 
 
-async def test_a_destination_must_be_able_to_take_transfers(shop: Shop) -> None:
-    account = await shop.account(onboarded=False)
+async def test_a_destination_must_be_able_to_take_transfers(platform: Platform) -> None:
+    account = await platform.account(onboarded=False)
     with pytest.raises(InvalidRequestError) as refused:
-        await shop.destination_hold(account.id)
+        await platform.destination_hold(account.id)
     assert refused.value.code == "insufficient_capabilities_for_transfer"
     with pytest.raises(InvalidRequestError) as unknown:
-        await shop.destination_hold("acct_1Nobody")
+        await platform.destination_hold("acct_1Nobody")
     assert unknown.value.code == "resource_missing"
 
 
-async def test_a_fee_without_a_destination_or_above_the_amount_is_refused(shop: Shop) -> None:
-    account = await shop.account()
+async def test_a_fee_without_a_destination_or_above_the_amount_is_refused(platform: Platform) -> None:
+    account = await platform.account()
     with pytest.raises(InvalidRequestError) as no_destination:
-        await shop.hold(application_fee_amount=100)
+        await platform.hold(application_fee_amount=100)
     assert no_destination.value.param == "application_fee_amount"
     with pytest.raises(InvalidRequestError) as too_much:
-        await shop.destination_hold(account.id, amount=1_000, fee=1_001)
+        await platform.destination_hold(account.id, amount=1_000, fee=1_001)
     assert too_much.value.code == "amount_too_large"
 
 
-async def test_events_tell_of_both_accounts(shop: Shop) -> None:
-    account = await shop.account()
-    intent = await shop.destination_hold(account.id)
-    await shop.stripe.v1.payment_intents.capture_async(intent.id)
-    assert await shop.event_types() == [
+async def test_events_tell_of_both_accounts(platform: Platform) -> None:
+    account = await platform.account()
+    intent = await platform.destination_hold(account.id)
+    await platform.stripe.v1.payment_intents.capture_async(intent.id)
+    assert await platform.event_types() == [
         "payment_intent.created",
         "charge.succeeded",
         "payment_intent.amount_capturable_updated",
@@ -124,30 +128,30 @@ async def test_events_tell_of_both_accounts(shop: Shop) -> None:
         "charge.captured",
         "payment_intent.succeeded",
     ]
-    assert await shop.event_types(account.id) == ["account.updated", "capability.updated"]
+    assert await platform.event_types(account.id) == ["account.updated", "capability.updated"]
 
 
-async def test_an_asynchronous_capture_is_booked_after_its_answer(shop: Shop) -> None:
-    account = await shop.account()
-    intent = await shop.paid(
+async def test_an_asynchronous_capture_is_booked_after_its_answer(platform: Platform) -> None:
+    account = await platform.account()
+    intent = await platform.paid(
         application_fee_amount=2_000, transfer_data={"destination": account.id}, expand=["latest_charge"]
     )
     charge = intent.latest_charge
     assert isinstance(charge, Charge)
     assert (intent.capture_method, intent.status, charge.captured) == ("automatic_async", "succeeded", True)
     assert (charge.balance_transaction, charge.application_fee) == (None, None)
-    booked = await shop.stripe.v1.charges.retrieve_async(charge.id)
+    booked = await platform.stripe.v1.charges.retrieve_async(charge.id)
     assert isinstance(booked.balance_transaction, str)
     assert isinstance(booked.application_fee, str)
-    assert (await shop.net(), await shop.net(account.id)) == (1_680, 8_000)
-    assert (await shop.event_types())[-1] == "charge.updated"
+    assert (await platform.net(), await platform.net(account.id)) == (1_680, 8_000)
+    assert (await platform.event_types())[-1] == "charge.updated"
 
 
-async def test_a_refund_takes_back_no_more_than_the_transfer_has_left(shop: Shop) -> None:
-    account = await shop.account()
-    intent = await shop.paid(transfer_data={"destination": account.id}, expand=["latest_charge"])
-    [transfer] = (await shop.stripe.v1.transfers.list_async()).data
-    await shop.stripe.v1.transfers.reversals.create_async(transfer.id, {"amount": 9_000})
-    await shop.stripe.v1.refunds.create_async({"payment_intent": intent.id, "reverse_transfer": True})
-    transfer = await shop.stripe.v1.transfers.retrieve_async(transfer.id)
-    assert (transfer.amount_reversed, transfer.reversed, await shop.net(account.id)) == (10_000, True, 0)
+async def test_a_refund_takes_back_no_more_than_the_transfer_has_left(platform: Platform) -> None:
+    account = await platform.account()
+    intent = await platform.paid(transfer_data={"destination": account.id}, expand=["latest_charge"])
+    [transfer] = (await platform.stripe.v1.transfers.list_async()).data
+    await platform.stripe.v1.transfers.reversals.create_async(transfer.id, {"amount": 9_000})
+    await platform.stripe.v1.refunds.create_async({"payment_intent": intent.id, "reverse_transfer": True})
+    transfer = await platform.stripe.v1.transfers.retrieve_async(transfer.id)
+    assert (transfer.amount_reversed, transfer.reversed, await platform.net(account.id)) == (10_000, True, 0)

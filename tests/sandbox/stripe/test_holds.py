@@ -3,82 +3,82 @@
 import pytest
 from stripe import CardError, InvalidRequestError
 
-from tests.sandbox.stripe.platform import Shop
+from tests.sandbox.stripe.platform import Platform
 
 DAY = 86_400
 
 
-async def test_a_hold_is_captured_once(shop: Shop) -> None:
-    intent = await shop.hold()
+async def test_a_hold_is_captured_once(platform: Platform) -> None:
+    intent = await platform.hold()
     assert (intent.status, intent.amount_capturable, intent.amount_received) == ("requires_capture", 10_000, 0)
     with pytest.raises(InvalidRequestError) as too_much:
-        await shop.stripe.v1.payment_intents.capture_async(intent.id, {"amount_to_capture": 10_001})
+        await platform.stripe.v1.payment_intents.capture_async(intent.id, {"amount_to_capture": 10_001})
     assert too_much.value.code == "amount_too_large"
-    await shop.stripe.v1.payment_intents.capture_async(intent.id)
+    await platform.stripe.v1.payment_intents.capture_async(intent.id)
     with pytest.raises(InvalidRequestError) as twice:
-        await shop.stripe.v1.payment_intents.capture_async(intent.id)
+        await platform.stripe.v1.payment_intents.capture_async(intent.id)
     assert twice.value.code == "payment_intent_unexpected_state"
     assert twice.value.error is not None
     assert twice.value.error.payment_intent is not None
     assert twice.value.error.payment_intent.status == "succeeded"
 
 
-async def test_a_cancelled_hold_takes_no_money_and_makes_no_refund(shop: Shop) -> None:
-    intent = await shop.hold()
-    cancelled = await shop.stripe.v1.payment_intents.cancel_async(intent.id, {"cancellation_reason": "abandoned"})
+async def test_a_cancelled_hold_takes_no_money_and_makes_no_refund(platform: Platform) -> None:
+    intent = await platform.hold()
+    cancelled = await platform.stripe.v1.payment_intents.cancel_async(intent.id, {"cancellation_reason": "abandoned"})
     assert (cancelled.status, cancelled.cancellation_reason) == ("canceled", "abandoned")
-    refunds = await shop.stripe.v1.refunds.list_async({"payment_intent": intent.id})
-    assert (refunds.data, await shop.movements()) == ([], [])
+    refunds = await platform.stripe.v1.refunds.list_async({"payment_intent": intent.id})
+    assert (refunds.data, await platform.movements()) == ([], [])
     with pytest.raises(InvalidRequestError) as late:
-        await shop.stripe.v1.payment_intents.capture_async(intent.id)
+        await platform.stripe.v1.payment_intents.capture_async(intent.id)
     assert late.value.code == "payment_intent_unexpected_state"
 
 
-async def test_a_hold_runs_out_at_capture_before(shop: Shop) -> None:
-    intent = await shop.hold(expand=["latest_charge"])
+async def test_a_hold_runs_out_at_capture_before(platform: Platform) -> None:
+    intent = await platform.hold(expand=["latest_charge"])
     charge = intent.latest_charge
     assert charge is not None
     assert not isinstance(charge, str)
     assert charge.payment_method_details is not None
     assert charge.payment_method_details.card is not None
     assert charge.payment_method_details.card.capture_before == charge.created + 7 * DAY
-    await shop.advance(7 * DAY - 3600)
-    assert (await shop.stripe.v1.payment_intents.retrieve_async(intent.id)).status == "requires_capture"
-    await shop.advance(3600)
-    expired = await shop.stripe.v1.payment_intents.retrieve_async(intent.id)
+    await platform.advance(7 * DAY - 3600)
+    assert (await platform.stripe.v1.payment_intents.retrieve_async(intent.id)).status == "requires_capture"
+    await platform.advance(3600)
+    expired = await platform.stripe.v1.payment_intents.retrieve_async(intent.id)
     assert (expired.status, expired.cancellation_reason) == ("canceled", "expired")
-    assert (await shop.event_types())[-2:] == ["charge.expired", "payment_intent.canceled"]
+    assert (await platform.event_types())[-2:] == ["charge.expired", "payment_intent.canceled"]
     with pytest.raises(InvalidRequestError) as late:
-        await shop.stripe.v1.payment_intents.capture_async(intent.id)
+        await platform.stripe.v1.payment_intents.capture_async(intent.id)
     assert late.value.code == "charge_expired_for_capture"
 
 
-async def test_an_off_session_visa_hold_is_shorter(shop: Shop) -> None:
-    intent = await shop.hold(off_session=True)
-    await shop.advance(4 * DAY + 18 * 3600)
-    expired = await shop.stripe.v1.payment_intents.retrieve_async(intent.id)
+async def test_an_off_session_visa_hold_is_shorter(platform: Platform) -> None:
+    intent = await platform.hold(off_session=True)
+    await platform.advance(4 * DAY + 18 * 3600)
+    expired = await platform.stripe.v1.payment_intents.retrieve_async(intent.id)
     assert expired.status == "canceled"
 
 
-async def test_a_decline_keeps_the_failed_charge_and_the_intent(shop: Shop) -> None:
+async def test_a_decline_keeps_the_failed_charge_and_the_intent(platform: Platform) -> None:
     with pytest.raises(CardError) as declined:
-        await shop.hold(payment_method="pm_card_visa_chargeDeclinedInsufficientFunds")
+        await platform.hold(payment_method="pm_card_visa_chargeDeclinedInsufficientFunds")
     error = declined.value.error
     assert error is not None
     assert error.payment_intent is not None
     assert (declined.value.http_status, error.code, error.decline_code) == (402, "card_declined", "insufficient_funds")
-    intent = await shop.stripe.v1.payment_intents.retrieve_async(error.payment_intent.id)
+    intent = await platform.stripe.v1.payment_intents.retrieve_async(error.payment_intent.id)
     assert intent.status == "requires_payment_method"
     assert intent.last_payment_error is not None
     assert intent.last_payment_error.code == "card_declined"
-    assert (await shop.event_types())[-2:] == ["charge.failed", "payment_intent.payment_failed"]
-    again = await shop.stripe.v1.payment_intents.confirm_async(intent.id, {"payment_method": "pm_card_visa"})
+    assert (await platform.event_types())[-2:] == ["charge.failed", "payment_intent.payment_failed"]
+    again = await platform.stripe.v1.payment_intents.confirm_async(intent.id, {"payment_method": "pm_card_visa"})
     assert again.status == "requires_capture"
 
 
-async def test_an_intent_can_be_found_by_nobody_else(shop: Shop) -> None:
-    account = await shop.account()
-    intent = await shop.hold()
+async def test_an_intent_can_be_found_by_nobody_else(platform: Platform) -> None:
+    account = await platform.account()
+    intent = await platform.hold()
     with pytest.raises(InvalidRequestError) as hidden:
-        await shop.stripe.v1.payment_intents.retrieve_async(intent.id, options={"stripe_account": account.id})
+        await platform.stripe.v1.payment_intents.retrieve_async(intent.id, options={"stripe_account": account.id})
     assert (hidden.value.http_status, hidden.value.code) == (404, "resource_missing")

@@ -3,15 +3,15 @@
 from playwright.async_api import Page, expect
 from stripe.checkout import Session
 
-from tests.sandbox.stripe.platform import ASKS_FOR_3DS, DECLINED, GOOD, Shop
+from tests.sandbox.stripe.platform import ASKS_FOR_3DS, DECLINED, GOOD, Platform
 
 
-async def _open_session(shop: Shop) -> Session:
-    return await shop.checkout(
+async def _open_session(platform: Platform) -> Session:
+    return await platform.checkout(
         payment_intent_data={"capture_method": "manual"},
         custom_text={"submit": {"message": "20.00 USD of this is the platform's fee."}},
-        success_url=f"{shop.url}/_sandbox/health?session={{CHECKOUT_SESSION_ID}}",
-        cancel_url=f"{shop.url}/_sandbox/clock",
+        success_url=f"{platform.url}/_sandbox/health?session={{CHECKOUT_SESSION_ID}}",
+        cancel_url=f"{platform.url}/_sandbox/clock",
     )
 
 
@@ -23,8 +23,8 @@ async def _pay(page: Page, number: str) -> None:
     await page.get_by_role("button", name="Pay").click()
 
 
-async def test_a_person_sees_what_it_costs_and_pays(shop: Shop, browser_page: Page) -> None:
-    session = await _open_session(shop)
+async def test_a_person_sees_what_it_costs_and_pays(platform: Platform, browser_page: Page) -> None:
+    session = await _open_session(platform)
     await browser_page.goto(str(session.url))
     await expect(browser_page.get_by_role("note")).to_contain_text("SANDBOX")
     await expect(browser_page.locator("#amount")).to_have_text("$100.00")
@@ -33,11 +33,11 @@ async def test_a_person_sees_what_it_costs_and_pays(shop: Shop, browser_page: Pa
     await expect(browser_page.get_by_role("cell", name=GOOD)).to_be_visible()
     await _pay(browser_page, "4242 4242 4242 4242")
     await browser_page.wait_for_url(f"**/_sandbox/health?session={session.id}")
-    assert (await shop.stripe.v1.checkout.sessions.retrieve_async(session.id)).status == "complete"
+    assert (await platform.stripe.v1.checkout.sessions.retrieve_async(session.id)).status == "complete"
 
 
-async def test_a_declined_person_reads_why_and_tries_another_card(shop: Shop, browser_page: Page) -> None:
-    session = await _open_session(shop)
+async def test_a_declined_person_reads_why_and_tries_another_card(platform: Platform, browser_page: Page) -> None:
+    session = await _open_session(platform)
     await browser_page.goto(str(session.url))
     await _pay(browser_page, DECLINED)
     await expect(browser_page.get_by_role("alert")).to_have_text("Your card was declined.")
@@ -48,16 +48,16 @@ async def test_a_declined_person_reads_why_and_tries_another_card(shop: Shop, br
     await browser_page.wait_for_url("**/_sandbox/health?**")
 
 
-async def test_a_person_goes_back_to_the_shop(shop: Shop, browser_page: Page) -> None:
-    session = await _open_session(shop)
+async def test_a_person_goes_back_to_the_shop(platform: Platform, browser_page: Page) -> None:
+    session = await _open_session(platform)
     await browser_page.goto(str(session.url))
     await browser_page.get_by_role("link", name="Back").click()
     await browser_page.wait_for_url("**/_sandbox/clock")
-    assert (await shop.stripe.v1.checkout.sessions.retrieve_async(session.id)).status == "open"
+    assert (await platform.stripe.v1.checkout.sessions.retrieve_async(session.id)).status == "open"
 
 
-async def test_a_person_passes_the_challenge_after_failing_it(shop: Shop, browser_page: Page) -> None:
-    session = await _open_session(shop)
+async def test_a_person_passes_the_challenge_after_failing_it(platform: Platform, browser_page: Page) -> None:
+    session = await _open_session(platform)
     await browser_page.goto(str(session.url))
     await _pay(browser_page, ASKS_FOR_3DS)
     await browser_page.get_by_role("button", name="Fail authentication").click()
@@ -67,21 +67,21 @@ async def test_a_person_passes_the_challenge_after_failing_it(shop: Shop, browse
     await browser_page.wait_for_url("**/_sandbox/health?**")
 
 
-async def test_an_instructor_sets_up_payouts(shop: Shop, browser_page: Page) -> None:
-    account = await shop.account(onboarded=False)
-    link = await shop.stripe.v1.account_links.create_async(
-        {"account": account.id, "type": "account_onboarding", "return_url": f"{shop.url}/_sandbox/health"}
+async def test_an_instructor_sets_up_payouts(platform: Platform, browser_page: Page) -> None:
+    account = await platform.account(onboarded=False)
+    link = await platform.stripe.v1.account_links.create_async(
+        {"account": account.id, "type": "account_onboarding", "return_url": f"{platform.url}/_sandbox/health"}
     )
     await browser_page.goto(link.url)
     await expect(browser_page.get_by_role("note")).to_contain_text("SANDBOX")
     await browser_page.get_by_role("button", name="Agree and submit").click()
     await browser_page.wait_for_url("**/_sandbox/health")
-    account = await shop.stripe.v1.accounts.retrieve_async(account.id)
+    account = await platform.stripe.v1.accounts.retrieve_async(account.id)
     assert account.payouts_enabled
 
 
-async def test_the_page_fits_a_telephone(shop: Shop, browser_page: Page) -> None:
-    session = await _open_session(shop)
+async def test_the_page_fits_a_telephone(platform: Platform, browser_page: Page) -> None:
+    session = await _open_session(platform)
     await browser_page.set_viewport_size({"width": 360, "height": 640})
     await browser_page.goto(str(session.url))
     width: int = await browser_page.evaluate("document.documentElement.scrollWidth")

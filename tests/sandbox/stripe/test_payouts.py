@@ -3,24 +3,24 @@
 import pytest
 from stripe import InvalidRequestError
 
-from tests.sandbox.stripe.platform import Shop
+from tests.sandbox.stripe.platform import Platform
 
 DAY = 86_400
 SETTLED = 3 * DAY
 
 
-async def _earned(shop: Shop, account: str, amount: int = 10_000, fee: int = 2_000) -> None:
-    await shop.paid(amount, application_fee_amount=fee, transfer_data={"destination": account})
+async def _earned(platform: Platform, account: str, amount: int = 10_000, fee: int = 2_000) -> None:
+    await platform.paid(amount, application_fee_amount=fee, transfer_data={"destination": account})
 
 
-async def test_what_is_available_is_paid_out_daily_and_says_what_is_in_it(shop: Shop) -> None:
-    account = await shop.account()
-    await _earned(shop, account.id)
-    await _earned(shop, account.id, 5_000, 1_000)
-    await shop.advance(SETTLED)
-    [payout] = (await shop.stripe.v1.payouts.list_async({}, {"stripe_account": account.id})).data
+async def test_what_is_available_is_paid_out_daily_and_says_what_is_in_it(platform: Platform) -> None:
+    account = await platform.account()
+    await _earned(platform, account.id)
+    await _earned(platform, account.id, 5_000, 1_000)
+    await platform.advance(SETTLED)
+    [payout] = (await platform.stripe.v1.payouts.list_async({}, {"stripe_account": account.id})).data
     assert (payout.amount, payout.automatic, payout.status) == (12_000, True, "in_transit")
-    lines = await shop.stripe.v1.balance_transactions.list_async(
+    lines = await platform.stripe.v1.balance_transactions.list_async(
         {"payout": payout.id, "expand": ["data.source"]}, {"stripe_account": account.id}
     )
     assert sorted((line.type, line.net) for line in lines.data) == [
@@ -28,63 +28,65 @@ async def test_what_is_available_is_paid_out_daily_and_says_what_is_in_it(shop: 
         ("payment", 8_000),
         ("payout", -12_000),
     ]
-    assert await shop.net(account.id) == 0
-    await shop.advance(2 * DAY)
-    paid = await shop.stripe.v1.payouts.retrieve_async(payout.id, options={"stripe_account": account.id})
+    assert await platform.net(account.id) == 0
+    await platform.advance(2 * DAY)
+    paid = await platform.stripe.v1.payouts.retrieve_async(payout.id, options={"stripe_account": account.id})
     assert paid.status == "paid"
-    assert (await shop.event_types(account.id))[-3:] == [
+    assert (await platform.event_types(account.id))[-3:] == [
         "payout.created",
         "payout.reconciliation_completed",
         "payout.paid",
     ]
 
 
-async def test_a_bank_that_is_gone_returns_the_money_and_is_turned_off(shop: Shop) -> None:
-    account = await shop.account()
-    await shop.stripe.v1.accounts.external_accounts.create_async(
+async def test_a_bank_that_is_gone_returns_the_money_and_is_turned_off(platform: Platform) -> None:
+    account = await platform.account()
+    await platform.stripe.v1.accounts.external_accounts.create_async(
         account.id, {"external_account": "btok_us_accountClosed"}
     )
-    await _earned(shop, account.id)
-    await shop.advance(SETTLED + 2 * DAY)
-    [failed] = (await shop.stripe.v1.payouts.list_async({}, {"stripe_account": account.id})).data
+    await _earned(platform, account.id)
+    await platform.advance(SETTLED + 2 * DAY)
+    [failed] = (await platform.stripe.v1.payouts.list_async({}, {"stripe_account": account.id})).data
     assert (failed.status, failed.failure_code) == ("failed", "account_closed")
-    assert await shop.net(account.id) == 8_000
-    stopped = await shop.stripe.v1.accounts.retrieve_async(account.id)
+    assert await platform.net(account.id) == 8_000
+    stopped = await platform.stripe.v1.accounts.retrieve_async(account.id)
     assert stopped.payouts_enabled is False
     assert stopped.requirements is not None
     assert stopped.requirements.currently_due == ["external_account"]
     assert stopped.capabilities is not None
     assert stopped.capabilities.transfers == "active"
-    await shop.stripe.v1.accounts.external_accounts.create_async(account.id, {"external_account": "btok_us_verified"})
-    await shop.advance(3 * DAY)
-    payouts = (await shop.stripe.v1.payouts.list_async({}, {"stripe_account": account.id})).data
+    await platform.stripe.v1.accounts.external_accounts.create_async(
+        account.id, {"external_account": "btok_us_verified"}
+    )
+    await platform.advance(3 * DAY)
+    payouts = (await platform.stripe.v1.payouts.list_async({}, {"stripe_account": account.id})).data
     assert [payout.status for payout in payouts] == ["paid", "failed"]
 
 
-async def test_a_paid_payout_may_still_come_back(shop: Shop) -> None:
-    account = await shop.account()
-    await _earned(shop, account.id)
-    await shop.advance(SETTLED + 2 * DAY)
-    [payout] = (await shop.stripe.v1.payouts.list_async({}, {"stripe_account": account.id})).data
-    await shop.control("POST", f"/payouts/{payout.id}/fail", {"failure_code": "could_not_process"})
-    failed = await shop.stripe.v1.payouts.retrieve_async(payout.id, options={"stripe_account": account.id})
-    assert (failed.status, await shop.net(account.id)) == ("failed", 8_000)
+async def test_a_paid_payout_may_still_come_back(platform: Platform) -> None:
+    account = await platform.account()
+    await _earned(platform, account.id)
+    await platform.advance(SETTLED + 2 * DAY)
+    [payout] = (await platform.stripe.v1.payouts.list_async({}, {"stripe_account": account.id})).data
+    await platform.control("POST", f"/payouts/{payout.id}/fail", {"failure_code": "could_not_process"})
+    failed = await platform.stripe.v1.payouts.retrieve_async(payout.id, options={"stripe_account": account.id})
+    assert (failed.status, await platform.net(account.id)) == ("failed", 8_000)
 
 
-async def test_a_payout_on_request_takes_no_more_than_is_available(shop: Shop) -> None:
-    account = await shop.account()
+async def test_a_payout_on_request_takes_no_more_than_is_available(platform: Platform) -> None:
+    account = await platform.account()
     on_behalf = {"stripe_account": account.id}
-    await shop.stripe.v1.accounts.update_async(
+    await platform.stripe.v1.accounts.update_async(
         account.id, {"settings": {"payouts": {"schedule": {"interval": "manual"}}}}
     )
-    await _earned(shop, account.id)
+    await _earned(platform, account.id)
     with pytest.raises(InvalidRequestError) as pending:
-        await shop.stripe.v1.payouts.create_async({"amount": 1, "currency": "usd"}, on_behalf)  # type: ignore[arg-type]
+        await platform.stripe.v1.payouts.create_async({"amount": 1, "currency": "usd"}, on_behalf)  # type: ignore[arg-type]
     assert pending.value.code == "balance_insufficient"
-    await shop.advance(SETTLED)
-    payout = await shop.stripe.v1.payouts.create_async({"amount": 3_000, "currency": "usd"}, on_behalf)  # type: ignore[arg-type]
-    assert (payout.automatic, payout.status, await shop.net(account.id)) == (False, "pending", 5_000)
-    cancelled = await shop.stripe.v1.payouts.cancel_async(payout.id, options=on_behalf)  # type: ignore[arg-type]
-    assert (cancelled.status, await shop.net(account.id)) == ("canceled", 8_000)
+    await platform.advance(SETTLED)
+    payout = await platform.stripe.v1.payouts.create_async({"amount": 3_000, "currency": "usd"}, on_behalf)  # type: ignore[arg-type]
+    assert (payout.automatic, payout.status, await platform.net(account.id)) == (False, "pending", 5_000)
+    cancelled = await platform.stripe.v1.payouts.cancel_async(payout.id, options=on_behalf)  # type: ignore[arg-type]
+    assert (cancelled.status, await platform.net(account.id)) == ("canceled", 8_000)
     with pytest.raises(InvalidRequestError):
-        await shop.stripe.v1.balance_transactions.list_async({"payout": payout.id}, on_behalf)  # type: ignore[arg-type]
+        await platform.stripe.v1.balance_transactions.list_async({"payout": payout.id}, on_behalf)  # type: ignore[arg-type]

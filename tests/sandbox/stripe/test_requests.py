@@ -6,24 +6,24 @@ import pytest
 import stripe
 from stripe import Charge, InvalidRequestError, PaymentIntent
 
-from tests.sandbox.stripe.platform import API_KEY, Shop
+from tests.sandbox.stripe.platform import API_KEY, Platform
 
 
 @pytest.mark.parametrize("authorization", ["", "Bearer sk_live_1", "Bearer pk_test_1", "Basic %%%", "Digest x"])
-async def test_a_request_needs_a_test_key(shop: Shop, authorization: str) -> None:
-    refused = await shop.raw("GET", "/v1/balance", Authorization=authorization)
+async def test_a_request_needs_a_test_key(platform: Platform, authorization: str) -> None:
+    refused = await platform.raw("GET", "/v1/balance", Authorization=authorization)
     assert (refused.status_code, refused.json()["error"]["type"]) == (401, "invalid_request_error")
     assert "sk_live_1" not in refused.text
 
 
-async def test_a_key_may_come_as_a_user_name(shop: Shop) -> None:
+async def test_a_key_may_come_as_a_user_name(platform: Platform) -> None:
     basic = base64.b64encode(f"{API_KEY}:".encode()).decode()
-    accepted = await shop.raw("GET", "/v1/balance", Authorization=f"Basic {basic}")
+    accepted = await platform.raw("GET", "/v1/balance", Authorization=f"Basic {basic}")
     assert accepted.status_code == 200
 
 
-async def test_every_answer_names_its_request_and_version(shop: Shop) -> None:
-    answer = await shop.raw("GET", "/v1/balance", **{"Stripe-Version": stripe.api_version})
+async def test_every_answer_names_its_request_and_version(platform: Platform) -> None:
+    answer = await platform.raw("GET", "/v1/balance", **{"Stripe-Version": stripe.api_version})
     assert answer.headers["request-id"].startswith("req_")
     assert answer.headers["stripe-version"] == stripe.api_version
     assert answer.json()["livemode"] is False
@@ -52,33 +52,33 @@ async def test_every_answer_names_its_request_and_version(shop: Shop) -> None:
         ("GET", "/v1/balance?expand[]=a.b.c.d.e", ""),
     ],
 )
-async def test_nonsense_is_refused_and_says_why(shop: Shop, method: str, path: str, body: str) -> None:
-    refused = await shop.raw(method, path, body)
+async def test_nonsense_is_refused_and_says_why(platform: Platform, method: str, path: str, body: str) -> None:
+    refused = await platform.raw(method, path, body)
     error = refused.json()["error"]
     assert (refused.status_code, error["type"]) == (400, "invalid_request_error")
     assert error["message"]
 
 
-async def test_a_parameter_that_is_not_modelled_is_refused(shop: Shop) -> None:
+async def test_a_parameter_that_is_not_modelled_is_refused(platform: Platform) -> None:
     with pytest.raises(InvalidRequestError, match="does not model") as refused:
-        await shop.checkout(automatic_tax={"enabled": True})
+        await platform.checkout(automatic_tax={"enabled": True})
     assert refused.value.param == "automatic_tax"
     with pytest.raises(InvalidRequestError, match="does not model") as nested:
-        await shop.hold(payment_method_options={"card": {"capture_method": "manual"}})
+        await platform.hold(payment_method_options={"card": {"capture_method": "manual"}})
     assert nested.value.param == "payment_method_options[card][capture_method]"
     with pytest.raises(InvalidRequestError, match="does not model"):
-        await shop.stripe.v1.payouts.list_async({"arrival_date": 1})
+        await platform.stripe.v1.payouts.list_async({"arrival_date": 1})
 
 
-async def test_another_version_of_the_api_is_refused(shop: Shop) -> None:
-    refused = await shop.raw("GET", "/v1/balance", **{"Stripe-Version": "2020-08-27"})
+async def test_another_version_of_the_api_is_refused(platform: Platform) -> None:
+    refused = await platform.raw("GET", "/v1/balance", **{"Stripe-Version": "2020-08-27"})
     assert (refused.status_code, "2020-08-27" in refused.text) == (400, False)
 
 
-async def test_expansion_goes_through_objects_and_lists(shop: Shop) -> None:
-    customer = await shop.stripe.v1.customers.create_async({"email": "ada@student.test"})
-    await shop.paid(customer=customer.id)
-    page = await shop.stripe.v1.payment_intents.list_async(
+async def test_expansion_goes_through_objects_and_lists(platform: Platform) -> None:
+    customer = await platform.stripe.v1.customers.create_async({"email": "ada@student.test"})
+    await platform.paid(customer=customer.id)
+    page = await platform.stripe.v1.payment_intents.list_async(
         {"customer": customer.id, "expand": ["data.latest_charge.balance_transaction", "data.customer"]}
     )
     [intent] = page.data
@@ -88,20 +88,20 @@ async def test_expansion_goes_through_objects_and_lists(shop: Shop) -> None:
     assert not isinstance(intent.customer, str)
 
 
-async def test_lists_are_paged_in_both_directions(shop: Shop) -> None:
-    made = [(await shop.stripe.v1.customers.create_async({"name": str(number)})).id for number in range(7)]
-    page = await shop.stripe.v1.customers.list_async({"limit": 3})
+async def test_lists_are_paged_in_both_directions(platform: Platform) -> None:
+    made = [(await platform.stripe.v1.customers.create_async({"name": str(number)})).id for number in range(7)]
+    page = await platform.stripe.v1.customers.list_async({"limit": 3})
     assert [customer.id async for customer in page.auto_paging_iter()] == made[::-1]
-    before = await shop.stripe.v1.customers.list_async({"limit": 2, "ending_before": made[1]})
+    before = await platform.stripe.v1.customers.list_async({"limit": 2, "ending_before": made[1]})
     assert ([customer.id for customer in before.data], before.has_more) == ([made[3], made[2]], True)
 
 
-async def test_metadata_is_merged_and_unset(shop: Shop) -> None:
-    customer = await shop.stripe.v1.customers.create_async({"metadata": {"a": "1", "b": "2"}})
-    merged = await shop.stripe.v1.customers.update_async(customer.id, {"metadata": {"b": "", "c": "3"}})
+async def test_metadata_is_merged_and_unset(platform: Platform) -> None:
+    customer = await platform.stripe.v1.customers.create_async({"metadata": {"a": "1", "b": "2"}})
+    merged = await platform.stripe.v1.customers.update_async(customer.id, {"metadata": {"b": "", "c": "3"}})
     assert merged.metadata is not None
     assert merged.metadata.to_dict() == {"a": "1", "c": "3"}
-    emptied = await shop.stripe.v1.customers.update_async(customer.id, {"metadata": ""})
+    emptied = await platform.stripe.v1.customers.update_async(customer.id, {"metadata": ""})
     assert emptied.metadata is not None
     assert emptied.metadata.to_dict() == {}
 
@@ -110,13 +110,15 @@ async def test_metadata_is_merged_and_unset(shop: Shop) -> None:
     ("currency", "amount", "fee"),
     [("jpy", 1_000, 59), ("kwd", 5_000, 175), ("usd", 50, 31), ("eur", 1_050, 60), ("isk", 50_000, 1_480)],
 )
-async def test_stripes_fee_is_in_whole_minor_units(shop: Shop, currency: str, amount: int, fee: int) -> None:
-    await shop.paid(amount, currency)
-    assert await shop.movements() == [("charge", amount, fee)]
+async def test_stripes_fee_is_in_whole_minor_units(platform: Platform, currency: str, amount: int, fee: int) -> None:
+    await platform.paid(amount, currency)
+    assert await platform.movements() == [("charge", amount, fee)]
 
 
 @pytest.mark.parametrize(("currency", "amount"), [("kwd", 5_001), ("isk", 50_050), ("usd", 49), ("jpy", 49)])
-async def test_amounts_that_a_currency_does_not_have_are_refused(shop: Shop, currency: str, amount: int) -> None:
+async def test_amounts_that_a_currency_does_not_have_are_refused(
+    platform: Platform, currency: str, amount: int
+) -> None:
     with pytest.raises(InvalidRequestError) as refused:
-        await shop.paid(amount, currency)
+        await platform.paid(amount, currency)
     assert refused.value.param == "amount"

@@ -21,7 +21,7 @@ from sandbox.stripe.schema.answers import problems
 from sandbox.stripe.schema.derive import object_shape, request_shape
 from sandbox.stripe.schema.requests import coerced
 from sandbox.stripe.schema.shapes import NULL, TEXT, Choice, Either, Scalar, Shape
-from tests.sandbox.stripe.platform import API_KEY, Json, Shop
+from tests.sandbox.stripe.platform import API_KEY, Json, Platform
 
 # Stripe's fixtures are of an earlier version than the SDK, which knows a field that they lack.
 FIXTURE_EXCEPTIONS = {"dispute": ["dispute.evidence_details.submission_method: missing"]}
@@ -86,8 +86,8 @@ def test_an_empty_value_unsets_what_can_be_unset() -> None:
     assert coerced(shape, decode("metadata=&address=")) == {"metadata": "", "address": ""}
 
 
-async def test_stripes_error_comes_back_for_a_wrong_request(shop: Shop) -> None:
-    refused = await shop.raw("POST", "/v1/payment_intents", "amount=100&currency=usd&capture=manual")
+async def test_stripes_error_comes_back_for_a_wrong_request(platform: Platform) -> None:
+    refused = await platform.raw("POST", "/v1/payment_intents", "amount=100&currency=usd&capture=manual")
     assert (refused.status_code, refused.json()["error"]["code"]) == (400, "parameter_unknown")
     assert refused.json()["error"]["param"] == "capture"
 
@@ -107,9 +107,9 @@ def test_stripes_own_fixtures_are_accepted(fixtures: dict[str, Any]) -> None:
     assert {name: found for name in ours if (found := problems(fixtures[name]))} == FIXTURE_EXCEPTIONS
 
 
-async def test_a_mutated_answer_is_caught(shop: Shop) -> None:
+async def test_a_mutated_answer_is_caught(platform: Platform) -> None:
     """Each field of each kind of object in turn gets a value of another type, or goes missing."""
-    for kind, answer in (await _answers(shop)).items():
+    for kind, answer in (await _answers(platform)).items():
         shape = object_shape(kind)
         assert shape is not None
         assert problems(answer) == []
@@ -124,18 +124,18 @@ async def test_a_mutated_answer_is_caught(shop: Shop) -> None:
         assert problems(answer | {"of_the_sandboxs_making": 1})
 
 
-async def _answers(shop: Shop) -> dict[str, Json]:
+async def _answers(platform: Platform) -> dict[str, Json]:
     """One object of each of many kinds, as the sandbox answers it."""
-    account = await shop.account()
-    intent = await shop.paid(
+    account = await platform.account()
+    intent = await platform.paid(
         payment_method="pm_card_createDispute",
         application_fee_amount=2_000,
         transfer_data={"destination": account.id},
     )
-    await shop.checkout()
-    await shop.advance(3 * 86_400)
+    await platform.checkout()
+    await platform.advance(3 * 86_400)
     paths = [f"/v1/accounts/{account.id}", f"/v1/payment_intents/{intent.id}"]
-    answers = [(await shop.raw("GET", path)).json() for path in paths]
+    answers = [(await platform.raw("GET", path)).json() for path in paths]
     lists = (
         "charges",
         "transfers",
@@ -146,9 +146,9 @@ async def _answers(shop: Shop) -> dict[str, Json]:
         "events",
     )
     for path in lists:
-        answers += (await shop.raw("GET", f"/v1/{path}?limit=1")).json()["data"]
-    payouts = await shop.raw("GET", "/v1/payouts", **{"Stripe-Account": account.id})
-    refund = await shop.raw("POST", "/v1/refunds", f"payment_intent={(await shop.paid()).id}")
+        answers += (await platform.raw("GET", f"/v1/{path}?limit=1")).json()["data"]
+    payouts = await platform.raw("GET", "/v1/payouts", **{"Stripe-Account": account.id})
+    refund = await platform.raw("POST", "/v1/refunds", f"payment_intent={(await platform.paid()).id}")
     answers += [*payouts.json()["data"], refund.json()]
     return {answer["object"]: answer for answer in answers}
 
@@ -202,13 +202,13 @@ def test_a_change_of_shape_is_named() -> None:
     ]
 
 
-async def test_a_request_log_can_be_checked(shop: Shop, tmp_path: Path) -> None:
-    await shop.hold()
-    await shop.raw("GET", "/v1/payment_intents?limit=3")
+async def test_a_request_log_can_be_checked(platform: Platform, tmp_path: Path) -> None:
+    await platform.hold()
+    await platform.raw("GET", "/v1/payment_intents?limit=3")
     log = tmp_path / "requests.jsonl"
     assert log_check.problems_in(log) == []
     assert API_KEY not in log.read_text()
-    await shop.raw("POST", "/v1/customers", "surname=Lovelace")
+    await platform.raw("POST", "/v1/customers", "surname=Lovelace")
     [problem] = log_check.problems_in(log)
     assert problem == "line 3, POST /v1/customers: Received unknown parameter: surname"
     assert [log_check.main([str(log)]), log_check.main([])] == [1, 2]

@@ -5,22 +5,22 @@ import json
 import pytest
 from stripe import SignatureVerificationError, StripeClient
 
-from tests.sandbox.stripe.platform import API_KEY, Shop
+from tests.sandbox.stripe.platform import API_KEY, Platform
 from tests.sandbox.stripe.receiver import Receiver, receiving
 
 
-async def _endpoint(shop: Shop, receiver: Receiver, events: list[str], connect: bool = False) -> str:
-    endpoint = await shop.stripe.v1.webhook_endpoints.create_async(
+async def _endpoint(platform: Platform, receiver: Receiver, events: list[str], connect: bool = False) -> str:
+    endpoint = await platform.stripe.v1.webhook_endpoints.create_async(
         {"url": receiver.url, "enabled_events": events, "connect": connect}  # type: ignore[typeddict-item]
     )
     assert endpoint.secret is not None
     return endpoint.secret
 
 
-async def test_a_delivery_passes_stripes_own_check(shop: Shop) -> None:
+async def test_a_delivery_passes_stripes_own_check(platform: Platform) -> None:
     async with receiving() as receiver:
-        secret = await _endpoint(shop, receiver, ["*"])
-        customer = await shop.stripe.v1.customers.create_async(
+        secret = await _endpoint(platform, receiver, ["*"])
+        customer = await platform.stripe.v1.customers.create_async(
             {"email": "a@b.test"}, {"idempotency_key": "make-a-customer"}
         )
         [(payload, signature)] = await receiver.wait_for(1)
@@ -33,58 +33,58 @@ async def test_a_delivery_passes_stripes_own_check(shop: Shop) -> None:
         client.construct_event(payload + b" ", signature, secret)
 
 
-async def test_a_delivery_is_repeated_until_it_is_taken(shop: Shop) -> None:
+async def test_a_delivery_is_repeated_until_it_is_taken(platform: Platform) -> None:
     async with receiving() as receiver:
         receiver.answers = [500, 302]
-        await _endpoint(shop, receiver, ["customer.created"])
-        await shop.stripe.v1.customers.create_async()
+        await _endpoint(platform, receiver, ["customer.created"])
+        await platform.stripe.v1.customers.create_async()
         got = await receiver.wait_for(3)
         assert len({json.loads(payload)["id"] for payload, _ in got}) == 1
 
 
-async def test_an_endpoints_secret_is_answered_once_and_not_logged(shop: Shop) -> None:
+async def test_an_endpoints_secret_is_answered_once_and_not_logged(platform: Platform) -> None:
     form = "url=https://shop.test/hook&enabled_events[]=*"
-    made = await shop.raw("POST", "/v1/webhook_endpoints", form, **{"Idempotency-Key": "k"})
-    again = await shop.raw("POST", "/v1/webhook_endpoints", form, **{"Idempotency-Key": "k"})
+    made = await platform.raw("POST", "/v1/webhook_endpoints", form, **{"Idempotency-Key": "k"})
+    again = await platform.raw("POST", "/v1/webhook_endpoints", form, **{"Idempotency-Key": "k"})
     secret = made.json()["secret"]
     assert again.json()["secret"] == secret
-    listed = await shop.raw("GET", "/v1/webhook_endpoints")
-    log = await shop.browser.get("/_sandbox/log")
+    listed = await platform.raw("GET", "/v1/webhook_endpoints")
+    log = await platform.browser.get("/_sandbox/log")
     assert secret not in listed.text + log.text
 
 
-async def test_connect_endpoints_hear_of_connected_accounts_only(shop: Shop) -> None:
-    async with receiving() as platform, receiving() as connect:
-        await _endpoint(shop, platform, ["*"])
-        await _endpoint(shop, connect, ["account.updated"], connect=True)
-        account = await shop.account()
-        await shop.stripe.v1.customers.create_async()
-        [(of_platform, _)] = await platform.wait_for(1)
+async def test_connect_endpoints_hear_of_connected_accounts_only(platform: Platform) -> None:
+    async with receiving() as direct, receiving() as connect:
+        await _endpoint(platform, direct, ["*"])
+        await _endpoint(platform, connect, ["account.updated"], connect=True)
+        account = await platform.account()
+        await platform.stripe.v1.customers.create_async()
+        [(of_platform, _)] = await direct.wait_for(1)
         [(of_account, _)] = await connect.wait_for(1)
     assert json.loads(of_platform)["type"] == "customer.created"
     event = json.loads(of_account)
     assert (event["type"], event["account"]) == ("account.updated", account.id)
 
 
-async def test_a_deleted_endpoint_gets_nothing_more(shop: Shop) -> None:
+async def test_a_deleted_endpoint_gets_nothing_more(platform: Platform) -> None:
     async with receiving() as receiver:
-        await _endpoint(shop, receiver, ["*"])
-        [endpoint] = (await shop.stripe.v1.webhook_endpoints.list_async()).data
+        await _endpoint(platform, receiver, ["*"])
+        [endpoint] = (await platform.stripe.v1.webhook_endpoints.list_async()).data
         assert "secret" not in endpoint
-        await shop.stripe.v1.webhook_endpoints.delete_async(endpoint.id)
-        await shop.stripe.v1.customers.create_async()
-        assert (await shop.control("GET", "/deliveries"))["owed"] == []
+        await platform.stripe.v1.webhook_endpoints.delete_async(endpoint.id)
+        await platform.stripe.v1.customers.create_async()
+        assert (await platform.control("GET", "/deliveries"))["owed"] == []
 
 
-async def test_deliveries_can_be_held_reversed_doubled_and_lost(shop: Shop) -> None:
+async def test_deliveries_can_be_held_reversed_doubled_and_lost(platform: Platform) -> None:
     async with receiving() as receiver:
-        await _endpoint(shop, receiver, ["*"])
-        await shop.control("POST", "/deliveries", {"held": True})
-        intent = await shop.hold()
-        await shop.stripe.v1.payment_intents.cancel_async(intent.id)
-        assert len((await shop.control("GET", "/deliveries"))["owed"]) == 4
+        await _endpoint(platform, receiver, ["*"])
+        await platform.control("POST", "/deliveries", {"held": True})
+        intent = await platform.hold()
+        await platform.stripe.v1.payment_intents.cancel_async(intent.id)
+        assert len((await platform.control("GET", "/deliveries"))["owed"]) == 4
         assert receiver.got == []
-        await shop.control("POST", "/deliveries", {"order": "reversed", "copies": 2, "lost": ["charge.*"]})
+        await platform.control("POST", "/deliveries", {"order": "reversed", "copies": 2, "lost": ["charge.*"]})
         got = await receiver.wait_for(6)
     assert [json.loads(payload)["type"] for payload, _ in got] == [
         "payment_intent.canceled",
@@ -96,11 +96,11 @@ async def test_deliveries_can_be_held_reversed_doubled_and_lost(shop: Shop) -> N
     ]
 
 
-async def test_an_event_can_be_sent_once_more(shop: Shop) -> None:
+async def test_an_event_can_be_sent_once_more(platform: Platform) -> None:
     async with receiving() as receiver:
-        await _endpoint(shop, receiver, ["*"])
-        await shop.stripe.v1.customers.create_async()
+        await _endpoint(platform, receiver, ["*"])
+        await platform.stripe.v1.customers.create_async()
         [(payload, _)] = await receiver.wait_for(1)
-        await shop.control("POST", f"/events/{json.loads(payload)['id']}/resend")
+        await platform.control("POST", f"/events/{json.loads(payload)['id']}/resend")
         got = await receiver.wait_for(2)
     assert json.loads(got[0][0])["id"] == json.loads(got[1][0])["id"]

@@ -19,12 +19,12 @@ from workflows.booking.workflow import BookingWorkflow
 # In the order in which a completed booking calls them.
 _ACTIVITIES = (
     "reserve_slot",
-    "secure",
+    "secure_payment",
     "record_checkout",
-    "look_up",
+    "look_up_payment",
     "record_authorization",
     "record_acceptance",
-    "settle",
+    "settle_payment",
     "record_ending",
 )
 
@@ -103,7 +103,7 @@ async def test_cancelled_while_it_waits_for_an_operator(saga: Saga) -> None:
     booked = await saga.paid()
     await booked.handle.execute_update(BookingWorkflow.approve, Approve(actor=booked.instructor))
     await booked.until_begun()
-    saga.faults.fail("before", "settle", Declined("test"))
+    saga.faults.fail("before", "settle_payment", Declined("test"))
     view = await booked.handle.execute_update(BookingWorkflow.complete, Complete(actor=booked.instructor))
     assert view.needs_attention
     await booked.handle.cancel()

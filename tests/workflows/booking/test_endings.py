@@ -5,11 +5,11 @@ from datetime import timedelta
 
 import pytest
 
-from models.domain.actors import Absent
+from models.domain.actors import AbsentParty
 from models.domain.endings import EndReason
-from models.domain.messages import Approve, BookingView, Cancel, Complete, Door, Reject, ReportNoShow
+from models.domain.messages import Approve, BookingView, Cancel, Channel, Complete, Reject, ReportNoShow
 from models.domain.money import Money
-from models.domain.policy import BookingPolicy, OnSilence
+from models.domain.policy import BookingPolicy, CompletionTimeoutPolicy
 from models.domain.states import BookingStatus, PaymentStatus, SessionStatus
 from sandbox.browser.checkout_page import GOOD_CARD, POOR_CARD, CheckoutClosed, pay
 from sandbox.demo.figures import Figures
@@ -25,7 +25,9 @@ Act = Callable[[Booked], Awaitable[BookingView]]
 
 async def _accepted(saga: Saga, **wish: object) -> Booked:
     booked = await saga.paid(**wish)
-    view = await booked.handle.execute_update(BookingWorkflow.approve, Approve(actor=booked.instructor, door=Door.API))
+    view = await booked.handle.execute_update(
+        BookingWorkflow.approve, Approve(actor=booked.instructor, channel=Channel.API)
+    )
     assert view.booking_status is BookingStatus.ACCEPTED
     assert view.session_status is SessionStatus.SCHEDULED
     return booked
@@ -36,12 +38,12 @@ async def _complete(booked: Booked) -> BookingView:
 
 
 async def _student_absent(booked: Booked) -> BookingView:
-    report = ReportNoShow(actor=booked.instructor, absent=Absent.STUDENT)
+    report = ReportNoShow(actor=booked.instructor, absent=AbsentParty.STUDENT)
     return await booked.handle.execute_update(BookingWorkflow.report_no_show, report)
 
 
 async def _instructor_absent(booked: Booked) -> BookingView:
-    report = ReportNoShow(actor=booked.student, absent=Absent.INSTRUCTOR)
+    report = ReportNoShow(actor=booked.student, absent=AbsentParty.INSTRUCTOR)
     return await booked.handle.execute_update(BookingWorkflow.report_no_show, report)
 
 
@@ -144,16 +146,16 @@ async def test_the_approval_must_come_before_the_session_starts(saga: Saga) -> N
 
 
 @pytest.mark.parametrize(
-    ("on_silence", "booking", "figures"),
+    ("on_completion_timeout", "booking", "figures"),
     [
-        (OnSilence.RELEASE, BookingStatus.CANCELLED, NOTHING),
-        (OnSilence.SETTLE, BookingStatus.COMPLETED, ALL),
+        (CompletionTimeoutPolicy.RELEASE, BookingStatus.CANCELLED, NOTHING),
+        (CompletionTimeoutPolicy.SETTLE, BookingStatus.COMPLETED, ALL),
     ],
 )
 async def test_when_nobody_speaks_of_the_session_the_policy_does(
-    saga: Saga, on_silence: OnSilence, booking: BookingStatus, figures: Figures
+    saga: Saga, on_completion_timeout: CompletionTimeoutPolicy, booking: BookingStatus, figures: Figures
 ) -> None:
-    booked = await _accepted(saga, policy=BookingPolicy(on_silence=on_silence))
+    booked = await _accepted(saga, policy=BookingPolicy(on_completion_timeout=on_completion_timeout))
     view = await booked.result()
     assert (view.booking_status, view.end_reason) == (booking, EndReason.COMPLETION_TIMEOUT)
     assert await booked.figures() == figures

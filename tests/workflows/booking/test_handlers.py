@@ -6,7 +6,7 @@ import pytest
 from temporalio.client import WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
-from models.domain.actors import Absent, Actor, Role
+from models.domain.actors import AbsentParty, Actor, Role
 from models.domain.endings import EndReason
 from models.domain.messages import (
     Approve,
@@ -14,13 +14,13 @@ from models.domain.messages import (
     Complete,
     Decision,
     Extend,
-    Refund,
     Refusal,
     Reject,
     Release,
     ReportNoShow,
     Retry,
     Settle,
+    SettleAndRefund,
 )
 from models.domain.money import Money
 from models.domain.policy import BookingPolicy, Deadlines
@@ -38,11 +38,11 @@ def _decisions(booked: Booked) -> dict[str, Decision]:
         "approve": Approve(actor=instructor),
         "reject": Reject(actor=instructor),
         "complete": Complete(actor=instructor),
-        "report_no_show": ReportNoShow(actor=instructor, absent=Absent.STUDENT),
+        "report_no_show": ReportNoShow(actor=instructor, absent=AbsentParty.STUDENT),
         "cancel": Cancel(actor=student),
         "settle": Settle(actor=OPERATOR),
         "release": Release(actor=OPERATOR),
-        "refund": Refund(actor=OPERATOR, amount=Money(amount_minor=1, currency="usd")),
+        "refund": SettleAndRefund(actor=OPERATOR, amount=Money(amount_minor=1, currency="usd")),
         "extend": Extend(actor=OPERATOR, until=booked.order.terms.starts_at + timedelta(days=30)),
         "retry": Retry(actor=OPERATOR),
     }
@@ -79,7 +79,7 @@ async def test_an_update_that_the_stage_does_not_allow_is_refused_and_leaves_no_
 async def test_a_refund_of_nothing_or_of_more_than_was_paid_is_refused(saga: Saga, amount: int) -> None:
     booked = await saga.paid()
     await booked.handle.execute_update(BookingWorkflow.approve, Approve(actor=booked.instructor))
-    refund = Refund(actor=OPERATOR, amount=Money(amount_minor=amount, currency="usd"))
+    refund = SettleAndRefund(actor=OPERATOR, amount=Money(amount_minor=amount, currency="usd"))
     with pytest.raises(WorkflowUpdateFailedError):
         await booked.handle.execute_update(BookingWorkflow.refund, refund)
 
@@ -90,7 +90,7 @@ async def test_signals_decide_as_updates_do_and_unfitting_ones_are_left(saga: Sa
     await booked.handle.signal("approve", Approve(actor=booked.instructor))
     await booked.until_begun()
     await booked.handle.signal("reject", Reject(actor=booked.instructor))
-    await booked.handle.signal("report_no_show", ReportNoShow(actor=booked.student, absent=Absent.INSTRUCTOR))
+    await booked.handle.signal("report_no_show", ReportNoShow(actor=booked.student, absent=AbsentParty.INSTRUCTOR))
     view = await booked.result()
     assert (view.booking_status, view.end_reason) == (BookingStatus.NO_SHOW, EndReason.INSTRUCTOR_ABSENT)
 

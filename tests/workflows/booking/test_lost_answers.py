@@ -32,7 +32,7 @@ async def _sessions_of(booked: Booked) -> list[stripe.checkout.Session]:
     return sessions.data
 
 
-@pytest.mark.parametrize("call", ["gateway.create_customer", "gateway.open_checkout", "secure"])
+@pytest.mark.parametrize("call", ["gateway.create_customer", "gateway.open_checkout", "secure_payment"])
 async def test_a_lost_answer_while_securing_makes_one_customer_and_one_checkout(saga: Saga, call: str) -> None:
     saga.faults.fail("after", call, LOST)
     booked = await saga.booked()
@@ -43,7 +43,7 @@ async def test_a_lost_answer_while_securing_makes_one_customer_and_one_checkout(
     assert len([c for c in customers.data if c.metadata and c.metadata["student_id"] == student]) == 1
 
 
-@pytest.mark.parametrize("call", ["gateway.capture", "settle"])
+@pytest.mark.parametrize("call", ["gateway.capture", "settle_payment"])
 async def test_a_lost_answer_to_a_capture_captures_once(saga: Saga, call: str) -> None:
     saga.faults.fail("after", call, LOST)
     booked = await saga.paid()
@@ -53,7 +53,7 @@ async def test_a_lost_answer_to_a_capture_captures_once(saga: Saga, call: str) -
     assert await booked.figures() == ALL
 
 
-@pytest.mark.parametrize("call", ["gateway.cancel", "release"])
+@pytest.mark.parametrize("call", ["gateway.cancel", "release_payment"])
 async def test_a_lost_answer_to_a_release_releases_once(saga: Saga, call: str) -> None:
     saga.faults.fail("after", call, LOST)
     booked = await saga.paid()

@@ -8,7 +8,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio.client import WorkflowUpdateFailedError
 
-from models.domain.actors import Absent, Actor, Role, SignUpRole
+from models.domain.actors import AbsentParty, Actor, Role, SignUpRole
 from models.domain.attendance import AttendanceKind, MeetingProvider
 from models.domain.endings import EndReason
 from models.domain.errors import Unknown
@@ -19,14 +19,14 @@ from models.domain.messages import (
     Complete,
     ContestNoShow,
     Extend,
-    Refund,
     ReportNoShow,
     Retry,
     Settle,
+    SettleAndRefund,
 )
 from models.domain.money import Money
 from models.domain.no_shows import NoShowVerdict
-from models.domain.notifications import Notice, Recipient
+from models.domain.notifications import NotificationKind, Recipient
 from models.domain.policy import BookingPolicy, Deadlines
 from models.domain.states import BookingStatus, PaymentStatus
 from models.tables.audit import AuditEvent
@@ -50,13 +50,13 @@ async def begun(saga: Saga) -> Booked:
     return booked
 
 
-async def report(booked: Booked, absent: Absent = Absent.STUDENT) -> BookingView:
-    actor = booked.instructor if absent is Absent.STUDENT else booked.student
+async def report(booked: Booked, absent: AbsentParty = AbsentParty.STUDENT) -> BookingView:
+    actor = booked.instructor if absent is AbsentParty.STUDENT else booked.student
     return await booked.handle.execute_update(BookingWorkflow.report_no_show, ReportNoShow(actor=actor, absent=absent))
 
 
-async def contest(booked: Booked, absent: Absent = Absent.STUDENT) -> BookingView:
-    actor = booked.student if absent is Absent.STUDENT else booked.instructor
+async def contest(booked: Booked, absent: AbsentParty = AbsentParty.STUDENT) -> BookingView:
+    actor = booked.student if absent is AbsentParty.STUDENT else booked.instructor
     return await booked.handle.execute_update(BookingWorkflow.contest_no_show, ContestNoShow(actor=actor))
 
 
@@ -90,12 +90,12 @@ async def kept(saga: Saga, booked: Booked) -> NoShowReport:
 @pytest.mark.parametrize(
     ("absent", "reason", "figures"),
     [
-        (Absent.STUDENT, EndReason.STUDENT_ABSENT, HALF),
-        (Absent.INSTRUCTOR, EndReason.INSTRUCTOR_ABSENT, NOTHING),
+        (AbsentParty.STUDENT, EndReason.STUDENT_ABSENT, HALF),
+        (AbsentParty.INSTRUCTOR, EndReason.INSTRUCTOR_ABSENT, NOTHING),
     ],
 )
 async def test_an_uncontested_report_counts_when_its_window_is_over(
-    saga: Saga, absent: Absent, reason: EndReason, figures: Figures
+    saga: Saga, absent: AbsentParty, reason: EndReason, figures: Figures
 ) -> None:
     booked = await begun(saga)
     view = await report(booked, absent)
@@ -120,7 +120,7 @@ async def test_an_uncontested_report_counts_when_its_window_is_over(
             )
         )
         # It is the reporter's word that counts.
-        assert ended.one() == ("instructor" if absent is Absent.STUDENT else "student")
+        assert ended.one() == ("instructor" if absent is AbsentParty.STUDENT else "student")
 
 
 async def test_who_is_said_to_have_been_absent_is_told_until_when_to_contest(saga: Saga) -> None:
@@ -129,7 +129,7 @@ async def test_who_is_said_to_have_been_absent_is_told_until_when_to_contest(sag
     row = await kept(saga, booked)
     query = select(OutboxMessage).where(
         col(OutboxMessage.booking_id) == booked.order.terms.booking_id,
-        col(OutboxMessage.kind) == Notice.NO_SHOW_REPORTED,
+        col(OutboxMessage.kind) == NotificationKind.NO_SHOW_REPORTED,
     )
     async with AsyncSession(saga.engine) as session:
         message = (await session.exec(query)).one()
@@ -168,8 +168,8 @@ async def test_a_contested_report_is_decided_by_the_meetings_record(
 
 async def test_an_unclear_case_waits_for_an_operator(saga: Saga) -> None:
     booked = await begun(saga)
-    await report(booked, Absent.INSTRUCTOR)
-    view = await contest(booked, Absent.INSTRUCTOR)
+    await report(booked, AbsentParty.INSTRUCTOR)
+    view = await contest(booked, AbsentParty.INSTRUCTOR)
     assert (view.booking_status, view.needs_attention) == (BookingStatus.ACCEPTED, True)
     request = await booked.request()
     assert request is not None
@@ -177,7 +177,7 @@ async def test_an_unclear_case_waits_for_an_operator(saga: Saga) -> None:
     assert (await kept(saga, booked)).verdict is NoShowVerdict.UNCLEAR
     with pytest.raises(WorkflowUpdateFailedError):
         await booked.handle.execute_update(BookingWorkflow.complete, Complete(actor=booked.instructor))
-    refund = Refund(actor=OPERATOR, amount=Money(amount_minor=5_000, currency="usd"))
+    refund = SettleAndRefund(actor=OPERATOR, amount=Money(amount_minor=5_000, currency="usd"))
     view = await booked.handle.execute_update(BookingWorkflow.refund, refund)
     assert (view.booking_status, view.needs_attention) == (BookingStatus.COMPLETED, False)
     assert view == await booked.result()
@@ -218,7 +218,7 @@ async def test_while_a_report_can_be_contested_neither_side_can_say_something_el
     for refused in (
         handle.execute_update(BookingWorkflow.complete, Complete(actor=booked.instructor)),
         handle.execute_update(
-            BookingWorkflow.report_no_show, ReportNoShow(actor=booked.student, absent=Absent.INSTRUCTOR)
+            BookingWorkflow.report_no_show, ReportNoShow(actor=booked.student, absent=AbsentParty.INSTRUCTOR)
         ),
         handle.execute_update(BookingWorkflow.contest_no_show, ContestNoShow(actor=booked.instructor)),
     ):
@@ -241,6 +241,6 @@ async def test_an_operator_extends_the_window_and_decides_in_it(saga: Saga) -> N
 
 async def test_who_was_absent_by_their_own_word_has_nothing_to_contest(saga: Saga) -> None:
     booked = await begun(saga)
-    own = ReportNoShow(actor=booked.student, absent=Absent.STUDENT)
+    own = ReportNoShow(actor=booked.student, absent=AbsentParty.STUDENT)
     view = await booked.handle.execute_update(BookingWorkflow.report_no_show, own)
     assert (view.booking_status, view.end_reason) == (BookingStatus.NO_SHOW, EndReason.STUDENT_ABSENT)

@@ -8,7 +8,7 @@ from temporalio.client import WorkflowUpdateFailedError
 from models.domain.actors import Actor, Role
 from models.domain.endings import EndReason
 from models.domain.errors import Declined
-from models.domain.messages import Approve, Cancel, Complete, Refund, Release, Retry, Settle
+from models.domain.messages import Approve, Cancel, Complete, Release, Retry, Settle, SettleAndRefund
 from models.domain.money import Money
 from models.domain.states import BookingStatus, PaymentStatus
 from sandbox.demo.figures import Figures
@@ -17,7 +17,7 @@ from workflows.booking.workflow import BookingWorkflow
 
 OPERATOR = Actor(role=Role.OPERATOR)
 ALL = Figures(10_000, 8_000, 2_000, 320)
-REFUND = Refund(actor=OPERATOR, amount=Money(amount_minor=3_000, currency="usd"))
+REFUND = SettleAndRefund(actor=OPERATOR, amount=Money(amount_minor=3_000, currency="usd"))
 
 
 async def _accepted(saga: Saga) -> Booked:

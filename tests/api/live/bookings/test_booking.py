@@ -8,13 +8,13 @@ from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
-from api.bookings.client import Saga
+from api.bookings.client import BookingClient
 from api.http.temporal import Patience
 from api.main import build_app
 from models.domain.ids import booking_id, workflow_id
 from models.settings import PolicySettings
 from tests.api.live.journey import booked, decide, paid, seen
-from tests.api.live.workers import Staff
+from tests.api.live.workers import Workers
 from tests.api.stripe_events import event, send
 from tests.api.world import JSON, PUBLIC_URL, World, add_student, book, problem, settings
 
@@ -169,16 +169,16 @@ async def test_readiness_with_everything_up(client: httpx.AsyncClient) -> None:
 
 
 async def test_without_a_worker_the_same_key_may_be_sent_until_there_is_one(
-    app: FastAPI, client: httpx.AsyncClient, world: World, temporal: Client, task_queue: str, staff: Staff
+    app: FastAPI, client: httpx.AsyncClient, world: World, temporal: Client, task_queue: str, workers: Workers
 ) -> None:
     patient = app.state.saga
-    app.state.saga = Saga(temporal, task_queue, Patience(checkout=timedelta(seconds=1)))
+    app.state.saga = BookingClient(temporal, task_queue, Patience(checkout=timedelta(seconds=1)))
     slot_id = await world.slot()
     answer = await book(client, world.student, slot_id)
     assert problem(answer) == (503, "unavailable")
     assert answer.headers["retry-after"]
     app.state.saga = patient
-    async with staff.at_work():
+    async with workers.at_work():
         again = await book(client, world.student, slot_id)
     assert again.status_code == 201
     assert again.json()["checkout_url"]

@@ -6,12 +6,12 @@ import pytest
 from fastapi import FastAPI
 from temporalio.client import Client
 
-from api.bookings.client import Saga
+from api.bookings.client import BookingClient
 from api.http.temporal import Patience
 from models.domain.errors import Declined, Retryable
 from models.domain.ids import workflow_id
 from tests.api.live.journey import approved, booked, decide, order, paid, seen
-from tests.api.live.workers import FailingGateway, Staff
+from tests.api.live.workers import FailingGateway, Workers
 from tests.api.world import World, problem
 
 # The Stripe SDK's own use of httpx.
@@ -85,22 +85,22 @@ async def test_either_side_and_an_operator_can_cancel(client: httpx.AsyncClient,
 
 
 async def test_without_a_worker_a_decision_is_not_taken(
-    app: FastAPI, client: httpx.AsyncClient, world: World, temporal: Client, task_queue: str, staff: Staff
+    app: FastAPI, client: httpx.AsyncClient, world: World, temporal: Client, task_queue: str, workers: Workers
 ) -> None:
-    async with staff.at_work():
+    async with workers.at_work():
         booking_id = await paid(client, world)
-    app.state.saga = Saga(temporal, task_queue, Patience(decision=timedelta(seconds=1)))
+    app.state.saga = BookingClient(temporal, task_queue, Patience(decision=timedelta(seconds=1)))
     answer = await decide(client, world.instructor, booking_id, "approve")
     assert problem(answer) == (503, "unavailable")
     assert answer.headers["retry-after"]
 
 
 async def test_a_decision_that_stripe_keeps_waiting_is_taken_and_carried_out_later(
-    app: FastAPI, client: httpx.AsyncClient, world: World, temporal: Client, task_queue: str, staff: Staff
+    app: FastAPI, client: httpx.AsyncClient, world: World, temporal: Client, task_queue: str, workers: Workers
 ) -> None:
-    gateway = FailingGateway(staff.stripe, Retryable("no connection"))
-    app.state.saga = Saga(temporal, task_queue, Patience(decision=timedelta(seconds=1)))
-    async with staff.at_work(gateway):
+    gateway = FailingGateway(workers.stripe, Retryable("no connection"))
+    app.state.saga = BookingClient(temporal, task_queue, Patience(decision=timedelta(seconds=1)))
+    async with workers.at_work(gateway):
         booking_id = await paid(client, world)
         answer = await decide(client, world.student, booking_id, "cancel")
         assert answer.status_code == 202
@@ -110,10 +110,10 @@ async def test_a_decision_that_stripe_keeps_waiting_is_taken_and_carried_out_lat
 
 
 async def test_a_booking_that_stripe_refused_to_release_waits_for_an_operator(
-    client: httpx.AsyncClient, world: World, staff: Staff
+    client: httpx.AsyncClient, world: World, workers: Workers
 ) -> None:
-    gateway = FailingGateway(staff.stripe, Declined("resource_missing"))
-    async with staff.at_work(gateway):
+    gateway = FailingGateway(workers.stripe, Declined("resource_missing"))
+    async with workers.at_work(gateway):
         booking_id = await paid(client, world)
         await decide(client, world.instructor, booking_id, "reject", {"reason": "I am away."})
         listed = await client.get(

@@ -11,7 +11,7 @@ from sqlmodel import select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio.client import Client
 
-from api.bookings.client import Saga
+from api.bookings.client import BookingClient
 from api.main import build_app
 from models.domain.messages import ReserveSlot
 from models.tables.credentials import IdempotencyKey
@@ -24,10 +24,10 @@ pytestmark = [
 ]
 
 
-class Dying(Saga):
+class Dying(BookingClient):
     """The process dies before the workflow is started, or right after it."""
 
-    def __init__(self, saga: Saga, *, after: bool) -> None:
+    def __init__(self, saga: BookingClient, *, after: bool) -> None:
         self._inner = saga
         self._after = after
 

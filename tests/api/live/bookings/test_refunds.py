@@ -96,7 +96,7 @@ async def test_a_refunds_reason_and_its_operator_are_kept_and_not_in_temporal(
         .order_by(col(AuditEvent.seq))
     )
     async with AsyncSession(world.engine) as session:
-        told = [(each.action, each.actor_id, each.door) for each in await session.exec(query)]
+        told = [(each.action, each.actor_id, each.channel) for each in await session.exec(query)]
     assert told == [
         ("booking.refund_ordered", world.operator.id, "api"),
         ("booking.refunded", None, "workflow"),

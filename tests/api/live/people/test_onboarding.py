@@ -16,13 +16,13 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 
 from api.http.temporal import Patience
-from api.people.onboarding_client import OnboardingDesk
+from api.people.onboarding_client import OnboardingClient
 from models.domain.actors import Role
 from models.domain.errors import Declined, Retryable
 from models.domain.ids import onboarding_workflow_id
 from models.tables.people import Instructor
 from sandbox import seed
-from tests.api.live.workers import AccountsFailing, Staff
+from tests.api.live.workers import AccountsFailing, Workers
 from tests.api.stripe_events import account_event, send_connect
 from tests.api.world import JSON, PUBLIC_URL, Person, World, add_instructor, add_student, audited, book, problem
 from workflows.onboarding import OnboardingWorkflow
@@ -150,22 +150,22 @@ async def test_nothing_personal_is_in_the_history_and_it_replays(
 
 
 async def test_an_account_that_stripe_refuses_is_a_clear_problem(
-    client: httpx.AsyncClient, staff: Staff, newcomer: Person
+    client: httpx.AsyncClient, workers: Workers, newcomer: Person
 ) -> None:
-    gateway = AccountsFailing(staff.stripe, Declined("country_unsupported"))
-    async with staff.at_work(gateway):
+    gateway = AccountsFailing(workers.stripe, Declined("country_unsupported"))
+    async with workers.at_work(gateway):
         assert problem(await ask(client, newcomer)) == (409, "onboarding-refused")
         gateway.failure = None
         assert (await ask(client, newcomer)).status_code == 201
 
 
 async def test_a_link_that_stripe_keeps_waiting_for_is_to_be_asked_for_again(
-    app: FastAPI, client: httpx.AsyncClient, temporal: Client, task_queue: str, staff: Staff, newcomer: Person
+    app: FastAPI, client: httpx.AsyncClient, temporal: Client, task_queue: str, workers: Workers, newcomer: Person
 ) -> None:
     patient = app.state.onboarding
-    app.state.onboarding = OnboardingDesk(temporal, task_queue, Patience(checkout=timedelta(seconds=1)))
-    gateway = AccountsFailing(staff.stripe, Retryable("no connection"))
-    async with staff.at_work(gateway):
+    app.state.onboarding = OnboardingClient(temporal, task_queue, Patience(checkout=timedelta(seconds=1)))
+    gateway = AccountsFailing(workers.stripe, Retryable("no connection"))
+    async with workers.at_work(gateway):
         assert problem(await ask(client, newcomer)) == (503, "unavailable")
         gateway.failure = None
         app.state.onboarding = patient
@@ -215,15 +215,15 @@ async def test_an_instructor_can_be_booked_once_stripe_allows_transfers_and_no_l
 
 
 async def test_an_event_that_comes_while_no_worker_is_there_is_kept(
-    client: httpx.AsyncClient, engine: AsyncEngine, newcomer: Person, staff: Staff
+    client: httpx.AsyncClient, engine: AsyncEngine, newcomer: Person, workers: Workers
 ) -> None:
-    async with staff.at_work():
+    async with workers.at_work():
         link = (await ask(client, newcomer)).json()["url"]
         await until_shown(client, newcomer, lambda payments: bool(payments["requirements"]))
     await onboard(link)
     assert (await send_connect(client, account_event(await account_of(engine, newcomer)))).status_code == 200
     assert (await payments(client, newcomer))["can_be_paid"] is False
-    async with staff.at_work():
+    async with workers.at_work():
         await until_shown(client, newcomer, lambda payments: payments["can_be_paid"])
 
 
@@ -251,7 +251,7 @@ async def test_the_way_to_being_paid_is_in_the_audit_trail(
     events = await audited(engine, newcomer.id)
     made = events[0]
     assert [event.action for event in events].count("instructor.link_opened") == 2
-    assert (made.action, made.actor_role, made.door) == ("instructor.account_made", Role.PLATFORM, "workflow")
+    assert (made.action, made.actor_role, made.channel) == ("instructor.account_made", Role.PLATFORM, "workflow")
     assert made.detail == {"account_id": await account_of(engine, newcomer)}
     checked = [event for event in events if event.action == "instructor.account_checked"]
     assert checked

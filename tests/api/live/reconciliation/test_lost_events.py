@@ -12,10 +12,10 @@ from temporalio.client import Client
 
 from models.domain.ids import (
     dispute_workflow_id,
+    external_refund_id,
     onboarding_workflow_id,
     payout_workflow_id,
     refund_workflow_id,
-    stray_refund_id,
     workflow_id,
 )
 from models.domain.stripe_events import OF_CONNECTED, OF_PLATFORM
@@ -153,7 +153,7 @@ async def refunded_in_the_dashboard(books: Books) -> Story:
         seen = await _shown(books, booking_id)
         return bool(seen and [each["stripe_refund_id"] for each in seen["refunds"]] == [refund.id])
 
-    return Story(refund_workflow_id(stray_refund_id(refund.id)), is_healed)
+    return Story(refund_workflow_id(external_refund_id(refund.id)), is_healed)
 
 
 async def account_stopped(books: Books) -> Story:
@@ -285,8 +285,8 @@ async def test_a_lost_event_is_brought_by_the_reconciliation(type_: str, books: 
     assert run["drifts"] == len(story.drifts)
     # What came once does not come again.
     await books.reconcile()
-    heard = await _heard(temporal, story.workflow_id)
-    assert {heard[id] for id in lost} == {1}
+    retrieve_start_error = await _heard(temporal, story.workflow_id)
+    assert {retrieve_start_error[id] for id in lost} == {1}
 
 
 def _about_the_same(type_: str) -> frozenset[str]:
@@ -299,11 +299,13 @@ def _about_the_same(type_: str) -> frozenset[str]:
 
 async def _heard(temporal: Client, id: str) -> Counter[str]:
     """How often any run of the workflow was told of an event."""
-    heard: Counter[str] = Counter()
+    retrieve_start_error: Counter[str] = Counter()
     async for execution in temporal.list_workflows(f"WorkflowId = '{id}'"):
         handle = temporal.get_workflow_handle(id, run_id=execution.run_id)
         async for event in handle.fetch_history_events():
             if event.HasField("workflow_execution_signaled_event_attributes"):
                 for payload in event.workflow_execution_signaled_event_attributes.input.payloads:
-                    heard[temporal.data_converter.payload_converter.from_payload(payload)["event_id"]] += 1
-    return heard
+                    retrieve_start_error[
+                        temporal.data_converter.payload_converter.from_payload(payload)["event_id"]
+                    ] += 1
+    return retrieve_start_error

@@ -36,7 +36,7 @@ async def test_a_clean_run_says_what_it_compared(books: Books) -> None:
     assert (run["by"], run["events_redelivered"], run["holds_released"], run["drifts"]) == ("operator", 0, 0, 0)
     assert (run["bookings_compared"], run["balances_compared"], run["accounts_read"]) == (2, 1, 1)
     assert run["events_read"] >= 2
-    assert run["movements_read"] >= 3
+    assert run["balance_transactions_read"] >= 3
     assert run["transactions_read"] >= 6
     assert {total["book"]: (total["ledger"], total["stripe"]) for total in run["totals"]} == {
         "card_holds": (usd(10_000), usd(10_000)),
@@ -58,7 +58,7 @@ async def test_a_run_goes_on_from_where_the_last_one_ended(books: Books) -> None
     second = await books.reconcile()
     await books.wait(2 * 3_600)
     third = await books.reconcile()
-    assert second["movements_read"] > third["movements_read"]
+    assert second["balance_transactions_read"] > third["balance_transactions_read"]
     assert created
 
 
@@ -79,7 +79,7 @@ async def booked_at_stripe_alone(books: Books) -> str:
 async def test_another_programs_charge_is_no_drift(books: Books) -> None:
     await booked_at_stripe_alone(books)
     run = await books.reconcile()
-    assert (run["movements_read"], run["bookings_compared"], run["drifts"]) == (1, 0, 0)
+    assert (run["balance_transactions_read"], run["bookings_compared"], run["drifts"]) == (1, 0, 0)
 
 
 async def test_money_that_moved_behind_our_back_is_drift_with_its_amount(books: Books) -> None:

@@ -1,0 +1,637 @@
+"""The first schema.
+
+Enum values and amounts are written out here as they were at this revision; a migration never imports code that may
+change later. Statements are separated by blank lines.
+"""
+
+from collections.abc import Sequence
+
+from alembic import op
+
+revision: str = "0001"
+down_revision: str | Sequence[str] | None = None
+branch_labels: str | Sequence[str] | None = None
+depends_on: str | Sequence[str] | None = None
+
+# `no_double_booking` compares uuids with &&, which ranges have and uuids do not: this saves an extension (btree_gist).
+_TYPES = """
+CREATE TYPE uuidrange AS RANGE (subtype = uuid)
+
+CREATE FUNCTION blocked_range(
+    starts_at timestamptz, ends_at timestamptz, before_minutes integer, after_minutes integer
+) RETURNS tstzrange LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN tstzrange(
+    (starts_at AT TIME ZONE 'UTC' - make_interval(mins => before_minutes)) AT TIME ZONE 'UTC',
+    (ends_at AT TIME ZONE 'UTC' + make_interval(mins => after_minutes)) AT TIME ZONE 'UTC'
+)
+"""
+
+_PEOPLE = """
+CREATE TABLE student (
+    id uuid PRIMARY KEY,
+    email varchar NOT NULL UNIQUE,
+    name varchar NOT NULL,
+    time_zone varchar NOT NULL,
+    stripe_customer_id varchar UNIQUE,
+    created_at timestamptz NOT NULL
+)
+
+CREATE TABLE instructor (
+    id uuid PRIMARY KEY,
+    email varchar NOT NULL UNIQUE,
+    name varchar NOT NULL,
+    time_zone varchar NOT NULL,
+    stripe_account_id varchar UNIQUE,
+    transfers varchar(24),
+    requirements jsonb DEFAULT '[]'::jsonb NOT NULL,
+    disabled_reason varchar,
+    account_checked_at timestamptz,
+    events_until timestamptz,
+    reconciled_at timestamptz,
+    onboarding_url varchar,
+    onboarding_url_expires_at timestamptz,
+    created_at timestamptz NOT NULL,
+    CONSTRAINT transfers_is_known CHECK (transfers IN ('active', 'pending', 'inactive'))
+)
+
+CREATE INDEX ix_instructor_account_checked ON instructor (account_checked_at)
+
+CREATE INDEX ix_instructor_reconciled ON instructor (reconciled_at NULLS FIRST)
+    WHERE stripe_account_id IS NOT NULL
+
+CREATE TABLE credential (
+    email varchar PRIMARY KEY,
+    person_id uuid NOT NULL UNIQUE,
+    role varchar(24) NOT NULL,
+    password_hash varchar NOT NULL,
+    generation integer NOT NULL,
+    created_at timestamptz NOT NULL,
+    updated_at timestamptz NOT NULL,
+    CONSTRAINT role_is_known CHECK (role IN ('student', 'instructor')),
+    CONSTRAINT email_is_normalised CHECK (email = lower(email))
+)
+
+CREATE TABLE password_reset (
+    token_hash varchar PRIMARY KEY,
+    person_id uuid NOT NULL REFERENCES credential (person_id),
+    generation integer NOT NULL,
+    expires_at timestamptz NOT NULL
+)
+
+CREATE INDEX ix_password_reset_person_id ON password_reset (person_id)
+"""
+
+_CATALOGUE = """
+CREATE TABLE offering (
+    id uuid PRIMARY KEY,
+    instructor_id uuid NOT NULL REFERENCES instructor (id),
+    title varchar NOT NULL,
+    description varchar NOT NULL,
+    duration_minutes integer NOT NULL,
+    buffer_before_minutes integer NOT NULL,
+    buffer_after_minutes integer NOT NULL,
+    price_minor bigint NOT NULL,
+    currency varchar(3) NOT NULL,
+    cancellation jsonb NOT NULL,
+    is_recorded boolean DEFAULT false NOT NULL,
+    is_active boolean DEFAULT true NOT NULL,
+    created_at timestamptz NOT NULL,
+    CONSTRAINT buffers_are_not_negative CHECK (buffer_before_minutes >= 0 AND buffer_after_minutes >= 0),
+    CONSTRAINT currency_is_a_code CHECK (currency ~ '^[a-z]{3}$'),
+    CONSTRAINT duration_is_positive CHECK (duration_minutes > 0),
+    CONSTRAINT price_is_positive CHECK (price_minor > 0)
+)
+
+CREATE INDEX ix_offering_created ON offering (created_at, id) WHERE is_active
+
+CREATE INDEX ix_offering_currency_price ON offering (currency, price_minor)
+
+CREATE INDEX ix_offering_instructor_created ON offering (instructor_id, created_at, id)
+
+CREATE INDEX ix_offering_search ON offering USING gin (to_tsvector('simple', (title || ' ') || description))
+
+CREATE TABLE slot (
+    id uuid PRIMARY KEY,
+    offering_id uuid NOT NULL REFERENCES offering (id),
+    instructor_id uuid NOT NULL REFERENCES instructor (id),
+    starts_at timestamptz NOT NULL,
+    ends_at timestamptz NOT NULL,
+    withdrawn_at timestamptz,
+    CONSTRAINT ends_after_start CHECK (ends_at > starts_at)
+)
+
+CREATE INDEX ix_slot_instructor_id ON slot (instructor_id)
+
+CREATE UNIQUE INDEX uq_slot_offering_starts ON slot (offering_id, starts_at) WHERE withdrawn_at IS NULL
+"""
+
+_BOOKINGS = """
+CREATE TABLE booking_request (
+    id uuid PRIMARY KEY,
+    student_id uuid NOT NULL REFERENCES student (id),
+    instructor_id uuid NOT NULL REFERENCES instructor (id),
+    offering_id uuid NOT NULL REFERENCES offering (id),
+    slot_id uuid NOT NULL REFERENCES slot (id),
+    title varchar NOT NULL,
+    starts_at timestamptz NOT NULL,
+    ends_at timestamptz NOT NULL,
+    buffer_before_minutes integer NOT NULL,
+    buffer_after_minutes integer NOT NULL,
+    status varchar(24) NOT NULL,
+    plan varchar(24) NOT NULL,
+    price_minor bigint NOT NULL,
+    platform_fee_minor bigint NOT NULL,
+    currency varchar(3) NOT NULL,
+    policy jsonb NOT NULL,
+    is_recorded boolean DEFAULT false NOT NULL,
+    checkout_session_id varchar UNIQUE,
+    checkout_url varchar,
+    next_deadline_at timestamptz,
+    end_reason varchar(24),
+    rejection_reason varchar,
+    needs_attention boolean NOT NULL,
+    attention_reason varchar,
+    created_at timestamptz NOT NULL,
+    updated_at timestamptz NOT NULL,
+    CONSTRAINT status_is_known CHECK (status IN (
+        'PENDING', 'ACCEPTED', 'REJECTED', 'CANCELLED', 'EXPIRED', 'COMPLETED', 'NO_SHOW'
+    )),
+    CONSTRAINT plan_is_known CHECK (plan IN ('HOLD')),
+    CONSTRAINT end_reason_is_known CHECK (end_reason IN (
+        'completed', 'rejected', 'approval_timeout', 'checkout_expired', 'card_declined',
+        'hold_too_short', 'checkout_refused', 'cancelled', 'student_absent', 'instructor_absent',
+        'no_show_refuted', 'completion_timeout', 'settled_by_operator', 'released_by_operator',
+        'refunded_by_operator'
+    )),
+    CONSTRAINT buffers_are_not_negative CHECK (buffer_before_minutes >= 0 AND buffer_after_minutes >= 0),
+    CONSTRAINT currency_is_a_code CHECK (currency ~ '^[a-z]{3}$'),
+    CONSTRAINT ends_after_start CHECK (ends_at > starts_at),
+    CONSTRAINT fee_is_part_of_price CHECK (platform_fee_minor >= 0 AND platform_fee_minor <= price_minor),
+    CONSTRAINT price_is_positive CHECK (price_minor > 0),
+    CONSTRAINT no_double_booking EXCLUDE USING gist (
+        uuidrange(instructor_id, instructor_id, '[]') WITH &&,
+        blocked_range(starts_at, ends_at, buffer_before_minutes, buffer_after_minutes) WITH &&
+    ) WHERE (status IN ('PENDING', 'ACCEPTED'))
+)
+
+CREATE INDEX ix_booking_request_created ON booking_request (created_at, id)
+
+CREATE INDEX ix_booking_request_instructor_created ON booking_request (instructor_id, created_at, id)
+
+CREATE INDEX ix_booking_request_needs_attention ON booking_request (created_at, id) WHERE needs_attention
+
+CREATE INDEX ix_booking_request_open_deadline ON booking_request (next_deadline_at) WHERE status IN (
+        'PENDING', 'ACCEPTED'
+    )
+
+CREATE INDEX ix_booking_request_slot_id ON booking_request (slot_id)
+
+CREATE INDEX ix_booking_request_student_created ON booking_request (student_id, created_at, id)
+
+CREATE TABLE live_session (
+    booking_id uuid PRIMARY KEY REFERENCES booking_request (id),
+    status varchar(24) NOT NULL,
+    room varchar NOT NULL UNIQUE,
+    calendar_sequence integer DEFAULT 0 NOT NULL,
+    total_price_minor bigint NOT NULL,
+    platform_fee_minor bigint NOT NULL,
+    instructor_payout_minor bigint NOT NULL,
+    currency varchar(3) NOT NULL,
+    created_at timestamptz NOT NULL,
+    updated_at timestamptz NOT NULL,
+    CONSTRAINT status_is_known CHECK (status IN ('SCHEDULED', 'COMPLETED', 'NO_SHOW', 'CANCELLED')),
+    CONSTRAINT currency_is_a_code CHECK (currency ~ '^[a-z]{3}$'),
+    CONSTRAINT fee_is_not_negative CHECK (platform_fee_minor >= 0),
+    CONSTRAINT parts_are_of_the_price CHECK (platform_fee_minor + instructor_payout_minor <= total_price_minor)
+)
+
+CREATE TABLE reschedule_proposal (
+    id uuid PRIMARY KEY,
+    booking_id uuid NOT NULL REFERENCES booking_request (id) ON DELETE CASCADE,
+    slot_id uuid NOT NULL REFERENCES slot (id),
+    starts_at timestamptz NOT NULL,
+    ends_at timestamptz NOT NULL,
+    proposed_by varchar(24) NOT NULL,
+    status varchar(24) NOT NULL,
+    created_at timestamptz NOT NULL,
+    decided_at timestamptz,
+    CONSTRAINT proposed_by_is_known CHECK (proposed_by IN ('student', 'instructor')),
+    CONSTRAINT status_is_known CHECK (status IN ('OPEN', 'ACCEPTED', 'DECLINED', 'WITHDRAWN'))
+)
+
+CREATE INDEX ix_reschedule_proposal_booking_id ON reschedule_proposal (booking_id)
+
+CREATE UNIQUE INDEX uq_reschedule_proposal_open ON reschedule_proposal (booking_id) WHERE status = 'OPEN'
+
+CREATE TABLE no_show_report (
+    booking_id uuid PRIMARY KEY REFERENCES booking_request (id),
+    absent varchar(24) NOT NULL,
+    reported_by varchar(24) NOT NULL,
+    reported_at timestamptz NOT NULL,
+    contest_until timestamptz NOT NULL,
+    contested_at timestamptz,
+    verdict varchar(24),
+    CONSTRAINT absent_is_known CHECK (absent IN ('student', 'instructor')),
+    CONSTRAINT reported_by_is_known CHECK (reported_by IN ('student', 'instructor')),
+    CONSTRAINT verdict_is_known CHECK (verdict IN ('BOTH_CAME', 'BORNE_OUT', 'REPORTER_ABSENT', 'UNCLEAR')),
+    CONSTRAINT judged_when_contested CHECK ((verdict IS NULL) = (contested_at IS NULL)),
+    CONSTRAINT nobody_reports_themselves CHECK (reported_by <> absent)
+)
+
+CREATE TABLE attendance_event (
+    id varchar PRIMARY KEY,
+    booking_id uuid NOT NULL REFERENCES booking_request (id),
+    kind varchar(24) NOT NULL,
+    role varchar(24),
+    connection varchar,
+    at timestamptz NOT NULL,
+    source varchar(24) NOT NULL,
+    CONSTRAINT kind_is_known CHECK (kind IN ('joined', 'left', 'recording_uploaded')),
+    CONSTRAINT role_is_known CHECK (role IN ('student', 'instructor')),
+    CONSTRAINT source_is_known CHECK (source IN ('jitsi', 'jaas')),
+    CONSTRAINT people_come_and_go CHECK ((role IS NULL) = (kind = 'recording_uploaded'))
+)
+
+CREATE INDEX ix_attendance_event_booking_at ON attendance_event (booking_id, at)
+
+CREATE TABLE acceptance (
+    booking_id uuid PRIMARY KEY,
+    ip_address varchar NOT NULL,
+    user_agent varchar NOT NULL,
+    at timestamptz NOT NULL
+)
+
+CREATE TABLE idempotency_key (
+    student_id uuid NOT NULL REFERENCES student (id),
+    key varchar(255) NOT NULL,
+    fingerprint varchar NOT NULL,
+    in_flight_until timestamptz,
+    created_at timestamptz NOT NULL,
+    PRIMARY KEY (student_id, key)
+)
+"""
+
+_PAYMENTS = """
+CREATE TABLE payment (
+    booking_id uuid PRIMARY KEY,
+    plan varchar(24) NOT NULL,
+    status varchar(24) NOT NULL,
+    amount_minor bigint NOT NULL,
+    captured_minor bigint NOT NULL,
+    returned_minor bigint NOT NULL,
+    platform_fee_minor bigint NOT NULL,
+    platform_loss_minor bigint DEFAULT 0 NOT NULL,
+    currency varchar(3) NOT NULL,
+    payment_intent_id varchar UNIQUE,
+    charge_id varchar UNIQUE,
+    hold_ends_at timestamptz,
+    decline_code varchar,
+    created_at timestamptz NOT NULL,
+    updated_at timestamptz NOT NULL,
+    CONSTRAINT plan_is_known CHECK (plan IN ('HOLD')),
+    CONSTRAINT status_is_known CHECK (status IN (
+        'PENDING', 'CAPTURED', 'PARTIALLY_REFUNDED', 'REFUNDED', 'FAILED', 'DISPUTED'
+    )),
+    CONSTRAINT amount_is_positive CHECK (amount_minor > 0),
+    CONSTRAINT currency_is_a_code CHECK (currency ~ '^[a-z]{3}$'),
+    CONSTRAINT fee_is_not_negative CHECK (platform_fee_minor >= 0),
+    CONSTRAINT loss_is_not_negative CHECK (platform_loss_minor >= 0),
+    CONSTRAINT parts_are_not_negative CHECK (captured_minor >= 0 AND returned_minor >= 0),
+    CONSTRAINT parts_are_of_the_amount CHECK (captured_minor + returned_minor <= amount_minor)
+)
+
+CREATE TABLE instructor_payout (
+    id uuid PRIMARY KEY,
+    booking_id uuid NOT NULL UNIQUE REFERENCES booking_request (id),
+    instructor_id uuid NOT NULL REFERENCES instructor (id),
+    status varchar(24) NOT NULL,
+    amount_minor bigint NOT NULL,
+    platform_fee_minor bigint NOT NULL,
+    currency varchar(3) NOT NULL,
+    stripe_payout_id varchar,
+    failure_reason varchar,
+    expected_at timestamptz,
+    paid_at timestamptz,
+    created_at timestamptz NOT NULL,
+    updated_at timestamptz NOT NULL,
+    CONSTRAINT status_is_known CHECK (status IN ('PROCESSING', 'PAID', 'FAILED', 'REVERSED')),
+    CONSTRAINT amount_is_positive CHECK (amount_minor > 0),
+    CONSTRAINT currency_is_a_code CHECK (currency ~ '^[a-z]{3}$'),
+    CONSTRAINT fee_is_not_negative CHECK (platform_fee_minor >= 0)
+)
+
+CREATE INDEX ix_instructor_payout_created ON instructor_payout (created_at, id)
+
+CREATE INDEX ix_instructor_payout_failed ON instructor_payout (created_at, id) WHERE status = 'FAILED'
+
+CREATE INDEX ix_instructor_payout_instructor_created ON instructor_payout (instructor_id, created_at, id)
+
+CREATE INDEX ix_instructor_payout_open ON instructor_payout (instructor_id) WHERE status IN (
+        'PROCESSING', 'FAILED'
+    )
+
+CREATE INDEX ix_instructor_payout_paid_at ON instructor_payout (paid_at) WHERE paid_at IS NOT NULL
+
+CREATE INDEX ix_instructor_payout_stripe_payout_id ON instructor_payout (stripe_payout_id)
+
+CREATE TABLE refund (
+    id uuid PRIMARY KEY,
+    booking_id uuid NOT NULL REFERENCES booking_request (id),
+    status varchar(24) NOT NULL,
+    amount_minor bigint NOT NULL,
+    currency varchar(3) NOT NULL,
+    borne_by varchar(24) NOT NULL,
+    reason varchar,
+    ordered_by uuid,
+    tries integer NOT NULL,
+    stripe_refund_id varchar UNIQUE,
+    instructor_minor bigint NOT NULL,
+    platform_fee_minor bigint NOT NULL,
+    platform_loss_minor bigint NOT NULL,
+    failure_reason varchar,
+    created_at timestamptz NOT NULL,
+    updated_at timestamptz NOT NULL,
+    CONSTRAINT status_is_known CHECK (status IN (
+        'REQUESTED', 'RESERVED', 'PENDING', 'SUCCEEDED', 'FAILED', 'REFUSED'
+    )),
+    CONSTRAINT borne_by_is_known CHECK (borne_by IN ('BOTH', 'PLATFORM')),
+    CONSTRAINT amount_is_positive CHECK (amount_minor > 0),
+    CONSTRAINT currency_is_a_code CHECK (currency ~ '^[a-z]{3}$'),
+    CONSTRAINT parts_are_not_negative CHECK (
+        instructor_minor >= 0 AND platform_fee_minor >= 0 AND platform_loss_minor >= 0
+    )
+)
+
+CREATE INDEX ix_refund_booking_created ON refund (booking_id, created_at)
+
+CREATE UNIQUE INDEX uq_refund_reserved ON refund (booking_id) WHERE status = 'RESERVED'
+
+CREATE TABLE dispute (
+    id varchar PRIMARY KEY,
+    booking_id uuid NOT NULL REFERENCES booking_request (id),
+    status varchar(24) NOT NULL,
+    is_inquiry boolean NOT NULL,
+    reason varchar NOT NULL,
+    amount_minor bigint NOT NULL,
+    currency varchar(3) NOT NULL,
+    respond_by timestamptz,
+    taken_over_at timestamptz,
+    answered_at timestamptz,
+    closed_at timestamptz,
+    created_at timestamptz NOT NULL,
+    updated_at timestamptz NOT NULL,
+    CONSTRAINT status_is_known CHECK (status IN ('NEEDS_RESPONSE', 'UNDER_REVIEW', 'WON', 'LOST', 'CLOSED')),
+    CONSTRAINT amount_is_positive CHECK (amount_minor > 0),
+    CONSTRAINT currency_is_a_code CHECK (currency ~ '^[a-z]{3}$')
+)
+
+CREATE INDEX ix_dispute_booking_id ON dispute (booking_id)
+
+CREATE INDEX ix_dispute_created ON dispute (created_at, booking_id)
+
+CREATE INDEX ix_dispute_open ON dispute (created_at, booking_id) WHERE closed_at IS NULL
+"""
+
+_LEDGER = """
+CREATE TABLE ledger_transaction (
+    id uuid PRIMARY KEY,
+    kind varchar(24) NOT NULL,
+    subject varchar NOT NULL,
+    booking_id uuid,
+    instructor_id uuid NOT NULL REFERENCES instructor (id),
+    at timestamptz NOT NULL,
+    seq bigint GENERATED BY DEFAULT AS IDENTITY,
+    CONSTRAINT kind_is_known CHECK (kind IN (
+        'hold_placed', 'hold_ended', 'captured', 'stripe_fee', 'transferred', 'refunded', 'refund_sent',
+        'refund_failed', 'transfer_reversed', 'paid_out', 'payout_failed', 'dispute_opened',
+        'dispute_won', 'dispute_lost'
+    ))
+)
+
+CREATE INDEX ix_ledger_transaction_at ON ledger_transaction (at)
+
+CREATE INDEX ix_ledger_transaction_booking_seq ON ledger_transaction (booking_id, seq)
+
+CREATE INDEX ix_ledger_transaction_clawback ON ledger_transaction (instructor_id)
+    WHERE kind = 'transfer_reversed'
+
+CREATE INDEX ix_ledger_transaction_instructor_at ON ledger_transaction (instructor_id, at)
+
+CREATE INDEX ix_ledger_transaction_seq ON ledger_transaction (seq)
+
+CREATE TABLE ledger_entry (
+    transaction_id uuid NOT NULL REFERENCES ledger_transaction (id),
+    line integer NOT NULL,
+    account varchar(24) NOT NULL,
+    currency varchar(3) NOT NULL,
+    amount_minor bigint NOT NULL,
+    PRIMARY KEY (transaction_id, line),
+    CONSTRAINT account_is_known CHECK (account IN (
+        'card_holds', 'student_funds_held', 'stripe_balance', 'connected_balance', 'instructor_payable',
+        'platform_revenue', 'stripe_fees', 'refunds', 'disputes', 'platform_losses'
+    )),
+    CONSTRAINT currency_is_a_code CHECK (currency ~ '^[a-z]{3}$'),
+    CONSTRAINT entry_is_of_something CHECK (amount_minor <> 0)
+)
+
+CREATE INDEX ix_ledger_entry_account_currency ON ledger_entry (account, currency)
+"""
+
+_OPERATIONS = """
+CREATE TABLE audit_event (
+    id uuid PRIMARY KEY,
+    subject varchar(24) DEFAULT 'booking' NOT NULL,
+    booking_id uuid,
+    subject_id uuid,
+    action varchar NOT NULL,
+    actor_role varchar(24) NOT NULL,
+    actor_id uuid,
+    channel varchar NOT NULL,
+    detail jsonb NOT NULL,
+    at timestamptz NOT NULL,
+    seq bigint GENERATED BY DEFAULT AS IDENTITY,
+    CONSTRAINT subject_is_known CHECK (subject IN (
+        'booking', 'person', 'offering', 'instructor', 'reconciliation'
+    )),
+    CONSTRAINT actor_role_is_known CHECK (actor_role IN ('student', 'instructor', 'operator', 'platform')),
+    CONSTRAINT subject_is_named CHECK (
+        (subject = 'booking') = (booking_id IS NOT NULL) AND num_nonnulls(booking_id, subject_id) = 1
+    )
+)
+
+CREATE INDEX ix_audit_event_booking_at ON audit_event (booking_id, at)
+
+CREATE INDEX ix_audit_event_booking_seq ON audit_event (booking_id, seq)
+
+CREATE INDEX ix_audit_event_reserved_at ON audit_event (at) WHERE action = 'booking.reserved'
+
+CREATE INDEX ix_audit_event_subject_seq ON audit_event (subject_id, seq) WHERE subject_id IS NOT NULL
+
+CREATE TABLE outbox_message (
+    id uuid PRIMARY KEY,
+    booking_id uuid,
+    kind varchar(24) NOT NULL,
+    recipient_role varchar(24) NOT NULL,
+    recipient_id uuid NOT NULL,
+    facts jsonb NOT NULL,
+    due_at timestamptz NOT NULL,
+    attempts integer NOT NULL,
+    next_attempt_at timestamptz NOT NULL,
+    sent_at timestamptz,
+    gave_up_at timestamptz,
+    last_error varchar,
+    created_at timestamptz NOT NULL,
+    CONSTRAINT kind_is_known CHECK (kind IN (
+        'booking_received', 'approved', 'rejected', 'expired', 'unpaid', 'cancelled', 'completed',
+        'no_show', 'refunded', 'refund_failed', 'no_show_reported', 'rescheduled', 'reminder_a_day',
+        'reminder_15_minutes', 'completion_due', 'payout_paid', 'payout_failed', 'password_reset',
+        'password_changed'
+    )),
+    CONSTRAINT recipient_role_is_known CHECK (recipient_role IN ('student', 'instructor')),
+    CONSTRAINT about_something CHECK (booking_id IS NOT NULL OR (kind IN (
+        'payout_paid', 'payout_failed', 'password_reset', 'password_changed'
+    ))),
+    CONSTRAINT sent_or_given_up CHECK (sent_at IS NULL OR gave_up_at IS NULL)
+)
+
+CREATE INDEX ix_outbox_message_booking_id ON outbox_message (booking_id)
+
+CREATE INDEX ix_outbox_message_open ON outbox_message (next_attempt_at)
+    WHERE sent_at IS NULL AND gave_up_at IS NULL
+
+CREATE TABLE stripe_event (
+    id varchar PRIMARY KEY,
+    type varchar NOT NULL,
+    booking_id uuid,
+    routing_result varchar(24) NOT NULL,
+    at timestamptz NOT NULL,
+    CONSTRAINT routing_result_is_known CHECK (routing_result IN ('handed_on', 'not_ours', 'closed'))
+)
+
+CREATE INDEX ix_stripe_event_at ON stripe_event (at)
+
+CREATE INDEX ix_stripe_event_closed ON stripe_event (at) WHERE routing_result = 'closed'
+
+CREATE TABLE reconciliation (
+    id uuid PRIMARY KEY,
+    by_role varchar(24) NOT NULL,
+    by_id uuid,
+    started_at timestamptz NOT NULL,
+    finished_at timestamptz,
+    accounts_read integer NOT NULL,
+    events_read integer NOT NULL,
+    events_redelivered integer NOT NULL,
+    workflows_checked integer NOT NULL,
+    holds_released integer NOT NULL,
+    balance_transactions_read integer NOT NULL,
+    transactions_read integer NOT NULL,
+    bookings_compared integer NOT NULL,
+    balances_compared integer NOT NULL,
+    fees_booked integer NOT NULL,
+    drifts integer NOT NULL,
+    totals jsonb NOT NULL,
+    events_until timestamptz,
+    ledger_seq bigint NOT NULL,
+    CONSTRAINT by_role_is_known CHECK (by_role IN ('student', 'instructor', 'operator', 'platform'))
+)
+
+CREATE INDEX ix_reconciliation_finished ON reconciliation (finished_at) WHERE finished_at IS NOT NULL
+
+CREATE INDEX ix_reconciliation_started ON reconciliation (started_at, id)
+
+CREATE TABLE drift (
+    id uuid PRIMARY KEY,
+    kind varchar(24) NOT NULL,
+    booking_id uuid,
+    instructor_id uuid,
+    book varchar(24) NOT NULL,
+    currency varchar(3) NOT NULL,
+    ledger_minor bigint NOT NULL,
+    stripe_minor bigint NOT NULL,
+    detail varchar NOT NULL,
+    reconciliation_id uuid NOT NULL REFERENCES reconciliation (id),
+    found_at timestamptz NOT NULL,
+    seen_at timestamptz NOT NULL,
+    resolved_at timestamptz,
+    CONSTRAINT kind_is_known CHECK (kind IN ('booking', 'balance', 'unowned')),
+    CONSTRAINT book_is_known CHECK (book IN ('card_holds', 'stripe_balance', 'transfers', 'connected_balance')),
+    CONSTRAINT about_one CHECK (num_nonnulls(booking_id, instructor_id) = 1)
+)
+
+CREATE INDEX ix_drift_found ON drift (found_at, id)
+
+CREATE INDEX ix_drift_open ON drift (found_at, id) WHERE resolved_at IS NULL
+
+CREATE INDEX ix_drift_reconciliation_id ON drift (reconciliation_id)
+"""
+
+# The audit trail, the attendance and the ledger are append-only, and each ledger transaction sums to zero.
+_TRIGGERS = """
+CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION '% is append only: % refused', TG_TABLE_NAME, TG_OP USING ERRCODE = 'restrict_violation';
+END
+$$
+
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_event
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()
+
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON attendance_event
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()
+
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_transaction
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()
+
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_entry
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()
+
+CREATE FUNCTION refuse_unbalanced_ledger() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    checked uuid := CASE TG_TABLE_NAME WHEN 'ledger_entry' THEN to_jsonb(NEW) ->> 'transaction_id'
+                                       ELSE to_jsonb(NEW) ->> 'id' END;
+BEGIN
+    IF NOT EXISTS (SELECT FROM ledger_entry WHERE transaction_id = checked) OR EXISTS (
+        SELECT FROM ledger_entry WHERE transaction_id = checked GROUP BY currency HAVING sum(amount_minor) <> 0
+    ) THEN
+        RAISE EXCEPTION 'the ledger transaction % does not sum to zero', checked USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NULL;
+END
+$$
+
+CREATE CONSTRAINT TRIGGER balances AFTER INSERT ON ledger_transaction DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW EXECUTE FUNCTION refuse_unbalanced_ledger()
+
+CREATE CONSTRAINT TRIGGER balances AFTER INSERT ON ledger_entry DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW EXECUTE FUNCTION refuse_unbalanced_ledger()
+
+CREATE FUNCTION notify_of_audit_event() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_notify('holdfast_booking', NEW.booking_id::text);
+    RETURN NULL;
+END
+$$
+
+CREATE TRIGGER notify AFTER INSERT ON audit_event
+    FOR EACH ROW WHEN (NEW.booking_id IS NOT NULL) EXECUTE FUNCTION notify_of_audit_event()
+"""
+
+_TABLES = (
+    "student", "instructor", "credential", "password_reset", "offering", "slot", "booking_request",
+    "live_session", "reschedule_proposal", "no_show_report", "attendance_event", "acceptance",
+    "idempotency_key", "payment", "instructor_payout", "refund", "dispute", "ledger_transaction",
+    "ledger_entry", "audit_event", "outbox_message", "stripe_event", "reconciliation", "drift",
+)  # fmt: skip
+
+
+def upgrade() -> None:
+    for section in (_TYPES, _PEOPLE, _CATALOGUE, _BOOKINGS, _PAYMENTS, _LEDGER, _OPERATIONS, _TRIGGERS):
+        for statement in section.strip().split("\n\n"):
+            op.execute(statement)
+
+
+def downgrade() -> None:
+    for table in reversed(_TABLES):
+        op.drop_table(table)
+    for function in ("notify_of_audit_event", "refuse_unbalanced_ledger", "refuse_change", "blocked_range"):
+        op.execute(f"DROP FUNCTION {function}")
+    op.execute("DROP TYPE uuidrange")
