@@ -8,12 +8,13 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from models.domain.base import Value
 from models.domain.disputes import DisputeState, ReverseDisputedTransfer
 from models.domain.messages import Checkout, PaymentState
 from models.domain.money import Money
 from models.domain.onboarding import AccountState, OnboardingLink
 from models.domain.payouts import PayoutOrder, PayoutState
-from models.domain.policy import Split, Value
+from models.domain.policy import Split
 from models.domain.refunds import ExternalRefund, RefundAtStripe, RefundSnapshot
 from models.domain.stripe_events import StripeEvent
 from models.domain.terms import BookingTerms

@@ -34,15 +34,21 @@ def _is_zone(name: str) -> str:
     return name
 
 
-def _not_endless(price: Money) -> Money:
+class RequestedPrice(Money):
+    """A price in a request: strict, where `Money` in a message ignores unknown fields."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+def _has_not_too_many_digits(price: Money) -> Money:
     if len(str(price.amount_minor)) > _MOST_DIGITS:
         raise ValueError(f"the amount can have {_MOST_DIGITS} digits at most")
-    return price
+    return Money(amount_minor=price.amount_minor, currency=price.currency)
 
 
 Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=_ON_A_LINE)]
 Description = Annotated[str, StringConstraints(strip_whitespace=True, max_length=5_000, pattern=_KEEPABLE)]
-Asked = Annotated[Money, AfterValidator(_not_endless)]
+Asked = Annotated[RequestedPrice, AfterValidator(_has_not_too_many_digits)]
 Flag = Annotated[bool, Field(strict=True)]
 Buffer = Annotated[int, Field(strict=True, ge=0, le=MOST_MINUTES)]
 

@@ -236,6 +236,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "is_recorded": False,
     },
     "Money": usd(10_000),
+    "RequestedPrice": usd(10_000),
     "NewBooking": {"slot_id": _SLOT_ID},
     "NewOffering": {
         "title": "Counterpoint",

@@ -7,9 +7,9 @@ from zoneinfo import ZoneInfo
 
 from models.documents.issuer import Issuer
 from models.documents.page import Page
+from models.domain.base import Value
 from models.domain.ids import receipt_number
 from models.domain.money import Money
-from models.domain.policy import Value
 
 FILE_NAME = "receipt.pdf"
 

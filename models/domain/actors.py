@@ -3,9 +3,7 @@
 from enum import StrEnum
 from uuid import UUID
 
-from models.domain.policy import (
-    Value,
-)
+from models.domain.base import Value
 
 
 class Role(StrEnum):

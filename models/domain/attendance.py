@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from models.domain.actors import SignUpRole
-from models.domain.policy import Value
+from models.domain.base import Value
 
 
 class MeetingProvider(StrEnum):

@@ -2,8 +2,8 @@
 
 from datetime import date, timedelta
 
+from models.domain.base import Value
 from models.domain.money import BASIS_POINTS, Money
-from models.domain.policy import Value
 
 
 class BusinessFigures(Value):

@@ -4,8 +4,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from models.domain.actors import Actor
+from models.domain.base import Value
 from models.domain.money import Money
-from models.domain.policy import Value
 from models.domain.postings import Parties, Shares
 from models.domain.states import DisputeStatus
 

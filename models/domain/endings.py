@@ -4,12 +4,12 @@ from datetime import datetime
 from enum import StrEnum
 
 from models.domain.actors import PLATFORM, AbsentParty, Actor, Role
+from models.domain.base import Value
 from models.domain.money import Money
 from models.domain.policy import (
     BookingPolicy,
     CompletionTimeoutPolicy,
     Split,
-    Value,
     kept_on_student_absence,
     kept_on_student_cancellation,
     split,

@@ -24,8 +24,8 @@ from uuid import UUID
 
 from pydantic import model_validator
 
+from models.domain.base import Value
 from models.domain.money import Money
-from models.domain.policy import Value
 
 
 class Account(StrEnum):

@@ -5,9 +5,10 @@ from enum import StrEnum
 from uuid import UUID
 
 from models.domain.actors import AbsentParty, Actor
+from models.domain.base import Value
 from models.domain.endings import Ending, EndReason
 from models.domain.money import Money
-from models.domain.policy import PaymentPlan, Split, Value
+from models.domain.policy import PaymentPlan, Split
 from models.domain.states import BookingStatus, PaymentStatus, SessionStatus
 from models.domain.terms import BookingTerms
 

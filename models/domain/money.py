@@ -86,7 +86,7 @@ class Money(BaseModel):
 
     model_config = ConfigDict(
         frozen=True,
-        extra="forbid",
+        extra="ignore",
         strict=True,
         use_attribute_docstrings=True,
         # For the API's readers, in place of what Python's need to know.

@@ -11,10 +11,11 @@ from uuid import UUID
 from models.domain import endings
 from models.domain.actors import PLATFORM, AbsentParty, Role
 from models.domain.attendance import Attendance
+from models.domain.base import Value
 from models.domain.endings import Ending
 from models.domain.messages import ContestNoShow, ReportNoShow
 from models.domain.money import BASIS_POINTS
-from models.domain.policy import BookingPolicy, Value
+from models.domain.policy import BookingPolicy
 from models.domain.terms import BookingTerms
 
 

@@ -5,7 +5,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from models.domain.actors import Capability
-from models.domain.policy import Value
+from models.domain.base import Value
 
 OPEN_LINK = "open_link"
 """The update that asks for a link."""

@@ -4,8 +4,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
+from models.domain.base import Value
 from models.domain.money import Money
-from models.domain.policy import Value
 
 
 class PayoutOrder(Value):

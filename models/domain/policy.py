@@ -8,15 +8,10 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from models.domain.base import Value
 from models.domain.money import BASIS_POINTS, Money, Rounding
-
-
-class Value(BaseModel):
-    """A value: compared by what it holds, never changed, nothing unknown in it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class PaymentPlan(StrEnum):

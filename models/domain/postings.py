@@ -2,10 +2,11 @@
 
 from uuid import UUID
 
+from models.domain.base import Value
 from models.domain.ledger import Account, Posting, PostingKind, posting
 from models.domain.messages import HoldPhase, PaymentState
 from models.domain.money import Money
-from models.domain.policy import Split, Value
+from models.domain.policy import Split
 from models.domain.terms import BookingTerms
 
 

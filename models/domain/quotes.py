@@ -3,9 +3,10 @@
 from datetime import datetime
 
 from models.domain.actors import Role
+from models.domain.base import Value
 from models.domain.endings import kept_on_cancellation
 from models.domain.money import Money
-from models.domain.policy import BookingPolicy, CancellationTier, Split, Value, split
+from models.domain.policy import BookingPolicy, CancellationTier, Split, split
 
 
 class CancellationQuote(Value):

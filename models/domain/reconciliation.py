@@ -5,9 +5,9 @@ from enum import StrEnum
 from uuid import UUID
 
 from models.domain.actors import PLATFORM, Actor
+from models.domain.base import Value
 from models.domain.messages import PaymentRef
 from models.domain.money import Money
-from models.domain.policy import Value
 from models.domain.terms import BookingTerms
 
 STRIPE_KEEPS_EVENTS = timedelta(days=30)

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from models.domain.policy import Value
+from models.domain.base import Value
 from models.domain.zones import names
 
 _WEEK = timedelta(days=7)

@@ -11,8 +11,9 @@ from enum import StrEnum
 from uuid import UUID
 
 from models.domain.actors import Actor
+from models.domain.base import Value
 from models.domain.money import Money, Rounding, step_minor
-from models.domain.policy import LossBearer, Value
+from models.domain.policy import LossBearer
 from models.domain.postings import Parties, Shares
 from models.domain.states import PaymentStatus, RefundStatus
 

@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 
 from pydantic import ConfigDict
 
+from models.domain.base import Value
 from models.domain.money import Money
-from models.domain.policy import Value
 
 MONTHS = range(1, 13)
 

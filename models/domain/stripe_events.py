@@ -4,7 +4,7 @@ from enum import StrEnum
 from typing import Any, Self
 from uuid import UUID
 
-from models.domain.policy import Value
+from models.domain.base import Value
 
 OF_BOOKINGS = frozenset(
     {

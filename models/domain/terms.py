@@ -3,12 +3,9 @@
 from datetime import datetime
 from uuid import UUID
 
+from models.domain.base import Value
 from models.domain.money import Money
-from models.domain.policy import (
-    BookingPolicy,
-    PaymentPlan,
-    Value,
-)
+from models.domain.policy import BookingPolicy, PaymentPlan
 
 
 class BookingTerms(Value):
