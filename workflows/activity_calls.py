@@ -1,4 +1,8 @@
-"""How a booking has its effects done: the two kinds of activities it calls, and what a cancellation leaves whole."""
+"""How workflows call activities: time-outs, retries, and what a cancellation leaves whole.
+
+One layer retries: Temporal. The Stripe client sends each request once, so an activity's time-out can be longer than the
+longest time its requests can take, and an operator reads Stripe's error instead of a time-out.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
@@ -7,7 +11,7 @@ from typing import Any, TypeVar
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import ActivityError, ApplicationError, TimeoutError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from models.domain.errors import Declined
@@ -22,10 +26,14 @@ _CALL_RETRY = RetryPolicy(
     maximum_interval=timedelta(minutes=1),
     non_retryable_error_types=[Declined.__name__],
 )
-CALL_TIMEOUT = timedelta(seconds=10)
+CALL_TIMEOUT = timedelta(minutes=2)
+"""Longer than all the requests of one attempt, at `activities.stripe.client.REQUEST_TIMEOUT` each."""
+HEARTBEAT_TIMEOUT = timedelta(seconds=10)
+"""Longer than one request. The Stripe client heartbeats between requests, so a dead worker is noticed this quickly."""
 CALL_BUDGET = timedelta(days=3)
-"""How long Stripe is asked at a time where no hold runs out."""
-_MIN_CALL_BUDGET = timedelta(seconds=10)
+"""How long one call to Stripe is retried where no hold runs out."""
+_FIRST_PAUSE = timedelta(minutes=1)
+_LONGEST_PAUSE = timedelta(days=1)
 
 _WRITE_RETRY = RetryPolicy(
     initial_interval=timedelta(milliseconds=100),
@@ -38,33 +46,41 @@ _WRITE_BUDGET = timedelta(days=1)
 
 
 async def call_stripe(activity: Callable[[Any, A], Awaitable[T]], request: A, until: datetime) -> T:
-    """A call that moves or reads money: an activity of its own, seen in the UI, tried again until `until`.
+    """A call that moves or reads money: an activity of its own, visible in the UI, retried until `until`.
 
-    Raises `ActivityError` when Stripe declines, or when `until` has passed (but never without a first try).
+    Raises `ActivityError` if Stripe declines, or once `until` has passed (but never before a whole first attempt).
     """
-    time_left = max(until - workflow.now(), _MIN_CALL_BUDGET)
     return await workflow.execute_activity_method(
         activity,
         request,
         start_to_close_timeout=CALL_TIMEOUT,
-        schedule_to_close_timeout=time_left,
+        heartbeat_timeout=HEARTBEAT_TIMEOUT,
+        schedule_to_close_timeout=max(until - workflow.now(), CALL_TIMEOUT),
         retry_policy=_CALL_RETRY,
     )
 
 
 async def call_stripe_until_answered(activity: Callable[[Any, A], Awaitable[T]], request: A) -> T:
-    """Ask Stripe for as long as it takes: for what no booking waits for, and Stripe alone knows."""
+    """Call Stripe for as long as it takes, where no hold runs out and only Stripe knows the answer.
+
+    Raises `ActivityError` if Stripe declines: that is an answer, and final.
+    """
+    pause = _FIRST_PAUSE
     while True:
         try:
             return await call_stripe(activity, request, workflow.now() + CALL_BUDGET)
-        except ActivityError:
-            workflow.logger.warning("Stripe gave no answer to a workflow; asking again")
+        except ActivityError as failure:
+            if is_declined(failure) or is_cancelled_exception(failure):
+                raise
+            workflow.logger.warning("no answer from Stripe (%s); trying again", reason_of(failure))
+        await asyncio.sleep(pause.total_seconds())
+        pause = min(2 * pause, _LONGEST_PAUSE)
 
 
 async def persist(activity: Callable[[Any, A], Awaitable[T]], record: A) -> T:
-    """A database write: a local activity, since it needs no queue, and tried again while Postgres is away.
+    """A database write: a local activity, since it needs no queue, retried while Postgres is away.
 
-    Raises `ActivityError` for a move that the transition table does not have, or after a day of trying.
+    Raises `ActivityError` for a transition that the table does not have, or after a day of retries.
     """
     return await workflow.execute_local_activity_method(
         activity,
@@ -77,9 +93,9 @@ async def persist(activity: Callable[[Any, A], Awaitable[T]], record: A) -> T:
 
 
 async def shielded(step: Coroutine[Any, Any, T]) -> T:
-    """Let the step come to its end even when the workflow is cancelled meanwhile, and only then be cancelled.
+    """Run the step to its end even if the workflow is cancelled meanwhile, and only then raise the cancellation.
 
-    What is undone must first be done: nothing is released while its authorization is still running.
+    A step must be done before it is undone: nothing is released while its authorization is still running.
     """
     running = asyncio.create_task(step)
     try:
@@ -93,11 +109,19 @@ class HoldLost(Exception):
     """Stripe no longer holds the money of a booking that is still open."""
 
 
+def is_declined(failure: ActivityError) -> bool:
+    """Stripe refused for good: the same request will get the same answer."""
+    return isinstance(failure.cause, ApplicationError) and failure.cause.type == Declined.__name__
+
+
 def reason_of(failure: ActivityError | HoldLost) -> str:
-    """Why a step failed for good, in a few words that may be shown: a code of Stripe's, or the kind of failure."""
+    """Why a step failed for good, in a few words that may be shown: Stripe's code, or the kind of failure."""
     if isinstance(failure, HoldLost):
         return "the hold is gone"
     cause = failure.cause
+    while isinstance(cause, TimeoutError) and cause.cause is not None:
+        # What the attempts before the last one failed with.
+        cause = cause.cause
     if isinstance(cause, ApplicationError):
         return f"{failure.activity_type}: {cause.message}"
     return f"{failure.activity_type}: {type(cause).__name__}"

@@ -1,11 +1,12 @@
-"""A dispute from its opening to its end: looked at, answered in time, its outcome written down.
+"""A dispute from its opening to its end: looked up, answered in time, its outcome recorded.
 
     opened ── evidence sent before the deadline ── won: the bank gives the money back
        │       (an operator may take over,     └── lost: the instructor's share is taken back, by policy
        │        send it now, or accept)
        └── an inquiry: the same, without money
 
-Stripe's events are only a reason to look; without any it looks once a week, so that a lost event costs time alone.
+Stripe's events are only a reason to look it up. Without one it is looked up once a week, so a lost event only costs
+time.
 """
 
 import asyncio
@@ -35,9 +36,9 @@ with workflow.unsafe.imports_passed_through():
         with_taken_back,
     )
     from models.domain.states import DisputeStatus
-    from workflows.activity_calls import CALL_BUDGET, call_stripe, call_stripe_until_answered, persist
+    from workflows.activity_calls import CALL_BUDGET, call_stripe, call_stripe_until_answered, is_declined, persist
 
-_A_LOOK = timedelta(days=7)
+_LOOK_UP_INTERVAL = timedelta(days=7)
 
 
 @workflow.defn(name="Dispute")
@@ -46,31 +47,37 @@ class DisputeWorkflow:
     def __init__(self, order: DisputeOrder) -> None:
         self._order = order
         self._state: DisputeState | None = None
-        self._news = False
+        self._event_pending = False
         self._answer: Answer | None = None
 
     @workflow.run
     async def run(self, order: DisputeOrder) -> DisputeStatus | None:
-        """`None`: the charge is no booking's."""
+        """`None`: the charge is no booking's, or Stripe does not know the dispute."""
         while True:
-            state = await self._look()
+            try:
+                state = await self._look_up()
+            except ActivityError as failure:
+                if not is_declined(failure):
+                    raise
+                workflow.logger.warning("Stripe does not know dispute %s", order.dispute_id)
+                return None
             case = await persist(DisputeActivities.record_dispute, RecordDispute(state=state, at=workflow.now()))
             if case is None:
                 return None
             if case.is_taken_over and self._answer is None:
-                # By a run before this one, which was ended from outside.
+                # By an earlier run, which was ended from outside.
                 self._answer = Answer.TAKEN_OVER
             if state.is_over:
                 await self._end(state, case)
                 await workflow.wait_condition(workflow.all_handlers_finished)
                 return state.status
-            if await self._answered(state, case):
+            if await self._send_answer(state, case):
                 continue
-            await self._wait(self._next_look(state))
+            await self._wait(self._next_look_up(state))
 
     @workflow.signal
     def dispute_event(self, event: DisputeEvent) -> None:
-        self._news = True
+        self._event_pending = True
 
     @workflow.update
     async def decide(self, decision: DisputeDecision) -> None:
@@ -88,13 +95,13 @@ class DisputeWorkflow:
         if self._state is not None and self._state.status is not DisputeStatus.NEEDS_RESPONSE:
             raise ApplicationError("The dispute needs no answer any more.", type=DisputeRefusal.NOT_OPEN)
 
-    async def _look(self) -> DisputeState:
-        self._news = False
+    async def _look_up(self) -> DisputeState:
+        self._event_pending = False
         self._state = await call_stripe_until_answered(DisputeActivities.look_up_dispute, self._order)
         return self._state
 
-    async def _answered(self, state: DisputeState, case: DisputeCase) -> bool:
-        """Whether an answer went to the bank: not before its time, and not when an operator answers by themselves."""
+    async def _send_answer(self, state: DisputeState, case: DisputeCase) -> bool:
+        """Send what is due to the bank; whether anything was sent. Nothing is due once an operator has taken over."""
         if state.status is not DisputeStatus.NEEDS_RESPONSE or self._answer is Answer.TAKEN_OVER:
             return False
         if self._answer is None and workflow.now() < _answer_at(state):
@@ -108,7 +115,7 @@ class DisputeWorkflow:
                 await call_stripe(DisputeActivities.submit_dispute_evidence, evidence, until)
                 await persist(DisputeActivities.record_dispute_evidence, self._evidence_record(case))
         except ActivityError:
-            # Stripe does not take our answer, so that a person must give theirs.
+            # Stripe refuses our answer, so an operator has to give theirs.
             self._answer = Answer.TAKEN_OVER
             await persist(DisputeActivities.record_refused_dispute_evidence, self._evidence_record(case))
             return False
@@ -117,8 +124,8 @@ class DisputeWorkflow:
     def _evidence_record(self, case: DisputeCase) -> RecordEvidence:
         return RecordEvidence(dispute_id=self._order.dispute_id, case=case, at=workflow.now())
 
-    def _next_look(self, state: DisputeState) -> datetime:
-        week = workflow.now() + _A_LOOK
+    def _next_look_up(self, state: DisputeState) -> datetime:
+        week = workflow.now() + _LOOK_UP_INTERVAL
         if state.status is not DisputeStatus.NEEDS_RESPONSE or self._answer is Answer.TAKEN_OVER:
             return week
         return min(week, _answer_at(state))
@@ -127,7 +134,7 @@ class DisputeWorkflow:
         answer = self._answer
         with contextlib.suppress(asyncio.TimeoutError):
             await workflow.wait_condition(
-                lambda: self._news or self._answer is not answer,
+                lambda: self._event_pending or self._answer is not answer,
                 timeout=max(until - workflow.now(), timedelta(0)),
                 timeout_summary="waits for the bank",
             )
@@ -146,5 +153,5 @@ class DisputeWorkflow:
 
 
 def _answer_at(state: DisputeState) -> datetime:
-    """When the evidence goes out by itself; at once when Stripe sets no time."""
+    """When the evidence is sent automatically: at once if Stripe sets no deadline."""
     return state.respond_by - EVIDENCE_MARGIN if state.respond_by else workflow.now()

@@ -1,19 +1,19 @@
-"""An instructor's way to being paid: an account at Stripe, links to its onboarding, and Stripe's view kept in step.
+"""An instructor's onboarding: an account at Stripe, links to its onboarding page, and its state kept in sync.
 
-It runs only while there is something to do: asked for a link, or told that the account has changed. The next message
-starts it again, so that nothing waits for years. No run ends before a look at Stripe that is later than its news.
+It runs only while there is something to do: a link was requested, or an event says that the account has changed. The
+next message starts it again, so nothing waits for years. No run ends before a look-up that is later than its last
+event.
 """
 
 import asyncio
 from collections.abc import Awaitable
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from activities.onboarding import OnboardingActivities
-    from models.domain.errors import Declined
     from models.domain.ids import link_key
     from models.domain.onboarding import (
         OPEN_LINK,
@@ -24,12 +24,10 @@ with workflow.unsafe.imports_passed_through():
         RecordAccount,
         RecordAccountState,
     )
-    from workflows.activity_calls import call_stripe, persist
+    from workflows.activity_calls import call_stripe, call_stripe_until_answered, is_declined, persist
 
-_WHILE_ASKED = timedelta(seconds=30)
-"""How long Stripe is asked for a link: the instructor is waiting for it."""
-_LOOKING = timedelta(days=3)
-"""How long Stripe is asked for an account's state: as long as it would send the event again."""
+_LINK_BUDGET = timedelta(seconds=30)
+"""How long a link is tried for: the instructor is waiting for it."""
 
 
 @workflow.defn(name="Onboarding")
@@ -37,60 +35,64 @@ class OnboardingWorkflow:
     @workflow.init
     def __init__(self, order: Onboarding) -> None:
         self._order = order
-        self._one_at_a_time = asyncio.Lock()
-        self._was_asked = False
-        self._news = False
+        self._one_link_at_a_time = asyncio.Lock()
+        self._link_requested = False
+        self._event_pending = False
 
     @workflow.run
     async def run(self, order: Onboarding) -> None:
-        await workflow.wait_condition(lambda: self._was_asked or self._news)
+        await workflow.wait_condition(lambda: self._link_requested or self._event_pending)
         while True:
-            await workflow.wait_condition(lambda: self._news or workflow.all_handlers_finished())
-            if not self._news:
+            await workflow.wait_condition(lambda: self._event_pending or workflow.all_handlers_finished())
+            if not self._event_pending:
                 return
-            await self._keep_in_step()
+            await self._sync()
 
     @workflow.update(name=OPEN_LINK)
     async def open_link(self) -> None:
-        """A new link on the instructor's row; before the first one, the account is made."""
-        self._was_asked = True
-        async with self._one_at_a_time:
-            await self._answered(self._link())
+        """Put a new link on the instructor's row. Before the first one, create the account."""
+        self._link_requested = True
+        async with self._one_link_at_a_time:
+            await self._translate_errors(self._create_link())
 
     @workflow.signal
     def account_event(self, event: AccountEvent) -> None:
-        self._news = True
+        self._event_pending = True
 
-    async def _link(self) -> None:
-        until = workflow.now() + _WHILE_ASKED
+    async def _create_link(self) -> None:
+        until = workflow.now() + _LINK_BUDGET
         account_id = await call_stripe(OnboardingActivities.ensure_account, self._order, until)
-        # Written down before anything is built on it: an account that nobody knows of would be made again.
+        # Recorded before anything else: an account that is not recorded would be created again.
         await persist(
             OnboardingActivities.record_account,
             RecordAccount(instructor_id=self._order.instructor_id, account_id=account_id),
         )
-        self._news = True
+        self._event_pending = True
         await call_stripe(OnboardingActivities.open_onboarding_link, self._link_order(account_id), until)
 
     def _link_order(self, account_id: str) -> LinkOrder:
-        """The update's id is the caller's: the same request, sent twice, gets the same link."""
+        """The caller chooses the update's id: the same request, sent twice, gets the same link."""
         update = workflow.current_update_info()
         assert update is not None
         return LinkOrder(account_id=account_id, key=link_key(self._order.instructor_id, update.id))
 
-    async def _answered(self, asking: Awaitable[None]) -> None:
+    async def _translate_errors(self, call: Awaitable[None]) -> None:
         try:
-            await asking
+            await call
         except ActivityError as failure:
-            cause = failure.cause
-            if isinstance(cause, ApplicationError) and cause.type == Declined.__name__:
+            if is_declined(failure):
                 raise ApplicationError("Stripe refused it.", type=OnboardingRefusal.REFUSED) from failure
             raise ApplicationError("Stripe did not answer.", type=OnboardingRefusal.NO_ANSWER) from failure
 
-    async def _keep_in_step(self) -> None:
-        self._news = False
-        until: datetime = workflow.now() + _LOOKING
-        state = await call_stripe(OnboardingActivities.look_up_account, self._order, until)
+    async def _sync(self) -> None:
+        self._event_pending = False
+        try:
+            state = await call_stripe_until_answered(OnboardingActivities.look_up_account, self._order)
+        except ActivityError as failure:
+            if not is_declined(failure):
+                raise
+            workflow.logger.warning("Stripe does not know the account of instructor %s", self._order.instructor_id)
+            return
         if state is None:
             return
         record = RecordAccountState(instructor_id=self._order.instructor_id, state=state, at=workflow.now())

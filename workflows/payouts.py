@@ -1,10 +1,10 @@
-"""A payout from its making to the bank: which bookings it pays, and whether it arrived or came back.
+"""A payout from its creation to the bank: which bookings it pays, and whether it arrived or was returned.
 
-    made ── on its way ── arrived at the bank ── (days later, sent back after all)
-                     └── failed: the money is on the balance again, and in a later payout
+    created ── in transit ── paid ── (days later: returned by the bank)
+                     └── failed: the money is back on the balance, and in a later payout
 
-Stripe's events are only a reason to look; without any it looks once a day, so that a lost event costs time alone. What
-a bank sends back after it had arrived is an event after the end, which starts a run of its own.
+Stripe's events are only a reason to look it up. Without one it is looked up once a day, so a lost event only costs
+time. A payout that the bank returns after it was paid is an event after the end, which starts another run.
 """
 
 import asyncio
@@ -17,11 +17,9 @@ from temporalio.exceptions import ActivityError
 with workflow.unsafe.imports_passed_through():
     from activities.payouts import PayoutActivities
     from models.domain.payouts import PayoutEvent, PayoutOrder, PayoutPhase, PayoutState, RecordPayout
-    from workflows.activity_calls import call_stripe, persist
+    from workflows.activity_calls import call_stripe_until_answered, is_declined, persist
 
-_A_LOOK = timedelta(days=1)
-_ASKING = timedelta(days=3)
-"""How long Stripe is asked before it is asked anew."""
+_LOOK_UP_INTERVAL = timedelta(days=1)
 
 
 @workflow.defn(name="Payout")
@@ -29,49 +27,56 @@ class PayoutWorkflow:
     @workflow.init
     def __init__(self, order: PayoutOrder) -> None:
         self._order = order
-        self._news = False
+        self._event_pending = False
 
     @workflow.run
     async def run(self, order: PayoutOrder) -> PayoutPhase | None:
-        """`None`: the account is no instructor's."""
+        """`None`: the account is no instructor's, or Stripe does not know the payout."""
         while True:
-            state = await self._look(order)
-            written = await self._written(state) if state.is_itemized else None
-            if written is False:
+            state = await self._look_up(order)
+            if state is None:
+                workflow.logger.warning("Stripe does not know payout %s", order.payout_id)
                 return None
-            if written and state.is_over and not self._news:
+            recorded = await self._try_to_record(state) if state.is_itemized else None
+            if recorded is False:
+                return None
+            if recorded and state.is_over and not self._event_pending:
                 return state.phase
             await self._wait()
 
     @workflow.signal
     def payout_event(self, event: PayoutEvent) -> None:
-        self._news = True
+        self._event_pending = True
 
-    async def _written(self, state: PayoutState) -> bool | None:
-        """Whether it is an instructor's; `None` when it cannot be written down yet, which the next look tries again."""
+    async def _try_to_record(self, state: PayoutState) -> bool | None:
+        """Whether it is an instructor's; `None` if it cannot be recorded yet: the next look-up tries again."""
         try:
-            return await self._write(state)
+            return await self._record(state)
         except ActivityError:
-            workflow.logger.warning("a payout cannot be written down; trying again at the next look")
+            workflow.logger.warning("a payout cannot be recorded; trying again at the next look-up")
             return None
 
-    async def _write(self, state: PayoutState) -> bool:
-        """First that the payouts whose money is in this one came back, should that not have been heard."""
+    async def _record(self, state: PayoutState) -> bool:
+        """Record the payouts whose returned money is in this one first, in case their events were lost."""
         for payout_id in state.carried:
-            earlier = await self._look(PayoutOrder(payout_id=payout_id, account_id=self._order.account_id))
-            await self._write(earlier)
+            earlier = await self._look_up(PayoutOrder(payout_id=payout_id, account_id=self._order.account_id))
+            if earlier is not None:
+                await self._record(earlier)
         return await persist(PayoutActivities.record_payout, RecordPayout(state=state, at=workflow.now()))
 
-    async def _look(self, order: PayoutOrder) -> PayoutState:
-        """Asks Stripe for as long as it takes."""
+    async def _look_up(self, order: PayoutOrder) -> PayoutState | None:
+        """`None` if Stripe does not know the payout."""
         if order == self._order:
-            self._news = False
-        while True:
-            try:
-                return await call_stripe(PayoutActivities.look_up_payout, order, workflow.now() + _ASKING)
-            except ActivityError:
-                workflow.logger.warning("Stripe gave no answer to a payout's workflow; asking again")
+            self._event_pending = False
+        try:
+            return await call_stripe_until_answered(PayoutActivities.look_up_payout, order)
+        except ActivityError as failure:
+            if not is_declined(failure):
+                raise
+            return None
 
     async def _wait(self) -> None:
         with contextlib.suppress(asyncio.TimeoutError):
-            await workflow.wait_condition(lambda: self._news, timeout=_A_LOOK, timeout_summary="waits for the bank")
+            await workflow.wait_condition(
+                lambda: self._event_pending, timeout=_LOOK_UP_INTERVAL, timeout_summary="waits for the bank"
+            )

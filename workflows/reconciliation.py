@@ -1,8 +1,8 @@
-"""Three books are compared: Stripe's, the ledger, and Temporal's own of the workflows. What can be healed is.
+"""Stripe, the ledger and Temporal's list of workflows are compared, and what can be repaired is repaired.
 
-    bring events that never came ── release holds that no workflow owns ── compare ── look again ── write down
+    redeliver missed events ── release holds that no workflow owns ── compare ── compare again ── record
 
-Each run reads on from where the last one that came to its end had got to, so that its cost follows what has changed.
+Each run continues where the last finished run stopped reading, so its cost follows what has changed.
 """
 
 import asyncio
@@ -48,12 +48,12 @@ T = TypeVar("T")
 A = TypeVar("A")
 
 _RETRY = RetryPolicy(maximum_interval=timedelta(minutes=1))
-_READING = timedelta(hours=6)
-_SILENCE = timedelta(minutes=2)
+_READ_TIMEOUT = timedelta(hours=6)
+_READ_HEARTBEAT = timedelta(minutes=2)
 """Longer than any single call that a reading activity makes."""
-_RELEASING = timedelta(hours=1)
+_RELEASE_BUDGET = timedelta(hours=1)
 _PAUSES = tuple(timedelta(seconds=seconds) for seconds in (1, 2, 5))
-"""Between looks at what is different: a workflow that has just heard its news needs a moment."""
+"""Before differences are compared again: a workflow that has just received an event needs a moment."""
 
 
 @workflow.defn(name="Reconciliation")
@@ -91,19 +91,21 @@ class ReconciliationWorkflow:
         return await persist(ReconciliationActivities.start_reconciliation, message)
 
     async def _end_orphans(self, orphans: Orphans) -> list[Difference]:
-        """End each as its workflow would have when cancelled; those that this cannot end are a person's to look at."""
+        """End each as its workflow would have when cancelled. The ones that cannot be ended are left to an operator."""
         stuck = []
         for booking in orphans.bookings:
             try:
                 await self._end(booking)
             except ActivityError as failure:
                 stuck.append(_stuck(booking, reason_of(failure)))
-            except _TakenInPart as part:
-                stuck.append(_stuck(booking, "a part was captured and its workflow was ended from outside", part.taken))
+            except _CapturedInPart as part:
+                stuck.append(
+                    _stuck(booking, "a part was captured and its workflow was ended from outside", part.captured)
+                )
         return stuck
 
     async def _end(self, booking: OrphanedBooking) -> None:
-        until = workflow.now() + _RELEASING
+        until = workflow.now() + _RELEASE_BUDGET
         payment = await call_stripe(PaymentActivities.look_up_payment, booking.ref, until)
         ending = _ending(booking, payment)
         if not ending.split.kept:
@@ -116,7 +118,7 @@ class ReconciliationWorkflow:
         await persist(RecordActivities.record_ending, record)
 
     async def _compare(self, started: ReconciliationStarted) -> tuple[Compared, tuple[Difference, ...]]:
-        """What was compared, and what is still different at the last look."""
+        """What was compared, and what still differs at the last look."""
         compared = await _read(ComparisonActivities.compare_books, started)
         differences, totals = compared.differences, compared.totals
         for pause in _PAUSES:
@@ -129,21 +131,21 @@ class ReconciliationWorkflow:
         return compared.model_copy(update={"totals": totals}), differences
 
 
-class _TakenInPart(Exception):
-    """Captured in part, so that nobody can say any more how the booking was to end."""
+class _CapturedInPart(Exception):
+    """Captured in part, so how the booking was to end is no longer known."""
 
-    def __init__(self, taken: Money) -> None:
+    def __init__(self, captured: Money) -> None:
         super().__init__("captured in part")
-        self.taken = taken
+        self.captured = captured
 
 
 def _ending(booking: OrphanedBooking, payment: PaymentState) -> Ending:
-    """As if its workflow had been cancelled; a charge that was taken in full was decided on, and stays."""
+    """As if its workflow had been cancelled. A full capture was decided by somebody, and stays."""
     terms = booking.terms
     if payment.phase is HoldPhase.CAPTURED and not payment.is_returned:
         taken = Money(amount_minor=payment.captured_minor - payment.refunded_minor, currency=terms.price.currency)
         if taken != terms.price:
-            raise _TakenInPart(taken)
+            raise _CapturedInPart(taken)
         return endings.completed(terms, PLATFORM)
     if not payment.was_held and payment.phase is HoldPhase.CLOSED:
         return endings.unpaid(terms, EndReason.CHECKOUT_EXPIRED, payment.decline_code)
@@ -165,18 +167,18 @@ def _stuck(booking: OrphanedBooking, why: str, at_stripe: Money | None = None) -
 def _corrected(
     totals: tuple[Total, ...], before: tuple[Difference, ...], again: tuple[Total, ...]
 ) -> tuple[Total, ...]:
-    """With what was different as it was seen at the later look."""
+    """The totals, with the differences as they were at the later look."""
     undone = [Total(book=each.book, ledger=-each.ledger, stripe=-each.stripe) for each in before]
     return add_up(totals, [*undone, *again])
 
 
 async def _read(activity: Callable[[Any, A], Awaitable[T]], request: A) -> T:
-    """An activity that reads for as long as it takes, page by page, and says at each page that it lives."""
+    """An activity that reads page by page for as long as it takes, with a heartbeat at each page."""
     return await workflow.execute_activity_method(
         activity,
         request,
-        start_to_close_timeout=_READING,
-        schedule_to_close_timeout=_READING,
-        heartbeat_timeout=_SILENCE,
+        start_to_close_timeout=_READ_TIMEOUT,
+        schedule_to_close_timeout=_READ_TIMEOUT,
+        heartbeat_timeout=_READ_HEARTBEAT,
         retry_policy=_RETRY,
     )

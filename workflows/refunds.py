@@ -1,13 +1,13 @@
-"""A refund after a booking's end: reserved, made by Stripe, and followed until it has arrived.
+"""A refund after a booking's end: reserved, created at Stripe, and followed until it has arrived.
 
     requested ── reserved ── pending ── succeeded
                      │           └───┬──────┘
                   refused          failed ── tried again by an operator
 
-One that somebody has made in Stripe's dashboard is adopted, and followed in the same way.
+A refund that somebody made in Stripe's dashboard is adopted, and followed in the same way.
 
-Stripe's events are only a reason to look; without any it looks once a day. It ends where nothing more is to be
-expected; an event that comes later, or an operator who has a failed refund tried again, starts it anew.
+Stripe's events are only a reason to look it up. Without one it is looked up once a day. The workflow ends once no
+more is expected; a later event, or an operator who has a failed refund retried, starts it again.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ import contextlib
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from activities.refunds import RefundActivities
@@ -36,9 +36,9 @@ with workflow.unsafe.imports_passed_through():
         RetryRefund,
     )
     from models.domain.states import RefundStatus
-    from workflows.activity_calls import call_stripe_until_answered, persist
+    from workflows.activity_calls import call_stripe_until_answered, is_declined, persist, reason_of
 
-_A_LOOK = timedelta(days=1)
+_LOOK_UP_INTERVAL = timedelta(days=1)
 
 
 @workflow.defn(name="Refund")
@@ -46,93 +46,112 @@ class RefundWorkflow:
     @workflow.init
     def __init__(self, order: RefundOrder) -> None:
         self._order = order
-        self._case: RefundSnapshot | None = None
-        self._news = False
+        self._refund: RefundSnapshot | None = None
+        self._event_pending = False
         self._retry: RetryRefund | None = None
-        self._is_known = False
-        """What has become of the order, or of the latest try, is written down."""
+        self._is_answered = False
+        """The outcome of the order, or of its latest retry, is recorded."""
+        self._is_lost = False
+        """Stripe does not know the refund any more."""
 
     @workflow.run
     async def run(self, order: RefundOrder) -> RefundStatus | None:
-        """`None`: nobody ordered such a refund."""
-        self._case = await self._begun(order)
-        while self._case is not None:
-            self._news = False
-            self._case = await self._carried_on(self._case)
-            self._is_known = self._retry is None
-            if self._is_known and not await self._more_is_to_come(self._case):
-                return self._case.status
-        self._is_known = True
+        """`None`: nobody ordered such a refund, or Stripe does not know it."""
+        self._refund = await self._start(order)
+        while self._refund is not None:
+            self._event_pending = False
+            self._refund = await self._advance(self._refund)
+            self._is_answered = self._retry is None
+            if self._is_answered and not await self._has_more_to_do(self._refund):
+                return self._refund.status
+        self._is_answered = True
         await workflow.wait_condition(workflow.all_handlers_finished)
         return None
 
     @workflow.signal
     def refund_event(self, event: RefundEvent) -> None:
-        self._news = True
+        self._event_pending = True
 
     @workflow.update(name=ORDERED)
     async def ordered(self) -> RefundView:
-        """How it stands once Stripe has answered, or it is refused; a refund is started with this update."""
-        return await self._outcome()
+        """The refund once Stripe has answered or it is refused. A refund is started with this update."""
+        return await self._wait_for_outcome()
 
     @workflow.update
     async def try_again(self, retry: RetryRefund) -> RefundView:
         """For a refund that failed."""
-        await workflow.wait_condition(lambda: self._is_known or self._case is not None)
-        if self._case is None or self._case.status is not RefundStatus.FAILED:
+        await workflow.wait_condition(lambda: self._is_answered or self._refund is not None)
+        if self._refund is None or self._refund.status is not RefundStatus.FAILED:
             raise ApplicationError("No refund of this booking has failed.", type=RefundRefusal.NOT_FAILED)
-        self._retry, self._is_known = retry, False
-        return await self._outcome()
+        self._retry, self._is_answered = retry, False
+        return await self._wait_for_outcome()
 
-    async def _outcome(self) -> RefundView:
-        await workflow.wait_condition(lambda: self._is_known)
-        if self._case is None:
+    async def _wait_for_outcome(self) -> RefundView:
+        await workflow.wait_condition(lambda: self._is_answered)
+        if self._refund is None:
             raise ApplicationError("There is no such refund.", type=RefundRefusal.NOT_FAILED)
-        return RefundView(status=self._case.status, refusal=self._case.refusal)
+        return RefundView(status=self._refund.status, refusal=self._refund.refusal)
 
-    async def _begun(self, order: RefundOrder) -> RefundSnapshot | None:
+    async def _start(self, order: RefundOrder) -> RefundSnapshot | None:
         if order.stripe_refund_id is None:
             reserve = RecordRefundOrder(refund_id=order.refund_id, at=workflow.now())
             return await persist(RefundActivities.reserve_refund, reserve)
         adopt = AdoptRefund(refund_id=order.refund_id, stripe_refund_id=order.stripe_refund_id, at=workflow.now())
-        return await call_stripe_until_answered(RefundActivities.adopt_refund, adopt)
+        try:
+            return await call_stripe_until_answered(RefundActivities.adopt_refund, adopt)
+        except ActivityError as failure:
+            if not is_declined(failure):
+                raise
+            workflow.logger.warning("Stripe does not know refund %s", order.stripe_refund_id)
+            return None
 
-    async def _carried_on(self, case: RefundSnapshot) -> RefundSnapshot:
+    async def _advance(self, case: RefundSnapshot) -> RefundSnapshot:
         if self._retry is not None and case.status is RefundStatus.FAILED:
             retry = RecordRefundRetry(case=case, actor=self._retry.actor, at=workflow.now())
             self._retry = None
-            return await self._made(await persist(RefundActivities.record_refund_retry, retry))
+            return await self._create(await persist(RefundActivities.record_refund_retry, retry))
         if case.status is RefundStatus.RESERVED and case.stripe_refund_id is None:
-            return await self._made(case)
+            return await self._create(case)
         if case.stripe_refund_id is None:
             return case
-        refund = await call_stripe_until_answered(RefundActivities.look_up_refund, case.stripe_refund_id)
-        return await self._written(case, refund)
+        try:
+            refund = await call_stripe_until_answered(RefundActivities.look_up_refund, case.stripe_refund_id)
+        except ActivityError as failure:
+            if not is_declined(failure):
+                raise
+            self._is_lost = True
+            return await self._record_refusal(case, reason_of(failure))
+        return await self._record(case, refund)
 
-    async def _made(self, case: RefundSnapshot) -> RefundSnapshot:
+    async def _create(self, case: RefundSnapshot) -> RefundSnapshot:
         answer: RefundAnswer = await call_stripe_until_answered(RefundActivities.create_refund, case)
         if answer.refund is not None:
-            return await self._written(case, answer.refund)
-        refused = RecordRefusedRefund(case=case, refused=answer.refused or "", at=workflow.now())
-        return await persist(RefundActivities.record_refused_refund, refused)
+            return await self._record(case, answer.refund)
+        return await self._record_refusal(case, answer.refused or "")
 
-    async def _written(self, case: RefundSnapshot, refund: RefundAtStripe) -> RefundSnapshot:
+    async def _record_refusal(self, case: RefundSnapshot, refused: str) -> RefundSnapshot:
+        record = RecordRefusedRefund(case=case, refused=refused, at=workflow.now())
+        return await persist(RefundActivities.record_refused_refund, record)
+
+    async def _record(self, case: RefundSnapshot, refund: RefundAtStripe) -> RefundSnapshot:
         if (refund.status, refund.stripe_refund_id) == (case.status, case.stripe_refund_id):
             return case
         record = RecordRefund(case=case, refund=refund, at=workflow.now())
         return await persist(RefundActivities.record_refund, record)
 
-    async def _more_is_to_come(self, case: RefundSnapshot) -> bool:
-        """Wait for news of a refund that is under way; False when it has come to its end."""
-        if case.status is RefundStatus.PENDING:
+    async def _has_more_to_do(self, case: RefundSnapshot) -> bool:
+        """Wait for the next reason to look a pending refund up, or to retry a failed one; False if there is none."""
+        if case.status is RefundStatus.PENDING and not self._is_lost:
             with contextlib.suppress(asyncio.TimeoutError):
                 await workflow.wait_condition(
-                    lambda: self._news, timeout=_A_LOOK, timeout_summary="waits for the student's bank"
+                    lambda: self._event_pending,
+                    timeout=_LOOK_UP_INTERVAL,
+                    timeout_summary="waits for the student's bank",
                 )
             return True
 
-        def heard() -> bool:
-            return self._news or self._retry is not None
+        def has_reason() -> bool:
+            return self._event_pending or self._retry is not None
 
-        await workflow.wait_condition(lambda: heard() or workflow.all_handlers_finished())
-        return heard()
+        await workflow.wait_condition(lambda: has_reason() or workflow.all_handlers_finished())
+        return has_reason()

@@ -1,4 +1,4 @@
-"""What an operator can search for in the Temporal UI, and the sentence it shows for a booking."""
+"""The search attributes that operators use in the Temporal UI."""
 
 from datetime import datetime
 from typing import Any
@@ -29,11 +29,11 @@ ALL = (
     AMOUNT_MINOR,
     NEEDS_ATTENTION,
 )
-"""All must be registered with the namespace, or no booking starts."""
+"""All must be registered with the namespace, or no booking can start."""
 
 
 def at_start(order: ReserveSlot) -> TypedSearchAttributes:
-    """Given by the starter, so that the workflow need not spend an action on them."""
+    """Set by the starter, so the workflow does not spend an action on them."""
     terms = order.terms
     return TypedSearchAttributes(
         [
@@ -50,7 +50,7 @@ def at_start(order: ReserveSlot) -> TypedSearchAttributes:
 
 
 def changed(before: BookingView, now: BookingView, deadline: datetime | None) -> list[SearchAttributeUpdate[Any]]:
-    """One upsert for all that is new since `before`."""
+    """The updates for everything that changed since `before`, for one upsert."""
     updates: list[SearchAttributeUpdate[Any]] = [
         NEXT_DEADLINE.value_set(deadline) if deadline else NEXT_DEADLINE.value_unset()
     ]

@@ -80,7 +80,7 @@ class StripeEvent(Value):
 class RoutingResult(StrEnum):
     """What became of an event."""
 
-    ROUTED = "handed_on"
+    ROUTED = "routed"
     NOT_OURS = "not_ours"
     CLOSED = "closed"
     """Its booking is over, or was never there."""

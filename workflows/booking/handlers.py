@@ -1,15 +1,18 @@
-"""How a booking is spoken to: updates for callers that want an answer, signals for those that do not.
+"""Update and signal handlers of the Booking workflow.
 
-A signal and its update end in one method. An update that the booking's situation does not allow is refused before it
-enters the history, with `Refusal.NOT_POSSIBLE_NOW` and a sentence; such a signal is logged and left.
+Updates are for callers that want an answer, signals for those that do not. An update that the booking's situation
+does not allow is refused before it enters the history, with `Refusal.NOT_POSSIBLE_NOW` and a sentence; such a signal
+is logged and ignored.
 """
 
-from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
+    from activities.booking.records import RecordActivities
+    from models.domain.decisions import Stage
     from models.domain.messages import (
         Approve,
         BookingView,
@@ -18,169 +21,213 @@ with workflow.unsafe.imports_passed_through():
         ContestNoShow,
         Decision,
         Extend,
+        MoveSlot,
         PaymentEvent,
+        RecordDeadline,
         Refusal,
         Reject,
         Release,
         ReportNoShow,
         Reschedule,
+        ReserveSlot,
         Retry,
         Settle,
         SettleAndRefund,
     )
+    from workflows import search_attributes
+    from workflows.activity_calls import persist
+    from workflows.booking.progress import Progress
+    from workflows.booking.state import BookingState
 
 
-class BookingHandlers(ABC):
-    """The messages of a booking; what they lead to is the saga's."""
+class BookingHandlers:
+    """A signal and its update end in the same method, `BookingState.apply`."""
 
-    @abstractmethod
-    def _refusal(self, decision: Decision) -> str | None:
-        """Why the decision is not possible now."""
-
-    @abstractmethod
-    def _take(self, decision: Decision) -> None:
-        """Let an allowed decision have its effect on what the saga waits for."""
-
-    @abstractmethod
-    async def _outcome(self, decision: Decision) -> BookingView:
-        """The booking once the decision is carried out, or parked for an operator."""
-
-    @abstractmethod
-    def _look_at(self, event: PaymentEvent) -> None:
-        """Stripe has news."""
+    def __init__(self, order: ReserveSlot) -> None:
+        self._state = BookingState.of(order)
+        self._progress = Progress(self._state)
 
     def _check(self, decision: Decision) -> None:
-        if reason := self._refusal(decision):
+        if reason := self._state.refusal(decision, workflow.now()):
             raise ApplicationError(reason, type=Refusal.NOT_POSSIBLE_NOW)
 
-    async def _answer(self, decision: Decision) -> BookingView:
-        # Asked once more: an earlier update of the same workflow task may have changed the situation.
+    async def _handle_update(self, decision: Decision) -> BookingView:
+        # Checked a second time: an earlier update in the same workflow task may have changed the situation.
         self._check(decision)
-        self._take(decision)
-        return await self._outcome(decision)
+        self._state.apply(decision, workflow.now())
+        await self._wait_for_outcome(decision)
+        return self._state.view
 
-    def _heed(self, decision: Decision) -> None:
-        if reason := self._refusal(decision):
+    def _handle_signal(self, decision: Decision) -> None:
+        if reason := self._state.refusal(decision, workflow.now()):
             workflow.logger.warning("signal %s ignored: %s", type(decision).__name__, reason)
         else:
-            self._take(decision)
+            self._state.apply(decision, workflow.now())
+
+    async def _wait_for_outcome(self, decision: Decision) -> None:
+        """Return once the decision is carried out, or the booking is parked for an operator."""
+        state = self._state
+        match decision:
+            case Extend():
+                await self._record_deadline(decision)
+            case Reschedule():
+                await self._move(decision)
+            case Approve():
+                await self._wait_until(lambda: state.is_accepted)
+            case ReportNoShow() if state.report is decision:
+                await self._wait_until(lambda: state.is_report_recorded)
+            case Retry():
+                await self._wait_until(lambda: state.retry is None and state.stage is not Stage.ENDING)
+            case _:
+                await self._wait_until(lambda: False)
+
+    async def _wait_until(self, carried_out: Callable[[], bool]) -> None:
+        state = self._state
+        await workflow.wait_condition(
+            lambda: carried_out() or state.is_closed or (state.is_parked and state.view.needs_attention)
+        )
+
+    async def _record_deadline(self, decision: Extend) -> None:
+        record = RecordDeadline(
+            booking_id=self._state.terms.booking_id,
+            decision=decision,
+            deadline_at=decision.until,
+            at=workflow.now(),
+        )
+        await persist(RecordActivities.record_deadline, record)
+        self._progress.publish_status()
+
+    async def _move(self, to: Reschedule) -> None:
+        """Move the session to the agreed slot. The database decides whether that time is free."""
+        state = self._state
+        deadline = state.deadline_after(to)
+        record = MoveSlot(booking_id=state.terms.booking_id, decision=to, deadline_at=deadline, at=workflow.now())
+        try:
+            has_moved = await persist(RecordActivities.move_slot, record)
+        finally:
+            state.is_moving = False
+        if not has_moved:
+            raise ApplicationError("The slot has just been taken or withdrawn.", type=Refusal.SLOT_TAKEN)
+        state.moved(to, deadline)
+        workflow.upsert_search_attributes([search_attributes.SESSION_START.value_set(to.starts_at)])
+        self._progress.publish_status()
 
     @workflow.signal
     def payment_event(self, event: PaymentEvent) -> None:
-        self._look_at(event)
+        self._state.on_payment_event(event)
 
     @workflow.signal(name="approve")
     def approve_signal(self, decision: Approve) -> None:
-        self._heed(decision)
+        self._handle_signal(decision)
 
     @workflow.signal(name="reject")
     def reject_signal(self, decision: Reject) -> None:
-        self._heed(decision)
+        self._handle_signal(decision)
 
     @workflow.signal(name="complete")
     def complete_signal(self, decision: Complete) -> None:
-        self._heed(decision)
+        self._handle_signal(decision)
 
     @workflow.signal(name="report_no_show")
     def report_no_show_signal(self, decision: ReportNoShow) -> None:
-        self._heed(decision)
+        self._handle_signal(decision)
 
     @workflow.signal(name="cancel")
     def cancel_signal(self, decision: Cancel) -> None:
-        self._heed(decision)
+        self._handle_signal(decision)
 
     @workflow.update
     async def approve(self, decision: Approve) -> BookingView:
-        return await self._answer(decision)
+        return await self._handle_update(decision)
 
     @workflow.update
     async def reject(self, decision: Reject) -> BookingView:
-        return await self._answer(decision)
+        return await self._handle_update(decision)
 
     @workflow.update
     async def complete(self, decision: Complete) -> BookingView:
-        return await self._answer(decision)
+        return await self._handle_update(decision)
 
     @workflow.update
     async def report_no_show(self, decision: ReportNoShow) -> BookingView:
-        return await self._answer(decision)
+        return await self._handle_update(decision)
 
     @workflow.update
     async def contest_no_show(self, decision: ContestNoShow) -> BookingView:
-        return await self._answer(decision)
+        return await self._handle_update(decision)
 
     @workflow.update
     async def cancel(self, decision: Cancel) -> BookingView:
-        return await self._answer(decision)
+        return await self._handle_update(decision)
 
     @workflow.update
     async def settle(self, decision: Settle) -> BookingView:
-        return await self._answer(decision)
+        return await self._handle_update(decision)
 
     @workflow.update
     async def release(self, decision: Release) -> BookingView:
-        return await self._answer(decision)
+        return await self._handle_update(decision)
 
     @workflow.update
     async def refund(self, decision: SettleAndRefund) -> BookingView:
-        return await self._answer(decision)
+        return await self._handle_update(decision)
 
     @workflow.update
     async def extend(self, decision: Extend) -> BookingView:
-        return await self._answer(decision)
+        return await self._handle_update(decision)
 
     @workflow.update
     async def reschedule(self, decision: Reschedule) -> BookingView:
-        return await self._answer(decision)
+        return await self._handle_update(decision)
 
     @workflow.update
     async def retry(self, decision: Retry) -> BookingView:
-        return await self._answer(decision)
+        return await self._handle_update(decision)
 
     @approve.validator
-    def _may_approve(self, decision: Approve) -> None:
+    def _check_approve(self, decision: Approve) -> None:
         self._check(decision)
 
     @reject.validator
-    def _may_reject(self, decision: Reject) -> None:
+    def _check_reject(self, decision: Reject) -> None:
         self._check(decision)
 
     @complete.validator
-    def _may_complete(self, decision: Complete) -> None:
+    def _check_complete(self, decision: Complete) -> None:
         self._check(decision)
 
     @report_no_show.validator
-    def _may_report_no_show(self, decision: ReportNoShow) -> None:
+    def _check_report_no_show(self, decision: ReportNoShow) -> None:
         self._check(decision)
 
     @contest_no_show.validator
-    def _may_contest_no_show(self, decision: ContestNoShow) -> None:
+    def _check_contest_no_show(self, decision: ContestNoShow) -> None:
         self._check(decision)
 
     @cancel.validator
-    def _may_cancel(self, decision: Cancel) -> None:
+    def _check_cancel(self, decision: Cancel) -> None:
         self._check(decision)
 
     @settle.validator
-    def _may_settle(self, decision: Settle) -> None:
+    def _check_settle(self, decision: Settle) -> None:
         self._check(decision)
 
     @release.validator
-    def _may_release(self, decision: Release) -> None:
+    def _check_release(self, decision: Release) -> None:
         self._check(decision)
 
     @refund.validator
-    def _may_refund(self, decision: SettleAndRefund) -> None:
+    def _check_refund(self, decision: SettleAndRefund) -> None:
         self._check(decision)
 
     @extend.validator
-    def _may_extend(self, decision: Extend) -> None:
+    def _check_extend(self, decision: Extend) -> None:
         self._check(decision)
 
     @reschedule.validator
-    def _may_reschedule(self, decision: Reschedule) -> None:
+    def _check_reschedule(self, decision: Reschedule) -> None:
         self._check(decision)
 
     @retry.validator
-    def _may_retry(self, decision: Retry) -> None:
+    def _check_retry(self, decision: Retry) -> None:
         self._check(decision)

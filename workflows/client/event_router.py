@@ -1,7 +1,4 @@
-"""Where Stripe's events go: the one way from an event to the workflow that is to look.
-
-The webhook route and the reconciliation both come through here.
-"""
+"""Routes Stripe's events to workflows. The webhook route and the reconciliation both use it."""
 
 import logging
 from datetime import timedelta
@@ -47,75 +44,75 @@ from workflows.payouts import PayoutWorkflow
 from workflows.refunds import RefundWorkflow
 from workflows.search_attributes import INSTRUCTOR_ID
 
-log = logging.getLogger("holdfast.intake")
+log = logging.getLogger("holdfast.event_router")
 
 PATIENCE = timedelta(seconds=5)
-"""How long Temporal has for one call."""
+"""The time limit of one call to Temporal."""
 
 
 class StripeEventRouter:
-    """An event that is `ROUTED` is safe with Temporal. Workflows that may have ended are started anew by it."""
+    """An event that is `ROUTED` is durable in Temporal. It starts a workflow that may have ended again."""
 
     def __init__(self, client: Client, task_queue: str, engine: AsyncEngine) -> None:
         self._client = client
         self._task_queue = task_queue
-        self._noting = engine
+        self._engine = engine
         # Each read is one statement, which needs no BEGIN and ROLLBACK around it.
-        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._reader = engine.execution_options(isolation_level="AUTOCOMMIT")
 
     async def take(self, event: StripeEvent) -> RoutingResult:
         """Raises Temporal's errors and the database's; the event may be sent again."""
-        routing_result = await self._hand_on(event)
+        result = await self._route(event)
         try:
-            await stripe_events.note(self._noting, event, routing_result)
+            await stripe_events.note(self._engine, event, result)
         except DatabaseError as error:
-            # It is safe with Temporal. The next reconciliation brings it once more, which changes nothing.
-            log.warning("event %s was taken and not noted: %s", event.id, error)
-        return routing_result
+            # It is durable in Temporal. The next reconciliation redelivers it, which changes nothing.
+            log.warning("event %s was routed but not recorded: %s", event.id, error)
+        return result
 
     async def restart(self, event: StripeEvent) -> None:
-        """Start a workflow that was ended from outside again, as if this event of Stripe's had come."""
-        await self._hand_on(event)
+        """Start a workflow that was ended from outside again, as if Stripe had sent this event."""
+        await self._route(event)
 
-    async def _hand_on(self, event: StripeEvent) -> RoutingResult:
+    async def _route(self, event: StripeEvent) -> RoutingResult:
         if event.account is not None:
-            return await self._of_account(event, event.account)
+            return await self._route_account_event(event, event.account)
         if event.type in OF_DISPUTES and event.object_id:
-            await self._to_dispute(event, event.object_id)
+            await self._signal_dispute(event, event.object_id)
             return RoutingResult.ROUTED
         if event.type in OF_REFUNDS:
-            return await self._of_refund(event)
+            return await self._route_refund_event(event)
         if event.type in OF_BOOKINGS and event.booking_id:
-            return await self._to_booking(event, event.booking_id)
+            return await self._signal_booking(event, event.booking_id)
         return RoutingResult.NOT_OURS
 
-    async def _of_account(self, event: StripeEvent, account_id: str) -> RoutingResult:
+    async def _route_account_event(self, event: StripeEvent, account_id: str) -> RoutingResult:
         if not event.is_taken:
             return RoutingResult.NOT_OURS
         instructor_id = await self._instructor_with(account_id)
         if instructor_id is None:
-            # Another program's, or so new that it is not written down: then it is looked up after that.
+            # Another program's account, or one so new that it is not recorded yet: then it is looked up after that.
             return RoutingResult.NOT_OURS
         if event.type in OF_ACCOUNTS:
-            await self._to_onboarding(event, instructor_id)
+            await self._signal_onboarding(event, instructor_id)
         elif event.type in OF_PAYOUTS and event.object_id:
-            await self._to_payout(event, PayoutOrder(payout_id=event.object_id, account_id=account_id))
+            await self._signal_payout(event, PayoutOrder(payout_id=event.object_id, account_id=account_id))
         else:
             return RoutingResult.NOT_OURS
         return RoutingResult.ROUTED
 
-    async def _to_booking(self, event: StripeEvent, booking_id: UUID) -> RoutingResult:
+    async def _signal_booking(self, event: StripeEvent, booking_id: UUID) -> RoutingResult:
         handle = self._client.get_workflow_handle(workflow_id(booking_id))
-        news = PaymentEvent(event_id=event.id, type=event.type)
+        message = PaymentEvent(event_id=event.id, type=event.type)
         try:
-            await handle.signal(BookingWorkflow.payment_event, news, rpc_timeout=PATIENCE)
+            await handle.signal(BookingWorkflow.payment_event, message, rpc_timeout=PATIENCE)
         except RPCError as error:
             if error.status is RPCStatusCode.NOT_FOUND:
                 return RoutingResult.CLOSED
             raise
         return RoutingResult.ROUTED
 
-    async def _to_dispute(self, event: StripeEvent, dispute_id: str) -> None:
+    async def _signal_dispute(self, event: StripeEvent, dispute_id: str) -> None:
         await self._client.start_workflow(
             DisputeWorkflow.run,
             DisputeOrder(dispute_id=dispute_id),
@@ -126,18 +123,18 @@ class StripeEventRouter:
             rpc_timeout=PATIENCE,
         )
 
-    async def _of_refund(self, event: StripeEvent) -> RoutingResult:
-        """Those that operators order here bear their id, and a booking's own its booking's; others are adopted."""
+    async def _route_refund_event(self, event: StripeEvent) -> RoutingResult:
+        """Refunds ordered here have their own id in their metadata, a booking's the booking's. Others are adopted."""
         if event.refund_id:
-            await self._to_refund(event, RefundOrder(refund_id=event.refund_id))
+            await self._signal_refund(event, RefundOrder(refund_id=event.refund_id))
         elif event.object_id and event.booking_id is None and await self._is_a_bookings(event.payment_intent_id):
             id = external_refund_id(event.object_id)
-            await self._to_refund(event, RefundOrder(refund_id=id, stripe_refund_id=event.object_id))
+            await self._signal_refund(event, RefundOrder(refund_id=id, stripe_refund_id=event.object_id))
         else:
             return RoutingResult.NOT_OURS
         return RoutingResult.ROUTED
 
-    async def _to_refund(self, event: StripeEvent, order: RefundOrder) -> None:
+    async def _signal_refund(self, event: StripeEvent, order: RefundOrder) -> None:
         await self._client.start_workflow(
             RefundWorkflow.run,
             order,
@@ -148,7 +145,7 @@ class StripeEventRouter:
             rpc_timeout=PATIENCE,
         )
 
-    async def _to_onboarding(self, event: StripeEvent, instructor_id: UUID) -> None:
+    async def _signal_onboarding(self, event: StripeEvent, instructor_id: UUID) -> None:
         await self._client.start_workflow(
             OnboardingWorkflow.run,
             Onboarding(instructor_id=instructor_id),
@@ -160,7 +157,7 @@ class StripeEventRouter:
             rpc_timeout=PATIENCE,
         )
 
-    async def _to_payout(self, event: StripeEvent, order: PayoutOrder) -> None:
+    async def _signal_payout(self, event: StripeEvent, order: PayoutOrder) -> None:
         await self._client.start_workflow(
             PayoutWorkflow.run,
             order,
@@ -173,12 +170,12 @@ class StripeEventRouter:
 
     async def _is_a_bookings(self, payment_intent_id: str | None) -> bool:
         if payment_intent_id is None:
-            return False  # As that of a booking which nobody has paid yet is.
+            return False  # A booking that is not paid yet has none either.
         query = select(Payment.booking_id).where(col(Payment.payment_intent_id) == payment_intent_id)
-        async with AsyncSession(self._engine, autoflush=False) as session:
+        async with AsyncSession(self._reader, autoflush=False) as session:
             return (await session.exec(query)).first() is not None
 
     async def _instructor_with(self, account_id: str) -> UUID | None:
         query = select(Instructor.id).where(col(Instructor.stripe_account_id) == account_id)
-        async with AsyncSession(self._engine, autoflush=False) as session:
+        async with AsyncSession(self._reader, autoflush=False) as session:
             return (await session.exec(query)).first()

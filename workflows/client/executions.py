@@ -1,4 +1,4 @@
-"""Temporal's book of workflows, as the reconciliation reads it."""
+"""Temporal's list of workflow executions, as the reconciliation reads it."""
 
 from datetime import datetime
 

@@ -1,4 +1,4 @@
-"""What Temporal starts by itself."""
+"""Schedules: what Temporal starts on its own."""
 
 import logging
 from datetime import timedelta
@@ -28,25 +28,25 @@ log = logging.getLogger("holdfast.worker")
 
 
 async def reconcile_hourly(client: Client, task_queue: str) -> None:
-    """Have the schedule there as it is here. Bookings go on without it, so that a failure is only logged."""
+    """Create the schedule, or update it to what is defined here. Bookings run without it: a failure is only logged."""
     schedule = Schedule(
         action=ScheduleActionStartWorkflow(
             ReconciliationWorkflow.run, ReconciliationOrder(), id=RECONCILIATION, task_queue=task_queue
         ),
         spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=EVERY)]),
-        # One at a time; what was missed while Temporal was away is one run's work.
+        # One at a time. What was missed while Temporal was down is caught up in one run.
         policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=EVERY),
     )
 
-    async def as_it_is_here(there: ScheduleUpdateInput) -> ScheduleUpdate:
-        # Somebody may have paused it.
-        schedule.state = there.description.schedule.state
+    async def as_defined_here(current: ScheduleUpdateInput) -> ScheduleUpdate:
+        # An operator may have paused it.
+        schedule.state = current.description.schedule.state
         return ScheduleUpdate(schedule)
 
     try:
         try:
             await client.create_schedule(SCHEDULE, schedule)
         except ScheduleAlreadyRunningError:
-            await client.get_schedule_handle(SCHEDULE).update(as_it_is_here)
+            await client.get_schedule_handle(SCHEDULE).update(as_defined_here)
     except RPCError as error:
-        log.warning("there is no schedule for the reconciliation: %s", error.status.name)
+        log.warning("the reconciliation has no schedule: %s", error.status.name)

@@ -504,7 +504,7 @@ CREATE TABLE stripe_event (
     booking_id uuid,
     routing_result varchar(24) NOT NULL,
     at timestamptz NOT NULL,
-    CONSTRAINT routing_result_is_known CHECK (routing_result IN ('handed_on', 'not_ours', 'closed'))
+    CONSTRAINT routing_result_is_known CHECK (routing_result IN ('routed', 'not_ours', 'closed'))
 )
 
 CREATE INDEX ix_stripe_event_at ON stripe_event (at)

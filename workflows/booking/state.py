@@ -1,0 +1,231 @@
+"""What a booking has reached and what has been decided about it.
+
+Plain Python without Temporal, clock or I/O: the workflow owns one `BookingState` and passes the time in, and tests
+drive it directly.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Self
+
+from models.domain import no_shows, policy
+from models.domain.decisions import Situation, Stage, ending_of, refusal
+from models.domain.endings import Ending
+from models.domain.messages import (
+    Approve,
+    BookingView,
+    Channel,
+    Checkout,
+    ContestNoShow,
+    Decision,
+    Extend,
+    PaymentEvent,
+    PaymentRef,
+    PaymentState,
+    ReportNoShow,
+    Reschedule,
+    ReserveSlot,
+    Retry,
+)
+from models.domain.states import BookingStatus, PaymentStatus, SessionStatus, advance
+from models.domain.terms import BookingTerms
+
+_MIN_STEP_BUDGET = timedelta(days=1)
+
+
+@dataclass
+class BookingState:
+    terms: BookingTerms
+    deadline: datetime
+    """When the current stage ends if nobody decides."""
+    latest_deadline: datetime
+    """How far an operator can extend `deadline`."""
+    hold_ends_at: datetime
+    stage: Stage = Stage.CHECKOUT
+    view: BookingView = field(default_factory=lambda: BookingView(booking_status=None))
+    """The states reached, as callers and operators see them."""
+    checkout: Checkout | None = None
+    payment: PaymentState | None = None
+    """As Stripe answered last."""
+    event_pending: bool = False
+    """Stripe sent an event that no look-up has followed yet."""
+    approval: Approve | None = None
+    report: ReportNoShow | None = None
+    """A no-show that the other side can contest."""
+    is_report_recorded: bool = False
+    contest: ContestNoShow | None = None
+    retry: Retry | None = None
+    ending: Ending | None = None
+    """How the booking ends, once that is decided."""
+    ended_through: Channel = Channel.WORKFLOW
+    parked_because: str | None = None
+    operator_round: int = 0
+    """How many times an operator had a failed step tried again, or ended a parked booking."""
+    is_moving: bool = False
+    """To another slot, while the database is asked whether it is free."""
+    _seen_events: set[str] = field(default_factory=set)
+
+    @classmethod
+    def of(cls, order: ReserveSlot) -> Self:
+        deadline = order.checkout_deadline_at
+        return cls(terms=order.terms, deadline=deadline, latest_deadline=deadline, hold_ends_at=deadline)
+
+    @property
+    def is_closed(self) -> bool:
+        return self.stage is Stage.CLOSED
+
+    @property
+    def is_accepted(self) -> bool:
+        return self.view.booking_status is BookingStatus.ACCEPTED
+
+    @property
+    def is_parked(self) -> bool:
+        return self.parked_because is not None
+
+    @property
+    def decided_ending(self) -> Ending:
+        assert self.ending is not None
+        return self.ending
+
+    @property
+    def payment_ref(self) -> PaymentRef:
+        return PaymentRef(
+            booking_id=self.terms.booking_id,
+            plan=self.terms.plan,
+            student_id=self.terms.student_id,
+            checkout_session_id=self.checkout.checkout_session_id if self.checkout else None,
+            payment_intent_id=self.payment.payment_intent_id if self.payment else None,
+            operator_round=self.operator_round,
+        )
+
+    @property
+    def next_deadline(self) -> datetime | None:
+        """What the booking waits for ends then; `None` while a step runs or an operator has to decide."""
+        waits = self.stage in (Stage.CHECKOUT, Stage.APPROVAL, Stage.SESSION) and not self.is_parked
+        return self.deadline if waits else None
+
+    @property
+    def details(self) -> str:
+        """The sentence that the Temporal UI shows."""
+        if self.parked_because:
+            return f"Needs an operator's decision: {self.parked_because}."
+        if self.is_closed:
+            return f"Closed: {self.ending.reason if self.ending else 'the slot had been taken'}."
+        until = f"until {self.deadline:%Y-%m-%d %H:%M:%S} UTC."
+        return f"Waits for a no-show to be contested {until}" if self.report else f"Waits for {self.stage} {until}"
+
+    def situation(self, now: datetime) -> Situation:
+        stage = self.stage
+        if stage is Stage.APPROVAL and self.approval:
+            stage = Stage.SESSION
+        if stage is not Stage.CLOSED and self.ending:
+            stage = Stage.ENDING
+        return Situation(
+            stage=stage,
+            accepted=self.is_accepted,
+            parked=self.is_parked,
+            reported=self.report.absent if self.report else None,
+            contested=self.contest is not None,
+            moving=self.is_moving,
+            now=now,
+            latest_deadline=self.latest_deadline,
+            latest_end=policy.latest_end(self.terms.policy.deadlines, self.hold_ends_at),
+            terms=self.terms,
+        )
+
+    def refusal(self, decision: Decision, now: datetime) -> str | None:
+        """Why the decision is not possible now; `None` when it is."""
+        return refusal(decision, self.situation(now))
+
+    def apply(self, decision: Decision, now: datetime) -> None:
+        """Apply an accepted decision; the waiting `run` sees it. A parked booking goes on."""
+        match decision:
+            case Approve():
+                self.approval = decision
+            case Retry():
+                self.retry = decision
+            case Extend(until=until):
+                self.deadline = until
+            case Reschedule():
+                self.is_moving = True
+            case ReportNoShow() if contest_until := self._contest_until(decision, now):
+                self.report, self.deadline = decision, contest_until
+            case ContestNoShow():
+                self.contest = decision
+            case _:
+                self.ending = ending_of(decision, self.situation(now))
+                self.ended_through = decision.channel
+        self.parked_because = None
+
+    def on_payment_event(self, event: PaymentEvent) -> None:
+        """Stripe may send an event twice; the second one is no reason to look."""
+        if event.event_id not in self._seen_events:
+            self._seen_events.add(event.event_id)
+            self.event_pending = True
+
+    def step_budget(self, now: datetime) -> datetime:
+        """Until when a payment step is retried before an operator is asked: the hold's end, and a day at least."""
+        hold_ends_at = self.payment.hold_ends_at if self.payment else None
+        return max(hold_ends_at or now, now + _MIN_STEP_BUDGET)
+
+    def authorized(self, payment: PaymentState, now: datetime) -> bool:
+        """Stripe holds the money. False if it does not hold it until the session can be completed."""
+        terms, deadlines = self.terms, self.terms.policy.deadlines
+        self.hold_ends_at = payment.hold_ends_at or now + policy.HOLD_LASTS
+        if policy.completion_deadline(deadlines, terms.ends_at, self.hold_ends_at) < terms.ends_at:
+            return False
+        self.stage = Stage.APPROVAL
+        self.deadline = policy.approval_deadline(deadlines, now, terms.starts_at, self.hold_ends_at)
+        self.latest_deadline = min(terms.starts_at, self._last_moment_of_hold)
+        return True
+
+    def approved(self) -> None:
+        self.stage = Stage.SESSION
+        self.deadline = policy.completion_deadline(self.terms.policy.deadlines, self.terms.ends_at, self.hold_ends_at)
+        self.latest_deadline = self._last_moment_of_hold
+
+    def deadline_after(self, to: Reschedule) -> datetime:
+        if self.stage is Stage.APPROVAL:
+            return min(self.deadline, to.starts_at)
+        return policy.completion_deadline(self.terms.policy.deadlines, to.ends_at, self.hold_ends_at)
+
+    def moved(self, to: Reschedule, deadline: datetime) -> None:
+        self.deadline = deadline
+        self.terms = self.terms.model_copy(
+            update={"slot_id": to.slot_id, "starts_at": to.starts_at, "ends_at": to.ends_at}
+        )
+        if self.stage is Stage.APPROVAL:
+            self.latest_deadline = min(to.starts_at, self._last_moment_of_hold)
+
+    def begin_ending(self, ending: Ending) -> None:
+        self.stage, self.ending, self.parked_because = Stage.ENDING, ending, None
+
+    def close(self) -> None:
+        self.stage = Stage.CLOSED
+
+    def reach(
+        self,
+        booking: BookingStatus | None = None,
+        session: SessionStatus | None = None,
+        payment: PaymentStatus | None = None,
+    ) -> None:
+        """Advance the states that are passed; the others stay. Raises `IllegalTransition`."""
+        before = self.view
+        closed_by = self.ending if self.is_closed else None
+        reached = BookingView(
+            booking_status=advance(before.booking_status, booking) if booking else before.booking_status,
+            session_status=advance(before.session_status, session) if session else before.session_status,
+            payment_status=advance(before.payment_status, payment) if payment else before.payment_status,
+            needs_attention=self.is_parked,
+            end_reason=closed_by.reason if closed_by else None,
+        )
+        if closed_by and closed_by.booking is None:
+            reached = reached.model_copy(update={"booking_status": None})
+        self.view = reached
+
+    @property
+    def _last_moment_of_hold(self) -> datetime:
+        return self.hold_ends_at - self.terms.policy.deadlines.hold_margin
+
+    def _contest_until(self, report: ReportNoShow, now: datetime) -> datetime | None:
+        return no_shows.contest_until(report, self.terms.policy, now, self.hold_ends_at)
