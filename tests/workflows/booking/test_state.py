@@ -1,0 +1,326 @@
+"""The decision table of a booking: which decision is possible in which situation, and what it changes. No Temporal."""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from itertools import compress, product
+from uuid import UUID
+
+import pytest
+
+from models.domain.actors import AbsentParty, Actor, Role
+from models.domain.decisions import Stage
+from models.domain.endings import EndReason
+from models.domain.messages import (
+    Approve,
+    BookingView,
+    Cancel,
+    Channel,
+    Complete,
+    ContestNoShow,
+    Decision,
+    Extend,
+    HoldPhase,
+    PaymentEvent,
+    PaymentState,
+    Reject,
+    Release,
+    ReportNoShow,
+    Reschedule,
+    ReserveSlot,
+    Retry,
+    Settle,
+    SettleAndRefund,
+)
+from models.domain.money import Money
+from models.domain.policy import BookingPolicy, Deadlines, PaymentPlan
+from models.domain.states import BookingStatus, IllegalTransition, PaymentStatus, SessionStatus
+from models.domain.terms import BookingTerms
+from workflows.booking.state import BookingState
+
+HOUR = timedelta(hours=1)
+STARTS_AT = datetime(2026, 12, 3, 10, tzinfo=UTC)
+BEFORE, DURING = STARTS_AT - 30 * HOUR, STARTS_AT + timedelta(minutes=5)
+HOLD_ENDS_AT = STARTS_AT + timedelta(days=5)
+STUDENT = Actor(role=Role.STUDENT, id=UUID(int=1))
+INSTRUCTOR = Actor(role=Role.INSTRUCTOR, id=UUID(int=2))
+OPERATOR = Actor(role=Role.OPERATOR, id=UUID(int=3))
+DOLLARS = {part: Money(amount_minor=part * 100, currency="usd") for part in (0, 25, 50, 75, 100)}
+TERMS = BookingTerms(
+    booking_id=UUID(int=10),
+    student_id=UUID(int=1),
+    instructor_id=UUID(int=2),
+    offering_id=UUID(int=11),
+    slot_id=UUID(int=12),
+    starts_at=STARTS_AT,
+    ends_at=STARTS_AT + HOUR,
+    price=DOLLARS[100],
+    policy=BookingPolicy(deadlines=Deadlines(contest_window=24 * HOUR)),
+    plan=PaymentPlan.HOLD,
+    stripe_account_id="acct_1",
+)
+REPORT = ReportNoShow(actor=INSTRUCTOR, absent=AbsentParty.STUDENT)
+CONTEST = ContestNoShow(actor=STUDENT)
+
+DECISIONS: dict[str, Decision] = {
+    "approve": Approve(actor=INSTRUCTOR),
+    "reject": Reject(actor=INSTRUCTOR),
+    "complete": Complete(actor=INSTRUCTOR),
+    "report": REPORT,
+    "contest": CONTEST,
+    "cancel by student": Cancel(actor=STUDENT),
+    "cancel by instructor": Cancel(actor=INSTRUCTOR),
+    "settle": Settle(actor=OPERATOR),
+    "release": Release(actor=OPERATOR),
+    "refund": SettleAndRefund(actor=OPERATOR, amount=DOLLARS[25]),
+    "extend": Extend(actor=OPERATOR, until=DURING + 2 * HOUR),
+    "reschedule": Reschedule(
+        actor=INSTRUCTOR,
+        proposal_id=UUID(int=13),
+        slot_id=UUID(int=14),
+        starts_at=STARTS_AT + HOUR,
+        ends_at=STARTS_AT + 2 * HOUR,
+        from_starts_at=STARTS_AT,
+    ),
+    "retry": Retry(actor=OPERATOR),
+}
+CANCEL = {"cancel by student", "cancel by instructor"}
+# Where the booking is, and what is possible there while nothing special is going on.
+OPEN = {
+    "checkout": {*CANCEL, "release", "extend"},
+    "approval": {"approve", "reject", *CANCEL, "release", "extend", "reschedule"},
+    "being approved": {*CANCEL, "release", "extend"},
+    "accepted": {*CANCEL, "settle", "release", "refund", "extend", "reschedule"},
+    "begun": {"complete", "report", "cancel by instructor", "settle", "release", "refund", "extend"},
+    "ending unpaid": set(),
+    "ending": set(),
+    "closed": set(),
+}
+ACCEPTED = ("accepted", "begun", "ending")
+FLAGS = ("parked", "reported", "contested", "moving")
+
+
+@dataclass(frozen=True)
+class Case:
+    place: str
+    flags: frozenset[str]
+
+    @property
+    def now(self) -> datetime:
+        return DURING if self.place == "begun" else BEFORE
+
+    @property
+    def possible(self) -> set[str]:
+        if self.place == "closed" or "moving" in self.flags:
+            return set()
+        if "parked" in self.flags:
+            return {"release", "retry"} | ({"settle", "refund"} if self.place in ACCEPTED else set())
+        possible = set(OPEN[self.place])
+        if "reported" in self.flags and not self.place.startswith("ending"):
+            possible -= {"complete", "report"}
+            possible |= set() if "contested" in self.flags else {"contest"}
+        return possible
+
+    def state(self) -> BookingState:
+        state = at(self.place)
+        return replace(
+            state,
+            parked_because="settle_payment: test" if "parked" in self.flags else None,
+            report=REPORT if "reported" in self.flags else None,
+            contest=CONTEST if "contested" in self.flags else None,
+            is_moving="moving" in self.flags,
+        )
+
+
+def at(place: str) -> BookingState:
+    order = ReserveSlot(terms=TERMS, booked_at=BEFORE, checkout_deadline_at=BEFORE + HOUR)
+    state = BookingState.of(order)
+    state.reach(booking=BookingStatus.PENDING)
+    # An operator may extend any stage up to here, so that one `extend` serves for all.
+    state.latest_deadline, state.hold_ends_at = DURING + 3 * HOUR, HOLD_ENDS_AT
+    if place in ("approval", "being approved", *ACCEPTED, "closed"):
+        state.stage = Stage.APPROVAL
+        state.reach(payment=PaymentStatus.PENDING)
+    if place in ("being approved", *ACCEPTED):
+        state.approval = Approve(actor=INSTRUCTOR)
+    if place in ACCEPTED:
+        state.stage = Stage.SESSION
+        state.reach(booking=BookingStatus.ACCEPTED, session=SessionStatus.SCHEDULED)
+    if place in ("ending", "ending unpaid"):
+        state.apply(Release(actor=OPERATOR), BEFORE)
+        state.begin_ending(state.decided_ending)
+    if place == "closed":
+        state.close()
+    return state
+
+
+CASES = [
+    Case(place, frozenset(compress(FLAGS, flags)))
+    for place, flags in product(OPEN, product((False, True), repeat=len(FLAGS)))
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: "-".join((case.place, *sorted(case.flags))))
+def test_decisions_possible_in(case: Case) -> None:
+    refusals = {name: case.state().refusal(decision, case.now) for name, decision in DECISIONS.items()}
+    assert {name for name, refusal in refusals.items() if refusal is None} == case.possible
+    assert all(refusal.endswith(".") for refusal in refusals.values() if refusal)
+
+
+@pytest.mark.parametrize(
+    ("place", "name", "status", "reason", "kept"),
+    [
+        ("approval", "reject", BookingStatus.REJECTED, EndReason.REJECTED, 0),
+        ("approval", "cancel by student", BookingStatus.CANCELLED, EndReason.CANCELLED, 0),
+        ("accepted", "cancel by instructor", BookingStatus.CANCELLED, EndReason.CANCELLED, 0),
+        ("begun", "complete", BookingStatus.COMPLETED, EndReason.COMPLETED, 100),
+        ("begun", "settle", BookingStatus.COMPLETED, EndReason.SETTLED_BY_OPERATOR, 100),
+        ("begun", "release", BookingStatus.CANCELLED, EndReason.RELEASED_BY_OPERATOR, 0),
+        ("accepted", "refund", BookingStatus.CANCELLED, EndReason.REFUNDED_BY_OPERATOR, 75),
+        ("begun", "refund", BookingStatus.COMPLETED, EndReason.REFUNDED_BY_OPERATOR, 75),
+    ],
+)
+def test_a_decision_ends_the_booking(
+    place: str, name: str, status: BookingStatus, reason: EndReason, kept: int
+) -> None:
+    state = at(place)
+    state.apply(DECISIONS[name].model_copy(update={"channel": Channel.API}), Case(place, frozenset()).now)
+    ending = state.decided_ending
+    assert (ending.booking, ending.reason, ending.split.kept) == (status, reason, DOLLARS[kept])
+    assert ending.actor == DECISIONS[name].actor
+    assert state.ended_through is Channel.API
+
+
+def test_a_late_cancellation_keeps_what_the_policy_says() -> None:
+    state = at("accepted")
+    state.apply(DECISIONS["cancel by student"], STARTS_AT - 5 * HOUR)
+    assert state.decided_ending.split.kept == DOLLARS[50]
+
+
+def test_an_approval_is_kept_until_the_workflow_acts_on_it() -> None:
+    state = at("approval")
+    state.apply(DECISIONS["approve"], BEFORE)
+    assert state.approval == DECISIONS["approve"]
+    assert state.stage is Stage.APPROVAL
+    assert state.refusal(DECISIONS["reject"], BEFORE)
+
+
+def test_an_extension_moves_the_deadline() -> None:
+    state = at("checkout")
+    state.apply(DECISIONS["extend"], BEFORE)
+    assert state.deadline == DURING + 2 * HOUR
+
+
+@pytest.mark.parametrize("until", [BEFORE, DURING + 4 * HOUR], ids=["in the past", "beyond the latest deadline"])
+def test_an_extension_is_refused(until: datetime) -> None:
+    assert at("checkout").refusal(Extend(actor=OPERATOR, until=until), BEFORE)
+
+
+def test_a_report_can_be_contested_within_the_window() -> None:
+    state = at("begun")
+    state.apply(REPORT, DURING)
+    assert state.report == REPORT
+    assert state.ending is None
+    assert state.deadline == DURING + 24 * HOUR
+    state.apply(CONTEST, DURING)
+    assert state.contest == CONTEST
+
+
+@pytest.mark.parametrize(
+    ("report", "hold_ends_at"),
+    [
+        (REPORT.model_copy(update={"absent": AbsentParty.INSTRUCTOR}), HOLD_ENDS_AT),
+        (REPORT.model_copy(update={"actor": OPERATOR}), HOLD_ENDS_AT),
+        (REPORT, DURING + 6 * HOUR),
+    ],
+    ids=["of one's own absence", "by an operator", "no time left within the hold"],
+)
+def test_a_report_that_nobody_can_contest_ends_the_booking(report: ReportNoShow, hold_ends_at: datetime) -> None:
+    state = replace(at("begun"), hold_ends_at=hold_ends_at)
+    state.apply(report, DURING)
+    assert state.decided_ending.booking is BookingStatus.NO_SHOW
+
+
+@pytest.mark.parametrize("actor", [INSTRUCTOR, OPERATOR], ids=["the reporter", "an operator"])
+def test_only_the_accused_can_contest(actor: Actor) -> None:
+    state = replace(at("begun"), report=REPORT)
+    assert state.refusal(ContestNoShow(actor=actor), DURING)
+
+
+def test_a_decision_on_a_parked_booking_unparks_it() -> None:
+    for name in ("retry", "settle"):
+        state = replace(at("begun"), parked_because="settle_payment: test")
+        state.apply(DECISIONS[name], DURING)
+        assert not state.is_parked
+
+
+def test_a_move_takes_slot_times_and_deadlines_along() -> None:
+    for place in ("approval", "accepted"):
+        state, to = at(place), DECISIONS["reschedule"]
+        assert isinstance(to, Reschedule)
+        state.apply(to, BEFORE)
+        assert state.is_moving
+        deadline = state.deadline_after(to)
+        state.moved(to, deadline)
+        assert (state.terms.slot_id, state.terms.starts_at, state.deadline) == (to.slot_id, to.starts_at, deadline)
+        assert deadline <= to.starts_at if place == "approval" else deadline == to.ends_at + 24 * HOUR
+
+
+def test_deadlines_follow_the_stages_and_end_within_the_hold() -> None:
+    state = at("checkout")
+    payment = PaymentState(phase=HoldPhase.HELD, hold_ends_at=STARTS_AT + 20 * HOUR)
+    assert state.authorized(payment, BEFORE)
+    assert (state.stage, state.deadline) == (Stage.APPROVAL, BEFORE + 24 * HOUR)
+    state.approved()
+    assert (state.stage, state.deadline) == (Stage.SESSION, STARTS_AT + 14 * HOUR)
+    assert state.latest_deadline == STARTS_AT + 14 * HOUR
+
+
+def test_a_hold_that_ends_before_the_session_can_be_completed_is_too_short() -> None:
+    payment = PaymentState(phase=HoldPhase.HELD, hold_ends_at=STARTS_AT + 6 * HOUR)
+    assert not at("checkout").authorized(payment, BEFORE)
+
+
+def test_a_repeated_event_is_no_reason_to_look() -> None:
+    state, event = at("approval"), PaymentEvent(event_id="evt_1", type="payment_intent.canceled")
+    state.on_payment_event(event)
+    assert state.event_pending
+    state.event_pending = False
+    state.on_payment_event(event)
+    assert not state.event_pending
+
+
+def test_a_step_is_retried_until_the_hold_ends_and_for_a_day_at_least() -> None:
+    state = at("begun")
+    assert state.step_budget(DURING) == DURING + 24 * HOUR
+    state.payment = PaymentState(phase=HoldPhase.HELD, hold_ends_at=HOLD_ENDS_AT)
+    assert state.step_budget(DURING) == HOLD_ENDS_AT
+
+
+def test_a_state_that_the_table_does_not_have_is_refused() -> None:
+    with pytest.raises(IllegalTransition):
+        at("checkout").reach(booking=BookingStatus.COMPLETED)
+
+
+def test_a_deleted_booking_request_has_no_status() -> None:
+    unpaid = replace(at("checkout"), terms=TERMS)
+    unpaid.begin_ending(at("ending").decided_ending.model_copy(update={"booking": None}))
+    unpaid.close()
+    unpaid.reach()
+    assert unpaid.view == BookingView(booking_status=None, end_reason=EndReason.RELEASED_BY_OPERATOR)
+
+
+@pytest.mark.parametrize(
+    ("state", "details", "next_deadline"),
+    [
+        (at("approval"), "Waits for the instructor's decision until 2026-12-02 05:00:00 UTC.", BEFORE + HOUR),
+        (replace(at("begun"), report=REPORT), "Waits for a no-show to be contested until ", BEFORE + HOUR),
+        (replace(at("begun"), parked_because="x"), "Needs an operator's decision: x.", None),
+        (at("ending"), "Waits for the money to move until ", None),
+    ],
+    ids=["waiting", "reported", "parked", "ending"],
+)
+def test_operators_read_what_the_booking_waits_for(
+    state: BookingState, details: str, next_deadline: datetime | None
+) -> None:
+    assert state.details.startswith(details)
+    assert state.next_deadline == next_deadline
