@@ -6,6 +6,7 @@ longest time its requests can take, and an operator reads Stripe's error instead
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -26,6 +27,8 @@ _CALL_RETRY = RetryPolicy(
     maximum_interval=timedelta(minutes=1),
     non_retryable_error_types=[Declined.__name__],
 )
+# Hourly in the end: each attempt is billed, and no booking waits.
+_PATIENT_RETRY = replace(_CALL_RETRY, maximum_interval=timedelta(hours=1))
 CALL_TIMEOUT = timedelta(minutes=2)
 """Longer than all the requests of one attempt, at `activities.stripe.client.REQUEST_TIMEOUT` each."""
 HEARTBEAT_TIMEOUT = timedelta(seconds=10)
@@ -45,7 +48,9 @@ _WRITE_TIMEOUT = timedelta(seconds=5)
 _WRITE_BUDGET = timedelta(days=1)
 
 
-async def call_stripe(activity: Callable[[Any, A], Awaitable[T]], request: A, until: datetime) -> T:
+async def call_stripe(
+    activity: Callable[[Any, A], Awaitable[T]], request: A, until: datetime, retry: RetryPolicy = _CALL_RETRY
+) -> T:
     """A call that moves or reads money: an activity of its own, visible in the UI, retried until `until`.
 
     Raises `ActivityError` if Stripe declines, or once `until` has passed (but never before a whole first attempt).
@@ -56,7 +61,7 @@ async def call_stripe(activity: Callable[[Any, A], Awaitable[T]], request: A, un
         start_to_close_timeout=CALL_TIMEOUT,
         heartbeat_timeout=HEARTBEAT_TIMEOUT,
         schedule_to_close_timeout=max(until - workflow.now(), CALL_TIMEOUT),
-        retry_policy=_CALL_RETRY,
+        retry_policy=retry,
     )
 
 
@@ -68,7 +73,7 @@ async def call_stripe_until_answered(activity: Callable[[Any, A], Awaitable[T]],
     pause = _FIRST_PAUSE
     while True:
         try:
-            return await call_stripe(activity, request, workflow.now() + CALL_BUDGET)
+            return await call_stripe(activity, request, workflow.now() + CALL_BUDGET, _PATIENT_RETRY)
         except ActivityError as failure:
             if is_declined(failure) or is_cancelled_exception(failure):
                 raise

@@ -24,7 +24,7 @@ class DriftKind(StrEnum):
     """A booking's money is not the same in two books."""
     BALANCE = "balance"
     """An instructor's balance is not."""
-    ORPHANED = "unowned"
+    ORPHANED = "orphaned"
     """A booking that no workflow carries on, and that cannot be ended by itself."""
 
 

@@ -552,7 +552,7 @@ CREATE TABLE drift (
     found_at timestamptz NOT NULL,
     seen_at timestamptz NOT NULL,
     resolved_at timestamptz,
-    CONSTRAINT kind_is_known CHECK (kind IN ('booking', 'balance', 'unowned')),
+    CONSTRAINT kind_is_known CHECK (kind IN ('booking', 'balance', 'orphaned')),
     CONSTRAINT book_is_known CHECK (book IN ('card_holds', 'stripe_balance', 'transfers', 'connected_balance')),
     CONSTRAINT about_one CHECK (num_nonnulls(booking_id, instructor_id) = 1)
 )

@@ -83,8 +83,8 @@ async def test_what_cannot_be_put_right_by_itself_needs_attention_until_it_is(bo
     )
     await books.reconcile()
     kinds = {drift["kind"]: drift for drift in await books.drifts(open="true")}
-    assert kinds["unowned"]["booking_id"] == booking_id
-    assert kinds["unowned"]["stripe"] == usd(5_000)
+    assert kinds["orphaned"]["booking_id"] == booking_id
+    assert kinds["orphaned"]["stripe"] == usd(5_000)
     seen = (await shown(books, booking_id)).json()
     assert seen["needs_attention"]
     assert "no workflow" in seen["attention_reason"]
