@@ -15,10 +15,11 @@ from email.utils import parseaddr
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity, workflow
 from temporalio.client import Client
+from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 from temporalio.runtime import LogForwardingConfig, LoggingConfig, PrometheusConfig, Runtime, TelemetryConfig
-from temporalio.worker import Interceptor, Worker
+from temporalio.worker import Interceptor, Worker, WorkerDeploymentConfig
 
 from activities.booking.payment_plans import HoldPlan
 from activities.booking.payments import PaymentActivities
@@ -60,8 +61,11 @@ GRACE = timedelta(seconds=30)
 
 log = logging.getLogger("holdfast.worker")
 
-# Recovery: how long a task waits for the worker that last had its booking before any worker may take it.
+# How long a workflow task waits for the worker that has its booking in memory before any worker may take it.
 STICKY_WAIT = timedelta(seconds=1)
+
+DEPLOYMENT = "holdfast"
+"""The name of the worker deployment whose versions are the build ids."""
 
 
 class Settings(StripeSettings, RuntimeSettings, MailSettings, DocumentSettings):
@@ -71,6 +75,8 @@ class Settings(StripeSettings, RuntimeSettings, MailSettings, DocumentSettings):
     """`host:port` on which the SDK's Prometheus metrics are served."""
     holdfast_cached_workflows: int = 500
     """Bookings kept in memory at most; the others wait in Temporal, and are read again when something happens."""
+    holdfast_build_id: str | None = None
+    """Turns worker versioning on: bookings end on the version that they began on. The version must be made current."""
     holdfast_activities_per_second: float = 20
     """For all workers together; Stripe allows 100 calls a second with a live key and 25 without."""
 
@@ -87,9 +93,10 @@ def build_worker(
     *,
     cached_workflows: int = 500,
     activities_per_second: float | None = None,
+    build_id: str | None = None,
     interceptors: Sequence[Interceptor] = (),
 ) -> Worker:
-    """A worker that carries bookings on through `gateway` and `engine`."""
+    """A worker for all workflows and activities, on the gateways and the engine. `build_id` turns versioning on."""
     payments = PaymentActivities(engine, gateway, {PaymentPlan.HOLD: HoldPlan(gateway)})
     records = RecordActivities(engine)
     onboarding = OnboardingActivities(engine, gateway)
@@ -163,6 +170,19 @@ def build_worker(
         sticky_queue_schedule_to_start_timeout=STICKY_WAIT,
         graceful_shutdown_timeout=GRACE,
         interceptors=[RequestIdWorkerInterceptor(), *interceptors],
+        deployment_config=_deployment(build_id) if build_id else None,
+    )
+
+
+def _deployment(build_id: str) -> WorkerDeploymentConfig:
+    """Every workflow is pinned: it ends on the version that it began on.
+
+    The behavior is set here because a server refuses workflows that set it themselves while versioning is off.
+    """
+    return WorkerDeploymentConfig(
+        version=WorkerDeploymentVersion(DEPLOYMENT, build_id),
+        use_worker_versioning=True,
+        default_versioning_behavior=VersioningBehavior.PINNED,
     )
 
 
@@ -211,6 +231,7 @@ async def main() -> None:
                 StripeBalances(stripe),
                 cached_workflows=settings.holdfast_cached_workflows,
                 activities_per_second=settings.holdfast_activities_per_second,
+                build_id=settings.holdfast_build_id,
             )
             await reconcile_hourly(client, settings.holdfast_task_queue)
             # The worker stops first: what its last activities write is sent as well.

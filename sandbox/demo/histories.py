@@ -1,4 +1,4 @@
-"""Saves the workflow histories of the demo's bookings, for the tests to replay after every change of the saga."""
+"""Saves workflow histories of the demo, which the tests replay after every change of a workflow."""
 
 import json
 from collections.abc import Mapping
@@ -10,11 +10,21 @@ from temporalio.client import Client
 _LEFT_OUT = frozenset({"identity", "workerVersion", "requestId"})
 
 
+_OTHER_TYPES = ("Dispute", "Onboarding", "Payout", "Reconciliation", "Refund")
+
+
 async def save_histories(temporal: Client, workflow_ids: Mapping[str, str], directory: Path) -> None:
-    """One file a journey, named by it."""
+    """`booking/<journey>.json` for each booking; of each other workflow type, the shortest and the longest history."""
     for journey, workflow_id in workflow_ids.items():
         history = await temporal.get_workflow_handle(workflow_id).fetch_history()
-        _write(directory / f"{journey}.json", history.to_json())
+        _write(directory / "booking" / f"{journey}.json", history.to_json())
+    for workflow_type in _OTHER_TYPES:
+        query = f"WorkflowType = '{workflow_type}' AND ExecutionStatus = 'Completed'"
+        found = [execution async for execution in temporal.list_workflows(query)]
+        found.sort(key=lambda execution: (execution.history_length, execution.id))
+        for name, execution in (("shortest", found[0]), ("longest", found[-1])):
+            history = await temporal.get_workflow_handle(execution.id, run_id=execution.run_id).fetch_history()
+            _write(directory / workflow_type.lower() / f"{name}.json", history.to_json())
 
 
 def _write(path: Path, history: str) -> None:

@@ -16,7 +16,6 @@ What has been decided is in `state.py`, the updates and signals are in `handlers
 from collections.abc import Callable
 
 from temporalio import workflow
-from temporalio.common import VersioningBehavior
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
@@ -49,8 +48,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.booking.progress import EndedByOperator
 
 
-# Pinned: with worker versioning on, a booking ends on the version that it began on.
-@workflow.defn(name="Booking", versioning_behavior=VersioningBehavior.PINNED)
+@workflow.defn(name="Booking")
 class BookingWorkflow(BookingHandlers):
     @workflow.init
     def __init__(self, order: ReserveSlot) -> None:
