@@ -1,13 +1,13 @@
-"""The one way to Postgres: a pooled engine, built in a composition root and handed in."""
+"""The Postgres engine: pooled, built in a composition root and passed to everything that needs it."""
 
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 
 def build_engine(database_url: str, pool_size: int = 10) -> AsyncEngine:
-    """An engine for `postgresql+psycopg://…`; it connects when it is first used.
+    """An engine for `postgresql+psycopg://…`; it connects on first use.
 
-    `pool_pre_ping` replaces connections that a restarted Postgres has dropped; the statement time-out keeps a
-    stuck query from holding a pooled connection for ever; errors name no parameters, which may be personal.
+    `pool_pre_ping` replaces connections that a restarted Postgres has dropped. The statement timeout keeps a stuck
+    query from holding a pooled connection forever. Error messages omit parameters, which may be personal data.
     """
     return create_async_engine(
         database_url,

@@ -1,6 +1,6 @@
-"""What both programs log: one JSON object a line on standard error, about nobody and with no secret in it.
+"""JSON logging for worker and API: one object per line on standard error, without personal data or secrets.
 
-`bind` says once what the lines of a task are about (a request, a workflow); each of them then says so.
+`bind` sets a task's context (a request, a workflow) once; every line that the task logs includes it.
 """
 
 import logging
@@ -21,7 +21,7 @@ _bound: ContextVar[dict[str, str] | None] = ContextVar("bound", default=None)
 
 
 def bind(about: dict[str, str]) -> None:
-    """`about` stands in every line that this task, and those it starts, log from now on; it may still change."""
+    """Add `about` to every line that this task, and tasks started by it, log from now on. It is read at each line."""
     _bound.set(about)
 
 
@@ -30,38 +30,43 @@ def bound() -> dict[str, str]:
 
 
 def handler(stream: TextIO | None = None) -> logging.Handler:
-    """Writes to standard error unless told otherwise."""
-    lines = logging.StreamHandler(stream)
-    lines.setFormatter(
-        _Line(["levelname", "name", "message"], rename_fields=_NAMES, timestamp="time", reserved_attrs=_NOT_SHOWN)
+    """Writes to standard error unless `stream` is passed."""
+    json_lines = logging.StreamHandler(stream)
+    json_lines.setFormatter(
+        _LineFormatter(
+            ["levelname", "name", "message"],
+            rename_fields=_RENAMED_FIELDS,
+            timestamp="time",
+            reserved_attrs=_OMITTED_FIELDS,
+        )
     )
-    return lines
+    return json_lines
 
 
 def configure() -> None:
-    """For a composition root. Leaves a root logger as it is that has handlers already, as pytest's has.
+    """Called by a composition root. A root logger that already has handlers, such as pytest's, is left unchanged.
 
-    Of libraries only warnings: at other levels they log the addresses they call, and mail addresses stand in those.
+    Libraries log warnings only: below that level they log the URLs they call, which contain mail addresses.
     """
     logging.basicConfig(level=logging.WARNING, handlers=[handler()])
     logging.getLogger("holdfast").setLevel(logging.INFO)
 
 
-_NOT_SHOWN = [*RESERVED_ATTRS, "color_message"]
-"""Uvicorn says some of its messages twice."""
-_NAMES = {"levelname": "level", "name": "logger", "exc_info": "error"}
+_OMITTED_FIELDS = [*RESERVED_ATTRS, "color_message"]
+"""Uvicorn repeats some messages as `color_message`."""
+_RENAMED_FIELDS = {"levelname": "level", "name": "logger", "exc_info": "error"}
 
 
-class _Line(JsonFormatter):
+class _LineFormatter(JsonFormatter):
     def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
         return log_data | bound()
 
     def formatException(self, ei: _ExcInfo) -> list[str]:  # type: ignore[override]
-        return list(_places(ei[1]))
+        return list(_stack_lines(ei[1]))
 
 
-def _places(error: BaseException | None) -> Iterator[str]:
-    """An error's kind and its way, with those behind it. Not their words: those may quote a row, or what was sent."""
+def _stack_lines(error: BaseException | None) -> Iterator[str]:
+    """The type and stack of an error and of its causes. No messages: they may quote a row or a request."""
     while error is not None:
         yield f"{type(error).__module__}.{type(error).__qualname__}"
         for frame in traceback.extract_tb(error.__traceback__):

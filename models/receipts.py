@@ -1,4 +1,4 @@
-"""A booking's receipt as its records and the ledger have it now: for the API to give and for a mail to carry."""
+"""A booking's receipt, computed from its current records and the ledger. Served by the API and attached to mails."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,7 +19,7 @@ from models.tables.people import Instructor, Student
 
 
 class Line(NamedTuple):
-    """A line of the ledger about the booking; its kind and its account as words."""
+    """A ledger entry of the booking; `kind` and `account` are enum values."""
 
     kind: str
     at: datetime
@@ -28,7 +28,7 @@ class Line(NamedTuple):
 
 
 class Names(NamedTuple):
-    """Whom a receipt names."""
+    """The names on a receipt."""
 
     student: str
     student_time_zone: str
@@ -43,13 +43,13 @@ _STEPS: Mapping[tuple[str, str], Step] = {
     (PostingKind.DISPUTE_OPENED, Account.DISPUTES): Step.WITHDRAWN,
     (PostingKind.DISPUTE_WON, Account.DISPUTES): Step.REINSTATED,
 }
-"""What the student sees of a transaction, and the account whose line says how much."""
-_PAYS_OUT: frozenset[str] = frozenset({PostingKind.PAID_OUT, PostingKind.PAYOUT_FAILED})
-"""What was earned stays earned, wherever it is."""
+"""The receipt step of each kind of transaction, and the account whose entry has the amount."""
+_PAYOUT_KINDS: frozenset[str] = frozenset({PostingKind.PAID_OUT, PostingKind.PAYOUT_FAILED})
+"""Left out of the balances: a share is earned whether or not it has been paid out."""
 
 
 def lines_of(booking_id: UUID) -> Select[str, datetime, str, int]:
-    """The ledger's page of the booking, in its order."""
+    """The booking's ledger entries, in ledger order."""
     return (
         select(LedgerTransaction.kind, LedgerTransaction.at, LedgerEntry.account, LedgerEntry.amount_minor)
         .join(LedgerEntry, col(LedgerEntry.transaction_id) == col(LedgerTransaction.id))
@@ -67,13 +67,13 @@ def names_of(booking: BookingRequest) -> Select[str, str, str]:
 
 
 def receipt(booking: BookingRequest, names: Names, lines: Iterable[Line]) -> Receipt | None:
-    """`None` while the money is only held, and where there never was any."""
-    story = list(lines)
-    if not any(line.kind in (PostingKind.HOLD_ENDED, PostingKind.CAPTURED) for line in story):
+    """`None` while the money is only held, and if there never was any."""
+    entries = list(lines)
+    if not any(line.kind in (PostingKind.HOLD_ENDED, PostingKind.CAPTURED) for line in entries):
         return None
     balances: Counter[str] = Counter()
-    for line in story:
-        if line.kind not in _PAYS_OUT:
+    for line in entries:
+        if line.kind not in _PAYOUT_KINDS:
             balances[line.account] += line.amount_minor
 
     def money(amount_minor: int) -> Money:
@@ -90,7 +90,7 @@ def receipt(booking: BookingRequest, names: Names, lines: Iterable[Line]) -> Rec
         price=money(booking.price_minor),
         platform_fee=money(booking.platform_fee_minor),
         movements=tuple(
-            Movement(at=at, step=step, amount=money(amount_minor)) for at, step, amount_minor in _movements(story)
+            Movement(at=at, step=step, amount=money(amount_minor)) for at, step, amount_minor in _movements(entries)
         ),
         fee_kept=money(-balances[Account.PLATFORM_REVENUE]),
         share_kept=money(-balances[Account.INSTRUCTOR_PAYABLE]),
@@ -98,14 +98,14 @@ def receipt(booking: BookingRequest, names: Names, lines: Iterable[Line]) -> Rec
     )
 
 
-def _movements(story: list[Line]) -> Iterator[tuple[datetime, Step, int]]:
-    """What of a hold is not captured is released, which the ledger leaves to be understood."""
+def _movements(entries: list[Line]) -> Iterator[tuple[datetime, Step, int]]:
+    """Whatever was not captured of a hold was released; the ledger has no transaction for that."""
     captured_minor = sum(
         line.amount_minor
-        for line in story
+        for line in entries
         if (line.kind, line.account) == (PostingKind.CAPTURED, Account.STRIPE_BALANCE)
     )
-    for line in story:
+    for line in entries:
         step = _STEPS.get((line.kind, line.account))
         if step is not None:
             yield line.at, step, abs(line.amount_minor)

@@ -1,4 +1,4 @@
-"""A session as a calendar file, for a mail to carry and for the API to give (RFC 5545; invitations: RFC 5546)."""
+"""A session as an iCalendar file, for mails and for the API (RFC 5545; invitations: RFC 5546)."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,7 +17,7 @@ FILE_NAME = "session.ics"
 
 @dataclass(frozen=True)
 class Appointment:
-    """The session, as one of its two people has it in their calendar. Times are UTC, which every calendar converts."""
+    """The session as it appears in one participant's calendar. Times are UTC, which every calendar converts."""
 
     booking_id: UUID
     summary: str
@@ -37,7 +37,7 @@ class Party(NamedTuple):
 def appointment(
     booking: BookingRequest, live_session: LiveSession, title: str, other: str, public_url: str
 ) -> Appointment:
-    """The session as the records have it now, to one of its people; `other` is the other one's name."""
+    """The session as currently recorded, for one participant; `other` is the other participant's name."""
     return Appointment(
         booking_id=booking.id,
         summary=f"{title} with {other}",
@@ -59,27 +59,27 @@ def receipt_url(public_url: str, booking_id: UUID) -> str:
 
 
 def reset_url(public_url: str, token: str) -> str:
-    """Behind the `#`, which a browser keeps to itself: the token is in no server's log and in no `Referer`."""
+    """The token is in the fragment, which browsers do not send: it appears in no server log and in no `Referer`."""
     return f"{public_url.rstrip('/')}/password-reset#{token}"
 
 
 def invitation(appointment: Appointment, organizer: Party, attendee: Party) -> tuple[str, bytes]:
-    """The method (`REQUEST` or `CANCEL`) and the file of a mail that puts, moves or removes the session.
+    """The method (`REQUEST` or `CANCEL`) and the file for a mail that adds, moves or removes the session.
 
-    The attendee is the mail's reader alone: neither side learns the other's address.
+    The recipient is the only attendee: neither side learns the other's address.
     """
     event = _event(appointment)
     event.add("organizer", _address(organizer))
-    you = _address(attendee)
-    you.params["PARTSTAT"] = "ACCEPTED"
-    you.params["RSVP"] = "FALSE"
-    event.add("attendee", you)
+    recipient = _address(attendee)
+    recipient.params["PARTSTAT"] = "ACCEPTED"
+    recipient.params["RSVP"] = "FALSE"
+    event.add("attendee", recipient)
     method = "CANCEL" if appointment.is_cancelled else "REQUEST"
     return method, _file(event, method)
 
 
 def calendar_file(appointment: Appointment) -> bytes:
-    """The session to be imported by hand."""
+    """The session as a file to import manually."""
     return _file(_event(appointment))
 
 
@@ -100,7 +100,7 @@ def _event(appointment: Appointment) -> Event:
 
 def _address(party: Party) -> vCalAddress:
     address = vCalAddress(f"mailto:{party.email}")
-    # A quote cannot stand in a parameter, in whichever way it is written (RFC 5545, 3.2).
+    # A parameter value cannot contain a double quote, not even an escaped one (RFC 5545, 3.2).
     address.params["CN"] = party.name.replace('"', "'")
     return address
 

@@ -1,4 +1,4 @@
-"""The settings that both programs share, from the environment. What is insecure or contradictory stops the start-up."""
+"""Settings shared by worker and API, from the environment. Insecure or contradictory settings stop the start-up."""
 
 from datetime import timedelta
 from email.utils import parseaddr
@@ -23,7 +23,7 @@ class Environment(StrEnum):
 
 
 class StripeSettings(BaseSettings):
-    """Where Stripe is. `STRIPE_API_BASE` points at the sandbox, and only a test key may go there."""
+    """Stripe's key and URL. `STRIPE_API_BASE` points at the sandbox, to which only a test key may be sent."""
 
     model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True)
 
@@ -32,7 +32,7 @@ class StripeSettings(BaseSettings):
     stripe_api_base: str | None = None
 
     @model_validator(mode="after")
-    def _key_and_place_fit(self) -> Self:
+    def _key_matches_base_url(self) -> Self:
         live = self.stripe_api_key.get_secret_value().startswith(("sk_live_", "rk_live_"))
         test = self.stripe_api_key.get_secret_value().startswith(("sk_test_", "rk_test_"))
         if not (live or test):
@@ -49,7 +49,7 @@ class StripeSettings(BaseSettings):
 
 
 class PolicySettings(BaseSettings):
-    """The platform's own rules for new bookings. Windows are ISO 8601 durations (`PT30M`, `P1D`)."""
+    """The platform's rules for new bookings. Windows are ISO 8601 durations (`PT30M`, `P1D`)."""
 
     model_config = SettingsConfigDict(env_prefix="HOLDFAST_", extra="ignore")
 
@@ -92,12 +92,12 @@ def _name_and_address(text: str) -> str:
 class SmtpSecurity(StrEnum):
     STARTTLS = "starttls"
     TLS = "tls"
-    """From the first byte, usually on port 465."""
+    """Implicit TLS, usually on port 465."""
     NONE = "none"
 
 
 class MailSettings(BaseSettings):
-    """Where mails are handed in. Without a host none are sent, which production refuses."""
+    """The SMTP server. Without a host no mail is sent, which production refuses."""
 
     model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True)
 
@@ -108,10 +108,10 @@ class MailSettings(BaseSettings):
     holdfast_smtp_user: str | None = None
     holdfast_smtp_password: SecretStr | None = None
     holdfast_mail_from: Annotated[str, AfterValidator(_name_and_address)] | None = None
-    """`Name <address>`: whom mails come from."""
+    """`Name <address>`: the sender of every mail."""
 
     @model_validator(mode="after")
-    def _mails_can_be_sent_safely(self) -> Self:
+    def _smtp_is_configured_safely(self) -> Self:
         is_production = self.holdfast_env is Environment.PRODUCTION
         if self.holdfast_smtp_host is None:
             if is_production:
@@ -127,13 +127,13 @@ class MailSettings(BaseSettings):
 
 
 class DocumentSettings(BaseSettings):
-    """Whose name stands on receipts and statements."""
+    """The issuer named on receipts and statements."""
 
     model_config = SettingsConfigDict(extra="ignore")
 
     holdfast_platform_name: str = Field(default="Holdfast", min_length=1, max_length=60)
     holdfast_platform_address: str = Field(default="", max_length=90)
-    """A line: the firm, where it is, its tax number."""
+    """One line: company, address, tax number."""
 
     @property
     def issuer(self) -> Issuer:
@@ -141,11 +141,11 @@ class DocumentSettings(BaseSettings):
 
 
 class RuntimeSettings(BaseSettings):
-    """Where Postgres and the task queue are. Temporal's own variables (`TEMPORAL_ADDRESS`, …) are read by its SDK."""
+    """Postgres and the task queue. Temporal's own variables (`TEMPORAL_ADDRESS`, …) are read by its SDK."""
 
     model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True)
 
     database_url: SecretStr
     holdfast_task_queue: str = "holdfast"
     holdfast_links_url: AnyHttpUrl | None = None
-    """Where links in mails and calendars lead: a front end that knows its visitors. The API itself if not given."""
+    """Base URL of links in mails and calendars: a front end that signs its users in. Defaults to the API itself."""

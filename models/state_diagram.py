@@ -1,4 +1,7 @@
-"""Draws the table of states for `docs/states.md`: `python -m models.state_diagram`, and `--check` in `./run check`."""
+"""Generates `docs/states.md` from the transition table: `python -m models.state_diagram`.
+
+`./run check` runs it with `--check`, which fails if the page is out of date.
+"""
 
 import argparse
 import sys
@@ -21,23 +24,23 @@ A booking request whose payment is never secured is deleted instead of moved: th
 
 
 def page() -> str:
-    """The whole page, the same for the same table."""
-    return "\n".join([_HEAD, *(_section(record, moves) for record, moves in TRANSITIONS.items())])
+    """The whole page; deterministic."""
+    return "\n".join([_HEAD, *(_section(record, transitions) for record, transitions in TRANSITIONS.items())])
 
 
-def _section(record: str, moves: Mapping[State | None, frozenset[State]]) -> str:
+def _section(record: str, transitions: Mapping[State | None, frozenset[State]]) -> str:
     arrows = [
         f"    {current or '[*]'} --> {to}"
-        for current, following in moves.items()
-        for to in _states(moves)
+        for current, following in transitions.items()
+        for to in _states(transitions)
         if to in following
     ]
-    ends = [f"    {state} --> [*]" for state in _states(moves) if state not in moves]
+    ends = [f"    {state} --> [*]" for state in _states(transitions) if state not in transitions]
     return "\n".join([f"## {record}", "", "```mermaid", "stateDiagram-v2", *arrows, *ends, "```", ""])
 
 
-def _states(moves: Mapping[State | None, frozenset[State]]) -> list[State]:
-    return list(type(next(iter(moves[None]))))
+def _states(transitions: Mapping[State | None, frozenset[State]]) -> list[State]:
+    return list(type(next(iter(transitions[None]))))
 
 
 def main(arguments: list[str] | None = None, path: Path = PAGE) -> int:

@@ -1,4 +1,4 @@
-"""Whose paper it is: the platform, as it wants to be called on receipts and statements."""
+"""The platform, as it is named on receipts and statements."""
 
 from typing import NamedTuple
 
@@ -6,4 +6,4 @@ from typing import NamedTuple
 class Issuer(NamedTuple):
     name: str
     address: str = ""
-    """A line: the firm, where it is, its tax number."""
+    """One line: company, address, tax number."""

@@ -1,4 +1,4 @@
-"""A student's receipt: what was agreed, held, paid and returned, when, and who has it. Values in, bytes out."""
+"""A student's receipt: what was agreed, held, paid and returned, when, and who received it. Values in, bytes out."""
 
 from datetime import datetime
 from enum import Enum
@@ -15,7 +15,7 @@ FILE_NAME = "receipt.pdf"
 
 
 class Step(Enum):
-    """Something that happened to the student's money, and how it counts in what they have paid."""
+    """A step of the student's money: its label, and its sign in the amount that they have paid."""
 
     HELD = ("Held on your card", 0)
     RELEASED = ("Released: never charged", 0)
@@ -25,8 +25,8 @@ class Step(Enum):
     WITHDRAWN = ("Taken back by your bank, which looks into it", -1)
     REINSTATED = ("Paid again: your bank’s decision", 1)
 
-    def __init__(self, words: str, sign: int) -> None:
-        self.words = words
+    def __init__(self, label: str, sign: int) -> None:
+        self.label = label
         self.sign = sign
 
 
@@ -38,7 +38,7 @@ class Movement(Value):
 
 
 class Receipt(Value):
-    """A booking's money as far as it has come. `movements` is in its order, and never empty."""
+    """A booking's money so far. `movements` is in chronological order, and never empty."""
 
     booking_id: UUID
     student: str
@@ -47,56 +47,56 @@ class Receipt(Value):
     starts_at: datetime
     ends_at: datetime
     time_zone: str
-    """The student's: an IANA name."""
+    """The student's; an IANA name."""
     price: Money
     platform_fee: Money
-    """As it was shown before paying."""
+    """As shown before payment."""
     movements: tuple[Movement, ...]
     fee_kept: Money
-    """What the platform has of what was paid, in the end."""
+    """What the platform keeps of what was paid."""
     share_kept: Money
-    """What of it is the instructor's."""
+    """What the instructor keeps of it."""
     on_its_way: Money
-    """Of what was returned: what Stripe has not sent yet."""
+    """The part of what was returned that Stripe has not sent yet."""
 
     @property
     def paid(self) -> Money:
-        """What has gone from the student for good."""
+        """What the student has paid, less what was returned."""
         return sum((_signed(each) for each in self.movements), self.price.zero())
 
     @property
     def returned(self) -> Money:
-        """Of what was paid."""
+        """The part of the payment that was returned."""
         return -sum((_signed(each) for each in self.movements if each.step is not Step.PAID), self.price.zero())
 
 
 def draw(receipt: Receipt, issuer: Issuer) -> bytes:
-    """The receipt as a PDF: the same one whenever it is drawn, until more happens to the money."""
-    where = ZoneInfo(receipt.time_zone)
+    """The receipt as a PDF. The same receipt always gives the same bytes."""
+    zone = ZoneInfo(receipt.time_zone)
     at = receipt.movements[-1].at
-    page = Page(issuer, "Receipt", receipt_number(receipt.booking_id), at, f"Times are those of {where.key}.")
-    page.facts(
+    page = Page(issuer, "Receipt", receipt_number(receipt.booking_id), at, f"Times are those of {zone.key}.")
+    page.fields(
         [
             ("Paid by", receipt.student),
             ("Paid to", receipt.instructor),
             ("Through", issuer.name),
             ("For", receipt.title),
-            ("When", _span(receipt, where)),
+            ("When", _span(receipt, zone)),
             ("Booking", str(receipt.booking_id)),
-            ("Issued", _day(at.astimezone(where))),
+            ("Issued", _day(at.astimezone(zone))),
         ]
     )
-    page.sum("You paid", receipt.paid.format(), _in_words(receipt))
+    page.total("You paid", receipt.paid.format(), _summary(receipt))
     page.heading("What happened to the money")
     page.rows(
         [
-            *([_time(each.at, where), each.step.words, _amount(each)] for each in receipt.movements),
+            *([_time(each.at, zone), each.step.label, _amount(each)] for each in receipt.movements),
             ["", "You paid", receipt.paid.format()],
         ],
         widths=(44, 88, 38),
-        head=("When", "What", "Amount"),
-        words=2,
-        last_is_sum=True,
+        headings=("When", "What", "Amount"),
+        text_columns=2,
+        last_is_total=True,
     )
     page.heading("The price, as it was shown before paying")
     page.rows(
@@ -106,7 +106,7 @@ def draw(receipt: Receipt, issuer: Issuer) -> bytes:
             ["Price", receipt.price.format()],
         ],
         widths=(132, 38),
-        last_is_sum=True,
+        last_is_total=True,
     )
     if receipt.paid and receipt.paid != receipt.price and receipt.fee_kept + receipt.share_kept == receipt.paid:
         page.heading("What you paid, divided")
@@ -117,7 +117,7 @@ def draw(receipt: Receipt, issuer: Issuer) -> bytes:
                 ["You paid", receipt.paid.format()],
             ],
             widths=(132, 38),
-            last_is_sum=True,
+            last_is_total=True,
         )
     return page.file()
 
@@ -131,28 +131,28 @@ def _amount(movement: Movement) -> str:
     return (-movement.amount if movement.step.sign < 0 else movement.amount).format()
 
 
-def _in_words(receipt: Receipt) -> str:
+def _summary(receipt: Receipt) -> str:
     if not any(each.step is Step.PAID for each in receipt.movements):
         return f"Nothing was charged. The {receipt.price.format()} on your card were held and released."
-    words = []
+    sentences = []
     released = [each.amount for each in receipt.movements if each.step is Step.RELEASED]
     if released:
-        words.append(f"Of the {receipt.price.format()} that were held, {released[0].format()} were never charged.")
+        sentences.append(f"Of the {receipt.price.format()} that were held, {released[0].format()} were never charged.")
     if receipt.returned:
-        words.append(f"{receipt.returned.format()} went back to you.")
+        sentences.append(f"{receipt.returned.format()} went back to you.")
     if receipt.on_its_way:
-        words.append(f"{receipt.on_its_way.format()} of it is still on its way.")
-    return " ".join(words) or "Paid in full. Nothing went back."
+        sentences.append(f"{receipt.on_its_way.format()} of it is still on its way.")
+    return " ".join(sentences) or "Paid in full. Nothing went back."
 
 
-def _span(receipt: Receipt, where: ZoneInfo) -> str:
-    starts, ends = receipt.starts_at.astimezone(where), receipt.ends_at.astimezone(where)
+def _span(receipt: Receipt, zone: ZoneInfo) -> str:
+    starts, ends = receipt.starts_at.astimezone(zone), receipt.ends_at.astimezone(zone)
     end = f"{ends:%H:%M}" if starts.date() == ends.date() else f" {_day(ends)}, {ends:%H:%M}"
     return f"{starts:%A}, {_day(starts)}, {starts:%H:%M}–{end}"
 
 
-def _time(at: datetime, where: ZoneInfo) -> str:
-    local = at.astimezone(where)
+def _time(at: datetime, zone: ZoneInfo) -> str:
+    local = at.astimezone(zone)
     return f"{_day(local)}, {local:%H:%M}"
 
 

@@ -1,4 +1,4 @@
-"""An instructor's year on paper. Values in, bytes out."""
+"""An instructor's yearly statement. Values in, bytes out."""
 
 from calendar import month_name
 from zoneinfo import ZoneInfo
@@ -8,18 +8,18 @@ from models.documents.page import Page
 from models.domain.money import Money
 from models.domain.statements import Earnings, Statement, StatementOfCurrency
 
-_HEAD = ("Month", "Paid by students", "Refunds", "Borne by platform", "Fees", "Net", "Paid out")
+_HEADINGS = ("Month", "Paid by students", "Refunds", "Borne by platform", "Fees", "Net", "Paid out")
 _WIDTHS = (24, 27, 22, 29, 22, 23, 23)
 
 
 def draw(statement: Statement, instructor: str, issuer: Issuer) -> bytes:
-    """The same one whenever it is drawn from the same values."""
-    where = ZoneInfo(statement.time_zone)
-    local = statement.as_of.astimezone(where)
+    """The statement as a PDF. The same values always give the same bytes."""
+    zone = ZoneInfo(statement.time_zone)
+    local = statement.as_of.astimezone(zone)
     page = Page(
         issuer, "Statement", str(statement.year), statement.as_of, f"Months are those of {statement.time_zone}."
     )
-    page.facts(
+    page.fields(
         [
             ("For", instructor),
             ("Year", str(statement.year)),
@@ -27,8 +27,8 @@ def draw(statement: Statement, instructor: str, issuer: Issuer) -> bytes:
             ("From", issuer.name),
         ]
     )
-    for place, part in enumerate(statement.data):
-        if place:
+    for index, part in enumerate(statement.data):
+        if index:
             page.add_page()
         _draw(page, part)
     if not statement.data:
@@ -45,7 +45,7 @@ def draw(statement: Statement, instructor: str, issuer: Issuer) -> bytes:
 
 def _draw(page: Page, part: StatementOfCurrency) -> None:
     code = part.currency.upper()
-    page.sum(
+    page.total(
         f"Earned in {code}",
         part.total.net.format(),
         f"{part.opening.format()} were owed to you at the beginning, {part.total.paid_out.format()} were paid out. "
@@ -58,8 +58,8 @@ def _draw(page: Page, part: StatementOfCurrency) -> None:
             _row("Year", part.total),
         ],
         widths=_WIDTHS,
-        head=_HEAD,
-        last_is_sum=True,
+        headings=_HEADINGS,
+        last_is_total=True,
     )
 
 

@@ -1,4 +1,4 @@
-"""Who acts in a booking, in which role, and on what."""
+"""Who acts, in which role, and on what."""
 
 from enum import StrEnum
 from uuid import UUID
@@ -20,21 +20,21 @@ class Subject(StrEnum):
     BOOKING = "booking"
     PERSON = "person"
     OFFERING = "offering"
-    """With its slots."""
+    """Including its slots."""
     INSTRUCTOR = "instructor"
-    """Their way to being paid."""
+    """Their Stripe account and onboarding."""
     RECONCILIATION = "reconciliation"
 
 
 class SignUpRole(StrEnum):
-    """The roles that a person may take by themselves."""
+    """The roles that a person can sign up for."""
 
     STUDENT = "student"
     INSTRUCTOR = "instructor"
 
 
 class Capability(StrEnum):
-    """How Stripe says whether an account may receive transfers."""
+    """Whether an account can receive transfers, as Stripe reports it."""
 
     ACTIVE = "active"
     PENDING = "pending"

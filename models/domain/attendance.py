@@ -1,7 +1,6 @@
-"""Who was in a meeting, and for how long, from what the meeting's provider reported.
+"""Who was in a meeting and for how long, computed from the meeting provider's reports.
 
-Reports may come twice and in any order, and may be missing. So what a report is silent about stays visible: a visit
-without a `joined_at` or a `left_at`.
+Reports can be duplicated, out of order or missing. Gaps stay visible, as a visit without `joined_at` or `left_at`.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,10 +12,10 @@ from models.domain.base import Value
 
 
 class MeetingProvider(StrEnum):
-    """Whose meetings they are."""
+    """Who hosts the meetings."""
 
     JITSI = "jitsi"
-    """A Jitsi Meet of one's own."""
+    """Self-hosted Jitsi Meet."""
     JAAS = "jaas"
     """8x8's Jitsi as a Service."""
 
@@ -28,14 +27,14 @@ class AttendanceKind(StrEnum):
 
 
 class Sighting(Value):
-    """What one report says."""
+    """One report of the provider."""
 
     id: str
     kind: AttendanceKind
     role: SignUpRole | None = None
     """Who joined or left; `None` for a recording."""
     connection: str | None = None
-    """The provider's name for one connection: a person has two of them in two tabs."""
+    """The provider's id of one connection. A person with two open tabs has two."""
     at: datetime
 
 
@@ -43,36 +42,37 @@ class Visit(Value):
     """One connection's time in the meeting."""
 
     joined_at: datetime | None
-    """`None`: that they were there is known only from their leaving. Such a visit counts for no time."""
+    """`None`: only the leaving was reported. The visit counts as zero time."""
     left_at: datetime | None
-    """`None`: no report of leaving. Such a visit counts as lasting until now, or until the session's end."""
+    """`None`: no leaving was reported. The visit lasts until now, or until the session's end."""
 
 
 class Presence(Value):
     visits: tuple[Visit, ...]
-    """The earliest first, also those before and after the session's time."""
+    """Earliest first, including those outside the session's time."""
     total: timedelta
-    """Within the session's time; two connections at once count once."""
+    """Within the session's time; overlapping connections count once."""
 
 
 class Attendance(Value):
     student: Presence
     instructor: Presence
     together: timedelta
-    """Within the session's time, both present."""
+    """Time within the session in which both were present."""
     recordings_uploaded_at: tuple[datetime, ...]
 
 
 _Span = tuple[datetime, datetime]
 
-# A connection that joins and leaves in one moment does so in this order.
+# Of two reports with the same time, joining comes before leaving.
 _ORDER = list(AttendanceKind)
 
 
 def attendance(sightings: Iterable[Sighting], starts_at: datetime, ends_at: datetime, now: datetime) -> Attendance:
-    """What is known at `now` of a session that takes place from `starts_at` to `ends_at`."""
+    """The attendance known at `now` of a session from `starts_at` to `ends_at`."""
     reports = sorted(
-        {each.id: each for each in sightings}.values(), key=lambda it: (it.at, _ORDER.index(it.kind), it.id)
+        {report.id: report for report in sightings}.values(),
+        key=lambda report: (report.at, _ORDER.index(report.kind), report.id),
     )
     until = min(now, ends_at)
     visits = {role: _visits(reports, role) for role in SignUpRole}
@@ -82,34 +82,36 @@ def attendance(sightings: Iterable[Sighting], starts_at: datetime, ends_at: date
         student=presences[SignUpRole.STUDENT],
         instructor=presences[SignUpRole.INSTRUCTOR],
         together=_total(_overlap(spans[SignUpRole.STUDENT], spans[SignUpRole.INSTRUCTOR])),
-        recordings_uploaded_at=tuple(it.at for it in reports if it.kind is AttendanceKind.RECORDING_UPLOADED),
+        recordings_uploaded_at=tuple(
+            report.at for report in reports if report.kind is AttendanceKind.RECORDING_UPLOADED
+        ),
     )
 
 
 def _visits(reports: Sequence[Sighting], role: SignUpRole) -> list[Visit]:
-    """`reports` in the order of their times. One that tells nothing new about its connection is passed over."""
-    last: dict[str | None, int] = {}
+    """`reports` must be sorted by time. One that adds nothing about its connection is skipped."""
+    latest: dict[str | None, int] = {}
     visits: list[Visit] = []
     for report in reports:
         if report.role is not role:
             continue
-        place = last.get(report.connection)
-        is_present = place is not None and visits[place].left_at is None
+        index = latest.get(report.connection)
+        is_present = index is not None and visits[index].left_at is None
         if report.kind is AttendanceKind.JOINED and not is_present:
-            last[report.connection] = len(visits)
+            latest[report.connection] = len(visits)
             visits.append(Visit(joined_at=report.at, left_at=None))
-        elif report.kind is AttendanceKind.LEFT and place is None:
-            last[report.connection] = len(visits)
+        elif report.kind is AttendanceKind.LEFT and index is None:
+            latest[report.connection] = len(visits)
             visits.append(Visit(joined_at=None, left_at=report.at))
-        elif report.kind is AttendanceKind.LEFT and place is not None and is_present:
-            visits[place] = visits[place].model_copy(update={"left_at": report.at})
+        elif report.kind is AttendanceKind.LEFT and index is not None and is_present:
+            visits[index] = visits[index].model_copy(update={"left_at": report.at})
     return visits
 
 
 def _merged(visits: Iterable[Visit], starts_at: datetime, until: datetime) -> list[_Span]:
-    """Their time between the two moments, as spans that do not touch."""
+    """The visits between the two times, merged into disjoint spans."""
     merged: list[_Span] = []
-    # They come in the order of their beginnings.
+    # `visits` is sorted by start.
     for visit in visits:
         if visit.joined_at is None:
             continue
@@ -122,11 +124,11 @@ def _merged(visits: Iterable[Visit], starts_at: datetime, until: datetime) -> li
     return merged
 
 
-def _overlap(ones: Sequence[_Span], others: Sequence[_Span]) -> list[_Span]:
+def _overlap(left: Sequence[_Span], right: Sequence[_Span]) -> list[_Span]:
     return [
         (max(one[0], other[0]), min(one[1], other[1]))
-        for one in ones
-        for other in others
+        for one in left
+        for other in right
         if max(one[0], other[0]) < min(one[1], other[1])
     ]
 

@@ -1,4 +1,4 @@
-"""The business in figures, as values: amounts in minor units, rates in basis points, never a float."""
+"""Business metrics, as values: amounts in minor units, rates in basis points, never a float."""
 
 from datetime import date, timedelta
 
@@ -7,30 +7,30 @@ from models.domain.money import BASIS_POINTS, Money
 
 
 class BusinessFigures(Value):
-    """Of one period and one currency."""
+    """The metrics of one period and one currency."""
 
     period_starts_on: date
     currency: str
     bookings: int
-    """Made in the period, those included that were never paid."""
+    """Made in the period, including those never paid."""
     bookings_paid: int
-    """Of them, those whose payment was taken, as of now."""
+    """The number of those bookings that have been paid as of now."""
     sessions_ended: int
-    """Of the bookings made in the period, those whose session is over, whichever way."""
+    """The number of bookings made in the period whose session has ended, in any way."""
     sessions_completed: int
     payments: int
-    """Taken in the period."""
+    """Captured in the period."""
     disputes: int
     """Opened in the period."""
     gross_volume: Money
-    """Taken from students in the period."""
+    """Captured from students in the period."""
     refunded: Money
-    """Given back in the period of what had been taken."""
+    """Captured money returned to students in the period."""
     platform_revenue: Money
-    """The platform's fees in the period, less those it gave up."""
+    """The platform's fees in the period, less those returned."""
     stripe_fees: Money
     payout_lag: timedelta | None
-    """From a payment to the bank, on average over the shares that arrived there in the period."""
+    """Average time from payment to arrival at the bank, over the shares that arrived in the period."""
 
     @property
     def conversion_bps(self) -> int | None:
@@ -50,5 +50,5 @@ class BusinessFigures(Value):
 
 
 def _bps(part: int, whole: int) -> int | None:
-    """Rounded down; `None` where there is nothing to be a part of."""
+    """Rounded down; `None` if `whole` is zero."""
     return part * BASIS_POINTS // whole if whole else None

@@ -1,4 +1,4 @@
-"""Which decision a booking allows at which stage, and how the deciding ones end it. Pure: the time is given."""
+"""Which decision a booking allows at which stage, and how it ends the booking. Pure: the time is passed in."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,7 +27,7 @@ from models.domain.terms import BookingTerms
 
 
 class Stage(StrEnum):
-    """Where in the flow a booking is."""
+    """A booking's stage. The value completes the sentence "this booking waits for …"."""
 
     CHECKOUT = "the student's payment"
     APPROVAL = "the instructor's decision"
@@ -38,23 +38,23 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True)
 class Situation:
-    """All that says whether a decision is possible."""
+    """Everything that determines whether a decision is possible."""
 
     stage: Stage
     accepted: bool
-    """The instructor has approved it, so that there is a session."""
+    """The instructor has approved the booking, so there is a session."""
     parked: bool
-    """A step failed for good, and an operator is to decide."""
+    """A step failed permanently, and an operator has to decide."""
     reported: AbsentParty | None
-    """Who is said to have been absent, while that can be contested or is looked into."""
+    """Who was reported absent, while the report can be contested or a contest is being resolved."""
     contested: bool
     moving: bool
-    """To another slot, which the database is being asked for."""
+    """A move to another slot is being written to the database."""
     now: datetime
     latest_deadline: datetime
-    """How far an operator can extend the present one."""
+    """The latest time to which an operator can move the current deadline."""
     latest_end: datetime
-    """Of a session whose money the hold can keep until it is decided."""
+    """The latest end of a session for which the hold lasts until the booking is decided."""
     terms: BookingTerms
 
 
@@ -66,7 +66,7 @@ _BY_OPERATOR = (Settle, Release, SettleAndRefund, Retry, Extend)
 
 
 def refusal(decision: Decision, situation: Situation) -> str | None:
-    """Why the decision is not possible now, as a sentence for its maker; `None` when it is."""
+    """Why the decision is not possible now, as a sentence for the caller; `None` if it is possible."""
     stage, terms = situation.stage, situation.terms
     if stage is Stage.CLOSED:
         return "This booking is closed."
@@ -117,7 +117,7 @@ def refusal(decision: Decision, situation: Situation) -> str | None:
 
 def _not_movable(to: Reschedule, situation: Situation) -> str | None:
     if to.starts_at == situation.terms.starts_at:
-        return None  # Agreed on before: answered again.
+        return None  # Already moved there: a repeated request gets the same answer.
     if to.from_starts_at != situation.terms.starts_at:
         return "The session has been moved since."
     if to.ends_at - to.starts_at != situation.terms.ends_at - situation.terms.starts_at:
@@ -136,7 +136,7 @@ def _is_part_of(amount: Money, price: Money) -> bool:
 
 
 def ending_of(decision: Decision, situation: Situation) -> Ending:
-    """How a deciding message ends the booking. Raises `TypeError` for one that decides nothing."""
+    """How the decision ends the booking. Raises `TypeError` for one that ends no booking."""
     terms, actor = situation.terms, decision.actor
     match decision:
         case Reject():

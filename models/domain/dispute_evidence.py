@@ -1,6 +1,6 @@
-"""What is sent to a card holder's bank: the story of a booking, in the fields that Stripe's disputes have.
+"""The evidence for a cardholder's bank: a booking's history, in the text fields of a Stripe dispute.
 
-Stripe, API reference, "Update a dispute": at most 150,000 characters in all of the text fields together.
+Stripe, API reference, "Update a dispute": at most 150,000 characters in all text fields together.
 """
 
 from collections.abc import Sequence
@@ -13,12 +13,12 @@ from models.domain.ids import receipt_number
 from models.domain.money import Money
 from models.domain.policy import BookingPolicy
 
-_MOST_LINES = 200
+_MAX_LINES = 200
 
 
 @dataclass(frozen=True)
 class Happening:
-    """One row of the booking's audit trail or attendance, or a mail that was sent, in words."""
+    """A row of the booking's audit trail or attendance, or a sent mail, as text."""
 
     at: datetime
     what: str
@@ -26,7 +26,7 @@ class Happening:
 
 @dataclass(frozen=True)
 class CaseFacts:
-    """Read inside an activity and sent from there: none of it may enter a history."""
+    """Read and sent inside one activity: none of it may enter a workflow history."""
 
     booking: str
     title: str
@@ -42,12 +42,12 @@ class CaseFacts:
     student_ip: str | None = field(default=None, repr=False)
     accepted_at: datetime | None = None
     attended: Attendance | None = None
-    """`None` where the meeting's provider reported nothing."""
+    """`None` if the meeting provider reported nothing."""
     happenings: Sequence[Happening] = ()
 
 
 def evidence(facts: CaseFacts) -> dict[str, str]:
-    """By Stripe's names of the fields."""
+    """The evidence, keyed by Stripe's field names."""
     texts = {
         "product_description": f"Live one-to-one session: {facts.title}, {_when(facts)}.",
         "customer_name": facts.student_name,
@@ -105,7 +105,7 @@ def _presence(facts: CaseFacts) -> str:
 
 
 def _log(happenings: Sequence[Happening]) -> str:
-    return "\n".join(f"{_utc(each.at)}  {each.what}" for each in happenings[:_MOST_LINES])
+    return "\n".join(f"{_utc(each.at)}  {each.what}" for each in happenings[:_MAX_LINES])
 
 
 def _when(facts: CaseFacts) -> str:

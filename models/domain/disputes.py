@@ -1,4 +1,4 @@
-"""Disputes: what is said to, by and inside their workflows, and who bears a lost one. Ids and amounts only."""
+"""Disputes: the messages of their workflows, and who bears a lost one. Ids and amounts only."""
 
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -10,11 +10,11 @@ from models.domain.postings import Parties, Shares
 from models.domain.states import DisputeStatus
 
 EVIDENCE_MARGIN = timedelta(days=2)
-"""How long before Stripe's deadline the evidence goes out by itself: until then an operator may add or take over."""
+"""How long before Stripe's deadline the evidence is submitted automatically. Until then, an operator may decide."""
 
 
 class DisputeRefusal(StrEnum):
-    """The types of the errors that a caller of the updates gets."""
+    """The error types that a caller of the updates receives."""
 
     NOT_OPEN = "dispute_not_open"
 
@@ -24,21 +24,21 @@ class DisputeOrder(Value):
 
 
 class DisputeEvent(Value):
-    """Stripe's news about a dispute. Only a reason to look: what is true is asked of Stripe."""
+    """A Stripe event about a dispute. Only a reason to look: the current state is read from Stripe."""
 
     event_id: str
     type: str
 
 
 class Answer(StrEnum):
-    """What an operator may decide, as the audit trail has it."""
+    """What an operator may decide; the audit trail has the same values."""
 
     TAKEN_OVER = "taken_over"
-    """They answer by themselves, in Stripe's dashboard."""
+    """The operator responds in Stripe's dashboard."""
     EVIDENCE = "evidence_ordered"
-    """The evidence goes out now."""
+    """The evidence is submitted now."""
     ACCEPTED = "accepted"
-    """The bank is right: the dispute is lost without an answer."""
+    """The claim is accepted: the dispute is lost without a response."""
 
 
 class DisputeDecision(Value):
@@ -47,7 +47,7 @@ class DisputeDecision(Value):
 
 
 class DisputeState(Value):
-    """A dispute as Stripe has it, read at one moment."""
+    """A dispute as read from Stripe at one moment."""
 
     dispute_id: str
     charge_id: str
@@ -56,16 +56,16 @@ class DisputeState(Value):
     reason: str
     status: DisputeStatus
     is_inquiry: bool
-    """No money has been taken yet."""
+    """No money has been withdrawn yet."""
     respond_by: datetime | None = None
     withdrawn: bool = False
-    """The bank has the money."""
+    """The bank has withdrawn the money."""
     reinstated: bool = False
-    """The bank has given it back."""
+    """The bank has returned the money."""
     fee: Money
-    """What Stripe took for it."""
+    """Stripe's fee for the dispute."""
     fee_returned: Money | None = None
-    """What Stripe gave back of that."""
+    """The part of the fee that Stripe returned."""
 
     @property
     def is_over(self) -> bool:
@@ -73,14 +73,14 @@ class DisputeState(Value):
 
 
 class DisputeCase(Value):
-    """Whose booking is disputed, and how a loss would be borne."""
+    """Whose booking is disputed, and how a loss would be shared."""
 
     parties: Parties
     borne_if_lost: Shares
     owed: Money | None = None
-    """What the bank has taken besides: the student was owed it already, by a refund that came back."""
+    """The part of the disputed amount that the student was already owed, from a refund that failed."""
     is_taken_over: bool = False
-    """An operator answers by themselves."""
+    """An operator responds in Stripe's dashboard."""
 
 
 class RecordDispute(Value):
@@ -104,7 +104,7 @@ class RecordDisputeEnd(Value):
     state: DisputeState
     case: DisputeCase
     borne: Shares
-    """Of a lost one: how it was borne in fact."""
+    """For a lost dispute: how the loss was actually shared."""
     at: datetime
 
 
@@ -114,7 +114,7 @@ class SubmitEvidence(Value):
 
 
 class ReverseDisputedTransfer(Value):
-    """The instructor's part of a lost dispute, to be reversed out of their balance at Stripe."""
+    """The instructor's part of a lost dispute, to be reversed from their balance at Stripe."""
 
     dispute_id: str
     charge_id: str
@@ -122,6 +122,6 @@ class ReverseDisputedTransfer(Value):
 
 
 def with_taken_back(borne: Shares, taken_back: Money) -> Shares:
-    """What could not be taken back from the instructor, the platform bears."""
+    """The shares after `taken_back` was recovered from the instructor. The platform bears what was not recovered."""
     missing = borne.instructor - taken_back
     return Shares(instructor=taken_back, platform_fee=borne.platform_fee, platform_loss=borne.platform_loss + missing)

@@ -1,4 +1,4 @@
-"""Every way in which a booking can end, and what happens to its money."""
+"""Every way a booking can end, and what happens to its money."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -19,7 +19,7 @@ from models.domain.terms import BookingTerms
 
 
 class EndReason(StrEnum):
-    """Why a booking ended; stable, since API clients read it."""
+    """Why a booking ended. Stable: API clients branch on it."""
 
     COMPLETED = "completed"
     REJECTED = "rejected"
@@ -38,7 +38,7 @@ class EndReason(StrEnum):
     REFUNDED_BY_OPERATOR = "refunded_by_operator"
 
 
-_SESSION_AFTER = {
+_SESSION_STATUS_BY_BOOKING = {
     BookingStatus.COMPLETED: SessionStatus.COMPLETED,
     BookingStatus.NO_SHOW: SessionStatus.NO_SHOW,
     BookingStatus.CANCELLED: SessionStatus.CANCELLED,
@@ -46,7 +46,7 @@ _SESSION_AFTER = {
 
 
 class Ending(Value):
-    """How a booking ends: its last status, and what is kept of its price. The rest goes back to the student."""
+    """How a booking ends: its final status, and what is kept of its price. The rest is returned to the student."""
 
     booking: BookingStatus | None
     """`None`: the payment was never secured, and the booking request is deleted."""
@@ -54,15 +54,15 @@ class Ending(Value):
     split: Split
     actor: Actor = PLATFORM
     decline_code: str | None = None
-    """Stripe's word for why the card was declined."""
+    """Stripe's `decline_code`."""
 
     @property
     def session(self) -> SessionStatus | None:
-        return _SESSION_AFTER.get(self.booking) if self.booking else None
+        return _SESSION_STATUS_BY_BOOKING.get(self.booking) if self.booking else None
 
 
 def payment_after(terms: BookingTerms, ending: Ending, was_held: bool) -> PaymentStatus | None:
-    """What the payment has become when the ending is carried out; `None` when nobody ever tried to pay."""
+    """The payment's status once the ending has been carried out; `None` if nobody ever tried to pay."""
     if ending.booking is None:
         return PaymentStatus.FAILED
     if not was_held:
@@ -84,7 +84,7 @@ def _ending(
 
 
 def unpaid(terms: BookingTerms, reason: EndReason, decline_code: str | None = None) -> Ending:
-    """The payment was not secured: the booking request is deleted."""
+    """The payment was never secured: the booking request is deleted."""
     ending = _ending(terms, None, reason, terms.price.zero())
     return ending.model_copy(update={"decline_code": decline_code})
 
@@ -104,7 +104,7 @@ def completed(terms: BookingTerms, actor: Actor) -> Ending:
 def kept_on_cancellation(
     price: Money, policy: BookingPolicy, starts_at: datetime, by: Role, at: datetime, accepted: bool
 ) -> Money:
-    """By the tiers when a student cancels an accepted booking; nothing whenever anybody else cancels, or before."""
+    """By the policy's tiers if a student cancels an accepted booking; otherwise nothing."""
     if by is Role.STUDENT and accepted:
         return kept_on_student_cancellation(price, policy, starts_at - at)
     return price.zero()
@@ -123,7 +123,7 @@ def no_show(terms: BookingTerms, absent: AbsentParty, actor: Actor) -> Ending:
 
 
 def no_show_refuted(terms: BookingTerms) -> Ending:
-    """The other side contested, and the meeting's record shows that both came."""
+    """The report was contested, and the meeting's record shows that both came."""
     return _ending(terms, BookingStatus.COMPLETED, EndReason.NO_SHOW_REFUTED, terms.price)
 
 
@@ -142,11 +142,11 @@ def released_by_operator(terms: BookingTerms, actor: Actor) -> Ending:
 
 
 def refunded_by_operator(terms: BookingTerms, actor: Actor, refund: Money, at: datetime) -> Ending:
-    """`refund` goes back; a session that has begun counts as held, one that has not as cancelled."""
-    begun = at >= terms.starts_at
+    """`refund` is returned. A session that has started counts as held, any other as cancelled."""
+    has_started = at >= terms.starts_at
     return _ending(
         terms,
-        BookingStatus.COMPLETED if begun else BookingStatus.CANCELLED,
+        BookingStatus.COMPLETED if has_started else BookingStatus.CANCELLED,
         EndReason.REFUNDED_BY_OPERATOR,
         terms.price - refund,
         actor,

@@ -1,4 +1,4 @@
-"""What can go wrong when money is to move.
+"""Errors of calls that move money.
 
     PaymentError
     ├── Declined    final: asking again with the same request changes nothing (a refused card, a state that does not
@@ -7,12 +7,12 @@
     └── Unknown     it may have happened: look it up, then ask again (time-out, server error, connection lost)
         └── ReplayedFailure    Stripe repeats the server error that it stored for this idempotency key
 
-Messages carry Stripe's codes and request ids only: they end in workflow histories and logs.
+Messages carry Stripe's codes and request ids only: they end up in workflow histories and logs.
 """
 
 
 class PaymentError(Exception):
-    """A call that was to move money did not give its answer."""
+    """A call that moves money failed, or its outcome is unknown."""
 
 
 class Declined(PaymentError):
@@ -29,8 +29,8 @@ class Retryable(PaymentError):
 
 
 class Unknown(PaymentError):
-    """It may have happened. Never to be taken for a decline: look it up first."""
+    """It may have happened. Never treat it as a decline: look it up first."""
 
 
 class ReplayedFailure(Unknown):
-    """Stripe repeats a stored server error. Where a look-up shows no effect, only another key can succeed."""
+    """Stripe replays a stored server error. If a look-up shows no effect, only another key can succeed."""

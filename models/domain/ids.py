@@ -1,17 +1,18 @@
-"""Names that come out the same however often they are made: workflow ids, idempotency keys, record ids."""
+"""Deterministic ids: workflow ids, Stripe idempotency keys, UUIDv5 primary keys."""
 
 from uuid import UUID, uuid5
 
+# UUIDv5 namespaces. Stored ids are derived from them, so the values never change.
 _BOOKINGS = UUID("5f0f7f3e-6b0c-5c43-9a5e-0d8f5f6c1f2b")
 _PEOPLE = UUID("3d1f4b7a-90c4-5e0b-8a55-7c21e6b0d9f4")
 _LEDGER = UUID("c1f5a7b2-5a0e-5b1c-9f63-0d2f6f3f7a55")
 _REFUNDS = UUID("6a1d3c58-94b7-5f0e-8d2c-5b7e1f3a9c40")
 _AUDIT = UUID("0b7c9c6e-2f1d-5d5e-8c57-6a2f6c2f3d11")
-_NOTICES = UUID("7c2f5d0e-8a41-5b6f-9c3e-1d4b7e90a652")
+_NOTIFICATIONS = UUID("7c2f5d0e-8a41-5b6f-9c3e-1d4b7e90a652")
 _RECEIPTS = UUID("e2a9b7c4-3d16-5f08-8b2a-94c07d5e61f3")
 
-_LEGIBLE = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-"""Crockford's base 32: no letter that looks like a digit, or like another when it is spelt out."""
+_BASE32 = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+"""Crockford's base 32: no letters that are easily confused with digits or with each other."""
 
 
 BOOKING_WORKFLOW = "booking-"
@@ -25,21 +26,21 @@ def workflow_id(booking_id: UUID) -> str:
 
 
 def booking_id(student_id: UUID, idempotency_key: str) -> UUID:
-    """The same student and key always mean the same booking, so that asking twice cannot book twice."""
+    """The same student and key always give the same booking, so that a repeated request cannot book twice."""
     return uuid5(_BOOKINGS, f"{student_id}:{idempotency_key}")
 
 
 def stripe_key(booking_id: UUID, step: str, operator_round: int = 0) -> str:
-    """The idempotency key of one mutating call: from booking and step, never from a run or an attempt.
+    """The idempotency key of one mutating call: derived from booking and step, never from a run or an attempt.
 
-    Stripe replays a refusal for as long as it keeps its key, so a step that an operator orders anew is another step.
+    Stripe replays an error for as long as it keeps the key, so each retry ordered by an operator has its own key.
     """
-    ordered_anew = f":{operator_round}" if operator_round else ""
-    return f"{workflow_id(booking_id)}:{step}{ordered_anew}"
+    round_suffix = f":{operator_round}" if operator_round else ""
+    return f"{workflow_id(booking_id)}:{step}{round_suffix}"
 
 
 def person_id(issuer: str, subject: str) -> UUID:
-    """Whom an identity provider knows as `subject`. A space stands in no issuer, which is a URL."""
+    """The person whom an identity provider knows as `subject`. The issuer is a URL, so it contains no space."""
     return uuid5(_PEOPLE, f"{issuer} {subject}")
 
 
@@ -52,7 +53,7 @@ def account_key(instructor_id: UUID) -> str:
 
 
 def link_key(instructor_id: UUID, update_id: str) -> str:
-    """Of one link: each that is asked for is a new one, and Stripe would replay a used one for the same key."""
+    """The idempotency key of one onboarding link. With a reused key, Stripe would return the earlier, used link."""
     return f"{onboarding_workflow_id(instructor_id)}:open_link:{update_id}"
 
 
@@ -69,26 +70,26 @@ def payout_workflow_id(payout_id: str) -> str:
 
 
 RECONCILIATION = "reconciliation"
-"""The beginning of a reconciliation's workflow id. The schedule's runs have a time behind it."""
+"""Prefix of a reconciliation's workflow id. The schedule appends a time to it."""
 
 
 def ordered_reconciliation_id(task_queue: str) -> str:
-    """Of the run that an operator asks for: one at a time for those who share a queue, and so a database."""
+    """The workflow id of a run started by an operator: one at a time per task queue, and therefore per database."""
     return f"{RECONCILIATION}-for-{task_queue}"
 
 
 def drift_id(kind: str, subject: UUID, book: str, currency: str) -> UUID:
-    """The same however often the difference is found."""
+    """The same each time the difference is found."""
     return uuid5(_LEDGER, f"drift:{kind}:{subject}:{book}:{currency}")
 
 
 def refund_id(booking_id: UUID, order: str) -> UUID:
-    """The same order about the same booking is always the same refund."""
+    """The same order for the same booking always gives the same refund."""
     return uuid5(_REFUNDS, f"{booking_id}:{order}")
 
 
 def external_refund_id(stripe_refund_id: str) -> UUID:
-    """Of a refund that was made at Stripe and not ordered here."""
+    """The id of a refund that was made at Stripe and not ordered here."""
     return uuid5(_REFUNDS, stripe_refund_id)
 
 
@@ -105,37 +106,37 @@ def customer_key(student_id: UUID) -> str:
 
 
 def ledger_id(kind: str, subject: str) -> UUID:
-    """The id of the ledger's transaction of that kind about that subject: written twice, it is there once."""
+    """The id of a ledger transaction. Each kind is posted once per subject: posting it twice stores it once."""
     return uuid5(_LEDGER, f"{kind}:{subject}")
 
 
 def notification_id(booking_id: UUID, notification: str, recipient_id: UUID, occasion: str = "") -> UUID:
-    """The id of a mail in the outbox: one that is announced twice is there once. Its Message-ID is made of it."""
-    return uuid5(_NOTICES, f"{booking_id}:{notification}:{recipient_id}:{occasion}")
+    """The id of a mail in the outbox: enqueueing it twice stores it once. Its Message-ID is derived from it."""
+    return uuid5(_NOTIFICATIONS, f"{booking_id}:{notification}:{recipient_id}:{occasion}")
 
 
 def payout_notification_id(payout_id: str, notification: str) -> UUID:
-    """The same for a mail about a payout, which has one reader."""
-    return uuid5(_NOTICES, f"{payout_id}:{notification}")
+    """The same for a mail about a payout, which has only one recipient."""
+    return uuid5(_NOTIFICATIONS, f"{payout_id}:{notification}")
 
 
 def message_id(notification_id: UUID, domain: str) -> str:
-    """The same however often a mail is sent, so that a second copy is known for what it is (RFC 5322, 3.6.4)."""
+    """The same for every attempt to send a mail, so that a second copy is recognized (RFC 5322, 3.6.4)."""
     return f"<{notification_id}@{domain}>"
 
 
 def calendar_uid(booking_id: UUID) -> str:
-    """The same over all changes of the session, by which calendars find what to update (RFC 5545, 3.8.4.7)."""
+    """The same across all changes of the session, so that calendars find the event to update (RFC 5545, 3.8.4.7)."""
     return f"{booking_id}@holdfast"
 
 
 def audit_id(subject_id: UUID, action: str) -> UUID:
-    """The id of the audit row for an action that happens once to its subject: written twice, it is there once."""
+    """The id of an audit row. Each action is recorded once per subject: writing it twice stores it once."""
     return uuid5(_AUDIT, f"{subject_id}:{action}")
 
 
 def receipt_number(booking_id: UUID) -> str:
-    """`R-7K3M-9QTX-2B4W`: a booking's receipt has one number, however often it is drawn. It tells nothing else."""
+    """Such as `R-7K3M-9QTX-2B4W`: the same each time a booking's receipt is drawn. It reveals nothing else."""
     number = uuid5(_RECEIPTS, str(booking_id)).int
-    digits = "".join(_LEGIBLE[number >> 5 * place & 31] for place in range(12))
+    digits = "".join(_BASE32[number >> 5 * position & 31] for position in range(12))
     return f"R-{digits[:4]}-{digits[4:8]}-{digits[8:]}"

@@ -42,7 +42,7 @@ class Account(StrEnum):
 
 
 class PostingKind(StrEnum):
-    """What happened. Stable: the ledger's pages and reports read it."""
+    """What happened. Stable: the ledger's API and the reports use the values."""
 
     HOLD_PLACED = "hold_placed"
     HOLD_ENDED = "hold_ended"
@@ -76,7 +76,7 @@ STORY: Mapping[PostingKind, str] = {
     PostingKind.DISPUTE_WON: "The dispute is won: the bank gives the money back.",
     PostingKind.DISPUTE_LOST: "The dispute is lost: the money is gone, at the cost of those who bear it.",
 }
-"""What each kind means, as a line of a booking's story."""
+"""What each kind means, as one line of a booking's ledger."""
 
 
 class Entry(Value):
@@ -87,11 +87,11 @@ class Entry(Value):
 
 
 class Posting(Value):
-    """One transaction of the ledger, not yet written. Raises `ValueError` when it does not balance."""
+    """A ledger transaction that is not written yet. Raises `ValueError` if it does not balance."""
 
     kind: PostingKind
     subject: str
-    """A booking's id, or Stripe's id of a refund, dispute or payout. A kind is written once about a subject."""
+    """A booking's id, or Stripe's id of a refund, dispute or payout. Each kind is posted once per subject."""
     booking_id: UUID | None
     instructor_id: UUID
     entries: tuple[Entry, ...]
@@ -109,6 +109,6 @@ class Posting(Value):
 def posting(
     kind: PostingKind, subject: str, booking_id: UUID | None, instructor_id: UUID, lines: dict[Account, Money]
 ) -> Posting:
-    """The transaction of these lines, without those of nothing."""
+    """The transaction with these lines, without those of zero."""
     entries = tuple(Entry(account=account, amount=amount) for account, amount in lines.items() if amount)
     return Posting(kind=kind, subject=subject, booking_id=booking_id, instructor_id=instructor_id, entries=entries)

@@ -1,4 +1,4 @@
-"""What is said to, by and inside a booking's workflow. Everything here enters a history: ids and amounts only."""
+"""The messages of the Booking workflow and its activities. All of them enter a history: ids and amounts only."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -13,21 +13,21 @@ from models.domain.states import BookingStatus, PaymentStatus, SessionStatus
 from models.domain.terms import BookingTerms
 
 OPEN_CHECKOUT = "open_checkout"
-"""The update that a booking is started with; also its update id, so that asking again gives the same answer."""
+"""The update that starts a booking. Also its update id, so that a repeated request gets the same answer."""
 
 
 class Channel(StrEnum):
-    """Through which door a decision came."""
+    """The channel through which a decision was made."""
 
     API = "api"
     TEMPORAL = "temporal"
     WORKFLOW = "workflow"
     STRIPE = "stripe"
-    """Stripe's own dashboard, past Holdfast."""
+    """Stripe's dashboard, bypassing Holdfast."""
 
 
 class Refusal(StrEnum):
-    """The types of the errors that a caller of a booking's updates gets; the API makes problems of them."""
+    """The error types that a caller of a booking's updates receives. The API maps them to problems."""
 
     NOT_POSSIBLE_NOW = "not_possible_now"
     SLOT_TAKEN = "slot_taken"
@@ -40,11 +40,11 @@ class Decision(Value):
 
 
 class Approve(Decision):
-    """The instructor takes the booking."""
+    """The instructor approves the booking."""
 
 
 class Reject(Decision):
-    """The instructor does not take it. The reason, a person's words, is kept in Postgres and not here."""
+    """The instructor rejects the booking. The reason is free text, so it is stored in Postgres and not here."""
 
 
 class Complete(Decision):
@@ -56,23 +56,23 @@ class ReportNoShow(Decision):
 
 
 class ContestNoShow(Decision):
-    """Who is said to have been absent says that they were there."""
+    """The party who was reported absent says that they were there."""
 
 
 class Cancel(Decision):
-    """Either side, or an operator for the platform, calls it off."""
+    """Either side cancels the booking, or an operator does on behalf of the platform."""
 
 
 class Settle(Decision):
-    """An operator gives the instructor the whole share."""
+    """An operator settles: the instructor gets the whole share."""
 
 
 class Release(Decision):
-    """An operator gives the student everything back."""
+    """An operator releases: everything is returned to the student."""
 
 
 class SettleAndRefund(Decision):
-    """An operator gives the student `amount` back and settles the rest."""
+    """An operator returns `amount` to the student and settles the rest."""
 
     amount: Money
 
@@ -91,15 +91,15 @@ class Reschedule(Decision):
     starts_at: datetime
     ends_at: datetime
     from_starts_at: datetime
-    """When the session was to begin as its sides agreed: they agreed on nothing if it begins at another time now."""
+    """The session's start when the two sides agreed. If it has changed since, their agreement is void."""
 
 
 class Retry(Decision):
-    """An operator has the failed step of a parked booking tried again."""
+    """An operator retries the failed step of a parked booking."""
 
 
 class PaymentEvent(Value):
-    """Stripe's news about this booking. Only a reason to look: what is true is asked of Stripe."""
+    """A Stripe event about this booking. Only a reason to look: the current state is read from Stripe."""
 
     event_id: str
     type: str
@@ -115,10 +115,10 @@ class Checkout(Value):
 
 
 class BookingView(Value):
-    """What a caller of an update gets back, and what the workflow returns at its end."""
+    """The result of an update, and of the workflow."""
 
     booking_status: BookingStatus | None
-    """`None`: the slot was not reserved, or the booking request is deleted."""
+    """`None`: the slot was not reserved, or the booking request was deleted."""
     session_status: SessionStatus | None = None
     payment_status: PaymentStatus | None = None
     needs_attention: bool = False
@@ -126,20 +126,20 @@ class BookingView(Value):
 
 
 class HoldPhase(StrEnum):
-    """Where a payment stands, as Stripe tells."""
+    """The phase of a payment, as Stripe reports it."""
 
     OPEN = "OPEN"
-    """Not paid, and it still can be."""
+    """Not paid yet; it still can be."""
     CLOSED = "CLOSED"
-    """Never paid, and it no longer can be."""
+    """Never paid; it no longer can be."""
     HELD = "HELD"
     CAPTURED = "CAPTURED"
     GONE = "GONE"
-    """It was held and has been let go: by us, by Stripe at the hold's end, or by hand in Stripe's dashboard."""
+    """Held and then released: by Holdfast, by Stripe when the hold ended, or manually in Stripe's dashboard."""
 
 
 class PaymentState(Value):
-    """A payment as Stripe has it, read at one moment. Amounts in minor units of the price's currency."""
+    """A payment as read from Stripe at one moment. Amounts in minor units of the price's currency."""
 
     phase: HoldPhase
     checkout_session_id: str | None = None
@@ -148,13 +148,13 @@ class PaymentState(Value):
     hold_ends_at: datetime | None = None
     captured_minor: int = 0
     refunded_minor: int = 0
-    """Of what was captured; a hold that was let go is no refund."""
+    """The refunded part of what was captured. Releasing a hold is not a refund."""
     platform_fee_minor: int = 0
-    """What the platform takes, or took before any refund."""
+    """The platform's fee, before any refund."""
     stripe_fee: Money | None = None
-    """What Stripe took of a captured charge; `None` before that, and while Stripe has not booked it."""
+    """Stripe's fee for a captured charge; `None` before the capture, and until Stripe has booked it."""
     decline_code: str | None = None
-    """Why the last card was refused, while the student may still try another."""
+    """Why the last card was declined, while the student can still try another."""
 
     @property
     def was_held(self) -> bool:
@@ -162,12 +162,12 @@ class PaymentState(Value):
 
     @property
     def is_returned(self) -> bool:
-        """All that was captured has gone back."""
+        """Everything that was captured has been refunded."""
         return self.phase is HoldPhase.CAPTURED and self.refunded_minor >= self.captured_minor
 
 
 class PaymentRef(Value):
-    """How to find a booking's payment on Stripe; what is not known yet is `None`."""
+    """How to find a booking's payment at Stripe. Ids that are not known yet are `None`."""
 
     booking_id: UUID
     plan: PaymentPlan
@@ -175,13 +175,13 @@ class PaymentRef(Value):
     checkout_session_id: str | None = None
     payment_intent_id: str | None = None
     operator_round: int = 0
-    """How often an operator has had a failed step tried again: each time is a new step to Stripe, with a new key."""
+    """How often an operator has retried a failed step. Stripe sees each retry as a new step, with a new key."""
 
 
 class SecurePayment(Value):
     terms: BookingTerms
     expires_at: datetime
-    """When Stripe itself closes the Checkout page; Holdfast's own deadline is never later."""
+    """When Stripe closes the Checkout page. Holdfast's own deadline is never later."""
 
 
 class SettlePayment(Value):
@@ -221,12 +221,12 @@ class RecordEnding(Value):
     ending: Ending
     channel: Channel
     payment: PaymentState | None
-    """`None`: there is no Checkout Session, since Stripe refused to make one."""
+    """`None`: there is no Checkout Session, because Stripe refused to create one."""
     at: datetime
 
 
 class RecordAttention(Value):
-    """`reason` says what failed for good; `None` says that an operator has taken care of it."""
+    """`reason` says what failed permanently; `None` means that an operator has resolved it."""
 
     booking_id: UUID
     reason: str | None

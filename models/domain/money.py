@@ -1,7 +1,7 @@
 """Money: integer minor units with a currency. Mixing currencies raises; rounding has a name; no floats.
 
 The exponents are Stripe's own, which differ from ISO 4217 as libraries have it (MGA, UGX, ISK): an amount that
-is right here is right on the wire. Source: Stripe, "Supported currencies" (zero-decimal, three-decimal and
+is valid here is valid at Stripe. Source: Stripe, "Supported currencies" (zero-decimal, three-decimal and
 special-case currencies, minimum charge amounts).
 """
 
@@ -29,7 +29,7 @@ _THREE_DECIMAL = frozenset("bhd jod kwd omr tnd".split())
 _WHOLE_UNITS_ONLY = frozenset("isk ugx".split())
 
 SUPPORTED = _ZERO_DECIMAL | _TWO_DECIMAL | _THREE_DECIMAL | _WHOLE_UNITS_ONLY
-"""What Stripe charges a card in."""
+"""The currencies in which Stripe charges cards."""
 
 _MINIMUM_CHARGE_MINOR = {
     "aed": 200, "aud": 50, "bgn": 100, "brl": 50, "cad": 50, "chf": 50, "czk": 1500, "dkk": 250, "eur": 50,
@@ -39,11 +39,11 @@ _MINIMUM_CHARGE_MINOR = {
 
 
 class CurrencyMismatch(ValueError):
-    """Two amounts of different currencies met in one sum."""
+    """Two amounts in different currencies were added, subtracted or compared."""
 
 
 class Rounding(StrEnum):
-    """What happens to a part of a minor unit."""
+    """How a fraction of a minor unit is rounded."""
 
     HALF_UP = "HALF_UP"
     HALF_EVEN = "HALF_EVEN"
@@ -76,7 +76,7 @@ def step_minor(currency: str) -> int:
 
 
 def minimum_charge(currency: str) -> "Money":
-    """The least that Stripe charges in `currency`; one step where Stripe publishes no figure."""
+    """Stripe's minimum charge in `currency`; one step if Stripe publishes none."""
     return Money(amount_minor=_MINIMUM_CHARGE_MINOR.get(currency, step_minor(currency)), currency=currency)
 
 
@@ -89,23 +89,23 @@ class Money(BaseModel):
         extra="ignore",
         strict=True,
         use_attribute_docstrings=True,
-        # For the API's readers, in place of what Python's need to know.
-        json_schema_extra={"description": "An amount of money, without fractions: what Stripe calls minor units."},
+        # OpenAPI shows this instead of the docstring, which is for readers of the code.
+        json_schema_extra={"description": "An amount of money as a whole number of minor units, as Stripe has them."},
     )
 
     amount_minor: int
-    """In the currency's minor unit as Stripe has it: cents for `usd`, whole yen for `jpy`."""
+    """In the currency's minor unit as Stripe defines it: cents for `usd`, whole yen for `jpy`."""
     currency: Currency
     """ISO 4217, in lower case."""
 
     def __add__(self, other: "Money") -> "Money":
-        return self._with(self.amount_minor + self._same(other))
+        return self._with(self.amount_minor + self._amount_of_same_currency(other))
 
     def __sub__(self, other: "Money") -> "Money":
-        return self._with(self.amount_minor - self._same(other))
+        return self._with(self.amount_minor - self._amount_of_same_currency(other))
 
     def __lt__(self, other: "Money") -> bool:
-        return self.amount_minor < self._same(other)
+        return self.amount_minor < self._amount_of_same_currency(other)
 
     def __neg__(self) -> "Money":
         return self._with(-self.amount_minor)
@@ -128,18 +128,18 @@ class Money(BaseModel):
         return self._with(0)
 
     def format(self) -> str:
-        """For a log line or a table, e.g. `100.00 USD`; a person's page formats by their locale."""
+        """For log lines and tables, e.g. `100.00 USD`; a user interface formats by the user's locale."""
         return f"{self.in_units()} {self.currency.upper()}"
 
     def in_units(self) -> str:
-        """`100.00`: where the currency stands elsewhere."""
+        """Without the currency, e.g. `100.00`."""
         decimals = exponent(self.currency)
         sign = "-" if self.amount_minor < 0 else ""
         whole, rest = divmod(abs(self.amount_minor), 10**decimals)
         fraction = f".{rest:0{decimals}d}" if decimals else ""
         return f"{sign}{whole}{fraction}"
 
-    def _same(self, other: "Money") -> int:
+    def _amount_of_same_currency(self, other: "Money") -> int:
         if other.currency != self.currency:
             raise CurrencyMismatch(f"{self.currency} and {other.currency} do not mix")
         return other.amount_minor
@@ -151,14 +151,14 @@ class Money(BaseModel):
 def chargeable(price: Money) -> Money:
     """The price itself, if Stripe can charge it.
 
-    Raises `ValueError`, with what to do, in a currency that Stripe does not have, below the currency's minimum or
-    between two of its steps.
+    Raises `ValueError`, with the reason, if Stripe does not support the currency, or if the price is below the
+    currency's minimum or not a multiple of its step.
     """
     if price.currency not in SUPPORTED:
         raise ValueError(f"{price.currency} is no currency that can be charged")
-    least, step = minimum_charge(price.currency), step_minor(price.currency)
-    if price < least:
-        raise ValueError(f"{price.format()} is below the least that can be charged: {least.format()}")
+    minimum, step = minimum_charge(price.currency), step_minor(price.currency)
+    if price < minimum:
+        raise ValueError(f"{price.format()} is below the least that can be charged: {minimum.format()}")
     if price.amount_minor % step:
         raise ValueError(f"an amount in {price.currency} must be a multiple of {step} minor units")
     return price

@@ -1,4 +1,4 @@
-"""A month of the platform's books, as values: every account from its opening to its closing balance."""
+"""A month of the platform's ledger, as values: every account from its opening to its closing balance."""
 
 from models.domain.ledger import PostingKind
 from models.domain.money import Money
@@ -6,23 +6,23 @@ from models.domain.statements import Earnings, ReportModel
 
 
 class AccountOfMonth(ReportModel):
-    """Debits are positive, credits negative: an asset's balance is positive, a liability's and an income's negative."""
+    """Debits are positive, credits negative: asset balances are positive, liability and income balances negative."""
 
     account: str
-    """A word of `models/domain/ledger.py`: `stripe_balance`, `instructor_payable`, …"""
+    """One of the accounts of `models/domain/ledger.py`: `stripe_balance`, `instructor_payable`, …"""
     opening: Money
     debits: Money
     credits: Money
     """As a positive amount."""
     closing: Money
-    """`opening` with `debits` and without `credits`: all that the ledger has in the account when the month ends."""
+    """`opening` plus `debits` less `credits`: the account's ledger balance at the end of the month."""
 
 
 class KindOfMonth(ReportModel):
     kind: PostingKind
     transactions: int
     turnover: Money
-    """What was moved: the sum of the debits."""
+    """The amount moved: the sum of the debits."""
 
 
 class MonthOfCurrency(ReportModel):
@@ -31,9 +31,9 @@ class MonthOfCurrency(ReportModel):
     """Of all instructors together."""
     stripe_fees: Money
     result: Money
-    """What the platform earned: its fees, without Stripe's and without what it bore of refunds and disputes."""
+    """What the platform earned: its fees, less Stripe's fees and what it bore of refunds and disputes."""
     accounts: tuple[AccountOfMonth, ...]
-    """All those in which there ever was something. Their closing balances sum to zero, and so do the opening ones."""
+    """All accounts with any entry so far. Their closing balances sum to zero, and so do their opening balances."""
     kinds: tuple[KindOfMonth, ...]
 
 

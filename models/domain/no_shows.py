@@ -1,6 +1,6 @@
-"""A reported no-show that the other side contests: what the meeting's record says of it, and what follows.
+"""Contested no-shows: what the meeting's record shows, and how the booking ends.
 
-Clear cases are decided by `verdict`. Everything else is an operator's: somebody came late, left early, or the meeting's
+`verdict` decides the clear cases. An operator decides all others: somebody came late or left early, or the meeting
 provider reported nothing.
 """
 
@@ -23,9 +23,9 @@ class NoShowVerdict(StrEnum):
     BOTH_CAME = "BOTH_CAME"
     """The session took place."""
     BORNE_OUT = "BORNE_OUT"
-    """Who reported it waited; the other never came."""
+    """The reporter waited; the other party never came."""
     REPORTER_ABSENT = "REPORTER_ABSENT"
-    """It is the other way round."""
+    """The reporter never came; the other party waited."""
     UNCLEAR = "UNCLEAR"
 
 
@@ -44,12 +44,12 @@ class JudgeNoShow(Value):
     report: ReportNoShow
     contest: ContestNoShow
     deadline_at: datetime
-    """Until when an operator can decide, should the record not."""
+    """By when an operator has to decide if the record does not."""
     at: datetime
 
 
 def verdict(found: Attendance, report: ReportNoShow, terms: BookingTerms, now: datetime) -> NoShowVerdict:
-    """What the record shows of a session that began at `terms.starts_at`; `found` is what is known at `now`."""
+    """What the record shows of the session; `found` is the attendance known at `now`."""
     policy = terms.policy
     so_far = min(now, terms.ends_at) - terms.starts_at
     if found.together and found.together * BASIS_POINTS >= so_far * policy.joint_presence_bps:
@@ -66,7 +66,7 @@ def verdict(found: Attendance, report: ReportNoShow, terms: BookingTerms, now: d
 
 
 def ending_after(found: NoShowVerdict, report: ReportNoShow, terms: BookingTerms) -> Ending | None:
-    """How the booking ends; `None` where an operator has to say."""
+    """How the booking ends; `None` if an operator has to decide."""
     match found:
         case NoShowVerdict.BOTH_CAME:
             return endings.no_show_refuted(terms)
@@ -82,9 +82,9 @@ def ending_after(found: NoShowVerdict, report: ReportNoShow, terms: BookingTerms
 def contest_until(
     report: ReportNoShow, policy: BookingPolicy, now: datetime, hold_ends_at: datetime
 ) -> datetime | None:
-    """Until when the other side can contest the report, within the hold; `None` where nobody is to be asked.
+    """Until when the other side can contest the report, while the hold lasts; `None` if it cannot be contested.
 
-    Who reports their own absence, and an operator, is believed at once.
+    A report by an operator, or by the absent party, counts at once.
     """
     by_the_other_side = (
         report.actor.role in (Role.STUDENT, Role.INSTRUCTOR) and report.actor.role.value != report.absent.value

@@ -1,4 +1,4 @@
-"""Who is told of what, and when. One table says it for every move of a booking's records; nothing else decides it."""
+"""Who is notified of what, and when. One table decides it for every transition of a booking's records."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -24,7 +24,7 @@ class Recipient(StrEnum):
 
 
 class NotificationKind(StrEnum):
-    """What a person is told. What they read is in the template of the same name."""
+    """What a person is notified of. The text is in the template of the same name."""
 
     BOOKING_RECEIVED = "booking_received"
     APPROVED = "approved"
@@ -43,8 +43,8 @@ class NotificationKind(StrEnum):
     COMPLETION_DUE = "completion_due"
     PAYOUT_PAID = "payout_paid"
     PAYOUT_FAILED = "payout_failed"
-    PASSWORD_RESET = "password_reset"  # noqa: S105 - a notice's name
-    PASSWORD_CHANGED = "password_changed"  # noqa: S105 - the same
+    PASSWORD_RESET = "password_reset"  # noqa: S105 - not a password
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105 - not a password
 
 
 class Notification(NamedTuple):
@@ -53,15 +53,15 @@ class Notification(NamedTuple):
 
 
 Move = tuple[State | None, State | None]
-"""From a state to one that follows; `None` is "not there yet", or at the end "deleted"."""
+"""A transition, as (before, after). `None` means "not created yet" before, and "deleted" after."""
 
 _NOBODY: tuple[Notification, ...] = ()
-_WITH_THE_BOOKING = _NOBODY
-"""The booking's own move, made in the same transaction, is what people are told of."""
-_WITH_THE_REFUND = _NOBODY
-"""The refund's own move is."""
-_LATER = _NOBODY
-"""No step makes this move yet."""
+_SENT_WITH_BOOKING = _NOBODY
+"""The booking's own transition, made in the same database transaction, sends the notification."""
+_SENT_WITH_REFUND = _NOBODY
+"""The refund's own transition sends it."""
+_NOT_YET_USED = _NOBODY
+"""No step makes this transition yet."""
 
 
 def _student(notification: NotificationKind) -> tuple[Notification, ...]:
@@ -89,37 +89,37 @@ TOLD: Mapping[str, Mapping[Move, tuple[Notification, ...]]] = {
         (BookingStatus.ACCEPTED, BookingStatus.NO_SHOW): _both(NotificationKind.NO_SHOW),
     },
     "LiveSession": {
-        (None, SessionStatus.SCHEDULED): _WITH_THE_BOOKING,
-        (SessionStatus.SCHEDULED, SessionStatus.COMPLETED): _WITH_THE_BOOKING,
-        (SessionStatus.SCHEDULED, SessionStatus.NO_SHOW): _WITH_THE_BOOKING,
-        (SessionStatus.SCHEDULED, SessionStatus.CANCELLED): _WITH_THE_BOOKING,
+        (None, SessionStatus.SCHEDULED): _SENT_WITH_BOOKING,
+        (SessionStatus.SCHEDULED, SessionStatus.COMPLETED): _SENT_WITH_BOOKING,
+        (SessionStatus.SCHEDULED, SessionStatus.NO_SHOW): _SENT_WITH_BOOKING,
+        (SessionStatus.SCHEDULED, SessionStatus.CANCELLED): _SENT_WITH_BOOKING,
     },
     "Payment": {
         (None, PaymentStatus.PENDING): _both(NotificationKind.BOOKING_RECEIVED),
-        (None, PaymentStatus.FAILED): _WITH_THE_BOOKING,
-        (PaymentStatus.PENDING, PaymentStatus.CAPTURED): _WITH_THE_BOOKING,
-        (PaymentStatus.PENDING, PaymentStatus.PARTIALLY_REFUNDED): _WITH_THE_BOOKING,
-        (PaymentStatus.PENDING, PaymentStatus.REFUNDED): _WITH_THE_BOOKING,
-        (PaymentStatus.CAPTURED, PaymentStatus.PARTIALLY_REFUNDED): _WITH_THE_REFUND,
-        (PaymentStatus.CAPTURED, PaymentStatus.REFUNDED): _WITH_THE_REFUND,
-        (PaymentStatus.CAPTURED, PaymentStatus.DISPUTED): _LATER,
-        (PaymentStatus.PARTIALLY_REFUNDED, PaymentStatus.REFUNDED): _WITH_THE_REFUND,
-        (PaymentStatus.PARTIALLY_REFUNDED, PaymentStatus.DISPUTED): _LATER,
-        (PaymentStatus.REFUNDED, PaymentStatus.DISPUTED): _LATER,
-        (PaymentStatus.DISPUTED, PaymentStatus.CAPTURED): _LATER,
-        (PaymentStatus.DISPUTED, PaymentStatus.PARTIALLY_REFUNDED): _LATER,
-        (PaymentStatus.DISPUTED, PaymentStatus.REFUNDED): _LATER,
+        (None, PaymentStatus.FAILED): _SENT_WITH_BOOKING,
+        (PaymentStatus.PENDING, PaymentStatus.CAPTURED): _SENT_WITH_BOOKING,
+        (PaymentStatus.PENDING, PaymentStatus.PARTIALLY_REFUNDED): _SENT_WITH_BOOKING,
+        (PaymentStatus.PENDING, PaymentStatus.REFUNDED): _SENT_WITH_BOOKING,
+        (PaymentStatus.CAPTURED, PaymentStatus.PARTIALLY_REFUNDED): _SENT_WITH_REFUND,
+        (PaymentStatus.CAPTURED, PaymentStatus.REFUNDED): _SENT_WITH_REFUND,
+        (PaymentStatus.CAPTURED, PaymentStatus.DISPUTED): _NOT_YET_USED,
+        (PaymentStatus.PARTIALLY_REFUNDED, PaymentStatus.REFUNDED): _SENT_WITH_REFUND,
+        (PaymentStatus.PARTIALLY_REFUNDED, PaymentStatus.DISPUTED): _NOT_YET_USED,
+        (PaymentStatus.REFUNDED, PaymentStatus.DISPUTED): _NOT_YET_USED,
+        (PaymentStatus.DISPUTED, PaymentStatus.CAPTURED): _NOT_YET_USED,
+        (PaymentStatus.DISPUTED, PaymentStatus.PARTIALLY_REFUNDED): _NOT_YET_USED,
+        (PaymentStatus.DISPUTED, PaymentStatus.REFUNDED): _NOT_YET_USED,
     },
     "InstructorPayout": {
-        (None, PayoutStatus.PROCESSING): _WITH_THE_BOOKING,
+        (None, PayoutStatus.PROCESSING): _SENT_WITH_BOOKING,
         (PayoutStatus.PROCESSING, PayoutStatus.PAID): _instructor(NotificationKind.PAYOUT_PAID),
         (PayoutStatus.PROCESSING, PayoutStatus.FAILED): _instructor(NotificationKind.PAYOUT_FAILED),
-        (PayoutStatus.PROCESSING, PayoutStatus.REVERSED): _LATER,
+        (PayoutStatus.PROCESSING, PayoutStatus.REVERSED): _NOT_YET_USED,
         (PayoutStatus.PAID, PayoutStatus.FAILED): _instructor(NotificationKind.PAYOUT_FAILED),
-        (PayoutStatus.PAID, PayoutStatus.REVERSED): _LATER,
+        (PayoutStatus.PAID, PayoutStatus.REVERSED): _NOT_YET_USED,
         (PayoutStatus.FAILED, PayoutStatus.PROCESSING): _NOBODY,
         (PayoutStatus.FAILED, PayoutStatus.PAID): _instructor(NotificationKind.PAYOUT_PAID),
-        (PayoutStatus.FAILED, PayoutStatus.REVERSED): _LATER,
+        (PayoutStatus.FAILED, PayoutStatus.REVERSED): _NOT_YET_USED,
     },
     "Refund": {
         (None, RefundStatus.REQUESTED): _NOBODY,
@@ -128,36 +128,36 @@ TOLD: Mapping[str, Mapping[Move, tuple[Notification, ...]]] = {
         (RefundStatus.RESERVED, RefundStatus.PENDING): _both(NotificationKind.REFUNDED),
         (RefundStatus.RESERVED, RefundStatus.SUCCEEDED): _both(NotificationKind.REFUNDED),
         (RefundStatus.RESERVED, RefundStatus.FAILED): _student(NotificationKind.REFUND_FAILED),
-        (RefundStatus.PENDING, RefundStatus.SUCCEEDED): _NOBODY,  # they were told when it was sent
+        (RefundStatus.PENDING, RefundStatus.SUCCEEDED): _NOBODY,  # notified when it was sent
         (RefundStatus.PENDING, RefundStatus.FAILED): _student(NotificationKind.REFUND_FAILED),
         (RefundStatus.SUCCEEDED, RefundStatus.FAILED): _student(NotificationKind.REFUND_FAILED),
         (RefundStatus.FAILED, RefundStatus.PENDING): _student(NotificationKind.REFUNDED),
         (RefundStatus.FAILED, RefundStatus.SUCCEEDED): _student(NotificationKind.REFUNDED),
     },
-    # An operator reads of disputes in their list; the two sides are not told of them by mail.
+    # Operators see disputes in their list; the two sides get no mail about them.
     "Dispute": {(before, after): _NOBODY for before, states in TRANSITIONS["Dispute"].items() for after in states},
 }
 
 ON_RESCHEDULING = _both(NotificationKind.RESCHEDULED)
-"""No state moves; the session's time does."""
+"""No state changes, only the session's time."""
 
 ON_NO_SHOW_REPORTED = _both(NotificationKind.NO_SHOW_REPORTED)
-"""No state moves yet. Only the one who is said to have been absent is told."""
+"""No state changes yet. Only the party who was reported absent is notified."""
 
 BEFORE_THE_SESSION = {
     NotificationKind.REMINDER_A_DAY: timedelta(days=1),
     NotificationKind.REMINDER_15_MINUTES: timedelta(minutes=15),
 }
 ABOUT_PAYOUTS = frozenset({NotificationKind.PAYOUT_PAID, NotificationKind.PAYOUT_FAILED})
-"""About no single booking: a payout has one mail, however many bookings it pays."""
+"""Not about a single booking: one mail per payout, however many bookings it pays."""
 ABOUT_THE_ACCOUNT = frozenset({NotificationKind.PASSWORD_RESET, NotificationKind.PASSWORD_CHANGED})
-"""About no booking either; the API writes them down itself."""
+"""Not about a booking either; the API enqueues them itself."""
 FOR_LATER = frozenset({*BEFORE_THE_SESSION, NotificationKind.COMPLETION_DUE})
-"""Written down when the session is agreed, for later; void once it is closed or moved."""
+"""Enqueued in advance, when the session is agreed; void once it is closed or moved."""
 
 
 def told(before: State | None, after: State | None) -> tuple[Notification, ...]:
-    """Who is told of the move. Raises `IllegalTransition` for one that the table does not have."""
+    """Who is notified of a transition. Raises `IllegalTransition` for one that the table does not have."""
     state = after if after is not None else before
     people = TOLD[record_of(state)].get((before, after)) if state is not None else None
     if people is None:
@@ -168,20 +168,20 @@ def told(before: State | None, after: State | None) -> tuple[Notification, ...]:
 def later(
     starts_at: datetime, ends_at: datetime, deadline_at: datetime, at: datetime
 ) -> list[tuple[Notification, datetime]]:
-    """What is to be said, and when, of a session that is agreed at `at`; what would lie in the past is left out.
+    """The notifications to schedule for a session that is agreed at `at`, and when. Those already past are left out.
 
-    The instructor is asked what came of the session when it ends, and once more in the middle of the time they have.
+    The instructor is asked how the session went when it ends, and again halfway to the deadline.
     """
-    ask = Notification(NotificationKind.COMPLETION_DUE, Recipient.INSTRUCTOR)
+    completion_due = Notification(NotificationKind.COMPLETION_DUE, Recipient.INSTRUCTOR)
     before = [
         (each, starts_at - lead) for notification, lead in BEFORE_THE_SESSION.items() for each in _both(notification)
     ]
-    after = [(ask, due_at) for due_at in (ends_at, ends_at + (deadline_at - ends_at) / 2)]
+    after = [(completion_due, due_at) for due_at in (ends_at, ends_at + (deadline_at - ends_at) / 2)]
     return [(each, due_at) for each, due_at in before + after if due_at > at]
 
 
 def still_matters(notification: NotificationKind, status: BookingStatus, starts_at: datetime, now: datetime) -> bool:
-    """Whether a notice that comes late is worth sending. What has happened always is."""
+    """Whether a late notification is still worth sending. One about something that has happened always is."""
     if notification in BEFORE_THE_SESSION:
         return status is BookingStatus.ACCEPTED and now < starts_at
     if notification in (NotificationKind.COMPLETION_DUE, NotificationKind.NO_SHOW_REPORTED):

@@ -1,4 +1,4 @@
-"""What is said to, by and inside an instructor's onboarding workflow: nothing personal, for it enters a history."""
+"""The messages of the onboarding workflow. They enter a history: nothing personal."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -8,15 +8,15 @@ from models.domain.actors import Capability
 from models.domain.base import Value
 
 OPEN_LINK = "open_link"
-"""The update that asks for a link."""
+"""The update that requests a link."""
 
 
 class OnboardingRefusal(StrEnum):
-    """The types of the errors that a caller of the update gets."""
+    """The error types that a caller of the update receives."""
 
     REFUSED = "onboarding_refused"
     NO_ANSWER = "onboarding_no_answer"
-    """Stripe did not answer in time; asking again is safe."""
+    """Stripe did not answer in time; retrying is safe."""
 
 
 class Onboarding(Value):
@@ -24,14 +24,14 @@ class Onboarding(Value):
 
 
 class AccountEvent(Value):
-    """Stripe's news about an account. Only a reason to look: what is true is asked of Stripe."""
+    """A Stripe event about an account. Only a reason to look: the current state is read from Stripe."""
 
     event_id: str
     type: str
 
 
 class OnboardingLink(Value):
-    """Where the instructor tells Stripe what it asks, good for one visit and a few minutes. It enters no history."""
+    """Stripe's onboarding page for the instructor. Valid for one visit and a few minutes; it enters no history."""
 
     url: str
     expires_at: datetime
@@ -40,7 +40,7 @@ class OnboardingLink(Value):
 class LinkOrder(Value):
     account_id: str
     key: str
-    """The idempotency key: every link that is asked for is a new one."""
+    """The idempotency key. Each requested link is a new one."""
 
 
 class RecordAccount(Value):
@@ -49,7 +49,7 @@ class RecordAccount(Value):
 
 
 class AccountState(Value):
-    """An account as Stripe has it, read at one moment."""
+    """An account as read from Stripe at one moment."""
 
     account_id: str
     transfers: Capability

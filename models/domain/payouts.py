@@ -1,4 +1,4 @@
-"""Payouts: what is said to and inside their workflows, and why one failed, in words. Ids and amounts only."""
+"""Payouts: the messages of their workflows, and why one failed. Ids and amounts only."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -10,13 +10,13 @@ from models.domain.money import Money
 
 class PayoutOrder(Value):
     payout_id: str
-    """Stripe's."""
+    """Stripe's id."""
     account_id: str
     """The connected account that is paid out."""
 
 
 class PayoutEvent(Value):
-    """Stripe's news about a payout. Only a reason to look: what is true is asked of Stripe."""
+    """A Stripe event about a payout. Only a reason to look: the current state is read from Stripe."""
 
     event_id: str
     type: str
@@ -25,13 +25,13 @@ class PayoutEvent(Value):
 class PayoutPhase(StrEnum):
     UNDER_WAY = "under_way"
     ARRIVED = "arrived"
-    """At the bank, which may still send it back."""
+    """At the bank, which may still return it."""
     FAILED = "failed"
     CALLED_OFF = "called_off"
 
 
 class PayoutLine(Value):
-    """What is in a payout of one charge: its share, less what was taken back of it. Negative for a clawback alone."""
+    """What a payout contains of one charge: the share, less what was reversed. Negative for a clawback alone."""
 
     charge_id: str
     """The student's charge, on the platform's account."""
@@ -39,7 +39,7 @@ class PayoutLine(Value):
 
 
 class PayoutState(Value):
-    """A payout as Stripe has it, read at one moment."""
+    """A payout as read from Stripe at one moment."""
 
     payout_id: str
     account_id: str
@@ -48,11 +48,11 @@ class PayoutState(Value):
     arrives_at: datetime
     failure_code: str | None = None
     lines: tuple[PayoutLine, ...] = ()
-    """With those of the failed payouts whose money is in this one."""
+    """Including the lines of failed payouts whose money is in this one."""
     carried: tuple[str, ...] = ()
-    """The failed payouts whose money is in this one."""
+    """Ids of the failed payouts whose money is in this one."""
     is_itemized: bool = True
-    """False while Stripe has not said yet what is in it."""
+    """False until Stripe has reported what the payout contains."""
 
     @property
     def is_over(self) -> bool:
@@ -69,11 +69,11 @@ class RecordPayout(Value):
 
 
 CALLED_OFF = "canceled"
-"""In place of Stripe's code, for a payout that was called off before it was sent."""
+"""Used instead of a `failure_code` for a payout that was canceled before it was sent."""
 
 
 class Failure(NamedTuple):
-    """Why a payout failed and what its instructor can do, each a sentence."""
+    """Why a payout failed and what the instructor can do, one sentence each."""
 
     why: str
     to_do: str
@@ -111,5 +111,5 @@ _UNKNOWN = Failure("The bank sent the payout back.", _ASK_BANK)
 
 
 def failure(code: str | None) -> Failure:
-    """In words, also for a code that Stripe has made up since."""
+    """The explanation of a `failure_code`, with a fallback for codes that Stripe has added since."""
     return _FAILURES.get(code or "", _UNKNOWN)

@@ -1,7 +1,7 @@
-"""The platform's rules about money and time, as values: no clock, no database and no Stripe in here.
+"""The platform's rules about money and time, as values: no clock, no database, no Stripe.
 
-A `BookingPolicy` is frozen on a booking when it is made; later changes of the platform's settings or of the
-offering leave that booking alone.
+A `BookingPolicy` is frozen on a booking when the booking is made. Later changes of the platform's settings or of the
+offering do not affect it.
 """
 
 from datetime import datetime, timedelta
@@ -15,23 +15,23 @@ from models.domain.money import BASIS_POINTS, Money, Rounding
 
 
 class PaymentPlan(StrEnum):
-    """How a booking's money is kept until the session took place."""
+    """How a booking's money is secured until the session has taken place."""
 
     HOLD = "HOLD"
 
 
 class CompletionTimeoutPolicy(StrEnum):
-    """What becomes of the money when nobody says by the deadline whether the session took place."""
+    """What happens to the money if nobody reports by the deadline whether the session took place."""
 
     RELEASE = "RELEASE"
     SETTLE = "SETTLE"
 
 
 class LossBearer(StrEnum):
-    """Who bears what a refund or a lost dispute takes."""
+    """Who bears a refund or a lost dispute."""
 
     BOTH = "BOTH"
-    """The instructor their share, the platform its fee."""
+    """The instructor bears their share, the platform its fee."""
     PLATFORM = "PLATFORM"
 
 
@@ -43,7 +43,7 @@ class CancellationTier(Value):
 
 
 class CancellationPolicy(Value):
-    """Tiers from the earliest to the latest; past the last one nothing goes back."""
+    """Tiers from the earliest to the latest. After the last one, nothing is refunded."""
 
     name: str
     tiers: tuple[CancellationTier, ...]
@@ -56,12 +56,12 @@ class CancellationPolicy(Value):
         return self
 
     def refund_bps(self, time_left: timedelta) -> int:
-        """What a student gets back who cancels `time_left` before the start, in basis points."""
+        """The refund, in basis points, for a cancellation by the student `time_left` before the start."""
         tier = self.tier(time_left)
         return tier.refund_bps if tier else 0
 
     def tier(self, time_left: timedelta) -> CancellationTier | None:
-        """The one that counts `time_left` before the start; `None` past the last."""
+        """The tier that applies `time_left` before the start; `None` after the last one."""
         return next((tier for tier in self.tiers if time_left >= tier.before), None)
 
 
@@ -77,25 +77,25 @@ PRESETS = {policy.name: policy for policy in (FLEXIBLE, MODERATE, STRICT)}
 
 SHORTEST_CHECKOUT = timedelta(hours=1)
 LONGEST_CHECKOUT = timedelta(hours=23)
-"""Stripe closes a Checkout page 30 minutes to 24 hours after it was made (Stripe API, "Create a Checkout Session",
-`expires_at`); these leave room for tries that come late. A shorter window of ours is kept by expiring the session."""
+"""Stripe closes a Checkout page 30 minutes to 24 hours after its creation (Stripe API, "Create a Checkout Session",
+`expires_at`); these bounds leave room for late retries. A shorter window is enforced by expiring the session."""
 
 
 class Deadlines(Value):
     """How long each side has."""
 
     checkout_window: timedelta = timedelta(minutes=30)
-    """From booking to paying."""
+    """From booking to payment."""
     decline_grace: timedelta = timedelta(minutes=5)
-    """From a declined card to paying with another."""
+    """From a declined card to payment with another one."""
     approval_window: timedelta = timedelta(hours=24)
-    """From paying to the instructor's decision."""
+    """From payment to the instructor's decision."""
     completion_window: timedelta = timedelta(hours=24)
-    """From the session's end to somebody saying what came of it."""
+    """From the session's end to a report of whether it took place."""
     contest_window: timedelta = timedelta(0)
-    """From a reported no-show to its end, for the other side to contest it. None in histories from before contests."""
+    """How long the other side can contest a reported no-show. Zero in histories from before contests."""
     hold_margin: timedelta = timedelta(hours=6)
-    """How long before a hold's end Holdfast acts on it."""
+    """How long before the end of a hold Holdfast acts on it."""
 
     @model_validator(mode="after")
     def _none_is_negative(self) -> Self:
@@ -107,25 +107,25 @@ class Deadlines(Value):
 
 
 class BookingPolicy(Value):
-    """All that decides who gets what, and by when."""
+    """Everything that decides who gets what, and by when."""
 
     fee_bps: int = Field(default=2_000, ge=0, le=BASIS_POINTS)
-    """The platform's part of what is kept."""
+    """The platform's portion of what is kept."""
     rounding: Rounding = Rounding.HALF_UP
     cancellation: CancellationPolicy = MODERATE
     student_absent_kept_bps: int = Field(default=5_000, ge=0, le=BASIS_POINTS)
-    """The part of the price that is kept when the student does not come."""
+    """The portion of the price that is kept if the student does not come."""
     joint_presence_bps: int = Field(default=5_000, ge=0, le=BASIS_POINTS)
-    """With both present for this part of the session's time so far, a contested no-show counts as held."""
+    """If both were present for this portion of the session's time so far, a contested no-show counts as held."""
     no_show_min_wait: timedelta = timedelta(minutes=10)
-    """Who was present that long while the other never came has been let down."""
+    """Presence of this length, while the other party never came, proves a no-show."""
     on_completion_timeout: CompletionTimeoutPolicy = CompletionTimeoutPolicy.RELEASE
     lost_dispute_borne_by: LossBearer = LossBearer.BOTH
     deadlines: Deadlines = Deadlines()
 
 
 class Split(Value):
-    """What is kept of a payment and whose it is: `platform_fee + instructor_payout == kept`."""
+    """What is kept of a payment, and for whom: `platform_fee + instructor_payout == kept`."""
 
     kept: Money
     platform_fee: Money
@@ -151,14 +151,14 @@ def checkout_deadline(deadlines: Deadlines, booked_at: datetime, starts_at: date
 
 
 def checkout_page_ends(booked_at: datetime, deadline_at: datetime) -> datetime:
-    """When Stripe itself is to close the page: never before our own deadline, and within what Stripe takes."""
+    """When Stripe is to close the page: never before Holdfast's own deadline, and within Stripe's limits."""
     return min(max(deadline_at, booked_at + SHORTEST_CHECKOUT), booked_at + LONGEST_CHECKOUT)
 
 
 def approval_deadline(
     deadlines: Deadlines, authorized_at: datetime, starts_at: datetime, hold_ends_at: datetime
 ) -> datetime:
-    """The earliest of the instructor's window, the session's start and the hold's end less the margin."""
+    """The earliest of: the end of the approval window, the session's start, and the hold's end less the margin."""
     return min(authorized_at + deadlines.approval_window, starts_at, hold_ends_at - deadlines.hold_margin)
 
 
@@ -167,15 +167,15 @@ def completion_deadline(deadlines: Deadlines, ends_at: datetime, hold_ends_at: d
 
 
 def latest_end(deadlines: Deadlines, hold_ends_at: datetime) -> datetime:
-    """Of a session whose money a hold can keep until both sides have had their time to say what came of it."""
+    """The latest end of a session for which the hold covers the whole completion window."""
     return hold_ends_at - deadlines.hold_margin - deadlines.completion_window
 
 
 HOLD_LASTS = timedelta(days=7)
-"""What a card's hold usually lasts (Stripe, "Place a hold on a payment method"). It serves to choose a plan before
-there is a hold; from the authorization on, the charge's `capture_before` counts."""
+"""How long a card hold usually lasts (Stripe, "Place a hold on a payment method"). Used to choose a plan before there
+is a hold; after the authorization, the charge's `capture_before` counts."""
 
 
 def last_end_for_hold(deadlines: Deadlines, booked_at: datetime) -> datetime:
-    """The latest end of a session whose money a hold, placed at `booked_at`, can keep until it is decided."""
+    """The latest end of a session for which a hold placed at `booked_at` lasts until the booking is decided."""
     return latest_end(deadlines, booked_at + HOLD_LASTS)

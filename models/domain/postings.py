@@ -1,4 +1,4 @@
-"""What each movement of money is in the ledger. Amounts come from Stripe, parts from the frozen policy."""
+"""The ledger postings of each movement of money. Amounts come from Stripe, splits from the frozen policy."""
 
 from uuid import UUID
 
@@ -11,14 +11,14 @@ from models.domain.terms import BookingTerms
 
 
 class Parties(Value):
-    """Whose money it is about."""
+    """The booking and the instructor whose money moves."""
 
     booking_id: UUID
     instructor_id: UUID
 
 
 class Shares(Value):
-    """Who bears an amount that leaves again: `instructor + platform_fee + platform_loss` of it."""
+    """How a returned amount is shared between those who bear it. The three parts sum to `total`."""
 
     instructor: Money
     platform_fee: Money
@@ -34,7 +34,7 @@ def parties_of(terms: BookingTerms) -> Parties:
 
 
 def hold_placed(terms: BookingTerms) -> Posting:
-    return _of_booking(
+    return _posting_for_booking(
         PostingKind.HOLD_PLACED,
         parties_of(terms),
         {Account.CARD_HOLDS: terms.price, Account.STUDENT_FUNDS_HELD: -terms.price},
@@ -42,7 +42,7 @@ def hold_placed(terms: BookingTerms) -> Posting:
 
 
 def hold_ended(terms: BookingTerms) -> Posting:
-    return _of_booking(
+    return _posting_for_booking(
         PostingKind.HOLD_ENDED,
         parties_of(terms),
         {Account.STUDENT_FUNDS_HELD: terms.price, Account.CARD_HOLDS: -terms.price},
@@ -50,7 +50,7 @@ def hold_ended(terms: BookingTerms) -> Posting:
 
 
 def settlement(terms: BookingTerms, payment: PaymentState, kept: Split) -> tuple[Posting, ...]:
-    """What became of a hold that was placed: let go, captured, or captured and given back again."""
+    """The end of a hold: released, captured, or captured and refunded."""
     ended = hold_ended(terms)
     if payment.phase is not HoldPhase.CAPTURED:
         return (ended,)
@@ -58,20 +58,20 @@ def settlement(terms: BookingTerms, payment: PaymentState, kept: Split) -> tuple
     if not payment.is_returned:
         return (ended, *capture(parties_of(terms), kept, payment.stripe_fee))
     fee = Money(amount_minor=payment.platform_fee_minor, currency=terms.price.currency)
-    taken = Split(kept=captured, platform_fee=fee, instructor_payout=captured - fee)
-    back = Shares(instructor=taken.instructor_payout, platform_fee=fee, platform_loss=fee.zero())
+    charged = Split(kept=captured, platform_fee=fee, instructor_payout=captured - fee)
+    returned = Shares(instructor=charged.instructor_payout, platform_fee=fee, platform_loss=fee.zero())
     return (
         ended,
-        *capture(parties_of(terms), taken, payment.stripe_fee),
-        *refund(parties_of(terms), str(terms.booking_id), back),
+        *capture(parties_of(terms), charged, payment.stripe_fee),
+        *refund(parties_of(terms), str(terms.booking_id), returned),
         refund_sent(parties_of(terms), str(terms.booking_id), captured),
     )
 
 
 def capture(parties: Parties, kept: Split, fee: Money | None) -> tuple[Posting, ...]:
-    """A destination charge: the student's money arrives, Stripe takes its fee, the share moves on to the instructor.
+    """A destination charge: the student's money arrives, Stripe takes its fee, the share is transferred on.
 
-    `fee` is Stripe's own; `None` while Stripe has not booked the charge.
+    `fee` is Stripe's; `None` until Stripe has booked the charge.
     """
     share = kept.instructor_payout
     lines = {
@@ -79,41 +79,46 @@ def capture(parties: Parties, kept: Split, fee: Money | None) -> tuple[Posting, 
         Account.INSTRUCTOR_PAYABLE: -share,
         Account.PLATFORM_REVENUE: -kept.platform_fee,
     }
-    postings = [_of_booking(PostingKind.CAPTURED, parties, lines)]
+    postings = [_posting_for_booking(PostingKind.CAPTURED, parties, lines)]
     if fee:
         postings.append(stripe_fee(parties, str(parties.booking_id), fee))
     if share:
-        moved = {Account.CONNECTED_BALANCE: share, Account.STRIPE_BALANCE: -share}
-        postings.append(_of_booking(PostingKind.TRANSFERRED, parties, moved))
+        transfer = {Account.CONNECTED_BALANCE: share, Account.STRIPE_BALANCE: -share}
+        postings.append(_posting_for_booking(PostingKind.TRANSFERRED, parties, transfer))
     return tuple(postings)
 
 
 def stripe_fee(parties: Parties, subject: str, fee: Money) -> Posting:
-    """`subject`: what Stripe charged for. The booking itself, or a dispute."""
-    return _about(PostingKind.STRIPE_FEE, subject, parties, {Account.STRIPE_FEES: fee, Account.STRIPE_BALANCE: -fee})
+    """`subject` is what Stripe charged for: the booking itself, or a dispute."""
+    return _posting_for(
+        PostingKind.STRIPE_FEE, subject, parties, {Account.STRIPE_FEES: fee, Account.STRIPE_BALANCE: -fee}
+    )
 
 
 def refund(parties: Parties, refund_id: str, borne: Shares) -> tuple[Posting, ...]:
-    """Owed back to the student from now on; the instructor's part is taken from their balance at Stripe."""
+    """From now on owed to the student. The instructor's part is reversed from their balance at Stripe."""
     owed = {**_bearers(borne), Account.REFUNDS: -borne.total}
-    return (_about(PostingKind.REFUNDED, refund_id, parties, owed), *_taken_back(parties, refund_id, borne.instructor))
+    return (
+        _posting_for(PostingKind.REFUNDED, refund_id, parties, owed),
+        *_transfer_reversed(parties, refund_id, borne.instructor),
+    )
 
 
 def refund_sent(parties: Parties, refund_id: str, amount: Money) -> Posting:
-    return _about(
+    return _posting_for(
         PostingKind.REFUND_SENT, refund_id, parties, {Account.REFUNDS: amount, Account.STRIPE_BALANCE: -amount}
     )
 
 
 def refund_failed(parties: Parties, refund_id: str, amount: Money) -> Posting:
-    """Stripe gives the money back to the platform; the student is still owed it."""
-    return _about(
+    """Stripe returns the money to the platform; the student is still owed it."""
+    return _posting_for(
         PostingKind.REFUND_FAILED, refund_id, parties, {Account.STRIPE_BALANCE: amount, Account.REFUNDS: -amount}
     )
 
 
 def dispute_opened(parties: Parties, dispute_id: str, amount: Money) -> Posting:
-    return _about(
+    return _posting_for(
         PostingKind.DISPUTE_OPENED, dispute_id, parties, {Account.DISPUTES: amount, Account.STRIPE_BALANCE: -amount}
     )
 
@@ -121,26 +126,26 @@ def dispute_opened(parties: Parties, dispute_id: str, amount: Money) -> Posting:
 def dispute_won(
     parties: Parties, dispute_id: str, amount: Money, fee_returned: Money | None = None
 ) -> tuple[Posting, ...]:
-    """In some countries Stripe gives its fee back as well (Stripe, "Dispute fees")."""
-    back = {Account.STRIPE_BALANCE: amount, Account.DISPUTES: -amount}
-    postings = [_about(PostingKind.DISPUTE_WON, dispute_id, parties, back)]
+    """In some countries Stripe returns its fee as well (Stripe, "Dispute fees")."""
+    returned = {Account.STRIPE_BALANCE: amount, Account.DISPUTES: -amount}
+    postings = [_posting_for(PostingKind.DISPUTE_WON, dispute_id, parties, returned)]
     if fee_returned:
         postings.append(stripe_fee(parties, f"{dispute_id}/returned", -fee_returned))
     return tuple(postings)
 
 
 def dispute_lost(parties: Parties, dispute_id: str, borne: Shares, owed: Money | None = None) -> tuple[Posting, ...]:
-    """`owed`: what the student was owed back already has reached them so, and nobody bears it again."""
+    """`owed` was owed to the student already. The dispute has paid it, so nobody bears it a second time."""
     owed = owed or borne.total.zero()
     lost = {**_bearers(borne), Account.REFUNDS: owed, Account.DISPUTES: -(borne.total + owed)}
     return (
-        _about(PostingKind.DISPUTE_LOST, dispute_id, parties, lost),
-        *_taken_back(parties, dispute_id, borne.instructor),
+        _posting_for(PostingKind.DISPUTE_LOST, dispute_id, parties, lost),
+        *_transfer_reversed(parties, dispute_id, borne.instructor),
     )
 
 
 def paid_out(instructor_id: UUID, booking_id: UUID | None, payout_id: str, amount: Money) -> Posting:
-    """A booking's part of a payout, or, without a booking, what no booking accounts for. Negative for a clawback."""
+    """A booking's part of a payout; without a booking, the part that belongs to none. Negative for a clawback."""
     return posting(
         PostingKind.PAID_OUT,
         f"{payout_id}/{booking_id or ''}",
@@ -151,7 +156,7 @@ def paid_out(instructor_id: UUID, booking_id: UUID | None, payout_id: str, amoun
 
 
 def payout_failed(instructor_id: UUID, booking_id: UUID | None, payout_id: str, amount: Money) -> Posting:
-    """The bank sent it back: it is on the instructor's balance at Stripe again."""
+    """The bank returned the payout: the money is in the instructor's balance at Stripe again."""
     return posting(
         PostingKind.PAYOUT_FAILED,
         f"{payout_id}/{booking_id or ''}",
@@ -169,16 +174,16 @@ def _bearers(borne: Shares) -> dict[Account, Money]:
     }
 
 
-def _taken_back(parties: Parties, subject: str, share: Money) -> tuple[Posting, ...]:
+def _transfer_reversed(parties: Parties, subject: str, share: Money) -> tuple[Posting, ...]:
     if not share:
         return ()
     lines = {Account.STRIPE_BALANCE: share, Account.CONNECTED_BALANCE: -share}
-    return (_about(PostingKind.TRANSFER_REVERSED, subject, parties, lines),)
+    return (_posting_for(PostingKind.TRANSFER_REVERSED, subject, parties, lines),)
 
 
-def _of_booking(kind: PostingKind, parties: Parties, lines: dict[Account, Money]) -> Posting:
-    return _about(kind, str(parties.booking_id), parties, lines)
+def _posting_for_booking(kind: PostingKind, parties: Parties, lines: dict[Account, Money]) -> Posting:
+    return _posting_for(kind, str(parties.booking_id), parties, lines)
 
 
-def _about(kind: PostingKind, subject: str, parties: Parties, lines: dict[Account, Money]) -> Posting:
+def _posting_for(kind: PostingKind, subject: str, parties: Parties, lines: dict[Account, Money]) -> Posting:
     return posting(kind, subject, parties.booking_id, parties.instructor_id, lines)

@@ -1,4 +1,4 @@
-"""A proposal to hold a session at another time."""
+"""Proposals to move a session to another time."""
 
 from enum import StrEnum
 
@@ -9,4 +9,4 @@ class ProposalStatus(StrEnum):
     DECLINED = "DECLINED"
     """By the other side."""
     WITHDRAWN = "WITHDRAWN"
-    """By the one who had made it, or replaced by a later one."""
+    """By its author, or replaced by a later proposal."""

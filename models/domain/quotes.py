@@ -1,4 +1,4 @@
-"""What calling a booking off would return, and until when that holds."""
+"""What cancelling a booking would refund, and until when that holds."""
 
 from datetime import datetime
 
@@ -11,30 +11,30 @@ from models.domain.policy import BookingPolicy, CancellationTier, Split, split
 
 class CancellationQuote(Value):
     refund: Money
-    """What goes back to the student: nothing from a booking that nobody has paid for."""
+    """What is returned to the student; nothing if the booking has not been paid."""
     split: Split
-    """What is kept, and whose it is."""
+    """What is kept, and for whom."""
     tier: CancellationTier | None
-    """The tier that decides; `None` when all of it goes back whatever the time, or none of it any more."""
+    """The tier that applies. `None` if everything is returned regardless of the time, or nothing any more."""
     tier_ends_at: datetime | None
-    """The last moment of the tier; `None` when no tier decides."""
+    """The last moment at which the quote holds. `None` if the refund does not depend on tiers."""
 
 
 def cancellation_quote(
     price: Money, policy: BookingPolicy, starts_at: datetime, by: Role, at: datetime, accepted: bool, held: bool
 ) -> CancellationQuote:
-    """What a cancellation at `at` would do, as `terms.cancelled` would decide it then.
+    """What a cancellation at `at` would do, computed as in `endings.cancelled`.
 
-    `held`: the student's money is held, so that there is something to give back.
+    `held`: the student's money is held, so there is something to return.
     """
     kept = kept_on_cancellation(price, policy, starts_at, by, at, accepted)
-    by_tiers = by is Role.STUDENT and accepted
-    tier = policy.cancellation.tier(starts_at - at) if by_tiers else None
-    # Past the last tier, nothing changes any more until the session begins.
+    tiers_apply = by is Role.STUDENT and accepted
+    tier = policy.cancellation.tier(starts_at - at) if tiers_apply else None
+    # After the last tier, nothing changes until the session starts.
     tier_ends_at = starts_at - tier.before if tier else starts_at
     return CancellationQuote(
         refund=price - kept if held else price.zero(),
         split=split(kept, policy),
         tier=tier,
-        tier_ends_at=tier_ends_at if by_tiers else None,
+        tier_ends_at=tier_ends_at if tiers_apply else None,
     )

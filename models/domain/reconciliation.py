@@ -1,4 +1,4 @@
-"""The reconciliation's words: what is compared with what, and what is found. Ids, counts and amounts only."""
+"""The reconciliation's values: what is compared, and which differences are found. Ids, counts and amounts only."""
 
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -12,41 +12,41 @@ from models.domain.terms import BookingTerms
 
 STRIPE_KEEPS_EVENTS = timedelta(days=30)
 OVERLAP = timedelta(hours=1)
-"""How far each run reads back behind the last one: what was written down late is seen all the same."""
+"""How far each run reads back before the end of the last one, so that late records are still seen."""
 SEQUENCE_OVERLAP = 1_000
-"""The same for the ledger's numbers: a transaction that commits late has a number from before."""
+"""The same for the ledger's sequence numbers: a transaction that commits late has an earlier number."""
 MOST_DIFFERENCES = 500
-"""Told one by one; beyond that, the number says enough."""
+"""The most differences that a run reports. A run that reaches it resolves no drift, since it may not have seen all."""
 
 
 class DriftKind(StrEnum):
     BOOKING = "booking"
-    """A booking's money is not the same in two books."""
+    """A booking's amount differs between the ledger and Stripe."""
     BALANCE = "balance"
-    """An instructor's balance is not."""
+    """An instructor's balance differs."""
     ORPHANED = "orphaned"
-    """A booking that no workflow carries on, and that cannot be ended by itself."""
+    """An open booking without a running workflow that could not be ended automatically."""
 
 
 class Book(StrEnum):
-    """What is compared, each in the ledger and at Stripe."""
+    """An amount that is compared between the ledger and Stripe."""
 
     CARD_HOLDS = "card_holds"
     """Authorized and not captured."""
     STRIPE_BALANCE = "stripe_balance"
-    """What bookings have left on the platform's balance."""
+    """What bookings have left in the platform's balance."""
     TRANSFERS = "transfers"
-    """What bookings have brought to instructors' balances, payouts apart."""
+    """What bookings have brought to instructors' balances, not counting payouts."""
     CONNECTED_BALANCE = "connected_balance"
-    """What is on instructors' balances now."""
+    """The current balances of instructors."""
 
 
 class Difference(Value):
-    """An amount that two books do not have alike."""
+    """An amount on which the ledger and Stripe disagree."""
 
     kind: DriftKind
     subject: UUID
-    """A booking, or for a balance its instructor."""
+    """A booking's id, or for a balance the instructor's."""
     book: Book
     ledger: Money
     stripe: Money
@@ -62,7 +62,7 @@ class Difference(Value):
 
 
 class Total(Value):
-    """What was compared in a book, added up."""
+    """The sums of everything compared in one book and currency."""
 
     book: Book
     ledger: Money
@@ -71,7 +71,7 @@ class Total(Value):
 
 class ReconciliationOrder(Value):
     by: Actor = PLATFORM
-    """The schedule's runs are the platform's own."""
+    """The platform for scheduled runs."""
 
 
 class StartReconciliation(Value):
@@ -82,7 +82,7 @@ class StartReconciliation(Value):
 
 
 class ReconciliationStarted(Value):
-    """From where this run reads: where the last one that came to its end had got to, less the overlap."""
+    """Where this run starts reading: where the last finished run stopped, less the overlap."""
 
     id: UUID
     at: datetime
@@ -95,13 +95,13 @@ class Redelivered(Value):
     accounts: int = 0
     read: int = 0
     redelivered: int = 0
-    """Events that had never come."""
+    """Events that had never been received."""
     newest_at: datetime | None = None
     """Of the platform's own events, by Stripe's clock."""
 
 
 class OrphanedBooking(Value):
-    """An open booking whose workflow was ended from outside."""
+    """An open booking whose workflow was ended from outside, e.g. terminated."""
 
     terms: BookingTerms
     ref: PaymentRef
@@ -112,24 +112,24 @@ class Orphans(Value):
     workflows_checked: int
     bookings: tuple[OrphanedBooking, ...]
     looks_ordered: int
-    """Disputes, refunds and payouts whose workflows were ended from outside and are started again."""
+    """Disputes, refunds and payouts whose workflows were ended from outside and have been restarted."""
 
 
 class Compared(Value):
     balance_transactions: int = 0
     """Balance transactions of the platform since the last run."""
     transactions: int = 0
-    """The ledger's since then."""
+    """Ledger transactions since the last run."""
     bookings: int = 0
     balances: int = 0
-    """Of instructors."""
+    """Instructors' balances."""
     fees_booked: int = 0
-    """Fees that Stripe had not told yet when the charge was captured."""
+    """Stripe fees that were not known yet when the charge was captured."""
     totals: tuple[Total, ...] = ()
     differences: tuple[Difference, ...] = ()
     ledger_seq: int = 0
     newest_at: datetime | None = None
-    """Of the movements, by Stripe's clock."""
+    """Of the balance transactions, by Stripe's clock."""
 
 
 class FinishReconciliation(Value):
@@ -141,11 +141,11 @@ class FinishReconciliation(Value):
     holds_released: int
     compared: Compared
     differences: tuple[Difference, ...]
-    """Those that did not go away while the run lasted."""
+    """Those that persisted throughout the run."""
 
 
 class ReconciliationReport(Value):
-    """What a run returns."""
+    """The result of a run."""
 
     events_read: int
     events_redelivered: int
@@ -155,14 +155,14 @@ class ReconciliationReport(Value):
 
 
 def add_up(totals: tuple[Total, ...], more: list[Total]) -> tuple[Total, ...]:
-    """By book and currency."""
+    """The sums by book and currency."""
     sums: dict[tuple[Book, str], Total] = {}
     for each in (*totals, *more):
-        place = (each.book, each.ledger.currency)
-        before = sums.get(place)
-        sums[place] = (
+        key = (each.book, each.ledger.currency)
+        before = sums.get(key)
+        sums[key] = (
             Total(book=each.book, ledger=before.ledger + each.ledger, stripe=before.stripe + each.stripe)
             if before
             else each
         )
-    return tuple(sums[place] for place in sorted(sums))
+    return tuple(sums[key] for key in sorted(sums))

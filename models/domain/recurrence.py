@@ -1,4 +1,4 @@
-"""Sessions that take place every week at the same time of day, where the instructor lives."""
+"""Slots that repeat every week at the same local time."""
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
@@ -22,12 +22,12 @@ class Weekday(StrEnum):
 
     @property
     def number(self) -> int:
-        """As `date.weekday` has it."""
+        """As returned by `date.weekday`: 0 for Monday."""
         return list(Weekday).index(self)
 
 
 class Weekly(Value):
-    """On `weekday` at `at`, wall-clock time in `zone`, from `first` on: until `last`, or `count` times."""
+    """Every `weekday` at `at`, wall-clock time in `zone`, starting from `first`; through `last`, or `count` times."""
 
     weekday: Weekday
     at: time
@@ -38,17 +38,17 @@ class Weekly(Value):
 
 
 def in_utc(day: date, at: time, zone: str) -> datetime:
-    """When the clocks of `zone` show `at` on `day`; for the two hours that are not so plain, by RFC 5545, 3.3.5.
+    """When clocks in `zone` show `at` on `day`. Ambiguous and skipped times are resolved as in RFC 5545, 3.3.5.
 
-    A time that comes twice, when clocks are put back, is the first of the two. A time that is skipped, when clocks are
-    put forward, is read with the offset from before the change: 02:30 becomes 03:30 where an hour is skipped.
+    A time that occurs twice, because clocks go back, is the first of the two. A time that is skipped, because clocks go
+    forward, is read with the offset from before the change: 02:30 becomes 03:30 if an hour is skipped.
     """
-    # `fold=0` means exactly that (PEP 495).
+    # `fold=0` has exactly this meaning (PEP 495).
     return datetime.combine(day, at.replace(fold=0), known_zone(zone)).astimezone(UTC)
 
 
 def occurrences(rule: Weekly) -> Iterator[datetime]:
-    """Their starts in UTC, one by one; without end for a rule without one. Raises `ValueError` for an unknown zone."""
+    """The starts in UTC, in order; endless for a rule without an end. Raises `ValueError` for an unknown zone."""
     day = rule.first + timedelta(days=(rule.weekday.number - rule.first.weekday()) % 7)
     number = 0
     while (rule.last is None or day <= rule.last) and (rule.count is None or number < rule.count):
@@ -57,7 +57,7 @@ def occurrences(rule: Weekly) -> Iterator[datetime]:
 
 
 def known_zone(name: str) -> ZoneInfo:
-    """Raises `ValueError` for what is no name of the IANA time zone database."""
+    """Raises `ValueError` if `name` is not in the IANA time zone database."""
     if name not in names():
         raise ValueError("not the name of an IANA time zone, like Europe/Berlin")
     return ZoneInfo(name)

@@ -1,9 +1,9 @@
-"""Refunds after a booking's end: who bears them, when they are possible, what is said of them. Ids and amounts only.
+"""Refunds after a booking's end: who bears them, when they are possible, their messages. Ids and amounts only.
 
-Where the instructor bears a part, Stripe takes it in the proportion of the refund to the charge, and the books follow
-what Stripe took. Where Stripe has no part in it (the platform bears the refund, a bank takes a disputed charge back),
-the proportion is `shares`: of what is left, a part of a unit rounded up, so that never more of the fee is left than
-Stripe gives back with the rest of the charge.
+If the instructor bears a part, Stripe takes it in proportion of the refund to the charge, and the ledger follows what
+Stripe took. If Stripe does not split the amount (the platform bears the refund, or a bank takes a disputed charge
+back), `shares` does: in proportion to what is left, with the fee's part rounded up. So the fee that is left never
+exceeds what Stripe returns with the rest of the charge.
 """
 
 from datetime import datetime
@@ -18,11 +18,11 @@ from models.domain.postings import Parties, Shares
 from models.domain.states import PaymentStatus, RefundStatus
 
 ORDERED = "ordered"
-"""The update that an operator's order is started with; also its update id."""
+"""The update that starts a refund ordered by an operator. Also its update id."""
 
 
 class RefundRefusal(StrEnum):
-    """The types of the errors that a caller of the updates gets."""
+    """The error types that a caller of the updates receives."""
 
     NOT_FAILED = "refund_not_failed"
 
@@ -30,32 +30,32 @@ class RefundRefusal(StrEnum):
 class RefundOrder(Value):
     refund_id: UUID
     stripe_refund_id: str | None = None
-    """Of one that nobody ordered here, and that was made at Stripe."""
+    """Only for a refund that was made at Stripe and not ordered here."""
 
 
 class RefundEvent(Value):
-    """Stripe's news about a refund. Only a reason to look: what is true is asked of Stripe."""
+    """A Stripe event about a refund. Only a reason to look: the current state is read from Stripe."""
 
     event_id: str
     type: str
 
 
 class RetryRefund(Value):
-    """An operator has a refund that the student's bank sent back tried again."""
+    """An operator retries a refund that the student's bank returned."""
 
     actor: Actor
 
 
 class RefundView(Value):
-    """How a refund stands."""
+    """The status of a refund."""
 
     status: RefundStatus
     refusal: str | None = None
-    """Why there is none, as a sentence for the operator."""
+    """Why there is no refund, as a sentence for the operator."""
 
 
 class RefundSnapshot(Value):
-    """A refund as it is written down."""
+    """A refund as recorded in Postgres."""
 
     refund_id: UUID
     parties: Parties
@@ -65,31 +65,31 @@ class RefundSnapshot(Value):
     amount: Money
     borne_by: LossBearer
     tries: int
-    """How often Stripe has been asked to make it: each time is a new step, with a new key."""
+    """How often the refund has been requested from Stripe. Each attempt is a new step, with a new key."""
     stripe_refund_id: str | None
-    """None until Stripe has made it; one that is adopted has it from the beginning."""
+    """`None` until Stripe has made the refund. An external refund has it from the start."""
     fee_returned_before_minor: int
-    """Of the platform's fee, by the booking's earlier refunds."""
+    """What the booking's earlier refunds returned of the platform's fee."""
 
 
 class RefundAtStripe(Value):
-    """A refund as Stripe has it, read at one moment."""
+    """A refund as read from Stripe at one moment."""
 
     stripe_refund_id: str
     status: RefundStatus
     is_sent: bool
-    """Stripe has taken the amount out of the platform's balance."""
+    """Stripe has debited the amount from the platform's balance."""
     failure_reason: str | None = None
     reversed_minor: int = 0
-    """Of the charge's transfer, by this refund."""
+    """What this refund reversed of the charge's transfer."""
     fee_returned_minor: int = 0
-    """Of the charge's application fee, by all of its refunds."""
+    """What all refunds of the charge returned of its application fee."""
     fee_share_minor: int | None = None
-    """The most of that fee that this refund alone can have given back: in proportion, rounded up."""
+    """The most that this refund alone can have returned of that fee: in proportion, rounded up."""
 
 
 class ExternalRefund(Value):
-    """A refund that nobody ordered here: somebody has made it in Stripe's dashboard."""
+    """A refund that was made in Stripe's dashboard and not ordered here."""
 
     refund: RefundAtStripe
     payment_intent_id: str
@@ -97,17 +97,17 @@ class ExternalRefund(Value):
 
     @property
     def borne_by(self) -> LossBearer:
-        """Without a reversal of the transfer, the platform alone has paid."""
+        """Without a transfer reversal, the platform alone has paid."""
         return LossBearer.BOTH if self.refund.reversed_minor else LossBearer.PLATFORM
 
     @property
     def moves_money(self) -> bool:
-        """Not so one that was called off while it waited for the platform's balance."""
+        """False for a refund that was canceled while it waited for the platform's balance."""
         return self.refund.is_sent or self.refund.status is RefundStatus.PENDING
 
 
 class RefundAnswer(Value):
-    """What came of asking Stripe for a refund: it, or Stripe's code for why not."""
+    """Stripe's answer to a refund request: the refund, or the error code of the refusal."""
 
     refund: RefundAtStripe | None = None
     refused: str | None = None
@@ -143,7 +143,7 @@ class RecordRefundRetry(Value):
 
 
 def refusal(amount: Money, payment: PaymentStatus, left: Money, other_under_way: bool) -> str | None:
-    """Why no `amount` can go back of a payment of which `left` is captured; `None` when it can."""
+    """Why `amount` cannot be refunded of a payment of which `left` is still captured; `None` if it can."""
     if payment is PaymentStatus.DISPUTED:
         return "The charge is disputed: its bank decides about it, and Stripe refunds nothing meanwhile."
     if payment not in (PaymentStatus.CAPTURED, PaymentStatus.PARTIALLY_REFUNDED) or not left:
@@ -158,10 +158,10 @@ def refusal(amount: Money, payment: PaymentStatus, left: Money, other_under_way:
 
 
 def shares(amount: Money, captured: Money, platform_fee: Money, borne_by: LossBearer) -> Shares:
-    """Who bears `amount`, of a payment of which `captured` is left and `platform_fee` of that is the platform's.
+    """Who bears `amount`, of a payment of which `captured` is left, including `platform_fee`.
 
-    The fee goes back in proportion; the rest is the instructor's, or the platform's loss. So is what goes beyond
-    `captured`, which a bank may take. The three add up to `amount`.
+    The fee is returned in proportion; the instructor bears the rest, or it is the platform's loss. A bank may take more
+    than `captured`; that excess is always the platform's loss. The three parts sum to `amount`.
     """
     within = min(amount, captured)
     fee = within.zero()
@@ -176,15 +176,15 @@ def shares(amount: Money, captured: Money, platform_fee: Money, borne_by: LossBe
 
 
 def shares_at_stripe(case: RefundSnapshot, refund: RefundAtStripe, captured: Money, platform_fee: Money) -> Shares:
-    """Who bears a refund, as Stripe has carried it out: what it took of the transfer, less the fee it gave back.
+    """Who bears a refund, as carried out by Stripe: the instructor bears the reversed transfer, less the returned fee.
 
-    The fee that Stripe gives back may be more than the books have left of it, by what the platform has given up since.
+    Stripe may return more of the fee than the ledger has left, by the amount that the platform has given up since.
     """
     if case.borne_by is LossBearer.PLATFORM:
         return shares(case.amount, captured, platform_fee, case.borne_by)
     reversed_minor = min(refund.reversed_minor, case.amount.amount_minor)
     returned = refund.fee_returned_minor - case.fee_returned_before_minor
-    # Of refunds under way at once, each takes no more of what the fee has given back than can be its own.
+    # With several refunds in flight, none counts more of the returned fee than it can have caused.
     most = reversed_minor if refund.fee_share_minor is None else min(refund.fee_share_minor, reversed_minor)
     returned = max(0, min(returned, most))
     fee = min(returned, platform_fee.amount_minor)

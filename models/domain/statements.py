@@ -1,4 +1,4 @@
-"""What instructors have earned, as the ledger has it, in values: by month and currency, never a float."""
+"""What instructors have earned according to the ledger, as values: by month and currency, never a float."""
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -15,28 +15,28 @@ MONTHS = range(1, 13)
 
 
 class ReportModel(Value):
-    """What is said of its fields is said in OpenAPI, too."""
+    """The docstrings of its fields become their descriptions in OpenAPI."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
 
 class Earnings(ReportModel):
-    """Of a period and a currency. `net` is `gross` less `refunds` and `fees`, with `borne_by_platform`."""
+    """Earnings of a period, in one currency. `net` is `gross` less `refunds` and `fees`, plus `borne_by_platform`."""
 
     transactions: int
-    """Payments taken in the period."""
+    """Payments captured in the period."""
     gross: Money
-    """Taken from students in the period."""
+    """Captured from students in the period."""
     refunds: Money
-    """Given back to students in the period, disputes that were lost included."""
+    """Returned to students in the period, including lost disputes."""
     borne_by_platform: Money
-    """What of that the platform paid, beyond its fees."""
+    """The part of `refunds` that the platform bore beyond its fees."""
     fees: Money
-    """The platform's, less those that it gave back."""
+    """The platform's fees, less those returned."""
     net: Money
     """What was earned."""
     paid_out: Money
-    """On its way to the bank or there, less what came back."""
+    """Paid out to the bank or on its way there, less what the bank returned."""
 
     @classmethod
     def none(cls, currency: str) -> Self:
@@ -48,7 +48,7 @@ class Earnings(ReportModel):
 
 
 class Earned(NamedTuple):
-    """What the ledger says of an instructor's month. Month 0 is all the time before the year."""
+    """An instructor's month, according to the ledger. Month 0 is all the time before the year."""
 
     instructor_id: UUID
     month: int
@@ -61,7 +61,7 @@ class Earned(NamedTuple):
 
 class MonthOfStatement(ReportModel):
     month: int
-    """From 1 on."""
+    """1 to 12."""
     earnings: Earnings
 
 
@@ -70,29 +70,29 @@ class StatementOfCurrency(ReportModel):
     opening: Money
     """Earned and not paid out when the year began."""
     months: tuple[MonthOfStatement, ...]
-    """All twelve."""
+    """All twelve months."""
     total: Earnings
     closing: Money
-    """Earned and not paid out at the end: of the year, or as of now."""
+    """Earned and not paid out at the end of the year, or now if that is earlier."""
 
 
 class Statement(ReportModel):
     year: int
     time_zone: str
-    """In which the months begin: the instructor's."""
+    """The instructor's time zone, in which the months begin."""
     as_of: datetime
-    """The end of the year, or now."""
+    """The end of the year, or now if that is earlier."""
     data: tuple[StatementOfCurrency, ...]
 
 
 def month_starts(year: int, where: ZoneInfo) -> list[datetime]:
-    """When the year's months begin, and when it ends, in UTC."""
+    """The start of each month and the end of the year, in UTC."""
     starts = [datetime(year, month, 1, tzinfo=where) for month in MONTHS] + [datetime(year + 1, 1, 1, tzinfo=where)]
     return [start.astimezone(UTC) for start in starts]
 
 
 def statement(year: int, where: ZoneInfo, now: datetime, earned: Iterable[Earned]) -> Statement:
-    """Of one instructor's `earned`."""
+    """The statement of one instructor. `earned` must not include anyone else's months."""
     by_currency: dict[str, dict[int, Earnings]] = {}
     for each in earned:
         by_currency.setdefault(each.currency, {})[each.month] = each.earnings

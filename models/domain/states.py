@@ -1,6 +1,6 @@
-"""The states of a booking, its session, its payment and its payout, and every move between them.
+"""The states of bookings, sessions, payments, payouts, disputes and refunds, and every transition between them.
 
-This table is the only place where a move is allowed; `docs/states.md` is drawn from it.
+Only this table allows a transition; `docs/states.md` is generated from it.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ class SessionStatus(StrEnum):
 
 
 class PaymentStatus(StrEnum):
-    """A payment exists once Stripe has answered the student's card: `PENDING` is held, `FAILED` is refused."""
+    """A payment exists once the student's card was authorized or declined: `PENDING` is held, `FAILED` is declined."""
 
     PENDING = "PENDING"
     CAPTURED = "CAPTURED"
@@ -44,7 +44,7 @@ class PayoutStatus(StrEnum):
 
 
 class DisputeStatus(StrEnum):
-    """A card holder's bank wants the money back. An inquiry is the same, without the money being taken yet."""
+    """A cardholder's bank claims the money back. An inquiry is the same, before any money is withdrawn."""
 
     NEEDS_RESPONSE = "NEEDS_RESPONSE"
     UNDER_REVIEW = "UNDER_REVIEW"
@@ -55,25 +55,25 @@ class DisputeStatus(StrEnum):
 
 
 class RefundStatus(StrEnum):
-    """Money that goes back after a booking's end."""
+    """A refund after a booking's end."""
 
     REQUESTED = "REQUESTED"
-    """An operator wants it, or wanted it when it was not possible; nothing is promised."""
+    """Ordered by an operator, possibly when it was not possible. Nothing is promised."""
     RESERVED = "RESERVED"
-    """No other refund can take it, and Stripe is being asked."""
+    """The amount is reserved for this refund, which is being requested from Stripe."""
     PENDING = "PENDING"
-    """Stripe has it under way."""
+    """Stripe is processing it."""
     SUCCEEDED = "SUCCEEDED"
     FAILED = "FAILED"
-    """The student's bank sent it back: the student is still owed it."""
+    """The student's bank returned it: the student is still owed the amount."""
     REFUSED = "REFUSED"
-    """Stripe would not make it: there is no such refund."""
+    """Stripe refused to make it: there is no such refund."""
 
 
 State = BookingStatus | SessionStatus | PaymentStatus | PayoutStatus | DisputeStatus | RefundStatus
 S = TypeVar("S", bound=State)
 
-# From each state to those that may follow; `None` is "not there yet".
+# From each state to those that may follow; `None` means "not created yet".
 TRANSITIONS: Mapping[str, Mapping[State | None, frozenset[State]]] = {
     "BookingRequest": {
         None: frozenset({BookingStatus.PENDING}),
@@ -100,7 +100,7 @@ TRANSITIONS: Mapping[str, Mapping[State | None, frozenset[State]]] = {
             {PaymentStatus.PARTIALLY_REFUNDED, PaymentStatus.REFUNDED, PaymentStatus.DISPUTED}
         ),
         PaymentStatus.PARTIALLY_REFUNDED: frozenset({PaymentStatus.REFUNDED, PaymentStatus.DISPUTED}),
-        # A bank may take back what a refund did not bring to its card holder.
+        # A bank may still claim money that a refund did not get to its cardholder.
         PaymentStatus.REFUNDED: frozenset({PaymentStatus.DISPUTED}),
         PaymentStatus.DISPUTED: frozenset(
             {PaymentStatus.CAPTURED, PaymentStatus.PARTIALLY_REFUNDED, PaymentStatus.REFUNDED}
@@ -129,13 +129,13 @@ TRANSITIONS: Mapping[str, Mapping[State | None, frozenset[State]]] = {
             {RefundStatus.PENDING, RefundStatus.SUCCEEDED, RefundStatus.FAILED, RefundStatus.REFUSED}
         ),
         RefundStatus.PENDING: frozenset({RefundStatus.SUCCEEDED, RefundStatus.FAILED}),
-        # A bank may send back what it had taken, for about a month.
+        # For about a month, a bank may return a refund that it had accepted.
         RefundStatus.SUCCEEDED: frozenset({RefundStatus.FAILED}),
         RefundStatus.FAILED: frozenset({RefundStatus.PENDING, RefundStatus.SUCCEEDED}),
     },
 }
 
-_TABLE_OF = {
+_RECORD_BY_STATE_TYPE = {
     BookingStatus: "BookingRequest",
     SessionStatus: "LiveSession",
     PaymentStatus: "Payment",
@@ -145,16 +145,16 @@ _TABLE_OF = {
 }
 
 HOLDS_SLOT = frozenset({BookingStatus.PENDING, BookingStatus.ACCEPTED})
-"""A booking in one of these keeps its time from being booked again."""
+"""A booking with one of these statuses blocks its time for other bookings."""
 
 
 class IllegalTransition(ValueError):
-    """A move that the transition table does not have."""
+    """A transition that is not in the table."""
 
 
 def record_of(state: State) -> str:
-    """The record whose state it is, as `TRANSITIONS` names it."""
-    return _TABLE_OF[type(state)]
+    """The record to which the state belongs, as named in `TRANSITIONS`."""
+    return _RECORD_BY_STATE_TYPE[type(state)]
 
 
 def is_allowed(current: State | None, to: State) -> bool:
@@ -162,7 +162,7 @@ def is_allowed(current: State | None, to: State) -> bool:
 
 
 def advance(current: S | None, to: S) -> S:
-    """The new state. Raises `IllegalTransition` when the table has no such move."""
+    """The new state. Raises `IllegalTransition` if the table has no such transition."""
     if not is_allowed(current, to):
         raise IllegalTransition(f"{type(to).__name__} cannot go from {current or 'nothing'} to {to}")
     return to

@@ -1,4 +1,4 @@
-"""Stripe's events as Holdfast takes them, and what each type is about. An event is only a reason to look."""
+"""The Stripe events that Holdfast handles, and what each type is about. An event is only a reason to look."""
 
 from enum import StrEnum
 from typing import Any, Self
@@ -36,39 +36,39 @@ OF_PAYOUTS = frozenset(
     }
 )
 OF_PLATFORM = OF_BOOKINGS | OF_DISPUTES | OF_REFUNDS
-"""What is taken of the platform's own account."""
+"""Types handled for the platform's own account."""
 OF_CONNECTED = OF_ACCOUNTS | OF_PAYOUTS
-"""What is taken of instructors' accounts."""
+"""Types handled for instructors' accounts."""
 
 
 class StripeEvent(Value):
-    """As much of an event as is read."""
+    """The parts of an event that are used."""
 
     id: str
     type: str
     account: str | None = None
-    """The connected account that it is about; none for the platform's own."""
+    """The connected account that the event is about; `None` for the platform's own."""
     object_id: str | None = None
     booking_id: UUID | None = None
-    """None for what is not about a booking: other programs may use the same Stripe account."""
+    """`None` if the event is not about a booking: other programs may use the same Stripe account."""
     refund_id: UUID | None = None
-    """Ours; none for a refund that no operator ordered here."""
+    """Holdfast's refund id; `None` for a refund that was not ordered here."""
     payment_intent_id: str | None = None
-    """Of what a refund gives back."""
+    """The payment that a refund returns."""
 
     @classmethod
     def of(cls, id: str, type: str, account: str | None, data: Any) -> Self:
-        """`data` is the event's, of whatever shape."""
-        found = data.get("object") if isinstance(data, dict) else None
-        thing = found if isinstance(found, dict) else {}
-        object_id, payment_intent = thing.get("id"), thing.get("payment_intent")
+        """`data` is the event's `data`, of any shape."""
+        candidate = data.get("object") if isinstance(data, dict) else None
+        stripe_object = candidate if isinstance(candidate, dict) else {}
+        object_id, payment_intent = stripe_object.get("id"), stripe_object.get("payment_intent")
         return cls(
             id=id,
             type=type,
             account=account,
             object_id=str(object_id) if object_id else None,
-            booking_id=_id_in(thing.get("metadata"), "booking_id"),
-            refund_id=_id_in(thing.get("metadata"), "refund_id"),
+            booking_id=_id_in(stripe_object.get("metadata"), "booking_id"),
+            refund_id=_id_in(stripe_object.get("metadata"), "refund_id"),
             payment_intent_id=payment_intent if isinstance(payment_intent, str) else None,
         )
 
@@ -78,12 +78,12 @@ class StripeEvent(Value):
 
 
 class RoutingResult(StrEnum):
-    """What became of an event."""
+    """What happened to an event."""
 
     ROUTED = "routed"
     NOT_OURS = "not_ours"
     CLOSED = "closed"
-    """Its booking is over, or was never there."""
+    """The booking is closed, or never existed."""
 
 
 def _id_in(metadata: Any, name: str) -> UUID | None:

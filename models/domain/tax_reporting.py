@@ -1,9 +1,9 @@
-"""What the accountant needs to tell the tax authorities of instructors, and which of them: 1099-K (US), DAC7 (EU).
+"""What to report about instructors to the tax authorities, and for which of them: 1099-K (US), DAC7 (EU).
 
-| duty | due for whom | if nothing else is set |
+| report | due for whom | default |
 | --- | --- | --- |
-| 1099-K | gross above an amount, and transactions above a number | 20,000 USD and 200 |
-| DAC7 | activities from a number on, or consideration above an amount | anybody with an activity |
+| 1099-K | gross above an amount and transactions above a number | 20,000 USD and 200 |
+| DAC7 | at least a number of activities, or consideration above an amount | anyone with an activity |
 
 1099-K: what a third party settlement organization reports, as reinstated in 2025 (IRS, "New 1099-K reporting
 requirements for payment settlement entities"). DAC7: Directive (EU) 2021/514, annex V, section I, B(4)(d), excludes
@@ -24,26 +24,26 @@ _FORM_1099K_CURRENCY, _DAC7_CURRENCY = "usd", "eur"
 
 class Thresholds(ReportModel):
     form_1099k_gross_minor: int = Field(default=2_000_000, ge=0)
-    """In US cents. Reportable above it,"""
+    """In US cents. A 1099-K is due if both this and the number of transactions are exceeded."""
     form_1099k_transactions: int = Field(default=200, ge=0)
-    """and above so many transactions as well."""
+    """Payments in all currencies. A 1099-K is due if both this and the gross amount are exceeded."""
     dac7_consideration_minor: int = Field(default=0, ge=0)
-    """In euro cents. Reportable above it,"""
+    """In euro cents. DAC7 reporting is due above this amount, or from the number of activities."""
     dac7_activities: int = Field(default=1, ge=1)
-    """or from so many activities on."""
+    """Payments in all currencies. DAC7 reporting is due from this number, or above the consideration."""
 
 
 class Payee(ReportModel):
     id: UUID
     name: str
     stripe_account_id: str | None
-    """Where tax numbers, birthdays and addresses are: Stripe asked for them, Holdfast did not."""
+    """Stripe collected tax numbers, dates of birth and addresses with this account; Holdfast did not."""
 
 
 class QuarterOfFiling(ReportModel):
     quarter: int
     earnings: Earnings
-    """DAC7: consideration is `net`, the fees are `fees`, the activities are `transactions`."""
+    """DAC7: `net` is the consideration, `fees` the fees, `transactions` the number of activities."""
     gross_by_month: tuple[Money, Money, Money]
     """1099-K, boxes 5a to 5l."""
 
@@ -51,14 +51,14 @@ class QuarterOfFiling(ReportModel):
 class FilingOfCurrency(ReportModel):
     currency: str
     total: Earnings
-    """1099-K: box 1a is `gross`, which knows of no refund and no fee; box 3 is `transactions`."""
+    """1099-K: box 1a is `gross`, which ignores refunds and fees; box 3 is `transactions`."""
     quarters: tuple[QuarterOfFiling, ...]
 
 
 class Filing(ReportModel):
     instructor: Payee
     is_form_1099k_due: bool | None
-    """By the thresholds. `null`: only a conversion of the other currencies can tell."""
+    """According to the thresholds. `null` if it depends on converting the other currencies."""
     is_dac7_due: bool | None
     data: tuple[FilingOfCurrency, ...]
 
@@ -66,10 +66,10 @@ class Filing(ReportModel):
 class TaxReport(ReportModel):
     year: int
     time_zone: str
-    """In which the quarters begin."""
+    """The time zone in which the quarters begin."""
     thresholds: Thresholds
     data: tuple[Filing, ...]
-    """Of every instructor for whom money was taken or given back in the year."""
+    """One per instructor for whom payments were captured or returned in the year."""
 
 
 def filings(earned: Iterable[Earned], payees: Mapping[UUID, Payee], thresholds: Thresholds) -> tuple[Filing, ...]:

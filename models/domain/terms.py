@@ -1,4 +1,4 @@
-"""What a booking is about, frozen when it is made, and every way in which it can end."""
+"""What a booking is about, frozen when it is made."""
 
 from datetime import datetime
 from uuid import UUID
@@ -9,7 +9,7 @@ from models.domain.policy import BookingPolicy, PaymentPlan
 
 
 class BookingTerms(Value):
-    """Who booked what, when, at which price and by which rules. Ids only: nothing personal enters a history."""
+    """Who booked what, when, at which price and under which policy. Ids only: nothing personal enters a history."""
 
     booking_id: UUID
     student_id: UUID
@@ -22,9 +22,9 @@ class BookingTerms(Value):
     policy: BookingPolicy
     plan: PaymentPlan
     stripe_account_id: str
-    """The instructor's connected account, to which the share goes."""
+    """The instructor's connected account, which receives the share."""
     buffer_before_minutes: int = 0
-    """Around the session, in which the instructor cannot be booked either. None in histories from before buffers."""
+    """Time around the session in which the instructor cannot be booked. Zero in histories from before buffers."""
     buffer_after_minutes: int = 0
     is_recorded: bool = False
-    """Whether the instructor may record the session. Not in histories from before recording."""
+    """Whether the instructor may record the session. False in histories from before recording."""

@@ -3,17 +3,17 @@
 from functools import cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-_NO_PLACES = {"Factory", "localtime", "posixrules"}
+_NOT_ZONES = {"Factory", "localtime", "posixrules"}
 
 
 @cache
 def names() -> frozenset[str]:
-    """Those that a person or a slot can be given."""
-    return frozenset(available_timezones() - _NO_PLACES)
+    """The names that a person or a slot can have."""
+    return frozenset(available_timezones() - _NOT_ZONES)
 
 
 def zone(name: str) -> ZoneInfo:
-    """UTC in place of a name that this machine does not know."""
+    """The zone of that name, or UTC if this machine does not know it."""
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError):

@@ -1,4 +1,4 @@
-"""Brings the database at `DATABASE_URL` to the schema of `models.tables`, in one transaction."""
+"""Migrates the database at `DATABASE_URL` to the schema of `models.tables`, in one transaction."""
 
 import asyncio
 import os
@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 import models.tables  # noqa: F401 - fills the metadata
 
-# A migration that waits for a lock makes every later query on that table wait behind it: better to fail and be
-# started again at a quieter time.
+# A migration that waits for a lock blocks every later query on that table: better to fail, and be run again at a
+# quieter time.
 _LOCK_TIMEOUT = "5s"
 
 

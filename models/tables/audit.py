@@ -15,11 +15,11 @@ from models.tables.columns import enum_column
 
 
 class AuditEvent(SQLModel, table=True):
-    """Who did what to what, when, through which door. Append only: the database refuses anything else.
+    """Who did what to which record, when and through which channel. Append-only: a trigger rejects all other changes.
 
-    An event is about a booking, then it has a `booking_id`; or about another `subject`, then it has a `subject_id`.
-    `action` is `<subject>.<past participle>`; `detail` holds ids, codes and amounts. A deleted booking request is
-    known by its `booking.deleted` row alone.
+    An event about a booking has a `booking_id`; an event about any other `subject` has a `subject_id`. `action` is
+    `<subject>.<past participle>`; `detail` holds ids, codes and amounts. Only the `booking.deleted` row shows that a
+    booking request was deleted.
     """
 
     __tablename__ = "audit_event"
@@ -41,7 +41,7 @@ class AuditEvent(SQLModel, table=True):
     detail: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSONB, nullable=False))
     at: datetime
     seq: int | None = Field(default=None, sa_column=Column(BigInteger, Identity(), nullable=False))
-    """Numbered by the database: a booking's events in the order in which they came to be."""
+    """Assigned by the database; orders a booking's events by insertion."""
 
 
 def event_about(
@@ -54,7 +54,10 @@ def event_about(
     detail: dict[str, Any] | None = None,
     occasion: str = "",
 ) -> AuditEvent:
-    """`action` happens once to its subject, or once on each `occasion`. `detail` holds ids, codes and amounts only."""
+    """An event whose id is derived from its subject, `action` and `occasion`, so that a retry stores it once.
+
+    `detail` holds ids, codes and amounts only.
+    """
     is_booking = subject is Subject.BOOKING
     return AuditEvent(
         id=audit_id(id, f"{action}@{occasion}" if occasion else action),

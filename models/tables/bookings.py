@@ -1,6 +1,6 @@
-"""The records: what Holdfast remembers in Postgres. Amounts are integer minor units; times are UTC.
+"""Bookings, live sessions, reschedule proposals and attendance. Amounts are integer minor units; times are UTC.
 
-The schema itself comes from the migrations; these classes are what queries are written against.
+The migrations create the schema; queries are written against these classes.
 """
 
 from datetime import datetime
@@ -21,10 +21,10 @@ from models.tables.columns import enum_column
 
 
 class BookingRequest(SQLModel, table=True):
-    """A student's claim on a slot. Title, price, split and policy are those of the moment it was made.
+    """A student's booking of a slot. Title, price, split and policy are copied when the booking is made.
 
     While its status is one of `states.HOLDS_SLOT`, an exclusion constraint keeps any other booking of the same
-    instructor from overlapping it, the buffers of both counted. A row whose payment was never secured is deleted; its
+    instructor from overlapping it, including the buffers of both. A row whose payment was never secured is deleted; its
     audit rows stay.
     """
 
@@ -61,10 +61,10 @@ class BookingRequest(SQLModel, table=True):
     checkout_session_id: str | None = Field(default=None, unique=True)
     checkout_url: str | None = None
     next_deadline_at: datetime | None = None
-    """What the booking waits for ends then; none once it is closed."""
+    """The deadline of whatever the booking waits for; `None` once it is closed."""
     end_reason: EndReason | None = Field(default=None, sa_column=enum_column(EndReason, nullable=True))
     rejection_reason: str | None = None
-    """The instructor's words; shown only when the status is `REJECTED`."""
+    """Free text from the instructor; shown only when the status is `REJECTED`."""
     needs_attention: bool = False
     attention_reason: str | None = None
     created_at: datetime
@@ -72,7 +72,7 @@ class BookingRequest(SQLModel, table=True):
 
 
 class RescheduleProposal(SQLModel, table=True):
-    """One side's wish to hold the session at another slot of the same offering. At most one is open per booking."""
+    """A proposal to move the session to another slot of the same offering. At most one per booking is open."""
 
     __tablename__ = "reschedule_proposal"
     __table_args__ = (
@@ -91,16 +91,16 @@ class RescheduleProposal(SQLModel, table=True):
 
 
 class LiveSession(SQLModel, table=True):
-    """The session itself; there from approval on. Its payment status is its booking's payment's."""
+    """The session itself, created on approval. Its payment status is that of the booking's `Payment`."""
 
     __tablename__ = "live_session"
 
     booking_id: UUID = Field(primary_key=True, foreign_key="booking_request.id")
     status: SessionStatus = Field(sa_column=enum_column(SessionStatus))
     room: str = Field(unique=True)
-    """Random, in lower case: who knows a booking's id does not know its room."""
+    """Random, lower case: a booking's id does not reveal its room."""
     calendar_sequence: int = Field(default=0, sa_column=Column(Integer, nullable=False, server_default=text("0")))
-    """Raised by each change that calendars have to learn of (RFC 5545, 3.8.7.4)."""
+    """Incremented by each change that calendars must pick up (RFC 5545, 3.8.7.4)."""
     total_price_minor: int = Field(sa_type=BigInteger)
     platform_fee_minor: int = Field(sa_type=BigInteger)
     instructor_payout_minor: int = Field(sa_type=BigInteger)
@@ -110,21 +110,21 @@ class LiveSession(SQLModel, table=True):
 
 
 class AttendanceEvent(SQLModel, table=True):
-    """What the meeting's provider reported. Append only: the database refuses anything else.
+    """A report of the meeting provider. Append-only: a trigger rejects all other changes.
 
-    A recording itself is not kept, nor where it is: the provider's link lets in whoever has it.
+    Neither a recording nor its location is stored: the provider's link gives access to anyone who has it.
     """
 
     __tablename__ = "attendance_event"
     __table_args__ = (Index("ix_attendance_event_booking_at", "booking_id", "at"),)
 
     id: str = Field(primary_key=True)
-    """The report's idempotency key: one that comes twice is there once."""
+    """The report's idempotency key: a report that arrives twice is stored once."""
     booking_id: UUID = Field(foreign_key="booking_request.id")
     kind: AttendanceKind = Field(sa_column=enum_column(AttendanceKind))
     role: SignUpRole | None = Field(default=None, sa_column=enum_column(SignUpRole, nullable=True))
-    """Who joined or left; none for a recording."""
+    """Who joined or left; `None` for a recording."""
     connection: str | None = None
-    """The provider's name for one connection: a person has two of them in two tabs."""
+    """The provider's id of one connection. A person with two open tabs has two."""
     at: datetime
     source: MeetingProvider = Field(sa_column=enum_column(MeetingProvider))

@@ -9,11 +9,11 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
 OFFERING_TEXT = "to_tsvector('simple', (title || ' ') || description)"
-"""What a text search looks at, with the brackets that Postgres shows, so that Alembic can compare."""
+"""What a text search matches. Parenthesized as Postgres prints it, so that Alembic can compare the index."""
 
 
 class Offering(SQLModel, table=True):
-    """What an instructor sells. `cancellation` is a `CancellationPolicy`."""
+    """What an instructor sells. `cancellation` is a `CancellationPolicy` as JSON."""
 
     __table_args__ = (
         Index("ix_offering_created", "created_at", "id", postgresql_where=text("is_active")),
@@ -28,20 +28,20 @@ class Offering(SQLModel, table=True):
     description: str = ""
     duration_minutes: int
     buffer_before_minutes: int = 0
-    """Before and after a session, in which its instructor cannot be booked either."""
+    """Time before and after a session in which its instructor cannot be booked either."""
     buffer_after_minutes: int = 0
     price_minor: int = Field(sa_type=BigInteger)
     currency: str = Field(max_length=3)
     cancellation: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
     is_recorded: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
-    """Whether the instructor may record the session. Both sides are told before."""
+    """Whether the instructor may record the session. Both sides are notified beforehand."""
     is_active: bool = Field(default=True, sa_column_kwargs={"server_default": text("true")})
-    """A withdrawn one is not: its bookings go on, and there are no new ones."""
+    """False once the offering is withdrawn: existing bookings continue, new ones are refused."""
     created_at: datetime
 
 
 class Slot(SQLModel, table=True):
-    """A time that is offered. Whether it is free follows from the bookings that overlap it: nothing to keep in step."""
+    """A time that is offered. Whether it is free is derived from the bookings that overlap it, and not stored."""
 
     __table_args__ = (
         Index(
@@ -59,4 +59,4 @@ class Slot(SQLModel, table=True):
     starts_at: datetime
     ends_at: datetime
     withdrawn_at: datetime | None = None
-    """Not offered since then. The row stays, for the bookings that it had."""
+    """No longer offered since then. The row stays for the bookings that reference it."""

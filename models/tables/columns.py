@@ -1,4 +1,4 @@
-"""Kinds of columns that several tables have."""
+"""Column types shared by several tables."""
 
 from enum import StrEnum
 from typing import Any

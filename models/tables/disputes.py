@@ -1,4 +1,4 @@
-"""The records of disputes, and of how a student came to accept the policy that they now dispute."""
+"""Disputes, and how a student accepted the policy of a booking that they may dispute."""
 
 from datetime import datetime
 from uuid import UUID
@@ -11,7 +11,7 @@ from models.tables.columns import enum_column
 
 
 class Dispute(SQLModel, table=True):
-    """A card holder's bank wants a charge back. Stripe has the whole of it; this is for lists and for the books."""
+    """A cardholder's bank claims a charge back. Stripe has the full record; this copy serves lists and the ledger."""
 
     __table_args__ = (
         Index("ix_dispute_created", "created_at", "booking_id"),
@@ -19,17 +19,17 @@ class Dispute(SQLModel, table=True):
     )
 
     id: str = Field(primary_key=True)
-    """Stripe's."""
+    """Stripe's id."""
     booking_id: UUID = Field(foreign_key="booking_request.id", index=True)
     status: DisputeStatus = Field(sa_column=enum_column(DisputeStatus))
     is_inquiry: bool
     reason: str
-    """Stripe's word for what the card holder says."""
+    """Stripe's code for what the cardholder claims."""
     amount_minor: int = Field(sa_type=BigInteger)
     currency: str = Field(max_length=3)
     respond_by: datetime | None = None
     taken_over_at: datetime | None = None
-    """An operator answers; nothing is sent by itself."""
+    """When an operator took over the response. Nothing is sent automatically after that."""
     answered_at: datetime | None = None
     closed_at: datetime | None = None
     created_at: datetime
@@ -37,7 +37,7 @@ class Dispute(SQLModel, table=True):
 
 
 class Acceptance(SQLModel, table=True):
-    """From where a student accepted price and policy: evidence, and so personal data with a purpose."""
+    """Where a student accepted price and policy from. Dispute evidence, hence personal data kept for a purpose."""
 
     booking_id: UUID = Field(primary_key=True)
     ip_address: str

@@ -1,4 +1,4 @@
-"""The ledger's records. Append only, and every transaction sums to zero per currency: the database refuses the rest."""
+"""The ledger's rows. Append-only, and every transaction sums to zero per currency: triggers enforce both."""
 
 from datetime import datetime
 from uuid import UUID
@@ -11,7 +11,7 @@ from models.tables.columns import enum_column
 
 
 class LedgerTransaction(SQLModel, table=True):
-    """Something that happened to money. Its id is made of kind and subject: written twice, it is there once."""
+    """One movement of money. The id is derived from kind and subject, so that posting it twice stores it once."""
 
     __tablename__ = "ledger_transaction"
     __table_args__ = (
@@ -27,7 +27,7 @@ class LedgerTransaction(SQLModel, table=True):
     subject: str
     """A booking's id, or Stripe's id of a refund, dispute or payout."""
     booking_id: UUID | None = None
-    """No foreign key: what was paid for a deleted booking request stays in the books."""
+    """No foreign key: payments for a deleted booking request stay in the ledger."""
     instructor_id: UUID = Field(foreign_key="instructor.id")
     at: datetime
     seq: int | None = Field(default=None, sa_column=Column(BigInteger, Identity(), nullable=False))

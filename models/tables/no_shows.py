@@ -1,4 +1,4 @@
-"""The records of reported no-shows."""
+"""Reported no-shows."""
 
 from datetime import datetime
 from uuid import UUID
@@ -11,7 +11,7 @@ from models.tables.columns import enum_column
 
 
 class NoShowReport(SQLModel, table=True):
-    """One side says that the other did not come, and the other may contest it. At most one per booking."""
+    """One side reports that the other did not come, and the other may contest it. At most one per booking."""
 
     __tablename__ = "no_show_report"
 
@@ -22,4 +22,4 @@ class NoShowReport(SQLModel, table=True):
     contest_until: datetime
     contested_at: datetime | None = None
     verdict: NoShowVerdict | None = Field(default=None, sa_column=enum_column(NoShowVerdict, nullable=True))
-    """What the meeting's record shows, as it was last looked at."""
+    """What the meeting's record showed when it was last evaluated."""

@@ -1,4 +1,4 @@
-"""The records of mails to be sent."""
+"""Mails to be sent."""
 
 from datetime import datetime
 from typing import Any
@@ -13,10 +13,10 @@ from models.tables.columns import enum_column
 
 
 class OutboxMessage(SQLModel, table=True):
-    """A mail to one person, written in the transaction of what it tells of, and sent by whichever worker comes first.
+    """A mail to one person, written in the transaction of the change that it reports, and sent by any worker.
 
-    It is open until it is sent or given up. What it says is read from the records when it is sent; `facts` holds what
-    they no longer tell then, without anything personal. It outlives a deleted booking request, hence no foreign key.
+    It is open until it is sent or given up. The text is rendered from the records when the mail is sent; `facts` holds
+    what they no longer contain by then, and nothing personal. No foreign key: it outlives a deleted booking request.
     """
 
     __tablename__ = "outbox_message"
@@ -30,9 +30,9 @@ class OutboxMessage(SQLModel, table=True):
     )
 
     id: UUID = Field(primary_key=True)
-    """From booking, kind, recipient and occasion, or from payout and kind; random for what is about an account."""
+    """Derived from booking, kind, recipient and occasion, or from payout and kind; random if about an account."""
     booking_id: UUID | None = None
-    """None for what is about a payout or an account."""
+    """`None` for mails about a payout or an account."""
     kind: NotificationKind = Field(sa_column=enum_column(NotificationKind))
     recipient_role: Recipient = Field(sa_column=enum_column(Recipient))
     recipient_id: UUID
@@ -40,9 +40,9 @@ class OutboxMessage(SQLModel, table=True):
     due_at: datetime
     attempts: int = 0
     next_attempt_at: datetime
-    """While a worker sends it, when another may take it up."""
+    """While a worker is sending the mail: when another worker may take over."""
     sent_at: datetime | None = None
     gave_up_at: datetime | None = None
     last_error: str | None = None
-    """A code, never what the mail server said: that names addresses."""
+    """A code, never the mail server's message, which contains addresses."""
     created_at: datetime

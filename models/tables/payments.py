@@ -12,7 +12,7 @@ from models.tables.columns import enum_column
 
 
 class Payment(SQLModel, table=True):
-    """What Stripe holds or took for a booking. It outlives a deleted booking request, hence no foreign key."""
+    """What Stripe holds or captured for a booking. No foreign key: it outlives a deleted booking request."""
 
     booking_id: UUID = Field(primary_key=True)
     plan: PaymentPlan = Field(sa_column=enum_column(PaymentPlan))
@@ -20,10 +20,10 @@ class Payment(SQLModel, table=True):
     amount_minor: int = Field(sa_type=BigInteger)
     captured_minor: int = Field(default=0, sa_type=BigInteger)
     returned_minor: int = Field(default=0, sa_type=BigInteger)
-    """What went back to the student, whether a hold was let go or a charge refunded."""
+    """What was returned to the student, as a released hold or as a refund."""
     platform_fee_minor: int = Field(default=0, sa_type=BigInteger)
     platform_loss_minor: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": text("0")})
-    """What went back out of the platform's own pocket: the instructor's share is captured - fee + loss."""
+    """What the platform refunded beyond its fee: the instructor's share is captured - fee + loss."""
     currency: str = Field(max_length=3)
     payment_intent_id: str | None = Field(default=None, unique=True)
     charge_id: str | None = Field(default=None, unique=True)
@@ -34,7 +34,7 @@ class Payment(SQLModel, table=True):
 
 
 class InstructorPayout(SQLModel, table=True):
-    """An instructor's share of one booking on its way to the bank."""
+    """An instructor's share of one booking on its way to their bank."""
 
     __tablename__ = "instructor_payout"
     __table_args__ = (
@@ -57,11 +57,11 @@ class InstructorPayout(SQLModel, table=True):
     platform_fee_minor: int = Field(sa_type=BigInteger)
     currency: str = Field(max_length=3)
     stripe_payout_id: str | None = Field(default=None, index=True)
-    """The latest; none while the share waits on the instructor's balance at Stripe."""
+    """The latest payout; `None` while the share is still in the instructor's balance at Stripe."""
     failure_reason: str | None = None
-    """Stripe's code; `models.domain.payouts.failure` has it in words."""
+    """Stripe's `failure_code`; `models.domain.payouts.failure` explains it."""
     expected_at: datetime | None = None
     paid_at: datetime | None = None
-    """When it was known to be at the bank."""
+    """When the payout was known to have arrived at the bank."""
     created_at: datetime
     updated_at: datetime

@@ -36,19 +36,19 @@ class Instructor(SQLModel, table=True):
     time_zone: str = "UTC"
     stripe_account_id: str | None = Field(default=None, unique=True)
     transfers: Capability | None = Field(default=None, sa_column=enum_column(Capability, nullable=True))
-    """Stripe's `transfers` capability, as it was last looked up; without it, the instructor cannot be paid."""
+    """Stripe's `transfers` capability when last checked. Without it, the instructor cannot be paid."""
     requirements: list[str] = Field(
         default_factory=list, sa_column=Column(JSONB, nullable=False, server_default=text("'[]'::jsonb"))
     )
-    """What Stripe asks of the instructor, in Stripe's words."""
+    """What Stripe still requires of the instructor, as Stripe names it."""
     disabled_reason: str | None = None
-    """Why Stripe has stopped the account, in Stripe's words."""
+    """Stripe's code for why the account is disabled."""
     account_checked_at: datetime | None = None
     events_until: datetime | None = None
-    """Up to when the account's events at Stripe have been read, by Stripe's clock."""
+    """The account's Stripe events have been read up to this time, by Stripe's clock."""
     reconciled_at: datetime | None = None
     onboarding_url: str | None = None
-    """The latest link to Stripe's onboarding. Whoever has it is let in as the instructor, once, until it expires."""
+    """The latest Stripe onboarding link. Anyone who has it can use it as the instructor, once, until it expires."""
     onboarding_url_expires_at: datetime | None = None
     created_at: datetime
 

@@ -1,4 +1,4 @@
-"""The records of reconciliations, and of what they found."""
+"""Reconciliation runs and the drifts that they found."""
 
 from datetime import datetime
 from typing import Any
@@ -14,7 +14,7 @@ from models.tables.columns import enum_column
 
 
 class Reconciliation(SQLModel, table=True):
-    """One run: what it compared, what it healed, and where the next one begins."""
+    """One run: what it compared, what it repaired, and where the next run starts reading."""
 
     __table_args__ = (
         Index("ix_reconciliation_started", "started_at", "id"),
@@ -38,16 +38,16 @@ class Reconciliation(SQLModel, table=True):
     balances_compared: int = 0
     fees_booked: int = 0
     drifts: int = 0
-    """Found or found again."""
+    """Found in this run, including those found before."""
     totals: list[dict[str, Any]] = Field(default_factory=list, sa_column=Column(JSONB, nullable=False))
-    """`Total`s of what was compared."""
+    """One `Total` per book and currency."""
     events_until: datetime | None = None
     """By Stripe's clock."""
     ledger_seq: int = Field(default=0, sa_type=BigInteger)
 
 
 class Drift(SQLModel, table=True):
-    """A difference that stayed. Its id is made of what differs, so that found again it is the same one."""
+    """A difference that persisted. The id is derived from what differs, so that a repeated finding updates the row."""
 
     __table_args__ = (
         Index("ix_drift_found", "found_at", "id"),

@@ -1,4 +1,4 @@
-"""The records of refunds after a booking's end."""
+"""Refunds after a booking has ended."""
 
 from datetime import datetime
 from uuid import UUID
@@ -12,9 +12,9 @@ from models.tables.columns import enum_column
 
 
 class Refund(SQLModel, table=True):
-    """A part of a captured payment goes back to the student: an operator has ordered it, or made it at Stripe.
+    """A full or partial refund of a captured payment: ordered here by an operator, or made in Stripe's dashboard.
 
-    Of those ordered here, one at a time is asked of Stripe.
+    Per booking, at most one of the refunds ordered here is being requested from Stripe at any time.
     """
 
     __table_args__ = (
@@ -29,18 +29,18 @@ class Refund(SQLModel, table=True):
     currency: str = Field(max_length=3)
     borne_by: LossBearer = Field(sa_column=enum_column(LossBearer))
     reason: str | None = None
-    """The operator's words, for both sides to read."""
+    """Free text from the operator, shown to both sides."""
     ordered_by: UUID | None = None
-    """None for one made in Stripe's dashboard, which does not say by whom."""
+    """`None` for one made in Stripe's dashboard, which does not say by whom."""
     tries: int = 0
-    """How often Stripe has been asked to make it."""
+    """How often the refund has been requested from Stripe."""
     stripe_refund_id: str | None = Field(default=None, unique=True)
-    """Of the latest try."""
+    """Of the latest attempt."""
     instructor_minor: int = Field(default=0, sa_type=BigInteger)
-    """Who bore it; all three are 0 until Stripe has made it."""
+    """How the amount is split between those who bear it. All three are 0 until Stripe has made the refund."""
     platform_fee_minor: int = Field(default=0, sa_type=BigInteger)
     platform_loss_minor: int = Field(default=0, sa_type=BigInteger)
     failure_reason: str | None = None
-    """Why there is none, as a sentence, or Stripe's word for why the bank sent it back."""
+    """Why there is no refund, as a sentence, or Stripe's code for why the bank returned it."""
     created_at: datetime
     updated_at: datetime

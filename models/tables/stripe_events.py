@@ -1,4 +1,4 @@
-"""Which of Stripe's events have been taken, so that the reconciliation finds those that never came."""
+"""Which Stripe events have been received, so that the reconciliation finds those that never arrived."""
 
 from datetime import datetime
 from uuid import UUID
@@ -11,7 +11,7 @@ from models.tables.columns import enum_column
 
 
 class StripeEventRecord(SQLModel, table=True):
-    """An event of a type that is taken, whichever way it came. Kept for longer than Stripe keeps its own."""
+    """An event of a handled type, however it was delivered. Kept for longer than Stripe keeps its own."""
 
     __tablename__ = "stripe_event"
     __table_args__ = (
@@ -20,7 +20,7 @@ class StripeEventRecord(SQLModel, table=True):
     )
 
     id: str = Field(primary_key=True)
-    """Stripe's."""
+    """Stripe's id."""
     type: str
     booking_id: UUID | None = None
     routing_result: RoutingResult = Field(sa_column=enum_column(RoutingResult))

@@ -1,4 +1,4 @@
-"""Amounts, tiers and policies of every kind, for tests by properties."""
+"""Hypothesis strategies for amounts, tiers and policies."""
 
 from datetime import timedelta
 
@@ -7,20 +7,20 @@ from hypothesis import strategies as st
 from models.domain.money import BASIS_POINTS, Money, Rounding, minimum_charge, step_minor
 from models.domain.policy import PRESETS, BookingPolicy, CancellationPolicy, CancellationTier, CompletionTimeoutPolicy
 
-# With 0, 2 and 3 decimals, and those that Stripe takes in whole units only.
+# With 0, 2 and 3 decimals, and those that Stripe accepts in whole units only.
 CURRENCIES = ["usd", "eur", "jpy", "krw", "bhd", "kwd", "isk", "ugx"]
 
-_MOST_STEPS = 10**9
+_MAX_STEPS = 10**9
 
 
 def amounts(currency: str) -> st.SearchStrategy[Money]:
-    """From nothing up, on the steps that Stripe accepts."""
+    """Zero and above, in the steps that Stripe accepts."""
     step = step_minor(currency)
-    return st.integers(0, _MOST_STEPS).map(lambda steps: Money(amount_minor=steps * step, currency=currency))
+    return st.integers(0, _MAX_STEPS).map(lambda steps: Money(amount_minor=steps * step, currency=currency))
 
 
 def prices() -> st.SearchStrategy[Money]:
-    """Whatever Stripe can charge."""
+    """Anything that Stripe can charge."""
 
     def of(currency: str) -> st.SearchStrategy[Money]:
         return amounts(currency).map(lambda amount: amount + minimum_charge(currency))
@@ -53,5 +53,5 @@ def policies() -> st.SearchStrategy[BookingPolicy]:
 
 
 def times_left() -> st.SearchStrategy[timedelta]:
-    """Until the start, or since."""
+    """Time until the start; negative after it."""
     return st.timedeltas(min_value=timedelta(days=-2), max_value=timedelta(days=40))

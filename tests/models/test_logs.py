@@ -8,7 +8,7 @@ from tests.loglines import logged
 log = logging.getLogger("holdfast.tests")
 
 
-async def test_a_line_says_when_how_bad_who_what_and_what_it_is_about() -> None:
+async def test_line_has_time_level_logger_message_and_context() -> None:
     logs.bind({logs.REQUEST_ID: "abc"})
     with logged() as lines:
         log.warning("%s came", "something", extra={"status": 200})
@@ -24,21 +24,21 @@ async def test_a_line_says_when_how_bad_who_what_and_what_it_is_about() -> None:
     }
 
 
-async def test_what_a_task_is_about_is_nothing_to_another_and_everything_to_those_it_starts() -> None:
-    async def say(what: str) -> None:
-        log.info(what)
+async def test_context_is_inherited_by_child_tasks_only() -> None:
+    async def log_message(message: str) -> None:
+        log.info(message)
 
     async def on_request(request_id: str) -> None:
         logs.bind({logs.REQUEST_ID: request_id})
         await asyncio.sleep(0)
-        await asyncio.create_task(say(f"in {request_id}"))
+        await asyncio.create_task(log_message(f"in {request_id}"))
 
     with logged() as lines:
         await asyncio.gather(on_request("a"), on_request("b"))
     assert [lines(f"in {id}")[0]["request_id"] for id in ("a", "b")] == ["a", "b"]
 
 
-async def test_an_error_is_told_by_its_kind_and_its_way_and_never_in_its_own_words() -> None:
+async def test_error_is_logged_without_its_message() -> None:
     with logged() as lines:
         try:
             try:
@@ -48,15 +48,15 @@ async def test_an_error_is_told_by_its_kind_and_its_way_and_never_in_its_own_wor
         except ValueError:
             log.exception("failed")
     (line,) = lines("failed")
-    assert [each for each in line["error"] if not each.startswith(" ")] == [
+    assert [entry for entry in line["error"] if not entry.startswith(" ")] == [
         "builtins.ValueError",
         "builtins.LookupError",
     ]
-    assert any("test_logs.py" in each for each in line["error"])
+    assert any("test_logs.py" in entry for entry in line["error"])
     assert "ada@" not in lines.text
 
 
-async def test_a_line_break_in_a_message_makes_no_second_line() -> None:
+async def test_line_break_in_a_message_stays_on_one_line() -> None:
     with logged() as lines:
         log.info('one\n{"level": "ERROR"}')
     assert len(lines.text.splitlines()) == 1

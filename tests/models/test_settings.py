@@ -1,4 +1,4 @@
-"""Settings that are insecure or contradict each other stop the start-up, and never tell a secret."""
+"""Insecure or contradictory settings stop the start-up, and no error or repr shows a secret."""
 
 from datetime import timedelta
 
@@ -16,12 +16,12 @@ from models.settings import (
     StripeSettings,
 )
 
-KEYWORD = "tellnobody"
+CANARY = "tellnobody"
 VARIABLES = ("HOLDFAST_ENV", "STRIPE_API_KEY", "STRIPE_API_BASE", "DATABASE_URL", "HOLDFAST_TASK_QUEUE")
 
 
 @pytest.fixture(autouse=True)
-def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     policy = (f"HOLDFAST_{name.upper()}" for name in PolicySettings.model_fields)
     mail = (name.upper() for name in MailSettings.model_fields)
     for variable in (*VARIABLES, *policy, *mail):
@@ -36,43 +36,43 @@ def _set(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]) -> None:
 @pytest.mark.parametrize(
     ("key", "base", "environment", "message"),
     [
-        (f"pk_test_{KEYWORD}", None, "development", "must start with"),
-        (KEYWORD, None, "development", "must start with"),
+        (f"pk_test_{CANARY}", None, "development", "must start with"),
+        (CANARY, None, "development", "must start with"),
         ("", None, "development", "must start with"),
-        (f"sk_live_{KEYWORD}", "http://127.0.0.1:1", "development", "beside a live key"),
-        (f"rk_live_{KEYWORD}", "http://127.0.0.1:1", "development", "beside a live key"),
-        (f"sk_test_{KEYWORD}", "http://127.0.0.1:1", "production", "HOLDFAST_ENV=production"),
-        (f"sk_test_{KEYWORD}", "http://127.0.0.1:1", None, "HOLDFAST_ENV=production"),
-        (f"sk_test_{KEYWORD}", "http://stripe.example", "development", "on this machine"),
-        (f"sk_test_{KEYWORD}", "http://127.0.0.1@stripe.example", "development", "on this machine"),
-        (f"sk_test_{KEYWORD}", "127.0.0.1:1", "development", "on this machine"),
-        (f"sk_test_{KEYWORD}", None, "staging", "'production'"),
+        (f"sk_live_{CANARY}", "http://127.0.0.1:1", "development", "beside a live key"),
+        (f"rk_live_{CANARY}", "http://127.0.0.1:1", "development", "beside a live key"),
+        (f"sk_test_{CANARY}", "http://127.0.0.1:1", "production", "HOLDFAST_ENV=production"),
+        (f"sk_test_{CANARY}", "http://127.0.0.1:1", None, "HOLDFAST_ENV=production"),
+        (f"sk_test_{CANARY}", "http://stripe.example", "development", "on this machine"),
+        (f"sk_test_{CANARY}", "http://127.0.0.1@stripe.example", "development", "on this machine"),
+        (f"sk_test_{CANARY}", "127.0.0.1:1", "development", "on this machine"),
+        (f"sk_test_{CANARY}", None, "staging", "'production'"),
     ],
 )
-def test_a_key_and_a_place_that_do_not_fit_are_refused_without_telling_the_key(
+def test_unsafe_stripe_settings_are_refused_without_showing_the_key(
     monkeypatch: pytest.MonkeyPatch, key: str, base: str | None, environment: str | None, message: str
 ) -> None:
-    given = {"STRIPE_API_KEY": key, "STRIPE_API_BASE": base, "HOLDFAST_ENV": environment}
-    _set(monkeypatch, {variable: value for variable, value in given.items() if value is not None})
+    environment_variables = {"STRIPE_API_KEY": key, "STRIPE_API_BASE": base, "HOLDFAST_ENV": environment}
+    _set(monkeypatch, {variable: value for variable, value in environment_variables.items() if value is not None})
     with pytest.raises(ValidationError, match=message) as caught:
         StripeSettings()
-    assert KEYWORD not in str(caught.value)
-    assert KEYWORD not in repr(caught.value)
+    assert CANARY not in str(caught.value)
+    assert CANARY not in repr(caught.value)
 
 
 @pytest.mark.parametrize("base", ["http://127.0.0.1:8420", "http://localhost:8420", "http://[::1]:8420"])
-def test_a_test_key_may_go_to_a_sandbox_on_this_machine(monkeypatch: pytest.MonkeyPatch, base: str) -> None:
+def test_test_key_may_be_sent_to_a_local_sandbox(monkeypatch: pytest.MonkeyPatch, base: str) -> None:
     _set(
         monkeypatch,
-        {"STRIPE_API_KEY": f"sk_test_{KEYWORD}", "STRIPE_API_BASE": base, "HOLDFAST_ENV": "development"},
+        {"STRIPE_API_KEY": f"sk_test_{CANARY}", "STRIPE_API_BASE": base, "HOLDFAST_ENV": "development"},
     )
     settings = StripeSettings()
     assert settings.stripe_api_base == base
-    assert KEYWORD not in repr(settings)
+    assert CANARY not in repr(settings)
 
 
 @pytest.mark.parametrize("key", ["sk_live_1", "rk_live_1", "sk_test_1", "rk_test_1"])
-def test_any_secret_key_may_go_to_stripe_and_production_is_the_default(
+def test_any_secret_key_may_be_sent_to_stripe_and_production_is_the_default(
     monkeypatch: pytest.MonkeyPatch, key: str
 ) -> None:
     _set(monkeypatch, {"STRIPE_API_KEY": key})
@@ -81,24 +81,24 @@ def test_any_secret_key_may_go_to_stripe_and_production_is_the_default(
     assert settings.holdfast_env is Environment.PRODUCTION
 
 
-def test_a_missing_key_is_asked_for_by_its_name() -> None:
+def test_missing_key_is_named_in_the_error() -> None:
     with pytest.raises(ValidationError, match="stripe_api_key"):
         StripeSettings()
 
 
-def test_where_postgres_is_must_be_said_and_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_database_url_is_required_and_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValidationError, match="database_url"):
         RuntimeSettings()
-    monkeypatch.setenv("DATABASE_URL", f"postgresql+psycopg://holdfast:{KEYWORD}@db.example/holdfast")
-    assert KEYWORD not in repr(RuntimeSettings())
+    monkeypatch.setenv("DATABASE_URL", f"postgresql+psycopg://holdfast:{CANARY}@db.example/holdfast")
+    assert CANARY not in repr(RuntimeSettings())
 
 
-def test_without_settings_the_policy_is_the_default_with_the_offerings_tiers() -> None:
+def test_default_policy_has_the_offerings_tiers() -> None:
     a_day_to_contest = Deadlines(contest_window=timedelta(days=1))
     assert PolicySettings().freeze(STRICT) == BookingPolicy(cancellation=STRICT, deadlines=a_day_to_contest)
 
 
-def test_settings_of_the_policy_are_frozen_into_a_booking(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_policy_settings_are_frozen_into_a_booking(monkeypatch: pytest.MonkeyPatch) -> None:
     _set(
         monkeypatch,
         {
@@ -126,9 +126,7 @@ def test_settings_of_the_policy_are_frozen_into_a_booking(monkeypatch: pytest.Mo
     [("HOLDFAST_FEE_BPS", "10001"), ("HOLDFAST_FEE_BPS", "-1"), ("HOLDFAST_ROUNDING", "UP"),
      ("HOLDFAST_APPROVAL_WINDOW", "soon")],
 )  # fmt: skip
-def test_a_setting_of_the_policy_that_makes_no_sense_is_refused(
-    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
-) -> None:
+def test_invalid_policy_setting_is_refused(monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:
     monkeypatch.setenv(variable, value)
     with pytest.raises(ValidationError):
         PolicySettings()
@@ -138,17 +136,17 @@ def _mail(**more: str) -> dict[str, str]:
     return {"HOLDFAST_SMTP_HOST": "smtp.example", "HOLDFAST_MAIL_FROM": "Holdfast <post@holdfast.example>"} | more
 
 
-LOGIN = {"HOLDFAST_SMTP_USER": "holdfast", "HOLDFAST_SMTP_PASSWORD": KEYWORD}
+LOGIN = {"HOLDFAST_SMTP_USER": "holdfast", "HOLDFAST_SMTP_PASSWORD": CANARY}
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
+    ("environment", "message"),
     [
         ({}, "HOLDFAST_SMTP_HOST is missing"),
         ({"HOLDFAST_SMTP_HOST": "smtp.example"}, "HOLDFAST_MAIL_FROM is missing"),
         (_mail(HOLDFAST_SMTP_SECURITY="none", **LOGIN), "in the clear"),
         (_mail(HOLDFAST_SMTP_USER="holdfast"), "go together"),
-        (_mail(HOLDFAST_SMTP_PASSWORD=KEYWORD), "go together"),
+        (_mail(HOLDFAST_SMTP_PASSWORD=CANARY), "go together"),
         (_mail(HOLDFAST_SMTP_SECURITY="ssl"), "'starttls'"),
         (_mail(HOLDFAST_SMTP_PORT="0"), "greater than or equal"),
         (_mail(HOLDFAST_MAIL_FROM="post@holdfast.example"), "Name <name@example.com>"),
@@ -156,31 +154,31 @@ LOGIN = {"HOLDFAST_SMTP_USER": "holdfast", "HOLDFAST_SMTP_PASSWORD": KEYWORD}
         (_mail(HOLDFAST_MAIL_FROM="Holdfast <post@holdfast.example>\r\nBcc: a@b.example"), "Name <name@example.com>"),
     ],
 )
-def test_production_refuses_a_mail_server_that_is_missing_or_unsafe(
-    monkeypatch: pytest.MonkeyPatch, given: dict[str, str], message: str
+def test_missing_or_unsafe_mail_server_is_refused(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], message: str
 ) -> None:
-    _set(monkeypatch, given)
+    _set(monkeypatch, environment)
     with pytest.raises(ValidationError, match=message) as caught:
         MailSettings()
-    assert KEYWORD not in str(caught.value)
+    assert CANARY not in str(caught.value)
 
 
 @pytest.mark.parametrize("security", ["starttls", "tls"])
-def test_a_login_over_tls_is_taken_and_not_shown(monkeypatch: pytest.MonkeyPatch, security: str) -> None:
+def test_smtp_login_over_tls_is_accepted_and_not_shown(monkeypatch: pytest.MonkeyPatch, security: str) -> None:
     _set(monkeypatch, _mail(HOLDFAST_SMTP_SECURITY=security, **LOGIN))
-    assert KEYWORD not in repr(MailSettings())
+    assert CANARY not in repr(MailSettings())
 
 
-def test_a_mail_server_that_asks_for_no_login_may_do_without_tls(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_smtp_without_a_login_needs_no_tls(monkeypatch: pytest.MonkeyPatch) -> None:
     _set(monkeypatch, _mail(HOLDFAST_SMTP_SECURITY="none"))
     assert MailSettings().holdfast_smtp_security is SmtpSecurity.NONE
 
 
-def test_mails_are_handed_in_under_tls_unless_something_else_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_smtp_uses_starttls_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
     _set(monkeypatch, _mail())
     assert MailSettings().holdfast_smtp_security is SmtpSecurity.STARTTLS
 
 
-def test_development_may_do_without_a_mail_server(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_development_needs_no_mail_server(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOLDFAST_ENV", "development")
     assert MailSettings().holdfast_smtp_host is None

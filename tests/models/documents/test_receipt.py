@@ -1,4 +1,4 @@
-"""What a receipt shows, in every script and currency, and that it is the same one each time."""
+"""What a receipt shows, in every script and currency, and that drawing it is deterministic."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -23,7 +23,7 @@ def receipt(*steps: tuple[Step, int], currency: str = "usd", **fields: Any) -> R
     def money(amount_minor: int) -> Money:
         return Money(amount_minor=amount_minor, currency=currency)
 
-    shown: dict[str, Any] = {
+    defaults: dict[str, Any] = {
         "booking_id": UUID(int=7),
         "student": "Ada Byron",
         "instructor": "Nadia Boulanger",
@@ -41,28 +41,28 @@ def receipt(*steps: tuple[Step, int], currency: str = "usd", **fields: Any) -> R
         "share_kept": money(8_000),
         "on_its_way": money(0),
     }
-    return Receipt(**(shown | fields))
+    return Receipt(**(defaults | fields))
 
 
-def read(shown: Receipt) -> str:
-    return pdf.text(draw(shown, ISSUER))
+def read(of: Receipt) -> str:
+    return pdf.text(draw(of, ISSUER))
 
 
 PAID = ((Step.HELD, 10_000), (Step.PAID, 10_000))
 
 
-def test_it_says_who_paid_whom_for_what_when_and_how_much() -> None:
+def test_receipt_shows_the_parties_the_session_and_the_amounts() -> None:
     text = read(receipt(*PAID))
-    for said in (
+    for expected in (
         *("Tutors & Co", "1 Marketplace Street, Springfield", "R-QEKB-ER58-JBP8"),
         *("Ada Byron", "Nadia Boulanger", "Counterpoint", "Monday, 2 March 2026, 18:30–19:30", str(UUID(int=7))),
         *("Paid in full. Nothing went back.", "3 March 2026, 18:30 Paid by card 100.00 USD"),
         *("The instructor’s share 80.00 USD", "Fee of Tutors & Co 20.00 USD", "Price 100.00 USD"),
     ):
-        assert said in text
+        assert expected in text
 
 
-def test_it_says_what_went_back_and_how_the_rest_is_divided() -> None:
+def test_partial_refund_shows_the_returned_amount_and_the_remaining_split() -> None:
     text = read(
         receipt(
             (Step.HELD, 10_000),
@@ -82,7 +82,7 @@ def test_it_says_what_went_back_and_how_the_rest_is_divided() -> None:
     assert "The instructor’s share 40.00 USD" in text
 
 
-def test_a_hold_that_was_released_cost_nothing() -> None:
+def test_released_hold_shows_that_nothing_was_charged() -> None:
     released = receipt((Step.HELD, 10_000), (Step.RELEASED, 10_000))
     assert "Nothing was charged." in read(released)
     assert not released.paid
@@ -95,10 +95,11 @@ def test_a_hold_that_was_released_cost_nothing() -> None:
         ([Step.WITHDRAWN, Step.REINSTATED], 10_000, 0),
         ([Step.REFUNDED, Step.REFUND_FAILED], 0, 10_000),
     ],
+    ids=["disputed", "dispute won", "refund failed"],
 )
-def test_what_was_paid_is_what_has_not_come_back(steps: list[Step], paid: int, returned: int) -> None:
-    shown = receipt(*PAID, *((step, 10_000) for step in steps))
-    assert (shown.paid.amount_minor, shown.returned.amount_minor) == (paid, returned)
+def test_paid_and_returned_amounts(steps: list[Step], paid: int, returned: int) -> None:
+    drawn = receipt(*PAID, *((step, 10_000) for step in steps))
+    assert (drawn.paid.amount_minor, drawn.returned.amount_minor) == (paid, returned)
 
 
 @pytest.mark.parametrize(
@@ -117,54 +118,55 @@ def test_what_was_paid_is_what_has_not_come_back(steps: list[Step], paid: int, r
         ("김민준", "NotoSansCJK"),
     ],
 )
-def test_a_name_can_be_read_in_its_own_script(name: str, font: str) -> None:
+def test_name_is_readable_in_its_script(name: str, font: str) -> None:
     file = draw(receipt(*PAID, student=name), ISSUER)
-    # Where one font takes over from another, the reader sees a space.
+    # pypdf inserts a space wherever the font changes.
     assert name.replace(" ", "") in pdf.text(file).replace(" ", "")
     assert any(embedded.startswith(font) for embedded in pdf.fonts(file))
 
 
 def test_devanagari_is_shaped() -> None:
-    """The vowel of `प्रि` is drawn before its consonants, which have become one: not the glyphs of the characters."""
+    """In `प्रि`, the vowel precedes the consonants, which form a ligature: not one glyph per character."""
     text = read(receipt(*PAID, student="प्रिया"))
     assert "प्रि" in text
 
 
-def test_the_large_font_is_left_out_where_no_name_needs_it() -> None:
+def test_cjk_font_is_embedded_only_if_needed() -> None:
     assert not any("CJK" in font for font in pdf.fonts(draw(receipt(*PAID), ISSUER)))
 
 
 @pytest.mark.parametrize(
-    ("words", "seen"),
+    ("name", "printed"),
     [
         ("Անի Smith 🎵", "??? Smith ?"),
         ("Eve\r\nTotal 0.00\u202egnp", "Eve Total 0.00 gnp"),
         ("e\u0301", "é"),
     ],
+    ids=["no glyph", "control characters", "combining mark"],
 )
-def test_what_no_font_has_is_marked_and_nobodys_words_pose_as_ours(words: str, seen: str) -> None:
-    assert fonts.shown(words) == seen
-    assert seen in read(receipt(*PAID, student=words))
+def test_unprintable_characters_are_replaced(name: str, printed: str) -> None:
+    assert fonts.printable(name) == printed
+    assert printed in read(receipt(*PAID, student=name))
 
 
 @pytest.mark.parametrize("currency", CURRENCIES)
-def test_amounts_are_in_the_bookings_currency(currency: str) -> None:
+def test_amounts_use_the_bookings_currency(currency: str) -> None:
     price = Money(amount_minor=10_000, currency=currency)
     assert f"Price {price.format()}" in read(receipt(*PAID, currency=currency))
 
 
-def test_a_long_title_goes_on_in_the_next_line() -> None:
+def test_long_title_wraps() -> None:
     title = "An introduction to the art of the fugue, with special regard to mirror canons " * 3
     assert " ".join(title.split()) in " ".join(read(receipt(*PAID, title=title)).split())
 
 
-def test_the_same_booking_gives_the_same_bytes() -> None:
-    shown = receipt(*PAID, student="田中花子")
-    assert draw(shown, ISSUER) == draw(shown, ISSUER)
-    assert draw(shown, ISSUER) != draw(receipt(*PAID, student="田中太郎"), ISSUER)
+def test_same_receipt_gives_the_same_bytes() -> None:
+    drawn = receipt(*PAID, student="田中花子")
+    assert draw(drawn, ISSUER) == draw(drawn, ISSUER)
+    assert draw(drawn, ISSUER) != draw(receipt(*PAID, student="田中太郎"), ISSUER)
 
 
 @given(st.text(max_size=200))
-def test_every_character_that_is_shown_has_a_glyph(words: str) -> None:
+def test_every_printable_character_has_a_glyph(text: str) -> None:
     drawable = fonts._in_text_font() | fonts._in_cjk_font()
-    assert {ord(character) for character in fonts.shown(words)} <= drawable
+    assert {ord(character) for character in fonts.printable(text)} <= drawable

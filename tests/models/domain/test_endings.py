@@ -1,4 +1,4 @@
-"""Every way in which a booking can end, and what has become of its payment then."""
+"""Every way a booking can end, and the payment status that follows."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
@@ -90,17 +90,17 @@ def endings(draw: st.DrawFn) -> tuple[BookingTerms, Ending]:
 
 
 @given(endings())
-def test_an_ending_keeps_no_more_than_the_price_and_splits_it_by_the_bookings_own_policy(
-    given_ending: tuple[BookingTerms, Ending],
+def test_ending_keeps_at_most_the_price_and_splits_it_by_the_policy(
+    drawn: tuple[BookingTerms, Ending],
 ) -> None:
-    of, ending = given_ending
+    of, ending = drawn
     assert of.price.zero() <= ending.split.kept <= of.price
     assert ending.split == split(ending.split.kept, of.policy)
 
 
 @given(endings())
-def test_a_held_payment_ends_as_what_was_kept_says(given_ending: tuple[BookingTerms, Ending]) -> None:
-    of, ending = given_ending
+def test_payment_status_follows_the_kept_amount(drawn: tuple[BookingTerms, Ending]) -> None:
+    of, ending = drawn
     after = payment_after(of, ending, was_held=True)
     assert after is not None
     assert is_allowed(PaymentStatus.PENDING, after)
@@ -109,15 +109,13 @@ def test_a_held_payment_ends_as_what_was_kept_says(given_ending: tuple[BookingTe
 
 
 @given(endings())
-def test_there_is_no_payment_where_nobody_paid(given_ending: tuple[BookingTerms, Ending]) -> None:
-    of, ending = given_ending
+def test_no_payment_status_if_nobody_paid(drawn: tuple[BookingTerms, Ending]) -> None:
+    of, ending = drawn
     assert payment_after(of, ending, was_held=False) is None
 
 
 @given(terms(), st.booleans())
-def test_a_payment_that_was_never_secured_has_failed_and_its_booking_is_deleted(
-    of: BookingTerms, was_held: bool
-) -> None:
+def test_unsecured_payment_has_failed_and_its_booking_is_deleted(of: BookingTerms, was_held: bool) -> None:
     ending = unpaid(of, EndReason.CARD_DECLINED, "insufficient_funds")
     assert (ending.booking, ending.session, ending.decline_code) == (None, None, "insufficient_funds")
     assert payment_after(of, ending, was_held) is PaymentStatus.FAILED
@@ -125,24 +123,22 @@ def test_a_payment_that_was_never_secured_has_failed_and_its_booking_is_deleted(
 
 
 @given(endings())
-def test_a_booking_and_its_session_end_as_one(given_ending: tuple[BookingTerms, Ending]) -> None:
-    _, ending = given_ending
+def test_session_status_follows_the_booking_status(drawn: tuple[BookingTerms, Ending]) -> None:
+    _, ending = drawn
     assert ending.booking is not None
     before_approval = ending.booking in (BookingStatus.REJECTED, BookingStatus.EXPIRED)
     assert ending.session == (None if before_approval else SessionStatus(ending.booking.value))
 
 
 @given(terms(), times_left(), st.sampled_from(NOT_STUDENTS), st.booleans())
-def test_whoever_else_cancels_the_student_gets_all_of_it_back(
+def test_cancellation_by_anyone_but_the_student_keeps_nothing(
     of: BookingTerms, time_left: timedelta, actor: Actor, accepted: bool
 ) -> None:
     assert not cancelled(of, actor, of.starts_at - time_left, accepted).split.kept
 
 
 @given(terms(), times_left())
-def test_a_student_who_cancels_pays_by_the_tiers_once_accepted_and_nothing_before(
-    of: BookingTerms, time_left: timedelta
-) -> None:
+def test_student_cancellation_follows_the_tiers_once_accepted(of: BookingTerms, time_left: timedelta) -> None:
     at = of.starts_at - time_left
     expected = kept_on_student_cancellation(of.price, of.policy, time_left)
     assert cancelled(of, STUDENT, at, accepted=True).split.kept == expected
@@ -150,7 +146,7 @@ def test_a_student_who_cancels_pays_by_the_tiers_once_accepted_and_nothing_befor
 
 
 @given(terms())
-def test_silence_gives_back_or_settles_as_the_policy_says(of: BookingTerms) -> None:
+def test_completion_timeout_follows_the_policy(of: BookingTerms) -> None:
     ending = completion_timed_out(of)
     if of.policy.on_completion_timeout is CompletionTimeoutPolicy.SETTLE:
         assert (ending.booking, ending.split.kept) == (BookingStatus.COMPLETED, of.price)
@@ -159,9 +155,7 @@ def test_silence_gives_back_or_settles_as_the_policy_says(of: BookingTerms) -> N
 
 
 @given(terms(), times_left(), st.data())
-def test_an_operators_refund_goes_back_and_the_rest_is_kept(
-    of: BookingTerms, time_left: timedelta, data: st.DataObject
-) -> None:
+def test_operator_refund_keeps_the_rest(of: BookingTerms, time_left: timedelta, data: st.DataObject) -> None:
     refund_minor = data.draw(st.integers(0, of.price.amount_minor))
     refund = Money(amount_minor=refund_minor, currency=of.price.currency)
     ending = refunded_by_operator(of, OPERATOR, refund, of.starts_at - time_left)
@@ -170,7 +164,7 @@ def test_an_operators_refund_goes_back_and_the_rest_is_kept(
 
 
 @given(terms())
-def test_no_more_than_the_price_and_no_other_currency_goes_back(of: BookingTerms) -> None:
+def test_operator_refund_above_the_price_or_in_another_currency_raises(of: BookingTerms) -> None:
     assume(of.price.currency != "eur")
     more = Money(amount_minor=of.price.amount_minor + 1, currency=of.price.currency)
     with pytest.raises(ValueError, match="no portion"):

@@ -1,4 +1,4 @@
-"""Names that come out the same however often, and in whichever process, they are made."""
+"""Ids are deterministic, across calls and processes."""
 
 import re
 from uuid import UUID
@@ -16,37 +16,37 @@ from models.domain.ids import (
 
 ADA = UUID("00000000-0000-0000-0000-00000000000a")
 BEA = UUID("00000000-0000-0000-0000-00000000000b")
-STRIPES_LONGEST_KEY = 255
+STRIPE_MAX_KEY_LENGTH = 255
 
 
-def test_the_same_student_and_key_mean_the_same_booking_and_others_mean_others() -> None:
+def test_booking_id_depends_on_student_and_key() -> None:
     assert booking_id(ADA, "k1") == booking_id(ADA, "k1")
     assert len({booking_id(student, key) for student in (ADA, BEA) for key in ("k1", "k2")}) == 4
 
 
-def test_a_step_has_one_key_and_a_step_ordered_anew_another() -> None:
+def test_stripe_key_depends_on_step_and_operator_round() -> None:
     assert workflow_id(ADA) == f"booking-{ADA}"
     assert stripe_key(ADA, "settle") == f"booking-{ADA}:settle"
-    assert len({stripe_key(ADA, step, again) for step in ("settle", "release") for again in (0, 1, 2)}) == 6
+    assert len({stripe_key(ADA, step, attempt) for step in ("settle", "release") for attempt in (0, 1, 2)}) == 6
 
 
-def test_keys_fit_stripe() -> None:
-    assert len(stripe_key(ADA, "a_rather_long_name_for_a_step", 1_000)) <= STRIPES_LONGEST_KEY
-    assert len(customer_key(ADA)) <= STRIPES_LONGEST_KEY
+def test_keys_fit_stripes_limit() -> None:
+    assert len(stripe_key(ADA, "a_rather_long_name_for_a_step", 1_000)) <= STRIPE_MAX_KEY_LENGTH
+    assert len(customer_key(ADA)) <= STRIPE_MAX_KEY_LENGTH
 
 
-def test_an_action_has_one_audit_id_in_each_booking() -> None:
+def test_audit_id_depends_on_booking_and_action() -> None:
     assert audit_id(ADA, "booking.accepted") == audit_id(ADA, "booking.accepted")
     assert len({audit_id(booking, action) for booking in (ADA, BEA) for action in ("accepted", "deleted")}) == 4
 
 
-def test_ids_that_are_stored_somewhere_do_not_change() -> None:
-    """They are in databases, in Stripe's idempotency layer and in running workflows."""
+def test_stored_ids_do_not_change() -> None:
+    """They are stored in databases, in Stripe's idempotency layer and in running workflows."""
     assert booking_id(ADA, "k1") == UUID("4a5b14b2-3925-5888-904d-01e2a2cc0bf7")
     assert audit_id(ADA, "booking.accepted") == UUID("2b18e3aa-35fe-50c8-953e-06db777a1c3c")
 
 
-def test_a_notice_has_one_id_for_each_recipient_and_occasion_and_a_message_id_made_of_it() -> None:
+def test_notification_id_depends_on_its_arguments_and_determines_the_message_id() -> None:
     first = notification_id(ADA, "approved", BEA)
     assert first == notification_id(ADA, "approved", BEA)
     others = [
@@ -59,7 +59,7 @@ def test_a_notice_has_one_id_for_each_recipient_and_occasion_and_a_message_id_ma
     assert message_id(first, "holdfast.example") == f"<{first}@holdfast.example>"
 
 
-def test_a_booking_has_one_receipt_number_that_can_be_read_out() -> None:
+def test_receipt_number_is_stable_and_legible() -> None:
     assert receipt_number(ADA) == receipt_number(ADA)
     assert receipt_number(ADA) != receipt_number(BEA)
     assert re.fullmatch(r"R(-[0-9A-HJKMNP-TV-Z]{4}){3}", receipt_number(ADA))

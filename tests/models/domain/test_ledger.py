@@ -1,4 +1,4 @@
-"""The ledger's transactions as values: they balance, and each account says what it is named for."""
+"""Postings balance, and each account's balance has its documented meaning."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -40,16 +40,16 @@ def terms_of(price: Money, fee_bps: int = 2_000) -> BookingTerms:
     )
 
 
-def balances(of: Iterable[Posting]) -> dict[Account, int]:
-    """Accounts in debit are positive; those at zero are left out."""
+def balances(all_postings: Iterable[Posting]) -> dict[Account, int]:
+    """Debit balances are positive; accounts at zero are left out."""
     sums: Counter[Account] = Counter()
-    for posting in of:
+    for posting in all_postings:
         for entry in posting.entries:
             sums[entry.account] += entry.amount.amount_minor
     return {account: amount for account, amount in sums.items() if amount}
 
 
-def test_a_transaction_that_does_not_balance_in_each_currency_is_refused() -> None:
+def test_posting_must_balance_in_each_currency() -> None:
     lines = (
         Entry(account=Account.REFUNDS, amount=usd(5)),
         Entry(account=Account.DISPUTES, amount=Money(amount_minor=-5, currency="eur")),
@@ -58,20 +58,20 @@ def test_a_transaction_that_does_not_balance_in_each_currency_is_refused() -> No
         Posting(kind=PostingKind.REFUNDED, subject="re_1", booking_id=None, instructor_id=uuid4(), entries=lines)
 
 
-def test_a_transaction_of_nothing_is_refused() -> None:
+def test_empty_posting_is_refused() -> None:
     with pytest.raises(ValidationError, match="does not balance"):
         postings.paid_out(uuid4(), None, "po_1", usd(0))
 
 
-def test_a_released_hold_leaves_every_account_at_zero() -> None:
+def test_released_hold_leaves_every_account_at_zero() -> None:
     terms = terms_of(usd(10_000))
-    let_go = PaymentState(phase=HoldPhase.GONE)
-    story = [postings.hold_placed(terms), *postings.settlement(terms, let_go, split(usd(0), terms.policy))]
-    assert balances(story) == {}
+    released = PaymentState(phase=HoldPhase.GONE)
+    booked = [postings.hold_placed(terms), *postings.settlement(terms, released, split(usd(0), terms.policy))]
+    assert balances(booked) == {}
 
 
 @given(st.integers(50, 10**9), st.integers(0, 10_000), st.integers(0, 10_000), st.integers(0, 10**6))
-def test_a_capture_gives_the_share_to_the_instructor_and_the_fee_less_stripes_to_the_platform(
+def test_capture_credits_the_share_to_the_instructor_and_the_fee_to_the_platform(
     price_minor: int, kept_bps: int, fee_bps: int, stripe_minor: int
 ) -> None:
     terms = terms_of(usd(price_minor), fee_bps)
@@ -79,7 +79,7 @@ def test_a_capture_gives_the_share_to_the_instructor_and_the_fee_less_stripes_to
     payment = PaymentState(
         phase=HoldPhase.CAPTURED, captured_minor=kept.kept.amount_minor, stripe_fee=usd(stripe_minor)
     )
-    seen = balances([postings.hold_placed(terms), *postings.settlement(terms, payment, kept)])
+    actual = balances([postings.hold_placed(terms), *postings.settlement(terms, payment, kept)])
     fee, share = kept.platform_fee.amount_minor, kept.instructor_payout.amount_minor
     expected = {
         Account.STRIPE_BALANCE: fee - stripe_minor,
@@ -88,10 +88,10 @@ def test_a_capture_gives_the_share_to_the_instructor_and_the_fee_less_stripes_to
         Account.PLATFORM_REVENUE: -fee,
         Account.STRIPE_FEES: stripe_minor,
     }
-    assert seen == {account: amount for account, amount in expected.items() if amount}
+    assert actual == {account: amount for account, amount in expected.items() if amount}
 
 
-def test_a_capture_that_was_given_back_costs_the_platform_stripes_fee_alone() -> None:
+def test_refunded_capture_costs_the_platform_only_stripes_fee() -> None:
     terms = terms_of(usd(10_000))
     payment = PaymentState(
         phase=HoldPhase.CAPTURED,
@@ -100,26 +100,26 @@ def test_a_capture_that_was_given_back_costs_the_platform_stripes_fee_alone() ->
         platform_fee_minor=2_000,
         stripe_fee=usd(320),
     )
-    story = [postings.hold_placed(terms), *postings.settlement(terms, payment, split(usd(0), terms.policy))]
-    assert balances(story) == {Account.STRIPE_FEES: 320, Account.STRIPE_BALANCE: -320}
+    booked = [postings.hold_placed(terms), *postings.settlement(terms, payment, split(usd(0), terms.policy))]
+    assert balances(booked) == {Account.STRIPE_FEES: 320, Account.STRIPE_BALANCE: -320}
 
 
-def test_a_refund_that_failed_is_still_owed_to_the_student() -> None:
+def test_failed_refund_is_still_owed_to_the_student() -> None:
     parties = postings.parties_of(terms_of(usd(10_000)))
     borne = postings.Shares(instructor=usd(4_000), platform_fee=usd(1_000), platform_loss=usd(0))
-    story = [
+    booked = [
         *postings.refund(parties, "re_1", borne),
         postings.refund_sent(parties, "re_1", borne.total),
         postings.refund_failed(parties, "re_1", borne.total),
     ]
-    assert balances(story)[Account.REFUNDS] == -5_000
+    assert balances(booked)[Account.REFUNDS] == -5_000
 
 
-def test_a_lost_dispute_is_borne_as_its_shares_say() -> None:
+def test_lost_dispute_is_borne_by_its_shares() -> None:
     parties = postings.parties_of(terms_of(usd(10_000)))
     borne = postings.Shares(instructor=usd(8_000), platform_fee=usd(1_500), platform_loss=usd(500))
-    story = [postings.dispute_opened(parties, "dp_1", borne.total), *postings.dispute_lost(parties, "dp_1", borne)]
-    assert balances(story) == {
+    booked = [postings.dispute_opened(parties, "dp_1", borne.total), *postings.dispute_lost(parties, "dp_1", borne)]
+    assert balances(booked) == {
         Account.STRIPE_BALANCE: -2_000,
         Account.CONNECTED_BALANCE: -8_000,
         Account.INSTRUCTOR_PAYABLE: 8_000,
@@ -128,12 +128,12 @@ def test_a_lost_dispute_is_borne_as_its_shares_say() -> None:
     }
 
 
-def test_a_won_dispute_and_a_failed_payout_leave_every_account_at_zero() -> None:
+def test_won_dispute_and_failed_payout_leave_every_account_at_zero() -> None:
     parties = postings.parties_of(terms_of(usd(10_000)))
-    story = [
+    booked = [
         postings.dispute_opened(parties, "dp_1", usd(700)),
         *postings.dispute_won(parties, "dp_1", usd(700)),
         postings.paid_out(parties.instructor_id, parties.booking_id, "po_1", usd(8_000)),
         postings.payout_failed(parties.instructor_id, parties.booking_id, "po_1", usd(8_000)),
     ]
-    assert balances(story) == {}
+    assert balances(booked) == {}

@@ -1,4 +1,4 @@
-"""Money: minor units with a currency, Stripe's decimals and steps, rounding with a name."""
+"""Money: minor units with a currency, Stripe's decimals and steps, named rounding."""
 
 from fractions import Fraction
 
@@ -18,22 +18,22 @@ from models.domain.money import (
     minimum_charge,
     step_minor,
 )
-from sandbox.stripe import money as stripes
+from sandbox.stripe import money as sandbox_money
 from tests.models.strategies import CURRENCIES, amounts
 
-ONE_OF_EACH = ["usd", "jpy", "bhd", "isk", "ugx", "mga", "idr"]
+ONE_OF_EACH_KIND = ["usd", "jpy", "bhd", "isk", "ugx", "mga", "idr"]
 
 
 @pytest.mark.parametrize(
     ("currency", "decimals", "step"),
     [("usd", 2, 1), ("jpy", 0, 1), ("bhd", 3, 10), ("isk", 2, 100), ("ugx", 2, 100), ("mga", 0, 1), ("idr", 2, 1)],
 )
-def test_decimals_and_steps_are_stripes(currency: str, decimals: int, step: int) -> None:
+def test_decimals_and_steps_match_stripe(currency: str, decimals: int, step: int) -> None:
     assert (exponent(currency), step_minor(currency)) == (decimals, step)
 
 
 @pytest.mark.parametrize(
-    ("amount_minor", "currency", "shown"),
+    ("amount_minor", "currency", "formatted"),
     [
         (10_000, "usd", "100.00 USD"),
         (5, "usd", "0.05 USD"),
@@ -44,12 +44,12 @@ def test_decimals_and_steps_are_stripes(currency: str, decimals: int, step: int)
         (2**53 + 1, "usd", "90071992547409.93 USD"),
     ],
 )
-def test_an_amount_is_shown_exactly_with_its_currencys_decimals(amount_minor: int, currency: str, shown: str) -> None:
-    assert Money(amount_minor=amount_minor, currency=currency).format() == shown
+def test_format_is_exact(amount_minor: int, currency: str, formatted: str) -> None:
+    assert Money(amount_minor=amount_minor, currency=currency).format() == formatted
 
 
 @given(amounts("usd"), amounts("jpy"))
-def test_currencies_do_not_mix(dollars: Money, yen: Money) -> None:
+def test_mixing_currencies_raises(dollars: Money, yen: Money) -> None:
     with pytest.raises(CurrencyMismatch):
         _ = dollars + yen
     with pytest.raises(CurrencyMismatch):
@@ -60,19 +60,19 @@ def test_currencies_do_not_mix(dollars: Money, yen: Money) -> None:
 
 
 @pytest.mark.parametrize("amount", [1.0, "1", 1.5, None])
-def test_only_a_whole_number_is_an_amount(amount: object) -> None:
+def test_amount_must_be_an_integer(amount: object) -> None:
     with pytest.raises(ValidationError):
         Money.model_validate({"amount_minor": amount, "currency": "usd"})
 
 
 @pytest.mark.parametrize("currency", ["USD", "us", "usdt", "", "u5d"])
-def test_a_currency_is_three_small_letters(currency: str) -> None:
+def test_currency_must_be_three_lower_case_letters(currency: str) -> None:
     with pytest.raises(ValidationError):
         Money(amount_minor=1, currency=currency)
 
 
 @given(st.sampled_from(CURRENCIES).flatmap(lambda currency: st.tuples(amounts(currency), amounts(currency))))
-def test_sums_and_order_are_those_of_the_amounts(pair: tuple[Money, Money]) -> None:
+def test_arithmetic_and_order_follow_the_amounts(pair: tuple[Money, Money]) -> None:
     one, other = pair
     assert (one + other).amount_minor == one.amount_minor + other.amount_minor
     assert one + other - other == one
@@ -82,9 +82,7 @@ def test_sums_and_order_are_those_of_the_amounts(pair: tuple[Money, Money]) -> N
 
 
 @given(st.sampled_from(CURRENCIES).flatmap(amounts), st.integers(0, BASIS_POINTS), st.sampled_from(list(Rounding)))
-def test_a_portion_lies_on_a_step_within_the_amount_and_less_than_a_step_from_exact(
-    whole: Money, bps: int, rounding: Rounding
-) -> None:
+def test_portion_is_within_the_amount_and_rounded_to_a_step(whole: Money, bps: int, rounding: Rounding) -> None:
     part, step = whole.portion(bps, rounding), step_minor(whole.currency)
     exact = Fraction(whole.amount_minor * bps, BASIS_POINTS)
     assert 0 <= part.amount_minor <= whole.amount_minor
@@ -97,7 +95,7 @@ def test_a_portion_lies_on_a_step_within_the_amount_and_less_than_a_step_from_ex
 
 
 @given(st.sampled_from(CURRENCIES).flatmap(amounts), st.sampled_from(list(Rounding)))
-def test_all_of_an_amount_is_the_amount_and_none_of_it_nothing(whole: Money, rounding: Rounding) -> None:
+def test_portions_of_100_and_0_percent(whole: Money, rounding: Rounding) -> None:
     assert whole.portion(BASIS_POINTS, rounding) == whole
     assert whole.portion(0, rounding) == whole.zero()
 
@@ -107,7 +105,7 @@ def test_all_of_an_amount_is_the_amount_and_none_of_it_nothing(whole: Money, rou
     st.lists(st.integers(0, BASIS_POINTS), min_size=2, max_size=2).map(sorted),
     st.sampled_from(list(Rounding)),
 )
-def test_a_greater_portion_is_never_less_money(whole: Money, bps: list[int], rounding: Rounding) -> None:
+def test_portion_grows_with_the_basis_points(whole: Money, bps: list[int], rounding: Rounding) -> None:
     smaller, greater = bps
     assert whole.portion(smaller, rounding) <= whole.portion(greater, rounding)
 
@@ -120,31 +118,31 @@ def test_a_greater_portion_is_never_less_money(whole: Money, bps: list[int], rou
         (Rounding.DOWN, [0, 1, 2]),
     ],
 )
-def test_a_half_is_rounded_as_the_roundings_name_says(rounding: Rounding, halves: list[int]) -> None:
+def test_halves_are_rounded_as_named(rounding: Rounding, halves: list[int]) -> None:
     assert [rounding.divide(numerator, 2) for numerator in (1, 3, 5)] == halves
 
 
 @pytest.mark.parametrize(("amount_minor", "bps"), [(-1, 100), (100, -1), (100, BASIS_POINTS + 1)])
-def test_there_is_no_portion_of_a_debt_and_none_beyond_the_whole(amount_minor: int, bps: int) -> None:
+def test_portion_of_a_negative_amount_or_outside_0_to_100_percent_raises(amount_minor: int, bps: int) -> None:
     with pytest.raises(ValueError, match="no portion"):
         Money(amount_minor=amount_minor, currency="usd").portion(bps, Rounding.DOWN)
 
 
-@pytest.mark.parametrize("currency", ONE_OF_EACH)
-def test_the_least_that_can_be_charged_can_be_charged_and_less_cannot(currency: str) -> None:
-    least = minimum_charge(currency)
-    assert chargeable(least) == least
+@pytest.mark.parametrize("currency", ONE_OF_EACH_KIND)
+def test_minimum_charge_is_the_smallest_chargeable_amount(currency: str) -> None:
+    minimum = minimum_charge(currency)
+    assert chargeable(minimum) == minimum
     with pytest.raises(ValueError, match="below the least"):
-        chargeable(Money(amount_minor=least.amount_minor - 1, currency=currency))
+        chargeable(Money(amount_minor=minimum.amount_minor - 1, currency=currency))
 
 
-def test_only_what_stripe_has_a_currency_for_can_be_charged() -> None:
-    assert SUPPORTED == stripes.SUPPORTED
+def test_unsupported_currency_cannot_be_charged() -> None:
+    assert SUPPORTED == sandbox_money.SUPPORTED
     with pytest.raises(ValueError, match="zzz is no currency"):
         chargeable(Money(amount_minor=10_000, currency="zzz"))
 
 
 @pytest.mark.parametrize(("amount_minor", "currency"), [(1_005, "bhd"), (10_050, "isk"), (10_001, "ugx")])
-def test_an_amount_between_two_steps_cannot_be_charged(amount_minor: int, currency: str) -> None:
+def test_amount_between_two_steps_cannot_be_charged(amount_minor: int, currency: str) -> None:
     with pytest.raises(ValueError, match="multiple of"):
         chargeable(Money(amount_minor=amount_minor, currency=currency))

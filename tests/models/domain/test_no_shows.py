@@ -1,4 +1,4 @@
-"""What a meeting's record says of a contested no-show, and until when one can be contested."""
+"""The verdict on a contested no-show, the ending that follows, and the contest window."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
@@ -34,10 +34,10 @@ TERMS = BookingTerms(
     stripe_account_id="acct_1",
 )
 Stay = tuple[int, int] | None
-"""From this minute to that; `None`: not at all."""
+"""From one minute to another; `None` if never present."""
 
 
-def judged(
+def verdict_for(
     student: Stay,
     instructor: Stay,
     report: ReportNoShow = BY_INSTRUCTOR,
@@ -71,31 +71,39 @@ def judged(
         ((0, 10), None, NoShowVerdict.REPORTER_ABSENT, NoShowVerdict.BORNE_OUT),
         ((0, 20), (20, 60), NoShowVerdict.UNCLEAR, NoShowVerdict.UNCLEAR),
         (None, None, NoShowVerdict.UNCLEAR, NoShowVerdict.UNCLEAR),
-        # Before the session's time, but there: not somebody who never came.
         ((-9, -1), (0, 60), NoShowVerdict.UNCLEAR, NoShowVerdict.UNCLEAR),
     ],
+    ids=[
+        "both for all of it",
+        "both for half of it",
+        "both for less than half of it",
+        "instructor waited",
+        "instructor waited too briefly",
+        "student waited",
+        "one left as the other came",
+        "nobody came",
+        "student left before the start",
+    ],
 )
-def test_clear_cases_are_decided_and_all_others_are_not(
-    student: Stay, instructor: Stay, by_instructor: NoShowVerdict, by_student: NoShowVerdict
-) -> None:
-    assert judged(student, instructor, BY_INSTRUCTOR) is by_instructor
-    assert judged(student, instructor, BY_STUDENT) is by_student
+def test_verdict(student: Stay, instructor: Stay, by_instructor: NoShowVerdict, by_student: NoShowVerdict) -> None:
+    assert verdict_for(student, instructor, BY_INSTRUCTOR) is by_instructor
+    assert verdict_for(student, instructor, BY_STUDENT) is by_student
 
 
-def test_during_the_session_its_time_so_far_counts() -> None:
+def test_verdict_during_the_session_uses_its_time_so_far() -> None:
     at = STARTS_AT + timedelta(minutes=20)
-    assert judged((0, 60), (10, 60), at=at) is NoShowVerdict.BOTH_CAME
-    assert judged((0, 60), (11, 60), at=at) is NoShowVerdict.UNCLEAR
-    assert judged((0, 60), (0, 60), at=STARTS_AT) is NoShowVerdict.UNCLEAR
+    assert verdict_for((0, 60), (10, 60), at=at) is NoShowVerdict.BOTH_CAME
+    assert verdict_for((0, 60), (11, 60), at=at) is NoShowVerdict.UNCLEAR
+    assert verdict_for((0, 60), (0, 60), at=STARTS_AT) is NoShowVerdict.UNCLEAR
 
 
-def test_of_a_session_that_is_shorter_than_the_waiting_all_of_it_must_be_waited() -> None:
+def test_session_shorter_than_the_minimum_wait_must_be_waited_out() -> None:
     short = TERMS.model_copy(update={"ends_at": STARTS_AT + timedelta(minutes=5)})
-    assert judged(None, (0, 5), terms=short) is NoShowVerdict.BORNE_OUT
-    assert judged(None, (1, 5), terms=short) is NoShowVerdict.UNCLEAR
+    assert verdict_for(None, (0, 5), terms=short) is NoShowVerdict.BORNE_OUT
+    assert verdict_for(None, (1, 5), terms=short) is NoShowVerdict.UNCLEAR
 
 
-def test_each_verdict_ends_the_booking_for_whom_it_says() -> None:
+def test_ending_follows_the_verdict() -> None:
     def ended(found: NoShowVerdict, report: ReportNoShow) -> tuple[BookingStatus | None, EndReason, int, Actor]:
         ending = ending_after(found, report, TERMS)
         assert ending is not None
@@ -110,7 +118,7 @@ def test_each_verdict_ends_the_booking_for_whom_it_says() -> None:
     assert ending_after(NoShowVerdict.UNCLEAR, BY_STUDENT, TERMS) is None
 
 
-def test_the_other_side_has_the_window_as_far_as_the_hold_reaches() -> None:
+def test_contest_window_ends_before_the_hold() -> None:
     policy, far = TERMS.policy, ENDS_AT + timedelta(days=4)
     day, margin = timedelta(days=1), policy.deadlines.hold_margin
     assert contest_until(BY_STUDENT, policy, ENDS_AT, far) == ENDS_AT + day
@@ -125,10 +133,11 @@ def test_the_other_side_has_the_window_as_far_as_the_hold_reaches() -> None:
         ReportNoShow(actor=INSTRUCTOR, absent=AbsentParty.INSTRUCTOR),
         ReportNoShow(actor=Actor(role=Role.OPERATOR, id=uuid4()), absent=AbsentParty.STUDENT),
     ],
+    ids=["student's own absence", "instructor's own absence", "by an operator"],
 )
-def test_who_reports_their_own_absence_and_an_operator_are_believed_at_once(report: ReportNoShow) -> None:
+def test_report_that_cannot_be_contested(report: ReportNoShow) -> None:
     assert contest_until(report, TERMS.policy, ENDS_AT, ENDS_AT + timedelta(days=4)) is None
 
 
-def test_without_a_window_a_report_counts_at_once() -> None:
+def test_report_cannot_be_contested_without_a_window() -> None:
     assert contest_until(BY_STUDENT, BookingPolicy(), ENDS_AT, ENDS_AT + timedelta(days=4)) is None

@@ -1,4 +1,4 @@
-"""Somebody has decided, for every move of every record, who is told of it."""
+"""Every transition of every record has a decision about who is notified."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -22,65 +22,72 @@ from models.domain.states import TRANSITIONS, BookingStatus, IllegalTransition, 
 STARTS_AT = datetime(2026, 3, 5, 9, 0, tzinfo=UTC)
 ENDS_AT = STARTS_AT + timedelta(hours=1)
 DEADLINE = ENDS_AT + timedelta(hours=24)
-WHILE_OPEN = {BookingStatus.PENDING, BookingStatus.ACCEPTED}
+OPEN = {BookingStatus.PENDING, BookingStatus.ACCEPTED}
+BOTH = (Recipient.STUDENT, Recipient.INSTRUCTOR)
+REMINDERS = [
+    (NotificationKind.REMINDER_A_DAY, BOTH, STARTS_AT - timedelta(days=1)),
+    (NotificationKind.REMINDER_15_MINUTES, BOTH, STARTS_AT - timedelta(minutes=15)),
+    (NotificationKind.COMPLETION_DUE, (Recipient.INSTRUCTOR,), ENDS_AT),
+    (NotificationKind.COMPLETION_DUE, (Recipient.INSTRUCTOR,), ENDS_AT + timedelta(hours=12)),
+]
 
 
-def moves(record: str) -> set[tuple[State | None, State | None]]:
-    """Those of the table of states; a booking request can be deleted besides."""
+def transitions(record: str) -> set[tuple[State | None, State | None]]:
+    """The transitions of the record's table. In addition, a booking request can be deleted."""
     legal: set[tuple[State | None, State | None]] = {
         (before, after) for before, following in TRANSITIONS[record].items() for after in following
     }
     return legal | ({(BookingStatus.PENDING, None)} if record == "BookingRequest" else set())
 
 
-def test_every_record_has_its_notices() -> None:
+def test_every_record_has_a_notification_table() -> None:
     assert set(TOLD) == set(TRANSITIONS)
 
 
 @pytest.mark.parametrize("record", TRANSITIONS)
-def test_somebody_has_decided_about_every_move_and_about_no_other(record: str) -> None:
-    assert set(TOLD[record]) == moves(record)
+def test_notification_table_covers_exactly_the_transitions(record: str) -> None:
+    assert set(TOLD[record]) == transitions(record)
 
 
-def test_every_notice_is_given_at_some_time() -> None:
-    given = {each.notification for moves in TOLD.values() for people in moves.values() for each in people}
-    at_no_move = (
-        {each.notification for each in (*ON_RESCHEDULING, *ON_NO_SHOW_REPORTED)} | FOR_LATER | ABOUT_THE_ACCOUNT
-    )
-    assert given | at_no_move == set(NotificationKind)
+def test_every_notification_kind_is_used() -> None:
+    on_transitions = {each.notification for table in TOLD.values() for sent in table.values() for each in sent}
+    otherwise = {each.notification for each in (*ON_RESCHEDULING, *ON_NO_SHOW_REPORTED)} | FOR_LATER | ABOUT_THE_ACCOUNT
+    assert on_transitions | otherwise == set(NotificationKind)
 
 
-@pytest.mark.parametrize("after", [status for status in BookingStatus if status not in WHILE_OPEN])
-def test_a_student_is_told_of_every_end_of_a_booking(after: BookingStatus) -> None:
-    ends = [people for (_, to), people in TOLD["BookingRequest"].items() if to is after]
-    assert ends
-    for people in ends:
-        assert Recipient.STUDENT in {each.recipient for each in people}
+@pytest.mark.parametrize("after", [status for status in BookingStatus if status not in OPEN])
+def test_student_is_notified_of_every_ending(after: BookingStatus) -> None:
+    endings = [sent for (_, to), sent in TOLD["BookingRequest"].items() if to is after]
+    assert endings
+    for sent in endings:
+        assert Recipient.STUDENT in {each.recipient for each in sent}
 
 
-def test_equal_words_of_two_records_are_two_moves() -> None:
+def test_same_status_of_two_records_is_not_the_same_transition() -> None:
     assert told(None, PaymentStatus.PENDING) != told(None, BookingStatus.PENDING)
 
 
-def test_a_move_that_no_table_has_is_refused() -> None:
+def test_unknown_transition_raises() -> None:
     with pytest.raises(IllegalTransition, match="from CANCELLED to COMPLETED"):
         told(BookingStatus.CANCELLED, BookingStatus.COMPLETED)
     with pytest.raises(IllegalTransition):
         told(None, None)
 
 
-def test_both_are_reminded_before_and_the_instructor_asked_after_the_session_and_again_before_the_deadline() -> None:
-    what = later(STARTS_AT, ENDS_AT, DEADLINE, at=STARTS_AT - timedelta(days=3))
-    both = (Recipient.STUDENT, Recipient.INSTRUCTOR)
-    ask = Notification(NotificationKind.COMPLETION_DUE, Recipient.INSTRUCTOR)
-    assert what == [
-        *((Notification(NotificationKind.REMINDER_A_DAY, each), STARTS_AT - timedelta(days=1)) for each in both),
-        *(
-            (Notification(NotificationKind.REMINDER_15_MINUTES, each), STARTS_AT - timedelta(minutes=15))
-            for each in both
-        ),
-        (ask, ENDS_AT),
-        (ask, ENDS_AT + timedelta(hours=12)),
+@pytest.mark.parametrize(
+    ("kind", "recipients", "due_at"),
+    REMINDERS,
+    ids=["both-day before", "both-15 minutes before", "instructor-at the end", "instructor-halfway to the deadline"],
+)
+def test_reminder_is_sent(kind: NotificationKind, recipients: tuple[Recipient, ...], due_at: datetime) -> None:
+    scheduled = later(STARTS_AT, ENDS_AT, DEADLINE, at=STARTS_AT - timedelta(days=3))
+    expected = [(Notification(kind, recipient), due_at) for recipient in recipients]
+    assert [each for each in scheduled if each[0].notification is kind and each[1] == due_at] == expected
+
+
+def test_no_other_reminder_is_sent() -> None:
+    assert later(STARTS_AT, ENDS_AT, DEADLINE, at=STARTS_AT - timedelta(days=3)) == [
+        (Notification(kind, recipient), due_at) for kind, recipients, due_at in REMINDERS for recipient in recipients
     ]
 
 
@@ -92,14 +99,12 @@ def test_both_are_reminded_before_and_the_instructor_asked_after_the_session_and
         (timedelta(minutes=15), {NotificationKind.COMPLETION_DUE}),
     ],
 )
-def test_a_reminder_whose_time_has_passed_when_the_session_is_agreed_is_left_out(
-    before_start: timedelta, kinds: set[NotificationKind]
-) -> None:
+def test_past_reminder_is_left_out(before_start: timedelta, kinds: set[NotificationKind]) -> None:
     assert {each.notification for each, _ in later(STARTS_AT, ENDS_AT, DEADLINE, STARTS_AT - before_start)} == kinds
 
 
 @pytest.mark.parametrize("notification", [NotificationKind.REMINDER_A_DAY, NotificationKind.REMINDER_15_MINUTES])
-def test_a_reminder_matters_until_the_session_begins_or_is_called_off(notification: NotificationKind) -> None:
+def test_reminder_matters_until_the_session_starts_or_is_cancelled(notification: NotificationKind) -> None:
     just_before = STARTS_AT - timedelta(seconds=1)
     assert still_matters(notification, BookingStatus.ACCEPTED, STARTS_AT, just_before)
     assert not still_matters(notification, BookingStatus.ACCEPTED, STARTS_AT, STARTS_AT)
@@ -107,7 +112,7 @@ def test_a_reminder_matters_until_the_session_begins_or_is_called_off(notificati
 
 
 @pytest.mark.parametrize("notification", [NotificationKind.COMPLETION_DUE, NotificationKind.NO_SHOW_REPORTED])
-def test_nobody_is_asked_about_a_session_that_is_closed(notification: NotificationKind) -> None:
+def test_question_about_a_closed_session_no_longer_matters(notification: NotificationKind) -> None:
     assert still_matters(notification, BookingStatus.ACCEPTED, STARTS_AT, ENDS_AT)
     assert not still_matters(notification, BookingStatus.COMPLETED, STARTS_AT, ENDS_AT)
 
@@ -116,5 +121,5 @@ def test_nobody_is_asked_about_a_session_that_is_closed(notification: Notificati
     "notification", sorted(set(NotificationKind) - FOR_LATER - {NotificationKind.NO_SHOW_REPORTED})
 )
 @pytest.mark.parametrize("status", BookingStatus)
-def test_what_has_happened_is_told_however_late(notification: NotificationKind, status: BookingStatus) -> None:
+def test_notification_of_a_past_event_always_matters(notification: NotificationKind, status: BookingStatus) -> None:
     assert still_matters(notification, status, STARTS_AT, DEADLINE + timedelta(days=30))

@@ -1,4 +1,4 @@
-"""Who gets what, by properties: nothing is lost, nothing is made, nothing is negative."""
+"""Properties of the policy: splits add up, and no amount is negative or above the price."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -39,7 +39,7 @@ windows = st.timedeltas(timedelta(0), timedelta(days=3))
 
 
 @given(prices(), policies())
-def test_fee_and_share_make_up_what_is_kept_and_neither_is_negative(price: Money, policy: BookingPolicy) -> None:
+def test_split_adds_up_and_is_never_negative(price: Money, policy: BookingPolicy) -> None:
     parts = split(price, policy)
     assert parts.platform_fee + parts.instructor_payout == parts.kept == price
     assert parts.platform_fee >= price.zero()
@@ -48,7 +48,7 @@ def test_fee_and_share_make_up_what_is_kept_and_neither_is_negative(price: Money
 
 
 @given(prices(), policies(), times_left())
-def test_what_is_kept_on_a_cancellation_is_within_the_price_and_splits_without_loss(
+def test_cancellation_keeps_at_most_the_price_and_splits_without_loss(
     price: Money, policy: BookingPolicy, time_left: timedelta
 ) -> None:
     kept = kept_on_student_cancellation(price, policy, time_left)
@@ -60,7 +60,7 @@ def test_what_is_kept_on_a_cancellation_is_within_the_price_and_splits_without_l
 
 
 @given(prices(), policies())
-def test_what_is_kept_when_the_student_is_absent_is_within_the_price(price: Money, policy: BookingPolicy) -> None:
+def test_student_absence_keeps_at_most_the_price(price: Money, policy: BookingPolicy) -> None:
     kept = kept_on_student_absence(price, policy)
     assert price.zero() <= kept <= price
     assert kept.amount_minor % step_minor(price.currency) == 0
@@ -76,7 +76,7 @@ def test_cancelling_earlier_never_costs_more(
 
 
 @given(prices(), policies())
-def test_a_fee_rounded_down_is_never_above_the_one_rounded_up(price: Money, policy: BookingPolicy) -> None:
+def test_rounding_modes_order_the_fee(price: Money, policy: BookingPolicy) -> None:
     fees = {
         rounding: split(price, policy.model_copy(update={"rounding": rounding})).platform_fee for rounding in Rounding
     }
@@ -84,16 +84,16 @@ def test_a_fee_rounded_down_is_never_above_the_one_rounded_up(price: Money, poli
 
 
 @given(policies())
-def test_a_policy_comes_back_from_its_json_as_it_was(policy: BookingPolicy) -> None:
+def test_policy_survives_a_json_round_trip(policy: BookingPolicy) -> None:
     assert BookingPolicy.model_validate(policy.model_dump(mode="json")) == policy
 
 
-def test_of_a_hundred_dollars_the_platform_keeps_twenty_and_the_instructor_gets_eighty() -> None:
+def test_default_fee_is_20_percent() -> None:
     parts = split(HUNDRED, BookingPolicy())
     assert (parts.platform_fee.amount_minor, parts.instructor_payout.amount_minor) == (2_000, 8_000)
 
 
-def test_half_is_kept_by_default_when_the_student_is_absent() -> None:
+def test_student_absence_keeps_half_by_default() -> None:
     assert kept_on_student_absence(HUNDRED, BookingPolicy()).amount_minor == 5_000
 
 
@@ -112,13 +112,13 @@ def test_half_is_kept_by_default_when_the_student_is_absent() -> None:
         (STRICT, -HOUR, 0),
     ],
 )
-def test_each_preset_gives_back_what_it_says_to_the_moment(
+def test_preset_refunds_are_exact_to_the_microsecond(
     preset: CancellationPolicy, time_left: timedelta, refund_bps: int
 ) -> None:
     assert preset.refund_bps(time_left) == refund_bps
 
 
-def test_the_presets_go_by_their_names_and_moderate_is_the_default() -> None:
+def test_presets_are_keyed_by_name_and_moderate_is_the_default() -> None:
     assert {name: preset.name for name, preset in PRESETS.items()} == {name: name for name in PRESETS}
     assert set(PRESETS) == {"flexible", "moderate", "strict"}
     assert BookingPolicy().cancellation == MODERATE
@@ -127,9 +127,9 @@ def test_the_presets_go_by_their_names_and_moderate_is_the_default() -> None:
 @pytest.mark.parametrize(
     "tiers",
     [((2, 5_000), (24, 10_000)), ((24, 5_000), (2, 10_000)), ((24, 10_000), (24, 5_000))],
-    ids=["later first", "more for less notice", "twice at one time"],
+    ids=["later tier first", "higher refund for less notice", "two tiers at the same time"],
 )
-def test_tiers_that_make_no_sense_are_refused(tiers: tuple[tuple[int, int], ...]) -> None:
+def test_tiers_in_a_wrong_order_are_refused(tiers: tuple[tuple[int, int], ...]) -> None:
     with pytest.raises(ValidationError, match="nearer to the start"):
         CancellationPolicy(
             name="odd", tiers=tuple(CancellationTier(before=hours * HOUR, refund_bps=bps) for hours, bps in tiers)
@@ -137,7 +137,7 @@ def test_tiers_that_make_no_sense_are_refused(tiers: tuple[tuple[int, int], ...]
 
 
 @pytest.mark.parametrize("bps", [-1, BASIS_POINTS + 1])
-def test_no_part_is_less_than_nothing_or_more_than_all(bps: int) -> None:
+def test_basis_points_outside_0_to_10000_are_refused(bps: int) -> None:
     with pytest.raises(ValidationError):
         BookingPolicy(fee_bps=bps)
     with pytest.raises(ValidationError):
@@ -147,18 +147,18 @@ def test_no_part_is_less_than_nothing_or_more_than_all(bps: int) -> None:
 
 
 @pytest.mark.parametrize("window", list(Deadlines.model_fields))
-def test_a_negative_window_is_refused(window: str) -> None:
+def test_negative_window_is_refused(window: str) -> None:
     with pytest.raises(ValidationError, match="negative"):
         Deadlines(**{window: -timedelta(microseconds=1)})
 
 
-def test_a_checkout_window_longer_than_stripe_keeps_a_page_open_is_refused() -> None:
+def test_checkout_window_above_stripes_limit_is_refused() -> None:
     with pytest.raises(ValidationError, match="23 hours"):
         Deadlines(checkout_window=LONGEST_CHECKOUT + timedelta(seconds=1))
 
 
 @given(moments, moments, st.timedeltas(timedelta(0), LONGEST_CHECKOUT))
-def test_the_checkout_ends_by_the_start_and_its_page_never_before_it_nor_outside_what_stripe_takes(
+def test_checkout_ends_by_the_start_and_its_page_within_stripes_limits(
     booked_at: datetime, starts_at: datetime, window: timedelta
 ) -> None:
     deadline_at = checkout_deadline(Deadlines(checkout_window=window), booked_at, starts_at)
@@ -170,7 +170,7 @@ def test_the_checkout_ends_by_the_start_and_its_page_never_before_it_nor_outside
 
 
 @given(moments, moments, moments, windows, windows)
-def test_the_approval_ends_before_the_start_and_while_the_money_is_held(
+def test_approval_deadline_is_before_the_start_and_the_end_of_the_hold(
     authorized_at: datetime, starts_at: datetime, hold_ends_at: datetime, window: timedelta, margin: timedelta
 ) -> None:
     deadlines = Deadlines(approval_window=window, hold_margin=margin)
@@ -182,7 +182,7 @@ def test_the_approval_ends_before_the_start_and_while_the_money_is_held(
 
 
 @given(moments, moments, windows, windows)
-def test_the_completion_ends_while_the_money_is_held(
+def test_completion_deadline_is_before_the_end_of_the_hold(
     ends_at: datetime, hold_ends_at: datetime, window: timedelta, margin: timedelta
 ) -> None:
     deadline_at = completion_deadline(Deadlines(completion_window=window, hold_margin=margin), ends_at, hold_ends_at)
@@ -191,7 +191,7 @@ def test_the_completion_ends_while_the_money_is_held(
 
 
 @given(moments, windows, windows)
-def test_a_session_that_ends_in_time_for_a_hold_can_use_its_whole_completion_window(
+def test_session_that_fits_the_hold_has_its_whole_completion_window(
     booked_at: datetime, window: timedelta, margin: timedelta
 ) -> None:
     deadlines = Deadlines(completion_window=window, hold_margin=margin)

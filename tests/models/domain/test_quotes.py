@@ -1,4 +1,4 @@
-"""A quote is what the cancellation then does, up to the last moment for which it was given."""
+"""A quote matches the cancellation, until the time at which the quote ends."""
 
 from datetime import timedelta
 
@@ -13,7 +13,7 @@ from tests.models.domain.test_endings import terms
 from tests.models.strategies import times_left
 
 SIDES = st.sampled_from([Role.STUDENT, Role.INSTRUCTOR])
-A_MOMENT = timedelta(microseconds=1)
+MICROSECOND = timedelta(microseconds=1)
 
 
 def quoted(of: BookingTerms, by: Role, time_left: timedelta, accepted: bool, held: bool = True) -> CancellationQuote:
@@ -21,9 +21,7 @@ def quoted(of: BookingTerms, by: Role, time_left: timedelta, accepted: bool, hel
 
 
 @given(terms(), SIDES, times_left(), st.booleans())
-def test_what_is_quoted_is_what_the_cancellation_returns(
-    of: BookingTerms, by: Role, time_left: timedelta, accepted: bool
-) -> None:
+def test_quote_matches_the_cancellation(of: BookingTerms, by: Role, time_left: timedelta, accepted: bool) -> None:
     quote = quoted(of, by, time_left, accepted)
     ending = cancelled(of, Actor(role=by), of.starts_at - time_left, accepted)
     assert quote.split == ending.split
@@ -32,29 +30,27 @@ def test_what_is_quoted_is_what_the_cancellation_returns(
 
 
 @given(terms(), times_left(), st.floats(0, 1))
-def test_a_quote_holds_up_to_the_last_moment_of_its_tier_and_only_there(
-    of: BookingTerms, time_left: timedelta, part: float
-) -> None:
+def test_quote_holds_until_its_tier_ends_and_no_longer(of: BookingTerms, time_left: timedelta, part: float) -> None:
     quote = quoted(of, Role.STUDENT, time_left, accepted=True)
-    asked_at = of.starts_at - time_left
+    quoted_at = of.starts_at - time_left
     assert quote.tier_ends_at is not None
-    if quote.tier_ends_at < asked_at:
+    if quote.tier_ends_at < quoted_at:
         assert time_left < timedelta(0)
         return
-    later = asked_at + (quote.tier_ends_at - asked_at) * part
+    later = quoted_at + (quote.tier_ends_at - quoted_at) * part
     for at in (later, quote.tier_ends_at):
         assert quoted(of, Role.STUDENT, of.starts_at - at, accepted=True).split == quote.split
-    after = quoted(of, Role.STUDENT, of.starts_at - quote.tier_ends_at - A_MOMENT, accepted=True)
+    after = quoted(of, Role.STUDENT, of.starts_at - quote.tier_ends_at - MICROSECOND, accepted=True)
     assert after.tier != quote.tier or quote.tier is None
 
 
 @given(terms(), times_left())
-def test_no_tier_decides_for_the_instructor_or_before_acceptance(of: BookingTerms, time_left: timedelta) -> None:
+def test_no_tier_applies_to_the_instructor_or_before_acceptance(of: BookingTerms, time_left: timedelta) -> None:
     for by, accepted in ((Role.INSTRUCTOR, True), (Role.STUDENT, False)):
         quote = quoted(of, by, time_left, accepted)
         assert (quote.refund, quote.tier, quote.tier_ends_at) == (of.price, None, None)
 
 
 @given(terms(), SIDES, times_left())
-def test_nothing_goes_back_of_what_was_not_paid(of: BookingTerms, by: Role, time_left: timedelta) -> None:
+def test_unpaid_booking_returns_nothing(of: BookingTerms, by: Role, time_left: timedelta) -> None:
     assert not quoted(of, by, time_left, accepted=False, held=False).refund

@@ -1,4 +1,4 @@
-"""What goes back of a payment is borne to the last unit, by whoever is to bear it."""
+"""A refund is shared to the last minor unit between those who bear it."""
 
 from uuid import uuid4
 
@@ -21,7 +21,7 @@ def usd(amount_minor: int) -> Money:
 amounts = st.integers(1, 10_000_000)
 
 
-def _case(amount: int, borne_by: LossBearer, returned_before: int) -> RefundSnapshot:
+def _snapshot(amount: int, borne_by: LossBearer, returned_before: int) -> RefundSnapshot:
     return RefundSnapshot(
         refund_id=uuid4(),
         parties=Parties(booking_id=uuid4(), instructor_id=uuid4()),
@@ -36,7 +36,7 @@ def _case(amount: int, borne_by: LossBearer, returned_before: int) -> RefundSnap
     )
 
 
-def _made(reversed_minor: int, returned: int) -> RefundAtStripe:
+def _refund_at_stripe(reversed_minor: int, returned: int) -> RefundAtStripe:
     return RefundAtStripe(
         stripe_refund_id="re_1",
         status=RefundStatus.SUCCEEDED,
@@ -47,7 +47,7 @@ def _made(reversed_minor: int, returned: int) -> RefundAtStripe:
 
 
 @given(captured=amounts, amount=amounts, fee_share=st.integers(0, 10_000), bearer=st.sampled_from(LossBearer))
-def test_the_parts_are_the_amount_and_nobody_bears_more_than_they_have(
+def test_shares_add_up_and_nobody_bears_more_than_they_have(
     captured: int, amount: int, fee_share: int, bearer: LossBearer
 ) -> None:
     fee = captured * fee_share // 10_000
@@ -63,7 +63,7 @@ def test_the_parts_are_the_amount_and_nobody_bears_more_than_they_have(
 
 
 @given(captured=amounts, fee_share=st.integers(0, 10_000), cuts=st.lists(st.integers(1, 10_000), max_size=6))
-def test_parts_that_are_all_of_it_take_all_of_each_share(captured: int, fee_share: int, cuts: list[int]) -> None:
+def test_partial_refunds_of_everything_use_up_every_share(captured: int, fee_share: int, cuts: list[int]) -> None:
     fee, left, instructor = captured * fee_share // 10_000, captured, 0
     for cut in [*cuts, 10_000]:
         amount = left * cut // 10_000
@@ -76,21 +76,21 @@ def test_parts_that_are_all_of_it_take_all_of_each_share(captured: int, fee_shar
 
 
 @given(captured=amounts, fee_share=st.integers(0, 10_000), data=st.data())
-def test_what_stripe_took_is_what_the_shares_are(captured: int, fee_share: int, data: st.DataObject) -> None:
-    """By the proportions that the sandbox holds to be Stripe's."""
+def test_shares_match_what_stripe_took(captured: int, fee_share: int, data: st.DataObject) -> None:
+    """With the proportions that the sandbox assumes for Stripe."""
     fee = captured * fee_share // 10_000
     before = data.draw(st.integers(0, captured - 1))
     amount = data.draw(st.integers(1, captured - before))
     returned_before = proportional_part(fee, 0, before, captured)
-    case = _case(amount, LossBearer.BOTH, returned_before)
+    snapshot = _snapshot(amount, LossBearer.BOTH, returned_before)
     part = proportional_part(fee, before, before + amount, captured)
-    at_stripe = _made(amount, returned_before + part)
-    borne = shares_at_stripe(case, at_stripe, usd(captured - before), usd(fee - returned_before))
+    at_stripe = _refund_at_stripe(amount, returned_before + part)
+    borne = shares_at_stripe(snapshot, at_stripe, usd(captured - before), usd(fee - returned_before))
     assert borne.total == usd(amount)
     assert (borne.platform_fee, borne.platform_loss) == (usd(part), usd(0))
-    # Ours and theirs differ by a unit at most.
-    ours = shares(usd(amount), usd(captured - before), usd(fee - returned_before), LossBearer.BOTH)
-    assert abs(ours.platform_fee.amount_minor - part) <= 1
+    # The proportions of `shares` and Stripe differ by at most one minor unit.
+    computed = shares(usd(amount), usd(captured - before), usd(fee - returned_before), LossBearer.BOTH)
+    assert abs(computed.platform_fee.amount_minor - part) <= 1
 
 
 @given(
@@ -101,10 +101,10 @@ def test_what_stripe_took_is_what_the_shares_are(captured: int, fee_share: int, 
 )
 @example(50, 2_000, [(500, LossBearer.BOTH), (500, LossBearer.PLATFORM)], LossBearer.BOTH)
 @example(51, 2_000, [(1_000, LossBearer.BOTH), (5_000, LossBearer.PLATFORM)], LossBearer.BOTH)
-def test_refunds_of_both_kinds_leave_each_with_what_stripe_has_for_them(
+def test_refunds_with_both_bearers_match_stripes_balance(
     captured: int, fee_share: int, refunds: list[tuple[int, LossBearer]], last: LossBearer
 ) -> None:
-    """However they are mixed: no unit is made up, the table's rules hold, and the instructor has Stripe's balance."""
+    """In any mix: shares add up, the fee stays within what is left, and the instructor has what Stripe has."""
     whole, whole_fee = captured, captured * fee_share // 10_000
     left, fee, loss, balance = whole, whole_fee, 0, whole - whole_fee
     returned = returned_before = 0
@@ -116,8 +116,8 @@ def test_refunds_of_both_kinds_leave_each_with_what_stripe_has_for_them(
         reversed_minor = amount if bearer is LossBearer.BOTH else 0
         part = proportional_part(whole_fee, before, before + amount, whole) if reversed_minor else 0
         returned += part
-        case = _case(amount, bearer, returned_before)
-        borne = shares_at_stripe(case, _made(reversed_minor, returned), usd(left), usd(fee))
+        snapshot = _snapshot(amount, bearer, returned_before)
+        borne = shares_at_stripe(snapshot, _refund_at_stripe(reversed_minor, returned), usd(left), usd(fee))
         assert borne.total == usd(amount)
         assert min(borne.instructor, borne.platform_fee, borne.platform_loss) >= usd(0)
         if bearer is LossBearer.BOTH:
@@ -131,12 +131,12 @@ def test_refunds_of_both_kinds_leave_each_with_what_stripe_has_for_them(
 
 
 @pytest.mark.parametrize("status", [PaymentStatus.CAPTURED, PaymentStatus.PARTIALLY_REFUNDED])
-def test_what_is_captured_can_be_refunded(status: PaymentStatus) -> None:
+def test_captured_payment_can_be_refunded(status: PaymentStatus) -> None:
     assert refusal(usd(100), status, usd(100), other_under_way=False) is None
 
 
 @pytest.mark.parametrize(
-    ("amount", "status", "left", "under_way", "why"),
+    ("amount", "status", "left", "under_way", "reason"),
     [
         (usd(101), PaymentStatus.CAPTURED, usd(100), False, "At most 1.00 USD"),
         (usd(100), PaymentStatus.CAPTURED, usd(100), True, "Another refund"),
@@ -153,7 +153,7 @@ def test_what_is_captured_can_be_refunded(status: PaymentStatus) -> None:
         ),
     ],
 )
-def test_what_cannot_be_refunded_is_refused_with_the_reason(
-    amount: Money, status: PaymentStatus, left: Money, under_way: bool, why: str
+def test_impossible_refund_is_refused_with_a_reason(
+    amount: Money, status: PaymentStatus, left: Money, under_way: bool, reason: str
 ) -> None:
-    assert why in (refusal(amount, status, left, under_way) or "")
+    assert reason in (refusal(amount, status, left, under_way) or "")

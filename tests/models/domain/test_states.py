@@ -1,4 +1,4 @@
-"""The table of states is complete: what it has is allowed, and nothing else is."""
+"""The transition table is complete: every transition in it is allowed, and no other."""
 
 from itertools import product
 
@@ -34,25 +34,25 @@ LEGAL = [(record, current, to) for record, current, to in EVERY_PAIR if to in TR
 ILLEGAL = [pair for pair in EVERY_PAIR if pair not in LEGAL]
 
 
-def test_every_record_has_its_table() -> None:
+def test_every_record_has_a_transition_table() -> None:
     assert set(TRANSITIONS) == set(RECORDS)
 
 
 @pytest.mark.parametrize(("record", "current", "to"), LEGAL)
-def test_a_move_that_the_table_has_is_made(record: str, current: State | None, to: State) -> None:
+def test_legal_transition_is_allowed(record: str, current: State | None, to: State) -> None:
     assert is_allowed(current, to)
     assert advance(current, to) is to
 
 
 @pytest.mark.parametrize(("record", "current", "to"), ILLEGAL)
-def test_a_move_that_the_table_does_not_have_raises(record: str, current: State | None, to: State) -> None:
+def test_illegal_transition_raises(record: str, current: State | None, to: State) -> None:
     assert not is_allowed(current, to)
     with pytest.raises(IllegalTransition, match=f"from {current or 'nothing'} to {to}"):
         advance(current, to)
 
 
 @pytest.mark.parametrize("record", RECORDS)
-def test_a_records_moves_stay_among_its_own_states(record: str) -> None:
+def test_transitions_stay_within_the_records_states(record: str) -> None:
     for current, following in TRANSITIONS[record].items():
         assert current is None or isinstance(current, RECORDS[record])
         assert following
@@ -60,17 +60,17 @@ def test_a_records_moves_stay_among_its_own_states(record: str) -> None:
 
 
 @pytest.mark.parametrize("record", RECORDS)
-def test_every_state_can_be_reached(record: str) -> None:
+def test_every_state_is_reachable(record: str) -> None:
     reached: set[State | None] = {None}
     while new := {to for state in reached for to in TRANSITIONS[record].get(state, ())} - reached:
         reached |= new
     assert reached == {None, *RECORDS[record]}
 
 
-def test_a_booking_that_holds_its_slot_is_open_and_any_other_is_closed() -> None:
-    moves = TRANSITIONS["BookingRequest"]
-    assert {status for status in BookingStatus if status in moves} == HOLDS_SLOT
+def test_only_open_bookings_hold_their_slot() -> None:
+    transitions = TRANSITIONS["BookingRequest"]
+    assert {status for status in BookingStatus if status in transitions} == HOLDS_SLOT
 
 
-def test_nobody_is_paid_out_of_a_payment_that_failed() -> None:
+def test_failed_payment_is_final() -> None:
     assert PaymentStatus.FAILED not in TRANSITIONS["Payment"]

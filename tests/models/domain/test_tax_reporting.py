@@ -1,4 +1,4 @@
-"""Of whom the tax authorities want to know, at each threshold and beside it."""
+"""Which reports are due, at and around each threshold."""
 
 from uuid import UUID
 
@@ -8,19 +8,21 @@ from models.domain.money import Money
 from models.domain.statements import Earned, Earnings
 from models.domain.tax_reporting import Filing, Payee, Thresholds, filings
 
-WHO = UUID(int=1)
+INSTRUCTOR_ID = UUID(int=1)
 GOODS = Thresholds(dac7_consideration_minor=200_000, dac7_activities=30)
-"""As DAC7 has them for sellers of goods."""
+"""DAC7's thresholds for sellers of goods."""
 
 
 def filing(thresholds: Thresholds, **by_currency: tuple[int, int]) -> Filing:
-    """Of transactions and their gross amount, in one month, of which nothing was kept."""
+    """From (transactions, gross) by currency, all in one month and without fees."""
     earned = []
     for currency, (transactions, amount_minor) in by_currency.items():
         amount = Money(amount_minor=amount_minor, currency=currency)
-        made = {"transactions": transactions, "gross": amount, "net": amount}
-        earned.append(Earned(WHO, 3, Earnings.none(currency).model_copy(update=made)))
-    (found,) = filings(earned, {WHO: Payee(id=WHO, name="Nadia", stripe_account_id=None)}, thresholds)
+        fields = {"transactions": transactions, "gross": amount, "net": amount}
+        earned.append(Earned(INSTRUCTOR_ID, 3, Earnings.none(currency).model_copy(update=fields)))
+    (found,) = filings(
+        earned, {INSTRUCTOR_ID: Payee(id=INSTRUCTOR_ID, name="Nadia", stripe_account_id=None)}, thresholds
+    )
     return found
 
 
@@ -36,7 +38,7 @@ def filing(thresholds: Thresholds, **by_currency: tuple[int, int]) -> Filing:
         ({"jpy": (201, 100)}, None),
     ],
 )
-def test_a_1099_k_is_due_above_both_thresholds(by_currency: dict[str, tuple[int, int]], is_due: bool | None) -> None:
+def test_form_1099k_is_due_above_both_thresholds(by_currency: dict[str, tuple[int, int]], is_due: bool | None) -> None:
     assert filing(Thresholds(), **by_currency).is_form_1099k_due is is_due
 
 
@@ -52,7 +54,7 @@ def test_a_1099_k_is_due_above_both_thresholds(by_currency: dict[str, tuple[int,
         ({"eur": (1, 100), "usd": (1, 9_000_000)}, GOODS, None),
     ],
 )
-def test_dac7_asks_of_those_who_reach_either_threshold(
+def test_dac7_is_due_at_either_threshold(
     by_currency: dict[str, tuple[int, int]], thresholds: Thresholds, is_due: bool | None
 ) -> None:
     assert filing(thresholds, **by_currency).is_dac7_due is is_due

@@ -1,4 +1,4 @@
-"""What the database itself refuses, whatever the code does."""
+"""What the database rejects, regardless of the code."""
 
 import re
 from collections.abc import AsyncIterator
@@ -26,7 +26,7 @@ from models.tables.people import Instructor, Student
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-WORDS = [
+ENUM_COLUMNS = [
     (table.name, column.name, set(column.type.enums))
     for table in SQLModel.metadata.sorted_tables
     for column in table.columns
@@ -122,7 +122,7 @@ async def booking(engine: AsyncEngine) -> BookingRequest:
     return booking
 
 
-async def _refusal_of(engine: AsyncEngine, statement: str) -> str:
+async def _error_of(engine: AsyncEngine, statement: str) -> str:
     with pytest.raises(DBAPIError) as caught:
         async with engine.begin() as connection:
             await connection.execute(text(statement))
@@ -151,10 +151,8 @@ async def _refusal_of(engine: AsyncEngine, statement: str) -> str:
     ],
 )
 @pytest.mark.usefixtures("booking")
-async def test_amounts_and_times_that_cannot_be_are_refused(
-    engine: AsyncEngine, statement: str, constraint: str
-) -> None:
-    assert f'"{constraint}"' in await _refusal_of(engine, statement)
+async def test_invalid_amount_or_time_is_rejected(engine: AsyncEngine, statement: str, constraint: str) -> None:
+    assert f'"{constraint}"' in await _error_of(engine, statement)
 
 
 @pytest.mark.parametrize(
@@ -163,8 +161,8 @@ async def test_amounts_and_times_that_cannot_be_are_refused(
      "UPDATE audit_event SET action = 'nothing' WHERE false"],
 )  # fmt: skip
 @pytest.mark.usefixtures("booking")
-async def test_the_audit_trail_can_only_grow(engine: AsyncEngine, statement: str) -> None:
-    assert "append only" in await _refusal_of(engine, statement)
+async def test_audit_trail_is_append_only(engine: AsyncEngine, statement: str) -> None:
+    assert "append only" in await _error_of(engine, statement)
     async with engine.connect() as connection:
         assert (await connection.execute(text("SELECT action FROM audit_event"))).scalars().all() == [
             "booking.accepted"
@@ -177,19 +175,19 @@ async def test_the_audit_trail_can_only_grow(engine: AsyncEngine, statement: str
      "UPDATE attendance_event SET kind = 'left' WHERE false"],
 )  # fmt: skip
 @pytest.mark.usefixtures("booking")
-async def test_evidence_of_attendance_can_only_grow(engine: AsyncEngine, statement: str) -> None:
-    assert "append only" in await _refusal_of(engine, statement)
+async def test_attendance_is_append_only(engine: AsyncEngine, statement: str) -> None:
+    assert "append only" in await _error_of(engine, statement)
     async with engine.connect() as connection:
         assert (await connection.execute(text("SELECT kind FROM attendance_event"))).scalars().all() == ["joined"]
 
 
 @pytest.mark.parametrize(("kind", "role"), [("joined", "NULL"), ("recording_uploaded", "'student'")])
-async def test_evidence_is_of_a_person_or_of_a_recording(
+async def test_attendance_event_has_a_role_unless_it_is_a_recording(
     engine: AsyncEngine, booking: BookingRequest, kind: str, role: str
 ) -> None:
     row = f"('report-2', '{booking.id}', '{kind}', {role}, now(), 'jaas')"
     statement = f"INSERT INTO attendance_event (id, booking_id, kind, role, at, source) VALUES {row}"  # noqa: S608
-    assert '"people_come_and_go"' in await _refusal_of(engine, statement)
+    assert '"people_come_and_go"' in await _error_of(engine, statement)
 
 
 @pytest.mark.parametrize(
@@ -197,7 +195,7 @@ async def test_evidence_is_of_a_person_or_of_a_recording(
     [("booking", None, uuid4()), ("booking", None, None), ("booking", uuid4(), uuid4()), ("person", uuid4(), None),
      ("person", None, None), ("person", uuid4(), uuid4())],
 )  # fmt: skip
-async def test_an_audit_event_is_about_one_thing(
+async def test_audit_event_has_exactly_one_subject_id(
     engine: AsyncEngine, subject: str, booking_id: UUID | None, subject_id: UUID | None
 ) -> None:
     event = AuditEvent(
@@ -214,14 +212,12 @@ async def test_an_audit_event_is_about_one_thing(
             session.add(event)
 
 
-async def test_a_booking_with_a_session_or_a_payout_cannot_be_deleted(
-    engine: AsyncEngine, booking: BookingRequest
-) -> None:
-    assert "foreign key" in await _refusal_of(engine, f"DELETE FROM booking_request WHERE id = '{booking.id}'")  # noqa: S608
+async def test_booking_with_a_session_or_payout_cannot_be_deleted(engine: AsyncEngine, booking: BookingRequest) -> None:
+    assert "foreign key" in await _error_of(engine, f"DELETE FROM booking_request WHERE id = '{booking.id}'")  # noqa: S608
 
 
 @pytest.mark.parametrize("status", sorted(BookingStatus))
-async def test_overlapping_an_open_booking_is_refused_and_overlapping_a_closed_one_is_not(
+async def test_only_an_open_booking_rejects_an_overlapping_one(
     engine: AsyncEngine, booking: BookingRequest, status: BookingStatus
 ) -> None:
     rival = BookingRequest(**booking.model_dump(exclude={"id"}), id=uuid4())
@@ -241,9 +237,9 @@ async def test_overlapping_an_open_booking_is_refused_and_overlapping_a_closed_o
         await book_again()
 
 
-@pytest.mark.parametrize(("table", "column", "words"), WORDS)
-async def test_the_database_knows_the_same_words_as_the_code(
-    engine: AsyncEngine, table: str, column: str, words: set[str]
+@pytest.mark.parametrize(("table", "column", "values"), ENUM_COLUMNS)
+async def test_check_constraint_has_the_enums_values(
+    engine: AsyncEngine, table: str, column: str, values: set[str]
 ) -> None:
     query = text(
         "SELECT pg_get_constraintdef(oid) FROM pg_constraint"
@@ -251,10 +247,10 @@ async def test_the_database_knows_the_same_words_as_the_code(
     )
     async with engine.connect() as connection:
         definition = (await connection.execute(query, {"table": table, "name": f"{column}_is_known"})).scalar_one()
-    assert set(re.findall(r"'(\w+)'", definition)) == words
+    assert set(re.findall(r"'(\w+)'", definition)) == values
 
 
-async def test_a_time_without_a_zone_is_refused(engine: AsyncEngine, booking: BookingRequest) -> None:
+async def test_naive_datetime_is_rejected(engine: AsyncEngine, booking: BookingRequest) -> None:
     async with AsyncSession(engine) as session:
         row = await session.get(BookingRequest, booking.id)
         assert row is not None
