@@ -1,4 +1,4 @@
-"""The Stripe client that a program builds once and passes in."""
+"""The Stripe client. Each program builds one and passes it to the adapters."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,9 +10,9 @@ _REQUEST_TIMEOUT_SECONDS = 8
 
 @asynccontextmanager
 async def stripe_client(api_key: str, api_base: str | None = None) -> AsyncIterator[stripe.StripeClient]:
-    """The one Stripe client of a program; without `api_base`, the sandbox's address, it talks to Stripe.
+    """A Stripe client, closed at the end of the block. `api_base` is the sandbox's URL; without it, Stripe is called.
 
-    The client's own default is no network retry at all, and telemetry would write a file in the user's home.
+    By default, the SDK does not retry after network errors, and its telemetry writes a file to the home directory.
     """
     stripe.enable_telemetry = False
     transport = stripe.HTTPXClient(timeout=_REQUEST_TIMEOUT_SECONDS)
