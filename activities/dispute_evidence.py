@@ -1,4 +1,4 @@
-"""What is known of a disputed booking. Read inside an activity and sent from there: none of it enters a history."""
+"""The facts of a disputed booking. An activity reads and submits them, so that none enters a workflow history."""
 
 from uuid import UUID
 
@@ -17,31 +17,34 @@ from models.tables.outbox import OutboxMessage
 from models.tables.payments import Payment
 from models.tables.people import Instructor, Student
 
-_WORDS = {
+_ATTENDANCE_TEXTS = {
     AttendanceKind.JOINED: "{role} joined the meeting",
     AttendanceKind.LEFT: "{role} left the meeting",
     AttendanceKind.RECORDING_UPLOADED: "a recording of the meeting was uploaded",
 }
 
 
-async def facts_of(engine: AsyncEngine, booking_id: UUID) -> CaseFacts:
+async def load_case_facts(engine: AsyncEngine, booking_id: UUID) -> CaseFacts:
+    """The booking, its people, and a timeline of its audit events, attendance reports and sent mails."""
     async with transaction(engine) as session:
-        people = await session.exec(
+        rows = await session.exec(
             select(BookingRequest, Student, Instructor)
             .join(Student, col(Student.id) == col(BookingRequest.student_id))
             .join(Instructor, col(Instructor.id) == col(BookingRequest.instructor_id))
             .where(col(BookingRequest.id) == booking_id)
         )
-        booking, student, instructor = people.one()
+        booking, student, instructor = rows.one()
         payment = await session.get_one(Payment, booking_id)
         acceptance = await session.get(Acceptance, booking_id)
-        trail = await session.exec(
+        audit_events = await session.exec(
             select(AuditEvent).where(col(AuditEvent.booking_id) == booking_id).order_by(col(AuditEvent.seq))
         )
-        happenings = [Happening(at=row.at, what=f"{row.action} by {row.actor_role}") for row in trail]
+        happenings = [Happening(at=row.at, what=f"{row.action} by {row.actor_role}") for row in audit_events]
         reports = await session.exec(select(AttendanceEvent).where(col(AttendanceEvent.booking_id) == booking_id))
         sightings = [Sighting.model_validate(report, from_attributes=True) for report in reports]
-        happenings += [Happening(at=seen.at, what=_WORDS[seen.kind].format(role=seen.role)) for seen in sightings]
+        happenings += [
+            Happening(at=seen.at, what=_ATTENDANCE_TEXTS[seen.kind].format(role=seen.role)) for seen in sightings
+        ]
         mails = await session.exec(
             select(OutboxMessage).where(
                 col(OutboxMessage.booking_id) == booking_id, col(OutboxMessage.sent_at).is_not(None)

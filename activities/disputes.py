@@ -1,4 +1,4 @@
-"""The effects of a dispute: what is asked of Stripe, and what is written down. Every record is safe to repeat."""
+"""Activities of the Dispute workflow: calls to Stripe, and the records. All of them are safe to repeat."""
 
 from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -7,10 +7,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
 from activities.booking import payment_records
-from activities.booking.payment_records import NotRecordedYet, moved
+from activities.booking.payment_records import NotRecordedYet, advance_unless_there
 from activities.database import audit, ledger
 from activities.database.transactions import transaction
-from activities.dispute_evidence import facts_of
+from activities.dispute_evidence import load_case_facts
 from activities.gateways import DisputeGateway
 from activities.idempotency import with_idempotency_key
 from models.domain import postings
@@ -43,7 +43,7 @@ from models.tables.payments import Payment
 
 
 class DisputeActivities:
-    """Names and addresses are read from Postgres in here, so that they never enter a history."""
+    """Reads names and email addresses from Postgres itself, so that they never enter a workflow history."""
 
     def __init__(self, engine: AsyncEngine, gateway: DisputeGateway) -> None:
         self._engine = engine
@@ -55,11 +55,11 @@ class DisputeActivities:
 
     @activity.defn
     async def submit_dispute_evidence(self, message: SubmitEvidence) -> None:
-        """Tell the bank the booking's story. Raises `Declined` when Stripe takes no answer any more."""
+        """Submit the booking's evidence. Raises `Declined` if Stripe no longer accepts any."""
         state = await self._gateway.look_up_dispute(message.dispute_id)
         if state.status is not DisputeStatus.NEEDS_RESPONSE:
             return
-        facts = await facts_of(self._engine, message.case.parties.booking_id)
+        facts = await load_case_facts(self._engine, message.case.parties.booking_id)
         key = dispute_key(message.dispute_id, "submit")
         await with_idempotency_key(
             key, True, lambda key: self._gateway.submit_evidence(message.dispute_id, evidence(facts), key=key)
@@ -67,7 +67,7 @@ class DisputeActivities:
 
     @activity.defn
     async def accept_dispute(self, order: DisputeOrder) -> None:
-        """Raises `Declined` when it is over already."""
+        """Accept the dispute, unless it is over. Raises `Declined`."""
         if (await self._gateway.look_up_dispute(order.dispute_id)).is_over:
             return
         key = dispute_key(order.dispute_id, "accept")
@@ -75,7 +75,7 @@ class DisputeActivities:
 
     @activity.defn
     async def reverse_disputed_transfer(self, wanted: ReverseDisputedTransfer) -> Money:
-        """What came back of the instructor's part; nothing when Stripe refuses, which the books then show."""
+        """Reverse the instructor's share. Returns the amount; zero if Stripe declines, and the ledger shows that."""
         key = dispute_key(wanted.dispute_id, "reverse_disputed_transfer")
         try:
             return await with_idempotency_key(
@@ -86,7 +86,7 @@ class DisputeActivities:
 
     @activity.defn
     async def record_dispute(self, message: RecordDispute) -> DisputeCase | None:
-        """Whose booking it is; `None` for a charge that is none of ours. Raises `NotRecordedYet`."""
+        """Record the dispute's state. Returns its case, or `None` if the charge is unknown. Raises `NotRecordedYet`."""
         state = message.state
         async with transaction(self._engine) as session:
             payment = await _payment_of(session, state)
@@ -96,10 +96,10 @@ class DisputeActivities:
             if payment.status is PaymentStatus.PENDING:
                 raise NotRecordedYet("the charge's booking has not ended yet")
             policy = BookingPolicy.model_validate(booking.policy)
-            dispute = await _keep(session, message, booking)
-            captured, fee = _left_of(payment)
-            beyond = max(state.amount - captured, captured.zero())
-            owed = min(beyond, await _owed(session, payment))
+            dispute = await _upsert(session, message, booking)
+            captured, fee = _captured_and_fee(payment)
+            excess = max(state.amount - captured, captured.zero())
+            owed = min(excess, await _owed(session, payment))
             case = DisputeCase(
                 parties=postings.Parties(booking_id=booking.id, instructor_id=booking.instructor_id),
                 borne_if_lost=shares(state.amount - owed, captured, fee, policy.lost_dispute_borne_by),
@@ -115,7 +115,7 @@ class DisputeActivities:
         decision = message.decision
         async with transaction(self._engine) as session:
             dispute = await session.get_one(Dispute, message.dispute_id, with_for_update=True)
-            told = audit.event(
+            decided = audit.event(
                 dispute.booking_id,
                 f"booking.dispute_{decision.answer}",
                 decision.actor,
@@ -124,22 +124,22 @@ class DisputeActivities:
                 {"dispute_id": dispute.id},
                 occasion=f"{dispute.id}/{message.at.isoformat()}",
             )
-            if await audit.append(session, told):
+            if await audit.append(session, decided):
                 dispute.taken_over_at = message.at if decision.answer is Answer.TAKEN_OVER else None
                 dispute.updated_at = message.at
 
     @activity.defn
     async def record_dispute_evidence(self, message: RecordEvidence) -> None:
         async with transaction(self._engine) as session:
-            dispute = await _tell(session, message, "booking.dispute_answered")
+            dispute = await _append_event(session, message, "booking.dispute_answered")
             if dispute is not None:
                 dispute.answered_at = dispute.updated_at = message.at
 
     @activity.defn
     async def record_refused_dispute_evidence(self, message: RecordEvidence) -> None:
-        """The platform's own answer was not taken: an operator must answer."""
+        """Stripe declined the platform's evidence: an operator has to respond."""
         async with transaction(self._engine) as session:
-            dispute = await _tell(session, message, "booking.needs_attention")
+            dispute = await _append_event(session, message, "booking.needs_attention")
             if dispute is None:
                 return
             dispute.taken_over_at = dispute.updated_at = message.at
@@ -151,7 +151,7 @@ class DisputeActivities:
     @activity.defn
     async def record_dispute_end(self, message: RecordDisputeEnd) -> None:
         state, parties = message.state, message.case.parties
-        told = audit.event(
+        ended = audit.event(
             parties.booking_id,
             f"booking.dispute_{state.status.lower()}",
             PLATFORM,
@@ -162,7 +162,7 @@ class DisputeActivities:
         )
         async with transaction(self._engine) as session:
             dispute = await session.get_one(Dispute, state.dispute_id, with_for_update=True)
-            if not await audit.append(session, told):
+            if not await audit.append(session, ended):
                 return
             dispute.closed_at = dispute.updated_at = message.at
             if not state.withdrawn:
@@ -177,15 +177,15 @@ class DisputeActivities:
 
 
 async def _payment_of(session: AsyncSession, state: DisputeState) -> Payment | None:
-    is_of = (
+    is_disputed = (
         col(Payment.charge_id) == state.charge_id
         if state.payment_intent_id is None
         else col(Payment.payment_intent_id) == state.payment_intent_id
     )
-    return (await session.exec(select(Payment).where(is_of).with_for_update())).one_or_none()
+    return (await session.exec(select(Payment).where(is_disputed).with_for_update())).one_or_none()
 
 
-async def _keep(session: AsyncSession, message: RecordDispute, booking: BookingRequest) -> Dispute:
+async def _upsert(session: AsyncSession, message: RecordDispute, booking: BookingRequest) -> Dispute:
     state, at = message.state, message.at
     dispute = await session.get(Dispute, state.dispute_id, with_for_update=True)
     if dispute is None:
@@ -211,7 +211,7 @@ async def _keep(session: AsyncSession, message: RecordDispute, booking: BookingR
             occasion=dispute.id,
         )
         await audit.append(session, opened)
-    dispute.status = moved(dispute.status, state.status)
+    dispute.status = advance_unless_there(dispute.status, state.status)
     dispute.is_inquiry = state.is_inquiry
     dispute.amount_minor = state.amount.amount_minor
     dispute.respond_by = state.respond_by
@@ -227,15 +227,15 @@ async def _withdraw(session: AsyncSession, message: RecordDispute, payment: Paym
     await ledger.post(session, message.at, *withdrawal)
     dispute = await session.get_one(Dispute, state.dispute_id)
     if dispute.closed_at is None:
-        payment.status = moved(payment.status, PaymentStatus.DISPUTED)
+        payment.status = advance_unless_there(payment.status, PaymentStatus.DISPUTED)
         payment.updated_at = message.at
 
 
 async def _close_payment(session: AsyncSession, message: RecordDisputeEnd) -> None:
-    """As it was before, or without what the bank has taken. A refund that was made meanwhile has moved it on."""
+    """Restore the status from before the dispute, or deduct a lost amount. A refund since then has set it already."""
     payment = await session.get_one(Payment, message.case.parties.booking_id, with_for_update=True)
     if message.state.status is DisputeStatus.LOST:
-        await payment_records.give_back(session, payment, message.borne, message.at)
+        await payment_records.deduct(session, payment, message.borne, message.at)
         return
     if payment.status is not PaymentStatus.DISPUTED:
         return
@@ -243,12 +243,12 @@ async def _close_payment(session: AsyncSession, message: RecordDisputeEnd) -> No
         to = PaymentStatus.REFUNDED
     else:
         to = PaymentStatus.PARTIALLY_REFUNDED if payment.returned_minor else PaymentStatus.CAPTURED
-    payment.status = moved(payment.status, to)
+    payment.status = advance_unless_there(payment.status, to)
     payment.updated_at = message.at
 
 
-def _left_of(payment: Payment) -> tuple[Money, Money]:
-    """What is captured, and the platform's fee in it."""
+def _captured_and_fee(payment: Payment) -> tuple[Money, Money]:
+    """The captured amount, and the platform's fee in it."""
     return (
         Money(amount_minor=payment.captured_minor, currency=payment.currency),
         Money(amount_minor=payment.platform_fee_minor, currency=payment.currency),
@@ -256,7 +256,7 @@ def _left_of(payment: Payment) -> tuple[Money, Money]:
 
 
 async def _owed(session: AsyncSession, payment: Payment) -> Money:
-    """What the ledger has as owed to the student and not sent."""
+    """What the ledger shows as owed to the student and not sent."""
     query = (
         select(func.coalesce(-func.sum(LedgerEntry.amount_minor), 0))
         .join(LedgerTransaction, col(LedgerTransaction.id) == col(LedgerEntry.transaction_id))
@@ -265,10 +265,10 @@ async def _owed(session: AsyncSession, payment: Payment) -> Money:
     return Money(amount_minor=int((await session.exec(query)).one()), currency=payment.currency)
 
 
-async def _tell(session: AsyncSession, message: RecordEvidence, action: str) -> Dispute | None:
-    """The dispute, locked; `None` when this has been written down before."""
+async def _append_event(session: AsyncSession, message: RecordEvidence, action: str) -> Dispute | None:
+    """The dispute, locked; `None` if the event was recorded before."""
     dispute = await session.get_one(Dispute, message.dispute_id, with_for_update=True)
-    told = audit.event(
+    event = audit.event(
         dispute.booking_id,
         action,
         PLATFORM,
@@ -277,4 +277,4 @@ async def _tell(session: AsyncSession, message: RecordEvidence, action: str) -> 
         {"dispute_id": dispute.id},
         occasion=f"{dispute.id}/{message.at.isoformat()}",
     )
-    return dispute if await audit.append(session, told) else None
+    return dispute if await audit.append(session, event) else None

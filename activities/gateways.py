@@ -1,6 +1,8 @@
-"""The port to a payment provider: what the payment plans ask of it, in Stripe's words and our values.
+"""All ports to Stripe: what the activities need from it, in Stripe's terms and this project's values.
 
-Every method raises only `models.domain.errors.PaymentError`s. Every mutating one takes the idempotency key of its step.
+The adapters in `activities.stripe` implement them; tests put others in their place. Every method raises only
+`models.domain.errors.PaymentError`s. Every mutating one takes the idempotency key of its step. Amounts are in minor
+units, and ids are Stripe's unless they are UUIDs.
 """
 
 from collections.abc import AsyncIterator
@@ -21,7 +23,7 @@ from models.domain.terms import BookingTerms
 
 
 class CheckoutRequest(Value):
-    """A Checkout Session to make. `customer_id` is Stripe's; texts are what the student reads before paying."""
+    """The parameters of a Checkout Session. The student reads price, fee and cancellation terms before paying."""
 
     terms: BookingTerms
     split: Split
@@ -30,125 +32,129 @@ class CheckoutRequest(Value):
 
 
 class AccountGateway(Protocol):
-    """Instructors' connected accounts."""
+    """Connected accounts of instructors."""
 
     async def create_account(self, instructor_id: UUID, email: str, *, key: str) -> str:
-        """Make a connected account that asks to receive transfers, and return its id."""
+        """Create a connected account that requests the transfers capability. Returns its id."""
 
     async def open_onboarding_link(self, account_id: str, *, key: str) -> OnboardingLink:
-        """A link to the page on which Stripe asks what it needs."""
+        """Create a link to the form on which Stripe collects the account's requirements."""
 
     async def look_up_account(self, account_id: str) -> AccountState:
-        """Whether the account can receive transfers now, and what is missing."""
+        """The account's transfers capability and the requirements that are due."""
 
 
 class PaymentGateway(AccountGateway, Protocol):
+    """Payments of students: the customer, the Checkout Session and its PaymentIntent."""
+
     async def create_customer(self, student_id: UUID, email: str, name: str, *, key: str) -> str:
-        """Make a customer and return its id."""
+        """Create a customer. Returns its id."""
 
     async def find_customer(self, student_id: UUID, email: str) -> str | None:
-        """The id of the student's customer, if there is one."""
+        """The id of the student's customer, or `None`."""
 
     async def open_checkout(self, request: CheckoutRequest, *, key: str) -> Checkout:
-        """Make a Checkout Session that places a hold: manual capture, application fee, destination."""
+        """Create a Checkout Session that places a hold: a destination charge with manual capture."""
 
     async def find_checkout(self, customer_id: str, booking_id: UUID) -> Checkout | None:
-        """The booking's Checkout Session, if there is one, known only by who pays and for what."""
+        """The booking's Checkout Session, or `None`. Used when its id was lost."""
 
     async def look_up(self, checkout_session_id: str) -> PaymentState:
-        """Where the payment of a Checkout Session stands now."""
+        """The current state of a Checkout Session's payment."""
 
     async def expire_checkout(self, checkout_session_id: str, *, key: str) -> None:
-        """Close a Checkout Session that nobody has paid; `Declined` when it is not open."""
+        """Expire an unpaid Checkout Session. Raises `Declined` if it is not open."""
 
     async def cancel(self, payment_intent_id: str, *, key: str) -> None:
-        """Let a hold go; `Declined` when there is none."""
+        """Cancel a PaymentIntent, which releases its hold. Raises `Declined` if it cannot be canceled."""
 
     async def capture(self, payment_intent_id: str, split: Split, *, key: str) -> PaymentState:
-        """Take `split.kept` of a hold, with `split.platform_fee` as the fee, and let the rest go."""
+        """Capture `split.kept` with `split.platform_fee` as application fee. Stripe releases the rest of the hold."""
 
     async def refund(self, payment_intent_id: str, booking_id: UUID, *, with_fee: bool, key: str) -> None:
-        """Give all that was captured back, out of the instructor's share and, `with_fee`, of the platform's fee."""
+        """Refund all that was captured and reverse its transfer; `with_fee` refunds the application fee as well."""
 
 
 class PayoutGateway(Protocol):
-    """Instructors' balances on their way to their banks."""
+    """Payouts from connected accounts to instructors' banks."""
 
     async def look_up_payout(self, order: PayoutOrder) -> PayoutState:
-        """The payout as it is now, and the charges that it pays out."""
+        """The payout's current state, and the charges that it pays out."""
 
 
 class ChargeBalances(Value):
-    """One charge as Stripe has it: what is held, and what is left of it on the two balances."""
+    """One charge at Stripe: the amount on hold, and what the charge has left on each of the two balances."""
 
     held: Money
     """Authorized and not captured."""
     platform: Money
     """On the platform's balance: after Stripe's fees, the transfer, refunds and disputes."""
     connected: Money
-    """On the instructor's, payouts apart: the transfer without the platform's fee, less what was taken back."""
+    """On the instructor's balance, payouts aside: the transfer less the platform's fee and any reversals."""
     fee: Money | None
-    """Stripe's for the charge itself; `None` while it is not booked."""
+    """Stripe's fee for the charge; `None` until it has a balance transaction."""
 
 
 class BalanceTransaction(Value):
     """A balance transaction of the platform."""
 
     charge_id: str | None
-    """The student's charge that it goes back to; `None` for what goes back to none."""
+    """The student's charge that it belongs to, if any."""
     created_at: datetime
     """By Stripe's clock."""
 
 
 class EventSeen(Value):
+    """An event from Stripe's list of events."""
+
     event: StripeEvent
     created_at: datetime
     """By Stripe's clock."""
 
 
 class BalanceGateway(Protocol):
-    """Stripe's books, for the reconciliation. Nothing in it changes anything."""
+    """Stripe's events and balances, for the reconciliation. Read only."""
 
     def events(self, account_id: str | None, since: datetime) -> AsyncIterator[EventSeen]:
-        """The events of the types that are taken, of the platform or of a connected account, the newest first."""
+        """Events of the types handled here, newest first: the connected account's, or the platform's if `None`."""
 
     def balance_transactions(self, since: datetime) -> AsyncIterator[BalanceTransaction]:
-        """The platform's balance transactions."""
+        """The platform's balance transactions, in no particular order."""
 
     async def of_charge(self, charge_id: str, currency: str) -> ChargeBalances:
-        """Where the money of a charge is now."""
+        """Where the charge's money is now."""
 
     async def balance_of(self, account_id: str) -> dict[str, int]:
-        """A connected account's balance in each currency, pending included."""
+        """A connected account's balance in minor units by currency: available and pending together."""
 
 
 class RefundGateway(Protocol):
-    """Every method raises only `PaymentError`s; the mutating one takes its step's idempotency key."""
+    """Refunds after a booking's end."""
 
-    async def find_refund(self, case: RefundSnapshot) -> RefundAtStripe | None:
-        """What has been made already and not failed since, or by the present try; found without its id."""
+    async def find_refund(self, snapshot: RefundSnapshot) -> RefundAtStripe | None:
+        """The refund, found by its metadata: one that has not failed, else the one that the current try created."""
 
-    async def create_refund(self, case: RefundSnapshot, *, key: str) -> RefundAtStripe:
-        """Give the amount back. A first try takes the shares back, too, unless the platform bears them."""
+    async def create_refund(self, snapshot: RefundSnapshot, *, key: str) -> RefundAtStripe:
+        """Refund the amount. The first try also reverses the transfer, unless the platform bears the refund."""
 
     async def look_up_refund(self, stripe_refund_id: str) -> RefundAtStripe:
-        """The refund as it is now."""
+        """The refund's current state."""
 
     async def look_up_external_refund(self, stripe_refund_id: str) -> ExternalRefund:
-        """The same, with what else there is to know of one that was not made here."""
+        """The current state, amount and PaymentIntent of a refund that was not created here."""
 
 
 class DisputeGateway(Protocol):
-    """Every method raises only `PaymentError`s; every mutating one takes its step's idempotency key."""
+    """Disputes of students' charges."""
 
     async def look_up_dispute(self, dispute_id: str) -> DisputeState:
-        """The dispute as it is now."""
+        """The dispute's current state."""
 
     async def submit_evidence(self, dispute_id: str, evidence: dict[str, str], *, key: str) -> None:
-        """Answer the bank; this can be done once."""
+        """Submit evidence to the bank, by Stripe's field names. It can be submitted only once."""
 
     async def accept_dispute(self, dispute_id: str, *, key: str) -> None:
-        """Give in: the dispute is lost."""
+        """Close the dispute, which accepts it as lost."""
 
     async def reverse_disputed_transfer(self, wanted: ReverseDisputedTransfer, *, key: str) -> Money:
-        """Reverse the instructor's part of the charge's transfer; how much of it that was."""
+        """Reverse the instructor's share of the charge's transfer. Returns the amount that was reversed."""

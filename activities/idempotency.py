@@ -1,4 +1,4 @@
-"""One effect for each step, under a key that Stripe remembers."""
+"""Idempotency keys of mutating calls: one effect per step."""
 
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -7,16 +7,17 @@ from models.domain.errors import ReplayedFailure, Retryable
 
 T = TypeVar("T")
 
-_MOST_FRESH_KEYS = 5
+_MAX_KEYS = 5
 
 
 async def with_idempotency_key(key: str, retrying: bool, call: Callable[[str], Awaitable[T]]) -> T:
     """Make a mutating call under the step's key.
 
-    Stripe replays a stored server error for as long as it keeps the key (Stripe API, "Idempotent requests"). Once
-    a look-up has shown that the call had no effect, the step goes on under its next key: `…:fresh-2`, `…:fresh-3`.
+    Stripe replays a stored server error for as long as it keeps the key (Stripe API, "Idempotent requests").
+    `retrying` says that a look-up has shown the call to have had no effect: the step then continues under its next
+    key, `…:fresh-2`, `…:fresh-3`. Raises `ReplayedFailure` if not `retrying`, and `Retryable` after the last key.
     """
-    for number in range(1, _MOST_FRESH_KEYS + 1):
+    for number in range(1, _MAX_KEYS + 1):
         try:
             return await call(key if number == 1 else f"{key}:fresh-{number}")
         except ReplayedFailure:

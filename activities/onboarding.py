@@ -1,4 +1,4 @@
-"""The effects of an instructor's onboarding: the account at Stripe, links to it, and what Stripe says of it."""
+"""Activities of the Onboarding workflow: the connected account, links to Stripe's form, and the account's state."""
 
 from datetime import UTC, datetime
 from uuid import UUID
@@ -20,7 +20,7 @@ from models.tables.people import Instructor
 
 
 class OnboardingActivities:
-    """Names and addresses are read from Postgres in here, so that they never enter a history."""
+    """Reads names and email addresses from Postgres itself, so that they never enter a workflow history."""
 
     def __init__(self, engine: AsyncEngine, gateway: AccountGateway) -> None:
         self._engine = engine
@@ -28,8 +28,8 @@ class OnboardingActivities:
 
     @activity.defn
     async def ensure_account(self, order: Onboarding) -> str:
-        """The id of the instructor's account, which is made if there is none. Raises `Declined`."""
-        instructor = await self._instructor(order.instructor_id)
+        """The id of the instructor's connected account, created if there is none. Raises `Declined`."""
+        instructor = await self._load_instructor(order.instructor_id)
         if instructor is None:
             raise Declined("no_such_instructor")
         return instructor.stripe_account_id or await self._gateway.create_account(
@@ -38,21 +38,23 @@ class OnboardingActivities:
 
     @activity.defn
     async def record_account(self, record: RecordAccount) -> None:
-        """Leaves an account alone that was recorded before."""
-        is_new = (col(Instructor.id) == record.instructor_id, col(Instructor.stripe_account_id).is_(None))
+        """Record the account id, unless the instructor has one already."""
+        has_none = (col(Instructor.id) == record.instructor_id, col(Instructor.stripe_account_id).is_(None))
         statement = (
-            update(Instructor).where(*is_new).values(stripe_account_id=record.account_id, transfers=Capability.INACTIVE)
+            update(Instructor)
+            .where(*has_none)
+            .values(stripe_account_id=record.account_id, transfers=Capability.INACTIVE)
         )
         async with transaction(self._engine) as session:
             if (await session.exec(statement)).rowcount:
-                await audit.append(session, _account_made(record))
+                await audit.append(session, _account_created(record))
 
     @activity.defn
     async def open_onboarding_link(self, order: LinkOrder) -> None:
-        """Raises `Declined` when Stripe will not give one.
+        """Create a link to Stripe's form and store it on the instructor's row. Raises `Declined`.
 
-        The link lets its holder in as the instructor, so it goes to the instructor's row and never into a history: the
-        one call that is recorded in its own activity. Tried again, the same key gets the same link.
+        Anyone with the link can act as the instructor, so it must not enter a workflow history: this is the only call
+        to Stripe that is recorded in the same activity. A retry uses the same key and gets the same link.
         """
         link = await self._gateway.open_onboarding_link(order.account_id, key=order.key)
         statement = (
@@ -67,8 +69,8 @@ class OnboardingActivities:
 
     @activity.defn
     async def look_up_account(self, order: Onboarding) -> AccountState | None:
-        """The instructor's account as Stripe has it now; `None` when there is none."""
-        instructor = await self._instructor(order.instructor_id)
+        """The account's current state at Stripe; `None` if the instructor has no account."""
+        instructor = await self._load_instructor(order.instructor_id)
         if instructor is None or instructor.stripe_account_id is None:
             return None
         return await self._gateway.look_up_account(instructor.stripe_account_id)
@@ -76,13 +78,13 @@ class OnboardingActivities:
     @activity.defn
     async def record_account_state(self, record: RecordAccountState) -> None:
         state = record.state
-        is_of = (
+        is_instructor = (
             col(Instructor.id) == record.instructor_id,
             col(Instructor.stripe_account_id) == state.account_id,
         )
         statement = (
             update(Instructor)
-            .where(*is_of)
+            .where(*is_instructor)
             .values(
                 transfers=state.transfers,
                 requirements=list(state.requirements),
@@ -94,12 +96,12 @@ class OnboardingActivities:
             if (await session.exec(statement)).rowcount:
                 await audit.append(session, _account_checked(record))
 
-    async def _instructor(self, instructor_id: UUID) -> Instructor | None:
+    async def _load_instructor(self, instructor_id: UUID) -> Instructor | None:
         async with transaction(self._engine) as session:
             return await session.get(Instructor, instructor_id)
 
 
-def _account_made(record: RecordAccount) -> AuditEvent:
+def _account_created(record: RecordAccount) -> AuditEvent:
     return event_about(
         Subject.INSTRUCTOR, record.instructor_id, "instructor.account_made", PLATFORM, Channel.WORKFLOW,
         datetime.now(UTC), {"account_id": record.account_id},
@@ -107,7 +109,7 @@ def _account_made(record: RecordAccount) -> AuditEvent:
 
 
 def _link_opened(instructor_id: UUID, order: LinkOrder) -> AuditEvent:
-    """Only the instructor can ask for one, and only over the API."""
+    """The actor and channel are fixed: only the instructor can request a link, and only through the API."""
     return event_about(
         Subject.INSTRUCTOR, instructor_id, "instructor.link_opened", Actor(role=Role.INSTRUCTOR, id=instructor_id),
         Channel.API, datetime.now(UTC), {"account_id": order.account_id}, occasion=order.key,

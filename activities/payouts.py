@@ -1,4 +1,4 @@
-"""The effects of a payout: what is read of it at Stripe, and what is written down. Every record is safe to repeat."""
+"""Activities of the Payout workflow: look a payout up at Stripe, and record its state. Both are safe to repeat."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -25,7 +25,7 @@ from models.tables.people import Instructor
 
 
 class NotSettledYet(Exception):
-    """A charge's booking has not been written down as ended: it will be in a moment."""
+    """A charge in the payout belongs to a booking whose ending is not recorded yet. A retry will find it."""
 
 
 class PayoutActivities:
@@ -39,24 +39,24 @@ class PayoutActivities:
 
     @activity.defn
     async def record_payout(self, message: RecordPayout) -> bool:
-        """Whether it is an instructor's of ours. Raises `NotSettledYet`."""
+        """Record the payout's state. Returns whether the account is an instructor's. Raises `NotSettledYet`."""
         state = message.state
         async with transaction(self._engine) as session:
-            instructor_id = await _instructor_with(session, state.account_id)
+            instructor_id = await _find_instructor(session, state.account_id)
             if instructor_id is None:
                 return False
             parts = await _parts(session, state)
-            record = _Record(session, message, instructor_id, parts)
-            await record.made()
+            recorder = _PayoutRecorder(session, message, instructor_id, parts)
+            await recorder.record_creation()
             if state.phase is PayoutPhase.ARRIVED:
-                await record.arrived()
+                await recorder.record_arrival()
             elif state.has_come_back:
-                await record.came_back()
+                await recorder.record_return()
         return True
 
 
-class _Record:
-    """One payout's rows, entries, audit events and mails, in one transaction."""
+class _PayoutRecorder:
+    """Writes one payout's rows, ledger entries, audit events and notifications in one transaction."""
 
     def __init__(
         self, session: AsyncSession, message: RecordPayout, instructor_id: UUID, parts: dict[UUID | None, Money]
@@ -67,8 +67,8 @@ class _Record:
         self._instructor_id = instructor_id
         self._parts = parts
 
-    async def made(self) -> None:
-        """The money has left the balance at Stripe, and each share that is in it is on its way."""
+    async def record_creation(self) -> None:
+        """The money has left the balance at Stripe; each share in the payout is on its way."""
         if not await self._is_new("made"):
             return
         state = self._state
@@ -84,43 +84,47 @@ class _Record:
             row.expected_at = state.arrives_at
             row.updated_at = self._at
 
-    async def arrived(self) -> None:
+    async def record_arrival(self) -> None:
         if not await self._is_new("paid"):
             return
         for row in await self._rows(self._parts):
             if row.stripe_payout_id == self._state.payout_id and row.status is PayoutStatus.PROCESSING:
                 row.status = advance(row.status, PayoutStatus.PAID)
                 row.paid_at = row.updated_at = self._at
-        await self._tell(PayoutStatus.PAID)
+        await self._notify(PayoutStatus.PAID)
 
-    async def came_back(self) -> None:
-        """The money is on the balance at Stripe again, from which the next payout takes it."""
+    async def record_return(self) -> None:
+        """The money is back on the balance at Stripe; the next payout includes it."""
         if not await self._is_new("failed"):
             return
-        id = self._state.payout_id
-        back = [postings.payout_failed(self._instructor_id, of, id, part) for of, part in self._parts.items()]
-        await ledger.post(self._session, self._at, *back)
+        payout_id = self._state.payout_id
+        returned = [
+            postings.payout_failed(self._instructor_id, booking_id, payout_id, part)
+            for booking_id, part in self._parts.items()
+        ]
+        await ledger.post(self._session, self._at, *returned)
         for row in await self._rows(self._parts):
-            if row.stripe_payout_id == id and row.status in (PayoutStatus.PROCESSING, PayoutStatus.PAID):
+            if row.stripe_payout_id == payout_id and row.status in (PayoutStatus.PROCESSING, PayoutStatus.PAID):
                 row.status = advance(row.status, PayoutStatus.FAILED)
                 row.failure_reason = self._state.failure_code
                 row.paid_at = None
                 row.updated_at = self._at
-        await self._tell(PayoutStatus.FAILED)
+        await self._notify(PayoutStatus.FAILED)
 
-    async def _is_new(self, what: str) -> bool:
+    async def _is_new(self, outcome: str) -> bool:
+        """Append the audit event. Returns whether it is new."""
         state = self._state
         detail = {"payout_id": state.payout_id, **state.amount.model_dump()}
-        if what == "failed":
+        if outcome == "failed":
             detail["failure_code"] = state.failure_code
         event = event_about(
-            Subject.INSTRUCTOR, self._instructor_id, f"instructor.payout_{what}", PLATFORM, Channel.WORKFLOW, self._at,
-            detail, occasion=state.payout_id,
+            Subject.INSTRUCTOR, self._instructor_id, f"instructor.payout_{outcome}", PLATFORM, Channel.WORKFLOW,
+            self._at, detail, occasion=state.payout_id,
         )  # fmt: skip
         return await audit.append(self._session, event)
 
     async def _rows(self, booking_ids: Iterable[UUID | None]) -> Iterable[InstructorPayout]:
-        """Always in one order, so that two payouts of an instructor do not wait for each other."""
+        """Locked in a fixed order, so that two payouts of an instructor cannot deadlock."""
         query = (
             select(InstructorPayout)
             .where(col(InstructorPayout.booking_id).in_([id for id in booking_ids if id]))
@@ -129,23 +133,25 @@ class _Record:
         )
         return (await self._session.exec(query)).all()
 
-    async def _tell(self, status: PayoutStatus) -> None:
+    async def _notify(self, status: PayoutStatus) -> None:
         state = self._state
         facts: outbox.Facts = {
             **state.amount.model_dump(),
             "sessions": sum(1 for id, part in self._parts.items() if id and part.amount_minor > 0),
             "failure_code": state.failure_code,
         }
-        people = told(PayoutStatus.PROCESSING, status)
-        await outbox.announce_payout(self._session, self._instructor_id, state.payout_id, people, self._at, facts)
+        notifications = told(PayoutStatus.PROCESSING, status)
+        await outbox.notify_of_payout(
+            self._session, self._instructor_id, state.payout_id, notifications, self._at, facts
+        )
 
 
-async def _instructor_with(session: AsyncSession, account_id: str) -> UUID | None:
+async def _find_instructor(session: AsyncSession, account_id: str) -> UUID | None:
     return (await session.exec(select(Instructor.id).where(col(Instructor.stripe_account_id) == account_id))).first()
 
 
 async def _parts(session: AsyncSession, state: PayoutState) -> dict[UUID | None, Money]:
-    """Each booking's part of the payout; under `None`, what no booking accounts for. Without parts of nothing."""
+    """Each booking's part of the payout, zero parts left out. `None` has the rest, which no booking accounts for."""
     amounts = {line.charge_id: line.amount.amount_minor for line in state.lines}
     query = select(Payment.charge_id, Payment.booking_id, Payment.status).where(
         col(Payment.charge_id).in_(amounts.keys())

@@ -1,4 +1,4 @@
-"""The effects of a refund after a booking's end: what is asked of Stripe, what is written down. All may run again."""
+"""Activities of the Refund workflow: calls to Stripe, and the records. All of them are safe to repeat."""
 
 from typing import Any
 from uuid import UUID
@@ -10,7 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
 from activities.booking import payment_records
-from activities.booking.payment_records import NotRecordedYet, moved
+from activities.booking.payment_records import NotRecordedYet, advance_unless_there
 from activities.database import audit, ledger, outbox
 from activities.database.transactions import transaction
 from activities.gateways import RefundGateway
@@ -42,8 +42,8 @@ from models.tables.bookings import BookingRequest
 from models.tables.payments import Payment
 from models.tables.refunds import Refund
 
-_SOMEBODY = Actor(role=Role.OPERATOR)
-"""Whoever may refund in Stripe's dashboard."""
+_DASHBOARD_USER = Actor(role=Role.OPERATOR)
+"""Anyone who may create refunds in Stripe's dashboard."""
 
 
 class RefundActivities:
@@ -53,9 +53,9 @@ class RefundActivities:
 
     @activity.defn
     async def reserve_refund(self, message: RecordRefundOrder) -> RefundSnapshot | None:
-        """The refund, its amount kept from all others while Stripe is asked; `None` for one that nobody ordered.
+        """Reserve the refund's amount until Stripe has answered. Returns `None` if no such refund was ordered.
 
-        The payment's row is locked: of any number of orders at once, those that fit are taken, one after another.
+        The payment's row is locked, so concurrent orders are checked one after another, each against what is left.
         """
         async with transaction(self._engine) as session:
             row = await session.get(Refund, message.refund_id)
@@ -65,20 +65,20 @@ class RefundActivities:
             await session.refresh(row, with_for_update=True)
             if row.status is RefundStatus.REQUESTED:
                 await _reserve(session, row, payment, message)
-            return await _case(session, row, payment)
+            return await _snapshot(session, row, payment)
 
     @activity.defn
-    async def create_refund(self, case: RefundSnapshot) -> RefundAnswer:
-        """Looks first: an earlier try's answer may be lost for longer than Stripe keeps its key."""
+    async def create_refund(self, snapshot: RefundSnapshot) -> RefundAnswer:
+        """Create the refund, or find it: an earlier attempt's answer may be lost for longer than Stripe keeps keys."""
         try:
-            found = await self._gateway.find_refund(case)
-            key = refund_key(case.refund_id, case.tries)
-            made = found or await with_idempotency_key(
-                key, True, lambda key: self._gateway.create_refund(case, key=key)
+            found = await self._gateway.find_refund(snapshot)
+            key = refund_key(snapshot.refund_id, snapshot.tries)
+            created = found or await with_idempotency_key(
+                key, True, lambda key: self._gateway.create_refund(snapshot, key=key)
             )
         except Declined as refused:
             return RefundAnswer(refused=refused.code)
-        return RefundAnswer(refund=made)
+        return RefundAnswer(refund=created)
 
     @activity.defn
     async def look_up_refund(self, stripe_refund_id: str) -> RefundAtStripe:
@@ -86,15 +86,15 @@ class RefundActivities:
 
     @activity.defn
     async def adopt_refund(self, message: AdoptRefund) -> RefundSnapshot | None:
-        """A refund that was made at Stripe, kept as one that Stripe is being asked for; `None` where it is not ours.
+        """Record a refund that was created at Stripe as a reserved one. Returns `None` if there is nothing to adopt.
 
-        So for what is no booking's, and for a charge that went back in its booking's end. Raises `NotRecordedYet`
-        until the booking has ended, and while another refund of it is being carried out.
+        That is so for a charge of no booking, and for one that was refunded by its booking's ending. Raises
+        `NotRecordedYet` until the booking has ended, and while another refund of it is in progress.
         """
         external = await self._gateway.look_up_external_refund(message.stripe_refund_id)
-        of_intent = select(Payment.booking_id).where(col(Payment.payment_intent_id) == external.payment_intent_id)
+        by_intent = select(Payment.booking_id).where(col(Payment.payment_intent_id) == external.payment_intent_id)
         async with transaction(self._engine) as session:
-            booking_id = (await session.exec(of_intent)).first()
+            booking_id = (await session.exec(by_intent)).first()
             if booking_id is None:
                 return None
             payment = await session.get_one(Payment, booking_id, with_for_update=True)
@@ -106,64 +106,64 @@ class RefundActivities:
                     return None
                 row = _adopted(message, booking_id, external)
                 session.add(row)
-            return await _case(session, row, payment)
+            return await _snapshot(session, row, payment)
 
     @activity.defn
     async def record_refund(self, message: RecordRefund) -> RefundSnapshot:
-        """Write down what Stripe says: that it has the refund, or what has become of it since."""
-        case, refund = message.case, message.refund
+        """Record the refund's state at Stripe: that it exists, or how its status has changed since."""
+        snapshot, refund = message.case, message.refund
         async with transaction(self._engine) as session:
-            booking = await session.get_one(BookingRequest, case.parties.booking_id, with_for_update=True)
+            booking = await session.get_one(BookingRequest, snapshot.parties.booking_id, with_for_update=True)
             payment = await session.get_one(Payment, booking.id, with_for_update=True)
-            row = await session.get_one(Refund, case.refund_id, with_for_update=True)
+            row = await session.get_one(Refund, snapshot.refund_id, with_for_update=True)
             if (row.status, row.stripe_refund_id) != (refund.status, refund.stripe_refund_id):
-                await _follow(session, booking, payment, row, message)
+                await _update(session, booking, payment, row, message)
             if refund.is_sent and row.stripe_refund_id == refund.stripe_refund_id:
-                sent = postings.refund_sent(case.parties, refund.stripe_refund_id, case.amount)
+                sent = postings.refund_sent(snapshot.parties, refund.stripe_refund_id, snapshot.amount)
                 await ledger.post(session, message.at, sent)
                 if refund.status is RefundStatus.FAILED:
-                    back = postings.refund_failed(case.parties, refund.stripe_refund_id, case.amount)
-                    await ledger.post(session, message.at, back)
-            return await _case(session, row, payment)
+                    returned = postings.refund_failed(snapshot.parties, refund.stripe_refund_id, snapshot.amount)
+                    await ledger.post(session, message.at, returned)
+            return await _snapshot(session, row, payment)
 
     @activity.defn
     async def record_refused_refund(self, message: RecordRefusedRefund) -> RefundSnapshot:
-        """Stripe does not make it. What the student is owed already stays owed, and an operator's to see to."""
-        case = message.case
+        """Stripe declined the refund. If the student is owed it already, it stays owed and an operator has to act."""
+        snapshot = message.case
         async with transaction(self._engine) as session:
-            booking = await session.get_one(BookingRequest, case.parties.booking_id, with_for_update=True)
+            booking = await session.get_one(BookingRequest, snapshot.parties.booking_id, with_for_update=True)
             payment = await session.get_one(Payment, booking.id, with_for_update=True)
-            row = await session.get_one(Refund, case.refund_id, with_for_update=True)
+            row = await session.get_one(Refund, snapshot.refund_id, with_for_update=True)
             detail = {"refund_id": str(row.id), "code": message.refused}
-            refused = _event(row, "booking.refund_refused", message, detail, f"{row.id}/{case.tries}")
+            refused = _event(row, "booking.refund_refused", message, detail, f"{row.id}/{snapshot.tries}")
             if await audit.append(session, refused):
                 row.failure_reason = f"Stripe refuses the refund: {message.refused}."
                 if row.status is RefundStatus.RESERVED:
-                    row.status = moved(row.status, RefundStatus.REFUSED)
+                    row.status = advance_unless_there(row.status, RefundStatus.REFUSED)
                 else:
-                    _call_for_help(booking, row, message)
+                    _request_attention(booking, row, message)
                 row.updated_at = message.at
-            return await _case(session, row, payment)
+            return await _snapshot(session, row, payment)
 
     @activity.defn
     async def record_refund_retry(self, message: RecordRefundRetry) -> RefundSnapshot:
-        """An operator has it tried again."""
-        case = message.case
+        """An operator retries a failed refund."""
+        snapshot = message.case
         async with transaction(self._engine) as session:
-            booking = await session.get_one(BookingRequest, case.parties.booking_id, with_for_update=True)
+            booking = await session.get_one(BookingRequest, snapshot.parties.booking_id, with_for_update=True)
             payment = await session.get_one(Payment, booking.id, with_for_update=True)
-            row = await session.get_one(Refund, case.refund_id, with_for_update=True)
-            occasion = f"{row.id}/{case.tries}"
+            row = await session.get_one(Refund, snapshot.refund_id, with_for_update=True)
+            occasion = f"{row.id}/{snapshot.tries}"
             retried = _event(
                 row, "booking.refund_retried", message, {"refund_id": str(row.id)}, occasion, message.actor, Channel.API
             )
             if await audit.append(session, retried):
-                row.tries = case.tries + 1
+                row.tries = snapshot.tries + 1
                 row.updated_at = message.at
                 booking.needs_attention = False
                 booking.attention_reason = None
                 booking.updated_at = message.at
-            return await _case(session, row, payment)
+            return await _snapshot(session, row, payment)
 
 
 async def _reserve(session: AsyncSession, row: Refund, payment: Payment, message: RecordRefundOrder) -> None:
@@ -173,12 +173,12 @@ async def _reserve(session: AsyncSession, row: Refund, payment: Payment, message
     row.failure_reason = refusal(amount, payment.status, left, under_way)
     row.updated_at = message.at
     if row.failure_reason is None:
-        row.status = moved(row.status, RefundStatus.RESERVED)
+        row.status = advance_unless_there(row.status, RefundStatus.RESERVED)
         row.tries = 1
 
 
 async def _is_under_way(session: AsyncSession, booking_id: UUID) -> bool:
-    """Whether Stripe is being asked for a refund of the booking. The caller has locked its payment."""
+    """Whether a refund of the booking is reserved and not created yet. The caller holds the payment's lock."""
     reserved = select(func.count()).where(
         col(Refund.booking_id) == booking_id, col(Refund.status) == RefundStatus.RESERVED
     )
@@ -200,10 +200,10 @@ def _adopted(message: AdoptRefund, booking_id: UUID, external: ExternalRefund) -
     )
 
 
-async def _follow(
+async def _update(
     session: AsyncSession, booking: BookingRequest, payment: Payment, row: Refund, message: RecordRefund
 ) -> None:
-    """Move the refund to where Stripe has it, and what belongs to it along."""
+    """Set the refund to its state at Stripe, with its payment, ledger entries, audit event and notifications."""
     refund, before = message.refund, row.status
     is_new = before is RefundStatus.RESERVED or row.stripe_refund_id != refund.stripe_refund_id
     action = {
@@ -212,36 +212,38 @@ async def _follow(
     }.get(refund.status, "booking.refunded")
     detail = {"refund_id": str(row.id), "stripe_refund_id": refund.stripe_refund_id, "amount_minor": row.amount_minor}
     is_adopted = before is RefundStatus.RESERVED and row.ordered_by is None
-    by = (_SOMEBODY, Channel.STRIPE) if is_adopted else (PLATFORM, Channel.WORKFLOW)
-    if not await audit.append(session, _event(row, action, message, detail, refund.stripe_refund_id, *by)):
+    actor_and_channel = (_DASHBOARD_USER, Channel.STRIPE) if is_adopted else (PLATFORM, Channel.WORKFLOW)
+    if not await audit.append(
+        session, _event(row, action, message, detail, refund.stripe_refund_id, *actor_and_channel)
+    ):
         return
     row.stripe_refund_id = refund.stripe_refund_id
-    row.status = moved(before, refund.status)
+    row.status = advance_unless_there(before, refund.status)
     row.failure_reason = refund.failure_reason
     row.updated_at = message.at
     if before is RefundStatus.RESERVED:
-        await _take(session, payment, row, message)
+        await _deduct(session, payment, row, message)
     if refund.status is RefundStatus.FAILED:
-        _call_for_help(booking, row, message)
+        _request_attention(booking, row, message)
     if row.status is not before:
         facts: outbox.Facts = {"refund_id": str(row.id)}
-        await outbox.announce(session, booking, told(before, row.status), message.at, facts, refund.stripe_refund_id)
+        await outbox.notify(session, booking, told(before, row.status), message.at, facts, refund.stripe_refund_id)
 
 
-async def _take(session: AsyncSession, payment: Payment, row: Refund, message: RecordRefund) -> None:
-    """From now on the student is owed it, and who bears it has borne it."""
+async def _deduct(session: AsyncSession, payment: Payment, row: Refund, message: RecordRefund) -> None:
+    """Deduct the refund from the payment and from the shares that bear it. From now on the student is owed it."""
     captured = Money(amount_minor=payment.captured_minor, currency=payment.currency)
     fee = Money(amount_minor=payment.platform_fee_minor, currency=payment.currency)
     borne = shares_at_stripe(message.case, message.refund, captured, fee)
-    # At once, as the table wants them: whatever is read next writes them.
+    # Set all three before the next query, which flushes the row.
     row.instructor_minor = borne.instructor.amount_minor
     row.platform_fee_minor = borne.platform_fee.amount_minor
     row.platform_loss_minor = borne.platform_loss.amount_minor
-    await payment_records.give_back(session, payment, borne, message.at)
+    await payment_records.deduct(session, payment, borne, message.at)
     await ledger.post(session, message.at, *postings.refund(message.case.parties, str(row.id), borne))
 
 
-def _call_for_help(booking: BookingRequest, row: Refund, message: RecordRefund | RecordRefusedRefund) -> None:
+def _request_attention(booking: BookingRequest, row: Refund, message: RecordRefund | RecordRefusedRefund) -> None:
     booking.needs_attention = True
     owed = Money(amount_minor=row.amount_minor, currency=row.currency).format()
     booking.attention_reason = f"The refund {row.id} failed ({row.failure_reason}): the student is owed {owed}"
@@ -260,7 +262,7 @@ def _event(
     return audit.event(row.booking_id, action, actor, channel, message.at, detail, occasion)
 
 
-async def _case(session: AsyncSession, row: Refund, payment: Payment) -> RefundSnapshot:
+async def _snapshot(session: AsyncSession, row: Refund, payment: Payment) -> RefundSnapshot:
     booking = await session.get_one(BookingRequest, row.booking_id)
     return RefundSnapshot(
         refund_id=row.id,
@@ -276,14 +278,15 @@ async def _case(session: AsyncSession, row: Refund, payment: Payment) -> RefundS
     )
 
 
-async def _fee_returned(session: AsyncSession, booking_id: UUID, but_by: UUID) -> int:
-    """Of the platform's fee, at Stripe: what the platform gives up by itself stays where it is.
+async def _fee_returned(session: AsyncSession, booking_id: UUID, except_refund_id: UUID) -> int:
+    """How much of the application fee earlier refunds have returned at Stripe, in minor units.
 
-    All but the instructor's part came from there, be it a loss by now.
+    A refund that the platform bears alone returns no fee. Of any other, all but the instructor's part came from the
+    fee, even where the ledger counts it as a loss by now.
     """
     parts = select(func.coalesce(func.sum(Refund.platform_fee_minor + Refund.platform_loss_minor), 0)).where(
         col(Refund.booking_id) == booking_id,
-        col(Refund.id) != but_by,
+        col(Refund.id) != except_refund_id,
         col(Refund.borne_by) == LossBearer.BOTH,
     )
     return int((await session.exec(parts)).one())

@@ -1,9 +1,9 @@
-"""How a booking's end is written down: the booking, its session, its payment and the instructor's payout."""
+"""Records a booking's ending: the booking request, its session, its payment and the instructor's payout."""
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.booking import payment_records
-from activities.booking.payment_records import moved
+from activities.booking.payment_records import advance_unless_there
 from activities.database import audit, outbox
 from models.domain.endings import payment_after
 from models.domain.messages import RecordEnding
@@ -14,8 +14,8 @@ from models.tables.bookings import BookingRequest, LiveSession
 from models.tables.payments import InstructorPayout
 
 
-def event(message: RecordEnding) -> AuditEvent:
-    """A deleted booking request is known by this row alone, so that its row says for whom and why."""
+def audit_event(message: RecordEnding) -> AuditEvent:
+    """Only this row is left of a deleted booking request, so its detail has the student, the slot and the reason."""
     terms, ending = message.terms, message.ending
     detail: dict[str, object] = {"reason": ending.reason}
     if ending.booking is None:
@@ -31,15 +31,15 @@ def event(message: RecordEnding) -> AuditEvent:
     return audit.event(terms.booking_id, action, ending.actor, message.channel, message.at, detail)
 
 
-async def carry_out(session: AsyncSession, booking: BookingRequest, message: RecordEnding) -> None:
-    """Raises `IllegalTransition` when the booking, its session or its payment cannot end so."""
+async def apply(session: AsyncSession, booking: BookingRequest, message: RecordEnding) -> None:
+    """Raises `IllegalTransition` if the booking, its session or its payment cannot move to the ending's state."""
     ending = message.ending
-    await _tell(session, booking, message)
+    await _notify(session, booking, message)
     if ending.booking is None:
-        await payment_records.fail(session, message.terms, message.payment, ending.decline_code, message.at)
+        await payment_records.record_failure(session, message.terms, message.payment, ending.decline_code, message.at)
         await session.delete(booking)
         return
-    booking.status = moved(booking.status, ending.booking)
+    booking.status = advance_unless_there(booking.status, ending.booking)
     booking.end_reason = ending.reason
     booking.next_deadline_at = None
     booking.checkout_url = None
@@ -50,26 +50,26 @@ async def carry_out(session: AsyncSession, booking: BookingRequest, message: Rec
     await _end_payment(session, message)
 
 
-async def _tell(session: AsyncSession, booking: BookingRequest, message: RecordEnding) -> None:
-    """Before the booking is changed: the mail about a deleted one is made of what it was."""
+async def _notify(session: AsyncSession, booking: BookingRequest, message: RecordEnding) -> None:
+    """Called before the booking changes: the mail about a deleted booking request is made from this snapshot."""
     ending = message.ending
-    await outbox.forget_reminders(session, booking.id)
-    people = told(booking.status, ending.booking)
+    await outbox.delete_reminders(session, booking.id)
+    notifications = told(booking.status, ending.booking)
     if message.payment is None or not message.payment.was_held:
-        # An instructor does not hear of a booking that nobody paid for, its end included.
-        people = tuple(each for each in people if each.recipient is Recipient.STUDENT)
+        # Instructors are not notified of unpaid bookings, nor of their endings.
+        notifications = tuple(each for each in notifications if each.recipient is Recipient.STUDENT)
     facts: outbox.Facts = {"by": ending.actor.role}
     if ending.booking is None:
-        facts |= outbox.as_it_was(booking) | {"reason": ending.reason, "decline_code": ending.decline_code}
-    await outbox.announce(session, booking, people, message.at, facts)
+        facts |= outbox.snapshot(booking) | {"reason": ending.reason, "decline_code": ending.decline_code}
+    await outbox.notify(session, booking, notifications, message.at, facts)
 
 
 async def _end_session(session: AsyncSession, message: RecordEnding) -> None:
-    """A booking that ended before its approval has no session, and gets none."""
+    """A booking that ends before its approval has no session."""
     live_session = await session.get(LiveSession, message.terms.booking_id, with_for_update=True)
     if live_session is None or message.ending.session is None:
         return
-    live_session.status = moved(live_session.status, message.ending.session)
+    live_session.status = advance_unless_there(live_session.status, message.ending.session)
     live_session.platform_fee_minor = message.ending.split.platform_fee.amount_minor
     live_session.instructor_payout_minor = message.ending.split.instructor_payout.amount_minor
     if live_session.status is SessionStatus.CANCELLED:
@@ -84,7 +84,7 @@ async def _end_payment(session: AsyncSession, message: RecordEnding) -> None:
     to = payment_after(message.terms, message.ending, payment.was_held)
     if to is None:
         return
-    await payment_records.settle(session, message.terms, payment, to, kept, message.at)
+    await payment_records.record_settlement(session, message.terms, payment, to, kept, message.at)
     if to is not PaymentStatus.REFUNDED and kept.instructor_payout:
         session.add(_payout(message))
 

@@ -1,4 +1,4 @@
-"""A reported no-show: written down, told to the other side, and held against the meeting's record when contested."""
+"""No-show reports: recorded, sent to the other side, and if contested, checked against the meeting's attendance."""
 
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -19,13 +19,15 @@ from models.tables.bookings import AttendanceEvent
 from models.tables.no_shows import NoShowReport
 
 
-async def keep(engine: AsyncEngine, message: RecordNoShow) -> None:
-    """Who is said to have been absent is told until when they can contest it."""
+async def record(engine: AsyncEngine, message: RecordNoShow) -> None:
+    """Record the report, and notify the reported party of the deadline to contest it."""
     report, until = message.report, message.contest_until
     detail = {"absent": report.absent, "contest_until": until.isoformat()}
-    told = audit.event(message.booking_id, "booking.no_show_reported", report.actor, report.channel, message.at, detail)
+    reported = audit.event(
+        message.booking_id, "booking.no_show_reported", report.actor, report.channel, message.at, detail
+    )
     async with transaction(engine) as session:
-        booking = await audit.lock_for(session, told)
+        booking = await audit.lock_for(session, reported)
         if booking is None:
             return
         session.add(
@@ -39,29 +41,29 @@ async def keep(engine: AsyncEngine, message: RecordNoShow) -> None:
         )
         booking.next_deadline_at = until
         booking.updated_at = message.at
-        await outbox.forget_reminders(session, booking.id)
-        people = [each for each in ON_NO_SHOW_REPORTED if each.recipient is Recipient(report.absent)]
-        await outbox.announce(session, booking, people, message.at, {"until": until.isoformat()})
+        await outbox.delete_reminders(session, booking.id)
+        notifications = [each for each in ON_NO_SHOW_REPORTED if each.recipient is Recipient(report.absent)]
+        await outbox.notify(session, booking, notifications, message.at, {"until": until.isoformat()})
 
 
 async def judge(engine: AsyncEngine, message: JudgeNoShow) -> NoShowVerdict:
-    """What the meeting's record shows at `message.at`. The contest itself is written down the first time."""
+    """The verdict of the meeting's attendance up to `message.at`. The first call records the contest too."""
     terms, contest = message.terms, message.contest
     contested = audit.event(terms.booking_id, "booking.no_show_contested", contest.actor, contest.channel, message.at)
     async with transaction(engine) as session:
         report = await session.get_one(NoShowReport, terms.booking_id, with_for_update=True)
-        of_session = select(AttendanceEvent).where(col(AttendanceEvent.booking_id) == terms.booking_id)
+        by_booking = select(AttendanceEvent).where(col(AttendanceEvent.booking_id) == terms.booking_id)
         sightings = [
             Sighting.model_validate(row.model_dump(include=set(Sighting.model_fields)))
-            for row in await session.exec(of_session)
+            for row in await session.exec(by_booking)
         ]
-        found = attendance(sightings, terms.starts_at, terms.ends_at, message.at)
-        seen = verdict(found, message.report, terms, message.at)
+        attended = attendance(sightings, terms.starts_at, terms.ends_at, message.at)
+        judgement = verdict(attended, message.report, terms, message.at)
         detail = {
-            "verdict": seen,
-            "student_seconds": _seconds(found.student.total),
-            "instructor_seconds": _seconds(found.instructor.total),
-            "together_seconds": _seconds(found.together),
+            "verdict": judgement,
+            "student_seconds": _seconds(attended.student.total),
+            "instructor_seconds": _seconds(attended.instructor.total),
+            "together_seconds": _seconds(attended.together),
         }
         judged = audit.event(
             terms.booking_id,
@@ -74,22 +76,22 @@ async def judge(engine: AsyncEngine, message: JudgeNoShow) -> NoShowVerdict:
         )
         booking = await audit.lock_for(session, judged)
         if booking is None:
-            # Judged before, and the answer was lost: later reports of the meeting's are for another look.
+            # Judged before, and the result was lost: return it as it was. Later attendance is for another call.
             assert report.verdict is not None
             return report.verdict
         if await audit.append(session, contested):
             report.contested_at = message.at
-        report.verdict = seen
-        if seen is NoShowVerdict.UNCLEAR:
+        report.verdict = judgement
+        if judgement is NoShowVerdict.UNCLEAR:
             booking.next_deadline_at = message.deadline_at
         booking.updated_at = message.at
-    return seen
+    return judgement
 
 
 async def move_deadline(session: AsyncSession, booking_id: UUID, until: datetime) -> None:
-    """An operator gives the other side more time, or less."""
-    waiting = (col(NoShowReport.booking_id) == booking_id, col(NoShowReport.contested_at).is_(None))
-    await session.exec(update(NoShowReport).where(*waiting).values(contest_until=until))
+    """Move the deadline to contest, as an operator ordered. A report that was contested already keeps its own."""
+    is_uncontested = (col(NoShowReport.booking_id) == booking_id, col(NoShowReport.contested_at).is_(None))
+    await session.exec(update(NoShowReport).where(*is_uncontested).values(contest_until=until))
 
 
 def _seconds(time: timedelta) -> int:

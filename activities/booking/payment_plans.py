@@ -1,4 +1,4 @@
-"""How a booking's money is secured, settled and released. A plan is chosen per booking; the saga reads the same."""
+"""Payment plans: how a booking's money is secured, settled and released. The saga is the same for every plan."""
 
 from typing import Protocol
 
@@ -9,27 +9,30 @@ from models.domain.ids import stripe_key
 from models.domain.messages import Checkout, HoldPhase, PaymentRef, PaymentState, SettlePayment
 from models.domain.policy import Split
 
-_MOST_UNDOINGS = 4
+_MAX_RELEASE_STEPS = 4
 
 
 class Plan(Protocol):
-    """Each verb may be repeated until it has an answer. `retrying` says that an earlier try's outcome is unknown."""
+    """Every method may be repeated until it returns. `retrying` says that an earlier attempt's outcome is unknown.
+
+    All raise `PaymentError`s.
+    """
 
     async def secure(self, request: CheckoutRequest, *, retrying: bool) -> Checkout:
-        """Ask the student for the money; `Declined` when Stripe will not."""
+        """Create the Checkout Session on which the student pays. Raises `Declined` if Stripe rejects it."""
 
     async def look_up(self, ref: PaymentRef, customer_id: str | None) -> PaymentState:
-        """Where the money is now."""
+        """The payment's current state."""
 
     async def settle(self, request: SettlePayment, *, retrying: bool) -> PaymentState:
-        """Give the instructor their share of `split.kept`, and the student the rest back."""
+        """Pay the instructor their share of `split.kept`, and return the rest to the student."""
 
     async def release(self, ref: PaymentRef, customer_id: str | None) -> PaymentState:
-        """Give the student everything back, whatever has happened so far."""
+        """Return everything to the student, whatever state the payment is in."""
 
 
 class HoldPlan:
-    """A card hold: a destination charge that is captured when the session is over (`PaymentPlan.HOLD`)."""
+    """A card hold: a destination charge that is captured after the session (`PaymentPlan.HOLD`)."""
 
     def __init__(self, gateway: PaymentGateway) -> None:
         self._gateway = gateway
@@ -52,13 +55,13 @@ class HoldPlan:
         return await self._gateway.look_up(session_id)
 
     async def settle(self, request: SettlePayment, *, retrying: bool) -> PaymentState:
-        """Raises `Declined` when the hold is gone, or when another amount was captured than was asked for."""
+        """Raises `Declined` if the hold is gone, or if a different amount was captured."""
         ref, split = request.ref, request.split
         payment_intent_id = ref.payment_intent_id
         if payment_intent_id is None:
             raise Declined("no_payment_to_capture")
-        if retrying and (done := await self._captured(ref, split)):
-            return done
+        if retrying and (captured := await self._find_capture(ref, split)):
+            return captured
         try:
             return await with_idempotency_key(
                 stripe_key(ref.booking_id, "settle", ref.operator_round),
@@ -66,22 +69,21 @@ class HoldPlan:
                 lambda key: self._gateway.capture(payment_intent_id, split, key=key),
             )
         except Declined:
-            if done := await self._captured(ref, split):
-                return done
+            if captured := await self._find_capture(ref, split):
+                return captured
             raise
 
     async def release(self, ref: PaymentRef, customer_id: str | None) -> PaymentState:
-        """Looks before each step: between a look and its step the student may pay, or Stripe let the hold go."""
-        for _ in range(_MOST_UNDOINGS):
+        """Looks the payment up before each step: meanwhile the student may pay, or the hold may expire."""
+        for _ in range(_MAX_RELEASE_STEPS):
             payment = await self.look_up(ref, customer_id)
             if payment.phase in (HoldPhase.CLOSED, HoldPhase.GONE) or payment.is_returned:
                 return payment
             try:
                 await self._undo(ref, payment)
-            except Declined as refusal:
-                moved = await self.look_up(ref, customer_id)
-                if moved == payment:
-                    raise refusal
+            except Declined as declined:
+                if await self.look_up(ref, customer_id) == payment:
+                    raise declined
         raise Retryable("the payment kept changing while it was being released")
 
     async def _undo(self, ref: PaymentRef, payment: PaymentState) -> None:
@@ -100,8 +102,8 @@ class HoldPlan:
                 key, True, lambda key: gateway.refund(payment_intent_id, ref.booking_id, with_fee=with_fee, key=key)
             )
 
-    async def _captured(self, ref: PaymentRef, split: Split) -> PaymentState | None:
-        """The payment, if it is captured; `Declined` if what was captured is not what was asked for."""
+    async def _find_capture(self, ref: PaymentRef, split: Split) -> PaymentState | None:
+        """The payment, or `None` if it is not captured. Raises `Declined` if a different amount was captured."""
         payment = await self.look_up(ref, None)
         if payment.phase is not HoldPhase.CAPTURED:
             return None

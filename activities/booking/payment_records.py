@@ -1,4 +1,4 @@
-"""A payment's row: it is there once Stripe has answered the student's card."""
+"""The payment's row, from the authorization or its failure on."""
 
 from datetime import datetime
 
@@ -17,27 +17,27 @@ from models.tables.payments import InstructorPayout, Payment
 
 
 class NotRecordedYet(Exception):
-    """The charge is newer than its booking's records: they will be there in a moment."""
+    """Stripe is ahead of the booking's records, which a running workflow is about to write. Retrying helps."""
 
 
-def moved(current: S, to: S) -> S:
-    """`to`, if the row may go there or is there. Raises `IllegalTransition`."""
+def advance_unless_there(current: S, to: S) -> S:
+    """Like `advance`, but a row that is in the state already may stay. Raises `IllegalTransition`."""
     return current if current == to else advance(current, to)
 
 
-async def hold(session: AsyncSession, terms: BookingTerms, payment: PaymentState, at: datetime) -> Payment:
-    """The payment as it was authorized, made if it is not there; an existing one is locked and left as it is."""
+async def record_hold(session: AsyncSession, terms: BookingTerms, payment: PaymentState, at: datetime) -> Payment:
+    """The authorized payment, locked. It is created if it does not exist, and not changed if it does."""
     row = await _find(session, terms) or await _insert(session, terms, payment, PaymentStatus.PENDING, at)
     await ledger.post(session, at, postings.hold_placed(terms))
     return row
 
 
-async def settle(
+async def record_settlement(
     session: AsyncSession, terms: BookingTerms, payment: PaymentState, to: PaymentStatus, kept: Split, at: datetime
 ) -> None:
-    """What became of a hold. One that was let go before anybody recorded it gets its row on the way."""
-    row = await hold(session, terms, payment, at)
-    row.status = moved(row.status, to)
+    """Record the capture or release of a hold. A hold that was released before it was recorded gets its row here."""
+    row = await record_hold(session, terms, payment, at)
+    row.status = advance_unless_there(row.status, to)
     row.captured_minor = kept.kept.amount_minor
     row.returned_minor = row.amount_minor - row.captured_minor
     row.platform_fee_minor = kept.platform_fee.amount_minor
@@ -47,35 +47,35 @@ async def settle(
     await ledger.post(session, at, *postings.settlement(terms, payment, kept))
 
 
-async def give_back(session: AsyncSession, payment: Payment, borne: Shares, at: datetime) -> None:
-    """A part of a captured payment has gone back to the student: the row is locked, and session and payout follow.
+async def deduct(session: AsyncSession, payment: Payment, borne: Shares, at: datetime) -> None:
+    """Deduct what went back to the student from a captured payment, its session and its payout.
 
-    A bank may take back more than was left of it; then nothing is.
+    The caller has locked the payment. A bank may take back more than is left of it; then nothing is left.
     """
-    taken = min(borne.total.amount_minor, payment.captured_minor)
-    payment.captured_minor -= taken
-    payment.returned_minor += taken
+    deducted = min(borne.total.amount_minor, payment.captured_minor)
+    payment.captured_minor -= deducted
+    payment.returned_minor += deducted
     payment.platform_fee_minor -= borne.platform_fee.amount_minor
-    payment.platform_loss_minor += borne.platform_loss.amount_minor - (borne.total.amount_minor - taken)
+    payment.platform_loss_minor += borne.platform_loss.amount_minor - (borne.total.amount_minor - deducted)
     to = PaymentStatus.PARTIALLY_REFUNDED if payment.captured_minor else PaymentStatus.REFUNDED
-    payment.status = moved(payment.status, to)
+    payment.status = advance_unless_there(payment.status, to)
     payment.updated_at = at
     live_session = await session.get(LiveSession, payment.booking_id, with_for_update=True)
     if live_session is not None:
         live_session.platform_fee_minor = payment.platform_fee_minor
         live_session.instructor_payout_minor = instructor_minor(payment)
         live_session.updated_at = at
-    of_booking = select(InstructorPayout).where(col(InstructorPayout.booking_id) == payment.booking_id)
-    payout = (await session.exec(of_booking.with_for_update())).first()
+    by_booking = select(InstructorPayout).where(col(InstructorPayout.booking_id) == payment.booking_id)
+    payout = (await session.exec(by_booking.with_for_update())).first()
     if payout is not None:
-        _give_up(payout, payment, at)
+        _reduce_payout(payout, payment, at)
 
 
-def _give_up(payout: InstructorPayout, payment: Payment, at: datetime) -> None:
-    """What is on its way to the bank, or has arrived, stays as it is: a later payout is less by what went back."""
+def _reduce_payout(payout: InstructorPayout, payment: Payment, at: datetime) -> None:
+    """A share that is on its way to the bank, or has arrived, keeps its amount: a later payout is reduced instead."""
     share = instructor_minor(payment)
     if share <= 0:
-        payout.status = moved(payout.status, PayoutStatus.REVERSED)
+        payout.status = advance_unless_there(payout.status, PayoutStatus.REVERSED)
     elif payout.stripe_payout_id is None:
         payout.amount_minor = share
         payout.platform_fee_minor = payment.platform_fee_minor
@@ -83,18 +83,18 @@ def _give_up(payout: InstructorPayout, payment: Payment, at: datetime) -> None:
 
 
 def instructor_minor(payment: Payment) -> int:
-    """The instructor's share of what is captured."""
+    """The instructor's share of the captured amount."""
     return payment.captured_minor - payment.platform_fee_minor + payment.platform_loss_minor
 
 
-async def fail(
+async def record_failure(
     session: AsyncSession, terms: BookingTerms, payment: PaymentState | None, decline_code: str | None, at: datetime
 ) -> None:
-    """The payment was never secured. Raises `IllegalTransition` if a hold was recorded."""
+    """Record that the payment was not secured. Raises `IllegalTransition` if a hold was recorded."""
     row = await _find(session, terms)
     if row is None:
         row = await _insert(session, terms, payment, PaymentStatus.FAILED, at)
-    row.status = moved(row.status, PaymentStatus.FAILED)
+    row.status = advance_unless_there(row.status, PaymentStatus.FAILED)
     row.decline_code = decline_code or row.decline_code
     row.updated_at = at
 

@@ -1,4 +1,4 @@
-"""The effects on the student's money, as the saga calls them. Each may run again until its outcome is known."""
+"""Activities that move the student's money. Each may be retried until its outcome is known."""
 
 from collections.abc import Mapping
 from uuid import UUID
@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity
 
 from activities.booking.payment_plans import Plan
-from activities.booking.students import contact_of
+from activities.booking.students import load_contact
 from activities.gateways import CheckoutRequest, PaymentGateway
 from activities.idempotency import with_idempotency_key
 from models.domain.ids import customer_key
@@ -20,7 +20,7 @@ def _is_retry() -> bool:
 
 
 class PaymentActivities:
-    """Names and addresses are read from Postgres in here, so that they never enter a history."""
+    """Reads names and email addresses from Postgres itself, so that they never enter a workflow history."""
 
     def __init__(self, engine: AsyncEngine, gateway: PaymentGateway, plans: Mapping[PaymentPlan, Plan]) -> None:
         self._engine = engine
@@ -29,9 +29,9 @@ class PaymentActivities:
 
     @activity.defn
     async def secure_payment(self, request: SecurePayment) -> Checkout:
-        """Make the Checkout Session on which the student pays. Raises `Declined` when Stripe refuses it."""
+        """Create the Checkout Session on which the student pays. Raises `Declined` if Stripe rejects it."""
         terms = request.terms
-        customer_id = await self._customer(terms.student_id)
+        customer_id = await self._ensure_customer(terms.student_id)
         checkout = CheckoutRequest(
             terms=terms,
             split=split(terms.price, terms.policy),
@@ -42,21 +42,21 @@ class PaymentActivities:
 
     @activity.defn
     async def look_up_payment(self, ref: PaymentRef) -> PaymentState:
-        """Where the money is now, as Stripe tells."""
-        return await self._plans[ref.plan].look_up(ref, await self._customer_of(ref))
+        """The payment's current state at Stripe."""
+        return await self._plans[ref.plan].look_up(ref, await self._find_customer(ref))
 
     @activity.defn
     async def settle_payment(self, request: SettlePayment) -> PaymentState:
-        """Capture what is kept. Raises `Declined` when the hold is gone."""
+        """Capture what is kept. Raises `Declined` if the hold is gone."""
         return await self._plans[request.ref.plan].settle(request, retrying=_is_retry())
 
     @activity.defn
     async def release_payment(self, ref: PaymentRef) -> PaymentState:
-        """Give everything back; nothing to give back is fine."""
-        return await self._plans[ref.plan].release(ref, await self._customer_of(ref))
+        """Return everything to the student. Succeeds if there is nothing to return."""
+        return await self._plans[ref.plan].release(ref, await self._find_customer(ref))
 
-    async def _customer(self, student_id: UUID) -> str:
-        contact = await contact_of(self._engine, student_id)
+    async def _ensure_customer(self, student_id: UUID) -> str:
+        contact = await load_contact(self._engine, student_id)
         if contact.customer_id:
             return contact.customer_id
         if _is_retry() and (found := await self._gateway.find_customer(student_id, contact.email)):
@@ -67,8 +67,8 @@ class PaymentActivities:
             lambda key: self._gateway.create_customer(student_id, contact.email, contact.name, key=key),
         )
 
-    async def _customer_of(self, ref: PaymentRef) -> str | None:
-        """Needed only where a Checkout Session was perhaps made and its id was lost."""
+    async def _find_customer(self, ref: PaymentRef) -> str | None:
+        """Needed only if the Checkout Session's id is unknown: it may have been created, and the answer lost."""
         if ref.checkout_session_id is not None:
             return None
-        return (await contact_of(self._engine, ref.student_id)).customer_id
+        return (await load_contact(self._engine, ref.student_id)).customer_id

@@ -1,4 +1,4 @@
-"""What the saga writes down. Each activity is one transaction, safe to run again, with all times from its message."""
+"""Activities that write the saga's records. Each is one idempotent transaction; all times come from its message."""
 
 import secrets
 from uuid import UUID
@@ -34,18 +34,18 @@ from models.tables.catalogue import Offering, Slot
 from models.tables.people import Student
 
 _ROOM_BYTES = 24
-"""As lower-case digits: Jitsi makes no difference between cases, and reports a room in lower case."""
+"""Hexadecimal in lower case: Jitsi ignores case, and reports room names in lower case."""
 
 
 class RecordActivities:
-    """Raise `IllegalTransition` for a move that the table of states does not have, `DatabaseError` for the rest."""
+    """All raise `IllegalTransition` for a move that the transition table does not have, and `DatabaseError`."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
     @activity.defn
     async def reserve_slot(self, message: ReserveSlot) -> bool:
-        """Whether the time is this booking's. The database's locks and constraint decide, never a look before."""
+        """Returns whether this booking has the slot. Locks and the exclusion constraint decide, not an earlier read."""
         terms = message.terms
         reserved = audit.event(
             terms.booking_id, "booking.reserved", _student(terms.student_id), Channel.API, message.booked_at,
@@ -57,7 +57,7 @@ class RecordActivities:
             },
         )  # fmt: skip
         async with transaction(self._engine) as session:
-            if await audit.is_there(session, reserved):
+            if await audit.exists(session, reserved):
                 return True
             if not await _claim(session, message):
                 return await session.get(BookingRequest, terms.booking_id) is not None
@@ -95,12 +95,12 @@ class RecordActivities:
             booking = await audit.lock_for(session, authorized)
             if booking is None:
                 return
-            await payment_records.hold(session, terms, message.payment, message.authorized_at)
+            await payment_records.record_hold(session, terms, message.payment, message.authorized_at)
             booking.checkout_url = None
             booking.next_deadline_at = message.approval_deadline_at
             booking.updated_at = message.authorized_at
             until = {"until": message.approval_deadline_at.isoformat()}
-            await outbox.announce(session, booking, told(None, PaymentStatus.PENDING), message.authorized_at, until)
+            await outbox.notify(session, booking, told(None, PaymentStatus.PENDING), message.authorized_at, until)
 
     @activity.defn
     async def record_acceptance(self, message: RecordAcceptance) -> None:
@@ -116,36 +116,36 @@ class RecordActivities:
             booking.next_deadline_at = message.completion_deadline_at
             booking.updated_at = message.at
             await _schedule(session, message)
-            await outbox.announce(session, booking, told(BookingStatus.PENDING, BookingStatus.ACCEPTED), message.at)
-            await outbox.remind(session, booking, message.at)
+            await outbox.notify(session, booking, told(BookingStatus.PENDING, BookingStatus.ACCEPTED), message.at)
+            await outbox.schedule_reminders(session, booking, message.at)
 
     @activity.defn
     async def record_ending(self, message: RecordEnding) -> None:
-        """Close the booking with its session, payment and payout, or delete it when it was never paid."""
+        """Close the booking with its session, payment and payout, or delete it if it was never paid."""
         async with transaction(self._engine) as session:
-            booking = await audit.lock_for(session, endings.event(message))
+            booking = await audit.lock_for(session, endings.audit_event(message))
             if booking is not None:
-                await endings.carry_out(session, booking, message)
+                await endings.apply(session, booking, message)
 
     @activity.defn
     async def move_slot(self, message: MoveSlot) -> bool:
-        """Whether the time is free, and so the booking's: the exclusion constraint decides, as it does on booking."""
+        """Returns whether the booking has moved to the slot. The exclusion constraint decides, as on booking."""
         return await rescheduling.move(self._engine, message)
 
     @activity.defn
     async def record_no_show(self, message: RecordNoShow) -> None:
-        await no_shows.keep(self._engine, message)
+        await no_shows.record(self._engine, message)
 
     @activity.defn
     async def judge_no_show(self, message: JudgeNoShow) -> NoShowVerdict:
-        """What the meeting's record shows of a contested one."""
+        """The verdict on a contested no-show, from the meeting's attendance."""
         return await no_shows.judge(self._engine, message)
 
     @activity.defn
     async def record_attention(self, message: RecordAttention) -> None:
-        """Does without the booking request if it is gone: a call for help must not fail for that."""
+        """Also works for a deleted booking request: a call for attention must not fail because of that."""
         decision = message.decision
-        told = audit.event(
+        changed = audit.event(
             message.booking_id,
             "booking.attention_cleared" if message.reason is None else "booking.needs_attention",
             decision.actor if decision else PLATFORM,
@@ -156,7 +156,7 @@ class RecordActivities:
         )
         async with transaction(self._engine) as session:
             booking = await session.get(BookingRequest, message.booking_id, with_for_update=True)
-            if not await audit.append(session, told) or booking is None:
+            if not await audit.append(session, changed) or booking is None:
                 return
             booking.needs_attention = message.reason is not None
             booking.attention_reason = message.reason
@@ -188,20 +188,20 @@ def _student(student_id: UUID) -> Actor:
 
 
 async def _claim(session: AsyncSession, message: ReserveSlot) -> bool:
-    """Insert the booking request, unless its time is taken, or has been withdrawn, alone or with its offering.
+    """Insert the booking request, unless its time is booked, or the slot or its offering was withdrawn.
 
-    Who withdraws waits for the locks that are taken here, and who comes here meanwhile waits for theirs.
-    `ON CONFLICT DO NOTHING` covers exclusion constraints too, and unlike a plain insert it waits for a rival without
-    a deadlock (PostgreSQL, "INSERT: ON CONFLICT clause").
+    A withdrawal and a reservation lock the same rows, so each waits for the other.
+    `ON CONFLICT DO NOTHING` covers exclusion constraints too. Unlike a plain insert, it waits for a concurrent one
+    without a deadlock (PostgreSQL, "INSERT: ON CONFLICT clause").
     """
     terms = message.terms
-    offered = (
+    open_offering = (
         select(Offering.title)
         .join(Slot, col(Slot.offering_id) == col(Offering.id))
         .where(col(Slot.id) == terms.slot_id, col(Slot.withdrawn_at).is_(None), col(Offering.is_active))
         .with_for_update(read=True)
     )
-    title = (await session.exec(offered)).first()
+    title = (await session.exec(open_offering)).first()
     if title is None:
         return False
     booking = BookingRequest(

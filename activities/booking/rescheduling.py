@@ -1,4 +1,4 @@
-"""Moving a booking to another slot: its row, and the proposal that both sides have agreed on."""
+"""Moves a booking to another slot, and closes the reschedule proposal that both sides agreed on."""
 
 from datetime import datetime
 
@@ -17,12 +17,12 @@ from models.tables.catalogue import Slot
 
 
 async def move(engine: AsyncEngine, message: MoveSlot) -> bool:
-    """False when the time is another booking's or withdrawn: then nothing changes.
+    """Returns whether the slot was free. If it is booked or withdrawn, nothing changes.
 
     Raises `IllegalTransition` for a closed booking.
     """
     to = message.decision
-    moved = audit.event(
+    rescheduled = audit.event(
         message.booking_id,
         "booking.rescheduled",
         to.actor,
@@ -37,14 +37,14 @@ async def move(engine: AsyncEngine, message: MoveSlot) -> bool:
     )
     async with transaction(engine) as session:
         booking = await session.get(BookingRequest, message.booking_id, with_for_update=True)
-        if await audit.is_there(session, moved):
+        if await audit.exists(session, rescheduled):
             return True
         if booking is None or booking.status not in HOLDS_SLOT:
             raise IllegalTransition(f"booking {message.booking_id} has no session to move")
         if not await _claim(session, message):
             return False
-        await audit.append(session, moved)
-        await _tell(session, booking, to.from_starts_at, message)
+        await audit.append(session, rescheduled)
+        await _notify(session, booking, to.from_starts_at, message)
         await session.exec(
             update(RescheduleProposal)
             .where(col(RescheduleProposal.id) == to.proposal_id)
@@ -53,10 +53,10 @@ async def move(engine: AsyncEngine, message: MoveSlot) -> bool:
         return True
 
 
-async def _tell(
+async def _notify(
     session: AsyncSession, booking: BookingRequest, previous_starts_at: datetime, message: MoveSlot
 ) -> None:
-    """Before the approval there is no session yet, and nobody has been invited."""
+    """Before the approval there is no session, and no invitation to update."""
     await session.refresh(booking)
     live_session = await session.get(LiveSession, booking.id, with_for_update=True)
     if live_session is not None:
@@ -64,10 +64,10 @@ async def _tell(
 
 
 async def _claim(session: AsyncSession, message: MoveSlot) -> bool:
-    """The slot is locked first, as it is on booking, so that nobody withdraws it meanwhile."""
+    """Update the booking if the slot is free. The slot is locked first, so that it cannot be withdrawn meanwhile."""
     to = message.decision
-    offered = select(Slot.id).where(col(Slot.id) == to.slot_id, col(Slot.withdrawn_at).is_(None))
-    if (await session.exec(offered.with_for_update(read=True))).first() is None:
+    open_slot = select(Slot.id).where(col(Slot.id) == to.slot_id, col(Slot.withdrawn_at).is_(None))
+    if (await session.exec(open_slot.with_for_update(read=True))).first() is None:
         return False
     try:
         async with session.begin_nested():

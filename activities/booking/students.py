@@ -1,4 +1,4 @@
-"""Whom a Checkout is for. Read inside an activity and used there: none of it may enter a workflow's history."""
+"""The student whom a Checkout is for. Read and used inside an activity: none of it may enter a workflow history."""
 
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -15,14 +15,14 @@ class StudentMissing(LookupError):
 
 @dataclass(frozen=True)
 class StudentContact:
-    """`customer_id` is Stripe's, once there is one. Name and address stay out of logs."""
+    """`customer_id` is Stripe's; `None` until the customer is recorded. `repr` leaves out name and email address."""
 
     customer_id: str | None
     email: str = field(repr=False)
     name: str = field(repr=False)
 
 
-async def contact_of(engine: AsyncEngine, student_id: UUID) -> StudentContact:
+async def load_contact(engine: AsyncEngine, student_id: UUID) -> StudentContact:
     """Raises `StudentMissing`."""
     async with transaction(engine) as session:
         student = await session.get(Student, student_id)

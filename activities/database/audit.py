@@ -1,8 +1,8 @@
-"""The audit trail. An event's row is also the proof that its transaction was committed.
+"""The audit trail. An event's row also proves that its transaction was committed.
 
-An activity may run again after its commit, and even after later steps (a lost answer, a reset workflow). Each writes
-its event in the transaction of its effect, under an id that comes out the same every time; finding the event there
-already, it leaves the records alone.
+An activity may run again after its commit, and even after later steps (a lost answer, a reset workflow). Each activity
+writes its event in the transaction of its effect, under a deterministic id. If the event exists already, the activity
+changes nothing.
 """
 
 from datetime import datetime
@@ -29,26 +29,26 @@ def event(
     detail: dict[str, Any] | None = None,
     occasion: str = "",
 ) -> AuditEvent:
-    """`action` happens once in a booking, or once on each `occasion`. `detail` holds ids, codes and amounts only."""
+    """An event that happens once per booking, or once per `occasion`. `detail` has ids, codes and amounts only."""
     return event_about(Subject.BOOKING, booking_id, action, actor, channel, at, detail, occasion)
 
 
-async def is_there(session: AsyncSession, event: AuditEvent) -> bool:
+async def exists(session: AsyncSession, event: AuditEvent) -> bool:
     return await session.get(AuditEvent, event.id) is not None
 
 
 async def append(session: AsyncSession, event: AuditEvent) -> bool:
-    """Whether the event is new. Waits for another transaction that is writing the same one."""
+    """Insert the event. Returns whether it is new. Waits for any transaction that is inserting the same one."""
     values = event.model_dump(exclude={"seq"})
     statement = insert(AuditEvent).values(values).on_conflict_do_nothing().returning(col(AuditEvent.id))
     return (await session.exec(statement)).first() is not None
 
 
 async def lock_for(session: AsyncSession, event: AuditEvent) -> BookingRequest | None:
-    """The booking request to carry the event out on, locked; `None` when that has been done before.
+    """Append the event and return its booking request, locked; `None` if the event was recorded before.
 
-    The lock comes first: whoever repeats an event waits here for the one who is at it. Raises `IllegalTransition`
-    when there is no such booking request and the event is new: nothing can become of what is not there.
+    The lock comes first, so that a repeated activity waits for the one that is still running. Raises
+    `IllegalTransition` if the event is new and the booking request does not exist.
     """
     booking = await session.get(BookingRequest, event.booking_id, with_for_update=True)
     if not await append(session, event):

@@ -1,4 +1,4 @@
-"""Writing in the ledger, in the transaction of the change that it belongs to."""
+"""Posts to the ledger, in the transaction of the change that is posted."""
 
 from datetime import datetime
 
@@ -12,7 +12,7 @@ from models.tables.ledger import LedgerEntry, LedgerTransaction
 
 
 async def post(session: AsyncSession, at: datetime, *postings: Posting) -> None:
-    """Write what is not there yet: a posting of the same kind about the same subject is left as it is."""
+    """Insert the postings. Idempotent: a posting of the same kind and subject as an earlier one is skipped."""
     by_id = {ledger_id(posting.kind, posting.subject): posting for posting in postings}
     if not by_id:
         return

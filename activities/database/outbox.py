@@ -1,6 +1,6 @@
-"""Mails to be sent, written in the transaction of what they tell of. `activities.mail` sends them.
+"""The outbox. Notifications are inserted in the transaction of what they report; `activities.mail` sends them.
 
-Each row's id follows from what it says, so that an activity that runs again adds nothing.
+Row ids are deterministic, so that an activity that runs again adds nothing.
 """
 
 from collections.abc import Iterable
@@ -21,25 +21,30 @@ from models.tables.outbox import OutboxMessage
 Facts = dict[str, Any]
 
 
-async def announce(
+async def notify(
     session: AsyncSession,
     booking: BookingRequest,
-    told: Iterable[Notification],
+    notifications: Iterable[Notification],
     at: datetime,
     facts: Facts | None = None,
     occasion: str = "",
 ) -> None:
-    """Tell these people now. A notice is given once in a booking, or once on each `occasion`.
+    """Queue notifications to be sent now. Each is sent once per booking, or once per `occasion`.
 
-    `facts` are ids, times, codes and amounts that the records will not tell any more when the mail is sent.
+    `facts` are ids, times, codes and amounts that the records may no longer have when the mail is sent.
     """
-    await _write(session, [_message(booking, each, at, at, facts, occasion) for each in told])
+    await _insert(session, [_message(booking, each, at, at, facts, occasion) for each in notifications])
 
 
-async def announce_payout(
-    session: AsyncSession, instructor_id: UUID, payout_id: str, told: Iterable[Notification], at: datetime, facts: Facts
+async def notify_of_payout(
+    session: AsyncSession,
+    instructor_id: UUID,
+    payout_id: str,
+    notifications: Iterable[Notification],
+    at: datetime,
+    facts: Facts,
 ) -> None:
-    """Tell its instructor of a payout, once for all that is in it."""
+    """Queue notifications of a payout: one per payout, however many bookings it pays."""
     messages = [
         OutboxMessage(
             id=payout_notification_id(payout_id, each.notification),
@@ -51,20 +56,22 @@ async def announce_payout(
             next_attempt_at=at,
             created_at=at,
         )
-        for each in told
+        for each in notifications
     ]
-    await _write(session, messages)
+    await _insert(session, messages)
 
 
-async def remind(session: AsyncSession, booking: BookingRequest, at: datetime) -> None:
-    """Write down all that is to be said later of a session that is agreed at `at`."""
+async def schedule_reminders(session: AsyncSession, booking: BookingRequest, at: datetime) -> None:
+    """Queue the reminders of a session that was agreed at `at`, to be sent when they are due."""
     assert booking.next_deadline_at is not None
-    what = later(booking.starts_at, booking.ends_at, booking.next_deadline_at, at)
-    await _write(session, [_message(booking, told, at, due_at, None, due_at.isoformat()) for told, due_at in what])
+    reminders = later(booking.starts_at, booking.ends_at, booking.next_deadline_at, at)
+    await _insert(
+        session, [_message(booking, each, at, due_at, None, due_at.isoformat()) for each, due_at in reminders]
+    )
 
 
-async def forget_reminders(session: AsyncSession, booking_id: UUID) -> None:
-    """Drop what was to be said later and has not been: the session is closed, or at another time."""
+async def delete_reminders(session: AsyncSession, booking_id: UUID) -> None:
+    """Delete the reminders that have not been sent: the session is closed, or moved to another time."""
     await session.exec(
         delete(OutboxMessage).where(
             col(OutboxMessage.booking_id) == booking_id,
@@ -81,29 +88,34 @@ async def reschedule(
     previous_starts_at: datetime,
     at: datetime,
 ) -> None:
-    """Tell both sides of the new time, and remind them then. `booking` has its new times and deadline already."""
+    """Notify both sides of the new time, and replace the reminders. `booking` has the new times already."""
     live_session.calendar_sequence += 1
     live_session.updated_at = at
-    await forget_reminders(session, booking.id)
-    await remind(session, booking, at)
+    await delete_reminders(session, booking.id)
+    await schedule_reminders(session, booking, at)
     facts = {"previous_starts_at": previous_starts_at.isoformat()}
-    await announce(session, booking, ON_RESCHEDULING, at, facts, occasion=at.isoformat())
+    await notify(session, booking, ON_RESCHEDULING, at, facts, occasion=at.isoformat())
 
 
-def as_it_was(booking: BookingRequest) -> Facts:
-    """What a mail about a booking request that is deleted now will be made of."""
+def snapshot(booking: BookingRequest) -> Facts:
+    """A booking request that is about to be deleted, as facts for the mail about it."""
     return {"booking": booking.model_dump(mode="json", exclude={"checkout_url", "rejection_reason"})}
 
 
 def _message(
-    booking: BookingRequest, told: Notification, at: datetime, due_at: datetime, facts: Facts | None, occasion: str
+    booking: BookingRequest,
+    notification: Notification,
+    at: datetime,
+    due_at: datetime,
+    facts: Facts | None,
+    occasion: str,
 ) -> OutboxMessage:
-    recipient_id = booking.student_id if told.recipient is Recipient.STUDENT else booking.instructor_id
+    recipient_id = booking.student_id if notification.recipient is Recipient.STUDENT else booking.instructor_id
     return OutboxMessage(
-        id=notification_id(booking.id, told.notification, recipient_id, occasion),
+        id=notification_id(booking.id, notification.notification, recipient_id, occasion),
         booking_id=booking.id,
-        kind=told.notification,
-        recipient_role=told.recipient,
+        kind=notification.notification,
+        recipient_role=notification.recipient,
         recipient_id=recipient_id,
         facts=facts or {},
         due_at=due_at,
@@ -112,7 +124,7 @@ def _message(
     )
 
 
-async def _write(session: AsyncSession, messages: list[OutboxMessage]) -> None:
+async def _insert(session: AsyncSession, messages: list[OutboxMessage]) -> None:
     if messages:
         rows = [message.model_dump() for message in messages]
         await session.exec(insert(OutboxMessage).values(rows).on_conflict_do_nothing())

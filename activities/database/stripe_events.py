@@ -1,4 +1,4 @@
-"""Which events have been taken. A note that is lost costs a second delivery, which changes nothing."""
+"""The record of received events. If a row is lost, its event is delivered a second time, which changes nothing."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -14,11 +14,11 @@ from models.domain.reconciliation import STRIPE_KEEPS_EVENTS
 from models.domain.stripe_events import RoutingResult, StripeEvent
 from models.tables.stripe_events import StripeEventRecord
 
-_KEPT = STRIPE_KEEPS_EVENTS + timedelta(days=15)
+_RETENTION = STRIPE_KEEPS_EVENTS + timedelta(days=15)
 
 
 async def note(engine: AsyncEngine, event: StripeEvent, routing_result: RoutingResult) -> None:
-    """Raises `DatabaseError`."""
+    """Record a received event. Raises `DatabaseError`."""
     row = StripeEventRecord(
         id=event.id, type=event.type, booking_id=event.booking_id, routing_result=routing_result, at=datetime.now(UTC)
     )
@@ -26,14 +26,14 @@ async def note(engine: AsyncEngine, event: StripeEvent, routing_result: RoutingR
         await session.exec(insert(StripeEventRecord).values(row.model_dump()).on_conflict_do_nothing())
 
 
-async def not_taken(engine: AsyncEngine, events: Sequence[StripeEvent]) -> list[StripeEvent]:
-    """Those that never came, in the order given."""
-    asked = select(StripeEventRecord.id).where(col(StripeEventRecord.id).in_([event.id for event in events]))
+async def not_received(engine: AsyncEngine, events: Sequence[StripeEvent]) -> list[StripeEvent]:
+    """The events that have not been recorded, in their order."""
+    recorded = select(StripeEventRecord.id).where(col(StripeEventRecord.id).in_([event.id for event in events]))
     async with transaction(engine) as session:
-        taken = set(await session.exec(asked))
-    return [event for event in events if event.id not in taken]
+        received = set(await session.exec(recorded))
+    return [event for event in events if event.id not in received]
 
 
-async def forget_old(session: AsyncSession, now: datetime) -> None:
-    """Those that Stripe itself no longer tells of."""
-    await session.exec(delete(StripeEventRecord).where(col(StripeEventRecord.at) < now - _KEPT))
+async def delete_old(session: AsyncSession, now: datetime) -> None:
+    """Delete the events that Stripe itself no longer lists."""
+    await session.exec(delete(StripeEventRecord).where(col(StripeEventRecord.at) < now - _RETENTION))

@@ -1,4 +1,4 @@
-"""One activity is one transaction, and what Postgres refuses is told without the values it was given."""
+"""One activity is one transaction. Database errors are raised without the values of their statement."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,15 +9,15 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 
 class DatabaseError(Exception):
-    """A transaction was rolled back. Says the kind of error, its SQLSTATE and the constraint, nothing else."""
+    """A transaction was rolled back. The message has the error's type, SQLSTATE and constraint, nothing else."""
 
 
 @asynccontextmanager
 async def transaction(engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
-    """Commits at its end, rolls back on any error. Raises `DatabaseError` for one of the database's.
+    """Commit at the end; roll back on any error. Raises `DatabaseError` in place of SQLAlchemy's errors.
 
-    SQLAlchemy's and Postgres' own messages quote parameters and rows: names, addresses, a room. An activity's error
-    ends in a workflow's history, so it is made anew and carries no cause.
+    Messages from SQLAlchemy and Postgres quote parameters and rows: names, addresses, a room. An activity's error is
+    stored in the workflow history, so `DatabaseError` has a message of its own and no cause.
     """
     try:
         async with AsyncSession(engine, expire_on_commit=False) as session, session.begin():

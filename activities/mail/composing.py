@@ -1,4 +1,4 @@
-"""A letter as a mail: text, HTML, and where calendars are to change, the invitation."""
+"""Builds the MIME message: text, HTML, and an invitation if the reader's calendar changes."""
 
 from datetime import datetime
 from email.errors import HeaderParseError
@@ -8,7 +8,7 @@ from email.policy import SMTP
 from email.utils import format_datetime
 from uuid import UUID
 
-from activities.mail.notifications import Letter, Void
+from activities.mail.notifications import MailContent, MailDiscarded
 from activities.mail.rendering import render
 from activities.mail.templates import one_line
 from models.documents import receipt
@@ -17,32 +17,32 @@ from models.domain.ids import message_id
 from models.session_calendar import FILE_NAME, Party, invitation
 
 _POLICY = SMTP.clone(cte_type="7bit")
-"""No mail server on the way has to know 8BITMIME."""
+"""7 bit, so that no mail server on the way needs 8BITMIME."""
 
 
-def compose(letter: Letter, id: UUID, due_at: datetime, sender: Party, issuer: Issuer) -> EmailMessage:
-    """The mail of the outbox message `id`, whose Message-ID is always the same. Raises `Void` for an unusable address.
+def compose(content: MailContent, id: UUID, due_at: datetime, sender: Party, issuer: Issuer) -> EmailMessage:
+    """The mail of the outbox message `id`. Its Message-ID and date are the same at every attempt.
 
-    One with a receipt takes a processor for a good part of a second.
+    Drawing a receipt takes a good part of a second of CPU time. Raises `MailDiscarded` for an unusable address.
     """
-    rendered = render(letter)
+    rendered = render(content)
     mail = EmailMessage(policy=_POLICY)
     mail["Message-ID"] = message_id(id, sender.email.rpartition("@")[2])
     mail["Date"] = format_datetime(due_at)
     mail["From"] = _address(sender)
-    mail["To"] = _address(letter.reader)
+    mail["To"] = _address(content.reader)
     mail["Subject"] = rendered.subject
-    # No out-of-office answers, please (RFC 3834).
+    # Suppresses out-of-office replies (RFC 3834).
     mail["Auto-Submitted"] = "auto-generated"
     mail.set_content(rendered.text)
     mail.add_alternative(rendered.html, subtype="html")
-    if letter.appointment:
-        method, file = invitation(letter.appointment, organizer=sender, attendee=letter.reader)
-        # As a part of its own for programs that act on invitations, and as a file for those that open files.
+    if content.appointment:
+        method, file = invitation(content.appointment, organizer=sender, attendee=content.reader)
+        # As an alternative part for clients that process invitations, and as an attachment for all others.
         mail.add_alternative(file.decode(), subtype="calendar", params={"method": method})
         mail.add_attachment(file, "application", "ics", filename=FILE_NAME)
-    if letter.receipt:
-        mail.add_attachment(receipt.draw(letter.receipt, issuer), "application", "pdf", filename=receipt.FILE_NAME)
+    if content.receipt:
+        mail.add_attachment(receipt.draw(content.receipt, issuer), "application", "pdf", filename=receipt.FILE_NAME)
     return mail
 
 
@@ -50,4 +50,4 @@ def _address(party: Party) -> Address:
     try:
         return Address(one_line(party.name), addr_spec=party.email)
     except (HeaderParseError, ValueError, IndexError):
-        raise Void("unusable_address") from None
+        raise MailDiscarded("unusable_address") from None

@@ -1,4 +1,4 @@
-"""What a mail says, read from the records at the moment it is sent."""
+"""The content of a mail, read from the records when it is sent."""
 
 import secrets
 from collections.abc import Iterator, Sequence
@@ -13,7 +13,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.booking.payment_records import instructor_minor
 from activities.mail import templates
-from activities.mail.templates import Outcome
+from activities.mail.templates import PaymentOutcome
 from models.documents.receipt import Receipt
 from models.domain.actors import Role
 from models.domain.endings import EndReason
@@ -38,45 +38,45 @@ from models.tables.payments import Payment
 from models.tables.people import Instructor, Student
 from models.tables.refunds import Refund
 
-_LETS_IN = frozenset({NotificationKind.APPROVED, NotificationKind.RESCHEDULED, *BEFORE_THE_SESSION})
-_TELLS_OF_RECORDING = _LETS_IN | {NotificationKind.BOOKING_RECEIVED}
+_HAS_JOIN_LINK = frozenset({NotificationKind.APPROVED, NotificationKind.RESCHEDULED, *BEFORE_THE_SESSION})
+_MENTIONS_RECORDING = _HAS_JOIN_LINK | {NotificationKind.BOOKING_RECEIVED}
 _CHANGES_CALENDARS = frozenset({NotificationKind.APPROVED, NotificationKind.RESCHEDULED, NotificationKind.CANCELLED})
 
 _RECORDING = ("Recording", "The instructor may record the session")
 _BANK_DETAILS = ("Your bank details at Stripe", "https://connect.stripe.com/express_login")
 
 
-class Void(Exception):
-    """There is nobody to tell any more, or nothing worth telling. Says why in a word."""
+class MailDiscarded(Exception):
+    """The mail will not be sent: it has no recipient, or is out of date. The message is a code for the reason."""
 
 
 @dataclass(frozen=True)
-class Records:
+class BookingRecords:
     booking: BookingRequest
     student: Student
     instructor: Instructor
     session: LiveSession | None
     payment: Payment | None
     refund: Refund | None
-    """The one that the mail is about."""
+    """The refund that the mail is about."""
 
 
 @dataclass(frozen=True)
-class Letter:
+class MailContent:
     notification: NotificationKind
     reader: Party
-    words: dict[str, Any]
-    """What the notice's template may use."""
+    variables: dict[str, Any]
+    """The template's variables."""
     details: Sequence[tuple[str, str]]
     links: Sequence[tuple[str, str]]
     appointment: Appointment | None
-    """What the reader's calendar is to learn."""
+    """The change to the reader's calendar."""
     receipt: Receipt | None = None
-    """What a student is given whose booking has ended with a payment."""
+    """Attached for the student of a booking that ended with a payment."""
 
 
-async def read(session: AsyncSession, message: OutboxMessage, public_url: str, now: datetime) -> Letter:
-    """Raises `Void`."""
+async def load(session: AsyncSession, message: OutboxMessage, public_url: str, now: datetime) -> MailContent:
+    """The content of the outbox message's mail. Raises `MailDiscarded`."""
     if message.kind in ABOUT_PAYOUTS:
         return await _about_payout(session, message)
     if message.kind in ABOUT_THE_ACCOUNT:
@@ -85,9 +85,9 @@ async def read(session: AsyncSession, message: OutboxMessage, public_url: str, n
     if booking is None and "booking" in message.facts:
         booking = BookingRequest.model_validate(message.facts["booking"])
     if booking is None:
-        raise Void("no_booking")
+        raise MailDiscarded("no_booking")
     if not still_matters(message.kind, booking.status, booking.starts_at, now):
-        raise Void("too_late")
+        raise MailDiscarded("too_late")
     statement = (
         select(Student, Instructor, LiveSession)
         .select_from(Student)
@@ -97,59 +97,64 @@ async def read(session: AsyncSession, message: OutboxMessage, public_url: str, n
     )
     row = (await session.exec(statement)).first()
     if row is None:
-        raise Void("no_recipient")
+        raise MailDiscarded("no_recipient")
     payment = await session.get(Payment, booking.id)
     refund = await session.get(Refund, UUID(message.facts["refund_id"])) if "refund_id" in message.facts else None
-    records = Records(booking, *row, payment, refund)
-    letter = _letter(message, records, public_url)
-    return replace(letter, receipt=await _receipt(session, records)) if _brings_receipt(message, records) else letter
+    records = BookingRecords(booking, *row, payment, refund)
+    content = _about_booking(message, records, public_url)
+    if not _has_receipt(message, records):
+        return content
+    return replace(content, receipt=await _receipt(session, records))
 
 
-async def _receipt(session: AsyncSession, records: Records) -> Receipt | None:
-    """The same one as the API gives."""
+async def _receipt(session: AsyncSession, records: BookingRecords) -> Receipt | None:
+    """The same receipt as the API serves."""
     student = records.student
     names = Names(student.name, student.time_zone, records.instructor.name)
     lines = (await session.exec(lines_of(records.booking.id))).all()
     return receipt(records.booking, names, (Line(*line) for line in lines))
 
 
-def _brings_receipt(message: OutboxMessage, records: Records) -> bool:
+def _has_receipt(message: OutboxMessage, records: BookingRecords) -> bool:
     is_closed = records.booking.end_reason is not None
     was_charged = records.payment is not None and records.payment.captured_minor > 0
     return is_closed and was_charged and message.recipient_role is Recipient.STUDENT
 
 
-async def _about_payout(session: AsyncSession, message: OutboxMessage) -> Letter:
+async def _about_payout(session: AsyncSession, message: OutboxMessage) -> MailContent:
     instructor = await session.get(Instructor, message.recipient_id)
     if instructor is None:
-        raise Void("no_recipient")
+        raise MailDiscarded("no_recipient")
     facts = message.facts
     amount = Money(amount_minor=facts["amount_minor"], currency=facts["currency"]).format()
     why, to_do = failure(facts["failure_code"])
     has_failed = message.kind is NotificationKind.PAYOUT_FAILED
-    return Letter(
+    return MailContent(
         notification=message.kind,
         reader=Party(instructor.name, instructor.email),
-        words={"amount": amount, "sessions": facts["sessions"], "why": why, "to_do": to_do},
+        variables={"amount": amount, "sessions": facts["sessions"], "why": why, "to_do": to_do},
         details=[("Amount", amount)],
         links=[_BANK_DETAILS] if has_failed else [],
         appointment=None,
     )
 
 
-async def _about_account(session: AsyncSession, message: OutboxMessage, public_url: str, now: datetime) -> Letter:
+async def _about_account(session: AsyncSession, message: OutboxMessage, public_url: str, now: datetime) -> MailContent:
     to_student = message.recipient_role is Recipient.STUDENT
     person: Student | Instructor | None = await session.get(Student if to_student else Instructor, message.recipient_id)
     if person is None:
-        raise Void("no_recipient")
-    where, expires_at = zone(person.time_zone), message.created_at + RESET_LASTS
+        raise MailDiscarded("no_recipient")
+    time_zone, expires_at = zone(person.time_zone), message.created_at + RESET_LASTS
     is_reset = message.kind is NotificationKind.PASSWORD_RESET
     if is_reset and now >= expires_at:
-        raise Void("too_late")
-    return Letter(
+        raise MailDiscarded("too_late")
+    return MailContent(
         notification=message.kind,
         reader=Party(person.name, person.email),
-        words={"at": templates.moment(message.created_at, where), "until": templates.moment(expires_at, where)},
+        variables={
+            "at": templates.local_time(message.created_at, time_zone),
+            "until": templates.local_time(expires_at, time_zone),
+        },
         details=[],
         links=[("Choose a new password", reset_url(public_url, await _new_token(session, message, expires_at)))]
         if is_reset
@@ -159,7 +164,7 @@ async def _about_account(session: AsyncSession, message: OutboxMessage, public_u
 
 
 async def _new_token(session: AsyncSession, message: OutboxMessage, expires_at: datetime) -> str:
-    """Made for this mail, and known to nobody but its reader. A mail that has to be sent again brings another."""
+    """A token for this mail. Only its hash is stored, so each attempt to send the mail creates another token."""
     token = secrets.token_urlsafe()
     reset = PasswordReset(
         token_hash=token_hash(token),
@@ -171,28 +176,28 @@ async def _new_token(session: AsyncSession, message: OutboxMessage, expires_at: 
     return token
 
 
-def _letter(message: OutboxMessage, records: Records, public_url: str) -> Letter:
+def _about_booking(message: OutboxMessage, records: BookingRecords, public_url: str) -> MailContent:
     booking = records.booking
     people: tuple[Student | Instructor, ...] = (records.student, records.instructor)
     reader, other = people if message.recipient_role is Recipient.STUDENT else reversed(people)
-    where = zone(reader.time_zone)
+    time_zone = zone(reader.time_zone)
     price = Money(amount_minor=booking.price_minor, currency=booking.currency)
-    return Letter(
+    return MailContent(
         notification=message.kind,
         reader=Party(reader.name, reader.email),
-        words={
+        variables={
             "to_student": message.recipient_role is Recipient.STUDENT,
             "other": other.name,
             "title": booking.title,
-            "starts": templates.moment(booking.starts_at, where),
-            **_circumstances(message, records, where),
+            "starts": templates.local_time(booking.starts_at, time_zone),
+            **_booking_variables(message, records, time_zone),
         },
         details=[
             ("What", booking.title),
             ("With", other.name),
-            ("When", templates.span(booking.starts_at, booking.ends_at, where)),
+            ("When", templates.local_period(booking.starts_at, booking.ends_at, time_zone)),
             ("Price", price.format()),
-            *([_RECORDING] if booking.is_recorded and message.kind in _TELLS_OF_RECORDING else []),
+            *([_RECORDING] if booking.is_recorded and message.kind in _MENTIONS_RECORDING else []),
         ],
         links=list(_links(message, records, public_url)),
         appointment=appointment(booking, records.session, booking.title, other.name, public_url)
@@ -201,45 +206,45 @@ def _letter(message: OutboxMessage, records: Records, public_url: str) -> Letter
     )
 
 
-def _circumstances(message: OutboxMessage, records: Records, where: ZoneInfo) -> dict[str, Any]:
+def _booking_variables(message: OutboxMessage, records: BookingRecords, time_zone: ZoneInfo) -> dict[str, Any]:
     booking, payment, facts = records.booking, records.payment, message.facts
     policy = BookingPolicy.model_validate(booking.policy)
-    words: dict[str, Any] = {
+    variables: dict[str, Any] = {
         "cancellation": templates.cancellation_terms(policy.cancellation),
         "settles_on_completion_timeout": policy.on_completion_timeout is CompletionTimeoutPolicy.SETTLE,
         "words_of_instructor": booking.rejection_reason,
-        "outcome": templates.outcome(_money(payment) if payment else None, message.recipient_role),
+        "outcome": templates.payment_outcome(_outcome(payment) if payment else None, message.recipient_role),
     }
     for name in ("until", "previous_starts_at"):
         if name in facts:
-            words[name] = templates.moment(datetime.fromisoformat(facts[name]), where)
+            variables[name] = templates.local_time(datetime.fromisoformat(facts[name]), time_zone)
     if booking.next_deadline_at:
-        words["deadline"] = templates.moment(booking.next_deadline_at, where)
+        variables["deadline"] = templates.local_time(booking.next_deadline_at, time_zone)
     if records.refund:
-        words |= _of_refund(records.refund)
+        variables |= _refund_variables(records.refund)
     if "reason" in facts:
-        words["why"] = templates.why_unpaid(EndReason(facts["reason"]), facts["decline_code"])
+        variables["why"] = templates.unpaid_reason(EndReason(facts["reason"]), facts["decline_code"])
     if "by" in facts and booking.end_reason:
-        words["happened"] = templates.what_happened(booking.end_reason, Role(facts["by"]), message.recipient_role)
-    return words
+        variables["happened"] = templates.closing_reason(booking.end_reason, Role(facts["by"]), message.recipient_role)
+    return variables
 
 
-def _of_refund(refund: Refund) -> dict[str, Any]:
-    def said(amount_minor: int) -> str:
+def _refund_variables(refund: Refund) -> dict[str, Any]:
+    def formatted(amount_minor: int) -> str:
         return Money(amount_minor=amount_minor, currency=refund.currency).format()
 
     return {
-        "refund": said(refund.amount_minor),
-        "borne": said(refund.instructor_minor) if refund.instructor_minor else None,
+        "refund": formatted(refund.amount_minor),
+        "borne": formatted(refund.instructor_minor) if refund.instructor_minor else None,
         "words_of_operator": refund.reason,
     }
 
 
-def _money(payment: Payment) -> Outcome:
+def _outcome(payment: Payment) -> PaymentOutcome:
     def money(amount_minor: int) -> Money:
         return Money(amount_minor=amount_minor, currency=payment.currency)
 
-    return Outcome(
+    return PaymentOutcome(
         price=money(payment.amount_minor),
         captured=money(payment.captured_minor),
         returned=money(payment.returned_minor),
@@ -248,8 +253,8 @@ def _money(payment: Payment) -> Outcome:
     )
 
 
-def _links(message: OutboxMessage, records: Records, public_url: str) -> Iterator[tuple[str, str]]:
-    if message.kind in _LETS_IN:
+def _links(message: OutboxMessage, records: BookingRecords, public_url: str) -> Iterator[tuple[str, str]]:
+    if message.kind in _HAS_JOIN_LINK:
         yield "Join the session", join_url(public_url, records.booking.id)
-    if _brings_receipt(message, records):
+    if _has_receipt(message, records):
         yield "Your receipt", receipt_url(public_url, records.booking.id)

@@ -1,7 +1,7 @@
-"""A letter as subject, text and HTML. Each notice is one template of plain text; both forms are made of its paragraphs.
+"""Renders subject, text and HTML. Each notification has one plain-text template; both bodies use its paragraphs.
 
-A template's first paragraph is the subject. Whatever stands between `{{` and `}}` comes out on one line, so no name
-can add a header or a paragraph; in HTML it is escaped as well.
+The template's first paragraph is the subject. Every value between `{{` and `}}` is put on one line, so that no name
+can add a header or a paragraph. In HTML it is escaped as well.
 """
 
 import re
@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-from activities.mail.notifications import Letter
+from activities.mail.notifications import MailContent
 from activities.mail.templates import one_line
 
 
-def _said(value: object) -> object:
+def _on_one_line(value: object) -> object:
     return one_line(value) if type(value) is str else value
 
 
@@ -22,26 +22,26 @@ _TEMPLATES = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
     autoescape=select_autoescape(["html"]),
     undefined=StrictUndefined,
-    finalize=_said,
+    finalize=_on_one_line,
 )
 _BLANK_LINES = re.compile(r"\n\s*\n")
 
 
-class Rendered(NamedTuple):
+class RenderedMail(NamedTuple):
     subject: str
     text: str
     html: str
 
 
-def render(letter: Letter) -> Rendered:
-    written = _TEMPLATES.get_template(f"{letter.notification}.txt").render(letter.words)
-    subject, *paragraphs = [one_line(part) for part in _BLANK_LINES.split(written) if part.strip()]
-    shown = {
+def render(content: MailContent) -> RenderedMail:
+    body = _TEMPLATES.get_template(f"{content.notification}.txt").render(content.variables)
+    subject, *paragraphs = [one_line(part) for part in _BLANK_LINES.split(body) if part.strip()]
+    layout_variables = {
         "subject": subject,
-        "name": letter.reader.name,
+        "name": content.reader.name,
         "paragraphs": paragraphs,
-        "details": letter.details,
-        "links": letter.links,
+        "details": content.details,
+        "links": content.links,
     }
-    text, html = (_TEMPLATES.get_template(f"layout.{kind}").render(shown) for kind in ("txt", "html"))
-    return Rendered(subject, text, html)
+    text, html = (_TEMPLATES.get_template(f"layout.{kind}").render(layout_variables) for kind in ("txt", "html"))
+    return RenderedMail(subject, text, html)

@@ -1,8 +1,8 @@
-"""Sends what is in the outbox. Any number of workers may do so at the same time.
+"""Sends the mails in the outbox. Any number of workers can do so concurrently.
 
-A message is taken with a lease, in a transaction of its own, so that none is open while a mail server is spoken to. One
-whose sender dies is taken by another when the lease is over; if the mail server had it already, it gets it again under
-the same Message-ID.
+A message is leased in a separate transaction, so that no transaction is open during the SMTP session. If its sender
+dies, another one sends it after the lease has expired; a mail server that had accepted it before receives it again
+with the same Message-ID.
 """
 
 import asyncio
@@ -21,40 +21,42 @@ from sqlmodel import col, select
 from activities.database.transactions import DatabaseError, transaction
 from activities.mail import notifications
 from activities.mail.composing import compose
-from activities.mail.notifications import Void
-from activities.mail.smtp import NotNow, Refused
+from activities.mail.notifications import MailDiscarded
+from activities.mail.smtp import PermanentFailure, TemporaryFailure
 from models.documents.issuer import Issuer
 from models.session_calendar import Party
 from models.tables.outbox import OutboxMessage
 
-AT_ONCE = 10
+BATCH_SIZE = 10
 LEASE = timedelta(minutes=5)
-"""Longer than any conversation with a mail server can take."""
-_LOOK_EVERY_SECONDS = 1.0
-_FIRST_PAUSE = timedelta(seconds=5)
-_LONGEST_PAUSE = timedelta(minutes=10)
-_KEEP_TRYING = timedelta(days=5)
-"""With a server that answers, but not now (RFC 5321, 4.5.4.1). One that does not answer is waited for however long."""
+"""Longer than any SMTP session can take."""
+_POLL_INTERVAL_SECONDS = 1.0
+_INITIAL_BACKOFF = timedelta(seconds=5)
+_MAX_BACKOFF = timedelta(minutes=10)
+_RETRY_FOR = timedelta(days=5)
+"""If the server replies with temporary failures (RFC 5321, 4.5.4.1). An unreachable server is retried forever."""
 
 log = logging.getLogger("holdfast.mail")
 
 
-class Post(Protocol):
+class MailTransport(Protocol):
     async def send(self, mail: EmailMessage) -> None:
-        """Raises `NotNow` or `Refused`."""
+        """Raises `TemporaryFailure` or `PermanentFailure`."""
 
 
 class MailSender:
-    def __init__(self, engine: AsyncEngine, post: Post, sender: Party, public_url: str, issuer: Issuer) -> None:
+    def __init__(
+        self, engine: AsyncEngine, transport: MailTransport, sender: Party, public_url: str, issuer: Issuer
+    ) -> None:
         self._engine = engine
-        self._post = post
+        self._transport = transport
         self._sender = sender
         self._public_url = public_url
         self._issuer = issuer
 
     @asynccontextmanager
     async def at_work(self) -> AsyncIterator[None]:
-        """Sends in the background until the block ends, and lets the mails that are under way get through."""
+        """Send in the background until the block ends, and finish the mails in progress."""
         stop = asyncio.Event()
         sending = asyncio.create_task(self._send_until(stop))
         try:
@@ -64,71 +66,72 @@ class MailSender:
             await sending
 
     async def send_due(self, now: datetime) -> int:
-        """Send up to `AT_ONCE` mails that are due; how many were taken up. Raises `DatabaseError`."""
-        taken = await self._take(now)
-        await asyncio.gather(*(self._deliver(message, now) for message in taken))
-        return len(taken)
+        """Attempt up to `BATCH_SIZE` due mails. Returns the number attempted. Raises `DatabaseError`."""
+        messages = await self._lease(now)
+        await asyncio.gather(*(self._deliver(message, now) for message in messages))
+        return len(messages)
 
     async def _send_until(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
             try:
-                if await self.send_due(datetime.now(UTC)) == AT_ONCE:
+                if await self.send_due(datetime.now(UTC)) == BATCH_SIZE:
                     continue
             except DatabaseError as error:
                 log.warning("The outbox cannot be read or written: %s", error)
             try:
-                async with asyncio.timeout(_LOOK_EVERY_SECONDS):
+                async with asyncio.timeout(_POLL_INTERVAL_SECONDS):
                     await stop.wait()
             except TimeoutError:
                 continue
 
-    async def _take(self, now: datetime) -> Sequence[OutboxMessage]:
-        """The longest due first. `SKIP LOCKED`: what another sender is just taking is left to it."""
-        is_open = (col(OutboxMessage.sent_at).is_(None), col(OutboxMessage.gave_up_at).is_(None))
+    async def _lease(self, now: datetime) -> Sequence[OutboxMessage]:
+        """Lease the messages that have been due longest. `SKIP LOCKED` leaves those that another sender is leasing."""
+        is_pending = (col(OutboxMessage.sent_at).is_(None), col(OutboxMessage.gave_up_at).is_(None))
         due = (
             select(OutboxMessage.id)
-            .where(*is_open, col(OutboxMessage.next_attempt_at) <= now)
+            .where(*is_pending, col(OutboxMessage.next_attempt_at) <= now)
             .order_by(col(OutboxMessage.next_attempt_at))
-            .limit(AT_ONCE)
+            .limit(BATCH_SIZE)
             .with_for_update(skip_locked=True)
         )
-        take = (
+        lease = (
             update(OutboxMessage)
             .where(col(OutboxMessage.id).in_(due))
             .values(next_attempt_at=now + LEASE, attempts=col(OutboxMessage.attempts) + 1)
             .returning(OutboxMessage)
         )
         async with transaction(self._engine) as session:
-            return (await session.exec(take)).scalars().all()
+            return (await session.exec(lease)).scalars().all()
 
     async def _deliver(self, message: OutboxMessage, now: datetime) -> None:
         try:
             async with transaction(self._engine) as session:
-                letter = await notifications.read(session, message, self._public_url, now)
-            # Not in the event loop, which the worker's other work shares.
-            mail = await asyncio.to_thread(compose, letter, message.id, message.due_at, self._sender, self._issuer)
-            await self._post.send(mail)
-        except (Void, Refused) as final:
-            log.warning("Mail %s (%s) is given up: %s", message.id, message.kind, final)
-            await self._mark(message.id, gave_up_at=now, last_error=str(final))
-        except NotNow as failure:
-            await self._put_off(message, now, str(failure), may_end=str(failure).isdigit())
+                content = await notifications.load(session, message, self._public_url, now)
+            # In a thread: the event loop also runs the rest of the worker.
+            mail = await asyncio.to_thread(compose, content, message.id, message.due_at, self._sender, self._issuer)
+            await self._transport.send(mail)
+        except (MailDiscarded, PermanentFailure) as failure:
+            log.warning("Mail %s (%s) is given up: %s", message.id, message.kind, failure)
+            await self._update(message.id, gave_up_at=now, last_error=str(failure))
+        except TemporaryFailure as failure:
+            # Only a server that was reached has replied with a code.
+            await self._retry_later(message, now, str(failure), can_give_up=str(failure).isdigit())
         except Exception as failure:
-            # Without its words, which may be a person's.
-            await self._put_off(message, now, type(failure).__name__, may_end=False)
+            # Without the error's message, which may contain personal data.
+            await self._retry_later(message, now, type(failure).__name__, can_give_up=False)
         else:
-            await self._mark(message.id, sent_at=now, last_error=None)
+            await self._update(message.id, sent_at=now, last_error=None)
 
-    async def _put_off(self, message: OutboxMessage, now: datetime, code: str, *, may_end: bool) -> None:
-        if may_end and now - message.due_at > _KEEP_TRYING:
-            log.warning("Mail %s (%s) is given up after %s: %s", message.id, message.kind, _KEEP_TRYING, code)
-            await self._mark(message.id, gave_up_at=now, last_error=code)
+    async def _retry_later(self, message: OutboxMessage, now: datetime, code: str, *, can_give_up: bool) -> None:
+        if can_give_up and now - message.due_at > _RETRY_FOR:
+            log.warning("Mail %s (%s) is given up after %s: %s", message.id, message.kind, _RETRY_FOR, code)
+            await self._update(message.id, gave_up_at=now, last_error=code)
             return
-        pause = min(_FIRST_PAUSE * 2 ** min(message.attempts - 1, 10), _LONGEST_PAUSE)
-        log.warning("Mail %s (%s) waits %s: %s", message.id, message.kind, pause, code)
-        await self._mark(message.id, next_attempt_at=now + pause, last_error=code)
+        backoff = min(_INITIAL_BACKOFF * 2 ** min(message.attempts - 1, 10), _MAX_BACKOFF)
+        log.warning("Mail %s (%s) waits %s: %s", message.id, message.kind, backoff, code)
+        await self._update(message.id, next_attempt_at=now + backoff, last_error=code)
 
-    async def _mark(self, id: UUID, **values: Any) -> None:
+    async def _update(self, id: UUID, **values: Any) -> None:
         try:
             async with transaction(self._engine) as session:
                 await session.exec(update(OutboxMessage).where(col(OutboxMessage.id) == id).values(**values))

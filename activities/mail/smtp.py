@@ -1,6 +1,6 @@
-"""Mail over SMTP, and what a mail server's answer means for the mail.
+"""Sends mail over SMTP, and classifies the server's replies as temporary or permanent failures.
 
-The whole conversation is kept out of errors: a server's words name addresses.
+Errors carry the reply code only: the reply's text names addresses.
 """
 
 from email.message import EmailMessage
@@ -9,38 +9,40 @@ import aiosmtplib
 
 from models.settings import MailSettings, SmtpSecurity
 
-_ONE_STEP_SECONDS = 10.0
-"""For each of the seven or eight steps of a conversation."""
+_COMMAND_TIMEOUT_SECONDS = 10.0
+"""For each of the seven or eight commands of a session."""
 _PERMANENT = range(500, 600)
 
 
-class NotNow(Exception):
-    """The mail was not taken; it may be another time. Says a code."""
+class TemporaryFailure(Exception):
+    """The mail was not accepted; a retry may succeed. The message is the reply code, or the error's type."""
 
 
-class Refused(Exception):
-    """The mail server will never take this mail. Says its code."""
+class PermanentFailure(Exception):
+    """The server will never accept this mail. The message is the reply code."""
 
 
 class Smtp:
+    """Implements `MailTransport`."""
+
     def __init__(self, settings: MailSettings) -> None:
         self._settings = settings
 
     async def send(self, mail: EmailMessage) -> None:
-        """Returns when the mail server has taken the mail. Raises `NotNow` or `Refused`."""
+        """Return once the server has accepted the mail. Raises `TemporaryFailure` or `PermanentFailure`."""
         try:
-            # Its end, QUIT, raises nothing: the mail was taken before.
+            # Leaving the block sends QUIT, which raises nothing: the mail was accepted before.
             async with self._client() as client:
                 await client.send_message(mail)
-        except aiosmtplib.SMTPRecipientsRefused as refused:
-            raise _meaning(refused.recipients[0].code) from None
-        except aiosmtplib.SMTPDataError as refused:
-            raise _meaning(refused.code) from None
-        except aiosmtplib.SMTPResponseException as refused:
-            # The greeting, the login or our own address: that is about us, and not about this mail.
-            raise NotNow(str(refused.code)) from None
-        except (aiosmtplib.SMTPException, OSError) as failure:
-            raise NotNow(type(failure).__name__) from None
+        except aiosmtplib.SMTPRecipientsRefused as error:
+            raise _failure(error.recipients[0].code) from None
+        except aiosmtplib.SMTPDataError as error:
+            raise _failure(error.code) from None
+        except aiosmtplib.SMTPResponseException as error:
+            # The greeting, login or sender address was rejected. That is not about this mail, so it stays queued.
+            raise TemporaryFailure(str(error.code)) from None
+        except (aiosmtplib.SMTPException, OSError) as error:
+            raise TemporaryFailure(type(error).__name__) from None
 
     def _client(self) -> aiosmtplib.SMTP:
         settings = self._settings
@@ -52,9 +54,9 @@ class Smtp:
             password=password.get_secret_value() if password else None,
             use_tls=settings.holdfast_smtp_security is SmtpSecurity.TLS,
             start_tls=settings.holdfast_smtp_security is SmtpSecurity.STARTTLS,
-            timeout=_ONE_STEP_SECONDS,
+            timeout=_COMMAND_TIMEOUT_SECONDS,
         )
 
 
-def _meaning(code: int) -> NotNow | Refused:
-    return Refused(str(code)) if code in _PERMANENT else NotNow(str(code))
+def _failure(code: int) -> TemporaryFailure | PermanentFailure:
+    return PermanentFailure(str(code)) if code in _PERMANENT else TemporaryFailure(str(code))

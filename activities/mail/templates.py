@@ -1,4 +1,4 @@
-"""How times, money and reasons are said to a person. Pure."""
+"""Formats times, money and reasons for a reader. Pure."""
 
 import re
 from datetime import datetime, timedelta
@@ -15,17 +15,17 @@ _NOT_ON_ONE_LINE = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u
 
 
 def one_line(text: str) -> str:
-    """A person's words without line breaks, control characters and changes of direction: they cannot pose as ours."""
+    """A user's text without line breaks, control characters and bidirectional overrides: it cannot imitate ours."""
     return _NOT_ON_ONE_LINE.sub(" ", text).strip()
 
 
-def moment(at: datetime, where: ZoneInfo) -> str:
+def local_time(at: datetime, where: ZoneInfo) -> str:
     """`Thursday, 5 March 2026, 10:00 (Europe/Berlin)`."""
     return f"{_day(at.astimezone(where))} ({where.key})"
 
 
-def span(starts_at: datetime, ends_at: datetime, where: ZoneInfo) -> str:
-    """`Thursday, 5 March 2026, 10:00–11:00 (Europe/Berlin)`; both days where the session goes over midnight."""
+def local_period(starts_at: datetime, ends_at: datetime, where: ZoneInfo) -> str:
+    """`Thursday, 5 March 2026, 10:00–11:00 (Europe/Berlin)`; with both days if it spans midnight."""
     starts, ends = starts_at.astimezone(where), ends_at.astimezone(where)
     end = f"{ends:%H:%M}" if starts.date() == ends.date() else f" {_day(ends)}"
     return f"{_day(starts)}–{end} ({where.key})"
@@ -36,7 +36,7 @@ def _day(local: datetime) -> str:
 
 
 def cancellation_terms(policy: CancellationPolicy) -> str:
-    """The frozen policy in a sentence for the student."""
+    """The frozen cancellation policy in a sentence for the student."""
     parts = [f"{_percent(tier.refund_bps)} until {_before(tier.before)}" for tier in policy.tiers]
     if not parts:
         return "If you cancel, nothing goes back to you."
@@ -55,14 +55,14 @@ def _before(before: timedelta) -> str:
     if not minutes:
         return "the start"
     hours, rest = divmod(minutes, 60)
-    said = [
+    parts = [
         f"{count} {unit}{'' if count == 1 else 's'}" for count, unit in ((hours, "hour"), (rest, "minute")) if count
     ]
-    return f"{' and '.join(said)} before the start"
+    return f"{' and '.join(parts)} before the start"
 
 
-# Only what helps the card holder: Stripe asks to keep the rest from them ("Decline codes": fraudulent, lost, stolen).
-_DECLINED_BECAUSE = {
+# Only reasons that help the card holder. Stripe says to hide the others ("Decline codes": fraudulent, lost, stolen).
+_DECLINE_REASONS = {
     "insufficient_funds": "there is not enough money on it",
     "expired_card": "it has expired",
     "incorrect_cvc": "the security code was wrong",
@@ -73,24 +73,24 @@ _DECLINED_BECAUSE = {
 }
 
 
-def why_unpaid(reason: EndReason, decline_code: str | None) -> str:
-    """Why a booking was deleted. Raises `KeyError` for a reason that deletes none."""
-    because = _DECLINED_BECAUSE.get(decline_code or "")
+def unpaid_reason(reason: EndReason, decline_code: str | None) -> str:
+    """Why a booking was deleted. Raises `KeyError` for a reason that deletes no booking."""
+    detail = _DECLINE_REASONS.get(decline_code or "")
     return {
-        EndReason.CARD_DECLINED: f"your card was declined: {because}" if because else "your card was declined",
+        EndReason.CARD_DECLINED: f"your card was declined: {detail}" if detail else "your card was declined",
         EndReason.CHECKOUT_EXPIRED: "it was not paid in time",
         EndReason.HOLD_TOO_SHORT: "your bank does not hold the money until the session is over",
         EndReason.CHECKOUT_REFUSED: "the payment could not be started",
     }[reason]
 
 
-def what_happened(reason: EndReason, by: Role, reader: Recipient) -> str:
-    """Why a booking was closed, to one of its two people. Raises `KeyError` for a reason that closes none."""
-    you_did = by == reader.value
+def closing_reason(reason: EndReason, by: Role, reader: Recipient) -> str:
+    """Why a booking was closed, for student or instructor. Raises `KeyError` for a reason that closes no booking."""
+    by_reader = by == reader.value
     return {
         EndReason.REJECTED: "The instructor did not take the booking.",
         EndReason.APPROVAL_TIMEOUT: "The instructor did not answer in time.",
-        EndReason.CANCELLED: "You cancelled it." if you_did else _CANCELLED_BY[by],
+        EndReason.CANCELLED: "You cancelled it." if by_reader else _CANCELLED_BY[by],
         EndReason.COMPLETED: "The instructor says that it took place.",
         EndReason.STUDENT_ABSENT: "It was reported that the student did not come.",
         EndReason.INSTRUCTOR_ABSENT: "It was reported that the instructor did not come.",
@@ -110,19 +110,19 @@ _CANCELLED_BY = {
 }
 
 
-class Outcome(NamedTuple):
-    """What became of a payment."""
+class PaymentOutcome(NamedTuple):
+    """Where a payment's money went."""
 
     price: Money
     captured: Money
     returned: Money
     platform_fee: Money
     share: Money
-    """The instructor's: what was captured less the fee, and more where the platform bore a refund."""
+    """The instructor's share: the captured amount less the fee, plus what the platform bore of a refund."""
 
 
-def outcome(money: Outcome | None, reader: Recipient) -> str:
-    """Who pays and gets what, to one of the two; `None` where nobody paid."""
+def payment_outcome(money: PaymentOutcome | None, reader: Recipient) -> str:
+    """What the reader pays or receives. `money` is `None` if nobody paid."""
     if money is None:
         return "Nothing was charged."
     if reader is Recipient.INSTRUCTOR:

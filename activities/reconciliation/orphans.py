@@ -1,4 +1,4 @@
-"""Bookings, disputes, refunds and payouts whose workflows somebody ended from outside."""
+"""Finds bookings, disputes, refunds and payouts whose workflows were terminated, failed or timed out."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -10,7 +10,7 @@ from sqlmodel import col, or_, select
 from temporalio import activity
 
 from activities.database.transactions import transaction
-from activities.reconciliation.redelivery import EventReceiver
+from activities.reconciliation.redelivery import EventRouter
 from models.domain.ids import BOOKING_WORKFLOW, DISPUTE_WORKFLOW, PAYOUT_WORKFLOW, REFUND_WORKFLOW, workflow_id
 from models.domain.messages import PaymentRef
 from models.domain.money import Money
@@ -26,67 +26,67 @@ from models.tables.reconciliation import Drift
 from models.tables.stripe_events import StripeEventRecord
 
 _OVERDUE = timedelta(minutes=15)
-"""A booking whose workflow runs has moved on by then."""
-_AT_ONCE = 100
+"""How long after its deadline a booking with a running workflow has moved on."""
+_BATCH_SIZE = 100
 
 
-class WorkflowRegister(Protocol):
-    """Temporal's book of workflows."""
+class WorkflowLookup(Protocol):
+    """Looks up workflow executions in Temporal."""
 
     async def ended_from_outside(self, since: datetime) -> list[str]:
         """The workflow ids of bookings, disputes, refunds and payouts that were terminated, failed or timed out."""
 
     async def is_running(self, workflow_id: str) -> bool:
-        """Whether the latest run of that id is open."""
+        """Whether the latest run with this id is open."""
 
 
 class OrphanActivities:
-    def __init__(self, engine: AsyncEngine, register: WorkflowRegister, receiver: EventReceiver) -> None:
+    def __init__(self, engine: AsyncEngine, workflows: WorkflowLookup, router: EventRouter) -> None:
         self._engine = engine
-        self._register = register
-        self._receiver = receiver
+        self._workflows = workflows
+        self._router = router
 
     @activity.defn
     async def find_orphans(self, started: ReconciliationStarted) -> Orphans:
-        """Open bookings without a workflow; disputes, refunds and payouts without one are looked at again.
+        """Find open bookings without a running workflow, and restart the workflows of disputes, refunds and payouts.
 
-        Looked at are those whose workflows were ended from outside since the last run, those that a hold came for when
-        they were closed, those that should have moved on, and those that an earlier run could not put right.
+        Checks bookings whose workflow was ended from outside since the last run, bookings that received a hold after
+        their workflow had closed, overdue bookings, and orphans that an earlier run could not resolve.
         """
-        ended = await self._register.ended_from_outside(started.workflows_since)
+        ended = await self._workflows.ended_from_outside(started.workflows_since)
         activity.heartbeat()
-        looks = await self._restart(ended)
+        restarted = await self._restart(ended)
         candidates = {UUID(id.removeprefix(BOOKING_WORKFLOW)) for id in ended if id.startswith(BOOKING_WORKFLOW)}
         candidates |= await self._suspects(started)
         found: list[OrphanedBooking] = []
         ids = sorted(candidates)
-        for first in range(0, len(ids), _AT_ONCE):
-            for booking in await self._open(ids[first : first + _AT_ONCE]):
+        for first in range(0, len(ids), _BATCH_SIZE):
+            for booking in await self._open(ids[first : first + _BATCH_SIZE]):
                 activity.heartbeat()
-                if not await self._register.is_running(workflow_id(booking.terms.booking_id)):
+                if not await self._workflows.is_running(workflow_id(booking.terms.booking_id)):
                     found.append(booking)
-        return Orphans(workflows_checked=len(ids) + looks, bookings=tuple(found), looks_ordered=looks)
+        return Orphans(workflows_checked=len(ids) + restarted, bookings=tuple(found), looks_ordered=restarted)
 
     async def _restart(self, ended: Iterable[str]) -> int:
-        looks = 0
+        restarted = 0
         for id in ended:
-            event = await self._news_for(id)
-            if event is None or await self._register.is_running(id):
+            event = await self._restart_event(id)
+            if event is None or await self._workflows.is_running(id):
                 continue
-            await self._receiver.restart(event)
+            await self._router.restart(event)
             activity.heartbeat()
-            looks += 1
-        return looks
+            restarted += 1
+        return restarted
 
-    async def _news_for(self, workflow_id: str) -> StripeEvent | None:
-        """What has its workflow started again."""
-        made_up = f"reconciliation-{activity.info().workflow_run_id}"
+    async def _restart_event(self, workflow_id: str) -> StripeEvent | None:
+        """The event that starts the workflow again; `None` for a booking, or if the payout's account is unknown."""
+        event_id = f"reconciliation-{activity.info().workflow_run_id}"
         if workflow_id.startswith(DISPUTE_WORKFLOW):
             id = workflow_id.removeprefix(DISPUTE_WORKFLOW)
-            return StripeEvent(id=made_up, type="charge.dispute.updated", object_id=id)
+            return StripeEvent(id=event_id, type="charge.dispute.updated", object_id=id)
         if workflow_id.startswith(REFUND_WORKFLOW):
             refund_id = UUID(workflow_id.removeprefix(REFUND_WORKFLOW))
-            return StripeEvent(id=made_up, type="refund.updated", refund_id=refund_id)
+            return StripeEvent(id=event_id, type="refund.updated", refund_id=refund_id)
         if not workflow_id.startswith(PAYOUT_WORKFLOW):
             return None
         id = workflow_id.removeprefix(PAYOUT_WORKFLOW)
@@ -97,8 +97,8 @@ class OrphanActivities:
         )
         async with transaction(self._engine) as session:
             account = (await session.exec(query)).first()
-        # Without a row, its own events bring it back: they are the account's, and read again with them.
-        return StripeEvent(id=made_up, type="payout.updated", account=account, object_id=id) if account else None
+        # Without a row, the payout is restarted by its own events, which are redelivered with its account's.
+        return StripeEvent(id=event_id, type="payout.updated", account=account, object_id=id) if account else None
 
     async def _suspects(self, started: ReconciliationStarted) -> set[UUID]:
         held = select(StripeEventRecord.booking_id).where(
@@ -118,7 +118,7 @@ class OrphanActivities:
             return {id for query in (held, overdue, drifted) for id in await session.exec(query) if id}
 
     async def _open(self, booking_ids: list[UUID]) -> list[OrphanedBooking]:
-        """Those of the bookings that have not ended, or whose payment has not."""
+        """The bookings among these that are still open, or whose payment is."""
         query = (
             select(BookingRequest, Instructor.stripe_account_id, Payment)
             .join(Instructor, col(Instructor.id) == col(BookingRequest.instructor_id))
@@ -129,11 +129,11 @@ class OrphanActivities:
             )
         )
         async with transaction(self._engine) as session:
-            return [_unowned(*row) for row in await session.exec(query)]
+            return [_orphan(*row) for row in await session.exec(query)]
 
 
-def _unowned(booking: BookingRequest, account_id: str | None, payment: Payment | None) -> OrphanedBooking:
-    """Its terms, from the row that was frozen of them."""
+def _orphan(booking: BookingRequest, account_id: str | None, payment: Payment | None) -> OrphanedBooking:
+    """The booking with its terms, which are rebuilt from the row that they were frozen in."""
     terms = BookingTerms(
         booking_id=booking.id,
         student_id=booking.student_id,

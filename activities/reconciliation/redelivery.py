@@ -1,4 +1,4 @@
-"""Events that never came are brought to their workflows, the way that the webhook would have brought them."""
+"""Routes Stripe events that were never received to their workflows, as the webhook would have done."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,39 +18,39 @@ from models.domain.reconciliation import OVERLAP, STRIPE_KEEPS_EVENTS, Reconcili
 from models.domain.stripe_events import RoutingResult, StripeEvent
 from models.tables.people import Instructor
 
-_AT_ONCE = 100
-_FOLLOWED = timedelta(days=7)
-"""How long an account is looked at after its payout has arrived, which the bank may return, or after news of it."""
-_IN_TURN = 50
-"""Besides, so many of the accounts of which nothing is expected: in each run those that have waited longest."""
+_BATCH_SIZE = 100
+_RECENT = timedelta(days=7)
+"""Every run reads an account for this long after a payout arrived, which the bank may return, or its state changed."""
+_OTHER_ACCOUNTS = 50
+"""How many other accounts each run reads: those that were not read for the longest time."""
 
-# Each part reads one index: ix_instructor_payout_open, ix_instructor_payout_paid_at, ix_ledger_transaction_seq,
-# ix_instructor_account_checked, ix_drift_open, ix_instructor_reconciled.
-_DUE = """
-WITH moving AS (
+# Each part of the query reads one index: ix_instructor_payout_open, ix_instructor_payout_paid_at,
+# ix_ledger_transaction_seq, ix_instructor_account_checked, ix_drift_open, ix_instructor_reconciled.
+_ACCOUNTS_TO_READ = """
+WITH active AS (
     SELECT instructor_id AS id FROM instructor_payout WHERE status IN ('PROCESSING', 'FAILED')
-    UNION SELECT instructor_id FROM instructor_payout WHERE paid_at > :followed_since
+    UNION SELECT instructor_id FROM instructor_payout WHERE paid_at > :recent_since
     UNION SELECT instructor_id FROM ledger_transaction WHERE seq > :ledger_after
-    UNION SELECT id FROM instructor WHERE account_checked_at > :followed_since
+    UNION SELECT id FROM instructor WHERE account_checked_at > :recent_since
     UNION SELECT instructor_id FROM drift WHERE resolved_at IS NULL AND instructor_id IS NOT NULL
-), in_turn AS (
-    SELECT id FROM instructor WHERE stripe_account_id IS NOT NULL ORDER BY reconciled_at NULLS FIRST LIMIT :in_turn
+), others AS (
+    SELECT id FROM instructor WHERE stripe_account_id IS NOT NULL ORDER BY reconciled_at NULLS FIRST LIMIT :others
 )
 SELECT id, stripe_account_id, events_until FROM instructor
-WHERE id IN (SELECT id FROM moving UNION SELECT id FROM in_turn)
+WHERE id IN (SELECT id FROM active UNION SELECT id FROM others)
   AND stripe_account_id IS NOT NULL AND (reconciled_at IS NULL OR reconciled_at < :at)
 ORDER BY id
 """
 
 
-class EventReceiver(Protocol):
-    """Where the webhook's events go, too."""
+class EventRouter(Protocol):
+    """Routes events to workflows. The webhook uses the same one."""
 
     async def take(self, event: StripeEvent) -> RoutingResult:
-        """Hand the event to its workflow."""
+        """Route a received event to its workflow, and record it."""
 
     async def restart(self, event: StripeEvent) -> None:
-        """The same for an event that we made up, to start a workflow again."""
+        """Start a workflow again with an event that Stripe did not send. Nothing is recorded."""
 
 
 @dataclass(frozen=True)
@@ -61,25 +61,26 @@ class _Account:
 
 
 class RedeliveryActivities:
-    """Both may be tried again at any point: what was brought before is not brought again."""
+    """Both are safe to retry: an event that was routed before is not routed again."""
 
-    def __init__(self, engine: AsyncEngine, books: BalanceGateway, receiver: EventReceiver) -> None:
+    def __init__(self, engine: AsyncEngine, balances: BalanceGateway, router: EventRouter) -> None:
         self._engine = engine
-        self._books = books
-        self._receiver = receiver
+        self._balances = balances
+        self._router = router
 
     @activity.defn
     async def redeliver_platform_events(self, started: ReconciliationStarted) -> Redelivered:
+        """Route the missed events of the platform's own account."""
         return await self._redeliver(None, started.events_since)
 
     @activity.defn
     async def redeliver_account_events(self, started: ReconciliationStarted) -> Redelivered:
-        """Of the accounts from which something may be expected, and of some others in turn."""
+        """Route the missed events of connected accounts: of all with recent activity, and of some others in turn."""
         total = Redelivered()
-        for account in await self._due(started):
+        for account in await self._accounts_to_read(started):
             since = account.events_until - OVERLAP if account.events_until else started.at - STRIPE_KEEPS_EVENTS
             seen = await self._redeliver(account.account_id, since)
-            await self._mark(account, started, seen.newest_at)
+            await self._mark_read(account, started, seen.newest_at)
             total = Redelivered(
                 accounts=total.accounts + 1,
                 read=total.read + seen.read,
@@ -90,40 +91,40 @@ class RedeliveryActivities:
     async def _redeliver(self, account_id: str | None, since: datetime) -> Redelivered:
         read = redelivered = 0
         newest_at: datetime | None = None
-        waiting: list[EventSeen] = []
-        async for seen in self._books.events(account_id, since):
+        batch: list[EventSeen] = []
+        async for seen in self._balances.events(account_id, since):
             newest_at = max(newest_at or seen.created_at, seen.created_at)
-            waiting.append(seen)
-            if len(waiting) == _AT_ONCE:
-                redelivered += await self._bring(waiting)
-                read += len(waiting)
-                waiting = []
-        redelivered += await self._bring(waiting)
-        return Redelivered(read=read + len(waiting), redelivered=redelivered, newest_at=newest_at)
+            batch.append(seen)
+            if len(batch) == _BATCH_SIZE:
+                redelivered += await self._route(batch)
+                read += len(batch)
+                batch = []
+        redelivered += await self._route(batch)
+        return Redelivered(read=read + len(batch), redelivered=redelivered, newest_at=newest_at)
 
-    async def _bring(self, seen: Sequence[EventSeen]) -> int:
-        """How many of them had never come and were somebody's."""
+    async def _route(self, seen: Sequence[EventSeen]) -> int:
+        """Route those that were never received. Returns how many of them had a workflow."""
         activity.heartbeat()
         if not seen:
             return 0
-        handed_on = 0
-        for event in await stripe_events.not_taken(self._engine, [each.event for each in seen]):
-            handed_on += await self._receiver.take(event) is RoutingResult.ROUTED
+        routed = 0
+        for event in await stripe_events.not_received(self._engine, [each.event for each in seen]):
+            routed += await self._router.take(event) is RoutingResult.ROUTED
             activity.heartbeat()
-        return handed_on
+        return routed
 
-    async def _due(self, started: ReconciliationStarted) -> list[_Account]:
+    async def _accounts_to_read(self, started: ReconciliationStarted) -> list[_Account]:
         parameters: dict[str, Any] = {
-            "followed_since": started.at - _FOLLOWED,
+            "recent_since": started.at - _RECENT,
             "ledger_after": started.ledger_after,
-            "in_turn": _IN_TURN,
+            "others": _OTHER_ACCOUNTS,
             "at": started.at,
         }
         async with transaction(self._engine) as session:
-            found = await (await session.connection()).execute(text(_DUE), parameters)
+            found = await (await session.connection()).execute(text(_ACCOUNTS_TO_READ), parameters)
             return [_Account(*row) for row in found]
 
-    async def _mark(self, account: _Account, started: ReconciliationStarted, newest_at: datetime | None) -> None:
+    async def _mark_read(self, account: _Account, started: ReconciliationStarted, newest_at: datetime | None) -> None:
         until = max(filter(None, (newest_at, account.events_until)), default=None)
         statement = (
             update(Instructor)

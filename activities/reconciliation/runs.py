@@ -1,4 +1,4 @@
-"""What a reconciliation writes down: where it begins, what it compared, and what stayed different."""
+"""Activities that record a reconciliation run: where it starts reading, what it compared, and the drifts it found."""
 
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -26,8 +26,8 @@ from models.tables.audit import AuditEvent, event_about
 from models.tables.bookings import BookingRequest
 from models.tables.reconciliation import Drift, Reconciliation
 
-_BECAUSE = "reconciliation: "
-"""What an attention that comes from here, and goes from here, begins with."""
+_REASON_PREFIX = "reconciliation: "
+"""Marks the attention reasons that are set, and so cleared, by a reconciliation."""
 
 
 class ReconciliationActivities:
@@ -36,7 +36,7 @@ class ReconciliationActivities:
 
     @activity.defn
     async def start_reconciliation(self, message: StartReconciliation) -> ReconciliationStarted:
-        """Reads on from the last run that came to its end; the first one reads all that Stripe still tells."""
+        """Continue where the last finished run stopped. The first run reads all that Stripe still lists."""
         last = (
             select(Reconciliation)
             .where(col(Reconciliation.finished_at).is_not(None))
@@ -45,30 +45,32 @@ class ReconciliationActivities:
         )
         row = Reconciliation(id=message.id, by_role=message.by.role, by_id=message.by.id, started_at=message.at)
         async with transaction(self._engine) as session:
-            before = (await session.exec(last)).first()
+            previous = (await session.exec(last)).first()
             await session.exec(insert(Reconciliation).values(row.model_dump()).on_conflict_do_nothing())
-        far_back = message.at - STRIPE_KEEPS_EVENTS
+        oldest = message.at - STRIPE_KEEPS_EVENTS
         return ReconciliationStarted(
             id=message.id,
             at=message.at,
-            events_since=before.events_until - OVERLAP if before and before.events_until else far_back,
-            ledger_after=max(before.ledger_seq - SEQUENCE_OVERLAP, 0) if before else 0,
-            workflows_since=before.started_at - OVERLAP if before else far_back,
+            events_since=previous.events_until - OVERLAP if previous and previous.events_until else oldest,
+            ledger_after=max(previous.ledger_seq - SEQUENCE_OVERLAP, 0) if previous else 0,
+            workflows_since=previous.started_at - OVERLAP if previous else oldest,
         )
 
     @activity.defn
     async def finish_reconciliation(self, message: FinishReconciliation) -> None:
+        """Record the run's figures, its drifts and which earlier drifts are resolved."""
         async with transaction(self._engine) as session:
             row = await session.get_one(Reconciliation, message.started.id, with_for_update=True)
             if row.finished_at is not None:
                 return
             _fill(row, message)
             for difference in message.differences:
-                await _keep(session, message, difference)
+                await _record_drift(session, message, difference)
+            # A full list was cut off, so that a drift which is missing from it may still be there.
             if len(message.differences) < MOST_DIFFERENCES:
                 await _resolve(session, message)
-            await stripe_events.forget_old(session, message.finished_at)
-            await audit.append(session, _finished(message))
+            await stripe_events.delete_old(session, message.finished_at)
+            await audit.append(session, _finished_event(message))
 
 
 def _fill(row: Reconciliation, message: FinishReconciliation) -> None:
@@ -86,13 +88,13 @@ def _fill(row: Reconciliation, message: FinishReconciliation) -> None:
     row.fees_booked = compared.fees_booked
     row.drifts = len(message.differences)
     row.totals = [total.model_dump(mode="json") for total in compared.totals]
-    # Where nothing new was read, the next run begins where this one did.
-    read = (platform.newest_at, compared.newest_at, message.started.events_since + OVERLAP)
-    row.events_until = max(filter(None, read))
+    # If nothing new was read, the next run starts where this one did.
+    read_until = (platform.newest_at, compared.newest_at, message.started.events_since + OVERLAP)
+    row.events_until = max(filter(None, read_until))
     row.ledger_seq = compared.ledger_seq
 
 
-async def _keep(session: AsyncSession, message: FinishReconciliation, difference: Difference) -> None:
+async def _record_drift(session: AsyncSession, message: FinishReconciliation, difference: Difference) -> None:
     is_balance = difference.kind is DriftKind.BALANCE
     drift = Drift(
         id=drift_id(difference.kind, difference.subject, difference.book, difference.ledger.currency),
@@ -118,12 +120,12 @@ async def _keep(session: AsyncSession, message: FinishReconciliation, difference
     if difference.booking_id:
         booking = await session.get(BookingRequest, difference.booking_id, with_for_update=True)
         if booking is not None and not booking.needs_attention:
-            await _set_attention(session, message, booking, _BECAUSE + _words(difference))
+            await _set_attention(session, message, booking, _REASON_PREFIX + _describe(difference))
 
 
 async def _resolve(session: AsyncSession, message: FinishReconciliation) -> None:
-    """Every open drift was looked at again: what was not found is gone, unless another run has seen it meanwhile."""
-    gone = (
+    """Resolve open drifts that this run has not found, unless a concurrent run has seen them since it started."""
+    resolved = (
         update(Drift)
         .where(
             col(Drift.resolved_at).is_(None),
@@ -133,11 +135,11 @@ async def _resolve(session: AsyncSession, message: FinishReconciliation) -> None
         .values(resolved_at=message.finished_at)
         .returning(col(Drift.booking_id))
     )
-    bookings = {id for (id,) in await session.exec(gone) if id}
-    still = {difference.booking_id for difference in message.differences}
-    for id in sorted(bookings - still):
+    bookings = {id for (id,) in await session.exec(resolved) if id}
+    still_different = {difference.booking_id for difference in message.differences}
+    for id in sorted(bookings - still_different):
         booking = await session.get(BookingRequest, id, with_for_update=True)
-        if booking is not None and (booking.attention_reason or "").startswith(_BECAUSE):
+        if booking is not None and (booking.attention_reason or "").startswith(_REASON_PREFIX):
             await _set_attention(session, message, booking, None)
 
 
@@ -147,7 +149,7 @@ async def _set_attention(
     booking.needs_attention = reason is not None
     booking.attention_reason = reason
     booking.updated_at = message.finished_at
-    told = audit.event(
+    changed = audit.event(
         booking.id,
         "booking.needs_attention" if reason else "booking.attention_cleared",
         PLATFORM,
@@ -156,17 +158,17 @@ async def _set_attention(
         {"reason": reason} if reason else None,
         occasion=str(message.started.id),
     )
-    await audit.append(session, told)
+    await audit.append(session, changed)
 
 
-def _words(difference: Difference) -> str:
+def _describe(difference: Difference) -> str:
     if difference.detail:
         return difference.detail
     ledger, stripe = difference.ledger.format(), difference.stripe.format()
     return f"{difference.book} is {ledger} in the ledger and {stripe} at Stripe"
 
 
-def _finished(message: FinishReconciliation) -> AuditEvent:
+def _finished_event(message: FinishReconciliation) -> AuditEvent:
     detail = {
         "events_redelivered": message.platform.redelivered + message.connected.redelivered,
         "holds_released": message.holds_released,

@@ -1,4 +1,4 @@
-"""Stripe's books, read. Sources: API reference, "Events", "Balance transactions", "Charges", "Disputes"."""
+"""Events and balances at Stripe. Sources: API reference, "Events", "Balance transactions", "Charges", "Disputes"."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -11,12 +11,13 @@ from activities.stripe.errors import code_of, translated_errors
 from models.domain.money import Money
 from models.domain.stripe_events import OF_CONNECTED, OF_PLATFORM, StripeEvent
 
-_PAGE = 100
-_MONEY = ["balance_transaction", "transfer", "application_fee", "payment_intent"]
-_MOST_TYPES = 20
-"""In one request for events."""
-# Two steps from a charge, so that each type is a list of its own: Stripe expands only what a list's objects all have.
-_FARTHER = {"transfer_refund": "data.source.transfer", "application_fee_refund": "data.source.fee"}
+_PAGE_SIZE = 100
+_EXPAND = ["balance_transaction", "transfer", "application_fee", "payment_intent"]
+_MAX_TYPES = 20
+"""The most event types in one request."""
+# The charge is two references away. Each of these types needs its own list request: Stripe can expand only a field that
+# all objects of the list have.
+_EXPAND_BY_TYPE = {"transfer_refund": "data.source.transfer", "application_fee_refund": "data.source.fee"}
 _TO_CHARGE = ("originating_transaction", "source_transaction", "charge")
 _STEPS = ("transfer", "fee")
 
@@ -28,13 +29,14 @@ class StripeBalances:
         self._client = client
 
     async def events(self, account_id: str | None, since: datetime) -> AsyncIterator[EventSeen]:
-        """Of an account that is gone there are none."""
+        """None for an account that is deleted or no longer connected."""
         types = sorted(OF_PLATFORM if account_id is None else OF_CONNECTED)
-        assert len(types) <= _MOST_TYPES
+        assert len(types) <= _MAX_TYPES
         async with translated_errors():
             try:
                 page = await self._client.v1.events.list_async(
-                    {"types": types, "created": {"gte": int(since.timestamp())}, "limit": _PAGE}, _as(account_id)
+                    {"types": types, "created": {"gte": int(since.timestamp())}, "limit": _PAGE_SIZE},
+                    _options(account_id),
                 )
                 async for event in page.auto_paging_iter():
                     data = event.data.to_dict()
@@ -48,43 +50,43 @@ class StripeBalances:
 
     async def balance_transactions(self, since: datetime) -> AsyncIterator[BalanceTransaction]:
         async with translated_errors():
-            farther = set()
+            types = set()
             async for line in self._lines(since, {"expand": ["data.source"]}):
-                if line.type in _FARTHER:
-                    farther.add(line.type)
+                if line.type in _EXPAND_BY_TYPE:
+                    types.add(line.type)
                 else:
-                    yield _movement(line)
-            for kind in sorted(farther):
-                async for line in self._lines(since, {"type": kind, "expand": [_FARTHER[kind]]}):
-                    yield _movement(line)
+                    yield _balance_transaction(line)
+            for type_ in sorted(types):
+                async for line in self._lines(since, {"type": type_, "expand": [_EXPAND_BY_TYPE[type_]]}):
+                    yield _balance_transaction(line)
 
     async def of_charge(self, charge_id: str, currency: str) -> ChargeBalances:
         def money(amount_minor: int) -> Money:
             return Money(amount_minor=amount_minor, currency=currency)
 
         async with translated_errors():
-            charge = await self._client.v1.charges.retrieve_async(charge_id, {"expand": _MONEY})
-            returned = await self._returned(charge) if charge.amount_refunded or charge.refunded else 0
+            charge = await self._client.v1.charges.retrieve_async(charge_id, {"expand": _EXPAND})
+            refunded = await self._refunded(charge) if charge.amount_refunded or charge.refunded else 0
             disputed = await self._disputed(charge) if charge.disputed else 0
-        booked, fee = getattr(charge, "balance_transaction", None), getattr(charge, "application_fee", None)
-        transfer = getattr(charge, "transfer", None)
-        taken = booked.fee if isinstance(booked, stripe.BalanceTransaction) else 0
-        kept = fee.amount - fee.amount_refunded if isinstance(fee, stripe.ApplicationFee) else 0
-        moved = transfer.amount - transfer.amount_reversed if isinstance(transfer, stripe.Transfer) else 0
+        booked = getattr(charge, "balance_transaction", None)
+        fee, transfer = getattr(charge, "application_fee", None), getattr(charge, "transfer", None)
+        stripe_fee = booked.fee if isinstance(booked, stripe.BalanceTransaction) else 0
+        platform_fee = fee.amount - fee.amount_refunded if isinstance(fee, stripe.ApplicationFee) else 0
+        transferred = transfer.amount - transfer.amount_reversed if isinstance(transfer, stripe.Transfer) else 0
         captured = charge.amount_captured if charge.captured else 0
         return ChargeBalances(
             held=money(_held(charge)),
-            platform=money(captured - taken - moved + kept - returned + disputed),
-            connected=money(moved - kept),
-            fee=money(taken) if isinstance(booked, stripe.BalanceTransaction) else None,
+            platform=money(captured - stripe_fee - transferred + platform_fee - refunded + disputed),
+            connected=money(transferred - platform_fee),
+            fee=money(stripe_fee) if isinstance(booked, stripe.BalanceTransaction) else None,
         )
 
     async def balance_of(self, account_id: str) -> dict[str, int]:
-        """Nothing for an account that is gone."""
+        """Empty for an account that is deleted or no longer connected."""
         sums: dict[str, int] = {}
         async with translated_errors():
             try:
-                balance = await self._client.v1.balance.retrieve_async(options=_as(account_id))
+                balance = await self._client.v1.balance.retrieve_async(options=_options(account_id))
             except stripe.PermissionError as error:
                 if code_of(error) != "account_invalid":
                     raise
@@ -94,17 +96,17 @@ class StripeBalances:
         return sums
 
     async def _lines(
-        self, since: datetime, narrowed: "stripe.params.BalanceTransactionListParams"
+        self, since: datetime, filters: "stripe.params.BalanceTransactionListParams"
     ) -> AsyncIterator[stripe.BalanceTransaction]:
         found = await self._client.v1.balance_transactions.list_async(
-            {"created": {"gte": int(since.timestamp())}, "limit": _PAGE, **narrowed}
+            {"created": {"gte": int(since.timestamp())}, "limit": _PAGE_SIZE, **filters}
         )
         async for line in found.auto_paging_iter():
             yield line
 
-    async def _returned(self, charge: stripe.Charge) -> int:
-        """What a capture in part lets go has no balance transaction, and what a bank refused came back."""
-        refunds = await self._client.v1.refunds.list_async({"charge": charge.id, "limit": _PAGE})
+    async def _refunded(self, charge: stripe.Charge) -> int:
+        """Leaves out what a partial capture released, which has no balance transaction, and refunds that failed."""
+        refunds = await self._client.v1.refunds.list_async({"charge": charge.id, "limit": _PAGE_SIZE})
         return sum(
             [
                 refund.amount
@@ -114,12 +116,12 @@ class StripeBalances:
         )
 
     async def _disputed(self, charge: stripe.Charge) -> int:
-        """What its disputes took from the platform with their fees, and brought back."""
-        disputes = await self._client.v1.disputes.list_async({"charge": charge.id, "limit": _PAGE})
+        """The net of its disputes on the platform's balance: withdrawals, fees, reinstatements."""
+        disputes = await self._client.v1.disputes.list_async({"charge": charge.id, "limit": _PAGE_SIZE})
         return sum([line.net for dispute in disputes.data for line in dispute.balance_transactions])
 
 
-def _as(account_id: str | None) -> stripe.RequestOptions:
+def _options(account_id: str | None) -> stripe.RequestOptions:
     return {"stripe_account": account_id} if account_id else {}
 
 
@@ -130,18 +132,18 @@ def _held(charge: stripe.Charge) -> int:
     return 0
 
 
-def _movement(line: stripe.BalanceTransaction) -> BalanceTransaction:
+def _balance_transaction(line: stripe.BalanceTransaction) -> BalanceTransaction:
     created_at = datetime.fromtimestamp(line.created, UTC)
     return BalanceTransaction(charge_id=_charge_of(line.source), created_at=created_at)
 
 
 def _charge_of(source: object) -> str | None:
-    """The student's charge behind whatever moved the money."""
+    """The student's charge that a balance transaction's source belongs to, if any."""
     if isinstance(source, stripe.Charge):
         return source.id
     for step in _STEPS:
-        if isinstance(farther := getattr(source, step, None), stripe.StripeObject):
-            source = farther
+        if isinstance(expanded := getattr(source, step, None), stripe.StripeObject):
+            source = expanded
     for name in _TO_CHARGE:
         if found := getattr(source, name, None):
             return found if isinstance(found, str) else cast(str | None, getattr(found, "id", None))

@@ -1,4 +1,4 @@
-"""The Stripe client that a program builds once and passes in."""
+"""The Stripe client. Each program builds one and passes it to the adapters."""
 
 import asyncio
 from collections.abc import AsyncIterator

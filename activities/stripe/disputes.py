@@ -32,7 +32,7 @@ class StripeDisputes:
     async def look_up_dispute(self, dispute_id: str) -> DisputeState:
         async with translated_errors():
             dispute = await self._client.v1.disputes.retrieve_async(dispute_id)
-        moved = dispute.balance_transactions
+        transactions = dispute.balance_transactions
         due_by = dispute.evidence_details.due_by
         return DisputeState(
             dispute_id=dispute.id,
@@ -43,10 +43,10 @@ class StripeDisputes:
             status=_STATUS[dispute.status],
             is_inquiry=dispute.status.startswith("warning_"),
             respond_by=datetime.fromtimestamp(due_by, UTC) if due_by else None,
-            withdrawn=any(entry.amount < 0 for entry in moved),
-            reinstated=any(entry.amount > 0 for entry in moved),
-            fee=_sum([entry.fee for entry in moved if entry.amount < 0], dispute.currency),
-            fee_returned=_sum([-entry.fee for entry in moved if entry.amount > 0], dispute.currency),
+            withdrawn=any(entry.amount < 0 for entry in transactions),
+            reinstated=any(entry.amount > 0 for entry in transactions),
+            fee=_sum([entry.fee for entry in transactions if entry.amount < 0], dispute.currency),
+            fee_returned=_sum([-entry.fee for entry in transactions if entry.amount > 0], dispute.currency),
         )
 
     async def submit_evidence(self, dispute_id: str, evidence: dict[str, str], *, key: str) -> None:
@@ -62,7 +62,7 @@ class StripeDisputes:
             await self._client.v1.disputes.close_async(dispute_id, options={"idempotency_key": key})
 
     async def reverse_disputed_transfer(self, wanted: ReverseDisputedTransfer, *, key: str) -> Money:
-        """Found again by its metadata, since Stripe forgets keys; never more than is left of the transfer."""
+        """Finds an earlier reversal by metadata, since keys expire. Reverses no more than the transfer has left."""
         async with translated_errors():
             charge = await self._client.v1.charges.retrieve_async(wanted.charge_id, {"expand": ["transfer"]})
             transfer = getattr(charge, "transfer", None)

@@ -1,4 +1,4 @@
-"""The payment gateway on Stripe. With `stripe_errors.py`, the only place but the webhook route that imports stripe.
+"""Connected accounts, customers, Checkout and PaymentIntents at Stripe.
 
 Sources: Stripe API reference (Checkout Sessions, PaymentIntents, Refunds), "Place a hold on a payment method",
 "Create destination charges".
@@ -18,21 +18,21 @@ from models.domain.money import Money
 from models.domain.onboarding import AccountState, OnboardingLink
 from models.domain.policy import Split
 
-_BOOKED_CHARGE = ["latest_charge.balance_transaction"]
-_PAID_SESSION = [f"payment_intent.{path}" for path in _BOOKED_CHARGE]
+_EXPAND_CHARGE = ["latest_charge.balance_transaction"]
+_EXPAND_SESSION = [f"payment_intent.{path}" for path in _EXPAND_CHARGE]
 
 
 class StripeGateway:
-    """Implements `PaymentGateway`. `public_url` is where Checkout and the onboarding send people back to."""
+    """Implements `PaymentGateway`. Checkout and onboarding redirect back to `public_url`."""
 
     def __init__(self, client: stripe.StripeClient, public_url: str) -> None:
         self._client = client
         self._public_url = public_url.rstrip("/")
 
     async def create_account(self, instructor_id: UUID, email: str, *, key: str) -> str:
-        """Stripe asks the instructor for what it needs, and answers to them in its Express dashboard.
+        """Stripe collects the requirements, and the instructor has the Express dashboard.
 
-        Destination charges need `transfers` alone, which Stripe gives without `card_payments` only on application.
+        Destination charges need only `transfers`. Stripe grants it without `card_payments` only on application.
         """
         async with translated_errors():
             account = await self._client.v1.accounts.create_async(
@@ -66,24 +66,24 @@ class StripeGateway:
         return OnboardingLink(url=link.url, expires_at=datetime.fromtimestamp(link.expires_at, UTC))
 
     async def look_up_account(self, account_id: str) -> AccountState:
-        """Not `charges_enabled`: whether transfers are active is what decides (docs "Account capabilities")."""
+        """The transfers capability decides, not `charges_enabled` (docs "Account capabilities")."""
         async with translated_errors():
             try:
                 account = await self._client.v1.accounts.retrieve_async(account_id)
             except stripe.PermissionError as error:
                 if code_of(error) != "account_invalid":
                     raise
-                # Deleted, or no longer connected to this platform: so Stripe answers for both.
+                # Stripe's answer for an account that is deleted or no longer connected to this platform.
                 return AccountState(
                     account_id=account_id, transfers=Capability.INACTIVE, disabled_reason="account_gone"
                 )
-        asked = account.requirements
-        due = {*(asked.currently_due or ()), *(asked.past_due or ())} if asked else set()
+        requirements = account.requirements
+        due = {*(requirements.currently_due or ()), *(requirements.past_due or ())} if requirements else set()
         return AccountState(
             account_id=account.id,
             transfers=Capability(getattr(account.capabilities, "transfers", Capability.INACTIVE)),
             requirements=tuple(sorted(due)),
-            disabled_reason=asked.disabled_reason if asked else None,
+            disabled_reason=requirements.disabled_reason if requirements else None,
         )
 
     async def create_customer(self, student_id: UUID, email: str, name: str, *, key: str) -> str:
@@ -120,7 +120,7 @@ class StripeGateway:
     async def look_up(self, checkout_session_id: str) -> PaymentState:
         async with translated_errors():
             session = await self._client.v1.checkout.sessions.retrieve_async(
-                checkout_session_id, {"expand": _PAID_SESSION}
+                checkout_session_id, {"expand": _EXPAND_SESSION}
             )
         payment = session.payment_intent
         if isinstance(payment, stripe.PaymentIntent):
@@ -139,10 +139,10 @@ class StripeGateway:
             )
 
     async def capture(self, payment_intent_id: str, split: Split, *, key: str) -> PaymentState:
-        """The fee is sent again: Stripe caps it at what is captured, and does not prorate it."""
+        """The fee is sent again: Stripe caps it at the captured amount, and does not prorate it."""
         params: stripe.params.PaymentIntentCaptureParams = {
             "amount_to_capture": split.kept.amount_minor,
-            "expand": _BOOKED_CHARGE,
+            "expand": _EXPAND_CHARGE,
         }
         if split.platform_fee:
             params["application_fee_amount"] = split.platform_fee.amount_minor
@@ -153,15 +153,15 @@ class StripeGateway:
         return _payment_state(payment)
 
     async def refund(self, payment_intent_id: str, booking_id: UUID, *, with_fee: bool, key: str) -> None:
-        """`reverse_transfer` takes the share back from the instructor; without it the platform alone would pay.
+        """`reverse_transfer` takes the share back from the instructor; without it, the platform bears the refund alone.
 
-        `refund_application_fee` is refused by Stripe where no fee was taken.
+        Stripe rejects `refund_application_fee` for a charge without a fee.
         """
         params: stripe.params.RefundCreateParams = {
             "payment_intent": payment_intent_id,
             "reverse_transfer": True,
             "reason": "requested_by_customer",
-            # By which it is known for ours, and part of how its booking ends.
+            # Marks the refund as part of its booking's ending. One without it is adopted as an external refund.
             "metadata": {"booking_id": str(booking_id)},
         }
         if with_fee:
@@ -184,7 +184,7 @@ class StripeGateway:
             "customer": request.customer_id,
             "client_reference_id": str(terms.booking_id),
             "metadata": metadata,
-            # Cards only: a hold that can be captured later is a card's.
+            # Cards only: other payment methods have no hold to capture later.
             "allowed_payment_method_types": ["card"],
             "payment_intent_data": intent,
             "line_items": [
@@ -205,7 +205,7 @@ class StripeGateway:
 
 
 def _disclosure(request: CheckoutRequest) -> str:
-    """What the student reads beside the button: the fee, when the card is charged, what cancelling returns."""
+    """The text beside the pay button: the fee, when the card is charged, and what a cancellation refunds."""
     tiers = [
         f"{tier.refund_bps // 100} % back if you cancel at least {_hours(tier.before)} before the start"
         for tier in request.terms.policy.cancellation.tiers
@@ -231,7 +231,7 @@ def _checkout(session: stripe.checkout.Session, customer_id: str) -> Checkout:
 
 
 def _payment_state(payment: stripe.PaymentIntent, session: stripe.checkout.Session | None = None) -> PaymentState:
-    """`capture_before` is there only while there is a hold."""
+    """`capture_before` is set only while the hold exists."""
     charge = payment.latest_charge if isinstance(payment.latest_charge, stripe.Charge) else None
     card = charge.payment_method_details.card if charge and charge.payment_method_details else None
     hold_ends_at: int | None = getattr(card, "capture_before", None)
@@ -250,16 +250,16 @@ def _payment_state(payment: stripe.PaymentIntent, session: stripe.checkout.Sessi
 
 
 def _stripe_fee(charge: stripe.Charge | None) -> Money | None:
-    """A hold has no balance transaction, and a captured charge may get its own later."""
+    """A hold has no balance transaction; a captured charge may get one only later."""
     booked = getattr(charge, "balance_transaction", None)
     if not isinstance(booked, stripe.BalanceTransaction):
         return None
     return Money(amount_minor=booked.fee, currency=booked.currency)
 
 
-def _decline_code(refusal: stripe.PaymentIntent.LastPaymentError | None) -> str | None:
-    """The card network's reason, or else Stripe's. Stripe leaves out what does not apply."""
-    return getattr(refusal, "decline_code", None) or getattr(refusal, "code", None)
+def _decline_code(error: stripe.PaymentIntent.LastPaymentError | None) -> str | None:
+    """The card network's decline code, else Stripe's error code. Stripe omits fields that do not apply."""
+    return getattr(error, "decline_code", None) or getattr(error, "code", None)
 
 
 def _phase(payment: stripe.PaymentIntent, session: stripe.checkout.Session | None) -> HoldPhase:

@@ -19,13 +19,13 @@ _PHASE = {
     "failed": PayoutPhase.FAILED,
     "canceled": PayoutPhase.CALLED_OFF,
 }
-# Where a connected account's line has the platform's transfer. Stripe expands only what each of a list's objects has,
-# so that each type is a list of its own.
+# Where a connected account's balance transaction refers to the platform's transfer. Each type needs its own list
+# request: Stripe can expand only a field that all objects of the list have.
 _TRANSFER_AT = {
     "payment": "data.source.source_transfer",
     "payment_refund": "data.source.charge.source_transfer",
 }
-_SENT_BACK = frozenset({"payout_failure", "payout_cancel"})
+_RETURNED = frozenset({"payout_failure", "payout_cancel"})
 
 
 class StripePayouts:
@@ -35,7 +35,7 @@ class StripePayouts:
         self._client = client
 
     async def look_up_payout(self, order: PayoutOrder) -> PayoutState:
-        """What is in a payout that was asked for by hand Stripe does not say, so that it has no lines."""
+        """A manual payout has no lines: Stripe itemizes automatic payouts only."""
         async with translated_errors():
             payout = await self._client.v1.payouts.retrieve_async(
                 order.payout_id, options={"stripe_account": order.account_id}
@@ -43,7 +43,7 @@ class StripePayouts:
             shares: Counter[str] = Counter()
             carried: list[str] = []
             if payout.automatic:
-                await self._open(order, shares, carried)
+                await self._add_lines(order, shares, carried)
         phase = _PHASE[payout.status]
         return PayoutState(
             payout_id=payout.id,
@@ -60,29 +60,29 @@ class StripePayouts:
             is_itemized=payout.reconciliation_status != "in_progress",
         )
 
-    async def _open(self, order: PayoutOrder, shares: Counter[str], carried: list[str]) -> None:
-        """Add up what is in the payout. One that came back is in a later one as a whole, so it is opened in turn."""
-        kinds = set()
-        sent_back = []
+    async def _add_lines(self, order: PayoutOrder, shares: Counter[str], carried: list[str]) -> None:
+        """Sum the payout by charge. A failed payout is one line of a later payout, so its own lines are added."""
+        types = set()
+        returned = []
         async for line in self._lines(order, {}):
-            kinds.add(line.type)
-            if line.type in _SENT_BACK:
-                sent_back.append(_id_of(line.source))
-        for kind in kinds & _TRANSFER_AT.keys():
-            async for line in self._lines(order, {"type": kind, "expand": [_TRANSFER_AT[kind]]}):
+            types.add(line.type)
+            if line.type in _RETURNED:
+                returned.append(_id_of(line.source))
+        for type_ in types & _TRANSFER_AT.keys():
+            async for line in self._lines(order, {"type": type_, "expand": [_TRANSFER_AT[type_]]}):
                 if charge_id := _charge_of(line.source):
                     shares[charge_id] += line.net
-        for payout_id in sent_back:
+        for payout_id in returned:
             carried.append(payout_id)
             earlier = PayoutOrder(payout_id=payout_id, account_id=order.account_id)
             if await self._is_automatic(earlier):
-                await self._open(earlier, shares, [])
+                await self._add_lines(earlier, shares, [])
 
     async def _lines(
-        self, order: PayoutOrder, narrowed: "stripe.params.BalanceTransactionListParams"
+        self, order: PayoutOrder, filters: "stripe.params.BalanceTransactionListParams"
     ) -> AsyncIterator[stripe.BalanceTransaction]:
         found = await self._client.v1.balance_transactions.list_async(
-            {"payout": order.payout_id, "limit": 100, **narrowed}, {"stripe_account": order.account_id}
+            {"payout": order.payout_id, "limit": 100, **filters}, {"stripe_account": order.account_id}
         )
         async for line in found.auto_paging_iter():
             yield line
@@ -95,7 +95,7 @@ class StripePayouts:
 
 
 def _charge_of(source: object) -> str | None:
-    """The student's charge that the account's payment, or its refund, goes back to."""
+    """The student's charge behind a payment to the connected account, or behind a refund of that payment."""
     payment = source.charge if isinstance(source, stripe.Refund) else source
     transfer = getattr(payment, "source_transfer", None)
     charge = getattr(transfer, "source_transaction", None)

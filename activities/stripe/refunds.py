@@ -1,4 +1,4 @@
-"""Refunds of captured charges at Stripe, and what of them the connected account bears.
+"""Refunds of captured charges at Stripe, and the connected account's part in them.
 
 Sources: API reference, "Create a refund", "The Refund object"; docs "Destination charges: issue refunds", "Refunds".
 """
@@ -18,7 +18,7 @@ _STATUS = {
     "failed": RefundStatus.FAILED,
     "canceled": RefundStatus.FAILED,
 }
-_SHARES = ["transfer_reversal", "charge.application_fee"]
+_EXPAND = ["transfer_reversal", "charge.application_fee"]
 
 
 class StripeRefunds:
@@ -27,38 +27,42 @@ class StripeRefunds:
     def __init__(self, client: stripe.StripeClient) -> None:
         self._client = client
 
-    async def find_refund(self, case: RefundSnapshot) -> RefundAtStripe | None:
+    async def find_refund(self, snapshot: RefundSnapshot) -> RefundAtStripe | None:
         async with translated_errors():
             refunds = await self._client.v1.refunds.list_async(
-                {"payment_intent": case.payment_intent_id, "limit": 100, "expand": [f"data.{it}" for it in _SHARES]}
+                {
+                    "payment_intent": snapshot.payment_intent_id,
+                    "limit": 100,
+                    "expand": [f"data.{path}" for path in _EXPAND],
+                }
             )
             failed = None
             async for refund in refunds.auto_paging_iter():
                 metadata = refund.metadata.to_dict() if refund.metadata else {}
-                if metadata.get("refund_id") != str(case.refund_id):
+                if metadata.get("refund_id") != str(snapshot.refund_id):
                     continue
                 state = _state(refund)
                 if state.status is not RefundStatus.FAILED:
                     return state
-                if metadata.get("try") == str(case.tries):
+                if metadata.get("try") == str(snapshot.tries):
                     failed = state
         return failed
 
-    async def create_refund(self, case: RefundSnapshot, *, key: str) -> RefundAtStripe:
-        """A refund that the bank sent back has left the shares with the platform: they are not taken twice.
+    async def create_refund(self, snapshot: RefundSnapshot, *, key: str) -> RefundAtStripe:
+        """A retry does not reverse the transfer: a refund that the bank returned has left the shares with the platform.
 
-        `refund_application_fee` is refused by Stripe where no fee was taken.
+        Stripe rejects `refund_application_fee` for a charge without a fee.
         """
         params: stripe.params.RefundCreateParams = {
-            "payment_intent": case.payment_intent_id,
-            "amount": case.amount.amount_minor,
+            "payment_intent": snapshot.payment_intent_id,
+            "amount": snapshot.amount.amount_minor,
             "reason": "requested_by_customer",
-            "metadata": _metadata(case),
-            "expand": _SHARES,
+            "metadata": _metadata(snapshot),
+            "expand": _EXPAND,
         }
         async with translated_errors():
-            if case.borne_by is LossBearer.BOTH and case.tries == 1:
-                payment = await self._client.v1.payment_intents.retrieve_async(case.payment_intent_id)
+            if snapshot.borne_by is LossBearer.BOTH and snapshot.tries == 1:
+                payment = await self._client.v1.payment_intents.retrieve_async(snapshot.payment_intent_id)
                 params["reverse_transfer"] = True
                 if payment.application_fee_amount:
                     params["refund_application_fee"] = True
@@ -78,19 +82,19 @@ class StripeRefunds:
         )
 
     async def _retrieve(self, stripe_refund_id: str) -> stripe.Refund:
-        return await self._client.v1.refunds.retrieve_async(stripe_refund_id, {"expand": _SHARES})
+        return await self._client.v1.refunds.retrieve_async(stripe_refund_id, {"expand": _EXPAND})
 
 
-def _metadata(case: RefundSnapshot) -> dict[str, str]:
+def _metadata(snapshot: RefundSnapshot) -> dict[str, str]:
     return {
-        "booking_id": str(case.parties.booking_id),
-        "refund_id": str(case.refund_id),
-        "try": str(case.tries),
+        "booking_id": str(snapshot.parties.booking_id),
+        "refund_id": str(snapshot.refund_id),
+        "try": str(snapshot.tries),
     }
 
 
 def _state(refund: stripe.Refund) -> RefundAtStripe:
-    """Stripe leaves out what does not apply."""
+    """Stripe omits fields that do not apply."""
     reversal, charge = refund.transfer_reversal, refund.charge
     fee = charge.application_fee if isinstance(charge, stripe.Charge) else None
     fee_share_minor = None

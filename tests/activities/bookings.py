@@ -1,4 +1,4 @@
-"""A small world for tests of the records: people, an offering and bookings of it, as messages and as rows."""
+"""Test data for the records: people, offerings and bookings, as messages and as rows."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -40,7 +40,7 @@ Row = TypeVar("Row", bound=SQLModel)
 
 @dataclass(frozen=True)
 class Bookings:
-    """One instructor's, on one database. A student per booking."""
+    """The bookings of one instructor in one database. Each booking has a new student."""
 
     engine: AsyncEngine
     records: RecordActivities
@@ -54,7 +54,7 @@ class Bookings:
     async def terms(
         self, starts_at: datetime = STARTS_AT, ends_at: datetime | None = None, price_minor: int = 10_000
     ) -> BookingTerms:
-        """A new student's wish for a new offering's slot at that time."""
+        """Terms of a booking by a new student, of a new offering's slot at that time."""
         student = Student(email=f"{uuid4()}@example.test", name="Ada", created_at=NOW)
         offering = Offering(
             instructor_id=self.instructor_id,
@@ -132,7 +132,7 @@ class Bookings:
             return list((await session.exec(select(kind))).all())
 
     async def audit(self, booking_id: UUID) -> list[AuditEvent]:
-        """In the order of the bookings' lives: by time, and by action where two share a time."""
+        """Ordered by time, then by action."""
         statement = (
             select(AuditEvent)
             .where(AuditEvent.booking_id == booking_id)
@@ -142,7 +142,7 @@ class Bookings:
             return list((await session.exec(statement)).all())
 
     async def everything(self) -> dict[str, list[dict[str, Any]]]:
-        """All rows of all tables, for "nothing has changed"."""
+        """All rows of all tables, to assert that nothing has changed."""
         async with self.engine.connect() as connection:
             return {
                 table.name: [dict(row) for row in (await connection.execute(table.select())).mappings()]

@@ -12,7 +12,7 @@ _ENDED = (
 
 
 class WorkflowExecutions:
-    """Implements `activities.reconciliation.orphans.WorkflowRegister`. Raises Temporal's errors."""
+    """Implements `activities.reconciliation.orphans.WorkflowLookup`. Raises Temporal's errors."""
 
     def __init__(self, client: Client) -> None:
         self._client = client

@@ -1,4 +1,4 @@
-"""What is written down when a booking ends: the booking, its session, its payment and the instructor's payout."""
+"""A booking's ending is recorded: the booking request, its session, its payment and the instructor's payout."""
 
 import asyncio
 from collections.abc import Callable
@@ -36,7 +36,7 @@ EndingOf = Callable[[BookingTerms], Ending]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the records say at the end. Amounts in minor units of 100.00 usd."""
+    """The records after the ending. Amounts in minor units, of a price of 100.00 USD."""
 
     booking: BookingStatus
     session: SessionStatus
@@ -90,9 +90,16 @@ _HALF_KEPT = (PaymentStatus.PARTIALLY_REFUNDED, 5_000, 5_000, 1_000, 4_000)
         ),
         (completion_timed_out, HoldPhase.GONE, Outcome(BookingStatus.CANCELLED, SessionStatus.CANCELLED, *_ALL_BACK)),
     ],
-    ids=["completed", "cancelled late", "student absent", "instructor absent", "cancelled early", "nobody said"],
+    ids=[
+        "completed",
+        "cancelled late",
+        "student absent",
+        "instructor absent",
+        "cancelled early",
+        "timed out",
+    ],
 )
-async def test_an_accepted_booking_ends_with_its_session_its_payment_and_the_payout_of_the_share(
+async def test_ending_of_an_accepted_booking_closes_session_payment_and_payout(
     bookings: Bookings, ending_of: EndingOf, phase: HoldPhase, expected: Outcome
 ) -> None:
     terms = await bookings.accepted()
@@ -105,7 +112,7 @@ async def test_an_accepted_booking_ends_with_its_session_its_payment_and_the_pay
     assert (live_session.total_price_minor, live_session.room) == (10_000, room)
 
 
-async def test_a_closed_booking_waits_for_nothing_and_needs_nobody(bookings: Bookings) -> None:
+async def test_closed_booking_has_no_deadline_and_needs_no_attention(bookings: Bookings) -> None:
     terms = await bookings.accepted()
     await bookings.records.record_attention(RecordAttention(booking_id=terms.booking_id, reason="settle", at=NOW))
     await bookings.records.record_ending(ended(terms, released_by_operator(terms, PLATFORM), held(terms)))
@@ -124,7 +131,7 @@ async def test_a_closed_booking_waits_for_nothing_and_needs_nobody(bookings: Boo
     ],
     ids=["rejected", "unanswered", "cancelled"],
 )
-async def test_a_booking_that_ends_before_its_approval_gives_all_back_and_has_no_session(
+async def test_booking_that_ends_before_approval_is_refunded_and_has_no_session(
     bookings: Bookings, ending_of: EndingOf, status: BookingStatus
 ) -> None:
     terms = await bookings.authorized()
@@ -135,8 +142,8 @@ async def test_a_booking_that_ends_before_its_approval_gives_all_back_and_has_no
     assert await bookings.all(InstructorPayout) == []
 
 
-@pytest.mark.parametrize("payment", [None, PaymentState(phase=HoldPhase.CLOSED)], ids=["no checkout", "never paid"])
-async def test_a_booking_cancelled_before_anybody_paid_has_no_payment(
+@pytest.mark.parametrize("payment", [None, PaymentState(phase=HoldPhase.CLOSED)], ids=["no checkout", "unpaid"])
+async def test_booking_cancelled_before_payment_has_no_payment_row(
     bookings: Bookings, payment: PaymentState | None
 ) -> None:
     terms = await bookings.reserved()
@@ -146,7 +153,7 @@ async def test_a_booking_cancelled_before_anybody_paid_has_no_payment(
     assert await bookings.all(Payment) == []
 
 
-async def test_a_hold_that_was_let_go_before_it_was_recorded_gets_its_payment_row(bookings: Bookings) -> None:
+async def test_hold_released_before_it_was_recorded_gets_a_payment_row(bookings: Bookings) -> None:
     terms = await bookings.reserved()
     ending = cancelled(terms, STUDENT, NOW, accepted=False)
     await bookings.records.record_ending(ended(terms, ending, held(terms, HoldPhase.GONE)))
@@ -155,7 +162,7 @@ async def test_a_hold_that_was_let_go_before_it_was_recorded_gets_its_payment_ro
     assert (payment.returned_minor, payment.payment_intent_id) == (10_000, f"pi_{terms.booking_id}")
 
 
-async def test_a_declined_card_deletes_the_booking_request_and_keeps_the_reason(bookings: Bookings) -> None:
+async def test_declined_card_deletes_the_booking_request_and_keeps_the_reason(bookings: Bookings) -> None:
     terms = await bookings.reserved()
     declined = PaymentState(phase=HoldPhase.CLOSED, payment_intent_id="pi_9", decline_code="insufficient_funds")
     await bookings.records.record_ending(
@@ -175,7 +182,7 @@ async def test_a_declined_card_deletes_the_booking_request_and_keeps_the_reason(
     }
 
 
-async def test_a_booking_whose_checkout_stripe_refused_is_deleted_with_a_failed_payment(bookings: Bookings) -> None:
+async def test_booking_is_deleted_with_a_failed_payment_when_stripe_rejects_the_checkout(bookings: Bookings) -> None:
     terms = await bookings.terms()
     assert await bookings.records.reserve_slot(reserve(terms))
     await bookings.records.record_ending(ended(terms, unpaid(terms, EndReason.CHECKOUT_REFUSED), payment=None))
@@ -184,7 +191,7 @@ async def test_a_booking_whose_checkout_stripe_refused_is_deleted_with_a_failed_
     assert (payment.status, payment.payment_intent_id) == (PaymentStatus.FAILED, None)
 
 
-async def test_a_deleted_booking_is_not_brought_back_by_an_earlier_step_that_comes_again(bookings: Bookings) -> None:
+async def test_repeating_an_earlier_step_does_not_restore_a_deleted_booking(bookings: Bookings) -> None:
     terms = await bookings.reserved()
     message = ended(terms, unpaid(terms, EndReason.CHECKOUT_EXPIRED), PaymentState(phase=HoldPhase.CLOSED))
     await bookings.records.record_ending(message)
@@ -195,7 +202,7 @@ async def test_a_deleted_booking_is_not_brought_back_by_an_earlier_step_that_com
 
 
 @pytest.mark.parametrize("phase", [HoldPhase.CAPTURED, HoldPhase.GONE])
-async def test_an_ending_written_twice_is_written_once(bookings: Bookings, phase: HoldPhase) -> None:
+async def test_recording_an_ending_twice_changes_nothing(bookings: Bookings, phase: HoldPhase) -> None:
     terms = await bookings.accepted()
     ending = completed(terms, PLATFORM) if phase is HoldPhase.CAPTURED else completion_timed_out(terms)
     message = ended(terms, ending, held(terms, phase))
@@ -207,7 +214,7 @@ async def test_an_ending_written_twice_is_written_once(bookings: Bookings, phase
     assert await bookings.everything() == once
 
 
-async def test_an_ending_written_ten_times_at_once_is_written_once(bookings: Bookings) -> None:
+async def test_ten_concurrent_endings_are_recorded_once(bookings: Bookings) -> None:
     accepted, unauthorized = await bookings.accepted(), await bookings.terms(STARTS_AT + HOUR)
     assert await bookings.records.reserve_slot(reserve(unauthorized))
     messages = [
@@ -222,7 +229,7 @@ async def test_an_ending_written_ten_times_at_once_is_written_once(bookings: Boo
         assert len(actions) == len(set(actions))
 
 
-async def test_an_ended_booking_cannot_end_in_another_way_and_nothing_of_the_try_stays(bookings: Bookings) -> None:
+async def test_ended_booking_cannot_end_differently_and_the_attempt_is_rolled_back(bookings: Bookings) -> None:
     terms = await bookings.accepted()
     await bookings.records.record_ending(ended(terms, completion_timed_out(terms), held(terms, HoldPhase.GONE)))
     before = await bookings.everything()
@@ -231,14 +238,14 @@ async def test_an_ended_booking_cannot_end_in_another_way_and_nothing_of_the_try
     assert await bookings.everything() == before
 
 
-async def test_a_booking_whose_hold_is_recorded_cannot_be_deleted(bookings: Bookings) -> None:
+async def test_booking_with_a_recorded_hold_cannot_be_deleted(bookings: Bookings) -> None:
     terms = await bookings.authorized()
     with pytest.raises(IllegalTransition):
         await bookings.records.record_ending(ended(terms, unpaid(terms, EndReason.CHECKOUT_EXPIRED), held(terms)))
     assert (await bookings.get(BookingRequest, terms.booking_id)).status is BookingStatus.PENDING
 
 
-async def test_a_share_of_nothing_makes_no_payout(bookings: Bookings) -> None:
+async def test_zero_share_creates_no_payout(bookings: Bookings) -> None:
     terms = await bookings.accepted()
     all_fee = terms.model_copy(update={"policy": terms.policy.model_copy(update={"fee_bps": 10_000})})
     message = ended(all_fee, completed(all_fee, PLATFORM), held(terms, HoldPhase.CAPTURED))
@@ -247,7 +254,7 @@ async def test_a_share_of_nothing_makes_no_payout(bookings: Bookings) -> None:
     assert await bookings.all(InstructorPayout) == []
 
 
-async def test_what_is_kept_and_what_goes_back_make_the_price(bookings: Bookings) -> None:
+async def test_captured_and_returned_amounts_add_up_to_the_price(bookings: Bookings) -> None:
     terms = await bookings.accepted()
     message = _kept(ended(terms, completed(terms, PLATFORM), held(terms, HoldPhase.CAPTURED)), kept_minor=3_333)
     await bookings.records.record_ending(message)

@@ -1,4 +1,4 @@
-"""What the saga writes down on the way to a session."""
+"""The saga's records, from the reservation to the session."""
 
 from collections.abc import Awaitable, Callable
 
@@ -17,7 +17,7 @@ from tests.activities.bookings import HOUR, NOW, Bookings, authorization, checko
 OPERATOR = Actor(role=Role.OPERATOR)
 
 
-async def test_a_reserved_slot_is_a_pending_booking_with_its_price_fee_and_policy_frozen(bookings: Bookings) -> None:
+async def test_reserved_slot_is_a_pending_booking_with_frozen_price_fee_and_policy(bookings: Bookings) -> None:
     terms = await bookings.terms()
     assert await bookings.records.reserve_slot(reserve(terms))
     row = await bookings.get(BookingRequest, terms.booking_id)
@@ -28,7 +28,7 @@ async def test_a_reserved_slot_is_a_pending_booking_with_its_price_fee_and_polic
     assert (row.starts_at, row.ends_at) == (terms.starts_at, terms.ends_at)
 
 
-async def test_the_checkout_is_remembered_with_the_students_customer(bookings: Bookings) -> None:
+async def test_checkout_is_recorded_with_the_students_customer(bookings: Bookings) -> None:
     terms = await bookings.reserved()
     row = await bookings.get(BookingRequest, terms.booking_id)
     assert row.checkout_session_id == f"cs_{terms.booking_id}"
@@ -36,7 +36,7 @@ async def test_the_checkout_is_remembered_with_the_students_customer(bookings: B
     assert (await bookings.get(Student, terms.student_id)).stripe_customer_id == f"cus_{terms.student_id}"
 
 
-async def test_a_student_keeps_the_customer_they_had(bookings: Bookings) -> None:
+async def test_student_keeps_their_existing_customer(bookings: Bookings) -> None:
     terms = await bookings.reserved()
     again = terms.model_copy(update={"booking_id": terms.slot_id, "starts_at": terms.ends_at,
                                      "ends_at": terms.ends_at + HOUR})  # fmt: skip
@@ -45,7 +45,7 @@ async def test_a_student_keeps_the_customer_they_had(bookings: Bookings) -> None
     assert (await bookings.get(Student, terms.student_id)).stripe_customer_id == f"cus_{terms.student_id}"
 
 
-async def test_an_authorized_payment_is_pending_and_its_checkout_no_longer_shown(bookings: Bookings) -> None:
+async def test_authorized_payment_is_pending_and_the_checkout_url_is_cleared(bookings: Bookings) -> None:
     terms = await bookings.authorized()
     row = await bookings.get(BookingRequest, terms.booking_id)
     assert row.checkout_url is None
@@ -57,7 +57,7 @@ async def test_an_authorized_payment_is_pending_and_its_checkout_no_longer_shown
     assert payment.hold_ends_at == NOW + 7 * 24 * HOUR
 
 
-async def test_an_accepted_booking_has_a_session_in_a_room_of_its_own(bookings: Bookings) -> None:
+async def test_accepted_booking_has_a_session_with_a_random_room(bookings: Bookings) -> None:
     terms = await bookings.accepted()
     row = await bookings.get(BookingRequest, terms.booking_id)
     assert row.status is BookingStatus.ACCEPTED
@@ -71,7 +71,7 @@ async def test_an_accepted_booking_has_a_session_in_a_room_of_its_own(bookings: 
     assert str(terms.booking_id) not in live_session.room
 
 
-async def test_attention_is_called_for_and_cleared_as_often_as_it_takes(bookings: Bookings) -> None:
+async def test_attention_can_be_set_and_cleared_repeatedly(bookings: Bookings) -> None:
     terms = await bookings.accepted()
     for hour, reason in enumerate(["settle: declined", None, "the hold is gone", None]):
         message = RecordAttention(
@@ -83,19 +83,19 @@ async def test_attention_is_called_for_and_cleared_as_often_as_it_takes(bookings
         await bookings.records.record_attention(message)
         row = await bookings.get(BookingRequest, terms.booking_id)
         assert (row.needs_attention, row.attention_reason) == (reason is not None, reason)
-    told = [event for event in await bookings.audit(terms.booking_id) if "attention" in event.action]
-    assert [event.action for event in told] == ["booking.needs_attention", "booking.attention_cleared"] * 2
-    assert [event.actor_role for event in told] == [Role.PLATFORM, Role.OPERATOR] * 2
-    assert told[0].detail == {"reason": "settle: declined"}
+    changes = [event for event in await bookings.audit(terms.booking_id) if "attention" in event.action]
+    assert [event.action for event in changes] == ["booking.needs_attention", "booking.attention_cleared"] * 2
+    assert [event.actor_role for event in changes] == [Role.PLATFORM, Role.OPERATOR] * 2
+    assert changes[0].detail == {"reason": "settle: declined"}
 
 
-async def test_a_call_for_attention_is_heard_though_the_booking_request_is_gone(bookings: Bookings) -> None:
+async def test_attention_is_audited_without_a_booking_request(bookings: Bookings) -> None:
     terms = await bookings.terms()
     await bookings.records.record_attention(RecordAttention(booking_id=terms.booking_id, reason="release", at=NOW))
     assert [event.action for event in await bookings.audit(terms.booking_id)] == ["booking.needs_attention"]
 
 
-async def test_an_extended_deadline_is_shown_and_audited_each_time(bookings: Bookings) -> None:
+async def test_each_extension_updates_the_deadline_and_is_audited(bookings: Bookings) -> None:
     terms = await bookings.accepted()
     for hours in (30, 40):
         until = NOW + hours * HOUR
@@ -107,13 +107,13 @@ async def test_an_extended_deadline_is_shown_and_audited_each_time(bookings: Boo
     assert [event.action for event in await bookings.audit(terms.booking_id)].count("booking.extended") == 2
 
 
-async def test_the_audit_trail_tells_who_did_what_when_and_through_which_door(bookings: Bookings) -> None:
+async def test_audit_trail_has_actor_action_time_and_channel(bookings: Bookings) -> None:
     terms = await bookings.accepted()
 
-    def told(event: AuditEvent) -> tuple[str, str, bool]:
+    def summary(event: AuditEvent) -> tuple[str, str, bool]:
         return event.action, event.channel, event.actor_id == terms.student_id
 
-    assert [told(event) for event in await bookings.audit(terms.booking_id)] == [
+    assert [summary(event) for event in await bookings.audit(terms.booking_id)] == [
         ("booking.checkout_opened", "workflow", False),
         ("booking.reserved", "api", True),
         ("booking.authorized", "workflow", True),
@@ -127,7 +127,7 @@ async def test_the_audit_trail_tells_who_did_what_when_and_through_which_door(bo
     )
 
 
-async def test_every_step_carried_out_twice_is_carried_out_once(bookings: Bookings) -> None:
+async def test_repeating_a_step_changes_nothing(bookings: Bookings) -> None:
     terms = await bookings.terms()
     attention = RecordAttention(booking_id=terms.booking_id, reason="settle", at=NOW + HOUR)
     deadline = RecordDeadline(
@@ -146,17 +146,17 @@ async def test_every_step_carried_out_twice_is_carried_out_once(bookings: Bookin
         lambda: records.record_deadline(deadline),
     ]
     for number, step in enumerate(steps):
-        answer = await step()
+        result = await step()
         once = await bookings.everything()
-        assert await step() == answer
-        # An answer may be lost for as long as the workflow lives: earlier steps come again, too.
+        assert await step() == result
+        # A reset workflow repeats earlier steps too.
         for earlier in steps[:number]:
             await earlier()
         assert await bookings.everything() == once
 
 
 @pytest.mark.parametrize("unrecorded", ["checkout", "authorization", "acceptance"])
-async def test_what_is_not_there_cannot_go_on(bookings: Bookings, unrecorded: str) -> None:
+async def test_step_without_a_booking_request_is_rejected(bookings: Bookings, unrecorded: str) -> None:
     terms = await bookings.terms()
     steps = {
         "checkout": lambda: bookings.records.record_checkout(checkout(terms)),
@@ -168,7 +168,7 @@ async def test_what_is_not_there_cannot_go_on(bookings: Bookings, unrecorded: st
     assert await bookings.audit(terms.booking_id) == []
 
 
-async def test_a_cancelled_booking_cannot_be_accepted_and_nothing_of_the_try_stays(bookings: Bookings) -> None:
+async def test_cancelled_booking_cannot_be_accepted_and_the_attempt_is_rolled_back(bookings: Bookings) -> None:
     terms = await bookings.reserved()
     ending = cancelled(terms, PLATFORM, NOW, accepted=False)
     await bookings.records.record_ending(ended(terms, ending, payment=None))

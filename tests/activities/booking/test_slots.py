@@ -1,4 +1,4 @@
-"""No time of an instructor is ever booked twice, and a booking that is over gives its time back."""
+"""An instructor's time cannot be booked twice; a booking that ends frees its slot."""
 
 import asyncio
 from datetime import timedelta
@@ -12,18 +12,18 @@ from models.tables.bookings import BookingRequest
 from tests.activities.bookings import HOUR, NOW, STARTS_AT, Bookings, checkout, ended, held, reserve
 
 
-async def test_of_twenty_students_who_book_one_slot_at_once_exactly_one_gets_it(bookings: Bookings) -> None:
-    wishes = [await bookings.terms() for _ in range(20)]
-    got_it = await asyncio.gather(*(bookings.records.reserve_slot(reserve(terms)) for terms in wishes))
-    assert sorted(got_it) == [False] * 19 + [True]
-    winner = wishes[got_it.index(True)]
+async def test_one_of_twenty_concurrent_students_gets_the_slot(bookings: Bookings) -> None:
+    requests = [await bookings.terms() for _ in range(20)]
+    reserved = await asyncio.gather(*(bookings.records.reserve_slot(reserve(terms)) for terms in requests))
+    assert sorted(reserved) == [False] * 19 + [True]
+    winner = requests[reserved.index(True)]
     assert [row.id for row in await bookings.all(BookingRequest)] == [winner.booking_id]
-    for terms in wishes:
+    for terms in requests:
         audited = [event.action for event in await bookings.audit(terms.booking_id)]
         assert audited == (["booking.reserved"] if terms is winner else [])
 
 
-async def test_one_booking_asked_for_twenty_times_at_once_is_reserved_once_and_always_answered_yes(
+async def test_twenty_concurrent_attempts_of_one_booking_all_succeed_and_reserve_once(
     bookings: Bookings,
 ) -> None:
     terms = await bookings.terms()
@@ -45,7 +45,7 @@ async def test_one_booking_asked_for_twenty_times_at_once_is_reserved_once_and_a
         (24 * HOUR, HOUR, True),
     ],
 )
-async def test_times_of_one_instructors_offerings_may_touch_but_not_overlap(
+async def test_slots_of_an_instructor_may_touch_but_not_overlap(
     bookings: Bookings, starts_after: timedelta, lasts: timedelta, free: bool
 ) -> None:
     first = await bookings.terms()
@@ -57,7 +57,7 @@ async def test_times_of_one_instructors_offerings_may_touch_but_not_overlap(
 
 
 @pytest.mark.parametrize(("gap_minutes", "free"), [(29, False), (30, True)])
-async def test_the_buffers_of_two_neighbours_both_count(bookings: Bookings, gap_minutes: int, free: bool) -> None:
+async def test_buffers_of_adjacent_bookings_add_up(bookings: Bookings, gap_minutes: int, free: bool) -> None:
     first = (await bookings.terms()).model_copy(update={"buffer_before_minutes": 60, "buffer_after_minutes": 10})
     starts_at = STARTS_AT + HOUR + timedelta(minutes=gap_minutes)
     second = (await bookings.terms(starts_at)).model_copy(update={"buffer_before_minutes": 20})
@@ -65,21 +65,21 @@ async def test_the_buffers_of_two_neighbours_both_count(bookings: Bookings, gap_
     assert await bookings.records.reserve_slot(reserve(second)) is free
 
 
-async def test_two_instructors_may_be_booked_for_the_same_time(bookings: Bookings) -> None:
+async def test_two_instructors_can_be_booked_for_the_same_time(bookings: Bookings) -> None:
     colleague = Bookings(bookings.engine, bookings.records)
     assert await bookings.records.reserve_slot(reserve(await bookings.terms()))
     assert await colleague.records.reserve_slot(reserve(await colleague.terms()))
 
 
-async def test_a_refused_reservation_leaves_nothing_behind(bookings: Bookings) -> None:
+async def test_refused_reservation_changes_nothing(bookings: Bookings) -> None:
     assert await bookings.records.reserve_slot(reserve(await bookings.terms()))
-    late = await bookings.terms()
+    second = await bookings.terms()
     before = await bookings.everything()
-    assert not await bookings.records.reserve_slot(reserve(late))
+    assert not await bookings.records.reserve_slot(reserve(second))
     assert await bookings.everything() == before
 
 
-async def test_a_deleted_booking_frees_its_slot(bookings: Bookings) -> None:
+async def test_deleted_booking_frees_its_slot(bookings: Bookings) -> None:
     first = await bookings.reserved()
     await bookings.records.record_ending(
         ended(first, unpaid(first, EndReason.CARD_DECLINED), PaymentState(phase=HoldPhase.CLOSED))
@@ -87,27 +87,27 @@ async def test_a_deleted_booking_frees_its_slot(bookings: Bookings) -> None:
     assert await bookings.records.reserve_slot(reserve(await bookings.terms()))
 
 
-async def test_a_cancelled_booking_frees_its_slot(bookings: Bookings) -> None:
+async def test_cancelled_booking_frees_its_slot(bookings: Bookings) -> None:
     first = await bookings.accepted()
     ending = cancelled(first, PLATFORM, NOW, accepted=True)
     await bookings.records.record_ending(ended(first, ending, held(first, HoldPhase.GONE)))
     assert await bookings.records.reserve_slot(reserve(await bookings.terms()))
 
 
-async def test_a_student_who_books_while_another_cancels_gets_an_answer(bookings: Bookings) -> None:
+async def test_booking_during_a_concurrent_cancellation_does_not_fail(bookings: Bookings) -> None:
     first = await bookings.accepted()
     second = await bookings.terms()
     ending = ended(first, cancelled(first, PLATFORM, NOW, accepted=True), held(first, HoldPhase.GONE))
-    _, got_it = await asyncio.gather(
+    _, reserved = await asyncio.gather(
         bookings.records.record_ending(ending), bookings.records.reserve_slot(reserve(second))
     )
-    assert isinstance(got_it, bool)
+    assert isinstance(reserved, bool)
     assert await bookings.records.reserve_slot(reserve(second))
 
 
-async def test_one_students_bookings_made_at_once_do_not_get_in_each_others_way(bookings: Bookings) -> None:
+async def test_concurrent_bookings_of_one_student_all_succeed(bookings: Bookings) -> None:
     first = await bookings.terms()
-    wishes = [
+    requests = [
         first.model_copy(
             update={
                 "booking_id": (await bookings.terms()).booking_id,
@@ -117,7 +117,7 @@ async def test_one_students_bookings_made_at_once_do_not_get_in_each_others_way(
         )
         for number in range(8)
     ]
-    assert all(await asyncio.gather(*(bookings.records.reserve_slot(reserve(terms)) for terms in wishes)))
+    assert all(await asyncio.gather(*(bookings.records.reserve_slot(reserve(terms)) for terms in requests)))
     customer = f"cus_{first.student_id}"
-    await asyncio.gather(*(bookings.records.record_checkout(checkout(terms, customer)) for terms in wishes))
+    await asyncio.gather(*(bookings.records.record_checkout(checkout(terms, customer)) for terms in requests))
     assert all(row.checkout_url for row in await bookings.all(BookingRequest))

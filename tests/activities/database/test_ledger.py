@@ -1,4 +1,4 @@
-"""The ledger in Postgres: written once, with the state it belongs to; what does not balance or change is refused."""
+"""The ledger in Postgres: postings are inserted once, with their records. It rejects changes and unbalanced entries."""
 
 from collections import Counter
 
@@ -29,12 +29,12 @@ async def _balances(bookings: Bookings) -> dict[Account, int]:
     return {account: amount for account, amount in sums.items() if amount}
 
 
-async def _story(bookings: Bookings, terms: BookingTerms) -> list[str]:
+async def _postings(bookings: Bookings, terms: BookingTerms) -> list[str]:
     rows = [row for row in await bookings.all(LedgerTransaction) if row.booking_id == terms.booking_id]
     return [row.kind for row in sorted(rows, key=lambda row: row.seq or 0)]
 
 
-async def test_a_completed_booking_reads_as_its_story(bookings: Bookings) -> None:
+async def test_postings_and_balances_of_a_completed_booking(bookings: Bookings) -> None:
     terms = await bookings.accepted()
     payment = held(terms, HoldPhase.CAPTURED).model_copy(
         update={"captured_minor": 10_000, "stripe_fee": Money(amount_minor=320, currency="usd")}
@@ -42,7 +42,7 @@ async def test_a_completed_booking_reads_as_its_story(bookings: Bookings) -> Non
     message = ended(terms, completed(terms, bookings.instructor), payment)
     await bookings.records.record_ending(message)
     await bookings.records.record_ending(message)
-    assert await _story(bookings, terms) == ["hold_placed", "hold_ended", "captured", "stripe_fee", "transferred"]
+    assert await _postings(bookings, terms) == ["hold_placed", "hold_ended", "captured", "stripe_fee", "transferred"]
     assert await _balances(bookings) == {
         Account.STRIPE_BALANCE: 1_680,
         Account.CONNECTED_BALANCE: 8_000,
@@ -52,34 +52,34 @@ async def test_a_completed_booking_reads_as_its_story(bookings: Bookings) -> Non
     }
 
 
-async def test_a_hold_is_in_the_books_from_its_authorization_and_once(bookings: Bookings) -> None:
+async def test_hold_is_posted_once_on_authorization(bookings: Bookings) -> None:
     terms = await bookings.authorized()
     await bookings.records.record_authorization(authorization(terms))
     assert await _balances(bookings) == {Account.CARD_HOLDS: 10_000, Account.STUDENT_FUNDS_HELD: -10_000}
 
 
-async def test_a_released_booking_leaves_nothing(bookings: Bookings) -> None:
+async def test_released_booking_leaves_zero_balances(bookings: Bookings) -> None:
     terms = await bookings.authorized()
     await bookings.records.record_ending(
         ended(terms, rejected(terms, bookings.instructor), held(terms, HoldPhase.GONE))
     )
     assert await _balances(bookings) == {}
-    assert await _story(bookings, terms) == ["hold_placed", "hold_ended"]
+    assert await _postings(bookings, terms) == ["hold_placed", "hold_ended"]
 
 
-async def test_a_booking_that_was_never_paid_is_not_in_the_books(bookings: Bookings) -> None:
+async def test_unpaid_booking_has_no_postings(bookings: Bookings) -> None:
     terms = await bookings.reserved()
     await bookings.records.record_ending(ended(terms, unpaid(terms, EndReason.CHECKOUT_EXPIRED), None))
-    assert await _story(bookings, terms) == []
+    assert await _postings(bookings, terms) == []
 
 
-async def test_a_posting_is_written_once_however_often_it_is_posted(bookings: Bookings) -> None:
+async def test_posting_twice_inserts_once(bookings: Bookings) -> None:
     terms = await bookings.terms()
-    story = postings.capture(postings.parties_of(terms), split(terms.price, terms.policy), None)
+    captured = postings.capture(postings.parties_of(terms), split(terms.price, terms.policy), None)
     for _ in range(2):
         async with AsyncSession(bookings.engine) as session, session.begin():
-            await ledger.post(session, NOW, *story)
-    assert await _story(bookings, terms) == ["captured", "transferred"]
+            await ledger.post(session, NOW, *captured)
+    assert await _postings(bookings, terms) == ["captured", "transferred"]
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ async def test_a_posting_is_written_once_however_often_it_is_posted(bookings: Bo
         ("INSERT INTO ledger_entry SELECT id, 9, 'gifts', 'usd', 1 FROM ledger_transaction", "account_is_known"),
     ],
 )
-async def test_the_database_refuses_what_would_falsify_the_books(
+async def test_database_rejects_a_change_or_an_unbalanced_entry(
     bookings: Bookings, statement: str, refusal: str
 ) -> None:
     await bookings.authorized()

@@ -1,4 +1,4 @@
-"""What people are to be told is written with the state it tells of: with it or not at all, and once."""
+"""Notifications are inserted once, in the transaction of the change that they report."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -35,7 +35,7 @@ TO_STUDENT = {Recipient.STUDENT}
 EndingOf = Callable[[BookingTerms], Ending]
 
 
-async def told(bookings: Bookings, kind: NotificationKind) -> set[Recipient]:
+async def recipients_of(bookings: Bookings, kind: NotificationKind) -> set[Recipient]:
     return {each.recipient_role for each in await bookings.all(OutboxMessage) if each.kind is kind}
 
 
@@ -43,12 +43,12 @@ async def kinds(bookings: Bookings) -> set[NotificationKind]:
     return {each.kind for each in await bookings.all(OutboxMessage)}
 
 
-async def test_nobody_is_told_of_a_booking_that_is_not_paid(bookings: Bookings) -> None:
+async def test_unpaid_booking_sends_no_notifications(bookings: Bookings) -> None:
     await bookings.reserved()
     assert await bookings.all(OutboxMessage) == []
 
 
-async def test_of_a_paid_booking_both_are_told_by_when_the_instructor_is_to_decide(bookings: Bookings) -> None:
+async def test_both_are_notified_of_a_paid_booking_with_the_approval_deadline(bookings: Bookings) -> None:
     terms = await bookings.authorized()
     messages = await bookings.all(OutboxMessage)
     assert {(each.kind, each.recipient_id) for each in messages} == {
@@ -60,9 +60,9 @@ async def test_of_a_paid_booking_both_are_told_by_when_the_instructor_is_to_deci
     assert {each.next_attempt_at for each in messages} == {NOW + HOUR / 4}
 
 
-async def test_an_approval_is_told_to_both_with_the_reminders_for_later(bookings: Bookings) -> None:
+async def test_approval_notifies_both_and_schedules_reminders(bookings: Bookings) -> None:
     terms = await bookings.accepted()
-    assert await told(bookings, NotificationKind.APPROVED) == TO_BOTH
+    assert await recipients_of(bookings, NotificationKind.APPROVED) == TO_BOTH
     due = [
         (each.kind, each.recipient_role, each.next_attempt_at)
         for each in await bookings.all(OutboxMessage)
@@ -87,15 +87,15 @@ async def test_an_approval_is_told_to_both_with_the_reminders_for_later(bookings
         (lambda terms: cancelled(terms, STUDENT, NOW, accepted=True), HoldPhase.GONE, NotificationKind.CANCELLED),
         (completion_timed_out, HoldPhase.GONE, NotificationKind.CANCELLED),
     ],
-    ids=["completed", "student absent", "instructor absent", "cancelled", "nobody said"],
+    ids=["completed", "student absent", "instructor absent", "cancelled", "timed out"],
 )
-async def test_the_end_of_a_session_is_told_to_both_and_its_reminders_are_void(
+async def test_ending_of_a_session_notifies_both_and_deletes_reminders(
     bookings: Bookings, ending_of: EndingOf, phase: HoldPhase, kind: NotificationKind
 ) -> None:
     terms = await bookings.accepted()
     ending = ending_of(terms)
     await bookings.records.record_ending(ended(terms, ending, held(terms, phase)))
-    assert await told(bookings, kind) == TO_BOTH
+    assert await recipients_of(bookings, kind) == TO_BOTH
     assert await kinds(bookings) == {NotificationKind.BOOKING_RECEIVED, NotificationKind.APPROVED, kind}
     facts = [each.facts for each in await bookings.all(OutboxMessage) if each.kind is kind]
     assert facts == [{"by": ending.actor.role}] * 2
@@ -110,34 +110,34 @@ async def test_the_end_of_a_session_is_told_to_both_and_its_reminders_are_void(
     ],
     ids=["rejected", "unanswered", "cancelled"],
 )
-async def test_who_is_told_of_the_end_of_a_paid_booking_that_was_not_approved(
+async def test_recipients_when_a_paid_booking_ends_before_approval(
     bookings: Bookings, ending_of: EndingOf, kind: NotificationKind, recipients: set[Recipient]
 ) -> None:
     terms = await bookings.authorized()
     await bookings.records.record_ending(ended(terms, ending_of(terms), held(terms, HoldPhase.GONE)))
-    assert await told(bookings, kind) == recipients
+    assert await recipients_of(bookings, kind) == recipients
 
 
-async def test_an_instructor_never_hears_of_a_booking_that_nobody_paid_for(bookings: Bookings) -> None:
+async def test_instructor_is_not_notified_of_an_unpaid_booking(bookings: Bookings) -> None:
     terms = await bookings.reserved()
     ending = cancelled(terms, STUDENT, NOW, accepted=False)
     await bookings.records.record_ending(ended(terms, ending, PaymentState(phase=HoldPhase.CLOSED)))
     assert [each.recipient_id for each in await bookings.all(OutboxMessage)] == [terms.student_id]
 
 
-async def test_of_a_deleted_booking_the_student_is_told_and_the_mail_has_all_it_needs(bookings: Bookings) -> None:
+async def test_student_is_notified_of_a_deleted_booking_with_a_snapshot_of_it(bookings: Bookings) -> None:
     terms = await bookings.reserved()
     ending = unpaid(terms, EndReason.CARD_DECLINED, "insufficient_funds")
     await bookings.records.record_ending(ended(terms, ending, PaymentState(phase=HoldPhase.CLOSED)))
     (message,) = await bookings.all(OutboxMessage)
     assert (message.kind, message.recipient_id) == (NotificationKind.UNPAID, terms.student_id)
     assert (message.facts["reason"], message.facts["decline_code"]) == ("card_declined", "insufficient_funds")
-    was = BookingRequest.model_validate(message.facts["booking"])
-    assert (was.id, was.starts_at, was.price_minor) == (terms.booking_id, terms.starts_at, 10_000)
-    assert was.checkout_url is None
+    deleted = BookingRequest.model_validate(message.facts["booking"])
+    assert (deleted.id, deleted.starts_at, deleted.price_minor) == (terms.booking_id, terms.starts_at, 10_000)
+    assert deleted.checkout_url is None
 
 
-async def test_a_transaction_that_fails_tells_nobody(bookings: Bookings) -> None:
+async def test_failed_transaction_sends_no_notifications(bookings: Bookings) -> None:
     terms = await bookings.accepted()
     before = await bookings.all(OutboxMessage)
     with pytest.raises(IllegalTransition):
@@ -145,7 +145,7 @@ async def test_a_transaction_that_fails_tells_nobody(bookings: Bookings) -> None
     assert await bookings.all(OutboxMessage) == before
 
 
-async def test_a_state_whose_mail_cannot_be_written_is_not_written_either(bookings: Bookings) -> None:
+async def test_state_is_rolled_back_if_its_notification_cannot_be_inserted(bookings: Bookings) -> None:
     terms = await bookings.authorized()
     async with bookings.engine.begin() as connection:
         await connection.exec_driver_sql("ALTER TABLE outbox_message ADD CHECK (kind <> 'approved') NOT VALID")
@@ -154,7 +154,7 @@ async def test_a_state_whose_mail_cannot_be_written_is_not_written_either(bookin
     assert (await bookings.get(BookingRequest, terms.booking_id)).status is BookingStatus.PENDING
 
 
-async def test_an_activity_that_runs_again_adds_nothing(bookings: Bookings) -> None:
+async def test_repeated_activity_adds_no_notifications(bookings: Bookings) -> None:
     terms = await bookings.authorized()
     acceptance = bookings.acceptance(terms)
     await bookings.records.record_acceptance(acceptance)
@@ -164,17 +164,17 @@ async def test_an_activity_that_runs_again_adds_nothing(bookings: Bookings) -> N
     assert await bookings.all(OutboxMessage) == before
 
 
-async def test_announcing_the_same_twice_adds_nothing_even_where_no_audit_row_guards_it(bookings: Bookings) -> None:
+async def test_repeated_insert_adds_nothing_even_without_an_audit_event(bookings: Bookings) -> None:
     terms = await bookings.accepted()
     before = await bookings.all(OutboxMessage)
     async with transaction(bookings.engine) as session:
         booking = await session.get_one(BookingRequest, terms.booking_id)
-        await outbox.remind(session, booking, NOW + HOUR)
+        await outbox.schedule_reminders(session, booking, NOW + HOUR)
     assert await bookings.all(OutboxMessage) == before
 
 
-async def _moved(bookings: Bookings, terms: BookingTerms, by: timedelta, at: datetime) -> None:
-    """What the record activity of a rescheduling does, as far as it concerns mails."""
+async def _move(bookings: Bookings, terms: BookingTerms, by: timedelta, at: datetime) -> None:
+    """The part of the `move_slot` activity that concerns notifications."""
     async with AsyncSession(bookings.engine) as session, session.begin():
         booking = await session.get_one(BookingRequest, terms.booking_id)
         live_session = await session.get_one(LiveSession, terms.booking_id)
@@ -186,10 +186,10 @@ async def _moved(bookings: Bookings, terms: BookingTerms, by: timedelta, at: dat
         await outbox.reschedule(session, booking, live_session, previous, at)
 
 
-async def test_a_moved_session_is_told_of_and_reminded_of_at_its_new_time_only(bookings: Bookings) -> None:
+async def test_rescheduling_notifies_both_and_moves_the_reminders(bookings: Bookings) -> None:
     terms = await bookings.accepted()
-    await _moved(bookings, terms, timedelta(days=1), NOW + 2 * HOUR)
-    assert await told(bookings, NotificationKind.RESCHEDULED) == TO_BOTH
+    await _move(bookings, terms, timedelta(days=1), NOW + 2 * HOUR)
+    assert await recipients_of(bookings, NotificationKind.RESCHEDULED) == TO_BOTH
     messages = await bookings.all(OutboxMessage)
     moved = [each for each in messages if each.kind is NotificationKind.RESCHEDULED]
     assert {datetime.fromisoformat(each.facts["previous_starts_at"]) for each in moved} == {STARTS_AT}
@@ -198,35 +198,35 @@ async def test_a_moved_session_is_told_of_and_reminded_of_at_its_new_time_only(b
     assert (await bookings.get(LiveSession, terms.booking_id)).calendar_sequence == 1
 
 
-async def test_a_session_that_moves_twice_is_told_of_twice(bookings: Bookings) -> None:
+async def test_each_rescheduling_is_notified(bookings: Bookings) -> None:
     terms = await bookings.accepted()
     for hours in (2, 3):
-        await _moved(bookings, terms, timedelta(days=1), NOW + hours * HOUR)
+        await _move(bookings, terms, timedelta(days=1), NOW + hours * HOUR)
     moved = [each for each in await bookings.all(OutboxMessage) if each.kind is NotificationKind.RESCHEDULED]
     assert len(moved) == 4
     assert (await bookings.get(LiveSession, terms.booking_id)).calendar_sequence == 2
 
 
-async def test_a_cancelled_session_has_a_later_sequence_and_one_that_took_place_has_not(bookings: Bookings) -> None:
-    called_off, took_place = await bookings.accepted(), await bookings.terms(STARTS_AT + 2 * HOUR)
+async def test_calendar_sequence_increases_on_cancellation_and_not_on_completion(bookings: Bookings) -> None:
+    cancelled_session, took_place = await bookings.accepted(), await bookings.terms(STARTS_AT + 2 * HOUR)
     await bookings.records.reserve_slot(reserve(took_place))
     await bookings.records.record_authorization(authorization(took_place))
     await bookings.records.record_acceptance(bookings.acceptance(took_place))
     await bookings.records.record_ending(
-        ended(called_off, completion_timed_out(called_off), held(called_off, HoldPhase.GONE))
+        ended(cancelled_session, completion_timed_out(cancelled_session), held(cancelled_session, HoldPhase.GONE))
     )
     await bookings.records.record_ending(
         ended(took_place, completed(took_place, PLATFORM), held(took_place, HoldPhase.CAPTURED))
     )
     sequences = [
-        (await bookings.get(LiveSession, each.booking_id)).calendar_sequence for each in (called_off, took_place)
+        (await bookings.get(LiveSession, each.booking_id)).calendar_sequence for each in (cancelled_session, took_place)
     ]
     assert sequences == [1, 0]
 
 
-async def test_an_outbox_message_names_nobody(bookings: Bookings) -> None:
+async def test_outbox_rows_contain_no_personal_data(bookings: Bookings) -> None:
     terms = await bookings.accepted()
     await bookings.records.record_ending(ended(terms, completion_timed_out(terms), held(terms, HoldPhase.GONE)))
-    written = " ".join(str(each.model_dump()) for each in await bookings.all(OutboxMessage))
+    stored = " ".join(str(each.model_dump()) for each in await bookings.all(OutboxMessage))
     for personal in ("Ada", "Nadia", "example.test", "Counterpoint"):
-        assert personal not in written
+        assert personal not in stored

@@ -1,4 +1,4 @@
-"""`docs/mail.md` says who is told what, as the code does."""
+"""`docs/mail.md` lists the notifications and their recipients as the code defines them."""
 
 import re
 from pathlib import Path
@@ -18,7 +18,7 @@ PAGE = (Path(__file__).parents[3] / "docs" / "mail.md").read_text()
 TEMPLATES = Path(__file__).parents[3] / "activities" / "mail" / "templates"
 
 
-def _given() -> set[Notification]:
+def _defined() -> set[Notification]:
     moves = {each for people in TOLD.values() for told in people.values() for each in told}
     to_both = {
         Notification(notification, recipient)
@@ -32,16 +32,16 @@ def _given() -> set[Notification]:
     )
 
 
-def test_the_table_says_who_is_told_what() -> None:
+def test_table_lists_every_notification_with_its_recipients() -> None:
     rows = re.findall(r"^\| `(\w+)` \| (yes|) ?\| (yes|) ?\| .+ \|$", PAGE, re.MULTILINE)
     listed = {
         Notification(NotificationKind(notification), recipient)
-        for notification, *answers in rows
-        for recipient, answer in zip((Recipient.STUDENT, Recipient.INSTRUCTOR), answers, strict=True)
-        if answer
+        for notification, *cells in rows
+        for recipient, cell in zip((Recipient.STUDENT, Recipient.INSTRUCTOR), cells, strict=True)
+        if cell
     }
-    assert listed == _given()
+    assert listed == _defined()
 
 
-def test_every_notice_has_its_template_and_every_template_its_notice() -> None:
+def test_every_notification_has_a_template_and_every_template_a_notification() -> None:
     assert {path.stem for path in TEMPLATES.glob("*.txt")} - {"layout"} == set(NotificationKind)

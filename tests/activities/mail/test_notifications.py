@@ -1,4 +1,4 @@
-"""What people read: each notice to each of its readers, in text and HTML, with nobody's name taken for ours."""
+"""The content of each mail for each recipient, in text and HTML, and its safety against hostile names."""
 
 import re
 from datetime import datetime, timedelta
@@ -39,7 +39,7 @@ INSTRUCTOR = Actor(role=Role.INSTRUCTOR)
 
 
 async def mail(bookings: Bookings, kind: NotificationKind, to: Recipient, now: datetime = NOW) -> EmailMessage:
-    """The latest of its kind, as it would be sent now."""
+    """The latest notification of its kind, as it would be sent now."""
     latest = (
         select(OutboxMessage)
         .where(col(OutboxMessage.kind) == kind, col(OutboxMessage.recipient_role) == to)
@@ -48,8 +48,8 @@ async def mail(bookings: Bookings, kind: NotificationKind, to: Recipient, now: d
     async with transaction(bookings.engine) as session:
         message = (await session.exec(latest)).first()
         assert message is not None
-        letter = await notifications.read(session, message, PUBLIC_URL, now)
-    return compose(letter, message.id, message.due_at, SENDER, ISSUER)
+        content = await notifications.load(session, message, PUBLIC_URL, now)
+    return compose(content, message.id, message.due_at, SENDER, ISSUER)
 
 
 def text(mail: EmailMessage) -> str:
@@ -81,7 +81,7 @@ async def end(bookings: Bookings, record: RecordEnding) -> None:
     await bookings.records.record_ending(record)
 
 
-async def test_a_paid_booking_tells_the_student_until_when_the_instructor_decides_in_the_students_own_zone(
+async def test_booking_received_mail_has_the_deadline_in_the_readers_time_zone(
     bookings: Bookings,
 ) -> None:
     terms = await bookings.authorized()
@@ -100,7 +100,7 @@ async def test_a_paid_booking_tells_the_student_until_when_the_instructor_decide
     assert "If you cancel" not in text(to_instructor)
 
 
-async def test_a_mail_is_addressed_dated_and_named_once_and_for_all(bookings: Bookings) -> None:
+async def test_message_id_and_date_are_the_same_at_every_attempt(bookings: Bookings) -> None:
     terms = await bookings.authorized()
     first, second = [await mail(bookings, NotificationKind.BOOKING_RECEIVED, Recipient.STUDENT) for _ in range(2)]
     student = await bookings.get(Student, terms.student_id)
@@ -114,9 +114,7 @@ async def test_a_mail_is_addressed_dated_and_named_once_and_for_all(bookings: Bo
 
 
 @pytest.mark.parametrize("recipient", Recipient)
-async def test_an_approval_invites_each_to_the_session_without_telling_the_others_address(
-    bookings: Bookings, recipient: Recipient
-) -> None:
+async def test_invitation_has_the_session_and_hides_the_other_address(bookings: Bookings, recipient: Recipient) -> None:
     terms = await bookings.accepted()
     approved = await mail(bookings, NotificationKind.APPROVED, recipient)
     calendar = invitation(approved)
@@ -139,9 +137,9 @@ async def test_an_approval_invites_each_to_the_session_without_telling_the_other
     assert others not in approved.as_string()
 
 
-async def test_both_are_told_before_the_session_that_it_may_be_recorded(bookings: Bookings) -> None:
+async def test_mails_before_the_session_mention_recording(bookings: Bookings) -> None:
     terms = await bookings.accepted()
-    told = (
+    before_session = (
         NotificationKind.BOOKING_RECEIVED,
         NotificationKind.APPROVED,
         NotificationKind.REMINDER_A_DAY,
@@ -149,11 +147,11 @@ async def test_both_are_told_before_the_session_that_it_may_be_recorded(bookings
     )
     for is_recorded in (False, True):
         await _set(bookings, BookingRequest, terms.booking_id, is_recorded=is_recorded)
-        said = [text(await mail(bookings, notification, to)) for notification in told for to in Recipient]
-        assert {"Recording: The instructor may record the session" in each for each in said} == {is_recorded}
+        texts = [text(await mail(bookings, kind, to)) for kind in before_session for to in Recipient]
+        assert {"Recording: The instructor may record the session" in each for each in texts} == {is_recorded}
 
 
-async def test_a_moved_session_updates_and_a_cancelled_one_removes_the_same_event(bookings: Bookings) -> None:
+async def test_rescheduling_updates_and_cancellation_removes_the_same_event(bookings: Bookings) -> None:
     terms = await bookings.accepted()
     async with AsyncSession(bookings.engine) as session, session.begin():
         booking = await session.get_one(BookingRequest, terms.booking_id)
@@ -166,16 +164,16 @@ async def test_a_moved_session_updates_and_a_cancelled_one_removes_the_same_even
     assert moved["Subject"].endswith("is now on Friday, 6 March 2026, 09:00 (UTC)")
     update = _event(moved)
     await end(bookings, ended(terms, cancelled(terms, STUDENT, NOW, accepted=True), held(terms, HoldPhase.GONE)))
-    off = await mail(bookings, NotificationKind.CANCELLED, Recipient.STUDENT)
-    removal = _event(off)
-    assert [each["UID"] for each in (update, removal)] == [calendar_uid(terms.booking_id)] * 2
-    assert [each["SEQUENCE"] for each in (update, removal)] == [1, 2]
-    assert (update.start, removal["STATUS"]) == (STARTS_AT + 24 * HOUR, "CANCELLED")
-    calendars = [invitation(each) for each in (moved, off)]
+    cancelled_mail = await mail(bookings, NotificationKind.CANCELLED, Recipient.STUDENT)
+    cancellation = _event(cancelled_mail)
+    assert [each["UID"] for each in (update, cancellation)] == [calendar_uid(terms.booking_id)] * 2
+    assert [each["SEQUENCE"] for each in (update, cancellation)] == [1, 2]
+    assert (update.start, cancellation["STATUS"]) == (STARTS_AT + 24 * HOUR, "CANCELLED")
+    calendars = [invitation(each) for each in (moved, cancelled_mail)]
     assert [each["METHOD"] for each in calendars if each] == ["REQUEST", "CANCEL"]
 
 
-async def test_an_approval_sent_after_the_cancellation_does_not_bring_the_event_back(
+async def test_approval_sent_after_the_cancellation_does_not_restore_the_event(
     bookings: Bookings,
 ) -> None:
     terms = await bookings.accepted()
@@ -185,7 +183,7 @@ async def test_an_approval_sent_after_the_cancellation_does_not_bring_the_event_
     assert late["METHOD"] == "CANCEL"
 
 
-async def test_a_cancellation_tells_each_who_did_it_and_what_it_means_for_their_money(bookings: Bookings) -> None:
+async def test_cancellation_mail_has_who_cancelled_and_the_amounts(bookings: Bookings) -> None:
     terms = await bookings.accepted()
     late = cancelled(terms, STUDENT, terms.starts_at - timedelta(hours=3), accepted=True)
     await end(bookings, ended(terms, late, held(terms, HoldPhase.CAPTURED)))
@@ -199,7 +197,7 @@ async def test_a_cancellation_tells_each_who_did_it_and_what_it_means_for_their_
     assert "receipt.pdf" not in to_instructor
 
 
-async def test_an_instructors_cancellation_gives_all_back(bookings: Bookings) -> None:
+async def test_cancellation_by_the_instructor_refunds_everything(bookings: Bookings) -> None:
     terms = await bookings.accepted()
     await end(bookings, ended(terms, cancelled(terms, INSTRUCTOR, NOW, accepted=True), held(terms, HoldPhase.GONE)))
     to_student = text(await mail(bookings, NotificationKind.CANCELLED, Recipient.STUDENT))
@@ -209,7 +207,7 @@ async def test_an_instructors_cancellation_gives_all_back(bookings: Bookings) ->
     assert "Nothing is paid out for it." in text(await mail(bookings, NotificationKind.CANCELLED, Recipient.INSTRUCTOR))
 
 
-async def test_a_completed_session_brings_the_receipt_and_the_share(bookings: Bookings) -> None:
+async def test_completion_mails_have_the_receipt_and_the_share(bookings: Bookings) -> None:
     terms = await bookings.accepted()
     await end(bookings, ended(terms, completed(terms, INSTRUCTOR), held(terms, HoldPhase.CAPTURED)))
     to_student = await mail(bookings, NotificationKind.COMPLETED, Recipient.STUDENT)
@@ -224,7 +222,7 @@ async def test_a_completed_session_brings_the_receipt_and_the_share(bookings: Bo
 
 
 @pytest.mark.parametrize(
-    ("absent", "phase", "said"),
+    ("absent", "phase", "expected"),
     [
         (
             AbsentParty.STUDENT,
@@ -238,16 +236,16 @@ async def test_a_completed_session_brings_the_receipt_and_the_share(bookings: Bo
         ),
     ],
 )
-async def test_a_no_show_tells_who_was_absent_and_the_money(
-    bookings: Bookings, absent: AbsentParty, phase: HoldPhase, said: tuple[str, ...]
+async def test_no_show_mail_has_the_absent_party_and_the_amounts(
+    bookings: Bookings, absent: AbsentParty, phase: HoldPhase, expected: tuple[str, ...]
 ) -> None:
     terms = await bookings.accepted()
     await end(bookings, ended(terms, no_show(terms, absent, PLATFORM), held(terms, phase)))
     shown = text(await mail(bookings, NotificationKind.NO_SHOW, Recipient.STUDENT))
-    assert all(part in shown for part in said)
+    assert all(part in shown for part in expected)
 
 
-async def test_a_rejection_brings_the_instructors_words(bookings: Bookings) -> None:
+async def test_rejection_mail_quotes_the_instructors_reason(bookings: Bookings) -> None:
     terms = await bookings.authorized()
     await _set(bookings, BookingRequest, terms.booking_id, rejection_reason="I am\ntravelling.")
     await end(bookings, ended(terms, rejected(terms, INSTRUCTOR), held(terms, HoldPhase.GONE)))
@@ -256,7 +254,7 @@ async def test_a_rejection_brings_the_instructors_words(bookings: Bookings) -> N
     assert "All of the 100.00 USD goes back to you." in shown
 
 
-async def test_an_unanswered_booking_lapses_for_both(bookings: Bookings) -> None:
+async def test_expiry_mails_name_the_missing_answer(bookings: Bookings) -> None:
     terms = await bookings.authorized()
     await end(bookings, ended(terms, unanswered(terms), held(terms, HoldPhase.GONE)))
     assert "The instructor did not answer in time." in text(
@@ -275,9 +273,7 @@ async def test_an_unanswered_booking_lapses_for_both(bookings: Bookings) -> None
         (EndReason.CHECKOUT_REFUSED, None, "the payment could not be started"),
     ],
 )
-async def test_a_deleted_booking_says_why_to_its_student(
-    bookings: Bookings, reason: EndReason, code: str | None, why: str
-) -> None:
+async def test_unpaid_mail_has_the_reason(bookings: Bookings, reason: EndReason, code: str | None, why: str) -> None:
     terms = await bookings.reserved()
     await end(bookings, ended(terms, unpaid(terms, reason, code), PaymentState(phase=HoldPhase.CLOSED)))
     unbooked = await mail(bookings, NotificationKind.UNPAID, Recipient.STUDENT)
@@ -288,7 +284,7 @@ async def test_a_deleted_booking_says_why_to_its_student(
 
 @pytest.mark.parametrize("recipient", Recipient)
 @pytest.mark.parametrize("kind", [NotificationKind.REMINDER_A_DAY, NotificationKind.REMINDER_15_MINUTES])
-async def test_a_reminder_says_when_and_how_to_get_in(
+async def test_reminder_has_the_start_and_the_join_link(
     bookings: Bookings, kind: NotificationKind, recipient: Recipient
 ) -> None:
     terms = await bookings.accepted()
@@ -297,7 +293,7 @@ async def test_a_reminder_says_when_and_how_to_get_in(
     assert f"/v1/bookings/{terms.booking_id}/join" in shown
 
 
-async def test_the_instructor_is_asked_what_came_of_the_session_until_when(bookings: Bookings) -> None:
+async def test_completion_due_mail_has_the_deadline(bookings: Bookings) -> None:
     await bookings.accepted()
     shown = text(await mail(bookings, NotificationKind.COMPLETION_DUE, Recipient.INSTRUCTOR, STARTS_AT + HOUR))
     assert "until Friday, 6 March 2026, 10:00 (UTC)" in shown
@@ -307,7 +303,7 @@ async def test_the_instructor_is_asked_what_came_of_the_session_until_when(booki
 HOSTILE = 'Eve\r\nBcc: all@example.test\r\n\r\n<script>alert("1")</script>\u2028{{ 7 * 7 }}\u202e'
 
 
-async def test_nobodys_name_can_add_a_header_a_paragraph_or_a_tag(bookings: Bookings) -> None:
+async def test_hostile_name_cannot_add_a_header_paragraph_or_tag(bookings: Bookings) -> None:
     terms = await bookings.accepted()
     await _set(bookings, Student, terms.student_id, name=HOSTILE)
     await _set(bookings, BookingRequest, terms.booking_id, title=HOSTILE)
@@ -328,7 +324,7 @@ async def test_nobodys_name_can_add_a_header_a_paragraph_or_a_tag(bookings: Book
         }
 
 
-async def test_a_name_in_any_script_arrives_as_it_is(bookings: Bookings) -> None:
+async def test_name_in_any_script_is_preserved(bookings: Bookings) -> None:
     terms = await bookings.accepted()
     await _set(bookings, Student, terms.student_id, name='佐藤 "健二" O’Brien')
     to_instructor = await mail(bookings, NotificationKind.APPROVED, Recipient.INSTRUCTOR)

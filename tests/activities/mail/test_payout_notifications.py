@@ -1,4 +1,4 @@
-"""What instructors read of a payout: one mail for all that it pays."""
+"""The mails about payouts: one per payout, however many bookings it pays."""
 
 import pytest
 
@@ -12,7 +12,7 @@ from tests.activities.mail.test_notifications import html, mail, text
 
 
 @pytest.mark.parametrize(
-    ("notification", "said"),
+    ("notification", "expected"),
     [
         (NotificationKind.PAYOUT_PAID, ["80.00 USD have been paid out", "your share of 2 sessions"]),
         (
@@ -21,19 +21,19 @@ from tests.activities.mail.test_notifications import html, mail, text
         ),
     ],
 )
-async def test_an_instructor_reads_of_a_payout_and_what_to_do_when_it_came_back(
-    bookings: Bookings, notification: NotificationKind, said: list[str]
+async def test_payout_mail_has_the_amount_and_what_to_do_after_a_failure(
+    bookings: Bookings, notification: NotificationKind, expected: list[str]
 ) -> None:
     await bookings.terms()
     facts = {"amount_minor": 8_000, "currency": "usd", "sessions": 2, "failure_code": "account_closed"}
     async with transaction(bookings.engine) as session:
-        told = [Notification(notification, Recipient.INSTRUCTOR)]
-        await outbox.announce_payout(session, bookings.instructor_id, "po_1", told, NOW, facts)
-        await outbox.announce_payout(session, bookings.instructor_id, "po_1", told, NOW, facts)
+        notifications = [Notification(notification, Recipient.INSTRUCTOR)]
+        await outbox.notify_of_payout(session, bookings.instructor_id, "po_1", notifications, NOW, facts)
+        await outbox.notify_of_payout(session, bookings.instructor_id, "po_1", notifications, NOW, facts)
     assert len(await bookings.all(OutboxMessage)) == 1
-    letter = await mail(bookings, notification, Recipient.INSTRUCTOR)
+    payout_mail = await mail(bookings, notification, Recipient.INSTRUCTOR)
     instructor = await bookings.get(Instructor, bookings.instructor_id)
-    assert letter["To"] == f"Nadia <{instructor.email}>"
-    for shown in (text(letter), html(letter)):
-        assert [words for words in said if words not in shown] == []
+    assert payout_mail["To"] == f"Nadia <{instructor.email}>"
+    for shown in (text(payout_mail), html(payout_mail)):
+        assert [part for part in expected if part not in shown] == []
         assert ("connect.stripe.com/express_login" in shown) == (notification is NotificationKind.PAYOUT_FAILED)

@@ -1,4 +1,4 @@
-"""A mail is sent once, whatever becomes of the mail server, the sender and the other senders."""
+"""Each mail is sent once, despite failures of the mail server or the sender and despite concurrent senders."""
 
 import asyncio
 import logging
@@ -13,7 +13,7 @@ from sqlalchemy import delete, update
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from activities.mail.sender import AT_ONCE, LEASE, MailSender
+from activities.mail.sender import BATCH_SIZE, LEASE, MailSender
 from activities.mail.smtp import Smtp
 from models.domain.notifications import NotificationKind, Recipient
 from models.domain.terms import BookingTerms
@@ -26,15 +26,15 @@ from tests.mailbox import MailServer
 from worker import Settings, mail_at_work
 
 LATER = NOW + 2 * HOUR
-"""When the mails of an accepted booking are due, and its reminders not yet."""
+"""The mails of an accepted booking are due by then, its reminders are not."""
 
 
 class Crash(BaseException):
-    """The process ends here."""
+    """Simulates the end of the process."""
 
 
-class CrashingPost(Smtp):
-    """Hands the mail in, and dies before anybody can write that down."""
+class CrashingTransport(Smtp):
+    """Sends the mail, and crashes before that is recorded."""
 
     async def send(self, mail: EmailMessage) -> None:
         await super().send(mail)
@@ -42,7 +42,7 @@ class CrashingPost(Smtp):
 
 
 async def _one_mail(bookings: Bookings) -> BookingTerms:
-    """A paid booking of which only the student is still to be told."""
+    """A paid booking with one pending notification: the student's."""
     terms = await bookings.authorized()
     async with AsyncSession(bookings.engine) as session, session.begin():
         await session.exec(delete(OutboxMessage).where(col(OutboxMessage.recipient_role) == Recipient.INSTRUCTOR))
@@ -50,7 +50,7 @@ async def _one_mail(bookings: Bookings) -> BookingTerms:
 
 
 async def _addresses(bookings: Bookings, terms: BookingTerms) -> tuple[str, str]:
-    """The student's and the instructor's."""
+    """The addresses of student and instructor."""
     student = await bookings.get(Student, terms.student_id)
     instructor = await bookings.get(Instructor, terms.instructor_id)
     return student.email, instructor.email
@@ -61,13 +61,13 @@ async def _change_student(bookings: Bookings, terms: BookingTerms, **fields: Any
         (await session.get_one(Student, terms.student_id)).sqlmodel_update(fields)
 
 
-async def _eventually(is_so: Callable[[], bool]) -> None:
+async def _eventually(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(20):
-        while not is_so():  # noqa: ASYNC110 - what it waits for are other tasks
+        while not condition():  # noqa: ASYNC110 - other tasks make it true
             await asyncio.sleep(0.02)
 
 
-async def test_what_is_due_is_sent_once_and_what_is_not_due_waits(
+async def test_due_mails_are_sent_once_and_others_wait(
     bookings: Bookings, sender: MailSender, server: MailServer
 ) -> None:
     terms = await bookings.accepted()
@@ -80,7 +80,7 @@ async def test_what_is_due_is_sent_once_and_what_is_not_due_waits(
     assert {each.header("Message-ID") for each in server.mails} == {f"<{each.id}@holdfast.example>" for each in sent}
 
 
-async def test_reminders_go_out_at_their_time(bookings: Bookings, sender: MailSender, server: MailServer) -> None:
+async def test_reminders_are_sent_when_due(bookings: Bookings, sender: MailSender, server: MailServer) -> None:
     await bookings.accepted()
     await sender.send_due(LATER)
     before = len(server.mails)
@@ -89,7 +89,7 @@ async def test_reminders_go_out_at_their_time(bookings: Bookings, sender: MailSe
     assert all(each.header("Subject").startswith("Soon: Counterpoint") for each in server.mails[before:])
 
 
-async def test_a_reminder_that_comes_after_the_session_began_is_not_sent(
+async def test_reminder_is_discarded_after_the_session_began(
     bookings: Bookings, sender: MailSender, server: MailServer
 ) -> None:
     await bookings.accepted()
@@ -97,30 +97,30 @@ async def test_a_reminder_that_comes_after_the_session_began_is_not_sent(
     before = len(server.mails)
     await sender.send_due(STARTS_AT)
     assert len(server.mails) == before
-    void = [each.last_error for each in await bookings.all(OutboxMessage) if each.gave_up_at]
-    assert void == ["too_late"] * 4
+    errors = [each.last_error for each in await bookings.all(OutboxMessage) if each.gave_up_at]
+    assert errors == ["too_late"] * 4
 
 
-async def test_several_senders_send_each_mail_once(bookings: Bookings, sender: MailSender, server: MailServer) -> None:
+async def test_concurrent_senders_send_mails_once(bookings: Bookings, sender: MailSender, server: MailServer) -> None:
     for number in range(6):
         terms = await bookings.terms(STARTS_AT + number * 2 * HOUR)
         await bookings.records.reserve_slot(reserve(terms))
         await bookings.records.record_authorization(authorization(terms))
     others = [MailSender(bookings.engine, Smtp(server.settings), SENDER, PUBLIC_URL, ISSUER) for _ in range(4)]
-    taken = await asyncio.gather(*(each.send_due(LATER) for each in (sender, *others)))
-    assert sum(taken) == 12
+    attempted = await asyncio.gather(*(each.send_due(LATER) for each in (sender, *others)))
+    assert sum(attempted) == 12
     ids = [each.header("Message-ID") for each in server.mails]
     assert len(ids) == len(set(ids)) == 12
-    assert max(taken) <= AT_ONCE
+    assert max(attempted) <= BATCH_SIZE
 
 
-async def test_a_mail_whose_sender_died_after_handing_it_in_comes_again_with_the_same_message_id(
+async def test_mail_is_resent_with_the_same_message_id_after_a_crash(
     bookings: Bookings, sender: MailSender, server: MailServer
 ) -> None:
     await _one_mail(bookings)
-    dying = MailSender(bookings.engine, CrashingPost(server.settings), SENDER, PUBLIC_URL, ISSUER)
+    crashing = MailSender(bookings.engine, CrashingTransport(server.settings), SENDER, PUBLIC_URL, ISSUER)
     with pytest.raises(Crash):
-        await dying.send_due(LATER)
+        await crashing.send_due(LATER)
     assert len(server.mails) == 1
     assert await sender.send_due(LATER + LEASE - timedelta(seconds=1)) == 0
     assert await sender.send_due(LATER + LEASE) == 1
@@ -130,7 +130,7 @@ async def test_a_mail_whose_sender_died_after_handing_it_in_comes_again_with_the
     assert await sender.send_due(LATER + 2 * LEASE) == 0
 
 
-async def test_a_server_that_is_away_loses_nothing(bookings: Bookings) -> None:
+async def test_mails_are_kept_while_the_server_is_down(bookings: Bookings) -> None:
     await bookings.authorized()
     server = MailServer()
     sender = MailSender(bookings.engine, Smtp(server.settings), SENDER, PUBLIC_URL, ISSUER)
@@ -146,7 +146,7 @@ async def test_a_server_that_is_away_loses_nothing(bookings: Bookings) -> None:
 
 
 @pytest.mark.parametrize("step", ["rcpt", "data"])
-async def test_a_mail_that_is_not_taken_now_is_tried_again_after_a_pause(
+async def test_temporary_failure_is_retried_with_backoff(
     bookings: Bookings, sender: MailSender, server: MailServer, step: str
 ) -> None:
     await _one_mail(bookings)
@@ -162,7 +162,7 @@ async def test_a_mail_that_is_not_taken_now_is_tried_again_after_a_pause(
     assert len(server.mails) == 1
 
 
-async def test_a_mail_that_is_not_taken_for_five_days_is_given_up(
+async def test_mail_is_given_up_after_five_days_of_temporary_failures(
     bookings: Bookings, sender: MailSender, server: MailServer
 ) -> None:
     await _one_mail(bookings)
@@ -175,7 +175,7 @@ async def test_a_mail_that_is_not_taken_for_five_days_is_given_up(
 
 
 @pytest.mark.parametrize("step", ["rcpt", "data"])
-async def test_a_mail_that_is_refused_for_good_is_given_up_with_the_code_and_no_address(
+async def test_permanent_failure_is_recorded_with_its_code_and_no_address(
     bookings: Bookings, sender: MailSender, server: MailServer, step: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     terms = await _one_mail(bookings)
@@ -188,13 +188,13 @@ async def test_a_mail_that_is_refused_for_good_is_given_up_with_the_code_and_no_
     (message,) = await bookings.all(OutboxMessage)
     assert message.gave_up_at
     assert message.last_error == "550"
-    told = "\n".join(each.getMessage() for each in caplog.records if each.name == "holdfast.mail")
-    assert str(message.id) in told
-    assert "550" in told
-    assert address not in told
+    log = "\n".join(each.getMessage() for each in caplog.records if each.name == "holdfast.mail")
+    assert str(message.id) in log
+    assert "550" in log
+    assert address not in log
 
 
-async def test_a_mail_for_an_address_that_no_header_can_hold_is_given_up_and_the_others_are_sent(
+async def test_unusable_address_is_given_up_and_other_mails_are_sent(
     bookings: Bookings, sender: MailSender, server: MailServer
 ) -> None:
     terms = await bookings.authorized()
@@ -205,7 +205,7 @@ async def test_a_mail_for_an_address_that_no_header_can_hold_is_given_up_and_the
     assert [each.recipients for each in server.mails] == [(instructor,)]
 
 
-async def test_a_mail_about_a_booking_that_is_not_there_is_given_up(
+async def test_mail_about_a_missing_booking_is_given_up(
     bookings: Bookings, sender: MailSender, server: MailServer
 ) -> None:
     await _one_mail(bookings)
@@ -216,17 +216,17 @@ async def test_a_mail_about_a_booking_that_is_not_there_is_given_up(
     assert server.mails == []
 
 
-async def test_the_background_task_sends_what_comes_and_stops_when_it_is_told_to(
+async def test_background_task_sends_new_mails_until_it_is_stopped(
     bookings: Bookings, sender: MailSender, server: MailServer
 ) -> None:
     async with sender.at_work():
         await bookings.authorized()
         await _eventually(lambda: len(server.mails) == 2)
-    # What was under way when it was told to stop is written down, too.
+    # The mails in progress at the stop are recorded too.
     assert all(each.sent_at for each in await bookings.all(OutboxMessage))
 
 
-async def test_the_background_task_outlives_a_database_that_is_away(
+async def test_background_task_survives_a_database_outage(
     bookings: Bookings, sender: MailSender, server: MailServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with bookings.engine.begin() as connection:
@@ -239,9 +239,9 @@ async def test_the_background_task_outlives_a_database_that_is_away(
         await _eventually(lambda: len(server.mails) == 2)
 
 
-def _settings(monkeypatch: pytest.MonkeyPatch, **given: str) -> Settings:
-    """A worker's, in development, from the environment."""
-    needed = {
+def _settings(monkeypatch: pytest.MonkeyPatch, **overrides: str) -> Settings:
+    """Settings of a worker in development, from the environment."""
+    required = {
         "HOLDFAST_ENV": "development",
         "HOLDFAST_PUBLIC_URL": PUBLIC_URL,
         "STRIPE_API_KEY": "sk_test_1",
@@ -249,12 +249,12 @@ def _settings(monkeypatch: pytest.MonkeyPatch, **given: str) -> Settings:
     }
     for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
-    for name, value in (needed | given).items():
+    for name, value in (required | overrides).items():
         monkeypatch.setenv(name, value)
     return Settings()
 
 
-async def test_mails_lead_to_the_front_end_where_there_is_one(
+async def test_links_use_the_front_end_url_if_it_is_set(
     bookings: Bookings, server: MailServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     smtp = {
@@ -270,7 +270,7 @@ async def test_mails_lead_to_the_front_end_where_there_is_one(
         await _eventually(lambda: any(join in (each.body("plain") or "") for each in server.mails))
 
 
-async def test_a_worker_without_a_mail_server_says_so_and_lets_the_mails_wait(
+async def test_worker_without_a_mail_server_warns_and_keeps_the_mails(
     bookings: Bookings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     await bookings.authorized()

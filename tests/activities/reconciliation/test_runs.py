@@ -1,4 +1,4 @@
-"""What two reconciliations at once write down: the schedule's, and one that an operator has ordered."""
+"""Two concurrent reconciliations: the schedule's, and one that an operator started."""
 
 from datetime import timedelta
 from uuid import uuid4
@@ -36,8 +36,8 @@ def finish(started: ReconciliationStarted, minute: int, *differences: Difference
     )
 
 
-async def test_a_run_does_not_take_for_gone_what_another_has_found_meanwhile(bookings: Bookings) -> None:
-    """Each looks at the accounts that the other has not come to."""
+async def test_run_does_not_resolve_a_drift_that_a_concurrent_run_has_found(bookings: Bookings) -> None:
+    """Each run compares only the accounts that the other has not read yet."""
     reconciliations = ReconciliationActivities(bookings.engine)
 
     async def start(minute: int) -> ReconciliationStarted:
@@ -58,5 +58,5 @@ async def test_a_run_does_not_take_for_gone_what_another_has_found_meanwhile(boo
     [found] = await bookings.all(Drift)
     assert found.resolved_at is None
     await reconciliations.finish_reconciliation(finish(await start(4), 5))
-    [gone] = await bookings.all(Drift)
-    assert gone.resolved_at == NOW + 5 * MINUTE
+    [resolved] = await bookings.all(Drift)
+    assert resolved.resolved_at == NOW + 5 * MINUTE

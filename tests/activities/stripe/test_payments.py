@@ -1,4 +1,4 @@
-"""The gateway and the hold plan against a Stripe that fails: how errors are sorted, and that effects happen once."""
+"""The payment gateway and the hold plan against a failing Stripe: errors are translated, effects happen once."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -26,13 +26,13 @@ from tests.conftest import StripeSandbox
 
 HUNDRED = Money(amount_minor=10_000, currency="usd")
 HALF = split(Money(amount_minor=5_000, currency="usd"), BookingPolicy())
-# What Stripe does wrong, and how often it must, so that the SDK's own retries do not hide it. A server error is stored
-# and replayed to each of them; after a dropped connection they find the stored answer.
+# Each fault, and how often it must occur so that the SDK's own retries do not hide it. A server error is stored and
+# replayed to each retry; after a dropped connection, the retry gets the stored response.
 FAILURES = [("rate_limit", 1), ("lock_timeout", 3), ("error_before", 1), ("error_after", 1), ("drop_after", 1)]
 
 
-class Desk:
-    """A gateway, its plan, and orders for what Stripe is to do wrong."""
+class FaultySandbox:
+    """A gateway and its plan against the Stripe sandbox, with the sandbox's faults and clock."""
 
     def __init__(self, client: stripe.StripeClient, control: httpx.AsyncClient) -> None:
         self.stripe = client
@@ -41,12 +41,12 @@ class Desk:
         self._control = control
 
     async def fail(self, kind: str, path: str, times: int) -> None:
-        """`path` is a pattern as the sandbox's control takes it."""
-        answer = await self._control.post("/_sandbox/faults", json={"kind": kind, "path": path, "times": times})
-        answer.raise_for_status()
+        """Inject a fault. `path` is a pattern, as in the sandbox's control API."""
+        response = await self._control.post("/_sandbox/faults", json={"kind": kind, "path": path, "times": times})
+        response.raise_for_status()
 
     async def has_failed(self) -> bool:
-        """Whether all that was ordered has happened."""
+        """Whether every injected fault has occurred."""
         faults = (await self._control.get("/_sandbox/faults")).json()["faults"]
         return all(fault["hits"] for fault in faults)
 
@@ -80,7 +80,7 @@ class Desk:
         )
 
     async def held(self) -> tuple[PaymentRef, PaymentState]:
-        """A hold of 100.00 USD."""
+        """Place a hold of 100.00 USD."""
         request = await self.request()
         checkout = await self.plan.secure(request, retrying=False)
         assert await pay(checkout.url)
@@ -100,32 +100,32 @@ def _ref(request: CheckoutRequest, checkout: Checkout | None = None) -> PaymentR
 
 
 @asynccontextmanager
-async def _desk_at(url: str) -> AsyncIterator[Desk]:
+async def _sandbox_at(url: str) -> AsyncIterator[FaultySandbox]:
     async with stripe_client(SANDBOX_KEY, url) as client, httpx.AsyncClient(base_url=url) as control:
-        yield Desk(client, control)
+        yield FaultySandbox(client, control)
         await control.delete("/_sandbox/faults")
 
 
 @pytest.fixture
-async def desk(stripe_sandbox: StripeSandbox) -> AsyncIterator[Desk]:
-    async with _desk_at(stripe_sandbox.url) as desk:
-        yield desk
+async def sandbox(stripe_sandbox: StripeSandbox) -> AsyncIterator[FaultySandbox]:
+    async with _sandbox_at(stripe_sandbox.url) as sandbox:
+        yield sandbox
 
 
 @pytest.fixture
-async def desk_of_its_own(tmp_path: Path) -> AsyncIterator[Desk]:
-    """At a sandbox whose clock no other test minds."""
+async def own_sandbox(tmp_path: Path) -> AsyncIterator[FaultySandbox]:
+    """With a separate Stripe server, whose clock a test may advance."""
     server = StripeServer(tmp_path, log=tmp_path / "stripe.log")
     try:
         await server.start()
-        async with _desk_at(server.url) as desk:
-            yield desk
+        async with _sandbox_at(server.url) as sandbox:
+            yield sandbox
     finally:
         await server.stop()
 
 
 @pytest.mark.parametrize(
-    ("kind", "times", "sorted_as"),
+    ("kind", "times", "expected"),
     [
         ("rate_limit", 1, Retryable),
         ("lock_timeout", 3, Retryable),
@@ -134,87 +134,87 @@ async def desk_of_its_own(tmp_path: Path) -> AsyncIterator[Desk]:
         ("drop_before", 3, Unknown),
     ],
 )
-async def test_each_failure_is_sorted_by_whether_it_may_have_had_an_effect(
-    desk: Desk, kind: str, times: int, sorted_as: type[PaymentError]
+async def test_error_type_says_whether_the_call_may_have_had_an_effect(
+    sandbox: FaultySandbox, kind: str, times: int, expected: type[PaymentError]
 ) -> None:
-    await desk.fail(kind, "/v1/customers", times)
+    await sandbox.fail(kind, "/v1/customers", times)
     with pytest.raises(PaymentError) as failure:
-        await desk.gateway.create_customer(uuid4(), "ada@example.com", "Ada", key=str(uuid4()))
-    assert type(failure.value) is sorted_as
+        await sandbox.gateway.create_customer(uuid4(), "ada@example.com", "Ada", key=str(uuid4()))
+    assert type(failure.value) is expected
     assert "ada" not in str(failure.value).lower()
 
 
 @pytest.mark.parametrize(("kind", "times"), FAILURES)
-async def test_a_failed_capture_tried_again_captures_once(desk: Desk, kind: str, times: int) -> None:
-    ref, payment = await desk.held()
-    await desk.fail(kind, f"/v1/payment_intents/{payment.payment_intent_id}/capture", times)
+async def test_retried_capture_captures_once(sandbox: FaultySandbox, kind: str, times: int) -> None:
+    ref, payment = await sandbox.held()
+    await sandbox.fail(kind, f"/v1/payment_intents/{payment.payment_intent_id}/capture", times)
     settle = SettlePayment(ref=ref, split=HALF)
     with suppress(Retryable, Unknown):
-        await desk.plan.settle(settle, retrying=False)
-    settled = await desk.plan.settle(settle, retrying=True)
-    assert await desk.has_failed()
+        await sandbox.plan.settle(settle, retrying=False)
+    settled = await sandbox.plan.settle(settle, retrying=True)
+    assert await sandbox.has_failed()
     assert (settled.phase, settled.captured_minor) == (HoldPhase.CAPTURED, 5_000)
-    charges = await desk.stripe.v1.charges.list_async({"payment_intent": payment.payment_intent_id or ""})
+    charges = await sandbox.stripe.v1.charges.list_async({"payment_intent": payment.payment_intent_id or ""})
     assert [(charge.captured, charge.amount_captured) for charge in charges.data] == [(True, 5_000)]
 
 
 @pytest.mark.parametrize(("kind", "times"), FAILURES)
-async def test_a_failed_checkout_tried_again_makes_one(desk: Desk, kind: str, times: int) -> None:
-    request = await desk.request()
-    await desk.fail(kind, "/v1/checkout/sessions", times)
+async def test_retried_checkout_creates_one_session(sandbox: FaultySandbox, kind: str, times: int) -> None:
+    request = await sandbox.request()
+    await sandbox.fail(kind, "/v1/checkout/sessions", times)
     with suppress(Retryable, Unknown):
-        await desk.plan.secure(request, retrying=False)
-    checkout = await desk.plan.secure(request, retrying=True)
-    assert await desk.has_failed()
-    sessions = await desk.stripe.v1.checkout.sessions.list_async({"customer": request.customer_id})
+        await sandbox.plan.secure(request, retrying=False)
+    checkout = await sandbox.plan.secure(request, retrying=True)
+    assert await sandbox.has_failed()
+    sessions = await sandbox.stripe.v1.checkout.sessions.list_async({"customer": request.customer_id})
     assert [session.id for session in sessions.data] == [checkout.checkout_session_id]
 
 
 @pytest.mark.parametrize(("kind", "times"), FAILURES)
-async def test_a_failed_refund_tried_again_refunds_once(desk: Desk, kind: str, times: int) -> None:
-    ref, payment = await desk.held()
-    await desk.plan.settle(SettlePayment(ref=ref, split=HALF), retrying=False)
-    await desk.fail(kind, "/v1/refunds", times)
+async def test_retried_refund_refunds_once(sandbox: FaultySandbox, kind: str, times: int) -> None:
+    ref, payment = await sandbox.held()
+    await sandbox.plan.settle(SettlePayment(ref=ref, split=HALF), retrying=False)
+    await sandbox.fail(kind, "/v1/refunds", times)
     with suppress(Retryable, Unknown):
-        await desk.plan.release(ref, None)
-    released = await desk.plan.release(ref, None)
-    assert await desk.has_failed()
+        await sandbox.plan.release(ref, None)
+    released = await sandbox.plan.release(ref, None)
+    assert await sandbox.has_failed()
     assert released.is_returned
-    refunds = await desk.stripe.v1.refunds.list_async({"payment_intent": payment.payment_intent_id or ""})
+    refunds = await sandbox.stripe.v1.refunds.list_async({"payment_intent": payment.payment_intent_id or ""})
     assert [refund.amount for refund in refunds.data] == [5_000]
 
 
-async def test_a_checkout_whose_id_was_lost_is_found_and_released(desk: Desk) -> None:
-    request = await desk.request()
-    checkout = await desk.plan.secure(request, retrying=False)
-    released = await desk.plan.release(_ref(request), request.customer_id)
+async def test_release_finds_a_checkout_whose_id_was_lost(sandbox: FaultySandbox) -> None:
+    request = await sandbox.request()
+    checkout = await sandbox.plan.secure(request, retrying=False)
+    released = await sandbox.plan.release(_ref(request), request.customer_id)
     assert released.phase is HoldPhase.CLOSED
-    assert (await desk.plan.look_up(_ref(request, checkout), None)).phase is HoldPhase.CLOSED
+    assert (await sandbox.plan.look_up(_ref(request, checkout), None)).phase is HoldPhase.CLOSED
 
 
-async def test_what_was_never_begun_is_released_already(desk: Desk) -> None:
-    request = await desk.request()
-    assert (await desk.plan.release(_ref(request), request.customer_id)).phase is HoldPhase.CLOSED
+async def test_release_without_a_checkout_succeeds(sandbox: FaultySandbox) -> None:
+    request = await sandbox.request()
+    assert (await sandbox.plan.release(_ref(request), request.customer_id)).phase is HoldPhase.CLOSED
 
 
-async def test_a_hold_that_has_expired_cannot_be_captured_and_is_released_already(desk_of_its_own: Desk) -> None:
-    desk = desk_of_its_own
-    ref, _ = await desk.held()
-    await desk.advance(timedelta(days=8))
+async def test_expired_hold_cannot_be_captured_and_counts_as_released(own_sandbox: FaultySandbox) -> None:
+    sandbox = own_sandbox
+    ref, _ = await sandbox.held()
+    await sandbox.advance(timedelta(days=8))
     with pytest.raises(Declined):
-        await desk.plan.settle(SettlePayment(ref=ref, split=HALF), retrying=False)
-    assert (await desk.plan.release(ref, None)).phase is HoldPhase.GONE
+        await sandbox.plan.settle(SettlePayment(ref=ref, split=HALF), retrying=False)
+    assert (await sandbox.plan.release(ref, None)).phase is HoldPhase.GONE
 
 
-async def test_another_amount_than_was_captured_is_declined_and_not_taken_for_success(desk: Desk) -> None:
-    ref, _ = await desk.held()
-    await desk.plan.settle(SettlePayment(ref=ref, split=HALF), retrying=False)
+async def test_settling_a_different_amount_than_was_captured_is_declined(sandbox: FaultySandbox) -> None:
+    ref, _ = await sandbox.held()
+    await sandbox.plan.settle(SettlePayment(ref=ref, split=HALF), retrying=False)
     everything = split(HUNDRED, BookingPolicy())
     with pytest.raises(Declined, match="captured_amount_differs"):
-        await desk.plan.settle(SettlePayment(ref=ref, split=everything), retrying=True)
+        await sandbox.plan.settle(SettlePayment(ref=ref, split=everything), retrying=True)
 
 
-async def test_a_withdrawn_key_is_for_us_to_mend_and_no_decline(stripe_sandbox: StripeSandbox) -> None:
+async def test_revoked_api_key_is_retryable(stripe_sandbox: StripeSandbox) -> None:
     async with stripe_client("sk_wrong", stripe_sandbox.url) as client:
         with pytest.raises(Retryable):
             await StripeGateway(client, "http://127.0.0.1:1").look_up("cs_test_none")
