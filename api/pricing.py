@@ -101,7 +101,7 @@ def bookable_from(slot: Slot, policy: BookingPolicy, now: datetime) -> datetime 
     return now + too_late if too_late > timedelta(0) else None
 
 
-def charged(price: Money) -> Money:
+def ensure_chargeable(price: Money) -> Money:
     """The price. Raises the `Problem` for one that Stripe cannot charge."""
     try:
         return chargeable(price)

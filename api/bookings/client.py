@@ -23,7 +23,7 @@ from temporalio.workflow import UpdateMethodMultiParam
 from api.http.temporal import (
     TASK_TIMEOUT,
     Closed,
-    Patience,
+    Timeouts,
     Unreachable,
     WorkflowCallError,
     retrieve_start_error,
@@ -42,10 +42,10 @@ Update = UpdateMethodMultiParam[[BookingHandlers, D], BookingView]
 class BookingClient:
     """Every method raises `WorkflowCallError`."""
 
-    def __init__(self, client: Client, task_queue: str, patience: Patience | None = None) -> None:
+    def __init__(self, client: Client, task_queue: str, timeouts: Timeouts | None = None) -> None:
         self._client = client
         self._task_queue = task_queue
-        self._patience = patience or Patience()
+        self._timeouts = timeouts or Timeouts()
 
     async def open_checkout(self, order: ReserveSlot) -> None:
         """Start the booking and wait until its student can pay. Asked again, it joins what was started."""
@@ -63,12 +63,12 @@ class BookingClient:
             task_timeout=TASK_TIMEOUT,
         )
         try:
-            async with translate_errors(self._patience.checkout):
+            async with translate_errors(self._timeouts.checkout):
                 _ = await self._client.execute_update_with_start_workflow(
                     BookingWorkflow.open_checkout,
                     id=OPEN_CHECKOUT,
                     start_workflow_operation=start,
-                    rpc_timeout=self._patience.checkout,
+                    rpc_timeout=self._timeouts.checkout,
                 )
         except Closed:
             await self.join_checkout(booking_id)
@@ -78,26 +78,26 @@ class BookingClient:
     async def join_checkout(self, booking_id: UUID) -> None:
         """Wait for the answer that the booking's start gives or gave, without starting anything."""
         first = self._handle(booking_id).get_update_handle_for(BookingWorkflow.open_checkout, OPEN_CHECKOUT)
-        async with translate_errors(self._patience.checkout):
-            _ = await first.result(rpc_timeout=self._patience.checkout)
+        async with translate_errors(self._timeouts.checkout):
+            _ = await first.result(rpc_timeout=self._timeouts.checkout)
 
     async def decide(self, booking_id: UUID, update: Update[D], decision: D, id: str | None = None) -> bool:
         """Whether the decision has been carried out; False when it is taken and its effects are still under way.
 
         One that comes again with its `id` is the same.
         """
-        async with translate_errors(self._patience.decision):
+        async with translate_errors(self._timeouts.decision):
             # Only an accepted update is durable: one that no worker has seen may be lost, and must be sent again.
             taken = await self._handle(booking_id).start_update(
                 update,
                 decision,
                 id=id,
                 wait_for_stage=WorkflowUpdateStage.ACCEPTED,
-                rpc_timeout=self._patience.decision,
+                rpc_timeout=self._timeouts.decision,
             )
         try:
-            async with translate_errors(self._patience.decision):
-                await taken.result(rpc_timeout=self._patience.decision)
+            async with translate_errors(self._timeouts.decision):
+                await taken.result(rpc_timeout=self._timeouts.decision)
         except Unreachable:
             return False
         return True
@@ -105,9 +105,9 @@ class BookingClient:
     async def has_decided(self, booking_id: UUID, update: Update[D], id: str) -> bool:
         """Whether a decision with that `id` was carried out, also by a booking that has ended since."""
         try:
-            async with translate_errors(self._patience.decision):
+            async with translate_errors(self._timeouts.decision):
                 known = self._handle(booking_id).get_update_handle_for(update, id)
-                await known.result(rpc_timeout=self._patience.decision)
+                await known.result(rpc_timeout=self._timeouts.decision)
         except Closed:
             return False
         return True

@@ -37,16 +37,16 @@ text."""
 router = APIRouter(prefix="/v1/bookings/{booking_id}", tags=["bookings"])
 
 
-class NothingMore(Exception):
+class StreamFinished(Exception):
     """All has been told. 204 is what makes an `EventSource` stop asking (HTML standard, "Server-sent events")."""
 
 
-async def on_nothing_more(_: Request, __: Exception) -> Response:
+async def on_stream_finished(_: Request, __: Exception) -> Response:
     return Response(status_code=204)
 
 
 @dataclass(frozen=True)
-class Streams:
+class StreamOptions:
     """How the process's streams are woken, and how long they last."""
 
     listener: NotifyListener
@@ -64,7 +64,7 @@ class Following:
     caller: Caller
     told: int
     database: Database
-    streams: Streams
+    streams: StreamOptions
 
 
 async def _following(
@@ -76,11 +76,11 @@ async def _following(
         int, Header(alias="Last-Event-ID", ge=0, lt=2**63, description="Go on after this event.")
     ] = 0,
 ) -> Following:
-    """Raises the 404 or 410 `Problem`, or `NothingMore`, while there still is a status to answer with."""
+    """Raises the 404 or 410 `Problem`, or `StreamFinished`, while there still is a status to answer with."""
     async with database.reading() as session:
         record = await queries.existing_booking(session, booking_id, caller)
         if record.is_closed and not await queries.events(session, booking_id, caller, last_event_id):
-            raise NothingMore
+            raise StreamFinished
     return Following(booking_id, caller, last_event_id, database, request.app.state.streams)
 
 
@@ -129,7 +129,7 @@ async def _news(following: Following, told: int) -> tuple[list[AuditEvent], Book
     """The events first: a booking that is read after them is never older than they are."""
     async with following.database.reading() as session:
         events = await queries.events(session, following.booking_id, following.caller, told)
-        record = await queries.known_booking(session, following.booking_id)
+        record = await queries.booking_by_id(session, following.booking_id)
     return list(events), record
 
 

@@ -11,7 +11,7 @@ from api.bookings.refunds import WithRefunder
 from api.bookings.schemas import Booking, BookingForOperator, BookingPageForOperator, Extension, RefundRequest
 from api.http.auth import AsOperator
 from api.http.database import WithDatabase
-from api.http.pagination import AskedPage
+from api.http.pagination import PageParams
 from api.http.problems import Kind, Problem, declared
 from models.domain.messages import Channel, Extend, Release, Retry, Settle, SettleAndRefund
 from models.domain.money import Money
@@ -41,7 +41,7 @@ OptionalKey = Annotated[
 )
 async def list_all_bookings(
     operator: AsOperator,
-    page: AskedPage,
+    page: PageParams,
     database: WithDatabase,
     needs_attention: Annotated[bool | None, Query(description="Only those that do, or only those that don't.")] = None,
 ) -> BookingPageForOperator:

@@ -13,7 +13,7 @@ from models.domain.policy import LossBearer
 from models.domain.states import RefundStatus
 
 
-class NoShowReported(ResponseModel):
+class ReportedNoShow(ResponseModel):
     """One side says that the other did not come."""
 
     absent: AbsentParty
@@ -26,7 +26,7 @@ class NoShowReported(ResponseModel):
     """What the meeting's record shows, once it is contested; of `UNCLEAR`, an operator decides."""
 
 
-class VisitOfMeeting(BaseModel):
+class MeetingVisit(BaseModel):
     """One connection: a person has two of them in two tabs."""
 
     joined_at: datetime | None
@@ -35,24 +35,24 @@ class VisitOfMeeting(BaseModel):
     """`null`: no leaving was reported. Such a visit counts until now, or until the session's end."""
 
 
-class PresenceInMeeting(BaseModel):
-    visits: list[VisitOfMeeting]
+class MeetingPresence(BaseModel):
+    visits: list[MeetingVisit]
     """The earliest first, also those outside of the session's time."""
     seconds: int
     """Within the session's time."""
 
 
-class AttendanceOfSession(BaseModel):
+class SessionAttendance(BaseModel):
     """As the meetings' provider reported it."""
 
-    student: PresenceInMeeting
-    instructor: PresenceInMeeting
+    student: MeetingPresence
+    instructor: MeetingPresence
     seconds_together: int
     """Within the session's time, both present."""
     recordings_uploaded_at: list[datetime]
 
 
-class RefundShown(ResponseModel):
+class RefundDetails(ResponseModel):
     """After the booking's end: ordered by an operator here, or made in Stripe's dashboard."""
 
     id: UUID

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from api import pricing
 from api.bookings import schemas
 from api.bookings.operator_schemas import (
-    AttendanceOfSession,
-    NoShowReported,
-    PresenceInMeeting,
-    RefundShown,
-    VisitOfMeeting,
+    MeetingPresence,
+    MeetingVisit,
+    RefundDetails,
+    ReportedNoShow,
+    SessionAttendance,
 )
 from api.bookings.queries import BookingRecord
 from api.http import pagination
@@ -127,14 +127,14 @@ def _proposal(proposal: RescheduleProposal | None) -> schemas.Proposal | None:
     )
 
 
-def _attendance(record: BookingRecord) -> AttendanceOfSession:
+def _attendance(record: BookingRecord) -> SessionAttendance:
     found = attendance(record.sightings, record.request.starts_at, record.request.ends_at, record.read_at)
 
-    def presence(of: Presence) -> PresenceInMeeting:
-        visits = [VisitOfMeeting(joined_at=visit.joined_at, left_at=visit.left_at) for visit in of.visits]
-        return PresenceInMeeting(visits=visits, seconds=_seconds(of.total))
+    def presence(of: Presence) -> MeetingPresence:
+        visits = [MeetingVisit(joined_at=visit.joined_at, left_at=visit.left_at) for visit in of.visits]
+        return MeetingPresence(visits=visits, seconds=_seconds(of.total))
 
-    return AttendanceOfSession(
+    return SessionAttendance(
         student=presence(found.student),
         instructor=presence(found.instructor),
         seconds_together=_seconds(found.together),
@@ -142,15 +142,15 @@ def _attendance(record: BookingRecord) -> AttendanceOfSession:
     )
 
 
-def _no_show(report: NoShowReport) -> NoShowReported:
-    return NoShowReported(**report.model_dump(exclude={"booking_id"}))
+def _no_show(report: NoShowReport) -> ReportedNoShow:
+    return ReportedNoShow(**report.model_dump(exclude={"booking_id"}))
 
 
-def _refund(refund: Refund) -> RefundShown:
+def _refund(refund: Refund) -> RefundDetails:
     def money(amount_minor: int) -> Money:
         return Money(amount_minor=amount_minor, currency=refund.currency)
 
-    return RefundShown(
+    return RefundDetails(
         id=refund.id,
         status=refund.status,
         amount=money(refund.amount_minor),
@@ -167,11 +167,11 @@ def _refund(refund: Refund) -> RefundShown:
     )
 
 
-def _payment(payment: Payment) -> schemas.PaymentOfBooking:
+def _payment(payment: Payment) -> schemas.BookingPayment:
     def money(amount_minor: int) -> Money:
         return Money(amount_minor=amount_minor, currency=payment.currency)
 
-    return schemas.PaymentOfBooking(
+    return schemas.BookingPayment(
         status=payment.status,
         amount=money(payment.amount_minor),
         captured=money(payment.captured_minor),
@@ -181,11 +181,11 @@ def _payment(payment: Payment) -> schemas.PaymentOfBooking:
     )
 
 
-def payout_of_booking(payout: InstructorPayout) -> schemas.PayoutOfBooking:
+def payout_of_booking(payout: InstructorPayout) -> schemas.BookingPayout:
     def money(amount_minor: int) -> Money:
         return Money(amount_minor=amount_minor, currency=payout.currency)
 
-    return schemas.PayoutOfBooking(
+    return schemas.BookingPayout(
         status=payout.status,
         amount=money(payout.amount_minor),
         platform_fee=money(payout.platform_fee_minor),

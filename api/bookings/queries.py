@@ -120,7 +120,7 @@ class BookingRecord:
         return never_opened and self.payment is None and self.request.status in HOLDS_SLOT
 
 
-class Obstacle(StrEnum):
+class Blocker(StrEnum):
     """What keeps a student from booking a slot, apart from the slot's own time and price."""
 
     NO_ACCOUNT = "no_account"
@@ -136,7 +136,7 @@ class Offer:
     stripe_account_id: str | None
     transfers: Capability | None
     """Whether the account may receive them."""
-    obstacle: Obstacle | None
+    obstacle: Blocker | None
 
 
 async def booking(session: AsyncSession, booking_id: UUID, caller: Caller) -> BookingRecord | None:
@@ -158,7 +158,7 @@ async def existing_booking(session: AsyncSession, booking_id: UUID, caller: Call
     return record
 
 
-async def known_booking(session: AsyncSession, booking_id: UUID) -> BookingRecord | None:
+async def booking_by_id(session: AsyncSession, booking_id: UUID) -> BookingRecord | None:
     """For a caller who has been found to be allowed to know of it."""
     row = (await session.exec(_JOINED.where(BookingRequest.id == booking_id))).first()
     return BookingRecord(*row) if row else None
@@ -203,7 +203,7 @@ async def all_bookings(
 async def offer(session: AsyncSession, slot_id: UUID, student_id: UUID, booking_id: UUID) -> Offer | None:
     """The slot as `student_id` would book it. The booking's own claim, made a moment ago, does not take it away."""
     known = exists().where(col(Student.id) == student_id)
-    obstacle = case((~known, Obstacle.NO_ACCOUNT.value), (taken(but_for=booking_id), Obstacle.TAKEN.value), else_=None)
+    obstacle = case((~known, Blocker.NO_ACCOUNT.value), (taken(but_for=booking_id), Blocker.TAKEN.value), else_=None)
     statement = (
         select(Slot, Offering, Instructor, obstacle)
         .join(Offering, col(Offering.id) == col(Slot.offering_id))
@@ -214,7 +214,7 @@ async def offer(session: AsyncSession, slot_id: UUID, student_id: UUID, booking_
     if row is None:
         return None
     slot, offering, instructor, found = row
-    return Offer(slot, offering, instructor.stripe_account_id, instructor.transfers, Obstacle(found) if found else None)
+    return Offer(slot, offering, instructor.stripe_account_id, instructor.transfers, Blocker(found) if found else None)
 
 
 async def _page(

@@ -11,7 +11,7 @@ from api.bookings import queries
 from api.http.auth import AsAnyRole
 from api.http.database import WithDatabase
 from api.http.problems import Kind, Problem, declared
-from api.http.rate_limits import PAPERS, counted
+from api.http.rate_limits import DOCUMENTS, counted
 from api.settings import WithSettings
 from models import receipts
 from models.documents.page import MEDIA_TYPE
@@ -33,7 +33,7 @@ _FILE: dict[int | str, dict[str, Any]] = {
     "/receipt.pdf",
     operation_id="getReceipt",
     response_class=Response,
-    dependencies=[counted(PAPERS)],
+    dependencies=[counted(DOCUMENTS)],
     responses=_FILE
     | declared(
         Kind.NOT_SIGNED_IN,

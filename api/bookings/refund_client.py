@@ -8,7 +8,7 @@ from fastapi import Depends, Request
 from temporalio.client import Client, WithStartWorkflowOperation, WorkflowUpdateHandle, WorkflowUpdateStage
 from temporalio.common import WorkflowIDConflictPolicy
 
-from api.http.temporal import Patience, Unreachable, retrieve_start_error, translate_errors
+from api.http.temporal import Timeouts, Unreachable, retrieve_start_error, translate_errors
 from models.domain.ids import refund_workflow_id
 from models.domain.refunds import ORDERED, RefundOrder, RefundView, RetryRefund
 from models.domain.states import RefundStatus
@@ -19,10 +19,10 @@ Asking = Callable[[Starting], Awaitable[WorkflowUpdateHandle[Any]]]
 
 
 class RefundClient:
-    def __init__(self, client: Client, task_queue: str, patience: Patience | None = None) -> None:
+    def __init__(self, client: Client, task_queue: str, timeouts: Timeouts | None = None) -> None:
         self._client = client
         self._task_queue = task_queue
-        self._patience = patience or Patience()
+        self._timeouts = timeouts or Timeouts()
 
     async def carry_out(self, refund_id: UUID) -> RefundView | None:
         """How the order ended, or stands; `None` while it is still under way. Asked again, it is the same refund."""
@@ -33,7 +33,7 @@ class RefundClient:
                 id=ORDERED,
                 start_workflow_operation=start,
                 wait_for_stage=WorkflowUpdateStage.ACCEPTED,
-                rpc_timeout=self._patience.decision,
+                rpc_timeout=self._timeouts.decision,
             )
 
         return await self._answered(refund_id, ask)
@@ -47,7 +47,7 @@ class RefundClient:
                 retry,
                 start_workflow_operation=start,
                 wait_for_stage=WorkflowUpdateStage.ACCEPTED,
-                rpc_timeout=self._patience.decision,
+                rpc_timeout=self._timeouts.decision,
             )
 
         return await self._answered(refund_id, ask)
@@ -61,13 +61,13 @@ class RefundClient:
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         )
         try:
-            async with translate_errors(self._patience.decision):
+            async with translate_errors(self._timeouts.decision):
                 taken = await ask(start)
         finally:
             await retrieve_start_error(start)
         try:
-            async with translate_errors(self._patience.decision):
-                view: RefundView = await taken.result(rpc_timeout=self._patience.decision)
+            async with translate_errors(self._timeouts.decision):
+                view: RefundView = await taken.result(rpc_timeout=self._timeouts.decision)
         except Unreachable:
             return None
         return view

@@ -32,14 +32,14 @@ _PROPOSING = declared(
 )
 
 
-class OtherSlot(BaseModel):
+class RescheduleRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     slot_id: UUID
 
 
 @router.post("", operation_id="proposeReschedule", responses=_PROPOSING)
-async def propose(booking_id: UUID, wanted: OtherSlot, caller: AsEitherSide, database: WithDatabase) -> Booking:
+async def propose(booking_id: UUID, wanted: RescheduleRequest, caller: AsEitherSide, database: WithDatabase) -> Booking:
     """Propose another open slot of the same offering. It takes the place of an open proposal, whoever made that."""
     now = datetime.now(UTC)
     async with database.writing() as session:
@@ -53,7 +53,7 @@ async def propose(booking_id: UUID, wanted: OtherSlot, caller: AsEitherSide, dat
     "/accept", operation_id="acceptReschedule", response_model=Booking, responses=DECISION_RESPONSES | _PROPOSING
 )
 async def accept(
-    booking_id: UUID, agreed: OtherSlot, caller: AsEitherSide, database: WithDatabase, decider: WithDecider
+    booking_id: UUID, agreed: RescheduleRequest, caller: AsEitherSide, database: WithDatabase, decider: WithDecider
 ) -> Booking:
     """Agree to the other side's proposal of that slot: the session is held there, and the deadlines move with it."""
     record = await decider.find(booking_id, caller)

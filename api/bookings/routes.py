@@ -14,7 +14,7 @@ from api.bookings.schemas import Booking, BookingCreated, BookingForOperator, Bo
 from api.http.auth import AsAnyRole, AsEitherSide, AsStudent, Caller
 from api.http.database import Database, WithDatabase
 from api.http.idempotency import in_flight, refuse_another_body
-from api.http.pagination import AskedPage
+from api.http.pagination import PageParams
 from api.http.problems import Kind, Problem, declared, unavailable
 from api.http.rate_limits import BOOKINGS, counted
 from api.http.temporal import Closed, Refused, Unreachable
@@ -139,7 +139,7 @@ def _from_where(request: Request) -> tuple[str, str]:
         Kind.CURSOR_UNKNOWN, Kind.NOT_SIGNED_IN, Kind.WRONG_ROLE, Kind.REQUEST_INVALID, Kind.INTERNAL, Kind.UNAVAILABLE
     ),
 )
-async def list_bookings(caller: AsEitherSide, page: AskedPage, database: WithDatabase) -> BookingPage:
+async def list_bookings(caller: AsEitherSide, page: PageParams, database: WithDatabase) -> BookingPage:
     """The caller's own bookings, the newest first."""
     async with database.reading() as session:
         found = await queries.own_bookings(session, caller, page.after, page.limit + 1)

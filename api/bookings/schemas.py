@@ -6,8 +6,8 @@ from uuid import UUID
 
 from pydantic import Field
 
-from api.bookings.operator_schemas import AttendanceOfSession, NoShowReported, RefundShown
-from api.http.schema_types import AskedTime, RequestModel, ResponseModel, Words
+from api.bookings.operator_schemas import RefundDetails, ReportedNoShow, SessionAttendance
+from api.http.schema_types import RequestModel, RequestTime, ResponseModel, Words
 from api.pricing import Policy, Price, RefundTier
 from models.domain.actors import AbsentParty, Role, SignUpRole
 from models.domain.endings import EndReason
@@ -39,7 +39,7 @@ class RefundRequest(RequestModel):
 
 
 class Extension(RequestModel):
-    until: AskedTime
+    until: RequestTime
 
 
 class BookingCreated(ResponseModel):
@@ -63,7 +63,7 @@ class Session(ResponseModel):
     payment_status: PaymentStatus | None
 
 
-class PaymentOfBooking(ResponseModel):
+class BookingPayment(ResponseModel):
     status: PaymentStatus
     amount: Money
     captured: Money
@@ -81,7 +81,7 @@ class PayoutFailure(ResponseModel):
     """By the instructor."""
 
 
-class PayoutOfBooking(ResponseModel):
+class BookingPayout(ResponseModel):
     """The instructor's share on its way to the bank."""
 
     status: PayoutStatus
@@ -124,11 +124,11 @@ class Booking(ResponseModel):
     checkout_url: str | None
     """For the student, while the booking can be paid."""
     session: Session | None
-    payment: PaymentOfBooking | None
-    payout: PayoutOfBooking | None
+    payment: BookingPayment | None
+    payout: BookingPayout | None
     """For the instructor and operators, once there is a share."""
     proposal: Proposal | None
-    no_show: NoShowReported | None
+    no_show: ReportedNoShow | None
     next_deadline_at: datetime | None
     """What the booking waits for ends then; `null` once it is closed."""
     end_reason: EndReason | None
@@ -177,9 +177,9 @@ class BookingEvent(ResponseModel):
 class BookingForOperator(Booking):
     needs_attention: bool
     attention_reason: str | None
-    attendance: AttendanceOfSession | None
+    attendance: SessionAttendance | None
     """`null` without a session."""
-    refunds: list[RefundShown]
+    refunds: list[RefundDetails]
     """The earliest first."""
 
 

@@ -62,7 +62,7 @@ class Identity(Protocol):
         """`None` if it is not valid now. Raises the `Problem` for a person who is known and cannot be taken."""
 
 
-class OwnTokens:
+class LocalTokenVerifier:
     """The tokens that a sign-in gives."""
 
     def __init__(self, secret: SecretStr, database: Database) -> None:

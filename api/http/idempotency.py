@@ -22,7 +22,7 @@ from api.http.problems import Kind, Problem
 from models.tables.credentials import IdempotencyKey
 
 _IN_FLIGHT = timedelta(seconds=30)
-"""Longer than any request with a key is answered (`saga.Patience`)."""
+"""Longer than any request with a key is answered (`saga.Timeouts`)."""
 
 
 async def refuse_another_body(session: AsyncSession, student_id: UUID, key: str, body: BaseModel) -> None:

@@ -62,4 +62,4 @@ def next_cursor(found: Sequence[R], limit: int, place: Callable[[R], tuple[datet
     return str(Cursor(*place(found[limit - 1]))) if len(found) > limit else None
 
 
-AskedPage = Annotated[Page, Depends(_page)]
+PageParams = Annotated[Page, Depends(_page)]

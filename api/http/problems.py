@@ -91,7 +91,7 @@ _MEMBERS: dict[Kind, dict[str, Any]] = {
 """An example of the members that a kind's problems have besides RFC 9457's."""
 
 
-class InvalidPart(BaseModel):
+class InvalidField(BaseModel):
     """Where and why, never what was sent."""
 
     where: str
@@ -109,7 +109,7 @@ class ProblemDetails(BaseModel):
     detail: str | None = None
     request_id: str
     """As in the answer's `X-Request-Id`: what we look for in our logs."""
-    errors: list[InvalidPart] | None = None
+    errors: list[InvalidField] | None = None
     """Of `request-invalid`."""
     booking_id: UUID | None = None
     """Of `slot-taken`, for the instructor who withdraws the slot: the booking that has it."""

@@ -39,7 +39,7 @@ class Quota:
 
 GENERAL = Quota("general", 600, _MINUTE)
 BOOKINGS = Quota("bookings", 30, _MINUTE)
-PAPERS = Quota("papers", 30, _MINUTE)
+DOCUMENTS = Quota("papers", 30, _MINUTE)
 """Each is drawn for its reader, which takes longer than anything else that is asked."""
 ONBOARDING_LINKS = Quota("onboarding-links", 10, 10 * _MINUTE)
 SIGN_UPS = Quota("sign-ups", 100, 10 * _MINUTE)
@@ -126,9 +126,9 @@ def counted(quota: Quota) -> Any:
     return Depends(count)
 
 
-LIMITED: dict[str, Any] = {"dependencies": [Depends(_count_all)], "responses": declared(Kind.RATE_LIMITED)}
+RATE_LIMITED: dict[str, Any] = {"dependencies": [Depends(_count_all)], "responses": declared(Kind.RATE_LIMITED)}
 """What a router is included with whose routes are limited."""
-LIMITED["responses"][429]["headers"] = {
+RATE_LIMITED["responses"][429]["headers"] = {
     "Retry-After": {"schema": {"type": "integer"}, "description": "In seconds."},
     "RateLimit-Policy": {"schema": {"type": "string"}, "description": 'The quotas: `"general";q=600;w=60`.'},
     "RateLimit": {"schema": {"type": "string"}, "description": 'What is left of them: `"general";r=599;t=60`.'},

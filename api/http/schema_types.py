@@ -44,8 +44,8 @@ def _in_utc(time: datetime) -> datetime:
         raise ValueError("is out of the calendar in UTC") from error
 
 
-AskedDate = Annotated[date, BeforeValidator(_written_as(_DATE))]
-AskedTime = Annotated[AwareDatetime, BeforeValidator(_written_as(_DATE + _TIME)), AfterValidator(_in_utc)]
+RequestDate = Annotated[date, BeforeValidator(_written_as(_DATE))]
+RequestTime = Annotated[AwareDatetime, BeforeValidator(_written_as(_DATE + _TIME)), AfterValidator(_in_utc)]
 Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000, pattern=r"^[^\x00]*$")]
 """Any text but NUL, which Postgres cannot keep."""
 

@@ -19,7 +19,7 @@ from models.domain.messages import Refusal
 
 
 @dataclass(frozen=True)
-class Patience:
+class Timeouts:
     """How long a caller of the API is kept waiting for an answer."""
 
     checkout: timedelta = timedelta(seconds=15)

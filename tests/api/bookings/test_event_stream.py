@@ -14,7 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.types import Message
 
-from api.bookings.event_stream import Streams
+from api.bookings.event_stream import StreamOptions
 from api.http.notify_listener import NotifyListener
 from models.domain.actors import Role
 from models.domain.endings import EndReason
@@ -30,7 +30,7 @@ FOLLOWERS = 5
 @pytest.fixture
 def long_streams(app: FastAPI, engine: AsyncEngine) -> None:
     """They look again only when the bell rings."""
-    app.state.streams = Streams(NotifyListener(engine.url), last=HOUR, look_every=HOUR)
+    app.state.streams = StreamOptions(NotifyListener(engine.url), max_duration=HOUR, poll_interval=HOUR)
 
 
 def happened(booking_id: UUID, action: str, **detail: Any) -> AuditEvent:
@@ -238,4 +238,4 @@ async def test_an_event_id_that_is_not_ours_is_a_problem(client: httpx.AsyncClie
 
 
 def test_a_stream_outlives_no_token_by_more_than_an_hour(engine: AsyncEngine) -> None:
-    assert Streams(NotifyListener(engine.url)).last <= timedelta(hours=1)
+    assert StreamOptions(NotifyListener(engine.url)).last <= timedelta(hours=1)
