@@ -1,4 +1,4 @@
-"""How the API talks to a refund's workflow. Raises `WorkflowCallError`."""
+"""The API's client of the Refund workflow. Raises `WorkflowCallError`."""
 
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
@@ -14,8 +14,8 @@ from models.domain.refunds import ORDERED, RefundOrder, RefundView, RetryRefund
 from models.domain.states import RefundStatus
 from workflows.refunds import RefundWorkflow
 
-Starting = WithStartWorkflowOperation[RefundWorkflow, RefundStatus | None]
-Asking = Callable[[Starting], Awaitable[WorkflowUpdateHandle[Any]]]
+StartOperation = WithStartWorkflowOperation[RefundWorkflow, RefundStatus | None]
+SendUpdate = Callable[[StartOperation], Awaitable[WorkflowUpdateHandle[Any]]]
 
 
 class RefundClient:
@@ -24,10 +24,10 @@ class RefundClient:
         self._task_queue = task_queue
         self._timeouts = timeouts or Timeouts()
 
-    async def carry_out(self, refund_id: UUID) -> RefundView | None:
-        """How the order ended, or stands; `None` while it is still under way. Asked again, it is the same refund."""
+    async def execute(self, refund_id: UUID) -> RefundView | None:
+        """Start the refund, or join it. Returns its result; `None` if it is still in progress."""
 
-        async def ask(start: Starting) -> WorkflowUpdateHandle[Any]:
+        async def send(start: StartOperation) -> WorkflowUpdateHandle[Any]:
             return await self._client.start_update_with_start_workflow(
                 RefundWorkflow.ordered,
                 id=ORDERED,
@@ -36,12 +36,12 @@ class RefundClient:
                 rpc_timeout=self._timeouts.decision,
             )
 
-        return await self._answered(refund_id, ask)
+        return await self._update(refund_id, send)
 
-    async def try_again(self, refund_id: UUID, retry: RetryRefund) -> RefundView | None:
-        """Raises `Closed` for a refund that has not failed."""
+    async def retry(self, refund_id: UUID, retry: RetryRefund) -> RefundView | None:
+        """Retry a failed refund. Raises `Closed` if it has not failed."""
 
-        async def ask(start: Starting) -> WorkflowUpdateHandle[Any]:
+        async def send(start: StartOperation) -> WorkflowUpdateHandle[Any]:
             return await self._client.start_update_with_start_workflow(
                 RefundWorkflow.try_again,
                 retry,
@@ -50,10 +50,10 @@ class RefundClient:
                 rpc_timeout=self._timeouts.decision,
             )
 
-        return await self._answered(refund_id, ask)
+        return await self._update(refund_id, send)
 
-    async def _answered(self, refund_id: UUID, ask: Asking) -> RefundView | None:
-        start: Starting = WithStartWorkflowOperation(
+    async def _update(self, refund_id: UUID, send: SendUpdate) -> RefundView | None:
+        start: StartOperation = WithStartWorkflowOperation(
             RefundWorkflow.run,
             RefundOrder(refund_id=refund_id),
             id=refund_workflow_id(refund_id),
@@ -62,12 +62,12 @@ class RefundClient:
         )
         try:
             async with translate_errors(self._timeouts.decision):
-                taken = await ask(start)
+                accepted = await send(start)
         finally:
             await retrieve_start_error(start)
         try:
             async with translate_errors(self._timeouts.decision):
-                view: RefundView = await taken.result(rpc_timeout=self._timeouts.decision)
+                view: RefundView = await accepted.result(rpc_timeout=self._timeouts.decision)
         except Unreachable:
             return None
         return view
@@ -78,4 +78,4 @@ async def _client(request: Request) -> RefundClient:
     return client
 
 
-WithRefunds = Annotated[RefundClient, Depends(_client)]
+WithRefundClient = Annotated[RefundClient, Depends(_client)]

@@ -238,4 +238,4 @@ async def test_an_event_id_that_is_not_ours_is_a_problem(client: httpx.AsyncClie
 
 
 def test_a_stream_outlives_no_token_by_more_than_an_hour(engine: AsyncEngine) -> None:
-    assert StreamOptions(NotifyListener(engine.url)).last <= timedelta(hours=1)
+    assert StreamOptions(NotifyListener(engine.url)).max_duration <= timedelta(hours=1)

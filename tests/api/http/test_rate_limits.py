@@ -163,8 +163,8 @@ async def test_there_is_more_when_it_is_said_that_there_will_be() -> None:
         within = True
         while within:
             within, standing = await limits.spend(quota, "ada")
-        assert standing.left == 0
-        await asyncio.sleep(standing.more_in)
+        assert standing.remaining == 0
+        await asyncio.sleep(standing.resets_in)
         within, _ = await limits.spend(quota, "ada")
         assert within
 
