@@ -30,7 +30,7 @@ _JSON_OF_EVENT = {
 EVENT_STREAM: dict[int | str, dict[str, Any]] = {
     200: {"content": {"text/event-stream": {"itemSchema": {"properties": {"data": _JSON_OF_EVENT}}}}}
 }
-"""Documents that `data` is a `BookingEvent`. FastAPI by itself describes a `ServerSentEvent` as plain text."""
+"""Documents that `data` is a `BookingEvent`. FastAPI alone describes a `ServerSentEvent` as plain text."""
 
 
 router = APIRouter(prefix="/v1/bookings/{booking_id}", tags=["bookings"])
