@@ -19,16 +19,16 @@ from api import health
 from api.bookings import calendar, decisions, event_stream, operator, quotes, receipts, rescheduling
 from api.bookings import routes as bookings
 from api.bookings.client import BookingClient
-from api.bookings.event_stream import NothingMore, Streams, on_nothing_more
+from api.bookings.event_stream import StreamFinished, StreamOptions, on_stream_finished
 from api.bookings.refund_client import RefundClient
 from api.catalogue import offerings, slots
 from api.http import return_pages
-from api.http.auth import OwnTokens
+from api.http.auth import LocalTokenVerifier
 from api.http.database import Database
 from api.http.middleware import Metrics, RequestMiddleware, UnhandledErrorMiddleware
 from api.http.notify_listener import NotifyListener
 from api.http.problems import handle_problems, unavailable
-from api.http.rate_limits import LIMITED, RateLimits
+from api.http.rate_limits import RATE_LIMITED, RateLimits
 from api.meetings import routes as meetings
 from api.meetings import webhook
 from api.openapi import DESCRIPTION, TAGS, Api
@@ -130,14 +130,14 @@ def _app(settings: Settings, lifespan: Lifespan | None) -> FastAPI:
         accounting,
     )
     for module in limited:
-        app.include_router(module.router, **LIMITED)
+        app.include_router(module.router, **RATE_LIMITED)
     for router in (operator.decisions, payouts.for_operators, offerings.own):
-        app.include_router(router, **LIMITED)
+        app.include_router(router, **RATE_LIMITED)
     # Stripe, the meetings' provider and the machines come as often as they must, and a page is a constant.
     for router in (stripe_webhooks.router, webhook.router, health.router, *return_pages.ROUTERS):
         app.include_router(router)
     handle_problems(app)
-    app.add_exception_handler(NothingMore, on_nothing_more)
+    app.add_exception_handler(StreamFinished, on_stream_finished)
     for error in (OperationalError, InterfaceError, PoolTimeout):
         app.add_exception_handler(error, _on_postgres_away)
     https_only = [("Strict-Transport-Security", "max-age=31536000")] if public_url.scheme == "https" else []
@@ -160,9 +160,9 @@ def _use(app: FastAPI, settings: Settings, engine: AsyncEngine, temporal: Client
     app.state.identity = (
         IdentityProvider(settings.identity, app.state.database)
         if settings.identity.is_used
-        else OwnTokens(settings.http.holdfast_token_secret, app.state.database)
+        else LocalTokenVerifier(settings.http.holdfast_token_secret, app.state.database)
     )
-    app.state.streams = Streams(NotifyListener(engine.url))
+    app.state.streams = StreamOptions(NotifyListener(engine.url))
     # Whoever connected: it goes with every call that a request makes.
     temporal = Client(
         **temporal.config() | {"interceptors": [*temporal.config()["interceptors"], RequestIdClientInterceptor()]}

@@ -1,7 +1,8 @@
-"""The token with which one person enters one meeting, and the link that holds it. Pure: no clock, no settings.
+"""Meeting links: a signed token that lets one person into one meeting. Also the settings of the meeting provider.
 
-Jitsi's own server takes HS256 (lib-jitsi-meet, "JWT token authentication Prosody plugin"; whose part is `affiliation`:
-jitsi-contrib's `token_affiliation`); 8x8's Jitsi as a Service takes RS256 (8x8, "The Jitsi JSON Web Token").
+A self-hosted Jitsi server verifies HS256 (lib-jitsi-meet, "JWT token authentication Prosody plugin"; the moderator is
+set by `affiliation`, jitsi-contrib's `token_affiliation`). 8x8's Jitsi as a Service verifies RS256 (8x8, "The Jitsi
+JSON Web Token").
 """
 
 from dataclasses import dataclass, field
@@ -22,17 +23,17 @@ _JAAS_URL = "https://8x8.vc"
 
 _CLOSED_FEATURES = ("livestreaming", "transcription", "sip-inbound-call", "sip-outbound-call", "inbound-call",
                     "outbound-call")  # fmt: skip
-"""A session is between two people: nobody dials in, and nothing goes out."""
+"""A session is between two people: no dial-in, no dial-out, no streaming."""
 
 
 @dataclass(frozen=True)
 class Admission:
-    """Who may enter which room, as what, from when to when."""
+    """Who may join which room, in what role, and when."""
 
     room: str
     person_id: UUID
     name: str
-    """Shown to the other side. No address: the other side would see it, too."""
+    """Shown to the other side. The mail address is left out, because the other side would see it too."""
     is_moderator: bool
     is_recorded: bool
     not_before: datetime
@@ -40,18 +41,18 @@ class Admission:
 
 
 class Meetings(Protocol):
-    """One provider's meetings."""
+    """The meetings of one provider."""
 
     @property
     def provider(self) -> MeetingProvider: ...
 
     def link(self, admission: Admission) -> str:
-        """Whoever has it is let in as that person."""
+        """A link that lets anyone who has it in as that person."""
 
 
 @dataclass(frozen=True)
 class JitsiMeetings:
-    """A Jitsi Meet of one's own."""
+    """A self-hosted Jitsi Meet."""
 
     url: str
     app_id: str
@@ -59,7 +60,7 @@ class JitsiMeetings:
     provider = MeetingProvider.JITSI
 
     def link(self, admission: Admission) -> str:
-        # The XMPP domain of Jitsi's own packages is the host's name.
+        # Jitsi's Debian packages use the host name as the XMPP domain.
         claims = _claims(admission, audience=self.app_id, issuer=self.app_id, subject=urlsplit(self.url).hostname or "")
         claims["context"]["user"]["affiliation"] = "owner" if admission.is_moderator else "member"
         return _link(self.url.rstrip("/"), admission.room, jwt.encode(claims, self.secret, algorithm="HS256"))
@@ -71,14 +72,14 @@ class JaasMeetings:
 
     app_id: str
     key_id: str
-    """As 8x8's console shows it: the app's id, a slash, and the key's own."""
+    """As shown in 8x8's console: `<app id>/<key id>`."""
     private_key: str = field(repr=False)
     """PEM."""
     provider = MeetingProvider.JAAS
 
     def link(self, admission: Admission) -> str:
         claims = _claims(admission, audience="jitsi", issuer="chat", subject=self.app_id)
-        claims["context"]["user"]["moderator"] = _word(admission.is_moderator)
+        claims["context"]["user"]["moderator"] = _flag(admission.is_moderator)
         token = jwt.encode(claims, self.private_key, algorithm="RS256", headers={"kid": self.key_id})
         return _link(f"{_JAAS_URL}/{quote(self.app_id)}", admission.room, token)
 
@@ -93,20 +94,20 @@ def _claims(admission: Admission, *, audience: str, issuer: str, subject: str) -
         "nbf": admission.not_before,
         "exp": admission.expires_at,
         "context": {
-            # The provider's reports name people by this id.
+            # The provider's webhook reports identify people by this id.
             "user": {"id": str(admission.person_id), "name": admission.name},
-            "features": {"recording": _word(may_record)} | {feature: _word(False) for feature in _CLOSED_FEATURES},
+            "features": {"recording": _flag(may_record)} | {feature: _flag(False) for feature in _CLOSED_FEATURES},
         },
     }
 
 
-def _word(value: bool) -> str:
-    """Both kinds of server want these as strings."""
+def _flag(value: bool) -> str:
+    """Both servers expect booleans as strings."""
     return "true" if value else "false"
 
 
-def _link(place: str, room: str, token: str) -> str:
-    return f"{place}/{quote(room)}?jwt={token}"
+def _link(base_url: str, room: str, token: str) -> str:
+    return f"{base_url}/{quote(room)}?jwt={token}"
 
 
 _SECRET_BYTES: Final = 32
@@ -143,14 +144,14 @@ def _split(secrets: SecretStr) -> tuple[str, ...]:
     return tuple(secret.strip() for secret in secrets.get_secret_value().split(","))
 
 
-def _without_gaps(secrets: SecretStr) -> SecretStr:
+def _no_empty_secret(secrets: SecretStr) -> SecretStr:
     if not all(_split(secrets)):
         raise ValueError("must not be empty: with an empty secret anybody could sign a meeting's reports")
     return secrets
 
 
 class JitsiSettings(BaseSettings):
-    """A Jitsi Meet of one's own."""
+    """A self-hosted Jitsi Meet."""
 
     model_config = _CONFIG
 
@@ -187,17 +188,17 @@ Window = Annotated[timedelta, Field(ge=timedelta(0), le=timedelta(hours=12))]
 
 
 class MeetingSettings(BaseSettings):
-    """When people may join, and whose reports are believed. Windows are ISO 8601 durations."""
+    """When people may join, and how the provider's reports are verified. Windows are ISO 8601 durations."""
 
     model_config = _CONFIG
 
     meeting_provider: MeetingProvider | None = None
     meeting_opens_before: Window = timedelta(minutes=15)
-    """The session's start."""
+    """Before the session's start."""
     meeting_grace: Window = timedelta(minutes=30)
-    """After the session's end, in which people may still join, and stay."""
-    meeting_webhook_secret: Annotated[SecretStr, AfterValidator(_without_gaps)] | None = None
-    """One secret, or several with commas between them while it is replaced. None: no report is believed."""
+    """After the session's end. Until then people may still join and stay."""
+    meeting_webhook_secret: Annotated[SecretStr, AfterValidator(_no_empty_secret)] | None = None
+    """One secret, or several separated by commas during a rotation. `None`: every report is refused."""
 
     @property
     def webhook_secrets(self) -> tuple[str, ...]:
@@ -205,7 +206,7 @@ class MeetingSettings(BaseSettings):
 
 
 def meetings_from_environment(settings: MeetingSettings) -> Meetings | None:
-    """Raises pydantic's `ValidationError` where the provider's own settings are missing or unusable."""
+    """The configured provider. Raises pydantic's `ValidationError` if its settings are missing or unusable."""
     match settings.meeting_provider:
         case MeetingProvider.JITSI:
             return JitsiSettings().meetings

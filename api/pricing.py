@@ -1,4 +1,4 @@
-"""A price and a policy as JSON, and whether a price can be charged and a slot booked now."""
+"""Schemas of price and policy, and two checks: can this price be charged, and can this slot be booked yet."""
 
 from datetime import datetime, timedelta
 
@@ -17,21 +17,21 @@ from models.tables.catalogue import Slot
 class Price(ResponseModel):
     total: Money
     platform_fee: Money
-    """Part of the total: what the platform keeps if the session takes place."""
+    """Included in the total: what the platform keeps if the session takes place."""
     instructor_payout: Money
     currency: Currency
 
 
 class RefundTier(ResponseModel):
     before_seconds: int
-    """A student who cancels at least this long before the start gets `refund_bps` of the price back."""
+    """A student who cancels at least this long before the start is refunded `refund_bps` of the price."""
     refund_bps: int
 
 
 class Cancellation(ResponseModel):
     name: str
     tiers: list[RefundTier]
-    """From the earliest to the latest; past the last one nothing goes back."""
+    """Ordered from the longest notice to the shortest. After the last tier nothing is refunded."""
 
 
 class NoShowTerms(ResponseModel):
@@ -40,7 +40,7 @@ class NoShowTerms(ResponseModel):
 
 
 class Windows(ResponseModel):
-    """How long each side has, in seconds."""
+    """How long each side has to act, in seconds."""
 
     pay_within_seconds: int
     pay_again_within_seconds: int
@@ -49,7 +49,7 @@ class Windows(ResponseModel):
     report_within_seconds: int
     """After the session's end."""
     contest_within_seconds: int
-    """After a reported no-show; 0 where it counts at once."""
+    """After a reported no-show; 0 if the report takes effect at once."""
 
 
 class Policy(ResponseModel):
@@ -78,31 +78,31 @@ def policy(policy: BookingPolicy) -> Policy:
         ),
         on_completion_timeout=policy.on_completion_timeout,
         deadlines=Windows(
-            pay_within_seconds=_seconds(deadlines.checkout_window),
-            pay_again_within_seconds=_seconds(deadlines.decline_grace),
-            decide_within_seconds=_seconds(deadlines.approval_window),
-            report_within_seconds=_seconds(deadlines.completion_window),
-            contest_within_seconds=_seconds(deadlines.contest_window),
+            pay_within_seconds=seconds(deadlines.checkout_window),
+            pay_again_within_seconds=seconds(deadlines.decline_grace),
+            decide_within_seconds=seconds(deadlines.approval_window),
+            report_within_seconds=seconds(deadlines.completion_window),
+            contest_within_seconds=seconds(deadlines.contest_window),
         ),
     )
 
 
 def tier(tier: CancellationTier) -> RefundTier:
-    return RefundTier(before_seconds=_seconds(tier.before), refund_bps=tier.refund_bps)
+    return RefundTier(before_seconds=seconds(tier.before), refund_bps=tier.refund_bps)
 
 
-def _seconds(window: timedelta) -> int:
+def seconds(window: timedelta) -> int:
     return window // timedelta(seconds=1)
 
 
 def bookable_from(slot: Slot, policy: BookingPolicy, now: datetime) -> datetime | None:
-    """When a slot that lies too far ahead for a card's hold comes into reach; `None` for one that is in reach."""
+    """When the slot becomes bookable; `None` if a card hold placed now would last long enough."""
     too_late = slot.ends_at - last_end_for_hold(policy.deadlines, now)
     return now + too_late if too_late > timedelta(0) else None
 
 
-def charged(price: Money) -> Money:
-    """The price. Raises the `Problem` for one that Stripe cannot charge."""
+def ensure_chargeable(price: Money) -> Money:
+    """Returns the price. Raises the 422 `Problem` if Stripe cannot charge it."""
     try:
         return chargeable(price)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""The API's own settings, from the environment. What is missing or too weak stops the start-up."""
+"""The API's settings, from the environment. A missing or weak value stops the process at start-up."""
 
 import re
 from dataclasses import dataclass, field
@@ -23,13 +23,13 @@ _TOKEN_SECRET_BYTES = 32
 """RFC 7518, section 3.2: a key for HS256 is at least as long as the hash."""
 
 
-def _long_enough(secret: SecretStr) -> SecretStr:
+def _is_long_enough(secret: SecretStr) -> SecretStr:
     if any(len(key.encode()) < _TOKEN_SECRET_BYTES for key in signing_keys(secret.get_secret_value())):
         raise ValueError(f"must have at least {_TOKEN_SECRET_BYTES} bytes; with commas, each of the secrets")
     return secret
 
 
-def _without_gaps(secrets: SecretStr) -> SecretStr:
+def _no_empty_secret(secrets: SecretStr) -> SecretStr:
     if not all(secret.strip() for secret in secrets.get_secret_value().split(",")):
         raise ValueError("must not be empty: with an empty secret anybody could sign Stripe's events")
     return secrets
@@ -42,7 +42,7 @@ def _split(secrets: SecretStr) -> tuple[str, ...]:
 _ORIGIN = re.compile(r"https?://(\[[0-9a-f:]+\]|[a-z0-9-]+(\.[a-z0-9-]+)*)(:[0-9]{1,5})?")
 
 
-def _listed(origins: object) -> object:
+def _split_origins(origins: object) -> object:
     return [origin.strip() for origin in origins.split(",") if origin.strip()] if isinstance(origins, str) else origins
 
 
@@ -56,23 +56,23 @@ Origin = Annotated[str, AfterValidator(_is_origin)]
 
 
 class HttpSettings(BaseSettings):
-    """Who is let in, and where the world finds the API."""
+    """Secrets, token lifetime, public URL and CORS."""
 
     model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True)
 
-    holdfast_token_secret: Annotated[SecretStr, AfterValidator(_long_enough)]
-    """One secret, or several with commas between them: the first signs, all verify."""
+    holdfast_token_secret: Annotated[SecretStr, AfterValidator(_is_long_enough)]
+    """One secret, or several separated by commas: the first signs, all of them verify."""
     holdfast_token_lifetime: Annotated[timedelta, Field(ge=timedelta(minutes=1), le=timedelta(days=1))] = timedelta(
         hours=1
     )
-    """Of the tokens that a sign-in gives. Only a new password calls them back."""
-    stripe_webhook_secret: Annotated[SecretStr, AfterValidator(_without_gaps)]
-    """One secret, or several with commas between them while Stripe's endpoint is given a new one."""
-    stripe_connect_webhook_secret: Annotated[SecretStr, AfterValidator(_without_gaps)]
-    """The same, of the endpoint for events of connected accounts."""
+    """Lifetime of the tokens issued at sign-in. Only a password change revokes them earlier."""
+    stripe_webhook_secret: Annotated[SecretStr, AfterValidator(_no_empty_secret)]
+    """The endpoint's signing secret, or several separated by commas while Stripe rolls it."""
+    stripe_connect_webhook_secret: Annotated[SecretStr, AfterValidator(_no_empty_secret)]
+    """The same, for the endpoint that receives events of connected accounts."""
     holdfast_public_url: AnyHttpUrl
-    holdfast_cors_origins: Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(_listed)] = ()
-    """Where the pages come from that browsers may let read our answers. Commas between them; none if not given."""
+    holdfast_cors_origins: Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(_split_origins)] = ()
+    """Origins whose pages may read responses in a browser, separated by commas. Empty by default."""
 
     @property
     def webhook_secrets(self) -> tuple[str, ...]:
@@ -84,22 +84,22 @@ class HttpSettings(BaseSettings):
 
 
 class IdentitySettings(BaseSettings):
-    """An OpenID Connect provider, in place of our own sign-in. Without an issuer there is none."""
+    """An OpenID Connect provider that replaces the built-in sign-in. Not used unless an issuer is set."""
 
     model_config = SettingsConfigDict(extra="ignore")
 
     holdfast_oidc_issuer: str | None = None
-    """As it stands in the tokens' `iss`, to the letter."""
+    """Must equal the `iss` claim of the tokens exactly."""
     holdfast_oidc_audience: str | None = None
     holdfast_oidc_jwks_url: AnyHttpUrl | None = None
-    """Asked of the issuer if not given."""
+    """Discovered from the issuer if not set."""
     holdfast_oidc_role_claim: str = Field(default="roles", min_length=1)
     holdfast_oidc_student_role: str = Field(default="student", min_length=1)
     holdfast_oidc_instructor_role: str = Field(default="instructor", min_length=1)
     holdfast_oidc_operator_role: str = Field(default="operator", min_length=1)
 
     @model_validator(mode="after")
-    def _is_whole_and_safe(self) -> Self:
+    def _is_complete_and_safe(self) -> Self:
         if self.holdfast_oidc_issuer is None:
             if self.holdfast_oidc_audience or self.holdfast_oidc_jwks_url:
                 raise ValueError("HOLDFAST_OIDC_ISSUER is missing")
@@ -120,7 +120,7 @@ class IdentitySettings(BaseSettings):
 
     @property
     def roles(self) -> dict[str, Role]:
-        """Ours by the provider's names."""
+        """Maps the provider's role names to ours."""
         return {getattr(self, f"holdfast_oidc_{role.value}_role"): role for role in _ROLES}
 
 
@@ -135,7 +135,7 @@ class TaxReportingSettings(BaseSettings):
     dac7_activities: int = _THRESHOLDS.dac7_activities
 
     @model_validator(mode="after")
-    def _can_be_thresholds(self) -> Self:
+    def _are_valid_thresholds(self) -> Self:
         Thresholds(**self.model_dump())
         return self
 

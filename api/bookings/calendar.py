@@ -1,4 +1,4 @@
-"""A booking's session as a calendar file."""
+"""The session of a booking as a calendar file."""
 
 from typing import Any
 from uuid import UUID
@@ -44,7 +44,8 @@ _FILE: dict[int | str, dict[str, Any]] = {
 async def get_calendar_file(
     booking_id: UUID, caller: AsEitherSide, database: WithDatabase, settings: WithSettings
 ) -> Response:
-    """The session, from approval on: the same one as in the mails, so that the later of the two updates the other."""
+    """The session as an iCalendar file, once the booking is approved. It has the same UID and SEQUENCE as the mailed
+    invitation, so that the newer of the two updates the other."""
     async with database.reading() as session:
         record = await queries.existing_booking(session, booking_id, caller)
         student, instructor = await _names(session, record.request)
@@ -61,7 +62,7 @@ async def get_calendar_file(
 
 
 async def _names(session: AsyncSession, request: BookingRequest) -> tuple[str, str]:
-    """The student's and the instructor's."""
+    """The names of the student and the instructor."""
     statement = (
         select(Student.name, Instructor.name)
         .join(Instructor, col(Instructor.id) == request.instructor_id)

@@ -1,9 +1,9 @@
-"""How the API speaks to a booking's workflow: what it asks, how long it waits, and what silence means.
+"""The API's client of the Booking workflow.
 
 WorkflowCallError
-├── Refused      the workflow has answered: not now, and why
-├── Closed       there is no open workflow of that booking
-└── Unreachable  no answer: Temporal or the workers do not answer in time; asking again is safe
+├── Refused      the workflow refused the update, with the reason
+├── Closed       there is no open workflow for this booking
+└── Unreachable  no response in time from Temporal or its workers; retrying is safe
 """
 
 from datetime import timedelta
@@ -23,7 +23,7 @@ from temporalio.workflow import UpdateMethodMultiParam
 from api.http.temporal import (
     TASK_TIMEOUT,
     Closed,
-    Patience,
+    Timeouts,
     Unreachable,
     WorkflowCallError,
     retrieve_start_error,
@@ -42,13 +42,13 @@ Update = UpdateMethodMultiParam[[BookingHandlers, D], BookingView]
 class BookingClient:
     """Every method raises `WorkflowCallError`."""
 
-    def __init__(self, client: Client, task_queue: str, patience: Patience | None = None) -> None:
+    def __init__(self, client: Client, task_queue: str, timeouts: Timeouts | None = None) -> None:
         self._client = client
         self._task_queue = task_queue
-        self._patience = patience or Patience()
+        self._timeouts = timeouts or Timeouts()
 
     async def open_checkout(self, order: ReserveSlot) -> None:
-        """Start the booking and wait until its student can pay. Asked again, it joins what was started."""
+        """Start the workflow and wait until the student can pay. Safe to repeat: it joins a running workflow."""
         booking_id = order.terms.booking_id
         start = WithStartWorkflowOperation(
             BookingWorkflow.run,
@@ -59,16 +59,16 @@ class BookingClient:
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
             search_attributes=at_start(order),
             static_summary=f"slot {order.terms.slot_id}",
-            # A task that died with its worker is given to another one after this.
+            # If a worker dies, another one gets its workflow task after this timeout.
             task_timeout=TASK_TIMEOUT,
         )
         try:
-            async with translate_errors(self._patience.checkout):
+            async with translate_errors(self._timeouts.checkout):
                 _ = await self._client.execute_update_with_start_workflow(
                     BookingWorkflow.open_checkout,
                     id=OPEN_CHECKOUT,
                     start_workflow_operation=start,
-                    rpc_timeout=self._patience.checkout,
+                    rpc_timeout=self._timeouts.checkout,
                 )
         except Closed:
             await self.join_checkout(booking_id)
@@ -76,38 +76,38 @@ class BookingClient:
             await retrieve_start_error(start)
 
     async def join_checkout(self, booking_id: UUID) -> None:
-        """Wait for the answer that the booking's start gives or gave, without starting anything."""
-        first = self._handle(booking_id).get_update_handle_for(BookingWorkflow.open_checkout, OPEN_CHECKOUT)
-        async with translate_errors(self._patience.checkout):
-            _ = await first.result(rpc_timeout=self._patience.checkout)
+        """Wait for the result of an `open_checkout` that was sent before, without starting a workflow."""
+        sent = self._handle(booking_id).get_update_handle_for(BookingWorkflow.open_checkout, OPEN_CHECKOUT)
+        async with translate_errors(self._timeouts.checkout):
+            _ = await sent.result(rpc_timeout=self._timeouts.checkout)
 
     async def decide(self, booking_id: UUID, update: Update[D], decision: D, id: str | None = None) -> bool:
-        """Whether the decision has been carried out; False when it is taken and its effects are still under way.
+        """Send a decision. True once it has been carried out; False if it was accepted and is still in progress.
 
-        One that comes again with its `id` is the same.
+        `id` makes the update idempotent: sent again with the same `id`, it is carried out once.
         """
-        async with translate_errors(self._patience.decision):
-            # Only an accepted update is durable: one that no worker has seen may be lost, and must be sent again.
-            taken = await self._handle(booking_id).start_update(
+        async with translate_errors(self._timeouts.decision):
+            # Only an accepted update is durable. One that no worker has seen can be lost, so the caller must retry.
+            accepted = await self._handle(booking_id).start_update(
                 update,
                 decision,
                 id=id,
                 wait_for_stage=WorkflowUpdateStage.ACCEPTED,
-                rpc_timeout=self._patience.decision,
+                rpc_timeout=self._timeouts.decision,
             )
         try:
-            async with translate_errors(self._patience.decision):
-                await taken.result(rpc_timeout=self._patience.decision)
+            async with translate_errors(self._timeouts.decision):
+                await accepted.result(rpc_timeout=self._timeouts.decision)
         except Unreachable:
             return False
         return True
 
     async def has_decided(self, booking_id: UUID, update: Update[D], id: str) -> bool:
-        """Whether a decision with that `id` was carried out, also by a booking that has ended since."""
+        """Whether a decision with this `id` was carried out, even if the booking has ended since."""
         try:
-            async with translate_errors(self._patience.decision):
-                known = self._handle(booking_id).get_update_handle_for(update, id)
-                await known.result(rpc_timeout=self._patience.decision)
+            async with translate_errors(self._timeouts.decision):
+                sent = self._handle(booking_id).get_update_handle_for(update, id)
+                await sent.result(rpc_timeout=self._timeouts.decision)
         except Closed:
             return False
         return True

@@ -1,4 +1,4 @@
-"""How every decision goes: has the caller such a booking, what does its workflow say, how does it stand now."""
+"""What every decision route does: check access, send the update to the workflow, return the booking."""
 
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
@@ -20,7 +20,7 @@ D = TypeVar("D", bound=Decision)
 DECISION_RESPONSES: dict[int | str, dict[str, Any]] = {
     202: {
         "model": BookingForOperator | Booking,
-        "description": "The decision is taken and will be carried out; the booking is shown as it stands now.",
+        "description": "The decision was accepted and is still being carried out. The body is the current booking.",
     },
     **declared(
         Kind.NOT_SIGNED_IN,
@@ -38,38 +38,38 @@ DECISION_RESPONSES: dict[int | str, dict[str, Any]] = {
 
 
 class DecisionHandler:
-    """Carries one request's decision to the booking's workflow."""
+    """Sends the decision of one request to the booking's workflow."""
 
-    def __init__(self, response: Response, database: Database, bookings: BookingClient) -> None:
+    def __init__(self, response: Response, database: Database, client: BookingClient) -> None:
         self._response = response
         self._database = database
-        self._booking_client = bookings
+        self._client = client
 
     async def decide(
         self, booking_id: UUID, caller: Caller, update: Update[D], decision: D, id: str | None = None
     ) -> Booking:
-        """The booking as the caller sees it afterwards. Raises the `Problem` that the caller is to get."""
+        """The booking after the decision, as the caller may see it. Raises the 404, 409, 410 or 503 `Problem`."""
         await self.find(booking_id, caller)
         try:
-            carried_out = await self._booking_client.decide(booking_id, update, decision, id)
+            carried_out = await self._client.decide(booking_id, update, decision, id)
         except Refused as refused:
             kind = Kind.SLOT_TAKEN if refused.refusal is Refusal.SLOT_TAKEN else Kind.NOT_POSSIBLE_NOW
             raise await self._conflict(kind, str(refused), booking_id, caller) from refused
         except Closed as closed:
             sentence = "Nothing can be decided about it any more."
             raise await self._conflict(Kind.BOOKING_CLOSED, sentence, booking_id, caller) from closed
-        except Unreachable as silence:
-            raise unavailable("The decision was not taken; send it again.") from silence
+        except Unreachable as error:
+            raise unavailable("The decision was not taken; send it again.") from error
         if not carried_out:
             self._response.status_code = 202
         return presenters.booking(await self.find(booking_id, caller), caller)
 
     async def has_decided(self, booking_id: UUID, update: Update[D], id: str) -> bool:
-        """Raises the 503 `Problem`."""
+        """Whether the decision with this `id` was carried out. Raises the 503 `Problem`."""
         try:
-            return await self._booking_client.has_decided(booking_id, update, id)
-        except Unreachable as silence:
-            raise unavailable("The decision was not taken; send it again.") from silence
+            return await self._client.has_decided(booking_id, update, id)
+        except Unreachable as error:
+            raise unavailable("The decision was not taken; send it again.") from error
 
     async def find(self, booking_id: UUID, caller: Caller) -> BookingRecord:
         """Raises the 404 or 410 `Problem`."""
@@ -81,8 +81,8 @@ class DecisionHandler:
         return Problem(kind, sentence, booking_status=record.request.status)
 
 
-async def _decider(response: Response, database: WithDatabase, bookings: WithBookingClient) -> DecisionHandler:
-    return DecisionHandler(response, database, bookings)
+async def _decision_handler(response: Response, database: WithDatabase, client: WithBookingClient) -> DecisionHandler:
+    return DecisionHandler(response, database, client)
 
 
-WithDecider = Annotated[DecisionHandler, Depends(_decider)]
+WithDecisionHandler = Annotated[DecisionHandler, Depends(_decision_handler)]

@@ -1,4 +1,4 @@
-"""What student and instructor decide about a booking: its state after the decision, or a clear refusal."""
+"""Decisions of students and instructors. Each returns the booking after the decision, or a 409 with the reason."""
 
 from datetime import UTC, datetime
 from uuid import UUID
@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter
 
 from api.bookings import commands
-from api.bookings.decision_handler import DECISION_RESPONSES, WithDecider
+from api.bookings.decision_handler import DECISION_RESPONSES, WithDecisionHandler
 from api.bookings.schemas import Booking, BookingForOperator, NoShow, Rejection
 from api.http.auth import AsAnyRole, AsEitherSide, AsInstructor
 from api.http.database import WithDatabase
@@ -17,48 +17,54 @@ router = APIRouter(prefix="/v1/bookings/{booking_id}", tags=["decisions"], respo
 
 
 @router.post("/approve", operation_id="approveBooking", response_model=Booking)
-async def approve(booking_id: UUID, instructor: AsInstructor, decider: WithDecider) -> Booking:
-    """The instructor takes the booking: there will be a session."""
+async def approve(booking_id: UUID, instructor: AsInstructor, handler: WithDecisionHandler) -> Booking:
+    """Approve the booking. The session is scheduled."""
     decision = Approve(actor=instructor.actor, channel=Channel.API)
-    return await decider.decide(booking_id, instructor, BookingWorkflow.approve, decision)
+    return await handler.decide(booking_id, instructor, BookingWorkflow.approve, decision)
 
 
 @router.post("/reject", operation_id="rejectBooking", response_model=Booking)
 async def reject(
-    booking_id: UUID, rejection: Rejection, instructor: AsInstructor, database: WithDatabase, decider: WithDecider
+    booking_id: UUID,
+    rejection: Rejection,
+    instructor: AsInstructor,
+    database: WithDatabase,
+    handler: WithDecisionHandler,
 ) -> Booking:
-    """The instructor does not take it: the hold is released in full. The student reads the reason."""
-    await decider.find(booking_id, instructor)
-    # A person's words stay out of the workflow's history, so they are kept before it is asked.
+    """Reject the booking. The hold is released in full, and the student sees the reason."""
+    await handler.find(booking_id, instructor)
+    # Free text stays out of the workflow's history, so the reason is saved before the update is sent.
     async with database.writing() as session:
-        await commands.keep_rejection_reason(session, booking_id, rejection.reason, instructor.actor, datetime.now(UTC))
+        await commands.save_rejection_reason(session, booking_id, rejection.reason, instructor.actor, datetime.now(UTC))
     decision = Reject(actor=instructor.actor, channel=Channel.API)
-    return await decider.decide(booking_id, instructor, BookingWorkflow.reject, decision)
+    return await handler.decide(booking_id, instructor, BookingWorkflow.reject, decision)
 
 
 @router.post("/complete", operation_id="completeBooking", response_model=Booking)
-async def complete(booking_id: UUID, instructor: AsInstructor, decider: WithDecider) -> Booking:
-    """The session took place: the hold is captured and the instructor's share is theirs."""
+async def complete(booking_id: UUID, instructor: AsInstructor, handler: WithDecisionHandler) -> Booking:
+    """Report that the session took place. The hold is captured and the instructor gets their share."""
     decision = Complete(actor=instructor.actor, channel=Channel.API)
-    return await decider.decide(booking_id, instructor, BookingWorkflow.complete, decision)
+    return await handler.decide(booking_id, instructor, BookingWorkflow.complete, decision)
 
 
 @router.post("/cancel", operation_id="cancelBooking", response_model=BookingForOperator | Booking)
-async def cancel(booking_id: UUID, caller: AsAnyRole, decider: WithDecider) -> Booking:
-    """Call it off. What the student gets back follows the booking's policy and who cancels."""
+async def cancel(booking_id: UUID, caller: AsAnyRole, handler: WithDecisionHandler) -> Booking:
+    """Cancel the booking. The refund depends on the booking's policy and on who cancels."""
     decision = Cancel(actor=caller.actor, channel=Channel.API)
-    return await decider.decide(booking_id, caller, BookingWorkflow.cancel, decision)
+    return await handler.decide(booking_id, caller, BookingWorkflow.cancel, decision)
 
 
 @router.post("/no-show", operation_id="reportNoShow", response_model=Booking)
-async def report_no_show(booking_id: UUID, no_show: NoShow, caller: AsEitherSide, decider: WithDecider) -> Booking:
-    """The other side did not come. They can contest it for a while, before it counts."""
+async def report_no_show(
+    booking_id: UUID, no_show: NoShow, caller: AsEitherSide, handler: WithDecisionHandler
+) -> Booking:
+    """Report that the other side did not come. They can contest it before it takes effect."""
     decision = ReportNoShow(actor=caller.actor, channel=Channel.API, absent=no_show.absent)
-    return await decider.decide(booking_id, caller, BookingWorkflow.report_no_show, decision)
+    return await handler.decide(booking_id, caller, BookingWorkflow.report_no_show, decision)
 
 
 @router.post("/no-show/contest", operation_id="contestNoShow", response_model=Booking)
-async def contest_no_show(booking_id: UUID, caller: AsEitherSide, decider: WithDecider) -> Booking:
-    """Who is said to have been absent was there: the meeting's record decides, or an operator."""
+async def contest_no_show(booking_id: UUID, caller: AsEitherSide, handler: WithDecisionHandler) -> Booking:
+    """Contest a reported no-show. The meeting's attendance record decides, or an operator if it is unclear."""
     decision = ContestNoShow(actor=caller.actor, channel=Channel.API)
-    return await decider.decide(booking_id, caller, BookingWorkflow.contest_no_show, decision)
+    return await handler.decide(booking_id, caller, BookingWorkflow.contest_no_show, decision)

@@ -1,4 +1,4 @@
-"""A booking as it happens: server-sent events from its audit trail."""
+"""A booking's audit trail as server-sent events, live."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -30,58 +30,57 @@ _JSON_OF_EVENT = {
 EVENT_STREAM: dict[int | str, dict[str, Any]] = {
     200: {"content": {"text/event-stream": {"itemSchema": {"properties": {"data": _JSON_OF_EVENT}}}}}
 }
-"""For the route whose events' `data` is a `BookingEvent`: of a `ServerSentEvent`, FastAPI says no more than that it is
-text."""
+"""Documents that `data` is a `BookingEvent`. FastAPI alone describes a `ServerSentEvent` as plain text."""
 
 
 router = APIRouter(prefix="/v1/bookings/{booking_id}", tags=["bookings"])
 
 
-class NothingMore(Exception):
-    """All has been told. 204 is what makes an `EventSource` stop asking (HTML standard, "Server-sent events")."""
+class StreamFinished(Exception):
+    """Everything was sent. A 204 stops an `EventSource` from reconnecting (HTML standard, "Server-sent events")."""
 
 
-async def on_nothing_more(_: Request, __: Exception) -> Response:
+async def on_stream_finished(_: Request, __: Exception) -> Response:
     return Response(status_code=204)
 
 
 @dataclass(frozen=True)
-class Streams:
-    """How the process's streams are woken, and how long they last."""
+class StreamOptions:
+    """How the streams of this process are woken, and how long they may last."""
 
     listener: NotifyListener
-    last: timedelta = timedelta(hours=1)
-    """After that a caller has to come back, and to show a token that is still valid."""
-    look_every: timedelta = timedelta(seconds=30)
-    """Even when nobody rings, in case Postgres cannot be listened to."""
+    max_duration: timedelta = timedelta(hours=1)
+    """The client then has to reconnect, with a token that is still valid."""
+    poll_interval: timedelta = timedelta(seconds=30)
+    """Streams also poll, in case LISTEN is not available."""
 
 
 @dataclass(frozen=True)
-class Following:
-    """Somebody who may know of a booking, and what they have been told of it."""
+class Subscription:
+    """A caller who may see the booking, and the last event that they received."""
 
     booking_id: UUID
     caller: Caller
-    told: int
+    last_seq: int
     database: Database
-    streams: Streams
+    options: StreamOptions
 
 
-async def _following(
+async def _subscription(
     request: Request,
     booking_id: UUID,
     caller: AsAnyRole,
     database: WithDatabase,
     last_event_id: Annotated[
-        int, Header(alias="Last-Event-ID", ge=0, lt=2**63, description="Go on after this event.")
+        int, Header(alias="Last-Event-ID", ge=0, lt=2**63, description="Resume after this event.")
     ] = 0,
-) -> Following:
-    """Raises the 404 or 410 `Problem`, or `NothingMore`, while there still is a status to answer with."""
+) -> Subscription:
+    """Raises the 404 or 410 `Problem`, or `StreamFinished`, while the status can still be set."""
     async with database.reading() as session:
         record = await queries.existing_booking(session, booking_id, caller)
         if record.is_closed and not await queries.events(session, booking_id, caller, last_event_id):
-            raise NothingMore
-    return Following(booking_id, caller, last_event_id, database, request.app.state.streams)
+            raise StreamFinished
+    return Subscription(booking_id, caller, last_event_id, database, request.app.state.streams)
 
 
 @router.get(
@@ -90,7 +89,7 @@ async def _following(
     response_class=EventSourceResponse,
     responses={
         **EVENT_STREAM,
-        204: {"description": "The booking is closed, and its last event has been told."},
+        204: {"description": "The booking is closed and its last event has been sent."},
         **declared(
             Kind.NOT_SIGNED_IN,
             Kind.NOT_FOUND,
@@ -101,42 +100,42 @@ async def _following(
         ),
     },
 )
-async def follow(following: Annotated[Following, Depends(_following)]) -> AsyncIterator[ServerSentEvent]:
-    """What has happened to the booking since `Last-Event-ID`, and what happens, until it is closed."""
-    caller, streams, told = following.caller, following.streams, following.told
+async def follow(subscription: Annotated[Subscription, Depends(_subscription)]) -> AsyncIterator[ServerSentEvent]:
+    """Stream the booking's events: those since `Last-Event-ID`, then new ones until the booking is closed."""
+    caller, options, last_seq = subscription.caller, subscription.options, subscription.last_seq
     clock = asyncio.get_running_loop().time
-    ends_at, was_closed = clock() + streams.last.total_seconds(), False
-    with streams.listener.rings_for(following.booking_id) as rung:
+    ends_at, was_closed = clock() + options.max_duration.total_seconds(), False
+    with options.listener.subscribe(subscription.booking_id) as changed:
         while True:
-            rung.clear()
-            events, record = await _news(following, told)
+            changed.clear()
+            events, record = await _read_new(subscription, last_seq)
             for event in events:
-                told = event.seq or told
+                last_seq = event.seq or last_seq
                 yield _event(event, record, caller)
             if record is None or record.is_closed:
                 if was_closed and not events:
                     return
-                # Its last event may have come between the two reads; a look from now on sees it.
+                # The last event may have been written between the two reads, so read once more.
                 was_closed = True
                 continue
-            left = ends_at - clock()
-            if left <= 0:
+            remaining = ends_at - clock()
+            if remaining <= 0:
                 return
-            await _ring_or(rung, min(left, streams.look_every.total_seconds()))
+            await _wait(changed, min(remaining, options.poll_interval.total_seconds()))
 
 
-async def _news(following: Following, told: int) -> tuple[list[AuditEvent], BookingRecord | None]:
-    """The events first: a booking that is read after them is never older than they are."""
-    async with following.database.reading() as session:
-        events = await queries.events(session, following.booking_id, following.caller, told)
-        record = await queries.known_booking(session, following.booking_id)
+async def _read_new(subscription: Subscription, last_seq: int) -> tuple[list[AuditEvent], BookingRecord | None]:
+    """Reads the events first, so that the booking is never older than its events."""
+    async with subscription.database.reading() as session:
+        events = await queries.events(session, subscription.booking_id, subscription.caller, last_seq)
+        record = await queries.booking_by_id(session, subscription.booking_id)
     return list(events), record
 
 
-async def _ring_or(rung: asyncio.Event, seconds: float) -> None:
+async def _wait(changed: asyncio.Event, seconds: float) -> None:
     try:
         async with asyncio.timeout(seconds):
-            await rung.wait()
+            await changed.wait()
     except TimeoutError:
         pass
 

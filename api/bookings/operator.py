@@ -1,4 +1,4 @@
-"""What an operator sees and decides: bookings that need attention, and money that a person has to move."""
+"""Operator routes: find bookings that need attention, and decide what happens to their money."""
 
 from typing import Annotated
 from uuid import UUID
@@ -6,12 +6,12 @@ from uuid import UUID
 from fastapi import APIRouter, Header, Query
 
 from api.bookings import presenters, queries
-from api.bookings.decision_handler import DECISION_RESPONSES, WithDecider
-from api.bookings.refunds import WithRefunder
+from api.bookings.decision_handler import DECISION_RESPONSES, WithDecisionHandler
+from api.bookings.refunds import WithRefundService
 from api.bookings.schemas import Booking, BookingForOperator, BookingPageForOperator, Extension, RefundRequest
 from api.http.auth import AsOperator
 from api.http.database import WithDatabase
-from api.http.pagination import AskedPage
+from api.http.pagination import PageParams
 from api.http.problems import Kind, Problem, declared
 from models.domain.messages import Channel, Extend, Release, Retry, Settle, SettleAndRefund
 from models.domain.money import Money
@@ -27,7 +27,7 @@ OptionalKey = Annotated[
     Header(
         alias="Idempotency-Key",
         pattern=r"^[\x20-\x7e]{1,255}$",
-        description="Names this refund: sent again with the same key, it is made once.",
+        description="Makes the refund idempotent: requests with the same key create one refund.",
     ),
 ]
 
@@ -41,11 +41,11 @@ OptionalKey = Annotated[
 )
 async def list_all_bookings(
     operator: AsOperator,
-    page: AskedPage,
+    page: PageParams,
     database: WithDatabase,
-    needs_attention: Annotated[bool | None, Query(description="Only those that do, or only those that don't.")] = None,
+    needs_attention: Annotated[bool | None, Query(description="Only bookings that do or don't need attention.")] = None,
 ) -> BookingPageForOperator:
-    """Everybody's bookings, the newest first."""
+    """List all bookings, newest first."""
     async with database.reading() as session:
         found = await queries.all_bookings(session, needs_attention, page.after, page.limit + 1)
     return BookingPageForOperator(
@@ -55,17 +55,17 @@ async def list_all_bookings(
 
 
 @decisions.post("/settle", operation_id="settleBooking", response_model=BookingForOperator)
-async def settle(booking_id: UUID, operator: AsOperator, decider: WithDecider) -> Booking:
-    """Give the instructor the whole share."""
+async def settle(booking_id: UUID, operator: AsOperator, handler: WithDecisionHandler) -> Booking:
+    """Settle: the instructor gets their whole share."""
     decision = Settle(actor=operator.actor, channel=Channel.API)
-    return await decider.decide(booking_id, operator, BookingWorkflow.settle, decision)
+    return await handler.decide(booking_id, operator, BookingWorkflow.settle, decision)
 
 
 @decisions.post("/release", operation_id="releaseBooking", response_model=BookingForOperator)
-async def release(booking_id: UUID, operator: AsOperator, decider: WithDecider) -> Booking:
-    """Give the student everything back."""
+async def release(booking_id: UUID, operator: AsOperator, handler: WithDecisionHandler) -> Booking:
+    """Release: the student gets everything back."""
     decision = Release(actor=operator.actor, channel=Channel.API)
-    return await decider.decide(booking_id, operator, BookingWorkflow.release, decision)
+    return await handler.decide(booking_id, operator, BookingWorkflow.release, decision)
 
 
 @decisions.post(
@@ -76,41 +76,43 @@ async def release(booking_id: UUID, operator: AsOperator, decider: WithDecider) 
 )
 async def refund(
     booking_id: UUID,
-    ordered: RefundRequest,
+    requested: RefundRequest,
     operator: AsOperator,
-    decider: WithDecider,
-    refunder: WithRefunder,
+    handler: WithDecisionHandler,
+    refunds: WithRefundService,
     key: OptionalKey = None,
 ) -> Booking:
-    """Give the student a part back: of an open booking, whose rest is settled, or of one that has ended."""
-    record = await decider.find(booking_id, operator)
+    """Refund part of the price. An open booking is settled for the rest; an ended booking can be refunded, too."""
+    record = await handler.find(booking_id, operator)
     decision_id = f"refund {key}" if key else None
     if record.is_closed:
-        # The same request may have ended the booking, and its answer may have been lost.
-        if not (decision_id and await decider.has_decided(booking_id, BookingWorkflow.refund, decision_id)):
-            await refunder.order(record, ordered, key, operator)
-        return presenters.booking(await decider.find(booking_id, operator), operator)
-    if ordered.borne_by is LossBearer.PLATFORM:
+        # This may be a retry: the first attempt ended the booking and its response was lost.
+        if not (decision_id and await handler.has_decided(booking_id, BookingWorkflow.refund, decision_id)):
+            await refunds.order(record, requested, key, operator)
+        return presenters.booking(await handler.find(booking_id, operator), operator)
+    if requested.borne_by is LossBearer.PLATFORM:
         sentence = "The platform can bear a refund once the booking has ended: settle it first."
         raise Problem(Kind.NOT_POSSIBLE_NOW, sentence, booking_status=record.request.status)
-    amount = Money(amount_minor=ordered.amount_minor, currency=record.request.currency)
+    amount = Money(amount_minor=requested.amount_minor, currency=record.request.currency)
     decision = SettleAndRefund(actor=operator.actor, channel=Channel.API, amount=amount)
-    return await decider.decide(booking_id, operator, BookingWorkflow.refund, decision, decision_id)
+    return await handler.decide(booking_id, operator, BookingWorkflow.refund, decision, decision_id)
 
 
 @decisions.post("/extend", operation_id="extendDeadline", response_model=BookingForOperator)
-async def extend(booking_id: UUID, extension: Extension, operator: AsOperator, decider: WithDecider) -> Booking:
-    """Move the deadline that the booking waits for."""
+async def extend(booking_id: UUID, extension: Extension, operator: AsOperator, handler: WithDecisionHandler) -> Booking:
+    """Move the booking's next deadline."""
     decision = Extend(actor=operator.actor, channel=Channel.API, until=extension.until)
-    return await decider.decide(booking_id, operator, BookingWorkflow.extend, decision)
+    return await handler.decide(booking_id, operator, BookingWorkflow.extend, decision)
 
 
 @decisions.post("/retry", operation_id="retryStep", response_model=BookingForOperator)
-async def retry(booking_id: UUID, operator: AsOperator, decider: WithDecider, refunder: WithRefunder) -> Booking:
-    """Have the failed step of a parked booking tried again, or the failed refund of one that has ended."""
-    record = await decider.find(booking_id, operator)
+async def retry(
+    booking_id: UUID, operator: AsOperator, handler: WithDecisionHandler, refunds: WithRefundService
+) -> Booking:
+    """Retry the failed step of a parked booking, or the failed refund of a booking that has ended."""
+    record = await handler.find(booking_id, operator)
     if record.is_closed:
-        await refunder.try_again(record, operator)
-        return presenters.booking(await decider.find(booking_id, operator), operator)
+        await refunds.retry(record, operator)
+        return presenters.booking(await handler.find(booking_id, operator), operator)
     decision = Retry(actor=operator.actor, channel=Channel.API)
-    return await decider.decide(booking_id, operator, BookingWorkflow.retry, decision)
+    return await handler.decide(booking_id, operator, BookingWorkflow.retry, decision)

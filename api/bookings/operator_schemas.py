@@ -1,4 +1,4 @@
-"""What is known of a session and of its money afterwards, as JSON: what an operator decides by."""
+"""Schemas of attendance, no-shows and refunds: the facts that an operator decides on."""
 
 from datetime import datetime
 from uuid import UUID
@@ -13,47 +13,47 @@ from models.domain.policy import LossBearer
 from models.domain.states import RefundStatus
 
 
-class NoShowReported(ResponseModel):
-    """One side says that the other did not come."""
+class ReportedNoShow(ResponseModel):
+    """One side's report that the other did not come."""
 
     absent: AbsentParty
     reported_by: SignUpRole
     reported_at: datetime
     contest_until: datetime
-    """Until when who is said to have been absent can contest it."""
+    """Deadline for the absent party to contest the report."""
     contested_at: datetime | None
     verdict: NoShowVerdict | None
-    """What the meeting's record shows, once it is contested; of `UNCLEAR`, an operator decides."""
+    """What the attendance record shows, once the report is contested. If `UNCLEAR`, an operator decides."""
 
 
-class VisitOfMeeting(BaseModel):
-    """One connection: a person has two of them in two tabs."""
+class MeetingVisit(BaseModel):
+    """One connection to the meeting. A person with two open tabs has two visits."""
 
     joined_at: datetime | None
-    """`null`: only their leaving was reported. Such a visit counts for no time."""
+    """`null` if only the leaving was reported. Such a visit counts as zero seconds."""
     left_at: datetime | None
-    """`null`: no leaving was reported. Such a visit counts until now, or until the session's end."""
+    """`null` if no leaving was reported. Such a visit counts until now, at most until the session's end."""
 
 
-class PresenceInMeeting(BaseModel):
-    visits: list[VisitOfMeeting]
-    """The earliest first, also those outside of the session's time."""
+class MeetingPresence(BaseModel):
+    visits: list[MeetingVisit]
+    """Earliest first, including visits outside the session's time."""
     seconds: int
     """Within the session's time."""
 
 
-class AttendanceOfSession(BaseModel):
-    """As the meetings' provider reported it."""
+class SessionAttendance(BaseModel):
+    """Who was in the meeting and when, as the meeting provider reported it."""
 
-    student: PresenceInMeeting
-    instructor: PresenceInMeeting
+    student: MeetingPresence
+    instructor: MeetingPresence
     seconds_together: int
-    """Within the session's time, both present."""
+    """Time both were present, within the session's time."""
     recordings_uploaded_at: list[datetime]
 
 
-class RefundShown(ResponseModel):
-    """After the booking's end: ordered by an operator here, or made in Stripe's dashboard."""
+class RefundDetails(ResponseModel):
+    """A refund after the booking's end: ordered by an operator, or made in the Stripe Dashboard."""
 
     id: UUID
     status: RefundStatus
@@ -61,13 +61,15 @@ class RefundShown(ResponseModel):
     borne_by: LossBearer
     reason: str | None
     ordered_by: UUID | None
-    """The operator; `null` for one that was made in Stripe's dashboard."""
+    """The operator; `null` if the refund was made in the Stripe Dashboard."""
     instructor: Money
-    """Who bore it; nothing until Stripe has made the refund."""
+    """The part that the instructor bears. This and the next two are zero until Stripe has made the refund."""
     platform_fee: Money
+    """The part taken from the platform's fee."""
     platform_loss: Money
+    """The part that the platform bears on top of its fee."""
     stripe_refund_id: str | None
     failure_reason: str | None
-    """Why there is none, or Stripe's word for why the student's bank sent it back."""
+    """Why the refund was not made, or Stripe's `failure_reason` if the student's bank returned it."""
     created_at: datetime
     updated_at: datetime

@@ -1,11 +1,11 @@
-"""Whether an offer can be booked now, and the order that is sent to the workflow."""
+"""Checks whether an offer can be booked now, and builds the order that starts the workflow."""
 
 from datetime import datetime
 from uuid import UUID
 
-from api.bookings.queries import Obstacle, Offer
+from api.bookings.queries import Blocker, Offer
 from api.http.problems import Kind, Problem
-from api.pricing import bookable_from, charged
+from api.pricing import bookable_from, ensure_chargeable
 from models.domain.actors import Capability
 from models.domain.messages import ReserveSlot
 from models.domain.money import Money
@@ -17,7 +17,7 @@ from models.settings import PolicySettings
 def order(
     booking_id: UUID, student_id: UUID, offer: Offer | None, settings: PolicySettings, now: datetime
 ) -> ReserveSlot:
-    """Price and policy as they are now, frozen. Raises the `Problem` that keeps the offer from being booked."""
+    """The order, with today's price and policy frozen in it. Raises a `Problem` if the offer cannot be booked."""
     if offer is None:
         raise Problem(Kind.NOT_FOUND, "There is no such slot.")
     policy = settings.freeze(CancellationPolicy.model_validate(offer.offering.cancellation))
@@ -31,7 +31,7 @@ def order(
             slot_id=offer.slot.id,
             starts_at=offer.slot.starts_at,
             ends_at=offer.slot.ends_at,
-            price=charged(Money(amount_minor=offer.offering.price_minor, currency=offer.offering.currency)),
+            price=ensure_chargeable(Money(amount_minor=offer.offering.price_minor, currency=offer.offering.currency)),
             policy=policy,
             plan=PaymentPlan.HOLD,
             stripe_account_id=_account(offer),
@@ -46,14 +46,14 @@ def order(
 
 def _check(offer: Offer, policy: BookingPolicy, now: datetime) -> None:
     slot = offer.slot
-    if offer.obstacle is Obstacle.NO_ACCOUNT:
+    if offer.blocker is Blocker.NO_ACCOUNT:
         raise Problem(Kind.NO_ACCOUNT)
     if not offer.offering.is_active:
         raise Problem(Kind.OFFERING_WITHDRAWN, "Its instructor takes no more bookings for it.")
     if slot.starts_at <= now:
         raise Problem(Kind.SLOT_IN_THE_PAST, f"It began at {slot.starts_at:%Y-%m-%dT%H:%M:%SZ}.")
-    # Only to say so early: of those who ask at the same time, the database lets one through.
-    if offer.obstacle is Obstacle.TAKEN:
+    # Only an early check. Among concurrent requests, the exclusion constraint lets one through.
+    if offer.blocker is Blocker.TAKEN:
         raise Problem(Kind.SLOT_TAKEN, "Another booking of this instructor overlaps it.")
     if later := bookable_from(slot, policy, now):
         raise Problem(

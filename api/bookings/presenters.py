@@ -1,20 +1,20 @@
-"""From records to the JSON that a caller gets to see."""
+"""Build response schemas from database records."""
 
 from collections.abc import Sequence
 
 from api import pricing
 from api.bookings import schemas
 from api.bookings.operator_schemas import (
-    AttendanceOfSession,
-    NoShowReported,
-    PresenceInMeeting,
-    RefundShown,
-    VisitOfMeeting,
+    MeetingPresence,
+    MeetingVisit,
+    RefundDetails,
+    ReportedNoShow,
+    SessionAttendance,
 )
 from api.bookings.queries import BookingRecord
 from api.http import pagination
 from api.http.auth import Caller
-from api.pricing import _seconds, policy, price
+from api.pricing import policy, price, seconds
 from models.domain.actors import Role
 from models.domain.attendance import Presence, attendance
 from models.domain.money import Money
@@ -41,16 +41,16 @@ def created(record: BookingRecord) -> schemas.BookingCreated:
 
 
 def booking(record: BookingRecord, caller: Caller) -> schemas.Booking:
-    """As the caller may see it: an operator also sees whether it needs attention."""
+    """The booking as this caller may see it. Only an operator sees attendance, refunds and what needs attention."""
     if caller.role is Role.OPERATOR:
         return booking_for_operator(record)
     return _booking(record, for_student=caller.role is Role.STUDENT)
 
 
 def booking_for_operator(record: BookingRecord) -> schemas.BookingForOperator:
-    seen = _booking(record, for_student=False)
+    shared = _booking(record, for_student=False)
     return schemas.BookingForOperator(
-        **dict(seen),
+        **dict(shared),
         needs_attention=record.request.needs_attention,
         attention_reason=record.request.attention_reason,
         attendance=_attendance(record) if record.session else None,
@@ -58,9 +58,9 @@ def booking_for_operator(record: BookingRecord) -> schemas.BookingForOperator:
     )
 
 
-def next_cursor(shown: Sequence[BookingRecord], limit: int) -> str | None:
-    """Where the next page begins, for as many records as a page may have, or more."""
-    return pagination.next_cursor(shown, limit, lambda last: (last.request.created_at, last.request.id))
+def next_cursor(found: Sequence[BookingRecord], limit: int) -> str | None:
+    """The cursor after a page of `limit` records; `None` on the last page."""
+    return pagination.next_cursor(found, limit, lambda last: (last.request.created_at, last.request.id))
 
 
 def _booking(record: BookingRecord, for_student: bool) -> schemas.Booking:
@@ -87,7 +87,7 @@ def _booking(record: BookingRecord, for_student: bool) -> schemas.Booking:
         no_show=_no_show(record.no_show) if record.no_show else None,
         next_deadline_at=request.next_deadline_at,
         end_reason=request.end_reason,
-        # Kept before the workflow has agreed, so it means nothing until the status says the same.
+        # Saved before the workflow accepts the rejection, so it is only valid once the status is REJECTED.
         rejection_reason=request.rejection_reason if request.status is BookingStatus.REJECTED else None,
     )
 
@@ -127,30 +127,30 @@ def _proposal(proposal: RescheduleProposal | None) -> schemas.Proposal | None:
     )
 
 
-def _attendance(record: BookingRecord) -> AttendanceOfSession:
-    found = attendance(record.sightings, record.request.starts_at, record.request.ends_at, record.read_at)
+def _attendance(record: BookingRecord) -> SessionAttendance:
+    observed = attendance(record.sightings, record.request.starts_at, record.request.ends_at, record.read_at)
 
-    def presence(of: Presence) -> PresenceInMeeting:
-        visits = [VisitOfMeeting(joined_at=visit.joined_at, left_at=visit.left_at) for visit in of.visits]
-        return PresenceInMeeting(visits=visits, seconds=_seconds(of.total))
+    def presence(of: Presence) -> MeetingPresence:
+        visits = [MeetingVisit(joined_at=visit.joined_at, left_at=visit.left_at) for visit in of.visits]
+        return MeetingPresence(visits=visits, seconds=seconds(of.total))
 
-    return AttendanceOfSession(
-        student=presence(found.student),
-        instructor=presence(found.instructor),
-        seconds_together=_seconds(found.together),
-        recordings_uploaded_at=list(found.recordings_uploaded_at),
+    return SessionAttendance(
+        student=presence(observed.student),
+        instructor=presence(observed.instructor),
+        seconds_together=seconds(observed.together),
+        recordings_uploaded_at=list(observed.recordings_uploaded_at),
     )
 
 
-def _no_show(report: NoShowReport) -> NoShowReported:
-    return NoShowReported(**report.model_dump(exclude={"booking_id"}))
+def _no_show(report: NoShowReport) -> ReportedNoShow:
+    return ReportedNoShow(**report.model_dump(exclude={"booking_id"}))
 
 
-def _refund(refund: Refund) -> RefundShown:
+def _refund(refund: Refund) -> RefundDetails:
     def money(amount_minor: int) -> Money:
         return Money(amount_minor=amount_minor, currency=refund.currency)
 
-    return RefundShown(
+    return RefundDetails(
         id=refund.id,
         status=refund.status,
         amount=money(refund.amount_minor),
@@ -167,11 +167,11 @@ def _refund(refund: Refund) -> RefundShown:
     )
 
 
-def _payment(payment: Payment) -> schemas.PaymentOfBooking:
+def _payment(payment: Payment) -> schemas.BookingPayment:
     def money(amount_minor: int) -> Money:
         return Money(amount_minor=amount_minor, currency=payment.currency)
 
-    return schemas.PaymentOfBooking(
+    return schemas.BookingPayment(
         status=payment.status,
         amount=money(payment.amount_minor),
         captured=money(payment.captured_minor),
@@ -181,11 +181,11 @@ def _payment(payment: Payment) -> schemas.PaymentOfBooking:
     )
 
 
-def payout_of_booking(payout: InstructorPayout) -> schemas.PayoutOfBooking:
+def payout_of_booking(payout: InstructorPayout) -> schemas.BookingPayout:
     def money(amount_minor: int) -> Money:
         return Money(amount_minor=amount_minor, currency=payout.currency)
 
-    return schemas.PayoutOfBooking(
+    return schemas.BookingPayout(
         status=payout.status,
         amount=money(payout.amount_minor),
         platform_fee=money(payout.platform_fee_minor),
@@ -197,5 +197,5 @@ def payout_of_booking(payout: InstructorPayout) -> schemas.PayoutOfBooking:
 
 
 def _failure(payout: InstructorPayout) -> schemas.PayoutFailure:
-    why, to_do = failure(payout.failure_reason)
-    return schemas.PayoutFailure(code=payout.failure_reason or "unknown", why=why, what_to_do=to_do)
+    why, what_to_do = failure(payout.failure_reason)
+    return schemas.PayoutFailure(code=payout.failure_reason or "unknown", why=why, what_to_do=what_to_do)

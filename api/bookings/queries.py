@@ -1,4 +1,4 @@
-"""The queries. Each answers a request's question in one statement, whatever the number of bookings."""
+"""Queries for bookings. Each is a single statement, however many bookings it returns."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -31,7 +31,7 @@ from models.tables.people import Instructor, Student
 from models.tables.refunds import Refund
 
 _SIGHTINGS = TypeAdapter(tuple[Sighting, ...])
-_EVIDENCE: ColumnElement[Any] = (
+_ATTENDANCE: ColumnElement[Any] = (
     select(
         func.jsonb_agg(
             func.jsonb_build_object(
@@ -54,7 +54,7 @@ _REFUNDS: ColumnElement[Any] = (
 _JOINED: Select[BookingRequest, LiveSession | None, Payment | None, Any, RescheduleProposal | None, Any, Any, Any] = (
     cast(
         Any,
-        select(BookingRequest, LiveSession, Payment, _EVIDENCE)
+        select(BookingRequest, LiveSession, Payment, _ATTENDANCE)
         .add_columns(RescheduleProposal, InstructorPayout, _REFUNDS, NoShowReport)
         .outerjoin(InstructorPayout, col(InstructorPayout.booking_id) == col(BookingRequest.id))
         .outerjoin(LiveSession, col(LiveSession.booking_id) == col(BookingRequest.id))
@@ -64,13 +64,13 @@ _JOINED: Select[BookingRequest, LiveSession | None, Payment | None, Any, Resched
             RescheduleProposal,
             and_(
                 col(RescheduleProposal.booking_id) == col(BookingRequest.id),
-                # Written as the partial index has it.
+                # Must match the predicate of the partial index.
                 col(RescheduleProposal.status) == literal_column("'OPEN'"),
             ),
         ),
     )
 )
-_FOR_OPERATORS = (
+_OPERATOR_ONLY = (
     "booking.needs_attention",
     "booking.attention_cleared",
     "booking.rejection_reason_kept",
@@ -82,28 +82,28 @@ _FOR_OPERATORS = (
 
 @dataclass(frozen=True)
 class BookingRecord:
-    """A booking with what belongs to it, as one query found them."""
+    """A booking with its related rows, from one query."""
 
     request: BookingRequest
     session: LiveSession | None
     payment: Payment | None
-    evidence: list[dict[str, Any]] | None
-    """What the meeting's provider reported, as Postgres gathers it."""
+    attendance_rows: list[dict[str, Any]] | None
+    """The meeting provider's reports, as aggregated JSON."""
     proposal: RescheduleProposal | None
-    """The one that is open."""
+    """The open one."""
     payout: InstructorPayout | None
-    refunds_kept: list[dict[str, Any]] | None
-    """Those after its end, as Postgres gathers them."""
+    refund_rows: list[dict[str, Any]] | None
+    """Refunds after the booking's end, as aggregated JSON."""
     no_show: NoShowReport | None
     read_at: datetime = field(default_factory=partial(datetime.now, UTC))
 
     @property
     def sightings(self) -> tuple[Sighting, ...]:
-        return _SIGHTINGS.validate_python(self.evidence or [])
+        return _SIGHTINGS.validate_python(self.attendance_rows or [])
 
     @property
     def refunds(self) -> tuple[Refund, ...]:
-        return tuple(Refund.model_validate(row) for row in self.refunds_kept or [])
+        return tuple(Refund.model_validate(row) for row in self.refund_rows or [])
 
     @property
     def is_closed(self) -> bool:
@@ -115,13 +115,13 @@ class BookingRecord:
 
     @property
     def is_opening(self) -> bool:
-        """Reserved, but the student has not been told yet where to pay."""
+        """The slot is reserved, but there is no Checkout Session yet."""
         never_opened = self.request.checkout_session_id is None
         return never_opened and self.payment is None and self.request.status in HOLDS_SLOT
 
 
-class Obstacle(StrEnum):
-    """What keeps a student from booking a slot, apart from the slot's own time and price."""
+class Blocker(StrEnum):
+    """Why a student cannot book a slot, apart from its time and price."""
 
     NO_ACCOUNT = "no_account"
     TAKEN = "taken"
@@ -129,59 +129,59 @@ class Obstacle(StrEnum):
 
 @dataclass(frozen=True)
 class Offer:
-    """A slot with all that decides whether it can be booked."""
+    """A slot with everything that decides whether it can be booked."""
 
     slot: Slot
     offering: Offering
     stripe_account_id: str | None
     transfers: Capability | None
-    """Whether the account may receive them."""
-    obstacle: Obstacle | None
+    """The account's capability to receive transfers."""
+    blocker: Blocker | None
 
 
 async def booking(session: AsyncSession, booking_id: UUID, caller: Caller) -> BookingRecord | None:
-    """The booking, if the caller may know of it. Raises the 410 `Problem` for one that was deleted."""
+    """The booking, or `None` if the caller may not see it. Raises the 410 `Problem` if it was deleted."""
     row = (await session.exec(_JOINED.where(BookingRequest.id == booking_id))).first()
     if row is not None:
         record = BookingRecord(*row)
-        return record if _is_of(record.request, caller) else None
+        return record if _may_see(record.request, caller) else None
     if caller.role is Role.STUDENT:
         await _refuse_deleted(session, booking_id, caller.id)
     return None
 
 
 async def existing_booking(session: AsyncSession, booking_id: UUID, caller: Caller) -> BookingRecord:
-    """Raises the 404 or 410 `Problem`. Somebody else's booking is as unknown as one that never was."""
+    """Raises the 404 or 410 `Problem`. Somebody else's booking is a 404, like one that never existed."""
     record = await booking(session, booking_id, caller)
     if record is None:
         raise Problem(Kind.NOT_FOUND, "There is no such booking.")
     return record
 
 
-async def known_booking(session: AsyncSession, booking_id: UUID) -> BookingRecord | None:
-    """For a caller who has been found to be allowed to know of it."""
+async def booking_by_id(session: AsyncSession, booking_id: UUID) -> BookingRecord | None:
+    """Checks no access: only for callers whose access was checked before."""
     row = (await session.exec(_JOINED.where(BookingRequest.id == booking_id))).first()
     return BookingRecord(*row) if row else None
 
 
 async def name_of(session: AsyncSession, caller: Caller) -> str:
-    """What a student or instructor who has a booking is called."""
+    """The name of a student or an instructor."""
     table = Student if caller.role is Role.STUDENT else Instructor
     return (await session.exec(select(table.name).where(col(table.id) == caller.id))).one()
 
 
 async def events(session: AsyncSession, booking_id: UUID, caller: Caller, after: int) -> Sequence[AuditEvent]:
-    """What happened after the event numbered `after`, as far as the caller is to know of it."""
+    """The events with a `seq` above `after` that the caller may see, oldest first."""
     conditions = [col(AuditEvent.booking_id) == booking_id, col(AuditEvent.seq) > after]
     if caller.role is not Role.OPERATOR:
-        conditions.append(col(AuditEvent.action).not_in(_FOR_OPERATORS))
+        conditions.append(col(AuditEvent.action).not_in(_OPERATOR_ONLY))
     return (await session.exec(select(AuditEvent).where(*conditions).order_by(col(AuditEvent.seq)))).all()
 
 
 async def own_bookings(
     session: AsyncSession, caller: Caller, after: Cursor | None, limit: int
 ) -> Sequence[BookingRecord]:
-    """The newest first."""
+    """The caller's bookings, newest first."""
     side = BookingRequest.student_id if caller.role is Role.STUDENT else BookingRequest.instructor_id
     return await _page(session, [col(side) == caller.id], after, limit)
 
@@ -193,7 +193,7 @@ async def all_bookings(
         case None:
             conditions: list[ColumnExpressionArgument[bool]] = []
         case True:
-            # Written as the partial index has it.
+            # Must match the predicate of the partial index.
             conditions = [col(BookingRequest.needs_attention)]
         case False:
             conditions = [~col(BookingRequest.needs_attention)]
@@ -201,11 +201,13 @@ async def all_bookings(
 
 
 async def offer(session: AsyncSession, slot_id: UUID, student_id: UUID, booking_id: UUID) -> Offer | None:
-    """The slot as `student_id` would book it. The booking's own claim, made a moment ago, does not take it away."""
-    known = exists().where(col(Student.id) == student_id)
-    obstacle = case((~known, Obstacle.NO_ACCOUNT.value), (taken(but_for=booking_id), Obstacle.TAKEN.value), else_=None)
+    """The slot as `student_id` would book it. A claim of `booking_id` itself does not make the slot taken."""
+    has_account = exists().where(col(Student.id) == student_id)
+    blocker = case(
+        (~has_account, Blocker.NO_ACCOUNT.value), (taken(but_for=booking_id), Blocker.TAKEN.value), else_=None
+    )
     statement = (
-        select(Slot, Offering, Instructor, obstacle)
+        select(Slot, Offering, Instructor, blocker)
         .join(Offering, col(Offering.id) == col(Slot.offering_id))
         .join(Instructor, col(Instructor.id) == col(Slot.instructor_id))
         .where(col(Slot.id) == slot_id, col(Slot.withdrawn_at).is_(None))
@@ -214,7 +216,7 @@ async def offer(session: AsyncSession, slot_id: UUID, student_id: UUID, booking_
     if row is None:
         return None
     slot, offering, instructor, found = row
-    return Offer(slot, offering, instructor.stripe_account_id, instructor.transfers, Obstacle(found) if found else None)
+    return Offer(slot, offering, instructor.stripe_account_id, instructor.transfers, Blocker(found) if found else None)
 
 
 async def _page(
@@ -227,7 +229,7 @@ async def _page(
     return [BookingRecord(*row) for row in await session.exec(statement)]
 
 
-def _is_of(request: BookingRequest, caller: Caller) -> bool:
+def _may_see(request: BookingRequest, caller: Caller) -> bool:
     match caller.role:
         case Role.STUDENT:
             return request.student_id == caller.id

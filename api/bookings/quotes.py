@@ -1,4 +1,4 @@
-"""What a cancellation would return, asked before it is decided."""
+"""Cancellation quotes: what cancelling now would return, without cancelling."""
 
 from datetime import UTC, datetime
 from uuid import UUID
@@ -39,7 +39,7 @@ router = APIRouter(prefix="/v1/bookings/{booking_id}", tags=["bookings"])
 async def quote_cancellation(
     booking_id: UUID, caller: AsEitherSide, database: WithDatabase
 ) -> schemas.CancellationQuote:
-    """What a cancellation by the caller would return now, and until when that holds."""
+    """Quote a cancellation by the caller: what it would return now, and until when the quote is valid."""
     async with database.reading() as session:
         record = await queries.existing_booking(session, booking_id, caller)
     now = datetime.now(UTC)
@@ -54,11 +54,11 @@ async def quote_cancellation(
         accepted=request.status is BookingStatus.ACCEPTED,
         held=record.payment is not None,
     )
-    return _shown(record, quote, now)
+    return _present(record, quote, now)
 
 
 def _check(record: BookingRecord, caller: Caller, now: datetime) -> None:
-    """Raises the `Problem` that a cancellation would end in."""
+    """Raises the `Problem` that the cancellation itself would raise."""
     request = record.request
     if record.is_closed:
         raise Problem(Kind.BOOKING_CLOSED, "There is nothing left to cancel.", booking_status=request.status)
@@ -68,9 +68,9 @@ def _check(record: BookingRecord, caller: Caller, now: datetime) -> None:
         raise Problem(Kind.NOT_POSSIBLE_NOW, TOO_LATE_TO_CANCEL, booking_status=request.status)
 
 
-def _shown(record: BookingRecord, quote: CancellationQuote, now: datetime) -> schemas.CancellationQuote:
+def _present(record: BookingRecord, quote: CancellationQuote, now: datetime) -> schemas.CancellationQuote:
     request = record.request
-    ends = [end for end in (quote.tier_ends_at, request.next_deadline_at) if end is not None]
+    expiries = [end for end in (quote.tier_ends_at, request.next_deadline_at) if end is not None]
     return schemas.CancellationQuote(
         booking_id=request.id,
         booking_status=request.status,
@@ -80,5 +80,5 @@ def _shown(record: BookingRecord, quote: CancellationQuote, now: datetime) -> sc
         instructor_payout=quote.split.instructor_payout,
         tier=pricing.tier(quote.tier) if quote.tier else None,
         quoted_at=now,
-        valid_until=min(ends, default=None),
+        valid_until=min(expiries, default=None),
     )

@@ -1,4 +1,4 @@
-"""A booking's receipt, as a PDF."""
+"""The receipt of a booking as a PDF."""
 
 import asyncio
 from typing import Any
@@ -11,7 +11,7 @@ from api.bookings import queries
 from api.http.auth import AsAnyRole
 from api.http.database import WithDatabase
 from api.http.problems import Kind, Problem, declared
-from api.http.rate_limits import PAPERS, counted
+from api.http.rate_limits import DOCUMENTS, counted
 from api.settings import WithSettings
 from models import receipts
 from models.documents.page import MEDIA_TYPE
@@ -33,7 +33,7 @@ _FILE: dict[int | str, dict[str, Any]] = {
     "/receipt.pdf",
     operation_id="getReceipt",
     response_class=Response,
-    dependencies=[counted(PAPERS)],
+    dependencies=[counted(DOCUMENTS)],
     responses=_FILE
     | declared(
         Kind.NOT_SIGNED_IN,
@@ -48,21 +48,21 @@ _FILE: dict[int | str, dict[str, Any]] = {
     ),
 )
 async def get_receipt(booking_id: UUID, caller: AsAnyRole, database: WithDatabase, settings: WithSettings) -> Response:
-    """What was held, paid and returned, when, and who has it, once the hold is over. It is one paper for all who may
-    see it, in the student's time zone, and the same one until more happens to the money."""
+    """The receipt as a PDF, once the hold is over: what was held, paid and returned, when, and how it was divided.
+    Everyone who may see it gets the same document, in the student's time zone. It changes only when money moves."""
     async with database.reading() as session:
         record = await queries.existing_booking(session, booking_id, caller)
         receipt = await receipt_of(session, record.request)
     if receipt is None:
         kind = Kind.BOOKING_CLOSED if record.is_closed else Kind.NOT_POSSIBLE_NOW
         raise Problem(kind, "Nothing was paid.", booking_status=record.request.status)
-    # Not in the event loop: it takes a processor for a good part of a second.
+    # Rendering takes a good part of a second of CPU time, so it runs outside the event loop.
     file = await asyncio.to_thread(draw, receipt, settings.documents.issuer)
     return Response(file, media_type=MEDIA_TYPE, headers={"Content-Disposition": f'attachment; filename="{FILE_NAME}"'})
 
 
 async def receipt_of(session: AsyncSession, booking: BookingRequest) -> Receipt | None:
-    """`None` while the money is only held, and where there never was any."""
+    """`None` while the money is only held, or if nothing was ever held."""
     names = Names(*(await session.exec(receipts.names_of(booking))).one())
     lines = (await session.exec(receipts.lines_of(booking.id))).all()
     return receipts.receipt(booking, names, (Line(*line) for line in lines))

@@ -1,4 +1,4 @@
-"""How the API talks to a refund's workflow. Raises `WorkflowCallError`."""
+"""The API's client of the Refund workflow. Raises `WorkflowCallError`."""
 
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
@@ -8,52 +8,52 @@ from fastapi import Depends, Request
 from temporalio.client import Client, WithStartWorkflowOperation, WorkflowUpdateHandle, WorkflowUpdateStage
 from temporalio.common import WorkflowIDConflictPolicy
 
-from api.http.temporal import Patience, Unreachable, retrieve_start_error, translate_errors
+from api.http.temporal import Timeouts, Unreachable, retrieve_start_error, translate_errors
 from models.domain.ids import refund_workflow_id
 from models.domain.refunds import ORDERED, RefundOrder, RefundView, RetryRefund
 from models.domain.states import RefundStatus
 from workflows.refunds import RefundWorkflow
 
-Starting = WithStartWorkflowOperation[RefundWorkflow, RefundStatus | None]
-Asking = Callable[[Starting], Awaitable[WorkflowUpdateHandle[Any]]]
+StartOperation = WithStartWorkflowOperation[RefundWorkflow, RefundStatus | None]
+SendUpdate = Callable[[StartOperation], Awaitable[WorkflowUpdateHandle[Any]]]
 
 
 class RefundClient:
-    def __init__(self, client: Client, task_queue: str, patience: Patience | None = None) -> None:
+    def __init__(self, client: Client, task_queue: str, timeouts: Timeouts | None = None) -> None:
         self._client = client
         self._task_queue = task_queue
-        self._patience = patience or Patience()
+        self._timeouts = timeouts or Timeouts()
 
-    async def carry_out(self, refund_id: UUID) -> RefundView | None:
-        """How the order ended, or stands; `None` while it is still under way. Asked again, it is the same refund."""
+    async def execute(self, refund_id: UUID) -> RefundView | None:
+        """Start the refund, or join it. Returns its result; `None` if it is still in progress."""
 
-        async def ask(start: Starting) -> WorkflowUpdateHandle[Any]:
+        async def send(start: StartOperation) -> WorkflowUpdateHandle[Any]:
             return await self._client.start_update_with_start_workflow(
                 RefundWorkflow.ordered,
                 id=ORDERED,
                 start_workflow_operation=start,
                 wait_for_stage=WorkflowUpdateStage.ACCEPTED,
-                rpc_timeout=self._patience.decision,
+                rpc_timeout=self._timeouts.decision,
             )
 
-        return await self._answered(refund_id, ask)
+        return await self._update(refund_id, send)
 
-    async def try_again(self, refund_id: UUID, retry: RetryRefund) -> RefundView | None:
-        """Raises `Closed` for a refund that has not failed."""
+    async def retry(self, refund_id: UUID, retry: RetryRefund) -> RefundView | None:
+        """Retry a failed refund. Raises `Closed` if it has not failed."""
 
-        async def ask(start: Starting) -> WorkflowUpdateHandle[Any]:
+        async def send(start: StartOperation) -> WorkflowUpdateHandle[Any]:
             return await self._client.start_update_with_start_workflow(
                 RefundWorkflow.try_again,
                 retry,
                 start_workflow_operation=start,
                 wait_for_stage=WorkflowUpdateStage.ACCEPTED,
-                rpc_timeout=self._patience.decision,
+                rpc_timeout=self._timeouts.decision,
             )
 
-        return await self._answered(refund_id, ask)
+        return await self._update(refund_id, send)
 
-    async def _answered(self, refund_id: UUID, ask: Asking) -> RefundView | None:
-        start: Starting = WithStartWorkflowOperation(
+    async def _update(self, refund_id: UUID, send: SendUpdate) -> RefundView | None:
+        start: StartOperation = WithStartWorkflowOperation(
             RefundWorkflow.run,
             RefundOrder(refund_id=refund_id),
             id=refund_workflow_id(refund_id),
@@ -61,13 +61,13 @@ class RefundClient:
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         )
         try:
-            async with translate_errors(self._patience.decision):
-                taken = await ask(start)
+            async with translate_errors(self._timeouts.decision):
+                accepted = await send(start)
         finally:
             await retrieve_start_error(start)
         try:
-            async with translate_errors(self._patience.decision):
-                view: RefundView = await taken.result(rpc_timeout=self._patience.decision)
+            async with translate_errors(self._timeouts.decision):
+                view: RefundView = await accepted.result(rpc_timeout=self._timeouts.decision)
         except Unreachable:
             return None
         return view
@@ -78,4 +78,4 @@ async def _client(request: Request) -> RefundClient:
     return client
 
 
-WithRefunds = Annotated[RefundClient, Depends(_client)]
+WithRefundClient = Annotated[RefundClient, Depends(_client)]

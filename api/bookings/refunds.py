@@ -1,4 +1,4 @@
-"""Refunds of bookings that have ended: kept in Postgres, then carried out by a workflow of their own."""
+"""Refunds of bookings that have ended: saved in Postgres, then carried out by a Refund workflow."""
 
 from datetime import UTC, datetime
 from typing import Annotated
@@ -8,7 +8,7 @@ from fastapi import Depends, Response
 
 from api.bookings import commands
 from api.bookings.queries import BookingRecord
-from api.bookings.refund_client import RefundClient, WithRefunds
+from api.bookings.refund_client import RefundClient, WithRefundClient
 from api.bookings.schemas import RefundRequest
 from api.http.auth import Caller
 from api.http.database import Database, WithDatabase
@@ -19,13 +19,13 @@ from models.domain.refunds import RefundView, RetryRefund
 from models.domain.states import RefundStatus
 from models.tables.refunds import Refund
 
-_NOT_OVER = frozenset({RefundStatus.REQUESTED, RefundStatus.RESERVED})
+_IN_PROGRESS = frozenset({RefundStatus.REQUESTED, RefundStatus.RESERVED})
 
 
-def order_id(record: BookingRecord, ordered: RefundRequest, key: str | None) -> UUID:
-    """Which refund a request means. Without a key, one that repeats another while it is under way is the same."""
-    over = sum(refund.status not in _NOT_OVER for refund in record.refunds)
-    return ids.refund_id(record.request.id, f"key {key}" if key else f"{ordered.amount_minor} after {over}")
+def _refund_id(record: BookingRecord, requested: RefundRequest, key: str | None) -> UUID:
+    """Deterministic. Without a key, a request for the same amount while a refund is in progress is that refund."""
+    finished = sum(refund.status not in _IN_PROGRESS for refund in record.refunds)
+    return ids.refund_id(record.request.id, f"key {key}" if key else f"{requested.amount_minor} after {finished}")
 
 
 class RefundService:
@@ -34,48 +34,48 @@ class RefundService:
         self._database = database
         self._client = client
 
-    async def order(self, record: BookingRecord, ordered: RefundRequest, key: str | None, operator: Caller) -> None:
-        """Raises the 409 or 422 `Problem`, and 503 when nothing is known to have been begun."""
+    async def order(self, record: BookingRecord, requested: RefundRequest, key: str | None, operator: Caller) -> None:
+        """Raises the 409 or 422 `Problem`, or the 503 if it is unknown whether the refund was started."""
         if record.payment is None or not (record.payment.captured_minor or record.refunds):
             raise _closed(record)
         now = datetime.now(UTC)
-        wanted = Refund(
-            id=order_id(record, ordered, key),
+        refund = Refund(
+            id=_refund_id(record, requested, key),
             booking_id=record.request.id,
             status=RefundStatus.REQUESTED,
-            amount_minor=ordered.amount_minor,
+            amount_minor=requested.amount_minor,
             currency=record.request.currency,
-            borne_by=ordered.borne_by,
-            reason=ordered.reason,
+            borne_by=requested.borne_by,
+            reason=requested.reason,
             ordered_by=operator.id,
             created_at=now,
             updated_at=now,
         )
-        # A person's words stay out of the workflow's history, so the order is kept before it is carried out.
+        # Free text stays out of the workflow's history, so the order is saved before the workflow is started.
         async with self._database.writing() as session:
-            kept = await commands.keep_refund(session, wanted, operator.actor, now)
-        if (kept.amount_minor, kept.borne_by, kept.reason) != (wanted.amount_minor, wanted.borne_by, wanted.reason):
+            saved = await commands.save_refund(session, refund, operator.actor, now)
+        if (saved.amount_minor, saved.borne_by, saved.reason) != (refund.amount_minor, refund.borne_by, refund.reason):
             raise Problem(Kind.IDEMPOTENCY_KEY_REUSED, "The key came with another refund. A new one needs a new key.")
         try:
-            view = await self._client.carry_out(kept.id)
-        except (Closed, Unreachable) as silence:
-            raise unavailable("The refund may be under way: send the same request again.") from silence
-        self._answer(view, record)
+            view = await self._client.execute(saved.id)
+        except (Closed, Unreachable) as error:
+            raise unavailable("The refund may be under way: send the same request again.") from error
+        self._respond(view, record)
 
-    async def try_again(self, record: BookingRecord, operator: Caller) -> None:
-        """Have the refund tried again that the student's bank sent back. Raises the 409 `Problem` without one."""
+    async def retry(self, record: BookingRecord, operator: Caller) -> None:
+        """Retry the refund that the student's bank returned. Raises the 409 `Problem` if there is none."""
         failed = next((refund for refund in record.refunds if refund.status is RefundStatus.FAILED), None)
         if failed is None:
             raise _closed(record)
         try:
-            view = await self._client.try_again(failed.id, RetryRefund(actor=operator.actor))
+            view = await self._client.retry(failed.id, RetryRefund(actor=operator.actor))
         except Closed as closed:
             raise _closed(record) from closed
-        except Unreachable as silence:
-            raise unavailable("The refund was not tried again; send the request again.") from silence
-        self._answer(view, record)
+        except Unreachable as error:
+            raise unavailable("The refund was not tried again; send the request again.") from error
+        self._respond(view, record)
 
-    def _answer(self, view: RefundView | None, record: BookingRecord) -> None:
+    def _respond(self, view: RefundView | None, record: BookingRecord) -> None:
         if view is None:
             self._response.status_code = 202
         elif view.refusal:
@@ -87,8 +87,8 @@ def _closed(record: BookingRecord) -> Problem:
     return Problem(Kind.BOOKING_CLOSED, sentence, booking_status=record.request.status)
 
 
-async def _refunder(response: Response, database: WithDatabase, client: WithRefunds) -> RefundService:
+async def _refund_service(response: Response, database: WithDatabase, client: WithRefundClient) -> RefundService:
     return RefundService(response, database, client)
 
 
-WithRefunder = Annotated[RefundService, Depends(_refunder)]
+WithRefundService = Annotated[RefundService, Depends(_refund_service)]

@@ -1,4 +1,4 @@
-"""Proposals in Postgres. Whether a session can be moved is said here early, and decided by the booking's workflow."""
+"""Reschedule proposals in Postgres. The checks here only fail early: the booking's workflow decides."""
 
 from datetime import datetime
 from uuid import UUID, uuid4
@@ -20,10 +20,10 @@ from models.tables.catalogue import Offering, Slot
 
 
 async def propose(session: AsyncSession, record: BookingRecord, slot_id: UUID, caller: Caller, now: datetime) -> None:
-    """Raises the `Problem` that keeps the session from being held there."""
+    """Save a proposal. Raises a `Problem` if the session cannot be moved to this slot."""
     _check_movable(record, now)
-    slot = await _bookable(session, record, slot_id, now)
-    # Of two proposals at once, the booking's row lets one through after the other.
+    slot = await _bookable_slot(session, record, slot_id, now)
+    # Locking the booking's row serializes concurrent proposals.
     await session.refresh(record.request, with_for_update=True)
     await _close_open(session, record.request.id, ProposalStatus.WITHDRAWN, now)
     proposal = RescheduleProposal(
@@ -37,13 +37,13 @@ async def propose(session: AsyncSession, record: BookingRecord, slot_id: UUID, c
         created_at=now,
     )
     session.add(proposal)
-    session.add(_told(proposal, "booking.reschedule_proposed", caller, now))
+    session.add(_audit_event(proposal, "booking.reschedule_proposed", caller, now))
 
 
-async def to_accept(session: AsyncSession, record: BookingRecord, slot_id: UUID, caller: Caller) -> RescheduleProposal:
-    """The other side's proposal of that slot: the open one, or the one that has just been agreed on.
+async def acceptable(session: AsyncSession, record: BookingRecord, slot_id: UUID, caller: Caller) -> RescheduleProposal:
+    """The other side's proposal of this slot: open, or already accepted if this is a retry.
 
-    Raises the 409 `Problem` when there is none, or it is the caller's own.
+    Raises the 409 `Problem` if there is none, or if it is the caller's own.
     """
     query = (
         select(RescheduleProposal, Slot.withdrawn_at)
@@ -70,14 +70,15 @@ async def to_accept(session: AsyncSession, record: BookingRecord, slot_id: UUID,
 
 
 async def decline(session: AsyncSession, record: BookingRecord, caller: Caller, now: datetime) -> None:
-    """Raises the 409 `Problem` when there is nothing to decline."""
+    """Decline the open proposal, or withdraw the caller's own. Raises the 409 `Problem` if there is none."""
     proposal = record.proposal
     if proposal is None:
         raise Problem(Kind.NOT_POSSIBLE_NOW, "There is no open proposal.", booking_status=record.request.status)
-    own = proposal.proposed_by is _side(caller)
-    if await _close_open(session, record.request.id, ProposalStatus.WITHDRAWN if own else ProposalStatus.DECLINED, now):
-        action = "booking.reschedule_withdrawn" if own else "booking.reschedule_declined"
-        session.add(_told(proposal, action, caller, now))
+    is_own = proposal.proposed_by is _side(caller)
+    status = ProposalStatus.WITHDRAWN if is_own else ProposalStatus.DECLINED
+    if await _close_open(session, record.request.id, status, now):
+        action = "booking.reschedule_withdrawn" if is_own else "booking.reschedule_declined"
+        session.add(_audit_event(proposal, action, caller, now))
 
 
 def _check_movable(record: BookingRecord, now: datetime) -> None:
@@ -90,8 +91,8 @@ def _check_movable(record: BookingRecord, now: datetime) -> None:
         raise Problem(Kind.NOT_POSSIBLE_NOW, "The session has begun.", booking_status=request.status)
 
 
-async def _bookable(session: AsyncSession, record: BookingRecord, slot_id: UUID, now: datetime) -> Slot:
-    """The slot. Raises the 409 `Problem` that keeps the session from being held there."""
+async def _bookable_slot(session: AsyncSession, record: BookingRecord, slot_id: UUID, now: datetime) -> Slot:
+    """The slot. Raises the 409 `Problem` if the session cannot be moved to it."""
     request = record.request
     query = (
         select(Slot, taken(but_for=request.id))
@@ -128,7 +129,7 @@ async def _close_open(session: AsyncSession, booking_id: UUID, status: ProposalS
     return closed.first() is not None
 
 
-def _told(proposal: RescheduleProposal, action: str, caller: Caller, now: datetime) -> AuditEvent:
+def _audit_event(proposal: RescheduleProposal, action: str, caller: Caller, now: datetime) -> AuditEvent:
     detail = {"slot_id": str(proposal.slot_id)}
     return event_about(
         Subject.BOOKING, proposal.booking_id, action, caller.actor, Channel.API, now, detail, occasion=str(proposal.id)

@@ -1,4 +1,4 @@
-"""Holding a session at another slot of the same offering: one side proposes, the other agrees, nobody pays again."""
+"""Move a session to another slot of the same offering: one side proposes, the other accepts, nobody pays again."""
 
 from datetime import UTC, datetime
 from uuid import UUID
@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
 
 from api.bookings import presenters, queries, reschedule_proposals
-from api.bookings.decision_handler import DECISION_RESPONSES, WithDecider
+from api.bookings.decision_handler import DECISION_RESPONSES, WithDecisionHandler
 from api.bookings.schemas import Booking
 from api.http.auth import AsEitherSide
 from api.http.database import WithDatabase
@@ -32,19 +32,21 @@ _PROPOSING = declared(
 )
 
 
-class OtherSlot(BaseModel):
+class RescheduleRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     slot_id: UUID
 
 
 @router.post("", operation_id="proposeReschedule", responses=_PROPOSING)
-async def propose(booking_id: UUID, wanted: OtherSlot, caller: AsEitherSide, database: WithDatabase) -> Booking:
-    """Propose another open slot of the same offering. It takes the place of an open proposal, whoever made that."""
+async def propose(
+    booking_id: UUID, proposed: RescheduleRequest, caller: AsEitherSide, database: WithDatabase
+) -> Booking:
+    """Propose another open slot of the same offering. It replaces any open proposal, whichever side made it."""
     now = datetime.now(UTC)
     async with database.writing() as session:
         record = await queries.existing_booking(session, booking_id, caller)
-        await reschedule_proposals.propose(session, record, wanted.slot_id, caller, now)
+        await reschedule_proposals.propose(session, record, proposed.slot_id, caller, now)
     async with database.reading() as session:
         return presenters.booking(await queries.existing_booking(session, booking_id, caller), caller)
 
@@ -53,12 +55,16 @@ async def propose(booking_id: UUID, wanted: OtherSlot, caller: AsEitherSide, dat
     "/accept", operation_id="acceptReschedule", response_model=Booking, responses=DECISION_RESPONSES | _PROPOSING
 )
 async def accept(
-    booking_id: UUID, agreed: OtherSlot, caller: AsEitherSide, database: WithDatabase, decider: WithDecider
+    booking_id: UUID,
+    accepted: RescheduleRequest,
+    caller: AsEitherSide,
+    database: WithDatabase,
+    handler: WithDecisionHandler,
 ) -> Booking:
-    """Agree to the other side's proposal of that slot: the session is held there, and the deadlines move with it."""
-    record = await decider.find(booking_id, caller)
+    """Accept the other side's proposal of this slot. The session and its deadlines move to it."""
+    record = await handler.find(booking_id, caller)
     async with database.reading() as session:
-        proposal = await reschedule_proposals.to_accept(session, record, agreed.slot_id, caller)
+        proposal = await reschedule_proposals.acceptable(session, record, accepted.slot_id, caller)
     decision = Reschedule(
         actor=caller.actor,
         channel=Channel.API,
@@ -68,12 +74,12 @@ async def accept(
         ends_at=proposal.ends_at,
         from_starts_at=record.request.starts_at,
     )
-    return await decider.decide(booking_id, caller, BookingWorkflow.reschedule, decision)
+    return await handler.decide(booking_id, caller, BookingWorkflow.reschedule, decision)
 
 
 @router.post("/decline", operation_id="declineReschedule", responses=_PROPOSING)
 async def decline(booking_id: UUID, caller: AsEitherSide, database: WithDatabase) -> Booking:
-    """Turn the other side's proposal down, or take one's own back. The booking stays as it is."""
+    """Decline the other side's proposal, or withdraw your own. The booking does not change."""
     async with database.writing() as session:
         record = await queries.existing_booking(session, booking_id, caller)
         await reschedule_proposals.decline(session, record, caller, datetime.now(UTC))

@@ -1,4 +1,4 @@
-"""Booking a slot, and reading bookings."""
+"""Create, list and read bookings."""
 
 from datetime import UTC, datetime
 from typing import Annotated
@@ -13,8 +13,8 @@ from api.bookings.queries import BookingRecord
 from api.bookings.schemas import Booking, BookingCreated, BookingForOperator, BookingPage, NewBooking
 from api.http.auth import AsAnyRole, AsEitherSide, AsStudent, Caller
 from api.http.database import Database, WithDatabase
-from api.http.idempotency import in_flight, refuse_another_body
-from api.http.pagination import AskedPage
+from api.http.idempotency import in_flight, refuse_reused_key
+from api.http.pagination import PageParams
 from api.http.problems import Kind, Problem, declared, unavailable
 from api.http.rate_limits import BOOKINGS, counted
 from api.http.temporal import Closed, Refused, Unreachable
@@ -29,14 +29,16 @@ IdempotencyKey = Annotated[
     Header(
         alias="Idempotency-Key",
         pattern=r"^[\x20-\x7e]{1,255}$",
-        description="Names this booking: sent again with the same key, the same booking is answered.",
+        description="Makes the booking idempotent: requests with the same key return the same booking.",
     ),
 ]
 
 _USER_AGENT_LENGTH = 500
 
-_NO_ANSWER = "The booking is under way but has not answered yet. Send the same request with the same Idempotency-Key."
-_PROBLEM_OF = {
+_NOT_OPEN_YET = (
+    "The booking is under way but has not answered yet. Send the same request with the same Idempotency-Key."
+)
+_PROBLEM_KINDS = {
     Refusal.SLOT_TAKEN: Kind.SLOT_TAKEN,
     Refusal.CHECKOUT_REFUSED: Kind.CHECKOUT_REFUSED,
     Refusal.NOT_POSSIBLE_NOW: Kind.NOT_POSSIBLE_NOW,
@@ -72,52 +74,52 @@ _PROBLEM_OF = {
     ),
 )
 async def create_booking(
-    wanted: NewBooking,
+    new_booking: NewBooking,
     key: IdempotencyKey,
     student: AsStudent,
     request: Request,
     response: Response,
     database: WithDatabase,
-    bookings: WithBookingClient,
+    client: WithBookingClient,
     settings: WithSettings,
 ) -> BookingCreated:
-    """Reserve a slot and get the page to pay on. Nothing is charged before the session has taken place."""
+    """Reserve a slot and get the URL of the payment page. Nothing is charged before the session has taken place."""
     booking_id, now = ids.booking_id(student.id, key), datetime.now(UTC)
     async with database.reading() as session:
-        await refuse_another_body(session, student.id, key, wanted)
+        await refuse_reused_key(session, student.id, key, new_booking)
         record = await queries.booking(session, booking_id, student)
-        offer = None if record else await queries.offer(session, wanted.slot_id, student.id, booking_id)
-    # Before the key is taken: what cannot be booked leaves it free for something else.
-    wish = None if record else order(booking_id, student.id, offer, settings.policy, now)
-    async with in_flight(database, student.id, key, wanted, now):
-        if wish:
+        offer = None if record else await queries.offer(session, new_booking.slot_id, student.id, booking_id)
+    # Checked before the key is used, so that a slot that cannot be booked does not use it up.
+    reservation = None if record else order(booking_id, student.id, offer, settings.policy, now)
+    async with in_flight(database, student.id, key, new_booking, now):
+        if reservation:
             async with database.writing() as session:
-                await commands.keep_acceptance(session, booking_id, *_from_where(request), now)
-        record = await _opened(booking_id, wish, record, student, database, bookings)
+                await commands.record_acceptance(session, booking_id, *_client_of(request), now)
+        record = await _open_checkout(booking_id, reservation, record, student, database, client)
     response.headers["Location"] = f"{router.prefix}/{booking_id}"
     return presenters.created(record)
 
 
-async def _opened(
+async def _open_checkout(
     booking_id: UUID,
-    wish: ReserveSlot | None,
+    reservation: ReserveSlot | None,
     record: BookingRecord | None,
     student: Caller,
     database: Database,
-    bookings: BookingClient,
+    client: BookingClient,
 ) -> BookingRecord:
-    """The booking once its student can pay, or once it has ended. Raises the `Problem` of one that never was."""
+    """The booking, once the student can pay or once it has ended. Raises a `Problem` if it was not created."""
     try:
-        if wish:
-            await bookings.open_checkout(wish)
+        if reservation:
+            await client.open_checkout(reservation)
         elif record and record.is_opening:
-            await bookings.join_checkout(booking_id)
+            await client.join_checkout(booking_id)
     except Refused as refused:
-        raise Problem(_PROBLEM_OF[refused.refusal], f"{refused} A new try needs a new Idempotency-Key.") from refused
-    except Unreachable as silence:
-        raise unavailable(_NO_ANSWER) from silence
+        raise Problem(_PROBLEM_KINDS[refused.refusal], f"{refused} A new try needs a new Idempotency-Key.") from refused
+    except Unreachable as error:
+        raise unavailable(_NOT_OPEN_YET) from error
     except Closed:
-        # What became of the booking stands in Postgres, or it never was.
+        # Postgres has the outcome, unless the booking was never created.
         record = None
     if record is None or record.is_opening:
         async with database.reading() as session:
@@ -127,8 +129,8 @@ async def _opened(
     return record
 
 
-def _from_where(request: Request) -> tuple[str, str]:
-    """Address and user agent of the caller. Behind a proxy the address is what uvicorn takes from its headers."""
+def _client_of(request: Request) -> tuple[str, str]:
+    """IP address and user agent. Behind a proxy, uvicorn takes the address from the proxy's headers."""
     return request.client.host if request.client else "", request.headers.get("User-Agent", "")[:_USER_AGENT_LENGTH]
 
 
@@ -139,8 +141,8 @@ def _from_where(request: Request) -> tuple[str, str]:
         Kind.CURSOR_UNKNOWN, Kind.NOT_SIGNED_IN, Kind.WRONG_ROLE, Kind.REQUEST_INVALID, Kind.INTERNAL, Kind.UNAVAILABLE
     ),
 )
-async def list_bookings(caller: AsEitherSide, page: AskedPage, database: WithDatabase) -> BookingPage:
-    """The caller's own bookings, the newest first."""
+async def list_bookings(caller: AsEitherSide, page: PageParams, database: WithDatabase) -> BookingPage:
+    """List the caller's bookings, newest first."""
     async with database.reading() as session:
         found = await queries.own_bookings(session, caller, page.after, page.limit + 1)
     return BookingPage(
@@ -162,7 +164,7 @@ async def list_bookings(caller: AsEitherSide, page: AskedPage, database: WithDat
     ),
 )
 async def get_booking(booking_id: UUID, caller: AsAnyRole, database: WithDatabase) -> BookingForOperator | Booking:
-    """One booking, with its session and payment."""
+    """Get one booking, with its session and payment."""
     async with database.reading() as session:
         record = await queries.existing_booking(session, booking_id, caller)
     return presenters.booking(record, caller)

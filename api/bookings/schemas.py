@@ -1,4 +1,4 @@
-"""What the API takes and gives, as JSON. Names and fields are the contract's; times are RFC 3339 in UTC."""
+"""Request and response bodies of the booking routes. Their names and fields are part of the API contract."""
 
 from datetime import datetime
 from typing import Annotated
@@ -6,8 +6,8 @@ from uuid import UUID
 
 from pydantic import Field
 
-from api.bookings.operator_schemas import AttendanceOfSession, NoShowReported, RefundShown
-from api.http.schema_types import AskedTime, RequestModel, ResponseModel, Words
+from api.bookings.operator_schemas import RefundDetails, ReportedNoShow, SessionAttendance
+from api.http.schema_types import FreeText, RequestModel, RequestTime, ResponseModel
 from api.pricing import Policy, Price, RefundTier
 from models.domain.actors import AbsentParty, Role, SignUpRole
 from models.domain.endings import EndReason
@@ -21,8 +21,8 @@ class NewBooking(RequestModel):
 
 
 class Rejection(RequestModel):
-    reason: Words
-    """For the student to read. Any text but NUL, which Postgres cannot keep."""
+    reason: FreeText
+    """Shown to the student. Must not contain NUL."""
 
 
 class NoShow(RequestModel):
@@ -32,23 +32,23 @@ class NoShow(RequestModel):
 class RefundRequest(RequestModel):
     amount_minor: Annotated[int, Field(strict=True, ge=1, lt=2**63)]
     """In minor units of the booking's currency."""
-    reason: Words | None = None
-    """For both sides to read, of a refund after the booking's end."""
+    reason: FreeText | None = None
+    """Shown to both sides, if the booking has ended."""
     borne_by: LossBearer = LossBearer.BOTH
-    """By both in proportion, or, after the booking's end, by the platform alone."""
+    """Both sides bear the refund in proportion; once the booking has ended, the platform can bear it alone."""
 
 
 class Extension(RequestModel):
-    until: AskedTime
+    until: RequestTime
 
 
 class BookingCreated(ResponseModel):
     id: UUID
     status: BookingStatus
     checkout_url: str | None
-    """Where to pay; `null` once that is no longer possible."""
+    """URL of the payment page; `null` if the booking can no longer be paid."""
     expires_at: datetime | None
-    """Until when to pay."""
+    """Payment deadline."""
     price: Price
     policy: Policy
     is_recorded: bool
@@ -63,41 +63,41 @@ class Session(ResponseModel):
     payment_status: PaymentStatus | None
 
 
-class PaymentOfBooking(ResponseModel):
+class BookingPayment(ResponseModel):
     status: PaymentStatus
     amount: Money
     captured: Money
     returned: Money
-    """What went back to the student, whether a hold was let go or a charge refunded."""
+    """Returned to the student: released from a hold, or refunded."""
     platform_fee: Money
     hold_ends_at: datetime | None
 
 
 class PayoutFailure(ResponseModel):
     code: str
-    """Stripe's, or `canceled`."""
+    """Stripe's `failure_code`, or `canceled`."""
     why: str
     what_to_do: str
-    """By the instructor."""
+    """What the instructor should do."""
 
 
-class PayoutOfBooking(ResponseModel):
+class BookingPayout(ResponseModel):
     """The instructor's share on its way to the bank."""
 
     status: PayoutStatus
     amount: Money
     platform_fee: Money
     stripe_payout_id: str | None
-    """`null` while the share waits on the instructor's balance at Stripe."""
+    """`null` while the share is in the instructor's Stripe balance."""
     expected_at: datetime | None
-    """When Stripe expects it at the bank."""
+    """When Stripe expects it to arrive at the bank."""
     paid_at: datetime | None
     failure: PayoutFailure | None
-    """Of the last payout, until a later one takes the share with it."""
+    """Of the last payout. Cleared when a later payout includes the share."""
 
 
 class Proposal(ResponseModel):
-    """A wish to hold the session at another time, which the other side has not answered yet."""
+    """A proposal to move the session to another slot that the other side has not accepted or declined."""
 
     slot_id: UUID
     starts_at: datetime
@@ -122,71 +122,71 @@ class Booking(ResponseModel):
     is_recorded: bool
     """Whether the instructor may record the session."""
     checkout_url: str | None
-    """For the student, while the booking can be paid."""
+    """Only for the student, while the booking can be paid."""
     session: Session | None
-    payment: PaymentOfBooking | None
-    payout: PayoutOfBooking | None
-    """For the instructor and operators, once there is a share."""
+    payment: BookingPayment | None
+    payout: BookingPayout | None
+    """Only for the instructor and operators, once the instructor has a share."""
     proposal: Proposal | None
-    no_show: NoShowReported | None
+    no_show: ReportedNoShow | None
     next_deadline_at: datetime | None
-    """What the booking waits for ends then; `null` once it is closed."""
+    """Deadline of the booking's current step; `null` once the booking is closed."""
     end_reason: EndReason | None
     rejection_reason: str | None
 
 
 class MeetingLink(ResponseModel):
-    """The caller's own way into the meeting."""
+    """The caller's personal link to the meeting."""
 
     url: str
-    """Whoever has it is let in as the caller."""
+    """Keep it secret: anyone who has it joins as the caller."""
     room: str
     expires_at: datetime
-    """Until when the link lets in."""
+    """When the link expires."""
     is_recorded: bool
     """Whether the instructor may record the session."""
 
 
 class CancellationQuote(ResponseModel):
-    """What a cancellation by the caller would do now."""
+    """The effect of a cancellation by the caller now."""
 
     booking_id: UUID
     booking_status: BookingStatus
     refund: Money
-    """What goes back to the student; nothing while the booking is not paid."""
+    """Returned to the student; zero if the booking is not paid."""
     kept: Money
-    """What the student pays all the same: the platform's fee and the instructor's part."""
+    """What the student still pays: the platform's fee plus the instructor's payout."""
     platform_fee: Money
     instructor_payout: Money
     tier: RefundTier | None
-    """Of the policy, where it decides; `null` where everything goes back, or past the last tier."""
+    """The policy tier that applies; `null` if everything is returned, or past the last tier."""
     quoted_at: datetime
     valid_until: datetime | None
-    """It holds up to and including this moment, unless the booking's status changes before."""
+    """The quote is valid up to and including this time, unless the booking's status changes first."""
 
 
 class BookingEvent(ResponseModel):
     type: str
-    """`booking.` and what happened to it, as the event's name is, too."""
+    """`booking.` and the action; also the name of the server-sent event."""
     at: datetime
     by: Role
     booking: "BookingForOperator | Booking | None"
-    """As it stands when the event is sent; `null` once it is deleted."""
+    """The booking when the event was sent; `null` if it was deleted."""
 
 
 class BookingForOperator(Booking):
     needs_attention: bool
     attention_reason: str | None
-    attendance: AttendanceOfSession | None
+    attendance: SessionAttendance | None
     """`null` without a session."""
-    refunds: list[RefundShown]
-    """The earliest first."""
+    refunds: list[RefundDetails]
+    """Earliest first."""
 
 
 class BookingPage(ResponseModel):
     data: list[Booking]
     next_cursor: str | None
-    """`cursor` of the next page; `null` on the last one."""
+    """Pass it as `cursor` to get the next page; `null` on the last page."""
 
 
 class BookingPageForOperator(ResponseModel):

@@ -11,10 +11,10 @@ from api.catalogue.queries import OfferingFilter, OfferingRecord
 from api.catalogue.schemas import NewOffering, Offering, OfferingChange, OfferingPage
 from api.http.auth import AsInstructor
 from api.http.database import Database, WithDatabase
-from api.http.pagination import AskedPage, Page, next_cursor
+from api.http.pagination import Page, PageParams, next_cursor
 from api.http.problems import Kind, Problem, declared
-from api.http.schema_types import AskedTime
-from api.pricing import charged
+from api.http.schema_types import RequestTime
+from api.pricing import ensure_chargeable
 from api.settings import Settings, WithSettings
 from models.domain.money import Currency
 
@@ -26,8 +26,8 @@ Minor = Annotated[int | None, Query(ge=0, lt=2**63, description="In minor units 
 
 async def _filter(
     instructor_id: UUID | None = None,
-    starts_after: Annotated[AskedTime | None, Query(description="Has a free slot that starts then or later.")] = None,
-    starts_before: Annotated[AskedTime | None, Query(description="Has a free slot that starts earlier.")] = None,
+    starts_after: Annotated[RequestTime | None, Query(description="Has a free slot that starts then or later.")] = None,
+    starts_before: Annotated[RequestTime | None, Query(description="Has a free slot that starts earlier.")] = None,
     currency: Annotated[Currency | None, Query()] = None,
     price_min: Minor = None,
     price_max: Minor = None,
@@ -68,7 +68,7 @@ async def create_offering(
     wanted: NewOffering, caller: AsInstructor, response: Response, database: WithDatabase, settings: WithSettings
 ) -> Offering:
     """Offer a kind of session. It can be booked once it has slots."""
-    charged(wanted.price)
+    ensure_chargeable(wanted.price)
     async with database.writing() as session:
         record = await commands.add_offering(session, caller.id, wanted, datetime.now(UTC))
     response.headers["Location"] = f"{router.prefix}/{record.offering.id}"
@@ -82,7 +82,7 @@ async def create_offering(
 )
 async def list_offerings(
     wanted: Annotated[OfferingFilter, Depends(_filter)],
-    page: AskedPage,
+    page: PageParams,
     database: WithDatabase,
     settings: WithSettings,
 ) -> OfferingPage:
@@ -98,7 +98,7 @@ async def list_offerings(
     ),
 )
 async def list_own_offerings(
-    caller: AsInstructor, page: AskedPage, database: WithDatabase, settings: WithSettings
+    caller: AsInstructor, page: PageParams, database: WithDatabase, settings: WithSettings
 ) -> OfferingPage:
     """The caller's own, withdrawn ones too, the newest first."""
     wanted = OfferingFilter(instructor_id=caller.id, with_withdrawn=True)
@@ -148,7 +148,7 @@ async def update_offering(
 ) -> Offering:
     """Change what is sent, for the bookings to come: those that are made keep their terms. Or withdraw the offering."""
     if "price" in wanted:
-        charged(wanted["price"])
+        ensure_chargeable(wanted["price"])
     async with database.writing() as session:
         record = await queries.own_offering(session, offering_id, caller.id)
         await commands.change_offering(session, record.offering, wanted, datetime.now(UTC))

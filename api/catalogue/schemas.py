@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator, with_config
 from typing_extensions import TypedDict
 
-from api.http.schema_types import AskedDate, AskedTime, RequestModel, ResponseModel
+from api.http.schema_types import RequestDate, RequestModel, RequestTime, ResponseModel
 from api.pricing import Policy, Price
 from models.domain.money import BASIS_POINTS, Money
 from models.domain.policy import PRESETS, CancellationPolicy, CancellationTier
@@ -169,8 +169,8 @@ class WeeklySlots(RequestModel):
     """Wall-clock time, e.g. `18:30`."""
     time_zone: Annotated[str, StringConstraints(max_length=64), AfterValidator(_is_zone)] | None = None
     """The instructor's own if not given."""
-    from_: Annotated[AskedDate, Field(alias="from")]
-    until: AskedDate | None = None
+    from_: Annotated[RequestDate, Field(alias="from")]
+    until: RequestDate | None = None
     count: Annotated[int, Field(strict=True, ge=1, le=MOST_SLOTS)] | None = None
 
     @model_validator(mode="after")
@@ -193,7 +193,7 @@ class WeeklySlots(RequestModel):
 class NewSlots(RequestModel):
     """A single slot, or one every week."""
 
-    starts_at: AskedTime | None = None
+    starts_at: RequestTime | None = None
     weekly: WeeklySlots | None = None
 
     @model_validator(mode="after")

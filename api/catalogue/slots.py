@@ -14,9 +14,9 @@ from api.catalogue.queries import SlotFilter
 from api.catalogue.schemas import MOST_SLOTS, NewSlots, SlotPage, SlotsCreated, SlotsWithdrawn
 from api.http.auth import AsInstructor
 from api.http.database import WithDatabase
-from api.http.pagination import AskedPage, next_cursor
+from api.http.pagination import PageParams, next_cursor
 from api.http.problems import Kind, Problem, declared
-from api.http.schema_types import AskedTime
+from api.http.schema_types import RequestTime
 from api.settings import WithSettings
 from models.domain.recurrence import occurrences
 from models.tables.catalogue import Slot
@@ -63,11 +63,11 @@ async def create_slots(
 )
 async def list_slots(
     offering_id: UUID,
-    page: AskedPage,
+    page: PageParams,
     database: WithDatabase,
     settings: WithSettings,
-    starts_after: Annotated[AskedTime | None, Query(description="Those that start then or later.")] = None,
-    starts_before: Annotated[AskedTime | None, Query(description="Those that start earlier.")] = None,
+    starts_after: Annotated[RequestTime | None, Query(description="Those that start then or later.")] = None,
+    starts_before: Annotated[RequestTime | None, Query(description="Those that start earlier.")] = None,
     only_free: Annotated[bool, Query(description="`false`: also those that are taken or have begun.")] = True,
 ) -> SlotPage:
     """The earliest first. A slot that somebody is paying for is not free; one that is not paid for in time is again."""
@@ -97,10 +97,10 @@ _WITHDRAWING = (
 @router.delete("", operation_id="withdrawSlots", responses=declared(*_WITHDRAWING))
 async def withdraw_slots(
     offering_id: UUID,
-    starts_after: Annotated[AskedTime, Query(description="Those that start then or later.")],
+    starts_after: Annotated[RequestTime, Query(description="Those that start then or later.")],
     caller: AsInstructor,
     database: WithDatabase,
-    starts_before: Annotated[AskedTime | None, Query(description="Those that start earlier.")] = None,
+    starts_before: Annotated[RequestTime | None, Query(description="Those that start earlier.")] = None,
 ) -> SlotsWithdrawn:
     """Withdraw all slots of a time, for a holiday, say, but for those that are booked or being paid for."""
     async with database.writing() as session:

@@ -79,7 +79,7 @@ EXAMPLES_AFTER_THE_SESSION: dict[str, dict[str, Any]] = {
     "Payout": _PAYOUT,
     "PayoutFailure": _FAILURE,
     "PayoutForOperator": _PAYOUT_FOR_OPERATOR,
-    "PayoutOfBooking": _PAYOUT_OF_BOOKING,
+    "BookingPayout": _PAYOUT_OF_BOOKING,
     "PayoutPage": {"data": [_PAYOUT], "balances": [usd(8_000)], "next_cursor": None},
     "PayoutPageForOperator": {"data": [_PAYOUT_FOR_OPERATOR], "next_cursor": None},
     "ReconciliationOrdered": {"id": _RECONCILIATION_ID},

@@ -1,10 +1,10 @@
-"""Who is asking: bearer tokens (JWT, HS256) with one of three roles, and the dependencies that demand them.
+"""Authentication: bearer tokens (JWT, HS256) with one of three roles, and the dependencies that require them.
 
-The secret may be several, with commas between them: the first signs, all verify. That is how one is replaced without
-turning away those who hold a token: add the new one at the end, put it first once every process knows it, and take the
-old one out once its tokens have run out.
+The setting can hold several secrets, separated by commas: the first signs, all of them verify. To rotate a secret
+without invalidating tokens in use, add the new one at the end, move it to the front once every process has it, and
+remove the old one once its tokens have expired.
 
-A token is good for one generation of its person's password: docs/decisions/0021-a-new-password-ends-older-tokens.md.
+A token is valid for one generation of its person's password: docs/decisions/0021-a-new-password-ends-older-tokens.md.
 """
 
 import hmac
@@ -34,7 +34,7 @@ bearer = HTTPBearer(
     auto_error=False,
     bearerFormat="JWT",
     scheme_name="bearer",
-    description="The `access_token` of `POST /v1/auth/token`; where an identity provider is used, one of its tokens.",
+    description="The `access_token` from `POST /v1/auth/token`, or the identity provider's token if one is configured.",
 )
 
 
@@ -43,7 +43,7 @@ class Caller:
     role: Role
     id: UUID
     generation: int = 0
-    """Of the password under which the token was given."""
+    """Generation of the password that the token was issued for."""
 
     @property
     def actor(self) -> Actor:
@@ -51,19 +51,19 @@ class Caller:
 
 
 def signing_keys(secret: str) -> tuple[str, ...]:
-    """The secrets in a setting, the signing one first."""
+    """Split the setting into its secrets. The first one signs."""
     return tuple(part.strip() for part in secret.split(","))
 
 
-class Identity(Protocol):
-    """Who says whom a token speaks for."""
+class TokenVerifier(Protocol):
+    """Turns a bearer token into its caller."""
 
     async def caller(self, token: str) -> Caller | None:
-        """`None` if it is not valid now. Raises the `Problem` for a person who is known and cannot be taken."""
+        """`None` if the token is not valid now. Raises a `Problem` if it is valid but its person cannot be let in."""
 
 
-class OwnTokens:
-    """The tokens that a sign-in gives."""
+class LocalTokenVerifier:
+    """Verifies the tokens that `POST /v1/auth/token` issues."""
 
     def __init__(self, secret: SecretStr, database: Database) -> None:
         self._secret = secret
@@ -74,14 +74,14 @@ class OwnTokens:
         # Operators have no password here.
         if caller is None or caller.role is Role.OPERATOR:
             return caller
-        of_person = select(Credential.generation).where(col(Credential.person_id) == caller.id)
+        query = select(Credential.generation).where(col(Credential.person_id) == caller.id)
         async with self._database.reading() as session:
-            generation = (await session.exec(of_person)).first()
+            generation = (await session.exec(query)).first()
         return caller if generation in (None, caller.generation) else None
 
 
 def issue_token(secret: str, role: Role, subject: UUID, lifetime: timedelta, generation: int = 0) -> str:
-    """A token for `subject`, signed with the first of the secrets. Raises `ValueError` for a role no person has."""
+    """A token for `subject`, signed with the first secret. Raises `ValueError` for a role that no person has."""
     if role not in _ROLES.values():
         raise ValueError(f"no token is given to the role {role}")
     now = datetime.now(UTC)
@@ -91,19 +91,19 @@ def issue_token(secret: str, role: Role, subject: UUID, lifetime: timedelta, gen
 
 
 def read_token(secret: str, token: str) -> Caller | None:
-    """Whom a token speaks for; `None` if it is not valid now."""
+    """The token's caller; `None` if it is not valid now."""
     try:
-        named = jwt.get_unverified_header(token).get("kid")
+        kid = jwt.get_unverified_header(token).get("kid")
     except jwt.InvalidTokenError:
         return None
-    # A token without a key's name may come from another program that has the secret.
-    keys = [key for key in signing_keys(secret) if named is None or named == _key_id(key)]
-    return next((caller for key in keys if (caller := _read(key, token))), None)
+    # A token without a `kid` may come from another program that has the secret.
+    keys = [key for key in signing_keys(secret) if kid is None or kid == _key_id(key)]
+    return next((caller for key in keys if (caller := _decode(key, token))), None)
 
 
-def _read(key: str, token: str) -> Caller | None:
+def _decode(key: str, token: str) -> Caller | None:
     try:
-        # The algorithm is ours to say: a token's header is the sender's.
+        # Never take the algorithm from the token's header: the sender controls it.
         claims: dict[str, Any] = jwt.decode(token, key, algorithms=[_ALGORITHM], options={"require": _CLAIMS})
         return Caller(_ROLES[claims["role"]], UUID(claims["sub"]), claims.get("generation", 0))
     except (jwt.InvalidTokenError, KeyError, TypeError, ValueError):
@@ -111,53 +111,53 @@ def _read(key: str, token: str) -> Caller | None:
 
 
 def _key_id(key: str) -> str:
-    """A name for the key that tells nothing about it."""
+    """The `kid` of a key. It reveals nothing about the key itself."""
     return hmac.digest(key.encode(), b"holdfast kid", "sha256")[:8].hex()
 
 
-async def presented(request: Request) -> Caller | None:
-    """Whom the request's token speaks for, whatever the route makes of it; `None` without one that can be taken."""
-    outcome = await _looked_at(request)
+async def authenticated_caller(request: Request) -> Caller | None:
+    """The caller of any request, also on routes that do not require one; `None` without a valid token."""
+    outcome = await _verify_once(request)
     return outcome if isinstance(outcome, Caller) else None
 
 
-async def _looked_at(request: Request) -> Caller | Problem | None:
-    """Looked at once in a request: it is counted under its caller before its route asks who that is."""
+async def _verify_once(request: Request) -> Caller | Problem | None:
+    """Rate limiting and the route both need the caller, so the result is kept on the request."""
     if not hasattr(request.state, "caller"):
         scheme, token = get_authorization_scheme_param(request.headers.get("Authorization"))
-        identity: Identity = request.app.state.identity
+        verifier: TokenVerifier = request.app.state.identity
         try:
-            request.state.caller = await identity.caller(token) if scheme.lower() == "bearer" else None
+            request.state.caller = await verifier.caller(token) if scheme.lower() == "bearer" else None
         except Problem as problem:
             request.state.caller = problem
     outcome: Caller | Problem | None = request.state.caller
     return outcome
 
 
-def _one_of(*roles: Role) -> Callable[..., Awaitable[Caller]]:
+def _require_role(*roles: Role) -> Callable[..., Awaitable[Caller]]:
     async def caller(
         request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
     ) -> Caller:
         if credentials is None:
             raise Problem(Kind.NOT_SIGNED_IN, headers={"WWW-Authenticate": "Bearer"})
-        known = await _looked_at(request)
-        if isinstance(known, Problem):
-            raise known
-        if known is None:
+        outcome = await _verify_once(request)
+        if isinstance(outcome, Problem):
+            raise outcome
+        if outcome is None:
             raise Problem(
                 Kind.NOT_SIGNED_IN,
                 "The token is not valid, or no longer.",
                 headers={"WWW-Authenticate": 'Bearer error="invalid_token"'},
             )
-        if known.role not in roles:
+        if outcome.role not in roles:
             raise Problem(Kind.WRONG_ROLE, f"This is for: {', '.join(roles)}.")
-        return known
+        return outcome
 
     return caller
 
 
-AsStudent = Annotated[Caller, Depends(_one_of(Role.STUDENT))]
-AsInstructor = Annotated[Caller, Depends(_one_of(Role.INSTRUCTOR))]
-AsOperator = Annotated[Caller, Depends(_one_of(Role.OPERATOR))]
-AsEitherSide = Annotated[Caller, Depends(_one_of(Role.STUDENT, Role.INSTRUCTOR))]
-AsAnyRole = Annotated[Caller, Depends(_one_of(Role.STUDENT, Role.INSTRUCTOR, Role.OPERATOR))]
+AsStudent = Annotated[Caller, Depends(_require_role(Role.STUDENT))]
+AsInstructor = Annotated[Caller, Depends(_require_role(Role.INSTRUCTOR))]
+AsOperator = Annotated[Caller, Depends(_require_role(Role.OPERATOR))]
+AsEitherSide = Annotated[Caller, Depends(_require_role(Role.STUDENT, Role.INSTRUCTOR))]
+AsAnyRole = Annotated[Caller, Depends(_require_role(Role.STUDENT, Role.INSTRUCTOR, Role.OPERATOR))]

@@ -1,4 +1,4 @@
-"""One resource in several forms: which of them a request asks for, and how files are given."""
+"""Content negotiation: choosing a representation from `Accept`, and sending CSV and PDF files."""
 
 import csv
 from collections.abc import Iterable, Sequence
@@ -13,20 +13,20 @@ from models.domain.money import Money
 JSON, CSV, PDF = "application/json", "text/csv", page.MEDIA_TYPE
 
 Accept = Annotated[str, Header(include_in_schema=False)]
-"""OpenAPI says of it all that is to be said by an answer's types."""
+"""Left out of OpenAPI: the media types of the responses already describe it."""
 
 
 def preferred(accept: str, offered: Sequence[str]) -> str:
-    """The offered type that the `Accept` header likes best (RFC 9110, 12.5.1); the first one if it likes none."""
-    wishes: dict[str, float] = {}
+    """The offered type with the highest weight in `Accept` (RFC 9110, 12.5.1); the first one if none is acceptable."""
+    weights: dict[str, float] = {}
     for part in accept.split(","):
         name, *parameters = (piece.strip().lower() for piece in part.split(";"))
-        weights = [_weight(parameter[2:]) for parameter in parameters if parameter.startswith("q=")]
-        wishes[name] = weights[0] if weights else 1.0
-    return max(offered, key=lambda name: _liking(wishes, name))
+        quality = [_parse_weight(parameter[2:]) for parameter in parameters if parameter.startswith("q=")]
+        weights[name] = quality[0] if quality else 1.0
+    return max(offered, key=lambda name: _weight_of(name, weights))
 
 
-def file(content: bytes, media_type: str, name: str) -> Response:
+def attachment(content: bytes, media_type: str, name: str) -> Response:
     return Response(
         content,
         media_type=media_type,
@@ -35,7 +35,7 @@ def file(content: bytes, media_type: str, name: str) -> Response:
 
 
 def csv_file(head: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
-    """RFC 4180, UTF-8. Amounts are in the currency's own unit, with a point."""
+    """RFC 4180, in UTF-8. Amounts are in major units, with a decimal point."""
     lines = StringIO(newline="")
     writer = csv.writer(lines)
     writer.writerow(head)
@@ -43,8 +43,8 @@ def csv_file(head: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
     return lines.getvalue().encode()
 
 
-def forms(description: str, *types: str) -> dict[int | str, dict[str, Any]]:
-    """The OpenAPI of a successful answer that comes in these forms besides JSON."""
+def representations(description: str, *types: str) -> dict[int | str, dict[str, Any]]:
+    """The OpenAPI of a 200 response that is available in these media types besides JSON."""
     schemas: dict[str, Any] = {CSV: {"type": "string"}, PDF: {"type": "string", "format": "binary"}}
     return {200: {"description": description, "content": {name: {"schema": schemas[name]} for name in types}}}
 
@@ -53,17 +53,18 @@ def _cell(value: object) -> object:
     if isinstance(value, Money):
         return value.in_units()
     if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
-        # A spreadsheet would reckon with it: a person's name may be a formula (OWASP, "CSV Injection").
+        # A spreadsheet would run it as a formula, and people choose their own names (OWASP, "CSV Injection").
         return f"'{value}"
     return value
 
 
-def _liking(wishes: dict[str, float], name: str) -> float:
-    return next((wishes[asked] for asked in (name, f"{name.split('/')[0]}/*", "*/*") if asked in wishes), -1.0)
+def _weight_of(name: str, weights: dict[str, float]) -> float:
+    """The weight of the most specific range that matches."""
+    return next((weights[each] for each in (name, f"{name.split('/')[0]}/*", "*/*") if each in weights), -1.0)
 
 
-def _weight(text: str) -> float:
-    """A preference between forms, not an amount: the one float there is."""
+def _parse_weight(text: str) -> float:
+    """A float is fine here: it is a preference, not an amount."""
     try:
         return float(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""How a request uses Postgres: short reads without a transaction, and at most one transaction that writes."""
+"""Database access for requests: short reads without a transaction, and at most one write transaction."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,11 +10,11 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 
 class Database:
-    """Both contexts give their connection back at their end: none is kept while Temporal is asked."""
+    """Both context managers return their connection to the pool on exit. Do not hold one across a call to Temporal."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
-        # Each read is one statement, which needs no BEGIN and ROLLBACK around it.
+        # Each read is a single statement, so BEGIN and ROLLBACK would only add round trips.
         self._reading = engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @asynccontextmanager

@@ -1,8 +1,9 @@
 """`Idempotency-Key`, kept in Postgres (draft-ietf-httpapi-idempotency-key-header-07).
 
-The same key and body give the same booking, another body 422, a request that is still being answered 409. A process
-that dies leaves its key in flight for half a minute; whoever sends the request then joins what was begun, since the
-booking's id, and with it the workflow's and Stripe's keys, come from student and key.
+The same key with the same body returns the same booking. The same key with another body is a 422. A key whose first
+request is still in progress is a 409. A process that dies leaves its key in flight for 30 seconds; a retry after that
+joins the same booking, because the booking id, and from it the workflow id and Stripe's idempotency keys, are derived
+from the student and the key.
 """
 
 import hashlib
@@ -22,11 +23,11 @@ from api.http.problems import Kind, Problem
 from models.tables.credentials import IdempotencyKey
 
 _IN_FLIGHT = timedelta(seconds=30)
-"""Longer than any request with a key is answered (`saga.Patience`)."""
+"""Longer than any request with a key can take (`api.http.temporal.Timeouts`)."""
 
 
-async def refuse_another_body(session: AsyncSession, student_id: UUID, key: str, body: BaseModel) -> None:
-    """Raises the 422 `Problem` for a key that came with another body, whatever became of that request."""
+async def refuse_reused_key(session: AsyncSession, student_id: UUID, key: str, body: BaseModel) -> None:
+    """Raises the 422 `Problem` if the key was used with another body, whatever the outcome of that request."""
     known = await session.get(IdempotencyKey, (student_id, key))
     if known is not None and known.fingerprint != _fingerprint(body):
         raise Problem(Kind.IDEMPOTENCY_KEY_REUSED, "The key came with another request. A new booking needs a new one.")
@@ -36,10 +37,10 @@ async def refuse_another_body(session: AsyncSession, student_id: UUID, key: str,
 async def in_flight(
     database: Database, student_id: UUID, key: str, body: BaseModel, now: datetime
 ) -> AsyncIterator[None]:
-    """Of the requests with this key, this one alone is inside. Raises the 409 or 422 `Problem`."""
+    """Hold the key: only one request at a time can. Raises the 409 or 422 `Problem`."""
     async with database.writing() as session:
-        if not await _take(session, student_id, key, _fingerprint(body), now):
-            await refuse_another_body(session, student_id, key, body)
+        if not await _acquire(session, student_id, key, _fingerprint(body), now):
+            await refuse_reused_key(session, student_id, key, body)
             raise Problem(
                 Kind.IDEMPOTENCY_KEY_IN_USE,
                 "A request with this key is being answered. Send it again in a moment.",
@@ -49,11 +50,11 @@ async def in_flight(
         yield
     finally:
         async with database.writing() as session:
-            await session.exec(update(IdempotencyKey).where(_is(student_id, key)).values(in_flight_until=None))
+            await session.exec(update(IdempotencyKey).where(_matches(student_id, key)).values(in_flight_until=None))
 
 
-async def _take(session: AsyncSession, student_id: UUID, key: str, fingerprint: str, now: datetime) -> bool:
-    """One statement, so that of any number of requests at once one gets the key."""
+async def _acquire(session: AsyncSession, student_id: UUID, key: str, fingerprint: str, now: datetime) -> bool:
+    """A single statement, so that only one of any number of concurrent requests gets the key."""
     row = IdempotencyKey(
         student_id=student_id, key=key, fingerprint=fingerprint, in_flight_until=now + _IN_FLIGHT, created_at=now
     )
@@ -75,5 +76,5 @@ def _fingerprint(body: BaseModel) -> str:
     return hashlib.sha256(body.model_dump_json().encode()).hexdigest()
 
 
-def _is(student_id: UUID, key: str) -> ColumnElement[bool]:
+def _matches(student_id: UUID, key: str) -> ColumnElement[bool]:
     return and_(col(IdempotencyKey.student_id) == student_id, col(IdempotencyKey.key) == key)

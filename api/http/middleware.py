@@ -1,4 +1,4 @@
-"""What every request meets first and every answer last: an id, a size limit, headers, metrics, a log, a last resort."""
+"""ASGI middleware: request id, body limit, security headers, metrics, access log, 500 fallback."""
 
 import logging
 import re
@@ -12,11 +12,11 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.http.problems import Kind, Problem
-from api.http.rate_limits import headers_of
+from api.http.rate_limits import rate_limit_headers
 from models import logs
 
 MAX_BODY_BYTES = 1024 * 1024
-"""Stripe's events are the largest thing that is sent here, and stay far below."""
+"""The largest bodies are Stripe's events, which stay far below this."""
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _METHODS = frozenset("GET HEAD POST PUT PATCH DELETE OPTIONS".split())
@@ -32,7 +32,7 @@ log = logging.getLogger("holdfast.api")
 
 
 class Metrics:
-    """Counted by route template, never by path: ids would make a series each."""
+    """Request metrics, labelled by route template. Labelling by path would create a series per id."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -50,7 +50,7 @@ class Metrics:
 
 
 class RequestMiddleware:
-    """Pure ASGI, and outside of the framework's error handling, so that an answer to a failure has all this too."""
+    """Pure ASGI, outside the framework's error handling, so that error responses get the same treatment."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics, extra_headers: Iterable[tuple[str, str]] = ()) -> None:
         self._app = app
@@ -71,40 +71,40 @@ class RequestMiddleware:
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-Id"] = request_id
-                for name, value in headers_of(scope):
+                for name, value in rate_limit_headers(scope):
                     headers[name] = value
                 for name, value in self._headers.items():
                     headers.setdefault(name, value)
             await send(message)
 
         try:
-            await self._app(scope, _limited(scope, receive), send_with_headers)
+            await self._app(scope, _limit_body(scope, receive), send_with_headers)
         finally:
             self._metrics.count(scope, status, time.perf_counter() - started)
             _log(scope, status, time.perf_counter() - started)
 
 
 class UnhandledErrorMiddleware:
-    """An answer to what nobody foresaw, as long as none has begun."""
+    """Answers an unhandled exception with a 500 problem, unless the response has already started."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        has_begun = False
+        has_started = False
 
-        async def noting_send(message: Message) -> None:
-            nonlocal has_begun
-            has_begun = True
+        async def tracking_send(message: Message) -> None:
+            nonlocal has_started
+            has_started = True
             await send(message)
 
         try:
-            await self._app(scope, receive, noting_send)
+            await self._app(scope, receive, tracking_send)
         except Exception:
             if scope["type"] != "http":
                 raise
             log.exception("request failed")
-            if has_begun:
+            if has_started:
                 raise
             await Problem(Kind.INTERNAL, "Tell us the request_id.").response()(scope, receive, send)
 
@@ -118,14 +118,14 @@ def _route(scope: Scope) -> str:
 
 
 def _log(scope: Scope, status: int, seconds: float) -> None:
-    """By the route's template and the ids in its path: what else a sender writes into a URL may be personal."""
-    facts = {
+    """Log the route template and the ids in the path. Anything else in a URL could be personal data."""
+    fields = {
         "method": _method(scope),
         "route": _route(scope),
         "status": status,
         "duration_ms": round(seconds * 1000, 1),
     }
-    log.info("request", extra=facts | _ids(scope.get("path_params", {})))
+    log.info("request", extra=fields | _ids(scope.get("path_params", {})))
 
 
 def _ids(path_params: Mapping[str, str]) -> dict[str, str]:
@@ -137,20 +137,20 @@ def _ids(path_params: Mapping[str, str]) -> dict[str, str]:
 
 
 def _request_id(scope: Scope) -> str:
-    """The caller's, if it can stand in a log line as it is; else a new one."""
-    given = Headers(scope=scope).get("X-Request-Id", "")
-    return given if _REQUEST_ID.fullmatch(given) else uuid4().hex
+    """The caller's id if it is safe to log as it is, otherwise a new one."""
+    sent = Headers(scope=scope).get("X-Request-Id", "")
+    return sent if _REQUEST_ID.fullmatch(sent) else uuid4().hex
 
 
-def _limited(scope: Scope, receive: Receive) -> Receive:
-    """`receive`, ending in a problem once the body is too large, announced or not."""
-    announced = Headers(scope=scope).get("Content-Length", "0")
-    size = int(announced) if announced.isascii() and announced.isdigit() else 0
+def _limit_body(scope: Scope, receive: Receive) -> Receive:
+    """`receive`, raising a `Problem` once the body exceeds the limit, with or without a `Content-Length`."""
+    content_length = Headers(scope=scope).get("Content-Length", "0")
+    announced = int(content_length) if content_length.isascii() and content_length.isdigit() else 0
     received = 0
 
     async def receive_within_limit() -> Message:
         nonlocal received
-        if size > MAX_BODY_BYTES:
+        if announced > MAX_BODY_BYTES:
             raise Problem(Kind.CONTENT_TOO_LARGE)
         message = await receive()
         received += len(message.get("body", b""))

@@ -1,4 +1,4 @@
-"""Keyset pages: a cursor names the last row that was seen, so that new rows shift nothing."""
+"""Keyset pagination: a cursor names the last row of a page, so that new rows do not shift the next one."""
 
 import base64
 import binascii
@@ -19,7 +19,7 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class Cursor:
-    """Where a list stands: the time it is sorted by (a booking's creation, a slot's start), and the row's id."""
+    """A position in a list: the time it is sorted by (a booking's creation, a slot's start), and the row's id."""
 
     at: datetime
     id: UUID
@@ -29,7 +29,7 @@ class Cursor:
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """Raises `ValueError` for what is no cursor of ours."""
+        """Raises `ValueError` for anything that `__str__` did not produce."""
         padded = text + "=" * (-len(text) % 4)
         try:
             time, _, row_id = base64.b64decode(padded, altchars=b"-_", validate=True).decode().partition("|")
@@ -48,8 +48,8 @@ class Page:
 
 
 async def _page(
-    limit: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="How many to give at most.")] = 20,
-    cursor: Annotated[str | None, Query(max_length=200, description="`next_cursor` of the page before.")] = None,
+    limit: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Maximum number of items to return.")] = 20,
+    cursor: Annotated[str | None, Query(max_length=200, description="`next_cursor` of the previous page.")] = None,
 ) -> Page:
     try:
         return Page(limit=limit, after=Cursor.read(cursor) if cursor is not None else None)
@@ -57,9 +57,9 @@ async def _page(
         raise Problem(Kind.CURSOR_UNKNOWN, "Send a next_cursor as it was given, or none.") from error
 
 
-def next_cursor(found: Sequence[R], limit: int, place: Callable[[R], tuple[datetime, UUID]]) -> str | None:
-    """Where the next page begins, for as many rows as a page may have, or more."""
-    return str(Cursor(*place(found[limit - 1]))) if len(found) > limit else None
+def next_cursor(found: Sequence[R], limit: int, position: Callable[[R], tuple[datetime, UUID]]) -> str | None:
+    """The cursor after a page of `limit` rows; `None` on the last page. Query one row more than `limit`."""
+    return str(Cursor(*position(found[limit - 1]))) if len(found) > limit else None
 
 
-AskedPage = Annotated[Page, Depends(_page)]
+PageParams = Annotated[Page, Depends(_page)]

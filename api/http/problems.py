@@ -1,4 +1,4 @@
-"""Every error that the API answers with, as RFC 9457 problem details. `type` is stable: clients read it."""
+"""Every error of the API, as RFC 9457 problem details. `type` is stable, and is what clients branch on."""
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,7 +26,7 @@ log = logging.getLogger("holdfast.api")
 
 
 class Kind(Enum):
-    """A sort of problem: its name in the `type` URI, its status and its title."""
+    """A kind of problem: the slug in its `type` URI, its status and its title."""
 
     BAD_REQUEST = ("bad-request", 400, "The request cannot be read.")
     IDEMPOTENCY_KEY_REQUIRED = ("idempotency-key-required", 400, "A usable Idempotency-Key is required.")
@@ -72,7 +72,7 @@ class Kind(Enum):
         self.title = title
 
 
-_OF_THE_FRAMEWORK = (Kind.BAD_REQUEST, Kind.NOT_FOUND)
+_RAISED_BY_FRAMEWORK = (Kind.BAD_REQUEST, Kind.NOT_FOUND)
 
 _MEMBERS: dict[Kind, dict[str, Any]] = {
     Kind.IDENTITY_PROVIDER_USED: {"issuer": "https://login.example.com"},
@@ -88,18 +88,18 @@ _MEMBERS: dict[Kind, dict[str, Any]] = {
     Kind.REQUEST_INVALID: {"errors": [{"where": "body/slot_id", "why": "Field required"}]},
     Kind.SESSION_TOO_FAR_AHEAD: {"bookable_from": "2026-06-01T17:30:00Z"},
 }
-"""An example of the members that a kind's problems have besides RFC 9457's."""
+"""An example of each kind's extension members (RFC 9457, section 3.2)."""
 
 
-class InvalidPart(BaseModel):
-    """Where and why, never what was sent."""
+class InvalidField(BaseModel):
+    """Where in the request, and why. Never repeats the value."""
 
     where: str
     why: str
 
 
 class ProblemDetails(BaseModel):
-    """RFC 9457. `type` says what happened, and stays what it is; the sentences may change."""
+    """RFC 9457. Branch on `type`, which is stable; `title` and `detail` are for people and may change."""
 
     model_config = ConfigDict(title=SCHEMA_NAME, extra="allow", use_attribute_docstrings=True)
 
@@ -108,49 +108,49 @@ class ProblemDetails(BaseModel):
     status: int
     detail: str | None = None
     request_id: str
-    """As in the answer's `X-Request-Id`: what we look for in our logs."""
-    errors: list[InvalidPart] | None = None
-    """Of `request-invalid`."""
+    """Same as the `X-Request-Id` header. Quote it when you report an error."""
+    errors: list[InvalidField] | None = None
+    """Only for `request-invalid`."""
     booking_id: UUID | None = None
-    """Of `slot-taken`, for the instructor who withdraws the slot: the booking that has it."""
+    """Only for `slot-taken`, when an instructor withdraws a slot: the booking that has it."""
     booking_status: BookingStatus | None = None
-    """Of `not-possible-now` and `booking-closed`."""
+    """Only for `not-possible-now` and `booking-closed`."""
     reason: EndReason | None = None
-    """Of `booking-deleted`: why it was not paid."""
+    """Only for `booking-deleted`: why it was not paid."""
     decline_code: str | None = None
-    """Of `booking-deleted`: the card's issuer's, in Stripe's words."""
+    """Only for `booking-deleted`: Stripe's `decline_code`, if a card was declined."""
     slot_id: UUID | None = None
-    """Of `booking-deleted`: free again."""
+    """Only for `booking-deleted`: the slot, which can be booked again."""
     bookable_from: datetime | None = None
-    """Of `session-too-far-ahead`."""
+    """Only for `session-too-far-ahead`: when the slot becomes bookable."""
     opens_at: datetime | None = None
-    """Of `meeting-not-open`."""
+    """Only for `meeting-not-open`."""
     closes_at: datetime | None = None
-    """Of `meeting-not-open`."""
+    """Only for `meeting-not-open`."""
     quota: str | None = None
-    """Of `rate-limited`: the one that is used up."""
+    """Only for `rate-limited`: the quota that is used up."""
     issuer: str | None = None
-    """Of `identity-provider-used`: where tokens come from."""
+    """Only for `identity-provider-used`: the issuer of the tokens."""
     missing: list[str] | None = None
-    """Of `unavailable`, for `GET /readyz`: what does not answer."""
+    """Only for `unavailable` from `GET /readyz`: the services that do not respond."""
 
 
 class Problem(HTTPException):
-    """Raised anywhere under a route to end the request with this problem; `more` are extension members.
+    """Raise it anywhere below a route to end the request with this problem. `members` are extension members.
 
-    It is Starlette's HTTPException, since FastAPI lets no other exception pass while it reads a body.
+    A subclass of Starlette's HTTPException, because FastAPI passes on no other exception while it reads a body.
     """
 
     def __init__(
-        self, kind: Kind, detail: str | None = None, *, headers: Mapping[str, str] | None = None, **more: object
+        self, kind: Kind, detail: str | None = None, *, headers: Mapping[str, str] | None = None, **members: object
     ) -> None:
         super().__init__(kind.status, detail or kind.title, headers)
         self.kind = kind
-        self.more = more
+        self.members = members
 
     def response(self) -> JSONResponse:
         body = {"type": self.kind.uri, "title": self.kind.title, "status": self.kind.status, "detail": self.detail}
-        return _response(body | self.more, self.kind.status, self.headers)
+        return _response(body | self.members, self.kind.status, self.headers)
 
 
 def unavailable(detail: str, retry_after_seconds: int = 5) -> Problem:
@@ -160,14 +160,14 @@ def unavailable(detail: str, retry_after_seconds: int = 5) -> Problem:
 _HEADERS: dict[int | str, dict[str, Any]] = {
     401: {
         "WWW-Authenticate": {
-            "description": "As RFC 6750 has it: `Bearer`, and for a token that is not valid, why.",
+            "description": "`Bearer`, with an `error` for an invalid token (RFC 6750, section 3).",
             "required": True,
             "schema": {"type": "string"},
         }
     },
     503: {
         "Retry-After": {
-            "description": "In how many seconds to try again.",
+            "description": "Seconds to wait before retrying.",
             "required": True,
             "schema": {"type": "integer", "minimum": 0},
         }
@@ -176,7 +176,7 @@ _HEADERS: dict[int | str, dict[str, Any]] = {
 
 
 def declared(*kinds: Kind) -> dict[int | str, dict[str, Any]]:
-    """The OpenAPI responses of a route that can end in these problems, besides those that its parts can end in."""
+    """The OpenAPI responses of a route that can raise these problems. `api.openapi` adds those of its dependencies."""
     by_status: dict[int | str, list[Kind]] = {}
     for kind in kinds:
         by_status.setdefault(kind.status, []).append(kind)
@@ -196,13 +196,13 @@ def _examples(kinds: Iterable[Kind]) -> dict[str, Any]:
 
 
 def example(kind: Kind) -> dict[str, Any]:
-    """A problem of this kind, as it is answered."""
+    """An example response body of this kind."""
     body = {"type": kind.uri, "title": kind.title, "status": kind.status, "detail": kind.title}
     return body | {"request_id": "9f0c2a6b4f1d4e0c8a7b5d3e1f2a4c6b"} | _MEMBERS.get(kind, {})
 
 
 def handle_problems(app: FastAPI) -> None:
-    """Make every error of the app a problem, those of the framework included."""
+    """Return every error of the app as a problem, including those raised by the framework."""
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
 
@@ -212,16 +212,16 @@ async def _on_http_exception(request: Request, error: Exception) -> JSONResponse
     if isinstance(error, Problem):
         return error.response()
     if error.status_code == Kind.METHOD_NOT_ALLOWED.status:
-        return Problem(Kind.METHOD_NOT_ALLOWED, headers={"Allow": ", ".join(_methods_at_its_path(request))}).response()
-    kind = next((kind for kind in _OF_THE_FRAMEWORK if kind.status == error.status_code), None)
+        return Problem(Kind.METHOD_NOT_ALLOWED, headers={"Allow": ", ".join(_allowed_methods(request))}).response()
+    kind = next((kind for kind in _RAISED_BY_FRAMEWORK if kind.status == error.status_code), None)
     if kind:
         return Problem(kind, headers=error.headers).response()
     body = {"type": "about:blank", "title": HTTPStatus(error.status_code).phrase, "status": error.status_code}
     return _response(body, error.status_code, error.headers)
 
 
-def _methods_at_its_path(request: Request) -> list[str]:
-    """Each method has a route of its own, and the framework knows of the first one only (RFC 9110, section 10.2.1)."""
+def _allowed_methods(request: Request) -> list[str]:
+    """Every method of the path (RFC 9110, section 10.2.1). The framework itself reports only the first route's."""
     path = request.scope["route"].path
     routes = iter_route_contexts(request.app.routes)
     return sorted({method for route in routes if route.path == path for method in route.methods or ()})
@@ -233,13 +233,13 @@ def _response(body: dict[str, Any], status: int, headers: Mapping[str, str] | No
 
 async def _on_invalid_request(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    return _problem_of(error.errors()).response()
+    return _validation_problem(error.errors()).response()
 
 
-def _problem_of(errors: Sequence[Any]) -> Problem:
+def _validation_problem(errors: Sequence[Any]) -> Problem:
     places = {str(each["loc"][0]) for each in errors}
     if "path" in places:
-        # What is no id names nothing.
+        # A malformed id cannot identify anything.
         return Problem(Kind.NOT_FOUND)
     if any(each["loc"] == ("header", "Idempotency-Key") for each in errors):
         return Problem(Kind.IDEMPOTENCY_KEY_REQUIRED, "Send 1 to 255 printable ASCII characters, new for each booking.")
@@ -247,6 +247,6 @@ def _problem_of(errors: Sequence[Any]) -> Problem:
 
 
 def _without_values(errors: Iterable[Any]) -> Iterable[dict[str, str]]:
-    """Where and why, never what was sent: it may be personal, and it ends in clients' logs."""
+    """Leave out the submitted values: they may be personal, and clients log error bodies."""
     for each in errors:
         yield {"where": "/".join(str(part) for part in each["loc"]), "why": str(each["msg"])}

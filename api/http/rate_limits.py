@@ -1,6 +1,7 @@
-"""How often a caller may ask. Counted in this process's memory: see docs/decisions/0013-rate-limits-per-process.md.
+"""Rate limits, with sliding windows. Authenticated callers are counted per person, all others per IP address.
 
-The headers are those of draft-ietf-httpapi-ratelimit-headers-11; `Retry-After` is RFC 9110's.
+Counters are in the process's memory: docs/decisions/0013-rate-limits-per-process.md. The headers follow
+draft-ietf-httpapi-ratelimit-headers-11, and `Retry-After` RFC 9110.
 """
 
 import hashlib
@@ -17,16 +18,16 @@ from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from starlette.types import Scope
 
-from api.http.auth import presented
+from api.http.auth import authenticated_caller
 from api.http.problems import Kind, Problem, declared
 
-_STANDINGS = "holdfast.rate_limits"
+_STATES = "holdfast.rate_limits"
 _MINUTE = 60
 
 
 @dataclass(frozen=True)
 class Quota:
-    """So many requests in any so many seconds, of one caller. The name is told to callers."""
+    """Up to `requests` per caller within any `seconds`. The name appears in responses."""
 
     name: str
     requests: int
@@ -39,38 +40,38 @@ class Quota:
 
 GENERAL = Quota("general", 600, _MINUTE)
 BOOKINGS = Quota("bookings", 30, _MINUTE)
-PAPERS = Quota("papers", 30, _MINUTE)
-"""Each is drawn for its reader, which takes longer than anything else that is asked."""
+DOCUMENTS = Quota("papers", 30, _MINUTE)
+"""Receipts and statements are rendered on request, which takes longer than any other response."""
 ONBOARDING_LINKS = Quota("onboarding-links", 10, 10 * _MINUTE)
 SIGN_UPS = Quota("sign-ups", 100, 10 * _MINUTE)
 SIGN_INS = Quota("sign-ins", 100, 5 * _MINUTE)
 SIGN_UPS_OF_MAIL = Quota("sign-ups-of-mail", 10, 15 * _MINUTE)
 SIGN_INS_OF_MAIL = Quota("sign-ins-of-mail", 10, 15 * _MINUTE)
-"""Of one mail address, whoever asks: what guessing a password comes to (NIST SP 800-63B-4, section 3.2.2)."""
+"""Per mail address, whoever the caller is: limits password guessing (NIST SP 800-63B-4, section 3.2.2)."""
 
 RESETS = Quota("password-resets", 20, 15 * _MINUTE)
 RESETS_OF_MAIL = Quota("password-resets-of-mail", 3, 15 * _MINUTE)
-"""Of one mail address: nobody's mailbox is to be filled."""
+"""Per mail address, so that nobody can flood another person's mailbox."""
 
 
 @dataclass(frozen=True)
 class RateLimitState:
-    """How a caller stands with a quota."""
+    """What is left of a quota for one caller."""
 
     quota: Quota
-    left: int
-    more_in: int
+    remaining: int
+    resets_in: int
     """Seconds, rounded up."""
 
 
 class RateLimits:
-    """All of a process's counters. The window slides, so that no burst fits in around its end."""
+    """All counters of the process. Windows slide, so that a caller cannot burst around the end of one."""
 
     def __init__(self) -> None:
         self._counters = SlidingWindowCounterRateLimiter(MemoryStorage())
 
     async def spend(self, quota: Quota, key: str) -> tuple[bool, RateLimitState]:
-        """Whether one more request is within the quota, and how the caller stands after it."""
+        """Count one request. Returns whether it is within the quota, and what is left of it."""
         within = await self._counters.hit(quota.item, key)
         stats = await self._counters.get_window_stats(quota.item, key)
         return within, RateLimitState(quota, stats.remaining, max(1, math.ceil(stats.reset_time - time.time())))
@@ -80,19 +81,19 @@ class RateLimits:
 
 
 class Meter:
-    """Counts one request against the quotas that it falls under."""
+    """Counts one request against its quotas."""
 
     def __init__(self, request: Request, caller: str) -> None:
         self._limits: RateLimits = request.app.state.limits
-        self._standings: list[RateLimitState] = request.scope.setdefault(_STANDINGS, [])
+        self._states: list[RateLimitState] = request.scope.setdefault(_STATES, [])
         self._caller = caller
 
     async def count(self, quota: Quota, key: str | None = None) -> None:
-        """By the caller if no other key is given. Raises the 429 `Problem`."""
-        within, standing = await self._limits.spend(quota, key or self._caller)
-        self._standings.append(standing)
+        """Count by `key`, or by the caller. Raises the 429 `Problem`."""
+        within, state = await self._limits.spend(quota, key or self._caller)
+        self._states.append(state)
         if not within:
-            seconds = standing.more_in
+            seconds = state.resets_in
             raise Problem(
                 Kind.RATE_LIMITED,
                 f"At most {quota.requests} in {quota.seconds} seconds. Try again in {seconds}.",
@@ -101,24 +102,24 @@ class Meter:
             )
 
     async def forgive(self, quota: Quota, key: str) -> None:
-        """Begin to count anew."""
+        """Reset the quota's counter for `key`."""
         await self._limits.forget(quota, key)
 
 
 async def _meter(request: Request) -> Meter:
-    caller = await presented(request)
+    caller = await authenticated_caller(request)
     return Meter(request, f"person {caller.id}" if caller else f"address {_network(request)}")
 
 
 WithMeter = Annotated[Meter, Depends(_meter)]
 
 
-async def _count_all(meter: WithMeter) -> None:
+async def _count_general(meter: WithMeter) -> None:
     await meter.count(GENERAL)
 
 
 def counted(quota: Quota) -> Any:
-    """For a route that has a quota of its own, besides the general one."""
+    """A route dependency that counts against `quota`, in addition to the general one."""
 
     async def count(meter: WithMeter) -> None:
         await meter.count(quota)
@@ -126,31 +127,31 @@ def counted(quota: Quota) -> Any:
     return Depends(count)
 
 
-LIMITED: dict[str, Any] = {"dependencies": [Depends(_count_all)], "responses": declared(Kind.RATE_LIMITED)}
-"""What a router is included with whose routes are limited."""
-LIMITED["responses"][429]["headers"] = {
-    "Retry-After": {"schema": {"type": "integer"}, "description": "In seconds."},
+RATE_LIMITED: dict[str, Any] = {"dependencies": [Depends(_count_general)], "responses": declared(Kind.RATE_LIMITED)}
+"""Arguments of `include_router` for a router whose routes are rate limited."""
+RATE_LIMITED["responses"][429]["headers"] = {
+    "Retry-After": {"schema": {"type": "integer"}, "description": "Seconds to wait before retrying."},
     "RateLimit-Policy": {"schema": {"type": "string"}, "description": 'The quotas: `"general";q=600;w=60`.'},
-    "RateLimit": {"schema": {"type": "string"}, "description": 'What is left of them: `"general";r=599;t=60`.'},
+    "RateLimit": {"schema": {"type": "string"}, "description": 'What is left of each: `"general";r=599;t=60`.'},
 }
 
 
 def of_mail(email: str) -> str:
-    """The counters' key of a mail address, which tells nobody the address."""
+    """The counter key of a mail address: a hash, so that the address itself is not kept."""
     return hashlib.sha256(email.encode()).hexdigest()
 
 
-def headers_of(scope: Scope) -> Iterable[tuple[str, str]]:
-    """How the caller stands with each quota that the request was counted against."""
-    standings: list[RateLimitState] = scope.get(_STANDINGS, [])
-    if standings:
-        policies = (f'"{each.quota.name}";q={each.quota.requests};w={each.quota.seconds}' for each in standings)
+def rate_limit_headers(scope: Scope) -> Iterable[tuple[str, str]]:
+    """The headers for every quota that the request was counted against."""
+    states: list[RateLimitState] = scope.get(_STATES, [])
+    if states:
+        policies = (f'"{each.quota.name}";q={each.quota.requests};w={each.quota.seconds}' for each in states)
         yield "RateLimit-Policy", ", ".join(policies)
-        yield "RateLimit", ", ".join(f'"{each.quota.name}";r={each.left};t={each.more_in}' for each in standings)
+        yield "RateLimit", ", ".join(f'"{each.quota.name}";r={each.remaining};t={each.resets_in}' for each in states)
 
 
 def _network(request: Request) -> str:
-    """The client's address. Of an IPv6 address, what its owner cannot change at will: the first 64 bits."""
+    """The client's IP address. For IPv6 the /64 network: clients choose the lower 64 bits themselves."""
     host = request.client.host if request.client else ""
     try:
         address = ipaddress.ip_address(host)

@@ -1,6 +1,6 @@
-"""Where Stripe's pages send people back to, and a mail those who forgot their password.
+"""HTML pages: the return URLs of Stripe Checkout and onboarding, and the password reset form.
 
-The truth of payments comes by webhook; the pages say what follows.
+A return page proves nothing: payments are confirmed by webhook. The pages only tell people what happens next.
 """
 
 import base64
@@ -61,17 +61,18 @@ lost.</p>
 <p>Go back to your profile and ask for a new link to go on.</p>""",
 )
 
-# The token stays behind the `#`, and goes nowhere but into the request's body. Relative, as we may live below a path.
+# The token is in the fragment, so that it is sent only in the request body. The URL is relative: the API may be served
+# below a path.
 _SCRIPT = """
-const form = document.querySelector("form"), said = document.querySelector("output")
+const form = document.querySelector("form"), message = document.querySelector("output")
 form.addEventListener("submit", async event => {
   event.preventDefault()
   const body = JSON.stringify({token: location.hash.slice(1), password: form.elements.password.value})
   const headers = {"Content-Type": "application/json"}
-  const answer = await fetch("v1/auth/password", {method: "POST", headers, body})
-  if (answer.ok) return form.replaceWith("Your new password is set. Sign in with it.")
-  const problem = await answer.json()
-  said.value = problem.errors ? problem.errors[0].why : problem.detail
+  const response = await fetch("v1/auth/password", {method: "POST", headers, body})
+  if (response.ok) return form.replaceWith("Your new password is set. Sign in with it.")
+  const problem = await response.json()
+  message.value = problem.errors ? problem.errors[0].why : problem.detail
 })
 """
 
@@ -86,10 +87,10 @@ _NEW_PASSWORD = _PAGE.format(
 <script>{_SCRIPT}</script>""",
 )
 
-# The style stands in the page itself; nothing else is loaded.
+# The style is inline; the pages load nothing.
 _HEADERS = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"}
 _SCRIPT_HASH = base64.b64encode(hashlib.sha256(_SCRIPT.encode()).digest()).decode()
-_HEADERS_OF_FORM = {
+_FORM_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; connect-src 'self'; form-action 'none'; "
     f"script-src 'sha256-{_SCRIPT_HASH}'; frame-ancestors 'none'"
 }
@@ -112,11 +113,11 @@ async def onboarded() -> HTMLResponse:
 
 @onboarding.get("/refresh", response_class=HTMLResponse)
 async def link_expired() -> HTMLResponse:
-    """No new link from here: the visitor has no token, and a link is for the instructor alone."""
+    """Does not create a new link: the visitor has no token, and only the instructor may have a link."""
     return HTMLResponse(_LINK_EXPIRED, headers=_HEADERS)
 
 
 @recovery.get("/password-reset", response_class=HTMLResponse)
 async def new_password() -> HTMLResponse:
-    """For a platform without a front end of its own; one with it serves a page of its own at this path."""
-    return HTMLResponse(_NEW_PASSWORD, headers=_HEADERS_OF_FORM)
+    """For a platform without a front end. A front end serves its own page at this path."""
+    return HTMLResponse(_NEW_PASSWORD, headers=_FORM_HEADERS)

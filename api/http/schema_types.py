@@ -1,4 +1,4 @@
-"""What the API's shapes are made of: how a body is read and an answer described, times, and people's words."""
+"""Building blocks of the schemas: base models of requests and responses, times, and free text."""
 
 import re
 from collections.abc import Callable
@@ -9,13 +9,13 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, 
 
 
 class RequestModel(BaseModel):
-    """A request's body: nothing in it that we do not know."""
+    """A request body. Unknown members are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class ResponseModel(BaseModel):
-    """A part of an answer. What is said of its fields is said in OpenAPI, too."""
+    """A response body or a part of one. The docstrings of its fields appear in OpenAPI."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
@@ -24,12 +24,12 @@ _DATE = r"\d{4}-\d{2}-\d{2}"
 _TIME = r"[Tt]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})"
 
 
-def _written_as(pattern: str) -> Callable[[object], object]:
-    """Pydantic would also take a number, in text too, as seconds of some age or other."""
-    form = re.compile(pattern, re.ASCII)
+def _matching(pattern: str) -> Callable[[object], object]:
+    """Pydantic alone would also accept numbers, even as text, and read them as Unix timestamps."""
+    expected = re.compile(pattern, re.ASCII)
 
     def check(value: object) -> object:
-        if not (isinstance(value, str) and form.fullmatch(value)):
+        if not (isinstance(value, str) and expected.fullmatch(value)):
             raise ValueError("must be written as RFC 3339 has it")
         return value
 
@@ -37,17 +37,19 @@ def _written_as(pattern: str) -> Callable[[object], object]:
 
 
 def _in_utc(time: datetime) -> datetime:
-    """Postgres and Python's own arithmetic take no time that is out of the calendar there."""
+    """Neither Postgres nor `datetime` has a time that leaves the calendar when it is converted to UTC."""
     try:
         return time.astimezone(UTC)
     except OverflowError as error:
         raise ValueError("is out of the calendar in UTC") from error
 
 
-AskedDate = Annotated[date, BeforeValidator(_written_as(_DATE))]
-AskedTime = Annotated[AwareDatetime, BeforeValidator(_written_as(_DATE + _TIME)), AfterValidator(_in_utc)]
-Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000, pattern=r"^[^\x00]*$")]
-"""Any text but NUL, which Postgres cannot keep."""
+RequestDate = Annotated[date, BeforeValidator(_matching(_DATE))]
+RequestTime = Annotated[AwareDatetime, BeforeValidator(_matching(_DATE + _TIME)), AfterValidator(_in_utc)]
+FreeText = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000, pattern=r"^[^\x00]*$")
+]
+"""1 to 1000 characters. Anything but NUL, which Postgres cannot store."""
 
 
 REFERENCE = "#/components/schemas/{model}"

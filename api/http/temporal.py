@@ -1,4 +1,4 @@
-"""What the API's workflow clients share: time limits, and the errors that they raise."""
+"""Shared by the API's workflow clients: timeouts, and the errors they raise."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -19,8 +19,8 @@ from models.domain.messages import Refusal
 
 
 @dataclass(frozen=True)
-class Patience:
-    """How long a caller of the API is kept waiting for an answer."""
+class Timeouts:
+    """How long a request waits for a workflow to respond."""
 
     checkout: timedelta = timedelta(seconds=15)
     decision: timedelta = timedelta(seconds=10)
@@ -29,7 +29,7 @@ class Patience:
 TASK_TIMEOUT = timedelta(seconds=5)
 
 
-_MAY_PASS = frozenset(
+_RETRYABLE = frozenset(
     {
         RPCStatusCode.UNAVAILABLE,
         RPCStatusCode.DEADLINE_EXCEEDED,
@@ -40,38 +40,40 @@ _MAY_PASS = frozenset(
         RPCStatusCode.UNKNOWN,
     }
 )
-"""Temporal may answer the same request later; any other status is a mistake of ours and is raised as it is."""
+"""Retryable: Temporal may accept the same request later. Any other status is a bug, and is raised unchanged."""
 
 
 class WorkflowCallError(Exception):
-    """The workflow did not do what it was asked."""
+    """The workflow did not do what was requested."""
 
 
 class Refused(WorkflowCallError):
+    """The workflow's validator refused the update."""
+
     def __init__(self, refusal: Refusal, sentence: str) -> None:
         super().__init__(sentence)
         self.refusal = refusal
 
 
 class Closed(WorkflowCallError):
-    pass
+    """There is no open workflow with this id."""
 
 
 class Unreachable(WorkflowCallError):
-    pass
+    """No response in time from Temporal or its workers. Retrying is safe."""
 
 
 @asynccontextmanager
 async def translate_errors(limit: timedelta) -> AsyncIterator[None]:
-    """Raises `WorkflowCallError` in place of the client's many errors, and when there is no answer within `limit`.
+    """Translate the client's errors into `WorkflowCallError`, and raise `Unreachable` after `limit`.
 
-    The client's own time-out counts anew for each of the calls that waiting for an update takes.
+    The client's own timeout is not enough: it restarts with each of the calls that waiting for an update takes.
     """
     try:
         async with asyncio.timeout(limit.total_seconds()):
             yield
     except WorkflowUpdateFailedError as error:
-        raise _refused(error.cause) from error
+        raise _update_error(error.cause) from error
     except WorkflowAlreadyStartedError as error:
         raise Closed("the workflow has ended") from error
     except (TimeoutError, RPCTimeoutOrCancelledError) as error:
@@ -79,25 +81,25 @@ async def translate_errors(limit: timedelta) -> AsyncIterator[None]:
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND:
             raise Closed("no open workflow") from error
-        if error.status in _MAY_PASS:
+        if error.status in _RETRYABLE:
             raise Unreachable(f"Temporal: {error.status.name}") from error
         raise
     except RuntimeError as error:
-        # A lazy client connects at its first call, and has no type of its own for a failure to.
+        # A lazy client connects on its first call, and raises a plain RuntimeError if that fails.
         if "Failed client connect" not in str(error):
             raise
         raise Unreachable("Temporal cannot be connected to") from error
 
 
-def _refused(cause: BaseException) -> WorkflowCallError:
+def _update_error(cause: BaseException) -> WorkflowCallError:
     if isinstance(cause, ApplicationError) and cause.type in set(Refusal):
         return Refused(Refusal(cause.type), cause.message)
-    # The workflow ended, or was cancelled, before it had answered.
+    # The workflow ended, or was cancelled, before it completed the update.
     return Closed(type(cause).__name__)
 
 
 async def retrieve_start_error(start: WithStartWorkflowOperation[Any, Any]) -> None:
-    """Take note of how the start went, if it went at all: asyncio warns of an error that nobody has looked at."""
+    """Retrieve the result of the start, if there is one: asyncio warns about exceptions that nobody retrieved."""
     handle = asyncio.ensure_future(start.workflow_handle())
     await asyncio.wait([handle], timeout=0)
     if not handle.done():

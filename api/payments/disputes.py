@@ -15,9 +15,9 @@ from temporalio.exceptions import ApplicationError
 from api.http import pagination
 from api.http.auth import AsOperator
 from api.http.database import WithDatabase
-from api.http.pagination import AskedPage
+from api.http.pagination import PageParams
 from api.http.problems import Kind, Problem, declared, unavailable
-from api.http.temporal import Closed, Patience, Unreachable, translate_errors
+from api.http.temporal import Closed, Timeouts, Unreachable, translate_errors
 from models.domain.disputes import Answer, DisputeDecision, DisputeRefusal
 from models.domain.ids import dispute_workflow_id
 from models.domain.money import Money
@@ -27,16 +27,16 @@ from workflows.disputes import DisputeWorkflow
 
 
 class DisputeClient:
-    def __init__(self, client: Client, patience: Patience | None = None) -> None:
+    def __init__(self, client: Client, timeouts: Timeouts | None = None) -> None:
         self._client = client
-        self._patience = patience or Patience()
+        self._timeouts = timeouts or Timeouts()
 
     async def decide(self, dispute_id: str, decision: DisputeDecision) -> None:
         """Raises the 409 `Problem` when the bank needs no answer any more."""
         handle = self._client.get_workflow_handle(dispute_workflow_id(dispute_id))
-        async with translate_errors(self._patience.decision):
+        async with translate_errors(self._timeouts.decision):
             try:
-                await handle.execute_update(DisputeWorkflow.decide, decision, rpc_timeout=self._patience.decision)
+                await handle.execute_update(DisputeWorkflow.decide, decision, rpc_timeout=self._timeouts.decision)
             except WorkflowUpdateFailedError as error:
                 cause = error.cause
                 if isinstance(cause, ApplicationError) and cause.type == DisputeRefusal.NOT_OPEN:
@@ -100,7 +100,7 @@ class DisputePage(BaseModel):
 )
 async def list_disputes(
     operator: AsOperator,
-    page: AskedPage,
+    page: PageParams,
     database: WithDatabase,
     is_open: Annotated[bool | None, Query(alias="open", description="Only the open ones, or only the others.")] = None,
 ) -> DisputePage:

@@ -61,7 +61,7 @@ async def get_booking_ledger(booking_id: UUID, operator: AsOperator, database: W
     )
     async with database.reading() as session:
         rows = (await session.exec(query)).all()
-        if not rows and await queries.known_booking(session, booking_id) is None:
+        if not rows and await queries.booking_by_id(session, booking_id) is None:
             raise Problem(Kind.NOT_FOUND, "There is no such booking.")
     steps: dict[UUID, LedgerStep] = {}
     balances: Counter[tuple[Account, str]] = Counter()

@@ -10,11 +10,11 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from api.bookings.presenters import payout_of_booking
-from api.bookings.schemas import PayoutOfBooking
+from api.bookings.schemas import BookingPayout
 from api.http import pagination
 from api.http.auth import AsInstructor, AsOperator
 from api.http.database import WithDatabase
-from api.http.pagination import AskedPage, Page
+from api.http.pagination import Page, PageParams
 from api.http.problems import Kind, declared
 from api.http.schema_types import ResponseModel
 from api.payments import balances
@@ -39,7 +39,7 @@ _LISTED = (
 Status = Annotated[PayoutStatus | None, Query(description="Only these.")]
 
 
-class Payout(PayoutOfBooking):
+class Payout(BookingPayout):
     """The share of one booking."""
 
     id: UUID
@@ -78,7 +78,7 @@ class NegativeBalances(ResponseModel):
 
 @router.get("/payouts", operation_id="listOwnPayouts", responses=declared(*_LISTED))
 async def own_payouts(
-    caller: AsInstructor, page: AskedPage, database: WithDatabase, status: Status = None
+    caller: AsInstructor, page: PageParams, database: WithDatabase, status: Status = None
 ) -> PayoutPage:
     """The caller's shares, the newest first, and their balance."""
     async with database.reading() as session:
@@ -94,7 +94,7 @@ async def own_payouts(
 @for_operators.get("/payouts", operation_id="listAllPayouts", responses=declared(*_LISTED))
 async def all_payouts(
     operator: AsOperator,
-    page: AskedPage,
+    page: PageParams,
     database: WithDatabase,
     status: Status = None,
     instructor_id: Annotated[UUID | None, Query(description="Only this instructor's.")] = None,

@@ -15,7 +15,7 @@ from temporalio.client import Client, WithStartWorkflowOperation, WorkflowUpdate
 from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError
 
-from api.http.temporal import Closed, Patience, Unreachable, retrieve_start_error, translate_errors
+from api.http.temporal import Closed, Timeouts, Unreachable, retrieve_start_error, translate_errors
 from models.domain.ids import onboarding_workflow_id
 from models.domain.onboarding import Onboarding, OnboardingRefusal
 from workflows.onboarding import OnboardingWorkflow
@@ -39,10 +39,10 @@ class OnboardingUnanswered(OnboardingError):
 class OnboardingClient:
     """Every method raises `OnboardingError`."""
 
-    def __init__(self, client: Client, task_queue: str, patience: Patience | None = None) -> None:
+    def __init__(self, client: Client, task_queue: str, timeouts: Timeouts | None = None) -> None:
         self._client = client
         self._task_queue = task_queue
-        self._patience = patience or Patience()
+        self._timeouts = timeouts or Timeouts()
 
     async def open_link(self, instructor_id: UUID) -> None:
         """Have a new link put on the instructor's row. Starts the workflow, or joins the one that runs."""
@@ -67,14 +67,14 @@ class OnboardingClient:
             search_attributes=_at_start(instructor_id),
         )
         try:
-            async with translate_errors(self._patience.checkout):
+            async with translate_errors(self._timeouts.checkout):
                 try:
                     # By its name: the SDK's types take an update without argument for one that gives a coroutine.
                     await self._client.execute_update_with_start_workflow(
                         "open_link",
                         id=update_id,
                         start_workflow_operation=start,
-                        rpc_timeout=self._patience.checkout,
+                        rpc_timeout=self._timeouts.checkout,
                     )
                 except WorkflowUpdateFailedError as error:
                     raise _error_of(error.cause) from error

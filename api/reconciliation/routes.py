@@ -16,10 +16,10 @@ from temporalio.common import WorkflowIDConflictPolicy
 from api.http import pagination
 from api.http.auth import AsOperator
 from api.http.database import Database, WithDatabase
-from api.http.pagination import AskedPage
+from api.http.pagination import PageParams
 from api.http.problems import Kind, Problem, declared, unavailable
 from api.http.schema_types import ResponseModel
-from api.http.temporal import Patience, Unreachable, WorkflowCallError, translate_errors
+from api.http.temporal import Timeouts, Unreachable, WorkflowCallError, translate_errors
 from models.domain.actors import Actor, Role, Subject
 from models.domain.ids import ordered_reconciliation_id
 from models.domain.messages import Channel
@@ -31,21 +31,21 @@ from workflows.reconciliation import ReconciliationWorkflow
 
 
 class ReconciliationClient:
-    def __init__(self, client: Client, task_queue: str, patience: Patience | None = None) -> None:
+    def __init__(self, client: Client, task_queue: str, timeouts: Timeouts | None = None) -> None:
         self._client = client
         self._task_queue = task_queue
-        self._patience = patience or Patience()
+        self._timeouts = timeouts or Timeouts()
 
     async def start(self, by: Actor) -> UUID:
         """The id of the run: a new one, or the one that somebody has asked for and that is not over."""
-        async with translate_errors(self._patience.decision):
+        async with translate_errors(self._timeouts.decision):
             handle = await self._client.start_workflow(
                 ReconciliationWorkflow.run,
                 ReconciliationOrder(by=by),
                 id=ordered_reconciliation_id(self._task_queue),
                 task_queue=self._task_queue,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-                rpc_timeout=self._patience.decision,
+                rpc_timeout=self._timeouts.decision,
             )
         if handle.result_run_id is None:
             raise Unreachable("Temporal did not say which run it is")
@@ -178,7 +178,7 @@ async def reconcile(
 
 
 @router.get("/reconciliations", operation_id="listReconciliations", responses=declared(*_LISTED))
-async def list_reconciliations(operator: AsOperator, page: AskedPage, database: WithDatabase) -> ReconciliationPage:
+async def list_reconciliations(operator: AsOperator, page: PageParams, database: WithDatabase) -> ReconciliationPage:
     """The newest first."""
     place = (col(Reconciliation.started_at), col(Reconciliation.id))
     query = select(Reconciliation).order_by(*(column.desc() for column in place)).limit(page.limit + 1)
@@ -213,7 +213,7 @@ async def get_reconciliation(
 @router.get("/drifts", operation_id="listDrifts", responses=declared(*_LISTED))
 async def list_drifts(
     operator: AsOperator,
-    page: AskedPage,
+    page: PageParams,
     database: WithDatabase,
     is_open: Annotated[bool | None, Query(alias="open", description="Only the open ones, or only the others.")] = None,
 ) -> DriftPage:

@@ -36,7 +36,7 @@ _MONTH_HEAD = ["month", "currency", "account", "opening", "debits", "credits", "
     "/tax/{year}",
     operation_id="getTaxReport",
     response_model=TaxReport,
-    responses=content_negotiation.forms("The report.", content_negotiation.CSV) | _PROBLEMS,
+    responses=content_negotiation.representations("The report.", content_negotiation.CSV) | _PROBLEMS,
 )
 async def get_tax_report(
     year: Year,
@@ -58,7 +58,7 @@ async def get_tax_report(
         content_negotiation.preferred(accept, [content_negotiation.JSON, content_negotiation.CSV])
         == content_negotiation.CSV
     ):
-        return content_negotiation.file(_tax_csv(report), content_negotiation.CSV, f"tax-{year}.csv")
+        return content_negotiation.attachment(_tax_csv(report), content_negotiation.CSV, f"tax-{year}.csv")
     response.headers["Vary"] = "Accept"
     return report
 
@@ -67,7 +67,7 @@ async def get_tax_report(
     "/{month}",
     operation_id="getMonthlyReport",
     response_model=MonthlyReport,
-    responses=content_negotiation.forms("The report.", content_negotiation.CSV) | _PROBLEMS,
+    responses=content_negotiation.representations("The report.", content_negotiation.CSV) | _PROBLEMS,
 )
 async def get_monthly_report(
     month: Month,
@@ -86,7 +86,7 @@ async def get_monthly_report(
         content_negotiation.preferred(accept, [content_negotiation.JSON, content_negotiation.CSV])
         == content_negotiation.CSV
     ):
-        return content_negotiation.file(_month_csv(report), content_negotiation.CSV, f"books-{month}.csv")
+        return content_negotiation.attachment(_month_csv(report), content_negotiation.CSV, f"books-{month}.csv")
     response.headers["Vary"] = "Accept"
     return report
 

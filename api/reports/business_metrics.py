@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from api.http.auth import AsOperator
 from api.http.database import WithDatabase
 from api.http.problems import Kind, Problem, declared
-from api.http.schema_types import AskedDate
+from api.http.schema_types import RequestDate
 from api.reports.business_metrics_query import Interval, business_figures
 from models.domain.business_metrics import BusinessFigures
 from models.domain.money import Currency, Money
@@ -63,8 +63,8 @@ class BusinessMetrics(BaseModel):
 async def read_business_metrics(
     operator: AsOperator,
     database: WithDatabase,
-    since: Annotated[AskedDate | None, Query(description="The first day, in UTC; 30 days ago if not given.")] = None,
-    until: Annotated[AskedDate | None, Query(description="The day after the last; tomorrow if not given.")] = None,
+    since: Annotated[RequestDate | None, Query(description="The first day, in UTC; 30 days ago if not given.")] = None,
+    until: Annotated[RequestDate | None, Query(description="The day after the last; tomorrow if not given.")] = None,
     interval: Annotated[Interval, Query(description="How long a period is.")] = Interval.MONTH,
     currency: Annotated[Currency | None, Query(description="Only this one.")] = None,
     instructor_id: Annotated[UUID | None, Query(description="Only this instructor's.")] = None,

@@ -10,7 +10,7 @@ from api.http import content_negotiation
 from api.http.auth import AsInstructor
 from api.http.database import WithDatabase
 from api.http.problems import Kind, Problem, declared
-from api.http.rate_limits import PAPERS, counted
+from api.http.rate_limits import DOCUMENTS, counted
 from api.reports import queries
 from api.settings import WithSettings
 from models.documents.statement import draw
@@ -28,8 +28,8 @@ _HEAD = ["month", "currency", "transactions", "gross", "refunds", "borne_by_plat
     "/{year}",
     operation_id="getStatement",
     response_model=Statement,
-    dependencies=[counted(PAPERS)],
-    responses=content_negotiation.forms("The statement.", content_negotiation.CSV, content_negotiation.PDF)
+    dependencies=[counted(DOCUMENTS)],
+    responses=content_negotiation.representations("The statement.", content_negotiation.CSV, content_negotiation.PDF)
     | declared(
         Kind.NOT_SIGNED_IN,
         Kind.WRONG_ROLE,
@@ -61,11 +61,11 @@ async def get_statement(
         accept, [content_negotiation.JSON, content_negotiation.CSV, content_negotiation.PDF]
     ):
         case content_negotiation.CSV:
-            return content_negotiation.file(_csv(told), content_negotiation.CSV, f"statement-{year}.csv")
+            return content_negotiation.attachment(_csv(told), content_negotiation.CSV, f"statement-{year}.csv")
         case content_negotiation.PDF:
             # Not in the event loop: it takes a processor for a good part of a second.
             drawn = await asyncio.to_thread(draw, told, instructor.name, settings.documents.issuer)
-            return content_negotiation.file(drawn, content_negotiation.PDF, f"statement-{year}.pdf")
+            return content_negotiation.attachment(drawn, content_negotiation.PDF, f"statement-{year}.pdf")
     response.headers["Vary"] = "Accept"
     return told
 

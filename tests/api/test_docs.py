@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from api.http.problems import Kind, example
-from tests.api.http.test_authorization import ROWS
+from tests.api.route_table import ROWS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
 

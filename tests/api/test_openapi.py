@@ -14,7 +14,7 @@ from api.examples.bookings import EXAMPLES
 from api.http.auth import bearer
 from api.http.database import Database
 from api.http.problems import MEDIA_TYPE, SCHEMA_NAME, Kind
-from tests.api.http.test_authorization import ROWS
+from tests.api.route_table import ROWS
 from tests.api.world import JSON, PUBLIC_URL
 
 SIGNED_IN = {Kind.NOT_SIGNED_IN, Kind.WRONG_ROLE, Kind.NO_ACCOUNT, Kind.UNAVAILABLE}

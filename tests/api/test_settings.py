@@ -11,20 +11,20 @@ GOOD = {
 }
 
 
-def channel(name: str, value: str) -> HttpSettings:
+def http_settings(name: str, value: str) -> HttpSettings:
     return HttpSettings.model_validate(GOOD | {name: value})
 
 
-def test_several_webhook_secrets_stand_side_by_side_while_one_is_rotated() -> None:
-    assert channel("stripe_webhook_secret", "whsec_old, whsec_new").webhook_secrets == ("whsec_old", "whsec_new")
+def test_two_webhook_secrets_are_accepted_during_a_rotation() -> None:
+    assert http_settings("stripe_webhook_secret", "whsec_old, whsec_new").webhook_secrets == ("whsec_old", "whsec_new")
 
 
-def test_origins_are_a_list_and_none_unless_given(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_origins_are_a_comma_separated_list_and_empty_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in GOOD.items():
         monkeypatch.setenv(name.upper(), value)
     assert HttpSettings().holdfast_cors_origins == ()
-    for given in ("https://app.example, http://localhost:5173", "https://app.example,http://localhost:5173,"):
-        monkeypatch.setenv("HOLDFAST_CORS_ORIGINS", given)
+    for value in ("https://app.example, http://localhost:5173", "https://app.example,http://localhost:5173,"):
+        monkeypatch.setenv("HOLDFAST_CORS_ORIGINS", value)
         assert HttpSettings().holdfast_cors_origins == ("https://app.example", "http://localhost:5173")
     monkeypatch.setenv("HOLDFAST_CORS_ORIGINS", "")
     assert HttpSettings().holdfast_cors_origins == ()
@@ -57,18 +57,18 @@ def test_origins_are_a_list_and_none_unless_given(monkeypatch: pytest.MonkeyPatc
         ("holdfast_public_url", "ftp://holdfast.example"),
     ],
 )
-def test_an_insecure_or_broken_setting_stops_the_start_up(name: str, value: str) -> None:
+def test_an_insecure_or_malformed_setting_is_refused(name: str, value: str) -> None:
     with pytest.raises(ValidationError):
-        channel(name, value)
+        http_settings(name, value)
 
 
-def test_a_refused_secret_is_not_repeated_in_the_error() -> None:
+def test_a_refused_secret_is_not_in_the_error() -> None:
     with pytest.raises(ValidationError) as refused:
-        channel("holdfast_token_secret", "short but secret")
+        http_settings("holdfast_token_secret", "short but secret")
     assert "short but secret" not in str(refused.value)
 
 
-def test_a_missing_secret_stops_the_start_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_required_setting_is_reported_if_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in GOOD:
         monkeypatch.delenv(name.upper(), raising=False)
     with pytest.raises(ValidationError) as refused:
@@ -76,7 +76,7 @@ def test_a_missing_secret_stops_the_start_up(monkeypatch: pytest.MonkeyPatch) ->
     assert {error["loc"][0] for error in refused.value.errors()} == set(GOOD)
 
 
-def test_the_thresholds_of_filings_are_the_laws_until_somebody_sets_others(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tax_thresholds_default_to_the_law_and_can_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
     unset = TaxReportingSettings()
     assert (unset.form_1099k_gross_minor, unset.form_1099k_transactions) == (2_000_000, 200)
     assert (unset.dac7_consideration_minor, unset.dac7_activities) == (0, 1)

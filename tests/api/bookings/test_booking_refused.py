@@ -1,4 +1,4 @@
-"""Bookings that end before a workflow is asked. Temporal is down here: 503 says that a booking got as far as that."""
+"""Bookings that are refused before a workflow is started. Temporal is down here, so a 503 means: not refused."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
@@ -16,7 +16,7 @@ from tests.api.world import HOUR, Person, World, add_student, book, problem
 REACHED = (503, "unavailable")
 
 
-async def test_a_booking_that_temporal_cannot_take_is_to_be_sent_again(client: httpx.AsyncClient, world: World) -> None:
+async def test_a_booking_can_be_retried_while_temporal_is_down(client: httpx.AsyncClient, world: World) -> None:
     answer = await book(client, world.student, await world.slot())
     assert problem(answer) == REACHED
     assert answer.headers["retry-after"]
@@ -30,7 +30,7 @@ async def test_a_booking_without_a_key_is_refused(client: httpx.AsyncClient, wor
 
 
 @pytest.mark.parametrize("key", ["", "k" * 256, "a\tb", "\xe9"])
-async def test_a_key_that_is_too_long_or_cannot_be_printed_is_refused(
+async def test_a_key_that_is_too_long_or_not_printable_is_refused(
     client: httpx.AsyncClient, world: World, key: str
 ) -> None:
     headers = [*world.student.headers.items(), ("Idempotency-Key", key.encode("latin-1"))]
@@ -39,25 +39,25 @@ async def test_a_key_that_is_too_long_or_cannot_be_printed_is_refused(
     assert problem(answer) == (400, "idempotency-key-required")
 
 
-async def test_a_key_of_255_characters_is_taken(client: httpx.AsyncClient, world: World) -> None:
+async def test_a_key_of_255_characters_is_accepted(client: httpx.AsyncClient, world: World) -> None:
     assert problem(await book(client, world.student, await world.slot(), key="~" * 255)) == REACHED
 
 
-async def test_a_key_of_another_body_is_refused_whatever_became_of_its_booking_and_of_the_slot(
+async def test_a_key_reused_with_another_body_is_refused_even_after_its_booking_was_deleted(
     client: httpx.AsyncClient, world: World
 ) -> None:
-    key, begun = "an old one", await world.slot(starts_in=-timedelta(seconds=1))
+    key, past = "first", await world.slot(starts_in=-timedelta(seconds=1))
     assert problem(await book(client, world.student, await world.slot(), key=key)) == REACHED
-    assert problem(await book(client, world.student, begun, key=key)) == (422, "idempotency-key-reused")
+    assert problem(await book(client, world.student, past, key=key)) == (422, "idempotency-key-reused")
     await world.deleted_booking(booking_id(world.student.id, key))
-    assert problem(await book(client, world.student, begun, key=key)) == (422, "idempotency-key-reused")
+    assert problem(await book(client, world.student, past, key=key)) == (422, "idempotency-key-reused")
 
 
 async def test_an_unknown_slot_is_not_found(client: httpx.AsyncClient, world: World) -> None:
     assert problem(await book(client, world.student, uuid4())) == (404, "not-found")
 
 
-async def test_a_slot_that_has_begun_is_refused(client: httpx.AsyncClient, world: World) -> None:
+async def test_a_slot_that_has_started_is_refused(client: httpx.AsyncClient, world: World) -> None:
     slot_id = await world.slot(starts_in=-timedelta(seconds=1))
     assert problem(await book(client, world.student, slot_id)) == (409, "slot-in-the-past")
 
@@ -70,22 +70,22 @@ async def test_an_instructor_who_cannot_be_paid_cannot_be_booked(
 
 
 @pytest.mark.parametrize(
-    ("price", "why"),
+    ("price", "detail"),
     [(Money(amount_minor=49, currency="usd"), "0.50 USD"), (Money(amount_minor=501, currency="kwd"), "10")],
 )
-async def test_a_price_that_cannot_be_charged_is_told(
-    client: httpx.AsyncClient, engine: AsyncEngine, price: Money, why: str
+async def test_a_price_that_stripe_cannot_charge_is_refused(
+    client: httpx.AsyncClient, engine: AsyncEngine, price: Money, detail: str
 ) -> None:
     world = await World.create(engine, price=price)
     answer = await book(client, world.student, await world.slot())
     assert problem(answer) == (422, "price-not-chargeable")
-    assert why in answer.json()["detail"]
+    assert detail in answer.json()["detail"]
 
 
-async def test_a_session_that_no_hold_reaches_is_refused_with_the_time_from_which_it_can_be_booked(
+async def test_a_session_beyond_the_hold_is_refused_with_the_time_it_becomes_bookable(
     client: httpx.AsyncClient, world: World
 ) -> None:
-    # Seven days of hold, less six hours of margin and a day to report on the session.
+    # A seven-day hold, less six hours of margin and one day to report completion.
     reach = timedelta(days=5, hours=18)
     too_far = await world.slot(starts_in=reach + 2 * HOUR)
     before = datetime.now(UTC)
@@ -93,50 +93,50 @@ async def test_a_session_that_no_hold_reaches_is_refused_with_the_time_from_whic
     assert problem(answer) == (422, "session-too-far-ahead")
     bookable_in = datetime.fromisoformat(answer.json()["bookable_from"]) - before
     assert 2 * HOUR < bookable_in < 4 * HOUR
-    in_reach = await world.slot(starts_in=reach - 2 * HOUR)
-    assert problem(await book(client, world.student, in_reach, key="in reach")) == REACHED
+    within_reach = await world.slot(starts_in=reach - 2 * HOUR)
+    assert problem(await book(client, world.student, within_reach, key="within reach")) == REACHED
 
 
-async def test_a_slot_that_another_booking_overlaps_is_taken(client: httpx.AsyncClient, world: World) -> None:
+async def test_a_slot_that_overlaps_another_booking_is_taken(client: httpx.AsyncClient, world: World) -> None:
     await world.booking(await world.slot(timedelta(hours=24)))
     overlapping = await world.slot(timedelta(hours=24, minutes=59))
     assert problem(await book(client, await add_student(world.engine), overlapping)) == (409, "slot-taken")
 
 
-async def test_a_slot_that_only_touches_another_booking_is_free(client: httpx.AsyncClient, world: World) -> None:
+async def test_a_slot_next_to_another_booking_is_free(client: httpx.AsyncClient, world: World) -> None:
     await world.booking(await world.slot(timedelta(hours=24)))
     after = await world.slot(timedelta(hours=25, seconds=1))
     assert problem(await book(client, await add_student(world.engine), after)) == REACHED
 
 
-async def test_a_closed_booking_leaves_its_slot_free(client: httpx.AsyncClient, world: World) -> None:
+async def test_the_slot_of_a_closed_booking_is_free(client: httpx.AsyncClient, world: World) -> None:
     slot_id = await world.slot()
     await world.booking(slot_id, status=BookingStatus.CANCELLED)
     assert problem(await book(client, await add_student(world.engine), slot_id)) == REACHED
 
 
-async def test_a_students_token_without_an_account_books_nothing(client: httpx.AsyncClient, world: World) -> None:
+async def test_a_student_token_without_an_account_is_refused(client: httpx.AsyncClient, world: World) -> None:
     answer = await book(client, Person(Role.STUDENT), await world.slot())
     assert problem(answer) == (403, "no-account")
 
 
-async def test_a_key_of_another_slots_booking_is_refused(client: httpx.AsyncClient, world: World) -> None:
+async def test_a_key_reused_for_another_slot_is_refused(client: httpx.AsyncClient, world: World) -> None:
     assert problem(await book(client, world.student, await world.slot())) == REACHED
     answer = await book(client, world.student, await world.slot(timedelta(days=1)))
     assert problem(answer) == (422, "idempotency-key-reused")
 
 
-async def test_a_key_of_a_deleted_booking_is_gone(client: httpx.AsyncClient, world: World) -> None:
+async def test_a_retry_after_the_booking_was_deleted_is_gone(client: httpx.AsyncClient, world: World) -> None:
     await world.deleted_booking(booking_id(world.student.id, "first"))
     answer = await book(client, world.student, await world.slot())
     assert problem(answer) == (410, "booking-deleted")
 
 
-async def test_a_closed_booking_is_answered_from_its_record_with_nothing_to_pay(
+async def test_a_retry_after_the_booking_was_closed_returns_it_with_nothing_to_pay(
     client: httpx.AsyncClient, world: World
 ) -> None:
     slot_id = await world.slot()
-    made = await world.booking(
+    created = await world.booking(
         slot_id,
         id=booking_id(world.student.id, "first"),
         status=BookingStatus.CANCELLED,
@@ -145,7 +145,7 @@ async def test_a_closed_booking_is_answered_from_its_record_with_nothing_to_pay(
     )
     answer = await book(client, world.student, slot_id)
     assert answer.status_code == 201
-    assert answer.json()["id"] == str(made)
+    assert answer.json()["id"] == str(created)
     assert answer.json()["status"] == "CANCELLED"
     assert answer.json()["checkout_url"] is None
     assert answer.json()["expires_at"] is None

@@ -15,8 +15,8 @@ from tests.api.world import PUBLIC_URL, Person, World, problem
 CHANGED_AT = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
 
-async def agreed(world: World, status: SessionStatus = SessionStatus.SCHEDULED, sequence: int = 0) -> UUID:
-    """A booking with its session, as the activities would have written it."""
+async def scheduled(world: World, status: SessionStatus = SessionStatus.SCHEDULED, sequence: int = 0) -> UUID:
+    """A booking with a session, as the activities write it."""
     is_open = status is SessionStatus.SCHEDULED
     booking_id = await world.booking(status=BookingStatus.ACCEPTED if is_open else BookingStatus.CANCELLED)
     session = LiveSession(
@@ -35,7 +35,7 @@ async def agreed(world: World, status: SessionStatus = SessionStatus.SCHEDULED, 
     return booking_id
 
 
-async def ask(client: httpx.AsyncClient, booking_id: UUID, person: Person) -> httpx.Response:
+async def download(client: httpx.AsyncClient, booking_id: UUID, person: Person) -> httpx.Response:
     return await client.get(f"/v1/bookings/{booking_id}/calendar.ics", headers=person.headers)
 
 
@@ -45,18 +45,18 @@ def event(answer: httpx.Response) -> Event:
     assert answer.headers["content-disposition"] == 'attachment; filename="session.ics"'
     calendar = Calendar.from_ical(answer.content)
     assert isinstance(calendar, Calendar)
-    # To be imported by hand: an invitation names an organizer, whom the API does not know.
+    # A file for manual import has no METHOD: an invitation would need an organizer.
     assert "METHOD" not in calendar
     (found,) = calendar.walk("VEVENT")
     assert isinstance(found, Event)
     return found
 
 
-async def test_each_side_gets_the_session_with_the_other_in_utc(client: httpx.AsyncClient, world: World) -> None:
-    booking_id = await agreed(world)
+async def test_each_side_gets_the_session_in_utc_with_the_others_name(client: httpx.AsyncClient, world: World) -> None:
+    booking_id = await scheduled(world)
     shown = (await client.get(f"/v1/bookings/{booking_id}", headers=world.student.headers)).json()
     for person, other in ((world.student, "Nadia"), (world.instructor, "Ada")):
-        found = event(await ask(client, booking_id, person))
+        found = event(await download(client, booking_id, person))
         assert found["SUMMARY"] == f"Counterpoint with {other}"
         assert (found["UID"], found["SEQUENCE"], found["STATUS"]) == (calendar_uid(booking_id), 0, "CONFIRMED")
         assert found["URL"] == f"{PUBLIC_URL}/v1/bookings/{booking_id}/join"
@@ -65,18 +65,16 @@ async def test_each_side_gets_the_session_with_the_other_in_utc(client: httpx.As
         assert f"DTSTART:{starts_at:%Y%m%dT%H%M%SZ}".encode() in found.to_ical()
 
 
-async def test_it_leads_to_the_front_end_where_there_is_one(
-    app: FastAPI, client: httpx.AsyncClient, world: World
-) -> None:
+async def test_the_url_is_the_front_ends_if_there_is_one(app: FastAPI, client: httpx.AsyncClient, world: World) -> None:
     app.state.settings.runtime.holdfast_links_url = AnyHttpUrl("https://app.example")
-    booking_id = await agreed(world)
-    found = event(await ask(client, booking_id, world.student))
+    booking_id = await scheduled(world)
+    found = event(await download(client, booking_id, world.student))
     assert found["URL"] == f"https://app.example/v1/bookings/{booking_id}/join"
 
 
-async def test_a_cancelled_session_replaces_the_one_that_was_imported(client: httpx.AsyncClient, world: World) -> None:
-    booking_id = await agreed(world, SessionStatus.CANCELLED, sequence=1)
-    found = event(await ask(client, booking_id, world.student))
+async def test_a_cancelled_session_updates_the_imported_one(client: httpx.AsyncClient, world: World) -> None:
+    booking_id = await scheduled(world, SessionStatus.CANCELLED, sequence=1)
+    found = event(await download(client, booking_id, world.student))
     assert (found["UID"], found["SEQUENCE"], found["STATUS"]) == (calendar_uid(booking_id), 1, "CANCELLED")
 
 
@@ -84,13 +82,13 @@ async def test_a_cancelled_session_replaces_the_one_that_was_imported(client: ht
     ("status", "kind"),
     [(BookingStatus.PENDING, "not-possible-now"), (BookingStatus.REJECTED, "booking-closed")],
 )
-async def test_there_is_no_file_of_a_session_that_was_not_agreed(
+async def test_a_booking_without_a_session_has_no_file(
     client: httpx.AsyncClient, world: World, status: BookingStatus, kind: str
 ) -> None:
-    answer = await ask(client, await world.booking(status=status), world.student)
+    answer = await download(client, await world.booking(status=status), world.student)
     assert problem(answer) == (409, kind)
     assert answer.json()["booking_status"] == status
 
 
-async def test_a_deleted_bookings_file_is_gone(client: httpx.AsyncClient, world: World) -> None:
-    assert problem(await ask(client, await world.deleted_booking(), world.student)) == (410, "booking-deleted")
+async def test_the_file_of_a_deleted_booking_is_gone(client: httpx.AsyncClient, world: World) -> None:
+    assert problem(await download(client, await world.deleted_booking(), world.student)) == (410, "booking-deleted")

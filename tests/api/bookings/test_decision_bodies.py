@@ -1,4 +1,4 @@
-"""Decisions that are refused for what is sent with them, before Temporal is asked."""
+"""Decisions refused because of their body, before an update is sent to Temporal."""
 
 import httpx
 import pytest
@@ -7,7 +7,7 @@ from tests.api.world import World, problem
 
 
 @pytest.mark.parametrize("reason", ["", "   ", "x" * 1001, None, 5, "a\x00b"])
-async def test_a_rejection_needs_a_reason_of_some_length(
+async def test_a_rejection_needs_a_reason_of_1_to_1000_characters(
     client: httpx.AsyncClient, world: World, reason: object
 ) -> None:
     booking_id = await world.booking()
@@ -18,7 +18,7 @@ async def test_a_rejection_needs_a_reason_of_some_length(
 
 
 @pytest.mark.parametrize("absent", ["operator", "", None])
-async def test_only_student_and_instructor_can_be_absent(
+async def test_only_the_student_or_the_instructor_can_be_absent(
     client: httpx.AsyncClient, world: World, absent: object
 ) -> None:
     booking_id = await world.booking()
@@ -29,14 +29,16 @@ async def test_only_student_and_instructor_can_be_absent(
 
 
 @pytest.mark.parametrize("body", [{"until": "2026-03-02T09:00:00"}, {"until": 5}, {}, {"until": "soon"}])
-async def test_a_deadline_without_a_zone_is_refused(client: httpx.AsyncClient, world: World, body: object) -> None:
+async def test_a_deadline_needs_a_time_with_an_offset(client: httpx.AsyncClient, world: World, body: object) -> None:
     booking_id = await world.booking()
     answer = await client.post(f"/v1/operator/bookings/{booking_id}/extend", json=body, headers=world.operator.headers)
     assert problem(answer) == (422, "request-invalid")
 
 
 @pytest.mark.parametrize("amount", [0, -1, 1.5, "100", True, 2**63, None])
-async def test_a_refund_that_is_no_amount_is_refused(client: httpx.AsyncClient, world: World, amount: object) -> None:
+async def test_a_refund_needs_a_positive_integer_amount(
+    client: httpx.AsyncClient, world: World, amount: object
+) -> None:
     booking_id = await world.booking()
     answer = await client.post(
         f"/v1/operator/bookings/{booking_id}/refund", json={"amount_minor": amount}, headers=world.operator.headers

@@ -1,4 +1,4 @@
-"""The stream of a booking's events, over real NOTIFY. A stream ends by itself once its booking is closed or deleted."""
+"""The event stream of a booking, with real NOTIFY. A stream ends once its booking is closed or deleted."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.types import Message
 
-from api.bookings.event_stream import Streams
+from api.bookings.event_stream import StreamOptions
 from api.http.notify_listener import NotifyListener
 from models.domain.actors import Role
 from models.domain.endings import EndReason
@@ -23,17 +23,17 @@ from models.domain.states import BookingStatus
 from models.tables.audit import AuditEvent
 from tests.api.world import HOUR, JSON, Person, World, add_student, problem
 
-PATIENCE_SECONDS = 20
+TIMEOUT_SECONDS = 20
 FOLLOWERS = 5
 
 
 @pytest.fixture
 def long_streams(app: FastAPI, engine: AsyncEngine) -> None:
-    """They look again only when the bell rings."""
-    app.state.streams = Streams(NotifyListener(engine.url), last=HOUR, look_every=HOUR)
+    """Streams that read again only after a NOTIFY, never by polling."""
+    app.state.streams = StreamOptions(NotifyListener(engine.url), max_duration=HOUR, poll_interval=HOUR)
 
 
-def happened(booking_id: UUID, action: str, **detail: Any) -> AuditEvent:
+def audit_event(booking_id: UUID, action: str, **detail: Any) -> AuditEvent:
     return AuditEvent(
         id=uuid4(),
         booking_id=booking_id,
@@ -52,7 +52,7 @@ async def follow(
     return await client.get(f"/v1/bookings/{booking_id}/events", headers=headers)
 
 
-def told(answer: httpx.Response) -> list[JSON]:
+def received(answer: httpx.Response) -> list[JSON]:
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"].startswith("text/event-stream")
     events = []
@@ -64,7 +64,7 @@ def told(answer: httpx.Response) -> list[JSON]:
 
 
 def names(answer: httpx.Response) -> list[str]:
-    return [event["event"].removeprefix("booking.") for event in told(answer)]
+    return [event["event"].removeprefix("booking.") for event in received(answer)]
 
 
 async def listeners(engine: AsyncEngine) -> int:
@@ -74,7 +74,7 @@ async def listeners(engine: AsyncEngine) -> int:
 
 
 async def until_listening(engine: AsyncEngine, connections: int = 1) -> None:
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         while True:
             if await listeners(engine) == connections:
                 return
@@ -85,16 +85,16 @@ async def until_listening(engine: AsyncEngine, connections: int = 1) -> None:
 def closing(world: World) -> Callable[[UUID], Awaitable[None]]:
     async def close(booking_id: UUID) -> None:
         await world.set(booking_id, status=BookingStatus.CANCELLED, next_deadline_at=None)
-        await world.add(happened(booking_id, "cancelled"))
+        await world.add(audit_event(booking_id, "cancelled"))
 
     return close
 
 
-async def test_what_has_happened_is_told_with_the_booking_as_it_stands(client: httpx.AsyncClient, world: World) -> None:
+async def test_past_events_are_sent_with_the_current_booking(client: httpx.AsyncClient, world: World) -> None:
     booking_id = await world.booking()
     for action in ("reserved", "checkout_opened", "authorized"):
-        await world.add(happened(booking_id, action))
-    events = told(await follow(client, world.student, booking_id))
+        await world.add(audit_event(booking_id, action))
+    events = received(await follow(client, world.student, booking_id))
     assert [event["type"] for event in events] == [
         "booking.reserved",
         "booking.checkout_opened",
@@ -105,37 +105,37 @@ async def test_what_has_happened_is_told_with_the_booking_as_it_stands(client: h
     assert [int(event["id"]) for event in events] == sorted(int(event["id"]) for event in events)
 
 
-async def test_a_stream_goes_on_after_the_last_event_that_was_seen(client: httpx.AsyncClient, world: World) -> None:
+async def test_a_stream_resumes_after_the_last_event_id(client: httpx.AsyncClient, world: World) -> None:
     booking_id = await world.booking()
     for action in ("reserved", "checkout_opened", "authorized"):
-        await world.add(happened(booking_id, action))
-    first = told(await follow(client, world.student, booking_id))
+        await world.add(audit_event(booking_id, action))
+    first = received(await follow(client, world.student, booking_id))
     assert names(await follow(client, world.student, booking_id, first[0]["id"])) == ["checkout_opened", "authorized"]
     assert names(await follow(client, world.student, booking_id, first[-1]["id"])) == []
 
 
 @pytest.mark.usefixtures("long_streams")
-async def test_what_happens_is_told_to_all_who_follow_over_one_connection_until_the_booking_is_closed(
+async def test_all_followers_share_one_connection_until_the_booking_is_closed(
     client: httpx.AsyncClient, world: World, engine: AsyncEngine, closing: Callable[[UUID], Awaitable[None]]
 ) -> None:
     booking_id = await world.booking()
-    await world.add(happened(booking_id, "reserved"))
+    await world.add(audit_event(booking_id, "reserved"))
     followers = [asyncio.create_task(follow(client, world.student, booking_id)) for _ in range(FOLLOWERS)]
     followers.append(asyncio.create_task(follow(client, world.instructor, booking_id)))
     await until_listening(engine)
-    await world.add(happened(booking_id, "authorized"))
+    await world.add(audit_event(booking_id, "authorized"))
     assert await listeners(engine) == 1
     await closing(booking_id)
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         answers = await asyncio.gather(*followers)
     for answer in answers:
         assert names(answer) == ["reserved", "authorized", "cancelled"]
-        assert told(answer)[-1]["booking"]["status"] == "CANCELLED"
+        assert received(answer)[-1]["booking"]["status"] == "CANCELLED"
     await until_listening(engine, connections=0)
 
 
 @pytest.mark.usefixtures("long_streams")
-async def test_a_stream_outlives_the_loss_of_the_listening_connection(
+async def test_a_stream_survives_a_lost_database_connection(
     client: httpx.AsyncClient, world: World, engine: AsyncEngine, closing: Callable[[UUID], Awaitable[None]]
 ) -> None:
     booking_id = await world.booking()
@@ -146,20 +146,20 @@ async def test_a_stream_outlives_the_loss_of_the_listening_connection(
             text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'")
         )
     await closing(booking_id)
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         assert names(await following) == ["cancelled"]
 
 
 @pytest.mark.usefixtures("long_streams")
-async def test_a_follower_who_leaves_is_not_waited_for(app: FastAPI, world: World, engine: AsyncEngine) -> None:
+async def test_a_stream_ends_when_the_client_disconnects(app: FastAPI, world: World, engine: AsyncEngine) -> None:
     booking_id = await world.booking()
-    leaves = asyncio.Event()
+    disconnected = asyncio.Event()
     messages = iter([{"type": "http.request", "body": b"", "more_body": False}])
 
     async def receive() -> Message:
         for message in messages:
             return message
-        await leaves.wait()
+        await disconnected.wait()
         return {"type": "http.disconnect"}
 
     async def send(_: Message) -> None:
@@ -176,47 +176,47 @@ async def test_a_follower_who_leaves_is_not_waited_for(app: FastAPI, world: Worl
     scope |= {"scheme": "http", "path": path, "raw_path": path.encode(), "query_string": b"", "headers": headers}
     following = asyncio.create_task(app(scope, receive, send))
     await until_listening(engine)
-    leaves.set()
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    disconnected.set()
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         await following
     await until_listening(engine, connections=0)
 
 
 @pytest.mark.usefixtures("long_streams")
-async def test_a_booking_that_is_deleted_meanwhile_is_told_as_the_last_thing(
-    client: httpx.AsyncClient, world: World, engine: AsyncEngine
-) -> None:
+async def test_deletion_is_the_last_event(client: httpx.AsyncClient, world: World, engine: AsyncEngine) -> None:
     booking_id = await world.booking()
     following = asyncio.create_task(follow(client, world.student, booking_id))
     await until_listening(engine)
     await world.delete(booking_id)
     detail = {"reason": EndReason.CHECKOUT_EXPIRED, "student_id": str(world.student.id), "slot_id": str(uuid4())}
-    await world.add(happened(booking_id, "deleted", **detail))
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        events = told(await following)
+    await world.add(audit_event(booking_id, "deleted", **detail))
+    async with asyncio.timeout(TIMEOUT_SECONDS):
+        events = received(await following)
     assert [(event["event"], event["booking"]) for event in events] == [("booking.deleted", None)]
     assert problem(await follow(client, world.student, booking_id)) == (410, "booking-deleted")
 
 
-async def test_a_closed_booking_is_told_to_its_end_and_then_there_is_nothing_more(
+async def test_a_closed_booking_answers_204_after_its_last_event(
     client: httpx.AsyncClient, world: World, closing: Callable[[UUID], Awaitable[None]]
 ) -> None:
     booking_id = await world.booking()
     await closing(booking_id)
-    events = told(await follow(client, world.student, booking_id))
+    events = received(await follow(client, world.student, booking_id))
     assert [event["event"] for event in events] == ["booking.cancelled"]
     again = await follow(client, world.student, booking_id, events[-1]["id"])
     assert (again.status_code, again.content) == (204, b"")
 
 
-async def test_only_an_operator_is_told_that_a_booking_needs_attention(client: httpx.AsyncClient, world: World) -> None:
+async def test_only_an_operator_receives_needs_attention(client: httpx.AsyncClient, world: World) -> None:
     booking_id = await world.booking()
-    await world.add(happened(booking_id, "needs_attention", reason="settle: declined"))
+    await world.add(audit_event(booking_id, "needs_attention", reason="settle: declined"))
     assert names(await follow(client, world.student, booking_id)) == []
     assert names(await follow(client, world.operator, booking_id)) == ["needs_attention"]
 
 
-async def test_a_reason_that_may_come_to_nothing_is_told_to_no_student(client: httpx.AsyncClient, world: World) -> None:
+async def test_a_student_does_not_receive_a_rejection_reason_before_the_rejection(
+    client: httpx.AsyncClient, world: World
+) -> None:
     booking_id = await world.booking()
     answer = await client.post(
         f"/v1/bookings/{booking_id}/reject", json={"reason": "I am away."}, headers=world.instructor.headers
@@ -226,16 +226,16 @@ async def test_a_reason_that_may_come_to_nothing_is_told_to_no_student(client: h
     assert names(await follow(client, world.operator, booking_id)) == ["rejection_reason_kept"]
 
 
-async def test_who_may_not_know_of_a_booking_is_told_nothing(client: httpx.AsyncClient, world: World) -> None:
+async def test_a_stranger_cannot_follow_a_booking(client: httpx.AsyncClient, world: World) -> None:
     answer = await follow(client, await add_student(world.engine), await world.booking())
     assert problem(answer) == (404, "not-found")
 
 
 @pytest.mark.parametrize("last", ["-1", "first", str(2**63)])
-async def test_an_event_id_that_is_not_ours_is_a_problem(client: httpx.AsyncClient, world: World, last: str) -> None:
+async def test_an_invalid_event_id_is_refused(client: httpx.AsyncClient, world: World, last: str) -> None:
     answer = await follow(client, world.student, await world.booking(), last)
     assert problem(answer) == (422, "request-invalid")
 
 
-def test_a_stream_outlives_no_token_by_more_than_an_hour(engine: AsyncEngine) -> None:
-    assert Streams(NotifyListener(engine.url)).last <= timedelta(hours=1)
+def test_a_stream_lasts_at_most_an_hour(engine: AsyncEngine) -> None:
+    assert StreamOptions(NotifyListener(engine.url)).max_duration <= timedelta(hours=1)

@@ -17,13 +17,13 @@ from tests.api.world import JSON, World, add_student, problem
 NOW = datetime.now(UTC)
 
 
-async def settled(world: World) -> UUID:
-    """A booking whose student did not come: half of the price was kept."""
+async def no_show(world: World) -> UUID:
+    """A booking whose student did not come. Half of the price was captured."""
     booking_id = await world.booking(
         status=BookingStatus.NO_SHOW,
         end_reason=EndReason.STUDENT_ABSENT,
         next_deadline_at=None,
-        rejection_reason="Words of a rejection that never was.",
+        rejection_reason="The reason of a rejection that failed.",
     )
     await world.add(
         LiveSession(
@@ -59,8 +59,8 @@ def usd(amount_minor: int) -> JSON:
     return {"amount_minor": amount_minor, "currency": "usd"}
 
 
-async def test_a_booking_is_shown_with_its_session_and_payment(client: httpx.AsyncClient, world: World) -> None:
-    booking_id = await settled(world)
+async def test_a_booking_has_its_session_and_payment(client: httpx.AsyncClient, world: World) -> None:
+    booking_id = await no_show(world)
     shown = (await client.get(f"/v1/bookings/{booking_id}", headers=world.student.headers)).json()
     assert shown["status"] == "NO_SHOW"
     assert shown["end_reason"] == "student_absent"
@@ -87,7 +87,7 @@ async def test_a_booking_is_shown_with_its_session_and_payment(client: httpx.Asy
     }
 
 
-async def test_the_policy_is_shown_as_a_person_can_be_told_it(client: httpx.AsyncClient, world: World) -> None:
+async def test_the_policy_is_shown_in_refunds_and_seconds(client: httpx.AsyncClient, world: World) -> None:
     booking_id = await world.booking()
     shown = (await client.get(f"/v1/bookings/{booking_id}", headers=world.instructor.headers)).json()
     assert shown["policy"] == {
@@ -118,7 +118,7 @@ async def test_times_are_utc(client: httpx.AsyncClient, world: World) -> None:
         assert shown[field].endswith("Z")
 
 
-async def test_a_rejections_reason_is_shown_only_when_it_was_rejected(client: httpx.AsyncClient, world: World) -> None:
+async def test_the_rejection_reason_is_shown_only_after_the_rejection(client: httpx.AsyncClient, world: World) -> None:
     open_id = await world.booking(rejection_reason="I am away.")
     rejected_id = await world.booking(status=BookingStatus.REJECTED, rejection_reason="I am away.")
     shown = [
@@ -128,7 +128,7 @@ async def test_a_rejections_reason_is_shown_only_when_it_was_rejected(client: ht
     assert shown == [None, "I am away."]
 
 
-async def test_only_the_student_sees_where_to_pay(client: httpx.AsyncClient, world: World) -> None:
+async def test_only_the_student_sees_the_checkout_url(client: httpx.AsyncClient, world: World) -> None:
     booking_id = await world.booking(checkout_url="https://checkout.test/pay", checkout_session_id=str(uuid4()))
     seen = {
         person.role: (await client.get(f"/v1/bookings/{booking_id}", headers=person.headers)).json()["checkout_url"]
@@ -156,7 +156,7 @@ async def test_a_deleted_booking_is_gone_for_its_student_with_the_reason(
     assert answer.json()["decline_code"] == "insufficient_funds"
 
 
-async def test_a_deleted_booking_is_unknown_to_everybody_else(client: httpx.AsyncClient, world: World) -> None:
+async def test_a_deleted_booking_is_not_found_for_anyone_else(client: httpx.AsyncClient, world: World) -> None:
     booking_id = await world.deleted_booking()
     for person in (await add_student(world.engine), world.instructor, world.operator):
         answer = await client.get(f"/v1/bookings/{booking_id}", headers=person.headers)
@@ -174,21 +174,21 @@ async def pages(client: httpx.AsyncClient, path: str, headers: dict[str, str], l
         params["cursor"] = answer["next_cursor"]
 
 
-async def test_pages_hold_every_booking_once_the_newest_first(client: httpx.AsyncClient, world: World) -> None:
-    # Two of a moment: the id tells them apart.
+async def test_pages_list_every_booking_once_newest_first(client: httpx.AsyncClient, world: World) -> None:
+    # Two were created at the same time: the id orders them.
     ages = (5, 4, 3, 3, 1)
-    made = [
+    created = [
         await world.booking(status=BookingStatus.CANCELLED, created_at=NOW - timedelta(minutes=age)) for age in ages
     ]
     found = await pages(client, "/v1/bookings", world.student.headers, limit=2)
     assert [len(page) for page in found] == [2, 2, 1]
     flat = [booking_id for page in found for booking_id in page]
-    assert sorted(flat) == sorted(map(str, made))
-    assert flat[0] == str(made[-1])
-    assert flat[-1] == str(made[0])
+    assert sorted(flat) == sorted(map(str, created))
+    assert flat[0] == str(created[-1])
+    assert flat[-1] == str(created[0])
 
 
-async def test_a_booking_made_meanwhile_shifts_no_page(client: httpx.AsyncClient, world: World) -> None:
+async def test_a_new_booking_does_not_shift_the_next_page(client: httpx.AsyncClient, world: World) -> None:
     old = [await world.booking(status=BookingStatus.CANCELLED, created_at=NOW - timedelta(hours=n)) for n in (2, 1)]
     first = (await client.get("/v1/bookings", params={"limit": 1}, headers=world.student.headers)).json()
     await world.booking(status=BookingStatus.CANCELLED, created_at=NOW)
@@ -204,41 +204,41 @@ async def test_a_full_last_page_has_no_cursor(client: httpx.AsyncClient, world: 
     assert answer["next_cursor"] is None
 
 
-async def test_a_list_holds_ones_own_bookings_alone(client: httpx.AsyncClient, world: World) -> None:
-    elsewhere = await World.create(world.engine, stripe_account_id="acct_elsewhere")
-    mine, _ = await world.booking(), await elsewhere.booking()
+async def test_a_list_has_only_the_callers_bookings(client: httpx.AsyncClient, world: World) -> None:
+    other_world = await World.create(world.engine, stripe_account_id="acct_elsewhere")
+    own, _ = await world.booking(), await other_world.booking()
     for person in (world.student, world.instructor):
         listed = (await client.get("/v1/bookings", headers=person.headers)).json()["data"]
-        assert [booking["id"] for booking in listed] == [str(mine)]
+        assert [booking["id"] for booking in listed] == [str(own)]
 
 
 @pytest.mark.parametrize("cursor", ["nonsense", "", "é", "MjAyNi0wMS0wMXw", "x" * 201])
-async def test_a_cursor_that_is_not_ours_is_a_problem(client: httpx.AsyncClient, world: World, cursor: str) -> None:
+async def test_an_invalid_cursor_is_refused(client: httpx.AsyncClient, world: World, cursor: str) -> None:
     answer = await client.get("/v1/bookings", params={"cursor": cursor}, headers=world.student.headers)
     assert problem(answer) in [(400, "cursor-unknown"), (422, "request-invalid")]
 
 
 @pytest.mark.parametrize("limit", ["0", "101", "-1", "many"])
-async def test_a_limit_out_of_range_is_a_problem(client: httpx.AsyncClient, world: World, limit: str) -> None:
+async def test_a_limit_out_of_range_is_refused(client: httpx.AsyncClient, world: World, limit: str) -> None:
     answer = await client.get("/v1/bookings", params={"limit": limit}, headers=world.student.headers)
     assert problem(answer) == (422, "request-invalid")
 
 
-async def test_an_operator_finds_what_needs_attention(client: httpx.AsyncClient, world: World) -> None:
+async def test_an_operator_filters_by_needs_attention(client: httpx.AsyncClient, world: World) -> None:
     calm = await world.booking(created_at=NOW - timedelta(hours=1))
     parked = await world.booking(
         await world.slot(timedelta(days=1)), needs_attention=True, attention_reason="settle: declined"
     )
     found = {}
-    for asked in ("true", "false", None):
-        params = {"needs_attention": asked} if asked else {}
+    for wanted in ("true", "false", None):
+        params = {"needs_attention": wanted} if wanted else {}
         answer = await client.get("/v1/operator/bookings", params=params, headers=world.operator.headers)
-        found[asked] = [booking["id"] for booking in answer.json()["data"]]
+        found[wanted] = [booking["id"] for booking in answer.json()["data"]]
     assert found == {"true": [str(parked)], "false": [str(calm)], None: [str(parked), str(calm)]}
 
 
 @pytest.mark.parametrize("path", ["/v1/bookings", "/v1/bookings/{booking_id}"])
-async def test_a_read_is_one_statement_however_many_bookings_there_are(
+async def test_a_read_is_one_statement_for_any_number_of_bookings(
     client: httpx.AsyncClient, world: World, engine: AsyncEngine, path: str
 ) -> None:
     for hours in range(1, 6):
@@ -250,7 +250,7 @@ async def test_a_read_is_one_statement_however_many_bookings_there_are(
 
 
 @pytest.mark.parametrize("at", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
-async def test_a_forged_cursor_at_the_end_of_time_is_no_failure(
+async def test_a_forged_cursor_at_the_limits_of_the_calendar_is_handled(
     client: httpx.AsyncClient, world: World, at: str
 ) -> None:
     cursor = str(Cursor(datetime.fromisoformat(at), uuid4()))

@@ -14,7 +14,7 @@ ACCEPTED = BookingStatus.ACCEPTED
 
 
 async def paid(world: World, starts_in: timedelta, status: BookingStatus = ACCEPTED) -> UUID:
-    """With the moderate policy: all of it up to a day before, half of it up to two hours before."""
+    """A paid booking with the moderate policy: full refund until 24 hours before, half until 2 hours before."""
     booking_id = await world.booking(await world.slot(starts_in), status=status, next_deadline_at=NOW + 240 * HOUR)
     await world.add(
         Payment(
@@ -49,7 +49,7 @@ def parts(shown: JSON) -> tuple[int, ...]:
         (HOUR, (0, 10_000, 2_000, 8_000), None),
     ],
 )
-async def test_a_student_is_quoted_the_tier_and_until_when_it_counts(
+async def test_a_student_is_quoted_the_tier_and_its_end(
     client: httpx.AsyncClient, world: World, starts_in: timedelta, expected: tuple[int, ...], tier_hours: int | None
 ) -> None:
     booking_id = await paid(world, starts_in)
@@ -58,17 +58,17 @@ async def test_a_student_is_quoted_the_tier_and_until_when_it_counts(
     assert parts(shown) == expected
     assert shown["booking_status"] == "ACCEPTED"
     assert (shown["tier"] or {}).get("before_seconds") == (tier_hours * 3_600 if tier_hours else None)
-    left = datetime.fromisoformat(booking["starts_at"]) - datetime.fromisoformat(shown["valid_until"])
-    assert left == (tier_hours or 0) * HOUR
+    before_start = datetime.fromisoformat(booking["starts_at"]) - datetime.fromisoformat(shown["valid_until"])
+    assert before_start == (tier_hours or 0) * HOUR
 
 
-async def test_an_instructors_cancellation_returns_all_of_it(client: httpx.AsyncClient, world: World) -> None:
+async def test_an_instructors_cancellation_returns_everything(client: httpx.AsyncClient, world: World) -> None:
     shown = await quote(client, world.instructor, await paid(world, HOUR))
     assert parts(shown) == (10_000, 0, 0, 0)
     assert shown["tier"] is None
 
 
-async def test_before_acceptance_all_of_it_goes_back_until_the_deadline(
+async def test_a_pending_booking_is_returned_in_full_until_its_deadline(
     client: httpx.AsyncClient, world: World
 ) -> None:
     shown = await quote(client, world.student, await paid(world, HOUR, BookingStatus.PENDING))
@@ -76,12 +76,12 @@ async def test_before_acceptance_all_of_it_goes_back_until_the_deadline(
     assert datetime.fromisoformat(shown["valid_until"]) == NOW + 240 * HOUR
 
 
-async def test_an_unpaid_booking_has_nothing_to_return(client: httpx.AsyncClient, world: World) -> None:
+async def test_an_unpaid_booking_returns_nothing(client: httpx.AsyncClient, world: World) -> None:
     shown = await quote(client, world.student, await world.booking())
     assert parts(shown) == (0, 0, 0, 0)
 
 
-async def test_a_student_is_quoted_nothing_once_the_session_has_begun(client: httpx.AsyncClient, world: World) -> None:
+async def test_a_student_gets_no_quote_once_the_session_has_started(client: httpx.AsyncClient, world: World) -> None:
     booking_id = await paid(world, -HOUR / 2)
     path = f"/v1/bookings/{booking_id}/cancellation-quote"
     answer = await client.get(path, headers=world.student.headers)
@@ -90,7 +90,7 @@ async def test_a_student_is_quoted_nothing_once_the_session_has_begun(client: ht
     assert parts(await quote(client, world.instructor, booking_id)) == (10_000, 0, 0, 0)
 
 
-async def test_where_nothing_can_be_cancelled_nothing_is_quoted(client: httpx.AsyncClient, world: World) -> None:
+async def test_a_booking_that_cannot_be_cancelled_has_no_quote(client: httpx.AsyncClient, world: World) -> None:
     closed = await world.booking(status=BookingStatus.CANCELLED)
     parked = await world.booking(needs_attention=True, attention_reason="settle: declined")
     gone = await world.deleted_booking()

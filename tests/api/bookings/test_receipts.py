@@ -1,4 +1,4 @@
-"""The receipt as the API gives it: from the ledger, to those whom it concerns."""
+"""The receipt route: content from the ledger, for the two sides and operators."""
 
 from collections.abc import Callable, Sequence
 from uuid import UUID
@@ -34,7 +34,7 @@ def bookings(world: World) -> Bookings:
     return Bookings(world.engine, RecordActivities(world.engine))
 
 
-async def done(bookings: Bookings) -> BookingTerms:
+async def completed_booking(bookings: Bookings) -> BookingTerms:
     terms = await bookings.accepted()
     await bookings.records.record_ending(
         ended(terms, completed(terms, bookings.instructor), held(terms, HoldPhase.CAPTURED))
@@ -46,60 +46,64 @@ def student_of(terms: BookingTerms) -> Person:
     return Person(Role.STUDENT, terms.student_id)
 
 
-async def ask(client: httpx.AsyncClient, booking_id: UUID, person: Person) -> httpx.Response:
+async def download(client: httpx.AsyncClient, booking_id: UUID, person: Person) -> httpx.Response:
     return await client.get(f"/v1/bookings/{booking_id}/receipt.pdf", headers=person.headers)
 
 
-async def read(client: httpx.AsyncClient, terms: BookingTerms) -> str:
-    answer = await ask(client, terms.booking_id, student_of(terms))
+async def download_text(client: httpx.AsyncClient, terms: BookingTerms) -> str:
+    answer = await download(client, terms.booking_id, student_of(terms))
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"] == "application/pdf"
     assert answer.headers["content-disposition"] == 'attachment; filename="receipt.pdf"'
     return " ".join(pdf.text(answer.content).split())
 
 
-async def test_all_who_may_see_a_receipt_get_the_same_one(
+async def test_everyone_who_may_see_a_receipt_gets_the_same_file(
     client: httpx.AsyncClient, bookings: Bookings, world: World
 ) -> None:
-    terms = await done(bookings)
+    terms = await completed_booking(bookings)
     people = [student_of(terms), Person(Role.INSTRUCTOR, terms.instructor_id), world.operator, student_of(terms)]
-    files = [(await ask(client, terms.booking_id, person)).content for person in people]
+    files = [(await download(client, terms.booking_id, person)).content for person in people]
     assert files[0].startswith(b"%PDF-")
     assert len(set(files)) == 1
-    assert problem(await ask(client, terms.booking_id, await add_student(world.engine))) == (404, "not-found")
+    assert problem(await download(client, terms.booking_id, await add_student(world.engine))) == (404, "not-found")
 
 
-async def test_it_tells_what_was_paid_in_the_students_time(client: httpx.AsyncClient, bookings: Bookings) -> None:
-    terms = await done(bookings)
+async def test_a_receipt_shows_what_was_paid_in_the_students_time_zone(
+    client: httpx.AsyncClient, bookings: Bookings
+) -> None:
+    terms = await completed_booking(bookings)
     async with AsyncSession(bookings.engine) as session, session.begin():
         (await session.get_one(Student, terms.student_id)).time_zone = "Asia/Tokyo"
-    text = await read(client, terms)
-    for said in (
+    text = await download_text(client, terms)
+    for line in (
         *(receipt_number(terms.booking_id), "Paid by Ada", "Paid to Nadia", "For Counterpoint"),
         *("2 March 2026, 18:15 Held on your card 100.00 USD", "2 March 2026, 20:00 Paid by card 100.00 USD"),
         *("Fee of Holdfast 20.00 USD", "Thursday, 5 March 2026, 18:00–19:00", "Times are those of Asia/Tokyo."),
     ):
-        assert said in text
+        assert line in text
 
 
-async def test_a_cancelled_sessions_receipt_tells_what_was_kept_and_what_was_never_charged(
+async def test_a_receipt_of_a_cancelled_session_shows_what_was_kept_and_never_charged(
     client: httpx.AsyncClient, bookings: Bookings
 ) -> None:
     terms = await bookings.accepted()
     late = cancelled(terms, Actor(role=Role.STUDENT), terms.starts_at - 3 * HOUR, accepted=True)
     payment = held(terms, HoldPhase.CAPTURED).model_copy(update={"captured_minor": 5_000})
     await bookings.records.record_ending(ended(terms, late, payment))
-    text = await read(client, terms)
+    text = await download_text(client, terms)
     assert "Of the 100.00 USD that were held, 50.00 USD were never charged." in text
     assert "What you paid, divided The instructor’s share 40.00 USD Fee of Holdfast 10.00 USD You paid 50.00" in text
 
 
-async def test_a_hold_that_was_let_go_is_told_as_such(client: httpx.AsyncClient, bookings: Bookings) -> None:
+async def test_a_receipt_of_a_released_hold_shows_that_nothing_was_charged(
+    client: httpx.AsyncClient, bookings: Bookings
+) -> None:
     terms = await bookings.authorized()
     await bookings.records.record_ending(
         ended(terms, rejected(terms, bookings.instructor), held(terms, HoldPhase.GONE))
     )
-    text = await read(client, terms)
+    text = await download_text(client, terms)
     assert "Nothing was charged." in text
     assert "Released: never charged 100.00 USD" in text
 
@@ -110,7 +114,7 @@ def _refund(parties: Parties, platform_loss: int = 0) -> Sequence[Posting]:
 
 
 @pytest.mark.parametrize(
-    ("later", "said"),
+    ("later", "expected"),
     [
         (
             lambda of: _refund(of),
@@ -145,26 +149,26 @@ def _refund(parties: Parties, platform_loss: int = 0) -> Sequence[Posting]:
         ),
     ],
 )
-async def test_what_happens_later_to_the_money_is_on_it(
+async def test_a_receipt_shows_later_money_movements(
     client: httpx.AsyncClient,
     bookings: Bookings,
     later: Callable[[Parties], Sequence[Posting]],
-    said: list[str],
+    expected: list[str],
 ) -> None:
-    terms = await done(bookings)
+    terms = await completed_booking(bookings)
     async with AsyncSession(bookings.engine) as session, session.begin():
         await ledger.post(session, NOW + 30 * HOUR, *later(postings.parties_of(terms)))
-    text = await read(client, terms)
-    assert [part for part in said if part not in text] == []
+    text = await download_text(client, terms)
+    assert [line for line in expected if line not in text] == []
 
 
-async def test_what_the_platform_bears_is_not_told_as_the_instructors(
+async def test_a_loss_of_the_platform_is_not_shown_as_the_instructors(
     client: httpx.AsyncClient, bookings: Bookings
 ) -> None:
-    terms = await done(bookings)
+    terms = await completed_booking(bookings)
     async with AsyncSession(bookings.engine) as session, session.begin():
         await ledger.post(session, NOW + 30 * HOUR, *_refund(postings.parties_of(terms), platform_loss=4_000))
-    text = await read(client, terms)
+    text = await download_text(client, terms)
     assert "You paid 50.00 USD" in text
     assert "divided" not in text
 
@@ -173,16 +177,16 @@ async def test_what_the_platform_bears_is_not_told_as_the_instructors(
     ("status", "kind"),
     [(BookingStatus.ACCEPTED, "not-possible-now"), (BookingStatus.CANCELLED, "booking-closed")],
 )
-async def test_there_is_none_before_the_money_has_moved(
+async def test_an_unpaid_booking_has_no_receipt(
     client: httpx.AsyncClient, world: World, status: BookingStatus, kind: str
 ) -> None:
-    assert problem(await ask(client, await world.booking(status=status), world.student)) == (409, kind)
+    assert problem(await download(client, await world.booking(status=status), world.student)) == (409, kind)
 
 
-async def test_money_that_is_only_held_has_no_receipt_yet(client: httpx.AsyncClient, bookings: Bookings) -> None:
+async def test_a_held_payment_has_no_receipt_yet(client: httpx.AsyncClient, bookings: Bookings) -> None:
     terms = await bookings.accepted()
-    assert problem(await ask(client, terms.booking_id, student_of(terms))) == (409, "not-possible-now")
+    assert problem(await download(client, terms.booking_id, student_of(terms))) == (409, "not-possible-now")
 
 
-async def test_a_deleted_bookings_receipt_is_gone(client: httpx.AsyncClient, world: World) -> None:
-    assert problem(await ask(client, await world.deleted_booking(), world.student)) == (410, "booking-deleted")
+async def test_the_receipt_of_a_deleted_booking_is_gone(client: httpx.AsyncClient, world: World) -> None:
+    assert problem(await download(client, await world.deleted_booking(), world.student)) == (410, "booking-deleted")

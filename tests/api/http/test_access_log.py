@@ -1,4 +1,4 @@
-"""The line that each request leaves: by route and ids, on whose request, and with nothing else of what was sent."""
+"""The access log: route, status and ids of every request, and nothing personal."""
 
 from uuid import uuid4
 
@@ -12,7 +12,9 @@ from tests.loglines import logged
 PERSONAL = "ada@students.test"
 
 
-async def test_a_request_is_logged_by_route_status_duration_and_ids(client: httpx.AsyncClient, world: World) -> None:
+async def test_a_request_is_logged_with_its_route_status_duration_and_ids(
+    client: httpx.AsyncClient, world: World
+) -> None:
     booking_id = await world.booking()
     with logged() as lines:
         answer = await client.get(
@@ -25,7 +27,7 @@ async def test_a_request_is_logged_by_route_status_duration_and_ids(client: http
     assert line["duration_ms"] > 0
 
 
-async def test_nothing_personal_and_no_secret_is_logged(client: httpx.AsyncClient, world: World) -> None:
+async def test_no_personal_data_and_no_secret_is_logged(client: httpx.AsyncClient, world: World) -> None:
     token = issue_token(SIGNING_KEY, Role.STUDENT, uuid4(), HOUR)
     password = "a long enough password"  # noqa: S105 - nobody's
     body = {"email": PERSONAL, "password": password, "name": "Ada Byron", "role": "student"}
@@ -40,5 +42,5 @@ async def test_nothing_personal_and_no_secret_is_logged(client: httpx.AsyncClien
             await call
     assert len(lines("request")) == 5
     for secret in (PERSONAL, "ada@", password, "Byron", token, SIGNING_KEY):
-        # httpx is the client here, and logs the addresses that it calls.
+        # The test's own client is httpx, which logs the URLs that it calls.
         assert not [line for line in lines.text.splitlines() if secret in line and '"httpx"' not in line]

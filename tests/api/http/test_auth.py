@@ -14,18 +14,18 @@ NOW = datetime.now(UTC)
 GOOD: dict[str, Any] = {"sub": str(uuid4()), "role": "student", "iat": NOW, "exp": NOW + HOUR}
 
 
-def signed(changed: dict[str, Any] | None = None, key: str = SIGNING_KEY, algorithm: str = "HS256") -> str:
-    claims = {name: value for name, value in (GOOD | (changed or {})).items() if value is not None}
+def signed(changes: dict[str, Any] | None = None, key: str = SIGNING_KEY, algorithm: str = "HS256") -> str:
+    claims = {name: value for name, value in (GOOD | (changes or {})).items() if value is not None}
     return jwt.encode(claims, key, algorithm=algorithm)
 
 
-def test_a_token_says_who_its_caller_is() -> None:
+def test_a_token_identifies_its_caller() -> None:
     subject = uuid4()
     token = issue_token(SIGNING_KEY, Role.OPERATOR, subject, HOUR)
     assert read_token(SIGNING_KEY, token) == Caller(Role.OPERATOR, subject)
 
 
-def test_the_first_secret_signs_and_all_of_them_verify() -> None:
+def test_the_first_secret_signs_and_all_verify() -> None:
     subject = uuid4()
     old, new = "the old secret that is long enough too", "the new secret that is also long enough"
     before, during = (issue_token(secret, Role.STUDENT, subject, HOUR) for secret in (old, f"{new}, {old}"))
@@ -34,19 +34,19 @@ def test_the_first_secret_signs_and_all_of_them_verify() -> None:
     assert read_token(new, before) is None
 
 
-def test_a_token_names_the_key_that_signed_it_and_no_other_is_tried() -> None:
+def test_a_token_is_verified_only_with_the_key_of_its_kid() -> None:
     token = issue_token(SIGNING_KEY, Role.STUDENT, uuid4(), HOUR)
     kid = jwt.get_unverified_header(token)["kid"]
     assert kid not in SIGNING_KEY
-    renamed = jwt.encode(GOOD, SIGNING_KEY, algorithm="HS256", headers={"kid": "another"})
-    assert read_token(SIGNING_KEY, renamed) is None
+    other_kid = jwt.encode(GOOD, SIGNING_KEY, algorithm="HS256", headers={"kid": "another"})
+    assert read_token(SIGNING_KEY, other_kid) is None
 
 
-def test_a_token_without_a_keys_name_is_tried_with_every_key() -> None:
+def test_a_token_without_a_kid_is_verified_with_every_key() -> None:
     assert read_token(f"another secret that is also long enough,{SIGNING_KEY}", signed()) is not None
 
 
-def test_nobody_gets_a_token_for_the_platform() -> None:
+def test_no_token_is_issued_for_the_platform() -> None:
     with pytest.raises(ValueError, match="platform"):
         issue_token(SIGNING_KEY, Role.PLATFORM, uuid4(), HOUR)
 
@@ -68,23 +68,23 @@ def test_nobody_gets_a_token_for_the_platform() -> None:
         *(signed({claim: None}) for claim in GOOD),
     ],
 )
-def test_a_token_that_is_not_ours_or_not_valid_now_speaks_for_nobody(token: str) -> None:
+def test_a_forged_malformed_or_expired_token_has_no_caller(token: str) -> None:
     assert read_token(SIGNING_KEY, token) is None
 
 
-async def test_no_token_is_asked_for_one(client: httpx.AsyncClient) -> None:
+async def test_a_request_without_a_token_is_challenged(client: httpx.AsyncClient) -> None:
     answer = await client.get("/v1/bookings")
     assert problem(answer) == (401, "not-signed-in")
     assert answer.headers["www-authenticate"] == "Bearer"
 
 
 @pytest.mark.parametrize("authorization", ["Bearer nonsense", f"Bearer {signed({'exp': NOW - HOUR})}"])
-async def test_a_bad_token_is_told_to_be_bad(client: httpx.AsyncClient, authorization: str) -> None:
+async def test_a_request_with_an_invalid_token_is_told_so(client: httpx.AsyncClient, authorization: str) -> None:
     answer = await client.get("/v1/bookings", headers={"Authorization": authorization})
     assert problem(answer) == (401, "not-signed-in")
     assert answer.headers["www-authenticate"] == 'Bearer error="invalid_token"'
 
 
-async def test_another_scheme_than_bearer_is_no_token(client: httpx.AsyncClient) -> None:
+async def test_only_the_bearer_scheme_is_accepted(client: httpx.AsyncClient) -> None:
     answer = await client.get("/v1/bookings", headers={"Authorization": "Basic YWRhOnNlY3JldA=="})
     assert problem(answer) == (401, "not-signed-in")

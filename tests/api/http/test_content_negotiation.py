@@ -1,4 +1,4 @@
-"""Which form of an answer is meant (RFC 9110, 12.5.1)."""
+"""Choosing a representation from the `Accept` header (RFC 9110, 12.5.1), and the CSV format."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from models.domain.money import Money
 
 
 @pytest.mark.parametrize(
-    ("accept", "form"),
+    ("accept", "expected"),
     [
         ("", JSON),
         ("*/*", JSON),
@@ -23,11 +23,11 @@ from models.domain.money import Money
         (";;,q=1", JSON),
     ],
 )
-def test_the_form_that_is_liked_best_is_given(accept: str, form: str) -> None:
-    assert preferred(accept, [JSON, CSV, PDF]) == form
+def test_the_type_with_the_highest_weight_is_chosen(accept: str, expected: str) -> None:
+    assert preferred(accept, [JSON, CSV, PDF]) == expected
 
 
-def test_cells_are_amounts_in_units_and_words_that_no_spreadsheet_reckons_with() -> None:
+def test_csv_has_amounts_in_major_units_and_no_formulas() -> None:
     amounts = [Money(amount_minor=-1_050, currency=currency) for currency in ("usd", "jpy", "bhd")]
     file = csv_file(["a", "b", "c", "d"], [[*amounts, '=1+"1"'], ["@now", "-1", None, "a,b"]])
     assert file.decode() == 'a,b,c,d\r\n-10.50,-1050,-1.050,"\'=1+""1"""\r\n\'@now,\'-1,,"a,b"\r\n'

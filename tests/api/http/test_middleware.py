@@ -1,4 +1,4 @@
-"""What every answer carries, whatever it is: of every route, and of what is no route."""
+"""Security headers and CORS on every response: of every route, of errors, and of paths without a route."""
 
 import re
 from dataclasses import replace
@@ -10,17 +10,17 @@ from starlette.responses import PlainTextResponse
 from temporalio.client import Client
 
 from api.main import build_app
-from tests.api.http.test_authorization import ROWS
+from tests.api.route_table import ROWS
 from tests.api.world import PUBLIC_URL, World, problem, settings
 
 ORIGIN = "https://app.holdfast.example"
-STRANGER = "https://elsewhere.example"
+OTHER_ORIGIN = "https://elsewhere.example"
 PREFLIGHT = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization,idempotency-key"}
 
-NO_ROUTES = [("GET", "/nothing"), ("DELETE", "/v1/bookings"), ("PUT", "/healthz"), ("OPTIONS", "/v1/bookings")]
+WITHOUT_ROUTE = [("GET", "/nothing"), ("DELETE", "/v1/bookings"), ("PUT", "/healthz"), ("OPTIONS", "/v1/bookings")]
 
 
-def check(answer: httpx.Response) -> None:
+def assert_security_headers(answer: httpx.Response) -> None:
     assert answer.headers["x-request-id"]
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["x-frame-options"] == "DENY"
@@ -29,13 +29,13 @@ def check(answer: httpx.Response) -> None:
     policy = answer.headers["content-security-policy"]
     assert policy.startswith("default-src 'none'")
     assert policy.endswith("frame-ancestors 'none'")
-    # No script but one that stands in the page itself, to the letter.
+    # Only an inline script with the exact hash is allowed.
     assert "script" not in re.sub("script-src 'sha256-[A-Za-z0-9+/]{43}='; ", "", policy)
 
 
 @pytest.fixture
-async def from_pages(database_url: str, task_queue: str, engine: AsyncEngine, temporal: Client) -> httpx.AsyncClient:
-    """A client of an API that lets pages of one origin read its answers, and has a route that fails."""
+async def cors_client(database_url: str, task_queue: str, engine: AsyncEngine, temporal: Client) -> httpx.AsyncClient:
+    """A client of an API with one configured CORS origin and a route that raises."""
     base = settings(database_url, task_queue)
     http = base.http.model_copy(update={"holdfast_cors_origins": (ORIGIN,)})
     app = build_app(replace(base, http=http), engine, temporal)
@@ -47,25 +47,25 @@ async def from_pages(database_url: str, task_queue: str, engine: AsyncEngine, te
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=PUBLIC_URL)
 
 
-@pytest.mark.parametrize(("method", "path"), [*ROWS, *NO_ROUTES])
-async def test_every_answer_has_the_security_headers(
+@pytest.mark.parametrize(("method", "path"), [*ROWS, *WITHOUT_ROUTE])
+async def test_every_response_has_the_security_headers(
     method: str, path: str, client: httpx.AsyncClient, world: World
 ) -> None:
     ids: dict[str, object] = dict.fromkeys(re.findall(r"\{(.*?)\}", path), "x")
     ids |= {"booking_id": await world.booking(), "instructor_id": world.instructor.id, "offering_id": world.offering_id}
     for headers in ({}, world.student.headers, world.instructor.headers):
         for url in (path.format(**ids), re.sub(r"\{.*?\}", "x", path)):
-            check(await client.request(method, url, headers=headers))
+            assert_security_headers(await client.request(method, url, headers=headers))
 
 
-async def test_a_stream_has_them_too(client: httpx.AsyncClient, world: World) -> None:
+async def test_an_event_stream_has_the_security_headers(client: httpx.AsyncClient, world: World) -> None:
     booking_id = await world.booking()
     answer = await client.get(f"/v1/bookings/{booking_id}/events", headers=world.student.headers)
     assert answer.status_code == 200
-    check(answer)
+    assert_security_headers(answer)
 
 
-async def test_no_page_may_read_anything_unless_its_origin_is_configured(client: httpx.AsyncClient) -> None:
+async def test_cors_is_off_unless_an_origin_is_configured(client: httpx.AsyncClient) -> None:
     answer = await client.get("/v1/offerings", headers={"Origin": ORIGIN})
     preflight = await client.options("/v1/bookings", headers={"Origin": ORIGIN} | PREFLIGHT)
     assert problem(preflight) == (405, "method-not-allowed")
@@ -73,8 +73,8 @@ async def test_no_page_may_read_anything_unless_its_origin_is_configured(client:
         assert not [name for name in each.headers if name.startswith("access-control")]
 
 
-async def test_a_page_of_a_configured_origin_may_send_and_read(from_pages: httpx.AsyncClient, world: World) -> None:
-    preflight = await from_pages.options("/v1/bookings", headers={"Origin": ORIGIN} | PREFLIGHT)
+async def test_a_configured_origin_may_send_and_read(cors_client: httpx.AsyncClient, world: World) -> None:
+    preflight = await cors_client.options("/v1/bookings", headers={"Origin": ORIGIN} | PREFLIGHT)
     assert preflight.status_code == 200
     assert preflight.headers["access-control-allow-origin"] == ORIGIN
     assert preflight.headers["access-control-allow-methods"] == "DELETE, GET, PATCH, POST"
@@ -82,8 +82,8 @@ async def test_a_page_of_a_configured_origin_may_send_and_read(from_pages: httpx
         preflight.headers["access-control-allow-headers"].lower().split(", ")
     )
     assert "access-control-allow-credentials" not in preflight.headers
-    check(preflight)
-    answer = await from_pages.get("/v1/bookings", headers={"Origin": ORIGIN} | world.student.headers)
+    assert_security_headers(preflight)
+    answer = await cors_client.get("/v1/bookings", headers={"Origin": ORIGIN} | world.student.headers)
     assert answer.status_code == 200
     assert answer.headers["access-control-allow-origin"] == ORIGIN
     assert "origin" in answer.headers["vary"].lower()
@@ -94,19 +94,19 @@ async def test_a_page_of_a_configured_origin_may_send_and_read(from_pages: httpx
     ("method", "path", "status"),
     [("GET", "/v1/bookings", 401), ("GET", "/nothing", 404), ("GET", "/broken", 500), ("POST", "/v1/auth/token", 422)],
 )
-async def test_a_page_may_read_why_it_failed(
-    from_pages: httpx.AsyncClient, method: str, path: str, status: int
+async def test_a_configured_origin_may_read_errors(
+    cors_client: httpx.AsyncClient, method: str, path: str, status: int
 ) -> None:
-    answer = await from_pages.request(method, path, headers={"Origin": ORIGIN})
+    answer = await cors_client.request(method, path, headers={"Origin": ORIGIN})
     assert problem(answer)[0] == status
     assert answer.headers["access-control-allow-origin"] == ORIGIN
-    check(answer)
+    assert_security_headers(answer)
 
 
-@pytest.mark.parametrize("origin", [STRANGER, f"{ORIGIN}.evil.example", "null", ORIGIN.replace("https", "http")])
-async def test_a_page_of_another_origin_may_not(from_pages: httpx.AsyncClient, origin: str) -> None:
-    preflight = await from_pages.options("/v1/bookings", headers={"Origin": origin} | PREFLIGHT)
+@pytest.mark.parametrize("origin", [OTHER_ORIGIN, f"{ORIGIN}.evil.example", "null", ORIGIN.replace("https", "http")])
+async def test_any_other_origin_is_refused(cors_client: httpx.AsyncClient, origin: str) -> None:
+    preflight = await cors_client.options("/v1/bookings", headers={"Origin": origin} | PREFLIGHT)
     assert preflight.status_code == 400
-    answer = await from_pages.get("/v1/offerings", headers={"Origin": origin})
+    answer = await cors_client.get("/v1/offerings", headers={"Origin": origin})
     for each in (preflight, answer):
         assert "access-control-allow-origin" not in each.headers

@@ -11,33 +11,29 @@ from tests.api.world import PUBLIC_URL, World, problem
 
 
 @pytest.mark.parametrize("path", ["/v1/nothing", "/v1/offerings/"])
-async def test_an_unknown_route_is_a_problem(client: httpx.AsyncClient, path: str) -> None:
+async def test_an_unknown_route_is_not_found(client: httpx.AsyncClient, path: str) -> None:
     assert problem(await client.get(path)) == (404, "not-found")
 
 
-async def test_a_method_that_a_route_does_not_have_is_a_problem_that_names_those_it_has(
-    client: httpx.AsyncClient,
-) -> None:
+async def test_an_unsupported_method_is_refused_with_the_allowed_ones(client: httpx.AsyncClient) -> None:
     answer = await client.delete("/v1/bookings")
     assert problem(answer) == (405, "method-not-allowed")
     assert answer.headers["allow"] == "GET, POST"
 
 
-async def test_an_id_that_is_no_id_names_nothing(client: httpx.AsyncClient, world: World) -> None:
+async def test_a_malformed_id_is_not_found(client: httpx.AsyncClient, world: World) -> None:
     answer = await client.get("/v1/bookings/ada", headers=world.student.headers)
     assert problem(answer) == (404, "not-found")
 
 
 @pytest.mark.parametrize("body", [b"{", b"[]", b"{}", b'{"slot_id": "ada"}', b'{"slot_id": null, "more": 1}', b"\xff"])
-async def test_a_body_that_is_not_what_a_route_takes_is_a_problem(
-    client: httpx.AsyncClient, world: World, body: bytes
-) -> None:
+async def test_an_invalid_body_is_refused(client: httpx.AsyncClient, world: World, body: bytes) -> None:
     headers = world.student.headers | {"Idempotency-Key": "k", "Content-Type": "application/json"}
     answer = await client.post("/v1/bookings", content=body, headers=headers)
     assert problem(answer) == ((400, "bad-request") if body == b"\xff" else (422, "request-invalid"))
 
 
-async def test_a_body_with_something_unknown_in_it_is_refused_without_repeating_it(
+async def test_an_unknown_member_is_refused_without_repeating_its_value(
     client: httpx.AsyncClient, world: World
 ) -> None:
     body = {"slot_id": str(uuid4()), "price_minor": "my secret"}
@@ -47,22 +43,24 @@ async def test_a_body_with_something_unknown_in_it_is_refused_without_repeating_
     assert "my secret" not in answer.text
 
 
-@pytest.mark.parametrize("announced", [True, False])
-async def test_a_body_that_is_too_large_is_a_problem(client: httpx.AsyncClient, world: World, announced: bool) -> None:
+@pytest.mark.parametrize("announced", [True, False], ids=["with Content-Length", "chunked"])
+async def test_a_body_that_is_too_large_is_refused(client: httpx.AsyncClient, world: World, announced: bool) -> None:
     too_large = b" " * (MAX_BODY_BYTES + 1)
 
-    async def in_pieces():  # type: ignore[no-untyped-def]
+    async def chunks():  # type: ignore[no-untyped-def]
         yield too_large[:-1]
         yield too_large[-1:]
 
     headers = world.student.headers | {"Idempotency-Key": "k", "Content-Type": "application/json"}
-    content = too_large if announced else in_pieces()  # type: ignore[no-untyped-call]
+    content = too_large if announced else chunks()  # type: ignore[no-untyped-call]
     answer = await client.post("/v1/bookings", content=content, headers=headers)
     assert problem(answer) == (413, "content-too-large")
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 
-async def test_a_failure_of_ours_is_a_problem_without_a_trace(app: FastAPI, caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_unhandled_exception_is_a_problem_without_a_traceback(
+    app: FastAPI, caplog: pytest.LogCaptureFixture
+) -> None:
     @app.get("/broken")
     async def broken() -> PlainTextResponse:
         raise LookupError("the secret is 42")
@@ -76,7 +74,7 @@ async def test_a_failure_of_ours_is_a_problem_without_a_trace(app: FastAPI, capl
     assert "request failed" in caplog.text
 
 
-async def test_every_answer_has_a_request_id_and_the_security_headers(client: httpx.AsyncClient) -> None:
+async def test_every_response_has_a_request_id_and_security_headers(client: httpx.AsyncClient) -> None:
     for path in ("/healthz", "/v1/bookings", "/nothing"):
         answer = await client.get(path)
         assert answer.headers["x-request-id"]
@@ -85,12 +83,12 @@ async def test_every_answer_has_a_request_id_and_the_security_headers(client: ht
         assert answer.headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
 
 
-@pytest.mark.parametrize("given", ["", "a b", "x" * 65, "<script>"])
-async def test_a_request_id_that_could_upset_a_log_is_replaced(client: httpx.AsyncClient, given: str) -> None:
-    answer = await client.get("/healthz", headers={"X-Request-Id": given})
-    assert answer.headers["x-request-id"] != given
+@pytest.mark.parametrize("request_id", ["", "a b", "x" * 65, "<script>"])
+async def test_a_request_id_that_is_unsafe_to_log_is_replaced(client: httpx.AsyncClient, request_id: str) -> None:
+    answer = await client.get("/healthz", headers={"X-Request-Id": request_id})
+    assert answer.headers["x-request-id"] != request_id
 
 
-def test_types_are_stable_and_told_apart() -> None:
+def test_problem_types_are_unique_and_have_error_statuses() -> None:
     assert len({kind.uri for kind in Kind}) == len(Kind)
     assert all(400 <= kind.status < 600 for kind in Kind)

@@ -17,8 +17,8 @@ from api.http.rate_limits import (
     RateLimits,
 )
 from api.people.passwords import Passwords
-from tests.api.http.test_authorization import ROWS
 from tests.api.people.test_routes import Counting, sign_in, sign_up
+from tests.api.route_table import ROWS
 from tests.api.world import PUBLIC_URL, World, add_instructor, add_student, book, problem
 
 UNLIMITED = {
@@ -30,7 +30,7 @@ UNLIMITED = {
     "/v1/stripe/connect-webhook",
     "/v1/meetings/webhook",
 }
-# A path that is answered without Postgres.
+# A path that needs no database query.
 CHEAP = "/v1/instructors/nobody"
 LIMITED = (429, "rate-limited")
 WRONG = "not the right password"
@@ -49,14 +49,14 @@ def is_limited(path: str) -> bool:
     return path not in UNLIMITED and not path.startswith(("/checkout", "/onboarding", "/password-reset"))
 
 
-async def until_limited(quota: Quota, ask: Callable[[int], Awaitable[httpx.Response]]) -> list[httpx.Response]:
-    """The answers until the quota is used up, and the one that says so.
+async def until_limited(quota: Quota, send: Callable[[int], Awaitable[httpx.Response]]) -> list[httpx.Response]:
+    """Send requests until the quota is used up. Returns the responses before the 429.
 
-    Where the clock passes from one window into the next meanwhile, a few more are within it.
+    There are a few more of them if a window ends meanwhile.
     """
     answers = []
     for number in range(2 * quota.requests):
-        answers.append(await ask(number))
+        answers.append(await send(number))
         if answers[-1].status_code == 429:
             break
     *within, last = answers
@@ -66,25 +66,25 @@ async def until_limited(quota: Quota, ask: Callable[[int], Awaitable[httpx.Respo
     return within
 
 
-def standing(answer: httpx.Response, name: str) -> tuple[int, int]:
-    """What is left of a quota, and in how many seconds there is more."""
+def state(answer: httpx.Response, name: str) -> tuple[int, int]:
+    """What remains of a quota, and the seconds until it resets."""
     found = re.search(rf'"{name}";r=(\d+);t=(\d+)', answer.headers["ratelimit"])
     assert found
     return int(found[1]), int(found[2])
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "10.0.0.9"])
-async def test_a_password_can_be_guessed_at_so_often_and_no_more_from_wherever(
+async def test_password_guesses_are_limited_per_account_from_any_address(
     app: FastAPI, client: httpx.AsyncClient, host: str
 ) -> None:
     await sign_up(client)
-    guessed = await until_limited(SIGN_INS_OF_MAIL, lambda _: sign_in(client, password=WRONG))
-    assert {problem(answer) for answer in guessed} == {(401, "sign-in-refused")}
+    guesses = await until_limited(SIGN_INS_OF_MAIL, lambda _: sign_in(client, password=WRONG))
+    assert {problem(answer) for answer in guesses} == {(401, "sign-in-refused")}
     async with from_address(app, host) as elsewhere:
         answer = await sign_in(elsewhere)
     assert problem(answer) == LIMITED
     assert 1 <= int(answer.headers["retry-after"]) <= SIGN_INS_OF_MAIL.seconds
-    assert standing(answer, "sign-ins-of-mail") == (0, int(answer.headers["retry-after"]))
+    assert state(answer, "sign-ins-of-mail") == (0, int(answer.headers["retry-after"]))
     assert (
         f'"sign-ins-of-mail";q={SIGN_INS_OF_MAIL.requests};w={SIGN_INS_OF_MAIL.seconds}'
         in answer.headers["ratelimit-policy"]
@@ -92,13 +92,13 @@ async def test_a_password_can_be_guessed_at_so_often_and_no_more_from_wherever(
     assert problem(await sign_in(client, "bob@students.test")) == (401, "sign-in-refused")
 
 
-async def test_an_unknown_mail_address_is_limited_like_a_known_one(client: httpx.AsyncClient) -> None:
+async def test_guesses_at_an_unknown_account_are_limited_too(client: httpx.AsyncClient) -> None:
     answers = await until_limited(SIGN_INS_OF_MAIL, lambda _: sign_in(client, "BOB@students.test"))
     assert {answer.status_code for answer in answers} == {401}
     assert problem(await sign_in(client, "bob@students.test")) == LIMITED
 
 
-async def test_who_gets_it_right_begins_anew(client: httpx.AsyncClient) -> None:
+async def test_a_correct_password_resets_the_counter(client: httpx.AsyncClient) -> None:
     await sign_up(client)
     for _ in range(2):
         for _ in range(SIGN_INS_OF_MAIL.requests - 1):
@@ -106,20 +106,20 @@ async def test_who_gets_it_right_begins_anew(client: httpx.AsyncClient) -> None:
         assert (await sign_in(client)).status_code == 200
 
 
-async def test_one_address_can_try_so_many_accounts(app: FastAPI, client: httpx.AsyncClient) -> None:
+async def test_sign_ins_are_limited_per_address_across_accounts(app: FastAPI, client: httpx.AsyncClient) -> None:
     answers = await until_limited(SIGN_INS, lambda number: sign_in(client, f"student{number}@students.test"))
     assert {answer.status_code for answer in answers} == {401}
     async with from_address(app, "10.0.0.9") as elsewhere:
         assert (await sign_in(elsewhere)).status_code == 401
 
 
-async def test_sign_ups_with_a_mail_address_are_limited(client: httpx.AsyncClient) -> None:
+async def test_sign_ups_are_limited_per_mail_address(client: httpx.AsyncClient) -> None:
     first, *others = await until_limited(SIGN_UPS_OF_MAIL, lambda _: sign_up(client))
     assert first.status_code == 201
     assert {answer.status_code for answer in others} == {409}
 
 
-async def test_a_student_books_so_often_whatever_another_does(client: httpx.AsyncClient, world: World) -> None:
+async def test_bookings_are_limited_per_student(client: httpx.AsyncClient, world: World) -> None:
     slot_id, other = await world.slot(), await add_student(world.engine)
     await world.booking(slot_id)
     answers = await until_limited(BOOKINGS, lambda number: book(client, other, slot_id, str(number)))
@@ -128,54 +128,54 @@ async def test_a_student_books_so_often_whatever_another_does(client: httpx.Asyn
     assert (await client.get("/v1/bookings", headers=other.headers)).status_code == 200
 
 
-async def test_an_instructor_asks_for_so_many_links(client: httpx.AsyncClient, world: World) -> None:
+async def test_onboarding_links_are_limited_per_instructor(client: httpx.AsyncClient, world: World) -> None:
     path, other = "/v1/instructors/me/onboarding-link", await add_instructor(world.engine)
     answers = await until_limited(ONBOARDING_LINKS, lambda _: client.post(path, headers=other.headers))
     assert {answer.status_code for answer in answers} == {503}
     assert (await client.post(path, headers=world.instructor.headers)).status_code == 503
 
 
-async def test_everything_else_has_a_limit_by_address_until_one_is_signed_in(
+async def test_anonymous_requests_are_limited_per_address(
     app: FastAPI, client: httpx.AsyncClient, world: World
 ) -> None:
     forged = {"Authorization": "Bearer not.a.token", "X-Forwarded-For": "10.0.0.9"}
     answers = await until_limited(GENERAL, lambda number: client.get(CHEAP, headers=forged if number % 2 else {}))
     assert {answer.status_code for answer in answers} == {404}
-    assert standing(answers[0], "general")[0] == GENERAL.requests - 1
+    assert state(answers[0], "general")[0] == GENERAL.requests - 1
     assert (await client.get(CHEAP, headers=world.student.headers)).status_code == 404
-    for free in ("/healthz", "/metrics"):
-        assert (await client.get(free)).status_code == 200
+    for unlimited in ("/healthz", "/metrics"):
+        assert (await client.get(unlimited)).status_code == 200
     async with from_address(app, "10.0.0.9") as elsewhere:
         assert (await elsewhere.get(CHEAP)).status_code == 404
 
 
-async def test_who_has_a_network_of_addresses_is_one_caller(app: FastAPI) -> None:
-    left = []
+async def test_an_ipv6_network_is_one_caller(app: FastAPI) -> None:
+    used = []
     for host in ("2001:db8::1", "2001:db8::2:0:0:1", "2001:db8:0:1::1"):
         async with from_address(app, host) as client:
-            left.append(GENERAL.requests - standing(await client.get(CHEAP), "general")[0])
-    assert left == [1, 2, 1]
+            used.append(GENERAL.requests - state(await client.get(CHEAP), "general")[0])
+    assert used == [1, 2, 1]
 
 
-async def test_there_is_more_when_it_is_said_that_there_will_be() -> None:
+async def test_a_quota_resets_when_it_says() -> None:
     limits, quota = RateLimits(), Quota("few", 2, 2)
     for _ in range(3):
         within = True
         while within:
-            within, standing = await limits.spend(quota, "ada")
-        assert standing.left == 0
-        await asyncio.sleep(standing.more_in)
+            within, left = await limits.spend(quota, "ada")
+        assert left.remaining == 0
+        await asyncio.sleep(left.resets_in)
         within, _ = await limits.spend(quota, "ada")
         assert within
 
 
 @pytest.mark.parametrize(("method", "path"), ROWS)
-async def test_a_limited_route_says_how_its_caller_stands(method: str, path: str, client: httpx.AsyncClient) -> None:
+async def test_limited_routes_send_the_rate_limit_headers(method: str, path: str, client: httpx.AsyncClient) -> None:
     answer = await client.request(method, re.sub(r"\{.*?\}", "x", path))
     assert ("ratelimit" in answer.headers) == ("ratelimit-policy" in answer.headers) == is_limited(path)
 
 
-def test_the_limit_is_declared_where_there_is_one(app: FastAPI) -> None:
+def test_openapi_declares_429_on_limited_routes(app: FastAPI) -> None:
     for path, methods in app.openapi()["paths"].items():
         for method, operation in methods.items():
             limited = operation["responses"].get("429")

@@ -1,4 +1,4 @@
-"""No request is guessed at: what is unknown, or of another type, is refused. For the body of every route."""
+"""Request bodies are strict, on every route: unknown members and wrong types are refused, never coerced."""
 
 from collections.abc import Iterator
 from copy import deepcopy
@@ -8,7 +8,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from tests.api.http.test_authorization import BODIES, ROWS
+from tests.api.route_table import BODIES, ROWS
 from tests.api.world import JSON, World, problem
 
 WITH_BODY = {
@@ -21,13 +21,13 @@ MORE: list[tuple[str, JSON]] = [
     ("offerings", BODIES["offerings"] | {"cancellation": {"tiers": [{"before_seconds": 60, "refund_bps": 5_000}]}}),
     ("offerings", BODIES["offerings"] | {"buffer_before_minutes": 5, "buffer_after_minutes": 5}),
 ]
-WHOLE = [(name, body) for name, body in [*BODIES.items(), *MORE] if name in WITH_BODY]
+VALID = [(name, body) for name, body in [*BODIES.items(), *MORE] if name in WITH_BODY]
 
 
 def wrong(body: Any) -> Iterator[Any]:
-    """The body with one thing in it that is of another type, or that nobody asked for."""
+    """Variants of the body with one value of another type, or one unknown member."""
     if isinstance(body, dict):
-        yield body | {"nobody_asked_for_it": 1}
+        yield body | {"unknown_member": 1}
         for name, value in body.items():
             yield from (body | {name: other} for other in wrong(value))
     elif isinstance(body, list):
@@ -40,8 +40,8 @@ def wrong(body: Any) -> Iterator[Any]:
         yield from (5, True, [body], {"is": body})
 
 
-@pytest.mark.parametrize(("name", "body"), WHOLE, ids=lambda given: given if isinstance(given, str) else "")
-async def test_a_body_that_is_nearly_right_is_refused(
+@pytest.mark.parametrize(("name", "body"), VALID, ids=lambda value: value if isinstance(value, str) else "")
+async def test_a_body_with_one_wrong_value_is_refused(
     client: httpx.AsyncClient, world: World, name: str, body: JSON
 ) -> None:
     method, path = WITH_BODY[name]
@@ -52,7 +52,7 @@ async def test_a_body_that_is_nearly_right_is_refused(
         assert problem(answer) == (422, "request-invalid"), other
 
 
-def test_every_body_is_described_as_closed(app: FastAPI) -> None:
+def test_openapi_forbids_additional_properties(app: FastAPI) -> None:
     schema = app.openapi()
     bodies = [
         operation["requestBody"]["content"]["application/json"]["schema"]

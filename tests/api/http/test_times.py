@@ -1,4 +1,4 @@
-"""Times and dates in requests: as RFC 3339 has them, and as far off as they can be written."""
+"""Times and dates in requests: RFC 3339 only, up to the limits of the calendar."""
 
 import httpx
 import pytest
@@ -9,7 +9,7 @@ EARLIEST, LATEST = "0001-01-01", "9999-12-31"
 
 
 @pytest.mark.parametrize("time", ["0.5", "1772472600", "2026-03-02", "2026-03-02T17:30:00", "2026-03-02 17:30:00Z"])
-async def test_what_is_no_time_of_rfc_3339_is_refused(time: str, client: httpx.AsyncClient, world: World) -> None:
+async def test_a_time_that_is_not_rfc_3339_is_refused(time: str, client: httpx.AsyncClient, world: World) -> None:
     for path in ("/v1/offerings", f"/v1/offerings/{world.offering_id}/slots"):
         assert problem(await client.get(path, params={"starts_after": time})) == (422, "request-invalid")
     slots = f"/v1/offerings/{world.offering_id}/slots"
@@ -18,14 +18,14 @@ async def test_what_is_no_time_of_rfc_3339_is_refused(time: str, client: httpx.A
 
 
 @pytest.mark.parametrize("date", ["1772472600", "2026-3-2", "2026-03-02T00:00:00"])
-async def test_what_is_no_date_of_rfc_3339_is_refused(date: str, client: httpx.AsyncClient, world: World) -> None:
-    figures = await client.get("/v1/metrics/business", params={"since": date}, headers=world.operator.headers)
-    assert problem(figures) == (422, "request-invalid")
+async def test_a_date_that_is_not_rfc_3339_is_refused(date: str, client: httpx.AsyncClient, world: World) -> None:
+    answer = await client.get("/v1/metrics/business", params={"since": date}, headers=world.operator.headers)
+    assert problem(answer) == (422, "request-invalid")
 
 
 @pytest.mark.parametrize("offset", ["Z", "+23:59", "-23:59"])
 @pytest.mark.parametrize("date", [EARLIEST, LATEST])
-async def test_a_time_may_be_as_far_off_as_it_can_be_written(
+async def test_a_time_at_the_limits_of_the_calendar_is_handled(
     date: str, offset: str, client: httpx.AsyncClient, world: World
 ) -> None:
     params = {"starts_after": f"{date}T23:59:59{offset}", "starts_before": f"{date}T00:00:00{offset}"}
@@ -44,10 +44,10 @@ async def test_a_time_may_be_as_far_off_as_it_can_be_written(
         {"since": "9999-12-30", "until": LATEST},
     ],
 )
-async def test_a_period_may_be_as_far_off_as_it_can_be_written(
+async def test_a_period_at_the_limits_of_the_calendar_is_handled(
     params: dict[str, str], client: httpx.AsyncClient, world: World
 ) -> None:
     for interval in ("day", "week", "month"):
-        asked = params | {"interval": interval}
-        answer = await client.get("/v1/metrics/business", params=asked, headers=world.operator.headers)
+        query = params | {"interval": interval}
+        answer = await client.get("/v1/metrics/business", params=query, headers=world.operator.headers)
         assert answer.status_code in (200, 422), answer.text

@@ -18,9 +18,9 @@ from models.domain.actors import Actor, Role, Subject
 from models.domain.errors import Declined
 from models.domain.messages import Channel
 from models.tables.audit import AuditEvent
-from tests.api.http.test_authorization import BODIES
 from tests.api.live.journey import approved, booked, decide, order, paid
 from tests.api.live.workers import FailingGateway, Workers
+from tests.api.route_table import BODIES
 from tests.api.world import World
 
 # The Stripe SDK's own use of httpx.

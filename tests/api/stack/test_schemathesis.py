@@ -19,7 +19,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from api.main import build_app
 from models.db import build_engine
 from sandbox.stack.stack import Stack
-from tests.api.http.test_authorization import ROWS
+from tests.api.route_table import ROWS
 from tests.api.stack.populated_api import PopulatedApi, settle
 from tests.api.world import JSON, settings
 

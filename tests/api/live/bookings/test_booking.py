@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
 from api.bookings.client import BookingClient
-from api.http.temporal import Patience
+from api.http.temporal import Timeouts
 from api.main import build_app
 from models.domain.ids import booking_id, workflow_id
 from models.settings import PolicySettings
@@ -172,7 +172,7 @@ async def test_without_a_worker_the_same_key_may_be_sent_until_there_is_one(
     app: FastAPI, client: httpx.AsyncClient, world: World, temporal: Client, task_queue: str, workers: Workers
 ) -> None:
     patient = app.state.saga
-    app.state.saga = BookingClient(temporal, task_queue, Patience(checkout=timedelta(seconds=1)))
+    app.state.saga = BookingClient(temporal, task_queue, Timeouts(checkout=timedelta(seconds=1)))
     slot_id = await world.slot()
     answer = await book(client, world.student, slot_id)
     assert problem(answer) == (503, "unavailable")

@@ -15,7 +15,7 @@ from temporalio.client import Client, WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 
-from api.http.temporal import Patience
+from api.http.temporal import Timeouts
 from api.people.onboarding_client import OnboardingClient
 from models.domain.actors import Role
 from models.domain.errors import Declined, Retryable
@@ -163,7 +163,7 @@ async def test_a_link_that_stripe_keeps_waiting_for_is_to_be_asked_for_again(
     app: FastAPI, client: httpx.AsyncClient, temporal: Client, task_queue: str, workers: Workers, newcomer: Person
 ) -> None:
     patient = app.state.onboarding
-    app.state.onboarding = OnboardingClient(temporal, task_queue, Patience(checkout=timedelta(seconds=1)))
+    app.state.onboarding = OnboardingClient(temporal, task_queue, Timeouts(checkout=timedelta(seconds=1)))
     gateway = AccountsFailing(workers.stripe, Retryable("no connection"))
     async with workers.at_work(gateway):
         assert problem(await ask(client, newcomer)) == (503, "unavailable")

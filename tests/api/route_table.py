@@ -1,0 +1,108 @@
+"""Every route of the API: who may call it, and a valid body for it."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+ROLES = ("nobody", "student", "instructor", "operator", "other student", "other instructor")
+
+# `ok`: the role may call the route, whatever the result. A status: the route refuses with it. The booking is between
+# the student and the instructor.
+TABLE = """
+                                                     nobody student instructor operator o.student o.instructor
+POST /v1/auth/signup                                  ok     ok       ok         ok        ok        ok
+POST /v1/auth/token                                   401    401      401        401       401       401
+POST /v1/auth/password-reset                          ok     ok       ok         ok        ok        ok
+POST /v1/auth/password                                400    400      400        400       400       400
+POST /v1/auth/password/change                         401    403      403        403       403       403
+GET  /v1/instructors/me                               401    403      ok         403       403       ok
+GET  /v1/instructors/me/statements/{year}             401    403      ok         403       403       ok
+POST /v1/instructors/me/onboarding-link               401    403      ok         403       403       ok
+GET  /v1/instructors/{instructor_id}                  ok     ok       ok         ok        ok        ok
+GET  /v1/instructors/me/offerings                     401    403      ok         403       403       ok
+POST /v1/offerings                                    401    403      ok         403       403       ok
+GET  /v1/offerings                                    ok     ok       ok         ok        ok        ok
+GET  /v1/offerings/{offering_id}                      ok     ok       ok         ok        ok        ok
+PATCH /v1/offerings/{offering_id}                     401    403      ok         403       403       403
+POST /v1/offerings/{offering_id}/slots                401    403      ok         403       403       403
+GET  /v1/offerings/{offering_id}/slots                ok     ok       ok         ok        ok        ok
+DELETE /v1/offerings/{offering_id}/slots              401    403      ok         403       403       403
+DELETE /v1/offerings/{offering_id}/slots/{slot_id}    401    403      ok         403       403       403
+POST /v1/bookings                                     401    ok       403        403       ok        403
+GET  /v1/bookings                                     401    ok       ok         403       ok        ok
+GET  /v1/bookings/{booking_id}                        401    ok       ok         ok        404       404
+GET  /v1/bookings/{booking_id}/events                 401    ok       ok         ok        404       404
+GET  /v1/bookings/{booking_id}/cancellation-quote     401    ok       ok         403       404       404
+GET  /v1/bookings/{booking_id}/calendar.ics           401    ok       ok         403       404       404
+GET  /v1/bookings/{booking_id}/receipt.pdf            401    ok       ok         ok        404       404
+GET  /v1/bookings/{booking_id}/join                   401    ok       ok         403       404       404
+POST /v1/bookings/{booking_id}/approve                401    403      ok         403       403       404
+POST /v1/bookings/{booking_id}/reject                 401    403      ok         403       403       404
+POST /v1/bookings/{booking_id}/complete               401    403      ok         403       403       404
+POST /v1/bookings/{booking_id}/cancel                 401    ok       ok         ok        404       404
+POST /v1/bookings/{booking_id}/no-show                401    ok       ok         403       404       404
+POST /v1/bookings/{booking_id}/no-show/contest        401    ok       ok         403       404       404
+POST /v1/bookings/{booking_id}/reschedule             401    ok       ok         403       404       404
+POST /v1/bookings/{booking_id}/reschedule/accept      401    ok       ok         403       404       404
+POST /v1/bookings/{booking_id}/reschedule/decline     401    ok       ok         403       404       404
+GET  /v1/operator/bookings                            401    403      403        ok        403       403
+POST /v1/operator/bookings/{booking_id}/settle        401    403      403        ok        403       403
+POST /v1/operator/bookings/{booking_id}/release       401    403      403        ok        403       403
+POST /v1/operator/bookings/{booking_id}/refund        401    403      403        ok        403       403
+POST /v1/operator/bookings/{booking_id}/extend        401    403      403        ok        403       403
+POST /v1/operator/bookings/{booking_id}/retry         401    403      403        ok        403       403
+GET  /v1/instructors/me/payouts                       401    403      ok         403       403       ok
+GET  /v1/operator/payouts                             401    403      403        ok        403       403
+GET  /v1/operator/negative-balances                   401    403      403        ok        403       403
+GET  /v1/operator/bookings/{booking_id}/ledger        401    403      403        ok        403       403
+POST /v1/operator/reconciliations                     401    403      403        ok        403       403
+GET  /v1/operator/reconciliations                     401    403      403        ok        403       403
+GET  /v1/operator/reconciliations/{reconciliation_id} 401    403      403        404       403       403
+GET  /v1/operator/drifts                              401    403      403        ok        403       403
+GET  /v1/operator/disputes                            401    403      403        ok        403       403
+POST /v1/operator/disputes/{dispute_id}/take-over     401    403      403        404       403       403
+POST /v1/operator/disputes/{dispute_id}/submit        401    403      403        404       403       403
+POST /v1/operator/disputes/{dispute_id}/accept        401    403      403        404       403       403
+GET  /v1/operator/reports/tax/{year}                  401    403      403        ok        403       403
+GET  /v1/operator/reports/{month}                     401    403      403        ok        403       403
+GET  /v1/metrics/business                             401    403      403        ok        403       403
+POST /v1/stripe/webhook                               400    400      400        400       400       400
+POST /v1/stripe/connect-webhook                       400    400      400        400       400       400
+POST /v1/meetings/webhook                             400    400      400        400       400       400
+GET  /healthz                                         ok     ok       ok         ok        ok        ok
+GET  /readyz                                          ok     ok       ok         ok        ok        ok
+GET  /metrics                                         ok     ok       ok         ok        ok        ok
+GET  /checkout/return                                 ok     ok       ok         ok        ok        ok
+GET  /checkout/cancelled                              ok     ok       ok         ok        ok        ok
+GET  /onboarding/return                               ok     ok       ok         ok        ok        ok
+GET  /onboarding/refresh                              ok     ok       ok         ok        ok        ok
+GET  /password-reset                                  ok     ok       ok         ok        ok        ok
+GET  /v1/openapi.json                                 ok     ok       ok         ok        ok        ok
+"""
+ROWS = {
+    (method, path): dict(zip(ROLES, outcomes, strict=True))
+    for method, path, *outcomes in map(str.split, TABLE.splitlines()[2:])
+}
+"""The outcome per role, by method and path."""
+
+BODIES: dict[str, dict[str, Any]] = {
+    "signup": {"email": "ada@students.test", "password": "a long enough password", "name": "Ada", "role": "student"},
+    "token": {"email": "nobody@students.test", "password": "a long enough password"},
+    "password-reset": {"email": "ada@students.test"},
+    "password": {"token": "unknown", "password": "a long enough password"},
+    "change": {"current_password": "not theirs: they have none", "new_password": "a long enough password"},
+    "offerings": {
+        "title": "Counterpoint",
+        "price": {"amount_minor": 10_000, "currency": "usd"},
+        "duration_minutes": 60,
+    },
+    "{offering_id}": {"title": "Fugue", "price": {"amount_minor": 12_000, "currency": "usd"}, "is_active": False},
+    "slots": {"starts_at": (datetime.now(UTC) + timedelta(days=3)).isoformat()},
+    "reject": {"reason": "I am away."},
+    "reschedule": {"slot_id": str(UUID(int=1))},
+    "accept": {"slot_id": str(UUID(int=1))},
+    "no-show": {"absent": "student"},
+    "refund": {"amount_minor": 100},
+    "extend": {"until": (datetime.now(UTC) + timedelta(hours=1)).isoformat()},
+}
+"""A valid request body, by the last segment of the path."""
