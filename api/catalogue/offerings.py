@@ -19,7 +19,7 @@ from api.settings import Settings, WithSettings
 from models.domain.money import Currency
 
 router = APIRouter(prefix="/v1/offerings", tags=["catalogue"])
-own = APIRouter(prefix="/v1/instructors/me/offerings", tags=["catalogue"])
+own_router = APIRouter(prefix="/v1/instructors/me/offerings", tags=["catalogue"])
 
 Minor = Annotated[int | None, Query(ge=0, lt=2**63, description="In minor units of `currency`, which is needed then.")]
 
@@ -90,7 +90,7 @@ async def list_offerings(
     return await _page(wanted, page, database, settings)
 
 
-@own.get(
+@own_router.get(
     "",
     operation_id="listOwnOfferings",
     responses=declared(

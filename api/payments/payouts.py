@@ -23,7 +23,7 @@ from models.domain.states import PayoutStatus
 from models.tables.payments import InstructorPayout
 
 router = APIRouter(prefix="/v1/instructors/me", tags=["instructors"])
-for_operators = APIRouter(prefix="/v1/operator", tags=["operator"])
+operator_router = APIRouter(prefix="/v1/operator", tags=["operator"])
 
 _AT, _ID = col(InstructorPayout.created_at), col(InstructorPayout.id)
 
@@ -91,7 +91,7 @@ async def own_payouts(
     )
 
 
-@for_operators.get("/payouts", operation_id="listAllPayouts", responses=declared(*_LISTED))
+@operator_router.get("/payouts", operation_id="listAllPayouts", responses=declared(*_LISTED))
 async def all_payouts(
     operator: AsOperator,
     page: AskedPage,
@@ -108,7 +108,7 @@ async def all_payouts(
     )
 
 
-@for_operators.get(
+@operator_router.get(
     "/negative-balances",
     operation_id="listNegativeBalances",
     responses=declared(Kind.NOT_SIGNED_IN, Kind.WRONG_ROLE, Kind.INTERNAL, Kind.UNAVAILABLE),
