@@ -35,7 +35,7 @@ from api.payments.disputes import DisputeClient
 from api.people import routers as people
 from api.people.oidc import IdentityProvider
 from api.people.onboarding_client import OnboardingClient
-from api.people.passwords import Passwords
+from api.people.passwords import AsyncPasswordHasher
 from api.reconciliation import routers as reconciliation
 from api.reconciliation.gauges import ReconciliationGauges
 from api.reconciliation.routes import ReconciliationClient
@@ -99,7 +99,7 @@ def _build(settings: Settings, lifespan: Lifespan | None) -> FastAPI:
     app.state.metrics = Metrics()
     app.state.business_gauges = BusinessGauges(app.state.metrics.registry)
     app.state.reconciliation_gauges = ReconciliationGauges(app.state.metrics.registry)
-    app.state.passwords = Passwords()
+    app.state.password_hasher = AsyncPasswordHasher()
     app.state.limits = RateLimits()
     _include_routers(app)
     _handle_errors(app)

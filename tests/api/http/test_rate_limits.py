@@ -16,9 +16,9 @@ from api.http.rate_limits import (
     Quota,
     RateLimits,
 )
-from api.people.passwords import Passwords
+from api.people.passwords import AsyncPasswordHasher
 from tests.api.http.test_authorization import ROWS
-from tests.api.people.test_routes import Counting, sign_in, sign_up
+from tests.api.people.sign_in import CountingHasher, sign_in, sign_up
 from tests.api.world import PUBLIC_URL, World, add_instructor, add_student, book, problem
 
 UNLIMITED = {
@@ -38,7 +38,7 @@ WRONG = "not the right password"
 
 @pytest.fixture(autouse=True)
 def quick_hashes(app: FastAPI) -> None:
-    app.state.passwords = Passwords(Counting())
+    app.state.password_hasher = AsyncPasswordHasher(CountingHasher())
 
 
 def from_address(app: FastAPI, host: str) -> httpx.AsyncClient:
