@@ -1,4 +1,4 @@
-"""A booking's page of the ledger: every movement of its money, in order, and what the accounts hold after them."""
+"""A booking's ledger: its transactions in order, and the resulting account balances."""
 
 from collections import Counter
 from datetime import datetime
@@ -28,9 +28,9 @@ class LedgerLine(ResponseModel):
 class LedgerStep(ResponseModel):
     kind: PostingKind
     what: str
-    """The same, as a sentence."""
+    """Describes `kind` in a sentence."""
     subject: str
-    """What it is about: the booking, or Stripe's or our id of a refund, dispute or payout."""
+    """The id of what the transaction is about: the booking, or a refund, dispute or payout (Stripe's id or ours)."""
     at: datetime
     lines: list[LedgerLine]
     """They sum to zero."""
@@ -39,9 +39,9 @@ class LedgerStep(ResponseModel):
 class BookingLedger(ResponseModel):
     booking_id: UUID
     data: list[LedgerStep]
-    """The earliest first."""
+    """Earliest first."""
     balances: list[LedgerLine]
-    """Of the accounts that hold something of this booking's."""
+    """Accounts with a nonzero balance of this booking."""
 
 
 @router.get(
@@ -52,7 +52,7 @@ class BookingLedger(ResponseModel):
     ),
 )
 async def get_booking_ledger(booking_id: UUID, operator: AsOperator, database: WithDatabase) -> BookingLedger:
-    """The story of a booking's money. What was paid for a deleted booking request stays in the books."""
+    """All ledger transactions of a booking. Those of a deleted booking request remain."""
     query = (
         select(LedgerTransaction, LedgerEntry)
         .join(LedgerEntry, col(LedgerEntry.transaction_id) == col(LedgerTransaction.id))
