@@ -1,4 +1,4 @@
-"""For machines: is the process alive, can it do its work, what has it done."""
+"""Liveness, readiness and Prometheus metrics."""
 
 import asyncio
 import contextlib
@@ -13,31 +13,30 @@ from sqlmodel import select
 from api.bookings.client import WithBookingClient
 from api.http.database import Database, WithDatabase
 from api.http.middleware import Metrics
-from api.http.problems import Kind, Problem, declared
+from api.http.problems import Kind, Problem, problem_responses
 from api.reconciliation.gauges import ReconciliationGauges
 from api.reports.gauges import BusinessGauges
 
 router = APIRouter(tags=["machines"])
 
-_METRICS = declared(Kind.INTERNAL, Kind.UNAVAILABLE)
-_WITHIN = timedelta(seconds=2)
+_TIMEOUT = timedelta(seconds=2)
 
 
 class Health(BaseModel):
     status: str = "ok"
 
 
-@router.get("/healthz", operation_id="isAlive", responses=declared(Kind.INTERNAL))
+@router.get("/healthz", operation_id="isAlive", responses=problem_responses(Kind.INTERNAL))
 async def is_alive() -> Health:
-    """The process answers. Asks nothing of anybody: a restart would not mend Postgres."""
+    """The process answers. It checks no dependency: restarting the API would not fix Postgres."""
     return Health()
 
 
-@router.get("/readyz", operation_id="isReady", responses=declared(Kind.INTERNAL, Kind.UNAVAILABLE))
+@router.get("/readyz", operation_id="isReady", responses=problem_responses(Kind.INTERNAL, Kind.UNAVAILABLE))
 async def is_ready(database: WithDatabase, bookings: WithBookingClient) -> Health:
     """Postgres and Temporal answer."""
-    postgres, temporal = await asyncio.gather(_answers(database), bookings.is_reachable(_WITHIN))
-    missing = [name for name, there in (("postgres", postgres), ("temporal", temporal)) if not there]
+    postgres, temporal = await asyncio.gather(_postgres_answers(database), bookings.is_reachable(_TIMEOUT))
+    missing = [name for name, is_up in (("postgres", postgres), ("temporal", temporal)) if not is_up]
     if missing:
         raise Problem(
             Kind.UNAVAILABLE, f"No answer from: {', '.join(missing)}.", headers={"Retry-After": "1"}, missing=missing
@@ -46,23 +45,26 @@ async def is_ready(database: WithDatabase, bookings: WithBookingClient) -> Healt
 
 
 @router.get(
-    "/metrics", operation_id="readMetrics", response_class=Response, responses=declared(Kind.INTERNAL, Kind.UNAVAILABLE)
+    "/metrics",
+    operation_id="readMetrics",
+    response_class=Response,
+    responses=problem_responses(Kind.INTERNAL, Kind.UNAVAILABLE),
 )
 async def read_metrics(request: Request, database: WithDatabase) -> Response:
-    """In Prometheus' text format. Without Postgres, the business's figures are as old as the last answer."""
+    """Metrics in the Prometheus text format. While Postgres is down, the business gauges keep their last values."""
     metrics: Metrics = request.app.state.metrics
     gauges: BusinessGauges = request.app.state.business_gauges
     reconciliation: ReconciliationGauges = request.app.state.reconciliation_gauges
     with contextlib.suppress(SQLAlchemyError, TimeoutError, OSError):
-        async with asyncio.timeout(_WITHIN.total_seconds()):
+        async with asyncio.timeout(_TIMEOUT.total_seconds()):
             await gauges.refresh(database)
             await reconciliation.refresh(database)
     return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
 
-async def _answers(database: Database) -> bool:
+async def _postgres_answers(database: Database) -> bool:
     try:
-        async with asyncio.timeout(_WITHIN.total_seconds()), database.reading() as session:
+        async with asyncio.timeout(_TIMEOUT.total_seconds()), database.reading() as session:
             await session.exec(select(1))
     except (SQLAlchemyError, TimeoutError, OSError):
         return False

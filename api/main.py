@@ -16,12 +16,11 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 
 from api import health
-from api.bookings import calendar, decisions, event_stream, operator, quotes, receipts, rescheduling
-from api.bookings import routes as bookings
+from api.bookings import routers as bookings
 from api.bookings.client import BookingClient
 from api.bookings.event_stream import StreamFinished, StreamOptions, on_stream_finished
 from api.bookings.refund_client import RefundClient
-from api.catalogue import offerings, slots
+from api.catalogue import routers as catalogue
 from api.http import return_pages
 from api.http.auth import LocalTokenVerifier
 from api.http.database import Database
@@ -29,20 +28,18 @@ from api.http.middleware import Metrics, RequestMiddleware, UnhandledErrorMiddle
 from api.http.notify_listener import NotifyListener
 from api.http.problems import handle_problems, unavailable
 from api.http.rate_limits import RATE_LIMITED, RateLimits
-from api.meetings import routes as meetings
-from api.meetings import webhook
+from api.meetings import routers as meetings
 from api.openapi import DESCRIPTION, TAGS, Api
-from api.payments import disputes, ledger, payouts, stripe_webhooks
+from api.payments import routers as payments
 from api.payments.disputes import DisputeClient
-from api.people import instructors, password_reset
-from api.people import routes as people
+from api.people import routers as people
 from api.people.oidc import IdentityProvider
 from api.people.onboarding_client import OnboardingClient
-from api.people.passwords import Passwords
-from api.reconciliation import routes as reconciliation
+from api.people.passwords import AsyncPasswordHasher
+from api.reconciliation import routers as reconciliation
 from api.reconciliation.gauges import ReconciliationGauges
 from api.reconciliation.routes import ReconciliationClient
-from api.reports import accounting, business_metrics, statements
+from api.reports import routers as reports
 from api.reports.gauges import BusinessGauges
 from api.settings import Settings
 from models import logs
@@ -54,49 +51,47 @@ Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 _LOCAL_TEMPORAL = "localhost:7233"
 
-# A browser lets a page of another origin send and read these. No credentials: there is no cookie of ours to send.
-_FROM_PAGES = ["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID", "X-Request-Id"]
-_TO_PAGES = ["Location", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-Id"]
+_CORS_REQUEST_HEADERS = ["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID", "X-Request-Id"]
+_CORS_RESPONSE_HEADERS = ["Location", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-Id"]
 
 
 def create_app() -> FastAPI:
-    """The API with what the environment says. Raises pydantic's `ValidationError` for unusable settings."""
-    _log_as_we_do()
+    """The API, configured from the environment. Raises pydantic's `ValidationError` for invalid settings."""
+    _configure_logging()
     settings = Settings.from_environment()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         engine = build_engine(settings.runtime.database_url.get_secret_value())
         try:
-            _use(app, settings, engine, await _connect())
+            _attach_clients(app, settings, engine, await _temporal_client())
             yield
         finally:
             await engine.dispose()
 
-    return _app(settings, lifespan)
+    return _build(settings, lifespan)
 
 
 def build_app(settings: Settings, engine: AsyncEngine, temporal: Client) -> FastAPI:
-    """The API on parts that the caller owns, and closes."""
-    app = _app(settings, lifespan=None)
-    _use(app, settings, engine, temporal)
+    """The API on an engine and a Temporal client that the caller owns and closes."""
+    app = _build(settings, lifespan=None)
+    _attach_clients(app, settings, engine, temporal)
     return app
 
 
-def _app(settings: Settings, lifespan: Lifespan | None) -> FastAPI:
-    public_url = settings.http.holdfast_public_url
+def _build(settings: Settings, lifespan: Lifespan | None) -> FastAPI:
     app = Api(
         title="Holdfast",
         version="1",
         summary="Bookings for live one-to-one sessions, with the money held until the session took place.",
         description=DESCRIPTION,
-        servers=[{"url": str(public_url).rstrip("/"), "description": "This one."}],
+        servers=[{"url": str(settings.http.holdfast_public_url).rstrip("/"), "description": "This one."}],
         openapi_tags=TAGS,
         openapi_url="/v1/openapi.json",
-        # Their pages load scripts from elsewhere.
+        # FastAPI's documentation pages load scripts from a CDN.
         docs_url=None,
         redoc_url=None,
-        # A redirect would send a caller's token on to wherever the Host header says.
+        # A redirect would send the caller's token to whatever host the Host header names.
         redirect_slashes=False,
         lifespan=lifespan,
     )
@@ -104,58 +99,48 @@ def _app(settings: Settings, lifespan: Lifespan | None) -> FastAPI:
     app.state.metrics = Metrics()
     app.state.business_gauges = BusinessGauges(app.state.metrics.registry)
     app.state.reconciliation_gauges = ReconciliationGauges(app.state.metrics.registry)
-    app.state.passwords = Passwords()
+    app.state.password_hasher = AsyncPasswordHasher()
     app.state.limits = RateLimits()
-    limited = (
-        people,
-        password_reset,
-        statements,
-        instructors,
-        offerings,
-        slots,
-        bookings,
-        quotes,
-        calendar,
-        receipts,
-        event_stream,
-        meetings,
-        decisions,
-        rescheduling,
-        operator,
-        disputes,
-        payouts,
-        ledger,
-        reconciliation,
-        business_metrics,
-        accounting,
-    )
-    for module in limited:
-        app.include_router(module.router, **RATE_LIMITED)
-    for router in (operator.decisions, payouts.for_operators, offerings.own):
-        app.include_router(router, **RATE_LIMITED)
-    # Stripe, the meetings' provider and the machines come as often as they must, and a page is a constant.
-    for router in (stripe_webhooks.router, webhook.router, health.router, *return_pages.ROUTERS):
+    _include_routers(app)
+    _handle_errors(app)
+    _add_middleware(app, settings)
+    return app
+
+
+def _include_routers(app: FastAPI) -> None:
+    for folder in (people, catalogue, bookings, meetings, payments, reconciliation, reports):
+        for router in folder.ROUTERS:
+            app.include_router(router, **RATE_LIMITED)
+    # Not limited: webhooks and probes, whose rate the sender decides, and static pages.
+    for router in (*payments.WEBHOOKS, *meetings.WEBHOOKS, health.router, *return_pages.ROUTERS):
         app.include_router(router)
+
+
+def _handle_errors(app: FastAPI) -> None:
     handle_problems(app)
     app.add_exception_handler(StreamFinished, on_stream_finished)
     for error in (OperationalError, InterfaceError, PoolTimeout):
-        app.add_exception_handler(error, _on_postgres_away)
-    https_only = [("Strict-Transport-Security", "max-age=31536000")] if public_url.scheme == "https" else []
-    # From the inside out: a failure's answer, too, is one that a browser lets its page read.
+        app.add_exception_handler(error, _on_postgres_unavailable)
+
+
+def _add_middleware(app: FastAPI, settings: Settings) -> None:
+    """From the inside out. CORS is outside the 500 fallback, so that a browser lets its page read a 500 as well."""
     app.add_middleware(UnhandledErrorMiddleware)
     if settings.http.holdfast_cors_origins:
+        # Without `allow_credentials`: the API sets no cookies.
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.http.holdfast_cors_origins,
             allow_methods=["DELETE", "GET", "PATCH", "POST"],
-            allow_headers=_FROM_PAGES,
-            expose_headers=_TO_PAGES,
+            allow_headers=_CORS_REQUEST_HEADERS,
+            expose_headers=_CORS_RESPONSE_HEADERS,
         )
+    is_https = settings.http.holdfast_public_url.scheme == "https"
+    https_only = [("Strict-Transport-Security", "max-age=31536000")] if is_https else []
     app.add_middleware(RequestMiddleware, metrics=app.state.metrics, extra_headers=https_only)
-    return app
 
 
-def _use(app: FastAPI, settings: Settings, engine: AsyncEngine, temporal: Client) -> None:
+def _attach_clients(app: FastAPI, settings: Settings, engine: AsyncEngine, temporal: Client) -> None:
     app.state.database = Database(engine)
     app.state.identity = (
         IdentityProvider(settings.identity, app.state.database)
@@ -163,34 +148,38 @@ def _use(app: FastAPI, settings: Settings, engine: AsyncEngine, temporal: Client
         else LocalTokenVerifier(settings.http.holdfast_token_secret, app.state.database)
     )
     app.state.streams = StreamOptions(NotifyListener(engine.url))
-    # Whoever connected: it goes with every call that a request makes.
+    # Added here, so that a client passed to `build_app` sends the request id with its calls as well.
     temporal = Client(
         **temporal.config() | {"interceptors": [*temporal.config()["interceptors"], RequestIdClientInterceptor()]}
     )
-    app.state.bookings = BookingClient(temporal, settings.runtime.holdfast_task_queue)
+    task_queue = settings.runtime.holdfast_task_queue
+    app.state.bookings = BookingClient(temporal, task_queue)
     app.state.disputes = DisputeClient(temporal)
-    app.state.reconciliations = ReconciliationClient(temporal, settings.runtime.holdfast_task_queue)
-    app.state.event_router = StripeEventRouter(temporal, settings.runtime.holdfast_task_queue, engine)
-    app.state.refunds = RefundClient(temporal, settings.runtime.holdfast_task_queue)
-    app.state.onboarding = OnboardingClient(temporal, settings.runtime.holdfast_task_queue)
+    app.state.reconciliations = ReconciliationClient(temporal, task_queue)
+    app.state.event_router = StripeEventRouter(temporal, task_queue, engine)
+    app.state.refunds = RefundClient(temporal, task_queue)
+    app.state.onboarding = OnboardingClient(temporal, task_queue)
 
 
-def _log_as_we_do() -> None:
-    """Uvicorn has set up its own loggers when it asks for the app. Our line of a request takes the place of its."""
+def _configure_logging() -> None:
+    """Route uvicorn's logs through ours, and drop its access log: `RequestMiddleware` writes one.
+
+    Uvicorn has configured its loggers by the time it calls `create_app`.
+    """
     logs.configure()
-    uvicorns, access = logging.getLogger("uvicorn"), logging.getLogger("uvicorn.access")
-    uvicorns.handlers.clear()
-    uvicorns.propagate = True
+    uvicorn, access = logging.getLogger("uvicorn"), logging.getLogger("uvicorn.access")
+    uvicorn.handlers.clear()
+    uvicorn.propagate = True
     access.handlers.clear()
     access.propagate = False
 
 
-async def _connect() -> Client:
-    """It connects when it is first used, so that the API starts, and says what is missing, without Temporal."""
+async def _temporal_client() -> Client:
+    """Connects on first use, so that the API starts without Temporal and `/readyz` reports it as missing."""
     config = ClientConfig.load_client_connect_config()
     config.setdefault("target_host", _LOCAL_TEMPORAL)
     return await Client.connect(**config, data_converter=pydantic_data_converter, lazy=True)
 
 
-async def _on_postgres_away(_: Request, __: Exception) -> Response:
+async def _on_postgres_unavailable(_: Request, __: Exception) -> Response:
     return unavailable("Postgres does not answer.").response()

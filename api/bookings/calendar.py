@@ -10,7 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from api.bookings import queries
 from api.http.auth import AsEitherSide
 from api.http.database import WithDatabase
-from api.http.problems import Kind, Problem, declared
+from api.http.problems import Kind, Problem, problem_responses
 from api.settings import WithSettings
 from models.domain.actors import Role
 from models.session_calendar import FILE_NAME, MEDIA_TYPE, appointment, calendar_file
@@ -29,7 +29,7 @@ _FILE: dict[int | str, dict[str, Any]] = {
     operation_id="getCalendarFile",
     response_class=Response,
     responses=_FILE
-    | declared(
+    | problem_responses(
         Kind.NOT_SIGNED_IN,
         Kind.WRONG_ROLE,
         Kind.NOT_FOUND,

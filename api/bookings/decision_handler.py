@@ -11,7 +11,7 @@ from api.bookings.queries import BookingRecord
 from api.bookings.schemas import Booking, BookingForOperator
 from api.http.auth import Caller
 from api.http.database import Database, WithDatabase
-from api.http.problems import Kind, Problem, declared, unavailable
+from api.http.problems import Kind, Problem, problem_responses, unavailable
 from api.http.temporal import Closed, Refused, Unreachable
 from models.domain.messages import Decision, Refusal
 
@@ -22,7 +22,7 @@ DECISION_RESPONSES: dict[int | str, dict[str, Any]] = {
         "model": BookingForOperator | Booking,
         "description": "The decision was accepted and is still being carried out. The body is the current booking.",
     },
-    **declared(
+    **problem_responses(
         Kind.NOT_SIGNED_IN,
         Kind.WRONG_ROLE,
         Kind.NOT_FOUND,

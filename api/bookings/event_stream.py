@@ -17,7 +17,7 @@ from api.bookings.schemas import BookingEvent
 from api.http.auth import AsAnyRole, Caller
 from api.http.database import Database, WithDatabase
 from api.http.notify_listener import NotifyListener
-from api.http.problems import Kind, declared
+from api.http.problems import Kind, problem_responses
 from api.http.schema_types import REFERENCE
 from models.tables.audit import AuditEvent
 
@@ -90,7 +90,7 @@ async def _subscription(
     responses={
         **EVENT_STREAM,
         204: {"description": "The booking is closed and its last event has been sent."},
-        **declared(
+        **problem_responses(
             Kind.NOT_SIGNED_IN,
             Kind.NOT_FOUND,
             Kind.BOOKING_DELETED,

@@ -12,7 +12,7 @@ from api.bookings.schemas import Booking, BookingForOperator, BookingPageForOper
 from api.http.auth import AsOperator
 from api.http.database import WithDatabase
 from api.http.pagination import PageParams
-from api.http.problems import Kind, Problem, declared
+from api.http.problems import Kind, Problem, problem_responses
 from models.domain.messages import Channel, Extend, Release, Retry, Settle, SettleAndRefund
 from models.domain.money import Money
 from models.domain.policy import LossBearer
@@ -35,7 +35,7 @@ OptionalKey = Annotated[
 @router.get(
     "",
     operation_id="listAllBookings",
-    responses=declared(
+    responses=problem_responses(
         Kind.CURSOR_UNKNOWN, Kind.NOT_SIGNED_IN, Kind.WRONG_ROLE, Kind.REQUEST_INVALID, Kind.INTERNAL, Kind.UNAVAILABLE
     ),
 )
@@ -72,7 +72,7 @@ async def release(booking_id: UUID, operator: AsOperator, handler: WithDecisionH
     "/refund",
     operation_id="refundBooking",
     response_model=BookingForOperator,
-    responses=declared(Kind.IDEMPOTENCY_KEY_REQUIRED, Kind.REQUEST_INVALID, Kind.IDEMPOTENCY_KEY_REUSED),
+    responses=problem_responses(Kind.IDEMPOTENCY_KEY_REQUIRED, Kind.REQUEST_INVALID, Kind.IDEMPOTENCY_KEY_REUSED),
 )
 async def refund(
     booking_id: UUID,

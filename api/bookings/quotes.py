@@ -10,7 +10,7 @@ from api.bookings import queries, schemas
 from api.bookings.queries import BookingRecord
 from api.http.auth import AsEitherSide, Caller
 from api.http.database import WithDatabase
-from api.http.problems import Kind, Problem, declared
+from api.http.problems import Kind, Problem, problem_responses
 from models.domain.actors import Role
 from models.domain.decisions import PARKED, TOO_LATE_TO_CANCEL
 from models.domain.money import Money
@@ -24,7 +24,7 @@ router = APIRouter(prefix="/v1/bookings/{booking_id}", tags=["bookings"])
 @router.get(
     "/cancellation-quote",
     operation_id="quoteCancellation",
-    responses=declared(
+    responses=problem_responses(
         Kind.NOT_SIGNED_IN,
         Kind.WRONG_ROLE,
         Kind.NOT_FOUND,

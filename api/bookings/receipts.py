@@ -10,8 +10,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from api.bookings import queries
 from api.http.auth import AsAnyRole
 from api.http.database import WithDatabase
-from api.http.problems import Kind, Problem, declared
-from api.http.rate_limits import DOCUMENTS, counted
+from api.http.problems import Kind, Problem, problem_responses
+from api.http.rate_limits import DOCUMENTS, limited_by
 from api.settings import WithSettings
 from models import receipts
 from models.documents.page import MEDIA_TYPE
@@ -33,9 +33,9 @@ _FILE: dict[int | str, dict[str, Any]] = {
     "/receipt.pdf",
     operation_id="getReceipt",
     response_class=Response,
-    dependencies=[counted(DOCUMENTS)],
+    dependencies=[limited_by(DOCUMENTS)],
     responses=_FILE
-    | declared(
+    | problem_responses(
         Kind.NOT_SIGNED_IN,
         Kind.WRONG_ROLE,
         Kind.NOT_FOUND,

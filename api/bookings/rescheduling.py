@@ -11,13 +11,13 @@ from api.bookings.decision_handler import DECISION_RESPONSES, WithDecisionHandle
 from api.bookings.schemas import Booking
 from api.http.auth import AsEitherSide
 from api.http.database import WithDatabase
-from api.http.problems import Kind, declared
+from api.http.problems import Kind, problem_responses
 from models.domain.messages import Channel, Reschedule
 from workflows.booking.workflow import BookingWorkflow
 
 router = APIRouter(prefix="/v1/bookings/{booking_id}/reschedule", tags=["bookings"])
 
-_PROPOSING = declared(
+_PROPOSING = problem_responses(
     Kind.NOT_SIGNED_IN,
     Kind.WRONG_ROLE,
     Kind.NOT_FOUND,

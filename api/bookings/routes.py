@@ -15,8 +15,8 @@ from api.http.auth import AsAnyRole, AsEitherSide, AsStudent, Caller
 from api.http.database import Database, WithDatabase
 from api.http.idempotency import in_flight, refuse_reused_key
 from api.http.pagination import PageParams
-from api.http.problems import Kind, Problem, declared, unavailable
-from api.http.rate_limits import BOOKINGS, counted
+from api.http.problems import Kind, Problem, problem_responses, unavailable
+from api.http.rate_limits import BOOKINGS, limited_by
 from api.http.temporal import Closed, Refused, Unreachable
 from api.settings import WithSettings
 from models.domain import ids
@@ -49,8 +49,8 @@ _PROBLEM_KINDS = {
     "",
     operation_id="createBooking",
     status_code=201,
-    dependencies=[counted(BOOKINGS)],
-    responses=declared(
+    dependencies=[limited_by(BOOKINGS)],
+    responses=problem_responses(
         Kind.IDEMPOTENCY_KEY_REQUIRED,
         Kind.NOT_SIGNED_IN,
         Kind.WRONG_ROLE,
@@ -137,7 +137,7 @@ def _client_of(request: Request) -> tuple[str, str]:
 @router.get(
     "",
     operation_id="listBookings",
-    responses=declared(
+    responses=problem_responses(
         Kind.CURSOR_UNKNOWN, Kind.NOT_SIGNED_IN, Kind.WRONG_ROLE, Kind.REQUEST_INVALID, Kind.INTERNAL, Kind.UNAVAILABLE
     ),
 )
@@ -154,7 +154,7 @@ async def list_bookings(caller: AsEitherSide, page: PageParams, database: WithDa
 @router.get(
     "/{booking_id}",
     operation_id="getBooking",
-    responses=declared(
+    responses=problem_responses(
         Kind.NOT_SIGNED_IN,
         Kind.NOT_FOUND,
         Kind.BOOKING_DELETED,

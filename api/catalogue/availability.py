@@ -1,4 +1,4 @@
-"""When a slot is free. Asked of the bookings alone, so that an abandoned one gives its time back by being gone."""
+"""Whether a slot is free. Computed from the bookings alone, so that deleting an unpaid one frees its slot."""
 
 from uuid import UUID
 
@@ -9,30 +9,29 @@ from models.domain.states import HOLDS_SLOT
 from models.tables.bookings import BookingRequest
 from models.tables.catalogue import Offering, Slot
 
-# Constants stand in the statement as the constraint has them: of a parameter, the planner could not know whether the
-# constraint's index answers it.
-_HOLDING: list[ColumnElement[str]] = [literal_column(f"'{status}'") for status in sorted(HOLDS_SLOT)]
-_CLOSED: ColumnElement[str] = literal_column("'[]'")
+# Literals, exactly as in the constraint: with parameters, the planner could not use the constraint's partial index.
+_HOLDS_SLOT: list[ColumnElement[str]] = [literal_column(f"'{status}'") for status in sorted(HOLDS_SLOT)]
+_CLOSED_BOUNDS: ColumnElement[str] = literal_column("'[]'")
 
 
 def taken(but_for: UUID | None = None) -> ColumnElement[bool]:
-    """Of a query that has `Slot` and its `Offering`: an open booking blocks the slot's time, all buffers counted.
+    """For a query of `Slot` and its `Offering`: whether an open booking blocks the slot's time, buffers included.
 
-    The booking `but_for` does not count. It is what the constraint `no_double_booking` will say, asked beforehand.
+    The booking `but_for` is ignored. The constraint `no_double_booking` makes the same check on insert.
     """
-    claims = exists().where(
-        _instructor(col(BookingRequest.instructor_id)).bool_op("&&")(_instructor(col(Slot.instructor_id))),
-        _blocked(BookingRequest, BookingRequest).bool_op("&&")(_blocked(Slot, Offering)),
-        col(BookingRequest.status).in_(_HOLDING),
+    blocked = exists().where(
+        _instructor_range(col(BookingRequest.instructor_id)).bool_op("&&")(_instructor_range(col(Slot.instructor_id))),
+        _blocked_range(BookingRequest, BookingRequest).bool_op("&&")(_blocked_range(Slot, Offering)),
+        col(BookingRequest.status).in_(_HOLDS_SLOT),
     )
-    return claims if but_for is None else claims.where(col(BookingRequest.id) != but_for)
+    return blocked if but_for is None else blocked.where(col(BookingRequest.id) != but_for)
 
 
-def _instructor(instructor_id: ColumnExpressionArgument[UUID]) -> ColumnElement[object]:
-    return func.uuidrange(instructor_id, instructor_id, _CLOSED)
+def _instructor_range(instructor_id: ColumnExpressionArgument[UUID]) -> ColumnElement[object]:
+    return func.uuidrange(instructor_id, instructor_id, _CLOSED_BOUNDS)
 
 
-def _blocked(
+def _blocked_range(
     times: type[BookingRequest] | type[Slot], buffers: type[BookingRequest] | type[Offering]
 ) -> ColumnElement[object]:
     return func.blocked_range(

@@ -1,4 +1,4 @@
-"""Writes of the catalogue: offerings and slots."""
+"""The catalogue's writes: offerings and slots."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
@@ -21,28 +21,26 @@ from models.tables.bookings import BookingRequest
 from models.tables.catalogue import Offering, Slot
 from models.tables.people import Instructor
 
-_WORDS = frozenset({"title", "description"})
-"""Columns that an audit event names and does not quote."""
+_FREE_TEXT = frozenset({"title", "description"})
+"""Columns whose values are left out of audit events."""
 
 
-async def add_offering(
-    session: AsyncSession, instructor_id: UUID, wanted: NewOffering, now: datetime
-) -> OfferingRecord:
+async def add_offering(session: AsyncSession, instructor_id: UUID, new: NewOffering, now: datetime) -> OfferingRecord:
     """Raises the 403 `Problem` for a token without an account."""
     instructor = await session.get(Instructor, instructor_id)
     if instructor is None:
         raise Problem(Kind.NO_ACCOUNT)
     offering = Offering(
         instructor_id=instructor_id,
-        title=wanted.title,
-        description=wanted.description,
-        duration_minutes=wanted.duration_minutes,
-        buffer_before_minutes=wanted.buffer_before_minutes,
-        buffer_after_minutes=wanted.buffer_after_minutes,
-        price_minor=wanted.price.amount_minor,
-        currency=wanted.price.currency,
-        cancellation=policy_of(wanted.cancellation).model_dump(mode="json"),
-        is_recorded=wanted.is_recorded,
+        title=new.title,
+        description=new.description,
+        duration_minutes=new.duration_minutes,
+        buffer_before_minutes=new.buffer_before_minutes,
+        buffer_after_minutes=new.buffer_after_minutes,
+        price_minor=new.price.amount_minor,
+        currency=new.price.currency,
+        cancellation=policy_of(new.cancellation).model_dump(mode="json"),
+        is_recorded=new.is_recorded,
         created_at=now,
     )
     session.add(offering)
@@ -52,44 +50,44 @@ async def add_offering(
     return OfferingRecord(offering, instructor)
 
 
-async def change_offering(session: AsyncSession, offering: Offering, wanted: OfferingChange, now: datetime) -> None:
-    """For the bookings to come: those that are made have their own terms. What stays the same is no change."""
-    columns: dict[str, Any] = {**wanted}
-    if "price" in wanted:
+async def change_offering(session: AsyncSession, offering: Offering, change: OfferingChange, now: datetime) -> None:
+    """Applies to future bookings only: existing ones keep their frozen terms. A change of nothing writes nothing."""
+    columns: dict[str, Any] = {**change}
+    if "price" in change:
         del columns["price"]
-        columns |= {"price_minor": wanted["price"].amount_minor, "currency": wanted["price"].currency}
-    if "cancellation" in wanted:
-        columns["cancellation"] = policy_of(wanted["cancellation"]).model_dump(mode="json")
+        columns |= {"price_minor": change["price"].amount_minor, "currency": change["price"].currency}
+    if "cancellation" in change:
+        columns["cancellation"] = policy_of(change["cancellation"]).model_dump(mode="json")
     await session.refresh(offering, with_for_update=True)
     before = {name: getattr(offering, name) for name, value in columns.items() if getattr(offering, name) != value}
     if not before:
         return
     offering.sqlmodel_update({name: columns[name] for name in before})
-    detail = {name: None if name in _WORDS else {"from": before[name], "to": columns[name]} for name in before}
+    detail = {name: None if name in _FREE_TEXT else {"from": before[name], "to": columns[name]} for name in before}
     actor, action = Actor(role=Role.INSTRUCTOR, id=offering.instructor_id), "offering.changed"
     occasion = now.isoformat()
     session.add(event_about(Subject.OFFERING, offering.id, action, actor, Channel.API, now, detail, occasion))
 
 
 async def withdraw_slots(
-    session: AsyncSession, offering: Offering, chosen: Iterable[ColumnExpressionArgument[bool]], now: datetime
+    session: AsyncSession, offering: Offering, conditions: Iterable[ColumnExpressionArgument[bool]], now: datetime
 ) -> SlotsWithdrawn:
-    """Of the chosen ones that have not begun, all that no open booking has.
+    """Withdraw the matching future slots that no open booking holds.
 
-    They are locked before the bookings are looked at: a student who is just booking one is waited for, and one who
-    comes later finds it withdrawn.
+    The slots are locked before the bookings are read: a booking in progress finishes first, and a later one finds the
+    slot withdrawn.
     """
-    of_it = (col(Slot.offering_id) == offering.id, col(Slot.withdrawn_at).is_(None), col(Slot.starts_at) > now)
-    locking = select(Slot.id).where(*of_it, *chosen).order_by(col(Slot.starts_at)).with_for_update()
-    locked = (await session.exec(locking)).all()
+    of_offering = (col(Slot.offering_id) == offering.id, col(Slot.withdrawn_at).is_(None), col(Slot.starts_at) > now)
+    lock = select(Slot.id).where(*of_offering, *conditions).order_by(col(Slot.starts_at)).with_for_update()
+    locked = (await session.exec(lock)).all()
     booked = exists().where(col(BookingRequest.slot_id) == col(Slot.id), col(BookingRequest.status).in_(HOLDS_SLOT))
-    withdrawing = (
+    withdraw = (
         update(Slot)
         .where(col(Slot.id) == any_(literal(locked, ARRAY(Uuid()))), ~booked)
         .values(withdrawn_at=now)
         .returning(col(Slot.id))
     )
-    withdrawn = [str(id) for (id,) in await session.exec(withdrawing)]
+    withdrawn = [str(id) for (id,) in await session.exec(withdraw)]
     if withdrawn:
         actor, action = Actor(role=Role.INSTRUCTOR, id=offering.instructor_id), "offering.slots_withdrawn"
         detail, occasion = {"slot_ids": withdrawn}, withdrawn[0]
@@ -98,14 +96,14 @@ async def withdraw_slots(
 
 
 async def add_slots(session: AsyncSession, offering: Offering, starts: Sequence[datetime], now: datetime) -> None:
-    """A slot that is there already is left as it is."""
-    lasts = timedelta(minutes=offering.duration_minutes)
+    """Existing slots are left unchanged."""
+    duration = timedelta(minutes=offering.duration_minutes)
     rows = [
         Slot(
             offering_id=offering.id,
             instructor_id=offering.instructor_id,
             starts_at=starts_at,
-            ends_at=starts_at + lasts,
+            ends_at=starts_at + duration,
         ).model_dump()
         for starts_at in starts
     ]

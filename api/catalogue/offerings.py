@@ -1,4 +1,4 @@
-"""What instructors sell: anyone browses it, an instructor adds to it and changes it."""
+"""Offerings: anyone can browse them, instructors create and update their own."""
 
 from datetime import UTC, datetime
 from typing import Annotated
@@ -12,27 +12,27 @@ from api.catalogue.schemas import NewOffering, Offering, OfferingChange, Offerin
 from api.http.auth import AsInstructor
 from api.http.database import Database, WithDatabase
 from api.http.pagination import Page, PageParams, next_cursor
-from api.http.problems import Kind, Problem, declared
+from api.http.problems import Kind, Problem, problem_responses
 from api.http.schema_types import RequestTime
 from api.pricing import ensure_chargeable
 from api.settings import Settings, WithSettings
 from models.domain.money import Currency
 
 router = APIRouter(prefix="/v1/offerings", tags=["catalogue"])
-own = APIRouter(prefix="/v1/instructors/me/offerings", tags=["catalogue"])
+own_router = APIRouter(prefix="/v1/instructors/me/offerings", tags=["catalogue"])
 
-Minor = Annotated[int | None, Query(ge=0, lt=2**63, description="In minor units of `currency`, which is needed then.")]
+AmountMinor = Annotated[int | None, Query(ge=0, lt=2**63, description="In minor units; `currency` is then required.")]
 
 
 async def _filter(
     instructor_id: UUID | None = None,
-    starts_after: Annotated[RequestTime | None, Query(description="Has a free slot that starts then or later.")] = None,
-    starts_before: Annotated[RequestTime | None, Query(description="Has a free slot that starts earlier.")] = None,
+    starts_after: Annotated[RequestTime | None, Query(description="Has a free slot at or after this time.")] = None,
+    starts_before: Annotated[RequestTime | None, Query(description="Has a free slot before this time.")] = None,
     currency: Annotated[Currency | None, Query()] = None,
-    price_min: Minor = None,
-    price_max: Minor = None,
+    price_min: AmountMinor = None,
+    price_max: AmountMinor = None,
     q: Annotated[
-        str, Query(max_length=200, pattern=r"^[^\x00]*$", description="Beginnings of words in title and description.")
+        str, Query(max_length=200, pattern=r"^[^\x00]*$", description="Prefixes of words in the title and description.")
     ] = "",
 ) -> OfferingFilter:
     if currency is None and (price_min, price_max) != (None, None):
@@ -53,7 +53,7 @@ async def _filter(
     "",
     operation_id="createOffering",
     status_code=201,
-    responses=declared(
+    responses=problem_responses(
         Kind.NOT_SIGNED_IN,
         Kind.WRONG_ROLE,
         Kind.NO_ACCOUNT,
@@ -65,12 +65,12 @@ async def _filter(
     ),
 )
 async def create_offering(
-    wanted: NewOffering, caller: AsInstructor, response: Response, database: WithDatabase, settings: WithSettings
+    new: NewOffering, caller: AsInstructor, response: Response, database: WithDatabase, settings: WithSettings
 ) -> Offering:
-    """Offer a kind of session. It can be booked once it has slots."""
-    ensure_chargeable(wanted.price)
+    """Create an offering. It can be booked once it has slots."""
+    ensure_chargeable(new.price)
     async with database.writing() as session:
-        record = await commands.add_offering(session, caller.id, wanted, datetime.now(UTC))
+        record = await commands.add_offering(session, caller.id, new, datetime.now(UTC))
     response.headers["Location"] = f"{router.prefix}/{record.offering.id}"
     return presenters.offering(record, settings.policy)
 
@@ -78,36 +78,36 @@ async def create_offering(
 @router.get(
     "",
     operation_id="listOfferings",
-    responses=declared(Kind.CURSOR_UNKNOWN, Kind.REQUEST_INVALID, Kind.INTERNAL, Kind.UNAVAILABLE),
+    responses=problem_responses(Kind.CURSOR_UNKNOWN, Kind.REQUEST_INVALID, Kind.INTERNAL, Kind.UNAVAILABLE),
 )
 async def list_offerings(
-    wanted: Annotated[OfferingFilter, Depends(_filter)],
+    filters: Annotated[OfferingFilter, Depends(_filter)],
     page: PageParams,
     database: WithDatabase,
     settings: WithSettings,
 ) -> OfferingPage:
-    """What is on offer, the newest first."""
-    return await _page(wanted, page, database, settings)
+    """Active offerings, newest first."""
+    return await _page(filters, page, database, settings)
 
 
-@own.get(
+@own_router.get(
     "",
     operation_id="listOwnOfferings",
-    responses=declared(
+    responses=problem_responses(
         Kind.CURSOR_UNKNOWN, Kind.NOT_SIGNED_IN, Kind.WRONG_ROLE, Kind.REQUEST_INVALID, Kind.INTERNAL, Kind.UNAVAILABLE
     ),
 )
 async def list_own_offerings(
     caller: AsInstructor, page: PageParams, database: WithDatabase, settings: WithSettings
 ) -> OfferingPage:
-    """The caller's own, withdrawn ones too, the newest first."""
-    wanted = OfferingFilter(instructor_id=caller.id, with_withdrawn=True)
-    return await _page(wanted, page, database, settings)
+    """The caller's offerings, withdrawn ones included, newest first."""
+    filters = OfferingFilter(instructor_id=caller.id, with_withdrawn=True)
+    return await _page(filters, page, database, settings)
 
 
-async def _page(wanted: OfferingFilter, page: Page, database: Database, settings: Settings) -> OfferingPage:
+async def _page(filters: OfferingFilter, page: Page, database: Database, settings: Settings) -> OfferingPage:
     async with database.reading() as session:
-        found = await queries.offerings(session, wanted, datetime.now(UTC), page.after, page.limit + 1)
+        found = await queries.offerings(session, filters, datetime.now(UTC), page.after, page.limit + 1)
     return OfferingPage(
         data=[presenters.offering(record, settings.policy) for record in found[: page.limit]],
         next_cursor=next_cursor(found, page.limit, lambda last: (last.offering.created_at, last.offering.id)),
@@ -117,10 +117,10 @@ async def _page(wanted: OfferingFilter, page: Page, database: Database, settings
 @router.get(
     "/{offering_id}",
     operation_id="getOffering",
-    responses=declared(Kind.NOT_FOUND, Kind.REQUEST_INVALID, Kind.INTERNAL, Kind.UNAVAILABLE),
+    responses=problem_responses(Kind.NOT_FOUND, Kind.REQUEST_INVALID, Kind.INTERNAL, Kind.UNAVAILABLE),
 )
 async def get_offering(offering_id: UUID, database: WithDatabase, settings: WithSettings) -> Offering:
-    """One offering, with its price, fee and rules as a booking made now would have them."""
+    """One offering, with the price, fee and policy that a booking made now would get."""
     async with database.reading() as session:
         record: OfferingRecord | None = await queries.offering(session, offering_id)
     if record is None:
@@ -131,7 +131,7 @@ async def get_offering(offering_id: UUID, database: WithDatabase, settings: With
 @router.patch(
     "/{offering_id}",
     operation_id="updateOffering",
-    responses=declared(
+    responses=problem_responses(
         Kind.NOT_SIGNED_IN,
         Kind.WRONG_ROLE,
         Kind.NOT_YOURS,
@@ -144,12 +144,12 @@ async def get_offering(offering_id: UUID, database: WithDatabase, settings: With
     ),
 )
 async def update_offering(
-    offering_id: UUID, wanted: OfferingChange, caller: AsInstructor, database: WithDatabase, settings: WithSettings
+    offering_id: UUID, change: OfferingChange, caller: AsInstructor, database: WithDatabase, settings: WithSettings
 ) -> Offering:
-    """Change what is sent, for the bookings to come: those that are made keep their terms. Or withdraw the offering."""
-    if "price" in wanted:
-        ensure_chargeable(wanted["price"])
+    """Update the fields that are sent, or withdraw the offering. Existing bookings keep their terms."""
+    if "price" in change:
+        ensure_chargeable(change["price"])
     async with database.writing() as session:
         record = await queries.own_offering(session, offering_id, caller.id)
-        await commands.change_offering(session, record.offering, wanted, datetime.now(UTC))
+        await commands.change_offering(session, record.offering, change, datetime.now(UTC))
     return presenters.offering(record, settings.policy)

@@ -1,4 +1,4 @@
-"""From the catalogue's records to the JSON that anyone gets to see."""
+"""From the catalogue's records to the public JSON."""
 
 from datetime import datetime
 
@@ -12,7 +12,7 @@ from models.settings import PolicySettings
 
 
 def offering(record: OfferingRecord, settings: PolicySettings) -> Offering:
-    """With the fee and the rules that a booking made now would have."""
+    """With the fee and the policy that a booking made now would get."""
     row, instructor = record.offering, record.instructor
     policy = settings.freeze(CancellationPolicy.model_validate(row.cancellation))
     price = Money(amount_minor=row.price_minor, currency=row.currency)
@@ -40,6 +40,6 @@ def slot(record: SlotRecord, settings: PolicySettings, now: datetime) -> Slot:
         starts_at=row.starts_at,
         ends_at=row.ends_at,
         is_free=record.is_free,
-        # How a session is cancelled does not change how far a hold reaches.
+        # Any cancellation policy will do: it does not affect how long a hold lasts.
         bookable_from=bookable_from(row, settings.freeze(BookingPolicy().cancellation), now),
     )

@@ -1,4 +1,4 @@
-"""The catalogue's queries. Each answers a request's question in one statement, however much is on offer."""
+"""The catalogue's reads. Each is one statement, whatever the size of the catalogue."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,9 +19,9 @@ from models.tables.catalogue import OFFERING_TEXT, Offering, Slot
 from models.tables.people import Instructor
 
 _SIMPLE: ColumnElement[str] = literal_column("'simple'")
-OFFERED: ColumnElement[bool] = col(Slot.withdrawn_at).is_(None)
-"""Of a slot: it is still there for whoever asks. Its offering may have been withdrawn."""
-_LISTED = select(Offering, Instructor).join(Instructor, col(Instructor.id) == col(Offering.instructor_id))
+NOT_WITHDRAWN: ColumnElement[bool] = col(Slot.withdrawn_at).is_(None)
+"""Of the slot only: its offering may have been withdrawn."""
+_OFFERINGS = select(Offering, Instructor).join(Instructor, col(Instructor.id) == col(Offering.instructor_id))
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class OfferingFilter:
     instructor_id: UUID | None = None
     starts_after: datetime | None = None
     starts_before: datetime | None = None
-    """An offering passes with a free slot between the two."""
+    """Keeps offerings with a free slot between the two."""
     currency: str | None = None
     price_min_minor: int | None = None
     price_max_minor: int | None = None
@@ -58,12 +58,12 @@ class SlotRecord:
 
 
 async def offering(session: AsyncSession, offering_id: UUID) -> OfferingRecord | None:
-    row = (await session.exec(_LISTED.where(col(Offering.id) == offering_id))).first()
+    row = (await session.exec(_OFFERINGS.where(col(Offering.id) == offering_id))).first()
     return OfferingRecord(*row) if row else None
 
 
 async def own_offering(session: AsyncSession, offering_id: UUID, instructor_id: UUID) -> OfferingRecord:
-    """Raises the 404 or 403 `Problem` for one that is not the instructor's."""
+    """Raises the 404 `Problem` for an unknown offering, the 403 one for another instructor's."""
     record = await offering(session, offering_id)
     if record is None:
         raise Problem(Kind.NOT_FOUND, "There is no such offering.")
@@ -73,35 +73,37 @@ async def own_offering(session: AsyncSession, offering_id: UUID, instructor_id: 
 
 
 async def offerings(
-    session: AsyncSession, wanted: OfferingFilter, now: datetime, after: Cursor | None, limit: int
+    session: AsyncSession, filters: OfferingFilter, now: datetime, after: Cursor | None, limit: int
 ) -> Sequence[OfferingRecord]:
-    """The newest first."""
+    """Newest first."""
     order = (col(Offering.created_at), col(Offering.id))
-    conditions = _conditions(wanted, now)
+    conditions = _conditions(filters, now)
     if after is not None:
         conditions.append(tuple_(*order) < tuple_(after.at, after.id))
-    statement = _LISTED.where(*conditions).order_by(*(column.desc() for column in order)).limit(limit)
+    statement = _OFFERINGS.where(*conditions).order_by(*(column.desc() for column in order)).limit(limit)
     return [OfferingRecord(*row) for row in await session.exec(statement)]
 
 
-def _conditions(wanted: OfferingFilter, now: datetime) -> list[ColumnExpressionArgument[bool]]:
+def _conditions(filters: OfferingFilter, now: datetime) -> list[ColumnExpressionArgument[bool]]:
     conditions: list[ColumnExpressionArgument[bool]] = []
-    if not wanted.with_withdrawn:
+    if not filters.with_withdrawn:
         conditions.append(col(Offering.is_active))
-    if wanted.instructor_id is not None:
-        conditions.append(col(Offering.instructor_id) == wanted.instructor_id)
-    if wanted.currency is not None:
-        conditions.append(col(Offering.currency) == wanted.currency)
-    if wanted.price_min_minor is not None:
-        conditions.append(col(Offering.price_minor) >= wanted.price_min_minor)
-    if wanted.price_max_minor is not None:
-        conditions.append(col(Offering.price_minor) <= wanted.price_max_minor)
-    if wanted.words is not None:
-        conditions.append(literal_column(OFFERING_TEXT).bool_op("@@")(func.to_tsquery(_SIMPLE, _query(wanted.words))))
-    if wanted.starts_after or wanted.starts_before:
-        window = between(wanted.starts_after, wanted.starts_before)
-        of_it = (col(Slot.offering_id) == col(Offering.id), OFFERED)
-        conditions.append(exists().where(*of_it, _is_free(now), *window))
+    if filters.instructor_id is not None:
+        conditions.append(col(Offering.instructor_id) == filters.instructor_id)
+    if filters.currency is not None:
+        conditions.append(col(Offering.currency) == filters.currency)
+    if filters.price_min_minor is not None:
+        conditions.append(col(Offering.price_minor) >= filters.price_min_minor)
+    if filters.price_max_minor is not None:
+        conditions.append(col(Offering.price_minor) <= filters.price_max_minor)
+    if filters.words is not None:
+        conditions.append(
+            literal_column(OFFERING_TEXT).bool_op("@@")(func.to_tsquery(_SIMPLE, _prefix_query(filters.words)))
+        )
+    if filters.starts_after or filters.starts_before:
+        window = between(filters.starts_after, filters.starts_before)
+        of_offering = (col(Slot.offering_id) == col(Offering.id), NOT_WITHDRAWN)
+        conditions.append(exists().where(*of_offering, _is_free(now), *window))
     return conditions
 
 
@@ -114,46 +116,46 @@ def between(after: datetime | None, before: datetime | None) -> list[ColumnExpre
     return conditions
 
 
-def _query(words: str) -> str:
-    """All of the words, each as the beginning of one: `count pal` finds Palestrina's counterpoint.
+def _prefix_query(words: str) -> str:
+    """Matches all of the words as prefixes: `count pal` finds Palestrina's counterpoint.
 
-    Quoted as PostgreSQL, "Text Search Types", has it, so that nothing in a word is taken for an operator.
+    Words are quoted (PostgreSQL, "Text Search Types"), so that no character in them acts as an operator.
     """
     quoted = (word.replace("\\", "\\\\").replace("'", "''") for word in words.split())
     return " & ".join(f"'{word}':*" for word in quoted)
 
 
 async def slots(
-    session: AsyncSession, wanted: SlotFilter, now: datetime, after: Cursor | None, limit: int
+    session: AsyncSession, filters: SlotFilter, now: datetime, after: Cursor | None, limit: int
 ) -> Sequence[SlotRecord]:
-    """The earliest first."""
+    """Earliest first."""
     order = (col(Slot.starts_at), col(Slot.id))
     conditions = [
-        col(Slot.offering_id) == wanted.offering_id,
-        *between(wanted.starts_after, wanted.starts_before),
+        col(Slot.offering_id) == filters.offering_id,
+        *between(filters.starts_after, filters.starts_before),
     ]
-    if wanted.only_free:
+    if filters.only_free:
         conditions.append(_is_free(now))
     if after is not None:
         conditions.append(tuple_(*order) > tuple_(after.at, after.id))
-    return await _slots(session, _of_offering(now).where(*conditions).order_by(*order).limit(limit))
+    return await _records(session, _slots_of_offering(now).where(*conditions).order_by(*order).limit(limit))
 
 
 async def slots_at(
     session: AsyncSession, offering_id: UUID, starts: Sequence[datetime], now: datetime
 ) -> Sequence[SlotRecord]:
-    """The earliest first."""
-    these = (col(Slot.offering_id) == offering_id, col(Slot.starts_at).in_(starts))
-    return await _slots(session, _of_offering(now).where(*these).order_by(col(Slot.starts_at)))
+    """Earliest first."""
+    matching = (col(Slot.offering_id) == offering_id, col(Slot.starts_at).in_(starts))
+    return await _records(session, _slots_of_offering(now).where(*matching).order_by(col(Slot.starts_at)))
 
 
 async def booked_slot(session: AsyncSession, offering_id: UUID, slot_id: UUID) -> tuple[Slot, UUID | None] | None:
-    """The slot, with the open booking that has it."""
-    has_it = (col(BookingRequest.slot_id) == col(Slot.id)) & col(BookingRequest.status).in_(HOLDS_SLOT)
+    """The slot, and the open booking that holds it, if any."""
+    holds_it = (col(BookingRequest.slot_id) == col(Slot.id)) & col(BookingRequest.status).in_(HOLDS_SLOT)
     statement = (
         select(Slot, BookingRequest.id)
-        .outerjoin(BookingRequest, has_it)
-        .where(col(Slot.id) == slot_id, col(Slot.offering_id) == offering_id, OFFERED)
+        .outerjoin(BookingRequest, holds_it)
+        .where(col(Slot.id) == slot_id, col(Slot.offering_id) == offering_id, NOT_WITHDRAWN)
     )
     row = (await session.exec(statement)).first()
     return (row[0], row[1]) if row else None
@@ -163,9 +165,9 @@ def _is_free(now: datetime) -> ColumnElement[bool]:
     return (col(Slot.starts_at) > now) & col(Offering.is_active) & ~taken()
 
 
-def _of_offering(now: datetime) -> Select[Slot, bool]:
-    return select(Slot, _is_free(now)).join(Offering, col(Offering.id) == col(Slot.offering_id)).where(OFFERED)
+def _slots_of_offering(now: datetime) -> Select[Slot, bool]:
+    return select(Slot, _is_free(now)).join(Offering, col(Offering.id) == col(Slot.offering_id)).where(NOT_WITHDRAWN)
 
 
-async def _slots(session: AsyncSession, statement: Select[Slot, bool]) -> Sequence[SlotRecord]:
+async def _records(session: AsyncSession, statement: Select[Slot, bool]) -> Sequence[SlotRecord]:
     return [SlotRecord(*row) for row in await session.exec(statement)]

@@ -1,4 +1,4 @@
-"""What the catalogue takes and gives, as JSON."""
+"""The catalogue's JSON: requests and responses."""
 
 from datetime import datetime, time, timedelta
 from enum import StrEnum
@@ -14,22 +14,22 @@ from models.domain.money import BASIS_POINTS, Money
 from models.domain.policy import PRESETS, CancellationPolicy, CancellationTier
 from models.domain.recurrence import Weekday, Weekly, known_zone
 
-MOST_MINUTES = 24 * 60
-_MOST_DIGITS = 12
-"""Stripe takes no amount with more, in any currency (Stripe API, "Create a PaymentIntent", `amount`)."""
-_MOST_TIERS = 10
-_FURTHEST_TIER_SECONDS = 365 * 24 * 60 * 60
+MAX_MINUTES = 24 * 60
+_MAX_DIGITS = 12
+"""Stripe's limit for an amount, in any currency (Stripe API, "Create a PaymentIntent", `amount`)."""
+_MAX_TIERS = 10
+_MAX_TIER_SECONDS = 365 * 24 * 60 * 60
 
-_KEEPABLE = r"^[^\x00]*$"
-"""Any text but NUL, which Postgres cannot keep."""
-_ON_A_LINE = r"^[^\x00-\x1f\x7f]*$"
-"""Without line breaks and control characters, which no calendar file can hold (RFC 5545, 3.1)."""
+_WITHOUT_NUL = r"^[^\x00]*$"
+"""Postgres cannot store NUL in text."""
+_SINGLE_LINE = r"^[^\x00-\x1f\x7f]*$"
+"""Without line breaks and control characters, which a calendar file cannot contain (RFC 5545, section 3.1)."""
 
-MOST_SLOTS = 100
-"""At a time: about two years of a weekly lesson."""
+MAX_SLOTS = 100
+"""In one request: about two years of a weekly session."""
 
 
-def _is_zone(name: str) -> str:
+def _known_zone(name: str) -> str:
     known_zone(name)
     return name
 
@@ -40,17 +40,17 @@ class RequestedPrice(Money):
     model_config = ConfigDict(extra="forbid")
 
 
-def _has_not_too_many_digits(price: Money) -> Money:
-    if len(str(price.amount_minor)) > _MOST_DIGITS:
-        raise ValueError(f"the amount can have {_MOST_DIGITS} digits at most")
+def _within_stripes_limit(price: Money) -> Money:
+    if len(str(price.amount_minor)) > _MAX_DIGITS:
+        raise ValueError(f"the amount can have {_MAX_DIGITS} digits at most")
     return Money(amount_minor=price.amount_minor, currency=price.currency)
 
 
-Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=_ON_A_LINE)]
-Description = Annotated[str, StringConstraints(strip_whitespace=True, max_length=5_000, pattern=_KEEPABLE)]
-Asked = Annotated[RequestedPrice, AfterValidator(_has_not_too_many_digits)]
+Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=_SINGLE_LINE)]
+Description = Annotated[str, StringConstraints(strip_whitespace=True, max_length=5_000, pattern=_WITHOUT_NUL)]
+NewPrice = Annotated[RequestedPrice, AfterValidator(_within_stripes_limit)]
 Flag = Annotated[bool, Field(strict=True)]
-Buffer = Annotated[int, Field(strict=True, ge=0, le=MOST_MINUTES)]
+Buffer = Annotated[int, Field(strict=True, ge=0, le=MAX_MINUTES)]
 
 
 class Preset(StrEnum):
@@ -60,17 +60,17 @@ class Preset(StrEnum):
 
 
 class NewTier(RequestModel):
-    before_seconds: Annotated[int, Field(strict=True, ge=0, le=_FURTHEST_TIER_SECONDS)]
+    before_seconds: Annotated[int, Field(strict=True, ge=0, le=_MAX_TIER_SECONDS)]
     refund_bps: Annotated[int, Field(strict=True, ge=0, le=BASIS_POINTS)]
 
 
 class CustomTiers(RequestModel):
-    """From the earliest to the latest; past the last one nothing goes back."""
+    """In descending order of `before_seconds`. After the last tier, nothing is refunded."""
 
-    tiers: Annotated[list[NewTier], Field(max_length=_MOST_TIERS)]
+    tiers: Annotated[list[NewTier], Field(max_length=_MAX_TIERS)]
 
     @model_validator(mode="after")
-    def _make_a_policy(self) -> "CustomTiers":
+    def _is_valid_policy(self) -> "CustomTiers":
         self.policy()
         return self
 
@@ -89,29 +89,29 @@ def policy_of(cancellation: Preset | CustomTiers) -> CancellationPolicy:
 class NewOffering(RequestModel):
     title: Title
     description: Description = ""
-    price: Asked
-    duration_minutes: Annotated[int, Field(strict=True, ge=1, le=MOST_MINUTES)]
+    price: NewPrice
+    duration_minutes: Annotated[int, Field(strict=True, ge=1, le=MAX_MINUTES)]
     cancellation: Preset | CustomTiers = Preset.MODERATE
     buffer_before_minutes: Buffer = 0
-    """Before and after a session, in which the instructor cannot be booked either."""
+    """Time before and after a session in which the instructor cannot be booked."""
     buffer_after_minutes: Buffer = 0
     is_recorded: Flag = False
-    """Whether the instructor may record the session. Both sides are told before."""
+    """Whether the instructor may record the session. Both parties are informed in advance."""
 
 
 @with_config(ConfigDict(extra="forbid", use_attribute_docstrings=True))
 class OfferingChange(TypedDict, total=False):
-    """What is not in it stays as it is. Not the duration: the slots that there are have theirs."""
+    """Fields that are not sent stay unchanged. The duration cannot be changed: existing slots depend on it."""
 
     title: Title
     description: Description
-    price: Asked
+    price: NewPrice
     cancellation: Preset | CustomTiers
     buffer_before_minutes: Buffer
     buffer_after_minutes: Buffer
     is_recorded: Flag
     is_active: Flag
-    """`false` withdraws the offering: bookings go on, and there are no new ones. `true` opens it again."""
+    """`false` withdraws the offering: existing bookings continue, new ones are refused. `true` reopens it."""
 
 
 class InstructorOfOffering(ResponseModel):
@@ -130,18 +130,18 @@ class Offering(ResponseModel):
     buffer_after_minutes: int
     price: Price
     policy: Policy
-    """As they would be frozen on a booking made now."""
+    """Price and policy as they would be frozen on a booking made now."""
     is_recorded: bool
     """Whether the instructor may record the session."""
     is_active: bool
-    """`false`: its instructor has withdrawn it. It is not listed, and none of its slots is free."""
+    """`false` if its instructor has withdrawn it: it is not listed, and none of its slots is free."""
     created_at: datetime
 
 
 class OfferingPage(ResponseModel):
     data: list[Offering]
     next_cursor: str | None
-    """`cursor` of the next page; `null` on the last one."""
+    """The `cursor` of the next page; `null` on the last page."""
 
 
 class Slot(ResponseModel):
@@ -150,40 +150,40 @@ class Slot(ResponseModel):
     starts_at: datetime
     ends_at: datetime
     is_free: bool
-    """It has not begun, its offering is active, and no open booking of the instructor blocks it."""
+    """The slot has not started, its offering is active, and no open booking of the instructor blocks its time."""
     bookable_from: datetime | None
-    """For a session too far ahead for a card's hold: when it comes into reach. `null`: it is."""
+    """When the slot becomes bookable, if it is too far ahead for a card hold now; otherwise `null`."""
 
 
 class SlotPage(ResponseModel):
     data: list[Slot]
     next_cursor: str | None
-    """`cursor` of the next page; `null` on the last one."""
+    """The `cursor` of the next page; `null` on the last page."""
 
 
 class WeeklySlots(RequestModel):
-    """The same weekday and wall-clock time every week: `until` a last day, or `count` times."""
+    """The same weekday and wall-clock time every week, either `until` a last day or `count` times."""
 
     weekday: Weekday
     time: Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
     """Wall-clock time, e.g. `18:30`."""
-    time_zone: Annotated[str, StringConstraints(max_length=64), AfterValidator(_is_zone)] | None = None
-    """The instructor's own if not given."""
+    time_zone: Annotated[str, StringConstraints(max_length=64), AfterValidator(_known_zone)] | None = None
+    """The instructor's time zone if omitted."""
     from_: Annotated[RequestDate, Field(alias="from")]
     until: RequestDate | None = None
-    count: Annotated[int, Field(strict=True, ge=1, le=MOST_SLOTS)] | None = None
+    count: Annotated[int, Field(strict=True, ge=1, le=MAX_SLOTS)] | None = None
 
     @model_validator(mode="after")
-    def _ends(self) -> "WeeklySlots":
+    def _until_or_count(self) -> "WeeklySlots":
         if (self.until is None) == (self.count is None):
             raise ValueError("give either until or count")
         return self
 
-    def rule(self, instructors_zone: str) -> Weekly:
+    def rule(self, default_zone: str) -> Weekly:
         return Weekly(
             weekday=self.weekday,
             at=time.fromisoformat(self.time),
-            zone=self.time_zone or instructors_zone,
+            zone=self.time_zone or default_zone,
             first=self.from_,
             last=self.until,
             count=self.count,
@@ -191,13 +191,13 @@ class WeeklySlots(RequestModel):
 
 
 class NewSlots(RequestModel):
-    """A single slot, or one every week."""
+    """Either a single slot or a weekly series."""
 
     starts_at: RequestTime | None = None
     weekly: WeeklySlots | None = None
 
     @model_validator(mode="after")
-    def _one_of_the_two(self) -> "NewSlots":
+    def _single_or_weekly(self) -> "NewSlots":
         if (self.starts_at is None) == (self.weekly is None):
             raise ValueError("give either starts_at or weekly")
         return self
@@ -205,11 +205,11 @@ class NewSlots(RequestModel):
 
 class SlotsCreated(ResponseModel):
     data: list[Slot]
-    """All that were asked for, the earliest first, whether they are new or were there before."""
+    """All requested slots, earliest first, including those that existed already."""
 
 
 class SlotsWithdrawn(ResponseModel):
     withdrawn: int
-    """How many are not offered any more."""
+    """Number of slots withdrawn."""
     booked: int
-    """How many stay, since somebody has booked them, or is paying."""
+    """Number of slots kept because they are booked or being paid for."""

@@ -1,4 +1,4 @@
-"""When an offering can be booked: anyone looks, its instructor adds and withdraws."""
+"""An offering's slots: anyone can list them, its instructor adds and withdraws them."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -11,11 +11,11 @@ from sqlmodel import col
 
 from api.catalogue import commands, presenters, queries
 from api.catalogue.queries import SlotFilter
-from api.catalogue.schemas import MOST_SLOTS, NewSlots, SlotPage, SlotsCreated, SlotsWithdrawn
+from api.catalogue.schemas import MAX_SLOTS, NewSlots, SlotPage, SlotsCreated, SlotsWithdrawn
 from api.http.auth import AsInstructor
 from api.http.database import WithDatabase
 from api.http.pagination import PageParams, next_cursor
-from api.http.problems import Kind, Problem, declared
+from api.http.problems import Kind, Problem, problem_responses
 from api.http.schema_types import RequestTime
 from api.settings import WithSettings
 from models.domain.recurrence import occurrences
@@ -23,14 +23,14 @@ from models.tables.catalogue import Slot
 
 router = APIRouter(prefix="/v1/offerings/{offering_id}/slots", tags=["catalogue"])
 
-_FURTHEST = timedelta(days=2 * 366)
+_MAX_AHEAD = timedelta(days=2 * 366)
 
 
 @router.post(
     "",
     operation_id="createSlots",
     status_code=201,
-    responses=declared(
+    responses=problem_responses(
         Kind.NOT_SIGNED_IN,
         Kind.WRONG_ROLE,
         Kind.NOT_YOURS,
@@ -43,13 +43,13 @@ _FURTHEST = timedelta(days=2 * 366)
     ),
 )
 async def create_slots(
-    offering_id: UUID, wanted: NewSlots, caller: AsInstructor, database: WithDatabase, settings: WithSettings
+    offering_id: UUID, new: NewSlots, caller: AsInstructor, database: WithDatabase, settings: WithSettings
 ) -> SlotsCreated:
-    """Offer one time, or the same wall-clock time every week. Sending the same again adds nothing."""
+    """Add one slot, or a weekly series at the same wall-clock time. Slots that exist already are left unchanged."""
     now = datetime.now(UTC)
     async with database.reading() as session:
         record = await queries.own_offering(session, offering_id, caller.id)
-    starts = _starts(wanted, record.instructor.time_zone, now)
+    starts = _starts(new, record.instructor.time_zone, now)
     async with database.writing() as session:
         await commands.add_slots(session, record.offering, starts, now)
         slots = await queries.slots_at(session, offering_id, starts, now)
@@ -59,22 +59,24 @@ async def create_slots(
 @router.get(
     "",
     operation_id="listSlots",
-    responses=declared(Kind.CURSOR_UNKNOWN, Kind.NOT_FOUND, Kind.REQUEST_INVALID, Kind.INTERNAL, Kind.UNAVAILABLE),
+    responses=problem_responses(
+        Kind.CURSOR_UNKNOWN, Kind.NOT_FOUND, Kind.REQUEST_INVALID, Kind.INTERNAL, Kind.UNAVAILABLE
+    ),
 )
 async def list_slots(
     offering_id: UUID,
     page: PageParams,
     database: WithDatabase,
     settings: WithSettings,
-    starts_after: Annotated[RequestTime | None, Query(description="Those that start then or later.")] = None,
-    starts_before: Annotated[RequestTime | None, Query(description="Those that start earlier.")] = None,
-    only_free: Annotated[bool, Query(description="`false`: also those that are taken or have begun.")] = True,
+    starts_after: Annotated[RequestTime | None, Query(description="Slots that start at or after this time.")] = None,
+    starts_before: Annotated[RequestTime | None, Query(description="Slots that start before this time.")] = None,
+    only_free: Annotated[bool, Query(description="`false` includes slots that are taken or have started.")] = True,
 ) -> SlotPage:
-    """The earliest first. A slot that somebody is paying for is not free; one that is not paid for in time is again."""
+    """Earliest first. A slot is not free while a student pays for it, and free again if they do not pay in time."""
     now = datetime.now(UTC)
-    wanted = SlotFilter(offering_id, starts_after, starts_before, only_free)
+    filters = SlotFilter(offering_id, starts_after, starts_before, only_free)
     async with database.reading() as session:
-        found = await queries.slots(session, wanted, now, page.after, page.limit + 1)
+        found = await queries.slots(session, filters, now, page.after, page.limit + 1)
         if not found and await queries.offering(session, offering_id) is None:
             raise Problem(Kind.NOT_FOUND, "There is no such offering.")
     return SlotPage(
@@ -83,7 +85,7 @@ async def list_slots(
     )
 
 
-_WITHDRAWING = (
+_WITHDRAWAL_ERRORS = (
     Kind.NOT_SIGNED_IN,
     Kind.WRONG_ROLE,
     Kind.NOT_YOURS,
@@ -94,15 +96,15 @@ _WITHDRAWING = (
 )
 
 
-@router.delete("", operation_id="withdrawSlots", responses=declared(*_WITHDRAWING))
+@router.delete("", operation_id="withdrawSlots", responses=problem_responses(*_WITHDRAWAL_ERRORS))
 async def withdraw_slots(
     offering_id: UUID,
-    starts_after: Annotated[RequestTime, Query(description="Those that start then or later.")],
+    starts_after: Annotated[RequestTime, Query(description="Slots that start at or after this time.")],
     caller: AsInstructor,
     database: WithDatabase,
-    starts_before: Annotated[RequestTime | None, Query(description="Those that start earlier.")] = None,
+    starts_before: Annotated[RequestTime | None, Query(description="Slots that start before this time.")] = None,
 ) -> SlotsWithdrawn:
-    """Withdraw all slots of a time, for a holiday, say, but for those that are booked or being paid for."""
+    """Withdraw all slots of a period, such as a holiday, except those that are booked or being paid for."""
     async with database.writing() as session:
         record = await queries.own_offering(session, offering_id, caller.id)
         window = queries.between(starts_after, starts_before)
@@ -113,56 +115,55 @@ async def withdraw_slots(
     "/{slot_id}",
     operation_id="withdrawSlot",
     status_code=204,
-    responses=declared(*_WITHDRAWING, Kind.SLOT_TAKEN, Kind.SLOT_IN_THE_PAST),
+    responses=problem_responses(*_WITHDRAWAL_ERRORS, Kind.SLOT_TAKEN, Kind.SLOT_IN_THE_PAST),
 )
 async def withdraw_slot(offering_id: UUID, slot_id: UUID, caller: AsInstructor, database: WithDatabase) -> None:
-    """Withdraw one that nobody has booked or is paying for. The same time can be offered again."""
+    """Withdraw a slot that is neither booked nor being paid for. The same time can be offered again."""
     now = datetime.now(UTC)
     async with database.writing() as session:
         record = await queries.own_offering(session, offering_id, caller.id)
-        done = await commands.withdraw_slots(session, record.offering, [col(Slot.id) == slot_id], now)
-        if not done.withdrawn:
-            _refuse(await queries.booked_slot(session, offering_id, slot_id), now)
+        result = await commands.withdraw_slots(session, record.offering, [col(Slot.id) == slot_id], now)
+        if not result.withdrawn:
+            raise _not_withdrawable(await queries.booked_slot(session, offering_id, slot_id), now)
 
 
-def _refuse(found: tuple[Slot, UUID | None] | None, now: datetime) -> None:
-    """Raises the `Problem` that keeps the slot from being withdrawn."""
+def _not_withdrawable(found: tuple[Slot, UUID | None] | None, now: datetime) -> Problem:
     if found is None:
-        raise Problem(Kind.NOT_FOUND, "There is no such slot.")
+        return Problem(Kind.NOT_FOUND, "There is no such slot.")
     slot, booking_id = found
     if slot.starts_at <= now:
-        raise Problem(Kind.SLOT_IN_THE_PAST, "It is not offered any more: there is nothing to withdraw.")
-    sentence = "A booking has it. Cancel the booking first; then the slot can be withdrawn."
-    raise Problem(Kind.SLOT_TAKEN, sentence, booking_id=booking_id and str(booking_id))
+        return Problem(Kind.SLOT_IN_THE_PAST, "It is not offered any more: there is nothing to withdraw.")
+    detail = "A booking has it. Cancel the booking first; then the slot can be withdrawn."
+    return Problem(Kind.SLOT_TAKEN, detail, booking_id=booking_id and str(booking_id))
 
 
-def _starts(wanted: NewSlots, instructors_zone: str, now: datetime) -> Sequence[datetime]:
-    """Raises the `Problem` when not all of them can be offered."""
-    latest = now + _FURTHEST
-    if wanted.starts_at is not None:
-        starts = [wanted.starts_at]
+def _starts(new: NewSlots, default_zone: str, now: datetime) -> Sequence[datetime]:
+    """When the requested slots start, earliest first. Raises the 422 `Problem` unless all of them can be offered."""
+    latest = now + _MAX_AHEAD
+    if new.starts_at is not None:
+        starts = [new.starts_at]
     else:
-        assert wanted.weekly is not None
-        if wanted.weekly.from_ > latest.date():
-            raise _refused(f"It begins after {latest:%Y-%m-%d}, the furthest day that can be offered.")
+        assert new.weekly is not None
+        if new.weekly.from_ > latest.date():
+            raise _not_possible(f"It begins after {latest:%Y-%m-%d}, the furthest day that can be offered.")
         try:
-            # One more than there may be, to tell; a rule may go on to the end of time.
-            starts = list(islice(occurrences(wanted.weekly.rule(instructors_zone)), MOST_SLOTS + 1))
+            # One more than allowed, to detect too many; a rule may have no practical end.
+            starts = list(islice(occurrences(new.weekly.rule(default_zone)), MAX_SLOTS + 1))
         except ValueError as error:
-            raise _refused(f"Your account's time zone is {error}; send one.") from error
+            raise _not_possible(f"Your account's time zone is {error}; send one.") from error
         except OverflowError as error:
-            # The first day of the calendar begins before it, east of Greenwich.
-            raise _refused("It begins in the past.") from error
+            # East of Greenwich, 0001-01-01 begins before the first moment that `datetime` can represent in UTC.
+            raise _not_possible("It begins in the past.") from error
     if not starts:
-        raise _refused("There is no such day in that time.")
-    if len(starts) > MOST_SLOTS:
-        raise _refused(f"At most {MOST_SLOTS} slots can be added at a time.")
+        raise _not_possible("There is no such day in that time.")
+    if len(starts) > MAX_SLOTS:
+        raise _not_possible(f"At most {MAX_SLOTS} slots can be added at a time.")
     if starts[0] <= now:
-        raise _refused("It begins in the past.")
+        raise _not_possible("It begins in the past.")
     if starts[-1] > latest:
-        raise _refused(f"It goes beyond {latest:%Y-%m-%d}, the furthest day that can be offered.")
+        raise _not_possible(f"It goes beyond {latest:%Y-%m-%d}, the furthest day that can be offered.")
     return starts
 
 
-def _refused(why: str) -> Problem:
-    return Problem(Kind.SLOTS_NOT_POSSIBLE, why)
+def _not_possible(detail: str) -> Problem:
+    return Problem(Kind.SLOTS_NOT_POSSIBLE, detail)

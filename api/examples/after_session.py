@@ -1,4 +1,4 @@
-"""The examples' second part: Nadia's share is on its way, and the books are compared."""
+"""OpenAPI examples: Nadia's payout, and a reconciliation."""
 
 from typing import Any
 
@@ -73,7 +73,7 @@ _DRIFT = {
 EXAMPLES_AFTER_THE_SESSION: dict[str, dict[str, Any]] = {
     "BookTotal": _TOTAL,
     "DriftPage": {"data": [_DRIFT], "next_cursor": None},
-    "DriftShown": _DRIFT,
+    "DriftDetails": _DRIFT,
     "NegativeBalance": _OWED,
     "NegativeBalances": {"data": [_OWED]},
     "Payout": _PAYOUT,

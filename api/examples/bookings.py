@@ -1,4 +1,4 @@
-"""One example of each shape in OpenAPI. Together they are one story: Ada books an hour of counterpoint with Nadia."""
+"""OpenAPI examples, one per schema. Together they tell a story: Ada books an hour of counterpoint with Nadia."""
 
 from typing import Any
 
@@ -92,7 +92,7 @@ _DISPUTE = {
     "closed_at": None,
     "created_at": "2026-03-11T09:00:00Z",
 }
-_FIGURES = {
+_PERIOD_METRICS = {
     "period_starts_on": "2026-03-01",
     "currency": "usd",
     "bookings": 50,
@@ -178,7 +178,7 @@ _WEEKLY = {
     "until": "2026-06-30",
 }
 _SIGN_IN = {"email": "ada@students.example", "password": "correct horse battery staple"}
-_NEW_PASSWORD = "seven kites over the lighthouse"  # noqa: S105 - an example's
+_NEW_PASSWORD = "seven kites over the lighthouse"  # noqa: S105 - an example
 _ADA = {"role": "student", "email": "ada@students.example", "name": "Ada Byron", "time_zone": "Europe/London"}
 
 EXAMPLES: dict[str, dict[str, Any]] = {
@@ -204,7 +204,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "BookingLedger": LEDGER,
     "BookingPage": {"data": [_BOOKING], "next_cursor": None},
     "BookingPageForOperator": {"data": [_BOOKING_FOR_OPERATOR], "next_cursor": None},
-    "BusinessMetrics": {"since": "2026-03-01", "until": "2026-04-01", "interval": "month", "data": [_FIGURES]},
+    "BusinessMetrics": {"since": "2026-03-01", "until": "2026-04-01", "interval": "month", "data": [_PERIOD_METRICS]},
     "Cancellation": _CANCELLATION,
     "CancellationQuote": {
         "booking_id": BOOKING_ID,
@@ -219,9 +219,8 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     },
     "CustomTiers": {"tiers": [_TIER]},
     "DisputePage": {"data": [_DISPUTE], "next_cursor": None},
-    "DisputeShown": _DISPUTE,
+    "DisputeDetails": _DISPUTE,
     "Extension": {"until": "2026-03-01T12:00:00Z"},
-    "Figures": _FIGURES,
     "Health": {"status": "ok"},
     "InstructorOfOffering": _PROFILE,
     "InstructorProfile": _PROFILE,
@@ -266,6 +265,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "PasswordChange": {"current_password": _SIGN_IN["password"], "new_password": _NEW_PASSWORD},
     "PasswordForgotten": {"email": _SIGN_IN["email"]},
     "Payments": _PAYMENTS,
+    "PeriodMetrics": _PERIOD_METRICS,
     "Policy": _POLICY,
     "MeetingPresence": _PRESENCE,
     "Price": _PRICE,
@@ -289,4 +289,4 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     **REPORTS,
     **EXAMPLES_AFTER_THE_SESSION,
 }
-"""By the shape's name in OpenAPI."""
+"""By schema name."""

@@ -1,4 +1,4 @@
-"""Examples of what becomes of the money after Ada's lesson (`api.examples.bookings`)."""
+"""OpenAPI examples: a refund after Ada's session, and the booking's ledger."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Examples of what statements and reports are made of: Nadia earns for one session, and gives half of it back."""
+"""OpenAPI examples of statements and reports: Nadia is paid for one session, and half of it is refunded."""
 
 from typing import Any
 
@@ -76,4 +76,4 @@ REPORTS: dict[str, dict[str, Any]] = {
     "TaxReport": {"year": 2026, "time_zone": "UTC", "thresholds": _THRESHOLDS, "data": [_FILING]},
     "Thresholds": _THRESHOLDS,
 }
-"""By the shape's name in OpenAPI."""
+"""By schema name."""

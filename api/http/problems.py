@@ -175,7 +175,7 @@ _HEADERS: dict[int | str, dict[str, Any]] = {
 }
 
 
-def declared(*kinds: Kind) -> dict[int | str, dict[str, Any]]:
+def problem_responses(*kinds: Kind) -> dict[int | str, dict[str, Any]]:
     """The OpenAPI responses of a route that can raise these problems. `api.openapi` adds those of its dependencies."""
     by_status: dict[int | str, list[Kind]] = {}
     for kind in kinds:

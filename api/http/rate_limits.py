@@ -19,7 +19,7 @@ from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from starlette.types import Scope
 
 from api.http.auth import authenticated_caller
-from api.http.problems import Kind, Problem, declared
+from api.http.problems import Kind, Problem, problem_responses
 
 _STATES = "holdfast.rate_limits"
 _MINUTE = 60
@@ -45,12 +45,12 @@ DOCUMENTS = Quota("papers", 30, _MINUTE)
 ONBOARDING_LINKS = Quota("onboarding-links", 10, 10 * _MINUTE)
 SIGN_UPS = Quota("sign-ups", 100, 10 * _MINUTE)
 SIGN_INS = Quota("sign-ins", 100, 5 * _MINUTE)
-SIGN_UPS_OF_MAIL = Quota("sign-ups-of-mail", 10, 15 * _MINUTE)
-SIGN_INS_OF_MAIL = Quota("sign-ins-of-mail", 10, 15 * _MINUTE)
+SIGN_UPS_PER_EMAIL = Quota("sign-ups-of-mail", 10, 15 * _MINUTE)
+SIGN_INS_PER_EMAIL = Quota("sign-ins-of-mail", 10, 15 * _MINUTE)
 """Per mail address, whoever the caller is: limits password guessing (NIST SP 800-63B-4, section 3.2.2)."""
 
 RESETS = Quota("password-resets", 20, 15 * _MINUTE)
-RESETS_OF_MAIL = Quota("password-resets-of-mail", 3, 15 * _MINUTE)
+RESETS_PER_EMAIL = Quota("password-resets-of-mail", 3, 15 * _MINUTE)
 """Per mail address, so that nobody can flood another person's mailbox."""
 
 
@@ -80,7 +80,7 @@ class RateLimits:
         await self._counters.clear(quota.item, key)
 
 
-class Meter:
+class RateLimiter:
     """Counts one request against its quotas."""
 
     def __init__(self, request: Request, caller: str) -> None:
@@ -101,33 +101,36 @@ class Meter:
                 quota=quota.name,
             )
 
-    async def forgive(self, quota: Quota, key: str) -> None:
+    async def reset(self, quota: Quota, key: str) -> None:
         """Reset the quota's counter for `key`."""
         await self._limits.forget(quota, key)
 
 
-async def _meter(request: Request) -> Meter:
+async def _meter(request: Request) -> RateLimiter:
     caller = await authenticated_caller(request)
-    return Meter(request, f"person {caller.id}" if caller else f"address {_network(request)}")
+    return RateLimiter(request, f"person {caller.id}" if caller else f"address {_network(request)}")
 
 
-WithMeter = Annotated[Meter, Depends(_meter)]
+WithRateLimiter = Annotated[RateLimiter, Depends(_meter)]
 
 
-async def _count_general(meter: WithMeter) -> None:
-    await meter.count(GENERAL)
+async def _count_general(limiter: WithRateLimiter) -> None:
+    await limiter.count(GENERAL)
 
 
-def counted(quota: Quota) -> Any:
+def limited_by(quota: Quota) -> Any:
     """A route dependency that counts against `quota`, in addition to the general one."""
 
-    async def count(meter: WithMeter) -> None:
-        await meter.count(quota)
+    async def count(limiter: WithRateLimiter) -> None:
+        await limiter.count(quota)
 
     return Depends(count)
 
 
-RATE_LIMITED: dict[str, Any] = {"dependencies": [Depends(_count_general)], "responses": declared(Kind.RATE_LIMITED)}
+RATE_LIMITED: dict[str, Any] = {
+    "dependencies": [Depends(_count_general)],
+    "responses": problem_responses(Kind.RATE_LIMITED),
+}
 """Arguments of `include_router` for a router whose routes are rate limited."""
 RATE_LIMITED["responses"][429]["headers"] = {
     "Retry-After": {"schema": {"type": "integer"}, "description": "Seconds to wait before retrying."},
@@ -136,7 +139,7 @@ RATE_LIMITED["responses"][429]["headers"] = {
 }
 
 
-def of_mail(email: str) -> str:
+def email_key(email: str) -> str:
     """The counter key of a mail address: a hash, so that the address itself is not kept."""
     return hashlib.sha256(email.encode()).hexdigest()
 

@@ -1,4 +1,4 @@
-"""Writes of the meetings: what the provider reports of who was there."""
+"""Writes attendance events reported by the meeting provider."""
 
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, select
@@ -10,23 +10,23 @@ from models.domain.attendance import AttendanceKind, MeetingProvider
 from models.tables.bookings import AttendanceEvent, BookingRequest, LiveSession
 
 
-async def keep_report(session: AsyncSession, report: Report, kind: AttendanceKind, source: MeetingProvider) -> bool:
-    """Once, however often it comes. False: it is about no room of ours, or about nobody who has it."""
-    of_room = select(BookingRequest).join(LiveSession).where(col(LiveSession.room) == report.room)
-    booking = (await session.exec(of_room)).first()
+async def record(session: AsyncSession, report: Report, kind: AttendanceKind, source: MeetingProvider) -> bool:
+    """Idempotent. False if the room is unknown, or the person is not a party of its booking."""
+    statement = select(BookingRequest).join(LiveSession).where(col(LiveSession.room) == report.room)
+    booking = (await session.exec(statement)).first()
     if booking is None:
         return False
-    people = {booking.student_id: SignUpRole.STUDENT, booking.instructor_id: SignUpRole.INSTRUCTOR}
-    is_of_a_person = kind is not AttendanceKind.RECORDING_UPLOADED
-    role = people.get(report.person_id) if is_of_a_person and report.person_id else None
-    if is_of_a_person and role is None:
+    roles = {booking.student_id: SignUpRole.STUDENT, booking.instructor_id: SignUpRole.INSTRUCTOR}
+    has_person = kind is not AttendanceKind.RECORDING_UPLOADED
+    role = roles.get(report.person_id) if has_person and report.person_id else None
+    if has_person and role is None:
         return False
     event = AttendanceEvent(
         id=report.idempotency_key,
         booking_id=booking.id,
         kind=kind,
         role=role,
-        connection=report.connection if is_of_a_person else None,
+        connection=report.connection if has_person else None,
         at=report.at,
         source=source,
     )

@@ -1,4 +1,4 @@
-"""The way into a session's meeting: a link per person, made when they ask, good for that room and that time only."""
+"""Join links: one per person, issued on request, valid for one room and its time only."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
@@ -12,7 +12,7 @@ from api.bookings.queries import BookingRecord
 from api.bookings.schemas import MeetingLink
 from api.http.auth import AsEitherSide
 from api.http.database import WithDatabase
-from api.http.problems import Kind, Problem, declared
+from api.http.problems import Kind, Problem, problem_responses
 from api.meeting_provider import Admission, MeetingSettings
 from api.settings import WithSettings
 from models.domain.actors import Role
@@ -21,8 +21,8 @@ from models.tables.bookings import LiveSession
 
 router = APIRouter(prefix="/v1/bookings/{booking_id}", tags=["bookings"])
 
-_CLOCKS_DIFFER = timedelta(minutes=1)
-"""The meeting's server may be a little behind: a token of this moment must not be one of its future."""
+_CLOCK_SKEW = timedelta(minutes=1)
+"""The meeting server's clock may be behind ours: without this, a new token would not be valid there yet."""
 
 
 @router.get(
@@ -30,8 +30,8 @@ _CLOCKS_DIFFER = timedelta(minutes=1)
     operation_id="joinMeeting",
     response_model=MeetingLink,
     responses={
-        303: {"description": "To the meeting itself, for a request that accepts `text/html`."},
-        **declared(
+        303: {"description": "Redirect to the meeting, for a request that accepts `text/html`."},
+        **problem_responses(
             Kind.NOT_SIGNED_IN,
             Kind.WRONG_ROLE,
             Kind.NOT_FOUND,
@@ -53,14 +53,14 @@ async def join(
     settings: WithSettings,
     accept: Annotated[str, Header(include_in_schema=False)] = "",
 ) -> MeetingLink | RedirectResponse:
-    """The caller's own link into the meeting. Whoever has it is let in as the caller: it is for nobody else."""
+    """The caller's personal link to the meeting. Anyone who has the link joins as the caller: do not share it."""
     async with database.reading() as session:
         record = await queries.existing_booking(session, booking_id, caller)
         name = await queries.name_of(session, caller)
     if settings.meetings is None:
         raise Problem(Kind.MEETINGS_NOT_SET_UP)
-    live_session, now = _scheduled(record), datetime.now(UTC)
-    expires_at = _closing(record, settings.meeting, now)
+    live_session, now = _scheduled_session(record), datetime.now(UTC)
+    expires_at = _closes_at(record, settings.meeting, now)
     url = settings.meetings.link(
         Admission(
             room=live_session.room,
@@ -68,7 +68,7 @@ async def join(
             name=name,
             is_moderator=caller.role is Role.INSTRUCTOR,
             is_recorded=record.request.is_recorded,
-            not_before=now - _CLOCKS_DIFFER,
+            not_before=now - _CLOCK_SKEW,
             expires_at=expires_at,
         )
     )
@@ -77,7 +77,8 @@ async def join(
     return MeetingLink(url=url, room=live_session.room, expires_at=expires_at, is_recorded=record.request.is_recorded)
 
 
-def _scheduled(record: BookingRecord) -> LiveSession:
+def _scheduled_session(record: BookingRecord) -> LiveSession:
+    """Raises the 409 `Problem` if there is none."""
     status = record.request.status
     if record.session is not None and record.session.status is SessionStatus.SCHEDULED:
         return record.session
@@ -86,12 +87,12 @@ def _scheduled(record: BookingRecord) -> LiveSession:
     raise Problem(Kind.NOT_POSSIBLE_NOW, "There is a meeting once the instructor has approved.", booking_status=status)
 
 
-def _closing(record: BookingRecord, settings: MeetingSettings, now: datetime) -> datetime:
-    """Until when the meeting is open. Raises the 409 `Problem` while it is not."""
+def _closes_at(record: BookingRecord, settings: MeetingSettings, now: datetime) -> datetime:
+    """When the meeting closes. Raises the 409 `Problem` if it is not open now."""
     opens_at = record.request.starts_at - settings.meeting_opens_before
     closes_at = record.request.ends_at + settings.meeting_grace
     if opens_at <= now < closes_at:
         return closes_at
-    opens, closes = (f"{moment:%Y-%m-%dT%H:%M:%SZ}" for moment in (opens_at, closes_at))
+    opens, closes = (f"{at:%Y-%m-%dT%H:%M:%SZ}" for at in (opens_at, closes_at))
     detail = f"It opens at {opens}." if now < opens_at else f"It closed at {closes}."
     raise Problem(Kind.MEETING_NOT_OPEN, detail, opens_at=opens, closes_at=closes)

@@ -1,4 +1,4 @@
-"""Who came to a meeting and left, and that it was recorded: verified, and kept once."""
+"""The meeting provider's webhook: joins, leaves and recordings, verified and recorded once."""
 
 import logging
 from typing import Annotated, Any
@@ -7,7 +7,7 @@ from fastapi import APIRouter, Header, Request
 from pydantic import ValidationError
 
 from api.http.database import WithDatabase
-from api.http.problems import Kind, Problem, declared
+from api.http.problems import Kind, Problem, problem_responses
 from api.meetings import attendance
 from api.meetings.webhook_events import Report, is_signed
 from api.settings import WithSettings
@@ -23,7 +23,7 @@ _BODY: dict[str, Any] = {
 @router.post(
     "/webhook",
     operation_id="receiveMeetingEvent",
-    responses=declared(
+    responses=problem_responses(
         Kind.SIGNATURE_INVALID, Kind.CONTENT_TOO_LARGE, Kind.REQUEST_INVALID, Kind.INTERNAL, Kind.UNAVAILABLE
     ),
     openapi_extra=_BODY,
@@ -34,7 +34,7 @@ async def receive(
     settings: WithSettings,
     signature: Annotated[str, Header(alias="X-Jaas-Signature")] = "",
 ) -> dict[str, Any]:
-    """Called by the meetings' provider. Events may come twice and in any order."""
+    """Called by the meeting provider. Events may arrive more than once and in any order."""
     body = await request.body()
     if settings.meetings is None or not is_signed(body, signature, settings.meeting.webhook_secrets):
         raise Problem(Kind.SIGNATURE_INVALID, "The signature does not fit the body.")
@@ -45,7 +45,7 @@ async def receive(
     if report.kind is None:
         return {"received": True}
     async with database.writing() as session:
-        is_ours = await attendance.keep_report(session, report, report.kind, settings.meetings.provider)
-    if not is_ours:
+        is_recorded = await attendance.record(session, report, report.kind, settings.meetings.provider)
+    if not is_recorded:
         log.info("meeting event %s is about no room of ours, or about nobody who has it", report.idempotency_key)
     return {"received": True}

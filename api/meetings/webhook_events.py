@@ -1,4 +1,4 @@
-"""What a meeting's provider sends: an event, and the header that signs it. As 8x8's Jitsi as a Service has both."""
+"""The meeting provider's events and their signature, in the format of 8x8's Jitsi as a Service."""
 
 import hmac
 from base64 import b64encode
@@ -16,28 +16,28 @@ _KINDS = {
     "PARTICIPANT_LEFT": AttendanceKind.LEFT,
     "RECORDING_UPLOADED": AttendanceKind.RECORDING_UPLOADED,
 }
-_LONGEST = 255
+_MAX_LENGTH = 255
 
 
 class Report(BaseModel):
-    """What is read of an event (8x8, "Payload structure").
+    """The fields of an event that are used (8x8, "Payload structure").
 
-    Names, addresses and a link that lets anyone into the recording stand in it, too: none of them is read.
+    Events also contain names, mail addresses and a link that opens the recording without signing in. They are not read.
     """
 
     model_config = ConfigDict(alias_generator=to_camel)
 
-    idempotency_key: str = Field(min_length=1, max_length=_LONGEST, pattern=r"^[^\x00]*$")
+    idempotency_key: str = Field(min_length=1, max_length=_MAX_LENGTH, pattern=r"^[^\x00]*$")
     event_type: str
     timestamp: int = Field(ge=0, lt=10**14)
-    """Milliseconds since 1970."""
+    """Unix time in milliseconds."""
     fqn: str | None = Field(default=None, pattern=r"^[^\x00]*$")
-    """The app's id, a slash, and the room."""
+    """`{app id}/{room}`."""
     data: Any = None
 
     @property
     def kind(self) -> AttendanceKind | None:
-        """`None` for what does not tell who was there."""
+        """`None` for events that are not about attendance."""
         return _KINDS.get(self.event_type)
 
     @property
@@ -50,7 +50,7 @@ class Report(BaseModel):
 
     @property
     def person_id(self) -> UUID | None:
-        """The `context.user.id` of the token with which they came."""
+        """The `context.user.id` of the token that they joined with."""
         try:
             return UUID(self.data["id"])
         except (KeyError, TypeError, ValueError, AttributeError):
@@ -59,22 +59,22 @@ class Report(BaseModel):
     @property
     def connection(self) -> str | None:
         jid = self.data.get("participantJid") if isinstance(self.data, dict) else None
-        return jid.replace("\x00", "")[:_LONGEST] if isinstance(jid, str) else None
+        return jid.replace("\x00", "")[:_MAX_LENGTH] if isinstance(jid, str) else None
 
 
 def is_signed(body: bytes, header: str, secrets: tuple[str, ...]) -> bool:
     """Whether the header, `t=…,v1=…`, signs the body with one of the secrets.
 
-    However old it is: a report that comes again is there already, and one that comes late is still true.
+    The timestamp is not checked for age: a replayed event is a duplicate, and a late one is still true.
     """
     parts = [part.strip().partition("=") for part in header.split(",")]
     time = next((value for name, _, value in parts if name == "t"), "")
     signatures = [value.encode() for name, _, value in parts if name == "v1"]
     return any(
-        hmac.compare_digest(signature(body, time, secret).encode(), given) for secret in secrets for given in signatures
+        hmac.compare_digest(signature(body, time, secret).encode(), sent) for secret in secrets for sent in signatures
     )
 
 
 def signature(body: bytes, time: str, secret: str) -> str:
-    """HMAC with SHA-256 over time, point and body, in base64 (8x8, "Check the webhook signatures")."""
+    """Base64 of the HMAC-SHA256 over `{time}.{body}` (8x8, "Check the webhook signatures")."""
     return b64encode(hmac.digest(secret.encode(), time.encode() + b"." + body, "sha256")).decode()

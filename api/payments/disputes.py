@@ -1,4 +1,4 @@
-"""Disputes, as an operator sees and answers them."""
+"""Disputes, for operators: listing them and deciding how to respond."""
 
 from datetime import datetime
 from typing import Annotated
@@ -16,7 +16,7 @@ from api.http import pagination
 from api.http.auth import AsOperator
 from api.http.database import WithDatabase
 from api.http.pagination import PageParams
-from api.http.problems import Kind, Problem, declared, unavailable
+from api.http.problems import Kind, Problem, problem_responses, unavailable
 from api.http.temporal import Closed, Timeouts, Unreachable, translate_errors
 from models.domain.disputes import Answer, DisputeDecision, DisputeRefusal
 from models.domain.ids import dispute_workflow_id
@@ -32,7 +32,7 @@ class DisputeClient:
         self._timeouts = timeouts or Timeouts()
 
     async def decide(self, dispute_id: str, decision: DisputeDecision) -> None:
-        """Raises the 409 `Problem` when the bank needs no answer any more."""
+        """Raises the 409 `Problem` if the dispute no longer needs a response."""
         handle = self._client.get_workflow_handle(dispute_workflow_id(dispute_id))
         async with translate_errors(self._timeouts.decision):
             try:
@@ -54,11 +54,11 @@ WithDisputeClient = Annotated[DisputeClient, Depends(_client)]
 
 router = APIRouter(prefix="/v1/operator/disputes", tags=["operator"])
 
-DisputeId = Annotated[str, Path(max_length=255, pattern=r"^[\x21-\x7e]+$", description="Stripe's.")]
+DisputeId = Annotated[str, Path(max_length=255, pattern=r"^[\x21-\x7e]+$", description="Stripe's dispute id.")]
 
-_AT, _BOOKING = col(Dispute.created_at), col(Dispute.booking_id)
+_CREATED_AT, _BOOKING_ID = col(Dispute.created_at), col(Dispute.booking_id)
 
-_DECISION = declared(
+_DECISION_ERRORS = problem_responses(
     Kind.NOT_SIGNED_IN,
     Kind.WRONG_ROLE,
     Kind.NOT_FOUND,
@@ -69,17 +69,17 @@ _DECISION = declared(
 )
 
 
-class DisputeShown(BaseModel):
+class DisputeDetails(BaseModel):
     id: str
     booking_id: UUID
     status: DisputeStatus
     is_inquiry: bool
-    """The bank asks, and has taken no money yet."""
+    """An inquiry: the bank requests information, and no money has been withdrawn yet."""
     reason: str
-    """Stripe's word for what the card holder says."""
+    """Stripe's reason code for the cardholder's claim."""
     amount: Money
     respond_by: datetime | None
-    """Stripe's deadline; the evidence goes out by itself two days before, unless `taken_over_at` is set."""
+    """Stripe's deadline. Evidence is submitted automatically two days before it, unless `taken_over_at` is set."""
     taken_over_at: datetime | None
     answered_at: datetime | None
     closed_at: datetime | None
@@ -87,14 +87,14 @@ class DisputeShown(BaseModel):
 
 
 class DisputePage(BaseModel):
-    data: list[DisputeShown]
+    data: list[DisputeDetails]
     next_cursor: str | None
 
 
 @router.get(
     "",
     operation_id="listDisputes",
-    responses=declared(
+    responses=problem_responses(
         Kind.CURSOR_UNKNOWN, Kind.NOT_SIGNED_IN, Kind.WRONG_ROLE, Kind.REQUEST_INVALID, Kind.INTERNAL, Kind.UNAVAILABLE
     ),
 )
@@ -102,59 +102,59 @@ async def list_disputes(
     operator: AsOperator,
     page: PageParams,
     database: WithDatabase,
-    is_open: Annotated[bool | None, Query(alias="open", description="Only the open ones, or only the others.")] = None,
+    is_open: Annotated[bool | None, Query(alias="open", description="Only open disputes, or only closed ones.")] = None,
 ) -> DisputePage:
-    """Everybody's disputes, the newest first."""
-    query = select(Dispute).order_by(_AT.desc(), _BOOKING.desc()).limit(page.limit + 1)
+    """All disputes, newest first."""
+    query = select(Dispute).order_by(_CREATED_AT.desc(), _BOOKING_ID.desc()).limit(page.limit + 1)
     if is_open is not None:
         query = query.where(col(Dispute.closed_at).is_(None) if is_open else col(Dispute.closed_at).is_not(None))
     if page.after is not None:
-        query = query.where(tuple_(_AT, _BOOKING) < (page.after.at, page.after.id))
+        query = query.where(tuple_(_CREATED_AT, _BOOKING_ID) < (page.after.at, page.after.id))
     async with database.reading() as session:
         found = list(await session.exec(query))
     return DisputePage(
-        data=[_shown(dispute) for dispute in found[: page.limit]],
+        data=[_details(dispute) for dispute in found[: page.limit]],
         next_cursor=pagination.next_cursor(found, page.limit, lambda last: (last.created_at, last.booking_id)),
     )
 
 
-@router.post("/{dispute_id}/take-over", operation_id="takeDisputeOver", responses=_DECISION)
+@router.post("/{dispute_id}/take-over", operation_id="takeDisputeOver", responses=_DECISION_ERRORS)
 async def take_over(
     dispute_id: DisputeId, operator: AsOperator, database: WithDatabase, client: WithDisputeClient
-) -> DisputeShown:
-    """Answer in Stripe's dashboard: nothing is sent by itself any more."""
-    return await _decided(dispute_id, database, client, DisputeDecision(actor=operator.actor, answer=Answer.TAKEN_OVER))
+) -> DisputeDetails:
+    """Handle the dispute in Stripe's Dashboard. Evidence is no longer submitted automatically."""
+    return await _decide(dispute_id, database, client, DisputeDecision(actor=operator.actor, answer=Answer.TAKEN_OVER))
 
 
-@router.post("/{dispute_id}/submit", operation_id="submitEvidence", responses=_DECISION)
+@router.post("/{dispute_id}/submit", operation_id="submitEvidence", responses=_DECISION_ERRORS)
 async def submit(
     dispute_id: DisputeId, operator: AsOperator, database: WithDatabase, client: WithDisputeClient
-) -> DisputeShown:
-    """Send the evidence now. The bank takes one answer."""
-    return await _decided(dispute_id, database, client, DisputeDecision(actor=operator.actor, answer=Answer.EVIDENCE))
+) -> DisputeDetails:
+    """Submit the evidence now. The bank accepts a single response."""
+    return await _decide(dispute_id, database, client, DisputeDecision(actor=operator.actor, answer=Answer.EVIDENCE))
 
 
-@router.post("/{dispute_id}/accept", operation_id="acceptDispute", responses=_DECISION)
+@router.post("/{dispute_id}/accept", operation_id="acceptDispute", responses=_DECISION_ERRORS)
 async def accept(
     dispute_id: DisputeId, operator: AsOperator, database: WithDatabase, client: WithDisputeClient
-) -> DisputeShown:
-    """The bank is right: the dispute is lost without an answer."""
-    return await _decided(dispute_id, database, client, DisputeDecision(actor=operator.actor, answer=Answer.ACCEPTED))
+) -> DisputeDetails:
+    """Accept the dispute: it is closed as lost, without evidence."""
+    return await _decide(dispute_id, database, client, DisputeDecision(actor=operator.actor, answer=Answer.ACCEPTED))
 
 
-async def _decided(
+async def _decide(
     dispute_id: str, database: WithDatabase, client: WithDisputeClient, decision: DisputeDecision
-) -> DisputeShown:
+) -> DisputeDetails:
     async with database.reading() as session:
         await _find(session, dispute_id)
     try:
         await client.decide(dispute_id, decision)
-    except Closed as ended:
-        raise Problem(Kind.NOT_POSSIBLE_NOW, "The dispute is over.") from ended
-    except Unreachable as silence:
-        raise unavailable("The dispute's workflow did not answer; asking again is safe.") from silence
+    except Closed as error:
+        raise Problem(Kind.NOT_POSSIBLE_NOW, "The dispute is over.") from error
+    except Unreachable as error:
+        raise unavailable("The dispute's workflow did not answer; asking again is safe.") from error
     async with database.reading() as session:
-        return _shown(await _find(session, dispute_id))
+        return _details(await _find(session, dispute_id))
 
 
 async def _find(session: AsyncSession, dispute_id: str) -> Dispute:
@@ -165,8 +165,8 @@ async def _find(session: AsyncSession, dispute_id: str) -> Dispute:
     return dispute
 
 
-def _shown(dispute: Dispute) -> DisputeShown:
-    return DisputeShown(
+def _details(dispute: Dispute) -> DisputeDetails:
+    return DisputeDetails(
         amount=Money(amount_minor=dispute.amount_minor, currency=dispute.currency),
         **dispute.model_dump(exclude={"amount_minor", "currency", "updated_at"}),
     )

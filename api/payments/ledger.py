@@ -1,4 +1,4 @@
-"""A booking's page of the ledger: every movement of its money, in order, and what the accounts hold after them."""
+"""A booking's ledger: its transactions in order, and the resulting account balances."""
 
 from collections import Counter
 from datetime import datetime
@@ -10,7 +10,7 @@ from sqlmodel import col, select
 from api.bookings import queries
 from api.http.auth import AsOperator
 from api.http.database import WithDatabase
-from api.http.problems import Kind, Problem, declared
+from api.http.problems import Kind, Problem, problem_responses
 from api.http.schema_types import ResponseModel
 from models.domain.ledger import STORY, Account, PostingKind
 from models.domain.money import Money
@@ -28,9 +28,9 @@ class LedgerLine(ResponseModel):
 class LedgerStep(ResponseModel):
     kind: PostingKind
     what: str
-    """The same, as a sentence."""
+    """Describes `kind` in a sentence."""
     subject: str
-    """What it is about: the booking, or Stripe's or our id of a refund, dispute or payout."""
+    """The id of what the transaction is about: the booking, or a refund, dispute or payout (Stripe's id or ours)."""
     at: datetime
     lines: list[LedgerLine]
     """They sum to zero."""
@@ -39,20 +39,20 @@ class LedgerStep(ResponseModel):
 class BookingLedger(ResponseModel):
     booking_id: UUID
     data: list[LedgerStep]
-    """The earliest first."""
+    """Earliest first."""
     balances: list[LedgerLine]
-    """Of the accounts that hold something of this booking's."""
+    """Accounts with a nonzero balance of this booking."""
 
 
 @router.get(
     "/ledger",
     operation_id="getBookingLedger",
-    responses=declared(
+    responses=problem_responses(
         Kind.NOT_SIGNED_IN, Kind.WRONG_ROLE, Kind.NOT_FOUND, Kind.REQUEST_INVALID, Kind.INTERNAL, Kind.UNAVAILABLE
     ),
 )
 async def get_booking_ledger(booking_id: UUID, operator: AsOperator, database: WithDatabase) -> BookingLedger:
-    """The story of a booking's money. What was paid for a deleted booking request stays in the books."""
+    """All ledger transactions of a booking. Those of a deleted booking request remain."""
     query = (
         select(LedgerTransaction, LedgerEntry)
         .join(LedgerEntry, col(LedgerEntry.transaction_id) == col(LedgerTransaction.id))

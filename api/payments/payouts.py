@@ -1,4 +1,4 @@
-"""Shares on their way to instructors' banks, and balances, as instructors and operators see them."""
+"""Payouts and balances, for instructors and operators."""
 
 from datetime import datetime
 from typing import Annotated
@@ -15,7 +15,7 @@ from api.http import pagination
 from api.http.auth import AsInstructor, AsOperator
 from api.http.database import WithDatabase
 from api.http.pagination import Page, PageParams
-from api.http.problems import Kind, declared
+from api.http.problems import Kind, problem_responses
 from api.http.schema_types import ResponseModel
 from api.payments import balances
 from models.domain.money import Money
@@ -23,11 +23,11 @@ from models.domain.states import PayoutStatus
 from models.tables.payments import InstructorPayout
 
 router = APIRouter(prefix="/v1/instructors/me", tags=["instructors"])
-for_operators = APIRouter(prefix="/v1/operator", tags=["operator"])
+operator_router = APIRouter(prefix="/v1/operator", tags=["operator"])
 
-_AT, _ID = col(InstructorPayout.created_at), col(InstructorPayout.id)
+_CREATED_AT, _ID = col(InstructorPayout.created_at), col(InstructorPayout.id)
 
-_LISTED = (
+_LIST_ERRORS = (
     Kind.CURSOR_UNKNOWN,
     Kind.NOT_SIGNED_IN,
     Kind.WRONG_ROLE,
@@ -36,11 +36,11 @@ _LISTED = (
     Kind.UNAVAILABLE,
 )
 
-Status = Annotated[PayoutStatus | None, Query(description="Only these.")]
+Status = Annotated[PayoutStatus | None, Query(description="Only payouts with this status.")]
 
 
 class Payout(BookingPayout):
-    """The share of one booking."""
+    """An instructor's share of one booking."""
 
     id: UUID
     booking_id: UUID
@@ -51,10 +51,10 @@ class Payout(BookingPayout):
 class PayoutPage(ResponseModel):
     data: list[Payout]
     balances: list[Money]
-    """At Stripe, in each currency: what no payout has left with yet. Below zero after a refund or a dispute of what had
-    been paid out; then it is made up by what is earned next."""
+    """The Stripe balance in each currency: earnings not yet paid out. Negative after a refund or a dispute of money
+    that was paid out already; later earnings make up for it."""
     next_cursor: str | None
-    """`cursor` of the next page; `null` on the last one."""
+    """The `cursor` of the next page; `null` on the last page."""
 
 
 class PayoutForOperator(Payout):
@@ -64,7 +64,7 @@ class PayoutForOperator(Payout):
 class PayoutPageForOperator(ResponseModel):
     data: list[PayoutForOperator]
     next_cursor: str | None
-    """`cursor` of the next page; `null` on the last one."""
+    """The `cursor` of the next page; `null` on the last page."""
 
 
 class NegativeBalance(ResponseModel):
@@ -76,67 +76,67 @@ class NegativeBalances(ResponseModel):
     data: list[NegativeBalance]
 
 
-@router.get("/payouts", operation_id="listOwnPayouts", responses=declared(*_LISTED))
+@router.get("/payouts", operation_id="listOwnPayouts", responses=problem_responses(*_LIST_ERRORS))
 async def own_payouts(
     caller: AsInstructor, page: PageParams, database: WithDatabase, status: Status = None
 ) -> PayoutPage:
-    """The caller's shares, the newest first, and their balance."""
+    """The caller's payouts, newest first, and balances."""
     async with database.reading() as session:
-        found = await _found(session, page, status, caller.id)
-        own = await balances.of_instructor(session, caller.id)
+        found = await _payouts(session, page, status, caller.id)
+        own_balances = await balances.of_instructor(session, caller.id)
     return PayoutPage(
-        data=[Payout(**_shown(row)) for row in found[: page.limit]],
-        balances=own,
-        next_cursor=_next(found, page),
+        data=[Payout(**_fields(row)) for row in found[: page.limit]],
+        balances=own_balances,
+        next_cursor=_next_cursor(found, page),
     )
 
 
-@for_operators.get("/payouts", operation_id="listAllPayouts", responses=declared(*_LISTED))
+@operator_router.get("/payouts", operation_id="listAllPayouts", responses=problem_responses(*_LIST_ERRORS))
 async def all_payouts(
     operator: AsOperator,
     page: PageParams,
     database: WithDatabase,
     status: Status = None,
-    instructor_id: Annotated[UUID | None, Query(description="Only this instructor's.")] = None,
+    instructor_id: Annotated[UUID | None, Query(description="Only this instructor's payouts.")] = None,
 ) -> PayoutPageForOperator:
-    """Everybody's shares, the newest first."""
+    """All instructors' payouts, newest first."""
     async with database.reading() as session:
-        found = await _found(session, page, status, instructor_id)
+        found = await _payouts(session, page, status, instructor_id)
     return PayoutPageForOperator(
-        data=[PayoutForOperator(instructor_id=row.instructor_id, **_shown(row)) for row in found[: page.limit]],
-        next_cursor=_next(found, page),
+        data=[PayoutForOperator(instructor_id=row.instructor_id, **_fields(row)) for row in found[: page.limit]],
+        next_cursor=_next_cursor(found, page),
     )
 
 
-@for_operators.get(
+@operator_router.get(
     "/negative-balances",
     operation_id="listNegativeBalances",
-    responses=declared(Kind.NOT_SIGNED_IN, Kind.WRONG_ROLE, Kind.INTERNAL, Kind.UNAVAILABLE),
+    responses=problem_responses(Kind.NOT_SIGNED_IN, Kind.WRONG_ROLE, Kind.INTERNAL, Kind.UNAVAILABLE),
 )
 async def negative_balances(operator: AsOperator, database: WithDatabase) -> NegativeBalances:
-    """Instructors who owe what was taken back of a payout, the deepest first; until they earn it, the platform does."""
+    """Instructors with a negative Stripe balance, largest debt first. The platform covers it until they earn it."""
     async with database.reading() as session:
         found = await balances.below_zero(session)
     return NegativeBalances(data=[NegativeBalance(instructor_id=id, balance=balance) for id, balance in found])
 
 
-async def _found(
+async def _payouts(
     session: AsyncSession, page: Page, status: PayoutStatus | None, instructor_id: UUID | None
 ) -> list[InstructorPayout]:
-    query = select(InstructorPayout).order_by(_AT.desc(), _ID.desc()).limit(page.limit + 1)
+    query = select(InstructorPayout).order_by(_CREATED_AT.desc(), _ID.desc()).limit(page.limit + 1)
     if status is not None:
         query = query.where(col(InstructorPayout.status) == status)
     if instructor_id is not None:
         query = query.where(col(InstructorPayout.instructor_id) == instructor_id)
     if page.after is not None:
-        query = query.where(tuple_(_AT, _ID) < (page.after.at, page.after.id))
+        query = query.where(tuple_(_CREATED_AT, _ID) < (page.after.at, page.after.id))
     return list(await session.exec(query))
 
 
-def _next(found: list[InstructorPayout], page: Page) -> str | None:
+def _next_cursor(found: list[InstructorPayout], page: Page) -> str | None:
     return pagination.next_cursor(found, page.limit, lambda last: (last.created_at, last.id))
 
 
-def _shown(row: InstructorPayout) -> dict[str, object]:
-    own = {"id": row.id, "booking_id": row.booking_id, "created_at": row.created_at, "updated_at": row.updated_at}
-    return own | dict(payout_of_booking(row))
+def _fields(row: InstructorPayout) -> dict[str, object]:
+    fields = {"id": row.id, "booking_id": row.booking_id, "created_at": row.created_at, "updated_at": row.updated_at}
+    return fields | dict(payout_of_booking(row))

@@ -1,4 +1,4 @@
-"""Stripe's events: verified, then safe with Temporal, and only then answered with 200. Temporal is the inbox."""
+"""Stripe's webhooks. An event is verified and handed to Temporal before the response 200: Temporal is the inbox."""
 
 import logging
 from typing import Annotated, Any
@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Header, Request
 from pydantic import BaseModel, Field, ValidationError
 from stripe import SignatureVerificationError, WebhookSignature
 
-from api.http.problems import Kind, Problem, declared, unavailable
+from api.http.problems import Kind, Problem, problem_responses, unavailable
 from api.http.temporal import WorkflowCallError, translate_errors
 from api.settings import WithSettings
 from models.domain.stripe_events import RoutingResult, StripeEvent
@@ -17,87 +17,87 @@ router = APIRouter(prefix="/v1/stripe", tags=["stripe"])
 log = logging.getLogger("holdfast.api")
 
 _TOLERANCE_SECONDS = 300
-"""Stripe's own default ("Verify webhook signatures manually"): an older event may be a replay."""
+"""Stripe's default ("Verify webhook signatures manually"): an older event may be a replay."""
 
 _BODY: dict[str, Any] = {
     "requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}
 }
 
 
-async def _intake(request: Request) -> StripeEventRouter:
+async def _event_router(request: Request) -> StripeEventRouter:
     event_router: StripeEventRouter = request.app.state.event_router
     return event_router
 
 
-WithIntake = Annotated[StripeEventRouter, Depends(_intake)]
+WithEventRouter = Annotated[StripeEventRouter, Depends(_event_router)]
 
 
 class _Event(BaseModel):
-    """What is read of an event. It is only a reason to look: what is true is asked of Stripe."""
+    """The fields of an event that are used. An event only triggers a look-up: the state is retrieved from Stripe."""
 
     id: str = Field(max_length=255)
     type: str = Field(max_length=255)
     data: Any = None
     account: str | None = Field(default=None, max_length=255, pattern=r"^[^\x00]*$")
-    """The connected account that it is about."""
+    """The connected account that the event is about."""
 
 
 @router.post(
     "/webhook",
     operation_id="receiveStripeEvent",
-    responses=declared(
+    responses=problem_responses(
         Kind.SIGNATURE_INVALID, Kind.CONTENT_TOO_LARGE, Kind.REQUEST_INVALID, Kind.INTERNAL, Kind.UNAVAILABLE
     ),
     openapi_extra=_BODY,
 )
 async def receive(
     request: Request,
-    event_router: WithIntake,
+    event_router: WithEventRouter,
     settings: WithSettings,
     signature: Annotated[str | None, Header(alias="Stripe-Signature")] = None,
 ) -> dict[str, Any]:
-    """Called by Stripe. Events may come twice and in any order."""
+    """Called by Stripe. Events may arrive more than once and in any order."""
     event = _verified(await request.body(), signature, settings.http.webhook_secrets)
-    return await _taken(event_router, StripeEvent.of(event.id, event.type, None, event.data))
+    return await _route(event_router, StripeEvent.of(event.id, event.type, None, event.data))
 
 
 @router.post(
     "/connect-webhook",
     operation_id="receiveConnectEvent",
-    responses=declared(
+    responses=problem_responses(
         Kind.SIGNATURE_INVALID, Kind.CONTENT_TOO_LARGE, Kind.REQUEST_INVALID, Kind.INTERNAL, Kind.UNAVAILABLE
     ),
     openapi_extra=_BODY,
 )
-async def receive_of_connected_account(
+async def receive_connect(
     request: Request,
-    event_router: WithIntake,
+    event_router: WithEventRouter,
     settings: WithSettings,
     signature: Annotated[str | None, Header(alias="Stripe-Signature")] = None,
 ) -> dict[str, Any]:
-    """Called by Stripe for instructors' accounts. Events may come twice and in any order."""
+    """Called by Stripe for connected accounts. Events may arrive more than once and in any order."""
     event = _verified(await request.body(), signature, settings.http.connect_webhook_secrets)
     if event.account is None:
         return {"received": True}
-    return await _taken(event_router, StripeEvent.of(event.id, event.type, event.account, event.data))
+    return await _route(event_router, StripeEvent.of(event.id, event.type, event.account, event.data))
 
 
-async def _taken(event_router: StripeEventRouter, event: StripeEvent) -> dict[str, Any]:
+async def _route(event_router: StripeEventRouter, event: StripeEvent) -> dict[str, Any]:
     if not event.is_taken:
         return {"received": True}
     try:
         async with translate_errors(PATIENCE):
-            routing_result = await event_router.take(event)
-    except WorkflowCallError as silence:
-        # Stripe sends it again, for up to three days.
-        raise unavailable("The event could not be handed on; send it again.") from silence
-    if routing_result is not RoutingResult.ROUTED:
-        log.info("event %s %s was left: %s", event.id, event.type, routing_result)
+            result = await event_router.take(event)
+    except WorkflowCallError as error:
+        # Stripe retries for up to three days.
+        raise unavailable("The event could not be handed on; send it again.") from error
+    if result is not RoutingResult.ROUTED:
+        log.info("event %s %s was left: %s", event.id, event.type, result)
     return {"received": True}
 
 
 def _verified(body: bytes, signature: str | None, secrets: tuple[str, ...]) -> _Event:
-    """Raises the 400 `Problem`, without saying what exactly did not fit."""
+    """Raises the 400 `Problem`, which does not reveal what exactly was wrong."""
     if not any(_is_signed(body, signature, secret) for secret in secrets):
         raise Problem(Kind.SIGNATURE_INVALID, "The signature does not fit the body, or is too old.")
     try:

@@ -1,4 +1,4 @@
-"""Instructors: their public profile, their own, and their way to being paid."""
+"""Instructors: their public profile, their own profile, and their Stripe onboarding."""
 
 from uuid import UUID
 
@@ -7,23 +7,25 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from api.http.auth import AsInstructor
 from api.http.database import WithDatabase
-from api.http.problems import Kind, Problem, declared, unavailable
-from api.http.rate_limits import ONBOARDING_LINKS, counted
+from api.http.problems import Kind, Problem, problem_responses, unavailable
+from api.http.rate_limits import ONBOARDING_LINKS, limited_by
 from api.payments import balances
-from api.people.onboarding_client import OnboardingRefused, OnboardingUnanswered, WithOnboarding
+from api.people.onboarding_client import OnboardingRefused, OnboardingUnavailable, WithOnboarding
 from api.people.schemas import InstructorProfile, Link, OwnProfile, Payments
 from models.tables.people import Instructor
 
 router = APIRouter(prefix="/v1/instructors", tags=["instructors"])
 
-_OWN = (Kind.NOT_SIGNED_IN, Kind.WRONG_ROLE, Kind.NO_ACCOUNT)
+_OWN_ERRORS = (Kind.NOT_SIGNED_IN, Kind.WRONG_ROLE, Kind.NO_ACCOUNT)
 
 
-@router.get("/me", operation_id="getOwnProfile", responses=declared(*_OWN, Kind.INTERNAL, Kind.UNAVAILABLE))
+@router.get(
+    "/me", operation_id="getOwnProfile", responses=problem_responses(*_OWN_ERRORS, Kind.INTERNAL, Kind.UNAVAILABLE)
+)
 async def own_profile(caller: AsInstructor, database: WithDatabase) -> OwnProfile:
-    """The caller's profile, and why they cannot be paid while they cannot."""
+    """The caller's profile, with the reason while they cannot be paid."""
     async with database.reading() as session:
-        instructor = await _own(session, caller.id)
+        instructor = await _own_row(session, caller.id)
         own_balances = await balances.of_instructor(session, caller.id)
     return OwnProfile(
         id=instructor.id,
@@ -34,7 +36,7 @@ async def own_profile(caller: AsInstructor, database: WithDatabase) -> OwnProfil
         payments=Payments(
             can_be_paid=instructor.can_be_paid,
             requirements=instructor.requirements,
-            disabled_reason=_why_not(instructor),
+            disabled_reason=_disabled_reason(instructor),
             balances=own_balances,
         ),
     )
@@ -44,21 +46,21 @@ async def own_profile(caller: AsInstructor, database: WithDatabase) -> OwnProfil
     "/me/onboarding-link",
     operation_id="openOnboardingLink",
     status_code=201,
-    dependencies=[counted(ONBOARDING_LINKS)],
-    responses=declared(*_OWN, Kind.ONBOARDING_REFUSED, Kind.INTERNAL, Kind.UNAVAILABLE),
+    dependencies=[limited_by(ONBOARDING_LINKS)],
+    responses=problem_responses(*_OWN_ERRORS, Kind.ONBOARDING_REFUSED, Kind.INTERNAL, Kind.UNAVAILABLE),
 )
 async def open_onboarding_link(caller: AsInstructor, database: WithDatabase, onboarding: WithOnboarding) -> Link:
-    """Where to tell Stripe what it asks: for one visit, soon. The first one makes the account."""
+    """A single-use, short-lived link to Stripe's onboarding form. The first link also creates the Stripe account."""
     async with database.reading() as session:
-        await _own(session, caller.id)
+        await _own_row(session, caller.id)
     try:
         await onboarding.open_link(caller.id)
     except OnboardingRefused as refused:
         raise Problem(Kind.ONBOARDING_REFUSED) from refused
-    except OnboardingUnanswered as silence:
-        raise unavailable("There is no link yet; ask again.") from silence
+    except OnboardingUnavailable as error:
+        raise unavailable("There is no link yet; ask again.") from error
     async with database.reading() as session:
-        instructor = await _own(session, caller.id)
+        instructor = await _own_row(session, caller.id)
     if instructor.onboarding_url is None or instructor.onboarding_url_expires_at is None:
         raise unavailable("There is no link yet; ask again.")
     return Link(url=instructor.onboarding_url, expires_at=instructor.onboarding_url_expires_at)
@@ -67,10 +69,10 @@ async def open_onboarding_link(caller: AsInstructor, database: WithDatabase, onb
 @router.get(
     "/{instructor_id}",
     operation_id="getInstructor",
-    responses=declared(Kind.NOT_FOUND, Kind.REQUEST_INVALID, Kind.INTERNAL, Kind.UNAVAILABLE),
+    responses=problem_responses(Kind.NOT_FOUND, Kind.REQUEST_INVALID, Kind.INTERNAL, Kind.UNAVAILABLE),
 )
 async def profile(instructor_id: UUID, database: WithDatabase) -> InstructorProfile:
-    """What anyone may know of an instructor."""
+    """An instructor's public profile."""
     async with database.reading() as session:
         instructor = await session.get(Instructor, instructor_id)
     if instructor is None:
@@ -78,15 +80,15 @@ async def profile(instructor_id: UUID, database: WithDatabase) -> InstructorProf
     return InstructorProfile(id=instructor.id, name=instructor.name, time_zone=instructor.time_zone)
 
 
-async def _own(session: AsyncSession, instructor_id: UUID) -> Instructor:
+async def _own_row(session: AsyncSession, instructor_id: UUID) -> Instructor:
     instructor = await session.get(Instructor, instructor_id)
     if instructor is None:
         raise Problem(Kind.NO_ACCOUNT)
     return instructor
 
 
-def _why_not(instructor: Instructor) -> str | None:
-    """Stripe's reason, or else how far they have come."""
+def _disabled_reason(instructor: Instructor) -> str | None:
+    """Stripe's reason, or how far the onboarding has come."""
     if instructor.can_be_paid:
         return None
     if instructor.stripe_account_id is None:

@@ -1,4 +1,4 @@
-"""An identity provider in place of our own tokens: OpenID Connect, RS256 or ES256, with the provider's published keys.
+"""Tokens of an OpenID Connect identity provider in place of our own: RS256 or ES256, verified with its published keys.
 
 Sources: OpenID Connect Core 1.0 (ID token validation), Discovery 1.0, RFC 7517 (JWK), RFC 8725 (JWT best practices).
 """
@@ -28,47 +28,47 @@ from models.domain.ids import person_id
 _ALGORITHMS = ["RS256", "ES256"]
 _REQUIRED = ["iss", "sub", "aud", "exp", "iat"]
 _LEEWAY_SECONDS = 30
-_PEOPLE_REMEMBERED = 10_000
+_PEOPLE_CACHED = 10_000
 
 log = logging.getLogger("holdfast.api")
 
 
 class ProviderUnreachable(Exception):
-    """The provider's keys cannot be had, and there are none from before."""
+    """The provider's keys cannot be fetched, and none are cached."""
 
 
 class PublishedKeys:
-    """The provider's keys, fetched again when they are old or a token names one that is not among them.
+    """The provider's keys, fetched again when they are old or a token names an unknown key id.
 
-    Anybody can send a token that names an unknown key, so fetches keep a distance. Old keys are better than none: a
-    provider that is down for a while turns nobody away.
+    Anyone can send a token with an unknown key id, so fetches are limited to one every `MIN_INTERVAL_SECONDS`. Old keys
+    stay in use while the provider is down.
     """
 
-    FRESH_SECONDS = 3600.0
-    DISTANCE_SECONDS = 30.0
+    MAX_AGE_SECONDS = 3600.0
+    MIN_INTERVAL_SECONDS = 30.0
 
     def __init__(self, settings: IdentitySettings, clock: Callable[[], float] = time.monotonic) -> None:
         self._settings = settings
         self._clock = clock
         self._keys: dict[str | None, jwt.PyJWK] = {}
-        self._fetched_at = self._tried_at = float("-inf")
-        self._one_fetch = asyncio.Lock()
+        self._fetched_at = self._attempted_at = float("-inf")
+        self._fetch_lock = asyncio.Lock()
 
     async def key(self, kid: str | None) -> jwt.PyJWK | None:
         """Raises `ProviderUnreachable`."""
-        if kid not in self._keys or self._clock() - self._fetched_at > self.FRESH_SECONDS:
-            async with self._one_fetch:
+        if kid not in self._keys or self._clock() - self._fetched_at > self.MAX_AGE_SECONDS:
+            async with self._fetch_lock:
                 await self._fetch_if_due(kid)
         return self._keys.get(kid)
 
     async def _fetch_if_due(self, kid: str | None) -> None:
         now = self._clock()
-        is_known = kid in self._keys and now - self._fetched_at <= self.FRESH_SECONDS
-        if is_known or now - self._tried_at < self.DISTANCE_SECONDS:
+        is_known = kid in self._keys and now - self._fetched_at <= self.MAX_AGE_SECONDS
+        if is_known or now - self._attempted_at < self.MIN_INTERVAL_SECONDS:
             if not self._keys:
                 raise ProviderUnreachable
             return
-        self._tried_at = now
+        self._attempted_at = now
         try:
             self._keys = await self._fetch()
             self._fetched_at = now
@@ -79,19 +79,19 @@ class PublishedKeys:
 
     async def _fetch(self) -> dict[str | None, jwt.PyJWK]:
         async with httpx.AsyncClient(timeout=5) as client:
-            url = self._settings.holdfast_oidc_jwks_url or await self._discovered(client)
-            answer = (await client.get(str(url))).raise_for_status()
-        signing = [key for key in answer.json()["keys"] if key.get("use", "sig") == "sig"]
+            url = self._settings.holdfast_oidc_jwks_url or await self._discover(client)
+            response = (await client.get(str(url))).raise_for_status()
+        signing = [key for key in response.json()["keys"] if key.get("use", "sig") == "sig"]
         return {key.key_id: key for key in jwt.PyJWKSet.from_dict({"keys": signing}).keys}
 
-    async def _discovered(self, client: httpx.AsyncClient) -> str:
+    async def _discover(self, client: httpx.AsyncClient) -> str:
         issuer = self._settings.holdfast_oidc_issuer
         assert issuer is not None
-        answer = await client.get(issuer.rstrip("/") + "/.well-known/openid-configuration")
-        described = answer.raise_for_status().json()
-        if described["issuer"] != issuer:
+        response = await client.get(issuer.rstrip("/") + "/.well-known/openid-configuration")
+        metadata = response.raise_for_status().json()
+        if metadata["issuer"] != issuer:
             raise ValueError("another issuer")
-        url: str = described["jwks_uri"]
+        url: str = metadata["jwks_uri"]
         return url
 
 
@@ -102,23 +102,23 @@ class _Person:
 
 
 class IdentityProvider:
-    """People are known by issuer and subject; a student's or instructor's row is made when they are first seen."""
+    """Identifies people by issuer and subject. A student's or instructor's row is created with their first request."""
 
     def __init__(self, settings: IdentitySettings, database: Database, keys: PublishedKeys | None = None) -> None:
         self._settings = settings
         self._database = database
         self._keys = keys or PublishedKeys(settings)
-        self._seen: OrderedDict[_Person, None] = OrderedDict()
+        self._known: OrderedDict[_Person, None] = OrderedDict()
 
     async def caller(self, token: str) -> Caller | None:
-        """Raises the `Problem` for a person whom the provider knows and we cannot take."""
+        """Raises the 403 `Problem` for a valid token whose person cannot use the API, the 503 one without any keys."""
         claims = await self._claims(token)
         if claims is None:
             return None
         role = self._role(claims)
         caller = Caller(role=role, id=person_id(claims["iss"], claims["sub"]))
         if role is not Role.OPERATOR:
-            await self._make_known(_Person(SignUpRole(role.value), caller.id), claims)
+            await self._ensure_row(_Person(SignUpRole(role.value), caller.id), claims)
         return caller
 
     async def _claims(self, token: str) -> dict[str, Any] | None:
@@ -140,14 +140,14 @@ class IdentityProvider:
             )
         except jwt.PyJWTError:
             return None
-        except ProviderUnreachable as silence:
-            raise unavailable("The identity provider's keys cannot be had.") from silence
+        except ProviderUnreachable as error:
+            raise unavailable("The identity provider's keys cannot be had.") from error
         return claims if claims["sub"] else None
 
     def _role(self, claims: dict[str, Any]) -> Role:
-        """The one of our roles that the claim names. With several it would be a guess which is meant."""
-        given = _claim(claims, self._settings.holdfast_oidc_role_claim)
-        names = given if isinstance(given, list) else [given]
+        """The role that the claim names. A claim with several of our roles is ambiguous, and refused."""
+        claim = _claim(claims, self._settings.holdfast_oidc_role_claim)
+        names = claim if isinstance(claim, list) else [claim]
         roles = {role for name, role in self._settings.roles.items() if name in names}
         if len(roles) != 1:
             raise Problem(
@@ -157,19 +157,19 @@ class IdentityProvider:
             )
         return roles.pop()
 
-    async def _make_known(self, person: _Person, claims: dict[str, Any]) -> None:
-        if person in self._seen:
-            self._seen.move_to_end(person)
+    async def _ensure_row(self, person: _Person, claims: dict[str, Any]) -> None:
+        if person in self._known:
+            self._known.move_to_end(person)
             return
         async with self._database.reading() as session:
             is_known = await session.get(queries.TABLES[person.role], person.id) is not None
         if not is_known:
-            await self._make(person, claims)
-        self._seen[person] = None
-        if len(self._seen) > _PEOPLE_REMEMBERED:
-            self._seen.popitem(last=False)
+            await self._create_row(person, claims)
+        self._known[person] = None
+        if len(self._known) > _PEOPLE_CACHED:
+            self._known.popitem(last=False)
 
-    async def _make(self, person: _Person, claims: dict[str, Any]) -> None:
+    async def _create_row(self, person: _Person, claims: dict[str, Any]) -> None:
         try:
             email = address(str(claims.get("email", "")))
         except ValueError as error:
@@ -186,20 +186,22 @@ class IdentityProvider:
         )
         async with self._database.writing() as session:
             if not await queries.add_person(session, person.role, row, "person.introduced"):
-                # Never taken over: who has the address at the provider need not be who has it here.
+                # Accounts are never linked by address: the provider's user with this address may be another person.
                 raise Problem(Kind.NO_ACCOUNT, "The token's address belongs to another account here.")
 
 
 def _claim(claims: dict[str, Any], name: str) -> object:
-    """By its name, or by a path with dots (`realm_access.roles`)."""
+    """By name, or by a dotted path (`realm_access.roles`)."""
     if name in claims:
         return claims[name]
-    found: Any = claims
+    value: Any = claims
     for part in name.split("."):
-        found = found.get(part) if isinstance(found, dict) else None
-    return found
+        value = value.get(part) if isinstance(value, dict) else None
+    return value
 
 
 def _name(claims: dict[str, Any]) -> str:
     name = claims.get("name")
-    return "".join(letter for letter in name if letter.isprintable()).strip()[:200] if isinstance(name, str) else ""
+    if not isinstance(name, str):
+        return ""
+    return "".join(character for character in name if character.isprintable()).strip()[:200]

@@ -1,8 +1,8 @@
-"""How the API speaks to an instructor's onboarding workflow.
+"""Client of an instructor's onboarding workflow.
 
 OnboardingError
-├── OnboardingRefused      Stripe will not have this account, or gives no link to it
-└── OnboardingUnanswered   no answer in time; asking again is safe
+├── OnboardingRefused       Stripe refuses this account, or a link to it
+└── OnboardingUnavailable   no answer in time; retrying is safe
 """
 
 from collections.abc import AsyncIterator
@@ -21,18 +21,18 @@ from models.domain.onboarding import Onboarding, OnboardingRefusal
 from workflows.onboarding import OnboardingWorkflow
 from workflows.search_attributes import INSTRUCTOR_ID
 
-_TRIES = 3
+_MAX_ATTEMPTS = 3
 
 
 class OnboardingError(Exception):
-    """The workflow did not do what it was asked."""
+    """There is no new onboarding link."""
 
 
 class OnboardingRefused(OnboardingError):
     pass
 
 
-class OnboardingUnanswered(OnboardingError):
+class OnboardingUnavailable(OnboardingError):
     pass
 
 
@@ -45,31 +45,31 @@ class OnboardingClient:
         self._timeouts = timeouts or Timeouts()
 
     async def open_link(self, instructor_id: UUID) -> None:
-        """Have a new link put on the instructor's row. Starts the workflow, or joins the one that runs."""
+        """Store a new link in the instructor's row. Starts the workflow unless it is running."""
         update_id = uuid4().hex
-        async with _told():
-            for _ in range(_TRIES - 1):
+        async with _unavailable_without_answer():
+            for _ in range(_MAX_ATTEMPTS - 1):
                 try:
-                    await self._ask(instructor_id, update_id)
+                    await self._update_with_start(instructor_id, update_id)
                 except Closed:
-                    # It was just ending: the next try starts another run.
+                    # The run was just closing: the next attempt starts another one.
                     continue
                 return
-            await self._ask(instructor_id, update_id)
+            await self._update_with_start(instructor_id, update_id)
 
-    async def _ask(self, instructor_id: UUID, update_id: str) -> None:
+    async def _update_with_start(self, instructor_id: UUID, update_id: str) -> None:
         start = WithStartWorkflowOperation(
             OnboardingWorkflow.run,
             Onboarding(instructor_id=instructor_id),
             id=onboarding_workflow_id(instructor_id),
             task_queue=self._task_queue,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            search_attributes=_at_start(instructor_id),
+            search_attributes=_search_attributes(instructor_id),
         )
         try:
             async with translate_errors(self._timeouts.checkout):
                 try:
-                    # By its name: the SDK's types take an update without argument for one that gives a coroutine.
+                    # By name: the SDK's overloads mistype an update method without arguments.
                     await self._client.execute_update_with_start_workflow(
                         "open_link",
                         id=update_id,
@@ -87,20 +87,20 @@ def _error_of(cause: BaseException) -> Exception:
         if cause.type == OnboardingRefusal.REFUSED:
             return OnboardingRefused(cause.message)
         if cause.type == OnboardingRefusal.NO_ANSWER:
-            return OnboardingUnanswered(cause.message)
+            return OnboardingUnavailable(cause.message)
     return Closed(type(cause).__name__)
 
 
-def _at_start(instructor_id: UUID) -> TypedSearchAttributes:
+def _search_attributes(instructor_id: UUID) -> TypedSearchAttributes:
     return TypedSearchAttributes([SearchAttributePair(INSTRUCTOR_ID, str(instructor_id))])
 
 
 @asynccontextmanager
-async def _told() -> AsyncIterator[None]:
+async def _unavailable_without_answer() -> AsyncIterator[None]:
     try:
         yield
-    except (Unreachable, Closed) as silence:
-        raise OnboardingUnanswered(str(silence)) from silence
+    except (Unreachable, Closed) as error:
+        raise OnboardingUnavailable(str(error)) from error
 
 
 async def _client(request: Request) -> OnboardingClient:

@@ -1,7 +1,7 @@
-"""New passwords: for who has forgotten theirs, by a mail, and for who knows it.
+"""Password reset by mail, and password change for anyone who knows the current one.
 
-After OWASP's Forgot Password Cheat Sheet, and ASVS 5.0, chapter 6: nobody learns who has an account, a token is good
-once and not for long, and a new password ends whatever was given under the old one, and is told to its owner.
+Follows OWASP's Forgot Password Cheat Sheet and ASVS 5.0, chapter 6: responses do not reveal who has an account, a reset
+token is single-use and short-lived, and a new password ends all older tokens and is confirmed to its owner by mail.
 """
 
 import asyncio
@@ -11,23 +11,31 @@ from fastapi import APIRouter, Depends, Response
 
 from api.http.auth import AsEitherSide
 from api.http.database import Database, WithDatabase
-from api.http.problems import Kind, Problem, declared
-from api.http.rate_limits import RESETS, RESETS_OF_MAIL, SIGN_INS, SIGN_INS_OF_MAIL, WithMeter, counted, of_mail
+from api.http.problems import Kind, Problem, problem_responses
+from api.http.rate_limits import (
+    RESETS,
+    RESETS_PER_EMAIL,
+    SIGN_INS,
+    SIGN_INS_PER_EMAIL,
+    WithRateLimiter,
+    email_key,
+    limited_by,
+)
 from api.people import queries
-from api.people.passwords import Passwords, complaint, normalised
-from api.people.routes import WithPasswords, signs_in_here
+from api.people.passwords import AsyncPasswordHasher, normalize, rejection_reason
+from api.people.routes import WithPasswordHasher, require_password_sign_in
 from api.people.schemas import NewPassword, PasswordChange, PasswordForgotten
 from models.tables.credentials import Credential
 from models.tables.people import Instructor, Student
 
-ANSWERED_AFTER_SECONDS = 0.1
-"""More than it takes to write a mail down, which only a known address has."""
+MIN_RESPONSE_SECONDS = 0.1
+"""Longer than queueing the mail takes, which happens only for a known address."""
 
 router = APIRouter(
     prefix="/v1/auth",
     tags=["people"],
-    dependencies=[Depends(signs_in_here)],
-    responses=declared(
+    dependencies=[Depends(require_password_sign_in)],
+    responses=problem_responses(
         Kind.IDENTITY_PROVIDER_USED, Kind.CONTENT_TOO_LARGE, Kind.REQUEST_INVALID, Kind.INTERNAL, Kind.UNAVAILABLE
     ),
 )
@@ -38,12 +46,12 @@ router = APIRouter(
     operation_id="askForPasswordReset",
     status_code=202,
     response_class=Response,
-    dependencies=[counted(RESETS)],
+    dependencies=[limited_by(RESETS)],
 )
-async def ask_for_reset(forgotten: PasswordForgotten, database: WithDatabase, meter: WithMeter) -> Response:
-    """A mail with a link to a new password, if there is an account with the address. The answer does not tell."""
-    await meter.count(RESETS_OF_MAIL, of_mail(forgotten.email))
-    await asyncio.gather(_write_down(database, forgotten.email), asyncio.sleep(ANSWERED_AFTER_SECONDS))
+async def request_reset(forgotten: PasswordForgotten, database: WithDatabase, limiter: WithRateLimiter) -> Response:
+    """Mail a reset link to the address if it has an account. The response is the same if it has none."""
+    await limiter.count(RESETS_PER_EMAIL, email_key(forgotten.email))
+    await asyncio.gather(_queue_mail(database, forgotten.email), asyncio.sleep(MIN_RESPONSE_SECONDS))
     return Response(status_code=202)
 
 
@@ -51,64 +59,70 @@ async def ask_for_reset(forgotten: PasswordForgotten, database: WithDatabase, me
     "/password",
     operation_id="resetPassword",
     status_code=204,
-    dependencies=[counted(SIGN_INS)],
-    responses=declared(Kind.MAILED_TOKEN_REFUSED),
+    dependencies=[limited_by(SIGN_INS)],
+    responses=problem_responses(Kind.MAILED_TOKEN_REFUSED),
 )
-async def reset(given: NewPassword, database: WithDatabase, passwords: WithPasswords, meter: WithMeter) -> None:
-    """With the token that was mailed. Whoever was signed in has to sign in again."""
+async def reset(new: NewPassword, database: WithDatabase, hasher: WithPasswordHasher, limiter: WithRateLimiter) -> None:
+    """Set a new password with the mailed token. All access tokens of the account become invalid."""
     now = datetime.now(UTC)
     async with database.reading() as session:
-        credential = await queries.credential_to_reset(session, given.token.get_secret_value(), now)
+        credential = await queries.credential_to_reset(session, new.token.get_secret_value(), now)
     if credential is None:
         raise Problem(Kind.MAILED_TOKEN_REFUSED)
-    password = given.password.get_secret_value()
-    if not await _set(database, passwords, credential, password, "person.password_reset"):
+    password = new.password.get_secret_value()
+    if not await _set_password(database, hasher, credential, password, "person.password_reset"):
         raise Problem(Kind.MAILED_TOKEN_REFUSED)
-    # Those who guess are to do it anew; and the owner, who may have done so before, can sign in.
-    await meter.forgive(SIGN_INS_OF_MAIL, of_mail(credential.email))
+    # Earlier guesses were at the old password, and the owner may have used up the quota with theirs.
+    await limiter.reset(SIGN_INS_PER_EMAIL, email_key(credential.email))
 
 
 @router.post(
     "/password/change",
     operation_id="changePassword",
     status_code=204,
-    dependencies=[counted(SIGN_INS)],
-    responses=declared(Kind.NOT_SIGNED_IN, Kind.WRONG_ROLE, Kind.NO_ACCOUNT, Kind.PASSWORD_WRONG),
+    dependencies=[limited_by(SIGN_INS)],
+    responses=problem_responses(Kind.NOT_SIGNED_IN, Kind.WRONG_ROLE, Kind.NO_ACCOUNT, Kind.PASSWORD_WRONG),
 )
 async def change(
-    given: PasswordChange, caller: AsEitherSide, database: WithDatabase, passwords: WithPasswords, meter: WithMeter
+    body: PasswordChange,
+    caller: AsEitherSide,
+    database: WithDatabase,
+    hasher: WithPasswordHasher,
+    limiter: WithRateLimiter,
 ) -> None:
-    """Whoever was signed in has to sign in again, the caller too."""
+    """Change the password. All access tokens of the account become invalid, including the caller's."""
     async with database.reading() as session:
-        credential = await queries.credential_of_person(session, caller.id)
+        credential = await queries.credential_by_person(session, caller.id)
     if credential is not None:
-        # Another way to guess at the same password.
-        await meter.count(SIGN_INS_OF_MAIL, of_mail(credential.email))
-    current = normalised(given.current_password.get_secret_value())
-    fits = await passwords.fits(credential.password_hash if credential else None, current)
-    if credential is None or not fits:
+        # Counted as a sign-in: this is another way to guess the password.
+        await limiter.count(SIGN_INS_PER_EMAIL, email_key(credential.email))
+    current = normalize(body.current_password.get_secret_value())
+    is_correct = await hasher.verify(credential.password_hash if credential else None, current)
+    if credential is None or not is_correct:
         raise Problem(Kind.PASSWORD_WRONG)
-    await meter.forgive(SIGN_INS_OF_MAIL, of_mail(credential.email))
-    password = given.new_password.get_secret_value()
-    if not await _set(database, passwords, credential, password, "person.password_changed"):
+    await limiter.reset(SIGN_INS_PER_EMAIL, email_key(credential.email))
+    password = body.new_password.get_secret_value()
+    if not await _set_password(database, hasher, credential, password, "person.password_changed"):
         raise Problem(Kind.PASSWORD_WRONG)
 
 
-async def _write_down(database: Database, email: str) -> None:
+async def _queue_mail(database: Database, email: str) -> None:
     async with database.writing() as session:
-        credential = await queries.credential_of(session, email)
+        credential = await queries.credential_by_email(session, email)
         if credential is not None:
-            queries.ask_for_reset(session, credential, datetime.now(UTC))
+            queries.request_password_reset(session, credential, datetime.now(UTC))
 
 
-async def _set(database: Database, passwords: Passwords, credential: Credential, given: str, action: str) -> bool:
-    """False when another was set meanwhile. Raises the 422 `Problem` for one that is not taken."""
-    password = normalised(given)
+async def _set_password(
+    database: Database, hasher: AsyncPasswordHasher, credential: Credential, password: str, action: str
+) -> bool:
+    """False if another password was set meanwhile. Raises the 422 `Problem` for a password that is not allowed."""
+    password = normalize(password)
     async with database.reading() as session:
         person: Student | Instructor = await session.get_one(queries.TABLES[credential.role], credential.person_id)
-    why_not = complaint(password, person.email, person.name)
-    if why_not:
-        raise Problem(Kind.REQUEST_INVALID, errors=[{"where": "body", "why": f"password {why_not}"}])
-    password_hash = await passwords.hash(password)
+    reason = rejection_reason(password, person.email, person.name)
+    if reason:
+        raise Problem(Kind.REQUEST_INVALID, errors=[{"where": "body", "why": f"password {reason}"}])
+    password_hash = await hasher.hash(password)
     async with database.writing() as session:
         return await queries.set_password(session, credential, password_hash, action, datetime.now(UTC))

@@ -1,4 +1,4 @@
-"""People's own rows: found by their address, made when they sign up, and given new passwords."""
+"""Reads and writes of people and their credentials: sign-up, sign-in, new passwords."""
 
 from datetime import datetime
 from typing import Any
@@ -23,18 +23,18 @@ TABLES: dict[SignUpRole, type[Student] | type[Instructor]] = {
 }
 
 
-async def credential_of(session: AsyncSession, email: str) -> Credential | None:
+async def credential_by_email(session: AsyncSession, email: str) -> Credential | None:
     return (await session.exec(select(Credential).where(col(Credential.email) == email))).first()
 
 
-async def credential_of_person(session: AsyncSession, person_id: UUID) -> Credential | None:
+async def credential_by_person(session: AsyncSession, person_id: UUID) -> Credential | None:
     return (await session.exec(select(Credential).where(col(Credential.person_id) == person_id))).first()
 
 
 async def add_person(session: AsyncSession, role: SignUpRole, person: Student | Instructor, action: str) -> bool:
-    """Whether the row is there now. False when its address is somebody else's, in either role.
+    """Whether the row exists now. False if another person, in either role, has its address.
 
-    `action` is how they came to be here, for the audit trail.
+    `action` is the action of the audit event, such as `person.signed_up`.
     """
     taken = [
         select(table.id).where(col(table.email) == person.email, col(table.id) != person.id).exists()
@@ -46,15 +46,15 @@ async def add_person(session: AsyncSession, role: SignUpRole, person: Student | 
         actor = Actor(role=Role(role), id=person.id)
         session.add(event_about(Subject.PERSON, person.id, action, actor, Channel.API, person.created_at))
         return True
-    return await _is_there(session, TABLES[role], person.id)
+    return await _exists(session, TABLES[role], person.id)
 
 
 async def sign_up(
     session: AsyncSession, role: SignUpRole, person: Student | Instructor, password_hash: str, now: datetime
 ) -> bool:
-    """Whether there is an account now; False when the address is taken, in either role.
+    """Whether the account was created. False if the address is taken, in either role.
 
-    The credential comes first: of those who sign up with one address at the same time, the others wait here.
+    The credential is inserted first: concurrent sign-ups with the same address wait on its primary key.
     """
     credential = Credential(
         email=person.email, person_id=person.id, role=role, password_hash=password_hash, created_at=now, updated_at=now
@@ -62,15 +62,15 @@ async def sign_up(
     return await _insert(session, credential) and await add_person(session, role, person, "person.signed_up")
 
 
-async def keep_new_hash(session: AsyncSession, email: str, old: str, new: str, now: datetime) -> None:
-    """Leaves a hash alone that is not `old` any more."""
-    is_old = (col(Credential.email) == email, col(Credential.password_hash) == old)
-    await session.exec(update(Credential).where(*is_old).values(password_hash=new, updated_at=now))
+async def replace_hash(session: AsyncSession, email: str, old: str, new: str, now: datetime) -> None:
+    """Does nothing if the stored hash is no longer `old`."""
+    is_current = (col(Credential.email) == email, col(Credential.password_hash) == old)
+    await session.exec(update(Credential).where(*is_current).values(password_hash=new, updated_at=now))
 
 
-def ask_for_reset(session: AsyncSession, credential: Credential, now: datetime) -> None:
-    """Who asks is not known: the mail shows whether it was the person."""
-    message = _tell(session, credential, NotificationKind.PASSWORD_RESET, now, {"generation": credential.generation})
+def request_password_reset(session: AsyncSession, credential: Credential, now: datetime) -> None:
+    """Queue the mail with the reset link. The audit event names the platform: the requester is not authenticated."""
+    message = _notify(session, credential, NotificationKind.PASSWORD_RESET, now, {"generation": credential.generation})
     action = "person.password_reset_asked"
     session.add(
         event_about(Subject.PERSON, credential.person_id, action, PLATFORM, Channel.API, now, occasion=str(message.id))
@@ -78,29 +78,29 @@ def ask_for_reset(session: AsyncSession, credential: Credential, now: datetime) 
 
 
 async def credential_to_reset(session: AsyncSession, token: str, now: datetime) -> Credential | None:
-    """Whose password the token may set now."""
-    is_good = (
+    """The credential whose password the reset token can set now, if any."""
+    is_valid = (
         col(PasswordReset.token_hash) == token_hash(token),
         col(PasswordReset.generation) == col(Credential.generation),
         col(PasswordReset.expires_at) > now,
     )
     statement = select(Credential).join(PasswordReset, col(PasswordReset.person_id) == col(Credential.person_id))
-    return (await session.exec(statement.where(*is_good))).first()
+    return (await session.exec(statement.where(*is_valid))).first()
 
 
 async def set_password(
     session: AsyncSession, credential: Credential, password_hash: str, action: str, now: datetime
 ) -> bool:
-    """False when there is a newer password than that of `credential`: of two who set one at once, one does."""
+    """False if the password has changed since `credential` was read: of two concurrent changes, one succeeds."""
     is_current = (
         col(Credential.person_id) == credential.person_id,
         col(Credential.generation) == credential.generation,
     )
-    next_one = {"password_hash": password_hash, "generation": credential.generation + 1, "updated_at": now}
-    if not (await session.exec(update(Credential).where(*is_current).values(next_one))).rowcount:
+    values = {"password_hash": password_hash, "generation": credential.generation + 1, "updated_at": now}
+    if not (await session.exec(update(Credential).where(*is_current).values(values))).rowcount:
         return False
     await session.exec(delete(PasswordReset).where(col(PasswordReset.person_id) == credential.person_id))
-    message = _tell(session, credential, NotificationKind.PASSWORD_CHANGED, now, {})
+    message = _notify(session, credential, NotificationKind.PASSWORD_CHANGED, now, {})
     actor = Actor(role=Role(credential.role), id=credential.person_id)
     session.add(
         event_about(Subject.PERSON, credential.person_id, action, actor, Channel.API, now, occasion=str(message.id))
@@ -108,7 +108,7 @@ async def set_password(
     return True
 
 
-def _tell(
+def _notify(
     session: AsyncSession, credential: Credential, notification: NotificationKind, now: datetime, facts: dict[str, Any]
 ) -> OutboxMessage:
     message = OutboxMessage(
@@ -130,5 +130,5 @@ async def _insert(session: AsyncSession, row: SQLModel) -> bool:
     return (await session.exec(statement)).first() is not None
 
 
-async def _is_there(session: AsyncSession, table: type[Student] | type[Instructor], person_id: UUID) -> bool:
+async def _exists(session: AsyncSession, table: type[Student] | type[Instructor], person_id: UUID) -> bool:
     return await session.get(table, person_id) is not None

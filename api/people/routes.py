@@ -1,4 +1,4 @@
-"""Signing up and signing in. Operators never come through here: nobody can make one from outside."""
+"""Sign-up and sign-in of students and instructors. Operator accounts cannot be created through the API."""
 
 from datetime import UTC, datetime
 from typing import Annotated
@@ -8,39 +8,48 @@ from fastapi import APIRouter, Depends, Request
 
 from api.http.auth import issue_token
 from api.http.database import WithDatabase
-from api.http.problems import Kind, Problem, declared
-from api.http.rate_limits import SIGN_INS, SIGN_INS_OF_MAIL, SIGN_UPS, SIGN_UPS_OF_MAIL, WithMeter, counted, of_mail
+from api.http.problems import Kind, Problem, problem_responses
+from api.http.rate_limits import (
+    SIGN_INS,
+    SIGN_INS_PER_EMAIL,
+    SIGN_UPS,
+    SIGN_UPS_PER_EMAIL,
+    WithRateLimiter,
+    email_key,
+    limited_by,
+)
 from api.people import queries
-from api.people.passwords import Passwords, normalised
+from api.people.passwords import AsyncPasswordHasher, normalize
 from api.people.schemas import PersonalAccount, SignIn, SignUp, Token
 from api.settings import WithSettings
 from models.domain.actors import Role
 
 
-async def signs_in_here(settings: WithSettings) -> None:
+async def require_password_sign_in(settings: WithSettings) -> None:
+    """Raises the 404 `Problem` where an identity provider is used."""
     if settings.identity.is_used:
         raise Problem(
             Kind.IDENTITY_PROVIDER_USED, "Get a token from the issuer.", issuer=settings.identity.holdfast_oidc_issuer
         )
 
 
-router = APIRouter(prefix="/v1/auth", tags=["people"], dependencies=[Depends(signs_in_here)])
+router = APIRouter(prefix="/v1/auth", tags=["people"], dependencies=[Depends(require_password_sign_in)])
 
 
-async def _passwords(request: Request) -> Passwords:
-    passwords: Passwords = request.app.state.passwords
-    return passwords
+async def _password_hasher(request: Request) -> AsyncPasswordHasher:
+    hasher: AsyncPasswordHasher = request.app.state.password_hasher
+    return hasher
 
 
-WithPasswords = Annotated[Passwords, Depends(_passwords)]
+WithPasswordHasher = Annotated[AsyncPasswordHasher, Depends(_password_hasher)]
 
 
 @router.post(
     "/signup",
     operation_id="signUp",
     status_code=201,
-    dependencies=[counted(SIGN_UPS)],
-    responses=declared(
+    dependencies=[limited_by(SIGN_UPS)],
+    responses=problem_responses(
         Kind.IDENTITY_PROVIDER_USED,
         Kind.EMAIL_TAKEN,
         Kind.CONTENT_TOO_LARGE,
@@ -50,22 +59,22 @@ WithPasswords = Annotated[Passwords, Depends(_passwords)]
     ),
 )
 async def sign_up(
-    wanted: SignUp, database: WithDatabase, passwords: WithPasswords, meter: WithMeter
+    body: SignUp, database: WithDatabase, hasher: WithPasswordHasher, limiter: WithRateLimiter
 ) -> PersonalAccount:
-    """A student or an instructor. An instructor can be booked once they have been onboarded."""
-    await meter.count(SIGN_UPS_OF_MAIL, of_mail(wanted.email))
-    # Hashed before anything is looked up, so that the time does not tell more than the answer.
-    password_hash = await passwords.hash(normalised(wanted.password.get_secret_value()))
+    """Create a student's or an instructor's account. Instructors can be booked after their Stripe onboarding."""
+    await limiter.count(SIGN_UPS_PER_EMAIL, email_key(body.email))
+    # Hashed before any lookup, so that the response time does not reveal more than the response.
+    password_hash = await hasher.hash(normalize(body.password.get_secret_value()))
     now = datetime.now(UTC)
-    person = queries.TABLES[wanted.role](
-        id=uuid4(), email=wanted.email, name=wanted.name, time_zone=wanted.time_zone, created_at=now
+    person = queries.TABLES[body.role](
+        id=uuid4(), email=body.email, name=body.name, time_zone=body.time_zone, created_at=now
     )
     async with database.writing() as session:
-        if not await queries.sign_up(session, wanted.role, person, password_hash, now):
+        if not await queries.sign_up(session, body.role, person, password_hash, now):
             raise Problem(Kind.EMAIL_TAKEN, "Sign in, or use another address.")
     return PersonalAccount(
         id=person.id,
-        role=wanted.role,
+        role=body.role,
         email=person.email,
         name=person.name,
         time_zone=person.time_zone,
@@ -76,8 +85,8 @@ async def sign_up(
 @router.post(
     "/token",
     operation_id="signIn",
-    dependencies=[counted(SIGN_INS)],
-    responses=declared(
+    dependencies=[limited_by(SIGN_INS)],
+    responses=problem_responses(
         Kind.IDENTITY_PROVIDER_USED,
         Kind.SIGN_IN_REFUSED,
         Kind.CONTENT_TOO_LARGE,
@@ -87,29 +96,29 @@ async def sign_up(
     ),
 )
 async def sign_in(
-    given: SignIn, database: WithDatabase, passwords: WithPasswords, settings: WithSettings, meter: WithMeter
+    body: SignIn, database: WithDatabase, hasher: WithPasswordHasher, settings: WithSettings, limiter: WithRateLimiter
 ) -> Token:
-    """A bearer token for a while."""
-    guessed_at = of_mail(given.email)
-    await meter.count(SIGN_INS_OF_MAIL, guessed_at)
-    password = normalised(given.password.get_secret_value())
+    """Exchange an address and a password for a bearer token."""
+    mail_key = email_key(body.email)
+    await limiter.count(SIGN_INS_PER_EMAIL, mail_key)
+    password = normalize(body.password.get_secret_value())
     async with database.reading() as session:
-        credential = await queries.credential_of(session, given.email)
-    fits = await passwords.fits(credential.password_hash if credential else None, password)
-    if credential is None or not fits:
+        credential = await queries.credential_by_email(session, body.email)
+    is_correct = await hasher.verify(credential.password_hash if credential else None, password)
+    if credential is None or not is_correct:
         raise Problem(Kind.SIGN_IN_REFUSED, headers={"WWW-Authenticate": "Bearer"})
-    # Only failures in a row count (NIST SP 800-63B-4, section 3.2.2).
-    await meter.forgive(SIGN_INS_OF_MAIL, guessed_at)
-    if passwords.is_outdated(credential.password_hash):
-        renewed = await passwords.hash(password)
+    # Only consecutive failures count (NIST SP 800-63B-4, section 3.2.2).
+    await limiter.reset(SIGN_INS_PER_EMAIL, mail_key)
+    if hasher.needs_rehash(credential.password_hash):
+        new_hash = await hasher.hash(password)
         async with database.writing() as session:
-            await queries.keep_new_hash(session, credential.email, credential.password_hash, renewed, datetime.now(UTC))
-    channel = settings.http
+            await queries.replace_hash(session, credential.email, credential.password_hash, new_hash, datetime.now(UTC))
+    http = settings.http
     token = issue_token(
-        channel.holdfast_token_secret.get_secret_value(),
+        http.holdfast_token_secret.get_secret_value(),
         Role(credential.role),
         credential.person_id,
-        channel.holdfast_token_lifetime,
+        http.holdfast_token_lifetime,
         credential.generation,
     )
-    return Token(access_token=token, expires_in=int(channel.holdfast_token_lifetime.total_seconds()))
+    return Token(access_token=token, expires_in=int(http.holdfast_token_lifetime.total_seconds()))

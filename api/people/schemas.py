@@ -1,4 +1,4 @@
-"""What people say and are told of themselves, as JSON."""
+"""People's JSON: requests and responses."""
 
 import re
 from datetime import datetime
@@ -8,13 +8,13 @@ from uuid import UUID
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
 
 from api.http.schema_types import RequestModel, ResponseModel
-from api.people.passwords import complaint, normalised
+from api.people.passwords import normalize, rejection_reason
 from models.domain.actors import SignUpRole
 from models.domain.money import Money
 from models.domain.zones import names
 
-# What browsers take in a field for an address (WHATWG HTML, "valid email address"), within RFC 5321's lengths; and with
-# points between other characters only, since a mail's header takes no others (RFC 5322, dot-atom).
+# As browsers validate an e-mail field (WHATWG HTML, "valid email address"), within RFC 5321's lengths. Dots are allowed
+# only between other characters, as a mail header requires (RFC 5322, dot-atom).
 _ADDRESS = re.compile(
     r"(?=[^@]{1,64}@)[a-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*@"
     r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)+"
@@ -24,7 +24,7 @@ TIME_ZONES = names()
 
 
 def address(text: str) -> str:
-    """In lower case, so that an address is one person's however it is written. Raises `ValueError`."""
+    """The address in lower case, so that it is unique however it is written. Raises `ValueError`."""
     lowered = text.strip().lower()
     if len(lowered) > _ADDRESS_LENGTH or not _ADDRESS.fullmatch(lowered):
         raise ValueError("is not an e-mail address")
@@ -37,8 +37,8 @@ def _time_zone(name: str) -> str:
     return name
 
 
-def _has_all_its_characters(password: SecretStr) -> SecretStr:
-    """JSON can name half of a character, which pydantic looks for in plain text alone."""
+def _is_unicode(password: SecretStr) -> SecretStr:
+    """JSON can contain a lone surrogate, which pydantic rejects in `str` but not in `SecretStr`."""
     if any("\ud800" <= character <= "\udfff" for character in password.get_secret_value()):
         raise ValueError("is not Unicode text")
     return password
@@ -49,22 +49,22 @@ Name = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")
 ]
 TimeZone = Annotated[str, Field(max_length=64), AfterValidator(_time_zone)]
-Password = Annotated[SecretStr, Field(max_length=1024), AfterValidator(_has_all_its_characters)]
+Password = Annotated[SecretStr, Field(max_length=1024), AfterValidator(_is_unicode)]
 
 
 class SignUp(RequestModel):
     email: Email
     password: Password
-    """15 characters or more and at most 128 bytes, of any kind."""
+    """At least 15 characters and at most 128 bytes, of any kind."""
     name: Name
     role: SignUpRole
     time_zone: TimeZone = "UTC"
 
     @model_validator(mode="after")
-    def _password_is_taken(self) -> Self:
-        why_not = complaint(normalised(self.password.get_secret_value()), self.email, self.name)
-        if why_not:
-            raise ValueError(f"password {why_not}")
+    def _password_is_allowed(self) -> Self:
+        reason = rejection_reason(normalize(self.password.get_secret_value()), self.email, self.name)
+        if reason:
+            raise ValueError(f"password {reason}")
         return self
 
 
@@ -79,7 +79,7 @@ class PasswordForgotten(RequestModel):
 
 class NewPassword(RequestModel):
     token: Annotated[SecretStr, Field(max_length=128)]
-    """Behind the `#` of the link that was mailed."""
+    """The fragment (after `#`) of the mailed link."""
     password: Password
     """As at sign-up."""
 
@@ -100,12 +100,12 @@ class PersonalAccount(ResponseModel):
 
 
 class Token(ResponseModel):
-    """As OAuth 2 has it (RFC 6750, section 4)."""
+    """An OAuth 2 access token response (RFC 6750, section 4)."""
 
     access_token: str
     token_type: str = "Bearer"  # noqa: S105 - a scheme's name
     expires_in: int
-    """In seconds. Then sign in again."""
+    """In seconds. After that, sign in again."""
 
 
 class InstructorProfile(ResponseModel):
@@ -115,15 +115,15 @@ class InstructorProfile(ResponseModel):
 
 
 class Payments(ResponseModel):
-    """Whether the instructor can be booked, as far as Stripe is concerned."""
+    """Whether Stripe allows the instructor to be paid, and so to be booked."""
 
     can_be_paid: bool
     requirements: list[str]
-    """What Stripe still asks, in its words; the onboarding page asks for it."""
+    """What Stripe still requires, by its names for it; its onboarding form asks for it."""
     disabled_reason: str | None
     """Stripe's, or `onboarding_not_started`, `transfers_pending`, `transfers_inactive`, `account_gone`."""
     balances: list[Money]
-    """At Stripe, in each currency. Below zero after a refund or a dispute of what had been paid out."""
+    """The Stripe balance in each currency. Negative after a refund or a dispute of money already paid out."""
 
 
 class OwnProfile(InstructorProfile):
@@ -134,5 +134,5 @@ class OwnProfile(InstructorProfile):
 
 class Link(ResponseModel):
     url: str
-    """For one visit by this instructor: not to be sent around."""
+    """Single-use, for this instructor only: do not share it."""
     expires_at: datetime

@@ -1,4 +1,4 @@
-"""Reconciliations, as an operator orders and reads them: what was compared, what was healed, what is not alike."""
+"""Reconciliations, for operators: starting a run, and reading its results and the open drifts."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ from api.http import pagination
 from api.http.auth import AsOperator
 from api.http.database import Database, WithDatabase
 from api.http.pagination import PageParams
-from api.http.problems import Kind, Problem, declared, unavailable
+from api.http.problems import Kind, Problem, problem_responses, unavailable
 from api.http.schema_types import ResponseModel
 from api.http.temporal import Timeouts, Unreachable, WorkflowCallError, translate_errors
 from models.domain.actors import Actor, Role, Subject
@@ -37,7 +37,7 @@ class ReconciliationClient:
         self._timeouts = timeouts or Timeouts()
 
     async def start(self, by: Actor) -> UUID:
-        """The id of the run: a new one, or the one that somebody has asked for and that is not over."""
+        """Start a run, or join the ordered one that is still open. Returns its id."""
         async with translate_errors(self._timeouts.decision):
             handle = await self._client.start_workflow(
                 ReconciliationWorkflow.run,
@@ -62,7 +62,7 @@ WithReconciliationClient = Annotated[ReconciliationClient, Depends(_client)]
 
 router = APIRouter(prefix="/v1/operator", tags=["operator"])
 
-_LISTED = (
+_LIST_ERRORS = (
     Kind.CURSOR_UNKNOWN,
     Kind.NOT_SIGNED_IN,
     Kind.WRONG_ROLE,
@@ -70,7 +70,7 @@ _LISTED = (
     Kind.INTERNAL,
     Kind.UNAVAILABLE,
 )
-_CLOSES_WITHIN_SECONDS = 0.05
+_RETRY_SECONDS = 0.05
 _TOTALS = TypeAdapter(list[Total])
 
 
@@ -82,46 +82,46 @@ class BookTotal(ResponseModel):
 
 class ReconciliationOrdered(ResponseModel):
     id: UUID
-    """Of the run that is under way now: read it until it is finished."""
+    """The id of the run. Poll it until `finished_at` is set."""
 
 
 class ReconciliationRun(ResponseModel):
     id: UUID
     by: Role
-    """`platform` for the schedule's."""
+    """`platform` for scheduled runs."""
     started_at: datetime
     finished_at: datetime | None
-    """`null` while it is under way."""
+    """`null` while the run is in progress."""
     accounts_read: int
-    """Instructors' accounts whose events were read."""
+    """Connected accounts whose events were read."""
     events_read: int
     events_redelivered: int
-    """Events that had never come, and were brought to their workflows."""
+    """Events that had not arrived, and were delivered to their workflows."""
     workflows_checked: int
     holds_released: int
-    """Of bookings whose workflows were ended from outside."""
+    """Holds of bookings whose workflows were terminated."""
     balance_transactions_read: int
-    """Balance transactions of the platform since the run before."""
+    """The platform's balance transactions since the previous run."""
     transactions_read: int
-    """The ledger's."""
+    """Ledger transactions read."""
     bookings_compared: int
     balances_compared: int
-    """Instructors'."""
+    """Instructors' balances compared."""
     fees_booked: int
-    """Stripe's fees that were not known when the charge was captured."""
+    """Stripe fees booked now because they were not known at capture."""
     drifts: int
-    """Differences that stayed."""
+    """Differences that remain."""
     totals: list[BookTotal]
-    """What was compared, added up by book and currency."""
+    """Totals of what was compared, by book and currency."""
 
 
 class ReconciliationPage(ResponseModel):
     data: list[ReconciliationRun]
     next_cursor: str | None
-    """`cursor` of the next page; `null` on the last one."""
+    """The `cursor` of the next page; `null` on the last page."""
 
 
-class DriftShown(ResponseModel):
+class DriftDetails(ResponseModel):
     id: UUID
     kind: DriftKind
     booking_id: UUID | None
@@ -130,60 +130,60 @@ class DriftShown(ResponseModel):
     ledger: Money
     stripe: Money
     difference: Money
-    """What the ledger has more than Stripe."""
+    """The ledger's amount minus Stripe's."""
     detail: str
     reconciliation_id: UUID
-    """The last run that saw it."""
+    """The last run that found the drift."""
     found_at: datetime
     seen_at: datetime
     resolved_at: datetime | None
-    """When a run no longer found it."""
+    """When a run no longer found the drift."""
 
 
 class DriftPage(ResponseModel):
-    data: list[DriftShown]
+    data: list[DriftDetails]
     next_cursor: str | None
-    """`cursor` of the next page; `null` on the last one."""
+    """The `cursor` of the next page; `null` on the last page."""
 
 
 @router.post(
     "/reconciliations",
     operation_id="reconcile",
     status_code=202,
-    responses=declared(Kind.NOT_SIGNED_IN, Kind.WRONG_ROLE, Kind.INTERNAL, Kind.UNAVAILABLE),
+    responses=problem_responses(Kind.NOT_SIGNED_IN, Kind.WRONG_ROLE, Kind.INTERNAL, Kind.UNAVAILABLE),
 )
 async def reconcile(
     operator: AsOperator, database: WithDatabase, client: WithReconciliationClient
 ) -> ReconciliationOrdered:
-    """Compare the books now, or join the run that was ordered and is under way."""
+    """Start a reconciliation now, or join the ordered one in progress."""
     try:
         id = await client.start(operator.actor)
-        while await _is_over(database, id):
-            # Its workflow is just closing: what it compared was before this order.
-            await asyncio.sleep(_CLOSES_WITHIN_SECONDS)
+        while await _is_finished(database, id):
+            # That run has finished and its workflow is just closing: its results predate this request.
+            await asyncio.sleep(_RETRY_SECONDS)
             id = await client.start(operator.actor)
-    except WorkflowCallError as silence:
-        raise unavailable("The reconciliation could not be started; asking again is safe.") from silence
+    except WorkflowCallError as error:
+        raise unavailable("The reconciliation could not be started; asking again is safe.") from error
     now = datetime.now(UTC)
     async with database.writing() as session:
-        ordered = event_about(
+        audit_event = event_about(
             Subject.RECONCILIATION, id, "reconciliation.ordered", operator.actor, Channel.API, now,
             occasion=now.isoformat(),
         )  # fmt: skip
-        session.add(ordered)
-        # The run writes the same row, and may not have come to it: who has the id can read it from now on.
+        session.add(audit_event)
+        # The run inserts the same row, perhaps later: inserted here too, the returned id can be read at once.
         row = Reconciliation(id=id, by_role=operator.actor.role, by_id=operator.actor.id, started_at=now)
         await session.exec(insert(Reconciliation).values(row.model_dump()).on_conflict_do_nothing())
     return ReconciliationOrdered(id=id)
 
 
-@router.get("/reconciliations", operation_id="listReconciliations", responses=declared(*_LISTED))
+@router.get("/reconciliations", operation_id="listReconciliations", responses=problem_responses(*_LIST_ERRORS))
 async def list_reconciliations(operator: AsOperator, page: PageParams, database: WithDatabase) -> ReconciliationPage:
-    """The newest first."""
-    place = (col(Reconciliation.started_at), col(Reconciliation.id))
-    query = select(Reconciliation).order_by(*(column.desc() for column in place)).limit(page.limit + 1)
+    """Newest first."""
+    order = (col(Reconciliation.started_at), col(Reconciliation.id))
+    query = select(Reconciliation).order_by(*(column.desc() for column in order)).limit(page.limit + 1)
     if page.after is not None:
-        query = query.where(tuple_(*place) < (page.after.at, page.after.id))
+        query = query.where(tuple_(*order) < (page.after.at, page.after.id))
     async with database.reading() as session:
         found = list(await session.exec(query))
     return ReconciliationPage(
@@ -195,14 +195,14 @@ async def list_reconciliations(operator: AsOperator, page: PageParams, database:
 @router.get(
     "/reconciliations/{reconciliation_id}",
     operation_id="getReconciliation",
-    responses=declared(
+    responses=problem_responses(
         Kind.NOT_SIGNED_IN, Kind.WRONG_ROLE, Kind.NOT_FOUND, Kind.REQUEST_INVALID, Kind.INTERNAL, Kind.UNAVAILABLE
     ),
 )
 async def get_reconciliation(
     reconciliation_id: UUID, operator: AsOperator, database: WithDatabase
 ) -> ReconciliationRun:
-    """One run, also while it is under way."""
+    """One run, finished or in progress."""
     async with database.reading() as session:
         row = await session.get(Reconciliation, reconciliation_id)
     if row is None:
@@ -210,20 +210,20 @@ async def get_reconciliation(
     return _run(row)
 
 
-@router.get("/drifts", operation_id="listDrifts", responses=declared(*_LISTED))
+@router.get("/drifts", operation_id="listDrifts", responses=problem_responses(*_LIST_ERRORS))
 async def list_drifts(
     operator: AsOperator,
     page: PageParams,
     database: WithDatabase,
-    is_open: Annotated[bool | None, Query(alias="open", description="Only the open ones, or only the others.")] = None,
+    is_open: Annotated[bool | None, Query(alias="open", description="Only open drifts, or only resolved ones.")] = None,
 ) -> DriftPage:
-    """What the books do not have alike, the latest found first."""
-    place = (col(Drift.found_at), col(Drift.id))
-    query = select(Drift).order_by(*(column.desc() for column in place)).limit(page.limit + 1)
+    """Differences between the ledger and Stripe, most recently found first."""
+    order = (col(Drift.found_at), col(Drift.id))
+    query = select(Drift).order_by(*(column.desc() for column in order)).limit(page.limit + 1)
     if is_open is not None:
         query = query.where(col(Drift.resolved_at).is_(None) if is_open else col(Drift.resolved_at).is_not(None))
     if page.after is not None:
-        query = query.where(tuple_(*place) < (page.after.at, page.after.id))
+        query = query.where(tuple_(*order) < (page.after.at, page.after.id))
     async with database.reading() as session:
         found = list(await session.exec(query))
     return DriftPage(
@@ -232,20 +232,20 @@ async def list_drifts(
     )
 
 
-async def _is_over(database: Database, id: UUID) -> bool:
+async def _is_finished(database: Database, id: UUID) -> bool:
     async with database.reading() as session:
         row = await session.get(Reconciliation, id)
     return row is not None and row.finished_at is not None
 
 
 def _run(row: Reconciliation) -> ReconciliationRun:
-    named: dict[str, Any] = row.model_dump(include=set(ReconciliationRun.model_fields) - {"by", "totals"})
+    fields: dict[str, Any] = row.model_dump(include=set(ReconciliationRun.model_fields) - {"by", "totals"})
     totals = [BookTotal(**dict(total)) for total in _TOTALS.validate_python(row.totals)]
-    return ReconciliationRun(by=row.by_role, totals=totals, **named)
+    return ReconciliationRun(by=row.by_role, totals=totals, **fields)
 
 
-def _drift(row: Drift) -> DriftShown:
+def _drift(row: Drift) -> DriftDetails:
     ledger = Money(amount_minor=row.ledger_minor, currency=row.currency)
     stripe = Money(amount_minor=row.stripe_minor, currency=row.currency)
-    named: dict[str, Any] = row.model_dump(exclude={"currency", "ledger_minor", "stripe_minor"})
-    return DriftShown(ledger=ledger, stripe=stripe, difference=ledger - stripe, **named)
+    fields: dict[str, Any] = row.model_dump(exclude={"currency", "ledger_minor", "stripe_minor"})
+    return DriftDetails(ledger=ledger, stripe=stripe, difference=ledger - stripe, **fields)

@@ -1,4 +1,4 @@
-"""What the platform's accountant asks for: a year for the tax authorities, and a month of the books."""
+"""Accounting reports for operators: yearly tax reporting and the monthly close."""
 
 from datetime import UTC, datetime
 from typing import Annotated
@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query, Response
 from api.http import content_negotiation
 from api.http.auth import AsOperator
 from api.http.database import WithDatabase
-from api.http.problems import Kind, declared
+from api.http.problems import Kind, problem_responses
 from api.people.schemas import TimeZone
 from api.reports import queries
 from api.reports.statements import Year
@@ -20,23 +20,23 @@ from models.domain.zones import zone
 
 router = APIRouter(prefix="/v1/operator/reports", tags=["operator"])
 
-_PROBLEMS = declared(
+_ERRORS = problem_responses(
     Kind.NOT_SIGNED_IN, Kind.WRONG_ROLE, Kind.NOT_FOUND, Kind.REQUEST_INVALID, Kind.INTERNAL, Kind.UNAVAILABLE
 )
 Month = Annotated[str, Path(pattern=r"^20[0-9]{2}-(0[1-9]|1[0-2])$", description="`2026-03`, in UTC.")]
 _AMOUNTS = [name for name in Earnings.model_fields if name not in ("transactions", "paid_out")]
-_TAX_HEAD = [
+_TAX_COLUMNS = [
     *("instructor_id", "name", "stripe_account_id", "is_form_1099k_due", "is_dac7_due"),
     *("currency", "quarter", "transactions", *_AMOUNTS, "gross_month_1", "gross_month_2", "gross_month_3"),
 ]
-_MONTH_HEAD = ["month", "currency", "account", "opening", "debits", "credits", "closing"]
+_MONTH_COLUMNS = ["month", "currency", "account", "opening", "debits", "credits", "closing"]
 
 
 @router.get(
     "/tax/{year}",
     operation_id="getTaxReport",
     response_model=TaxReport,
-    responses=content_negotiation.representations("The report.", content_negotiation.CSV) | _PROBLEMS,
+    responses=content_negotiation.representations("The report.", content_negotiation.CSV) | _ERRORS,
 )
 async def get_tax_report(
     year: Year,
@@ -44,11 +44,11 @@ async def get_tax_report(
     database: WithDatabase,
     settings: WithSettings,
     response: Response,
-    time_zone: Annotated[TimeZone, Query(description="In which the quarters begin.")] = "UTC",
+    time_zone: Annotated[TimeZone, Query(description="The time zone in which quarters begin.")] = "UTC",
     accept: content_negotiation.Accept = "",
 ) -> TaxReport | Response:
-    """Per instructor, currency and quarter, what 1099-K and DAC7 filings ask for, and whether one is due by the
-    thresholds. `Accept` chooses between JSON and CSV (a row per instructor, currency and quarter)."""
+    """Per instructor, currency and quarter: the figures for 1099-K and DAC7 filings, and whether the thresholds require
+    one. `Accept` selects JSON or CSV (a row per instructor, currency and quarter)."""
     async with database.reading() as session:
         earned = await queries.earned_by_all(session, month_starts(year, zone(time_zone)))
         payees = await queries.payees(session, earned)
@@ -67,7 +67,7 @@ async def get_tax_report(
     "/{month}",
     operation_id="getMonthlyReport",
     response_model=MonthlyReport,
-    responses=content_negotiation.representations("The report.", content_negotiation.CSV) | _PROBLEMS,
+    responses=content_negotiation.representations("The report.", content_negotiation.CSV) | _ERRORS,
 )
 async def get_monthly_report(
     month: Month,
@@ -76,12 +76,12 @@ async def get_monthly_report(
     response: Response,
     accept: content_negotiation.Accept = "",
 ) -> MonthlyReport | Response:
-    """Per currency: every account of the ledger from its opening to its closing balance, what happened, and what the
-    platform earned. `Accept` chooses between JSON and CSV (a row per currency and account)."""
+    """Per currency: opening balance, debits, credits and closing balance of every ledger account, transactions by kind,
+    and the platform's earnings. `Accept` selects JSON or CSV (a row per currency and account)."""
     since = datetime.strptime(month, "%Y-%m").replace(tzinfo=UTC)
     until = since.replace(year=since.year + since.month // 12, month=since.month % 12 + 1)
     async with database.reading() as session:
-        report = MonthlyReport(month=month, data=await queries.month_of_books(session, since, until))
+        report = MonthlyReport(month=month, data=await queries.monthly_report(session, since, until))
     if (
         content_negotiation.preferred(accept, [content_negotiation.JSON, content_negotiation.CSV])
         == content_negotiation.CSV
@@ -93,7 +93,7 @@ async def get_monthly_report(
 
 def _tax_csv(report: TaxReport) -> bytes:
     return content_negotiation.csv_file(
-        _TAX_HEAD,
+        _TAX_COLUMNS,
         (
             [
                 *(filing.instructor.id, filing.instructor.name, filing.instructor.stripe_account_id),
@@ -111,7 +111,7 @@ def _tax_csv(report: TaxReport) -> bytes:
 
 def _month_csv(report: MonthlyReport) -> bytes:
     return content_negotiation.csv_file(
-        _MONTH_HEAD,
+        _MONTH_COLUMNS,
         (
             [report.month, part.currency, each.account, each.opening, each.debits, each.credits, each.closing]
             for part in report.data

@@ -1,4 +1,4 @@
-"""How the business does, for operators: per period and currency, of all instructors or of one."""
+"""Business metrics for operators: per period and currency, of all instructors or of one."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated
@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from api.http.auth import AsOperator
 from api.http.database import WithDatabase
-from api.http.problems import Kind, Problem, declared
+from api.http.problems import Kind, Problem, problem_responses
 from api.http.schema_types import RequestDate
 from api.reports.business_metrics_query import Interval, business_figures
 from models.domain.business_metrics import BusinessFigures
@@ -17,75 +17,79 @@ from models.domain.money import Currency, Money
 
 router = APIRouter(prefix="/v1/metrics", tags=["operator"])
 
-_LONGEST = timedelta(days=731)
+_MAX_RANGE = timedelta(days=731)
 
 
-class Figures(BaseModel):
-    """Rates are in basis points, rounded down, and `null` where there is nothing to be a part of."""
+class PeriodMetrics(BaseModel):
+    """Rates are in basis points, rounded down, and `null` if the denominator is zero."""
 
     period_starts_on: date
     currency: str
     bookings: int
-    """Made in the period, those included that were never paid."""
+    """Bookings made in the period, including those never paid."""
     bookings_paid: int
     conversion_bps: int | None
-    """Of the bookings made in the period, those that have ended in a completed payment."""
+    """Share of the bookings made in the period whose payment was captured."""
     sessions_ended: int
     sessions_completed: int
     completion_bps: int | None
-    """Of the approved bookings made in the period whose session is over, those that took place."""
+    """Share of the approved bookings made in the period, with the session over, whose session took place."""
     payments: int
     gross_volume: Money
     refunded: Money
     refund_bps: int | None
-    """What was given back in the period, of what was taken in it."""
+    """Amount refunded in the period, relative to the amount captured in it."""
     disputes: int
     dispute_bps: int | None
-    """Disputes opened in the period, of the payments taken in it."""
+    """Disputes opened in the period, relative to the payments captured in it."""
     platform_revenue: Money
     stripe_fees: Money
     payout_lag_seconds: int | None
-    """From a payment until its share was at the bank, on average over the shares that arrived in the period."""
+    """Average time from capture to the payout's arrival at the bank, over the payouts that arrived in the period."""
 
 
 class BusinessMetrics(BaseModel):
     since: date
     until: date
     interval: Interval
-    data: list[Figures]
+    data: list[PeriodMetrics]
 
 
 @router.get(
     "/business",
     operation_id="readBusinessMetrics",
-    responses=declared(Kind.NOT_SIGNED_IN, Kind.WRONG_ROLE, Kind.REQUEST_INVALID, Kind.INTERNAL, Kind.UNAVAILABLE),
+    responses=problem_responses(
+        Kind.NOT_SIGNED_IN, Kind.WRONG_ROLE, Kind.REQUEST_INVALID, Kind.INTERNAL, Kind.UNAVAILABLE
+    ),
 )
 async def read_business_metrics(
     operator: AsOperator,
     database: WithDatabase,
-    since: Annotated[RequestDate | None, Query(description="The first day, in UTC; 30 days ago if not given.")] = None,
-    until: Annotated[RequestDate | None, Query(description="The day after the last; tomorrow if not given.")] = None,
-    interval: Annotated[Interval, Query(description="How long a period is.")] = Interval.MONTH,
-    currency: Annotated[Currency | None, Query(description="Only this one.")] = None,
-    instructor_id: Annotated[UUID | None, Query(description="Only this instructor's.")] = None,
+    since: Annotated[RequestDate | None, Query(description="The first day, in UTC; 30 days ago if omitted.")] = None,
+    until: Annotated[RequestDate | None, Query(description="The day after the last; tomorrow if omitted.")] = None,
+    interval: Annotated[Interval, Query(description="Length of a period.")] = Interval.MONTH,
+    currency: Annotated[Currency | None, Query(description="Only this currency.")] = None,
+    instructor_id: Annotated[UUID | None, Query(description="Only this instructor.")] = None,
 ) -> BusinessMetrics:
-    """A row for each period and currency in which something happened, the oldest first."""
+    """One row per period and currency with any activity, oldest first."""
     today = datetime.now(UTC).date()
     since, until = since or today - timedelta(days=30), until or today + timedelta(days=1)
-    if not timedelta(0) < until - since <= _LONGEST:
+    if not timedelta(0) < until - since <= _MAX_RANGE:
         raise Problem(Kind.REQUEST_INVALID, "`until` must be after `since`, and two years later at most.")
     async with database.reading() as session:
         found = await business_figures(session, _midnight(since), _midnight(until), interval, currency, instructor_id)
-    return BusinessMetrics(since=since, until=until, interval=interval, data=[_shown(figures) for figures in found])
+    return BusinessMetrics(
+        since=since, until=until, interval=interval, data=[_period_metrics(figures) for figures in found]
+    )
 
 
 def _midnight(day: date) -> datetime:
     return datetime.combine(day, time(), UTC)
 
 
-def _shown(figures: BusinessFigures) -> Figures:
+def _period_metrics(figures: BusinessFigures) -> PeriodMetrics:
     lag = figures.payout_lag
-    return Figures(
+    return PeriodMetrics(
         conversion_bps=figures.conversion_bps,
         completion_bps=figures.completion_bps,
         refund_bps=figures.refund_bps,

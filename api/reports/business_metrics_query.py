@@ -1,4 +1,4 @@
-"""The business in figures, computed by Postgres from the ledger and the audit trail."""
+"""The business metrics, computed by Postgres from the ledger and the audit trail."""
 
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -18,9 +18,9 @@ class Interval(StrEnum):
     MONTH = "month"
 
 
-# Each part reads a range of one index: ix_audit_event_reserved_at, ix_ledger_transaction_at,
-# ix_instructor_payout_paid_at. Bookings count in the period in which they were made, money in the one in which it
-# moved or arrived.
+# Each CTE scans a range of one index: ix_audit_event_reserved_at, ix_ledger_transaction_at and
+# ix_instructor_payout_paid_at. Bookings count in the period in which they were made, amounts in the period in which the
+# money moved, payouts in the period in which they arrived.
 _FIGURES = """
 WITH made AS (
     SELECT date_trunc(:interval, reserved.at, 'UTC') AS period, reserved.detail ->> 'currency' AS currency,
@@ -35,17 +35,17 @@ WITH made AS (
       AND (CAST(:instructor AS text) IS NULL OR reserved.detail ->> 'instructor_id' = :instructor)
     GROUP BY 1, 2
 ), moved AS (
-    SELECT date_trunc(:interval, happened.at, 'UTC') AS period, entry.currency,
+    SELECT date_trunc(:interval, posted.at, 'UTC') AS period, entry.currency,
            count(*) FILTER (WHERE kind = 'captured' AND account = 'stripe_balance') AS payments,
            count(*) FILTER (WHERE kind = 'dispute_opened' AND account = 'disputes') AS disputes,
            sum(amount_minor) FILTER (WHERE kind = 'captured' AND account = 'stripe_balance') AS gross,
            -sum(amount_minor) FILTER (WHERE kind = 'refunded' AND account = 'refunds') AS refunded,
            -sum(amount_minor) FILTER (WHERE account = 'platform_revenue') AS revenue,
            sum(amount_minor) FILTER (WHERE account = 'stripe_fees') AS stripe_fees
-    FROM ledger_transaction AS happened
-    JOIN ledger_entry AS entry ON entry.transaction_id = happened.id
-    WHERE happened.at >= :since AND happened.at < :until
-      AND (CAST(:instructor AS text) IS NULL OR happened.instructor_id = CAST(:instructor AS uuid))
+    FROM ledger_transaction AS posted
+    JOIN ledger_entry AS entry ON entry.transaction_id = posted.id
+    WHERE posted.at >= :since AND posted.at < :until
+      AND (CAST(:instructor AS text) IS NULL OR posted.instructor_id = CAST(:instructor AS uuid))
     GROUP BY 1, 2
 ), arrived AS (
     SELECT date_trunc(:interval, payout.paid_at, 'UTC') AS period, payout.currency,
@@ -73,9 +73,9 @@ async def business_figures(
     currency: str | None = None,
     instructor_id: UUID | None = None,
 ) -> list[BusinessFigures]:
-    """A row for each period and currency in which something happened, the oldest first. Periods begin in UTC."""
+    """One row per period and currency with any activity, oldest first. Periods begin in UTC."""
     connection = await session.connection()
-    found = await connection.execute(
+    rows = await connection.execute(
         text(_FIGURES),
         {
             "interval": interval.value,
@@ -85,7 +85,7 @@ async def business_figures(
             "instructor": str(instructor_id) if instructor_id else None,
         },
     )
-    return [_figures(row._asdict()) for row in found]
+    return [_figures(row._asdict()) for row in rows]
 
 
 def _figures(row: dict[str, Any]) -> BusinessFigures:

@@ -1,4 +1,4 @@
-"""The ledger, asked for statements and reports. Postgres does the sums, over one range of an index each."""
+"""The ledger queries of statements and reports. Postgres computes the sums, each over a range of one index."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -15,7 +15,7 @@ from models.domain.statements import Earned, Earnings
 from models.domain.tax_reporting import Payee
 from models.tables.people import Instructor
 
-# Each posting is defined in models/domain/postings.py. A payout, paid or returned, moves earnings; all others earn.
+# Postings are defined in models/domain/postings.py. Payouts, paid or failed, only move earnings.
 _EARNINGS = """
     count(amount_minor) FILTER (WHERE kind = 'captured' AND account = 'stripe_balance') AS transactions,
     sum(amount_minor) FILTER (WHERE kind = 'captured' AND account = 'stripe_balance') AS gross,
@@ -45,14 +45,14 @@ WHERE at >= :since AND at < :until AND kind IN ('captured', 'refunded', 'dispute
 GROUP BY instructor_id, month, currency
 ORDER BY instructor_id
 """  # noqa: S608
-# One statement, so that its parts agree also in a month that still goes on.
-_BOOKS = f"""
+# One statement, so that its parts are consistent even for the current month.
+_MONTH = f"""
 SELECT currency, account, kind,
        sum(ever_minor) - coalesce(sum(amount_minor), 0) AS opening,
        sum(amount_minor) FILTER (WHERE amount_minor > 0) AS debits,
        -sum(amount_minor) FILTER (WHERE amount_minor < 0) AS credits,
        sum(ever_minor) AS closing,
-       count(DISTINCT id) FILTER (WHERE amount_minor IS NOT NULL) AS happened,
+       count(DISTINCT id) FILTER (WHERE amount_minor IS NOT NULL) AS ledger_transactions,
        sum(amount_minor) FILTER (WHERE account = 'stripe_fees') AS stripe_fees, {_EARNINGS}
 FROM (
     SELECT id, kind, account, currency, amount_minor AS ever_minor,
@@ -68,13 +68,13 @@ Row = dict[str, Any]
 
 
 async def earned_by(session: AsyncSession, instructor_id: UUID, starts: list[datetime]) -> list[Earned]:
-    """One instructor's, by month of the year, and in month 0 what was before it. `starts`: `month_starts`."""
+    """One instructor's earnings by month; month 0 is everything before the year. `starts` is from `month_starts`."""
     values = {"starts": starts, "until": starts[-1], "instructor": instructor_id}
     return [Earned(instructor_id, row["month"], _earnings(row)) for row in await _rows(session, _EARNED_BY, values)]
 
 
 async def earned_by_all(session: AsyncSession, starts: list[datetime]) -> list[Earned]:
-    """Everybody's, by month of the year, without what was paid out."""
+    """All instructors' earnings by month of the year, without payouts. `starts` is from `month_starts`."""
     values = {"starts": starts, "since": starts[0], "until": starts[-1]}
     return [
         Earned(row["instructor_id"], row["month"], _earnings(row))
@@ -83,15 +83,15 @@ async def earned_by_all(session: AsyncSession, starts: list[datetime]) -> list[E
 
 
 async def payees(session: AsyncSession, earned: Sequence[Earned]) -> dict[UUID, Payee]:
-    wanted = {each.instructor_id for each in earned}
-    found = await session.exec(select(Instructor).where(col(Instructor.id).in_(wanted)))
+    ids = {each.instructor_id for each in earned}
+    found = await session.exec(select(Instructor).where(col(Instructor.id).in_(ids)))
     return {row.id: Payee(id=row.id, name=row.name, stripe_account_id=row.stripe_account_id) for row in found.all()}
 
 
-async def month_of_books(session: AsyncSession, since: datetime, until: datetime) -> tuple[MonthOfCurrency, ...]:
-    """Of every currency in the ledger, also one in which nothing has happened in the month."""
+async def monthly_report(session: AsyncSession, since: datetime, until: datetime) -> tuple[MonthOfCurrency, ...]:
+    """One entry per currency in the ledger, even without transactions in the month."""
     by_currency: dict[str, list[Row]] = {}
-    for row in await _rows(session, _BOOKS, {"since": since, "until": until}):
+    for row in await _rows(session, _MONTH, {"since": since, "until": until}):
         by_currency.setdefault(row["currency"], []).append(row)
     return tuple(_month(currency, rows) for currency, rows in by_currency.items())
 
@@ -102,8 +102,8 @@ async def _rows(session: AsyncSession, statement: str, values: Row) -> list[Row]
 
 
 def _month(currency: str, rows: list[Row]) -> MonthOfCurrency:
-    (whole,) = (row for row in rows if row["account"] is None and row["kind"] is None)
-    earnings, stripe_fees = _earnings(whole), _money(whole, "stripe_fees")
+    (total,) = (row for row in rows if row["account"] is None and row["kind"] is None)
+    earnings, stripe_fees = _earnings(total), _money(total, "stripe_fees")
     return MonthOfCurrency(
         currency=currency,
         earnings=earnings,
@@ -118,9 +118,9 @@ def _month(currency: str, rows: list[Row]) -> MonthOfCurrency:
             if row["account"] is not None
         ),
         kinds=tuple(
-            KindOfMonth(kind=row["kind"], transactions=row["happened"], turnover=_money(row, "debits"))
+            KindOfMonth(kind=row["kind"], transactions=row["ledger_transactions"], turnover=_money(row, "debits"))
             for row in rows
-            if row["kind"] is not None and row["happened"]
+            if row["kind"] is not None and row["ledger_transactions"]
         ),
     )
 
@@ -131,5 +131,5 @@ def _earnings(row: Row) -> Earnings:
 
 
 def _money(row: Row, name: str) -> Money:
-    """Postgres has `NULL` for a sum of nothing, and a `numeric` for one of many."""
+    """Postgres returns `NULL` for a sum over no rows, and `numeric` for a sum of `bigint`."""
     return Money(amount_minor=int(row[name] or 0), currency=row["currency"])

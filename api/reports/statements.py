@@ -1,4 +1,4 @@
-"""An instructor's year: what was earned and paid out, month by month, as JSON, CSV or PDF."""
+"""An instructor's yearly statement: earnings and payouts by month, as JSON, CSV or PDF."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -9,8 +9,8 @@ from fastapi import APIRouter, Path, Response
 from api.http import content_negotiation
 from api.http.auth import AsInstructor
 from api.http.database import WithDatabase
-from api.http.problems import Kind, Problem, declared
-from api.http.rate_limits import DOCUMENTS, counted
+from api.http.problems import Kind, Problem, problem_responses
+from api.http.rate_limits import DOCUMENTS, limited_by
 from api.reports import queries
 from api.settings import WithSettings
 from models.documents.statement import draw
@@ -21,16 +21,16 @@ from models.tables.people import Instructor
 router = APIRouter(prefix="/v1/instructors/me/statements", tags=["instructors"])
 
 Year = Annotated[int, Path(ge=2000, le=2100)]
-_HEAD = ["month", "currency", "transactions", "gross", "refunds", "borne_by_platform", "fees", "net", "paid_out"]
+_COLUMNS = ["month", "currency", "transactions", "gross", "refunds", "borne_by_platform", "fees", "net", "paid_out"]
 
 
 @router.get(
     "/{year}",
     operation_id="getStatement",
     response_model=Statement,
-    dependencies=[counted(DOCUMENTS)],
+    dependencies=[limited_by(DOCUMENTS)],
     responses=content_negotiation.representations("The statement.", content_negotiation.CSV, content_negotiation.PDF)
-    | declared(
+    | problem_responses(
         Kind.NOT_SIGNED_IN,
         Kind.WRONG_ROLE,
         Kind.NO_ACCOUNT,
@@ -48,34 +48,34 @@ async def get_statement(
     response: Response,
     accept: content_negotiation.Accept = "",
 ) -> Statement | Response:
-    """Per currency and month of the caller's time zone: what students paid, what went back, the platform's fees, what
-    was earned and what was paid out. `Accept` chooses between JSON, CSV (a row per month and currency) and PDF."""
+    """Payments, refunds, platform fees, earnings and payouts, per currency and month of the caller's time zone.
+    `Accept` selects JSON, CSV (a row per month and currency) or PDF."""
     async with database.reading() as session:
         instructor = await session.get(Instructor, caller.id)
         if instructor is None:
             raise Problem(Kind.NO_ACCOUNT)
-        where = zone(instructor.time_zone)
-        earned = await queries.earned_by(session, instructor.id, month_starts(year, where))
-    told = statement(year, where, datetime.now(UTC), earned)
+        time_zone = zone(instructor.time_zone)
+        earned = await queries.earned_by(session, instructor.id, month_starts(year, time_zone))
+    result = statement(year, time_zone, datetime.now(UTC), earned)
     match content_negotiation.preferred(
         accept, [content_negotiation.JSON, content_negotiation.CSV, content_negotiation.PDF]
     ):
         case content_negotiation.CSV:
-            return content_negotiation.attachment(_csv(told), content_negotiation.CSV, f"statement-{year}.csv")
+            return content_negotiation.attachment(_csv(result), content_negotiation.CSV, f"statement-{year}.csv")
         case content_negotiation.PDF:
-            # Not in the event loop: it takes a processor for a good part of a second.
-            drawn = await asyncio.to_thread(draw, told, instructor.name, settings.documents.issuer)
-            return content_negotiation.attachment(drawn, content_negotiation.PDF, f"statement-{year}.pdf")
+            # In a thread: drawing takes a good part of a second of CPU time.
+            pdf = await asyncio.to_thread(draw, result, instructor.name, settings.documents.issuer)
+            return content_negotiation.attachment(pdf, content_negotiation.PDF, f"statement-{year}.pdf")
     response.headers["Vary"] = "Accept"
-    return told
+    return result
 
 
-def _csv(told: Statement) -> bytes:
+def _csv(result: Statement) -> bytes:
     return content_negotiation.csv_file(
-        _HEAD,
+        _COLUMNS,
         (
-            [f"{told.year}-{each.month:02d}", part.currency, *(getattr(each.earnings, name) for name in _HEAD[2:])]
-            for part in told.data
+            [f"{result.year}-{each.month:02d}", part.currency, *(getattr(each.earnings, name) for name in _COLUMNS[2:])]
+            for part in result.data
             for each in part.months
         ),
     )

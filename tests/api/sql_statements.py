@@ -1,4 +1,4 @@
-"""What a request asks of Postgres."""
+"""The SQL statements that a request sends, and their query plans."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,27 +10,27 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 @contextmanager
 def noted(engine: AsyncEngine) -> Iterator[list[tuple[str, Any]]]:
-    """The statements, with their parameters, that are sent meanwhile.
+    """The statements sent inside the block, with their parameters.
 
-    Without the one by which a caller is let in: whether their token is older than their password.
+    Without the one that authenticates the caller, which checks the generation of their token.
     """
     statements: list[tuple[str, Any]] = []
 
-    def note(_connection: object, _cursor: object, statement: str, parameters: Any, *_: object) -> None:
+    def append(_connection: object, _cursor: object, statement: str, parameters: Any, *_: object) -> None:
         if not statement.startswith("SELECT credential.generation"):
             statements.append((statement, parameters))
 
-    event.listen(engine.sync_engine, "before_cursor_execute", note)
+    event.listen(engine.sync_engine, "before_cursor_execute", append)
     try:
         yield statements
     finally:
-        event.remove(engine.sync_engine, "before_cursor_execute", note)
+        event.remove(engine.sync_engine, "before_cursor_execute", append)
 
 
 async def plan(engine: AsyncEngine, statement: str, parameters: Any) -> str:
-    """How Postgres would go about it if it may not read a whole table in order, nor sort it."""
+    """The query plan with sequential scans and sorts disabled."""
     async with engine.connect() as connection:
-        for way in ("seqscan", "sort", "incremental_sort"):
-            await connection.execute(text(f"SET LOCAL enable_{way} = off"))
+        for method in ("seqscan", "sort", "incremental_sort"):
+            await connection.execute(text(f"SET LOCAL enable_{method} = off"))
         rows = await connection.exec_driver_sql(f"EXPLAIN {statement}", parameters)
         return "\n".join(row[0] for row in rows)

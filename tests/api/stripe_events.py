@@ -1,4 +1,4 @@
-"""Stripe's events as they come in, signed."""
+"""Signed Stripe webhook requests."""
 
 import json
 from uuid import UUID, uuid4

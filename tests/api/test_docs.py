@@ -1,4 +1,4 @@
-"""`docs/api.md` names what there is, and nothing else."""
+"""`docs/api.md` lists exactly the routes and problems that exist."""
 
 import re
 from pathlib import Path
@@ -9,11 +9,11 @@ from tests.api.route_table import ROWS
 PAGE = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
 
 
-def test_every_route_is_in_the_docs() -> None:
+def test_every_route_is_documented() -> None:
     assert set(re.findall(r"`(DELETE|GET|PATCH|POST) (/[^` ]*)`", PAGE.partition("### ")[0])) == set(ROWS)
 
 
-def test_every_problem_is_in_the_docs_with_its_members() -> None:
+def test_every_problem_is_documented_with_its_members() -> None:
     listed = re.findall(r"^\| `([a-z-]+)` \| (\d+) \| (.*) \|$", PAGE, re.MULTILINE)
     assert {(slug, status) for slug, status, _ in listed} == {(kind.slug, str(kind.status)) for kind in Kind}
     for slug, _, sentence in listed:

@@ -12,7 +12,7 @@ from tests.api.world import PUBLIC_URL, World, problem, settings
 
 
 @pytest.fixture
-async def nowhere(task_queue: str, temporal: Client) -> AsyncIterator[httpx.AsyncClient]:
+async def isolated(task_queue: str, temporal: Client) -> AsyncIterator[httpx.AsyncClient]:
     """The API without Postgres and without Temporal."""
     url = f"postgresql+psycopg://nobody@127.0.0.1:{free_port()}/nothing"
     engine = build_engine(url)
@@ -22,27 +22,27 @@ async def nowhere(task_queue: str, temporal: Client) -> AsyncIterator[httpx.Asyn
     await engine.dispose()
 
 
-async def test_the_process_is_alive_whatever_else_is_down(nowhere: httpx.AsyncClient) -> None:
-    assert (await nowhere.get("/healthz")).status_code == 200
+async def test_liveness_does_not_depend_on_other_services(isolated: httpx.AsyncClient) -> None:
+    assert (await isolated.get("/healthz")).status_code == 200
 
 
-async def test_readiness_names_what_is_missing(nowhere: httpx.AsyncClient) -> None:
-    answer = await nowhere.get("/readyz")
+async def test_readiness_names_the_missing_services(isolated: httpx.AsyncClient) -> None:
+    answer = await isolated.get("/readyz")
     assert problem(answer) == (503, "unavailable")
     assert answer.json()["missing"] == ["postgres", "temporal"]
 
 
-async def test_readiness_without_temporal_names_temporal_alone(client: httpx.AsyncClient) -> None:
+async def test_readiness_without_temporal_names_only_temporal(client: httpx.AsyncClient) -> None:
     assert (await client.get("/readyz")).json()["missing"] == ["temporal"]
 
 
-async def test_without_postgres_a_read_is_to_be_tried_again(nowhere: httpx.AsyncClient, world: World) -> None:
-    answer = await nowhere.get("/v1/bookings", headers=world.student.headers)
+async def test_a_read_without_postgres_can_be_retried(isolated: httpx.AsyncClient, world: World) -> None:
+    answer = await isolated.get("/v1/bookings", headers=world.student.headers)
     assert problem(answer) == (503, "unavailable")
     assert answer.headers["retry-after"]
 
 
-async def test_metrics_count_by_route_and_never_by_id(client: httpx.AsyncClient, world: World) -> None:
+async def test_metrics_are_labelled_by_route_and_never_by_id(client: httpx.AsyncClient, world: World) -> None:
     booking_id = await world.booking()
     await client.get(f"/v1/bookings/{booking_id}", headers=world.student.headers)
     await client.get("/v1/nothing/of/the/kind")
@@ -53,7 +53,7 @@ async def test_metrics_count_by_route_and_never_by_id(client: httpx.AsyncClient,
     assert str(booking_id) not in text
 
 
-async def test_the_pages_after_checkout_say_what_follows(app: FastAPI, client: httpx.AsyncClient) -> None:
+async def test_the_pages_after_checkout_say_what_happened(app: FastAPI, client: httpx.AsyncClient) -> None:
     returned = await client.get("/checkout/return", params={"session_id": "cs_test_1"})
     cancelled = await client.get("/checkout/cancelled")
     assert returned.status_code == cancelled.status_code == 200

@@ -23,7 +23,7 @@ def environment(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("environment")
-async def test_the_api_starts_without_temporal_and_says_that_it_is_missing() -> None:
+async def test_the_api_starts_without_temporal_and_is_not_ready() -> None:
     app = create_app()
     async with (
         app.router.lifespan_context(app),
@@ -34,10 +34,10 @@ async def test_the_api_starts_without_temporal_and_says_that_it_is_missing() -> 
 
 
 @pytest.mark.usefixtures("environment")
-async def test_browsers_are_told_to_stay_on_https_where_the_api_is_served_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    answers = []
+async def test_hsts_is_sent_over_https_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    responses = []
     for url in ("https://holdfast.example", PUBLIC_URL):
         monkeypatch.setenv("HOLDFAST_PUBLIC_URL", url)
         async with httpx.AsyncClient(transport=httpx.ASGITransport(create_app()), base_url=url) as client:
-            answers.append(await client.get("/healthz"))
-    assert ["strict-transport-security" in answer.headers for answer in answers] == [True, False]
+            responses.append(await client.get("/healthz"))
+    assert ["strict-transport-security" in response.headers for response in responses] == [True, False]

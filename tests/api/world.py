@@ -67,7 +67,7 @@ class Person:
 
 @dataclass(frozen=True)
 class World:
-    """One instructor's offering. Whoever is made here is in the database too."""
+    """One instructor's offering and a student. Everything created through it is stored in the database."""
 
     engine: AsyncEngine
     student: Person
@@ -123,13 +123,13 @@ class World:
         return slot.id
 
     async def booking(self, slot_id: UUID | None = None, student: Person | None = None, **fields: Any) -> UUID:
-        """A row as the activities would have written it, and no workflow."""
+        """Store a booking as the activities would, without a workflow."""
         request = await self.request(slot_id or await self.slot(), student, **fields)
         await _add(self.engine, request)
         return request.id
 
     async def request(self, slot_id: UUID, student: Person | None = None, **fields: Any) -> BookingRequest:
-        """The row, not yet in the database."""
+        """The booking's row, not stored."""
         async with AsyncSession(self.engine) as session:
             slot = await session.get_one(Slot, slot_id)
         policy = BookingPolicy()
@@ -156,7 +156,7 @@ class World:
         return BookingRequest(**(row | fields))
 
     async def deleted_booking(self, booking_id: UUID | None = None) -> UUID:
-        """What is left of a booking that was not paid: its audit row."""
+        """Store what remains of an unpaid booking: its audit event."""
         booking_id = booking_id or uuid4()
         event = AuditEvent(
             booking_id=booking_id,
@@ -187,7 +187,7 @@ class World:
 
 
 async def add_instructor(engine: AsyncEngine, stripe_account_id: str | None = None, time_zone: str = "UTC") -> Person:
-    """With an account, they can be paid."""
+    """With a Stripe account, the instructor can be paid."""
     instructor = Person(Role.INSTRUCTOR)
     row = Instructor(
         id=instructor.id,
@@ -218,7 +218,7 @@ async def book(client: httpx.AsyncClient, student: Person, slot_id: UUID, key: s
 
 
 def problem(answer: httpx.Response) -> tuple[int, str]:
-    """Status and kind of a problem; fails for anything that is none."""
+    """Status and kind of a problem response. Fails for any other response."""
     assert answer.headers["content-type"] == "application/problem+json"
     body = answer.json()
     assert body["status"] == answer.status_code
@@ -231,14 +231,14 @@ def problem(answer: httpx.Response) -> tuple[int, str]:
 
 
 async def audited(engine: AsyncEngine, subject_id: UUID) -> list[AuditEvent]:
-    """What has happened to anything but a booking, in its order."""
-    about = select(AuditEvent).where(AuditEvent.subject_id == subject_id).order_by(col(AuditEvent.seq))
+    """Audit events of a subject other than a booking, oldest first."""
+    statement = select(AuditEvent).where(AuditEvent.subject_id == subject_id).order_by(col(AuditEvent.seq))
     async with AsyncSession(engine) as session:
-        return list(await session.exec(about))
+        return list(await session.exec(statement))
 
 
 def said(answer: httpx.Response) -> JSON:
-    """A problem but for the id of its request, which every answer has to itself."""
+    """A problem without its request id, which differs in every response."""
     body: JSON = answer.json()
     return {name: value for name, value in body.items() if name != "request_id"}
 

@@ -1,6 +1,6 @@
-"""Of a booking and a withdrawal that meet, the first to lock wins, and the other waits for it and is refused.
+"""A concurrent booking and withdrawal: the first to lock wins, and the other waits and is refused.
 
-The first is held where it has its locks and has not committed, until the other waits: nothing rests on time.
+The first is kept uncommitted, holding its locks, until the other waits for them. Nothing depends on timing.
 """
 
 import asyncio
@@ -27,20 +27,20 @@ from models.tables.bookings import BookingRequest
 from models.tables.catalogue import Offering, Slot
 from tests.api.world import HOUR, PRICE, World, problem
 
-_PATIENCE_SECONDS = 60
+_TIMEOUT_SECONDS = 60
 LATER = timedelta(days=3)
 
 Result = TypeVar("Result")
 
 
-async def waiting(engine: AsyncEngine, act: Coroutine[Any, Any, Result], in_all: int = 1) -> "asyncio.Task[Result]":
-    """`act`, once so many wait for a lock. Fails when it ends before."""
-    task = asyncio.create_task(act)
+async def waiting(engine: AsyncEngine, action: Coroutine[Any, Any, Result], waiters: int = 1) -> "asyncio.Task[Result]":
+    """Start `action`, and return once `waiters` connections wait for a lock. Fails if it finishes before."""
+    task = asyncio.create_task(action)
     query = text(
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     )
-    async with asyncio.timeout(_PATIENCE_SECONDS), engine.connect() as connection:
-        while await connection.scalar(query) != in_all:
+    async with asyncio.timeout(_TIMEOUT_SECONDS), engine.connect() as connection:
+        while await connection.scalar(query) != waiters:
             assert not task.done(), task.result()
             await connection.rollback()
             await asyncio.sleep(0.01)
@@ -48,7 +48,7 @@ async def waiting(engine: AsyncEngine, act: Coroutine[Any, Any, Result], in_all:
 
 
 async def book(world: World, slot_id: UUID) -> bool:
-    """As the booking's workflow does it."""
+    """Reserve the slot, as the booking workflow does."""
     now = datetime.now(UTC)
     async with AsyncSession(world.engine) as session:
         slot = await session.get_one(Slot, slot_id)
@@ -70,7 +70,7 @@ async def book(world: World, slot_id: UUID) -> bool:
 
 
 async def move(world: World, slot_id: UUID) -> bool:
-    """A booking of another time, as its workflow does it."""
+    """Move a booking of another time to the slot, as its workflow does."""
     booking_id = await world.booking(await world.slot(), status=BookingStatus.ACCEPTED)
     async with AsyncSession(world.engine) as session:
         slot, booking = await session.get_one(Slot, slot_id), await session.get_one(BookingRequest, booking_id)
@@ -103,10 +103,10 @@ async def test_a_withdrawal_waits_for_a_booking_of_the_slot_and_is_refused(
     async with AsyncSession(world.engine) as rival:
         rival.add(await world.request(overlapping))
         await rival.flush()
-        # It has locked its slot, and does not know yet whether it gets the time.
+        # The claim has locked its slot, and waits for the rival to know whether the time is free.
         claiming = await waiting(world.engine, claim(world, slot_id))
         url = f"/v1/offerings/{world.offering_id}/slots/{slot_id}"
-        withdrawing = await waiting(world.engine, client.delete(url, headers=world.instructor.headers), in_all=2)
+        withdrawing = await waiting(world.engine, client.delete(url, headers=world.instructor.headers), waiters=2)
         await rival.rollback()
     assert await claiming
     assert problem(await withdrawing) == (409, "slot-taken")

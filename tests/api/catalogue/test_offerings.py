@@ -16,14 +16,14 @@ NEW: JSON = {"title": "Counterpoint", "price": {"amount_minor": 10_000, "currenc
 DAY = timedelta(days=1)
 
 
-async def offered(client: httpx.AsyncClient, instructor: Person, **more: Any) -> JSON:
+async def create(client: httpx.AsyncClient, instructor: Person, **more: Any) -> JSON:
     answer = await client.post("/v1/offerings", json=NEW | more, headers=instructor.headers)
     assert answer.status_code == 201, answer.text
-    shown: JSON = answer.json()
-    return shown
+    created: JSON = answer.json()
+    return created
 
 
-async def found(client: httpx.AsyncClient, **params: Any) -> list[str]:
+async def titles(client: httpx.AsyncClient, **params: Any) -> list[str]:
     answer = await client.get("/v1/offerings", params=params)
     assert answer.status_code == 200, answer.text
     return [offering["title"] for offering in answer.json()["data"]]
@@ -33,7 +33,7 @@ def usd(amount_minor: int) -> JSON:
     return {"amount_minor": amount_minor, "currency": "usd"}
 
 
-async def test_an_offering_is_shown_with_the_fee_and_the_rules_of_a_booking_made_now(
+async def test_an_offering_has_the_fee_and_policy_of_a_booking_made_now(
     client: httpx.AsyncClient, engine: AsyncEngine
 ) -> None:
     instructor = await add_instructor(engine, time_zone="Europe/Paris")
@@ -68,14 +68,14 @@ async def test_an_offering_is_shown_with_the_fee_and_the_rules_of_a_booking_made
     assert shown.json() == made
 
 
-async def test_an_offering_may_have_tiers_of_its_own(client: httpx.AsyncClient, world: World) -> None:
+async def test_an_offering_can_have_custom_tiers(client: httpx.AsyncClient, world: World) -> None:
     tiers = [{"before_seconds": 7_200, "refund_bps": 10_000}, {"before_seconds": 0, "refund_bps": 2_500}]
-    made = await offered(client, world.instructor, cancellation={"tiers": tiers})
+    made = await create(client, world.instructor, cancellation={"tiers": tiers})
     assert made["policy"]["cancellation"] == {"name": "custom", "tiers": tiers}
 
 
-async def test_a_session_is_recorded_only_where_its_offering_says_so(client: httpx.AsyncClient, world: World) -> None:
-    assert (await offered(client, world.instructor))["is_recorded"] is False
+async def test_sessions_are_not_recorded_by_default(client: httpx.AsyncClient, world: World) -> None:
+    assert (await create(client, world.instructor))["is_recorded"] is False
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ async def test_a_session_is_recorded_only_where_its_offering_says_so(client: htt
         ({"amount_minor": 5_001, "currency": "kwd"}, "an amount in kwd must be a multiple of 10 minor units."),
     ],
 )
-async def test_a_price_that_cannot_be_charged_is_refused_with_what_to_do(
+async def test_a_price_that_cannot_be_charged_is_refused_with_the_reason(
     client: httpx.AsyncClient, world: World, price: JSON, why: str
 ) -> None:
     answer = await client.post("/v1/offerings", json=NEW | {"price": price}, headers=world.instructor.headers)
@@ -117,12 +117,12 @@ async def test_a_price_that_cannot_be_charged_is_refused_with_what_to_do(
         {"instructor_id": str(uuid4())},
     ],
 )
-async def test_an_offering_that_makes_no_sense_is_refused(client: httpx.AsyncClient, world: World, wrong: JSON) -> None:
+async def test_an_invalid_offering_is_refused(client: httpx.AsyncClient, world: World, wrong: JSON) -> None:
     answer = await client.post("/v1/offerings", json=NEW | wrong, headers=world.instructor.headers)
     assert problem(answer) == (422, "request-invalid")
 
 
-async def test_a_token_without_an_account_offers_nothing(client: httpx.AsyncClient, world: World) -> None:
+async def test_a_token_without_an_account_cannot_create_offerings(client: httpx.AsyncClient, world: World) -> None:
     answer = await client.post("/v1/offerings", json=NEW, headers=Person(Role.INSTRUCTOR).headers)
     assert problem(answer) == (403, "no-account")
 
@@ -136,27 +136,27 @@ async def test_offerings_are_filtered_by_instructor_price_and_words(
     client: httpx.AsyncClient, engine: AsyncEngine
 ) -> None:
     clara, toru = await add_instructor(engine), await add_instructor(engine)
-    await offered(client, clara, title="Piano: sight-reading", description="For l'amour of Bach & C++")
-    await offered(client, clara, title="Counterpoint", price=usd(5_000))
-    await offered(client, toru, title="作曲入門", price={"amount_minor": 7_000, "currency": "jpy"})
-    everything = ["作曲入門", "Counterpoint", "Piano: sight-reading"]
-    assert await found(client) == everything
-    assert await found(client, instructor_id=str(toru.id)) == everything[:1]
-    assert await found(client, currency="usd") == everything[1:]
-    assert await found(client, currency="usd", price_min=5_001) == everything[2:]
-    assert await found(client, currency="usd", price_max=5_000) == everything[1:2]
-    assert await found(client, currency="usd", price_min=5_000, price_max=10_000) == everything[1:]
-    assert await found(client, q="COUNTER") == everything[1:2]
-    assert await found(client, q="pia bach") == everything[2:]
-    assert await found(client, q="sight-reading l'amour C++") == everything[2:]
-    assert await found(client, q="作曲") == everything[:1]
-    assert await found(client, q="bach counterpoint") == []
-    assert await found(client, q="  ") == everything
+    await create(client, clara, title="Piano: sight-reading", description="For l'amour of Bach & C++")
+    await create(client, clara, title="Counterpoint", price=usd(5_000))
+    await create(client, toru, title="作曲入門", price={"amount_minor": 7_000, "currency": "jpy"})
+    all_titles = ["作曲入門", "Counterpoint", "Piano: sight-reading"]
+    assert await titles(client) == all_titles
+    assert await titles(client, instructor_id=str(toru.id)) == all_titles[:1]
+    assert await titles(client, currency="usd") == all_titles[1:]
+    assert await titles(client, currency="usd", price_min=5_001) == all_titles[2:]
+    assert await titles(client, currency="usd", price_max=5_000) == all_titles[1:2]
+    assert await titles(client, currency="usd", price_min=5_000, price_max=10_000) == all_titles[1:]
+    assert await titles(client, q="COUNTER") == all_titles[1:2]
+    assert await titles(client, q="pia bach") == all_titles[2:]
+    assert await titles(client, q="sight-reading l'amour C++") == all_titles[2:]
+    assert await titles(client, q="作曲") == all_titles[:1]
+    assert await titles(client, q="bach counterpoint") == []
+    assert await titles(client, q="  ") == all_titles
 
 
 @pytest.mark.parametrize("q", ["'", "\\", "' | 'a", "a:*", "&", "!!", "(", "a\\'b", ":* & '", "<->", "%", "é" * 200])
-async def test_no_word_is_taken_for_an_operator(client: httpx.AsyncClient, world: World, q: str) -> None:
-    assert await found(client, q=q) == []
+async def test_search_operators_are_escaped(client: httpx.AsyncClient, world: World, q: str) -> None:
+    assert await titles(client, q=q) == []
 
 
 @pytest.mark.parametrize(
@@ -173,11 +173,13 @@ async def test_no_word_is_taken_for_an_operator(client: httpx.AsyncClient, world
         {"instructor_id": "clara"},
     ],
 )
-async def test_a_filter_that_makes_no_sense_is_refused(client: httpx.AsyncClient, params: JSON) -> None:
+async def test_an_invalid_filter_is_refused(client: httpx.AsyncClient, params: JSON) -> None:
     assert problem(await client.get("/v1/offerings", params=params)) == (422, "request-invalid")
 
 
-async def test_a_window_finds_offerings_with_a_free_slot_in_it(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
+async def test_a_time_window_keeps_offerings_with_a_free_slot_in_it(
+    client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
     free, taken, _without = [await World.create(engine, f"acct_{number}") for number in range(3)]
     await free.slot(2 * DAY)
     slot_id = await taken.slot(2 * DAY)
@@ -195,8 +197,8 @@ async def test_a_window_finds_offerings_with_a_free_slot_in_it(client: httpx.Asy
     assert await ids(DAY, 3 * DAY) == {free.offering_id, taken.offering_id}
 
 
-async def test_pages_hold_every_offering_once_the_newest_first(client: httpx.AsyncClient, world: World) -> None:
-    made = [world.offering_id, *[UUID((await offered(client, world.instructor))["id"]) for _ in range(4)]]
+async def test_pages_contain_every_offering_once_newest_first(client: httpx.AsyncClient, world: World) -> None:
+    made = [world.offering_id, *[UUID((await create(client, world.instructor))["id"]) for _ in range(4)]]
     listed: list[UUID] = []
     params: dict[str, Any] = {"limit": 2}
     while True:
@@ -208,7 +210,7 @@ async def test_pages_hold_every_offering_once_the_newest_first(client: httpx.Asy
     assert listed == made[::-1]
 
 
-LISTINGS = [
+LISTS = [
     ("/v1/offerings", {}, "ix_offering_created"),
     ("/v1/instructors/me/offerings", {}, "ix_offering_instructor_created"),
     ("/v1/offerings", {"instructor_id": str(uuid4())}, "ix_offering_instructor_created"),
@@ -219,13 +221,13 @@ LISTINGS = [
 ]
 
 
-@pytest.mark.parametrize(("path", "params", "index"), LISTINGS)
-async def test_each_listing_is_one_statement_that_an_index_answers(
+@pytest.mark.parametrize(("path", "params", "index"), LISTS)
+async def test_each_list_is_one_statement_answered_by_an_index(
     client: httpx.AsyncClient, world: World, engine: AsyncEngine, path: str, params: JSON, index: str
 ) -> None:
     for hours in range(1, 6):
         await world.slot(hours * HOUR)
-        await offered(client, world.instructor)
+        await create(client, world.instructor)
     with noted(engine) as statements:
         url = path.format(offering_id=world.offering_id)
         answer = await client.get(url, params=params, headers=world.instructor.headers)
@@ -241,10 +243,10 @@ async def test_each_listing_is_one_statement_that_an_index_answers(
         ({"currency": "usd", "price_min": 9_000, "price_max": 9_100}, "ix_offering_currency_price"),
     ],
 )
-async def test_a_rare_word_or_price_is_found_without_reading_the_whole_catalogue(
+async def test_a_word_or_price_can_be_found_by_its_index(
     client: httpx.AsyncClient, world: World, engine: AsyncEngine, params: JSON, index: str
 ) -> None:
-    """Which way is quicker, by this index or by the order, the planner decides by how much there is."""
+    """Without ORDER BY: with it, the planner chooses between this index and the one for the order, by statistics."""
     with noted(engine) as statements:
         await client.get("/v1/offerings", params=params)
     statement, parameters = statements[0]
@@ -260,20 +262,20 @@ async def slots(client: httpx.AsyncClient, world: World, **params: Any) -> list[
     return data
 
 
-async def test_a_slot_that_is_being_paid_for_is_not_offered_and_an_abandoned_one_comes_back(
+async def test_a_slot_being_paid_for_is_not_free_until_the_booking_is_deleted(
     client: httpx.AsyncClient, world: World
 ) -> None:
     slot_id = await world.slot()
     other = await world.slot(DAY)
     booking_id = await world.booking(slot_id)
     assert [slot["id"] for slot in await slots(client, world)] == [str(other)]
-    everything = await slots(client, world, only_free=False)
-    assert [(slot["id"], slot["is_free"]) for slot in everything] == [(str(other), True), (str(slot_id), False)]
+    all_slots = await slots(client, world, only_free=False)
+    assert [(slot["id"], slot["is_free"]) for slot in all_slots] == [(str(other), True), (str(slot_id), False)]
     await world.delete(booking_id)
     assert [slot["id"] for slot in await slots(client, world)] == [str(other), str(slot_id)]
 
 
-async def test_buffers_block_the_slots_beside_a_booking(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
+async def test_buffers_block_slots_next_to_a_booking(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
     world = await World.create(engine, buffer_minutes=15)
     booked, near, far = [await world.slot(DAY + timedelta(minutes=minutes)) for minutes in (0, 60 + 29, 60 + 31)]
     await world.booking(booked, buffer_before_minutes=15, buffer_after_minutes=15)
@@ -281,27 +283,25 @@ async def test_buffers_block_the_slots_beside_a_booking(client: httpx.AsyncClien
     assert near
 
 
-async def test_a_slot_that_has_begun_is_not_offered(client: httpx.AsyncClient, world: World) -> None:
-    begun = await world.slot(-HOUR / 2)
+async def test_a_started_slot_is_not_free(client: httpx.AsyncClient, world: World) -> None:
+    started = await world.slot(-HOUR / 2)
     assert await slots(client, world) == []
     assert [(slot["id"], slot["is_free"]) for slot in await slots(client, world, only_free=False)] == [
-        (str(begun), False)
+        (str(started), False)
     ]
 
 
-async def test_a_slot_beyond_a_holds_reach_says_from_when_it_can_be_booked(
-    client: httpx.AsyncClient, world: World
-) -> None:
+async def test_a_slot_too_far_ahead_for_a_hold_has_bookable_from(client: httpx.AsyncClient, world: World) -> None:
     await world.slot(DAY)
     await world.slot(10 * DAY)
     near, far = await slots(client, world)
     assert near["bookable_from"] is None
-    # Seven days of hold, less six hours of margin and a day to report on the session.
+    # A hold of seven days, less a margin of six hours and a day to report the session.
     reach = datetime.fromisoformat(far["ends_at"]) - datetime.fromisoformat(far["bookable_from"])
     assert reach == timedelta(days=5, hours=18)
 
 
-async def test_slots_are_paged_the_earliest_first_within_a_window(client: httpx.AsyncClient, world: World) -> None:
+async def test_slots_in_a_window_are_paginated_earliest_first(client: httpx.AsyncClient, world: World) -> None:
     made = [await world.slot(days * DAY) for days in (3, 1, 2, 5)]
     now = datetime.now(UTC)
     window: JSON = {
@@ -317,7 +317,9 @@ async def test_slots_are_paged_the_earliest_first_within_a_window(client: httpx.
     assert second["next_cursor"] is None
 
 
-async def test_what_is_offered_is_what_a_booking_freezes(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
+async def test_an_offering_and_its_booking_show_the_same_price_and_policy(
+    client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
     world = await World.create(engine, cancellation=FLEXIBLE)
     booking_id = await world.booking()
     shown = (await client.get(f"/v1/bookings/{booking_id}", headers=world.student.headers)).json()

@@ -13,8 +13,8 @@ DAY = timedelta(days=1)
 TOMORROW = NOW.date() + DAY
 
 
-def in_a_year(month: int, day: int) -> date:
-    """A day of a year that wholly lies ahead, and not too far."""
+def next_year(month: int, day: int) -> date:
+    """A day of next year: always in the future, and within the limit."""
     return date(NOW.year + 1, month, day)
 
 
@@ -33,7 +33,7 @@ async def listed(client: httpx.AsyncClient, world: World) -> list[JSON]:
     return data
 
 
-async def test_a_single_slot_lasts_as_long_as_the_offering_says(client: httpx.AsyncClient, world: World) -> None:
+async def test_a_single_slot_has_the_offerings_duration(client: httpx.AsyncClient, world: World) -> None:
     starts_at = (NOW + 3 * DAY).replace(microsecond=0)
     local = starts_at.astimezone(ZoneInfo("Asia/Tokyo"))
     answer = await add(client, world, {"starts_at": local.isoformat()})
@@ -45,11 +45,11 @@ async def test_a_single_slot_lasts_as_long_as_the_offering_says(client: httpx.As
     assert await listed(client, world) == [slot]
 
 
-async def test_weekly_slots_keep_their_wall_clock_time_in_the_instructors_zone(
+async def test_weekly_slots_keep_their_wall_clock_time_across_daylight_saving(
     client: httpx.AsyncClient, engine: AsyncEngine
 ) -> None:
     world = await World.create(engine, time_zone="Europe/Berlin")
-    span = {"from": in_a_year(3, 1).isoformat(), "until": in_a_year(4, 30).isoformat()}
+    span = {"from": next_year(3, 1).isoformat(), "until": next_year(4, 30).isoformat()}
     answer = await add(client, world, {"weekly": {"weekday": "sunday", "time": "09:00"} | span})
     starts = [datetime.fromisoformat(slot["starts_at"]) for slot in answer.json()["data"]]
     assert len(starts) in (8, 9)
@@ -59,13 +59,13 @@ async def test_weekly_slots_keep_their_wall_clock_time_in_the_instructors_zone(
         assert (local.weekday(), local.hour, local.minute) == (6, 9, 0)
 
 
-async def test_another_zone_may_be_given(client: httpx.AsyncClient, world: World) -> None:
+async def test_a_weekly_series_can_name_another_time_zone(client: httpx.AsyncClient, world: World) -> None:
     answer = await add(client, world, weekly(time_zone="Asia/Tokyo", count=1))
     (slot,) = answer.json()["data"]
     assert slot["starts_at"].endswith("T09:30:00Z")
 
 
-async def test_the_same_slots_sent_again_add_nothing(client: httpx.AsyncClient, world: World) -> None:
+async def test_slots_that_exist_are_not_added_again(client: httpx.AsyncClient, world: World) -> None:
     first = await add(client, world, weekly(count=3))
     again = await add(client, world, weekly(count=4))
     assert again.status_code == 201
@@ -77,12 +77,12 @@ async def test_the_same_slots_sent_again_add_nothing(client: httpx.AsyncClient, 
     assert {id for ids in added for id in ids} == {slot["id"] for slot in again.json()["data"]}
 
 
-async def test_an_hour_that_is_skipped_and_the_one_it_becomes_are_one_slot(
+async def test_a_time_skipped_by_daylight_saving_is_the_slot_an_hour_later(
     client: httpx.AsyncClient, engine: AsyncEngine
 ) -> None:
     world = await World.create(engine, time_zone="Europe/Berlin")
     last_sunday_of_march = max(
-        in_a_year(3, day) for day in range(25, 32) if in_a_year(3, day).weekday() == 6
+        next_year(3, day) for day in range(25, 32) if next_year(3, day).weekday() == 6
     ).isoformat()
     for clock in ("02:30", "03:30"):
         body = {"weekly": {"weekday": "sunday", "time": clock, "from": last_sunday_of_march, "count": 1}}
@@ -106,7 +106,7 @@ async def test_an_hour_that_is_skipped_and_the_one_it_becomes_are_one_slot(
         (weekly(count=None, until=NOW.date().isoformat()), "no such day"),
     ],
 )
-async def test_what_cannot_be_offered_is_refused_as_a_whole(
+async def test_slots_that_cannot_all_be_offered_are_refused_as_a_whole(
     client: httpx.AsyncClient, world: World, body: JSON, why: str
 ) -> None:
     answer = await add(client, world, body)
@@ -136,19 +136,19 @@ async def test_what_cannot_be_offered_is_refused_as_a_whole(
         weekly(minutes=5),
     ],
 )
-async def test_what_makes_no_sense_is_refused(client: httpx.AsyncClient, world: World, body: JSON) -> None:
+async def test_an_invalid_request_is_refused(client: httpx.AsyncClient, world: World, body: JSON) -> None:
     assert problem(await add(client, world, body)) == (422, "request-invalid")
 
 
-async def test_only_the_offerings_instructor_adds_slots(client: httpx.AsyncClient, world: World) -> None:
+async def test_another_instructor_cannot_add_slots(client: httpx.AsyncClient, world: World) -> None:
     body = {"starts_at": (NOW + DAY).isoformat()}
     answer = await add(client, world, body, await add_instructor(world.engine))
     assert problem(answer) == (403, "not-yours")
-    never = f"/v1/offerings/{world.student.id}/slots"
-    assert problem(await client.post(never, json=body, headers=world.instructor.headers)) == (404, "not-found")
+    unknown = f"/v1/offerings/{world.student.id}/slots"
+    assert problem(await client.post(unknown, json=body, headers=world.instructor.headers)) == (404, "not-found")
 
 
-async def test_an_account_with_an_unusable_zone_is_asked_for_one(
+async def test_a_weekly_series_names_a_time_zone_if_the_account_has_no_valid_one(
     client: httpx.AsyncClient, engine: AsyncEngine
 ) -> None:
     world = await World.create(engine, time_zone="Middle-earth/Shire")

@@ -11,13 +11,13 @@ from api.http.rate_limits import (
     GENERAL,
     ONBOARDING_LINKS,
     SIGN_INS,
-    SIGN_INS_OF_MAIL,
-    SIGN_UPS_OF_MAIL,
+    SIGN_INS_PER_EMAIL,
+    SIGN_UPS_PER_EMAIL,
     Quota,
     RateLimits,
 )
-from api.people.passwords import Passwords
-from tests.api.people.test_routes import Counting, sign_in, sign_up
+from api.people.passwords import AsyncPasswordHasher
+from tests.api.people.sign_in import CountingHasher, sign_in, sign_up
 from tests.api.route_table import ROWS
 from tests.api.world import PUBLIC_URL, World, add_instructor, add_student, book, problem
 
@@ -38,7 +38,7 @@ WRONG = "not the right password"
 
 @pytest.fixture(autouse=True)
 def quick_hashes(app: FastAPI) -> None:
-    app.state.passwords = Passwords(Counting())
+    app.state.password_hasher = AsyncPasswordHasher(CountingHasher())
 
 
 def from_address(app: FastAPI, host: str) -> httpx.AsyncClient:
@@ -78,22 +78,22 @@ async def test_password_guesses_are_limited_per_account_from_any_address(
     app: FastAPI, client: httpx.AsyncClient, host: str
 ) -> None:
     await sign_up(client)
-    guesses = await until_limited(SIGN_INS_OF_MAIL, lambda _: sign_in(client, password=WRONG))
+    guesses = await until_limited(SIGN_INS_PER_EMAIL, lambda _: sign_in(client, password=WRONG))
     assert {problem(answer) for answer in guesses} == {(401, "sign-in-refused")}
     async with from_address(app, host) as elsewhere:
         answer = await sign_in(elsewhere)
     assert problem(answer) == LIMITED
-    assert 1 <= int(answer.headers["retry-after"]) <= SIGN_INS_OF_MAIL.seconds
+    assert 1 <= int(answer.headers["retry-after"]) <= SIGN_INS_PER_EMAIL.seconds
     assert state(answer, "sign-ins-of-mail") == (0, int(answer.headers["retry-after"]))
     assert (
-        f'"sign-ins-of-mail";q={SIGN_INS_OF_MAIL.requests};w={SIGN_INS_OF_MAIL.seconds}'
+        f'"sign-ins-of-mail";q={SIGN_INS_PER_EMAIL.requests};w={SIGN_INS_PER_EMAIL.seconds}'
         in answer.headers["ratelimit-policy"]
     )
     assert problem(await sign_in(client, "bob@students.test")) == (401, "sign-in-refused")
 
 
 async def test_guesses_at_an_unknown_account_are_limited_too(client: httpx.AsyncClient) -> None:
-    answers = await until_limited(SIGN_INS_OF_MAIL, lambda _: sign_in(client, "BOB@students.test"))
+    answers = await until_limited(SIGN_INS_PER_EMAIL, lambda _: sign_in(client, "BOB@students.test"))
     assert {answer.status_code for answer in answers} == {401}
     assert problem(await sign_in(client, "bob@students.test")) == LIMITED
 
@@ -101,7 +101,7 @@ async def test_guesses_at_an_unknown_account_are_limited_too(client: httpx.Async
 async def test_a_correct_password_resets_the_counter(client: httpx.AsyncClient) -> None:
     await sign_up(client)
     for _ in range(2):
-        for _ in range(SIGN_INS_OF_MAIL.requests - 1):
+        for _ in range(SIGN_INS_PER_EMAIL.requests - 1):
             assert (await sign_in(client, password=WRONG)).status_code == 401
         assert (await sign_in(client)).status_code == 200
 
@@ -114,7 +114,7 @@ async def test_sign_ins_are_limited_per_address_across_accounts(app: FastAPI, cl
 
 
 async def test_sign_ups_are_limited_per_mail_address(client: httpx.AsyncClient) -> None:
-    first, *others = await until_limited(SIGN_UPS_OF_MAIL, lambda _: sign_up(client))
+    first, *others = await until_limited(SIGN_UPS_PER_EMAIL, lambda _: sign_up(client))
     assert first.status_code == 201
     assert {answer.status_code for answer in others} == {409}
 

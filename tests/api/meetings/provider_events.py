@@ -1,4 +1,4 @@
-"""Sessions to join, and what their provider reports of them, signed as 8x8 signs."""
+"""Scheduled sessions, and the meeting provider's events about them, signed as 8x8 signs them."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -24,7 +24,7 @@ async def scheduled(
     session_status: SessionStatus = SessionStatus.SCHEDULED,
     **fields: Any,
 ) -> tuple[UUID, str]:
-    """An approved booking and its session's room."""
+    """Store an approved booking with a session. Returns the booking's id and the room."""
     slot_id = await world.slot(starts_in, lasts)
     booking_id = await world.booking(slot_id, **({"status": BookingStatus.ACCEPTED} | fields))
     now, room = datetime.now(UTC), uuid4().hex
@@ -45,8 +45,8 @@ async def scheduled(
 
 
 def report(kind: str, room: str, person: Person | None = None, at: datetime | None = None, **data: Any) -> JSON:
-    """As 8x8's "Payload structure" has it."""
-    who = {"id": str(person.id), "name": "Ada", "email": "ada@students.test"} if person else {}
+    """An event as in 8x8's "Payload structure"."""
+    participant = {"id": str(person.id), "name": "Ada", "email": "ada@students.test"} if person else {}
     return {
         "idempotencyKey": str(uuid4()),
         "customerId": "c2824d584eac4489a1e32e4e164d5a3c",
@@ -55,7 +55,7 @@ def report(kind: str, room: str, person: Person | None = None, at: datetime | No
         "sessionId": str(uuid4()),
         "timestamp": round((at or datetime.now(UTC)).timestamp() * 1000),
         "fqn": f"vpaas-magic-cookie-c2824d584eac4489a1e32e4e164d5a3c/{room}",
-        "data": who | {"participantJid": "one@8x8.vc"} | data,
+        "data": participant | {"participantJid": "one@8x8.vc"} | data,
     }
 
 
@@ -67,6 +67,6 @@ async def send(
     return await client.post(PATH, content=body, headers={"X-Jaas-Signature": header})
 
 
-async def kept(world: World) -> list[AttendanceEvent]:
+async def recorded(world: World) -> list[AttendanceEvent]:
     async with AsyncSession(world.engine) as session:
         return list((await session.exec(select(AttendanceEvent).order_by(col(AttendanceEvent.at)))).all())

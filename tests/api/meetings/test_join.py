@@ -15,11 +15,11 @@ from tests.api.meetings.provider_events import scheduled
 from tests.api.world import HOUR, MEETINGS, Person, World, problem
 
 MINUTE = timedelta(minutes=1)
-A_MOMENT = MINUTE
-"""Longer than a test takes from a slot's start to the request."""
+TOLERANCE = MINUTE
+"""Longer than a test takes from creating the slot to the request."""
 
 
-async def ask(client: httpx.AsyncClient, person: Person, booking_id: UUID, **headers: str) -> httpx.Response:
+async def join(client: httpx.AsyncClient, person: Person, booking_id: UUID, **headers: str) -> httpx.Response:
     return await client.get(f"/v1/bookings/{booking_id}/join", headers=person.headers | headers)
 
 
@@ -28,11 +28,11 @@ def claims(url: str) -> dict[str, Any]:
     return jwt.decode(token, MEETINGS.secret, algorithms=["HS256"], audience=MEETINGS.app_id, issuer=MEETINGS.app_id)
 
 
-async def test_each_side_gets_a_token_of_their_own(client: httpx.AsyncClient, world: World) -> None:
+async def test_each_party_gets_a_personal_token(client: httpx.AsyncClient, world: World) -> None:
     booking_id, room = await scheduled(world, is_recorded=True)
-    seen = {}
+    users = {}
     for person in (world.student, world.instructor):
-        answer = await ask(client, person, booking_id)
+        answer = await join(client, person, booking_id)
         assert answer.status_code == 200, answer.text
         shown = answer.json()
         assert shown["room"] == room
@@ -42,44 +42,42 @@ async def test_each_side_gets_a_token_of_their_own(client: httpx.AsyncClient, wo
         assert found["context"]["user"]["id"] == str(person.id)
         assert datetime.fromisoformat(shown["expires_at"]).timestamp() // 1 == found["exp"]
         user = found["context"]["user"]
-        seen[person.role] = (user["name"], user["affiliation"], found["context"]["features"]["recording"])
-    assert seen == {"student": ("Ada", "member", "false"), "instructor": ("Nadia", "owner", "true")}
+        users[person.role] = (user["name"], user["affiliation"], found["context"]["features"]["recording"])
+    assert users == {"student": ("Ada", "member", "false"), "instructor": ("Nadia", "owner", "true")}
 
 
-async def test_a_link_lasts_until_the_session_is_over_and_a_while_longer(
-    client: httpx.AsyncClient, world: World
-) -> None:
+async def test_a_link_expires_after_the_session_and_its_grace_period(client: httpx.AsyncClient, world: World) -> None:
     booking_id, _ = await scheduled(world, timedelta(0), HOUR)
-    found = claims((await ask(client, world.student, booking_id)).json()["url"])
+    found = claims((await join(client, world.student, booking_id)).json()["url"])
     now = datetime.now(UTC).timestamp()
-    assert abs(found["exp"] - (now + 90 * 60)) < A_MOMENT.seconds
+    assert abs(found["exp"] - (now + 90 * 60)) < TOLERANCE.seconds
     assert found["nbf"] <= now - 30
 
 
 @pytest.mark.parametrize(
     ("starts_in", "is_open"),
     [
-        (15 * MINUTE + A_MOMENT, False),
-        (15 * MINUTE - A_MOMENT, True),
+        (15 * MINUTE + TOLERANCE, False),
+        (15 * MINUTE - TOLERANCE, True),
         (timedelta(0), True),
-        (-HOUR - 30 * MINUTE + A_MOMENT, True),
+        (-HOUR - 30 * MINUTE + TOLERANCE, True),
         (-HOUR - 30 * MINUTE, False),
     ],
 )
-async def test_it_opens_before_the_start_and_closes_after_the_end(
+async def test_the_meeting_opens_before_the_start_and_closes_after_the_end(
     client: httpx.AsyncClient, world: World, starts_in: timedelta, is_open: bool
 ) -> None:
     booking_id, _ = await scheduled(world, starts_in, HOUR)
-    answer = await ask(client, world.student, booking_id)
+    answer = await join(client, world.student, booking_id)
     if is_open:
         assert answer.status_code == 200
     else:
         assert problem(answer) == (409, "meeting-not-open")
 
 
-async def test_who_comes_early_is_told_from_when_it_works(client: httpx.AsyncClient, world: World) -> None:
+async def test_an_early_request_is_refused_with_the_opening_time(client: httpx.AsyncClient, world: World) -> None:
     booking_id, _ = await scheduled(world, timedelta(hours=5), HOUR)
-    refused = (await ask(client, world.student, booking_id)).json()
+    refused = (await join(client, world.student, booking_id)).json()
     shown = (await client.get(f"/v1/bookings/{booking_id}", headers=world.student.headers)).json()
     starts_at, ends_at = (
         datetime.fromisoformat(shown[name]).replace(microsecond=0) for name in ("starts_at", "ends_at")
@@ -89,15 +87,15 @@ async def test_who_comes_early_is_told_from_when_it_works(client: httpx.AsyncCli
     assert refused["opens_at"] in refused["detail"]
 
 
-async def test_the_windows_are_settings(client: httpx.AsyncClient, world: World, app: FastAPI) -> None:
+async def test_the_opening_time_is_a_setting(client: httpx.AsyncClient, world: World, app: FastAPI) -> None:
     app.state.settings.meeting.meeting_opens_before = timedelta(hours=6)
     booking_id, _ = await scheduled(world, timedelta(hours=5), HOUR)
-    assert (await ask(client, world.student, booking_id)).status_code == 200
+    assert (await join(client, world.student, booking_id)).status_code == 200
 
 
-async def test_before_the_instructor_has_approved_there_is_no_meeting(client: httpx.AsyncClient, world: World) -> None:
+async def test_a_booking_that_is_not_approved_cannot_be_joined(client: httpx.AsyncClient, world: World) -> None:
     booking_id = await world.booking(await world.slot(timedelta(0)))
-    answer = await ask(client, world.student, booking_id)
+    answer = await join(client, world.student, booking_id)
     assert problem(answer) == (409, "not-possible-now")
     assert answer.json()["booking_status"] == "PENDING"
 
@@ -107,33 +105,33 @@ async def test_a_session_that_is_over_cannot_be_joined(
     client: httpx.AsyncClient, world: World, status: SessionStatus
 ) -> None:
     booking_id, _ = await scheduled(world, session_status=status, status=BookingStatus(status.value))
-    answer = await ask(client, world.student, booking_id)
+    answer = await join(client, world.student, booking_id)
     assert problem(answer) == (409, "booking-closed")
     assert answer.json()["booking_status"] == status
 
 
-async def test_a_browser_is_sent_to_the_meeting_itself(client: httpx.AsyncClient, world: World) -> None:
+async def test_a_browser_is_redirected_to_the_meeting(client: httpx.AsyncClient, world: World) -> None:
     booking_id, room = await scheduled(world)
-    answer = await ask(client, world.student, booking_id, Accept="text/html,application/xhtml+xml;q=0.9,*/*;q=0.8")
+    answer = await join(client, world.student, booking_id, Accept="text/html,application/xhtml+xml;q=0.9,*/*;q=0.8")
     assert answer.status_code == 303
     assert claims(answer.headers["location"])["room"] == room
 
 
-async def test_where_no_meetings_are_held_nobody_is_sent_to_one(
+async def test_without_a_meeting_provider_there_is_no_link(
     client: httpx.AsyncClient, world: World, app: FastAPI
 ) -> None:
     app.state.settings = replace(app.state.settings, meetings=None)
     booking_id, _ = await scheduled(world)
-    assert problem(await ask(client, world.student, booking_id)) == (404, "meetings-not-set-up")
+    assert problem(await join(client, world.student, booking_id)) == (404, "meetings-not-set-up")
 
 
 @pytest.mark.parametrize("accept", ["application/json", "text/html"])
-async def test_a_token_is_neither_cached_nor_logged_nor_passed_on(
+async def test_a_token_is_neither_cached_nor_logged_nor_sent_as_referrer(
     client: httpx.AsyncClient, world: World, caplog: pytest.LogCaptureFixture, accept: str
 ) -> None:
     booking_id, _ = await scheduled(world)
     with caplog.at_level(logging.DEBUG):
-        answer = await ask(client, world.student, booking_id, Accept=accept)
+        answer = await join(client, world.student, booking_id, Accept=accept)
     url = answer.headers.get("location") or answer.json()["url"]
     assert answer.headers["cache-control"] == "no-store"
     assert answer.headers["referrer-policy"] == "no-referrer"

@@ -1,4 +1,4 @@
-"""What an instructor, an operator and a student see of a share on its way to the bank."""
+"""Payouts and balances as instructors, operators and students see them."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -25,8 +25,8 @@ def usd(amount_minor: int) -> Money:
     return Money(amount_minor=amount_minor, currency="usd")
 
 
-async def share(world: World, day: int = 0, **fields: Any) -> UUID:
-    """Of a booking of 100.00 usd; the booking's id."""
+async def payout(world: World, day: int = 0, **fields: Any) -> UUID:
+    """Store the payout of a booking of 100.00 usd. Returns the booking's id."""
     booking_id = await world.booking(await world.slot(timedelta(days=2 + day)), status=BookingStatus.COMPLETED)
     row: JSON = {
         "booking_id": booking_id,
@@ -42,12 +42,14 @@ async def share(world: World, day: int = 0, **fields: Any) -> UUID:
     return booking_id
 
 
-async def failed(world: World, day: int = 0) -> UUID:
-    return await share(world, day, status=PayoutStatus.FAILED, stripe_payout_id="po_1", failure_reason="account_closed")
+async def failed_payout(world: World, day: int = 0) -> UUID:
+    return await payout(
+        world, day, status=PayoutStatus.FAILED, stripe_payout_id="po_1", failure_reason="account_closed"
+    )
 
 
 async def clawed_back(world: World, booking_id: UUID) -> None:
-    """Earned, paid out, and half of it taken back."""
+    """Post a capture, its payout, and a refund of half of it."""
     parties = postings.Parties(booking_id=booking_id, instructor_id=world.instructor.id)
     kept = postings.Shares(instructor=usd(4_000), platform_fee=usd(1_000), platform_loss=usd(0))
     split = Split(kept=usd(10_000), platform_fee=usd(2_000), instructor_payout=usd(8_000))
@@ -64,8 +66,8 @@ async def get(client: httpx.AsyncClient, person: Person, path: str, **query: str
     return body
 
 
-async def test_a_failed_share_says_why_in_words_and_what_to_do(client: httpx.AsyncClient, world: World) -> None:
-    booking_id = await failed(world)
+async def test_a_failed_payout_says_why_and_what_to_do(client: httpx.AsyncClient, world: World) -> None:
+    booking_id = await failed_payout(world)
     [shown] = (await get(client, world.instructor, "/v1/instructors/me/payouts"))["data"]
     assert (shown["booking_id"], shown["status"], shown["amount"]["amount_minor"]) == (str(booking_id), "FAILED", 8_000)
     assert shown["failure"] == {
@@ -76,10 +78,10 @@ async def test_a_failed_share_says_why_in_words_and_what_to_do(client: httpx.Asy
 
 
 @pytest.mark.parametrize(("role", "sees"), [("instructor", True), ("operator", True), ("student", False)])
-async def test_a_bookings_payout_is_no_business_of_its_students(
+async def test_students_do_not_see_the_payout_of_a_booking(
     client: httpx.AsyncClient, world: World, role: str, sees: bool
 ) -> None:
-    booking_id = await failed(world)
+    booking_id = await failed_payout(world)
     shown = await get(client, getattr(world, role), f"/v1/bookings/{booking_id}")
     assert (shown["payout"] is not None) is sees
     if role != "operator":
@@ -87,10 +89,10 @@ async def test_a_bookings_payout_is_no_business_of_its_students(
         assert listed["payout"] == shown["payout"]
 
 
-async def test_a_balance_below_zero_is_seen_by_its_instructor_and_by_operators(
+async def test_a_negative_balance_is_shown_to_its_instructor_and_to_operators(
     client: httpx.AsyncClient, world: World
 ) -> None:
-    await clawed_back(world, await share(world, status=PayoutStatus.PAID, stripe_payout_id="po_1"))
+    await clawed_back(world, await payout(world, status=PayoutStatus.PAID, stripe_payout_id="po_1"))
     owed = {"amount_minor": -4_000, "currency": "usd"}
     assert (await get(client, world.instructor, "/v1/instructors/me/payouts"))["balances"] == [owed]
     assert (await get(client, world.instructor, "/v1/instructors/me"))["payments"]["balances"] == [owed]
@@ -99,32 +101,32 @@ async def test_a_balance_below_zero_is_seen_by_its_instructor_and_by_operators(
     ]
 
 
-async def test_a_balance_that_was_made_up_for_is_no_longer_listed(client: httpx.AsyncClient, world: World) -> None:
-    await clawed_back(world, await share(world))
-    later = postings.Parties(booking_id=await share(world, 1), instructor_id=world.instructor.id)
+async def test_a_balance_that_is_no_longer_negative_is_not_listed(client: httpx.AsyncClient, world: World) -> None:
+    await clawed_back(world, await payout(world))
+    later = postings.Parties(booking_id=await payout(world, 1), instructor_id=world.instructor.id)
     split = Split(kept=usd(5_000), platform_fee=usd(1_000), instructor_payout=usd(4_000))
     async with AsyncSession(world.engine) as session, session.begin():
         await ledger.post(session, NOW, *postings.capture(later, split, None))
     assert (await get(client, world.operator, "/v1/operator/negative-balances"))["data"] == []
 
 
-async def test_pages_follow_each_other_and_can_be_narrowed(client: httpx.AsyncClient, world: World) -> None:
-    oldest, _, newest = [await share(world, 0), await failed(world, 1), await share(world, 2)]
+async def test_payouts_are_paginated_and_filtered(client: httpx.AsyncClient, world: World) -> None:
+    oldest, _, newest = [await payout(world, 0), await failed_payout(world, 1), await payout(world, 2)]
     for person, path in ((world.instructor, "/v1/instructors/me/payouts"), (world.operator, "/v1/operator/payouts")):
         first = await get(client, person, path, limit="2")
         rest = await get(client, person, path, limit="2", cursor=first["next_cursor"])
         assert [first["data"][0]["booking_id"], rest["data"][0]["booking_id"]] == [str(newest), str(oldest)]
         assert rest["next_cursor"] is None
         assert len((await get(client, person, path, status="FAILED"))["data"]) == 1
-    others = await World.create(world.engine, "acct_other")
-    nothing = await get(client, world.operator, "/v1/operator/payouts", instructor_id=str(others.instructor.id))
+    other = await World.create(world.engine, "acct_other")
+    nothing = await get(client, world.operator, "/v1/operator/payouts", instructor_id=str(other.instructor.id))
     assert nothing["data"] == []
 
 
-async def test_a_list_is_as_many_statements_however_long_it_is(client: httpx.AsyncClient, world: World) -> None:
+async def test_a_list_takes_a_constant_number_of_statements(client: httpx.AsyncClient, world: World) -> None:
     counts = []
     for day in range(3):
-        await share(world, day)
+        await payout(world, day)
         with noted(world.engine) as statements:
             await get(client, world.instructor, "/v1/instructors/me/payouts")
         counts.append(len(statements))

@@ -1,4 +1,4 @@
-"""Events that end at the door. Temporal is down here: 503 says that the event was let in and could not be kept."""
+"""Verification and filtering of Stripe events. Temporal is down: a 503 means that an event was accepted for routing."""
 
 import json
 import time
@@ -20,7 +20,7 @@ from tests.api.world import CONNECT_WEBHOOK_KEY, JSON, WEBHOOK_KEY, World, probl
 
 
 @pytest.mark.parametrize("type_", sorted(OF_PLATFORM))
-async def test_an_event_that_temporal_cannot_take_is_to_be_sent_again(client: httpx.AsyncClient, type_: str) -> None:
+async def test_without_temporal_the_response_makes_stripe_retry(client: httpx.AsyncClient, type_: str) -> None:
     answer = await send(client, event(type_, uuid4()))
     assert problem(answer) == (503, "unavailable")
     assert answer.headers["retry-after"]
@@ -42,7 +42,7 @@ async def test_an_event_signed_too_long_ago_is_refused(client: httpx.AsyncClient
     assert problem(answer) == (400, "signature-invalid")
 
 
-async def test_an_event_signed_shortly_ago_is_let_in(client: httpx.AsyncClient) -> None:
+async def test_an_event_signed_recently_is_accepted(client: httpx.AsyncClient) -> None:
     answer = await send(client, event(booking_id=uuid4()), at=int(time.time()) - 240)
     assert problem(answer) == (503, "unavailable")
 
@@ -54,32 +54,34 @@ async def test_a_missing_or_broken_signature_is_refused(client: httpx.AsyncClien
     assert problem(answer) == (400, "signature-invalid")
 
 
-async def test_a_body_that_is_no_text_is_refused(client: httpx.AsyncClient) -> None:
+async def test_a_body_that_is_not_text_is_refused(client: httpx.AsyncClient) -> None:
     answer = await client.post(PATH, content=b"\xff\xfe", headers={"Stripe-Signature": "t=1,v1=00"})
     assert problem(answer) == (400, "signature-invalid")
 
 
 @pytest.mark.parametrize("body", ["", "[]", "{}", '{"type": "payment_intent.canceled"}'])
-async def test_a_signed_body_that_is_no_event_is_refused(client: httpx.AsyncClient, body: str) -> None:
+async def test_a_signed_body_that_is_not_an_event_is_refused(client: httpx.AsyncClient, body: str) -> None:
     assert problem(await send(client, body)) == (400, "signature-invalid")
 
 
 @pytest.mark.parametrize("type_", ["payment_intent.created", "charge.succeeded", "account.updated"])
-async def test_an_event_of_another_kind_is_taken_and_left(client: httpx.AsyncClient, type_: str) -> None:
+async def test_an_event_of_another_type_is_acknowledged_and_ignored(client: httpx.AsyncClient, type_: str) -> None:
     assert (await send(client, event(type_, uuid4()))).status_code == 200
 
 
 @pytest.mark.parametrize("data", [None, [], {"object": None}, {"object": {"metadata": {"booking_id": 7}}}])
-async def test_an_event_of_another_shape_is_taken_and_left(client: httpx.AsyncClient, data: object) -> None:
+async def test_an_unexpected_payload_is_acknowledged_and_ignored(client: httpx.AsyncClient, data: object) -> None:
     assert (await send(client, event() | {"data": data})).status_code == 200
 
 
 @pytest.mark.parametrize("booking_id", [None, "order-7"])
-async def test_an_event_about_no_booking_is_taken_and_left(client: httpx.AsyncClient, booking_id: str | None) -> None:
+async def test_an_event_without_a_booking_is_acknowledged_and_ignored(
+    client: httpx.AsyncClient, booking_id: str | None
+) -> None:
     assert (await send(client, event(booking_id=booking_id))).status_code == 200
 
 
-async def test_a_refund_of_no_payment_intent_is_not_taken_for_that_of_an_unpaid_booking(
+async def test_a_refund_without_a_payment_intent_does_not_match_an_unpaid_booking(
     client: httpx.AsyncClient, world: World
 ) -> None:
     now = datetime.now(UTC)
@@ -98,17 +100,17 @@ async def test_a_refund_of_no_payment_intent_is_not_taken_for_that_of_an_unpaid_
     assert (await send(client, event("refund.created") | {"data": refund})).status_code == 200
 
 
-async def test_both_secrets_are_good_while_one_is_rotated(app: FastAPI, client: httpx.AsyncClient) -> None:
+async def test_both_secrets_are_valid_during_a_rotation(app: FastAPI, client: httpx.AsyncClient) -> None:
     app.state.settings.http.stripe_webhook_secret = SecretStr("whsec_new,whsec_old")
-    answers = [
+    statuses = [
         (await send(client, event(booking_id=uuid4()), key=key)).status_code
         for key in ("whsec_new", "whsec_old", "whsec_older")
     ]
-    assert answers == [503, 503, 400]
+    assert statuses == [503, 503, 400]
 
 
 @pytest.mark.parametrize("type_", sorted(OF_CONNECTED))
-async def test_an_accounts_event_that_temporal_cannot_take_is_to_be_sent_again(
+async def test_without_temporal_the_connect_response_makes_stripe_retry(
     client: httpx.AsyncClient, world: World, type_: str
 ) -> None:
     answer = await send_connect(client, account_event("acct_test", type_))
@@ -117,7 +119,7 @@ async def test_an_accounts_event_that_temporal_cannot_take_is_to_be_sent_again(
 
 
 @pytest.mark.parametrize("key", [WEBHOOK_KEY, "whsec_somebody_else"])
-async def test_the_connect_endpoint_has_a_secret_of_its_own(client: httpx.AsyncClient, world: World, key: str) -> None:
+async def test_the_two_endpoints_have_different_secrets(client: httpx.AsyncClient, world: World, key: str) -> None:
     assert problem(await send_connect(client, account_event("acct_test"), key)) == (400, "signature-invalid")
     assert problem(await send(client, event(booking_id=uuid4()), CONNECT_WEBHOOK_KEY)) == (400, "signature-invalid")
 
@@ -126,7 +128,7 @@ async def test_the_connect_endpoint_has_a_secret_of_its_own(client: httpx.AsyncC
     ("account_id", "type_"),
     [("acct_strangers", "account.updated"), (None, "account.updated"), ("acct_test", "person.created")],
 )
-async def test_an_event_about_no_instructors_onboarding_is_taken_and_left(
+async def test_an_event_without_an_onboarding_is_acknowledged_and_ignored(
     client: httpx.AsyncClient, world: World, account_id: str | None, type_: str
 ) -> None:
     assert (await send_connect(client, account_event(account_id, type_))).status_code == 200

@@ -1,4 +1,4 @@
-"""A small identity provider: a real server that publishes its keys, and signs with them."""
+"""A small identity provider: a real HTTP server that publishes its keys and signs tokens with them."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -35,13 +35,13 @@ def algorithm(key: PrivateKey) -> str:
 class Provider:
     issuer: str
     keys: dict[str, PrivateKey] = field(default_factory=dict)
-    """What is published, by key id."""
-    described_issuer: str | None = None
+    """Published keys by key id."""
+    metadata_issuer: str | None = None
     fetched: int = 0
     is_down: bool = False
 
     def token(self, key: str = "one", signed_by: PrivateKey | None = None, **changed: Any) -> str:
-        """With `None`, a claim is left out."""
+        """A signed token. A claim set to `None` is left out."""
         now = datetime.now(UTC)
         claims: JSON = {
             "iss": self.issuer,
@@ -68,7 +68,7 @@ def _public(key: PrivateKey) -> JSON:
     return ECAlgorithm.to_jwk(key.public_key(), as_dict=True) | {"alg": "ES256"}
 
 
-class _Quiet(uvicorn.Server):
+class _Server(uvicorn.Server):
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         await self.startup()
@@ -84,8 +84,8 @@ async def identity_provider(port: int) -> AsyncIterator[Provider]:
     app = FastAPI()
 
     @app.get("/tenant/.well-known/openid-configuration")
-    async def describe() -> JSON:
-        return {"issuer": provider.described_issuer or provider.issuer, "jwks_uri": f"{provider.issuer}/keys"}
+    async def metadata() -> JSON:
+        return {"issuer": provider.metadata_issuer or provider.issuer, "jwks_uri": f"{provider.issuer}/keys"}
 
     @app.get("/tenant/keys")
     async def keys() -> JSON:
@@ -94,7 +94,7 @@ async def identity_provider(port: int) -> AsyncIterator[Provider]:
 
     config = uvicorn.Config(app, host="127.0.0.1", port=port, log_level="error", lifespan="off")
     config.load()
-    server = _Quiet(config)
+    server = _Server(config)
     server.lifespan = config.lifespan_class(config)
     async with server.running():
         yield provider

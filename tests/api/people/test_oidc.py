@@ -1,4 +1,4 @@
-"""People of an identity provider: real keys, published by a real server on this machine."""
+"""Tokens of an identity provider: real keys, published by a real local server."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -51,8 +51,8 @@ async def provider(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Provider]:
 
 
 def identity_settings(provider: Provider, **changed: str) -> IdentitySettings:
-    given = {"holdfast_oidc_issuer": provider.issuer, "holdfast_oidc_audience": AUDIENCE}
-    return IdentitySettings.model_validate(given | changed)
+    required = {"holdfast_oidc_issuer": provider.issuer, "holdfast_oidc_audience": AUDIENCE}
+    return IdentitySettings.model_validate(required | changed)
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ async def people(engine: AsyncEngine, table: type[Any]) -> list[Any]:
 
 
 @pytest.mark.parametrize("key", ["one", "two"])
-async def test_a_student_is_made_when_first_seen_and_only_then(
+async def test_a_students_row_is_created_on_the_first_request_only(
     client: httpx.AsyncClient, engine: AsyncEngine, provider: Provider, key: str
 ) -> None:
     for _ in range(2):
@@ -90,7 +90,7 @@ async def test_a_student_is_made_when_first_seen_and_only_then(
     assert (event.action, event.actor_role, event.actor_id) == ("person.introduced", Role.STUDENT, student.id)
 
 
-async def test_an_instructor_is_made_too_and_has_a_profile(client: httpx.AsyncClient, provider: Provider) -> None:
+async def test_an_instructors_row_is_created_and_has_a_profile(client: httpx.AsyncClient, provider: Provider) -> None:
     token = provider.token(roles="instructor", sub="nadia", name=None, zoneinfo="Mars/Olympus")
     answer = await client.get("/v1/instructors/me", headers={"Authorization": f"Bearer {token}"})
     assert answer.status_code == 200
@@ -98,9 +98,7 @@ async def test_an_instructor_is_made_too_and_has_a_profile(client: httpx.AsyncCl
     assert (answer.json()["name"], answer.json()["time_zone"]) == ("ada", "UTC")
 
 
-async def test_operators_come_from_the_provider_and_have_no_row(
-    client: httpx.AsyncClient, engine: AsyncEngine, provider: Provider
-) -> None:
+async def test_operators_have_no_row(client: httpx.AsyncClient, engine: AsyncEngine, provider: Provider) -> None:
     token = provider.token(roles=["operator"], email=None)
     answer = await client.get("/v1/operator/bookings", headers={"Authorization": f"Bearer {token}"})
     assert answer.status_code == 200
@@ -121,33 +119,33 @@ async def test_operators_come_from_the_provider_and_have_no_row(
         {"sub": ""},
     ],
 )
-async def test_a_token_that_is_for_another_or_not_valid_now_speaks_for_nobody(
+async def test_a_token_with_wrong_or_missing_claims_is_refused(
     client: httpx.AsyncClient, engine: AsyncEngine, provider: Provider, changed: dict[str, Any]
 ) -> None:
     assert problem(await bookings(client, provider.token(**changed))) == (401, "not-signed-in")
     assert await people(engine, Student) == []
 
 
-async def test_a_token_that_the_provider_did_not_sign_speaks_for_nobody(
+async def test_a_token_not_signed_by_the_provider_is_refused(
     client: httpx.AsyncClient, provider: Provider, world: World
 ) -> None:
-    public = jwt.encode(
+    symmetric = jwt.encode(
         {"sub": "ada"}, "no key of theirs that is long enough", algorithm="HS256", headers={"kid": "one"}
     )
     unsigned = jwt.encode({"sub": "ada"}, "", algorithm="none", headers={"kid": "one"})
     forged = [provider.token("one", rsa_key()), provider.token("two", ec_key()), provider.token("two", rsa_key())]
-    for token in (*forged, public, unsigned, "not.a.token", world.student.headers["Authorization"][7:]):
+    for token in (*forged, symmetric, unsigned, "not.a.token", world.student.headers["Authorization"][7:]):
         assert problem(await bookings(client, token)) == (401, "not-signed-in")
 
 
 @pytest.mark.parametrize("roles", [None, [], "admin", ["student", "operator"], {"student": True}, 7])
-async def test_a_token_without_exactly_one_of_our_roles_is_of_the_wrong_role(
+async def test_a_token_without_exactly_one_known_role_is_refused(
     client: httpx.AsyncClient, provider: Provider, roles: object
 ) -> None:
     assert problem(await bookings(client, provider.token(roles=roles))) == (403, "wrong-role")
 
 
-async def test_roles_may_have_other_names_and_stand_inside_another_claim(
+async def test_role_names_and_the_role_claim_are_settings(
     app: FastAPI, client: httpx.AsyncClient, provider: Provider
 ) -> None:
     names = {"holdfast_oidc_role_claim": "realm_access.roles", "holdfast_oidc_student_role": "pupil"}
@@ -157,7 +155,7 @@ async def test_roles_may_have_other_names_and_stand_inside_another_claim(
 
 
 @pytest.mark.parametrize("changed", [{"email": None}, {"email": "ada"}, {"email_verified": False}])
-async def test_a_newcomer_needs_an_address_that_the_provider_stands_for(
+async def test_a_new_person_needs_a_verified_address(
     client: httpx.AsyncClient, provider: Provider, changed: dict[str, Any]
 ) -> None:
     assert problem(await bookings(client, provider.token(**changed))) == (403, "no-account")
@@ -165,7 +163,7 @@ async def test_a_newcomer_needs_an_address_that_the_provider_stands_for(
     assert (await bookings(client, provider.token(**changed))).status_code == 200
 
 
-async def test_nobody_takes_over_an_account_by_its_address(
+async def test_an_account_is_not_taken_over_by_its_address(
     client: httpx.AsyncClient, provider: Provider, world: World
 ) -> None:
     for person, sub in ((world.student, "one"), (world.instructor, "two")):
@@ -173,7 +171,7 @@ async def test_nobody_takes_over_an_account_by_its_address(
         assert problem(await bookings(client, token)) == (403, "no-account")
 
 
-async def test_signing_up_and_in_is_the_providers(client: httpx.AsyncClient, provider: Provider) -> None:
+async def test_sign_up_and_sign_in_are_left_to_the_provider(client: httpx.AsyncClient, provider: Provider) -> None:
     account = {"email": "ada@students.test", "password": "a long enough password"}
     answers = [
         await client.post("/v1/auth/signup", json=account | {"name": "Ada", "role": "student"}),
@@ -184,19 +182,19 @@ async def test_signing_up_and_in_is_the_providers(client: httpx.AsyncClient, pro
         assert answer.json()["issuer"] == provider.issuer
 
 
-async def test_a_new_key_is_found_when_it_is_first_used_and_an_old_one_is_forgotten(
+async def test_rotated_keys_are_fetched_on_first_use_and_old_ones_dropped(
     client: httpx.AsyncClient, provider: Provider, clock: Clock
 ) -> None:
     before = provider.token("one")
     assert (await bookings(client, before)).status_code == 200
     provider.keys = {"three": rsa_key()}
-    clock.now += PublishedKeys.DISTANCE_SECONDS
+    clock.now += PublishedKeys.MIN_INTERVAL_SECONDS
     assert (await bookings(client, provider.token("three"))).status_code == 200
     assert problem(await bookings(client, before)) == (401, "not-signed-in")
     assert provider.fetched == 2
 
 
-async def test_unknown_keys_do_not_make_the_provider_be_asked_each_time(
+async def test_unknown_key_ids_do_not_trigger_a_fetch_each(
     client: httpx.AsyncClient, provider: Provider, clock: Clock
 ) -> None:
     for number in range(5):
@@ -204,38 +202,38 @@ async def test_unknown_keys_do_not_make_the_provider_be_asked_each_time(
     assert provider.fetched == 1
 
 
-async def test_keys_are_fetched_again_after_a_while_and_kept_while_the_provider_is_down(
+async def test_keys_are_refreshed_and_stay_in_use_while_the_provider_is_down(
     client: httpx.AsyncClient, provider: Provider, clock: Clock
 ) -> None:
     assert (await bookings(client, provider.token())).status_code == 200
     provider.is_down = True
     for _ in range(2):
-        clock.now += PublishedKeys.FRESH_SECONDS + 1
+        clock.now += PublishedKeys.MAX_AGE_SECONDS + 1
         assert (await bookings(client, provider.token())).status_code == 200
     assert provider.fetched == 3
 
 
-async def test_without_any_keys_the_caller_is_to_come_again(
+async def test_without_any_keys_the_response_is_503(
     client: httpx.AsyncClient, provider: Provider, clock: Clock
 ) -> None:
     provider.is_down = True
     for _ in range(2):
         assert problem(await bookings(client, provider.token())) == (503, "unavailable")
     provider.is_down = False
-    clock.now += PublishedKeys.DISTANCE_SECONDS
+    clock.now += PublishedKeys.MIN_INTERVAL_SECONDS
     assert (await bookings(client, provider.token())).status_code == 200
 
 
-async def test_an_issuer_that_describes_another_is_not_believed(client: httpx.AsyncClient, provider: Provider) -> None:
-    provider.described_issuer = "https://another.test"
+async def test_metadata_of_another_issuer_is_rejected(client: httpx.AsyncClient, provider: Provider) -> None:
+    provider.metadata_issuer = "https://another.test"
     assert problem(await bookings(client, provider.token())) == (503, "unavailable")
     assert provider.fetched == 0
 
 
-async def test_keys_may_be_where_the_setting_says(app: FastAPI, client: httpx.AsyncClient, provider: Provider) -> None:
-    provider.described_issuer = "https://another.test"
-    stated = identity_settings(provider, holdfast_oidc_jwks_url=f"{provider.issuer}/keys")
-    app.state.identity = IdentityProvider(stated, app.state.database)
+async def test_the_jwks_url_can_be_set(app: FastAPI, client: httpx.AsyncClient, provider: Provider) -> None:
+    provider.metadata_issuer = "https://another.test"
+    with_jwks_url = identity_settings(provider, holdfast_oidc_jwks_url=f"{provider.issuer}/keys")
+    app.state.identity = IdentityProvider(with_jwks_url, app.state.database)
     assert (await bookings(client, provider.token())).status_code == 200
 
 
@@ -243,7 +241,7 @@ ISSUER = {"holdfast_oidc_issuer": "https://id.example", "holdfast_oidc_audience"
 
 
 @pytest.mark.parametrize(
-    "given",
+    "values",
     [
         {"holdfast_oidc_issuer": "https://id.example"},
         {"holdfast_oidc_audience": AUDIENCE},
@@ -253,11 +251,11 @@ ISSUER = {"holdfast_oidc_issuer": "https://id.example", "holdfast_oidc_audience"
         ISSUER | {"holdfast_oidc_role_claim": ""},
     ],
 )
-def test_an_unsafe_or_half_made_setting_stops_the_start_up(given: dict[str, str]) -> None:
+def test_unsafe_or_incomplete_settings_are_rejected(values: dict[str, str]) -> None:
     with pytest.raises(ValidationError):
-        IdentitySettings.model_validate(given)
+        IdentitySettings.model_validate(values)
 
 
-def test_without_an_issuer_there_is_no_provider_and_with_one_there_is() -> None:
+def test_a_provider_is_used_if_an_issuer_is_set() -> None:
     assert not IdentitySettings().is_used
     assert IdentitySettings.model_validate(ISSUER).is_used

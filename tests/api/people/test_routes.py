@@ -2,67 +2,37 @@ import asyncio
 import json
 import unicodedata
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 import httpx
 import jwt
 import pytest
-from argon2 import PasswordHasher
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
-from sqlmodel import select
-from sqlmodel.ext.asyncio.session import AsyncSession
 
 from api.http.auth import Caller, read_token
-from api.people.passwords import MAX_BYTES, Passwords
+from api.people.passwords import MAX_BYTES, AsyncPasswordHasher
 from models.domain.actors import Role
 from models.tables.credentials import Credential
 from models.tables.people import Instructor, Student
+from tests.api.people.sign_in import ADA, PASSWORD, CountingHasher, rows, sign_in, sign_up
 from tests.api.world import JSON, SIGNING_KEY, World, problem, said
 
-PASSWORD = "correct horse battery"  # noqa: S105 - nobody's
 UMLAUTS = "höchst unwahrscheinlich"
-ADA = {"email": "ada@students.test", "password": PASSWORD, "name": "Ada", "role": "student", "time_zone": "UTC"}
-
-
-class Counting(PasswordHasher):
-    """Quick, and says how often a hash was compared."""
-
-    def __init__(self, time_cost: int = 1) -> None:
-        super().__init__(time_cost=time_cost, memory_cost=8, parallelism=1)
-        self.compared = 0
-
-    def verify(self, hash: str | bytes, password: str | bytes) -> bool:  # type: ignore[override]
-        self.compared += 1
-        return super().verify(hash, password)
 
 
 @pytest.fixture
-def hasher(app: FastAPI) -> Counting:
-    hasher = Counting()
-    app.state.passwords = Passwords(hasher)
+def hasher(app: FastAPI) -> CountingHasher:
+    hasher = CountingHasher()
+    app.state.password_hasher = AsyncPasswordHasher(hasher)
     return hasher
 
 
 pytestmark = pytest.mark.usefixtures("hasher")
 
 
-async def sign_up(client: httpx.AsyncClient, **changed: Any) -> httpx.Response:
-    return await client.post("/v1/auth/signup", json=ADA | changed)
-
-
-async def sign_in(client: httpx.AsyncClient, email: str = ADA["email"], password: str = PASSWORD) -> httpx.Response:
-    return await client.post("/v1/auth/token", json={"email": email, "password": password})
-
-
-async def rows(engine: AsyncEngine, table: type[Any]) -> list[Any]:
-    async with AsyncSession(engine) as session:
-        return list(await session.exec(select(table)))
-
-
 @pytest.mark.parametrize(("role", "table"), [("student", Student), ("instructor", Instructor)])
-async def test_who_signs_up_can_sign_in(
+async def test_sign_up_then_sign_in(
     client: httpx.AsyncClient, engine: AsyncEngine, role: str, table: type[Student] | type[Instructor]
 ) -> None:
     answer = await sign_up(client, role=role, time_zone="Europe/Berlin")
@@ -80,14 +50,14 @@ async def test_who_signs_up_can_sign_in(
     assert listed.status_code == 200
 
 
-async def test_an_instructor_who_signs_up_cannot_be_paid_yet(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
+async def test_a_new_instructor_cannot_be_paid_yet(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
     await sign_up(client, role="instructor")
     (instructor,) = await rows(engine, Instructor)
     assert instructor.stripe_account_id is None
     assert not instructor.can_be_paid
 
 
-async def test_a_token_lasts_as_long_as_the_setting_says(client: httpx.AsyncClient, app: FastAPI) -> None:
+async def test_token_lifetime_is_a_setting(client: httpx.AsyncClient, app: FastAPI) -> None:
     app.state.settings.http.holdfast_token_lifetime = timedelta(minutes=5)
     await sign_up(client)
     token = (await sign_in(client)).json()
@@ -95,7 +65,7 @@ async def test_a_token_lasts_as_long_as_the_setting_says(client: httpx.AsyncClie
     assert claims["exp"] - claims["iat"] == token["expires_in"] == 300
 
 
-async def test_the_password_is_kept_as_an_argon2id_hash_only(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
+async def test_only_an_argon2id_hash_of_the_password_is_stored(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
     answer = await sign_up(client)
     (credential,) = await rows(engine, Credential)
     assert credential.password_hash.startswith("$argon2id$")
@@ -103,13 +73,13 @@ async def test_the_password_is_kept_as_an_argon2id_hash_only(client: httpx.Async
 
 
 @pytest.mark.parametrize("role", ["operator", "platform", "Student", "", None])
-async def test_nobody_signs_up_as_anything_else(client: httpx.AsyncClient, role: str | None) -> None:
+async def test_sign_up_with_any_other_role_is_refused(client: httpx.AsyncClient, role: str | None) -> None:
     assert problem(await sign_up(client, role=role)) == (422, "request-invalid")
 
 
 @pytest.mark.parametrize("email", ["ada@students.test", "ADA@Students.Test", " ada@students.test "])
 @pytest.mark.parametrize("role", ["student", "instructor"])
-async def test_an_address_is_one_persons_in_either_role(
+async def test_an_address_is_unique_across_roles_and_spellings(
     client: httpx.AsyncClient, engine: AsyncEngine, email: str, role: str
 ) -> None:
     assert (await sign_up(client)).status_code == 201
@@ -118,7 +88,7 @@ async def test_an_address_is_one_persons_in_either_role(
     assert len(await rows(engine, Credential)) == 1
 
 
-async def test_nobody_takes_over_a_person_who_has_no_password(
+async def test_sign_up_does_not_take_over_a_person_without_a_password(
     client: httpx.AsyncClient, engine: AsyncEngine, world: World
 ) -> None:
     email = f"{world.instructor.id}@instructors.test"
@@ -126,7 +96,7 @@ async def test_nobody_takes_over_a_person_who_has_no_password(
     assert await rows(engine, Credential) == []
 
 
-async def test_of_many_who_sign_up_with_an_address_at_once_one_gets_it(
+async def test_of_concurrent_sign_ups_with_one_address_one_succeeds(
     client: httpx.AsyncClient, engine: AsyncEngine
 ) -> None:
     roles = ["student", "instructor"] * 4
@@ -135,32 +105,32 @@ async def test_of_many_who_sign_up_with_an_address_at_once_one_gets_it(
     assert len(await rows(engine, Student)) + len(await rows(engine, Instructor)) == 1
 
 
-async def test_an_unknown_address_and_a_wrong_password_are_told_apart_by_nothing(
-    client: httpx.AsyncClient, hasher: Counting
+async def test_an_unknown_address_and_a_wrong_password_are_indistinguishable(
+    client: httpx.AsyncClient, hasher: CountingHasher
 ) -> None:
     await sign_up(client)
-    answers, compared = [], []
+    answers, verifications = [], []
     for email, password in ((ADA["email"], "not the right password"), ("bob@students.test", PASSWORD)):
-        before = hasher.compared
+        before = hasher.verified
         answers.append(await sign_in(client, email, password))
-        compared.append(hasher.compared - before)
+        verifications.append(hasher.verified - before)
     assert [problem(answer) for answer in answers] == [(401, "sign-in-refused")] * 2
     assert said(answers[0]) == said(answers[1])
-    assert compared == [1, 1]
+    assert verifications == [1, 1]
 
 
-async def test_an_address_may_be_written_otherwise_at_sign_in(client: httpx.AsyncClient) -> None:
+async def test_the_address_is_case_insensitive_at_sign_in(client: httpx.AsyncClient) -> None:
     await sign_up(client)
     assert (await sign_in(client, "ADA@STUDENTS.TEST")).status_code == 200
 
 
-async def test_a_password_is_the_same_however_its_letters_are_composed(client: httpx.AsyncClient) -> None:
+async def test_passwords_are_compared_in_unicode_normal_form(client: httpx.AsyncClient) -> None:
     await sign_up(client, password=unicodedata.normalize("NFD", UMLAUTS))
     assert (await sign_in(client, password=unicodedata.normalize("NFC", UMLAUTS))).status_code == 200
 
 
-async def test_half_a_character_is_no_password(client: httpx.AsyncClient) -> None:
-    """JSON can say it, and no program can encode it."""
+async def test_a_lone_surrogate_in_a_password_is_refused(client: httpx.AsyncClient) -> None:
+    """JSON can contain one, but it cannot be encoded as UTF-8."""
     for route, fields in (("signup", ADA), ("token", {"email": ADA["email"]})):
         body = json.dumps(fields | {"password": f"{PASSWORD}\ud83d"})
         answer = await client.post(f"/v1/auth/{route}", content=body, headers={"Content-Type": "application/json"})
@@ -168,24 +138,24 @@ async def test_half_a_character_is_no_password(client: httpx.AsyncClient) -> Non
         assert answer.json()["errors"] == [{"where": "body/password", "why": "Value error, is not Unicode text"}]
 
 
-async def test_case_and_spaces_count_in_a_password(client: httpx.AsyncClient) -> None:
+async def test_passwords_are_case_and_space_sensitive(client: httpx.AsyncClient) -> None:
     await sign_up(client)
     for other in (PASSWORD.upper(), f"{PASSWORD} ", PASSWORD.replace(" ", "")):
         assert (await sign_in(client, password=other)).status_code == 401
 
 
-async def test_a_hash_made_with_old_parameters_is_made_anew_at_the_next_sign_in(
+async def test_an_outdated_hash_is_replaced_at_the_next_successful_sign_in(
     client: httpx.AsyncClient, app: FastAPI, engine: AsyncEngine
 ) -> None:
     await sign_up(client)
-    app.state.passwords = Passwords(Counting(time_cost=2))
+    app.state.password_hasher = AsyncPasswordHasher(CountingHasher(time_cost=2))
     assert (await sign_in(client, ADA["email"], "not the right password")).status_code == 401
-    (kept,) = await rows(engine, Credential)
-    assert "t=1" in kept.password_hash
+    (unchanged,) = await rows(engine, Credential)
+    assert "t=1" in unchanged.password_hash
     for _ in range(2):
         assert (await sign_in(client)).status_code == 200
-        (renewed,) = await rows(engine, Credential)
-        assert "t=2" in renewed.password_hash
+        (replaced,) = await rows(engine, Credential)
+        assert "t=2" in replaced.password_hash
 
 
 @pytest.mark.parametrize(
@@ -205,7 +175,7 @@ async def test_a_hash_made_with_old_parameters_is_made_anew_at_the_next_sign_in(
         None,
     ],
 )
-async def test_a_password_that_is_short_long_or_expected_is_refused_and_not_repeated(
+async def test_a_short_long_or_guessable_password_is_refused_and_not_echoed(
     client: httpx.AsyncClient, password: object
 ) -> None:
     answer = await sign_up(client, password=password, email="adalovelace@students.test", name="Ada Lovelace of London")
@@ -216,7 +186,7 @@ async def test_a_password_that_is_short_long_or_expected_is_refused_and_not_repe
 @pytest.mark.parametrize(
     "password", ["fifteen chars!!", "ö" * 63 + "xy", "аб вг де жз ик лм", "🦊🐙🌵🎻🚲" * 2 + "12345"]
 )
-async def test_a_long_enough_password_of_any_characters_is_taken(client: httpx.AsyncClient, password: str) -> None:
+async def test_a_long_enough_password_of_any_characters_is_accepted(client: httpx.AsyncClient, password: str) -> None:
     assert len(password.encode()) <= MAX_BYTES
     assert (await sign_up(client, password=password)).status_code == 201
     assert (await sign_in(client, password=password)).status_code == 200
@@ -247,7 +217,7 @@ async def test_a_long_enough_password_of_any_characters_is_taken(client: httpx.A
         {"stripe_account_id": "acct_1"},
     ],
 )
-async def test_what_is_not_asked_for_or_not_usable_is_refused(
+async def test_unknown_or_invalid_fields_are_refused(
     client: httpx.AsyncClient, engine: AsyncEngine, changed: dict[str, object]
 ) -> None:
     assert problem(await sign_up(client, **changed)) == (422, "request-invalid")
@@ -255,7 +225,7 @@ async def test_what_is_not_asked_for_or_not_usable_is_refused(
 
 
 @pytest.mark.parametrize("missing", ["email", "password", "name", "role"])
-async def test_what_is_missing_is_named(client: httpx.AsyncClient, missing: str) -> None:
+async def test_a_missing_field_is_named(client: httpx.AsyncClient, missing: str) -> None:
     answer = await client.post("/v1/auth/signup", json={name: ADA[name] for name in ADA if name != missing})
     assert problem(answer) == (422, "request-invalid")
     assert answer.json()["errors"][0]["where"] == f"body/{missing}"

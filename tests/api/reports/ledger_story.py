@@ -1,4 +1,4 @@
-"""A year of two instructors in the ledger, small enough to be counted by hand."""
+"""A year of two instructors in the ledger, small enough to add up by hand."""
 
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
@@ -24,13 +24,13 @@ def time(*parts: int) -> datetime:
 
 
 def capture(parties: Parties, price: Money, stripe_fee_minor: int = 0) -> tuple[Posting, ...]:
-    """With a fee of 20 %."""
+    """The postings of a capture, with a platform fee of 20 %."""
     fee = money(stripe_fee_minor, price.currency)
     return postings.capture(parties, split(price, BookingPolicy()), fee)
 
 
-async def tell(world: World) -> Person:
-    """The world's instructor has a year, the returned one a single payment in it. Times are in UTC."""
+async def post_year(world: World) -> Person:
+    """Post a year of the world's instructor, and one payment of another one, who is returned. Times are in UTC."""
     other = await add_instructor(world.engine)
 
     def parties(instructor_id: UUID = world.instructor.id) -> Parties:
@@ -40,7 +40,7 @@ async def tell(world: World) -> Person:
     id = world.instructor.id
     half = Shares(instructor=money(4_000), platform_fee=money(1_000), platform_loss=money(0))
     lost = Shares(instructor=money(0), platform_fee=money(600), platform_loss=money(2_400))
-    story: list[tuple[datetime, tuple[Posting, ...]]] = [
+    year: list[tuple[datetime, tuple[Posting, ...]]] = [
         (time(2025, 12, 31), capture(old, money(4_000), 146)),
         (time(2026, 3, 15), capture(parties(other.id), money(1_000))),
         # Still March in Los Angeles.
@@ -62,18 +62,18 @@ async def tell(world: World) -> Person:
         (time(2027, 1, 15), capture(parties(), money(7_000))),
     ]
     async with AsyncSession(world.engine) as session, session.begin():
-        for at, told in story:
-            await ledger.post(session, at, *told)
+        for at, transactions in year:
+            await ledger.post(session, at, *transactions)
     return other
 
 
 def earnings(transactions: int, *amounts: int, currency: str = "usd") -> dict[str, object]:
-    """As JSON: gross, refunds, borne by the platform, fees, net, paid out."""
+    """JSON of `Earnings`. `amounts`: gross, refunds, borne by the platform, fees, net, paid out."""
     names = ("gross", "refunds", "borne_by_platform", "fees", "net", "paid_out")
-    told: dict[str, object] = {"transactions": transactions}
+    expected: dict[str, object] = {"transactions": transactions}
     for name, amount in zip(names, amounts, strict=True):
-        told[name] = money(amount, currency).model_dump()
-    return told
+        expected[name] = money(amount, currency).model_dump()
+    return expected
 
 
 def none(currency: str = "usd") -> dict[str, object]:

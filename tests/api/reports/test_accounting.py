@@ -1,4 +1,4 @@
-"""The accountant's reports, against a count by hand and against the ledger itself."""
+"""The accounting reports, against figures added up by hand and against the ledger."""
 
 import csv
 from io import StringIO
@@ -14,39 +14,39 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from activities.database import ledger
 from models.domain import postings
 from models.tables.people import Instructor
-from tests.api.reports.ledger_story import capture, earnings, money, none, tell, time
+from tests.api.reports.ledger_story import capture, earnings, money, none, post_year, time
 from tests.api.world import Person, World, problem
 
 
 @pytest.fixture
 async def other(engine: AsyncEngine, world: World) -> Person:
-    """Who has one payment, in March."""
-    return await tell(world)
+    """Has one payment, in March."""
+    return await post_year(world)
 
 
-async def ask(client: httpx.AsyncClient, world: World, path: str, accept: str = "") -> httpx.Response:
+async def get(client: httpx.AsyncClient, world: World, path: str, accept: str = "") -> httpx.Response:
     return await client.get(f"/v1/operator/reports/{path}", headers=world.operator.headers | {"Accept": accept})
 
 
 async def read(client: httpx.AsyncClient, world: World, path: str) -> dict[str, Any]:
-    answer = await ask(client, world, path)
+    answer = await get(client, world, path)
     assert answer.status_code == 200, answer.text
-    told: dict[str, Any] = answer.json()
-    return told
+    report: dict[str, Any] = answer.json()
+    return report
 
 
-async def test_the_years_filings_are_those_counted_by_hand(
+async def test_the_tax_report_equals_the_figures_added_up_by_hand(
     client: httpx.AsyncClient, world: World, other: Person
 ) -> None:
     filings = {each["instructor"]["id"]: each for each in (await read(client, world, "tax/2026"))["data"]}
     assert set(filings) == {str(world.instructor.id), str(other.id)}
-    theirs = filings[str(world.instructor.id)]
-    assert theirs["instructor"] == {
+    filing = filings[str(world.instructor.id)]
+    assert filing["instructor"] == {
         "id": str(world.instructor.id),
         "name": "Nadia",
         "stripe_account_id": "acct_test",
     }
-    euro, dollar = theirs["data"]
+    euro, dollar = filing["data"]
     assert (euro["currency"], euro["total"]["gross"]["amount_minor"]) == ("eur", 6_000)
     # All of it in the second quarter, in UTC.
     assert dollar["total"] == earnings(2, 13_000, 8_000, 2_400, 1_000, 6_400, 0)
@@ -58,15 +58,15 @@ async def test_the_years_filings_are_those_counted_by_hand(
 
 
 @pytest.mark.usefixtures("other")
-async def test_quarters_begin_where_the_accountant_says(client: httpx.AsyncClient, world: World) -> None:
+async def test_quarters_begin_in_the_requested_time_zone(client: httpx.AsyncClient, world: World) -> None:
     report = await read(client, world, "tax/2026?time_zone=America/Los_Angeles")
-    (theirs,) = (each for each in report["data"] if each["instructor"]["id"] == str(world.instructor.id))
-    first, second, *_ = theirs["data"][1]["quarters"]
+    (filing,) = (each for each in report["data"] if each["instructor"]["id"] == str(world.instructor.id))
+    first, second, *_ = filing["data"][1]["quarters"]
     assert [each["earnings"]["gross"]["amount_minor"] for each in (first, second)] == [10_000, 3_000]
-    assert problem(await ask(client, world, "tax/2026?time_zone=Mars/Olympus")) == (422, "request-invalid")
+    assert problem(await get(client, world, "tax/2026?time_zone=Mars/Olympus")) == (422, "request-invalid")
 
 
-async def test_an_instructor_without_payments_in_the_year_is_not_in_it(
+async def test_an_instructor_without_payments_in_the_year_is_left_out(
     client: httpx.AsyncClient, world: World, other: Person
 ) -> None:
     report = await read(client, world, "tax/2025")
@@ -75,17 +75,15 @@ async def test_an_instructor_without_payments_in_the_year_is_not_in_it(
 
 
 @pytest.mark.usefixtures("other")
-async def test_a_spreadsheet_gets_a_row_for_each_quarter_and_no_formula(
-    client: httpx.AsyncClient, world: World
-) -> None:
+async def test_the_tax_csv_has_a_row_per_quarter_and_escapes_formulas(client: httpx.AsyncClient, world: World) -> None:
     async with AsyncSession(world.engine) as session, session.begin():
         (await session.get_one(Instructor, world.instructor.id)).name = '=HYPERLINK("https://evil.test")'
-    answer = await ask(client, world, "tax/2026", accept="text/csv")
+    answer = await get(client, world, "tax/2026", accept="text/csv")
     assert answer.headers["content-disposition"] == 'attachment; filename="tax-2026.csv"'
     rows = list(csv.DictReader(StringIO(answer.text, newline="")))
     assert len(rows) == 12
-    theirs = [row for row in rows if row["instructor_id"] == str(world.instructor.id) and row["currency"] == "usd"]
-    (row,) = (row for row in theirs if row["quarter"] == "2026-Q2")
+    usd_rows = [row for row in rows if row["instructor_id"] == str(world.instructor.id) and row["currency"] == "usd"]
+    (row,) = (row for row in usd_rows if row["quarter"] == "2026-Q2")
     assert row == {
         "instructor_id": str(world.instructor.id),
         "name": '\'=HYPERLINK("https://evil.test")',
@@ -106,7 +104,7 @@ async def test_a_spreadsheet_gets_a_row_for_each_quarter_and_no_formula(
     }
 
 
-# By hand, from tests/api/reports/ledger_story.py: opening, debits, credits, closing of each account in dollars.
+# Added up by hand from tests/api/reports/ledger_story.py: opening, debits, credits, closing of each account in USD.
 APRIL = {
     "stripe_balance": (654 + 200, 10_000 + 4_000, 320 + 8_000 + 5_000, 854 + 680),
     "connected_balance": (3_200 + 800, 8_000, 8_000 + 3_200 + 4_000, -3_200),
@@ -118,7 +116,7 @@ APRIL = {
 
 
 @pytest.mark.usefixtures("other")
-async def test_a_month_is_the_one_counted_by_hand(client: httpx.AsyncClient, world: World) -> None:
+async def test_a_month_equals_the_figures_added_up_by_hand(client: httpx.AsyncClient, world: World) -> None:
     (dollar,) = (await read(client, world, "2026-04"))["data"]
     seen = {
         row["account"]: tuple(row[name]["amount_minor"] for name in ("opening", "debits", "credits", "closing"))
@@ -140,7 +138,7 @@ async def test_a_month_is_the_one_counted_by_hand(client: httpx.AsyncClient, wor
 
 
 @pytest.mark.usefixtures("other")
-async def test_every_month_ties_to_the_ledger_and_to_the_month_before(client: httpx.AsyncClient, world: World) -> None:
+async def test_every_month_ties_to_the_previous_one_and_to_the_ledger(client: httpx.AsyncClient, world: World) -> None:
     before: dict[tuple[str, str], int] = {}
     months = ["2025-12", *(f"2026-{month:02d}" for month in range(1, 13)), "2027-01"]
     for month in months:
@@ -164,34 +162,36 @@ async def test_every_month_ties_to_the_ledger_and_to_the_month_before(client: ht
 
 
 @pytest.mark.usefixtures("other")
-async def test_the_accounts_are_a_spreadsheet_too(client: httpx.AsyncClient, world: World) -> None:
-    answer = await ask(client, world, "2026-04", accept="text/csv")
+async def test_the_monthly_csv_has_a_row_per_account(client: httpx.AsyncClient, world: World) -> None:
+    answer = await get(client, world, "2026-04", accept="text/csv")
     assert answer.headers["content-disposition"] == 'attachment; filename="books-2026-04.csv"'
-    head, *rows = csv.reader(StringIO(answer.text, newline=""))
-    assert head == ["month", "currency", "account", "opening", "debits", "credits", "closing"]
+    header, *rows = csv.reader(StringIO(answer.text, newline=""))
+    assert header == ["month", "currency", "account", "opening", "debits", "credits", "closing"]
     assert ["2026-04", "usd", "refunds", "0.00", "50.00", "50.00", "0.00"] in rows
     assert len(rows) == len(APRIL)
 
 
 @pytest.mark.parametrize("month", ["2026-13", "2026", "2026-3", "1999-12", "tax"])
-async def test_what_is_no_month_is_nothing(client: httpx.AsyncClient, world: World, month: str) -> None:
-    assert problem(await ask(client, world, month)) == (404, "not-found")
+async def test_an_invalid_month_is_not_found(client: httpx.AsyncClient, world: World, month: str) -> None:
+    assert problem(await get(client, world, month)) == (404, "not-found")
 
 
-async def test_what_a_bank_takes_that_was_owed_already_is_one_refund(client: httpx.AsyncClient, world: World) -> None:
-    """Refunded in full, which came back; then disputed and lost."""
-    of = postings.Parties(booking_id=uuid4(), instructor_id=world.instructor.id)
+async def test_a_lost_dispute_after_a_failed_refund_counts_as_one_refund(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    """Refunded in full, the refund failed, then disputed and lost."""
+    parties = postings.Parties(booking_id=uuid4(), instructor_id=world.instructor.id)
     borne = postings.Shares(instructor=money(8_000), platform_fee=money(2_000), platform_loss=money(0))
     nothing = postings.Shares(instructor=money(0), platform_fee=money(0), platform_loss=money(0))
-    story = (
-        *capture(of, money(10_000)),
-        *postings.refund(of, "re_1", borne),
-        postings.refund_sent(of, "re_1", money(10_000)),
-        postings.refund_failed(of, "re_1", money(10_000)),
-        postings.dispute_opened(of, "dp_1", money(10_000)),
-        *postings.dispute_lost(of, "dp_1", nothing, money(10_000)),
+    transactions = (
+        *capture(parties, money(10_000)),
+        *postings.refund(parties, "re_1", borne),
+        postings.refund_sent(parties, "re_1", money(10_000)),
+        postings.refund_failed(parties, "re_1", money(10_000)),
+        postings.dispute_opened(parties, "dp_1", money(10_000)),
+        *postings.dispute_lost(parties, "dp_1", nothing, money(10_000)),
     )
     async with AsyncSession(world.engine) as session, session.begin():
-        await ledger.post(session, time(2026, 3, 1), *story)
+        await ledger.post(session, time(2026, 3, 1), *transactions)
     [usd] = (await read(client, world, "2026-03"))["data"]
     assert usd["earnings"] == earnings(1, 10_000, 10_000, 0, 0, 0, 0)

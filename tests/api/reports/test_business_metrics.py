@@ -1,4 +1,4 @@
-"""The business's figures, against a count by hand."""
+"""The business metrics, against figures added up by hand."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -37,31 +37,31 @@ def usd(amount_minor: int) -> Money:
 
 @pytest.fixture
 async def market(world: World) -> Bookings:
-    """Five bookings of 100.00 usd, all made on the second of March 2026: completed, student absent, rejected, never
-    paid, and still accepted. Of the completed one half was refunded in April, it was disputed, and paid out."""
+    """Five bookings of 100.00 usd, all made on 2 March 2026: completed, student absent, rejected, never paid, and still
+    accepted. The completed one is disputed and paid out, and half of it is refunded in April."""
     market = Bookings(world.engine, RecordActivities(world.engine))
     instructor = market.instructor
-    done, absent, turned_down, never_paid, open_ = [await _reserved(market, day) for day in range(5)]
-    for terms in (done, absent, open_, turned_down):
+    done, absent, refused, never_paid, open_ = [await _reserved(market, day) for day in range(5)]
+    for terms in (done, absent, open_, refused):
         await market.records.record_authorization(authorization(terms))
     for terms in (done, absent, open_):
         await market.records.record_acceptance(market.acceptance(terms))
     await market.records.record_ending(ended(done, completed(done, instructor), _captured(done, 10_000, 320)))
     half = no_show(absent, AbsentParty.STUDENT, instructor)
     await market.records.record_ending(ended(absent, half, _captured(absent, 5_000, 175)))
-    gone = held(turned_down, HoldPhase.GONE)
-    await market.records.record_ending(ended(turned_down, rejected(turned_down, instructor), gone))
+    released = held(refused, HoldPhase.GONE)
+    await market.records.record_ending(ended(refused, rejected(refused, instructor), released))
     await market.records.record_ending(ended(never_paid, unpaid(never_paid, EndReason.CHECKOUT_EXPIRED), None))
     parties = postings.parties_of(done)
-    back = postings.Shares(instructor=usd(4_000), platform_fee=usd(1_000), platform_loss=usd(0))
+    shares = postings.Shares(instructor=usd(4_000), platform_fee=usd(1_000), platform_loss=usd(0))
     captured_at = NOW + timedelta(hours=2)
     async with AsyncSession(world.engine) as session, session.begin():
         await ledger.post(session, captured_at, postings.dispute_opened(parties, "dp_1", usd(10_000)))
-        share = (
+        payout = (
             await session.exec(select(InstructorPayout).where(col(InstructorPayout.booking_id) == done.booking_id))
         ).one()
-        share.status, share.paid_at = PayoutStatus.PAID, captured_at + timedelta(days=2)
-        await ledger.post(session, NOW + timedelta(days=30), *postings.refund(parties, "re_1", back))
+        payout.status, payout.paid_at = PayoutStatus.PAID, captured_at + timedelta(days=2)
+        await ledger.post(session, NOW + timedelta(days=30), *postings.refund(parties, "re_1", shares))
     return market
 
 
@@ -85,7 +85,7 @@ async def read(client: httpx.AsyncClient, operator: Person, **query: str) -> lis
 
 
 @pytest.mark.usefixtures("market")
-async def test_the_figures_are_those_counted_by_hand(client: httpx.AsyncClient, world: World) -> None:
+async def test_the_metrics_equal_the_figures_added_up_by_hand(client: httpx.AsyncClient, world: World) -> None:
     assert await read(client, world.operator, **PERIOD) == [
         {
             "period_starts_on": "2026-03-01",
@@ -110,7 +110,7 @@ async def test_the_figures_are_those_counted_by_hand(client: httpx.AsyncClient, 
 
 
 @pytest.mark.usefixtures("market")
-async def test_money_counts_when_it_moves(client: httpx.AsyncClient, world: World) -> None:
+async def test_amounts_count_in_the_period_in_which_money_moves(client: httpx.AsyncClient, world: World) -> None:
     [april] = await read(client, world.operator, since="2026-04-01", until="2026-05-01")
     assert (april["bookings"], april["conversion_bps"]) == (0, None)
     assert april["refunded"]["amount_minor"] == 5_000
@@ -118,7 +118,7 @@ async def test_money_counts_when_it_moves(client: httpx.AsyncClient, world: Worl
 
 
 @pytest.mark.usefixtures("market")
-async def test_days_are_apart(client: httpx.AsyncClient, world: World) -> None:
+async def test_an_interval_of_days(client: httpx.AsyncClient, world: World) -> None:
     days = await read(client, world.operator, **PERIOD, interval="day")
     assert [(day["period_starts_on"], day["bookings"], day["payments"]) for day in days] == [
         ("2026-03-02", 5, 2),
@@ -126,7 +126,7 @@ async def test_days_are_apart(client: httpx.AsyncClient, world: World) -> None:
     ]
 
 
-async def test_an_instructors_figures_are_theirs_alone(
+async def test_metrics_are_filtered_by_instructor_and_currency(
     client: httpx.AsyncClient, world: World, market: Bookings
 ) -> None:
     [theirs] = await read(client, world.operator, **PERIOD, instructor_id=str(market.instructor_id))
@@ -143,7 +143,7 @@ async def test_a_period_that_ends_before_it_begins_is_refused(client: httpx.Asyn
 
 
 @pytest.mark.usefixtures("market")
-async def test_the_running_month_is_in_prometheus_gauges(world: World) -> None:
+async def test_the_current_month_is_exposed_as_prometheus_gauges(world: World) -> None:
     registry = CollectorRegistry()
     gauges = BusinessGauges(registry)
     await gauges.refresh(Database(world.engine), datetime(2026, 3, 20, tzinfo=UTC))
@@ -152,9 +152,9 @@ async def test_the_running_month_is_in_prometheus_gauges(world: World) -> None:
     assert 'holdfast_month_conversion_bps{currency="usd"} 4000.0' in text
 
 
-async def test_the_dashboard_shows_metrics_that_there_are(client: httpx.AsyncClient) -> None:
+async def test_the_dashboard_uses_only_existing_metrics(client: httpx.AsyncClient) -> None:
     await client.get("/healthz")
     served = (await client.get("/metrics")).text
-    asked = set(re.findall(r"holdfast_\w+", DASHBOARD.read_text(encoding="utf-8")))
-    assert asked
-    assert [name for name in sorted(asked) if f"# TYPE {name.removesuffix('_bucket')} " not in served] == []
+    used = set(re.findall(r"holdfast_\w+", DASHBOARD.read_text(encoding="utf-8")))
+    assert used
+    assert [name for name in sorted(used) if f"# TYPE {name.removesuffix('_bucket')} " not in served] == []

@@ -1,4 +1,4 @@
-"""An instructor's year, against a count by hand."""
+"""Yearly statements, against figures added up by hand."""
 
 import csv
 from io import StringIO
@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.tables.people import Instructor
-from tests.api.reports.ledger_story import earnings, money, none, tell
+from tests.api.reports.ledger_story import earnings, money, none, post_year
 from tests.api.world import Person, World, problem
 from tests.models.documents import pdf
 
@@ -29,27 +29,27 @@ async def world(engine: AsyncEngine) -> World:
 
 @pytest.fixture(autouse=True)
 async def other(world: World) -> Person:
-    """Who has one payment, in March."""
-    return await tell(world)
+    """Has one payment, in March."""
+    return await post_year(world)
 
 
-async def ask(client: httpx.AsyncClient, person: Person, year: int = 2026, accept: str = "") -> httpx.Response:
+async def get(client: httpx.AsyncClient, person: Person, year: int = 2026, accept: str = "") -> httpx.Response:
     return await client.get(f"/v1/instructors/me/statements/{year}", headers=person.headers | {"Accept": accept})
 
 
 async def read(client: httpx.AsyncClient, person: Person, year: int = 2026) -> dict[str, Any]:
-    answer = await ask(client, person, year)
+    answer = await get(client, person, year)
     assert answer.status_code == 200, answer.text
-    told: dict[str, Any] = answer.json()
-    return told
+    statement: dict[str, Any] = answer.json()
+    return statement
 
 
-async def test_a_year_is_what_was_counted_by_hand_in_the_instructors_zone(
+async def test_a_statement_equals_the_figures_added_up_by_hand_in_the_instructors_zone(
     client: httpx.AsyncClient, world: World
 ) -> None:
-    told = await read(client, world.instructor)
-    assert told["time_zone"] == "America/Los_Angeles"
-    euro, dollar = told["data"]
+    statement = await read(client, world.instructor)
+    assert statement["time_zone"] == "America/Los_Angeles"
+    euro, dollar = statement["data"]
     assert dollar == {
         "currency": "usd",
         "opening": money(3_200).model_dump(),
@@ -61,13 +61,13 @@ async def test_a_year_is_what_was_counted_by_hand_in_the_instructors_zone(
     assert euro["closing"] == money(4_800, "eur").model_dump()
 
 
-async def test_a_year_begins_with_what_the_one_before_ended_with(client: httpx.AsyncClient, world: World) -> None:
+async def test_the_opening_balance_is_the_previous_closing_balance(client: httpx.AsyncClient, world: World) -> None:
     before, year, after = [(await read(client, world.instructor, year))["data"] for year in (2025, 2026, 2027)]
     assert [part["closing"] for part in before] == [year[1]["opening"]] == [money(3_200).model_dump()]
     assert [part["opening"] for part in after] == [part["closing"] for part in year]
 
 
-async def test_net_is_gross_less_refunds_and_fees_with_what_the_platform_bore(
+async def test_net_is_gross_minus_refunds_and_fees_plus_what_the_platform_bore(
     client: httpx.AsyncClient, world: World
 ) -> None:
     for part in (await read(client, world.instructor))["data"]:
@@ -76,46 +76,46 @@ async def test_net_is_gross_less_refunds_and_fees_with_what_the_platform_bore(
             assert amount["net"] == (amount["gross"] - amount["refunds"] + amount["borne_by_platform"] - amount["fees"])
 
 
-async def test_nobody_elses_money_is_in_it(client: httpx.AsyncClient, other: Person) -> None:
+async def test_a_statement_has_only_the_callers_money(client: httpx.AsyncClient, other: Person) -> None:
     (only,) = (await read(client, other))["data"]
     assert only["total"] == earnings(1, 1_000, 0, 0, 200, 800, 0)
 
 
-async def test_a_spreadsheet_gets_a_row_for_each_month_and_currency(client: httpx.AsyncClient, world: World) -> None:
-    answer = await ask(client, world.instructor, accept="text/csv")
+async def test_the_csv_has_a_row_per_month_and_currency(client: httpx.AsyncClient, world: World) -> None:
+    answer = await get(client, world.instructor, accept="text/csv")
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
     assert answer.headers["content-disposition"] == 'attachment; filename="statement-2026.csv"'
     assert answer.headers["vary"] == "Accept"
-    head, *rows = csv.reader(StringIO(answer.text, newline=""))
-    assert ",".join(head) == "month,currency,transactions,gross,refunds,borne_by_platform,fees,net,paid_out"
+    header, *rows = csv.reader(StringIO(answer.text, newline=""))
+    assert ",".join(header) == "month,currency,transactions,gross,refunds,borne_by_platform,fees,net,paid_out"
     assert len(rows) == 24
     assert ["2026-04", "usd", "0", "0.00", "50.00", "0.00", "-10.00", "-40.00", "112.00"] in rows
 
 
-async def test_paper_has_the_same_figures_and_the_instructors_name(client: httpx.AsyncClient, world: World) -> None:
+async def test_the_pdf_has_the_same_figures_and_the_instructors_name(client: httpx.AsyncClient, world: World) -> None:
     async with AsyncSession(world.engine) as session, session.begin():
         (await session.get_one(Instructor, world.instructor.id)).name = "ნადია Boulanger"
-    # A year that is over: what is said of it does not change.
-    answers = [await ask(client, world.instructor, 2025, accept="application/pdf") for _ in range(2)]
+    # The statement of a past year does not change.
+    answers = [await get(client, world.instructor, 2025, accept="application/pdf") for _ in range(2)]
     assert answers[0].headers["content-type"] == "application/pdf"
     assert answers[0].headers["content-disposition"] == 'attachment; filename="statement-2025.pdf"'
     assert answers[0].content == answers[1].content
-    text = pdf.text((await ask(client, world.instructor, 2026, accept="application/pdf")).content)
-    for said in (
+    text = pdf.text((await get(client, world.instructor, 2026, accept="application/pdf")).content)
+    for line in (
         *("For ნადია Boulanger", "Year 2026", "Months are those of America/Los_Angeles.", "Earned in EUR"),
         *("April 0.00 50.00 0.00 -10.00 -40.00 112.00", "Year 130.00 80.00 24.00 10.00 64.00 80.00"),
         "32.00 USD were owed to you at the beginning, 80.00 USD were paid out.",
     ):
-        assert said in " ".join(text.split())
+        assert line in " ".join(text.split())
 
 
 async def test_a_year_without_money_is_an_empty_statement(client: httpx.AsyncClient, world: World) -> None:
     assert (await read(client, world.instructor, 2024))["data"] == []
-    paper = (await ask(client, world.instructor, 2024, accept="application/pdf")).content
-    assert "Nothing was paid, given back or paid out." in pdf.text(paper)
+    document = (await get(client, world.instructor, 2024, accept="application/pdf")).content
+    assert "Nothing was paid, given back or paid out." in pdf.text(document)
 
 
 @pytest.mark.parametrize("year", ["1999", "2101", "next"])
-async def test_what_is_no_year_is_nothing(client: httpx.AsyncClient, world: World, year: str) -> None:
+async def test_an_invalid_year_is_not_found(client: httpx.AsyncClient, world: World, year: str) -> None:
     answer = await client.get(f"/v1/instructors/me/statements/{year}", headers=world.instructor.headers)
     assert problem(answer) == (404, "not-found")

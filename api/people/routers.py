@@ -1,0 +1,5 @@
+"""The routers of this folder, for `api.main`."""
+
+from api.people import instructors, password_reset, routes
+
+ROUTERS = (routes.router, password_reset.router, instructors.router)
