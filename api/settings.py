@@ -14,7 +14,7 @@ from api.http.auth import signing_keys
 from api.meeting_provider import Meetings, MeetingSettings, meetings_from_environment
 from models.domain.actors import Role
 from models.domain.tax_reporting import Thresholds
-from models.settings import DocumentSettings, PolicySettings, RuntimeSettings
+from models.settings import DocumentSettings, Environment, PolicySettings, RuntimeSettings
 
 _THRESHOLDS = Thresholds()
 _ROLES = (Role.STUDENT, Role.INSTRUCTOR, Role.OPERATOR)
@@ -70,9 +70,16 @@ class HttpSettings(BaseSettings):
     """The endpoint's signing secret, or several separated by commas while Stripe rolls it."""
     stripe_connect_webhook_secret: Annotated[SecretStr, AfterValidator(_no_empty_secret)]
     """The same, for the endpoint that receives events of connected accounts."""
+    holdfast_env: Environment = Environment.PRODUCTION
+    stripe_livemode: bool | None = None
+    """Whether the Stripe key is a live one; if omitted, in production only. Events of the other mode are dropped."""
     holdfast_public_url: AnyHttpUrl
     holdfast_cors_origins: Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(_split_origins)] = ()
     """Origins whose pages may read responses in a browser, separated by commas. Empty by default."""
+
+    @property
+    def is_livemode(self) -> bool:
+        return self.holdfast_env is Environment.PRODUCTION if self.stripe_livemode is None else self.stripe_livemode
 
     @property
     def webhook_secrets(self) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from stripe import SignatureVerificationError, WebhookSignature
 
 from api.http.problems import Kind, Problem, problem_responses, unavailable
 from api.http.temporal import WorkflowCallError, translate_errors
-from api.settings import WithSettings
+from api.settings import Settings, WithSettings
 from models.domain.stripe_events import RoutingResult, StripeEvent
 from workflows.client.event_router import PATIENCE, StripeEventRouter
 
@@ -40,6 +40,7 @@ class _Event(BaseModel):
     data: Any = None
     account: str | None = Field(default=None, max_length=255, pattern=r"^[^\x00]*$")
     """The connected account that the event is about."""
+    livemode: bool
 
 
 @router.post(
@@ -58,7 +59,7 @@ async def receive(
 ) -> dict[str, Any]:
     """Called by Stripe. Events may arrive more than once and in any order."""
     event = _verified(await request.body(), signature, settings.http.webhook_secrets)
-    return await _route(event_router, StripeEvent.of(event.id, event.type, None, event.data))
+    return await _route(event_router, settings, event, None)
 
 
 @router.post(
@@ -79,11 +80,18 @@ async def receive_connect(
     event = _verified(await request.body(), signature, settings.http.connect_webhook_secrets)
     if event.account is None:
         return {"received": True}
-    return await _route(event_router, StripeEvent.of(event.id, event.type, event.account, event.data))
+    return await _route(event_router, settings, event, event.account)
 
 
-async def _route(event_router: StripeEventRouter, event: StripeEvent) -> dict[str, Any]:
+async def _route(
+    event_router: StripeEventRouter, settings: Settings, received: _Event, account_id: str | None
+) -> dict[str, Any]:
+    event = StripeEvent.of(received.id, received.type, account_id, received.data)
     if not event.is_taken:
+        return {"received": True}
+    if received.livemode is not settings.http.is_livemode:
+        # A Connect endpoint in live mode receives test events too (Stripe, "Connect webhooks").
+        log.info("event %s %s was dropped: its livemode is not the key's", event.id, event.type)
         return {"received": True}
     try:
         async with translate_errors(PATIENCE):

@@ -18,6 +18,7 @@ def event(type_: str = AUTHORIZED, booking_id: UUID | str | None = None) -> JSON
     return {
         "id": f"evt_{uuid4().hex}",
         "object": "event",
+        "livemode": False,
         "type": type_,
         "data": {"object": {"id": "pi_1", "object": "payment_intent", "metadata": metadata}},
     }
@@ -27,6 +28,7 @@ def account_event(account_id: str | None, type_: str = "account.updated") -> JSO
     return {
         "id": f"evt_{uuid4().hex}",
         "object": "event",
+        "livemode": False,
         "type": type_,
         "account": account_id,
         "data": {"object": {"id": account_id, "object": "account"}},

@@ -86,3 +86,17 @@ def test_tax_thresholds_default_to_the_law_and_can_be_set(monkeypatch: pytest.Mo
     monkeypatch.setenv("HOLDFAST_DAC7_ACTIVITIES", "0")
     with pytest.raises(ValidationError):
         TaxReportingSettings()
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, True),
+        ({"holdfast_env": "production"}, True),
+        ({"holdfast_env": "development"}, False),
+        ({"stripe_livemode": "false"}, False),
+        ({"holdfast_env": "development", "stripe_livemode": "true"}, True),
+    ],
+)
+def test_the_stripe_mode_is_live_in_production_unless_it_is_set(given: dict[str, str], expected: bool) -> None:
+    assert HttpSettings.model_validate(GOOD | given).is_livemode is expected

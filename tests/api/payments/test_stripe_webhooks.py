@@ -9,12 +9,14 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from pydantic import SecretStr
+from sqlmodel.ext.asyncio.session import AsyncSession
 from stripe import WebhookSignature
 
 from models.domain.policy import PaymentPlan
 from models.domain.states import PaymentStatus
 from models.domain.stripe_events import OF_CONNECTED, OF_PLATFORM
 from models.tables.payments import Payment
+from models.tables.people import Instructor
 from tests.api.stripe_events import PATH, account_event, event, send, send_connect
 from tests.api.world import CONNECT_WEBHOOK_KEY, JSON, WEBHOOK_KEY, World, problem
 
@@ -132,3 +134,14 @@ async def test_an_event_without_an_onboarding_is_acknowledged_and_ignored(
     client: httpx.AsyncClient, world: World, account_id: str | None, type_: str
 ) -> None:
     assert (await send_connect(client, account_event(account_id, type_))).status_code == 200
+
+
+async def test_an_event_of_the_other_mode_is_acknowledged_and_dropped(client: httpx.AsyncClient, world: World) -> None:
+    answers = [await send(client, event(booking_id=uuid4()) | {"livemode": True})]
+    async with AsyncSession(world.engine) as session:
+        instructor = await session.get_one(Instructor, world.instructor.id)
+    of_account = account_event(instructor.stripe_account_id)
+    answers.append(await send_connect(client, of_account | {"livemode": True}))
+    assert [answer.status_code for answer in answers] == [200, 200]
+    # Of the key's own mode, the same events are routed.
+    assert problem(await send_connect(client, of_account)) == (503, "unavailable")
