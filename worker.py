@@ -65,6 +65,15 @@ log = logging.getLogger("holdfast.worker")
 # How long a workflow task waits for the worker that has its booking in memory before any worker may take it.
 STICKY_WAIT = timedelta(seconds=1)
 
+WORKFLOWS: tuple[type, ...] = (
+    BookingWorkflow,
+    OnboardingWorkflow,
+    DisputeWorkflow,
+    PayoutWorkflow,
+    RefundWorkflow,
+    ReconciliationWorkflow,
+)
+
 DEPLOYMENT = "holdfast"
 """The name of the worker deployment whose versions are the build ids."""
 
@@ -112,14 +121,7 @@ def build_worker(
     return Worker(
         client,
         task_queue=task_queue,
-        workflows=[
-            BookingWorkflow,
-            OnboardingWorkflow,
-            DisputeWorkflow,
-            PayoutWorkflow,
-            RefundWorkflow,
-            ReconciliationWorkflow,
-        ],
+        workflows=WORKFLOWS,
         activities=activities_of(
             payments,
             records,
