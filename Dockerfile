@@ -1,8 +1,8 @@
-# One image for the API, the worker and the migrations: they are one code base, and must be of one version.
+# One image for the API, the worker and the migrations, which must run the same version.
 
 FROM python:3.11-slim-bookworm AS dependencies
 COPY requirements.production.lock .
-# --no-deps: the lock is complete, and nothing may slip in beside it.
+# --no-deps: the lock is complete, so nothing else may be installed.
 RUN python -m venv /venv \
     && /venv/bin/pip install --no-cache-dir --no-deps --require-hashes --requirement requirements.production.lock
 

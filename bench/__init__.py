@@ -1,1 +1,1 @@
-"""What a booking costs, beside a bare Temporal workflow of the same shape: `./run bench`."""
+"""`./run bench`: what a booking costs, compared with a bare Temporal workflow of the same shape."""

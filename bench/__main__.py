@@ -1,4 +1,4 @@
-"""`./run bench`: what a booking costs, beside a bare workflow; or how soon bookings go on after a worker's death."""
+"""`./run bench`: what a booking costs, or how soon bookings continue after their worker was killed."""
 
 import argparse
 import sys
@@ -9,11 +9,11 @@ from typing import Any
 
 from bench import checks, recovery, report, throughput
 from bench.checks import Check
-from bench.stack import place
+from bench.stack import bench_stack
 from sandbox.demo.people import Unexpected
 from sandbox.stack.supervision import EXIT_FAILED, run
 
-_WAITING = 10
+_RECOVERY_BOOKINGS = 10
 
 
 def _arguments() -> argparse.Namespace:
@@ -37,35 +37,35 @@ def _positive(text: str) -> int:
 
 
 async def _bench(arguments: argparse.Namespace) -> int:
-    found: dict[str, Any]
+    results: dict[str, Any]
     checked: list[Check]
-    async with place() as here:
+    async with bench_stack() as stack:
         if arguments.recovery:
-            asked = {"waiting": _WAITING}
-            recovered = await recovery.measure(here, _WAITING)
+            parameters = {"waiting": _RECOVERY_BOOKINGS}
+            recovered = await recovery.measure(stack, _RECOVERY_BOOKINGS)
             report.print_recovery(recovered)
-            found, checked = {"recovery": asdict(recovered)}, checks.of_recovery(recovered)
+            results, checked = {"recovery": asdict(recovered)}, checks.of_recovery(recovered)
         else:
-            asked = {"bookings": arguments.bookings, "at_once": arguments.at_once}
-            measured = await throughput.measure(here, arguments.bookings, arguments.at_once)
+            parameters = {"bookings": arguments.bookings, "at_once": arguments.at_once}
+            measured = await throughput.measure(stack, arguments.bookings, arguments.at_once)
             report.print_throughput(measured)
-            found, checked = {"throughput": report.throughput_as_json(measured)}, checks.of_throughput(measured)
+            results, checked = {"throughput": report.throughput_as_json(measured)}, checks.of_throughput(measured)
     report.print_checks(checked)
     if arguments.json:
-        report.write_json(arguments.json, asked, found, checked)
+        report.write_json(arguments.json, parameters, results, checked)
     return 0 if all(check.ok for check in checked) else 1
 
 
-async def _explained(bench: Coroutine[None, None, int]) -> int:
+async def _with_hint(bench: Coroutine[None, None, int]) -> int:
     try:
         return await bench
-    except Unexpected as trouble:
-        print(f"{trouble}\nIf the booking had expired, the machine is too busy: try fewer at once.", file=sys.stderr)
+    except Unexpected as error:
+        print(f"{error}\nIf the booking had expired, the machine is too busy: try fewer at once.", file=sys.stderr)
         return EXIT_FAILED
 
 
 def main() -> int:
-    return run(_explained(_bench(_arguments())))
+    return run(_with_hint(_bench(_arguments())))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a workflow costs on Temporal's side, counted from its history."""
+"""Counts a workflow's events and billable actions from its history."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import WorkflowHandle
 
-_ONE_EACH: Final = frozenset(
+_ONE_ACTION_EACH: Final = frozenset(
     {
         EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED,
         EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED,
@@ -20,7 +20,7 @@ _ONE_EACH: Final = frozenset(
 )
 
 _LOCAL_ACTIVITY: Final = "core_local_activity"
-"""What the SDK calls the marker that keeps a local activity's result."""
+"""The SDK's name for the marker that records a local activity's result."""
 
 
 @dataclass(frozen=True)
@@ -35,19 +35,19 @@ async def history_cost(handle: WorkflowHandle[Any, Any]) -> HistoryCost:
 
 
 def billable_actions(events: Iterable[HistoryEvent]) -> int:
-    """The actions that Temporal Cloud would bill for this history ("Temporal Cloud Actions", as of 2026).
+    """The number of actions that Temporal Cloud would bill for this history ("Temporal Cloud Actions", as of 2026).
 
-    One each: the start, a signal, an accepted update (a start with an update is two), a timer, an upsert of search
-    attributes however many it has, an activity and each of its retries. All local activities of a workflow task
-    count as one. Workflow tasks, results, cancelled timers and the search attributes of the start are free.
+    One action each: the start, a signal, an accepted update (update-with-start is two), a timer, an upsert of any
+    number of search attributes, an activity and each of its retries. All local activities of one workflow task count
+    as one action. Workflow tasks, results, cancelled timers and the search attributes of the start are free.
 
-    What leaves no event is not counted: queries, refused updates and heartbeats. A booking is not queried and its
+    Queries, rejected updates and heartbeats leave no event and are not counted. Bookings are not queried, and their
     activities do not heartbeat.
     """
     actions = 0
     tasks_with_local_activities: set[int] = set()
     for event in events:
-        if event.event_type in _ONE_EACH:
+        if event.event_type in _ONE_ACTION_EACH:
             actions += 1
         elif event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED:
             actions += event.activity_task_started_event_attributes.attempt - 1

@@ -1,4 +1,4 @@
-"""Plays bare workflows, with a worker process of their own."""
+"""Runs bare workflows on a separate worker process."""
 
 import asyncio
 from asyncio.subprocess import PIPE, Process
@@ -14,13 +14,13 @@ from bench.baseline_worker import READY
 from sandbox.stack.commands import Command, StartupError, spawn
 from sandbox.stack.environment import PROJECT_ROOT, child_environment, python
 
-_START_SECONDS: Final = 30
-_PATIENCE_SECONDS: Final = 60
+_START_TIMEOUT_SECONDS: Final = 30
+_WORKFLOW_TIMEOUT_SECONDS: Final = 60
 _LOG_LINES: Final = 25
 
 
 class BaselineWorker:
-    """Starts the worker on `async with`, stops it at the end. Raises `StartupError` when it does not start."""
+    """Starts the worker on `async with` and stops it at the end. Raises `StartupError` if it does not start."""
 
     def __init__(self, client: Client, address: str) -> None:
         self._client = client
@@ -29,7 +29,7 @@ class BaselineWorker:
             env=child_environment({"TEMPORAL_ADDRESS": address, "TEMPORAL_NAMESPACE": client.namespace}),
             cwd=PROJECT_ROOT,
         )
-        self._waits: dict[str, asyncio.Semaphore] = {}
+        self._waiting: dict[str, asyncio.Semaphore] = {}
         self._ready = asyncio.Event()
         self._log: deque[str] = deque(maxlen=_LOG_LINES)
 
@@ -39,9 +39,9 @@ class BaselineWorker:
 
     async def __aenter__(self) -> Self:
         self._process: Process = await spawn(self._command, PIPE)
-        self._reading = asyncio.create_task(self._read())
+        self._reader = asyncio.create_task(self._read_output())
         ready = asyncio.create_task(self._ready.wait())
-        await asyncio.wait([ready, self._reading], timeout=_START_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([ready, self._reader], timeout=_START_TIMEOUT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         ready.cancel()
         if not self._ready.is_set():
             await self._stop()
@@ -53,27 +53,27 @@ class BaselineWorker:
     ) -> None:
         await self._stop()
 
-    async def play(self, _: int) -> str:
-        """One workflow from start to end; its id."""
+    async def run_workflow(self, _: int) -> str:
+        """Run one workflow to completion and return its id."""
         workflow_id = f"bare-{uuid4()}"
-        waits = self._waits[workflow_id] = asyncio.Semaphore(0)
-        async with asyncio.timeout(_PATIENCE_SECONDS):
+        waiting = self._waiting[workflow_id] = asyncio.Semaphore(0)
+        async with asyncio.timeout(_WORKFLOW_TIMEOUT_SECONDS):
             handle = await self._client.start_workflow(BaselineWorkflow.run, id=workflow_id, task_queue=QUEUE)
             for _signal in range(SIGNALS):
-                await waits.acquire()
+                await waiting.acquire()
                 await handle.signal(BaselineWorkflow.go_on)
             await handle.result()
-        del self._waits[workflow_id]
+        del self._waiting[workflow_id]
         return workflow_id
 
-    async def _read(self) -> None:
+    async def _read_output(self) -> None:
         assert self._process.stdout is not None
         async for raw in self._process.stdout:
             line = raw.decode(errors="replace").rstrip()
             if line == READY:
                 self._ready.set()
-            elif waits := self._waits.get(line):
-                waits.release()
+            elif waiting := self._waiting.get(line):
+                waiting.release()
             else:
                 self._log.append(line)
 
@@ -81,4 +81,4 @@ class BaselineWorker:
         if self._process.returncode is None:
             self._process.terminate()
         await self._process.wait()
-        await self._reading
+        await self._reader

@@ -1,6 +1,6 @@
-"""The bare workflow's worker: a program of its own, with the settings of Holdfast's worker. Ends on SIGTERM.
+"""The bare workflow's worker: a separate program with the settings of Holdfast's worker. It stops on SIGTERM.
 
-It writes the id of each workflow that has begun to wait for a signal, a line each.
+It prints the id of each workflow that starts to wait for a signal, one per line.
 """
 
 import asyncio
@@ -21,13 +21,13 @@ from worker import STICKY_WAIT
 READY: Final = "ready"
 
 
-class _Waiting(logging.Handler):
+class _WaitingPrinter(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         print(record.__dict__["temporal_workflow"]["workflow_id"], flush=True)
 
 
 async def main() -> None:
-    workflow.logger.base_logger.addHandler(_Waiting())
+    workflow.logger.base_logger.addHandler(_WaitingPrinter())
     workflow.logger.base_logger.setLevel(logging.INFO)
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)

@@ -1,9 +1,9 @@
-"""What a completed booking may cost at most. The reasons are in `docs/cost.md`."""
+"""The cost limits of a completed booking. `docs/cost.md` has the reasons."""
 
 from typing import Final
 
-MOST_EVENTS: Final = 60
-MOST_ACTIONS: Final = 20
-MOST_STRIPE_MUTATIONS: Final = 4
-MOST_RECOVERY_SECONDS: Final = 2.0
-"""The median over the bookings that waited while their worker was killed, from the new one's readiness on."""
+MAX_EVENTS: Final = 60
+MAX_ACTIONS: Final = 20
+MAX_STRIPE_MUTATIONS: Final = 4
+MAX_RECOVERY_SECONDS: Final = 2.0
+"""Median seconds from the new worker's readiness until a waiting booking continues."""

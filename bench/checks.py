@@ -1,9 +1,9 @@
-"""Whether a run stayed within the budget."""
+"""Checks that a run stayed within the budget."""
 
 from dataclasses import dataclass
 from statistics import median
 
-from bench.budget import MOST_ACTIONS, MOST_EVENTS, MOST_RECOVERY_SECONDS, MOST_STRIPE_MUTATIONS
+from bench.budget import MAX_ACTIONS, MAX_EVENTS, MAX_RECOVERY_SECONDS, MAX_STRIPE_MUTATIONS
 from bench.recovery import Recovery
 from bench.throughput import Throughput
 
@@ -17,15 +17,15 @@ class Check:
 
 def of_throughput(run: Throughput) -> list[Check]:
     return [
-        _at_most("history events of a booking", max(cost.events for cost in run.holdfast_histories), MOST_EVENTS),
-        _at_most("billable actions of a booking", max(cost.actions for cost in run.holdfast_histories), MOST_ACTIONS),
-        _at_most("Stripe calls that change something, a booking", run.stripe_mutations, MOST_STRIPE_MUTATIONS),
+        _at_most("history events of a booking", max(cost.events for cost in run.holdfast_histories), MAX_EVENTS),
+        _at_most("billable actions of a booking", max(cost.actions for cost in run.holdfast_histories), MAX_ACTIONS),
+        _at_most("Stripe calls that change something, a booking", run.stripe_mutations, MAX_STRIPE_MUTATIONS),
     ]
 
 
 def of_recovery(run: Recovery) -> list[Check]:
     name = "seconds until a waiting booking goes on (median)"
-    return [_at_most(name, round(median(run.waiting), 2), MOST_RECOVERY_SECONDS)]
+    return [_at_most(name, round(median(run.waiting), 2), MAX_RECOVERY_SECONDS)]
 
 
 def _at_most(name: str, measured: float, most: float) -> Check:

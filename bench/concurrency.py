@@ -1,4 +1,4 @@
-"""Many things at once, but not more than so many."""
+"""Runs many tasks with bounded concurrency."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
@@ -8,9 +8,9 @@ A = TypeVar("A")
 T = TypeVar("T")
 
 
-async def each(items: Iterable[A], act: Callable[[A], Awaitable[T]], at_once: int) -> list[T]:
-    """Act on every item, at most `at_once` at a time. The first failure cancels the others and is raised."""
-    free = asyncio.Semaphore(at_once)
+async def map_concurrently(items: Iterable[A], act: Callable[[A], Awaitable[T]], limit: int) -> list[T]:
+    """Call `act` for every item, at most `limit` at a time. The first failure cancels the others and is raised."""
+    free = asyncio.Semaphore(limit)
 
     async def one(item: A) -> T:
         async with free:

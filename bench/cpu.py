@@ -1,4 +1,4 @@
-"""How long things take and how much CPU each process spends on them, read from Linux's `/proc`."""
+"""Measures elapsed time, and the CPU time of each process as Linux's `/proc` has it."""
 
 import asyncio
 import os
@@ -10,48 +10,48 @@ from pathlib import Path
 from typing import Final
 
 PLAYERS: Final = "players"
-"""The bench itself: it plays the students and the instructors, and their browsers."""
+"""The bench's own process, which acts as the students, the instructors and their browsers."""
 
 _TICKS_PER_SECOND: Final = os.sysconf("SC_CLK_TCK")
-_TRAIL_SECONDS: Final = 0.3
+_SETTLE_SECONDS: Final = 0.3
 
 
 @dataclass
 class Usage:
-    """Time by the clock, and CPU-seconds by process."""
+    """Elapsed seconds, and CPU seconds by process."""
 
     seconds: float = 0.0
     cpu: dict[str, float] = field(default_factory=dict)
 
 
 class Meter:
-    """Measures processes with all their children. `processes` are the ids of their roots, by name."""
+    """Measures processes including all their descendants. `processes` are the root process ids, by name."""
 
     def __init__(self, processes: Mapping[str, int]) -> None:
         self._processes = dict(processes)
 
     @asynccontextmanager
     async def measuring(self, usage: Usage) -> AsyncIterator[None]:
-        """Add to `usage` what happens inside.
+        """Add the time and the CPU used inside the block to `usage`.
 
         The CPU is read a little later than the clock, since a webhook or a workflow's last task may come after the
-        answer that was waited for.
+        last response.
         """
-        before, began = self._read(), time.monotonic()
+        before, start = self._read(), time.monotonic()
         yield
-        usage.seconds += time.monotonic() - began
-        await asyncio.sleep(_TRAIL_SECONDS)
+        usage.seconds += time.monotonic() - start
+        await asyncio.sleep(_SETTLE_SECONDS)
         after = self._read()
         for name, seconds in after.items():
             usage.cpu[name] = usage.cpu.get(name, 0.0) + seconds - before[name]
 
     def _read(self) -> dict[str, float]:
-        tree = _Tree()
+        tree = _ProcessTree()
         return {name: tree.cpu_seconds(pid) for name, pid in self._processes.items()} | {PLAYERS: time.process_time()}
 
 
-class _Tree:
-    """All processes as they are now. A child that has ended counts with the parent that waited for it."""
+class _ProcessTree:
+    """A snapshot of all processes. The time of an ended child counts for the parent that waited for it."""
 
     def __init__(self) -> None:
         self._ticks: dict[int, int] = {}
@@ -59,15 +59,15 @@ class _Tree:
         for stat in Path("/proc").glob("[0-9]*/stat"):
             try:
                 text = stat.read_text()
-            except (FileNotFoundError, ProcessLookupError):  # it ended meanwhile
+            except (FileNotFoundError, ProcessLookupError):  # it has ended since
                 continue
-            # The name, in parentheses, may hold anything. Then: state, parent, …; see proc_pid_stat(5).
+            # The name, in parentheses, may contain anything. After it: state, parent, …; see proc_pid_stat(5).
             fields = text.rpartition(")")[2].split()
             pid, parent = int(stat.parent.name), int(fields[1])
             self._ticks[pid] = sum(int(ticks) for ticks in fields[11:15])
             self._children.setdefault(parent, []).append(pid)
 
     def cpu_seconds(self, root: int) -> float:
-        """Raises `KeyError` when there is no such process."""
+        """Raises `KeyError` if there is no such process."""
         ticks = self._ticks[root] / _TICKS_PER_SECOND
         return ticks + sum(self.cpu_seconds(child) for child in self._children.get(root, ()))

@@ -1,4 +1,4 @@
-"""The figures of a run: means of Holdfast, of the bare workflow, and how many times the one the other is."""
+"""The figures of a run: the means of Holdfast and of the bare workflow, and their ratio."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,15 +9,15 @@ from bench.cpu import PLAYERS, Usage
 from bench.throughput import BARE_WORKER, Batch, Throughput
 
 STRIPE: Final = "stripe"
-"""The sandbox: it stands in for a machine that is not ours, so the sum leaves it out."""
+"""The Stripe sandbox. It stands in for Stripe's servers, so the sum leaves it out."""
 
-_NOT_OURS: Final = frozenset({STRIPE, PLAYERS})
+_NOT_HOLDFAST: Final = frozenset({STRIPE, PLAYERS})
 _BARE_NAME: Final = {"worker": BARE_WORKER}
 
 
 @dataclass(frozen=True)
 class Ratio:
-    """Holdfast / bare: the median over the batches, and the batches that were farthest off."""
+    """Holdfast / bare: the median over the batches, and the lowest and the highest batch."""
 
     median: float
     lowest: float
@@ -48,7 +48,7 @@ def figures(run: Throughput) -> list[Figure]:
         Figure("Stripe calls", run.stripe_calls),
         Figure("Stripe calls that change something", run.stripe_mutations),
         *(_cpu(run.batches, process) for process in ("worker", "temporal", "api", "postgres")),
-        _compared("CPU ms, sum of these", run.batches, lambda batch, usage: _own_cpu(usage) * 1000 / batch.bookings),
+        _compared("CPU ms, sum of these", run.batches, lambda batch, usage: _sum_cpu(usage) * 1000 / batch.bookings),
         *(_cpu(run.batches, process) for process in (STRIPE, PLAYERS)),
     ]
 
@@ -70,12 +70,12 @@ def _cpu(batches: Sequence[Batch], process: str) -> Figure:
     return _compared(f"CPU ms, {process}", batches, milliseconds)
 
 
-def _own_cpu(usage: Usage) -> float:
-    return sum(seconds for process, seconds in usage.cpu.items() if process not in _NOT_OURS)
+def _sum_cpu(usage: Usage) -> float:
+    return sum(seconds for process, seconds in usage.cpu.items() if process not in _NOT_HOLDFAST)
 
 
 def _compared(name: str, batches: Sequence[Batch], value: Callable[[Batch, Usage], float]) -> Figure:
-    """The mean weighs a batch by its size. No ratio where the bare workflow does not use that process."""
+    """The mean weighs each batch by its size. There is no ratio if the bare workflow does not use the process."""
     holdfast = [value(batch, batch.holdfast) for batch in batches]
     bare = [value(batch, batch.bare) for batch in batches]
     if not all(bare):

@@ -1,4 +1,4 @@
-"""What a run found: tables for people, JSON for programs."""
+"""The results of a run, as tables and as JSON."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from bench.figures import Figure, Ratio
 from bench.recovery import Recovery
 from bench.throughput import Throughput
 
-_KINDS = {
+_RECOVERY_KINDS = {
     "approved_meanwhile": "waited, approved while there was no worker",
     "approved_afterwards": "waited, approved once there was a new one",
     "caught_in_a_step": "were in the middle of a step",
@@ -38,8 +38,8 @@ def print_throughput(run: Throughput) -> None:
     for heading in ("", "", "median", "95th percentile"):
         steps.add_column(heading, justify="right" if heading else "left")
     for step, meaning in STEPS.items():
-        took = figures.spread(run.step_seconds[step])
-        steps.add_row(step, meaning, f"{took.median * 1000:.0f}", f"{took.p95 * 1000:.0f}")
+        seconds = figures.spread(run.step_seconds[step])
+        steps.add_row(step, meaning, f"{seconds.median * 1000:.0f}", f"{seconds.p95 * 1000:.0f}")
     _console.print(steps)
 
 
@@ -47,7 +47,7 @@ def print_recovery(run: Recovery) -> None:
     table = Table(title=f"Seconds from the new worker on, which was ready {run.worker_start_seconds:.1f} s after start")
     for heading in ("bookings that …", "bookings", "median", "slowest"):
         table.add_column(heading, justify="right" if heading in ("median", "slowest", "bookings") else "left")
-    for kind, meaning in _KINDS.items():
+    for kind, meaning in _RECOVERY_KINDS.items():
         seconds: list[float] = getattr(run, kind)
         table.add_row(meaning, str(len(seconds)), f"{figures.spread(seconds).median:.2f}", f"{max(seconds):.2f}")
     _console.print(table)
@@ -66,12 +66,12 @@ def throughput_as_json(run: Throughput) -> dict[str, Any]:
     }
 
 
-def write_json(path: Path, asked: Mapping[str, int], found: Mapping[str, Any], checks: Sequence[Check]) -> None:
+def write_json(path: Path, parameters: Mapping[str, int], results: Mapping[str, Any], checks: Sequence[Check]) -> None:
     outcome = {
         "ok": all(check.ok for check in checks),
         "machine": {"cores": os.cpu_count(), "system": platform.platform(), "python": platform.python_version()},
-        **asked,
-        **found,
+        **parameters,
+        **results,
         "checks": [asdict(check) for check in checks],
     }
     path.write_text(json.dumps(outcome, indent=2) + "\n")

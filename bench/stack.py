@@ -1,4 +1,4 @@
-"""Where the bench plays: the real stack, with the deadlines of production and no brake on its activities."""
+"""The stack that the bench runs on: the real one, with production deadlines and without the activity rate limit."""
 
 import tempfile
 from collections.abc import AsyncIterator
@@ -17,19 +17,19 @@ from models.db import build_engine
 from sandbox.demo.marketplace import Marketplace
 from sandbox.stack.stack import Stack
 
-# The worker's own limit is there for Stripe's sake, and the sandbox has none.
+# The worker's default keeps within Stripe's rate limit, and the sandbox has none.
 _SETTINGS: Final = {"HOLDFAST_ACTIVITIES_PER_SECOND": "10000"}
 
 
 @dataclass(frozen=True)
-class Place:
+class BenchStack:
     market: Marketplace
     stripe_log: StripeLog
 
 
 @asynccontextmanager
-async def place() -> AsyncIterator[Place]:
-    """Raises `StartupError` or `StackRefusedError`, as the stack does."""
+async def bench_stack() -> AsyncIterator[BenchStack]:
+    """Start a stack and stop it at the end. Raises `StartupError` or `StackRefusedError`, as `Stack` does."""
     with tempfile.TemporaryDirectory(prefix="holdfast-bench-") as temporary:
         directory = Path(temporary)
         log = directory / "stripe.jsonl"
@@ -41,6 +41,6 @@ async def place() -> AsyncIterator[Place]:
                     httpx.AsyncClient(base_url=stack.api_url, timeout=30, trust_env=False) as http,
                     stripe_client(stack.stripe_key, stack.environment.get("STRIPE_API_BASE")) as stripe,
                 ):
-                    yield Place(Marketplace(stack, http, engine, stripe, temporal), StripeLog(log))
+                    yield BenchStack(Marketplace(stack, http, engine, stripe, temporal), StripeLog(log))
             finally:
                 await engine.dispose()

@@ -1,4 +1,4 @@
-"""What a booking asks of Stripe, counted from the sandbox's request log."""
+"""Counts a booking's calls to Stripe from the sandbox's request log."""
 
 import json
 from collections.abc import Iterator
@@ -20,21 +20,21 @@ class StripeCall:
 
 
 class StripeLog:
-    """The calls from a moment on, so that those which set the scene do not count."""
+    """The calls after `start`, so that the calls of the setup are not counted."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._from = 0
+        self._offset = 0
 
     def start(self) -> None:
-        self._from = self._path.stat().st_size
+        self._offset = self._path.stat().st_size
 
     def calls(self) -> list[StripeCall]:
         return list(self._read())
 
     def _read(self) -> Iterator[StripeCall]:
         with self._path.open("rb") as file:
-            file.seek(self._from)
+            file.seek(self._offset)
             for line in file:
                 entry = json.loads(line)
                 yield StripeCall(entry["method"], entry["path"])

@@ -1,1 +1,1 @@
-"""Stand-ins for the outside world on one machine: Postgres, Temporal, Stripe, and the demo that plays on them."""
+"""Local stand-ins for the services around Holdfast (Postgres, Temporal, Stripe, mail, meetings), and the demo."""

@@ -1,4 +1,4 @@
-"""Whether the migrations make the schema that the models describe: `alembic check` on a throwaway Postgres."""
+"""Checks that the migrations create the schema of the models: `alembic check` on a throwaway Postgres."""
 
 import sys
 import tempfile
@@ -13,7 +13,7 @@ _DATABASE: Final = "check_migrations"
 
 
 async def check_migrations() -> int:
-    """Raises: StartupError, with what Alembic said, when the two are out of step."""
+    """Raises: StartupError, with Alembic's output, if the two differ."""
     with tempfile.TemporaryDirectory(prefix="holdfast-check-") as directory:
         server = Postgres(Path(directory) / "postgres", log=Path(directory) / "postgres.log")
         try:

@@ -1,9 +1,8 @@
-"""Made-up people and a catalogue to try `./run up` with: `python -m sandbox.seed` prints their ids as JSON.
+"""Seed data for `./run up`: sample people and a catalogue. `python -m sandbox.seed` prints their ids as JSON.
 
-They are put into the database, and have no password. Nobody in the demo comes from here.
+The people are written to the database and have no password. The demo does not use them.
 
-Asking again on the same day changes nothing. On a later day, the slots of the days that have come into reach are
-added.
+Seeding is idempotent within a day. On a later day it adds the slots of the days that are newly within range.
 """
 
 import asyncio
@@ -28,7 +27,7 @@ from models.tables.catalogue import Offering, Slot
 from models.tables.people import Instructor, Student
 from sandbox.stack.connected_accounts import create_connected_account
 
-_SEEDS = UUID("6a3e4b0e-52c1-5d5f-9d43-1c0b8f2f7a55")
+_NAMESPACE = UUID("6a3e4b0e-52c1-5d5f-9d43-1c0b8f2f7a55")
 _HUNDRED_DOLLARS = Money(amount_minor=10_000, currency="usd")
 _STUDENTS = ("Ada Byron", "Kenji Sato", "Lucía Marín", "Noor Haddad")
 _INSTRUCTORS = (("Clara", "Wieck", "Europe/Berlin"), ("Toru", "Takemitsu", "Asia/Tokyo"),
@@ -39,7 +38,7 @@ _HOURS_OF_DAY = (9, 11, 14, 16)
 
 @dataclass(frozen=True)
 class _Listing:
-    """An offering to seed; `instructor` counts in `_INSTRUCTORS`."""
+    """An offering to seed. `instructor` is an index into `_INSTRUCTORS`."""
 
     name: str
     instructor: int
@@ -58,7 +57,7 @@ _LISTINGS = (
 
 @dataclass(frozen=True)
 class Seeds:
-    """What there is now. Offerings and their slots go by the name of their policy, and `yen`."""
+    """The ids of the seed data. Offerings and their slots are keyed by their policy's name, or `yen`."""
 
     students: tuple[UUID, ...]
     instructors: tuple[UUID, ...]
@@ -69,7 +68,7 @@ class Seeds:
 async def seed(
     database_url: str, stripe_api_key: str, stripe_api_base: str | None = None, now: datetime | None = None
 ) -> Seeds:
-    """Raises `ValueError` for a live key: these people are made up."""
+    """Create the seed data. Raises `ValueError` for a live key, since the people are fictional."""
     if not stripe_api_key.startswith(("sk_test_", "rk_test_")):
         raise ValueError("seeds are for Stripe's test mode and for the sandbox: STRIPE_API_KEY is not a test key")
     now = now or datetime.now(UTC)
@@ -89,7 +88,7 @@ async def add_student(
     student_id: UUID | None = None,
     time_zone: str = "UTC",
 ) -> UUID:
-    """Each `add_…` returns the row's id, and leaves a row alone that is there already under the given id."""
+    """Each `add_…` function returns the row's id, and does nothing if a row with that id exists."""
     student_id = student_id or uuid4()
     student = Student(
         id=student_id,
@@ -118,7 +117,7 @@ async def add_instructor(
         name=name,
         time_zone=time_zone,
         stripe_account_id=stripe_account_id,
-        # The accounts that are made here are onboarded at once.
+        # `create_connected_account` makes accounts that are onboarded already.
         transfers=Capability.ACTIVE if stripe_account_id else None,
         created_at=datetime.now(UTC),
     )
@@ -196,7 +195,7 @@ async def _seed(engine: AsyncEngine, client: StripeClient, now: datetime) -> See
             offering_id=_id(f"offering {listing.name}"),
         )
         slots[listing.name] = tuple(
-            [await _seed_slot(engine, offerings[listing.name], starts_at) for starts_at in _starts(now)]
+            [await _seed_slot(engine, offerings[listing.name], starts_at) for starts_at in _slot_starts(now)]
         )
     return Seeds(tuple(students), tuple(instructors), offerings, slots)
 
@@ -204,7 +203,7 @@ async def _seed(engine: AsyncEngine, client: StripeClient, now: datetime) -> See
 async def _seed_instructor(engine: AsyncEngine, client: StripeClient, number: int) -> UUID:
     first_name, last_name, time_zone = _INSTRUCTORS[number]
     instructor_id, email = _id(f"instructor {number}"), f"{last_name.lower()}@instructors.example"
-    if not await _is_there(engine, instructor_id):
+    if not await _exists(engine, instructor_id):
         account_id = await create_connected_account(client, instructor_id, first_name, last_name, email)
         await add_instructor(
             engine,
@@ -222,27 +221,27 @@ async def _seed_slot(engine: AsyncEngine, offering_id: UUID, starts_at: datetime
     return await add_slot(engine, offering_id, starts_at, starts_at + timedelta(hours=1), slot_id=slot_id)
 
 
-async def _is_there(engine: AsyncEngine, instructor_id: UUID) -> bool:
+async def _exists(engine: AsyncEngine, instructor_id: UUID) -> bool:
     async with AsyncSession(engine) as session:
         return (
             await session.exec(select(Instructor.id).where(col(Instructor.id) == instructor_id))
         ).first() is not None
 
 
-def _starts(now: datetime) -> list[datetime]:
-    """From tomorrow on, as far as a card's hold reaches at whatever hour of today it is placed."""
+def _slot_starts(now: datetime) -> list[datetime]:
+    """From tomorrow until the last day that a hold covers, at whatever hour of today it is placed."""
     midnight = datetime.combine(now.astimezone(UTC).date(), time(), UTC)
     return [midnight + timedelta(days=day, hours=hour) for day in range(1, _DAYS_AHEAD + 1) for hour in _HOURS_OF_DAY]
 
 
 def _id(name: str) -> UUID:
-    return uuid5(_SEEDS, name)
+    return uuid5(_NAMESPACE, name)
 
 
 async def _main() -> None:
-    place, stripe = RuntimeSettings(), StripeSettings()
+    runtime, stripe = RuntimeSettings(), StripeSettings()
     seeds = await seed(
-        place.database_url.get_secret_value(), stripe.stripe_api_key.get_secret_value(), stripe.stripe_api_base
+        runtime.database_url.get_secret_value(), stripe.stripe_api_key.get_secret_value(), stripe.stripe_api_base
     )
     print(json.dumps(asdict(seeds), default=str, indent=2))
 

@@ -1,4 +1,4 @@
-"""`./run token`: a bearer token for the stack that `./run up` runs."""
+"""`./run token`: a bearer token for the stack of `./run up`."""
 
 import argparse
 import sys
@@ -22,8 +22,8 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         secret = THIS_CHECKOUT.read_token_secret()
-    except StackRefusedError as refusal:
-        print(refusal, file=sys.stderr)
+    except StackRefusedError as error:
+        print(error, file=sys.stderr)
         return 1
     print(issue_token(secret, Role(arguments.role), arguments.id, _LIFETIME))
     return 0

@@ -1,4 +1,4 @@
-"""`./run up`: the whole stack, kept running until Ctrl-C, and brought back whatever of it is killed."""
+"""`./run up`: runs the whole stack until Ctrl-C, and restarts every process that ends."""
 
 import argparse
 import asyncio
@@ -12,7 +12,7 @@ from typing import Final
 from sandbox.seed import Seeds, seed
 from sandbox.stack import supervision
 from sandbox.stack.commands import StartupError
-from sandbox.stack.local import THIS_CHECKOUT, LocalPlace, write_atomically
+from sandbox.stack.local import THIS_CHECKOUT, StackDirectory, write_atomically
 from sandbox.stack.processes import Process
 from sandbox.stack.stack import Stack
 
@@ -29,42 +29,42 @@ def main() -> int:
     return supervision.run(up(THIS_CHECKOUT, ready_file))
 
 
-async def up(place: LocalPlace, ready_file: Path | None) -> int:
-    """Run a new stack, with no memory of the last one, until cancelled.
+async def up(local: StackDirectory, ready_file: Path | None) -> int:
+    """Run a new stack, without the data of the last one, until cancelled.
 
     Raises:
-        StackRefusedError: another one is running, or the environment asks for production or real money.
-        StartupError: a part did not get ready.
+        StackRefusedError: another stack is running, or the environment is set up for production or live mode.
+        StartupError: a process did not become ready.
     """
-    with place.only_stack():
-        _forget_last_run(place, ready_file)
-        async with Stack(place.state) as stack:
+    with local.lock():
+        _delete_last_run(local, ready_file)
+        async with Stack(local.state) as stack:
             stripe_base = stack.environment.get("STRIPE_API_BASE")
             seeds = await seed(stack.database_url, stack.stripe_key, stripe_base)
-            place.write_token_secret(stack.token_secret)
+            local.write_token_secret(stack.token_secret)
             _announce(stack, seeds)
             _write_ready_file(stack, ready_file)
-            # Cancelled is how this ends well: by Ctrl-C or SIGTERM.
+            # Ctrl-C and SIGTERM cancel the task, which is the normal end.
             with suppress(asyncio.CancelledError):
-                await _keep_alive(stack, ready_file)
+                await _keep_running(stack, ready_file)
             print("\nStopping.", flush=True)
     return 0
 
 
-def _forget_last_run(place: LocalPlace, ready_file: Path | None) -> None:
-    shutil.rmtree(place.state, ignore_errors=True)
+def _delete_last_run(local: StackDirectory, ready_file: Path | None) -> None:
+    shutil.rmtree(local.state, ignore_errors=True)
     if ready_file:
         ready_file.unlink(missing_ok=True)
 
 
-async def _keep_alive(stack: Stack, ready_file: Path | None) -> None:
-    """Start again whatever ends, at its old address and on its old data: nothing of a booking may be lost."""
+async def _keep_running(stack: Stack, ready_file: Path | None) -> None:
+    """Restart every process that ends, at the same address and on the same data, so that no booking is lost."""
 
     async def watch(process: Process) -> None:
         while True:
-            how = await process.exited()
-            print(f"{process.name} ended with {how}; starting it again.", flush=True)
-            await _start_again(process)
+            status = await process.exited()
+            print(f"{process.name} ended with {status}; starting it again.", flush=True)
+            await _restart(process)
             _write_ready_file(stack, ready_file)
 
     async with asyncio.TaskGroup() as group:
@@ -72,7 +72,7 @@ async def _keep_alive(stack: Stack, ready_file: Path | None) -> None:
             group.create_task(watch(process))
 
 
-async def _start_again(process: Process) -> None:
+async def _restart(process: Process) -> None:
     pause = _RESTART_PAUSE_SECONDS
     while True:
         try:
@@ -97,7 +97,7 @@ def _announce(stack: Stack, seeds: Seeds) -> None:
         "Seed instructor": f"./run token --role instructor --id {seeds.instructors[0]}",
     }
     width = max(map(len, rows))
-    table = "\n".join(f"  {what:<{width}}  {where}" for what, where in rows.items())
+    table = "\n".join(f"  {name:<{width}}  {value}" for name, value in rows.items())
     print(f"Holdfast is up. Ctrl-C stops it.\n\n{table}\n", flush=True)
 
 

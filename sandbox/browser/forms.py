@@ -1,4 +1,4 @@
-"""Reads a page's form and fills it in, as a browser would."""
+"""Parses a page's form and fills it in, as a browser's autofill would."""
 
 from collections.abc import Mapping
 from html.parser import HTMLParser
@@ -6,13 +6,13 @@ from typing import Self
 
 
 class Form(HTMLParser):
-    """The first form of a page: where it goes and what it asks for."""
+    """The first form of a page: its action and its fields."""
 
     def __init__(self) -> None:
         super().__init__()
         self.action = ""
         self._fields: dict[str, str] = {}
-        self._meanings: dict[str, str] = {}
+        self._names: dict[str, str] = {}  # by `autocomplete`
         self._forms = 0
 
     @classmethod
@@ -21,23 +21,23 @@ class Form(HTMLParser):
         form.feed(page)
         return form
 
-    def asks_for(self, meaning: str) -> bool:
-        """`meaning`: a field's `autocomplete`, by which browsers know what belongs there."""
-        return meaning in self._meanings
+    def has_field(self, autocomplete: str) -> bool:
+        """Return whether a field has this `autocomplete` attribute."""
+        return autocomplete in self._names
 
-    def filled(self, typed: Mapping[str, str]) -> dict[str, str]:
-        """What is sent: `typed`, by meaning, over what stood in the fields already."""
+    def filled(self, values: Mapping[str, str]) -> dict[str, str]:
+        """The form data to submit: the page's values, updated with `values`, which are keyed by `autocomplete`."""
         return self._fields | {
-            self._meanings[meaning]: text for meaning, text in typed.items() if meaning in self._meanings
+            self._names[autocomplete]: text for autocomplete, text in values.items() if autocomplete in self._names
         }
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = dict(attrs)
+        attributes = dict(attrs)
         if tag == "form":
             self._forms += 1
             if self._forms == 1:
-                self.action = given.get("action") or ""
-        elif tag == "input" and self._forms == 1 and (name := given.get("name")):
-            self._fields[name] = given.get("value") or ""
-            if meaning := given.get("autocomplete"):
-                self._meanings[meaning] = name
+                self.action = attributes.get("action") or ""
+        elif tag == "input" and self._forms == 1 and (name := attributes.get("name")):
+            self._fields[name] = attributes.get("value") or ""
+            if autocomplete := attributes.get("autocomplete"):
+                self._names[autocomplete] = name

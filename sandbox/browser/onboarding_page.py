@@ -1,4 +1,4 @@
-"""Fills in the sandbox's onboarding page the way an instructor's browser does."""
+"""Fills in the sandbox's onboarding page as an instructor's browser would."""
 
 from urllib.parse import urljoin
 
@@ -8,15 +8,15 @@ from sandbox.browser.forms import Form
 
 
 async def onboard(link: str) -> str:
-    """Agree to everything and submit; where the page sends the instructor afterwards.
+    """Submit the page and return the URL that it redirects to.
 
-    Raises `httpx.HTTPStatusError` for a link that is no longer good.
+    Raises `httpx.HTTPStatusError` if the link has expired or was used.
     """
     async with httpx.AsyncClient(trust_env=False) as browser:
         page = (await browser.get(link)).raise_for_status()
         form = Form.of(page.text)
-        # The page comes with its fields filled in.
-        answer = await browser.post(urljoin(link, form.action), data=form.filled({}))
-    if not answer.is_redirect:
-        answer.raise_for_status()
-    return answer.headers["location"]
+        # The page's fields have default values.
+        response = await browser.post(urljoin(link, form.action), data=form.filled({}))
+    if not response.is_redirect:
+        response.raise_for_status()
+    return response.headers["location"]

@@ -1,4 +1,4 @@
-"""`./run demo`: plays every journey of a booking on real parts and shows who paid and got what."""
+"""`./run demo`: runs every journey of a booking on the real stack and shows who paid and who got what."""
 
 import argparse
 import asyncio
@@ -35,29 +35,29 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-async def _play(play: journeys.Play, marketplace: Marketplace) -> tuple[str, journeys.Played | Exception]:
+async def _run(journey: journeys.Journey, marketplace: Marketplace) -> tuple[str, journeys.JourneyResult | Exception]:
     try:
-        return play.__name__, await play(marketplace)
-    except Exception as failure:  # a journey that fails is a row of the table; the others go on
-        if play in journeys.AT_LAST:
-            await marketplace.no_payday()
-        return play.__name__, failure
+        return journey.__name__, await journey(marketplace)
+    except Exception as error:  # a failed journey is a row of the table; the others continue
+        if journey in journeys.LAST:
+            await marketplace.abort_payouts()
+        return journey.__name__, error
 
 
-async def _play_all(marketplace: Marketplace) -> tuple[list[report.Row], list[checks.Check]]:
-    # Stripe counts in whole seconds.
+async def _run_all(marketplace: Marketplace) -> tuple[list[report.Row], list[checks.Check]]:
+    # Stripe's timestamps are whole seconds.
     start = datetime.now(UTC) - timedelta(seconds=1)
     await marketplace.open(journeys.PAIRS)
     print("Everybody has signed up, and the instructors can be paid.", flush=True)
-    played = await asyncio.gather(*(_play(play, marketplace) for play in journeys.TOGETHER))
-    played += [await _play(play, marketplace) for play in journeys.ALONE]
-    played += await asyncio.gather(*(_play(play, marketplace) for play in journeys.AT_LAST))
-    await checks.nothing_is_going_on(marketplace)
+    results = await asyncio.gather(*(_run(journey, marketplace) for journey in journeys.CONCURRENT))
+    results += [await _run(journey, marketplace) for journey in journeys.EXCLUSIVE]
+    results += await asyncio.gather(*(_run(journey, marketplace) for journey in journeys.LAST))
+    await checks.wait_for_open_workflows(marketplace)
     payments = await payments_since(marketplace.stripe, start)
     figures = {id: await figures_at_stripe(marketplace.stripe, payment) for id, payment in payments.items()}
-    expected = {play.__name__: end for play, end in journeys.ALL.items()}
+    expected = {journey.__name__: outcome for journey, outcome in journeys.ALL.items()}
     recorded = await recorded_payments(marketplace.engine)
-    rows = [report.row(name, outcome, expected[name], figures, recorded) for name, outcome in played]
+    rows = [report.row(name, result, expected[name], figures, recorded) for name, result in results]
     return rows, await checks.all_checks(marketplace, start, payments, figures, recorded)
 
 
@@ -74,9 +74,9 @@ async def _demo(stripe_log: Path | None, histories: Path | None) -> tuple[list[r
                     stripe_client(stack.stripe_key, stack.environment.get("STRIPE_API_BASE")) as stripe,
                 ):
                     marketplace = Marketplace(stack, http, engine, stripe, temporal)
-                    rows, checked = await _play_all(marketplace)
+                    rows, checked = await _run_all(marketplace)
                     if stack.has_stripe_sandbox:
-                        checked.append(checks.stripe_was_spoken_to_as_it_is(log))
+                        checked.append(checks.stripe_log_is_valid(log))
                     if histories:
                         await save_histories(
                             temporal, {row.name: row.workflow_id for row in rows if row.workflow_id}, histories
@@ -88,13 +88,13 @@ async def _demo(stripe_log: Path | None, histories: Path | None) -> tuple[list[r
 
 def main() -> int:
     arguments = _arguments()
-    began = time.monotonic()
+    start = time.monotonic()
     try:
         rows, checked = asyncio.run(_demo(arguments.stripe_log, arguments.histories))
-    except (StartupError, Unexpected) as failure:
-        print(failure, file=sys.stderr)
+    except (StartupError, Unexpected) as error:
+        print(error, file=sys.stderr)
         return 1
-    seconds = time.monotonic() - began
+    seconds = time.monotonic() - start
     report.print_tables(rows, checked, seconds)
     if arguments.json:
         report.write_json(arguments.json, rows, checked, seconds)

@@ -1,4 +1,4 @@
-"""The two books of the demo's money: Holdfast's ledger, and Stripe's balance transactions."""
+"""The demo's balances from both sides: Holdfast's ledger, and Stripe's balance transactions."""
 
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -15,30 +15,31 @@ from models.domain.ledger import Account
 from models.tables.ledger import LedgerEntry, LedgerTransaction
 from models.tables.people import Instructor
 
-_AT_STRIPE = (Account.STRIPE_BALANCE, Account.CONNECTED_BALANCE, Account.STRIPE_FEES)
-"""The accounts whose balances Stripe knows too."""
+_ACCOUNTS_AT_STRIPE = (Account.STRIPE_BALANCE, Account.CONNECTED_BALANCE, Account.STRIPE_FEES)
+"""The accounts whose balances Stripe has, too."""
 
 Balances = Counter[tuple[Account, UUID | None, str]]
-"""By account, its instructor where each has one of their own, and currency, in minor units."""
+"""Minor units by account, instructor and currency. The instructor is None for the platform's accounts."""
 
 
 async def uneven_transactions(engine: AsyncEngine) -> tuple[int, int]:
-    """How many of the ledger's transactions do not sum to zero in a currency, and of how many."""
+    """How many of the ledger's transactions do not sum to zero in a currency, and how many there are."""
     by_transaction = (col(LedgerEntry.transaction_id), col(LedgerEntry.currency))
     sums = select(func.sum(col(LedgerEntry.amount_minor))).group_by(*by_transaction)
     async with AsyncSession(engine) as session:
-        found = (await session.exec(sums)).all()
-    return len([amount for amount in found if amount]), len(found)
+        amounts = (await session.exec(sums)).all()
+    return len([amount for amount in amounts if amount]), len(amounts)
 
 
 async def in_the_ledger(engine: AsyncEngine) -> Balances:
+    """The balances of Holdfast's ledger, for the accounts that Stripe has, too."""
     amount = func.sum(col(LedgerEntry.amount_minor))
-    whose = (col(LedgerEntry.account), col(LedgerTransaction.instructor_id), col(LedgerEntry.currency))
+    grouping = (col(LedgerEntry.account), col(LedgerTransaction.instructor_id), col(LedgerEntry.currency))
     query = (
-        select(*whose, amount)
+        select(*grouping, amount)
         .join(LedgerTransaction, col(LedgerTransaction.id) == col(LedgerEntry.transaction_id))
-        .where(col(LedgerEntry.account).in_(_AT_STRIPE))
-        .group_by(*whose)
+        .where(col(LedgerEntry.account).in_(_ACCOUNTS_AT_STRIPE))
+        .group_by(*grouping)
     )
     balances: Balances = Counter()
     async with AsyncSession(engine) as session:
@@ -49,18 +50,18 @@ async def in_the_ledger(engine: AsyncEngine) -> Balances:
 
 
 async def at_stripe(engine: AsyncEngine, client: stripe.StripeClient, start: datetime) -> Balances:
-    """From the balance transactions since `start`, without what the platform paid out to itself."""
+    """The balances from the balance transactions since `start`, without the platform's own payouts."""
     balances: Balances = Counter()
-    async for moved in _balance_transactions(client, start):
-        if moved.type != "payout":
-            balances[Account.STRIPE_BALANCE, None, moved.currency] += moved.net
-            balances[Account.STRIPE_FEES, None, moved.currency] += moved.fee
+    async for transaction in _balance_transactions(client, start):
+        if transaction.type != "payout":
+            balances[Account.STRIPE_BALANCE, None, transaction.currency] += transaction.net
+            balances[Account.STRIPE_FEES, None, transaction.currency] += transaction.fee
     async with AsyncSession(engine) as session:
         instructors = (await session.exec(select(Instructor.id, Instructor.stripe_account_id))).all()
     for instructor_id, account_id in instructors:
         if account_id:
-            async for moved in _balance_transactions(client, start, account_id):
-                balances[Account.CONNECTED_BALANCE, instructor_id, moved.currency] += moved.net
+            async for transaction in _balance_transactions(client, start, account_id):
+                balances[Account.CONNECTED_BALANCE, instructor_id, transaction.currency] += transaction.net
     return balances
 
 
@@ -71,5 +72,5 @@ async def _balance_transactions(
     listing = await client.v1.balance_transactions.list_async(
         {"created": {"gte": int(start.timestamp())}, "limit": 100}, options
     )
-    async for moved in listing.auto_paging_iter():
-        yield moved
+    async for transaction in listing.auto_paging_iter():
+        yield transaction

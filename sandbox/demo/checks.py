@@ -1,4 +1,4 @@
-"""What must be true once every journey has been played, whichever way each went."""
+"""Invariants that must hold after all journeys, whether or not each went as expected."""
 
 import asyncio
 from collections.abc import Mapping
@@ -13,12 +13,12 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from models.domain.states import HOLDS_SLOT
 from models.tables.bookings import BookingRequest
 from sandbox.demo import books
-from sandbox.demo.figures import Figures, Recorded
+from sandbox.demo.figures import Figures, RecordedPayment
 from sandbox.demo.marketplace import Marketplace
 from sandbox.stripe.log_check import problems_in
 
-_OPEN = "WorkflowType IN ('Booking', 'Dispute', 'Payout', 'Refund') AND ExecutionStatus = 'Running'"
-_PATIENCE_SECONDS = 20
+_OPEN_WORKFLOWS = "WorkflowType IN ('Booking', 'Dispute', 'Payout', 'Refund') AND ExecutionStatus = 'Running'"
+_CLOSE_TIMEOUT_SECONDS = 20
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,10 @@ class Check:
     detail: str
 
 
-async def nothing_is_going_on(marketplace: Marketplace) -> None:
-    """Give workflows that are just closing the time to close; what stays open is for the check to say."""
-    for _ in range(_PATIENCE_SECONDS * 4):
-        if not (await marketplace.temporal.count_workflows(_OPEN)).count:
+async def wait_for_open_workflows(marketplace: Marketplace) -> None:
+    """Give workflows time to close. A check reports those that stay open."""
+    for _ in range(_CLOSE_TIMEOUT_SECONDS * 4):
+        if not (await marketplace.temporal.count_workflows(_OPEN_WORKFLOWS)).count:
             return
         await asyncio.sleep(0.25)
 
@@ -41,7 +41,7 @@ async def all_checks(
     start: datetime,
     payments: Mapping[str, stripe.PaymentIntent],
     figures: Mapping[str, Figures],
-    recorded: Mapping[str, Recorded],
+    recorded: Mapping[str, RecordedPayment],
 ) -> list[Check]:
     return [
         _no_hold_is_left(payments),
@@ -49,7 +49,7 @@ async def all_checks(
         await _no_slot_is_held(marketplace),
         _tables_agree_with_stripe(recorded, figures),
         await _ledger_sums_to_zero(marketplace),
-        await _ledger_is_stripes(marketplace, start),
+        await _ledger_agrees_with_stripe(marketplace, start),
         await _reconciliation_finds_nothing(marketplace),
     ]
 
@@ -60,20 +60,20 @@ def _no_hold_is_left(payments: Mapping[str, stripe.PaymentIntent]) -> Check:
 
 
 async def _no_workflow_is_open(marketplace: Marketplace) -> Check:
-    count = (await marketplace.temporal.count_workflows(_OPEN)).count
+    count = (await marketplace.temporal.count_workflows(_OPEN_WORKFLOWS)).count
     return Check("no workflow is left open", count == 0, f"{count} open")
 
 
 async def _no_slot_is_held(marketplace: Marketplace) -> Check:
-    """Every booking's workflow is closed by now, so no booking may keep its time from others."""
+    """By now every booking's workflow is closed, so no booking may still block its slot."""
     query = select(BookingRequest.id).where(col(BookingRequest.status).in_(HOLDS_SLOT))
     async with AsyncSession(marketplace.engine) as session:
-        holding = (await session.exec(query)).all()
-    return Check("no slot is held by a closed booking", not holding, f"{len(holding)} held")
+        held = (await session.exec(query)).all()
+    return Check("no slot is held by a closed booking", not held, f"{len(held)} held")
 
 
-def _tables_agree_with_stripe(recorded: Mapping[str, Recorded], figures: Mapping[str, Figures]) -> Check:
-    """Payment by payment, both ways: one that only one side knows is a difference, unless nothing was paid."""
+def _tables_agree_with_stripe(recorded: Mapping[str, RecordedPayment], figures: Mapping[str, Figures]) -> Check:
+    """Compare payment by payment. One that only one side has is a difference, unless nothing was paid."""
     nothing = Figures()
     ours = {booking: payment.figures for booking, payment in recorded.items()}
     theirs = {booking: replace(figure, stripe_fee_minor=0) for booking, figure in figures.items()}
@@ -84,12 +84,12 @@ def _tables_agree_with_stripe(recorded: Mapping[str, Recorded], figures: Mapping
 
 
 async def _ledger_sums_to_zero(marketplace: Marketplace) -> Check:
-    uneven, of = await books.uneven_transactions(marketplace.engine)
-    return Check("the ledger sums to zero", not uneven and of > 0, f"{of} transactions, {uneven} uneven")
+    uneven, total = await books.uneven_transactions(marketplace.engine)
+    return Check("the ledger sums to zero", not uneven and total > 0, f"{total} transactions, {uneven} uneven")
 
 
-async def _ledger_is_stripes(marketplace: Marketplace, start: datetime) -> Check:
-    """Account by account; one that only one side knows is a difference, unless nothing is left on it."""
+async def _ledger_agrees_with_stripe(marketplace: Marketplace, start: datetime) -> Check:
+    """Compare account by account. One that only one side has is a difference, unless its balance is zero."""
     ours, theirs = (
         await books.in_the_ledger(marketplace.engine),
         await books.at_stripe(marketplace.engine, marketplace.stripe, start),
@@ -109,8 +109,8 @@ async def _reconciliation_finds_nothing(marketplace: Marketplace) -> Check:
     return Check("reconciliation reports no drift", run["drifts"] == 0, detail)
 
 
-def stripe_was_spoken_to_as_it_is(log: Path) -> Check:
-    """By the shapes derived from stripe-python, which are Stripe's own."""
+def stripe_log_is_valid(log: Path) -> Check:
+    """Check the request log against the shapes of Stripe's API, as derived from stripe-python."""
     problems = problems_in(log)
     detail = "; ".join(problems[:3]) if problems else f"{len(log.read_bytes().splitlines())} requests"
     return Check("every request to Stripe and every answer has Stripe's shape", not problems, detail)

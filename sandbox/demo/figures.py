@@ -1,4 +1,4 @@
-"""Who paid and got what, read from Stripe's API and, for comparison, from Holdfast's tables."""
+"""Who paid and who got what, read from Stripe's API and, for comparison, from Holdfast's tables."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,9 +14,13 @@ from models.domain.states import PaymentStatus
 from models.tables.ledger import LedgerEntry, LedgerTransaction
 from models.tables.payments import Payment
 
-_MONEY = ["data.latest_charge.balance_transaction", "data.latest_charge.transfer", "data.latest_charge.application_fee"]
+_EXPAND = [
+    "data.latest_charge.balance_transaction",
+    "data.latest_charge.transfer",
+    "data.latest_charge.application_fee",
+]
 
-_TO_THE_BANK = (PostingKind.PAID_OUT, PostingKind.PAYOUT_FAILED)
+_PAYOUTS = (PostingKind.PAID_OUT, PostingKind.PAYOUT_FAILED)
 
 
 @dataclass(frozen=True)
@@ -30,9 +34,9 @@ class Figures:
 
 
 async def payments_since(client: stripe.StripeClient, start: datetime) -> dict[str, stripe.PaymentIntent]:
-    """The PaymentIntents made since `start`, by the id of their booking."""
+    """The PaymentIntents created since `start`, by booking id."""
     listing = await client.v1.payment_intents.list_async(
-        {"created": {"gte": int(start.timestamp())}, "limit": 100, "expand": _MONEY}
+        {"created": {"gte": int(start.timestamp())}, "limit": 100, "expand": _EXPAND}
     )
     return {
         payment.metadata["booking_id"]: payment
@@ -46,45 +50,45 @@ async def figures_at_stripe(client: stripe.StripeClient, payment: stripe.Payment
     if not isinstance(charge, stripe.Charge):
         return Figures()
     refunds = await client.v1.refunds.list_async({"payment_intent": payment.id, "limit": 100})
-    # What a partial capture lets go has no balance transaction: that money never arrived.
-    returned = sum(refund.amount for refund in refunds.data if refund.balance_transaction)
-    # Stripe leaves `transfer` out of a charge that has none.
-    transfer, fee, taken = getattr(charge, "transfer", None), charge.application_fee, charge.balance_transaction
+    # The part that a partial capture releases has no balance transaction, since it was never captured.
+    refunded = sum(refund.amount for refund in refunds.data if refund.balance_transaction)
+    # A charge without a transfer has no `transfer` field.
+    transfer, fee, posted = getattr(charge, "transfer", None), charge.application_fee, charge.balance_transaction
     fees = fee.amount - fee.amount_refunded if isinstance(fee, stripe.ApplicationFee) else 0
     transferred = transfer.amount - transfer.amount_reversed if isinstance(transfer, stripe.Transfer) else 0
     disputed = await _disputed(client, charge)
-    paid = payment.amount_received - returned + sum(part.amount for part in disputed)
+    paid = payment.amount_received - refunded + sum(transaction.amount for transaction in disputed)
     return Figures(
         student_paid_minor=paid,
         instructor_received_minor=transferred - fees,
         platform_kept_minor=paid - transferred + fees,
-        stripe_fee_minor=(taken.fee if isinstance(taken, stripe.BalanceTransaction) else 0)
-        + sum(part.fee for part in disputed),
+        stripe_fee_minor=(posted.fee if isinstance(posted, stripe.BalanceTransaction) else 0)
+        + sum(transaction.fee for transaction in disputed),
     )
 
 
 async def _disputed(client: stripe.StripeClient, charge: stripe.Charge) -> list[stripe.BalanceTransaction]:
-    """What its disputes took from the platform, and brought back."""
+    """The balance transactions of its disputes: what was withdrawn from the platform, and reinstated."""
     if not charge.disputed:
         return []
     disputes = await client.v1.disputes.list_async({"charge": charge.id})
-    return [moved for dispute in disputes.data for moved in dispute.balance_transactions]
+    return [transaction for dispute in disputes.data for transaction in dispute.balance_transactions]
 
 
 @dataclass(frozen=True)
-class Recorded:
-    """What Holdfast's tables say of a payment."""
+class RecordedPayment:
+    """A payment as Holdfast's tables have it."""
 
     status: PaymentStatus
     figures: Figures
 
 
-async def recorded_payments(engine: AsyncEngine) -> dict[str, Recorded]:
-    """Every payment by its booking's id; Stripe's own fee is not in these tables."""
+async def recorded_payments(engine: AsyncEngine) -> dict[str, RecordedPayment]:
+    """Every payment by booking id. `stripe_fee_minor` stays 0: these tables do not have Stripe's fee."""
     earned = (
         select(col(LedgerTransaction.booking_id), func.sum(col(LedgerEntry.amount_minor)).label("minor"))
         .join(LedgerEntry, col(LedgerEntry.transaction_id) == col(LedgerTransaction.id))
-        .where(col(LedgerEntry.account) == Account.INSTRUCTOR_PAYABLE, col(LedgerTransaction.kind).not_in(_TO_THE_BANK))
+        .where(col(LedgerEntry.account) == Account.INSTRUCTOR_PAYABLE, col(LedgerTransaction.kind).not_in(_PAYOUTS))
         .group_by(col(LedgerTransaction.booking_id))
         .subquery()
     )
@@ -92,7 +96,7 @@ async def recorded_payments(engine: AsyncEngine) -> dict[str, Recorded]:
     async with AsyncSession(engine) as session:
         rows = (await session.exec(query)).all()
     return {
-        str(payment.booking_id): Recorded(
+        str(payment.booking_id): RecordedPayment(
             payment.status,
             Figures(
                 student_paid_minor=payment.captured_minor,

@@ -6,10 +6,8 @@ from pathlib import Path
 
 from temporalio.client import Client
 
-# Which process on which machine ran a task, and ids of requests: no matter to a replay.
-_LEFT_OUT = frozenset({"identity", "workerVersion", "requestId"})
-
-
+# The process and machine that ran a task, and request ids: a replay does not use them.
+_OMITTED = frozenset({"identity", "workerVersion", "requestId"})
 _OTHER_TYPES = ("Dispute", "Onboarding", "Payout", "Reconciliation", "Refund")
 
 
@@ -34,6 +32,6 @@ def _write(path: Path, history: str) -> None:
 
 def _without_origin(node: dict[str, object]) -> dict[str, object]:
     if node.get("kind") == "TASK_QUEUE_KIND_STICKY":
-        # A worker's own queue is named after its process and machine.
+        # A worker's sticky queue is named after its process and machine.
         return node | {"name": "sticky"}
-    return {name: value for name, value in node.items() if name not in _LEFT_OUT}
+    return {name: value for name, value in node.items() if name not in _OMITTED}

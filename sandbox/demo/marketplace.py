@@ -1,4 +1,4 @@
-"""A marketplace for the demo. Everybody in it came through the public API; operators alone have another door."""
+"""The demo's marketplace. Its people are created through the public API, except operators, who cannot sign up."""
 
 import asyncio
 from collections import Counter
@@ -21,20 +21,20 @@ from sandbox.stack.stack import Stack
 
 PRICE = Money(amount_minor=10_000, currency="usd")
 _OFFERING: Json = {"title": "Counterpoint", "price": PRICE.model_dump(), "duration_minutes": 1}
-"""A minute is the shortest session there is."""
+"""One minute is the minimum length of a session."""
 
-_UNTIL_PAID_OUT = timedelta(days=6)
-"""Available after two days, sent at the next midnight, a day on the way, whatever the time of day."""
+_TIME_TO_PAYOUT = timedelta(days=6)
+"""Funds are available after two days, sent at the next midnight, and arrive a day later, at any time of day."""
 
-_PATIENCE_SECONDS = 60
+_RECONCILIATION_TIMEOUT_SECONDS = 60
 
 WINNING_EVIDENCE = "winning_evidence"
-"""What convinces the bank in Stripe's test mode: https://docs.stripe.com/testing#disputes."""
+"""The evidence that wins a dispute in Stripe's test mode: https://docs.stripe.com/testing#disputes."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A student, an instructor, and the slot between them."""
+    """A student, an instructor and a slot that both are free for."""
 
     student: Person
     instructor: Person
@@ -50,23 +50,23 @@ class Marketplace:
     stripe: StripeClient
     temporal: Client
     _people: list[tuple[Person, Person]] = field(default_factory=list)
-    """Students, each with the instructor they meet."""
-    _meetings: Counter[timedelta] = field(default_factory=Counter)
-
-    _payday: asyncio.Barrier = field(default_factory=lambda: asyncio.Barrier(2))
+    """Students, each with their instructor."""
+    _sessions: Counter[timedelta] = field(default_factory=Counter)
+    """How many sessions start at each time."""
+    _payout_barrier: asyncio.Barrier = field(default_factory=lambda: asyncio.Barrier(2))
 
     async def open(self, pairs: int) -> None:
-        """So many students and instructors sign up, all at once: hashing passwords and onboarding take their time."""
+        """Sign up `pairs` students and instructors, concurrently since hashing and onboarding are slow."""
         students = asyncio.gather(*(self.student() for _ in range(pairs)))
         instructors = asyncio.gather(*(self._instructor() for _ in range(pairs)))
         self._people.extend(zip(await students, await instructors, strict=True))
 
     async def pair(self, starts_in: timedelta) -> Pair:
-        """A slot between two people who have none at that time yet: nobody is in two sessions at once."""
-        student, instructor = self._people[self._meetings[starts_in] % len(self._people)]
-        self._meetings[starts_in] += 1
-        found = await student.call("GET", f"/offerings?q=counter&instructor_id={instructor.id}")
-        slots = f"/offerings/{found['data'][0]['id']}/slots"
+        """Create a slot for two people who have no other session at that time."""
+        student, instructor = self._people[self._sessions[starts_in] % len(self._people)]
+        self._sessions[starts_in] += 1
+        offerings = await student.call("GET", f"/offerings?q=counter&instructor_id={instructor.id}")
+        slots = f"/offerings/{offerings['data'][0]['id']}/slots"
         starts_at = datetime.now(UTC) + starts_in
         time = starts_at.isoformat().replace("+00:00", "Z")
         await instructor.call("POST", slots, 201, {"starts_at": time})
@@ -74,52 +74,52 @@ class Marketplace:
         return Pair(student, instructor, UUID(free["data"][0]["id"]), starts_at)
 
     async def dispute(self, booking_id: str) -> str:
-        """The student asks their bank for the money back. A card of Stripe's test mode would do so at once."""
-        found = await self.stripe.v1.payment_intents.list_async({"limit": 100})
-        async for payment in found.auto_paging_iter():
+        """Open a dispute of the booking's charge. A test card that is always disputed would do so right away."""
+        payments = await self.stripe.v1.payment_intents.list_async({"limit": 100})
+        async for payment in payments.auto_paging_iter():
             if payment.metadata and payment.metadata["booking_id"] == booking_id:
-                asked = {"charge": payment.latest_charge, "reason": "product_not_received"}
-                return str((await self.order("/disputes", asked))["id"])
+                params = {"charge": payment.latest_charge, "reason": "product_not_received"}
+                return str((await self.control_stripe("/disputes", params))["id"])
         raise LookupError(f"No payment of {booking_id}")
 
-    async def order(self, path: str, order: Json) -> Json:
-        """Have the sandbox do what no API of Stripe's does: time passes, a bank acts, a webhook is lost."""
-        answer = await self.http.post(f"{self.stack.environment['STRIPE_API_BASE']}/_sandbox{path}", json=order)
-        done: Json = answer.raise_for_status().json()
-        return done
+    async def control_stripe(self, path: str, params: Json) -> Json:
+        """Call the sandbox's control API, for what Stripe's API cannot do: advance time, act as a bank, lose events."""
+        response = await self.http.post(f"{self.stack.environment['STRIPE_API_BASE']}/_sandbox{path}", json=params)
+        body: Json = response.raise_for_status().json()
+        return body
 
-    async def payday(self) -> None:
-        """At Stripe, time passes until what was captured is paid out: once, for all journeys that wait for it."""
-        if await self._payday.wait() == 0:
-            await self.let_payouts_arrive()
-        await self._payday.wait()
+    async def wait_for_payouts(self) -> None:
+        """Wait for all journeys that need a payout, then advance Stripe's clock once, until captures are paid out."""
+        if await self._payout_barrier.wait() == 0:
+            await self.advance_to_payout()
+        await self._payout_barrier.wait()
 
-    async def let_payouts_arrive(self) -> None:
-        await self.order("/clock", {"advance_seconds": _UNTIL_PAID_OUT.total_seconds()})
+    async def advance_to_payout(self) -> None:
+        await self.control_stripe("/clock", {"advance_seconds": _TIME_TO_PAYOUT.total_seconds()})
 
-    async def no_payday(self) -> None:
-        """A journey that waits for it has failed: the others need not wait for it."""
-        await self._payday.abort()
+    async def abort_payouts(self) -> None:
+        """Stop the others waiting, because a journey failed before it got to `wait_for_payouts`."""
+        await self._payout_barrier.abort()
 
     async def reconcile(self) -> Json:
-        """What an operator's reconciliation compared and found, once it is finished."""
+        """Start a reconciliation as an operator, and return it once it is finished."""
         operator = self.operator()
-        ordered = await operator.call("POST", "/operator/reconciliations", 202)
-        async with asyncio.timeout(_PATIENCE_SECONDS):
+        started = await operator.call("POST", "/operator/reconciliations", 202)
+        async with asyncio.timeout(_RECONCILIATION_TIMEOUT_SECONDS):
             while True:
-                run = await operator.call("GET", f"/operator/reconciliations/{ordered['id']}")
+                run = await operator.call("GET", f"/operator/reconciliations/{started['id']}")
                 if run["finished_at"]:
                     return run
                 await asyncio.sleep(0.2)
 
-    async def answer_at_stripe(self, dispute_id: str, evidence: str) -> None:
-        """As in Stripe's dashboard."""
+    async def submit_evidence(self, dispute_id: str, evidence: str) -> None:
+        """Respond to a dispute at Stripe, as an operator would in the dashboard."""
         await self.stripe.v1.disputes.update_async(
             dispute_id, {"evidence": {"uncategorized_text": evidence}, "submit": True}
         )
 
-    async def give_bank_account(self, instructor: Person) -> None:
-        """As on Stripe's page for it: another one, which takes payouts."""
+    async def add_bank_account(self, instructor: Person) -> None:
+        """Add a new default bank account, as the instructor would on Stripe's page."""
         async with AsyncSession(self.engine) as session:
             account_id = (await session.get_one(Instructor, instructor.id)).stripe_account_id
         if account_id is None:
@@ -132,7 +132,7 @@ class Marketplace:
         return await Person.sign_up(self.http, SignUpRole.STUDENT, "Sam Student", "America/New_York")
 
     def operator(self) -> Person:
-        """Nobody signs up as one: operators get their token on the machine itself."""
+        """A new operator. Operators cannot sign up: their tokens are issued on the machine itself."""
         return self.person(Role.OPERATOR, uuid4())
 
     def person(self, role: Role, id: UUID) -> Person:
@@ -140,8 +140,8 @@ class Marketplace:
         return Person(self.http, role, id, token)
 
     async def _instructor(self) -> Person:
-        """With an account at Stripe, and an offering."""
+        """A new instructor who is onboarded at Stripe and has an offering."""
         instructor = await Person.sign_up(self.http, SignUpRole.INSTRUCTOR, "Ines Instructor", "Europe/Berlin")
-        await instructor.get_payable()
+        await instructor.complete_onboarding()
         await instructor.call("POST", "/offerings", 201, _OFFERING)
         return instructor

@@ -1,4 +1,4 @@
-"""The people of the demo: they know the API, the pages that it sends them to and their own token, and no more."""
+"""The people of the demo. They use only the API, the pages that it links to, and their own token."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -13,8 +13,8 @@ from sandbox.browser.onboarding_page import onboard
 
 Json = dict[str, Any]
 
-_PATIENCE_SECONDS = 60
-_LOOK_EVERY_SECONDS = 0.2
+_POLL_TIMEOUT_SECONDS = 60
+_POLL_SECONDS = 0.2
 
 
 class Unexpected(Exception):
@@ -23,29 +23,29 @@ class Unexpected(Exception):
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody with a token. Raises `Unexpected`, with what was answered, when an answer is not the expected one."""
+    """A user with a token. Methods raise `Unexpected`, with the response, for a response that is not expected."""
 
     http: httpx.AsyncClient
-    """At the API's address."""
+    """Its base URL is the API's."""
     role: Role
     id: UUID
     token: str
 
     @classmethod
     async def sign_up(cls, http: httpx.AsyncClient, role: SignUpRole, name: str, time_zone: str) -> Self:
-        """Somebody new, who has signed in."""
-        known = {"email": f"{uuid4()}@{role}s.example", "password": f"a password nobody guesses {uuid4()}"}
+        """Sign up a new user and get their token."""
+        credentials = {"email": f"{uuid4()}@{role}s.example", "password": f"a password nobody guesses {uuid4()}"}
         account = await _call(
-            http, "POST", "/auth/signup", 201, known | {"role": role, "name": name, "time_zone": time_zone}
+            http, "POST", "/auth/signup", 201, credentials | {"role": role, "name": name, "time_zone": time_zone}
         )
-        token = await _call(http, "POST", "/auth/token", 200, known)
+        token = await _call(http, "POST", "/auth/token", 200, credentials)
         return cls(http, Role(role), UUID(account["id"]), token["access_token"])
 
     async def call(self, method: str, path: str, expect: int = 200, json: Json | None = None, **headers: str) -> Json:
         return await _call(self.http, method, path, expect, json, Authorization=f"Bearer {self.token}", **headers)
 
-    async def get_payable(self) -> None:
-        """An instructor tells Stripe what it asks, and waits until they can be booked."""
+    async def complete_onboarding(self) -> None:
+        """Onboard an instructor at Stripe and wait until they can be booked."""
         link = await self.call("POST", "/instructors/me/onboarding-link", 201)
         await onboard(link["url"])
         await _until(lambda: self.call("GET", "/instructors/me"), payments__can_be_paid=True)
@@ -59,30 +59,30 @@ class Person:
         return await self.call("POST", f"/bookings/{booking_id}/{decision}", json=json)
 
     async def join(self, booking_id: str) -> None:
-        """Come to the meeting, and stay."""
+        """Join the meeting and stay in it."""
         link = await self.call("GET", f"/bookings/{booking_id}/join")
         (await self.http.post(link["url"], data={"action": "join"})).raise_for_status()
 
-    async def see(self, booking_id: str) -> Json:
-        """The booking, or what is said of a deleted one (`status` 410)."""
+    async def get_booking(self, booking_id: str) -> Json:
+        """The booking, or the problem document of a deleted one (`status` 410)."""
         response = await self.http.get(f"/v1/bookings/{booking_id}", headers={"Authorization": f"Bearer {self.token}"})
         if response.status_code not in (200, 410):
             raise Unexpected(f"GET booking {booking_id}: {response.status_code}: {response.text}")
-        answer: Json = response.json()
-        return answer
+        body: Json = response.json()
+        return body
 
     async def wait_until(self, booking_id: str, **fields: object) -> Json:
-        """Look again and again until the booking has these fields; `a__b` means `b` of `a`."""
-        return await _until(lambda: self.see(booking_id), **fields)
+        """Poll until the booking has these fields. `a__b` means field `b` of `a`."""
+        return await _until(lambda: self.get_booking(booking_id), **fields)
 
     async def wait_for_payout(self, booking_id: str, status: str) -> Json:
-        """The caller's share of a booking on its way to the bank, once it has come that far."""
+        """Poll until the caller's payout of a booking has this status."""
 
-        async def look() -> Json:
-            listed = await self.call("GET", "/instructors/me/payouts")
-            return next((share for share in listed["data"] if share["booking_id"] == booking_id), {})
+        async def payout() -> Json:
+            page = await self.call("GET", "/instructors/me/payouts")
+            return next((payout for payout in page["data"] if payout["booking_id"] == booking_id), {})
 
-        return await _until(look, status=status)
+        return await _until(payout, status=status)
 
 
 async def _call(
@@ -91,25 +91,25 @@ async def _call(
     response = await http.request(method, f"/v1{path}", json=json, headers=headers)
     if response.status_code != expect:
         raise Unexpected(f"{method} {path}: {response.status_code} instead of {expect}: {response.text}")
-    answer: Json = response.json()
-    return answer
+    body: Json = response.json()
+    return body
 
 
-async def _until(look: Callable[[], Awaitable[Json]], **fields: object) -> Json:
-    answer: Json = {}
-    async with asyncio.timeout(_PATIENCE_SECONDS):
+async def _until(get: Callable[[], Awaitable[Json]], **fields: object) -> Json:
+    body: Json = {}
+    async with asyncio.timeout(_POLL_TIMEOUT_SECONDS):
         try:
             while True:
-                answer = await look()
-                if all(_field(answer, name) == value for name, value in fields.items()):
-                    return answer
-                await asyncio.sleep(_LOOK_EVERY_SECONDS)
+                body = await get()
+                if all(_field(body, name) == value for name, value in fields.items()):
+                    return body
+                await asyncio.sleep(_POLL_SECONDS)
         except asyncio.CancelledError:
-            raise Unexpected(f"it never had {fields}; last seen: {answer}") from None
+            raise Unexpected(f"it never had {fields}; last seen: {body}") from None
 
 
-def _field(answer: Json, name: str) -> object:
-    value: Any = answer
+def _field(body: Json, name: str) -> object:
+    value: Any = body
     for part in name.split("__"):
         value = value.get(part) if isinstance(value, dict) else None
     return value

@@ -1,4 +1,4 @@
-"""The demo's outcome: a table for people, JSON for programs."""
+"""The demo's results, as tables and as JSON."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -12,8 +12,8 @@ from rich.table import Table
 from models.domain.ids import workflow_id
 from models.domain.money import Money
 from sandbox.demo.checks import Check
-from sandbox.demo.figures import Figures, Recorded
-from sandbox.demo.journeys import Expected, Played
+from sandbox.demo.figures import Figures, RecordedPayment
+from sandbox.demo.journeys import Expected, JourneyResult
 from sandbox.demo.marketplace import PRICE
 
 
@@ -31,23 +31,23 @@ class Row:
     stripe_fee_minor: int
     currency: str
     ok: bool
-    trouble: str | None = None
+    error: str | None = None
 
 
 def row(
     name: str,
-    outcome: Played | Exception,
+    result: JourneyResult | Exception,
     expected: Expected,
     figures: Mapping[str, Figures],
-    recorded: Mapping[str, Recorded],
+    recorded: Mapping[str, RecordedPayment],
 ) -> Row:
-    """A journey as it went; `ok` when states and money are the expected ones."""
-    if isinstance(outcome, Exception):
-        return Row(name, None, None, None, None, None, 0, 0, 0, 0, PRICE.currency, False, repr(outcome))
-    booking_id, seen = outcome.booking_id, outcome.seen
+    """The row of a journey. It is `ok` if the states and amounts are the expected ones."""
+    if isinstance(result, Exception):
+        return Row(name, None, None, None, None, None, 0, 0, 0, 0, PRICE.currency, False, repr(result))
+    booking_id, response = result.booking_id, result.response
     money = figures.get(booking_id or "", Figures())
-    ended = Expected(
-        *_states(booking_id, seen, recorded),
+    actual = Expected(
+        *_states(booking_id, response, recorded),
         money.student_paid_minor,
         money.instructor_received_minor,
         money.platform_kept_minor,
@@ -56,29 +56,29 @@ def row(
         name,
         booking_id,
         workflow_id(UUID(booking_id)) if booking_id else None,
-        ended.booking,
-        ended.session,
-        ended.payment,
-        ended.student_paid_minor,
-        ended.instructor_received_minor,
-        ended.platform_kept_minor,
+        actual.booking,
+        actual.session,
+        actual.payment,
+        actual.student_paid_minor,
+        actual.instructor_received_minor,
+        actual.platform_kept_minor,
         money.stripe_fee_minor,
         PRICE.currency,
-        ended == expected,
-        None if ended == expected else f"expected {expected}",
+        actual == expected,
+        None if actual == expected else f"expected {expected}",
     )
 
 
 def _states(
-    booking_id: str | None, seen: Mapping[str, object], recorded: Mapping[str, Recorded]
+    booking_id: str | None, response: Mapping[str, object], recorded: Mapping[str, RecordedPayment]
 ) -> tuple[str | None, str | None, str | None]:
-    """Booking, session and payment as the student sees them; of a deleted booking only its payment's row is left."""
+    """The statuses of booking, session and payment, as the API returns them. A deleted booking leaves a payment row."""
     if booking_id is None:
         return None, None, None
-    if seen["status"] == 410:
+    if response["status"] == 410:
         payment = recorded.get(booking_id)
         return "DELETED", None, payment.status if payment else None
-    return str(seen["status"]), _status(seen.get("session")), _status(seen.get("payment"))
+    return str(response["status"]), _status(response.get("session")), _status(response.get("payment"))
 
 
 def _status(part: object) -> str | None:
@@ -93,7 +93,7 @@ def write_json(path: Path, rows: Sequence[Row], checked: Sequence[Check], second
     outcome = {
         "ok": is_ok(rows, checked),
         "seconds": round(seconds, 1),
-        "journeys": [{name: value for name, value in asdict(row).items() if name != "trouble"} for row in rows],
+        "journeys": [{name: value for name, value in asdict(row).items() if name != "error"} for row in rows],
         "checks": [asdict(check) for check in checked],
     }
     path.write_text(json.dumps(outcome, indent=2) + "\n")
@@ -122,8 +122,8 @@ def print_tables(rows: Sequence[Row], checked: Sequence[Check], seconds: float) 
         )
     console.print(table)
     for row in rows:
-        if row.trouble:
-            console.print(f"{row.name}: {row.trouble}", markup=False)
+        if row.error:
+            console.print(f"{row.name}: {row.error}", markup=False)
     for check in checked:
         console.print(f"{'ok   ' if check.ok else 'WRONG'} {check.name}: {check.detail}", markup=False)
     console.print(f"{'All is well' if is_ok(rows, checked) else 'Something is wrong'}, after {seconds:.1f} s.")

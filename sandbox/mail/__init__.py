@@ -1,1 +1,1 @@
-"""A mail catcher: it takes every mail over SMTP, keeps the latest in memory, and shows them on a page."""
+"""A mail catcher: accepts every mail over SMTP, keeps the latest in memory and shows them on web pages."""

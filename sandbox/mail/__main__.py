@@ -26,7 +26,7 @@ def main(arguments: list[str]) -> int:
     config = uvicorn.Config(
         app, host=options.host, port=options.port, log_level="warning", access_log=False, timeout_graceful_shutdown=2
     )
-    # uvicorn shuts down on SIGTERM and then raises the signal again; asked to stop and stopped is success.
+    # uvicorn shuts down on SIGTERM and then raises the signal again. A requested stop must exit with 0.
     signal.signal(signal.SIGTERM, lambda *_: None)
     uvicorn.Server(config).run()
     return 0

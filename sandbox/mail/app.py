@@ -1,4 +1,4 @@
-"""The catcher's pages, for people and (as JSON) for tests."""
+"""The catcher's web pages, and the same mails as JSON for tests."""
 
 import asyncio
 import contextlib
@@ -19,9 +19,9 @@ _ENVIRONMENT = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, undefined=StrictUndefined
 )
 _HEADERS = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff"}
-_OUR_PAGE = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-src 'self'"}
-# A mail is somebody else's page: no scripts, no forms, nothing loaded, no origin, whoever opens it.
-_THEIR_PAGE = {"Content-Security-Policy": "sandbox allow-popups; default-src 'none'; style-src 'unsafe-inline'"}
+_PAGE_POLICY = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-src 'self'"}
+# A mail is untrusted HTML: no scripts, no forms, no subresources and no origin, also if it is opened directly.
+_MAIL_POLICY = {"Content-Security-Policy": "sandbox allow-popups; default-src 'none'; style-src 'unsafe-inline'"}
 
 
 class MailPages:
@@ -46,40 +46,40 @@ class MailPages:
         return _page("list.html", mails=list(self._catcher.latest()))
 
     async def one(self, request: Request) -> Response:
-        caught = self._asked(request)
-        has = {kind: caught.body(kind) is not None for kind in ("html", "calendar")}
-        return _page("mail.html", caught=caught, text=caught.body("plain") or "", has=has)
+        mail = self._find(request)
+        has = {kind: mail.body(kind) is not None for kind in ("html", "calendar")}
+        return _page("mail.html", mail=mail, text=mail.body("plain") or "", has=has)
 
     async def html(self, request: Request) -> Response:
-        return HTMLResponse(self._body(request, "html"), headers=_HEADERS | _THEIR_PAGE)
+        return HTMLResponse(self._body(request, "html"), headers=_HEADERS | _MAIL_POLICY)
 
     async def calendar(self, request: Request) -> Response:
         return Response(self._body(request, "calendar"), media_type="text/calendar", headers=_HEADERS)
 
     async def source(self, request: Request) -> Response:
-        return PlainTextResponse(self._asked(request).content, headers=_HEADERS)
+        return PlainTextResponse(self._find(request).content, headers=_HEADERS)
 
     async def as_json(self, request: Request) -> Response:
-        """The newest first; `?to=` leaves those to one address."""
+        """Mails, newest first. `?to=` filters by recipient."""
         to = request.query_params.get("to")
-        mails = [_json(each) for each in self._catcher.latest() if to is None or to in each.recipients]
+        mails = [_json(mail) for mail in self._catcher.latest() if to is None or to in mail.recipients]
         return JSONResponse(mails, headers=_HEADERS)
 
-    def _asked(self, request: Request) -> Caught:
-        caught = self._catcher.get(request.path_params["number"])
-        if caught is None:
+    def _find(self, request: Request) -> Caught:
+        mail = self._catcher.get(request.path_params["number"])
+        if mail is None:
             raise HTTPException(404, "There is no such mail, or it made room for others.")
-        return caught
+        return mail
 
     def _body(self, request: Request, kind: str) -> str:
-        body = self._asked(request).body(kind)
+        body = self._find(request).body(kind)
         if body is None:
             raise HTTPException(404, "The mail has no such part.")
         return body
 
 
 def create_app(catcher: Catcher, host: str, smtp_port: int) -> Starlette:
-    """Pages and SMTP in one event loop. The SMTP server is there while the app runs."""
+    """The web app. Its SMTP server runs in the same event loop, from startup until shutdown."""
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -91,18 +91,18 @@ def create_app(catcher: Catcher, host: str, smtp_port: int) -> Starlette:
 
 
 def _page(template: str, **values: object) -> Response:
-    return HTMLResponse(_ENVIRONMENT.get_template(template).render(**values), headers=_HEADERS | _OUR_PAGE)
+    return HTMLResponse(_ENVIRONMENT.get_template(template).render(**values), headers=_HEADERS | _PAGE_POLICY)
 
 
-def _json(caught: Caught) -> dict[str, Any]:
+def _json(mail: Caught) -> dict[str, Any]:
     return {
-        "number": caught.number,
-        "at": caught.at.isoformat(),
-        "message_id": caught.header("Message-ID"),
-        "from": caught.header("From"),
-        "to": list(caught.recipients),
-        "subject": caught.header("Subject"),
-        "text": caught.body("plain"),
-        "html": caught.body("html"),
-        "calendar": caught.body("calendar"),
+        "number": mail.number,
+        "at": mail.at.isoformat(),
+        "message_id": mail.header("Message-ID"),
+        "from": mail.header("From"),
+        "to": list(mail.recipients),
+        "subject": mail.header("Subject"),
+        "text": mail.body("plain"),
+        "html": mail.body("html"),
+        "calendar": mail.body("calendar"),
     }

@@ -1,4 +1,4 @@
-"""What has come in over SMTP. It delivers nothing; the oldest mails make room for new ones."""
+"""Stores mails that arrive over SMTP and delivers none of them. Beyond the limits, the oldest are dropped."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -12,9 +12,9 @@ from typing import Final
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-LARGEST_MAIL_BYTES: Final = 1024 * 1024
-_MOST_BYTES: Final = 32 * LARGEST_MAIL_BYTES
-_MOST_MAILS: Final = 1_000
+MAX_MAIL_BYTES: Final = 1024 * 1024
+_MAX_BYTES: Final = 32 * MAX_MAIL_BYTES
+_MAX_MAILS: Final = 1_000
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Caught:
     number: int
     at: datetime
     recipients: tuple[str, ...]
-    """As the SMTP client named them."""
+    """The envelope recipients, which the SMTP client sent as RCPT TO."""
     content: bytes
 
     @property
@@ -33,7 +33,7 @@ class Caught:
         return str(self.mail.get(name, ""))
 
     def body(self, kind: str) -> str | None:
-        """The text of the first part of the type `text/{kind}`."""
+        """The text of the first part with the type `text/{kind}`, or None."""
         for part in self.mail.walk():
             if part.get_content_type() == f"text/{kind}" and not part.is_attachment():
                 return str(part.get_content())
@@ -41,11 +41,11 @@ class Caught:
 
 
 class Catcher:
-    """The handler of an SMTP server (aiosmtpd's protocol) and the mails that it took."""
+    """An SMTP handler for aiosmtpd, and the mails that it accepted."""
 
-    def __init__(self, most_mails: int = _MOST_MAILS, most_bytes: int = _MOST_BYTES) -> None:
-        self._most_mails = most_mails
-        self._most_bytes = most_bytes
+    def __init__(self, max_mails: int = _MAX_MAILS, max_bytes: int = _MAX_BYTES) -> None:
+        self._most_mails = max_mails
+        self._most_bytes = max_bytes
         self._bytes = 0
         self._numbers = count(1)
         self._caught: deque[Caught] = deque()
@@ -60,10 +60,10 @@ class Catcher:
         return "250 caught"
 
     def protocol(self) -> SMTP:
-        return SMTP(self, data_size_limit=LARGEST_MAIL_BYTES, enable_SMTPUTF8=True, hostname="mailbox.local")
+        return SMTP(self, data_size_limit=MAX_MAIL_BYTES, enable_SMTPUTF8=True, hostname="mailbox.local")
 
     def latest(self) -> Iterator[Caught]:
-        """The newest first."""
+        """All stored mails, newest first."""
         return reversed(self._caught)
 
     def get(self, number: int) -> Caught | None:

@@ -1,1 +1,1 @@
-"""A stand-in for a Jitsi server: it checks a token, shows who enters as what, and reports who came and left."""
+"""A stand-in for a Jitsi server: verifies tokens, shows the participant and their role, and reports attendance."""

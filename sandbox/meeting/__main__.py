@@ -1,6 +1,6 @@
-"""`python -m sandbox.meeting --port N --webhook URL`: the stand-in for a Jitsi server, on loopback.
+"""`python -m sandbox.meeting --port N --webhook URL`: the meeting sandbox, which stands in for a Jitsi server.
 
-Its secrets are the API's own, from the environment: `HOLDFAST_JITSI_APP_ID`, `HOLDFAST_JITSI_SECRET` and
+It shares the API's secrets, which it reads from the environment: `HOLDFAST_JITSI_APP_ID`, `HOLDFAST_JITSI_SECRET` and
 `HOLDFAST_MEETING_WEBHOOK_SECRET`.
 """
 
@@ -33,9 +33,9 @@ def main(arguments: list[str]) -> int:
         webhook_secret=os.environ["HOLDFAST_MEETING_WEBHOOK_SECRET"],
         http=httpx.AsyncClient(trust_env=False, timeout=10),
     )
-    # No access log: a token stands in the address.
+    # No access log: the URL has a token.
     config = uvicorn.Config(app, host=LOOPBACK, port=options.port, log_level="warning", access_log=False)
-    # uvicorn shuts down on SIGTERM and then raises the signal again; asked to stop and stopped is success.
+    # uvicorn shuts down on SIGTERM and then raises the signal again. A requested stop must exit with 0.
     signal.signal(signal.SIGTERM, lambda *_: None)
     uvicorn.Server(config).run()
     return 0

@@ -1,6 +1,6 @@
-"""The pages: one to enter by, one for those who are in. What somebody does there is reported to the webhook.
+"""The meeting page, to join, leave and upload a recording. Every action is reported to the webhook.
 
-Nothing is kept here: who is in stands in the page that they have open.
+The server is stateless: the page itself has the id of the participant's connection.
 """
 
 from collections.abc import AsyncIterator
@@ -17,7 +17,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from sandbox.meeting.reports import Reporter
-from sandbox.meeting.tokens import Participant, Turned, participant
+from sandbox.meeting.tokens import AccessDenied, Participant, verify_token
 
 _TEMPLATES = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined)
 _HEADERS = {
@@ -34,45 +34,45 @@ class Meetings:
     reporter: Reporter
 
     async def enter(self, request: Request) -> Response:
-        """Raises nothing: whoever is turned away is told why, with 403."""
+        """Show the page, or a 403 with the reason."""
         return await self._page(request, "")
 
     async def act(self, request: Request) -> Response:
-        """Come, leave, or record."""
+        """Join, leave or upload a recording."""
         form = await request.form()
         return await self._page(request, str(form.get("action")), str(form.get("connection", "")))
 
     async def _page(self, request: Request, action: str, connection: str = "") -> Response:
         room = request.path_params["room"]
         try:
-            who = participant(
+            participant = verify_token(
                 request.query_params.get("jwt", ""), room, self.app_id, self.secret, str(request.url.hostname)
             )
-            connection = await self._report(action, room, who, connection)
-        except Turned as turned:
-            return _html(403, problem=str(turned))
+            connection = await self._report(action, room, participant, connection)
+        except AccessDenied as denied:
+            return _html(403, problem=str(denied))
         except httpx.HTTPError:
             return _html(502, problem="The webhook did not take the report")
-        return _html(200, room=room, who=who, connection=connection)
+        return _html(200, room=room, participant=participant, connection=connection)
 
-    async def _report(self, action: str, room: str, who: Participant, connection: str) -> str:
-        """The connection that the person has afterwards; empty for none."""
+    async def _report(self, action: str, room: str, participant: Participant, connection: str) -> str:
+        """Report an action. Returns the participant's connection after it, or an empty string."""
         match action:
             case "join":
                 connection = str(uuid4())
-                await self.reporter.came(room, who, connection)
+                await self.reporter.joined(room, participant, connection)
             case "leave":
-                await self.reporter.left(room, who, connection)
+                await self.reporter.left(room, participant, connection)
                 connection = ""
             case "record":
-                if not who.may_record:
-                    raise Turned("Only the moderator may record, and only a session that is to be recorded")
-                await self.reporter.recorded(room, who)
+                if not participant.may_record:
+                    raise AccessDenied("Only the moderator may record, and only a session that is to be recorded")
+                await self.reporter.recording_uploaded(room, participant)
         return connection
 
 
 def create_app(app_id: str, secret: str, webhook_url: str, webhook_secret: str, http: httpx.AsyncClient) -> Starlette:
-    """`http` sends the reports; it is closed with the app."""
+    """`http` sends the reports. The app closes it at shutdown."""
     meetings = Meetings(app_id, secret, Reporter(http, webhook_url, app_id, webhook_secret))
 
     @asynccontextmanager
@@ -95,5 +95,5 @@ async def _health(_: Request) -> Response:
 
 
 def _html(status: int, **values: object) -> HTMLResponse:
-    values = {"problem": None, "room": "", "who": None, "connection": ""} | values
+    values = {"problem": None, "room": "", "participant": None, "connection": ""} | values
     return HTMLResponse(_TEMPLATES.get_template("page.html").render(**values), status, _HEADERS)

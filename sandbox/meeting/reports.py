@@ -1,4 +1,4 @@
-"""The events that 8x8's Jitsi as a Service sends, signed as it signs them."""
+"""Sends the webhook events of 8x8's Jitsi as a Service, with its signature."""
 
 import hmac
 import json
@@ -22,19 +22,19 @@ class Reporter:
     app_id: str
     secret: str
 
-    async def came(self, room: str, who: Participant, connection: str) -> None:
-        await self._send("PARTICIPANT_JOINED", room, _participant(who, connection))
+    async def joined(self, room: str, participant: Participant, connection: str) -> None:
+        await self._send("PARTICIPANT_JOINED", room, _participant(participant, connection))
 
-    async def left(self, room: str, who: Participant, connection: str) -> None:
-        await self._send("PARTICIPANT_LEFT", room, _participant(who, connection) | {"disconnectReason": "left"})
+    async def left(self, room: str, participant: Participant, connection: str) -> None:
+        await self._send("PARTICIPANT_LEFT", room, _participant(participant, connection) | {"disconnectReason": "left"})
 
-    async def recorded(self, room: str, who: Participant) -> None:
+    async def recording_uploaded(self, room: str, participant: Participant) -> None:
         link = f"https://recordings.{_HOST}/{uuid4().hex}.mp4?signature={uuid4().hex}"
-        data = {"initiatorId": who.id, "durationSec": 60, "share": True, "preAuthenticatedLink": link}
+        data = {"initiatorId": participant.id, "durationSec": 60, "share": True, "preAuthenticatedLink": link}
         await self._send("RECORDING_UPLOADED", room, data)
 
     async def _send(self, kind: str, room: str, data: dict[str, Any]) -> None:
-        """Raises `httpx.HTTPError` when it is not taken."""
+        """Raises `httpx.HTTPError` if the webhook does not accept the event."""
         event = {
             "idempotencyKey": str(uuid4()),
             "customerId": self.app_id,
@@ -46,26 +46,26 @@ class Reporter:
             "data": data,
         }
         body = json.dumps(event).encode()
-        answer = await self.http.post(
+        response = await self.http.post(
             self.url,
             content=body,
-            headers={"Content-Type": "application/json", "X-Jaas-Signature": _header(body, self.secret)},
+            headers={"Content-Type": "application/json", "X-Jaas-Signature": _signature_header(body, self.secret)},
         )
-        answer.raise_for_status()
+        response.raise_for_status()
 
 
-def _participant(who: Participant, connection: str) -> dict[str, Any]:
+def _participant(participant: Participant, connection: str) -> dict[str, Any]:
     return {
-        "id": who.id,
-        "name": who.name,
+        "id": participant.id,
+        "name": participant.name,
         "email": "",
         "avatar": "",
-        "moderator": who.is_moderator,
+        "moderator": participant.is_moderator,
         "participantJid": f"{connection}@{_HOST}",
     }
 
 
-def _header(body: bytes, secret: str) -> str:
+def _signature_header(body: bytes, secret: str) -> str:
     at = str(int(time.time()))
     signature = hmac.digest(secret.encode(), f"{at}.".encode() + body, "sha256")
     return f"t={at},v1={b64encode(signature).decode()}"

@@ -1,15 +1,15 @@
-"""What a Jitsi server checks of a token, and reads from it."""
+"""Verifies a meeting token as a Jitsi server does."""
 
 from dataclasses import dataclass
 from typing import Any
 
 import jwt
 
-_REQUIRED = ["aud", "iss", "sub", "room", "exp"]
+_REQUIRED_CLAIMS = ["aud", "iss", "sub", "room", "exp"]
 
 
-class Turned(Exception):
-    """Away, and why."""
+class AccessDenied(Exception):
+    """The token does not admit to the room. The message has the reason."""
 
 
 @dataclass(frozen=True)
@@ -20,18 +20,21 @@ class Participant:
     may_record: bool
 
 
-def participant(token: str, room: str, app_id: str, secret: str, host: str) -> Participant:
-    """Whom the token lets in, as Prosody's `token_verification` and `token_affiliation` see it. Raises `Turned`."""
+def verify_token(token: str, room: str, app_id: str, secret: str, host: str) -> Participant:
+    """The participant that the token admits to the room. Raises `AccessDenied`.
+
+    Source: Prosody's `token_verification` and `token_affiliation`.
+    """
     try:
         claims: dict[str, Any] = jwt.decode(
-            token, secret, algorithms=["HS256"], audience=app_id, issuer=app_id, options={"require": _REQUIRED}
+            token, secret, algorithms=["HS256"], audience=app_id, issuer=app_id, options={"require": _REQUIRED_CLAIMS}
         )
     except jwt.InvalidTokenError as error:
-        raise Turned(str(error)) from error
+        raise AccessDenied(str(error)) from error
     if claims["room"] != room:
-        raise Turned("The token is for another room")
+        raise AccessDenied("The token is for another room")
     if claims["sub"] != host:
-        raise Turned("The token is for another server")
+        raise AccessDenied("The token is for another server")
     user, features = claims["context"]["user"], claims["context"]["features"]
     is_moderator = user["affiliation"] == "owner"
     return Participant(

@@ -1,4 +1,4 @@
-"""Instructors' connected accounts, onboarded at once with the values that Stripe's test mode takes for verified.
+"""Creates onboarded connected accounts for instructors, with the values that Stripe's test mode treats as verified.
 
 Sources: Stripe, "Testing Stripe Connect" (dates of birth, addresses, bank tokens) and "Account capabilities".
 """
@@ -9,16 +9,17 @@ from uuid import UUID
 from stripe import StripeClient
 from stripe.params import AccountCreateParams
 
-# Fixed, since a request that is repeated with the same idempotency key must be the same request.
+# Fixed: a request that repeats an idempotency key must have the same parameters.
 _AGREED_AT: Final = 1_767_225_600
 
 
 async def create_connected_account(
     client: StripeClient, instructor_id: UUID, first_name: str, last_name: str, email: str
 ) -> str:
-    """The id of an account that can take transfers and be paid out; the same one if asked again within a day.
+    """Create an account that can receive transfers and payouts, and return its id.
 
-    Only for the sandbox and Stripe's test mode: the platform answers for all that Stripe would ask the person.
+    Within a day, another call for the same instructor returns the same account. Only for the sandbox and for Stripe's
+    test mode: the platform provides everything that Stripe would collect from the person.
     """
     params: AccountCreateParams = {
         "country": "US",
@@ -29,7 +30,7 @@ async def create_connected_account(
             "requirement_collection": "application",
             "stripe_dashboard": {"type": "none"},
         },
-        # Destination charges need `transfers` alone, which Stripe gives without `card_payments` only on application.
+        # Destination charges need only `transfers`, but Stripe grants it without `card_payments` only on application.
         "capabilities": {"card_payments": {"requested": True}, "transfers": {"requested": True}},
         "business_type": "individual",
         "business_profile": {"mcc": "8299", "url": "https://accessible.stripe.com"},

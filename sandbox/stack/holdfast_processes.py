@@ -1,4 +1,4 @@
-"""Holdfast's own two programs as processes of the stack."""
+"""Holdfast's worker and API as processes of the stack."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,12 +13,12 @@ from sandbox.stack.processes import Process
 # The worker lets running activities finish for up to 30 s after SIGTERM.
 _WORKER_STOP_TIMEOUT: Final = 35.0
 
-# An open event stream would keep the API from stopping for as long as its reader stays.
+# An open event stream would otherwise keep the API running until its client disconnects.
 _API_GRACE_SECONDS: Final = 3
 
 
 def worker(env: Mapping[str, str], *, metrics_url: str, log: Path) -> Process:
-    """The worker. It is ready when it serves its metrics."""
+    """The worker. It is ready once it serves its metrics."""
     return Process(
         name="worker",
         command=Command(
@@ -33,7 +33,7 @@ def worker(env: Mapping[str, str], *, metrics_url: str, log: Path) -> Process:
 
 
 def api(env: Mapping[str, str], *, url: str, log: Path) -> Process:
-    """The API. It is ready when it says so itself."""
+    """The API. It is ready once `/readyz` succeeds."""
     address = urlsplit(url)
     return Process(
         name="api",

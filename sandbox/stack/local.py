@@ -1,4 +1,4 @@
-"""What `./run up` leaves for the other commands in `.local/`: who is running, and the secret of its tokens."""
+"""The directory `.local/`, where `./run up` keeps its lock and its token secret for the other commands."""
 
 import fcntl
 import json
@@ -12,8 +12,8 @@ from sandbox.stack.environment import PROJECT_ROOT
 from sandbox.stack.stripe_choice import StackRefusedError
 
 
-class LocalPlace:
-    """A directory with at most one running stack."""
+class StackDirectory:
+    """A directory that at most one running stack may use."""
 
     def __init__(self, directory: Path) -> None:
         self.state: Final = directory / "stack"
@@ -21,14 +21,14 @@ class LocalPlace:
         self._secrets = directory / "secrets.json"
 
     @contextmanager
-    def only_stack(self) -> Iterator[None]:
-        """Hold the place for the one running stack. A kill -9 gives it up, too.
+    def lock(self) -> Iterator[None]:
+        """Lock the directory for the running stack. A kill -9 releases the lock, too.
 
         Raises:
-            StackRefusedError: another stack has it.
+            StackRefusedError: another stack holds the lock.
         """
-        with self._locked() as got_it:
-            if not got_it:
+        with self._try_lock() as acquired:
+            if not acquired:
                 raise StackRefusedError("A stack of this checkout is running already. Stop that `./run up` first.")
             try:
                 yield
@@ -36,7 +36,7 @@ class LocalPlace:
                 self._secrets.unlink(missing_ok=True)
 
     def write_token_secret(self, secret: str) -> None:
-        """Keep the running stack's token secret where only this user can read it."""
+        """Store the running stack's token secret, readable by this user only."""
         write_atomically(self._secrets, json.dumps({"token_secret": secret}), mode=0o600)
 
     def read_token_secret(self) -> str:
@@ -45,34 +45,34 @@ class LocalPlace:
         Raises:
             StackRefusedError: no stack is running.
         """
-        with self._locked() as nobody_has_it:
-            if nobody_has_it or not self._secrets.exists():
+        with self._try_lock() as acquired:
+            if acquired or not self._secrets.exists():
                 raise StackRefusedError("No stack of this checkout is running. Start one with `./run up`.")
         secret: str = json.loads(self._secrets.read_text())["token_secret"]
         return secret
 
     @contextmanager
-    def _locked(self) -> Iterator[bool]:
-        """Try to take the lock, and say whether that worked. The kernel frees it when its holder dies."""
+    def _try_lock(self) -> Iterator[bool]:
+        """Try to take the lock; yields whether that worked. The kernel releases it when its holder dies."""
         self._directory.mkdir(parents=True, exist_ok=True)
-        with (self._directory / "lock").open("w") as lock:
+        with (self._directory / "lock").open("w") as file:
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 yield False
                 return
             yield True
 
 
-THIS_CHECKOUT: Final = LocalPlace(PROJECT_ROOT / ".local")
+THIS_CHECKOUT: Final = StackDirectory(PROJECT_ROOT / ".local")
 
 
 def write_atomically(path: Path, text: str, *, mode: int = 0o644) -> None:
-    """Write a file that a reader sees whole or not at all."""
+    """Write a file so that a reader sees either all of it or none."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.unlink(missing_ok=True)
-    # The mode is given at creation, so that a secret is never readable for a moment.
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as file:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.unlink(missing_ok=True)
+    # Set the mode at creation, so that a secret is never readable by others, not even briefly.
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as file:
         file.write(text)
-    draft.replace(path)
+    temporary.replace(path)

@@ -1,4 +1,4 @@
-"""The mail catcher as a process."""
+"""The mail catcher as a process of the stack."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from sandbox.stack.processes import Process
 
 
 class Mailbox:
-    """It listens on two free loopback ports and keeps nothing over a restart."""
+    """Listens on two free loopback ports. A restart loses its mails."""
 
     def __init__(self, *, log: Path) -> None:
         port = free_port()
@@ -26,7 +26,7 @@ class Mailbox:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The settings with which the worker sends its mails here."""
+        """The settings that make the worker send its mails here."""
         return {
             "HOLDFAST_SMTP_HOST": LOOPBACK,
             "HOLDFAST_SMTP_PORT": str(self.smtp_port),

@@ -1,4 +1,4 @@
-"""The stand-in for a Jitsi server as a process of the stack."""
+"""The meeting sandbox, which stands in for a Jitsi server, as a process of the stack."""
 
 import secrets
 from pathlib import Path
@@ -14,7 +14,7 @@ _APP_ID: Final = "holdfast"
 
 
 class MeetingServer:
-    """On a free loopback port, with secrets of its own, reporting to `webhook_url`."""
+    """Listens on a free loopback port, with generated secrets, and sends its events to `webhook_url`."""
 
     def __init__(self, webhook_url: str, *, log: Path) -> None:
         port = free_port()
@@ -37,5 +37,5 @@ class MeetingServer:
 
     @property
     def settings(self) -> dict[str, str]:
-        """What the API needs to hold its meetings here."""
+        """The settings that make the API use this server."""
         return {"HOLDFAST_MEETING_PROVIDER": "jitsi", "HOLDFAST_JITSI_URL": self.url, **self._secrets}

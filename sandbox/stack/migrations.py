@@ -1,4 +1,4 @@
-"""The schema, brought up by the same command as in production."""
+"""Creates the schema with the same command as in production."""
 
 import psycopg
 from psycopg import sql
@@ -9,10 +9,10 @@ from sandbox.stack.postgres import Postgres
 
 
 async def create_migrated_database(server: Postgres, name: str) -> None:
-    """Make a database and take it through every migration.
+    """Create a database and run every migration on it.
 
     Raises:
-        StartupError: a migration failed; the message holds what Alembic said.
+        StartupError: a migration failed. The message has Alembic's output.
     """
     connection = await psycopg.AsyncConnection.connect(server.conninfo("postgres"), autocommit=True)
     async with connection:
@@ -21,7 +21,7 @@ async def create_migrated_database(server: Postgres, name: str) -> None:
 
 
 async def alembic(server: Postgres, database: str, *arguments: str) -> str:
-    """Run Alembic on a database; what it printed.
+    """Run Alembic on a database and return its output.
 
     Raises:
         StartupError: Alembic failed.

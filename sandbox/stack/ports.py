@@ -5,26 +5,26 @@ import socket
 
 LOOPBACK = "127.0.0.1"
 
-# Below the range that Linux (32768 and up) and macOS (49152 and up) take for outgoing connections: a port
-# found free stays free until its server binds it, even while thousands of client connections come and go.
+# Below the ephemeral ports of Linux (32768 and up) and macOS (49152 and up): no outgoing connection can take a port
+# between the check and the server's bind.
 _CANDIDATES = range(20_000, 32_000)
 _ATTEMPTS = 200
 
-_given_out: set[int] = set()
+_issued: set[int] = set()
 
 
 def free_port() -> int:
-    """A TCP port nobody listens on, never the same one twice in this process.
+    """A TCP port that is not in use. A process never gets the same port twice.
 
-    Drawn at random, so that stacks started at the same moment do not meet.
+    The port is random, so that stacks that start at the same time do not collide.
 
     Raises:
-        OSError: no free port after many draws.
+        OSError: no free port was found.
     """
     for _ in range(_ATTEMPTS):
         port = secrets.choice(_CANDIDATES)
-        if port not in _given_out and _is_free(port):
-            _given_out.add(port)
+        if port not in _issued and _is_free(port):
+            _issued.add(port)
             return port
     raise OSError(f"no free port on {LOOPBACK} between {_CANDIDATES.start} and {_CANDIDATES.stop - 1}")
 

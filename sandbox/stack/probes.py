@@ -1,4 +1,4 @@
-"""Readiness probes. Each answers False for "not yet" and raises nothing."""
+"""Readiness probes. A probe returns False for "not yet" and never raises."""
 
 import httpx
 import psycopg
@@ -9,10 +9,10 @@ _TIMEOUT_SECONDS = 2.0
 
 
 def http_ok(url: str) -> Probe:
-    """Ready when `GET url` answers 200."""
+    """Ready once `GET url` returns 200."""
 
     async def probe() -> bool:
-        # trust_env off: a proxy from the caller's environment does not know our loopback.
+        # trust_env off: a proxy from the caller's environment cannot reach this machine's loopback.
         async with httpx.AsyncClient(trust_env=False, timeout=_TIMEOUT_SECONDS) as client:
             try:
                 return (await client.get(url)).status_code == httpx.codes.OK
@@ -23,7 +23,7 @@ def http_ok(url: str) -> Probe:
 
 
 def postgres_accepts(conninfo: str) -> Probe:
-    """Ready when Postgres lets a client in: its port is open earlier, while it is still starting up."""
+    """Ready once Postgres accepts a session. Its port is open earlier, while it is still starting."""
 
     async def probe() -> bool:
         try:

@@ -1,4 +1,4 @@
-"""One supervised process: started, probed until it is ready, stopped or killed, started again."""
+"""A supervised process: start, readiness probe, stop, kill and restart."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -10,7 +10,7 @@ from typing import Final
 from sandbox.stack.commands import Command, StartupError, describe_exit, spawn
 
 Probe = Callable[[], Awaitable[bool]]
-"""Says whether a process is ready. Raises nothing: "cannot connect yet" is False."""
+"""Returns whether a process is ready. It never raises: "cannot connect yet" is False."""
 
 PROBE_INTERVAL: Final = 0.05
 LOG_TAIL_LINES: Final = 25
@@ -18,7 +18,7 @@ LOG_TAIL_LINES: Final = 25
 
 @dataclass(kw_only=True)
 class Process:
-    """A command with a name, a readiness probe and a log file, which a second start appends to."""
+    """A command with a name, a readiness probe and a log file. A restart appends to the log."""
 
     name: str
     command: Command
@@ -29,7 +29,7 @@ class Process:
 
     @property
     def pid(self) -> int:
-        """The process id of the running (or last) process."""
+        """The id of the running process, or of the last one."""
         return self._started().pid
 
     @property
@@ -37,10 +37,10 @@ class Process:
         return self._running is not None and self._running.returncode is None
 
     async def start(self) -> None:
-        """Start the process and return when its probe says it is ready.
+        """Start the process and wait until it is ready.
 
         Raises:
-            StartupError: it ended, or was not ready in time. It is not running then.
+            StartupError: it ended, or was not ready in time. It is no longer running.
         """
         if self.is_running:
             raise RuntimeError(f"{self.name} is running already, as process {self.pid}")
@@ -58,10 +58,10 @@ class Process:
             raise
 
     async def stop(self) -> None:
-        """Ask the process to stop, kill it if it does not in time, and return when it is gone."""
+        """Send the stop signal, kill the process after the timeout, and wait until it has ended."""
         if self._running is None or not self.is_running:
             return
-        with suppress(ProcessLookupError):  # it may end in this moment
+        with suppress(ProcessLookupError):  # it may have just ended
             self._running.send_signal(self.command.stop_signal)
         try:
             async with asyncio.timeout(self.command.stop_timeout):
@@ -70,14 +70,14 @@ class Process:
             await self.kill()
 
     async def kill(self) -> None:
-        """SIGKILL, as a crash or the kernel's memory killer would, and return when the process is gone."""
+        """Send SIGKILL, as the OOM killer would, and wait until the process has ended."""
         if self._running is not None and self.is_running:
             with suppress(ProcessLookupError):
                 self._running.kill()
             await self._running.wait()
 
     async def exited(self) -> str:
-        """Wait until the process ends; how it ended, in words."""
+        """Wait until the process ends, and describe its exit code."""
         return describe_exit(await self._started().wait())
 
     def _started(self) -> asyncio.subprocess.Process:
@@ -91,7 +91,7 @@ class Process:
                 raise StartupError(self._failure(f"ended at start-up with {await self.exited()}"))
             await asyncio.sleep(PROBE_INTERVAL)
 
-    def _failure(self, what: str) -> str:
+    def _failure(self, reason: str) -> str:
         lines = self.log.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:]
         tail = "\n".join(f"    {line}" for line in lines) or "    (empty)"
-        return f"{self.name} {what}. The end of its log, {self.log}:\n{tail}"
+        return f"{self.name} {reason}. The end of its log, {self.log}:\n{tail}"

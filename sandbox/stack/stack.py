@@ -1,4 +1,4 @@
-"""The whole of Holdfast on one machine: Postgres, Temporal, the sandboxes, a mailbox, the worker and the API."""
+"""The whole stack on one machine: Postgres, Temporal, the sandboxes, a mailbox, the worker and the API."""
 
 import asyncio
 import os
@@ -20,29 +20,28 @@ from sandbox.stack.stripe_server import SANDBOX_KEY, StripeServer
 from sandbox.stack.temporal import NAMESPACE, Temporal
 
 _DATABASE: Final = "holdfast"
-_STRIPE_ITSELF: Final = "https://api.stripe.com"
+_STRIPE_URL: Final = "https://api.stripe.com"
 _WEBHOOK_PATH: Final = "/v1/stripe/webhook"
 _CONNECT_WEBHOOK_PATH: Final = "/v1/stripe/connect-webhook"
 _MEETING_WEBHOOK_PATH: Final = "/v1/meetings/webhook"
 
 
 class Stack:
-    """Starts everything on `async with`, stops it in order at the end. State and logs are in `directory`.
+    """Starts everything on `async with` and stops it in order at the end. State and logs are in `directory`.
 
-    `env` goes to the API and the worker, on top of what the stack sets. `stripe_log` gets every request to the
-    sandbox as a JSON line. With `STRIPE_API_KEY=sk_test_…` in the environment, Stripe itself takes the
-    sandbox's place.
+    `env` overrides the stack's own settings of the API and the worker. `stripe_log` records every request to the
+    sandbox as a JSON line. With `STRIPE_API_KEY=sk_test_…` in the environment, Stripe's test mode replaces the sandbox.
 
     Raises:
-        StackRefusedError: the environment asks for production or real money.
-        StartupError: a part did not get ready; what had started is stopped again.
+        StackRefusedError: the environment is set up for production or live mode.
+        StartupError: a process did not become ready. The others are stopped again.
     """
 
     def __init__(
         self, directory: Path, *, stripe_log: Path | None = None, env: Mapping[str, str] | None = None
     ) -> None:
         test_mode = stripe_test_mode(os.environ)
-        # Others may pass through, no more: where we are root, Postgres runs as another user.
+        # Others may traverse the directory but not list it: for root, Postgres runs as another user.
         directory.mkdir(mode=0o711, parents=True, exist_ok=True)
         directory.chmod(0o711)
         self.logs = directory / "logs"
@@ -64,17 +63,17 @@ class Stack:
         self.database_url = self._postgres.url(_DATABASE)
         self.token_secret = secrets.token_urlsafe(32)
         if test_mode:
-            self.stripe_url, self.stripe_key = _STRIPE_ITSELF, test_mode.key
+            self.stripe_url, self.stripe_key = _STRIPE_URL, test_mode.key
             self.webhook_secret = test_mode.webhook_secret
             self.connect_webhook_secret = test_mode.connect_webhook_secret
         else:
             self._stripe = StripeServer(directory / "stripe", log=self.logs / "stripe.log", request_log=stripe_log)
             self.stripe_url, self.stripe_key = self._stripe.url, SANDBOX_KEY
-            self.webhook_secret = self.connect_webhook_secret = ""  # known once the sandbox runs
+            self.webhook_secret = self.connect_webhook_secret = ""  # set once the sandbox runs
 
     @property
     def processes(self) -> dict[str, Process]:
-        """What runs or should, by name, in the order of starting."""
+        """The processes that run or should run, by name, in start order."""
         stripe = self._stripe.process if self._stripe else None
         parts = [
             *(self._postgres.process, self._temporal.process, self._mailbox.process),
@@ -84,17 +83,17 @@ class Stack:
 
     @property
     def has_stripe_sandbox(self) -> bool:
-        """False where Stripe itself is talked to."""
+        """False if the stack uses Stripe's test mode."""
         return self._stripe is not None
 
     @property
     def pids(self) -> dict[str, int]:
-        """The process ids of what runs, by name."""
+        """The ids of the running processes, by name."""
         return {name: process.pid for name, process in self.processes.items() if process.is_running}
 
     async def __aenter__(self) -> Self:
         try:
-            await _together(
+            await _start_concurrently(
                 self._start_database(),
                 self._temporal.start(),
                 self._mailbox.start(),
@@ -105,7 +104,7 @@ class Stack:
                 self.environment, metrics_url=self.worker_metrics_url, log=self.logs / "worker.log"
             )
             self._api = holdfast_processes.api(self.environment, url=self.api_url, log=self.logs / "api.log")
-            await _together(self._worker.start(), self._api.start())
+            await _start_concurrently(self._worker.start(), self._api.start())
         except BaseException:
             await self._stop()
             raise
@@ -135,11 +134,11 @@ class Stack:
         return settings | self._mailbox.environment | self._meeting.settings | sandbox | self._env
 
     async def kill_worker(self) -> None:
-        """SIGKILL the worker, as a crash would."""
+        """Send SIGKILL to the worker, as in a crash."""
         await self.processes["worker"].kill()
 
     async def start_worker(self) -> None:
-        """Start a new worker after one was killed. Raises: StartupError."""
+        """Start a new worker after `kill_worker`. Raises: StartupError."""
         await self.processes["worker"].start()
 
     async def _start_database(self) -> None:
@@ -155,18 +154,18 @@ class Stack:
             )
 
     async def _stop(self) -> None:
-        """First those who use the others: the programs, then Temporal, Stripe and the mailbox, then Postgres."""
-        await asyncio.gather(*(program.stop() for program in (self._api, self._worker) if program))
+        """Stop in order of dependency: API and worker, then the other servers, then Postgres."""
+        await asyncio.gather(*(process.stop() for process in (self._api, self._worker) if process))
         servers = (self._temporal, self._stripe, self._mailbox, self._meeting.process)
         await asyncio.gather(*(server.stop() for server in servers if server))
         await self._postgres.stop()
 
 
-async def _together(*starts: Coroutine[None, None, None]) -> None:
-    """Run starts at the same time. The first failure cancels the others and is raised by itself."""
+async def _start_concurrently(*starts: Coroutine[None, None, None]) -> None:
+    """Start several processes at the same time. The first failure cancels the others and is raised alone."""
     try:
         async with asyncio.TaskGroup() as group:
             for start in starts:
                 group.create_task(start)
-    except ExceptionGroup as failures:  # not except*, which would wrap the one in a group again
+    except ExceptionGroup as failures:  # not except*, which would wrap the exception in a group again
         raise failures.exceptions[0] from None

@@ -1,16 +1,16 @@
-"""Which Stripe a local stack talks to: the sandbox, or Stripe itself in test mode. Never real money."""
+"""Selects the Stripe of a local stack: the sandbox, or Stripe's test mode. Never live mode."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 
 class StackRefusedError(RuntimeError):
-    """The environment asks for something a local stack must not do. The message says what to change."""
+    """A local stack must not run in this environment. The message says what to change."""
 
 
 @dataclass(frozen=True)
 class StripeTestMode:
-    """Stripe itself, with a test key."""
+    """A test key of Stripe, and the secrets of its webhook endpoints."""
 
     key: str
     webhook_secret: str
@@ -18,7 +18,7 @@ class StripeTestMode:
 
 
 def stripe_test_mode(environ: Mapping[str, str]) -> StripeTestMode | None:
-    """Stripe's test mode if `STRIPE_API_KEY` is set; None stands for the sandbox.
+    """Stripe's test mode if `STRIPE_API_KEY` is set, otherwise None for the sandbox.
 
     Raises:
         StackRefusedError: `HOLDFAST_ENV=production`, a key that is not a test key, or no webhook secret.

@@ -1,4 +1,4 @@
-"""The Stripe sandbox as a process, and the little of Stripe's API that the stack itself calls."""
+"""The Stripe sandbox as a process of the stack, and the registration of webhook endpoints with it."""
 
 from pathlib import Path
 from typing import Final
@@ -15,7 +15,7 @@ SANDBOX_KEY: Final = "sk_test_sandbox"
 
 
 class StripeServer:
-    """The sandbox on a free loopback port. Its state is in one file, so it survives a kill -9."""
+    """Runs the sandbox on a free loopback port. Its state is in a file and survives a kill -9."""
 
     def __init__(self, directory: Path, *, log: Path, request_log: Path | None = None) -> None:
         port = free_port()
@@ -41,13 +41,13 @@ class StripeServer:
         await self.process.stop()
 
     async def create_webhook_endpoint(self, url: str, *, connect: bool = False) -> str:
-        """Have every event sent to `url`, or every one of connected accounts; the secret that signs them."""
+        """Subscribe `url` to all events, or to those of connected accounts. Returns the signing secret."""
         async with httpx.AsyncClient(trust_env=False, base_url=self.url) as client:
-            answer = await client.post(
+            response = await client.post(
                 "/v1/webhook_endpoints",
                 data={"url": url, "enabled_events[]": "*", "connect": "true" if connect else "false"},
                 headers={"Authorization": f"Bearer {SANDBOX_KEY}"},
             )
-        answer.raise_for_status()
-        secret: str = answer.json()["secret"]
+        response.raise_for_status()
+        secret: str = response.json()["secret"]
         return secret

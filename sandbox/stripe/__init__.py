@@ -1,4 +1,4 @@
-"""A stand-in for the part of Stripe that Holdfast uses. Start at `app.py`, then `routes.py`, then any noun.
+"""A stand-in for the part of Stripe that Holdfast uses. Start reading at `app.py`, then `routes.py`, then any noun.
 
-It imports nothing of Holdfast's: what it does is Stripe's, so that Holdfast cannot agree with itself by accident.
+It imports nothing from Holdfast, so that the two cannot share a mistake about Stripe.
 """

@@ -17,7 +17,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--host", default="127.0.0.1", help="a loopback address")
     parser.add_argument("--log", type=Path, help="write each API request and its answer as a JSON line")
-    parser.add_argument("--state", type=Path, help="keep the state here, over restarts")
+    parser.add_argument("--state", type=Path, help="keep the state in this file across restarts")
     options = parser.parse_args(arguments)
     reason = refusal(options.host, os.environ)
     if reason is not None:
@@ -27,7 +27,7 @@ def main(arguments: list[str]) -> int:
     config = uvicorn.Config(
         app, host=options.host, port=options.port, log_level="warning", access_log=False, timeout_graceful_shutdown=2
     )
-    # uvicorn shuts down on SIGTERM and then raises the signal again; asked to stop and stopped is success.
+    # uvicorn shuts down on SIGTERM and then raises the signal again. A requested stop must exit with 0.
     signal.signal(signal.SIGTERM, lambda *_: None)
     uvicorn.Server(config).run()
     return 0

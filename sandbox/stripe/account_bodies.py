@@ -1,4 +1,4 @@
-"""What an account looks like when it is new, and the platform's own.
+"""The body of a new connected account, and of the platform's own account.
 
 Source: API reference, "The Account object".
 """
@@ -23,7 +23,7 @@ NO_REQUIREMENTS: JsonObject = {
 
 
 def blank(context: Context, params: JsonObject) -> JsonObject:
-    """A new account's body from the parameters of `create`. Who bears what defaults as at Stripe."""
+    """A new account's body from the parameters of `create`, with Stripe's defaults."""
     id = new_id("acct", 16).replace("acct_", "acct_1")
     country = params.get("country", "US")
     return {
@@ -49,19 +49,19 @@ def blank(context: Context, params: JsonObject) -> JsonObject:
     }
 
 
-def _controller(given: JsonObject) -> JsonObject:
-    """Who pays fees, bears losses and collects requirements; the defaults are Stripe's."""
+def _controller(params: JsonObject) -> JsonObject:
+    """Who pays fees, is liable for losses and collects requirements, with Stripe's defaults."""
     return {
-        "fees": {"payer": given.get("fees", {}).get("payer", "account")},
+        "fees": {"payer": params.get("fees", {}).get("payer", "account")},
         "is_controller": True,
-        "losses": {"payments": given.get("losses", {}).get("payments", "stripe")},
-        "requirement_collection": given.get("requirement_collection", "stripe"),
-        "stripe_dashboard": {"type": given.get("stripe_dashboard", {}).get("type", "full")},
+        "losses": {"payments": params.get("losses", {}).get("payments", "stripe")},
+        "requirement_collection": params.get("requirement_collection", "stripe"),
+        "stripe_dashboard": {"type": params.get("stripe_dashboard", {}).get("type", "full")},
         "type": "application",
     }
 
 
-def _business_profile(given: JsonObject) -> JsonObject:
+def _business_profile(params: JsonObject) -> JsonObject:
     blank: JsonObject = {
         "annual_revenue": None,
         "estimated_worker_count": None,
@@ -75,7 +75,7 @@ def _business_profile(given: JsonObject) -> JsonObject:
         "support_url": None,
         "url": None,
     }
-    return blank | {name: value for name, value in given.items() if name in blank}
+    return blank | {name: value for name, value in params.items() if name in blank}
 
 
 def settings(payout_interval: str) -> JsonObject:
@@ -127,10 +127,10 @@ def _schedule(params: JsonObject) -> str:
 
 
 def payout_interval(params: JsonObject) -> str | None:
-    """How often the account is paid out, where the parameters say so.
+    """The payout interval in the parameters, if any.
 
     Raises:
-        StripeError: 400 for the schedules that are not modelled.
+        StripeError: 400 for an interval that is not modelled.
     """
     schedule = params.get("settings", {}).get("payouts", {}).get("schedule", {})
     interval: str | None = schedule.get("interval")

@@ -1,4 +1,4 @@
-"""Account links: the address of the onboarding page (API reference, "Account links")."""
+"""Account links: single-use URLs of the onboarding page (API reference, "Account links")."""
 
 from sandbox.stripe.context import Call, Context
 from sandbox.stripe.errors import account_invalid
@@ -16,7 +16,7 @@ def create(call: Call) -> JsonObject:
 
 
 def make(call: Call, account_id: str, refresh_url: str, return_url: str) -> JsonObject:
-    """A link for one visit, valid for a few minutes."""
+    """Create a link for one visit, valid for a few minutes."""
     account = call.context.store.find("account", account_id)
     if account is None or account.owner != call.account:
         raise account_invalid(account_id)
@@ -34,7 +34,7 @@ def make(call: Call, account_id: str, refresh_url: str, return_url: str) -> Json
 
 
 def find(context: Context, account: str, token: str) -> Record | None:
-    """The link behind an address, unless it was never made or its time is over."""
+    """The link of a URL, or None if it does not exist or has expired."""
     link = context.store.find(KIND, token)
     if link is None or link.hidden["account"] != account or link.body["expires_at"] <= context.now():
         return None

@@ -1,4 +1,4 @@
-"""Connected accounts (v1, with `controller` properties), their capabilities, and who can take transfers.
+"""Connected accounts (v1, with `controller` properties), their capabilities and login links.
 
 Sources: API reference, "Accounts", "Capabilities", "Login links"; docs "Account capabilities".
 """
@@ -19,16 +19,16 @@ def create(call: Call) -> JsonObject:
         message = "You may not provide the `type` parameter and `controller` parameters simultaneously."
         raise invalid(message, param="type")
     body = blank(call.context, params)
-    body["capabilities"] = {name: "inactive" for name, wished in _wishes(params).items() if wished}
+    body["capabilities"] = {name: "inactive" for name, requested in _capabilities(params).items() if requested}
     return call.context.view(add(call.context, call.account, body, params))
 
 
 def add(context: Context, owner: str, body: JsonObject, params: JsonObject, hidden: JsonObject | None = None) -> Record:
-    """Record a new account, with the bank account that came with it."""
-    record = context.store.put(KIND, body["id"], owner=owner, body=body, hidden={"given": []} | (hidden or {}))
+    """Store a new account, with its bank account if the parameters have one."""
+    record = context.store.put(KIND, body["id"], owner=owner, body=body, hidden={"provided": []} | (hidden or {}))
     if params.get("external_account"):
         bank_accounts.add(context, record, params["external_account"])
-    return onboarding.review(context, record, onboarding.given_in(params))
+    return onboarding.review(context, record, onboarding.provided_in(params))
 
 
 def retrieve(call: Call) -> JsonObject:
@@ -46,10 +46,10 @@ def retrieve_current(call: Call) -> JsonObject:
 def update(call: Call) -> JsonObject:
     record, params, context = find(call), call.params, call.context
     before = copied(record.body)
-    record.body |= call.given("email", "business_type")
-    for name, wished in _wishes(params).items():
+    record.body |= call.pick("email", "business_type")
+    for name, is_requested in _capabilities(params).items():
         record.body["capabilities"].setdefault(name, "inactive")
-        if not wished:
+        if not is_requested:
             del record.body["capabilities"][name]
     if interval := payout_interval(params):
         record.body["settings"]["payouts"]["schedule"]["interval"] = interval
@@ -57,12 +57,12 @@ def update(call: Call) -> JsonObject:
     if params.get("external_account"):
         bank_accounts.add(context, record, params["external_account"])
     context.store.save(record)
-    return context.view(onboarding.provide(context, record, onboarding.given_in(params)))
+    return context.view(onboarding.provide(context, record, onboarding.provided_in(params)))
 
 
 def delete(call: Call) -> JsonObject:
     record = find(call)
-    if any(amount for pair in call.context.books.balance(record.id).values() for amount in pair):
+    if any(amount for pair in call.context.ledger.balance(record.id).values() for amount in pair):
         raise invalid("This account can't be deleted: its balance is not zero.")
     call.context.store.remove(KIND, record.id)
     return {"id": record.id, "object": KIND, "deleted": True}
@@ -86,7 +86,7 @@ def retrieve_capability(call: Call) -> JsonObject:
 
 
 def create_login_link(call: Call) -> JsonObject:
-    """A link to the Express dashboard, which the sandbox does not have: its address leads nowhere."""
+    """A link to the Express Dashboard. The sandbox has no such page, so the link is dead."""
     account = find(call)
     if account.body["controller"]["stripe_dashboard"]["type"] != "express":
         raise invalid("Cannot create a login link for an account that is not an Express Dashboard account.")
@@ -104,7 +104,7 @@ def find(call: Call) -> Record:
 
 
 def require_transfers(context: Context, account: str, destination: str, param: str = "destination") -> str:
-    """The destination's id.
+    """Check that the destination can receive transfers, and return its id.
 
     Raises:
         StripeError: 400 `resource_missing`, or `insufficient_capabilities_for_transfer` until the account's
@@ -126,5 +126,6 @@ def view(context: Context, record: Record) -> JsonObject:
     return record.body | {"external_accounts": bank_accounts.included(context, record)}
 
 
-def _wishes(params: JsonObject) -> dict[str, bool]:
-    return {name: bool(wish.get("requested")) for name, wish in (params.get("capabilities") or {}).items()}
+def _capabilities(params: JsonObject) -> dict[str, bool]:
+    """Whether each capability in the parameters is requested."""
+    return {name: bool(options.get("requested")) for name, options in (params.get("capabilities") or {}).items()}

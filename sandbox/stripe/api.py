@@ -1,4 +1,4 @@
-"""One API request from its headers to its answer: who asks, what, whether it was asked before, and the log."""
+"""The handling of an API request: authentication, routing, idempotency, faults, the operation and the log."""
 
 import base64
 import json
@@ -22,11 +22,11 @@ from sandbox.stripe.errors import (
 from sandbox.stripe.events import Cause
 from sandbox.stripe.expansion import expanded
 from sandbox.stripe.faults import Fault, Faults
-from sandbox.stripe.idempotency import Answer, Claim, IdempotencyKeys
+from sandbox.stripe.idempotency import ApiResponse, Claim, IdempotencyKeys
 from sandbox.stripe.ids import PLATFORM, new_id
 from sandbox.stripe.json_values import JsonObject, copied
 from sandbox.stripe.request_log import RequestLog
-from sandbox.stripe.schema.answers import problems
+from sandbox.stripe.schema.answers import response_problems
 from sandbox.stripe.schema.derive import API_VERSION, request_shape
 from sandbox.stripe.schema.requests import coerced
 from sandbox.stripe.views import INCLUDABLE
@@ -35,8 +35,8 @@ _KEY_PREFIX = "sk_test_"
 
 
 @dataclass(frozen=True)
-class Received:
-    """A request as it came in."""
+class ReceivedRequest:
+    """The parts of an HTTP request that the API uses."""
 
     id: str
     method: str
@@ -53,111 +53,111 @@ class Received:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a request. A dropped one is logged like any other and never answered."""
+    """The outcome of a request. A dropped request is logged like any other, but its response is never sent."""
 
-    answer: Answer
+    response: ApiResponse
     headers: dict[str, str]
     dropped: bool = False
 
 
 class Api:
     def __init__(self, context: Context, keys: IdempotencyKeys, log: RequestLog, faults: Faults) -> None:
-        self._world = context
+        self._context = context
         self._keys = keys
         self._log = log
         self._faults = faults
 
     async def handle(self, request: Request) -> Response:
         received = await _received(request)
-        deadlines.meet(self._world)
-        fault = self._faults.strike(received.method, received.path)
+        deadlines.run_due(self._context)
+        fault = self._faults.hit(received.method, received.path)
         try:
             outcome = await self._outcome(received, fault)
         except StripeError as error:
-            outcome = Outcome(_error_answer(error, received), error.headers)
+            outcome = Outcome(_error_response(error, received), error.headers)
         self._write_log(received, outcome)
         if outcome.dropped:
             return DroppedConnection()
         headers = {"Request-Id": received.id, "Stripe-Version": received.version or API_VERSION} | outcome.headers
         if received.idempotency_key:
             headers["Idempotency-Key"] = received.idempotency_key
-        return JSONResponse(outcome.answer.body, outcome.answer.status, headers)
+        return JSONResponse(outcome.response.body, outcome.response.status, headers)
 
-    async def _outcome(self, received: Received, fault: Fault | None) -> Outcome:
+    async def _outcome(self, received: ReceivedRequest, fault: Fault | None) -> Outcome:
         account = self._account(received)
         if received.version not in (None, API_VERSION):
             raise invalid(f"The sandbox speaks version {API_VERSION} of Stripe's API only.").not_begun()
-        if fault and (refusal := fault.refusal()):
-            raise refusal
+        if fault and (error := fault.early_error()):
+            raise error
         found = routes.match(received.method, received.path)
         if found is None:
             raise unknown_url(received.method, received.path)
         route, path = found
         kind = fault.kind if fault else None
         if kind == "drop_before":
-            return Outcome(_error_answer(internal("The connection was dropped."), received), {}, dropped=True)
+            return Outcome(_error_response(internal("The connection was dropped."), received), {}, dropped=True)
         raw = _raw_params(received)
         claim = self._claim(received, account, raw)
-        if isinstance(claim, Answer):
+        if isinstance(claim, ApiResponse):
             return Outcome(claim, {"Idempotent-Replayed": "true", "Original-Request": claim.request_id})
         try:
             if fault:
                 await fault.wait()
             params = coerced(request_shape(route.params), raw)
-            call = Call(self._world, account, params, path, received.base_url)
-            answer = self._run(received, route, call, claim, kind)
+            call = Call(self._context, account, params, path, received.base_url)
+            response = self._run(received, route, call, claim, kind)
         finally:
             if claim is not None:
                 self._keys.release(claim)
-        return Outcome(answer, {}, dropped=kind == "drop_after")
+        return Outcome(response, {}, dropped=kind == "drop_after")
 
-    def _claim(self, received: Received, account: str, raw: JsonObject) -> Claim | Answer | None:
+    def _claim(self, received: ReceivedRequest, account: str, raw: JsonObject) -> Claim | ApiResponse | None:
         if received.method != "POST" or not received.idempotency_key:
             return None
         return self._keys.claim(account, received.idempotency_key, received.method, received.path, raw)
 
     def _run(
-        self, received: Received, route: routes.Route, call: Call, claim: Claim | None, fault: str | None
-    ) -> Answer:
-        """Run the operation and keep its answer, both or neither.
+        self, received: ReceivedRequest, route: routes.Route, call: Call, claim: Claim | None, fault: str | None
+    ) -> ApiResponse:
+        """Run the operation and store its response under the key, in one transaction.
 
-        An error undoes what the operation did, except a declined card's, whose traces Stripe keeps.
+        An error rolls the operation back, except a card decline, whose records Stripe keeps.
         """
         cause = Cause(received.id, received.idempotency_key if received.method == "POST" else None)
-        store = self._world.store
+        store = self._context.store
         try:
-            with store.transaction(), self._world.events.caused_by(cause):
+            with store.transaction(), self._context.events.caused_by(cause):
                 if fault == "error_before":
                     raise internal()
-                answer = self._operate(received, route, call)
+                response = self._operate(received, route, call)
                 if fault == "error_after":
-                    answer = _error_answer(internal(), received)
+                    response = _error_response(internal(), received)
                 if claim is not None:
-                    self._keys.keep(claim, answer)
+                    self._keys.store(claim, response)
         except StripeError as error:
-            answer = _error_answer(error, received)
+            response = _error_response(error, received)
             if claim is not None and error.began:
                 with store.transaction():
-                    self._keys.keep(claim, answer)
-        return answer
+                    self._keys.store(claim, response)
+        return response
 
-    def _operate(self, received: Received, route: routes.Route, call: Call) -> Answer:
+    def _operate(self, received: ReceivedRequest, route: routes.Route, call: Call) -> ApiResponse:
         try:
             body = route.operation(call)
-            body = expanded(self._world, copied(body), call.params.get("expand", []), INCLUDABLE)
+            body = expanded(self._context, copied(body), call.params.get("expand", []), INCLUDABLE)
         except StripeError as error:
             if not error.keeps_effects:
                 raise
-            return _error_answer(error, received)
-        if found := problems(body):
+            return _error_response(error, received)
+        if found := response_problems(body):
             raise out_of_shape(f"the answer to {received.method} {received.path}", found)
-        return Answer(200, body, received.id)
+        return ApiResponse(200, body, received.id)
 
-    def _account(self, received: Received) -> str:
+    def _account(self, received: ReceivedRequest) -> str:
         """The account that the request acts on.
 
         Raises:
-            StripeError: 401 for a key that is no test key, 403 for an account that isn't the platform's.
+            StripeError: 401 if the key is not a test key, 403 for an account that is not connected to the platform.
         """
         key = _api_key(received.authorization)
         if not key:
@@ -170,11 +170,11 @@ class Api:
         account = received.account
         if account is None or account == PLATFORM:
             return PLATFORM
-        if self._world.store.find("account", account) is None:
+        if self._context.store.find("account", account) is None:
             raise account_invalid(account).not_begun()
         return account
 
-    def _write_log(self, received: Received, outcome: Outcome) -> None:
+    def _write_log(self, received: ReceivedRequest, outcome: Outcome) -> None:
         target = received.path + (f"?{received.query}" if received.query else "")
         self._log.write(
             {
@@ -185,22 +185,22 @@ class Api:
                 "stripe_version": received.version,
                 "content_type": received.content_type,
                 "body": received.body,
-                "status": outcome.answer.status,
-                "response": outcome.answer.body,
+                "status": outcome.response.status,
+                "response": outcome.response.body,
             }
         )
 
 
 class DroppedConnection(Response):
-    """An answer that begins and never comes: the server closes the connection on it."""
+    """A response with headers and no body, on which the server closes the connection."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1")]})
 
 
-async def _received(request: Request) -> Received:
+async def _received(request: Request) -> ReceivedRequest:
     headers = request.headers
-    return Received(
+    return ReceivedRequest(
         id=new_id("req", 14),
         method=request.method,
         path=request.url.path,
@@ -227,8 +227,8 @@ def _api_key(authorization: str) -> str:
     return ""
 
 
-def _raw_params(received: Received) -> JsonObject:
-    """The parameters: v1's in a form, v2's in JSON, and those of a GET in the query."""
+def _raw_params(received: ReceivedRequest) -> JsonObject:
+    """The parameters: form-encoded for v1, JSON for v2, and in the query string for other methods than POST."""
     if received.method != "POST":
         return form.decode(received.query)
     if not received.path.startswith("/v2/"):
@@ -239,6 +239,6 @@ def _raw_params(received: Received) -> JsonObject:
         raise invalid("Invalid JSON in the request body.").not_begun() from None
 
 
-def _error_answer(error: StripeError, received: Received) -> Answer:
+def _error_response(error: StripeError, received: ReceivedRequest) -> ApiResponse:
     request_log_url = f"https://dashboard.stripe.com/test/logs/{received.id}"
-    return Answer(error.status, {"error": error.error | {"request_log_url": request_log_url}}, received.id)
+    return ApiResponse(error.status, {"error": error.error | {"request_log_url": request_log_url}}, received.id)

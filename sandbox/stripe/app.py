@@ -1,4 +1,4 @@
-"""The sandbox as an ASGI app: composition root and the table of its four doors."""
+"""The composition root: the sandbox as an ASGI app with the API, the two pages and the control endpoints."""
 
 import asyncio
 import contextlib
@@ -24,15 +24,15 @@ _TICK_SECONDS = 0.25
 
 
 def create_app(log: Path | None = None, state: Path | None = None) -> Starlette:
-    """One sandbox. `log` gets a JSON line for each API request; `state` survives a restart.
+    """A new sandbox. `log` is a file for one JSON line per API request, `state` a file that keeps the state.
 
-    Everything also works without the lifespan events, as in tests over an in-process transport: time is
-    looked at with every request, and deliveries start with the first event.
+    The app also works without lifespan events, as in tests with an in-process transport: every request runs what is
+    due, and deliveries start with the first event.
     """
     context = Context(VIEWS, state)
-    deadlines.begin(context)
+    deadlines.schedule_initial(context)
     delivery = WebhookDelivery(context)
-    context.events.on_owed = delivery.wake
+    context.events.on_enqueue = delivery.wake
     request_log = RequestLog(log)
     faults = Faults()
     api = Api(context, IdempotencyKeys(context.store, context.clock), request_log, faults)
@@ -42,7 +42,7 @@ def create_app(log: Path | None = None, state: Path | None = None) -> Starlette:
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         delivery.start()
-        ticking = asyncio.create_task(_keep_time(context))
+        ticking = asyncio.create_task(_run_due_timers(context))
         try:
             yield
         finally:
@@ -62,7 +62,7 @@ def create_app(log: Path | None = None, state: Path | None = None) -> Starlette:
     )
 
 
-async def _keep_time(context: Context) -> None:
+async def _run_due_timers(context: Context) -> None:
     while True:
-        deadlines.meet(context)
+        deadlines.run_due(context)
         await asyncio.sleep(_TICK_SECONDS)

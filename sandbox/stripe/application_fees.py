@@ -9,7 +9,7 @@ from sandbox.stripe.ids import APPLICATION, new_id
 from sandbox.stripe.json_values import JsonObject, merged_metadata
 from sandbox.stripe.ledger import application_fee
 from sandbox.stripe.lists import list_of, listed
-from sandbox.stripe.money import displayed
+from sandbox.stripe.money import formatted
 from sandbox.stripe.store import Record
 
 KIND = "application_fee"
@@ -25,33 +25,33 @@ def list_all(call: Call) -> JsonObject:
 
 
 def create_refund(call: Call) -> JsonObject:
-    """Refund a fee by itself: the connected account gets it as an `application_fee_refund`."""
+    """Refund a fee on its own. The connected account receives it as an `application_fee_refund`."""
     fee = call.from_path(KIND, "id")
-    left = fee.body["amount"] - fee.body["amount_refunded"]
-    amount = call.params.get("amount", left)
-    if left == 0:
+    remaining = fee.body["amount"] - fee.body["amount_refunded"]
+    amount = call.params.get("amount", remaining)
+    if remaining == 0:
         raise invalid(f"Application fee {fee.id} has already been refunded.", code="application_fee_already_refunded")
     if amount < 1:
         raise invalid(
             "This value must be greater than or equal to 1.", code="parameter_invalid_integer", param="amount"
         )
-    if amount > left:
+    if amount > remaining:
         currency = fee.body["currency"]
         message = (
-            f"Refund amount ({displayed(amount, currency)}) is greater than unrefunded amount on fee "
-            f"({displayed(left, currency)})"
+            f"Refund amount ({formatted(amount, currency)}) is greater than unrefunded amount on fee "
+            f"({formatted(remaining, currency)})"
         )
         raise invalid(message, param="amount")
     record = refund(call.context, fee, amount)
     record.body["metadata"] = merged_metadata(None, call.params.get("metadata"))
     call.context.store.save(record)
-    call.context.books.post(
+    call.context.ledger.post(
         fee.body["account"],
         type="application_fee_refund",
         amount=amount,
         currency=fee.body["currency"],
         source=record.id,
-        available_on=call.context.books.available_on(fee.body["balance_transaction"]),
+        available_on=call.context.ledger.available_on(fee.body["balance_transaction"]),
     )
     return call.context.view(record)
 
@@ -63,7 +63,7 @@ def list_refunds(call: Call) -> JsonObject:
 
 
 def collect(context: Context, charge: Record, account: str, amount: int, available_on: int) -> Record:
-    """The fee as the platform's income. The payment it is taken from is filled in by `attach_payment`."""
+    """Record the fee as the platform's earning. `attach_payment` sets the payment that it is taken from."""
     body: JsonObject = {
         "id": new_id("fee"),
         "object": KIND,
@@ -81,7 +81,7 @@ def collect(context: Context, charge: Record, account: str, amount: int, availab
         "refunded": False,
     }
     body["refunds"] = list_of(f"/v1/application_fees/{body['id']}/refunds", [])
-    body["balance_transaction"] = context.books.post(
+    body["balance_transaction"] = context.ledger.post(
         charge.owner,
         type="application_fee",
         amount=amount,
@@ -105,7 +105,7 @@ def of_payment(context: Context, payment: Record) -> Record | None:
 
 
 def refund(context: Context, fee: Record, amount: int) -> Record:
-    """Give back a part of the fee on the platform's side; the other side is the caller's to record."""
+    """Refund a part of the fee on the platform's side. The caller records the connected account's side."""
     body: JsonObject = {
         "id": new_id("fr"),
         "object": REFUND_KIND,
@@ -116,13 +116,13 @@ def refund(context: Context, fee: Record, amount: int) -> Record:
         "fee": fee.id,
         "metadata": {},
     }
-    body["balance_transaction"] = context.books.post(
+    body["balance_transaction"] = context.ledger.post(
         fee.owner,
         type="application_fee_refund",
         amount=-amount,
         currency=body["currency"],
         source=body["id"],
-        available_on=context.books.available_on(fee.body["balance_transaction"]),
+        available_on=context.ledger.available_on(fee.body["balance_transaction"]),
     )
     record = context.store.put(REFUND_KIND, body["id"], owner=fee.owner, body=body)
     fee.body["amount_refunded"] += amount

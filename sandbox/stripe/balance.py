@@ -7,11 +7,11 @@ from sandbox.stripe.ledger import KIND
 from sandbox.stripe.lists import listed
 from sandbox.stripe.store import Record
 
-_NOTHING = {"usd": (0, 0)}
+_ZERO_BALANCE = {"usd": (0, 0)}
 
 
 def retrieve(call: Call) -> JsonObject:
-    sums = call.context.books.balance(call.account) or _NOTHING
+    sums = call.context.ledger.balance(call.account) or _ZERO_BALANCE
     return {
         "object": "balance",
         "available": [_line(amount, currency) for currency, (amount, _) in sorted(sums.items())],
@@ -34,12 +34,12 @@ def list_transactions(call: Call) -> JsonObject:
         return payout is None or record.hidden.get("payout") == payout
 
     return listed(
-        call, KIND, "/v1/balance_transactions", "currency", "source", "type", keep=in_payout, kept_by="payout"
+        call, KIND, "/v1/balance_transactions", "currency", "source", "type", keep=in_payout, keep_param="payout"
     )
 
 
 def view_transaction(context: Context, record: Record) -> JsonObject:
-    """A transaction is pending until the day its money is available."""
+    """A transaction is pending until its `available_on`."""
     status = "available" if record.body["available_on"] <= context.now() else "pending"
     return record.body | {"status": status}
 

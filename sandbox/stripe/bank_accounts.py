@@ -1,4 +1,4 @@
-"""Bank accounts, and which of Stripe's test numbers do what.
+"""Bank accounts, and the behaviour of Stripe's test account numbers.
 
 Sources: API reference, "External accounts"; docs "Testing Stripe Connect", "Payouts".
 """
@@ -14,7 +14,7 @@ KIND = "bank_account"
 DEFAULT_NUMBER = "000123456789"
 ROUTING_NUMBER = "110000000"
 
-# The end of the number to the failure of each payout to it.
+# Payouts fail with this code if the account number ends with these digits.
 FAILURES = {
     "1116": "no_account",
     "1113": "account_closed",
@@ -33,9 +33,11 @@ _TOKENS = {
 _NO_REQUIREMENTS: JsonObject = {"currently_due": [], "errors": [], "past_due": [], "pending_verification": []}
 
 
-def add(context: Context, account: Record, given: JsonObject | str) -> Record:
-    """Record a bank account for `external_account`, a token or the account's numbers, as the default one."""
-    details = given if isinstance(given, dict) else {"account_number": _number_of(given)}
+def add(context: Context, account: Record, external_account: JsonObject | str) -> Record:
+    """Store the bank account of an `external_account` parameter (a token or the numbers) as the default one."""
+    details = (
+        external_account if isinstance(external_account, dict) else {"account_number": _number_of(external_account)}
+    )
     number = details.get("account_number") or DEFAULT_NUMBER
     for old in of(context, account.id):
         old.body["default_for_currency"] = False
@@ -64,13 +66,13 @@ def add(context: Context, account: Record, given: JsonObject | str) -> Record:
 
 
 def default_of(context: Context, account: str) -> Record | None:
-    """The bank account that payouts go to, unless a failed payout has turned it off."""
+    """The bank account that receives payouts, or None if a failed payout has disabled it."""
     usable = (bank for bank in of(context, account) if bank.body["status"] != "errored")
     return next((bank for bank in usable if bank.body["default_for_currency"]), None)
 
 
 def included(context: Context, account: Record) -> JsonObject:
-    """`account.external_accounts`."""
+    """The list in `account.external_accounts`."""
     records = of(context, account.id)
     return list_of(f"/v1/accounts/{account.id}/external_accounts", [record.body for record in records])
 

@@ -1,4 +1,4 @@
-"""Stripe's test cards and what each of them does (docs "Testing")."""
+"""Stripe's test cards and their behaviour (docs "Testing")."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -6,22 +6,21 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Card:
-    """A test card: its number, the `pm_card_` token that stands for it, and its behaviour.
+    """A test card: its number, its `pm_card_` token and its behaviour.
 
-    A `decline_code` comes with the code `card_declined` only: the others are errors of Stripe's, not the issuer's
-    reasons.
+    Only the code `card_declined` has a `decline_code`, the issuer's reason. The other codes are Stripe's own errors.
     """
 
     number: str
     token: str
     brand: str
-    says: str
+    description: str
     code: str | None = None
     decline_code: str | None = None
     authentication: Literal["never", "always", "off_session"] = "never"
-    disputed: str | None = None
+    dispute_reason: str | None = None
     available_at_once: bool = False
-    refunds: Literal["arrive", "wait", "come_back"] = "arrive"
+    refunds: Literal["succeed", "pending", "fail"] = "succeed"
 
     @property
     def last4(self) -> str:
@@ -112,15 +111,15 @@ _CARDS = (
         "Asks for 3-D Secure, always",
         authentication="always",
     ),
-    Card("4000000000007726", "pm_card_pendingRefund", "visa", "Succeeds; refunds wait, then arrive", refunds="wait"),
-    Card("4000000000005126", "pm_card_refundFail", "visa", "Succeeds; refunds come back", refunds="come_back"),
-    Card("4000000000000259", "pm_card_createDispute", "visa", "Succeeds, then disputed", disputed="fraudulent"),
+    Card("4000000000007726", "pm_card_pendingRefund", "visa", "Succeeds; refunds wait, then arrive", refunds="pending"),
+    Card("4000000000005126", "pm_card_refundFail", "visa", "Succeeds; refunds come back", refunds="fail"),
+    Card("4000000000000259", "pm_card_createDispute", "visa", "Succeeds, then disputed", dispute_reason="fraudulent"),
     Card(
         "4000000000002685",
         "pm_card_createDisputeProductNotReceived",
         "visa",
         "Succeeds, then disputed: not received",
-        disputed="product_not_received",
+        dispute_reason="product_not_received",
     ),
 )
 

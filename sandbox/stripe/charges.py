@@ -1,4 +1,4 @@
-"""Charges: one attempt to move money with a card, and the `py_` payment that a transfer makes.
+"""Charges: one attempt to charge a card, and the `py_` payment that a transfer creates.
 
 Source: API reference, "Charges"; docs "Destination charges" for the connected account's payment.
 """
@@ -31,7 +31,7 @@ def list_refunds(call: Call) -> JsonObject:
 
 def update(call: Call) -> JsonObject:
     record = call.from_path(KIND, "charge")
-    record.body |= call.given("description", "receipt_email", "customer", "transfer_group")
+    record.body |= call.pick("description", "receipt_email", "customer", "transfer_group")
     record.body["metadata"] = merged_metadata(record.body["metadata"], call.params.get("metadata"))
     call.context.store.save(record)
     call.context.emit(record, "charge.updated", {})
@@ -39,13 +39,13 @@ def update(call: Call) -> JsonObject:
 
 
 def refunds_included(context: Context, charge: JsonObject) -> JsonObject:
-    """`charge.refunds`, which is answered only when expanded."""
+    """The list in `charge.refunds`, which a response has only if it is expanded."""
     refunds = context.store.newest_first("refund", lambda record: record.body["charge"] == charge["id"])
     return list_of(f"/v1/charges/{charge['id']}/refunds", [context.view(refund) for refund in refunds])
 
 
 def make(context: Context, intent: Record, method: Record, card: Card, *, failure: JsonObject | None) -> Record:
-    """A charge for a PaymentIntent: failed, authorized, or (by the caller's next step) captured."""
+    """Create a PaymentIntent's charge, failed or authorized. The caller captures it."""
     body = _blank(context, "ch", intent.body["amount"], intent.body["currency"])
     body |= {
         "application_fee_amount": intent.body["application_fee_amount"],
@@ -74,7 +74,7 @@ def make(context: Context, intent: Record, method: Record, card: Card, *, failur
 
 
 def make_payment(context: Context, transfer: JsonObject, application_fee: str | None, fee_amount: int) -> Record:
-    """What a connected account sees of a transfer: a `py_` charge whose source is the transfer."""
+    """Create the connected account's side of a transfer: a `py_` charge whose source is the transfer."""
     body = _blank(context, "py", transfer["amount"], transfer["currency"])
     body |= {
         "amount_captured": transfer["amount"],
@@ -199,5 +199,5 @@ def _card_details(card: Card, amount: int, failure: JsonObject | None) -> JsonOb
     return details
 
 
-def _transfer_data(given: JsonObject | None) -> JsonObject | None:
-    return {"amount": given.get("amount"), "destination": given["destination"]} if given else None
+def _transfer_data(data: JsonObject | None) -> JsonObject | None:
+    return {"amount": data.get("amount"), "destination": data["destination"]} if data else None

@@ -1,4 +1,4 @@
-"""What a Checkout Session may be made of (API reference, "Create a Checkout Session")."""
+"""The validation of a new Checkout Session's parameters (API reference, "Create a Checkout Session")."""
 
 from urllib.parse import urlsplit
 
@@ -7,8 +7,8 @@ from sandbox.stripe.context import Call
 from sandbox.stripe.errors import invalid, not_modelled
 from sandbox.stripe.json_values import JsonObject
 
-_EARLIEST_EXPIRY_SECONDS = 30 * 60
-_LATEST_EXPIRY_SECONDS = 24 * 3600
+_MIN_EXPIRY_SECONDS = 30 * 60
+_MAX_EXPIRY_SECONDS = 24 * 3600
 
 _NOT_MODELLED = (
     "after_expiration",
@@ -35,9 +35,9 @@ _NOT_MODELLED = (
 
 
 def check(call: Call) -> None:
-    """Raises StripeError: 400 for what Stripe refuses, and for what is not modelled."""
+    """Raises StripeError: 400 for parameters that Stripe rejects, or that the sandbox does not model."""
     params = call.params
-    call.refuse(*_NOT_MODELLED)
+    call.reject_unmodelled(*_NOT_MODELLED)
     payment_intents.check_options(params)
     for name in ("on_behalf_of", "setup_future_usage"):
         if (params.get("payment_intent_data") or {}).get(name):
@@ -66,17 +66,17 @@ def check(call: Call) -> None:
 
 
 def expiry(params: JsonObject, now: int) -> int:
-    """`expires_at`, which lies 30 minutes to 24 hours ahead; 24 hours when it is not given.
+    """`expires_at`, which must be 30 minutes to 24 hours ahead. The default is 24 hours.
 
     Raises:
-        StripeError: 400 for any other.
+        StripeError: 400 for any other time.
     """
-    expires_at: int = params.get("expires_at", now + _LATEST_EXPIRY_SECONDS)
-    # Stripe allows for the time that the request took.
-    if expires_at < now + _EARLIEST_EXPIRY_SECONDS - 5:
+    expires_at: int = params.get("expires_at", now + _MAX_EXPIRY_SECONDS)
+    # Allow for the duration of the request, as Stripe does.
+    if expires_at < now + _MIN_EXPIRY_SECONDS - 5:
         message = "The `expires_at` timestamp must be at least 30 minutes from Checkout Session creation."
         raise invalid(message, param="expires_at")
-    if expires_at > now + _LATEST_EXPIRY_SECONDS + 5:
+    if expires_at > now + _MAX_EXPIRY_SECONDS + 5:
         message = "The `expires_at` timestamp must be less than 24 hours from Checkout Session creation."
         raise invalid(message, param="expires_at")
     return expires_at

@@ -101,7 +101,7 @@ def create(call: Call) -> JsonObject:
         "url": f"{call.base_url}{CHECKOUT_PATH}{id}",
         "wallet_options": None,
     } | {name: params.get(name) for name in _COPIED}
-    body |= call.given("allowed_payment_method_types")
+    body |= call.pick("allowed_payment_method_types")
     hidden = {"items": items, "intent_data": intent_data}
     record = context.store.put(KIND, id, owner=call.account, body=body, hidden=hidden)
     context.timers.set(EXPIRE_SESSION, id, body["expires_at"])
@@ -128,7 +128,7 @@ def expire(call: Call) -> JsonObject:
             f"{record.body['status']}."
         )
         raise invalid(message)
-    return call.context.view(end(call.context, record))
+    return call.context.view(expire_open(call.context, record))
 
 
 def update(call: Call) -> JsonObject:
@@ -137,8 +137,8 @@ def update(call: Call) -> JsonObject:
     return call.context.view(call.context.store.save(record))
 
 
-def end(context: Context, record: Record) -> Record:
-    """Expire an open session; an attempt that had begun on its page ends with it."""
+def expire_open(context: Context, record: Record) -> Record:
+    """Expire an open session, and cancel the PaymentIntent of an attempt on its page."""
     context.timers.clear(EXPIRE_SESSION, record.id)
     record.body |= {"status": "expired", "url": None}
     context.store.save(record)
@@ -149,17 +149,17 @@ def end(context: Context, record: Record) -> Record:
     return record
 
 
-def expire_by_time(context: Context, id: str) -> None:
+def expire_when_due(context: Context, id: str) -> None:
     record = context.store.get(KIND, id)
     if record.body["status"] == "open":
-        end(context, record)
+        expire_open(context, record)
 
 
 def pay(call: Call, record: Record, card: Card, name: str, email: str | None, *, authenticated: bool = False) -> Record:
-    """What happens when a person presses "Pay": the intent is made on the first try and kept for the next.
+    """Pay a session, as the page's "Pay" button does. The first attempt creates the intent, later ones reuse it.
 
     Raises:
-        StripeError: 402 for a declined card; the session stays open.
+        StripeError: 402 for a declined card. The session stays open.
     """
     context = call.context
     intent = _intent(call, record)
@@ -172,8 +172,8 @@ def pay(call: Call, record: Record, card: Card, name: str, email: str | None, *,
     return _complete(context, record)
 
 
-def refuse_authentication(context: Context, record: Record) -> StripeError:
-    """The person failed the 3-D Secure challenge of the payment that waits for it."""
+def fail_authentication(context: Context, record: Record) -> StripeError:
+    """Fail the 3-D Secure challenge that the payment requires."""
     intent = context.store.get(payment_flow.INTENT, record.body["payment_intent"])
     method = context.store.get(payment_methods.KIND, intent.body["payment_method"])
     return payment_flow.authentication_failed(context, intent, method)
@@ -185,7 +185,7 @@ def line_items_included(context: Context, session: JsonObject) -> JsonObject:
 
 
 def view(context: Context, record: Record) -> JsonObject:
-    """`payment_status` is paid only once the money was captured (docs "How Checkout works")."""
+    """`payment_status` becomes `paid` with the capture (docs "How Checkout works")."""
     intent_id = record.body["payment_intent"]
     intent = context.store.find(payment_flow.INTENT, intent_id) if intent_id else None
     paid = intent is not None and intent.body["status"] == "succeeded"
@@ -195,9 +195,9 @@ def view(context: Context, record: Record) -> JsonObject:
 def _intent(call: Call, record: Record) -> Record:
     if record.body["payment_intent"]:
         return call.context.store.get(payment_flow.INTENT, record.body["payment_intent"])
-    given = record.hidden["intent_data"] | {"customer": record.body["customer"]}
+    params = record.hidden["intent_data"] | {"customer": record.body["customer"]}
     intent = payment_intents.make(
-        call, record.body["amount_total"], record.body["currency"], given, from_checkout=record.id
+        call, record.body["amount_total"], record.body["currency"], params, from_checkout=record.id
     )
     record.body["payment_intent"] = intent.id
     return intent
@@ -211,9 +211,9 @@ def _complete(context: Context, record: Record) -> Record:
     return record
 
 
-def _custom_text(given: JsonObject) -> JsonObject:
+def _custom_text(texts: JsonObject) -> JsonObject:
     names = ("after_submit", "shipping_address", "submit", "terms_of_service_acceptance")
-    return {name: given.get(name) or None for name in names}
+    return {name: texts.get(name) or None for name in names}
 
 
 def _customer_details(email: str | None, name: str | None = None) -> JsonObject | None:

@@ -1,4 +1,4 @@
-"""The sandbox's time: real time plus an offset that tests move forward."""
+"""The sandbox's clock: real time plus an offset that tests advance."""
 
 import time
 
@@ -9,9 +9,9 @@ _ID = "clock"
 
 
 class Clock:
-    """Unix seconds as Stripe stamps them. The offset is part of the state, so a restart keeps the time.
+    """Unix timestamps for Stripe's objects. The offset is part of the state, so a restart keeps it.
 
-    Webhook signatures and retries run on real time instead: the receiver compares them with its own clock.
+    Webhook signatures and retries use real time instead, since the receiver compares it with its own clock.
     """
 
     def __init__(self, store: Store) -> None:
@@ -27,10 +27,10 @@ class Clock:
         return int(record.body["offset_seconds"]) if record else 0
 
     def advance(self, seconds: int) -> int:
-        """Move time forward and return it.
+        """Advance the clock and return the new time.
 
         Raises:
-            ValueError: a negative step. Time that went back would revive expired holds.
+            ValueError: `seconds` is negative. Going back would revive expired holds.
         """
         if seconds < 0:
             raise ValueError("the sandbox's clock only moves forward")

@@ -1,4 +1,4 @@
-"""All parts of one sandbox together, and the context of one call."""
+"""The state that all operations share, and the context of one call."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ from sandbox.stripe.timers import Timers
 
 
 class Context:
-    """The state of one sandbox and the only ways to change it."""
+    """The state of a sandbox. All changes go through it."""
 
     def __init__(self, views: Mapping[str, "View"], journal: Path | None = None) -> None:
         self.store = Store(journal)
         self.clock = Clock(self.store)
-        self.books = Ledger(self.store, self.clock)
+        self.ledger = Ledger(self.store, self.clock)
         self.events = Events(self.store, self.clock)
         self.timers = Timers(self.store)
         self._views = views
@@ -28,12 +28,12 @@ class Context:
         return self.clock.now()
 
     def view(self, record: Record) -> JsonObject:
-        """The object as Stripe answers it: the stored one, with what depends on the moment filled in."""
+        """The object as the API returns it: the stored body, updated with fields that depend on the current time."""
         view = self._views.get(record.kind)
         return view(self, record) if view else record.body
 
     def emit(self, record: Record, type: str, previous_attributes: JsonObject | None = None) -> None:
-        """An event about an object, for the account that owns it."""
+        """Emit an event about an object, on the account that owns it."""
         self.events.emit(record.owner, type, self.view(record), previous_attributes)
 
 
@@ -42,7 +42,7 @@ View = Callable[[Context, Record], JsonObject]
 
 @dataclass(frozen=True)
 class Call:
-    """One request to one operation: whose it is and what it asks."""
+    """A call of an operation: the account it acts on, and its parameters."""
 
     context: Context
     account: str
@@ -51,7 +51,7 @@ class Call:
     base_url: str
 
     def from_path(self, kind: str, name: str) -> Record:
-        """The object that the path names.
+        """The object with the id in the path.
 
         Raises:
             StripeError: 404 `resource_missing`, also for another account's object.
@@ -64,17 +64,17 @@ class Call:
             raise no_such(kind, id, param, status=status)
         return record
 
-    def refuse(self, *names: str) -> None:
-        """Say so where a parameter is known to Stripe and would do something that the sandbox does not.
+    def reject_unmodelled(self, *names: str) -> None:
+        """Reject parameters that Stripe supports and the sandbox does not model.
 
         Raises:
-            StripeError: 400, which is the sandbox's own and not Stripe's.
+            StripeError: 400. This error is the sandbox's own, not Stripe's.
         """
         for name in names:
             if self.params.get(name):
                 raise not_modelled(name)
 
-    def given(self, *names: str) -> JsonObject:
+    def pick(self, *names: str) -> JsonObject:
         """Those of the named parameters that were sent."""
         return {name: self.params[name] for name in names if name in self.params}
 

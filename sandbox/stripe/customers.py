@@ -73,7 +73,7 @@ def list_all(call: Call) -> JsonObject:
 
 
 def _with_params(body: JsonObject, call: Call) -> JsonObject:
-    body |= {name: value if value != "" else None for name, value in call.given(*_SETTABLE).items()}
+    body |= {name: value if value != "" else None for name, value in call.pick(*_SETTABLE).items()}
     if call.params.get("address"):
         body["address"] = NO_ADDRESS | call.params["address"]
     return body

@@ -1,4 +1,4 @@
-"""What each kind of deadline does when its time has come."""
+"""The action of each kind of timer."""
 
 from collections.abc import Callable
 
@@ -6,28 +6,28 @@ from sandbox.stripe import checkout_sessions, disputes, payment_flow, payouts, r
 from sandbox.stripe.context import Context
 
 _ACTIONS: dict[str, Callable[[Context, str], None]] = {
-    checkout_sessions.EXPIRE_SESSION: checkout_sessions.expire_by_time,
-    disputes.LOSE_DISPUTE: disputes.lose_by_silence,
-    disputes.OPEN_DISPUTE: disputes.open_by_card,
-    payment_flow.BOOK_CHARGE: payment_flow.book_later,
+    checkout_sessions.EXPIRE_SESSION: checkout_sessions.expire_when_due,
+    disputes.LOSE_DISPUTE: disputes.lose_when_due,
+    disputes.OPEN_DISPUTE: disputes.open_for_test_card,
+    payment_flow.POST_CHARGE: payment_flow.post_charge_when_due,
     payment_flow.EXPIRE_HOLD: payment_flow.expire_hold,
     payouts.ARRIVE_PAYOUT: payouts.arrive,
     payouts.PAY_OUT_DAILY: payouts.pay_out_daily,
     payouts.SEND_PAYOUT: payouts.send,
     refund_records.ARRIVE_REFUND: refund_records.arrive,
-    refund_records.RETURN_REFUND: refund_records.come_back,
+    refund_records.FAIL_REFUND: refund_records.fail_when_due,
 }
 
 
-def begin(context: Context) -> None:
-    """Set the deadlines that a new sandbox has."""
+def schedule_initial(context: Context) -> None:
+    """Set the timers of a new sandbox."""
     if not context.timers.is_set(payouts.PAY_OUT_DAILY, "all"):
         with context.store.transaction():
-            payouts.arm(context)
+            payouts.schedule_daily(context)
 
 
-def meet(context: Context) -> None:
-    """Bring about everything that is due by now, in order of time."""
+def run_due(context: Context) -> None:
+    """Run all timers that are due, in order of time."""
     while (timer := context.timers.next_due(context.now())) is not None:
         with context.store.transaction():
             context.timers.clear(timer.action, timer.id)

@@ -1,9 +1,9 @@
-"""Disputes: the card holder's bank takes the money back, and the platform may answer.
+"""Disputes: the cardholder's bank withdraws a charge, and the platform may respond with evidence.
 
     needs_response ──► under_review ──► won | lost
-          └──► lost (closed, or no answer until evidence_details.due_by)
+          └──► lost (closed, or no response by evidence_details.due_by)
 
-The platform bears the amount and the fee of a destination charge; no transfer is reversed by itself.
+The amount and the fee of a destination charge are debited from the platform. No transfer is reversed automatically.
 Sources: API reference, "Disputes"; docs "How disputes work", "Testing" (winning and losing evidence).
 """
 
@@ -64,7 +64,7 @@ def list_all(call: Call) -> JsonObject:
 
 
 def update(call: Call) -> JsonObject:
-    """Give evidence. `uncategorized_text` of `winning_evidence` or `losing_evidence` decides at once."""
+    """Update or submit evidence. `winning_evidence` or `losing_evidence` in `uncategorized_text` closes the dispute."""
     record, params, context = call.from_path(KIND, "dispute"), call.params, call.context
     _require_open(record)
     evidence = params.get("evidence")
@@ -89,25 +89,24 @@ def update(call: Call) -> JsonObject:
 
 
 def close(call: Call) -> JsonObject:
-    """Accept the dispute: it is lost, for good."""
+    """Accept the dispute, which loses it."""
     record = call.from_path(KIND, "dispute")
     _require_open(record)
     return call.context.view(lose(call.context, record))
 
 
 def open(context: Context, charge: Record, reason: str, *, fee_comes_back: bool = False) -> Record:
-    """The bank withdraws what is left of the charge, and Stripe a fee, which in some countries a won dispute returns.
+    """Withdraw the remaining amount of the charge, and a fee that Stripe returns for a won dispute in some countries.
 
     Raises:
-        StripeError: 400 for a charge with nothing left to dispute, or one that is disputed already.
+        StripeError: 400 for a charge with no remaining amount, or one that is disputed already.
     """
-    left = charge.body["amount_captured"] - charge.body["amount_refunded"]
-    if charge.body["disputed"] or left <= 0 or charge.body["payment_intent"] is None:
+    remaining = charge.body["amount_captured"] - charge.body["amount_refunded"]
+    if charge.body["disputed"] or remaining <= 0 or charge.body["payment_intent"] is None:
         raise invalid(f"Charge {charge.id} can't be disputed.")
-    body = _blank(context, charge, left, reason)
-    body["balance_transactions"] = [
-        _move(context, charge, body["id"], -left, Fee("stripe_fee", FEE_MINOR, "Dispute fee"), "Chargeback withdrawal")
-    ]
+    body = _blank(context, charge, remaining, reason)
+    fee = Fee("stripe_fee", FEE_MINOR, "Dispute fee")
+    body["balance_transactions"] = [_post(context, charge, body["id"], -remaining, fee, "Chargeback withdrawal")]
     hidden: JsonObject = {"fee_comes_back": fee_comes_back}
     record = context.store.put(KIND, body["id"], owner=charge.owner, body=body, hidden=hidden)
     charge.body["disputed"] = True
@@ -118,15 +117,15 @@ def open(context: Context, charge: Record, reason: str, *, fee_comes_back: bool 
     return record
 
 
-def open_by_card(context: Context, charge_and_reason: str) -> None:
-    """A test card's dispute, which comes right after its charge."""
+def open_for_test_card(context: Context, charge_and_reason: str) -> None:
+    """Open the dispute of a test card that is always disputed, right after its charge."""
     charge_id, _, reason = charge_and_reason.partition(":")
     charge = context.store.get(charges.KIND, charge_id)
     if not charge.body["disputed"] and charge.body["amount_refunded"] < charge.body["amount_captured"]:
         open(context, charge, reason)
 
 
-def lose_by_silence(context: Context, id: str) -> None:
+def lose_when_due(context: Context, id: str) -> None:
     record = context.store.get(KIND, id)
     if record.body["status"] not in _CLOSED:
         record.body["evidence_details"]["past_due"] = True
@@ -134,12 +133,12 @@ def lose_by_silence(context: Context, id: str) -> None:
 
 
 def win(context: Context, record: Record) -> Record:
-    """The bank gives the amount back; the fee stays paid, but where Stripe returns it."""
+    """Reinstate the amount, and the fee where Stripe returns it."""
     _require_open(record)
     charge = context.store.get(charges.KIND, record.body["charge"])
     fee = Fee("stripe_fee", -FEE_MINOR, "Dispute fee refund") if record.hidden["fee_comes_back"] else None
-    back = _move(context, charge, record.id, record.body["amount"], fee, "Chargeback reversal")
-    record.body["balance_transactions"].append(back)
+    reinstatement = _post(context, charge, record.id, record.body["amount"], fee, "Chargeback reversal")
+    record.body["balance_transactions"].append(reinstatement)
     context.emit(_closed(context, record, "won"), "charge.dispute.funds_reinstated")
     context.emit(record, "charge.dispute.closed")
     return record
@@ -152,7 +151,7 @@ def lose(context: Context, record: Record) -> Record:
 
 
 def blocks_refunds(context: Context, charge: Record) -> bool:
-    """A disputed charge can't be refunded, unless the dispute was won."""
+    """Whether the charge has a dispute that was not won, so that it cannot be refunded."""
     disputes = (record for record in context.store.scan(KIND) if record.body["charge"] == charge.id)
     return any(record.body["status"] != "won" for record in disputes)
 
@@ -169,15 +168,15 @@ def _require_open(record: Record) -> None:
         raise invalid("This dispute is already closed.", code="dispute_already_closed")
 
 
-def _move(context: Context, charge: Record, dispute: str, amount: int, fee: Fee | None, what: str) -> JsonObject:
-    id = context.books.post(
+def _post(context: Context, charge: Record, dispute: str, amount: int, fee: Fee | None, what: str) -> JsonObject:
+    id = context.ledger.post(
         charge.owner,
         type="adjustment",
         amount=amount,
         currency=charge.body["currency"],
         source=dispute,
         fee=fee,
-        available_on=context.books.available_on(charge.body["balance_transaction"]),
+        available_on=context.ledger.available_on(charge.body["balance_transaction"]),
         description=f"{what} for {charge.id}",
         reporting_category="dispute" if amount < 0 else "dispute_reversal",
     )

@@ -1,13 +1,13 @@
-"""Stripe's errors, made in one place.
+"""Stripe's errors.
 
     StripeError
-    ├── status 400, invalid_request_error   the request is wrong, or the object's state does not allow it
-    ├── status 402, card_error              the card was declined; what was recorded on the way stays
+    ├── status 400, invalid_request_error   the request is invalid, or the object's state does not allow it
+    ├── status 402, card_error              the card was declined; the failed charge stays recorded
     ├── status 404, invalid_request_error   `resource_missing`
     ├── status 400, idempotency_error       the key was used with other parameters
-    ├── status 409, idempotency_error       the key is in use this moment
-    ├── status 429, rate_limit or lock      answered before anything ran
-    └── status 500, api_error               Stripe's own failure; the effect may have happened
+    ├── status 409, idempotency_error       a request with the key is in progress
+    ├── status 429, rate_limit or lock      rejected before the operation
+    └── status 500, api_error               Stripe's own failure; the operation may have taken effect
 
 Sources: Stripe API reference, "Errors" and "Idempotent requests"; docs "Error codes".
 """
@@ -16,10 +16,10 @@ from sandbox.stripe.json_values import JsonObject
 
 
 class StripeError(Exception):
-    """An answer that is an error.
+    """An error response.
 
-    `began` tells whether the operation had begun: only then is the answer kept under the idempotency key.
-    `keeps_effects` tells whether what was written before it stays written.
+    `began` says whether the operation had begun: only then is the response stored under the idempotency key.
+    `keeps_effects` says whether the operation's changes are committed.
     """
 
     def __init__(
@@ -58,12 +58,12 @@ def invalid(message: str, *, code: str | None = None, param: str | None = None) 
 
 
 def not_modelled(param: str) -> StripeError:
-    """The sandbox's own refusal: Stripe knows the parameter, and it would do something here."""
+    """The sandbox's own error: Stripe supports the parameter, but the sandbox does not."""
     return invalid(f"The sandbox does not model the parameter {param} here; see docs/sandbox.md.", param=param)
 
 
 def no_such(kind: str, id: str, param: str, *, status: int = 404) -> StripeError:
-    """An id that this account does not have: 404 in the path, 400 in a parameter."""
+    """The account has no object with this id: 404 for an id in the path, 400 for one in a parameter."""
     message = f"No such {kind}: '{id}'"
     return StripeError(status, "invalid_request_error", message, code="resource_missing", param=param)
 
@@ -78,7 +78,7 @@ def account_invalid(account: str) -> StripeError:
 
 
 def unexpected_state(message: str, intent: JsonObject) -> StripeError:
-    """A PaymentIntent whose status does not allow the call. The intent comes with the error."""
+    """A PaymentIntent's status does not allow the call. The error has the intent."""
     return StripeError(
         400,
         "invalid_request_error",
@@ -91,7 +91,7 @@ def unexpected_state(message: str, intent: JsonObject) -> StripeError:
 def card_declined(
     message: str, *, code: str, decline_code: str | None, charge: str | None, extra: JsonObject
 ) -> StripeError:
-    """A card that was refused. The failed charge and the intent's last error stay recorded."""
+    """A declined card. The failed charge and the intent's last error stay recorded."""
     with_charge: JsonObject = {"charge": charge} if charge else {}
     return StripeError(
         402,
@@ -165,5 +165,5 @@ def internal(message: str = "An unknown error occurred", *, keeps_effects: bool 
 
 
 def out_of_shape(what: str, problems: list[str]) -> StripeError:
-    """The sandbox was about to say what Stripe could not have said: a defect of the sandbox."""
+    """The sandbox built an object that Stripe would not return. This is a bug in the sandbox."""
     return internal(f"The sandbox is at fault: {what} does not have Stripe's shape: {'; '.join(problems)}")

@@ -1,4 +1,4 @@
-"""Reading events (API reference, "Events")."""
+"""Events as API objects (API reference, "Events")."""
 
 from sandbox.stripe.context import Call, Context
 from sandbox.stripe.events import KIND
@@ -17,9 +17,9 @@ def list_all(call: Call) -> JsonObject:
     def of_types(record: Record) -> bool:
         return types is None or record.body["type"] in types
 
-    return listed(call, KIND, "/v1/events", "type", keep=of_types, kept_by="types")
+    return listed(call, KIND, "/v1/events", "type", keep=of_types, keep_param="types")
 
 
 def view(context: Context, record: Record) -> JsonObject:
-    """`pending_webhooks` is the number of deliveries that have not been taken yet."""
+    """`pending_webhooks` is the number of deliveries that no endpoint has accepted yet."""
     return record.body | {"pending_webhooks": context.events.pending(record.id)}

@@ -1,4 +1,4 @@
-"""Events: what happened, to which account, and to which webhook endpoints it is owed."""
+"""Emits events and queues their deliveries to webhook endpoints."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -19,7 +19,7 @@ ENDPOINT = "webhook_endpoint"
 
 @dataclass(frozen=True)
 class Cause:
-    """The request that an event comes from; both are None for what time brought about."""
+    """The request that caused an event. Both fields are None for an event that a timer caused."""
 
     request_id: str | None = None
     idempotency_key: str | None = None
@@ -30,7 +30,7 @@ class Events:
         self._store = store
         self._clock = clock
         self._cause = Cause()
-        self.on_owed: Callable[[], None] = lambda: None
+        self.on_enqueue: Callable[[], None] = lambda: None
 
     @contextlib.contextmanager
     def caused_by(self, cause: Cause) -> Iterator[None]:
@@ -41,7 +41,7 @@ class Events:
             self._cause = before
 
     def emit(self, account: str, type: str, object: JsonObject, previous_attributes: JsonObject | None = None) -> str:
-        """Record an event with the object as it is now, and owe it to each endpoint that asked for it."""
+        """Store an event with the object's current state, and queue a delivery to each subscribed endpoint."""
         data: JsonObject = {"object": object}
         if previous_attributes is not None:
             data["previous_attributes"] = previous_attributes
@@ -61,23 +61,23 @@ class Events:
         if problems := event_problems(body):
             raise out_of_shape(f"event {type}", problems)
         self._store.put(KIND, body["id"], owner=account, body=body)
-        for endpoint in self._store.newest_first(ENDPOINT, lambda endpoint: _wants(endpoint, account, type)):
-            self.owe(str(body["id"]), endpoint.id)
+        for endpoint in self._store.newest_first(ENDPOINT, lambda endpoint: _is_subscribed(endpoint, account, type)):
+            self.enqueue(str(body["id"]), endpoint.id)
         return str(body["id"])
 
-    def owe(self, event: str, endpoint: str) -> str:
-        """Queue one delivery. Twice for the same event is a duplicate, as Stripe at times sends one."""
+    def enqueue(self, event: str, endpoint: str) -> str:
+        """Queue one delivery. A second one for the same event is a duplicate, which Stripe may send, too."""
         delivery = {"id": new_id("dlv"), "event": event, "endpoint": endpoint, "attempts": 0, "due": 0.0}
         self._store.put(DELIVERY, str(delivery["id"]), owner=PLATFORM, body=delivery)
-        self.on_owed()
+        self.on_enqueue()
         return str(delivery["id"])
 
     def pending(self, event: str) -> int:
         return sum(1 for record in self._store.scan(DELIVERY) if record.body["event"] == event)
 
 
-def _wants(endpoint: Record, account: str, type: str) -> bool:
-    """A platform endpoint hears of the platform, a Connect endpoint of the connected accounts.
+def _is_subscribed(endpoint: Record, account: str, type: str) -> bool:
+    """Whether the endpoint is subscribed. Connect endpoints receive events of connected accounts only, others none.
 
     Source: docs "Connect webhooks".
     """

@@ -1,4 +1,4 @@
-"""`expand`: ids replaced by the objects they name, at most four levels deep (docs "Expanding responses")."""
+"""`expand`: replaces ids with their objects, at most four levels deep (docs "Expanding responses")."""
 
 from collections.abc import Callable, Mapping
 
@@ -7,25 +7,25 @@ from sandbox.stripe.errors import StripeError, invalid
 from sandbox.stripe.json_values import JsonObject
 from sandbox.stripe.schema.derive import object_shape
 
-_DEEPEST = 4
+_MAX_DEPTH = 4
 
-# Lists that Stripe leaves out of an object unless asked.
+# Lists that Stripe includes in an object only if they are expanded.
 Includable = Mapping[tuple[str, str], Callable[[Context, JsonObject], JsonObject]]
 
 
-def expanded(context: Context, answer: JsonObject, paths: list[str], includable: Includable) -> JsonObject:
-    """The answer with each path expanded, in place.
+def expanded(context: Context, response: JsonObject, paths: list[str], includable: Includable) -> JsonObject:
+    """Expand each path of the response in place, and return the response.
 
     Raises:
-        StripeError: 400 for a path that leads nowhere or too deep.
+        StripeError: 400 for a path that does not exist or is too deep.
     """
     for path in paths:
         parts = path.split(".")
-        if len(parts) > _DEEPEST:
-            message = f"You cannot expand more than {_DEEPEST} levels of a property. Property: {path}"
+        if len(parts) > _MAX_DEPTH:
+            message = f"You cannot expand more than {_MAX_DEPTH} levels of a property. Property: {path}"
             raise invalid(message, code="property_expansion_max_depth", param="expand")
-        _expand(context, answer, parts, path, includable)
-    return answer
+        _expand(context, response, parts, path, includable)
+    return response
 
 
 def _expand(context: Context, node: JsonObject, parts: list[str], path: str, includable: Includable) -> None:
@@ -53,7 +53,7 @@ def _expand(context: Context, node: JsonObject, parts: list[str], path: str, inc
 
 
 def _fields_of(node: JsonObject) -> frozenset[str]:
-    """What such an object can have: a field that this one lacks is nothing to expand, and no error."""
+    """All fields of the object's kind. Expanding a field that this object lacks is not an error."""
     kind = node.get("object", "list")
     shape = object_shape(kind) if kind != "list" else None
     return frozenset(shape.fields if shape else ())

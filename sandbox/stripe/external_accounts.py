@@ -1,4 +1,4 @@
-"""The bank accounts of a connected account, over the API (API reference, "External accounts")."""
+"""The external accounts API: a connected account's bank accounts (API reference, "External accounts")."""
 
 from sandbox.stripe import bank_accounts, onboarding
 from sandbox.stripe.bank_accounts import KIND
@@ -10,7 +10,7 @@ from sandbox.stripe.store import Record
 
 
 def create(call: Call) -> JsonObject:
-    """A new bank account, which takes the payouts from now on."""
+    """Add a bank account, which becomes the default for payouts."""
     account = _account(call)
     bank = bank_accounts.add(call.context, account, call.params["external_account"])
     bank.body["metadata"] = merged_metadata(None, call.params.get("metadata"))

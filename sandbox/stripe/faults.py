@@ -1,15 +1,15 @@
-"""Faults on order: what goes wrong between Stripe and its callers, for single requests or by rate.
+"""Fault injection: failures between Stripe and its clients, for single requests or at a rate.
 
-| kind | answer | effect | kept under the key |
+| kind | response | takes effect | stored under the key |
 | --- | --- | --- | --- |
-| `rate_limit` | 429, `Stripe-Should-Retry` as asked | no | no |
+| `rate_limit` | 429, with the requested `Stripe-Should-Retry` | no | no |
 | `lock_timeout` | 429 `lock_timeout` | no | no |
 | `error_before` | 500 | no | yes |
 | `error_after` | 500 | yes | yes, as the 500 |
-| `drop_before` | none, the connection ends | no | no |
-| `drop_after` | none, the connection ends | yes | yes, as the answer that was lost |
-| `latency` | the usual one, `seconds` later; its key is in use meanwhile | yes | yes |
-| `stall` | the usual one, once the faults are cleared; its key is in use meanwhile | yes | yes |
+| `drop_before` | none, the connection is closed | no | no |
+| `drop_after` | none, the connection is closed | yes | yes, as the lost response |
+| `latency` | the normal one, `seconds` later; the key is in use until then | yes | yes |
+| `stall` | the normal one, once the faults are cleared; the key is in use until then | yes | yes |
 
 Sources: docs "Advanced error handling" and "Rate limits"; API reference, "Idempotent requests".
 """
@@ -30,10 +30,10 @@ Kind = Literal[
 
 @dataclass
 class Fault:
-    """One order: the kind, which requests it is for, and how often.
+    """An injected fault: its kind, the requests that it matches, and how often it hits them.
 
-    `path` is a pattern with `*`; `times` counts down, None is for ever; `rate_percent` is the share of
-    matching requests that it hits, drawn from `seed`.
+    `path` is a pattern with `*`. `times` counts down; None is unlimited. `rate_percent` is the share of matching
+    requests that the fault hits, at random with `seed`.
     """
 
     kind: Kind
@@ -53,7 +53,7 @@ class Fault:
             raise ValueError(f"a fault is one of {', '.join(get_args(Kind))}, not {self.kind!r}")
         self._random = random.Random(self.seed)  # noqa: S311
 
-    def strikes(self, method: str, path: str) -> bool:
+    def try_hit(self, method: str, path: str) -> bool:
         if self.times == 0 or method != self.method or not fnmatch.fnmatchcase(path, self.path):
             return False
         if self._random.randrange(100) >= self.rate_percent:
@@ -64,7 +64,7 @@ class Fault:
         return True
 
     async def wait(self) -> None:
-        """Pass the time that the fault takes."""
+        """Wait for the fault's latency, or until it is cleared."""
         if self.kind == "latency":
             await asyncio.sleep(self.seconds)
         elif self.kind == "stall":
@@ -73,8 +73,8 @@ class Fault:
     def clear(self) -> None:
         self._cleared.set()
 
-    def refusal(self) -> StripeError | None:
-        """The error of a fault that answers before anything else is looked at."""
+    def early_error(self) -> StripeError | None:
+        """The error of a fault that rejects the request before routing, or None."""
         if self.kind == "rate_limit":
             return rate_limited(self.should_retry)
         return lock_timeout() if self.kind == "lock_timeout" else None
@@ -91,24 +91,24 @@ class Fault:
 
 
 class Faults:
-    """The orders in force. They are not part of the state: a restart begins without faults."""
+    """The active faults. They are not part of the state: a restart clears them."""
 
     def __init__(self) -> None:
-        self._orders: list[Fault] = []
+        self._faults: list[Fault] = []
 
-    def order(self, given: JsonObject) -> Fault:
-        fault = Fault(**given)
-        self._orders.append(fault)
+    def inject(self, params: JsonObject) -> Fault:
+        fault = Fault(**params)
+        self._faults.append(fault)
         return fault
 
     def clear(self) -> None:
-        for fault in self._orders:
+        for fault in self._faults:
             fault.clear()
-        self._orders.clear()
+        self._faults.clear()
 
-    def orders(self) -> list[Fault]:
-        return list(self._orders)
+    def active(self) -> list[Fault]:
+        return list(self._faults)
 
-    def strike(self, method: str, path: str) -> Fault | None:
-        """The first fault that hits this request."""
-        return next((fault for fault in self._orders if fault.strikes(method, path)), None)
+    def hit(self, method: str, path: str) -> Fault | None:
+        """The first fault that hits this request, if any."""
+        return next((fault for fault in self._faults if fault.try_hit(method, path)), None)

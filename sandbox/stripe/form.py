@@ -1,6 +1,6 @@
-"""Stripe's form encoding: `a[b][0][c]=d` as nested dictionaries of strings.
+"""Decodes Stripe's form encoding, `a[b][0][c]=d`, into nested dictionaries of strings.
 
-A list stays a dictionary keyed by its indices here; whether it is a list is for the schema to say.
+A list becomes a dictionary keyed by index. The schema decides later whether it is a list.
 """
 
 import re
@@ -14,10 +14,10 @@ _PART = re.compile(r"\[([^\[\]]*)\]")
 
 
 def decode(text: str) -> JsonObject:
-    """Nested dictionaries with string leaves.
+    """Decode a form into nested dictionaries with string leaves.
 
     Raises:
-        StripeError: a key that is no such path, or one used both as a value and as a container.
+        StripeError: a key is malformed, or is used both as a value and as a container.
     """
     tree: JsonObject = {}
     for key, value in parse_qsl(text, keep_blank_values=True):

@@ -1,4 +1,4 @@
-"""Identifiers that look like Stripe's: a prefix that names the kind, then letters and digits."""
+"""Ids in Stripe's format: a prefix for the kind, then letters and digits."""
 
 import secrets
 import string
@@ -10,7 +10,7 @@ APPLICATION = "ca_SandboxPlatformApplication"
 
 
 def new_id(prefix: str, length: int = 24) -> str:
-    """`prefix_` and random letters; unguessable, which the Checkout page's address relies on."""
+    """A random id `prefix_…`. It is unguessable, which protects the Checkout page's URL."""
     return f"{prefix}_{new_token(length)}"
 
 

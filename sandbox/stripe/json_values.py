@@ -1,4 +1,4 @@
-"""JSON as Python values: the form in which everything is stored, answered and logged."""
+"""JSON values in Python, as they are stored, returned and logged."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ JsonObject = dict[str, Any]
 
 
 def copied(value: Any) -> Any:
-    """A deep copy of a JSON value; several times faster than `copy.deepcopy`, since JSON has no cycles."""
+    """A deep copy of a JSON value. Without cycles, it is several times faster than `copy.deepcopy`."""
     if isinstance(value, dict):
         return {key: copied(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -17,8 +17,8 @@ def copied(value: Any) -> Any:
 def merged_metadata(old: JsonObject | None, new: JsonObject | str | None) -> JsonObject:
     """Metadata after an update.
 
-    Keys that are not sent stay; a key sent empty is removed; an empty string in place of the map removes
-    them all (Stripe API reference, "Metadata").
+    Keys that are not sent stay. A key with an empty value is removed. An empty string instead of the map removes all
+    keys (Stripe API reference, "Metadata").
     """
     if new == "":
         return {}

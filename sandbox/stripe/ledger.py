@@ -1,4 +1,4 @@
-"""The ledger: every change of any account's balance goes through `post`, and a balance is what it adds up to."""
+"""The ledger: `post` records every change of a balance, and a balance is the sum of its transactions."""
 
 from dataclasses import dataclass
 
@@ -33,7 +33,7 @@ _REPORTING_CATEGORY = {
 
 @dataclass(frozen=True)
 class Fee:
-    """One line of a balance transaction's `fee_details`. Negative where a fee comes back."""
+    """One line of a balance transaction's `fee_details`. The amount of a returned fee is negative."""
 
     type: str
     amount: int
@@ -71,10 +71,10 @@ class Ledger:
         description: str | None = None,
         reporting_category: str | None = None,
     ) -> str:
-        """Record one movement of an account's balance and return its `txn_` id.
+        """Record a balance transaction of the account and return its `txn_` id.
 
-        `amount` is gross and signed; the balance moves by `amount` less the fee. What became available
-        before now is available now.
+        `amount` is gross and signed. The balance changes by `amount` less the fee. An `available_on` in the past
+        becomes now.
         """
         now = self._clock.now()
         fee_amount = fee.amount if fee else 0
@@ -103,7 +103,7 @@ class Ledger:
         return int(self._store.get(KIND, transaction).body["available_on"])
 
     def balance(self, account: str) -> dict[str, tuple[int, int]]:
-        """For each currency the available and the pending amount."""
+        """The available and the pending amount, by currency."""
         now = self._clock.now()
         sums: dict[str, tuple[int, int]] = {}
         for record in self._store.scan(KIND):
@@ -118,10 +118,10 @@ class Ledger:
             sums[body["currency"]] = (available, pending)
         return sums
 
-    def close_into(self, payout: str, account: str, currency: str) -> None:
-        """Mark what an automatic payout pays out: all that is available and in no payout yet.
+    def assign_to_payout(self, payout: str, account: str, currency: str) -> None:
+        """Assign the available transactions that no payout has yet to an automatic payout.
 
-        Together with the payout's own transaction these add up to zero (docs "Payout reconciliation").
+        With the payout's own transaction they add up to zero (docs "Payout reconciliation").
         """
         now = self._clock.now()
         for record in self._store.newest_first(

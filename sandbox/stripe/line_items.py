@@ -1,4 +1,4 @@
-"""What is bought in a Checkout Session: a name, a price made on the spot, and how many.
+"""The line items of a Checkout Session: a name, an inline price and a quantity.
 
 Source: API reference, "Checkout Sessions", `line_items`.
 """
@@ -11,10 +11,10 @@ from sandbox.stripe.money import check_currency
 
 
 def make(context: Context, item: JsonObject, index: int) -> JsonObject:
-    """The line item for the `index`th of `line_items`.
+    """Create the line item for `line_items[index]`.
 
     Raises:
-        StripeError: 400 for what is not modelled, an unknown currency or a negative price.
+        StripeError: 400 for parameters that are not modelled, an unknown currency or a negative price.
     """
     data = item.get("price_data")
     if data is None or "unit_amount" not in data or "product_data" not in data:

@@ -1,4 +1,4 @@
-"""Lists as Stripe pages them: newest first, cursors by id (API reference, "Pagination")."""
+"""Paginated lists: newest first, with ids as cursors (API reference, "Pagination")."""
 
 from collections.abc import Callable
 from typing import Any
@@ -23,23 +23,23 @@ def listed(
     url: str,
     *filters: str,
     keep: Callable[[Record], bool] = lambda _: True,
-    kept_by: str | None = None,
+    keep_param: str | None = None,
 ) -> JsonObject:
     """A page of the account's objects of a kind.
 
-    `filters` names parameters that must equal the field of the same name where they are sent, `kept_by` the one
-    that `keep` looks at.
+    `filters` are parameters that, if sent, must equal the field of the same name. `keep_param` is the parameter that
+    `keep` evaluates.
 
     Raises:
-        StripeError: 400 for a filter that is not modelled: a list that is too long would mislead.
+        StripeError: 400 for a filter that is not modelled, since ignoring it would return too many objects.
     """
-    call.refuse(*sorted(call.params.keys() - _ALWAYS_MODELLED - {*filters, kept_by}))
-    wanted = call.given(*filters)
+    call.reject_unmodelled(*sorted(call.params.keys() - _ALWAYS_MODELLED - {*filters, keep_param}))
+    values = call.pick(*filters)
 
     def matches(record: Record) -> bool:
         return (
             record.owner == call.account
-            and all(record.body.get(name) == value for name, value in wanted.items())
+            and all(record.body.get(name) == value for name, value in values.items())
             and _created_within(record.body.get("created", 0), call.params.get("created"))
             and keep(record)
         )
@@ -71,14 +71,14 @@ def _position(records: list[Record], id: str, kind: str, param: str) -> int:
     raise no_such(kind, id, param, status=400)
 
 
-def _created_within(created: int, wanted: Any) -> bool:
-    if wanted is None:
+def _created_within(created: int, condition: Any) -> bool:
+    if condition is None:
         return True
-    if isinstance(wanted, int):
-        return created == wanted
+    if isinstance(condition, int):
+        return created == condition
     return (
-        created > wanted.get("gt", -1)
-        and created >= wanted.get("gte", 0)
-        and ("lt" not in wanted or created < wanted["lt"])
-        and ("lte" not in wanted or created <= wanted["lte"])
+        created > condition.get("gt", -1)
+        and created >= condition.get("gte", 0)
+        and ("lt" not in condition or created < condition["lt"])
+        and ("lte" not in condition or created <= condition["lte"])
     )

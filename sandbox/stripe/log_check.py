@@ -1,6 +1,6 @@
-"""Whether every request in a request log, and every answer to it, has Stripe's shape.
+"""Checks every request and response in a request log against the shapes of Stripe's API.
 
-`python -m sandbox.stripe.log_check FILE` prints what is wrong and exits with 1, or says how many lines are right.
+`python -m sandbox.stripe.log_check FILE` prints the problems and exits with 1, or prints the number of valid lines.
 """
 
 import json
@@ -11,23 +11,24 @@ from urllib.parse import urlsplit
 from sandbox.stripe import form, routes
 from sandbox.stripe.errors import StripeError
 from sandbox.stripe.json_values import JsonObject
-from sandbox.stripe.schema.answers import problems
+from sandbox.stripe.schema.answers import response_problems
 from sandbox.stripe.schema.derive import request_shape
 from sandbox.stripe.schema.requests import coerced
 
 
 def problems_in(log: Path) -> list[str]:
-    """One entry for each thing that is wrong, beginning with the line's number; empty for a log that is right."""
+    """All problems in the log, each with its line number. Empty for a valid log."""
     found: list[str] = []
     with log.open(encoding="utf-8") as lines:
         for number, line in enumerate(lines, start=1):
             entry = json.loads(line)
-            what = f"line {number}, {entry['method']} {entry['path']}"
-            found += [f"{what}: {problem}" for problem in _request(entry) + problems(entry["response"])]
+            prefix = f"line {number}, {entry['method']} {entry['path']}"
+            problems = _request_problems(entry) + response_problems(entry["response"])
+            found += [f"{prefix}: {problem}" for problem in problems]
     return found
 
 
-def _request(entry: JsonObject) -> list[str]:
+def _request_problems(entry: JsonObject) -> list[str]:
     target = urlsplit(entry["path"])
     match = routes.match(entry["method"], target.path)
     if match is None:

@@ -1,4 +1,4 @@
-"""Amounts as Stripe takes them: integer minor units, with Stripe's own idea of each currency's decimals."""
+"""Amounts as Stripe defines them: integer minor units, with Stripe's number of decimals per currency."""
 
 from sandbox.stripe.errors import invalid
 
@@ -15,10 +15,10 @@ TWO_DECIMAL = frozenset(
 )
 SUPPORTED = ZERO_DECIMAL | THREE_DECIMAL | WHOLE_UNITS_IN_TWO_DECIMALS | TWO_DECIMAL
 
-LARGEST_AMOUNT = 99_999_999
+MAX_AMOUNT = 99_999_999
 
-# Docs "Minimum and maximum charge amounts"; elsewhere about half a US dollar, which is not modelled.
-_SMALLEST_CHARGE = {
+# Docs "Minimum and maximum charge amounts". Other currencies have a minimum of about 0.50 USD, which is not modelled.
+_MIN_CHARGE = {
     "usd": 50, "aed": 200, "aud": 50, "brl": 50, "cad": 50, "chf": 50, "dkk": 250, "eur": 50, "gbp": 30,
     "hkd": 400, "huf": 17_500, "inr": 50, "jpy": 50, "mxn": 1_000, "myr": 200, "nok": 300, "nzd": 50,
     "pln": 200, "sek": 300, "sgd": 50,
@@ -30,19 +30,19 @@ _BPS = 10_000
 
 
 def processing_fee(amount: int) -> int:
-    """Stripe's fee for a card payment: 2.9 % and 30 minor units, half a unit rounded up."""
+    """Stripe's fee for a card payment: 2.9 % and 30 minor units, rounded half up."""
     return half_up(amount * FEE_BPS, _BPS) + FEE_FIXED_MINOR
 
 
 def half_up(numerator: int, denominator: int) -> int:
-    """Integer division of non-negative numbers, rounding a half up."""
+    """Integer division of non-negative numbers, rounded half up."""
     return (2 * numerator + denominator) // (2 * denominator)
 
 
 def proportional_part(whole: int, done_before: int, done_after: int, of: int) -> int:
-    """The part of `whole` for the step from `done_before` to `done_after` of `of`.
+    """The share of `whole` for the step from `done_before` to `done_after`, out of `of`.
 
-    Each step is the difference of two rounded totals, so that all steps together give `whole` exactly.
+    A share is the difference of two rounded totals, so that the shares of all steps add up to `whole` exactly.
     """
     return half_up(whole * done_after, of) - half_up(whole * done_before, of)
 
@@ -51,7 +51,7 @@ def check_currency(currency: str, param: str = "currency") -> str:
     """The currency in lower case.
 
     Raises:
-        StripeError: 400 where Stripe does not support it.
+        StripeError: 400 for a currency that Stripe does not support.
     """
     lower = currency.lower()
     if lower not in SUPPORTED:
@@ -63,15 +63,15 @@ def check_currency(currency: str, param: str = "currency") -> str:
 
 
 def check_charge_amount(amount: int, currency: str, param: str = "amount") -> None:
-    """Raises StripeError with Stripe's code for an amount that can't be charged in this currency."""
+    """Raises StripeError, with Stripe's code, for an amount that can't be charged in this currency."""
     check_positive(amount, param)
-    if amount > LARGEST_AMOUNT:
+    if amount > MAX_AMOUNT:
         raise invalid(
-            f"Amount must be no more than {displayed(LARGEST_AMOUNT, currency)}", code="amount_too_large", param=param
+            f"Amount must be no more than {formatted(MAX_AMOUNT, currency)}", code="amount_too_large", param=param
         )
-    if amount < _SMALLEST_CHARGE.get(currency, 1):
-        least = displayed(_SMALLEST_CHARGE[currency], currency)
-        raise invalid(f"Amount must be at least {least}", code="amount_too_small", param=param)
+    if amount < _MIN_CHARGE.get(currency, 1):
+        minimum = formatted(_MIN_CHARGE[currency], currency)
+        raise invalid(f"Amount must be at least {minimum}", code="amount_too_small", param=param)
     if (currency in THREE_DECIMAL and amount % 10) or (currency in WHOLE_UNITS_IN_TWO_DECIMALS and amount % 100):
         step = 10 if currency in THREE_DECIMAL else 100
         raise invalid(f"Invalid amount: {currency} amounts must be a multiple of {step}.", param=param)
@@ -84,8 +84,8 @@ def check_positive(amount: int, param: str = "amount") -> None:
         raise invalid(message, code="parameter_invalid_integer", param=param)
 
 
-def displayed(amount: int, currency: str) -> str:
-    """`$12.50 usd`-like text for messages and pages, computed in integers."""
+def formatted(amount: int, currency: str) -> str:
+    """The amount as text for messages and pages, such as `$12.50`, computed in integers."""
     decimals = 0 if currency in ZERO_DECIMAL else 3 if currency in THREE_DECIMAL else 2
     sign = "-" if amount < 0 else ""
     whole, rest = divmod(abs(amount), 10**decimals)

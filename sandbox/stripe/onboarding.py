@@ -1,7 +1,7 @@
-"""What Stripe asks of a connected account, and what becomes active once it is given.
+"""The requirements of a connected account, and the capabilities that they enable.
 
-Sources: docs "Account capabilities", "Required verification information". Stripe's own lists depend on country and
-business; the few that are asked here are those that gate transfers and payouts.
+Sources: docs "Account capabilities", "Required verification information". Stripe's requirements depend on country and
+business type. The sandbox has only a few, which gate transfers and payouts.
 """
 
 from sandbox.stripe import bank_accounts
@@ -11,25 +11,25 @@ from sandbox.stripe.json_values import JsonObject, copied
 from sandbox.stripe.store import Record
 
 EXTERNAL_ACCOUNT = "external_account"
-ASKED_FOR = (EXTERNAL_ACCOUNT, "individual.first_name", "individual.last_name", "tos_acceptance.date")
+REQUIRED = (EXTERNAL_ACCOUNT, "individual.first_name", "individual.last_name", "tos_acceptance.date")
 
 
-def given_in(params: JsonObject) -> list[str]:
-    """Which of the things asked for a request gives."""
+def provided_in(params: JsonObject) -> list[str]:
+    """The requirements that the parameters of a request fulfil."""
     individual = params.get("individual") or {}
-    given = [f"individual.{name}" for name in ("first_name", "last_name") if individual.get(name)]
+    provided = [f"individual.{name}" for name in ("first_name", "last_name") if individual.get(name)]
     if params.get("external_account"):
-        given.append(EXTERNAL_ACCOUNT)
+        provided.append(EXTERNAL_ACCOUNT)
     if (params.get("tos_acceptance") or {}).get("date"):
-        given.append("tos_acceptance.date")
-    return given
+        provided.append("tos_acceptance.date")
+    return provided
 
 
-def review(context: Context, account: Record, given: list[str]) -> Record:
-    """Take in what was given; when nothing is due any more, capabilities and payouts are active."""
-    known = sorted(set(account.hidden["given"]) | set(given))
-    account.hidden["given"] = known
-    due = [item for item in ASKED_FOR if item not in known]
+def review(context: Context, account: Record, provided: list[str]) -> Record:
+    """Record what was provided. Once no requirement is due, capabilities and payouts become active."""
+    all_provided = sorted(set(account.hidden["provided"]) | set(provided))
+    account.hidden["provided"] = all_provided
+    due = [item for item in REQUIRED if item not in all_provided]
     body = account.body
     body |= {
         "capabilities": {name: "inactive" if due else "active" for name in body["capabilities"]},
@@ -38,17 +38,17 @@ def review(context: Context, account: Record, given: list[str]) -> Record:
         "payouts_enabled": not due,
         "requirements": _requirements(due),
     }
-    if "tos_acceptance.date" in known and body["tos_acceptance"]["date"] is None:
+    if "tos_acceptance.date" in all_provided and body["tos_acceptance"]["date"] is None:
         body["tos_acceptance"]["date"] = context.now()
-    if EXTERNAL_ACCOUNT in known and not bank_accounts.of(context, account.id):
+    if EXTERNAL_ACCOUNT in all_provided and not bank_accounts.of(context, account.id):
         bank_accounts.add(context, account, {})
     return context.store.save(account)
 
 
-def provide(context: Context, account: Record, given: list[str]) -> Record:
-    """Review, and tell the platform what has changed."""
+def provide(context: Context, account: Record, provided: list[str]) -> Record:
+    """Review the account and emit events about the changes."""
     before = copied(account.body)
-    account = review(context, account, given)
+    account = review(context, account, provided)
     changed = {name: before[name] for name in before if account.body[name] != before[name]}
     context.events.emit(account.id, "account.updated", context.view(account), changed)
     for name, status in account.body["capabilities"].items():
@@ -58,16 +58,16 @@ def provide(context: Context, account: Record, given: list[str]) -> Record:
 
 
 def complete(context: Context, id: str) -> Record:
-    """All that was asked for is given, as by a person who filled in the onboarding page."""
-    return provide(context, context.store.get(KIND, id), list(ASKED_FOR))
+    """Provide all requirements, as the onboarding page does."""
+    return provide(context, context.store.get(KIND, id), list(REQUIRED))
 
 
 def stop_payouts(context: Context, id: str) -> None:
-    """A payout came back: no more of them until another bank account is given (docs "Payouts")."""
+    """Disable payouts after a failed one, until another bank account is provided (docs "Payouts")."""
     account = context.store.find(KIND, id)
     if account is None:
         return
-    account.hidden["given"] = [item for item in account.hidden["given"] if item != EXTERNAL_ACCOUNT]
+    account.hidden["provided"] = [item for item in account.hidden["provided"] if item != EXTERNAL_ACCOUNT]
     account.body |= {"payouts_enabled": False, "requirements": _requirements([EXTERNAL_ACCOUNT])}
     context.store.save(account)
     context.events.emit(account.id, "account.updated", context.view(account), {"payouts_enabled": True})

@@ -1,4 +1,4 @@
-"""The PaymentIntent's state machine: authorize, capture, release, expire.
+"""The PaymentIntent's state machine: authorize, capture, cancel, expire.
 
     requires_payment_method ─┬─► requires_action ──► (authenticated, tried again)
                              ├─► requires_capture ─┬─► succeeded
@@ -6,7 +6,7 @@
                              └─► succeeded (automatic)
 
 Sources: docs "How PaymentIntents work" and "Place a hold on a payment method"; the changelog of 2025-03-31.basil:
-a capture in part or a cancellation makes no Refund, and a hold that ran out is cancelled as `expired`.
+a partial capture or a cancellation creates no Refund, and an expired hold is cancelled as `expired`.
 """
 
 from sandbox.stripe import application_fees, cards, charges, transfers
@@ -20,10 +20,10 @@ from sandbox.stripe.store import Record
 
 INTENT = "payment_intent"
 EXPIRE_HOLD = "expire_hold"
-BOOK_CHARGE = "book_charge"
+POST_CHARGE = "post_charge"
 
-# Docs "Place a hold", authorization validity windows: 7 days with the customer present; 4 days 18 hours for a
-# Visa payment without.
+# Docs "Place a hold", authorization validity windows: 7 days for on-session payments, 4 days 18 hours for off-session
+# Visa payments.
 HOLD_SECONDS = 7 * DAY_SECONDS
 VISA_OFF_SESSION_HOLD_SECONDS = 4 * DAY_SECONDS + 18 * 3600
 
@@ -31,10 +31,10 @@ VISA_OFF_SESSION_HOLD_SECONDS = 4 * DAY_SECONDS + 18 * 3600
 def pay(
     context: Context, intent: Record, method: Record, *, authenticated: bool = False, off_session: bool = False
 ) -> Record:
-    """Try to pay with a payment method; the intent as it then is.
+    """Attempt a payment with a payment method, and return the updated intent.
 
     Raises:
-        StripeError: 402 for a declined card. The failed charge and the intent's last error are kept.
+        StripeError: 402 for a declined card. The failed charge and the intent's last error stay recorded.
     """
     card = card_of(method)
     intent.body["next_action"] = None
@@ -43,7 +43,7 @@ def pay(
     if card.authentication != "never" and not authenticated:
         if off_session:
             raise _declined(context, intent, method, "authentication_required", "authentication_required")
-        return _ask_for_authentication(context, intent, method)
+        return _require_authentication(context, intent, method)
     charge = charges.make(context, intent, method, card, failure=None)
     intent.body |= {"latest_charge": charge.id, "payment_method": method.id, "last_payment_error": None}
     if authenticated:
@@ -55,10 +55,10 @@ def pay(
 
 
 def capture(context: Context, intent: Record, amount: int) -> Record:
-    """Take `amount` of what is authorized, and let go of the rest.
+    """Capture `amount` of the authorized amount, and release the rest.
 
-    With `automatic_async`, which is the default, the money is booked right after the answer: until then the
-    charge has no balance transaction, transfer or fee (docs "Asynchronous capture").
+    With `automatic_async`, which is the default, the charge is posted right after the response. Until then it has no
+    balance transaction, transfer or fee (docs "Asynchronous capture").
     """
     context.timers.clear(EXPIRE_HOLD, intent.id)
     was_held = intent.body["status"] == "requires_capture"
@@ -69,32 +69,34 @@ def capture(context: Context, intent: Record, amount: int) -> Record:
     if not was_held:
         context.emit(charge, "charge.succeeded")
     if intent.body["capture_method"] == "automatic_async":
-        context.timers.set(BOOK_CHARGE, charge.id, context.now())
+        context.timers.set(POST_CHARGE, charge.id, context.now())
     else:
-        charge = _book(context, intent, charge)
+        charge = _post_charge(context, intent, charge)
     intent.body |= {"amount_capturable": 0, "amount_received": amount, "status": "succeeded"}
     context.store.save(intent)
     if was_held:
         context.emit(charge, "charge.captured")
     context.emit(intent, "payment_intent.succeeded")
-    _dispute_if_the_card_says_so(context, charge)
+    _schedule_dispute(context, charge)
     return intent
 
 
-def book_later(context: Context, charge_id: str) -> None:
-    """What an asynchronous capture left to do."""
+def post_charge_when_due(context: Context, charge_id: str) -> None:
+    """Post the charge of an asynchronous capture."""
     charge = context.store.get(charges.KIND, charge_id)
-    charge = _book(context, context.store.get(INTENT, charge.body["payment_intent"]), charge)
+    charge = _post_charge(context, context.store.get(INTENT, charge.body["payment_intent"]), charge)
     context.emit(charge, "charge.updated", {"balance_transaction": None})
 
 
-def _book(context: Context, intent: Record, charge: Record) -> Record:
-    """Book what was captured. With a destination, the transfer and the application fee are made here, the fee
-    capped at what was captured (docs "Destination charges").
+def _post_charge(context: Context, intent: Record, charge: Record) -> Record:
+    """Post the captured amount to the ledger.
+
+    A charge with a destination also gets its transfer and its application fee, which is at most the captured amount
+    (docs "Destination charges").
     """
     amount = charge.body["amount_captured"]
     available_at_once = cards.BY_NUMBER[charge.hidden["number"]].available_at_once
-    charge.body["balance_transaction"] = context.books.post(
+    charge.body["balance_transaction"] = context.ledger.post(
         charge.owner,
         type="charge",
         amount=amount,
@@ -106,13 +108,13 @@ def _book(context: Context, intent: Record, charge: Record) -> Record:
     )
     context.store.save(charge)
     if intent.body["transfer_data"]:
-        charge = _share(context, intent, charge, amount)
+        charge = _transfer_to_destination(context, intent, charge, amount)
         context.store.save(intent)
     return charge
 
 
 def cancel(context: Context, intent: Record, reason: str | None) -> Record:
-    """End the intent. What was held is let go: no charge is captured and nothing is refunded."""
+    """Cancel the intent and release its hold. Nothing is captured or refunded."""
     context.timers.clear(EXPIRE_HOLD, intent.id)
     intent.body |= {
         "amount_capturable": 0,
@@ -127,7 +129,7 @@ def cancel(context: Context, intent: Record, reason: str | None) -> Record:
 
 
 def expire_hold(context: Context, intent_id: str) -> None:
-    """`capture_before` has passed: Stripe cancels the intent by itself."""
+    """Cancel the intent automatically, because `capture_before` has passed."""
     intent = context.store.get(INTENT, intent_id)
     if intent.body["status"] != "requires_capture":
         return
@@ -154,13 +156,13 @@ def _hold_seconds(card: cards.Card, off_session: bool) -> int:
     return VISA_OFF_SESSION_HOLD_SECONDS if off_session and card.brand == "visa" else HOLD_SECONDS
 
 
-def _share(context: Context, intent: Record, charge: Record, amount: int) -> Record:
-    """Send the destination its money, and take the application fee from it."""
+def _transfer_to_destination(context: Context, intent: Record, charge: Record, amount: int) -> Record:
+    """Create the transfer to the destination, and collect the application fee from it."""
     data = intent.body["transfer_data"]
-    available_on = context.books.available_on(charge.body["balance_transaction"])
+    available_on = context.ledger.available_on(charge.body["balance_transaction"])
     group = intent.body["transfer_group"] or f"group_{intent.id}"
-    asked = intent.body["application_fee_amount"]
-    fee_amount = min(asked, amount) if asked else 0
+    requested_fee = intent.body["application_fee_amount"]
+    fee_amount = min(requested_fee, amount) if requested_fee else 0
     fee = (
         application_fees.collect(context, charge, data["destination"], fee_amount, available_on) if fee_amount else None
     )
@@ -179,16 +181,16 @@ def _share(context: Context, intent: Record, charge: Record, amount: int) -> Rec
         application_fees.attach_payment(context, fee, transfer.body["destination_payment"])
     charge.body |= {
         "application_fee": fee.id if fee else None,
-        "application_fee_amount": fee_amount if asked is not None else None,
+        "application_fee_amount": fee_amount if requested_fee is not None else None,
         "transfer": transfer.id,
         "transfer_group": group,
     }
-    if asked is not None:
+    if requested_fee is not None:
         intent.body["application_fee_amount"] = fee_amount
     return context.store.save(charge)
 
 
-def _ask_for_authentication(context: Context, intent: Record, method: Record) -> Record:
+def _require_authentication(context: Context, intent: Record, method: Record) -> Record:
     intent.body |= {
         "next_action": {"type": "use_stripe_sdk", "use_stripe_sdk": {"type": "three_d_secure_redirect"}},
         "payment_method": method.id,
@@ -200,7 +202,7 @@ def _ask_for_authentication(context: Context, intent: Record, method: Record) ->
 
 
 def authentication_failed(context: Context, intent: Record, method: Record) -> StripeError:
-    """The card holder did not pass 3-D Secure: back to needing a payment method, with no charge made."""
+    """3-D Secure failed: the intent requires a payment method again, and has no charge."""
     message = (
         "We are unable to authenticate your payment method. Please choose a different payment method and try again."
     )
@@ -245,8 +247,8 @@ def _declined(context: Context, intent: Record, method: Record, code: str, decli
     return card_declined(message, code=code, decline_code=decline_code, charge=charge.id, extra=extra)
 
 
-def _dispute_if_the_card_says_so(context: Context, charge: Record) -> None:
-    reason = cards.BY_NUMBER[charge.hidden["number"]].disputed
+def _schedule_dispute(context: Context, charge: Record) -> None:
+    reason = cards.BY_NUMBER[charge.hidden["number"]].dispute_reason
     if reason is not None:
         context.timers.set("open_dispute", f"{charge.id}:{reason}", context.now())
 

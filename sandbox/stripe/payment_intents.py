@@ -34,7 +34,7 @@ _NOT_MODELLED = (
     "payment_method_data",
     "setup_future_usage",
 )
-_TAKEN_OPTIONS = {("card", "request_extended_authorization"), ("card", "request_three_d_secure")}
+_ACCEPTED_OPTIONS = {("card", "request_extended_authorization"), ("card", "request_three_d_secure")}
 _CANCELLABLE = frozenset({"requires_payment_method", "requires_capture", "requires_confirmation", "requires_action"})
 _CONFIRMABLE = frozenset({"requires_payment_method", "requires_confirmation", "requires_action"})
 _UPDATABLE = _CONFIRMABLE
@@ -43,7 +43,7 @@ _ALWAYS_UPDATABLE = frozenset({"metadata", "description", "receipt_email", "expa
 
 def create(call: Call) -> JsonObject:
     params = call.params
-    call.refuse(*_NOT_MODELLED)
+    call.reject_unmodelled(*_NOT_MODELLED)
     check_options(params)
     currency = check_currency(params["currency"])
     check_charge_amount(params["amount"], currency)
@@ -65,9 +65,9 @@ def create(call: Call) -> JsonObject:
     return call.context.view(intent)
 
 
-def make(call: Call, amount: int, currency: str, given: JsonObject, *, from_checkout: str | None = None) -> Record:
-    """A new intent from the parameters of `create` or from a Checkout Session's `payment_intent_data`."""
-    check_connect(call, given, amount)
+def make(call: Call, amount: int, currency: str, params: JsonObject, *, from_checkout: str | None = None) -> Record:
+    """Create an intent from the parameters of `create`, or from a Checkout Session's `payment_intent_data`."""
+    check_connect(call, params, amount)
     context = call.context
     id = new_id("pi")
     body: JsonObject = {
@@ -78,22 +78,22 @@ def make(call: Call, amount: int, currency: str, given: JsonObject, *, from_chec
         "amount_details": {"tip": {}},
         "amount_received": 0,
         "application": None,
-        "application_fee_amount": given.get("application_fee_amount"),
-        "automatic_payment_methods": given.get("automatic_payment_methods"),
+        "application_fee_amount": params.get("application_fee_amount"),
+        "automatic_payment_methods": params.get("automatic_payment_methods"),
         "canceled_at": None,
         "cancellation_reason": None,
-        "capture_method": given.get("capture_method") or "automatic_async",
+        "capture_method": params.get("capture_method") or "automatic_async",
         "client_secret": f"{id}_secret_{new_token(25)}",
-        "confirmation_method": given.get("confirmation_method", "automatic"),
+        "confirmation_method": params.get("confirmation_method", "automatic"),
         "created": context.now(),
         "currency": currency,
-        "customer": given.get("customer"),
+        "customer": params.get("customer"),
         "customer_account": None,
         "excluded_payment_method_types": None,
         "last_payment_error": None,
         "latest_charge": None,
         "livemode": False,
-        "metadata": merged_metadata(None, given.get("metadata")),
+        "metadata": merged_metadata(None, params.get("metadata")),
         "next_action": None,
         "payment_method": None,
         "payment_method_configuration_details": None,
@@ -104,8 +104,8 @@ def make(call: Call, amount: int, currency: str, given: JsonObject, *, from_chec
         "source": None,
         "statement_descriptor": None,
         "status": "requires_payment_method",
-        "transfer_data": given.get("transfer_data") or None,
-    } | {name: given.get(name) for name in _COPIED}
+        "transfer_data": params.get("transfer_data") or None,
+    } | {name: params.get(name) for name in _COPIED}
     record = context.store.put(KIND, id, owner=call.account, body=body, hidden={"checkout_session": from_checkout})
     context.emit(record, "payment_intent.created")
     return record
@@ -132,17 +132,17 @@ def update(call: Call) -> JsonObject:
         raise unexpected_state(message, intent.body)
     if "amount" in params:
         check_charge_amount(params["amount"], intent.body["currency"])
-    intent.body |= call.given("amount", "application_fee_amount", "customer", *_COPIED)
+    intent.body |= call.pick("amount", "application_fee_amount", "customer", *_COPIED)
     intent.body["metadata"] = merged_metadata(intent.body["metadata"], params.get("metadata"))
     check_connect(call, intent.body, intent.body["amount"])
     return call.context.view(call.context.store.save(intent))
 
 
 def confirm(call: Call) -> JsonObject:
-    call.refuse(*_NOT_MODELLED)
+    call.reject_unmodelled(*_NOT_MODELLED)
     check_options(call.params)
     intent = call.from_path(KIND, "intent")
-    _refuse_checkouts_own(intent, "confirm")
+    _reject_checkout_intent(intent, "confirm")
     if intent.body["status"] not in _CONFIRMABLE:
         status = intent.body["status"]
         message = (
@@ -164,11 +164,11 @@ def capture(call: Call) -> JsonObject:
     Raises:
         StripeError: 400 `payment_intent_unexpected_state`, `amount_too_large`, or `charge_expired_for_capture`.
     """
-    call.refuse("amount_details", "hooks", "payment_details")
+    call.reject_unmodelled("amount_details", "hooks", "payment_details")
     intent, params = call.from_path(KIND, "intent"), call.params
     capturable: int = intent.body["amount_capturable"]
     if intent.body["status"] != "requires_capture":
-        _refuse_capture(call, intent)
+        _reject_capture(call, intent)
     amount: int = params.get("amount_to_capture", capturable)
     check_positive(amount, "amount_to_capture")
     if amount > capturable:
@@ -192,7 +192,7 @@ def cancel(call: Call) -> JsonObject:
     intent = call.from_path(KIND, "intent")
     status = intent.body["status"]
     if status != "requires_capture":
-        _refuse_checkouts_own(intent, "cancel")
+        _reject_checkout_intent(intent, "cancel")
     if status not in _CANCELLABLE:
         message = (
             f"You cannot cancel this PaymentIntent because it has a status of {status}. Only a PaymentIntent with "
@@ -203,18 +203,18 @@ def cancel(call: Call) -> JsonObject:
     return call.context.view(payment_flow.cancel(call.context, intent, call.params.get("cancellation_reason")))
 
 
-def check_connect(call: Call, given: JsonObject, amount: int) -> None:
-    """What Stripe asks of a destination charge (docs "Destination charges").
+def check_connect(call: Call, params: JsonObject, amount: int) -> None:
+    """Check the parameters of a destination charge (docs "Destination charges").
 
     Raises:
-        StripeError: 400 for a fee above the amount, a fee with an own transfer amount, a fee without a
-            destination, or a destination that can't take transfers.
+        StripeError: 400 for a fee above the amount, a fee together with a transfer amount, a fee without a destination,
+            or a destination that can't receive transfers.
     """
-    data = given.get("transfer_data") or {}
-    fee: int | None = given.get("application_fee_amount")
+    data = params.get("transfer_data") or {}
+    fee: int | None = params.get("application_fee_amount")
     if fee is not None:
         if not data:
-            _require_destination(given, fee)
+            _require_destination(params, fee)
         if fee > amount:
             message = "The application fee cannot be greater than the total charge amount."
             raise invalid(message, code="amount_too_large", param="application_fee_amount")
@@ -229,14 +229,14 @@ def check_connect(call: Call, given: JsonObject, amount: int) -> None:
 
 
 def check_options(params: JsonObject) -> None:
-    """Of `payment_method_options` only what may be asked of a card and be declined is taken.
+    """Check `payment_method_options`, of which only requests that the card network may decline are accepted.
 
     Raises:
-        StripeError: 400 for all others, which would change what is captured and when.
+        StripeError: 400 for all others, which would change the amount or the time of the capture.
     """
     for kind, options in (params.get("payment_method_options") or {}).items():
         for name in options or ():
-            if (kind, name) not in _TAKEN_OPTIONS:
+            if (kind, name) not in _ACCEPTED_OPTIONS:
                 raise not_modelled(f"payment_method_options[{kind}][{name}]")
 
 
@@ -264,7 +264,7 @@ def _confirm(call: Call, intent: Record) -> Record:
     return payment_flow.pay(call.context, intent, method, off_session=off_session)
 
 
-def _refuse_capture(call: Call, intent: Record) -> None:
+def _reject_capture(call: Call, intent: Record) -> None:
     body = intent.body
     if body["status"] == "canceled" and body["cancellation_reason"] == "expired":
         message = "This authorization has expired and can no longer be captured."
@@ -278,8 +278,8 @@ def _refuse_capture(call: Call, intent: Record) -> None:
     raise unexpected_state(message, call.context.view(intent))
 
 
-def _refuse_checkouts_own(intent: Record, verb: str) -> None:
-    """Before it is authorized, the intent of a Checkout Session is Checkout's (docs, "Cancel a PaymentIntent")."""
+def _reject_checkout_intent(intent: Record, verb: str) -> None:
+    """Reject an intent that Checkout manages until it is authorized (docs, "Cancel a PaymentIntent")."""
     if intent.hidden["checkout_session"]:
         message = (
             f"You cannot {verb} a PaymentIntent that was created by a Checkout Session. Expire the Checkout Session "

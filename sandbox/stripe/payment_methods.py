@@ -1,4 +1,4 @@
-"""Payment methods: a test card as an object (docs "Testing", API reference "PaymentMethods")."""
+"""Payment methods, which are always test cards (docs "Testing", API reference "PaymentMethods")."""
 
 from sandbox.stripe import cards
 from sandbox.stripe.cards import Card
@@ -61,7 +61,7 @@ def attach(call: Call) -> JsonObject:
 
 
 def resolve(context: Context, account: str, id: str) -> Record:
-    """A payment method of the account, or a new one where `id` is a test token such as `pm_card_visa`.
+    """A payment method of the account, or a new one if `id` is a test token such as `pm_card_visa`.
 
     Raises:
         StripeError: 400 `resource_missing`.
@@ -76,16 +76,16 @@ def resolve(context: Context, account: str, id: str) -> Record:
 
 
 def make(context: Context, account: str, card: Card, billing: JsonObject | None = None) -> Record:
-    given = billing or {}
+    details = billing or {}
     body: JsonObject = {
         "id": new_id("pm"),
         "object": KIND,
         "allow_redisplay": "unspecified",
         "billing_details": {
-            "address": NO_ADDRESS | (given.get("address") or {}),
-            "email": given.get("email"),
-            "name": given.get("name"),
-            "phone": given.get("phone"),
+            "address": NO_ADDRESS | (details.get("address") or {}),
+            "email": details.get("email"),
+            "name": details.get("name"),
+            "phone": details.get("phone"),
             "tax_id": None,
         },
         "card": {

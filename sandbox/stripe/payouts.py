@@ -1,10 +1,10 @@
-"""Payouts: from an account's available balance to its bank, each day by themselves or on request.
+"""Payouts from an account's available balance to its bank account, daily or on request.
 
     pending ──► in_transit ──► paid ──► (the bank may still return it) failed
        └► canceled      └► failed
 
 Sources: API reference, "Payouts"; docs "Payouts to connected accounts", "Payout reconciliation". A failed payout
-turns the bank account off until another one is given.
+disables the bank account until another one is added.
 """
 
 from sandbox.stripe import bank_accounts, onboarding
@@ -33,7 +33,7 @@ _FAILURE_MESSAGES = {
 
 
 def create(call: Call) -> JsonObject:
-    """A payout on request. It may be cancelled until it is sent, at the next midnight (UTC)."""
+    """Create a manual payout. It can be cancelled until it is sent, at the next midnight (UTC)."""
     params, context = call.params, call.context
     currency, amount = check_currency(params["currency"]), params["amount"]
     check_positive(amount)
@@ -42,11 +42,11 @@ def create(call: Call) -> JsonObject:
     bank = bank_accounts.default_of(context, call.account)
     if bank is None and call.account != PLATFORM:
         raise invalid("Sorry, you don't have any external accounts in that currency.", param="currency")
-    if amount > context.books.available(call.account, currency):
+    if amount > context.ledger.available(call.account, currency):
         message = "You have insufficient funds in your Stripe account for this payout."
         raise invalid(message, code="balance_insufficient", param="amount")
     record = _make(context, call.account, bank, amount, currency, automatic=False)
-    record.body |= call.given("description", "statement_descriptor")
+    record.body |= call.pick("description", "statement_descriptor")
     record.body["metadata"] = merged_metadata(None, params.get("metadata"))
     context.store.save(record)
     context.timers.set(SEND_PAYOUT, record.id, _next_midnight(context.now()))
@@ -86,20 +86,20 @@ def cancel(call: Call) -> JsonObject:
 
 
 def pay_out_daily(context: Context, _: str) -> None:
-    """At midnight (UTC): all that is available of each account that is paid daily, to its bank."""
-    arm(context)
+    """Pay out the available balance of each account with a daily schedule. Runs at midnight (UTC)."""
+    schedule_daily(context)
     for account in reversed(context.store.newest_first("account")):
         schedule = account.body["settings"]["payouts"]["schedule"]["interval"]
         bank = bank_accounts.default_of(context, account.id)
         if schedule != "daily" or not account.body["payouts_enabled"] or bank is None:
             continue
-        for currency, (available, _pending) in sorted(context.books.balance(account.id).items()):
+        for currency, (available, _pending) in sorted(context.ledger.balance(account.id).items()):
             if available > 0:
                 _pay_out(context, account.id, bank, available, currency)
 
 
-def arm(context: Context) -> None:
-    """Have the next midnight's payouts made."""
+def schedule_daily(context: Context) -> None:
+    """Schedule the daily payouts for the next midnight."""
     context.timers.set(PAY_OUT_DAILY, "all", _next_midnight(context.now()))
 
 
@@ -112,7 +112,7 @@ def send(context: Context, id: str) -> None:
 
 
 def arrive(context: Context, id: str) -> None:
-    """The bank takes the money, or sends it back, by the test number of the bank account."""
+    """Mark the payout as paid, or as failed if the bank account has a failing test number."""
     record = context.store.get(KIND, id)
     bank = context.store.find(bank_accounts.KIND, record.body["destination"] or "")
     failure = bank_accounts.FAILURES.get(bank.body["last4"]) if bank else None
@@ -125,7 +125,7 @@ def arrive(context: Context, id: str) -> None:
 
 
 def fail(context: Context, record: Record, code: str) -> Record:
-    """The bank returned the money, which may also come days after `paid`. The bank account is turned off."""
+    """The bank returned the money, possibly days after `paid`. The bank account is disabled."""
     if record.body["status"] not in ("pending", "in_transit", "paid"):
         raise invalid(f"A payout that is {record.body['status']} can't fail.")
     context.timers.clear(SEND_PAYOUT, record.id)
@@ -138,13 +138,13 @@ def fail(context: Context, record: Record, code: str) -> Record:
     }
     context.store.save(record)
     context.emit(record, "payout.failed")
-    _turn_bank_off(context, record)
+    _disable_bank_account(context, record)
     return record
 
 
 def _pay_out(context: Context, account: str, bank: Record, amount: int, currency: str) -> None:
     record = _make(context, account, bank, amount, currency, automatic=True)
-    context.books.close_into(record.id, account, currency)
+    context.ledger.assign_to_payout(record.id, account, currency)
     context.timers.set(ARRIVE_PAYOUT, record.id, record.body["arrival_date"])
     context.emit(record, "payout.created")
     context.emit(record, "payout.reconciliation_completed")
@@ -182,19 +182,19 @@ def _make(
         "trace_id": None,
         "type": "bank_account",
     }
-    body["balance_transaction"] = context.books.post(
+    body["balance_transaction"] = context.ledger.post(
         account, type="payout", amount=-amount, currency=currency, source=body["id"], description="STRIPE PAYOUT"
     )
     return context.store.put(KIND, body["id"], owner=account, body=body)
 
 
 def _return_money(context: Context, record: Record, type: str) -> str:
-    return context.books.post(
+    return context.ledger.post(
         record.owner, type=type, amount=record.body["amount"], currency=record.body["currency"], source=record.id
     )
 
 
-def _turn_bank_off(context: Context, record: Record) -> None:
+def _disable_bank_account(context: Context, record: Record) -> None:
     bank = context.store.find(bank_accounts.KIND, record.body["destination"] or "")
     if bank is None:
         return

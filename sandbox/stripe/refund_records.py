@@ -1,4 +1,4 @@
-"""The Refund object, whichever way it comes about, its mark on the charge, and what the student's bank does with it.
+"""Refund objects, of charges and of transfer reversals, and their lifecycle.
 
     pending ──► succeeded ──► (the bank may still return it) failed
        └──────────────────────────────────────────────────────► failed
@@ -15,7 +15,7 @@ from sandbox.stripe.store import Record
 
 KIND = "refund"
 ARRIVE_REFUND = "arrive_refund"
-RETURN_REFUND = "return_refund"
+FAIL_REFUND = "fail_refund"
 
 _BANK_SECONDS = 60
 
@@ -51,14 +51,14 @@ def make(
     return context.store.put(KIND, body["id"], owner=charge.owner, body=body)
 
 
-def bring_to_end(context: Context, refund: Record, charge: Record) -> None:
-    """Have the bank do in a minute what Stripe's test cards say of its refunds (docs "Testing: refunds")."""
+def schedule_outcome(context: Context, refund: Record, charge: Record) -> None:
+    """Schedule the outcome that the test card defines for its refunds, a minute from now (docs "Testing: refunds")."""
     match cards.BY_NUMBER[charge.hidden["number"]].refunds:
-        case "wait":
+        case "pending":
             refund.body |= {"status": "pending", "pending_reason": "processing"}
             context.timers.set(ARRIVE_REFUND, refund.id, context.now() + _BANK_SECONDS)
-        case "come_back":
-            context.timers.set(RETURN_REFUND, refund.id, context.now() + _BANK_SECONDS)
+        case "fail":
+            context.timers.set(FAIL_REFUND, refund.id, context.now() + _BANK_SECONDS)
 
 
 def arrive(context: Context, id: str) -> None:
@@ -77,23 +77,23 @@ def succeed(context: Context, refund: Record) -> Record:
     return refund
 
 
-def come_back(context: Context, id: str) -> None:
+def fail_when_due(context: Context, id: str) -> None:
     refund = context.store.get(KIND, id)
     if refund.body["status"] in ("pending", "succeeded"):
         fail(context, refund, "expired_or_canceled_card")
 
 
 def fail(context: Context, refund: Record, reason: str) -> Record:
-    """The bank did not take the money, which may come weeks after `succeeded`: the platform has it again.
+    """The bank returned the money to the platform, possibly weeks after `succeeded`.
 
-    What was reversed of the transfer and of the fee stays reversed.
+    The reversals of the transfer and of the fee stay.
     """
     before = refund.body["status"]
     if before not in ("pending", "succeeded") or refund.body["source_transfer_reversal"]:
         raise invalid(f"A refund that is {before} can't fail.")
     refund.body.pop("pending_reason", None)
     refund.body |= {
-        "failure_balance_transaction": context.books.post(
+        "failure_balance_transaction": context.ledger.post(
             refund.owner,
             type="refund_failure",
             amount=refund.body["amount"],
@@ -105,17 +105,17 @@ def fail(context: Context, refund: Record, reason: str) -> Record:
         "status": "failed",
     }
     context.store.save(refund)
-    count_in(context, context.store.get("charge", refund.body["charge"]), -refund.body["amount"])
+    add_to_charge(context, context.store.get("charge", refund.body["charge"]), -refund.body["amount"])
     for type in ("refund.updated", "charge.refund.updated"):
         context.emit(refund, type, {"status": before})
     context.emit(refund, "refund.failed")
     return refund
 
 
-def count_in(context: Context, charge: Record, amount: int) -> None:
-    """Add a refund to its charge, or take a failed one off it.
+def add_to_charge(context: Context, charge: Record, amount: int) -> None:
+    """Add a refund to its charge, or subtract a failed one (with a negative `amount`).
 
-    `refunded` is true only when all that was captured went back.
+    `refunded` is true only if the whole captured amount was refunded.
     """
     charge.body["amount_refunded"] += amount
     charge.body["refunded"] = charge.body["amount_refunded"] == charge.body["amount_captured"]

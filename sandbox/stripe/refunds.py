@@ -8,7 +8,7 @@ from sandbox.stripe.context import Call, Context
 from sandbox.stripe.errors import invalid, unexpected_state
 from sandbox.stripe.json_values import JsonObject, merged_metadata
 from sandbox.stripe.lists import listed
-from sandbox.stripe.money import displayed, proportional_part
+from sandbox.stripe.money import formatted, proportional_part
 from sandbox.stripe.refund_records import KIND
 from sandbox.stripe.store import Record
 
@@ -17,10 +17,10 @@ def create(call: Call) -> JsonObject:
     """Refund a captured charge in full or in part.
 
     Raises:
-        StripeError: 400 for more than is left, for a charge that was not captured or is disputed, for a
-            reversal without a transfer or a fee refund without a fee.
+        StripeError: 400 for an amount above the unrefunded rest, a charge that is not captured or is disputed, a
+            reversal without a transfer, or a fee refund without a fee.
     """
-    call.refuse("customer", "instructions_email", "origin")
+    call.reject_unmodelled("customer", "instructions_email", "origin")
     params, context = call.params, call.context
     charge = _charge(call)
     amount = _amount(context, charge, params.get("amount"))
@@ -41,20 +41,20 @@ def create(call: Call) -> JsonObject:
             raise invalid(message, param="refund_application_fee")
     refund = refund_records.make(context, charge, "re", amount)
     refund.body |= {"reason": params.get("reason"), "metadata": merged_metadata(None, params.get("metadata"))}
-    refund.body["balance_transaction"] = context.books.post(
+    refund.body["balance_transaction"] = context.ledger.post(
         charge.owner,
         type="refund",
         amount=-amount,
         currency=charge.body["currency"],
         source=refund.id,
-        available_on=context.books.available_on(charge.body["balance_transaction"]),
+        available_on=context.ledger.available_on(charge.body["balance_transaction"]),
         description="REFUND FOR CHARGE",
     )
     if params.get("reverse_transfer"):
         refund.body["transfer_reversal"] = _reverse(call, charge, refund, amount)
-    refund_records.bring_to_end(context, refund, charge)
+    refund_records.schedule_outcome(context, refund, charge)
     context.store.save(refund)
-    refund_records.count_in(context, charge, amount)
+    refund_records.add_to_charge(context, charge, amount)
     context.emit(refund, "refund.created")
     context.emit(charge, "charge.refunded")
     return context.view(refund)
@@ -77,7 +77,7 @@ def list_all(call: Call) -> JsonObject:
 
 
 def _charge(call: Call) -> Record:
-    """The charge to refund, named directly or through its PaymentIntent."""
+    """The charge to refund, from the parameter `charge` or `payment_intent`."""
     if "charge" in call.params:
         charge = call.find(charges.KIND, call.params["charge"], "charge")
     elif "payment_intent" in call.params:
@@ -96,30 +96,29 @@ def _charge(call: Call) -> Record:
     return charge
 
 
-def _amount(context: Context, charge: Record, asked: int | None) -> int:
+def _amount(context: Context, charge: Record, requested: int | None) -> int:
     body = charge.body
-    left: int = body["amount_captured"] - body["amount_refunded"]
+    remaining: int = body["amount_captured"] - body["amount_refunded"]
     if disputes.blocks_refunds(context, charge):
         raise invalid(f"Charge {charge.id} has been charged back; cannot issue a refund.", code="charge_disputed")
-    if left == 0:
+    if remaining == 0:
         raise invalid(f"Charge {charge.id} has already been refunded.", code="charge_already_refunded")
-    amount = left if asked is None else asked
+    amount = remaining if requested is None else requested
     if amount < 1:
         raise invalid(
             "This value must be greater than or equal to 1.", code="parameter_invalid_integer", param="amount"
         )
-    if amount > left:
-        asked_text, left_text = displayed(amount, body["currency"]), displayed(left, body["currency"])
-        message = f"Refund amount ({asked_text}) is greater than unrefunded amount on charge ({left_text})"
+    if amount > remaining:
+        amount_text, remaining_text = formatted(amount, body["currency"]), formatted(remaining, body["currency"])
+        message = f"Refund amount ({amount_text}) is greater than unrefunded amount on charge ({remaining_text})"
         raise invalid(message, param="amount")
     return amount
 
 
 def _reverse(call: Call, charge: Record, refund: Record, amount: int) -> str | None:
-    """Take the refund's part of the transfer back, and of the fee where that was asked for.
+    """Reverse the transfer in proportion to the refund, and refund the fee likewise if requested.
 
-    Both parts are those of the refund in what was captured. Money that other reversals already took is not
-    taken again.
+    The proportion is that of the refund to the captured amount. What is already reversed is not reversed again.
     """
     context, body = call.context, charge.body
     before, captured = body["amount_refunded"], body["amount_captured"]

@@ -1,4 +1,4 @@
-"""The request log: one JSON line for each API request and its answer."""
+"""The request log: one JSON line for each API request and its response."""
 
 import json
 from collections import deque
@@ -7,13 +7,13 @@ from pathlib import Path
 from sandbox.stripe.json_values import JsonObject
 
 _KEPT_IN_MEMORY = 1_000
-_LEFT_OUT = "whsec_not_logged"
+_REDACTED = "whsec_not_logged"
 
 
 class RequestLog:
-    """Lines in a file, when one is given, and the latest of them in memory.
+    """Writes lines to a file, if `path` is set, and keeps the latest in memory.
 
-    No line holds an API key, which comes in a header that is not logged, or an endpoint's signing secret.
+    The log has no secrets: the header with the API key is not logged, and an endpoint's signing secret is replaced.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -25,7 +25,7 @@ class RequestLog:
 
     def write(self, line: JsonObject) -> None:
         if "secret" in line["response"]:
-            line = line | {"response": line["response"] | {"secret": _LEFT_OUT}}
+            line = line | {"response": line["response"] | {"secret": _REDACTED}}
         self.latest.append(line)
         if self._path is not None:
             with self._path.open("a", encoding="utf-8") as file:

@@ -1,4 +1,4 @@
-"""The part of Stripe's API that is modelled: method and path to operation and parameters, in one table."""
+"""The modelled part of Stripe's API: a table from method and path to operation and parameters."""
 
 import re
 from dataclasses import dataclass, field
@@ -32,7 +32,7 @@ from sandbox.stripe.context import Operation
 
 @dataclass(frozen=True)
 class Route:
-    """One operation. `params` is the SDK's TypedDict, from which the accepted parameters are derived."""
+    """One route. `params` is the SDK's TypedDict that defines the accepted parameters."""
 
     method: str
     template: str
@@ -163,7 +163,7 @@ ROUTES = (
 
 
 def match(method: str, path: str) -> tuple[Route, dict[str, str]] | None:
-    """The route for a request and the ids in its path."""
+    """The route of a request and its path parameters, or None."""
     for route in ROUTES:
         if route.method == method and (found := route.pattern.match(path)):
             return route, found.groupdict()

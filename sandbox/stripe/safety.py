@@ -1,4 +1,4 @@
-"""What the sandbox refuses: to be reached from elsewhere, and to stand in for Stripe where money is real."""
+"""Startup checks: the sandbox listens on loopback only, and never runs in production or next to a live key."""
 
 import ipaddress
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ _LIVE_KEY_PREFIXES = ("sk_live_", "rk_live_")
 
 
 def refusal(host: str, environment: Mapping[str, str]) -> str | None:
-    """Why the sandbox must not start, or None. It names settings, never their values."""
+    """The reason why the sandbox must not start, or None. It has names of settings, never their values."""
     if not _is_loopback(host):
         return f"{host} is not a loopback address"
     for name, value in sorted(environment.items()):

@@ -1,7 +1,7 @@
-"""Everything the sandbox knows, as JSON records, with transactions and a journal file.
+"""The sandbox's state: JSON records with transactions and a journal file.
 
-A record read is a copy; only `put` changes the store. So an operation that fails half-way leaves nothing
-behind, and every transaction is one line in the journal.
+Reads return copies, and only `put` and `remove` change the store. So a failed operation is rolled back completely, and
+every transaction is one line in the journal.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ _Key = tuple[str, str]
 
 @dataclass
 class Record:
-    """One object of one account. `hidden` is what Stripe knows of it and never answers."""
+    """One object of one account. `hidden` is internal data that the API never returns."""
 
     kind: str
     id: str
@@ -32,7 +32,7 @@ class Record:
 
 
 class Store:
-    """Records by kind and id, in the order in which they were made."""
+    """Records by kind and id, in the order of their creation."""
 
     def __init__(self, journal: Path | None = None) -> None:
         self._tables: dict[str, dict[str, Record]] = {}
@@ -48,50 +48,50 @@ class Store:
         return record.copy() if record else None
 
     def get(self, kind: str, id: str) -> Record:
-        """Raises KeyError where there is none: for ids that the sandbox itself wrote."""
+        """The record of an id that the sandbox itself stored. Raises KeyError if there is none."""
         return self._tables[kind][id].copy()
 
     def find_any(self, id: str) -> Record | None:
-        """The object with this id, whatever it is: Stripe's ids are unique across kinds."""
+        """The object with this id, of any kind: Stripe's ids are unique across kinds."""
         kind = self._kind_of.get(id)
         return self.find(kind, id) if kind else None
 
     def newest_first(self, kind: str, keep: Callable[[Record], bool] = lambda _: True) -> list[Record]:
-        """All records of a kind that `keep` accepts; `keep` must not change what it is shown."""
+        """All records of a kind that `keep` accepts. `keep` gets the stored record and must not change it."""
         return [record.copy() for record in reversed(self._tables.get(kind, {}).values()) if keep(record)]
 
     def scan(self, kind: str) -> Iterator[Record]:
-        """All records of a kind, oldest first, not copied: for reading sums and counts only."""
+        """All records of a kind, oldest first. They are not copies: only read them."""
         yield from self._tables.get(kind, {}).values()
 
     def kinds(self) -> list[str]:
         return sorted(self._tables)
 
     def put(self, kind: str, id: str, *, owner: str, body: JsonObject, hidden: JsonObject | None = None) -> Record:
-        """Add or replace a record. What is stored is a copy; `hidden` stays as it was when not given."""
+        """Add or replace a record, which is copied. Without `hidden`, the old `hidden` stays."""
         table = self._tables.setdefault(kind, {})
         before = table.get(id)
-        self._remember(kind, id, before)
+        self._save_for_rollback(kind, id, before)
         if before is None:
             self._sequence += 1
-        kept_hidden = hidden if hidden is not None else (before.hidden if before else {})
+        new_hidden = hidden if hidden is not None else (before.hidden if before else {})
         sequence = before.sequence if before else self._sequence
-        record = Record(kind, id, owner, copied(body), copied(kept_hidden), sequence)
+        record = Record(kind, id, owner, copied(body), copied(new_hidden), sequence)
         table[id] = record
         self._kind_of[id] = kind
         return record.copy()
 
     def save(self, record: Record) -> Record:
-        """Put back a record that was read and changed."""
+        """Store a record that was read and changed."""
         return self.put(record.kind, record.id, owner=record.owner, body=record.body, hidden=record.hidden)
 
     def remove(self, kind: str, id: str) -> None:
-        self._remember(kind, id, self._tables[kind].pop(id))
+        self._save_for_rollback(kind, id, self._tables[kind].pop(id))
         self._kind_of.pop(id, None)
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
-        """All changes inside, or none. A transaction inside another belongs to the outer one."""
+        """Commit all changes inside, or none. A nested transaction joins the outer one."""
         if self._undo is not None:
             yield
             return
@@ -106,7 +106,7 @@ class Store:
         finally:
             self._undo = None
 
-    def _remember(self, kind: str, id: str, before: Record | None) -> None:
+    def _save_for_rollback(self, kind: str, id: str, before: Record | None) -> None:
         if self._undo is None:
             raise RuntimeError(f"{kind} {id} was changed outside a transaction")
         self._undo.setdefault((kind, id), before)
@@ -131,24 +131,24 @@ class Store:
             file.write(json.dumps(lines, separators=(",", ":")) + "\n")
 
     def _load(self, path: Path) -> None:
-        """Read the journal, then write it anew with the last word on each record.
+        """Read the journal, then rewrite it with the last state of each record.
 
-        A last line without its end is a write that a kill cut short: its request was never answered.
+        A last line without a newline is a write that a kill interrupted. Its request got no response, so it is dropped.
         """
         text = path.read_text(encoding="utf-8") if path.exists() else ""
-        whole, _, _ = text.rpartition("\n")
-        for line in whole.splitlines():
+        complete, _, _ = text.rpartition("\n")
+        for line in complete.splitlines():
             for kind, id, rest in json.loads(line):
                 self._replay(kind, id, rest)
         for kind, table in self._tables.items():
             self._tables[kind] = _in_order(table)
-        partial = path.with_name(path.name + ".partial")
+        compacted = path.with_name(path.name + ".compacted")
         entries = [
             _journal_entry(kind, id, record) for kind, table in self._tables.items() for id, record in table.items()
         ]
-        partial.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(json.dumps(entries, separators=(",", ":")) + "\n", encoding="utf-8")
-        os.replace(partial, path)
+        compacted.parent.mkdir(parents=True, exist_ok=True)
+        compacted.write_text(json.dumps(entries, separators=(",", ":")) + "\n", encoding="utf-8")
+        os.replace(compacted, path)
 
     def _replay(self, kind: str, id: str, rest: JsonObject | None) -> None:
         if rest is None:

@@ -1,4 +1,4 @@
-"""What time will bring about by itself: holds and sessions that expire, payouts that arrive."""
+"""Timers for what happens automatically: holds and sessions expire, payouts arrive."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ class Timer:
 
 
 class Timers:
-    """Deadlines by the sandbox's clock, kept in the state so that a restart forgets none."""
+    """Timers on the sandbox's clock. They are part of the state and survive a restart."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -32,7 +32,7 @@ class Timers:
         return self._store.find(_KIND, f"{action}:{id}") is not None
 
     def next_due(self, now: int) -> Timer | None:
-        """The earliest timer that is due, so that what time brings happens in time's order."""
+        """The earliest timer that is due, or None."""
         due = [record for record in self._store.scan(_KIND) if record.body["due"] <= now]
         if not due:
             return None
@@ -40,7 +40,7 @@ class Timers:
         return Timer(first.body["due"], first.body["action"], first.body["id"])
 
     def first_before(self, moment: int) -> int | None:
-        """When the earliest of the timers up to a moment is due."""
+        """The time of the earliest timer that is due at `moment` or before, or None."""
         return min(
             (record.body["due"] for record in self._store.scan(_KIND) if record.body["due"] <= moment), default=None
         )

@@ -1,4 +1,4 @@
-"""Transfer reversals: money back from a connected account (API reference, "Transfer reversals")."""
+"""Transfer reversals, which return funds from a connected account (API reference, "Transfer reversals")."""
 
 from sandbox.stripe import application_fees, refund_records, transfers
 from sandbox.stripe.context import Call, Context
@@ -7,7 +7,7 @@ from sandbox.stripe.ids import new_id
 from sandbox.stripe.json_values import JsonObject, merged_metadata
 from sandbox.stripe.ledger import application_fee
 from sandbox.stripe.lists import list_of, listed
-from sandbox.stripe.money import displayed, proportional_part
+from sandbox.stripe.money import formatted, proportional_part
 from sandbox.stripe.store import Record
 
 KIND = "transfer_reversal"
@@ -15,23 +15,23 @@ KIND = "transfer_reversal"
 
 def create(call: Call) -> JsonObject:
     transfer = call.from_path(transfers.KIND, "id")
-    left = transfer.body["amount"] - transfer.body["amount_reversed"]
-    amount = call.params.get("amount", left)
-    if left == 0:
+    remaining = transfer.body["amount"] - transfer.body["amount_reversed"]
+    amount = call.params.get("amount", remaining)
+    if remaining == 0:
         raise invalid(f"Transfer {transfer.id} is already fully reversed.", code="transfer_already_reversed")
     if amount < 1:
         raise invalid(
             "This value must be greater than or equal to 1.", code="parameter_invalid_integer", param="amount"
         )
-    if amount > left:
+    if amount > remaining:
         currency = transfer.body["currency"]
         message = (
-            f"Reversal amount ({displayed(amount, currency)}) is greater than unreversed amount on transfer "
-            f"({displayed(left, currency)})"
+            f"Reversal amount ({formatted(amount, currency)}) is greater than unreversed amount on transfer "
+            f"({formatted(remaining, currency)})"
         )
         raise invalid(message, param="amount")
     reversal = make(
-        call.context, transfer, amount, source_refund=None, fee_returned=_fee_returned(call, transfer, amount)
+        call.context, transfer, amount, source_refund=None, fee_returned=_refund_fee(call, transfer, amount)
     )
     reversal.body["metadata"] = merged_metadata(None, call.params.get("metadata"))
     return call.context.view(call.context.store.save(reversal))
@@ -49,7 +49,7 @@ def list_all(call: Call) -> JsonObject:
 
 
 def make(context: Context, transfer: Record, amount: int, *, source_refund: str | None, fee_returned: int) -> Record:
-    """Take `amount` back; `fee_returned` is the part of the application fee that goes back with it."""
+    """Reverse `amount` of the transfer. `fee_returned` is the part of the application fee that is refunded with it."""
     body: JsonObject = {
         "id": new_id("trr"),
         "object": KIND,
@@ -62,8 +62,8 @@ def make(context: Context, transfer: Record, amount: int, *, source_refund: str 
         "source_refund": source_refund,
         "transfer": transfer.id,
     }
-    available_on = context.books.available_on(transfer.body["balance_transaction"])
-    body["balance_transaction"] = context.books.post(
+    available_on = context.ledger.available_on(transfer.body["balance_transaction"])
+    body["balance_transaction"] = context.ledger.post(
         transfer.owner,
         type="transfer_refund",
         amount=amount,
@@ -73,7 +73,7 @@ def make(context: Context, transfer: Record, amount: int, *, source_refund: str 
     )
     payment = context.store.get("charge", transfer.body["destination_payment"])
     refund = refund_records.make(context, payment, "pyr", amount, source_transfer_reversal=body["id"])
-    refund.body["balance_transaction"] = context.books.post(
+    refund.body["balance_transaction"] = context.ledger.post(
         payment.owner,
         type="payment_refund",
         amount=-amount,
@@ -83,14 +83,14 @@ def make(context: Context, transfer: Record, amount: int, *, source_refund: str 
         available_on=available_on,
     )
     context.store.save(refund)
-    refund_records.count_in(context, payment, amount)
+    refund_records.add_to_charge(context, payment, amount)
     body["destination_payment_refund"] = refund.id
     record = context.store.put(KIND, body["id"], owner=transfer.owner, body=body)
-    _count_in(context, transfer, record)
+    _add_to_transfer(context, transfer, record)
     return record
 
 
-def _count_in(context: Context, transfer: Record, reversal: Record) -> None:
+def _add_to_transfer(context: Context, transfer: Record, reversal: Record) -> None:
     body = transfer.body
     body["amount_reversed"] += reversal.body["amount"]
     body["reversed"] = body["amount_reversed"] == body["amount"]
@@ -100,8 +100,8 @@ def _count_in(context: Context, transfer: Record, reversal: Record) -> None:
     context.emit(transfer, "transfer.reversed")
 
 
-def _fee_returned(call: Call, transfer: Record, amount: int) -> int:
-    """The application fee's proportional part, refunded on request (`refund_application_fee`)."""
+def _refund_fee(call: Call, transfer: Record, amount: int) -> int:
+    """Refund the application fee in proportion, if `refund_application_fee` is set, and return the amount."""
     if not call.params.get("refund_application_fee"):
         return 0
     payment = call.context.store.get("charge", transfer.body["destination_payment"])

@@ -1,4 +1,4 @@
-"""Transfers: money from the platform's balance to a connected account's.
+"""Transfers from the platform's balance to a connected account.
 
 Sources: API reference, "Transfers"; docs "Separate charges and transfers" and "Destination charges".
 """
@@ -11,7 +11,7 @@ from sandbox.stripe.ids import new_id
 from sandbox.stripe.json_values import JsonObject, merged_metadata
 from sandbox.stripe.ledger import application_fee as application_fee_line
 from sandbox.stripe.lists import list_of, listed
-from sandbox.stripe.money import check_currency, displayed
+from sandbox.stripe.money import check_currency, formatted
 from sandbox.stripe.store import Record
 
 KIND = "transfer"
@@ -32,7 +32,7 @@ def create(call: Call) -> JsonObject:
     if "source_transaction" in params:
         source = call.find(charges.KIND, params["source_transaction"], "source_transaction")
         _check_source(context, source, amount, currency)
-    elif amount > context.books.available(call.account, currency):
+    elif amount > context.ledger.available(call.account, currency):
         message = (
             "You have insufficient available funds in your Stripe account. Try adding funds directly to your "
             "available balance by creating Charges using the 4000000000000077 test card."
@@ -58,7 +58,7 @@ def retrieve(call: Call) -> JsonObject:
 
 def update(call: Call) -> JsonObject:
     record = call.from_path(KIND, "transfer")
-    record.body |= call.given("description")
+    record.body |= call.pick("description")
     record.body["metadata"] = merged_metadata(record.body["metadata"], call.params.get("metadata"))
     call.context.store.save(record)
     call.context.emit(record, "transfer.updated", {})
@@ -83,11 +83,11 @@ def make(
     application_fee: str | None = None,
     fee_amount: int = 0,
 ) -> Record:
-    """Move the money and record it on both sides.
+    """Create a transfer and post it on both accounts.
 
-    Money that comes from a charge becomes available when the charge's does.
+    With a `source` charge, the funds become available together with the charge's funds.
     """
-    available_on = context.books.available_on(source.body["balance_transaction"]) if source else None
+    available_on = context.ledger.available_on(source.body["balance_transaction"]) if source else None
     body: JsonObject = {
         "id": new_id("tr"),
         "object": KIND,
@@ -107,7 +107,7 @@ def make(
         "transfer_group": group,
     }
     body["reversals"] = list_of(f"/v1/transfers/{body['id']}/reversals", [])
-    body["balance_transaction"] = context.books.post(
+    body["balance_transaction"] = context.ledger.post(
         account,
         type="transfer",
         amount=-amount,
@@ -117,7 +117,7 @@ def make(
         description=description,
     )
     payment = charges.make_payment(context, body, application_fee, fee_amount)
-    payment.body["balance_transaction"] = context.books.post(
+    payment.body["balance_transaction"] = context.ledger.post(
         destination,
         type="payment",
         amount=amount,
@@ -134,7 +134,7 @@ def make(
 
 
 def _check_source(context: Context, source: Record, amount: int, currency: str) -> None:
-    """A charge pays out no more than was captured, in its own currency, and only once.
+    """Check that the source charge is captured, has the currency, and has enough funds that were not transferred yet.
 
     Source: docs "Separate charges and transfers", "Transfer availability".
     """
@@ -149,13 +149,13 @@ def _check_source(context: Context, source: Record, amount: int, currency: str) 
         raise invalid(
             f"Charge {source.id} has not been captured, so it can't be transferred.", param="source_transaction"
         )
-    used = sum(
+    transferred = sum(
         record.body["amount"] for record in context.store.scan(KIND) if record.body["source_transaction"] == source.id
     )
-    left = charge["amount_captured"] - used
-    if amount > left:
+    unused = charge["amount_captured"] - transferred
+    if amount > unused:
         message = (
-            f"Insufficient funds: source_transaction {source.id} has {displayed(left, currency)} left to transfer, "
-            f"and {displayed(amount, currency)} was requested."
+            f"Insufficient funds: source_transaction {source.id} has {formatted(unused, currency)} left to transfer, "
+            f"and {formatted(amount, currency)} was requested."
         )
         raise invalid(message, code="balance_insufficient", param="amount")

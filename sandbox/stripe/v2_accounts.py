@@ -1,7 +1,7 @@
-"""Accounts v2 with a recipient configuration: the same account as in v1, in v2's words.
+"""Accounts v2 with a recipient configuration: v1's accounts in v2's representation.
 
-`configuration.recipient.capabilities.stripe_balance.stripe_transfers` is v1's `transfers` capability. Fields outside
-`include` are answered as null. Source: API reference, "v2 Accounts" and "v2 Account Links".
+`configuration.recipient.capabilities.stripe_balance.stripe_transfers` is v1's `transfers` capability. Fields that are
+not in `include` are null. Source: API reference, "v2 Accounts" and "v2 Account Links".
 """
 
 from datetime import UTC, datetime
@@ -34,7 +34,7 @@ def create(call: Call) -> JsonObject:
         },
     }
     body = blank(call.context, v1_params)
-    if _wants_transfers(recipient):
+    if _requests_transfers(recipient):
         body["capabilities"] = {"transfers": "inactive"}
     hidden = {
         "v2": {
@@ -47,43 +47,43 @@ def create(call: Call) -> JsonObject:
         }
     }
     record = accounts.add(call.context, call.account, body, v1_params, hidden)
-    return answer(record, params.get("include", []))
+    return view(record, params.get("include", []))
 
 
 def retrieve(call: Call) -> JsonObject:
-    return answer(accounts.find(call), call.params.get("include", []))
+    return view(accounts.find(call), call.params.get("include", []))
 
 
 def update(call: Call) -> JsonObject:
     record, params = accounts.find(call), call.params
     details = _details(record)
-    details |= call.given("contact_phone", "dashboard", "display_name")
+    details |= call.pick("contact_phone", "dashboard", "display_name")
     record.hidden["v2"] = details
     if "contact_email" in params:
         record.body["email"] = params["contact_email"]
     record.body["metadata"] = merged_metadata(record.body["metadata"], params.get("metadata"))
     recipient = (params.get("configuration") or {}).get("recipient") or {}
-    if _wants_transfers(recipient):
+    if _requests_transfers(recipient):
         active = record.body["details_submitted"]
         record.body["capabilities"].setdefault("transfers", "active" if active else "inactive")
-    return answer(call.context.store.save(record), params.get("include", []))
+    return view(call.context.store.save(record), params.get("include", []))
 
 
 def list_all(call: Call) -> JsonObject:
-    """A page of accounts, newest first; the sandbox answers them all on one."""
+    """All accounts, newest first, on a single page."""
     records = call.context.store.newest_first(KIND, lambda record: record.owner == call.account)
-    return {"data": [answer(record, []) for record in records], "next_page_url": None, "previous_page_url": None}
+    return {"data": [view(record, []) for record in records], "next_page_url": None, "previous_page_url": None}
 
 
 def create_link(call: Call) -> JsonObject:
-    """An onboarding link; its page is that of v1's account links."""
+    """Create an onboarding link, with the same page as v1's account links."""
     use_case = call.params["use_case"]
-    given = use_case.get(use_case["type"])
-    if given is None:
+    options = use_case.get(use_case["type"])
+    if options is None:
         raise invalid(
             f"Missing required param: use_case.{use_case['type']}.", code="parameter_missing", param="use_case"
         )
-    v1 = account_links.make(call, call.params["account"], given["refresh_url"], given.get("return_url", ""))
+    v1 = account_links.make(call, call.params["account"], options["refresh_url"], options.get("return_url", ""))
     return {
         "object": "v2.core.account_link",
         "account": call.params["account"],
@@ -95,8 +95,12 @@ def create_link(call: Call) -> JsonObject:
     }
 
 
-def answer(record: Record, include: list[str]) -> JsonObject:
-    """The account in v2's words, with the parts that were asked for."""
+def view(record: Record, include: list[str]) -> JsonObject:
+    """The account in v2's representation, with the included fields.
+
+    Raises:
+        StripeError: 400 for an `include` that is not modelled.
+    """
     for name in include:
         if name not in _INCLUDABLE:
             raise invalid(f"The sandbox does not model include={name}.", param="include")
@@ -175,8 +179,8 @@ def _requirements(body: JsonObject) -> JsonObject:
 
 
 def _details(record: Record) -> JsonObject:
-    """What only v2 knows of an account; an account made in v1 has Stripe's defaults."""
-    blank_details: JsonObject = {
+    """The fields that only v2 has. An account that was created in v1 has Stripe's defaults."""
+    defaults: JsonObject = {
         "contact_phone": None,
         "dashboard": None,
         "display_name": None,
@@ -184,11 +188,11 @@ def _details(record: Record) -> JsonObject:
         "fees_collector": "application",
         "losses_collector": "application",
     }
-    known: JsonObject = record.hidden.get("v2", {})
-    return blank_details | known
+    stored: JsonObject = record.hidden.get("v2", {})
+    return defaults | stored
 
 
-def _wants_transfers(recipient: JsonObject) -> bool:
+def _requests_transfers(recipient: JsonObject) -> bool:
     balance = (recipient.get("capabilities") or {}).get("stripe_balance") or {}
     return bool((balance.get("stripe_transfers") or {}).get("requested"))
 

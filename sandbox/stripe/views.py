@@ -1,4 +1,4 @@
-"""What depends on the moment in which an object is answered, and the lists an object has only when asked."""
+"""Fields that depend on the current time, and lists that an object has only if they are expanded."""
 
 from sandbox.stripe import accounts, balance, charges, checkout_sessions, event_objects
 from sandbox.stripe.context import View

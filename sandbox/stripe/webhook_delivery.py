@@ -1,8 +1,8 @@
-"""Webhook delivery: signed, at least once, again and again until a 2xx.
+"""Delivers webhook events: signed, at least once, with retries until a 2xx.
 
-The signature is Stripe's: `t=<unix time>,v1=<HMAC-SHA256 of "t.payload">` (docs "Verify webhook signatures"), with the
+The signature is Stripe's: `t=<unix time>,v1=<HMAC-SHA256 of "t.payload">` (docs "Verify webhook signatures"). It uses
 real time, since the receiver compares it with its own clock. Stripe retries for up to three days with exponential
-backoff; here the same in real time, beginning with a fraction of a second.
+backoff. The sandbox does the same in real time, starting with a fraction of a second.
 """
 
 import asyncio
@@ -25,21 +25,21 @@ from sandbox.stripe.json_values import JsonObject
 from sandbox.stripe.store import Record
 
 _FIRST_RETRY_SECONDS = 0.25
-_LONGEST_WAIT_SECONDS = 30.0
+_MAX_RETRY_SECONDS = 30.0
 _GIVE_UP_AFTER_SECONDS = 3 * 86_400
 _TIMEOUT_SECONDS = 20.0
-_AT_ONCE = 16
+_MAX_CONCURRENT = 16
 
-# Made once: reading the certificates costs more than many deliveries.
+# Created once: loading the certificates costs more than many deliveries.
 _TLS = ssl.create_default_context()
 
 
 @dataclass(frozen=True)
-class Handling:
-    """How deliveries are made, on order of a test: nothing of it is promised or excluded by Stripe.
+class DeliveryOptions:
+    """How deliveries are made. Tests set this to what Stripe does not rule out.
 
-    `held` keeps everything back; what is released then goes out in `order`, one by one unless it is as sent.
-    Each delivery goes out `copies` times. An event whose type matches a pattern of `lost` is never sent.
+    `held` holds all deliveries back. They are made in `order`, one at a time unless it is `as_sent`. Each delivery is
+    made `copies` times. An event whose type matches a pattern in `lost` is never delivered.
     """
 
     held: bool = False
@@ -48,10 +48,10 @@ class Handling:
     lost: list[str] = field(default_factory=list)
     seed: int = 0
 
-    def loses(self, type: str) -> bool:
+    def drops(self, type: str) -> bool:
         return any(fnmatch.fnmatchcase(type, pattern) for pattern in self.lost)
 
-    def arranged(self, deliveries: list[Record]) -> list[Record]:
+    def in_order(self, deliveries: list[Record]) -> list[Record]:
         if self.order == "reversed":
             return deliveries[::-1]
         if self.order == "shuffled":
@@ -60,33 +60,33 @@ class Handling:
 
 
 class WebhookDelivery:
-    """One task that sends what is owed. It starts with the first event, within the running event loop."""
+    """Sends pending deliveries in one task, which starts with the first event in the running event loop."""
 
     def __init__(self, context: Context) -> None:
-        self.handling = Handling()
-        self._world = context
+        self.options = DeliveryOptions()
+        self._context = context
         self._task: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
         self._in_flight: dict[str, asyncio.Task[None]] = {}
 
-    def handle(self, handling: Handling) -> None:
-        """Deliver in another way from now on."""
-        self.handling = handling
+    def configure(self, options: DeliveryOptions) -> None:
+        """Change the options of all further deliveries."""
+        self.options = options
         self.wake()
 
     def wake(self) -> None:
-        """There is something to send. Safe to call where no event loop runs: `start` sends it later."""
+        """Wake the task up. Without a running event loop, the deliveries wait until `start`."""
         self._wake.set()
         with contextlib.suppress(RuntimeError):
             self.start()
 
     def start(self) -> None:
-        """Raises RuntimeError outside an event loop."""
+        """Start the task. Raises RuntimeError without a running event loop."""
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._run())
 
     async def stop(self) -> None:
-        """Stop sending; what is still owed stays in the state."""
+        """Stop sending. Pending deliveries stay in the state."""
         tasks = [task for task in (self._task, *self._in_flight.values()) if task is not None]
         for task in tasks:
             task.cancel()
@@ -97,17 +97,17 @@ class WebhookDelivery:
         async with httpx.AsyncClient(timeout=_TIMEOUT_SECONDS, trust_env=False, verify=_TLS) as client:
             while True:
                 self._wake.clear()
-                wait = None if self.handling.held else self._send_due(client)
+                wait = None if self.options.held else self._send_due(client)
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._wake.wait(), wait)
 
     def _send_due(self, client: httpx.AsyncClient) -> float | None:
-        """Start what is due; the seconds until the next, or None when nothing else is owed."""
+        """Start all due deliveries. Returns the seconds until the next one, or None if there is none."""
         now = time.time()
-        waiting = [record for record in self._world.store.scan(DELIVERY) if record.id not in self._in_flight]
-        due = self.handling.arranged([record for record in waiting if record.body["due"] <= now])
-        at_once = _AT_ONCE if self.handling.order == "as_sent" else 1
-        for delivery in due[: max(at_once - len(self._in_flight), 0)]:
+        waiting = [record for record in self._context.store.scan(DELIVERY) if record.id not in self._in_flight]
+        due = self.options.in_order([record for record in waiting if record.body["due"] <= now])
+        limit = _MAX_CONCURRENT if self.options.order == "as_sent" else 1
+        for delivery in due[: max(limit - len(self._in_flight), 0)]:
             task = asyncio.get_running_loop().create_task(self._send(client, delivery.copy()))
             self._in_flight[delivery.id] = task
         later = [record.body["due"] for record in waiting if record.body["due"] > now]
@@ -115,37 +115,37 @@ class WebhookDelivery:
 
     async def _send(self, client: httpx.AsyncClient, delivery: Record) -> None:
         try:
-            endpoint = self._world.store.find(ENDPOINT, delivery.body["endpoint"])
-            event = self._world.store.get(KIND, delivery.body["event"])
-            if endpoint is None or self.handling.loses(event.body["type"]):
+            endpoint = self._context.store.find(ENDPOINT, delivery.body["endpoint"])
+            event = self._context.store.get(KIND, delivery.body["event"])
+            if endpoint is None or self.options.drops(event.body["type"]):
                 self._finish(delivery)
                 return
-            payload = payload_of(self._world, event, endpoint)
-            accepted = [await _accepted(client, endpoint, payload) for _ in range(self.handling.copies)]
+            payload = payload_of(self._context, event, endpoint)
+            accepted = [await _accepted(client, endpoint, payload) for _ in range(self.options.copies)]
             if all(accepted):
                 self._finish(delivery)
             else:
-                self._put_off(delivery)
+                self._retry_later(delivery)
         finally:
             self._in_flight.pop(delivery.id, None)
             self._wake.set()
 
     def _finish(self, delivery: Record) -> None:
-        with self._world.store.transaction():
-            if self._world.store.find(DELIVERY, delivery.id):
-                self._world.store.remove(DELIVERY, delivery.id)
+        with self._context.store.transaction():
+            if self._context.store.find(DELIVERY, delivery.id):
+                self._context.store.remove(DELIVERY, delivery.id)
 
-    def _put_off(self, delivery: Record) -> None:
+    def _retry_later(self, delivery: Record) -> None:
         now = time.time()
         if delivery.body.setdefault("first_failed", now) + _GIVE_UP_AFTER_SECONDS < now:
             self._finish(delivery)
             return
         delivery.body["attempts"] += 1
-        wait = min(_FIRST_RETRY_SECONDS * 2 ** (delivery.body["attempts"] - 1), _LONGEST_WAIT_SECONDS)
+        wait = min(_FIRST_RETRY_SECONDS * 2 ** (delivery.body["attempts"] - 1), _MAX_RETRY_SECONDS)
         delivery.body["due"] = now + wait
-        with self._world.store.transaction():
-            if self._world.store.find(DELIVERY, delivery.id):
-                self._world.store.save(delivery)
+        with self._context.store.transaction():
+            if self._context.store.find(DELIVERY, delivery.id):
+                self._context.store.save(delivery)
 
 
 async def _accepted(client: httpx.AsyncClient, endpoint: Record, payload: str) -> bool:

@@ -12,7 +12,7 @@ from sandbox.stripe.schema.derive import API_VERSION
 
 
 def create(call: Call) -> JsonObject:
-    """A new endpoint. Its secret is in this answer only."""
+    """Create an endpoint. Only this response has its secret."""
     params = call.params
     _check_url(params["url"])
     if params.get("api_version") not in (None, API_VERSION):
@@ -43,7 +43,7 @@ def update(call: Call) -> JsonObject:
     record, params = call.from_path(KIND, "webhook_endpoint"), call.params
     if "url" in params:
         _check_url(params["url"])
-    record.body |= call.given("url", "enabled_events", "description")
+    record.body |= call.pick("url", "enabled_events", "description")
     if "disabled" in params:
         record.body["status"] = "disabled" if params["disabled"] else "enabled"
     record.body["metadata"] = merged_metadata(record.body["metadata"], params.get("metadata"))

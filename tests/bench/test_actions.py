@@ -1,4 +1,4 @@
-"""What is counted as an event and as a billable action."""
+"""Counting a workflow's events and billable actions."""
 
 import pytest
 from temporalio.api.enums.v1 import EventType
@@ -41,7 +41,7 @@ def marker(task: int, name: str = "core_local_activity") -> HistoryEvent:
         "UPSERT_WORKFLOW_SEARCH_ATTRIBUTES",
     ],
 )
-def test_what_is_asked_of_temporal_is_an_action(kind: str) -> None:
+def test_event_is_billable(kind: str) -> None:
     assert billable_actions([event(kind), event(kind)]) == 2
 
 
@@ -59,20 +59,20 @@ def test_what_is_asked_of_temporal_is_an_action(kind: str) -> None:
         "WORKFLOW_EXECUTION_COMPLETED",
     ],
 )
-def test_what_follows_from_it_is_free(kind: str) -> None:
+def test_event_is_free(kind: str) -> None:
     assert billable_actions([event(kind)]) == 0
 
 
-def test_each_retry_of_an_activity_is_another_action() -> None:
+def test_activity_retries_are_billable() -> None:
     assert billable_actions([event("ACTIVITY_TASK_SCHEDULED"), started(attempt=1)]) == 1
     assert billable_actions([event("ACTIVITY_TASK_SCHEDULED"), started(attempt=4)]) == 4
 
 
-def test_local_activities_of_one_workflow_task_are_one_action_together() -> None:
+def test_local_activities_of_a_workflow_task_are_one_action() -> None:
     assert billable_actions([marker(task=4), marker(task=4), marker(task=9)]) == 2
 
 
-def test_markers_of_other_kinds_are_free() -> None:
+def test_other_markers_are_free() -> None:
     assert billable_actions([marker(task=4, name="core_patch")]) == 0
 
 
@@ -81,9 +81,7 @@ async def client(temporal_address: str) -> Client:
     return await Client.connect(temporal_address, data_converter=pydantic_data_converter)
 
 
-async def test_the_bare_workflow_has_the_shape_that_bookings_are_compared_with(
-    client: Client, temporal_address: str
-) -> None:
+async def test_bare_workflow_has_the_documented_cost(client: Client, temporal_address: str) -> None:
     async with BaselineWorker(client, temporal_address) as bare:
-        workflow_id = await bare.play(0)
+        workflow_id = await bare.run_workflow(0)
     assert await history_cost(client.get_workflow_handle(workflow_id)) == HistoryCost(events=41, actions=9)

@@ -1,4 +1,4 @@
-"""The sums behind the tables."""
+"""The figures behind the tables."""
 
 import asyncio
 import json
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bench.actions import HistoryCost
-from bench.concurrency import each
+from bench.concurrency import map_concurrently
 from bench.cpu import PLAYERS, Meter, Usage
 from bench.figures import Figure, figures
 from bench.stripe_calls import StripeCall, StripeLog
@@ -22,7 +22,7 @@ _CHILD = f"import time\nwhile time.process_time() < {_BUSY_SECONDS}: pass"
 _PARENT = f"""
 import subprocess, sys, time
 subprocess.run([sys.executable, "-c", {_CHILD!r}], check=True)
-print("busy no more", flush=True)
+print("idle", flush=True)
 time.sleep(60)
 """
 
@@ -36,7 +36,7 @@ def batch(bookings: int, seconds: float, bare_seconds: float) -> Batch:
 
 
 @pytest.fixture
-def found() -> dict[str, Figure]:
+def by_name() -> dict[str, Figure]:
     run = Throughput(
         batches=[batch(10, 5.0, 2.0), batch(30, 10.0, 3.0), batch(20, 20.0, 2.0)],
         step_seconds={},
@@ -48,47 +48,47 @@ def found() -> dict[str, Figure]:
     return {figure.name: figure for figure in figures(run)}
 
 
-def test_a_ratio_is_the_median_over_the_batches(found: dict[str, Figure]) -> None:
-    # 2 against 5 a second, 3 against 10, 1 against 10.
-    ratio = found["a second"].ratio
+def test_ratio_is_the_median_over_the_batches(by_name: dict[str, Figure]) -> None:
+    # Bookings a second against bare workflows a second: 2 to 5, 3 to 10, 1 to 10.
+    ratio = by_name["a second"].ratio
     assert ratio is not None
     assert astuple(ratio) == pytest.approx((0.3, 0.1, 0.4))
 
 
-def test_the_worker_is_compared_with_the_bare_worker(found: dict[str, Figure]) -> None:
-    worker = found["CPU ms, worker"]
+def test_worker_is_compared_with_the_bare_worker(by_name: dict[str, Figure]) -> None:
+    worker = by_name["CPU ms, worker"]
     assert worker.holdfast == pytest.approx(400)
     assert worker.bare == pytest.approx(200)
 
 
-def test_the_sum_leaves_the_stripe_sandbox_out(found: dict[str, Figure]) -> None:
-    assert found["CPU ms, sum of these"].holdfast == pytest.approx(500)
-    assert found["CPU ms, sum of these"].bare == pytest.approx(250)
+def test_sum_leaves_out_the_stripe_sandbox(by_name: dict[str, Figure]) -> None:
+    assert by_name["CPU ms, sum of these"].holdfast == pytest.approx(500)
+    assert by_name["CPU ms, sum of these"].bare == pytest.approx(250)
 
 
-def test_what_only_holdfast_needs_is_compared_with_nothing(found: dict[str, Figure]) -> None:
-    assert found["CPU ms, stripe"].bare is None
-    assert found["CPU ms, stripe"].ratio is None
+def test_process_that_only_holdfast_uses_has_no_ratio(by_name: dict[str, Figure]) -> None:
+    assert by_name["CPU ms, stripe"].bare is None
+    assert by_name["CPU ms, stripe"].ratio is None
 
 
-def test_counts_are_means_over_the_bookings(found: dict[str, Figure]) -> None:
-    assert (found["history events"].holdfast, found["billable actions"].holdfast) == (53, 19)
+def test_counts_are_means_over_the_bookings(by_name: dict[str, Figure]) -> None:
+    assert (by_name["history events"].holdfast, by_name["billable actions"].holdfast) == (53, 19)
 
 
-async def test_the_cpu_of_a_process_and_its_children_is_measured() -> None:
+async def test_cpu_includes_child_processes() -> None:
     command = Command(argv=python("-c", _PARENT), env=dict(os.environ), cwd=PROJECT_ROOT)
     parent = await spawn(command, asyncio.subprocess.PIPE)
     assert parent.stdout is not None
     usage = Usage()
     async with Meter({"parent": parent.pid}).measuring(usage):
-        assert await parent.stdout.readline() == b"busy no more\n"
+        assert await parent.stdout.readline() == b"idle\n"
     parent.kill()
     await parent.wait()
     assert usage.cpu["parent"] >= _BUSY_SECONDS * 0.9
     assert usage.cpu[PLAYERS] < _BUSY_SECONDS
 
 
-async def test_the_measured_time_adds_up_over_two_parts() -> None:
+async def test_measurements_add_up() -> None:
     usage, meter = Usage(), Meter({"here": os.getpid()})
     for _ in range(2):
         async with meter.measuring(usage):
@@ -96,7 +96,7 @@ async def test_the_measured_time_adds_up_over_two_parts() -> None:
     assert usage.seconds >= 0.09
 
 
-def test_only_calls_after_the_start_are_counted(tmp_path: Path) -> None:
+def test_only_calls_after_start_are_counted(tmp_path: Path) -> None:
     path = tmp_path / "stripe.jsonl"
     path.write_text(json.dumps({"method": "POST", "path": "/v1/accounts"}) + "\n")
     log = StripeLog(path)
@@ -109,16 +109,16 @@ def test_only_calls_after_the_start_are_counted(tmp_path: Path) -> None:
     assert [call.is_mutating for call in calls] == [False, True, True]
 
 
-async def test_no_more_things_happen_at_once_than_allowed() -> None:
-    now = most = 0
+async def test_concurrency_is_limited() -> None:
+    running = peak = 0
 
     async def act(item: int) -> int:
-        nonlocal now, most
-        now += 1
-        most = max(most, now)
+        nonlocal running, peak
+        running += 1
+        peak = max(peak, running)
         await asyncio.sleep(0.01)
-        now -= 1
+        running -= 1
         return item * 2
 
-    assert await each(range(7), act, at_once=3) == [item * 2 for item in range(7)]
-    assert most == 3
+    assert await map_concurrently(range(7), act, limit=3) == [item * 2 for item in range(7)]
+    assert peak == 3

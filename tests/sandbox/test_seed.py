@@ -1,4 +1,4 @@
-"""The people and the catalogue that a local stack begins with."""
+"""The seed data of a local stack."""
 
 import asyncio
 import json
@@ -40,9 +40,7 @@ async def _rows(engine: AsyncEngine) -> dict[str, list[tuple[object, ...]]]:
         }
 
 
-async def test_seeding_twice_changes_nothing_and_gives_the_same_ids(
-    database_url: str, stripe_sandbox: StripeSandbox, engine: AsyncEngine
-) -> None:
+async def test_seeding_is_idempotent(database_url: str, stripe_sandbox: StripeSandbox, engine: AsyncEngine) -> None:
     first = await seed(database_url, stripe_sandbox.key, stripe_sandbox.url, NOW)
     rows = await _rows(engine)
     assert await seed(database_url, stripe_sandbox.key, stripe_sandbox.url, NOW) == first
@@ -51,7 +49,7 @@ async def test_seeding_twice_changes_nothing_and_gives_the_same_ids(
     assert len(first.instructors) == 3
 
 
-async def test_every_instructor_can_take_transfers(
+async def test_seeded_instructors_can_receive_transfers(
     database_url: str, stripe_sandbox: StripeSandbox, engine: AsyncEngine
 ) -> None:
     await seed(database_url, stripe_sandbox.key, stripe_sandbox.url, NOW)
@@ -65,7 +63,7 @@ async def test_every_instructor_can_take_transfers(
             assert account.capabilities.transfers == "active"
 
 
-async def test_there_is_an_offering_for_every_preset_and_one_in_a_currency_without_decimals(
+async def test_offerings_cover_every_policy_preset_and_a_zero_decimal_currency(
     database_url: str, stripe_sandbox: StripeSandbox, engine: AsyncEngine
 ) -> None:
     seeds = await seed(database_url, stripe_sandbox.key, stripe_sandbox.url, NOW)
@@ -81,7 +79,7 @@ async def test_there_is_an_offering_for_every_preset_and_one_in_a_currency_witho
 
 
 @pytest.mark.parametrize("hour", [0, 12, 23])
-async def test_every_slot_can_be_booked_with_a_hold_and_none_of_an_instructors_overlap_within_an_offering(
+async def test_slots_fit_into_a_hold_and_do_not_overlap_within_an_offering(
     database_url: str, stripe_sandbox: StripeSandbox, engine: AsyncEngine, hour: int
 ) -> None:
     now = NOW.replace(hour=hour, minute=0)
@@ -95,7 +93,7 @@ async def test_every_slot_can_be_booked_with_a_hold_and_none_of_an_instructors_o
     assert len(times) == len(slots)
 
 
-async def test_another_day_adds_the_slots_that_have_come_into_reach(
+async def test_seeding_on_a_later_day_adds_slots(
     database_url: str, stripe_sandbox: StripeSandbox, engine: AsyncEngine
 ) -> None:
     first = await seed(database_url, stripe_sandbox.key, stripe_sandbox.url, NOW)
@@ -104,21 +102,21 @@ async def test_another_day_adds_the_slots_that_have_come_into_reach(
     assert len(set(second.slots["strict"]) - set(first.slots["strict"])) == 4
 
 
-async def test_a_live_key_is_refused_before_anything_is_done(database_url: str, engine: AsyncEngine) -> None:
+async def test_live_key_is_refused_before_anything_is_written(database_url: str, engine: AsyncEngine) -> None:
     with pytest.raises(ValueError, match="not a test key") as caught:
         await seed(database_url, "sk_live_secret")
     assert "secret" not in str(caught.value)
     assert not any((await _rows(engine)).values())
 
 
-async def test_the_command_prints_the_ids_as_json(database_url: str, stripe_sandbox: StripeSandbox) -> None:
+async def test_command_prints_the_ids_as_json(database_url: str, stripe_sandbox: StripeSandbox) -> None:
     environment = {
         "DATABASE_URL": database_url,
         "HOLDFAST_ENV": "development",
         "STRIPE_API_KEY": stripe_sandbox.key,
         "STRIPE_API_BASE": stripe_sandbox.url,
     }
-    done = await asyncio.to_thread(
+    completed = await asyncio.to_thread(
         subprocess.run,
         python("-m", "sandbox.seed"),
         env=child_environment(environment),
@@ -126,12 +124,12 @@ async def test_the_command_prints_the_ids_as_json(database_url: str, stripe_sand
         check=True,
         capture_output=True,
     )
-    printed = json.loads(done.stdout)
+    printed = json.loads(completed.stdout)
     assert set(printed) == {"students", "instructors", "offerings", "slots"}
     assert set(printed["offerings"]) == {"flexible", "moderate", "strict", "yen"}
 
 
-async def test_a_slot_belongs_to_its_offerings_instructor(engine: AsyncEngine) -> None:
+async def test_slot_belongs_to_its_offerings_instructor(engine: AsyncEngine) -> None:
     await add_student(engine)
     instructor_id = await add_instructor(engine, "acct_1")
     offering_id = await add_offering(engine, instructor_id)
@@ -142,12 +140,12 @@ async def test_a_slot_belongs_to_its_offerings_instructor(engine: AsyncEngine) -
     assert slot.instructor_id == instructor_id
 
 
-async def test_a_slot_of_an_unknown_offering_is_refused(engine: AsyncEngine) -> None:
+async def test_slot_of_an_unknown_offering_is_refused(engine: AsyncEngine) -> None:
     with pytest.raises(LookupError):
         await add_slot(engine, uuid4(), NOW, NOW + timedelta(hours=1))
 
 
-async def test_an_offering_at_a_price_that_cannot_be_charged_is_refused(engine: AsyncEngine) -> None:
+async def test_offering_below_stripes_minimum_is_refused(engine: AsyncEngine) -> None:
     instructor_id = await add_instructor(engine, None)
     with pytest.raises(ValueError, match="below the least"):
         await add_offering(engine, instructor_id, Money(amount_minor=49, currency="usd"))

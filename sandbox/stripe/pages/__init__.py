@@ -1,1 +1,1 @@
-"""The pages of Stripe's that a person sees: Checkout and onboarding."""
+"""Stripe's hosted pages: Checkout and onboarding."""

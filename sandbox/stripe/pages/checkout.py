@@ -1,4 +1,4 @@
-"""The hosted Checkout page: a card number, what it costs, and Pay; 3-D Secure for the cards that ask for it."""
+"""The hosted Checkout page, with a card form and a 3-D Secure challenge for the cards that require it."""
 
 import re
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from sandbox.stripe.checkout_sessions import CHECKOUT_PATH, KIND
 from sandbox.stripe.context import Call, Context
 from sandbox.stripe.errors import StripeError
 from sandbox.stripe.json_values import JsonObject
-from sandbox.stripe.money import displayed
+from sandbox.stripe.money import formatted
 from sandbox.stripe.pages.rendering import page
 from sandbox.stripe.store import Record
 
@@ -28,8 +28,8 @@ _GONE = 410
 
 
 @dataclass(frozen=True)
-class Entered:
-    """What the form held. A field that the form did not send at all counts as filled in."""
+class CardForm:
+    """The submitted form. A field that was not sent at all has a valid default."""
 
     number: str = ""
     expiry: str = "12/34"
@@ -39,10 +39,10 @@ class Entered:
 
 
 class CheckoutPages:
-    """Pages at a session's own address, whose last part is the session's unguessable id."""
+    """The pages of a session. Their URL ends with the session's unguessable id."""
 
     def __init__(self, context: Context) -> None:
-        self._world = context
+        self._context = context
 
     def routes(self) -> list[Route]:
         path = f"{CHECKOUT_PATH}{{session}}"
@@ -61,49 +61,49 @@ class CheckoutPages:
         session = self._session(request)
         if session is None or not _is_open(session):
             return self._closed(session)
-        entered = await _entered(request)
-        card, problem = _checked(entered, self._world.now())
+        submitted = await _submitted(request)
+        card, problem = _validate(submitted, self._context.now())
         if card is None:
-            return self._form(session, problem, entered)
+            return self._form(session, problem, submitted)
         try:
-            session = self._attempt(request, session, card, entered)
+            session = self._attempt(request, session, card, submitted)
         except StripeError as error:
-            return self._form(self._session(request), str(error), entered)
+            return self._form(self._session(request), str(error), submitted)
         if _is_open(session):
             return RedirectResponse(f"{request.url.path}/challenge", _SEE_OTHER)
         return _to_success(session)
 
     async def show_challenge(self, request: Request) -> Response:
         session = self._session(request)
-        if session is None or self._waiting_method(session) is None:
+        if session is None or self._method_to_authenticate(session) is None:
             return self._form(session) if _is_open(session) else self._closed(session)
         return page("challenge.html", amount=_amount(session), action=request.url.path)
 
     async def answer_challenge(self, request: Request) -> Response:
         session = self._session(request)
-        method = self._waiting_method(session) if session else None
+        method = self._method_to_authenticate(session) if session else None
         if session is None or method is None:
             return self._form(session) if _is_open(session) else self._closed(session)
         outcome = (await request.form()).get("outcome")
         if outcome != "complete":
-            with self._world.store.transaction():
-                refusal = checkout_sessions.refuse_authentication(self._world, session)
+            with self._context.store.transaction():
+                refusal = checkout_sessions.fail_authentication(self._context, session)
             return self._form(self._session(request), str(refusal))
-        entered = Entered(
+        submitted = CardForm(
             name=session.body["customer_details"]["name"], email=session.body["customer_details"]["email"]
         )
-        session = self._attempt(request, session, payment_methods.card_of(method), entered, authenticated=True)
+        session = self._attempt(request, session, payment_methods.card_of(method), submitted, authenticated=True)
         return _to_success(session)
 
     def _attempt(
-        self, request: Request, session: Record, card: Card, entered: Entered, *, authenticated: bool = False
+        self, request: Request, session: Record, card: Card, submitted: CardForm, *, authenticated: bool = False
     ) -> Record:
-        """Pay within one transaction; a decline is recorded before it is raised."""
-        call = Call(self._world, session.owner, {}, {}, str(request.base_url).rstrip("/"))
-        with self._world.store.transaction():
+        """Pay in one transaction. A decline is committed before it is raised."""
+        call = Call(self._context, session.owner, {}, {}, str(request.base_url).rstrip("/"))
+        with self._context.store.transaction():
             try:
                 return checkout_sessions.pay(
-                    call, session, card, entered.name, entered.email or None, authenticated=authenticated
+                    call, session, card, submitted.name, submitted.email or None, authenticated=authenticated
                 )
             except StripeError as error:
                 if not error.keeps_effects:
@@ -112,19 +112,19 @@ class CheckoutPages:
         raise declined
 
     def _session(self, request: Request) -> Record | None:
-        deadlines.meet(self._world)
-        return self._world.store.find(KIND, request.path_params["session"])
+        deadlines.run_due(self._context)
+        return self._context.store.find(KIND, request.path_params["session"])
 
-    def _waiting_method(self, session: Record) -> Record | None:
-        """The payment method that waits for 3-D Secure, if one does."""
+    def _method_to_authenticate(self, session: Record) -> Record | None:
+        """The payment method that requires 3-D Secure, if there is one."""
         if session.body["payment_intent"] is None or not _is_open(session):
             return None
-        intent = self._world.store.get(payment_flow.INTENT, session.body["payment_intent"])
+        intent = self._context.store.get(payment_flow.INTENT, session.body["payment_intent"])
         if intent.body["status"] != "requires_action":
             return None
-        return self._world.store.get(payment_methods.KIND, intent.body["payment_method"])
+        return self._context.store.get(payment_methods.KIND, intent.body["payment_method"])
 
-    def _form(self, session: Record | None, problem: str | None = None, entered: Entered | None = None) -> Response:
+    def _form(self, session: Record | None, problem: str | None = None, submitted: CardForm | None = None) -> Response:
         if session is None:
             return self._closed(None)
         body = session.body
@@ -137,10 +137,10 @@ class CheckoutPages:
             cancel_url=body["cancel_url"],
             cards=cards.listed(),
             disclosure=submit["message"] if submit else None,
-            email=(entered.email if entered else None) or body["customer_email"] or "",
+            email=(submitted.email if submitted else None) or body["customer_email"] or "",
             is_hold=session.hidden["intent_data"].get("capture_method") == "manual",
-            items=[_shown(item) for item in session.hidden["items"]],
-            name=entered.name if entered else "",
+            items=[_displayed_item(item) for item in session.hidden["items"]],
+            name=submitted.name if submitted else "",
             problem=problem,
         )
 
@@ -167,31 +167,31 @@ def _success_url(session: Record) -> str:
 
 
 def _amount(session: Record) -> str:
-    return displayed(session.body["amount_total"], session.body["currency"])
+    return formatted(session.body["amount_total"], session.body["currency"])
 
 
-def _shown(item: JsonObject) -> JsonObject:
-    amount = displayed(item["amount_total"], item["currency"])
+def _displayed_item(item: JsonObject) -> JsonObject:
+    amount = formatted(item["amount_total"], item["currency"])
     return {"name": item["description"], "quantity": item["quantity"], "amount": amount}
 
 
-async def _entered(request: Request) -> Entered:
+async def _submitted(request: Request) -> CardForm:
     form = await request.form()
-    names = Entered.__dataclass_fields__
-    return Entered(**{name: str(form[name]).strip() for name in names if name in form})
+    names = CardForm.__dataclass_fields__
+    return CardForm(**{name: str(form[name]).strip() for name in names if name in form})
 
 
-def _checked(entered: Entered, now: int) -> tuple[Card | None, str | None]:
-    """The test card that was entered, or what is wrong with the fields. None of this reaches a charge."""
-    card = cards.BY_NUMBER.get(re.sub(r"[\s-]", "", entered.number))
-    expiry = _EXPIRY.match(entered.expiry)
+def _validate(submitted: CardForm, now: int) -> tuple[Card | None, str | None]:
+    """The submitted test card, or a validation error. A validation error creates no charge."""
+    card = cards.BY_NUMBER.get(re.sub(r"[\s-]", "", submitted.number))
+    expiry = _EXPIRY.match(submitted.expiry)
     if card is None:
         return None, "Your card number is invalid. This is a sandbox: use one of the test cards listed below."
     if expiry is None or not 1 <= int(expiry[1]) <= 12:
         return None, "Your card's expiration date is incomplete."
     if _is_past(int(expiry[1]), int(expiry[2]), now):
         return None, "Your card's expiration date is in the past."
-    if not _CVC.match(entered.cvc):
+    if not _CVC.match(submitted.cvc):
         return None, "Your card's security code is incomplete."
     return card, None
 

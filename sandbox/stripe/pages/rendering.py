@@ -1,4 +1,4 @@
-"""Templates, and the headers that keep a page to itself."""
+"""Renders templates with security headers."""
 
 from pathlib import Path
 

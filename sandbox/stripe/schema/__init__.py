@@ -1,1 +1,1 @@
-"""Stripe's own shapes, derived from the installed stripe-python, and the two uses made of them."""
+"""The shapes of Stripe's API, derived from the installed stripe-python, to validate requests and responses."""

@@ -1,4 +1,4 @@
-"""Answers against their shape: what the sandbox says must be what Stripe could have said."""
+"""Validates responses against their shape: the sandbox must return only what Stripe could return."""
 
 from typing import Any
 
@@ -32,22 +32,22 @@ _SCALAR_TYPES: dict[str, set[type]] = {
 _ERROR_TYPES = frozenset({"api_error", "card_error", "idempotency_error", "invalid_request_error"})
 
 
-def problems(answer: JsonObject) -> list[str]:
-    """What is wrong with an answer of the API, each with its place; empty for a valid one."""
-    if "error" in answer:
-        return _error(answer["error"])
-    if answer.get("object") == "list" or ("data" in answer and "object" not in answer):
-        return [problem for index, item in enumerate(answer["data"]) for problem in _named(item, f"data[{index}]")]
-    return _named(answer, "")
+def response_problems(response: JsonObject) -> list[str]:
+    """The problems of an API response, each with its path. Empty for a valid response."""
+    if "error" in response:
+        return _error(response["error"])
+    if response.get("object") == "list" or ("data" in response and "object" not in response):
+        return [problem for index, item in enumerate(response["data"]) for problem in _object(item, f"data[{index}]")]
+    return _object(response, "")
 
 
 def event_problems(event: JsonObject) -> list[str]:
-    """What is wrong with an event and with the object that it carries."""
-    return _named(event, "") + _named(event["data"]["object"], "data.object")
+    """The problems of an event and of the object in it."""
+    return _object(event, "") + _object(event["data"]["object"], "data.object")
 
 
-def _named(value: JsonObject, path: str) -> list[str]:
-    """An object that tells its kind itself."""
+def _object(value: JsonObject, path: str) -> list[str]:
+    """Validate an object by its `object` field."""
     if value.get("deleted") is True:
         return _deleted(value, path)
     name = str(value.get("object"))
@@ -73,7 +73,7 @@ def _error(error: Any) -> list[str]:
         found.append("error.message: missing")
     for name in ("payment_intent", "payment_method"):
         if isinstance(error.get(name), dict):
-            found += _named(error[name], f"error.{name}")
+            found += _object(error[name], f"error.{name}")
     return found
 
 
@@ -82,7 +82,7 @@ def _value(shape: Shape, value: Any, path: str) -> list[str]:
         case Scalar():
             return _scalar(shape, value, path)
         case Choice():
-            return [] if value in shape.values else [f"{path}: {value!r} is none of {_some(shape)}"]
+            return [] if value in shape.values else [f"{path}: {value!r} is none of {_first_values(shape)}"]
         case Listing():
             return _listing(shape, value, path)
         case Mapping():
@@ -97,7 +97,7 @@ def _value(shape: Shape, value: Any, path: str) -> list[str]:
             return _either(shape, value, path)
 
 
-def _some(choice: Choice) -> str:
+def _first_values(choice: Choice) -> str:
     shown = ", ".join(repr(value) for value in choice.values[:6])
     return f"{shown} and {len(choice.values) - 6} more" if len(choice.values) > 6 else shown
 
@@ -135,17 +135,17 @@ def _structure(shape: Structure, value: Any, path: str) -> list[str]:
 
 
 def _either(shape: Either, value: Any, path: str) -> list[str]:
-    """No problem if one option fits; else those of the option that comes nearest."""
+    """The problems with the best matching option. Empty if one option matches."""
     if isinstance(value, dict) and value.get("deleted") is True:
         return _deleted(value, path)
-    attempts = [_value(option, value, path) for option in shape.options if _may_fit(option, value)]
+    attempts = [_value(option, value, path) for option in shape.options if _could_match(option, value)]
     if not attempts:
         return [f"{path}: {value!r} is nothing that can stand here"]
     return min(attempts, key=len)
 
 
-def _may_fit(option: Shape, value: Any) -> bool:
-    """Whether the option is of the value's form, and for named objects of its kind."""
+def _could_match(option: Shape, value: Any) -> bool:
+    """Whether the option has the value's JSON type, and for API objects its `object`."""
     if isinstance(option, Structure):
         if not isinstance(value, dict):
             return False

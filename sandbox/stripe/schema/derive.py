@@ -1,7 +1,7 @@
-"""Shapes from stripe-python's annotations.
+"""Derives shapes from stripe-python's annotations.
 
-Its `params` TypedDicts and its resource classes are generated from Stripe's OpenAPI specification at the
-version the package pins, so what is derived here is Stripe's own word.
+Its `params` TypedDicts and resource classes are generated from Stripe's OpenAPI specification, at the version that the
+package pins. So the shapes are Stripe's own.
 """
 
 import ast
@@ -58,19 +58,19 @@ _SCALARS: dict[object, Scalar] = {
 
 @functools.cache
 def request_shape(params: type) -> Structure:
-    """The parameters that a request takes, from one of the SDK's `...Params` TypedDicts."""
+    """The parameters of a request, from one of the SDK's `...Params` TypedDicts."""
     return Structure(params.__name__, lambda: _typed_dict_fields(params))
 
 
 @functools.cache
 def resource_shape(resource: type) -> Structure:
-    """The fields of an answer, from one of the SDK's resource classes."""
+    """The fields of a response, from one of the SDK's resource classes."""
     return Structure(resource.__name__, lambda: _resource_fields(resource))
 
 
 @functools.cache
 def object_shape(name: str) -> Structure | None:
-    """The fields of the kind of object that calls itself so in its `object` field."""
+    """The fields of the objects whose `object` field is `name`, or None."""
     mode: ApiMode = "V2" if name.startswith("v2.") else "V1"
     resource: type = get_object_class(mode, name)
     return resource_shape(resource) if getattr(resource, "OBJECT_NAME", None) == name else None
@@ -83,7 +83,7 @@ def _typed_dict_fields(params: type) -> dict[str, Field]:
         origin = get_origin(hint)
         required = origin is not NotRequired
         inner = get_args(hint)[0] if origin in (NotRequired, Required) else hint
-        # A field named after a Python keyword is spelled with a trailing underscore in the SDK.
+        # The SDK appends an underscore to fields that are named like a Python keyword.
         fields[name.rstrip("_")] = Field(_shape(inner, request_shape), required)
     return fields
 
@@ -104,14 +104,14 @@ def _allows_null(shape: Shape) -> bool:
 
 
 def _resolved(hints: dict[str, Any], module: str, names: dict[str, Any]) -> dict[str, Any]:
-    """Annotations with their forward references looked up in the module that wrote them."""
+    """Annotations with their forward references resolved in the module that defines them."""
     holder = type("Holder", (), {"__annotations__": hints, "__module__": module})
     return typing.get_type_hints(holder, localns=names, include_extras=True)
 
 
 @functools.cache
 def _imports_for_typing(module: str) -> dict[str, Any]:
-    """What a module imports under `if TYPE_CHECKING:`; the classes that its annotations name."""
+    """The classes that a module imports under `if TYPE_CHECKING:`, which its annotations use."""
     names: dict[str, Any] = {}
     for node in ast.walk(ast.parse(inspect.getsource(sys.modules[module]))):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("stripe."):
@@ -144,10 +144,10 @@ def _shape(hint: Any, structure: Callable[[type], Structure]) -> Shape:
 
 
 def _either(options: list[Shape]) -> Shape:
-    """A union, with `Literal[...] | str` read as the enum it stands for.
+    """A union, in which `Literal[...] | str` becomes the enum alone.
 
-    The SDK adds `str` to each enum so that a value newer than the package passes a type checker. An empty
-    literal is no enum: it is Stripe's way to unset a parameter.
+    The SDK adds `str` to each enum so that newer values pass a type checker. An empty literal is not an enum: it is how
+    a parameter is unset.
     """
     if any(isinstance(option, Choice) and option.values != ("",) for option in options):
         options = [option for option in options if option != TEXT]

@@ -1,6 +1,6 @@
-"""What of Stripe's shapes the sandbox was built on: a file that a newer stripe-python is compared with.
+"""Pins the shapes that the sandbox was built on, to show what changes with a newer stripe-python.
 
-`python -m sandbox.stripe.schema.pin` writes `pinned.txt` anew, after the differences have been read and dealt with.
+After you have reviewed and handled the differences, `python -m sandbox.stripe.schema.pin` rewrites `pinned.txt`.
 """
 
 import hashlib
@@ -14,10 +14,10 @@ from sandbox.stripe.schema.shapes import Choice, Either, Listing, Mapping, Page,
 
 PINNED = Path(__file__).parent / "pinned.txt"
 
-_LONGEST_ENUM = 12
+_MAX_ENUM_VALUES = 12
 
-# The kinds of object that the sandbox answers with.
-ANSWERED = (
+# The kinds of object that the sandbox returns.
+RETURNED = (
     "account",
     "account_link",
     "application_fee",
@@ -47,15 +47,15 @@ ANSWERED = (
 
 
 def described() -> list[str]:
-    """The version, then one line for each field of each request and answer, its parts by their names."""
+    """The API version, then one line for each field of each request and response."""
     lines: set[str] = set()
     for route in routes.ROUTES:
         shape = request_shape(route.params)
         lines.update(_fields(shape.name, shape))
-    for name in ANSWERED:
-        answer = object_shape(name)
-        assert answer is not None, name
-        lines.update(_fields(name, answer))
+    for name in RETURNED:
+        resource = object_shape(name)
+        assert resource is not None, name
+        lines.update(_fields(name, resource))
     return [f"version {API_VERSION}", *sorted(lines)]
 
 
@@ -64,15 +64,16 @@ def pinned() -> list[str]:
 
 
 def differences(pinned: list[str]) -> list[str]:
-    """What changed since the pin, as `- gone` and `+ new` lines; empty when nothing did."""
+    """The changes since the pin, as lines with `-` for removed and `+` for added fields."""
     current = described()
-    gone = [f"- {line}" for line in sorted(set(pinned) - set(current))]
-    return gone + [f"+ {line}" for line in sorted(set(current) - set(pinned))]
+    removed = [f"- {line}" for line in sorted(set(pinned) - set(current))]
+    return removed + [f"+ {line}" for line in sorted(set(current) - set(pinned))]
 
 
 def _fields(name: str, shape: Structure) -> Iterator[str]:
-    """The fields of an object itself. Of its parts the names are given: what is inside them changes often, far from
-    what is modelled, and each request and answer is held against all of it anyway.
+    """The fields of an object, with nested objects by name only.
+
+    Nested objects change often where nothing is modelled, and every request and response is validated in full anyway.
     """
     for field_name, field in shape.fields.items():
         yield f"{name}.{field_name}{'' if field.required else '?'} {_text(field.shape)}"
@@ -97,9 +98,9 @@ def _text(shape: Shape) -> str:
 
 
 def _choice_text(choice: Choice) -> str:
-    """The values, or for a long enum their number and a digest: the pin is there to be read."""
+    """The values, or for a long enum their number and a digest, to keep the file readable."""
     text = "/".join(str(value) or "''" for value in choice.values)
-    if len(choice.values) <= _LONGEST_ENUM:
+    if len(choice.values) <= _MAX_ENUM_VALUES:
         return text
     return f"one of {len(choice.values)} values ({hashlib.sha256(text.encode()).hexdigest()[:8]})"
 

@@ -1,4 +1,4 @@
-"""Request parameters against their shape: form strings become typed values, or Stripe's 400."""
+"""Validates request parameters against their shape and converts form strings to typed values."""
 
 import re
 from typing import Any
@@ -12,11 +12,11 @@ _BOOLEANS = {"true": True, "false": False}
 
 
 def coerced(shape: Structure, raw: JsonObject) -> JsonObject:
-    """The parameters, typed.
+    """The parameters as typed values.
 
     Raises:
-        StripeError: 400 with `parameter_unknown`, `parameter_missing`, `parameter_invalid_integer` and the
-            like and `param`, before anything has run (docs "Error codes").
+        StripeError: 400 with `param` and a code such as `parameter_unknown`, `parameter_missing` or
+            `parameter_invalid_integer` (docs "Error codes"). The operation has not begun.
     """
     try:
         return _structure(shape, raw, "")
@@ -67,14 +67,14 @@ def _inside(path: str, name: str) -> str:
 
 
 def _either(shape: Either, raw: Any, path: str) -> Any:
-    """The first option that fits; where none does, the complaint of the one that fits the value's form."""
-    complaints: list[StripeError] = []
+    """The value of the first option that matches. Otherwise raises the error of the option with the value's form."""
+    errors: list[StripeError] = []
     for option in sorted(shape.options, key=lambda option: not _has_form_of(option, raw)):
         try:
             return _value(option, raw, path)
-        except StripeError as complaint:
-            complaints.append(complaint)
-    raise complaints[0]
+        except StripeError as error:
+            errors.append(error)
+    raise errors[0]
 
 
 def _has_form_of(option: Shape, raw: Any) -> bool:
@@ -101,10 +101,10 @@ def _choice(shape: Choice, raw: Any, path: str) -> Any:
     for value in shape.values:
         if raw == value or (isinstance(value, bool) and raw == str(value).lower()):
             return value
-    *most, last = [str(value) for value in shape.values]
-    allowed = f"{', '.join(most)}{',' if len(most) > 1 else ''} or {last}" if most else last
+    *others, last = [str(value) for value in shape.values]
+    allowed = f"{', '.join(others)}{',' if len(others) > 1 else ''} or {last}" if others else last
     raise invalid(
-        f"Invalid {path}: must be one of {allowed}" if most else f"Invalid {path}: must be {last}", param=path
+        f"Invalid {path}: must be one of {allowed}" if others else f"Invalid {path}: must be {last}", param=path
     )
 
 

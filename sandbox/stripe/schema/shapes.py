@@ -1,4 +1,4 @@
-"""The few kinds of shape that Stripe's requests and answers are made of."""
+"""The kinds of shape in Stripe's requests and responses."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ class Scalar:
 
 @dataclass(frozen=True)
 class Choice:
-    """One of some values. Stripe's SDK leaves its enums open for later values; here they are closed."""
+    """An enum. Stripe's SDK leaves enums open for later values, but here they are closed."""
 
     values: tuple[str | bool | int, ...]
 
@@ -47,7 +47,7 @@ class Field:
 
 
 class Structure:
-    """An object with named fields, derived on first use, since Stripe's objects refer to each other."""
+    """An object with named fields. They are derived on first use, since Stripe's objects refer to each other."""
 
     def __init__(self, name: str, derive: Callable[[], dict[str, Field]]) -> None:
         self.name = name

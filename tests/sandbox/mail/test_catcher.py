@@ -1,4 +1,4 @@
-"""The mail catcher: what comes in over SMTP is shown, as somebody else's page, and never fills the memory."""
+"""The mail catcher: it shows mails as untrusted HTML, and its memory is bounded."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from sandbox.mail.app import create_app
-from sandbox.mail.catcher import LARGEST_MAIL_BYTES, Catcher
+from sandbox.mail.catcher import MAX_MAIL_BYTES, Catcher
 from sandbox.stack.environment import PROJECT_ROOT
 from sandbox.stack.mailbox import Mailbox
 from sandbox.stack.ports import LOOPBACK, free_port
@@ -31,7 +31,7 @@ def mail(subject: str = "Hello", to: str = "ada@students.example", body: str = "
 
 @pytest.fixture
 def catcher() -> Catcher:
-    return Catcher(most_mails=3, most_bytes=2 * LARGEST_MAIL_BYTES)
+    return Catcher(max_mails=3, max_bytes=2 * MAX_MAIL_BYTES)
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ async def send(port: int, message: EmailMessage) -> None:
     await aiosmtplib.send(message, hostname=LOOPBACK, port=port, start_tls=False)
 
 
-async def test_a_mail_is_listed_and_shown_in_all_its_forms(client: httpx.AsyncClient, port: int) -> None:
+async def test_mail_is_listed_and_shown_in_all_formats(client: httpx.AsyncClient, port: int) -> None:
     await send(port, mail("Paid: 佐藤"))
     listing = await client.get("/")
     assert "Paid: 佐藤" in listing.text
@@ -64,41 +64,41 @@ async def test_a_mail_is_listed_and_shown_in_all_its_forms(client: httpx.AsyncCl
     assert "Subject" in (await client.get("/mails/1/source")).text
 
 
-async def test_tests_read_mails_as_json_by_recipient_the_newest_first(client: httpx.AsyncClient, port: int) -> None:
+async def test_json_lists_a_recipients_mails_newest_first(client: httpx.AsyncClient, port: int) -> None:
     await send(port, mail("1"))
     await send(port, mail("2", to="kenji@students.example"))
     await send(port, mail("3"))
     mails = (await client.get("/mails.json", params={"to": "ada@students.example"})).json()
-    assert [each["subject"] for each in mails] == ["3", "1"]
+    assert [mail["subject"] for mail in mails] == ["3", "1"]
     assert {"message_id", "from", "to", "text", "html", "calendar"} <= set(mails[0])
     assert len((await client.get("/mails.json")).json()) == 3
 
 
-async def test_what_a_mail_says_is_not_run_by_the_page_that_shows_it(client: httpx.AsyncClient, port: int) -> None:
+async def test_hostile_mail_cannot_run_scripts(client: httpx.AsyncClient, port: int) -> None:
     await send(port, mail(HOSTILE, body=HOSTILE))
     for path in ("/", "/mails/1"):
         page = await client.get(path)
         assert HOSTILE not in page.text
         assert page.headers["content-security-policy"].startswith("default-src 'none';")
-    theirs = await client.get("/mails/1/html")
-    assert HOSTILE in theirs.text
-    policy = theirs.headers["content-security-policy"]
+    html = await client.get("/mails/1/html")
+    assert HOSTILE in html.text
+    policy = html.headers["content-security-policy"]
     assert policy.startswith("sandbox")
     assert "allow-scripts" not in policy
     assert "allow-same-origin" not in policy
 
 
-async def test_the_oldest_mails_make_room(client: httpx.AsyncClient, port: int) -> None:
+async def test_oldest_mails_are_dropped_above_the_count_limit(client: httpx.AsyncClient, port: int) -> None:
     for number in range(5):
         await send(port, mail(str(number)))
-    assert [each["subject"] for each in (await client.get("/mails.json")).json()] == ["4", "3", "2"]
+    assert [mail["subject"] for mail in (await client.get("/mails.json")).json()] == ["4", "3", "2"]
     assert (await client.get("/mails/1")).status_code == 404
 
 
-async def test_large_mails_make_room_earlier_and_too_large_ones_are_refused(
+async def test_oldest_mails_are_dropped_above_the_size_limit_and_oversized_mails_are_refused(
     client: httpx.AsyncClient, port: int
 ) -> None:
-    # Twice in the mail: as text and as HTML.
+    # The body counts twice, as text and as HTML.
     for _ in range(3):
         await send(port, mail(body="long words " * 40_000))
     assert len((await client.get("/mails.json")).json()) == 2
@@ -108,11 +108,11 @@ async def test_large_mails_make_room_earlier_and_too_large_ones_are_refused(
 
 
 @pytest.mark.parametrize("path", ["/mails/9", "/mails/9/html", "/mails/9/session.ics", "/mails/9/source"])
-async def test_a_mail_that_is_not_there_is_not_found(client: httpx.AsyncClient, path: str) -> None:
+async def test_unknown_mail_is_not_found(client: httpx.AsyncClient, path: str) -> None:
     assert (await client.get(path)).status_code == 404
 
 
-async def test_as_a_process_it_takes_mails_and_shows_them(tmp_path: Path) -> None:
+async def test_catcher_runs_as_a_process(tmp_path: Path) -> None:
     mailbox = Mailbox(log=tmp_path / "mailbox.log")
     await mailbox.start()
     try:
@@ -125,10 +125,14 @@ async def test_as_a_process_it_takes_mails_and_shows_them(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     ("host", "environment"),
-    [(LOOPBACK, {"HOLDFAST_ENV": "production"}), (LOOPBACK, {"STRIPE_API_KEY": "sk_live_1"}), ("0.0.0.0", {})],  # noqa: S104 - refused
+    [
+        pytest.param(LOOPBACK, {"HOLDFAST_ENV": "production"}, id="in production"),
+        pytest.param(LOOPBACK, {"STRIPE_API_KEY": "sk_live_1"}, id="with a live key"),
+        pytest.param("0.0.0.0", {}, id="on a public address"),  # noqa: S104
+    ],
 )
-def test_it_does_not_start_where_mails_are_for_real(host: str, environment: dict[str, str]) -> None:
-    ended = subprocess.run(
+def test_catcher_refuses_to_start(host: str, environment: dict[str, str]) -> None:
+    refused = subprocess.run(
         [sys.executable, "-m", "sandbox.mail", "--host", host, "--port", "1", "--smtp-port", "2"],
         cwd=PROJECT_ROOT,
         env={"PATH": os.environ["PATH"], **environment},
@@ -137,6 +141,6 @@ def test_it_does_not_start_where_mails_are_for_real(host: str, environment: dict
         timeout=60,
         check=False,
     )
-    assert ended.returncode == 2
-    assert "does not start" in ended.stderr
-    assert "sk_live_1" not in ended.stderr
+    assert refused.returncode == 2
+    assert "does not start" in refused.stderr
+    assert "sk_live_1" not in refused.stderr

@@ -1,4 +1,4 @@
-"""Attendance from end to end: a link from the API, the page that it leads to, and what the page reports to the API."""
+"""Attendance end to end: the API's join link, the meeting page, and the page's reports to the API."""
 
 import re
 from collections.abc import AsyncIterator
@@ -37,8 +37,8 @@ async def world(engine: AsyncEngine) -> World:
 
 @pytest.fixture
 async def api(database_url: str, engine: AsyncEngine) -> FastAPI:
-    nobody = await Client.connect(f"127.0.0.1:{free_port()}", data_converter=pydantic_data_converter, lazy=True)
-    return build_app(settings(database_url, "none"), engine, nobody)
+    unreachable = await Client.connect(f"127.0.0.1:{free_port()}", data_converter=pydantic_data_converter, lazy=True)
+    return build_app(settings(database_url, "none"), engine, unreachable)
 
 
 @pytest.fixture
@@ -56,14 +56,14 @@ async def browser(api: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
 
 
 async def link(client: httpx.AsyncClient, person: Person, booking_id: UUID) -> str:
-    answer = await client.get(f"/v1/bookings/{booking_id}/join", headers=person.headers)
-    assert answer.status_code == 200, answer.text
-    url: str = answer.json()["url"]
+    response = await client.get(f"/v1/bookings/{booking_id}/join", headers=person.headers)
+    assert response.status_code == 200, response.text
+    url: str = response.json()["url"]
     return url
 
 
 async def press(browser: httpx.AsyncClient, page: httpx.Response, button: str) -> httpx.Response:
-    """As a person would: the form's hidden field goes with it."""
+    """Submit the page's form, including its hidden field, with this button."""
     assert f'value="{button}"' in page.text
     hidden = re.search(r'name="connection" value="([^"]*)"', page.text)
     assert hidden
@@ -71,12 +71,12 @@ async def press(browser: httpx.AsyncClient, page: httpx.Response, button: str) -
 
 
 async def attendance(client: httpx.AsyncClient, world: World, booking_id: UUID) -> JSON:
-    answer = await client.get(f"/v1/bookings/{booking_id}", headers=world.operator.headers)
-    found: JSON = answer.json()["attendance"]
+    response = await client.get(f"/v1/bookings/{booking_id}", headers=world.operator.headers)
+    found: JSON = response.json()["attendance"]
     return found
 
 
-async def test_who_comes_and_goes_on_the_page_is_seen_by_an_operator(
+async def test_attendance_on_the_page_is_visible_to_operators(
     client: httpx.AsyncClient, browser: httpx.AsyncClient, world: World
 ) -> None:
     booking_id, _ = await scheduled(world, -timedelta(minutes=1), is_recorded=True)
@@ -98,7 +98,7 @@ async def test_who_comes_and_goes_on_the_page_is_seen_by_an_operator(
     assert len(found["recordings_uploaded_at"]) == 1
 
 
-async def test_a_session_that_is_not_to_be_recorded_cannot_be(
+async def test_session_without_recording_rejects_one(
     client: httpx.AsyncClient, browser: httpx.AsyncClient, world: World
 ) -> None:
     booking_id, _ = await scheduled(world)
@@ -107,41 +107,41 @@ async def test_a_session_that_is_not_to_be_recorded_cannot_be(
     assert (await attendance(client, world, booking_id))["recordings_uploaded_at"] == []
 
 
-def changed(**claims: Any) -> str:
-    good: JSON = {
+def token_with(**claims: Any) -> str:
+    valid: JSON = {
         "aud": MEETINGS.app_id,
         "iss": MEETINGS.app_id,
         "sub": urlsplit(MEETINGS.url).hostname,
         "room": "r",
-        # The tests may come long after they were collected.
+        # The test may run long after its collection.
         "exp": datetime.now(UTC) + timedelta(days=2),
         "context": {"user": {"id": "1", "name": "Ada", "affiliation": "member"}, "features": {"recording": "false"}},
     }
-    return jwt.encode(good | claims, MEETINGS.secret, algorithm="HS256")
+    return jwt.encode(valid | claims, MEETINGS.secret, algorithm="HS256")
 
 
 @pytest.mark.parametrize(
     ("token", "status"),
     [
-        (changed(), 200),
-        (changed(room="another"), 403),
-        (changed(room="*"), 403),
-        (changed(aud="another"), 403),
-        (changed(iss="another"), 403),
-        (changed(sub="meet.elsewhere"), 403),
-        (changed(exp=datetime.now(UTC) - timedelta(seconds=1)), 403),
-        (changed(nbf=datetime.now(UTC) + timedelta(days=1)), 403),
-        (jwt.encode({}, "another secret, which is long enough too", algorithm="HS256"), 403),
-        ("", 403),
+        pytest.param(token_with(), 200, id="valid"),
+        pytest.param(token_with(room="another"), 403, id="other room"),
+        pytest.param(token_with(room="*"), 403, id="any room"),
+        pytest.param(token_with(aud="another"), 403, id="other audience"),
+        pytest.param(token_with(iss="another"), 403, id="other issuer"),
+        pytest.param(token_with(sub="meet.elsewhere"), 403, id="other server"),
+        pytest.param(token_with(exp=datetime.now(UTC) - timedelta(seconds=1)), 403, id="expired"),
+        pytest.param(token_with(nbf=datetime.now(UTC) + timedelta(days=1)), 403, id="not valid yet"),
+        pytest.param(jwt.encode({}, "another secret that is long enough", algorithm="HS256"), 403, id="other key"),
+        pytest.param("", 403, id="no token"),
     ],
 )
-async def test_the_page_lets_in_whom_a_jitsi_server_would(browser: httpx.AsyncClient, token: str, status: int) -> None:
-    answer = await browser.get(f"{MEETINGS.url}r", params={"jwt": token})
-    assert answer.status_code == status
-    assert not token or token not in answer.text
+async def test_page_verifies_the_token_as_jitsi_does(browser: httpx.AsyncClient, token: str, status: int) -> None:
+    response = await browser.get(f"{MEETINGS.url}r", params={"jwt": token})
+    assert response.status_code == status
+    assert not token or token not in response.text
 
 
-async def test_a_report_that_is_not_taken_is_told(api: FastAPI, browser: httpx.AsyncClient) -> None:
+async def test_page_shows_when_a_report_is_rejected(api: FastAPI, browser: httpx.AsyncClient) -> None:
     api.state.settings.meeting.meeting_webhook_secret = None
-    answer = await browser.post(f"{MEETINGS.url}r", params={"jwt": changed()}, data={"action": "join"})
-    assert answer.status_code == 502
+    response = await browser.post(f"{MEETINGS.url}r", params={"jwt": token_with()}, data={"action": "join"})
+    assert response.status_code == 502

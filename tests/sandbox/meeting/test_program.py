@@ -1,4 +1,4 @@
-"""The meeting page as a program: in the stack, and where it refuses to run."""
+"""The meeting sandbox as a program: in the stack, and when it refuses to start."""
 
 import os
 import subprocess
@@ -17,9 +17,7 @@ from tests.api.meetings.provider_events import scheduled
 from tests.api.world import SIGNING_KEY, World
 
 
-async def test_the_stacks_own_meetings_can_be_joined_and_are_reported(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_stack_reports_attendance_of_its_meetings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("STRIPE_API_KEY", "HOLDFAST_ENV"):
         monkeypatch.delenv(name, raising=False)
     async with Stack(tmp_path, env={"HOLDFAST_TOKEN_SECRET": SIGNING_KEY}) as stack:
@@ -34,16 +32,22 @@ async def test_the_stacks_own_meetings_can_be_joined_and_are_reported(
             assert str(entrance.url).startswith(f"{stack.meeting_url}/{room}?jwt=")
             assert "Ada, participant" in entrance.text
             (await client.post(entrance.url, data={"action": "join"})).raise_for_status()
-            shown = (await client.get(path, headers=world.operator.headers)).json()
-        assert len(shown["attendance"]["student"]["visits"]) == 1
+            booking = (await client.get(path, headers=world.operator.headers)).json()
+        assert len(booking["attendance"]["student"]["visits"]) == 1
         token = str(entrance.url).partition("jwt=")[2]
         logs = [log.read_text() for log in stack.logs.iterdir()]
     assert logs
     assert not any(token in log for log in logs)
 
 
-@pytest.mark.parametrize("environment", [{"HOLDFAST_ENV": "production"}, {"SOME_KEY": "sk_live_abc"}])
-def test_it_refuses_to_stand_in_for_real_meetings(environment: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "environment",
+    [
+        pytest.param({"HOLDFAST_ENV": "production"}, id="in production"),
+        pytest.param({"SOME_KEY": "sk_live_abc"}, id="with a live key"),
+    ],
+)
+def test_meeting_sandbox_refuses_to_start(environment: dict[str, str]) -> None:
     command = [sys.executable, "-m", "sandbox.meeting", "--port", str(free_port()), "--webhook", "http://127.0.0.1:1"]
     refused = subprocess.run(
         command,

@@ -1,4 +1,4 @@
-"""The whole stack: it comes up, survives the loss of its parts, and goes away without a trace."""
+"""The whole stack: it starts, survives killed processes, and stops without leftovers."""
 
 import asyncio
 import json
@@ -12,20 +12,20 @@ import psycopg
 import pytest
 
 from sandbox.stack.commands import StartupError
-from sandbox.stack.local import LocalPlace
+from sandbox.stack.local import StackDirectory
 from sandbox.stack.stack import Stack
 from sandbox.stack.stripe_choice import StackRefusedError
 from sandbox.up import up
-from tests.sandbox.stack.test_processes import eventually, is_gone
+from tests.sandbox.stack.processes import eventually, is_gone
 
 pytestmark = pytest.mark.usefixtures("sandbox_stripe")
 
-_PARTS = {"postgres", "temporal", "mailbox", "stripe", "meeting", "worker", "api"}
+_PROCESSES = {"postgres", "temporal", "mailbox", "stripe", "meeting", "worker", "api"}
 
 
 @pytest.fixture
 def sandbox_stripe(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever key the developer's shell holds, these tests use the sandbox."""
+    """Use the sandbox, whichever key the developer's shell has."""
     for name in ("STRIPE_API_KEY", "HOLDFAST_ENV"):
         monkeypatch.delenv(name, raising=False)
 
@@ -44,10 +44,10 @@ async def first_mail(mailbox_url: str) -> dict[str, str]:
             await asyncio.sleep(0.1)
 
 
-async def test_everything_answers_a_killed_worker_is_replaced_and_all_is_gone_afterwards(tmp_path: Path) -> None:
+async def test_stack_starts_restarts_a_killed_worker_and_stops(tmp_path: Path) -> None:
     async with Stack(tmp_path) as stack:
         pids = stack.pids
-        assert set(pids) == _PARTS
+        assert set(pids) == _PROCESSES
         assert await status(f"{stack.api_url}/readyz") == 200
         assert await status(stack.worker_metrics_url) == 200
         assert await status(stack.temporal_ui_url) == 200
@@ -64,7 +64,7 @@ async def test_everything_answers_a_killed_worker_is_replaced_and_all_is_gone_af
     assert all(is_gone(pid) for pid in pids.values())
 
 
-async def test_a_part_that_fails_to_start_is_named_and_the_others_are_stopped(tmp_path: Path) -> None:
+async def test_failed_start_names_the_process_and_stops_the_others(tmp_path: Path) -> None:
     stack = Stack(tmp_path, env={"HOLDFAST_TOKEN_SECRET": "too short"})
     with pytest.raises(StartupError, match=r"(?s)api ended at start-up.*holdfast_token_secret"):
         async with stack:
@@ -73,19 +73,19 @@ async def test_a_part_that_fails_to_start_is_named_and_the_others_are_stopped(tm
     assert all(is_gone(process.pid) for process in stack.processes.values())
 
 
-# The SDK's own HTTP client, while it seeds.
+# The Stripe SDK's HTTP client, which the seeding uses.
 @pytest.mark.filterwarnings("ignore:Use 'content=<...>' to upload raw bytes:DeprecationWarning")
-async def test_up_says_where_everything_is_and_brings_back_what_is_killed(tmp_path: Path) -> None:
-    place, ready_file = LocalPlace(tmp_path / "local"), tmp_path / "ready.json"
-    running = asyncio.create_task(up(place, ready_file))
+async def test_up_writes_the_addresses_and_restarts_killed_processes(tmp_path: Path) -> None:
+    local, ready_file = StackDirectory(tmp_path / "local"), tmp_path / "ready.json"
+    running = asyncio.create_task(up(local, ready_file))
     try:
         await eventually(ready_file.exists)
         ready = _read(ready_file)
-        assert set(ready["pids"]) == _PARTS
+        assert set(ready["pids"]) == _PROCESSES
         assert await status(ready["mailbox_url"]) == 200
 
         with pytest.raises(StackRefusedError, match="running already"):
-            await up(place, None)
+            await up(local, None)
 
         os.kill(ready["pids"]["api"], signal.SIGKILL)
         await eventually(lambda: _read(ready_file)["pids"].get("api", 0) not in (0, ready["pids"]["api"]))
@@ -108,7 +108,7 @@ async def test_up_says_where_everything_is_and_brings_back_what_is_killed(tmp_pa
         assert await running == 0
     assert all(is_gone(pid) for pid in _read(ready_file)["pids"].values())
     with pytest.raises(StackRefusedError, match="No stack"):
-        place.read_token_secret()
+        local.read_token_secret()
 
 
 def _read(path: Path) -> Any:

@@ -1,4 +1,4 @@
-"""A sandbox of the test's own over real HTTP, and the people who use it."""
+"""A sandbox per test, over real HTTP, and a platform that uses it."""
 
 import asyncio
 import contextlib
@@ -15,17 +15,17 @@ import uvicorn
 from sandbox.stripe.app import create_app
 from tests.sandbox.stripe.platform import API_KEY, Platform
 
-# Made once: reading the certificates costs more than most tests, and all of this is plain HTTP.
+# Created once: loading the certificates costs more than most tests, and all of them use plain HTTP.
 _TLS = ssl.create_default_context()
 
 
 @contextlib.asynccontextmanager
 async def serving(log: Path | None = None, state: Path | None = None) -> AsyncIterator[str]:
-    """The address of a sandbox that runs in this process, on a port the system picked."""
+    """Serve a sandbox in this process, on a random port. Yields its URL."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         config = uvicorn.Config(create_app(log, state), log_level="error", access_log=False, lifespan="on")
         server = uvicorn.Server(config)
-        # `serve` would take over the test process's signals. The listener queues what comes before it has begun.
+        # `serve` would install signal handlers. The listener queues connections until the server runs.
         running = asyncio.create_task(server._serve([listener]))
         try:
             yield f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -35,7 +35,8 @@ async def serving(log: Path | None = None, state: Path | None = None) -> AsyncIt
 
 
 @contextlib.asynccontextmanager
-async def shopping(url: str) -> AsyncIterator[Platform]:
+async def platform_at(url: str) -> AsyncIterator[Platform]:
+    """A platform that uses the sandbox at `url`."""
     transport = stripe.HTTPXClient(timeout=10, verify_ssl_certs=False)
     client = stripe.StripeClient(API_KEY, base_addresses={"api": url}, http_client=transport, max_network_retries=0)
     try:
@@ -54,13 +55,13 @@ async def sandbox_url(tmp_path: Path) -> AsyncIterator[str]:
 @pytest.fixture
 async def platform(sandbox_url: str) -> AsyncIterator[Platform]:
     stripe.enable_telemetry = False
-    async with shopping(sandbox_url) as platform:
+    async with platform_at(sandbox_url) as platform:
         yield platform
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """stripe-python sends its bodies through an argument of httpx that httpx wants renamed."""
-    sdks_own = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
+    """Ignore stripe-python's use of a deprecated httpx argument."""
+    ignore_sdk_warning = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent):
-            item.add_marker(sdks_own)
+            item.add_marker(ignore_sdk_warning)

@@ -1,4 +1,4 @@
-"""A sandbox without a socket: httpx talks to the app itself, and an answer that never comes is a lost connection."""
+"""HTTP to an app in the same process, without a socket. An incomplete response is a dropped connection."""
 
 import asyncio
 from collections.abc import MutableMapping
@@ -8,24 +8,24 @@ import httpx
 from starlette.applications import Starlette
 
 
-class InProcess(httpx.AsyncBaseTransport):
+class InProcessTransport(httpx.AsyncBaseTransport):
     def __init__(self, app: Starlette) -> None:
         self._app = app
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         body = await request.aread()
-        status, headers, parts, whole = 0, [], [], False
+        status, headers, parts, is_complete = 0, [], [], False
 
         async def receive() -> MutableMapping[str, Any]:
             return {"type": "http.request", "body": body, "more_body": False}
 
         async def send(message: MutableMapping[str, Any]) -> None:
-            nonlocal status, headers, whole
+            nonlocal status, headers, is_complete
             if message["type"] == "http.response.start":
                 status, headers = message["status"], message["headers"]
             else:
                 parts.append(message["body"])
-                whole = not message.get("more_body")
+                is_complete = not message.get("more_body")
 
         scope = {
             "type": "http",
@@ -42,20 +42,20 @@ class InProcess(httpx.AsyncBaseTransport):
             "root_path": "",
         }
         await self._app(scope, receive, send)
-        if not whole:
+        if not is_complete:
             raise httpx.ReadError("the connection was dropped")
         return httpx.Response(status, headers=headers, content=b"".join(parts))
 
 
-class Door:
-    """Requests to an app in this process, for tests that have no event loop of their own."""
+class InProcessClient:
+    """A client of an app in this process, for tests without an event loop."""
 
     def __init__(self, app: Starlette) -> None:
         self._loop = asyncio.Runner()
-        self._client = httpx.AsyncClient(transport=InProcess(app), base_url="http://sandbox", trust_env=False)
+        self._client = httpx.AsyncClient(transport=InProcessTransport(app), base_url="http://sandbox", trust_env=False)
 
     def send(self, method: str, path: str, **more: Any) -> httpx.Response | None:
-        """The answer, or None where the connection was lost."""
+        """The response, or None for a dropped connection."""
         try:
             return self._loop.run(self._client.request(method, path, **more))
         except httpx.ReadError:

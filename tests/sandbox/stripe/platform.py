@@ -1,4 +1,4 @@
-"""What the tests do again and again: a platform with connected accounts, Checkout Sessions and payers."""
+"""A platform with connected accounts, Checkout Sessions and payments, as the tests need them."""
 
 import json
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ from stripe.params import AccountCreateParams, PaymentIntentCreateParams
 from stripe.params.checkout import SessionCreateParams
 
 API_KEY = "sk_test_sandbox_suite"
-GOOD = "4242424242424242"
-DECLINED = "4000000000000002"
-NO_FUNDS = "4000000000009995"
-ASKS_FOR_3DS = "4000002500003155"
+GOOD_CARD = "4242424242424242"
+DECLINED_CARD = "4000000000000002"
+CARD_WITHOUT_FUNDS = "4000000000009995"
+CARD_REQUIRING_3DS = "4000002500003155"
 
 Json = dict[str, Any]
 
@@ -59,14 +59,14 @@ class Platform:
         }
         return await self.stripe.v1.checkout.sessions.create_async(params)
 
-    async def submit(self, session: Session, number: str = GOOD) -> httpx.Response:
-        """Fill in the session's page and press Pay."""
+    async def submit(self, session: Session, number: str = GOOD_CARD) -> httpx.Response:
+        """Submit the session's page."""
         assert session.url is not None
         form = {"number": number, "expiry": "12 / 34", "cvc": "123", "name": "Ada", "email": "ada@student.test"}
         return await self.browser.post(session.url, data=form)
 
     async def hold(self, amount: int = 10_000, currency: str = "usd", **more: Any) -> PaymentIntent:
-        """A PaymentIntent in `requires_capture`, made without a page."""
+        """A PaymentIntent in `requires_capture`, created without Checkout."""
         return await self.paid(amount, currency, capture_method="manual", **more)
 
     async def paid(self, amount: int = 10_000, currency: str = "usd", **more: Any) -> PaymentIntent:
@@ -86,31 +86,31 @@ class Platform:
     async def control(self, method: str, path: str, body: Json | None = None) -> Json:
         response = await self.browser.request(method, f"/_sandbox{path}", content=json.dumps(body or {}))
         assert response.status_code == 200, response.text
-        answer: Json = response.json()
-        return answer
+        payload: Json = response.json()
+        return payload
 
     async def advance(self, seconds: int) -> None:
         await self.control("POST", "/clock", {"advance_seconds": seconds})
 
     async def raw(self, method: str, path: str, body: str = "", **headers: str) -> httpx.Response:
-        """A request as stripe-python would never send it."""
-        sent = {"Authorization": f"Bearer {API_KEY}", "Content-Type": "application/x-www-form-urlencoded"} | headers
-        return await self.browser.request(method, path, content=body, headers=sent)
+        """A request that stripe-python would not send."""
+        form = {"Authorization": f"Bearer {API_KEY}", "Content-Type": "application/x-www-form-urlencoded"}
+        return await self.browser.request(method, path, content=body, headers=form | headers)
 
     async def event_types(self, account: str | None = None) -> list[str]:
-        """All events so far, oldest first."""
+        """The types of all events so far, oldest first."""
         options = {"stripe_account": account} if account else {}
         page = await self.stripe.v1.events.list_async({"limit": 100}, options)  # type: ignore[arg-type]
         return [event.type for event in reversed(page.data)]
 
     async def net(self, account: str | None = None, currency: str = "usd") -> int:
-        """What an account has, pending or available, as Stripe's balance tells it."""
+        """An account's balance, pending and available together."""
         options = {"stripe_account": account} if account else {}
         balance = await self.stripe.v1.balance.retrieve_async({}, options)  # type: ignore[arg-type]
         available = sum(line.amount for line in balance.available if line.currency == currency)
         return available + sum(line.amount for line in balance.pending if line.currency == currency)
 
-    async def movements(self, account: str | None = None) -> list[tuple[str, int, int]]:
+    async def balance_transactions(self, account: str | None = None) -> list[tuple[str, int, int]]:
         """An account's balance transactions, oldest first, as (type, amount, fee)."""
         options = {"stripe_account": account} if account else {}
         page = await self.stripe.v1.balance_transactions.list_async({"limit": 100}, options)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""A webhook endpoint for tests: it keeps what it got and answers what it is told to."""
+"""A webhook endpoint for tests. It records deliveries and responds with the configured statuses."""
 
 import asyncio
 import contextlib
@@ -15,27 +15,28 @@ from starlette.routing import Route
 class Receiver:
     def __init__(self, url: str) -> None:
         self.url = url
-        self.got: list[tuple[bytes, str]] = []
-        self.answers: list[int] = []
+        self.deliveries: list[tuple[bytes, str]] = []
+        self.statuses: list[int] = []
+        """The next responses. 200 once it is empty."""
         self._changed = asyncio.Condition()
 
-    async def take(self, request: Request) -> Response:
+    async def receive(self, request: Request) -> Response:
         async with self._changed:
-            self.got.append((await request.body(), request.headers["stripe-signature"]))
+            self.deliveries.append((await request.body(), request.headers["stripe-signature"]))
             self._changed.notify_all()
-        return Response(status_code=self.answers.pop(0) if self.answers else 200)
+        return Response(status_code=self.statuses.pop(0) if self.statuses else 200)
 
     async def wait_for(self, count: int) -> list[tuple[bytes, str]]:
         async with self._changed, asyncio.timeout(20):
-            await self._changed.wait_for(lambda: len(self.got) >= count)
-        return self.got
+            await self._changed.wait_for(lambda: len(self.deliveries) >= count)
+        return self.deliveries
 
 
 @contextlib.asynccontextmanager
 async def receiving() -> AsyncIterator[Receiver]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         receiver = Receiver(f"http://127.0.0.1:{listener.getsockname()[1]}/hook")
-        app = Starlette(routes=[Route("/hook", receiver.take, methods=["POST"])])
+        app = Starlette(routes=[Route("/hook", receiver.receive, methods=["POST"])])
         server = uvicorn.Server(uvicorn.Config(app, log_level="error", access_log=False, lifespan="off"))
         running = asyncio.create_task(server._serve([listener]))
         try:

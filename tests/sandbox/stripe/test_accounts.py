@@ -1,4 +1,4 @@
-"""Connected accounts in both APIs, from their creation to active transfers."""
+"""Connected accounts in v1 and v2, from creation to active transfers."""
 
 import pytest
 from stripe import InvalidRequestError, PermissionError
@@ -6,7 +6,7 @@ from stripe import InvalidRequestError, PermissionError
 from tests.sandbox.stripe.platform import Platform
 
 
-async def test_onboarding_on_its_page_makes_transfers_active(platform: Platform) -> None:
+async def test_onboarding_page_activates_transfers(platform: Platform) -> None:
     account = await platform.account(onboarded=False)
     assert account.capabilities is not None
     assert account.capabilities.transfers == "inactive"
@@ -35,7 +35,7 @@ async def test_onboarding_on_its_page_makes_transfers_active(platform: Platform)
     assert capability.status == "active"
 
 
-async def test_a_late_link_sends_the_visitor_for_a_new_one(platform: Platform) -> None:
+async def test_expired_link_redirects_to_the_refresh_url(platform: Platform) -> None:
     account = await platform.account(onboarded=False)
     link = await platform.stripe.v1.account_links.create_async(
         {"account": account.id, "type": "account_onboarding", "refresh_url": "https://shop.test/again"}
@@ -45,7 +45,7 @@ async def test_a_late_link_sends_the_visitor_for_a_new_one(platform: Platform) -
     assert late.headers["location"] == "https://shop.test/again"
 
 
-async def test_a_recipient_account_of_v2_takes_transfers(platform: Platform) -> None:
+async def test_v2_recipient_account_receives_transfers(platform: Platform) -> None:
     account = await platform.stripe.v2.core.accounts.create_async(
         {
             "contact_email": "jenny@teacher.test",
@@ -89,7 +89,7 @@ async def test_a_recipient_account_of_v2_takes_transfers(platform: Platform) -> 
     assert await platform.net(account.id) == 8_000
 
 
-async def test_prefilled_accounts_are_active_at_once(platform: Platform) -> None:
+async def test_prefilled_account_is_active_immediately(platform: Platform) -> None:
     account = await platform.stripe.v1.accounts.create_async(
         {
             "country": "US",
@@ -104,7 +104,7 @@ async def test_prefilled_accounts_are_active_at_once(platform: Platform) -> None
     assert account.capabilities.transfers == "active"
 
 
-async def test_an_account_that_is_not_the_platforms_is_forbidden(platform: Platform) -> None:
+async def test_unconnected_account_is_forbidden(platform: Platform) -> None:
     with pytest.raises(PermissionError) as retrieving:
         await platform.stripe.v1.accounts.retrieve_async("acct_1Nobody")
     with pytest.raises(PermissionError) as acting:
@@ -114,7 +114,7 @@ async def test_an_account_that_is_not_the_platforms_is_forbidden(platform: Platf
         assert (refused.http_status, refused.error.code) == (403, "account_invalid")
 
 
-async def test_a_login_link_needs_an_express_dashboard_and_details(platform: Platform) -> None:
+async def test_login_link_requires_completed_onboarding(platform: Platform) -> None:
     account = await platform.account(onboarded=False)
     with pytest.raises(InvalidRequestError):
         await platform.stripe.v1.accounts.login_links.create_async(account.id)

@@ -1,16 +1,16 @@
-"""Checkout Sessions and their page, as a person and as the platform see them."""
+"""Checkout Sessions and their page."""
 
 import time
 
 import pytest
 from stripe import InvalidRequestError, PaymentIntent
 
-from tests.sandbox.stripe.platform import ASKS_FOR_3DS, DECLINED, Platform
+from tests.sandbox.stripe.platform import CARD_REQUIRING_3DS, DECLINED_CARD, Platform
 
 MINUTE = 60
 
 
-async def test_paying_holds_the_money_and_goes_back_to_the_shop(platform: Platform) -> None:
+async def test_payment_places_a_hold_and_redirects_to_the_success_url(platform: Platform) -> None:
     account = await platform.account()
     session = await platform.checkout(
         payment_intent_data={
@@ -44,9 +44,9 @@ async def test_paying_holds_the_money_and_goes_back_to_the_shop(platform: Platfo
     assert done.payment_status == "paid"
 
 
-async def test_a_declined_card_can_be_tried_again(platform: Platform) -> None:
+async def test_session_stays_open_after_a_decline(platform: Platform) -> None:
     session = await platform.checkout(payment_intent_data={"capture_method": "manual"})
-    refused = await platform.submit(session, DECLINED)
+    refused = await platform.submit(session, DECLINED_CARD)
     assert refused.status_code == 402
     assert "Your card was declined." in refused.text
     open_session = await platform.stripe.v1.checkout.sessions.retrieve_async(session.id)
@@ -64,7 +64,7 @@ async def test_a_declined_card_can_be_tried_again(platform: Platform) -> None:
     ]
 
 
-async def test_a_session_is_paid_once(platform: Platform) -> None:
+async def test_session_is_paid_once(platform: Platform) -> None:
     session = await platform.checkout()
     await platform.submit(session)
     again = await platform.submit(session)
@@ -74,7 +74,7 @@ async def test_a_session_is_paid_once(platform: Platform) -> None:
     assert len(charges.data) == 1
 
 
-async def test_a_session_expires_by_request_and_by_time(platform: Platform) -> None:
+async def test_session_expires_on_request_and_when_due(platform: Platform) -> None:
     by_request, by_time = await platform.checkout(), await platform.checkout(expires_at=int(time.time()) + 31 * MINUTE)
     expired = await platform.stripe.v1.checkout.sessions.expire_async(by_request.id)
     assert (expired.status, expired.url) == ("expired", None)
@@ -87,24 +87,24 @@ async def test_a_session_expires_by_request_and_by_time(platform: Platform) -> N
 
 
 @pytest.mark.parametrize("minutes", [29, 24 * 60 + 1])
-async def test_expires_at_lies_half_an_hour_to_a_day_ahead(platform: Platform, minutes: int) -> None:
+async def test_expires_at_out_of_range_is_refused(platform: Platform, minutes: int) -> None:
     with pytest.raises(InvalidRequestError) as refused:
         await platform.checkout(expires_at=int(time.time()) + minutes * MINUTE)
     assert refused.value.param == "expires_at"
 
 
-async def test_an_attempt_on_an_expired_session_cannot_be_paid_any_more(platform: Platform) -> None:
+async def test_expired_session_cancels_its_intent(platform: Platform) -> None:
     session = await platform.checkout()
-    await platform.submit(session, DECLINED)
+    await platform.submit(session, DECLINED_CARD)
     await platform.stripe.v1.checkout.sessions.expire_async(session.id, {"expand": ["payment_intent"]})
     session = await platform.stripe.v1.checkout.sessions.retrieve_async(session.id, {"expand": ["payment_intent"]})
     assert isinstance(session.payment_intent, PaymentIntent)
     assert session.payment_intent.status == "canceled"
 
 
-async def test_the_intent_of_an_open_session_is_checkouts_own(platform: Platform) -> None:
+async def test_intent_of_an_open_session_cannot_be_cancelled_directly(platform: Platform) -> None:
     session = await platform.checkout()
-    await platform.submit(session, DECLINED)
+    await platform.submit(session, DECLINED_CARD)
     session = await platform.stripe.v1.checkout.sessions.retrieve_async(session.id)
     assert isinstance(session.payment_intent, str)
     with pytest.raises(InvalidRequestError) as refused:
@@ -124,10 +124,10 @@ async def test_sessions_are_listed_by_customer_and_by_intent(platform: Platform)
 
 
 @pytest.mark.parametrize(("outcome", "status"), [("complete", "complete"), ("fail", "open")])
-async def test_a_card_that_asks_for_3d_secure_gets_a_challenge(platform: Platform, outcome: str, status: str) -> None:
+async def test_card_requiring_3d_secure_is_challenged(platform: Platform, outcome: str, status: str) -> None:
     session = await platform.checkout(payment_intent_data={"capture_method": "manual"})
-    asked = await platform.submit(session, ASKS_FOR_3DS)
-    assert (asked.status_code, asked.headers["location"].endswith("/challenge")) == (303, True)
+    submitted = await platform.submit(session, CARD_REQUIRING_3DS)
+    assert (submitted.status_code, submitted.headers["location"].endswith("/challenge")) == (303, True)
     challenge = f"{session.url}/challenge"
     assert "3-D Secure" in (await platform.browser.get(challenge)).text
     await platform.browser.post(challenge, data={"outcome": outcome})

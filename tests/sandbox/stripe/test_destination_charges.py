@@ -1,4 +1,4 @@
-"""Who gets what from a destination charge: capture in full and in part, refunds, and the books behind them."""
+"""Destination charges: full and partial captures, refunds, and the balances of both accounts."""
 
 import pytest
 from stripe import Charge, InvalidRequestError
@@ -6,21 +6,21 @@ from stripe import Charge, InvalidRequestError
 from tests.sandbox.stripe.platform import Platform
 
 
-async def test_a_capture_in_full_pays_the_destination_and_returns_the_fee(platform: Platform) -> None:
+async def test_full_capture_transfers_the_amount_and_collects_the_fee(platform: Platform) -> None:
     account = await platform.account()
     intent = await platform.destination_hold(account.id)
     assert await platform.net() == 0
     await platform.stripe.v1.payment_intents.capture_async(intent.id, {"application_fee_amount": 2_000})
-    assert await platform.movements() == [
+    assert await platform.balance_transactions() == [
         ("charge", 10_000, 320),
         ("application_fee", 2_000, 0),
         ("transfer", -10_000, 0),
     ]
-    assert await platform.movements(account.id) == [("payment", 10_000, 2_000)]
+    assert await platform.balance_transactions(account.id) == [("payment", 10_000, 2_000)]
     assert (await platform.net(), await platform.net(account.id)) == (1_680, 8_000)
 
 
-async def test_a_capture_in_part_releases_the_rest_without_a_refund(platform: Platform) -> None:
+async def test_partial_capture_releases_the_rest_without_a_refund(platform: Platform) -> None:
     account = await platform.account()
     intent = await platform.destination_hold(account.id)
     captured = await platform.stripe.v1.payment_intents.capture_async(
@@ -37,7 +37,7 @@ async def test_a_capture_in_part_releases_the_rest_without_a_refund(platform: Pl
     assert (await platform.net(), await platform.net(account.id)) == (1_000 - 175, 4_000)
 
 
-async def test_a_fee_that_is_not_resent_is_capped_at_what_is_captured(platform: Platform) -> None:
+async def test_fee_is_capped_at_the_captured_amount(platform: Platform) -> None:
     account = await platform.account()
     intent = await platform.destination_hold(account.id, fee=2_000)
     captured = await platform.stripe.v1.payment_intents.capture_async(intent.id, {"amount_to_capture": 1_500})
@@ -45,7 +45,7 @@ async def test_a_fee_that_is_not_resent_is_capped_at_what_is_captured(platform: 
     assert await platform.net(account.id) == 0
 
 
-async def test_refunds_in_parts_return_transfer_and_fee_to_the_last_cent(platform: Platform) -> None:
+async def test_partial_refunds_return_transfer_and_fee_to_the_cent(platform: Platform) -> None:
     account = await platform.account()
     intent = await platform.destination_hold(account.id, amount=10_001, fee=3_333)
     await platform.stripe.v1.payment_intents.capture_async(intent.id, {"application_fee_amount": 3_333})
@@ -62,7 +62,7 @@ async def test_refunds_in_parts_return_transfer_and_fee_to_the_last_cent(platfor
     assert (await platform.net(), await platform.net(account.id)) == (-processing_fee, 0)
 
 
-async def test_a_refund_without_reversal_leaves_the_share_with_the_destination(platform: Platform) -> None:
+async def test_refund_without_reversal_leaves_the_transfer(platform: Platform) -> None:
     account = await platform.account()
     intent = await platform.destination_hold(account.id)
     await platform.stripe.v1.payment_intents.capture_async(intent.id)
@@ -71,7 +71,7 @@ async def test_a_refund_without_reversal_leaves_the_share_with_the_destination(p
     assert (await platform.net(), await platform.net(account.id)) == (1_680 - 10_000, 8_000)
 
 
-async def test_more_than_was_captured_cannot_be_refunded(platform: Platform) -> None:
+async def test_refund_above_the_captured_amount_is_refused(platform: Platform) -> None:
     intent = await platform.paid(5_000)
     with pytest.raises(InvalidRequestError, match="greater than unrefunded amount") as refused:
         await platform.stripe.v1.refunds.create_async({"payment_intent": intent.id, "amount": 5_001})
@@ -82,7 +82,7 @@ async def test_more_than_was_captured_cannot_be_refunded(platform: Platform) -> 
     assert again.value.code == "charge_already_refunded"
 
 
-async def test_a_fee_refund_needs_a_reversal_and_a_fee(platform: Platform) -> None:
+async def test_fee_refund_requires_a_reversal_and_a_fee(platform: Platform) -> None:
     account = await platform.account()
     with_fee = await platform.destination_hold(account.id)
     await platform.stripe.v1.payment_intents.capture_async(with_fee.id)
@@ -95,7 +95,7 @@ async def test_a_fee_refund_needs_a_reversal_and_a_fee(platform: Platform) -> No
     assert await platform.net(account.id) == 8_000
 
 
-async def test_a_destination_must_be_able_to_take_transfers(platform: Platform) -> None:
+async def test_destination_without_active_transfers_is_refused(platform: Platform) -> None:
     account = await platform.account(onboarded=False)
     with pytest.raises(InvalidRequestError) as refused:
         await platform.destination_hold(account.id)
@@ -105,7 +105,7 @@ async def test_a_destination_must_be_able_to_take_transfers(platform: Platform) 
     assert unknown.value.code == "resource_missing"
 
 
-async def test_a_fee_without_a_destination_or_above_the_amount_is_refused(platform: Platform) -> None:
+async def test_fee_without_a_destination_or_above_the_amount_is_refused(platform: Platform) -> None:
     account = await platform.account()
     with pytest.raises(InvalidRequestError) as no_destination:
         await platform.hold(application_fee_amount=100)
@@ -115,7 +115,7 @@ async def test_a_fee_without_a_destination_or_above_the_amount_is_refused(platfo
     assert too_much.value.code == "amount_too_large"
 
 
-async def test_events_tell_of_both_accounts(platform: Platform) -> None:
+async def test_events_are_emitted_for_both_accounts(platform: Platform) -> None:
     account = await platform.account()
     intent = await platform.destination_hold(account.id)
     await platform.stripe.v1.payment_intents.capture_async(intent.id)
@@ -131,7 +131,7 @@ async def test_events_tell_of_both_accounts(platform: Platform) -> None:
     assert await platform.event_types(account.id) == ["account.updated", "capability.updated"]
 
 
-async def test_an_asynchronous_capture_is_booked_after_its_answer(platform: Platform) -> None:
+async def test_asynchronous_capture_is_posted_after_the_response(platform: Platform) -> None:
     account = await platform.account()
     intent = await platform.paid(
         application_fee_amount=2_000, transfer_data={"destination": account.id}, expand=["latest_charge"]
@@ -140,14 +140,14 @@ async def test_an_asynchronous_capture_is_booked_after_its_answer(platform: Plat
     assert isinstance(charge, Charge)
     assert (intent.capture_method, intent.status, charge.captured) == ("automatic_async", "succeeded", True)
     assert (charge.balance_transaction, charge.application_fee) == (None, None)
-    booked = await platform.stripe.v1.charges.retrieve_async(charge.id)
-    assert isinstance(booked.balance_transaction, str)
-    assert isinstance(booked.application_fee, str)
+    posted = await platform.stripe.v1.charges.retrieve_async(charge.id)
+    assert isinstance(posted.balance_transaction, str)
+    assert isinstance(posted.application_fee, str)
     assert (await platform.net(), await platform.net(account.id)) == (1_680, 8_000)
     assert (await platform.event_types())[-1] == "charge.updated"
 
 
-async def test_a_refund_takes_back_no_more_than_the_transfer_has_left(platform: Platform) -> None:
+async def test_refund_reverses_at_most_the_rest_of_the_transfer(platform: Platform) -> None:
     account = await platform.account()
     intent = await platform.paid(transfer_data={"destination": account.id}, expand=["latest_charge"])
     [transfer] = (await platform.stripe.v1.transfers.list_async()).data

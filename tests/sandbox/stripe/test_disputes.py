@@ -1,4 +1,4 @@
-"""Disputes: the platform pays, answers, wins or loses."""
+"""Disputes: opened, responded to, won and lost."""
 
 import pytest
 from stripe import Dispute, InvalidRequestError
@@ -21,7 +21,7 @@ async def _disputed(platform: Platform, account: str | None = None) -> Dispute:
     return dispute
 
 
-async def test_a_dispute_debits_the_platform_and_reverses_no_transfer(platform: Platform) -> None:
+async def test_dispute_debits_the_platform_and_reverses_no_transfer(platform: Platform) -> None:
     account = await platform.account()
     dispute = await _disputed(platform, account.id)
     assert (dispute.status, dispute.amount, dispute.reason) == ("needs_response", 10_000, "fraudulent")
@@ -33,27 +33,27 @@ async def test_a_dispute_debits_the_platform_and_reverses_no_transfer(platform: 
 
 
 @pytest.mark.parametrize(
-    ("evidence", "status", "back"), [("winning_evidence", "won", 10_000), ("losing_evidence", "lost", 0)]
+    ("evidence", "status", "reinstated"), [("winning_evidence", "won", 10_000), ("losing_evidence", "lost", 0)]
 )
-async def test_evidence_decides_it(platform: Platform, evidence: str, status: str, back: int) -> None:
+async def test_evidence_decides_a_dispute(platform: Platform, evidence: str, status: str, reinstated: int) -> None:
     dispute = await _disputed(platform)
     before = await platform.net()
     dispute = await platform.stripe.v1.disputes.update_async(
         dispute.id, {"evidence": {"uncategorized_text": evidence}, "submit": True}
     )
-    assert (dispute.status, await platform.net() - before) == (status, back)
+    assert (dispute.status, await platform.net() - before) == (status, reinstated)
     assert (await platform.event_types())[-1] == "charge.dispute.closed"
     with pytest.raises(InvalidRequestError):
         await platform.stripe.v1.disputes.close_async(dispute.id)
 
 
-async def test_silence_loses_it(platform: Platform) -> None:
+async def test_dispute_without_response_is_lost(platform: Platform) -> None:
     dispute = await _disputed(platform)
     await platform.advance(9 * DAY)
     assert (await platform.stripe.v1.disputes.retrieve_async(dispute.id)).status == "lost"
 
 
-async def test_a_dispute_can_be_opened_for_any_charge(platform: Platform) -> None:
+async def test_control_api_disputes_any_charge(platform: Platform) -> None:
     intent = await platform.paid()
     opened = await platform.control(
         "POST", "/disputes", {"charge": intent.latest_charge, "reason": "product_not_received"}

@@ -1,4 +1,4 @@
-"""What goes wrong on order, and that a key still stands for one effect."""
+"""Injected faults, and that an idempotency key still has one effect."""
 
 import asyncio
 
@@ -6,7 +6,7 @@ import pytest
 import stripe
 from stripe import APIConnectionError, APIError, IdempotencyError, RateLimitError
 
-from tests.sandbox.stripe.conftest import shopping
+from tests.sandbox.stripe.conftest import platform_at
 from tests.sandbox.stripe.platform import API_KEY, Platform
 
 BODY = "amount=5000&currency=usd&payment_method=pm_card_visa&confirm=true"
@@ -17,7 +17,7 @@ async def _charges(platform: Platform) -> int:
 
 
 @pytest.mark.parametrize("kind", ["rate_limit", "lock_timeout"])
-async def test_a_429_comes_before_the_key_is_used(platform: Platform, kind: str) -> None:
+async def test_429_leaves_the_key_unused(platform: Platform, kind: str) -> None:
     await platform.control("POST", "/faults", {"kind": kind, "path": "/v1/payment_intents"})
     with pytest.raises(RateLimitError) as limited:
         await platform.paid()
@@ -28,14 +28,14 @@ async def test_a_429_comes_before_the_key_is_used(platform: Platform, kind: str)
 
 
 @pytest.mark.parametrize(("should_retry", "header"), [(True, "true"), (False, "false"), (None, None)])
-async def test_a_429_says_whether_to_retry(platform: Platform, should_retry: bool | None, header: str | None) -> None:
+async def test_429_has_the_retry_header(platform: Platform, should_retry: bool | None, header: str | None) -> None:
     await platform.control("POST", "/faults", {"kind": "rate_limit", "should_retry": should_retry})
     limited = await platform.raw("POST", "/v1/payment_intents", BODY)
     assert (limited.status_code, limited.headers.get("stripe-should-retry")) == (429, header)
 
 
 @pytest.mark.parametrize(("kind", "charges"), [("error_before", 0), ("error_after", 1)])
-async def test_a_500_is_replayed_whether_or_not_it_had_an_effect(platform: Platform, kind: str, charges: int) -> None:
+async def test_500_is_replayed_with_and_without_an_effect(platform: Platform, kind: str, charges: int) -> None:
     await platform.control("POST", "/faults", {"kind": kind})
     for _ in range(2):
         failed = await platform.raw("POST", "/v1/payment_intents", BODY, **{"Idempotency-Key": "k"})
@@ -47,14 +47,14 @@ async def test_a_500_is_replayed_whether_or_not_it_had_an_effect(platform: Platf
 
 
 @pytest.mark.parametrize(("kind", "charges"), [("drop_before", 0), ("drop_after", 1)])
-async def test_a_dropped_connection_leaves_the_outcome_unknown(platform: Platform, kind: str, charges: int) -> None:
+async def test_connection_drops_before_and_after_the_effect(platform: Platform, kind: str, charges: int) -> None:
     await platform.control("POST", "/faults", {"kind": kind})
     with pytest.raises(APIConnectionError):
         await platform.paid()
     assert await _charges(platform) == charges
 
 
-async def test_a_retry_with_the_same_key_finds_the_lost_answer(platform: Platform) -> None:
+async def test_retry_gets_the_lost_response(platform: Platform) -> None:
     await platform.control("POST", "/faults", {"kind": "drop_after"})
     transport = stripe.HTTPXClient(timeout=10)
     retrying = stripe.StripeClient(
@@ -68,9 +68,9 @@ async def test_a_retry_with_the_same_key_finds_the_lost_answer(platform: Platfor
     assert only.id == customer.id
 
 
-async def test_a_key_is_refused_while_its_request_runs(platform: Platform) -> None:
+async def test_key_of_a_request_in_progress_is_refused(platform: Platform) -> None:
     await platform.control("POST", "/faults", {"kind": "stall"})
-    async with shopping(platform.url) as other:
+    async with platform_at(platform.url) as other:
         first = asyncio.create_task(platform.raw("POST", "/v1/payment_intents", BODY, **{"Idempotency-Key": "k"}))
         while not (await other.control("GET", "/faults"))["faults"][0]["hits"]:
             pass
@@ -85,9 +85,9 @@ async def test_a_key_is_refused_while_its_request_runs(platform: Platform) -> No
     assert await _charges(platform) == 1
 
 
-async def test_faults_come_by_rate_and_end_when_cleared(platform: Platform) -> None:
-    order = {"kind": "rate_limit", "times": None, "rate_percent": 50, "seed": 7, "method": "GET"}
-    await platform.control("POST", "/faults", order)
+async def test_faults_occur_at_a_rate_until_cleared(platform: Platform) -> None:
+    fault = {"kind": "rate_limit", "times": None, "rate_percent": 50, "seed": 7, "method": "GET"}
+    await platform.control("POST", "/faults", fault)
     statuses = {(await platform.raw("GET", "/v1/balance")).status_code for _ in range(40)}
     assert statuses == {200, 429}
     await platform.control("DELETE", "/faults")
@@ -95,6 +95,6 @@ async def test_faults_come_by_rate_and_end_when_cleared(platform: Platform) -> N
     assert statuses == {200}
 
 
-async def test_an_order_that_makes_no_sense_is_refused(platform: Platform) -> None:
+async def test_unknown_fault_is_refused(platform: Platform) -> None:
     refused = await platform.browser.post("/_sandbox/faults", json={"kind": "sabotage"})
     assert refused.status_code == 400

@@ -1,4 +1,4 @@
-"""A hold's life: authorized, captured once, cancelled, or run out."""
+"""The lifecycle of a hold: authorized, captured once, cancelled or expired."""
 
 import pytest
 from stripe import CardError, InvalidRequestError
@@ -8,7 +8,7 @@ from tests.sandbox.stripe.platform import Platform
 DAY = 86_400
 
 
-async def test_a_hold_is_captured_once(platform: Platform) -> None:
+async def test_hold_is_captured_once(platform: Platform) -> None:
     intent = await platform.hold()
     assert (intent.status, intent.amount_capturable, intent.amount_received) == ("requires_capture", 10_000, 0)
     with pytest.raises(InvalidRequestError) as too_much:
@@ -23,18 +23,18 @@ async def test_a_hold_is_captured_once(platform: Platform) -> None:
     assert twice.value.error.payment_intent.status == "succeeded"
 
 
-async def test_a_cancelled_hold_takes_no_money_and_makes_no_refund(platform: Platform) -> None:
+async def test_cancelled_hold_moves_no_money_and_creates_no_refund(platform: Platform) -> None:
     intent = await platform.hold()
     cancelled = await platform.stripe.v1.payment_intents.cancel_async(intent.id, {"cancellation_reason": "abandoned"})
     assert (cancelled.status, cancelled.cancellation_reason) == ("canceled", "abandoned")
     refunds = await platform.stripe.v1.refunds.list_async({"payment_intent": intent.id})
-    assert (refunds.data, await platform.movements()) == ([], [])
+    assert (refunds.data, await platform.balance_transactions()) == ([], [])
     with pytest.raises(InvalidRequestError) as late:
         await platform.stripe.v1.payment_intents.capture_async(intent.id)
     assert late.value.code == "payment_intent_unexpected_state"
 
 
-async def test_a_hold_runs_out_at_capture_before(platform: Platform) -> None:
+async def test_hold_expires_at_capture_before(platform: Platform) -> None:
     intent = await platform.hold(expand=["latest_charge"])
     charge = intent.latest_charge
     assert charge is not None
@@ -53,14 +53,14 @@ async def test_a_hold_runs_out_at_capture_before(platform: Platform) -> None:
     assert late.value.code == "charge_expired_for_capture"
 
 
-async def test_an_off_session_visa_hold_is_shorter(platform: Platform) -> None:
+async def test_off_session_visa_hold_is_shorter(platform: Platform) -> None:
     intent = await platform.hold(off_session=True)
     await platform.advance(4 * DAY + 18 * 3600)
     expired = await platform.stripe.v1.payment_intents.retrieve_async(intent.id)
     assert expired.status == "canceled"
 
 
-async def test_a_decline_keeps_the_failed_charge_and_the_intent(platform: Platform) -> None:
+async def test_decline_keeps_the_failed_charge_and_the_intent(platform: Platform) -> None:
     with pytest.raises(CardError) as declined:
         await platform.hold(payment_method="pm_card_visa_chargeDeclinedInsufficientFunds")
     error = declined.value.error
@@ -76,7 +76,7 @@ async def test_a_decline_keeps_the_failed_charge_and_the_intent(platform: Platfo
     assert again.status == "requires_capture"
 
 
-async def test_an_intent_can_be_found_by_nobody_else(platform: Platform) -> None:
+async def test_intent_is_hidden_from_other_accounts(platform: Platform) -> None:
     account = await platform.account()
     intent = await platform.hold()
     with pytest.raises(InvalidRequestError) as hidden:

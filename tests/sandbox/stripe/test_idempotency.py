@@ -1,4 +1,4 @@
-"""One key, one effect: what is replayed, what is refused, what is forgotten."""
+"""Idempotency keys: what is replayed, refused and forgotten."""
 
 import pytest
 from stripe import CardError, IdempotencyError, InvalidRequestError
@@ -8,23 +8,23 @@ from tests.sandbox.stripe.platform import Platform
 BODY = "amount=5000&currency=usd&payment_method=pm_card_visa&confirm=true"
 
 
-async def test_the_same_key_and_body_replays_the_answer(platform: Platform) -> None:
+async def test_same_key_and_body_replays_the_response(platform: Platform) -> None:
     first = await platform.raw("POST", "/v1/payment_intents", BODY, **{"Idempotency-Key": "k"})
     again = await platform.raw("POST", "/v1/payment_intents", BODY, **{"Idempotency-Key": "k"})
     assert again.json() == first.json()
     assert ("idempotent-replayed" in first.headers, again.headers["idempotent-replayed"]) == (False, "true")
     assert again.headers["original-request"] == first.headers["request-id"]
-    assert len(await platform.movements()) == 1
+    assert len(await platform.balance_transactions()) == 1
 
 
-async def test_the_same_key_with_another_body_is_refused(platform: Platform) -> None:
+async def test_same_key_with_another_body_is_refused(platform: Platform) -> None:
     await platform.stripe.v1.customers.create_async({"email": "a@b.test"}, {"idempotency_key": "k"})
     with pytest.raises(IdempotencyError) as refused:
         await platform.stripe.v1.customers.create_async({"email": "c@d.test"}, {"idempotency_key": "k"})
     assert refused.value.http_status == 400
 
 
-async def test_a_decline_is_replayed_and_charges_nobody_twice(platform: Platform) -> None:
+async def test_decline_is_replayed_with_one_charge(platform: Platform) -> None:
     for _ in range(2):
         with pytest.raises(CardError):
             await platform.stripe.v1.payment_intents.create_async(
@@ -40,7 +40,7 @@ async def test_a_decline_is_replayed_and_charges_nobody_twice(platform: Platform
     assert len((await platform.stripe.v1.charges.list_async()).data) == 1
 
 
-async def test_an_error_after_the_operation_began_is_replayed_though_the_state_has_changed(platform: Platform) -> None:
+async def test_error_of_the_operation_is_replayed_after_the_state_changed(platform: Platform) -> None:
     intent = await platform.stripe.v1.payment_intents.create_async({"amount": 5_000, "currency": "usd"})
     for _ in range(2):
         with pytest.raises(InvalidRequestError) as refused:
@@ -49,14 +49,14 @@ async def test_an_error_after_the_operation_began_is_replayed_though_the_state_h
         await platform.stripe.v1.payment_intents.cancel_async(intent.id, options={"idempotency_key": "c"})
 
 
-async def test_a_validation_error_leaves_the_key_unused(platform: Platform) -> None:
+async def test_validation_error_leaves_the_key_unused(platform: Platform) -> None:
     wrong = await platform.raw("POST", "/v1/payment_intents", "amount=x&currency=usd", **{"Idempotency-Key": "k"})
     assert wrong.status_code == 400
     right = await platform.raw("POST", "/v1/payment_intents", BODY, **{"Idempotency-Key": "k"})
     assert right.status_code == 200
 
 
-async def test_a_key_belongs_to_one_account(platform: Platform) -> None:
+async def test_key_is_scoped_to_its_account(platform: Platform) -> None:
     account = await platform.account()
     for owner in (None, account.id):
         await platform.stripe.v1.customers.create_async(
@@ -65,15 +65,15 @@ async def test_a_key_belongs_to_one_account(platform: Platform) -> None:
     assert len((await platform.stripe.v1.customers.list_async()).data) == 1
 
 
-async def test_a_key_is_forgotten_after_a_day(platform: Platform) -> None:
+async def test_key_expires_after_a_day(platform: Platform) -> None:
     await platform.raw("POST", "/v1/payment_intents", BODY, **{"Idempotency-Key": "k"})
     await platform.advance(24 * 3600)
     again = await platform.raw("POST", "/v1/payment_intents", BODY, **{"Idempotency-Key": "k"})
     assert "idempotent-replayed" not in again.headers
-    assert len(await platform.movements()) == 2
+    assert len(await platform.balance_transactions()) == 2
 
 
-async def test_a_key_may_be_255_characters_long(platform: Platform) -> None:
+async def test_key_has_at_most_255_characters(platform: Platform) -> None:
     longest = await platform.raw("POST", "/v1/customers", "", **{"Idempotency-Key": "k" * 255})
     too_long = await platform.raw("POST", "/v1/customers", "", **{"Idempotency-Key": "k" * 256})
     assert (longest.status_code, too_long.status_code) == (200, 400)

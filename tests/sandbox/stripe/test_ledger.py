@@ -1,6 +1,6 @@
-"""Books that balance under anything: random operations with random faults and retries, checked after each step.
+"""The ledger balances under random operations, faults and retries. Its invariants are checked after each step.
 
-What is checked is read through the API, as Holdfast would read it.
+The checks read through the API, as Holdfast does.
 """
 
 import itertools
@@ -16,14 +16,14 @@ from hypothesis.stateful import (
 )
 
 from sandbox.stripe.app import create_app
-from tests.sandbox.stripe.in_process import Door
+from tests.sandbox.stripe.in_process import InProcessClient
 from tests.sandbox.stripe.platform import API_KEY, Json
 
 WHICH = st.integers(0, 20)
 TO = st.sampled_from([None, 0, 1])
 AMOUNTS = st.integers(50, 30_000)
 SHARES = st.integers(0, 101)
-PARTS = st.one_of(st.sampled_from(["all of it", "one too much"]), st.integers(1, 99))
+PARTS = st.one_of(st.sampled_from(["all", "one too much"]), st.integers(1, 99))
 FAULTS = st.sampled_from([*[None] * 8, "rate_limit", "error_before", "error_after", "drop_before", "drop_after"])
 RETRIES = st.integers(0, 2)
 CARDS = st.sampled_from(
@@ -36,34 +36,34 @@ DAY = 86_400
 Part = str | int
 
 
-def _part_of(left: int, part: Part) -> int:
-    """A part of what is left: all of it, one more than that, or so many percent."""
+def _part_of(remaining: int, part: Part) -> int:
+    """A part of the remaining amount: all of it, one more than that, or a percentage."""
     if isinstance(part, int):
-        return left * part // 100
-    return left if part == "all of it" else left + 1
+        return remaining * part // 100
+    return remaining if part == "all" else remaining + 1
 
 
-class Books(RuleBasedStateMachine):
-    """A platform, two connected accounts, and everybody doing everything at any time."""
+class LedgerMachine(RuleBasedStateMachine):
+    """A platform and two connected accounts, with all operations in any order."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.door = Door(create_app())
+        self.client = InProcessClient(create_app())
         self.keys = itertools.count()
         self.accounts: list[str] = []
 
     def teardown(self) -> None:
-        self.door.close()
+        self.client.close()
 
     @initialize()
     def open_accounts(self) -> None:
         for _ in range(2):
             account = self.post("/v1/accounts", {"capabilities[transfers][requested]": "true", "country": "US"})
             assert account is not None
-            self.door.send("POST", f"/_sandbox/accounts/{account['id']}/onboard")
+            self.client.send("POST", f"/_sandbox/accounts/{account['id']}/onboard")
             self.accounts.append(account["id"])
-        by_hand = {"settings[payouts][schedule][interval]": "manual"}
-        self.post(f"/v1/accounts/{self.accounts[0]}", by_hand)
+        manual_payouts = {"settings[payouts][schedule][interval]": "manual"}
+        self.post(f"/v1/accounts/{self.accounts[0]}", manual_payouts)
         for to, method in ((0, "automatic"), (1, "manual"), (None, "automatic_async")):
             self.pay(10_007, method, "pm_card_bypassPending", to, 33, None, 0)
 
@@ -98,7 +98,7 @@ class Books(RuleBasedStateMachine):
             self.post(f"/v1/payment_intents/{intent['id']}/capture", form, fault, retries)
 
     @rule(which=WHICH, fault=FAULTS, retries=RETRIES)
-    def capture_whatever_its_state(self, which: int, fault: str | None, retries: int) -> None:
+    def capture_in_any_state(self, which: int, fault: str | None, retries: int) -> None:
         if intent := self.one_of("/v1/payment_intents", which):
             self.post(f"/v1/payment_intents/{intent['id']}/capture", {}, fault, retries)
 
@@ -110,8 +110,8 @@ class Books(RuleBasedStateMachine):
     @rule(which=WHICH, part=PARTS, reverse=st.booleans(), fee=st.booleans(), fault=FAULTS, retries=RETRIES)
     def refund(self, which: int, part: Part, reverse: bool, fee: bool, fault: str | None, retries: int) -> None:
         if charge := self.one_of("/v1/charges", which, captured=True):
-            left = charge["amount_captured"] - charge["amount_refunded"]
-            form = {"charge": charge["id"], "amount": _part_of(left, part)}
+            remaining = charge["amount_captured"] - charge["amount_refunded"]
+            form = {"charge": charge["id"], "amount": _part_of(remaining, part)}
             if charge.get("transfer"):
                 form |= {
                     "reverse_transfer": str(reverse).lower(),
@@ -122,7 +122,7 @@ class Books(RuleBasedStateMachine):
     @rule(which=WHICH)
     def fail_a_refund(self, which: int) -> None:
         if refund := self.one_of("/v1/refunds", which):
-            self.door.send("POST", f"/_sandbox/refunds/{refund['id']}/fail")
+            self.client.send("POST", f"/_sandbox/refunds/{refund['id']}/fail")
 
     @rule(which=WHICH, part=PARTS, to=st.sampled_from([0, 1]), fault=FAULTS, retries=RETRIES)
     def transfer(self, which: int, part: Part, to: int, fault: str | None, retries: int) -> None:
@@ -138,8 +138,8 @@ class Books(RuleBasedStateMachine):
     @rule(which=WHICH, part=PARTS, fee=st.booleans(), fault=FAULTS, retries=RETRIES)
     def reverse(self, which: int, part: Part, fee: bool, fault: str | None, retries: int) -> None:
         if transfer := self.one_of("/v1/transfers", which):
-            left = transfer["amount"] - transfer["amount_reversed"]
-            form = {"amount": _part_of(left, part), "refund_application_fee": str(fee).lower()}
+            remaining = transfer["amount"] - transfer["amount_reversed"]
+            form = {"amount": _part_of(remaining, part), "refund_application_fee": str(fee).lower()}
             self.post(f"/v1/transfers/{transfer['id']}/reversals", form, fault, retries)
 
     @rule(which=WHICH, part=PARTS, fault=FAULTS, retries=RETRIES)
@@ -151,7 +151,7 @@ class Books(RuleBasedStateMachine):
     @rule(which=WHICH)
     def dispute(self, which: int) -> None:
         if charge := self.one_of("/v1/charges", which, captured=True):
-            self.door.send("POST", "/_sandbox/disputes", json={"charge": charge["id"]})
+            self.client.send("POST", "/_sandbox/disputes", json={"charge": charge["id"]})
 
     @rule(which=WHICH, evidence=st.sampled_from(["winning_evidence", "losing_evidence", "some"]))
     def answer_a_dispute(self, which: int, evidence: str) -> None:
@@ -169,24 +169,24 @@ class Books(RuleBasedStateMachine):
     def fail_a_payout(self, to: int, which: int) -> None:
         payouts = self.list("/v1/payouts", self.accounts[to])
         if payouts:
-            self.door.send("POST", f"/_sandbox/payouts/{payouts[which % len(payouts)]['id']}/fail")
+            self.client.send("POST", f"/_sandbox/payouts/{payouts[which % len(payouts)]['id']}/fail")
 
     @rule(days=st.sampled_from([1, 2, 8]))
     def wait(self, days: int) -> None:
-        self.door.send("POST", "/_sandbox/clock", json={"advance_seconds": days * DAY})
+        self.client.send("POST", "/_sandbox/clock", json={"advance_seconds": days * DAY})
 
     @invariant()
-    def each_account_has_what_its_transactions_add_up_to(self) -> None:
+    def balances_are_the_sums_of_their_transactions(self) -> None:
         for account in [None, *self.accounts]:
             balance = self.get("/v1/balance", account)
             lines = self.list("/v1/balance_transactions", account)
             assert all(line["net"] == line["amount"] - line["fee"] for line in lines)
             for state in ("available", "pending"):
-                told = sum(line["amount"] for line in balance[state])
-                assert told == sum(line["net"] for line in lines if line["status"] == state)
+                total = sum(line["amount"] for line in balance[state])
+                assert total == sum(line["net"] for line in lines if line["status"] == state)
 
     @invariant()
-    def no_step_goes_further_than_the_one_before(self) -> None:
+    def amounts_never_exceed_those_they_derive_from(self) -> None:
         for charge in self.list("/v1/charges"):
             refunds = self.list("/v1/refunds", query={"charge": charge["id"]})
             assert 0 <= charge["amount_refunded"] <= charge["amount_captured"] <= charge["amount"]
@@ -203,8 +203,8 @@ class Books(RuleBasedStateMachine):
             assert fee["amount"] <= charge["amount_captured"]
 
     @invariant()
-    def no_money_appears_or_is_lost(self) -> None:
-        """All accounts together have what card holders paid, less refunds, disputes, Stripe's fees and payouts."""
+    def money_is_conserved(self) -> None:
+        """All balances together are what cardholders paid, less refunds, disputes, Stripe's fees and payouts."""
         charges = self.list("/v1/charges")
         paid = sum(charge["amount_captured"] - charge["amount_refunded"] for charge in charges)
         withdrawn = sum(dispute["amount"] for dispute in self.list("/v1/disputes") if dispute["status"] != "won")
@@ -223,45 +223,45 @@ class Books(RuleBasedStateMachine):
     def post(
         self, path: str, form: Json, fault: str | None = None, retries: int = 0, account: str | None = None
     ) -> Json | None:
-        """Send once with the fault and then as often as a client would, under one key; nothing happens twice.
+        """Send a request with the fault, and retry it with the same key. A retry must have no further effect.
 
-        The object, where the last answer is one.
+        Returns the object in the last response, if it is one.
         """
         headers = self.headers(account) | {"Idempotency-Key": f"key-{next(self.keys)}"}
         if fault:
-            self.door.send("POST", "/_sandbox/faults", json={"kind": fault, "path": path})
-        answer = self.door.send("POST", path, data=form, headers=headers)
-        self.door.send("DELETE", "/_sandbox/faults")
+            self.client.send("POST", "/_sandbox/faults", json={"kind": fault, "path": path})
+        response = self.client.send("POST", path, data=form, headers=headers)
+        self.client.send("DELETE", "/_sandbox/faults")
         for attempt in range(retries):
-            # What never began may begin once; what has begun must leave no further trace.
-            traces = self.traces() if attempt or fault not in NEVER_BEGAN else None
-            answer = self.door.send("POST", path, data=form, headers=headers)
-            assert traces is None or traces == self.traces()
-        if answer is None:
+            # A request that never began may take effect once. One that began must have no further effect.
+            before = self.counts() if attempt or fault not in NEVER_BEGAN else None
+            response = self.client.send("POST", path, data=form, headers=headers)
+            assert before is None or before == self.counts()
+        if response is None:
             return None
-        assert answer.status_code < 500 or fault in ("error_before", "error_after"), answer.text
-        body: Json = answer.json()
-        return body if answer.status_code == 200 else None
+        assert response.status_code < 500 or fault in ("error_before", "error_after"), response.text
+        body: Json = response.json()
+        return body if response.status_code == 200 else None
 
     def one_of(self, path: str, which: int, **fields: object) -> Json | None:
-        """One of the objects that have these fields, if there is any."""
-        fitting = [item for item in self.list(path) if all(item[name] == fields[name] for name in fields)]
-        return fitting[which % len(fitting)] if fitting else None
+        """One of the objects with these fields, or None if there is none."""
+        matching = [item for item in self.list(path) if all(item[name] == fields[name] for name in fields)]
+        return matching[which % len(matching)] if matching else None
 
-    def traces(self) -> list[int]:
-        """How much has happened, over all kinds of objects."""
+    def counts(self) -> list[int]:
+        """The number of events, and of balance transactions per account."""
         events = self.list("/v1/events")
         return [len(events), *(len(self.list("/v1/balance_transactions", owner)) for owner in [None, *self.accounts])]
 
     def get(self, path: str, account: str | None = None, query: Json | None = None) -> Json:
-        answer = self.door.send("GET", path, headers=self.headers(account), params=query)
-        assert answer is not None
-        assert answer.status_code == 200, answer.text
-        body: Json = answer.json()
+        response = self.client.send("GET", path, headers=self.headers(account), params=query)
+        assert response is not None
+        assert response.status_code == 200, response.text
+        body: Json = response.json()
         return body
 
     def list(self, path: str, account: str | None = None, query: Json | None = None) -> list[Json]:
-        """Every object of a list, page by page."""
+        """Every object of a list, from all pages."""
         found: list[Json] = []
         while True:
             after = {"starting_after": found[-1]["id"]} if found else {}
@@ -274,9 +274,9 @@ class Books(RuleBasedStateMachine):
         return {"Authorization": f"Bearer {API_KEY}"} | ({"Stripe-Account": account} if account else {})
 
 
-def test_books_balance_under_anything() -> None:
+def test_ledger_balances_under_random_operations() -> None:
     run_state_machine_as_test(
-        Books,
+        LedgerMachine,
         settings=settings(
             max_examples=25,
             stateful_step_count=20,

@@ -1,4 +1,4 @@
-"""Rounding by its name, and parts that add up."""
+"""Rounding, fees, proportional shares and formatting."""
 
 from fractions import Fraction
 from math import floor
@@ -6,32 +6,32 @@ from math import floor
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.stripe.money import displayed, half_up, processing_fee, proportional_part
+from sandbox.stripe.money import formatted, half_up, processing_fee, proportional_part
 
 AMOUNTS = st.integers(0, 99_999_999)
 
 
 @given(numerator=AMOUNTS, denominator=st.integers(1, 10_000))
-def test_half_a_unit_is_rounded_up(numerator: int, denominator: int) -> None:
+def test_half_up_rounds_half_a_unit_up(numerator: int, denominator: int) -> None:
     assert half_up(numerator, denominator) == floor(Fraction(numerator, denominator) + Fraction(1, 2))
 
 
 @given(amount=AMOUNTS)
-def test_the_processing_fee_is_within_half_a_unit_of_its_rate(amount: int) -> None:
+def test_processing_fee_is_within_half_a_unit_of_its_rate(amount: int) -> None:
     assert abs(Fraction(amount * 29, 1_000) + 30 - processing_fee(amount)) <= Fraction(1, 2)
 
 
 @given(whole=AMOUNTS, steps=st.lists(st.integers(1, 10_000), min_size=1))
 def test_proportional_parts_add_up_to_the_whole(whole: int, steps: list[int]) -> None:
-    total, done, given_out = sum(steps), 0, 0
+    total, done, distributed = sum(steps), 0, 0
     for step in steps:
         part = proportional_part(whole, done, done + step, total)
         assert part >= 0
-        given_out += part
+        distributed += part
         done += step
-    assert given_out == whole
+    assert distributed == whole
 
 
-def test_amounts_are_shown_with_their_currencys_decimals() -> None:
-    shown = [displayed(123_456, currency) for currency in ("usd", "jpy", "kwd", "sek")]
+def test_amounts_are_formatted_with_their_currencys_decimals() -> None:
+    shown = [formatted(123_456, currency) for currency in ("usd", "jpy", "kwd", "sek")]
     assert shown == ["$1,234.56", "¥123,456", "123.456 kwd", "1,234.56 sek"]

@@ -1,9 +1,9 @@
-"""The pages in a browser, as a person uses them."""
+"""The hosted pages in a browser."""
 
 from playwright.async_api import Page, expect
 from stripe.checkout import Session
 
-from tests.sandbox.stripe.platform import ASKS_FOR_3DS, DECLINED, GOOD, Platform
+from tests.sandbox.stripe.platform import CARD_REQUIRING_3DS, DECLINED_CARD, GOOD_CARD, Platform
 
 
 async def _open_session(platform: Platform) -> Session:
@@ -23,32 +23,32 @@ async def _pay(page: Page, number: str) -> None:
     await page.get_by_role("button", name="Pay").click()
 
 
-async def test_a_person_sees_what_it_costs_and_pays(platform: Platform, browser_page: Page) -> None:
+async def test_checkout_shows_the_amount_and_takes_payment(platform: Platform, browser_page: Page) -> None:
     session = await _open_session(platform)
     await browser_page.goto(str(session.url))
     await expect(browser_page.get_by_role("note")).to_contain_text("SANDBOX")
     await expect(browser_page.locator("#amount")).to_have_text("$100.00")
     await expect(browser_page.get_by_text("One hour of Greek")).to_be_visible()
     await expect(browser_page.locator("#disclosure")).to_have_text("20.00 USD of this is the platform's fee.")
-    await expect(browser_page.get_by_role("cell", name=GOOD)).to_be_visible()
+    await expect(browser_page.get_by_role("cell", name=GOOD_CARD)).to_be_visible()
     await _pay(browser_page, "4242 4242 4242 4242")
     await browser_page.wait_for_url(f"**/_sandbox/health?session={session.id}")
     assert (await platform.stripe.v1.checkout.sessions.retrieve_async(session.id)).status == "complete"
 
 
-async def test_a_declined_person_reads_why_and_tries_another_card(platform: Platform, browser_page: Page) -> None:
+async def test_checkout_shows_a_decline_and_takes_another_card(platform: Platform, browser_page: Page) -> None:
     session = await _open_session(platform)
     await browser_page.goto(str(session.url))
-    await _pay(browser_page, DECLINED)
+    await _pay(browser_page, DECLINED_CARD)
     await expect(browser_page.get_by_role("alert")).to_have_text("Your card was declined.")
     await expect(browser_page.get_by_label("Name on card")).to_have_value("Ada Lovelace")
     await _pay(browser_page, "4242 1234")
     await expect(browser_page.get_by_role("alert")).to_contain_text("Your card number is invalid.")
-    await _pay(browser_page, GOOD)
+    await _pay(browser_page, GOOD_CARD)
     await browser_page.wait_for_url("**/_sandbox/health?**")
 
 
-async def test_a_person_goes_back_to_the_shop(platform: Platform, browser_page: Page) -> None:
+async def test_back_link_leaves_the_session_open(platform: Platform, browser_page: Page) -> None:
     session = await _open_session(platform)
     await browser_page.goto(str(session.url))
     await browser_page.get_by_role("link", name="Back").click()
@@ -56,18 +56,18 @@ async def test_a_person_goes_back_to_the_shop(platform: Platform, browser_page: 
     assert (await platform.stripe.v1.checkout.sessions.retrieve_async(session.id)).status == "open"
 
 
-async def test_a_person_passes_the_challenge_after_failing_it(platform: Platform, browser_page: Page) -> None:
+async def test_challenge_can_be_retried_after_a_failure(platform: Platform, browser_page: Page) -> None:
     session = await _open_session(platform)
     await browser_page.goto(str(session.url))
-    await _pay(browser_page, ASKS_FOR_3DS)
+    await _pay(browser_page, CARD_REQUIRING_3DS)
     await browser_page.get_by_role("button", name="Fail authentication").click()
     await expect(browser_page.get_by_role("alert")).to_contain_text("unable to authenticate")
-    await _pay(browser_page, ASKS_FOR_3DS)
+    await _pay(browser_page, CARD_REQUIRING_3DS)
     await browser_page.get_by_role("button", name="Complete authentication").click()
     await browser_page.wait_for_url("**/_sandbox/health?**")
 
 
-async def test_an_instructor_sets_up_payouts(platform: Platform, browser_page: Page) -> None:
+async def test_onboarding_page_enables_payouts(platform: Platform, browser_page: Page) -> None:
     account = await platform.account(onboarded=False)
     link = await platform.stripe.v1.account_links.create_async(
         {"account": account.id, "type": "account_onboarding", "return_url": f"{platform.url}/_sandbox/health"}
@@ -80,7 +80,7 @@ async def test_an_instructor_sets_up_payouts(platform: Platform, browser_page: P
     assert account.payouts_enabled
 
 
-async def test_the_page_fits_a_telephone(platform: Platform, browser_page: Page) -> None:
+async def test_checkout_fits_a_phone_screen(platform: Platform, browser_page: Page) -> None:
     session = await _open_session(platform)
     await browser_page.set_viewport_size({"width": 360, "height": 640})
     await browser_page.goto(str(session.url))

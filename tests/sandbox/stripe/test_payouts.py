@@ -1,4 +1,4 @@
-"""Payouts to connected accounts: by themselves, on request, and when the bank says no."""
+"""Payouts to connected accounts: daily, manual and failed."""
 
 import pytest
 from stripe import InvalidRequestError
@@ -13,7 +13,7 @@ async def _earned(platform: Platform, account: str, amount: int = 10_000, fee: i
     await platform.paid(amount, application_fee_amount=fee, transfer_data={"destination": account})
 
 
-async def test_what_is_available_is_paid_out_daily_and_says_what_is_in_it(platform: Platform) -> None:
+async def test_daily_payout_lists_its_transactions(platform: Platform) -> None:
     account = await platform.account()
     await _earned(platform, account.id)
     await _earned(platform, account.id, 5_000, 1_000)
@@ -39,7 +39,7 @@ async def test_what_is_available_is_paid_out_daily_and_says_what_is_in_it(platfo
     ]
 
 
-async def test_a_bank_that_is_gone_returns_the_money_and_is_turned_off(platform: Platform) -> None:
+async def test_failed_payout_returns_the_money_and_disables_the_bank_account(platform: Platform) -> None:
     account = await platform.account()
     await platform.stripe.v1.accounts.external_accounts.create_async(
         account.id, {"external_account": "btok_us_accountClosed"}
@@ -63,7 +63,7 @@ async def test_a_bank_that_is_gone_returns_the_money_and_is_turned_off(platform:
     assert [payout.status for payout in payouts] == ["paid", "failed"]
 
 
-async def test_a_paid_payout_may_still_come_back(platform: Platform) -> None:
+async def test_paid_payout_can_still_fail(platform: Platform) -> None:
     account = await platform.account()
     await _earned(platform, account.id)
     await platform.advance(SETTLED + 2 * DAY)
@@ -73,20 +73,20 @@ async def test_a_paid_payout_may_still_come_back(platform: Platform) -> None:
     assert (failed.status, await platform.net(account.id)) == ("failed", 8_000)
 
 
-async def test_a_payout_on_request_takes_no_more_than_is_available(platform: Platform) -> None:
+async def test_manual_payout_is_limited_to_the_available_balance(platform: Platform) -> None:
     account = await platform.account()
-    on_behalf = {"stripe_account": account.id}
+    as_account = {"stripe_account": account.id}
     await platform.stripe.v1.accounts.update_async(
         account.id, {"settings": {"payouts": {"schedule": {"interval": "manual"}}}}
     )
     await _earned(platform, account.id)
     with pytest.raises(InvalidRequestError) as pending:
-        await platform.stripe.v1.payouts.create_async({"amount": 1, "currency": "usd"}, on_behalf)  # type: ignore[arg-type]
+        await platform.stripe.v1.payouts.create_async({"amount": 1, "currency": "usd"}, as_account)  # type: ignore[arg-type]
     assert pending.value.code == "balance_insufficient"
     await platform.advance(SETTLED)
-    payout = await platform.stripe.v1.payouts.create_async({"amount": 3_000, "currency": "usd"}, on_behalf)  # type: ignore[arg-type]
+    payout = await platform.stripe.v1.payouts.create_async({"amount": 3_000, "currency": "usd"}, as_account)  # type: ignore[arg-type]
     assert (payout.automatic, payout.status, await platform.net(account.id)) == (False, "pending", 5_000)
-    cancelled = await platform.stripe.v1.payouts.cancel_async(payout.id, options=on_behalf)  # type: ignore[arg-type]
+    cancelled = await platform.stripe.v1.payouts.cancel_async(payout.id, options=as_account)  # type: ignore[arg-type]
     assert (cancelled.status, await platform.net(account.id)) == ("canceled", 8_000)
     with pytest.raises(InvalidRequestError):
-        await platform.stripe.v1.balance_transactions.list_async({"payout": payout.id}, on_behalf)  # type: ignore[arg-type]
+        await platform.stripe.v1.balance_transactions.list_async({"payout": payout.id}, as_account)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""The sandbox as a program: its state over a restart, its log, its end, and where it refuses to run."""
+"""The sandbox as a program: state across restarts, log, exit code, and when it refuses to start."""
 
 import json
 import os
@@ -36,28 +36,28 @@ class Program:
         except httpx.TransportError:
             return False
 
-    def end(self, with_signal: signal.Signals) -> int:
+    def stop(self, with_signal: signal.Signals) -> int:
         self.process.send_signal(with_signal)
         return self.process.wait(20)
 
 
-def test_state_survives_a_kill_and_sigterm_ends_well(tmp_path: Path) -> None:
+def test_state_survives_sigkill_and_sigterm_exits_with_zero(tmp_path: Path) -> None:
     state, log = tmp_path / "state", tmp_path / "requests.jsonl"
     headers = {"Authorization": f"Bearer {API_KEY}", "Idempotency-Key": "k"}
     form = {"amount": "5000", "currency": "usd", "payment_method": "pm_card_visa", "confirm": "true"}
     first = Program("--state", str(state), "--log", str(log))
     try:
-        made = httpx.post(f"{first.url}/v1/payment_intents", data=form, headers=headers, trust_env=False)
+        created = httpx.post(f"{first.url}/v1/payment_intents", data=form, headers=headers, trust_env=False)
     finally:
-        first.end(signal.SIGKILL)
+        first.stop(signal.SIGKILL)
     second = Program("--state", str(state), "--log", str(log))
     try:
         again = httpx.post(f"{second.url}/v1/payment_intents", data=form, headers=headers, trust_env=False)
-        books = httpx.get(f"{second.url}/_sandbox/books", trust_env=False).json()
+        ledger = httpx.get(f"{second.url}/_sandbox/books", trust_env=False).json()
     finally:
-        exit_code = second.end(signal.SIGTERM)
-    assert (made.status_code, again.json(), again.headers["idempotent-replayed"]) == (200, made.json(), "true")
-    assert [line["net"] for account in books.values() for line in account["transactions"]] == [4825]
+        exit_code = second.stop(signal.SIGTERM)
+    assert (created.status_code, again.json(), again.headers["idempotent-replayed"]) == (200, created.json(), "true")
+    assert [line["net"] for account in ledger.values() for line in account["transactions"]] == [4825]
     assert exit_code == 0
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     assert [set(line) for line in lines] == 2 * [
@@ -79,13 +79,13 @@ def test_state_survives_a_kill_and_sigterm_ends_well(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "environment"),
     [
-        (["--host", "0.0.0.0"], {}),  # noqa: S104
-        ([], {"SOME_KEY": "sk_live_abc"}),
-        ([], {"OTHER": "rk_live_abc"}),
-        ([], {"HOLDFAST_ENV": "production"}),
+        pytest.param(["--host", "0.0.0.0"], {}, id="on a public address"),  # noqa: S104
+        pytest.param([], {"SOME_KEY": "sk_live_abc"}, id="with a live key"),
+        pytest.param([], {"OTHER": "rk_live_abc"}, id="with a restricted live key"),
+        pytest.param([], {"HOLDFAST_ENV": "production"}, id="in production"),
     ],
 )
-def test_it_refuses_to_run_where_money_or_strangers_could_be(arguments: list[str], environment: dict[str, str]) -> None:
+def test_sandbox_refuses_to_start(arguments: list[str], environment: dict[str, str]) -> None:
     command = [sys.executable, "-m", "sandbox.stripe", "--port", str(free_port()), *arguments]
     refused = subprocess.run(
         command, cwd=ROOT, env={"PATH": os.environ["PATH"]} | environment, capture_output=True, text=True, timeout=60
@@ -95,10 +95,10 @@ def test_it_refuses_to_run_where_money_or_strangers_could_be(arguments: list[str
     assert "live_abc" not in refused.stderr + refused.stdout
 
 
-def test_the_version_is_the_packages() -> None:
+def test_api_version_is_that_of_stripe_python() -> None:
     program = Program()
     try:
         health = httpx.get(f"{program.url}/_sandbox/health", trust_env=False).json()
     finally:
-        program.end(signal.SIGTERM)
+        program.stop(signal.SIGTERM)
     assert health["api_version"] == stripe.api_version

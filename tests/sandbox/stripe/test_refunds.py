@@ -1,4 +1,4 @@
-"""Refunds that wait, and refunds that the card holder's bank sends back."""
+"""Pending refunds, and refunds that the cardholder's bank returns."""
 
 import pytest
 from stripe import InvalidRequestError, Refund
@@ -16,7 +16,7 @@ async def refunded(platform: Platform, card: str, amount: int = 4_000) -> Refund
     )
 
 
-async def test_a_refund_that_waits_arrives_by_itself(platform: Platform) -> None:
+async def test_pending_refund_succeeds_automatically(platform: Platform) -> None:
     refund = await refunded(platform, "pm_card_pendingRefund")
     assert (refund.status, refund.pending_reason) == ("pending", "processing")
     await platform.advance(60)
@@ -24,7 +24,7 @@ async def test_a_refund_that_waits_arrives_by_itself(platform: Platform) -> None
     assert (await platform.event_types())[-1] == "refund.updated"
 
 
-async def test_a_refund_that_comes_back_gives_the_platform_its_money_and_reverses_nothing(platform: Platform) -> None:
+async def test_failed_refund_returns_the_money_and_keeps_the_reversal(platform: Platform) -> None:
     refund = await refunded(platform, "pm_card_refundFail")
     assert refund.status == "succeeded"
     before = await platform.net()
@@ -34,24 +34,24 @@ async def test_a_refund_that_comes_back_gives_the_platform_its_money_and_reverse
     assert failed.failure_balance_transaction
     assert await platform.net() - before == 4_000
     assert (await platform.event_types())[-3:] == ["refund.updated", "charge.refund.updated", "refund.failed"]
-    # It can be made again, and the transfer is as it was.
+    # The charge can be refunded again, and the transfer stays reversed.
     charge = await platform.stripe.v1.charges.retrieve_async(str(refund.charge), {"expand": ["transfer"]})
     assert (charge.amount_refunded, charge.refunded) == (0, False)
     assert charge.transfer.amount_reversed == 4_000  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize("act", ["succeed", "fail"])
-async def test_a_refund_that_is_over_goes_no_further(platform: Platform, act: str) -> None:
+@pytest.mark.parametrize("action", ["succeed", "fail"])
+async def test_failed_refund_is_final(platform: Platform, action: str) -> None:
     refund = await refunded(platform, "pm_card_pendingRefund")
     await platform.control("POST", f"/refunds/{refund.id}/fail", {"failure_reason": "lost_or_stolen_card"})
-    refused = await platform.browser.post(f"/_sandbox/refunds/{refund.id}/{act}", content="{}")
+    refused = await platform.browser.post(f"/_sandbox/refunds/{refund.id}/{action}", content="{}")
     assert refused.status_code == 400
-    # Time brings nothing about for it, either.
+    # Its timer does nothing, either.
     await platform.advance(60)
     assert (await platform.stripe.v1.refunds.retrieve_async(refund.id)).failure_reason == "lost_or_stolen_card"
 
 
-async def test_a_disputed_charge_is_not_refunded(platform: Platform) -> None:
+async def test_disputed_charge_cannot_be_refunded(platform: Platform) -> None:
     with pytest.raises(InvalidRequestError) as refused:
         await refunded(platform, "pm_card_createDispute")
     assert refused.value.code == "charge_disputed"

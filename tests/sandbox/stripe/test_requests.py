@@ -1,4 +1,4 @@
-"""What every request has in common: keys, accounts, expansion, pages, and nonsense that must not be a 500."""
+"""What all requests share: API keys, expansion, pagination, metadata and validation."""
 
 import base64
 
@@ -10,23 +10,23 @@ from tests.sandbox.stripe.platform import API_KEY, Platform
 
 
 @pytest.mark.parametrize("authorization", ["", "Bearer sk_live_1", "Bearer pk_test_1", "Basic %%%", "Digest x"])
-async def test_a_request_needs_a_test_key(platform: Platform, authorization: str) -> None:
+async def test_request_requires_a_test_key(platform: Platform, authorization: str) -> None:
     refused = await platform.raw("GET", "/v1/balance", Authorization=authorization)
     assert (refused.status_code, refused.json()["error"]["type"]) == (401, "invalid_request_error")
     assert "sk_live_1" not in refused.text
 
 
-async def test_a_key_may_come_as_a_user_name(platform: Platform) -> None:
+async def test_key_is_accepted_by_basic_auth(platform: Platform) -> None:
     basic = base64.b64encode(f"{API_KEY}:".encode()).decode()
     accepted = await platform.raw("GET", "/v1/balance", Authorization=f"Basic {basic}")
     assert accepted.status_code == 200
 
 
-async def test_every_answer_names_its_request_and_version(platform: Platform) -> None:
-    answer = await platform.raw("GET", "/v1/balance", **{"Stripe-Version": stripe.api_version})
-    assert answer.headers["request-id"].startswith("req_")
-    assert answer.headers["stripe-version"] == stripe.api_version
-    assert answer.json()["livemode"] is False
+async def test_response_has_request_id_and_version(platform: Platform) -> None:
+    response = await platform.raw("GET", "/v1/balance", **{"Stripe-Version": stripe.api_version})
+    assert response.headers["request-id"].startswith("req_")
+    assert response.headers["stripe-version"] == stripe.api_version
+    assert response.json()["livemode"] is False
 
 
 @pytest.mark.parametrize(
@@ -52,14 +52,14 @@ async def test_every_answer_names_its_request_and_version(platform: Platform) ->
         ("GET", "/v1/balance?expand[]=a.b.c.d.e", ""),
     ],
 )
-async def test_nonsense_is_refused_and_says_why(platform: Platform, method: str, path: str, body: str) -> None:
+async def test_invalid_request_is_refused_with_a_message(platform: Platform, method: str, path: str, body: str) -> None:
     refused = await platform.raw(method, path, body)
     error = refused.json()["error"]
     assert (refused.status_code, error["type"]) == (400, "invalid_request_error")
     assert error["message"]
 
 
-async def test_a_parameter_that_is_not_modelled_is_refused(platform: Platform) -> None:
+async def test_unmodelled_parameter_is_refused(platform: Platform) -> None:
     with pytest.raises(InvalidRequestError, match="does not model") as refused:
         await platform.checkout(automatic_tax={"enabled": True})
     assert refused.value.param == "automatic_tax"
@@ -70,12 +70,12 @@ async def test_a_parameter_that_is_not_modelled_is_refused(platform: Platform) -
         await platform.stripe.v1.payouts.list_async({"arrival_date": 1})
 
 
-async def test_another_version_of_the_api_is_refused(platform: Platform) -> None:
+async def test_other_api_version_is_refused(platform: Platform) -> None:
     refused = await platform.raw("GET", "/v1/balance", **{"Stripe-Version": "2020-08-27"})
     assert (refused.status_code, "2020-08-27" in refused.text) == (400, False)
 
 
-async def test_expansion_goes_through_objects_and_lists(platform: Platform) -> None:
+async def test_expansion_follows_objects_and_lists(platform: Platform) -> None:
     customer = await platform.stripe.v1.customers.create_async({"email": "ada@student.test"})
     await platform.paid(customer=customer.id)
     page = await platform.stripe.v1.payment_intents.list_async(
@@ -88,12 +88,12 @@ async def test_expansion_goes_through_objects_and_lists(platform: Platform) -> N
     assert not isinstance(intent.customer, str)
 
 
-async def test_lists_are_paged_in_both_directions(platform: Platform) -> None:
-    made = [(await platform.stripe.v1.customers.create_async({"name": str(number)})).id for number in range(7)]
+async def test_lists_are_paginated_in_both_directions(platform: Platform) -> None:
+    created = [(await platform.stripe.v1.customers.create_async({"name": str(number)})).id for number in range(7)]
     page = await platform.stripe.v1.customers.list_async({"limit": 3})
-    assert [customer.id async for customer in page.auto_paging_iter()] == made[::-1]
-    before = await platform.stripe.v1.customers.list_async({"limit": 2, "ending_before": made[1]})
-    assert ([customer.id for customer in before.data], before.has_more) == ([made[3], made[2]], True)
+    assert [customer.id async for customer in page.auto_paging_iter()] == created[::-1]
+    before = await platform.stripe.v1.customers.list_async({"limit": 2, "ending_before": created[1]})
+    assert ([customer.id for customer in before.data], before.has_more) == ([created[3], created[2]], True)
 
 
 async def test_metadata_is_merged_and_unset(platform: Platform) -> None:
@@ -110,13 +110,13 @@ async def test_metadata_is_merged_and_unset(platform: Platform) -> None:
     ("currency", "amount", "fee"),
     [("jpy", 1_000, 59), ("kwd", 5_000, 175), ("usd", 50, 31), ("eur", 1_050, 60), ("isk", 50_000, 1_480)],
 )
-async def test_stripes_fee_is_in_whole_minor_units(platform: Platform, currency: str, amount: int, fee: int) -> None:
+async def test_stripe_fee_is_rounded_to_minor_units(platform: Platform, currency: str, amount: int, fee: int) -> None:
     await platform.paid(amount, currency)
-    assert await platform.movements() == [("charge", amount, fee)]
+    assert await platform.balance_transactions() == [("charge", amount, fee)]
 
 
 @pytest.mark.parametrize(("currency", "amount"), [("kwd", 5_001), ("isk", 50_050), ("usd", 49), ("jpy", 49)])
-async def test_amounts_that_a_currency_does_not_have_are_refused(
+async def test_amount_that_is_invalid_in_its_currency_is_refused(
     platform: Platform, currency: str, amount: int
 ) -> None:
     with pytest.raises(InvalidRequestError) as refused:

@@ -1,4 +1,4 @@
-"""The shapes derived from stripe-python: what they refuse and accept, and what changed since they were pinned."""
+"""The shapes derived from stripe-python: what they accept and reject, and how they differ from the pin."""
 
 import json
 import os
@@ -17,13 +17,13 @@ from sandbox.stripe.errors import StripeError
 from sandbox.stripe.form import decode
 from sandbox.stripe.json_values import copied
 from sandbox.stripe.schema import pin
-from sandbox.stripe.schema.answers import problems
+from sandbox.stripe.schema.answers import response_problems
 from sandbox.stripe.schema.derive import object_shape, request_shape
 from sandbox.stripe.schema.requests import coerced
 from sandbox.stripe.schema.shapes import NULL, TEXT, Choice, Either, Scalar, Shape
 from tests.sandbox.stripe.platform import API_KEY, Json, Platform
 
-# Stripe's fixtures are of an earlier version than the SDK, which knows a field that they lack.
+# Stripe's fixtures are older than the SDK and lack one field.
 FIXTURE_EXCEPTIONS = {"dispute": ["dispute.evidence_details.submission_method: missing"]}
 
 
@@ -54,7 +54,7 @@ FIXTURE_EXCEPTIONS = {"dispute": ["dispute.evidence_details.submission_method: m
         (SessionCreateParams, "line_items=x", None, "line_items"),
     ],
 )
-def test_a_wrong_parameter_is_named(params: type, body: str, code: str | None, param: str) -> None:
+def test_invalid_parameter_is_named(params: type, body: str, code: str | None, param: str) -> None:
     with pytest.raises(StripeError) as refused:
         coerced(request_shape(params), decode(body))
     error = refused.value
@@ -67,7 +67,7 @@ def test_a_wrong_parameter_is_named(params: type, body: str, code: str | None, p
     assert not error.began
 
 
-def test_right_parameters_are_typed() -> None:
+def test_valid_parameters_are_typed() -> None:
     body = (
         "amount_to_capture=5000&application_fee_amount=0&final_capture=true&expand[0]=latest_charge&expand[]=customer"
         "&metadata[booking]=1"
@@ -81,12 +81,12 @@ def test_right_parameters_are_typed() -> None:
     }
 
 
-def test_an_empty_value_unsets_what_can_be_unset() -> None:
+def test_empty_value_unsets_a_parameter() -> None:
     shape = request_shape(CustomerCreateParams)
     assert coerced(shape, decode("metadata=&address=")) == {"metadata": "", "address": ""}
 
 
-async def test_stripes_error_comes_back_for_a_wrong_request(platform: Platform) -> None:
+async def test_invalid_request_returns_stripes_error(platform: Platform) -> None:
     refused = await platform.raw("POST", "/v1/payment_intents", "amount=100&currency=usd&capture=manual")
     assert (refused.status_code, refused.json()["error"]["code"]) == (400, "parameter_unknown")
     assert refused.json()["error"]["param"] == "capture"
@@ -101,31 +101,31 @@ def fixtures() -> dict[str, Any]:
     return resources
 
 
-def test_stripes_own_fixtures_are_accepted(fixtures: dict[str, Any]) -> None:
-    ours = [name for name in pin.ANSWERED if name in fixtures]
+def test_stripe_fixtures_are_valid(fixtures: dict[str, Any]) -> None:
+    ours = [name for name in pin.RETURNED if name in fixtures]
     assert len(ours) >= 20
-    assert {name: found for name in ours if (found := problems(fixtures[name]))} == FIXTURE_EXCEPTIONS
+    assert {name: found for name in ours if (found := response_problems(fixtures[name]))} == FIXTURE_EXCEPTIONS
 
 
-async def test_a_mutated_answer_is_caught(platform: Platform) -> None:
-    """Each field of each kind of object in turn gets a value of another type, or goes missing."""
-    for kind, answer in (await _answers(platform)).items():
+async def test_mutated_response_is_invalid(platform: Platform) -> None:
+    """Set each field of each kind of object to a value of another type, or remove it."""
+    for kind, response in (await _responses(platform)).items():
         shape = object_shape(kind)
         assert shape is not None
-        assert problems(answer) == []
-        for name in answer:
+        assert response_problems(response) == []
+        for name in response:
             field = shape.fields[name]
-            wrong = copied(answer)
+            wrong = copied(response)
             wrong[name] = _of_another_type(field.shape)
-            assert problems(wrong), f"{kind}.{name} = {wrong[name]!r} was accepted"
+            assert response_problems(wrong), f"{kind}.{name} = {wrong[name]!r} was accepted"
             if field.required and name != "object":
                 del wrong[name]
-                assert problems(wrong), f"{kind} without {name} was accepted"
-        assert problems(answer | {"of_the_sandboxs_making": 1})
+                assert response_problems(wrong), f"{kind} without {name} was accepted"
+        assert response_problems(response | {"of_the_sandboxs_making": 1})
 
 
-async def _answers(platform: Platform) -> dict[str, Json]:
-    """One object of each of many kinds, as the sandbox answers it."""
+async def _responses(platform: Platform) -> dict[str, Json]:
+    """One object of each of many kinds, as the sandbox returns it."""
     account = await platform.account()
     intent = await platform.paid(
         payment_method="pm_card_createDispute",
@@ -135,7 +135,7 @@ async def _answers(platform: Platform) -> dict[str, Json]:
     await platform.checkout()
     await platform.advance(3 * 86_400)
     paths = [f"/v1/accounts/{account.id}", f"/v1/payment_intents/{intent.id}"]
-    answers = [(await platform.raw("GET", path)).json() for path in paths]
+    objects = [(await platform.raw("GET", path)).json() for path in paths]
     lists = (
         "charges",
         "transfers",
@@ -146,11 +146,11 @@ async def _answers(platform: Platform) -> dict[str, Json]:
         "events",
     )
     for path in lists:
-        answers += (await platform.raw("GET", f"/v1/{path}?limit=1")).json()["data"]
+        objects += (await platform.raw("GET", f"/v1/{path}?limit=1")).json()["data"]
     payouts = await platform.raw("GET", "/v1/payouts", **{"Stripe-Account": account.id})
     refund = await platform.raw("POST", "/v1/refunds", f"payment_intent={(await platform.paid()).id}")
-    answers += [*payouts.json()["data"], refund.json()]
-    return {answer["object"]: answer for answer in answers}
+    objects += [*payouts.json()["data"], refund.json()]
+    return {item["object"]: item for item in objects}
 
 
 def _of_another_type(shape: Shape) -> object:
@@ -159,20 +159,20 @@ def _of_another_type(shape: Shape) -> object:
     return 1.5 if takes_text or NULL not in options else "of another type"
 
 
-INTEGERS_AND_OTHERS = st.one_of(st.text(), st.floats(), st.booleans(), st.none(), st.lists(st.integers()))
+NON_INTEGERS = st.one_of(st.text(), st.floats(), st.booleans(), st.none(), st.lists(st.integers()))
 
 
 @settings(max_examples=200, deadline=None)
-@given(value=INTEGERS_AND_OTHERS)
-def test_only_an_integer_is_an_amount(value: object) -> None:
+@given(value=NON_INTEGERS)
+def test_amount_must_be_an_integer(value: object) -> None:
     balance = {"object": "balance", "available": [], "livemode": False, "pending": []}
-    assert problems(balance) == []
-    assert problems(balance | {"pending": [{"amount": value, "currency": "usd"}]})
+    assert response_problems(balance) == []
+    assert response_problems(balance | {"pending": [{"amount": value, "currency": "usd"}]})
 
 
 @settings(max_examples=200, deadline=None)
 @given(name=st.text(alphabet="abcdefghijklmnopqrstuvwxyz_", min_size=1))
-def test_a_parameter_that_stripe_does_not_know_is_refused(name: str) -> None:
+def test_unknown_parameter_is_refused(name: str) -> None:
     shape = request_shape(PaymentIntentCaptureParams)
     if name in shape.fields:
         return
@@ -180,18 +180,18 @@ def test_a_parameter_that_stripe_does_not_know_is_refused(name: str) -> None:
         coerced(shape, {name: "1"})
 
 
-def test_every_shape_in_use_can_be_derived() -> None:
-    """Touching all fields of all requests and answers: no annotation of the SDK's is of an unknown kind."""
+def test_all_shapes_can_be_derived() -> None:
+    """Derive all fields of all requests and responses, which raises for an unknown kind of annotation."""
     assert len(pin.described()) > 500
     assert Scalar("anything") not in [field.shape for field in request_shape(SessionCreateParams).fields.values()]
 
 
-def test_stripes_shapes_are_those_the_sandbox_was_built_on() -> None:
+def test_shapes_are_those_that_are_pinned() -> None:
     changed = pin.differences(pin.pinned())
     assert not changed, "stripe-python's shapes changed; see sandbox/stripe/schema/pin.py:\n" + "\n".join(changed)
 
 
-def test_a_change_of_shape_is_named() -> None:
+def test_changed_shape_is_named() -> None:
     older = [line for line in pin.pinned() if not line.startswith(("version", "refund.status?"))]
     older += ["version 2020-08-27", "refund.colour text"]
     assert pin.differences(older) == [
@@ -202,7 +202,7 @@ def test_a_change_of_shape_is_named() -> None:
     ]
 
 
-async def test_a_request_log_can_be_checked(platform: Platform, tmp_path: Path) -> None:
+async def test_request_log_is_checked(platform: Platform, tmp_path: Path) -> None:
     await platform.hold()
     await platform.raw("GET", "/v1/payment_intents?limit=3")
     log = tmp_path / "requests.jsonl"

@@ -1,4 +1,4 @@
-"""Separate charges and transfers, and reversals."""
+"""Separate charges and transfers, reversals and fee refunds."""
 
 import pytest
 from stripe import InvalidRequestError
@@ -6,7 +6,7 @@ from stripe import InvalidRequestError
 from tests.sandbox.stripe.platform import Platform
 
 
-async def test_a_transfer_from_a_charge_needs_no_available_balance_and_no_more_than_it(platform: Platform) -> None:
+async def test_transfer_from_a_charge_is_limited_to_its_amount(platform: Platform) -> None:
     account = await platform.account()
     intent = await platform.paid(10_000, transfer_group="booking-1")
     charge = str(intent.latest_charge)
@@ -24,7 +24,7 @@ async def test_a_transfer_from_a_charge_needs_no_available_balance_and_no_more_t
     assert [found.id for found in by_group.data] == [transfer.id]
 
 
-async def test_a_transfer_without_a_source_waits_for_available_money(platform: Platform) -> None:
+async def test_transfer_without_a_source_requires_available_balance(platform: Platform) -> None:
     account = await platform.account()
     await platform.paid(10_000)
     with pytest.raises(InvalidRequestError) as pending:
@@ -35,7 +35,7 @@ async def test_a_transfer_without_a_source_waits_for_available_money(platform: P
     assert await platform.net(account.id) == 1_000
 
 
-async def test_a_transfer_is_reversed_no_further_than_it_went(platform: Platform) -> None:
+async def test_reversals_are_limited_to_the_transfer(platform: Platform) -> None:
     account = await platform.account()
     intent = await platform.paid(10_000)
     transfer = await platform.stripe.v1.transfers.create_async(
@@ -56,14 +56,14 @@ async def test_a_transfer_is_reversed_no_further_than_it_went(platform: Platform
     assert (reversed_.reversed, reversed_.amount_reversed, len(reversed_.reversals.data)) == (True, 8_000, 2)
     with pytest.raises(InvalidRequestError):
         await platform.stripe.v1.transfers.reversals.create_async(transfer.id)
-    assert await platform.movements(account.id) == [
+    assert await platform.balance_transactions(account.id) == [
         ("payment", 8_000, 0),
         ("payment_refund", -3_000, 0),
         ("payment_refund", -5_000, 0),
     ]
 
 
-async def test_a_fee_can_be_refunded_by_itself(platform: Platform) -> None:
+async def test_fee_can_be_refunded_alone(platform: Platform) -> None:
     account = await platform.account()
     intent = await platform.paid(application_fee_amount=2_000, transfer_data={"destination": account.id})
     [fee] = (await platform.stripe.v1.application_fees.list_async()).data

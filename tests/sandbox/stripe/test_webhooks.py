@@ -1,4 +1,4 @@
-"""Deliveries: signed as Stripe signs, to the endpoints that asked, until they are taken."""
+"""Webhook deliveries: signatures, subscriptions and retries."""
 
 import json
 
@@ -17,7 +17,7 @@ async def _endpoint(platform: Platform, receiver: Receiver, events: list[str], c
     return endpoint.secret
 
 
-async def test_a_delivery_passes_stripes_own_check(platform: Platform) -> None:
+async def test_signature_is_verified_by_stripe_python(platform: Platform) -> None:
     async with receiving() as receiver:
         secret = await _endpoint(platform, receiver, ["*"])
         customer = await platform.stripe.v1.customers.create_async(
@@ -33,27 +33,27 @@ async def test_a_delivery_passes_stripes_own_check(platform: Platform) -> None:
         client.construct_event(payload + b" ", signature, secret)
 
 
-async def test_a_delivery_is_repeated_until_it_is_taken(platform: Platform) -> None:
+async def test_delivery_is_retried_until_accepted(platform: Platform) -> None:
     async with receiving() as receiver:
-        receiver.answers = [500, 302]
+        receiver.statuses = [500, 302]
         await _endpoint(platform, receiver, ["customer.created"])
         await platform.stripe.v1.customers.create_async()
-        got = await receiver.wait_for(3)
-        assert len({json.loads(payload)["id"] for payload, _ in got}) == 1
+        deliveries = await receiver.wait_for(3)
+        assert len({json.loads(payload)["id"] for payload, _ in deliveries}) == 1
 
 
-async def test_an_endpoints_secret_is_answered_once_and_not_logged(platform: Platform) -> None:
+async def test_endpoint_secret_is_returned_once_and_not_logged(platform: Platform) -> None:
     form = "url=https://shop.test/hook&enabled_events[]=*"
-    made = await platform.raw("POST", "/v1/webhook_endpoints", form, **{"Idempotency-Key": "k"})
+    created = await platform.raw("POST", "/v1/webhook_endpoints", form, **{"Idempotency-Key": "k"})
     again = await platform.raw("POST", "/v1/webhook_endpoints", form, **{"Idempotency-Key": "k"})
-    secret = made.json()["secret"]
+    secret = created.json()["secret"]
     assert again.json()["secret"] == secret
     listed = await platform.raw("GET", "/v1/webhook_endpoints")
     log = await platform.browser.get("/_sandbox/log")
     assert secret not in listed.text + log.text
 
 
-async def test_connect_endpoints_hear_of_connected_accounts_only(platform: Platform) -> None:
+async def test_connect_endpoint_receives_events_of_connected_accounts_only(platform: Platform) -> None:
     async with receiving() as direct, receiving() as connect:
         await _endpoint(platform, direct, ["*"])
         await _endpoint(platform, connect, ["account.updated"], connect=True)
@@ -66,7 +66,7 @@ async def test_connect_endpoints_hear_of_connected_accounts_only(platform: Platf
     assert (event["type"], event["account"]) == ("account.updated", account.id)
 
 
-async def test_a_deleted_endpoint_gets_nothing_more(platform: Platform) -> None:
+async def test_deleted_endpoint_receives_nothing(platform: Platform) -> None:
     async with receiving() as receiver:
         await _endpoint(platform, receiver, ["*"])
         [endpoint] = (await platform.stripe.v1.webhook_endpoints.list_async()).data
@@ -76,17 +76,17 @@ async def test_a_deleted_endpoint_gets_nothing_more(platform: Platform) -> None:
         assert (await platform.control("GET", "/deliveries"))["owed"] == []
 
 
-async def test_deliveries_can_be_held_reversed_doubled_and_lost(platform: Platform) -> None:
+async def test_deliveries_can_be_held_reversed_duplicated_and_lost(platform: Platform) -> None:
     async with receiving() as receiver:
         await _endpoint(platform, receiver, ["*"])
         await platform.control("POST", "/deliveries", {"held": True})
         intent = await platform.hold()
         await platform.stripe.v1.payment_intents.cancel_async(intent.id)
         assert len((await platform.control("GET", "/deliveries"))["owed"]) == 4
-        assert receiver.got == []
+        assert receiver.deliveries == []
         await platform.control("POST", "/deliveries", {"order": "reversed", "copies": 2, "lost": ["charge.*"]})
-        got = await receiver.wait_for(6)
-    assert [json.loads(payload)["type"] for payload, _ in got] == [
+        deliveries = await receiver.wait_for(6)
+    assert [json.loads(payload)["type"] for payload, _ in deliveries] == [
         "payment_intent.canceled",
         "payment_intent.canceled",
         "payment_intent.amount_capturable_updated",
@@ -96,11 +96,11 @@ async def test_deliveries_can_be_held_reversed_doubled_and_lost(platform: Platfo
     ]
 
 
-async def test_an_event_can_be_sent_once_more(platform: Platform) -> None:
+async def test_event_can_be_resent(platform: Platform) -> None:
     async with receiving() as receiver:
         await _endpoint(platform, receiver, ["*"])
         await platform.stripe.v1.customers.create_async()
         [(payload, _)] = await receiver.wait_for(1)
         await platform.control("POST", f"/events/{json.loads(payload)['id']}/resend")
-        got = await receiver.wait_for(2)
-    assert json.loads(got[0][0])["id"] == json.loads(got[1][0])["id"]
+        deliveries = await receiver.wait_for(2)
+    assert json.loads(deliveries[0][0])["id"] == json.loads(deliveries[1][0])["id"]

@@ -1,4 +1,4 @@
-"""What is played against the sandbox and against Stripe alike: the calls that Holdfast makes, and their refusals."""
+"""Scenarios for both the sandbox and Stripe: the calls that Holdfast makes, and their errors."""
 
 import time
 from collections.abc import Awaitable, Callable
@@ -144,14 +144,14 @@ async def destination_charge(t: Transcript, _: str) -> None:
     await t.step("its transfer", t.client.v1.transfers.retrieve_async(charge.transfer))
     await t.step("its fee", t.client.v1.application_fees.retrieve_async(charge.application_fee))
     payment = (await t.client.v1.transfers.retrieve_async(charge.transfer)).destination_payment
-    on_behalf = {"stripe_account": account}
-    arrived = await t.step(
+    as_account = {"stripe_account": account}
+    payment_charge = await t.step(
         "the payment on the other side",
-        t.client.v1.charges.retrieve_async(payment, options=on_behalf),  # type: ignore[arg-type]
+        t.client.v1.charges.retrieve_async(payment, options=as_account),  # type: ignore[arg-type]
     )
     await t.step(
         "its transaction on the other side",
-        t.client.v1.balance_transactions.retrieve_async(arrived.balance_transaction, options=on_behalf),  # type: ignore[arg-type]
+        t.client.v1.balance_transactions.retrieve_async(payment_charge.balance_transaction, options=as_account),  # type: ignore[arg-type]
     )
     await t.step(
         "refund half with reversal and fee",
@@ -194,7 +194,7 @@ async def charge_then_transfer(t: Transcript, unique: str) -> None:
 
 
 async def _connected_account(client: StripeClient) -> str:
-    """An account with the values that Stripe's test mode takes for verified (docs "Testing Stripe Connect")."""
+    """An account with the values that Stripe's test mode treats as verified (docs "Testing Stripe Connect")."""
     account = await client.v1.accounts.create_async(
         {
             "country": "US",

@@ -1,7 +1,7 @@
-"""One contract, two targets: the sandbox always, Stripe's own test mode where `STRIPE_TEST_KEY` is set.
+"""Contract tests against the sandbox, and against Stripe's test mode if `STRIPE_TEST_KEY` is set.
 
-Each scenario's transcript must be the one in `transcripts/`. `STRIPE_TRANSCRIPTS=DIRECTORY` also writes what was
-seen, so that the two targets can be compared; after a change that is meant, write it over the expected ones.
+Each scenario's transcript must equal the one in `transcripts/`. `STRIPE_TRANSCRIPTS=DIRECTORY` also writes the actual
+transcripts, to compare the two targets. After an intended change, overwrite the expected ones with them.
 """
 
 import os
@@ -37,7 +37,7 @@ async def target(request: pytest.FixtureRequest) -> AsyncIterator[StripeClient]:
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
-async def test_the_transcript_is_the_expected_one(target: StripeClient, scenario: Scenario) -> None:
+async def test_scenario_has_the_expected_transcript(target: StripeClient, scenario: Scenario) -> None:
     transcript = Transcript(target)
     await scenario(transcript, uuid4().hex)
     await transcript.collect_events()

@@ -1,4 +1,4 @@
-"""What a scenario did and what it was answered, without what differs between two runs: ids, times and texts."""
+"""The transcript of a scenario: its calls and responses without ids, times and texts, which differ between runs."""
 
 import json
 from collections import Counter
@@ -11,8 +11,8 @@ from stripe import StripeClient, StripeError, StripeObject
 
 _EXPECTED = Path(__file__).parent / "transcripts"
 
-# What an object is known by, beside its kind.
-_TOLD = (
+# The fields that a transcript has, besides `object`.
+_FIELDS = (
     "amount",
     "amount_capturable",
     "amount_captured",
@@ -37,7 +37,7 @@ _TOLD = (
 
 @dataclass
 class Transcript:
-    """The steps of one scenario, in order, and the events that came of them, as a multiset."""
+    """The steps of a scenario, in order, and the number of events by type."""
 
     client: StripeClient
     steps: list[dict[str, Any]] = field(default_factory=list)
@@ -45,18 +45,18 @@ class Transcript:
     _seen: set[str] = field(default_factory=set)
 
     async def step(self, name: str, call: Awaitable[Any]) -> Any:
-        """Make a call and note what became of it; its answer, or None where it was refused."""
+        """Make a call and record its result. Returns the response, or None for an error."""
         try:
-            answer = await call
+            response = await call
         except StripeError as error:
-            self._note_refusal(name, error)
+            self._record_error(name, error)
             return None
-        self.steps.append({"step": name, "answer": _told(answer)})
-        self._remember(answer)
-        return answer
+        self.steps.append({"step": name, "answer": _summary(response)})
+        self._record_ids(response)
+        return response
 
     async def collect_events(self) -> None:
-        """The types of the events about the objects that were seen."""
+        """Record the events about the objects in the responses."""
         page = await self.client.v1.events.list_async({"limit": 100})
         types = [event.type async for event in page.auto_paging_iter() if self._is_ours(event.data.object)]
         self.events = dict(sorted(Counter(types).items()))
@@ -67,18 +67,18 @@ class Transcript:
     def write(self, directory: Path, name: str) -> None:
         (directory / f"{name}.json").write_text(self.as_json(), encoding="utf-8")
 
-    def _note_refusal(self, name: str, error: StripeError) -> None:
-        told = error.error
+    def _record_error(self, name: str, error: StripeError) -> None:
+        details = error.error
         names = ("type", "code", "decline_code", "param")
-        values = {part: getattr(told, part, None) for part in names} if told is not None else {}
+        values = {part: getattr(details, part, None) for part in names} if details is not None else {}
         self.steps.append({"step": name, "status": error.http_status} | {k: v for k, v in values.items() if v})
-        intent = getattr(told, "payment_intent", None)
+        intent = getattr(details, "payment_intent", None)
         if intent is not None:
-            self._remember(intent)
+            self._record_ids(intent)
 
-    def _remember(self, answer: StripeObject) -> None:
+    def _record_ids(self, response: StripeObject) -> None:
         for name in ("id", "latest_charge", "payment_intent", "charge", "transfer", "destination_payment"):
-            value = answer.get(name) if isinstance(answer, dict) else getattr(answer, name, None)
+            value = response.get(name) if isinstance(response, dict) else getattr(response, name, None)
             if isinstance(value, str):
                 self._seen.add(value)
 
@@ -90,10 +90,10 @@ def expected(name: str) -> str:
     return (_EXPECTED / f"{name}.json").read_text(encoding="utf-8")
 
 
-def _told(answer: Any) -> dict[str, Any]:
-    found = {"object": answer.object}
-    for name in _TOLD:
-        value = getattr(answer, name, None)
+def _summary(response: Any) -> dict[str, Any]:
+    found = {"object": response.object}
+    for name in _FIELDS:
+        value = getattr(response, name, None)
         if value is not None and not isinstance(value, StripeObject):
             found[name] = value
     return found
