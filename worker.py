@@ -27,7 +27,7 @@ from activities.booking.records import RecordActivities
 from activities.disputes import DisputeActivities
 from activities.gateways import BalanceGateway, DisputeGateway, PaymentGateway, PayoutGateway, RefundGateway
 from activities.mail.sender import MailSender
-from activities.mail.smtp import Smtp
+from activities.mail.smtp import SmtpTransport
 from activities.onboarding import OnboardingActivities
 from activities.payouts import PayoutActivities
 from activities.reconciliation.comparison import ComparisonActivities
@@ -155,14 +155,14 @@ def _deployment(build_id: str) -> WorkerDeploymentConfig:
     )
 
 
-def mail_at_work(settings: Settings, engine: AsyncEngine) -> AbstractAsyncContextManager[None]:
+def mail_sender(settings: Settings, engine: AsyncEngine) -> AbstractAsyncContextManager[None]:
     """Sends mails until the block ends. Without a mail server, which only development may do without, they wait."""
     if settings.holdfast_smtp_host is None or settings.holdfast_mail_from is None:
         log.warning("No mails are sent: HOLDFAST_SMTP_HOST is not set. They wait in the outbox.")
         return nullcontext()
     sender = Party(*parseaddr(settings.holdfast_mail_from))
     links_url = str(settings.holdfast_links_url or settings.holdfast_public_url)
-    return MailSender(engine, Smtp(settings), sender, links_url, settings.issuer).at_work()
+    return MailSender(engine, SmtpTransport(settings), sender, links_url, settings.issuer).running()
 
 
 async def main() -> None:
@@ -204,7 +204,7 @@ async def main() -> None:
             )
             await reconcile_hourly(client, settings.holdfast_task_queue)
             # The worker stops first: what its last activities write is sent as well.
-            async with mail_at_work(settings, engine), worker:
+            async with mail_sender(settings, engine), worker:
                 await stop.wait()
     finally:
         await engine.dispose()

@@ -6,13 +6,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, select
 
 from activities.database.transactions import transaction
-from models.domain.attendance import AttendanceKind, Sighting, attendance
-from models.domain.dispute_evidence import CaseFacts, Happening
+from models.domain.attendance import AttendanceKind, AttendanceReport, attendance
+from models.domain.dispute_evidence import EvidenceInput, TimelineEntry
 from models.domain.money import Money
 from models.domain.policy import BookingPolicy
 from models.tables.audit import AuditEvent
 from models.tables.bookings import AttendanceEvent, BookingRequest
-from models.tables.disputes import Acceptance
+from models.tables.disputes import PolicyAcceptance
 from models.tables.outbox import OutboxMessage
 from models.tables.payments import Payment
 from models.tables.people import Instructor, Student
@@ -24,7 +24,7 @@ _ATTENDANCE_TEXTS = {
 }
 
 
-async def load_case_facts(engine: AsyncEngine, booking_id: UUID) -> CaseFacts:
+async def load_case_facts(engine: AsyncEngine, booking_id: UUID) -> EvidenceInput:
     """The booking, its people, and a timeline of its audit events, attendance reports and sent mails."""
     async with transaction(engine) as session:
         rows = await session.exec(
@@ -35,15 +35,15 @@ async def load_case_facts(engine: AsyncEngine, booking_id: UUID) -> CaseFacts:
         )
         booking, student, instructor = rows.one()
         payment = await session.get_one(Payment, booking_id)
-        acceptance = await session.get(Acceptance, booking_id)
+        acceptance = await session.get(PolicyAcceptance, booking_id)
         audit_events = await session.exec(
             select(AuditEvent).where(col(AuditEvent.booking_id) == booking_id).order_by(col(AuditEvent.seq))
         )
-        happenings = [Happening(at=row.at, what=f"{row.action} by {row.actor_role}") for row in audit_events]
+        happenings = [TimelineEntry(at=row.at, what=f"{row.action} by {row.actor_role}") for row in audit_events]
         reports = await session.exec(select(AttendanceEvent).where(col(AttendanceEvent.booking_id) == booking_id))
-        sightings = [Sighting.model_validate(report, from_attributes=True) for report in reports]
+        sightings = [AttendanceReport.model_validate(report, from_attributes=True) for report in reports]
         happenings += [
-            Happening(at=seen.at, what=_ATTENDANCE_TEXTS[seen.kind].format(role=seen.role)) for seen in sightings
+            TimelineEntry(at=seen.at, what=_ATTENDANCE_TEXTS[seen.kind].format(role=seen.role)) for seen in sightings
         ]
         mails = await session.exec(
             select(OutboxMessage).where(
@@ -51,11 +51,11 @@ async def load_case_facts(engine: AsyncEngine, booking_id: UUID) -> CaseFacts:
             )
         )
         happenings += [
-            Happening(at=mail.sent_at, what=f"mail to the {mail.recipient_role}: {mail.kind}")
+            TimelineEntry(at=mail.sent_at, what=f"mail to the {mail.recipient_role}: {mail.kind}")
             for mail in mails
             if mail.sent_at
         ]
-    return CaseFacts(
+    return EvidenceInput(
         booking=str(booking.id),
         title=booking.title,
         student_name=student.name,
@@ -69,6 +69,6 @@ async def load_case_facts(engine: AsyncEngine, booking_id: UUID) -> CaseFacts:
         booked_at=booking.created_at,
         student_ip=acceptance.ip_address if acceptance else None,
         accepted_at=acceptance.at if acceptance else None,
-        attended=attendance(sightings, booking.starts_at, booking.ends_at, booking.ends_at) if sightings else None,
-        happenings=sorted(happenings, key=lambda each: each.at),
+        attendance=attendance(sightings, booking.starts_at, booking.ends_at, booking.ends_at) if sightings else None,
+        timeline=sorted(happenings, key=lambda each: each.at),
     )

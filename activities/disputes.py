@@ -17,9 +17,9 @@ from models.domain import postings
 from models.domain.actors import PLATFORM
 from models.domain.dispute_evidence import evidence
 from models.domain.disputes import (
-    Answer,
-    DisputeCase,
+    DisputeContext,
     DisputeOrder,
+    DisputeResponse,
     DisputeState,
     RecordDispute,
     RecordDisputeDecision,
@@ -85,7 +85,7 @@ class DisputeActivities:
             return wanted.amount.zero()
 
     @activity.defn
-    async def record_dispute(self, message: RecordDispute) -> DisputeCase | None:
+    async def record_dispute(self, message: RecordDispute) -> DisputeContext | None:
         """Record the dispute's state. Returns its case, or `None` if the charge is unknown. Raises `NotRecordedYet`."""
         state = message.state
         async with transaction(self._engine) as session:
@@ -100,7 +100,7 @@ class DisputeActivities:
             captured, fee = _captured_and_fee(payment)
             excess = max(state.amount - captured, captured.zero())
             owed = min(excess, await _owed(session, payment))
-            case = DisputeCase(
+            case = DisputeContext(
                 parties=postings.Parties(booking_id=booking.id, instructor_id=booking.instructor_id),
                 borne_if_lost=shares(state.amount - owed, captured, fee, policy.lost_dispute_borne_by),
                 owed=owed,
@@ -125,7 +125,7 @@ class DisputeActivities:
                 occasion=f"{dispute.id}/{message.at.isoformat()}",
             )
             if await audit.append(session, decided):
-                dispute.taken_over_at = message.at if decision.answer is Answer.TAKEN_OVER else None
+                dispute.taken_over_at = message.at if decision.answer is DisputeResponse.TAKEN_OVER else None
                 dispute.updated_at = message.at
 
     @activity.defn
@@ -219,7 +219,7 @@ async def _upsert(session: AsyncSession, message: RecordDispute, booking: Bookin
     return dispute
 
 
-async def _withdraw(session: AsyncSession, message: RecordDispute, payment: Payment, case: DisputeCase) -> None:
+async def _withdraw(session: AsyncSession, message: RecordDispute, payment: Payment, case: DisputeContext) -> None:
     state = message.state
     withdrawal = [postings.dispute_opened(case.parties, state.dispute_id, state.amount)]
     if state.fee:

@@ -16,7 +16,7 @@ from models.domain import postings
 from models.domain.actors import PLATFORM, Subject
 from models.domain.messages import Channel
 from models.domain.money import Money
-from models.domain.notifications import told
+from models.domain.notifications import notifications_for
 from models.domain.payouts import PayoutOrder, PayoutPhase, PayoutState, RecordPayout
 from models.domain.states import PaymentStatus, PayoutStatus, advance
 from models.tables.audit import event_about
@@ -140,7 +140,7 @@ class _PayoutRecorder:
             "sessions": sum(1 for id, part in self._parts.items() if id and part.amount_minor > 0),
             "failure_code": state.failure_code,
         }
-        notifications = told(PayoutStatus.PROCESSING, status)
+        notifications = notifications_for(PayoutStatus.PROCESSING, status)
         await outbox.notify_of_payout(
             self._session, self._instructor_id, state.payout_id, notifications, self._at, facts
         )

@@ -21,7 +21,7 @@ from models.domain.errors import Declined
 from models.domain.ids import refund_key
 from models.domain.messages import Channel
 from models.domain.money import Money
-from models.domain.notifications import told
+from models.domain.notifications import notifications_for
 from models.domain.policy import LossBearer
 from models.domain.refunds import (
     AdoptRefund,
@@ -30,8 +30,8 @@ from models.domain.refunds import (
     RecordRefundOrder,
     RecordRefundRetry,
     RecordRefusedRefund,
-    RefundAnswer,
     RefundAtStripe,
+    RefundResult,
     RefundSnapshot,
     refusal,
     shares_at_stripe,
@@ -68,7 +68,7 @@ class RefundActivities:
             return await _snapshot(session, row, payment)
 
     @activity.defn
-    async def create_refund(self, snapshot: RefundSnapshot) -> RefundAnswer:
+    async def create_refund(self, snapshot: RefundSnapshot) -> RefundResult:
         """Create the refund, or find it: an earlier attempt's answer may be lost for longer than Stripe keeps keys."""
         try:
             found = await self._gateway.find_refund(snapshot)
@@ -77,8 +77,8 @@ class RefundActivities:
                 key, True, lambda key: self._gateway.create_refund(snapshot, key=key)
             )
         except Declined as refused:
-            return RefundAnswer(refused=refused.code)
-        return RefundAnswer(refund=created)
+            return RefundResult(refused=refused.code)
+        return RefundResult(refund=created)
 
     @activity.defn
     async def look_up_refund(self, stripe_refund_id: str) -> RefundAtStripe:
@@ -227,7 +227,9 @@ async def _update(
         _request_attention(booking, row, message)
     if row.status is not before:
         facts: outbox.Facts = {"refund_id": str(row.id)}
-        await outbox.notify(session, booking, told(before, row.status), message.at, facts, refund.stripe_refund_id)
+        await outbox.notify(
+            session, booking, notifications_for(before, row.status), message.at, facts, refund.stripe_refund_id
+        )
 
 
 async def _deduct(session: AsyncSession, payment: Payment, row: Refund, message: RecordRefund) -> None:

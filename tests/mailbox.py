@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from models.settings import Environment, MailSettings, SmtpSecurity
-from sandbox.mail.catcher import Catcher, Caught
+from sandbox.mail.catcher import Catcher, CaughtMail
 from sandbox.stack.ports import LOOPBACK, free_port
 
 
@@ -38,7 +38,7 @@ class MailServer:
     port: int = field(default_factory=free_port)
 
     @property
-    def mails(self) -> list[Caught]:
+    def mails(self) -> list[CaughtMail]:
         """The oldest first."""
         return list(self.catcher.latest())[::-1]
 

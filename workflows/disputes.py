@@ -20,12 +20,12 @@ with workflow.unsafe.imports_passed_through():
     from activities.disputes import DisputeActivities
     from models.domain.disputes import (
         EVIDENCE_MARGIN,
-        Answer,
-        DisputeCase,
+        DisputeContext,
         DisputeDecision,
         DisputeEvent,
         DisputeOrder,
         DisputeRefusal,
+        DisputeResponse,
         DisputeState,
         RecordDispute,
         RecordDisputeDecision,
@@ -33,7 +33,7 @@ with workflow.unsafe.imports_passed_through():
         RecordEvidence,
         ReverseDisputedTransfer,
         SubmitEvidence,
-        with_taken_back,
+        after_recovery,
     )
     from models.domain.states import DisputeStatus
     from workflows.activity_calls import CALL_BUDGET, call_stripe, call_stripe_until_answered, is_declined, persist
@@ -48,7 +48,7 @@ class DisputeWorkflow:
         self._order = order
         self._state: DisputeState | None = None
         self._event_pending = False
-        self._answer: Answer | None = None
+        self._answer: DisputeResponse | None = None
 
     @workflow.run
     async def run(self, order: DisputeOrder) -> DisputeStatus | None:
@@ -66,7 +66,7 @@ class DisputeWorkflow:
                 return None
             if case.is_taken_over and self._answer is None:
                 # By an earlier run, which was ended from outside.
-                self._answer = Answer.TAKEN_OVER
+                self._answer = DisputeResponse.TAKEN_OVER
             if state.is_over:
                 await self._end(state, case)
                 await workflow.wait_condition(workflow.all_handlers_finished)
@@ -100,15 +100,15 @@ class DisputeWorkflow:
         self._state = await call_stripe_until_answered(DisputeActivities.look_up_dispute, self._order)
         return self._state
 
-    async def _send_answer(self, state: DisputeState, case: DisputeCase) -> bool:
+    async def _send_answer(self, state: DisputeState, case: DisputeContext) -> bool:
         """Send what is due to the bank; whether anything was sent. Nothing is due once an operator has taken over."""
-        if state.status is not DisputeStatus.NEEDS_RESPONSE or self._answer is Answer.TAKEN_OVER:
+        if state.status is not DisputeStatus.NEEDS_RESPONSE or self._answer is DisputeResponse.TAKEN_OVER:
             return False
         if self._answer is None and workflow.now() < _answer_at(state):
             return False
         until = max(workflow.now(), state.respond_by or workflow.now()) + CALL_BUDGET
         try:
-            if self._answer is Answer.ACCEPTED:
+            if self._answer is DisputeResponse.ACCEPTED:
                 await call_stripe(DisputeActivities.accept_dispute, self._order, until)
             else:
                 evidence = SubmitEvidence(dispute_id=state.dispute_id, case=case)
@@ -116,17 +116,17 @@ class DisputeWorkflow:
                 await persist(DisputeActivities.record_dispute_evidence, self._evidence_record(case))
         except ActivityError:
             # Stripe refuses our answer, so an operator has to give theirs.
-            self._answer = Answer.TAKEN_OVER
+            self._answer = DisputeResponse.TAKEN_OVER
             await persist(DisputeActivities.record_refused_dispute_evidence, self._evidence_record(case))
             return False
         return True
 
-    def _evidence_record(self, case: DisputeCase) -> RecordEvidence:
+    def _evidence_record(self, case: DisputeContext) -> RecordEvidence:
         return RecordEvidence(dispute_id=self._order.dispute_id, case=case, at=workflow.now())
 
     def _next_look_up(self, state: DisputeState) -> datetime:
         week = workflow.now() + _LOOK_UP_INTERVAL
-        if state.status is not DisputeStatus.NEEDS_RESPONSE or self._answer is Answer.TAKEN_OVER:
+        if state.status is not DisputeStatus.NEEDS_RESPONSE or self._answer is DisputeResponse.TAKEN_OVER:
             return week
         return min(week, _answer_at(state))
 
@@ -139,13 +139,13 @@ class DisputeWorkflow:
                 timeout_summary="waits for the bank",
             )
 
-    async def _end(self, state: DisputeState, case: DisputeCase) -> None:
+    async def _end(self, state: DisputeState, case: DisputeContext) -> None:
         borne = case.borne_if_lost
         if state.status is DisputeStatus.LOST and borne.instructor:
             wanted = ReverseDisputedTransfer(
                 dispute_id=state.dispute_id, charge_id=state.charge_id, amount=borne.instructor
             )
-            borne = with_taken_back(
+            borne = after_recovery(
                 borne, await call_stripe_until_answered(DisputeActivities.reverse_disputed_transfer, wanted)
             )
         record = RecordDisputeEnd(state=state, case=case, borne=borne, at=workflow.now())

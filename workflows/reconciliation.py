@@ -29,7 +29,7 @@ with workflow.unsafe.imports_passed_through():
     from models.domain.money import Money
     from models.domain.reconciliation import (
         Book,
-        Compared,
+        ComparisonResult,
         Difference,
         DriftKind,
         FinishReconciliation,
@@ -117,7 +117,7 @@ class ReconciliationWorkflow:
         )
         await persist(RecordActivities.record_ending, record)
 
-    async def _compare(self, started: ReconciliationStarted) -> tuple[Compared, tuple[Difference, ...]]:
+    async def _compare(self, started: ReconciliationStarted) -> tuple[ComparisonResult, tuple[Difference, ...]]:
         """What was compared, and what still differs at the last look."""
         compared = await _read(ComparisonActivities.compare_books, started)
         differences, totals = compared.differences, compared.totals

@@ -26,11 +26,11 @@ with workflow.unsafe.imports_passed_through():
         RecordRefundOrder,
         RecordRefundRetry,
         RecordRefusedRefund,
-        RefundAnswer,
         RefundAtStripe,
         RefundEvent,
         RefundOrder,
         RefundRefusal,
+        RefundResult,
         RefundSnapshot,
         RefundView,
         RetryRefund,
@@ -124,7 +124,7 @@ class RefundWorkflow:
         return await self._record(case, refund)
 
     async def _create(self, case: RefundSnapshot) -> RefundSnapshot:
-        answer: RefundAnswer = await call_stripe_until_answered(RefundActivities.create_refund, case)
+        answer: RefundResult = await call_stripe_until_answered(RefundActivities.create_refund, case)
         if answer.refund is not None:
             return await self._record(case, answer.refund)
         return await self._record_refusal(case, answer.refused or "")

@@ -7,7 +7,7 @@ from activities.booking.payment_records import advance_unless_there
 from activities.database import audit, outbox
 from models.domain.endings import payment_after
 from models.domain.messages import RecordEnding
-from models.domain.notifications import Recipient, told
+from models.domain.notifications import Recipient, notifications_for
 from models.domain.states import PaymentStatus, PayoutStatus, SessionStatus, advance
 from models.tables.audit import AuditEvent
 from models.tables.bookings import BookingRequest, LiveSession
@@ -54,7 +54,7 @@ async def _notify(session: AsyncSession, booking: BookingRequest, message: Recor
     """Called before the booking changes: the mail about a deleted booking request is made from this snapshot."""
     ending = message.ending
     await outbox.delete_reminders(session, booking.id)
-    notifications = told(booking.status, ending.booking)
+    notifications = notifications_for(booking.status, ending.booking)
     if message.payment is None or not message.payment.was_held:
         # Instructors are not notified of unpaid bookings, nor of their endings.
         notifications = tuple(each for each in notifications if each.recipient is Recipient.STUDENT)

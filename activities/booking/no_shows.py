@@ -11,7 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from activities.database import audit, outbox
 from activities.database.transactions import transaction
 from models.domain.actors import PLATFORM, SignUpRole
-from models.domain.attendance import Sighting, attendance
+from models.domain.attendance import AttendanceReport, attendance
 from models.domain.messages import Channel
 from models.domain.no_shows import JudgeNoShow, NoShowVerdict, RecordNoShow, verdict
 from models.domain.notifications import ON_NO_SHOW_REPORTED, Recipient
@@ -54,7 +54,7 @@ async def judge(engine: AsyncEngine, message: JudgeNoShow) -> NoShowVerdict:
         report = await session.get_one(NoShowReport, terms.booking_id, with_for_update=True)
         by_booking = select(AttendanceEvent).where(col(AttendanceEvent.booking_id) == terms.booking_id)
         sightings = [
-            Sighting.model_validate(row.model_dump(include=set(Sighting.model_fields)))
+            AttendanceReport.model_validate(row.model_dump(include=set(AttendanceReport.model_fields)))
             for row in await session.exec(by_booking)
         ]
         attended = attendance(sightings, terms.starts_at, terms.ends_at, message.at)

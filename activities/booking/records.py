@@ -26,7 +26,7 @@ from models.domain.messages import (
     ReserveSlot,
 )
 from models.domain.no_shows import JudgeNoShow, NoShowVerdict, RecordNoShow
-from models.domain.notifications import told
+from models.domain.notifications import notifications_for
 from models.domain.policy import split
 from models.domain.states import BookingStatus, PaymentStatus, SessionStatus, advance
 from models.tables.bookings import BookingRequest, LiveSession
@@ -100,7 +100,9 @@ class RecordActivities:
             booking.next_deadline_at = message.approval_deadline_at
             booking.updated_at = message.authorized_at
             until = {"until": message.approval_deadline_at.isoformat()}
-            await outbox.notify(session, booking, told(None, PaymentStatus.PENDING), message.authorized_at, until)
+            await outbox.notify(
+                session, booking, notifications_for(None, PaymentStatus.PENDING), message.authorized_at, until
+            )
 
     @activity.defn
     async def record_acceptance(self, message: RecordAcceptance) -> None:
@@ -116,7 +118,9 @@ class RecordActivities:
             booking.next_deadline_at = message.completion_deadline_at
             booking.updated_at = message.at
             await _schedule(session, message)
-            await outbox.notify(session, booking, told(BookingStatus.PENDING, BookingStatus.ACCEPTED), message.at)
+            await outbox.notify(
+                session, booking, notifications_for(BookingStatus.PENDING, BookingStatus.ACCEPTED), message.at
+            )
             await outbox.schedule_reminders(session, booking, message.at)
 
     @activity.defn

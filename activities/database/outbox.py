@@ -14,7 +14,7 @@ from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.domain.ids import notification_id, payout_notification_id
-from models.domain.notifications import FOR_LATER, ON_RESCHEDULING, Notification, Recipient, later
+from models.domain.notifications import ON_RESCHEDULING, SCHEDULED, Notification, Recipient, scheduled_notifications
 from models.tables.bookings import BookingRequest, LiveSession
 from models.tables.outbox import OutboxMessage
 
@@ -64,7 +64,7 @@ async def notify_of_payout(
 async def schedule_reminders(session: AsyncSession, booking: BookingRequest, at: datetime) -> None:
     """Queue the reminders of a session that was agreed at `at`, to be sent when they are due."""
     assert booking.next_deadline_at is not None
-    reminders = later(booking.starts_at, booking.ends_at, booking.next_deadline_at, at)
+    reminders = scheduled_notifications(booking.starts_at, booking.ends_at, booking.next_deadline_at, at)
     await _insert(
         session, [_message(booking, each, at, due_at, None, due_at.isoformat()) for each, due_at in reminders]
     )
@@ -75,7 +75,7 @@ async def delete_reminders(session: AsyncSession, booking_id: UUID) -> None:
     await session.exec(
         delete(OutboxMessage).where(
             col(OutboxMessage.booking_id) == booking_id,
-            col(OutboxMessage.kind).in_(FOR_LATER),
+            col(OutboxMessage.kind).in_(SCHEDULED),
             col(OutboxMessage.sent_at).is_(None),
         )
     )

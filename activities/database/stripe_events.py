@@ -10,14 +10,14 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.database.transactions import transaction
-from models.domain.reconciliation import STRIPE_KEEPS_EVENTS
+from models.domain.reconciliation import EVENT_RETENTION
 from models.domain.stripe_events import RoutingResult, StripeEvent
 from models.tables.stripe_events import StripeEventRecord
 
-_RETENTION = STRIPE_KEEPS_EVENTS + timedelta(days=15)
+_RETENTION = EVENT_RETENTION + timedelta(days=15)
 
 
-async def note(engine: AsyncEngine, event: StripeEvent, routing_result: RoutingResult) -> None:
+async def record(engine: AsyncEngine, event: StripeEvent, routing_result: RoutingResult) -> None:
     """Record a received event. Raises `DatabaseError`."""
     row = StripeEventRecord(
         id=event.id, type=event.type, booking_id=event.booking_id, routing_result=routing_result, at=datetime.now(UTC)

@@ -24,7 +24,7 @@ from models.domain.notifications import (
     BEFORE_THE_SESSION,
     NotificationKind,
     Recipient,
-    still_matters,
+    is_still_relevant,
 )
 from models.domain.payouts import failure
 from models.domain.policy import BookingPolicy, CompletionTimeoutPolicy
@@ -86,7 +86,7 @@ async def load(session: AsyncSession, message: OutboxMessage, public_url: str, n
         booking = BookingRequest.model_validate(message.facts["booking"])
     if booking is None:
         raise MailDiscarded("no_booking")
-    if not still_matters(message.kind, booking.status, booking.starts_at, now):
+    if not is_still_relevant(message.kind, booking.status, booking.starts_at, now):
         raise MailDiscarded("too_late")
     statement = (
         select(Student, Instructor, LiveSession)

@@ -55,7 +55,7 @@ class MailSender:
         self._issuer = issuer
 
     @asynccontextmanager
-    async def at_work(self) -> AsyncIterator[None]:
+    async def running(self) -> AsyncIterator[None]:
         """Send in the background until the block ends, and finish the mails in progress."""
         stop = asyncio.Event()
         sending = asyncio.create_task(self._send_until(stop))

@@ -22,7 +22,7 @@ class PermanentFailure(Exception):
     """The server will never accept this mail. The message is the reply code."""
 
 
-class Smtp:
+class SmtpTransport:
     """Implements `MailTransport`."""
 
     def __init__(self, settings: MailSettings) -> None:

@@ -20,7 +20,7 @@ from models.domain.money import Money
 from models.domain.reconciliation import (
     MOST_DIFFERENCES,
     Book,
-    Compared,
+    ComparisonResult,
     Difference,
     DriftKind,
     ReconciliationStarted,
@@ -80,12 +80,12 @@ class ComparisonActivities:
         self._balances = balances
 
     @activity.defn
-    async def compare_books(self, started: ReconciliationStarted) -> Compared:
+    async def compare_books(self, started: ReconciliationStarted) -> ComparisonResult:
         """Compare the bookings that changed at Stripe or in the ledger since the last run, and this run's accounts."""
         balance_transactions, charges, newest_at = await self._read_stripe(started)
         transactions, seq, changed = await self._read_ledger(started)
         booking_ids = changed | await self._bookings_of(charges) | await self._drifting()
-        compared = Compared(
+        compared = ComparisonResult(
             balance_transactions=balance_transactions, transactions=transactions, ledger_seq=seq, newest_at=newest_at
         )
         ids = sorted(booking_ids)
@@ -97,7 +97,7 @@ class ComparisonActivities:
         return compared
 
     @activity.defn
-    async def compare_differences(self, differences: list[Difference]) -> Compared:
+    async def compare_differences(self, differences: list[Difference]) -> ComparisonResult:
         """Compare again what was different before: a change that was in progress may be complete now."""
         bookings = sorted({each.subject for each in differences if each.kind is DriftKind.BOOKING})
         instructors = {each.subject for each in differences if each.kind is DriftKind.BALANCE}
@@ -151,7 +151,7 @@ class ComparisonActivities:
         async with transaction(self._engine) as session:
             return [(id, account) for id, account in await session.exec(query) if account]
 
-    async def _compare_bookings(self, ids: Sequence[UUID], only: set[Place] | None = None) -> Compared:
+    async def _compare_bookings(self, ids: Sequence[UUID], only: set[Place] | None = None) -> ComparisonResult:
         bookings = await self._read_bookings(ids) if ids else []
         charges = await _gather(self._balances.of_charge(each.charge_id, each.currency) for each in bookings)
         totals: list[Total] = []
@@ -171,7 +171,7 @@ class ComparisonActivities:
                 for total in booking_totals
                 if total.ledger != total.stripe
             ]
-        return Compared(
+        return ComparisonResult(
             bookings=len(bookings), fees_booked=fees, totals=add_up((), totals), differences=tuple(differences)
         )
 
@@ -199,9 +199,11 @@ class ComparisonActivities:
             await ledger.post(session, at, postings.stripe_fee(parties, str(booking.id), fee))
         return fee
 
-    async def _compare_balances(self, accounts: Sequence[tuple[UUID, str]], only: set[Place] | None = None) -> Compared:
+    async def _compare_balances(
+        self, accounts: Sequence[tuple[UUID, str]], only: set[Place] | None = None
+    ) -> ComparisonResult:
         if not accounts:
-            return Compared()
+            return ComparisonResult()
         balances = await _gather(self._balances.balance_of(account) for _, account in accounts)
         async with transaction(self._engine) as session:
             found = await (await session.connection()).execute(
@@ -225,7 +227,7 @@ class ComparisonActivities:
             totals.append(total)
             if total.ledger != total.stripe:
                 differences.append(Difference(kind=DriftKind.BALANCE, subject=id, **dict(total)))
-        return Compared(balances=len(accounts), totals=add_up((), totals), differences=tuple(differences))
+        return ComparisonResult(balances=len(accounts), totals=add_up((), totals), differences=tuple(differences))
 
 
 def _booking(id: UUID, charge_id: str, currency: str, row: Row[Any] | None) -> _Booking:
@@ -247,8 +249,8 @@ def _totals(booking: _Booking, charge: ChargeBalances, posted_fee: Money | None)
     ]
 
 
-def _merged(first: Compared, second: Compared) -> Compared:
-    return Compared(
+def _merged(first: ComparisonResult, second: ComparisonResult) -> ComparisonResult:
+    return ComparisonResult(
         balance_transactions=first.balance_transactions,
         transactions=first.transactions,
         ledger_seq=first.ledger_seq,

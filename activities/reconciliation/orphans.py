@@ -65,7 +65,7 @@ class OrphanActivities:
                 activity.heartbeat()
                 if not await self._workflows.is_running(workflow_id(booking.terms.booking_id)):
                     found.append(booking)
-        return Orphans(workflows_checked=len(ids) + restarted, bookings=tuple(found), looks_ordered=restarted)
+        return Orphans(workflows_checked=len(ids) + restarted, bookings=tuple(found), workflows_restarted=restarted)
 
     async def _restart(self, ended: Iterable[str]) -> int:
         restarted = 0

@@ -14,7 +14,7 @@ from temporalio import activity
 from activities.database import stripe_events
 from activities.database.transactions import transaction
 from activities.gateways import BalanceGateway, EventSeen
-from models.domain.reconciliation import OVERLAP, STRIPE_KEEPS_EVENTS, ReconciliationStarted, Redelivered
+from models.domain.reconciliation import EVENT_RETENTION, OVERLAP, ReconciliationStarted, RedeliveryResult
 from models.domain.stripe_events import RoutingResult, StripeEvent
 from models.tables.people import Instructor
 
@@ -46,7 +46,7 @@ ORDER BY id
 class EventRouter(Protocol):
     """Routes events to workflows. The webhook uses the same one."""
 
-    async def take(self, event: StripeEvent) -> RoutingResult:
+    async def route(self, event: StripeEvent) -> RoutingResult:
         """Route a received event to its workflow, and record it."""
 
     async def restart(self, event: StripeEvent) -> None:
@@ -69,26 +69,26 @@ class RedeliveryActivities:
         self._router = router
 
     @activity.defn
-    async def redeliver_platform_events(self, started: ReconciliationStarted) -> Redelivered:
+    async def redeliver_platform_events(self, started: ReconciliationStarted) -> RedeliveryResult:
         """Route the missed events of the platform's own account."""
         return await self._redeliver(None, started.events_since)
 
     @activity.defn
-    async def redeliver_account_events(self, started: ReconciliationStarted) -> Redelivered:
+    async def redeliver_account_events(self, started: ReconciliationStarted) -> RedeliveryResult:
         """Route the missed events of connected accounts: of all with recent activity, and of some others in turn."""
-        total = Redelivered()
+        total = RedeliveryResult()
         for account in await self._accounts_to_read(started):
-            since = account.events_until - OVERLAP if account.events_until else started.at - STRIPE_KEEPS_EVENTS
+            since = account.events_until - OVERLAP if account.events_until else started.at - EVENT_RETENTION
             seen = await self._redeliver(account.account_id, since)
             await self._mark_read(account, started, seen.newest_at)
-            total = Redelivered(
+            total = RedeliveryResult(
                 accounts=total.accounts + 1,
                 read=total.read + seen.read,
                 redelivered=total.redelivered + seen.redelivered,
             )
         return total
 
-    async def _redeliver(self, account_id: str | None, since: datetime) -> Redelivered:
+    async def _redeliver(self, account_id: str | None, since: datetime) -> RedeliveryResult:
         read = redelivered = 0
         newest_at: datetime | None = None
         batch: list[EventSeen] = []
@@ -100,7 +100,7 @@ class RedeliveryActivities:
                 read += len(batch)
                 batch = []
         redelivered += await self._route(batch)
-        return Redelivered(read=read + len(batch), redelivered=redelivered, newest_at=newest_at)
+        return RedeliveryResult(read=read + len(batch), redelivered=redelivered, newest_at=newest_at)
 
     async def _route(self, seen: Sequence[EventSeen]) -> int:
         """Route those that were never received. Returns how many of them had a workflow."""
@@ -109,7 +109,7 @@ class RedeliveryActivities:
             return 0
         routed = 0
         for event in await stripe_events.not_received(self._engine, [each.event for each in seen]):
-            routed += await self._router.take(event) is RoutingResult.ROUTED
+            routed += await self._router.route(event) is RoutingResult.ROUTED
             activity.heartbeat()
         return routed
 

@@ -12,10 +12,10 @@ from models.domain.actors import PLATFORM, Subject
 from models.domain.ids import drift_id
 from models.domain.messages import Channel
 from models.domain.reconciliation import (
+    EVENT_RETENTION,
     MOST_DIFFERENCES,
     OVERLAP,
     SEQUENCE_OVERLAP,
-    STRIPE_KEEPS_EVENTS,
     Difference,
     DriftKind,
     FinishReconciliation,
@@ -47,7 +47,7 @@ class ReconciliationActivities:
         async with transaction(self._engine) as session:
             previous = (await session.exec(last)).first()
             await session.exec(insert(Reconciliation).values(row.model_dump()).on_conflict_do_nothing())
-        oldest = message.at - STRIPE_KEEPS_EVENTS
+        oldest = message.at - EVENT_RETENTION
         return ReconciliationStarted(
             id=message.id,
             at=message.at,

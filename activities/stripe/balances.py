@@ -9,7 +9,7 @@ import stripe
 from activities.gateways import BalanceTransaction, ChargeBalances, EventSeen
 from activities.stripe.errors import code_of, translated_errors
 from models.domain.money import Money
-from models.domain.stripe_events import OF_CONNECTED, OF_PLATFORM, StripeEvent
+from models.domain.stripe_events import CONNECT_EVENTS, PLATFORM_EVENTS, StripeEvent
 
 _PAGE_SIZE = 100
 _EXPAND = ["balance_transaction", "transfer", "application_fee", "payment_intent"]
@@ -30,7 +30,7 @@ class StripeBalances:
 
     async def events(self, account_id: str | None, since: datetime) -> AsyncIterator[EventSeen]:
         """None for an account that is deleted or no longer connected."""
-        types = sorted(OF_PLATFORM if account_id is None else OF_CONNECTED)
+        types = sorted(PLATFORM_EVENTS if account_id is None else CONNECT_EVENTS)
         assert len(types) <= _MAX_TYPES
         async with translated_errors():
             try:

@@ -10,14 +10,14 @@ import stripe
 
 from activities.stripe.errors import translated_errors
 from models.domain.money import Money
-from models.domain.payouts import CALLED_OFF, PayoutLine, PayoutOrder, PayoutPhase, PayoutState
+from models.domain.payouts import CANCELED, PayoutLine, PayoutOrder, PayoutPhase, PayoutState
 
 _PHASE = {
-    "pending": PayoutPhase.UNDER_WAY,
-    "in_transit": PayoutPhase.UNDER_WAY,
+    "pending": PayoutPhase.IN_TRANSIT,
+    "in_transit": PayoutPhase.IN_TRANSIT,
     "paid": PayoutPhase.ARRIVED,
     "failed": PayoutPhase.FAILED,
-    "canceled": PayoutPhase.CALLED_OFF,
+    "canceled": PayoutPhase.CANCELED,
 }
 # Where a connected account's balance transaction refers to the platform's transfer. Each type needs its own list
 # request: Stripe can expand only a field that all objects of the list have.
@@ -51,7 +51,7 @@ class StripePayouts:
             amount=Money(amount_minor=payout.amount, currency=payout.currency),
             phase=phase,
             arrives_at=datetime.fromtimestamp(payout.arrival_date, UTC),
-            failure_code=CALLED_OFF if phase is PayoutPhase.CALLED_OFF else payout.failure_code,
+            failure_code=CANCELED if phase is PayoutPhase.CANCELED else payout.failure_code,
             lines=tuple(
                 PayoutLine(charge_id=charge_id, amount=Money(amount_minor=share, currency=payout.currency))
                 for charge_id, share in shares.items()

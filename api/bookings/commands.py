@@ -12,7 +12,7 @@ from models.domain.messages import Channel
 from models.domain.states import BookingStatus
 from models.tables.audit import event_about
 from models.tables.bookings import BookingRequest
-from models.tables.disputes import Acceptance
+from models.tables.disputes import PolicyAcceptance
 from models.tables.refunds import Refund
 
 
@@ -43,5 +43,5 @@ async def record_acceptance(
     session: AsyncSession, booking_id: UUID, ip_address: str, user_agent: str, now: datetime
 ) -> None:
     """Record where price and policy were first accepted from: evidence if the cardholder disputes the charge."""
-    acceptance = Acceptance(booking_id=booking_id, ip_address=ip_address, user_agent=user_agent, at=now)
-    await session.exec(insert(Acceptance).values(acceptance.model_dump()).on_conflict_do_nothing())
+    acceptance = PolicyAcceptance(booking_id=booking_id, ip_address=ip_address, user_agent=user_agent, at=now)
+    await session.exec(insert(PolicyAcceptance).values(acceptance.model_dump()).on_conflict_do_nothing())

@@ -20,7 +20,7 @@ from api.http.auth import Caller
 from api.http.pagination import Cursor
 from api.http.problems import Kind, Problem
 from models.domain.actors import Capability, Role
-from models.domain.attendance import Sighting
+from models.domain.attendance import AttendanceReport
 from models.domain.states import HOLDS_SLOT
 from models.tables.audit import AuditEvent
 from models.tables.bookings import AttendanceEvent, BookingRequest, LiveSession, RescheduleProposal
@@ -30,12 +30,12 @@ from models.tables.payments import InstructorPayout, Payment
 from models.tables.people import Instructor, Student
 from models.tables.refunds import Refund
 
-_SIGHTINGS = TypeAdapter(tuple[Sighting, ...])
+_SIGHTINGS = TypeAdapter(tuple[AttendanceReport, ...])
 _ATTENDANCE: ColumnElement[Any] = (
     select(
         func.jsonb_agg(
             func.jsonb_build_object(
-                *(part for name in Sighting.model_fields for part in (name, getattr(AttendanceEvent, name)))
+                *(part for name in AttendanceReport.model_fields for part in (name, getattr(AttendanceEvent, name)))
             )
         )
     )
@@ -98,7 +98,7 @@ class BookingRecord:
     read_at: datetime = field(default_factory=partial(datetime.now, UTC))
 
     @property
-    def sightings(self) -> tuple[Sighting, ...]:
+    def sightings(self) -> tuple[AttendanceReport, ...]:
         return _SIGHTINGS.validate_python(self.attendance_rows or [])
 
     @property

@@ -56,23 +56,23 @@ _MONTH_OF_CURRENCY = {
 }
 
 REPORTS: dict[str, dict[str, Any]] = {
-    "AccountOfMonth": _ACCOUNT,
+    "AccountMonth": _ACCOUNT,
     "Earnings": _MARCH,
     "Filing": _FILING,
-    "FilingOfCurrency": _FILING_OF_CURRENCY,
-    "KindOfMonth": _KIND,
-    "MonthOfCurrency": _MONTH_OF_CURRENCY,
-    "MonthOfStatement": _MONTH,
+    "CurrencyFiling": _FILING_OF_CURRENCY,
+    "KindTotals": _KIND,
+    "CurrencyMonth": _MONTH_OF_CURRENCY,
+    "StatementMonth": _MONTH,
     "MonthlyReport": {"month": "2026-03", "data": [_MONTH_OF_CURRENCY]},
     "Payee": _PAYEE,
-    "QuarterOfFiling": _QUARTER,
+    "FilingQuarter": _QUARTER,
     "Statement": {
         "year": 2026,
         "time_zone": "Europe/Paris",
         "as_of": "2026-12-31T23:00:00Z",
         "data": [_STATEMENT_OF_CURRENCY],
     },
-    "StatementOfCurrency": _STATEMENT_OF_CURRENCY,
+    "CurrencyStatement": _STATEMENT_OF_CURRENCY,
     "TaxReport": {"year": 2026, "time_zone": "UTC", "thresholds": _THRESHOLDS, "data": [_FILING]},
     "Thresholds": _THRESHOLDS,
 }

@@ -18,7 +18,7 @@ from api.http.database import WithDatabase
 from api.http.pagination import PageParams
 from api.http.problems import Kind, Problem, problem_responses, unavailable
 from api.http.temporal import Closed, Timeouts, Unreachable, translate_errors
-from models.domain.disputes import Answer, DisputeDecision, DisputeRefusal
+from models.domain.disputes import DisputeDecision, DisputeRefusal, DisputeResponse
 from models.domain.ids import dispute_workflow_id
 from models.domain.money import Money
 from models.domain.states import DisputeStatus
@@ -123,7 +123,9 @@ async def take_over(
     dispute_id: DisputeId, operator: AsOperator, database: WithDatabase, client: WithDisputeClient
 ) -> DisputeDetails:
     """Handle the dispute in Stripe's Dashboard. Evidence is no longer submitted automatically."""
-    return await _decide(dispute_id, database, client, DisputeDecision(actor=operator.actor, answer=Answer.TAKEN_OVER))
+    return await _decide(
+        dispute_id, database, client, DisputeDecision(actor=operator.actor, answer=DisputeResponse.TAKEN_OVER)
+    )
 
 
 @router.post("/{dispute_id}/submit", operation_id="submitEvidence", responses=_DECISION_ERRORS)
@@ -131,7 +133,9 @@ async def submit(
     dispute_id: DisputeId, operator: AsOperator, database: WithDatabase, client: WithDisputeClient
 ) -> DisputeDetails:
     """Submit the evidence now. The bank accepts a single response."""
-    return await _decide(dispute_id, database, client, DisputeDecision(actor=operator.actor, answer=Answer.EVIDENCE))
+    return await _decide(
+        dispute_id, database, client, DisputeDecision(actor=operator.actor, answer=DisputeResponse.EVIDENCE)
+    )
 
 
 @router.post("/{dispute_id}/accept", operation_id="acceptDispute", responses=_DECISION_ERRORS)
@@ -139,7 +143,9 @@ async def accept(
     dispute_id: DisputeId, operator: AsOperator, database: WithDatabase, client: WithDisputeClient
 ) -> DisputeDetails:
     """Accept the dispute: it is closed as lost, without evidence."""
-    return await _decide(dispute_id, database, client, DisputeDecision(actor=operator.actor, answer=Answer.ACCEPTED))
+    return await _decide(
+        dispute_id, database, client, DisputeDecision(actor=operator.actor, answer=DisputeResponse.ACCEPTED)
+    )
 
 
 async def _decide(

@@ -11,7 +11,7 @@ from api.http.problems import Kind, Problem, problem_responses, unavailable
 from api.http.temporal import WorkflowCallError, translate_errors
 from api.settings import Settings, WithSettings
 from models.domain.stripe_events import RoutingResult, StripeEvent
-from workflows.client.event_router import PATIENCE, StripeEventRouter
+from workflows.client.event_router import ROUTING_TIMEOUT, StripeEventRouter
 
 router = APIRouter(prefix="/v1/stripe", tags=["stripe"])
 log = logging.getLogger("holdfast.api")
@@ -87,15 +87,15 @@ async def _route(
     event_router: StripeEventRouter, settings: Settings, received: _Event, account_id: str | None
 ) -> dict[str, Any]:
     event = StripeEvent.of(received.id, received.type, account_id, received.data)
-    if not event.is_taken:
+    if not event.is_handled:
         return {"received": True}
     if received.livemode is not settings.http.is_livemode:
         # A Connect endpoint in live mode receives test events too (Stripe, "Connect webhooks").
         log.info("event %s %s was dropped: its livemode is not the key's", event.id, event.type)
         return {"received": True}
     try:
-        async with translate_errors(PATIENCE):
-            result = await event_router.take(event)
+        async with translate_errors(ROUTING_TIMEOUT):
+            result = await event_router.route(event)
     except WorkflowCallError as error:
         # Stripe retries for up to three days.
         raise unavailable("The event could not be handed on; send it again.") from error

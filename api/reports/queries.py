@@ -10,8 +10,8 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.domain.money import Money
-from models.domain.month_close import AccountOfMonth, KindOfMonth, MonthOfCurrency
-from models.domain.statements import Earned, Earnings
+from models.domain.month_close import AccountMonth, CurrencyMonth, KindTotals
+from models.domain.statements import Earnings, MonthlyEarnings
 from models.domain.tax_reporting import Payee
 from models.tables.people import Instructor
 
@@ -67,28 +67,30 @@ ORDER BY currency, account, kind
 Row = dict[str, Any]
 
 
-async def earned_by(session: AsyncSession, instructor_id: UUID, starts: list[datetime]) -> list[Earned]:
+async def earned_by(session: AsyncSession, instructor_id: UUID, starts: list[datetime]) -> list[MonthlyEarnings]:
     """One instructor's earnings by month; month 0 is everything before the year. `starts` is from `month_starts`."""
     values = {"starts": starts, "until": starts[-1], "instructor": instructor_id}
-    return [Earned(instructor_id, row["month"], _earnings(row)) for row in await _rows(session, _EARNED_BY, values)]
+    return [
+        MonthlyEarnings(instructor_id, row["month"], _earnings(row)) for row in await _rows(session, _EARNED_BY, values)
+    ]
 
 
-async def earned_by_all(session: AsyncSession, starts: list[datetime]) -> list[Earned]:
+async def earned_by_all(session: AsyncSession, starts: list[datetime]) -> list[MonthlyEarnings]:
     """All instructors' earnings by month of the year, without payouts. `starts` is from `month_starts`."""
     values = {"starts": starts, "since": starts[0], "until": starts[-1]}
     return [
-        Earned(row["instructor_id"], row["month"], _earnings(row))
+        MonthlyEarnings(row["instructor_id"], row["month"], _earnings(row))
         for row in await _rows(session, _EARNED_BY_ALL, values)
     ]
 
 
-async def payees(session: AsyncSession, earned: Sequence[Earned]) -> dict[UUID, Payee]:
+async def payees(session: AsyncSession, earned: Sequence[MonthlyEarnings]) -> dict[UUID, Payee]:
     ids = {each.instructor_id for each in earned}
     found = await session.exec(select(Instructor).where(col(Instructor.id).in_(ids)))
     return {row.id: Payee(id=row.id, name=row.name, stripe_account_id=row.stripe_account_id) for row in found.all()}
 
 
-async def monthly_report(session: AsyncSession, since: datetime, until: datetime) -> tuple[MonthOfCurrency, ...]:
+async def monthly_report(session: AsyncSession, since: datetime, until: datetime) -> tuple[CurrencyMonth, ...]:
     """One entry per currency in the ledger, even without transactions in the month."""
     by_currency: dict[str, list[Row]] = {}
     for row in await _rows(session, _MONTH, {"since": since, "until": until}):
@@ -101,16 +103,16 @@ async def _rows(session: AsyncSession, statement: str, values: Row) -> list[Row]
     return [row._asdict() for row in await connection.execute(text(statement), values)]
 
 
-def _month(currency: str, rows: list[Row]) -> MonthOfCurrency:
+def _month(currency: str, rows: list[Row]) -> CurrencyMonth:
     (total,) = (row for row in rows if row["account"] is None and row["kind"] is None)
     earnings, stripe_fees = _earnings(total), _money(total, "stripe_fees")
-    return MonthOfCurrency(
+    return CurrencyMonth(
         currency=currency,
         earnings=earnings,
         stripe_fees=stripe_fees,
         result=earnings.fees - earnings.borne_by_platform - stripe_fees,
         accounts=tuple(
-            AccountOfMonth(
+            AccountMonth(
                 account=row["account"],
                 **{name: _money(row, name) for name in ("opening", "debits", "credits", "closing")},
             )
@@ -118,7 +120,7 @@ def _month(currency: str, rows: list[Row]) -> MonthOfCurrency:
             if row["account"] is not None
         ),
         kinds=tuple(
-            KindOfMonth(kind=row["kind"], transactions=row["ledger_transactions"], turnover=_money(row, "debits"))
+            KindTotals(kind=row["kind"], transactions=row["ledger_transactions"], turnover=_money(row, "debits"))
             for row in rows
             if row["kind"] is not None and row["ledger_transactions"]
         ),

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 from models.documents.issuer import Issuer
 from models.documents.page import Page
 from models.domain.money import Money
-from models.domain.statements import Earnings, Statement, StatementOfCurrency
+from models.domain.statements import CurrencyStatement, Earnings, Statement
 
 _HEADINGS = ("Month", "Paid by students", "Refunds", "Borne by platform", "Fees", "Net", "Paid out")
 _WIDTHS = (24, 27, 22, 29, 22, 23, 23)
@@ -43,7 +43,7 @@ def draw(statement: Statement, instructor: str, issuer: Issuer) -> bytes:
     return page.file()
 
 
-def _draw(page: Page, part: StatementOfCurrency) -> None:
+def _draw(page: Page, part: CurrencyStatement) -> None:
     code = part.currency.upper()
     page.total(
         f"Earned in {code}",

@@ -26,7 +26,7 @@ class AttendanceKind(StrEnum):
     RECORDING_UPLOADED = "recording_uploaded"
 
 
-class Sighting(Value):
+class AttendanceReport(Value):
     """One report of the provider."""
 
     id: str
@@ -68,7 +68,9 @@ _Span = tuple[datetime, datetime]
 _ORDER = list(AttendanceKind)
 
 
-def attendance(sightings: Iterable[Sighting], starts_at: datetime, ends_at: datetime, now: datetime) -> Attendance:
+def attendance(
+    sightings: Iterable[AttendanceReport], starts_at: datetime, ends_at: datetime, now: datetime
+) -> Attendance:
     """The attendance known at `now` of a session from `starts_at` to `ends_at`."""
     reports = sorted(
         {report.id: report for report in sightings}.values(),
@@ -88,7 +90,7 @@ def attendance(sightings: Iterable[Sighting], starts_at: datetime, ends_at: date
     )
 
 
-def _visits(reports: Sequence[Sighting], role: SignUpRole) -> list[Visit]:
+def _visits(reports: Sequence[AttendanceReport], role: SignUpRole) -> list[Visit]:
     """`reports` must be sorted by time. One that adds nothing about its connection is skipped."""
     latest: dict[str | None, int] = {}
     visits: list[Visit] = []

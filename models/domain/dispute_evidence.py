@@ -17,7 +17,7 @@ _MAX_LINES = 200
 
 
 @dataclass(frozen=True)
-class Happening:
+class TimelineEntry:
     """A row of the booking's audit trail or attendance, or a sent mail, as text."""
 
     at: datetime
@@ -25,7 +25,7 @@ class Happening:
 
 
 @dataclass(frozen=True)
-class CaseFacts:
+class EvidenceInput:
     """Read and sent inside one activity: none of it may enter a workflow history."""
 
     booking: str
@@ -41,12 +41,12 @@ class CaseFacts:
     booked_at: datetime
     student_ip: str | None = field(default=None, repr=False)
     accepted_at: datetime | None = None
-    attended: Attendance | None = None
+    attendance: Attendance | None = None
     """`None` if the meeting provider reported nothing."""
-    happenings: Sequence[Happening] = ()
+    timeline: Sequence[TimelineEntry] = ()
 
 
-def evidence(facts: CaseFacts) -> dict[str, str]:
+def evidence(facts: EvidenceInput) -> dict[str, str]:
     """The evidence, keyed by Stripe's field names."""
     texts = {
         "product_description": f"Live one-to-one session: {facts.title}, {_when(facts)}.",
@@ -56,13 +56,13 @@ def evidence(facts: CaseFacts) -> dict[str, str]:
         "service_date": f"{facts.starts_at:%Y-%m-%d}",
         "cancellation_policy_disclosure": _disclosure(facts),
         "refund_policy_disclosure": _disclosure(facts),
-        "access_activity_log": _log(facts.happenings),
+        "access_activity_log": _log(facts.timeline),
         "uncategorized_text": _summary(facts),
     }
     return {name: text for name, text in texts.items() if text}
 
 
-def _disclosure(facts: CaseFacts) -> str:
+def _disclosure(facts: EvidenceInput) -> str:
     tiers = "; ".join(
         f"cancelled at least {tier.before} (hours:minutes:seconds, or days) before the start: "
         f"{tier.refund_bps // 100} % back"
@@ -76,26 +76,26 @@ def _disclosure(facts: CaseFacts) -> str:
     )
 
 
-def _summary(facts: CaseFacts) -> str:
+def _summary(facts: EvidenceInput) -> str:
     return (
         f"Booking {facts.booking}: {facts.student_name} booked a live session with {facts.instructor_name} for "
         f"{facts.price.format()}, {_when(facts)}. The card was authorized when booking, and charged "
         f"{facts.kept.format()} only when the session was over (receipt {receipt_number(UUID(facts.booking))}). "
         f"{_presence(facts)}"
         f"What happened, as recorded at the time:\n"
-        f"{_log(facts.happenings)}"
+        f"{_log(facts.timeline)}"
     )
 
 
-def _presence(facts: CaseFacts) -> str:
-    if facts.attended is None:
+def _presence(facts: EvidenceInput) -> str:
+    if facts.attendance is None:
         return ""
     minutes = {
         who: int(time.total_seconds() // 60)
         for who, time in (
-            ("student", facts.attended.student.total),
-            ("instructor", facts.attended.instructor.total),
-            ("both", facts.attended.together),
+            ("student", facts.attendance.student.total),
+            ("instructor", facts.attendance.instructor.total),
+            ("both", facts.attendance.together),
         )
     }
     return (
@@ -104,11 +104,11 @@ def _presence(facts: CaseFacts) -> str:
     )
 
 
-def _log(happenings: Sequence[Happening]) -> str:
-    return "\n".join(f"{_utc(each.at)}  {each.what}" for each in happenings[:_MAX_LINES])
+def _log(timeline: Sequence[TimelineEntry]) -> str:
+    return "\n".join(f"{_utc(each.at)}  {each.what}" for each in timeline[:_MAX_LINES])
 
 
-def _when(facts: CaseFacts) -> str:
+def _when(facts: EvidenceInput) -> str:
     return f"from {_utc(facts.starts_at)} to {_utc(facts.ends_at)}"
 
 

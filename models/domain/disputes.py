@@ -30,7 +30,7 @@ class DisputeEvent(Value):
     type: str
 
 
-class Answer(StrEnum):
+class DisputeResponse(StrEnum):
     """What an operator may decide; the audit trail has the same values."""
 
     TAKEN_OVER = "taken_over"
@@ -43,7 +43,7 @@ class Answer(StrEnum):
 
 class DisputeDecision(Value):
     actor: Actor
-    answer: Answer
+    answer: DisputeResponse
 
 
 class DisputeState(Value):
@@ -72,7 +72,7 @@ class DisputeState(Value):
         return self.status in (DisputeStatus.WON, DisputeStatus.LOST, DisputeStatus.CLOSED)
 
 
-class DisputeCase(Value):
+class DisputeContext(Value):
     """Whose booking is disputed, and how a loss would be shared."""
 
     parties: Parties
@@ -96,13 +96,13 @@ class RecordDisputeDecision(Value):
 
 class RecordEvidence(Value):
     dispute_id: str
-    case: DisputeCase
+    case: DisputeContext
     at: datetime
 
 
 class RecordDisputeEnd(Value):
     state: DisputeState
-    case: DisputeCase
+    case: DisputeContext
     borne: Shares
     """For a lost dispute: how the loss was actually shared."""
     at: datetime
@@ -110,7 +110,7 @@ class RecordDisputeEnd(Value):
 
 class SubmitEvidence(Value):
     dispute_id: str
-    case: DisputeCase
+    case: DisputeContext
 
 
 class ReverseDisputedTransfer(Value):
@@ -121,7 +121,7 @@ class ReverseDisputedTransfer(Value):
     amount: Money
 
 
-def with_taken_back(borne: Shares, taken_back: Money) -> Shares:
+def after_recovery(borne: Shares, taken_back: Money) -> Shares:
     """The shares after `taken_back` was recovered from the instructor. The platform bears what was not recovered."""
     missing = borne.instructor - taken_back
     return Shares(instructor=taken_back, platform_fee=borne.platform_fee, platform_loss=borne.platform_loss + missing)

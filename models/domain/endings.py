@@ -93,7 +93,7 @@ def rejected(terms: BookingTerms, actor: Actor) -> Ending:
     return _ending(terms, BookingStatus.REJECTED, EndReason.REJECTED, terms.price.zero(), actor)
 
 
-def unanswered(terms: BookingTerms) -> Ending:
+def approval_timed_out(terms: BookingTerms) -> Ending:
     return _ending(terms, BookingStatus.EXPIRED, EndReason.APPROVAL_TIMEOUT, terms.price.zero())
 
 

@@ -5,7 +5,7 @@ from models.domain.money import Money
 from models.domain.statements import Earnings, ReportModel
 
 
-class AccountOfMonth(ReportModel):
+class AccountMonth(ReportModel):
     """Debits are positive, credits negative: asset balances are positive, liability and income balances negative."""
 
     account: str
@@ -18,26 +18,26 @@ class AccountOfMonth(ReportModel):
     """`opening` plus `debits` less `credits`: the account's ledger balance at the end of the month."""
 
 
-class KindOfMonth(ReportModel):
+class KindTotals(ReportModel):
     kind: PostingKind
     transactions: int
     turnover: Money
     """The amount moved: the sum of the debits."""
 
 
-class MonthOfCurrency(ReportModel):
+class CurrencyMonth(ReportModel):
     currency: str
     earnings: Earnings
     """Of all instructors together."""
     stripe_fees: Money
     result: Money
     """What the platform earned: its fees, less Stripe's fees and what it bore of refunds and disputes."""
-    accounts: tuple[AccountOfMonth, ...]
+    accounts: tuple[AccountMonth, ...]
     """All accounts with any entry so far. Their closing balances sum to zero, and so do their opening balances."""
-    kinds: tuple[KindOfMonth, ...]
+    kinds: tuple[KindTotals, ...]
 
 
 class MonthlyReport(ReportModel):
     month: str
     """`2026-03`, in UTC."""
-    data: tuple[MonthOfCurrency, ...]
+    data: tuple[CurrencyMonth, ...]

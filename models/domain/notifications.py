@@ -76,7 +76,7 @@ def _both(notification: NotificationKind) -> tuple[Notification, ...]:
     return tuple(Notification(notification, recipient) for recipient in Recipient)
 
 
-TOLD: Mapping[str, Mapping[Move, tuple[Notification, ...]]] = {
+NOTIFICATIONS: Mapping[str, Mapping[Move, tuple[Notification, ...]]] = {
     "BookingRequest": {
         (None, BookingStatus.PENDING): _NOBODY,  # the student is on the Checkout page
         (BookingStatus.PENDING, None): _student(NotificationKind.UNPAID),
@@ -152,20 +152,20 @@ ABOUT_PAYOUTS = frozenset({NotificationKind.PAYOUT_PAID, NotificationKind.PAYOUT
 """Not about a single booking: one mail per payout, however many bookings it pays."""
 ABOUT_THE_ACCOUNT = frozenset({NotificationKind.PASSWORD_RESET, NotificationKind.PASSWORD_CHANGED})
 """Not about a booking either; the API enqueues them itself."""
-FOR_LATER = frozenset({*BEFORE_THE_SESSION, NotificationKind.COMPLETION_DUE})
+SCHEDULED = frozenset({*BEFORE_THE_SESSION, NotificationKind.COMPLETION_DUE})
 """Enqueued in advance, when the session is agreed; void once it is closed or moved."""
 
 
-def told(before: State | None, after: State | None) -> tuple[Notification, ...]:
+def notifications_for(before: State | None, after: State | None) -> tuple[Notification, ...]:
     """Who is notified of a transition. Raises `IllegalTransition` for one that the table does not have."""
     state = after if after is not None else before
-    people = TOLD[record_of(state)].get((before, after)) if state is not None else None
+    people = NOTIFICATIONS[record_of(state)].get((before, after)) if state is not None else None
     if people is None:
         raise IllegalTransition(f"nobody can be told of a move from {before or 'nothing'} to {after or 'nothing'}")
     return people
 
 
-def later(
+def scheduled_notifications(
     starts_at: datetime, ends_at: datetime, deadline_at: datetime, at: datetime
 ) -> list[tuple[Notification, datetime]]:
     """The notifications to schedule for a session that is agreed at `at`, and when. Those already past are left out.
@@ -180,7 +180,9 @@ def later(
     return [(each, due_at) for each, due_at in before + after if due_at > at]
 
 
-def still_matters(notification: NotificationKind, status: BookingStatus, starts_at: datetime, now: datetime) -> bool:
+def is_still_relevant(
+    notification: NotificationKind, status: BookingStatus, starts_at: datetime, now: datetime
+) -> bool:
     """Whether a late notification is still worth sending. One about something that has happened always is."""
     if notification in BEFORE_THE_SESSION:
         return status is BookingStatus.ACCEPTED and now < starts_at

@@ -23,11 +23,11 @@ class PayoutEvent(Value):
 
 
 class PayoutPhase(StrEnum):
-    UNDER_WAY = "under_way"
+    IN_TRANSIT = "under_way"
     ARRIVED = "arrived"
     """At the bank, which may still return it."""
     FAILED = "failed"
-    CALLED_OFF = "called_off"
+    CANCELED = "called_off"
 
 
 class PayoutLine(Value):
@@ -56,11 +56,11 @@ class PayoutState(Value):
 
     @property
     def is_over(self) -> bool:
-        return self.phase is not PayoutPhase.UNDER_WAY
+        return self.phase is not PayoutPhase.IN_TRANSIT
 
     @property
     def has_come_back(self) -> bool:
-        return self.phase in (PayoutPhase.FAILED, PayoutPhase.CALLED_OFF)
+        return self.phase in (PayoutPhase.FAILED, PayoutPhase.CANCELED)
 
 
 class RecordPayout(Value):
@@ -68,7 +68,7 @@ class RecordPayout(Value):
     at: datetime
 
 
-CALLED_OFF = "canceled"
+CANCELED = "canceled"
 """Used instead of a `failure_code` for a payout that was canceled before it was sent."""
 
 
@@ -105,7 +105,7 @@ _FAILURES = {
     "invalid_currency": Failure("The bank account does not take this currency.", _OTHER_ACCOUNT),
     "no_account": Failure("There is no bank account of that number.", _CORRECT),
     "unsupported_card": Failure("The card cannot be used for payouts.", _OTHER_ACCOUNT),
-    CALLED_OFF: Failure("The payout was called off before it was sent.", _NOTHING),
+    CANCELED: Failure("The payout was called off before it was sent.", _NOTHING),
 }
 _UNKNOWN = Failure("The bank sent the payout back.", _ASK_BANK)
 

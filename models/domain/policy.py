@@ -171,11 +171,11 @@ def latest_end(deadlines: Deadlines, hold_ends_at: datetime) -> datetime:
     return hold_ends_at - deadlines.hold_margin - deadlines.completion_window
 
 
-HOLD_LASTS = timedelta(days=7)
+TYPICAL_HOLD_DURATION = timedelta(days=7)
 """How long a card hold usually lasts (Stripe, "Place a hold on a payment method"). Used to choose a plan before there
 is a hold; after the authorization, the charge's `capture_before` counts."""
 
 
 def last_end_for_hold(deadlines: Deadlines, booked_at: datetime) -> datetime:
     """The latest end of a session for which a hold placed at `booked_at` lasts until the booking is decided."""
-    return latest_end(deadlines, booked_at + HOLD_LASTS)
+    return latest_end(deadlines, booked_at + TYPICAL_HOLD_DURATION)

@@ -10,7 +10,7 @@ from models.domain.messages import PaymentRef
 from models.domain.money import Money
 from models.domain.terms import BookingTerms
 
-STRIPE_KEEPS_EVENTS = timedelta(days=30)
+EVENT_RETENTION = timedelta(days=30)
 OVERLAP = timedelta(hours=1)
 """How far each run reads back before the end of the last one, so that late records are still seen."""
 SEQUENCE_OVERLAP = 1_000
@@ -91,7 +91,7 @@ class ReconciliationStarted(Value):
     workflows_since: datetime
 
 
-class Redelivered(Value):
+class RedeliveryResult(Value):
     accounts: int = 0
     read: int = 0
     redelivered: int = 0
@@ -111,11 +111,11 @@ class OrphanedBooking(Value):
 class Orphans(Value):
     workflows_checked: int
     bookings: tuple[OrphanedBooking, ...]
-    looks_ordered: int
+    workflows_restarted: int
     """Disputes, refunds and payouts whose workflows were ended from outside and have been restarted."""
 
 
-class Compared(Value):
+class ComparisonResult(Value):
     balance_transactions: int = 0
     """Balance transactions of the platform since the last run."""
     transactions: int = 0
@@ -135,11 +135,11 @@ class Compared(Value):
 class FinishReconciliation(Value):
     started: ReconciliationStarted
     finished_at: datetime
-    platform: Redelivered
-    connected: Redelivered
+    platform: RedeliveryResult
+    connected: RedeliveryResult
     orphans: Orphans
     holds_released: int
-    compared: Compared
+    compared: ComparisonResult
     differences: tuple[Difference, ...]
     """Those that persisted throughout the run."""
 

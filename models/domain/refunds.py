@@ -106,7 +106,7 @@ class ExternalRefund(Value):
         return self.refund.is_sent or self.refund.status is RefundStatus.PENDING
 
 
-class RefundAnswer(Value):
+class RefundResult(Value):
     """Stripe's answer to a refund request: the refund, or the error code of the refusal."""
 
     refund: RefundAtStripe | None = None

@@ -47,7 +47,7 @@ class Earnings(ReportModel):
         return Earnings(**{name: getattr(self, name) + getattr(other, name) for name in Earnings.model_fields})
 
 
-class Earned(NamedTuple):
+class MonthlyEarnings(NamedTuple):
     """An instructor's month, according to the ledger. Month 0 is all the time before the year."""
 
     instructor_id: UUID
@@ -59,17 +59,17 @@ class Earned(NamedTuple):
         return self.earnings.gross.currency
 
 
-class MonthOfStatement(ReportModel):
+class StatementMonth(ReportModel):
     month: int
     """1 to 12."""
     earnings: Earnings
 
 
-class StatementOfCurrency(ReportModel):
+class CurrencyStatement(ReportModel):
     currency: str
     opening: Money
     """Earned and not paid out when the year began."""
-    months: tuple[MonthOfStatement, ...]
+    months: tuple[StatementMonth, ...]
     """All twelve months."""
     total: Earnings
     closing: Money
@@ -82,7 +82,7 @@ class Statement(ReportModel):
     """The instructor's time zone, in which the months begin."""
     as_of: datetime
     """The end of the year, or now if that is earlier."""
-    data: tuple[StatementOfCurrency, ...]
+    data: tuple[CurrencyStatement, ...]
 
 
 def month_starts(year: int, where: ZoneInfo) -> list[datetime]:
@@ -91,7 +91,7 @@ def month_starts(year: int, where: ZoneInfo) -> list[datetime]:
     return [start.astimezone(UTC) for start in starts]
 
 
-def statement(year: int, where: ZoneInfo, now: datetime, earned: Iterable[Earned]) -> Statement:
+def statement(year: int, where: ZoneInfo, now: datetime, earned: Iterable[MonthlyEarnings]) -> Statement:
     """The statement of one instructor. `earned` must not include anyone else's months."""
     by_currency: dict[str, dict[int, Earnings]] = {}
     for each in earned:
@@ -108,15 +108,15 @@ def summed(parts: Sequence[Earnings], currency: str) -> Earnings:
     return sum(parts, Earnings.none(currency))
 
 
-def _of_currency(currency: str, by_month: dict[int, Earnings]) -> StatementOfCurrency:
+def _of_currency(currency: str, by_month: dict[int, Earnings]) -> CurrencyStatement:
     none = Earnings.none(currency)
     before = by_month.get(0, none)
     total = summed([earnings for month, earnings in by_month.items() if month], currency)
     opening = before.net - before.paid_out
-    return StatementOfCurrency(
+    return CurrencyStatement(
         currency=currency,
         opening=opening,
-        months=tuple(MonthOfStatement(month=month, earnings=by_month.get(month, none)) for month in MONTHS),
+        months=tuple(StatementMonth(month=month, earnings=by_month.get(month, none)) for month in MONTHS),
         total=total,
         closing=opening + total.net - total.paid_out,
     )

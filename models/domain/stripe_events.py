@@ -6,7 +6,7 @@ from uuid import UUID
 
 from models.domain.base import Value
 
-OF_BOOKINGS = frozenset(
+BOOKING_EVENTS = frozenset(
     {
         "payment_intent.amount_capturable_updated",
         "payment_intent.payment_failed",
@@ -14,7 +14,7 @@ OF_BOOKINGS = frozenset(
         "checkout.session.expired",
     }
 )
-OF_DISPUTES = frozenset(
+DISPUTE_EVENTS = frozenset(
     {
         "charge.dispute.created",
         "charge.dispute.updated",
@@ -23,9 +23,9 @@ OF_DISPUTES = frozenset(
         "charge.dispute.funds_reinstated",
     }
 )
-OF_REFUNDS = frozenset({"refund.created", "refund.updated", "refund.failed", "charge.refund.updated"})
-OF_ACCOUNTS = frozenset({"account.updated", "capability.updated"})
-OF_PAYOUTS = frozenset(
+REFUND_EVENTS = frozenset({"refund.created", "refund.updated", "refund.failed", "charge.refund.updated"})
+ACCOUNT_EVENTS = frozenset({"account.updated", "capability.updated"})
+PAYOUT_EVENTS = frozenset(
     {
         "payout.created",
         "payout.updated",
@@ -35,9 +35,9 @@ OF_PAYOUTS = frozenset(
         "payout.reconciliation_completed",
     }
 )
-OF_PLATFORM = OF_BOOKINGS | OF_DISPUTES | OF_REFUNDS
+PLATFORM_EVENTS = BOOKING_EVENTS | DISPUTE_EVENTS | REFUND_EVENTS
 """Types handled for the platform's own account."""
-OF_CONNECTED = OF_ACCOUNTS | OF_PAYOUTS
+CONNECT_EVENTS = ACCOUNT_EVENTS | PAYOUT_EVENTS
 """Types handled for instructors' accounts."""
 
 
@@ -73,8 +73,8 @@ class StripeEvent(Value):
         )
 
     @property
-    def is_taken(self) -> bool:
-        return self.type in (OF_PLATFORM if self.account is None else OF_CONNECTED)
+    def is_handled(self) -> bool:
+        return self.type in (PLATFORM_EVENTS if self.account is None else CONNECT_EVENTS)
 
 
 class RoutingResult(StrEnum):

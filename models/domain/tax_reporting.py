@@ -16,7 +16,7 @@ from uuid import UUID
 from pydantic import Field
 
 from models.domain.money import Money
-from models.domain.statements import Earned, Earnings, ReportModel, summed
+from models.domain.statements import Earnings, MonthlyEarnings, ReportModel, summed
 
 QUARTERS = range(1, 5)
 _FORM_1099K_CURRENCY, _DAC7_CURRENCY = "usd", "eur"
@@ -40,7 +40,7 @@ class Payee(ReportModel):
     """Stripe collected tax numbers, dates of birth and addresses with this account; Holdfast did not."""
 
 
-class QuarterOfFiling(ReportModel):
+class FilingQuarter(ReportModel):
     quarter: int
     earnings: Earnings
     """DAC7: `net` is the consideration, `fees` the fees, `transactions` the number of activities."""
@@ -48,11 +48,11 @@ class QuarterOfFiling(ReportModel):
     """1099-K, boxes 5a to 5l."""
 
 
-class FilingOfCurrency(ReportModel):
+class CurrencyFiling(ReportModel):
     currency: str
     total: Earnings
     """1099-K: box 1a is `gross`, which ignores refunds and fees; box 3 is `transactions`."""
-    quarters: tuple[QuarterOfFiling, ...]
+    quarters: tuple[FilingQuarter, ...]
 
 
 class Filing(ReportModel):
@@ -60,7 +60,7 @@ class Filing(ReportModel):
     is_form_1099k_due: bool | None
     """According to the thresholds. `null` if it depends on converting the other currencies."""
     is_dac7_due: bool | None
-    data: tuple[FilingOfCurrency, ...]
+    data: tuple[CurrencyFiling, ...]
 
 
 class TaxReport(ReportModel):
@@ -72,7 +72,9 @@ class TaxReport(ReportModel):
     """One per instructor for whom payments were captured or returned in the year."""
 
 
-def filings(earned: Iterable[Earned], payees: Mapping[UUID, Payee], thresholds: Thresholds) -> tuple[Filing, ...]:
+def filings(
+    earned: Iterable[MonthlyEarnings], payees: Mapping[UUID, Payee], thresholds: Thresholds
+) -> tuple[Filing, ...]:
     by_payee: dict[UUID, dict[str, dict[int, Earnings]]] = {}
     for each in earned:
         by_payee.setdefault(each.instructor_id, {}).setdefault(each.currency, {})[each.month] = each.earnings
@@ -108,16 +110,16 @@ def _is_dac7_due(totals: dict[str, Earnings], thresholds: Thresholds) -> bool | 
     return None if set(totals) - {_DAC7_CURRENCY} else False
 
 
-def _of_currency(currency: str, by_month: dict[int, Earnings]) -> FilingOfCurrency:
+def _of_currency(currency: str, by_month: dict[int, Earnings]) -> CurrencyFiling:
     none = Earnings.none(currency)
     months = [by_month.get(month, none) for month in range(1, 13)]
-    return FilingOfCurrency(
+    return CurrencyFiling(
         currency=currency,
         total=summed(months, currency),
         quarters=tuple(_quarter(quarter, months[3 * quarter - 3 : 3 * quarter], currency) for quarter in QUARTERS),
     )
 
 
-def _quarter(quarter: int, months: list[Earnings], currency: str) -> QuarterOfFiling:
+def _quarter(quarter: int, months: list[Earnings], currency: str) -> FilingQuarter:
     first, second, third = (month.gross for month in months)
-    return QuarterOfFiling(quarter=quarter, earnings=summed(months, currency), gross_by_month=(first, second, third))
+    return FilingQuarter(quarter=quarter, earnings=summed(months, currency), gross_by_month=(first, second, third))

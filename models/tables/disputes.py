@@ -36,8 +36,10 @@ class Dispute(SQLModel, table=True):
     updated_at: datetime
 
 
-class Acceptance(SQLModel, table=True):
+class PolicyAcceptance(SQLModel, table=True):
     """Where a student accepted price and policy from. Dispute evidence, hence personal data kept for a purpose."""
+
+    __tablename__ = "policy_acceptance"
 
     booking_id: UUID = Field(primary_key=True)
     ip_address: str

@@ -22,7 +22,7 @@ Balances = Counter[tuple[Account, UUID | None, str]]
 """Minor units by account, instructor and currency. The instructor is None for the platform's accounts."""
 
 
-async def uneven_transactions(engine: AsyncEngine) -> tuple[int, int]:
+async def unbalanced_transactions(engine: AsyncEngine) -> tuple[int, int]:
     """How many of the ledger's transactions do not sum to zero in a currency, and how many there are."""
     by_transaction = (col(LedgerEntry.transaction_id), col(LedgerEntry.currency))
     sums = select(func.sum(col(LedgerEntry.amount_minor))).group_by(*by_transaction)
@@ -31,7 +31,7 @@ async def uneven_transactions(engine: AsyncEngine) -> tuple[int, int]:
     return len([amount for amount in amounts if amount]), len(amounts)
 
 
-async def in_the_ledger(engine: AsyncEngine) -> Balances:
+async def ledger_balances(engine: AsyncEngine) -> Balances:
     """The balances of Holdfast's ledger, for the accounts that Stripe has, too."""
     amount = func.sum(col(LedgerEntry.amount_minor))
     grouping = (col(LedgerEntry.account), col(LedgerTransaction.instructor_id), col(LedgerEntry.currency))
@@ -49,7 +49,7 @@ async def in_the_ledger(engine: AsyncEngine) -> Balances:
     return balances
 
 
-async def at_stripe(engine: AsyncEngine, client: stripe.StripeClient, start: datetime) -> Balances:
+async def stripe_balances(engine: AsyncEngine, client: stripe.StripeClient, start: datetime) -> Balances:
     """The balances from the balance transactions since `start`, without the platform's own payouts."""
     balances: Balances = Counter()
     async for transaction in _balance_transactions(client, start):

@@ -84,15 +84,15 @@ def _tables_agree_with_stripe(recorded: Mapping[str, RecordedPayment], figures: 
 
 
 async def _ledger_sums_to_zero(marketplace: Marketplace) -> Check:
-    uneven, total = await books.uneven_transactions(marketplace.engine)
+    uneven, total = await books.unbalanced_transactions(marketplace.engine)
     return Check("the ledger sums to zero", not uneven and total > 0, f"{total} transactions, {uneven} uneven")
 
 
 async def _ledger_agrees_with_stripe(marketplace: Marketplace, start: datetime) -> Check:
     """Compare account by account. One that only one side has is a difference, unless its balance is zero."""
     ours, theirs = (
-        await books.in_the_ledger(marketplace.engine),
-        await books.at_stripe(marketplace.engine, marketplace.stripe, start),
+        await books.ledger_balances(marketplace.engine),
+        await books.stripe_balances(marketplace.engine, marketplace.stripe, start),
     )
     accounts = ours.keys() | theirs.keys()
     different = [account for account in accounts if ours[account] != theirs[account]]

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from sandbox.mail.catcher import Catcher, Caught
+from sandbox.mail.catcher import Catcher, CaughtMail
 
 _ENVIRONMENT = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, undefined=StrictUndefined
@@ -65,7 +65,7 @@ class MailPages:
         mails = [_json(mail) for mail in self._catcher.latest() if to is None or to in mail.recipients]
         return JSONResponse(mails, headers=_HEADERS)
 
-    def _find(self, request: Request) -> Caught:
+    def _find(self, request: Request) -> CaughtMail:
         mail = self._catcher.get(request.path_params["number"])
         if mail is None:
             raise HTTPException(404, "There is no such mail, or it made room for others.")
@@ -94,7 +94,7 @@ def _page(template: str, **values: object) -> Response:
     return HTMLResponse(_ENVIRONMENT.get_template(template).render(**values), headers=_HEADERS | _PAGE_POLICY)
 
 
-def _json(mail: Caught) -> dict[str, Any]:
+def _json(mail: CaughtMail) -> dict[str, Any]:
     return {
         "number": mail.number,
         "at": mail.at.isoformat(),

@@ -18,7 +18,7 @@ _MAX_MAILS: Final = 1_000
 
 
 @dataclass(frozen=True)
-class Caught:
+class CaughtMail:
     number: int
     at: datetime
     recipients: tuple[str, ...]
@@ -48,12 +48,12 @@ class Catcher:
         self._most_bytes = max_bytes
         self._bytes = 0
         self._numbers = count(1)
-        self._caught: deque[Caught] = deque()
+        self._caught: deque[CaughtMail] = deque()
 
     async def handle_DATA(self, _: SMTP, __: Session, envelope: Envelope) -> str:
         content = envelope.content
         assert isinstance(content, bytes)
-        self._caught.append(Caught(next(self._numbers), datetime.now(UTC), tuple(envelope.rcpt_tos), content))
+        self._caught.append(CaughtMail(next(self._numbers), datetime.now(UTC), tuple(envelope.rcpt_tos), content))
         self._bytes += len(content)
         while self._bytes > self._most_bytes or len(self._caught) > self._most_mails:
             self._bytes -= len(self._caught.popleft().content)
@@ -62,9 +62,9 @@ class Catcher:
     def protocol(self) -> SMTP:
         return SMTP(self, data_size_limit=MAX_MAIL_BYTES, enable_SMTPUTF8=True, hostname="mailbox.local")
 
-    def latest(self) -> Iterator[Caught]:
+    def latest(self) -> Iterator[CaughtMail]:
         """All stored mails, newest first."""
         return reversed(self._caught)
 
-    def get(self, number: int) -> Caught | None:
+    def get(self, number: int) -> CaughtMail | None:
         return next((caught for caught in self._caught if caught.number == number), None)

@@ -13,7 +13,7 @@ from temporalio.client import WorkflowHandle, WorkflowUpdateFailedError
 
 from models.domain.actors import Actor, Role, SignUpRole
 from models.domain.attendance import AttendanceKind, MeetingProvider
-from models.domain.disputes import Answer, DisputeDecision, DisputeEvent, DisputeOrder
+from models.domain.disputes import DisputeDecision, DisputeEvent, DisputeOrder, DisputeResponse
 from models.domain.errors import Unknown
 from models.domain.ids import dispute_workflow_id, receipt_number
 from models.domain.ledger import Account
@@ -224,7 +224,9 @@ async def test_an_operator_takes_over_and_nothing_is_sent_by_itself(saga: Saga) 
     dispute = await disputed(saga, booked)
     handle = await started(saga, dispute.id)
     await until_shown(saga, dispute.id, DisputeStatus.NEEDS_RESPONSE)
-    await handle.execute_update(DisputeWorkflow.decide, DisputeDecision(actor=OPERATOR, answer=Answer.TAKEN_OVER))
+    await handle.execute_update(
+        DisputeWorkflow.decide, DisputeDecision(actor=OPERATOR, answer=DisputeResponse.TAKEN_OVER)
+    )
     await saga.env.sleep(DAY)
     # Nor by the run that goes on after one that was ended from outside.
     await handle.terminate()
@@ -239,12 +241,16 @@ async def test_an_operator_sends_the_evidence_at_once_and_only_once(saga: Saga) 
     handle = await started(saga, dispute.id)
     await until_shown(saga, dispute.id, DisputeStatus.NEEDS_RESPONSE)
     saga.faults.fail("after", "submit_dispute_evidence", Unknown("the answer was lost"))
-    await handle.execute_update(DisputeWorkflow.decide, DisputeDecision(actor=OPERATOR, answer=Answer.EVIDENCE))
+    await handle.execute_update(
+        DisputeWorkflow.decide, DisputeDecision(actor=OPERATOR, answer=DisputeResponse.EVIDENCE)
+    )
     await until_shown(saga, dispute.id, DisputeStatus.UNDER_REVIEW)
     told = await saga.stripe.v1.disputes.retrieve_async(dispute.id)
     assert told.evidence_details.submission_count == 1
     with pytest.raises(WorkflowUpdateFailedError):
-        await handle.execute_update(DisputeWorkflow.decide, DisputeDecision(actor=OPERATOR, answer=Answer.EVIDENCE))
+        await handle.execute_update(
+            DisputeWorkflow.decide, DisputeDecision(actor=OPERATOR, answer=DisputeResponse.EVIDENCE)
+        )
 
 
 async def test_an_accepted_dispute_is_lost(saga: Saga) -> None:
@@ -252,7 +258,9 @@ async def test_an_accepted_dispute_is_lost(saga: Saga) -> None:
     dispute = await disputed(saga, booked)
     handle = await started(saga, dispute.id)
     await until_shown(saga, dispute.id, DisputeStatus.NEEDS_RESPONSE)
-    await handle.execute_update(DisputeWorkflow.decide, DisputeDecision(actor=OPERATOR, answer=Answer.ACCEPTED))
+    await handle.execute_update(
+        DisputeWorkflow.decide, DisputeDecision(actor=OPERATOR, answer=DisputeResponse.ACCEPTED)
+    )
     assert await handle.result() is DisputeStatus.LOST
     async with AsyncSession(saga.engine) as session:
         told = await session.exec(

@@ -188,15 +188,15 @@ class Books(RuleBasedStateMachine):
         """Once the workflows have done their part, which takes a moment."""
         for look in range(_LOOKS):
             await self._hear_of_payouts()
-            ours = await books.in_the_ledger(self.saga.engine)
-            theirs = await books.at_stripe(self.saga.engine, self.saga.stripe, self.start)
+            ours = await books.ledger_balances(self.saga.engine)
+            theirs = await books.stripe_balances(self.saga.engine, self.saga.stripe, self.start)
             if +ours == +theirs and -ours == -theirs:
                 break
             await (asyncio.sleep(0.1) if look < _LOOKS // 2 else self.saga.env.sleep(30))
         assert {account: amount for account, amount in ours.items() if amount} == {
             account: amount for account, amount in theirs.items() if amount
         }
-        assert await books.uneven_transactions(self.saga.engine) == (0, len(await self._transactions()))
+        assert await books.unbalanced_transactions(self.saga.engine) == (0, len(await self._transactions()))
         paid_and_kept = await self._paid_by_students()
         assert paid_and_kept == await self._everyones_part()
 

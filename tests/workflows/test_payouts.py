@@ -240,7 +240,7 @@ async def test_a_payout_made_by_hand_is_in_the_books_of_its_instructor_alone(sag
         {"amount": 3_000, "currency": "usd"}, {"stripe_account": bank.account_id}
     )
     await saga.stripe.v1.payouts.cancel_async(by_hand.id, options={"stripe_account": bank.account_id})
-    assert await (await hear(bank, by_hand.id)).result() is PayoutPhase.CALLED_OFF
+    assert await (await hear(bank, by_hand.id)).result() is PayoutPhase.CANCELED
     assert (await balances(saga, instructor_id))[Account.CONNECTED_BALANCE] == await bank.has() == 8_000
     assert (await share(booked)).stripe_payout_id is None
 

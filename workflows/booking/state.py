@@ -171,7 +171,7 @@ class BookingState:
     def authorized(self, payment: PaymentState, now: datetime) -> bool:
         """Stripe holds the money. False if it does not hold it until the session can be completed."""
         terms, deadlines = self.terms, self.terms.policy.deadlines
-        self.hold_ends_at = payment.hold_ends_at or now + policy.HOLD_LASTS
+        self.hold_ends_at = payment.hold_ends_at or now + policy.TYPICAL_HOLD_DURATION
         if policy.completion_deadline(deadlines, terms.ends_at, self.hold_ends_at) < terms.ends_at:
             return False
         self.stage = Stage.APPROVAL

@@ -137,7 +137,7 @@ class BookingWorkflow(BookingHandlers):
         state = self._state
         await self._wait_while_held(lambda: state.approval is not None)
         if state.ending or state.approval is None:
-            return state.ending or endings.unanswered(state.terms)
+            return state.ending or endings.approval_timed_out(state.terms)
         state.approved()
         record = RecordAcceptance(
             terms=state.terms, decision=state.approval, completion_deadline_at=state.deadline, at=workflow.now()

@@ -27,11 +27,11 @@ from models.domain.onboarding import AccountEvent, Onboarding
 from models.domain.payouts import PayoutEvent, PayoutOrder
 from models.domain.refunds import RefundEvent, RefundOrder
 from models.domain.stripe_events import (
-    OF_ACCOUNTS,
-    OF_BOOKINGS,
-    OF_DISPUTES,
-    OF_PAYOUTS,
-    OF_REFUNDS,
+    ACCOUNT_EVENTS,
+    BOOKING_EVENTS,
+    DISPUTE_EVENTS,
+    PAYOUT_EVENTS,
+    REFUND_EVENTS,
     RoutingResult,
     StripeEvent,
 )
@@ -46,7 +46,7 @@ from workflows.search_attributes import INSTRUCTOR_ID
 
 log = logging.getLogger("holdfast.event_router")
 
-PATIENCE = timedelta(seconds=5)
+ROUTING_TIMEOUT = timedelta(seconds=5)
 """The time limit of one call to Temporal."""
 
 
@@ -60,11 +60,11 @@ class StripeEventRouter:
         # Each read is one statement, which needs no BEGIN and ROLLBACK around it.
         self._reader = engine.execution_options(isolation_level="AUTOCOMMIT")
 
-    async def take(self, event: StripeEvent) -> RoutingResult:
+    async def route(self, event: StripeEvent) -> RoutingResult:
         """Raises Temporal's errors and the database's; the event may be sent again."""
         result = await self._route(event)
         try:
-            await stripe_events.note(self._engine, event, result)
+            await stripe_events.record(self._engine, event, result)
         except DatabaseError as error:
             # It is durable in Temporal. The next reconciliation redelivers it, which changes nothing.
             log.warning("event %s was routed but not recorded: %s", event.id, error)
@@ -77,25 +77,25 @@ class StripeEventRouter:
     async def _route(self, event: StripeEvent) -> RoutingResult:
         if event.account is not None:
             return await self._route_account_event(event, event.account)
-        if event.type in OF_DISPUTES and event.object_id:
+        if event.type in DISPUTE_EVENTS and event.object_id:
             await self._signal_dispute(event, event.object_id)
             return RoutingResult.ROUTED
-        if event.type in OF_REFUNDS:
+        if event.type in REFUND_EVENTS:
             return await self._route_refund_event(event)
-        if event.type in OF_BOOKINGS and event.booking_id:
+        if event.type in BOOKING_EVENTS and event.booking_id:
             return await self._signal_booking(event, event.booking_id)
         return RoutingResult.NOT_OURS
 
     async def _route_account_event(self, event: StripeEvent, account_id: str) -> RoutingResult:
-        if not event.is_taken:
+        if not event.is_handled:
             return RoutingResult.NOT_OURS
         instructor_id = await self._instructor_with(account_id)
         if instructor_id is None:
             # Another program's account, or one so new that it is not recorded yet: then it is looked up after that.
             return RoutingResult.NOT_OURS
-        if event.type in OF_ACCOUNTS:
+        if event.type in ACCOUNT_EVENTS:
             await self._signal_onboarding(event, instructor_id)
-        elif event.type in OF_PAYOUTS and event.object_id:
+        elif event.type in PAYOUT_EVENTS and event.object_id:
             await self._signal_payout(event, PayoutOrder(payout_id=event.object_id, account_id=account_id))
         else:
             return RoutingResult.NOT_OURS
@@ -105,7 +105,7 @@ class StripeEventRouter:
         handle = self._client.get_workflow_handle(workflow_id(booking_id))
         message = PaymentEvent(event_id=event.id, type=event.type)
         try:
-            await handle.signal(BookingWorkflow.payment_event, message, rpc_timeout=PATIENCE)
+            await handle.signal(BookingWorkflow.payment_event, message, rpc_timeout=ROUTING_TIMEOUT)
         except RPCError as error:
             if error.status is RPCStatusCode.NOT_FOUND:
                 return RoutingResult.CLOSED
@@ -120,7 +120,7 @@ class StripeEventRouter:
             task_queue=self._task_queue,
             start_signal="dispute_event",
             start_signal_args=[DisputeEvent(event_id=event.id, type=event.type)],
-            rpc_timeout=PATIENCE,
+            rpc_timeout=ROUTING_TIMEOUT,
         )
 
     async def _route_refund_event(self, event: StripeEvent) -> RoutingResult:
@@ -142,7 +142,7 @@ class StripeEventRouter:
             task_queue=self._task_queue,
             start_signal="refund_event",
             start_signal_args=[RefundEvent(event_id=event.id, type=event.type)],
-            rpc_timeout=PATIENCE,
+            rpc_timeout=ROUTING_TIMEOUT,
         )
 
     async def _signal_onboarding(self, event: StripeEvent, instructor_id: UUID) -> None:
@@ -154,7 +154,7 @@ class StripeEventRouter:
             search_attributes=TypedSearchAttributes([SearchAttributePair(INSTRUCTOR_ID, str(instructor_id))]),
             start_signal="account_event",
             start_signal_args=[AccountEvent(event_id=event.id, type=event.type)],
-            rpc_timeout=PATIENCE,
+            rpc_timeout=ROUTING_TIMEOUT,
         )
 
     async def _signal_payout(self, event: StripeEvent, order: PayoutOrder) -> None:
@@ -165,7 +165,7 @@ class StripeEventRouter:
             task_queue=self._task_queue,
             start_signal="payout_event",
             start_signal_args=[PayoutEvent(event_id=event.id, type=event.type)],
-            rpc_timeout=PATIENCE,
+            rpc_timeout=ROUTING_TIMEOUT,
         )
 
     async def _is_a_bookings(self, payment_intent_id: str | None) -> bool:

@@ -253,7 +253,7 @@ CREATE TABLE attendance_event (
 
 CREATE INDEX ix_attendance_event_booking_at ON attendance_event (booking_id, at)
 
-CREATE TABLE acceptance (
+CREATE TABLE policy_acceptance (
     booking_id uuid PRIMARY KEY,
     ip_address varchar NOT NULL,
     user_agent varchar NOT NULL,
@@ -617,7 +617,7 @@ CREATE TRIGGER notify AFTER INSERT ON audit_event
 
 _TABLES = (
     "student", "instructor", "credential", "password_reset", "offering", "slot", "booking_request",
-    "live_session", "reschedule_proposal", "no_show_report", "attendance_event", "acceptance",
+    "live_session", "reschedule_proposal", "no_show_report", "attendance_event", "policy_acceptance",
     "idempotency_key", "payment", "instructor_payout", "refund", "dispute", "ledger_transaction",
     "ledger_entry", "audit_event", "outbox_message", "stripe_event", "reconciliation", "drift",
 )  # fmt: skip

@@ -11,13 +11,13 @@ from models.domain.actors import PLATFORM, AbsentParty, Actor, Role
 from models.domain.endings import (
     Ending,
     EndReason,
+    approval_timed_out,
     cancelled,
     completed,
     completion_timed_out,
     no_show,
     rejected,
     released_by_operator,
-    unanswered,
     unpaid,
 )
 from models.domain.messages import HoldPhase, PaymentState, RecordAttention, RecordEnding
@@ -126,7 +126,7 @@ async def test_closed_booking_has_no_deadline_and_needs_no_attention(bookings: B
     ("ending_of", "status"),
     [
         (lambda terms: rejected(terms, PLATFORM), BookingStatus.REJECTED),
-        (unanswered, BookingStatus.EXPIRED),
+        (approval_timed_out, BookingStatus.EXPIRED),
         (lambda terms: cancelled(terms, STUDENT, NOW, accepted=False), BookingStatus.CANCELLED),
     ],
     ids=["rejected", "unanswered", "cancelled"],

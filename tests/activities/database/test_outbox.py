@@ -12,16 +12,16 @@ from models.domain.actors import PLATFORM, AbsentParty, Actor, Role
 from models.domain.endings import (
     Ending,
     EndReason,
+    approval_timed_out,
     cancelled,
     completed,
     completion_timed_out,
     no_show,
     rejected,
-    unanswered,
     unpaid,
 )
 from models.domain.messages import HoldPhase, PaymentState
-from models.domain.notifications import FOR_LATER, NotificationKind, Recipient
+from models.domain.notifications import SCHEDULED, NotificationKind, Recipient
 from models.domain.states import BookingStatus, IllegalTransition
 from models.domain.terms import BookingTerms
 from models.tables.bookings import BookingRequest, LiveSession
@@ -66,7 +66,7 @@ async def test_approval_notifies_both_and_schedules_reminders(bookings: Bookings
     due = [
         (each.kind, each.recipient_role, each.next_attempt_at)
         for each in await bookings.all(OutboxMessage)
-        if each.kind in FOR_LATER
+        if each.kind in SCHEDULED
     ]
     assert sorted(due) == sorted(
         [
@@ -105,7 +105,7 @@ async def test_ending_of_a_session_notifies_both_and_deletes_reminders(
     ("ending_of", "kind", "recipients"),
     [
         (lambda terms: rejected(terms, PLATFORM), NotificationKind.REJECTED, TO_STUDENT),
-        (unanswered, NotificationKind.EXPIRED, TO_BOTH),
+        (approval_timed_out, NotificationKind.EXPIRED, TO_BOTH),
         (lambda terms: cancelled(terms, STUDENT, NOW, accepted=False), NotificationKind.CANCELLED, TO_BOTH),
     ],
     ids=["rejected", "unanswered", "cancelled"],
@@ -194,7 +194,7 @@ async def test_rescheduling_notifies_both_and_moves_the_reminders(bookings: Book
     moved = [each for each in messages if each.kind is NotificationKind.RESCHEDULED]
     assert {datetime.fromisoformat(each.facts["previous_starts_at"]) for each in moved} == {STARTS_AT}
     assert {each.due_at for each in messages if each.kind is NotificationKind.REMINDER_A_DAY} == {STARTS_AT}
-    assert len([each for each in messages if each.kind in FOR_LATER]) == 6
+    assert len([each for each in messages if each.kind in SCHEDULED]) == 6
     assert (await bookings.get(LiveSession, terms.booking_id)).calendar_sequence == 1
 
 

@@ -3,7 +3,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from activities.mail.sender import MailSender
-from activities.mail.smtp import Smtp
+from activities.mail.smtp import SmtpTransport
 from models.documents.issuer import Issuer
 from models.session_calendar import Party
 from tests.activities.bookings import Bookings
@@ -23,4 +23,4 @@ async def server() -> AsyncIterator[MailServer]:
 
 @pytest.fixture
 def sender(bookings: Bookings, server: MailServer) -> MailSender:
-    return MailSender(bookings.engine, Smtp(server.settings), SENDER, PUBLIC_URL, ISSUER)
+    return MailSender(bookings.engine, SmtpTransport(server.settings), SENDER, PUBLIC_URL, ISSUER)

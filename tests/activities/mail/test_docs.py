@@ -6,9 +6,9 @@ from pathlib import Path
 from models.domain.notifications import (
     ABOUT_THE_ACCOUNT,
     BEFORE_THE_SESSION,
+    NOTIFICATIONS,
     ON_NO_SHOW_REPORTED,
     ON_RESCHEDULING,
-    TOLD,
     Notification,
     NotificationKind,
     Recipient,
@@ -19,7 +19,7 @@ TEMPLATES = Path(__file__).parents[3] / "activities" / "mail" / "templates"
 
 
 def _defined() -> set[Notification]:
-    moves = {each for people in TOLD.values() for told in people.values() for each in told}
+    moves = {each for people in NOTIFICATIONS.values() for told in people.values() for each in told}
     to_both = {
         Notification(notification, recipient)
         for notification in {*BEFORE_THE_SESSION, *ABOUT_THE_ACCOUNT}

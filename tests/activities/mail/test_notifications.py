@@ -16,12 +16,12 @@ from activities.mail.composing import compose
 from models.domain.actors import PLATFORM, AbsentParty, Actor, Role
 from models.domain.endings import (
     EndReason,
+    approval_timed_out,
     cancelled,
     completed,
     completion_timed_out,
     no_show,
     rejected,
-    unanswered,
     unpaid,
 )
 from models.domain.ids import calendar_uid
@@ -256,7 +256,7 @@ async def test_rejection_mail_quotes_the_instructors_reason(bookings: Bookings) 
 
 async def test_expiry_mails_name_the_missing_answer(bookings: Bookings) -> None:
     terms = await bookings.authorized()
-    await end(bookings, ended(terms, unanswered(terms), held(terms, HoldPhase.GONE)))
+    await end(bookings, ended(terms, approval_timed_out(terms), held(terms, HoldPhase.GONE)))
     assert "The instructor did not answer in time." in text(
         await mail(bookings, NotificationKind.EXPIRED, Recipient.STUDENT)
     )

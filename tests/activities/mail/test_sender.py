@@ -14,7 +14,7 @@ from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.mail.sender import BATCH_SIZE, LEASE, MailSender
-from activities.mail.smtp import Smtp
+from activities.mail.smtp import SmtpTransport
 from models.domain.notifications import NotificationKind, Recipient
 from models.domain.terms import BookingTerms
 from models.tables.outbox import OutboxMessage
@@ -23,7 +23,7 @@ from sandbox.stack.ports import LOOPBACK
 from tests.activities.bookings import HOUR, NOW, STARTS_AT, Bookings, authorization, reserve
 from tests.activities.mail.conftest import ISSUER, PUBLIC_URL, SENDER
 from tests.mailbox import MailServer
-from worker import Settings, mail_at_work
+from worker import Settings, mail_sender
 
 LATER = NOW + 2 * HOUR
 """The mails of an accepted booking are due by then, its reminders are not."""
@@ -33,7 +33,7 @@ class Crash(BaseException):
     """Simulates the end of the process."""
 
 
-class CrashingTransport(Smtp):
+class CrashingTransport(SmtpTransport):
     """Sends the mail, and crashes before that is recorded."""
 
     async def send(self, mail: EmailMessage) -> None:
@@ -106,7 +106,7 @@ async def test_concurrent_senders_send_mails_once(bookings: Bookings, sender: Ma
         terms = await bookings.terms(STARTS_AT + number * 2 * HOUR)
         await bookings.records.reserve_slot(reserve(terms))
         await bookings.records.record_authorization(authorization(terms))
-    others = [MailSender(bookings.engine, Smtp(server.settings), SENDER, PUBLIC_URL, ISSUER) for _ in range(4)]
+    others = [MailSender(bookings.engine, SmtpTransport(server.settings), SENDER, PUBLIC_URL, ISSUER) for _ in range(4)]
     attempted = await asyncio.gather(*(each.send_due(LATER) for each in (sender, *others)))
     assert sum(attempted) == 12
     ids = [each.header("Message-ID") for each in server.mails]
@@ -133,7 +133,7 @@ async def test_mail_is_resent_with_the_same_message_id_after_a_crash(
 async def test_mails_are_kept_while_the_server_is_down(bookings: Bookings) -> None:
     await bookings.authorized()
     server = MailServer()
-    sender = MailSender(bookings.engine, Smtp(server.settings), SENDER, PUBLIC_URL, ISSUER)
+    sender = MailSender(bookings.engine, SmtpTransport(server.settings), SENDER, PUBLIC_URL, ISSUER)
     await sender.send_due(LATER)
     await sender.send_due(LATER + timedelta(days=30))
     waiting = await bookings.all(OutboxMessage)
@@ -219,7 +219,7 @@ async def test_mail_about_a_missing_booking_is_given_up(
 async def test_background_task_sends_new_mails_until_it_is_stopped(
     bookings: Bookings, sender: MailSender, server: MailServer
 ) -> None:
-    async with sender.at_work():
+    async with sender.running():
         await bookings.authorized()
         await _eventually(lambda: len(server.mails) == 2)
     # The mails in progress at the stop are recorded too.
@@ -231,7 +231,7 @@ async def test_background_task_survives_a_database_outage(
 ) -> None:
     async with bookings.engine.begin() as connection:
         await connection.exec_driver_sql("ALTER TABLE outbox_message RENAME TO away")
-    async with sender.at_work():
+    async with sender.running():
         await _eventually(lambda: "cannot be read" in caplog.text)
         async with bookings.engine.begin() as connection:
             await connection.exec_driver_sql("ALTER TABLE away RENAME TO outbox_message")
@@ -266,7 +266,7 @@ async def test_links_use_the_front_end_url_if_it_is_set(
     settings = _settings(monkeypatch, HOLDFAST_LINKS_URL="https://app.example/", **smtp)
     terms = await bookings.accepted()
     join = f"https://app.example/v1/bookings/{terms.booking_id}/join"
-    async with mail_at_work(settings, bookings.engine):
+    async with mail_sender(settings, bookings.engine):
         await _eventually(lambda: any(join in (each.body("plain") or "") for each in server.mails))
 
 
@@ -274,6 +274,6 @@ async def test_worker_without_a_mail_server_warns_and_keeps_the_mails(
     bookings: Bookings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     await bookings.authorized()
-    async with mail_at_work(_settings(monkeypatch), bookings.engine):
+    async with mail_sender(_settings(monkeypatch), bookings.engine):
         assert "No mails are sent: HOLDFAST_SMTP_HOST is not set" in caplog.text
     assert [each.attempts for each in await bookings.all(OutboxMessage)] == [0, 0]

@@ -8,13 +8,13 @@ from models.domain.actors import PLATFORM
 from models.domain.money import Money
 from models.domain.reconciliation import (
     Book,
-    Compared,
+    ComparisonResult,
     Difference,
     DriftKind,
     FinishReconciliation,
     Orphans,
     ReconciliationStarted,
-    Redelivered,
+    RedeliveryResult,
     StartReconciliation,
 )
 from models.tables.reconciliation import Drift
@@ -27,11 +27,11 @@ def finish(started: ReconciliationStarted, minute: int, *differences: Difference
     return FinishReconciliation(
         started=started,
         finished_at=NOW + minute * MINUTE,
-        platform=Redelivered(),
-        connected=Redelivered(),
-        orphans=Orphans(workflows_checked=0, bookings=(), looks_ordered=0),
+        platform=RedeliveryResult(),
+        connected=RedeliveryResult(),
+        orphans=Orphans(workflows_checked=0, bookings=(), workflows_restarted=0),
         holds_released=0,
-        compared=Compared(),
+        compared=ComparisonResult(),
         differences=differences,
     )
 

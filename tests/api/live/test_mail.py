@@ -12,11 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
 from activities.mail.sender import MailSender
-from activities.mail.smtp import Smtp
+from activities.mail.smtp import SmtpTransport
 from models.documents.issuer import Issuer
 from models.domain.ids import workflow_id
 from models.session_calendar import Party
-from sandbox.mail.catcher import Caught
+from sandbox.mail.catcher import CaughtMail
 from tests.api.live.journey import approved, booked, decide, paid, seen
 from tests.api.world import PUBLIC_URL, Person, World
 from tests.mailbox import MailServer
@@ -31,8 +31,10 @@ ISSUER = Issuer("Holdfast")
 async def mails(engine: AsyncEngine, worker: None) -> AsyncIterator[MailServer]:
     """Where the worker's mails end."""
     server = MailServer()
-    sender = MailSender(engine, Smtp(server.settings), Party("Holdfast", "post@holdfast.example"), PUBLIC_URL, ISSUER)
-    async with server.there(), sender.at_work():
+    sender = MailSender(
+        engine, SmtpTransport(server.settings), Party("Holdfast", "post@holdfast.example"), PUBLIC_URL, ISSUER
+    )
+    async with server.there(), sender.running():
         yield server
 
 
@@ -41,7 +43,7 @@ async def subjects(mails: MailServer, person: Person, count: int) -> list[str]:
     return sorted(each.header("Subject") for each in await to(mails, person, count))
 
 
-async def to(mails: MailServer, person: Person, count: int) -> list[Caught]:
+async def to(mails: MailServer, person: Person, count: int) -> list[CaughtMail]:
     """The person's mails, once there are that many."""
     address = f"{person.id}@{person.role}s.test"
     async with asyncio.timeout(20):

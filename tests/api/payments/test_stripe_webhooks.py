@@ -14,14 +14,14 @@ from stripe import WebhookSignature
 
 from models.domain.policy import PaymentPlan
 from models.domain.states import PaymentStatus
-from models.domain.stripe_events import OF_CONNECTED, OF_PLATFORM
+from models.domain.stripe_events import CONNECT_EVENTS, PLATFORM_EVENTS
 from models.tables.payments import Payment
 from models.tables.people import Instructor
 from tests.api.stripe_events import PATH, account_event, event, send, send_connect
 from tests.api.world import CONNECT_WEBHOOK_KEY, JSON, WEBHOOK_KEY, World, problem
 
 
-@pytest.mark.parametrize("type_", sorted(OF_PLATFORM))
+@pytest.mark.parametrize("type_", sorted(PLATFORM_EVENTS))
 async def test_without_temporal_the_response_makes_stripe_retry(client: httpx.AsyncClient, type_: str) -> None:
     answer = await send(client, event(type_, uuid4()))
     assert problem(answer) == (503, "unavailable")
@@ -111,7 +111,7 @@ async def test_both_secrets_are_valid_during_a_rotation(app: FastAPI, client: ht
     assert statuses == [503, 503, 400]
 
 
-@pytest.mark.parametrize("type_", sorted(OF_CONNECTED))
+@pytest.mark.parametrize("type_", sorted(CONNECT_EVENTS))
 async def test_without_temporal_the_connect_response_makes_stripe_retry(
     client: httpx.AsyncClient, world: World, type_: str
 ) -> None:

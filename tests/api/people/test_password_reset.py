@@ -16,7 +16,7 @@ from sqlmodel import update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.mail.sender import MailSender
-from activities.mail.smtp import Smtp
+from activities.mail.smtp import SmtpTransport
 from api.http.rate_limits import RESETS_PER_EMAIL, SIGN_INS_PER_EMAIL
 from api.people.passwords import AsyncPasswordHasher
 from models.documents.issuer import Issuer
@@ -53,7 +53,7 @@ class Mailbox:
 async def mailbox(engine: AsyncEngine, app: FastAPI) -> AsyncIterator[Mailbox]:
     app.state.password_hasher = AsyncPasswordHasher(CountingHasher())
     server = MailServer()
-    smtp = Smtp(server.settings)
+    smtp = SmtpTransport(server.settings)
     sender = MailSender(engine, smtp, Party("Holdfast", "post@holdfast.example"), PUBLIC_URL, Issuer("Holdfast"))
     async with server.there():
         yield Mailbox(server, sender)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.domain.actors import SignUpRole
-from models.domain.attendance import Attendance, AttendanceKind, Sighting, Visit, attendance
+from models.domain.attendance import Attendance, AttendanceKind, AttendanceReport, Visit, attendance
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 MINUTES = 60
@@ -21,13 +21,13 @@ def at(minute: int) -> datetime:
     return START + timedelta(minutes=minute)
 
 
-def report(minute: int, kind: AttendanceKind, role: SignUpRole = STUDENT, connection: str = "one") -> Sighting:
-    return Sighting(
+def report(minute: int, kind: AttendanceKind, role: SignUpRole = STUDENT, connection: str = "one") -> AttendanceReport:
+    return AttendanceReport(
         id=f"{role}/{connection}/{kind}/{minute}", kind=kind, role=role, connection=connection, at=at(minute)
     )
 
 
-def of(*sightings: Sighting, now: datetime = LATER) -> Attendance:
+def of(*sightings: AttendanceReport, now: datetime = LATER) -> Attendance:
     return attendance(sightings, START, END, now)
 
 
@@ -81,7 +81,7 @@ def test_rejoining_starts_another_visit() -> None:
 
 
 @pytest.mark.parametrize("extra", [report(7, JOINED), report(30, LEFT)])
-def test_redundant_report_changes_nothing(extra: Sighting) -> None:
+def test_redundant_report_changes_nothing(extra: AttendanceReport) -> None:
     reports = (report(5, JOINED), report(25, LEFT))
     assert of(*reports, extra) == of(*reports)
 
@@ -95,7 +95,9 @@ def test_together_is_the_time_with_both_present() -> None:
 
 
 def test_recordings_are_listed_by_upload_time() -> None:
-    uploads = [Sighting(id=str(minute), kind=AttendanceKind.RECORDING_UPLOADED, at=at(minute)) for minute in (90, 70)]
+    uploads = [
+        AttendanceReport(id=str(minute), kind=AttendanceKind.RECORDING_UPLOADED, at=at(minute)) for minute in (90, 70)
+    ]
     assert of(*uploads).recordings_uploaded_at == (at(70), at(90))
 
 
@@ -113,12 +115,14 @@ NOWS = st.integers(-30, 120).map(at)
 
 
 @given(REPORTS, NOWS, st.data())
-def test_order_and_duplicates_do_not_matter(reports: list[Sighting], now: datetime, data: st.DataObject) -> None:
+def test_order_and_duplicates_do_not_matter(
+    reports: list[AttendanceReport], now: datetime, data: st.DataObject
+) -> None:
     shuffled = data.draw(st.permutations([*reports, *reports]))
     assert of(*shuffled, now=now) == of(*reports, now=now)
 
 
-def is_present(reports: list[Sighting], role: SignUpRole, minute: int, now: datetime) -> bool:
+def is_present(reports: list[AttendanceReport], role: SignUpRole, minute: int, now: datetime) -> bool:
     """Whether the role is present in the minute that starts then, checked connection by connection."""
     if not START <= at(minute) < min(END, now):
         return False
@@ -135,7 +139,7 @@ def is_present(reports: list[Sighting], role: SignUpRole, minute: int, now: date
 
 
 @given(REPORTS, NOWS)
-def test_totals_match_a_minute_by_minute_count(reports: list[Sighting], now: datetime) -> None:
+def test_totals_match_a_minute_by_minute_count(reports: list[AttendanceReport], now: datetime) -> None:
     found = of(*reports, now=now)
     present = {
         role: {minute for minute in range(MINUTES) if is_present(reports, role, minute, now)} for role in SignUpRole
@@ -146,7 +150,7 @@ def test_totals_match_a_minute_by_minute_count(reports: list[Sighting], now: dat
 
 
 @given(REPORTS, NOWS)
-def test_lost_leave_reports_never_reduce_presence(reports: list[Sighting], now: datetime) -> None:
+def test_lost_leave_reports_never_reduce_presence(reports: list[AttendanceReport], now: datetime) -> None:
     without = of(*(report for report in reports if report.kind is JOINED), now=now)
     found = of(*reports, now=now)
     assert without.student.total >= found.student.total

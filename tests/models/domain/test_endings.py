@@ -11,6 +11,7 @@ from models.domain.actors import PLATFORM, AbsentParty, Actor, Role
 from models.domain.endings import (
     Ending,
     EndReason,
+    approval_timed_out,
     cancelled,
     completed,
     completion_timed_out,
@@ -20,7 +21,6 @@ from models.domain.endings import (
     rejected,
     released_by_operator,
     settled_by_operator,
-    unanswered,
     unpaid,
 )
 from models.domain.money import CurrencyMismatch, Money
@@ -72,7 +72,7 @@ def endings(draw: st.DrawFn) -> tuple[BookingTerms, Ending]:
         st.sampled_from(
             [
                 rejected(of, INSTRUCTOR),
-                unanswered(of),
+                approval_timed_out(of),
                 completed(of, INSTRUCTOR),
                 cancelled(of, STUDENT, at, accepted=True),
                 cancelled(of, STUDENT, at, accepted=False),

@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 
 from models.domain.actors import PLATFORM, AbsentParty, Actor, Role, SignUpRole
-from models.domain.attendance import AttendanceKind, Sighting, attendance
+from models.domain.attendance import AttendanceKind, AttendanceReport, attendance
 from models.domain.endings import EndReason
 from models.domain.messages import ReportNoShow
 from models.domain.money import Money
@@ -45,7 +45,7 @@ def verdict_for(
     terms: BookingTerms = TERMS,
 ) -> NoShowVerdict:
     sightings = [
-        Sighting(
+        AttendanceReport(
             id=f"{role}-{kind}",
             kind=kind,
             role=role,

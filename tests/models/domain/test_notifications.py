@@ -6,16 +6,16 @@ import pytest
 
 from models.domain.notifications import (
     ABOUT_THE_ACCOUNT,
-    FOR_LATER,
+    NOTIFICATIONS,
     ON_NO_SHOW_REPORTED,
     ON_RESCHEDULING,
-    TOLD,
+    SCHEDULED,
     Notification,
     NotificationKind,
     Recipient,
-    later,
-    still_matters,
-    told,
+    is_still_relevant,
+    notifications_for,
+    scheduled_notifications,
 )
 from models.domain.states import TRANSITIONS, BookingStatus, IllegalTransition, PaymentStatus, State
 
@@ -41,37 +41,37 @@ def transitions(record: str) -> set[tuple[State | None, State | None]]:
 
 
 def test_every_record_has_a_notification_table() -> None:
-    assert set(TOLD) == set(TRANSITIONS)
+    assert set(NOTIFICATIONS) == set(TRANSITIONS)
 
 
 @pytest.mark.parametrize("record", TRANSITIONS)
 def test_notification_table_covers_exactly_the_transitions(record: str) -> None:
-    assert set(TOLD[record]) == transitions(record)
+    assert set(NOTIFICATIONS[record]) == transitions(record)
 
 
 def test_every_notification_kind_is_used() -> None:
-    on_transitions = {each.notification for table in TOLD.values() for sent in table.values() for each in sent}
-    otherwise = {each.notification for each in (*ON_RESCHEDULING, *ON_NO_SHOW_REPORTED)} | FOR_LATER | ABOUT_THE_ACCOUNT
+    on_transitions = {each.notification for table in NOTIFICATIONS.values() for sent in table.values() for each in sent}
+    otherwise = {each.notification for each in (*ON_RESCHEDULING, *ON_NO_SHOW_REPORTED)} | SCHEDULED | ABOUT_THE_ACCOUNT
     assert on_transitions | otherwise == set(NotificationKind)
 
 
 @pytest.mark.parametrize("after", [status for status in BookingStatus if status not in OPEN])
 def test_student_is_notified_of_every_ending(after: BookingStatus) -> None:
-    endings = [sent for (_, to), sent in TOLD["BookingRequest"].items() if to is after]
+    endings = [sent for (_, to), sent in NOTIFICATIONS["BookingRequest"].items() if to is after]
     assert endings
     for sent in endings:
         assert Recipient.STUDENT in {each.recipient for each in sent}
 
 
 def test_same_status_of_two_records_is_not_the_same_transition() -> None:
-    assert told(None, PaymentStatus.PENDING) != told(None, BookingStatus.PENDING)
+    assert notifications_for(None, PaymentStatus.PENDING) != notifications_for(None, BookingStatus.PENDING)
 
 
 def test_unknown_transition_raises() -> None:
     with pytest.raises(IllegalTransition, match="from CANCELLED to COMPLETED"):
-        told(BookingStatus.CANCELLED, BookingStatus.COMPLETED)
+        notifications_for(BookingStatus.CANCELLED, BookingStatus.COMPLETED)
     with pytest.raises(IllegalTransition):
-        told(None, None)
+        notifications_for(None, None)
 
 
 @pytest.mark.parametrize(
@@ -80,13 +80,13 @@ def test_unknown_transition_raises() -> None:
     ids=["both-day before", "both-15 minutes before", "instructor-at the end", "instructor-halfway to the deadline"],
 )
 def test_reminder_is_sent(kind: NotificationKind, recipients: tuple[Recipient, ...], due_at: datetime) -> None:
-    scheduled = later(STARTS_AT, ENDS_AT, DEADLINE, at=STARTS_AT - timedelta(days=3))
+    scheduled = scheduled_notifications(STARTS_AT, ENDS_AT, DEADLINE, at=STARTS_AT - timedelta(days=3))
     expected = [(Notification(kind, recipient), due_at) for recipient in recipients]
     assert [each for each in scheduled if each[0].notification is kind and each[1] == due_at] == expected
 
 
 def test_no_other_reminder_is_sent() -> None:
-    assert later(STARTS_AT, ENDS_AT, DEADLINE, at=STARTS_AT - timedelta(days=3)) == [
+    assert scheduled_notifications(STARTS_AT, ENDS_AT, DEADLINE, at=STARTS_AT - timedelta(days=3)) == [
         (Notification(kind, recipient), due_at) for kind, recipients, due_at in REMINDERS for recipient in recipients
     ]
 
@@ -94,32 +94,34 @@ def test_no_other_reminder_is_sent() -> None:
 @pytest.mark.parametrize(
     ("before_start", "kinds"),
     [
-        (timedelta(days=1, seconds=1), FOR_LATER),
-        (timedelta(days=1), FOR_LATER - {NotificationKind.REMINDER_A_DAY}),
+        (timedelta(days=1, seconds=1), SCHEDULED),
+        (timedelta(days=1), SCHEDULED - {NotificationKind.REMINDER_A_DAY}),
         (timedelta(minutes=15), {NotificationKind.COMPLETION_DUE}),
     ],
 )
 def test_past_reminder_is_left_out(before_start: timedelta, kinds: set[NotificationKind]) -> None:
-    assert {each.notification for each, _ in later(STARTS_AT, ENDS_AT, DEADLINE, STARTS_AT - before_start)} == kinds
+    assert {
+        each.notification for each, _ in scheduled_notifications(STARTS_AT, ENDS_AT, DEADLINE, STARTS_AT - before_start)
+    } == kinds
 
 
 @pytest.mark.parametrize("notification", [NotificationKind.REMINDER_A_DAY, NotificationKind.REMINDER_15_MINUTES])
 def test_reminder_matters_until_the_session_starts_or_is_cancelled(notification: NotificationKind) -> None:
     just_before = STARTS_AT - timedelta(seconds=1)
-    assert still_matters(notification, BookingStatus.ACCEPTED, STARTS_AT, just_before)
-    assert not still_matters(notification, BookingStatus.ACCEPTED, STARTS_AT, STARTS_AT)
-    assert not still_matters(notification, BookingStatus.CANCELLED, STARTS_AT, just_before)
+    assert is_still_relevant(notification, BookingStatus.ACCEPTED, STARTS_AT, just_before)
+    assert not is_still_relevant(notification, BookingStatus.ACCEPTED, STARTS_AT, STARTS_AT)
+    assert not is_still_relevant(notification, BookingStatus.CANCELLED, STARTS_AT, just_before)
 
 
 @pytest.mark.parametrize("notification", [NotificationKind.COMPLETION_DUE, NotificationKind.NO_SHOW_REPORTED])
 def test_question_about_a_closed_session_no_longer_matters(notification: NotificationKind) -> None:
-    assert still_matters(notification, BookingStatus.ACCEPTED, STARTS_AT, ENDS_AT)
-    assert not still_matters(notification, BookingStatus.COMPLETED, STARTS_AT, ENDS_AT)
+    assert is_still_relevant(notification, BookingStatus.ACCEPTED, STARTS_AT, ENDS_AT)
+    assert not is_still_relevant(notification, BookingStatus.COMPLETED, STARTS_AT, ENDS_AT)
 
 
 @pytest.mark.parametrize(
-    "notification", sorted(set(NotificationKind) - FOR_LATER - {NotificationKind.NO_SHOW_REPORTED})
+    "notification", sorted(set(NotificationKind) - SCHEDULED - {NotificationKind.NO_SHOW_REPORTED})
 )
 @pytest.mark.parametrize("status", BookingStatus)
 def test_notification_of_a_past_event_always_matters(notification: NotificationKind, status: BookingStatus) -> None:
-    assert still_matters(notification, status, STARTS_AT, DEADLINE + timedelta(days=30))
+    assert is_still_relevant(notification, status, STARTS_AT, DEADLINE + timedelta(days=30))

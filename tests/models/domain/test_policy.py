@@ -10,12 +10,12 @@ from pydantic import ValidationError
 from models.domain.money import BASIS_POINTS, Money, Rounding, step_minor
 from models.domain.policy import (
     FLEXIBLE,
-    HOLD_LASTS,
     LONGEST_CHECKOUT,
     MODERATE,
     PRESETS,
     SHORTEST_CHECKOUT,
     STRICT,
+    TYPICAL_HOLD_DURATION,
     BookingPolicy,
     CancellationPolicy,
     CancellationTier,
@@ -196,4 +196,4 @@ def test_session_that_fits_the_hold_has_its_whole_completion_window(
 ) -> None:
     deadlines = Deadlines(completion_window=window, hold_margin=margin)
     ends_at = last_end_for_hold(deadlines, booked_at)
-    assert completion_deadline(deadlines, ends_at, booked_at + HOLD_LASTS) == ends_at + window
+    assert completion_deadline(deadlines, ends_at, booked_at + TYPICAL_HOLD_DURATION) == ends_at + window

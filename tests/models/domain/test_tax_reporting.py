@@ -5,7 +5,7 @@ from uuid import UUID
 import pytest
 
 from models.domain.money import Money
-from models.domain.statements import Earned, Earnings
+from models.domain.statements import Earnings, MonthlyEarnings
 from models.domain.tax_reporting import Filing, Payee, Thresholds, filings
 
 INSTRUCTOR_ID = UUID(int=1)
@@ -19,7 +19,7 @@ def filing(thresholds: Thresholds, **by_currency: tuple[int, int]) -> Filing:
     for currency, (transactions, amount_minor) in by_currency.items():
         amount = Money(amount_minor=amount_minor, currency=currency)
         fields = {"transactions": transactions, "gross": amount, "net": amount}
-        earned.append(Earned(INSTRUCTOR_ID, 3, Earnings.none(currency).model_copy(update=fields)))
+        earned.append(MonthlyEarnings(INSTRUCTOR_ID, 3, Earnings.none(currency).model_copy(update=fields)))
     (found,) = filings(
         earned, {INSTRUCTOR_ID: Payee(id=INSTRUCTOR_ID, name="Nadia", stripe_account_id=None)}, thresholds
     )

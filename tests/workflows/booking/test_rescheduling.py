@@ -10,7 +10,7 @@ from temporalio.exceptions import ApplicationError
 
 from models.domain.errors import Unknown
 from models.domain.messages import Approve, Cancel, Complete, Refusal, Reschedule
-from models.domain.policy import HOLD_LASTS
+from models.domain.policy import TYPICAL_HOLD_DURATION
 from models.domain.states import BookingStatus, PaymentStatus
 from sandbox import seed
 from tests.workflows.saga import Booked, Saga
@@ -128,7 +128,7 @@ async def test_a_slot_that_was_taken_meanwhile_leaves_the_booking_as_it_is(saga:
 
 async def test_a_session_beyond_the_hold_is_refused_with_how_far_it_reaches(saga: Saga) -> None:
     booked = await approved(saga)
-    kind, sentence = await refused(booked, await agreed(saga, booked, HOLD_LASTS))
+    kind, sentence = await refused(booked, await agreed(saga, booked, TYPICAL_HOLD_DURATION))
     assert kind == Refusal.NOT_POSSIBLE_NOW
     assert "hold does not reach" in sentence
 

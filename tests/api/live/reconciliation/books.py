@@ -9,12 +9,12 @@ import httpx
 import stripe
 from stripe import PaymentIntent, WebhookSignature
 
-from models.domain.stripe_events import OF_CONNECTED, OF_PLATFORM
+from models.domain.stripe_events import CONNECT_EVENTS, PLATFORM_EVENTS
 from tests.api.stripe_events import CONNECT_PATH, PATH
 from tests.api.world import CONNECT_WEBHOOK_KEY, JSON, WEBHOOK_KEY, World
 
 DAY_SECONDS = 86_400
-TAKEN = OF_PLATFORM | OF_CONNECTED
+TAKEN = PLATFORM_EVENTS | CONNECT_EVENTS
 
 
 @dataclass(frozen=True)

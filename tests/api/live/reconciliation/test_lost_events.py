@@ -18,7 +18,7 @@ from models.domain.ids import (
     refund_workflow_id,
     workflow_id,
 )
-from models.domain.stripe_events import OF_CONNECTED, OF_PLATFORM
+from models.domain.stripe_events import CONNECT_EVENTS, PLATFORM_EVENTS
 from sandbox.browser.checkout_page import GOOD_CARD, pay
 from tests.api.live.journey import order
 from tests.api.live.reconciliation.books import DAY_SECONDS, Books
@@ -266,7 +266,7 @@ STORIES: dict[str, Play] = {
 
 
 def test_every_type_that_is_taken_has_its_story() -> None:
-    assert set(STORIES) == OF_PLATFORM | OF_CONNECTED
+    assert set(STORIES) == PLATFORM_EVENTS | CONNECT_EVENTS
 
 
 @pytest.mark.parametrize("type_", sorted(STORIES))
@@ -274,7 +274,7 @@ async def test_a_lost_event_is_brought_by_the_reconciliation(type_: str, books: 
     """Not only of its type: of everything about the story, so that no other event can have brought it."""
     story = await STORIES[type_](books)
     await books.deliver(but_for=_about_the_same(type_))
-    account = books.account_id if type_ in OF_CONNECTED else None
+    account = books.account_id if type_ in CONNECT_EVENTS else None
     before = await _heard(temporal, story.workflow_id)
     lost = [event["id"] for event in await books.events(account) if event["type"] == type_ and not before[event["id"]]]
     assert lost
@@ -294,7 +294,7 @@ def _about_the_same(type_: str) -> frozenset[str]:
     kinds = {"account", "capability"} if kind in ("account", "capability") else {kind}
     if kind == "checkout":
         kinds.add("payment_intent")
-    return frozenset(each for each in OF_PLATFORM | OF_CONNECTED if each.split(".")[0] in kinds)
+    return frozenset(each for each in PLATFORM_EVENTS | CONNECT_EVENTS if each.split(".")[0] in kinds)
 
 
 async def _heard(temporal: Client, id: str) -> Counter[str]:
