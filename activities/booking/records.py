@@ -16,6 +16,7 @@ from activities.database.transactions import transaction
 from models.domain.actors import PLATFORM, Actor, Role
 from models.domain.messages import (
     Channel,
+    MoveResult,
     MoveSlot,
     RecordAcceptance,
     RecordAttention,
@@ -132,8 +133,8 @@ class RecordActivities:
                 await endings.apply(session, booking, message)
 
     @activity.defn
-    async def move_slot(self, message: MoveSlot) -> bool:
-        """Returns whether the booking has moved to the slot. The exclusion constraint decides, as on booking."""
+    async def move_slot(self, message: MoveSlot) -> MoveResult:
+        """Move the booking and close the proposal. The exclusion constraint decides, as on booking."""
         return await rescheduling.move(self._engine, message)
 
     @activity.defn

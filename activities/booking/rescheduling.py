@@ -9,15 +9,17 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.database import audit, outbox
 from activities.database.transactions import transaction
-from models.domain.messages import MoveSlot
+from models.domain.messages import MoveResult, MoveSlot
 from models.domain.proposals import ProposalStatus
 from models.domain.states import HOLDS_SLOT, IllegalTransition
 from models.tables.bookings import BookingRequest, LiveSession, RescheduleProposal
 from models.tables.catalogue import Slot
 
 
-async def move(engine: AsyncEngine, message: MoveSlot) -> bool:
-    """Returns whether the slot was free. If it is booked or withdrawn, nothing changes.
+async def move(engine: AsyncEngine, message: MoveSlot) -> MoveResult:
+    """Move the booking if its proposal is still open and the slot is free; otherwise nothing changes.
+
+    The proposal's row is locked, so that it is either accepted or withdrawn, never both.
 
     Raises `IllegalTransition` for a closed booking.
     """
@@ -38,29 +40,26 @@ async def move(engine: AsyncEngine, message: MoveSlot) -> bool:
     async with transaction(engine) as session:
         booking = await session.get(BookingRequest, message.booking_id, with_for_update=True)
         if await audit.exists(session, rescheduled):
-            return True
+            return MoveResult.MOVED
         if booking is None or booking.status not in HOLDS_SLOT:
             raise IllegalTransition(f"booking {message.booking_id} has no session to move")
+        proposal = await session.get(RescheduleProposal, to.proposal_id, with_for_update=True)
+        if proposal is None or proposal.status is not ProposalStatus.OPEN:
+            return MoveResult.PROPOSAL_CLOSED
         if not await _claim(session, message):
-            return False
+            return MoveResult.SLOT_TAKEN
         await audit.append(session, rescheduled)
         await _notify(session, booking, to.from_starts_at, message)
-        await session.exec(
-            update(RescheduleProposal)
-            .where(col(RescheduleProposal.id) == to.proposal_id)
-            .values(status=ProposalStatus.ACCEPTED, decided_at=message.at)
-        )
-        return True
+        proposal.status, proposal.decided_at = ProposalStatus.ACCEPTED, message.at
+        return MoveResult.MOVED
 
 
 async def _notify(
     session: AsyncSession, booking: BookingRequest, previous_starts_at: datetime, message: MoveSlot
 ) -> None:
-    """Before the approval there is no session, and no invitation to update."""
     await session.refresh(booking)
     live_session = await session.get(LiveSession, booking.id, with_for_update=True)
-    if live_session is not None:
-        await outbox.reschedule(session, booking, live_session, previous_starts_at, message.at)
+    await outbox.reschedule(session, booking, live_session, previous_starts_at, message.at)
 
 
 async def _claim(session: AsyncSession, message: MoveSlot) -> bool:

@@ -84,16 +84,20 @@ async def delete_reminders(session: AsyncSession, booking_id: UUID) -> None:
 async def reschedule(
     session: AsyncSession,
     booking: BookingRequest,
-    live_session: LiveSession,
+    live_session: LiveSession | None,
     previous_starts_at: datetime,
     at: datetime,
 ) -> None:
-    """Notify both sides of the new time, and replace the reminders. `booking` has the new times already."""
-    live_session.calendar_sequence += 1
-    live_session.updated_at = at
-    await delete_reminders(session, booking.id)
-    await schedule_reminders(session, booking, at)
-    facts = {"previous_starts_at": previous_starts_at.isoformat()}
+    """Notify both sides of the new time, and replace the reminders. `booking` has the new times already.
+
+    Before the approval there is no session: no invitation to update, and no reminders.
+    """
+    if live_session is not None:
+        live_session.calendar_sequence += 1
+        live_session.updated_at = at
+        await delete_reminders(session, booking.id)
+        await schedule_reminders(session, booking, at)
+    facts = {"previous_starts_at": previous_starts_at.isoformat(), "starts_at": booking.starts_at.isoformat()}
     await notify(session, booking, ON_RESCHEDULING, at, facts, occasion=at.isoformat())
 
 

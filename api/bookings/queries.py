@@ -50,6 +50,21 @@ _REFUNDS: ColumnElement[Any] = (
     .correlate(BookingRequest)
     .scalar_subquery()
 )
+_CAN_STILL_MOVE: ColumnElement[bool] = and_(
+    col(BookingRequest.status).in_(HOLDS_SLOT),
+    col(BookingRequest.starts_at) > func.now(),
+    select(Slot.id)
+    .join(Offering, col(Offering.id) == col(Slot.offering_id))
+    .where(
+        col(Slot.id) == col(RescheduleProposal.slot_id),
+        col(Slot.withdrawn_at).is_(None),
+        col(Slot.starts_at) > func.now(),
+        ~taken(but_for=col(BookingRequest.id)),
+    )
+    .correlate(BookingRequest, RescheduleProposal)
+    .exists(),
+)
+"""A proposal ends when either time begins, or when its slot is taken or withdrawn."""
 # SQLModel's `select` is typed for up to four columns.
 _JOINED: Select[BookingRequest, LiveSession | None, Payment | None, Any, RescheduleProposal | None, Any, Any, Any] = (
     cast(
@@ -66,6 +81,7 @@ _JOINED: Select[BookingRequest, LiveSession | None, Payment | None, Any, Resched
                 col(RescheduleProposal.booking_id) == col(BookingRequest.id),
                 # Must match the predicate of the partial index.
                 col(RescheduleProposal.status) == literal_column("'OPEN'"),
+                _CAN_STILL_MOVE,
             ),
         ),
     )
@@ -90,7 +106,7 @@ class BookingRecord:
     attendance_rows: list[dict[str, Any]] | None
     """The meeting provider's reports, as aggregated JSON."""
     proposal: RescheduleProposal | None
-    """The open one."""
+    """The open one, if the booking can still move to its slot."""
     payout: InstructorPayout | None
     refund_rows: list[dict[str, Any]] | None
     """Refunds after the booking's end, as aggregated JSON."""

@@ -11,12 +11,15 @@ from api.catalogue.availability import taken
 from api.http.auth import Caller
 from api.http.problems import Kind, Problem
 from models.domain.actors import SignUpRole, Subject
+from models.domain.ids import notification_id
 from models.domain.messages import Channel
+from models.domain.notifications import ABOUT_PROPOSALS, Recipient
 from models.domain.policy import BookingPolicy, latest_end
 from models.domain.proposals import ProposalStatus
-from models.tables.audit import AuditEvent, event_about
+from models.tables.audit import event_about
 from models.tables.bookings import RescheduleProposal
 from models.tables.catalogue import Offering, Slot
+from models.tables.outbox import OutboxMessage
 
 
 async def propose(session: AsyncSession, record: BookingRecord, slot_id: UUID, caller: Caller, now: datetime) -> None:
@@ -25,7 +28,7 @@ async def propose(session: AsyncSession, record: BookingRecord, slot_id: UUID, c
     slot = await _bookable_slot(session, record, slot_id, now)
     # Locking the booking's row serializes concurrent proposals.
     await session.refresh(record.request, with_for_update=True)
-    await _close_open(session, record.request.id, ProposalStatus.WITHDRAWN, now)
+    await _withdraw_open(session, record.request.id, now)
     proposal = RescheduleProposal(
         id=uuid4(),
         booking_id=record.request.id,
@@ -37,7 +40,7 @@ async def propose(session: AsyncSession, record: BookingRecord, slot_id: UUID, c
         created_at=now,
     )
     session.add(proposal)
-    session.add(_audit_event(proposal, "booking.reschedule_proposed", caller, now))
+    _record(session, record, proposal, "booking.reschedule_proposed", caller, now)
 
 
 async def acceptable(session: AsyncSession, record: BookingRecord, slot_id: UUID, caller: Caller) -> RescheduleProposal:
@@ -70,15 +73,22 @@ async def acceptable(session: AsyncSession, record: BookingRecord, slot_id: UUID
 
 
 async def decline(session: AsyncSession, record: BookingRecord, caller: Caller, now: datetime) -> None:
-    """Decline the open proposal, or withdraw the caller's own. Raises the 409 `Problem` if there is none."""
+    """Decline the open proposal, or withdraw the caller's own.
+
+    Raises the 409 `Problem` if there is none, or if it is accepted at the same moment.
+    """
     proposal = record.proposal
-    if proposal is None:
+    if proposal is not None:
+        # The booking first, as everywhere else, and then the proposal, which an acceptance may have closed meanwhile.
+        await session.refresh(record.request, with_for_update=True)
+        await session.refresh(proposal, with_for_update=True)
+    if proposal is None or proposal.status is not ProposalStatus.OPEN:
         raise Problem(Kind.NOT_POSSIBLE_NOW, "There is no open proposal.", booking_status=record.request.status)
     is_own = proposal.proposed_by is _side(caller)
-    status = ProposalStatus.WITHDRAWN if is_own else ProposalStatus.DECLINED
-    if await _close_open(session, record.request.id, status, now):
-        action = "booking.reschedule_withdrawn" if is_own else "booking.reschedule_declined"
-        session.add(_audit_event(proposal, action, caller, now))
+    proposal.status = ProposalStatus.WITHDRAWN if is_own else ProposalStatus.DECLINED
+    proposal.decided_at = now
+    action = "booking.reschedule_withdrawn" if is_own else "booking.reschedule_declined"
+    _record(session, record, proposal, action, caller, now)
 
 
 def _check_movable(record: BookingRecord, now: datetime) -> None:
@@ -119,18 +129,46 @@ def _side(caller: Caller) -> SignUpRole:
     return SignUpRole(caller.role.value)
 
 
-async def _close_open(session: AsyncSession, booking_id: UUID, status: ProposalStatus, now: datetime) -> bool:
-    closed = await session.exec(
+async def _withdraw_open(session: AsyncSession, booking_id: UUID, now: datetime) -> None:
+    await session.exec(
         update(RescheduleProposal)
         .where(col(RescheduleProposal.booking_id) == booking_id, col(RescheduleProposal.status) == ProposalStatus.OPEN)
-        .values(status=status, decided_at=now)
-        .returning(col(RescheduleProposal.id))
+        .values(status=ProposalStatus.WITHDRAWN, decided_at=now)
     )
-    return closed.first() is not None
 
 
-def _audit_event(proposal: RescheduleProposal, action: str, caller: Caller, now: datetime) -> AuditEvent:
-    detail = {"slot_id": str(proposal.slot_id)}
-    return event_about(
-        Subject.BOOKING, proposal.booking_id, action, caller.actor, Channel.API, now, detail, occasion=str(proposal.id)
+def _record(
+    session: AsyncSession,
+    record: BookingRecord,
+    proposal: RescheduleProposal,
+    action: str,
+    caller: Caller,
+    now: datetime,
+) -> None:
+    """Add the audit row, and the mails to both sides."""
+    detail, occasion = {"slot_id": str(proposal.slot_id)}, str(proposal.id)
+    session.add(
+        event_about(
+            Subject.BOOKING, proposal.booking_id, action, caller.actor, Channel.API, now, detail, occasion=occasion
+        )
+    )
+    facts = {
+        "proposal_id": str(proposal.id),
+        "proposed_by": proposal.proposed_by,
+        "proposed_starts_at": proposal.starts_at.isoformat(),
+    }
+    people = {Recipient.STUDENT: record.request.student_id, Recipient.INSTRUCTOR: record.request.instructor_id}
+    session.add_all(
+        OutboxMessage(
+            id=notification_id(proposal.booking_id, kind, people[recipient], occasion),
+            booking_id=proposal.booking_id,
+            kind=kind,
+            recipient_role=recipient,
+            recipient_id=people[recipient],
+            facts=facts,
+            due_at=now,
+            next_attempt_at=now,
+            created_at=now,
+        )
+        for kind, recipient in ABOUT_PROPOSALS[proposal.status]
     )

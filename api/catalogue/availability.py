@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, ColumnExpressionArgument, func, literal_column
+from sqlalchemy.orm import Mapped, aliased
 from sqlmodel import col, exists
 
 from models.domain.states import HOLDS_SLOT
@@ -14,17 +15,21 @@ _HOLDS_SLOT: list[ColumnElement[str]] = [literal_column(f"'{status}'") for statu
 _CLOSED_BOUNDS: ColumnElement[str] = literal_column("'[]'")
 
 
-def taken(but_for: UUID | None = None) -> ColumnElement[bool]:
+def taken(but_for: UUID | Mapped[UUID] | None = None) -> ColumnElement[bool]:
     """For a query of `Slot` and its `Offering`: whether an open booking blocks the slot's time, buffers included.
 
     The booking `but_for` is ignored. The constraint `no_double_booking` makes the same check on insert.
     """
+    # An alias: `but_for` may be a booking of the enclosing query.
+    rival = aliased(BookingRequest)
     blocked = exists().where(
-        _instructor_range(col(BookingRequest.instructor_id)).bool_op("&&")(_instructor_range(col(Slot.instructor_id))),
-        _blocked_range(BookingRequest, BookingRequest).bool_op("&&")(_blocked_range(Slot, Offering)),
-        col(BookingRequest.status).in_(_HOLDS_SLOT),
+        _instructor_range(col(rival.instructor_id)).bool_op("&&")(_instructor_range(col(Slot.instructor_id))),
+        _blocked_range(rival, rival).bool_op("&&")(_blocked_range(Slot, Offering)),
+        col(rival.status).in_(_HOLDS_SLOT),
     )
-    return blocked if but_for is None else blocked.where(col(BookingRequest.id) != but_for)
+    if but_for is not None:
+        blocked = blocked.where(col(rival.id) != but_for)
+    return blocked.correlate_except(rival)
 
 
 def _instructor_range(instructor_id: ColumnExpressionArgument[UUID]) -> ColumnElement[object]:

@@ -234,6 +234,14 @@ class RecordAttention(Value):
     decision: Decision | None = None
 
 
+class MoveResult(StrEnum):
+    MOVED = "moved"
+    SLOT_TAKEN = "slot_taken"
+    """Booked or withdrawn."""
+    PROPOSAL_CLOSED = "proposal_closed"
+    """Declined, withdrawn or replaced before the acceptance was recorded."""
+
+
 class MoveSlot(Value):
     booking_id: UUID
     decision: Reschedule

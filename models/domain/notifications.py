@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
+from models.domain.proposals import ProposalStatus
 from models.domain.states import (
     TRANSITIONS,
     BookingStatus,
@@ -37,6 +38,9 @@ class NotificationKind(StrEnum):
     REFUNDED = "refunded"
     REFUND_FAILED = "refund_failed"
     NO_SHOW_REPORTED = "no_show_reported"
+    RESCHEDULE_PROPOSED = "reschedule_proposed"
+    RESCHEDULE_DECLINED = "reschedule_declined"
+    RESCHEDULE_WITHDRAWN = "reschedule_withdrawn"
     RESCHEDULED = "rescheduled"
     REMINDER_A_DAY = "reminder_a_day"
     REMINDER_15_MINUTES = "reminder_15_minutes"
@@ -140,6 +144,14 @@ NOTIFICATIONS: Mapping[str, Mapping[Move, tuple[Notification, ...]]] = {
 
 ON_RESCHEDULING = _both(NotificationKind.RESCHEDULED)
 """No state changes, only the session's time."""
+
+ABOUT_PROPOSALS = {
+    ProposalStatus.OPEN: _both(NotificationKind.RESCHEDULE_PROPOSED),
+    ProposalStatus.DECLINED: _both(NotificationKind.RESCHEDULE_DECLINED),
+    ProposalStatus.WITHDRAWN: _both(NotificationKind.RESCHEDULE_WITHDRAWN),
+    ProposalStatus.ACCEPTED: ON_RESCHEDULING,
+}
+"""Enqueued by the API, except for an acceptance, which the booking's workflow decides."""
 
 ON_NO_SHOW_REPORTED = _both(NotificationKind.NO_SHOW_REPORTED)
 """No state changes yet. Only the party who was reported absent is notified."""

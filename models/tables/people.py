@@ -16,6 +16,7 @@ class Student(SQLModel, table=True):
     email: str = Field(unique=True)
     name: str
     time_zone: str = "UTC"
+    language: str = Field(default="en", sa_column_kwargs={"server_default": text("'en'")})
     stripe_customer_id: str | None = Field(default=None, unique=True)
     created_at: datetime
 
@@ -34,6 +35,7 @@ class Instructor(SQLModel, table=True):
     email: str = Field(unique=True)
     name: str
     time_zone: str = "UTC"
+    language: str = Field(default="en", sa_column_kwargs={"server_default": text("'en'")})
     stripe_account_id: str | None = Field(default=None, unique=True)
     transfers: Capability | None = Field(default=None, sa_column=enum_column(Capability, nullable=True))
     """Stripe's `transfers` capability when last checked. Without it, the instructor cannot be paid."""

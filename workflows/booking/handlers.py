@@ -21,6 +21,7 @@ with workflow.unsafe.imports_passed_through():
         ContestNoShow,
         Decision,
         Extend,
+        MoveResult,
         MoveSlot,
         PaymentEvent,
         RecordDeadline,
@@ -103,11 +104,13 @@ class BookingHandlers:
         deadline = state.deadline_after(to)
         record = MoveSlot(booking_id=state.terms.booking_id, decision=to, deadline_at=deadline, at=workflow.now())
         try:
-            has_moved = await persist(RecordActivities.move_slot, record)
+            result = await persist(RecordActivities.move_slot, record)
         finally:
             state.is_moving = False
-        if not has_moved:
+        if result is MoveResult.SLOT_TAKEN:
             raise ApplicationError("The slot has just been taken or withdrawn.", type=Refusal.SLOT_TAKEN)
+        if result is MoveResult.PROPOSAL_CLOSED:
+            raise ApplicationError("The proposal is no longer open.", type=Refusal.NOT_POSSIBLE_NOW)
         state.moved(to, deadline)
         workflow.upsert_search_attributes([search_attributes.SESSION_START.value_set(to.starts_at)])
         self._progress.publish_status()

@@ -31,6 +31,7 @@ CREATE TABLE student (
     email varchar NOT NULL UNIQUE,
     name varchar NOT NULL,
     time_zone varchar NOT NULL,
+    language varchar NOT NULL DEFAULT 'en',
     stripe_customer_id varchar UNIQUE,
     created_at timestamptz NOT NULL
 )
@@ -40,6 +41,7 @@ CREATE TABLE instructor (
     email varchar NOT NULL UNIQUE,
     name varchar NOT NULL,
     time_zone varchar NOT NULL,
+    language varchar NOT NULL DEFAULT 'en',
     stripe_account_id varchar UNIQUE,
     transfers varchar(24),
     requirements jsonb DEFAULT '[]'::jsonb NOT NULL,
@@ -482,7 +484,8 @@ CREATE TABLE outbox_message (
     created_at timestamptz NOT NULL,
     CONSTRAINT kind_is_known CHECK (kind IN (
         'booking_received', 'approved', 'rejected', 'expired', 'unpaid', 'cancelled', 'completed',
-        'no_show', 'refunded', 'refund_failed', 'no_show_reported', 'rescheduled', 'reminder_a_day',
+        'no_show', 'refunded', 'refund_failed', 'no_show_reported', 'reschedule_proposed',
+        'reschedule_declined', 'reschedule_withdrawn', 'rescheduled', 'reminder_a_day',
         'reminder_15_minutes', 'completion_due', 'payout_paid', 'payout_failed', 'password_reset',
         'password_changed'
     )),

@@ -18,12 +18,13 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.booking.records import RecordActivities
 from api.catalogue import commands
-from models.domain.actors import Actor, Role
-from models.domain.messages import Channel, MoveSlot, Reschedule, ReserveSlot
+from models.domain.actors import Actor, Role, SignUpRole
+from models.domain.messages import Channel, MoveResult, MoveSlot, Reschedule, ReserveSlot
 from models.domain.policy import BookingPolicy, PaymentPlan
+from models.domain.proposals import ProposalStatus
 from models.domain.states import BookingStatus
 from models.domain.terms import BookingTerms
-from models.tables.bookings import BookingRequest
+from models.tables.bookings import BookingRequest, RescheduleProposal
 from models.tables.catalogue import Offering, Slot
 from tests.api.world import HOUR, PRICE, World, problem
 
@@ -74,17 +75,28 @@ async def move(world: World, slot_id: UUID) -> bool:
     booking_id = await world.booking(await world.slot(), status=BookingStatus.ACCEPTED)
     async with AsyncSession(world.engine) as session:
         slot, booking = await session.get_one(Slot, slot_id), await session.get_one(BookingRequest, booking_id)
+    proposal = RescheduleProposal(
+        booking_id=booking_id,
+        slot_id=slot_id,
+        starts_at=slot.starts_at,
+        ends_at=slot.ends_at,
+        proposed_by=SignUpRole.STUDENT,
+        status=ProposalStatus.OPEN,
+        created_at=datetime.now(UTC),
+    )
+    async with AsyncSession(world.engine, expire_on_commit=False) as session, session.begin():
+        session.add(proposal)
     agreed = Reschedule(
         actor=Actor(role=Role.INSTRUCTOR, id=world.instructor.id),
         channel=Channel.API,
-        proposal_id=uuid4(),
+        proposal_id=proposal.id,
         slot_id=slot_id,
         starts_at=slot.starts_at,
         ends_at=slot.ends_at,
         from_starts_at=booking.starts_at,
     )
     message = MoveSlot(booking_id=booking_id, decision=agreed, deadline_at=slot.ends_at, at=datetime.now(UTC))
-    return await RecordActivities(world.engine).move_slot(message)
+    return await RecordActivities(world.engine).move_slot(message) is MoveResult.MOVED
 
 
 async def withdraw_slot(session: AsyncSession, offering: Offering, slot_id: UUID) -> None:

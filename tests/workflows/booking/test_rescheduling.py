@@ -1,17 +1,22 @@
 """A session moved by agreement: the hold, the deadlines and the policy go with it, and nobody pays again."""
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
+from sqlmodel import col, update
+from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio.client import WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
+from models.domain.actors import SignUpRole
 from models.domain.errors import Unknown
 from models.domain.messages import Approve, Cancel, Complete, Refusal, Reschedule
 from models.domain.policy import TYPICAL_HOLD_DURATION
+from models.domain.proposals import ProposalStatus
 from models.domain.states import BookingStatus, PaymentStatus
+from models.tables.bookings import RescheduleProposal
 from sandbox import seed
 from tests.workflows.saga import Booked, Saga
 from workflows.booking.workflow import BookingWorkflow
@@ -33,10 +38,27 @@ async def agreed(saga: Saga, booked: Booked, later: timedelta, starts_at: dateti
     """On a slot that begins that much later than the booked one."""
     terms = booked.order.terms
     to = terms.starts_at + later
+    proposal = RescheduleProposal(
+        booking_id=terms.booking_id,
+        slot_id=await slot(saga, booked, to),
+        starts_at=to,
+        ends_at=to + HOUR,
+        proposed_by=SignUpRole.STUDENT,
+        status=ProposalStatus.OPEN,
+        created_at=datetime.now(UTC),
+    )
+    async with AsyncSession(saga.engine, expire_on_commit=False) as session, session.begin():
+        await session.exec(
+            update(RescheduleProposal)
+            .where(col(RescheduleProposal.booking_id) == terms.booking_id)
+            .where(col(RescheduleProposal.status) == ProposalStatus.OPEN)
+            .values(status=ProposalStatus.WITHDRAWN)
+        )
+        session.add(proposal)
     return Reschedule(
         actor=booked.instructor,
-        proposal_id=uuid4(),
-        slot_id=await slot(saga, booked, to),
+        proposal_id=proposal.id,
+        slot_id=proposal.slot_id,
         starts_at=to,
         ends_at=to + HOUR,
         from_starts_at=starts_at or terms.starts_at,
@@ -124,6 +146,16 @@ async def test_a_slot_that_was_taken_meanwhile_leaves_the_booking_as_it_is(saga:
     assert request.starts_at == terms.starts_at
     # Nothing is left behind: the booking goes on at its old time.
     await move(booked, await agreed(saga, booked, -DAY))
+
+
+async def test_a_proposal_that_was_withdrawn_meanwhile_leaves_the_booking_as_it_is(saga: Saga) -> None:
+    booked = await approved(saga)
+    withdrawn = await agreed(saga, booked, DAY)
+    await agreed(saga, booked, -DAY)  # replaces it
+    assert await refused(booked, withdrawn) == (Refusal.NOT_POSSIBLE_NOW, "The proposal is no longer open.")
+    request = await booked.request()
+    assert request is not None
+    assert request.starts_at == booked.order.terms.starts_at
 
 
 async def test_a_session_beyond_the_hold_is_refused_with_how_far_it_reaches(saga: Saga) -> None:

@@ -1,10 +1,11 @@
+import asyncio
 from datetime import timedelta
 from uuid import UUID
 
 import httpx
 import pytest
 
-from tests.api.live.journey import approved, decide, paid
+from tests.api.live.journey import approved, decide, paid, seen
 from tests.api.world import JSON, World, book, problem
 
 # The Stripe SDK's own use of httpx.
@@ -118,4 +119,38 @@ async def test_a_slot_that_is_withdrawn_is_neither_proposed_nor_agreed_to(
     assert "withdrawn" in agreed.json()["detail"]
     proposed = await decide(client, world.student, booking_id, "reschedule", to(other))
     assert problem(proposed) == (409, "not-possible-now")
-    assert (await decide(client, world.instructor, booking_id, "reschedule/decline")).status_code == 200
+    ended = await decide(client, world.instructor, booking_id, "reschedule/decline")
+    assert problem(ended) == (409, "not-possible-now")
+
+
+async def test_a_proposal_ends_when_its_slot_is_taken(client: httpx.AsyncClient, world: World) -> None:
+    booking_id, other = await approved(client, world), await world.slot(LATER)
+    await decide(client, world.student, booking_id, "reschedule", to(other))
+    overlapping = await world.slot(LATER + timedelta(minutes=30))
+    assert (await book(client, world.student, overlapping, key="a rival")).status_code == 201
+    for person in (world.student, world.instructor):
+        listed = (await client.get("/v1/bookings", headers=person.headers)).json()["data"]
+        assert next(each for each in listed if each["id"] == booking_id)["proposal"] is None
+
+
+async def test_a_proposal_ends_when_its_slot_begins(client: httpx.AsyncClient, world: World) -> None:
+    booking_id, soon = await approved(client, world), await world.slot(timedelta(seconds=2))
+    proposed = await decide(client, world.student, booking_id, "reschedule", to(soon))
+    assert proposed.json()["proposal"]["slot_id"] == str(soon)
+    shown = await seen(client, world.instructor, booking_id, lambda shown: shown["proposal"] is None)
+    assert shown["status"] == "ACCEPTED"
+
+
+async def test_a_proposal_is_accepted_or_withdrawn_and_never_both(client: httpx.AsyncClient, world: World) -> None:
+    booking_id = await approved(client, world)
+    for days in range(1, 7):
+        other = await world.slot(timedelta(days=4, hours=days))
+        assert (await decide(client, world.student, booking_id, "reschedule", to(other))).status_code == 200
+        accepted, withdrawn = await asyncio.gather(
+            decide(client, world.instructor, booking_id, "reschedule/accept", to(other)),
+            decide(client, world.student, booking_id, "reschedule/decline"),
+        )
+        assert sorted(each.status_code for each in (accepted, withdrawn)) == [200, 409]
+        shown = (await client.get(f"/v1/bookings/{booking_id}", headers=world.student.headers)).json()
+        assert (shown["slot_id"] == str(other)) is (accepted.status_code == 200)
+        assert shown["proposal"] is None
