@@ -10,6 +10,8 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from pydantic import Field
+
 from models.domain.base import Value
 from models.domain.disputes import DisputeState, ReverseDisputedTransfer
 from models.domain.messages import Checkout, PaymentState
@@ -22,11 +24,21 @@ from models.domain.stripe_events import StripeEvent
 from models.domain.terms import BookingTerms
 
 
+class CheckoutText(Value):
+    """In the student's language. `repr` leaves the names out."""
+
+    product: str = Field(repr=False)
+    description: str = Field(repr=False)
+    disclosure: str
+    """Beside the pay button: the fee, when the card is charged, and the terms of cancelling and not attending."""
+
+
 class CheckoutRequest(Value):
     """The parameters of a Checkout Session. The student reads price, fee and cancellation terms before paying."""
 
     terms: BookingTerms
     split: Split
+    text: CheckoutText
     customer_id: str
     expires_at: datetime
 

@@ -15,9 +15,11 @@ from babel import Locale
 from babel.dates import format_skeleton, format_time
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
+from babel.numbers import format_percent
 from babel.support import NullTranslations, Translations
+from babel.units import format_unit
 
-from models.domain.money import Money, exponent
+from models.domain.money import BASIS_POINTS, Money, exponent
 
 SOURCE = "en"
 CATALOGUES = Path(__file__).with_name("catalogues")
@@ -48,6 +50,15 @@ class Language:
         pattern.frac_prec = (decimals, decimals)
         amount = Decimal(money.amount_minor).scaleb(-decimals)
         return _plain(pattern.apply(amount, self.locale, currency=money.currency.upper(), currency_digits=False))
+
+    def percent(self, bps: int) -> str:
+        return _plain(format_percent(Decimal(bps) / BASIS_POINTS, locale=self.locale, decimal_quantization=False))
+
+    def hours(self, count: int) -> str:
+        return format_unit(count, "duration-hour", locale=self.locale)
+
+    def minutes(self, count: int) -> str:
+        return format_unit(count, "duration-minute", locale=self.locale)
 
     def start(self, at: datetime, where: ZoneInfo) -> str:
         """For subjects: `Thu 5 Mar, 10:00`."""

@@ -32,6 +32,7 @@ class Names(NamedTuple):
 
     student: str
     student_time_zone: str
+    student_language: str
     instructor: str
 
 
@@ -58,9 +59,9 @@ def lines_of(booking_id: UUID) -> Select[str, datetime, str, int]:
     )
 
 
-def names_of(booking: BookingRequest) -> Select[str, str, str]:
+def names_of(booking: BookingRequest) -> Select[str, str, str, str]:
     return (
-        select(Student.name, Student.time_zone, Instructor.name)
+        select(Student.name, Student.time_zone, Student.language, Instructor.name)
         .join(Instructor, col(Instructor.id) == booking.instructor_id)
         .where(col(Student.id) == booking.student_id)
     )
@@ -87,6 +88,7 @@ def receipt(booking: BookingRequest, names: Names, lines: Iterable[Line]) -> Rec
         starts_at=booking.starts_at,
         ends_at=booking.ends_at,
         time_zone=zone(names.student_time_zone).key,
+        language=names.student_language,
         price=money(booking.price_minor),
         platform_fee=money(booking.platform_fee_minor),
         movements=tuple(

@@ -9,6 +9,7 @@ from icalendar import Calendar, Event, vCalAddress
 
 from models.domain.ids import calendar_uid
 from models.domain.states import SessionStatus
+from models.languages import Language
 from models.tables.bookings import BookingRequest, LiveSession
 
 MEDIA_TYPE = "text/calendar"
@@ -35,12 +36,12 @@ class Party(NamedTuple):
 
 
 def appointment(
-    booking: BookingRequest, live_session: LiveSession, title: str, other: str, public_url: str
+    booking: BookingRequest, live_session: LiveSession, other: str, language: Language, public_url: str
 ) -> Appointment:
     """The session as currently recorded, for one participant; `other` is the other participant's name."""
     return Appointment(
         booking_id=booking.id,
-        summary=f"{title} with {other}",
+        summary=language.gettext("%(title)s with %(name)s", title=booking.title, name=other),
         starts_at=booking.starts_at,
         ends_at=booking.ends_at,
         is_cancelled=live_session.status is SessionStatus.CANCELLED,

@@ -6,6 +6,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity
 
+from activities.booking.checkout_text import load_text
 from activities.booking.payment_plans import Plan
 from activities.booking.students import load_contact
 from activities.gateways import CheckoutRequest, PaymentGateway
@@ -32,9 +33,11 @@ class PaymentActivities:
         """Create the Checkout Session on which the student pays. Raises `Declined` if Stripe rejects it."""
         terms = request.terms
         customer_id = await self._ensure_customer(terms.student_id)
+        divided = split(terms.price, terms.policy)
         checkout = CheckoutRequest(
             terms=terms,
-            split=split(terms.price, terms.policy),
+            split=divided,
+            text=await load_text(self._engine, terms, divided),
             customer_id=customer_id,
             expires_at=request.expires_at,
         )

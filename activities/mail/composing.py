@@ -4,8 +4,9 @@ from datetime import datetime
 from email.errors import HeaderParseError
 from email.headerregistry import Address
 from email.message import EmailMessage
-from email.policy import SMTP
+from email.policy import EmailPolicy
 from email.utils import format_datetime
+from typing import Any
 from uuid import UUID
 
 from activities.mail.notifications import MailContent, MailDiscarded
@@ -16,7 +17,27 @@ from models.documents.issuer import Issuer
 from models.domain.ids import message_id
 from models.session_calendar import FILE_NAME, Party, invitation
 
-_POLICY = SMTP.clone(cte_type="7bit")
+
+class _Policy(EmailPolicy):
+    """Python loses the quotes of a long ASCII name when it folds the header: the name's commas and brackets then read
+    as further recipients (python/cpython#118643). So these headers stay on one line, of at most 998 characters
+    (RFC 5322, 2.1.1). Any other name becomes encoded words, which need no quotes.
+    """
+
+    def fold(self, name: str, value: Any) -> str:
+        return _unfolded(name, value, self.linesep) or super().fold(name, value)
+
+    def fold_binary(self, name: str, value: Any) -> bytes:
+        line = _unfolded(name, value, self.linesep)
+        return line.encode() if line else super().fold_binary(name, value)
+
+
+def _unfolded(name: str, value: object, line_end: str) -> str | None:
+    text = str(value)
+    return f"{name}: {text}{line_end}" if name in ("From", "To") and text.isascii() else None
+
+
+_POLICY = _Policy(linesep="\r\n", cte_type="7bit")
 """7 bit, so that no mail server on the way needs 8BITMIME."""
 
 
@@ -25,7 +46,7 @@ def compose(content: MailContent, id: UUID, due_at: datetime, sender: Party, iss
 
     Drawing a receipt takes a good part of a second of CPU time. Raises `MailDiscarded` for an unusable address.
     """
-    rendered = render(content)
+    rendered = render(content, issuer.name)
     mail = EmailMessage(policy=_POLICY)
     mail["Message-ID"] = message_id(id, sender.email.rpartition("@")[2])
     mail["Date"] = format_datetime(due_at)

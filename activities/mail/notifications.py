@@ -15,6 +15,7 @@ from activities.booking.payment_records import instructor_minor
 from activities.mail import templates
 from activities.mail.templates import PaymentOutcome
 from models.documents.receipt import Receipt
+from models.documents.terms import absence_terms, cancellation_terms
 from models.domain.actors import Role
 from models.domain.endings import EndReason
 from models.domain.money import Money
@@ -24,14 +25,17 @@ from models.domain.notifications import (
     BEFORE_THE_SESSION,
     NotificationKind,
     Recipient,
-    is_still_relevant,
+    is_still_true,
 )
 from models.domain.payouts import failure
 from models.domain.policy import BookingPolicy, CompletionTimeoutPolicy
+from models.domain.proposals import ProposalStatus
+from models.domain.states import RefundStatus
 from models.domain.zones import zone
+from models.languages import Language, language
 from models.receipts import Line, Names, lines_of, receipt
 from models.session_calendar import Appointment, Party, appointment, join_url, receipt_url, reset_url
-from models.tables.bookings import BookingRequest, LiveSession
+from models.tables.bookings import BookingRequest, LiveSession, RescheduleProposal
 from models.tables.credentials import RESET_LASTS, PasswordReset, token_hash
 from models.tables.outbox import OutboxMessage
 from models.tables.payments import Payment
@@ -42,8 +46,7 @@ _HAS_JOIN_LINK = frozenset({NotificationKind.APPROVED, NotificationKind.RESCHEDU
 _MENTIONS_RECORDING = _HAS_JOIN_LINK | {NotificationKind.BOOKING_RECEIVED}
 _CHANGES_CALENDARS = frozenset({NotificationKind.APPROVED, NotificationKind.RESCHEDULED, NotificationKind.CANCELLED})
 
-_RECORDING = ("Recording", "The instructor may record the session")
-_BANK_DETAILS = ("Your bank details at Stripe", "https://connect.stripe.com/express_login")
+_BANK_DETAILS_URL = "https://connect.stripe.com/express_login"
 
 
 class MailDiscarded(Exception):
@@ -64,6 +67,8 @@ class BookingRecords:
 @dataclass(frozen=True)
 class MailContent:
     notification: NotificationKind
+    language: Language
+    """The reader's."""
     reader: Party
     variables: dict[str, Any]
     """The template's variables."""
@@ -86,8 +91,8 @@ async def load(session: AsyncSession, message: OutboxMessage, public_url: str, n
         booking = BookingRequest.model_validate(message.facts["booking"])
     if booking is None:
         raise MailDiscarded("no_booking")
-    if not is_still_relevant(message.kind, booking.status, booking.starts_at, now):
-        raise MailDiscarded("too_late")
+    if not is_still_true(message.kind, booking.status, booking.starts_at, booking.ends_at, now):
+        raise MailDiscarded("out_of_date")
     statement = (
         select(Student, Instructor, LiveSession)
         .select_from(Student)
@@ -100,6 +105,8 @@ async def load(session: AsyncSession, message: OutboxMessage, public_url: str, n
         raise MailDiscarded("no_recipient")
     payment = await session.get(Payment, booking.id)
     refund = await session.get(Refund, UUID(message.facts["refund_id"])) if "refund_id" in message.facts else None
+    if await _is_superseded(session, message, booking, refund):
+        raise MailDiscarded("out_of_date")
     records = BookingRecords(booking, *row, payment, refund)
     content = _about_booking(message, records, public_url)
     if not _has_receipt(message, records):
@@ -107,10 +114,28 @@ async def load(session: AsyncSession, message: OutboxMessage, public_url: str, n
     return replace(content, receipt=await _receipt(session, records))
 
 
+async def _is_superseded(
+    session: AsyncSession, message: OutboxMessage, booking: BookingRequest, refund: Refund | None
+) -> bool:
+    """Whether what the mail is about has changed since: the time, the proposal or the refund."""
+    match message.kind:
+        case NotificationKind.RESCHEDULED:
+            return datetime.fromisoformat(message.facts["starts_at"]) != booking.starts_at
+        case NotificationKind.RESCHEDULE_PROPOSED:
+            proposal = await session.get(RescheduleProposal, UUID(message.facts["proposal_id"]))
+            return proposal is None or proposal.status is not ProposalStatus.OPEN
+        case NotificationKind.REFUNDED:
+            to_student = message.recipient_role is Recipient.STUDENT
+            return to_student and refund is not None and refund.status is RefundStatus.FAILED
+        case NotificationKind.REFUND_FAILED:
+            return refund is not None and refund.status is not RefundStatus.FAILED
+    return False
+
+
 async def _receipt(session: AsyncSession, records: BookingRecords) -> Receipt | None:
     """The same receipt as the API serves."""
     student = records.student
-    names = Names(student.name, student.time_zone, records.instructor.name)
+    names = Names(student.name, student.time_zone, student.language, records.instructor.name)
     lines = (await session.exec(lines_of(records.booking.id))).all()
     return receipt(records.booking, names, (Line(*line) for line in lines))
 
@@ -125,16 +150,22 @@ async def _about_payout(session: AsyncSession, message: OutboxMessage) -> MailCo
     instructor = await session.get(Instructor, message.recipient_id)
     if instructor is None:
         raise MailDiscarded("no_recipient")
-    facts = message.facts
-    amount = Money(amount_minor=facts["amount_minor"], currency=facts["currency"]).format()
+    facts, reads = message.facts, language(instructor.language)
+    amount = reads.money(Money(amount_minor=facts["amount_minor"], currency=facts["currency"]))
     why, to_do = failure(facts["failure_code"])
     has_failed = message.kind is NotificationKind.PAYOUT_FAILED
     return MailContent(
         notification=message.kind,
+        language=reads,
         reader=Party(instructor.name, instructor.email),
-        variables={"amount": amount, "sessions": facts["sessions"], "why": why, "to_do": to_do},
-        details=[("Amount", amount)],
-        links=[_BANK_DETAILS] if has_failed else [],
+        variables={
+            "amount": amount,
+            "sessions": facts["sessions"],
+            "why": reads.gettext(why),
+            "to_do": reads.gettext(to_do),
+        },
+        details=[(reads.gettext("Amount"), amount)],
+        links=[(reads.gettext("Update bank details"), _BANK_DETAILS_URL)] if has_failed else [],
         appointment=None,
     )
 
@@ -144,19 +175,26 @@ async def _about_account(session: AsyncSession, message: OutboxMessage, public_u
     person: Student | Instructor | None = await session.get(Student if to_student else Instructor, message.recipient_id)
     if person is None:
         raise MailDiscarded("no_recipient")
-    time_zone, expires_at = zone(person.time_zone), message.created_at + RESET_LASTS
+    reads, time_zone = language(person.language), zone(person.time_zone)
+    expires_at = message.created_at + RESET_LASTS
     is_reset = message.kind is NotificationKind.PASSWORD_RESET
     if is_reset and now >= expires_at:
-        raise MailDiscarded("too_late")
+        raise MailDiscarded("out_of_date")
     return MailContent(
         notification=message.kind,
+        language=reads,
         reader=Party(person.name, person.email),
         variables={
-            "at": templates.local_time(message.created_at, time_zone),
-            "until": templates.local_time(expires_at, time_zone),
+            "at": reads.time(message.created_at, time_zone),
+            "until": reads.time(expires_at, time_zone),
         },
         details=[],
-        links=[("Choose a new password", reset_url(public_url, await _new_token(session, message, expires_at)))]
+        links=[
+            (
+                reads.gettext("Choose a new password"),
+                reset_url(public_url, await _new_token(session, message, expires_at)),
+            )
+        ]
         if is_reset
         else [],
         appointment=None,
@@ -180,58 +218,83 @@ def _about_booking(message: OutboxMessage, records: BookingRecords, public_url: 
     booking = records.booking
     people: tuple[Student | Instructor, ...] = (records.student, records.instructor)
     reader, other = people if message.recipient_role is Recipient.STUDENT else reversed(people)
-    time_zone = zone(reader.time_zone)
+    reads, time_zone = language(reader.language), zone(reader.time_zone)
+    say = reads.gettext
     price = Money(amount_minor=booking.price_minor, currency=booking.currency)
     return MailContent(
         notification=message.kind,
+        language=reads,
         reader=Party(reader.name, reader.email),
         variables={
             "to_student": message.recipient_role is Recipient.STUDENT,
             "other": other.name,
             "title": booking.title,
-            "starts": templates.local_time(booking.starts_at, time_zone),
-            **_booking_variables(message, records, time_zone),
+            "start": reads.start(booking.starts_at, time_zone),
+            "starts": reads.time(booking.starts_at, time_zone),
+            "price": reads.money(price),
+            **_booking_variables(message, records, reads, time_zone),
         },
         details=[
-            ("What", booking.title),
-            ("With", other.name),
-            ("When", templates.local_period(booking.starts_at, booking.ends_at, time_zone)),
-            ("Price", price.format()),
-            *([_RECORDING] if booking.is_recorded and message.kind in _MENTIONS_RECORDING else []),
+            (say("Session"), booking.title),
+            (say("With"), other.name),
+            (say("When"), reads.period(booking.starts_at, booking.ends_at, time_zone)),
+            (say("Price"), reads.money(price)),
+            *(
+                [(say("Recording"), say("The instructor may record the session"))]
+                if booking.is_recorded and message.kind in _MENTIONS_RECORDING
+                else []
+            ),
         ],
-        links=list(_links(message, records, public_url)),
-        appointment=appointment(booking, records.session, booking.title, other.name, public_url)
+        links=list(_links(message, records, reads, public_url)),
+        appointment=appointment(booking, records.session, other.name, reads, public_url)
         if records.session and message.kind in _CHANGES_CALENDARS
         else None,
     )
 
 
-def _booking_variables(message: OutboxMessage, records: BookingRecords, time_zone: ZoneInfo) -> dict[str, Any]:
+def _booking_variables(
+    message: OutboxMessage, records: BookingRecords, reads: Language, time_zone: ZoneInfo
+) -> dict[str, Any]:
     booking, payment, facts = records.booking, records.payment, message.facts
     policy = BookingPolicy.model_validate(booking.policy)
+    price = Money(amount_minor=booking.price_minor, currency=booking.currency)
     variables: dict[str, Any] = {
-        "cancellation": templates.cancellation_terms(policy.cancellation),
+        "cancellation": cancellation_terms(reads, policy.cancellation),
+        "absence": absence_terms(reads, price, policy),
         "settles_on_completion_timeout": policy.on_completion_timeout is CompletionTimeoutPolicy.SETTLE,
         "words_of_instructor": booking.rejection_reason,
-        "outcome": templates.payment_outcome(_outcome(payment) if payment else None, message.recipient_role),
+        "outcome": templates.payment_outcome(reads, _outcome(payment) if payment else None, message.recipient_role),
+        "cancelled_at": reads.time(message.created_at, time_zone) if _is_late_cancellation(message, records) else None,
+        "has_invitation": records.session is not None,
     }
-    for name in ("until", "previous_starts_at"):
+    for name in ("until", "previous_starts_at", "proposed_starts_at"):
         if name in facts:
-            variables[name] = templates.local_time(datetime.fromisoformat(facts[name]), time_zone)
+            variables[name] = reads.time(datetime.fromisoformat(facts[name]), time_zone)
+    if "proposed_by" in facts:
+        variables["is_proposer"] = facts["proposed_by"] == message.recipient_role
+        variables["proposed_start"] = reads.start(datetime.fromisoformat(facts["proposed_starts_at"]), time_zone)
     if booking.next_deadline_at:
-        variables["deadline"] = templates.local_time(booking.next_deadline_at, time_zone)
+        variables["deadline"] = reads.time(booking.next_deadline_at, time_zone)
     if records.refund:
-        variables |= _refund_variables(records.refund)
+        variables |= _refund_variables(records.refund, reads)
     if "reason" in facts:
-        variables["why"] = templates.unpaid_reason(EndReason(facts["reason"]), facts["decline_code"])
+        variables["why"] = templates.unpaid_reason(reads, EndReason(facts["reason"]), facts["decline_code"])
     if "by" in facts and booking.end_reason:
-        variables["happened"] = templates.closing_reason(booking.end_reason, Role(facts["by"]), message.recipient_role)
+        by = Role(facts["by"])
+        variables["happened"] = templates.closing_reason(reads, booking.end_reason, by, message.recipient_role)
     return variables
 
 
-def _refund_variables(refund: Refund) -> dict[str, Any]:
+def _is_late_cancellation(message: OutboxMessage, records: BookingRecords) -> bool:
+    """Whether the reader is charged for their own cancellation, and should read why."""
+    is_own = message.recipient_role is Recipient.STUDENT and message.facts.get("by") == Role.STUDENT
+    was_charged = records.payment is not None and records.payment.captured_minor > 0
+    return is_own and was_charged and records.booking.end_reason is EndReason.CANCELLED
+
+
+def _refund_variables(refund: Refund, reads: Language) -> dict[str, Any]:
     def formatted(amount_minor: int) -> str:
-        return Money(amount_minor=amount_minor, currency=refund.currency).format()
+        return reads.money(Money(amount_minor=amount_minor, currency=refund.currency))
 
     return {
         "refund": formatted(refund.amount_minor),
@@ -253,8 +316,10 @@ def _outcome(payment: Payment) -> PaymentOutcome:
     )
 
 
-def _links(message: OutboxMessage, records: BookingRecords, public_url: str) -> Iterator[tuple[str, str]]:
-    if message.kind in _HAS_JOIN_LINK:
-        yield "Join the session", join_url(public_url, records.booking.id)
+def _links(
+    message: OutboxMessage, records: BookingRecords, reads: Language, public_url: str
+) -> Iterator[tuple[str, str]]:
+    if message.kind in _HAS_JOIN_LINK and records.session is not None:
+        yield reads.gettext("Join the session"), join_url(public_url, records.booking.id)
     if _has_receipt(message, records):
-        yield "Your receipt", receipt_url(public_url, records.booking.id)
+        yield reads.gettext("View receipt"), receipt_url(public_url, records.booking.id)

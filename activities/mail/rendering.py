@@ -1,29 +1,20 @@
 """Renders subject, text and HTML. Each notification has one plain-text template; both bodies use its paragraphs.
 
-The template's first paragraph is the subject. Every value between `{{` and `}}` is put on one line, so that no name
-can add a header or a paragraph. In HTML it is escaped as well.
+The template's first paragraph is the subject. Every text of a user is put on one line before, so that no name can add a
+header or a paragraph. In HTML it is escaped as well.
 """
 
 import re
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from activities.mail.notifications import MailContent
 from activities.mail.templates import one_line
+from models.languages import LANGUAGES, Language
 
-
-def _on_one_line(value: object) -> object:
-    return one_line(value) if type(value) is str else value
-
-
-_TEMPLATES = Environment(
-    loader=FileSystemLoader(Path(__file__).parent / "templates"),
-    autoescape=select_autoescape(["html"]),
-    undefined=StrictUndefined,
-    finalize=_on_one_line,
-)
+TEMPLATES = Path(__file__).parent / "templates"
 _BLANK_LINES = re.compile(r"\n\s*\n")
 
 
@@ -33,15 +24,41 @@ class RenderedMail(NamedTuple):
     html: str
 
 
-def render(content: MailContent) -> RenderedMail:
-    body = _TEMPLATES.get_template(f"{content.notification}.txt").render(content.variables)
+def _environment(language: Language) -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=select_autoescape(["html"]),
+        undefined=StrictUndefined,
+        extensions=["jinja2.ext.i18n"],
+    )
+    environment.policies["ext.i18n.trimmed"] = True
+    translations = language.translations
+    installed: Any = environment
+    installed.install_gettext_callables(translations.gettext, translations.ngettext, newstyle=True)
+    return environment
+
+
+_ENVIRONMENTS = {code: _environment(language) for code, language in LANGUAGES.items()}
+
+
+def render(content: MailContent, platform: str) -> RenderedMail:
+    """The mail in the reader's language. `platform` is the name of who sends it."""
+    environment = _ENVIRONMENTS[content.language.code]
+    variables = {name: _on_one_line(value) for name, value in content.variables.items()}
+    body = environment.get_template(f"{content.notification}.txt").render(variables)
     subject, *paragraphs = [one_line(part) for part in _BLANK_LINES.split(body) if part.strip()]
     layout_variables = {
+        "language": content.language.code,
         "subject": subject,
-        "name": content.reader.name,
+        "name": one_line(content.reader.name),
+        "platform": one_line(platform),
         "paragraphs": paragraphs,
-        "details": content.details,
+        "details": [(label, _on_one_line(value)) for label, value in content.details],
         "links": content.links,
     }
-    text, html = (_TEMPLATES.get_template(f"layout.{kind}").render(layout_variables) for kind in ("txt", "html"))
+    text, html = (environment.get_template(f"layout.{kind}").render(layout_variables) for kind in ("txt", "html"))
     return RenderedMail(subject, text, html)
+
+
+def _on_one_line(value: object) -> object:
+    return one_line(value) if type(value) is str else value

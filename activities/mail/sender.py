@@ -14,8 +14,9 @@ from email.message import EmailMessage
 from typing import Any, Protocol
 from uuid import UUID
 
-from sqlalchemy import update
+from sqlalchemy import exists, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 
 from activities.database.transactions import DatabaseError, transaction
@@ -74,7 +75,7 @@ class MailSender:
     async def _send_until(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
             try:
-                if await self.send_due(datetime.now(UTC)) == BATCH_SIZE:
+                if await self.send_due(datetime.now(UTC)):
                     continue
             except DatabaseError as error:
                 log.warning("The outbox cannot be read or written: %s", error)
@@ -85,11 +86,23 @@ class MailSender:
                 continue
 
     async def _lease(self, now: datetime) -> Sequence[OutboxMessage]:
-        """Lease the messages that have been due longest. `SKIP LOCKED` leaves those that another sender is leasing."""
+        """Lease the messages that have been due longest. `SKIP LOCKED` leaves those that another sender is leasing.
+
+        A person's mails about a booking are sent one after the other: each waits for the earlier ones.
+        """
+        earlier = aliased(OutboxMessage)
+        has_earlier = exists().where(
+            col(earlier.booking_id) == col(OutboxMessage.booking_id),
+            col(earlier.recipient_id) == col(OutboxMessage.recipient_id),
+            col(earlier.sent_at).is_(None),
+            col(earlier.gave_up_at).is_(None),
+            tuple_(col(earlier.due_at), col(earlier.created_at), col(earlier.id))
+            < tuple_(col(OutboxMessage.due_at), col(OutboxMessage.created_at), col(OutboxMessage.id)),
+        )
         is_pending = (col(OutboxMessage.sent_at).is_(None), col(OutboxMessage.gave_up_at).is_(None))
         due = (
             select(OutboxMessage.id)
-            .where(*is_pending, col(OutboxMessage.next_attempt_at) <= now)
+            .where(*is_pending, col(OutboxMessage.next_attempt_at) <= now, ~has_earlier)
             .order_by(col(OutboxMessage.next_attempt_at))
             .limit(BATCH_SIZE)
             .with_for_update(skip_locked=True)
@@ -106,6 +119,8 @@ class MailSender:
     async def _deliver(self, message: OutboxMessage, now: datetime) -> None:
         try:
             async with transaction(self._engine) as session:
+                # One snapshot, so that text and calendar file are of the same moment.
+                await session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
                 content = await notifications.load(session, message, self._public_url, now)
             # In a thread: the event loop also runs the rest of the worker.
             mail = await asyncio.to_thread(compose, content, message.id, message.due_at, self._sender, self._issuer)

@@ -3,6 +3,7 @@
 Errors carry the reply code only: the reply's text names addresses.
 """
 
+from email.headerregistry import AddressHeader
 from email.message import EmailMessage
 
 import aiosmtplib
@@ -33,7 +34,9 @@ class SmtpTransport:
         try:
             # Leaving the block sends QUIT, which raises nothing: the mail was accepted before.
             async with self._client() as client:
-                await client.send_message(mail)
+                # As bytes: `send_message` would fold the headers itself (see `composing`).
+                sender, recipients = _addresses(mail["From"]), _addresses(mail["To"])
+                await client.sendmail(sender[0], recipients, mail.as_bytes())
         except aiosmtplib.SMTPRecipientsRefused as error:
             raise _failure(error.recipients[0].code) from None
         except aiosmtplib.SMTPDataError as error:
@@ -56,6 +59,10 @@ class SmtpTransport:
             start_tls=settings.holdfast_smtp_security is SmtpSecurity.STARTTLS,
             timeout=_COMMAND_TIMEOUT_SECONDS,
         )
+
+
+def _addresses(header: AddressHeader) -> list[str]:
+    return [each.addr_spec for each in header.addresses]
 
 
 def _failure(code: int) -> TemporaryFailure | PermanentFailure:

@@ -1,15 +1,17 @@
-"""Formats times, money and reasons for a reader. Pure."""
+"""Reasons and outcomes in the reader's language. Pure.
+
+The words: a *hold* is placed on a card and *released*; a card is *charged*; a charge is *refunded*; a *session* takes
+place, and its *booking request* is confirmed, declined or expires.
+"""
 
 import re
-from datetime import datetime, timedelta
 from typing import NamedTuple
-from zoneinfo import ZoneInfo
 
 from models.domain.actors import Role
 from models.domain.endings import EndReason
-from models.domain.money import BASIS_POINTS, Money
+from models.domain.money import Money
 from models.domain.notifications import Recipient
-from models.domain.policy import CancellationPolicy
+from models.languages import Language
 
 _NOT_ON_ONE_LINE = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
 
@@ -19,95 +21,64 @@ def one_line(text: str) -> str:
     return _NOT_ON_ONE_LINE.sub(" ", text).strip()
 
 
-def local_time(at: datetime, where: ZoneInfo) -> str:
-    """`Thursday, 5 March 2026, 10:00 (Europe/Berlin)`."""
-    return f"{_day(at.astimezone(where))} ({where.key})"
-
-
-def local_period(starts_at: datetime, ends_at: datetime, where: ZoneInfo) -> str:
-    """`Thursday, 5 March 2026, 10:00–11:00 (Europe/Berlin)`; with both days if it spans midnight."""
-    starts, ends = starts_at.astimezone(where), ends_at.astimezone(where)
-    end = f"{ends:%H:%M}" if starts.date() == ends.date() else f" {_day(ends)}"
-    return f"{_day(starts)}–{end} ({where.key})"
-
-
-def _day(local: datetime) -> str:
-    return f"{local:%A}, {local.day} {local:%B %Y, %H:%M}"
-
-
-def cancellation_terms(policy: CancellationPolicy) -> str:
-    """The frozen cancellation policy in a sentence for the student."""
-    parts = [f"{_percent(tier.refund_bps)} until {_before(tier.before)}" for tier in policy.tiers]
-    if not parts:
-        return "If you cancel, nothing goes back to you."
-    return f"If you cancel, this goes back to you: {', '.join(parts)}; later, nothing."
-
-
-def _percent(bps: int) -> str:
-    if bps == BASIS_POINTS:
-        return "all of it"
-    whole, rest = divmod(bps, 100)
-    return f"{whole}.{rest:02d}%".replace(".00%", "%")
-
-
-def _before(before: timedelta) -> str:
-    minutes = before // timedelta(minutes=1)
-    if not minutes:
-        return "the start"
-    hours, rest = divmod(minutes, 60)
-    parts = [
-        f"{count} {unit}{'' if count == 1 else 's'}" for count, unit in ((hours, "hour"), (rest, "minute")) if count
-    ]
-    return f"{' and '.join(parts)} before the start"
-
-
-# Only reasons that help the card holder. Stripe says to hide the others ("Decline codes": fraudulent, lost, stolen).
-_DECLINE_REASONS = {
-    "insufficient_funds": "there is not enough money on it",
-    "expired_card": "it has expired",
-    "incorrect_cvc": "the security code was wrong",
-    "incorrect_number": "its number was wrong",
-    "card_not_supported": "it cannot be used for this",
-    "currency_not_supported": "it cannot be used in this currency",
-    "authentication_required": "your bank wanted to hear from you",
-}
-
-
-def unpaid_reason(reason: EndReason, decline_code: str | None) -> str:
+def unpaid_reason(language: Language, reason: EndReason, decline_code: str | None) -> str:
     """Why a booking was deleted. Raises `KeyError` for a reason that deletes no booking."""
-    detail = _DECLINE_REASONS.get(decline_code or "")
+    if reason is EndReason.CARD_DECLINED:
+        return _decline_reason(language, decline_code)
+    say = language.gettext
     return {
-        EndReason.CARD_DECLINED: f"your card was declined: {detail}" if detail else "your card was declined",
-        EndReason.CHECKOUT_EXPIRED: "it was not paid in time",
-        EndReason.HOLD_TOO_SHORT: "your bank does not hold the money until the session is over",
-        EndReason.CHECKOUT_REFUSED: "the payment could not be started",
+        EndReason.CHECKOUT_EXPIRED: say("The payment was not completed in time."),
+        EndReason.HOLD_TOO_SHORT: say("Your bank does not hold the payment until the session is over."),
+        EndReason.CHECKOUT_REFUSED: say("The payment could not be started."),
     }[reason]
 
 
-def closing_reason(reason: EndReason, by: Role, reader: Recipient) -> str:
+def _decline_reason(language: Language, decline_code: str | None) -> str:
+    """Only what helps the card holder. Stripe says to hide other reasons ("Decline codes": fraudulent, lost)."""
+    say = language.gettext
+    return {
+        "insufficient_funds": say("Your card was declined: insufficient funds."),
+        "expired_card": say("Your card was declined: it has expired."),
+        "incorrect_cvc": say("Your card was declined: the security code is incorrect."),
+        "incorrect_number": say("Your card was declined: the card number is incorrect."),
+        "card_not_supported": say("Your card was declined: it does not support this kind of purchase."),
+        "currency_not_supported": say("Your card was declined: it does not support this currency."),
+        "authentication_required": say("Your card was declined: your bank requires authentication."),
+    }.get(decline_code or "", say("Your card was declined."))
+
+
+def closing_reason(language: Language, reason: EndReason, by: Role, reader: Recipient) -> str:
     """Why a booking was closed, for student or instructor. Raises `KeyError` for a reason that closes no booking."""
-    by_reader = by == reader.value
+    say, to_student = language.gettext, reader is Recipient.STUDENT
+    absent = say("You were reported absent.")
     return {
-        EndReason.REJECTED: "The instructor did not take the booking.",
-        EndReason.APPROVAL_TIMEOUT: "The instructor did not answer in time.",
-        EndReason.CANCELLED: "You cancelled it." if by_reader else _CANCELLED_BY[by],
-        EndReason.COMPLETED: "The instructor says that it took place.",
-        EndReason.STUDENT_ABSENT: "It was reported that the student did not come.",
-        EndReason.INSTRUCTOR_ABSENT: "It was reported that the instructor did not come.",
-        EndReason.NO_SHOW_REFUTED: "A no-show was reported and contested; the meeting's record shows that both came.",
-        EndReason.COMPLETION_TIMEOUT: "Nobody said in time whether it took place.",
-        EndReason.SETTLED_BY_OPERATOR: "The platform has decided that it counts as held.",
-        EndReason.RELEASED_BY_OPERATOR: "The platform has called it off.",
-        EndReason.REFUNDED_BY_OPERATOR: "The platform has decided what goes back to the student.",
+        EndReason.REJECTED: say("The instructor declined your booking request."),
+        EndReason.APPROVAL_TIMEOUT: say("The instructor did not respond in time."),
+        EndReason.CANCELLED: _cancelled_by(language, by, reader),
+        EndReason.COMPLETED: say("The session is complete."),
+        EndReason.STUDENT_ABSENT: absent if to_student else say("The student did not attend."),
+        EndReason.INSTRUCTOR_ABSENT: say("The instructor did not attend.") if to_student else absent,
+        EndReason.NO_SHOW_REFUTED: say(
+            "A no-show was reported and contested. The meeting's record shows that both of you attended."
+        ),
+        EndReason.COMPLETION_TIMEOUT: say("Nobody reported in time that the session took place."),
+        EndReason.SETTLED_BY_OPERATOR: say("Our team decided that the session counts as completed."),
+        EndReason.RELEASED_BY_OPERATOR: say("Our team cancelled the booking."),
+        EndReason.REFUNDED_BY_OPERATOR: say("Our team decided how much of the price is charged."),
     }[reason]
 
 
-_CANCELLED_BY = {
-    Role.STUDENT: "The student cancelled it.",
-    Role.INSTRUCTOR: "The instructor cancelled it.",
-    Role.OPERATOR: "The platform cancelled it.",
-    Role.PLATFORM: "The platform cancelled it.",
-}
+def _cancelled_by(language: Language, by: Role, reader: Recipient) -> str:
+    say = language.gettext
+    if by == reader.value:
+        return say("You cancelled the booking.")
+    if by is Role.STUDENT:
+        return say("The student cancelled the booking.")
+    return (
+        say("The instructor cancelled the booking.")
+        if by is Role.INSTRUCTOR
+        else say("Our team cancelled the booking.")
+    )
 
 
 class PaymentOutcome(NamedTuple):
@@ -116,24 +87,40 @@ class PaymentOutcome(NamedTuple):
     price: Money
     captured: Money
     returned: Money
+    """As a released hold, or as a refund."""
     platform_fee: Money
     share: Money
     """The instructor's share: the captured amount less the fee, plus what the platform bore of a refund."""
 
 
-def payment_outcome(money: PaymentOutcome | None, reader: Recipient) -> str:
+def payment_outcome(language: Language, money: PaymentOutcome | None, reader: Recipient) -> str:
     """What the reader pays or receives. `money` is `None` if nobody paid."""
-    if money is None:
-        return "Nothing was charged."
     if reader is Recipient.INSTRUCTOR:
-        share = money.share
-        if not share:
-            return "Nothing is paid out for it."
-        if share != money.captured - money.platform_fee:
-            return f"Your share is {share.format()}."
-        return f"Your share is {share.format()}: {money.captured.format()} less a fee of {money.platform_fee.format()}."
+        return _instructor_outcome(language, money)
+    say = language.gettext
+    if money is None:
+        return say("You were not charged.")
     if not money.captured:
-        return f"All of the {money.price.format()} goes back to you."
-    if not money.returned:
-        return f"You paid {money.captured.format()}."
-    return f"You paid {money.captured.format()}; {money.returned.format()} goes back to you."
+        return say("You were not charged. The hold of %(amount)s is released.", amount=language.money(money.price))
+    sentences = [say("You were charged %(amount)s.", amount=language.money(money.captured))]
+    released = money.price - money.captured
+    if released:
+        sentences.append(say("The rest of the hold, %(amount)s, is released.", amount=language.money(released)))
+    refunded = money.returned - released
+    if refunded:
+        sentences.append(say("%(amount)s of it is refunded.", amount=language.money(refunded)))
+    return " ".join(sentences)
+
+
+def _instructor_outcome(language: Language, money: PaymentOutcome | None) -> str:
+    say = language.gettext
+    if money is None or not money.share:
+        return say("There is no payout for this booking.")
+    if money.share != money.captured - money.platform_fee:
+        return say("Your share is %(share)s.", share=language.money(money.share))
+    return say(
+        "Your share is %(share)s: %(charged)s less a platform fee of %(fee)s.",
+        share=language.money(money.share),
+        charged=language.money(money.captured),
+        fee=language.money(money.platform_fee),
+    )

@@ -4,7 +4,7 @@ Sources: Stripe API reference (Checkout Sessions, PaymentIntents, Refunds), "Pla
 "Create destination charges".
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from uuid import UUID
 
 import stripe
@@ -170,7 +170,7 @@ class StripeGateway:
             await self._client.v1.refunds.create_async(params, {"idempotency_key": key})
 
     def _checkout_params(self, request: CheckoutRequest) -> SessionCreateParams:
-        terms, split = request.terms, request.split
+        terms, split, text = request.terms, request.split, request.text
         metadata = {"booking_id": str(terms.booking_id)}
         intent: SessionCreateParamsPaymentIntentData = {
             "capture_method": "manual",
@@ -193,32 +193,15 @@ class StripeGateway:
                     "price_data": {
                         "currency": terms.price.currency,
                         "unit_amount": terms.price.amount_minor,
-                        "product_data": {"name": f"Live session on {terms.starts_at:%d %b %Y, %H:%M} UTC"},
+                        "product_data": {"name": text.product, "description": text.description},
                     },
                 }
             ],
-            "custom_text": {"submit": {"message": _disclosure(request)}},
+            "custom_text": {"submit": {"message": text.disclosure}},
             "expires_at": int(request.expires_at.timestamp()),
             "success_url": f"{self._public_url}/checkout/return?session_id={{CHECKOUT_SESSION_ID}}",
             "cancel_url": f"{self._public_url}/checkout/cancelled",
         }
-
-
-def _disclosure(request: CheckoutRequest) -> str:
-    """The text beside the pay button: the fee, when the card is charged, and what a cancellation refunds."""
-    tiers = [
-        f"{tier.refund_bps // 100} % back if you cancel at least {_hours(tier.before)} before the start"
-        for tier in request.terms.policy.cancellation.tiers
-    ]
-    return (
-        f"The price includes a platform fee of {request.split.platform_fee.format()}. Your card is authorized now "
-        f"and charged only after the session. Once the instructor has approved: {', '.join([*tiers, 'else nothing'])}."
-    )
-
-
-def _hours(time: timedelta) -> str:
-    hours, rest = divmod(time // timedelta(minutes=1), 60)
-    return f"{hours} h {rest} min" if rest else f"{hours} h"
 
 
 def _checkout(session: stripe.checkout.Session, customer_id: str) -> Checkout:

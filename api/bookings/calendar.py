@@ -13,6 +13,7 @@ from api.http.database import WithDatabase
 from api.http.problems import Kind, Problem, problem_responses
 from api.settings import WithSettings
 from models.domain.actors import Role
+from models.languages import language
 from models.session_calendar import FILE_NAME, MEDIA_TYPE, appointment, calendar_file
 from models.tables.bookings import BookingRequest
 from models.tables.people import Instructor, Student
@@ -48,23 +49,24 @@ async def get_calendar_file(
     invitation, so that the newer of the two updates the other."""
     async with database.reading() as session:
         record = await queries.existing_booking(session, booking_id, caller)
-        student, instructor = await _names(session, record.request)
+        names = await _names(session, record.request)
     if record.session is None:
         kind = Kind.BOOKING_CLOSED if record.is_closed else Kind.NOT_POSSIBLE_NOW
         raise Problem(kind, "No session was agreed on.", booking_status=record.request.status)
-    other = instructor if caller.role is Role.STUDENT else student
+    student, instructor, students_language, instructors_language = names
+    other, code = (instructor, students_language) if caller.role is Role.STUDENT else (student, instructors_language)
     links_url = str(settings.runtime.holdfast_links_url or settings.http.holdfast_public_url)
     return Response(
-        calendar_file(appointment(record.request, record.session, record.request.title, other, links_url)),
+        calendar_file(appointment(record.request, record.session, other, language(code), links_url)),
         media_type=MEDIA_TYPE,
         headers={"Content-Disposition": f'attachment; filename="{FILE_NAME}"'},
     )
 
 
-async def _names(session: AsyncSession, request: BookingRequest) -> tuple[str, str]:
-    """The names of the student and the instructor."""
+async def _names(session: AsyncSession, request: BookingRequest) -> tuple[str, str, str, str]:
+    """The names of the student and the instructor, and their languages."""
     statement = (
-        select(Student.name, Instructor.name)
+        select(Student.name, Instructor.name, Student.language, Instructor.language)
         .join(Instructor, col(Instructor.id) == request.instructor_id)
         .where(col(Student.id) == request.student_id)
     )

@@ -15,7 +15,7 @@ _RECONCILIATION_ID = "1f0a3c5e-7b9d-4e2f-8a6c-0d1b2c3e4f5a"
 _FAILURE = {
     "code": "account_closed",
     "why": "The bank account has been closed.",
-    "what_to_do": "Give Stripe another bank account; the next payout goes there by itself.",
+    "what_to_do": "Add another bank account at Stripe. The next payout goes there automatically.",
 }
 _PAYOUT_OF_BOOKING = {
     "status": "FAILED",

@@ -9,6 +9,7 @@ from fpdf.fonts import FontFace
 
 from models.documents import fonts
 from models.documents.issuer import Issuer
+from models.languages import LANGUAGES, SOURCE, Language
 
 MEDIA_TYPE = "application/pdf"
 _INK, _GREY, _ACCENT, _RULE, _PALE = (28, 33, 43), (104, 112, 124), (24, 74, 120), (208, 214, 221), (240, 244, 248)
@@ -19,16 +20,25 @@ _SIZE = 9.5
 class Page(FPDF):
     """The same values give the same bytes: the creation date is the document's, not the current time."""
 
-    def __init__(self, issuer: Issuer, kind: str, number: str, at: datetime, footnote: str = "") -> None:
+    def __init__(
+        self,
+        issuer: Issuer,
+        kind: str,
+        number: str,
+        at: datetime,
+        footnote: str = "",
+        language: Language = LANGUAGES[SOURCE],
+    ) -> None:
         super().__init__(format="A4")
         self._issuer = issuer
         self._kind = kind
         self._number = number
         self._footnote = footnote
+        self._language = language
         self.set_creation_date(at)
         self.set_title(f"{kind} {number}")
         self.set_author(fonts.printable(issuer.name))
-        self.set_lang("en")
+        self.set_lang(language.code)
         self.set_margins(_MARGIN, 16)
         self.set_auto_page_break(True, 24)
         fonts.load(self)
@@ -46,7 +56,9 @@ class Page(FPDF):
         self.rule(after=2)
         self._write(f"{self._kind} {self._number}", 60, size=7.5, colour=_GREY)
         self._write(self._footnote, 80, size=7.5, colour=_GREY, align=Align.C)
-        self._write(f"Page {self.page_no()}", 0, size=7.5, colour=_GREY, align=Align.R)
+        self._write(
+            self._language.gettext("Page %(number)s", number=self.page_no()), 0, size=7.5, colour=_GREY, align=Align.R
+        )
 
     def rule(self, after: float) -> None:
         self.ln(1.5)

@@ -10,6 +10,7 @@ from models.documents.page import Page
 from models.domain.base import Value
 from models.domain.ids import receipt_number
 from models.domain.money import Money
+from models.languages import SOURCE, Language, language
 
 FILE_NAME = "receipt.pdf"
 
@@ -17,13 +18,13 @@ FILE_NAME = "receipt.pdf"
 class Step(Enum):
     """A step of the student's money: its label, and its sign in the amount that they have paid."""
 
-    HELD = ("Held on your card", 0)
-    RELEASED = ("Released: never charged", 0)
-    PAID = ("Paid by card", 1)
+    HELD = ("Hold placed on your card", 0)
+    RELEASED = ("Hold released", 0)
+    PAID = ("Charged to your card", 1)
     REFUNDED = ("Refunded to your card", -1)
-    REFUND_FAILED = ("The refund did not arrive; it is still owed to you", 0)
-    WITHDRAWN = ("Taken back by your bank, which looks into it", -1)
-    REINSTATED = ("Paid again: your bank’s decision", 1)
+    REFUND_FAILED = ("Refund returned by your bank; we still owe it to you", 0)
+    WITHDRAWN = ("Disputed: returned to you by your bank", -1)
+    REINSTATED = ("Dispute closed: charged again by your bank", 1)
 
     def __init__(self, label: str, sign: int) -> None:
         self.label = label
@@ -48,6 +49,8 @@ class Receipt(Value):
     ends_at: datetime
     time_zone: str
     """The student's; an IANA name."""
+    language: str = SOURCE
+    """The student's."""
     price: Money
     platform_fee: Money
     """As shown before payment."""
@@ -71,50 +74,53 @@ class Receipt(Value):
 
 
 def draw(receipt: Receipt, issuer: Issuer) -> bytes:
-    """The receipt as a PDF. The same receipt always gives the same bytes."""
-    zone = ZoneInfo(receipt.time_zone)
+    """The receipt as a PDF in the student's language. The same receipt always gives the same bytes."""
+    zone, reads = ZoneInfo(receipt.time_zone), language(receipt.language)
+    say = reads.gettext
     at = receipt.movements[-1].at
-    page = Page(issuer, "Receipt", receipt_number(receipt.booking_id), at, f"Times are those of {zone.key}.")
+    number, footnote = receipt_number(receipt.booking_id), say("Times are in %(zone)s.", zone=zone.key)
+    page = Page(issuer, say("Receipt"), number, at, footnote, reads)
     page.fields(
         [
-            ("Paid by", receipt.student),
-            ("Paid to", receipt.instructor),
-            ("Through", issuer.name),
-            ("For", receipt.title),
-            ("When", _span(receipt, zone)),
-            ("Booking", str(receipt.booking_id)),
-            ("Issued", _day(at.astimezone(zone))),
+            (say("Paid by"), receipt.student),
+            (say("Paid to"), receipt.instructor),
+            (say("Through"), issuer.name),
+            (say("Session"), receipt.title),
+            (say("When"), reads.period(receipt.starts_at, receipt.ends_at, zone)),
+            (say("Booking"), str(receipt.booking_id)),
+            (say("Issued"), reads.day(at, zone)),
         ]
     )
-    page.total("You paid", receipt.paid.format(), _summary(receipt))
-    page.heading("What happened to the money")
+    page.total(say("You paid"), reads.money(receipt.paid), _summary(receipt, reads))
+    page.heading(say("Transactions"))
     page.rows(
         [
-            *([_time(each.at, zone), each.step.label, _amount(each)] for each in receipt.movements),
-            ["", "You paid", receipt.paid.format()],
+            *([reads.moment(each.at, zone), say(each.step.label), _amount(each, reads)] for each in receipt.movements),
+            ["", say("You paid"), reads.money(receipt.paid)],
         ],
         widths=(44, 88, 38),
-        headings=("When", "What", "Amount"),
+        headings=(say("Date"), say("Transaction"), say("Amount")),
         text_columns=2,
         last_is_total=True,
     )
-    page.heading("The price, as it was shown before paying")
+    page.heading(say("The price as shown before payment"))
+    share, fee = say("Instructor’s share"), say("Platform fee of %(platform)s", platform=issuer.name)
     page.rows(
         [
-            ["The instructor’s share", (receipt.price - receipt.platform_fee).format()],
-            [f"Fee of {issuer.name}", receipt.platform_fee.format()],
-            ["Price", receipt.price.format()],
+            [share, reads.money(receipt.price - receipt.platform_fee)],
+            [fee, reads.money(receipt.platform_fee)],
+            [say("Price"), reads.money(receipt.price)],
         ],
         widths=(132, 38),
         last_is_total=True,
     )
     if receipt.paid and receipt.paid != receipt.price and receipt.fee_kept + receipt.share_kept == receipt.paid:
-        page.heading("What you paid, divided")
+        page.heading(say("How your payment is divided"))
         page.rows(
             [
-                ["The instructor’s share", receipt.share_kept.format()],
-                [f"Fee of {issuer.name}", receipt.fee_kept.format()],
-                ["You paid", receipt.paid.format()],
+                [share, reads.money(receipt.share_kept)],
+                [fee, reads.money(receipt.fee_kept)],
+                [say("You paid"), reads.money(receipt.paid)],
             ],
             widths=(132, 38),
             last_is_total=True,
@@ -127,34 +133,26 @@ def _signed(movement: Movement) -> Money:
     return amount.model_copy(update={"amount_minor": amount.amount_minor * movement.step.sign})
 
 
-def _amount(movement: Movement) -> str:
-    return (-movement.amount if movement.step.sign < 0 else movement.amount).format()
+def _amount(movement: Movement, reads: Language) -> str:
+    return reads.money(-movement.amount if movement.step.sign < 0 else movement.amount)
 
 
-def _summary(receipt: Receipt) -> str:
+def _summary(receipt: Receipt, reads: Language) -> str:
+    say = reads.gettext
     if not any(each.step is Step.PAID for each in receipt.movements):
-        return f"Nothing was charged. The {receipt.price.format()} on your card were held and released."
+        return say("You were not charged. The hold of %(amount)s is released.", amount=reads.money(receipt.price))
     sentences = []
     released = [each.amount for each in receipt.movements if each.step is Step.RELEASED]
     if released:
-        sentences.append(f"Of the {receipt.price.format()} that were held, {released[0].format()} were never charged.")
+        sentences.append(
+            say(
+                "%(released)s of the hold of %(price)s was released.",
+                released=reads.money(released[0]),
+                price=reads.money(receipt.price),
+            )
+        )
     if receipt.returned:
-        sentences.append(f"{receipt.returned.format()} went back to you.")
+        sentences.append(say("%(amount)s was returned to you.", amount=reads.money(receipt.returned)))
     if receipt.on_its_way:
-        sentences.append(f"{receipt.on_its_way.format()} of it is still on its way.")
-    return " ".join(sentences) or "Paid in full. Nothing went back."
-
-
-def _span(receipt: Receipt, zone: ZoneInfo) -> str:
-    starts, ends = receipt.starts_at.astimezone(zone), receipt.ends_at.astimezone(zone)
-    end = f"{ends:%H:%M}" if starts.date() == ends.date() else f" {_day(ends)}, {ends:%H:%M}"
-    return f"{starts:%A}, {_day(starts)}, {starts:%H:%M}–{end}"
-
-
-def _time(at: datetime, zone: ZoneInfo) -> str:
-    local = at.astimezone(zone)
-    return f"{_day(local)}, {local:%H:%M}"
-
-
-def _day(local: datetime) -> str:
-    return f"{local.day} {local:%B %Y}"
+        sentences.append(say("%(amount)s of it is still on its way.", amount=reads.money(receipt.on_its_way)))
+    return " ".join(sentences) or say("Paid in full.")

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from models.domain.proposals import ProposalStatus
 from models.domain.states import (
+    HOLDS_SLOT,
     TRANSITIONS,
     BookingStatus,
     IllegalTransition,
@@ -192,12 +193,22 @@ def scheduled_notifications(
     return [(each, due_at) for each, due_at in before + after if due_at > at]
 
 
-def is_still_relevant(
-    notification: NotificationKind, status: BookingStatus, starts_at: datetime, now: datetime
+def is_still_true(
+    notification: NotificationKind, status: BookingStatus, starts_at: datetime, ends_at: datetime, now: datetime
 ) -> bool:
-    """Whether a late notification is still worth sending. One about something that has happened always is."""
-    if notification in BEFORE_THE_SESSION:
-        return status is BookingStatus.ACCEPTED and now < starts_at
-    if notification in (NotificationKind.COMPLETION_DUE, NotificationKind.NO_SHOW_REPORTED):
-        return status is BookingStatus.ACCEPTED
+    """Whether a notification that comes late still describes the booking. Later ones have superseded it otherwise."""
+    match notification:
+        case NotificationKind.BOOKING_RECEIVED:
+            return status is BookingStatus.PENDING
+        case NotificationKind.APPROVED:
+            return status is BookingStatus.ACCEPTED and now < ends_at
+        case NotificationKind.REMINDER_A_DAY | NotificationKind.REMINDER_15_MINUTES:
+            return status is BookingStatus.ACCEPTED and now < starts_at
+        case NotificationKind.COMPLETION_DUE | NotificationKind.NO_SHOW_REPORTED:
+            return status is BookingStatus.ACCEPTED
+        case kind if kind in _OPEN_BOOKINGS_ONLY:
+            return status in HOLDS_SLOT
     return True
+
+
+_OPEN_BOOKINGS_ONLY = frozenset({each.notification for people in ABOUT_PROPOSALS.values() for each in people})

@@ -79,37 +79,37 @@ class Failure(NamedTuple):
     to_do: str
 
 
-_OTHER_ACCOUNT = "Give Stripe another bank account; the next payout goes there by itself."
-_CORRECT = "Correct it at Stripe, or give another bank account; the next payout goes out by itself."
-_ASK_BANK = "Ask your bank, or give Stripe another bank account; the next payout goes out by itself."
-_NOTHING = "There is nothing for you to do: the next payout goes out by itself."
+_OTHER_ACCOUNT = "Add another bank account at Stripe. The next payout goes there automatically."
+_CORRECT = "Correct it at Stripe, or add another bank account. The next payout is sent automatically."
+_ASK_BANK = "Ask your bank, or add another bank account at Stripe. The next payout is sent automatically."
+_NOTHING = "You do not need to do anything. The next payout is sent automatically."
 
 # Stripe, "Payout failures"; API reference, "Payouts", `failure_code`.
-_FAILURES = {
+FAILURES = {
     "account_closed": Failure("The bank account has been closed.", _OTHER_ACCOUNT),
     "account_frozen": Failure("The bank account has been frozen.", _ASK_BANK),
-    "bank_account_restricted": Failure("The bank account takes no payments of this kind.", _ASK_BANK),
-    "bank_ownership_changed": Failure("The bank has changed hands, and the account is not valid.", _OTHER_ACCOUNT),
+    "bank_account_restricted": Failure("The bank account does not accept this kind of payment.", _ASK_BANK),
+    "bank_ownership_changed": Failure("The bank changed ownership; the account is not valid.", _OTHER_ACCOUNT),
     "could_not_process": Failure("The bank could not process the payout.", _ASK_BANK),
     "debit_not_authorized": Failure("The bank account does not allow debits by Stripe.", _ASK_BANK),
-    "declined": Failure("The bank has declined the payout.", _ASK_BANK),
+    "declined": Failure("The bank declined the payout.", _ASK_BANK),
     "expired": Failure("The card for payouts has expired.", _OTHER_ACCOUNT),
-    "incorrect_account_holder_address": Failure("The account holder's address does not fit the bank's.", _CORRECT),
-    "incorrect_account_holder_name": Failure("The account holder's name does not fit the bank's.", _CORRECT),
-    "incorrect_account_holder_tax_id": Failure("The account holder's tax number does not fit the bank's.", _CORRECT),
-    "incorrect_account_type": Failure("The kind of bank account was given wrongly.", _CORRECT),
-    "insufficient_funds": Failure("There was not enough on the balance at Stripe.", _NOTHING),
+    "incorrect_account_holder_address": Failure("The account holder's address does not match.", _CORRECT),
+    "incorrect_account_holder_name": Failure("The account holder's name does not match.", _CORRECT),
+    "incorrect_account_holder_tax_id": Failure("The account holder's tax ID does not match.", _CORRECT),
+    "incorrect_account_type": Failure("The bank account type is incorrect.", _CORRECT),
+    "insufficient_funds": Failure("The Stripe balance was too low.", _NOTHING),
     "invalid_account_number": Failure("The account number is not valid.", _CORRECT),
     "invalid_account_number_length": Failure("The account number is too long or too short.", _CORRECT),
     "invalid_card": Failure("The card for payouts is not valid.", _OTHER_ACCOUNT),
-    "invalid_currency": Failure("The bank account does not take this currency.", _OTHER_ACCOUNT),
-    "no_account": Failure("There is no bank account of that number.", _CORRECT),
+    "invalid_currency": Failure("The bank account does not accept this currency.", _OTHER_ACCOUNT),
+    "no_account": Failure("There is no bank account with this number.", _CORRECT),
     "unsupported_card": Failure("The card cannot be used for payouts.", _OTHER_ACCOUNT),
-    CANCELED: Failure("The payout was called off before it was sent.", _NOTHING),
+    CANCELED: Failure("The payout was cancelled before it was sent.", _NOTHING),
 }
-_UNKNOWN = Failure("The bank sent the payout back.", _ASK_BANK)
+_UNKNOWN = Failure("The bank returned the payout.", _ASK_BANK)
 
 
 def failure(code: str | None) -> Failure:
     """The explanation of a `failure_code`, with a fallback for codes that Stripe has added since."""
-    return _FAILURES.get(code or "", _UNKNOWN)
+    return FAILURES.get(code or "", _UNKNOWN)

@@ -4,11 +4,11 @@ import re
 from pathlib import Path
 
 from models.domain.notifications import (
+    ABOUT_PROPOSALS,
     ABOUT_THE_ACCOUNT,
     BEFORE_THE_SESSION,
     NOTIFICATIONS,
     ON_NO_SHOW_REPORTED,
-    ON_RESCHEDULING,
     Notification,
     NotificationKind,
     Recipient,
@@ -20,6 +20,7 @@ TEMPLATES = Path(__file__).parents[3] / "activities" / "mail" / "templates"
 
 def _defined() -> set[Notification]:
     moves = {each for people in NOTIFICATIONS.values() for told in people.values() for each in told}
+    proposals = {each for people in ABOUT_PROPOSALS.values() for each in people}
     to_both = {
         Notification(notification, recipient)
         for notification in {*BEFORE_THE_SESSION, *ABOUT_THE_ACCOUNT}
@@ -28,7 +29,7 @@ def _defined() -> set[Notification]:
     return (
         moves
         | to_both
-        | {*ON_RESCHEDULING, *ON_NO_SHOW_REPORTED, Notification(NotificationKind.COMPLETION_DUE, Recipient.INSTRUCTOR)}
+        | {*proposals, *ON_NO_SHOW_REPORTED, Notification(NotificationKind.COMPLETION_DUE, Recipient.INSTRUCTOR)}
     )
 
 

@@ -14,10 +14,10 @@ from tests.activities.mail.test_notifications import html, mail, text
 @pytest.mark.parametrize(
     ("notification", "expected"),
     [
-        (NotificationKind.PAYOUT_PAID, ["80.00 USD have been paid out", "your share of 2 sessions"]),
+        (NotificationKind.PAYOUT_PAID, ["US$80.00 was paid out", "your share of 2 sessions"]),
         (
             NotificationKind.PAYOUT_FAILED,
-            ["80.00 USD could not be paid out", "The bank account has been closed.", "Give Stripe another bank"],
+            ["US$80.00 could not be paid out", "The bank account has been closed.", "Add another bank account"],
         ),
     ],
 )

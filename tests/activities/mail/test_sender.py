@@ -4,23 +4,36 @@ import asyncio
 import logging
 from collections.abc import Callable
 from datetime import timedelta
+from email import message_from_bytes, policy
 from email.message import EmailMessage
+from email.utils import getaddresses
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sqlalchemy import delete, update
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from activities.mail.composing import compose
+from activities.mail.notifications import MailContent
 from activities.mail.sender import BATCH_SIZE, LEASE, MailSender
 from activities.mail.smtp import SmtpTransport
-from models.domain.notifications import NotificationKind, Recipient
+from models.domain.actors import Actor, Role
+from models.domain.endings import approval_timed_out, cancelled, completed
+from models.domain.messages import HoldPhase
+from models.domain.notifications import SCHEDULED, NotificationKind, Recipient
+from models.domain.states import BookingStatus
 from models.domain.terms import BookingTerms
+from models.languages import language
+from models.session_calendar import Party
+from models.tables.bookings import BookingRequest
 from models.tables.outbox import OutboxMessage
 from models.tables.people import Instructor, Student
 from sandbox.stack.ports import LOOPBACK
-from tests.activities.bookings import HOUR, NOW, STARTS_AT, Bookings, authorization, reserve
+from tests.activities.bookings import HOUR, NOW, STARTS_AT, Bookings, authorization, ended, held, reserve
 from tests.activities.mail.conftest import ISSUER, PUBLIC_URL, SENDER
 from tests.mailbox import MailServer
 from worker import Settings, mail_sender
@@ -61,6 +74,12 @@ async def _change_student(bookings: Bookings, terms: BookingTerms, **fields: Any
         (await session.get_one(Student, terms.student_id)).sqlmodel_update(fields)
 
 
+async def _send_all(sender: MailSender) -> None:
+    """Each person's mails about a booking are sent one after the other."""
+    while await sender.send_due(LATER):
+        pass
+
+
 async def _eventually(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(20):
         while not condition():  # noqa: ASYNC110 - other tasks make it true
@@ -70,8 +89,10 @@ async def _eventually(condition: Callable[[], bool]) -> None:
 async def test_due_mails_are_sent_once_and_others_wait(
     bookings: Bookings, sender: MailSender, server: MailServer
 ) -> None:
-    terms = await bookings.accepted()
-    assert await sender.send_due(LATER) == 4
+    terms = await bookings.authorized()
+    assert await sender.send_due(LATER) == 2
+    await bookings.records.record_acceptance(bookings.acceptance(terms))
+    assert await sender.send_due(LATER) == 2
     assert await sender.send_due(LATER) == 0
     student, instructor = await _addresses(bookings, terms)
     assert sorted(each.recipients for each in server.mails) == sorted(2 * [(student,), (instructor,)])
@@ -82,23 +103,104 @@ async def test_due_mails_are_sent_once_and_others_wait(
 
 async def test_reminders_are_sent_when_due(bookings: Bookings, sender: MailSender, server: MailServer) -> None:
     await bookings.accepted()
-    await sender.send_due(LATER)
+    await _send_all(sender)
     before = len(server.mails)
     assert await sender.send_due(STARTS_AT - timedelta(days=1, seconds=1)) == 0
     assert await sender.send_due(STARTS_AT - timedelta(days=1)) == 2
-    assert all(each.header("Subject").startswith("Soon: Counterpoint") for each in server.mails[before:])
+    assert all(each.header("Subject").startswith("Reminder: Counterpoint") for each in server.mails[before:])
 
 
 async def test_reminder_is_discarded_after_the_session_began(
     bookings: Bookings, sender: MailSender, server: MailServer
 ) -> None:
     await bookings.accepted()
-    await sender.send_due(LATER)
+    await _send_all(sender)
     before = len(server.mails)
-    await sender.send_due(STARTS_AT)
+    while await sender.send_due(STARTS_AT):
+        pass
     assert len(server.mails) == before
-    errors = [each.last_error for each in await bookings.all(OutboxMessage) if each.gave_up_at]
-    assert errors == ["too_late"] * 4
+    given_up = [each for each in await bookings.all(OutboxMessage) if each.gave_up_at and each.kind in SCHEDULED]
+    assert [each.last_error for each in given_up] == ["out_of_date"] * 4
+
+
+async def test_mails_of_a_booking_come_in_order_and_only_while_true(
+    bookings: Bookings, sender: MailSender, server: MailServer
+) -> None:
+    """The mail server comes back after an outage in which the booking was confirmed and cancelled."""
+    terms = await bookings.accepted()
+    async with AsyncSession(bookings.engine) as session, session.begin():
+        # The oldest mails have failed most often, so that they are retried last.
+        await session.exec(
+            update(OutboxMessage)
+            .where(col(OutboxMessage.kind) == NotificationKind.BOOKING_RECEIVED)
+            .values(next_attempt_at=LATER + HOUR)
+        )
+    instructor = Actor(role=Role.INSTRUCTOR)
+    cancellation = cancelled(terms, instructor, NOW + 2 * HOUR, accepted=True)
+    await bookings.records.record_ending(ended(terms, cancellation, held(terms, HoldPhase.GONE)))
+    later = LATER + 4 * HOUR
+    assert await sender.send_due(LATER) == 0
+    while await sender.send_due(later):
+        pass
+    assert [each.header("Subject").partition(":")[0] for each in server.mails] == ["Cancelled"] * 2
+    given_up = {each.kind: each.last_error for each in await bookings.all(OutboxMessage) if each.gave_up_at}
+    assert given_up == {NotificationKind.BOOKING_RECEIVED: "out_of_date", NotificationKind.APPROVED: "out_of_date"}
+
+
+async def test_later_mail_waits_for_an_earlier_one_of_the_same_person(
+    bookings: Bookings, sender: MailSender, server: MailServer
+) -> None:
+    terms = await _one_mail(bookings)
+    server.catcher.rcpt_answers.append("451 4.7.1 greylisted")
+    assert await sender.send_due(LATER) == 1
+    await bookings.records.record_ending(ended(terms, approval_timed_out(terms), held(terms, HoldPhase.GONE)))
+    # Only the instructor's.
+    assert await sender.send_due(LATER + timedelta(seconds=1)) == 1
+    async with AsyncSession(bookings.engine) as session, session.begin():
+        await session.exec(update(BookingRequest).values(status=BookingStatus.PENDING))
+    while await sender.send_due(LATER + timedelta(seconds=10)):
+        pass
+    student, _ = await _addresses(bookings, terms)
+    subjects = [each.header("Subject").partition(":")[0] for each in server.mails if each.recipients == (student,)]
+    assert subjects == ["Waiting for confirmation", "Not confirmed"]
+
+
+NAMES = st.text(
+    st.one_of(st.sampled_from('a b,"<>@()[];:.\\'), st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"])),
+    min_size=1,
+    max_size=200,
+)
+
+
+@given(NAMES | st.text(st.sampled_from('a b,"<>@()[];:.\\'), min_size=60, max_size=200))
+@settings(max_examples=300)
+def test_to_header_is_one_recipient_for_every_name(name: str) -> None:
+    content = MailContent(
+        notification=NotificationKind.PASSWORD_CHANGED,
+        language=language("en"),
+        reader=Party(name, "ada@example.test"),
+        variables={"at": "now"},
+        details=[],
+        links=[],
+        appointment=None,
+    )
+    sent = compose(content, UUID(int=1), NOW, SENDER, ISSUER).as_bytes()
+    received = message_from_bytes(sent, policy=policy.default)
+    assert [each.addr_spec for each in received["To"].addresses] == ["ada@example.test"]
+    assert all(len(line) <= 998 for line in sent.split(b"\r\n"))
+
+
+async def test_long_name_with_commas_reaches_the_mail_server_as_one_recipient(
+    bookings: Bookings, sender: MailSender, server: MailServer
+) -> None:
+    terms = await _one_mail(bookings)
+    name = ", ".join(["Ada"] * 40)
+    await _change_student(bookings, terms, name=name)
+    await sender.send_due(LATER)
+    [mail] = server.mails
+    student, _ = await _addresses(bookings, terms)
+    [recipient] = getaddresses([mail.header("To").replace("\n", "")])
+    assert recipient == (name, student)
 
 
 async def test_concurrent_senders_send_mails_once(bookings: Bookings, sender: MailSender, server: MailServer) -> None:
@@ -265,9 +367,11 @@ async def test_links_use_the_front_end_url_if_it_is_set(
     }
     settings = _settings(monkeypatch, HOLDFAST_LINKS_URL="https://app.example/", **smtp)
     terms = await bookings.accepted()
-    join = f"https://app.example/v1/bookings/{terms.booking_id}/join"
+    completion = completed(terms, Actor(role=Role.INSTRUCTOR))
+    await bookings.records.record_ending(ended(terms, completion, held(terms, HoldPhase.CAPTURED)))
+    receipt = f"https://app.example/v1/bookings/{terms.booking_id}/receipt.pdf"
     async with mail_sender(settings, bookings.engine):
-        await _eventually(lambda: any(join in (each.body("plain") or "") for each in server.mails))
+        await _eventually(lambda: any(receipt in (each.body("plain") or "") for each in server.mails))
 
 
 async def test_worker_without_a_mail_server_warns_and_keeps_the_mails(

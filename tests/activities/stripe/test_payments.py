@@ -11,7 +11,7 @@ import pytest
 import stripe
 
 from activities.booking.payment_plans import HoldPlan
-from activities.gateways import CheckoutRequest
+from activities.gateways import CheckoutRequest, CheckoutText
 from activities.stripe.client import stripe_client
 from activities.stripe.payments import StripeGateway
 from models.domain.errors import Declined, PaymentError, ReplayedFailure, Retryable, Unknown
@@ -74,6 +74,9 @@ class FaultySandbox:
         return CheckoutRequest(
             terms=terms,
             split=split(HUNDRED, terms.policy),
+            text=CheckoutText(
+                product="Counterpoint", description="With Nadia", disclosure="You pay after the session."
+            ),
             customer_id=customer,
             expires_at=now + timedelta(hours=1),
         )

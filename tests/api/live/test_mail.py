@@ -17,7 +17,7 @@ from models.documents.issuer import Issuer
 from models.domain.ids import workflow_id
 from models.session_calendar import Party
 from sandbox.mail.catcher import CaughtMail
-from tests.api.live.journey import approved, booked, decide, paid, seen
+from tests.api.live.journey import booked, decide, paid, seen
 from tests.api.world import PUBLIC_URL, Person, World
 from tests.mailbox import MailServer
 
@@ -39,8 +39,19 @@ async def mails(engine: AsyncEngine, worker: None) -> AsyncIterator[MailServer]:
 
 
 async def subjects(mails: MailServer, person: Person, count: int) -> list[str]:
-    """What the person was told, in the order of the alphabet: two mails of one second come in any order."""
-    return sorted(each.header("Subject") for each in await to(mails, person, count))
+    """What the person was told, in order."""
+    return [each.header("Subject") for each in await to(mails, person, count)]
+
+
+async def confirmed(client: httpx.AsyncClient, world: World, mails: MailServer, slot_id: UUID | None = None) -> str:
+    """A booking that is approved once both have read of the request: the approval supersedes that mail."""
+    booking_id = await paid(client, world, slot_id)
+    for person in (world.student, world.instructor):
+        await to(mails, person, 1)
+    assert (await decide(client, world.instructor, booking_id, "approve")).status_code == 200
+    for person in (world.student, world.instructor):
+        await to(mails, person, 2)
+    return booking_id
 
 
 async def to(mails: MailServer, person: Person, count: int) -> list[CaughtMail]:
@@ -66,9 +77,9 @@ def event(file: str | bytes | None) -> Event:
 async def test_a_booking_that_is_cancelled_is_told_to_both_and_leaves_their_calendars(
     client: httpx.AsyncClient, world: World, mails: MailServer
 ) -> None:
-    booking_id = await approved(client, world)
+    booking_id = await confirmed(client, world, mails)
     told = await to(mails, world.student, 2)
-    invited = next(each for each in told if each.header("Subject").startswith("Agreed: Counterpoint on "))
+    invited = next(each for each in told if each.header("Subject").startswith("Confirmed: Counterpoint, "))
     path = f"/v1/bookings/{booking_id}/calendar.ics"
     imported = event((await client.get(path, headers=world.student.headers)).content)
     in_mail = event(invited.body("calendar"))
@@ -78,12 +89,12 @@ async def test_a_booking_that_is_cancelled_is_told_to_both_and_leaves_their_cale
 
     assert (await decide(client, world.instructor, booking_id, "cancel")).status_code == 200
     last = next(each for each in await to(mails, world.student, 3) if each.header("Subject").startswith("Cancelled"))
-    assert "The instructor cancelled it." in str(last.body("plain"))
-    assert "All of the 100.00 USD goes back to you." in str(last.body("plain"))
+    assert "The instructor cancelled the booking." in str(last.body("plain"))
+    assert "You were not charged. The hold of US$100.00 is released." in str(last.body("plain"))
     removal = event(last.body("calendar"))
     assert (removal["UID"], removal["SEQUENCE"], removal["STATUS"]) == (in_mail["UID"], 1, "CANCELLED")
     assert [each.partition(":")[0] for each in await subjects(mails, world.instructor, 3)] == [
-        *("Agreed", "Cancelled", "New booking"),
+        *("New booking request", "Confirmed", "Cancelled"),
     ]
     ids = [each.header("Message-ID") for each in mails.mails]
     assert len(ids) == len(set(ids))
@@ -92,13 +103,17 @@ async def test_a_booking_that_is_cancelled_is_told_to_both_and_leaves_their_cale
 async def test_a_completed_session_ends_with_a_receipt(
     client: httpx.AsyncClient, world: World, mails: MailServer
 ) -> None:
-    booking_id = await approved(client, world, await world.slot(starts_in=timedelta(seconds=8)))
+    booking_id = await confirmed(client, world, mails, await world.slot(starts_in=timedelta(seconds=8)))
     async with asyncio.timeout(20):
         while True:
             if (await decide(client, world.instructor, booking_id, "complete")).status_code == 200:
                 break
             await asyncio.sleep(0.5)
-    assert [each.partition(":")[0] for each in await subjects(mails, world.student, 3)] == ["Agreed", "Paid", "Receipt"]
+    assert [each.partition(":")[0] for each in await subjects(mails, world.student, 3)] == [
+        "Confirmed",
+        "Receipt",
+        "Waiting for confirmation",
+    ]
     receipt = next(each for each in mails.mails if each.header("Subject").startswith("Receipt"))
     path = f"/v1/bookings/{booking_id}/receipt.pdf"
     assert f"{PUBLIC_URL}{path}" in str(receipt.body("plain"))
@@ -110,9 +125,10 @@ async def test_a_rejected_student_reads_why_and_no_history_knows_whom_it_was_tol
     client: httpx.AsyncClient, world: World, mails: MailServer, temporal: Client
 ) -> None:
     booking_id = await paid(client, world)
+    await to(mails, world.student, 1)
     await decide(client, world.instructor, booking_id, "reject", {"reason": "My cat is ill."})
     rejection = next(
-        each for each in await to(mails, world.student, 2) if each.header("Subject").startswith("Not taken")
+        each for each in await to(mails, world.student, 2) if each.header("Subject").startswith("Declined")
     )
     assert "My cat is ill." in str(rejection.body("plain"))
     history = (await temporal.get_workflow_handle(workflow_id(UUID(booking_id))).fetch_history()).to_json()
@@ -126,5 +142,36 @@ async def test_a_student_who_leaves_without_paying_is_told_and_the_instructor_is
     created = await booked(client, world)
     await decide(client, world.student, created["id"], "cancel")
     await seen(client, world.student, created["id"], lambda shown: shown["status"] == "CANCELLED")
-    assert await subjects(mails, world.student, 1) == ["Cancelled: Counterpoint with Nadia"]
+    [subject] = await subjects(mails, world.student, 1)
+    assert subject.startswith("Cancelled: Counterpoint, ")
     assert await to(mails, world.instructor, 0) == []
+
+
+async def test_both_are_told_of_a_proposal_its_end_and_a_move_before_the_approval(
+    client: httpx.AsyncClient, world: World, mails: MailServer
+) -> None:
+    booking_id = await paid(client, world)
+    for person in (world.student, world.instructor):
+        await to(mails, person, 1)
+    other = {"slot_id": str(await world.slot(timedelta(days=4)))}
+    steps = [
+        (world.student, "reschedule", other, "New time proposed"),
+        (world.instructor, "reschedule/decline", None, "New time declined"),
+        (world.instructor, "reschedule", other, "New time proposed"),
+        (world.instructor, "reschedule/decline", None, "Proposal withdrawn"),
+        (world.student, "reschedule", other, "New time proposed"),
+        (world.instructor, "reschedule/accept", other, "Rescheduled"),
+    ]
+    for number, (person, act, body, subject) in enumerate(steps, start=2):
+        assert (await decide(client, person, booking_id, act, body)).status_code == 200
+        for recipient in (world.student, world.instructor):
+            latest = (await to(mails, recipient, number))[-1]
+            assert latest.header("Subject").partition(":")[0] == subject
+    for recipient, text in (
+        (world.student, "to confirm your booking"),
+        (world.instructor, "Please confirm or decline"),
+    ):
+        moved = (await to(mails, recipient, 7))[-1]
+        assert text in str(moved.body("plain"))
+        assert moved.body("calendar") is None
+        assert "/join" not in str(moved.body("plain"))

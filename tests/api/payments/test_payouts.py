@@ -73,7 +73,7 @@ async def test_a_failed_payout_says_why_and_what_to_do(client: httpx.AsyncClient
     assert shown["failure"] == {
         "code": "account_closed",
         "why": "The bank account has been closed.",
-        "what_to_do": "Give Stripe another bank account; the next payout goes there by itself.",
+        "what_to_do": "Add another bank account at Stripe. The next payout goes there automatically.",
     }
 
 

@@ -12,6 +12,7 @@ from models.documents import fonts
 from models.documents.issuer import Issuer
 from models.documents.receipt import Movement, Receipt, Step, draw
 from models.domain.money import Money
+from models.languages import language
 from tests.models.documents import pdf
 from tests.models.strategies import CURRENCIES
 
@@ -55,9 +56,15 @@ def test_receipt_shows_the_parties_the_session_and_the_amounts() -> None:
     text = read(receipt(*PAID))
     for expected in (
         *("Tutors & Co", "1 Marketplace Street, Springfield", "R-QEKB-ER58-JBP8"),
-        *("Ada Byron", "Nadia Boulanger", "Counterpoint", "Monday, 2 March 2026, 18:30–19:30", str(UUID(int=7))),
-        *("Paid in full. Nothing went back.", "3 March 2026, 18:30 Paid by card 100.00 USD"),
-        *("The instructor’s share 80.00 USD", "Fee of Tutors & Co 20.00 USD", "Price 100.00 USD"),
+        *(
+            "Ada Byron",
+            "Nadia Boulanger",
+            "Counterpoint",
+            "Mon, 2 Mar 2026, 18:30–19:30 (Europe/Berlin)",
+            str(UUID(int=7)),
+        ),
+        *("Paid in full.", "Tue, 3 Mar 2026, 18:30 Charged to your card US$100.00"),
+        *("Instructor’s share US$80.00", "Platform fee of Tutors & Co US$20.00", "Price US$100.00"),
     ):
         assert expected in text
 
@@ -75,16 +82,22 @@ def test_partial_refund_shows_the_returned_amount_and_the_remaining_split() -> N
         )
     )
     flat = " ".join(text.split())
-    assert "Of the 100.00 USD that were held, 25.00 USD were never charged. 25.00 USD went back to you." in flat
-    assert "25.00 USD of it is still on its way." in flat
-    assert "5 March 2026, 18:30 Refunded to your card -25.00 USD" in text
-    assert "You paid 50.00 USD" in text
-    assert "The instructor’s share 40.00 USD" in text
+    assert "US$25.00 of the hold of US$100.00 was released. US$25.00 was returned to you." in flat
+    assert "US$25.00 of it is still on its way." in flat
+    assert "Thu, 5 Mar 2026, 18:30 Refunded to your card -US$25.00" in text
+    assert "You paid US$50.00" in text
+    assert "Instructor’s share US$40.00" in text
+
+
+def test_receipt_is_in_the_students_language() -> None:
+    text = read(receipt(*PAID, language="de"))
+    for expected in ("Beleg", "Vollständig bezahlt.", "Karte belastet 100,00 $", "Zeiten in Europe/Berlin.", "Seite 1"):
+        assert expected in text
 
 
 def test_released_hold_shows_that_nothing_was_charged() -> None:
     released = receipt((Step.HELD, 10_000), (Step.RELEASED, 10_000))
-    assert "Nothing was charged." in read(released)
+    assert "You were not charged." in read(released)
     assert not released.paid
 
 
@@ -152,7 +165,7 @@ def test_unprintable_characters_are_replaced(name: str, printed: str) -> None:
 @pytest.mark.parametrize("currency", CURRENCIES)
 def test_amounts_use_the_bookings_currency(currency: str) -> None:
     price = Money(amount_minor=10_000, currency=currency)
-    assert f"Price {price.format()}" in read(receipt(*PAID, currency=currency))
+    assert f"Price {language('en').money(price)}" in read(receipt(*PAID, currency=currency))
 
 
 def test_long_title_wraps() -> None:

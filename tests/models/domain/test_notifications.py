@@ -5,15 +5,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from models.domain.notifications import (
+    ABOUT_PROPOSALS,
     ABOUT_THE_ACCOUNT,
     NOTIFICATIONS,
     ON_NO_SHOW_REPORTED,
-    ON_RESCHEDULING,
     SCHEDULED,
     Notification,
     NotificationKind,
     Recipient,
-    is_still_relevant,
+    is_still_true,
     notifications_for,
     scheduled_notifications,
 )
@@ -51,7 +51,8 @@ def test_notification_table_covers_exactly_the_transitions(record: str) -> None:
 
 def test_every_notification_kind_is_used() -> None:
     on_transitions = {each.notification for table in NOTIFICATIONS.values() for sent in table.values() for each in sent}
-    otherwise = {each.notification for each in (*ON_RESCHEDULING, *ON_NO_SHOW_REPORTED)} | SCHEDULED | ABOUT_THE_ACCOUNT
+    proposals = {each.notification for people in ABOUT_PROPOSALS.values() for each in people}
+    otherwise = {each.notification for each in ON_NO_SHOW_REPORTED} | proposals | SCHEDULED | ABOUT_THE_ACCOUNT
     assert on_transitions | otherwise == set(NotificationKind)
 
 
@@ -108,20 +109,40 @@ def test_past_reminder_is_left_out(before_start: timedelta, kinds: set[Notificat
 @pytest.mark.parametrize("notification", [NotificationKind.REMINDER_A_DAY, NotificationKind.REMINDER_15_MINUTES])
 def test_reminder_matters_until_the_session_starts_or_is_cancelled(notification: NotificationKind) -> None:
     just_before = STARTS_AT - timedelta(seconds=1)
-    assert is_still_relevant(notification, BookingStatus.ACCEPTED, STARTS_AT, just_before)
-    assert not is_still_relevant(notification, BookingStatus.ACCEPTED, STARTS_AT, STARTS_AT)
-    assert not is_still_relevant(notification, BookingStatus.CANCELLED, STARTS_AT, just_before)
+    assert is_still_true(notification, BookingStatus.ACCEPTED, STARTS_AT, ENDS_AT, just_before)
+    assert not is_still_true(notification, BookingStatus.ACCEPTED, STARTS_AT, ENDS_AT, STARTS_AT)
+    assert not is_still_true(notification, BookingStatus.CANCELLED, STARTS_AT, ENDS_AT, just_before)
 
 
 @pytest.mark.parametrize("notification", [NotificationKind.COMPLETION_DUE, NotificationKind.NO_SHOW_REPORTED])
 def test_question_about_a_closed_session_no_longer_matters(notification: NotificationKind) -> None:
-    assert is_still_relevant(notification, BookingStatus.ACCEPTED, STARTS_AT, ENDS_AT)
-    assert not is_still_relevant(notification, BookingStatus.COMPLETED, STARTS_AT, ENDS_AT)
+    assert is_still_true(notification, BookingStatus.ACCEPTED, STARTS_AT, ENDS_AT, ENDS_AT)
+    assert not is_still_true(notification, BookingStatus.COMPLETED, STARTS_AT, ENDS_AT, ENDS_AT)
+
+
+TRUE_WHILE: dict[NotificationKind, set[BookingStatus]] = {
+    NotificationKind.BOOKING_RECEIVED: {BookingStatus.PENDING},
+    NotificationKind.APPROVED: {BookingStatus.ACCEPTED},
+    NotificationKind.RESCHEDULE_PROPOSED: OPEN,
+    NotificationKind.RESCHEDULE_DECLINED: OPEN,
+    NotificationKind.RESCHEDULE_WITHDRAWN: OPEN,
+    NotificationKind.RESCHEDULED: OPEN,
+}
+
+
+@pytest.mark.parametrize("notification", sorted(TRUE_WHILE))
+def test_notification_is_superseded_by_the_bookings_next_status(notification: NotificationKind) -> None:
+    true = {status for status in BookingStatus if is_still_true(notification, status, STARTS_AT, ENDS_AT, STARTS_AT)}
+    assert true == TRUE_WHILE[notification]
+
+
+def test_confirmation_is_superseded_by_the_sessions_end() -> None:
+    assert not is_still_true(NotificationKind.APPROVED, BookingStatus.ACCEPTED, STARTS_AT, ENDS_AT, ENDS_AT)
 
 
 @pytest.mark.parametrize(
-    "notification", sorted(set(NotificationKind) - SCHEDULED - {NotificationKind.NO_SHOW_REPORTED})
+    "notification", sorted(set(NotificationKind) - SCHEDULED - {NotificationKind.NO_SHOW_REPORTED} - set(TRUE_WHILE))
 )
 @pytest.mark.parametrize("status", BookingStatus)
-def test_notification_of_a_past_event_always_matters(notification: NotificationKind, status: BookingStatus) -> None:
-    assert is_still_relevant(notification, status, STARTS_AT, DEADLINE + timedelta(days=30))
+def test_notification_of_an_ending_is_always_true(notification: NotificationKind, status: BookingStatus) -> None:
+    assert is_still_true(notification, status, STARTS_AT, ENDS_AT, DEADLINE + timedelta(days=30))

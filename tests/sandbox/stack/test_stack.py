@@ -101,8 +101,8 @@ async def test_up_writes_the_addresses_and_restarts_killed_processes(tmp_path: P
             booking = (await student.post("/bookings", json={"slot_id": slots[-1]["id"]})).raise_for_status().json()
             (await student.post(f"/bookings/{booking['id']}/cancel")).raise_for_status()
         mail = await first_mail(ready["mailbox_url"])
-        assert mail["subject"] == "Cancelled: Composition: colour and silence with Toru Takemitsu"
-        assert "Nothing was charged." in mail["text"]
+        assert mail["subject"].startswith("Cancelled: Composition: colour and silence, ")
+        assert "You were not charged." in mail["text"]
     finally:
         running.cancel()
         assert await running == 0
