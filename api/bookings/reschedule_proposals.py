@@ -61,13 +61,13 @@ async def acceptable(session: AsyncSession, record: BookingRecord, slot_id: UUID
     found = (await session.exec(query)).first()
     status = record.request.status
     if found is None:
-        raise Problem(Kind.NOT_POSSIBLE_NOW, "Nobody proposes that slot now.", booking_status=status)
+        raise Problem(Kind.NOT_POSSIBLE_NOW, "There is no open proposal for this slot.", booking_status=status)
     proposal, withdrawn_at = found
     if proposal.proposed_by is _side(caller):
-        sentence = "It is your own proposal; the other side has to agree to it."
+        sentence = "This is your own proposal; the other side has to accept it."
         raise Problem(Kind.NOT_POSSIBLE_NOW, sentence, booking_status=status)
     if proposal.status is ProposalStatus.OPEN and withdrawn_at is not None:
-        sentence = "The slot has been withdrawn since; propose another."
+        sentence = "The slot has been withdrawn; propose another one."
         raise Problem(Kind.NOT_POSSIBLE_NOW, sentence, booking_status=status)
     return proposal
 
@@ -94,11 +94,11 @@ async def decline(session: AsyncSession, record: BookingRecord, caller: Caller, 
 def _check_movable(record: BookingRecord, now: datetime) -> None:
     request = record.request
     if record.is_closed:
-        raise Problem(Kind.BOOKING_CLOSED, "There is no session left to move.", booking_status=request.status)
+        raise Problem(Kind.BOOKING_CLOSED, "A closed booking cannot be rescheduled.", booking_status=request.status)
     if record.payment is None or request.needs_attention:
-        raise Problem(Kind.NOT_POSSIBLE_NOW, "Only a paid booking can be moved.", booking_status=request.status)
+        raise Problem(Kind.NOT_POSSIBLE_NOW, "Only a paid booking can be rescheduled.", booking_status=request.status)
     if request.starts_at <= now:
-        raise Problem(Kind.NOT_POSSIBLE_NOW, "The session has begun.", booking_status=request.status)
+        raise Problem(Kind.NOT_POSSIBLE_NOW, "The session has started.", booking_status=request.status)
 
 
 async def _bookable_slot(session: AsyncSession, record: BookingRecord, slot_id: UUID, now: datetime) -> Slot:
@@ -116,11 +116,11 @@ async def _bookable_slot(session: AsyncSession, record: BookingRecord, slot_id: 
     if is_taken:
         raise Problem(Kind.SLOT_TAKEN, "Another booking of this instructor overlaps it.")
     if slot.starts_at <= now:
-        raise Problem(Kind.NOT_POSSIBLE_NOW, "That slot has begun.", booking_status=request.status)
+        raise Problem(Kind.NOT_POSSIBLE_NOW, "The slot has started.", booking_status=request.status)
     hold_ends_at = record.payment.hold_ends_at if record.payment else None
     latest = latest_end(BookingPolicy.model_validate(request.policy).deadlines, hold_ends_at) if hold_ends_at else None
     if latest is not None and slot.ends_at > latest:
-        sentence = f"The card's hold reaches to a session that ends at {latest:%Y-%m-%dT%H:%M:%SZ} at the latest."
+        sentence = f"The hold on the card covers sessions that end by {latest:%Y-%m-%dT%H:%M:%SZ}."
         raise Problem(Kind.NOT_POSSIBLE_NOW, sentence, booking_status=request.status)
     return slot
 

@@ -32,33 +32,32 @@ _PAGE = """<!doctype html>
 """
 
 _RETURNED = _PAGE.format(
-    title="Thank you",
-    text="""<p>If your card was accepted, the price is now held on it. Nothing has been taken: you pay only once the
-session has taken place.</p>
-<p>The instructor has been asked and will answer soon. If they do not take your booking, or do not answer in time,
-the hold is released in full.</p>
+    title="Booking request sent",
+    text="""<p>If your card was accepted, the price is now on hold. Your card is charged only once the session has
+taken place.</p>
+<p>We have asked the instructor to confirm, and will email you their response. If they decline or do not respond in
+time, the hold is released in full.</p>
 <p>You can close this page.</p>""",
 )
 
 _CANCELLED = _PAGE.format(
-    title="Not paid",
-    text="""<p>You left without paying, and nothing was held on your card.</p>
-<p>Your slot stays reserved for a short while: go back and open the payment page again to pay. If you do not, the
-booking lapses by itself and the slot is free again.</p>""",
+    title="Payment not completed",
+    text="""<p>You left before paying. There is no hold on your card, and you were not charged.</p>
+<p>Your time is reserved for a few more minutes. To pay, go back and open the payment page again. Otherwise, the booking
+expires and the time becomes available to others.</p>""",
 )
 
 _ONBOARDED = _PAGE.format(
-    title="Thank you",
-    text="""<p>Stripe has what you gave it, and checks it now. You can be booked as soon as Stripe allows payments to
-you: often at once, sometimes after a day or two.</p>
-<p>If something is still missing, your profile says so. You can close this page.</p>""",
+    title="Details submitted",
+    text="""<p>Stripe is reviewing your details. Students can book you as soon as Stripe enables your payouts. This
+often takes minutes, and sometimes a day or two.</p>
+<p>If anything is missing, your profile shows it. You can close this page.</p>""",
 )
 
 _LINK_EXPIRED = _PAGE.format(
-    title="This link is no longer good",
-    text="""<p>A link to Stripe's questions is good for one visit, and for a few minutes. Nothing that you gave is
-lost.</p>
-<p>Go back to your profile and ask for a new link to go on.</p>""",
+    title="This link has expired",
+    text="""<p>A link to Stripe's onboarding works once and only for a few minutes. Your answers so far are saved.</p>
+<p>To continue, go back to your profile and request a new link.</p>""",
 )
 
 # The token is in the fragment, so that it is sent only in the request body. The URL is relative: the API may be served
@@ -70,18 +69,18 @@ form.addEventListener("submit", async event => {
   const body = JSON.stringify({token: location.hash.slice(1), password: form.elements.password.value})
   const headers = {"Content-Type": "application/json"}
   const response = await fetch("v1/auth/password", {method: "POST", headers, body})
-  if (response.ok) return form.replaceWith("Your new password is set. Sign in with it.")
+  if (response.ok) return form.replaceWith("Your password has been changed. You can now sign in.")
   const problem = await response.json()
   message.value = problem.errors ? problem.errors[0].why : problem.detail
 })
 """
 
 _NEW_PASSWORD = _PAGE.format(
-    title="A new password",
+    title="Choose a new password",
     text=f"""<form>
-<p><label>Of 15 characters or more<br>
+<p><label>New password, at least 15 characters<br>
 <input type="password" name="password" autocomplete="new-password" minlength="15" required></label></p>
-<p><button>Set it</button></p>
+<p><button>Change password</button></p>
 <p><output></output></p>
 </form>
 <script>{_SCRIPT}</script>""",

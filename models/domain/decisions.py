@@ -87,11 +87,11 @@ def refusal(decision: Decision, situation: Situation) -> str | None:
         case Complete() | ReportNoShow() if situation.reported:
             return f"It is reported that the {situation.reported} did not come; they can contest that."
         case ContestNoShow() if situation.reported is None:
-            return "No no-show is reported that could be contested."
+            return "There is no reported no-show to contest."
         case ContestNoShow(actor=actor) if actor.role.value != situation.reported:
-            return "Only who is said to have been absent can contest it."
+            return "Only the party reported absent can contest the report."
         case ContestNoShow() if situation.contested:
-            return "It has been contested."
+            return "The report has already been contested."
         case Cancel(actor=actor) if begun and actor.role is Role.STUDENT:
             return TOO_LATE_TO_CANCEL
         case Settle() | SettleAndRefund() if not situation.accepted:
@@ -99,15 +99,15 @@ def refusal(decision: Decision, situation: Situation) -> str | None:
         case SettleAndRefund(amount=amount) if not _is_part_of(amount, terms.price):
             return f"The refund must be more than nothing and at most {terms.price.format()}."
         case Extend() if stage not in _OPEN or situation.parked:
-            return "This booking waits for no deadline."
+            return "This booking has no open deadline."
         case Extend(until=until) if not situation.now < until <= situation.latest_deadline:
             return f"The deadline can be moved to {situation.latest_deadline:%Y-%m-%dT%H:%M:%SZ} at the latest."
         case Reschedule() if stage not in (Stage.APPROVAL, Stage.SESSION) or situation.parked:
             return f"There is no session to move: this booking waits for {stage}."
         case Reschedule() if stage is Stage.SESSION and not situation.accepted:
-            return "The instructor's approval is being carried out; ask again in a moment."
+            return "The instructor's approval is being processed; try again in a moment."
         case Reschedule() if begun:
-            return "The session has begun, so that it cannot be moved."
+            return "The session has started and can no longer be rescheduled."
         case Reschedule():
             return _not_movable(decision, situation)
         case Retry() if not situation.parked:
@@ -119,11 +119,11 @@ def _not_movable(to: Reschedule, situation: Situation) -> str | None:
     if to.starts_at == situation.terms.starts_at:
         return None  # Already moved there: a repeated request gets the same answer.
     if to.from_starts_at != situation.terms.starts_at:
-        return "The session has been moved since."
+        return "The session has been rescheduled since."
     if to.ends_at - to.starts_at != situation.terms.ends_at - situation.terms.starts_at:
-        return "The other slot is not as long as this one."
+        return "The slots have different lengths."
     if to.starts_at <= situation.now:
-        return "The other slot has begun."
+        return "The other slot has started."
     if to.ends_at > situation.latest_end:
         return (
             f"The card's hold does not reach beyond a session that ends at {situation.latest_end:%Y-%m-%dT%H:%M:%SZ}."

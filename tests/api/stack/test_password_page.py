@@ -29,16 +29,16 @@ async def test_a_new_password_is_set_from_the_mails_link_once(stack: Stack, brow
 
         link = await _link(stack.mailbox_url)
         await browser_page.goto(link)
-        await browser_page.get_by_label("Of 15 characters or more").fill("one that is remembered")
-        await browser_page.get_by_role("button", name="Set it").click()
-        await expect(browser_page.get_by_text("Your new password is set. Sign in with it.")).to_be_visible()
+        await browser_page.get_by_label("New password, at least 15 characters").fill("one that is remembered")
+        await browser_page.get_by_role("button", name="Change password").click()
+        await expect(browser_page.get_by_text("Your password has been changed. You can now sign in.")).to_be_visible()
 
         assert (await client.post("/token", json=account)).status_code == 401
         renewed = account | {"password": "one that is remembered"}
         assert (await client.post("/token", json=renewed)).status_code == 200
 
     await browser_page.reload()
-    await browser_page.get_by_label("Of 15 characters or more").fill("another one, by the same link")
-    await browser_page.get_by_role("button", name="Set it").click()
+    await browser_page.get_by_label("New password, at least 15 characters").fill("another one, by the same link")
+    await browser_page.get_by_role("button", name="Change password").click()
     await expect(browser_page.get_by_role("status")).not_to_be_empty()
-    await expect(browser_page.get_by_text("Your new password is set")).to_have_count(0)
+    await expect(browser_page.get_by_text("Your password has been changed")).to_have_count(0)

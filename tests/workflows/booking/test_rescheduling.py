@@ -171,12 +171,12 @@ async def test_what_cannot_be_moved_is_refused(saga: Saga) -> None:
     booked = await approved(saga)
     longer = await agreed(saga, booked, DAY)
     longer = longer.model_copy(update={"ends_at": longer.ends_at + HOUR})
-    assert "not as long" in (await refused(booked, longer))[1]
-    assert "has begun" in (await refused(booked, await agreed(saga, booked, -5 * DAY)))[1]
+    assert "different lengths" in (await refused(booked, longer))[1]
+    assert "has started" in (await refused(booked, await agreed(saga, booked, -5 * DAY)))[1]
     outdated = await agreed(saga, booked, 2 * HOUR, starts_at=booked.order.terms.starts_at - HOUR)
-    assert "moved since" in (await refused(booked, outdated))[1]
+    assert "rescheduled since" in (await refused(booked, outdated))[1]
     await booked.until_begun()
-    assert "session has begun" in (await refused(booked, await agreed(saga, booked, 3 * HOUR)))[1]
+    assert "session has started" in (await refused(booked, await agreed(saga, booked, 3 * HOUR)))[1]
 
 
 async def test_an_answer_that_is_lost_moves_it_once(saga: Saga) -> None:
