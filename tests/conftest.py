@@ -15,7 +15,9 @@ from uuid import uuid4
 
 import pytest
 from playwright.async_api import Page, async_playwright
+from sqlalchemy.ext.asyncio import AsyncEngine
 
+from models.db import build_engine
 from sandbox.stack.migrations import create_migrated_database
 from sandbox.stack.postgres import Postgres
 from sandbox.stack.stripe_server import SANDBOX_KEY, StripeServer
@@ -23,7 +25,7 @@ from sandbox.stack.temporal import Temporal
 from tests.allowed_skips import SkipGuard
 from tests.databases import ReusedDatabase, create_database, drop_database
 
-_TEMPLATE = "holdfast_template"
+_TEMPLATE, _DATABASE = "holdfast_template", "holdfast_test"
 
 _CHROMIUM = shutil.which("chromium")
 _QUIET = [
@@ -92,7 +94,7 @@ def migrated_template(services_loop: asyncio.Runner, postgres: Postgres) -> str:
 
 @pytest.fixture(scope="session")
 def _reused_database(postgres: Postgres, migrated_template: str) -> Iterator[ReusedDatabase]:
-    database = ReusedDatabase(postgres, "holdfast_test", template=migrated_template)
+    database = ReusedDatabase(postgres, _DATABASE, template=migrated_template)
     yield database
     database.drop()
 
@@ -101,6 +103,19 @@ def _reused_database(postgres: Postgres, migrated_template: str) -> Iterator[Reu
 def database_url(_reused_database: ReusedDatabase) -> str:
     """An empty, migrated database, as a SQLAlchemy URL."""
     return _reused_database.emptied()
+
+
+@pytest.fixture(scope="session")
+def _reused_engine(postgres: Postgres) -> AsyncEngine:
+    # Its statements are compiled once for all tests. Of its connections, each test has its own.
+    return build_engine(postgres.url(_DATABASE))
+
+
+@pytest.fixture
+async def engine(database_url: str, _reused_engine: AsyncEngine) -> AsyncIterator[AsyncEngine]:
+    """An engine on `database_url`. Its connections are closed after the test."""
+    yield _reused_engine
+    await _reused_engine.dispose()
 
 
 @pytest.fixture

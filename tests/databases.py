@@ -82,9 +82,7 @@ class ReusedDatabase:
         create_database(self._postgres, self._name, template=self._template)
         connection = psycopg.connect(self._postgres.conninfo(self._name), autocommit=True)
         self._schema = connection.execute(_SCHEMA).fetchall()
-        deletes = [
-            sql.SQL("DELETE FROM {}").format(sql.Identifier(table)) for (table,) in connection.execute(_TABLES)
-        ]
+        deletes = [sql.SQL("DELETE FROM {}").format(sql.Identifier(table)) for (table,) in connection.execute(_TABLES)]
         # The role of a replica fires no trigger: not those that refuse deletions, and not those of foreign keys.
         self._empty = sql.SQL("; ").join(
             [

@@ -171,13 +171,13 @@ async def test_readiness_with_everything_up(client: httpx.AsyncClient) -> None:
 async def test_without_a_worker_the_same_key_may_be_sent_until_there_is_one(
     app: FastAPI, client: httpx.AsyncClient, world: World, temporal: Client, task_queue: str, workers: Workers
 ) -> None:
-    patient = app.state.saga
-    app.state.saga = BookingClient(temporal, task_queue, Patience(checkout=timedelta(seconds=1)))
+    patient = app.state.bookings
+    app.state.bookings = BookingClient(temporal, task_queue, Patience(checkout=timedelta(seconds=1)))
     slot_id = await world.slot()
     answer = await book(client, world.student, slot_id)
     assert problem(answer) == (503, "unavailable")
     assert answer.headers["retry-after"]
-    app.state.saga = patient
+    app.state.bookings = patient
     async with workers.at_work():
         again = await book(client, world.student, slot_id)
     assert again.status_code == 201

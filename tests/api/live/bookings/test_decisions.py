@@ -89,7 +89,7 @@ async def test_without_a_worker_a_decision_is_not_taken(
 ) -> None:
     async with workers.at_work():
         booking_id = await paid(client, world)
-    app.state.saga = BookingClient(temporal, task_queue, Patience(decision=timedelta(seconds=1)))
+    app.state.bookings = BookingClient(temporal, task_queue, Patience(decision=timedelta(seconds=1)))
     answer = await decide(client, world.instructor, booking_id, "approve")
     assert problem(answer) == (503, "unavailable")
     assert answer.headers["retry-after"]
@@ -99,7 +99,7 @@ async def test_a_decision_that_stripe_keeps_waiting_is_taken_and_carried_out_lat
     app: FastAPI, client: httpx.AsyncClient, world: World, temporal: Client, task_queue: str, workers: Workers
 ) -> None:
     gateway = FailingGateway(workers.stripe, Retryable("no connection"))
-    app.state.saga = BookingClient(temporal, task_queue, Patience(decision=timedelta(seconds=1)))
+    app.state.bookings = BookingClient(temporal, task_queue, Patience(decision=timedelta(seconds=1)))
     async with workers.at_work(gateway):
         booking_id = await paid(client, world)
         answer = await decide(client, world.student, booking_id, "cancel")

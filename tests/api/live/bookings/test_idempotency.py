@@ -53,12 +53,12 @@ async def _let_it_lapse(engine: AsyncEngine) -> None:
 async def test_when_the_process_dies_the_same_request_gets_the_same_booking(
     app: FastAPI, client: httpx.AsyncClient, world: World, after: bool
 ) -> None:
-    slot_id, alive = await world.slot(), app.state.saga
-    app.state.saga = Dying(alive, after=after)
+    slot_id, alive = await world.slot(), app.state.bookings
+    app.state.bookings = Dying(alive, after=after)
     # A process that dies does not clear its key: that is done here by hand.
     with pytest.raises(BaseException):  # noqa: B017, PT011 - whatever the death of a process looks like from outside
         await book(client, world.student, slot_id)
-    app.state.saga = alive
+    app.state.bookings = alive
     async with AsyncSession(world.engine) as session, session.begin():
         lapses = datetime.now(UTC) + timedelta(seconds=30)
         await session.exec(update(IdempotencyKey).values(in_flight_until=lapses))
