@@ -17,6 +17,7 @@ from activities.stripe.payouts import StripePayouts
 from activities.stripe.refunds import StripeRefunds
 from tests.conftest import StripeSandbox
 from tests.workflows.faults import Faults, FaultyGateway
+from tests.workflows.replay import replay_all
 from tests.workflows.saga import QUEUE, Saga, Workers, register_search_attributes
 from worker import build_worker
 
@@ -24,16 +25,22 @@ _TEST_SERVER = Path(sysconfig.get_path("scripts")) / "temporal-test-server"
 
 
 @pytest.fixture
-async def saga(engine: AsyncEngine, stripe_sandbox: StripeSandbox) -> AsyncIterator[Saga]:
-    """Time is skipped while a test waits for a workflow's result, or sleeps on `saga.env`."""
+async def saga(
+    request: pytest.FixtureRequest, engine: AsyncEngine, stripe_sandbox: StripeSandbox
+) -> AsyncIterator[Saga]:
+    """Time is skipped while a test waits for a workflow's result, or sleeps on `saga.env`.
+
+    After the test, every workflow that it started is replayed from its history.
+    """
     faults = Faults()
+    # Nothing is cached: each task replays the whole history, so that a saga that cannot be replayed fails here.
+    cached_workflows = 100 if request.node.get_closest_marker("concurrent_workflows") else 0
     environment = await WorkflowEnvironment.start_time_skipping(
         test_server_existing_path=str(_TEST_SERVER), data_converter=pydantic_data_converter
     )
     async with stripe_client(stripe_sandbox.key, stripe_sandbox.url) as stripe, environment as env:
         await register_search_attributes(env.client)
         gateway = FaultyGateway(StripeGateway(stripe, "http://127.0.0.1:1"), faults)
-        # Nothing is cached: each task replays the whole history, so that a saga that cannot be replayed fails here.
         workers = Workers(
             lambda: build_worker(
                 env.client,
@@ -44,7 +51,7 @@ async def saga(engine: AsyncEngine, stripe_sandbox: StripeSandbox) -> AsyncItera
                 StripePayouts(stripe),
                 StripeRefunds(stripe),
                 StripeBalances(stripe),
-                cached_workflows=0,
+                cached_workflows=cached_workflows,
                 interceptors=[faults],
             )
         )
@@ -53,3 +60,4 @@ async def saga(engine: AsyncEngine, stripe_sandbox: StripeSandbox) -> AsyncItera
             yield Saga(env, engine, stripe, faults, workers, stripe_sandbox.url)
         finally:
             await workers.stop()
+        await replay_all(env.client)

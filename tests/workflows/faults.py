@@ -1,15 +1,13 @@
-"""Where tests step in: before or after any activity of the worker, and before or after any call to Stripe."""
+"""Fault injection: before or after any activity of the worker, and before or after any call to Stripe."""
 
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Any, Literal, TypeVar
 from uuid import UUID
 
-from temporalio.worker import (
-    ActivityInboundInterceptor,
-    ExecuteActivityInput,
-    Interceptor,
-)
+from temporalio.exceptions import ApplicationError, FailureError
+from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
 from activities.gateways import CheckoutRequest, PaymentGateway
 from models.domain.messages import Checkout, PaymentState
@@ -19,6 +17,8 @@ from models.domain.policy import Split
 T = TypeVar("T")
 When = Literal["before", "after"]
 Step = Callable[[], Awaitable[None]]
+
+_RETRY_DELAY = timedelta(milliseconds=50)
 
 
 class Faults(Interceptor):
@@ -32,6 +32,8 @@ class Faults(Interceptor):
         self._planned: dict[tuple[When, str], list[Step]] = defaultdict(list)
         self.calls: list[str] = []
         """The gateway's calls by name, as they were begun."""
+        self.has_backoff = False
+        """Whether a failed activity waits as its retry policy says. Otherwise it is retried almost at once."""
 
     def plan(self, when: When, name: str, step: Step, times: int = 1) -> None:
         self._planned[when, name] += [step] * times
@@ -61,10 +63,26 @@ class _Inbound(ActivityInboundInterceptor):
 
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:
         name = input.fn.__name__
-        await self._faults.take("before", name)
-        result = await super().execute_activity(input)
-        await self._faults.take("after", name)
+        try:
+            await self._faults.take("before", name)
+            result = await super().execute_activity(input)
+            await self._faults.take("after", name)
+        except Exception as error:
+            if self._faults.has_backoff or (
+                isinstance(error, FailureError) and not isinstance(error, ApplicationError)
+            ):
+                raise
+            raise _retried_soon(error) from error
         return result
+
+
+def _retried_soon(error: Exception) -> ApplicationError:
+    """The failure as Temporal would record it. While a test awaits an update, the server skips no retry delay."""
+    if isinstance(error, ApplicationError):
+        message, details, type_, non_retryable = error.message, error.details, error.type, error.non_retryable
+    else:
+        message, details, type_, non_retryable = str(error), (), type(error).__name__, False
+    return ApplicationError(message, *details, type=type_, non_retryable=non_retryable, next_retry_delay=_RETRY_DELAY)
 
 
 class FaultyGateway:

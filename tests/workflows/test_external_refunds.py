@@ -145,11 +145,16 @@ async def test_a_refund_is_adopted_once_however_often_it_is_heard_of(saga: Saga,
     await is_as_at_stripe(saga, booked)
 
 
+@pytest.mark.concurrent_workflows
 async def test_refunds_from_here_and_from_the_dashboard_at_once_are_each_written_down_once(saga: Saga) -> None:
     booked = await completed(saga)
     ours, theirs = await asyncio.gather(ordered(saga, booked, 4_000), made(saga, booked, 3_000, BOTH))
     handles = [await hear(saga, theirs), await hear(saga, await made(saga, booked, 1_000, BOTH))]
-    await asyncio.gather(carried_out(saga, ours), *(handle.result() for handle in handles))
+    view, *_ = await asyncio.gather(carried_out(saga, ours), *(handle.result() for handle in handles))
+    # An order that came while another refund was being made is refused for now.
+    if view.status is RefundStatus.REQUESTED:
+        assert view.refusal
+        await carried_out(saga, ours)
     assert await money(booked) == (PaymentStatus.PARTIALLY_REFUNDED, 2_000, 8_000, 400)
     rows = [await kept(saga, id) for id in (ours, *(UUID(handle.id.removeprefix("refund-")) for handle in handles))]
     assert [(row.instructor_minor, row.platform_fee_minor) for row in rows] == [(3_200, 800), (2_400, 600), (800, 200)]

@@ -213,6 +213,7 @@ async def test_the_platform_can_bear_it(saga: Saga) -> None:
     assert (await booked.figures()).instructor_received_minor == 4_000
 
 
+@pytest.mark.concurrent_workflows
 async def test_of_many_refunds_at_once_no_more_goes_back_than_was_paid(saga: Saga) -> None:
     booked = await completed(saga)
     orders = [await ordered(saga, booked, 4_000) for _ in range(4)]

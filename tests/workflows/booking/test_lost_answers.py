@@ -123,6 +123,7 @@ async def test_hours_without_stripe_end_in_the_same_outcome(saga: Saga) -> None:
     booked = await saga.paid()
     await booked.handle.execute_update(BookingWorkflow.approve, Approve(actor=booked.instructor))
     await booked.until_begun()
+    saga.faults.has_backoff = True
     saga.faults.fail("before", "gateway.capture", Unknown("connection refused"), times=100)
     await booked.handle.signal(BookingWorkflow.complete_signal, Complete(actor=booked.instructor))
     await saga.env.sleep(timedelta(hours=3))
