@@ -6,7 +6,6 @@ On a sandbox of its own, so that all of what is on the platform's account at Str
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any, ClassVar
 
 import httpx
@@ -24,8 +23,8 @@ from models.domain.messages import Approve, Cancel, Complete, ReportNoShow
 from models.domain.policy import LossBearer
 from models.tables.ledger import LedgerEntry, LedgerTransaction
 from sandbox.demo import books
-from sandbox.stack.stripe_server import SANDBOX_KEY, StripeServer
 from tests.conftest import StripeSandbox
+from tests.own_stripe import own_sandbox
 from tests.workflows.bank import Bank, bank_of
 from tests.workflows.saga import Booked, Saga
 from tests.workflows.test_disputes import decide_at_the_bank, disputed, hear
@@ -39,13 +38,9 @@ _LOOKS = 60
 
 
 @pytest.fixture
-async def stripe_sandbox(tmp_path: Path) -> AsyncIterator[StripeSandbox]:
-    server = StripeServer(tmp_path, log=tmp_path / "stripe.log")
-    try:
-        await server.start()
-        yield StripeSandbox(url=server.url, key=SANDBOX_KEY)
-    finally:
-        await server.stop()
+async def stripe_sandbox() -> AsyncIterator[StripeSandbox]:
+    async with own_sandbox() as sandbox:
+        yield sandbox
 
 
 class Books(RuleBasedStateMachine):

@@ -1,10 +1,8 @@
 """An instructor's share is followed to the bank, back from it, and there again; the books go with it."""
 
-import asyncio
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
@@ -35,8 +33,8 @@ Handle = WorkflowHandle[PayoutWorkflow, PayoutPhase | None]
 
 
 @pytest.fixture
-def stripe_sandbox(services_loop: asyncio.Runner, tmp_path: Path) -> Iterator[StripeSandbox]:
-    with own_sandbox(services_loop, tmp_path) as sandbox:
+async def stripe_sandbox() -> AsyncIterator[StripeSandbox]:
+    async with own_sandbox() as sandbox:
         yield sandbox
 
 
