@@ -235,6 +235,7 @@ class Books(RuleBasedStateMachine):
         return instructors + platform - open_disputes + owed
 
 
+@pytest.mark.concurrent_workflows
 async def test_the_ledger_is_stripes_whatever_happens(saga: Saga) -> None:
     Books.saga, Books.loop = saga, asyncio.get_running_loop()
     Books.captured, Books.disputes, Books.heard = [], [], {}
