@@ -22,16 +22,16 @@ _RETRY_DELAY = timedelta(milliseconds=50)
 
 
 class Faults(Interceptor):
-    """Steps planned for activities and gateway calls by name; each is taken once, in the order planned.
+    """Steps planned for activities and gateway calls by name. Each is taken once, in the order planned.
 
-    A step that raises makes its activity or call fail: `before`, with no effect; `after`, with the effect done and
-    its answer lost.
+    A step that raises makes its activity or call fail: `before` without effect, `after` with its effect and a lost
+    response.
     """
 
     def __init__(self) -> None:
         self._planned: dict[tuple[When, str], list[Step]] = defaultdict(list)
         self.calls: list[str] = []
-        """The gateway's calls by name, as they were begun."""
+        """The names of the gateway's calls, in order."""
         self.has_backoff = False
         """Whether a failed activity waits as its retry policy says. Otherwise it is retried almost at once."""
 
@@ -86,7 +86,7 @@ def _retried_soon(error: Exception) -> ApplicationError:
 
 
 class FaultyGateway:
-    """The real gateway, with the planned faults around each call, named `gateway.<call>`."""
+    """The real gateway, with the planned faults around each call. Their names are `gateway.<call>`."""
 
     def __init__(self, inner: PaymentGateway, faults: Faults) -> None:
         self._inner = inner
