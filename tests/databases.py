@@ -37,6 +37,8 @@ SELECT setval(oid::regclass, 1, false) FROM pg_class WHERE relnamespace = 'publi
 def create_database(postgres: Postgres, name: str, *, template: str) -> None:
     _administer(
         postgres,
+        # One may be left from a test that was interrupted here.
+        sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)),
         sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template)),
         # Nothing here needs to survive a crash, so a commit need not wait for its write.
         sql.SQL("ALTER DATABASE {} SET synchronous_commit = off").format(sql.Identifier(name)),
