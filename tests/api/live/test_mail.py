@@ -16,6 +16,7 @@ from activities.mail.smtp import SmtpTransport
 from models.documents.issuer import Issuer
 from models.domain.ids import workflow_id
 from models.session_calendar import Party
+from sandbox.mail.catcher import CaughtMail
 from tests.api.live.journey import approved, booked, decide, paid, seen
 from tests.api.world import PUBLIC_URL, Person, World
 from tests.mailbox import MailServer

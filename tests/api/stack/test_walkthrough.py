@@ -145,5 +145,5 @@ def test_ids_are_consistent_across_the_page() -> None:
 
 
 def test_request_without_a_response_is_found() -> None:
-    with pytest.raises(AssertionError, match="no answer is shown"):
+    with pytest.raises(AssertionError, match="no response is shown"):
         list(steps("```sh\ncurl one\n```\n\n```sh\ncurl two\n```\n"))
