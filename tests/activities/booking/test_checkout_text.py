@@ -22,8 +22,8 @@ async def test_checkout_names_offering_instructor_time_and_terms(bookings: Booki
     assert text.description == "With Nadia, Thu, 5 Mar 2026, 04:00–05:00 (America/New_York)"
     assert text.disclosure == (
         "The price includes a platform fee of US$20.00. A hold is placed on your card now. It is charged only after "
-        "the session. If you cancel after the confirmation, you pay: nothing until 24 hours before the start, 50% until 2 "
-        "hours before the start; the full price after that. If you do not attend, you pay US$50.00."
+        "the session. If you cancel after the confirmation, you pay: nothing until 24 hours before the start, 50% "
+        "until 2 hours before the start; the full price after that. If you do not attend, you pay US$50.00."
     )
     assert "Nadia" not in repr(text)
 
