@@ -77,9 +77,12 @@ async def test_a_receipt_shows_what_was_paid_in_the_students_time_zone(
         (await session.get_one(Student, terms.student_id)).time_zone = "Asia/Tokyo"
     text = await download_text(client, terms)
     for line in (
-        *(receipt_number(terms.booking_id), "Paid by Ada", "Paid to Nadia", "For Counterpoint"),
-        *("2 March 2026, 18:15 Held on your card 100.00 USD", "2 March 2026, 20:00 Paid by card 100.00 USD"),
-        *("Fee of Holdfast 20.00 USD", "Thursday, 5 March 2026, 18:00–19:00", "Times are those of Asia/Tokyo."),
+        *(receipt_number(terms.booking_id), "Paid by Ada", "Paid to Nadia", "Session Counterpoint"),
+        *(
+            "Mon, 2 Mar 2026, 18:15 Hold placed on your card US$100.00",
+            "Mon, 2 Mar 2026, 20:00 Charged to your card US$100.00",
+        ),
+        *("Platform fee of Holdfast US$20.00", "Thu, 5 Mar 2026, 18:00–19:00", "Times are in Asia/Tokyo."),
     ):
         assert line in text
 
@@ -92,8 +95,11 @@ async def test_a_receipt_of_a_cancelled_session_shows_what_was_kept_and_never_ch
     payment = held(terms, HoldPhase.CAPTURED).model_copy(update={"captured_minor": 5_000})
     await bookings.records.record_ending(ended(terms, late, payment))
     text = await download_text(client, terms)
-    assert "Of the 100.00 USD that were held, 50.00 USD were never charged." in text
-    assert "What you paid, divided The instructor’s share 40.00 USD Fee of Holdfast 10.00 USD You paid 50.00" in text
+    assert "US$50.00 of the hold of US$100.00 was released." in text
+    assert (
+        "How your payment is divided Instructor’s share US$40.00 Platform fee of Holdfast US$10.00 You paid US$50.00"
+        in text
+    )
 
 
 async def test_a_receipt_of_a_released_hold_shows_that_nothing_was_charged(
@@ -104,8 +110,8 @@ async def test_a_receipt_of_a_released_hold_shows_that_nothing_was_charged(
         ended(terms, rejected(terms, bookings.instructor), held(terms, HoldPhase.GONE))
     )
     text = await download_text(client, terms)
-    assert "Nothing was charged." in text
-    assert "Released: never charged 100.00 USD" in text
+    assert "You were not charged." in text
+    assert "Hold released US$100.00" in text
 
 
 def _refund(parties: Parties, platform_loss: int = 0) -> Sequence[Posting]:
@@ -118,11 +124,11 @@ def _refund(parties: Parties, platform_loss: int = 0) -> Sequence[Posting]:
     [
         (
             lambda of: _refund(of),
-            ["Refunded to your card -50.00 USD", "50.00 USD of it is still on its way", "divided"],
+            ["Refunded to your card -US$50.00", "US$50.00 of it is still on its way", "divided"],
         ),
         (
             lambda of: [*_refund(of), postings.refund_sent(of, "re_1", usd(5_000))],
-            ["50.00 USD went back to you. What happened", "The instructor’s share 40.00 USD"],
+            ["US$50.00 was returned to you. Transactions", "Instructor’s share US$40.00"],
         ),
         (
             lambda of: [
@@ -130,22 +136,22 @@ def _refund(parties: Parties, platform_loss: int = 0) -> Sequence[Posting]:
                 postings.refund_sent(of, "re_1", usd(5_000)),
                 postings.refund_failed(of, "re_1", usd(5_000)),
             ],
-            ["The refund did not arrive; it is still owed to you 50.00 USD", "50.00 USD of it is still on its way"],
+            ["Refund returned by your bank; we still owe it to you US$50.00", "US$50.00 of it is still on its way"],
         ),
         (
             lambda of: [postings.dispute_opened(of, "dp_1", usd(10_000))],
-            ["Taken back by your bank, which looks into it -100.00 USD", "You paid 0.00 USD"],
+            ["Disputed: returned to you by your bank -US$100.00", "You paid US$0.00"],
         ),
         (
             lambda of: [
                 postings.dispute_opened(of, "dp_1", usd(10_000)),
                 *postings.dispute_won(of, "dp_1", usd(10_000)),
             ],
-            ["Paid again: your bank’s decision 100.00 USD", "You paid 100.00 USD"],
+            ["Dispute closed: charged again by your bank US$100.00", "You paid US$100.00"],
         ),
         (
             lambda of: [postings.paid_out(of.instructor_id, of.booking_id, "po_1", usd(8_000)), *_refund(of)],
-            ["The instructor’s share 40.00 USD Fee of Holdfast 10.00 USD You paid 50.00 USD"],
+            ["Instructor’s share US$40.00 Platform fee of Holdfast US$10.00 You paid US$50.00"],
         ),
     ],
 )
@@ -169,7 +175,7 @@ async def test_a_loss_of_the_platform_is_not_shown_as_the_instructors(
     async with AsyncSession(bookings.engine) as session, session.begin():
         await ledger.post(session, NOW + 30 * HOUR, *_refund(postings.parties_of(terms), platform_loss=4_000))
     text = await download_text(client, terms)
-    assert "You paid 50.00 USD" in text
+    assert "You paid US$50.00" in text
     assert "divided" not in text
 
 
