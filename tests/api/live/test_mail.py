@@ -110,9 +110,9 @@ async def test_completed_session_is_mailed_with_a_receipt(
                 break
             await asyncio.sleep(0.5)
     assert [each.partition(":")[0] for each in await subjects(mails, world.student, 3)] == [
+        "Waiting for confirmation",
         "Confirmed",
         "Receipt",
-        "Waiting for confirmation",
     ]
     receipt = next(each for each in mails.mails if each.header("Subject").startswith("Receipt"))
     path = f"/v1/bookings/{booking_id}/receipt.pdf"
