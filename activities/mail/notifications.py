@@ -213,6 +213,7 @@ def _booking_variables(message: OutboxMessage, records: BookingRecords, time_zon
         "cancellation": templates.cancellation_terms(policy.cancellation),
         "settles_on_completion_timeout": policy.on_completion_timeout is CompletionTimeoutPolicy.SETTLE,
         "words_of_instructor": booking.rejection_reason,
+        "is_reported_absent": facts.get("absent") == message.recipient_role,
         "outcome": templates.payment_outcome(_outcome(payment) if payment else None, message.recipient_role),
     }
     for name in ("until", "previous_starts_at"):

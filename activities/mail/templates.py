@@ -91,10 +91,10 @@ def closing_reason(reason: EndReason, by: Role, reader: Recipient) -> str:
         EndReason.REJECTED: "The instructor did not take the booking.",
         EndReason.APPROVAL_TIMEOUT: "The instructor did not answer in time.",
         EndReason.CANCELLED: "You cancelled it." if by_reader else _CANCELLED_BY[by],
-        EndReason.COMPLETED: "The instructor says that it took place.",
+        EndReason.COMPLETED: _COMPLETED_BY.get(by, "The session took place."),
         EndReason.STUDENT_ABSENT: "It was reported that the student did not come.",
         EndReason.INSTRUCTOR_ABSENT: "It was reported that the instructor did not come.",
-        EndReason.NO_SHOW_REFUTED: "A no-show was reported and contested; the meeting's record shows that both came.",
+        EndReason.NO_SHOW_REFUTED: "A no-show was reported, but the meeting's record shows that it took place.",
         EndReason.COMPLETION_TIMEOUT: "Nobody said in time whether it took place.",
         EndReason.SETTLED_BY_OPERATOR: "The platform has decided that it counts as held.",
         EndReason.RELEASED_BY_OPERATOR: "The platform has called it off.",
@@ -102,6 +102,10 @@ def closing_reason(reason: EndReason, by: Role, reader: Recipient) -> str:
     }[reason]
 
 
+_COMPLETED_BY = {
+    Role.STUDENT: "The student confirmed that it took place.",
+    Role.INSTRUCTOR: "The instructor reported that it took place.",
+}
 _CANCELLED_BY = {
     Role.STUDENT: "The student cancelled it.",
     Role.INSTRUCTOR: "The instructor cancelled it.",

@@ -9,6 +9,7 @@ from models.domain.notifications import (
     NOTIFICATIONS,
     ON_NO_SHOW_REPORTED,
     ON_RESCHEDULING,
+    ON_REVIEW,
     Notification,
     NotificationKind,
     Recipient,
@@ -28,7 +29,12 @@ def _defined() -> set[Notification]:
     return (
         moves
         | to_both
-        | {*ON_RESCHEDULING, *ON_NO_SHOW_REPORTED, Notification(NotificationKind.COMPLETION_DUE, Recipient.INSTRUCTOR)}
+        | {
+            *ON_RESCHEDULING,
+            *ON_NO_SHOW_REPORTED,
+            *ON_REVIEW,
+            Notification(NotificationKind.COMPLETION_DUE, Recipient.INSTRUCTOR),
+        }
     )
 
 

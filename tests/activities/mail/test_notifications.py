@@ -197,7 +197,7 @@ async def test_completion_mails_have_the_receipt_and_the_share(bookings: Booking
         (
             AbsentParty.STUDENT,
             HoldPhase.CAPTURED,
-            ("the student did not come", "You paid 50.00 USD; 50.00 USD goes back"),
+            ("the student did not come", "You paid 100.00 USD."),
         ),
         (
             AbsentParty.INSTRUCTOR,

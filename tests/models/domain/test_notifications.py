@@ -5,10 +5,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from models.domain.notifications import (
+    ABOUT_AN_OPEN_REPORT,
     ABOUT_THE_ACCOUNT,
     NOTIFICATIONS,
     ON_NO_SHOW_REPORTED,
     ON_RESCHEDULING,
+    ON_REVIEW,
     SCHEDULED,
     Notification,
     NotificationKind,
@@ -51,7 +53,11 @@ def test_notification_table_covers_exactly_the_transitions(record: str) -> None:
 
 def test_every_notification_kind_is_used() -> None:
     on_transitions = {each.notification for table in NOTIFICATIONS.values() for sent in table.values() for each in sent}
-    otherwise = {each.notification for each in (*ON_RESCHEDULING, *ON_NO_SHOW_REPORTED)} | SCHEDULED | ABOUT_THE_ACCOUNT
+    otherwise = (
+        {each.notification for each in (*ON_RESCHEDULING, *ON_NO_SHOW_REPORTED, *ON_REVIEW)}
+        | SCHEDULED
+        | ABOUT_THE_ACCOUNT
+    )
     assert on_transitions | otherwise == set(NotificationKind)
 
 
@@ -113,15 +119,13 @@ def test_reminder_matters_until_the_session_starts_or_is_cancelled(notification:
     assert not is_still_relevant(notification, BookingStatus.CANCELLED, STARTS_AT, just_before)
 
 
-@pytest.mark.parametrize("notification", [NotificationKind.COMPLETION_DUE, NotificationKind.NO_SHOW_REPORTED])
+@pytest.mark.parametrize("notification", sorted(ABOUT_AN_OPEN_REPORT))
 def test_question_about_a_closed_session_no_longer_matters(notification: NotificationKind) -> None:
     assert is_still_relevant(notification, BookingStatus.ACCEPTED, STARTS_AT, ENDS_AT)
     assert not is_still_relevant(notification, BookingStatus.COMPLETED, STARTS_AT, ENDS_AT)
 
 
-@pytest.mark.parametrize(
-    "notification", sorted(set(NotificationKind) - SCHEDULED - {NotificationKind.NO_SHOW_REPORTED})
-)
+@pytest.mark.parametrize("notification", sorted(set(NotificationKind) - SCHEDULED - ABOUT_AN_OPEN_REPORT))
 @pytest.mark.parametrize("status", BookingStatus)
 def test_notification_of_a_past_event_always_matters(notification: NotificationKind, status: BookingStatus) -> None:
     assert is_still_relevant(notification, status, STARTS_AT, DEADLINE + timedelta(days=30))
