@@ -145,8 +145,8 @@ async def test_repeated_refund_that_ended_the_booking_is_not_a_second_one(
     client: httpx.AsyncClient, world: World
 ) -> None:
     booking_id = await approved(client, world)
-    first = await refund(client, world, booking_id, 2_500, "k")
-    again = await refund(client, world, booking_id, 2_500, "k")
+    first = await refund(client, world, booking_id, 2_500, "k", **REASON)
+    again = await refund(client, world, booking_id, 2_500, "k", **REASON)
     for answer in (first, again):
         assert answer.status_code == 200, answer.text
         assert answer.json()["payment"]["returned"]["amount_minor"] == 2_500
