@@ -36,6 +36,7 @@ class Cancellation(ResponseModel):
 
 class NoShowTerms(ResponseModel):
     student_absent_refund_bps: int
+    """At most what a cancellation at the start returns."""
     instructor_absent_refund_bps: int
 
 
@@ -49,7 +50,11 @@ class Windows(ResponseModel):
     report_within_seconds: int
     """After the session's end."""
     contest_within_seconds: int
-    """After a reported no-show; 0 if the report takes effect at once."""
+    """After a reported no-show."""
+    object_within_seconds: int
+    """After a reported completion that the meeting's record does not show; 0 if it is captured at once."""
+    report_no_show_after_seconds: int
+    """How long each side waits for the other, from the session's start."""
 
 
 class Policy(ResponseModel):
@@ -73,7 +78,9 @@ def policy(policy: BookingPolicy) -> Policy:
             tiers=[tier(each) for each in policy.cancellation.tiers],
         ),
         no_show=NoShowTerms(
-            student_absent_refund_bps=BASIS_POINTS - policy.student_absent_kept_bps,
+            student_absent_refund_bps=min(
+                BASIS_POINTS - policy.student_absent_kept_bps, policy.cancellation.refund_bps(timedelta(0))
+            ),
             instructor_absent_refund_bps=BASIS_POINTS,
         ),
         on_completion_timeout=policy.on_completion_timeout,
@@ -83,6 +90,8 @@ def policy(policy: BookingPolicy) -> Policy:
             decide_within_seconds=seconds(deadlines.approval_window),
             report_within_seconds=seconds(deadlines.completion_window),
             contest_within_seconds=seconds(deadlines.contest_window),
+            object_within_seconds=seconds(deadlines.objection_window),
+            report_no_show_after_seconds=seconds(policy.no_show_min_wait),
         ),
     )
 

@@ -25,7 +25,7 @@ STEPS: Final = {
     "pay": "the Checkout page: read and sent",
     "authorize": "from the card taken until the money is seen as held",
     "approve": "POST …/approve until the session is there",
-    "complete": "POST …/complete until the money is captured",
+    "complete": "POST …/confirm until the money is captured",
 }
 
 
@@ -88,9 +88,9 @@ class BookingDriver:
         return await self.approve(await self.pay(pair))
 
     async def complete(self, booked: PaidBooking) -> None:
-        """Complete a session that has started. Raises `Unexpected` if the money is not captured then."""
+        """The student confirms a session that has started. Raises `Unexpected` if the money is not captured then."""
         with self._timed("complete"):
-            booking = await booked.pair.instructor.decide(str(booked.booking_id), "complete")
+            booking = await booked.pair.student.decide(str(booked.booking_id), "confirm")
         if booking["payment"]["status"] != "CAPTURED":
             raise Unexpected(f"booking {booked.booking_id} is complete, and its payment is {booking['payment']}")
 

@@ -65,6 +65,7 @@ class PolicySettings(BaseSettings):
     approval_window: timedelta = _DEFAULTS.approval_window
     completion_window: timedelta = _DEFAULTS.completion_window
     contest_window: timedelta = timedelta(hours=24)
+    objection_window: timedelta = timedelta(days=1)
     hold_margin: timedelta = _DEFAULTS.hold_margin
 
     def freeze(self, cancellation: CancellationPolicy) -> BookingPolicy:

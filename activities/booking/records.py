@@ -10,7 +10,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
-from activities.booking import endings, no_shows, payment_records, rescheduling
+from activities.booking import endings, payment_records, rescheduling, session_reports
 from activities.database import audit, outbox
 from activities.database.transactions import transaction
 from models.domain.actors import PLATFORM, Actor, Role
@@ -26,9 +26,9 @@ from models.domain.messages import (
     RecordEnding,
     ReserveSlot,
 )
-from models.domain.no_shows import JudgeNoShow, NoShowVerdict, RecordNoShow
-from models.domain.notifications import notifications_for
+from models.domain.notifications import ON_REVIEW, notifications_for
 from models.domain.policy import split
+from models.domain.session_reports import JudgeSession, RecordAnswer, RecordReport, Verdict
 from models.domain.states import BookingStatus, PaymentStatus, SessionStatus, advance
 from models.tables.bookings import BookingRequest, LiveSession
 from models.tables.catalogue import Offering, Slot
@@ -138,13 +138,17 @@ class RecordActivities:
         return await rescheduling.move(self._engine, message)
 
     @activity.defn
-    async def record_no_show(self, message: RecordNoShow) -> None:
-        await no_shows.record(self._engine, message)
+    async def record_session_report(self, message: RecordReport) -> None:
+        await session_reports.record(self._engine, message)
 
     @activity.defn
-    async def judge_no_show(self, message: JudgeNoShow) -> NoShowVerdict:
-        """The verdict on a contested no-show, from the meeting's attendance."""
-        return await no_shows.judge(self._engine, message)
+    async def record_session_answer(self, message: RecordAnswer) -> None:
+        await session_reports.record_answer(self._engine, message)
+
+    @activity.defn
+    async def judge_session(self, message: JudgeSession) -> Verdict:
+        """What the meeting's record shows of the session."""
+        return await session_reports.judge(self._engine, message)
 
     @activity.defn
     async def record_attention(self, message: RecordAttention) -> None:
@@ -166,6 +170,10 @@ class RecordActivities:
             booking.needs_attention = message.reason is not None
             booking.attention_reason = message.reason
             booking.updated_at = message.at
+            if message.until:
+                booking.next_deadline_at = message.until
+                until = {"until": message.until.isoformat()}
+                await outbox.notify(session, booking, ON_REVIEW, message.at, until, occasion=message.at.isoformat())
 
     @activity.defn
     async def record_deadline(self, message: RecordDeadline) -> None:
@@ -185,7 +193,7 @@ class RecordActivities:
                 return
             booking.next_deadline_at = message.deadline_at
             booking.updated_at = message.at
-            await no_shows.move_deadline(session, booking.id, message.deadline_at)
+            await session_reports.move_deadline(session, booking.id, message.deadline_at)
 
 
 def _student(student_id: UUID) -> Actor:

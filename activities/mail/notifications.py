@@ -263,6 +263,7 @@ def _booking_variables(
         "absence": absence_terms(reads, price, policy),
         "settles_on_completion_timeout": policy.on_completion_timeout is CompletionTimeoutPolicy.SETTLE,
         "words_of_instructor": booking.rejection_reason,
+        "is_reported_absent": facts.get("absent") == message.recipient_role,
         "outcome": templates.payment_outcome(reads, _outcome(payment) if payment else None, message.recipient_role),
         "cancelled_at": reads.time(message.created_at, time_zone) if _is_late_cancellation(message, records) else None,
         "has_invitation": records.session is not None,

@@ -50,22 +50,43 @@ def _decline_reason(language: Language, decline_code: str | None) -> str:
 def closing_reason(language: Language, reason: EndReason, by: Role, reader: Recipient) -> str:
     """Why a booking was closed, for student or instructor. Raises `KeyError` for a reason that closes no booking."""
     say, to_student = language.gettext, reader is Recipient.STUDENT
-    absent = say("You were reported absent.")
+    absent = (
+        say("The meeting's record shows that you did not attend.")
+        if by is Role.PLATFORM
+        else say("You were reported absent.")
+    )
     return {
         EndReason.REJECTED: say("The instructor declined your booking request."),
         EndReason.APPROVAL_TIMEOUT: say("The instructor did not respond in time."),
         EndReason.CANCELLED: _cancelled_by(language, by, reader),
-        EndReason.COMPLETED: say("The session is complete."),
+        EndReason.COMPLETED: _completed_by(language, by, reader),
         EndReason.STUDENT_ABSENT: absent if to_student else say("The student did not attend."),
         EndReason.INSTRUCTOR_ABSENT: say("The instructor did not attend.") if to_student else absent,
         EndReason.NO_SHOW_REFUTED: say(
-            "A no-show was reported and contested. The meeting's record shows that both of you attended."
+            "A no-show was reported, but the meeting's record shows that the session took place."
         ),
         EndReason.COMPLETION_TIMEOUT: say("Nobody reported in time that the session took place."),
         EndReason.SETTLED_BY_OPERATOR: say("Our team decided that the session counts as completed."),
         EndReason.RELEASED_BY_OPERATOR: say("Our team cancelled the booking."),
         EndReason.REFUNDED_BY_OPERATOR: say("Our team decided how much of the price is charged."),
     }[reason]
+
+
+def _completed_by(language: Language, by: Role, reader: Recipient) -> str:
+    say, is_own = language.gettext, by == reader.value
+    if by is Role.STUDENT:
+        return (
+            say("You confirmed that the session took place.")
+            if is_own
+            else say("The student confirmed that the session took place.")
+        )
+    if by is Role.INSTRUCTOR:
+        return (
+            say("You reported that the session took place.")
+            if is_own
+            else say("The instructor reported that the session took place.")
+        )
+    return say("The meeting's record shows that the session took place.")
 
 
 def _cancelled_by(language: Language, by: Role, reader: Recipient) -> str:

@@ -14,6 +14,7 @@ from models.tables.audit import event_about
 from models.tables.bookings import BookingRequest
 from models.tables.disputes import PolicyAcceptance
 from models.tables.refunds import Refund
+from models.tables.session_reports import SessionReport
 
 
 async def save_rejection_reason(
@@ -25,6 +26,31 @@ async def save_rejection_reason(
     if saved.rowcount:
         action = "booking.rejection_reason_kept"
         session.add(event_about(Subject.BOOKING, booking_id, action, actor, Channel.API, now, occasion=now.isoformat()))
+
+
+async def save_objection_reason(
+    session: AsyncSession, booking_id: UUID, reason: str, actor: Actor, now: datetime
+) -> None:
+    """Save the reason on a reported completion that is unanswered. It is shown once the objection is accepted."""
+    open_report = (
+        col(SessionReport.booking_id) == booking_id,
+        col(SessionReport.absent).is_(None),
+        col(SessionReport.answered_at).is_(None),
+    )
+    saved = await session.exec(update(SessionReport).where(*open_report).values(objection_reason=reason))
+    if saved.rowcount:
+        action = "booking.objection_reason_kept"
+        session.add(event_about(Subject.BOOKING, booking_id, action, actor, Channel.API, now, occasion=now.isoformat()))
+
+
+async def save_settlement_reason(
+    session: AsyncSession, booking_id: UUID, reason: str, actor: Actor, now: datetime
+) -> None:
+    """Why an operator settles, which the audit trail keeps. The settlement itself may still be refused."""
+    action, detail = "booking.settlement_reason_kept", {"reason": reason}
+    session.add(
+        event_about(Subject.BOOKING, booking_id, action, actor, Channel.API, now, detail, occasion=now.isoformat())
+    )
 
 
 async def save_refund(session: AsyncSession, refund: Refund, actor: Actor, now: datetime) -> Refund:

@@ -7,10 +7,21 @@ from fastapi import APIRouter
 
 from api.bookings import commands
 from api.bookings.decision_handler import DECISION_RESPONSES, WithDecisionHandler
-from api.bookings.schemas import Booking, BookingForOperator, NoShow, Rejection
-from api.http.auth import AsAnyRole, AsEitherSide, AsInstructor
+from api.bookings.schemas import Booking, BookingForOperator, NoShow, Objection, Rejection
+from api.http.auth import AsAnyRole, AsEitherSide, AsInstructor, AsStudent
 from api.http.database import WithDatabase
-from models.domain.messages import Approve, Cancel, Channel, Complete, ContestNoShow, Reject, ReportNoShow
+from models.domain.messages import (
+    Approve,
+    Cancel,
+    Channel,
+    Complete,
+    Confirm,
+    ContestNoShow,
+    Object,
+    Reject,
+    ReportNoShow,
+)
+from models.domain.session_reports import Verdict
 from workflows.booking.workflow import BookingWorkflow
 
 router = APIRouter(prefix="/v1/bookings/{booking_id}", tags=["decisions"], responses=DECISION_RESPONSES)
@@ -42,9 +53,37 @@ async def reject(
 
 @router.post("/complete", operation_id="completeBooking", response_model=Booking)
 async def complete(booking_id: UUID, instructor: AsInstructor, handler: WithDecisionHandler) -> Booking:
-    """Report that the session took place. The hold is captured and the instructor gets their share."""
-    decision = Complete(actor=instructor.actor, channel=Channel.API)
+    """Report that the session took place. If the meeting's record shows it, the hold is captured at once; otherwise the
+    student can object first.
+    """
+    record = await handler.find(booking_id, instructor)
+    is_enough = record.verdict is Verdict.TOOK_PLACE
+    decision = Complete(actor=instructor.actor, channel=Channel.API, record_is_enough=is_enough)
     return await handler.decide(booking_id, instructor, BookingWorkflow.complete, decision)
+
+
+@router.post("/confirm", operation_id="confirmSession", response_model=Booking)
+async def confirm(booking_id: UUID, student: AsStudent, handler: WithDecisionHandler) -> Booking:
+    """Confirm that the session took place, at any time from its start on. The hold is captured at once."""
+    decision = Confirm(actor=student.actor, channel=Channel.API)
+    return await handler.decide(booking_id, student, BookingWorkflow.confirm, decision)
+
+
+@router.post("/object", operation_id="objectToCompletion", response_model=Booking)
+async def object_to_completion(
+    booking_id: UUID,
+    objection: Objection,
+    student: AsStudent,
+    database: WithDatabase,
+    handler: WithDecisionHandler,
+) -> Booking:
+    """Object to a reported completion. The meeting's record decides, or an operator if it is not clear."""
+    await handler.find(booking_id, student)
+    # Free text stays out of the workflow's history, so the reason is saved before the update is sent.
+    async with database.writing() as session:
+        await commands.save_objection_reason(session, booking_id, objection.reason, student.actor, datetime.now(UTC))
+    decision = Object(actor=student.actor, channel=Channel.API)
+    return await handler.decide(booking_id, student, BookingWorkflow.object, decision)
 
 
 @router.post("/cancel", operation_id="cancelBooking", response_model=BookingForOperator | Booking)
@@ -58,13 +97,13 @@ async def cancel(booking_id: UUID, caller: AsAnyRole, handler: WithDecisionHandl
 async def report_no_show(
     booking_id: UUID, no_show: NoShow, caller: AsEitherSide, handler: WithDecisionHandler
 ) -> Booking:
-    """Report that the other side did not come. They can contest it before it takes effect."""
+    """Report that the other side did not come. They can contest it, and the meeting's record is judged at the end."""
     decision = ReportNoShow(actor=caller.actor, channel=Channel.API, absent=no_show.absent)
     return await handler.decide(booking_id, caller, BookingWorkflow.report_no_show, decision)
 
 
 @router.post("/no-show/contest", operation_id="contestNoShow", response_model=Booking)
 async def contest_no_show(booking_id: UUID, caller: AsEitherSide, handler: WithDecisionHandler) -> Booking:
-    """Contest a reported no-show. The meeting's attendance record decides, or an operator if it is unclear."""
+    """Contest a reported no-show. The meeting's attendance record decides, or an operator if it is not clear."""
     decision = ContestNoShow(actor=caller.actor, channel=Channel.API)
     return await handler.decide(booking_id, caller, BookingWorkflow.contest_no_show, decision)

@@ -1,20 +1,28 @@
 """Operator routes: find bookings that need attention, and decide what happens to their money."""
 
+from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Header, Query
 
-from api.bookings import presenters, queries
+from api.bookings import commands, presenters, queries
 from api.bookings.decision_handler import DECISION_RESPONSES, WithDecisionHandler
 from api.bookings.refunds import WithRefundService
-from api.bookings.schemas import Booking, BookingForOperator, BookingPageForOperator, Extension, RefundRequest
-from api.http.auth import AsOperator
-from api.http.database import WithDatabase
+from api.bookings.schemas import (
+    Booking,
+    BookingForOperator,
+    BookingPageForOperator,
+    Extension,
+    RefundRequest,
+    Settlement,
+)
+from api.http.auth import AsOperator, Caller
+from api.http.database import Database, WithDatabase
 from api.http.pagination import PageParams
 from api.http.problems import Kind, Problem, problem_responses
 from models.domain.messages import Channel, Extend, Release, Retry, Settle, SettleAndRefund
-from models.domain.money import Money
+from models.domain.money import Money, off_step
 from models.domain.policy import LossBearer
 from workflows.booking.workflow import BookingWorkflow
 
@@ -55,9 +63,17 @@ async def list_all_bookings(
 
 
 @decisions.post("/settle", operation_id="settleBooking", response_model=BookingForOperator)
-async def settle(booking_id: UUID, operator: AsOperator, handler: WithDecisionHandler) -> Booking:
-    """Settle: the instructor gets their whole share."""
-    decision = Settle(actor=operator.actor, channel=Channel.API)
+async def settle(
+    booking_id: UUID,
+    operator: AsOperator,
+    database: WithDatabase,
+    handler: WithDecisionHandler,
+    settlement: Settlement | None = None,
+) -> Booking:
+    """Settle: the instructor gets their whole share. Before the session's end, this needs a reason."""
+    await handler.find(booking_id, operator)
+    has_reason = await _keep_reason(database, booking_id, settlement.reason if settlement else None, operator)
+    decision = Settle(actor=operator.actor, channel=Channel.API, has_reason=has_reason)
     return await handler.decide(booking_id, operator, BookingWorkflow.settle, decision)
 
 
@@ -72,18 +88,24 @@ async def release(booking_id: UUID, operator: AsOperator, handler: WithDecisionH
     "/refund",
     operation_id="refundBooking",
     response_model=BookingForOperator,
-    responses=problem_responses(Kind.IDEMPOTENCY_KEY_REQUIRED, Kind.REQUEST_INVALID, Kind.IDEMPOTENCY_KEY_REUSED),
+    responses=problem_responses(
+        Kind.IDEMPOTENCY_KEY_REQUIRED, Kind.REQUEST_INVALID, Kind.AMOUNT_INVALID, Kind.IDEMPOTENCY_KEY_REUSED
+    ),
 )
 async def refund(
     booking_id: UUID,
     requested: RefundRequest,
     operator: AsOperator,
+    database: WithDatabase,
     handler: WithDecisionHandler,
     refunds: WithRefundService,
     key: OptionalKey = None,
 ) -> Booking:
     """Refund part of the price. An open booking is settled for the rest; an ended booking can be refunded, too."""
     record = await handler.find(booking_id, operator)
+    amount = Money(amount_minor=requested.amount_minor, currency=record.request.currency)
+    if reason := off_step(amount):
+        raise Problem(Kind.AMOUNT_INVALID, f"A{reason[1:]}.")
     decision_id = f"refund {key}" if key else None
     if record.is_closed:
         # This may be a retry: the first attempt ended the booking and its response was lost.
@@ -93,8 +115,8 @@ async def refund(
     if requested.borne_by is LossBearer.PLATFORM:
         sentence = "The platform can bear a refund once the booking has ended: settle it first."
         raise Problem(Kind.NOT_POSSIBLE_NOW, sentence, booking_status=record.request.status)
-    amount = Money(amount_minor=requested.amount_minor, currency=record.request.currency)
-    decision = SettleAndRefund(actor=operator.actor, channel=Channel.API, amount=amount)
+    has_reason = await _keep_reason(database, booking_id, requested.reason, operator)
+    decision = SettleAndRefund(actor=operator.actor, channel=Channel.API, amount=amount, has_reason=has_reason)
     return await handler.decide(booking_id, operator, BookingWorkflow.refund, decision, decision_id)
 
 
@@ -116,3 +138,12 @@ async def retry(
         return presenters.booking(await handler.find(booking_id, operator), operator)
     decision = Retry(actor=operator.actor, channel=Channel.API)
     return await handler.decide(booking_id, operator, BookingWorkflow.retry, decision)
+
+
+async def _keep_reason(database: Database, booking_id: UUID, reason: str | None, operator: Caller) -> bool:
+    """Free text stays out of the workflow's history, so the reason is saved before the update is sent."""
+    if reason is None:
+        return False
+    async with database.writing() as session:
+        await commands.save_settlement_reason(session, booking_id, reason, operator.actor, datetime.now(UTC))
+    return True

@@ -8,8 +8,8 @@ from pydantic import BaseModel
 from api.http.schema_types import ResponseModel
 from models.domain.actors import AbsentParty, SignUpRole
 from models.domain.money import Money
-from models.domain.no_shows import NoShowVerdict
 from models.domain.policy import LossBearer
+from models.domain.session_reports import Verdict
 from models.domain.states import RefundStatus
 
 
@@ -22,8 +22,20 @@ class ReportedNoShow(ResponseModel):
     contest_until: datetime
     """Deadline for the absent party to contest the report."""
     contested_at: datetime | None
-    verdict: NoShowVerdict | None
-    """What the attendance record shows, once the report is contested. If `UNCLEAR`, an operator decides."""
+    verdict: Verdict | None
+    """What the attendance record shows, once it is judged: at the session's end or later."""
+
+
+class ReportedCompletion(ResponseModel):
+    """The instructor's report that the session took place, which the attendance record does not show by itself."""
+
+    reported_at: datetime
+    object_until: datetime
+    """Deadline for the student to object."""
+    objected_at: datetime | None
+    objection_reason: str | None
+    verdict: Verdict | None
+    """What the attendance record shows, once it is judged: at the objection, or at the end of the window."""
 
 
 class MeetingVisit(BaseModel):

@@ -8,6 +8,7 @@ from api.bookings.operator_schemas import (
     MeetingPresence,
     MeetingVisit,
     RefundDetails,
+    ReportedCompletion,
     ReportedNoShow,
     SessionAttendance,
 )
@@ -16,15 +17,16 @@ from api.http import pagination
 from api.http.auth import Caller
 from api.pricing import policy, price, seconds
 from models.domain.actors import Role
-from models.domain.attendance import Presence, attendance
+from models.domain.attendance import Presence
+from models.domain.deadlines import DeadlineOutcome, outcome_of_silence
 from models.domain.money import Money
 from models.domain.payouts import failure
 from models.domain.policy import BookingPolicy
 from models.domain.states import BookingStatus, PayoutStatus
 from models.tables.bookings import LiveSession, RescheduleProposal
-from models.tables.no_shows import NoShowReport
 from models.tables.payments import InstructorPayout, Payment
 from models.tables.refunds import Refund
+from models.tables.session_reports import SessionReport
 
 
 def created(record: BookingRecord) -> schemas.BookingCreated:
@@ -84,8 +86,10 @@ def _booking(record: BookingRecord, for_student: bool) -> schemas.Booking:
         payment=_payment(record.payment) if record.payment else None,
         payout=payout_of_booking(record.payout) if record.payout and not for_student else None,
         proposal=None if record.is_closed else _proposal(record.proposal),
-        no_show=_no_show(record.no_show) if record.no_show else None,
+        no_show=_no_show(record.report) if record.report else None,
+        completion=_completion(record.report) if record.report else None,
         next_deadline_at=request.next_deadline_at,
+        at_deadline=_at_deadline(record),
         end_reason=request.end_reason,
         # Saved before the workflow accepts the rejection, so it is only valid once the status is REJECTED.
         rejection_reason=request.rejection_reason if request.status is BookingStatus.REJECTED else None,
@@ -128,7 +132,7 @@ def _proposal(proposal: RescheduleProposal | None) -> schemas.Proposal | None:
 
 
 def _attendance(record: BookingRecord) -> SessionAttendance:
-    observed = attendance(record.sightings, record.request.starts_at, record.request.ends_at, record.read_at)
+    observed = record.attendance
 
     def presence(of: Presence) -> MeetingPresence:
         visits = [MeetingVisit(joined_at=visit.joined_at, left_at=visit.left_at) for visit in of.visits]
@@ -142,8 +146,44 @@ def _attendance(record: BookingRecord) -> SessionAttendance:
     )
 
 
-def _no_show(report: NoShowReport) -> ReportedNoShow:
-    return ReportedNoShow(**report.model_dump(exclude={"booking_id"}))
+def _no_show(report: SessionReport) -> ReportedNoShow | None:
+    if report.absent is None:
+        return None
+    return ReportedNoShow(
+        absent=report.absent,
+        reported_by=report.reported_by,
+        reported_at=report.reported_at,
+        contest_until=report.answer_until,
+        contested_at=report.answered_at,
+        verdict=report.verdict,
+    )
+
+
+def _completion(report: SessionReport) -> ReportedCompletion | None:
+    if report.absent is not None:
+        return None
+    return ReportedCompletion(
+        reported_at=report.reported_at,
+        object_until=report.answer_until,
+        objected_at=report.answered_at,
+        # Saved before the workflow accepts the objection.
+        objection_reason=report.objection_reason if report.answered_at else None,
+        verdict=report.verdict,
+    )
+
+
+def _at_deadline(record: BookingRecord) -> DeadlineOutcome | None:
+    request, report = record.request, record.report
+    if request.next_deadline_at is None:
+        return None
+    return outcome_of_silence(
+        is_paid=record.payment is not None,
+        is_accepted=request.status is BookingStatus.ACCEPTED,
+        has_report=report is not None and not request.needs_attention,
+        is_completion=report is not None and report.absent is None,
+        is_judged_next=report is not None and report.answered_at is not None,
+        on_timeout=BookingPolicy.model_validate(request.policy).on_completion_timeout,
+    )
 
 
 def _refund(refund: Refund) -> RefundDetails:

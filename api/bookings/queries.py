@@ -20,15 +20,17 @@ from api.http.auth import Caller
 from api.http.pagination import Cursor
 from api.http.problems import Kind, Problem
 from models.domain.actors import Capability, Role
-from models.domain.attendance import AttendanceReport
+from models.domain.attendance import Attendance, AttendanceReport, attendance
+from models.domain.policy import BookingPolicy
+from models.domain.session_reports import Verdict, verdict
 from models.domain.states import HOLDS_SLOT
 from models.tables.audit import AuditEvent
 from models.tables.bookings import AttendanceEvent, BookingRequest, LiveSession, RescheduleProposal
 from models.tables.catalogue import Offering, Slot
-from models.tables.no_shows import NoShowReport
 from models.tables.payments import InstructorPayout, Payment
 from models.tables.people import Instructor, Student
 from models.tables.refunds import Refund
+from models.tables.session_reports import SessionReport
 
 _SIGHTINGS = TypeAdapter(tuple[AttendanceReport, ...])
 _ATTENDANCE: ColumnElement[Any] = (
@@ -70,11 +72,11 @@ _JOINED: Select[BookingRequest, LiveSession | None, Payment | None, Any, Resched
     cast(
         Any,
         select(BookingRequest, LiveSession, Payment, _ATTENDANCE)
-        .add_columns(RescheduleProposal, InstructorPayout, _REFUNDS, NoShowReport)
+        .add_columns(RescheduleProposal, InstructorPayout, _REFUNDS, SessionReport)
         .outerjoin(InstructorPayout, col(InstructorPayout.booking_id) == col(BookingRequest.id))
         .outerjoin(LiveSession, col(LiveSession.booking_id) == col(BookingRequest.id))
         .outerjoin(Payment, col(Payment.booking_id) == col(BookingRequest.id))
-        .outerjoin(NoShowReport, col(NoShowReport.booking_id) == col(BookingRequest.id))
+        .outerjoin(SessionReport, col(SessionReport.booking_id) == col(BookingRequest.id))
         .outerjoin(
             RescheduleProposal,
             and_(
@@ -90,6 +92,8 @@ _OPERATOR_ONLY = (
     "booking.needs_attention",
     "booking.attention_cleared",
     "booking.rejection_reason_kept",
+    "booking.objection_reason_kept",
+    "booking.settlement_reason_kept",
     "booking.refund_ordered",
     "booking.refund_refused",
     "booking.refund_retried",
@@ -110,12 +114,24 @@ class BookingRecord:
     payout: InstructorPayout | None
     refund_rows: list[dict[str, Any]] | None
     """Refunds after the booking's end, as aggregated JSON."""
-    no_show: NoShowReport | None
+    report: SessionReport | None
+    """What one side reported of the session."""
     read_at: datetime = field(default_factory=partial(datetime.now, UTC))
 
     @property
     def sightings(self) -> tuple[AttendanceReport, ...]:
         return _SIGHTINGS.validate_python(self.attendance_rows or [])
+
+    @property
+    def attendance(self) -> Attendance:
+        return attendance(self.sightings, self.request.starts_at, self.request.ends_at, self.read_at)
+
+    @property
+    def verdict(self) -> Verdict:
+        """What the meeting's record shows so far."""
+        request = self.request
+        policy = BookingPolicy.model_validate(request.policy)
+        return verdict(self.attendance, policy, request.ends_at - request.starts_at)
 
     @property
     def refunds(self) -> tuple[Refund, ...]:

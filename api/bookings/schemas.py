@@ -6,10 +6,11 @@ from uuid import UUID
 
 from pydantic import Field
 
-from api.bookings.operator_schemas import RefundDetails, ReportedNoShow, SessionAttendance
+from api.bookings.operator_schemas import RefundDetails, ReportedCompletion, ReportedNoShow, SessionAttendance
 from api.http.schema_types import FreeText, RequestModel, RequestTime, ResponseModel
 from api.pricing import Policy, Price, RefundTier
 from models.domain.actors import AbsentParty, Role, SignUpRole
+from models.domain.deadlines import DeadlineOutcome
 from models.domain.endings import EndReason
 from models.domain.money import Money
 from models.domain.policy import LossBearer
@@ -25,6 +26,16 @@ class Rejection(RequestModel):
     """Shown to the student. Must not contain NUL."""
 
 
+class Objection(RequestModel):
+    reason: FreeText
+    """Shown to the instructor and to operators. Must not contain NUL."""
+
+
+class Settlement(RequestModel):
+    reason: FreeText | None = None
+    """Required before the session's end. Kept in the audit trail."""
+
+
 class NoShow(RequestModel):
     absent: AbsentParty
 
@@ -33,7 +44,7 @@ class RefundRequest(RequestModel):
     amount_minor: Annotated[int, Field(strict=True, ge=1, lt=2**63)]
     """In minor units of the booking's currency."""
     reason: FreeText | None = None
-    """Shown to both sides, if the booking has ended."""
+    """Shown to both sides, if the booking has ended. Required before the session's end, and kept in the audit trail."""
     borne_by: LossBearer = LossBearer.BOTH
     """Both sides bear the refund in proportion; once the booking has ended, the platform can bear it alone."""
 
@@ -129,8 +140,11 @@ class Booking(ResponseModel):
     """Only for the instructor and operators, once the instructor has a share."""
     proposal: Proposal | None
     no_show: ReportedNoShow | None
+    completion: ReportedCompletion | None
     next_deadline_at: datetime | None
     """Deadline of the booking's current step; `null` once the booking is closed."""
+    at_deadline: DeadlineOutcome | None
+    """What happens then if nobody acts."""
     end_reason: EndReason | None
     rejection_reason: str | None
 

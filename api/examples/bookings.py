@@ -26,14 +26,21 @@ _PRICE = {
 _TIER = {"before_seconds": 86_400, "refund_bps": 10_000}
 _LATE_TIER = {"before_seconds": 7_200, "refund_bps": 5_000}
 _CANCELLATION = {"name": "moderate", "tiers": [_TIER, _LATE_TIER]}
-_NO_SHOW = {"student_absent_refund_bps": 5_000, "instructor_absent_refund_bps": 10_000}
+_NO_SHOW = {"student_absent_refund_bps": 0, "instructor_absent_refund_bps": 10_000}
 _REPORTED = {
     "absent": "student",
     "reported_by": "instructor",
     "reported_at": "2026-03-02T18:40:00Z",
     "contest_until": "2026-03-03T18:40:00Z",
     "contested_at": "2026-03-02T19:05:00Z",
-    "verdict": "BOTH_CAME",
+    "verdict": "TOOK_PLACE",
+}
+_REPORTED_COMPLETION = {
+    "reported_at": "2026-03-02T18:40:00Z",
+    "object_until": "2026-03-03T18:40:00Z",
+    "objected_at": "2026-03-02T19:05:00Z",
+    "objection_reason": "Nobody was in the meeting.",
+    "verdict": "NOTHING_RECORDED",
 }
 _WINDOWS = {
     "pay_within_seconds": 1_800,
@@ -41,6 +48,8 @@ _WINDOWS = {
     "decide_within_seconds": 86_400,
     "report_within_seconds": 86_400,
     "contest_within_seconds": 86_400,
+    "object_within_seconds": 86_400,
+    "report_no_show_after_seconds": 600,
 }
 _POLICY = {
     "platform_fee_bps": 2_000,
@@ -131,7 +140,9 @@ _BOOKING = {
     "payout": None,
     "proposal": _PROPOSAL,
     "no_show": _REPORTED,
+    "completion": None,
     "next_deadline_at": "2026-03-03T18:30:00Z",
+    "at_deadline": "record_judged",
     "end_reason": None,
     "rejection_reason": None,
 }
@@ -249,7 +260,10 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "NewSlots": {"weekly": _WEEKLY},
     "NewTier": _TIER,
     "NoShow": {"absent": "student"},
+    "Objection": {"reason": _REPORTED_COMPLETION["objection_reason"]},
+    "ReportedCompletion": _REPORTED_COMPLETION,
     "ReportedNoShow": _REPORTED,
+    "Settlement": {"reason": "Both sides wrote that they met elsewhere."},
     "NoShowTerms": _NO_SHOW,
     "Offering": _OFFERING,
     "OfferingChange": {"price": usd(12_000), "is_active": True},

@@ -58,6 +58,7 @@ class Kind(Enum):
     CONTENT_TOO_LARGE = ("content-too-large", 413, "The request is too large.")
     REQUEST_INVALID = ("request-invalid", 422, "The request is not valid.")
     IDEMPOTENCY_KEY_REUSED = ("idempotency-key-reused", 422, "The Idempotency-Key was used for another request.")
+    AMOUNT_INVALID = ("amount-invalid", 422, "Stripe accepts no such amount in this currency.")
     PRICE_NOT_CHARGEABLE = ("price-not-chargeable", 422, "The price cannot be charged.")
     SESSION_TOO_FAR_AHEAD = ("session-too-far-ahead", 422, "The session is too far ahead to be booked now.")
     SLOTS_NOT_POSSIBLE = ("slots-not-possible", 422, "These slots cannot be offered.")

@@ -77,10 +77,13 @@ async def join(
     return MeetingLink(url=url, room=live_session.room, expires_at=expires_at, is_recorded=record.request.is_recorded)
 
 
+_WITH_MEETING = (SessionStatus.SCHEDULED, SessionStatus.COMPLETION_REPORTED)
+
+
 def _scheduled_session(record: BookingRecord) -> LiveSession:
     """Raises the 409 `Problem` if there is none."""
     status = record.request.status
-    if record.session is not None and record.session.status is SessionStatus.SCHEDULED:
+    if record.session is not None and record.session.status in _WITH_MEETING:
         return record.session
     if record.is_closed:
         raise Problem(Kind.BOOKING_CLOSED, "There is no meeting any more.", booking_status=status)

@@ -50,6 +50,8 @@ class Visit(Value):
 class Presence(Value):
     visits: tuple[Visit, ...]
     """Earliest first, including those outside the session's time."""
+    came: bool
+    """Whether any visit falls into the session's time, even one of unknown length."""
     total: timedelta
     """Within the session's time; overlapping connections count once."""
 
@@ -79,7 +81,14 @@ def attendance(
     until = min(now, ends_at)
     visits = {role: _visits(reports, role) for role in SignUpRole}
     spans = {role: _merged(visits[role], starts_at, until) for role in SignUpRole}
-    presences = {role: Presence(visits=tuple(visits[role]), total=_total(spans[role])) for role in SignUpRole}
+    presences = {
+        role: Presence(
+            visits=tuple(visits[role]),
+            came=any(_falls_between(visit, starts_at, until) for visit in visits[role]),
+            total=_total(spans[role]),
+        )
+        for role in SignUpRole
+    }
     return Attendance(
         student=presences[SignUpRole.STUDENT],
         instructor=presences[SignUpRole.INSTRUCTOR],
@@ -108,6 +117,11 @@ def _visits(reports: Sequence[AttendanceReport], role: SignUpRole) -> list[Visit
         elif report.kind is AttendanceKind.LEFT and index is not None and is_present:
             visits[index] = visits[index].model_copy(update={"left_at": report.at})
     return visits
+
+
+def _falls_between(visit: Visit, starts_at: datetime, until: datetime) -> bool:
+    came_in_time = visit.joined_at is None or visit.joined_at < until
+    return came_in_time and (visit.left_at is None or visit.left_at > starts_at)
 
 
 def _merged(visits: Iterable[Visit], starts_at: datetime, until: datetime) -> list[_Span]:

@@ -5,15 +5,17 @@ from datetime import datetime
 from enum import StrEnum
 
 from models.domain import endings
-from models.domain.actors import AbsentParty, Role
+from models.domain.actors import Role
 from models.domain.endings import Ending
 from models.domain.messages import (
     Approve,
     Cancel,
     Complete,
+    Confirm,
     ContestNoShow,
     Decision,
     Extend,
+    Object,
     Reject,
     Release,
     ReportNoShow,
@@ -22,7 +24,8 @@ from models.domain.messages import (
     Settle,
     SettleAndRefund,
 )
-from models.domain.money import Money
+from models.domain.money import Money, off_step
+from models.domain.session_reports import Answer, Report, is_own_absence, reportable_from
 from models.domain.terms import BookingTerms
 
 
@@ -45,9 +48,9 @@ class Situation:
     """The instructor has approved the booking, so there is a session."""
     parked: bool
     """A step failed permanently, and an operator has to decide."""
-    reported: AbsentParty | None
-    """Who was reported absent, while the report can be contested or a contest is being resolved."""
-    contested: bool
+    report: Report | None
+    """What one side reported of the session, while the other can answer or the record is being judged."""
+    answer: Answer | None
     moving: bool
     """A move to another slot is being written to the database."""
     now: datetime
@@ -58,7 +61,7 @@ class Situation:
     terms: BookingTerms
 
 
-PARKED = "A payment step of this booking failed; an operator is looking at it."
+PARKED = "This booking waits for an operator's decision."
 TOO_LATE_TO_CANCEL = "The session has begun; report a no-show if the instructor is absent."
 
 _OPEN = (Stage.CHECKOUT, Stage.APPROVAL, Stage.SESSION)
@@ -70,38 +73,42 @@ def refusal(decision: Decision, situation: Situation) -> str | None:
     stage, terms = situation.stage, situation.terms
     if stage is Stage.CLOSED:
         return "This booking is closed."
-    if situation.parked and not isinstance(decision, _BY_OPERATOR):
+    is_undecided = stage is Stage.SESSION and isinstance(decision, Confirm)
+    if situation.parked and not isinstance(decision, _BY_OPERATOR) and not is_undecided:
         return PARKED
     if stage is Stage.ENDING and not situation.parked:
         return "A decision on this booking is being carried out."
     if situation.moving:
         return "The session is being moved to another time; ask again in a moment."
-    begun = situation.now >= terms.starts_at
+    begun, ended = situation.now >= terms.starts_at, situation.now >= terms.ends_at
+    actor_role = decision.actor.role
     match decision:
         case Approve() | Reject() if stage is not Stage.APPROVAL:
             return f"There is nothing to approve or reject: this booking waits for {stage}."
-        case Complete() | ReportNoShow() if stage is not Stage.SESSION or not situation.accepted:
+        case Complete() | Confirm() | ReportNoShow() if stage is not Stage.SESSION or not situation.accepted:
             return f"There is no session to report on: this booking waits for {stage}."
-        case Complete() | ReportNoShow() if not begun:
-            return f"The session begins at {terms.starts_at:%Y-%m-%dT%H:%M:%SZ}; report on it after that."
-        case Complete() | ReportNoShow() if situation.reported:
-            return f"It is reported that the {situation.reported} did not come; they can contest that."
-        case ContestNoShow() if situation.reported is None:
-            return "There is no reported no-show to contest."
-        case ContestNoShow(actor=actor) if actor.role.value != situation.reported:
-            return "Only the party reported absent can contest the report."
-        case ContestNoShow() if situation.contested:
-            return "The report has already been contested."
-        case Cancel(actor=actor) if begun and actor.role is Role.STUDENT:
+        case Complete() | Confirm() | ReportNoShow() if not begun:
+            return f"The session begins at {_utc(terms.starts_at)}; report on it after that."
+        case Complete() | ReportNoShow() | ContestNoShow() | Object():
+            return _not_to_be_said(decision, situation)
+        case Confirm() if actor_role is not Role.STUDENT:
+            return "Only the student can confirm that the session took place."
+        case Cancel() if begun and actor_role is Role.STUDENT:
             return TOO_LATE_TO_CANCEL
         case Settle() | SettleAndRefund() if not situation.accepted:
             return f"There is no session to settle: this booking waits for {stage}. Release it instead."
+        case Settle(has_reason=False) | SettleAndRefund(has_reason=False) if not ended:
+            return f"The session ends at {_utc(terms.ends_at)}; to settle it before that, give a reason."
         case SettleAndRefund(amount=amount) if not _is_part_of(amount, terms.price):
             return f"The refund must be more than nothing and at most {terms.price.format()}."
+        case SettleAndRefund(amount=amount) if reason := off_step(amount):
+            return f"A{reason[1:]}."
         case Extend() if stage not in _OPEN or situation.parked:
             return "This booking has no open deadline."
+        case Extend(until=until) if stage is Stage.SESSION and until < terms.ends_at:
+            return f"The session ends at {_utc(terms.ends_at)}, and nothing is judged before that."
         case Extend(until=until) if not situation.now < until <= situation.latest_deadline:
-            return f"The deadline can be moved to {situation.latest_deadline:%Y-%m-%dT%H:%M:%SZ} at the latest."
+            return f"The deadline can be moved to {_utc(situation.latest_deadline)} at the latest."
         case Reschedule() if stage not in (Stage.APPROVAL, Stage.SESSION) or situation.parked:
             return f"There is no session to move: this booking waits for {stage}."
         case Reschedule() if stage is Stage.SESSION and not situation.accepted:
@@ -115,6 +122,32 @@ def refusal(decision: Decision, situation: Situation) -> str | None:
     return None
 
 
+def _not_to_be_said(decision: Report | Answer, situation: Situation) -> str | None:
+    report, terms, now = situation.report, situation.terms, situation.now
+    match decision:
+        case Complete(actor=actor) if actor.role is not Role.INSTRUCTOR:
+            return "Only the instructor can report that the session took place."
+        case Complete() | ReportNoShow() if isinstance(report, Complete):
+            return "It is reported that the session took place; the student can confirm that, or object."
+        case Complete() | ReportNoShow() if isinstance(report, ReportNoShow):
+            return f"It is reported that the {report.absent} did not come; they can contest that."
+        case Complete(record_is_enough=False) if now < terms.ends_at:
+            return f"The session ends at {_utc(terms.ends_at)}; report after that, unless the student confirms before."
+        case ReportNoShow() if not is_own_absence(decision) and now < reportable_from(terms):
+            return f"Wait for the other side until {_utc(reportable_from(terms))}, then report that they did not come."
+        case ContestNoShow() if not isinstance(report, ReportNoShow):
+            return "There is no reported no-show to contest."
+        case ContestNoShow(actor=actor) if isinstance(report, ReportNoShow) and actor.role.value != report.absent:
+            return "Only the party reported absent can contest the report."
+        case Object() if not isinstance(report, Complete):
+            return "There is no reported completion to object to."
+        case Object(actor=actor) if actor.role is not Role.STUDENT:
+            return "Only the student can object to the report."
+        case ContestNoShow() | Object() if situation.answer is not None:
+            return "The report has already been answered; the meeting's record is judged next."
+    return None
+
+
 def _not_movable(to: Reschedule, situation: Situation) -> str | None:
     if to.starts_at == situation.terms.starts_at:
         return None  # Already moved there: a repeated request gets the same answer.
@@ -125,14 +158,16 @@ def _not_movable(to: Reschedule, situation: Situation) -> str | None:
     if to.starts_at <= situation.now:
         return "The other slot has started."
     if to.ends_at > situation.latest_end:
-        return (
-            f"The card's hold does not reach beyond a session that ends at {situation.latest_end:%Y-%m-%dT%H:%M:%SZ}."
-        )
+        return f"The card's hold does not reach beyond a session that ends at {_utc(situation.latest_end)}."
     return None
 
 
 def _is_part_of(amount: Money, price: Money) -> bool:
     return amount.currency == price.currency and 0 < amount.amount_minor <= price.amount_minor
+
+
+def _utc(time: datetime) -> str:
+    return f"{time:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def ending_of(decision: Decision, situation: Situation) -> Ending:
@@ -141,8 +176,10 @@ def ending_of(decision: Decision, situation: Situation) -> Ending:
     match decision:
         case Reject():
             return endings.rejected(terms, actor)
-        case Complete():
+        case Confirm():
             return endings.completed(terms, actor)
+        case ReportNoShow() if is_own_absence(decision):
+            return endings.cancelled(terms, actor, situation.now, situation.accepted)
         case ReportNoShow(absent=absent):
             return endings.no_show(terms, absent, actor)
         case Cancel():

@@ -104,10 +104,15 @@ def completed(terms: BookingTerms, actor: Actor) -> Ending:
 def kept_on_cancellation(
     price: Money, policy: BookingPolicy, starts_at: datetime, by: Role, at: datetime, accepted: bool
 ) -> Money:
-    """By the policy's tiers if a student cancels an accepted booking; otherwise nothing."""
-    if by is Role.STUDENT and accepted:
-        return kept_on_student_cancellation(price, policy, starts_at - at)
-    return price.zero()
+    """By the policy's tiers if a student cancels an accepted booking; otherwise nothing.
+
+    After the start, the student has not come.
+    """
+    if by is not Role.STUDENT or not accepted:
+        return price.zero()
+    if at > starts_at:
+        return kept_on_student_absence(price, policy)
+    return kept_on_student_cancellation(price, policy, starts_at - at)
 
 
 def cancelled(terms: BookingTerms, actor: Actor, at: datetime, accepted: bool) -> Ending:
@@ -123,7 +128,7 @@ def no_show(terms: BookingTerms, absent: AbsentParty, actor: Actor) -> Ending:
 
 
 def no_show_refuted(terms: BookingTerms) -> Ending:
-    """The report was contested, and the meeting's record shows that both came."""
+    """A no-show was reported, but the meeting's record shows that the session took place."""
     return _ending(terms, BookingStatus.COMPLETED, EndReason.NO_SHOW_REFUTED, terms.price)
 
 

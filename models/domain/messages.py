@@ -48,7 +48,18 @@ class Reject(Decision):
 
 
 class Complete(Decision):
-    """The session took place."""
+    """The instructor reports that the session took place."""
+
+    record_is_enough: bool = False
+    """The meeting's record shows it already, before the session's end. The workflow judges the record itself."""
+
+
+class Confirm(Decision):
+    """The student confirms that the session took place."""
+
+
+class Object(Decision):
+    """The student objects to a reported completion. The reason is free text, so it is stored in Postgres."""
 
 
 class ReportNoShow(Decision):
@@ -66,6 +77,9 @@ class Cancel(Decision):
 class Settle(Decision):
     """An operator settles: the instructor gets the whole share."""
 
+    has_reason: bool = False
+    """Whether a reason is in the audit trail. Required before the session's end."""
+
 
 class Release(Decision):
     """An operator releases: everything is returned to the student."""
@@ -75,6 +89,7 @@ class SettleAndRefund(Decision):
     """An operator returns `amount` to the student and settles the rest."""
 
     amount: Money
+    has_reason: bool = False
 
 
 class Extend(Decision):
@@ -232,6 +247,8 @@ class RecordAttention(Value):
     reason: str | None
     at: datetime
     decision: Decision | None = None
+    until: datetime | None = None
+    """By when an operator has to decide; `None` if the booking waits for as long as it takes."""
 
 
 class MoveResult(StrEnum):

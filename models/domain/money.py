@@ -156,9 +156,17 @@ def chargeable(price: Money) -> Money:
     """
     if price.currency not in SUPPORTED:
         raise ValueError(f"{price.currency} is no currency that can be charged")
-    minimum, step = minimum_charge(price.currency), step_minor(price.currency)
+    minimum = minimum_charge(price.currency)
     if price < minimum:
         raise ValueError(f"{price.format()} is below the least that can be charged: {minimum.format()}")
-    if price.amount_minor % step:
-        raise ValueError(f"an amount in {price.currency} must be a multiple of {step} minor units")
+    if reason := off_step(price):
+        raise ValueError(reason)
     return price
+
+
+def off_step(amount: Money) -> str | None:
+    """Why Stripe accepts no such amount in its currency, whatever it is for; `None` if it does."""
+    step = step_minor(amount.currency)
+    if amount.amount_minor % step == 0:
+        return None
+    return f"an amount in {amount.currency} must be a multiple of {step} minor units"

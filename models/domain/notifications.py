@@ -39,6 +39,8 @@ class NotificationKind(StrEnum):
     REFUNDED = "refunded"
     REFUND_FAILED = "refund_failed"
     NO_SHOW_REPORTED = "no_show_reported"
+    COMPLETION_REPORTED = "completion_reported"
+    UNDER_REVIEW = "under_review"
     RESCHEDULE_PROPOSED = "reschedule_proposed"
     RESCHEDULE_DECLINED = "reschedule_declined"
     RESCHEDULE_WITHDRAWN = "reschedule_withdrawn"
@@ -95,6 +97,10 @@ NOTIFICATIONS: Mapping[str, Mapping[Move, tuple[Notification, ...]]] = {
     },
     "LiveSession": {
         (None, SessionStatus.SCHEDULED): _SENT_WITH_BOOKING,
+        (SessionStatus.SCHEDULED, SessionStatus.COMPLETION_REPORTED): _both(NotificationKind.COMPLETION_REPORTED),
+        (SessionStatus.COMPLETION_REPORTED, SessionStatus.COMPLETED): _SENT_WITH_BOOKING,
+        (SessionStatus.COMPLETION_REPORTED, SessionStatus.NO_SHOW): _SENT_WITH_BOOKING,
+        (SessionStatus.COMPLETION_REPORTED, SessionStatus.CANCELLED): _SENT_WITH_BOOKING,
         (SessionStatus.SCHEDULED, SessionStatus.COMPLETED): _SENT_WITH_BOOKING,
         (SessionStatus.SCHEDULED, SessionStatus.NO_SHOW): _SENT_WITH_BOOKING,
         (SessionStatus.SCHEDULED, SessionStatus.CANCELLED): _SENT_WITH_BOOKING,
@@ -155,7 +161,9 @@ ABOUT_PROPOSALS = {
 """Enqueued by the API, except for an acceptance, which the booking's workflow decides."""
 
 ON_NO_SHOW_REPORTED = _both(NotificationKind.NO_SHOW_REPORTED)
-"""No state changes yet. Only the party who was reported absent is notified."""
+"""No state changes yet."""
+ON_REVIEW = _both(NotificationKind.UNDER_REVIEW)
+"""No state changes: an operator has to decide how the session went."""
 
 BEFORE_THE_SESSION = {
     NotificationKind.REMINDER_A_DAY: timedelta(days=1),
@@ -165,6 +173,15 @@ ABOUT_PAYOUTS = frozenset({NotificationKind.PAYOUT_PAID, NotificationKind.PAYOUT
 """Not about a single booking: one mail per payout, however many bookings it pays."""
 ABOUT_THE_ACCOUNT = frozenset({NotificationKind.PASSWORD_RESET, NotificationKind.PASSWORD_CHANGED})
 """Not about a booking either; the API enqueues them itself."""
+ABOUT_AN_OPEN_REPORT = frozenset(
+    {
+        NotificationKind.COMPLETION_DUE,
+        NotificationKind.NO_SHOW_REPORTED,
+        NotificationKind.COMPLETION_REPORTED,
+        NotificationKind.UNDER_REVIEW,
+    }
+)
+"""They say what happens by a deadline, so they are void once the booking is closed."""
 SCHEDULED = frozenset({*BEFORE_THE_SESSION, NotificationKind.COMPLETION_DUE})
 """Enqueued in advance, when the session is agreed; void once it is closed or moved."""
 
@@ -204,7 +221,7 @@ def is_still_true(
             return status is BookingStatus.ACCEPTED and now < ends_at
         case NotificationKind.REMINDER_A_DAY | NotificationKind.REMINDER_15_MINUTES:
             return status is BookingStatus.ACCEPTED and now < starts_at
-        case NotificationKind.COMPLETION_DUE | NotificationKind.NO_SHOW_REPORTED:
+        case kind if kind in ABOUT_AN_OPEN_REPORT:
             return status is BookingStatus.ACCEPTED
         case kind if kind in _OPEN_BOOKINGS_ONLY:
             return status in HOLDS_SLOT

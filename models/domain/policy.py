@@ -94,6 +94,8 @@ class Deadlines(Value):
     """From the session's end to a report of whether it took place."""
     contest_window: timedelta = timedelta(0)
     """How long the other side can contest a reported no-show. Zero in histories from before contests."""
+    objection_window: timedelta = timedelta(0)
+    """How long the student can object to a reported completion that the meeting's record does not show."""
     hold_margin: timedelta = timedelta(hours=6)
     """How long before the end of a hold Holdfast acts on it."""
 
@@ -116,9 +118,9 @@ class BookingPolicy(Value):
     student_absent_kept_bps: int = Field(default=5_000, ge=0, le=BASIS_POINTS)
     """The portion of the price that is kept if the student does not come."""
     joint_presence_bps: int = Field(default=5_000, ge=0, le=BASIS_POINTS)
-    """If both were present for this portion of the session's time so far, a contested no-show counts as held."""
+    """If both were together for this portion of the session's planned length, it has taken place."""
     no_show_min_wait: timedelta = timedelta(minutes=10)
-    """Presence of this length, while the other party never came, proves a no-show."""
+    """How long a party waits before reporting that the other did not come, and what proves that the student did not."""
     on_completion_timeout: CompletionTimeoutPolicy = CompletionTimeoutPolicy.RELEASE
     lost_dispute_borne_by: LossBearer = LossBearer.BOTH
     deadlines: Deadlines = Deadlines()
@@ -143,7 +145,9 @@ def kept_on_student_cancellation(price: Money, policy: BookingPolicy, time_left:
 
 
 def kept_on_student_absence(price: Money, policy: BookingPolicy) -> Money:
-    return price.portion(policy.student_absent_kept_bps, policy.rounding)
+    """Not coming is never cheaper than cancelling at the start."""
+    kept = price.portion(policy.student_absent_kept_bps, policy.rounding)
+    return max(kept, kept_on_student_cancellation(price, policy, timedelta(0)))
 
 
 def checkout_deadline(deadlines: Deadlines, booked_at: datetime, starts_at: datetime) -> datetime:

@@ -20,6 +20,8 @@ class BookingStatus(StrEnum):
 
 class SessionStatus(StrEnum):
     SCHEDULED = "SCHEDULED"
+    COMPLETION_REPORTED = "COMPLETION_REPORTED"
+    """The instructor says that it took place, and the student can still object."""
     COMPLETED = "COMPLETED"
     NO_SHOW = "NO_SHOW"
     CANCELLED = "CANCELLED"
@@ -89,7 +91,17 @@ TRANSITIONS: Mapping[str, Mapping[State | None, frozenset[State]]] = {
     },
     "LiveSession": {
         None: frozenset({SessionStatus.SCHEDULED}),
-        SessionStatus.SCHEDULED: frozenset({SessionStatus.COMPLETED, SessionStatus.NO_SHOW, SessionStatus.CANCELLED}),
+        SessionStatus.SCHEDULED: frozenset(
+            {
+                SessionStatus.COMPLETION_REPORTED,
+                SessionStatus.COMPLETED,
+                SessionStatus.NO_SHOW,
+                SessionStatus.CANCELLED,
+            }
+        ),
+        SessionStatus.COMPLETION_REPORTED: frozenset(
+            {SessionStatus.COMPLETED, SessionStatus.NO_SHOW, SessionStatus.CANCELLED}
+        ),
     },
     "Payment": {
         None: frozenset({PaymentStatus.PENDING, PaymentStatus.FAILED}),

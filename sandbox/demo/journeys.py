@@ -10,16 +10,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from sandbox.browser.checkout_page import POOR_CARD, pay
-from sandbox.demo.marketplace import WINNING_EVIDENCE, Marketplace, Pair
-from sandbox.demo.people import Json, Unexpected
+from sandbox.demo.marketplace import SESSION_LENGTH, WINNING_EVIDENCE, Marketplace, Pair
+from sandbox.demo.people import Json, Person, Unexpected
 
 WINDOWS = {
     "HOLDFAST_CHECKOUT_WINDOW": "PT16S",
     "HOLDFAST_DECLINE_GRACE": "PT2S",
     "HOLDFAST_APPROVAL_WINDOW": "PT16S",
     "HOLDFAST_CONTEST_WINDOW": "PT4S",
+    "HOLDFAST_OBJECTION_WINDOW": "PT4S",
 }
-PAIRS = 8
+PAIRS = 12
 """As many as there are journeys whose sessions start at the same time."""
 
 _SOON = timedelta(seconds=16)
@@ -77,8 +78,21 @@ async def _started(pair: Pair) -> str:
     return booking_id
 
 
+async def _ended(pair: Pair, *present: Person) -> str:
+    """An accepted booking whose session is over. Those who are `present` were in the meeting all the time."""
+    booking_id = await _accepted(pair)
+    for person in present:
+        await person.join(booking_id)
+    await _wait_until(pair.starts_at + SESSION_LENGTH)
+    return booking_id
+
+
 async def _wait_for_start(pair: Pair) -> None:
-    time_left = pair.starts_at - datetime.now(UTC) + _CLOCK_STEP
+    await _wait_until(pair.starts_at)
+
+
+async def _wait_until(time: datetime) -> None:
+    time_left = time - datetime.now(UTC) + _CLOCK_STEP
     await asyncio.sleep(max(0.0, time_left.total_seconds()))
 
 
@@ -91,10 +105,56 @@ async def _booking_result(pair: Pair, booking_id: str, status: str) -> JourneyRe
 
 
 async def completed(marketplace: Marketplace) -> JourneyResult:
+    """The meeting's record has both of them: captured at once."""
     pair = await marketplace.pair(_SOON)
-    booking_id = await _started(pair)
-    await pair.instructor.decide(booking_id, "complete")
+    booking_id = await _ended(pair, pair.student, pair.instructor)
+    booking = await pair.instructor.decide(booking_id, "complete")
+    if booking["status"] != "COMPLETED":
+        raise Unexpected(f"the completion was not captured at once: {booking}")
     return await _session_result(pair, booking_id, "COMPLETED")
+
+
+async def completed_unseen(marketplace: Marketplace) -> JourneyResult:
+    """The meeting's record has nothing, and the student does not object."""
+    pair = await marketplace.pair(_SOON)
+    booking_id = await _reported_as_completed(pair)
+    return await _session_result(pair, booking_id, "COMPLETED")
+
+
+async def completed_confirmed(marketplace: Marketplace) -> JourneyResult:
+    """The student confirms the session, before its end."""
+    pair = await marketplace.pair(_SOON)
+    booking_id = await _completed(pair)
+    return JourneyResult(booking_id, await pair.student.get_booking(booking_id))
+
+
+async def completed_contradicted(marketplace: Marketplace) -> JourneyResult:
+    """The instructor never came and reports a completion. The student, who was there, says nothing."""
+    pair = await marketplace.pair(_SOON)
+    booking_id = await _reported_as_completed(pair, pair.student)
+    return await _session_result(pair, booking_id, "NO_SHOW")
+
+
+async def completed_objected(marketplace: Marketplace) -> JourneyResult:
+    """The student objects, the meeting's record has nothing, and an operator refunds half."""
+    pair = await marketplace.pair(_SOON)
+    booking_id = await _reported_as_completed(pair)
+    await pair.student.decide(booking_id, "object", {"reason": "We only spoke for half an hour, by phone."})
+    operator = marketplace.operator()
+    booking = await operator.get_booking(booking_id)
+    if not booking["needs_attention"]:
+        raise Unexpected(f"no operator is asked about the objection: {booking}")
+    await operator.call("POST", f"/operator/bookings/{booking_id}/refund", json={"amount_minor": 5_000})
+    return await _session_result(pair, booking_id, "COMPLETED")
+
+
+async def _reported_as_completed(pair: Pair, *present: Person) -> str:
+    """A session whose completion the meeting's record does not show, so the student can object."""
+    booking_id = await _ended(pair, *present)
+    booking = await pair.instructor.decide(booking_id, "complete")
+    if booking["session"]["status"] != "COMPLETION_REPORTED":
+        raise Unexpected(f"the student was not asked about the completion: {booking}")
+    return booking_id
 
 
 async def rejected(marketplace: Marketplace) -> JourneyResult:
@@ -134,7 +194,7 @@ async def slot_taken(marketplace: Marketplace) -> JourneyResult:
     await pair.student.wait_until(first["id"], payment__status="PENDING")
     await pair.instructor.decide(first["id"], "approve")
     await _wait_for_start(pair)
-    await pair.instructor.decide(first["id"], "complete")
+    await pair.student.decide(first["id"], "confirm")
     await pair.student.wait_until(first["id"], status="COMPLETED")
     return JourneyResult(None, refusal)
 
@@ -155,7 +215,7 @@ async def instructor_cancelled(marketplace: Marketplace) -> JourneyResult:
 
 async def instructor_no_show(marketplace: Marketplace) -> JourneyResult:
     pair = await marketplace.pair(_SOON)
-    booking_id = await _started(pair)
+    booking_id = await _ended(pair)
     await pair.student.decide(booking_id, "no-show", {"absent": "instructor"})
     return await _session_result(pair, booking_id, "NO_SHOW")
 
@@ -169,7 +229,7 @@ async def cancelled_late(marketplace: Marketplace) -> JourneyResult:
 
 async def student_no_show(marketplace: Marketplace) -> JourneyResult:
     pair = await marketplace.pair(_SOON)
-    booking_id = await _started(pair)
+    booking_id = await _ended(pair)
     await pair.instructor.decide(booking_id, "no-show", {"absent": "student"})
     return await _session_result(pair, booking_id, "NO_SHOW")
 
@@ -177,10 +237,7 @@ async def student_no_show(marketplace: Marketplace) -> JourneyResult:
 async def no_show_contested(marketplace: Marketplace) -> JourneyResult:
     """The instructor reports a no-show of the student, but the meeting's record has both of them."""
     pair = await marketplace.pair(_SOON)
-    booking_id = await _accepted(pair)
-    await pair.instructor.join(booking_id)
-    await pair.student.join(booking_id)
-    await _wait_for_start(pair)
+    booking_id = await _ended(pair, pair.student, pair.instructor)
     await pair.instructor.decide(booking_id, "no-show", {"absent": "student"})
     await pair.student.decide(booking_id, "no-show/contest")
     return await _session_result(pair, booking_id, "COMPLETED")
@@ -189,7 +246,7 @@ async def no_show_contested(marketplace: Marketplace) -> JourneyResult:
 async def completion_timeout(marketplace: Marketplace) -> JourneyResult:
     """Nobody reports anything. The deadline is a day away, so an operator moves it closer."""
     pair = await marketplace.pair(_SOON)
-    booking_id = await _started(pair)
+    booking_id = await _ended(pair)
     until = datetime.now(UTC) + _SHORTLY
     await marketplace.operator().call(
         "POST", f"/operator/bookings/{booking_id}/extend", json={"until": until.isoformat()}
@@ -237,7 +294,7 @@ async def worker_killed(marketplace: Marketplace) -> JourneyResult:
     await marketplace.stack.start_worker()
     await pair.instructor.decide(booking_id, "approve")
     await _wait_for_start(pair)
-    await pair.instructor.decide(booking_id, "complete")
+    await pair.student.decide(booking_id, "confirm")
     return await _session_result(pair, booking_id, "COMPLETED")
 
 
@@ -255,7 +312,7 @@ async def webhooks_lost(marketplace: Marketplace) -> JourneyResult:
         await pair.student.wait_until(booking["id"], payment__status="PENDING")
         await pair.instructor.decide(booking["id"], "approve")
         await _wait_for_start(pair)
-        await pair.instructor.decide(booking["id"], "complete")
+        await pair.student.decide(booking["id"], "confirm")
         return await _session_result(pair, booking["id"], "COMPLETED")
     finally:
         await marketplace.control_stripe("/deliveries", {})
@@ -287,14 +344,19 @@ async def payout_failed_then_paid(marketplace: Marketplace) -> JourneyResult:
 
 
 async def _completed(pair: Pair) -> str:
+    """A session that the student confirmed."""
     booking_id = await _started(pair)
-    await pair.instructor.decide(booking_id, "complete")
+    await pair.student.decide(booking_id, "confirm")
     await _session_result(pair, booking_id, "COMPLETED")
     return booking_id
 
 
 CONCURRENT: dict[Journey, Expected] = {
     completed: Expected("COMPLETED", "COMPLETED", "CAPTURED", *_PAID),
+    completed_unseen: Expected("COMPLETED", "COMPLETED", "CAPTURED", *_PAID),
+    completed_confirmed: Expected("COMPLETED", "COMPLETED", "CAPTURED", *_PAID),
+    completed_contradicted: Expected("NO_SHOW", "NO_SHOW", "REFUNDED"),
+    completed_objected: Expected("COMPLETED", "COMPLETED", "PARTIALLY_REFUNDED", *_HALF),
     rejected: Expected("REJECTED", None, "REFUNDED"),
     approval_timeout: Expected("EXPIRED", None, "REFUNDED"),
     authorization_failed: Expected("DELETED", None, "FAILED"),
@@ -304,7 +366,7 @@ CONCURRENT: dict[Journey, Expected] = {
     instructor_cancelled: Expected("CANCELLED", "CANCELLED", "REFUNDED"),
     instructor_no_show: Expected("NO_SHOW", "NO_SHOW", "REFUNDED"),
     cancelled_late: Expected("CANCELLED", "CANCELLED", "PARTIALLY_REFUNDED", *_HALF),
-    student_no_show: Expected("NO_SHOW", "NO_SHOW", "PARTIALLY_REFUNDED", *_HALF),
+    student_no_show: Expected("NO_SHOW", "NO_SHOW", "CAPTURED", *_PAID),
     completion_timeout: Expected("CANCELLED", "CANCELLED", "REFUNDED"),
     cancelled_in_temporal: Expected("CANCELLED", "CANCELLED", "REFUNDED"),
     no_show_contested: Expected("COMPLETED", "COMPLETED", "CAPTURED", *_PAID),

@@ -39,6 +39,8 @@ GET  /v1/bookings/{booking_id}/join                   401    ok       ok        
 POST /v1/bookings/{booking_id}/approve                401    403      ok         403       403       404
 POST /v1/bookings/{booking_id}/reject                 401    403      ok         403       403       404
 POST /v1/bookings/{booking_id}/complete               401    403      ok         403       403       404
+POST /v1/bookings/{booking_id}/confirm                401    ok       403        403       404       403
+POST /v1/bookings/{booking_id}/object                 401    ok       403        403       404       403
 POST /v1/bookings/{booking_id}/cancel                 401    ok       ok         ok        404       404
 POST /v1/bookings/{booking_id}/no-show                401    ok       ok         403       404       404
 POST /v1/bookings/{booking_id}/no-show/contest        401    ok       ok         403       404       404
@@ -86,6 +88,7 @@ ROWS = {
 """The outcome per role, by method and path."""
 
 BODIES: dict[str, dict[str, Any]] = {
+    "object": {"reason": "Nobody was there."},
     "signup": {"email": "ada@students.test", "password": "a long enough password", "name": "Ada", "role": "student"},
     "token": {"email": "nobody@students.test", "password": "a long enough password"},
     "password-reset": {"email": "ada@students.test"},

@@ -94,7 +94,7 @@ def test_database_url_is_required_and_not_shown(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_default_policy_has_the_offerings_tiers() -> None:
-    a_day_to_contest = Deadlines(contest_window=timedelta(days=1))
+    a_day_to_contest = Deadlines(contest_window=timedelta(days=1), objection_window=timedelta(days=1))
     assert PolicySettings().freeze(STRICT) == BookingPolicy(cancellation=STRICT, deadlines=a_day_to_contest)
 
 

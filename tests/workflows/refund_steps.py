@@ -38,7 +38,7 @@ async def completed_with(saga: Saga, card: str) -> Booked:
     await booked.pay(card)
     await saga.until_stored(booked, PaymentStatus.PENDING)
     await booked.handle.execute_update(BookingWorkflow.approve, Approve(actor=booked.instructor))
-    await booked.until_begun()
+    await booked.until_ended()
     await booked.handle.execute_update(BookingWorkflow.complete, Complete(actor=booked.instructor))
     return booked
 

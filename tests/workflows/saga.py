@@ -96,8 +96,19 @@ class Booked:
 
     async def until_begun(self) -> None:
         """Skip time until a minute into the session."""
+        await self._until(timedelta(minutes=1))
+
+    async def until_waited(self) -> None:
+        """Skip time until one side can report that the other did not come."""
+        await self._until(self.order.terms.policy.no_show_min_wait + timedelta(minutes=1))
+
+    async def until_ended(self) -> None:
+        """Skip time until a minute after the session."""
+        await self._until(self.order.terms.ends_at - self.order.terms.starts_at + timedelta(minutes=1))
+
+    async def _until(self, after_start: timedelta) -> None:
         now = await self.saga.env.get_current_time()
-        await self.saga.env.sleep(self.order.terms.starts_at - now + timedelta(minutes=1))
+        await self.saga.env.sleep(self.order.terms.starts_at - now + after_start)
 
     async def result(self) -> BookingView:
         """Skip time until the workflow has ended. Raises `WorkflowFailureError`, also when it was cancelled."""
@@ -243,7 +254,7 @@ class Saga:
     async def completed(self, **wish: Any) -> Booked:
         """A booking whose session took place, and whose payment is captured."""
         booked = await self.accepted(**wish)
-        await booked.until_begun()
+        await booked.until_ended()
         await booked.handle.execute_update(BookingWorkflow.complete, Complete(actor=booked.instructor))
         return booked
 

@@ -171,7 +171,7 @@ async def test_concurrent_refunds_from_api_and_dashboard_are_each_recorded_once(
 async def test_dashboard_refund_waits_until_the_end_of_the_booking_is_recorded(saga: Saga) -> None:
     booked = await saga.paid()
     await booked.handle.execute_update(BookingWorkflow.approve, Approve(actor=booked.instructor))
-    await booked.until_begun()
+    await booked.until_ended()
     intent = await booked.payment_intent()
     assert intent is not None
     await saga.stripe.v1.payment_intents.capture_async(intent.id, {"application_fee_amount": 2_000})

@@ -108,7 +108,7 @@ class Marketplace(RuleBasedStateMachine):
         if ending == "cancelled_late":
             await booked.handle.execute_update(BookingWorkflow.cancel, Cancel(actor=booked.student))
         else:
-            await booked.until_begun()
+            await booked.until_ended()
             if ending == "completed":
                 await booked.handle.execute_update(BookingWorkflow.complete, Complete(actor=booked.instructor))
             else:

@@ -53,7 +53,7 @@ async def test_search_attributes_follow_the_booking(saga: Saga) -> None:
 async def test_parked_booking_shows_what_it_needs(saga: Saga) -> None:
     booked = await saga.paid()
     await booked.handle.execute_update(BookingWorkflow.approve, Approve(actor=booked.instructor))
-    await booked.until_begun()
+    await booked.until_ended()
     saga.faults.fail("before", "gateway.capture", Declined("charge_expired_for_capture"))
     await booked.handle.execute_update(BookingWorkflow.complete, Complete(actor=booked.instructor))
     metadata = await _details(booked)

@@ -18,11 +18,13 @@ with workflow.unsafe.imports_passed_through():
         BookingView,
         Cancel,
         Complete,
+        Confirm,
         ContestNoShow,
         Decision,
         Extend,
         MoveResult,
         MoveSlot,
+        Object,
         PaymentEvent,
         RecordDeadline,
         Refusal,
@@ -75,8 +77,10 @@ class BookingHandlers:
                 await self._move(decision)
             case Approve():
                 await self._wait_until(lambda: state.is_accepted)
-            case ReportNoShow() if state.report is decision:
-                await self._wait_until(lambda: state.is_report_recorded)
+            case Complete() | ReportNoShow() if state.report is decision:
+                await self._wait_until(lambda: state.awaits_answer)
+            case ContestNoShow() | Object():
+                await self._wait_until(lambda: state.is_answer_recorded and workflow.now() < state.terms.ends_at)
             case Retry():
                 await self._wait_until(lambda: state.retry is None and state.stage is not Stage.ENDING)
             case _:
@@ -152,6 +156,14 @@ class BookingHandlers:
         return await self._handle_update(decision)
 
     @workflow.update
+    async def confirm(self, decision: Confirm) -> BookingView:
+        return await self._handle_update(decision)
+
+    @workflow.update
+    async def object(self, decision: Object) -> BookingView:
+        return await self._handle_update(decision)
+
+    @workflow.update
     async def report_no_show(self, decision: ReportNoShow) -> BookingView:
         return await self._handle_update(decision)
 
@@ -197,6 +209,14 @@ class BookingHandlers:
 
     @complete.validator
     def _check_complete(self, decision: Complete) -> None:
+        self._check(decision)
+
+    @confirm.validator
+    def _check_confirm(self, decision: Confirm) -> None:
+        self._check(decision)
+
+    @object.validator
+    def _check_object(self, decision: Object) -> None:
         self._check(decision)
 
     @report_no_show.validator

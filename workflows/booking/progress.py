@@ -69,7 +69,7 @@ class Progress:
         state = self._state
         ending, retry = state.ending, state.retry
         state.parked_because = reason
-        await self._record_attention()
+        await self._record_attention(until)
         with contextlib.suppress(asyncio.TimeoutError):
             await workflow.wait_condition(
                 lambda: state.retry is not retry or state.ending is not ending,
@@ -81,13 +81,14 @@ class Progress:
         if state.ending is not ending:
             raise EndedByOperator
 
-    async def _record_attention(self) -> None:
+    async def _record_attention(self, until: datetime | None = None) -> None:
         state = self._state
         record = RecordAttention(
             booking_id=state.terms.booking_id,
             reason=state.parked_because,
             at=workflow.now(),
             decision=None if state.is_parked else state.retry,
+            until=until,
         )
         await shielded(persist(RecordActivities.record_attention, record))
         self.publish_status()

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Self
 
-from models.domain import no_shows, policy
+from models.domain import policy, session_reports
 from models.domain.decisions import Situation, Stage, ending_of, refusal
 from models.domain.endings import Ending
 from models.domain.messages import (
@@ -16,9 +16,11 @@ from models.domain.messages import (
     BookingView,
     Channel,
     Checkout,
+    Complete,
     ContestNoShow,
     Decision,
     Extend,
+    Object,
     PaymentEvent,
     PaymentRef,
     PaymentState,
@@ -27,6 +29,7 @@ from models.domain.messages import (
     ReserveSlot,
     Retry,
 )
+from models.domain.session_reports import Answer, Report
 from models.domain.states import BookingStatus, PaymentStatus, SessionStatus, advance
 from models.domain.terms import BookingTerms
 
@@ -50,10 +53,12 @@ class BookingState:
     event_pending: bool = False
     """Stripe sent an event that no look-up has followed yet."""
     approval: Approve | None = None
-    report: ReportNoShow | None = None
-    """A no-show that the other side can contest."""
-    is_report_recorded: bool = False
-    contest: ContestNoShow | None = None
+    report: Report | None = None
+    """What one side says of the session, and the other can answer."""
+    awaits_answer: bool = False
+    """The report is recorded, and the other side has time to answer."""
+    answer: Answer | None = None
+    is_answer_recorded: bool = False
     retry: Retry | None = None
     ending: Ending | None = None
     """How the booking ends, once that is decided."""
@@ -112,7 +117,12 @@ class BookingState:
         if self.is_closed:
             return f"Closed: {self.ending.reason if self.ending else 'the slot had been taken'}."
         until = f"until {self.deadline:%Y-%m-%d %H:%M:%S} UTC."
-        return f"Waits for a no-show to be contested {until}" if self.report else f"Waits for {self.stage} {until}"
+        if self.report is None:
+            return f"Waits for {self.stage} {until}"
+        if self.answer:
+            return f"Waits for the session's end, to judge what was reported of it, {until}"
+        is_completion = isinstance(self.report, Complete)
+        return f"Waits for a {'completion to be objected to' if is_completion else 'no-show to be contested'} {until}"
 
     def situation(self, now: datetime) -> Situation:
         stage = self.stage
@@ -124,8 +134,8 @@ class BookingState:
             stage=stage,
             accepted=self.is_accepted,
             parked=self.is_parked,
-            reported=self.report.absent if self.report else None,
-            contested=self.contest is not None,
+            report=self.report,
+            answer=self.answer,
             moving=self.is_moving,
             now=now,
             latest_deadline=self.latest_deadline,
@@ -148,10 +158,10 @@ class BookingState:
                 self.deadline = until
             case Reschedule():
                 self.is_moving = True
-            case ReportNoShow() if contest_until := self._contest_until(decision, now):
-                self.report, self.deadline = decision, contest_until
-            case ContestNoShow():
-                self.contest = decision
+            case Complete() | ReportNoShow() if session_reports.can_be_answered(decision):
+                self.report, self.deadline = decision, self._answer_until(decision, now)
+            case ContestNoShow() | Object():
+                self.answer, self.deadline = decision, max(now, self.terms.ends_at)
             case _:
                 self.ending = ending_of(decision, self.situation(now))
                 self.ended_through = decision.channel
@@ -227,5 +237,6 @@ class BookingState:
     def _last_moment_of_hold(self) -> datetime:
         return self.hold_ends_at - self.terms.policy.deadlines.hold_margin
 
-    def _contest_until(self, report: ReportNoShow, now: datetime) -> datetime | None:
-        return no_shows.contest_until(report, self.terms.policy, now, self.hold_ends_at)
+    def _answer_until(self, report: Report, now: datetime) -> datetime:
+        terms = self.terms
+        return session_reports.answer_until(report, terms.policy, terms.ends_at, now, self.hold_ends_at)

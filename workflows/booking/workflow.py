@@ -21,14 +21,14 @@ from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_
 with workflow.unsafe.imports_passed_through():
     from activities.booking.payments import PaymentActivities
     from activities.booking.records import RecordActivities
-    from models.domain import endings, no_shows, policy
+    from models.domain import endings, policy, session_reports
     from models.domain.actors import PLATFORM
     from models.domain.endings import Ending, EndReason
     from models.domain.messages import (
         OPEN_CHECKOUT,
         BookingView,
         Checkout,
-        ContestNoShow,
+        Complete,
         HoldPhase,
         PaymentState,
         RecordAcceptance,
@@ -36,12 +36,11 @@ with workflow.unsafe.imports_passed_through():
         RecordCheckout,
         RecordEnding,
         Refusal,
-        ReportNoShow,
         ReserveSlot,
         SecurePayment,
         SettlePayment,
     )
-    from models.domain.no_shows import JudgeNoShow, NoShowVerdict, RecordNoShow
+    from models.domain.session_reports import JudgeSession, RecordAnswer, RecordReport, Report, Verdict
     from models.domain.states import BookingStatus, PaymentStatus, SessionStatus
     from workflows.activity_calls import HoldLost, call_stripe, persist, shielded
     from workflows.booking.handlers import BookingHandlers
@@ -147,37 +146,45 @@ class BookingWorkflow(BookingHandlers):
         return None
 
     async def _await_session(self) -> Ending:
-        """Somebody reports how the session went, or nobody does by the deadline."""
+        """One side reports how the session went, or nobody does by the deadline."""
         state = self._state
         await self._wait_while_held(lambda: state.report is not None)
         if state.ending is None and state.report is not None:
-            return await self._await_contest(state.report)
-        return state.ending or endings.completion_timed_out(state.terms)
+            return await self._await_answer(state.report)
+        return state.ending or await self._time_out()
 
-    async def _await_contest(self, report: ReportNoShow) -> Ending:
-        """The other side can contest the report. If they do not, the booking ends as reported."""
+    async def _await_answer(self, report: Report) -> Ending:
+        """The other side can answer the report. A completion that the meeting's record shows needs no answer."""
         state = self._state
-        record = RecordNoShow(
-            booking_id=state.terms.booking_id, report=report, contest_until=state.deadline, at=workflow.now()
-        )
-        await self._progress.run_or_park(lambda: persist(RecordActivities.record_no_show, record))
-        state.is_report_recorded = True
-        self._progress.publish_status()
-        await self._wait_while_held(lambda: state.contest is not None)
-        if state.ending or state.contest is None:
-            return state.ending or endings.no_show(state.terms, report.absent, report.actor)
-        return await self._resolve_contest(report, state.contest)
+        is_completion = isinstance(report, Complete)
+        if is_completion and await self._progress.run_or_park(self._judge) is Verdict.TOOK_PLACE:
+            return state.ending or endings.completed(state.terms, report.actor)
+        await self._progress.run_or_park(self._record_report)
+        state.awaits_answer = state.deadline > workflow.now()
+        self._progress.publish_status(session=SessionStatus.COMPLETION_REPORTED if is_completion else None)
+        await self._wait_while_held(lambda: state.answer is not None)
+        if state.ending is None and state.answer is not None:
+            await self._progress.run_or_park(self._record_answer)
+            state.is_answer_recorded = True
+            self._progress.publish_status()
+            await self._wait_while_held(lambda: False)
+        return state.ending or await self._judge_report(report)
 
-    async def _resolve_contest(self, report: ReportNoShow, contest: ContestNoShow) -> Ending:
-        """The attendance record decides clear cases, an operator the others; without either, the completion timeout."""
+    async def _judge_report(self, report: Report) -> Ending:
+        """The meeting's record decides clear cases, an operator the others; without either, the completion timeout."""
         state = self._state
         while True:
-            verdict = await self._progress.run_or_park(lambda: self._judge(report, contest))
-            if ending := state.ending or no_shows.ending_after(verdict, report, state.terms):
+            verdict = await self._progress.run_or_park(self._judge)
+            if ending := state.ending or session_reports.ending_after(verdict, report, state.answer, state.terms):
                 return ending
-            await self._progress.park(no_shows.UNDECIDED, until=state.latest_deadline)
+            await self._progress.park(session_reports.UNDECIDED, until=state.latest_deadline)
             if state.retry is None:
-                return endings.completion_timed_out(state.terms)
+                return await self._time_out()
+
+    async def _time_out(self) -> Ending:
+        state = self._state
+        verdict = await self._progress.run_or_park(self._judge)
+        return state.ending or session_reports.ending_on_timeout(verdict, state.terms)
 
     async def _wait_while_held(self, decided: Callable[[], bool]) -> None:
         """Wait for a decision or the deadline, and look at the hold whenever Stripe sends an event."""
@@ -242,15 +249,33 @@ class BookingWorkflow(BookingHandlers):
         if (await self._look_up()).phase is not HoldPhase.HELD:
             raise HoldLost
 
-    async def _judge(self, report: ReportNoShow, contest: ContestNoShow) -> NoShowVerdict:
-        judge = JudgeNoShow(
-            terms=self._state.terms,
-            report=report,
-            contest=contest,
-            deadline_at=self._state.latest_deadline,
+    async def _record_report(self) -> None:
+        state, report = self._state, self._state.report
+        assert report is not None
+        record = RecordReport(
+            booking_id=state.terms.booking_id,
+            actor=report.actor,
+            channel=report.channel,
+            absent=None if isinstance(report, Complete) else report.absent,
+            answer_until=state.deadline,
             at=workflow.now(),
         )
-        return await persist(RecordActivities.judge_no_show, judge)
+        await persist(RecordActivities.record_session_report, record)
+
+    async def _record_answer(self) -> None:
+        state, answer = self._state, self._state.answer
+        assert answer is not None
+        record = RecordAnswer(
+            booking_id=state.terms.booking_id,
+            actor=answer.actor,
+            channel=answer.channel,
+            judged_at=state.deadline,
+            at=workflow.now(),
+        )
+        await persist(RecordActivities.record_session_answer, record)
+
+    async def _judge(self) -> Verdict:
+        return await persist(RecordActivities.judge_session, JudgeSession(terms=self._state.terms, at=workflow.now()))
 
     async def _settle(self) -> PaymentState:
         state = self._state

@@ -200,7 +200,9 @@ CREATE TABLE live_session (
     currency varchar(3) NOT NULL,
     created_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL,
-    CONSTRAINT status_is_known CHECK (status IN ('SCHEDULED', 'COMPLETED', 'NO_SHOW', 'CANCELLED')),
+    CONSTRAINT status_is_known CHECK (status IN (
+        'SCHEDULED', 'COMPLETION_REPORTED', 'COMPLETED', 'NO_SHOW', 'CANCELLED'
+    )),
     CONSTRAINT currency_is_a_code CHECK (currency ~ '^[a-z]{3}$'),
     CONSTRAINT fee_is_not_negative CHECK (platform_fee_minor >= 0),
     CONSTRAINT parts_are_of_the_price CHECK (platform_fee_minor + instructor_payout_minor <= total_price_minor)
@@ -224,19 +226,23 @@ CREATE INDEX ix_reschedule_proposal_booking_id ON reschedule_proposal (booking_i
 
 CREATE UNIQUE INDEX uq_reschedule_proposal_open ON reschedule_proposal (booking_id) WHERE status = 'OPEN'
 
-CREATE TABLE no_show_report (
+CREATE TABLE session_report (
     booking_id uuid PRIMARY KEY REFERENCES booking_request (id),
-    absent varchar(24) NOT NULL,
+    absent varchar(24),
     reported_by varchar(24) NOT NULL,
     reported_at timestamptz NOT NULL,
-    contest_until timestamptz NOT NULL,
-    contested_at timestamptz,
+    answer_until timestamptz NOT NULL,
+    answered_at timestamptz,
+    objection_reason varchar,
     verdict varchar(24),
     CONSTRAINT absent_is_known CHECK (absent IN ('student', 'instructor')),
     CONSTRAINT reported_by_is_known CHECK (reported_by IN ('student', 'instructor')),
-    CONSTRAINT verdict_is_known CHECK (verdict IN ('BOTH_CAME', 'BORNE_OUT', 'REPORTER_ABSENT', 'UNCLEAR')),
-    CONSTRAINT judged_when_contested CHECK ((verdict IS NULL) = (contested_at IS NULL)),
-    CONSTRAINT nobody_reports_themselves CHECK (reported_by <> absent)
+    CONSTRAINT verdict_is_known CHECK (verdict IN (
+        'TOOK_PLACE', 'CUT_SHORT', 'APART', 'STUDENT_ABSENT', 'WAIT_TOO_SHORT', 'INSTRUCTOR_ABSENT', 'NOTHING_RECORDED'
+    )),
+    CONSTRAINT nobody_reports_themselves CHECK (reported_by <> absent),
+    CONSTRAINT completion_is_the_instructors CHECK (absent IS NOT NULL OR reported_by = 'instructor'),
+    CONSTRAINT objection_is_to_a_completion CHECK (objection_reason IS NULL OR absent IS NULL)
 )
 
 CREATE TABLE attendance_event (
@@ -484,8 +490,9 @@ CREATE TABLE outbox_message (
     created_at timestamptz NOT NULL,
     CONSTRAINT kind_is_known CHECK (kind IN (
         'booking_received', 'approved', 'rejected', 'expired', 'unpaid', 'cancelled', 'completed',
-        'no_show', 'refunded', 'refund_failed', 'no_show_reported', 'reschedule_proposed',
-        'reschedule_declined', 'reschedule_withdrawn', 'rescheduled', 'reminder_a_day',
+        'no_show', 'refunded', 'refund_failed', 'no_show_reported', 'completion_reported',
+        'under_review', 'reschedule_proposed', 'reschedule_declined', 'reschedule_withdrawn',
+        'rescheduled', 'reminder_a_day',
         'reminder_15_minutes', 'completion_due', 'payout_paid', 'payout_failed', 'password_reset',
         'password_changed'
     )),
@@ -620,7 +627,7 @@ CREATE TRIGGER notify AFTER INSERT ON audit_event
 
 _TABLES = (
     "student", "instructor", "credential", "password_reset", "offering", "slot", "booking_request",
-    "live_session", "reschedule_proposal", "no_show_report", "attendance_event", "policy_acceptance",
+    "live_session", "reschedule_proposal", "session_report", "attendance_event", "policy_acceptance",
     "idempotency_key", "payment", "instructor_payout", "refund", "dispute", "ledger_transaction",
     "ledger_entry", "audit_event", "outbox_message", "stripe_event", "reconciliation", "drift",
 )  # fmt: skip

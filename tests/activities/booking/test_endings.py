@@ -76,7 +76,7 @@ _HALF_KEPT = (PaymentStatus.PARTIALLY_REFUNDED, 5_000, 5_000, 1_000, 4_000)
         (
             lambda terms: no_show(terms, AbsentParty.STUDENT, PLATFORM),
             HoldPhase.CAPTURED,
-            Outcome(BookingStatus.NO_SHOW, SessionStatus.NO_SHOW, *_HALF_KEPT),
+            Outcome(BookingStatus.NO_SHOW, SessionStatus.NO_SHOW, *_ALL_KEPT),
         ),
         (
             lambda terms: no_show(terms, AbsentParty.INSTRUCTOR, PLATFORM),

@@ -9,6 +9,7 @@ from models.domain.notifications import (
     BEFORE_THE_SESSION,
     NOTIFICATIONS,
     ON_NO_SHOW_REPORTED,
+    ON_REVIEW,
     Notification,
     NotificationKind,
     Recipient,
@@ -29,7 +30,12 @@ def _defined() -> set[Notification]:
     return (
         moves
         | to_both
-        | {*proposals, *ON_NO_SHOW_REPORTED, Notification(NotificationKind.COMPLETION_DUE, Recipient.INSTRUCTOR)}
+        | {
+            *proposals,
+            *ON_NO_SHOW_REPORTED,
+            *ON_REVIEW,
+            Notification(NotificationKind.COMPLETION_DUE, Recipient.INSTRUCTOR),
+        }
     )
 
 

@@ -213,7 +213,7 @@ async def test_completion_mails_have_the_receipt_and_the_share(bookings: Booking
         (
             AbsentParty.STUDENT,
             HoldPhase.CAPTURED,
-            ("You were reported absent", "You were charged US$50.00. The rest of the hold, US$50.00, is released."),
+            ("The meeting's record shows that you did not attend.", "You were charged US$100.00."),
         ),
         (
             AbsentParty.INSTRUCTOR,

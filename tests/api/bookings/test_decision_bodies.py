@@ -44,3 +44,14 @@ async def test_a_refund_needs_a_positive_integer_amount(
         f"/v1/operator/bookings/{booking_id}/refund", json={"amount_minor": amount}, headers=world.operator.headers
     )
     assert problem(answer) == (422, "request-invalid")
+
+
+async def test_refund_of_an_open_booking_is_in_the_steps_of_its_currency(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    booking_id = await world.booking(currency="kwd")
+    response = await client.post(
+        f"/v1/operator/bookings/{booking_id}/refund", json={"amount_minor": 1_235}, headers=world.operator.headers
+    )
+    assert problem(response) == (422, "amount-invalid")
+    assert "multiple of 10" in response.json()["detail"]

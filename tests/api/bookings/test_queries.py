@@ -99,7 +99,7 @@ async def test_the_policy_is_shown_in_refunds_and_seconds(client: httpx.AsyncCli
                 {"before_seconds": 7_200, "refund_bps": 5_000},
             ],
         },
-        "no_show": {"student_absent_refund_bps": 5_000, "instructor_absent_refund_bps": 10_000},
+        "no_show": {"student_absent_refund_bps": 0, "instructor_absent_refund_bps": 10_000},
         "on_completion_timeout": "RELEASE",
         "deadlines": {
             "pay_within_seconds": 1_800,
@@ -107,6 +107,8 @@ async def test_the_policy_is_shown_in_refunds_and_seconds(client: httpx.AsyncCli
             "decide_within_seconds": 86_400,
             "report_within_seconds": 86_400,
             "contest_within_seconds": 0,
+            "object_within_seconds": 0,
+            "report_no_show_after_seconds": 600,
         },
     }
 

@@ -11,6 +11,8 @@ from tests.api.stripe_events import AUTHORIZED, event, send
 from tests.api.world import JSON, Person, World, book
 
 _TIMEOUT_SECONDS = 20
+REASON: JSON = {"reason": "They met by phone."}
+"""Why an operator settles before the session's end."""
 
 
 async def booked(client: httpx.AsyncClient, world: World, slot_id: UUID | None = None) -> JSON:

@@ -18,7 +18,7 @@ from models.domain.actors import Actor, Role, Subject
 from models.domain.errors import Declined
 from models.domain.messages import Channel
 from models.tables.audit import AuditEvent
-from tests.api.live.journey import approved, booked, decide, order, paid
+from tests.api.live.journey import REASON, approved, booked, decide, order, paid
 from tests.api.live.workers import FailingGateway, Workers
 from tests.api.route_table import BODIES
 from tests.api.world import World
@@ -67,11 +67,18 @@ def _deciding(decision: str, role: str, after: Callable[..., Awaitable[str]], bo
     return play
 
 
-async def _begun(client: httpx.AsyncClient, world: World) -> str:
+async def _over(client: httpx.AsyncClient, world: World) -> str:
     booking_id = await approved(client, world, await world.slot(_STARTS_IN, timedelta(seconds=1)))
     shown = (await client.get(f"/v1/bookings/{booking_id}", headers=world.student.headers)).json()
     starts_in = datetime.fromisoformat(shown["starts_at"]) - datetime.now(UTC)
-    await asyncio.sleep(max(0.0, starts_in.total_seconds()) + 0.1)
+    # The session lasts a second, after which everything can be reported.
+    await asyncio.sleep(max(0.0, starts_in.total_seconds()) + 1.1)
+    return booking_id
+
+
+async def _completed(client: httpx.AsyncClient, world: World) -> str:
+    booking_id = await _over(client, world)
+    await decide(client, world.instructor, booking_id, "complete")
     return booking_id
 
 
@@ -90,7 +97,7 @@ async def _retry(stage: Stage) -> Callable[[], Awaitable[httpx.Response]]:
 
 async def _contest(stage: Stage) -> Callable[[], Awaitable[httpx.Response]]:
     client, world = stage.client, stage.world
-    booking_id = await _begun(client, world)
+    booking_id = await _over(client, world)
     await decide(client, world.instructor, booking_id, "no-show", {"absent": "student"})
     return lambda: decide(client, world.student, booking_id, "no-show/contest")
 
@@ -154,12 +161,14 @@ PLAYS: dict[str, tuple[str, Subject, Play]] = {
         for path, role, after, body in (
             ("/v1/bookings/{}/approve", "instructor", paid, None),
             ("/v1/bookings/{}/reject", "instructor", paid, {"reason": "I am away."}),
-            ("/v1/bookings/{}/complete", "instructor", _begun, None),
+            ("/v1/bookings/{}/complete", "instructor", _over, None),
+            ("/v1/bookings/{}/confirm", "student", _over, None),
+            ("/v1/bookings/{}/object", "student", _completed, {"reason": "I was away."}),
             ("/v1/bookings/{}/cancel", "student", _unpaid, None),
-            ("/v1/bookings/{}/no-show", "instructor", _begun, {"absent": "student"}),
-            ("/v1/operator/bookings/{}/settle", "operator", approved, None),
+            ("/v1/bookings/{}/no-show", "instructor", _over, {"absent": "student"}),
+            ("/v1/operator/bookings/{}/settle", "operator", approved, REASON),
             ("/v1/operator/bookings/{}/release", "operator", approved, None),
-            ("/v1/operator/bookings/{}/refund", "operator", approved, {"amount_minor": 2_500}),
+            ("/v1/operator/bookings/{}/refund", "operator", approved, {"amount_minor": 2_500, **REASON}),
             ("/v1/operator/bookings/{}/extend", "operator", paid, {"until": UNTIL}),
         )
     },

@@ -106,7 +106,7 @@ async def test_completed_session_is_mailed_with_a_receipt(
     booking_id = await confirmed(client, world, mails, await world.slot(starts_in=timedelta(seconds=8)))
     async with asyncio.timeout(20):
         while True:
-            if (await decide(client, world.instructor, booking_id, "complete")).status_code == 200:
+            if (await decide(client, world.student, booking_id, "confirm")).status_code == 200:
                 break
             await asyncio.sleep(0.5)
     assert [each.partition(":")[0] for each in await subjects(mails, world.student, 3)] == [

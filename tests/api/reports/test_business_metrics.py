@@ -20,6 +20,7 @@ from models.domain.actors import AbsentParty, Actor, Role
 from models.domain.endings import EndReason, completed, no_show, rejected, unpaid
 from models.domain.messages import HoldPhase
 from models.domain.money import Money
+from models.domain.policy import BookingPolicy, CancellationPolicy, CancellationTier
 from models.domain.states import PayoutStatus
 from models.domain.terms import BookingTerms
 from models.tables.payments import InstructorPayout
@@ -47,7 +48,9 @@ async def market(world: World) -> Bookings:
     for terms in (done, absent, open_):
         await market.records.record_acceptance(market.acceptance(terms))
     await market.records.record_ending(ended(done, completed(done, instructor), _captured(done, 10_000, 320)))
-    half = no_show(absent, AbsentParty.STUDENT, instructor)
+    lenient = CancellationPolicy(name="lenient", tiers=(CancellationTier(before=timedelta(0), refund_bps=5_000),))
+    half_kept = absent.model_copy(update={"policy": BookingPolicy(cancellation=lenient)})
+    half = no_show(half_kept, AbsentParty.STUDENT, instructor)
     await market.records.record_ending(ended(absent, half, _captured(absent, 5_000, 175)))
     released = held(refused, HoldPhase.GONE)
     await market.records.record_ending(ended(refused, rejected(refused, instructor), released))

@@ -105,7 +105,7 @@ async def _never_paid(pair: Pair) -> str:
 
 async def _disputed(pair: Pair, operator: Person) -> str:
     booking_id = await _approved(pair, DISPUTED_CARD)
-    await operator.call("POST", f"/operator/bookings/{booking_id}/settle")
+    await operator.call("POST", f"/operator/bookings/{booking_id}/settle", json={"reason": "They met by phone."})
     async with asyncio.timeout(_TIMEOUT_SECONDS):
         while True:
             if (await operator.call("GET", "/operator/disputes?limit=1"))["data"]:

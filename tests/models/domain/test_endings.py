@@ -26,6 +26,7 @@ from models.domain.endings import (
 from models.domain.money import CurrencyMismatch, Money
 from models.domain.policy import (
     CompletionTimeoutPolicy,
+    kept_on_student_absence,
     kept_on_student_cancellation,
     split,
 )
@@ -117,7 +118,9 @@ def test_cancellation_by_anyone_but_the_student_keeps_nothing(
 @given(terms(), times_left())
 def test_student_cancellation_follows_the_tiers_once_accepted(of: BookingTerms, time_left: timedelta) -> None:
     at = of.starts_at - time_left
-    expected = kept_on_student_cancellation(of.price, of.policy, time_left)
+    expected = kept_on_student_cancellation(of.price, of.policy, max(time_left, timedelta(0)))
+    if time_left < timedelta(0):
+        expected = kept_on_student_absence(of.price, of.policy)
     assert cancelled(of, STUDENT, at, accepted=True).split.kept == expected
     assert not cancelled(of, STUDENT, at, accepted=False).split.kept
 

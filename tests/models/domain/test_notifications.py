@@ -5,10 +5,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from models.domain.notifications import (
+    ABOUT_AN_OPEN_REPORT,
     ABOUT_PROPOSALS,
     ABOUT_THE_ACCOUNT,
     NOTIFICATIONS,
     ON_NO_SHOW_REPORTED,
+    ON_REVIEW,
     SCHEDULED,
     Notification,
     NotificationKind,
@@ -52,7 +54,8 @@ def test_notification_table_covers_exactly_the_transitions(record: str) -> None:
 def test_every_notification_kind_is_used() -> None:
     on_transitions = {each.notification for table in NOTIFICATIONS.values() for sent in table.values() for each in sent}
     proposals = {each.notification for people in ABOUT_PROPOSALS.values() for each in people}
-    otherwise = {each.notification for each in ON_NO_SHOW_REPORTED} | proposals | SCHEDULED | ABOUT_THE_ACCOUNT
+    reports = {each.notification for each in (*ON_NO_SHOW_REPORTED, *ON_REVIEW)}
+    otherwise = reports | proposals | SCHEDULED | ABOUT_THE_ACCOUNT
     assert on_transitions | otherwise == set(NotificationKind)
 
 
@@ -114,7 +117,7 @@ def test_reminder_matters_until_the_session_starts_or_is_cancelled(notification:
     assert not is_still_true(notification, BookingStatus.CANCELLED, STARTS_AT, ENDS_AT, just_before)
 
 
-@pytest.mark.parametrize("notification", [NotificationKind.COMPLETION_DUE, NotificationKind.NO_SHOW_REPORTED])
+@pytest.mark.parametrize("notification", sorted(ABOUT_AN_OPEN_REPORT))
 def test_question_about_a_closed_session_no_longer_matters(notification: NotificationKind) -> None:
     assert is_still_true(notification, BookingStatus.ACCEPTED, STARTS_AT, ENDS_AT, ENDS_AT)
     assert not is_still_true(notification, BookingStatus.COMPLETED, STARTS_AT, ENDS_AT, ENDS_AT)
@@ -141,7 +144,7 @@ def test_confirmation_is_superseded_by_the_sessions_end() -> None:
 
 
 @pytest.mark.parametrize(
-    "notification", sorted(set(NotificationKind) - SCHEDULED - {NotificationKind.NO_SHOW_REPORTED} - set(TRUE_WHILE))
+    "notification", sorted(set(NotificationKind) - SCHEDULED - ABOUT_AN_OPEN_REPORT - set(TRUE_WHILE))
 )
 @pytest.mark.parametrize("status", BookingStatus)
 def test_notification_of_an_ending_is_always_true(notification: NotificationKind, status: BookingStatus) -> None:

@@ -93,8 +93,11 @@ def test_default_fee_is_20_percent() -> None:
     assert (parts.platform_fee.amount_minor, parts.instructor_payout.amount_minor) == (2_000, 8_000)
 
 
-def test_student_absence_keeps_half_by_default() -> None:
-    assert kept_on_student_absence(HUNDRED, BookingPolicy()).amount_minor == 5_000
+def test_not_coming_is_never_cheaper_than_cancelling_at_the_start() -> None:
+    for preset in PRESETS.values():
+        assert kept_on_student_absence(HUNDRED, BookingPolicy(cancellation=preset)) == HUNDRED
+    lenient = CancellationPolicy(name="lenient", tiers=(CancellationTier(before=timedelta(0), refund_bps=10_000),))
+    assert kept_on_student_absence(HUNDRED, BookingPolicy(cancellation=lenient)).amount_minor == 5_000
 
 
 @pytest.mark.parametrize(

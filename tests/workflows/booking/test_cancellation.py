@@ -35,7 +35,7 @@ async def _play_on(booked: Booked) -> None:
         await booked.pay()
         await booked.saga.env.sleep(1)
         await booked.handle.signal(BookingWorkflow.approve_signal, Approve(actor=booked.instructor))
-        await booked.until_begun()
+        await booked.until_ended()
         await booked.handle.signal(BookingWorkflow.complete_signal, Complete(actor=booked.instructor))
     except CheckoutClosed:
         return
@@ -102,7 +102,7 @@ async def test_cancelled_while_waiting_for_the_session(saga: Saga) -> None:
 async def test_cancelled_while_waiting_for_an_operator(saga: Saga) -> None:
     booked = await saga.paid()
     await booked.handle.execute_update(BookingWorkflow.approve, Approve(actor=booked.instructor))
-    await booked.until_begun()
+    await booked.until_ended()
     saga.faults.fail("before", "settle_payment", Declined("test"))
     view = await booked.handle.execute_update(BookingWorkflow.complete, Complete(actor=booked.instructor))
     assert view.needs_attention

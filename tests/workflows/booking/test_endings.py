@@ -51,7 +51,7 @@ async def _instructor_absent(booked: Booked) -> BookingView:
     ("act", "booking", "payment", "reason", "figures"),
     [
         (_complete, BookingStatus.COMPLETED, PaymentStatus.CAPTURED, EndReason.COMPLETED, ALL),
-        (_student_absent, BookingStatus.NO_SHOW, PaymentStatus.PARTIALLY_REFUNDED, EndReason.STUDENT_ABSENT, HALF),
+        (_student_absent, BookingStatus.NO_SHOW, PaymentStatus.CAPTURED, EndReason.STUDENT_ABSENT, ALL),
         (_instructor_absent, BookingStatus.NO_SHOW, PaymentStatus.REFUNDED, EndReason.INSTRUCTOR_ABSENT, NOTHING),
     ],
     ids=["completed", "student absent", "instructor absent"],
@@ -60,7 +60,7 @@ async def test_report_of_the_session_decides_the_split(
     saga: Saga, act: Act, booking: BookingStatus, payment: PaymentStatus, reason: EndReason, figures: Figures
 ) -> None:
     booked = await _accepted(saga)
-    await booked.until_begun()
+    await booked.until_ended()
     view = await act(booked)
     assert view == await booked.result()
     assert (view.booking_status, view.payment_status, view.end_reason) == (booking, payment, reason)
@@ -208,7 +208,7 @@ async def test_hold_that_ends_before_the_session_is_released(saga: Saga) -> None
 
 async def test_without_a_fee_the_instructor_receives_the_full_amount(saga: Saga) -> None:
     booked = await _accepted(saga, price=Money(amount_minor=5_000, currency="jpy"), policy=BookingPolicy(fee_bps=0))
-    await booked.until_begun()
+    await booked.until_ended()
     await _complete(booked)
     figures = await booked.figures()
     assert (figures.student_paid_minor, figures.instructor_received_minor) == (5_000, 5_000)

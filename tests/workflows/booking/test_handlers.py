@@ -12,8 +12,10 @@ from models.domain.messages import (
     Approve,
     Cancel,
     Complete,
+    Confirm,
     Decision,
     Extend,
+    Object,
     Refusal,
     Reject,
     Release,
@@ -39,6 +41,8 @@ def _decisions(booked: Booked) -> dict[str, Decision]:
         "complete": Complete(actor=instructor),
         "report_no_show": ReportNoShow(actor=instructor, absent=AbsentParty.STUDENT),
         "cancel": Cancel(actor=student),
+        "confirm": Confirm(actor=student),
+        "object": Object(actor=student),
         "settle": Settle(actor=OPERATOR),
         "release": Release(actor=OPERATOR),
         "refund": SettleAndRefund(actor=OPERATOR, amount=Money(amount_minor=1, currency="usd")),
@@ -67,18 +71,18 @@ async def test_refused_update_leaves_no_event(saga: Saga) -> None:
     assert not updates
     await booked.pay()
     await saga.until_stored(booked, PaymentStatus.PENDING)
-    await _refused(booked, "complete", "report_no_show", "settle", "refund", "extend", "retry")
+    await _refused(booked, "complete", "confirm", "report_no_show", "settle", "refund", "extend", "retry")
     await booked.handle.execute_update(BookingWorkflow.approve, Approve(actor=booked.instructor))
-    await _refused(booked, "approve", "reject", "complete", "report_no_show", "extend", "retry")
+    await _refused(booked, "approve", "reject", "complete", "confirm", "report_no_show", "settle", "refund", "retry")
     await booked.until_begun()
-    await _refused(booked, "approve", "reject", "cancel", "retry")
+    await _refused(booked, "approve", "reject", "complete", "object", "report_no_show", "cancel", "settle", "retry")
 
 
 @pytest.mark.parametrize("amount", [0, -1, 10_001])
 async def test_refund_outside_the_payment_is_refused(saga: Saga, amount: int) -> None:
     booked = await saga.paid()
     await booked.handle.execute_update(BookingWorkflow.approve, Approve(actor=booked.instructor))
-    refund = SettleAndRefund(actor=OPERATOR, amount=Money(amount_minor=amount, currency="usd"))
+    refund = SettleAndRefund(actor=OPERATOR, amount=Money(amount_minor=amount, currency="usd"), has_reason=True)
     with pytest.raises(WorkflowUpdateFailedError):
         await booked.handle.execute_update(BookingWorkflow.refund, refund)
 
@@ -87,7 +91,7 @@ async def test_signals_decide_and_are_ignored_at_the_wrong_stage(saga: Saga) -> 
     booked = await saga.paid()
     await booked.handle.signal("complete", Complete(actor=booked.instructor))
     await booked.handle.signal("approve", Approve(actor=booked.instructor))
-    await booked.until_begun()
+    await booked.until_waited()
     await booked.handle.signal("reject", Reject(actor=booked.instructor))
     await booked.handle.signal("report_no_show", ReportNoShow(actor=booked.student, absent=AbsentParty.INSTRUCTOR))
     view = await booked.result()

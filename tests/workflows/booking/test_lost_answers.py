@@ -21,7 +21,7 @@ LOST = Unknown("the response was lost")
 
 async def _completed(booked: Booked) -> None:
     await booked.handle.execute_update(BookingWorkflow.approve, Approve(actor=booked.instructor))
-    await booked.until_begun()
+    await booked.until_ended()
     view = await booked.handle.execute_update(BookingWorkflow.complete, Complete(actor=booked.instructor))
     assert view.payment_status is PaymentStatus.CAPTURED
 
@@ -78,7 +78,7 @@ async def test_lost_response_to_a_refund_refunds_once(saga: Saga) -> None:
     saga.faults.plan("before", "gateway.capture", booked.handle.cancel)
     saga.faults.fail("after", "gateway.refund", LOST)
     await booked.handle.execute_update(BookingWorkflow.approve, Approve(actor=booked.instructor))
-    await booked.until_begun()
+    await booked.until_ended()
     await booked.handle.signal(BookingWorkflow.complete_signal, Complete(actor=booked.instructor))
     await saga.until_over(booked.handle)
     assert saga.faults.all_taken
@@ -122,7 +122,7 @@ async def test_declined_checkout_frees_the_slot(saga: Saga) -> None:
 async def test_capture_succeeds_after_hours_without_stripe(saga: Saga) -> None:
     booked = await saga.paid()
     await booked.handle.execute_update(BookingWorkflow.approve, Approve(actor=booked.instructor))
-    await booked.until_begun()
+    await booked.until_ended()
     saga.faults.has_backoff = True
     saga.faults.fail("before", "gateway.capture", Unknown("connection refused"), times=100)
     await booked.handle.signal(BookingWorkflow.complete_signal, Complete(actor=booked.instructor))

@@ -17,13 +17,13 @@ from workflows.booking.workflow import BookingWorkflow
 
 OPERATOR = Actor(role=Role.OPERATOR)
 ALL = Figures(10_000, 8_000, 2_000, 320)
-REFUND = SettleAndRefund(actor=OPERATOR, amount=Money(amount_minor=3_000, currency="usd"))
+REFUND = SettleAndRefund(actor=OPERATOR, amount=Money(amount_minor=3_000, currency="usd"), has_reason=True)
 
 
 async def _parked(saga: Saga, times: int = 1) -> Booked:
     """A completed session whose capture Stripe declines."""
     booked = await saga.accepted()
-    await booked.until_begun()
+    await booked.until_ended()
     saga.faults.fail("before", "gateway.capture", Declined("charge_expired_for_capture"), times)
     view = await booked.handle.execute_update(BookingWorkflow.complete, Complete(actor=booked.instructor))
     assert view.needs_attention
@@ -32,7 +32,9 @@ async def _parked(saga: Saga, times: int = 1) -> Booked:
 
 async def test_operator_settles_an_accepted_booking(saga: Saga) -> None:
     booked = await saga.accepted()
-    view = await booked.handle.execute_update(BookingWorkflow.settle, Settle(actor=OPERATOR))
+    with pytest.raises(WorkflowUpdateFailedError):
+        await booked.handle.execute_update(BookingWorkflow.settle, Settle(actor=OPERATOR))
+    view = await booked.handle.execute_update(BookingWorkflow.settle, Settle(actor=OPERATOR, has_reason=True))
     assert (view.booking_status, view.end_reason) == (BookingStatus.COMPLETED, EndReason.SETTLED_BY_OPERATOR)
     assert await booked.figures() == ALL
 
@@ -48,7 +50,7 @@ async def test_operator_releases_a_booking_at_any_open_stage(saga: Saga) -> None
 async def test_operator_refunds_a_part(saga: Saga, begun: bool, status: BookingStatus) -> None:
     booked = await saga.accepted()
     if begun:
-        await booked.until_begun()
+        await booked.until_ended()
     view = await booked.handle.execute_update(BookingWorkflow.refund, REFUND)
     assert (view.booking_status, view.payment_status) == (status, PaymentStatus.PARTIALLY_REFUNDED)
     figures = await booked.figures()

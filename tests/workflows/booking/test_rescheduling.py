@@ -82,7 +82,7 @@ async def test_accepted_session_moves_and_settles_at_the_new_time(saga: Saga) ->
     await booked.until_begun()
     with pytest.raises(WorkflowUpdateFailedError):
         await booked.handle.execute_update(BookingWorkflow.complete, Complete(actor=booked.instructor))
-    await saga.env.sleep(DAY)
+    await saga.env.sleep(DAY + HOUR)
     await booked.handle.execute_update(BookingWorkflow.complete, Complete(actor=booked.instructor))
     assert (await booked.result()).payment_status is PaymentStatus.CAPTURED
 
@@ -217,6 +217,6 @@ async def test_rescheduled_booking_survives_a_new_worker(saga: Saga) -> None:
     async with saga.workers.stopped():
         pass
     await booked.until_begun()
-    await saga.env.sleep(DAY)
+    await saga.env.sleep(DAY + HOUR)
     await booked.handle.execute_update(BookingWorkflow.complete, Complete(actor=booked.instructor))
     assert (await booked.result()).booking_status is BookingStatus.COMPLETED

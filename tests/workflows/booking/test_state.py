@@ -16,10 +16,12 @@ from models.domain.messages import (
     Cancel,
     Channel,
     Complete,
+    Confirm,
     ContestNoShow,
     Decision,
     Extend,
     HoldPhase,
+    Object,
     PaymentEvent,
     PaymentState,
     Reject,
@@ -33,13 +35,15 @@ from models.domain.messages import (
 )
 from models.domain.money import Money
 from models.domain.policy import BookingPolicy, Deadlines, PaymentPlan
+from models.domain.session_reports import Report
 from models.domain.states import BookingStatus, IllegalTransition, PaymentStatus, SessionStatus
 from models.domain.terms import BookingTerms
 from workflows.booking.state import BookingState
 
 HOUR = timedelta(hours=1)
 STARTS_AT = datetime(2026, 12, 3, 10, tzinfo=UTC)
-BEFORE, DURING = STARTS_AT - 30 * HOUR, STARTS_AT + timedelta(minutes=5)
+ENDS_AT = STARTS_AT + HOUR
+BEFORE, DURING = STARTS_AT - 30 * HOUR, STARTS_AT + timedelta(minutes=15)
 HOLD_ENDS_AT = STARTS_AT + timedelta(days=5)
 STUDENT = Actor(role=Role.STUDENT, id=UUID(int=1))
 INSTRUCTOR = Actor(role=Role.INSTRUCTOR, id=UUID(int=2))
@@ -54,24 +58,31 @@ TERMS = BookingTerms(
     starts_at=STARTS_AT,
     ends_at=STARTS_AT + HOUR,
     price=DOLLARS[100],
-    policy=BookingPolicy(deadlines=Deadlines(contest_window=24 * HOUR)),
+    policy=BookingPolicy(deadlines=Deadlines(contest_window=24 * HOUR, objection_window=12 * HOUR)),
     plan=PaymentPlan.HOLD,
     stripe_account_id="acct_1",
 )
 REPORT = ReportNoShow(actor=INSTRUCTOR, absent=AbsentParty.STUDENT)
 CONTEST = ContestNoShow(actor=STUDENT)
+COMPLETE = Complete(actor=INSTRUCTOR)
+OBJECT = Object(actor=STUDENT)
 
 DECISIONS: dict[str, Decision] = {
     "approve": Approve(actor=INSTRUCTOR),
     "reject": Reject(actor=INSTRUCTOR),
-    "complete": Complete(actor=INSTRUCTOR),
+    "complete": COMPLETE,
+    "complete early": Complete(actor=INSTRUCTOR, record_is_enough=True),
+    "confirm": Confirm(actor=STUDENT),
+    "object": OBJECT,
     "report": REPORT,
     "contest": CONTEST,
     "cancel by student": Cancel(actor=STUDENT),
     "cancel by instructor": Cancel(actor=INSTRUCTOR),
     "settle": Settle(actor=OPERATOR),
+    "settle with a reason": Settle(actor=OPERATOR, has_reason=True),
     "release": Release(actor=OPERATOR),
     "refund": SettleAndRefund(actor=OPERATOR, amount=DOLLARS[25]),
+    "refund with a reason": SettleAndRefund(actor=OPERATOR, amount=DOLLARS[25], has_reason=True),
     "extend": Extend(actor=OPERATOR, until=DURING + 2 * HOUR),
     "reschedule": Reschedule(
         actor=INSTRUCTOR,
@@ -84,19 +95,33 @@ DECISIONS: dict[str, Decision] = {
     "retry": Retry(actor=OPERATOR),
 }
 CANCEL = {"cancel by student", "cancel by instructor"}
+EARLY = {"settle with a reason", "refund with a reason"}
+REPORTS = {"complete", "complete early", "report"}
 # Where the booking is, and what is possible there while nothing special is going on.
 OPEN = {
     "checkout": {*CANCEL, "release", "extend"},
     "approval": {"approve", "reject", *CANCEL, "release", "extend", "reschedule"},
     "being approved": {*CANCEL, "release", "extend"},
-    "accepted": {*CANCEL, "settle", "release", "refund", "extend", "reschedule"},
-    "begun": {"complete", "report", "cancel by instructor", "settle", "release", "refund", "extend"},
+    "accepted": {*CANCEL, *EARLY, "release", "extend", "reschedule"},
+    "begun": {"complete early", "confirm", "report", "cancel by instructor", *EARLY, "release", "extend"},
+    "over": {
+        "complete",
+        "complete early",
+        "confirm",
+        "report",
+        "cancel by instructor",
+        *EARLY,
+        "settle",
+        "refund",
+        "release",
+        "extend",
+    },
     "ending unpaid": set(),
     "ending": set(),
     "closed": set(),
 }
-ACCEPTED = ("accepted", "begun", "ending")
-FLAGS = ("parked", "reported", "contested", "moving")
+ACCEPTED = ("accepted", "begun", "over", "ending")
+FLAGS = ("parked", "reported", "completed", "answered", "moving")
 
 
 @dataclass(frozen=True)
@@ -106,27 +131,39 @@ class Case:
 
     @property
     def now(self) -> datetime:
-        return DURING if self.place == "begun" else BEFORE
+        return {"begun": DURING, "over": ENDS_AT}.get(self.place, BEFORE)
 
     @property
     def possible(self) -> set[str]:
         if self.place == "closed" or "moving" in self.flags:
             return set()
         if "parked" in self.flags:
-            return {"release", "retry"} | ({"settle", "refund"} if self.place in ACCEPTED else set())
+            settled = {"settle", "refund"} if self.place == "over" else set()
+            return {"release", "retry"} | (EARLY | settled | self._undecided if self.place in ACCEPTED else set())
         possible = set(OPEN[self.place])
-        if "reported" in self.flags and not self.place.startswith("ending"):
-            possible -= {"complete", "report"}
-            possible |= set() if "contested" in self.flags else {"contest"}
+        if self.report and not self.place.startswith("ending"):
+            possible -= REPORTS
+            answer = {"contest"} if self.report == REPORT else {"object"}
+            possible |= set() if "answered" in self.flags else answer
         return possible
+
+    @property
+    def _undecided(self) -> set[str]:
+        return {"confirm"} if self.place in ("begun", "over") else set()
+
+    @property
+    def report(self) -> Report | None:
+        if "reported" in self.flags:
+            return REPORT
+        return COMPLETE if "completed" in self.flags else None
 
     def state(self) -> BookingState:
         state = at(self.place)
         return replace(
             state,
             parked_because="settle_payment: test" if "parked" in self.flags else None,
-            report=REPORT if "reported" in self.flags else None,
-            contest=CONTEST if "contested" in self.flags else None,
+            report=self.report,
+            answer=CONTEST if "answered" in self.flags else None,
             is_moving="moving" in self.flags,
         )
 
@@ -172,11 +209,11 @@ def test_decisions_possible_in(case: Case) -> None:
         ("approval", "reject", BookingStatus.REJECTED, EndReason.REJECTED, 0),
         ("approval", "cancel by student", BookingStatus.CANCELLED, EndReason.CANCELLED, 0),
         ("accepted", "cancel by instructor", BookingStatus.CANCELLED, EndReason.CANCELLED, 0),
-        ("begun", "complete", BookingStatus.COMPLETED, EndReason.COMPLETED, 100),
-        ("begun", "settle", BookingStatus.COMPLETED, EndReason.SETTLED_BY_OPERATOR, 100),
+        ("begun", "confirm", BookingStatus.COMPLETED, EndReason.COMPLETED, 100),
+        ("over", "settle", BookingStatus.COMPLETED, EndReason.SETTLED_BY_OPERATOR, 100),
         ("begun", "release", BookingStatus.CANCELLED, EndReason.RELEASED_BY_OPERATOR, 0),
-        ("accepted", "refund", BookingStatus.CANCELLED, EndReason.REFUNDED_BY_OPERATOR, 75),
-        ("begun", "refund", BookingStatus.COMPLETED, EndReason.REFUNDED_BY_OPERATOR, 75),
+        ("accepted", "refund with a reason", BookingStatus.CANCELLED, EndReason.REFUNDED_BY_OPERATOR, 75),
+        ("over", "refund", BookingStatus.COMPLETED, EndReason.REFUNDED_BY_OPERATOR, 75),
     ],
 )
 def test_a_decision_ends_the_booking(
@@ -222,22 +259,62 @@ def test_a_report_can_be_contested_within_the_window() -> None:
     assert state.ending is None
     assert state.deadline == DURING + 24 * HOUR
     state.apply(CONTEST, DURING)
-    assert state.contest == CONTEST
+    assert state.answer == CONTEST
+    assert state.deadline == ENDS_AT
+
+
+def test_a_completion_can_be_objected_to_within_the_window() -> None:
+    state = at("over")
+    state.apply(COMPLETE, ENDS_AT)
+    assert (state.report, state.ending, state.deadline) == (COMPLETE, None, ENDS_AT + 12 * HOUR)
+    state.apply(OBJECT, ENDS_AT + HOUR)
+    assert (state.answer, state.deadline) == (OBJECT, ENDS_AT + HOUR)
 
 
 @pytest.mark.parametrize(
-    ("report", "hold_ends_at"),
+    ("report", "status", "kept"),
     [
-        (REPORT.model_copy(update={"absent": AbsentParty.INSTRUCTOR}), HOLD_ENDS_AT),
-        (REPORT.model_copy(update={"actor": OPERATOR}), HOLD_ENDS_AT),
-        (REPORT, DURING + 6 * HOUR),
+        (ReportNoShow(actor=INSTRUCTOR, absent=AbsentParty.INSTRUCTOR), BookingStatus.CANCELLED, 0),
+        (ReportNoShow(actor=STUDENT, absent=AbsentParty.STUDENT), BookingStatus.CANCELLED, 100),
+        (ReportNoShow(actor=OPERATOR, absent=AbsentParty.STUDENT), BookingStatus.NO_SHOW, 100),
     ],
-    ids=["of one's own absence", "by an operator", "no time left within the hold"],
+    ids=["the instructor's own absence", "the student's own absence", "by an operator"],
 )
-def test_a_report_that_nobody_can_contest_ends_the_booking(report: ReportNoShow, hold_ends_at: datetime) -> None:
-    state = replace(at("begun"), hold_ends_at=hold_ends_at)
+def test_a_report_that_nobody_can_contest_ends_the_booking(
+    report: ReportNoShow, status: BookingStatus, kept: int
+) -> None:
+    state = at("begun")
     state.apply(report, DURING)
-    assert state.decided_ending.booking is BookingStatus.NO_SHOW
+    assert (state.decided_ending.booking, state.decided_ending.split.kept) == (status, DOLLARS[kept])
+
+
+def test_nobody_is_reported_absent_before_the_other_side_has_waited() -> None:
+    early = STARTS_AT + timedelta(minutes=9)
+    assert at("begun").refusal(REPORT, early)
+    own = ReportNoShow(actor=STUDENT, absent=AbsentParty.STUDENT)
+    assert at("begun").refusal(own, early) is None
+    short = replace(at("begun"), terms=TERMS.model_copy(update={"ends_at": STARTS_AT + timedelta(minutes=5)}))
+    assert short.refusal(REPORT, STARTS_AT + timedelta(minutes=5)) is None
+
+
+@pytest.mark.parametrize("report", [REPORT, COMPLETE])
+def test_an_answer_is_awaited_until_the_sessions_end_and_within_the_hold(report: Report) -> None:
+    state = replace(at("over"), hold_ends_at=ENDS_AT + 8 * HOUR)
+    state.apply(report, ENDS_AT)
+    assert state.deadline == ENDS_AT + 2 * HOUR
+    without_window = replace(at("begun"), terms=TERMS.model_copy(update={"policy": BookingPolicy()}))
+    without_window.apply(report, DURING)
+    assert without_window.deadline == ENDS_AT
+
+
+def test_no_deadline_of_a_session_is_moved_before_its_end() -> None:
+    assert at("begun").refusal(Extend(actor=OPERATOR, until=ENDS_AT - timedelta(minutes=1)), DURING)
+
+
+def test_a_refund_must_be_in_the_steps_of_its_currency() -> None:
+    dinars = TERMS.model_copy(update={"price": Money(amount_minor=10_000, currency="kwd")})
+    refund = SettleAndRefund(actor=OPERATOR, amount=Money(amount_minor=1_235, currency="kwd"))
+    assert replace(at("over"), terms=dinars).refusal(refund, ENDS_AT)
 
 
 @pytest.mark.parametrize("actor", [INSTRUCTOR, OPERATOR], ids=["the reporter", "an operator"])
@@ -248,7 +325,7 @@ def test_only_the_accused_can_contest(actor: Actor) -> None:
 
 def test_a_decision_on_a_parked_booking_unparks_it() -> None:
     for name in ("retry", "settle"):
-        state = replace(at("begun"), parked_because="settle_payment: test")
+        state = replace(at("over"), parked_because="settle_payment: test")
         state.apply(DECISIONS[name], DURING)
         assert not state.is_parked
 
@@ -314,10 +391,11 @@ def test_a_deleted_booking_request_has_no_status() -> None:
     [
         (at("approval"), "Waits for the instructor's decision until 2026-12-02 05:00:00 UTC.", BEFORE + HOUR),
         (replace(at("begun"), report=REPORT), "Waits for a no-show to be contested until ", BEFORE + HOUR),
+        (replace(at("over"), report=COMPLETE), "Waits for a completion to be objected to until ", BEFORE + HOUR),
         (replace(at("begun"), parked_because="x"), "Needs an operator's decision: x.", None),
         (at("ending"), "Waits for the money to move until ", None),
     ],
-    ids=["waiting", "reported", "parked", "ending"],
+    ids=["waiting", "reported", "completion reported", "parked", "ending"],
 )
 def test_operators_read_what_the_booking_waits_for(
     state: BookingState, details: str, next_deadline: datetime | None

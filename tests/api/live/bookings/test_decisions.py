@@ -10,7 +10,7 @@ from api.bookings.client import BookingClient
 from api.http.temporal import Timeouts
 from models.domain.errors import Declined, Retryable
 from models.domain.ids import workflow_id
-from tests.api.live.journey import approved, booked, decide, order, paid, seen
+from tests.api.live.journey import REASON, approved, booked, decide, order, paid, seen
 from tests.api.live.workers import FailingGateway, Workers
 from tests.api.world import World, problem
 
@@ -140,9 +140,9 @@ async def test_operator_extends_a_deadline(client: httpx.AsyncClient, world: Wor
 @pytest.mark.usefixtures("worker")
 async def test_operator_refunds_a_part(client: httpx.AsyncClient, world: World) -> None:
     booking_id = await approved(client, world)
-    too_much = await order(client, world.operator, booking_id, "refund", {"amount_minor": 10_001})
+    too_much = await order(client, world.operator, booking_id, "refund", {"amount_minor": 10_001, **REASON})
     assert problem(too_much) == (409, "not-possible-now")
-    answer = await order(client, world.operator, booking_id, "refund", {"amount_minor": 2_500})
+    answer = await order(client, world.operator, booking_id, "refund", {"amount_minor": 2_500, **REASON})
     assert answer.status_code == 200, answer.text
     assert answer.json()["end_reason"] == "refunded_by_operator"
     assert answer.json()["payment"]["captured"] == {"amount_minor": 7_500, "currency": "usd"}

@@ -13,7 +13,7 @@ from temporalio.client import Client
 from models.domain.ids import refund_workflow_id
 from models.tables.audit import AuditEvent
 from sandbox.browser.checkout_page import pay
-from tests.api.live.journey import approved, booked, decide, order, seen
+from tests.api.live.journey import REASON, approved, booked, decide, order, seen
 from tests.api.stripe_events import AUTHORIZED, event, send
 from tests.api.world import JSON, World, problem
 from tests.conftest import StripeSandbox
@@ -29,7 +29,7 @@ COMES_BACK = "4000000000005126"
 
 async def settled(client: httpx.AsyncClient, world: World) -> str:
     booking_id = await approved(client, world)
-    assert (await order(client, world.operator, booking_id, "settle")).status_code == 200
+    assert (await order(client, world.operator, booking_id, "settle", REASON)).status_code == 200
     return booking_id
 
 
@@ -145,8 +145,8 @@ async def test_repeated_refund_that_ended_the_booking_is_not_a_second_one(
     client: httpx.AsyncClient, world: World
 ) -> None:
     booking_id = await approved(client, world)
-    first = await refund(client, world, booking_id, 2_500, "k")
-    again = await refund(client, world, booking_id, 2_500, "k")
+    first = await refund(client, world, booking_id, 2_500, "k", **REASON)
+    again = await refund(client, world, booking_id, 2_500, "k", **REASON)
     for answer in (first, again):
         assert answer.status_code == 200, answer.text
         assert answer.json()["payment"]["returned"]["amount_minor"] == 2_500
@@ -157,7 +157,7 @@ async def test_platform_can_bear_a_refund_only_after_the_end(client: httpx.Async
     booking_id = await approved(client, world)
     refused = await refund(client, world, booking_id, 2_500, "k", borne_by="PLATFORM")
     assert problem(refused) == (409, "not-possible-now")
-    await order(client, world.operator, booking_id, "settle")
+    await order(client, world.operator, booking_id, "settle", REASON)
     answer = await refund(client, world, booking_id, 2_500, "k", borne_by="PLATFORM")
     assert answer.json()["session"]["instructor_payout"]["amount_minor"] == 8_000
     assert answer.json()["refunds"][0]["platform_loss"]["amount_minor"] == 2_000
@@ -184,7 +184,7 @@ async def test_failed_refund_is_retried_by_an_operator(
     assert (await send(client, event(AUTHORIZED, booking_id))).status_code == 200
     await seen(client, world.student, booking_id, lambda shown: shown["payment"] is not None)
     await decide(client, world.instructor, booking_id, "approve")
-    await order(client, world.operator, booking_id, "settle")
+    await order(client, world.operator, booking_id, "settle", REASON)
     [made] = (await refund(client, world, booking_id, 2_500, "k")).json()["refunds"]
     async with httpx.AsyncClient(base_url=stripe_sandbox.url, trust_env=False) as bank:
         (await bank.post(f"/_sandbox/refunds/{made['stripe_refund_id']}/fail", json={})).raise_for_status()

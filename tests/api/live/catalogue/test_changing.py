@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from sandbox.browser.checkout_page import GOOD_CARD, pay
-from tests.api.live.journey import booked, decide, order, seen
+from tests.api.live.journey import REASON, booked, decide, order, seen
 from tests.api.stripe_events import AUTHORIZED, event, send
 from tests.api.world import JSON, World, book, problem
 
@@ -39,7 +39,7 @@ async def test_open_booking_keeps_the_terms_it_was_made_with(client: httpx.Async
     quote = (await client.get(f"{url}/cancellation-quote", headers=headers)).json()
     assert quote["refund"] == {"amount_minor": 10_000, "currency": "usd"}
     assert "SUMMARY:Counterpoint" in (await client.get(f"{url}/calendar.ics", headers=headers)).text
-    settled = (await order(client, world.operator, booking_id, "settle")).json()
+    settled = (await order(client, world.operator, booking_id, "settle", REASON)).json()
     assert settled["payment"]["captured"] == {"amount_minor": 10_000, "currency": "usd"}
     assert settled["payment"]["platform_fee"] == {"amount_minor": 2_000, "currency": "usd"}
     frozen = ("price", "policy", "is_recorded")

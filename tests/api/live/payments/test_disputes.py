@@ -5,7 +5,7 @@ import httpx
 import pytest
 import stripe
 
-from tests.api.live.journey import approved, order, seen
+from tests.api.live.journey import REASON, approved, order, seen
 from tests.api.stripe_events import event, send
 from tests.api.world import JSON, World, problem
 from tests.conftest import StripeSandbox
@@ -20,7 +20,7 @@ pytestmark = [
 async def disputed(client: httpx.AsyncClient, world: World, sandbox: StripeSandbox, at: stripe.StripeClient) -> JSON:
     """A booking whose captured charge the bank takes back; the dispute as an operator sees it."""
     booking_id = await approved(client, world)
-    assert (await order(client, world.operator, booking_id, "settle")).status_code == 200
+    assert (await order(client, world.operator, booking_id, "settle", REASON)).status_code == 200
     [intent] = [
         intent
         for intent in (await at.v1.payment_intents.list_async({"limit": 100})).data

@@ -13,7 +13,7 @@ from temporalio.client import Client
 from models.domain.ledger import Account
 from models.tables.ledger import LedgerEntry, LedgerTransaction
 from sandbox.browser.checkout_page import GOOD_CARD, pay
-from tests.api.live.journey import order
+from tests.api.live.journey import REASON, order
 from tests.api.live.reconciliation.stripe_side import StripeSide
 from tests.api.world import JSON, Person, book
 
@@ -54,7 +54,8 @@ async def approved(stripe_side: StripeSide, card: str = GOOD_CARD) -> str:
 
 async def settled(stripe_side: StripeSide, card: str = GOOD_CARD) -> str:
     booking_id = await approved(stripe_side, card)
-    assert (await order(stripe_side.client, stripe_side.world.operator, booking_id, "settle")).status_code == 200
+    settlement = await order(stripe_side.client, stripe_side.world.operator, booking_id, "settle", REASON)
+    assert settlement.status_code == 200
     return booking_id
 
 

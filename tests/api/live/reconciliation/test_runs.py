@@ -15,7 +15,7 @@ from models.domain.money import Money
 from models.tables.audit import AuditEvent
 from models.tables.payments import Payment
 from sandbox.browser.checkout_page import GOOD_CARD, pay
-from tests.api.live.journey import order
+from tests.api.live.journey import REASON, order
 from tests.api.live.reconciliation.steps import booked, held, settled, shown, until, usd
 from tests.api.live.reconciliation.stripe_side import DAY_SECONDS, StripeSide
 from workflows.client.schedules import EVERY, SCHEDULE, reconcile_hourly
@@ -129,7 +129,8 @@ async def test_booking_completes_without_any_webhook(stripe_side: StripeSide) ->
     await until(stripe_side, created["id"], lambda shown: shown["payment"] is not None)
     approve = f"/v1/bookings/{created['id']}/approve"
     assert (await stripe_side.client.post(approve, headers=stripe_side.world.instructor.headers)).status_code == 200
-    assert (await order(stripe_side.client, stripe_side.world.operator, created["id"], "settle")).status_code == 200
+    settlement = await order(stripe_side.client, stripe_side.world.operator, created["id"], "settle", REASON)
+    assert settlement.status_code == 200
     await stripe_side.wait(5 * DAY_SECONDS)
     run = await stripe_side.reconcile()
     seen = await until(stripe_side, created["id"], lambda shown: shown["payout"]["status"] == "PAID")
