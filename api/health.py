@@ -14,6 +14,7 @@ from api.bookings.client import WithBookingClient
 from api.http.database import Database, WithDatabase
 from api.http.middleware import Metrics
 from api.http.problems import Kind, Problem, problem_responses
+from api.http.rate_limits import PROBES, RATE_LIMITED, limited_by
 from api.reconciliation.gauges import ReconciliationGauges
 from api.reports.gauges import BusinessGauges
 
@@ -32,7 +33,12 @@ async def is_alive() -> Health:
     return Health()
 
 
-@router.get("/readyz", operation_id="isReady", responses=problem_responses(Kind.INTERNAL, Kind.UNAVAILABLE))
+@router.get(
+    "/readyz",
+    operation_id="isReady",
+    dependencies=[limited_by(PROBES)],
+    responses=RATE_LIMITED["responses"] | problem_responses(Kind.INTERNAL, Kind.UNAVAILABLE),
+)
 async def is_ready(database: WithDatabase, bookings: WithBookingClient) -> Health:
     """Postgres and Temporal answer."""
     postgres, temporal = await asyncio.gather(_postgres_answers(database), bookings.is_reachable(_TIMEOUT))

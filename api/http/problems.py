@@ -63,6 +63,7 @@ class Kind(Enum):
     SLOTS_NOT_POSSIBLE = ("slots-not-possible", 422, "These slots cannot be offered.")
     RATE_LIMITED = ("rate-limited", 429, "Too many requests.")
     INTERNAL = ("internal", 500, "Something went wrong on our side.")
+    BUSY = ("busy", 503, "The server is too busy for this right now.")
     UNAVAILABLE = ("unavailable", 503, "A part that is needed for this does not answer.")
 
     def __init__(self, slug: str, status: int, title: str) -> None:
@@ -151,6 +152,11 @@ class Problem(HTTPException):
     def response(self) -> JSONResponse:
         body = {"type": self.kind.uri, "title": self.kind.title, "status": self.kind.status, "detail": self.detail}
         return _response(body | self.members, self.kind.status, self.headers)
+
+
+def busy(retry_after_seconds: int) -> Problem:
+    detail = f"Try again in {retry_after_seconds} seconds."
+    return Problem(Kind.BUSY, detail, headers={"Retry-After": str(retry_after_seconds)})
 
 
 def unavailable(detail: str, retry_after_seconds: int = 5) -> Problem:

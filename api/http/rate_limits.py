@@ -1,5 +1,7 @@
 """Rate limits, with sliding windows. Authenticated callers are counted per person, all others per IP address.
 
+Quotas that guard accounts are counted per IP address with a token, too: anyone can sign up for more tokens.
+
 Counters are in the process's memory: docs/decisions/0013-rate-limits-per-process.md. The headers follow
 draft-ietf-httpapi-ratelimit-headers-11, and `Retry-After` RFC 9110.
 """
@@ -18,7 +20,7 @@ from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from starlette.types import Scope
 
-from api.http.auth import authenticated_caller
+from api.http.auth import Caller, authenticated_caller
 from api.http.problems import Kind, Problem, problem_responses
 
 _STATES = "holdfast.rate_limits"
@@ -32,6 +34,8 @@ class Quota:
     name: str
     requests: int
     seconds: int
+    per_address: bool = False
+    """Count by IP address, whether or not the caller is authenticated."""
 
     @property
     def item(self) -> RateLimitItem:
@@ -43,15 +47,17 @@ BOOKINGS = Quota("bookings", 30, _MINUTE)
 DOCUMENTS = Quota("papers", 30, _MINUTE)
 """Receipts and statements are rendered on request, which takes longer than any other response."""
 ONBOARDING_LINKS = Quota("onboarding-links", 10, 10 * _MINUTE)
-SIGN_UPS = Quota("sign-ups", 100, 10 * _MINUTE)
-SIGN_INS = Quota("sign-ins", 100, 5 * _MINUTE)
+SIGN_UPS = Quota("sign-ups", 100, 10 * _MINUTE, per_address=True)
+SIGN_INS = Quota("sign-ins", 100, 5 * _MINUTE, per_address=True)
 SIGN_UPS_PER_EMAIL = Quota("sign-ups-of-mail", 10, 15 * _MINUTE)
 SIGN_INS_PER_EMAIL = Quota("sign-ins-of-mail", 10, 15 * _MINUTE)
 """Per mail address, whoever the caller is: limits password guessing (NIST SP 800-63B-4, section 3.2.2)."""
 
-RESETS = Quota("password-resets", 20, 15 * _MINUTE)
+RESETS = Quota("password-resets", 20, 15 * _MINUTE, per_address=True)
 RESETS_PER_EMAIL = Quota("password-resets-of-mail", 3, 15 * _MINUTE)
 """Per mail address, so that nobody can flood another person's mailbox."""
+PROBES = Quota("probes", 300, _MINUTE, per_address=True)
+"""Readiness asks Postgres and Temporal, without authentication."""
 
 
 @dataclass(frozen=True)
@@ -83,14 +89,16 @@ class RateLimits:
 class RateLimiter:
     """Counts one request against its quotas."""
 
-    def __init__(self, request: Request, caller: str) -> None:
+    def __init__(self, request: Request, caller: Caller | None) -> None:
         self._limits: RateLimits = request.app.state.limits
         self._states: list[RateLimitState] = request.scope.setdefault(_STATES, [])
-        self._caller = caller
+        self._address = f"address {_network(request)}"
+        self._caller = f"person {caller.id}" if caller else self._address
 
     async def count(self, quota: Quota, key: str | None = None) -> None:
         """Count by `key`, or by the caller. Raises the 429 `Problem`."""
-        within, state = await self._limits.spend(quota, key or self._caller)
+        key = key or (self._address if quota.per_address else self._caller)
+        within, state = await self._limits.spend(quota, key)
         self._states.append(state)
         if not within:
             seconds = state.resets_in
@@ -107,8 +115,7 @@ class RateLimiter:
 
 
 async def _meter(request: Request) -> RateLimiter:
-    caller = await authenticated_caller(request)
-    return RateLimiter(request, f"person {caller.id}" if caller else f"address {_network(request)}")
+    return RateLimiter(request, await authenticated_caller(request))
 
 
 WithRateLimiter = Annotated[RateLimiter, Depends(_meter)]

@@ -55,6 +55,7 @@ WithPasswordHasher = Annotated[AsyncPasswordHasher, Depends(_password_hasher)]
         Kind.CONTENT_TOO_LARGE,
         Kind.REQUEST_INVALID,
         Kind.INTERNAL,
+        Kind.BUSY,
         Kind.UNAVAILABLE,
     ),
 )
@@ -92,6 +93,7 @@ async def sign_up(
         Kind.CONTENT_TOO_LARGE,
         Kind.REQUEST_INVALID,
         Kind.INTERNAL,
+        Kind.BUSY,
         Kind.UNAVAILABLE,
     ),
 )
