@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, nullcontext
 
 from fastapi import FastAPI
 from sqlalchemy.exc import InterfaceError, OperationalError
@@ -24,11 +24,13 @@ from api.catalogue import routers as catalogue
 from api.http import return_pages
 from api.http.auth import LocalTokenVerifier
 from api.http.database import Database
+from api.http.documents import Documents
 from api.http.middleware import Metrics, RequestMiddleware, UnhandledErrorMiddleware
 from api.http.notify_listener import NotifyListener
 from api.http.problems import handle_problems, unavailable
 from api.http.rate_limits import RATE_LIMITED, RateLimits
 from api.meetings import routers as meetings
+from api.metrics import serve_metrics
 from api.openapi import DESCRIPTION, TAGS, Api
 from api.payments import routers as payments
 from api.payments.disputes import DisputeClient
@@ -65,11 +67,17 @@ def create_app() -> FastAPI:
         engine = build_engine(settings.runtime.database_url.get_secret_value())
         try:
             _attach_clients(app, settings, engine, await _temporal_client())
-            yield
+            with _metrics_server(app, settings):
+                yield
         finally:
             await engine.dispose()
 
     return _build(settings, lifespan)
+
+
+def _metrics_server(app: FastAPI, settings: Settings) -> AbstractContextManager[object]:
+    address = settings.http.metrics_address
+    return serve_metrics(app, *address) if address else nullcontext()
 
 
 def build_app(settings: Settings, engine: AsyncEngine, temporal: Client) -> FastAPI:
@@ -101,6 +109,7 @@ def _build(settings: Settings, lifespan: Lifespan | None) -> FastAPI:
     app.state.reconciliation_gauges = ReconciliationGauges(app.state.metrics.registry)
     app.state.password_hasher = AsyncPasswordHasher()
     app.state.limits = RateLimits()
+    app.state.documents = Documents()
     _include_routers(app)
     _handle_errors(app)
     _add_middleware(app, settings)

@@ -41,7 +41,7 @@ TAGS = [
     },
     {"name": "meetings", "description": "Called by the meeting provider, with signed events."},
     {"name": "stripe", "description": "Called by Stripe, with signed events."},
-    {"name": "machines", "description": "Health and metrics, without the version prefix."},
+    {"name": "machines", "description": "Health, without the version prefix."},
 ]
 
 _REQUEST_ID = {"description": "The request's, or a generated one.", "required": True, "schema": {"type": "string"}}

@@ -52,6 +52,12 @@ def _is_origin(origin: str) -> str:
     return origin
 
 
+def _is_address(address: str | None) -> str | None:
+    if address and not re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[^:\s]+):[0-9]{1,5}", address):
+        raise ValueError("must be host:port")
+    return address or None
+
+
 Origin = Annotated[str, AfterValidator(_is_origin)]
 
 
@@ -76,10 +82,19 @@ class HttpSettings(BaseSettings):
     holdfast_public_url: AnyHttpUrl
     holdfast_cors_origins: Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(_split_origins)] = ()
     """Origins whose pages may read responses in a browser, separated by commas. Empty by default."""
+    holdfast_api_metrics_address: Annotated[str | None, AfterValidator(_is_address)] = None
+    """`host:port` on which the API's Prometheus metrics are served. Do not publish it: it has business figures."""
 
     @property
     def is_livemode(self) -> bool:
         return self.holdfast_env is Environment.PRODUCTION if self.stripe_livemode is None else self.stripe_livemode
+
+    @property
+    def metrics_address(self) -> tuple[str, int] | None:
+        if self.holdfast_api_metrics_address is None:
+            return None
+        host, _, port = self.holdfast_api_metrics_address.rpartition(":")
+        return host.strip("[]"), int(port)
 
     @property
     def webhook_secrets(self) -> tuple[str, ...]:

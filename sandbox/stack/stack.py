@@ -56,6 +56,7 @@ class Stack:
         self.api_url = f"http://{LOOPBACK}:{free_port()}"
         self._meeting = MeetingServer(self.api_url + _MEETING_WEBHOOK_PATH, log=self.logs / "meeting.log")
         self.meeting_url = self._meeting.url
+        self.api_metrics_url = f"http://{LOOPBACK}:{free_port()}/metrics"
         self.worker_metrics_url = f"http://{LOOPBACK}:{free_port()}/metrics"
         self.temporal_address = self._temporal.address
         self.temporal_ui_url = self._temporal.ui_url
@@ -103,7 +104,9 @@ class Stack:
             self._worker = holdfast_processes.worker(
                 self.environment, metrics_url=self.worker_metrics_url, log=self.logs / "worker.log"
             )
-            self._api = holdfast_processes.api(self.environment, url=self.api_url, log=self.logs / "api.log")
+            self._api = holdfast_processes.api(
+                self.environment, url=self.api_url, metrics_url=self.api_metrics_url, log=self.logs / "api.log"
+            )
             await _start_concurrently(self._worker.start(), self._api.start())
         except BaseException:
             await self._stop()

@@ -71,7 +71,6 @@ POST /v1/stripe/connect-webhook                       400    400      400       
 POST /v1/meetings/webhook                             400    400      400        400       400       400
 GET  /healthz                                         ok     ok       ok         ok        ok        ok
 GET  /readyz                                          ok     ok       ok         ok        ok        ok
-GET  /metrics                                         ok     ok       ok         ok        ok        ok
 GET  /checkout/return                                 ok     ok       ok         ok        ok        ok
 GET  /checkout/cancelled                              ok     ok       ok         ok        ok        ok
 GET  /onboarding/return                               ok     ok       ok         ok        ok        ok

@@ -34,6 +34,16 @@ async def test_the_api_starts_without_temporal_and_is_not_ready() -> None:
 
 
 @pytest.mark.usefixtures("environment")
+async def test_metrics_are_served_at_their_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    address = f"127.0.0.1:{free_port()}"
+    monkeypatch.setenv("HOLDFAST_API_METRICS_ADDRESS", address)
+    app = create_app()
+    async with app.router.lifespan_context(app), httpx.AsyncClient(trust_env=False) as prometheus:
+        answer = await prometheus.get(f"http://{address}/metrics")
+    assert "holdfast_month_bookings" in answer.text
+
+
+@pytest.mark.usefixtures("environment")
 async def test_hsts_is_sent_over_https_only(monkeypatch: pytest.MonkeyPatch) -> None:
     responses = []
     for url in ("https://holdfast.example", PUBLIC_URL):

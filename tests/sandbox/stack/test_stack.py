@@ -50,6 +50,7 @@ async def test_stack_starts_restarts_a_killed_worker_and_stops(tmp_path: Path) -
         assert set(pids) == _PROCESSES
         assert await status(f"{stack.api_url}/readyz") == 200
         assert await status(stack.worker_metrics_url) == 200
+        assert await status(stack.api_metrics_url) == 200
         assert await status(stack.temporal_ui_url) == 200
         conninfo = stack.database_url.replace("+psycopg", "")
         async with await psycopg.AsyncConnection.connect(conninfo) as connection:

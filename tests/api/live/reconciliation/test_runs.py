@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
+from fastapi import FastAPI
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio.client import Client, ScheduleActionStartWorkflow
@@ -18,6 +19,7 @@ from sandbox.browser.checkout_page import GOOD_CARD, pay
 from tests.api.live.journey import order
 from tests.api.live.reconciliation.books import DAY_SECONDS, Books
 from tests.api.live.reconciliation.steps import booked, held, settled, shown, until, usd
+from tests.api.scraping import scrape
 from workflows.client.schedules import EVERY, SCHEDULE, reconcile_hourly
 
 # The Stripe SDK's own use of httpx.
@@ -27,7 +29,7 @@ pytestmark = [
 ]
 
 
-async def test_a_clean_run_says_what_it_compared(books: Books) -> None:
+async def test_a_clean_run_says_what_it_compared(app: FastAPI, books: Books) -> None:
     await settled(books)
     await held(books)
     await books.deliver()
@@ -44,7 +46,7 @@ async def test_a_clean_run_says_what_it_compared(books: Books) -> None:
         "transfers": (usd(8_000), usd(8_000)),
         "connected_balance": (usd(8_000), usd(8_000)),
     }
-    metrics = (await books.client.get("/metrics")).text
+    metrics = await scrape(app)
     assert "holdfast_reconciliation_bookings_compared 2.0" in metrics
     assert await books.drifts() == []
 
@@ -82,7 +84,7 @@ async def test_another_programs_charge_is_no_drift(books: Books) -> None:
     assert (run["balance_transactions_read"], run["bookings_compared"], run["drifts"]) == (1, 0, 0)
 
 
-async def test_money_that_moved_behind_our_back_is_drift_with_its_amount(books: Books) -> None:
+async def test_money_that_moved_behind_our_back_is_drift_with_its_amount(app: FastAPI, books: Books) -> None:
     booking_id = await settled(books)
     charge = await books.stripe.v1.charges.retrieve_async(str((await books.intent(booking_id)).latest_charge))
     await books.stripe.v1.transfers.reversals.create_async(str(charge.transfer), {"amount": 4_000})
@@ -98,7 +100,7 @@ async def test_money_that_moved_behind_our_back_is_drift_with_its_amount(books: 
     seen = (await shown(books, booking_id)).json()
     assert seen["needs_attention"]
     assert "in the ledger and" in seen["attention_reason"]
-    metrics = (await books.client.get("/metrics")).text
+    metrics = await scrape(app)
     assert 'holdfast_drift_minor{book="stripe_balance",currency="usd",kind="booking"} 4000.0' in metrics
 
     await write_reversal(books, booking_id)
