@@ -18,7 +18,7 @@ from temporalio.envconfig import ClientConfig
 from api import health
 from api.bookings import routers as bookings
 from api.bookings.client import BookingClient
-from api.bookings.event_stream import StreamFinished, StreamOptions, on_stream_finished
+from api.bookings.event_stream import EventStreams, StreamFinished, on_stream_finished
 from api.bookings.refund_client import RefundClient
 from api.catalogue import routers as catalogue
 from api.http import return_pages
@@ -156,7 +156,7 @@ def _attach_clients(app: FastAPI, settings: Settings, engine: AsyncEngine, tempo
         if settings.identity.is_used
         else LocalTokenVerifier(settings.http.holdfast_token_secret, app.state.database)
     )
-    app.state.streams = StreamOptions(NotifyListener(engine.url))
+    app.state.streams = EventStreams(NotifyListener(engine.url))
     # Added here, so that a client passed to `build_app` sends the request id with its calls as well.
     temporal = Client(
         **temporal.config() | {"interceptors": [*temporal.config()["interceptors"], RequestIdClientInterceptor()]}

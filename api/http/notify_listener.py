@@ -5,6 +5,7 @@ LISTEN does not work behind a PgBouncer in transaction mode. Nothing is woken th
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -23,6 +24,7 @@ class NotifyListener:
     def __init__(self, database_url: URL) -> None:
         self._conninfo = database_url.set(drivername="postgresql").render_as_string(hide_password=False)
         self._subscribers: dict[str, set[asyncio.Event]] = {}
+        self._wakes: Counter[str] = Counter()
         self._listener: asyncio.Task[None] | None = None
 
     @contextmanager
@@ -37,11 +39,16 @@ class NotifyListener:
         finally:
             self._unsubscribe(str(booking_id), changed)
 
+    def wakes(self, booking_id: object) -> int:
+        """How often the booking's subscribers have been woken, while there were any."""
+        return self._wakes[str(booking_id)]
+
     def _unsubscribe(self, booking_id: str, changed: asyncio.Event) -> None:
         others = self._subscribers[booking_id]
         others.discard(changed)
         if not others:
             del self._subscribers[booking_id]
+            del self._wakes[booking_id]
         if not self._subscribers and self._listener is not None:
             self._listener.cancel()
             self._listener = None
@@ -61,5 +68,7 @@ class NotifyListener:
 
     def _wake(self, *booking_ids: str) -> None:
         for booking_id in booking_ids:
+            if booking_id in self._subscribers:
+                self._wakes[booking_id] += 1
             for changed in self._subscribers.get(booking_id, ()):
                 changed.set()

@@ -86,6 +86,15 @@ class RateLimits:
         await self._counters.clear(quota.item, key)
 
 
+def rate_limited(quota: str, detail: str, retry_after_seconds: int) -> Problem:
+    return Problem(
+        Kind.RATE_LIMITED,
+        f"{detail} Try again in {retry_after_seconds} seconds.",
+        headers={"Retry-After": str(retry_after_seconds)},
+        quota=quota,
+    )
+
+
 class RateLimiter:
     """Counts one request against its quotas."""
 
@@ -101,13 +110,7 @@ class RateLimiter:
         within, state = await self._limits.spend(quota, key)
         self._states.append(state)
         if not within:
-            seconds = state.resets_in
-            raise Problem(
-                Kind.RATE_LIMITED,
-                f"At most {quota.requests} in {quota.seconds} seconds. Try again in {seconds}.",
-                headers={"Retry-After": str(seconds)},
-                quota=quota.name,
-            )
+            raise rate_limited(quota.name, f"At most {quota.requests} in {quota.seconds} seconds.", state.resets_in)
 
     async def reset(self, quota: Quota, key: str) -> None:
         """Reset the quota's counter for `key`."""

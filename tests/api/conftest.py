@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
-from api.bookings.event_stream import StreamOptions
+from api.bookings.event_stream import EventStreams
 from api.http.notify_listener import NotifyListener
 from api.main import build_app
 from models.db import build_engine
@@ -45,7 +45,7 @@ async def temporal() -> Client:
 def app(database_url: str, task_queue: str, engine: AsyncEngine, temporal: Client) -> FastAPI:
     app = build_app(settings(database_url, task_queue), engine, temporal)
     # A stream ends when it has told what there is: httpx gives an answer to the tests once it is whole.
-    app.state.streams = StreamOptions(NotifyListener(engine.url), max_duration=timedelta(0))
+    app.state.streams = EventStreams(NotifyListener(engine.url), max_duration=timedelta(0))
     return app
 
 

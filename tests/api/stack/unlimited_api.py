@@ -7,7 +7,7 @@ from datetime import timedelta
 from fastapi import FastAPI
 
 from api import main
-from api.bookings.event_stream import StreamOptions
+from api.bookings.event_stream import EventStreams
 from api.http.rate_limits import Quota, RateLimits, RateLimitState
 from sandbox.stack.commands import Command
 from sandbox.stack.environment import PROJECT_ROOT, child_environment, python
@@ -34,8 +34,8 @@ def create_app() -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with deployed(app):
-            streams: StreamOptions = app.state.streams
-            app.state.streams = StreamOptions(streams.listener, max_duration=timedelta(0))
+            streams: EventStreams = app.state.streams
+            app.state.streams = EventStreams(streams.listener, max_duration=timedelta(0), max_per_person=10_000)
             yield
 
     app.router.lifespan_context = lifespan
