@@ -28,7 +28,7 @@ from api.http.documents import Documents
 from api.http.middleware import Metrics, RequestMiddleware, UnhandledErrorMiddleware
 from api.http.notify_listener import NotifyListener
 from api.http.problems import handle_problems, unavailable
-from api.http.rate_limits import RATE_LIMITED, RateLimits
+from api.http.rate_limits import RATE_LIMITED, RateLimits, redis_storage
 from api.meetings import routers as meetings
 from api.metrics import serve_metrics
 from api.openapi import DESCRIPTION, TAGS, Api
@@ -108,7 +108,8 @@ def _build(settings: Settings, lifespan: Lifespan | None) -> FastAPI:
     app.state.business_gauges = BusinessGauges(app.state.metrics.registry)
     app.state.reconciliation_gauges = ReconciliationGauges(app.state.metrics.registry)
     app.state.password_hasher = AsyncPasswordHasher()
-    app.state.limits = RateLimits()
+    limits_url = settings.http.holdfast_limits_url
+    app.state.limits = RateLimits(redis_storage(limits_url.get_secret_value()) if limits_url else None)
     app.state.documents = Documents()
     _include_routers(app)
     _handle_errors(app)

@@ -58,6 +58,13 @@ def _is_address(address: str | None) -> str | None:
     return address or None
 
 
+def _is_redis(url: SecretStr | None) -> SecretStr | None:
+    value = url.get_secret_value() if url else ""
+    if value and not re.match(r"rediss?://[^/]", value):
+        raise ValueError("must begin with redis:// or rediss:// and a host")
+    return url if value else None
+
+
 Origin = Annotated[str, AfterValidator(_is_origin)]
 
 
@@ -84,6 +91,8 @@ class HttpSettings(BaseSettings):
     """Origins whose pages may read responses in a browser, separated by commas. Empty by default."""
     holdfast_api_metrics_address: Annotated[str | None, AfterValidator(_is_address)] = None
     """`host:port` on which the API's Prometheus metrics are served. Do not publish it: it has business figures."""
+    holdfast_limits_url: Annotated[SecretStr | None, AfterValidator(_is_redis)] = None
+    """`redis://` or `rediss://`: a Redis or Valkey in which all API processes count rate limits together."""
 
     @property
     def is_livemode(self) -> bool:

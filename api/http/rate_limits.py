@@ -2,22 +2,26 @@
 
 Quotas that guard accounts are counted per IP address with a token, too: anyone can sign up for more tokens.
 
-Counters are in the process's memory: docs/decisions/0013-rate-limits-per-process.md. The headers follow
+Counters are in the process's memory, or in a Redis that all processes share:
+docs/decisions/0013-rate-limits-per-process.md. The headers follow
 draft-ietf-httpapi-ratelimit-headers-11, and `Retry-After` RFC 9110.
 """
 
+import asyncio
 import hashlib
 import ipaddress
+import logging
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Request
 from limits import RateLimitItem, RateLimitItemPerSecond
-from limits.aio.storage import MemoryStorage
+from limits.aio.storage import MemoryStorage, RedisStorage, Storage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
+from limits.errors import StorageError
 from starlette.types import Scope
 
 from api.http.auth import Caller, authenticated_caller
@@ -25,6 +29,14 @@ from api.http.problems import Kind, Problem, problem_responses
 
 _STATES = "holdfast.rate_limits"
 _MINUTE = 60
+
+_SHARED_TIMEOUT_SECONDS = 0.25
+_SHARED_PAUSE_SECONDS = 5.0
+"""How long the shared storage is left alone after it did not answer."""
+
+T = TypeVar("T")
+
+log = logging.getLogger("holdfast.api")
 
 
 @dataclass(frozen=True)
@@ -70,20 +82,45 @@ class RateLimitState:
     """Seconds, rounded up."""
 
 
-class RateLimits:
-    """All counters of the process. Windows slide, so that a caller cannot burst around the end of one."""
+def redis_storage(url: str) -> Storage:
+    """A storage that processes share. Raises limits' `ConfigurationError` if the package `redis` is not installed."""
+    return RedisStorage(f"async+{url}", wrap_exceptions=True, implementation="redispy", key_prefix="holdfast")
 
-    def __init__(self) -> None:
-        self._counters = SlidingWindowCounterRateLimiter(MemoryStorage())
+
+class RateLimits:
+    """All counters. Windows slide, so that a caller cannot burst around the end of one.
+
+    Without an answer from the shared storage, the process counts for itself for a while: a request is never refused,
+    and never waits for long, because the storage is down.
+    """
+
+    def __init__(self, shared: Storage | None = None) -> None:
+        self._own = SlidingWindowCounterRateLimiter(MemoryStorage())
+        self._shared = SlidingWindowCounterRateLimiter(shared) if shared else None
+        self._shared_again_at = 0.0
 
     async def spend(self, quota: Quota, key: str) -> tuple[bool, RateLimitState]:
         """Count one request. Returns whether it is within the quota, and what is left of it."""
-        within = await self._counters.hit(quota.item, key)
-        stats = await self._counters.get_window_stats(quota.item, key)
-        return within, RateLimitState(quota, stats.remaining, max(1, math.ceil(stats.reset_time - time.time())))
+
+        async def hit(counters: SlidingWindowCounterRateLimiter) -> tuple[bool, RateLimitState]:
+            within = await counters.hit(quota.item, key)
+            stats = await counters.get_window_stats(quota.item, key)
+            return within, RateLimitState(quota, stats.remaining, max(1, math.ceil(stats.reset_time - time.time())))
+
+        return await self._with_counters(hit)
 
     async def forget(self, quota: Quota, key: str) -> None:
-        await self._counters.clear(quota.item, key)
+        await self._with_counters(lambda counters: counters.clear(quota.item, key))
+
+    async def _with_counters(self, act: Callable[[SlidingWindowCounterRateLimiter], Awaitable[T]]) -> T:
+        if self._shared and time.monotonic() >= self._shared_again_at:
+            try:
+                async with asyncio.timeout(_SHARED_TIMEOUT_SECONDS):
+                    return await act(self._shared)
+            except (StorageError, TimeoutError) as error:
+                self._shared_again_at = time.monotonic() + _SHARED_PAUSE_SECONDS
+                log.warning("rate limits are counted in this process: %s", type(error.__cause__ or error).__name__)
+        return await act(self._own)
 
 
 def rate_limited(quota: str, detail: str, retry_after_seconds: int) -> Problem:

@@ -62,6 +62,8 @@ def test_origins_are_a_comma_separated_list_and_empty_by_default(monkeypatch: py
         ("stripe_connect_webhook_secret", ""),
         ("stripe_connect_webhook_secret", ",whsec_two"),
         ("holdfast_api_metrics_address", "9090"),
+        ("holdfast_limits_url", "memory://"),
+        ("holdfast_limits_url", "redis://"),
         ("holdfast_api_metrics_address", "host:port"),
         ("holdfast_public_url", "holdfast.example"),
         ("holdfast_public_url", "ftp://holdfast.example"),
