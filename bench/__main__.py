@@ -1,4 +1,4 @@
-"""`./run bench`: what a booking costs, how soon it continues after a crash, or what others wait for beside greedy clients."""
+"""`./run bench`: what a booking costs, how it continues after a crash, what others notice of greedy clients."""
 
 import argparse
 import sys
