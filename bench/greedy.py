@@ -31,12 +31,12 @@ from sandbox.demo.people import Json
 
 CLIENTS: Final = 20
 
-_ROUNDS: Final = 4
+_ROUNDS: Final = 2
 _BOOKINGS: Final = 12
 _AT_ONCE: Final = 2
 _SIGN_INS: Final = 3
 """Sign-ins a booking."""
-_LEAD: Final = timedelta(seconds=30)
+_LEAD: Final = timedelta(seconds=90)
 _START_MARGIN: Final = timedelta(seconds=1.5)
 _PAUSE_SECONDS: Final = 0.05
 """Between two requests of a greedy client. It asks for at least twice what its quotas allow."""
