@@ -23,6 +23,8 @@ from api.http.problems import Kind, busy, problem_responses
 from api.http.rate_limits import rate_limited
 from api.http.schema_types import REFERENCE
 
+_RETRY_AFTER_SECONDS = 30
+
 _JSON_OF_EVENT = {
     "contentMediaType": "application/json",
     "contentSchema": {"$ref": REFERENCE.format(model=BookingEvent.__name__)},
@@ -36,9 +38,6 @@ EVENT_STREAM: dict[int | str, dict[str, Any]] = {
 
 
 router = APIRouter(prefix="/v1/bookings/{booking_id}", tags=["bookings"])
-
-
-_RETRY_AFTER_SECONDS = 30
 
 
 class StreamFinished(Exception):
