@@ -5,12 +5,14 @@ from datetime import datetime
 from typing import Annotated, Self
 from uuid import UUID
 
+import idna
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
 
 from api.http.schema_types import RequestModel, ResponseModel
 from api.people.passwords import normalize, rejection_reason
 from models.domain.actors import SignUpRole
 from models.domain.money import Money
+from models.domain.visible_text import visible, without_web_address
 from models.domain.zones import names
 
 # As browsers validate an e-mail field (WHATWG HTML, "valid email address"), within RFC 5321's lengths. Dots are allowed
@@ -24,8 +26,18 @@ TIME_ZONES = names()
 
 
 def address(text: str) -> str:
-    """The address in lower case, so that it is unique however it is written. Raises `ValueError`."""
-    lowered = text.strip().lower()
+    """The address in lower case, its domain as in the DNS, so that it is unique however it is written.
+
+    An internationalized domain becomes its A-label (`bücher.example`: `xn--bcher-kva.example`, RFC 5891 after UTS 46),
+    to which every mail server can send. Raises `ValueError`.
+    """
+    local, _, domain = text.strip().lower().rpartition("@")
+    if not domain.isascii():
+        try:
+            domain = idna.encode(domain, uts46=True, std3_rules=True).decode()
+        except idna.IDNAError as error:
+            raise ValueError("is not an e-mail address") from error
+    lowered = f"{local}@{domain}"
     if len(lowered) > _ADDRESS_LENGTH or not _ADDRESS.fullmatch(lowered):
         raise ValueError("is not an e-mail address")
     return lowered
@@ -46,7 +58,10 @@ def _is_unicode(password: SecretStr) -> SecretStr:
 
 Email = Annotated[str, Field(max_length=320), AfterValidator(address)]
 Name = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$"),
+    AfterValidator(visible),
+    AfterValidator(without_web_address),
 ]
 TimeZone = Annotated[str, Field(max_length=64), AfterValidator(_time_zone)]
 Password = Annotated[SecretStr, Field(max_length=1024), AfterValidator(_is_unicode)]

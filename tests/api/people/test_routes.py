@@ -88,6 +88,15 @@ async def test_an_address_is_unique_across_roles_and_spellings(
     assert len(await rows(engine, Credential)) == 1
 
 
+@pytest.mark.parametrize("email", ["ada@Bücher.Test", "ada@xn--bcher-kva.test", "ada@bu\u0308cher。test"])
+async def test_an_internationalized_domain_is_one_domain_however_it_is_written(
+    client: httpx.AsyncClient, engine: AsyncEngine, email: str
+) -> None:
+    assert (await sign_up(client, email="ada@bücher.test")).json()["email"] == "ada@xn--bcher-kva.test"
+    assert problem(await sign_up(client, email=email)) == (409, "email-taken")
+    assert (await sign_in(client, email)).status_code == 200
+
+
 async def test_sign_up_does_not_take_over_a_person_without_a_password(
     client: httpx.AsyncClient, engine: AsyncEngine, world: World
 ) -> None:
@@ -171,6 +180,9 @@ async def test_an_outdated_hash_is_replaced_at_the_next_successful_sign_in(
         "abcdefghijklmnop",
         "AdaLovelace@students.test",
         "Ada Lovelace of London",
+        "passwordstandard",
+        "Password1234567",
+        "12345 Iloveyou!!",
         7,
         None,
     ],
@@ -210,6 +222,12 @@ async def test_a_long_enough_password_of_any_characters_is_accepted(client: http
         {"name": "Ada\nBcc: all@students.test"},
         {"name": "A\x00"},
         {"name": "a" * 201},
+        {"name": "\u3164"},
+        {"name": "Ada\u202e"},
+        {"name": "Win at evil.com"},
+        {"email": "ada@-müller-.test"},
+        {"email": "ada@mül\u202eler.test"},
+        {"email": "ädä@students.test"},
         {"time_zone": "Mars/Olympus"},
         {"time_zone": "../../etc/passwd"},
         {"time_zone": "localtime"},
