@@ -1,9 +1,10 @@
 """A booking's audit trail as server-sent events, live."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -14,7 +15,7 @@ from starlette.responses import Response
 from api.bookings import presenters, queries, schemas
 from api.bookings.queries import BookingRecord
 from api.bookings.schemas import BookingEvent
-from api.http.auth import AsAnyRole, Caller
+from api.http.auth import AsAnyRole, Caller, is_still
 from api.http.database import Database, WithDatabase
 from api.http.notify_listener import NotifyListener
 from api.http.problems import Kind, problem_responses
@@ -61,6 +62,8 @@ class Subscription:
 
     booking_id: UUID
     caller: Caller
+    is_signed_in: Callable[[], Awaitable[bool]]
+    """Whether the caller's token is still valid."""
     last_seq: int
     database: Database
     options: StreamOptions
@@ -80,7 +83,8 @@ async def _subscription(
         record = await queries.existing_booking(session, booking_id, caller)
         if record.is_closed and not await queries.events(session, booking_id, caller, last_event_id):
             raise StreamFinished
-    return Subscription(booking_id, caller, last_event_id, database, request.app.state.streams)
+    is_signed_in = partial(is_still, caller, request)
+    return Subscription(booking_id, caller, is_signed_in, last_event_id, database, request.app.state.streams)
 
 
 @router.get(
@@ -101,13 +105,18 @@ async def _subscription(
     },
 )
 async def follow(subscription: Annotated[Subscription, Depends(_subscription)]) -> AsyncIterator[ServerSentEvent]:
-    """Stream the booking's events: those since `Last-Event-ID`, then new ones until the booking is closed."""
+    """Stream the booking's events: those since `Last-Event-ID`, then new ones until the booking is closed.
+
+    Ends early if the caller signs out, or their token becomes invalid in another way.
+    """
     caller, options, last_seq = subscription.caller, subscription.options, subscription.last_seq
     clock = asyncio.get_running_loop().time
     ends_at, was_closed = clock() + options.max_duration.total_seconds(), False
-    with options.listener.subscribe(subscription.booking_id) as changed:
+    with options.listener.subscribe(subscription.booking_id, caller.id) as changed:
         while True:
             changed.clear()
+            if not await subscription.is_signed_in():
+                return
             events, record = await _read_new(subscription, last_seq)
             for event in events:
                 last_seq = event.seq or last_seq

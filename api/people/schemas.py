@@ -6,7 +6,8 @@ from typing import Annotated, Self
 from uuid import UUID
 
 import idna
-from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, SecretStr, StringConstraints, model_validator, with_config
+from typing_extensions import TypedDict
 
 from api.http.schema_types import RequestModel, ResponseModel
 from api.people.passwords import normalize, rejection_reason
@@ -49,6 +50,13 @@ def _time_zone(name: str) -> str:
     return name
 
 
+def _language(tag: str) -> str:
+    """In the usual case, `de-AT` (RFC 5646, section 2.1.1)."""
+    first, *others = tag.split("-")
+    cased = (part.upper() if len(part) == 2 else part.title() if len(part) == 4 else part.lower() for part in others)
+    return "-".join((first.lower(), *cased))
+
+
 def _is_unicode(password: SecretStr) -> SecretStr:
     """JSON can contain a lone surrogate, which pydantic rejects in `str` but not in `SecretStr`."""
     if any("\ud800" <= character <= "\udfff" for character in password.get_secret_value()):
@@ -64,6 +72,12 @@ Name = Annotated[
     AfterValidator(without_web_address),
 ]
 TimeZone = Annotated[str, Field(max_length=64), AfterValidator(_time_zone)]
+Language = Annotated[
+    str,
+    StringConstraints(max_length=35, pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$"),
+    AfterValidator(_language),
+]
+"""A BCP 47 tag."""
 Password = Annotated[SecretStr, Field(max_length=1024), AfterValidator(_is_unicode)]
 
 
@@ -74,6 +88,7 @@ class SignUp(RequestModel):
     name: Name
     role: SignUpRole
     time_zone: TimeZone = "UTC"
+    language: Language = "en"
 
     @model_validator(mode="after")
     def _password_is_allowed(self) -> Self:
@@ -86,6 +101,8 @@ class SignUp(RequestModel):
 class SignIn(RequestModel):
     email: Email
     password: Password
+    role: SignUpRole | None = None
+    """The role of the token, for an account with both. By default the one signed up for."""
 
 
 class PasswordForgotten(RequestModel):
@@ -105,12 +122,30 @@ class PasswordChange(RequestModel):
     """As at sign-up."""
 
 
+@with_config(ConfigDict(extra="forbid", use_attribute_docstrings=True))
+class AccountChange(TypedDict, total=False):
+    """Fields that are not sent stay unchanged."""
+
+    name: Name
+    time_zone: TimeZone
+    language: Language
+
+
+class AdditionalRole(RequestModel):
+    role: SignUpRole
+
+
 class PersonalAccount(ResponseModel):
     id: UUID
     role: SignUpRole
+    """The role of the token; after sign-up, the role signed up for."""
+    roles: list[SignUpRole]
+    """Every role that the account has. A token has one of them."""
     email: str
     name: str
     time_zone: str
+    language: str
+    """A BCP 47 tag, such as `de` or `pt-BR`: the language of emails and receipts."""
     created_at: datetime
 
 

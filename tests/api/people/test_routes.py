@@ -38,7 +38,7 @@ async def test_sign_up_then_sign_in(
     answer = await sign_up(client, role=role, time_zone="Europe/Berlin")
     assert answer.status_code == 201, answer.text
     account: JSON = answer.json()
-    assert set(account) == {"id", "role", "email", "name", "time_zone", "created_at"}
+    assert set(account) == {"id", "role", "roles", "email", "name", "time_zone", "language", "created_at"}
     (person,) = await rows(engine, table)
     assert (str(person.id), person.email, person.time_zone) == (account["id"], ADA["email"], "Europe/Berlin")
     token = await sign_in(client)
