@@ -78,7 +78,7 @@ class HttpSettings(BaseSettings):
     holdfast_token_lifetime: Annotated[timedelta, Field(ge=timedelta(minutes=1), le=timedelta(days=1))] = timedelta(
         hours=1
     )
-    """Lifetime of the tokens issued at sign-in. Only a password change revokes them earlier."""
+    """Lifetime of the tokens issued at sign-in. A new password, a sign-out and a closed account revoke them earlier."""
     stripe_webhook_secret: Annotated[SecretStr, AfterValidator(_no_empty_secret)]
     """The endpoint's signing secret, or several separated by commas while Stripe rolls it."""
     stripe_connect_webhook_secret: Annotated[SecretStr, AfterValidator(_no_empty_secret)]

@@ -1,9 +1,8 @@
 """Activities that write the saga's records. Each is one idempotent transaction; all times come from its message."""
 
-import secrets
 from uuid import UUID
 
-from sqlalchemy import update
+from sqlalchemy import and_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, select
@@ -32,9 +31,6 @@ from models.domain.states import BookingStatus, PaymentStatus, SessionStatus, ad
 from models.tables.bookings import BookingRequest, LiveSession
 from models.tables.catalogue import Offering, Slot
 from models.tables.people import Student
-
-_ROOM_BYTES = 24
-"""Hexadecimal in lower case: Jitsi ignores case, and reports room names in lower case."""
 
 
 class RecordActivities:
@@ -192,9 +188,10 @@ def _student(student_id: UUID) -> Actor:
 
 
 async def _claim(session: AsyncSession, message: ReserveSlot) -> bool:
-    """Insert the booking request, unless its time is booked, or the slot or its offering was withdrawn.
+    """Insert the booking request, unless its time is booked, the slot or its offering was withdrawn, or the student's
+    account was closed.
 
-    A withdrawal and a reservation lock the same rows, so each waits for the other.
+    A withdrawal or closure and a reservation lock the same rows, so each waits for the other.
     `ON CONFLICT DO NOTHING` covers exclusion constraints too. Unlike a plain insert, it waits for a concurrent one
     without a deadlock (PostgreSQL, "INSERT: ON CONFLICT clause").
     """
@@ -202,6 +199,7 @@ async def _claim(session: AsyncSession, message: ReserveSlot) -> bool:
     open_offering = (
         select(Offering.title)
         .join(Slot, col(Slot.offering_id) == col(Offering.id))
+        .join(Student, and_(col(Student.id) == terms.student_id, col(Student.closed_at).is_(None)))
         .where(col(Slot.id) == terms.slot_id, col(Slot.withdrawn_at).is_(None), col(Offering.is_active))
         .with_for_update(read=True)
     )
@@ -242,7 +240,6 @@ async def _schedule(session: AsyncSession, message: RecordAcceptance) -> None:
     live_session = LiveSession(
         booking_id=terms.booking_id,
         status=advance(None, SessionStatus.SCHEDULED),
-        room=secrets.token_hex(_ROOM_BYTES),
         total_price_minor=terms.price.amount_minor,
         platform_fee_minor=parts.platform_fee.amount_minor,
         instructor_payout_minor=parts.instructor_payout.amount_minor,

@@ -131,7 +131,7 @@ async def _about_payout(session: AsyncSession, message: OutboxMessage) -> MailCo
     has_failed = message.kind is NotificationKind.PAYOUT_FAILED
     return MailContent(
         notification=message.kind,
-        reader=Party(instructor.name, instructor.email),
+        reader=_reader(instructor),
         variables={"amount": amount, "sessions": facts["sessions"], "why": why, "to_do": to_do},
         details=[("Amount", amount)],
         links=[_BANK_DETAILS] if has_failed else [],
@@ -150,7 +150,7 @@ async def _about_account(session: AsyncSession, message: OutboxMessage, public_u
         raise MailDiscarded("too_late")
     return MailContent(
         notification=message.kind,
-        reader=Party(person.name, person.email),
+        reader=_reader(person),
         variables={
             "at": templates.local_time(message.created_at, time_zone),
             "until": templates.local_time(expires_at, time_zone),
@@ -161,6 +161,12 @@ async def _about_account(session: AsyncSession, message: OutboxMessage, public_u
         else [],
         appointment=None,
     )
+
+
+def _reader(person: Student | Instructor) -> Party:
+    if person.closed_at is not None:
+        raise MailDiscarded("account_closed")
+    return Party(person.name, person.email)
 
 
 async def _new_token(session: AsyncSession, message: OutboxMessage, expires_at: datetime) -> str:
@@ -184,7 +190,7 @@ def _about_booking(message: OutboxMessage, records: BookingRecords, public_url: 
     price = Money(amount_minor=booking.price_minor, currency=booking.currency)
     return MailContent(
         notification=message.kind,
-        reader=Party(reader.name, reader.email),
+        reader=_reader(reader),
         variables={
             "to_student": message.recipient_role is Recipient.STUDENT,
             "other": other.name,

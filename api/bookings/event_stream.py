@@ -2,10 +2,11 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -16,7 +17,7 @@ from starlette.responses import Response
 from api.bookings import queries
 from api.bookings.event_feed import EventFeed, Position
 from api.bookings.schemas import BookingEvent
-from api.http.auth import AsAnyRole, Caller
+from api.http.auth import AsAnyRole, Caller, is_still
 from api.http.database import Database, WithDatabase
 from api.http.notify_listener import NotifyListener
 from api.http.problems import Kind, busy, problem_responses
@@ -90,6 +91,8 @@ class Subscription:
 
     booking_id: UUID
     caller: Caller
+    is_signed_in: Callable[[], Awaitable[bool]]
+    """Whether the caller's token is still valid."""
     last_seq: int
     database: Database
     streams: EventStreams
@@ -111,7 +114,8 @@ async def _subscription(
             record = await queries.existing_booking(session, booking_id, caller)
             if record.is_closed and not await queries.events(session, booking_id, caller, last_event_id):
                 raise StreamFinished
-        yield Subscription(booking_id, caller, last_event_id, database, streams)
+        is_signed_in = partial(is_still, caller, request)
+        yield Subscription(booking_id, caller, is_signed_in, last_event_id, database, streams)
 
 
 @router.get(
@@ -133,15 +137,25 @@ async def _subscription(
     },
 )
 async def follow(subscription: Annotated[Subscription, Depends(_subscription)]) -> AsyncIterator[ServerSentEvent]:
-    """Stream the booking's events: those since `Last-Event-ID`, then new ones until the booking is closed."""
-    streams, last_seq = subscription.streams, subscription.last_seq
+    """Stream the booking's events: those since `Last-Event-ID`, then new ones until the booking is closed.
+
+    Ends early if the caller signs out, or their token becomes invalid in another way.
+    """
+    streams, caller, last_seq = subscription.streams, subscription.caller, subscription.last_seq
+    was_woken, checked = False, 0
     clock = asyncio.get_running_loop().time
     ends_at, was_closed = clock() + streams.max_duration.total_seconds(), False
-    with streams.listener.subscribe(subscription.booking_id) as changed:
+    with streams.listener.subscribe(subscription.booking_id, caller.id) as changed:
         while True:
             changed.clear()
-            position = Position(subscription.booking_id, subscription.caller.role, last_seq, was_closed)
-            news = await streams.feed.read(position, subscription.caller, subscription.database)
+            # Only if the person was notified, or nobody was for a while: a booking's change must not make each of its
+            # streams read the caller's session.
+            sessions = streams.listener.wakes(caller.id)
+            if (sessions != checked or not was_woken) and not await subscription.is_signed_in():
+                return
+            checked = sessions
+            position = Position(subscription.booking_id, caller.role, last_seq, was_closed)
+            news = await streams.feed.read(position, caller, subscription.database)
             last_seq = news.last_seq
             for event in news.events:
                 yield event
@@ -154,12 +168,13 @@ async def follow(subscription: Annotated[Subscription, Depends(_subscription)]) 
             remaining = ends_at - clock()
             if remaining <= 0:
                 return
-            await _wait(changed, min(remaining, streams.poll_interval.total_seconds()))
+            was_woken = await _wait(changed, min(remaining, streams.poll_interval.total_seconds()))
 
 
-async def _wait(changed: asyncio.Event, seconds: float) -> None:
+async def _wait(changed: asyncio.Event, seconds: float) -> bool:
+    """Whether there was a notification in time."""
     try:
         async with asyncio.timeout(seconds):
-            await changed.wait()
+            return await changed.wait()
     except TimeoutError:
-        pass
+        return False

@@ -21,6 +21,8 @@ def order(
     if offer is None:
         raise Problem(Kind.NOT_FOUND, "There is no such slot.")
     policy = settings.freeze(CancellationPolicy.model_validate(offer.offering.cancellation))
+    if offer.slot.instructor_id == student_id:
+        raise Problem(Kind.OWN_OFFERING, "Choose an offering of another instructor.")
     _check(offer, policy, now)
     return ReserveSlot(
         terms=BookingTerms(

@@ -202,7 +202,7 @@ async def all_bookings(
 
 async def offer(session: AsyncSession, slot_id: UUID, student_id: UUID, booking_id: UUID) -> Offer | None:
     """The slot as `student_id` would book it. A claim of `booking_id` itself does not make the slot taken."""
-    has_account = exists().where(col(Student.id) == student_id)
+    has_account = exists().where(col(Student.id) == student_id, col(Student.closed_at).is_(None))
     blocker = case(
         (~has_account, Blocker.NO_ACCOUNT.value), (taken(but_for=booking_id), Blocker.TAKEN.value), else_=None
     )

@@ -59,6 +59,7 @@ _PROBLEM_KINDS = {
         Kind.SLOT_TAKEN,
         Kind.SLOT_IN_THE_PAST,
         Kind.OFFERING_WITHDRAWN,
+        Kind.OWN_OFFERING,
         Kind.INSTRUCTOR_NOT_PAYABLE,
         Kind.CHECKOUT_REFUSED,
         Kind.BOOKING_CLOSED,

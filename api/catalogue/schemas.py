@@ -13,6 +13,7 @@ from api.pricing import Policy, Price
 from models.domain.money import BASIS_POINTS, Money
 from models.domain.policy import PRESETS, CancellationPolicy, CancellationTier
 from models.domain.recurrence import Weekday, Weekly, known_zone
+from models.domain.visible_text import visible
 
 MAX_MINUTES = 24 * 60
 _MAX_DIGITS = 12
@@ -46,7 +47,11 @@ def _within_stripes_limit(price: Money) -> Money:
     return Money(amount_minor=price.amount_minor, currency=price.currency)
 
 
-Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=_SINGLE_LINE)]
+Title = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=_SINGLE_LINE),
+    AfterValidator(visible),
+]
 Description = Annotated[str, StringConstraints(strip_whitespace=True, max_length=5_000, pattern=_WITHOUT_NUL)]
 NewPrice = Annotated[RequestedPrice, AfterValidator(_within_stripes_limit)]
 Flag = Annotated[bool, Field(strict=True)]

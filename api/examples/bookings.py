@@ -179,10 +179,13 @@ _WEEKLY = {
 }
 _SIGN_IN = {"email": "ada@students.example", "password": "correct horse battery staple"}
 _NEW_PASSWORD = "seven kites over the lighthouse"  # noqa: S105 - an example
-_ADA = {"role": "student", "email": "ada@students.example", "name": "Ada Byron", "time_zone": "Europe/London"}
+_SETTINGS = {"name": "Ada Byron", "time_zone": "Europe/London", "language": "en-GB"}
+_ADA = {"role": "student", "email": "ada@students.example", **_SETTINGS}
 
 EXAMPLES: dict[str, dict[str, Any]] = {
-    "PersonalAccount": {"id": _STUDENT_ID, **_ADA, "created_at": _SIGNED_UP_AT},
+    "PersonalAccount": {"id": _STUDENT_ID, **_ADA, "roles": ["student"], "created_at": _SIGNED_UP_AT},
+    "AccountChange": _SETTINGS,
+    "AdditionalRole": {"role": "instructor"},
     "SessionAttendance": _ATTENDANCE,
     "Booking": _BOOKING,
     "BookingCreated": {
@@ -276,7 +279,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "RefundTier": _TIER,
     "Rejection": {"reason": "I am travelling that day."},
     "Session": _SESSION,
-    "SignIn": _SIGN_IN,
+    "SignIn": {**_SIGN_IN, "role": "student"},
     "SignUp": {**_SIGN_IN, **_ADA},
     "Slot": _SLOT,
     "SlotPage": {"data": [_SLOT], "next_cursor": None},

@@ -4,7 +4,7 @@ The setting can hold several secrets, separated by commas: the first signs, all 
 without invalidating tokens in use, add the new one at the end, move it to the front once every process has it, and
 remove the old one once its tokens have expired.
 
-A token is valid for one generation of its person's password: docs/decisions/0021-a-new-password-ends-older-tokens.md.
+A token is valid for one generation of its person's credential: docs/decisions/0021-a-new-password-ends-older-tokens.md.
 """
 
 import hmac
@@ -43,7 +43,7 @@ class Caller:
     role: Role
     id: UUID
     generation: int = 0
-    """Generation of the password that the token was issued for."""
+    """Generation of the credential that the token was issued for."""
 
     @property
     def actor(self) -> Actor:
@@ -121,17 +121,26 @@ async def authenticated_caller(request: Request) -> Caller | None:
     return outcome if isinstance(outcome, Caller) else None
 
 
+async def is_still(caller: Caller, request: Request) -> bool:
+    """Whether the request's token is still the caller's. For responses that go on long after the first check."""
+    return await _verify(request) == caller
+
+
 async def _verify_once(request: Request) -> Caller | Problem | None:
     """Rate limiting and the route both need the caller, so the result is kept on the request."""
     if not hasattr(request.state, "caller"):
-        scheme, token = get_authorization_scheme_param(request.headers.get("Authorization"))
-        verifier: TokenVerifier = request.app.state.identity
-        try:
-            request.state.caller = await verifier.caller(token) if scheme.lower() == "bearer" else None
-        except Problem as problem:
-            request.state.caller = problem
+        request.state.caller = await _verify(request)
     outcome: Caller | Problem | None = request.state.caller
     return outcome
+
+
+async def _verify(request: Request) -> Caller | Problem | None:
+    scheme, token = get_authorization_scheme_param(request.headers.get("Authorization"))
+    verifier: TokenVerifier = request.app.state.identity
+    try:
+        return await verifier.caller(token) if scheme.lower() == "bearer" else None
+    except Problem as problem:
+        return problem
 
 
 def _require_role(*roles: Role) -> Callable[..., Awaitable[Caller]]:

@@ -6,8 +6,10 @@ The parameters are those of OWASP's Password Storage Cheat Sheet: 19 MiB of memo
 import asyncio
 import os
 import secrets
+import string
 import unicodedata
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 from argon2 import PasswordHasher
@@ -33,6 +35,12 @@ _RETRY_AFTER_SECONDS = 2
 
 _SEQUENCES = ("abcdefghijklmnopqrstuvwxyz", "1234567890", "qwertyuiopasdfghjklzxcvbnm", "qwertzuiopasdfghjklyxcvbnm")
 _RUNS = tuple(sequence[::step] * (MAX_BYTES // len(sequence) + 2) for sequence in _SEQUENCES for step in (1, -1))
+_COMMON = frozenset(
+    line
+    for line in Path(__file__).with_name("common_passwords.txt").read_text(encoding="utf-8").splitlines()
+    if not line.startswith("# ")
+)
+_PADDING = string.digits + string.punctuation + string.whitespace
 
 
 def normalize(password: str) -> str:
@@ -52,6 +60,8 @@ def rejection_reason(password: str, *expected: str) -> str | None:
     # A string repeats a part of itself if it occurs in its own doubling without the first and the last character.
     if folded in (folded + folded)[1:-1] or any(folded in run for run in _RUNS):
         return "must not be a repetition, or a row of the keyboard or of the alphabet"
+    if folded in _COMMON or folded.strip(_PADDING) in _COMMON:
+        return "must not be a common password, with or without digits and signs around it"
     return None
 
 

@@ -3,6 +3,7 @@
 The migrations create the schema; queries are written against these classes.
 """
 
+import secrets
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -90,6 +91,11 @@ class RescheduleProposal(SQLModel, table=True):
     decided_at: datetime | None = None
 
 
+def new_room() -> str:
+    """Random, in lower case: Jitsi ignores case, and reports room names in lower case."""
+    return secrets.token_hex(24)
+
+
 class LiveSession(SQLModel, table=True):
     """The session itself, created on approval. Its payment status is that of the booking's `Payment`."""
 
@@ -97,8 +103,8 @@ class LiveSession(SQLModel, table=True):
 
     booking_id: UUID = Field(primary_key=True, foreign_key="booking_request.id")
     status: SessionStatus = Field(sa_column=enum_column(SessionStatus))
-    room: str = Field(unique=True)
-    """Random, lower case: a booking's id does not reveal its room."""
+    room: str = Field(default_factory=new_room, unique=True)
+    """A booking's id does not reveal its room. Another one with each move: links to the old room lead nowhere."""
     calendar_sequence: int = Field(default=0, sa_column=Column(Integer, nullable=False, server_default=text("0")))
     """Incremented by each change that calendars must pick up (RFC 5545, 3.8.7.4)."""
     total_price_minor: int = Field(sa_type=BigInteger)

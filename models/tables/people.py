@@ -1,4 +1,4 @@
-"""Students and instructors."""
+"""Students and instructors. A person who is both has a row in each table, with the same id."""
 
 from datetime import datetime
 from uuid import UUID, uuid4
@@ -16,8 +16,12 @@ class Student(SQLModel, table=True):
     email: str = Field(unique=True)
     name: str
     time_zone: str = "UTC"
+    language: str = Field(default="en", sa_column_kwargs={"server_default": text("'en'")})
+    """A BCP 47 tag."""
     stripe_customer_id: str | None = Field(default=None, unique=True)
     created_at: datetime
+    closed_at: datetime | None = None
+    """When the account was closed. Name and address are gone since then."""
 
 
 class Instructor(SQLModel, table=True):
@@ -34,6 +38,8 @@ class Instructor(SQLModel, table=True):
     email: str = Field(unique=True)
     name: str
     time_zone: str = "UTC"
+    language: str = Field(default="en", sa_column_kwargs={"server_default": text("'en'")})
+    """A BCP 47 tag."""
     stripe_account_id: str | None = Field(default=None, unique=True)
     transfers: Capability | None = Field(default=None, sa_column=enum_column(Capability, nullable=True))
     """Stripe's `transfers` capability when last checked. Without it, the instructor cannot be paid."""
@@ -51,6 +57,8 @@ class Instructor(SQLModel, table=True):
     """The latest Stripe onboarding link. Anyone who has it can use it as the instructor, once, until it expires."""
     onboarding_url_expires_at: datetime | None = None
     created_at: datetime
+    closed_at: datetime | None = None
+    """When the account was closed. Name and address are gone since then."""
 
     @property
     def can_be_paid(self) -> bool:

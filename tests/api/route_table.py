@@ -15,6 +15,11 @@ POST /v1/auth/token                                   401    401      401       
 POST /v1/auth/password-reset                          ok     ok       ok         ok        ok        ok
 POST /v1/auth/password                                400    400      400        400       400       400
 POST /v1/auth/password/change                         401    403      403        403       403       403
+POST /v1/auth/signout                                 401    403      403        403       403       403
+GET  /v1/me                                           401    ok       ok         403       ok        ok
+PATCH /v1/me                                          401    ok       ok         403       ok        ok
+POST /v1/me/roles                                     401    ok       ok         403       ok        ok
+POST /v1/me/close                                     401    ok       ok         403       ok        ok
 GET  /v1/instructors/me                               401    403      ok         403       403       ok
 GET  /v1/instructors/me/statements/{year}             401    403      ok         403       403       ok
 POST /v1/instructors/me/onboarding-link               401    403      ok         403       403       ok
@@ -90,6 +95,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "password-reset": {"email": "ada@students.test"},
     "password": {"token": "unknown", "password": "a long enough password"},
     "change": {"current_password": "not theirs: they have none", "new_password": "a long enough password"},
+    "me": {"name": "Ada Byron", "time_zone": "Europe/London", "language": "en-GB"},
+    "roles": {"role": "instructor"},
     "offerings": {
         "title": "Counterpoint",
         "price": {"amount_minor": 10_000, "currency": "usd"},

@@ -31,8 +31,10 @@ CREATE TABLE student (
     email varchar NOT NULL UNIQUE,
     name varchar NOT NULL,
     time_zone varchar NOT NULL,
+    language varchar DEFAULT 'en' NOT NULL,
     stripe_customer_id varchar UNIQUE,
-    created_at timestamptz NOT NULL
+    created_at timestamptz NOT NULL,
+    closed_at timestamptz
 )
 
 CREATE TABLE instructor (
@@ -40,6 +42,7 @@ CREATE TABLE instructor (
     email varchar NOT NULL UNIQUE,
     name varchar NOT NULL,
     time_zone varchar NOT NULL,
+    language varchar DEFAULT 'en' NOT NULL,
     stripe_account_id varchar UNIQUE,
     transfers varchar(24),
     requirements jsonb DEFAULT '[]'::jsonb NOT NULL,
@@ -50,6 +53,7 @@ CREATE TABLE instructor (
     onboarding_url varchar,
     onboarding_url_expires_at timestamptz,
     created_at timestamptz NOT NULL,
+    closed_at timestamptz,
     CONSTRAINT transfers_is_known CHECK (transfers IN ('active', 'pending', 'inactive'))
 )
 
@@ -166,6 +170,7 @@ CREATE TABLE booking_request (
     CONSTRAINT currency_is_a_code CHECK (currency ~ '^[a-z]{3}$'),
     CONSTRAINT ends_after_start CHECK (ends_at > starts_at),
     CONSTRAINT fee_is_part_of_price CHECK (platform_fee_minor >= 0 AND platform_fee_minor <= price_minor),
+    CONSTRAINT nobody_books_themselves CHECK (student_id <> instructor_id),
     CONSTRAINT price_is_positive CHECK (price_minor > 0),
     CONSTRAINT no_double_booking EXCLUDE USING gist (
         uuidrange(instructor_id, instructor_id, '[]') WITH &&,
@@ -606,13 +611,13 @@ CREATE CONSTRAINT TRIGGER balances AFTER INSERT ON ledger_entry DEFERRABLE INITI
 
 CREATE FUNCTION notify_of_audit_event() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM pg_notify('holdfast_booking', NEW.booking_id::text);
+    PERFORM pg_notify('holdfast_audit', coalesce(NEW.booking_id, NEW.subject_id)::text);
     RETURN NULL;
 END
 $$
 
 CREATE TRIGGER notify AFTER INSERT ON audit_event
-    FOR EACH ROW WHEN (NEW.booking_id IS NOT NULL) EXECUTE FUNCTION notify_of_audit_event()
+    FOR EACH ROW WHEN (NEW.subject IN ('booking', 'person')) EXECUTE FUNCTION notify_of_audit_event()
 """
 
 _TABLES = (

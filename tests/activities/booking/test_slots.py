@@ -4,11 +4,14 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+from sqlmodel.ext.asyncio.session import AsyncSession
 
+from activities.database.transactions import DatabaseError
 from models.domain.actors import PLATFORM
 from models.domain.endings import EndReason, cancelled, unpaid
 from models.domain.messages import HoldPhase, PaymentState
 from models.tables.bookings import BookingRequest
+from models.tables.people import Student
 from tests.activities.bookings import HOUR, NOW, STARTS_AT, Bookings, checkout, ended, held, reserve
 
 
@@ -121,3 +124,21 @@ async def test_concurrent_bookings_of_one_student_all_succeed(bookings: Bookings
     customer = f"cus_{first.student_id}"
     await asyncio.gather(*(bookings.records.record_checkout(checkout(terms, customer)) for terms in requests))
     assert all(row.checkout_url for row in await bookings.all(BookingRequest))
+
+
+async def test_a_student_whose_account_is_closed_reserves_nothing(bookings: Bookings) -> None:
+    terms = await bookings.terms()
+    async with AsyncSession(bookings.engine) as session, session.begin():
+        (await session.get_one(Student, terms.student_id)).closed_at = NOW
+    assert not await bookings.records.reserve_slot(reserve(terms))
+
+
+async def test_nobody_reserves_their_own_slot(bookings: Bookings) -> None:
+    """The API refuses it before. This is the last line of defence."""
+    terms = await bookings.terms()
+    async with AsyncSession(bookings.engine) as session, session.begin():
+        session.add(Student(id=terms.instructor_id, email="nadia@example.test", name="Nadia", created_at=NOW))
+    own = terms.model_copy(update={"student_id": terms.instructor_id})
+    with pytest.raises(DatabaseError):
+        await bookings.records.reserve_slot(reserve(own))
+    assert await bookings.all(BookingRequest) == []

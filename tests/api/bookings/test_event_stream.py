@@ -16,11 +16,13 @@ from starlette.types import Message
 
 from api.bookings.event_stream import EventStreams
 from api.http.notify_listener import NotifyListener
+from api.people.passwords import AsyncPasswordHasher
 from models.domain.actors import Role
 from models.domain.endings import EndReason
 from models.domain.messages import Channel
 from models.domain.states import BookingStatus
 from models.tables.audit import AuditEvent
+from tests.api.people.sign_in import PASSWORD, CountingHasher, sign_in, sign_up
 from tests.api.sql_statements import noted
 from tests.api.world import HOUR, JSON, Person, World, add_student, problem
 
@@ -196,6 +198,32 @@ async def test_deletion_is_the_last_event(client: httpx.AsyncClient, world: Worl
         events = received(await following)
     assert [(event["event"], event["booking"]) for event in events] == [("booking.deleted", None)]
     assert problem(await follow(client, world.student, booking_id)) == (410, "booking-deleted")
+
+
+@pytest.mark.usefixtures("long_streams")
+@pytest.mark.parametrize("ending", ["sign-out", "new password"])
+async def test_a_stream_ends_with_its_token(
+    client: httpx.AsyncClient, world: World, engine: AsyncEngine, app: FastAPI, ending: str
+) -> None:
+    app.state.password_hasher = AsyncPasswordHasher(CountingHasher())
+    id = UUID((await sign_up(client)).json()["id"])
+    token = (await sign_in(client)).json()["access_token"]
+    headers = {"Authorization": f"Bearer {token}"}
+    booking_id = await world.booking(student=Person(Role.STUDENT, id))
+    following = asyncio.create_task(client.get(f"/v1/bookings/{booking_id}/events", headers=headers))
+    staying = asyncio.create_task(follow(client, world.instructor, booking_id))
+    await until_listening(engine)
+    if ending == "sign-out":
+        answer = await client.post("/v1/auth/signout", headers=headers)
+    else:
+        change = {"current_password": PASSWORD, "new_password": "seven kites over the lighthouse"}
+        answer = await client.post("/v1/auth/password/change", json=change, headers=headers)
+    assert answer.status_code == 204
+    async with asyncio.timeout(TIMEOUT_SECONDS):
+        assert names(await following) == []
+    await world.add(audit_event(booking_id, "authorized"))
+    assert not staying.done()
+    staying.cancel()
 
 
 async def test_a_closed_booking_answers_204_after_its_last_event(

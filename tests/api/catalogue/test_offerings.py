@@ -102,6 +102,8 @@ async def test_a_price_that_cannot_be_charged_is_refused_with_the_reason(
         {"title": "a\0b"},
         {"title": "a\nb"},
         {"title": "a\x08b"},
+        {"title": "\u3164"},
+        {"title": "a\u202eb"},
         {"description": "x" * 5_001},
         {"price": {"amount_minor": 100.5, "currency": "usd"}},
         {"price": {"amount_minor": 10**12, "currency": "usd"}},

@@ -37,6 +37,7 @@ TESTED_ELSEWHERE = {
         f"/v1/auth/{path}": "tests/api/people/test_password_reset.py: signed out, or with a password"
         for path in ("password-reset", "password", "password/change")
     },
+    "/v1/auth/signout": "tests/api/people/test_account.py: it takes a password",
     **{
         f"/v1/operator/disputes/{{dispute_id}}/{decision}": "tests/workflows/test_disputes.py: a bank opens them"
         for decision in ("take-over", "submit", "accept")
@@ -121,6 +122,10 @@ async def _change(stage: Stage) -> Callable[[], Awaitable[httpx.Response]]:
     return lambda: stage.client.patch(url, json=body, headers=stage.world.instructor.headers)
 
 
+async def _rename(stage: Stage) -> Callable[[], Awaitable[httpx.Response]]:
+    return lambda: stage.client.patch("/v1/me", json={"name": "away"}, headers=stage.world.student.headers)
+
+
 def _withdraw(what: str) -> Play:
     async def play(stage: Stage) -> Callable[[], Awaitable[httpx.Response]]:
         url = f"/v1/offerings/{stage.world.offering_id}/slots" + what.format(slot_id=await stage.world.slot())
@@ -134,6 +139,9 @@ UNTIL = (datetime.now(UTC) + timedelta(hours=30)).isoformat()
 # By path, with the method unless it is POST.
 PLAYS: dict[str, tuple[str, Subject, Play]] = {
     "/v1/auth/signup": ("student", Subject.PERSON, _post("/v1/auth/signup", None, BODIES["signup"])),
+    "PATCH /v1/me": ("student", Subject.PERSON, _rename),
+    "/v1/me/roles": ("student", Subject.PERSON, _post("/v1/me/roles", "student", BODIES["roles"])),
+    "/v1/me/close": ("student", Subject.PERSON, _post("/v1/me/close", "student")),
     "/v1/instructors/me/onboarding-link": (
         "instructor",
         Subject.INSTRUCTOR,

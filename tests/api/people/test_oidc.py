@@ -105,6 +105,37 @@ async def test_operators_have_no_row(client: httpx.AsyncClient, engine: AsyncEng
     assert await people(engine, Student) == []
 
 
+async def test_a_person_whose_role_changes_has_both_in_one_account(
+    client: httpx.AsyncClient, engine: AsyncEngine, provider: Provider
+) -> None:
+    answers = []
+    for role in ("student", "instructor", "student"):
+        token = provider.token(roles=role, email="ada@students.test" if role == "student" else "ada@work.test")
+        answers.append(await client.get("/v1/me", headers={"Authorization": f"Bearer {token}"}))
+    assert [answer.status_code for answer in answers] == [200, 200, 200]
+    shown = [(answer.json()["role"], answer.json()["roles"]) for answer in answers]
+    both = ["student", "instructor"]
+    assert shown == [("student", ["student"]), ("instructor", both), ("student", both)]
+    assert {answer.json()["email"] for answer in answers} == {"ada@students.test"}
+    id = person_id(provider.issuer, "ada|1")
+    assert [row.id for table in (Student, Instructor) for row in await people(engine, table)] == [id, id]
+
+
+async def test_a_closed_account_stays_closed(client: httpx.AsyncClient, provider: Provider) -> None:
+    student, instructor = (
+        {"Authorization": f"Bearer {provider.token(roles=role)}"} for role in ("student", "instructor")
+    )
+    assert (await client.post("/v1/me/close", headers=student)).status_code == 204
+    for headers in (student, instructor):
+        assert problem(await client.get("/v1/me", headers=headers)) == (403, "no-account")
+
+
+async def test_the_first_token_sets_the_settings_that_are_valid(client: httpx.AsyncClient, provider: Provider) -> None:
+    token = provider.token(name="Win at evil.com", locale="de-at", zoneinfo="Asia/Tokyo")
+    shown = (await client.get("/v1/me", headers={"Authorization": f"Bearer {token}"})).json()
+    assert (shown["name"], shown["language"], shown["time_zone"]) == ("ada", "de-AT", "Asia/Tokyo")
+
+
 @pytest.mark.parametrize(
     "changed",
     [
