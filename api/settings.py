@@ -73,6 +73,8 @@ class HttpSettings(BaseSettings):
     holdfast_env: Environment = Environment.PRODUCTION
     stripe_livemode: bool | None = None
     """Whether the Stripe key is a live one; if omitted, in production only. Events of the other mode are dropped."""
+    holdfast_verify_addresses: bool | None = None
+    """Whether students verify their address before their first booking; if omitted, in production only."""
     holdfast_public_url: AnyHttpUrl
     holdfast_cors_origins: Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(_split_origins)] = ()
     """Origins whose pages may read responses in a browser, separated by commas. Empty by default."""
@@ -80,6 +82,11 @@ class HttpSettings(BaseSettings):
     @property
     def is_livemode(self) -> bool:
         return self.holdfast_env is Environment.PRODUCTION if self.stripe_livemode is None else self.stripe_livemode
+
+    @property
+    def verifies_addresses(self) -> bool:
+        is_production = self.holdfast_env is Environment.PRODUCTION
+        return is_production if self.holdfast_verify_addresses is None else self.holdfast_verify_addresses
 
     @property
     def webhook_secrets(self) -> tuple[str, ...]:

@@ -52,6 +52,9 @@ SIGN_INS_PER_EMAIL = Quota("sign-ins-of-mail", 10, 15 * _MINUTE)
 RESETS = Quota("password-resets", 20, 15 * _MINUTE)
 RESETS_PER_EMAIL = Quota("password-resets-of-mail", 3, 15 * _MINUTE)
 """Per mail address, so that nobody can flood another person's mailbox."""
+VERIFICATIONS = Quota("verifications", 20, 15 * _MINUTE)
+VERIFICATION_MAILS = Quota("verification-mails", 3, 15 * _MINUTE)
+"""Per student, so that nobody can flood the mailbox of an address that is not theirs."""
 
 
 @dataclass(frozen=True)

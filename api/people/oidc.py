@@ -24,6 +24,7 @@ from api.people.schemas import TIME_ZONES, address
 from api.settings import IdentitySettings
 from models.domain.actors import Role, SignUpRole
 from models.domain.ids import person_id
+from models.tables.people import Student
 
 _ALGORITHMS = ["RS256", "ES256"]
 _REQUIRED = ["iss", "sub", "aud", "exp", "iat"]
@@ -99,6 +100,8 @@ class PublishedKeys:
 class _Person:
     role: SignUpRole
     id: UUID
+    verified_email: str | None
+    """Part of the key of the cache: once the provider has verified the address, the row is looked at again."""
 
 
 class IdentityProvider:
@@ -118,7 +121,7 @@ class IdentityProvider:
         role = self._role(claims)
         caller = Caller(role=role, id=person_id(claims["iss"], claims["sub"]))
         if role is not Role.OPERATOR:
-            await self._ensure_row(_Person(SignUpRole(role.value), caller.id), claims)
+            await self._ensure_row(_Person(SignUpRole(role.value), caller.id, _verified_email(claims)), claims)
         return caller
 
     async def _claims(self, token: str) -> dict[str, Any] | None:
@@ -165,6 +168,9 @@ class IdentityProvider:
             is_known = await session.get(queries.TABLES[person.role], person.id) is not None
         if not is_known:
             await self._create_row(person, claims)
+        elif person.role is SignUpRole.STUDENT and person.verified_email:
+            async with self._database.writing() as session:
+                await queries.mark_verified(session, person.id, person.verified_email, datetime.now(UTC))
         self._known[person] = None
         if len(self._known) > _PEOPLE_CACHED:
             self._known.popitem(last=False)
@@ -184,6 +190,8 @@ class IdentityProvider:
             time_zone=zone if isinstance(zone, str) and zone in TIME_ZONES else "UTC",
             created_at=datetime.now(UTC),
         )
+        if isinstance(row, Student) and person.verified_email:
+            row.email_verified_at = row.created_at
         async with self._database.writing() as session:
             if not await queries.add_person(session, person.role, row, "person.introduced"):
                 # Accounts are never linked by address: the provider's user with this address may be another person.
@@ -198,6 +206,16 @@ def _claim(claims: dict[str, Any], name: str) -> object:
     for part in name.split("."):
         value = value.get(part) if isinstance(value, dict) else None
     return value
+
+
+def _verified_email(claims: dict[str, Any]) -> str | None:
+    """The address that the provider vouches for."""
+    if claims.get("email_verified") is not True:
+        return None
+    try:
+        return address(str(claims.get("email", "")))
+    except ValueError:
+        return None
 
 
 def _name(claims: dict[str, Any]) -> str:

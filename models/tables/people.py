@@ -16,6 +16,8 @@ class Student(SQLModel, table=True):
     email: str = Field(unique=True)
     name: str
     time_zone: str = "UTC"
+    email_verified_at: datetime | None = None
+    """When the student showed that they read mail to `email`, or an identity provider said so."""
     stripe_customer_id: str | None = Field(default=None, unique=True)
     created_at: datetime
 

@@ -15,6 +15,8 @@ POST /v1/auth/token                                   401    401      401       
 POST /v1/auth/password-reset                          ok     ok       ok         ok        ok        ok
 POST /v1/auth/password                                400    400      400        400       400       400
 POST /v1/auth/password/change                         401    403      403        403       403       403
+POST /v1/auth/verification                            401    ok       403        403       ok        403
+POST /v1/auth/verify                                  400    400      400        400       400       400
 GET  /v1/instructors/me                               401    403      ok         403       403       ok
 GET  /v1/instructors/me/statements/{year}             401    403      ok         403       403       ok
 POST /v1/instructors/me/onboarding-link               401    403      ok         403       403       ok
@@ -77,6 +79,7 @@ GET  /checkout/cancelled                              ok     ok       ok        
 GET  /onboarding/return                               ok     ok       ok         ok        ok        ok
 GET  /onboarding/refresh                              ok     ok       ok         ok        ok        ok
 GET  /password-reset                                  ok     ok       ok         ok        ok        ok
+GET  /verify                                          ok     ok       ok         ok        ok        ok
 GET  /v1/openapi.json                                 ok     ok       ok         ok        ok        ok
 """
 ROWS = {
@@ -90,6 +93,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "token": {"email": "nobody@students.test", "password": "a long enough password"},
     "password-reset": {"email": "ada@students.test"},
     "password": {"token": "unknown", "password": "a long enough password"},
+    "verify": {"token": "unknown"},
     "change": {"current_password": "not theirs: they have none", "new_password": "a long enough password"},
     "offerings": {
         "title": "Counterpoint",
