@@ -9,23 +9,23 @@ import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
-import psycopg
 import pytest
 from playwright.async_api import Page, async_playwright
-from psycopg import sql
+from sqlalchemy.ext.asyncio import AsyncEngine
 
+from models.db import build_engine
 from sandbox.stack.migrations import create_migrated_database
 from sandbox.stack.postgres import Postgres
 from sandbox.stack.stripe_server import SANDBOX_KEY, StripeServer
 from sandbox.stack.temporal import Temporal
 from tests.allowed_skips import SkipGuard
+from tests.databases import ReusedDatabase, create_database, drop_database
 
-_TEMPLATE = "holdfast_template"
+_TEMPLATE, _DATABASE = "holdfast_template", "holdfast_test"
 
 _CHROMIUM = shutil.which("chromium")
 _QUIET = [
@@ -92,31 +92,39 @@ def migrated_template(services_loop: asyncio.Runner, postgres: Postgres) -> str:
     return _TEMPLATE
 
 
-@contextmanager
-def _database(postgres: Postgres, *, template: str) -> Iterator[str]:
-    name = f"test_{uuid4().hex}"
-    with psycopg.connect(postgres.conninfo("postgres"), autocommit=True) as connection:
-        # A file copy is the quicker strategy here, since fsync is off.
-        create = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy")
-        connection.execute(create.format(sql.Identifier(name), sql.Identifier(template)))
-        try:
-            yield name
-        finally:
-            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+@pytest.fixture(scope="session")
+def _reused_database(postgres: Postgres, migrated_template: str) -> Iterator[ReusedDatabase]:
+    database = ReusedDatabase(postgres, _DATABASE, template=migrated_template)
+    yield database
+    database.drop()
 
 
 @pytest.fixture
-def database_url(postgres: Postgres, migrated_template: str) -> Iterator[str]:
-    """A fresh, migrated database of the test's own, as a SQLAlchemy URL; dropped after it."""
-    with _database(postgres, template=migrated_template) as name:
-        yield postgres.url(name)
+def database_url(_reused_database: ReusedDatabase) -> str:
+    """An empty, migrated database, as a SQLAlchemy URL."""
+    return _reused_database.emptied()
+
+
+@pytest.fixture(scope="session")
+def _reused_engine(postgres: Postgres) -> AsyncEngine:
+    # Its statements are compiled once for all tests. Of its connections, each test has its own.
+    return build_engine(postgres.url(_DATABASE))
+
+
+@pytest.fixture
+async def engine(database_url: str, _reused_engine: AsyncEngine) -> AsyncIterator[AsyncEngine]:
+    """An engine on `database_url`. Its connections are closed after the test."""
+    yield _reused_engine
+    await _reused_engine.dispose()
 
 
 @pytest.fixture
 def empty_database_url(postgres: Postgres) -> Iterator[str]:
-    """A fresh database without any table, for tests of the migrations themselves."""
-    with _database(postgres, template="template0") as name:
-        yield postgres.url(name)
+    """A new database without any table, for tests of the migrations themselves."""
+    name = f"test_{uuid4().hex}"
+    create_database(postgres, name, template="template0")
+    yield postgres.url(name)
+    drop_database(postgres, name)
 
 
 @pytest.fixture(scope="session")

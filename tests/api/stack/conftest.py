@@ -10,6 +10,13 @@ from sandbox.stack.stack import Stack
 from tests.api.stack.unlimited_api import unlimited_api
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With `--dist loadgroup` these tests run in one process, so that there is one stack."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.xdist_group("stack"))
+
+
 @pytest.fixture(scope="session")
 def stack(services_loop: asyncio.Runner, services_directory: Path) -> Iterator[Stack]:
     """One for all tests of an xdist worker: use people of your own."""

@@ -1,6 +1,4 @@
-import asyncio
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator
 
 import httpx
 import pytest
@@ -15,8 +13,8 @@ from tests.own_stripe import own_sandbox
 
 
 @pytest.fixture
-def stripe_sandbox(services_loop: asyncio.Runner, tmp_path: Path) -> Iterator[StripeSandbox]:
-    with own_sandbox(services_loop, tmp_path) as sandbox:
+async def stripe_sandbox() -> AsyncIterator[StripeSandbox]:
+    async with own_sandbox() as sandbox:
         yield sandbox
 
 
