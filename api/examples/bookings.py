@@ -238,7 +238,12 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     },
     "Money": usd(10_000),
     "RequestedPrice": usd(10_000),
-    "NewBooking": {"slot_id": _SLOT_ID, "expected_price": usd(10_000)},
+    "NewBooking": {
+        "slot_id": _SLOT_ID,
+        "expected_price": usd(10_000),
+        "expected_policy_version": _POLICY["version"],
+        "allow_overlap": False,
+    },
     "NewOffering": {
         "title": "Counterpoint",
         "description": "Two voices at first. Bring a pencil.",

@@ -94,9 +94,10 @@ async def test_a_slot_that_is_taken_before_the_other_side_agrees_is_refused(
 
 
 async def test_what_cannot_be_proposed_is_refused(client: httpx.AsyncClient, world: World) -> None:
-    unpaid = (await book(client, world.student, await world.slot(), key="unpaid")).json()["id"]
+    student = await add_student(world.engine)
+    unpaid = (await book(client, student, await world.slot(), key="unpaid")).json()["id"]
     other = await world.slot(LATER)
-    assert problem(await decide(client, world.student, unpaid, "reschedule", to(other))) == (409, "not-possible-now")
+    assert problem(await decide(client, student, unpaid, "reschedule", to(other))) == (409, "not-possible-now")
     booking_id = await approved(client, world, await world.slot(timedelta(days=3)))
     for slot_id in (UUID(int=7), await world.slot(timedelta(days=30)), await world.slot(timedelta(hours=-1))):
         answer = await decide(client, world.student, booking_id, "reschedule", to(slot_id))
