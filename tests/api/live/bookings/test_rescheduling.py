@@ -5,7 +5,7 @@ import httpx
 import pytest
 
 from tests.api.live.journey import approved, decide, paid
-from tests.api.world import JSON, World, book, problem
+from tests.api.world import JSON, World, add_student, book, problem
 
 # The Stripe SDK's own use of httpx.
 pytestmark = [
