@@ -45,9 +45,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """What is imported stays, and need not be looked at in each garbage collection.
+    """Exclude what is imported from garbage collection.
 
-    On a busy machine a collection of all of it within a workflow task is taken for a deadlock of the workflow.
+    On a busy machine, a full collection within a workflow task counts as a deadlock of the workflow.
     """
     gc.collect()
     gc.freeze()
@@ -55,7 +55,7 @@ def pytest_collection_finish() -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class StripeSandbox:
-    """Where the tests' Stripe answers, and a key it takes."""
+    """The URL of a Stripe sandbox, and a key that it accepts."""
 
     url: str
     key: str
@@ -63,7 +63,7 @@ class StripeSandbox:
 
 @pytest.fixture(scope="session")
 def services_loop() -> Iterator[asyncio.Runner]:
-    """The event loop that watches the services. It outlives those of the tests, which come and go."""
+    """The event loop that supervises the services. The tests have event loops of their own."""
     with asyncio.Runner() as runner:
         yield runner
 
@@ -76,7 +76,7 @@ def services_directory() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def postgres(services_loop: asyncio.Runner, services_directory: Path) -> Iterator[Postgres]:
-    """A server without our schema. For a database with it, take `database_url`."""
+    """A server without our schema. For a database with it, use `database_url`."""
     server = Postgres(services_directory / "postgres", log=services_directory / "postgres.log")
     try:
         services_loop.run(server.start())
@@ -87,7 +87,7 @@ def postgres(services_loop: asyncio.Runner, services_directory: Path) -> Iterato
 
 @pytest.fixture(scope="session")
 def migrated_template(services_loop: asyncio.Runner, postgres: Postgres) -> str:
-    """The name of a database that went through every migration, to make copies of."""
+    """The name of a migrated database to copy."""
     services_loop.run(create_migrated_database(postgres, _TEMPLATE))
     return _TEMPLATE
 
@@ -129,7 +129,7 @@ def empty_database_url(postgres: Postgres) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def temporal_address(services_loop: asyncio.Runner, services_directory: Path) -> Iterator[str]:
-    """The address of a Temporal dev server with our search attributes. Tests share it: use ids of your own."""
+    """The address of a Temporal dev server with our search attributes. Tests share it, with ids of their own."""
     server = Temporal(services_directory / "temporal", log=services_directory / "temporal.log")
     try:
         services_loop.run(server.start())
@@ -140,7 +140,7 @@ def temporal_address(services_loop: asyncio.Runner, services_directory: Path) ->
 
 @pytest.fixture(scope="session")
 def stripe_sandbox(services_loop: asyncio.Runner, services_directory: Path) -> Iterator[StripeSandbox]:
-    """The Stripe sandbox over HTTP. Tests share it: use customers and accounts of your own."""
+    """The Stripe sandbox over HTTP. Tests share it, with customers and accounts of their own."""
     server = StripeServer(services_directory / "stripe", log=services_directory / "stripe.log")
     try:
         services_loop.run(server.start())
@@ -151,7 +151,7 @@ def stripe_sandbox(services_loop: asyncio.Runner, services_directory: Path) -> I
 
 @pytest.fixture
 async def browser_page() -> AsyncIterator[Page]:
-    """A page of a browser of the test's own."""
+    """A page in a browser of the test's own."""
     if _CHROMIUM is None:
         pytest.skip("no `chromium` on the PATH (Debian's package of that name)")
     with tempfile.TemporaryDirectory() as home:

@@ -1,4 +1,4 @@
-"""A Stripe sandbox of one test's own: its time may be moved, and all of its events are the test's."""
+"""A Stripe sandbox of one test's own: the test may advance its clock, and all of its events are the test's."""
 
 import asyncio
 import socket

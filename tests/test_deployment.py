@@ -1,4 +1,4 @@
-"""What is deployed agrees with what is tested here."""
+"""The deployed versions and search attributes are those that are tested."""
 
 import re
 
@@ -22,7 +22,7 @@ def _text(name: str) -> str:
     return (PROJECT_ROOT / name).read_text()
 
 
-def test_the_image_gets_the_versions_that_are_tested() -> None:
+def test_production_lock_has_the_tested_versions() -> None:
     production, everything = (
         dict(_PIN.findall(_text(name))) for name in ("requirements.production.lock", "requirements.lock")
     )
@@ -30,7 +30,7 @@ def test_the_image_gets_the_versions_that_are_tested() -> None:
     assert production.items() <= everything.items()
 
 
-def test_the_locks_name_no_host() -> None:
+def test_locks_name_no_host() -> None:
     assert not _HOST.search(_text("requirements.lock") + _text("requirements.production.lock"))
 
 
@@ -50,7 +50,7 @@ def test_compose_passes_every_setting_on(settings: type[BaseSettings]) -> None:
     assert _names(settings) - passed <= _ONLY_LOCAL
 
 
-def test_compose_registers_every_search_attribute_that_the_workflow_writes() -> None:
+def test_compose_registers_every_search_attribute() -> None:
     jobs = re.findall(r"^ +add (\w+)((?: --name \w+)+)$", _text("docker-compose.yml"), re.MULTILINE)
     registered = {name: kind for kind, names in jobs for name in names.split() if name != "--name"}
     assert registered == search_attribute_types()

@@ -33,7 +33,8 @@ async def saga(
     After the test, every workflow that it started is replayed from its history.
     """
     faults = Faults()
-    # Nothing is cached: each task replays the whole history, so that a saga that cannot be replayed fails here.
+    # Without a cache, each task replays the whole history, so a saga that cannot be replayed fails in the test. But
+    # workflows that are at work at once then stall each other, for 10 seconds a task and in the end for ever.
     cached_workflows = 100 if request.node.get_closest_marker("concurrent_workflows") else 0
     environment = await WorkflowEnvironment.start_time_skipping(
         test_server_existing_path=str(_TEST_SERVER), data_converter=pydantic_data_converter

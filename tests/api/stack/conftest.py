@@ -1,4 +1,4 @@
-"""The whole stack as `./run up` has it, and the programs that use its API over HTTP."""
+"""The whole stack as `./run up` starts it, and another API on it without rate limits."""
 
 import asyncio
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def stack(services_loop: asyncio.Runner, services_directory: Path) -> Iterator[Stack]:
-    """One for all tests of an xdist worker: use people of your own."""
+    """One stack for all tests of a process. Each test signs up people of its own."""
     stack = Stack(services_directory / "stack")
     services_loop.run(stack.__aenter__())
     try:
