@@ -20,6 +20,7 @@ from models.tables.stripe_events import StripeEventRecord
 # Literals, exactly as in the partial indexes.
 _HOLDS_SLOT: list[ColumnElement[str]] = [literal_column(f"'{status}'") for status in sorted(HOLDS_SLOT)]
 _RESERVED: ColumnElement[str] = literal_column("'booking.reserved'")
+_DECLINED: ColumnElement[str] = literal_column("'payment_intent.payment_failed'")
 _ENDED_FOR: ColumnElement[Any] = literal_column("detail ->> 'student_id'")
 _REASON: ColumnElement[Any] = literal_column("detail ->> 'reason'")
 _LAPSED = (EndReason.CHECKOUT_EXPIRED, EndReason.CANCELLED)
@@ -48,29 +49,20 @@ async def standing(
         )
         .order_by(col(BookingRequest.next_deadline_at))
     )
-    lapses = (
-        select(AuditEvent.detail, AuditEvent.at)
-        .where(str(student_id) == _ENDED_FOR, col(AuditEvent.at) > now - PERIOD, _REASON.in_(_LAPSED))
-        .order_by(col(AuditEvent.at).desc())
+    lapses = select(AuditEvent.detail, AuditEvent.at).where(
+        str(student_id) == _ENDED_FOR, col(AuditEvent.at) > now - PERIOD, _REASON.in_(_LAPSED)
     )
-    own = (
-        select(AuditEvent.booking_id)
+    declines = (
+        select(StripeEventRecord.at)
+        .join(AuditEvent, col(AuditEvent.booking_id) == col(StripeEventRecord.booking_id))
         .where(
             col(AuditEvent.action) == _RESERVED,
             col(AuditEvent.actor_id) == student_id,
             # A card can be declined as long as its Checkout page is open.
             col(AuditEvent.at) > now - PERIOD - LONGEST_CHECKOUT,
-        )
-        .scalar_subquery()
-    )
-    declines = (
-        select(StripeEventRecord.at)
-        .where(
-            col(StripeEventRecord.type) == literal_column("'payment_intent.payment_failed'"),
-            col(StripeEventRecord.booking_id).in_(own),
+            col(StripeEventRecord.type) == _DECLINED,
             col(StripeEventRecord.at) > now - PERIOD,
         )
-        .order_by(col(StripeEventRecord.at).desc())
     )
     return Standing(
         open=tuple(

@@ -61,9 +61,9 @@ class Standing(Value):
     open: tuple[OpenBooking, ...] = ()
     """Those that are unpaid, or that overlap the wanted session. Earliest payment deadline first."""
     lapses: tuple[Lapse, ...] = ()
-    """Within `PERIOD`, latest first."""
+    """Within `PERIOD`."""
     declined_at: tuple[datetime, ...] = ()
-    """When cards were declined within `PERIOD`, latest first."""
+    """When cards were declined within `PERIOD`."""
 
 
 def limit_reached(

@@ -34,7 +34,7 @@ class BookingRequest(SQLModel, table=True):
         Index(
             "ix_booking_request_student_open",
             "student_id",
-            "starts_at",
+            "next_deadline_at",
             postgresql_where=text("status IN ('PENDING', 'ACCEPTED')"),
         ),
         Index("ix_booking_request_instructor_created", "instructor_id", "created_at", "id"),

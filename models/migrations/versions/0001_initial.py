@@ -198,7 +198,7 @@ CREATE INDEX ix_booking_request_slot_id ON booking_request (slot_id)
 
 CREATE INDEX ix_booking_request_student_created ON booking_request (student_id, created_at, id)
 
-CREATE INDEX ix_booking_request_student_open ON booking_request (student_id, starts_at) WHERE status IN (
+CREATE INDEX ix_booking_request_student_open ON booking_request (student_id, next_deadline_at) WHERE status IN (
         'PENDING', 'ACCEPTED'
     )
 

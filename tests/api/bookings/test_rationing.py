@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio.client import Client
 
 from api.main import build_app
@@ -17,8 +18,10 @@ from models.domain.actors import PLATFORM
 from models.domain.endings import EndReason
 from models.domain.messages import Channel
 from models.domain.states import BookingStatus
+from models.rationing import standing
 from models.settings import PolicySettings
 from models.tables.audit import AuditEvent
+from tests.api.sql_statements import noted, plan
 from tests.api.world import HOUR, JSON, PRICE, PUBLIC_URL, Person, World, problem, settings
 
 REACHED = (503, "unavailable")
@@ -210,3 +213,15 @@ async def test_a_refused_booking_leaves_its_key_unused(client: httpx.AsyncClient
     assert problem(await client.post("/v1/bookings", json=wrong, headers=headers)) == (409, "price-changed")
     right = {"slot_id": str(slot_id), "expected_price": PRICE.model_dump()}
     assert problem(await client.post("/v1/bookings", json=right, headers=headers)) == REACHED
+
+
+async def test_a_students_standing_is_read_through_indexes(engine: AsyncEngine, world: World) -> None:
+    now = datetime.now(UTC)
+    with noted(engine) as statements:
+        async with AsyncSession(engine) as session:
+            await standing(session, world.student.id, now, now + HOUR, now, but_for=uuid4())
+    plans = [await plan(engine, *statement) for statement in statements]
+    indexes = ("ix_booking_request_student_open", "ix_audit_event_student", "ix_stripe_event_declined")
+    for read, index in zip(plans, indexes, strict=True):
+        assert index in read
+        assert "Seq Scan" not in read

@@ -1,9 +1,7 @@
 """A student's address is verified from the mailed link before the first booking, where the platform wants that."""
 
 import asyncio
-import re
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -16,38 +14,19 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from activities.mail.sender import MailSender
-from activities.mail.smtp import SmtpTransport
 from api.http.rate_limits import VERIFICATION_MAILS
 from api.people.passwords import AsyncPasswordHasher
 from api.settings import HttpSettings
-from models.documents.issuer import Issuer
-from models.session_calendar import Party
 from models.settings import Environment
 from models.tables.credentials import VERIFICATION_LASTS, AddressVerification
 from models.tables.outbox import OutboxMessage
 from models.tables.people import Student
+from tests.api.people.mailbox import Mailbox, mailbox_of
 from tests.api.people.sign_in import ADA, CountingHasher, rows, sign_in, sign_up
 from tests.api.world import PUBLIC_URL, SIGNING_KEY, World, audited, problem
-from tests.mailbox import MailServer
 
 BOOKABLE = (503, "unavailable")
 """Temporal is down: the booking was not refused."""
-
-
-@dataclass(frozen=True)
-class Mailbox:
-    """Ada's mailbox, with the sender that delivers to it."""
-
-    server: MailServer
-    sender: MailSender
-
-    async def tokens(self, now: datetime | None = None) -> list[str]:
-        """Send what is due, then return the token of each mail."""
-        while await self.sender.send_due(now or datetime.now(UTC)):
-            pass
-        text = "\n".join(str(mail.body("plain")) for mail in self.server.mails)
-        return re.findall(rf"{PUBLIC_URL}/verify#(\S+)", text)
 
 
 @pytest.fixture
@@ -60,11 +39,8 @@ def app(app: FastAPI) -> FastAPI:
 
 @pytest.fixture
 async def mailbox(engine: AsyncEngine) -> AsyncIterator[Mailbox]:
-    server = MailServer()
-    smtp = SmtpTransport(server.settings)
-    sender = MailSender(engine, smtp, Party("Holdfast", "post@holdfast.example"), PUBLIC_URL, Issuer("Holdfast"))
-    async with server.there():
-        yield Mailbox(server, sender)
+    async with mailbox_of(engine, "/verify") as mailbox:
+        yield mailbox
 
 
 async def signed_in(client: httpx.AsyncClient) -> dict[str, str]:
