@@ -86,6 +86,8 @@ class HttpSettings(BaseSettings):
     holdfast_env: Environment = Environment.PRODUCTION
     stripe_livemode: bool | None = None
     """Whether the Stripe key is a live one; if omitted, in production only. Events of the other mode are dropped."""
+    holdfast_verify_addresses: bool | None = None
+    """Whether students verify their address before their first booking; if omitted, in production only."""
     holdfast_public_url: AnyHttpUrl
     holdfast_cors_origins: Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(_split_origins)] = ()
     """Origins whose pages may read responses in a browser, separated by commas. Empty by default."""
@@ -104,6 +106,11 @@ class HttpSettings(BaseSettings):
             return None
         host, _, port = self.holdfast_api_metrics_address.rpartition(":")
         return host.strip("[]"), int(port)
+
+    @property
+    def verifies_addresses(self) -> bool:
+        is_production = self.holdfast_env is Environment.PRODUCTION
+        return is_production if self.holdfast_verify_addresses is None else self.holdfast_verify_addresses
 
     @property
     def webhook_secrets(self) -> tuple[str, ...]:

@@ -12,9 +12,11 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from models.documents.issuer import Issuer
 from models.domain.money import BASIS_POINTS, Rounding
 from models.domain.policy import BookingPolicy, CancellationPolicy, CompletionTimeoutPolicy, Deadlines, LossBearer
+from models.domain.rationing import PERIOD, BookingLimits
 
 _DEFAULTS = Deadlines()
 _POLICY = BookingPolicy()
+_LIMITS = BookingLimits()
 
 
 class Environment(StrEnum):
@@ -66,6 +68,16 @@ class PolicySettings(BaseSettings):
     completion_window: timedelta = _DEFAULTS.completion_window
     contest_window: timedelta = timedelta(hours=24)
     hold_margin: timedelta = _DEFAULTS.hold_margin
+    max_unpaid: int = Field(default=_LIMITS.max_unpaid, ge=0)
+    max_unpaid_per_instructor: int = Field(default=_LIMITS.max_unpaid_per_instructor, ge=0)
+    lapsed_slot_wait: timedelta = Field(default=_LIMITS.lapsed_slot_wait, ge=timedelta(0), le=PERIOD)
+    max_lapses: int = Field(default=_LIMITS.max_lapses, ge=0)
+    max_declined_cards: int = Field(default=_LIMITS.max_declined_cards, ge=0)
+
+    @property
+    def limits(self) -> BookingLimits:
+        """What a student may reserve without paying."""
+        return BookingLimits(**{limit: getattr(self, limit) for limit in BookingLimits.model_fields})
 
     def freeze(self, cancellation: CancellationPolicy) -> BookingPolicy:
         """The policy of a booking made now, with its offering's cancellation tiers."""

@@ -12,6 +12,7 @@ from temporalio import activity
 from activities.booking import endings, no_shows, payment_records, rescheduling
 from activities.database import audit, outbox
 from activities.database.transactions import transaction
+from models import rationing
 from models.domain.actors import PLATFORM, Actor, Role
 from models.domain.messages import (
     Channel,
@@ -27,6 +28,7 @@ from models.domain.messages import (
 from models.domain.no_shows import JudgeNoShow, NoShowVerdict, RecordNoShow
 from models.domain.notifications import notifications_for
 from models.domain.policy import split
+from models.domain.rationing import LimitReached, limit_reached
 from models.domain.states import BookingStatus, PaymentStatus, SessionStatus, advance
 from models.tables.bookings import BookingRequest, LiveSession
 from models.tables.catalogue import Offering, Slot
@@ -40,8 +42,11 @@ class RecordActivities:
         self._engine = engine
 
     @activity.defn
-    async def reserve_slot(self, message: ReserveSlot) -> bool:
-        """Returns whether this booking has the slot. Locks and the exclusion constraint decide, not an earlier read."""
+    async def reserve_slot(self, message: ReserveSlot) -> bool | LimitReached:
+        """Returns whether this booking has the slot, or the student's limit that it would exceed.
+
+        Locks and the exclusion constraint decide, not an earlier read.
+        """
         terms = message.terms
         reserved = audit.event(
             terms.booking_id, "booking.reserved", _student(terms.student_id), Channel.API, message.booked_at,
@@ -55,6 +60,8 @@ class RecordActivities:
         async with transaction(self._engine) as session:
             if await audit.exists(session, reserved):
                 return True
+            if reached := await _limit_reached(session, message):
+                return reached
             if not await _claim(session, message):
                 return await session.get(BookingRequest, terms.booking_id) is not None
             await audit.append(session, reserved)
@@ -185,6 +192,18 @@ class RecordActivities:
 
 def _student(student_id: UUID) -> Actor:
     return Actor(role=Role.STUDENT, id=student_id)
+
+
+async def _limit_reached(session: AsyncSession, message: ReserveSlot) -> LimitReached | None:
+    """Concurrent reservations of one student are checked one after the other, each with those before it."""
+    terms = message.terms
+    if message.limits is None:
+        return None
+    await rationing.lock_student(session, terms.student_id)
+    standing = await rationing.standing(
+        session, terms.student_id, terms.starts_at, terms.ends_at, message.booked_at, but_for=terms.booking_id
+    )
+    return limit_reached(message.limits, standing, terms, message.allow_overlap, message.booked_at)
 
 
 async def _claim(session: AsyncSession, message: ReserveSlot) -> bool:

@@ -9,7 +9,7 @@ from typing import Any, cast
 from uuid import UUID
 
 from pydantic import TypeAdapter
-from sqlalchemy import ColumnElement, ColumnExpressionArgument, and_, case, func, literal_column, tuple_
+from sqlalchemy import ColumnElement, ColumnExpressionArgument, and_, case, func, literal_column, true, tuple_
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlmodel import col, exists, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -124,6 +124,7 @@ class Blocker(StrEnum):
     """Why a student cannot book a slot, apart from its time and price."""
 
     NO_ACCOUNT = "no_account"
+    NOT_VERIFIED = "not_verified"
     TAKEN = "taken"
 
 
@@ -200,11 +201,17 @@ async def all_bookings(
     return await _page(session, conditions, after, limit)
 
 
-async def offer(session: AsyncSession, slot_id: UUID, student_id: UUID, booking_id: UUID) -> Offer | None:
+async def offer(
+    session: AsyncSession, slot_id: UUID, student_id: UUID, booking_id: UUID, verified_only: bool
+) -> Offer | None:
     """The slot as `student_id` would book it. A claim of `booking_id` itself does not make the slot taken."""
     has_account = exists().where(col(Student.id) == student_id, col(Student.closed_at).is_(None))
+    is_verified = has_account.where(col(Student.email_verified_at).is_not(None)) if verified_only else true()
     blocker = case(
-        (~has_account, Blocker.NO_ACCOUNT.value), (taken(but_for=booking_id), Blocker.TAKEN.value), else_=None
+        (~has_account, Blocker.NO_ACCOUNT.value),
+        (~is_verified, Blocker.NOT_VERIFIED.value),
+        (taken(but_for=booking_id), Blocker.TAKEN.value),
+        else_=None,
     )
     statement = (
         select(Slot, Offering, Instructor, blocker)

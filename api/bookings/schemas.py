@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import Field
 
 from api.bookings.operator_schemas import RefundDetails, ReportedNoShow, SessionAttendance
+from api.catalogue.schemas import Flag, RequestedPrice
 from api.http.schema_types import FreeText, RequestModel, RequestTime, ResponseModel
 from api.pricing import Policy, Price, RefundTier
 from models.domain.actors import AbsentParty, Role, SignUpRole
@@ -18,6 +19,12 @@ from models.domain.states import BookingStatus, PaymentStatus, PayoutStatus, Ses
 
 class NewBooking(RequestModel):
     slot_id: UUID
+    expected_price: RequestedPrice | None = None
+    """The price that the student was shown. If it has changed, the booking is refused."""
+    expected_policy_version: Annotated[str, Field(max_length=64)] | None = None
+    """The `version` of the policy that the student was shown. If it has changed, the booking is refused."""
+    allow_overlap: Flag = False
+    """Book even if the student has another session at that time."""
 
 
 class Rejection(RequestModel):

@@ -38,6 +38,7 @@ async def add_offering(session: AsyncSession, instructor_id: UUID, new: NewOffer
         duration_minutes=new.duration_minutes,
         buffer_before_minutes=new.buffer_before_minutes,
         buffer_after_minutes=new.buffer_after_minutes,
+        min_notice_minutes=new.min_notice_minutes,
         price_minor=new.price.amount_minor,
         currency=new.price.currency,
         cancellation=policy_of(new.cancellation).model_dump(mode="json"),

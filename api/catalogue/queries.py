@@ -162,7 +162,8 @@ async def booked_slot(session: AsyncSession, offering_id: UUID, slot_id: UUID) -
 
 
 def _is_free(now: datetime) -> ColumnElement[bool]:
-    return (col(Slot.starts_at) > now) & col(Offering.is_active) & ~taken()
+    notice = func.make_interval(0, 0, 0, 0, 0, col(Offering.min_notice_minutes))
+    return (col(Slot.starts_at) > now) & (col(Slot.starts_at) >= now + notice) & col(Offering.is_active) & ~taken()
 
 
 def _slots_of_offering(now: datetime) -> Select[Slot, bool]:

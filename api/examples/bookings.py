@@ -43,6 +43,7 @@ _WINDOWS = {
     "contest_within_seconds": 86_400,
 }
 _POLICY = {
+    "version": "6e0f1b9c4d2a8375",
     "platform_fee_bps": 2_000,
     "cancellation": _CANCELLATION,
     "no_show": _NO_SHOW,
@@ -156,6 +157,7 @@ _OFFERING = {
     "duration_minutes": 60,
     "buffer_before_minutes": 0,
     "buffer_after_minutes": 15,
+    "min_notice_minutes": 60,
     "is_recorded": False,
     "is_active": True,
     "price": _PRICE,
@@ -239,7 +241,12 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     },
     "Money": usd(10_000),
     "RequestedPrice": usd(10_000),
-    "NewBooking": {"slot_id": _SLOT_ID},
+    "NewBooking": {
+        "slot_id": _SLOT_ID,
+        "expected_price": usd(10_000),
+        "expected_policy_version": _POLICY["version"],
+        "allow_overlap": False,
+    },
     "NewOffering": {
         "title": "Counterpoint",
         "description": "Two voices at first. Bring a pencil.",
@@ -247,6 +254,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "duration_minutes": 60,
         "cancellation": "moderate",
         "buffer_after_minutes": 15,
+        "min_notice_minutes": 60,
     },
     "NewPassword": {"token": "o3xQzKk0v0Yd9ZJ2mD0m3c1Rr5nT8wHq4uVbLfGs7eE", "password": _NEW_PASSWORD},
     "NewSlots": {"weekly": _WEEKLY},
@@ -266,6 +274,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     },
     "BookingPayment": _PAYMENT,
     "PasswordChange": {"current_password": _SIGN_IN["password"], "new_password": _NEW_PASSWORD},
+    "Verification": {"token": "o3xQzKk0v0Yd9ZJ2mD0m3c1Rr5nT8wHq4uVbLfGs7eE"},
     "PasswordForgotten": {"email": _SIGN_IN["email"]},
     "Payments": _PAYMENTS,
     "PeriodMetrics": _PERIOD_METRICS,

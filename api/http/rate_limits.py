@@ -70,6 +70,9 @@ RESETS_PER_EMAIL = Quota("password-resets-of-mail", 3, 15 * _MINUTE)
 """Per mail address, so that nobody can flood another person's mailbox."""
 PROBES = Quota("probes", 300, _MINUTE, per_address=True)
 """Readiness asks Postgres and Temporal, without authentication."""
+VERIFICATIONS = Quota("verifications", 20, 15 * _MINUTE, per_address=True)
+VERIFICATION_MAILS = Quota("verification-mails", 3, 15 * _MINUTE)
+"""Per student, so that nobody can flood the mailbox of an address that is not theirs."""
 
 
 @dataclass(frozen=True)

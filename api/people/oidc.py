@@ -161,6 +161,11 @@ class IdentityProvider:
             async with self._database.writing() as session:
                 action, now = "person.introduced", datetime.now(UTC)
                 await queries.add_role(session, role, account.person, action, caller.actor, now)
+        if account is None or account.student is None or account.student.email_verified_at is not None:
+            return
+        if email := _verified_email(claims):
+            async with self._database.writing() as session:
+                await queries.mark_verified(session, caller.id, email, datetime.now(UTC))
 
     async def _add_person(self, role: SignUpRole, person: Student | Instructor, actor: Actor) -> None:
         async with self._database.writing() as session:
@@ -176,7 +181,7 @@ def _person(role: SignUpRole, id: UUID, claims: dict[str, Any]) -> Student | Ins
         raise Problem(Kind.NO_ACCOUNT, "The token must carry the person's address in `email`.") from error
     if claims.get("email_verified") is False:
         raise Problem(Kind.NO_ACCOUNT, "The identity provider has not verified the address.")
-    return queries.TABLES[role](
+    person = queries.TABLES[role](
         id=id,
         email=email,
         name=_valid(Name, claims.get("name")) or email.partition("@")[0],
@@ -184,6 +189,9 @@ def _person(role: SignUpRole, id: UUID, claims: dict[str, Any]) -> Student | Ins
         language=_valid(Language, claims.get("locale")) or "en",
         created_at=datetime.now(UTC),
     )
+    if isinstance(person, Student) and _verified_email(claims):
+        person.email_verified_at = person.created_at
+    return person
 
 
 def _claim(claims: dict[str, Any], name: str) -> object:
@@ -203,3 +211,13 @@ def _valid(kind: Any, claim: object) -> str | None:
     except ValidationError:
         return None
     return value
+
+
+def _verified_email(claims: dict[str, Any]) -> str | None:
+    """The address that the provider vouches for."""
+    if claims.get("email_verified") is not True:
+        return None
+    try:
+        return address(str(claims.get("email", "")))
+    except ValueError:
+        return None

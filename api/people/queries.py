@@ -15,7 +15,7 @@ from models.domain.actors import PLATFORM, Actor, Role, SignUpRole, Subject
 from models.domain.messages import Channel
 from models.domain.notifications import NotificationKind, Recipient
 from models.tables.audit import event_about
-from models.tables.credentials import Credential, PasswordReset, token_hash
+from models.tables.credentials import AddressVerification, Credential, PasswordReset, token_hash
 from models.tables.outbox import OutboxMessage
 from models.tables.people import Instructor, Student
 
@@ -137,6 +137,45 @@ async def sign_up(
     return await _insert(session, credential) and await add_person(session, role, person, "person.signed_up", actor)
 
 
+async def request_verification(session: AsyncSession, student_id: UUID, now: datetime) -> None:
+    """Queue the mail with the link that verifies the student's address."""
+    message = _notify(session, Recipient.STUDENT, student_id, NotificationKind.ADDRESS_VERIFICATION, now, {})
+    actor, action = Actor(role=Role.STUDENT, id=student_id), "person.verification_requested"
+    session.add(event_about(Subject.PERSON, student_id, action, actor, Channel.API, now, occasion=str(message.id)))
+
+
+async def verify_address(session: AsyncSession, token: str, now: datetime) -> bool:
+    """False unless the token is valid and its address is not verified yet. All tokens of the student are used up."""
+    valid = select(AddressVerification.student_id).where(
+        col(AddressVerification.token_hash) == token_hash(token), col(AddressVerification.expires_at) > now
+    )
+    # Of concurrent uses, the second waits for the row and then finds it verified.
+    verify = (
+        update(Student)
+        .where(col(Student.id).in_(valid), col(Student.email_verified_at).is_(None))
+        .values(email_verified_at=now)
+        .returning(col(Student.id))
+    )
+    row = (await session.exec(verify)).first()
+    if row is None:
+        return False
+    (student_id,) = row
+    await session.exec(delete(AddressVerification).where(col(AddressVerification.student_id) == student_id))
+    actor, action = Actor(role=Role.STUDENT, id=student_id), "person.address_verified"
+    session.add(event_about(Subject.PERSON, student_id, action, actor, Channel.API, now))
+    return True
+
+
+async def mark_verified(session: AsyncSession, student_id: UUID, email: str, now: datetime) -> None:
+    """For an identity provider that has verified `email`. Does nothing for another address than the student's."""
+    is_theirs = (col(Student.id) == student_id, col(Student.email) == email)
+    unverified = update(Student).where(*is_theirs, col(Student.email_verified_at).is_(None))
+    marked = await session.exec(unverified.values(email_verified_at=now))
+    if marked.rowcount:
+        actor, action = Actor(role=Role.STUDENT, id=student_id), "person.address_verified"
+        session.add(event_about(Subject.PERSON, student_id, action, actor, Channel.API, now))
+
+
 async def replace_hash(session: AsyncSession, email: str, old: str, new: str, now: datetime) -> None:
     """Does nothing if the stored hash is no longer `old`."""
     is_current = (col(Credential.email) == email, col(Credential.password_hash) == old)
@@ -145,7 +184,8 @@ async def replace_hash(session: AsyncSession, email: str, old: str, new: str, no
 
 def request_password_reset(session: AsyncSession, credential: Credential, now: datetime) -> None:
     """Queue the mail with the reset link. The audit event names the platform: the requester is not authenticated."""
-    message = _notify(session, credential, NotificationKind.PASSWORD_RESET, now, {"generation": credential.generation})
+    recipient, facts = Recipient(credential.role), {"generation": credential.generation}
+    message = _notify(session, recipient, credential.person_id, NotificationKind.PASSWORD_RESET, now, facts)
     action = "person.password_reset_asked"
     session.add(
         event_about(Subject.PERSON, credential.person_id, action, PLATFORM, Channel.API, now, occasion=str(message.id))
@@ -175,7 +215,8 @@ async def set_password(
     if not (await session.exec(update(Credential).where(*is_current).values(values))).rowcount:
         return False
     await session.exec(delete(PasswordReset).where(col(PasswordReset.person_id) == credential.person_id))
-    message = _notify(session, credential, NotificationKind.PASSWORD_CHANGED, now, {})
+    recipient = Recipient(credential.role)
+    message = _notify(session, recipient, credential.person_id, NotificationKind.PASSWORD_CHANGED, now, {})
     actor = Actor(role=Role(credential.role), id=credential.person_id)
     session.add(
         event_about(Subject.PERSON, credential.person_id, action, actor, Channel.API, now, occasion=str(message.id))
@@ -184,13 +225,18 @@ async def set_password(
 
 
 def _notify(
-    session: AsyncSession, credential: Credential, notification: NotificationKind, now: datetime, facts: dict[str, Any]
+    session: AsyncSession,
+    recipient: Recipient,
+    person_id: UUID,
+    notification: NotificationKind,
+    now: datetime,
+    facts: dict[str, Any],
 ) -> OutboxMessage:
     message = OutboxMessage(
         id=uuid4(),
         kind=notification,
-        recipient_role=Recipient(credential.role),
-        recipient_id=credential.person_id,
+        recipient_role=recipient,
+        recipient_id=person_id,
         facts=facts,
         due_at=now,
         next_attempt_at=now,

@@ -22,7 +22,7 @@ from api.people import presenters, queries
 from api.people.passwords import AsyncPasswordHasher, normalize
 from api.people.schemas import PersonalAccount, SignIn, SignUp, Token
 from api.settings import WithSettings
-from models.domain.actors import Role, Subject
+from models.domain.actors import Role, SignUpRole, Subject
 from models.domain.messages import Channel
 from models.tables.audit import event_about
 
@@ -62,7 +62,11 @@ WithPasswordHasher = Annotated[AsyncPasswordHasher, Depends(_password_hasher)]
     ),
 )
 async def sign_up(
-    body: SignUp, database: WithDatabase, hasher: WithPasswordHasher, limiter: WithRateLimiter
+    body: SignUp,
+    database: WithDatabase,
+    hasher: WithPasswordHasher,
+    limiter: WithRateLimiter,
+    settings: WithSettings,
 ) -> PersonalAccount:
     """Create a student's or an instructor's account. Instructors can be booked after their Stripe onboarding."""
     await limiter.count(SIGN_UPS_PER_EMAIL, email_key(body.email))
@@ -80,6 +84,8 @@ async def sign_up(
     async with database.writing() as session:
         if not await queries.sign_up(session, body.role, person, password_hash, now):
             raise Problem(Kind.EMAIL_TAKEN, "Sign in, or use another address.")
+        if body.role is SignUpRole.STUDENT and settings.http.verifies_addresses:
+            await queries.request_verification(session, person.id, now)
     return presenters.account(person, body.role, [body.role])
 
 

@@ -109,6 +109,11 @@ class PasswordForgotten(RequestModel):
     email: Email
 
 
+class Verification(RequestModel):
+    token: Annotated[SecretStr, Field(max_length=128)]
+    """The fragment (after `#`) of the mailed link."""
+
+
 class NewPassword(RequestModel):
     token: Annotated[SecretStr, Field(max_length=128)]
     """The fragment (after `#`) of the mailed link."""

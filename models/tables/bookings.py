@@ -32,6 +32,12 @@ class BookingRequest(SQLModel, table=True):
     __tablename__ = "booking_request"
     __table_args__ = (
         Index("ix_booking_request_student_created", "student_id", "created_at", "id"),
+        Index(
+            "ix_booking_request_student_open",
+            "student_id",
+            "next_deadline_at",
+            postgresql_where=text("status IN ('PENDING', 'ACCEPTED')"),
+        ),
         Index("ix_booking_request_instructor_created", "instructor_id", "created_at", "id"),
         Index("ix_booking_request_created", "created_at", "id"),
         Index(

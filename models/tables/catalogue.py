@@ -30,6 +30,8 @@ class Offering(SQLModel, table=True):
     buffer_before_minutes: int = 0
     """Time before and after a session in which its instructor cannot be booked either."""
     buffer_after_minutes: int = 0
+    min_notice_minutes: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
+    """How long before its start a slot must be booked."""
     price_minor: int = Field(sa_type=BigInteger)
     currency: str = Field(max_length=3)
     cancellation: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))

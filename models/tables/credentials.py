@@ -45,6 +45,21 @@ RESET_LASTS = timedelta(minutes=30)
 """Counted from the request."""
 
 
+class AddressVerification(SQLModel, table=True):
+    """A single-use token that shows that a student reads mail to their address."""
+
+    __tablename__ = "address_verification"
+
+    token_hash: str = Field(primary_key=True)
+    """The token itself is only in the mail."""
+    student_id: UUID = Field(foreign_key="student.id", index=True)
+    expires_at: datetime
+
+
+VERIFICATION_LASTS = timedelta(days=1)
+"""Counted from the request."""
+
+
 def token_hash(token: str) -> str:
     """SHA-256, in hex. One round is enough: unlike a password, a token is too random to be guessed."""
     return hashlib.sha256(token.encode()).hexdigest()

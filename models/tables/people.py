@@ -18,6 +18,8 @@ class Student(SQLModel, table=True):
     time_zone: str = "UTC"
     language: str = Field(default="en", sa_column_kwargs={"server_default": text("'en'")})
     """A BCP 47 tag."""
+    email_verified_at: datetime | None = None
+    """When the student showed that they read mail to `email`, or an identity provider said so."""
     stripe_customer_id: str | None = Field(default=None, unique=True)
     created_at: datetime
     closed_at: datetime | None = None

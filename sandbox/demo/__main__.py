@@ -64,7 +64,7 @@ async def _run_all(marketplace: Marketplace) -> tuple[list[report.Row], list[che
 async def _demo(stripe_log: Path | None, histories: Path | None) -> tuple[list[report.Row], list[checks.Check]]:
     with tempfile.TemporaryDirectory(prefix="holdfast-demo-") as directory:
         log = stripe_log or Path(directory) / "stripe.jsonl"
-        async with Stack(Path(directory), stripe_log=log, env=journeys.WINDOWS) as stack:
+        async with Stack(Path(directory), stripe_log=log, env=journeys.WINDOWS | journeys.UNLIMITED) as stack:
             print(f"The stack is up; {len(journeys.ALL)} journeys are played.", flush=True)
             engine = build_engine(stack.database_url)
             temporal = await Client.connect(stack.temporal_address, data_converter=pydantic_data_converter)

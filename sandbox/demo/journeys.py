@@ -19,6 +19,8 @@ WINDOWS = {
     "HOLDFAST_APPROVAL_WINDOW": "PT16S",
     "HOLDFAST_CONTEST_WINDOW": "PT4S",
 }
+UNLIMITED = {"HOLDFAST_MAX_UNPAID": "0", "HOLDFAST_MAX_UNPAID_PER_INSTRUCTOR": "0"}
+"""Each pair of people is in several journeys at a time."""
 PAIRS = 8
 """As many as there are journeys whose sessions start at the same time."""
 

@@ -20,8 +20,13 @@ from sandbox.demo.people import Json, Person
 from sandbox.stack.stack import Stack
 
 PRICE = Money(amount_minor=10_000, currency="usd")
-_OFFERING: Json = {"title": "Counterpoint", "price": PRICE.model_dump(), "duration_minutes": 1}
-"""One minute is the minimum length of a session."""
+_OFFERING: Json = {
+    "title": "Counterpoint",
+    "price": PRICE.model_dump(),
+    "duration_minutes": 1,
+    "min_notice_minutes": 0,
+}
+"""One minute is the minimum length of a session, which starts soon after it is booked."""
 
 _TIME_TO_PAYOUT = timedelta(days=6)
 """Funds are available after two days, sent at the next midnight, and arrive a day later, at any time of day."""

@@ -20,6 +20,8 @@ GET  /v1/me                                           401    ok       ok        
 PATCH /v1/me                                          401    ok       ok         403       ok        ok
 POST /v1/me/roles                                     401    ok       ok         403       ok        ok
 POST /v1/me/close                                     401    ok       ok         403       ok        ok
+POST /v1/auth/verification                            401    ok       403        403       ok        403
+POST /v1/auth/verify                                  400    400      400        400       400       400
 GET  /v1/instructors/me                               401    403      ok         403       403       ok
 GET  /v1/instructors/me/statements/{year}             401    403      ok         403       403       ok
 POST /v1/instructors/me/onboarding-link               401    403      ok         403       403       ok
@@ -81,6 +83,7 @@ GET  /checkout/cancelled                              ok     ok       ok        
 GET  /onboarding/return                               ok     ok       ok         ok        ok        ok
 GET  /onboarding/refresh                              ok     ok       ok         ok        ok        ok
 GET  /password-reset                                  ok     ok       ok         ok        ok        ok
+GET  /verify                                          ok     ok       ok         ok        ok        ok
 GET  /v1/openapi.json                                 ok     ok       ok         ok        ok        ok
 """
 ROWS = {
@@ -94,6 +97,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "token": {"email": "nobody@students.test", "password": "a long enough password"},
     "password-reset": {"email": "ada@students.test"},
     "password": {"token": "unknown", "password": "a long enough password"},
+    "verify": {"token": "unknown"},
     "change": {"current_password": "not theirs: they have none", "new_password": "a long enough password"},
     "me": {"name": "Ada Byron", "time_zone": "Europe/London", "language": "en-GB"},
     "roles": {"role": "instructor"},

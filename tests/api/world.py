@@ -47,6 +47,7 @@ def settings(database_url: str, task_queue: str, policy: PolicySettings | None =
                 "stripe_webhook_secret": WEBHOOK_KEY,
                 "stripe_connect_webhook_secret": CONNECT_WEBHOOK_KEY,
                 "holdfast_public_url": PUBLIC_URL,
+                "holdfast_verify_addresses": False,
                 "stripe_livemode": False,
             }
         ),

@@ -32,6 +32,7 @@ CREATE TABLE student (
     name varchar NOT NULL,
     time_zone varchar NOT NULL,
     language varchar DEFAULT 'en' NOT NULL,
+    email_verified_at timestamptz,
     stripe_customer_id varchar UNIQUE,
     created_at timestamptz NOT NULL,
     closed_at timestamptz
@@ -82,6 +83,14 @@ CREATE TABLE password_reset (
 )
 
 CREATE INDEX ix_password_reset_person_id ON password_reset (person_id)
+
+CREATE TABLE address_verification (
+    token_hash varchar PRIMARY KEY,
+    student_id uuid NOT NULL REFERENCES student (id),
+    expires_at timestamptz NOT NULL
+)
+
+CREATE INDEX ix_address_verification_student_id ON address_verification (student_id)
 """
 
 _CATALOGUE = """
@@ -93,6 +102,7 @@ CREATE TABLE offering (
     duration_minutes integer NOT NULL,
     buffer_before_minutes integer NOT NULL,
     buffer_after_minutes integer NOT NULL,
+    min_notice_minutes integer DEFAULT 0 NOT NULL,
     price_minor bigint NOT NULL,
     currency varchar(3) NOT NULL,
     cancellation jsonb NOT NULL,
@@ -102,6 +112,7 @@ CREATE TABLE offering (
     CONSTRAINT buffers_are_not_negative CHECK (buffer_before_minutes >= 0 AND buffer_after_minutes >= 0),
     CONSTRAINT currency_is_a_code CHECK (currency ~ '^[a-z]{3}$'),
     CONSTRAINT duration_is_positive CHECK (duration_minutes > 0),
+    CONSTRAINT notice_is_not_negative CHECK (min_notice_minutes >= 0),
     CONSTRAINT price_is_positive CHECK (price_minor > 0)
 )
 
@@ -191,6 +202,10 @@ CREATE INDEX ix_booking_request_open_deadline ON booking_request (next_deadline_
 CREATE INDEX ix_booking_request_slot_id ON booking_request (slot_id)
 
 CREATE INDEX ix_booking_request_student_created ON booking_request (student_id, created_at, id)
+
+CREATE INDEX ix_booking_request_student_open ON booking_request (student_id, next_deadline_at) WHERE status IN (
+        'PENDING', 'ACCEPTED'
+    )
 
 CREATE TABLE live_session (
     booking_id uuid PRIMARY KEY REFERENCES booking_request (id),
@@ -467,7 +482,12 @@ CREATE INDEX ix_audit_event_booking_at ON audit_event (booking_id, at)
 
 CREATE INDEX ix_audit_event_booking_seq ON audit_event (booking_id, seq)
 
+CREATE INDEX ix_audit_event_reserved_actor ON audit_event (actor_id, at) WHERE action = 'booking.reserved'
+
 CREATE INDEX ix_audit_event_reserved_at ON audit_event (at) WHERE action = 'booking.reserved'
+
+CREATE INDEX ix_audit_event_student ON audit_event ((detail ->> 'student_id'), at)
+    WHERE (detail ->> 'student_id') IS NOT NULL
 
 CREATE INDEX ix_audit_event_subject_seq ON audit_event (subject_id, seq) WHERE subject_id IS NOT NULL
 
@@ -489,11 +509,12 @@ CREATE TABLE outbox_message (
         'booking_received', 'approved', 'rejected', 'expired', 'unpaid', 'cancelled', 'completed',
         'no_show', 'refunded', 'refund_failed', 'no_show_reported', 'rescheduled', 'reminder_a_day',
         'reminder_15_minutes', 'completion_due', 'payout_paid', 'payout_failed', 'password_reset',
-        'password_changed'
+        'password_changed', 'address_verification'
     )),
     CONSTRAINT recipient_role_is_known CHECK (recipient_role IN ('student', 'instructor')),
     CONSTRAINT about_something CHECK (booking_id IS NOT NULL OR (kind IN (
-        'payout_paid', 'payout_failed', 'password_reset', 'password_changed'
+        'payout_paid', 'payout_failed', 'password_reset', 'password_changed',
+        'address_verification'
     ))),
     CONSTRAINT sent_or_given_up CHECK (sent_at IS NULL OR gave_up_at IS NULL)
 )
@@ -513,6 +534,8 @@ CREATE TABLE stripe_event (
 )
 
 CREATE INDEX ix_stripe_event_at ON stripe_event (at)
+
+CREATE INDEX ix_stripe_event_declined ON stripe_event (booking_id, at) WHERE type = 'payment_intent.payment_failed'
 
 CREATE INDEX ix_stripe_event_closed ON stripe_event (at) WHERE routing_result = 'closed'
 
@@ -621,7 +644,8 @@ CREATE TRIGGER notify AFTER INSERT ON audit_event
 """
 
 _TABLES = (
-    "student", "instructor", "credential", "password_reset", "offering", "slot", "booking_request",
+    "student", "instructor", "credential", "password_reset", "address_verification", "offering", "slot",
+    "booking_request",
     "live_session", "reschedule_proposal", "no_show_report", "attendance_event", "policy_acceptance",
     "idempotency_key", "payment", "instructor_payout", "refund", "dispute", "ledger_transaction",
     "ledger_entry", "audit_event", "outbox_message", "stripe_event", "reconciliation", "drift",

@@ -22,13 +22,14 @@ def _defined() -> set[Notification]:
     moves = {each for people in NOTIFICATIONS.values() for told in people.values() for each in told}
     to_both = {
         Notification(notification, recipient)
-        for notification in {*BEFORE_THE_SESSION, *ABOUT_THE_ACCOUNT}
+        for notification in {*BEFORE_THE_SESSION, *ABOUT_THE_ACCOUNT} - {NotificationKind.ADDRESS_VERIFICATION}
         for recipient in Recipient
     }
     return (
         moves
         | to_both
         | {*ON_RESCHEDULING, *ON_NO_SHOW_REPORTED, Notification(NotificationKind.COMPLETION_DUE, Recipient.INSTRUCTOR)}
+        | {Notification(NotificationKind.ADDRESS_VERIFICATION, Recipient.STUDENT)}
     )
 
 

@@ -39,6 +39,10 @@ TESTED_ELSEWHERE = {
     },
     "/v1/auth/signout": "tests/api/people/test_account.py: it takes a password",
     **{
+        f"/v1/auth/{path}": "tests/api/people/test_verification.py: it takes a mailed token"
+        for path in ("verification", "verify")
+    },
+    **{
         f"/v1/operator/disputes/{{dispute_id}}/{decision}": "tests/workflows/test_disputes.py: a bank opens them"
         for decision in ("take-over", "submit", "accept")
     },

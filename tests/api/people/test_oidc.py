@@ -90,6 +90,33 @@ async def test_a_students_row_is_created_on_the_first_request_only(
     assert (event.action, event.actor_role, event.actor_id) == ("person.introduced", Role.STUDENT, student.id)
 
 
+@pytest.mark.parametrize(
+    ("first", "then", "verified"),
+    [
+        ({"email_verified": True}, {"email_verified": True}, True),
+        ({"email_verified": None}, {"email_verified": None}, False),
+        ({"email_verified": None}, {"email_verified": True}, True),
+        ({"email_verified": None}, {"email_verified": "true"}, False),
+        ({"email_verified": None}, {"email_verified": True, "email": "another@students.test"}, False),
+    ],
+)
+async def test_an_address_that_the_provider_has_verified_counts_as_verified(
+    client: httpx.AsyncClient,
+    engine: AsyncEngine,
+    provider: Provider,
+    first: dict[str, Any],
+    then: dict[str, Any],
+    verified: bool,
+) -> None:
+    for claims in (first, then):
+        assert (await bookings(client, provider.token(**claims))).status_code == 200
+    (student,) = await people(engine, Student)
+    assert (student.email_verified_at is not None) is verified
+    actions = [event.action for event in await audited(engine, student.id)]
+    is_later = verified and first != then
+    assert actions == ["person.introduced"] + ["person.address_verified"] * is_later
+
+
 async def test_an_instructors_row_is_created_and_has_a_profile(client: httpx.AsyncClient, provider: Provider) -> None:
     token = provider.token(roles="instructor", sub="nadia", name=None, zoneinfo="Mars/Olympus")
     answer = await client.get("/v1/instructors/me", headers={"Authorization": f"Bearer {token}"})

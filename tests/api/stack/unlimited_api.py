@@ -48,7 +48,10 @@ def unlimited_api(stack: Stack) -> tuple[Process, str]:
     url = f"http://{LOOPBACK}:{port}"
     uvicorn = ("-m", "uvicorn", "--factory", f"{__name__}:create_app", "--host", LOOPBACK, "--port", str(port))
     # Unpaid bookings are deleted soon.
-    env = child_environment({**stack.environment, "HOLDFAST_DECLINE_GRACE": "PT1S"})
+    settings = {"HOLDFAST_DECLINE_GRACE": "PT1S", "HOLDFAST_LAPSED_SLOT_WAIT": "PT0S"}
+    limits = ("MAX_UNPAID", "MAX_UNPAID_PER_INSTRUCTOR", "MAX_LAPSES", "MAX_DECLINED_CARDS")
+    settings |= {f"HOLDFAST_{limit}": "0" for limit in limits}
+    env = child_environment({**stack.environment, **settings})
     command = Command(argv=python(*uvicorn), env=env, cwd=PROJECT_ROOT)
     return Process(
         name="unlimited", command=command, ready=http_ok(f"{url}/readyz"), log=stack.logs / "unlimited.log"
