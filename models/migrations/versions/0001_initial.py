@@ -80,6 +80,53 @@ CREATE TABLE password_reset (
 CREATE INDEX ix_password_reset_person_id ON password_reset (person_id)
 """
 
+# The scripts that put no spaces between words, as a range of a regular expression: Thai and Lao, Burmese, Khmer, then
+# Chinese, Japanese and Korean.
+_UNSPACED = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
+
+# A colon before a word is escaped, or SQLAlchemy would take the word for a parameter.
+_SEARCH = r"""
+CREATE FUNCTION folded_text(value text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN
+    replace(replace(translate(normalize(regexp_replace(
+        normalize(casefold(normalize(value, NFKD) COLLATE pg_unicode_fast), NFKD),
+        '[\u0300-\u036f\u00ad\u200b-\u200f\u2060-\u2064\ufe00-\ufe0f\ufeff\U000e0100-\U000e01ef]', '', 'g'
+    ), NFC), 'øłđ♯', 'old#'), 'æ', 'ae'), 'œ', 'oe')
+
+CREATE FUNCTION search_words(value text) RETURNS SETOF text LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN (
+    regexp_matches(
+        regexp_replace(folded_text(value), '(?![+#])[[\:punct\:][\:space\:][\:cntrl\:]]', ' ', 'g'),
+        '[UNSPACED]+|[^ +#UNSPACED][^ UNSPACED]*', 'g'
+    )
+)[1]
+
+CREATE FUNCTION search_pairs(word text) RETURNS TABLE (first text, pair text, nth bigint)
+LANGUAGE sql IMMUTABLE PARALLEL SAFE BEGIN ATOMIC
+    SELECT letter, letter || lead(letter) OVER (ORDER BY n), n
+    FROM regexp_split_to_table(word, '') WITH ORDINALITY AS letters (letter, n);
+END
+
+CREATE FUNCTION search_document(title varchar, description varchar) RETURNS tsvector
+LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 1000 RETURN (
+    SELECT coalesce(string_agg(CASE WHEN word ~ '^[UNSPACED]' THEN (
+        SELECT string_agg(concat_ws(' ', quote_literal(first) || at, quote_literal(pair) || at), ' ')
+        FROM search_pairs(word), concat(':', start + nth) AS at
+    ) ELSE quote_literal(left(word, 100)) END, ' '), '')::tsvector
+    FROM (
+        SELECT word, sum(length(word) + 1) OVER (ORDER BY n) - length(word) AS start
+        FROM search_words(title || ' ' || description) WITH ORDINALITY AS words (word, n)
+    ) AS words
+)
+
+CREATE FUNCTION search_query(value text) RETURNS tsquery LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN (
+    SELECT string_agg(CASE
+        WHEN word ~ '^[UNSPACED].' THEN (SELECT string_agg(quote_literal(pair), ' <-> ') FROM search_pairs(word))
+        WHEN word ~ '^[UNSPACED]' THEN quote_literal(word)
+        ELSE quote_literal(left(word, 100)) || ':*'
+    END, ' & ')::tsquery
+    FROM search_words(value) AS word
+)
+""".replace("UNSPACED", _UNSPACED)
+
 _CATALOGUE = """
 CREATE TABLE offering (
     id uuid PRIMARY KEY,
@@ -107,7 +154,7 @@ CREATE INDEX ix_offering_currency_price ON offering (currency, price_minor)
 
 CREATE INDEX ix_offering_instructor_created ON offering (instructor_id, created_at, id)
 
-CREATE INDEX ix_offering_search ON offering USING gin (to_tsvector('simple', (title || ' ') || description))
+CREATE INDEX ix_offering_search ON offering USING gin (search_document(title, description))
 
 CREATE TABLE slot (
     id uuid PRIMARY KEY,
@@ -622,9 +669,14 @@ _TABLES = (
     "ledger_entry", "audit_event", "outbox_message", "stripe_event", "reconciliation", "drift",
 )  # fmt: skip
 
+_FUNCTIONS = (
+    "notify_of_audit_event", "refuse_unbalanced_ledger", "refuse_change", "blocked_range", "search_query",
+    "search_document", "search_pairs", "search_words", "folded_text",
+)  # fmt: skip
+
 
 def upgrade() -> None:
-    for section in (_TYPES, _PEOPLE, _CATALOGUE, _BOOKINGS, _PAYMENTS, _LEDGER, _OPERATIONS, _TRIGGERS):
+    for section in (_TYPES, _PEOPLE, _SEARCH, _CATALOGUE, _BOOKINGS, _PAYMENTS, _LEDGER, _OPERATIONS, _TRIGGERS):
         for statement in section.strip().split("\n\n"):
             op.execute(statement)
 
@@ -632,6 +684,6 @@ def upgrade() -> None:
 def downgrade() -> None:
     for table in reversed(_TABLES):
         op.drop_table(table)
-    for function in ("notify_of_audit_event", "refuse_unbalanced_ledger", "refuse_change", "blocked_range"):
+    for function in _FUNCTIONS:
         op.execute(f"DROP FUNCTION {function}")
     op.execute("DROP TYPE uuidrange")
