@@ -28,8 +28,9 @@ _NEW_EACH_TIME = (
     re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]+"),
     re.compile(r"https?://\S+"),
     re.compile(r"[0-9a-f]{32}|[0-9a-f]{48}"),
+    re.compile(r"pi_\w+"),
 )
-"""Times, tokens, addresses of pages, and the names of rooms and requests: like each other, and never the same."""
+"""Times, tokens, addresses of pages, names of rooms and requests, Stripe's ids: like each other, never the same."""
 
 
 @dataclass(frozen=True)
