@@ -232,10 +232,15 @@ CREATE INDEX ix_booking_request_open_deadline ON booking_request (next_deadline_
 
 CREATE INDEX ix_booking_request_slot_id ON booking_request (slot_id)
 
+CREATE INDEX ix_booking_request_starts ON booking_request (starts_at)
+
+CREATE INDEX ix_booking_request_status_created ON booking_request (status, created_at, id)
+
 CREATE INDEX ix_booking_request_student_created ON booking_request (student_id, created_at, id)
 
 CREATE TABLE live_session (
     booking_id uuid PRIMARY KEY REFERENCES booking_request (id),
+    id uuid NOT NULL UNIQUE,
     status varchar(24) NOT NULL,
     room varchar NOT NULL UNIQUE,
     calendar_sequence integer DEFAULT 0 NOT NULL,
