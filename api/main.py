@@ -4,7 +4,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, nullcontext
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -28,6 +28,7 @@ from api.http.documents import Documents
 from api.http.middleware import Metrics, RequestMiddleware, UnhandledErrorMiddleware
 from api.http.notify_listener import NotifyListener
 from api.http.problems import handle_problems, unavailable
+from api.http.query_parameters import refuse_unknown_parameters
 from api.http.rate_limits import RATE_LIMITED, RateLimits, redis_storage
 from api.meetings import routers as meetings
 from api.metrics import serve_metrics
@@ -95,6 +96,7 @@ def _build(settings: Settings, lifespan: Lifespan | None) -> FastAPI:
         description=DESCRIPTION,
         servers=[{"url": str(settings.http.holdfast_public_url).rstrip("/"), "description": "This one."}],
         openapi_tags=TAGS,
+        dependencies=[Depends(refuse_unknown_parameters)],
         openapi_url="/v1/openapi.json",
         # FastAPI's documentation pages load scripts from a CDN.
         docs_url=None,

@@ -9,12 +9,13 @@ from typing import Any, cast
 from uuid import UUID
 
 from pydantic import TypeAdapter
-from sqlalchemy import ColumnElement, ColumnExpressionArgument, and_, case, func, literal_column, true, tuple_
+from sqlalchemy import ColumnElement, and_, case, func, literal_column, true, tuple_
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlmodel import col, exists, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import Select
 
+from api.bookings.filters import BookingFilter
 from api.catalogue.availability import taken
 from api.http.auth import Caller
 from api.http.pagination import Cursor
@@ -51,24 +52,25 @@ _REFUNDS: ColumnElement[Any] = (
     .scalar_subquery()
 )
 # SQLModel's `select` is typed for up to four columns.
-_JOINED: Select[BookingRequest, LiveSession | None, Payment | None, Any, RescheduleProposal | None, Any, Any, Any] = (
-    cast(
-        Any,
-        select(BookingRequest, LiveSession, Payment, _ATTENDANCE)
-        .add_columns(RescheduleProposal, InstructorPayout, _REFUNDS, NoShowReport)
-        .outerjoin(InstructorPayout, col(InstructorPayout.booking_id) == col(BookingRequest.id))
-        .outerjoin(LiveSession, col(LiveSession.booking_id) == col(BookingRequest.id))
-        .outerjoin(Payment, col(Payment.booking_id) == col(BookingRequest.id))
-        .outerjoin(NoShowReport, col(NoShowReport.booking_id) == col(BookingRequest.id))
-        .outerjoin(
-            RescheduleProposal,
-            and_(
-                col(RescheduleProposal.booking_id) == col(BookingRequest.id),
-                # Must match the predicate of the partial index.
-                col(RescheduleProposal.status) == literal_column("'OPEN'"),
-            ),
+_JOINED: Select[BookingRequest, LiveSession | None, Payment | None, Any, Any, Any, Any, Any, Any, Any] = cast(
+    Any,
+    select(BookingRequest, LiveSession, Payment, _ATTENDANCE)
+    .add_columns(RescheduleProposal, InstructorPayout, _REFUNDS, NoShowReport)
+    .add_columns(col(Student.name), col(Instructor.name))
+    .join(Student, col(Student.id) == col(BookingRequest.student_id))
+    .join(Instructor, col(Instructor.id) == col(BookingRequest.instructor_id))
+    .outerjoin(InstructorPayout, col(InstructorPayout.booking_id) == col(BookingRequest.id))
+    .outerjoin(LiveSession, col(LiveSession.booking_id) == col(BookingRequest.id))
+    .outerjoin(Payment, col(Payment.booking_id) == col(BookingRequest.id))
+    .outerjoin(NoShowReport, col(NoShowReport.booking_id) == col(BookingRequest.id))
+    .outerjoin(
+        RescheduleProposal,
+        and_(
+            col(RescheduleProposal.booking_id) == col(BookingRequest.id),
+            # Must match the predicate of the partial index.
+            col(RescheduleProposal.status) == literal_column("'OPEN'"),
         ),
-    )
+    ),
 )
 _OPERATOR_ONLY = (
     "booking.needs_attention",
@@ -95,6 +97,8 @@ class BookingRecord:
     refund_rows: list[dict[str, Any]] | None
     """Refunds after the booking's end, as aggregated JSON."""
     no_show: NoShowReport | None
+    student_name: str
+    instructor_name: str
     read_at: datetime = field(default_factory=partial(datetime.now, UTC))
 
     @property
@@ -179,26 +183,16 @@ async def events(session: AsyncSession, booking_id: UUID, caller: Caller, after:
     return (await session.exec(select(AuditEvent).where(*conditions).order_by(col(AuditEvent.seq)))).all()
 
 
-async def own_bookings(
-    session: AsyncSession, caller: Caller, after: Cursor | None, limit: int
+async def bookings(
+    session: AsyncSession, filters: BookingFilter, after: Cursor | None, limit: int
 ) -> Sequence[BookingRecord]:
-    """The caller's bookings, newest first."""
-    side = BookingRequest.student_id if caller.role is Role.STUDENT else BookingRequest.instructor_id
-    return await _page(session, [col(side) == caller.id], after, limit)
-
-
-async def all_bookings(
-    session: AsyncSession, needs_attention: bool | None, after: Cursor | None, limit: int
-) -> Sequence[BookingRecord]:
-    match needs_attention:
-        case None:
-            conditions: list[ColumnExpressionArgument[bool]] = []
-        case True:
-            # Must match the predicate of the partial index.
-            conditions = [col(BookingRequest.needs_attention)]
-        case False:
-            conditions = [~col(BookingRequest.needs_attention)]
-    return await _page(session, conditions, after, limit)
+    """Newest first."""
+    order = (col(BookingRequest.created_at), col(BookingRequest.id))
+    conditions = filters.conditions()
+    if after is not None:
+        conditions.append(tuple_(*order) < tuple_(after.at, after.id))
+    statement = _JOINED.where(*conditions).order_by(*(column.desc() for column in order)).limit(limit)
+    return [BookingRecord(*row) for row in await session.exec(statement)]
 
 
 async def offer(
@@ -224,16 +218,6 @@ async def offer(
         return None
     slot, offering, instructor, found = row
     return Offer(slot, offering, instructor.stripe_account_id, instructor.transfers, Blocker(found) if found else None)
-
-
-async def _page(
-    session: AsyncSession, conditions: list[ColumnExpressionArgument[bool]], after: Cursor | None, limit: int
-) -> Sequence[BookingRecord]:
-    order = (col(BookingRequest.created_at), col(BookingRequest.id))
-    if after is not None:
-        conditions = [*conditions, tuple_(*order) < tuple_(after.at, after.id)]
-    statement = _JOINED.where(*conditions).order_by(*(column.desc() for column in order)).limit(limit)
-    return [BookingRecord(*row) for row in await session.exec(statement)]
 
 
 def _may_see(request: BookingRequest, caller: Caller) -> bool:

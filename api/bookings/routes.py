@@ -9,6 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from api.bookings import commands, presenters, queries, rationing
 from api.bookings.client import BookingClient, WithBookingClient
+from api.bookings.filters import AnyonesFilter
 from api.bookings.order import order
 from api.bookings.queries import BookingRecord
 from api.bookings.schemas import Booking, BookingCreated, BookingForOperator, BookingPage, NewBooking
@@ -178,10 +179,12 @@ def _client_of(request: Request) -> tuple[str, str]:
         Kind.CURSOR_UNKNOWN, Kind.NOT_SIGNED_IN, Kind.WRONG_ROLE, Kind.REQUEST_INVALID, Kind.INTERNAL, Kind.UNAVAILABLE
     ),
 )
-async def list_bookings(caller: AsEitherSide, page: PageParams, database: WithDatabase) -> BookingPage:
+async def list_bookings(
+    caller: AsEitherSide, filters: AnyonesFilter, page: PageParams, database: WithDatabase
+) -> BookingPage:
     """List the caller's bookings, newest first."""
     async with database.reading() as session:
-        found = await queries.own_bookings(session, caller, page.after, page.limit + 1)
+        found = await queries.bookings(session, filters.of(caller), page.after, page.limit + 1)
     return BookingPage(
         data=[presenters.booking(record, caller) for record in found[: page.limit]],
         next_cursor=presenters.next_cursor(found, page.limit),

@@ -63,6 +63,7 @@ class BookingCreated(ResponseModel):
 
 
 class Session(ResponseModel):
+    id: UUID
     status: SessionStatus
     total_price: Money
     platform_fee: Money
@@ -71,6 +72,8 @@ class Session(ResponseModel):
 
 
 class BookingPayment(ResponseModel):
+    payment_intent_id: str | None
+    """Stripe's id of the payment. Only for the student and operators."""
     status: PaymentStatus
     amount: Money
     captured: Money
@@ -116,8 +119,12 @@ class Proposal(ResponseModel):
 class Booking(ResponseModel):
     id: UUID
     status: BookingStatus
+    title: str
+    """The offering's, when it was booked."""
     student_id: UUID
+    student_name: str
     instructor_id: UUID
+    instructor_name: str
     offering_id: UUID
     slot_id: UUID
     starts_at: datetime

@@ -15,10 +15,9 @@ from api.http.pagination import Cursor
 from api.http.problems import Kind, Problem
 from models.domain.states import HOLDS_SLOT
 from models.tables.bookings import BookingRequest
-from models.tables.catalogue import OFFERING_TEXT, Offering, Slot
+from models.tables.catalogue import SEARCH_DOCUMENT, Offering, Slot
 from models.tables.people import Instructor
 
-_SIMPLE: ColumnElement[str] = literal_column("'simple'")
 NOT_WITHDRAWN: ColumnElement[bool] = col(Slot.withdrawn_at).is_(None)
 """Of the slot only: its offering may have been withdrawn."""
 _OFFERINGS = select(Offering, Instructor).join(Instructor, col(Instructor.id) == col(Offering.instructor_id))
@@ -97,9 +96,7 @@ def _conditions(filters: OfferingFilter, now: datetime) -> list[ColumnExpression
     if filters.price_max_minor is not None:
         conditions.append(col(Offering.price_minor) <= filters.price_max_minor)
     if filters.words is not None:
-        conditions.append(
-            literal_column(OFFERING_TEXT).bool_op("@@")(func.to_tsquery(_SIMPLE, _prefix_query(filters.words)))
-        )
+        conditions.append(literal_column(SEARCH_DOCUMENT).bool_op("@@")(func.search_query(filters.words)))
     if filters.starts_after or filters.starts_before:
         window = between(filters.starts_after, filters.starts_before)
         of_offering = (col(Slot.offering_id) == col(Offering.id), NOT_WITHDRAWN)
@@ -114,15 +111,6 @@ def between(after: datetime | None, before: datetime | None) -> list[ColumnExpre
     if before is not None:
         conditions.append(col(Slot.starts_at) < before)
     return conditions
-
-
-def _prefix_query(words: str) -> str:
-    """Matches all of the words as prefixes: `count pal` finds Palestrina's counterpoint.
-
-    Words are quoted (PostgreSQL, "Text Search Types"), so that no character in them acts as an operator.
-    """
-    quoted = (word.replace("\\", "\\\\").replace("'", "''") for word in words.split())
-    return " & ".join(f"'{word}':*" for word in quoted)
 
 
 async def slots(

@@ -203,10 +203,17 @@ class WeeklySlots(RequestModel):
         )
 
 
+def _whole_minute(time: datetime) -> datetime:
+    if time.second or time.microsecond:
+        raise ValueError("must be a whole minute")
+    return time
+
+
 class NewSlots(RequestModel):
     """Either a single slot or a weekly series."""
 
-    starts_at: RequestTime | None = None
+    starts_at: Annotated[RequestTime, AfterValidator(_whole_minute)] | None = None
+    """A whole minute."""
     weekly: WeeklySlots | None = None
 
     @model_validator(mode="after")

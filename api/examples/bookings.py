@@ -51,6 +51,7 @@ _POLICY = {
     "deadlines": _WINDOWS,
 }
 _SESSION = {
+    "id": "c2b7d0f4-83e1-4f6b-9d5a-6e1f0a7b3c92",
     "status": "SCHEDULED",
     "total_price": usd(10_000),
     "platform_fee": usd(2_000),
@@ -58,6 +59,7 @@ _SESSION = {
     "payment_status": "PENDING",
 }
 _PAYMENT = {
+    "payment_intent_id": "pi_3MtwBwLkdIwHu7ix28a3tqPa",
     "status": "PENDING",
     "amount": usd(10_000),
     "captured": usd(0),
@@ -115,8 +117,11 @@ _PERIOD_METRICS = {
 _BOOKING = {
     "id": BOOKING_ID,
     "status": "ACCEPTED",
+    "title": "Counterpoint",
     "student_id": _STUDENT_ID,
+    "student_name": "Ada Byron",
     "instructor_id": INSTRUCTOR_ID,
+    "instructor_name": "Nadia Boulanger",
     "offering_id": _OFFERING_ID,
     "slot_id": _SLOT_ID,
     "starts_at": _STARTS_AT,

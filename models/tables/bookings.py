@@ -40,6 +40,8 @@ class BookingRequest(SQLModel, table=True):
         ),
         Index("ix_booking_request_instructor_created", "instructor_id", "created_at", "id"),
         Index("ix_booking_request_created", "created_at", "id"),
+        Index("ix_booking_request_status_created", "status", "created_at", "id"),
+        Index("ix_booking_request_starts", "starts_at"),
         Index(
             "ix_booking_request_open_deadline",
             "next_deadline_at",
@@ -108,6 +110,7 @@ class LiveSession(SQLModel, table=True):
     __tablename__ = "live_session"
 
     booking_id: UUID = Field(primary_key=True, foreign_key="booking_request.id")
+    id: UUID = Field(default_factory=uuid4, unique=True)
     status: SessionStatus = Field(sa_column=enum_column(SessionStatus))
     room: str = Field(default_factory=new_room, unique=True)
     """A booking's id does not reveal its room. Another one with each move: links to the old room lead nowhere."""

@@ -107,7 +107,7 @@ BODIES: dict[str, dict[str, Any]] = {
         "duration_minutes": 60,
     },
     "{offering_id}": {"title": "Fugue", "price": {"amount_minor": 12_000, "currency": "usd"}, "is_active": False},
-    "slots": {"starts_at": (datetime.now(UTC) + timedelta(days=3)).isoformat()},
+    "slots": {"starts_at": (datetime.now(UTC) + timedelta(days=3)).replace(second=0, microsecond=0).isoformat()},
     "reject": {"reason": "I am away."},
     "reschedule": {"slot_id": str(UUID(int=1))},
     "accept": {"slot_id": str(UUID(int=1))},

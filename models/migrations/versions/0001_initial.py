@@ -93,6 +93,53 @@ CREATE TABLE address_verification (
 CREATE INDEX ix_address_verification_student_id ON address_verification (student_id)
 """
 
+# The scripts that put no spaces between words, as a range of a regular expression: Thai and Lao, Burmese, Khmer, then
+# Chinese, Japanese and Korean.
+_UNSPACED = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
+
+# A colon before a word is escaped, or SQLAlchemy would take the word for a parameter.
+_SEARCH = r"""
+CREATE FUNCTION folded_text(value text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN
+    replace(replace(translate(normalize(regexp_replace(
+        normalize(casefold(normalize(value, NFKD) COLLATE pg_unicode_fast), NFKD),
+        '[\u0300-\u036f\u00ad\u200b-\u200f\u2060-\u2064\ufe00-\ufe0f\ufeff\U000e0100-\U000e01ef]', '', 'g'
+    ), NFC), 'øłđ♯', 'old#'), 'æ', 'ae'), 'œ', 'oe')
+
+CREATE FUNCTION search_words(value text) RETURNS SETOF text LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN (
+    regexp_matches(
+        regexp_replace(folded_text(value), '(?![+#])[[\:punct\:][\:space\:][\:cntrl\:]]', ' ', 'g'),
+        '[UNSPACED]+|[^ +#UNSPACED][^ UNSPACED]*', 'g'
+    )
+)[1]
+
+CREATE FUNCTION search_pairs(word text) RETURNS TABLE (first text, pair text, nth bigint)
+LANGUAGE sql IMMUTABLE PARALLEL SAFE BEGIN ATOMIC
+    SELECT letter, letter || lead(letter) OVER (ORDER BY n), n
+    FROM regexp_split_to_table(word, '') WITH ORDINALITY AS letters (letter, n);
+END
+
+CREATE FUNCTION search_document(title varchar, description varchar) RETURNS tsvector
+LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 1000 RETURN (
+    SELECT coalesce(string_agg(CASE WHEN word ~ '^[UNSPACED]' THEN (
+        SELECT string_agg(concat_ws(' ', quote_literal(first) || at, quote_literal(pair) || at), ' ')
+        FROM search_pairs(word), concat(':', start + nth) AS at
+    ) ELSE quote_literal(left(word, 100)) END, ' '), '')::tsvector
+    FROM (
+        SELECT word, sum(length(word) + 1) OVER (ORDER BY n) - length(word) AS start
+        FROM search_words(title || ' ' || description) WITH ORDINALITY AS words (word, n)
+    ) AS words
+)
+
+CREATE FUNCTION search_query(value text) RETURNS tsquery LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN (
+    SELECT string_agg(CASE
+        WHEN word ~ '^[UNSPACED].' THEN (SELECT string_agg(quote_literal(pair), ' <-> ') FROM search_pairs(word))
+        WHEN word ~ '^[UNSPACED]' THEN quote_literal(word)
+        ELSE quote_literal(left(word, 100)) || ':*'
+    END, ' & ')::tsquery
+    FROM search_words(value) AS word
+)
+""".replace("UNSPACED", _UNSPACED)
+
 _CATALOGUE = """
 CREATE TABLE offering (
     id uuid PRIMARY KEY,
@@ -122,7 +169,7 @@ CREATE INDEX ix_offering_currency_price ON offering (currency, price_minor)
 
 CREATE INDEX ix_offering_instructor_created ON offering (instructor_id, created_at, id)
 
-CREATE INDEX ix_offering_search ON offering USING gin (to_tsvector('simple', (title || ' ') || description))
+CREATE INDEX ix_offering_search ON offering USING gin (search_document(title, description))
 
 CREATE TABLE slot (
     id uuid PRIMARY KEY,
@@ -201,6 +248,10 @@ CREATE INDEX ix_booking_request_open_deadline ON booking_request (next_deadline_
 
 CREATE INDEX ix_booking_request_slot_id ON booking_request (slot_id)
 
+CREATE INDEX ix_booking_request_starts ON booking_request (starts_at)
+
+CREATE INDEX ix_booking_request_status_created ON booking_request (status, created_at, id)
+
 CREATE INDEX ix_booking_request_student_created ON booking_request (student_id, created_at, id)
 
 CREATE INDEX ix_booking_request_student_open ON booking_request (student_id, next_deadline_at) WHERE status IN (
@@ -209,6 +260,7 @@ CREATE INDEX ix_booking_request_student_open ON booking_request (student_id, nex
 
 CREATE TABLE live_session (
     booking_id uuid PRIMARY KEY REFERENCES booking_request (id),
+    id uuid NOT NULL UNIQUE,
     status varchar(24) NOT NULL,
     room varchar NOT NULL UNIQUE,
     calendar_sequence integer DEFAULT 0 NOT NULL,
@@ -651,9 +703,14 @@ _TABLES = (
     "ledger_entry", "audit_event", "outbox_message", "stripe_event", "reconciliation", "drift",
 )  # fmt: skip
 
+_FUNCTIONS = (
+    "notify_of_audit_event", "refuse_unbalanced_ledger", "refuse_change", "blocked_range", "search_query",
+    "search_document", "search_pairs", "search_words", "folded_text",
+)  # fmt: skip
+
 
 def upgrade() -> None:
-    for section in (_TYPES, _PEOPLE, _CATALOGUE, _BOOKINGS, _PAYMENTS, _LEDGER, _OPERATIONS, _TRIGGERS):
+    for section in (_TYPES, _PEOPLE, _SEARCH, _CATALOGUE, _BOOKINGS, _PAYMENTS, _LEDGER, _OPERATIONS, _TRIGGERS):
         for statement in section.strip().split("\n\n"):
             op.execute(statement)
 
@@ -661,6 +718,6 @@ def upgrade() -> None:
 def downgrade() -> None:
     for table in reversed(_TABLES):
         op.drop_table(table)
-    for function in ("notify_of_audit_event", "refuse_unbalanced_ledger", "refuse_change", "blocked_range"):
+    for function in _FUNCTIONS:
         op.execute(f"DROP FUNCTION {function}")
     op.execute("DROP TYPE uuidrange")

@@ -133,8 +133,7 @@ async def _rename(stage: Stage) -> Callable[[], Awaitable[httpx.Response]]:
 def _withdraw(what: str) -> Play:
     async def play(stage: Stage) -> Callable[[], Awaitable[httpx.Response]]:
         url = f"/v1/offerings/{stage.world.offering_id}/slots" + what.format(slot_id=await stage.world.slot())
-        window = {"starts_after": datetime.now(UTC).isoformat()}
-        return lambda: stage.client.delete(url, params=window, headers=stage.world.instructor.headers)
+        return lambda: stage.client.delete(url, headers=stage.world.instructor.headers)
 
     return play
 
@@ -158,7 +157,11 @@ PLAYS: dict[str, tuple[str, Subject, Play]] = {
         _post("/v1/offerings/{offering_id}/slots", "instructor", BODIES["slots"]),
     ),
     "PATCH /v1/offerings/{offering_id}": ("instructor", Subject.OFFERING, _change),
-    "DELETE /v1/offerings/{offering_id}/slots": ("instructor", Subject.OFFERING, _withdraw("")),
+    "DELETE /v1/offerings/{offering_id}/slots": (
+        "instructor",
+        Subject.OFFERING,
+        _withdraw("?starts_after=2026-01-01T00:00:00Z"),
+    ),
     "DELETE /v1/offerings/{offering_id}/slots/{slot_id}": ("instructor", Subject.OFFERING, _withdraw("/{slot_id}")),
     "/v1/bookings": ("student", Subject.BOOKING, _post("/v1/bookings", "student")),
     **{
