@@ -76,7 +76,6 @@ class RecordActivities:
             if booking is None:
                 return
             booking.checkout_session_id = checkout.checkout_session_id
-            booking.checkout_url = checkout.url
             booking.updated_at = message.at
             await session.exec(
                 update(Student)

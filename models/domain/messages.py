@@ -106,11 +106,10 @@ class PaymentEvent(Value):
 
 
 class Checkout(Value):
-    """Where the student pays."""
+    """The Checkout Session on which the student pays. Its URL is only in the booking's row, for anyone with it can pay."""
 
     checkout_session_id: str
     customer_id: str
-    url: str
     expires_at: datetime
 
 

@@ -120,4 +120,4 @@ async def test_concurrent_bookings_of_one_student_all_succeed(bookings: Bookings
     assert all(await asyncio.gather(*(bookings.records.reserve_slot(reserve(terms)) for terms in requests)))
     customer = f"cus_{first.student_id}"
     await asyncio.gather(*(bookings.records.record_checkout(checkout(terms, customer)) for terms in requests))
-    assert all(row.checkout_url for row in await bookings.all(BookingRequest))
+    assert all(row.checkout_session_id for row in await bookings.all(BookingRequest))

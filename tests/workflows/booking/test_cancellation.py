@@ -71,7 +71,7 @@ async def test_cancelled_around_any_activity_the_money_goes_back(saga: Saga, act
         payment_intent = await booked.payment_intent()
         assert payment_intent is None or payment_intent.status in ("canceled", "succeeded")
         with pytest.raises(CheckoutClosed):
-            await pay(booked.checkout.url)
+            await pay(booked.checkout_url)
 
 
 async def test_cancelled_while_it_waits_for_the_payment(saga: Saga) -> None:

@@ -110,12 +110,12 @@ async def test_a_student_who_cancels_before_paying_leaves_no_payment(saga: Saga)
     view = await booked.handle.execute_update(BookingWorkflow.cancel, Cancel(actor=booked.student))
     assert (view.booking_status, view.payment_status) == (BookingStatus.CANCELLED, None)
     with pytest.raises(CheckoutClosed):
-        await pay(booked.checkout.url)
+        await pay(booked.checkout_url)
 
 
 async def test_a_student_who_cancels_while_the_news_of_paying_is_under_way_gets_everything_back(saga: Saga) -> None:
     booked = await saga.booked()
-    assert await pay(booked.checkout.url)
+    assert await pay(booked.checkout_url)
     view = await booked.handle.execute_update(BookingWorkflow.cancel, Cancel(actor=booked.student))
     assert (view.booking_status, view.payment_status) == (BookingStatus.CANCELLED, PaymentStatus.REFUNDED)
     row = await booked.payment()
@@ -168,7 +168,7 @@ async def test_an_unpaid_booking_is_deleted_when_the_checkout_deadline_passes(sa
     assert view.end_reason is EndReason.CHECKOUT_EXPIRED
     assert await booked.request() is None
     with pytest.raises(CheckoutClosed):
-        await pay(booked.checkout.url)
+        await pay(booked.checkout_url)
 
 
 async def test_a_declined_card_deletes_the_booking_when_no_other_follows(saga: Saga) -> None:
@@ -192,7 +192,7 @@ async def test_a_second_card_after_a_declined_one_secures_the_booking(saga: Saga
 
 async def test_paying_is_found_at_the_deadline_when_its_webhook_was_lost(saga: Saga) -> None:
     booked = await saga.booked()
-    assert await pay(booked.checkout.url)
+    assert await pay(booked.checkout_url)
     await saga.env.sleep(timedelta(minutes=31))
     await saga.until_stored(booked, PaymentStatus.PENDING)
 

@@ -117,7 +117,7 @@ async def test_an_approval_in_the_moment_of_its_deadline_counts(saga: Saga) -> N
 
 async def test_news_twice_and_late_changes_nothing(saga: Saga) -> None:
     booked = await saga.booked()
-    assert await pay(booked.checkout.url)
+    assert await pay(booked.checkout_url)
     for _ in range(3):
         await booked.hear("evt_same")
     await saga.until_stored(booked, PaymentStatus.PENDING)

@@ -103,7 +103,7 @@ async def test_what_did_not_happen_is_tried_again_until_it_does(saga: Saga, call
 async def test_a_card_is_not_taken_for_declined_because_stripe_could_not_be_asked(saga: Saga) -> None:
     booked = await saga.booked()
     saga.faults.fail("before", "gateway.look_up", Unknown("no answer"), times=4)
-    assert await pay(booked.checkout.url)
+    assert await pay(booked.checkout_url)
     await booked.hear()
     await saga.until_stored(booked, PaymentStatus.PENDING)
 
