@@ -1,5 +1,6 @@
 """The API's settings, from the environment. A missing or weak value stops the process at start-up."""
 
+import os
 import re
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -11,10 +12,11 @@ from pydantic import AfterValidator, AnyHttpUrl, BeforeValidator, Field, SecretS
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from api.http.auth import signing_keys
-from api.meeting_provider import Meetings, MeetingSettings, meetings_from_environment
+from api.meeting_provider import PROVIDER_SETTINGS, Meetings, MeetingSettings, meetings_from_environment
 from models.domain.actors import Role
 from models.domain.tax_reporting import Thresholds
 from models.settings import DocumentSettings, Environment, PolicySettings, RuntimeSettings
+from models.startup_check import check_settings
 
 _THRESHOLDS = Thresholds()
 _ROLES = (Role.STUDENT, Role.INSTRUCTOR, Role.OPERATOR)
@@ -160,6 +162,12 @@ class Settings:
 
     @classmethod
     def from_environment(cls) -> Self:
+        """Raises `InvalidSettings`."""
+        provider = PROVIDER_SETTINGS.get(os.environ.get("HOLDFAST_MEETING_PROVIDER", ""))
+        check_settings(
+            *(RuntimeSettings, HttpSettings, PolicySettings, IdentitySettings, DocumentSettings, TaxReportingSettings),
+            *(MeetingSettings, provider) if provider else (MeetingSettings,),
+        )
         meeting = MeetingSettings()
         return cls(
             runtime=RuntimeSettings(),

@@ -106,7 +106,7 @@ class PaymentEvent(Value):
 
 
 class Checkout(Value):
-    """The Checkout Session on which the student pays. Its URL is only in the booking's row, for anyone with it can pay."""
+    """The Checkout Session on which the student pays. Its URL, where anyone can pay, is only in the booking's row."""
 
     checkout_session_id: str
     customer_id: str
