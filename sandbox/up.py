@@ -39,7 +39,7 @@ async def up(local: StackDirectory, ready_file: Path | None) -> int:
     with local.lock():
         _delete_last_run(local, ready_file)
         async with Stack(local.state) as stack:
-            stripe_base = stack.environment.get("STRIPE_API_BASE")
+            stripe_base = stack.worker_environment.get("STRIPE_API_BASE")
             seeds = await seed(stack.database_url, stack.stripe_key, stripe_base)
             local.write_token_secret(stack.token_secret)
             _announce(stack, seeds)

@@ -113,6 +113,12 @@ def database_url(postgres: Postgres, migrated_template: str) -> Iterator[str]:
 
 
 @pytest.fixture
+def program_url(postgres: Postgres, database_url: str) -> str:
+    """The same database, as the role that the API and the worker have."""
+    return postgres.program_url(database_url.rpartition("/")[2])
+
+
+@pytest.fixture
 def empty_database_url(postgres: Postgres) -> Iterator[str]:
     """A fresh database without any table, for tests of the migrations themselves."""
     with _database(postgres, template="template0") as name:

@@ -84,7 +84,7 @@ class Marketplace:
 
     async def control_stripe(self, path: str, params: Json) -> Json:
         """Call the sandbox's control API, for what Stripe's API cannot do: advance time, act as a bank, lose events."""
-        response = await self.http.post(f"{self.stack.environment['STRIPE_API_BASE']}/_sandbox{path}", json=params)
+        response = await self.http.post(f"{self.stack.stripe_url}/_sandbox{path}", json=params)
         body: Json = response.raise_for_status().json()
         return body
 

@@ -589,8 +589,9 @@ DECLARE
     checked uuid := CASE TG_TABLE_NAME WHEN 'ledger_entry' THEN to_jsonb(NEW) ->> 'transaction_id'
                                        ELSE to_jsonb(NEW) ->> 'id' END;
 BEGIN
-    IF NOT EXISTS (SELECT FROM ledger_entry WHERE transaction_id = checked) OR EXISTS (
-        SELECT FROM ledger_entry WHERE transaction_id = checked GROUP BY currency HAVING sum(amount_minor) <> 0
+    -- With the schema's name: a temporary table of the same name must not be what is checked.
+    IF NOT EXISTS (SELECT FROM public.ledger_entry WHERE transaction_id = checked) OR EXISTS (
+        SELECT FROM public.ledger_entry WHERE transaction_id = checked GROUP BY currency HAVING sum(amount_minor) <> 0
     ) THEN
         RAISE EXCEPTION 'the ledger transaction % does not sum to zero', checked USING ERRCODE = 'check_violation';
     END IF;
@@ -623,10 +624,20 @@ _TABLES = (
 )  # fmt: skip
 
 
+_APPEND_ONLY = {"audit_event", "attendance_event", "ledger_transaction", "ledger_entry"}
+
+# The API and the worker connect as `holdfast_program`, which owns nothing: it can neither alter a table or trigger, nor
+# switch triggers off. It is created before the first migration, since a role belongs to the server, not to a database.
+_PROGRAM = "holdfast_program"
+
+
 def upgrade() -> None:
     for section in (_TYPES, _PEOPLE, _CATALOGUE, _BOOKINGS, _PAYMENTS, _LEDGER, _OPERATIONS, _TRIGGERS):
         for statement in section.strip().split("\n\n"):
             op.execute(statement)
+    for table in _TABLES:
+        rights = "SELECT, INSERT" if table in _APPEND_ONLY else "SELECT, INSERT, UPDATE, DELETE"
+        op.execute(f"GRANT {rights} ON {table} TO {_PROGRAM}")
 
 
 def downgrade() -> None:
