@@ -57,13 +57,16 @@ def _is_origin(origin: str) -> str:
 Origin = Annotated[str, AfterValidator(_is_origin)]
 
 
-class HttpSettings(BaseSettings):
-    """Secrets, token lifetime, public URL and CORS."""
-
+class TokenSettings(BaseSettings):
     model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True)
 
     holdfast_token_secret: Annotated[SecretStr, AfterValidator(_is_long_enough)]
     """One secret, or several separated by commas: the first signs, all of them verify."""
+
+
+class HttpSettings(TokenSettings):
+    """Secrets, token lifetime, public URL and CORS."""
+
     holdfast_token_lifetime: Annotated[timedelta, Field(ge=timedelta(minutes=1), le=timedelta(days=1))] = timedelta(
         hours=1
     )

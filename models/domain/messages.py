@@ -24,6 +24,8 @@ class Channel(StrEnum):
     WORKFLOW = "workflow"
     STRIPE = "stripe"
     """Stripe's dashboard, bypassing Holdfast."""
+    COMMAND = "command"
+    """A command on the server, run by whoever administers it."""
 
 
 class Refusal(StrEnum):

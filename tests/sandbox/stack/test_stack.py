@@ -113,7 +113,7 @@ async def test_up_writes_the_addresses_and_restarts_killed_processes(tmp_path: P
         assert await running == 0
     assert all(is_gone(pid) for pid in _read(ready_file)["pids"].values())
     with pytest.raises(StackRefusedError, match="No stack"):
-        local.read_token_secret()
+        local.read_secrets()
 
 
 def _environment_of(pid: int) -> dict[str, str]:
