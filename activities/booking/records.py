@@ -31,7 +31,7 @@ from models.domain.policy import split
 from models.domain.states import BookingStatus, PaymentStatus, SessionStatus, advance
 from models.tables.bookings import BookingRequest, LiveSession
 from models.tables.catalogue import Offering, Slot
-from models.tables.people import Student
+from models.tables.people import Instructor, Student
 
 _ROOM_BYTES = 24
 """Hexadecimal in lower case: Jitsi ignores case, and reports room names in lower case."""
@@ -191,17 +191,19 @@ def _student(student_id: UUID) -> Actor:
 
 
 async def _claim(session: AsyncSession, message: ReserveSlot) -> bool:
-    """Insert the booking request, unless its time is booked, or the slot or its offering was withdrawn.
+    """Insert the booking request, unless its time is booked or cannot be booked any more.
 
-    A withdrawal and a reservation lock the same rows, so each waits for the other.
-    `ON CONFLICT DO NOTHING` covers exclusion constraints too. Unlike a plain insert, it waits for a concurrent one
-    without a deadlock (PostgreSQL, "INSERT: ON CONFLICT clause").
+    The slot or its offering may be withdrawn, or its instructor suspended. Either and a reservation lock the same rows,
+    so each waits for the other. `ON CONFLICT DO NOTHING` covers exclusion constraints too. Unlike a plain insert, it
+    waits for a concurrent one without a deadlock (PostgreSQL, "INSERT: ON CONFLICT clause").
     """
     terms = message.terms
     open_offering = (
         select(Offering.title)
         .join(Slot, col(Slot.offering_id) == col(Offering.id))
+        .join(Instructor, col(Instructor.id) == col(Slot.instructor_id))
         .where(col(Slot.id) == terms.slot_id, col(Slot.withdrawn_at).is_(None), col(Offering.is_active))
+        .where(col(Instructor.suspended_at).is_(None))
         .with_for_update(read=True)
     )
     title = (await session.exec(open_offering)).first()

@@ -48,7 +48,7 @@ def _check(offer: Offer, policy: BookingPolicy, now: datetime) -> None:
     slot = offer.slot
     if offer.blocker is Blocker.NO_ACCOUNT:
         raise Problem(Kind.NO_ACCOUNT)
-    if not offer.offering.is_active:
+    if not offer.is_bookable:
         raise Problem(Kind.OFFERING_WITHDRAWN, "Its instructor takes no more bookings for it.")
     if slot.starts_at <= now:
         raise Problem(Kind.SLOT_IN_THE_PAST, f"It began at {slot.starts_at:%Y-%m-%dT%H:%M:%SZ}.")

@@ -21,13 +21,15 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from fastapi.security.utils import get_authorization_scheme_param
 from pydantic import SecretStr
-from sqlmodel import col, select
+from sqlalchemy import ColumnElement
+from sqlmodel import col, exists, or_, select
 
 from api.http.database import Database
 from api.http.problems import Kind, Problem
 from models.domain.actors import Actor, Role
 from models.tables.credentials import Credential
 from models.tables.operators import Operator
+from models.tables.people import Instructor, Student
 
 _ALGORITHM = "HS256"
 _ROLES = {role.value: role for role in (Role.STUDENT, Role.INSTRUCTOR, Role.OPERATOR)}
@@ -81,15 +83,21 @@ class LocalTokenVerifier:
             return None
         if caller.role is Role.OPERATOR:
             return caller if await self._is_operator(caller.id) else None
-        query = select(Credential.generation).where(col(Credential.person_id) == caller.id)
+        generation = select(Credential.generation).where(col(Credential.person_id) == caller.id).scalar_subquery()
         async with self._database.reading() as session:
-            generation = (await session.exec(query)).first()
-        return caller if generation in (None, caller.generation) else None
+            current, suspended = (await session.exec(select(generation, is_suspended(caller.id)))).one()
+        return caller if current in (None, caller.generation) and not suspended else None
 
     async def _is_operator(self, id: UUID) -> bool:
         current = select(Operator.id).where(col(Operator.id) == id, col(Operator.revoked_at).is_(None))
         async with self._database.reading() as session:
             return (await session.exec(current)).first() is not None
+
+
+def is_suspended(person_id: UUID) -> ColumnElement[bool]:
+    """Whether an operator has suspended the student or instructor, as an SQL condition."""
+    student = exists().where(col(Student.id) == person_id, col(Student.suspended_at).is_not(None))
+    return or_(student, exists().where(col(Instructor.id) == person_id, col(Instructor.suspended_at).is_not(None)))
 
 
 def issue_token(secret: str, role: Role, subject: UUID, lifetime: timedelta, generation: int = 0) -> str:

@@ -38,6 +38,7 @@ class Kind(Enum):
     PASSWORD_WRONG = ("password-wrong", 403, "The current password is wrong.")
     WRONG_ROLE = ("wrong-role", 403, "Your role may not do this.")
     NO_ACCOUNT = ("no-account", 403, "The token's person has no account here.")
+    ACCOUNT_SUSPENDED = ("account-suspended", 403, "The account is suspended.")
     NOT_YOURS = ("not-yours", 403, "This is somebody else's.")
     NOT_FOUND = ("not-found", 404, "There is nothing here.")
     IDENTITY_PROVIDER_USED = ("identity-provider-used", 404, "People sign in with an identity provider here.")

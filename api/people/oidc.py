@@ -15,8 +15,9 @@ from uuid import UUID
 
 import httpx
 import jwt
+from sqlmodel import select
 
-from api.http.auth import Caller
+from api.http.auth import Caller, is_suspended
 from api.http.database import Database
 from api.http.problems import Kind, Problem, unavailable
 from api.people import queries
@@ -119,6 +120,9 @@ class IdentityProvider:
         caller = Caller(role=role, id=person_id(claims["iss"], claims["sub"]))
         if role is not Role.OPERATOR:
             await self._ensure_row(_Person(SignUpRole(role.value), caller.id), claims)
+            async with self._database.reading() as session:
+                if (await session.exec(select(is_suspended(caller.id)))).one():
+                    raise Problem(Kind.ACCOUNT_SUSPENDED, "Ask the platform's support.")
         return caller
 
     async def _claims(self, token: str) -> dict[str, Any] | None:

@@ -11,6 +11,7 @@ from api.http.schema_types import RequestModel, ResponseModel
 from api.people.passwords import normalize, rejection_reason
 from models.domain.actors import SignUpRole
 from models.domain.money import Money
+from models.domain.states import BookingStatus
 from models.domain.zones import names
 
 # As browsers validate an e-mail field (WHATWG HTML, "valid email address"), within RFC 5321's lengths. Dots are allowed
@@ -130,6 +131,43 @@ class OwnProfile(InstructorProfile):
     email: str
     created_at: datetime
     payments: Payments
+
+
+class PersonForOperator(ResponseModel):
+    id: UUID
+    role: SignUpRole
+    email: str
+    name: str
+    time_zone: str
+    created_at: datetime
+    suspended_at: datetime | None
+    """`null` unless they are suspended."""
+
+
+class PersonPage(ResponseModel):
+    data: list[PersonForOperator]
+    next_cursor: str | None
+    """The `cursor` of the next page; `null` on the last page."""
+
+
+class OpenBooking(ResponseModel):
+    id: UUID
+    status: BookingStatus
+    title: str
+    student_id: UUID
+    instructor_id: UUID
+    starts_at: datetime
+    ends_at: datetime
+    needs_attention: bool
+
+
+class Suspension(ResponseModel):
+    id: UUID
+    """The person's."""
+    suspended_at: datetime | None
+    """`null` once they are reinstated."""
+    open_bookings: list[OpenBooking]
+    """The first 100, earliest session first. They continue until they end, or until an operator releases them."""
 
 
 class Link(ResponseModel):

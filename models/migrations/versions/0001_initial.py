@@ -32,8 +32,15 @@ CREATE TABLE student (
     name varchar NOT NULL,
     time_zone varchar NOT NULL,
     stripe_customer_id varchar UNIQUE,
-    created_at timestamptz NOT NULL
+    created_at timestamptz NOT NULL,
+    suspended_at timestamptz
 )
+
+CREATE INDEX ix_student_created ON student (created_at, id)
+
+CREATE INDEX ix_student_email_prefix ON student (email text_pattern_ops)
+
+CREATE INDEX ix_student_name ON student USING gin (to_tsvector('simple', name))
 
 CREATE TABLE instructor (
     id uuid PRIMARY KEY,
@@ -50,8 +57,15 @@ CREATE TABLE instructor (
     onboarding_url varchar,
     onboarding_url_expires_at timestamptz,
     created_at timestamptz NOT NULL,
+    suspended_at timestamptz,
     CONSTRAINT transfers_is_known CHECK (transfers IN ('active', 'pending', 'inactive'))
 )
+
+CREATE INDEX ix_instructor_created ON instructor (created_at, id)
+
+CREATE INDEX ix_instructor_email_prefix ON instructor (email text_pattern_ops)
+
+CREATE INDEX ix_instructor_name ON instructor USING gin (to_tsvector('simple', name))
 
 CREATE INDEX ix_instructor_account_checked ON instructor (account_checked_at)
 

@@ -23,6 +23,14 @@ async def test_one_of_twenty_concurrent_students_gets_the_slot(bookings: Booking
         assert audited == (["booking.reserved"] if terms is winner else [])
 
 
+async def test_an_order_from_before_its_instructors_suspension_reserves_nothing(bookings: Bookings) -> None:
+    terms = await bookings.terms()
+    async with bookings.engine.begin() as connection:
+        await connection.exec_driver_sql("UPDATE instructor SET suspended_at = now()")
+    assert not await bookings.records.reserve_slot(reserve(terms))
+    assert await bookings.find(BookingRequest, terms.booking_id) is None
+
+
 async def test_twenty_concurrent_attempts_of_one_booking_all_succeed_and_reserve_once(
     bookings: Bookings,
 ) -> None:
