@@ -1,1 +1,1 @@
-"""`./run bench`: what a booking costs, compared with a bare Temporal workflow of the same shape."""
+"""`./run bench`: what a booking costs, compared with a baseline Temporal workflow of the same shape."""

@@ -1,4 +1,4 @@
-"""The bare workflow: it has the shape of a booking and does nothing, so it costs what Temporal alone costs.
+"""The baseline workflow: it has the shape of a booking and does nothing, so it costs what Temporal alone costs.
 
 It runs four activities and waits twice for a signal with a deadline: 41 events and 9 billable actions.
 """
@@ -8,7 +8,7 @@ from typing import Final
 
 from temporalio import activity, workflow
 
-QUEUE: Final = "bare"
+QUEUE: Final = "baseline"
 SIGNALS: Final = 2
 
 _DEADLINE: Final = timedelta(days=1)
@@ -20,7 +20,7 @@ async def do_nothing() -> None:
     """Call neither Stripe nor Postgres."""
 
 
-@workflow.defn(name="Bare")
+@workflow.defn(name="Baseline")
 class BaselineWorkflow:
     def __init__(self) -> None:
         self._signals = 0

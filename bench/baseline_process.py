@@ -1,4 +1,4 @@
-"""Runs bare workflows on a separate worker process."""
+"""Runs baseline workflows on a separate worker process."""
 
 import asyncio
 from asyncio.subprocess import PIPE, Process
@@ -45,7 +45,7 @@ class BaselineWorker:
         ready.cancel()
         if not self._ready.is_set():
             await self._stop()
-            raise StartupError("The bare workflow's worker did not start:\n" + "\n".join(self._log))
+            raise StartupError("The baseline workflow's worker did not start:\n" + "\n".join(self._log))
         return self
 
     async def __aexit__(
@@ -55,7 +55,7 @@ class BaselineWorker:
 
     async def run_workflow(self, _: int) -> str:
         """Run one workflow to completion and return its id."""
-        workflow_id = f"bare-{uuid4()}"
+        workflow_id = f"baseline-{uuid4()}"
         waiting = self._waiting[workflow_id] = asyncio.Semaphore(0)
         async with asyncio.timeout(_WORKFLOW_TIMEOUT_SECONDS):
             handle = await self._client.start_workflow(BaselineWorkflow.run, id=workflow_id, task_queue=QUEUE)

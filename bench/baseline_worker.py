@@ -1,4 +1,4 @@
-"""The bare workflow's worker: a separate program with the settings of Holdfast's worker. It stops on SIGTERM.
+"""The baseline workflow's worker: a separate program with the settings of Holdfast's worker. It stops on SIGTERM.
 
 It prints the id of each workflow that starts to wait for a signal, one per line.
 """

@@ -1,4 +1,4 @@
-"""The figures of a run: the means of Holdfast and of the bare workflow, and their ratio."""
+"""The figures of a run: the means of Holdfast and of the baseline workflow, and their ratio."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -6,18 +6,18 @@ from statistics import mean, median, quantiles
 from typing import Final
 
 from bench.cpu import PLAYERS, Usage
-from bench.throughput import BARE_WORKER, Batch, Throughput
+from bench.throughput import BASELINE_WORKER, Batch, Throughput
 
 STRIPE: Final = "stripe"
 """The Stripe sandbox. It stands in for Stripe's servers, so the sum leaves it out."""
 
 _NOT_HOLDFAST: Final = frozenset({STRIPE, PLAYERS})
-_BARE_NAME: Final = {"worker": BARE_WORKER}
+_BARE_NAME: Final = {"worker": BASELINE_WORKER}
 
 
 @dataclass(frozen=True)
 class Ratio:
-    """Holdfast / bare: the median over the batches, and the lowest and the highest batch."""
+    """Holdfast / baseline: the median over the batches, and the lowest and the highest batch."""
 
     median: float
     lowest: float
@@ -28,7 +28,7 @@ class Ratio:
 class Figure:
     name: str
     holdfast: float
-    bare: float | None = None
+    baseline: float | None = None
     ratio: Ratio | None = None
 
 
@@ -39,8 +39,8 @@ class Spread:
 
 
 def figures(run: Throughput) -> list[Figure]:
-    events = [[cost.events for cost in costs] for costs in (run.holdfast_histories, run.bare_histories)]
-    actions = [[cost.actions for cost in costs] for costs in (run.holdfast_histories, run.bare_histories)]
+    events = [[cost.events for cost in costs] for costs in (run.holdfast_histories, run.baseline_histories)]
+    actions = [[cost.actions for cost in costs] for costs in (run.holdfast_histories, run.baseline_histories)]
     return [
         _compared("a second", run.batches, lambda batch, usage: batch.bookings / usage.seconds),
         _counted("history events", *events),
@@ -57,14 +57,14 @@ def spread(values: Sequence[float]) -> Spread:
     return Spread(median(values), quantiles(values, n=20)[-1] if len(values) > 1 else values[0])
 
 
-def _counted(name: str, holdfast: Sequence[int], bare: Sequence[int]) -> Figure:
-    ratio = mean(holdfast) / mean(bare)
-    return Figure(name, mean(holdfast), mean(bare), Ratio(ratio, ratio, ratio))
+def _counted(name: str, holdfast: Sequence[int], baseline: Sequence[int]) -> Figure:
+    ratio = mean(holdfast) / mean(baseline)
+    return Figure(name, mean(holdfast), mean(baseline), Ratio(ratio, ratio, ratio))
 
 
 def _cpu(batches: Sequence[Batch], process: str) -> Figure:
     def milliseconds(batch: Batch, usage: Usage) -> float:
-        name = _BARE_NAME.get(process, process) if usage is batch.bare else process
+        name = _BARE_NAME.get(process, process) if usage is batch.baseline else process
         return usage.cpu.get(name, 0.0) * 1000 / batch.bookings
 
     return _compared(f"CPU ms, {process}", batches, milliseconds)
@@ -75,14 +75,14 @@ def _sum_cpu(usage: Usage) -> float:
 
 
 def _compared(name: str, batches: Sequence[Batch], value: Callable[[Batch, Usage], float]) -> Figure:
-    """The mean weighs each batch by its size. There is no ratio if the bare workflow does not use the process."""
+    """The mean weighs each batch by its size. There is no ratio if the baseline workflow does not use the process."""
     holdfast = [value(batch, batch.holdfast) for batch in batches]
-    bare = [value(batch, batch.bare) for batch in batches]
-    if not all(bare):
+    baseline = [value(batch, batch.baseline) for batch in batches]
+    if not all(baseline):
         return Figure(name, _weighted(holdfast, batches))
-    ratios = [one / other for one, other in zip(holdfast, bare, strict=True)]
+    ratios = [one / other for one, other in zip(holdfast, baseline, strict=True)]
     ratio = Ratio(median(ratios), min(ratios), max(ratios))
-    return Figure(name, _weighted(holdfast, batches), _weighted(bare, batches), ratio)
+    return Figure(name, _weighted(holdfast, batches), _weighted(baseline, batches), ratio)
 
 
 def _weighted(values: Sequence[float], batches: Sequence[Batch]) -> float:

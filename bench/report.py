@@ -29,10 +29,10 @@ _console = Console(width=120)
 
 def print_throughput(run: Throughput) -> None:
     table = Table(title=f"{sum(batch.bookings for batch in run.batches)} bookings from POST to captured, a booking")
-    for heading in ("", "Holdfast", "bare workflow", "Holdfast / bare", "lowest and highest batch"):
+    for heading in ("", "Holdfast", "baseline workflow", "Holdfast / baseline", "lowest and highest batch"):
         table.add_column(heading, justify="left" if not heading else "right")
     for figure in figures.figures(run):
-        table.add_row(figure.name, _number(figure.holdfast), _number(figure.bare), *_ratio(figure))
+        table.add_row(figure.name, _number(figure.holdfast), _number(figure.baseline), *_ratio(figure))
     _console.print(table)
     steps = Table(title="Milliseconds of each step, with the others at the same time")
     for heading in ("", "", "median", "95th percentile"):

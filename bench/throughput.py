@@ -1,4 +1,4 @@
-"""Runs bookings and bare workflows in alternating batches, and measures throughput and cost."""
+"""Runs bookings and baseline workflows in alternating batches, and measures throughput and cost."""
 
 import asyncio
 import sys
@@ -18,7 +18,7 @@ from sandbox.demo.marketplace import Marketplace
 BATCH: Final = 25
 """The largest number of bookings whose sessions start at the same time."""
 
-BARE_WORKER: Final = "bare worker"
+BASELINE_WORKER: Final = "baseline worker"
 
 _INITIAL_TIME_PER_BOOKING: Final = timedelta(milliseconds=400)
 _SHORTEST_LEAD: Final = timedelta(seconds=3)
@@ -28,11 +28,11 @@ _START_MARGIN: Final = timedelta(milliseconds=100)
 
 @dataclass
 class Batch:
-    """The usage of a batch of bookings, and of the equal number of bare workflows that ran in the middle of it."""
+    """The usage of a batch of bookings, and of the equal number of baseline workflows that ran in the middle of it."""
 
     bookings: int
     holdfast: Usage = field(default_factory=Usage)
-    bare: Usage = field(default_factory=Usage)
+    baseline: Usage = field(default_factory=Usage)
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Throughput:
     batches: list[Batch]
     step_seconds: dict[str, list[float]]
     holdfast_histories: list[HistoryCost]
-    bare_histories: list[HistoryCost]
+    baseline_histories: list[HistoryCost]
     stripe_calls: float
     """Per booking, like `stripe_mutations`."""
     stripe_mutations: float
@@ -49,21 +49,21 @@ class Throughput:
 class _Run:
     """One run of the bench.
 
-    A batch is paid and approved, bare workflows run until its sessions start, then the batch is completed. So neither
+    A batch is paid and approved, baseline workflows run until its sessions start, then the batch is completed. Neither
     side is measured while it only waits, and a machine that slows down slows both.
     """
 
-    def __init__(self, market: Marketplace, driver: BookingDriver, bare: BaselineWorker, at_once: int) -> None:
+    def __init__(self, market: Marketplace, driver: BookingDriver, baseline: BaselineWorker, at_once: int) -> None:
         self._market = market
         self._driver = driver
-        self._bare = bare
+        self._baseline = baseline
         self._at_once = at_once
         self._time_per_booking = _INITIAL_TIME_PER_BOOKING
         pids = market.stack.pids
         self._holdfast_meter = Meter(pids)
-        self._bare_meter = Meter({BARE_WORKER: bare.pid, "temporal": pids["temporal"]})
+        self._baseline_meter = Meter({BASELINE_WORKER: baseline.pid, "temporal": pids["temporal"]})
         self.holdfast_ids: list[str] = []
-        self.bare_ids: list[str] = []
+        self.baseline_ids: list[str] = []
 
     async def batch(self, size: int) -> Batch:
         batch = Batch(size)
@@ -74,12 +74,12 @@ class _Run:
         async with self._holdfast_meter.measuring(batch.holdfast):
             booked = await map_concurrently(pairs, self._driver.pay_and_approve, self._at_once)
         self._time_per_booking = (datetime.now(UTC) - start) / size
-        async with self._bare_meter.measuring(batch.bare):
-            bare_ids = await map_concurrently(range(size), self._bare.run_workflow, self._at_once)
+        async with self._baseline_meter.measuring(batch.baseline):
+            baseline_ids = await map_concurrently(range(size), self._baseline.run_workflow, self._at_once)
         await _sleep_until(starts_at + _START_MARGIN)
         async with self._holdfast_meter.measuring(batch.holdfast):
             await map_concurrently(booked, self._driver.complete, self._at_once)
-        self.bare_ids += bare_ids
+        self.baseline_ids += baseline_ids
         self.holdfast_ids += [workflow_id(booking.booking_id) for booking in booked]
         return batch
 
@@ -94,14 +94,14 @@ async def measure(stack: BenchStack, bookings: int, at_once: int) -> Throughput:
     sizes = _batches(bookings)
     async with (
         booking_driver(market, max(sizes)) as driver,
-        BaselineWorker(market.temporal, market.stack.temporal_address) as bare,
+        BaselineWorker(market.temporal, market.stack.temporal_address) as baseline,
     ):
-        run = _Run(market, driver, bare, at_once)
+        run = _Run(market, driver, baseline, at_once)
         # A discarded first batch warms up connections, caches and compiled code.
         await run.batch(min(max(sizes), at_once))
         driver.seconds.clear()
         run.holdfast_ids.clear()
-        run.bare_ids.clear()
+        run.baseline_ids.clear()
         stack.stripe_log.start()
         batches = []
         for number, size in enumerate(sizes, start=1):
@@ -112,7 +112,7 @@ async def measure(stack: BenchStack, bookings: int, at_once: int) -> Throughput:
             batches=batches,
             step_seconds=dict(driver.seconds),
             holdfast_histories=await run.costs(run.holdfast_ids),
-            bare_histories=await run.costs(run.bare_ids),
+            baseline_histories=await run.costs(run.baseline_ids),
             stripe_calls=len(calls) / bookings,
             stripe_mutations=sum(call.is_mutating for call in calls) / bookings,
         )

@@ -1,6 +1,6 @@
 """The skips that CI accepts, each with its reason. Any other skip fails the session when `CI` is set.
 
-A test that is skipped by mistake looks like one that passes; here somebody has to say that it is meant.
+A test that is skipped by mistake looks like one that passes, so a skip has to be listed here.
 """
 
 from collections.abc import Iterable
@@ -9,20 +9,20 @@ import pytest
 
 ALLOWED_SKIPS: dict[str, str] = {
     "tests/sandbox/stripe/test_schema.py::test_stripes_own_fixtures_are_accepted": (
-        "Stripe's published fixtures are no part of this repository; `.ci/run` names them where they lie beside it"
+        "Stripe's published fixtures are not in this repository; `.ci/run` finds them if they are next to it"
     ),
 }
-"""The start of a test's id → why it may be skipped in CI."""
+"""Prefix of a test id → why it may be skipped in CI."""
 
 
 def unlisted(skipped: Iterable[str], allowed: Iterable[str]) -> list[str]:
     """The ids of skipped tests that no entry covers."""
-    beginnings = tuple(allowed)
-    return sorted(test for test in set(skipped) if not test.startswith(beginnings))
+    prefixes = tuple(allowed)
+    return sorted(test for test in set(skipped) if not test.startswith(prefixes))
 
 
 class SkipGuard:
-    """A pytest plugin that collects skips, in files as a whole too, and fails the session for an unlisted one."""
+    """A pytest plugin that fails the session if a test or a whole file is skipped and not listed."""
 
     def __init__(self) -> None:
         self._skipped: set[str] = set()

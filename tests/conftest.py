@@ -9,23 +9,23 @@ import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
-import psycopg
 import pytest
 from playwright.async_api import Page, async_playwright
-from psycopg import sql
+from sqlalchemy.ext.asyncio import AsyncEngine
 
+from models.db import build_engine
 from sandbox.stack.migrations import create_migrated_database
 from sandbox.stack.postgres import Postgres
 from sandbox.stack.stripe_server import SANDBOX_KEY, StripeServer
 from sandbox.stack.temporal import Temporal
 from tests.allowed_skips import SkipGuard
+from tests.databases import ReusedDatabase, create_database, drop_database
 
-_TEMPLATE = "holdfast_template"
+_TEMPLATE, _DATABASE = "holdfast_template", "holdfast_test"
 
 _CHROMIUM = shutil.which("chromium")
 _QUIET = [
@@ -45,9 +45,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """What is imported stays, and need not be looked at in each garbage collection.
+    """Exclude what is imported from garbage collection.
 
-    On a busy machine a collection of all of it within a workflow task is taken for a deadlock of the workflow.
+    On a busy machine, a full collection within a workflow task counts as a deadlock of the workflow.
     """
     gc.collect()
     gc.freeze()
@@ -55,7 +55,7 @@ def pytest_collection_finish() -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class StripeSandbox:
-    """Where the tests' Stripe answers, and a key it takes."""
+    """The URL of a Stripe sandbox, and a key that it accepts."""
 
     url: str
     key: str
@@ -63,7 +63,7 @@ class StripeSandbox:
 
 @pytest.fixture(scope="session")
 def services_loop() -> Iterator[asyncio.Runner]:
-    """The event loop that watches the services. It outlives those of the tests, which come and go."""
+    """The event loop that supervises the services. The tests have event loops of their own."""
     with asyncio.Runner() as runner:
         yield runner
 
@@ -76,7 +76,7 @@ def services_directory() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def postgres(services_loop: asyncio.Runner, services_directory: Path) -> Iterator[Postgres]:
-    """A server without our schema. For a database with it, take `database_url`."""
+    """A server without our schema. For a database with it, use `database_url`."""
     server = Postgres(services_directory / "postgres", log=services_directory / "postgres.log")
     try:
         services_loop.run(server.start())
@@ -87,29 +87,35 @@ def postgres(services_loop: asyncio.Runner, services_directory: Path) -> Iterato
 
 @pytest.fixture(scope="session")
 def migrated_template(services_loop: asyncio.Runner, postgres: Postgres) -> str:
-    """The name of a database that went through every migration, to make copies of."""
+    """The name of a migrated database to copy."""
     services_loop.run(create_migrated_database(postgres, _TEMPLATE))
     return _TEMPLATE
 
 
-@contextmanager
-def _database(postgres: Postgres, *, template: str) -> Iterator[str]:
-    name = f"test_{uuid4().hex}"
-    with psycopg.connect(postgres.conninfo("postgres"), autocommit=True) as connection:
-        # A file copy is the quicker strategy here, since fsync is off.
-        create = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy")
-        connection.execute(create.format(sql.Identifier(name), sql.Identifier(template)))
-        try:
-            yield name
-        finally:
-            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+@pytest.fixture(scope="session")
+def _reused_database(postgres: Postgres, migrated_template: str) -> Iterator[ReusedDatabase]:
+    database = ReusedDatabase(postgres, _DATABASE, template=migrated_template)
+    yield database
+    database.drop()
 
 
 @pytest.fixture
-def database_url(postgres: Postgres, migrated_template: str) -> Iterator[str]:
-    """A fresh, migrated database of the test's own, as a SQLAlchemy URL; dropped after it."""
-    with _database(postgres, template=migrated_template) as name:
-        yield postgres.url(name)
+def database_url(_reused_database: ReusedDatabase) -> str:
+    """An empty, migrated database, as a SQLAlchemy URL."""
+    return _reused_database.emptied()
+
+
+@pytest.fixture(scope="session")
+def _reused_engine(postgres: Postgres) -> AsyncEngine:
+    # Its statements are compiled once for all tests. Of its connections, each test has its own.
+    return build_engine(postgres.url(_DATABASE))
+
+
+@pytest.fixture
+async def engine(database_url: str, _reused_engine: AsyncEngine) -> AsyncIterator[AsyncEngine]:
+    """An engine on `database_url`. Its connections are closed after the test."""
+    yield _reused_engine
+    await _reused_engine.dispose()
 
 
 @pytest.fixture
@@ -120,14 +126,16 @@ def program_url(postgres: Postgres, database_url: str) -> str:
 
 @pytest.fixture
 def empty_database_url(postgres: Postgres) -> Iterator[str]:
-    """A fresh database without any table, for tests of the migrations themselves."""
-    with _database(postgres, template="template0") as name:
-        yield postgres.url(name)
+    """A new database without any table, for tests of the migrations themselves."""
+    name = f"test_{uuid4().hex}"
+    create_database(postgres, name, template="template0")
+    yield postgres.url(name)
+    drop_database(postgres, name)
 
 
 @pytest.fixture(scope="session")
 def temporal_address(services_loop: asyncio.Runner, services_directory: Path) -> Iterator[str]:
-    """The address of a Temporal dev server with our search attributes. Tests share it: use ids of your own."""
+    """The address of a Temporal dev server with our search attributes. Tests share it, with ids of their own."""
     server = Temporal(services_directory / "temporal", log=services_directory / "temporal.log")
     try:
         services_loop.run(server.start())
@@ -138,7 +146,7 @@ def temporal_address(services_loop: asyncio.Runner, services_directory: Path) ->
 
 @pytest.fixture(scope="session")
 def stripe_sandbox(services_loop: asyncio.Runner, services_directory: Path) -> Iterator[StripeSandbox]:
-    """The Stripe sandbox over HTTP. Tests share it: use customers and accounts of your own."""
+    """The Stripe sandbox over HTTP. Tests share it, with customers and accounts of their own."""
     server = StripeServer(services_directory / "stripe", log=services_directory / "stripe.log")
     try:
         services_loop.run(server.start())
@@ -149,7 +157,7 @@ def stripe_sandbox(services_loop: asyncio.Runner, services_directory: Path) -> I
 
 @pytest.fixture
 async def browser_page() -> AsyncIterator[Page]:
-    """A page of a browser of the test's own."""
+    """A page in a browser of the test's own."""
     if _CHROMIUM is None:
         pytest.skip("no `chromium` on the PATH (Debian's package of that name)")
     with tempfile.TemporaryDirectory() as home:

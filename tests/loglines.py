@@ -1,4 +1,4 @@
-"""What our programs log, as whoever reads their logs gets it."""
+"""What our programs log, parsed as a log collector would."""
 
 import io
 import json

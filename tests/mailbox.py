@@ -1,4 +1,4 @@
-"""A mail server of the test's own: the local stack's catcher, in the test's process, which can be made to refuse."""
+"""A mail server of the test's own: the local stack's catcher, in the test's process, with injected refusals."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -13,7 +13,7 @@ from sandbox.stack.ports import LOOPBACK, free_port
 
 
 class FickleCatcher(Catcher):
-    """Gives each of `answers` once, in place of taking a mail or a recipient, and then takes them."""
+    """Returns each of the queued answers once, and then accepts mails and recipients."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -32,7 +32,7 @@ class FickleCatcher(Catcher):
 
 @dataclass
 class MailServer:
-    """On a port that stays its own, also while it is away."""
+    """Keeps its port while it is down."""
 
     catcher: FickleCatcher = field(default_factory=FickleCatcher)
     port: int = field(default_factory=free_port)

@@ -1,19 +1,28 @@
-"""What is deployed agrees with what is tested here."""
+"""The deployed versions and search attributes are those that are tested."""
 
 import re
 
+import pytest
+from pydantic_settings import BaseSettings
+
+from api.meeting_provider import JaasSettings, JitsiSettings, MeetingSettings
+from api.settings import HttpSettings, IdentitySettings, TaxReportingSettings
+from models.settings import DocumentSettings, PolicySettings, RuntimeSettings
 from sandbox.stack.environment import PROJECT_ROOT
 from sandbox.stack.temporal import search_attribute_types
+from worker import Settings as WorkerSettings
 
 _PIN = re.compile(r"^([a-z0-9._-]+)==(\S+)", re.MULTILINE)
 _HOST = re.compile(r"https?://")
+# The sandbox's address, which production refuses.
+_ONLY_LOCAL = {"STRIPE_API_BASE"}
 
 
 def _text(name: str) -> str:
     return (PROJECT_ROOT / name).read_text()
 
 
-def test_the_image_gets_the_versions_that_are_tested() -> None:
+def test_production_lock_has_the_tested_versions() -> None:
     production, everything = (
         dict(_PIN.findall(_text(name))) for name in ("requirements.production.lock", "requirements.lock")
     )
@@ -21,7 +30,7 @@ def test_the_image_gets_the_versions_that_are_tested() -> None:
     assert production.items() <= everything.items()
 
 
-def test_the_locks_name_no_host() -> None:
+def test_locks_name_no_host() -> None:
     assert not _HOST.search(_text("requirements.lock") + _text("requirements.production.lock"))
 
 
@@ -47,7 +56,23 @@ def test_compose_lets_the_migrations_alone_connect_as_the_owner() -> None:
     assert "CREATE ROLE holdfast_program LOGIN" in _text("docker-compose.yml")
 
 
-def test_compose_registers_every_search_attribute_that_the_workflow_writes() -> None:
+def _names(settings: type[BaseSettings]) -> set[str]:
+    return {f"{settings.model_config.get('env_prefix', '')}{name}".upper() for name in settings.model_fields}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        *(HttpSettings, IdentitySettings, TaxReportingSettings, PolicySettings, DocumentSettings, RuntimeSettings),
+        *(MeetingSettings, JitsiSettings, JaasSettings, WorkerSettings),
+    ],
+)
+def test_compose_passes_every_setting_on(settings: type[BaseSettings]) -> None:
+    passed = set(re.findall(r"^ +([A-Z0-9_]+):", _text("docker-compose.yml"), re.MULTILINE))
+    assert _names(settings) - passed <= _ONLY_LOCAL
+
+
+def test_compose_registers_every_search_attribute() -> None:
     jobs = re.findall(r"^ +add (\w+)((?: --name \w+)+)$", _text("docker-compose.yml"), re.MULTILINE)
     registered = {name: kind for kind, names in jobs for name in names.split() if name != "--name"}
     assert registered == search_attribute_types()

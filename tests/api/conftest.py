@@ -6,22 +6,15 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.routing import BaseRoute
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from api.bookings.event_stream import StreamOptions
 from api.http.notify_listener import NotifyListener
 from api.main import build_app
-from models.db import build_engine
 from sandbox.stack.ports import free_port
 from tests.api.world import PUBLIC_URL, World, settings
-
-
-@pytest.fixture
-async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
-    engine = build_engine(database_url)
-    yield engine
-    await engine.dispose()
 
 
 @pytest.fixture
@@ -41,10 +34,20 @@ async def temporal() -> Client:
     return await Client.connect(f"127.0.0.1:{free_port()}", data_converter=pydantic_data_converter, lazy=True)
 
 
+@pytest.fixture(scope="session")
+def _routes() -> list[BaseRoute]:
+    return []
+
+
 @pytest.fixture
-def app(database_url: str, task_queue: str, engine: AsyncEngine, temporal: Client) -> FastAPI:
+def app(database_url: str, task_queue: str, engine: AsyncEngine, temporal: Client, _routes: list[BaseRoute]) -> FastAPI:
     app = build_app(settings(database_url, task_queue), engine, temporal)
-    # A stream ends when it has told what there is: httpx gives an answer to the tests once it is whole.
+    # FastAPI resolves the parameters of a route when it is first matched, which takes longer than most tests. All
+    # apps have the same routes, so later apps take the resolved ones of the first.
+    if not _routes:
+        _routes += app.router.routes
+    app.router.routes[:] = _routes
+    # A stream ends when it has sent what there is: httpx returns a response only when it is complete.
     app.state.streams = StreamOptions(NotifyListener(engine.url), max_duration=timedelta(0))
     return app
 

@@ -82,6 +82,6 @@ async def client(temporal_address: str) -> Client:
 
 
 async def test_bare_workflow_has_the_documented_cost(client: Client, temporal_address: str) -> None:
-    async with BaselineWorker(client, temporal_address) as bare:
-        workflow_id = await bare.run_workflow(0)
+    async with BaselineWorker(client, temporal_address) as baseline:
+        workflow_id = await baseline.run_workflow(0)
     assert await history_cost(client.get_workflow_handle(workflow_id)) == HistoryCost(events=41, actions=9)

@@ -13,7 +13,7 @@ from bench.concurrency import map_concurrently
 from bench.cpu import PLAYERS, Meter, Usage
 from bench.figures import Figure, figures
 from bench.stripe_calls import StripeCall, StripeLog
-from bench.throughput import BARE_WORKER, Batch, Throughput
+from bench.throughput import BASELINE_WORKER, Batch, Throughput
 from sandbox.stack.commands import Command, spawn
 from sandbox.stack.environment import PROJECT_ROOT, python
 
@@ -27,11 +27,11 @@ time.sleep(60)
 """
 
 
-def batch(bookings: int, seconds: float, bare_seconds: float) -> Batch:
+def batch(bookings: int, seconds: float, baseline_seconds: float) -> Batch:
     return Batch(
         bookings,
         Usage(seconds, {"worker": 0.4 * bookings, "stripe": 9.0 * bookings, "temporal": 0.1 * bookings}),
-        Usage(bare_seconds, {BARE_WORKER: 0.2 * bookings, "temporal": 0.05 * bookings}),
+        Usage(baseline_seconds, {BASELINE_WORKER: 0.2 * bookings, "temporal": 0.05 * bookings}),
     )
 
 
@@ -41,7 +41,7 @@ def by_name() -> dict[str, Figure]:
         batches=[batch(10, 5.0, 2.0), batch(30, 10.0, 3.0), batch(20, 20.0, 2.0)],
         step_seconds={},
         holdfast_histories=[HistoryCost(52, 18), HistoryCost(54, 20)],
-        bare_histories=[HistoryCost(40, 10)],
+        baseline_histories=[HistoryCost(40, 10)],
         stripe_calls=4,
         stripe_mutations=3,
     )
@@ -49,7 +49,7 @@ def by_name() -> dict[str, Figure]:
 
 
 def test_ratio_is_the_median_over_the_batches(by_name: dict[str, Figure]) -> None:
-    # Bookings a second against bare workflows a second: 2 to 5, 3 to 10, 1 to 10.
+    # Bookings a second against baseline workflows a second: 2 to 5, 3 to 10, 1 to 10.
     ratio = by_name["a second"].ratio
     assert ratio is not None
     assert astuple(ratio) == pytest.approx((0.3, 0.1, 0.4))
@@ -58,16 +58,16 @@ def test_ratio_is_the_median_over_the_batches(by_name: dict[str, Figure]) -> Non
 def test_worker_is_compared_with_the_bare_worker(by_name: dict[str, Figure]) -> None:
     worker = by_name["CPU ms, worker"]
     assert worker.holdfast == pytest.approx(400)
-    assert worker.bare == pytest.approx(200)
+    assert worker.baseline == pytest.approx(200)
 
 
 def test_sum_leaves_out_the_stripe_sandbox(by_name: dict[str, Figure]) -> None:
     assert by_name["CPU ms, sum of these"].holdfast == pytest.approx(500)
-    assert by_name["CPU ms, sum of these"].bare == pytest.approx(250)
+    assert by_name["CPU ms, sum of these"].baseline == pytest.approx(250)
 
 
 def test_process_that_only_holdfast_uses_has_no_ratio(by_name: dict[str, Figure]) -> None:
-    assert by_name["CPU ms, stripe"].bare is None
+    assert by_name["CPU ms, stripe"].baseline is None
     assert by_name["CPU ms, stripe"].ratio is None
 
 

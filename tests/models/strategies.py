@@ -1,11 +1,20 @@
 """Hypothesis strategies for amounts, tiers and policies."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 from hypothesis import strategies as st
 
 from models.domain.money import BASIS_POINTS, Money, Rounding, minimum_charge, step_minor
-from models.domain.policy import PRESETS, BookingPolicy, CancellationPolicy, CancellationTier, CompletionTimeoutPolicy
+from models.domain.policy import (
+    PRESETS,
+    BookingPolicy,
+    CancellationPolicy,
+    CancellationTier,
+    CompletionTimeoutPolicy,
+    PaymentPlan,
+)
+from models.domain.terms import BookingTerms
 
 # With 0, 2 and 3 decimals, and those that Stripe accepts in whole units only.
 CURRENCIES = ["usd", "eur", "jpy", "krw", "bhd", "kwd", "isk", "ugx"]
@@ -55,3 +64,26 @@ def policies() -> st.SearchStrategy[BookingPolicy]:
 def times_left() -> st.SearchStrategy[timedelta]:
     """Time until the start; negative after it."""
     return st.timedeltas(min_value=timedelta(days=-2), max_value=timedelta(days=40))
+
+
+STARTS_AT = datetime(2026, 3, 5, 9, 0, tzinfo=UTC)
+
+
+def _terms(price: Money, policy: BookingPolicy) -> BookingTerms:
+    return BookingTerms(
+        booking_id=uuid4(),
+        student_id=uuid4(),
+        instructor_id=uuid4(),
+        offering_id=uuid4(),
+        slot_id=uuid4(),
+        starts_at=STARTS_AT,
+        ends_at=STARTS_AT + timedelta(hours=1),
+        price=price,
+        policy=policy,
+        plan=PaymentPlan.HOLD,
+        stripe_account_id="acct_1",
+    )
+
+
+def terms() -> st.SearchStrategy[BookingTerms]:
+    return st.builds(_terms, prices(), policies())

@@ -1,4 +1,4 @@
-"""Time at Stripe and at an instructor's bank, on a sandbox that no other test uses."""
+"""Stripe's clock and an instructor's bank, on a sandbox of the test's own."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from tests.workflows.saga import Booked, Saga
 
 DAY_SECONDS = 86_400
 UNTIL_SENT = 3 * DAY_SECONDS
-"""From a charge to the midnight after it has become available."""
+"""Seconds from a charge to the payout that pays it: the midnight after it has become available."""
 
 
 @dataclass(frozen=True)
@@ -18,10 +18,10 @@ class Bank:
     account_id: str
 
     async def wait(self, seconds: int) -> None:
-        """Let time pass at Stripe."""
+        """Advance Stripe's clock."""
         await self._order("/clock", {"advance_seconds": seconds})
 
-    async def send_back(self, payout_id: str, code: str = "account_closed") -> None:
+    async def return_payout(self, payout_id: str, code: str = "account_closed") -> None:
         await self._order(f"/payouts/{payout_id}/fail", {"failure_code": code})
 
     async def payouts(self) -> list[stripe.Payout]:
@@ -33,10 +33,10 @@ class Bank:
         [payout] = await self.payouts()
         return payout
 
-    async def give_account(self, token: str) -> None:
+    async def set_bank_account(self, token: str) -> None:
         await self.saga.stripe.v1.accounts.external_accounts.create_async(self.account_id, {"external_account": token})
 
-    async def has(self) -> int:
+    async def balance(self) -> int:
         """The instructor's balance at Stripe."""
         balance = await self.saga.stripe.v1.balance.retrieve_async(options={"stripe_account": self.account_id})
         return sum(part["amount"] for part in [*balance.available, *balance.pending])

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
@@ -14,9 +15,9 @@ from activities.stripe.disputes import StripeDisputes
 from activities.stripe.payments import StripeGateway
 from activities.stripe.payouts import StripePayouts
 from activities.stripe.refunds import StripeRefunds
-from models.db import build_engine
 from tests.conftest import StripeSandbox
 from tests.workflows.faults import Faults, FaultyGateway
+from tests.workflows.replay import replay_all
 from tests.workflows.saga import QUEUE, Saga, Workers, register_search_attributes
 from worker import build_worker
 
@@ -24,36 +25,40 @@ _TEST_SERVER = Path(sysconfig.get_path("scripts")) / "temporal-test-server"
 
 
 @pytest.fixture
-async def saga(database_url: str, stripe_sandbox: StripeSandbox) -> AsyncIterator[Saga]:
-    """Time is skipped while a test waits for a workflow's result, or sleeps on `saga.env`."""
-    engine = build_engine(database_url)
+async def saga(
+    request: pytest.FixtureRequest, engine: AsyncEngine, stripe_sandbox: StripeSandbox
+) -> AsyncIterator[Saga]:
+    """Time is skipped while a test waits for a workflow's result, or sleeps on `saga.env`.
+
+    After the test, every workflow that it started is replayed from its history.
+    """
     faults = Faults()
+    # Without a cache, each task replays the whole history, so a saga that cannot be replayed fails in the test. But
+    # workflows that are at work at once then stall each other, for 10 seconds a task and in the end for ever.
+    cached_workflows = 100 if request.node.get_closest_marker("concurrent_workflows") else 0
     environment = await WorkflowEnvironment.start_time_skipping(
         test_server_existing_path=str(_TEST_SERVER), data_converter=pydantic_data_converter
     )
-    try:
-        async with stripe_client(stripe_sandbox.key, stripe_sandbox.url) as stripe, environment as env:
-            await register_search_attributes(env.client)
-            gateway = FaultyGateway(StripeGateway(stripe, "http://127.0.0.1:1"), faults)
-            # Nothing is cached: each task replays the whole history, so that a saga that cannot be replayed fails here.
-            workers = Workers(
-                lambda: build_worker(
-                    env.client,
-                    QUEUE,
-                    engine,
-                    gateway,
-                    StripeDisputes(stripe),
-                    StripePayouts(stripe),
-                    StripeRefunds(stripe),
-                    StripeBalances(stripe),
-                    cached_workflows=0,
-                    interceptors=[faults],
-                )
+    async with stripe_client(stripe_sandbox.key, stripe_sandbox.url) as stripe, environment as env:
+        await register_search_attributes(env.client)
+        gateway = FaultyGateway(StripeGateway(stripe, "http://127.0.0.1:1"), faults)
+        workers = Workers(
+            lambda: build_worker(
+                env.client,
+                QUEUE,
+                engine,
+                gateway,
+                StripeDisputes(stripe),
+                StripePayouts(stripe),
+                StripeRefunds(stripe),
+                StripeBalances(stripe),
+                cached_workflows=cached_workflows,
+                interceptors=[faults],
             )
-            await workers.start()
-            try:
-                yield Saga(env, engine, stripe, faults, workers, stripe_sandbox.url)
-            finally:
-                await workers.stop()
-    finally:
-        await engine.dispose()
+        )
+        await workers.start()
+        try:
+            yield Saga(env, engine, stripe, faults, workers, stripe_sandbox.url)
+        finally:
+            await workers.stop()
+        await replay_all(env.client)

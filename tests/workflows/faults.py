@@ -1,15 +1,13 @@
-"""Where tests step in: before or after any activity of the worker, and before or after any call to Stripe."""
+"""Fault injection: before or after any activity of the worker, and before or after any call to Stripe."""
 
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Any, Literal, TypeVar
 from uuid import UUID
 
-from temporalio.worker import (
-    ActivityInboundInterceptor,
-    ExecuteActivityInput,
-    Interceptor,
-)
+from temporalio.exceptions import ApplicationError, FailureError
+from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
 from activities.gateways import CheckoutPage, CheckoutRequest, PaymentGateway
 from models.domain.messages import PaymentState
@@ -20,25 +18,30 @@ T = TypeVar("T")
 When = Literal["before", "after"]
 Step = Callable[[], Awaitable[None]]
 
+_RETRY_DELAY = timedelta(milliseconds=50)
+
 
 class Faults(Interceptor):
-    """Steps planned for activities and gateway calls by name; each is taken once, in the order planned.
+    """Steps planned for activities and gateway calls by name. Each is taken once, in the order planned.
 
-    A step that raises makes its activity or call fail: `before`, with no effect; `after`, with the effect done and
-    its answer lost.
+    A step that raises makes its activity or call fail: `before` without effect, `after` with its effect and a lost
+    response.
     """
 
     def __init__(self) -> None:
         self._planned: dict[tuple[When, str], list[Step]] = defaultdict(list)
         self.calls: list[str] = []
-        """The gateway's calls by name, as they were begun."""
+        """The names of the gateway's calls, in order."""
+        self.has_backoff = False
+        """Whether a failed activity waits as its retry policy says. Otherwise it is retried almost at once."""
 
     def plan(self, when: When, name: str, step: Step, times: int = 1) -> None:
         self._planned[when, name] += [step] * times
 
     def fail(self, when: When, name: str, error: Exception, times: int = 1) -> None:
         async def step() -> None:
-            raise error
+            # Without what the last raise added: the traceback of one error would grow with every attempt.
+            raise error.with_traceback(None)
 
         self.plan(when, name, step, times)
 
@@ -61,14 +64,30 @@ class _Inbound(ActivityInboundInterceptor):
 
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:
         name = input.fn.__name__
-        await self._faults.take("before", name)
-        result = await super().execute_activity(input)
-        await self._faults.take("after", name)
+        try:
+            await self._faults.take("before", name)
+            result = await super().execute_activity(input)
+            await self._faults.take("after", name)
+        except Exception as error:
+            if self._faults.has_backoff or (
+                isinstance(error, FailureError) and not isinstance(error, ApplicationError)
+            ):
+                raise
+            raise _retried_soon(error) from error
         return result
 
 
+def _retried_soon(error: Exception) -> ApplicationError:
+    """The failure as Temporal would record it. While a test awaits an update, the server skips no retry delay."""
+    if isinstance(error, ApplicationError):
+        message, details, type_, non_retryable = error.message, error.details, error.type, error.non_retryable
+    else:
+        message, details, type_, non_retryable = str(error), (), type(error).__name__, False
+    return ApplicationError(message, *details, type=type_, non_retryable=non_retryable, next_retry_delay=_RETRY_DELAY)
+
+
 class FaultyGateway:
-    """The real gateway, with the planned faults around each call, named `gateway.<call>`."""
+    """The real gateway, with the planned faults around each call. Their names are `gateway.<call>`."""
 
     def __init__(self, inner: PaymentGateway, faults: Faults) -> None:
         self._inner = inner

@@ -1,4 +1,4 @@
-"""How the saga's tests speak to a booking, and what they read of it afterwards."""
+"""Helpers of the saga's tests: they act as students, instructors and Stripe, and read the results."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -23,7 +23,7 @@ from temporalio.worker import Worker
 
 from models.domain.actors import Actor, Role
 from models.domain.ids import workflow_id
-from models.domain.messages import OPEN_CHECKOUT, BookingView, Checkout, PaymentEvent, ReserveSlot
+from models.domain.messages import OPEN_CHECKOUT, Approve, BookingView, Checkout, Complete, PaymentEvent, ReserveSlot
 from models.domain.money import Money
 from models.domain.policy import BookingPolicy, PaymentPlan, checkout_deadline
 from models.domain.states import BookingStatus, PaymentStatus
@@ -39,14 +39,14 @@ from workflows import search_attributes
 from workflows.booking.workflow import BookingWorkflow
 
 QUEUE = "test"
-_LOOKS = 60
+_ATTEMPTS = 60
 HUNDRED = Money(amount_minor=10_000, currency="usd")
 
 Handle = WorkflowHandle[BookingWorkflow, BookingView]
 
 
 class Workers:
-    """The worker under test; another takes over when it is stopped and started."""
+    """The worker under test. `stop` and `start` replace it with a new one."""
 
     def __init__(self, build: Callable[[], Worker]) -> None:
         self._build = build
@@ -89,21 +89,21 @@ class Booked:
 
     async def pay(self, card: str = GOOD_CARD) -> None:
         await pay(self.checkout_url, card)
-        await self.hear()
+        await self.notify()
 
-    async def hear(self, event_id: str | None = None) -> None:
-        """Stripe's webhook: there is news."""
+    async def notify(self, event_id: str | None = None) -> None:
+        """Signal an event of Stripe's, as the webhook does."""
         event = PaymentEvent(event_id=event_id or f"evt_{uuid4().hex}", type="payment_intent.test")
         await self.handle.signal(BookingWorkflow.payment_event, event)
 
     async def until_begun(self) -> None:
-        """Let time pass until a minute into the session."""
+        """Skip time until a minute into the session."""
         now = await self.saga.env.get_current_time()
         await self.saga.env.sleep(self.order.terms.starts_at - now + timedelta(minutes=1))
 
     async def result(self) -> BookingView:
-        """Let time pass until the workflow is over. Raises `WorkflowFailureError`, also for a cancelled one."""
-        # The environment does this itself only for handles that `start_workflow` gave.
+        """Skip time until the workflow has ended. Raises `WorkflowFailureError`, also when it was cancelled."""
+        # The environment does this only for handles that `start_workflow` returned.
         clock = self.saga.env.client.test_service
         await clock.unlock_time_skipping(UnlockTimeSkippingRequest())
         try:
@@ -112,7 +112,7 @@ class Booked:
             await clock.lock_time_skipping(LockTimeSkippingRequest())
 
     async def lasted(self) -> timedelta:
-        """From the booking to its end, on the skipped clock."""
+        """From the booking to its end, on the server's clock."""
         info = await self.saga.execution(self.handle)
         return info.close_time.ToDatetime() - info.start_time.ToDatetime()
 
@@ -124,7 +124,7 @@ class Booked:
             return await session.get(Payment, self.order.terms.booking_id)
 
     async def figures(self) -> Figures:
-        """Who paid and got what, as Stripe has it."""
+        """Who paid and received what, by Stripe's objects."""
         payment = await self.payment_intent()
         return await figures_at_stripe(self.saga.stripe, payment) if payment else Figures()
 
@@ -146,7 +146,7 @@ class Saga:
     faults: Faults
     workers: "Workers"
     stripe_url: str
-    """The sandbox's, for what only a card holder or a bank does."""
+    """For what only a card holder or a bank can do."""
 
     async def order(
         self,
@@ -154,7 +154,7 @@ class Saga:
         price: Money = HUNDRED,
         policy: BookingPolicy | None = None,
     ) -> ReserveSlot:
-        """A new student's wish for a new instructor's slot of one hour."""
+        """A new student's order of an hour with a new instructor."""
         policy = policy or BookingPolicy()
         now = await self.env.get_current_time()
         instructor_id = uuid4()
@@ -180,8 +180,8 @@ class Saga:
         return ReserveSlot(terms=terms, booked_at=now, checkout_deadline_at=deadline)
 
     async def start(self, order: ReserveSlot) -> Booked:
-        """Book as the API does. Raises `WorkflowUpdateFailedError` when there is no Checkout."""
-        start = self.starting(order)
+        """Book as the API does. Raises `WorkflowUpdateFailedError` when no Checkout was opened."""
+        start = self._start_operation(order)
         checkout = await self.env.client.execute_update_with_start_workflow(
             BookingWorkflow.open_checkout, id=OPEN_CHECKOUT, start_workflow_operation=start
         )
@@ -192,7 +192,7 @@ class Saga:
             self, order, self.handle(order.terms.booking_id), cast(Checkout, checkout), row.checkout_url or ""
         )
 
-    def starting(self, order: ReserveSlot) -> WithStartWorkflowOperation[BookingWorkflow, BookingView]:
+    def _start_operation(self, order: ReserveSlot) -> WithStartWorkflowOperation[BookingWorkflow, BookingView]:
         return WithStartWorkflowOperation(
             BookingWorkflow.run,
             order,
@@ -212,19 +212,19 @@ class Saga:
         await self._eventually(lambda: _needs_attention(booked), True)
 
     async def until_over(self, handle: Handle) -> None:
-        """Whichever way the workflow ends."""
+        """Skip time, second by second, until the workflow has ended in any way."""
         while (await self.execution(handle)).status == WORKFLOW_EXECUTION_STATUS_RUNNING:
             await self.env.sleep(1)
 
     async def execution(self, handle: Handle) -> WorkflowExecutionInfo:
         # Not `handle.describe()`: that one cannot read an unset datetime attribute as this server returns it.
         client = self.env.client
-        answer = await client.workflow_service.describe_workflow_execution(
+        response = await client.workflow_service.describe_workflow_execution(
             DescribeWorkflowExecutionRequest(
                 namespace=client.namespace, execution=WorkflowExecution(workflow_id=handle.id)
             )
         )
-        return answer.workflow_execution_info
+        return response.workflow_execution_info
 
     async def request(self, booking_id: UUID) -> BookingRequest | None:
         async with AsyncSession(self.engine) as session:
@@ -240,15 +240,28 @@ class Saga:
         await self.until_stored(booked, PaymentStatus.PENDING)
         return booked
 
+    async def accepted(self, **wish: Any) -> Booked:
+        """A booking that waits for its session."""
+        booked = await self.paid(**wish)
+        await booked.handle.execute_update(BookingWorkflow.approve, Approve(actor=booked.instructor))
+        return booked
+
+    async def completed(self, **wish: Any) -> Booked:
+        """A booking whose session took place, and whose payment is captured."""
+        booked = await self.accepted(**wish)
+        await booked.until_begun()
+        await booked.handle.execute_update(BookingWorkflow.complete, Complete(actor=booked.instructor))
+        return booked
+
     async def until_stored(self, booked: Booked, payment_status: PaymentStatus) -> None:
         await self._eventually(lambda: _payment_status(booked), payment_status)
 
     async def _eventually(self, look: Callable[[], Awaitable[object]], wanted: object) -> None:
-        for _ in range(_LOOKS):
+        for _ in range(_ATTEMPTS):
             if (seen := await look()) == wanted:
                 return
             await self.env.sleep(1)
-        raise AssertionError(f"{wanted} never came; last seen: {seen}")
+        raise AssertionError(f"still {seen} after {_ATTEMPTS} seconds, instead of {wanted}")
 
 
 async def _status(booked: Booked) -> BookingStatus | None:

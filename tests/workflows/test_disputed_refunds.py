@@ -1,13 +1,12 @@
-"""A bank may send a refund back, so that the student is still owed it, and then take the charge back by itself."""
+"""Disputes of a charge whose refund failed: the student is still owed the refund."""
 
 import pytest
 
 from models.domain.ledger import Account
 from models.domain.states import DisputeStatus, PaymentStatus, RefundStatus
+from tests.workflows.dispute_steps import balances, decide_at_the_bank, notify_dispute, open_dispute, start_dispute
+from tests.workflows.refund_steps import act_at_the_bank, execute_refund, notify_refund, order_refund, stored_refund
 from tests.workflows.saga import Saga
-from tests.workflows.test_disputes import balances, completed, decide_at_the_bank, disputed, hear, started
-from tests.workflows.test_refunds import at_the_bank, carried_out, kept, ordered
-from tests.workflows.test_refunds import hear as hear_of_refund
 
 FEES = 320 + 1_500
 
@@ -21,22 +20,22 @@ FEES = 320 + 1_500
         (5_000, DisputeStatus.LOST, {Account.STRIPE_BALANCE: -FEES}),
     ],
 )
-async def test_a_disputed_charge_whose_refund_had_come_back_costs_nobody_twice(
+async def test_dispute_after_a_failed_refund_is_charged_once(
     saga: Saga, refunded_minor: int, outcome: DisputeStatus, wanted: dict[Account, int]
 ) -> None:
-    booked = await completed(saga)
-    order = await ordered(saga, booked, refunded_minor)
-    await carried_out(saga, order)
-    await at_the_bank(saga, (await kept(saga, order)).stripe_refund_id or "", "fail")
-    await (await hear_of_refund(saga, order)).result()
-    assert (await kept(saga, order)).status is RefundStatus.FAILED
-    dispute = await disputed(saga, booked)
+    booked = await saga.completed()
+    order = await order_refund(saga, booked, refunded_minor)
+    await execute_refund(saga, order)
+    await act_at_the_bank(saga, (await stored_refund(saga, order)).stripe_refund_id or "", "fail")
+    await (await notify_refund(saga, order)).result()
+    assert (await stored_refund(saga, order)).status is RefundStatus.FAILED
+    dispute = await open_dispute(saga, booked)
     assert dispute.amount == 10_000
-    handle = await started(saga, dispute.id)
+    handle = await start_dispute(saga, dispute.id)
     await saga.until_stored(booked, PaymentStatus.DISPUTED)
     word = "winning" if outcome is DisputeStatus.WON else "losing"
     await decide_at_the_bank(saga, dispute.id, f"{word}_evidence")
-    await hear(saga, dispute.id)
+    await notify_dispute(saga, dispute.id)
     assert await handle.result() is outcome
     payment = await booked.payment()
     assert payment is not None

@@ -1,12 +1,11 @@
-"""Whatever happens to money, in any order and with faults: the ledger is what Stripe has, and balances.
+"""After any sequence of payments, refunds, disputes, payouts and faults, the ledger balances and matches Stripe.
 
-On a sandbox of its own, so that all of what is on the platform's account at Stripe is from here.
+The sandbox is the test's own, so that everything on the platform's account is from this test.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any, ClassVar
 
 import httpx
@@ -24,13 +23,13 @@ from models.domain.messages import Approve, Cancel, Complete, ReportNoShow
 from models.domain.policy import LossBearer
 from models.tables.ledger import LedgerEntry, LedgerTransaction
 from sandbox.demo import books
-from sandbox.stack.stripe_server import SANDBOX_KEY, StripeServer
 from tests.conftest import StripeSandbox
+from tests.own_stripe import own_sandbox
 from tests.workflows.bank import Bank, bank_of
+from tests.workflows.dispute_steps import decide_at_the_bank, notify_dispute, open_dispute
+from tests.workflows.payout_steps import notify_payout
+from tests.workflows.refund_steps import refund_booking
 from tests.workflows.saga import Booked, Saga
-from tests.workflows.test_disputes import decide_at_the_bank, disputed, hear
-from tests.workflows.test_payouts import hear as hear_of_payout
-from tests.workflows.test_refunds import refunded
 from workflows.booking.workflow import BookingWorkflow
 
 WHICH = st.integers(0, 20)
@@ -39,74 +38,70 @@ _LOOKS = 60
 
 
 @pytest.fixture
-async def stripe_sandbox(tmp_path: Path) -> AsyncIterator[StripeSandbox]:
-    server = StripeServer(tmp_path, log=tmp_path / "stripe.log")
-    try:
-        await server.start()
-        yield StripeSandbox(url=server.url, key=SANDBOX_KEY)
-    finally:
-        await server.stop()
+async def stripe_sandbox() -> AsyncIterator[StripeSandbox]:
+    async with own_sandbox() as sandbox:
+        yield sandbox
 
 
-class Books(RuleBasedStateMachine):
-    """Students, instructors, operators and banks, doing what they may at any time."""
+class Marketplace(RuleBasedStateMachine):
+    """Students, instructors, operators and banks, who act in any order."""
 
     saga: ClassVar[Saga]
     loop: ClassVar[asyncio.AbstractEventLoop]
     start: ClassVar[datetime]
-    # The world goes on from one example to the next.
+    # State is kept from one example to the next.
     captured: ClassVar[list[Booked]]
     disputes: ClassVar[list[str]]
     heard: ClassVar[dict[str, str]]
-    """Payouts, by the status in which their webhook told of them."""
+    """The status of each payout in its latest event."""
 
     def do(self, step: Coroutine[Any, Any, None]) -> None:
-        """On the loop of the worker and the database, which this machine's thread has not."""
+        """Run a step on the event loop of the worker and the database. The state machine runs in a thread."""
         asyncio.run_coroutine_threadsafe(step, self.loop).result()
 
     @initialize()
-    def everything_happens_once(self) -> None:
-        """So that no example is without it, whatever is drawn."""
+    def book_refund_wait_and_dispute(self) -> None:
+        """Every example has at least these steps."""
         self.do(self._book("completed", None))
         self.do(self._refund(self.captured[-1], 25, LossBearer.BOTH, None))
-        self.do(self._pass(4))
+        self.do(self._wait(4))
         self.do(self._dispute(self.captured[-1], None))
 
     @rule(ending=st.sampled_from(["completed", "cancelled_late", "student_absent"]), fault=FAULTS)
-    def another_session_ends(self, ending: str, fault: str | None) -> None:
+    def session_ends(self, ending: str, fault: str | None) -> None:
         self.do(self._book(ending, fault))
 
     @rule(which=WHICH, fault=FAULTS)
-    def a_student_disputes(self, which: int, fault: str | None) -> None:
+    def student_disputes(self, which: int, fault: str | None) -> None:
         self.do(self._dispute(self.captured[which % len(self.captured)], fault))
 
     @rule(which=WHICH, evidence=st.sampled_from(["winning_evidence", "losing_evidence"]), fault=FAULTS)
-    def the_bank_decides(self, which: int, evidence: str, fault: str | None) -> None:
+    def bank_decides(self, which: int, evidence: str, fault: str | None) -> None:
         if self.disputes:
             self.do(self._decide(self.disputes[which % len(self.disputes)], evidence, fault))
 
     @rule(which=WHICH, percent=st.integers(1, 101), borne_by=st.sampled_from(LossBearer), fault=FAULTS)
-    def an_operator_refunds(self, which: int, percent: int, borne_by: LossBearer, fault: str | None) -> None:
+    def operator_refunds(self, which: int, percent: int, borne_by: LossBearer, fault: str | None) -> None:
         self.do(self._refund(self.captured[which % len(self.captured)], percent, borne_by, fault))
 
     @rule(days=st.integers(1, 4))
-    def days_pass_and_shares_are_paid_out(self, days: int) -> None:
-        self.do(self._pass(days))
+    def days_pass(self, days: int) -> None:
+        self.do(self._wait(days))
 
     @rule(which=WHICH)
-    def a_payout_comes_back(self, which: int) -> None:
-        self.do(self._send_back(bank_of(self.captured[which % len(self.captured)])))
+    def payout_is_returned(self, which: int) -> None:
+        self.do(self._return_payout(bank_of(self.captured[which % len(self.captured)])))
 
     @rule()
-    def all_webhooks_come_once_more(self) -> None:
-        self.do(self._hear_everything())
+    def events_are_repeated(self) -> None:
+        self.do(self._repeat_all_events())
 
     @invariant()
-    def the_ledger_is_stripes(self) -> None:
+    def ledger_matches_stripe(self) -> None:
         self.do(self._compare())
 
     async def _book(self, ending: str, fault: str | None) -> None:
-        await self._let_stripes_time_pass()
+        await self._advance_stripes_clock()
         booked = await self.saga.paid(starts_in=timedelta(hours=5))
         await booked.handle.execute_update(BookingWorkflow.approve, Approve(actor=booked.instructor))
         await self._fail(fault, "/v1/payment_intents/*/capture")
@@ -124,12 +119,12 @@ class Books(RuleBasedStateMachine):
 
     async def _dispute(self, booked: Booked, fault: str | None) -> None:
         try:
-            dispute = await disputed(self.saga, booked)
+            dispute = await open_dispute(self.saga, booked)
         except httpx.HTTPStatusError:
             return  # there is one already, or nothing is left to dispute
         self.disputes.append(dispute.id)
         await self._fail(fault, f"/v1/disputes/{dispute.id}")
-        await hear(self.saga, dispute.id)
+        await notify_dispute(self.saga, dispute.id)
 
     async def _decide(self, dispute_id: str, evidence: str, fault: str | None) -> None:
         try:
@@ -137,57 +132,57 @@ class Books(RuleBasedStateMachine):
         except stripe.InvalidRequestError:
             return  # it is over
         await self._fail(fault, "/v1/transfers/*")
-        await hear(self.saga, dispute_id)
+        await notify_dispute(self.saga, dispute_id)
 
     async def _refund(self, booked: Booked, percent: int, borne_by: LossBearer, fault: str | None) -> None:
-        """Of what is left; one percent too much is refused."""
+        """Refund a part of what is still captured. 101 percent is refused."""
         payment = await booked.payment()
         assert payment is not None
         await self._fail(fault, "/v1/refunds")
         amount_minor = max(payment.captured_minor * percent // 100, 1)
-        await refunded(self.saga, booked, amount_minor, borne_by)
+        await refund_booking(self.saga, booked, amount_minor, borne_by)
 
-    async def _pass(self, days: int) -> None:
+    async def _wait(self, days: int) -> None:
         await self.saga.env.sleep(timedelta(days=days))
-        await self._let_stripes_time_pass()
+        await self._advance_stripes_clock()
 
-    async def _send_back(self, bank: Bank) -> None:
+    async def _return_payout(self, bank: Bank) -> None:
         for payout in await bank.payouts():
             if payout.status == "paid":
-                await bank.send_back(payout.id)
-                await bank.give_account("btok_us_verified")
+                await bank.return_payout(payout.id)
+                await bank.set_bank_account("btok_us_verified")
                 return
 
-    async def _hear_of_payouts(self) -> None:
+    async def _notify_payouts(self) -> None:
         for booked in self.captured:
             bank = bank_of(booked)
             for payout in await bank.payouts():
                 if self.heard.get(payout.id) != payout.status:
                     self.heard[payout.id] = payout.status
-                    await hear_of_payout(bank, payout.id)
+                    await notify_payout(bank, payout.id)
 
-    async def _hear_everything(self) -> None:
+    async def _repeat_all_events(self) -> None:
         self.heard.clear()
         for dispute_id in self.disputes:
-            await hear(self.saga, dispute_id)
+            await notify_dispute(self.saga, dispute_id)
 
-    async def _let_stripes_time_pass(self) -> None:
-        """As much as the workflows have skipped."""
+    async def _advance_stripes_clock(self) -> None:
+        """Advance Stripe's clock to the workflows' clock."""
         now = await self.saga.env.get_current_time()
         async with httpx.AsyncClient(base_url=self.saga.stripe_url, trust_env=False) as control:
             behind = int(now.timestamp()) - (await control.get("/_sandbox/clock")).json()["now"]
             (await control.post("/_sandbox/clock", json={"advance_seconds": max(behind, 0)})).raise_for_status()
 
     async def _fail(self, kind: str | None, path: str) -> None:
-        """What Stripe does wrong next."""
+        """Plan a fault for the next call to `path`."""
         if kind:
             async with httpx.AsyncClient(base_url=self.saga.stripe_url, trust_env=False) as control:
                 (await control.post("/_sandbox/faults", json={"kind": kind, "path": path})).raise_for_status()
 
     async def _compare(self) -> None:
-        """Once the workflows have done their part, which takes a moment."""
+        """Compare the ledger with Stripe, once the workflows have caught up."""
         for look in range(_LOOKS):
-            await self._hear_of_payouts()
+            await self._notify_payouts()
             ours = await books.ledger_balances(self.saga.engine)
             theirs = await books.stripe_balances(self.saga.engine, self.saga.stripe, self.start)
             if +ours == +theirs and -ours == -theirs:
@@ -198,14 +193,14 @@ class Books(RuleBasedStateMachine):
         }
         assert await books.unbalanced_transactions(self.saga.engine) == (0, len(await self._transactions()))
         paid_and_kept = await self._paid_by_students()
-        assert paid_and_kept == await self._everyones_part()
+        assert paid_and_kept == await self._all_shares()
 
     async def _transactions(self) -> list[object]:
         async with AsyncSession(self.saga.engine) as session:
             return list((await session.exec(select(LedgerTransaction.id))).all())
 
     async def _paid_by_students(self) -> int:
-        """What cards were charged, less what came back to them, by Stripe's own objects."""
+        """What cards were charged, less refunds and disputes, by Stripe's objects."""
         paid = 0
         charges = await self.saga.stripe.v1.charges.list_async({"limit": 100})
         async for charge in charges.auto_paging_iter():
@@ -218,8 +213,8 @@ class Books(RuleBasedStateMachine):
             paid += sum(moved.amount for moved in dispute.balance_transactions)
         return paid
 
-    async def _everyones_part(self) -> int:
-        """Instructors' and platform's, with Stripe's fees, by the ledger."""
+    async def _all_shares(self) -> int:
+        """The shares of instructors and platform, with Stripe's fees, by the ledger."""
         query = select(col(LedgerEntry.account), func.sum(col(LedgerEntry.amount_minor))).group_by(
             col(LedgerEntry.account)
         )
@@ -240,24 +235,25 @@ class Books(RuleBasedStateMachine):
         return instructors + platform - open_disputes + owed
 
 
-async def test_the_ledger_is_stripes_whatever_happens(saga: Saga) -> None:
-    Books.saga, Books.loop = saga, asyncio.get_running_loop()
-    Books.captured, Books.disputes, Books.heard = [], [], {}
-    Books.start = datetime.now(UTC) - timedelta(seconds=1)
+@pytest.mark.concurrent_workflows
+async def test_ledger_matches_stripe_after_any_sequence_of_events(saga: Saga) -> None:
+    Marketplace.saga, Marketplace.loop = saga, asyncio.get_running_loop()
+    Marketplace.captured, Marketplace.disputes, Marketplace.heard = [], [], {}
+    Marketplace.start = datetime.now(UTC) - timedelta(seconds=1)
     await asyncio.to_thread(
         run_state_machine_as_test,
-        Books,
+        Marketplace,
         settings=settings(
             max_examples=3,
             stateful_step_count=7,
             deadline=None,
             derandomize=True,
-            # The world goes on from one run to the next, so that none can be played again to make it smaller.
+            # State is kept between runs, so a failing run cannot be replayed to shrink it.
             phases=[Phase.generate],
             report_multiple_bugs=False,
             database=None,
             suppress_health_check=list(HealthCheck),
         ),
     )
-    assert Books.disputes
-    assert Books.heard
+    assert Marketplace.disputes
+    assert Marketplace.heard

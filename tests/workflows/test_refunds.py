@@ -1,159 +1,49 @@
-"""Money goes back after a booking's end: once, never more than was paid, and followed until it has arrived."""
+"""Refunds after the end of a booking: made once, never more than was paid, and followed until they succeed."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
-from typing import cast
-from uuid import UUID, uuid4
+from datetime import timedelta
+from uuid import uuid4
 
-import httpx
 import pytest
-import stripe
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
-from temporalio.client import WithStartWorkflowOperation, WorkflowHandle, WorkflowUpdateFailedError
-from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.client import WorkflowUpdateFailedError
 
-from models.domain.actors import Actor, Role
 from models.domain.errors import Unknown
-from models.domain.ids import refund_workflow_id
 from models.domain.ledger import Account
-from models.domain.messages import Approve, Complete
 from models.domain.notifications import NotificationKind, Recipient
 from models.domain.policy import BookingPolicy, LossBearer
-from models.domain.refunds import ORDERED, RefundEvent, RefundOrder, RefundView, RetryRefund
+from models.domain.refunds import RefundView, RetryRefund
 from models.domain.states import PaymentStatus, PayoutStatus, RefundStatus
 from models.tables.bookings import LiveSession
-from models.tables.outbox import OutboxMessage
 from models.tables.payments import InstructorPayout
-from models.tables.refunds import Refund
 from sandbox.browser.checkout_page import GOOD_CARD
-from tests.workflows.saga import QUEUE, Booked, Saga
-from tests.workflows.test_disputes import balances, completed, decide_at_the_bank, disputed, started
-from workflows.booking.workflow import BookingWorkflow
+from tests.workflows.dispute_steps import balances, decide_at_the_bank, open_dispute, start_dispute
+from tests.workflows.refund_steps import (
+    OPERATOR,
+    REFUND_FAILING_CARD,
+    REFUND_PENDING_CARD,
+    act_at_the_bank,
+    completed_with,
+    execute_refund,
+    notifications,
+    notify_refund,
+    order_refund,
+    payment_totals,
+    refund_booking,
+    refunds_at_stripe,
+    starting,
+    stored_refund,
+    until_refund_is,
+)
+from tests.workflows.saga import Saga
 from workflows.refunds import RefundWorkflow
 
-OPERATOR_ID = uuid4()
-OPERATOR = Actor(role=Role.OPERATOR, id=OPERATOR_ID)
-WAITS, COMES_BACK = "4000000000007726", "4000000000005126"
 
-Handle = WorkflowHandle[RefundWorkflow, RefundStatus | None]
-
-
-async def captured(saga: Saga, card: str) -> Booked:
-    """100.00 USD captured from this card."""
-    booked = await saga.booked()
-    await booked.pay(card)
-    await saga.until_stored(booked, PaymentStatus.PENDING)
-    await booked.handle.execute_update(BookingWorkflow.approve, Approve(actor=booked.instructor))
-    await booked.until_begun()
-    await booked.handle.execute_update(BookingWorkflow.complete, Complete(actor=booked.instructor))
-    return booked
-
-
-async def ordered(
-    saga: Saga, booked: Booked, amount_minor: int, borne_by: LossBearer = LossBearer.BOTH, id: UUID | None = None
-) -> UUID:
-    """An operator's order, as the API keeps it."""
-    now = datetime.now(UTC)
-    row = Refund(
-        id=id or uuid4(),
-        booking_id=booked.order.terms.booking_id,
-        status=RefundStatus.REQUESTED,
-        amount_minor=amount_minor,
-        currency=booked.order.terms.price.currency,
-        borne_by=borne_by,
-        reason="The lesson was cut short.",
-        ordered_by=OPERATOR_ID,
-        created_at=now,
-        updated_at=now,
-    )
-    async with AsyncSession(saga.engine, expire_on_commit=False) as session:
-        session.add(row)
-        await session.commit()
-    return row.id
-
-
-def starting(refund_id: UUID) -> WithStartWorkflowOperation[RefundWorkflow, RefundStatus | None]:
-    return WithStartWorkflowOperation(
-        RefundWorkflow.run,
-        RefundOrder(refund_id=refund_id),
-        id=refund_workflow_id(refund_id),
-        task_queue=QUEUE,
-        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-    )
-
-
-async def carried_out(saga: Saga, refund_id: UUID) -> RefundView:
-    view = await saga.env.client.execute_update_with_start_workflow(
-        RefundWorkflow.ordered, id=ORDERED, start_workflow_operation=starting(refund_id)
-    )
-    # The SDK's types take an update without argument for one that returns a coroutine.
-    return cast(RefundView, view)
-
-
-async def refunded(saga: Saga, booked: Booked, amount_minor: int, borne_by: LossBearer = LossBearer.BOTH) -> RefundView:
-    return await carried_out(saga, await ordered(saga, booked, amount_minor, borne_by))
-
-
-async def hear(saga: Saga, refund_id: UUID) -> Handle:
-    """As the webhook does."""
-    return await saga.env.client.start_workflow(
-        RefundWorkflow.run,
-        RefundOrder(refund_id=refund_id),
-        id=refund_workflow_id(refund_id),
-        task_queue=QUEUE,
-        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-        start_signal="refund_event",
-        start_signal_args=[RefundEvent(event_id=f"evt_{uuid4().hex}", type="refund.test")],
-    )
-
-
-async def at_the_bank(saga: Saga, stripe_refund_id: str, act: str) -> None:
-    async with httpx.AsyncClient(base_url=saga.stripe_url, trust_env=False) as bank:
-        (await bank.post(f"/_sandbox/refunds/{stripe_refund_id}/{act}", json={})).raise_for_status()
-
-
-async def kept(saga: Saga, refund_id: UUID) -> Refund:
-    async with AsyncSession(saga.engine) as session:
-        return await session.get_one(Refund, refund_id)
-
-
-async def until_kept(saga: Saga, refund_id: UUID, status: RefundStatus) -> Refund:
-    for _ in range(60):
-        row = await kept(saga, refund_id)
-        if row.status is status:
-            return row
-        await saga.env.sleep(1)
-    raise AssertionError(f"{status} never came")
-
-
-async def money(booked: Booked) -> tuple[PaymentStatus, int, int, int]:
-    """The payment's status, and what is captured, returned and the platform's."""
-    payment = await booked.payment()
-    assert payment is not None
-    return payment.status, payment.captured_minor, payment.returned_minor, payment.platform_fee_minor
-
-
-async def notifications(saga: Saga, booked: Booked) -> set[tuple[NotificationKind, Recipient]]:
-    told = (
-        select(OutboxMessage)
-        .where(col(OutboxMessage.booking_id) == booked.order.terms.booking_id)
-        .where(col(OutboxMessage.kind).in_([NotificationKind.REFUNDED, NotificationKind.REFUND_FAILED]))
-    )
-    async with AsyncSession(saga.engine) as session:
-        return {(message.kind, message.recipient_role) for message in await session.exec(told)}
-
-
-async def refunds_at_stripe(saga: Saga, booked: Booked) -> list[stripe.Refund]:
-    intent = await booked.payment_intent()
-    assert intent is not None
-    return (await saga.stripe.v1.refunds.list_async({"payment_intent": intent.id})).data
-
-
-async def test_half_goes_back_out_of_both_shares_in_proportion(saga: Saga) -> None:
-    booked = await completed(saga)
-    assert await refunded(saga, booked, 5_000) == RefundView(status=RefundStatus.SUCCEEDED)
-    assert await money(booked) == (PaymentStatus.PARTIALLY_REFUNDED, 5_000, 5_000, 1_000)
+async def test_partial_refund_is_taken_from_both_shares_in_proportion(saga: Saga) -> None:
+    booked = await saga.completed()
+    assert await refund_booking(saga, booked, 5_000) == RefundView(status=RefundStatus.SUCCEEDED)
+    assert await payment_totals(booked) == (PaymentStatus.PARTIALLY_REFUNDED, 5_000, 5_000, 1_000)
     figures = await booked.figures()
     assert (figures.student_paid_minor, figures.instructor_received_minor, figures.platform_kept_minor) == (
         5_000,
@@ -177,16 +67,16 @@ async def test_half_goes_back_out_of_both_shares_in_proportion(saga: Saga) -> No
     assert await notifications(saga, booked) == {(NotificationKind.REFUNDED, recipient) for recipient in Recipient}
 
 
-async def test_all_of_it_goes_back_in_odd_parts_to_the_last_cent(saga: Saga) -> None:
-    booked = await completed(saga)
+async def test_uneven_partial_refunds_add_up_to_the_full_amount(saga: Saga) -> None:
+    booked = await saga.completed()
     for part in (3_333, 3_333, 3_334):
-        assert (await refunded(saga, booked, part)).status is RefundStatus.SUCCEEDED
-        _, left, returned, fee = await money(booked)
+        assert (await refund_booking(saga, booked, part)).status is RefundStatus.SUCCEEDED
+        _, left, returned, fee = await payment_totals(booked)
         figures = await booked.figures()
         assert (left, left + returned) == (figures.student_paid_minor, 10_000)
         assert fee == figures.platform_kept_minor
         assert left - fee == figures.instructor_received_minor
-    assert await money(booked) == (PaymentStatus.REFUNDED, 0, 10_000, 0)
+    assert await payment_totals(booked) == (PaymentStatus.REFUNDED, 0, 10_000, 0)
     assert await balances(saga, booked) == {Account.STRIPE_BALANCE: -320, Account.STRIPE_FEES: 320}
     async with AsyncSession(saga.engine) as session:
         payouts = await session.exec(
@@ -195,10 +85,10 @@ async def test_all_of_it_goes_back_in_odd_parts_to_the_last_cent(saga: Saga) -> 
         assert payouts.one().status is PayoutStatus.REVERSED
 
 
-async def test_the_platform_can_bear_it(saga: Saga) -> None:
-    booked = await completed(saga)
-    assert (await refunded(saga, booked, 5_000, LossBearer.PLATFORM)).status is RefundStatus.SUCCEEDED
-    assert await money(booked) == (PaymentStatus.PARTIALLY_REFUNDED, 5_000, 5_000, 1_000)
+async def test_platform_can_bear_a_refund(saga: Saga) -> None:
+    booked = await saga.completed()
+    assert (await refund_booking(saga, booked, 5_000, LossBearer.PLATFORM)).status is RefundStatus.SUCCEEDED
+    assert await payment_totals(booked) == (PaymentStatus.PARTIALLY_REFUNDED, 5_000, 5_000, 1_000)
     assert await balances(saga, booked) == {
         Account.STRIPE_BALANCE: 2_000 - 320 - 5_000,
         Account.STRIPE_FEES: 320,
@@ -208,71 +98,72 @@ async def test_the_platform_can_bear_it(saga: Saga) -> None:
         Account.PLATFORM_LOSSES: 4_000,
     }
     # The rest goes back out of both shares; what the platform has borne stays with the instructor.
-    assert (await refunded(saga, booked, 5_000)).status is RefundStatus.SUCCEEDED
+    assert (await refund_booking(saga, booked, 5_000)).status is RefundStatus.SUCCEEDED
     assert (await balances(saga, booked))[Account.INSTRUCTOR_PAYABLE] == -4_000
     assert (await booked.figures()).instructor_received_minor == 4_000
 
 
-async def test_of_many_refunds_at_once_no_more_goes_back_than_was_paid(saga: Saga) -> None:
-    booked = await completed(saga)
-    orders = [await ordered(saga, booked, 4_000) for _ in range(4)]
-    views = await asyncio.gather(*(carried_out(saga, order) for order in orders))
-    # Those that were told to ask again do so.
+@pytest.mark.concurrent_workflows
+async def test_concurrent_refunds_never_exceed_the_payment(saga: Saga) -> None:
+    booked = await saga.completed()
+    orders = [await order_refund(saga, booked, 4_000) for _ in range(4)]
+    views = await asyncio.gather(*(execute_refund(saga, order) for order in orders))
+    # Orders that were refused for now are repeated.
     for order, view in zip(orders, views, strict=True):
         if view.status is RefundStatus.REQUESTED:
             assert view.refusal
-            await carried_out(saga, order)
-    made = [(await kept(saga, order)).status for order in orders]
+            await execute_refund(saga, order)
+    made = [(await stored_refund(saga, order)).status for order in orders]
     assert sorted(made) == [RefundStatus.REQUESTED] * 2 + [RefundStatus.SUCCEEDED] * 2
-    assert await money(booked) == (PaymentStatus.PARTIALLY_REFUNDED, 2_000, 8_000, 400)
+    assert await payment_totals(booked) == (PaymentStatus.PARTIALLY_REFUNDED, 2_000, 8_000, 400)
     assert sum(refund.amount for refund in await refunds_at_stripe(saga, booked)) == 8_000
 
 
 @pytest.mark.parametrize("lost", ["create_refund", "record_refund", "reserve_refund"])
-async def test_a_refund_whose_answer_is_lost_is_made_once(saga: Saga, lost: str) -> None:
-    booked = await completed(saga)
-    saga.faults.fail("after", lost, Unknown("the answer was lost"))
-    order = await ordered(saga, booked, 2_500)
-    assert (await carried_out(saga, order)).status is RefundStatus.SUCCEEDED
+async def test_refund_is_made_once_when_the_response_is_lost(saga: Saga, lost: str) -> None:
+    booked = await saga.completed()
+    saga.faults.fail("after", lost, Unknown("the response was lost"))
+    order = await order_refund(saga, booked, 2_500)
+    assert (await execute_refund(saga, order)).status is RefundStatus.SUCCEEDED
     assert saga.faults.all_taken
-    # Asked again, it is the same refund.
-    assert (await carried_out(saga, order)).status is RefundStatus.SUCCEEDED
+    # A repeated order is the same refund.
+    assert (await execute_refund(saga, order)).status is RefundStatus.SUCCEEDED
     assert [refund.amount for refund in await refunds_at_stripe(saga, booked)] == [2_500]
-    assert await money(booked) == (PaymentStatus.PARTIALLY_REFUNDED, 7_500, 2_500, 1_500)
+    assert await payment_totals(booked) == (PaymentStatus.PARTIALLY_REFUNDED, 7_500, 2_500, 1_500)
 
 
-async def test_a_pending_refund_is_followed_until_it_has_arrived(saga: Saga) -> None:
-    booked = await captured(saga, WAITS)
-    order = await ordered(saga, booked, 5_000)
-    assert (await carried_out(saga, order)).status is RefundStatus.PENDING
-    stripe_refund_id = (await kept(saga, order)).stripe_refund_id
+async def test_pending_refund_succeeds_on_its_event(saga: Saga) -> None:
+    booked = await completed_with(saga, REFUND_PENDING_CARD)
+    order = await order_refund(saga, booked, 5_000)
+    assert (await execute_refund(saga, order)).status is RefundStatus.PENDING
+    stripe_refund_id = (await stored_refund(saga, order)).stripe_refund_id
     assert stripe_refund_id
-    await at_the_bank(saga, stripe_refund_id, "succeed")
-    handle = await hear(saga, order)
+    await act_at_the_bank(saga, stripe_refund_id, "succeed")
+    handle = await notify_refund(saga, order)
     assert await handle.result() is RefundStatus.SUCCEEDED
-    assert (await kept(saga, order)).status is RefundStatus.SUCCEEDED
+    assert (await stored_refund(saga, order)).status is RefundStatus.SUCCEEDED
 
 
-async def test_a_pending_refund_is_looked_at_without_news(saga: Saga) -> None:
-    booked = await captured(saga, WAITS)
-    order = await ordered(saga, booked, 5_000)
-    assert (await carried_out(saga, order)).status is RefundStatus.PENDING
-    stripe_refund_id = (await kept(saga, order)).stripe_refund_id
+async def test_pending_refund_is_looked_up_without_an_event(saga: Saga) -> None:
+    booked = await completed_with(saga, REFUND_PENDING_CARD)
+    order = await order_refund(saga, booked, 5_000)
+    assert (await execute_refund(saga, order)).status is RefundStatus.PENDING
+    stripe_refund_id = (await stored_refund(saga, order)).stripe_refund_id
     assert stripe_refund_id
-    await at_the_bank(saga, stripe_refund_id, "succeed")
+    await act_at_the_bank(saga, stripe_refund_id, "succeed")
     await saga.env.sleep(timedelta(days=1))
-    await until_kept(saga, order, RefundStatus.SUCCEEDED)
+    await until_refund_is(saga, order, RefundStatus.SUCCEEDED)
 
 
-async def test_a_refund_that_the_bank_sends_back_is_owed_until_an_operator_has_it_tried_again(saga: Saga) -> None:
-    booked = await captured(saga, COMES_BACK)
-    order = await ordered(saga, booked, 5_000)
-    assert (await carried_out(saga, order)).status is RefundStatus.SUCCEEDED
-    first = (await kept(saga, order)).stripe_refund_id
+async def test_failed_refund_is_owed_until_an_operator_retries_it(saga: Saga) -> None:
+    booked = await completed_with(saga, REFUND_FAILING_CARD)
+    order = await order_refund(saga, booked, 5_000)
+    assert (await execute_refund(saga, order)).status is RefundStatus.SUCCEEDED
+    first = (await stored_refund(saga, order)).stripe_refund_id
     assert first
-    await at_the_bank(saga, first, "fail")
-    await (await hear(saga, order)).result()
-    row = await kept(saga, order)
+    await act_at_the_bank(saga, first, "fail")
+    await (await notify_refund(saga, order)).result()
+    row = await stored_refund(saga, order)
     assert (row.status, row.failure_reason) == (RefundStatus.FAILED, "unknown")
     request = await booked.request()
     assert request is not None
@@ -282,7 +173,7 @@ async def test_a_refund_that_the_bank_sends_back_is_owed_until_an_operator_has_i
     assert (owed[Account.REFUNDS], owed[Account.INSTRUCTOR_PAYABLE]) == (-5_000, -4_000)
     assert (NotificationKind.REFUND_FAILED, Recipient.STUDENT) in await notifications(saga, booked)
 
-    saga.faults.fail("after", "create_refund", Unknown("the answer was lost"))
+    saga.faults.fail("after", "create_refund", Unknown("the response was lost"))
     again = await saga.env.client.execute_update_with_start_workflow(
         RefundWorkflow.try_again, RetryRefund(actor=OPERATOR), start_workflow_operation=starting(order)
     )
@@ -294,13 +185,13 @@ async def test_a_refund_that_the_bank_sends_back_is_owed_until_an_operator_has_i
     assert not request.needs_attention
     # The shares were taken once.
     assert (await booked.figures()).instructor_received_minor == 4_000
-    assert await money(booked) == (PaymentStatus.PARTIALLY_REFUNDED, 5_000, 5_000, 1_000)
+    assert await payment_totals(booked) == (PaymentStatus.PARTIALLY_REFUNDED, 5_000, 5_000, 1_000)
 
 
-async def test_a_refund_that_did_not_fail_is_not_tried_again(saga: Saga) -> None:
-    booked = await completed(saga)
-    order = await ordered(saga, booked, 5_000)
-    await carried_out(saga, order)
+async def test_retry_is_refused_unless_the_refund_failed(saga: Saga) -> None:
+    booked = await saga.completed()
+    order = await order_refund(saga, booked, 5_000)
+    await execute_refund(saga, order)
     with pytest.raises(WorkflowUpdateFailedError):
         await saga.env.client.execute_update_with_start_workflow(
             RefundWorkflow.try_again, RetryRefund(actor=OPERATOR), start_workflow_operation=starting(order)
@@ -308,50 +199,50 @@ async def test_a_refund_that_did_not_fail_is_not_tried_again(saga: Saga) -> None
     assert len(await refunds_at_stripe(saga, booked)) == 1
 
 
-async def test_what_is_disputed_is_not_refunded_and_after_a_lost_dispute_nothing_is_left(saga: Saga) -> None:
-    booked = await completed(saga)
-    assert (await refunded(saga, booked, 3_000)).status is RefundStatus.SUCCEEDED
-    dispute = await disputed(saga, booked)
-    handle = await started(saga, dispute.id)
+async def test_disputed_payment_is_not_refunded(saga: Saga) -> None:
+    booked = await saga.completed()
+    assert (await refund_booking(saga, booked, 3_000)).status is RefundStatus.SUCCEEDED
+    dispute = await open_dispute(saga, booked)
+    handle = await start_dispute(saga, dispute.id)
     await saga.until_stored(booked, PaymentStatus.DISPUTED)
-    order = await ordered(saga, booked, 1_000)
-    refused = await carried_out(saga, order)
+    order = await order_refund(saga, booked, 1_000)
+    refused = await execute_refund(saga, order)
     assert refused.status is RefundStatus.REQUESTED
     assert "disputed" in (refused.refusal or "")
     await decide_at_the_bank(saga, dispute.id, "losing_evidence")
     await handle.signal("dispute_event", {"event_id": "evt_lost", "type": "charge.dispute.closed"})
     await handle.result()
-    assert await money(booked) == (PaymentStatus.REFUNDED, 0, 10_000, 0)
-    assert "nothing left" in ((await carried_out(saga, order)).refusal or "")
+    assert await payment_totals(booked) == (PaymentStatus.REFUNDED, 0, 10_000, 0)
+    assert "nothing left" in ((await execute_refund(saga, order)).refusal or "")
     assert await balances(saga, booked) == {
         Account.STRIPE_BALANCE: -320 - 1_500,
         Account.STRIPE_FEES: 320 + 1_500,
     }
 
 
-async def test_a_refund_that_stripe_refuses_leaves_everything_as_it_was(saga: Saga) -> None:
-    booked = await completed(saga)
-    # A dispute that nobody has told us of yet.
-    await disputed(saga, booked)
-    order = await ordered(saga, booked, 1_000)
-    view = await carried_out(saga, order)
+async def test_refund_that_stripe_declines_changes_nothing(saga: Saga) -> None:
+    booked = await saga.completed()
+    # A dispute whose event has not arrived yet.
+    await open_dispute(saga, booked)
+    order = await order_refund(saga, booked, 1_000)
+    view = await execute_refund(saga, order)
     assert (view.status, view.refusal) == (RefundStatus.REFUSED, "Stripe refuses the refund: charge_disputed.")
-    assert await money(booked) == (PaymentStatus.CAPTURED, 10_000, 0, 2_000)
+    assert await payment_totals(booked) == (PaymentStatus.CAPTURED, 10_000, 0, 2_000)
 
 
-async def test_nothing_is_refunded_of_a_booking_that_was_released(saga: Saga) -> None:
+async def test_released_booking_has_nothing_to_refund(saga: Saga) -> None:
     booked = await saga.paid(policy=BookingPolicy())
     await booked.handle.cancel()
     await saga.until_over(booked.handle)
-    assert "nothing left" in ((await refunded(saga, booked, 1_000)).refusal or "")
+    assert "nothing left" in ((await refund_booking(saga, booked, 1_000)).refusal or "")
 
 
-async def test_an_order_that_nobody_has_written_down_is_none(saga: Saga) -> None:
-    handle = await hear(saga, uuid4())
+async def test_unknown_refund_id_ends_without_a_status(saga: Saga) -> None:
+    handle = await notify_refund(saga, uuid4())
     assert await handle.result() is None
 
 
-async def test_a_good_card_is_no_exception(saga: Saga) -> None:
-    booked = await captured(saga, GOOD_CARD)
-    assert (await refunded(saga, booked, 10_000)).status is RefundStatus.SUCCEEDED
+async def test_full_refund_succeeds(saga: Saga) -> None:
+    booked = await completed_with(saga, GOOD_CARD)
+    assert (await refund_booking(saga, booked, 10_000)).status is RefundStatus.SUCCEEDED
     assert (await booked.figures()).student_paid_minor == 0

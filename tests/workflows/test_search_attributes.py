@@ -1,4 +1,4 @@
-"""What an operator sees of a booking in Temporal without asking Holdfast: search attributes, and a sentence."""
+"""What an operator sees of a booking in Temporal's UI: search attributes and the current details."""
 
 from datetime import timedelta
 
@@ -22,7 +22,7 @@ async def _details(booked: Booked) -> str:
     return metadata.current_details
 
 
-async def test_a_booking_can_be_found_by_all_that_an_operator_asks_for(saga: Saga) -> None:
+async def test_booking_has_the_search_attributes_that_operators_use(saga: Saga) -> None:
     booked = await saga.booked()
     terms, attributes = booked.order.terms, await _attributes(booked)
     assert attributes[search_attributes.BOOKING_STATUS] == BookingStatus.PENDING
@@ -36,7 +36,7 @@ async def test_a_booking_can_be_found_by_all_that_an_operator_asks_for(saga: Sag
     assert "the student's payment until" in await _details(booked)
 
 
-async def test_status_and_deadline_move_with_the_booking(saga: Saga) -> None:
+async def test_search_attributes_follow_the_booking(saga: Saga) -> None:
     booked = await saga.paid()
     request, attributes = await booked.request(), await _attributes(booked)
     assert request is not None
@@ -50,7 +50,7 @@ async def test_status_and_deadline_move_with_the_booking(saga: Saga) -> None:
     assert "word that the session took place until" in await _details(booked)
 
 
-async def test_a_parked_booking_says_what_it_needs(saga: Saga) -> None:
+async def test_parked_booking_shows_what_it_needs(saga: Saga) -> None:
     booked = await saga.paid()
     await booked.handle.execute_update(BookingWorkflow.approve, Approve(actor=booked.instructor))
     await booked.until_begun()

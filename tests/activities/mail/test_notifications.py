@@ -1,18 +1,14 @@
 """The content of each mail for each recipient, in text and HTML, and its safety against hostile names."""
 
 import re
-from datetime import datetime, timedelta
+from datetime import timedelta
 from email.message import EmailMessage
 
 import pytest
 from icalendar import Calendar, Event
-from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.database import outbox
-from activities.database.transactions import transaction
-from activities.mail import notifications
-from activities.mail.composing import compose
 from models.domain.actors import PLATFORM, AbsentParty, Actor, Role
 from models.domain.endings import (
     EndReason,
@@ -29,39 +25,13 @@ from models.domain.messages import HoldPhase, PaymentState, RecordEnding
 from models.domain.notifications import NotificationKind, Recipient
 from models.domain.terms import BookingTerms
 from models.tables.bookings import BookingRequest, LiveSession
-from models.tables.outbox import OutboxMessage
 from models.tables.people import Instructor, Student
 from tests.activities.bookings import HOUR, NOW, STARTS_AT, Bookings, ended, held
-from tests.activities.mail.conftest import ISSUER, PUBLIC_URL, SENDER
+from tests.activities.mail.conftest import PUBLIC_URL
+from tests.activities.mail.reading import html, mail, text
 
 STUDENT = Actor(role=Role.STUDENT)
 INSTRUCTOR = Actor(role=Role.INSTRUCTOR)
-
-
-async def mail(bookings: Bookings, kind: NotificationKind, to: Recipient, now: datetime = NOW) -> EmailMessage:
-    """The latest notification of its kind, as it would be sent now."""
-    latest = (
-        select(OutboxMessage)
-        .where(col(OutboxMessage.kind) == kind, col(OutboxMessage.recipient_role) == to)
-        .order_by(col(OutboxMessage.created_at).desc())
-    )
-    async with transaction(bookings.engine) as session:
-        message = (await session.exec(latest)).first()
-        assert message is not None
-        content = await notifications.load(session, message, PUBLIC_URL, now)
-    return compose(content, message.id, message.due_at, SENDER, ISSUER)
-
-
-def text(mail: EmailMessage) -> str:
-    part = mail.get_body(("plain",))
-    assert part is not None
-    return str(part.get_content())
-
-
-def html(mail: EmailMessage) -> str:
-    part = mail.get_body(("html",))
-    assert part is not None
-    return str(part.get_content())
 
 
 def invitation(mail: EmailMessage) -> Calendar | None:

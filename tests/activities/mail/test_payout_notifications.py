@@ -8,7 +8,7 @@ from models.domain.notifications import Notification, NotificationKind, Recipien
 from models.tables.outbox import OutboxMessage
 from models.tables.people import Instructor
 from tests.activities.bookings import NOW, Bookings
-from tests.activities.mail.test_notifications import html, mail, text
+from tests.activities.mail.reading import html, mail, text
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The API on a Temporal that is up, a worker of the test's own, and the Stripe sandbox."""
+"""The API with a Temporal dev server, a worker of the test's own, and the Stripe sandbox."""
 
 from collections.abc import AsyncIterator
 from uuid import uuid4

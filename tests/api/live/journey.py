@@ -1,4 +1,4 @@
-"""The steps that most journeys share, as their people take them."""
+"""Steps that most journeys share, taken over HTTP."""
 
 import asyncio
 from typing import Any
@@ -10,7 +10,7 @@ from sandbox.browser.checkout_page import GOOD_CARD, pay
 from tests.api.stripe_events import AUTHORIZED, event, send
 from tests.api.world import JSON, Person, World, book
 
-_PATIENCE_SECONDS = 20
+_TIMEOUT_SECONDS = 20
 
 
 async def booked(client: httpx.AsyncClient, world: World, slot_id: UUID | None = None) -> JSON:
@@ -24,7 +24,7 @@ async def paid(client: httpx.AsyncClient, world: World, slot_id: UUID | None = N
     """A booking that waits for the instructor."""
     created = await booked(client, world, slot_id)
     assert await pay(created["checkout_url"], GOOD_CARD)
-    # The sandbox knows no way to this app, so the test brings its event.
+    # The sandbox has no webhook endpoint for this app, so the test sends the event.
     assert (await send(client, event(AUTHORIZED, created["id"]))).status_code == 200
     await seen(client, world.student, created["id"], lambda shown: shown["payment"] is not None)
     booking_id: str = created["id"]
@@ -51,8 +51,8 @@ async def order(
 
 
 async def seen(client: httpx.AsyncClient, person: Person, booking_id: str, is_so: Any) -> JSON:
-    """The booking once it is as `is_so` says."""
-    async with asyncio.timeout(_PATIENCE_SECONDS):
+    """Poll a booking until `is_so(booking)`. Raises `TimeoutError` after 20 seconds."""
+    async with asyncio.timeout(_TIMEOUT_SECONDS):
         while True:
             answer = await client.get(f"/v1/bookings/{booking_id}", headers=person.headers)
             shown: JSON = answer.json()

@@ -1,4 +1,4 @@
-"""Whatever changes something leaves an audit event with its actor and its door. A route without a row fails."""
+"""Every change is audited with its actor and channel. A mutating route without a row here fails."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -27,14 +27,14 @@ from tests.api.world import World
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
 
 CHANGE_NOTHING = {
-    "/v1/auth/token": "gives a token; what it may write is the same password's hash, made anew",
-    "/v1/stripe/webhook": "hands Stripe's word on; what follows from it is the workflow's, and audited there",
+    "/v1/auth/token": "returns a token, and may rehash the same password",
+    "/v1/stripe/webhook": "forwards Stripe's event; its effects are the workflow's, and audited there",
     "/v1/stripe/connect-webhook": "the same",
-    "/v1/meetings/webhook": "keeps a report as it came, in records that only grow",
+    "/v1/meetings/webhook": "stores a report as received, in append-only rows",
 }
 TESTED_ELSEWHERE = {
     **{
-        f"/v1/auth/{path}": "tests/api/people/test_password_reset.py: nobody is signed in, or it takes a password"
+        f"/v1/auth/{path}": "tests/api/people/test_password_reset.py: signed out, or with a password"
         for path in ("password-reset", "password", "password/change")
     },
     **{
@@ -42,7 +42,7 @@ TESTED_ELSEWHERE = {
         for decision in ("take-over", "submit", "accept")
     },
 }
-_BEGINS_IN = timedelta(seconds=6)
+_STARTS_IN = timedelta(seconds=6)
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Stage:
 
 
 Play = Callable[[Stage], Awaitable[Callable[[], Awaitable[httpx.Response]]]]
-"""Sets the stage, and gives the request that is to leave its mark."""
+"""Prepares the stage, and returns the request that must be audited."""
 
 
 def _deciding(decision: str, role: str, after: Callable[..., Awaitable[str]], body: Any = None) -> Play:
@@ -68,7 +68,7 @@ def _deciding(decision: str, role: str, after: Callable[..., Awaitable[str]], bo
 
 
 async def _begun(client: httpx.AsyncClient, world: World) -> str:
-    booking_id = await approved(client, world, await world.slot(_BEGINS_IN, timedelta(seconds=1)))
+    booking_id = await approved(client, world, await world.slot(_STARTS_IN, timedelta(seconds=1)))
     shown = (await client.get(f"/v1/bookings/{booking_id}", headers=world.student.headers)).json()
     starts_in = datetime.fromisoformat(shown["starts_at"]) - datetime.now(UTC)
     await asyncio.sleep(max(0.0, starts_in.total_seconds()) + 0.1)
@@ -141,7 +141,7 @@ def _of_student(act: str) -> Play:
 
 
 UNTIL = (datetime.now(UTC) + timedelta(hours=30)).isoformat()
-# By the path; with its method where that is not POST.
+# By path, with the method unless it is POST.
 PLAYS: dict[str, tuple[str, Subject, Play]] = {
     "/v1/auth/signup": ("student", Subject.PERSON, _post("/v1/auth/signup", None, BODIES["signup"])),
     "/v1/instructors/me/onboarding-link": (
@@ -196,7 +196,7 @@ PLAYS: dict[str, tuple[str, Subject, Play]] = {
 }
 
 
-def test_every_route_that_may_change_something_has_a_row(app: FastAPI) -> None:
+def test_every_mutating_route_has_a_row(app: FastAPI) -> None:
     changing = {
         route.path if method == "POST" else f"{method} {route.path}"
         for route in iter_route_contexts(app.routes)
@@ -206,7 +206,7 @@ def test_every_route_that_may_change_something_has_a_row(app: FastAPI) -> None:
 
 
 @pytest.mark.parametrize("path", PLAYS)
-async def test_a_change_leaves_an_event_with_its_actor_and_door(
+async def test_change_is_audited_with_its_actor_and_channel(
     path: str, client: httpx.AsyncClient, world: World, workers: Workers
 ) -> None:
     role, subject, play = PLAYS[path]
@@ -223,7 +223,7 @@ async def test_a_change_leaves_an_event_with_its_actor_and_door(
         event for event in left if Actor(role=event.actor_role, id=event.actor_id) == Actor(role=Role(role), id=person)
     ]
     assert [event for event in by_them if event.channel == Channel.API and event.subject is subject]
-    # A person's words and addresses are never in it.
+    # Free text and addresses are never in an audit event.
     assert "@" not in str([event.detail for event in left])
     assert "away" not in str([event.detail for event in left])
 

@@ -1,4 +1,4 @@
-"""Whole journeys, with a mail server at their end: what people are told, and what their calendars learn."""
+"""Whole journeys with a mail server: the mails that people receive, and their calendar files."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -29,7 +29,7 @@ ISSUER = Issuer("Holdfast")
 
 @pytest.fixture
 async def mails(engine: AsyncEngine, worker: None) -> AsyncIterator[MailServer]:
-    """Where the worker's mails end."""
+    """A server that receives the worker's mails."""
     server = MailServer()
     sender = MailSender(
         engine, SmtpTransport(server.settings), Party("Holdfast", "post@holdfast.example"), PUBLIC_URL, ISSUER
@@ -39,12 +39,12 @@ async def mails(engine: AsyncEngine, worker: None) -> AsyncIterator[MailServer]:
 
 
 async def subjects(mails: MailServer, person: Person, count: int) -> list[str]:
-    """What the person was told, in the order of the alphabet: two mails of one second come in any order."""
+    """The subjects of a person's mails, sorted: two mails of one second arrive in any order."""
     return sorted(each.header("Subject") for each in await to(mails, person, count))
 
 
 async def to(mails: MailServer, person: Person, count: int) -> list[CaughtMail]:
-    """The person's mails, once there are that many."""
+    """Wait until a person has `count` mails."""
     address = f"{person.id}@{person.role}s.test"
     async with asyncio.timeout(20):
         while True:
@@ -63,12 +63,12 @@ def event(file: str | bytes | None) -> Event:
     return found
 
 
-async def test_a_booking_that_is_cancelled_is_told_to_both_and_leaves_their_calendars(
+async def test_cancellation_is_mailed_to_both_and_removed_from_calendars(
     client: httpx.AsyncClient, world: World, mails: MailServer
 ) -> None:
     booking_id = await approved(client, world)
-    told = await to(mails, world.student, 2)
-    invited = next(each for each in told if each.header("Subject").startswith("Agreed: Counterpoint on "))
+    received = await to(mails, world.student, 2)
+    invited = next(each for each in received if each.header("Subject").startswith("Agreed: Counterpoint on "))
     path = f"/v1/bookings/{booking_id}/calendar.ics"
     imported = event((await client.get(path, headers=world.student.headers)).content)
     in_mail = event(invited.body("calendar"))
@@ -89,7 +89,7 @@ async def test_a_booking_that_is_cancelled_is_told_to_both_and_leaves_their_cale
     assert len(ids) == len(set(ids))
 
 
-async def test_a_completed_session_ends_with_a_receipt(
+async def test_completed_session_is_mailed_with_a_receipt(
     client: httpx.AsyncClient, world: World, mails: MailServer
 ) -> None:
     booking_id = await approved(client, world, await world.slot(starts_in=timedelta(seconds=8)))
@@ -106,7 +106,7 @@ async def test_a_completed_session_ends_with_a_receipt(
     assert attached.get_content() == (await client.get(path, headers=world.student.headers)).content
 
 
-async def test_a_rejected_student_reads_why_and_no_history_knows_whom_it_was_told(
+async def test_rejection_is_mailed_with_its_reason(
     client: httpx.AsyncClient, world: World, mails: MailServer, temporal: Client
 ) -> None:
     booking_id = await paid(client, world)
@@ -120,7 +120,7 @@ async def test_a_rejected_student_reads_why_and_no_history_knows_whom_it_was_tol
         assert personal not in history
 
 
-async def test_a_student_who_leaves_without_paying_is_told_and_the_instructor_is_not(
+async def test_unpaid_cancellation_is_mailed_to_the_student_only(
     client: httpx.AsyncClient, world: World, mails: MailServer
 ) -> None:
     created = await booked(client, world)

@@ -1,4 +1,4 @@
-"""A request's id goes all the way: from the caller into the workflow, its activities and their log lines."""
+"""The request id is passed from the caller to the workflow, its activities and their log lines."""
 
 from uuid import UUID
 
@@ -19,7 +19,7 @@ from workflows.client.interceptors import RequestIdWorkerInterceptor
 pytestmark = [pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning"), pytest.mark.usefixtures("worker")]
 
 
-async def test_the_activity_that_asks_stripe_says_on_which_request(client: httpx.AsyncClient, world: World) -> None:
+async def test_activities_log_the_request_id(client: httpx.AsyncClient, world: World) -> None:
     headers = world.student.headers | {"Idempotency-Key": "first", "X-Request-Id": "abc"}
     with logged() as lines:
         answer = await client.post("/v1/bookings", json={"slot_id": str(await world.slot())}, headers=headers)
@@ -32,7 +32,7 @@ async def test_the_activity_that_asks_stripe_says_on_which_request(client: httpx
     assert line["route"] == "/v1/bookings"
 
 
-async def test_what_a_later_request_moves_is_logged_under_that_one_and_the_history_replays_either_way(
+async def test_later_request_is_logged_with_its_own_id(
     client: httpx.AsyncClient, world: World, temporal: Client
 ) -> None:
     booking_id = await paid(client, world)

@@ -1,4 +1,4 @@
-"""Workers for the tests, and a gateway whose release can be made to fail as Stripe would."""
+"""Workers for the tests, and gateways that fail as Stripe would."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -19,7 +19,7 @@ from worker import build_worker
 
 
 class FailingGateway(StripeGateway):
-    """Stripe, but holds cannot be let go while there is a `failure`."""
+    """Stripe, but canceling a hold raises `failure` while it is set."""
 
     def __init__(self, client: stripe.StripeClient, failure: PaymentError) -> None:
         super().__init__(client, PUBLIC_URL)
@@ -32,7 +32,7 @@ class FailingGateway(StripeGateway):
 
 
 class AccountsFailing(StripeGateway):
-    """Stripe, but no account can be made while there is a `failure`."""
+    """Stripe, but creating an account raises `failure` while it is set."""
 
     def __init__(self, client: stripe.StripeClient, failure: PaymentError) -> None:
         super().__init__(client, PUBLIC_URL)

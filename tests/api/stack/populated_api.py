@@ -1,4 +1,4 @@
-"""People with bookings in several states, all made through the public API, for requests that shall find something."""
+"""People with bookings in several states, made through the public API, for requests that find something."""
 
 import asyncio
 from dataclasses import dataclass
@@ -19,19 +19,19 @@ DISPUTED_CARD = "4000000000000259"
 
 _HOUR = timedelta(hours=1)
 _OPEN_SLOTS = 8
-_PATIENCE_SECONDS = 20
+_TIMEOUT_SECONDS = 20
 
 
 @dataclass(frozen=True)
 class PopulatedApi:
     tokens: dict[str, str]
-    """By role; nobody's is not among them."""
+    """By role, except `nobody`."""
     known: dict[str, list[str]]
-    """What there is, by the name of the parameter or member that it is sent as."""
+    """Existing ids, by the name of the parameter or field that they are sent as."""
 
 
-async def settle(stack: Stack, api_url: str) -> PopulatedApi:
-    """A student, an instructor and an operator, who all are new, and what has come of the two's meetings."""
+async def populate(stack: Stack, api_url: str) -> PopulatedApi:
+    """A new student, instructor and operator, and bookings in nine states."""
     engine = build_engine(stack.database_url)
     temporal = await Client.connect(stack.temporal_address, data_converter=pydantic_data_converter)
     try:
@@ -41,12 +41,12 @@ async def settle(stack: Stack, api_url: str) -> PopulatedApi:
         ):
             market = Marketplace(stack, http, engine, stripe, temporal)
             await market.open(pairs=1)
-            return await _live(market)
+            return await _make_bookings(market)
     finally:
         await engine.dispose()
 
 
-async def _live(market: Marketplace) -> PopulatedApi:
+async def _make_bookings(market: Marketplace) -> PopulatedApi:
     operator = market.operator()
     pairs = [await market.pair(48 * _HOUR + number * _HOUR) for number in range(9 + _OPEN_SLOTS)]
     meetings, still_open = pairs[:9], pairs[9:]
@@ -106,7 +106,7 @@ async def _never_paid(pair: Pair) -> str:
 async def _disputed(pair: Pair, operator: Person) -> str:
     booking_id = await _approved(pair, DISPUTED_CARD)
     await operator.call("POST", f"/operator/bookings/{booking_id}/settle")
-    async with asyncio.timeout(_PATIENCE_SECONDS):
+    async with asyncio.timeout(_TIMEOUT_SECONDS):
         while True:
             if (await operator.call("GET", "/operator/disputes?limit=1"))["data"]:
                 return booking_id

@@ -1,4 +1,4 @@
-"""A client that a generator makes of the OpenAPI document does what the document says, from sign-up to a refund."""
+"""A client generated from the OpenAPI document works, from sign-up to a refund."""
 
 import asyncio
 import importlib
@@ -25,19 +25,19 @@ from tests.api.world import JSON
 PACKAGE = "holdfast_client"
 PASSWORD = "a password nobody guesses"  # noqa: S105 - it opens nothing
 CONFIG = {
-    # It tidies up with programs that it finds or does not find.
+    # By default it formats its output with any tools that it finds.
     "post_hooks": [],
-    # It has no word for a PDF, and is told to hand it over as it is.
+    # It has no type for PDF, so it returns the bytes.
     "content_type_overrides": {"application/pdf": "application/octet-stream"},
 }
-_PATIENCE_SECONDS = 20
+_TIMEOUT_SECONDS = 20
 
 Runner = Callable[[Any], Any]
 
 
 @dataclass(frozen=True)
 class Client:
-    """The generated package. `call` goes by operation ids, as the document names them."""
+    """The generated package. `call` takes the operation ids of the document."""
 
     package: ModuleType
     modules: dict[str, ModuleType]
@@ -48,7 +48,7 @@ class Client:
         return getattr(self.package.models, name).from_dict(value)
 
     def call(self, operation: str, expect: str, **arguments: Any) -> Any:
-        """The parsed answer, which is to be of the model `expect`."""
+        """The parsed response, which must be of the model `expect`."""
         kind = self.package.AuthenticatedClient if self.token else self.package.Client
         credentials = {"token": self.token} if self.token else {}
         timeout = httpx.Timeout(30)
@@ -81,7 +81,7 @@ def document(stack: Stack) -> JSON:
 
 @pytest.fixture(scope="module")
 def generated(document: JSON, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Where the package lies. A warning of the generator, of what it leaves out above all, is a failure."""
+    """The path of the package. Any warning of the generator fails, such as one about an omitted operation."""
     place = tmp_path_factory.mktemp("generated")
     (place / "openapi.json").write_text(json.dumps(document))
     (place / "config.json").write_text(json.dumps(CONFIG))
@@ -106,21 +106,21 @@ def client(stack: Stack, document: JSON, generated: Path) -> Client:
     return Client(importlib.import_module(PACKAGE), modules, stack.api_url)
 
 
-def test_every_operation_is_in_the_generated_client(document: JSON, generated: Path) -> None:
+def test_generated_client_has_every_operation(document: JSON, generated: Path) -> None:
     made = [path.stem for path in (generated / "api").glob("*/*.py") if path.stem != "__init__"]
     assert sorted(made) == sorted(map(snake, operations(document)))
 
 
-def test_every_shape_is_in_the_generated_client(document: JSON, client: Client) -> None:
+def test_generated_client_has_every_schema(document: JSON, client: Client) -> None:
     for name, shape in document["components"]["schemas"].items():
         model = getattr(client.package.models, name)
         for example in shape.get("examples", ()):
-            # It adds what stands there if nothing is sent, and writes UTC in Python's way.
+            # It adds default values, and formats UTC as Python does.
             back = json.loads(json.dumps(model.from_dict(example).to_dict()).replace('+00:00"', 'Z"'))
             assert back | example == back, name
 
 
-def test_a_booking_goes_round_through_the_generated_client(client: Client, services_loop: asyncio.Runner) -> None:
+def test_generated_client_books_approves_and_cancels(client: Client, services_loop: asyncio.Runner) -> None:
     instructor, student = client.signed_up("instructor"), client.signed_up("student")
     link = instructor.call("openOnboardingLink", "Link")
     services_loop.run(onboard(link.url))
@@ -155,7 +155,7 @@ def test_a_booking_goes_round_through_the_generated_client(client: Client, servi
     assert [shown.id for shown in student.call("listBookings", "BookingPage").data] == [booked.id]
 
 
-def test_a_refusal_comes_as_a_problem_that_the_generated_client_reads(client: Client) -> None:
+def test_generated_client_parses_problems(client: Client) -> None:
     student = client.signed_up("student")
     nothing = client.model("NewBooking", {"slot_id": str(uuid4())})
     refused = student.call("createBooking", "Problem", body=nothing, idempotency_key="a lesson")
@@ -163,8 +163,8 @@ def test_a_refusal_comes_as_a_problem_that_the_generated_client_reads(client: Cl
 
 
 def eventually(look: Callable[[], Any], is_so: Callable[[Any], bool]) -> Any:
-    """What Stripe tells by a webhook is there a moment later."""
-    deadline = datetime.now(UTC) + timedelta(seconds=_PATIENCE_SECONDS)
+    """Poll until `is_so`: the effects of a webhook arrive a moment later."""
+    deadline = datetime.now(UTC) + timedelta(seconds=_TIMEOUT_SECONDS)
     while not is_so(seen := look()):
         assert datetime.now(UTC) < deadline, seen
     return seen

@@ -1,4 +1,4 @@
-"""A forgotten password, as a person replaces it: from the mail's link, in a browser."""
+"""Resetting a forgotten password in a browser, from the mailed link."""
 
 import asyncio
 import re
@@ -20,7 +20,7 @@ async def _link(mailbox_url: str) -> str:
             await asyncio.sleep(0.1)
 
 
-async def test_a_new_password_is_set_from_the_mails_link_once(stack: Stack, browser_page: Page) -> None:
+async def test_new_password_is_set_once_from_the_mailed_link(stack: Stack, browser_page: Page) -> None:
     account = {"email": _ADDRESS, "password": "the one that is forgotten"}
     async with httpx.AsyncClient(trust_env=False, base_url=f"{stack.api_url}/v1/auth") as client:
         person = account | {"name": "Ada", "role": "student", "time_zone": "UTC"}

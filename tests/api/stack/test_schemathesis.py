@@ -1,4 +1,4 @@
-"""Whatever anybody sends to any route, the answer is one that the OpenAPI document declares, and no failure of ours."""
+"""Any request to any route has a response that the OpenAPI document declares, and never a server error."""
 
 import asyncio
 import re
@@ -20,18 +20,18 @@ from api.main import build_app
 from models.db import build_engine
 from sandbox.stack.stack import Stack
 from tests.api.route_table import ROWS
-from tests.api.stack.populated_api import PopulatedApi, settle
+from tests.api.stack.populated_api import PopulatedApi, populate
 from tests.api.world import JSON, settings
 
 ROLES = ("nobody", "student", "instructor", "operator")
 
 EXCLUDED_CHECKS = {
     "positive_data_acceptance": (
-        "a schema cannot say all that is asked: that a cursor is one of ours, that a zone exists, that a signature "
-        "fits, that a booking was paid. What is refused for that is declared, with 400, 410 or 422"
+        "a schema cannot express every rule: that a cursor is valid, that a time zone exists, that a signature "
+        "matches, that a booking is paid. Such refusals are declared, with 400, 410 or 422"
     ),
 }
-"""The checks of Schemathesis that are left out, each with its reason. No route is left out of any."""
+"""Disabled checks of Schemathesis, each with its reason. No route is excluded from the others."""
 
 _TIMEOUT_SECONDS = 20
 
@@ -48,7 +48,7 @@ def _config(**phases: bool) -> Config:
 
 
 async def _document() -> JSON:
-    """As the app describes itself. Nothing that it would need to do anything else is there."""
+    """The document of an app without a database and without Temporal."""
     engine = build_engine("postgresql+psycopg://nobody@127.0.0.1/none")
     temporal = await Client.connect("127.0.0.1:1", data_converter=pydantic_data_converter, lazy=True)
     try:
@@ -57,7 +57,7 @@ async def _document() -> JSON:
         await engine.dispose()
 
 
-# Asked for while tests are collected, when there is no stack to ask.
+# Needed while tests are collected, when no stack is running.
 DOCUMENT = asyncio.run(_document())
 random = schemathesis.openapi.from_dict(DOCUMENT, config=_config(examples=True, fuzzing=True))
 on_the_edge = schemathesis.openapi.from_dict(DOCUMENT, config=_config(coverage=True))
@@ -65,7 +65,7 @@ on_the_edge = schemathesis.openapi.from_dict(DOCUMENT, config=_config(coverage=T
 
 @pytest.fixture(scope="module")
 def populated_api(stack: Stack, unlimited_url: str, services_loop: asyncio.Runner) -> PopulatedApi:
-    return services_loop.run(settle(stack, unlimited_url))
+    return services_loop.run(populate(stack, unlimited_url))
 
 
 @pytest.fixture(scope="module")
@@ -75,41 +75,41 @@ def browser() -> Iterator[requests.Session]:
         yield session
 
 
-def test_the_document_is_the_one_that_is_served(unlimited_url: str, browser: requests.Session) -> None:
+def test_served_document_is_the_tested_one(unlimited_url: str, browser: requests.Session) -> None:
     served = browser.get(f"{unlimited_url}/v1/openapi.json", timeout=_TIMEOUT_SECONDS).json()
     assert served | {"servers": []} == DOCUMENT | {"servers": []}
 
 
 @pytest.mark.parametrize("role", ROLES)
 @random.parametrize()
-def test_what_any_role_sends_is_answered_as_declared(
+def test_response_to_any_role_is_declared(
     case: Case[Any], role: str, populated_api: PopulatedApi, unlimited_url: str, browser: requests.Session
 ) -> None:
     _check(case, role, populated_api, unlimited_url, browser)
 
 
 @on_the_edge.parametrize()
-def test_what_lies_on_the_edge_of_the_schema_is_answered_as_declared(
+def test_response_at_the_edges_of_the_schema_is_declared(
     case: Case[Any], populated_api: PopulatedApi, unlimited_url: str, browser: requests.Session
 ) -> None:
-    _check(case, _let_in(case), populated_api, unlimited_url, browser)
+    _check(case, _allowed_role(case), populated_api, unlimited_url, browser)
 
 
 def _check(case: Case[Any], role: str, populated_api: PopulatedApi, url: str, browser: requests.Session) -> None:
-    _send_home(case, populated_api)
+    _use_existing_ids(case, populated_api)
     headers = {"Authorization": f"Bearer {populated_api.tokens[role]}"} if role in populated_api.tokens else {}
     response = case.call(base_url=url, session=browser, headers=headers, timeout=_TIMEOUT_SECONDS)
     case.validate_response(response)
 
 
-def _let_in(case: Case[Any]) -> str:
-    """The first role that is not turned away from the route, as the authorization matrix has it."""
+def _allowed_role(case: Case[Any]) -> str:
+    """The first role that the authorization matrix allows on the route."""
     row = ROWS[case.operation.method.upper(), case.operation.path]
     return next((role for role in ROLES[1:] if row[role] not in ("401", "403")), ROLES[0])
 
 
-def _send_home(case: Case[Any], populated_api: PopulatedApi) -> None:
-    """Of the ids that are well formed, three in four become those of something that there is: always of the same."""
+def _use_existing_ids(case: Case[Any], populated_api: PopulatedApi) -> None:
+    """Replace three in four well-formed ids by existing ones, always in the same way."""
     which = crc32(repr((case.path_parameters, case.query, case.headers, case.body)).encode())
     for place in (case.path_parameters, case.query, case.body):
         if not isinstance(place, dict):

@@ -1,4 +1,4 @@
-"""What Stripe and the meetings' provider sign is taken, or refused as declared: never a failure of ours."""
+"""Signed events of Stripe and the meeting provider are accepted, or refused as declared, without a server error."""
 
 import asyncio
 import json
@@ -51,13 +51,13 @@ _NUL = {
         "data": {"id": "\0"},
     },
 }
-"""Text that Postgres cannot keep, nor look for."""
+"""Text that Postgres can neither store nor compare."""
 
 
 @example(**_NUL)
 @settings(derandomize=True, max_examples=100, deadline=None)
 @given(event=_STRIPE, report=_MEETING)
-def test_what_is_signed_is_taken_or_refused(
+def test_signed_event_is_accepted_or_refused_as_declared(
     event: JSON, report: JSON, stack: Stack, services_loop: asyncio.Runner
 ) -> None:
     meeting_key = stack.environment["HOLDFAST_MEETING_WEBHOOK_SECRET"]

@@ -1,4 +1,4 @@
-"""`docs/api.md` walks through a booking, and this test walks with it: each request is sent, each answer compared."""
+"""Every request of the walkthrough in `docs/api.md` is sent, and every response compared with the page."""
 
 import asyncio
 import time
@@ -16,8 +16,8 @@ from sandbox.browser.onboarding_page import onboard
 from sandbox.stack.stack import Stack
 from tests.api.stack.walkthrough import (
     Browsing,
+    Comparison,
     Exchange,
-    Likeness,
     Naming,
     Request,
     Step,
@@ -33,7 +33,7 @@ SECTION = (
     .partition("\n## ")[0]
 )
 LINKS: dict[str, Callable[[str], Awaitable[object]]] = {"url": onboard, "checkout_url": pay}
-"""What people do where a link of this name leads."""
+"""What people do on the page that a link of this name opens."""
 
 _STARTS_IN = timedelta(seconds=20)
 _PATIENCE_SECONDS = 20
@@ -46,7 +46,7 @@ class Walk:
     api_url: str
     run: Callable[[Any], object]
     variables: dict[str, str] = field(default_factory=dict)
-    likeness: Likeness = field(default_factory=Likeness)
+    likeness: Comparison = field(default_factory=Comparison)
     answer: Any = None
 
     def take(self, step: Step) -> None:
@@ -104,7 +104,7 @@ def sent(request: Request) -> httpx.Response:
     )
 
 
-def test_the_walk_through_a_booking_is_as_the_page_shows_it(stack: Stack, services_loop: asyncio.Runner) -> None:
+def test_walkthrough_matches_the_page(stack: Stack, services_loop: asyncio.Runner) -> None:
     walk = Walk(stack.api_url, services_loop.run)
     for step in steps(SECTION):
         walk.take(step)
@@ -115,9 +115,9 @@ SHOWN = {"id": "0b7d5f0e-8a1c-4a63-9d1e-6a2f4f3b7c22", "at": "2026-03-02T17:30:0
 REAL = {"id": "11111111-8a1c-4a63-9d1e-6a2f4f3b7c22", "at": "2030-01-01T00:00:00Z", "n": 1, "all": [True, None]}
 
 
-def test_what_is_new_each_time_may_differ() -> None:
-    assert list(Likeness().differences(SHOWN, REAL)) == []
-    assert list(Likeness().differences({"n": 1, "…": "…"}, REAL)) == []
+def test_generated_values_may_differ() -> None:
+    assert list(Comparison().differences(SHOWN, REAL)) == []
+    assert list(Comparison().differences({"n": 1, "…": "…"}, REAL)) == []
 
 
 @pytest.mark.parametrize(
@@ -134,16 +134,16 @@ def test_what_is_new_each_time_may_differ() -> None:
         {"more": 1},
     ],
 )
-def test_what_the_page_says_may_not_differ(change: dict[str, Any]) -> None:
-    assert list(Likeness().differences(SHOWN, REAL | change))
+def test_other_values_may_not_differ(change: dict[str, Any]) -> None:
+    assert list(Comparison().differences(SHOWN, REAL | change))
 
 
-def test_an_id_of_the_page_is_one_and_the_same_all_the_way() -> None:
+def test_ids_are_consistent_across_the_page() -> None:
     other = "22222222-8a1c-4a63-9d1e-6a2f4f3b7c22"
-    assert list(Likeness().differences([SHOWN["id"], SHOWN["id"]], [REAL["id"], other]))
-    assert list(Likeness().differences([SHOWN["id"], other], [REAL["id"], REAL["id"]]))
+    assert list(Comparison().differences([SHOWN["id"], SHOWN["id"]], [REAL["id"], other]))
+    assert list(Comparison().differences([SHOWN["id"], other], [REAL["id"], REAL["id"]]))
 
 
-def test_an_answer_that_is_missing_from_the_page_is_found() -> None:
-    with pytest.raises(AssertionError, match="no answer is shown"):
+def test_request_without_a_response_is_found() -> None:
+    with pytest.raises(AssertionError, match="no response is shown"):
         list(steps("```sh\ncurl one\n```\n\n```sh\ncurl two\n```\n"))

@@ -1,4 +1,4 @@
-"""The API as it is deployed, for somebody who asks far more than a person would, and reads every answer to its end."""
+"""The API as it is deployed, but without rate limits, and with event streams that end."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,15 +18,15 @@ from sandbox.stack.stack import Stack
 
 
 class NoLimits(RateLimits):
-    """Counts as ever, so that the answers have their headers, and turns nobody away."""
+    """Counts requests, so that responses have the headers, and refuses none."""
 
     async def spend(self, quota: Quota, key: str) -> tuple[bool, RateLimitState]:
-        _, standing = await super().spend(quota, key)
-        return True, standing
+        _, state = await super().spend(quota, key)
+        return True, state
 
 
 def create_app() -> FastAPI:
-    """For uvicorn. A stream ends when it has told what there is."""
+    """For uvicorn. A stream ends when it has sent what there is."""
     app = main.create_app()
     app.state.limits = NoLimits()
     deployed = app.router.lifespan_context
@@ -43,13 +43,13 @@ def create_app() -> FastAPI:
 
 
 def unlimited_api(stack: Stack) -> tuple[Process, str]:
-    """Another API on the same stack, and where it answers."""
+    """Another API process on the same stack, and its URL."""
     port = free_port()
     url = f"http://{LOOPBACK}:{port}"
     uvicorn = ("-m", "uvicorn", "--factory", f"{__name__}:create_app", "--host", LOOPBACK, "--port", str(port))
-    # What is booked here and not paid is soon gone.
+    # Unpaid bookings are deleted soon.
     env = child_environment({**stack.environment, "HOLDFAST_DECLINE_GRACE": "PT1S"})
     command = Command(argv=python(*uvicorn), env=env, cwd=PROJECT_ROOT)
     return Process(
-        name="unhurried", command=command, ready=http_ok(f"{url}/readyz"), log=stack.logs / "unhurried.log"
+        name="unlimited", command=command, ready=http_ok(f"{url}/readyz"), log=stack.logs / "unlimited.log"
     ), url

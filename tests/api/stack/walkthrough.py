@@ -1,4 +1,4 @@
-"""A page with requests, what is answered to them, and what people do in between, as steps that can be taken."""
+"""Parses a page with requests, responses, and what people do in between, into steps."""
 
 import argparse
 import json
@@ -11,7 +11,7 @@ from typing import Any
 from tests.api.world import JSON
 
 ANYTHING = "…"
-"""Stands for a value that is not shown; as a member's name, for more members."""
+"""Stands for a value that is not shown. As a member's name, it stands for more members."""
 
 _STEP = re.compile(
     r"""^```sh\n(?P<sh>.*?)^```$
@@ -29,7 +29,7 @@ _NEW_EACH_TIME = (
     re.compile(r"https?://\S+"),
     re.compile(r"[0-9a-f]{32}|[0-9a-f]{48}"),
 )
-"""Times, tokens, addresses of pages, and the names of rooms and requests: like each other, and never the same."""
+"""Patterns of values that are new in each run: times, tokens, page URLs, room names and request ids."""
 
 
 @dataclass(frozen=True)
@@ -57,11 +57,13 @@ class Exchange:
 
     def request(self, variables: dict[str, str]) -> Request:
         """What curl would send. Raises `KeyError` for a variable that the page has not given yet."""
-        asked = _CURL.parse_args(_words(self.curl, variables)[1:])
-        headers = dict(header.split(": ", 1) for header in asked.H)
-        if asked.json is not None:
+        arguments = _CURL.parse_args(_words(self.curl, variables)[1:])
+        headers = dict(header.split(": ", 1) for header in arguments.H)
+        if arguments.json is not None:
             headers |= {"Content-Type": "application/json", "Accept": "application/json"}
-        return Request(asked.X or ("GET" if asked.json is None else "POST"), asked.url, headers, asked.json)
+        return Request(
+            arguments.X or ("GET" if arguments.json is None else "POST"), arguments.url, headers, arguments.json
+        )
 
 
 @dataclass(frozen=True)
@@ -104,10 +106,10 @@ def steps(page: str) -> Iterator[Step]:
         if found["sh"] is not None and not found["sh"].startswith("curl "):
             yield Variables(dict(_ASSIGNMENT.findall(found["sh"])))
         elif found["sh"] is not None:
-            assert not curl, f"no answer is shown to {curl}"
+            assert not curl, f"no response is shown for {curl}"
             curl = found["sh"]
         elif found["http"] is not None:
-            assert curl, f"nothing was asked before {found['http']}"
+            assert curl, f"there is no request before {found['http']}"
             yield _exchange(curl, found["http"])
             curl = ""
         elif found["name"] is not None:
@@ -116,7 +118,7 @@ def steps(page: str) -> Iterator[Step]:
             yield Browsing(found["link"])
         else:
             yield Waiting()
-    assert not curl, f"no answer is shown to {curl}"
+    assert not curl, f"no response is shown for {curl}"
 
 
 def _exchange(curl: str, answer: str) -> Exchange:
@@ -126,14 +128,14 @@ def _exchange(curl: str, answer: str) -> Exchange:
 
 
 def _words(command: str, variables: dict[str, str]) -> list[str]:
-    """As a shell takes it apart: what is in single quotes stays as it is."""
+    """Split a command as a shell does. Single-quoted text is kept as it is."""
     parts = re.split("('[^']*')", command.replace("\\\n", " "))
     parts[::2] = [re.sub(r"\$([A-Z_]+)", lambda name: variables[name[1]], part) for part in parts[::2]]
     return shlex.split("".join(parts))
 
 
-class Likeness:
-    """Whether answers are as the page shows them. Its ids stand for the real ones, each for one, all the way."""
+class Comparison:
+    """Compares responses with the page. Each id of the page stands for one real id throughout."""
 
     def __init__(self) -> None:
         self.known: dict[str, str] = {}
@@ -144,7 +146,7 @@ class Likeness:
         if isinstance(shown, dict) and isinstance(real, dict):
             members = shown.keys() - {ANYTHING}
             if not (members <= real.keys() if ANYTHING in shown else members == real.keys()):
-                yield f"{where}: the page has {sorted(members)}, the answer {sorted(real)}"
+                yield f"{where}: the page has {sorted(members)}, the response {sorted(real)}"
             for name in members & real.keys():
                 yield from self.differences(shown[name], real[name], f"{where}/{name}")
         elif isinstance(shown, list) and isinstance(real, list) and len(shown) == len(real):
@@ -152,9 +154,9 @@ class Likeness:
                 yield from self.differences(*pair, f"{where}/{number}")
         elif isinstance(shown, str) and isinstance(real, str):
             if not self._is_same_text(shown, real):
-                yield f"{where}: the page has {shown}, the answer {real}"
+                yield f"{where}: the page has {shown}, the response {real}"
         elif (type(shown), shown) != (type(real), real):
-            yield f"{where}: the page has {shown!r}, the answer {real!r}"
+            yield f"{where}: the page has {shown!r}, the response {real!r}"
 
     def _is_same_text(self, shown: str, real: str) -> bool:
         if shown in self.known:

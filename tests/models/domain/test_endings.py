@@ -1,6 +1,6 @@
 """Every way a booking can end, and the payment status that follows."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
@@ -25,41 +25,18 @@ from models.domain.endings import (
 )
 from models.domain.money import CurrencyMismatch, Money
 from models.domain.policy import (
-    BookingPolicy,
     CompletionTimeoutPolicy,
-    PaymentPlan,
     kept_on_student_cancellation,
     split,
 )
 from models.domain.states import BookingStatus, PaymentStatus, SessionStatus, is_allowed
 from models.domain.terms import BookingTerms
-from tests.models.strategies import policies, prices, times_left
+from tests.models.strategies import terms, times_left
 
-STARTS_AT = datetime(2026, 3, 5, 9, 0, tzinfo=UTC)
 STUDENT = Actor(role=Role.STUDENT, id=uuid4())
 INSTRUCTOR = Actor(role=Role.INSTRUCTOR, id=uuid4())
 OPERATOR = Actor(role=Role.OPERATOR)
 NOT_STUDENTS = [INSTRUCTOR, OPERATOR, PLATFORM]
-
-
-def _terms(price: Money, policy: BookingPolicy) -> BookingTerms:
-    return BookingTerms(
-        booking_id=uuid4(),
-        student_id=uuid4(),
-        instructor_id=uuid4(),
-        offering_id=uuid4(),
-        slot_id=uuid4(),
-        starts_at=STARTS_AT,
-        ends_at=STARTS_AT + timedelta(hours=1),
-        price=price,
-        policy=policy,
-        plan=PaymentPlan.HOLD,
-        stripe_account_id="acct_1",
-    )
-
-
-def terms() -> st.SearchStrategy[BookingTerms]:
-    return st.builds(_terms, prices(), policies())
 
 
 @st.composite

@@ -9,8 +9,7 @@ from models.domain.actors import Actor, Role
 from models.domain.endings import cancelled, payment_after
 from models.domain.quotes import CancellationQuote, cancellation_quote
 from models.domain.terms import BookingTerms
-from tests.models.domain.test_endings import terms
-from tests.models.strategies import times_left
+from tests.models.strategies import terms, times_left
 
 SIDES = st.sampled_from([Role.STUDENT, Role.INSTRUCTOR])
 MICROSECOND = timedelta(microseconds=1)

@@ -1,4 +1,4 @@
-"""Cancelling the workflow in Temporal, at every place where it can be waiting: the money goes back, once."""
+"""Cancelling the workflow in Temporal, wherever it waits: the money is returned, once."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -29,8 +29,8 @@ _ACTIVITIES = (
 )
 
 
-async def _live_on(booked: Booked) -> None:
-    """Play the booking to its end as if nobody had cancelled it; what its end refuses is fine."""
+async def _play_on(booked: Booked) -> None:
+    """Continue the booking as if it had not been cancelled. Its end may refuse any of the steps."""
     try:
         await booked.pay()
         await booked.saga.env.sleep(1)
@@ -46,7 +46,7 @@ async def _live_on(booked: Booked) -> None:
 
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("activity", _ACTIVITIES)
-async def test_cancelled_around_any_activity_the_money_goes_back(saga: Saga, activity: str, when: When) -> None:
+async def test_cancelling_around_an_activity_returns_the_money(saga: Saga, activity: str, when: When) -> None:
     order = await saga.order()
     handle = saga.handle(order.terms.booking_id)
     saga.faults.plan(when, activity, handle.cancel)
@@ -55,18 +55,18 @@ async def test_cancelled_around_any_activity_the_money_goes_back(saga: Saga, act
     except WorkflowUpdateFailedError:
         booked = None
     if booked:
-        await _live_on(booked)
+        await _play_on(booked)
     await saga.until_over(handle)
     assert saga.faults.all_taken
     request = await saga.request(order.terms.booking_id)
     if activity == "record_ending":
-        # What was being written down was the end: too late to cancel.
+        # The end was already being recorded, so it was too late to cancel.
         assert request is not None
         assert request.status is BookingStatus.COMPLETED
         return
     assert request is None or request.status is BookingStatus.CANCELLED
     if booked:
-        # Where it was captured already, Stripe keeps its fee of the refunded charge.
+        # Stripe keeps its fee of a charge that was captured and refunded.
         assert replace(await booked.figures(), stripe_fee_minor=0) == Figures()
         payment_intent = await booked.payment_intent()
         assert payment_intent is None or payment_intent.status in ("canceled", "succeeded")
@@ -74,7 +74,7 @@ async def test_cancelled_around_any_activity_the_money_goes_back(saga: Saga, act
             await pay(booked.checkout_url)
 
 
-async def test_cancelled_while_it_waits_for_the_payment(saga: Saga) -> None:
+async def test_cancelled_while_waiting_for_the_payment(saga: Saga) -> None:
     booked = await saga.booked()
     await booked.handle.cancel()
     with pytest.raises(WorkflowFailureError):
@@ -85,13 +85,13 @@ async def test_cancelled_while_it_waits_for_the_payment(saga: Saga) -> None:
     assert await booked.payment() is None
 
 
-async def test_cancelled_while_it_waits_for_the_approval(saga: Saga) -> None:
+async def test_cancelled_while_waiting_for_the_approval(saga: Saga) -> None:
     booked = await saga.paid()
     await booked.handle.cancel()
     await _assert_cancelled_in_full(booked)
 
 
-async def test_cancelled_while_it_waits_for_the_session(saga: Saga) -> None:
+async def test_cancelled_while_waiting_for_the_session(saga: Saga) -> None:
     booked = await saga.paid()
     await booked.handle.execute_update(BookingWorkflow.approve, Approve(actor=booked.instructor))
     await saga.env.sleep(timedelta(days=3, minutes=10))
@@ -99,7 +99,7 @@ async def test_cancelled_while_it_waits_for_the_session(saga: Saga) -> None:
     await _assert_cancelled_in_full(booked)
 
 
-async def test_cancelled_while_it_waits_for_an_operator(saga: Saga) -> None:
+async def test_cancelled_while_waiting_for_an_operator(saga: Saga) -> None:
     booked = await saga.paid()
     await booked.handle.execute_update(BookingWorkflow.approve, Approve(actor=booked.instructor))
     await booked.until_begun()

@@ -1,4 +1,4 @@
-"""Every way in which a booking ends, with the real deadlines in days, and who paid and got what at Stripe."""
+"""Every way in which a booking ends, with the default deadlines, and who paid and received what at Stripe."""
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -56,7 +56,7 @@ async def _instructor_absent(booked: Booked) -> BookingView:
     ],
     ids=["completed", "student absent", "instructor absent"],
 )
-async def test_what_is_said_of_the_session_decides_the_money(
+async def test_report_of_the_session_decides_the_split(
     saga: Saga, act: Act, booking: BookingStatus, payment: PaymentStatus, reason: EndReason, figures: Figures
 ) -> None:
     booked = await _accepted(saga)
@@ -80,7 +80,7 @@ async def test_what_is_said_of_the_session_decides_the_money(
         (1.5, ALL, PaymentStatus.CAPTURED),
     ],
 )
-async def test_a_student_who_cancels_gets_back_what_the_tier_says(
+async def test_late_cancellation_by_the_student_is_refunded_by_tier(
     saga: Saga, hours_before: float, figures: Figures, payment: PaymentStatus
 ) -> None:
     booked = await _accepted(saga)
@@ -91,21 +91,21 @@ async def test_a_student_who_cancels_gets_back_what_the_tier_says(
     assert await booked.figures() == figures
 
 
-async def test_an_instructor_who_cancels_late_returns_everything(saga: Saga) -> None:
+async def test_late_cancellation_by_the_instructor_is_refunded_in_full(saga: Saga) -> None:
     booked = await _accepted(saga, starts_in=timedelta(hours=3))
     view = await booked.handle.execute_update(BookingWorkflow.cancel, Cancel(actor=booked.instructor))
     assert (view.booking_status, view.payment_status) == (BookingStatus.CANCELLED, PaymentStatus.REFUNDED)
     assert await booked.figures() == NOTHING
 
 
-async def test_a_student_who_cancels_before_the_approval_gets_everything_back(saga: Saga) -> None:
+async def test_cancellation_before_the_approval_is_refunded_in_full(saga: Saga) -> None:
     booked = await saga.paid(starts_in=timedelta(hours=3))
     view = await booked.handle.execute_update(BookingWorkflow.cancel, Cancel(actor=booked.student))
     assert (view.booking_status, view.session_status) == (BookingStatus.CANCELLED, None)
     assert await booked.figures() == NOTHING
 
 
-async def test_a_student_who_cancels_before_paying_leaves_no_payment(saga: Saga) -> None:
+async def test_cancellation_before_paying_closes_the_checkout(saga: Saga) -> None:
     booked = await saga.booked()
     view = await booked.handle.execute_update(BookingWorkflow.cancel, Cancel(actor=booked.student))
     assert (view.booking_status, view.payment_status) == (BookingStatus.CANCELLED, None)
@@ -113,7 +113,7 @@ async def test_a_student_who_cancels_before_paying_leaves_no_payment(saga: Saga)
         await pay(booked.checkout_url)
 
 
-async def test_a_student_who_cancels_while_the_news_of_paying_is_under_way_gets_everything_back(saga: Saga) -> None:
+async def test_cancellation_before_the_payment_event_is_refunded_in_full(saga: Saga) -> None:
     booked = await saga.booked()
     assert await pay(booked.checkout_url)
     view = await booked.handle.execute_update(BookingWorkflow.cancel, Cancel(actor=booked.student))
@@ -123,14 +123,14 @@ async def test_a_student_who_cancels_while_the_news_of_paying_is_under_way_gets_
     assert row.status is PaymentStatus.REFUNDED
 
 
-async def test_a_rejected_booking_releases_the_hold(saga: Saga) -> None:
+async def test_rejection_releases_the_hold(saga: Saga) -> None:
     booked = await saga.paid()
     view = await booked.handle.execute_update(BookingWorkflow.reject, Reject(actor=booked.instructor))
     assert (view.booking_status, view.payment_status) == (BookingStatus.REJECTED, PaymentStatus.REFUNDED)
     assert await booked.figures() == NOTHING
 
 
-async def test_silence_of_the_instructor_expires_the_booking_after_a_day(saga: Saga) -> None:
+async def test_booking_expires_a_day_after_no_decision(saga: Saga) -> None:
     booked = await saga.paid()
     view = await booked.result()
     assert (view.booking_status, view.end_reason) == (BookingStatus.EXPIRED, EndReason.APPROVAL_TIMEOUT)
@@ -138,7 +138,7 @@ async def test_silence_of_the_instructor_expires_the_booking_after_a_day(saga: S
     assert timedelta(hours=24) < await booked.lasted() < timedelta(hours=24, minutes=5)
 
 
-async def test_the_approval_must_come_before_the_session_starts(saga: Saga) -> None:
+async def test_booking_expires_at_the_start_of_the_session(saga: Saga) -> None:
     booked = await saga.paid(starts_in=timedelta(hours=2))
     view = await booked.result()
     assert view.booking_status is BookingStatus.EXPIRED
@@ -152,7 +152,7 @@ async def test_the_approval_must_come_before_the_session_starts(saga: Saga) -> N
         (CompletionTimeoutPolicy.SETTLE, BookingStatus.COMPLETED, ALL),
     ],
 )
-async def test_when_nobody_speaks_of_the_session_the_policy_does(
+async def test_completion_timeout_follows_the_policy(
     saga: Saga, on_completion_timeout: CompletionTimeoutPolicy, booking: BookingStatus, figures: Figures
 ) -> None:
     booked = await _accepted(saga, policy=BookingPolicy(on_completion_timeout=on_completion_timeout))
@@ -161,7 +161,7 @@ async def test_when_nobody_speaks_of_the_session_the_policy_does(
     assert await booked.figures() == figures
 
 
-async def test_an_unpaid_booking_is_deleted_when_the_checkout_deadline_passes(saga: Saga) -> None:
+async def test_unpaid_booking_is_deleted_at_the_checkout_deadline(saga: Saga) -> None:
     booked = await saga.booked()
     view = await booked.result()
     assert (view.booking_status, view.payment_status) == (None, PaymentStatus.FAILED)
@@ -171,7 +171,7 @@ async def test_an_unpaid_booking_is_deleted_when_the_checkout_deadline_passes(sa
         await pay(booked.checkout_url)
 
 
-async def test_a_declined_card_deletes_the_booking_when_no_other_follows(saga: Saga) -> None:
+async def test_booking_is_deleted_after_a_declined_card(saga: Saga) -> None:
     booked = await saga.booked()
     await booked.pay(POOR_CARD)
     view = await booked.result()
@@ -182,7 +182,7 @@ async def test_a_declined_card_deletes_the_booking_when_no_other_follows(saga: S
     assert row.decline_code == "insufficient_funds"
 
 
-async def test_a_second_card_after_a_declined_one_secures_the_booking(saga: Saga) -> None:
+async def test_second_card_after_a_declined_one_secures_the_booking(saga: Saga) -> None:
     booked = await saga.booked()
     await booked.pay(POOR_CARD)
     await saga.env.sleep(30)
@@ -190,14 +190,14 @@ async def test_a_second_card_after_a_declined_one_secures_the_booking(saga: Saga
     await saga.until_stored(booked, PaymentStatus.PENDING)
 
 
-async def test_paying_is_found_at_the_deadline_when_its_webhook_was_lost(saga: Saga) -> None:
+async def test_payment_is_found_at_the_deadline_when_its_event_is_lost(saga: Saga) -> None:
     booked = await saga.booked()
     assert await pay(booked.checkout_url)
     await saga.env.sleep(timedelta(minutes=31))
     await saga.until_stored(booked, PaymentStatus.PENDING)
 
 
-async def test_a_hold_that_does_not_reach_the_session_is_let_go(saga: Saga) -> None:
+async def test_hold_that_ends_before_the_session_is_released(saga: Saga) -> None:
     booked = await saga.booked(starts_in=timedelta(days=6, hours=20))
     await booked.pay()
     view = await booked.result()
@@ -206,7 +206,7 @@ async def test_a_hold_that_does_not_reach_the_session_is_let_go(saga: Saga) -> N
     assert await booked.request() is None
 
 
-async def test_an_amount_without_a_fee_goes_to_the_instructor_whole(saga: Saga) -> None:
+async def test_without_a_fee_the_instructor_receives_the_full_amount(saga: Saga) -> None:
     booked = await _accepted(saga, price=Money(amount_minor=5_000, currency="jpy"), policy=BookingPolicy(fee_bps=0))
     await booked.until_begun()
     await _complete(booked)

@@ -1,4 +1,4 @@
-"""Stripe did it and the answer was lost: it is looked up, and happens once. Stripe did not do it: it is tried again."""
+"""Lost responses: what Stripe did is looked up and happens once; what it did not do is retried."""
 
 from datetime import timedelta
 
@@ -16,7 +16,7 @@ from tests.workflows.saga import Booked, Saga
 from workflows.booking.workflow import BookingWorkflow
 
 ALL = Figures(10_000, 8_000, 2_000, 320)
-LOST = Unknown("the answer was lost")
+LOST = Unknown("the response was lost")
 
 
 async def _completed(booked: Booked) -> None:
@@ -33,7 +33,7 @@ async def _sessions_of(booked: Booked) -> list[stripe.checkout.Session]:
 
 
 @pytest.mark.parametrize("call", ["gateway.create_customer", "gateway.open_checkout", "secure_payment"])
-async def test_a_lost_answer_while_securing_makes_one_customer_and_one_checkout(saga: Saga, call: str) -> None:
+async def test_lost_response_while_securing_makes_one_customer_and_one_checkout(saga: Saga, call: str) -> None:
     saga.faults.fail("after", call, LOST)
     booked = await saga.booked()
     assert saga.faults.all_taken
@@ -44,7 +44,7 @@ async def test_a_lost_answer_while_securing_makes_one_customer_and_one_checkout(
 
 
 @pytest.mark.parametrize("call", ["gateway.capture", "settle_payment"])
-async def test_a_lost_answer_to_a_capture_captures_once(saga: Saga, call: str) -> None:
+async def test_lost_response_to_a_capture_captures_once(saga: Saga, call: str) -> None:
     saga.faults.fail("after", call, LOST)
     booked = await saga.paid()
     await _completed(booked)
@@ -54,7 +54,7 @@ async def test_a_lost_answer_to_a_capture_captures_once(saga: Saga, call: str) -
 
 
 @pytest.mark.parametrize("call", ["gateway.cancel", "release_payment"])
-async def test_a_lost_answer_to_a_release_releases_once(saga: Saga, call: str) -> None:
+async def test_lost_response_to_a_release_releases_once(saga: Saga, call: str) -> None:
     saga.faults.fail("after", call, LOST)
     booked = await saga.paid()
     view = await booked.handle.execute_update(BookingWorkflow.reject, Reject(actor=booked.instructor))
@@ -64,7 +64,7 @@ async def test_a_lost_answer_to_a_release_releases_once(saga: Saga, call: str) -
     assert await booked.figures() == Figures()
 
 
-async def test_a_lost_answer_to_an_expiry_expires_once(saga: Saga) -> None:
+async def test_lost_response_to_an_expiry_expires_once(saga: Saga) -> None:
     saga.faults.fail("after", "gateway.expire_checkout", LOST)
     booked = await saga.booked()
     view = await booked.handle.execute_update(BookingWorkflow.cancel, Cancel(actor=booked.student))
@@ -72,8 +72,8 @@ async def test_a_lost_answer_to_an_expiry_expires_once(saga: Saga) -> None:
     assert saga.faults.calls.count("expire_checkout") == 1
 
 
-async def test_a_lost_answer_to_a_refund_refunds_once(saga: Saga) -> None:
-    """A refund is the undoing of a capture: the workflow is cancelled while the capture is on its way."""
+async def test_lost_response_to_a_refund_refunds_once(saga: Saga) -> None:
+    """The workflow is cancelled during the capture, which is then refunded."""
     booked = await saga.paid()
     saga.faults.plan("before", "gateway.capture", booked.handle.cancel)
     saga.faults.fail("after", "gateway.refund", LOST)
@@ -92,7 +92,7 @@ async def test_a_lost_answer_to_a_refund_refunds_once(saga: Saga) -> None:
 
 @pytest.mark.parametrize("error", [Unknown("never arrived"), Retryable("rate limited"), ReplayedFailure("stored")])
 @pytest.mark.parametrize("call", ["gateway.create_customer", "gateway.open_checkout", "gateway.capture"])
-async def test_what_did_not_happen_is_tried_again_until_it_does(saga: Saga, call: str, error: Exception) -> None:
+async def test_failed_call_is_retried_until_it_succeeds(saga: Saga, call: str, error: Exception) -> None:
     saga.faults.fail("before", call, error, times=3)
     booked = await saga.paid()
     await _completed(booked)
@@ -100,15 +100,15 @@ async def test_what_did_not_happen_is_tried_again_until_it_does(saga: Saga, call
     assert await booked.figures() == ALL
 
 
-async def test_a_card_is_not_taken_for_declined_because_stripe_could_not_be_asked(saga: Saga) -> None:
+async def test_card_does_not_count_as_declined_while_stripe_does_not_answer(saga: Saga) -> None:
     booked = await saga.booked()
     saga.faults.fail("before", "gateway.look_up", Unknown("no answer"), times=4)
     assert await pay(booked.checkout_url)
-    await booked.hear()
+    await booked.notify()
     await saga.until_stored(booked, PaymentStatus.PENDING)
 
 
-async def test_a_checkout_that_stripe_refuses_frees_the_slot_and_says_so(saga: Saga) -> None:
+async def test_declined_checkout_frees_the_slot(saga: Saga) -> None:
     saga.faults.fail("before", "gateway.open_checkout", Declined("account_invalid"))
     order = await saga.order()
     with pytest.raises(WorkflowUpdateFailedError) as failure:
@@ -119,10 +119,11 @@ async def test_a_checkout_that_stripe_refuses_frees_the_slot_and_says_so(saga: S
     assert await saga.request(order.terms.booking_id) is None
 
 
-async def test_hours_without_stripe_end_in_the_same_outcome(saga: Saga) -> None:
+async def test_capture_succeeds_after_hours_without_stripe(saga: Saga) -> None:
     booked = await saga.paid()
     await booked.handle.execute_update(BookingWorkflow.approve, Approve(actor=booked.instructor))
     await booked.until_begun()
+    saga.faults.has_backoff = True
     saga.faults.fail("before", "gateway.capture", Unknown("connection refused"), times=100)
     await booked.handle.signal(BookingWorkflow.complete_signal, Complete(actor=booked.instructor))
     await saga.env.sleep(timedelta(hours=3))

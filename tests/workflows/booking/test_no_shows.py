@@ -1,4 +1,4 @@
-"""A reported no-show waits for the other side; the meeting's record decides clear cases, an operator the rest."""
+"""A reported no-show waits for a contest. The attendance decides clear cases, an operator the others."""
 
 from datetime import timedelta
 from uuid import uuid4
@@ -13,7 +13,6 @@ from models.domain.attendance import AttendanceKind, MeetingProvider
 from models.domain.endings import EndReason
 from models.domain.errors import Unknown
 from models.domain.messages import (
-    Approve,
     BookingView,
     Cancel,
     Complete,
@@ -43,9 +42,8 @@ OPERATOR = Actor(role=Role.OPERATOR, id=uuid4())
 MINUTE = timedelta(minutes=1)
 
 
-async def begun(saga: Saga) -> Booked:
-    booked = await saga.paid(policy=WITH_A_DAY)
-    await booked.handle.execute_update(BookingWorkflow.approve, Approve(actor=booked.instructor))
+async def started(saga: Saga) -> Booked:
+    booked = await saga.accepted(policy=WITH_A_DAY)
     await booked.until_begun()
     return booked
 
@@ -60,8 +58,8 @@ async def contest(booked: Booked, absent: AbsentParty = AbsentParty.STUDENT) -> 
     return await booked.handle.execute_update(BookingWorkflow.contest_no_show, ContestNoShow(actor=actor))
 
 
-async def present(saga: Saga, booked: Booked, role: SignUpRole, minutes: int) -> None:
-    """From the session's beginning on."""
+async def attend(saga: Saga, booked: Booked, role: SignUpRole, minutes: int) -> None:
+    """Record that a party was in the meeting for the first `minutes` of the session."""
     terms = booked.order.terms
     async with AsyncSession(saga.engine) as session:
         for kind, at in (
@@ -82,7 +80,7 @@ async def present(saga: Saga, booked: Booked, role: SignUpRole, minutes: int) ->
         await session.commit()
 
 
-async def kept(saga: Saga, booked: Booked) -> NoShowReport:
+async def stored_report(saga: Saga, booked: Booked) -> NoShowReport:
     async with AsyncSession(saga.engine) as session:
         return await session.get_one(NoShowReport, booked.order.terms.booking_id)
 
@@ -94,13 +92,13 @@ async def kept(saga: Saga, booked: Booked) -> NoShowReport:
         (AbsentParty.INSTRUCTOR, EndReason.INSTRUCTOR_ABSENT, NOTHING),
     ],
 )
-async def test_an_uncontested_report_counts_when_its_window_is_over(
+async def test_uncontested_report_counts_at_the_end_of_its_window(
     saga: Saga, absent: AbsentParty, reason: EndReason, figures: Figures
 ) -> None:
-    booked = await begun(saga)
+    booked = await started(saga)
     view = await report(booked, absent)
     assert (view.booking_status, view.needs_attention) == (BookingStatus.ACCEPTED, False)
-    row, request = await kept(saga, booked), await booked.request()
+    row, request = await stored_report(saga, booked), await booked.request()
     assert request is not None
     assert (row.absent, row.contested_at) == (absent, None)
     assert request.next_deadline_at == row.contest_until
@@ -119,14 +117,14 @@ async def test_an_uncontested_report_counts_when_its_window_is_over(
                 col(AuditEvent.action) == "booking.no_show",
             )
         )
-        # It is the reporter's word that counts.
+        # The report counts, so its author is the actor.
         assert ended.one() == ("instructor" if absent is AbsentParty.STUDENT else "student")
 
 
-async def test_who_is_said_to_have_been_absent_is_told_until_when_to_contest(saga: Saga) -> None:
-    booked = await begun(saga)
+async def test_absent_party_is_notified_of_the_contest_deadline(saga: Saga) -> None:
+    booked = await started(saga)
     await report(booked)
-    row = await kept(saga, booked)
+    row = await stored_report(saga, booked)
     query = select(OutboxMessage).where(
         col(OutboxMessage.booking_id) == booked.order.terms.booking_id,
         col(OutboxMessage.kind) == NotificationKind.NO_SHOW_REPORTED,
@@ -145,36 +143,36 @@ async def test_who_is_said_to_have_been_absent_is_told_until_when_to_contest(sag
         (60, 0, NoShowVerdict.REPORTER_ABSENT, EndReason.INSTRUCTOR_ABSENT, NOTHING),
     ],
 )
-async def test_a_contested_report_is_decided_by_the_meetings_record(
+async def test_contested_report_is_decided_by_the_attendance(
     saga: Saga, student: int, instructor: int, verdict: NoShowVerdict, reason: EndReason, figures: Figures
 ) -> None:
-    booked = await begun(saga)
+    booked = await started(saga)
     await report(booked)
     await saga.env.sleep(timedelta(hours=2))
     if student:
-        await present(saga, booked, SignUpRole.STUDENT, student)
+        await attend(saga, booked, SignUpRole.STUDENT, student)
     if instructor:
-        await present(saga, booked, SignUpRole.INSTRUCTOR, instructor)
-    saga.faults.fail("after", "judge_no_show", Unknown("the answer was lost"))
+        await attend(saga, booked, SignUpRole.INSTRUCTOR, instructor)
+    saga.faults.fail("after", "judge_no_show", Unknown("the response was lost"))
     view = await contest(booked)
     assert view == await booked.result()
     assert saga.faults.all_taken
     assert view.end_reason is reason
     assert await booked.figures() == figures
-    row = await kept(saga, booked)
+    row = await stored_report(saga, booked)
     assert row.verdict is verdict
     assert row.contested_at
 
 
-async def test_an_unclear_case_waits_for_an_operator(saga: Saga) -> None:
-    booked = await begun(saga)
+async def test_unclear_contest_waits_for_an_operator(saga: Saga) -> None:
+    booked = await started(saga)
     await report(booked, AbsentParty.INSTRUCTOR)
     view = await contest(booked, AbsentParty.INSTRUCTOR)
     assert (view.booking_status, view.needs_attention) == (BookingStatus.ACCEPTED, True)
     request = await booked.request()
     assert request is not None
     assert "contested" in (request.attention_reason or "")
-    assert (await kept(saga, booked)).verdict is NoShowVerdict.UNCLEAR
+    assert (await stored_report(saga, booked)).verdict is NoShowVerdict.UNCLEAR
     with pytest.raises(WorkflowUpdateFailedError):
         await booked.handle.execute_update(BookingWorkflow.complete, Complete(actor=booked.instructor))
     refund = SettleAndRefund(actor=OPERATOR, amount=Money(amount_minor=5_000, currency="usd"))
@@ -184,22 +182,22 @@ async def test_an_unclear_case_waits_for_an_operator(saga: Saga) -> None:
     assert await booked.figures() == HALF
 
 
-async def test_an_operator_has_the_record_looked_at_again(saga: Saga) -> None:
-    booked = await begun(saga)
+async def test_operator_has_the_attendance_judged_again(saga: Saga) -> None:
+    booked = await started(saga)
     await report(booked)
     assert (await contest(booked)).needs_attention
-    # The provider's reports came late.
+    # The meeting provider's events arrived late.
     await saga.env.sleep(timedelta(hours=2))
     for role in SignUpRole:
-        await present(saga, booked, role, 60)
+        await attend(saga, booked, role, 60)
     await booked.handle.execute_update(BookingWorkflow.retry, Retry(actor=OPERATOR))
     view = await booked.result()
     assert (view.end_reason, view.needs_attention) == (EndReason.NO_SHOW_REFUTED, False)
     assert await booked.figures() == ALL
 
 
-async def test_without_an_operators_word_the_hold_is_let_go_before_its_end(saga: Saga) -> None:
-    booked = await begun(saga)
+async def test_contested_hold_is_released_before_it_ends(saga: Saga) -> None:
+    booked = await started(saga)
     await report(booked)
     assert (await contest(booked)).needs_attention
     view = await booked.result()
@@ -209,8 +207,8 @@ async def test_without_an_operators_word_the_hold_is_let_go_before_its_end(saga:
     assert timedelta(days=6, hours=17) < await booked.lasted() < timedelta(days=6, hours=19)
 
 
-async def test_while_a_report_can_be_contested_neither_side_can_say_something_else(saga: Saga) -> None:
-    booked = await begun(saga)
+async def test_other_reports_are_refused_during_the_contest_window(saga: Saga) -> None:
+    booked = await started(saga)
     handle = booked.handle
     with pytest.raises(WorkflowUpdateFailedError):
         await contest(booked)
@@ -228,19 +226,19 @@ async def test_while_a_report_can_be_contested_neither_side_can_say_something_el
     assert view.booking_status is BookingStatus.CANCELLED
 
 
-async def test_an_operator_extends_the_window_and_decides_in_it(saga: Saga) -> None:
-    booked = await begun(saga)
+async def test_operator_extends_the_contest_window_and_settles(saga: Saga) -> None:
+    booked = await started(saga)
     await report(booked)
-    until = (await kept(saga, booked)).contest_until + timedelta(hours=12)
+    until = (await stored_report(saga, booked)).contest_until + timedelta(hours=12)
     await booked.handle.execute_update(BookingWorkflow.extend, Extend(actor=OPERATOR, until=until))
-    assert (await kept(saga, booked)).contest_until == until
+    assert (await stored_report(saga, booked)).contest_until == until
     await saga.env.sleep(timedelta(hours=30))
     view = await booked.handle.execute_update(BookingWorkflow.settle, Settle(actor=OPERATOR))
     assert (view.booking_status, view.end_reason) == (BookingStatus.COMPLETED, EndReason.SETTLED_BY_OPERATOR)
 
 
-async def test_who_was_absent_by_their_own_word_has_nothing_to_contest(saga: Saga) -> None:
-    booked = await begun(saga)
+async def test_report_of_own_absence_counts_at_once(saga: Saga) -> None:
+    booked = await started(saga)
     own = ReportNoShow(actor=booked.student, absent=AbsentParty.STUDENT)
     view = await booked.handle.execute_update(BookingWorkflow.report_no_show, own)
     assert (view.booking_status, view.end_reason) == (BookingStatus.NO_SHOW, EndReason.STUDENT_ABSENT)

@@ -1,4 +1,4 @@
-"""What an operator can do with a booking, and how a step that fails for good waits for one."""
+"""An operator's decisions, and steps that fail for good and wait for one."""
 
 from datetime import timedelta
 
@@ -8,7 +8,7 @@ from temporalio.client import WorkflowUpdateFailedError
 from models.domain.actors import Actor, Role
 from models.domain.endings import EndReason
 from models.domain.errors import Declined
-from models.domain.messages import Approve, Cancel, Complete, Release, Retry, Settle, SettleAndRefund
+from models.domain.messages import Cancel, Complete, Release, Retry, Settle, SettleAndRefund
 from models.domain.money import Money
 from models.domain.states import BookingStatus, PaymentStatus
 from sandbox.demo.figures import Figures
@@ -20,15 +20,9 @@ ALL = Figures(10_000, 8_000, 2_000, 320)
 REFUND = SettleAndRefund(actor=OPERATOR, amount=Money(amount_minor=3_000, currency="usd"))
 
 
-async def _accepted(saga: Saga) -> Booked:
-    booked = await saga.paid()
-    await booked.handle.execute_update(BookingWorkflow.approve, Approve(actor=booked.instructor))
-    return booked
-
-
 async def _parked(saga: Saga, times: int = 1) -> Booked:
     """A completed session whose capture Stripe declines."""
-    booked = await _accepted(saga)
+    booked = await saga.accepted()
     await booked.until_begun()
     saga.faults.fail("before", "gateway.capture", Declined("charge_expired_for_capture"), times)
     view = await booked.handle.execute_update(BookingWorkflow.complete, Complete(actor=booked.instructor))
@@ -36,23 +30,23 @@ async def _parked(saga: Saga, times: int = 1) -> Booked:
     return booked
 
 
-async def test_an_operator_settles_an_accepted_booking(saga: Saga) -> None:
-    booked = await _accepted(saga)
+async def test_operator_settles_an_accepted_booking(saga: Saga) -> None:
+    booked = await saga.accepted()
     view = await booked.handle.execute_update(BookingWorkflow.settle, Settle(actor=OPERATOR))
     assert (view.booking_status, view.end_reason) == (BookingStatus.COMPLETED, EndReason.SETTLED_BY_OPERATOR)
     assert await booked.figures() == ALL
 
 
-async def test_an_operator_releases_a_booking_at_any_open_stage(saga: Saga) -> None:
-    for booked in (await saga.booked(), await saga.paid(), await _accepted(saga)):
+async def test_operator_releases_a_booking_at_any_open_stage(saga: Saga) -> None:
+    for booked in (await saga.booked(), await saga.paid(), await saga.accepted()):
         view = await booked.handle.execute_update(BookingWorkflow.release, Release(actor=OPERATOR))
         assert (view.booking_status, view.end_reason) == (BookingStatus.CANCELLED, EndReason.RELEASED_BY_OPERATOR)
         assert await booked.figures() == Figures()
 
 
 @pytest.mark.parametrize(("begun", "status"), [(False, BookingStatus.CANCELLED), (True, BookingStatus.COMPLETED)])
-async def test_an_operator_refunds_a_part(saga: Saga, begun: bool, status: BookingStatus) -> None:
-    booked = await _accepted(saga)
+async def test_operator_refunds_a_part(saga: Saga, begun: bool, status: BookingStatus) -> None:
+    booked = await saga.accepted()
     if begun:
         await booked.until_begun()
     view = await booked.handle.execute_update(BookingWorkflow.refund, REFUND)
@@ -65,7 +59,7 @@ async def test_an_operator_refunds_a_part(saga: Saga, begun: bool, status: Booki
     )
 
 
-async def test_a_capture_that_stripe_declines_parks_the_booking_and_says_why(saga: Saga) -> None:
+async def test_declined_capture_parks_the_booking_with_the_reason(saga: Saga) -> None:
     booked = await _parked(saga)
     request = await booked.request()
     assert request is not None
@@ -77,7 +71,7 @@ async def test_a_capture_that_stripe_declines_parks_the_booking_and_says_why(sag
         await booked.handle.execute_update(BookingWorkflow.cancel, Cancel(actor=booked.instructor))
 
 
-async def test_an_operator_has_the_failed_step_tried_again(saga: Saga) -> None:
+async def test_operator_retries_the_failed_step(saga: Saga) -> None:
     booked = await _parked(saga, times=2)
     view = await booked.handle.execute_update(BookingWorkflow.retry, Retry(actor=OPERATOR))
     assert view.needs_attention
@@ -89,19 +83,19 @@ async def test_an_operator_has_the_failed_step_tried_again(saga: Saga) -> None:
     assert not request.needs_attention
 
 
-async def test_an_operator_ends_a_parked_booking_in_another_way(saga: Saga) -> None:
+async def test_operator_releases_a_parked_booking(saga: Saga) -> None:
     booked = await _parked(saga)
     view = await booked.handle.execute_update(BookingWorkflow.release, Release(actor=OPERATOR))
     assert (view.booking_status, view.payment_status) == (BookingStatus.CANCELLED, PaymentStatus.REFUNDED)
     assert await booked.figures() == Figures()
 
 
-async def test_a_hold_that_is_gone_parks_the_booking_as_soon_as_stripe_says_so(saga: Saga) -> None:
-    booked = await _accepted(saga)
+async def test_canceled_hold_parks_the_booking(saga: Saga) -> None:
+    booked = await saga.accepted()
     payment = await booked.payment_intent()
     assert payment is not None
     await saga.stripe.v1.payment_intents.cancel_async(payment.id)
-    await booked.hear()
+    await booked.notify()
     await saga.until_needs_attention(booked)
     view = await booked.handle.execute_update(BookingWorkflow.retry, Retry(actor=OPERATOR))
     assert view.needs_attention
@@ -109,7 +103,7 @@ async def test_a_hold_that_is_gone_parks_the_booking_as_soon_as_stripe_says_so(s
     assert (view.booking_status, view.payment_status) == (BookingStatus.CANCELLED, PaymentStatus.REFUNDED)
 
 
-async def test_a_parked_release_cannot_be_settled_before_the_booking_was_accepted(saga: Saga) -> None:
+async def test_parked_release_cannot_be_settled_before_the_approval(saga: Saga) -> None:
     booked = await saga.paid()
     saga.faults.fail("before", "gateway.cancel", Declined("test"), times=1)
     view = await booked.handle.execute_update(BookingWorkflow.cancel, Cancel(actor=booked.student))

@@ -1,4 +1,4 @@
-"""A session moved by agreement: the hold, the deadlines and the policy go with it, and nobody pays again."""
+"""Rescheduling a session: the hold, the deadlines and the policy move with it, and nobody pays again."""
 
 import asyncio
 from datetime import datetime, timedelta
@@ -19,24 +19,18 @@ from workflows.booking.workflow import BookingWorkflow
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
-async def approved(saga: Saga, **wish: timedelta) -> Booked:
-    booked = await saga.paid(**wish)
-    await booked.handle.execute_update(BookingWorkflow.approve, Approve(actor=booked.instructor))
-    return booked
-
-
-async def slot(saga: Saga, booked: Booked, starts_at: datetime) -> UUID:
+async def add_slot(saga: Saga, booked: Booked, starts_at: datetime) -> UUID:
     return await seed.add_slot(saga.engine, booked.order.terms.offering_id, starts_at, starts_at + HOUR)
 
 
-async def agreed(saga: Saga, booked: Booked, later: timedelta, starts_at: datetime | None = None) -> Reschedule:
-    """On a slot that begins that much later than the booked one."""
+async def proposal(saga: Saga, booked: Booked, later: timedelta, starts_at: datetime | None = None) -> Reschedule:
+    """An accepted proposal for a slot that starts `later` than the booked one."""
     terms = booked.order.terms
     to = terms.starts_at + later
     return Reschedule(
         actor=booked.instructor,
         proposal_id=uuid4(),
-        slot_id=await slot(saga, booked, to),
+        slot_id=await add_slot(saga, booked, to),
         starts_at=to,
         ends_at=to + HOUR,
         from_starts_at=starts_at or terms.starts_at,
@@ -55,9 +49,9 @@ async def refused(booked: Booked, to: Reschedule) -> tuple[str | None, str]:
     return cause.type, cause.message
 
 
-async def test_an_accepted_session_is_held_at_the_other_time_and_settled_there(saga: Saga) -> None:
-    booked = await approved(saga)
-    to = await agreed(saga, booked, DAY)
+async def test_accepted_session_moves_and_settles_at_the_new_time(saga: Saga) -> None:
+    booked = await saga.accepted()
+    to = await proposal(saga, booked, DAY)
     await move(booked, to)
     request = await booked.request()
     assert request is not None
@@ -71,17 +65,17 @@ async def test_an_accepted_session_is_held_at_the_other_time_and_settled_there(s
     assert (await booked.result()).payment_status is PaymentStatus.CAPTURED
 
 
-async def test_nobody_says_anything_by_the_new_deadline(saga: Saga) -> None:
-    booked = await approved(saga)
-    await move(booked, await agreed(saga, booked, -DAY))
+async def test_completion_timeout_counts_from_the_new_time(saga: Saga) -> None:
+    booked = await saga.accepted()
+    await move(booked, await proposal(saga, booked, -DAY))
     assert (await booked.result()).booking_status is BookingStatus.CANCELLED
-    # Two days to the new start, an hour of session, a day to say something.
+    # Two days to the new start, an hour of session, a day to report on it.
     assert timedelta(days=3) <= await booked.lasted() < timedelta(days=3, hours=2)
 
 
-async def test_before_the_decision_the_instructor_still_has_to_decide_and_by_the_new_start(saga: Saga) -> None:
+async def test_pending_booking_must_be_approved_by_the_new_start(saga: Saga) -> None:
     booked = await saga.paid()
-    to = await agreed(saga, booked, 6 * HOUR - 3 * DAY)
+    to = await proposal(saga, booked, 6 * HOUR - 3 * DAY)
     await move(booked, to)
     request = await booked.request()
     assert request is not None
@@ -90,17 +84,17 @@ async def test_before_the_decision_the_instructor_still_has_to_decide_and_by_the
     assert await booked.lasted() < 7 * HOUR
 
 
-async def test_cancelling_counts_from_the_new_start(saga: Saga) -> None:
-    booked = await approved(saga)
-    await move(booked, await agreed(saga, booked, 12 * HOUR - 3 * DAY))
+async def test_cancellation_tier_counts_from_the_new_start(saga: Saga) -> None:
+    booked = await saga.accepted()
+    await move(booked, await proposal(saga, booked, 12 * HOUR - 3 * DAY))
     await booked.handle.execute_update(BookingWorkflow.cancel, Cancel(actor=booked.student))
     assert (await booked.result()).payment_status is PaymentStatus.PARTIALLY_REFUNDED
     assert (await booked.figures()).student_paid_minor == 5_000
 
 
-async def test_a_slot_that_was_taken_meanwhile_leaves_the_booking_as_it_is(saga: Saga) -> None:
-    booked = await approved(saga)
-    to = await agreed(saga, booked, DAY)
+async def test_taken_slot_is_refused_and_changes_nothing(saga: Saga) -> None:
+    booked = await saga.accepted()
+    to = await proposal(saga, booked, DAY)
     terms = booked.order.terms
     student = await seed.add_student(saga.engine)
     rival = booked.order.model_copy(
@@ -122,35 +116,35 @@ async def test_a_slot_that_was_taken_meanwhile_leaves_the_booking_as_it_is(saga:
     request = await booked.request()
     assert request is not None
     assert request.starts_at == terms.starts_at
-    # Nothing is left behind: the booking goes on at its old time.
-    await move(booked, await agreed(saga, booked, -DAY))
+    # The booking keeps its old time and can still be moved.
+    await move(booked, await proposal(saga, booked, -DAY))
 
 
-async def test_a_session_beyond_the_hold_is_refused_with_how_far_it_reaches(saga: Saga) -> None:
-    booked = await approved(saga)
-    kind, sentence = await refused(booked, await agreed(saga, booked, TYPICAL_HOLD_DURATION))
+async def test_session_beyond_the_hold_is_refused(saga: Saga) -> None:
+    booked = await saga.accepted()
+    kind, sentence = await refused(booked, await proposal(saga, booked, TYPICAL_HOLD_DURATION))
     assert kind == Refusal.NOT_POSSIBLE_NOW
     assert "hold does not reach" in sentence
 
 
-async def test_what_cannot_be_moved_is_refused(saga: Saga) -> None:
+async def test_reschedule_is_refused(saga: Saga) -> None:
     unpaid = await saga.booked()
-    assert "no session to move" in (await refused(unpaid, await agreed(saga, unpaid, DAY)))[1]
-    booked = await approved(saga)
-    longer = await agreed(saga, booked, DAY)
+    assert "no session to move" in (await refused(unpaid, await proposal(saga, unpaid, DAY)))[1]
+    booked = await saga.accepted()
+    longer = await proposal(saga, booked, DAY)
     longer = longer.model_copy(update={"ends_at": longer.ends_at + HOUR})
     assert "not as long" in (await refused(booked, longer))[1]
-    assert "has begun" in (await refused(booked, await agreed(saga, booked, -5 * DAY)))[1]
-    outdated = await agreed(saga, booked, 2 * HOUR, starts_at=booked.order.terms.starts_at - HOUR)
+    assert "has begun" in (await refused(booked, await proposal(saga, booked, -5 * DAY)))[1]
+    outdated = await proposal(saga, booked, 2 * HOUR, starts_at=booked.order.terms.starts_at - HOUR)
     assert "moved since" in (await refused(booked, outdated))[1]
     await booked.until_begun()
-    assert "session has begun" in (await refused(booked, await agreed(saga, booked, 3 * HOUR)))[1]
+    assert "session has begun" in (await refused(booked, await proposal(saga, booked, 3 * HOUR)))[1]
 
 
-async def test_an_answer_that_is_lost_moves_it_once(saga: Saga) -> None:
-    booked = await approved(saga)
-    to = await agreed(saga, booked, DAY)
-    saga.faults.fail("after", "move_slot", Unknown("the answer was lost"))
+async def test_lost_response_moves_the_slot_once(saga: Saga) -> None:
+    booked = await saga.accepted()
+    to = await proposal(saga, booked, DAY)
+    saga.faults.fail("after", "move_slot", Unknown("the response was lost"))
     await move(booked, to)
     await move(booked, to)
     assert saga.faults.all_taken
@@ -159,9 +153,9 @@ async def test_an_answer_that_is_lost_moves_it_once(saga: Saga) -> None:
     assert request.starts_at == to.starts_at
 
 
-async def test_an_approval_and_a_move_at_once_are_both_carried_out_one_after_the_other(saga: Saga) -> None:
+async def test_concurrent_approval_and_reschedule_both_apply(saga: Saga) -> None:
     booked = await saga.paid()
-    to = await agreed(saga, booked, DAY)
+    to = await proposal(saga, booked, DAY)
 
     async def agree() -> None:
         await move(booked, to)
@@ -169,14 +163,14 @@ async def test_an_approval_and_a_move_at_once_are_both_carried_out_one_after_the
     async def approve() -> None:
         await booked.handle.execute_update(BookingWorkflow.approve, Approve(actor=booked.instructor))
 
-    # Either may be heard first. The other is carried out after it, or told to ask again.
+    # Either may be handled first. The other is handled after it, or is refused for now.
     outcomes = await asyncio.gather(agree(), approve(), return_exceptions=True)
-    for ask_again, outcome in zip((agree, approve), outcomes, strict=True):
+    for retry, outcome in zip((agree, approve), outcomes, strict=True):
         if outcome is not None:
             assert isinstance(outcome, WorkflowUpdateFailedError)
             assert isinstance(outcome.cause, ApplicationError)
             assert outcome.cause.type == Refusal.NOT_POSSIBLE_NOW
-            await ask_again()
+            await retry()
     assert any(outcome is None for outcome in outcomes)
     request = await booked.request()
     assert request is not None
@@ -185,9 +179,9 @@ async def test_an_approval_and_a_move_at_once_are_both_carried_out_one_after_the
     assert request.next_deadline_at == to.ends_at + DAY
 
 
-async def test_the_worker_may_change_in_between(saga: Saga) -> None:
-    booked = await approved(saga)
-    await move(booked, await agreed(saga, booked, DAY))
+async def test_rescheduled_booking_survives_a_new_worker(saga: Saga) -> None:
+    booked = await saga.accepted()
+    await move(booked, await proposal(saga, booked, DAY))
     async with saga.workers.stopped():
         pass
     await booked.until_begun()

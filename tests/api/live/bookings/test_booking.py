@@ -29,9 +29,7 @@ def usd(amount_minor: int) -> JSON:
 
 
 @pytest.mark.usefixtures("worker")
-async def test_a_booking_is_answered_with_where_to_pay_what_and_on_which_terms(
-    client: httpx.AsyncClient, world: World
-) -> None:
+async def test_created_booking_has_checkout_price_and_terms(client: httpx.AsyncClient, world: World) -> None:
     answer = await book(client, world.student, await world.slot())
     assert answer.status_code == 201, answer.text
     created = answer.json()
@@ -53,14 +51,14 @@ async def test_a_booking_is_answered_with_where_to_pay_what_and_on_which_terms(
 
 
 @pytest.mark.usefixtures("worker")
-async def test_the_same_key_gives_the_same_answer(client: httpx.AsyncClient, world: World) -> None:
+async def test_same_key_returns_the_same_booking(client: httpx.AsyncClient, world: World) -> None:
     slot_id = await world.slot()
     answers = [(await book(client, world.student, slot_id)).json() for _ in range(2)]
     assert answers[0] == answers[1]
 
 
 @pytest.mark.usefixtures("worker")
-async def test_a_recording_is_told_before_paying_and_frozen(client: httpx.AsyncClient, world: World) -> None:
+async def test_recording_notice_is_frozen_at_booking(client: httpx.AsyncClient, world: World) -> None:
     made = await booked(client, await world.with_recording(True))
     assert made["is_recorded"] is True
     await world.with_recording(False)
@@ -70,7 +68,7 @@ async def test_a_recording_is_told_before_paying_and_frozen(client: httpx.AsyncC
 
 
 @pytest.mark.usefixtures("worker")
-async def test_the_same_key_sent_many_times_at_once_books_once(client: httpx.AsyncClient, world: World) -> None:
+async def test_concurrent_requests_with_one_key_book_once(client: httpx.AsyncClient, world: World) -> None:
     slot_id = await world.slot()
     answers = await asyncio.gather(*(book(client, world.student, slot_id) for _ in range(10)))
     made = [answer for answer in answers if answer.status_code == 201]
@@ -82,14 +80,14 @@ async def test_the_same_key_sent_many_times_at_once_books_once(client: httpx.Asy
 
 
 @pytest.mark.usefixtures("worker")
-async def test_the_same_key_for_two_slots_at_once_books_one_of_them(client: httpx.AsyncClient, world: World) -> None:
+async def test_concurrent_requests_with_one_key_for_two_slots_book_one(client: httpx.AsyncClient, world: World) -> None:
     slots = [await world.slot(timedelta(days=days)) for days in (1, 2)]
     answers = await asyncio.gather(*(book(client, world.student, slot_id) for slot_id in slots))
     assert sorted(answer.status_code for answer in answers) == [201, 422]
 
 
 @pytest.mark.usefixtures("worker")
-async def test_of_twenty_students_who_want_one_slot_one_gets_it(client: httpx.AsyncClient, world: World) -> None:
+async def test_one_of_twenty_concurrent_students_gets_the_slot(client: httpx.AsyncClient, world: World) -> None:
     slot_id = await world.slot()
     students = [await add_student(world.engine) for _ in range(STUDENTS)]
     answers = await asyncio.gather(*(book(client, student, slot_id) for student in students))
@@ -100,7 +98,7 @@ async def test_of_twenty_students_who_want_one_slot_one_gets_it(client: httpx.As
 
 
 @pytest.mark.usefixtures("worker")
-async def test_a_key_whose_slot_was_taken_meanwhile_is_refused_again(client: httpx.AsyncClient, world: World) -> None:
+async def test_repeated_request_for_a_taken_slot_is_refused_again(client: httpx.AsyncClient, world: World) -> None:
     slot_id = await world.slot()
     students = [await add_student(world.engine) for _ in range(4)]
     first = await asyncio.gather(*(book(client, student, slot_id) for student in students))
@@ -109,9 +107,7 @@ async def test_a_key_whose_slot_was_taken_meanwhile_is_refused_again(client: htt
 
 
 @pytest.mark.usefixtures("worker")
-async def test_a_booking_cancelled_before_it_was_paid_has_nothing_to_pay(
-    client: httpx.AsyncClient, world: World
-) -> None:
+async def test_booking_cancelled_before_payment_has_no_checkout(client: httpx.AsyncClient, world: World) -> None:
     slot_id = await world.slot()
     made = (await booked(client, world, slot_id))["id"]
     assert (await decide(client, world.student, made, "cancel")).status_code == 200
@@ -122,7 +118,7 @@ async def test_a_booking_cancelled_before_it_was_paid_has_nothing_to_pay(
 
 
 @pytest.mark.usefixtures("worker")
-async def test_a_booking_that_lapsed_is_gone_for_its_student_and_for_its_key(
+async def test_expired_booking_is_gone_for_its_student_and_its_key(
     database_url: str, task_queue: str, engine: AsyncEngine, temporal: Client, world: World
 ) -> None:
     hasty = settings(database_url, task_queue, PolicySettings(checkout_window=timedelta(seconds=1)))
@@ -139,7 +135,7 @@ async def test_a_booking_that_lapsed_is_gone_for_its_student_and_for_its_key(
 
 
 @pytest.mark.usefixtures("worker")
-async def test_a_paid_booking_has_nothing_more_to_pay(client: httpx.AsyncClient, world: World) -> None:
+async def test_paid_booking_has_no_checkout(client: httpx.AsyncClient, world: World) -> None:
     slot_id = await world.slot()
     made = await paid(client, world, slot_id)
     again = await book(client, world.student, slot_id)
@@ -149,9 +145,7 @@ async def test_a_paid_booking_has_nothing_more_to_pay(client: httpx.AsyncClient,
 
 
 @pytest.mark.usefixtures("worker")
-async def test_an_event_that_comes_twice_is_taken_twice_and_counts_once(
-    client: httpx.AsyncClient, world: World
-) -> None:
+async def test_repeated_event_is_accepted_and_counts_once(client: httpx.AsyncClient, world: World) -> None:
     made = await paid(client, world)
     late = event(booking_id=made)
     assert [(await send(client, late)).status_code for _ in range(2)] == [200, 200]
@@ -159,16 +153,16 @@ async def test_an_event_that_comes_twice_is_taken_twice_and_counts_once(
     assert shown["status"] == "PENDING"
 
 
-async def test_an_event_of_a_booking_that_is_not_open_is_taken(client: httpx.AsyncClient, world: World) -> None:
+async def test_event_of_a_booking_without_workflow_is_accepted(client: httpx.AsyncClient, world: World) -> None:
     unknown = await world.booking()
     assert (await send(client, event(booking_id=unknown))).status_code == 200
 
 
-async def test_readiness_with_everything_up(client: httpx.AsyncClient) -> None:
+async def test_readiness_with_all_services_up(client: httpx.AsyncClient) -> None:
     assert (await client.get("/readyz")).status_code == 200
 
 
-async def test_without_a_worker_the_same_key_may_be_sent_until_there_is_one(
+async def test_request_without_a_worker_can_be_retried_with_its_key(
     app: FastAPI, client: httpx.AsyncClient, world: World, temporal: Client, task_queue: str, workers: Workers
 ) -> None:
     patient = app.state.bookings

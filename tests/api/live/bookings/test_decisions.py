@@ -19,7 +19,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning
 
 
 @pytest.mark.usefixtures("worker")
-async def test_an_approved_booking_has_a_session(client: httpx.AsyncClient, world: World) -> None:
+async def test_approved_booking_has_a_session(client: httpx.AsyncClient, world: World) -> None:
     booking_id = await paid(client, world)
     answer = await decide(client, world.instructor, booking_id, "approve")
     assert answer.status_code == 200
@@ -29,7 +29,7 @@ async def test_an_approved_booking_has_a_session(client: httpx.AsyncClient, worl
 
 
 @pytest.mark.usefixtures("worker")
-async def test_what_the_state_does_not_allow_is_refused_with_the_state(client: httpx.AsyncClient, world: World) -> None:
+async def test_decision_at_the_wrong_stage_is_refused_with_the_status(client: httpx.AsyncClient, world: World) -> None:
     booking_id = await approved(client, world)
     for decision in ("approve", "complete"):
         answer = await decide(client, world.instructor, booking_id, decision)
@@ -39,14 +39,14 @@ async def test_what_the_state_does_not_allow_is_refused_with_the_state(client: h
 
 
 @pytest.mark.usefixtures("worker")
-async def test_an_unpaid_booking_cannot_be_approved(client: httpx.AsyncClient, world: World) -> None:
+async def test_unpaid_booking_cannot_be_approved(client: httpx.AsyncClient, world: World) -> None:
     created = await booked(client, world)
     answer = await decide(client, world.instructor, created["id"], "approve")
     assert problem(answer) == (409, "not-possible-now")
 
 
 @pytest.mark.usefixtures("worker")
-async def test_a_rejections_reason_is_for_the_student_and_not_for_temporal(
+async def test_rejection_reason_is_shown_and_not_in_the_history(
     client: httpx.AsyncClient, world: World, temporal: Client
 ) -> None:
     booking_id = await paid(client, world)
@@ -61,7 +61,7 @@ async def test_a_rejections_reason_is_for_the_student_and_not_for_temporal(
 
 
 @pytest.mark.usefixtures("worker")
-async def test_a_closed_booking_takes_no_decision(client: httpx.AsyncClient, world: World, temporal: Client) -> None:
+async def test_closed_booking_refuses_decisions(client: httpx.AsyncClient, world: World, temporal: Client) -> None:
     booking_id = await paid(client, world)
     assert (await decide(client, world.student, booking_id, "cancel")).status_code == 200
     await temporal.get_workflow_handle(workflow_id(UUID(booking_id))).result()
@@ -71,7 +71,7 @@ async def test_a_closed_booking_takes_no_decision(client: httpx.AsyncClient, wor
 
 
 @pytest.mark.usefixtures("worker")
-async def test_either_side_and_an_operator_can_cancel(client: httpx.AsyncClient, world: World) -> None:
+async def test_student_instructor_and_operator_can_cancel(client: httpx.AsyncClient, world: World) -> None:
     for days, person in enumerate((world.student, world.instructor, world.operator), start=1):
         answer = await client.post(
             "/v1/bookings",
@@ -84,7 +84,7 @@ async def test_either_side_and_an_operator_can_cancel(client: httpx.AsyncClient,
         assert ("needs_attention" in cancelled.json()) == (person is world.operator)
 
 
-async def test_without_a_worker_a_decision_is_not_taken(
+async def test_decision_without_a_worker_is_unavailable(
     app: FastAPI, client: httpx.AsyncClient, world: World, temporal: Client, task_queue: str, workers: Workers
 ) -> None:
     async with workers.at_work():
@@ -95,7 +95,7 @@ async def test_without_a_worker_a_decision_is_not_taken(
     assert answer.headers["retry-after"]
 
 
-async def test_a_decision_that_stripe_keeps_waiting_is_taken_and_carried_out_later(
+async def test_decision_is_accepted_while_stripe_does_not_answer(
     app: FastAPI, client: httpx.AsyncClient, world: World, temporal: Client, task_queue: str, workers: Workers
 ) -> None:
     gateway = FailingGateway(workers.stripe, Retryable("no connection"))
@@ -109,7 +109,7 @@ async def test_a_decision_that_stripe_keeps_waiting_is_taken_and_carried_out_lat
         await seen(client, world.student, booking_id, lambda booking: booking["status"] == "CANCELLED")
 
 
-async def test_a_booking_that_stripe_refused_to_release_waits_for_an_operator(
+async def test_declined_release_waits_for_an_operator(
     client: httpx.AsyncClient, world: World, workers: Workers
 ) -> None:
     gateway = FailingGateway(workers.stripe, Declined("resource_missing"))
@@ -129,7 +129,7 @@ async def test_a_booking_that_stripe_refused_to_release_waits_for_an_operator(
 
 
 @pytest.mark.usefixtures("worker")
-async def test_an_operator_moves_a_deadline(client: httpx.AsyncClient, world: World) -> None:
+async def test_operator_extends_a_deadline(client: httpx.AsyncClient, world: World) -> None:
     booking_id = await paid(client, world)
     until = (datetime.now(UTC) + timedelta(hours=30)).replace(microsecond=0)
     answer = await order(client, world.operator, booking_id, "extend", {"until": until.isoformat()})
@@ -138,7 +138,7 @@ async def test_an_operator_moves_a_deadline(client: httpx.AsyncClient, world: Wo
 
 
 @pytest.mark.usefixtures("worker")
-async def test_an_operator_settles_refunds_and_releases(client: httpx.AsyncClient, world: World) -> None:
+async def test_operator_refunds_a_part(client: httpx.AsyncClient, world: World) -> None:
     booking_id = await approved(client, world)
     too_much = await order(client, world.operator, booking_id, "refund", {"amount_minor": 10_001})
     assert problem(too_much) == (409, "not-possible-now")

@@ -1,4 +1,4 @@
-"""A key in Postgres: whatever dies between two steps, the request can be sent again, and books once."""
+"""Idempotency keys: a request can be repeated after a crash between any two steps, and books once."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -24,8 +24,8 @@ pytestmark = [
 ]
 
 
-class Dying(BookingClient):
-    """The process dies before the workflow is started, or right after it."""
+class Crashing(BookingClient):
+    """A client whose process crashes before the workflow is started, or right after."""
 
     def __init__(self, saga: BookingClient, *, after: bool) -> None:
         self._inner = saga
@@ -42,28 +42,28 @@ async def keys(engine: AsyncEngine) -> list[IdempotencyKey]:
         return list(await session.exec(select(IdempotencyKey)))
 
 
-async def _let_it_lapse(engine: AsyncEngine) -> None:
-    """As if the half minute had passed in which the dead request might still have been alive."""
+async def _expire_leases(engine: AsyncEngine) -> None:
+    """Expire the lease of requests in flight."""
     past = datetime.now(UTC) - timedelta(seconds=1)
     async with AsyncSession(engine) as session, session.begin():
         await session.exec(update(IdempotencyKey).values(in_flight_until=past))
 
 
-@pytest.mark.parametrize("after", [False, True], ids=["before the workflow's start", "after the workflow's start"])
-async def test_when_the_process_dies_the_same_request_gets_the_same_booking(
+@pytest.mark.parametrize("after", [False, True], ids=["before the workflow starts", "after the workflow starts"])
+async def test_request_repeated_after_a_crash_returns_the_same_booking(
     app: FastAPI, client: httpx.AsyncClient, world: World, after: bool
 ) -> None:
     slot_id, alive = await world.slot(), app.state.bookings
-    app.state.bookings = Dying(alive, after=after)
-    # A process that dies does not clear its key: that is done here by hand.
-    with pytest.raises(BaseException):  # noqa: B017, PT011 - whatever the death of a process looks like from outside
+    app.state.bookings = Crashing(alive, after=after)
+    # A crashed process leaves its key in flight. The app in this process cleared it, so it is set again below.
+    with pytest.raises(BaseException):  # noqa: B017, PT011 - a crash, seen from outside
         await book(client, world.student, slot_id)
     app.state.bookings = alive
     async with AsyncSession(world.engine) as session, session.begin():
         lapses = datetime.now(UTC) + timedelta(seconds=30)
         await session.exec(update(IdempotencyKey).values(in_flight_until=lapses))
     assert problem(await book(client, world.student, slot_id)) == (409, "idempotency-key-in-use")
-    await _let_it_lapse(world.engine)
+    await _expire_leases(world.engine)
     answers = [await book(client, world.student, slot_id) for _ in range(2)]
     assert [answer.status_code for answer in answers] == [201, 201]
     assert answers[0].json() == answers[1].json()
@@ -71,10 +71,10 @@ async def test_when_the_process_dies_the_same_request_gets_the_same_booking(
     assert len(listed.json()["data"]) == 1
 
 
-async def test_a_request_in_flight_is_not_answered_twice(
+async def test_concurrent_requests_in_two_processes_book_once(
     client: httpx.AsyncClient, world: World, database_url: str, task_queue: str, engine: AsyncEngine, temporal: Client
 ) -> None:
-    """Nor by another process."""
+    """Two apps stand for two processes."""
     slot_id = await world.slot()
     other = httpx.ASGITransport(build_app(settings(database_url, task_queue), engine, temporal))
     async with httpx.AsyncClient(transport=other, base_url=PUBLIC_URL) as second:
@@ -85,20 +85,20 @@ async def test_a_request_in_flight_is_not_answered_twice(
     assert again[0].json() == again[1].json()
 
 
-async def test_another_body_under_the_same_key_is_refused(client: httpx.AsyncClient, world: World) -> None:
+async def test_another_body_with_the_same_key_is_refused(client: httpx.AsyncClient, world: World) -> None:
     slots = [await world.slot(timedelta(days=days)) for days in (1, 2)]
     assert (await book(client, world.student, slots[0])).status_code == 201
     assert problem(await book(client, world.student, slots[1])) == (422, "idempotency-key-reused")
 
 
-async def test_a_key_that_began_nothing_is_free_for_another_slot(client: httpx.AsyncClient, world: World) -> None:
+async def test_key_of_a_refused_request_can_be_used_again(client: httpx.AsyncClient, world: World) -> None:
     begun = await world.slot(timedelta(minutes=-5))
     assert problem(await book(client, world.student, begun)) == (409, "slot-in-the-past")
     assert await keys(world.engine) == []
     assert (await book(client, world.student, await world.slot())).status_code == 201
 
 
-async def test_the_same_key_of_two_students_is_two_keys(client: httpx.AsyncClient, world: World) -> None:
+async def test_keys_are_scoped_to_the_student(client: httpx.AsyncClient, world: World) -> None:
     other = await add_student(world.engine)
     slots = [await world.slot(timedelta(days=days)) for days in (1, 2)]
     answers = [await book(client, student, slot) for student, slot in zip((world.student, other), slots, strict=True)]

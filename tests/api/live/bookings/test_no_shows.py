@@ -1,4 +1,4 @@
-"""A reported no-show over HTTP: shown to both, contested by one, laid out for an operator."""
+"""No-shows over HTTP: shown to both parties, contested by one, decided by an operator."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -22,7 +22,7 @@ pytestmark = [
 
 
 async def reported(client: httpx.AsyncClient, world: World) -> JSON:
-    """A booking whose student is said not to have come, as the answer to the report shows it."""
+    """A booking whose student is reported absent, as the response shows it."""
     booking_id = await approved(client, world, await world.slot(timedelta(seconds=6), timedelta(seconds=2)))
     shown = (await client.get(f"/v1/bookings/{booking_id}", headers=world.student.headers)).json()
     starts_in = datetime.fromisoformat(shown["starts_at"]) - datetime.now(UTC)
@@ -38,9 +38,7 @@ async def room_of(world: World, booking_id: str) -> str:
         return (await session.get_one(LiveSession, UUID(booking_id))).room
 
 
-async def test_a_reported_no_show_can_be_contested_and_the_meetings_record_decides(
-    client: httpx.AsyncClient, world: World
-) -> None:
+async def test_contested_no_show_is_decided_by_the_attendance(client: httpx.AsyncClient, world: World) -> None:
     shown = await reported(client, world)
     booking_id: str = shown["id"]
     assert (shown["status"], shown["no_show"]["absent"], shown["no_show"]["contested_at"]) == (
@@ -61,9 +59,7 @@ async def test_a_reported_no_show_can_be_contested_and_the_meetings_record_decid
     assert answer.json()["no_show"]["verdict"] == "BOTH_CAME"
 
 
-async def test_what_the_record_does_not_decide_is_laid_out_for_an_operator(
-    client: httpx.AsyncClient, world: World
-) -> None:
+async def test_unclear_no_show_is_shown_to_an_operator(client: httpx.AsyncClient, world: World) -> None:
     booking_id: str = (await reported(client, world))["id"]
     answer = await decide(client, world.student, booking_id, "no-show/contest")
     assert (answer.status_code, answer.json()["status"]) == (200, "ACCEPTED")
@@ -78,6 +74,6 @@ async def test_what_the_record_does_not_decide_is_laid_out_for_an_operator(
     assert decided.json()["end_reason"] == "released_by_operator"
 
 
-async def test_without_a_report_there_is_nothing_to_contest(client: httpx.AsyncClient, world: World) -> None:
+async def test_contest_without_a_report_is_refused(client: httpx.AsyncClient, world: World) -> None:
     booking_id = await approved(client, world)
     assert problem(await decide(client, world.student, booking_id, "no-show/contest")) == (409, "not-possible-now")

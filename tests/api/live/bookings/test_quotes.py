@@ -1,4 +1,4 @@
-"""What was quoted is what then goes back, on a Stripe that moves the money."""
+"""A cancellation refunds what was quoted, with the Stripe sandbox."""
 
 from datetime import timedelta
 
@@ -24,7 +24,7 @@ async def quoted(client: httpx.AsyncClient, person: Person, booking_id: str) -> 
 
 
 @pytest.mark.parametrize(("hours", "refund_minor"), [(30, 10_000), (5, 5_000), (1, 0)])
-async def test_a_students_cancellation_returns_what_was_quoted(
+async def test_cancellation_by_the_student_refunds_the_quote(
     client: httpx.AsyncClient, world: World, hours: int, refund_minor: int
 ) -> None:
     booking_id = await approved(client, world, await world.slot(timedelta(hours=hours)))
@@ -37,23 +37,21 @@ async def test_a_students_cancellation_returns_what_was_quoted(
     assert cancelled["session"]["instructor_payout"] == quote["instructor_payout"]
 
 
-async def test_an_instructors_cancellation_returns_what_was_quoted(client: httpx.AsyncClient, world: World) -> None:
+async def test_cancellation_by_the_instructor_refunds_the_quote(client: httpx.AsyncClient, world: World) -> None:
     booking_id = await approved(client, world, await world.slot(timedelta(hours=1)))
     quote = await quoted(client, world.instructor, booking_id)
     cancelled = (await decide(client, world.instructor, booking_id, "cancel")).json()
     assert cancelled["payment"]["returned"] == quote["refund"] == cancelled["price"]["total"]
 
 
-async def test_a_cancellation_before_acceptance_returns_what_was_quoted(
-    client: httpx.AsyncClient, world: World
-) -> None:
+async def test_cancellation_before_the_approval_refunds_the_quote(client: httpx.AsyncClient, world: World) -> None:
     booking_id = await paid(client, world, await world.slot(timedelta(hours=1)))
     quote = await quoted(client, world.student, booking_id)
     cancelled = (await decide(client, world.student, booking_id, "cancel")).json()
     assert cancelled["payment"]["returned"] == quote["refund"] == cancelled["price"]["total"]
 
 
-async def test_buffers_of_the_offering_block_its_neighbours_while_it_is_being_paid_for(
+async def test_buffers_block_neighbouring_slots_during_checkout(
     client: httpx.AsyncClient, world: World, engine: AsyncEngine
 ) -> None:
     buffered = await world.with_buffers(15)

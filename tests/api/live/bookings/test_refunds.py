@@ -1,4 +1,4 @@
-"""An operator gives money back after a booking's end, over HTTP."""
+"""Refunds by an operator after the end of a booking, over HTTP."""
 
 import asyncio
 from uuid import UUID
@@ -50,7 +50,7 @@ async def ledger(client: httpx.AsyncClient, world: World, booking_id: str) -> JS
     return page
 
 
-async def test_half_goes_back_and_the_ledger_tells_the_story(client: httpx.AsyncClient, world: World) -> None:
+async def test_partial_refund_is_posted_to_the_ledger(client: httpx.AsyncClient, world: World) -> None:
     booking_id = await settled(client, world)
     answer = await refund(client, world, booking_id, 5_000, "k", reason="The lesson was cut short.")
     assert answer.status_code == 200, answer.text
@@ -82,7 +82,7 @@ async def test_half_goes_back_and_the_ledger_tells_the_story(client: httpx.Async
     }
 
 
-async def test_a_refunds_reason_and_its_operator_are_kept_and_not_in_temporal(
+async def test_refund_reason_and_operator_are_stored_and_not_in_the_history(
     client: httpx.AsyncClient, world: World, temporal: Client
 ) -> None:
     booking_id = await settled(client, world)
@@ -96,16 +96,14 @@ async def test_a_refunds_reason_and_its_operator_are_kept_and_not_in_temporal(
         .order_by(col(AuditEvent.seq))
     )
     async with AsyncSession(world.engine) as session:
-        told = [(each.action, each.actor_id, each.channel) for each in await session.exec(query)]
-    assert told == [
+        events = [(each.action, each.actor_id, each.channel) for each in await session.exec(query)]
+    assert events == [
         ("booking.refund_ordered", world.operator.id, "api"),
         ("booking.refunded", None, "workflow"),
     ]
 
 
-async def test_the_same_key_is_the_same_refund_and_another_body_is_refused(
-    client: httpx.AsyncClient, world: World
-) -> None:
+async def test_same_key_is_the_same_refund(client: httpx.AsyncClient, world: World) -> None:
     booking_id = await settled(client, world)
     answers = await asyncio.gather(*(refund(client, world, booking_id, 2_000, "k") for _ in range(4)))
     assert {answer.status_code for answer in answers} == {200}
@@ -116,7 +114,7 @@ async def test_the_same_key_is_the_same_refund_and_another_body_is_refused(
     assert other.json()["payment"]["returned"]["amount_minor"] == 4_000
 
 
-async def test_of_refunds_at_once_no_more_goes_back_than_was_paid(
+async def test_concurrent_refunds_never_exceed_the_payment(
     client: httpx.AsyncClient, world: World, stripe_client: stripe.StripeClient
 ) -> None:
     booking_id = await settled(client, world)
@@ -136,16 +134,14 @@ async def test_of_refunds_at_once_no_more_goes_back_than_was_paid(
     assert {line["account"] for line in page["balances"]} == {"stripe_balance", "stripe_fees"}
 
 
-async def test_without_a_key_a_request_that_repeats_one_under_way_is_the_same(
-    client: httpx.AsyncClient, world: World
-) -> None:
+async def test_repeated_request_without_a_key_is_the_same_refund(client: httpx.AsyncClient, world: World) -> None:
     booking_id = await settled(client, world)
     assert (await refund(client, world, booking_id, 1_000)).status_code == 200
     # That one is over: this is another.
     assert (await refund(client, world, booking_id, 1_000)).json()["payment"]["returned"]["amount_minor"] == 2_000
 
 
-async def test_a_request_that_ended_the_booking_is_not_a_second_refund_when_it_is_sent_again(
+async def test_repeated_refund_that_ended_the_booking_is_not_a_second_one(
     client: httpx.AsyncClient, world: World
 ) -> None:
     booking_id = await approved(client, world)
@@ -157,7 +153,7 @@ async def test_a_request_that_ended_the_booking_is_not_a_second_refund_when_it_i
         assert answer.json()["refunds"] == []
 
 
-async def test_the_platform_bears_a_refund_only_after_the_end(client: httpx.AsyncClient, world: World) -> None:
+async def test_platform_can_bear_a_refund_only_after_the_end(client: httpx.AsyncClient, world: World) -> None:
     booking_id = await approved(client, world)
     refused = await refund(client, world, booking_id, 2_500, "k", borne_by="PLATFORM")
     assert problem(refused) == (409, "not-possible-now")
@@ -167,19 +163,19 @@ async def test_the_platform_bears_a_refund_only_after_the_end(client: httpx.Asyn
     assert answer.json()["refunds"][0]["platform_loss"]["amount_minor"] == 2_000
 
 
-async def test_a_booking_whose_money_went_back_already_is_closed(client: httpx.AsyncClient, world: World) -> None:
+async def test_fully_refunded_booking_is_closed(client: httpx.AsyncClient, world: World) -> None:
     booking_id = await approved(client, world)
     await decide(client, world.instructor, booking_id, "cancel")
     assert problem(await refund(client, world, booking_id, 1, "k")) == (409, "booking-closed")
     assert problem(await order(client, world.operator, booking_id, "retry")) == (409, "booking-closed")
 
 
-async def test_a_key_that_cannot_be_one_is_refused(client: httpx.AsyncClient, world: World) -> None:
+async def test_malformed_key_is_refused(client: httpx.AsyncClient, world: World) -> None:
     booking_id = await settled(client, world)
     assert problem(await refund(client, world, booking_id, 1, "k" * 256)) == (400, "idempotency-key-required")
 
 
-async def test_a_refund_that_came_back_needs_an_operator_who_has_it_tried_again(
+async def test_failed_refund_is_retried_by_an_operator(
     client: httpx.AsyncClient, world: World, stripe_sandbox: StripeSandbox
 ) -> None:
     created = await booked(client, world)

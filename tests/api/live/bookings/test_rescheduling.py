@@ -20,7 +20,7 @@ def to(slot_id: UUID) -> JSON:
     return {"slot_id": str(slot_id)}
 
 
-async def test_a_session_is_held_at_another_slot_once_both_agree(client: httpx.AsyncClient, world: World) -> None:
+async def test_session_moves_once_both_agree(client: httpx.AsyncClient, world: World) -> None:
     booking_id, other = await approved(client, world), await world.slot(LATER)
     proposed = await decide(client, world.student, booking_id, "reschedule", to(other))
     assert proposed.status_code == 200, proposed.text
@@ -38,7 +38,7 @@ async def test_a_session_is_held_at_another_slot_once_both_agree(client: httpx.A
     assert moved["payment"]["status"] == "PENDING"
 
 
-async def test_the_old_slot_is_free_again(client: httpx.AsyncClient, world: World) -> None:
+async def test_old_slot_is_free_after_the_move(client: httpx.AsyncClient, world: World) -> None:
     old, other = await world.slot(), await world.slot(LATER)
     booking_id = await approved(client, world, old)
     await decide(client, world.instructor, booking_id, "reschedule", to(other))
@@ -48,7 +48,7 @@ async def test_the_old_slot_is_free_again(client: httpx.AsyncClient, world: Worl
     assert problem(await book(client, world.student, other, key="the new one")) == (409, "slot-taken")
 
 
-async def test_a_key_goes_on_to_name_its_booking_after_the_move(client: httpx.AsyncClient, world: World) -> None:
+async def test_key_returns_its_booking_after_the_move(client: httpx.AsyncClient, world: World) -> None:
     old, other = await world.slot(), await world.slot(LATER)
     booking_id = await approved(client, world, old)
     await decide(client, world.instructor, booking_id, "reschedule", to(other))
@@ -57,9 +57,7 @@ async def test_a_key_goes_on_to_name_its_booking_after_the_move(client: httpx.As
     assert (again.status_code, again.json()["id"]) == (201, booking_id)
 
 
-async def test_a_proposal_is_declined_or_taken_back_and_leaves_the_booking(
-    client: httpx.AsyncClient, world: World
-) -> None:
+async def test_declined_or_withdrawn_proposal_changes_nothing(client: httpx.AsyncClient, world: World) -> None:
     booking_id, other = await paid(client, world), await world.slot(LATER)
     for decliner in (world.instructor, world.student):
         before = (await decide(client, world.student, booking_id, "reschedule", to(other))).json()
@@ -72,7 +70,7 @@ async def test_a_proposal_is_declined_or_taken_back_and_leaves_the_booking(
     assert problem(await decide(client, world.student, booking_id, "reschedule/decline")) == (409, "not-possible-now")
 
 
-async def test_a_later_proposal_takes_the_place_of_an_open_one(client: httpx.AsyncClient, world: World) -> None:
+async def test_later_proposal_replaces_the_open_one(client: httpx.AsyncClient, world: World) -> None:
     booking_id = await approved(client, world)
     first, second = await world.slot(LATER), await world.slot(timedelta(days=3))
     await decide(client, world.student, booking_id, "reschedule", to(first))
@@ -82,9 +80,7 @@ async def test_a_later_proposal_takes_the_place_of_an_open_one(client: httpx.Asy
     assert (await decide(client, world.student, booking_id, "reschedule/accept", to(second))).status_code == 200
 
 
-async def test_a_slot_that_is_taken_before_the_other_side_agrees_is_refused(
-    client: httpx.AsyncClient, world: World
-) -> None:
+async def test_accepting_a_proposal_for_a_taken_slot_is_refused(client: httpx.AsyncClient, world: World) -> None:
     booking_id, other = await approved(client, world), await world.slot(LATER)
     await decide(client, world.student, booking_id, "reschedule", to(other))
     rival = await book(client, world.student, other, key="a rival")
@@ -93,7 +89,7 @@ async def test_a_slot_that_is_taken_before_the_other_side_agrees_is_refused(
     assert problem(answer) == (409, "slot-taken")
 
 
-async def test_what_cannot_be_proposed_is_refused(client: httpx.AsyncClient, world: World) -> None:
+async def test_impossible_proposal_is_refused(client: httpx.AsyncClient, world: World) -> None:
     unpaid = (await book(client, world.student, await world.slot(), key="unpaid")).json()["id"]
     other = await world.slot(LATER)
     assert problem(await decide(client, world.student, unpaid, "reschedule", to(other))) == (409, "not-possible-now")
@@ -106,9 +102,7 @@ async def test_what_cannot_be_proposed_is_refused(client: httpx.AsyncClient, wor
     assert problem(answer) == (409, "booking-closed")
 
 
-async def test_a_slot_that_is_withdrawn_is_neither_proposed_nor_agreed_to(
-    client: httpx.AsyncClient, world: World
-) -> None:
+async def test_withdrawn_slot_can_be_neither_proposed_nor_accepted(client: httpx.AsyncClient, world: World) -> None:
     booking_id, other = await approved(client, world), await world.slot(LATER)
     assert (await decide(client, world.student, booking_id, "reschedule", to(other))).status_code == 200
     url = f"/v1/offerings/{world.offering_id}/slots/{other}"

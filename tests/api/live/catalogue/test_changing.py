@@ -1,4 +1,4 @@
-"""What an instructor changes is for the bookings to come."""
+"""Changes to an offering apply to later bookings only."""
 
 import httpx
 import pytest
@@ -24,9 +24,7 @@ CHANGES: JSON = {
 }
 
 
-async def test_a_booking_in_checkout_goes_on_and_settles_by_the_terms_it_was_made_with(
-    client: httpx.AsyncClient, world: World
-) -> None:
+async def test_open_booking_keeps_the_terms_it_was_made_with(client: httpx.AsyncClient, world: World) -> None:
     created, headers = await booked(client, world), world.student.headers
     url, booking_id = f"/v1/bookings/{created['id']}", created["id"]
     before = (await client.get(url, headers=headers)).json()

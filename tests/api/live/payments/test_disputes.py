@@ -54,7 +54,7 @@ async def eventually(client: httpx.AsyncClient, world: World, is_so: Callable[[J
             await asyncio.sleep(0.05)
 
 
-async def test_an_operator_sees_a_dispute_and_sends_the_evidence(
+async def test_operator_submits_the_evidence_of_a_dispute(
     client: httpx.AsyncClient, world: World, stripe_sandbox: StripeSandbox, stripe_client: stripe.StripeClient
 ) -> None:
     dispute = await disputed(client, world, stripe_sandbox, stripe_client)
@@ -71,13 +71,13 @@ async def test_an_operator_sees_a_dispute_and_sends_the_evidence(
     await eventually(
         client, world, lambda shown: bool(shown["id"] == dispute["id"] and shown["answered_at"]), open="true"
     )
-    told = await stripe_client.v1.disputes.retrieve_async(dispute["id"])
-    assert told.evidence.customer_purchase_ip
+    submitted = await stripe_client.v1.disputes.retrieve_async(dispute["id"])
+    assert submitted.evidence.customer_purchase_ip
     again = await client.post(f"{path}/accept", headers=world.operator.headers)
     assert problem(again) == (409, "not-possible-now")
 
 
-async def test_an_accepted_dispute_is_closed_and_listed_apart(
+async def test_accepted_dispute_is_listed_as_closed(
     client: httpx.AsyncClient, world: World, stripe_sandbox: StripeSandbox, stripe_client: stripe.StripeClient
 ) -> None:
     dispute = await disputed(client, world, stripe_sandbox, stripe_client)
@@ -88,6 +88,6 @@ async def test_an_accepted_dispute_is_closed_and_listed_apart(
     assert dispute["id"] not in [each["id"] for each in await listed(client, world, open="true")]
 
 
-async def test_an_unknown_dispute_is_not_found(client: httpx.AsyncClient, world: World) -> None:
+async def test_unknown_dispute_is_not_found(client: httpx.AsyncClient, world: World) -> None:
     answer = await client.post("/v1/operator/disputes/du_unknown/submit", headers=world.operator.headers)
     assert problem(answer) == (404, "not-found")

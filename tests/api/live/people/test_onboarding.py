@@ -71,7 +71,7 @@ async def onboard(url: str) -> httpx.Response:
 
 
 @pytest.mark.usefixtures("worker")
-async def test_the_first_link_makes_an_account_that_asks_for_transfers(
+async def test_first_link_creates_an_account_that_requests_transfers(
     client: httpx.AsyncClient, engine: AsyncEngine, newcomer: Person, stripe_client: stripe.StripeClient
 ) -> None:
     assert await payments(client, newcomer) == {
@@ -98,9 +98,7 @@ async def test_the_first_link_makes_an_account_that_asks_for_transfers(
 
 
 @pytest.mark.usefixtures("worker")
-async def test_a_link_lets_its_holder_in_and_so_enters_no_history(
-    client: httpx.AsyncClient, newcomer: Person, temporal: Client
-) -> None:
+async def test_link_is_not_in_the_history(client: httpx.AsyncClient, newcomer: Person, temporal: Client) -> None:
     link = (await ask(client, newcomer)).json()["url"]
     handle = temporal.get_workflow_handle(onboarding_workflow_id(newcomer.id))
     history = str([event async for event in handle.fetch_history_events()])
@@ -109,7 +107,7 @@ async def test_a_link_lets_its_holder_in_and_so_enters_no_history(
 
 
 @pytest.mark.usefixtures("worker")
-async def test_stripes_page_sends_the_instructor_back_here(client: httpx.AsyncClient, newcomer: Person) -> None:
+async def test_onboarding_page_returns_to_the_api(client: httpx.AsyncClient, newcomer: Person) -> None:
     link = (await ask(client, newcomer)).json()["url"]
     back = await onboard(link)
     assert back.headers["location"] == f"{PUBLIC_URL}/onboarding/return"
@@ -121,7 +119,7 @@ async def test_stripes_page_sends_the_instructor_back_here(client: httpx.AsyncCl
 
 
 @pytest.mark.usefixtures("worker")
-async def test_every_link_is_a_new_one_to_the_same_account(
+async def test_each_link_is_new_for_the_same_account(
     client: httpx.AsyncClient, engine: AsyncEngine, newcomer: Person
 ) -> None:
     at_once = await asyncio.gather(*(ask(client, newcomer) for _ in range(4)))
@@ -133,7 +131,7 @@ async def test_every_link_is_a_new_one_to_the_same_account(
 
 
 @pytest.mark.usefixtures("worker")
-async def test_nothing_personal_is_in_the_history_and_it_replays(
+async def test_history_replays_without_personal_data(
     client: httpx.AsyncClient, temporal: Client, newcomer: Person
 ) -> None:
     await asyncio.gather(ask(client, newcomer), ask(client, newcomer))
@@ -149,9 +147,7 @@ async def test_nothing_personal_is_in_the_history_and_it_replays(
     await replayer.replay_workflow(WorkflowHistory.from_json("onboarding", json.loads(history)))
 
 
-async def test_an_account_that_stripe_refuses_is_a_clear_problem(
-    client: httpx.AsyncClient, workers: Workers, newcomer: Person
-) -> None:
+async def test_declined_account_is_a_problem(client: httpx.AsyncClient, workers: Workers, newcomer: Person) -> None:
     gateway = AccountsFailing(workers.stripe, Declined("country_unsupported"))
     async with workers.at_work(gateway):
         assert problem(await ask(client, newcomer)) == (409, "onboarding-refused")
@@ -159,7 +155,7 @@ async def test_an_account_that_stripe_refuses_is_a_clear_problem(
         assert (await ask(client, newcomer)).status_code == 201
 
 
-async def test_a_link_that_stripe_keeps_waiting_for_is_to_be_asked_for_again(
+async def test_link_can_be_requested_again_when_stripe_does_not_answer(
     app: FastAPI, client: httpx.AsyncClient, temporal: Client, task_queue: str, workers: Workers, newcomer: Person
 ) -> None:
     patient = app.state.onboarding
@@ -172,9 +168,7 @@ async def test_a_link_that_stripe_keeps_waiting_for_is_to_be_asked_for_again(
         assert (await ask(client, newcomer)).status_code == 201
 
 
-async def test_anyone_may_know_an_instructors_name_and_time_zone_and_no_more(
-    client: httpx.AsyncClient, newcomer: Person
-) -> None:
+async def test_public_profile_has_only_name_and_time_zone(client: httpx.AsyncClient, newcomer: Person) -> None:
     shown = (await client.get(f"/v1/instructors/{newcomer.id}")).json()
     assert shown == {"id": str(newcomer.id), "name": "Nadia", "time_zone": "UTC"}
     unknown = "00000000-0000-4000-8000-000000000000"
@@ -183,7 +177,7 @@ async def test_anyone_may_know_an_instructors_name_and_time_zone_and_no_more(
 
 
 @pytest.mark.usefixtures("worker")
-async def test_an_instructor_can_be_booked_once_stripe_allows_transfers_and_no_longer_than_that(
+async def test_instructor_can_be_booked_while_transfers_are_active(
     client: httpx.AsyncClient, engine: AsyncEngine, newcomer: Person, stripe_client: stripe.StripeClient
 ) -> None:
     offering_id = await seed.add_offering(engine, newcomer.id)
@@ -205,8 +199,8 @@ async def test_an_instructor_can_be_booked_once_stripe_allows_transfers_and_no_l
 
     await stripe_client.v1.accounts.update_async(account_id, {"capabilities": {"transfers": {"requested": False}}})
     for _ in range(2):
-        told = await send_connect(client, account_event(account_id, "capability.updated"))
-        assert told.status_code == 200
+        response = await send_connect(client, account_event(account_id, "capability.updated"))
+        assert response.status_code == 200
     shown = await until_shown(client, newcomer, lambda payments: not payments["can_be_paid"])
     assert shown["disabled_reason"] == "transfers_inactive"
     later = starts_at + timedelta(days=1)
@@ -214,7 +208,7 @@ async def test_an_instructor_can_be_booked_once_stripe_allows_transfers_and_no_l
     assert problem(await book(client, student, another, key="another")) == (409, "instructor-not-payable")
 
 
-async def test_an_event_that_comes_while_no_worker_is_there_is_kept(
+async def test_event_without_a_worker_is_kept(
     client: httpx.AsyncClient, engine: AsyncEngine, newcomer: Person, workers: Workers
 ) -> None:
     async with workers.at_work():
@@ -228,7 +222,7 @@ async def test_an_event_that_comes_while_no_worker_is_there_is_kept(
 
 
 @pytest.mark.usefixtures("worker")
-async def test_an_account_that_is_gone_at_stripe_cannot_be_paid(
+async def test_deleted_account_cannot_be_paid(
     client: httpx.AsyncClient, engine: AsyncEngine, world: World, stripe_client: stripe.StripeClient
 ) -> None:
     account_id = await account_of(engine, world.instructor)
@@ -242,7 +236,7 @@ async def test_an_account_that_is_gone_at_stripe_cannot_be_paid(
 
 
 @pytest.mark.usefixtures("worker")
-async def test_the_way_to_being_paid_is_in_the_audit_trail(
+async def test_onboarding_is_in_the_audit_trail(
     client: httpx.AsyncClient, engine: AsyncEngine, newcomer: Person
 ) -> None:
     link = (await ask(client, newcomer)).json()["url"]

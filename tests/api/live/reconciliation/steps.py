@@ -1,4 +1,4 @@
-"""The steps that reconciliations' stories share."""
+"""Steps of the reconciliation tests."""
 
 import asyncio
 from datetime import timedelta
@@ -14,7 +14,7 @@ from models.domain.ledger import Account
 from models.tables.ledger import LedgerEntry, LedgerTransaction
 from sandbox.browser.checkout_page import GOOD_CARD, pay
 from tests.api.live.journey import order
-from tests.api.live.reconciliation.books import Books
+from tests.api.live.reconciliation.stripe_side import StripeSide
 from tests.api.world import JSON, Person, book
 
 _HOURS = cycle(range(12))
@@ -24,75 +24,75 @@ def usd(amount_minor: int) -> JSON:
     return {"amount_minor": amount_minor, "currency": "usd"}
 
 
-async def slot(books: Books) -> UUID:
-    """Each an hour after the other."""
-    return await books.world.slot(timedelta(days=2, hours=2 * next(_HOURS)))
+async def slot(stripe_side: StripeSide) -> UUID:
+    """A new slot, an hour after the end of the last one."""
+    return await stripe_side.world.slot(timedelta(days=2, hours=2 * next(_HOURS)))
 
 
-async def booked(books: Books) -> JSON:
-    answer = await book(books.client, books.world.student, await slot(books), key=uuid4().hex)
+async def booked(stripe_side: StripeSide) -> JSON:
+    answer = await book(stripe_side.client, stripe_side.world.student, await slot(stripe_side), key=uuid4().hex)
     assert answer.status_code == 201, answer.text
     created: JSON = answer.json()
     return created
 
 
-async def held(books: Books, card: str = GOOD_CARD) -> str:
-    created = await booked(books)
+async def held(stripe_side: StripeSide, card: str = GOOD_CARD) -> str:
+    created = await booked(stripe_side)
     assert await pay(created["checkout_url"], card)
-    await books.deliver()
+    await stripe_side.deliver()
     booking_id: str = created["id"]
-    await until(books, booking_id, lambda shown: shown["payment"] is not None)
+    await until(stripe_side, booking_id, lambda shown: shown["payment"] is not None)
     return booking_id
 
 
-async def approved(books: Books, card: str = GOOD_CARD) -> str:
-    booking_id = await held(books, card)
+async def approved(stripe_side: StripeSide, card: str = GOOD_CARD) -> str:
+    booking_id = await held(stripe_side, card)
     approve = f"/v1/bookings/{booking_id}/approve"
-    assert (await books.client.post(approve, headers=books.world.instructor.headers)).status_code == 200
+    assert (await stripe_side.client.post(approve, headers=stripe_side.world.instructor.headers)).status_code == 200
     return booking_id
 
 
-async def settled(books: Books, card: str = GOOD_CARD) -> str:
-    booking_id = await approved(books, card)
-    assert (await order(books.client, books.world.operator, booking_id, "settle")).status_code == 200
+async def settled(stripe_side: StripeSide, card: str = GOOD_CARD) -> str:
+    booking_id = await approved(stripe_side, card)
+    assert (await order(stripe_side.client, stripe_side.world.operator, booking_id, "settle")).status_code == 200
     return booking_id
 
 
-async def shown(books: Books, booking_id: str, person: Person | None = None) -> httpx.Response:
-    headers = (person or books.world.operator).headers
-    return await books.client.get(f"/v1/bookings/{booking_id}", headers=headers)
+async def shown(stripe_side: StripeSide, booking_id: str, person: Person | None = None) -> httpx.Response:
+    headers = (person or stripe_side.world.operator).headers
+    return await stripe_side.client.get(f"/v1/bookings/{booking_id}", headers=headers)
 
 
-async def until(books: Books, booking_id: str, is_so: object) -> JSON:
+async def until(stripe_side: StripeSide, booking_id: str, is_so: object) -> JSON:
     assert callable(is_so)
     for _ in range(400):
-        answer = await shown(books, booking_id)
+        answer = await shown(stripe_side, booking_id)
         if answer.status_code == 200 and is_so(answer.json()):
             seen: JSON = answer.json()
             return seen
         await asyncio.sleep(0.05)
-    raise AssertionError(f"it never came: {answer.text}")
+    raise AssertionError(f"still not so: {answer.text}")
 
 
-async def balances(books: Books, booking_id: str) -> dict[Account, int]:
+async def balances(stripe_side: StripeSide, booking_id: str) -> dict[Account, int]:
     query = (
         select(LedgerEntry)
         .join(LedgerTransaction, col(LedgerTransaction.id) == col(LedgerEntry.transaction_id))
         .where(col(LedgerTransaction.booking_id) == UUID(booking_id))
     )
     sums: dict[Account, int] = {}
-    async with AsyncSession(books.world.engine) as session:
+    async with AsyncSession(stripe_side.world.engine) as session:
         for entry in await session.exec(query):
             sums[entry.account] = sums.get(entry.account, 0) + entry.amount_minor
     return {account: amount for account, amount in sums.items() if amount}
 
 
 async def terminate(temporal: Client, id: str) -> None:
-    """And wait until Temporal's visibility knows."""
+    """Terminate a workflow, and wait until Temporal's visibility store has it."""
     await temporal.get_workflow_handle(id).terminate("by a test")
     query = f"WorkflowId = '{id}' AND ExecutionStatus = 'Terminated'"
     for _ in range(200):
         if (await temporal.count_workflows(query)).count:
             return
         await asyncio.sleep(0.05)
-    raise AssertionError("Temporal never said so")
+    raise AssertionError("Temporal does not list the termination")

@@ -1,4 +1,4 @@
-"""What a reconciliation finds and heals besides lost events, and what it says of what it compared."""
+"""What a reconciliation finds besides lost events, and what it reports."""
 
 from datetime import UTC, datetime
 from uuid import UUID
@@ -16,8 +16,8 @@ from models.tables.audit import AuditEvent
 from models.tables.payments import Payment
 from sandbox.browser.checkout_page import GOOD_CARD, pay
 from tests.api.live.journey import order
-from tests.api.live.reconciliation.books import DAY_SECONDS, Books
 from tests.api.live.reconciliation.steps import booked, held, settled, shown, until, usd
+from tests.api.live.reconciliation.stripe_side import DAY_SECONDS, StripeSide
 from workflows.client.schedules import EVERY, SCHEDULE, reconcile_hourly
 
 # The Stripe SDK's own use of httpx.
@@ -27,12 +27,12 @@ pytestmark = [
 ]
 
 
-async def test_a_clean_run_says_what_it_compared(books: Books) -> None:
-    await settled(books)
-    await held(books)
-    await books.deliver()
-    await books.reconcile()
-    run = await books.reconcile()
+async def test_clean_run_reports_what_it_compared(stripe_side: StripeSide) -> None:
+    await settled(stripe_side)
+    await held(stripe_side)
+    await stripe_side.deliver()
+    await stripe_side.reconcile()
+    run = await stripe_side.reconcile()
     assert (run["by"], run["events_redelivered"], run["holds_released"], run["drifts"]) == ("operator", 0, 0, 0)
     assert (run["bookings_compared"], run["balances_compared"], run["accounts_read"]) == (2, 1, 1)
     assert run["events_read"] >= 2
@@ -44,27 +44,27 @@ async def test_a_clean_run_says_what_it_compared(books: Books) -> None:
         "transfers": (usd(8_000), usd(8_000)),
         "connected_balance": (usd(8_000), usd(8_000)),
     }
-    metrics = (await books.client.get("/metrics")).text
+    metrics = (await stripe_side.client.get("/metrics")).text
     assert "holdfast_reconciliation_bookings_compared 2.0" in metrics
-    assert await books.drifts() == []
+    assert await stripe_side.drifts() == []
 
 
-async def test_a_run_goes_on_from_where_the_last_one_ended(books: Books) -> None:
+async def test_run_continues_where_the_last_one_ended(stripe_side: StripeSide) -> None:
     """What is older than the overlap is not read again."""
-    await settled(books)
-    await books.reconcile()
-    await books.wait(2 * 3_600)
-    created = await booked_at_stripe_alone(books)
-    second = await books.reconcile()
-    await books.wait(2 * 3_600)
-    third = await books.reconcile()
+    await settled(stripe_side)
+    await stripe_side.reconcile()
+    await stripe_side.wait(2 * 3_600)
+    created = await booked_at_stripe_alone(stripe_side)
+    second = await stripe_side.reconcile()
+    await stripe_side.wait(2 * 3_600)
+    third = await stripe_side.reconcile()
     assert second["balance_transactions_read"] > third["balance_transactions_read"]
     assert created
 
 
-async def booked_at_stripe_alone(books: Books) -> str:
+async def booked_at_stripe_alone(stripe_side: StripeSide) -> str:
     """Another program's charge."""
-    intent = await books.stripe.v1.payment_intents.create_async(
+    intent = await stripe_side.stripe.v1.payment_intents.create_async(
         {
             "amount": 700,
             "currency": "usd",
@@ -76,80 +76,82 @@ async def booked_at_stripe_alone(books: Books) -> str:
     return intent.id
 
 
-async def test_another_programs_charge_is_no_drift(books: Books) -> None:
-    await booked_at_stripe_alone(books)
-    run = await books.reconcile()
+async def test_charge_without_booking_is_no_drift(stripe_side: StripeSide) -> None:
+    await booked_at_stripe_alone(stripe_side)
+    run = await stripe_side.reconcile()
     assert (run["balance_transactions_read"], run["bookings_compared"], run["drifts"]) == (1, 0, 0)
 
 
-async def test_money_that_moved_behind_our_back_is_drift_with_its_amount(books: Books) -> None:
-    booking_id = await settled(books)
-    charge = await books.stripe.v1.charges.retrieve_async(str((await books.intent(booking_id)).latest_charge))
-    await books.stripe.v1.transfers.reversals.create_async(str(charge.transfer), {"amount": 4_000})
-    await books.deliver()
-    run = await books.reconcile()
-    drifts = await books.drifts(open="true")
+async def test_unrecorded_movement_is_drift_with_its_amount(stripe_side: StripeSide) -> None:
+    booking_id = await settled(stripe_side)
+    charge = await stripe_side.stripe.v1.charges.retrieve_async(
+        str((await stripe_side.intent(booking_id)).latest_charge)
+    )
+    await stripe_side.stripe.v1.transfers.reversals.create_async(str(charge.transfer), {"amount": 4_000})
+    await stripe_side.deliver()
+    run = await stripe_side.reconcile()
+    drifts = await stripe_side.drifts(open="true")
     assert {(each["kind"], each["book"], each["difference"]["amount_minor"]) for each in drifts} == {
         ("booking", "stripe_balance", -4_000),
         ("booking", "transfers", 4_000),
         ("balance", "connected_balance", 4_000),
     }
     assert run["drifts"] == 3
-    seen = (await shown(books, booking_id)).json()
+    seen = (await shown(stripe_side, booking_id)).json()
     assert seen["needs_attention"]
     assert "in the ledger and" in seen["attention_reason"]
-    metrics = (await books.client.get("/metrics")).text
+    metrics = (await stripe_side.client.get("/metrics")).text
     assert 'holdfast_drift_minor{book="stripe_balance",currency="usd",kind="booking"} 4000.0' in metrics
 
-    await write_reversal(books, booking_id)
-    assert (await books.reconcile())["drifts"] == 0
-    assert await books.drifts(open="true") == []
-    assert len(await books.drifts(open="false")) == 3
-    assert (await shown(books, booking_id)).json()["needs_attention"] is False
+    await write_reversal(stripe_side, booking_id)
+    assert (await stripe_side.reconcile())["drifts"] == 0
+    assert await stripe_side.drifts(open="true") == []
+    assert len(await stripe_side.drifts(open="false")) == 3
+    assert (await shown(stripe_side, booking_id)).json()["needs_attention"] is False
 
 
-async def write_reversal(books: Books, booking_id: str) -> None:
+async def write_reversal(stripe_side: StripeSide, booking_id: str) -> None:
     """In the ledger as it should have been."""
     back = Money(amount_minor=4_000, currency="usd")
     lines = {Account.STRIPE_BALANCE: back, Account.CONNECTED_BALANCE: -back}
-    reversed_ = posting(PostingKind.TRANSFER_REVERSED, "trr_1", UUID(booking_id), books.world.instructor.id, lines)
-    async with AsyncSession(books.world.engine) as session, session.begin():
+    reversed_ = posting(
+        PostingKind.TRANSFER_REVERSED, "trr_1", UUID(booking_id), stripe_side.world.instructor.id, lines
+    )
+    async with AsyncSession(stripe_side.world.engine) as session, session.begin():
         await ledger.post(session, datetime.now(UTC), reversed_)
 
 
-async def test_every_webhook_of_a_booking_may_be_lost(books: Books) -> None:
+async def test_booking_completes_without_any_webhook(stripe_side: StripeSide) -> None:
     """The reconciliation alone brings it to the same end as the webhooks would have."""
-    created = await booked(books)
+    created = await booked(stripe_side)
     assert await pay(created["checkout_url"], GOOD_CARD)
-    assert (await books.reconcile())["events_redelivered"] >= 1
-    await until(books, created["id"], lambda shown: shown["payment"] is not None)
+    assert (await stripe_side.reconcile())["events_redelivered"] >= 1
+    await until(stripe_side, created["id"], lambda shown: shown["payment"] is not None)
     approve = f"/v1/bookings/{created['id']}/approve"
-    assert (await books.client.post(approve, headers=books.world.instructor.headers)).status_code == 200
-    assert (await order(books.client, books.world.operator, created["id"], "settle")).status_code == 200
-    await books.wait(5 * DAY_SECONDS)
-    run = await books.reconcile()
-    seen = await until(books, created["id"], lambda shown: shown["payout"]["status"] == "PAID")
+    assert (await stripe_side.client.post(approve, headers=stripe_side.world.instructor.headers)).status_code == 200
+    assert (await order(stripe_side.client, stripe_side.world.operator, created["id"], "settle")).status_code == 200
+    await stripe_side.wait(5 * DAY_SECONDS)
+    run = await stripe_side.reconcile()
+    seen = await until(stripe_side, created["id"], lambda shown: shown["payout"]["status"] == "PAID")
     assert (seen["status"], seen["payment"]["status"], run["drifts"]) == ("COMPLETED", "CAPTURED", 0)
     assert run["holds_released"] == 0
-    async with AsyncSession(books.world.engine) as session:
+    async with AsyncSession(stripe_side.world.engine) as session:
         assert (await session.get_one(Payment, UUID(created["id"]))).captured_minor == 10_000
 
 
-async def test_an_operators_order_is_in_the_audit_trail_and_joins_a_run_that_is_under_way(books: Books) -> None:
-    run = await books.reconcile()
+async def test_ordered_run_is_audited_and_joins_a_running_one(stripe_side: StripeSide) -> None:
+    run = await stripe_side.reconcile()
     query = select(AuditEvent.action, AuditEvent.actor_id).where(col(AuditEvent.subject_id) == UUID(run["id"]))
-    async with AsyncSession(books.world.engine) as session:
+    async with AsyncSession(stripe_side.world.engine) as session:
         assert set(await session.exec(query)) == {
-            ("reconciliation.ordered", books.world.operator.id),
+            ("reconciliation.ordered", stripe_side.world.operator.id),
             ("reconciliation.finished", None),
         }
-    listed = await books.client.get("/v1/operator/reconciliations", headers=books.world.operator.headers)
+    listed = await stripe_side.client.get("/v1/operator/reconciliations", headers=stripe_side.world.operator.headers)
     assert [each["id"] for each in listed.json()["data"]] == [run["id"]]
 
 
-async def test_the_schedule_is_made_once_and_stays_paused_if_somebody_paused_it(
-    temporal: Client, task_queue: str
-) -> None:
+async def test_schedule_is_created_once_and_stays_paused(temporal: Client, task_queue: str) -> None:
     schedule = temporal.get_schedule_handle(SCHEDULE)
     try:
         await reconcile_hourly(temporal, "another-queue")

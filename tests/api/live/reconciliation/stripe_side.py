@@ -1,4 +1,4 @@
-"""Stripe's side of a reconciliation's story: what happens there, and which of its events are lost on the way."""
+"""Stripe's side of the reconciliation tests: what happens there, and which of its events are delivered."""
 
 import asyncio
 import json
@@ -14,12 +14,12 @@ from tests.api.stripe_events import CONNECT_PATH, PATH
 from tests.api.world import CONNECT_WEBHOOK_KEY, JSON, WEBHOOK_KEY, World
 
 DAY_SECONDS = 86_400
-TAKEN = PLATFORM_EVENTS | CONNECT_EVENTS
+HANDLED = PLATFORM_EVENTS | CONNECT_EVENTS
 
 
 @dataclass(frozen=True)
-class Books:
-    """A world, its door, and a Stripe of its own."""
+class StripeSide:
+    """A marketplace, a client of its API, and a Stripe sandbox of the test's own."""
 
     client: httpx.AsyncClient
     world: World
@@ -28,20 +28,20 @@ class Books:
     account_id: str
 
     async def deliver(self, *, but_for: frozenset[str] = frozenset()) -> None:
-        """Every event so far, oldest first, as Stripe sends them; those of the types in `but_for` are lost."""
+        """Deliver every event so far, oldest first, as Stripe does. Those of the types in `but_for` are lost."""
         for account in (None, self.account_id):
             for event in reversed(await self.events(account)):
-                if event["type"] in TAKEN - but_for:
+                if event["type"] in HANDLED - but_for:
                     await self._send(event, account)
 
     async def events(self, account: str | None = None) -> list[JSON]:
-        """Of the types that are taken, the newest first."""
+        """All events of the platform or of an account, the newest first."""
         options: Any = {"stripe_account": account} if account else {}
         page = await self.stripe.v1.events.list_async({"limit": 100}, options)
         return [event.to_dict() async for event in page.auto_paging_iter()]
 
     async def reconcile(self) -> JSON:
-        """Ordered by an operator, and waited for."""
+        """Have an operator start a run, and wait for its end."""
         path, headers = "/v1/operator/reconciliations", self.world.operator.headers
         answer = await self.client.post(path, headers=headers)
         assert answer.status_code == 202, answer.text
@@ -60,14 +60,14 @@ class Books:
         return data
 
     async def wait(self, seconds: int) -> None:
-        """Let time pass at Stripe."""
+        """Advance Stripe's clock."""
         await self.order("/clock", {"advance_seconds": seconds})
 
     async def order(self, path: str, body: JSON) -> JSON:
         async with httpx.AsyncClient(base_url=self.stripe_url, trust_env=False) as sandbox:
             answer = (await sandbox.post(f"/_sandbox{path}", json=body)).raise_for_status()
-        given: JSON = answer.json()
-        return given
+        content: JSON = answer.json()
+        return content
 
     async def intent(self, booking_id: str) -> PaymentIntent:
         listed = await self.stripe.v1.payment_intents.list_async({"limit": 100})
