@@ -59,7 +59,7 @@ _CORS_RESPONSE_HEADERS = ["Location", "RateLimit", "RateLimit-Policy", "Retry-Af
 
 
 def create_app() -> FastAPI:
-    """The API, configured from the environment. Raises pydantic's `ValidationError` for invalid settings."""
+    """The API, configured from the environment. Raises `InvalidSettings`, which ends the process."""
     _configure_logging()
     settings = Settings.from_environment()
 

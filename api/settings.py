@@ -1,5 +1,6 @@
 """The API's settings, from the environment. A missing or weak value stops the process at start-up."""
 
+import os
 import re
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -11,10 +12,11 @@ from pydantic import AfterValidator, AnyHttpUrl, BeforeValidator, Field, SecretS
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from api.http.auth import signing_keys
-from api.meeting_provider import Meetings, MeetingSettings, meetings_from_environment
+from api.meeting_provider import PROVIDER_SETTINGS, Meetings, MeetingSettings, meetings_from_environment
 from models.domain.actors import Role
 from models.domain.tax_reporting import Thresholds
 from models.settings import DocumentSettings, Environment, PolicySettings, RuntimeSettings
+from models.startup_check import check_settings
 
 _THRESHOLDS = Thresholds()
 _ROLES = (Role.STUDENT, Role.INSTRUCTOR, Role.OPERATOR)
@@ -68,13 +70,16 @@ def _is_redis(url: SecretStr | None) -> SecretStr | None:
 Origin = Annotated[str, AfterValidator(_is_origin)]
 
 
-class HttpSettings(BaseSettings):
-    """Secrets, token lifetime, public URL and CORS."""
-
+class TokenSettings(BaseSettings):
     model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True)
 
     holdfast_token_secret: Annotated[SecretStr, AfterValidator(_is_long_enough)]
     """One secret, or several separated by commas: the first signs, all of them verify."""
+
+
+class HttpSettings(TokenSettings):
+    """Secrets, token lifetime, public URL and CORS."""
+
     holdfast_token_lifetime: Annotated[timedelta, Field(ge=timedelta(minutes=1), le=timedelta(days=1))] = timedelta(
         hours=1
     )
@@ -191,6 +196,12 @@ class Settings:
 
     @classmethod
     def from_environment(cls) -> Self:
+        """Raises `InvalidSettings`."""
+        provider = PROVIDER_SETTINGS.get(os.environ.get("HOLDFAST_MEETING_PROVIDER", ""))
+        check_settings(
+            *(RuntimeSettings, HttpSettings, PolicySettings, IdentitySettings, DocumentSettings, TaxReportingSettings),
+            *(MeetingSettings, provider) if provider else (MeetingSettings,),
+        )
         meeting = MeetingSettings()
         return cls(
             runtime=RuntimeSettings(),

@@ -94,6 +94,10 @@ class PolicySettings(BaseSettings):
         )
 
 
+def _text_or_none(text: str | None) -> str | None:
+    return (text or "").strip() or None
+
+
 def _name_and_address(text: str) -> str:
     name, address = parseaddr(text)
     if not (text.isprintable() and name and address.isascii() and address.count("@") == 1):
@@ -114,7 +118,7 @@ class MailSettings(BaseSettings):
     model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True)
 
     holdfast_env: Environment = Environment.PRODUCTION
-    holdfast_smtp_host: str | None = None
+    holdfast_smtp_host: Annotated[str | None, AfterValidator(_text_or_none)] = None
     holdfast_smtp_port: int = Field(default=587, ge=1, le=65535)
     holdfast_smtp_security: SmtpSecurity = SmtpSecurity.STARTTLS
     holdfast_smtp_user: str | None = None

@@ -32,7 +32,7 @@ from models.domain.rationing import LimitReached, limit_reached
 from models.domain.states import BookingStatus, PaymentStatus, SessionStatus, advance
 from models.tables.bookings import BookingRequest, LiveSession
 from models.tables.catalogue import Offering, Slot
-from models.tables.people import Student
+from models.tables.people import Instructor, Student
 
 
 class RecordActivities:
@@ -79,7 +79,6 @@ class RecordActivities:
             if booking is None:
                 return
             booking.checkout_session_id = checkout.checkout_session_id
-            booking.checkout_url = checkout.url
             booking.updated_at = message.at
             await session.exec(
                 update(Student)
@@ -207,19 +206,21 @@ async def _limit_reached(session: AsyncSession, message: ReserveSlot) -> LimitRe
 
 
 async def _claim(session: AsyncSession, message: ReserveSlot) -> bool:
-    """Insert the booking request, unless its time is booked, the slot or its offering was withdrawn, or the student's
-    account was closed.
+    """Insert the booking request, unless its time is booked or cannot be booked any more.
 
-    A withdrawal or closure and a reservation lock the same rows, so each waits for the other.
-    `ON CONFLICT DO NOTHING` covers exclusion constraints too. Unlike a plain insert, it waits for a concurrent one
-    without a deadlock (PostgreSQL, "INSERT: ON CONFLICT clause").
+    The slot or its offering may be withdrawn, its instructor suspended, or the student's account closed. Each of these
+    and a reservation lock the same rows, so each waits for the other. `ON CONFLICT DO NOTHING` covers exclusion
+    constraints too. Unlike a plain insert, it waits for a concurrent one without a deadlock (PostgreSQL, "INSERT: ON
+    CONFLICT clause").
     """
     terms = message.terms
     open_offering = (
         select(Offering.title)
         .join(Slot, col(Slot.offering_id) == col(Offering.id))
+        .join(Instructor, col(Instructor.id) == col(Slot.instructor_id))
         .join(Student, and_(col(Student.id) == terms.student_id, col(Student.closed_at).is_(None)))
         .where(col(Slot.id) == terms.slot_id, col(Slot.withdrawn_at).is_(None), col(Offering.is_active))
+        .where(col(Instructor.suspended_at).is_(None))
         .with_for_update(read=True)
     )
     title = (await session.exec(open_offering)).first()

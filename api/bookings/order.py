@@ -58,7 +58,7 @@ def _check(offer: Offer, policy: BookingPolicy, now: datetime) -> None:
             Kind.ADDRESS_NOT_VERIFIED,
             "Follow the link in the mail that you were sent, or ask for another one at POST /v1/auth/verification.",
         )
-    if not offer.offering.is_active:
+    if not offer.is_bookable:
         raise Problem(Kind.OFFERING_WITHDRAWN, "Its instructor takes no more bookings for it.")
     if slot.starts_at <= now:
         raise Problem(Kind.SLOT_IN_THE_PAST, f"It began at {slot.starts_at:%Y-%m-%dT%H:%M:%SZ}.")

@@ -142,6 +142,8 @@ class Offer:
     transfers: Capability | None
     """The account's capability to receive transfers."""
     blocker: Blocker | None
+    is_bookable: bool
+    """Whether the offering takes bookings: it is not withdrawn, nor its instructor suspended."""
 
 
 async def booking(session: AsyncSession, booking_id: UUID, caller: Caller) -> BookingRecord | None:
@@ -217,7 +219,9 @@ async def offer(
     if row is None:
         return None
     slot, offering, instructor, found = row
-    return Offer(slot, offering, instructor.stripe_account_id, instructor.transfers, Blocker(found) if found else None)
+    is_bookable = offering.is_active and instructor.suspended_at is None
+    found = Blocker(found) if found else None
+    return Offer(slot, offering, instructor.stripe_account_id, instructor.transfers, found, is_bookable)
 
 
 def _may_see(request: BookingRequest, caller: Caller) -> bool:

@@ -28,7 +28,7 @@ def offering(record: OfferingRecord, settings: PolicySettings) -> Offering:
         price=pricing.price(price, split(price, policy).platform_fee),
         policy=pricing.policy(policy),
         is_recorded=row.is_recorded,
-        is_active=row.is_active,
+        is_active=row.is_active and instructor.suspended_at is None,
         created_at=row.created_at,
     )
 

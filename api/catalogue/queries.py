@@ -6,6 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, ColumnExpressionArgument, func, literal_column, tuple_
+from sqlalchemy.orm import aliased
 from sqlmodel import col, exists, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import Select
@@ -86,7 +87,7 @@ async def offerings(
 def _conditions(filters: OfferingFilter, now: datetime) -> list[ColumnExpressionArgument[bool]]:
     conditions: list[ColumnExpressionArgument[bool]] = []
     if not filters.with_withdrawn:
-        conditions.append(col(Offering.is_active))
+        conditions += [col(Offering.is_active), col(Instructor.suspended_at).is_(None)]
     if filters.instructor_id is not None:
         conditions.append(col(Offering.instructor_id) == filters.instructor_id)
     if filters.currency is not None:
@@ -151,7 +152,10 @@ async def booked_slot(session: AsyncSession, offering_id: UUID, slot_id: UUID) -
 
 def _is_free(now: datetime) -> ColumnElement[bool]:
     notice = func.make_interval(0, 0, 0, 0, 0, col(Offering.min_notice_minutes))
-    return (col(Slot.starts_at) > now) & (col(Slot.starts_at) >= now + notice) & col(Offering.is_active) & ~taken()
+    instructor = aliased(Instructor)  # The statement around this may have joined the table itself.
+    suspended = exists().where(col(instructor.id) == col(Slot.instructor_id), col(instructor.suspended_at).is_not(None))
+    in_time = (col(Slot.starts_at) > now) & (col(Slot.starts_at) >= now + notice)
+    return in_time & col(Offering.is_active) & ~suspended & ~taken()
 
 
 def _slots_of_offering(now: datetime) -> Select[Slot, bool]:

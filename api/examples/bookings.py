@@ -3,6 +3,7 @@
 from typing import Any
 
 from api.examples.after_session import BOOKING_ID, ENDS_AT, EXAMPLES_AFTER_THE_SESSION, INSTRUCTOR_ID, usd
+from api.examples.people import PEOPLE
 from api.examples.refunds import LEDGER, REFUND
 from api.examples.reports import REPORTS
 from api.http.problems import SCHEMA_NAME, Kind, example
@@ -303,6 +304,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "MeetingVisit": _VISIT,
     "WeeklySlots": _WEEKLY,
     "Windows": _WINDOWS,
+    **PEOPLE,
     **REPORTS,
     **EXAMPLES_AFTER_THE_SESSION,
 }

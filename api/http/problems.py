@@ -40,6 +40,7 @@ class Kind(Enum):
     WRONG_ROLE = ("wrong-role", 403, "Your role may not do this.")
     NO_ACCOUNT = ("no-account", 403, "The token's person has no account here.")
     ADDRESS_NOT_VERIFIED = ("address-not-verified", 403, "Your mail address is not verified.")
+    ACCOUNT_SUSPENDED = ("account-suspended", 403, "The account is suspended.")
     NOT_YOURS = ("not-yours", 403, "This is somebody else's.")
     NOT_FOUND = ("not-found", 404, "There is nothing here.")
     IDENTITY_PROVIDER_USED = ("identity-provider-used", 404, "People sign in with an identity provider here.")

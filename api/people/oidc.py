@@ -14,8 +14,9 @@ from uuid import UUID
 import httpx
 import jwt
 from pydantic import TypeAdapter, ValidationError
+from sqlmodel import select
 
-from api.http.auth import Caller
+from api.http.auth import Caller, is_suspended
 from api.http.database import Database
 from api.http.problems import Kind, Problem, unavailable
 from api.people import queries
@@ -111,6 +112,9 @@ class IdentityProvider:
         caller = Caller(role=role, id=person_id(claims["iss"], claims["sub"]))
         if role is not Role.OPERATOR:
             await self._ensure_row(SignUpRole(role.value), caller, claims)
+            async with self._database.reading() as session:
+                if (await session.exec(select(is_suspended(caller.id)))).one():
+                    raise Problem(Kind.ACCOUNT_SUSPENDED, "Ask the platform's support.")
         return caller
 
     async def _claims(self, token: str) -> dict[str, Any] | None:

@@ -5,8 +5,9 @@ from typing import Annotated
 from uuid import uuid4
 
 from fastapi import APIRouter, Depends, Request
+from sqlmodel import select
 
-from api.http.auth import AsEitherSide, issue_token
+from api.http.auth import AsEitherSide, is_suspended, issue_token
 from api.http.database import WithDatabase
 from api.http.problems import Kind, Problem, problem_responses
 from api.http.rate_limits import (
@@ -97,6 +98,7 @@ async def sign_up(
         Kind.IDENTITY_PROVIDER_USED,
         Kind.SIGN_IN_REFUSED,
         Kind.WRONG_ROLE,
+        Kind.ACCOUNT_SUSPENDED,
         Kind.CONTENT_TOO_LARGE,
         Kind.REQUEST_INVALID,
         Kind.INTERNAL,
@@ -113,9 +115,12 @@ async def sign_in(
     password = normalize(body.password.get_secret_value())
     async with database.reading() as session:
         credential = await queries.credential_by_email(session, body.email)
+        suspended = credential and (await session.exec(select(is_suspended(credential.person_id)))).one()
     is_correct = await hasher.verify(credential.password_hash if credential else None, password)
     if credential is None or not is_correct:
         raise Problem(Kind.SIGN_IN_REFUSED, headers={"WWW-Authenticate": "Bearer"})
+    if suspended:
+        raise Problem(Kind.ACCOUNT_SUSPENDED, "Ask the platform's support.")
     # Only consecutive failures count (NIST SP 800-63B-4, section 3.2.2).
     await limiter.reset(SIGN_INS_PER_EMAIL, mail_key)
     if hasher.needs_rehash(credential.password_hash):

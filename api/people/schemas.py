@@ -13,6 +13,7 @@ from api.http.schema_types import RequestModel, ResponseModel
 from api.people.passwords import normalize, rejection_reason
 from models.domain.actors import SignUpRole
 from models.domain.money import Money
+from models.domain.states import BookingStatus
 from models.domain.visible_text import visible, without_web_address
 from models.domain.zones import names
 
@@ -185,6 +186,43 @@ class OwnProfile(InstructorProfile):
     email: str
     created_at: datetime
     payments: Payments
+
+
+class PersonForOperator(ResponseModel):
+    id: UUID
+    role: SignUpRole
+    email: str
+    name: str
+    time_zone: str
+    created_at: datetime
+    suspended_at: datetime | None
+    """`null` unless they are suspended."""
+
+
+class PersonPage(ResponseModel):
+    data: list[PersonForOperator]
+    next_cursor: str | None
+    """The `cursor` of the next page; `null` on the last page."""
+
+
+class OpenBooking(ResponseModel):
+    id: UUID
+    status: BookingStatus
+    title: str
+    student_id: UUID
+    instructor_id: UUID
+    starts_at: datetime
+    ends_at: datetime
+    needs_attention: bool
+
+
+class Suspension(ResponseModel):
+    id: UUID
+    """The person's."""
+    suspended_at: datetime | None
+    """`null` once they are reinstated."""
+    open_bookings: list[OpenBooking]
+    """The first 100, earliest session first. They continue until they end, or until an operator releases them."""
 
 
 class Link(ResponseModel):

@@ -25,6 +25,8 @@ class Channel(StrEnum):
     WORKFLOW = "workflow"
     STRIPE = "stripe"
     """Stripe's dashboard, bypassing Holdfast."""
+    COMMAND = "command"
+    """A command on the server, run by whoever administers it."""
 
 
 class Refusal(StrEnum):
@@ -109,11 +111,10 @@ class PaymentEvent(Value):
 
 
 class Checkout(Value):
-    """Where the student pays."""
+    """The Checkout Session on which the student pays. Its URL, where anyone can pay, is only in the booking's row."""
 
     checkout_session_id: str
     customer_id: str
-    url: str
     expires_at: datetime
 
 

@@ -10,8 +10,21 @@ from sqlmodel import Field, SQLModel
 from models.domain.actors import Capability
 from models.tables.columns import enum_column
 
+NAME_TEXT = "to_tsvector('simple', {table}.name)"
+"""What a search for people matches, beside their ids and addresses."""
+
+
+def _search_indexes(table: str) -> tuple[Index, ...]:
+    return (
+        Index(f"ix_{table}_created", "created_at", "id"),
+        Index(f"ix_{table}_email_prefix", "email", postgresql_ops={"email": "text_pattern_ops"}),
+        Index(f"ix_{table}_name", text("to_tsvector('simple', name)"), postgresql_using="gin"),
+    )
+
 
 class Student(SQLModel, table=True):
+    __table_args__ = _search_indexes("student")
+
     id: UUID = Field(default_factory=uuid4, primary_key=True)
     email: str = Field(unique=True)
     name: str
@@ -24,6 +37,8 @@ class Student(SQLModel, table=True):
     created_at: datetime
     closed_at: datetime | None = None
     """When the account was closed. Name and address are gone since then."""
+    suspended_at: datetime | None = None
+    """An operator has suspended the person, who cannot use the API."""
 
 
 class Instructor(SQLModel, table=True):
@@ -34,6 +49,7 @@ class Instructor(SQLModel, table=True):
             postgresql_where=text("stripe_account_id IS NOT NULL"),
         ),
         Index("ix_instructor_account_checked", "account_checked_at"),
+        *_search_indexes("instructor"),
     )
 
     id: UUID = Field(default_factory=uuid4, primary_key=True)
@@ -61,6 +77,8 @@ class Instructor(SQLModel, table=True):
     created_at: datetime
     closed_at: datetime | None = None
     """When the account was closed. Name and address are gone since then."""
+    suspended_at: datetime | None = None
+    """As a student's. Their offerings are neither listed nor booked."""
 
     @property
     def can_be_paid(self) -> bool:

@@ -71,7 +71,7 @@ async def _demo(stripe_log: Path | None, histories: Path | None) -> tuple[list[r
             try:
                 async with (
                     httpx.AsyncClient(base_url=stack.api_url, timeout=30) as http,
-                    stripe_client(stack.stripe_key, stack.environment.get("STRIPE_API_BASE")) as stripe,
+                    stripe_client(stack.stripe_key, stack.worker_environment.get("STRIPE_API_BASE")) as stripe,
                 ):
                     marketplace = Marketplace(stack, http, engine, stripe, temporal)
                     rows, checked = await _run_all(marketplace)

@@ -13,8 +13,10 @@ from stripe import StripeClient
 from temporalio.client import Client
 
 from api.http.auth import issue_token
+from api.people import operators
 from models.domain.actors import Role, SignUpRole
 from models.domain.money import Money
+from models.tables.operators import Operator
 from models.tables.people import Instructor
 from sandbox import seed
 from sandbox.demo.people import Json, Person
@@ -58,12 +60,15 @@ class Marketplace:
     temporal: Client
     _people: list[tuple[Person, Person]] = field(default_factory=list)
     """Students, each with their instructor."""
+    _operator_id: UUID = field(default_factory=uuid4)
     _sessions: Counter[timedelta] = field(default_factory=Counter)
     """How many sessions start at each time."""
     _payout_barrier: asyncio.Barrier = field(default_factory=lambda: asyncio.Barrier(2))
 
     async def open(self, pairs: int) -> None:
         """Sign up `pairs` students and instructors, concurrently since hashing and onboarding are slow."""
+        async with AsyncSession(self.engine) as session, session.begin():
+            await operators.add(session, Operator(id=self._operator_id, name="Olu", created_at=datetime.now(UTC)))
         students = asyncio.gather(*(self.student() for _ in range(pairs)))
         instructors = asyncio.gather(*(self._instructor() for _ in range(pairs)))
         self._people.extend(zip(await students, await instructors, strict=True))
@@ -90,7 +95,7 @@ class Marketplace:
 
     async def control_stripe(self, path: str, params: Json) -> Json:
         """Call the sandbox's control API, for what Stripe's API cannot do: advance time, act as a bank, lose events."""
-        response = await self.http.post(f"{self.stack.environment['STRIPE_API_BASE']}/_sandbox{path}", json=params)
+        response = await self.http.post(f"{self.stack.stripe_url}/_sandbox{path}", json=params)
         body: Json = response.raise_for_status().json()
         return body
 
@@ -138,8 +143,8 @@ class Marketplace:
         return await Person.sign_up(self.http, SignUpRole.STUDENT, "Sam Student", "America/New_York")
 
     def operator(self) -> Person:
-        """A new operator. Operators cannot sign up: their tokens are issued on the machine itself."""
-        return self.person(Role.OPERATOR, uuid4())
+        """The operator. Operators cannot sign up: a command on the machine itself adds them."""
+        return self.person(Role.OPERATOR, self._operator_id)
 
     def person(self, role: Role, id: UUID) -> Person:
         token = issue_token(self.stack.token_secret, role, id, timedelta(hours=1))

@@ -62,6 +62,9 @@ GET  /v1/instructors/me/payouts                       401    403      ok        
 GET  /v1/operator/payouts                             401    403      403        ok        403       403
 GET  /v1/operator/negative-balances                   401    403      403        ok        403       403
 GET  /v1/operator/bookings/{booking_id}/ledger        401    403      403        ok        403       403
+GET  /v1/operator/people                              401    403      403        ok        403       403
+POST /v1/operator/people/{person_id}/suspend          401    403      403        404       403       403
+POST /v1/operator/people/{person_id}/reinstate        401    403      403        404       403       403
 POST /v1/operator/reconciliations                     401    403      403        ok        403       403
 GET  /v1/operator/reconciliations                     401    403      403        ok        403       403
 GET  /v1/operator/reconciliations/{reconciliation_id} 401    403      403        404       403       403

@@ -11,6 +11,7 @@ from tests.api.world import CONNECT_WEBHOOK_KEY, PUBLIC_URL, SIGNING_KEY, WEBHOO
 @pytest.fixture
 def environment(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {
+        "HOLDFAST_ENV": "development",
         "DATABASE_URL": database_url,
         "HOLDFAST_TOKEN_SECRET": SIGNING_KEY,
         "STRIPE_WEBHOOK_SECRET": WEBHOOK_KEY,

@@ -74,7 +74,7 @@ class BookingWorkflow(BookingHandlers):
 
     @workflow.update(name=OPEN_CHECKOUT)
     async def open_checkout(self) -> Checkout:
-        """Where the student pays; a booking is started with this update."""
+        """Answered once the student can pay; a booking is started with this update."""
         state = self._state
         await workflow.wait_condition(lambda: state.checkout is not None or state.is_closed)
         if state.checkout is not None:

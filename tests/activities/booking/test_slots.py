@@ -26,6 +26,14 @@ async def test_one_of_twenty_concurrent_students_gets_the_slot(bookings: Booking
         assert audited == (["booking.reserved"] if terms is winner else [])
 
 
+async def test_an_order_from_before_its_instructors_suspension_reserves_nothing(bookings: Bookings) -> None:
+    terms = await bookings.terms()
+    async with bookings.engine.begin() as connection:
+        await connection.exec_driver_sql("UPDATE instructor SET suspended_at = now()")
+    assert not await bookings.records.reserve_slot(reserve(terms))
+    assert await bookings.find(BookingRequest, terms.booking_id) is None
+
+
 async def test_twenty_concurrent_attempts_of_one_booking_all_succeed_and_reserve_once(
     bookings: Bookings,
 ) -> None:
@@ -123,7 +131,7 @@ async def test_concurrent_bookings_of_one_student_all_succeed(bookings: Bookings
     assert all(await asyncio.gather(*(bookings.records.reserve_slot(reserve(terms)) for terms in requests)))
     customer = f"cus_{first.student_id}"
     await asyncio.gather(*(bookings.records.record_checkout(checkout(terms, customer)) for terms in requests))
-    assert all(row.checkout_url for row in await bookings.all(BookingRequest))
+    assert all(row.checkout_session_id for row in await bookings.all(BookingRequest))
 
 
 async def test_a_student_whose_account_is_closed_reserves_nothing(bookings: Bookings) -> None:

@@ -138,6 +138,16 @@ def _withdraw(what: str) -> Play:
     return play
 
 
+def _of_student(act: str) -> Play:
+    async def play(stage: Stage) -> Callable[[], Awaitable[httpx.Response]]:
+        url, headers = f"/v1/operator/people/{stage.world.student.id}", stage.world.operator.headers
+        if act == "reinstate":
+            await stage.client.post(f"{url}/suspend", headers=headers)
+        return lambda: stage.client.post(f"{url}/{act}", headers=headers)
+
+    return play
+
+
 UNTIL = (datetime.now(UTC) + timedelta(hours=30)).isoformat()
 # By path, with the method unless it is POST.
 PLAYS: dict[str, tuple[str, Subject, Play]] = {
@@ -190,6 +200,8 @@ PLAYS: dict[str, tuple[str, Subject, Play]] = {
         Subject.BOOKING,
         _reschedule("reschedule/decline", "instructor", False),
     ),
+    "/v1/operator/people/{person_id}/suspend": ("operator", Subject.PERSON, _of_student("suspend")),
+    "/v1/operator/people/{person_id}/reinstate": ("operator", Subject.PERSON, _of_student("reinstate")),
     "/v1/operator/reconciliations": (
         "operator",
         Subject.RECONCILIATION,

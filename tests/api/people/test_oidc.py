@@ -125,6 +125,19 @@ async def test_an_instructors_row_is_created_and_has_a_profile(client: httpx.Asy
     assert (answer.json()["name"], answer.json()["time_zone"]) == ("ada", "UTC")
 
 
+async def test_a_suspended_person_is_let_in_again_once_reinstated(
+    client: httpx.AsyncClient, provider: Provider
+) -> None:
+    token, operator = provider.token(), provider.token(roles=["operator"], sub="olu", email=None)
+    assert (await bookings(client, token)).status_code == 200
+    url = f"/v1/operator/people/{person_id(provider.issuer, 'ada|1')}"
+    headers = {"Authorization": f"Bearer {operator}"}
+    assert (await client.post(f"{url}/suspend", headers=headers)).status_code == 200
+    assert problem(await bookings(client, token)) == (403, "account-suspended")
+    assert (await client.post(f"{url}/reinstate", headers=headers)).status_code == 200
+    assert (await bookings(client, token)).status_code == 200
+
+
 async def test_operators_have_no_row(client: httpx.AsyncClient, engine: AsyncEngine, provider: Provider) -> None:
     token = provider.token(roles=["operator"], email=None)
     answer = await client.get("/v1/operator/bookings", headers={"Authorization": f"Bearer {token}"})
