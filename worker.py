@@ -47,6 +47,7 @@ from models.db import build_engine
 from models.domain.policy import PaymentPlan
 from models.session_calendar import Party
 from models.settings import DocumentSettings, MailSettings, RuntimeSettings, StripeSettings
+from models.startup_check import check_settings
 from workflows.booking.workflow import BookingWorkflow
 from workflows.client.event_router import StripeEventRouter
 from workflows.client.executions import WorkflowExecutions
@@ -169,6 +170,7 @@ async def main() -> None:
     logs.configure()
     # Their lines say it anyway, in members of their own.
     workflow.logger.workflow_info_on_message = activity.logger.activity_info_on_message = False
+    check_settings(Settings)
     settings = Settings()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -43,6 +43,13 @@ class CheckoutRequest(Value):
     expires_at: datetime
 
 
+class CheckoutPage(Value):
+    """A Checkout Session with its URL, `None` once it is closed. The URL must not enter a workflow history."""
+
+    checkout: Checkout
+    url: str | None
+
+
 class AccountGateway(Protocol):
     """Connected accounts of instructors."""
 
@@ -65,10 +72,10 @@ class PaymentGateway(AccountGateway, Protocol):
     async def find_customer(self, student_id: UUID, email: str) -> str | None:
         """The id of the student's customer, or `None`."""
 
-    async def open_checkout(self, request: CheckoutRequest, *, key: str) -> Checkout:
+    async def open_checkout(self, request: CheckoutRequest, *, key: str) -> CheckoutPage:
         """Create a Checkout Session that places a hold: a destination charge with manual capture."""
 
-    async def find_checkout(self, customer_id: str, booking_id: UUID) -> Checkout | None:
+    async def find_checkout(self, customer_id: str, booking_id: UUID) -> CheckoutPage | None:
         """The booking's Checkout Session, or `None`. Used when its id was lost."""
 
     async def look_up(self, checkout_session_id: str) -> PaymentState:

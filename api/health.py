@@ -1,21 +1,17 @@
-"""Liveness, readiness and Prometheus metrics."""
+"""Liveness and readiness."""
 
 import asyncio
-import contextlib
 from datetime import timedelta
 
-from fastapi import APIRouter, Request, Response
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from fastapi import APIRouter
 from pydantic import BaseModel
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import select
 
 from api.bookings.client import WithBookingClient
 from api.http.database import Database, WithDatabase
-from api.http.middleware import Metrics
 from api.http.problems import Kind, Problem, problem_responses
-from api.reconciliation.gauges import ReconciliationGauges
-from api.reports.gauges import BusinessGauges
+from api.http.rate_limits import PROBES, RATE_LIMITED, limited_by
 
 router = APIRouter(tags=["machines"])
 
@@ -32,7 +28,12 @@ async def is_alive() -> Health:
     return Health()
 
 
-@router.get("/readyz", operation_id="isReady", responses=problem_responses(Kind.INTERNAL, Kind.UNAVAILABLE))
+@router.get(
+    "/readyz",
+    operation_id="isReady",
+    dependencies=[limited_by(PROBES)],
+    responses=RATE_LIMITED["responses"] | problem_responses(Kind.INTERNAL, Kind.UNAVAILABLE),
+)
 async def is_ready(database: WithDatabase, bookings: WithBookingClient) -> Health:
     """Postgres and Temporal answer."""
     postgres, temporal = await asyncio.gather(_postgres_answers(database), bookings.is_reachable(_TIMEOUT))
@@ -42,24 +43,6 @@ async def is_ready(database: WithDatabase, bookings: WithBookingClient) -> Healt
             Kind.UNAVAILABLE, f"No answer from: {', '.join(missing)}.", headers={"Retry-After": "1"}, missing=missing
         )
     return Health()
-
-
-@router.get(
-    "/metrics",
-    operation_id="readMetrics",
-    response_class=Response,
-    responses=problem_responses(Kind.INTERNAL, Kind.UNAVAILABLE),
-)
-async def read_metrics(request: Request, database: WithDatabase) -> Response:
-    """Metrics in the Prometheus text format. While Postgres is down, the business gauges keep their last values."""
-    metrics: Metrics = request.app.state.metrics
-    gauges: BusinessGauges = request.app.state.business_gauges
-    reconciliation: ReconciliationGauges = request.app.state.reconciliation_gauges
-    with contextlib.suppress(SQLAlchemyError, TimeoutError, OSError):
-        async with asyncio.timeout(_TIMEOUT.total_seconds()):
-            await gauges.refresh(database)
-            await reconciliation.refresh(database)
-    return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
 
 async def _postgres_answers(database: Database) -> bool:

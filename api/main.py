@@ -2,9 +2,9 @@
 
 import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, nullcontext
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -18,17 +18,20 @@ from temporalio.envconfig import ClientConfig
 from api import health
 from api.bookings import routers as bookings
 from api.bookings.client import BookingClient
-from api.bookings.event_stream import StreamFinished, StreamOptions, on_stream_finished
+from api.bookings.event_stream import EventStreams, StreamFinished, on_stream_finished
 from api.bookings.refund_client import RefundClient
 from api.catalogue import routers as catalogue
 from api.http import return_pages
 from api.http.auth import LocalTokenVerifier
 from api.http.database import Database
+from api.http.documents import Documents
 from api.http.middleware import Metrics, RequestMiddleware, UnhandledErrorMiddleware
 from api.http.notify_listener import NotifyListener
 from api.http.problems import handle_problems, unavailable
-from api.http.rate_limits import RATE_LIMITED, RateLimits
+from api.http.query_parameters import refuse_unknown_parameters
+from api.http.rate_limits import RATE_LIMITED, RateLimits, redis_storage
 from api.meetings import routers as meetings
+from api.metrics import serve_metrics
 from api.openapi import DESCRIPTION, TAGS, Api
 from api.payments import routers as payments
 from api.payments.disputes import DisputeClient
@@ -56,7 +59,7 @@ _CORS_RESPONSE_HEADERS = ["Location", "RateLimit", "RateLimit-Policy", "Retry-Af
 
 
 def create_app() -> FastAPI:
-    """The API, configured from the environment. Raises pydantic's `ValidationError` for invalid settings."""
+    """The API, configured from the environment. Raises `InvalidSettings`, which ends the process."""
     _configure_logging()
     settings = Settings.from_environment()
 
@@ -65,11 +68,17 @@ def create_app() -> FastAPI:
         engine = build_engine(settings.runtime.database_url.get_secret_value())
         try:
             _attach_clients(app, settings, engine, await _temporal_client())
-            yield
+            with _metrics_server(app, settings):
+                yield
         finally:
             await engine.dispose()
 
     return _build(settings, lifespan)
+
+
+def _metrics_server(app: FastAPI, settings: Settings) -> AbstractContextManager[object]:
+    address = settings.http.metrics_address
+    return serve_metrics(app, *address) if address else nullcontext()
 
 
 def build_app(settings: Settings, engine: AsyncEngine, temporal: Client) -> FastAPI:
@@ -87,6 +96,7 @@ def _build(settings: Settings, lifespan: Lifespan | None) -> FastAPI:
         description=DESCRIPTION,
         servers=[{"url": str(settings.http.holdfast_public_url).rstrip("/"), "description": "This one."}],
         openapi_tags=TAGS,
+        dependencies=[Depends(refuse_unknown_parameters)],
         openapi_url="/v1/openapi.json",
         # FastAPI's documentation pages load scripts from a CDN.
         docs_url=None,
@@ -100,7 +110,9 @@ def _build(settings: Settings, lifespan: Lifespan | None) -> FastAPI:
     app.state.business_gauges = BusinessGauges(app.state.metrics.registry)
     app.state.reconciliation_gauges = ReconciliationGauges(app.state.metrics.registry)
     app.state.password_hasher = AsyncPasswordHasher()
-    app.state.limits = RateLimits()
+    limits_url = settings.http.holdfast_limits_url
+    app.state.limits = RateLimits(redis_storage(limits_url.get_secret_value()) if limits_url else None)
+    app.state.documents = Documents()
     _include_routers(app)
     _handle_errors(app)
     _add_middleware(app, settings)
@@ -147,7 +159,7 @@ def _attach_clients(app: FastAPI, settings: Settings, engine: AsyncEngine, tempo
         if settings.identity.is_used
         else LocalTokenVerifier(settings.http.holdfast_token_secret, app.state.database)
     )
-    app.state.streams = StreamOptions(NotifyListener(engine.url))
+    app.state.streams = EventStreams(NotifyListener(engine.url))
     # Added here, so that a client passed to `build_app` sends the request id with its calls as well.
     temporal = Client(
         **temporal.config() | {"interceptors": [*temporal.config()["interceptors"], RequestIdClientInterceptor()]}

@@ -184,6 +184,11 @@ class JaasSettings(BaseSettings):
         return JaasMeetings(self.jaas_app_id, self.jaas_key_id, self.jaas_private_key.get_secret_value())
 
 
+PROVIDER_SETTINGS: dict[str, type[BaseSettings]] = {
+    MeetingProvider.JITSI: JitsiSettings,
+    MeetingProvider.JAAS: JaasSettings,
+}
+
 Window = Annotated[timedelta, Field(ge=timedelta(0), le=timedelta(hours=12))]
 
 

@@ -41,7 +41,7 @@ TAGS = [
     },
     {"name": "meetings", "description": "Called by the meeting provider, with signed events."},
     {"name": "stripe", "description": "Called by Stripe, with signed events."},
-    {"name": "machines", "description": "Health and metrics, without the version prefix."},
+    {"name": "machines", "description": "Health, without the version prefix."},
 ]
 
 _REQUEST_ID = {"description": "The request's, or a generated one.", "required": True, "schema": {"type": "string"}}
@@ -74,7 +74,8 @@ def _complete(schema: Json) -> None:
 
 def _implied_errors(path: str, operation: Json) -> Iterator[Kind]:
     """Errors that follow from what a route depends on, so that routes do not declare them one by one."""
-    yield Kind.INTERNAL
+    # Any route refuses a query parameter that it does not declare.
+    yield from (Kind.INTERNAL, Kind.REQUEST_INVALID)
     if path.startswith("/v1/"):
         yield Kind.UNAVAILABLE
     if operation.get("security"):
@@ -83,7 +84,7 @@ def _implied_errors(path: str, operation: Json) -> Iterator[Kind]:
     if "{" in path:
         yield Kind.NOT_FOUND
     if "requestBody" in operation:
-        yield from (Kind.BAD_REQUEST, Kind.CONTENT_TOO_LARGE, Kind.REQUEST_INVALID)
+        yield from (Kind.BAD_REQUEST, Kind.CONTENT_TOO_LARGE)
 
 
 def _add_response(responses: Json, kind: Kind) -> None:

@@ -58,6 +58,8 @@ class Windows(ResponseModel):
 
 
 class Policy(ResponseModel):
+    version: str
+    """Changes whenever the policy does. A booking request can name it as `expected_policy_version`."""
     platform_fee_bps: int
     cancellation: Cancellation
     no_show: NoShowTerms
@@ -72,6 +74,7 @@ def price(total: Money, fee: Money) -> Price:
 def policy(policy: BookingPolicy) -> Policy:
     deadlines = policy.deadlines
     return Policy(
+        version=policy.version,
         platform_fee_bps=policy.fee_bps,
         cancellation=Cancellation(
             name=policy.cancellation.name,

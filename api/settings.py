@@ -1,5 +1,6 @@
 """The API's settings, from the environment. A missing or weak value stops the process at start-up."""
 
+import os
 import re
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -11,10 +12,11 @@ from pydantic import AfterValidator, AnyHttpUrl, BeforeValidator, Field, SecretS
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from api.http.auth import signing_keys
-from api.meeting_provider import Meetings, MeetingSettings, meetings_from_environment
+from api.meeting_provider import PROVIDER_SETTINGS, Meetings, MeetingSettings, meetings_from_environment
 from models.domain.actors import Role
 from models.domain.tax_reporting import Thresholds
 from models.settings import DocumentSettings, Environment, PolicySettings, RuntimeSettings
+from models.startup_check import check_settings
 
 _THRESHOLDS = Thresholds()
 _ROLES = (Role.STUDENT, Role.INSTRUCTOR, Role.OPERATOR)
@@ -52,20 +54,36 @@ def _is_origin(origin: str) -> str:
     return origin
 
 
+def _is_address(address: str | None) -> str | None:
+    if address and not re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[^:\s]+):[0-9]{1,5}", address):
+        raise ValueError("must be host:port")
+    return address or None
+
+
+def _is_redis(url: SecretStr | None) -> SecretStr | None:
+    value = url.get_secret_value() if url else ""
+    if value and not re.match(r"rediss?://[^/]", value):
+        raise ValueError("must begin with redis:// or rediss:// and a host")
+    return url if value else None
+
+
 Origin = Annotated[str, AfterValidator(_is_origin)]
 
 
-class HttpSettings(BaseSettings):
-    """Secrets, token lifetime, public URL and CORS."""
-
+class TokenSettings(BaseSettings):
     model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True)
 
     holdfast_token_secret: Annotated[SecretStr, AfterValidator(_is_long_enough)]
     """One secret, or several separated by commas: the first signs, all of them verify."""
+
+
+class HttpSettings(TokenSettings):
+    """Secrets, token lifetime, public URL and CORS."""
+
     holdfast_token_lifetime: Annotated[timedelta, Field(ge=timedelta(minutes=1), le=timedelta(days=1))] = timedelta(
         hours=1
     )
-    """Lifetime of the tokens issued at sign-in. Only a password change revokes them earlier."""
+    """Lifetime of the tokens issued at sign-in. A new password, a sign-out and a closed account revoke them earlier."""
     stripe_webhook_secret: Annotated[SecretStr, AfterValidator(_no_empty_secret)]
     """The endpoint's signing secret, or several separated by commas while Stripe rolls it."""
     stripe_connect_webhook_secret: Annotated[SecretStr, AfterValidator(_no_empty_secret)]
@@ -73,13 +91,31 @@ class HttpSettings(BaseSettings):
     holdfast_env: Environment = Environment.PRODUCTION
     stripe_livemode: bool | None = None
     """Whether the Stripe key is a live one; if omitted, in production only. Events of the other mode are dropped."""
+    holdfast_verify_addresses: bool | None = None
+    """Whether students verify their address before their first booking; if omitted, in production only."""
     holdfast_public_url: AnyHttpUrl
     holdfast_cors_origins: Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(_split_origins)] = ()
     """Origins whose pages may read responses in a browser, separated by commas. Empty by default."""
+    holdfast_api_metrics_address: Annotated[str | None, AfterValidator(_is_address)] = None
+    """`host:port` on which the API's Prometheus metrics are served. Do not publish it: it has business figures."""
+    holdfast_limits_url: Annotated[SecretStr | None, AfterValidator(_is_redis)] = None
+    """`redis://` or `rediss://`: a Redis or Valkey in which all API processes count rate limits together."""
 
     @property
     def is_livemode(self) -> bool:
         return self.holdfast_env is Environment.PRODUCTION if self.stripe_livemode is None else self.stripe_livemode
+
+    @property
+    def metrics_address(self) -> tuple[str, int] | None:
+        if self.holdfast_api_metrics_address is None:
+            return None
+        host, _, port = self.holdfast_api_metrics_address.rpartition(":")
+        return host.strip("[]"), int(port)
+
+    @property
+    def verifies_addresses(self) -> bool:
+        is_production = self.holdfast_env is Environment.PRODUCTION
+        return is_production if self.holdfast_verify_addresses is None else self.holdfast_verify_addresses
 
     @property
     def webhook_secrets(self) -> tuple[str, ...]:
@@ -160,6 +196,12 @@ class Settings:
 
     @classmethod
     def from_environment(cls) -> Self:
+        """Raises `InvalidSettings`."""
+        provider = PROVIDER_SETTINGS.get(os.environ.get("HOLDFAST_MEETING_PROVIDER", ""))
+        check_settings(
+            *(RuntimeSettings, HttpSettings, PolicySettings, IdentitySettings, DocumentSettings, TaxReportingSettings),
+            *(MeetingSettings, provider) if provider else (MeetingSettings,),
+        )
         meeting = MeetingSettings()
         return cls(
             runtime=RuntimeSettings(),

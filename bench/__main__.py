@@ -1,4 +1,4 @@
-"""`./run bench`: what a booking costs, or how soon bookings continue after their worker was killed."""
+"""`./run bench`: what a booking costs, how it continues after a crash, what others notice of greedy clients."""
 
 import argparse
 import sys
@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from bench import checks, recovery, report, throughput
+from bench import checks, greedy, recovery, report, throughput
 from bench.checks import Check
 from bench.stack import bench_stack
 from sandbox.demo.people import Unexpected
@@ -21,10 +21,16 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--bookings", type=_positive, default=100, metavar="N", help="how many (default: 100)")
     parser.add_argument("--at-once", type=_positive, default=8, metavar="K", help="at the same time (default: 8)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON")
-    parser.add_argument(
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument(
         "--recovery",
         action="store_true",
         help="measure instead how soon bookings go on after their worker was killed",
+    )
+    instead.add_argument(
+        "--greedy",
+        action="store_true",
+        help="measure instead what others wait for beside clients that ask for all they can get",
     )
     return parser.parse_args()
 
@@ -45,6 +51,11 @@ async def _bench(arguments: argparse.Namespace) -> int:
             recovered = await recovery.measure(stack, _RECOVERY_BOOKINGS)
             report.print_recovery(recovered)
             results, checked = {"recovery": asdict(recovered)}, checks.of_recovery(recovered)
+        elif arguments.greedy:
+            parameters = {"clients": greedy.CLIENTS}
+            beside = await greedy.measure(stack)
+            report.print_greedy(beside)
+            results, checked = {"greedy": asdict(beside)}, checks.of_greedy(beside)
         else:
             parameters = {"bookings": arguments.bookings, "at_once": arguments.at_once}
             measured = await throughput.measure(stack, arguments.bookings, arguments.at_once)

@@ -5,5 +5,7 @@ from typing import Final
 MAX_EVENTS: Final = 60
 MAX_ACTIONS: Final = 20
 MAX_STRIPE_MUTATIONS: Final = 4
+MAX_GREEDY_RATIO: Final = 2.0
+"""The p99 of a step beside greedy clients, in relation to the quiet one."""
 MAX_RECOVERY_SECONDS: Final = 2.0
 """Median seconds from the new worker's readiness until a waiting booking continues."""

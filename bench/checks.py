@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from statistics import median
 
-from bench.budget import MAX_ACTIONS, MAX_EVENTS, MAX_RECOVERY_SECONDS, MAX_STRIPE_MUTATIONS
+from bench.budget import MAX_ACTIONS, MAX_EVENTS, MAX_GREEDY_RATIO, MAX_RECOVERY_SECONDS, MAX_STRIPE_MUTATIONS
+from bench.greedy import STEPS, Greedy
 from bench.recovery import Recovery
 from bench.throughput import Throughput
 
@@ -26,6 +27,10 @@ def of_throughput(run: Throughput) -> list[Check]:
 def of_recovery(run: Recovery) -> list[Check]:
     name = "seconds until a waiting booking goes on (median)"
     return [_at_most(name, round(median(run.waiting), 2), MAX_RECOVERY_SECONDS)]
+
+
+def of_greedy(run: Greedy) -> list[Check]:
+    return [_at_most(f"p99 of a {step}, greedy / quiet", round(run.ratio(step), 2), MAX_GREEDY_RATIO) for step in STEPS]
 
 
 def _at_most(name: str, measured: float, most: float) -> Check:

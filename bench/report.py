@@ -6,15 +6,18 @@ import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from bench import figures
+from bench import greedy as greedy_steps
 from bench.bookings import STEPS
 from bench.checks import Check
 from bench.figures import Figure, Ratio
+from bench.greedy import CLIENTS, Greedy, p99
 from bench.recovery import Recovery
 from bench.throughput import Throughput
 
@@ -51,6 +54,20 @@ def print_recovery(run: Recovery) -> None:
         seconds: list[float] = getattr(run, kind)
         table.add_row(meaning, str(len(seconds)), f"{figures.spread(seconds).median:.2f}", f"{max(seconds):.2f}")
     _console.print(table)
+
+
+def print_greedy(run: Greedy) -> None:
+    table = Table(title=f"Milliseconds, quiet and beside {CLIENTS} greedy clients")
+    for heading in ("", "", "samples", "quiet p50", "quiet p99", "greedy p50", "greedy p99", "p99 ratio"):
+        table.add_column(heading, justify="right" if heading else "left")
+    for step, meaning in greedy_steps.STEPS.items():
+        quiet, beside = run.quiet[step], run.greedy[step]
+        values = (median(quiet), p99(quiet), median(beside), p99(beside))
+        milliseconds = (f"{value * 1000:.0f}" for value in values)
+        table.add_row(step, meaning, str(len(beside)), *milliseconds, f"{run.ratio(step):.2f}")
+    _console.print(table)
+    answers = ", ".join(f"{answer}: {count}" for answer, count in sorted(run.answers.items()))
+    _console.print(f"What they got in {run.greedy_seconds:.0f} s: {answers}", markup=False)
 
 
 def print_checks(checks: Sequence[Check]) -> None:

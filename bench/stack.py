@@ -39,7 +39,7 @@ async def bench_stack() -> AsyncIterator[BenchStack]:
             try:
                 async with (
                     httpx.AsyncClient(base_url=stack.api_url, timeout=30, trust_env=False) as http,
-                    stripe_client(stack.stripe_key, stack.environment.get("STRIPE_API_BASE")) as stripe,
+                    stripe_client(stack.stripe_key, stack.worker_environment.get("STRIPE_API_BASE")) as stripe,
                 ):
                     yield BenchStack(Marketplace(stack, http, engine, stripe, temporal), StripeLog(log))
             finally:

@@ -95,9 +95,9 @@ class Language:
         return f"{clock} UTC{_offset(local)}"
 
 
-def language(code: str) -> Language:
-    """The language of that code, or English if there is no catalogue for it."""
-    return LANGUAGES.get(code, LANGUAGES[SOURCE])
+def language(tag: str) -> Language:
+    """The language of a BCP 47 tag (`de-AT`: German), or English if there is no catalogue for it."""
+    return LANGUAGES.get(tag) or LANGUAGES.get(tag.partition("-")[0], LANGUAGES[SOURCE])
 
 
 def _offset(local: datetime) -> str:

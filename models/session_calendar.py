@@ -64,6 +64,11 @@ def reset_url(public_url: str, token: str) -> str:
     return f"{public_url.rstrip('/')}/password-reset#{token}"
 
 
+def verification_url(public_url: str, token: str) -> str:
+    """With the token in the fragment, as in `reset_url`."""
+    return f"{public_url.rstrip('/')}/verify#{token}"
+
+
 def invitation(appointment: Appointment, organizer: Party, attendee: Party) -> tuple[str, bytes]:
     """The method (`REQUEST` or `CANCEL`) and the file for a mail that adds, moves or removes the session.
 

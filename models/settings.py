@@ -12,9 +12,11 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from models.documents.issuer import Issuer
 from models.domain.money import BASIS_POINTS, Rounding
 from models.domain.policy import BookingPolicy, CancellationPolicy, CompletionTimeoutPolicy, Deadlines, LossBearer
+from models.domain.rationing import PERIOD, BookingLimits
 
 _DEFAULTS = Deadlines()
 _POLICY = BookingPolicy()
+_LIMITS = BookingLimits()
 
 
 class Environment(StrEnum):
@@ -67,6 +69,16 @@ class PolicySettings(BaseSettings):
     contest_window: timedelta = timedelta(hours=24)
     objection_window: timedelta = timedelta(days=1)
     hold_margin: timedelta = _DEFAULTS.hold_margin
+    max_unpaid: int = Field(default=_LIMITS.max_unpaid, ge=0)
+    max_unpaid_per_instructor: int = Field(default=_LIMITS.max_unpaid_per_instructor, ge=0)
+    lapsed_slot_wait: timedelta = Field(default=_LIMITS.lapsed_slot_wait, ge=timedelta(0), le=PERIOD)
+    max_lapses: int = Field(default=_LIMITS.max_lapses, ge=0)
+    max_declined_cards: int = Field(default=_LIMITS.max_declined_cards, ge=0)
+
+    @property
+    def limits(self) -> BookingLimits:
+        """What a student may reserve without paying."""
+        return BookingLimits(**{limit: getattr(self, limit) for limit in BookingLimits.model_fields})
 
     def freeze(self, cancellation: CancellationPolicy) -> BookingPolicy:
         """The policy of a booking made now, with its offering's cancellation tiers."""
@@ -81,6 +93,10 @@ class PolicySettings(BaseSettings):
             lost_dispute_borne_by=self.lost_dispute_borne_by,
             deadlines=Deadlines(**{window: getattr(self, window) for window in Deadlines.model_fields}),
         )
+
+
+def _text_or_none(text: str | None) -> str | None:
+    return (text or "").strip() or None
 
 
 def _name_and_address(text: str) -> str:
@@ -103,7 +119,7 @@ class MailSettings(BaseSettings):
     model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True)
 
     holdfast_env: Environment = Environment.PRODUCTION
-    holdfast_smtp_host: str | None = None
+    holdfast_smtp_host: Annotated[str | None, AfterValidator(_text_or_none)] = None
     holdfast_smtp_port: int = Field(default=587, ge=1, le=65535)
     holdfast_smtp_security: SmtpSecurity = SmtpSecurity.STARTTLS
     holdfast_smtp_user: str | None = None

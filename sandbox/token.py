@@ -6,6 +6,8 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
+import psycopg
+
 from api.http.auth import issue_token
 from models.domain.actors import Role
 from sandbox.stack.local import THIS_CHECKOUT
@@ -21,12 +23,24 @@ def main() -> int:
     parser.add_argument("--id", required=True, type=UUID, help="of the student, instructor or operator")
     arguments = parser.parse_args()
     try:
-        secret = THIS_CHECKOUT.read_token_secret()
+        secrets = THIS_CHECKOUT.read_secrets()
     except StackRefusedError as error:
         print(error, file=sys.stderr)
         return 1
-    print(issue_token(secret, Role(arguments.role), arguments.id, _LIFETIME))
+    role = Role(arguments.role)
+    if role is Role.OPERATOR:
+        _ensure_operator(secrets.database_url, arguments.id)
+    print(issue_token(secrets.token_secret, role, arguments.id, _LIFETIME))
     return 0
+
+
+def _ensure_operator(database_url: str, operator_id: UUID) -> None:
+    """Any id will do on this machine: an operator that is not there yet is added."""
+    with psycopg.connect(database_url.replace("+psycopg", "")) as connection:
+        connection.execute(
+            "INSERT INTO operator (id, name, created_at) VALUES (%s, %s, now()) ON CONFLICT DO NOTHING",
+            (operator_id, f"local {operator_id}"),
+        )
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from typing import Final
 from sandbox.seed import Seeds, seed
 from sandbox.stack import supervision
 from sandbox.stack.commands import StartupError
-from sandbox.stack.local import THIS_CHECKOUT, StackDirectory, write_atomically
+from sandbox.stack.local import THIS_CHECKOUT, LocalSecrets, StackDirectory, write_atomically
 from sandbox.stack.processes import Process
 from sandbox.stack.stack import Stack
 
@@ -39,9 +39,9 @@ async def up(local: StackDirectory, ready_file: Path | None) -> int:
     with local.lock():
         _delete_last_run(local, ready_file)
         async with Stack(local.state) as stack:
-            stripe_base = stack.environment.get("STRIPE_API_BASE")
+            stripe_base = stack.worker_environment.get("STRIPE_API_BASE")
             seeds = await seed(stack.database_url, stack.stripe_key, stripe_base)
-            local.write_token_secret(stack.token_secret)
+            local.write_secrets(LocalSecrets(stack.token_secret, stack.database_url))
             _announce(stack, seeds)
             _write_ready_file(stack, ready_file)
             # Ctrl-C and SIGTERM cancel the task, which is the normal end.

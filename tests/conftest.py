@@ -119,6 +119,12 @@ async def engine(database_url: str, _reused_engine: AsyncEngine) -> AsyncIterato
 
 
 @pytest.fixture
+def program_url(postgres: Postgres, database_url: str) -> str:
+    """The same database, as the role that the API and the worker have."""
+    return postgres.program_url(database_url.rpartition("/")[2])
+
+
+@pytest.fixture
 def empty_database_url(postgres: Postgres) -> Iterator[str]:
     """A new database without any table, for tests of the migrations themselves."""
     name = f"test_{uuid4().hex}"

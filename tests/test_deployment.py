@@ -34,6 +34,28 @@ def test_locks_name_no_host() -> None:
     assert not _HOST.search(_text("requirements.lock") + _text("requirements.production.lock"))
 
 
+def _environment(service: str) -> str:
+    """A service of docker-compose.yml as text, with the settings that it shares."""
+    text = _text("docker-compose.yml")
+    own: str
+    [own] = re.findall(rf"^  {service}:\n((?:    .*\n|\n)+)", text, re.MULTILINE)
+    [shared] = re.findall(r"^x-settings: &settings\n((?:  .*\n)+)", text, re.MULTILINE)
+    return own + (shared if "<<: *settings" in own else "")
+
+
+def test_compose_gives_the_stripe_key_to_the_worker_only() -> None:
+    assert "STRIPE_API_KEY" in _environment("worker")
+    assert "STRIPE_API_KEY" not in _environment("api")
+    assert "HOLDFAST_TOKEN_SECRET" not in _environment("worker")
+
+
+def test_compose_lets_the_migrations_alone_connect_as_the_owner() -> None:
+    user = re.compile(r"DATABASE_URL: \S+//(\w+):")
+    users = {service: user.findall(_environment(service)) for service in ("api", "worker", "migrate")}
+    assert users == {"api": ["holdfast_program"], "worker": ["holdfast_program"], "migrate": ["holdfast"]}
+    assert "CREATE ROLE holdfast_program LOGIN" in _text("docker-compose.yml")
+
+
 def _names(settings: type[BaseSettings]) -> set[str]:
     return {f"{settings.model_config.get('env_prefix', '')}{name}".upper() for name in settings.model_fields}
 

@@ -5,6 +5,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from activities.booking import payment_records
 from activities.booking.payment_records import advance_unless_there
 from activities.database import audit, outbox
+from models.domain.actors import Role
 from models.domain.endings import payment_after
 from models.domain.messages import RecordEnding
 from models.domain.notifications import Recipient, notifications_for
@@ -15,16 +16,19 @@ from models.tables.payments import InstructorPayout
 
 
 def audit_event(message: RecordEnding) -> AuditEvent:
-    """Only this row is left of a deleted booking request, so its detail has the student, the slot and the reason."""
+    """Only this row is left of a deleted booking request, so its detail has the student, the slot and the reason.
+
+    The student and the slot are also in that of an unpaid booking which its student cancelled: both are reservations
+    that were let go (`models.rationing`).
+    """
     terms, ending = message.terms, message.ending
     detail: dict[str, object] = {"reason": ending.reason}
+    was_paid = message.payment is not None and message.payment.was_held
+    if ending.booking is None or (ending.actor.role is Role.STUDENT and not was_paid):
+        detail |= {"student_id": str(terms.student_id), "slot_id": str(terms.slot_id)}
     if ending.booking is None:
         action = "booking.deleted"
-        detail |= {
-            "decline_code": ending.decline_code,
-            "student_id": str(terms.student_id),
-            "slot_id": str(terms.slot_id),
-        }
+        detail |= {"decline_code": ending.decline_code}
     else:
         action = f"booking.{ending.booking.lower()}"
         detail |= {"kept_minor": ending.split.kept.amount_minor, "currency": terms.price.currency}

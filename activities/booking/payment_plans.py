@@ -2,11 +2,11 @@
 
 from typing import Protocol
 
-from activities.gateways import CheckoutRequest, PaymentGateway
+from activities.gateways import CheckoutPage, CheckoutRequest, PaymentGateway
 from activities.idempotency import with_idempotency_key
 from models.domain.errors import Declined, Retryable
 from models.domain.ids import stripe_key
-from models.domain.messages import Checkout, HoldPhase, PaymentRef, PaymentState, SettlePayment
+from models.domain.messages import HoldPhase, PaymentRef, PaymentState, SettlePayment
 from models.domain.policy import Split
 
 _MAX_RELEASE_STEPS = 4
@@ -18,7 +18,7 @@ class Plan(Protocol):
     All raise `PaymentError`s.
     """
 
-    async def secure(self, request: CheckoutRequest, *, retrying: bool) -> Checkout:
+    async def secure(self, request: CheckoutRequest, *, retrying: bool) -> CheckoutPage:
         """Create the Checkout Session on which the student pays. Raises `Declined` if Stripe rejects it."""
 
     async def look_up(self, ref: PaymentRef, customer_id: str | None) -> PaymentState:
@@ -37,7 +37,7 @@ class HoldPlan:
     def __init__(self, gateway: PaymentGateway) -> None:
         self._gateway = gateway
 
-    async def secure(self, request: CheckoutRequest, *, retrying: bool) -> Checkout:
+    async def secure(self, request: CheckoutRequest, *, retrying: bool) -> CheckoutPage:
         booking_id = request.terms.booking_id
         if retrying and (found := await self._gateway.find_checkout(request.customer_id, booking_id)):
             return found
@@ -49,7 +49,7 @@ class HoldPlan:
         session_id = ref.checkout_session_id
         if session_id is None and customer_id is not None:
             found = await self._gateway.find_checkout(customer_id, ref.booking_id)
-            session_id = found.checkout_session_id if found else None
+            session_id = found.checkout.checkout_session_id if found else None
         if session_id is None:
             return PaymentState(phase=HoldPhase.CLOSED)
         return await self._gateway.look_up(session_id)

@@ -3,17 +3,21 @@
 from collections.abc import Mapping
 from uuid import UUID
 
+from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlmodel import col
 from temporalio import activity
 
 from activities.booking.checkout_text import load_text
 from activities.booking.payment_plans import Plan
 from activities.booking.students import load_contact
+from activities.database.transactions import transaction
 from activities.gateways import CheckoutRequest, PaymentGateway
 from activities.idempotency import with_idempotency_key
 from models.domain.ids import customer_key
 from models.domain.messages import Checkout, PaymentRef, PaymentState, SecurePayment, SettlePayment
 from models.domain.policy import PaymentPlan, split
+from models.tables.bookings import BookingRequest
 
 
 def _is_retry() -> bool:
@@ -30,18 +34,23 @@ class PaymentActivities:
 
     @activity.defn
     async def secure_payment(self, request: SecurePayment) -> Checkout:
-        """Create the Checkout Session on which the student pays. Raises `Declined` if Stripe rejects it."""
+        """Create the Checkout Session on which the student pays. Raises `Declined` if Stripe rejects it.
+
+        Its URL goes to the booking's row here: a record's activity would get it through the workflow's history.
+        """
         terms = request.terms
         customer_id = await self._ensure_customer(terms.student_id)
         divided = split(terms.price, terms.policy)
-        checkout = CheckoutRequest(
+        checkout_request = CheckoutRequest(
             terms=terms,
             split=divided,
             text=await load_text(self._engine, terms, divided),
             customer_id=customer_id,
             expires_at=request.expires_at,
         )
-        return await self._plans[terms.plan].secure(checkout, retrying=_is_retry())
+        page = await self._plans[terms.plan].secure(checkout_request, retrying=_is_retry())
+        await self._store_url(terms.booking_id, page.url)
+        return page.checkout
 
     @activity.defn
     async def look_up_payment(self, ref: PaymentRef) -> PaymentState:
@@ -57,6 +66,12 @@ class PaymentActivities:
     async def release_payment(self, ref: PaymentRef) -> PaymentState:
         """Return everything to the student. Succeeds if there is nothing to return."""
         return await self._plans[ref.plan].release(ref, await self._find_customer(ref))
+
+    async def _store_url(self, booking_id: UUID, url: str | None) -> None:
+        """Does nothing once the checkout is recorded, since a reset workflow repeats earlier steps."""
+        is_opening = (col(BookingRequest.id) == booking_id, col(BookingRequest.checkout_session_id).is_(None))
+        async with transaction(self._engine) as session:
+            await session.exec(update(BookingRequest).where(*is_opening).values(checkout_url=url))
 
     async def _ensure_customer(self, student_id: UUID) -> str:
         contact = await load_contact(self._engine, student_id)

@@ -1,9 +1,8 @@
 """Activities that write the saga's records. Each is one idempotent transaction; all times come from its message."""
 
-import secrets
 from uuid import UUID
 
-from sqlalchemy import update
+from sqlalchemy import and_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, select
@@ -13,6 +12,7 @@ from temporalio import activity
 from activities.booking import endings, payment_records, rescheduling, session_reports
 from activities.database import audit, outbox
 from activities.database.transactions import transaction
+from models import rationing
 from models.domain.actors import PLATFORM, Actor, Role
 from models.domain.messages import (
     Channel,
@@ -28,14 +28,12 @@ from models.domain.messages import (
 )
 from models.domain.notifications import ON_REVIEW, notifications_for
 from models.domain.policy import split
+from models.domain.rationing import LimitReached, limit_reached
 from models.domain.session_reports import JudgeSession, RecordAnswer, RecordReport, Verdict
 from models.domain.states import BookingStatus, PaymentStatus, SessionStatus, advance
 from models.tables.bookings import BookingRequest, LiveSession
 from models.tables.catalogue import Offering, Slot
-from models.tables.people import Student
-
-_ROOM_BYTES = 24
-"""Hexadecimal in lower case: Jitsi ignores case, and reports room names in lower case."""
+from models.tables.people import Instructor, Student
 
 
 class RecordActivities:
@@ -45,8 +43,11 @@ class RecordActivities:
         self._engine = engine
 
     @activity.defn
-    async def reserve_slot(self, message: ReserveSlot) -> bool:
-        """Returns whether this booking has the slot. Locks and the exclusion constraint decide, not an earlier read."""
+    async def reserve_slot(self, message: ReserveSlot) -> bool | LimitReached:
+        """Returns whether this booking has the slot, or the student's limit that it would exceed.
+
+        Locks and the exclusion constraint decide, not an earlier read.
+        """
         terms = message.terms
         reserved = audit.event(
             terms.booking_id, "booking.reserved", _student(terms.student_id), Channel.API, message.booked_at,
@@ -60,6 +61,8 @@ class RecordActivities:
         async with transaction(self._engine) as session:
             if await audit.exists(session, reserved):
                 return True
+            if reached := await _limit_reached(session, message):
+                return reached
             if not await _claim(session, message):
                 return await session.get(BookingRequest, terms.booking_id) is not None
             await audit.append(session, reserved)
@@ -77,7 +80,6 @@ class RecordActivities:
             if booking is None:
                 return
             booking.checkout_session_id = checkout.checkout_session_id
-            booking.checkout_url = checkout.url
             booking.updated_at = message.at
             await session.exec(
                 update(Student)
@@ -200,18 +202,34 @@ def _student(student_id: UUID) -> Actor:
     return Actor(role=Role.STUDENT, id=student_id)
 
 
-async def _claim(session: AsyncSession, message: ReserveSlot) -> bool:
-    """Insert the booking request, unless its time is booked, or the slot or its offering was withdrawn.
+async def _limit_reached(session: AsyncSession, message: ReserveSlot) -> LimitReached | None:
+    """Concurrent reservations of one student are checked one after the other, each with those before it."""
+    terms = message.terms
+    if message.limits is None:
+        return None
+    await rationing.lock_student(session, terms.student_id)
+    standing = await rationing.standing(
+        session, terms.student_id, terms.starts_at, terms.ends_at, message.booked_at, but_for=terms.booking_id
+    )
+    return limit_reached(message.limits, standing, terms, message.allow_overlap, message.booked_at)
 
-    A withdrawal and a reservation lock the same rows, so each waits for the other.
-    `ON CONFLICT DO NOTHING` covers exclusion constraints too. Unlike a plain insert, it waits for a concurrent one
-    without a deadlock (PostgreSQL, "INSERT: ON CONFLICT clause").
+
+async def _claim(session: AsyncSession, message: ReserveSlot) -> bool:
+    """Insert the booking request, unless its time is booked or cannot be booked any more.
+
+    The slot or its offering may be withdrawn, its instructor suspended, or the student's account closed. Each of these
+    and a reservation lock the same rows, so each waits for the other. `ON CONFLICT DO NOTHING` covers exclusion
+    constraints too. Unlike a plain insert, it waits for a concurrent one without a deadlock (PostgreSQL, "INSERT: ON
+    CONFLICT clause").
     """
     terms = message.terms
     open_offering = (
         select(Offering.title)
         .join(Slot, col(Slot.offering_id) == col(Offering.id))
+        .join(Instructor, col(Instructor.id) == col(Slot.instructor_id))
+        .join(Student, and_(col(Student.id) == terms.student_id, col(Student.closed_at).is_(None)))
         .where(col(Slot.id) == terms.slot_id, col(Slot.withdrawn_at).is_(None), col(Offering.is_active))
+        .where(col(Instructor.suspended_at).is_(None))
         .with_for_update(read=True)
     )
     title = (await session.exec(open_offering)).first()
@@ -251,7 +269,6 @@ async def _schedule(session: AsyncSession, message: RecordAcceptance) -> None:
     live_session = LiveSession(
         booking_id=terms.booking_id,
         status=advance(None, SessionStatus.SCHEDULED),
-        room=secrets.token_hex(_ROOM_BYTES),
         total_price_minor=terms.price.amount_minor,
         platform_fee_minor=parts.platform_fee.amount_minor,
         instructor_payout_minor=parts.instructor_payout.amount_minor,

@@ -1,6 +1,7 @@
 """Moves a booking to another slot, and closes the reschedule proposal that both sides agreed on."""
 
 from datetime import datetime
+from uuid import UUID
 
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -9,10 +10,11 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.database import audit, outbox
 from activities.database.transactions import transaction
+from models.domain.attendance import AttendanceKind
 from models.domain.messages import MoveResult, MoveSlot
 from models.domain.proposals import ProposalStatus
 from models.domain.states import HOLDS_SLOT, IllegalTransition
-from models.tables.bookings import BookingRequest, LiveSession, RescheduleProposal
+from models.tables.bookings import AttendanceEvent, BookingRequest, LiveSession, RescheduleProposal, new_room
 from models.tables.catalogue import Slot
 
 
@@ -49,17 +51,48 @@ async def move(engine: AsyncEngine, message: MoveSlot) -> MoveResult:
         if not await _claim(session, message):
             return MoveResult.SLOT_TAKEN
         await audit.append(session, rescheduled)
-        await _notify(session, booking, to.from_starts_at, message)
+        await _move_session(session, booking, to.from_starts_at, message)
         proposal.status, proposal.decided_at = ProposalStatus.ACCEPTED, message.at
         return MoveResult.MOVED
 
 
-async def _notify(
+async def _move_session(
     session: AsyncSession, booking: BookingRequest, previous_starts_at: datetime, message: MoveSlot
 ) -> None:
+    """Before the approval there is no session: no room, and no invitation to update."""
     await session.refresh(booking)
     live_session = await session.get(LiveSession, booking.id, with_for_update=True)
+    if live_session is not None:
+        await _leave_room(session, booking.id, message.at)
+        live_session.room = new_room()
     await outbox.reschedule(session, booking, live_session, previous_starts_at, message.at)
+
+
+async def _leave_room(session: AsyncSession, booking_id: UUID, at: datetime) -> None:
+    """Record that whoever is in the old room has left the meeting: it does not count for the new time.
+
+    The provider's later reports about the old room are ignored, because no booking has it any more.
+    """
+    reports = select(AttendanceEvent).where(
+        col(AttendanceEvent.booking_id) == booking_id, col(AttendanceEvent.role).is_not(None)
+    )
+    latest = {
+        (report.role, report.connection): report
+        for report in await session.exec(reports.order_by(col(AttendanceEvent.at), col(AttendanceEvent.kind)))
+    }
+    session.add_all(
+        AttendanceEvent(
+            id=f"{joined.id}:moved",
+            booking_id=booking_id,
+            kind=AttendanceKind.LEFT,
+            role=joined.role,
+            connection=joined.connection,
+            at=max(at, joined.at),
+            source=joined.source,
+        )
+        for joined in latest.values()
+        if joined.kind is AttendanceKind.JOINED
+    )
 
 
 async def _claim(session: AsyncSession, message: MoveSlot) -> bool:

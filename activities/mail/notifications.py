@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -34,9 +34,15 @@ from models.domain.states import RefundStatus
 from models.domain.zones import zone
 from models.languages import Language, language
 from models.receipts import Line, Names, lines_of, receipt
-from models.session_calendar import Appointment, Party, appointment, join_url, receipt_url, reset_url
+from models.session_calendar import Appointment, Party, appointment, join_url, receipt_url, reset_url, verification_url
 from models.tables.bookings import BookingRequest, LiveSession, RescheduleProposal
-from models.tables.credentials import RESET_LASTS, PasswordReset, token_hash
+from models.tables.credentials import (
+    RESET_LASTS,
+    VERIFICATION_LASTS,
+    AddressVerification,
+    PasswordReset,
+    token_hash,
+)
 from models.tables.outbox import OutboxMessage
 from models.tables.payments import Payment
 from models.tables.people import Instructor, Student
@@ -47,6 +53,12 @@ _MENTIONS_RECORDING = _HAS_JOIN_LINK | {NotificationKind.BOOKING_RECEIVED}
 _CHANGES_CALENDARS = frozenset({NotificationKind.APPROVED, NotificationKind.RESCHEDULED, NotificationKind.CANCELLED})
 
 _BANK_DETAILS_URL = "https://connect.stripe.com/express_login"
+
+
+_LINK_LASTS = {
+    NotificationKind.PASSWORD_RESET: RESET_LASTS,
+    NotificationKind.ADDRESS_VERIFICATION: VERIFICATION_LASTS,
+}
 
 
 class MailDiscarded(Exception):
@@ -157,7 +169,7 @@ async def _about_payout(session: AsyncSession, message: OutboxMessage) -> MailCo
     return MailContent(
         notification=message.kind,
         language=reads,
-        reader=Party(instructor.name, instructor.email),
+        reader=_reader(instructor),
         variables={
             "amount": amount,
             "sessions": facts["sessions"],
@@ -176,42 +188,54 @@ async def _about_account(session: AsyncSession, message: OutboxMessage, public_u
     if person is None:
         raise MailDiscarded("no_recipient")
     reads, time_zone = language(person.language), zone(person.time_zone)
-    expires_at = message.created_at + RESET_LASTS
-    is_reset = message.kind is NotificationKind.PASSWORD_RESET
-    if is_reset and now >= expires_at:
+    expires_at = message.created_at + _LINK_LASTS.get(message.kind, timedelta(0))
+    if message.kind in _LINK_LASTS and now >= expires_at:
         raise MailDiscarded("out_of_date")
+    is_verification = message.kind is NotificationKind.ADDRESS_VERIFICATION
     return MailContent(
         notification=message.kind,
         language=reads,
-        reader=Party(person.name, person.email),
+        # Whoever signed up chose the name, and the address may be somebody else's.
+        reader=_reader(person, is_named=not is_verification),
         variables={
             "at": reads.time(message.created_at, time_zone),
             "until": reads.time(expires_at, time_zone),
         },
         details=[],
-        links=[
-            (
-                reads.gettext("Choose a new password"),
-                reset_url(public_url, await _new_token(session, message, expires_at)),
-            )
-        ]
-        if is_reset
-        else [],
+        links=list(_account_links(session, message, reads, public_url, expires_at)),
         appointment=None,
     )
 
 
-async def _new_token(session: AsyncSession, message: OutboxMessage, expires_at: datetime) -> str:
-    """A token for this mail. Only its hash is stored, so each attempt to send the mail creates another token."""
+def _reader(person: Student | Instructor, is_named: bool = True) -> Party:
+    if person.closed_at is not None:
+        raise MailDiscarded("account_closed")
+    return Party(person.name if is_named else "", person.email)
+
+
+def _account_links(
+    session: AsyncSession, message: OutboxMessage, reads: Language, public_url: str, expires_at: datetime
+) -> Iterator[tuple[str, str]]:
+    """With a token for this mail. Only its hash is stored, so each attempt to send the mail creates another token."""
     token = secrets.token_urlsafe()
-    reset = PasswordReset(
-        token_hash=token_hash(token),
-        person_id=message.recipient_id,
-        generation=message.facts["generation"],
-        expires_at=expires_at,
-    )
-    session.add(reset)
-    return token
+    match message.kind:
+        case NotificationKind.PASSWORD_RESET:
+            session.add(
+                PasswordReset(
+                    token_hash=token_hash(token),
+                    person_id=message.recipient_id,
+                    generation=message.facts["generation"],
+                    expires_at=expires_at,
+                )
+            )
+            yield reads.gettext("Choose a new password"), reset_url(public_url, token)
+        case NotificationKind.ADDRESS_VERIFICATION:
+            session.add(
+                AddressVerification(
+                    token_hash=token_hash(token), student_id=message.recipient_id, expires_at=expires_at
+                )
+            )
+            yield reads.gettext("Confirm email address"), verification_url(public_url, token)
 
 
 def _about_booking(message: OutboxMessage, records: BookingRecords, public_url: str) -> MailContent:
@@ -224,7 +248,7 @@ def _about_booking(message: OutboxMessage, records: BookingRecords, public_url: 
     return MailContent(
         notification=message.kind,
         language=reads,
-        reader=Party(reader.name, reader.email),
+        reader=_reader(reader),
         variables={
             "to_student": message.recipient_role is Recipient.STUDENT,
             "other": other.name,

@@ -10,7 +10,7 @@ from uuid import UUID
 import stripe
 from stripe.params.checkout import SessionCreateParams, SessionCreateParamsPaymentIntentData
 
-from activities.gateways import CheckoutRequest
+from activities.gateways import CheckoutPage, CheckoutRequest
 from activities.stripe.errors import code_of, translated_errors
 from models.domain.actors import Capability
 from models.domain.messages import Checkout, HoldPhase, PaymentState
@@ -102,19 +102,19 @@ class StripeGateway:
                     return customer.id
         return None
 
-    async def open_checkout(self, request: CheckoutRequest, *, key: str) -> Checkout:
+    async def open_checkout(self, request: CheckoutRequest, *, key: str) -> CheckoutPage:
         async with translated_errors():
             session = await self._client.v1.checkout.sessions.create_async(
                 self._checkout_params(request), {"idempotency_key": key}
             )
-        return _checkout(session, request.customer_id)
+        return _checkout_page(session, request.customer_id)
 
-    async def find_checkout(self, customer_id: str, booking_id: UUID) -> Checkout | None:
+    async def find_checkout(self, customer_id: str, booking_id: UUID) -> CheckoutPage | None:
         async with translated_errors():
             sessions = await self._client.v1.checkout.sessions.list_async({"customer": customer_id, "limit": 100})
             async for session in sessions.auto_paging_iter():
                 if session.client_reference_id == str(booking_id):
-                    return _checkout(session, customer_id)
+                    return _checkout_page(session, customer_id)
         return None
 
     async def look_up(self, checkout_session_id: str) -> PaymentState:
@@ -204,13 +204,13 @@ class StripeGateway:
         }
 
 
-def _checkout(session: stripe.checkout.Session, customer_id: str) -> Checkout:
-    return Checkout(
+def _checkout_page(session: stripe.checkout.Session, customer_id: str) -> CheckoutPage:
+    checkout = Checkout(
         checkout_session_id=session.id,
         customer_id=customer_id,
-        url=session.url or "",
         expires_at=datetime.fromtimestamp(session.expires_at, UTC),
     )
+    return CheckoutPage(checkout=checkout, url=session.url)
 
 
 def _payment_state(payment: stripe.PaymentIntent, session: stripe.checkout.Session | None = None) -> PaymentState:

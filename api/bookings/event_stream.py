@@ -1,9 +1,12 @@
 """A booking's audit trail as server-sent events, live."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -11,15 +14,17 @@ from fastapi import APIRouter, Depends, Header, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from starlette.responses import Response
 
-from api.bookings import presenters, queries, schemas
-from api.bookings.queries import BookingRecord
+from api.bookings import queries
+from api.bookings.event_feed import EventFeed, Position
 from api.bookings.schemas import BookingEvent
-from api.http.auth import AsAnyRole, Caller
+from api.http.auth import AsAnyRole, Caller, is_still
 from api.http.database import Database, WithDatabase
 from api.http.notify_listener import NotifyListener
-from api.http.problems import Kind, problem_responses
+from api.http.problems import Kind, busy, problem_responses
+from api.http.rate_limits import rate_limited
 from api.http.schema_types import REFERENCE
-from models.tables.audit import AuditEvent
+
+_RETRY_AFTER_SECONDS = 30
 
 _JSON_OF_EVENT = {
     "contentMediaType": "application/json",
@@ -44,15 +49,40 @@ async def on_stream_finished(_: Request, __: Exception) -> Response:
     return Response(status_code=204)
 
 
-@dataclass(frozen=True)
-class StreamOptions:
-    """How the streams of this process are woken, and how long they may last."""
+class EventStreams:
+    """The open streams of this process: how they are woken, how many there may be, and how long they may last."""
 
-    listener: NotifyListener
-    max_duration: timedelta = timedelta(hours=1)
-    """The client then has to reconnect, with a token that is still valid."""
-    poll_interval: timedelta = timedelta(seconds=30)
-    """Streams also poll, in case LISTEN is not available."""
+    def __init__(
+        self,
+        listener: NotifyListener,
+        *,
+        max_duration: timedelta = timedelta(hours=1),
+        poll_interval: timedelta = timedelta(seconds=30),
+        max_per_person: int = 10,
+        max_in_process: int = 500,
+    ) -> None:
+        self.listener = listener
+        self.feed = EventFeed(listener)
+        # The client then has to reconnect, with a token that is still valid.
+        self.max_duration = max_duration
+        # Streams also poll, in case LISTEN is not available.
+        self.poll_interval = poll_interval
+        self._max_per_person = max_per_person
+        self._max_in_process = max_in_process
+        self._open: Counter[UUID] = Counter()
+
+    @contextmanager
+    def opened(self, person_id: UUID) -> Iterator[None]:
+        """Count a stream until the block ends. Raises the 429 or 503 `Problem` if there are too many."""
+        if self._open[person_id] >= self._max_per_person:
+            raise rate_limited("streams", f"At most {self._max_per_person} at the same time.", _RETRY_AFTER_SECONDS)
+        if self._open.total() >= self._max_in_process:
+            raise busy(_RETRY_AFTER_SECONDS)
+        self._open[person_id] += 1
+        try:
+            yield
+        finally:
+            self._open -= Counter([person_id])  # which drops a person who has none left
 
 
 @dataclass(frozen=True)
@@ -61,9 +91,11 @@ class Subscription:
 
     booking_id: UUID
     caller: Caller
+    is_signed_in: Callable[[], Awaitable[bool]]
+    """Whether the caller's token is still valid."""
     last_seq: int
     database: Database
-    options: StreamOptions
+    streams: EventStreams
 
 
 async def _subscription(
@@ -74,13 +106,16 @@ async def _subscription(
     last_event_id: Annotated[
         int, Header(alias="Last-Event-ID", ge=0, lt=2**63, description="Resume after this event.")
     ] = 0,
-) -> Subscription:
-    """Raises the 404 or 410 `Problem`, or `StreamFinished`, while the status can still be set."""
-    async with database.reading() as session:
-        record = await queries.existing_booking(session, booking_id, caller)
-        if record.is_closed and not await queries.events(session, booking_id, caller, last_event_id):
-            raise StreamFinished
-    return Subscription(booking_id, caller, last_event_id, database, request.app.state.streams)
+) -> AsyncIterator[Subscription]:
+    """Open until the stream ends. Raises a `Problem` or `StreamFinished` while the status can still be set."""
+    streams: EventStreams = request.app.state.streams
+    with streams.opened(caller.id):
+        async with database.reading() as session:
+            record = await queries.existing_booking(session, booking_id, caller)
+            if record.is_closed and not await queries.events(session, booking_id, caller, last_event_id):
+                raise StreamFinished
+        is_signed_in = partial(is_still, caller, request)
+        yield Subscription(booking_id, caller, is_signed_in, last_event_id, database, streams)
 
 
 @router.get(
@@ -96,24 +131,36 @@ async def _subscription(
             Kind.BOOKING_DELETED,
             Kind.REQUEST_INVALID,
             Kind.INTERNAL,
+            Kind.BUSY,
             Kind.UNAVAILABLE,
         ),
     },
 )
 async def follow(subscription: Annotated[Subscription, Depends(_subscription)]) -> AsyncIterator[ServerSentEvent]:
-    """Stream the booking's events: those since `Last-Event-ID`, then new ones until the booking is closed."""
-    caller, options, last_seq = subscription.caller, subscription.options, subscription.last_seq
+    """Stream the booking's events: those since `Last-Event-ID`, then new ones until the booking is closed.
+
+    Ends early if the caller signs out, or their token becomes invalid in another way.
+    """
+    streams, caller, last_seq = subscription.streams, subscription.caller, subscription.last_seq
+    was_woken, checked = False, 0
     clock = asyncio.get_running_loop().time
-    ends_at, was_closed = clock() + options.max_duration.total_seconds(), False
-    with options.listener.subscribe(subscription.booking_id) as changed:
+    ends_at, was_closed = clock() + streams.max_duration.total_seconds(), False
+    with streams.listener.subscribe(subscription.booking_id, caller.id) as changed:
         while True:
             changed.clear()
-            events, record = await _read_new(subscription, last_seq)
-            for event in events:
-                last_seq = event.seq or last_seq
-                yield _event(event, record, caller)
-            if record is None or record.is_closed:
-                if was_closed and not events:
+            # Only if the person was notified, or nobody was for a while: a booking's change must not make each of its
+            # streams read the caller's session.
+            sessions = streams.listener.wakes(caller.id)
+            if (sessions != checked or not was_woken) and not await subscription.is_signed_in():
+                return
+            checked = sessions
+            position = Position(subscription.booking_id, caller.role, last_seq, was_closed)
+            news = await streams.feed.read(position, caller, subscription.database)
+            last_seq = news.last_seq
+            for event in news.events:
+                yield event
+            if news.is_closed:
+                if was_closed and not news.events:
                     return
                 # The last event may have been written between the two reads, so read once more.
                 was_closed = True
@@ -121,26 +168,13 @@ async def follow(subscription: Annotated[Subscription, Depends(_subscription)]) 
             remaining = ends_at - clock()
             if remaining <= 0:
                 return
-            await _wait(changed, min(remaining, options.poll_interval.total_seconds()))
+            was_woken = await _wait(changed, min(remaining, streams.poll_interval.total_seconds()))
 
 
-async def _read_new(subscription: Subscription, last_seq: int) -> tuple[list[AuditEvent], BookingRecord | None]:
-    """Reads the events first, so that the booking is never older than its events."""
-    async with subscription.database.reading() as session:
-        events = await queries.events(session, subscription.booking_id, subscription.caller, last_seq)
-        record = await queries.booking_by_id(session, subscription.booking_id)
-    return list(events), record
-
-
-async def _wait(changed: asyncio.Event, seconds: float) -> None:
+async def _wait(changed: asyncio.Event, seconds: float) -> bool:
+    """Whether there was a notification in time."""
     try:
         async with asyncio.timeout(seconds):
-            await changed.wait()
+            return await changed.wait()
     except TimeoutError:
-        pass
-
-
-def _event(event: AuditEvent, record: BookingRecord | None, caller: Caller) -> ServerSentEvent:
-    booking = presenters.booking(record, caller) if record else None
-    data = schemas.BookingEvent(type=event.action, at=event.at, by=event.actor_role, booking=booking)
-    return ServerSentEvent(id=str(event.seq), event=event.action, data=data)
+        return False

@@ -4,10 +4,11 @@ from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Query
+from fastapi import APIRouter, Header
 
 from api.bookings import commands, presenters, queries
 from api.bookings.decision_handler import DECISION_RESPONSES, WithDecisionHandler
+from api.bookings.filters import OperatorsFilter
 from api.bookings.refunds import WithRefundService
 from api.bookings.schemas import (
     Booking,
@@ -48,14 +49,11 @@ OptionalKey = Annotated[
     ),
 )
 async def list_all_bookings(
-    operator: AsOperator,
-    page: PageParams,
-    database: WithDatabase,
-    needs_attention: Annotated[bool | None, Query(description="Only bookings that do or don't need attention.")] = None,
+    operator: AsOperator, filters: OperatorsFilter, page: PageParams, database: WithDatabase
 ) -> BookingPageForOperator:
     """List all bookings, newest first."""
     async with database.reading() as session:
-        found = await queries.all_bookings(session, needs_attention, page.after, page.limit + 1)
+        found = await queries.bookings(session, filters, page.after, page.limit + 1)
     return BookingPageForOperator(
         data=[presenters.booking_for_operator(record) for record in found[: page.limit]],
         next_cursor=presenters.next_cursor(found, page.limit),

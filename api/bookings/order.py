@@ -1,9 +1,10 @@
 """Checks whether an offer can be booked now, and builds the order that starts the workflow."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from api.bookings.queries import Blocker, Offer
+from api.bookings.schemas import NewBooking
 from api.http.problems import Kind, Problem
 from api.pricing import bookable_from, ensure_chargeable
 from models.domain.actors import Capability
@@ -15,13 +16,15 @@ from models.settings import PolicySettings
 
 
 def order(
-    booking_id: UUID, student_id: UUID, offer: Offer | None, settings: PolicySettings, now: datetime
+    booking_id: UUID, student_id: UUID, new_booking: NewBooking, offer: Offer, settings: PolicySettings, now: datetime
 ) -> ReserveSlot:
     """The order, with today's price and policy frozen in it. Raises a `Problem` if the offer cannot be booked."""
-    if offer is None:
-        raise Problem(Kind.NOT_FOUND, "There is no such slot.")
     policy = settings.freeze(CancellationPolicy.model_validate(offer.offering.cancellation))
+    if offer.slot.instructor_id == student_id:
+        raise Problem(Kind.OWN_OFFERING, "Choose an offering of another instructor.")
+    price = Money(amount_minor=offer.offering.price_minor, currency=offer.offering.currency)
     _check(offer, policy, now)
+    _check_expected(new_booking, price, policy)
     return ReserveSlot(
         terms=BookingTerms(
             booking_id=booking_id,
@@ -31,7 +34,7 @@ def order(
             slot_id=offer.slot.id,
             starts_at=offer.slot.starts_at,
             ends_at=offer.slot.ends_at,
-            price=ensure_chargeable(Money(amount_minor=offer.offering.price_minor, currency=offer.offering.currency)),
+            price=ensure_chargeable(price),
             policy=policy,
             plan=PaymentPlan.HOLD,
             stripe_account_id=_account(offer),
@@ -41,6 +44,8 @@ def order(
         ),
         booked_at=now,
         checkout_deadline_at=checkout_deadline(policy.deadlines, now, offer.slot.starts_at),
+        limits=settings.limits,
+        allow_overlap=new_booking.allow_overlap,
     )
 
 
@@ -48,10 +53,22 @@ def _check(offer: Offer, policy: BookingPolicy, now: datetime) -> None:
     slot = offer.slot
     if offer.blocker is Blocker.NO_ACCOUNT:
         raise Problem(Kind.NO_ACCOUNT)
-    if not offer.offering.is_active:
+    if offer.blocker is Blocker.NOT_VERIFIED:
+        raise Problem(
+            Kind.ADDRESS_NOT_VERIFIED,
+            "Follow the link in the mail that you were sent, or ask for another one at POST /v1/auth/verification.",
+        )
+    if not offer.is_bookable:
         raise Problem(Kind.OFFERING_WITHDRAWN, "Its instructor takes no more bookings for it.")
     if slot.starts_at <= now:
         raise Problem(Kind.SLOT_IN_THE_PAST, f"It began at {slot.starts_at:%Y-%m-%dT%H:%M:%SZ}.")
+    bookable_until = slot.starts_at - timedelta(minutes=offer.offering.min_notice_minutes)
+    if bookable_until < now:
+        raise Problem(
+            Kind.NOTICE_TOO_SHORT,
+            f"It could be booked until {bookable_until:%Y-%m-%dT%H:%M:%SZ}. Choose a later slot.",
+            bookable_until=f"{bookable_until:%Y-%m-%dT%H:%M:%SZ}",
+        )
     # Only an early check. Among concurrent requests, the exclusion constraint lets one through.
     if offer.blocker is Blocker.TAKEN:
         raise Problem(Kind.SLOT_TAKEN, "Another booking of this instructor overlaps it.")
@@ -60,6 +77,23 @@ def _check(offer: Offer, policy: BookingPolicy, now: datetime) -> None:
             Kind.SESSION_TOO_FAR_AHEAD,
             f"A card's hold does not last until then. It can be booked from {later:%Y-%m-%dT%H:%M:%SZ} on.",
             bookable_from=f"{later:%Y-%m-%dT%H:%M:%SZ}",
+        )
+
+
+def _check_expected(new_booking: NewBooking, price: Money, policy: BookingPolicy) -> None:
+    """What was shown is what is booked."""
+    expected = new_booking.expected_price
+    if expected is not None and (expected.amount_minor, expected.currency) != (price.amount_minor, price.currency):
+        raise Problem(
+            Kind.PRICE_CHANGED,
+            f"It is {price.format()} now. Show it to the student and send it as `expected_price`.",
+            price=price.model_dump(),
+        )
+    if new_booking.expected_policy_version not in (None, policy.version):
+        raise Problem(
+            Kind.POLICY_CHANGED,
+            "Read the offering again, show its policy to the student and send that one's `version`.",
+            policy_version=policy.version,
         )
 
 

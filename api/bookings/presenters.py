@@ -46,11 +46,11 @@ def booking(record: BookingRecord, caller: Caller) -> schemas.Booking:
     """The booking as this caller may see it. Only an operator sees attendance, refunds and what needs attention."""
     if caller.role is Role.OPERATOR:
         return booking_for_operator(record)
-    return _booking(record, for_student=caller.role is Role.STUDENT)
+    return _booking(record, caller.role)
 
 
 def booking_for_operator(record: BookingRecord) -> schemas.BookingForOperator:
-    shared = _booking(record, for_student=False)
+    shared = _booking(record, Role.OPERATOR)
     return schemas.BookingForOperator(
         **dict(shared),
         needs_attention=record.request.needs_attention,
@@ -65,13 +65,17 @@ def next_cursor(found: Sequence[BookingRecord], limit: int) -> str | None:
     return pagination.next_cursor(found, limit, lambda last: (last.request.created_at, last.request.id))
 
 
-def _booking(record: BookingRecord, for_student: bool) -> schemas.Booking:
+def _booking(record: BookingRecord, role: Role) -> schemas.Booking:
     request = record.request
+    for_student = role is Role.STUDENT
     return schemas.Booking(
         id=request.id,
         status=request.status,
+        title=request.title,
         student_id=request.student_id,
+        student_name=record.student_name,
         instructor_id=request.instructor_id,
+        instructor_name=record.instructor_name,
         offering_id=request.offering_id,
         slot_id=request.slot_id,
         starts_at=request.starts_at,
@@ -83,7 +87,7 @@ def _booking(record: BookingRecord, for_student: bool) -> schemas.Booking:
         is_recorded=request.is_recorded,
         checkout_url=request.checkout_url if for_student else None,
         session=_session(record.session, record.payment) if record.session else None,
-        payment=_payment(record.payment) if record.payment else None,
+        payment=_payment(record.payment, with_id=role is not Role.INSTRUCTOR) if record.payment else None,
         payout=payout_of_booking(record.payout) if record.payout and not for_student else None,
         proposal=None if record.is_closed else _proposal(record.proposal),
         no_show=_no_show(record.report) if record.report else None,
@@ -111,6 +115,7 @@ def _session(session: LiveSession, payment: Payment | None) -> schemas.Session:
         return Money(amount_minor=amount_minor, currency=session.currency)
 
     return schemas.Session(
+        id=session.id,
         status=session.status,
         total_price=money(session.total_price_minor),
         platform_fee=money(session.platform_fee_minor),
@@ -207,11 +212,12 @@ def _refund(refund: Refund) -> RefundDetails:
     )
 
 
-def _payment(payment: Payment) -> schemas.BookingPayment:
+def _payment(payment: Payment, with_id: bool) -> schemas.BookingPayment:
     def money(amount_minor: int) -> Money:
         return Money(amount_minor=amount_minor, currency=payment.currency)
 
     return schemas.BookingPayment(
+        payment_intent_id=payment.payment_intent_id if with_id else None,
         status=payment.status,
         amount=money(payment.amount_minor),
         captured=money(payment.captured_minor),

@@ -9,12 +9,13 @@ from typing import Any, cast
 from uuid import UUID
 
 from pydantic import TypeAdapter
-from sqlalchemy import ColumnElement, ColumnExpressionArgument, and_, case, func, literal_column, tuple_
+from sqlalchemy import ColumnElement, and_, case, func, literal_column, true, tuple_
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlmodel import col, exists, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import Select
 
+from api.bookings.filters import BookingFilter
 from api.catalogue.availability import taken
 from api.http.auth import Caller
 from api.http.pagination import Cursor
@@ -68,25 +69,26 @@ _CAN_STILL_MOVE: ColumnElement[bool] = and_(
 )
 """A proposal ends when either time begins, or when its slot is taken or withdrawn."""
 # SQLModel's `select` is typed for up to four columns.
-_JOINED: Select[BookingRequest, LiveSession | None, Payment | None, Any, RescheduleProposal | None, Any, Any, Any] = (
-    cast(
-        Any,
-        select(BookingRequest, LiveSession, Payment, _ATTENDANCE)
-        .add_columns(RescheduleProposal, InstructorPayout, _REFUNDS, SessionReport)
-        .outerjoin(InstructorPayout, col(InstructorPayout.booking_id) == col(BookingRequest.id))
-        .outerjoin(LiveSession, col(LiveSession.booking_id) == col(BookingRequest.id))
-        .outerjoin(Payment, col(Payment.booking_id) == col(BookingRequest.id))
-        .outerjoin(SessionReport, col(SessionReport.booking_id) == col(BookingRequest.id))
-        .outerjoin(
-            RescheduleProposal,
-            and_(
-                col(RescheduleProposal.booking_id) == col(BookingRequest.id),
-                # Must match the predicate of the partial index.
-                col(RescheduleProposal.status) == literal_column("'OPEN'"),
-                _CAN_STILL_MOVE,
-            ),
+_JOINED: Select[BookingRequest, LiveSession | None, Payment | None, Any, Any, Any, Any, Any, Any, Any] = cast(
+    Any,
+    select(BookingRequest, LiveSession, Payment, _ATTENDANCE)
+    .add_columns(RescheduleProposal, InstructorPayout, _REFUNDS, SessionReport)
+    .add_columns(col(Student.name), col(Instructor.name))
+    .join(Student, col(Student.id) == col(BookingRequest.student_id))
+    .join(Instructor, col(Instructor.id) == col(BookingRequest.instructor_id))
+    .outerjoin(InstructorPayout, col(InstructorPayout.booking_id) == col(BookingRequest.id))
+    .outerjoin(LiveSession, col(LiveSession.booking_id) == col(BookingRequest.id))
+    .outerjoin(Payment, col(Payment.booking_id) == col(BookingRequest.id))
+    .outerjoin(SessionReport, col(SessionReport.booking_id) == col(BookingRequest.id))
+    .outerjoin(
+        RescheduleProposal,
+        and_(
+            col(RescheduleProposal.booking_id) == col(BookingRequest.id),
+            # Must match the predicate of the partial index.
+            col(RescheduleProposal.status) == literal_column("'OPEN'"),
+            _CAN_STILL_MOVE,
         ),
-    )
+    ),
 )
 _OPERATOR_ONLY = (
     "booking.needs_attention",
@@ -116,6 +118,8 @@ class BookingRecord:
     """Refunds after the booking's end, as aggregated JSON."""
     report: SessionReport | None
     """What one side reported of the session."""
+    student_name: str
+    instructor_name: str
     read_at: datetime = field(default_factory=partial(datetime.now, UTC))
 
     @property
@@ -156,6 +160,7 @@ class Blocker(StrEnum):
     """Why a student cannot book a slot, apart from its time and price."""
 
     NO_ACCOUNT = "no_account"
+    NOT_VERIFIED = "not_verified"
     TAKEN = "taken"
 
 
@@ -169,6 +174,8 @@ class Offer:
     transfers: Capability | None
     """The account's capability to receive transfers."""
     blocker: Blocker | None
+    is_bookable: bool
+    """Whether the offering takes bookings: it is not withdrawn, nor its instructor suspended."""
 
 
 async def booking(session: AsyncSession, booking_id: UUID, caller: Caller) -> BookingRecord | None:
@@ -210,33 +217,29 @@ async def events(session: AsyncSession, booking_id: UUID, caller: Caller, after:
     return (await session.exec(select(AuditEvent).where(*conditions).order_by(col(AuditEvent.seq)))).all()
 
 
-async def own_bookings(
-    session: AsyncSession, caller: Caller, after: Cursor | None, limit: int
+async def bookings(
+    session: AsyncSession, filters: BookingFilter, after: Cursor | None, limit: int
 ) -> Sequence[BookingRecord]:
-    """The caller's bookings, newest first."""
-    side = BookingRequest.student_id if caller.role is Role.STUDENT else BookingRequest.instructor_id
-    return await _page(session, [col(side) == caller.id], after, limit)
+    """Newest first."""
+    order = (col(BookingRequest.created_at), col(BookingRequest.id))
+    conditions = filters.conditions()
+    if after is not None:
+        conditions.append(tuple_(*order) < tuple_(after.at, after.id))
+    statement = _JOINED.where(*conditions).order_by(*(column.desc() for column in order)).limit(limit)
+    return [BookingRecord(*row) for row in await session.exec(statement)]
 
 
-async def all_bookings(
-    session: AsyncSession, needs_attention: bool | None, after: Cursor | None, limit: int
-) -> Sequence[BookingRecord]:
-    match needs_attention:
-        case None:
-            conditions: list[ColumnExpressionArgument[bool]] = []
-        case True:
-            # Must match the predicate of the partial index.
-            conditions = [col(BookingRequest.needs_attention)]
-        case False:
-            conditions = [~col(BookingRequest.needs_attention)]
-    return await _page(session, conditions, after, limit)
-
-
-async def offer(session: AsyncSession, slot_id: UUID, student_id: UUID, booking_id: UUID) -> Offer | None:
+async def offer(
+    session: AsyncSession, slot_id: UUID, student_id: UUID, booking_id: UUID, verified_only: bool
+) -> Offer | None:
     """The slot as `student_id` would book it. A claim of `booking_id` itself does not make the slot taken."""
-    has_account = exists().where(col(Student.id) == student_id)
+    has_account = exists().where(col(Student.id) == student_id, col(Student.closed_at).is_(None))
+    is_verified = has_account.where(col(Student.email_verified_at).is_not(None)) if verified_only else true()
     blocker = case(
-        (~has_account, Blocker.NO_ACCOUNT.value), (taken(but_for=booking_id), Blocker.TAKEN.value), else_=None
+        (~has_account, Blocker.NO_ACCOUNT.value),
+        (~is_verified, Blocker.NOT_VERIFIED.value),
+        (taken(but_for=booking_id), Blocker.TAKEN.value),
+        else_=None,
     )
     statement = (
         select(Slot, Offering, Instructor, blocker)
@@ -248,17 +251,9 @@ async def offer(session: AsyncSession, slot_id: UUID, student_id: UUID, booking_
     if row is None:
         return None
     slot, offering, instructor, found = row
-    return Offer(slot, offering, instructor.stripe_account_id, instructor.transfers, Blocker(found) if found else None)
-
-
-async def _page(
-    session: AsyncSession, conditions: list[ColumnExpressionArgument[bool]], after: Cursor | None, limit: int
-) -> Sequence[BookingRecord]:
-    order = (col(BookingRequest.created_at), col(BookingRequest.id))
-    if after is not None:
-        conditions = [*conditions, tuple_(*order) < tuple_(after.at, after.id)]
-    statement = _JOINED.where(*conditions).order_by(*(column.desc() for column in order)).limit(limit)
-    return [BookingRecord(*row) for row in await session.exec(statement)]
+    is_bookable = offering.is_active and instructor.suspended_at is None
+    found = Blocker(found) if found else None
+    return Offer(slot, offering, instructor.stripe_account_id, instructor.transfers, found, is_bookable)
 
 
 def _may_see(request: BookingRequest, caller: Caller) -> bool:

@@ -1,6 +1,5 @@
 """The receipt of a booking as a PDF."""
 
-import asyncio
 from typing import Any
 from uuid import UUID
 
@@ -10,6 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from api.bookings import queries
 from api.http.auth import AsAnyRole
 from api.http.database import WithDatabase
+from api.http.documents import WithDocuments
 from api.http.problems import Kind, Problem, problem_responses
 from api.http.rate_limits import DOCUMENTS, limited_by
 from api.settings import WithSettings
@@ -47,7 +47,9 @@ _FILE: dict[int | str, dict[str, Any]] = {
         Kind.UNAVAILABLE,
     ),
 )
-async def get_receipt(booking_id: UUID, caller: AsAnyRole, database: WithDatabase, settings: WithSettings) -> Response:
+async def get_receipt(
+    booking_id: UUID, caller: AsAnyRole, database: WithDatabase, documents: WithDocuments, settings: WithSettings
+) -> Response:
     """The receipt as a PDF, once the hold is over: what was held, paid and returned, when, and how it was divided.
     Everyone who may see it gets the same document, in the student's time zone. It changes only when money moves."""
     async with database.reading() as session:
@@ -56,8 +58,8 @@ async def get_receipt(booking_id: UUID, caller: AsAnyRole, database: WithDatabas
     if receipt is None:
         kind = Kind.BOOKING_CLOSED if record.is_closed else Kind.NOT_POSSIBLE_NOW
         raise Problem(kind, "Nothing was paid.", booking_status=record.request.status)
-    # Rendering takes a good part of a second of CPU time, so it runs outside the event loop.
-    file = await asyncio.to_thread(draw, receipt, settings.documents.issuer)
+    issuer = settings.documents.issuer
+    file = await documents.get((receipt, issuer), lambda: draw(receipt, issuer))
     return Response(file, media_type=MEDIA_TYPE, headers={"Content-Disposition": f'attachment; filename="{FILE_NAME}"'})
 
 

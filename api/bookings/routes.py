@@ -5,9 +5,11 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Header, Request, Response
+from sqlmodel.ext.asyncio.session import AsyncSession
 
-from api.bookings import commands, presenters, queries
+from api.bookings import commands, presenters, queries, rationing
 from api.bookings.client import BookingClient, WithBookingClient
+from api.bookings.filters import AnyonesFilter
 from api.bookings.order import order
 from api.bookings.queries import BookingRecord
 from api.bookings.schemas import Booking, BookingCreated, BookingForOperator, BookingPage, NewBooking
@@ -18,9 +20,11 @@ from api.http.pagination import PageParams
 from api.http.problems import Kind, Problem, problem_responses, unavailable
 from api.http.rate_limits import BOOKINGS, limited_by
 from api.http.temporal import Closed, Refused, Unreachable
-from api.settings import WithSettings
+from api.settings import Settings, WithSettings
 from models.domain import ids
 from models.domain.messages import Refusal, ReserveSlot
+from models.domain.rationing import BookingLimits, LimitReached, limit_reached
+from models.rationing import standing as standing_of_student
 
 router = APIRouter(prefix="/v1/bookings", tags=["bookings"])
 
@@ -55,10 +59,16 @@ _PROBLEM_KINDS = {
         Kind.NOT_SIGNED_IN,
         Kind.WRONG_ROLE,
         Kind.NO_ACCOUNT,
+        Kind.ADDRESS_NOT_VERIFIED,
         Kind.NOT_FOUND,
         Kind.SLOT_TAKEN,
         Kind.SLOT_IN_THE_PAST,
+        Kind.NOTICE_TOO_SHORT,
+        *rationing.PROBLEMS,
+        Kind.PRICE_CHANGED,
+        Kind.POLICY_CHANGED,
         Kind.OFFERING_WITHDRAWN,
+        Kind.OWN_OFFERING,
         Kind.INSTRUCTOR_NOT_PAYABLE,
         Kind.CHECKOUT_REFUSED,
         Kind.BOOKING_CLOSED,
@@ -88,16 +98,40 @@ async def create_booking(
     async with database.reading() as session:
         await refuse_reused_key(session, student.id, key, new_booking)
         record = await queries.booking(session, booking_id, student)
-        offer = None if record else await queries.offer(session, new_booking.slot_id, student.id, booking_id)
-    # Checked before the key is used, so that a slot that cannot be booked does not use it up.
-    reservation = None if record else order(booking_id, student.id, offer, settings.policy, now)
+        # Checked before the key is used, so that a slot that cannot be booked does not use it up.
+        reservation = None if record else await _reservation(session, booking_id, student, new_booking, settings, now)
     async with in_flight(database, student.id, key, new_booking, now):
         if reservation:
             async with database.writing() as session:
                 await commands.record_acceptance(session, booking_id, *_client_of(request), now)
-        record = await _open_checkout(booking_id, reservation, record, student, database, client)
+        record = await _open_checkout(
+            booking_id, reservation, record, student, database, client, settings.policy.limits
+        )
     response.headers["Location"] = f"{router.prefix}/{booking_id}"
     return presenters.created(record)
+
+
+async def _reservation(
+    session: AsyncSession,
+    booking_id: UUID,
+    student: Caller,
+    new_booking: NewBooking,
+    settings: Settings,
+    now: datetime,
+) -> ReserveSlot:
+    """Raises a `Problem` if the slot cannot be booked, or not by this student now."""
+    verified_only = settings.http.verifies_addresses
+    offer = await queries.offer(session, new_booking.slot_id, student.id, booking_id, verified_only)
+    if offer is None:
+        raise Problem(Kind.NOT_FOUND, "There is no such slot.")
+    reservation = order(booking_id, student.id, new_booking, offer, settings.policy, now)
+    starts_at, ends_at = offer.slot.starts_at, offer.slot.ends_at
+    standing = await standing_of_student(session, student.id, starts_at, ends_at, now, but_for=booking_id)
+    # Only an early check. Among concurrent requests, the reservation itself decides.
+    reached = limit_reached(settings.policy.limits, standing, reservation.terms, reservation.allow_overlap, now)
+    if reached:
+        raise rationing.problem(reached, settings.policy.limits)
+    return reservation
 
 
 async def _open_checkout(
@@ -107,6 +141,7 @@ async def _open_checkout(
     student: Caller,
     database: Database,
     client: BookingClient,
+    limits: BookingLimits,
 ) -> BookingRecord:
     """The booking, once the student can pay or once it has ended. Raises a `Problem` if it was not created."""
     try:
@@ -115,6 +150,9 @@ async def _open_checkout(
         elif record and record.is_opening:
             await client.join_checkout(booking_id)
     except Refused as refused:
+        if refused.refusal is Refusal.LIMIT_REACHED:
+            reached = LimitReached.model_validate(refused.details[0])
+            raise rationing.problem(reached, limits) from refused
         raise Problem(_PROBLEM_KINDS[refused.refusal], f"{refused} A new try needs a new Idempotency-Key.") from refused
     except Unreachable as error:
         raise unavailable(_NOT_OPEN_YET) from error
@@ -141,10 +179,12 @@ def _client_of(request: Request) -> tuple[str, str]:
         Kind.CURSOR_UNKNOWN, Kind.NOT_SIGNED_IN, Kind.WRONG_ROLE, Kind.REQUEST_INVALID, Kind.INTERNAL, Kind.UNAVAILABLE
     ),
 )
-async def list_bookings(caller: AsEitherSide, page: PageParams, database: WithDatabase) -> BookingPage:
+async def list_bookings(
+    caller: AsEitherSide, filters: AnyonesFilter, page: PageParams, database: WithDatabase
+) -> BookingPage:
     """List the caller's bookings, newest first."""
     async with database.reading() as session:
-        found = await queries.own_bookings(session, caller, page.after, page.limit + 1)
+        found = await queries.bookings(session, filters.of(caller), page.after, page.limit + 1)
     return BookingPage(
         data=[presenters.booking(record, caller) for record in found[: page.limit]],
         next_cursor=presenters.next_cursor(found, page.limit),

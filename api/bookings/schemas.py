@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import Field
 
 from api.bookings.operator_schemas import RefundDetails, ReportedCompletion, ReportedNoShow, SessionAttendance
+from api.catalogue.schemas import Flag, RequestedPrice
 from api.http.schema_types import FreeText, RequestModel, RequestTime, ResponseModel
 from api.pricing import Policy, Price, RefundTier
 from models.domain.actors import AbsentParty, Role, SignUpRole
@@ -19,6 +20,12 @@ from models.domain.states import BookingStatus, PaymentStatus, PayoutStatus, Ses
 
 class NewBooking(RequestModel):
     slot_id: UUID
+    expected_price: RequestedPrice | None = None
+    """The price that the student was shown. If it has changed, the booking is refused."""
+    expected_policy_version: Annotated[str, Field(max_length=64)] | None = None
+    """The `version` of the policy that the student was shown. If it has changed, the booking is refused."""
+    allow_overlap: Flag = False
+    """Book even if the student has another session at that time."""
 
 
 class Rejection(RequestModel):
@@ -67,6 +74,7 @@ class BookingCreated(ResponseModel):
 
 
 class Session(ResponseModel):
+    id: UUID
     status: SessionStatus
     total_price: Money
     platform_fee: Money
@@ -75,6 +83,8 @@ class Session(ResponseModel):
 
 
 class BookingPayment(ResponseModel):
+    payment_intent_id: str | None
+    """Stripe's id of the payment. Only for the student and operators."""
     status: PaymentStatus
     amount: Money
     captured: Money
@@ -120,8 +130,12 @@ class Proposal(ResponseModel):
 class Booking(ResponseModel):
     id: UUID
     status: BookingStatus
+    title: str
+    """The offering's, when it was booked."""
     student_id: UUID
+    student_name: str
     instructor_id: UUID
+    instructor_name: str
     offering_id: UUID
     slot_id: UUID
     starts_at: datetime

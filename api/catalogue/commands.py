@@ -27,8 +27,9 @@ _FREE_TEXT = frozenset({"title", "description"})
 
 async def add_offering(session: AsyncSession, instructor_id: UUID, new: NewOffering, now: datetime) -> OfferingRecord:
     """Raises the 403 `Problem` for a token without an account."""
-    instructor = await session.get(Instructor, instructor_id)
-    if instructor is None:
+    # Locked as a reference to it would lock it: an account that is being closed takes no new offering.
+    instructor = await session.get(Instructor, instructor_id, with_for_update={"read": True, "key_share": True})
+    if instructor is None or instructor.closed_at is not None:
         raise Problem(Kind.NO_ACCOUNT)
     offering = Offering(
         instructor_id=instructor_id,
@@ -37,6 +38,7 @@ async def add_offering(session: AsyncSession, instructor_id: UUID, new: NewOffer
         duration_minutes=new.duration_minutes,
         buffer_before_minutes=new.buffer_before_minutes,
         buffer_after_minutes=new.buffer_after_minutes,
+        min_notice_minutes=new.min_notice_minutes,
         price_minor=new.price.amount_minor,
         currency=new.price.currency,
         cancellation=policy_of(new.cancellation).model_dump(mode="json"),

@@ -32,7 +32,12 @@ async def _filter(
     price_min: AmountMinor = None,
     price_max: AmountMinor = None,
     q: Annotated[
-        str, Query(max_length=200, pattern=r"^[^\x00]*$", description="Prefixes of words in the title and description.")
+        str,
+        Query(
+            max_length=200,
+            pattern=r"^[^\x00]*$",
+            description="Beginnings of words in the title and description, whatever their case and accents.",
+        ),
     ] = "",
 ) -> OfferingFilter:
     if currency is None and (price_min, price_max) != (None, None):

@@ -24,10 +24,11 @@ def offering(record: OfferingRecord, settings: PolicySettings) -> Offering:
         duration_minutes=row.duration_minutes,
         buffer_before_minutes=row.buffer_before_minutes,
         buffer_after_minutes=row.buffer_after_minutes,
+        min_notice_minutes=row.min_notice_minutes,
         price=pricing.price(price, split(price, policy).platform_fee),
         policy=pricing.policy(policy),
         is_recorded=row.is_recorded,
-        is_active=row.is_active,
+        is_active=row.is_active and instructor.suspended_at is None,
         created_at=row.created_at,
     )
 

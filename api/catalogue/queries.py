@@ -6,6 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, ColumnExpressionArgument, func, literal_column, tuple_
+from sqlalchemy.orm import aliased
 from sqlmodel import col, exists, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import Select
@@ -15,10 +16,9 @@ from api.http.pagination import Cursor
 from api.http.problems import Kind, Problem
 from models.domain.states import HOLDS_SLOT
 from models.tables.bookings import BookingRequest
-from models.tables.catalogue import OFFERING_TEXT, Offering, Slot
+from models.tables.catalogue import SEARCH_DOCUMENT, Offering, Slot
 from models.tables.people import Instructor
 
-_SIMPLE: ColumnElement[str] = literal_column("'simple'")
 NOT_WITHDRAWN: ColumnElement[bool] = col(Slot.withdrawn_at).is_(None)
 """Of the slot only: its offering may have been withdrawn."""
 _OFFERINGS = select(Offering, Instructor).join(Instructor, col(Instructor.id) == col(Offering.instructor_id))
@@ -87,7 +87,7 @@ async def offerings(
 def _conditions(filters: OfferingFilter, now: datetime) -> list[ColumnExpressionArgument[bool]]:
     conditions: list[ColumnExpressionArgument[bool]] = []
     if not filters.with_withdrawn:
-        conditions.append(col(Offering.is_active))
+        conditions += [col(Offering.is_active), col(Instructor.suspended_at).is_(None)]
     if filters.instructor_id is not None:
         conditions.append(col(Offering.instructor_id) == filters.instructor_id)
     if filters.currency is not None:
@@ -97,9 +97,7 @@ def _conditions(filters: OfferingFilter, now: datetime) -> list[ColumnExpression
     if filters.price_max_minor is not None:
         conditions.append(col(Offering.price_minor) <= filters.price_max_minor)
     if filters.words is not None:
-        conditions.append(
-            literal_column(OFFERING_TEXT).bool_op("@@")(func.to_tsquery(_SIMPLE, _prefix_query(filters.words)))
-        )
+        conditions.append(literal_column(SEARCH_DOCUMENT).bool_op("@@")(func.search_query(filters.words)))
     if filters.starts_after or filters.starts_before:
         window = between(filters.starts_after, filters.starts_before)
         of_offering = (col(Slot.offering_id) == col(Offering.id), NOT_WITHDRAWN)
@@ -114,15 +112,6 @@ def between(after: datetime | None, before: datetime | None) -> list[ColumnExpre
     if before is not None:
         conditions.append(col(Slot.starts_at) < before)
     return conditions
-
-
-def _prefix_query(words: str) -> str:
-    """Matches all of the words as prefixes: `count pal` finds Palestrina's counterpoint.
-
-    Words are quoted (PostgreSQL, "Text Search Types"), so that no character in them acts as an operator.
-    """
-    quoted = (word.replace("\\", "\\\\").replace("'", "''") for word in words.split())
-    return " & ".join(f"'{word}':*" for word in quoted)
 
 
 async def slots(
@@ -162,7 +151,11 @@ async def booked_slot(session: AsyncSession, offering_id: UUID, slot_id: UUID) -
 
 
 def _is_free(now: datetime) -> ColumnElement[bool]:
-    return (col(Slot.starts_at) > now) & col(Offering.is_active) & ~taken()
+    notice = func.make_interval(0, 0, 0, 0, 0, col(Offering.min_notice_minutes))
+    instructor = aliased(Instructor)  # The statement around this may have joined the table itself.
+    suspended = exists().where(col(instructor.id) == col(Slot.instructor_id), col(instructor.suspended_at).is_not(None))
+    in_time = (col(Slot.starts_at) > now) & (col(Slot.starts_at) >= now + notice)
+    return in_time & col(Offering.is_active) & ~suspended & ~taken()
 
 
 def _slots_of_offering(now: datetime) -> Select[Slot, bool]:

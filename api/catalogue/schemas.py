@@ -13,8 +13,11 @@ from api.pricing import Policy, Price
 from models.domain.money import BASIS_POINTS, Money
 from models.domain.policy import PRESETS, CancellationPolicy, CancellationTier
 from models.domain.recurrence import Weekday, Weekly, known_zone
+from models.domain.visible_text import visible
 
 MAX_MINUTES = 24 * 60
+_MAX_NOTICE_MINUTES = 3 * 24 * 60
+"""A card hold does not let a slot be booked more than six days ahead."""
 _MAX_DIGITS = 12
 """Stripe's limit for an amount, in any currency (Stripe API, "Create a PaymentIntent", `amount`)."""
 _MAX_TIERS = 10
@@ -46,11 +49,16 @@ def _within_stripes_limit(price: Money) -> Money:
     return Money(amount_minor=price.amount_minor, currency=price.currency)
 
 
-Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=_SINGLE_LINE)]
+Title = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=_SINGLE_LINE),
+    AfterValidator(visible),
+]
 Description = Annotated[str, StringConstraints(strip_whitespace=True, max_length=5_000, pattern=_WITHOUT_NUL)]
 NewPrice = Annotated[RequestedPrice, AfterValidator(_within_stripes_limit)]
 Flag = Annotated[bool, Field(strict=True)]
 Buffer = Annotated[int, Field(strict=True, ge=0, le=MAX_MINUTES)]
+Notice = Annotated[int, Field(strict=True, ge=0, le=_MAX_NOTICE_MINUTES)]
 
 
 class Preset(StrEnum):
@@ -95,6 +103,8 @@ class NewOffering(RequestModel):
     buffer_before_minutes: Buffer = 0
     """Time before and after a session in which the instructor cannot be booked."""
     buffer_after_minutes: Buffer = 0
+    min_notice_minutes: Notice = 60
+    """How long before its start a slot must be booked; 0 for no notice."""
     is_recorded: Flag = False
     """Whether the instructor may record the session. Both parties are informed in advance."""
 
@@ -109,6 +119,7 @@ class OfferingChange(TypedDict, total=False):
     cancellation: Preset | CustomTiers
     buffer_before_minutes: Buffer
     buffer_after_minutes: Buffer
+    min_notice_minutes: Notice
     is_recorded: Flag
     is_active: Flag
     """`false` withdraws the offering: existing bookings continue, new ones are refused. `true` reopens it."""
@@ -128,6 +139,8 @@ class Offering(ResponseModel):
     duration_minutes: int
     buffer_before_minutes: int
     buffer_after_minutes: int
+    min_notice_minutes: int
+    """How long before its start a slot must be booked."""
     price: Price
     policy: Policy
     """Price and policy as they would be frozen on a booking made now."""
@@ -150,7 +163,7 @@ class Slot(ResponseModel):
     starts_at: datetime
     ends_at: datetime
     is_free: bool
-    """The slot has not started, its offering is active, and no open booking of the instructor blocks its time."""
+    """It is not too late to book the slot, its offering is active, and no open booking of the instructor blocks it."""
     bookable_from: datetime | None
     """When the slot becomes bookable, if it is too far ahead for a card hold now; otherwise `null`."""
 
@@ -190,10 +203,17 @@ class WeeklySlots(RequestModel):
         )
 
 
+def _whole_minute(time: datetime) -> datetime:
+    if time.second or time.microsecond:
+        raise ValueError("must be a whole minute")
+    return time
+
+
 class NewSlots(RequestModel):
     """Either a single slot or a weekly series."""
 
-    starts_at: RequestTime | None = None
+    starts_at: Annotated[RequestTime, AfterValidator(_whole_minute)] | None = None
+    """A whole minute."""
     weekly: WeeklySlots | None = None
 
     @model_validator(mode="after")

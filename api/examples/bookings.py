@@ -3,6 +3,7 @@
 from typing import Any
 
 from api.examples.after_session import BOOKING_ID, ENDS_AT, EXAMPLES_AFTER_THE_SESSION, INSTRUCTOR_ID, usd
+from api.examples.people import PEOPLE
 from api.examples.refunds import LEDGER, REFUND
 from api.examples.reports import REPORTS
 from api.http.problems import SCHEMA_NAME, Kind, example
@@ -52,6 +53,7 @@ _WINDOWS = {
     "report_no_show_after_seconds": 600,
 }
 _POLICY = {
+    "version": "6e0f1b9c4d2a8375",
     "platform_fee_bps": 2_000,
     "cancellation": _CANCELLATION,
     "no_show": _NO_SHOW,
@@ -59,6 +61,7 @@ _POLICY = {
     "deadlines": _WINDOWS,
 }
 _SESSION = {
+    "id": "c2b7d0f4-83e1-4f6b-9d5a-6e1f0a7b3c92",
     "status": "SCHEDULED",
     "total_price": usd(10_000),
     "platform_fee": usd(2_000),
@@ -66,6 +69,7 @@ _SESSION = {
     "payment_status": "PENDING",
 }
 _PAYMENT = {
+    "payment_intent_id": "pi_3MtwBwLkdIwHu7ix28a3tqPa",
     "status": "PENDING",
     "amount": usd(10_000),
     "captured": usd(0),
@@ -123,8 +127,11 @@ _PERIOD_METRICS = {
 _BOOKING = {
     "id": BOOKING_ID,
     "status": "ACCEPTED",
+    "title": "Counterpoint",
     "student_id": _STUDENT_ID,
+    "student_name": "Ada Byron",
     "instructor_id": INSTRUCTOR_ID,
+    "instructor_name": "Nadia Boulanger",
     "offering_id": _OFFERING_ID,
     "slot_id": _SLOT_ID,
     "starts_at": _STARTS_AT,
@@ -167,6 +174,7 @@ _OFFERING = {
     "duration_minutes": 60,
     "buffer_before_minutes": 0,
     "buffer_after_minutes": 15,
+    "min_notice_minutes": 60,
     "is_recorded": False,
     "is_active": True,
     "price": _PRICE,
@@ -190,10 +198,13 @@ _WEEKLY = {
 }
 _SIGN_IN = {"email": "ada@students.example", "password": "correct horse battery staple"}
 _NEW_PASSWORD = "seven kites over the lighthouse"  # noqa: S105 - an example
-_ADA = {"role": "student", "email": "ada@students.example", "name": "Ada Byron", "time_zone": "Europe/London"}
+_SETTINGS = {"name": "Ada Byron", "time_zone": "Europe/London", "language": "en-GB"}
+_ADA = {"role": "student", "email": "ada@students.example", **_SETTINGS}
 
 EXAMPLES: dict[str, dict[str, Any]] = {
-    "PersonalAccount": {"id": _STUDENT_ID, **_ADA, "created_at": _SIGNED_UP_AT},
+    "PersonalAccount": {"id": _STUDENT_ID, **_ADA, "roles": ["student"], "created_at": _SIGNED_UP_AT},
+    "AccountChange": _SETTINGS,
+    "AdditionalRole": {"role": "instructor"},
     "SessionAttendance": _ATTENDANCE,
     "Booking": _BOOKING,
     "BookingCreated": {
@@ -247,7 +258,12 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     },
     "Money": usd(10_000),
     "RequestedPrice": usd(10_000),
-    "NewBooking": {"slot_id": _SLOT_ID},
+    "NewBooking": {
+        "slot_id": _SLOT_ID,
+        "expected_price": usd(10_000),
+        "expected_policy_version": _POLICY["version"],
+        "allow_overlap": False,
+    },
     "NewOffering": {
         "title": "Counterpoint",
         "description": "Two voices at first. Bring a pencil.",
@@ -255,6 +271,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "duration_minutes": 60,
         "cancellation": "moderate",
         "buffer_after_minutes": 15,
+        "min_notice_minutes": 60,
     },
     "NewPassword": {"token": "o3xQzKk0v0Yd9ZJ2mD0m3c1Rr5nT8wHq4uVbLfGs7eE", "password": _NEW_PASSWORD},
     "NewSlots": {"weekly": _WEEKLY},
@@ -277,6 +294,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     },
     "BookingPayment": _PAYMENT,
     "PasswordChange": {"current_password": _SIGN_IN["password"], "new_password": _NEW_PASSWORD},
+    "Verification": {"token": "o3xQzKk0v0Yd9ZJ2mD0m3c1Rr5nT8wHq4uVbLfGs7eE"},
     "PasswordForgotten": {"email": _SIGN_IN["email"]},
     "Payments": _PAYMENTS,
     "PeriodMetrics": _PERIOD_METRICS,
@@ -290,7 +308,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "RefundTier": _TIER,
     "Rejection": {"reason": "I am travelling that day."},
     "Session": _SESSION,
-    "SignIn": _SIGN_IN,
+    "SignIn": {**_SIGN_IN, "role": "student"},
     "SignUp": {**_SIGN_IN, **_ADA},
     "Slot": _SLOT,
     "SlotPage": {"data": [_SLOT], "next_cursor": None},
@@ -300,6 +318,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "MeetingVisit": _VISIT,
     "WeeklySlots": _WEEKLY,
     "Windows": _WINDOWS,
+    **PEOPLE,
     **REPORTS,
     **EXAMPLES_AFTER_THE_SESSION,
 }

@@ -4,7 +4,9 @@ The setting can hold several secrets, separated by commas: the first signs, all 
 without invalidating tokens in use, add the new one at the end, move it to the front once every process has it, and
 remove the old one once its tokens have expired.
 
-A token is valid for one generation of its person's password: docs/decisions/0021-a-new-password-ends-older-tokens.md.
+A student's or instructor's token is valid for one generation of their credential:
+docs/decisions/0021-a-new-password-ends-older-tokens.md. An operator's is valid until the operator is revoked:
+docs/decisions/0034-operators-are-rows.md.
 """
 
 import hmac
@@ -19,16 +21,22 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from fastapi.security.utils import get_authorization_scheme_param
 from pydantic import SecretStr
-from sqlmodel import col, select
+from sqlalchemy import ColumnElement
+from sqlmodel import col, exists, or_, select
 
 from api.http.database import Database
 from api.http.problems import Kind, Problem
 from models.domain.actors import Actor, Role
 from models.tables.credentials import Credential
+from models.tables.operators import Operator
+from models.tables.people import Instructor, Student
 
 _ALGORITHM = "HS256"
 _ROLES = {role.value: role for role in (Role.STUDENT, Role.INSTRUCTOR, Role.OPERATOR)}
-_CLAIMS = ["sub", "role", "iat", "exp"]
+_ISSUER, _AUDIENCE = "holdfast", "holdfast-api"
+_CLAIMS = ["iss", "aud", "sub", "role", "iat", "exp"]
+_LONGEST_LIFETIME = timedelta(days=1)
+"""A token that is valid for longer is refused, whoever signed it."""
 
 bearer = HTTPBearer(
     auto_error=False,
@@ -43,7 +51,7 @@ class Caller:
     role: Role
     id: UUID
     generation: int = 0
-    """Generation of the password that the token was issued for."""
+    """Generation of the credential that the token was issued for."""
 
     @property
     def actor(self) -> Actor:
@@ -71,13 +79,25 @@ class LocalTokenVerifier:
 
     async def caller(self, token: str) -> Caller | None:
         caller = read_token(self._secret.get_secret_value(), token)
-        # Operators have no password here.
-        if caller is None or caller.role is Role.OPERATOR:
-            return caller
-        query = select(Credential.generation).where(col(Credential.person_id) == caller.id)
+        if caller is None:
+            return None
+        if caller.role is Role.OPERATOR:
+            return caller if await self._is_operator(caller.id) else None
+        generation = select(Credential.generation).where(col(Credential.person_id) == caller.id).scalar_subquery()
         async with self._database.reading() as session:
-            generation = (await session.exec(query)).first()
-        return caller if generation in (None, caller.generation) else None
+            current, suspended = (await session.exec(select(generation, is_suspended(caller.id)))).one()
+        return caller if current in (None, caller.generation) and not suspended else None
+
+    async def _is_operator(self, id: UUID) -> bool:
+        current = select(Operator.id).where(col(Operator.id) == id, col(Operator.revoked_at).is_(None))
+        async with self._database.reading() as session:
+            return (await session.exec(current)).first() is not None
+
+
+def is_suspended(person_id: UUID) -> ColumnElement[bool]:
+    """Whether an operator has suspended the student or instructor, as an SQL condition."""
+    student = exists().where(col(Student.id) == person_id, col(Student.suspended_at).is_not(None))
+    return or_(student, exists().where(col(Instructor.id) == person_id, col(Instructor.suspended_at).is_not(None)))
 
 
 def issue_token(secret: str, role: Role, subject: UUID, lifetime: timedelta, generation: int = 0) -> str:
@@ -85,7 +105,15 @@ def issue_token(secret: str, role: Role, subject: UUID, lifetime: timedelta, gen
     if role not in _ROLES.values():
         raise ValueError(f"no token is given to the role {role}")
     now = datetime.now(UTC)
-    claims = {"sub": str(subject), "role": role.value, "iat": now, "exp": now + lifetime, "generation": generation}
+    claims = {
+        "iss": _ISSUER,
+        "aud": _AUDIENCE,
+        "sub": str(subject),
+        "role": role.value,
+        "iat": now,
+        "exp": now + lifetime,
+        "generation": generation,
+    }
     key = signing_keys(secret)[0]
     return jwt.encode(claims, key, algorithm=_ALGORITHM, headers={"kid": _key_id(key)})
 
@@ -104,7 +132,11 @@ def read_token(secret: str, token: str) -> Caller | None:
 def _decode(key: str, token: str) -> Caller | None:
     try:
         # Never take the algorithm from the token's header: the sender controls it.
-        claims: dict[str, Any] = jwt.decode(token, key, algorithms=[_ALGORITHM], options={"require": _CLAIMS})
+        claims: dict[str, Any] = jwt.decode(
+            token, key, algorithms=[_ALGORITHM], issuer=_ISSUER, audience=_AUDIENCE, options={"require": _CLAIMS}
+        )
+        if claims["exp"] - claims["iat"] > _LONGEST_LIFETIME.total_seconds():
+            return None
         return Caller(_ROLES[claims["role"]], UUID(claims["sub"]), claims.get("generation", 0))
     except (jwt.InvalidTokenError, KeyError, TypeError, ValueError):
         return None
@@ -121,17 +153,26 @@ async def authenticated_caller(request: Request) -> Caller | None:
     return outcome if isinstance(outcome, Caller) else None
 
 
+async def is_still(caller: Caller, request: Request) -> bool:
+    """Whether the request's token is still the caller's. For responses that go on long after the first check."""
+    return await _verify(request) == caller
+
+
 async def _verify_once(request: Request) -> Caller | Problem | None:
     """Rate limiting and the route both need the caller, so the result is kept on the request."""
     if not hasattr(request.state, "caller"):
-        scheme, token = get_authorization_scheme_param(request.headers.get("Authorization"))
-        verifier: TokenVerifier = request.app.state.identity
-        try:
-            request.state.caller = await verifier.caller(token) if scheme.lower() == "bearer" else None
-        except Problem as problem:
-            request.state.caller = problem
+        request.state.caller = await _verify(request)
     outcome: Caller | Problem | None = request.state.caller
     return outcome
+
+
+async def _verify(request: Request) -> Caller | Problem | None:
+    scheme, token = get_authorization_scheme_param(request.headers.get("Authorization"))
+    verifier: TokenVerifier = request.app.state.identity
+    try:
+        return await verifier.caller(token) if scheme.lower() == "bearer" else None
+    except Problem as problem:
+        return problem
 
 
 def _require_role(*roles: Role) -> Callable[..., Awaitable[Caller]]:

@@ -73,7 +73,7 @@ async def _acquire(session: AsyncSession, student_id: UUID, key: str, fingerprin
 
 
 def _fingerprint(body: BaseModel) -> str:
-    return hashlib.sha256(body.model_dump_json().encode()).hexdigest()
+    return hashlib.sha256(body.model_dump_json(exclude_defaults=True).encode()).hexdigest()
 
 
 def _matches(student_id: UUID, key: str) -> ColumnElement[bool]:

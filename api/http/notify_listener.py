@@ -1,17 +1,19 @@
-"""Wakes event streams when a booking changes: Postgres LISTEN and NOTIFY, on one connection per process.
+"""Wakes event streams when a booking or a person changes: Postgres LISTEN and NOTIFY, on one connection per process.
 
 LISTEN does not work behind a PgBouncer in transaction mode. Nothing is woken then, so every waiter must also poll.
 """
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from uuid import UUID
 
 import psycopg
 from sqlalchemy import URL
 
-_CHANNEL = "holdfast_booking"
+_CHANNEL = "holdfast_audit"
 _RECONNECT_SECONDS = 1.0
 
 log = logging.getLogger("holdfast.api")
@@ -23,25 +25,32 @@ class NotifyListener:
     def __init__(self, database_url: URL) -> None:
         self._conninfo = database_url.set(drivername="postgresql").render_as_string(hide_password=False)
         self._subscribers: dict[str, set[asyncio.Event]] = {}
+        self._wakes: Counter[str] = Counter()
         self._listener: asyncio.Task[None] | None = None
 
     @contextmanager
-    def subscribe(self, booking_id: object) -> Iterator[asyncio.Event]:
-        """An event that is set whenever the booking may have changed. The subscriber clears it."""
+    def subscribe(self, *ids: UUID) -> Iterator[asyncio.Event]:
+        """An event that is set whenever one of these bookings and people may have changed. The subscriber clears it."""
         changed = asyncio.Event()
-        self._subscribers.setdefault(str(booking_id), set()).add(changed)
+        for id in ids:
+            self._subscribers.setdefault(str(id), set()).add(changed)
         if self._listener is None:
             self._listener = asyncio.create_task(self._listen())
         try:
             yield changed
         finally:
-            self._unsubscribe(str(booking_id), changed)
+            self._unsubscribe(ids, changed)
 
-    def _unsubscribe(self, booking_id: str, changed: asyncio.Event) -> None:
-        others = self._subscribers[booking_id]
-        others.discard(changed)
-        if not others:
-            del self._subscribers[booking_id]
+    def wakes(self, booking_id: object) -> int:
+        """How often the booking's subscribers have been woken, while there were any."""
+        return self._wakes[str(booking_id)]
+
+    def _unsubscribe(self, ids: tuple[UUID, ...], changed: asyncio.Event) -> None:
+        for id in map(str, ids):
+            self._subscribers[id].discard(changed)
+            if not self._subscribers[id]:
+                del self._subscribers[id]
+                del self._wakes[id]
         if not self._subscribers and self._listener is not None:
             self._listener.cancel()
             self._listener = None
@@ -59,7 +68,9 @@ class NotifyListener:
                 log.warning("not listening to Postgres: %s", type(error).__name__)
             await asyncio.sleep(_RECONNECT_SECONDS)
 
-    def _wake(self, *booking_ids: str) -> None:
-        for booking_id in booking_ids:
-            for changed in self._subscribers.get(booking_id, ()):
+    def _wake(self, *ids: str) -> None:
+        for id in ids:
+            if id in self._subscribers:
+                self._wakes[id] += 1
+            for changed in self._subscribers.get(id, ()):
                 changed.set()

@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse
 
 from models import logs
 from models.domain.endings import EndReason
+from models.domain.money import Money
 from models.domain.states import BookingStatus
 
 MEDIA_TYPE = "application/problem+json"
@@ -38,15 +39,32 @@ class Kind(Enum):
     PASSWORD_WRONG = ("password-wrong", 403, "The current password is incorrect.")
     WRONG_ROLE = ("wrong-role", 403, "Your role does not allow this.")
     NO_ACCOUNT = ("no-account", 403, "The token's person has no account here.")
+    ADDRESS_NOT_VERIFIED = ("address-not-verified", 403, "Your email address is not verified.")
+    ACCOUNT_SUSPENDED = ("account-suspended", 403, "The account is suspended.")
     NOT_YOURS = ("not-yours", 403, "This belongs to someone else.")
     NOT_FOUND = ("not-found", 404, "The resource was not found.")
     IDENTITY_PROVIDER_USED = ("identity-provider-used", 404, "People sign in with an identity provider here.")
     MEETINGS_NOT_SET_UP = ("meetings-not-set-up", 404, "Meetings are not configured.")
     METHOD_NOT_ALLOWED = ("method-not-allowed", 405, "The method is not supported here.")
+    BOOKINGS_OPEN = ("bookings-open", 409, "The account has open bookings.")
     EMAIL_TAKEN = ("email-taken", 409, "An account with this email address exists.")
     SLOT_TAKEN = ("slot-taken", 409, "The slot is taken.")
     SLOT_IN_THE_PAST = ("slot-in-the-past", 409, "The slot has started.")
+    NOTICE_TOO_SHORT = ("notice-too-short", 409, "The slot starts too soon to be booked.")
+    UNPAID_WITH_INSTRUCTOR = (
+        "unpaid-with-instructor",
+        409,
+        "You have a booking with this instructor that is not paid yet.",
+    )
+    TOO_MANY_UNPAID = ("too-many-unpaid", 409, "You have too many bookings that are not paid yet.")
+    SLOT_LAPSED = ("slot-lapsed", 409, "You have reserved this slot before without paying.")
+    TOO_MANY_LAPSES = ("too-many-lapses", 409, "You have reserved too many slots without paying.")
+    TOO_MANY_DECLINED_CARDS = ("too-many-declined-cards", 409, "Too many of your payments were declined.")
+    SESSIONS_OVERLAP = ("sessions-overlap", 409, "You have another session at that time.")
+    PRICE_CHANGED = ("price-changed", 409, "The price has changed.")
+    POLICY_CHANGED = ("policy-changed", 409, "The policy has changed.")
     OFFERING_WITHDRAWN = ("offering-withdrawn", 409, "The offering is withdrawn.")
+    OWN_OFFERING = ("own-offering", 409, "Nobody can book their own offering.")
     INSTRUCTOR_NOT_PAYABLE = ("instructor-not-payable", 409, "The instructor cannot be paid yet.")
     CHECKOUT_REFUSED = ("checkout-refused", 409, "The payment could not be started.")
     ONBOARDING_REFUSED = ("onboarding-refused", 409, "Stripe rejected the account.")
@@ -64,6 +82,7 @@ class Kind(Enum):
     SLOTS_NOT_POSSIBLE = ("slots-not-possible", 422, "These slots cannot be offered.")
     RATE_LIMITED = ("rate-limited", 429, "Too many requests.")
     INTERNAL = ("internal", 500, "Something went wrong on our side.")
+    BUSY = ("busy", 503, "The server is too busy for this right now.")
     UNAVAILABLE = ("unavailable", 503, "A service that this needs is unavailable.")
 
     def __init__(self, slug: str, status: int, title: str) -> None:
@@ -84,6 +103,18 @@ _MEMBERS: dict[Kind, dict[str, Any]] = {
         "decline_code": "insufficient_funds",
         "slot_id": "3f2b8c1e-6d0a-4a57-9b1d-0c5a7e9f1b24",
     },
+    Kind.NOTICE_TOO_SHORT: {"bookable_until": "2026-03-02T16:30:00Z"},
+    Kind.UNPAID_WITH_INSTRUCTOR: {
+        "booking_id": "0b5cfe4e-2b7f-4c62-9d0e-5a1c3d7f8e90",
+        "bookable_from": "2026-02-28T12:30:00Z",
+    },
+    Kind.TOO_MANY_UNPAID: {"bookable_from": "2026-02-28T12:30:00Z"},
+    Kind.SLOT_LAPSED: {"bookable_from": "2026-02-28T13:30:00Z"},
+    Kind.TOO_MANY_LAPSES: {"bookable_from": "2026-03-01T08:00:00Z"},
+    Kind.TOO_MANY_DECLINED_CARDS: {"bookable_from": "2026-03-01T08:00:00Z"},
+    Kind.SESSIONS_OVERLAP: {"booking_id": "0b5cfe4e-2b7f-4c62-9d0e-5a1c3d7f8e90"},
+    Kind.PRICE_CHANGED: {"price": {"amount_minor": 12_000, "currency": "usd"}},
+    Kind.POLICY_CHANGED: {"policy_version": "6e0f1b9c4d2a8375"},
     Kind.MEETING_NOT_OPEN: {"opens_at": "2026-03-02T17:15:00Z", "closes_at": "2026-03-02T19:00:00Z"},
     Kind.RATE_LIMITED: {"quota": "bookings"},
     Kind.REQUEST_INVALID: {"errors": [{"where": "body/slot_id", "why": "Field required"}]},
@@ -113,7 +144,8 @@ class ProblemDetails(BaseModel):
     errors: list[InvalidField] | None = None
     """Only for `request-invalid`."""
     booking_id: UUID | None = None
-    """Only for `slot-taken`, when an instructor withdraws a slot: the booking that has it."""
+    """The booking that is in the way: for `unpaid-with-instructor` and `sessions-overlap` the student's own, and for
+    `slot-taken`, when an instructor withdraws a slot, the one that has it."""
     booking_status: BookingStatus | None = None
     """Only for `not-possible-now` and `booking-closed`."""
     reason: EndReason | None = None
@@ -123,7 +155,13 @@ class ProblemDetails(BaseModel):
     slot_id: UUID | None = None
     """Only for `booking-deleted`: the slot, which can be booked again."""
     bookable_from: datetime | None = None
-    """Only for `session-too-far-ahead`: when the slot becomes bookable."""
+    """For `session-too-far-ahead` and the limits on unpaid bookings: when the slot becomes bookable."""
+    bookable_until: datetime | None = None
+    """Only for `notice-too-short`: until when the slot could be booked."""
+    price: Money | None = None
+    """Only for `price-changed`: the price of a booking made now."""
+    policy_version: str | None = None
+    """Only for `policy-changed`: the version of the policy of a booking made now."""
     opens_at: datetime | None = None
     """Only for `meeting-not-open`."""
     closes_at: datetime | None = None
@@ -152,6 +190,11 @@ class Problem(HTTPException):
     def response(self) -> JSONResponse:
         body = {"type": self.kind.uri, "title": self.kind.title, "status": self.kind.status, "detail": self.detail}
         return _response(body | self.members, self.kind.status, self.headers)
+
+
+def busy(retry_after_seconds: int) -> Problem:
+    detail = f"Try again in {retry_after_seconds} seconds."
+    return Problem(Kind.BUSY, detail, headers={"Retry-After": str(retry_after_seconds)})
 
 
 def unavailable(detail: str, retry_after_seconds: int = 5) -> Problem:

@@ -1,28 +1,42 @@
 """Rate limits, with sliding windows. Authenticated callers are counted per person, all others per IP address.
 
-Counters are in the process's memory: docs/decisions/0013-rate-limits-per-process.md. The headers follow
+Quotas that guard accounts are counted per IP address with a token, too: anyone can sign up for more tokens.
+
+Counters are in the process's memory, or in a Redis that all processes share:
+docs/decisions/0013-rate-limits-per-process.md. The headers follow
 draft-ietf-httpapi-ratelimit-headers-11, and `Retry-After` RFC 9110.
 """
 
+import asyncio
 import hashlib
 import ipaddress
+import logging
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Request
 from limits import RateLimitItem, RateLimitItemPerSecond
-from limits.aio.storage import MemoryStorage
+from limits.aio.storage import MemoryStorage, RedisStorage, Storage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
+from limits.errors import StorageError
 from starlette.types import Scope
 
-from api.http.auth import authenticated_caller
+from api.http.auth import Caller, authenticated_caller
 from api.http.problems import Kind, Problem, problem_responses
 
 _STATES = "holdfast.rate_limits"
 _MINUTE = 60
+
+_SHARED_TIMEOUT_SECONDS = 0.25
+_SHARED_PAUSE_SECONDS = 5.0
+"""How long the shared storage is left alone after it did not answer."""
+
+T = TypeVar("T")
+
+log = logging.getLogger("holdfast.api")
 
 
 @dataclass(frozen=True)
@@ -32,6 +46,8 @@ class Quota:
     name: str
     requests: int
     seconds: int
+    per_address: bool = False
+    """Count by IP address, whether or not the caller is authenticated."""
 
     @property
     def item(self) -> RateLimitItem:
@@ -43,15 +59,20 @@ BOOKINGS = Quota("bookings", 30, _MINUTE)
 DOCUMENTS = Quota("papers", 30, _MINUTE)
 """Receipts and statements are rendered on request, which takes longer than any other response."""
 ONBOARDING_LINKS = Quota("onboarding-links", 10, 10 * _MINUTE)
-SIGN_UPS = Quota("sign-ups", 100, 10 * _MINUTE)
-SIGN_INS = Quota("sign-ins", 100, 5 * _MINUTE)
+SIGN_UPS = Quota("sign-ups", 100, 10 * _MINUTE, per_address=True)
+SIGN_INS = Quota("sign-ins", 100, 5 * _MINUTE, per_address=True)
 SIGN_UPS_PER_EMAIL = Quota("sign-ups-of-mail", 10, 15 * _MINUTE)
 SIGN_INS_PER_EMAIL = Quota("sign-ins-of-mail", 10, 15 * _MINUTE)
 """Per mail address, whoever the caller is: limits password guessing (NIST SP 800-63B-4, section 3.2.2)."""
 
-RESETS = Quota("password-resets", 20, 15 * _MINUTE)
+RESETS = Quota("password-resets", 20, 15 * _MINUTE, per_address=True)
 RESETS_PER_EMAIL = Quota("password-resets-of-mail", 3, 15 * _MINUTE)
 """Per mail address, so that nobody can flood another person's mailbox."""
+PROBES = Quota("probes", 300, _MINUTE, per_address=True)
+"""Readiness asks Postgres and Temporal, without authentication."""
+VERIFICATIONS = Quota("verifications", 20, 15 * _MINUTE, per_address=True)
+VERIFICATION_MAILS = Quota("verification-mails", 3, 15 * _MINUTE)
+"""Per student, so that nobody can flood the mailbox of an address that is not theirs."""
 
 
 @dataclass(frozen=True)
@@ -64,42 +85,72 @@ class RateLimitState:
     """Seconds, rounded up."""
 
 
-class RateLimits:
-    """All counters of the process. Windows slide, so that a caller cannot burst around the end of one."""
+def redis_storage(url: str) -> Storage:
+    """A storage that processes share. Raises limits' `ConfigurationError` if the package `redis` is not installed."""
+    return RedisStorage(f"async+{url}", wrap_exceptions=True, implementation="redispy", key_prefix="holdfast")
 
-    def __init__(self) -> None:
-        self._counters = SlidingWindowCounterRateLimiter(MemoryStorage())
+
+class RateLimits:
+    """All counters. Windows slide, so that a caller cannot burst around the end of one.
+
+    Without an answer from the shared storage, the process counts for itself for a while: a request is never refused,
+    and never waits for long, because the storage is down.
+    """
+
+    def __init__(self, shared: Storage | None = None) -> None:
+        self._own = SlidingWindowCounterRateLimiter(MemoryStorage())
+        self._shared = SlidingWindowCounterRateLimiter(shared) if shared else None
+        self._shared_again_at = 0.0
 
     async def spend(self, quota: Quota, key: str) -> tuple[bool, RateLimitState]:
         """Count one request. Returns whether it is within the quota, and what is left of it."""
-        within = await self._counters.hit(quota.item, key)
-        stats = await self._counters.get_window_stats(quota.item, key)
-        return within, RateLimitState(quota, stats.remaining, max(1, math.ceil(stats.reset_time - time.time())))
+
+        async def hit(counters: SlidingWindowCounterRateLimiter) -> tuple[bool, RateLimitState]:
+            within = await counters.hit(quota.item, key)
+            stats = await counters.get_window_stats(quota.item, key)
+            return within, RateLimitState(quota, stats.remaining, max(1, math.ceil(stats.reset_time - time.time())))
+
+        return await self._with_counters(hit)
 
     async def forget(self, quota: Quota, key: str) -> None:
-        await self._counters.clear(quota.item, key)
+        await self._with_counters(lambda counters: counters.clear(quota.item, key))
+
+    async def _with_counters(self, act: Callable[[SlidingWindowCounterRateLimiter], Awaitable[T]]) -> T:
+        if self._shared and time.monotonic() >= self._shared_again_at:
+            try:
+                async with asyncio.timeout(_SHARED_TIMEOUT_SECONDS):
+                    return await act(self._shared)
+            except (StorageError, TimeoutError) as error:
+                self._shared_again_at = time.monotonic() + _SHARED_PAUSE_SECONDS
+                log.warning("rate limits are counted in this process: %s", type(error.__cause__ or error).__name__)
+        return await act(self._own)
+
+
+def rate_limited(quota: str, detail: str, retry_after_seconds: int) -> Problem:
+    return Problem(
+        Kind.RATE_LIMITED,
+        f"{detail} Try again in {retry_after_seconds} seconds.",
+        headers={"Retry-After": str(retry_after_seconds)},
+        quota=quota,
+    )
 
 
 class RateLimiter:
     """Counts one request against its quotas."""
 
-    def __init__(self, request: Request, caller: str) -> None:
+    def __init__(self, request: Request, caller: Caller | None) -> None:
         self._limits: RateLimits = request.app.state.limits
         self._states: list[RateLimitState] = request.scope.setdefault(_STATES, [])
-        self._caller = caller
+        self._address = f"address {_network(request)}"
+        self._caller = f"person {caller.id}" if caller else self._address
 
     async def count(self, quota: Quota, key: str | None = None) -> None:
         """Count by `key`, or by the caller. Raises the 429 `Problem`."""
-        within, state = await self._limits.spend(quota, key or self._caller)
+        key = key or (self._address if quota.per_address else self._caller)
+        within, state = await self._limits.spend(quota, key)
         self._states.append(state)
         if not within:
-            seconds = state.resets_in
-            raise Problem(
-                Kind.RATE_LIMITED,
-                f"At most {quota.requests} in {quota.seconds} seconds. Try again in {seconds}.",
-                headers={"Retry-After": str(seconds)},
-                quota=quota.name,
-            )
+            raise rate_limited(quota.name, f"At most {quota.requests} in {quota.seconds} seconds.", state.resets_in)
 
     async def reset(self, quota: Quota, key: str) -> None:
         """Reset the quota's counter for `key`."""
@@ -107,8 +158,7 @@ class RateLimiter:
 
 
 async def _meter(request: Request) -> RateLimiter:
-    caller = await authenticated_caller(request)
-    return RateLimiter(request, f"person {caller.id}" if caller else f"address {_network(request)}")
+    return RateLimiter(request, await authenticated_caller(request))
 
 
 WithRateLimiter = Annotated[RateLimiter, Depends(_meter)]

@@ -1,7 +1,7 @@
 """Shared by the API's workflow clients: timeouts, and the errors they raise."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -48,11 +48,12 @@ class WorkflowCallError(Exception):
 
 
 class Refused(WorkflowCallError):
-    """The workflow's validator refused the update."""
+    """The workflow refused the update."""
 
-    def __init__(self, refusal: Refusal, sentence: str) -> None:
+    def __init__(self, refusal: Refusal, sentence: str, details: Sequence[Any] = ()) -> None:
         super().__init__(sentence)
         self.refusal = refusal
+        self.details = details
 
 
 class Closed(WorkflowCallError):
@@ -93,7 +94,7 @@ async def translate_errors(limit: timedelta) -> AsyncIterator[None]:
 
 def _update_error(cause: BaseException) -> WorkflowCallError:
     if isinstance(cause, ApplicationError) and cause.type in set(Refusal):
-        return Refused(Refusal(cause.type), cause.message)
+        return Refused(Refusal(cause.type), cause.message, cause.details)
     # The workflow ended, or was cancelled, before it completed the update.
     return Closed(type(cause).__name__)
 

@@ -1,4 +1,4 @@
-"""Join links: one per person, issued on request, valid for one room and its time only."""
+"""Join links: one per person, issued on request, for one room and a few minutes."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
@@ -23,6 +23,10 @@ router = APIRouter(prefix="/v1/bookings/{booking_id}", tags=["bookings"])
 
 _CLOCK_SKEW = timedelta(minutes=1)
 """The meeting server's clock may be behind ours: without this, a new token would not be valid there yet."""
+
+_LINK_LASTS = timedelta(minutes=15)
+"""A link admits whoever has it. It cannot be taken back, so after a sign-out or a cancellation it has to end by itself.
+Whoever is in the meeting stays in it."""
 
 
 @router.get(
@@ -60,7 +64,7 @@ async def join(
     if settings.meetings is None:
         raise Problem(Kind.MEETINGS_NOT_SET_UP)
     live_session, now = _scheduled_session(record), datetime.now(UTC)
-    expires_at = _closes_at(record, settings.meeting, now)
+    expires_at = min(_closes_at(record, settings.meeting, now), now + _LINK_LASTS)
     url = settings.meetings.link(
         Admission(
             room=live_session.room,

@@ -75,7 +75,7 @@ async def profile(instructor_id: UUID, database: WithDatabase) -> InstructorProf
     """An instructor's public profile."""
     async with database.reading() as session:
         instructor = await session.get(Instructor, instructor_id)
-    if instructor is None:
+    if instructor is None or instructor.closed_at is not None:
         raise Problem(Kind.NOT_FOUND, "There is no such instructor.")
     return InstructorProfile(id=instructor.id, name=instructor.name, time_zone=instructor.time_zone)
 

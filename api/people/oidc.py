@@ -6,29 +6,29 @@ Sources: OpenID Connect Core 1.0 (ID token validation), Discovery 1.0, RFC 7517 
 import asyncio
 import logging
 import time
-from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import httpx
 import jwt
+from pydantic import TypeAdapter, ValidationError
+from sqlmodel import select
 
-from api.http.auth import Caller
+from api.http.auth import Caller, is_suspended
 from api.http.database import Database
 from api.http.problems import Kind, Problem, unavailable
 from api.people import queries
-from api.people.schemas import TIME_ZONES, address
+from api.people.schemas import Language, Name, TimeZone, address
 from api.settings import IdentitySettings
-from models.domain.actors import Role, SignUpRole
+from models.domain.actors import Actor, Role, SignUpRole
 from models.domain.ids import person_id
+from models.tables.people import Instructor, Student
 
 _ALGORITHMS = ["RS256", "ES256"]
 _REQUIRED = ["iss", "sub", "aud", "exp", "iat"]
 _LEEWAY_SECONDS = 30
-_PEOPLE_CACHED = 10_000
 
 log = logging.getLogger("holdfast.api")
 
@@ -95,20 +95,13 @@ class PublishedKeys:
         return url
 
 
-@dataclass(frozen=True)
-class _Person:
-    role: SignUpRole
-    id: UUID
-
-
 class IdentityProvider:
-    """Identifies people by issuer and subject. A student's or instructor's row is created with their first request."""
+    """Identifies people by issuer and subject. A row is created with the first request in each role."""
 
     def __init__(self, settings: IdentitySettings, database: Database, keys: PublishedKeys | None = None) -> None:
         self._settings = settings
         self._database = database
         self._keys = keys or PublishedKeys(settings)
-        self._known: OrderedDict[_Person, None] = OrderedDict()
 
     async def caller(self, token: str) -> Caller | None:
         """Raises the 403 `Problem` for a valid token whose person cannot use the API, the 503 one without any keys."""
@@ -118,7 +111,10 @@ class IdentityProvider:
         role = self._role(claims)
         caller = Caller(role=role, id=person_id(claims["iss"], claims["sub"]))
         if role is not Role.OPERATOR:
-            await self._ensure_row(_Person(SignUpRole(role.value), caller.id), claims)
+            await self._ensure_row(SignUpRole(role.value), caller, claims)
+            async with self._database.reading() as session:
+                if (await session.exec(select(is_suspended(caller.id)))).one():
+                    raise Problem(Kind.ACCOUNT_SUSPENDED, "Ask the platform's support.")
         return caller
 
     async def _claims(self, token: str) -> dict[str, Any] | None:
@@ -157,37 +153,49 @@ class IdentityProvider:
             )
         return roles.pop()
 
-    async def _ensure_row(self, person: _Person, claims: dict[str, Any]) -> None:
-        if person in self._known:
-            self._known.move_to_end(person)
-            return
+    async def _ensure_row(self, role: SignUpRole, caller: Caller, claims: dict[str, Any]) -> None:
+        """Raises the 403 `Problem` for a closed account."""
         async with self._database.reading() as session:
-            is_known = await session.get(queries.TABLES[person.role], person.id) is not None
-        if not is_known:
-            await self._create_row(person, claims)
-        self._known[person] = None
-        if len(self._known) > _PEOPLE_CACHED:
-            self._known.popitem(last=False)
+            account = await queries.account(session, caller.id)
+        if account is None:
+            await self._add_person(role, _person(role, caller.id, claims), caller.actor)
+        elif account.is_closed:
+            raise Problem(Kind.NO_ACCOUNT, "The account is closed.")
+        elif role not in account.roles:
+            async with self._database.writing() as session:
+                action, now = "person.introduced", datetime.now(UTC)
+                await queries.add_role(session, role, account.person, action, caller.actor, now)
+        if account is None or account.student is None or account.student.email_verified_at is not None:
+            return
+        if email := _verified_email(claims):
+            async with self._database.writing() as session:
+                await queries.mark_verified(session, caller.id, email, datetime.now(UTC))
 
-    async def _create_row(self, person: _Person, claims: dict[str, Any]) -> None:
-        try:
-            email = address(str(claims.get("email", "")))
-        except ValueError as error:
-            raise Problem(Kind.NO_ACCOUNT, "The token must carry the person's address in `email`.") from error
-        if claims.get("email_verified") is False:
-            raise Problem(Kind.NO_ACCOUNT, "The identity provider has not verified the address.")
-        zone = claims.get("zoneinfo")
-        row = queries.TABLES[person.role](
-            id=person.id,
-            email=email,
-            name=_name(claims) or email.partition("@")[0],
-            time_zone=zone if isinstance(zone, str) and zone in TIME_ZONES else "UTC",
-            created_at=datetime.now(UTC),
-        )
+    async def _add_person(self, role: SignUpRole, person: Student | Instructor, actor: Actor) -> None:
         async with self._database.writing() as session:
-            if not await queries.add_person(session, person.role, row, "person.introduced"):
+            if not await queries.add_person(session, role, person, "person.introduced", actor):
                 # Accounts are never linked by address: the provider's user with this address may be another person.
                 raise Problem(Kind.NO_ACCOUNT, "The token's address belongs to another account here.")
+
+
+def _person(role: SignUpRole, id: UUID, claims: dict[str, Any]) -> Student | Instructor:
+    try:
+        email = address(str(claims.get("email", "")))
+    except ValueError as error:
+        raise Problem(Kind.NO_ACCOUNT, "The token must carry the person's address in `email`.") from error
+    if claims.get("email_verified") is False:
+        raise Problem(Kind.NO_ACCOUNT, "The identity provider has not verified the address.")
+    person = queries.TABLES[role](
+        id=id,
+        email=email,
+        name=_valid(Name, claims.get("name")) or email.partition("@")[0],
+        time_zone=_valid(TimeZone, claims.get("zoneinfo")) or "UTC",
+        language=_valid(Language, claims.get("locale")) or "en",
+        created_at=datetime.now(UTC),
+    )
+    if isinstance(person, Student) and _verified_email(claims):
+        person.email_verified_at = person.created_at
+    return person
 
 
 def _claim(claims: dict[str, Any], name: str) -> object:
@@ -200,8 +208,20 @@ def _claim(claims: dict[str, Any], name: str) -> object:
     return value
 
 
-def _name(claims: dict[str, Any]) -> str:
-    name = claims.get("name")
-    if not isinstance(name, str):
-        return ""
-    return "".join(character for character in name if character.isprintable()).strip()[:200]
+def _valid(kind: Any, claim: object) -> str | None:
+    """The claim if sign-up would take it, else `None`."""
+    try:
+        value: str = TypeAdapter(kind).validate_python(claim, strict=True)
+    except ValidationError:
+        return None
+    return value
+
+
+def _verified_email(claims: dict[str, Any]) -> str | None:
+    """The address that the provider vouches for."""
+    if claims.get("email_verified") is not True:
+        return None
+    try:
+        return address(str(claims.get("email", "")))
+    except ValueError:
+        return None

@@ -60,7 +60,7 @@ async def request_reset(forgotten: PasswordForgotten, database: WithDatabase, li
     operation_id="resetPassword",
     status_code=204,
     dependencies=[limited_by(SIGN_INS)],
-    responses=problem_responses(Kind.MAILED_TOKEN_REFUSED),
+    responses=problem_responses(Kind.MAILED_TOKEN_REFUSED, Kind.BUSY, Kind.UNAVAILABLE),
 )
 async def reset(new: NewPassword, database: WithDatabase, hasher: WithPasswordHasher, limiter: WithRateLimiter) -> None:
     """Set a new password with the mailed token. All access tokens of the account become invalid."""
@@ -81,7 +81,9 @@ async def reset(new: NewPassword, database: WithDatabase, hasher: WithPasswordHa
     operation_id="changePassword",
     status_code=204,
     dependencies=[limited_by(SIGN_INS)],
-    responses=problem_responses(Kind.NOT_SIGNED_IN, Kind.WRONG_ROLE, Kind.NO_ACCOUNT, Kind.PASSWORD_WRONG),
+    responses=problem_responses(
+        Kind.NOT_SIGNED_IN, Kind.WRONG_ROLE, Kind.NO_ACCOUNT, Kind.PASSWORD_WRONG, Kind.BUSY, Kind.UNAVAILABLE
+    ),
 )
 async def change(
     body: PasswordChange,

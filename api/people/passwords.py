@@ -1,13 +1,21 @@
-"""Passwords: which are allowed (NIST SP 800-63B-4, section 3.1.1.2), and how they are hashed (argon2id, RFC 9106)."""
+"""Passwords: which are allowed (NIST SP 800-63B-4, section 3.1.1.2), and how they are hashed (argon2id).
+
+The parameters are those of OWASP's Password Storage Cheat Sheet: 19 MiB of memory, 2 iterations, 1 lane.
+"""
 
 import asyncio
+import os
 import secrets
+import string
 import unicodedata
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+
+from api.http.problems import busy
 
 T = TypeVar("T")
 
@@ -15,11 +23,24 @@ MIN_CHARACTERS = 15
 """NIST's minimum where the password is the only factor. NIST forbids rules about kinds of characters."""
 MAX_BYTES = 128
 
-_MAX_CONCURRENT = 4
-"""Each hash takes 64 MiB with the library's parameters, RFC 9106's second recommendation."""
+_MEMORY_KIB = 19 * 1024
+_ITERATIONS = 2
+_LANES = 1
+
+_MAX_CONCURRENT = max(1, (os.cpu_count() or 1) // 2)
+"""Each hash occupies a core. The other half is left to everything else."""
+_MAX_WAITING = 32
+"""At about 20 ms a hash, nobody waits for long. More than that would only time out later."""
+_RETRY_AFTER_SECONDS = 2
 
 _SEQUENCES = ("abcdefghijklmnopqrstuvwxyz", "1234567890", "qwertyuiopasdfghjklzxcvbnm", "qwertzuiopasdfghjklyxcvbnm")
 _RUNS = tuple(sequence[::step] * (MAX_BYTES // len(sequence) + 2) for sequence in _SEQUENCES for step in (1, -1))
+_COMMON = frozenset(
+    line
+    for line in Path(__file__).with_name("common_passwords.txt").read_text(encoding="utf-8").splitlines()
+    if not line.startswith("# ")
+)
+_PADDING = string.digits + string.punctuation + string.whitespace
 
 
 def normalize(password: str) -> str:
@@ -39,14 +60,20 @@ def rejection_reason(password: str, *expected: str) -> str | None:
     # A string repeats a part of itself if it occurs in its own doubling without the first and the last character.
     if folded in (folded + folded)[1:-1] or any(folded in run for run in _RUNS):
         return "must not be a repetition, or a row of the keyboard or of the alphabet"
+    if folded in _COMMON or folded.strip(_PADDING) in _COMMON:
+        return "must not be a common password, with or without digits and signs around it"
     return None
 
 
 class AsyncPasswordHasher:
-    """Hashes in threads, a few at a time: each hash is meant to be expensive in time and memory."""
+    """Hashes in threads, a few at a time: each hash is meant to be expensive in time and memory.
+
+    A bounded number of callers wait for their turn. Beyond that, `hash` and `verify` raise the 503 `Problem`.
+    """
 
     def __init__(self, hasher: PasswordHasher | None = None) -> None:
-        self._hasher = hasher or PasswordHasher()
+        self._hasher = hasher or PasswordHasher(time_cost=_ITERATIONS, memory_cost=_MEMORY_KIB, parallelism=_LANES)
+        self._waiting = 0
         self._dummy_hash: str | None = None
         self._slots = asyncio.Semaphore(_MAX_CONCURRENT)
 
@@ -55,23 +82,30 @@ class AsyncPasswordHasher:
 
     async def verify(self, password_hash: str | None, password: str) -> bool:
         """Takes as long without a hash, so that the response time does not reveal which addresses are known."""
-        if self._dummy_hash is None:
-            # On the first sign-in rather than at startup, which a hash would slow down.
-            self._dummy_hash = await self.hash(secrets.token_urlsafe())
-        expected = password_hash or self._dummy_hash
-        is_correct = await self._in_thread(lambda: self._verify(expected, password))
-        return is_correct and password_hash is not None
+        return await self._in_thread(lambda: self._verify(password_hash, password))
 
     def needs_rehash(self, password_hash: str) -> bool:
         """Whether the hash was made with other parameters than the current ones."""
         return self._hasher.check_needs_rehash(password_hash)
 
-    def _verify(self, password_hash: str, password: str) -> bool:
+    def _verify(self, password_hash: str | None, password: str) -> bool:
+        if self._dummy_hash is None:
+            # On the first sign-in rather than at startup, which a hash would slow down.
+            self._dummy_hash = self._hasher.hash(secrets.token_urlsafe())
         try:
-            return self._hasher.verify(password_hash, password)
+            return self._hasher.verify(password_hash or self._dummy_hash, password) and password_hash is not None
         except (VerificationError, InvalidHashError):
             return False
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
-        async with self._slots:
+        if self._waiting >= _MAX_WAITING:
+            raise busy(_RETRY_AFTER_SECONDS)
+        self._waiting += 1
+        try:
+            await self._slots.acquire()
+        finally:
+            self._waiting -= 1
+        try:
             return await asyncio.to_thread(work)
+        finally:
+            self._slots.release()

@@ -5,12 +5,16 @@ from datetime import datetime
 from typing import Annotated, Self
 from uuid import UUID
 
-from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
+import idna
+from pydantic import AfterValidator, ConfigDict, Field, SecretStr, StringConstraints, model_validator, with_config
+from typing_extensions import TypedDict
 
 from api.http.schema_types import RequestModel, ResponseModel
 from api.people.passwords import normalize, rejection_reason
 from models.domain.actors import SignUpRole
 from models.domain.money import Money
+from models.domain.states import BookingStatus
+from models.domain.visible_text import visible, without_web_address
 from models.domain.zones import names
 
 # As browsers validate an e-mail field (WHATWG HTML, "valid email address"), within RFC 5321's lengths. Dots are allowed
@@ -24,8 +28,18 @@ TIME_ZONES = names()
 
 
 def address(text: str) -> str:
-    """The address in lower case, so that it is unique however it is written. Raises `ValueError`."""
-    lowered = text.strip().lower()
+    """The address in lower case, its domain as in the DNS, so that it is unique however it is written.
+
+    An internationalized domain becomes its A-label (`bücher.example`: `xn--bcher-kva.example`, RFC 5891 after UTS 46),
+    to which every mail server can send. Raises `ValueError`.
+    """
+    local, _, domain = text.strip().lower().rpartition("@")
+    if not domain.isascii():
+        try:
+            domain = idna.encode(domain, uts46=True, std3_rules=True).decode()
+        except idna.IDNAError as error:
+            raise ValueError("is not an e-mail address") from error
+    lowered = f"{local}@{domain}"
     if len(lowered) > _ADDRESS_LENGTH or not _ADDRESS.fullmatch(lowered):
         raise ValueError("is not an e-mail address")
     return lowered
@@ -37,6 +51,13 @@ def _time_zone(name: str) -> str:
     return name
 
 
+def _language(tag: str) -> str:
+    """In the usual case, `de-AT` (RFC 5646, section 2.1.1)."""
+    first, *others = tag.split("-")
+    cased = (part.upper() if len(part) == 2 else part.title() if len(part) == 4 else part.lower() for part in others)
+    return "-".join((first.lower(), *cased))
+
+
 def _is_unicode(password: SecretStr) -> SecretStr:
     """JSON can contain a lone surrogate, which pydantic rejects in `str` but not in `SecretStr`."""
     if any("\ud800" <= character <= "\udfff" for character in password.get_secret_value()):
@@ -46,9 +67,18 @@ def _is_unicode(password: SecretStr) -> SecretStr:
 
 Email = Annotated[str, Field(max_length=320), AfterValidator(address)]
 Name = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$"),
+    AfterValidator(visible),
+    AfterValidator(without_web_address),
 ]
 TimeZone = Annotated[str, Field(max_length=64), AfterValidator(_time_zone)]
+Language = Annotated[
+    str,
+    StringConstraints(max_length=35, pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$"),
+    AfterValidator(_language),
+]
+"""A BCP 47 tag."""
 Password = Annotated[SecretStr, Field(max_length=1024), AfterValidator(_is_unicode)]
 
 
@@ -59,6 +89,7 @@ class SignUp(RequestModel):
     name: Name
     role: SignUpRole
     time_zone: TimeZone = "UTC"
+    language: Language = "en"
 
     @model_validator(mode="after")
     def _password_is_allowed(self) -> Self:
@@ -71,10 +102,17 @@ class SignUp(RequestModel):
 class SignIn(RequestModel):
     email: Email
     password: Password
+    role: SignUpRole | None = None
+    """The role of the token, for an account with both. By default the one signed up for."""
 
 
 class PasswordForgotten(RequestModel):
     email: Email
+
+
+class Verification(RequestModel):
+    token: Annotated[SecretStr, Field(max_length=128)]
+    """The fragment (after `#`) of the mailed link."""
 
 
 class NewPassword(RequestModel):
@@ -90,12 +128,30 @@ class PasswordChange(RequestModel):
     """As at sign-up."""
 
 
+@with_config(ConfigDict(extra="forbid", use_attribute_docstrings=True))
+class AccountChange(TypedDict, total=False):
+    """Fields that are not sent stay unchanged."""
+
+    name: Name
+    time_zone: TimeZone
+    language: Language
+
+
+class AdditionalRole(RequestModel):
+    role: SignUpRole
+
+
 class PersonalAccount(ResponseModel):
     id: UUID
     role: SignUpRole
+    """The role of the token; after sign-up, the role signed up for."""
+    roles: list[SignUpRole]
+    """Every role that the account has. A token has one of them."""
     email: str
     name: str
     time_zone: str
+    language: str
+    """A BCP 47 tag, such as `de` or `pt-BR`: the language of emails and receipts."""
     created_at: datetime
 
 
@@ -130,6 +186,43 @@ class OwnProfile(InstructorProfile):
     email: str
     created_at: datetime
     payments: Payments
+
+
+class PersonForOperator(ResponseModel):
+    id: UUID
+    role: SignUpRole
+    email: str
+    name: str
+    time_zone: str
+    created_at: datetime
+    suspended_at: datetime | None
+    """`null` unless they are suspended."""
+
+
+class PersonPage(ResponseModel):
+    data: list[PersonForOperator]
+    next_cursor: str | None
+    """The `cursor` of the next page; `null` on the last page."""
+
+
+class OpenBooking(ResponseModel):
+    id: UUID
+    status: BookingStatus
+    title: str
+    student_id: UUID
+    instructor_id: UUID
+    starts_at: datetime
+    ends_at: datetime
+    needs_attention: bool
+
+
+class Suspension(ResponseModel):
+    id: UUID
+    """The person's."""
+    suspended_at: datetime | None
+    """`null` once they are reinstated."""
+    open_bookings: list[OpenBooking]
+    """The first 100, earliest session first. They continue until they end, or until an operator releases them."""
 
 
 class Link(ResponseModel):

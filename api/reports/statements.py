@@ -1,6 +1,5 @@
 """An instructor's yearly statement: earnings and payouts by month, as JSON, CSV or PDF."""
 
-import asyncio
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -9,6 +8,7 @@ from fastapi import APIRouter, Path, Response
 from api.http import content_negotiation
 from api.http.auth import AsInstructor
 from api.http.database import WithDatabase
+from api.http.documents import WithDocuments
 from api.http.problems import Kind, Problem, problem_responses
 from api.http.rate_limits import DOCUMENTS, limited_by
 from api.reports import queries
@@ -44,6 +44,7 @@ async def get_statement(
     year: Year,
     caller: AsInstructor,
     database: WithDatabase,
+    documents: WithDocuments,
     settings: WithSettings,
     response: Response,
     accept: content_negotiation.Accept = "",
@@ -63,8 +64,10 @@ async def get_statement(
         case content_negotiation.CSV:
             return content_negotiation.attachment(_csv(result), content_negotiation.CSV, f"statement-{year}.csv")
         case content_negotiation.PDF:
-            # In a thread: drawing takes a good part of a second of CPU time.
-            pdf = await asyncio.to_thread(draw, result, instructor.name, settings.documents.issuer)
+            name, issuer = instructor.name, settings.documents.issuer
+            # The time of day is in the document, but it is not what makes a new one.
+            values = (result.as_of.date(), result.model_copy(update={"as_of": None}), name, issuer)
+            pdf = await documents.get(values, lambda: draw(result, name, issuer))
             return content_negotiation.attachment(pdf, content_negotiation.PDF, f"statement-{year}.pdf")
     response.headers["Vary"] = "Accept"
     return result

@@ -24,6 +24,7 @@ class Subject(StrEnum):
     INSTRUCTOR = "instructor"
     """Their Stripe account and onboarding."""
     RECONCILIATION = "reconciliation"
+    OPERATOR = "operator"
 
 
 class SignUpRole(StrEnum):

@@ -9,6 +9,7 @@ from models.domain.base import Value
 from models.domain.endings import Ending, EndReason
 from models.domain.money import Money
 from models.domain.policy import PaymentPlan, Split
+from models.domain.rationing import BookingLimits
 from models.domain.states import BookingStatus, PaymentStatus, SessionStatus
 from models.domain.terms import BookingTerms
 
@@ -24,6 +25,8 @@ class Channel(StrEnum):
     WORKFLOW = "workflow"
     STRIPE = "stripe"
     """Stripe's dashboard, bypassing Holdfast."""
+    COMMAND = "command"
+    """A command on the server, run by whoever administers it."""
 
 
 class Refusal(StrEnum):
@@ -32,6 +35,8 @@ class Refusal(StrEnum):
     NOT_POSSIBLE_NOW = "not_possible_now"
     SLOT_TAKEN = "slot_taken"
     CHECKOUT_REFUSED = "checkout_refused"
+    LIMIT_REACHED = "limit_reached"
+    """With the `LimitReached` as detail."""
 
 
 class Decision(Value):
@@ -121,11 +126,10 @@ class PaymentEvent(Value):
 
 
 class Checkout(Value):
-    """Where the student pays."""
+    """The Checkout Session on which the student pays. Its URL, where anyone can pay, is only in the booking's row."""
 
     checkout_session_id: str
     customer_id: str
-    url: str
     expires_at: datetime
 
 
@@ -208,6 +212,10 @@ class ReserveSlot(Value):
     terms: BookingTerms
     booked_at: datetime
     checkout_deadline_at: datetime
+    limits: BookingLimits | None = None
+    """The student's limits; `None` for none."""
+    allow_overlap: bool = False
+    """Whether the session may overlap another one of the student."""
 
 
 class RecordCheckout(Value):

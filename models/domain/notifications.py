@@ -52,6 +52,7 @@ class NotificationKind(StrEnum):
     PAYOUT_FAILED = "payout_failed"
     PASSWORD_RESET = "password_reset"  # noqa: S105 - not a password
     PASSWORD_CHANGED = "password_changed"  # noqa: S105 - not a password
+    ADDRESS_VERIFICATION = "address_verification"
 
 
 class Notification(NamedTuple):
@@ -171,7 +172,9 @@ BEFORE_THE_SESSION = {
 }
 ABOUT_PAYOUTS = frozenset({NotificationKind.PAYOUT_PAID, NotificationKind.PAYOUT_FAILED})
 """Not about a single booking: one mail per payout, however many bookings it pays."""
-ABOUT_THE_ACCOUNT = frozenset({NotificationKind.PASSWORD_RESET, NotificationKind.PASSWORD_CHANGED})
+ABOUT_THE_ACCOUNT = frozenset(
+    {NotificationKind.PASSWORD_RESET, NotificationKind.PASSWORD_CHANGED, NotificationKind.ADDRESS_VERIFICATION}
+)
 """Not about a booking either; the API enqueues them itself."""
 ABOUT_AN_OPEN_REPORT = frozenset(
     {

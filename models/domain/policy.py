@@ -4,6 +4,7 @@ A `BookingPolicy` is frozen on a booking when the booking is made. Later changes
 offering do not affect it.
 """
 
+import hashlib
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Self
@@ -12,6 +13,8 @@ from pydantic import Field, model_validator
 
 from models.domain.base import Value
 from models.domain.money import BASIS_POINTS, Money, Rounding
+
+_VERSION_LENGTH = 16
 
 
 class PaymentPlan(StrEnum):
@@ -124,6 +127,11 @@ class BookingPolicy(Value):
     on_completion_timeout: CompletionTimeoutPolicy = CompletionTimeoutPolicy.RELEASE
     lost_dispute_borne_by: LossBearer = LossBearer.BOTH
     deadlines: Deadlines = Deadlines()
+
+    @property
+    def version(self) -> str:
+        """The same for equal policies only. Whoever was shown a policy can name it by its version."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:_VERSION_LENGTH]
 
 
 class Split(Value):

@@ -27,6 +27,18 @@ class AuditEvent(SQLModel, table=True):
         Index("ix_audit_event_booking_at", "booking_id", "at"),
         Index("ix_audit_event_booking_seq", "booking_id", "seq"),
         Index("ix_audit_event_reserved_at", "at", postgresql_where=text("action = 'booking.reserved'")),
+        Index(
+            "ix_audit_event_reserved_actor",
+            "actor_id",
+            "at",
+            postgresql_where=text("action = 'booking.reserved'"),
+        ),
+        Index(
+            "ix_audit_event_student",
+            text("(detail ->> 'student_id')"),
+            "at",
+            postgresql_where=text("(detail ->> 'student_id') IS NOT NULL"),
+        ),
         Index("ix_audit_event_subject_seq", "subject_id", "seq", postgresql_where=text("subject_id IS NOT NULL")),
     )
 

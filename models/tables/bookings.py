@@ -3,6 +3,7 @@
 The migrations create the schema; queries are written against these classes.
 """
 
+import secrets
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -31,8 +32,16 @@ class BookingRequest(SQLModel, table=True):
     __tablename__ = "booking_request"
     __table_args__ = (
         Index("ix_booking_request_student_created", "student_id", "created_at", "id"),
+        Index(
+            "ix_booking_request_student_open",
+            "student_id",
+            "next_deadline_at",
+            postgresql_where=text("status IN ('PENDING', 'ACCEPTED')"),
+        ),
         Index("ix_booking_request_instructor_created", "instructor_id", "created_at", "id"),
         Index("ix_booking_request_created", "created_at", "id"),
+        Index("ix_booking_request_status_created", "status", "created_at", "id"),
+        Index("ix_booking_request_starts", "starts_at"),
         Index(
             "ix_booking_request_open_deadline",
             "next_deadline_at",
@@ -90,15 +99,21 @@ class RescheduleProposal(SQLModel, table=True):
     decided_at: datetime | None = None
 
 
+def new_room() -> str:
+    """Random, in lower case: Jitsi ignores case, and reports room names in lower case."""
+    return secrets.token_hex(24)
+
+
 class LiveSession(SQLModel, table=True):
     """The session itself, created on approval. Its payment status is that of the booking's `Payment`."""
 
     __tablename__ = "live_session"
 
     booking_id: UUID = Field(primary_key=True, foreign_key="booking_request.id")
+    id: UUID = Field(default_factory=uuid4, unique=True)
     status: SessionStatus = Field(sa_column=enum_column(SessionStatus))
-    room: str = Field(unique=True)
-    """Random, lower case: a booking's id does not reveal its room."""
+    room: str = Field(default_factory=new_room, unique=True)
+    """A booking's id does not reveal its room. Another one with each move: links to the old room lead nowhere."""
     calendar_sequence: int = Field(default=0, sa_column=Column(Integer, nullable=False, server_default=text("0")))
     """Incremented by each change that calendars must pick up (RFC 5545, 3.8.7.4)."""
     total_price_minor: int = Field(sa_type=BigInteger)

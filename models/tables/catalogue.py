@@ -8,8 +8,8 @@ from sqlalchemy import BigInteger, Column, Index, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
-OFFERING_TEXT = "to_tsvector('simple', (title || ' ') || description)"
-"""What a text search matches. Parenthesized as Postgres prints it, so that Alembic can compare the index."""
+SEARCH_DOCUMENT = "search_document(title, description)"
+"""What a text search matches: docs/decisions/0037-search-in-every-script.md."""
 
 
 class Offering(SQLModel, table=True):
@@ -19,7 +19,7 @@ class Offering(SQLModel, table=True):
         Index("ix_offering_created", "created_at", "id", postgresql_where=text("is_active")),
         Index("ix_offering_instructor_created", "instructor_id", "created_at", "id"),
         Index("ix_offering_currency_price", "currency", "price_minor"),
-        Index("ix_offering_search", text(OFFERING_TEXT), postgresql_using="gin"),
+        Index("ix_offering_search", text(SEARCH_DOCUMENT), postgresql_using="gin"),
     )
 
     id: UUID = Field(default_factory=uuid4, primary_key=True)
@@ -30,6 +30,8 @@ class Offering(SQLModel, table=True):
     buffer_before_minutes: int = 0
     """Time before and after a session in which its instructor cannot be booked either."""
     buffer_after_minutes: int = 0
+    min_notice_minutes: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
+    """How long before its start a slot must be booked."""
     price_minor: int = Field(sa_type=BigInteger)
     currency: str = Field(max_length=3)
     cancellation: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))

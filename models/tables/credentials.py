@@ -11,15 +11,20 @@ from models.tables.columns import enum_column
 
 
 class Credential(SQLModel, table=True):
-    """What a student or instructor signs in with. The primary key allows one person per address, in either role."""
+    """What a person signs in with. The primary key allows one person per address.
+
+    A closed account keeps its row, without address and password, so that its old tokens stay invalid.
+    """
 
     email: str = Field(primary_key=True)
     """Lower case."""
     person_id: UUID = Field(unique=True)
     role: SignUpRole = Field(sa_column=enum_column(SignUpRole))
+    """The role of a token that is requested without one: the one signed up for."""
     password_hash: str
     generation: int = 0
-    """Incremented with each new password, which invalidates the bearer and reset tokens issued before it."""
+    """Incremented with each new password, sign-out and closure: it invalidates all bearer and reset tokens issued
+    before."""
     created_at: datetime
     updated_at: datetime
 
@@ -37,6 +42,21 @@ class PasswordReset(SQLModel, table=True):
 
 
 RESET_LASTS = timedelta(minutes=30)
+"""Counted from the request."""
+
+
+class AddressVerification(SQLModel, table=True):
+    """A single-use token that shows that a student reads mail to their address."""
+
+    __tablename__ = "address_verification"
+
+    token_hash: str = Field(primary_key=True)
+    """The token itself is only in the mail."""
+    student_id: UUID = Field(foreign_key="student.id", index=True)
+    expires_at: datetime
+
+
+VERIFICATION_LASTS = timedelta(days=1)
 """Counted from the request."""
 
 

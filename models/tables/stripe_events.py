@@ -16,6 +16,12 @@ class StripeEventRecord(SQLModel, table=True):
     __tablename__ = "stripe_event"
     __table_args__ = (
         Index("ix_stripe_event_at", "at"),
+        Index(
+            "ix_stripe_event_declined",
+            "booking_id",
+            "at",
+            postgresql_where=text("type = 'payment_intent.payment_failed'"),
+        ),
         Index("ix_stripe_event_closed", "at", postgresql_where=text("routing_result = 'closed'")),
     )
 

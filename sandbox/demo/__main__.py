@@ -64,14 +64,14 @@ async def _run_all(marketplace: Marketplace) -> tuple[list[report.Row], list[che
 async def _demo(stripe_log: Path | None, histories: Path | None) -> tuple[list[report.Row], list[checks.Check]]:
     with tempfile.TemporaryDirectory(prefix="holdfast-demo-") as directory:
         log = stripe_log or Path(directory) / "stripe.jsonl"
-        async with Stack(Path(directory), stripe_log=log, env=journeys.WINDOWS) as stack:
+        async with Stack(Path(directory), stripe_log=log, env=journeys.WINDOWS | journeys.UNLIMITED) as stack:
             print(f"The stack is up; {len(journeys.ALL)} journeys are played.", flush=True)
             engine = build_engine(stack.database_url)
             temporal = await Client.connect(stack.temporal_address, data_converter=pydantic_data_converter)
             try:
                 async with (
                     httpx.AsyncClient(base_url=stack.api_url, timeout=30) as http,
-                    stripe_client(stack.stripe_key, stack.environment.get("STRIPE_API_BASE")) as stripe,
+                    stripe_client(stack.stripe_key, stack.worker_environment.get("STRIPE_API_BASE")) as stripe,
                 ):
                     marketplace = Marketplace(stack, http, engine, stripe, temporal)
                     rows, checked = await _run_all(marketplace)

@@ -20,6 +20,8 @@ WINDOWS = {
     "HOLDFAST_CONTEST_WINDOW": "PT4S",
     "HOLDFAST_OBJECTION_WINDOW": "PT4S",
 }
+UNLIMITED = {"HOLDFAST_MAX_UNPAID": "0", "HOLDFAST_MAX_UNPAID_PER_INSTRUCTOR": "0"}
+"""Each pair of people is in several journeys at a time."""
 PAIRS = 12
 """As many as there are journeys whose sessions start at the same time."""
 

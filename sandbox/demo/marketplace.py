@@ -13,9 +13,12 @@ from stripe import StripeClient
 from temporalio.client import Client
 
 from api.http.auth import issue_token
+from api.people import operators
 from models.domain.actors import Role, SignUpRole
 from models.domain.money import Money
+from models.tables.operators import Operator
 from models.tables.people import Instructor
+from sandbox import seed
 from sandbox.demo.people import Json, Person
 from sandbox.stack.stack import Stack
 
@@ -26,6 +29,7 @@ _OFFERING: Json = {
     "title": "Counterpoint",
     "price": PRICE.model_dump(),
     "duration_minutes": SESSION_LENGTH // timedelta(minutes=1),
+    "min_notice_minutes": 0,
 }
 
 _TIME_TO_PAYOUT = timedelta(days=6)
@@ -56,12 +60,15 @@ class Marketplace:
     temporal: Client
     _people: list[tuple[Person, Person]] = field(default_factory=list)
     """Students, each with their instructor."""
+    _operator_id: UUID = field(default_factory=uuid4)
     _sessions: Counter[timedelta] = field(default_factory=Counter)
     """How many sessions start at each time."""
     _payout_barrier: asyncio.Barrier = field(default_factory=lambda: asyncio.Barrier(2))
 
     async def open(self, pairs: int) -> None:
         """Sign up `pairs` students and instructors, concurrently since hashing and onboarding are slow."""
+        async with AsyncSession(self.engine) as session, session.begin():
+            await operators.add(session, Operator(id=self._operator_id, name="Olu", created_at=datetime.now(UTC)))
         students = asyncio.gather(*(self.student() for _ in range(pairs)))
         instructors = asyncio.gather(*(self._instructor() for _ in range(pairs)))
         self._people.extend(zip(await students, await instructors, strict=True))
@@ -71,12 +78,11 @@ class Marketplace:
         student, instructor = self._people[self._sessions[starts_in] % len(self._people)]
         self._sessions[starts_in] += 1
         offerings = await student.call("GET", f"/offerings?q=counter&instructor_id={instructor.id}")
-        slots = f"/offerings/{offerings['data'][0]['id']}/slots"
+        # Not through the API, where slots begin at whole minutes: the demo would wait for them.
         starts_at = datetime.now(UTC) + starts_in
-        time = starts_at.isoformat().replace("+00:00", "Z")
-        await instructor.call("POST", slots, 201, {"starts_at": time})
-        free = await student.call("GET", f"{slots}?starts_after={time}")
-        return Pair(student, instructor, UUID(free["data"][0]["id"]), starts_at)
+        offering_id, ends_at = UUID(offerings["data"][0]["id"]), starts_at + SESSION_LENGTH
+        slot_id = await seed.add_slot(self.engine, offering_id, starts_at, ends_at)
+        return Pair(student, instructor, slot_id, starts_at)
 
     async def dispute(self, booking_id: str) -> str:
         """Open a dispute of the booking's charge. A test card that is always disputed would do so right away."""
@@ -89,7 +95,7 @@ class Marketplace:
 
     async def control_stripe(self, path: str, params: Json) -> Json:
         """Call the sandbox's control API, for what Stripe's API cannot do: advance time, act as a bank, lose events."""
-        response = await self.http.post(f"{self.stack.environment['STRIPE_API_BASE']}/_sandbox{path}", json=params)
+        response = await self.http.post(f"{self.stack.stripe_url}/_sandbox{path}", json=params)
         body: Json = response.raise_for_status().json()
         return body
 
@@ -137,8 +143,8 @@ class Marketplace:
         return await Person.sign_up(self.http, SignUpRole.STUDENT, "Sam Student", "America/New_York")
 
     def operator(self) -> Person:
-        """A new operator. Operators cannot sign up: their tokens are issued on the machine itself."""
-        return self.person(Role.OPERATOR, uuid4())
+        """The operator. Operators cannot sign up: a command on the machine itself adds them."""
+        return self.person(Role.OPERATOR, self._operator_id)
 
     def person(self, role: Role, id: UUID) -> Person:
         token = issue_token(self.stack.token_secret, role, id, timedelta(hours=1))

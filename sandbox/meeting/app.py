@@ -46,7 +46,12 @@ class Meetings:
         room = request.path_params["room"]
         try:
             participant = verify_token(
-                request.query_params.get("jwt", ""), room, self.app_id, self.secret, str(request.url.hostname)
+                request.query_params.get("jwt", ""),
+                room,
+                self.app_id,
+                self.secret,
+                str(request.url.hostname),
+                is_inside=bool(connection),
             )
             connection = await self._report(action, room, participant, connection)
         except AccessDenied as denied:

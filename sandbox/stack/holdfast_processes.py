@@ -32,7 +32,7 @@ def worker(env: Mapping[str, str], *, metrics_url: str, log: Path) -> Process:
     )
 
 
-def api(env: Mapping[str, str], *, url: str, log: Path) -> Process:
+def api(env: Mapping[str, str], *, url: str, metrics_url: str, log: Path) -> Process:
     """The API. It is ready once `/readyz` succeeds."""
     address = urlsplit(url)
     return Process(
@@ -43,7 +43,7 @@ def api(env: Mapping[str, str], *, url: str, log: Path) -> Process:
                 *("--host", str(address.hostname), "--port", str(address.port)),
                 *("--timeout-graceful-shutdown", str(_API_GRACE_SECONDS)),
             ),
-            env=child_environment(env),
+            env=child_environment({**env, "HOLDFAST_API_METRICS_ADDRESS": urlsplit(metrics_url).netloc}),
             cwd=PROJECT_ROOT,
         ),
         ready=http_ok(f"{url}/readyz"),

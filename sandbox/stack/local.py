@@ -5,11 +5,21 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
 from sandbox.stack.environment import PROJECT_ROOT
 from sandbox.stack.stripe_choice import StackRefusedError
+
+
+@dataclass(frozen=True)
+class LocalSecrets:
+    """What the commands beside a running stack need."""
+
+    token_secret: str
+    database_url: str
+    """The owner's."""
 
 
 class StackDirectory:
@@ -35,12 +45,12 @@ class StackDirectory:
             finally:
                 self._secrets.unlink(missing_ok=True)
 
-    def write_token_secret(self, secret: str) -> None:
-        """Store the running stack's token secret, readable by this user only."""
-        write_atomically(self._secrets, json.dumps({"token_secret": secret}), mode=0o600)
+    def write_secrets(self, secrets: LocalSecrets) -> None:
+        """Store the running stack's secrets, readable by this user only."""
+        write_atomically(self._secrets, json.dumps(asdict(secrets)), mode=0o600)
 
-    def read_token_secret(self) -> str:
-        """The running stack's token secret.
+    def read_secrets(self) -> LocalSecrets:
+        """The running stack's secrets.
 
         Raises:
             StackRefusedError: no stack is running.
@@ -48,8 +58,7 @@ class StackDirectory:
         with self._try_lock() as acquired:
             if acquired or not self._secrets.exists():
                 raise StackRefusedError("No stack of this checkout is running. Start one with `./run up`.")
-        secret: str = json.loads(self._secrets.read_text())["token_secret"]
-        return secret
+        return LocalSecrets(**json.loads(self._secrets.read_text()))
 
     @contextmanager
     def _try_lock(self) -> Iterator[bool]:

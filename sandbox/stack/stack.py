@@ -56,10 +56,12 @@ class Stack:
         self.api_url = f"http://{LOOPBACK}:{free_port()}"
         self._meeting = MeetingServer(self.api_url + _MEETING_WEBHOOK_PATH, log=self.logs / "meeting.log")
         self.meeting_url = self._meeting.url
+        self.api_metrics_url = f"http://{LOOPBACK}:{free_port()}/metrics"
         self.worker_metrics_url = f"http://{LOOPBACK}:{free_port()}/metrics"
         self.temporal_address = self._temporal.address
         self.temporal_ui_url = self._temporal.ui_url
         self.mailbox_url = self._mailbox.url
+        # The owner's: the API and the worker connect as a role with fewer rights.
         self.database_url = self._postgres.url(_DATABASE)
         self.token_secret = secrets.token_urlsafe(32)
         if test_mode:
@@ -101,9 +103,11 @@ class Stack:
                 self._meeting.process.start(),
             )
             self._worker = holdfast_processes.worker(
-                self.environment, metrics_url=self.worker_metrics_url, log=self.logs / "worker.log"
+                self.worker_environment, metrics_url=self.worker_metrics_url, log=self.logs / "worker.log"
             )
-            self._api = holdfast_processes.api(self.environment, url=self.api_url, log=self.logs / "api.log")
+            self._api = holdfast_processes.api(
+                self.environment, url=self.api_url, metrics_url=self.api_metrics_url, log=self.logs / "api.log"
+            )
             await _start_concurrently(self._worker.start(), self._api.start())
         except BaseException:
             await self._stop()
@@ -117,21 +121,32 @@ class Stack:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The settings of the API and the worker."""
-        settings = {
-            "HOLDFAST_ENV": "development",
-            "DATABASE_URL": self.database_url,
-            "STRIPE_API_KEY": self.stripe_key,
+        """The API's settings. It calls Stripe for nothing, so it has no Stripe key."""
+        secrets = {
             "STRIPE_WEBHOOK_SECRET": self.webhook_secret,
             "STRIPE_CONNECT_WEBHOOK_SECRET": self.connect_webhook_secret,
+            "HOLDFAST_TOKEN_SECRET": self.token_secret,
+        }
+        return self._shared_settings | secrets | self._meeting.settings | self._env
+
+    @property
+    def worker_environment(self) -> dict[str, str]:
+        """The worker's settings. It signs and verifies nothing, so it has none of the API's secrets."""
+        stripe = {"STRIPE_API_KEY": self.stripe_key}
+        if self._stripe:
+            stripe["STRIPE_API_BASE"] = self._stripe.url
+        return self._shared_settings | self._mailbox.environment | stripe | self._env
+
+    @property
+    def _shared_settings(self) -> dict[str, str]:
+        return {
+            "HOLDFAST_ENV": "development",
+            "DATABASE_URL": self._postgres.program_url(_DATABASE),
             "TEMPORAL_ADDRESS": self.temporal_address,
             "TEMPORAL_NAMESPACE": NAMESPACE,
             "HOLDFAST_TASK_QUEUE": "holdfast",
-            "HOLDFAST_TOKEN_SECRET": self.token_secret,
             "HOLDFAST_PUBLIC_URL": self.api_url,
         }
-        sandbox = {"STRIPE_API_BASE": self._stripe.url} if self._stripe else {}
-        return settings | self._mailbox.environment | self._meeting.settings | sandbox | self._env
 
     async def kill_worker(self) -> None:
         """Send SIGKILL to the worker, as in a crash."""

@@ -28,6 +28,7 @@ from models.domain.money import Money
 from models.domain.policy import MODERATE, BookingPolicy, PaymentPlan
 from models.domain.terms import BookingTerms
 from models.tables.audit import AuditEvent
+from models.tables.bookings import BookingRequest
 from models.tables.catalogue import Offering, Slot
 from models.tables.people import Instructor, Student
 
@@ -98,6 +99,9 @@ class Bookings:
         terms = await self.terms()
         assert await self.records.reserve_slot(reserve(terms))
         await self.records.record_checkout(checkout(terms))
+        async with AsyncSession(self.engine) as session, session.begin():
+            booking = await session.get_one(BookingRequest, terms.booking_id)
+            booking.checkout_url = f"https://checkout.example.test/{terms.booking_id}"
         return terms
 
     async def authorized(self) -> BookingTerms:
@@ -161,7 +165,6 @@ def checkout(terms: BookingTerms, customer_id: str | None = None) -> RecordCheck
         checkout=Checkout(
             checkout_session_id=f"cs_{terms.booking_id}",
             customer_id=customer_id or f"cus_{terms.student_id}",
-            url=f"https://checkout.example.test/{terms.booking_id}",
             expires_at=NOW + HOUR,
         ),
         at=NOW,

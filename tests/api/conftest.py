@@ -10,7 +10,7 @@ from starlette.routing import BaseRoute
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
-from api.bookings.event_stream import StreamOptions
+from api.bookings.event_stream import EventStreams
 from api.http.notify_listener import NotifyListener
 from api.main import build_app
 from sandbox.stack.ports import free_port
@@ -48,7 +48,7 @@ def app(database_url: str, task_queue: str, engine: AsyncEngine, temporal: Clien
         _routes += app.router.routes
     app.router.routes[:] = _routes
     # A stream ends when it has sent what there is: httpx returns a response only when it is complete.
-    app.state.streams = StreamOptions(NotifyListener(engine.url), max_duration=timedelta(0))
+    app.state.streams = EventStreams(NotifyListener(engine.url), max_duration=timedelta(0))
     return app
 
 

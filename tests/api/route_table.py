@@ -15,6 +15,13 @@ POST /v1/auth/token                                   401    401      401       
 POST /v1/auth/password-reset                          ok     ok       ok         ok        ok        ok
 POST /v1/auth/password                                400    400      400        400       400       400
 POST /v1/auth/password/change                         401    403      403        403       403       403
+POST /v1/auth/signout                                 401    403      403        403       403       403
+GET  /v1/me                                           401    ok       ok         403       ok        ok
+PATCH /v1/me                                          401    ok       ok         403       ok        ok
+POST /v1/me/roles                                     401    ok       ok         403       ok        ok
+POST /v1/me/close                                     401    ok       ok         403       ok        ok
+POST /v1/auth/verification                            401    ok       403        403       ok        403
+POST /v1/auth/verify                                  400    400      400        400       400       400
 GET  /v1/instructors/me                               401    403      ok         403       403       ok
 GET  /v1/instructors/me/statements/{year}             401    403      ok         403       403       ok
 POST /v1/instructors/me/onboarding-link               401    403      ok         403       403       ok
@@ -57,6 +64,9 @@ GET  /v1/instructors/me/payouts                       401    403      ok        
 GET  /v1/operator/payouts                             401    403      403        ok        403       403
 GET  /v1/operator/negative-balances                   401    403      403        ok        403       403
 GET  /v1/operator/bookings/{booking_id}/ledger        401    403      403        ok        403       403
+GET  /v1/operator/people                              401    403      403        ok        403       403
+POST /v1/operator/people/{person_id}/suspend          401    403      403        404       403       403
+POST /v1/operator/people/{person_id}/reinstate        401    403      403        404       403       403
 POST /v1/operator/reconciliations                     401    403      403        ok        403       403
 GET  /v1/operator/reconciliations                     401    403      403        ok        403       403
 GET  /v1/operator/reconciliations/{reconciliation_id} 401    403      403        404       403       403
@@ -73,12 +83,12 @@ POST /v1/stripe/connect-webhook                       400    400      400       
 POST /v1/meetings/webhook                             400    400      400        400       400       400
 GET  /healthz                                         ok     ok       ok         ok        ok        ok
 GET  /readyz                                          ok     ok       ok         ok        ok        ok
-GET  /metrics                                         ok     ok       ok         ok        ok        ok
 GET  /checkout/return                                 ok     ok       ok         ok        ok        ok
 GET  /checkout/cancelled                              ok     ok       ok         ok        ok        ok
 GET  /onboarding/return                               ok     ok       ok         ok        ok        ok
 GET  /onboarding/refresh                              ok     ok       ok         ok        ok        ok
 GET  /password-reset                                  ok     ok       ok         ok        ok        ok
+GET  /verify                                          ok     ok       ok         ok        ok        ok
 GET  /v1/openapi.json                                 ok     ok       ok         ok        ok        ok
 """
 ROWS = {
@@ -93,14 +103,17 @@ BODIES: dict[str, dict[str, Any]] = {
     "token": {"email": "nobody@students.test", "password": "a long enough password"},
     "password-reset": {"email": "ada@students.test"},
     "password": {"token": "unknown", "password": "a long enough password"},
+    "verify": {"token": "unknown"},
     "change": {"current_password": "not theirs: they have none", "new_password": "a long enough password"},
+    "me": {"name": "Ada Byron", "time_zone": "Europe/London", "language": "en-GB"},
+    "roles": {"role": "instructor"},
     "offerings": {
         "title": "Counterpoint",
         "price": {"amount_minor": 10_000, "currency": "usd"},
         "duration_minutes": 60,
     },
     "{offering_id}": {"title": "Fugue", "price": {"amount_minor": 12_000, "currency": "usd"}, "is_active": False},
-    "slots": {"starts_at": (datetime.now(UTC) + timedelta(days=3)).isoformat()},
+    "slots": {"starts_at": (datetime.now(UTC) + timedelta(days=3)).replace(second=0, microsecond=0).isoformat()},
     "reject": {"reason": "I am away."},
     "reschedule": {"slot_id": str(UUID(int=1))},
     "accept": {"slot_id": str(UUID(int=1))},

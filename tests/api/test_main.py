@@ -11,6 +11,7 @@ from tests.api.world import CONNECT_WEBHOOK_KEY, PUBLIC_URL, SIGNING_KEY, WEBHOO
 @pytest.fixture
 def environment(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {
+        "HOLDFAST_ENV": "development",
         "DATABASE_URL": database_url,
         "HOLDFAST_TOKEN_SECRET": SIGNING_KEY,
         "STRIPE_WEBHOOK_SECRET": WEBHOOK_KEY,
@@ -31,6 +32,16 @@ async def test_the_api_starts_without_temporal_and_is_not_ready() -> None:
     ):
         assert (await client.get("/healthz")).status_code == 200
         assert (await client.get("/readyz")).json()["missing"] == ["temporal"]
+
+
+@pytest.mark.usefixtures("environment")
+async def test_metrics_are_served_at_their_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    address = f"127.0.0.1:{free_port()}"
+    monkeypatch.setenv("HOLDFAST_API_METRICS_ADDRESS", address)
+    app = create_app()
+    async with app.router.lifespan_context(app), httpx.AsyncClient(trust_env=False) as prometheus:
+        answer = await prometheus.get(f"http://{address}/metrics")
+    assert "holdfast_month_bookings" in answer.text
 
 
 @pytest.mark.usefixtures("environment")

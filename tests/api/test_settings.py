@@ -19,6 +19,14 @@ def test_two_webhook_secrets_are_accepted_during_a_rotation() -> None:
     assert http_settings("stripe_webhook_secret", "whsec_old, whsec_new").webhook_secrets == ("whsec_old", "whsec_new")
 
 
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [("api.internal:9090", ("api.internal", 9090)), ("[::1]:9090", ("::1", 9090)), ("", None)],
+)
+def test_the_metrics_address_is_host_and_port_or_none(value: str, expected: tuple[str, int] | None) -> None:
+    assert http_settings("holdfast_api_metrics_address", value).metrics_address == expected
+
+
 def test_origins_are_a_comma_separated_list_and_empty_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in GOOD.items():
         monkeypatch.setenv(name.upper(), value)
@@ -53,6 +61,10 @@ def test_origins_are_a_comma_separated_list_and_empty_by_default(monkeypatch: py
         ("stripe_webhook_secret", "whsec_one,"),
         ("stripe_connect_webhook_secret", ""),
         ("stripe_connect_webhook_secret", ",whsec_two"),
+        ("holdfast_api_metrics_address", "9090"),
+        ("holdfast_limits_url", "memory://"),
+        ("holdfast_limits_url", "redis://"),
+        ("holdfast_api_metrics_address", "host:port"),
         ("holdfast_public_url", "holdfast.example"),
         ("holdfast_public_url", "ftp://holdfast.example"),
     ],

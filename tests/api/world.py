@@ -25,6 +25,7 @@ from models.settings import PolicySettings, RuntimeSettings
 from models.tables.audit import AuditEvent
 from models.tables.bookings import BookingRequest
 from models.tables.catalogue import Offering, Slot
+from models.tables.operators import Operator
 from models.tables.people import Instructor, Student
 
 SIGNING_KEY = "tests have a secret of their own that is long enough"
@@ -47,6 +48,7 @@ def settings(database_url: str, task_queue: str, policy: PolicySettings | None =
                 "stripe_webhook_secret": WEBHOOK_KEY,
                 "stripe_connect_webhook_secret": CONNECT_WEBHOOK_KEY,
                 "holdfast_public_url": PUBLIC_URL,
+                "holdfast_verify_addresses": False,
                 "stripe_livemode": False,
             }
         ),
@@ -74,7 +76,7 @@ class World:
     student: Person
     instructor: Person
     offering_id: UUID
-    operator: Person = field(default_factory=lambda: Person(Role.OPERATOR))
+    operator: Person
 
     @classmethod
     async def create(
@@ -99,7 +101,7 @@ class World:
             created_at=datetime.now(UTC),
         )
         await _add(engine, offering)
-        return cls(engine, await add_student(engine), instructor, offering.id)
+        return cls(engine, await add_student(engine), instructor, offering.id, await add_operator(engine))
 
     async def with_buffers(self, minutes: int) -> "World":
         async with AsyncSession(self.engine) as session, session.begin():
@@ -210,6 +212,12 @@ async def add_student(engine: AsyncEngine) -> Person:
         Student(id=student.id, email=f"{student.id}@students.test", name="Ada", created_at=datetime.now(UTC)),
     )
     return student
+
+
+async def add_operator(engine: AsyncEngine) -> Person:
+    operator = Person(Role.OPERATOR)
+    await _add(engine, Operator(id=operator.id, name=f"Olu {operator.id}", created_at=datetime.now(UTC)))
+    return operator
 
 
 async def book(client: httpx.AsyncClient, student: Person, slot_id: UUID, key: str = "first") -> httpx.Response:

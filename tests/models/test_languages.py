@@ -71,7 +71,8 @@ def test_catalogue_is_complete_and_has_nothing_else(code: str) -> None:
 def test_german_is_there_and_an_unknown_language_is_english() -> None:
     assert {"en", "de"} <= set(LANGUAGES)
     assert language("de").gettext("You were not charged.") == "Ihnen wurde nichts berechnet."
-    assert language("xx").code == "en"
+    assert language("de-AT").code == "de"
+    assert language("xx").code == language("xx-DE").code == "en"
 
 
 @pytest.mark.parametrize(

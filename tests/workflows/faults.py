@@ -9,8 +9,8 @@ from uuid import UUID
 from temporalio.exceptions import ApplicationError, FailureError
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
-from activities.gateways import CheckoutRequest, PaymentGateway
-from models.domain.messages import Checkout, PaymentState
+from activities.gateways import CheckoutPage, CheckoutRequest, PaymentGateway
+from models.domain.messages import PaymentState
 from models.domain.onboarding import AccountState, OnboardingLink
 from models.domain.policy import Split
 
@@ -110,10 +110,10 @@ class FaultyGateway:
     async def find_customer(self, student_id: UUID, email: str) -> str | None:
         return await self._around("find_customer", lambda: self._inner.find_customer(student_id, email))
 
-    async def open_checkout(self, request: CheckoutRequest, *, key: str) -> Checkout:
+    async def open_checkout(self, request: CheckoutRequest, *, key: str) -> CheckoutPage:
         return await self._around("open_checkout", lambda: self._inner.open_checkout(request, key=key))
 
-    async def find_checkout(self, customer_id: str, booking_id: UUID) -> Checkout | None:
+    async def find_checkout(self, customer_id: str, booking_id: UUID) -> CheckoutPage | None:
         return await self._around("find_checkout", lambda: self._inner.find_checkout(customer_id, booking_id))
 
     async def look_up(self, checkout_session_id: str) -> PaymentState:

@@ -70,12 +70,14 @@ class Workers:
 
 @dataclass(frozen=True)
 class Booked:
-    """A booking under test. `checkout` is where its student pays."""
+    """A booking under test."""
 
     saga: "Saga"
     order: ReserveSlot
     handle: Handle
     checkout: Checkout
+    checkout_url: str
+    """Where its student pays."""
 
     @property
     def student(self) -> Actor:
@@ -86,7 +88,7 @@ class Booked:
         return Actor(role=Role.INSTRUCTOR, id=self.order.terms.instructor_id)
 
     async def pay(self, card: str = GOOD_CARD) -> None:
-        await pay(self.checkout.url, card)
+        await pay(self.checkout_url, card)
         await self.notify()
 
     async def notify(self, event_id: str | None = None) -> None:
@@ -195,7 +197,11 @@ class Saga:
             BookingWorkflow.open_checkout, id=OPEN_CHECKOUT, start_workflow_operation=start
         )
         # The SDK's types take an update without argument for one that returns a coroutine.
-        return Booked(self, order, self.handle(order.terms.booking_id), cast(Checkout, checkout))
+        row = await self.request(order.terms.booking_id)
+        assert row is not None
+        return Booked(
+            self, order, self.handle(order.terms.booking_id), cast(Checkout, checkout), row.checkout_url or ""
+        )
 
     def _start_operation(self, order: ReserveSlot) -> WithStartWorkflowOperation[BookingWorkflow, BookingView]:
         return WithStartWorkflowOperation(

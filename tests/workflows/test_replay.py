@@ -98,6 +98,13 @@ def test_nothing_personal_is_in_a_saved_history(path: Path) -> None:
         assert word not in text
 
 
+@every_history
+def test_no_url_is_in_a_saved_history(path: Path) -> None:
+    """Whoever has the URL of a Checkout or an onboarding page can act on it."""
+    payloads = re.findall(r'"data":"([^"]+)"', path.read_text())
+    assert not any("://" in base64.b64decode(payload).decode() for payload in payloads)
+
+
 def _with_messages(node: Any, change: Callable[[Any], Any]) -> Any:
     """The history with `change` applied to every message, but not to what the SDK's core writes about markers."""
     if isinstance(node, list):

@@ -29,6 +29,7 @@ from models.domain.messages import (
     ReserveSlot,
     Retry,
 )
+from models.domain.rationing import LimitReached
 from models.domain.session_reports import Answer, Report
 from models.domain.states import BookingStatus, PaymentStatus, SessionStatus, advance
 from models.domain.terms import BookingTerms
@@ -47,6 +48,8 @@ class BookingState:
     stage: Stage = Stage.CHECKOUT
     view: BookingView = field(default_factory=lambda: BookingView(booking_status=None))
     """The states reached, as callers and operators see them."""
+    limit_reached: LimitReached | None = None
+    """Why the slot was not reserved, if it was free."""
     checkout: Checkout | None = None
     payment: PaymentState | None = None
     """As Stripe answered last."""

@@ -40,6 +40,7 @@ with workflow.unsafe.imports_passed_through():
         SecurePayment,
         SettlePayment,
     )
+    from models.domain.rationing import LimitReached
     from models.domain.session_reports import JudgeSession, RecordAnswer, RecordReport, Report, Verdict
     from models.domain.states import BookingStatus, PaymentStatus, SessionStatus
     from workflows.activity_calls import HoldLost, call_stripe, persist, shielded
@@ -72,21 +73,28 @@ class BookingWorkflow(BookingHandlers):
 
     @workflow.update(name=OPEN_CHECKOUT)
     async def open_checkout(self) -> Checkout:
-        """Where the student pays; a booking is started with this update."""
+        """Answered once the student can pay; a booking is started with this update."""
         state = self._state
         await workflow.wait_condition(lambda: state.checkout is not None or state.is_closed)
         if state.checkout is not None:
             return state.checkout
         if state.ending is None:
+            if state.limit_reached is not None:
+                sentence = f"The student has reached a limit: {state.limit_reached.limit}."
+                raise ApplicationError(sentence, state.limit_reached, type=Refusal.LIMIT_REACHED)
             raise ApplicationError("The slot has just been taken or withdrawn.", type=Refusal.SLOT_TAKEN)
         raise ApplicationError("The payment could not be started.", type=Refusal.CHECKOUT_REFUSED)
 
     async def _reserve(self, order: ReserveSlot) -> None:
-        """Reserve the slot, or close the booking if somebody else has it."""
-        if await persist(RecordActivities.reserve_slot, order):
-            self._state.reach(booking=BookingStatus.PENDING)
-        else:
-            self._state.close()
+        """Reserve the slot, or close the booking if somebody else has it or the student has reached a limit."""
+        match await persist(RecordActivities.reserve_slot, order):
+            case True:
+                self._state.reach(booking=BookingStatus.PENDING)
+            case False:
+                self._state.close()
+            case LimitReached() as reached:
+                self._state.limit_reached = reached
+                self._state.close()
         self._progress.set_details()
 
     async def _run_stages(self, order: ReserveSlot) -> Ending:

@@ -31,17 +31,26 @@ CREATE TABLE student (
     email varchar NOT NULL UNIQUE,
     name varchar NOT NULL,
     time_zone varchar NOT NULL,
-    language varchar NOT NULL DEFAULT 'en',
+    language varchar DEFAULT 'en' NOT NULL,
+    email_verified_at timestamptz,
     stripe_customer_id varchar UNIQUE,
-    created_at timestamptz NOT NULL
+    created_at timestamptz NOT NULL,
+    closed_at timestamptz,
+    suspended_at timestamptz
 )
+
+CREATE INDEX ix_student_created ON student (created_at, id)
+
+CREATE INDEX ix_student_email_prefix ON student (email text_pattern_ops)
+
+CREATE INDEX ix_student_name ON student USING gin (to_tsvector('simple', name))
 
 CREATE TABLE instructor (
     id uuid PRIMARY KEY,
     email varchar NOT NULL UNIQUE,
     name varchar NOT NULL,
     time_zone varchar NOT NULL,
-    language varchar NOT NULL DEFAULT 'en',
+    language varchar DEFAULT 'en' NOT NULL,
     stripe_account_id varchar UNIQUE,
     transfers varchar(24),
     requirements jsonb DEFAULT '[]'::jsonb NOT NULL,
@@ -52,8 +61,16 @@ CREATE TABLE instructor (
     onboarding_url varchar,
     onboarding_url_expires_at timestamptz,
     created_at timestamptz NOT NULL,
+    closed_at timestamptz,
+    suspended_at timestamptz,
     CONSTRAINT transfers_is_known CHECK (transfers IN ('active', 'pending', 'inactive'))
 )
+
+CREATE INDEX ix_instructor_created ON instructor (created_at, id)
+
+CREATE INDEX ix_instructor_email_prefix ON instructor (email text_pattern_ops)
+
+CREATE INDEX ix_instructor_name ON instructor USING gin (to_tsvector('simple', name))
 
 CREATE INDEX ix_instructor_account_checked ON instructor (account_checked_at)
 
@@ -80,7 +97,69 @@ CREATE TABLE password_reset (
 )
 
 CREATE INDEX ix_password_reset_person_id ON password_reset (person_id)
+
+CREATE TABLE address_verification (
+    token_hash varchar PRIMARY KEY,
+    student_id uuid NOT NULL REFERENCES student (id),
+    expires_at timestamptz NOT NULL
+)
+
+CREATE INDEX ix_address_verification_student_id ON address_verification (student_id)
+
+CREATE TABLE operator (
+    id uuid PRIMARY KEY,
+    name varchar NOT NULL UNIQUE,
+    created_at timestamptz NOT NULL,
+    revoked_at timestamptz
+)
 """
+
+# The scripts that put no spaces between words, as a range of a regular expression: Thai and Lao, Burmese, Khmer, then
+# Chinese, Japanese and Korean.
+_UNSPACED = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
+
+# A colon before a word is escaped, or SQLAlchemy would take the word for a parameter.
+_SEARCH = r"""
+CREATE FUNCTION folded_text(value text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN
+    replace(replace(translate(normalize(regexp_replace(
+        normalize(casefold(normalize(value, NFKD) COLLATE pg_unicode_fast), NFKD),
+        '[\u0300-\u036f\u00ad\u200b-\u200f\u2060-\u2064\ufe00-\ufe0f\ufeff\U000e0100-\U000e01ef]', '', 'g'
+    ), NFC), 'øłđ♯', 'old#'), 'æ', 'ae'), 'œ', 'oe')
+
+CREATE FUNCTION search_words(value text) RETURNS SETOF text LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN (
+    regexp_matches(
+        regexp_replace(folded_text(value), '(?![+#])[[\:punct\:][\:space\:][\:cntrl\:]]', ' ', 'g'),
+        '[UNSPACED]+|[^ +#UNSPACED][^ UNSPACED]*', 'g'
+    )
+)[1]
+
+CREATE FUNCTION search_pairs(word text) RETURNS TABLE (first text, pair text, nth bigint)
+LANGUAGE sql IMMUTABLE PARALLEL SAFE BEGIN ATOMIC
+    SELECT letter, letter || lead(letter) OVER (ORDER BY n), n
+    FROM regexp_split_to_table(word, '') WITH ORDINALITY AS letters (letter, n);
+END
+
+CREATE FUNCTION search_document(title varchar, description varchar) RETURNS tsvector
+LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 1000 RETURN (
+    SELECT coalesce(string_agg(CASE WHEN word ~ '^[UNSPACED]' THEN (
+        SELECT string_agg(concat_ws(' ', quote_literal(first) || at, quote_literal(pair) || at), ' ')
+        FROM search_pairs(word), concat(':', start + nth) AS at
+    ) ELSE quote_literal(left(word, 100)) END, ' '), '')::tsvector
+    FROM (
+        SELECT word, sum(length(word) + 1) OVER (ORDER BY n) - length(word) AS start
+        FROM search_words(title || ' ' || description) WITH ORDINALITY AS words (word, n)
+    ) AS words
+)
+
+CREATE FUNCTION search_query(value text) RETURNS tsquery LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN (
+    SELECT string_agg(CASE
+        WHEN word ~ '^[UNSPACED].' THEN (SELECT string_agg(quote_literal(pair), ' <-> ') FROM search_pairs(word))
+        WHEN word ~ '^[UNSPACED]' THEN quote_literal(word)
+        ELSE quote_literal(left(word, 100)) || ':*'
+    END, ' & ')::tsquery
+    FROM search_words(value) AS word
+)
+""".replace("UNSPACED", _UNSPACED)
 
 _CATALOGUE = """
 CREATE TABLE offering (
@@ -91,6 +170,7 @@ CREATE TABLE offering (
     duration_minutes integer NOT NULL,
     buffer_before_minutes integer NOT NULL,
     buffer_after_minutes integer NOT NULL,
+    min_notice_minutes integer DEFAULT 0 NOT NULL,
     price_minor bigint NOT NULL,
     currency varchar(3) NOT NULL,
     cancellation jsonb NOT NULL,
@@ -100,6 +180,7 @@ CREATE TABLE offering (
     CONSTRAINT buffers_are_not_negative CHECK (buffer_before_minutes >= 0 AND buffer_after_minutes >= 0),
     CONSTRAINT currency_is_a_code CHECK (currency ~ '^[a-z]{3}$'),
     CONSTRAINT duration_is_positive CHECK (duration_minutes > 0),
+    CONSTRAINT notice_is_not_negative CHECK (min_notice_minutes >= 0),
     CONSTRAINT price_is_positive CHECK (price_minor > 0)
 )
 
@@ -109,7 +190,7 @@ CREATE INDEX ix_offering_currency_price ON offering (currency, price_minor)
 
 CREATE INDEX ix_offering_instructor_created ON offering (instructor_id, created_at, id)
 
-CREATE INDEX ix_offering_search ON offering USING gin (to_tsvector('simple', (title || ' ') || description))
+CREATE INDEX ix_offering_search ON offering USING gin (search_document(title, description))
 
 CREATE TABLE slot (
     id uuid PRIMARY KEY,
@@ -168,6 +249,7 @@ CREATE TABLE booking_request (
     CONSTRAINT currency_is_a_code CHECK (currency ~ '^[a-z]{3}$'),
     CONSTRAINT ends_after_start CHECK (ends_at > starts_at),
     CONSTRAINT fee_is_part_of_price CHECK (platform_fee_minor >= 0 AND platform_fee_minor <= price_minor),
+    CONSTRAINT nobody_books_themselves CHECK (student_id <> instructor_id),
     CONSTRAINT price_is_positive CHECK (price_minor > 0),
     CONSTRAINT no_double_booking EXCLUDE USING gist (
         uuidrange(instructor_id, instructor_id, '[]') WITH &&,
@@ -187,10 +269,19 @@ CREATE INDEX ix_booking_request_open_deadline ON booking_request (next_deadline_
 
 CREATE INDEX ix_booking_request_slot_id ON booking_request (slot_id)
 
+CREATE INDEX ix_booking_request_starts ON booking_request (starts_at)
+
+CREATE INDEX ix_booking_request_status_created ON booking_request (status, created_at, id)
+
 CREATE INDEX ix_booking_request_student_created ON booking_request (student_id, created_at, id)
+
+CREATE INDEX ix_booking_request_student_open ON booking_request (student_id, next_deadline_at) WHERE status IN (
+        'PENDING', 'ACCEPTED'
+    )
 
 CREATE TABLE live_session (
     booking_id uuid PRIMARY KEY REFERENCES booking_request (id),
+    id uuid NOT NULL UNIQUE,
     status varchar(24) NOT NULL,
     room varchar NOT NULL UNIQUE,
     calendar_sequence integer DEFAULT 0 NOT NULL,
@@ -458,7 +549,7 @@ CREATE TABLE audit_event (
     at timestamptz NOT NULL,
     seq bigint GENERATED BY DEFAULT AS IDENTITY,
     CONSTRAINT subject_is_known CHECK (subject IN (
-        'booking', 'person', 'offering', 'instructor', 'reconciliation'
+        'booking', 'person', 'offering', 'instructor', 'reconciliation', 'operator'
     )),
     CONSTRAINT actor_role_is_known CHECK (actor_role IN ('student', 'instructor', 'operator', 'platform')),
     CONSTRAINT subject_is_named CHECK (
@@ -470,7 +561,12 @@ CREATE INDEX ix_audit_event_booking_at ON audit_event (booking_id, at)
 
 CREATE INDEX ix_audit_event_booking_seq ON audit_event (booking_id, seq)
 
+CREATE INDEX ix_audit_event_reserved_actor ON audit_event (actor_id, at) WHERE action = 'booking.reserved'
+
 CREATE INDEX ix_audit_event_reserved_at ON audit_event (at) WHERE action = 'booking.reserved'
+
+CREATE INDEX ix_audit_event_student ON audit_event ((detail ->> 'student_id'), at)
+    WHERE (detail ->> 'student_id') IS NOT NULL
 
 CREATE INDEX ix_audit_event_subject_seq ON audit_event (subject_id, seq) WHERE subject_id IS NOT NULL
 
@@ -494,11 +590,12 @@ CREATE TABLE outbox_message (
         'under_review', 'reschedule_proposed', 'reschedule_declined', 'reschedule_withdrawn',
         'rescheduled', 'reminder_a_day',
         'reminder_15_minutes', 'completion_due', 'payout_paid', 'payout_failed', 'password_reset',
-        'password_changed'
+        'password_changed', 'address_verification'
     )),
     CONSTRAINT recipient_role_is_known CHECK (recipient_role IN ('student', 'instructor')),
     CONSTRAINT about_something CHECK (booking_id IS NOT NULL OR (kind IN (
-        'payout_paid', 'payout_failed', 'password_reset', 'password_changed'
+        'payout_paid', 'payout_failed', 'password_reset', 'password_changed',
+        'address_verification'
     ))),
     CONSTRAINT sent_or_given_up CHECK (sent_at IS NULL OR gave_up_at IS NULL)
 )
@@ -518,6 +615,8 @@ CREATE TABLE stripe_event (
 )
 
 CREATE INDEX ix_stripe_event_at ON stripe_event (at)
+
+CREATE INDEX ix_stripe_event_declined ON stripe_event (booking_id, at) WHERE type = 'payment_intent.payment_failed'
 
 CREATE INDEX ix_stripe_event_closed ON stripe_event (at) WHERE routing_result = 'closed'
 
@@ -599,8 +698,9 @@ DECLARE
     checked uuid := CASE TG_TABLE_NAME WHEN 'ledger_entry' THEN to_jsonb(NEW) ->> 'transaction_id'
                                        ELSE to_jsonb(NEW) ->> 'id' END;
 BEGIN
-    IF NOT EXISTS (SELECT FROM ledger_entry WHERE transaction_id = checked) OR EXISTS (
-        SELECT FROM ledger_entry WHERE transaction_id = checked GROUP BY currency HAVING sum(amount_minor) <> 0
+    -- With the schema's name: a temporary table of the same name must not be what is checked.
+    IF NOT EXISTS (SELECT FROM public.ledger_entry WHERE transaction_id = checked) OR EXISTS (
+        SELECT FROM public.ledger_entry WHERE transaction_id = checked GROUP BY currency HAVING sum(amount_minor) <> 0
     ) THEN
         RAISE EXCEPTION 'the ledger transaction % does not sum to zero', checked USING ERRCODE = 'check_violation';
     END IF;
@@ -616,32 +716,51 @@ CREATE CONSTRAINT TRIGGER balances AFTER INSERT ON ledger_entry DEFERRABLE INITI
 
 CREATE FUNCTION notify_of_audit_event() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM pg_notify('holdfast_booking', NEW.booking_id::text);
+    PERFORM pg_notify('holdfast_audit', coalesce(NEW.booking_id, NEW.subject_id)::text);
     RETURN NULL;
 END
 $$
 
 CREATE TRIGGER notify AFTER INSERT ON audit_event
-    FOR EACH ROW WHEN (NEW.booking_id IS NOT NULL) EXECUTE FUNCTION notify_of_audit_event()
+    FOR EACH ROW WHEN (NEW.subject IN ('booking', 'person')) EXECUTE FUNCTION notify_of_audit_event()
 """
 
 _TABLES = (
-    "student", "instructor", "credential", "password_reset", "offering", "slot", "booking_request",
+    "student", "instructor", "credential", "password_reset", "address_verification", "operator", "offering", "slot",
+    "booking_request",
     "live_session", "reschedule_proposal", "session_report", "attendance_event", "policy_acceptance",
     "idempotency_key", "payment", "instructor_payout", "refund", "dispute", "ledger_transaction",
     "ledger_entry", "audit_event", "outbox_message", "stripe_event", "reconciliation", "drift",
 )  # fmt: skip
 
+_FUNCTIONS = (
+    "notify_of_audit_event", "refuse_unbalanced_ledger", "refuse_change", "blocked_range", "search_query",
+    "search_document", "search_pairs", "search_words", "folded_text",
+)  # fmt: skip
+
+
+_READ_ONLY = {"operator"}
+_APPEND_ONLY = {"audit_event", "attendance_event", "ledger_transaction", "ledger_entry"}
+
+# The API and the worker connect as `holdfast_program`, which owns nothing: it can neither alter a table or trigger, nor
+# switch triggers off. It is created before the first migration, since a role belongs to the server, not to a database.
+_PROGRAM = "holdfast_program"
+
 
 def upgrade() -> None:
-    for section in (_TYPES, _PEOPLE, _CATALOGUE, _BOOKINGS, _PAYMENTS, _LEDGER, _OPERATIONS, _TRIGGERS):
+    for section in (_TYPES, _PEOPLE, _SEARCH, _CATALOGUE, _BOOKINGS, _PAYMENTS, _LEDGER, _OPERATIONS, _TRIGGERS):
         for statement in section.strip().split("\n\n"):
             op.execute(statement)
+    for table in _TABLES:
+        rights = "SELECT" if table in _READ_ONLY else "SELECT, INSERT"
+        if table not in _READ_ONLY | _APPEND_ONLY:
+            rights += ", UPDATE, DELETE"
+        op.execute(f"GRANT {rights} ON {table} TO {_PROGRAM}")
 
 
 def downgrade() -> None:
     for table in reversed(_TABLES):
         op.drop_table(table)
-    for function in ("notify_of_audit_event", "refuse_unbalanced_ledger", "refuse_change", "blocked_range"):
+    for function in _FUNCTIONS:
         op.execute(f"DROP FUNCTION {function}")
     op.execute("DROP TYPE uuidrange")

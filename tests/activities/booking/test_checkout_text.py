@@ -23,7 +23,7 @@ async def test_checkout_names_offering_instructor_time_and_terms(bookings: Booki
     assert text.disclosure == (
         "The price includes a platform fee of US$20.00. A hold is placed on your card now. It is charged only after "
         "the session. If you cancel after the confirmation, you pay: nothing until 24 hours before the start, 50% "
-        "until 2 hours before the start; the full price after that. If you do not attend, you pay US$50.00."
+        "until 2 hours before the start; the full price after that. If you do not attend, you pay US$100.00."
     )
     assert "Nadia" not in repr(text)
 
@@ -33,4 +33,4 @@ async def test_checkout_is_in_the_students_language(bookings: Bookings) -> None:
     await _student(bookings, terms, language="de", time_zone="Europe/Berlin")
     text = await load_text(bookings.engine, terms, split(terms.price, terms.policy))
     assert text.description == "Mit Nadia, Do., 5. März 2026, 10:00–11:00 (Europe/Berlin)"
-    assert text.disclosure.endswith("Wenn Sie nicht teilnehmen, zahlen Sie 50,00 $.")
+    assert text.disclosure.endswith("Wenn Sie nicht teilnehmen, zahlen Sie 100,00 $.")

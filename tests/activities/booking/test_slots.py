@@ -4,23 +4,34 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+from sqlmodel.ext.asyncio.session import AsyncSession
 
+from activities.database.transactions import DatabaseError
 from models.domain.actors import PLATFORM
 from models.domain.endings import EndReason, cancelled, unpaid
 from models.domain.messages import HoldPhase, PaymentState
 from models.tables.bookings import BookingRequest
+from models.tables.people import Student
 from tests.activities.bookings import HOUR, NOW, STARTS_AT, Bookings, checkout, ended, held, reserve
 
 
 async def test_one_of_twenty_concurrent_students_gets_the_slot(bookings: Bookings) -> None:
     requests = [await bookings.terms() for _ in range(20)]
     reserved = await asyncio.gather(*(bookings.records.reserve_slot(reserve(terms)) for terms in requests))
-    assert sorted(reserved) == [False] * 19 + [True]
+    assert sorted(map(bool, reserved)) == [False] * 19 + [True]
     winner = requests[reserved.index(True)]
     assert [row.id for row in await bookings.all(BookingRequest)] == [winner.booking_id]
     for terms in requests:
         audited = [event.action for event in await bookings.audit(terms.booking_id)]
         assert audited == (["booking.reserved"] if terms is winner else [])
+
+
+async def test_an_order_from_before_its_instructors_suspension_reserves_nothing(bookings: Bookings) -> None:
+    terms = await bookings.terms()
+    async with bookings.engine.begin() as connection:
+        await connection.exec_driver_sql("UPDATE instructor SET suspended_at = now()")
+    assert not await bookings.records.reserve_slot(reserve(terms))
+    assert await bookings.find(BookingRequest, terms.booking_id) is None
 
 
 async def test_twenty_concurrent_attempts_of_one_booking_all_succeed_and_reserve_once(
@@ -120,4 +131,22 @@ async def test_concurrent_bookings_of_one_student_all_succeed(bookings: Bookings
     assert all(await asyncio.gather(*(bookings.records.reserve_slot(reserve(terms)) for terms in requests)))
     customer = f"cus_{first.student_id}"
     await asyncio.gather(*(bookings.records.record_checkout(checkout(terms, customer)) for terms in requests))
-    assert all(row.checkout_url for row in await bookings.all(BookingRequest))
+    assert all(row.checkout_session_id for row in await bookings.all(BookingRequest))
+
+
+async def test_a_student_whose_account_is_closed_reserves_nothing(bookings: Bookings) -> None:
+    terms = await bookings.terms()
+    async with AsyncSession(bookings.engine) as session, session.begin():
+        (await session.get_one(Student, terms.student_id)).closed_at = NOW
+    assert not await bookings.records.reserve_slot(reserve(terms))
+
+
+async def test_nobody_reserves_their_own_slot(bookings: Bookings) -> None:
+    """The API refuses it before. This is the last line of defence."""
+    terms = await bookings.terms()
+    async with AsyncSession(bookings.engine) as session, session.begin():
+        session.add(Student(id=terms.instructor_id, email="nadia@example.test", name="Nadia", created_at=NOW))
+    own = terms.model_copy(update={"student_id": terms.instructor_id})
+    with pytest.raises(DatabaseError):
+        await bookings.records.reserve_slot(reserve(own))
+    assert await bookings.all(BookingRequest) == []

@@ -24,7 +24,7 @@ def _defined() -> set[Notification]:
     proposals = {each for people in ABOUT_PROPOSALS.values() for each in people}
     to_both = {
         Notification(notification, recipient)
-        for notification in {*BEFORE_THE_SESSION, *ABOUT_THE_ACCOUNT}
+        for notification in {*BEFORE_THE_SESSION, *ABOUT_THE_ACCOUNT} - {NotificationKind.ADDRESS_VERIFICATION}
         for recipient in Recipient
     }
     return (
@@ -35,6 +35,7 @@ def _defined() -> set[Notification]:
             *ON_NO_SHOW_REPORTED,
             *ON_REVIEW,
             Notification(NotificationKind.COMPLETION_DUE, Recipient.INSTRUCTOR),
+            Notification(NotificationKind.ADDRESS_VERIFICATION, Recipient.STUDENT),
         }
     )
 

@@ -292,7 +292,7 @@ async def test_mail_is_in_the_readers_language_and_names_the_platform(bookings: 
     to_student = await mail(bookings, NotificationKind.BOOKING_RECEIVED, Recipient.STUDENT)
     assert to_student["Subject"] == "Wartet auf Bestätigung: Counterpoint, Do., 5. März, 10:00"
     assert "100,00 $ sind auf Ihrer Karte reserviert" in text(to_student)
-    assert "Wenn Sie nicht teilnehmen, zahlen Sie 50,00 $." in text(to_student)
+    assert "Wenn Sie nicht teilnehmen, zahlen Sie 100,00 $." in text(to_student)
     assert '<html lang="de">' in html(to_student)
     assert "Diese E-Mail wurde von Holdfast gesendet" in text(to_student)
     to_instructor = await mail(bookings, NotificationKind.BOOKING_RECEIVED, Recipient.INSTRUCTOR)

@@ -11,11 +11,11 @@ import pytest
 import stripe
 
 from activities.booking.payment_plans import HoldPlan
-from activities.gateways import CheckoutRequest, CheckoutText
+from activities.gateways import CheckoutPage, CheckoutRequest, CheckoutText
 from activities.stripe.client import stripe_client
 from activities.stripe.payments import StripeGateway
 from models.domain.errors import Declined, PaymentError, ReplayedFailure, Retryable, Unknown
-from models.domain.messages import Checkout, HoldPhase, PaymentRef, PaymentState, SettlePayment
+from models.domain.messages import HoldPhase, PaymentRef, PaymentState, SettlePayment
 from models.domain.money import Money
 from models.domain.policy import BookingPolicy, PaymentPlan, split
 from models.domain.terms import BookingTerms
@@ -84,20 +84,21 @@ class FaultySandbox:
     async def held(self) -> tuple[PaymentRef, PaymentState]:
         """Place a hold of 100.00 USD."""
         request = await self.request()
-        checkout = await self.plan.secure(request, retrying=False)
-        assert await pay(checkout.url)
-        ref = _ref(request, checkout)
+        page = await self.plan.secure(request, retrying=False)
+        assert page.url
+        assert await pay(page.url)
+        ref = _ref(request, page)
         payment = await self.plan.look_up(ref, None)
         assert payment.phase is HoldPhase.HELD
         return ref.model_copy(update={"payment_intent_id": payment.payment_intent_id}), payment
 
 
-def _ref(request: CheckoutRequest, checkout: Checkout | None = None) -> PaymentRef:
+def _ref(request: CheckoutRequest, page: CheckoutPage | None = None) -> PaymentRef:
     return PaymentRef(
         booking_id=request.terms.booking_id,
         plan=PaymentPlan.HOLD,
         student_id=request.terms.student_id,
-        checkout_session_id=checkout.checkout_session_id if checkout else None,
+        checkout_session_id=page.checkout.checkout_session_id if page else None,
     )
 
 
@@ -176,10 +177,10 @@ async def test_retried_checkout_creates_one_session(sandbox: FaultySandbox, kind
     await sandbox.fail(kind, "/v1/checkout/sessions")
     with suppress(Retryable, Unknown):
         await sandbox.plan.secure(request, retrying=False)
-    checkout = await sandbox.plan.secure(request, retrying=True)
+    page = await sandbox.plan.secure(request, retrying=True)
     assert await sandbox.has_failed()
     sessions = await sandbox.stripe.v1.checkout.sessions.list_async({"customer": request.customer_id})
-    assert [session.id for session in sessions.data] == [checkout.checkout_session_id]
+    assert [session.id for session in sessions.data] == [page.checkout.checkout_session_id]
 
 
 @pytest.mark.parametrize("kind", FAILURES)
@@ -198,10 +199,10 @@ async def test_retried_refund_refunds_once(sandbox: FaultySandbox, kind: str) ->
 
 async def test_release_finds_a_checkout_whose_id_was_lost(sandbox: FaultySandbox) -> None:
     request = await sandbox.request()
-    checkout = await sandbox.plan.secure(request, retrying=False)
+    page = await sandbox.plan.secure(request, retrying=False)
     released = await sandbox.plan.release(_ref(request), request.customer_id)
     assert released.phase is HoldPhase.CLOSED
-    assert (await sandbox.plan.look_up(_ref(request, checkout), None)).phase is HoldPhase.CLOSED
+    assert (await sandbox.plan.look_up(_ref(request, page), None)).phase is HoldPhase.CLOSED
 
 
 async def test_release_without_a_checkout_succeeds(sandbox: FaultySandbox) -> None:

@@ -14,23 +14,27 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.types import Message
 
-from api.bookings.event_stream import StreamOptions
+from api.bookings.event_stream import EventStreams
 from api.http.notify_listener import NotifyListener
+from api.people.passwords import AsyncPasswordHasher
 from models.domain.actors import Role
 from models.domain.endings import EndReason
 from models.domain.messages import Channel
 from models.domain.states import BookingStatus
 from models.tables.audit import AuditEvent
+from tests.api.people.sign_in import PASSWORD, CountingHasher, sign_in, sign_up
+from tests.api.sql_statements import noted
 from tests.api.world import HOUR, JSON, Person, World, add_student, problem
 
 TIMEOUT_SECONDS = 20
 FOLLOWERS = 5
+MAX_PER_PERSON = 10
 
 
 @pytest.fixture
 def long_streams(app: FastAPI, engine: AsyncEngine) -> None:
     """Streams that read again only after a NOTIFY, never by polling."""
-    app.state.streams = StreamOptions(NotifyListener(engine.url), max_duration=HOUR, poll_interval=HOUR)
+    app.state.streams = EventStreams(NotifyListener(engine.url), max_duration=HOUR, poll_interval=HOUR)
 
 
 def audit_event(booking_id: UUID, action: str, **detail: Any) -> AuditEvent:
@@ -196,6 +200,32 @@ async def test_deletion_is_the_last_event(client: httpx.AsyncClient, world: Worl
     assert problem(await follow(client, world.student, booking_id)) == (410, "booking-deleted")
 
 
+@pytest.mark.usefixtures("long_streams")
+@pytest.mark.parametrize("ending", ["sign-out", "new password"])
+async def test_a_stream_ends_with_its_token(
+    client: httpx.AsyncClient, world: World, engine: AsyncEngine, app: FastAPI, ending: str
+) -> None:
+    app.state.password_hasher = AsyncPasswordHasher(CountingHasher())
+    id = UUID((await sign_up(client)).json()["id"])
+    token = (await sign_in(client)).json()["access_token"]
+    headers = {"Authorization": f"Bearer {token}"}
+    booking_id = await world.booking(student=Person(Role.STUDENT, id))
+    following = asyncio.create_task(client.get(f"/v1/bookings/{booking_id}/events", headers=headers))
+    staying = asyncio.create_task(follow(client, world.instructor, booking_id))
+    await until_listening(engine)
+    if ending == "sign-out":
+        answer = await client.post("/v1/auth/signout", headers=headers)
+    else:
+        change = {"current_password": PASSWORD, "new_password": "seven kites over the lighthouse"}
+        answer = await client.post("/v1/auth/password/change", json=change, headers=headers)
+    assert answer.status_code == 204
+    async with asyncio.timeout(TIMEOUT_SECONDS):
+        assert names(await following) == []
+    await world.add(audit_event(booking_id, "authorized"))
+    assert not staying.done()
+    staying.cancel()
+
+
 async def test_a_closed_booking_answers_204_after_its_last_event(
     client: httpx.AsyncClient, world: World, closing: Callable[[UUID], Awaitable[None]]
 ) -> None:
@@ -237,5 +267,82 @@ async def test_an_invalid_event_id_is_refused(client: httpx.AsyncClient, world: 
     assert problem(answer) == (422, "request-invalid")
 
 
+@pytest.mark.usefixtures("long_streams")
+async def test_streams_of_an_audience_share_one_read_of_a_change(
+    client: httpx.AsyncClient, world: World, engine: AsyncEngine, closing: Callable[[UUID], Awaitable[None]]
+) -> None:
+    booking_id = await world.booking()
+    await world.add(audit_event(booking_id, "reserved"))
+    audiences = [world.student] * MAX_PER_PERSON + [world.instructor] * MAX_PER_PERSON
+    followers = [asyncio.create_task(follow(client, person, booking_id)) for person in audiences]
+    await until_listening(engine)
+    await asyncio.sleep(0.5)
+    with noted(engine) as statements:
+        await closing(booking_id)
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            answers = await asyncio.gather(*followers)
+    assert {tuple(names(answer)) for answer in answers} == {("reserved", "cancelled")}
+    # For each audience the change, and once more to be sure that it was the last; NOTIFY comes for each of the commits.
+    reads = [sql for sql, _ in statements if sql.startswith("SELECT") and "FROM audit_event" in sql]
+    assert 2 <= len(reads) <= 2 * 4
+
+
+async def test_student_and_instructor_receive_what_each_may_see(client: httpx.AsyncClient, world: World) -> None:
+    booking_id = await world.booking()
+    await world.add(audit_event(booking_id, "reserved"))
+    people = [world.student, world.instructor, world.operator] * 2
+    answers = await asyncio.gather(*(follow(client, person, booking_id) for person in people))
+    for person, answer in zip(people, answers, strict=True):
+        shown = await client.get(f"/v1/bookings/{booking_id}", headers=person.headers)
+        assert received(answer)[-1]["booking"] == shown.json()
+
+
+@pytest.mark.usefixtures("long_streams")
+async def test_a_person_has_a_bounded_number_of_streams(
+    client: httpx.AsyncClient, world: World, engine: AsyncEngine, closing: Callable[[UUID], Awaitable[None]]
+) -> None:
+    booking_id = await world.booking()
+    open_ = [asyncio.create_task(follow(client, world.student, booking_id)) for _ in range(MAX_PER_PERSON)]
+    await until_listening(engine)
+    await asyncio.sleep(0.5)
+    refused = await follow(client, world.student, booking_id)
+    assert problem(refused) == (429, "rate-limited")
+    assert refused.json()["quota"] == "streams"
+    assert int(refused.headers["retry-after"]) > 0
+    others = asyncio.create_task(follow(client, world.instructor, booking_id))
+    await asyncio.sleep(0.1)
+    await closing(booking_id)
+    async with asyncio.timeout(TIMEOUT_SECONDS):
+        answers = await asyncio.gather(*open_, others)
+    assert {answer.status_code for answer in answers} == {200}
+    assert (await follow(client, world.student, booking_id)).status_code == 200
+
+
+async def test_a_process_has_a_bounded_number_of_streams(
+    app: FastAPI,
+    client: httpx.AsyncClient,
+    world: World,
+    engine: AsyncEngine,
+    closing: Callable[[UUID], Awaitable[None]],
+) -> None:
+    app.state.streams = EventStreams(NotifyListener(engine.url), poll_interval=HOUR, max_in_process=1)
+    booking_id = await world.booking()
+    following = asyncio.create_task(follow(client, world.student, booking_id))
+    await until_listening(engine)
+    refused = await follow(client, world.instructor, booking_id)
+    assert problem(refused) == (503, "busy")
+    assert int(refused.headers["retry-after"]) > 0
+    await closing(booking_id)
+    async with asyncio.timeout(TIMEOUT_SECONDS):
+        assert names(await following) == ["cancelled"]
+    assert (await follow(client, world.instructor, booking_id)).status_code == 200
+
+
+async def test_a_refused_stream_does_not_count(client: httpx.AsyncClient, world: World) -> None:
+    stranger, booking_id = await add_student(world.engine), await world.booking()
+    for _ in range(MAX_PER_PERSON + 1):
+        assert problem(await follow(client, stranger, booking_id)) == (404, "not-found")
+
+
 def test_a_stream_lasts_at_most_an_hour(engine: AsyncEngine) -> None:
-    assert StreamOptions(NotifyListener(engine.url)).max_duration <= timedelta(hours=1)
+    assert EventStreams(NotifyListener(engine.url)).max_duration <= timedelta(hours=1)

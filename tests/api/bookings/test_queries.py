@@ -6,13 +6,14 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.http.pagination import Cursor
+from models.domain.actors import Role
 from models.domain.endings import EndReason
 from models.domain.policy import PaymentPlan
-from models.domain.states import BookingStatus, PaymentStatus, SessionStatus
+from models.domain.states import BookingStatus, PaymentStatus, PayoutStatus, SessionStatus
 from models.tables.bookings import LiveSession
-from models.tables.payments import Payment
-from tests.api.sql_statements import noted
-from tests.api.world import JSON, World, add_student, problem
+from models.tables.payments import InstructorPayout, Payment
+from tests.api.sql_statements import noted, plan
+from tests.api.world import JSON, Person, World, add_student, problem
 
 NOW = datetime.now(UTC)
 
@@ -48,6 +49,7 @@ async def no_show(world: World) -> UUID:
             returned_minor=5_000,
             platform_fee_minor=1_000,
             currency="usd",
+            payment_intent_id=f"pi_{booking_id}",
             created_at=NOW,
             updated_at=NOW,
         )
@@ -70,6 +72,7 @@ async def test_a_booking_has_its_session_and_payment(client: httpx.AsyncClient, 
         "instructor_payout": usd(8_000),
         "currency": "usd",
     }
+    assert shown["session"].pop("id")
     assert shown["session"] == {
         "status": "NO_SHOW",
         "total_price": usd(10_000),
@@ -78,6 +81,7 @@ async def test_a_booking_has_its_session_and_payment(client: httpx.AsyncClient, 
         "payment_status": "PARTIALLY_REFUNDED",
     }
     assert shown["payment"] == {
+        "payment_intent_id": f"pi_{booking_id}",
         "status": "PARTIALLY_REFUNDED",
         "amount": usd(10_000),
         "captured": usd(5_000),
@@ -87,9 +91,42 @@ async def test_a_booking_has_its_session_and_payment(client: httpx.AsyncClient, 
     }
 
 
+async def test_a_booking_names_the_offering_and_both_people(client: httpx.AsyncClient, world: World) -> None:
+    await world.booking(title="Counterpoint, as it was booked")
+    for person, path in ((world.student, "/v1/bookings"), (world.operator, "/v1/operator/bookings")):
+        (shown,) = (await client.get(path, headers=person.headers)).json()["data"]
+        names = (shown["title"], shown["student_name"], shown["instructor_name"])
+        assert names == ("Counterpoint, as it was booked", "Ada", "Nadia")
+
+
+async def test_everyone_whom_it_concerns_sees_where_the_money_is(client: httpx.AsyncClient, world: World) -> None:
+    booking_id = await no_show(world)
+    await world.add(
+        InstructorPayout(
+            booking_id=booking_id,
+            instructor_id=world.instructor.id,
+            status=PayoutStatus.PROCESSING,
+            amount_minor=4_000,
+            platform_fee_minor=1_000,
+            currency="usd",
+            stripe_payout_id="po_1",
+            created_at=NOW,
+            updated_at=NOW,
+        )
+    )
+    seen = {}
+    for person in (world.student, world.instructor, world.operator):
+        shown = (await client.get(f"/v1/bookings/{booking_id}", headers=person.headers)).json()
+        payout = shown["payout"]
+        seen[person.role] = (shown["payment"]["payment_intent_id"], payout and payout["stripe_payout_id"])
+    intent = f"pi_{booking_id}"
+    assert seen == {"student": (intent, None), "instructor": (None, "po_1"), "operator": (intent, "po_1")}
+
+
 async def test_the_policy_is_shown_in_refunds_and_seconds(client: httpx.AsyncClient, world: World) -> None:
     booking_id = await world.booking()
     shown = (await client.get(f"/v1/bookings/{booking_id}", headers=world.instructor.headers)).json()
+    assert shown["policy"].pop("version")
     assert shown["policy"] == {
         "platform_fee_bps": 2_000,
         "cancellation": {
@@ -237,6 +274,98 @@ async def test_an_operator_filters_by_needs_attention(client: httpx.AsyncClient,
         answer = await client.get("/v1/operator/bookings", params=params, headers=world.operator.headers)
         found[wanted] = [booking["id"] for booking in answer.json()["data"]]
     assert found == {"true": [str(parked)], "false": [str(calm)], None: [str(parked), str(calm)]}
+
+
+async def listed(client: httpx.AsyncClient, person: Person, **params: str) -> list[str]:
+    path = "/v1/operator/bookings" if person.role is Role.OPERATOR else "/v1/bookings"
+    answer = await client.get(path, params=params, headers=person.headers)
+    assert answer.status_code == 200, answer.text
+    return [booking["id"] for booking in answer.json()["data"]]
+
+
+async def test_bookings_are_filtered_by_status_and_the_sessions_start(client: httpx.AsyncClient, world: World) -> None:
+    day = timedelta(days=1)
+    soon = str(await world.booking(await world.slot(day), created_at=NOW - day))
+    later = str(await world.booking(await world.slot(3 * day), status=BookingStatus.ACCEPTED))
+    middle = (NOW + 2 * day).isoformat()
+    start_of_later = (await client.get(f"/v1/bookings/{later}", headers=world.student.headers)).json()["starts_at"]
+    for person in (world.student, world.instructor, world.operator):
+        assert await listed(client, person, status="PENDING") == [soon]
+        assert await listed(client, person, status="CANCELLED") == []
+        assert await listed(client, person, to=middle) == [soon]
+        assert await listed(client, person, **{"from": middle}) == [later]
+        assert await listed(client, person, **{"from": start_of_later}) == [later]
+        assert await listed(client, person, to=start_of_later) == [soon]
+        assert await listed(client, person, **{"from": NOW.isoformat(), "to": (NOW + 4 * day).isoformat()}) == [
+            later,
+            soon,
+        ]
+        assert await listed(client, person, status="PENDING", **{"from": middle}) == []
+
+
+async def test_an_operator_filters_by_person_and_payment(client: httpx.AsyncClient, world: World) -> None:
+    elsewhere = await World.create(world.engine, stripe_account_id="acct_elsewhere")
+    own, other = str(await no_show(world)), str(await elsewhere.booking())
+    for filters, found in (
+        ({"student_id": str(world.student.id)}, [own]),
+        ({"instructor_id": str(elsewhere.instructor.id)}, [other]),
+        ({"student_id": str(world.student.id), "instructor_id": str(elsewhere.instructor.id)}, []),
+        ({"payment_intent_id": f"pi_{own}"}, [own]),
+        ({"payment_intent_id": f"pi_{other}"}, []),
+    ):
+        assert await listed(client, world.operator, **filters) == found
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"status": "accepted"},
+        {"status": ""},
+        {"from": "2026-03-02"},
+        {"to": "tomorrow"},
+        {"student_id": "ada"},
+        {"payment_intent_id": ""},
+        {"payment_intent_id": "pi \0"},
+    ],
+)
+async def test_an_invalid_filter_is_refused(client: httpx.AsyncClient, world: World, params: dict[str, str]) -> None:
+    answer = await client.get("/v1/operator/bookings", params=params, headers=world.operator.headers)
+    assert problem(answer) == (422, "request-invalid")
+
+
+@pytest.mark.parametrize("params", [{"student_id": str(uuid4())}, {"needs_attention": "true"}])
+async def test_only_an_operator_has_an_operators_filters(
+    client: httpx.AsyncClient, world: World, params: dict[str, str]
+) -> None:
+    answer = await client.get("/v1/bookings", params=params, headers=world.student.headers)
+    assert problem(answer) == (422, "request-invalid")
+
+
+@pytest.mark.parametrize(
+    ("params", "index"),
+    [
+        ({}, "ix_booking_request_created"),
+        ({"status": "ACCEPTED"}, "ix_booking_request_status_created"),
+        ({"needs_attention": "true"}, "ix_booking_request_needs_attention"),
+        ({"student_id": str(uuid4())}, "ix_booking_request_student_created"),
+        ({"instructor_id": str(uuid4())}, "ix_booking_request_instructor_created"),
+        ({"from": "2026-03-01T00:00:00Z", "to": "2026-03-02T00:00:00Z"}, "ix_booking_request_starts"),
+        ({"payment_intent_id": "pi_1"}, "payment_payment_intent_id_key"),
+    ],
+)
+async def test_each_filter_is_one_statement_answered_by_an_index(
+    client: httpx.AsyncClient, world: World, engine: AsyncEngine, params: dict[str, str], index: str
+) -> None:
+    """A range of starts and a PaymentIntent without ORDER BY: with it, the planner chooses by statistics."""
+    for hours in range(1, 6):
+        await world.booking(await world.slot(timedelta(hours=hours * 2)))
+    with noted(engine) as statements:
+        await listed(client, world.operator, **params)
+    ((statement, parameters),) = statements
+    if {"from", "payment_intent_id"} & params.keys():
+        statement = statement.partition(" ORDER BY booking_request.created_at")[0]
+        parameters = {name: value for name, value in parameters.items() if f"%({name})" in statement}
+    assert index in await plan(engine, statement, parameters)
 
 
 @pytest.mark.parametrize("path", ["/v1/bookings", "/v1/bookings/{booking_id}"])

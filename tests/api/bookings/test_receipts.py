@@ -1,14 +1,17 @@
 """The receipt route: content from the ledger, for the two sides and operators."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from uuid import UUID
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.booking.records import RecordActivities
 from activities.database import ledger
+from api.http.documents import Documents
 from models.domain import postings
 from models.domain.actors import Actor, Role
 from models.domain.endings import cancelled, completed, rejected
@@ -23,6 +26,17 @@ from models.tables.people import Student
 from tests.activities.bookings import HOUR, NOW, Bookings, ended, held
 from tests.api.world import Person, World, add_student, problem
 from tests.models.documents import pdf
+
+
+class CountingDocuments(Documents):
+    drawn = 0
+
+    async def get(self, values: object, draw: Callable[[], bytes]) -> bytes:
+        def counted() -> bytes:
+            self.drawn += 1
+            return draw()
+
+        return await super().get(values, counted)
 
 
 def usd(amount_minor: int) -> Money:
@@ -85,6 +99,23 @@ async def test_a_receipt_shows_what_was_paid_in_the_students_time_zone(
         *("Platform fee of Holdfast US$20.00", "Thu, 5 Mar 2026, 18:00–19:00", "Times are in Asia/Tokyo."),
     ):
         assert line in text
+
+
+async def test_a_receipt_is_drawn_once_until_its_money_or_a_name_changes(
+    app: FastAPI, client: httpx.AsyncClient, bookings: Bookings, world: World
+) -> None:
+    documents = app.state.documents = CountingDocuments()
+    terms = await completed_booking(bookings)
+    readers = [student_of(terms), world.operator] * 3
+    answers = await asyncio.gather(*(download(client, terms.booking_id, reader) for reader in readers))
+    assert len({answer.content for answer in answers}) == documents.drawn == 1
+    async with AsyncSession(bookings.engine) as session, session.begin():
+        await ledger.post(session, NOW + 30 * HOUR, *_refund(postings.parties_of(terms)))
+    assert "Refunded to your card" in await download_text(client, terms)
+    async with AsyncSession(bookings.engine) as session, session.begin():
+        (await session.get_one(Student, terms.student_id)).name = "Augusta"
+    assert "Paid by Augusta" in await download_text(client, terms)
+    assert documents.drawn == 3
 
 
 async def test_a_receipt_of_a_cancelled_session_shows_what_was_kept_and_never_charged(

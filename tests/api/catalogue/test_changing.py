@@ -133,7 +133,7 @@ async def test_own_offerings_are_paginated_and_only_the_callers(client: httpx.As
 async def test_a_withdrawn_slot_is_not_found_and_its_time_can_be_offered_again(
     client: httpx.AsyncClient, world: World
 ) -> None:
-    starts_at = {"starts_at": (datetime.now(UTC) + DAY).isoformat()}
+    starts_at = {"starts_at": (datetime.now(UTC) + DAY).replace(second=0, microsecond=0).isoformat()}
     url, headers = f"/v1/offerings/{world.offering_id}/slots", world.instructor.headers
     slot_id = (await client.post(url, json=starts_at, headers=headers)).json()["data"][0]["id"]
     withdrawn = await withdraw(client, world, slot_id)

@@ -67,7 +67,7 @@ async def book(world: World, slot_id: UUID) -> bool:
         stripe_account_id="acct_test",
     )
     order = ReserveSlot(terms=terms, booked_at=now, checkout_deadline_at=now + HOUR)
-    return await RecordActivities(world.engine).reserve_slot(order)
+    return await RecordActivities(world.engine).reserve_slot(order) is True
 
 
 async def move(world: World, slot_id: UUID) -> bool:

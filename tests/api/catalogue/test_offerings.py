@@ -102,6 +102,8 @@ async def test_a_price_that_cannot_be_charged_is_refused_with_the_reason(
         {"title": "a\0b"},
         {"title": "a\nb"},
         {"title": "a\x08b"},
+        {"title": "\u3164"},
+        {"title": "a\u202eb"},
         {"description": "x" * 5_001},
         {"price": {"amount_minor": 100.5, "currency": "usd"}},
         {"price": {"amount_minor": 10**12, "currency": "usd"}},
@@ -152,6 +154,65 @@ async def test_offerings_are_filtered_by_instructor_price_and_words(
     assert await titles(client, q="作曲") == all_titles[:1]
     assert await titles(client, q="bach counterpoint") == []
     assert await titles(client, q="  ") == all_titles
+
+
+FUGUE = "Für Élise, Ørsted & the œuvre (C++, C#/F♯): l'amour"
+SCRIPTS = ["作曲入門：東京の京都", "ピアノlessonｶﾞｲﾄﾞ", "작곡 입문", "เรียนเปียโน", "हिन्दी संगीत"]
+
+
+FOUND: dict[str, list[str]] = {
+    "fur elise": [FUGUE],
+    "FÜR ÉLISE": [FUGUE],
+    "fu\u0308r e\u0301lise": [FUGUE],
+    "Ｅｌｉｓｅ": [FUGUE],
+    "orsted oeuvre": [FUGUE],
+    "c++": [FUGUE],
+    "C#": [FUGUE],
+    "f#": [FUGUE],
+    "amour": [FUGUE],
+    "l’amour": [FUGUE],
+    "c+++": [],
+    "c--": [FUGUE],
+    "lise": [],
+    "作曲": [SCRIPTS[0]],
+    "入門": [SCRIPTS[0]],
+    "門": [SCRIPTS[0]],
+    "曲入門": [SCRIPTS[0]],
+    "京都": [SCRIPTS[0]],
+    "東京都": [],
+    "入作": [],
+    "ピアノ": [SCRIPTS[1]],
+    "ピアノ lesson": [SCRIPTS[1]],
+    "less": [SCRIPTS[1]],
+    "ガイド": [SCRIPTS[1]],
+    "ｶﾞｲ": [SCRIPTS[1]],
+    "カイド": [],
+    "작곡": [SCRIPTS[2]],
+    "곡": [SCRIPTS[2]],
+    "เปียโน": [SCRIPTS[3]],
+    "संगीत": [SCRIPTS[4]],
+    "++": [],
+    "🎹": [],
+}
+
+
+async def test_search_finds_what_people_type(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
+    instructor = await add_instructor(engine)
+    for title in (FUGUE, *SCRIPTS):
+        await create(client, instructor, title=title)
+    assert {q: await titles(client, q=q) for q in FOUND} == FOUND
+
+
+async def test_search_follows_a_change_of_the_title(client: httpx.AsyncClient, world: World) -> None:
+    url, headers = f"/v1/offerings/{world.offering_id}", world.instructor.headers
+    assert (await client.patch(url, json={"title": "Fugue"}, headers=headers)).status_code == 200
+    assert [await titles(client, q=q) for q in ("counterpoint", "fug")] == [[], ["Fugue"]]
+
+
+async def test_any_description_can_be_searched(client: httpx.AsyncClient, world: World) -> None:
+    for description in ("a" * 5_000, "作" * 5_000, "ﷺ" * 5_000, "b c " * 1_250, "é+" * 2_500):
+        made = await create(client, world.instructor, description=description, title=description[:3])
+        assert await titles(client, q=description[:200]) == [made["title"]]
 
 
 @pytest.mark.parametrize("q", ["'", "\\", "' | 'a", "a:*", "&", "!!", "(", "a\\'b", ":* & '", "<->", "%", "é" * 200])
@@ -240,6 +301,7 @@ async def test_each_list_is_one_statement_answered_by_an_index(
     ("params", "index"),
     [
         ({"q": "counter"}, "ix_offering_search"),
+        ({"q": "作曲入門 c++"}, "ix_offering_search"),
         ({"currency": "usd", "price_min": 9_000, "price_max": 9_100}, "ix_offering_currency_price"),
     ],
 )

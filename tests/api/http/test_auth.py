@@ -11,7 +11,14 @@ from models.domain.actors import Role
 from tests.api.world import HOUR, SIGNING_KEY, problem
 
 NOW = datetime.now(UTC)
-GOOD: dict[str, Any] = {"sub": str(uuid4()), "role": "student", "iat": NOW, "exp": NOW + HOUR}
+GOOD: dict[str, Any] = {
+    "iss": "holdfast",
+    "aud": "holdfast-api",
+    "sub": str(uuid4()),
+    "role": "student",
+    "iat": NOW,
+    "exp": NOW + HOUR,
+}
 
 
 def signed(changes: dict[str, Any] | None = None, key: str = SIGNING_KEY, algorithm: str = "HS256") -> str:
@@ -61,6 +68,9 @@ def test_no_token_is_issued_for_the_platform() -> None:
         jwt.encode(GOOD, "", algorithm="none"),
         signed({"exp": NOW - timedelta(seconds=1)}),
         signed({"iat": NOW + HOUR}),
+        signed({"exp": NOW + 25 * HOUR}),
+        signed({"iss": "another program"}),
+        signed({"aud": "another program"}),
         signed({"role": "platform"}),
         signed({"role": "admin"}),
         signed({"role": ["student"]}),

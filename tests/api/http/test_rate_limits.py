@@ -10,8 +10,11 @@ from api.http.rate_limits import (
     BOOKINGS,
     GENERAL,
     ONBOARDING_LINKS,
+    PROBES,
+    RESETS,
     SIGN_INS,
     SIGN_INS_PER_EMAIL,
+    SIGN_UPS,
     SIGN_UPS_PER_EMAIL,
     Quota,
     RateLimits,
@@ -23,8 +26,6 @@ from tests.api.world import PUBLIC_URL, World, add_instructor, add_student, book
 
 UNLIMITED = {
     "/healthz",
-    "/readyz",
-    "/metrics",
     "/v1/openapi.json",
     "/v1/stripe/webhook",
     "/v1/stripe/connect-webhook",
@@ -113,6 +114,37 @@ async def test_sign_ins_are_limited_per_address_across_accounts(app: FastAPI, cl
         assert (await sign_in(elsewhere)).status_code == 401
 
 
+@pytest.mark.parametrize(
+    ("quota", "path", "body"),
+    [
+        (SIGN_INS, "/v1/auth/token", {"password": WRONG}),
+        (SIGN_INS, "/v1/auth/password", {"token": "unknown", "password": "a long enough password"}),
+        (SIGN_UPS, "/v1/auth/signup", {"password": WRONG, "name": "Ada", "role": "student"}),
+        (RESETS, "/v1/auth/password-reset", {}),
+    ],
+)
+async def test_a_token_does_not_give_a_fresh_counter_to_an_address(
+    app: FastAPI, client: httpx.AsyncClient, world: World, quota: Quota, path: str, body: dict[str, str]
+) -> None:
+    async def send(number: int) -> httpx.Response:
+        email = {} if "token" in body else {"email": f"student{number}@students.test"}
+        headers = (await add_student(world.engine)).headers if number % 2 else {}
+        return await client.post(path, json=body | email, headers=headers)
+
+    await until_limited(quota, send)
+    assert problem(await send(-1)) == LIMITED
+    async with from_address(app, "10.0.0.9") as elsewhere:
+        assert (await elsewhere.post(path, json=body | {"email": "eve@students.test"})).status_code != 429
+
+
+async def test_readiness_is_limited_per_address_and_liveness_is_not(app: FastAPI, client: httpx.AsyncClient) -> None:
+    answers = await until_limited(PROBES, lambda _: client.get("/readyz"))
+    assert {answer.status_code for answer in answers} == {503}
+    assert (await client.get("/healthz")).status_code == 200
+    async with from_address(app, "10.0.0.9") as elsewhere:
+        assert problem(await elsewhere.get("/readyz")) == (503, "unavailable")
+
+
 async def test_sign_ups_are_limited_per_mail_address(client: httpx.AsyncClient) -> None:
     first, *others = await until_limited(SIGN_UPS_PER_EMAIL, lambda _: sign_up(client))
     assert first.status_code == 201
@@ -143,8 +175,7 @@ async def test_anonymous_requests_are_limited_per_address(
     assert {answer.status_code for answer in answers} == {404}
     assert state(answers[0], "general")[0] == GENERAL.requests - 1
     assert (await client.get(CHEAP, headers=world.student.headers)).status_code == 404
-    for unlimited in ("/healthz", "/metrics"):
-        assert (await client.get(unlimited)).status_code == 200
+    assert (await client.get("/healthz")).status_code == 200
     async with from_address(app, "10.0.0.9") as elsewhere:
         assert (await elsewhere.get(CHEAP)).status_code == 404
 

@@ -37,6 +37,11 @@ TESTED_ELSEWHERE = {
         f"/v1/auth/{path}": "tests/api/people/test_password_reset.py: signed out, or with a password"
         for path in ("password-reset", "password", "password/change")
     },
+    "/v1/auth/signout": "tests/api/people/test_account.py: it takes a password",
+    **{
+        f"/v1/auth/{path}": "tests/api/people/test_verification.py: it takes a mailed token"
+        for path in ("verification", "verify")
+    },
     **{
         f"/v1/operator/disputes/{{dispute_id}}/{decision}": "tests/workflows/test_disputes.py: a bank opens them"
         for decision in ("take-over", "submit", "accept")
@@ -128,11 +133,24 @@ async def _change(stage: Stage) -> Callable[[], Awaitable[httpx.Response]]:
     return lambda: stage.client.patch(url, json=body, headers=stage.world.instructor.headers)
 
 
+async def _rename(stage: Stage) -> Callable[[], Awaitable[httpx.Response]]:
+    return lambda: stage.client.patch("/v1/me", json={"name": "away"}, headers=stage.world.student.headers)
+
+
 def _withdraw(what: str) -> Play:
     async def play(stage: Stage) -> Callable[[], Awaitable[httpx.Response]]:
         url = f"/v1/offerings/{stage.world.offering_id}/slots" + what.format(slot_id=await stage.world.slot())
-        window = {"starts_after": datetime.now(UTC).isoformat()}
-        return lambda: stage.client.delete(url, params=window, headers=stage.world.instructor.headers)
+        return lambda: stage.client.delete(url, headers=stage.world.instructor.headers)
+
+    return play
+
+
+def _of_student(act: str) -> Play:
+    async def play(stage: Stage) -> Callable[[], Awaitable[httpx.Response]]:
+        url, headers = f"/v1/operator/people/{stage.world.student.id}", stage.world.operator.headers
+        if act == "reinstate":
+            await stage.client.post(f"{url}/suspend", headers=headers)
+        return lambda: stage.client.post(f"{url}/{act}", headers=headers)
 
     return play
 
@@ -141,6 +159,9 @@ UNTIL = (datetime.now(UTC) + timedelta(hours=30)).isoformat()
 # By path, with the method unless it is POST.
 PLAYS: dict[str, tuple[str, Subject, Play]] = {
     "/v1/auth/signup": ("student", Subject.PERSON, _post("/v1/auth/signup", None, BODIES["signup"])),
+    "PATCH /v1/me": ("student", Subject.PERSON, _rename),
+    "/v1/me/roles": ("student", Subject.PERSON, _post("/v1/me/roles", "student", BODIES["roles"])),
+    "/v1/me/close": ("student", Subject.PERSON, _post("/v1/me/close", "student")),
     "/v1/instructors/me/onboarding-link": (
         "instructor",
         Subject.INSTRUCTOR,
@@ -153,7 +174,11 @@ PLAYS: dict[str, tuple[str, Subject, Play]] = {
         _post("/v1/offerings/{offering_id}/slots", "instructor", BODIES["slots"]),
     ),
     "PATCH /v1/offerings/{offering_id}": ("instructor", Subject.OFFERING, _change),
-    "DELETE /v1/offerings/{offering_id}/slots": ("instructor", Subject.OFFERING, _withdraw("")),
+    "DELETE /v1/offerings/{offering_id}/slots": (
+        "instructor",
+        Subject.OFFERING,
+        _withdraw("?starts_after=2026-01-01T00:00:00Z"),
+    ),
     "DELETE /v1/offerings/{offering_id}/slots/{slot_id}": ("instructor", Subject.OFFERING, _withdraw("/{slot_id}")),
     "/v1/bookings": ("student", Subject.BOOKING, _post("/v1/bookings", "student")),
     **{
@@ -184,6 +209,8 @@ PLAYS: dict[str, tuple[str, Subject, Play]] = {
         Subject.BOOKING,
         _reschedule("reschedule/decline", "instructor", False),
     ),
+    "/v1/operator/people/{person_id}/suspend": ("operator", Subject.PERSON, _of_student("suspend")),
+    "/v1/operator/people/{person_id}/reinstate": ("operator", Subject.PERSON, _of_student("reinstate")),
     "/v1/operator/reconciliations": (
         "operator",
         Subject.RECONCILIATION,

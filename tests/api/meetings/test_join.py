@@ -46,11 +46,14 @@ async def test_each_party_gets_a_personal_token(client: httpx.AsyncClient, world
     assert users == {"student": ("Ada", "member", "false"), "instructor": ("Nadia", "owner", "true")}
 
 
-async def test_a_link_expires_after_the_session_and_its_grace_period(client: httpx.AsyncClient, world: World) -> None:
-    booking_id, _ = await scheduled(world, timedelta(0), HOUR)
+@pytest.mark.parametrize(("starts_in", "minutes"), [(timedelta(0), 15), (-80 * MINUTE, 10)])
+async def test_a_link_lasts_a_few_minutes_and_not_past_the_meeting(
+    client: httpx.AsyncClient, world: World, starts_in: timedelta, minutes: int
+) -> None:
+    booking_id, _ = await scheduled(world, starts_in, HOUR)
     found = claims((await join(client, world.student, booking_id)).json()["url"])
     now = datetime.now(UTC).timestamp()
-    assert abs(found["exp"] - (now + 90 * 60)) < TOLERANCE.seconds
+    assert abs(found["exp"] - (now + minutes * 60)) < TOLERANCE.seconds
     assert found["nbf"] <= now - 30
 
 

@@ -90,6 +90,33 @@ async def test_a_students_row_is_created_on_the_first_request_only(
     assert (event.action, event.actor_role, event.actor_id) == ("person.introduced", Role.STUDENT, student.id)
 
 
+@pytest.mark.parametrize(
+    ("first", "then", "verified"),
+    [
+        ({"email_verified": True}, {"email_verified": True}, True),
+        ({"email_verified": None}, {"email_verified": None}, False),
+        ({"email_verified": None}, {"email_verified": True}, True),
+        ({"email_verified": None}, {"email_verified": "true"}, False),
+        ({"email_verified": None}, {"email_verified": True, "email": "another@students.test"}, False),
+    ],
+)
+async def test_an_address_that_the_provider_has_verified_counts_as_verified(
+    client: httpx.AsyncClient,
+    engine: AsyncEngine,
+    provider: Provider,
+    first: dict[str, Any],
+    then: dict[str, Any],
+    verified: bool,
+) -> None:
+    for claims in (first, then):
+        assert (await bookings(client, provider.token(**claims))).status_code == 200
+    (student,) = await people(engine, Student)
+    assert (student.email_verified_at is not None) is verified
+    actions = [event.action for event in await audited(engine, student.id)]
+    is_later = verified and first != then
+    assert actions == ["person.introduced"] + ["person.address_verified"] * is_later
+
+
 async def test_an_instructors_row_is_created_and_has_a_profile(client: httpx.AsyncClient, provider: Provider) -> None:
     token = provider.token(roles="instructor", sub="nadia", name=None, zoneinfo="Mars/Olympus")
     answer = await client.get("/v1/instructors/me", headers={"Authorization": f"Bearer {token}"})
@@ -98,11 +125,55 @@ async def test_an_instructors_row_is_created_and_has_a_profile(client: httpx.Asy
     assert (answer.json()["name"], answer.json()["time_zone"]) == ("ada", "UTC")
 
 
+async def test_a_suspended_person_is_let_in_again_once_reinstated(
+    client: httpx.AsyncClient, provider: Provider
+) -> None:
+    token, operator = provider.token(), provider.token(roles=["operator"], sub="olu", email=None)
+    assert (await bookings(client, token)).status_code == 200
+    url = f"/v1/operator/people/{person_id(provider.issuer, 'ada|1')}"
+    headers = {"Authorization": f"Bearer {operator}"}
+    assert (await client.post(f"{url}/suspend", headers=headers)).status_code == 200
+    assert problem(await bookings(client, token)) == (403, "account-suspended")
+    assert (await client.post(f"{url}/reinstate", headers=headers)).status_code == 200
+    assert (await bookings(client, token)).status_code == 200
+
+
 async def test_operators_have_no_row(client: httpx.AsyncClient, engine: AsyncEngine, provider: Provider) -> None:
     token = provider.token(roles=["operator"], email=None)
     answer = await client.get("/v1/operator/bookings", headers={"Authorization": f"Bearer {token}"})
     assert answer.status_code == 200
     assert await people(engine, Student) == []
+
+
+async def test_a_person_whose_role_changes_has_both_in_one_account(
+    client: httpx.AsyncClient, engine: AsyncEngine, provider: Provider
+) -> None:
+    answers = []
+    for role in ("student", "instructor", "student"):
+        token = provider.token(roles=role, email="ada@students.test" if role == "student" else "ada@work.test")
+        answers.append(await client.get("/v1/me", headers={"Authorization": f"Bearer {token}"}))
+    assert [answer.status_code for answer in answers] == [200, 200, 200]
+    shown = [(answer.json()["role"], answer.json()["roles"]) for answer in answers]
+    both = ["student", "instructor"]
+    assert shown == [("student", ["student"]), ("instructor", both), ("student", both)]
+    assert {answer.json()["email"] for answer in answers} == {"ada@students.test"}
+    id = person_id(provider.issuer, "ada|1")
+    assert [row.id for table in (Student, Instructor) for row in await people(engine, table)] == [id, id]
+
+
+async def test_a_closed_account_stays_closed(client: httpx.AsyncClient, provider: Provider) -> None:
+    student, instructor = (
+        {"Authorization": f"Bearer {provider.token(roles=role)}"} for role in ("student", "instructor")
+    )
+    assert (await client.post("/v1/me/close", headers=student)).status_code == 204
+    for headers in (student, instructor):
+        assert problem(await client.get("/v1/me", headers=headers)) == (403, "no-account")
+
+
+async def test_the_first_token_sets_the_settings_that_are_valid(client: httpx.AsyncClient, provider: Provider) -> None:
+    token = provider.token(name="Win at evil.com", locale="de-at", zoneinfo="Asia/Tokyo")
+    shown = (await client.get("/v1/me", headers={"Authorization": f"Bearer {token}"})).json()
+    assert (shown["name"], shown["language"], shown["time_zone"]) == ("ada", "de-AT", "Asia/Tokyo")
 
 
 @pytest.mark.parametrize(

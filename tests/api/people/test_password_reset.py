@@ -1,9 +1,7 @@
 """Password reset, from the request to signing in with the new password; and password change."""
 
 import asyncio
-import re
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -15,48 +13,24 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from activities.mail.sender import MailSender
-from activities.mail.smtp import SmtpTransport
 from api.http.rate_limits import RESETS_PER_EMAIL, SIGN_INS_PER_EMAIL
 from api.people.passwords import AsyncPasswordHasher
-from models.documents.issuer import Issuer
 from models.domain.actors import PLATFORM, Actor, Role
-from models.session_calendar import Party
 from models.tables.credentials import RESET_LASTS, Credential, PasswordReset
 from models.tables.outbox import OutboxMessage
+from tests.api.people.mailbox import Mailbox, mailbox_of
 from tests.api.people.sign_in import ADA, PASSWORD, CountingHasher, rows, sign_in, sign_up
-from tests.api.world import PUBLIC_URL, SIGNING_KEY, World, audited, problem
-from tests.mailbox import MailServer
+from tests.api.world import SIGNING_KEY, World, audited, problem
 
 NEW, NEWER = "an entirely new password", "one that is newer still"
 UNKNOWN = "nobody@students.test"
 
 
-@dataclass(frozen=True)
-class Mailbox:
-    """Ada's mailbox, with the sender that delivers to it."""
-
-    server: MailServer
-    sender: MailSender
-
-    async def read(self, now: datetime | None = None) -> list[str]:
-        """Send what is due, then return subject and text of each mail."""
-        while await self.sender.send_due(now or datetime.now(UTC)):
-            pass
-        return [f"{mail.header('Subject')}\n{mail.body('plain')}" for mail in self.server.mails]
-
-    async def tokens(self, now: datetime | None = None) -> list[str]:
-        return re.findall(rf"{PUBLIC_URL}/password-reset#(\S+)", "\n".join(await self.read(now)))
-
-
 @pytest.fixture
 async def mailbox(engine: AsyncEngine, app: FastAPI) -> AsyncIterator[Mailbox]:
     app.state.password_hasher = AsyncPasswordHasher(CountingHasher())
-    server = MailServer()
-    smtp = SmtpTransport(server.settings)
-    sender = MailSender(engine, smtp, Party("Holdfast", "post@holdfast.example"), PUBLIC_URL, Issuer("Holdfast"))
-    async with server.there():
-        yield Mailbox(server, sender)
+    async with mailbox_of(engine, "/password-reset") as mailbox:
+        yield mailbox
 
 
 async def request_reset(client: httpx.AsyncClient, email: str = ADA["email"]) -> httpx.Response:

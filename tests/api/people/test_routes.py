@@ -38,7 +38,7 @@ async def test_sign_up_then_sign_in(
     answer = await sign_up(client, role=role, time_zone="Europe/Berlin")
     assert answer.status_code == 201, answer.text
     account: JSON = answer.json()
-    assert set(account) == {"id", "role", "email", "name", "time_zone", "created_at"}
+    assert set(account) == {"id", "role", "roles", "email", "name", "time_zone", "language", "created_at"}
     (person,) = await rows(engine, table)
     assert (str(person.id), person.email, person.time_zone) == (account["id"], ADA["email"], "Europe/Berlin")
     token = await sign_in(client)
@@ -86,6 +86,15 @@ async def test_an_address_is_unique_across_roles_and_spellings(
     assert problem(await sign_up(client, email=email, role=role)) == (409, "email-taken")
     assert len(await rows(engine, Student)) + len(await rows(engine, Instructor)) == 1
     assert len(await rows(engine, Credential)) == 1
+
+
+@pytest.mark.parametrize("email", ["ada@Bücher.Test", "ada@xn--bcher-kva.test", "ada@bu\u0308cher。test"])
+async def test_an_internationalized_domain_is_one_domain_however_it_is_written(
+    client: httpx.AsyncClient, engine: AsyncEngine, email: str
+) -> None:
+    assert (await sign_up(client, email="ada@bücher.test")).json()["email"] == "ada@xn--bcher-kva.test"
+    assert problem(await sign_up(client, email=email)) == (409, "email-taken")
+    assert (await sign_in(client, email)).status_code == 200
 
 
 async def test_sign_up_does_not_take_over_a_person_without_a_password(
@@ -171,6 +180,9 @@ async def test_an_outdated_hash_is_replaced_at_the_next_successful_sign_in(
         "abcdefghijklmnop",
         "AdaLovelace@students.test",
         "Ada Lovelace of London",
+        "passwordstandard",
+        "Password1234567",
+        "12345 Iloveyou!!",
         7,
         None,
     ],
@@ -210,6 +222,12 @@ async def test_a_long_enough_password_of_any_characters_is_accepted(client: http
         {"name": "Ada\nBcc: all@students.test"},
         {"name": "A\x00"},
         {"name": "a" * 201},
+        {"name": "\u3164"},
+        {"name": "Ada\u202e"},
+        {"name": "Win at evil.com"},
+        {"email": "ada@-müller-.test"},
+        {"email": "ada@mül\u202eler.test"},
+        {"email": "ädä@students.test"},
         {"time_zone": "Mars/Olympus"},
         {"time_zone": "../../etc/passwd"},
         {"time_zone": "localtime"},

@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from prometheus_client import CollectorRegistry, generate_latest
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -25,6 +26,7 @@ from models.domain.states import PayoutStatus
 from models.domain.terms import BookingTerms
 from models.tables.payments import InstructorPayout
 from tests.activities.bookings import NOW, STARTS_AT, Bookings, authorization, checkout, ended, held, reserve
+from tests.api.scraping import scrape
 from tests.api.world import Person, World
 
 DASHBOARD = Path(__file__).parents[3] / "docs" / "operations" / "grafana.json"
@@ -155,9 +157,9 @@ async def test_the_current_month_is_exposed_as_prometheus_gauges(world: World) -
     assert 'holdfast_month_conversion_bps{currency="usd"} 4000.0' in text
 
 
-async def test_the_dashboard_uses_only_existing_metrics(client: httpx.AsyncClient) -> None:
+async def test_the_dashboard_uses_only_existing_metrics(app: FastAPI, client: httpx.AsyncClient) -> None:
     await client.get("/healthz")
-    served = (await client.get("/metrics")).text
+    served = await scrape(app)
     used = set(re.findall(r"holdfast_\w+", DASHBOARD.read_text(encoding="utf-8")))
     assert used
     assert [name for name in sorted(used) if f"# TYPE {name.removesuffix('_bucket')} " not in served] == []

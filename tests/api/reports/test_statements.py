@@ -109,6 +109,17 @@ async def test_the_pdf_has_the_same_figures_and_the_instructors_name(client: htt
         assert line in " ".join(text.split())
 
 
+async def test_a_statement_is_the_same_file_until_its_figures_change(
+    client: httpx.AsyncClient, world: World, other: Person
+) -> None:
+    files = [(await get(client, world.instructor, 2026, accept="application/pdf")).content for _ in range(2)]
+    assert files[0] == files[1]
+    theirs = (await get(client, other, 2026, accept="application/pdf")).content
+    assert theirs != files[0]
+    await post_year(world)
+    assert (await get(client, world.instructor, 2026, accept="application/pdf")).content != files[0]
+
+
 async def test_a_year_without_money_is_an_empty_statement(client: httpx.AsyncClient, world: World) -> None:
     assert (await read(client, world.instructor, 2024))["data"] == []
     document = (await get(client, world.instructor, 2024, accept="application/pdf")).content

@@ -131,7 +131,7 @@ def test_generated_client_books_approves_and_cancels(client: Client, services_lo
     price = {"amount_minor": 10_000, "currency": "usd"}
     wanted = {"title": "Counterpoint", "price": price, "duration_minutes": 60, "cancellation": "flexible"}
     offering = instructor.call("createOffering", "Offering", body=client.model("NewOffering", wanted))
-    starts_at = datetime.now(UTC) + timedelta(days=3)
+    starts_at = (datetime.now(UTC) + timedelta(days=3)).replace(second=0, microsecond=0)
     slots = client.model("NewSlots", {"starts_at": starts_at.isoformat()})
     instructor.call("createSlots", "SlotsCreated", offering_id=offering.id, body=slots)
 

@@ -36,6 +36,7 @@ LINKS: dict[str, Callable[[str], Awaitable[object]]] = {"url": onboard, "checkou
 """What people do on the page that a link of this name opens."""
 
 _STARTS_IN = timedelta(seconds=20)
+"""At least: a slot begins at a whole minute."""
 _PATIENCE_SECONDS = 20
 
 
@@ -68,7 +69,7 @@ class Walk:
         if name == "API":
             return self.api_url
         assert name == "STARTS_AT", f"the page gives ${name}, of which nothing is known here"
-        return f"{datetime.now(UTC) + _STARTS_IN:%Y-%m-%dT%H:%M:%SZ}"
+        return f"{datetime.now(UTC) + _STARTS_IN + timedelta(minutes=1):%Y-%m-%dT%H:%M:00Z}"
 
     def ask(self, shown: Exchange) -> None:
         """What is only read may be as the page shows it a moment later."""

@@ -7,7 +7,7 @@ from datetime import timedelta
 from fastapi import FastAPI
 
 from api import main
-from api.bookings.event_stream import StreamOptions
+from api.bookings.event_stream import EventStreams
 from api.http.rate_limits import Quota, RateLimits, RateLimitState
 from sandbox.stack.commands import Command
 from sandbox.stack.environment import PROJECT_ROOT, child_environment, python
@@ -34,8 +34,8 @@ def create_app() -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with deployed(app):
-            streams: StreamOptions = app.state.streams
-            app.state.streams = StreamOptions(streams.listener, max_duration=timedelta(0))
+            streams: EventStreams = app.state.streams
+            app.state.streams = EventStreams(streams.listener, max_duration=timedelta(0), max_per_person=10_000)
             yield
 
     app.router.lifespan_context = lifespan
@@ -48,7 +48,10 @@ def unlimited_api(stack: Stack) -> tuple[Process, str]:
     url = f"http://{LOOPBACK}:{port}"
     uvicorn = ("-m", "uvicorn", "--factory", f"{__name__}:create_app", "--host", LOOPBACK, "--port", str(port))
     # Unpaid bookings are deleted soon.
-    env = child_environment({**stack.environment, "HOLDFAST_DECLINE_GRACE": "PT1S"})
+    settings = {"HOLDFAST_DECLINE_GRACE": "PT1S", "HOLDFAST_LAPSED_SLOT_WAIT": "PT0S"}
+    limits = ("MAX_UNPAID", "MAX_UNPAID_PER_INSTRUCTOR", "MAX_LAPSES", "MAX_DECLINED_CARDS")
+    settings |= {f"HOLDFAST_{limit}": "0" for limit in limits}
+    env = child_environment({**stack.environment, **settings})
     command = Command(argv=python(*uvicorn), env=env, cwd=PROJECT_ROOT)
     return Process(
         name="unlimited", command=command, ready=http_ok(f"{url}/readyz"), log=stack.logs / "unlimited.log"

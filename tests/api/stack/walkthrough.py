@@ -28,8 +28,9 @@ _NEW_EACH_TIME = (
     re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]+"),
     re.compile(r"https?://\S+"),
     re.compile(r"[0-9a-f]{32}|[0-9a-f]{48}"),
+    re.compile(r"pi_\w+"),
 )
-"""Patterns of values that are new in each run: times, tokens, page URLs, room names and request ids."""
+"""Patterns of values that are new in each run: times, tokens, page URLs, room names, request ids and Stripe's ids."""
 
 
 @dataclass(frozen=True)

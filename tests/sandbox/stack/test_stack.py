@@ -50,7 +50,13 @@ async def test_stack_starts_restarts_a_killed_worker_and_stops(tmp_path: Path) -
         assert set(pids) == _PROCESSES
         assert await status(f"{stack.api_url}/readyz") == 200
         assert await status(stack.worker_metrics_url) == 200
+        assert await status(stack.api_metrics_url) == 200
         assert await status(stack.temporal_ui_url) == 200
+        api, worker = (_environment_of(pids[name]) for name in ("api", "worker"))
+        assert {"STRIPE_API_KEY", "STRIPE_API_BASE"}.isdisjoint(api)
+        assert stack.stripe_key not in api.values()
+        assert "HOLDFAST_TOKEN_SECRET" not in worker
+        assert "//holdfast_program@" in api["DATABASE_URL"] == worker["DATABASE_URL"]
         conninfo = stack.database_url.replace("+psycopg", "")
         async with await psycopg.AsyncConnection.connect(conninfo) as connection:
             await connection.execute("SELECT FROM alembic_version")
@@ -66,7 +72,7 @@ async def test_stack_starts_restarts_a_killed_worker_and_stops(tmp_path: Path) -
 
 async def test_failed_start_names_the_process_and_stops_the_others(tmp_path: Path) -> None:
     stack = Stack(tmp_path, env={"HOLDFAST_TOKEN_SECRET": "too short"})
-    with pytest.raises(StartupError, match=r"(?s)api ended at start-up.*holdfast_token_secret"):
+    with pytest.raises(StartupError, match=r"(?s)api ended at start-up.*HOLDFAST_TOKEN_SECRET"):
         async with stack:
             pytest.fail("the stack started with a weak secret")
     assert stack.pids == {}
@@ -108,7 +114,13 @@ async def test_up_writes_the_addresses_and_restarts_killed_processes(tmp_path: P
         assert await running == 0
     assert all(is_gone(pid) for pid in _read(ready_file)["pids"].values())
     with pytest.raises(StackRefusedError, match="No stack"):
-        local.read_token_secret()
+        local.read_secrets()
+
+
+def _environment_of(pid: int) -> dict[str, str]:
+    """What the process was started with (Linux)."""
+    entries = Path(f"/proc/{pid}/environ").read_text().split("\0")
+    return dict(entry.split("=", 1) for entry in entries if "=" in entry)
 
 
 def _read(path: Path) -> Any:

@@ -71,7 +71,7 @@ async def test_cancelling_around_an_activity_returns_the_money(saga: Saga, activ
         payment_intent = await booked.payment_intent()
         assert payment_intent is None or payment_intent.status in ("canceled", "succeeded")
         with pytest.raises(CheckoutClosed):
-            await pay(booked.checkout.url)
+            await pay(booked.checkout_url)
 
 
 async def test_cancelled_while_waiting_for_the_payment(saga: Saga) -> None:

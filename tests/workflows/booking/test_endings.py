@@ -110,12 +110,12 @@ async def test_cancellation_before_paying_closes_the_checkout(saga: Saga) -> Non
     view = await booked.handle.execute_update(BookingWorkflow.cancel, Cancel(actor=booked.student))
     assert (view.booking_status, view.payment_status) == (BookingStatus.CANCELLED, None)
     with pytest.raises(CheckoutClosed):
-        await pay(booked.checkout.url)
+        await pay(booked.checkout_url)
 
 
 async def test_cancellation_before_the_payment_event_is_refunded_in_full(saga: Saga) -> None:
     booked = await saga.booked()
-    assert await pay(booked.checkout.url)
+    assert await pay(booked.checkout_url)
     view = await booked.handle.execute_update(BookingWorkflow.cancel, Cancel(actor=booked.student))
     assert (view.booking_status, view.payment_status) == (BookingStatus.CANCELLED, PaymentStatus.REFUNDED)
     row = await booked.payment()
@@ -168,7 +168,7 @@ async def test_unpaid_booking_is_deleted_at_the_checkout_deadline(saga: Saga) ->
     assert view.end_reason is EndReason.CHECKOUT_EXPIRED
     assert await booked.request() is None
     with pytest.raises(CheckoutClosed):
-        await pay(booked.checkout.url)
+        await pay(booked.checkout_url)
 
 
 async def test_booking_is_deleted_after_a_declined_card(saga: Saga) -> None:
@@ -192,7 +192,7 @@ async def test_second_card_after_a_declined_one_secures_the_booking(saga: Saga) 
 
 async def test_payment_is_found_at_the_deadline_when_its_event_is_lost(saga: Saga) -> None:
     booked = await saga.booked()
-    assert await pay(booked.checkout.url)
+    assert await pay(booked.checkout_url)
     await saga.env.sleep(timedelta(minutes=31))
     await saga.until_stored(booked, PaymentStatus.PENDING)
 

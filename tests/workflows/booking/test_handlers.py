@@ -121,7 +121,7 @@ async def test_approval_that_arrives_with_the_deadline_counts(saga: Saga) -> Non
 
 async def test_repeated_and_late_payment_events_change_nothing(saga: Saga) -> None:
     booked = await saga.booked()
-    assert await pay(booked.checkout.url)
+    assert await pay(booked.checkout_url)
     for _ in range(3):
         await booked.notify("evt_same")
     await saga.until_stored(booked, PaymentStatus.PENDING)

@@ -103,7 +103,7 @@ async def test_failed_call_is_retried_until_it_succeeds(saga: Saga, call: str, e
 async def test_card_does_not_count_as_declined_while_stripe_does_not_answer(saga: Saga) -> None:
     booked = await saga.booked()
     saga.faults.fail("before", "gateway.look_up", Unknown("no answer"), times=4)
-    assert await pay(booked.checkout.url)
+    assert await pay(booked.checkout_url)
     await booked.notify()
     await saga.until_stored(booked, PaymentStatus.PENDING)
 

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from tests.api.live.journey import approved, decide, paid, seen
-from tests.api.world import JSON, World, book, problem
+from tests.api.world import JSON, World, add_student, book, problem
 
 # The Stripe SDK's own use of httpx.
 pytestmark = [
@@ -91,9 +91,10 @@ async def test_accepting_a_proposal_for_a_taken_slot_is_refused(client: httpx.As
 
 
 async def test_impossible_proposal_is_refused(client: httpx.AsyncClient, world: World) -> None:
-    unpaid = (await book(client, world.student, await world.slot(), key="unpaid")).json()["id"]
+    student = await add_student(world.engine)
+    unpaid = (await book(client, student, await world.slot(), key="unpaid")).json()["id"]
     other = await world.slot(LATER)
-    assert problem(await decide(client, world.student, unpaid, "reschedule", to(other))) == (409, "not-possible-now")
+    assert problem(await decide(client, student, unpaid, "reschedule", to(other))) == (409, "not-possible-now")
     booking_id = await approved(client, world, await world.slot(timedelta(days=3)))
     for slot_id in (UUID(int=7), await world.slot(timedelta(days=30)), await world.slot(timedelta(hours=-1))):
         answer = await decide(client, world.student, booking_id, "reschedule", to(slot_id))

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
+from fastapi import FastAPI
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio.client import Client, ScheduleActionStartWorkflow
@@ -18,6 +19,7 @@ from sandbox.browser.checkout_page import GOOD_CARD, pay
 from tests.api.live.journey import REASON, order
 from tests.api.live.reconciliation.steps import booked, held, settled, shown, until, usd
 from tests.api.live.reconciliation.stripe_side import DAY_SECONDS, StripeSide
+from tests.api.scraping import scrape
 from workflows.client.schedules import EVERY, SCHEDULE, reconcile_hourly
 
 # The Stripe SDK's own use of httpx.
@@ -27,7 +29,7 @@ pytestmark = [
 ]
 
 
-async def test_clean_run_reports_what_it_compared(stripe_side: StripeSide) -> None:
+async def test_clean_run_reports_what_it_compared(app: FastAPI, stripe_side: StripeSide) -> None:
     await settled(stripe_side)
     await held(stripe_side)
     await stripe_side.deliver()
@@ -44,7 +46,7 @@ async def test_clean_run_reports_what_it_compared(stripe_side: StripeSide) -> No
         "transfers": (usd(8_000), usd(8_000)),
         "connected_balance": (usd(8_000), usd(8_000)),
     }
-    metrics = (await stripe_side.client.get("/metrics")).text
+    metrics = await scrape(app)
     assert "holdfast_reconciliation_bookings_compared 2.0" in metrics
     assert await stripe_side.drifts() == []
 
@@ -82,7 +84,7 @@ async def test_charge_without_booking_is_no_drift(stripe_side: StripeSide) -> No
     assert (run["balance_transactions_read"], run["bookings_compared"], run["drifts"]) == (1, 0, 0)
 
 
-async def test_unrecorded_movement_is_drift_with_its_amount(stripe_side: StripeSide) -> None:
+async def test_unrecorded_movement_is_drift_with_its_amount(app: FastAPI, stripe_side: StripeSide) -> None:
     booking_id = await settled(stripe_side)
     charge = await stripe_side.stripe.v1.charges.retrieve_async(
         str((await stripe_side.intent(booking_id)).latest_charge)
@@ -100,7 +102,7 @@ async def test_unrecorded_movement_is_drift_with_its_amount(stripe_side: StripeS
     seen = (await shown(stripe_side, booking_id)).json()
     assert seen["needs_attention"]
     assert "in the ledger and" in seen["attention_reason"]
-    metrics = (await stripe_side.client.get("/metrics")).text
+    metrics = await scrape(app)
     assert 'holdfast_drift_minor{book="stripe_balance",currency="usd",kind="booking"} 4000.0' in metrics
 
     await write_reversal(stripe_side, booking_id)

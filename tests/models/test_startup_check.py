@@ -1,0 +1,109 @@
+"""What the API and the worker refuse to start with in production: a line each on stderr, and no traceback."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+
+import pytest
+
+from sandbox.stack.environment import PROJECT_ROOT
+
+ONE, TWO, THREE, FOUR = ("4f1c9e07ab5d2386", "c7b03e916d48fa25", "95de1fb27a360c84", "e8a27d40c1936b5f")
+API = {
+    "DATABASE_URL": f"postgresql+psycopg://holdfast:{FOUR}@127.0.0.1:1/holdfast",
+    "HOLDFAST_PUBLIC_URL": "https://holdfast.example",
+    "HOLDFAST_TOKEN_SECRET": ONE + TWO + THREE,
+    "STRIPE_WEBHOOK_SECRET": f"whsec_{TWO}",
+    "STRIPE_CONNECT_WEBHOOK_SECRET": f"whsec_{THREE}",
+}
+WORKER = {
+    "DATABASE_URL": API["DATABASE_URL"],
+    "HOLDFAST_PUBLIC_URL": "https://holdfast.example",
+    "STRIPE_API_KEY": f"sk_live_{ONE}",
+    "HOLDFAST_SMTP_HOST": "smtp.example",
+    "HOLDFAST_MAIL_FROM": "Holdfast <post@holdfast.example>",
+}
+START = {
+    "api": (API, ["-m", "uvicorn", "--factory", "api.main:create_app", "--port", "0"]),
+    "worker": (WORKER, ["worker.py"]),
+}
+
+
+def _stderr(program: str, changes: Mapping[str, str | None]) -> list[str]:
+    """What the program writes before it exits with 1."""
+    environment, arguments = START[program]
+    needed = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    changed = {name: value for name, value in {**environment, **changes}.items() if value is not None}
+    ended = subprocess.run(
+        [sys.executable, *arguments],
+        env=needed | {"PYTHONPATH": str(PROJECT_ROOT)} | changed,
+        cwd=PROJECT_ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 1, ended.stderr
+    return ended.stderr.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("program", "changes", "lines"),
+    [
+        (
+            "api",
+            {
+                "HOLDFAST_PUBLIC_URL": "http://holdfast.example",
+                "HOLDFAST_CORS_ORIGINS": "https://app.example,http://app.example",
+                "HOLDFAST_TOKEN_SECRET": "a" * 64,
+                "STRIPE_WEBHOOK_SECRET": f"whsec_{THREE}",
+                "HOLDFAST_MEETING_WEBHOOK_SECRET": "change-me-please",
+            },
+            {
+                "HOLDFAST_PUBLIC_URL: must be https",
+                "HOLDFAST_CORS_ORIGINS: must be https",
+                "HOLDFAST_TOKEN_SECRET: repeats its characters",
+                "HOLDFAST_MEETING_WEBHOOK_SECRET: is a placeholder",
+                "STRIPE_CONNECT_WEBHOOK_SECRET, STRIPE_WEBHOOK_SECRET: have the same secret",
+            },
+        ),
+        (
+            "api",
+            {"HOLDFAST_ENV": "staging", "DATABASE_URL": None},
+            {"HOLDFAST_ENV: Input should", "DATABASE_URL: Field"},
+        ),
+        (
+            "worker",
+            {"HOLDFAST_SMTP_HOST": " ", "STRIPE_API_KEY": None, "HOLDFAST_LINKS_URL": "http://app.example"},
+            {"STRIPE_API_KEY: Field required"},
+        ),
+        (
+            "worker",
+            {"HOLDFAST_SMTP_HOST": ""},
+            {"HOLDFAST_SMTP_HOST is missing"},
+        ),
+        ("worker", {"HOLDFAST_ENV": "Production?"}, {"HOLDFAST_ENV: Input should"}),
+        (
+            "worker",
+            {
+                "HOLDFAST_LINKS_URL": "http://app.example",
+                "HOLDFAST_SMTP_USER": "holdfast",
+                "HOLDFAST_SMTP_PASSWORD": FOUR,
+                "STRIPE_API_KEY": "sk_live_abababababab",
+            },
+            {
+                "HOLDFAST_LINKS_URL: must be https",
+                "DATABASE_URL, HOLDFAST_SMTP_PASSWORD: have the same secret",
+                "STRIPE_API_KEY: repeats its characters",
+            },
+        ),
+    ],
+)
+def test_each_problem_is_a_line_on_stderr(program: str, changes: dict[str, str | None], lines: set[str]) -> None:
+    written = _stderr(program, changes)
+    assert len(written) == len(lines), written
+    for line in lines:
+        assert any(each.startswith(line) for each in written), written
+    for secret in (ONE, TWO, THREE, FOUR):
+        assert secret not in "".join(written)
