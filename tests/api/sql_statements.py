@@ -7,17 +7,19 @@ from typing import Any
 from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+_AUTHENTICATION = ("SELECT (SELECT credential.generation", "SELECT operator.id")
+
 
 @contextmanager
 def noted(engine: AsyncEngine) -> Iterator[list[tuple[str, Any]]]:
     """The statements sent inside the block, with their parameters.
 
-    Without the one that authenticates the caller, which checks the generation of their token.
+    Without the one that authenticates the caller: it reads the generation of their token, or the operator's row.
     """
     statements: list[tuple[str, Any]] = []
 
     def append(_connection: object, _cursor: object, statement: str, parameters: Any, *_: object) -> None:
-        if not statement.startswith("SELECT credential.generation"):
+        if not statement.startswith(_AUTHENTICATION):
             statements.append((statement, parameters))
 
     event.listen(engine.sync_engine, "before_cursor_execute", append)
@@ -27,10 +29,10 @@ def noted(engine: AsyncEngine) -> Iterator[list[tuple[str, Any]]]:
         event.remove(engine.sync_engine, "before_cursor_execute", append)
 
 
-async def plan(engine: AsyncEngine, statement: str, parameters: Any) -> str:
-    """The query plan with sequential scans and sorts disabled."""
+async def plan(engine: AsyncEngine, statement: str, parameters: Any, without: tuple[str, ...] = ()) -> str:
+    """The query plan with sequential scans and sorts disabled, and the methods in `without`."""
     async with engine.connect() as connection:
-        for method in ("seqscan", "sort", "incremental_sort"):
+        for method in ("seqscan", "sort", "incremental_sort", *without):
             await connection.execute(text(f"SET LOCAL enable_{method} = off"))
         rows = await connection.exec_driver_sql(f"EXPLAIN {statement}", parameters)
         return "\n".join(row[0] for row in rows)

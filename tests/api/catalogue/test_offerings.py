@@ -314,7 +314,8 @@ async def test_a_word_or_price_can_be_found_by_its_index(
     statement, parameters = statements[0]
     unordered = statement.partition("ORDER BY")[0]
     used = {name: value for name, value in parameters.items() if f"%({name})" in unordered}
-    assert index in await plan(engine, unordered, used)
+    # A nested loop over the few instructors would make the offering's index a matter of statistics, too.
+    assert index in await plan(engine, unordered, used, without=("nestloop",))
 
 
 async def slots(client: httpx.AsyncClient, world: World, **params: Any) -> list[JSON]:

@@ -7,7 +7,7 @@ import httpx
 from tests.api.route_table import ROWS
 from tests.api.world import World, problem
 
-PAGES = ("/checkout/", "/onboarding/", "/password-reset")
+PAGES = ("/checkout/", "/onboarding/", "/password-reset", "/verify")
 """For browsers. Stripe and mail programs add parameters to links."""
 API = [(method, path) for method, path in ROWS if not path.startswith((*PAGES, "/v1/openapi.json"))]
 

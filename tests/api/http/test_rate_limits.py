@@ -47,7 +47,7 @@ def from_address(app: FastAPI, host: str) -> httpx.AsyncClient:
 
 
 def is_limited(path: str) -> bool:
-    return path not in UNLIMITED and not path.startswith(("/checkout", "/onboarding", "/password-reset"))
+    return path not in UNLIMITED and not path.startswith(("/checkout", "/onboarding", "/password-reset", "/verify"))
 
 
 async def until_limited(quota: Quota, send: Callable[[int], Awaitable[httpx.Response]]) -> list[httpx.Response]:
