@@ -116,11 +116,11 @@ async def _round(
 
 
 async def _capture(booked: PaidBooking) -> None:
-    """Complete the session. A busy machine may answer with a 202 before the money is captured."""
-    booking_id, instructor = str(booked.booking_id), booked.pair.instructor
+    """The student confirms the session. A busy machine may answer with a 202 before the money is captured."""
+    booking_id, student = str(booked.booking_id), booked.pair.student
     with suppress(Unexpected):
-        await instructor.decide(booking_id, "complete")
-    await instructor.wait_until(booking_id, payment__status="CAPTURED")
+        await student.decide(booking_id, "confirm")
+    await student.wait_until(booking_id, payment__status="CAPTURED")
 
 
 async def _pay_out(market: Marketplace, booked: Sequence[PaidBooking]) -> list[float]:

@@ -98,7 +98,6 @@ ROWS = {
 """The outcome per role, by method and path."""
 
 BODIES: dict[str, dict[str, Any]] = {
-    "object": {"reason": "Nobody was there."},
     "signup": {"email": "ada@students.test", "password": "a long enough password", "name": "Ada", "role": "student"},
     "token": {"email": "nobody@students.test", "password": "a long enough password"},
     "password-reset": {"email": "ada@students.test"},
@@ -115,6 +114,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "{offering_id}": {"title": "Fugue", "price": {"amount_minor": 12_000, "currency": "usd"}, "is_active": False},
     "slots": {"starts_at": (datetime.now(UTC) + timedelta(days=3)).replace(second=0, microsecond=0).isoformat()},
     "reject": {"reason": "I am away."},
+    "object": {"reason": "Nobody was there."},
+    "settle": {"reason": "Both said so."},
     "reschedule": {"slot_id": str(UUID(int=1))},
     "accept": {"slot_id": str(UUID(int=1))},
     "no-show": {"absent": "student"},

@@ -71,7 +71,7 @@ async def test_a_reset_token_sets_a_new_password_once(
     assert problem(await reset(client, token, NEWER)) == (400, "mailed-token-refused")
     assert (await sign_in(client, password=NEW)).status_code == 200
     reset_mail, confirmation = await mailbox.read()
-    assert reset_mail.startswith("Choose a new password")
+    assert reset_mail.startswith("Reset your password")
     assert confirmation.startswith("Your password was changed")
     _, *events = await audited(engine, person_id)
     by_ada = Actor(role=Role.STUDENT, id=person_id)
