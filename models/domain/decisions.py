@@ -105,14 +105,14 @@ def refusal(decision: Decision, situation: Situation) -> str | None:
             return f"A{reason[1:]}."
         case Extend() if stage not in _OPEN or situation.parked:
             return "This booking has no open deadline."
+        case Extend() | Reschedule() if stage is Stage.SESSION and not situation.accepted:
+            return "The instructor's approval is being processed; try again in a moment."
         case Extend(until=until) if stage is Stage.SESSION and until < terms.ends_at:
             return f"The session ends at {_utc(terms.ends_at)}, and nothing is judged before that."
         case Extend(until=until) if not situation.now < until <= situation.latest_deadline:
             return f"The deadline can be moved to {_utc(situation.latest_deadline)} at the latest."
         case Reschedule() if stage not in (Stage.APPROVAL, Stage.SESSION) or situation.parked:
             return f"There is no session to move: this booking waits for {stage}."
-        case Reschedule() if stage is Stage.SESSION and not situation.accepted:
-            return "The instructor's approval is being processed; try again in a moment."
         case Reschedule() if begun:
             return "The session has started and can no longer be rescheduled."
         case Reschedule():

@@ -46,6 +46,6 @@ async def test_the_pages_after_checkout_say_what_happened(app: FastAPI, client: 
     returned = await client.get("/checkout/return", params={"session_id": "cs_test_1"})
     cancelled = await client.get("/checkout/cancelled")
     assert returned.status_code == cancelled.status_code == 200
-    assert "held" in returned.text
+    assert "the price is now on hold" in returned.text
     assert "cs_test_1" not in returned.text
-    assert "nothing was held" in cancelled.text
+    assert "There is no hold on your card" in cancelled.text

@@ -101,7 +101,7 @@ REPORTS = {"complete", "complete early", "report"}
 OPEN = {
     "checkout": {*CANCEL, "release", "extend"},
     "approval": {"approve", "reject", *CANCEL, "release", "extend", "reschedule"},
-    "being approved": {*CANCEL, "release", "extend"},
+    "being approved": {*CANCEL, "release"},
     "accepted": {*CANCEL, *EARLY, "release", "extend", "reschedule"},
     "begun": {"complete early", "confirm", "report", "cancel by instructor", *EARLY, "release", "extend"},
     "over": {
