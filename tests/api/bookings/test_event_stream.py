@@ -12,6 +12,7 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.types import Message
 
 from api.bookings.event_stream import EventStreams
@@ -22,6 +23,7 @@ from models.domain.endings import EndReason
 from models.domain.messages import Channel
 from models.domain.states import BookingStatus
 from models.tables.audit import AuditEvent
+from models.tables.bookings import BookingRequest
 from tests.api.people.sign_in import PASSWORD, CountingHasher, sign_in, sign_up
 from tests.api.sql_statements import noted
 from tests.api.world import HOUR, JSON, Person, World, add_student, problem
@@ -86,10 +88,13 @@ async def until_listening(engine: AsyncEngine, connections: int = 1) -> None:
 
 
 @pytest.fixture
-def closing(world: World) -> Callable[[UUID], Awaitable[None]]:
+def closing(engine: AsyncEngine) -> Callable[[UUID], Awaitable[None]]:
     async def close(booking_id: UUID) -> None:
-        await world.set(booking_id, status=BookingStatus.CANCELLED, next_deadline_at=None)
-        await world.add(audit_event(booking_id, "cancelled"))
+        # As the workflow's activities do, in one transaction: a stream ends once it has found the booking closed.
+        async with AsyncSession(engine) as session, session.begin():
+            booking = await session.get_one(BookingRequest, booking_id)
+            booking.status, booking.next_deadline_at = BookingStatus.CANCELLED, None
+            session.add(audit_event(booking_id, "cancelled"))
 
     return close
 
@@ -191,9 +196,10 @@ async def test_deletion_is_the_last_event(client: httpx.AsyncClient, world: Worl
     booking_id = await world.booking()
     following = asyncio.create_task(follow(client, world.student, booking_id))
     await until_listening(engine)
-    await world.delete(booking_id)
     detail = {"reason": EndReason.CHECKOUT_EXPIRED, "student_id": str(world.student.id), "slot_id": str(uuid4())}
-    await world.add(audit_event(booking_id, "deleted", **detail))
+    async with AsyncSession(engine) as session, session.begin():
+        await session.delete(await session.get_one(BookingRequest, booking_id))
+        session.add(audit_event(booking_id, "deleted", **detail))
     async with asyncio.timeout(TIMEOUT_SECONDS):
         events = received(await following)
     assert [(event["event"], event["booking"]) for event in events] == [("booking.deleted", None)]
