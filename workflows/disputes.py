@@ -49,6 +49,8 @@ class DisputeWorkflow:
         self._state: DisputeState | None = None
         self._event_pending = False
         self._answer: DisputeResponse | None = None
+        self._is_sending = False
+        """From when an answer is sent until Stripe is looked up again: it can no longer be replaced."""
 
     @workflow.run
     async def run(self, order: DisputeOrder) -> DisputeStatus | None:
@@ -92,12 +94,14 @@ class DisputeWorkflow:
         self._check()
 
     def _check(self) -> None:
-        if self._state is not None and self._state.status is not DisputeStatus.NEEDS_RESPONSE:
+        is_answered = self._state is not None and self._state.status is not DisputeStatus.NEEDS_RESPONSE
+        if is_answered or self._is_sending:
             raise ApplicationError("The dispute needs no answer any more.", type=DisputeRefusal.NOT_OPEN)
 
     async def _look_up(self) -> DisputeState:
         self._event_pending = False
         self._state = await call_stripe_until_answered(DisputeActivities.look_up_dispute, self._order)
+        self._is_sending = False
         return self._state
 
     async def _send_answer(self, state: DisputeState, case: DisputeContext) -> bool:
@@ -107,6 +111,7 @@ class DisputeWorkflow:
         if self._answer is None and workflow.now() < _answer_at(state):
             return False
         until = max(workflow.now(), state.respond_by or workflow.now()) + CALL_BUDGET
+        self._is_sending = True
         try:
             if self._answer is DisputeResponse.ACCEPTED:
                 await call_stripe(DisputeActivities.accept_dispute, self._order, until)
@@ -116,7 +121,7 @@ class DisputeWorkflow:
                 await persist(DisputeActivities.record_dispute_evidence, self._evidence_record(case))
         except ActivityError:
             # Stripe refuses our answer, so an operator has to give theirs.
-            self._answer = DisputeResponse.TAKEN_OVER
+            self._answer, self._is_sending = DisputeResponse.TAKEN_OVER, False
             await persist(DisputeActivities.record_refused_dispute_evidence, self._evidence_record(case))
             return False
         return True

@@ -186,6 +186,30 @@ async def test_operator_submits_the_evidence_once(saga: Saga) -> None:
         )
 
 
+async def test_an_answer_that_is_being_sent_is_not_replaced(saga: Saga) -> None:
+    dispute = await open_dispute(saga, await saga.completed())
+    handle = await start_dispute(saga, dispute.id)
+    await until_dispute_is(saga, dispute.id, DisputeStatus.NEEDS_RESPONSE)
+
+    refused = []
+
+    async def accept_instead() -> None:
+        try:
+            await handle.execute_update(
+                DisputeWorkflow.decide, DisputeDecision(actor=OPERATOR, answer=DisputeResponse.ACCEPTED)
+            )
+        except WorkflowUpdateFailedError as error:
+            refused.append(error)
+
+    # Stripe has the evidence, and the workflow has not looked the dispute up again.
+    saga.faults.plan("after", "submit_dispute_evidence", accept_instead)
+    await handle.execute_update(
+        DisputeWorkflow.decide, DisputeDecision(actor=OPERATOR, answer=DisputeResponse.EVIDENCE)
+    )
+    await until_dispute_is(saga, dispute.id, DisputeStatus.UNDER_REVIEW)
+    assert len(refused) == 1
+
+
 async def test_accepted_dispute_is_lost(saga: Saga) -> None:
     booked = await saga.completed()
     dispute = await open_dispute(saga, booked)
