@@ -9,11 +9,11 @@ import secrets
 import string
 import unicodedata
 from collections.abc import Callable
-from pathlib import Path
 from typing import TypeVar
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
 from api.http.problems import busy
 
@@ -35,11 +35,8 @@ _RETRY_AFTER_SECONDS = 2
 
 _SEQUENCES = ("abcdefghijklmnopqrstuvwxyz", "1234567890", "qwertyuiopasdfghjklzxcvbnm", "qwertzuiopasdfghjklyxcvbnm")
 _RUNS = tuple(sequence[::step] * (MAX_BYTES // len(sequence) + 2) for sequence in _SEQUENCES for step in (1, -1))
-_COMMON = frozenset(
-    line
-    for line in Path(__file__).with_name("common_passwords.txt").read_text(encoding="utf-8").splitlines()
-    if not line.startswith("# ")
-)
+_COMMON = frozenset(FREQUENCY_LISTS["passwords"])
+"""30,000 passwords, in lower case and with at least 4 characters each."""
 _PADDING = string.digits + string.punctuation + string.whitespace
 
 
