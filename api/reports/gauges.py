@@ -13,17 +13,20 @@ _Value = Callable[[BusinessFigures], int | None]
 
 _GAUGES: dict[str, tuple[str, _Value]] = {
     "bookings": ("Bookings made.", lambda figures: figures.bookings),
-    "conversion_bps": ("Of the bookings made, those with a completed payment.", lambda figures: figures.conversion_bps),
-    "completion_bps": ("Of the sessions that are over, those that took place.", lambda figures: figures.completion_bps),
-    "gross_volume_minor": ("Taken from students.", lambda figures: figures.gross_volume.amount_minor),
-    "refunded_minor": ("Given back of what had been taken.", lambda figures: figures.refunded.amount_minor),
-    "refund_bps": ("Given back, of what was taken.", lambda figures: figures.refund_bps),
+    "conversion_bps": (
+        "Share of the bookings made whose payment was captured.",
+        lambda figures: figures.conversion_bps,
+    ),
+    "completion_bps": ("Share of ended sessions that took place.", lambda figures: figures.completion_bps),
+    "gross_volume_minor": ("Captured from students.", lambda figures: figures.gross_volume.amount_minor),
+    "refunded_minor": ("Refunded after capture.", lambda figures: figures.refunded.amount_minor),
+    "refund_bps": ("Share of the captured amount that was refunded.", lambda figures: figures.refund_bps),
     "platform_revenue_minor": ("The platform's fees.", lambda figures: figures.platform_revenue.amount_minor),
-    "stripe_fees_minor": ("What Stripe took.", lambda figures: figures.stripe_fees.amount_minor),
+    "stripe_fees_minor": ("Stripe's fees.", lambda figures: figures.stripe_fees.amount_minor),
     "disputes": ("Disputes opened.", lambda figures: figures.disputes),
-    "dispute_bps": ("Disputes, of the payments taken.", lambda figures: figures.dispute_bps),
+    "dispute_bps": ("Share of captured payments that were disputed.", lambda figures: figures.dispute_bps),
     "payout_lag_seconds": (
-        "From a payment to the bank.",
+        "Average time from payment to arrival at the bank.",
         lambda figures: int(figures.payout_lag.total_seconds()) if figures.payout_lag is not None else None,
     ),
 }
