@@ -23,6 +23,7 @@ from api.bookings.refund_client import RefundClient
 from api.catalogue import routers as catalogue
 from api.http import return_pages
 from api.http.auth import LocalTokenVerifier
+from api.http.backpressure import Backpressure
 from api.http.database import Database
 from api.http.documents import Documents
 from api.http.middleware import Metrics, RequestMiddleware, UnhandledErrorMiddleware
@@ -112,6 +113,7 @@ def _build(settings: Settings, lifespan: Lifespan | None) -> FastAPI:
     app.state.password_hasher = AsyncPasswordHasher()
     limits_url = settings.http.holdfast_limits_url
     app.state.limits = RateLimits(redis_storage(limits_url.get_secret_value()) if limits_url else None)
+    app.state.backpressure = Backpressure()
     app.state.documents = Documents()
     _include_routers(app)
     _handle_errors(app)

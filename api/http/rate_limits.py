@@ -25,10 +25,14 @@ from limits.errors import StorageError
 from starlette.types import Scope
 
 from api.http.auth import Caller, authenticated_caller
+from api.http.backpressure import Backpressure
 from api.http.problems import Kind, Problem, problem_responses
 
 _STATES = "holdfast.rate_limits"
 _MINUTE = 60
+
+HEAVY_SHARE = 0.03
+"""A caller is heavy from this share of a quota on: 18 requests in the last minute, 3 sign-ins in five."""
 
 _SHARED_TIMEOUT_SECONDS = 0.25
 _SHARED_PAUSE_SECONDS = 5.0
@@ -140,17 +144,27 @@ class RateLimiter:
 
     def __init__(self, request: Request, caller: Caller | None) -> None:
         self._limits: RateLimits = request.app.state.limits
+        self._backpressure: Backpressure = request.app.state.backpressure
         self._states: list[RateLimitState] = request.scope.setdefault(_STATES, [])
         self._address = f"address {_network(request)}"
         self._caller = f"person {caller.id}" if caller else self._address
+        self.is_heavy = False
+        """The caller has used so much lately that, while the process is busy, others come first."""
 
     async def count(self, quota: Quota, key: str | None = None) -> None:
         """Count by `key`, or by the caller. Raises the 429 `Problem`."""
-        key = key or (self._address if quota.per_address else self._caller)
-        within, state = await self._limits.spend(quota, key)
+        within, state = await self._limits.spend(quota, key or (self._address if quota.per_address else self._caller))
         self._states.append(state)
+        # A quota with a key of its own is not the caller's: anyone can use up the sign-ins of a mail address.
+        if key is None and quota.requests - state.remaining > quota.requests * HEAVY_SHARE:
+            self.is_heavy = True
         if not within:
             raise rate_limited(quota.name, f"At most {quota.requests} in {quota.seconds} seconds.", state.resets_in)
+
+    async def wait_turn(self) -> None:
+        """Heavy callers wait here while the process is busy."""
+        if self.is_heavy:
+            await self._backpressure.wait_turn()
 
     async def reset(self, quota: Quota, key: str) -> None:
         """Reset the quota's counter for `key`."""
@@ -166,6 +180,7 @@ WithRateLimiter = Annotated[RateLimiter, Depends(_meter)]
 
 async def _count_general(limiter: WithRateLimiter) -> None:
     await limiter.count(GENERAL)
+    await limiter.wait_turn()
 
 
 def limited_by(quota: Quota) -> Any:
@@ -173,6 +188,7 @@ def limited_by(quota: Quota) -> Any:
 
     async def count(limiter: WithRateLimiter) -> None:
         await limiter.count(quota)
+        await limiter.wait_turn()
 
     return Depends(count)
 

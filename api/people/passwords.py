@@ -7,8 +7,10 @@ import asyncio
 import os
 import secrets
 import string
+import time
 import unicodedata
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from typing import TypeVar
 
 from argon2 import PasswordHasher
@@ -32,6 +34,8 @@ _MAX_CONCURRENT = max(1, (os.cpu_count() or 1) // 2)
 _MAX_WAITING = 32
 """At about 20 ms a hash, nobody waits for long. More than that would only time out later."""
 _RETRY_AFTER_SECONDS = 2
+_HEAVY_REST = 4
+"""The next hash of a heavy caller waits for this many times as long as the last one took: a fifth of a core at most."""
 
 _SEQUENCES = ("abcdefghijklmnopqrstuvwxyz", "1234567890", "qwertyuiopasdfghjklzxcvbnm", "qwertzuiopasdfghjklyxcvbnm")
 _RUNS = tuple(sequence[::step] * (MAX_BYTES // len(sequence) + 2) for sequence in _SEQUENCES for step in (1, -1))
@@ -65,7 +69,8 @@ def rejection_reason(password: str, *expected: str) -> str | None:
 class AsyncPasswordHasher:
     """Hashes in threads, a few at a time: each hash is meant to be expensive in time and memory.
 
-    A bounded number of callers wait for their turn. Beyond that, `hash` and `verify` raise the 503 `Problem`.
+    A bounded number of callers wait for their turn. Beyond that, `hash` and `verify` raise the 503 `Problem`. The
+    hashes of heavy callers leave most of the time to the others.
     """
 
     def __init__(self, hasher: PasswordHasher | None = None) -> None:
@@ -73,13 +78,15 @@ class AsyncPasswordHasher:
         self._waiting = 0
         self._dummy_hash: str | None = None
         self._slots = asyncio.Semaphore(_MAX_CONCURRENT)
+        self._heavy_turn = asyncio.Lock()
+        self._heavy_from = 0.0
 
-    async def hash(self, password: str) -> str:
-        return await self._in_thread(lambda: self._hasher.hash(password))
+    async def hash(self, password: str, is_heavy: bool = False) -> str:
+        return await self._in_thread(lambda: self._hasher.hash(password), is_heavy)
 
-    async def verify(self, password_hash: str | None, password: str) -> bool:
+    async def verify(self, password_hash: str | None, password: str, is_heavy: bool = False) -> bool:
         """Takes as long without a hash, so that the response time does not reveal which addresses are known."""
-        return await self._in_thread(lambda: self._verify(password_hash, password))
+        return await self._in_thread(lambda: self._verify(password_hash, password), is_heavy)
 
     def needs_rehash(self, password_hash: str) -> bool:
         """Whether the hash was made with other parameters than the current ones."""
@@ -94,15 +101,22 @@ class AsyncPasswordHasher:
         except (VerificationError, InvalidHashError):
             return False
 
-    async def _in_thread(self, work: Callable[[], T]) -> T:
+    async def _in_thread(self, work: Callable[[], T], is_heavy: bool) -> T:
         if self._waiting >= _MAX_WAITING:
             raise busy(_RETRY_AFTER_SECONDS)
-        self._waiting += 1
-        try:
-            await self._slots.acquire()
-        finally:
-            self._waiting -= 1
-        try:
-            return await asyncio.to_thread(work)
-        finally:
-            self._slots.release()
+        async with AsyncExitStack() as turn:
+            self._waiting += 1
+            try:
+                if is_heavy:
+                    await turn.enter_async_context(self._heavy_turn)
+                    await asyncio.sleep(self._heavy_from - time.monotonic())
+                await turn.enter_async_context(self._slots)
+            finally:
+                self._waiting -= 1
+            started = time.monotonic()
+            try:
+                return await asyncio.to_thread(work)
+            finally:
+                if is_heavy:
+                    now = time.monotonic()
+                    self._heavy_from = now + (now - started) * _HEAVY_REST

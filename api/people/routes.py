@@ -72,7 +72,7 @@ async def sign_up(
     """Create a student's or an instructor's account. Instructors can be booked after their Stripe onboarding."""
     await limiter.count(SIGN_UPS_PER_EMAIL, email_key(body.email))
     # Hashed before any lookup, so that the response time does not reveal more than the response.
-    password_hash = await hasher.hash(normalize(body.password.get_secret_value()))
+    password_hash = await hasher.hash(normalize(body.password.get_secret_value()), limiter.is_heavy)
     now = datetime.now(UTC)
     person = queries.TABLES[body.role](
         id=uuid4(),
@@ -116,7 +116,7 @@ async def sign_in(
     async with database.reading() as session:
         credential = await queries.credential_by_email(session, body.email)
         suspended = credential and (await session.exec(select(is_suspended(credential.person_id)))).one()
-    is_correct = await hasher.verify(credential.password_hash if credential else None, password)
+    is_correct = await hasher.verify(credential.password_hash if credential else None, password, limiter.is_heavy)
     if credential is None or not is_correct:
         raise Problem(Kind.SIGN_IN_REFUSED, headers={"WWW-Authenticate": "Bearer"})
     if suspended:

@@ -6,9 +6,11 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from api.http.backpressure import Backpressure
 from api.http.rate_limits import (
     BOOKINGS,
     GENERAL,
+    HEAVY_SHARE,
     ONBOARDING_LINKS,
     PROBES,
     RESETS,
@@ -198,6 +200,37 @@ async def test_a_quota_resets_when_it_says() -> None:
         await asyncio.sleep(left.resets_in)
         within, _ = await limits.spend(quota, "ada")
         assert within
+
+
+class CountingBackpressure(Backpressure):
+    def __init__(self) -> None:
+        super().__init__()
+        self.waited = 0
+
+    async def wait_turn(self) -> None:
+        self.waited += 1
+        await super().wait_turn()
+
+
+async def test_only_a_caller_who_asked_for_much_waits_for_others(app: FastAPI) -> None:
+    backpressure = app.state.backpressure = CountingBackpressure()
+    light = int(GENERAL.requests * HEAVY_SHARE)
+    async with from_address(app, "192.0.2.1") as greedy, from_address(app, "192.0.2.2") as other:
+        for _ in range(light):
+            await greedy.get(CHEAP)
+        assert backpressure.waited == 0
+        await greedy.get(CHEAP)
+        assert backpressure.waited == 1
+        await other.get(CHEAP)
+        assert backpressure.waited == 1
+
+
+async def test_guesses_at_an_address_do_not_make_its_owner_wait(app: FastAPI) -> None:
+    backpressure = app.state.backpressure = CountingBackpressure()
+    for number in range(SIGN_INS_PER_EMAIL.requests):
+        async with from_address(app, f"192.0.2.{number}") as client:
+            await sign_in(client, password=WRONG)
+    assert backpressure.waited == 0
 
 
 @pytest.mark.parametrize(("method", "path"), ROWS)

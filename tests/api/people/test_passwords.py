@@ -80,6 +80,24 @@ async def test_a_sign_in_beyond_the_queue_is_asked_to_come_back(
     assert {problem(each) for each in await asyncio.gather(*waiting)} == {(401, "sign-in-refused")}
 
 
+async def test_hashes_of_heavy_callers_let_others_go_first(blocked: BlockedHasher) -> None:
+    hasher = AsyncPasswordHasher(blocked)
+    done = list[str]()
+
+    async def hash(who: str) -> None:
+        await hasher.hash("a long enough password", is_heavy=who == "heavy")
+        done.append(who)
+
+    heavy = [asyncio.create_task(hash("heavy")) for _ in range(6)]
+    await asyncio.sleep(0.1)
+    others = [asyncio.create_task(hash("other")) for _ in range(3)]
+    blocked.released.set()
+    await asyncio.gather(*heavy, *others)
+    # At most one heavy caller is ahead of the others.
+    assert done.index("other") <= 1
+    assert done[4:] == ["heavy"] * 5
+
+
 async def _all_wait(app: FastAPI) -> bool:
     hasher: AsyncPasswordHasher = app.state.password_hasher
     return hasher._waiting >= passwords._MAX_WAITING
