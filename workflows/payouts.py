@@ -3,6 +3,8 @@
     created ── in transit ── paid ── (days later: returned by the bank)
                      └── failed: the money is back on the balance, and in a later payout
 
+A payout whose lines do not add up to its amount is not recorded: it needs attention until they do.
+
 Stripe's events are only a reason to look it up. Without one it is looked up once a day, so a lost event only costs
 time. A payout that the bank returns after it was paid is an event after the end, which starts another run.
 """
@@ -18,6 +20,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.payouts import PayoutActivities
     from models.domain.payouts import PayoutEvent, PayoutOrder, PayoutPhase, PayoutState, RecordPayout
     from workflows.activity_calls import call_stripe_until_answered, is_declined, persist
+    from workflows.search_attributes import NEEDS_ATTENTION
 
 _LOOK_UP_INTERVAL = timedelta(days=1)
 
@@ -28,6 +31,7 @@ class PayoutWorkflow:
     def __init__(self, order: PayoutOrder) -> None:
         self._order = order
         self._event_pending = False
+        self._needs_attention = False
 
     @workflow.run
     async def run(self, order: PayoutOrder) -> PayoutPhase | None:
@@ -37,7 +41,7 @@ class PayoutWorkflow:
             if state is None:
                 workflow.logger.warning("Stripe does not know payout %s", order.payout_id)
                 return None
-            recorded = await self._try_to_record(state) if state.is_itemized else None
+            recorded = await self._try_to_record(state) if state.is_itemized and self._check(state) else None
             if recorded is False:
                 return None
             if recorded and state.is_over and not self._event_pending:
@@ -47,6 +51,15 @@ class PayoutWorkflow:
     @workflow.signal
     def payout_event(self, event: PayoutEvent) -> None:
         self._event_pending = True
+
+    def _check(self, state: PayoutState) -> bool:
+        """Whether the lines add up. A reconciliation reports the payout as a drift for as long as they do not."""
+        if self._needs_attention == state.adds_up:
+            self._needs_attention = not state.adds_up
+            workflow.upsert_search_attributes([NEEDS_ATTENTION.value_set(self._needs_attention)])
+            details = "Needs attention: the payout's lines at Stripe do not add up to its amount."
+            workflow.set_current_details(details if self._needs_attention else "")
+        return state.adds_up
 
     async def _try_to_record(self, state: PayoutState) -> bool | None:
         """Whether it is an instructor's; `None` if it cannot be recorded yet: the next look-up tries again."""
@@ -60,7 +73,7 @@ class PayoutWorkflow:
         """Record the payouts whose returned money is in this one first, in case their events were lost."""
         for payout_id in state.carried:
             earlier = await self._look_up(PayoutOrder(payout_id=payout_id, account_id=self._order.account_id))
-            if earlier is not None:
+            if earlier is not None and earlier.adds_up:
                 await self._record(earlier)
         return await persist(PayoutActivities.record_payout, RecordPayout(state=state, at=workflow.now()))
 

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from typing import cast
 
 import stripe
 
@@ -15,11 +14,7 @@ _PAGE_SIZE = 100
 _EXPAND = ["balance_transaction", "transfer", "application_fee", "payment_intent"]
 _MAX_TYPES = 20
 """The most event types in one request."""
-# The charge is two references away. Each of these types needs its own list request: Stripe can expand only a field that
-# all objects of the list have.
-_EXPAND_BY_TYPE = {"transfer_refund": "data.source.transfer", "application_fee_refund": "data.source.fee"}
 _TO_CHARGE = ("originating_transaction", "source_transaction", "charge")
-_STEPS = ("transfer", "fee")
 
 
 class StripeBalances:
@@ -50,15 +45,12 @@ class StripeBalances:
 
     async def balance_transactions(self, since: datetime) -> AsyncIterator[BalanceTransaction]:
         async with translated_errors():
-            types = set()
-            async for line in self._lines(since, {"expand": ["data.source"]}):
-                if line.type in _EXPAND_BY_TYPE:
-                    types.add(line.type)
-                else:
-                    yield _balance_transaction(line)
-            for type_ in sorted(types):
-                async for line in self._lines(since, {"type": type_, "expand": [_EXPAND_BY_TYPE[type_]]}):
-                    yield _balance_transaction(line)
+            found = await self._client.v1.balance_transactions.list_async(
+                {"created": {"gte": int(since.timestamp())}, "limit": _PAGE_SIZE, "expand": ["data.source"]}
+            )
+            async for line in found.auto_paging_iter():
+                charge_id = await charge_of(self._client, line.source)
+                yield BalanceTransaction(charge_id=charge_id, created_at=datetime.fromtimestamp(line.created, UTC))
 
     async def of_charge(self, charge_id: str, currency: str) -> ChargeBalances:
         def money(amount_minor: int) -> Money:
@@ -95,15 +87,6 @@ class StripeBalances:
             sums[part["currency"]] = sums.get(part["currency"], 0) + part["amount"]
         return sums
 
-    async def _lines(
-        self, since: datetime, filters: "stripe.params.BalanceTransactionListParams"
-    ) -> AsyncIterator[stripe.BalanceTransaction]:
-        found = await self._client.v1.balance_transactions.list_async(
-            {"created": {"gte": int(since.timestamp())}, "limit": _PAGE_SIZE, **filters}
-        )
-        async for line in found.auto_paging_iter():
-            yield line
-
     async def _refunded(self, charge: stripe.Charge) -> int:
         """Leaves out what a partial capture released, which has no balance transaction, and refunds that failed."""
         refunds = await self._client.v1.refunds.list_async({"charge": charge.id, "limit": _PAGE_SIZE})
@@ -132,19 +115,23 @@ def _held(charge: stripe.Charge) -> int:
     return 0
 
 
-def _balance_transaction(line: stripe.BalanceTransaction) -> BalanceTransaction:
-    created_at = datetime.fromtimestamp(line.created, UTC)
-    return BalanceTransaction(charge_id=_charge_of(line.source), created_at=created_at)
+async def charge_of(client: stripe.StripeClient, source: object) -> str | None:
+    """The student's charge that a balance transaction's expanded source belongs to, if any.
 
-
-def _charge_of(source: object) -> str | None:
-    """The student's charge that a balance transaction's source belongs to, if any."""
+    A reversed transfer's source is the transfer, and a refunded fee's the application fee. The reversal and the fee
+    refund, which the API reference leads one to expect, are followed as well.
+    """
     if isinstance(source, stripe.Charge):
         return source.id
-    for step in _STEPS:
-        if isinstance(expanded := getattr(source, step, None), stripe.StripeObject):
-            source = expanded
+    if isinstance(source, stripe.TransferReversal):
+        source = await client.v1.transfers.retrieve_async(id_of(source.transfer))
+    elif isinstance(source, stripe.ApplicationFeeRefund):
+        source = await client.v1.application_fees.retrieve_async(id_of(source.fee))
     for name in _TO_CHARGE:
         if found := getattr(source, name, None):
-            return found if isinstance(found, str) else cast(str | None, getattr(found, "id", None))
+            return id_of(found)
     return None
+
+
+def id_of(reference: object) -> str:
+    return reference if isinstance(reference, str) else str(getattr(reference, "id", ""))

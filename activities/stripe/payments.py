@@ -153,10 +153,7 @@ class StripeGateway:
         return _payment_state(payment)
 
     async def refund(self, payment_intent_id: str, booking_id: UUID, *, with_fee: bool, key: str) -> None:
-        """`reverse_transfer` takes the share back from the instructor; without it, the platform bears the refund alone.
-
-        Stripe rejects `refund_application_fee` for a charge without a fee.
-        """
+        """`reverse_transfer` takes the share back from the instructor. Without it, the platform bears all of it."""
         params: stripe.params.RefundCreateParams = {
             "payment_intent": payment_intent_id,
             "reverse_transfer": True,

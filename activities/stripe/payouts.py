@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import stripe
 
+from activities.stripe.balances import charge_of, id_of
 from activities.stripe.errors import translated_errors
 from models.domain.money import Money
 from models.domain.payouts import CANCELED, PayoutLine, PayoutOrder, PayoutPhase, PayoutState
@@ -26,6 +27,8 @@ _TRANSFER_AT = {
     "payment_refund": "data.source.charge.source_transfer",
 }
 _RETURNED = frozenset({"payout_failure", "payout_cancel"})
+# A refunded fee is a line of its own, and no part of the `payment_refund` that goes with it. Its source is the fee.
+_FEE_PREFIX = "fee_"
 
 
 class StripePayouts:
@@ -42,8 +45,7 @@ class StripePayouts:
             )
             shares: Counter[str] = Counter()
             carried: list[str] = []
-            if payout.automatic:
-                await self._add_lines(order, shares, carried)
+            total = await self._add_lines(order, shares, carried) if payout.automatic else payout.amount
         phase = _PHASE[payout.status]
         return PayoutState(
             payout_id=payout.id,
@@ -58,16 +60,29 @@ class StripePayouts:
             ),
             carried=tuple(carried),
             is_itemized=payout.reconciliation_status != "in_progress",
+            adds_up=total == payout.amount,
         )
 
-    async def _add_lines(self, order: PayoutOrder, shares: Counter[str], carried: list[str]) -> None:
-        """Sum the payout by charge. A failed payout is one line of a later payout, so its own lines are added."""
+    async def _add_lines(self, order: PayoutOrder, shares: Counter[str], carried: list[str]) -> int:
+        """Sum the payout by charge. A failed payout is one line of a later payout, so its own lines are added.
+
+        Returns the sum of all lines but the payout's own, which must be its amount.
+        """
         types = set()
         returned = []
+        total = 0
         async for line in self._lines(order, {}):
             types.add(line.type)
+            if line.type == "payout":
+                continue
+            total += line.net
             if line.type in _RETURNED:
-                returned.append(_id_of(line.source))
+                returned.append(id_of(line.source))
+            elif (source := id_of(line.source)).startswith(_FEE_PREFIX):
+                # The fee is the platform's. Not expanded: the connected account may not see it.
+                fee = await self._client.v1.application_fees.retrieve_async(source)
+                if charge_id := await charge_of(self._client, fee):
+                    shares[charge_id] += line.net
         for type_ in types & _TRANSFER_AT.keys():
             async for line in self._lines(order, {"type": type_, "expand": [_TRANSFER_AT[type_]]}):
                 if charge_id := _charge_of(line.source):
@@ -77,6 +92,7 @@ class StripePayouts:
             earlier = PayoutOrder(payout_id=payout_id, account_id=order.account_id)
             if await self._is_automatic(earlier):
                 await self._add_lines(earlier, shares, [])
+        return total
 
     async def _lines(
         self, order: PayoutOrder, filters: "stripe.params.BalanceTransactionListParams"
@@ -99,8 +115,4 @@ def _charge_of(source: object) -> str | None:
     payment = source.charge if isinstance(source, stripe.Refund) else source
     transfer = getattr(payment, "source_transfer", None)
     charge = getattr(transfer, "source_transaction", None)
-    return _id_of(charge) if charge else None
-
-
-def _id_of(reference: object) -> str:
-    return reference if isinstance(reference, str) else str(getattr(reference, "id", ""))
+    return id_of(charge) if charge else None

@@ -49,10 +49,7 @@ class StripeRefunds:
         return failed
 
     async def create_refund(self, snapshot: RefundSnapshot, *, key: str) -> RefundAtStripe:
-        """A retry does not reverse the transfer: a refund that the bank returned has left the shares with the platform.
-
-        Stripe rejects `refund_application_fee` for a charge without a fee.
-        """
+        """A retry does not reverse the transfer: a refund that came back has left the shares with the platform."""
         params: stripe.params.RefundCreateParams = {
             "payment_intent": snapshot.payment_intent_id,
             "amount": snapshot.amount.amount_minor,

@@ -53,6 +53,8 @@ class PayoutState(Value):
     """Ids of the failed payouts whose money is in this one."""
     is_itemized: bool = True
     """False until Stripe has reported what the payout contains."""
+    adds_up: bool = True
+    """False if what the payout contains is not its amount: nobody can say whose money it is."""
 
     @property
     def is_over(self) -> bool:

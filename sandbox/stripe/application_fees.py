@@ -25,7 +25,7 @@ def list_all(call: Call) -> JsonObject:
 
 
 def create_refund(call: Call) -> JsonObject:
-    """Refund a fee on its own. The connected account receives it as an `application_fee_refund`."""
+    """Refund a fee on its own."""
     fee = call.from_path(KIND, "id")
     remaining = fee.body["amount"] - fee.body["amount_refunded"]
     amount = call.params.get("amount", remaining)
@@ -44,16 +44,7 @@ def create_refund(call: Call) -> JsonObject:
         raise invalid(message, param="amount")
     record = refund(call.context, fee, amount)
     record.body["metadata"] = merged_metadata(None, call.params.get("metadata"))
-    call.context.store.save(record)
-    call.context.ledger.post(
-        fee.body["account"],
-        type="application_fee_refund",
-        amount=amount,
-        currency=fee.body["currency"],
-        source=record.id,
-        available_on=call.context.ledger.available_on(fee.body["balance_transaction"]),
-    )
-    return call.context.view(record)
+    return call.context.view(call.context.store.save(record))
 
 
 def list_refunds(call: Call) -> JsonObject:
@@ -105,7 +96,7 @@ def of_payment(context: Context, payment: Record) -> Record | None:
 
 
 def refund(context: Context, fee: Record, amount: int) -> Record:
-    """Refund a part of the fee on the platform's side. The caller records the connected account's side."""
+    """Refund a part of the fee to the connected account. On both accounts it is a transaction of its own."""
     body: JsonObject = {
         "id": new_id("fr"),
         "object": REFUND_KIND,
@@ -116,14 +107,8 @@ def refund(context: Context, fee: Record, amount: int) -> Record:
         "fee": fee.id,
         "metadata": {},
     }
-    body["balance_transaction"] = context.ledger.post(
-        fee.owner,
-        type="application_fee_refund",
-        amount=-amount,
-        currency=body["currency"],
-        source=body["id"],
-        available_on=context.ledger.available_on(fee.body["balance_transaction"]),
-    )
+    body["balance_transaction"] = _post_refund(context, fee, fee.owner, -amount)
+    _post_refund(context, fee, fee.body["account"], amount)
     record = context.store.put(REFUND_KIND, body["id"], owner=fee.owner, body=body)
     fee.body["amount_refunded"] += amount
     fee.body["refunded"] = fee.body["amount_refunded"] == fee.body["amount"]
@@ -131,3 +116,15 @@ def refund(context: Context, fee: Record, amount: int) -> Record:
     context.store.save(fee)
     context.emit(fee, "application_fee.refunded")
     return record
+
+
+def _post_refund(context: Context, fee: Record, account: str, amount: int) -> str:
+    """The source is the fee, not its refund."""
+    return context.ledger.post(
+        account,
+        type="application_fee_refund",
+        amount=amount,
+        currency=fee.body["currency"],
+        source=fee.id,
+        available_on=context.ledger.available_on(fee.body["balance_transaction"]),
+    )

@@ -33,7 +33,7 @@ _REPORTING_CATEGORY = {
 
 @dataclass(frozen=True)
 class Fee:
-    """One line of a balance transaction's `fee_details`. The amount of a returned fee is negative."""
+    """One line of a balance transaction's `fee_details`. The amount of a returned fee of Stripe's is negative."""
 
     type: str
     amount: int
@@ -49,8 +49,7 @@ def stripe_fee(amount: int) -> Fee:
 
 
 def application_fee(amount: int) -> Fee:
-    description = "Application fee" if amount >= 0 else "Application fee refund"
-    return Fee("application_fee", amount, description)
+    return Fee("application_fee", amount, "Application fee")
 
 
 class Ledger:

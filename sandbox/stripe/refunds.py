@@ -18,7 +18,7 @@ def create(call: Call) -> JsonObject:
 
     Raises:
         StripeError: 400 for an amount above the unrefunded rest, a charge that is not captured or is disputed, a
-            reversal without a transfer, or a fee refund without a fee.
+            reversal without a transfer, or a fee refund without a reversal.
     """
     call.reject_unmodelled("customer", "instructions_email", "origin")
     params, context = call.params, call.context
@@ -29,16 +29,12 @@ def create(call: Call) -> JsonObject:
     if params.get("reverse_transfer") and transfer_id is None:
         message = f"Cannot reverse transfer on charge {charge.id} since it doesn't have an associated transfer."
         raise invalid(message, param="reverse_transfer")
-    if params.get("refund_application_fee"):
-        if fee_id is None:
-            message = f"Attempting to refund_application_fee on charge {charge.id}, but it has no application fee"
-            raise invalid(message, param="refund_application_fee")
-        if not params.get("reverse_transfer"):
-            message = (
-                "Refunding the application fee of a destination charge also requires `reverse_transfer=true`: the "
-                "fee goes back to the connected account, which the reversal takes it from."
-            )
-            raise invalid(message, param="refund_application_fee")
+    if params.get("refund_application_fee") and fee_id is not None and not params.get("reverse_transfer"):
+        message = (
+            "Refunding the application fee of a destination charge also requires `reverse_transfer=true`: the "
+            "fee goes back to the connected account, which the reversal takes it from."
+        )
+        raise invalid(message, param="refund_application_fee")
     refund = refund_records.make(context, charge, "re", amount)
     refund.body |= {"reason": params.get("reason"), "metadata": merged_metadata(None, params.get("metadata"))}
     refund.body["balance_transaction"] = context.ledger.post(
@@ -116,7 +112,7 @@ def _amount(context: Context, charge: Record, requested: int | None) -> int:
 
 
 def _reverse(call: Call, charge: Record, refund: Record, amount: int) -> str | None:
-    """Reverse the transfer in proportion to the refund, and refund the fee likewise if requested.
+    """Reverse the transfer in proportion to the refund, and refund the fee likewise if requested and there is one.
 
     The proportion is that of the refund to the captured amount. What is already reversed is not reversed again.
     """
@@ -125,14 +121,14 @@ def _reverse(call: Call, charge: Record, refund: Record, amount: int) -> str | N
     transfer = context.store.get("transfer", body["transfer"])
     part = proportional_part(transfer.body["amount"], before, before + amount, captured)
     part = min(part, transfer.body["amount"] - transfer.body["amount_reversed"])
-    fee_part = _refund_fee(context, charge, amount) if call.params.get("refund_application_fee") else 0
+    if call.params.get("refund_application_fee") and body["application_fee"]:
+        _refund_fee(context, charge, amount)
     if part == 0:
         return None
-    reversal = transfer_reversals.make(context, transfer, part, source_refund=refund.id, fee_returned=fee_part)
-    return reversal.id
+    return transfer_reversals.make(context, transfer, part, source_refund=refund.id).id
 
 
-def _refund_fee(context: Context, charge: Record, amount: int) -> int:
+def _refund_fee(context: Context, charge: Record, amount: int) -> None:
     body = charge.body
     fee = context.store.get(application_fees.KIND, body["application_fee"])
     before = body["amount_refunded"]
@@ -140,4 +136,3 @@ def _refund_fee(context: Context, charge: Record, amount: int) -> int:
     part = min(part, int(fee.body["amount"] - fee.body["amount_refunded"]))
     if part:
         application_fees.refund(context, fee, part)
-    return part

@@ -5,7 +5,6 @@ from sandbox.stripe.context import Call, Context
 from sandbox.stripe.errors import invalid
 from sandbox.stripe.ids import new_id
 from sandbox.stripe.json_values import JsonObject, merged_metadata
-from sandbox.stripe.ledger import application_fee
 from sandbox.stripe.lists import list_of, listed
 from sandbox.stripe.money import formatted, proportional_part
 from sandbox.stripe.store import Record
@@ -30,9 +29,8 @@ def create(call: Call) -> JsonObject:
             f"({formatted(remaining, currency)})"
         )
         raise invalid(message, param="amount")
-    reversal = make(
-        call.context, transfer, amount, source_refund=None, fee_returned=_refund_fee(call, transfer, amount)
-    )
+    _refund_fee(call, transfer, amount)
+    reversal = make(call.context, transfer, amount, source_refund=None)
     reversal.body["metadata"] = merged_metadata(None, call.params.get("metadata"))
     return call.context.view(call.context.store.save(reversal))
 
@@ -48,8 +46,8 @@ def list_all(call: Call) -> JsonObject:
     return listed(call, KIND, url, keep=lambda record: record.body["transfer"] == transfer.id)
 
 
-def make(context: Context, transfer: Record, amount: int, *, source_refund: str | None, fee_returned: int) -> Record:
-    """Reverse `amount` of the transfer. `fee_returned` is the part of the application fee that is refunded with it."""
+def make(context: Context, transfer: Record, amount: int, *, source_refund: str | None) -> Record:
+    """Reverse `amount` of the transfer. The platform's transaction has the transfer as its source."""
     body: JsonObject = {
         "id": new_id("trr"),
         "object": KIND,
@@ -68,7 +66,7 @@ def make(context: Context, transfer: Record, amount: int, *, source_refund: str 
         type="transfer_refund",
         amount=amount,
         currency=body["currency"],
-        source=body["id"],
+        source=transfer.id,
         available_on=available_on,
     )
     payment = context.store.get("charge", transfer.body["destination_payment"])
@@ -79,7 +77,6 @@ def make(context: Context, transfer: Record, amount: int, *, source_refund: str 
         amount=-amount,
         currency=body["currency"],
         source=refund.id,
-        fee=application_fee(-fee_returned) if fee_returned else None,
         available_on=available_on,
     )
     context.store.save(refund)
@@ -100,18 +97,14 @@ def _add_to_transfer(context: Context, transfer: Record, reversal: Record) -> No
     context.emit(transfer, "transfer.reversed")
 
 
-def _refund_fee(call: Call, transfer: Record, amount: int) -> int:
-    """Refund the application fee in proportion, if `refund_application_fee` is set, and return the amount."""
-    if not call.params.get("refund_application_fee"):
-        return 0
+def _refund_fee(call: Call, transfer: Record, amount: int) -> None:
+    """Refund the application fee in proportion, if `refund_application_fee` is set and there is one."""
     payment = call.context.store.get("charge", transfer.body["destination_payment"])
     fee = application_fees.of_payment(call.context, payment)
-    if fee is None:
-        message = f"Attempting to refund_application_fee on transfer {transfer.id}, but it has no application fee"
-        raise invalid(message, param="refund_application_fee")
+    if fee is None or not call.params.get("refund_application_fee"):
+        return
     before = transfer.body["amount_reversed"]
     part = proportional_part(fee.body["amount"], before, before + amount, transfer.body["amount"])
     part = min(part, int(fee.body["amount"] - fee.body["amount_refunded"]))
     if part:
         application_fees.refund(call.context, fee, part)
-    return part

@@ -8,11 +8,14 @@ from uuid import UUID
 import pytest
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
+from temporalio.worker import Worker
 
+from activities.payouts import PayoutActivities
+from activities.stripe.payouts import StripePayouts
 from models.domain.errors import Unknown
 from models.domain.ledger import Account
 from models.domain.notifications import NotificationKind
-from models.domain.payouts import PayoutPhase
+from models.domain.payouts import PayoutOrder, PayoutPhase, PayoutState
 from models.domain.states import PayoutStatus
 from models.tables.audit import AuditEvent
 from models.tables.ledger import LedgerEntry, LedgerTransaction
@@ -22,8 +25,10 @@ from models.tables.people import Instructor
 from tests.conftest import StripeSandbox
 from tests.own_stripe import own_sandbox
 from tests.workflows.bank import DAY_SECONDS, UNTIL_SENT, bank_of
-from tests.workflows.payout_steps import notify_payout
+from tests.workflows.payout_steps import Handle, notify_payout
 from tests.workflows.saga import Booked, Saga
+from workflows.payouts import PayoutWorkflow
+from workflows.search_attributes import NEEDS_ATTENTION
 
 
 @pytest.fixture
@@ -185,6 +190,49 @@ async def test_refund_after_the_payout_leaves_a_negative_balance(saga: Saga) -> 
     await bank.wait(3 * DAY_SECONDS)
     # A negative balance makes no payout.
     assert await bank.payout() == payout
+
+
+class ShortPayouts(StripePayouts):
+    """Lines are missing until `is_complete`."""
+
+    is_complete = False
+
+    async def look_up_payout(self, order: PayoutOrder) -> PayoutState:
+        state = await super().look_up_payout(order)
+        return state if self.is_complete else state.model_copy(update={"adds_up": False})
+
+
+async def test_payout_whose_lines_do_not_add_up_is_not_recorded_until_they_do(saga: Saga) -> None:
+    booked = await saga.completed()
+    instructor_id, bank = booked.order.terms.instructor_id, bank_of(booked)
+    await bank.wait(UNTIL_SENT)
+    payout = await bank.payout()
+    gateway = ShortPayouts(saga.stripe)
+    payouts = PayoutActivities(saga.engine, gateway)
+    async with Worker(
+        saga.env.client,
+        task_queue="short",
+        workflows=[PayoutWorkflow],
+        activities=[payouts.look_up_payout, payouts.record_payout],
+    ):
+        handle = await notify_payout(bank, payout.id, "short")
+        await until_attention(saga, handle, needed=True)
+        assert (await share(booked)).stripe_payout_id is None
+        assert (await balances(saga, instructor_id))[Account.CONNECTED_BALANCE] == 8_000
+        gateway.is_complete = True
+        await notify_payout(bank, payout.id, "short")
+        await until_share(booked, PayoutStatus.PROCESSING, payout.id)
+        await until_attention(saga, handle, needed=False)
+        assert await balances(saga, instructor_id) == {}
+        await handle.terminate()
+
+
+async def until_attention(saga: Saga, handle: Handle, *, needed: bool) -> None:
+    for _ in range(60):
+        if (await handle.describe()).typed_search_attributes.get(NEEDS_ATTENTION) is needed:
+            return
+        await saga.env.sleep(1)
+    raise AssertionError(f"NeedsAttention never became {needed}")
 
 
 async def test_payout_is_recorded_once_when_responses_are_lost(saga: Saga) -> None:

@@ -82,17 +82,68 @@ async def test_refund_above_the_captured_amount_is_refused(platform: Platform) -
     assert again.value.code == "charge_already_refunded"
 
 
-async def test_fee_refund_requires_a_reversal_and_a_fee(platform: Platform) -> None:
+async def test_fee_refund_requires_a_reversal(platform: Platform) -> None:
     account = await platform.account()
     with_fee = await platform.destination_hold(account.id)
     await platform.stripe.v1.payment_intents.capture_async(with_fee.id)
-    plain = await platform.paid()
-    for intent, reverse in ((with_fee, False), (plain, True), (plain, False)):
-        with pytest.raises(InvalidRequestError):
-            await platform.stripe.v1.refunds.create_async(
-                {"payment_intent": intent.id, "refund_application_fee": True, "reverse_transfer": reverse}
-            )
+    with pytest.raises(InvalidRequestError):
+        await platform.stripe.v1.refunds.create_async({"payment_intent": with_fee.id, "refund_application_fee": True})
     assert await platform.net(account.id) == 8_000
+
+
+async def test_fee_refund_is_accepted_where_no_fee_was_taken(platform: Platform) -> None:
+    account = await platform.account()
+    plain = await platform.paid()
+    await platform.stripe.v1.refunds.create_async({"payment_intent": plain.id, "refund_application_fee": True})
+    transferred = await platform.paid(transfer_data={"destination": account.id})
+    await platform.stripe.v1.refunds.create_async(
+        {"payment_intent": transferred.id, "amount": 4_000, "refund_application_fee": True, "reverse_transfer": True}
+    )
+    [transfer] = (await platform.stripe.v1.transfers.list_async()).data
+    await platform.stripe.v1.transfers.reversals.create_async(
+        transfer.id, {"amount": 1_000, "refund_application_fee": True}
+    )
+    assert await platform.net(account.id) == 5_000
+
+
+async def test_refunded_fee_is_a_transaction_of_its_own_on_both_accounts(platform: Platform) -> None:
+    account = await platform.account()
+    intent = await platform.paid(application_fee_amount=2_000, transfer_data={"destination": account.id})
+    await platform.stripe.v1.refunds.create_async(
+        {"payment_intent": intent.id, "amount": 5_000, "reverse_transfer": True, "refund_application_fee": True}
+    )
+    assert (await platform.balance_transactions())[-3:] == [
+        ("refund", -5_000, 0),
+        ("application_fee_refund", -1_000, 0),
+        ("transfer_refund", 5_000, 0),
+    ]
+    assert await platform.balance_transactions(account.id) == [
+        ("payment", 10_000, 2_000),
+        ("application_fee_refund", 1_000, 0),
+        ("payment_refund", -5_000, 0),
+    ]
+
+
+async def test_sources_of_reversed_transfers_and_refunded_fees_are_the_transfer_and_the_fee(
+    platform: Platform,
+) -> None:
+    account = await platform.account()
+    intent = await platform.paid(application_fee_amount=2_000, transfer_data={"destination": account.id})
+    await platform.stripe.v1.refunds.create_async(
+        {"payment_intent": intent.id, "reverse_transfer": True, "refund_application_fee": True}
+    )
+    for type_, kind, step in (
+        ("transfer_refund", "transfer", "transfer"),
+        ("application_fee_refund", "application_fee", "fee"),
+    ):
+        [line] = (
+            await platform.stripe.v1.balance_transactions.list_async({"type": type_, "expand": ["data.source"]})
+        ).data
+        assert line.source is not None
+        assert not isinstance(line.source, str)
+        assert line.source.object == kind
+        with pytest.raises(InvalidRequestError, match="cannot be expanded"):
+            await platform.stripe.v1.balance_transactions.list_async({"type": type_, "expand": [f"data.source.{step}"]})
 
 
 async def test_destination_without_active_transfers_is_refused(platform: Platform) -> None:
