@@ -211,10 +211,10 @@ def _checkout_page(session: stripe.checkout.Session, customer_id: str) -> Checko
 
 
 def _payment_state(payment: stripe.PaymentIntent, session: stripe.checkout.Session | None = None) -> PaymentState:
-    """`capture_before` is set only while the hold exists."""
+    """A charge keeps its `capture_before` once it is captured: only the intent's status says that there is a hold."""
     charge = payment.latest_charge if isinstance(payment.latest_charge, stripe.Charge) else None
     card = charge.payment_method_details.card if charge and charge.payment_method_details else None
-    hold_ends_at: int | None = getattr(card, "capture_before", None)
+    hold_ends_at: int | None = getattr(card, "capture_before", None) if payment.status == "requires_capture" else None
     return PaymentState(
         phase=_phase(payment, session),
         checkout_session_id=session.id if session else None,

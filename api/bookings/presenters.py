@@ -22,7 +22,7 @@ from models.domain.deadlines import DeadlineOutcome, outcome_of_silence
 from models.domain.money import Money
 from models.domain.payouts import failure
 from models.domain.policy import BookingPolicy
-from models.domain.states import BookingStatus, PayoutStatus
+from models.domain.states import BookingStatus, PaymentStatus, PayoutStatus
 from models.tables.bookings import LiveSession, RescheduleProposal
 from models.tables.payments import InstructorPayout, Payment
 from models.tables.refunds import Refund
@@ -223,7 +223,7 @@ def _payment(payment: Payment, with_id: bool) -> schemas.BookingPayment:
         captured=money(payment.captured_minor),
         returned=money(payment.returned_minor),
         platform_fee=money(payment.platform_fee_minor),
-        hold_ends_at=payment.hold_ends_at,
+        hold_ends_at=payment.hold_ends_at if payment.status is PaymentStatus.PENDING else None,
     )
 
 

@@ -92,6 +92,7 @@ class BookingPayment(ResponseModel):
     """Returned to the student: released from a hold, or refunded."""
     platform_fee: Money
     hold_ends_at: datetime | None
+    """Only while the card is held."""
 
 
 class PayoutFailure(ResponseModel):

@@ -165,6 +165,7 @@ class PaymentState(Value):
     payment_intent_id: str | None = None
     charge_id: str | None = None
     hold_ends_at: datetime | None = None
+    """Only while there is a hold."""
     captured_minor: int = 0
     refunded_minor: int = 0
     """The refunded part of what was captured. Releasing a hold is not a refund."""

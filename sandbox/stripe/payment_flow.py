@@ -58,13 +58,12 @@ def capture(context: Context, intent: Record, amount: int) -> Record:
     """Capture `amount` of the authorized amount, and release the rest.
 
     With `automatic_async`, which is the default, the charge is posted right after the response. Until then it has no
-    balance transaction, transfer or fee (docs "Asynchronous capture").
+    balance transaction, transfer or fee (docs "Asynchronous capture"). A charge keeps its `capture_before`.
     """
     context.timers.clear(EXPIRE_HOLD, intent.id)
     was_held = intent.body["status"] == "requires_capture"
     charge = context.store.get(charges.KIND, intent.body["latest_charge"])
     charge.body |= {"captured": True, "amount_captured": amount}
-    charge.body["payment_method_details"]["card"].pop("capture_before", None)
     context.store.save(charge)
     if not was_held:
         context.emit(charge, "charge.succeeded")

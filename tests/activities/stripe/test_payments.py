@@ -157,6 +157,17 @@ async def test_a_server_error_that_stripe_stored_is_told_from_a_new_one(sandbox:
         assert type(failure.value) is expected
 
 
+@pytest.mark.parametrize("is_captured", [True, False])
+async def test_hold_has_an_end_only_while_it_lasts(sandbox: FaultySandbox, is_captured: bool) -> None:
+    ref, payment = await sandbox.held()
+    assert payment.hold_ends_at is not None
+    if is_captured:
+        after = await sandbox.plan.settle(SettlePayment(ref=ref, split=HALF), retrying=False)
+    else:
+        after = await sandbox.plan.release(ref, None)
+    assert after.hold_ends_at is None
+
+
 @pytest.mark.parametrize("kind", FAILURES)
 async def test_retried_capture_captures_once(sandbox: FaultySandbox, kind: str) -> None:
     ref, payment = await sandbox.held()

@@ -50,6 +50,7 @@ async def no_show(world: World) -> UUID:
             platform_fee_minor=1_000,
             currency="usd",
             payment_intent_id=f"pi_{booking_id}",
+            hold_ends_at=NOW,
             created_at=NOW,
             updated_at=NOW,
         )

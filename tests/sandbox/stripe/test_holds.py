@@ -53,6 +53,16 @@ async def test_hold_expires_at_capture_before(platform: Platform) -> None:
     assert late.value.code == "charge_expired_for_capture"
 
 
+async def test_captured_and_released_charges_keep_capture_before(platform: Platform) -> None:
+    captured, released = await platform.hold(), await platform.hold()
+    await platform.stripe.v1.payment_intents.capture_async(captured.id)
+    await platform.stripe.v1.payment_intents.cancel_async(released.id)
+    for charge in (await platform.stripe.v1.charges.list_async()).data:
+        assert charge.payment_method_details is not None
+        assert charge.payment_method_details.card is not None
+        assert charge.payment_method_details.card.capture_before == charge.created + 7 * DAY
+
+
 async def test_off_session_visa_hold_is_shorter(platform: Platform) -> None:
     intent = await platform.hold(off_session=True)
     await platform.advance(4 * DAY + 18 * 3600)
