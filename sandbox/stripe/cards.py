@@ -3,20 +3,67 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from sandbox.stripe.json_values import JsonObject
+
+AdviceCode = Literal["confirm_card_data", "do_not_try_again", "try_again_later"]
+_NETWORK_ADVICE = {"confirm_card_data": "01", "try_again_later": "02", "do_not_try_again": "03"}
+
+
+@dataclass(frozen=True)
+class Decline:
+    """How an issuer declines a card (docs "Decline codes", "Card declines: retrying issuer declines")."""
+
+    code: str
+    decline_code: str
+    message: str
+    advice_code: AdviceCode | None = None
+    network_decline_code: str | None = None
+    param: str | None = None
+
+    def failure(self) -> JsonObject:
+        """The fields that an API error, an intent's last error and a failed charge share. They omit what is None."""
+        fields = {
+            "code": self.code,
+            "decline_code": self.decline_code,
+            "message": self.message,
+            "advice_code": self.advice_code,
+            "network_advice_code": _NETWORK_ADVICE[self.advice_code] if self.advice_code else None,
+            "network_decline_code": self.network_decline_code,
+            "param": self.param,
+        }
+        return {name: value for name, value in fields.items() if value is not None}
+
+
+_DECLINED = Decline("card_declined", "generic_decline", "Your card was declined.", "try_again_later", "01")
+_NO_FUNDS = Decline("card_declined", "insufficient_funds", "Your card has insufficient funds.", "try_again_later", "51")
+_LOST = Decline("card_declined", "lost_card", "Your card was declined.", "do_not_try_again", "41")
+_STOLEN = Decline("card_declined", "stolen_card", "Your card was declined.", "do_not_try_again", "43")
+_EXPIRED = Decline("expired_card", "expired_card", "Your card has expired.", "confirm_card_data", "54", "exp_month")
+_WRONG_CVC = Decline(
+    "incorrect_cvc", "incorrect_cvc", "Your card's security code is incorrect.", "confirm_card_data", "N7", "cvc"
+)
+_PROCESSING = Decline(
+    "processing_error",
+    "processing_error",
+    "An error occurred while processing your card. Try again in a little bit.",
+    "try_again_later",
+)
+AUTHENTICATION_REQUIRED = Decline(
+    "authentication_required",
+    "authentication_required",
+    "Your card was declined. This transaction requires authentication.",
+)
+
 
 @dataclass(frozen=True)
 class Card:
-    """A test card: its number, its `pm_card_` token and its behaviour.
-
-    Only the code `card_declined` has a `decline_code`, the issuer's reason. The other codes are Stripe's own errors.
-    """
+    """A test card: its number, its `pm_card_` token and its behaviour."""
 
     number: str
     token: str
     brand: str
     description: str
-    code: str | None = None
-    decline_code: str | None = None
+    decline: Decline | None = None
     authentication: Literal["never", "always", "off_session"] = "never"
     dispute_reason: str | None = None
     available_at_once: bool = False
@@ -41,61 +88,56 @@ _CARDS = (
         "pm_card_visa_chargeDeclined",
         "visa",
         "Declined",
-        code="card_declined",
-        decline_code="generic_decline",
+        decline=_DECLINED,
     ),
     Card(
         "4000000000009995",
         "pm_card_visa_chargeDeclinedInsufficientFunds",
         "visa",
         "Declined: insufficient funds",
-        code="card_declined",
-        decline_code="insufficient_funds",
+        decline=_NO_FUNDS,
     ),
     Card(
         "4000000000009987",
         "pm_card_visa_chargeDeclinedLostCard",
         "visa",
         "Declined: lost card",
-        code="card_declined",
-        decline_code="lost_card",
+        decline=_LOST,
     ),
     Card(
         "4000000000009979",
         "pm_card_visa_chargeDeclinedStolenCard",
         "visa",
         "Declined: stolen card",
-        code="card_declined",
-        decline_code="stolen_card",
+        decline=_STOLEN,
     ),
     Card(
         "4000000000000069",
         "pm_card_chargeDeclinedExpiredCard",
         "visa",
         "Declined: expired card",
-        code="expired_card",
+        decline=_EXPIRED,
     ),
     Card(
         "4000000000000127",
         "pm_card_chargeDeclinedIncorrectCvc",
         "visa",
         "Declined: incorrect CVC",
-        code="incorrect_cvc",
+        decline=_WRONG_CVC,
     ),
     Card(
         "4000000000000119",
         "pm_card_chargeDeclinedProcessingError",
         "visa",
         "Declined: processing error",
-        code="processing_error",
+        decline=_PROCESSING,
     ),
     Card(
         "4000000000000341",
         "pm_card_chargeCustomerFail",
         "visa",
         "Attaches to a customer, then declines",
-        code="card_declined",
-        decline_code="generic_decline",
+        decline=_DECLINED,
     ),
     Card(
         "4000002500003155",
@@ -132,22 +174,9 @@ _ALIASES = {
 BY_NUMBER = {card.number: card for card in _CARDS}
 _BY_TOKEN = {card.token: card for card in _CARDS}
 
-DECLINE_MESSAGES = {
-    "card_declined": "Your card was declined.",
-    "insufficient_funds": "Your card has insufficient funds.",
-    "expired_card": "Your card has expired.",
-    "incorrect_cvc": "Your card's security code is incorrect.",
-    "processing_error": "An error occurred while processing your card. Try again in a little bit.",
-    "authentication_required": ("Your card was declined. This transaction requires authentication."),
-}
-
 
 def by_token(token: str) -> Card | None:
     return _BY_TOKEN.get(_ALIASES.get(token, token))
-
-
-def decline_message(code: str, decline_code: str | None) -> str:
-    return DECLINE_MESSAGES.get(decline_code or "") or DECLINE_MESSAGES[code]
 
 
 def listed() -> tuple[Card, ...]:

@@ -158,11 +158,11 @@ def _outcome(failure: JsonObject | None) -> JsonObject:
             "type": "authorized",
         }
     return {
-        "advice_code": "try_again_later",
-        "network_advice_code": None,
-        "network_decline_code": None,
+        "advice_code": failure.get("advice_code"),
+        "network_advice_code": failure.get("network_advice_code"),
+        "network_decline_code": failure.get("network_decline_code"),
         "network_status": "declined_by_network",
-        "reason": failure["decline_code"] or failure["code"],
+        "reason": failure["decline_code"],
         "risk_level": "normal",
         "risk_score": 20,
         "seller_message": "The bank did not return any further details with this decline.",

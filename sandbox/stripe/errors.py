@@ -30,7 +30,6 @@ class StripeError(Exception):
         *,
         code: str | None = None,
         param: str | None = None,
-        decline_code: str | None = None,
         extra: JsonObject | None = None,
         headers: dict[str, str] | None = None,
         began: bool = True,
@@ -39,7 +38,7 @@ class StripeError(Exception):
         super().__init__(message)
         self.status = status
         self.error: JsonObject = {"message": message, "type": type}
-        optional = {"code": code, "param": param, "decline_code": decline_code}
+        optional = {"code": code, "param": param}
         self.error |= {name: value for name, value in optional.items() if value is not None}
         if code is not None:
             self.error["doc_url"] = f"https://stripe.com/docs/error-codes/{code.replace('_', '-')}"
@@ -88,20 +87,9 @@ def unexpected_state(message: str, intent: JsonObject) -> StripeError:
     )
 
 
-def card_declined(
-    message: str, *, code: str, decline_code: str | None, charge: str | None, extra: JsonObject
-) -> StripeError:
+def card_declined(failure: JsonObject) -> StripeError:
     """A declined card. The failed charge and the intent's last error stay recorded."""
-    with_charge: JsonObject = {"charge": charge} if charge else {}
-    return StripeError(
-        402,
-        "card_error",
-        message,
-        code=code,
-        decline_code=decline_code,
-        extra=with_charge | extra,
-        keeps_effects=True,
-    )
+    return StripeError(402, "card_error", failure["message"], code=failure["code"], extra=failure, keeps_effects=True)
 
 
 def unauthorized(message: str) -> StripeError:

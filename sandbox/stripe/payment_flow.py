@@ -38,11 +38,11 @@ def pay(
     """
     card = card_of(method)
     intent.body["next_action"] = None
-    if card.code is not None:
-        raise _declined(context, intent, method, card.code, card.decline_code)
+    if card.decline is not None:
+        raise _declined(context, intent, method, card.decline)
     if card.authentication != "never" and not authenticated:
         if off_session:
-            raise _declined(context, intent, method, "authentication_required", "authentication_required")
+            raise _declined(context, intent, method, cards.AUTHENTICATION_REQUIRED)
         return _require_authentication(context, intent, method)
     charge = charges.make(context, intent, method, card, failure=None)
     intent.body |= {"latest_charge": charge.id, "payment_method": method.id, "last_payment_error": None}
@@ -222,13 +222,12 @@ def authentication_failed(context: Context, intent: Record, method: Record) -> S
     return StripeError(402, "card_error", message, code=error["code"], keeps_effects=True)
 
 
-def _declined(context: Context, intent: Record, method: Record, code: str, decline_code: str | None) -> StripeError:
-    message = cards.decline_message(code, decline_code)
-    failure: JsonObject = {"code": code, "decline_code": decline_code, "message": message}
+def _declined(context: Context, intent: Record, method: Record, decline: cards.Decline) -> StripeError:
+    failure = decline.failure()
     charge = charges.make(context, intent, method, card_of(method), failure=failure)
     last_error = failure | {
         "charge": charge.id,
-        "doc_url": f"https://stripe.com/docs/error-codes/{code.replace('_', '-')}",
+        "doc_url": f"https://stripe.com/docs/error-codes/{decline.code.replace('_', '-')}",
         "payment_method": method.body,
         "type": "card_error",
     }
@@ -243,7 +242,7 @@ def _declined(context: Context, intent: Record, method: Record, code: str, decli
     context.emit(charge, "charge.failed")
     context.emit(intent, "payment_intent.payment_failed")
     extra = {"payment_intent": context.view(intent), "payment_method": method.body}
-    return card_declined(message, code=code, decline_code=decline_code, charge=charge.id, extra=extra)
+    return card_declined(failure | {"charge": charge.id} | extra)
 
 
 def _schedule_dispute(context: Context, charge: Record) -> None:

@@ -86,6 +86,36 @@ async def test_decline_keeps_the_failed_charge_and_the_intent(platform: Platform
     assert again.status == "requires_capture"
 
 
+@pytest.mark.parametrize(
+    ("card", "code", "decline_code", "advice_code", "param"),
+    [
+        ("pm_card_chargeDeclined", "card_declined", "generic_decline", "try_again_later", None),
+        ("pm_card_visa_chargeDeclinedStolenCard", "card_declined", "stolen_card", "do_not_try_again", None),
+        ("pm_card_chargeDeclinedExpiredCard", "expired_card", "expired_card", "confirm_card_data", "exp_month"),
+        ("pm_card_chargeDeclinedIncorrectCvc", "incorrect_cvc", "incorrect_cvc", "confirm_card_data", "cvc"),
+        ("pm_card_chargeDeclinedProcessingError", "processing_error", "processing_error", "try_again_later", None),
+    ],
+)
+async def test_decline_has_the_same_codes_everywhere(
+    platform: Platform, card: str, code: str, decline_code: str, advice_code: str, param: str | None
+) -> None:
+    with pytest.raises(CardError) as declined:
+        await platform.hold(payment_method=card)
+    error = declined.value.error
+    assert error is not None
+    assert error.payment_intent is not None
+    last = (await platform.stripe.v1.payment_intents.retrieve_async(error.payment_intent.id)).last_payment_error
+    assert last is not None
+    for where in (error, last):
+        codes = (where.code, where.decline_code, where.advice_code, getattr(where, "param", None))
+        assert codes == (code, decline_code, advice_code, param)
+    [charge] = (await platform.stripe.v1.charges.list_async()).data
+    assert charge.outcome is not None
+    assert (charge.failure_code, charge.outcome.reason) == (code, decline_code)
+    for name in ("advice_code", "network_advice_code", "network_decline_code"):
+        assert getattr(charge.outcome, name) == getattr(error, name)
+
+
 async def test_intent_is_hidden_from_other_accounts(platform: Platform) -> None:
     account = await platform.account()
     intent = await platform.hold()

@@ -69,7 +69,7 @@ class Transcript:
 
     def _record_error(self, name: str, error: StripeError) -> None:
         details = error.error
-        names = ("type", "code", "decline_code", "param")
+        names = ("type", "code", "decline_code", "advice_code", "param")
         values = {part: getattr(details, part, None) for part in names} if details is not None else {}
         self.steps.append({"step": name, "status": error.http_status} | {k: v for k, v in values.items() if v})
         intent = getattr(details, "payment_intent", None)
