@@ -148,7 +148,7 @@ def _ending(booking: OrphanedBooking, payment: PaymentState) -> Ending:
             raise _CapturedInPart(taken)
         return endings.completed(terms, PLATFORM)
     if not payment.was_held and payment.phase is HoldPhase.CLOSED:
-        return endings.unpaid(terms, EndReason.CHECKOUT_EXPIRED, payment.decline_code)
+        return endings.unpaid(terms, EndReason.CHECKOUT_EXPIRED, payment.decline_code, payment.advice_code)
     return endings.cancelled(terms, PLATFORM, workflow.now(), booking.is_accepted)
 
 

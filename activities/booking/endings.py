@@ -28,7 +28,7 @@ def audit_event(message: RecordEnding) -> AuditEvent:
         detail |= {"student_id": str(terms.student_id), "slot_id": str(terms.slot_id)}
     if ending.booking is None:
         action = "booking.deleted"
-        detail |= {"decline_code": ending.decline_code}
+        detail |= {"decline_code": ending.decline_code, "advice_code": ending.advice_code}
     else:
         action = f"booking.{ending.booking.lower()}"
         detail |= {"kept_minor": ending.split.kept.amount_minor, "currency": terms.price.currency}
@@ -64,7 +64,11 @@ async def _notify(session: AsyncSession, booking: BookingRequest, message: Recor
         notifications = tuple(each for each in notifications if each.recipient is Recipient.STUDENT)
     facts: outbox.Facts = {"by": ending.actor.role}
     if ending.booking is None:
-        facts |= outbox.snapshot(booking) | {"reason": ending.reason, "decline_code": ending.decline_code}
+        facts |= outbox.snapshot(booking) | {
+            "reason": ending.reason,
+            "decline_code": ending.decline_code,
+            "advice_code": ending.advice_code,
+        }
     await outbox.notify(session, booking, notifications, message.at, facts)
 
 

@@ -303,7 +303,8 @@ def _booking_variables(
     if records.refund:
         variables |= _refund_variables(records.refund, reads)
     if "reason" in facts:
-        variables["why"] = templates.unpaid_reason(reads, EndReason(facts["reason"]), facts["decline_code"])
+        codes = facts["decline_code"], facts.get("advice_code")
+        variables["why"] = templates.unpaid_reason(reads, EndReason(facts["reason"]), *codes)
     if "by" in facts and booking.end_reason:
         by = Role(facts["by"])
         variables["happened"] = templates.closing_reason(reads, booking.end_reason, by, message.recipient_role)

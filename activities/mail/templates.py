@@ -8,6 +8,7 @@ import re
 from typing import NamedTuple
 
 from models.domain.actors import Role
+from models.domain.declines import advice
 from models.domain.endings import EndReason
 from models.domain.money import Money
 from models.domain.notifications import Recipient
@@ -21,10 +22,11 @@ def one_line(text: str) -> str:
     return _NOT_ON_ONE_LINE.sub(" ", text).strip()
 
 
-def unpaid_reason(language: Language, reason: EndReason, decline_code: str | None) -> str:
-    """Why a booking was deleted. Raises `KeyError` for a reason that deletes no booking."""
+def unpaid_reason(language: Language, reason: EndReason, decline_code: str | None, advice_code: str | None) -> str:
+    """Why a booking was deleted, and what helps. Raises `KeyError` for a reason that deletes no booking."""
     if reason is EndReason.CARD_DECLINED:
-        return _decline_reason(language, decline_code)
+        declined, to_do = _decline_reason(language, decline_code), advice(advice_code)
+        return f"{declined} {language.gettext(to_do)}" if to_do else declined
     say = language.gettext
     return {
         EndReason.CHECKOUT_EXPIRED: say("The payment was not completed in time."),

@@ -226,6 +226,7 @@ def _payment_state(payment: stripe.PaymentIntent, session: stripe.checkout.Sessi
         platform_fee_minor=payment.application_fee_amount or 0,
         stripe_fee=_stripe_fee(charge),
         decline_code=_decline_code(payment.last_payment_error),
+        advice_code=getattr(payment.last_payment_error, "advice_code", None),
     )
 
 

@@ -22,6 +22,7 @@ from api.http.pagination import Cursor
 from api.http.problems import Kind, Problem
 from models.domain.actors import Capability, Role
 from models.domain.attendance import Attendance, AttendanceReport, attendance
+from models.domain.declines import advice
 from models.domain.policy import BookingPolicy
 from models.domain.session_reports import Verdict, verdict
 from models.domain.states import HOLDS_SLOT
@@ -275,10 +276,14 @@ async def _refuse_deleted(session: AsyncSession, booking_id: UUID, student_id: U
     detail = (await session.exec(statement)).first()
     if detail is None or detail.get("student_id") != str(student_id):
         return
+    sentences = ["The payment was not secured, so the booking was deleted and the slot freed. Nothing was charged."]
+    if to_do := advice(detail.get("advice_code")):
+        sentences.append(to_do)
     raise Problem(
         Kind.BOOKING_DELETED,
-        "The payment was not secured, so the booking was deleted and the slot freed. Nothing was charged.",
+        " ".join(sentences),
         reason=detail.get("reason"),
         decline_code=detail.get("decline_code"),
+        advice_code=detail.get("advice_code"),
         slot_id=detail.get("slot_id"),
     )

@@ -101,6 +101,7 @@ _MEMBERS: dict[Kind, dict[str, Any]] = {
     Kind.BOOKING_DELETED: {
         "reason": "card_declined",
         "decline_code": "insufficient_funds",
+        "advice_code": "try_again_later",
         "slot_id": "3f2b8c1e-6d0a-4a57-9b1d-0c5a7e9f1b24",
     },
     Kind.NOTICE_TOO_SHORT: {"bookable_until": "2026-03-02T16:30:00Z"},
@@ -152,6 +153,9 @@ class ProblemDetails(BaseModel):
     """Only for `booking-deleted`: why it was not paid."""
     decline_code: str | None = None
     """Only for `booking-deleted`: Stripe's `decline_code`, if a card was declined."""
+    advice_code: str | None = None
+    """Only for `booking-deleted`: Stripe's `advice_code` for the decline, if there is one: `try_again_later`,
+    `do_not_try_again` or `confirm_card_data`. `detail` says it in words."""
     slot_id: UUID | None = None
     """Only for `booking-deleted`: the slot, which can be booked again."""
     bookable_from: datetime | None = None

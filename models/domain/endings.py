@@ -55,6 +55,8 @@ class Ending(Value):
     actor: Actor = PLATFORM
     decline_code: str | None = None
     """Stripe's `decline_code`."""
+    advice_code: str | None = None
+    """Stripe's `advice_code`: what the student can do about the decline."""
 
     @property
     def session(self) -> SessionStatus | None:
@@ -83,10 +85,12 @@ def _ending(
     return Ending(booking=booking, reason=reason, split=split(kept, terms.policy), actor=actor)
 
 
-def unpaid(terms: BookingTerms, reason: EndReason, decline_code: str | None = None) -> Ending:
+def unpaid(
+    terms: BookingTerms, reason: EndReason, decline_code: str | None = None, advice_code: str | None = None
+) -> Ending:
     """The payment was never secured: the booking request is deleted."""
     ending = _ending(terms, None, reason, terms.price.zero())
-    return ending.model_copy(update={"decline_code": decline_code})
+    return ending.model_copy(update={"decline_code": decline_code, "advice_code": advice_code})
 
 
 def rejected(terms: BookingTerms, actor: Actor) -> Ending:

@@ -175,6 +175,8 @@ class PaymentState(Value):
     """Stripe's fee for a captured charge; `None` before the capture, and until Stripe has booked it."""
     decline_code: str | None = None
     """Why the last card was declined, while the student can still try another."""
+    advice_code: str | None = None
+    """Stripe's `advice_code` for that decline."""
 
     @property
     def was_held(self) -> bool:

@@ -169,6 +169,7 @@ class World:
             detail={
                 "reason": EndReason.CARD_DECLINED,
                 "decline_code": "insufficient_funds",
+                "advice_code": "try_again_later",
                 "student_id": str(self.student.id),
                 "slot_id": str(uuid4()),
             },

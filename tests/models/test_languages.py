@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.documents.receipt import Step
+from models.domain.declines import ADVICE
 from models.domain.money import Money
 from models.domain.payouts import FAILURES, failure
 from models.languages import CATALOGUES, LANGUAGES, language
@@ -37,6 +38,7 @@ def _extracted() -> Iterator[MessageId]:
             yield tuple(message) if isinstance(message, tuple | list) else message
     # Texts in tables of the domain, which knows no languages.
     yield from (step.label for step in Step)
+    yield from ADVICE.values()
     yield from (sentence for each in [*FAILURES.values(), failure(None)] for sentence in each)
 
 

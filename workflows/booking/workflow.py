@@ -122,7 +122,7 @@ class BookingWorkflow(BookingHandlers):
                 return await self._authorize(payment)
             if not in_time or payment.phase is not HoldPhase.OPEN:
                 reason = EndReason.CARD_DECLINED if payment.decline_code else EndReason.CHECKOUT_EXPIRED
-                return endings.unpaid(state.terms, reason, payment.decline_code)
+                return endings.unpaid(state.terms, reason, payment.decline_code, payment.advice_code)
             if payment.decline_code:
                 grace = state.terms.policy.deadlines.decline_grace
                 state.deadline = min(state.deadline, workflow.now() + grace)

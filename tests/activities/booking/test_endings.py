@@ -166,7 +166,7 @@ async def test_declined_card_deletes_the_booking_request_and_keeps_the_reason(bo
     terms = await bookings.reserved()
     declined = PaymentState(phase=HoldPhase.CLOSED, payment_intent_id="pi_9", decline_code="insufficient_funds")
     await bookings.records.record_ending(
-        ended(terms, unpaid(terms, EndReason.CARD_DECLINED, "insufficient_funds"), declined)
+        ended(terms, unpaid(terms, EndReason.CARD_DECLINED, "insufficient_funds", "try_again_later"), declined)
     )
     assert await bookings.find(BookingRequest, terms.booking_id) is None
     payment = await bookings.get(Payment, terms.booking_id)
@@ -177,6 +177,7 @@ async def test_declined_card_deletes_the_booking_request_and_keeps_the_reason(bo
     assert deleted.detail == {
         "reason": "card_declined",
         "decline_code": "insufficient_funds",
+        "advice_code": "try_again_later",
         "student_id": str(terms.student_id),
         "slot_id": str(terms.slot_id),
     }

@@ -268,6 +268,22 @@ async def test_unpaid_mail_has_the_reason(bookings: Bookings, reason: EndReason,
     assert "Thu, 5 Mar 2026, 09:00–10:00 (UTC)" in text(unbooked)
 
 
+@pytest.mark.parametrize(
+    ("advice_code", "to_do"),
+    [
+        ("try_again_later", "You can try the same card again later."),
+        ("do_not_try_again", "Do not try this card again: use another one."),
+        ("confirm_card_data", "Check the card's number, expiry date and security code, or use another card."),
+    ],
+)
+async def test_unpaid_mail_says_what_helps_with_the_card(bookings: Bookings, advice_code: str, to_do: str) -> None:
+    terms = await bookings.reserved()
+    ending = unpaid(terms, EndReason.CARD_DECLINED, "generic_decline", advice_code)
+    await end(bookings, ended(terms, ending, PaymentState(phase=HoldPhase.CLOSED)))
+    shown = text(await mail(bookings, NotificationKind.UNPAID, Recipient.STUDENT))
+    assert f"Your card was declined. {to_do}" in " ".join(shown.split())
+
+
 @pytest.mark.parametrize("recipient", Recipient)
 @pytest.mark.parametrize("kind", [NotificationKind.REMINDER_A_DAY, NotificationKind.REMINDER_15_MINUTES])
 async def test_reminder_has_the_start_and_the_join_link(

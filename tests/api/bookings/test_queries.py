@@ -194,6 +194,8 @@ async def test_a_deleted_booking_is_gone_for_its_student_with_the_reason(
     assert problem(answer) == (410, "booking-deleted")
     assert answer.json()["reason"] == "card_declined"
     assert answer.json()["decline_code"] == "insufficient_funds"
+    assert answer.json()["advice_code"] == "try_again_later"
+    assert answer.json()["detail"].endswith("You can try the same card again later.")
 
 
 async def test_a_deleted_booking_is_not_found_for_anyone_else(client: httpx.AsyncClient, world: World) -> None:

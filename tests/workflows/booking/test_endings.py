@@ -4,6 +4,8 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import pytest
+from sqlmodel import select
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.domain.actors import AbsentParty
 from models.domain.endings import EndReason
@@ -11,6 +13,7 @@ from models.domain.messages import Approve, BookingView, Cancel, Channel, Comple
 from models.domain.money import Money
 from models.domain.policy import BookingPolicy, CompletionTimeoutPolicy
 from models.domain.states import BookingStatus, PaymentStatus, SessionStatus
+from models.tables.audit import AuditEvent
 from sandbox.browser.checkout_page import GOOD_CARD, POOR_CARD, CheckoutClosed, pay
 from sandbox.demo.figures import Figures
 from tests.workflows.saga import Booked, Saga
@@ -180,6 +183,12 @@ async def test_booking_is_deleted_after_a_declined_card(saga: Saga) -> None:
     row = await booked.payment()
     assert row is not None
     assert row.decline_code == "insufficient_funds"
+    query = select(AuditEvent.detail).where(
+        AuditEvent.booking_id == booked.order.terms.booking_id, AuditEvent.action == "booking.deleted"
+    )
+    async with AsyncSession(saga.engine) as session:
+        detail = (await session.exec(query)).one()
+    assert detail["advice_code"] == "try_again_later"
 
 
 async def test_second_card_after_a_declined_one_secures_the_booking(saga: Saga) -> None:
