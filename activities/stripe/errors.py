@@ -8,6 +8,9 @@ import stripe
 from models.domain.errors import Declined, PaymentError, ReplayedFailure, Retryable, Unknown
 
 _NO_EFFECT_CODES = frozenset({"lock_timeout", "idempotency_key_in_use", "rate_limit"})
+# The last two: the API key is wrong or revoked. The step continues once it is replaced.
+_NO_EFFECT = (stripe.RateLimitError, stripe.AuthenticationError, stripe.PermissionError)
+_SERVER_ERROR = 500
 
 
 @asynccontextmanager
@@ -25,18 +28,22 @@ def code_of(error: stripe.StripeError) -> str:
 
 
 def _translate(error: stripe.StripeError) -> PaymentError:
-    """Keeps codes and the request id only: Stripe's messages may quote parameters of the request."""
+    """Keeps codes and the request id only: Stripe's messages may quote parameters of the request.
+
+    `Stripe-Should-Retry` comes before anything that the status and the code suggest (Stripe, "Error handling"). `false`
+    means that Stripe has stored the response: the same request would get it again.
+    """
     detail = error.error
     code = code_of(error)
     message = f"{code} (request {error.request_id or 'none'})"
-    if isinstance(error, stripe.RateLimitError) or code in _NO_EFFECT_CODES:
+    headers = error.headers or {}
+    should_retry = headers.get("Stripe-Should-Retry")
+    if should_retry == "true" and (error.http_status or 0) < _SERVER_ERROR:
         return Retryable(message)
-    # The API key is wrong or revoked. Nothing happened, and the step continues once the key is replaced.
-    if isinstance(error, stripe.AuthenticationError | stripe.PermissionError):
-        return Retryable(message)
-    if isinstance(error, stripe.CardError | stripe.InvalidRequestError | stripe.IdempotencyError):
+    if isinstance(error, _NO_EFFECT) or code in _NO_EFFECT_CODES:
+        if should_retry != "false":
+            return Retryable(message)
+    elif isinstance(error, stripe.CardError | stripe.InvalidRequestError | stripe.IdempotencyError):
         decline_code = detail.decline_code if detail else None
         return Declined(code, decline_code, error.request_id)
-    if (error.headers or {}).get("Idempotent-Replayed") == "true":
-        return ReplayedFailure(message)
-    return Unknown(message)
+    return ReplayedFailure(message) if headers.get("Idempotent-Replayed") == "true" else Unknown(message)

@@ -22,7 +22,7 @@ from sandbox.stripe.errors import (
 from sandbox.stripe.events import Cause
 from sandbox.stripe.expansion import expanded
 from sandbox.stripe.faults import Fault, Faults
-from sandbox.stripe.idempotency import ApiResponse, Claim, IdempotencyKeys
+from sandbox.stripe.idempotency import ApiResponse, Claim, IdempotencyKeys, first_headers, replay_headers
 from sandbox.stripe.ids import PLATFORM, new_id
 from sandbox.stripe.json_values import JsonObject, copied
 from sandbox.stripe.request_log import RequestLog
@@ -99,17 +99,19 @@ class Api:
         raw = _raw_params(received)
         claim = self._claim(received, account, raw)
         if isinstance(claim, ApiResponse):
-            return Outcome(claim, {"Idempotent-Replayed": "true", "Original-Request": claim.request_id})
+            return Outcome(claim, replay_headers(claim))
         try:
             if fault:
                 await fault.wait()
             params = coerced(request_shape(route.params), raw)
             call = Call(self._context, account, params, path, received.base_url)
             response = self._run(received, route, call, claim, kind)
+        except StripeError as error:
+            response = _error_response(error, received)
         finally:
             if claim is not None:
                 self._keys.release(claim)
-        return Outcome(response, {}, dropped=kind == "drop_after")
+        return Outcome(response, first_headers(claim, received.id), dropped=kind == "drop_after")
 
     def _claim(self, received: ReceivedRequest, account: str, raw: JsonObject) -> Claim | ApiResponse | None:
         if received.method != "POST" or not received.idempotency_key:

@@ -53,7 +53,9 @@ class StripeError(Exception):
 
 
 def invalid(message: str, *, code: str | None = None, param: str | None = None) -> StripeError:
-    return StripeError(400, "invalid_request_error", message, code=code, param=param)
+    """An operation does not begin with parameters that are not valid, wherever that is noticed."""
+    began = code is None or not code.startswith("parameter_")
+    return StripeError(400, "invalid_request_error", message, code=code, param=param, began=began)
 
 
 def not_modelled(param: str) -> StripeError:

@@ -1,8 +1,12 @@
 """Idempotency keys (API reference, "Idempotent requests").
 
-The first response to a key is stored, including errors and 500s, once the operation has begun. A retry of the same
-request gets the stored response with `Idempotent-Replayed: true`. A different request with the key is an error, and so
-is a retry while the first request is in progress. Keys apply to POST and expire after a day.
+The first response to a key is stored, including errors and 500s, once the operation has begun: parameters that are not
+valid leave the key unused. A retry of the same request gets the stored response with `Idempotent-Replayed: true`. A
+different request with the key is an error, and so is a retry while the first request is in progress. Keys apply to POST
+and expire after a day.
+
+Every response to a key names the `Original-Request`. A stored one also says `Stripe-Should-Retry: false`, the first
+time already: a retry can only get the same response.
 """
 
 import hashlib
@@ -34,6 +38,7 @@ class Claim:
     def __init__(self, scoped_key: str, fingerprint: str) -> None:
         self.scoped_key = scoped_key
         self.fingerprint = fingerprint
+        self.is_stored = False
 
 
 class IdempotencyKeys:
@@ -74,9 +79,23 @@ class IdempotencyKeys:
             "status": response.status,
         }
         self._store.put(_KIND, claim.scoped_key, owner="", body=body)
+        claim.is_stored = True
 
     def release(self, claim: Claim) -> None:
         self._in_progress.pop(claim.scoped_key, None)
+
+
+def replay_headers(response: ApiResponse) -> dict[str, str]:
+    return {"Idempotent-Replayed": "true", **_headers(response.request_id, is_stored=True)}
+
+
+def first_headers(claim: Claim | None, request_id: str) -> dict[str, str]:
+    """The headers of the first response to a key, if the request has one."""
+    return _headers(request_id, is_stored=claim.is_stored) if claim else {}
+
+
+def _headers(original_request: str, *, is_stored: bool) -> dict[str, str]:
+    return {"Original-Request": original_request} | ({"Stripe-Should-Retry": "false"} if is_stored else {})
 
 
 def _fingerprint(method: str, path: str, params: JsonObject) -> str:

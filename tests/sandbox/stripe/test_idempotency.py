@@ -17,6 +17,40 @@ async def test_same_key_and_body_replays_the_response(platform: Platform) -> Non
     assert len(await platform.balance_transactions()) == 1
 
 
+async def test_response_to_a_key_that_began_says_that_a_retry_is_futile(platform: Platform) -> None:
+    """At the first time and in a replay, for a success, a decline, a refused operation and a server error."""
+    requests = [
+        ("/v1/payment_intents", BODY, 200),
+        ("/v1/payment_intents", BODY.replace("pm_card_visa", "pm_card_chargeDeclined"), 402),
+        ("/v1/payment_intents/pi_of_nobody/cancel", "", 404),
+        ("/v1/customers", "", 500),
+    ]
+    await platform.control("POST", "/faults", {"kind": "error_before", "path": "/v1/customers"})
+    for number, (path, body, status) in enumerate(requests):
+        key = {"Idempotency-Key": f"k{number}"}
+        first, again = [await platform.raw("POST", path, body, **key) for _ in range(2)]
+        assert (first.status_code, again.status_code) == (status, status)
+        for answer in (first, again):
+            assert answer.headers["stripe-should-retry"] == "false"
+            assert answer.headers["original-request"] == first.headers["request-id"]
+
+
+@pytest.mark.parametrize(
+    "body", ["amount=x&currency=usd", "amount=500&currency=usd&colour=red", "amount=0&currency=usd"]
+)
+async def test_response_to_wrong_parameters_names_the_request_only(platform: Platform, body: str) -> None:
+    wrong = await platform.raw("POST", "/v1/payment_intents", body, **{"Idempotency-Key": "k"})
+    assert wrong.status_code == 400
+    assert wrong.headers["original-request"] == wrong.headers["request-id"]
+    assert "stripe-should-retry" not in wrong.headers
+
+
+async def test_request_without_a_key_has_no_headers_about_one(platform: Platform) -> None:
+    for method in ("GET", "POST"):
+        answer = await platform.raw(method, "/v1/customers")
+        assert not {"original-request", "stripe-should-retry", "idempotency-key"} & set(answer.headers)
+
+
 async def test_same_key_with_another_body_is_refused(platform: Platform) -> None:
     await platform.stripe.v1.customers.create_async({"email": "a@b.test"}, {"idempotency_key": "k"})
     with pytest.raises(IdempotencyError) as refused:
