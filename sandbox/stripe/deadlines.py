@@ -16,6 +16,7 @@ _ACTIONS: dict[str, Callable[[Context, str], None]] = {
     payouts.SEND_PAYOUT: payouts.send,
     refund_records.ARRIVE_REFUND: refund_records.arrive,
     refund_records.FAIL_REFUND: refund_records.fail_when_due,
+    refund_records.GIVE_REFERENCE: refund_records.give_reference,
 }
 
 

@@ -3,6 +3,8 @@
     pending ──► succeeded ──► (the bank may still return it) failed
        └──────────────────────────────────────────────────────► failed
 
+A day after a card refund has succeeded, it gets the reference with which the student's bank can find it.
+
 Sources: API reference, "The Refund object"; docs "Refunds: failed refunds", "Testing: refunds".
 """
 
@@ -11,11 +13,13 @@ from sandbox.stripe.context import Context
 from sandbox.stripe.errors import invalid
 from sandbox.stripe.ids import new_id
 from sandbox.stripe.json_values import JsonObject
+from sandbox.stripe.ledger import DAY_SECONDS
 from sandbox.stripe.store import Record
 
 KIND = "refund"
 ARRIVE_REFUND = "arrive_refund"
 FAIL_REFUND = "fail_refund"
+GIVE_REFERENCE = "give_reference"
 
 _BANK_SECONDS = 60
 
@@ -59,6 +63,8 @@ def schedule_outcome(context: Context, refund: Record, charge: Record) -> None:
             context.timers.set(ARRIVE_REFUND, refund.id, context.now() + _BANK_SECONDS)
         case "fail":
             context.timers.set(FAIL_REFUND, refund.id, context.now() + _BANK_SECONDS)
+    if refund.body["status"] == "succeeded":
+        context.timers.set(GIVE_REFERENCE, refund.id, context.now() + DAY_SECONDS)
 
 
 def arrive(context: Context, id: str) -> None:
@@ -74,7 +80,21 @@ def succeed(context: Context, refund: Record) -> Record:
     refund.body.pop("pending_reason", None)
     context.store.save(refund)
     context.emit(refund, "refund.updated", {"status": "pending"})
+    context.timers.set(GIVE_REFERENCE, refund.id, context.now() + DAY_SECONDS)
     return refund
+
+
+def give_reference(context: Context, id: str) -> None:
+    """The refund's status stays `succeeded`: its events are about the reference alone."""
+    refund = context.store.get(KIND, id)
+    if refund.body["status"] != "succeeded":
+        return
+    before = dict(refund.body["destination_details"]["card"])
+    number = f"{refund.sequence:023}"
+    refund.body["destination_details"]["card"] |= {"reference": number, "reference_status": "available"}
+    context.store.save(refund)
+    for type in ("refund.updated", "charge.refund.updated"):
+        context.emit(refund, type, {"destination_details": {"card": before, "type": "card"}})
 
 
 def fail_when_due(context: Context, id: str) -> None:

@@ -40,6 +40,25 @@ async def test_failed_refund_returns_the_money_and_keeps_the_reversal(platform: 
     assert charge.transfer.amount_reversed == 4_000  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize("card", ["pm_card_visa", "pm_card_pendingRefund"])
+async def test_succeeded_refund_gets_its_reference_later(platform: Platform, card: str) -> None:
+    refund = await refunded(platform, card)
+    await platform.advance(2 * 86_400)
+    later = await platform.stripe.v1.refunds.retrieve_async(refund.id)
+    assert later.destination_details is not None
+    assert later.destination_details.card is not None
+    assert later.destination_details.card.reference_status == "available"
+    assert later.destination_details.card.reference
+    assert later.status == "succeeded"
+    assert (await platform.event_types())[-2:] == ["refund.updated", "charge.refund.updated"]
+
+
+async def test_failed_refund_gets_no_reference(platform: Platform) -> None:
+    await refunded(platform, "pm_card_refundFail")
+    await platform.advance(2 * 86_400)
+    assert (await platform.event_types())[-1] == "refund.failed"
+
+
 @pytest.mark.parametrize("action", ["succeed", "fail"])
 async def test_failed_refund_is_final(platform: Platform, action: str) -> None:
     refund = await refunded(platform, "pm_card_pendingRefund")
