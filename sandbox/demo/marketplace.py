@@ -33,7 +33,7 @@ _OFFERING: Json = {
 }
 
 _TIME_TO_PAYOUT = timedelta(days=6)
-"""Funds are available after two days, sent at the next midnight, and arrive a day later, at any time of day."""
+"""More than it takes at any time of day: funds are sent at the second midnight, and arrive two days later."""
 
 _RECONCILIATION_TIMEOUT_SECONDS = 60
 

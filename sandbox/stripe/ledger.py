@@ -11,7 +11,7 @@ from sandbox.stripe.store import Store
 KIND = "balance_transaction"
 DAY_SECONDS = 86_400
 
-# A card payment in the US becomes available two days later (docs "Payouts", "Payout speed").
+# A card payment in the US becomes available two days later (docs "Payouts", "Payout speed"), at midnight.
 SETTLEMENT_SECONDS = 2 * DAY_SECONDS
 
 # Docs "Reporting categories".
@@ -72,8 +72,8 @@ class Ledger:
     ) -> str:
         """Record a balance transaction of the account and return its `txn_` id.
 
-        `amount` is gross and signed. The balance changes by `amount` less the fee. An `available_on` in the past
-        becomes now.
+        `amount` is gross and signed. The balance changes by `amount` less the fee. A transaction becomes available at
+        a midnight (UTC): that of its `available_on`, or the last one if there is none or it has passed.
         """
         now = self._clock.now()
         fee_amount = fee.amount if fee else 0
@@ -81,7 +81,7 @@ class Ledger:
             "id": new_id("txn"),
             "object": KIND,
             "amount": amount,
-            "available_on": max(now, available_on or now),
+            "available_on": midnight(max(now, available_on or now)),
             "balance_type": "payments",
             "created": now,
             "currency": currency,
@@ -137,6 +137,11 @@ class Ledger:
 
     def available(self, account: str, currency: str) -> int:
         return self.balance(account).get(currency, (0, 0))[0]
+
+
+def midnight(moment: int) -> int:
+    """The last midnight (UTC) until then."""
+    return moment // DAY_SECONDS * DAY_SECONDS
 
 
 def _fee_detail(fee: Fee, currency: str) -> JsonObject:

@@ -12,7 +12,7 @@ from sandbox.stripe.context import Call, Context
 from sandbox.stripe.errors import invalid
 from sandbox.stripe.ids import PLATFORM, new_id
 from sandbox.stripe.json_values import JsonObject, merged_metadata
-from sandbox.stripe.ledger import DAY_SECONDS
+from sandbox.stripe.ledger import DAY_SECONDS, midnight
 from sandbox.stripe.lists import listed
 from sandbox.stripe.money import check_currency, check_positive
 from sandbox.stripe.store import Record
@@ -206,4 +206,4 @@ def _disable_bank_account(context: Context, record: Record) -> None:
 
 
 def _next_midnight(now: int) -> int:
-    return (now // DAY_SECONDS + 1) * DAY_SECONDS
+    return midnight(now) + DAY_SECONDS

@@ -9,7 +9,7 @@ from tests.workflows.saga import Booked, Saga
 
 DAY_SECONDS = 86_400
 UNTIL_SENT = 3 * DAY_SECONDS
-"""Seconds from a charge to the payout that pays it: the midnight after it has become available."""
+"""Seconds until a charge is certainly paid out: it is available at the second midnight, and sent then."""
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,24 @@ async def test_daily_payout_lists_its_transactions(platform: Platform) -> None:
     ]
 
 
+async def test_money_becomes_available_at_a_midnight_and_is_paid_out_then(platform: Platform) -> None:
+    account = await platform.account()
+    as_account = {"stripe_account": account.id}
+    start = (await platform.control("GET", "/clock"))["now"] // DAY * DAY + DAY
+    # At noon, a charge that takes two days, and one that is available at once, with its refund.
+    await platform.control("POST", "/clock", {"to": start + DAY // 2})
+    await _earned(platform, account.id)
+    intent = await platform.paid(payment_method="pm_card_bypassPending")
+    await platform.stripe.v1.refunds.create_async({"payment_intent": intent.id, "amount": 1_000})
+    listed = (await platform.stripe.v1.balance_transactions.list_async({"limit": 100})).data
+    assert {line.available_on for line in listed} == {start, start + 2 * DAY}
+    await platform.control("POST", "/clock", {"to": start + 2 * DAY - 1})
+    assert (await platform.stripe.v1.payouts.list_async({}, as_account)).data == []  # type: ignore[arg-type]
+    await platform.control("POST", "/clock", {"to": start + 2 * DAY})
+    [payout] = (await platform.stripe.v1.payouts.list_async({}, as_account)).data  # type: ignore[arg-type]
+    assert payout.amount == 8_000
+
+
 async def test_failed_payout_returns_the_money_and_disables_the_bank_account(platform: Platform) -> None:
     account = await platform.account()
     await platform.stripe.v1.accounts.external_accounts.create_async(
