@@ -28,7 +28,7 @@ from sandbox.stripe.json_values import JsonObject, copied
 from sandbox.stripe.request_log import RequestLog
 from sandbox.stripe.schema.answers import response_problems
 from sandbox.stripe.schema.derive import API_VERSION, request_shape
-from sandbox.stripe.schema.requests import coerced
+from sandbox.stripe.schema.requests import check_emails, coerced
 from sandbox.stripe.views import INCLUDABLE
 
 _KEY_PREFIX = "sk_test_"
@@ -104,6 +104,8 @@ class Api:
             if fault:
                 await fault.wait()
             params = coerced(request_shape(route.params), raw)
+            if received.method == "POST":
+                check_emails(params)
             call = Call(self._context, account, params, path, received.base_url)
             response = self._run(received, route, call, claim, kind)
         except StripeError as error:

@@ -12,6 +12,9 @@ from sandbox.stripe.ledger import Ledger
 from sandbox.stripe.store import Record, Store
 from sandbox.stripe.timers import Timers
 
+# The kinds whose 404 names the parameter `id`. Others name the path's.
+_MISSING_BY_ID = frozenset({"charge", "customer"})
+
 
 class Context:
     """The state of a sandbox. All changes go through it."""
@@ -56,7 +59,7 @@ class Call:
         Raises:
             StripeError: 404 `resource_missing`, also for another account's object.
         """
-        return self.find(kind, self.path[name], name, status=404)
+        return self.find(kind, self.path[name], "id" if kind in _MISSING_BY_ID else name, status=404)
 
     def find(self, kind: str, id: str, param: str, status: int = 400) -> Record:
         record = self.context.store.find(kind, id)

@@ -139,6 +139,7 @@ def win(context: Context, record: Record) -> Record:
     fee = Fee("stripe_fee", -FEE_MINOR, "Dispute fee refund") if record.hidden["fee_comes_back"] else None
     reinstatement = _post(context, charge, record.id, record.body["amount"], fee, "Chargeback reversal")
     record.body["balance_transactions"].append(reinstatement)
+    record.body["is_charge_refundable"] = True
     context.emit(_closed(context, record, "won"), "charge.dispute.funds_reinstated")
     context.emit(record, "charge.dispute.closed")
     return record

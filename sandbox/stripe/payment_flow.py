@@ -44,6 +44,8 @@ def pay(
         if off_session:
             raise _declined(context, intent, method, cards.AUTHENTICATION_REQUIRED)
         return _require_authentication(context, intent, method)
+    if intent.body["transfer_data"] and not intent.body["transfer_group"]:
+        intent.body["transfer_group"] = f"group_{intent.id}"
     charge = charges.make(context, intent, method, card, failure=None)
     intent.body |= {"latest_charge": charge.id, "payment_method": method.id, "last_payment_error": None}
     if authenticated:
@@ -159,7 +161,6 @@ def _transfer_to_destination(context: Context, intent: Record, charge: Record, a
     """Create the transfer to the destination, and collect the application fee from it."""
     data = intent.body["transfer_data"]
     available_on = context.ledger.available_on(charge.body["balance_transaction"])
-    group = intent.body["transfer_group"] or f"group_{intent.id}"
     requested_fee = intent.body["application_fee_amount"]
     fee_amount = min(requested_fee, amount) if requested_fee else 0
     fee = (
@@ -172,7 +173,7 @@ def _transfer_to_destination(context: Context, intent: Record, charge: Record, a
         currency=charge.body["currency"],
         destination=data["destination"],
         source=charge,
-        group=group,
+        group=intent.body["transfer_group"],
         application_fee=fee.id if fee else None,
         fee_amount=fee_amount,
     )
@@ -182,7 +183,6 @@ def _transfer_to_destination(context: Context, intent: Record, charge: Record, a
         "application_fee": fee.id if fee else None,
         "application_fee_amount": fee_amount if requested_fee is not None else None,
         "transfer": transfer.id,
-        "transfer_group": group,
     }
     if requested_fee is not None:
         intent.body["application_fee_amount"] = fee_amount

@@ -7,6 +7,7 @@ from sandbox.stripe.errors import StripeError, invalid
 from sandbox.stripe.json_values import JsonObject
 from sandbox.stripe.schema.shapes import Choice, Either, Field, Listing, Mapping, Page, Scalar, Shape, Structure
 
+_EMAIL = re.compile(r"^[^@\s]+@[^@\s]+$")
 _INTEGER = re.compile(r"^-?\d+$")
 _BOOLEANS = {"true": True, "false": False}
 
@@ -22,6 +23,16 @@ def coerced(shape: Structure, raw: JsonObject) -> JsonObject:
         return _structure(shape, raw, "")
     except StripeError as error:
         raise error.not_begun() from None
+
+
+def check_emails(params: JsonObject, path: str = "") -> None:
+    """Raises StripeError, with `email_invalid`, for a parameter that should be an email address and is none."""
+    for name, value in params.items():
+        inside = _inside(path, name)
+        if isinstance(value, dict):
+            check_emails(value, inside)
+        elif name.endswith("email") and isinstance(value, str) and value and not _EMAIL.match(value):
+            raise invalid(f"Invalid email address: {value}", code="email_invalid", param=inside).not_begun()
 
 
 def _value(shape: Shape, raw: Any, path: str) -> Any:

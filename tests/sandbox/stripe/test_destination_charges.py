@@ -20,6 +20,15 @@ async def test_full_capture_transfers_the_amount_and_collects_the_fee(platform: 
     assert (await platform.net(), await platform.net(account.id)) == (1_680, 8_000)
 
 
+async def test_payment_and_transfer_share_a_group(platform: Platform) -> None:
+    account = await platform.account()
+    intent = await platform.paid(transfer_data={"destination": account.id})
+    [transfer] = (await platform.stripe.v1.transfers.list_async()).data
+    [charge] = (await platform.stripe.v1.charges.list_async()).data
+    assert {intent.transfer_group, transfer.transfer_group, charge.transfer_group} == {f"group_{intent.id}"}
+    assert (await platform.paid()).transfer_group is None
+
+
 async def test_partial_capture_releases_the_rest_without_a_refund(platform: Platform) -> None:
     account = await platform.account()
     intent = await platform.destination_hold(account.id)

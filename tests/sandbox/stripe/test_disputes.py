@@ -42,6 +42,7 @@ async def test_evidence_decides_a_dispute(platform: Platform, evidence: str, sta
         dispute.id, {"evidence": {"uncategorized_text": evidence}, "submit": True}
     )
     assert (dispute.status, await platform.net() - before) == (status, reinstated)
+    assert dispute.is_charge_refundable is (status == "won")
     assert (await platform.event_types())[-1] == "charge.dispute.closed"
     with pytest.raises(InvalidRequestError):
         await platform.stripe.v1.disputes.close_async(dispute.id)

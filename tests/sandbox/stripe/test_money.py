@@ -3,6 +3,7 @@
 from fractions import Fraction
 from math import floor
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -30,6 +31,13 @@ def test_proportional_parts_add_up_to_the_whole(whole: int, steps: list[int]) ->
         distributed += part
         done += step
     assert distributed == whole
+
+
+@pytest.mark.parametrize(
+    ("whole", "part", "of", "rounded"), [(1_100, 1, 3, 367), (1_356, 1, 10, 136), (1_354, 1, 10, 135)]
+)
+def test_proportional_part_rounds_to_the_nearest_unit(whole: int, part: int, of: int, rounded: int) -> None:
+    assert proportional_part(whole, 0, part, of) == rounded
 
 
 def test_amounts_are_formatted_with_their_currencys_decimals() -> None:

@@ -122,3 +122,31 @@ async def test_amount_that_is_invalid_in_its_currency_is_refused(
     with pytest.raises(InvalidRequestError) as refused:
         await platform.paid(amount, currency)
     assert refused.value.param == "amount"
+
+
+@pytest.mark.parametrize(("kind", "param"), [("charges", "id"), ("customers", "id"), ("payment_intents", "intent")])
+async def test_unknown_id_names_its_parameter(platform: Platform, kind: str, param: str) -> None:
+    missing = await platform.raw("GET", f"/v1/{kind}/of_nobody")
+    assert missing.status_code == 404
+    assert missing.json()["error"]["param"] == param
+
+
+@pytest.mark.parametrize(
+    ("path", "param"),
+    [
+        ("/v1/customers", "email"),
+        ("/v1/accounts", "email"),
+        ("/v1/payment_intents", "receipt_email"),
+        ("/v1/checkout/sessions", "customer_email"),
+    ],
+)
+async def test_address_that_is_none_is_refused(platform: Platform, path: str, param: str) -> None:
+    body = {
+        "/v1/payment_intents": "amount=5000&currency=usd&",
+        "/v1/checkout/sessions": "mode=payment&success_url=https%3A%2F%2Fshop.test&",
+    }.get(path, "")
+    refused = await platform.raw("POST", path, f"{body}{param}=nobody")
+    error = refused.json()["error"]
+    assert (refused.status_code, error["code"], error["param"]) == (400, "email_invalid", param)
+    # An empty value is none at all.
+    assert (await platform.raw("POST", "/v1/customers", "email=")).status_code == 200
