@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from uuid import uuid4
 
 from stripe import StripeClient
-from stripe.params import PaymentIntentCreateParams
+from stripe.params import PaymentIntentCreateParams, RefundCreateParams, TransferReversalCreateParams
 
 from tests.sandbox.stripe.contract.transcript import Transcript
 
@@ -153,7 +153,7 @@ async def destination_charge(t: Transcript, _: str) -> None:
         "its transaction on the other side",
         t.client.v1.balance_transactions.retrieve_async(payment_charge.balance_transaction, options=as_account),  # type: ignore[arg-type]
     )
-    await t.step(
+    refund = await t.step(
         "refund half with reversal and fee",
         refunds.create_async(
             {
@@ -161,8 +161,18 @@ async def destination_charge(t: Transcript, _: str) -> None:
                 "amount": 2_500,
                 "reverse_transfer": True,
                 "refund_application_fee": True,
+                "expand": ["transfer_reversal"],
             }
         ),
+    )
+    reversal = refund.transfer_reversal
+    [fee_refund] = (await t.client.v1.application_fees.refunds.list_async(charge.application_fee)).data
+    for name, transaction in (("reversal", reversal.balance_transaction), ("fee", fee_refund.balance_transaction)):
+        await t.step(f"the source of the {name}'s transaction", _source(t.client, transaction))
+    payment_refund = await t.client.v1.refunds.retrieve_async(reversal.destination_payment_refund, options=as_account)  # type: ignore[arg-type]
+    await t.step(
+        "the payment refund's transaction on the other side",
+        t.client.v1.balance_transactions.retrieve_async(payment_refund.balance_transaction, options=as_account),  # type: ignore[arg-type]
     )
     await t.step("the transfer after it", t.client.v1.transfers.retrieve_async(charge.transfer))
     await t.step("the fee after it", t.client.v1.application_fees.retrieve_async(charge.application_fee))
@@ -186,11 +196,18 @@ async def charge_then_transfer(t: Transcript, unique: str) -> None:
 
     transfer = await t.step("transfer", create(8_000))
     await t.step("transfer too much", create(2_001))
-    await t.step("reverse part", transfers.reversals.create_async(transfer.id, {"amount": 3_000}))
+    with_fee: TransferReversalCreateParams = {"amount": 3_000, "refund_application_fee": True}
+    await t.step("reverse part, with a fee that there is not", transfers.reversals.create_async(transfer.id, with_fee))
     await t.step("reverse too much", transfers.reversals.create_async(transfer.id, {"amount": 5_001}))
     await t.step("reverse the rest", transfers.reversals.create_async(transfer.id))
     await t.step("reverse again", transfers.reversals.create_async(transfer.id))
-    await t.step("refund", t.client.v1.refunds.create_async({"payment_intent": intent.id}))
+    no_fee: RefundCreateParams = {"payment_intent": intent.id, "refund_application_fee": True}
+    await t.step("refund, with a fee that there is not", t.client.v1.refunds.create_async(no_fee))
+
+
+async def _source(client: StripeClient, transaction: str) -> object:
+    """What a balance transaction is about."""
+    return (await client.v1.balance_transactions.retrieve_async(transaction, {"expand": ["source"]})).source
 
 
 async def _connected_account(client: StripeClient) -> str:

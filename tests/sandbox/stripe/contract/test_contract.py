@@ -27,7 +27,7 @@ async def target(request: pytest.FixtureRequest) -> AsyncIterator[StripeClient]:
     transport = stripe.HTTPXClient(timeout=60)
     try:
         if request.param == "stripe":
-            assert TEST_KEY.startswith(("sk_test_", "rk_test_")), "STRIPE_TEST_KEY is not a test key"
+            assert TEST_KEY.startswith(("sk_test_", "rk_test_", "rkcs_test_")), "STRIPE_TEST_KEY is not a test key"
             yield StripeClient(TEST_KEY, http_client=transport, max_network_retries=2)
         else:
             async with serving() as url:

@@ -65,12 +65,14 @@ class Transcript:
         return json.dumps({"steps": self.steps, "events": self.events}, indent=1) + "\n"
 
     def write(self, directory: Path, name: str) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
         (directory / f"{name}.json").write_text(self.as_json(), encoding="utf-8")
 
     def _record_error(self, name: str, error: StripeError) -> None:
         details = error.error
         names = ("type", "code", "decline_code", "advice_code", "param")
         values = {part: getattr(details, part, None) for part in names} if details is not None else {}
+        values["should_retry"] = (error.headers or {}).get("Stripe-Should-Retry")
         self.steps.append({"step": name, "status": error.http_status} | {k: v for k, v in values.items() if v})
         intent = getattr(details, "payment_intent", None)
         if intent is not None:
