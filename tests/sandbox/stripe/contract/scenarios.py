@@ -168,7 +168,7 @@ async def destination_charge(t: Transcript, _: str) -> None:
     reversal = refund.transfer_reversal
     [fee_refund] = (await t.client.v1.application_fees.refunds.list_async(charge.application_fee)).data
     for name, transaction in (("reversal", reversal.balance_transaction), ("fee", fee_refund.balance_transaction)):
-        await t.step(f"the source of the {name}'s transaction", _source(t.client, transaction))
+        await t.step(f"the source of the {name}'s transaction", _source(t.client, str(transaction)))
     payment_refund = await t.client.v1.refunds.retrieve_async(reversal.destination_payment_refund, options=as_account)  # type: ignore[arg-type]
     await t.step(
         "the payment refund's transaction on the other side",
