@@ -112,11 +112,9 @@ class LedgerMachine(RuleBasedStateMachine):
         if charge := self.one_of("/v1/charges", which, captured=True):
             remaining = charge["amount_captured"] - charge["amount_refunded"]
             form = {"charge": charge["id"], "amount": _part_of(remaining, part)}
+            form["refund_application_fee"] = str(fee and (reverse or not charge["application_fee"])).lower()
             if charge.get("transfer"):
-                form |= {
-                    "reverse_transfer": str(reverse).lower(),
-                    "refund_application_fee": str(reverse and fee).lower(),
-                }
+                form["reverse_transfer"] = str(reverse).lower()
             self.post("/v1/refunds", form, fault, retries)
 
     @rule(which=WHICH)
