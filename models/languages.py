@@ -12,10 +12,10 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from babel import Locale
-from babel.dates import format_skeleton, format_time
+from babel.dates import format_skeleton, format_time, get_month_names
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
-from babel.numbers import format_percent
+from babel.numbers import NumberPattern, format_percent
 from babel.support import NullTranslations, Translations
 from babel.units import format_unit
 
@@ -45,11 +45,11 @@ class Language:
 
     def money(self, money: Money) -> str:
         """`US$100.00`, with as many decimals as Stripe's minor unit has."""
-        decimals = exponent(money.currency)
-        pattern = copy(self.locale.currency_formats["standard"])
-        pattern.frac_prec = (decimals, decimals)
-        amount = Decimal(money.amount_minor).scaleb(-decimals)
-        return _plain(pattern.apply(amount, self.locale, currency=money.currency.upper(), currency_digits=False))
+        return self._amount(money, self.locale.currency_formats["standard"])
+
+    def units(self, money: Money) -> str:
+        """`100.00`, for a table that names the currency elsewhere."""
+        return self._amount(money, self.locale.decimal_formats[None])
 
     def percent(self, bps: int) -> str:
         return _plain(format_percent(Decimal(bps) / BASIS_POINTS, locale=self.locale, decimal_quantization=False))
@@ -83,6 +83,18 @@ class Language:
     def day(self, at: datetime, where: ZoneInfo) -> str:
         """`Thu, 5 Mar 2026`."""
         return self._skeleton("yMMMEd", at.astimezone(where))
+
+    def month(self, number: int) -> str:
+        """`March`."""
+        name: str = get_month_names("wide", "stand-alone", self.locale)[number]
+        return name
+
+    def _amount(self, money: Money, pattern: NumberPattern) -> str:
+        decimals = exponent(money.currency)
+        pattern = copy(pattern)
+        pattern.frac_prec = (decimals, decimals)
+        amount = Decimal(money.amount_minor).scaleb(-decimals)
+        return _plain(pattern.apply(amount, self.locale, currency=money.currency.upper(), currency_digits=False))
 
     def _skeleton(self, skeleton: str, local: datetime) -> str:
         return _plain(format_skeleton(skeleton, local, locale=self.locale))

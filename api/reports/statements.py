@@ -50,7 +50,7 @@ async def get_statement(
     accept: content_negotiation.Accept = "",
 ) -> Statement | Response:
     """Payments, refunds, platform fees, earnings and payouts, per currency and month of the caller's time zone.
-    `Accept` selects JSON, CSV (a row per month and currency) or PDF."""
+    `Accept` selects JSON, CSV (a row per month and currency) or PDF (in the caller's language)."""
     async with database.reading() as session:
         instructor = await session.get(Instructor, caller.id)
         if instructor is None:
@@ -64,10 +64,10 @@ async def get_statement(
         case content_negotiation.CSV:
             return content_negotiation.attachment(_csv(result), content_negotiation.CSV, f"statement-{year}.csv")
         case content_negotiation.PDF:
-            name, issuer = instructor.name, settings.documents.issuer
+            name, code, issuer = instructor.name, instructor.language, settings.documents.issuer
             # The time of day is in the document, but it is not what makes a new one.
-            values = (result.as_of.date(), result.model_copy(update={"as_of": None}), name, issuer)
-            pdf = await documents.get(values, lambda: draw(result, name, issuer))
+            values = (result.as_of.date(), result.model_copy(update={"as_of": None}), name, code, issuer)
+            pdf = await documents.get(values, lambda: draw(result, name, issuer, code))
             return content_negotiation.attachment(pdf, content_negotiation.PDF, f"statement-{year}.pdf")
     response.headers["Vary"] = "Accept"
     return result

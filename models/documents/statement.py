@@ -1,75 +1,86 @@
-"""An instructor's yearly statement. Values in, bytes out."""
+"""An instructor's yearly statement, in their language. Values in, bytes out."""
 
-from calendar import month_name
 from zoneinfo import ZoneInfo
 
 from models.documents.issuer import Issuer
 from models.documents.page import Page
-from models.domain.money import Money
 from models.domain.statements import CurrencyStatement, Earnings, Statement
+from models.languages import SOURCE, Language, language
 
-_HEADINGS = ("Month", "Paid by students", "Refunds", "Borne by platform", "Fees", "Net", "Paid out")
-_WIDTHS = (24, 27, 22, 29, 22, 23, 23)
+_WIDTHS = (24, 25, 25, 29, 21, 23, 23)
 
 
-def draw(statement: Statement, instructor: str, issuer: Issuer) -> bytes:
+def draw(statement: Statement, instructor: str, issuer: Issuer, code: str = SOURCE) -> bytes:
     """The statement as a PDF. The same values always give the same bytes."""
-    zone = ZoneInfo(statement.time_zone)
-    local = statement.as_of.astimezone(zone)
-    page = Page(
-        issuer, "Statement", str(statement.year), statement.as_of, f"Months are those of {statement.time_zone}."
-    )
+    reads = language(code)
+    say = reads.gettext
+    footnote = say("Months are in %(zone)s.", zone=statement.time_zone)
+    page = Page(issuer, say("Statement"), str(statement.year), statement.as_of, footnote, reads)
     page.fields(
         [
-            ("For", instructor),
-            ("Year", str(statement.year)),
-            ("As of", f"{local.day} {local:%B %Y, %H:%M}"),
-            ("From", issuer.name),
+            (say("For"), instructor),
+            (say("Year"), str(statement.year)),
+            (say("As of"), reads.moment(statement.as_of, ZoneInfo(statement.time_zone))),
+            (say("From"), issuer.name),
         ]
     )
     for index, part in enumerate(statement.data):
         if index:
             page.add_page()
-        _draw(page, part)
+        _draw(page, part, reads)
     if not statement.data:
-        page.heading("Nothing was paid, given back or paid out.")
+        page.heading(say("There are no payments, refunds or payouts in this year."))
     else:
         page.ln(4)
         page.note(
-            "Net is what students paid, less refunds and fees, with what the platform bore of refunds. Refunds and "
-            "lost disputes count in the month in which they happened, whenever the session was. Paid out is what "
-            "Stripe has sent to the bank, less what came back."
+            say(
+                "Net is what students paid, less refunds and fees, plus the part of refunds that the platform bore. "
+                "Refunds and lost disputes count in the month in which they happened, whenever the session was. Paid "
+                "out is what Stripe has sent to your bank, less what your bank returned."
+            )
         )
     return page.file()
 
 
-def _draw(page: Page, part: CurrencyStatement) -> None:
-    code = part.currency.upper()
+def _draw(page: Page, part: CurrencyStatement, reads: Language) -> None:
+    say, code = reads.gettext, part.currency.upper()
     page.total(
-        f"Earned in {code}",
-        part.total.net.format(),
-        f"{part.opening.format()} were owed to you at the beginning, {part.total.paid_out.format()} were paid out. "
-        f"At the end {part.closing.format()} are owed to you.",
+        say("Earned in %(currency)s", currency=code),
+        reads.money(part.total.net),
+        say(
+            "Owed to you at the start: %(opening)s. Paid out: %(paid_out)s. Owed to you at the end: %(closing)s.",
+            opening=reads.money(part.opening),
+            paid_out=reads.money(part.total.paid_out),
+            closing=reads.money(part.closing),
+        ),
     )
-    page.heading(f"By month, in {code}")
+    page.heading(say("By month, in %(currency)s", currency=code))
     page.rows(
         [
-            *(_row(month_name[each.month], each.earnings) for each in part.months),
-            _row("Year", part.total),
+            *(_row(reads.month(each.month), each.earnings, reads) for each in part.months),
+            _row(say("Year"), part.total, reads),
         ],
         widths=_WIDTHS,
-        headings=_HEADINGS,
+        headings=(
+            say("Month"),
+            say("Paid by students"),
+            say("Refunds"),
+            say("Borne by platform"),
+            say("Fees"),
+            say("Net"),
+            say("Paid out"),
+        ),
         last_is_total=True,
     )
 
 
-def _row(name: str, earnings: Earnings) -> list[str]:
-    amounts: list[Money] = [
+def _row(name: str, earnings: Earnings, reads: Language) -> list[str]:
+    amounts = (
         earnings.gross,
         earnings.refunds,
         earnings.borne_by_platform,
         earnings.fees,
         earnings.net,
         earnings.paid_out,
-    ]
-    return [name, *(amount.in_units() for amount in amounts)]
+    )
+    return [name, *(reads.units(amount) for amount in amounts)]

@@ -102,11 +102,22 @@ async def test_the_pdf_has_the_same_figures_and_the_instructors_name(client: htt
     assert answers[0].content == answers[1].content
     text = pdf.text((await get(client, world.instructor, 2026, accept="application/pdf")).content)
     for line in (
-        *("For ნადია Boulanger", "Year 2026", "Months are those of America/Los_Angeles.", "Earned in EUR"),
+        *("For ნადია Boulanger", "Year 2026", "Months are in America/Los_Angeles.", "Earned in EUR"),
         *("April 0.00 50.00 0.00 -10.00 -40.00 112.00", "Year 130.00 80.00 24.00 10.00 64.00 80.00"),
-        "32.00 USD were owed to you at the beginning, 80.00 USD were paid out.",
+        "Owed to you at the start: US$32.00. Paid out: US$80.00. Owed to you at the end: US$16.00.",
     ):
         assert line in " ".join(text.split())
+
+
+async def test_the_pdf_is_in_the_instructors_language(client: httpx.AsyncClient, world: World) -> None:
+    async with AsyncSession(world.engine) as session, session.begin():
+        (await session.get_one(Instructor, world.instructor.id)).language = "de"
+    text = " ".join(pdf.text((await get(client, world.instructor, 2025, accept="application/pdf")).content).split())
+    for line in (
+        *("Abrechnung 2025", "Jahr 2025", "Stand Do., 1. Jan. 2026, 00:00", "Monate in America/Los_Angeles."),
+        *("Dezember 40,00 0,00 0,00 8,00 32,00 0,00", "Ihr Guthaben am Ende: 32,00 $."),
+    ):
+        assert line in text
 
 
 async def test_a_statement_is_the_same_file_until_its_figures_change(
@@ -123,7 +134,7 @@ async def test_a_statement_is_the_same_file_until_its_figures_change(
 async def test_a_year_without_money_is_an_empty_statement(client: httpx.AsyncClient, world: World) -> None:
     assert (await read(client, world.instructor, 2024))["data"] == []
     document = (await get(client, world.instructor, 2024, accept="application/pdf")).content
-    assert "Nothing was paid, given back or paid out." in pdf.text(document)
+    assert "There are no payments, refunds or payouts in this year." in pdf.text(document)
 
 
 @pytest.mark.parametrize("year", ["1999", "2101", "next"])
