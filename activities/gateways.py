@@ -27,6 +27,8 @@ from models.domain.terms import BookingTerms
 class CheckoutText(Value):
     """In the student's language. `repr` leaves the names out."""
 
+    language: str
+    """Its code, for the pages to which Checkout returns."""
     product: str = Field(repr=False)
     description: str = Field(repr=False)
     disclosure: str

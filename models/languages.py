@@ -107,9 +107,14 @@ class Language:
         return f"{clock} UTC{_offset(local)}"
 
 
+def find(tag: str) -> Language | None:
+    """The language of a BCP 47 tag (`de-AT`: German), or `None` if there is no catalogue for it."""
+    return LANGUAGES.get(tag) or LANGUAGES.get(tag.partition("-")[0].lower())
+
+
 def language(tag: str) -> Language:
-    """The language of a BCP 47 tag (`de-AT`: German), or English if there is no catalogue for it."""
-    return LANGUAGES.get(tag) or LANGUAGES.get(tag.partition("-")[0], LANGUAGES[SOURCE])
+    """The same, or English."""
+    return find(tag) or LANGUAGES[SOURCE]
 
 
 def _offset(local: datetime) -> str:

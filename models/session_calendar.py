@@ -59,14 +59,14 @@ def receipt_url(public_url: str, booking_id: UUID) -> str:
     return f"{public_url.rstrip('/')}/v1/bookings/{booking_id}/receipt.pdf"
 
 
-def reset_url(public_url: str, token: str) -> str:
+def reset_url(public_url: str, token: str, language: str) -> str:
     """The token is in the fragment, which browsers do not send: it appears in no server log and in no `Referer`."""
-    return f"{public_url.rstrip('/')}/password-reset#{token}"
+    return f"{public_url.rstrip('/')}/password-reset?language={language}#{token}"
 
 
-def verification_url(public_url: str, token: str) -> str:
+def verification_url(public_url: str, token: str, language: str) -> str:
     """With the token in the fragment, as in `reset_url`."""
-    return f"{public_url.rstrip('/')}/verify#{token}"
+    return f"{public_url.rstrip('/')}/verify?language={language}#{token}"
 
 
 def invitation(appointment: Appointment, organizer: Party, attendee: Party) -> tuple[str, bytes]:

@@ -31,6 +31,7 @@ async def load_text(engine: AsyncEngine, terms: BookingTerms, split: Split) -> C
     reads = language(code)
     say = reads.gettext
     return CheckoutText(
+        language=reads.code,
         product=title,
         description=say(
             "With %(name)s, %(time)s",

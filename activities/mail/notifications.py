@@ -228,14 +228,14 @@ def _account_links(
                     expires_at=expires_at,
                 )
             )
-            yield reads.gettext("Choose a new password"), reset_url(public_url, token)
+            yield reads.gettext("Choose a new password"), reset_url(public_url, token, reads.code)
         case NotificationKind.ADDRESS_VERIFICATION:
             session.add(
                 AddressVerification(
                     token_hash=token_hash(token), student_id=message.recipient_id, expires_at=expires_at
                 )
             )
-            yield reads.gettext("Confirm email address"), verification_url(public_url, token)
+            yield reads.gettext("Confirm email address"), verification_url(public_url, token, reads.code)
 
 
 def _about_booking(message: OutboxMessage, records: BookingRecords, public_url: str) -> MailContent:

@@ -9,6 +9,7 @@ from fastapi import Header, Response
 
 from models.documents import page
 from models.domain.money import Money
+from models.languages import LANGUAGES, SOURCE, Language, find
 
 JSON, CSV, PDF = "application/json", "text/csv", page.MEDIA_TYPE
 
@@ -18,12 +19,15 @@ Accept = Annotated[str, Header(include_in_schema=False)]
 
 def preferred(accept: str, offered: Sequence[str]) -> str:
     """The offered type with the highest weight in `Accept` (RFC 9110, 12.5.1); the first one if none is acceptable."""
-    weights: dict[str, float] = {}
-    for part in accept.split(","):
-        name, *parameters = (piece.strip().lower() for piece in part.split(";"))
-        quality = [_parse_weight(parameter[2:]) for parameter in parameters if parameter.startswith("q=")]
-        weights[name] = quality[0] if quality else 1.0
+    weights = _weights(accept)
     return max(offered, key=lambda name: _weight_of(name, weights))
+
+
+def preferred_language(accept: str) -> Language:
+    """The supported language with the highest weight in `Accept-Language` (RFC 9110, 12.5.4); else English."""
+    weights = sorted(_weights(accept).items(), key=lambda each: -each[1])
+    found = (find(tag) for tag, weight in weights if weight > 0)
+    return next((each for each in found if each), LANGUAGES[SOURCE])
 
 
 def attachment(content: bytes, media_type: str, name: str) -> Response:
@@ -56,6 +60,15 @@ def _cell(value: object) -> object:
         # A spreadsheet would run it as a formula, and people choose their own names (OWASP, "CSV Injection").
         return f"'{value}"
     return value
+
+
+def _weights(header: str) -> dict[str, float]:
+    weights: dict[str, float] = {}
+    for part in header.split(","):
+        name, *parameters = (piece.strip().lower() for piece in part.split(";"))
+        quality = [_parse_weight(parameter[2:]) for parameter in parameters if parameter.startswith("q=")]
+        weights[name] = quality[0] if quality else 1.0
+    return weights
 
 
 def _weight_of(name: str, weights: dict[str, float]) -> float:

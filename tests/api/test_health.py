@@ -2,7 +2,6 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
-from fastapi import FastAPI
 from temporalio.client import Client
 
 from api.main import build_app
@@ -40,12 +39,3 @@ async def test_a_read_without_postgres_can_be_retried(isolated: httpx.AsyncClien
     answer = await isolated.get("/v1/bookings", headers=world.student.headers)
     assert problem(answer) == (503, "unavailable")
     assert answer.headers["retry-after"]
-
-
-async def test_the_pages_after_checkout_say_what_happened(app: FastAPI, client: httpx.AsyncClient) -> None:
-    returned = await client.get("/checkout/return", params={"session_id": "cs_test_1"})
-    cancelled = await client.get("/checkout/cancelled")
-    assert returned.status_code == cancelled.status_code == 200
-    assert "the price is now on hold" in returned.text
-    assert "cs_test_1" not in returned.text
-    assert "There is no hold on your card" in cancelled.text

@@ -31,7 +31,7 @@ MessageId = str | tuple[str, ...]
 
 def _extracted() -> Iterator[MessageId]:
     options = {"mail/templates/**": {"trimmed": "true", "newstyle_gettext": "true", "silent": "false"}}
-    for folder in ("activities", "models"):
+    for folder in ("activities", "api", "models"):
         for _, _, message, _, _ in extract_from_dir(
             ROOT / folder, METHODS, options_map=options, keywords=KEYWORDS, directory_filter=None
         ):

@@ -75,7 +75,10 @@ class FaultySandbox:
             terms=terms,
             split=split(HUNDRED, terms.policy),
             text=CheckoutText(
-                product="Counterpoint", description="With Nadia", disclosure="You pay after the session."
+                language="de",
+                product="Counterpoint",
+                description="With Nadia",
+                disclosure="You pay after the session.",
             ),
             customer_id=customer,
             expires_at=now + timedelta(hours=1),

@@ -30,7 +30,7 @@ class Mailbox:
         return [f"{mail.header('Subject')}\n{mail.body('plain')}" for mail in self.server.mails]
 
     async def tokens(self, now: datetime | None = None) -> list[str]:
-        return re.findall(rf"{PUBLIC_URL}{self.page}#(\S+)", "\n".join(await self.read(now)))
+        return re.findall(rf"{PUBLIC_URL}{self.page}\?language=en#(\S+)", "\n".join(await self.read(now)))
 
 
 @asynccontextmanager

@@ -15,7 +15,9 @@ async def _link(mailbox_url: str) -> str:
     async with asyncio.timeout(60), httpx.AsyncClient(trust_env=False, base_url=mailbox_url) as mailbox:
         while True:
             for mail in (await mailbox.get("/mails.json")).json():
-                if _ADDRESS in str(mail["to"]) and (found := re.search(r"http\S+/password-reset#\S+", mail["text"])):
+                if _ADDRESS in str(mail["to"]) and (
+                    found := re.search(r"http\S+/password-reset\?language=en#\S+", mail["text"])
+                ):
                     return found[0]
             await asyncio.sleep(0.1)
 
