@@ -16,6 +16,7 @@ from models.domain.money import Money
 from models.domain.states import BookingStatus
 from models.domain.visible_text import visible, without_web_address
 from models.domain.zones import names
+from models.languages import LANGUAGES, find
 
 # As browsers validate an e-mail field (WHATWG HTML, "valid email address"), within RFC 5321's lengths. Dots are allowed
 # only between other characters, as a mail header requires (RFC 5322, dot-atom).
@@ -52,7 +53,9 @@ def _time_zone(name: str) -> str:
 
 
 def _language(tag: str) -> str:
-    """In the usual case, `de-AT` (RFC 5646, section 2.1.1)."""
+    """In the usual case, `de-AT` (RFC 5646, section 2.1.1). Raises `ValueError` if no catalogue has its language."""
+    if find(tag) is None:
+        raise ValueError(f"is not a language that emails are written in; there are: {', '.join(sorted(LANGUAGES))}")
     first, *others = tag.split("-")
     cased = (part.upper() if len(part) == 2 else part.title() if len(part) == 4 else part.lower() for part in others)
     return "-".join((first.lower(), *cased))
@@ -78,7 +81,7 @@ Language = Annotated[
     StringConstraints(max_length=35, pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$"),
     AfterValidator(_language),
 ]
-"""A BCP 47 tag."""
+"""A BCP 47 tag. Its region is kept, also if the texts are those of the language in general."""
 Password = Annotated[SecretStr, Field(max_length=1024), AfterValidator(_is_unicode)]
 
 

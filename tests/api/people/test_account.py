@@ -93,6 +93,17 @@ async def test_an_invalid_change_of_the_account_is_refused(client: httpx.AsyncCl
     assert problem(await client.patch("/v1/me", json=change, headers=headers)) == (422, "request-invalid")
 
 
+async def test_a_language_without_a_catalogue_is_refused_with_those_that_there_are(client: httpx.AsyncClient) -> None:
+    _, headers = await signed_up(client)
+    changed = await client.patch("/v1/me", json={"language": "fr-CA"}, headers=headers)
+    signed = await client.post("/v1/auth/signup", json=ADA | {"email": "f@students.test", "language": "fr"})
+    for answer in (changed, signed):
+        assert problem(answer) == (422, "request-invalid")
+        (error,) = answer.json()["errors"]
+        assert error["where"] == "body/language"
+        assert error["why"].endswith("is not a language that emails are written in; there are: de, en")
+
+
 async def test_a_token_without_an_account_has_none_to_show(client: httpx.AsyncClient) -> None:
     assert problem(await client.get("/v1/me", headers=Person(Role.STUDENT).headers)) == (403, "no-account")
 

@@ -176,6 +176,13 @@ async def test_the_first_token_sets_the_settings_that_are_valid(client: httpx.As
     assert (shown["name"], shown["language"], shown["time_zone"]) == ("ada", "de-AT", "Asia/Tokyo")
 
 
+async def test_a_language_of_the_provider_without_a_catalogue_is_english(
+    client: httpx.AsyncClient, provider: Provider
+) -> None:
+    headers = {"Authorization": f"Bearer {provider.token(locale='fr-CA')}"}
+    assert (await client.get("/v1/me", headers=headers)).json()["language"] == "en"
+
+
 @pytest.mark.parametrize(
     "changed",
     [
