@@ -15,7 +15,7 @@ from models.domain.states import HOLDS_SLOT
 from models.tables.audit import event_about
 from models.tables.bookings import BookingRequest
 from models.tables.catalogue import Offering
-from models.tables.credentials import Credential, PasswordReset
+from models.tables.credentials import AddressVerification, Credential, PasswordReset
 from models.tables.people import Instructor, Student
 
 _NAME = "Closed account"
@@ -60,6 +60,7 @@ async def _erase_credential(session: AsyncSession, account: Account, email: str,
     """The row stays, also for a person who had none, so that no older token of theirs is valid again."""
     person_id = account.person.id
     await session.exec(delete(PasswordReset).where(col(PasswordReset.person_id) == person_id))
+    await session.exec(delete(AddressVerification).where(col(AddressVerification.student_id) == person_id))
     erased = Credential(
         email=email,
         person_id=person_id,
