@@ -10,6 +10,7 @@ from models.domain.endings import payment_after
 from models.domain.messages import RecordEnding
 from models.domain.notifications import Recipient, notifications_for
 from models.domain.states import PaymentStatus, PayoutStatus, SessionStatus, advance
+from models.meeting_rooms import change_room
 from models.tables.audit import AuditEvent
 from models.tables.bookings import BookingRequest, LiveSession
 from models.tables.payments import InstructorPayout
@@ -82,6 +83,7 @@ async def _end_session(session: AsyncSession, message: RecordEnding) -> None:
     live_session.instructor_payout_minor = message.ending.split.instructor_payout.amount_minor
     if live_session.status is SessionStatus.CANCELLED:
         live_session.calendar_sequence += 1
+        change_room(session, live_session)
     live_session.updated_at = message.at
 
 

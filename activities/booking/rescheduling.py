@@ -5,7 +5,7 @@ from uuid import UUID
 
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
-from sqlmodel import col, select, update
+from sqlmodel import col, delete, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.database import audit, outbox
@@ -14,7 +14,14 @@ from models.domain.attendance import AttendanceKind
 from models.domain.messages import MoveResult, MoveSlot
 from models.domain.proposals import ProposalStatus
 from models.domain.states import HOLDS_SLOT, IllegalTransition
-from models.tables.bookings import AttendanceEvent, BookingRequest, LiveSession, RescheduleProposal, new_room
+from models.tables.bookings import (
+    AttendanceEvent,
+    BookingRequest,
+    FormerRoom,
+    LiveSession,
+    RescheduleProposal,
+    new_room,
+)
 from models.tables.catalogue import Slot
 
 
@@ -65,13 +72,14 @@ async def _move_session(
     if live_session is not None:
         await _leave_room(session, booking.id, message.at)
         live_session.room = new_room()
+        await session.exec(delete(FormerRoom).where(col(FormerRoom.booking_id) == booking.id))
     await outbox.reschedule(session, booking, live_session, previous_starts_at, message.at)
 
 
 async def _leave_room(session: AsyncSession, booking_id: UUID, at: datetime) -> None:
     """Record that whoever is in the old room has left the meeting: it does not count for the new time.
 
-    The provider's later reports about the old room are ignored, because no booking has it any more.
+    The provider's later reports about an old room are ignored, because no booking has it any more.
     """
     reports = select(AttendanceEvent).where(
         col(AttendanceEvent.booking_id) == booking_id, col(AttendanceEvent.role).is_not(None)

@@ -1,18 +1,20 @@
 """Writes attendance events reported by the meeting provider."""
 
 from sqlalchemy.dialects.postgresql import insert
-from sqlmodel import col, select
+from sqlmodel import col, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from api.meetings.webhook_events import Report
 from models.domain.actors import SignUpRole
 from models.domain.attendance import AttendanceKind, MeetingProvider
-from models.tables.bookings import AttendanceEvent, BookingRequest, LiveSession
+from models.tables.bookings import AttendanceEvent, BookingRequest, FormerRoom, LiveSession
 
 
 async def record(session: AsyncSession, report: Report, kind: AttendanceKind, source: MeetingProvider) -> bool:
     """Idempotent. False if the room is unknown, or the person is not a party of its booking."""
-    statement = select(BookingRequest).join(LiveSession).where(col(LiveSession.room) == report.room)
+    former = select(FormerRoom.booking_id).where(col(FormerRoom.room) == report.room)
+    has_room = or_(col(LiveSession.room) == report.room, col(LiveSession.booking_id).in_(former))
+    statement = select(BookingRequest).join(LiveSession).where(has_room)
     booking = (await session.exec(statement)).first()
     if booking is None:
         return False

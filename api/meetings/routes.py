@@ -16,7 +16,7 @@ from api.http.problems import Kind, Problem, problem_responses
 from api.meeting_provider import Admission, MeetingSettings
 from api.settings import WithSettings
 from models.domain.actors import Role
-from models.domain.states import SessionStatus
+from models.meeting_rooms import WITH_MEETING
 from models.tables.bookings import LiveSession
 
 router = APIRouter(prefix="/v1/bookings/{booking_id}", tags=["bookings"])
@@ -81,13 +81,10 @@ async def join(
     return MeetingLink(url=url, room=live_session.room, expires_at=expires_at, is_recorded=record.request.is_recorded)
 
 
-_WITH_MEETING = (SessionStatus.SCHEDULED, SessionStatus.COMPLETION_REPORTED)
-
-
 def _scheduled_session(record: BookingRecord) -> LiveSession:
     """Raises the 409 `Problem` if there is none."""
     status = record.request.status
-    if record.session is not None and record.session.status in _WITH_MEETING:
+    if record.session is not None and record.session.status in WITH_MEETING:
         return record.session
     if record.is_closed:
         raise Problem(Kind.BOOKING_CLOSED, "There is no meeting any more.", booking_status=status)

@@ -14,6 +14,7 @@ from api.people.schemas import AccountChange
 from models.domain.actors import PLATFORM, Actor, Role, SignUpRole, Subject
 from models.domain.messages import Channel
 from models.domain.notifications import NotificationKind, Recipient
+from models.meeting_rooms import change_rooms_of
 from models.tables.audit import event_about
 from models.tables.credentials import AddressVerification, Credential, PasswordReset, token_hash
 from models.tables.outbox import OutboxMessage
@@ -215,6 +216,7 @@ async def set_password(
     if not (await session.exec(update(Credential).where(*is_current).values(values))).rowcount:
         return False
     await session.exec(delete(PasswordReset).where(col(PasswordReset.person_id) == credential.person_id))
+    await change_rooms_of(session, credential.person_id)
     recipient = Recipient(credential.role)
     message = _notify(session, recipient, credential.person_id, NotificationKind.PASSWORD_CHANGED, now, {})
     actor = Actor(role=Role(credential.role), id=credential.person_id)

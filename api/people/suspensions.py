@@ -25,6 +25,7 @@ from api.people.schemas import OpenBooking, PersonForOperator, PersonPage, Suspe
 from models.domain.actors import Actor, SignUpRole, Subject
 from models.domain.messages import Channel
 from models.domain.states import HOLDS_SLOT
+from models.meeting_rooms import change_rooms_of
 from models.tables.audit import event_about
 from models.tables.bookings import BookingRequest
 from models.tables.credentials import Credential
@@ -74,6 +75,7 @@ async def suspend(person_id: UUID, operator: AsOperator, database: WithDatabase)
             # Ends the tokens and mailed links of now, also for after the reinstatement.
             ended = {"generation": Credential.generation + 1, "updated_at": now}
             await session.exec(update(Credential).where(col(Credential.person_id) == person_id).values(ended))
+            await change_rooms_of(session, person_id)
             _audit(session, person_id, "person.suspended", operator.actor, now)
         return await _suspension(session, person_id)
 

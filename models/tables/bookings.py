@@ -113,7 +113,7 @@ class LiveSession(SQLModel, table=True):
     id: UUID = Field(default_factory=uuid4, unique=True)
     status: SessionStatus = Field(sa_column=enum_column(SessionStatus))
     room: str = Field(default_factory=new_room, unique=True)
-    """A booking's id does not reveal its room. Another one with each move: links to the old room lead nowhere."""
+    """A booking's id does not reveal its room. It changes when links to it must lead nowhere any more."""
     calendar_sequence: int = Field(default=0, sa_column=Column(Integer, nullable=False, server_default=text("0")))
     """Incremented by each change that calendars must pick up (RFC 5545, 3.8.7.4)."""
     total_price_minor: int = Field(sa_type=BigInteger)
@@ -122,6 +122,15 @@ class LiveSession(SQLModel, table=True):
     currency: str = Field(max_length=3)
     created_at: datetime
     updated_at: datetime
+
+
+class FormerRoom(SQLModel, table=True):
+    """A room that a session had. Reports about it count for the session until the session is moved."""
+
+    __tablename__ = "former_room"
+
+    room: str = Field(primary_key=True)
+    booking_id: UUID = Field(foreign_key="live_session.booking_id", index=True)
 
 
 class AttendanceEvent(SQLModel, table=True):

@@ -299,6 +299,13 @@ CREATE TABLE live_session (
     CONSTRAINT parts_are_of_the_price CHECK (platform_fee_minor + instructor_payout_minor <= total_price_minor)
 )
 
+CREATE TABLE former_room (
+    room varchar PRIMARY KEY,
+    booking_id uuid NOT NULL REFERENCES live_session (booking_id)
+)
+
+CREATE INDEX ix_former_room_booking_id ON former_room (booking_id)
+
 CREATE TABLE reschedule_proposal (
     id uuid PRIMARY KEY,
     booking_id uuid NOT NULL REFERENCES booking_request (id) ON DELETE CASCADE,
@@ -728,7 +735,7 @@ CREATE TRIGGER notify AFTER INSERT ON audit_event
 _TABLES = (
     "student", "instructor", "credential", "password_reset", "address_verification", "operator", "offering", "slot",
     "booking_request",
-    "live_session", "reschedule_proposal", "session_report", "attendance_event", "policy_acceptance",
+    "live_session", "former_room", "reschedule_proposal", "session_report", "attendance_event", "policy_acceptance",
     "idempotency_key", "payment", "instructor_payout", "refund", "dispute", "ledger_transaction",
     "ledger_entry", "audit_event", "outbox_message", "stripe_event", "reconciliation", "drift",
 )  # fmt: skip

@@ -10,7 +10,7 @@ from models.domain.attendance import AttendanceKind, AttendanceReport, MeetingPr
 from models.domain.messages import MoveResult, MoveSlot, Reschedule
 from models.domain.proposals import ProposalStatus
 from models.domain.terms import BookingTerms
-from models.tables.bookings import AttendanceEvent, LiveSession, RescheduleProposal
+from models.tables.bookings import AttendanceEvent, FormerRoom, LiveSession, RescheduleProposal
 from models.tables.catalogue import Slot
 from tests.activities.bookings import HOUR, STARTS_AT, Bookings
 
@@ -67,7 +67,10 @@ async def report(
 async def test_a_move_is_to_another_room_once(bookings: Bookings) -> None:
     terms = await bookings.accepted()
     first = (await bookings.get(LiveSession, terms.booking_id)).room
+    async with AsyncSession(bookings.engine) as session, session.begin():
+        session.add(FormerRoom(room="from before a new password", booking_id=terms.booking_id))
     message = await moved(bookings, terms, 24 * HOUR, STARTS_AT - 2 * HOUR)
+    assert await bookings.all(FormerRoom) == []
     second = (await bookings.get(LiveSession, terms.booking_id)).room
     assert second != first
     assert await bookings.records.move_slot(message) is MoveResult.MOVED

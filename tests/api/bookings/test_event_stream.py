@@ -207,7 +207,7 @@ async def test_deletion_is_the_last_event(client: httpx.AsyncClient, world: Worl
 
 
 @pytest.mark.usefixtures("long_streams")
-@pytest.mark.parametrize("ending", ["sign-out", "new password"])
+@pytest.mark.parametrize("ending", ["sign-out", "new password", "suspension"])
 async def test_a_stream_ends_with_its_token(
     client: httpx.AsyncClient,
     world: World,
@@ -226,10 +226,12 @@ async def test_a_stream_ends_with_its_token(
     await until_listening(engine)
     if ending == "sign-out":
         answer = await client.post("/v1/auth/signout", headers=headers)
+    elif ending == "suspension":
+        answer = await client.post(f"/v1/operator/people/{id}/suspend", headers=world.operator.headers)
     else:
         change = {"current_password": PASSWORD, "new_password": "seven kites over the lighthouse"}
         answer = await client.post("/v1/auth/password/change", json=change, headers=headers)
-    assert answer.status_code == 204
+    assert answer.is_success
     async with asyncio.timeout(TIMEOUT_SECONDS):
         assert names(await following) == []
     await closing(booking_id)
