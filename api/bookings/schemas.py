@@ -128,6 +128,15 @@ class Proposal(ResponseModel):
     proposed_at: datetime
 
 
+class BookingNames(ResponseModel):
+    """What a row about a booking is about."""
+
+    title: str
+    """The offering's, when it was booked."""
+    student_name: str
+    instructor_name: str
+
+
 class Booking(ResponseModel):
     id: UUID
     status: BookingStatus

@@ -11,6 +11,7 @@ def usd(amount_minor: int) -> dict[str, Any]:
     return {"amount_minor": amount_minor, "currency": "usd"}
 
 
+NAMES = {"title": "Counterpoint", "student_name": "Ada Byron", "instructor_name": "Nadia Boulanger"}
 _RECONCILIATION_ID = "1f0a3c5e-7b9d-4e2f-8a6c-0d1b2c3e4f5a"
 _FAILURE = {
     "code": "account_closed",
@@ -29,12 +30,13 @@ _PAYOUT_OF_BOOKING = {
 _PAYOUT = {
     "id": "c2a9f1d4-7e3b-4f5a-8d6c-1b0e9f8a7c60",
     "booking_id": BOOKING_ID,
+    **NAMES,
     **_PAYOUT_OF_BOOKING,
     "created_at": ENDS_AT,
     "updated_at": "2026-03-06T09:00:00Z",
 }
 _PAYOUT_FOR_OPERATOR = {**_PAYOUT, "instructor_id": INSTRUCTOR_ID}
-_OWED = {"instructor_id": INSTRUCTOR_ID, "balance": usd(-4_000)}
+_OWED = {"instructor_id": INSTRUCTOR_ID, "instructor_name": NAMES["instructor_name"], "balance": usd(-4_000)}
 _TOTAL = {"book": "stripe_balance", "ledger": usd(67_200), "stripe": usd(67_200)}
 _RECONCILIATION = {
     "id": _RECONCILIATION_ID,
@@ -58,6 +60,7 @@ _DRIFT = {
     "id": "9b8a7c6d-5e4f-5a3b-8c2d-1e0f9a8b7c6d",
     "kind": "booking",
     "booking_id": BOOKING_ID,
+    **NAMES,
     "instructor_id": None,
     "book": "stripe_balance",
     "ledger": usd(1_680),

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from api.examples.after_session import BOOKING_ID, ENDS_AT, EXAMPLES_AFTER_THE_SESSION, INSTRUCTOR_ID, usd
+from api.examples.after_session import BOOKING_ID, ENDS_AT, EXAMPLES_AFTER_THE_SESSION, INSTRUCTOR_ID, NAMES, usd
 from api.examples.people import PEOPLE
 from api.examples.refunds import LEDGER, REFUND
 from api.examples.reports import REPORTS
@@ -95,6 +95,7 @@ _ATTENDANCE = {
 _DISPUTE = {
     "id": "du_1MtJUT2eZvKYlo2C",
     "booking_id": BOOKING_ID,
+    **NAMES,
     "status": "NEEDS_RESPONSE",
     "is_inquiry": False,
     "reason": "product_not_received",

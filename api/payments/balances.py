@@ -17,11 +17,12 @@ ORDER BY entry.currency
 """
 # Only instructors with a reversed transfer can have a negative balance: ix_ledger_transaction_clawback lists them.
 _BELOW_ZERO = """
-SELECT clawed_back.instructor_id, entry.currency, sum(entry.amount_minor) AS balance
+SELECT clawed_back.instructor_id, instructor.name, entry.currency, sum(entry.amount_minor) AS balance
 FROM (SELECT DISTINCT instructor_id FROM ledger_transaction WHERE kind = 'transfer_reversed') AS clawed_back
 JOIN ledger_transaction AS transaction ON transaction.instructor_id = clawed_back.instructor_id
 JOIN ledger_entry AS entry ON entry.transaction_id = transaction.id AND entry.account = 'connected_balance'
-GROUP BY clawed_back.instructor_id, entry.currency
+JOIN instructor ON instructor.id = clawed_back.instructor_id
+GROUP BY clawed_back.instructor_id, instructor.name, entry.currency
 HAVING sum(entry.amount_minor) < 0
 ORDER BY balance, clawed_back.instructor_id
 LIMIT 1000
@@ -35,8 +36,8 @@ async def of_instructor(session: AsyncSession, instructor_id: UUID) -> list[Mone
     return [Money(amount_minor=int(row.balance), currency=row.currency) for row in rows]
 
 
-async def below_zero(session: AsyncSession) -> list[tuple[UUID, Money]]:
-    """Every negative balance, at most 1,000, largest debt first."""
+async def below_zero(session: AsyncSession) -> list[tuple[UUID, str, Money]]:
+    """Every negative balance with its instructor's id and name, at most 1,000, largest debt first."""
     connection = await session.connection()
     rows = await connection.execute(text(_BELOW_ZERO))
-    return [(row.instructor_id, Money(amount_minor=int(row.balance), currency=row.currency)) for row in rows]
+    return [(row.instructor_id, row.name, Money(amount_minor=int(row.balance), currency=row.currency)) for row in rows]

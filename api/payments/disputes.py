@@ -5,24 +5,27 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Query, Request
-from pydantic import BaseModel
 from sqlalchemy import tuple_
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio.client import Client, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
+from api.bookings.schemas import BookingNames
 from api.http import pagination
 from api.http.auth import AsOperator
 from api.http.database import WithDatabase
 from api.http.pagination import PageParams
 from api.http.problems import Kind, Problem, problem_responses, unavailable
+from api.http.schema_types import ResponseModel
 from api.http.temporal import Closed, Timeouts, Unreachable, translate_errors
 from models.domain.disputes import DisputeDecision, DisputeRefusal, DisputeResponse
 from models.domain.ids import dispute_workflow_id
 from models.domain.money import Money
 from models.domain.states import DisputeStatus
+from models.tables.bookings import BookingRequest
 from models.tables.disputes import Dispute
+from models.tables.people import Instructor, Student
 from workflows.disputes import DisputeWorkflow
 
 
@@ -58,6 +61,13 @@ DisputeId = Annotated[str, Path(max_length=255, pattern=r"^[\x21-\x7e]+$", descr
 
 _CREATED_AT, _BOOKING_ID = col(Dispute.created_at), col(Dispute.booking_id)
 
+_NAMED = (
+    select(Dispute, BookingRequest.title, Student.name, Instructor.name)
+    .join(BookingRequest, col(BookingRequest.id) == _BOOKING_ID)
+    .join(Student, col(Student.id) == col(BookingRequest.student_id))
+    .join(Instructor, col(Instructor.id) == col(BookingRequest.instructor_id))
+)
+
 _DECISION_ERRORS = problem_responses(
     Kind.NOT_SIGNED_IN,
     Kind.WRONG_ROLE,
@@ -69,7 +79,7 @@ _DECISION_ERRORS = problem_responses(
 )
 
 
-class DisputeDetails(BaseModel):
+class DisputeDetails(BookingNames):
     id: str
     booking_id: UUID
     status: DisputeStatus
@@ -86,7 +96,7 @@ class DisputeDetails(BaseModel):
     created_at: datetime
 
 
-class DisputePage(BaseModel):
+class DisputePage(ResponseModel):
     data: list[DisputeDetails]
     next_cursor: str | None
 
@@ -105,7 +115,7 @@ async def list_disputes(
     is_open: Annotated[bool | None, Query(alias="open", description="Only open disputes, or only closed ones.")] = None,
 ) -> DisputePage:
     """All disputes, newest first."""
-    query = select(Dispute).order_by(_CREATED_AT.desc(), _BOOKING_ID.desc()).limit(page.limit + 1)
+    query = _NAMED.order_by(_CREATED_AT.desc(), _BOOKING_ID.desc()).limit(page.limit + 1)
     if is_open is not None:
         query = query.where(col(Dispute.closed_at).is_(None) if is_open else col(Dispute.closed_at).is_not(None))
     if page.after is not None:
@@ -113,8 +123,8 @@ async def list_disputes(
     async with database.reading() as session:
         found = list(await session.exec(query))
     return DisputePage(
-        data=[_details(dispute) for dispute in found[: page.limit]],
-        next_cursor=pagination.next_cursor(found, page.limit, lambda last: (last.created_at, last.booking_id)),
+        data=[_details(*row) for row in found[: page.limit]],
+        next_cursor=pagination.next_cursor(found, page.limit, lambda last: (last[0].created_at, last[0].booking_id)),
     )
 
 
@@ -160,19 +170,22 @@ async def _decide(
     except Unreachable as error:
         raise unavailable("The dispute's workflow did not answer; asking again is safe.") from error
     async with database.reading() as session:
-        return _details(await _find(session, dispute_id))
+        return await _find(session, dispute_id)
 
 
-async def _find(session: AsyncSession, dispute_id: str) -> Dispute:
+async def _find(session: AsyncSession, dispute_id: str) -> DisputeDetails:
     """Raises the 404 `Problem`."""
-    dispute = await session.get(Dispute, dispute_id)
-    if dispute is None:
+    row = (await session.exec(_NAMED.where(col(Dispute.id) == dispute_id))).first()
+    if row is None:
         raise Problem(Kind.NOT_FOUND, "There is no such dispute.")
-    return dispute
+    return _details(*row)
 
 
-def _details(dispute: Dispute) -> DisputeDetails:
+def _details(dispute: Dispute, title: str, student_name: str, instructor_name: str) -> DisputeDetails:
     return DisputeDetails(
+        title=title,
+        student_name=student_name,
+        instructor_name=instructor_name,
         amount=Money(amount_minor=dispute.amount_minor, currency=dispute.currency),
         **dispute.model_dump(exclude={"amount_minor", "currency", "updated_at"}),
     )

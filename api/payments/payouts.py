@@ -1,7 +1,7 @@
 """Payouts and balances, for instructors and operators."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query
@@ -10,7 +10,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from api.bookings.presenters import payout_of_booking
-from api.bookings.schemas import BookingPayout
+from api.bookings.schemas import BookingNames, BookingPayout
 from api.http import pagination
 from api.http.auth import AsInstructor, AsOperator
 from api.http.database import WithDatabase
@@ -20,10 +20,15 @@ from api.http.schema_types import ResponseModel
 from api.payments import balances
 from models.domain.money import Money
 from models.domain.states import PayoutStatus
+from models.tables.bookings import BookingRequest
 from models.tables.payments import InstructorPayout
+from models.tables.people import Instructor, Student
 
 router = APIRouter(prefix="/v1/instructors/me", tags=["instructors"])
 operator_router = APIRouter(prefix="/v1/operator", tags=["operator"])
+
+_Row = tuple[InstructorPayout, str, str, str]
+"""With the booking's title and the names of student and instructor."""
 
 _CREATED_AT, _ID = col(InstructorPayout.created_at), col(InstructorPayout.id)
 
@@ -39,7 +44,7 @@ _LIST_ERRORS = (
 Status = Annotated[PayoutStatus | None, Query(description="Only payouts with this status.")]
 
 
-class Payout(BookingPayout):
+class Payout(BookingPayout, BookingNames):
     """An instructor's share of one booking."""
 
     id: UUID
@@ -69,6 +74,7 @@ class PayoutPageForOperator(ResponseModel):
 
 class NegativeBalance(ResponseModel):
     instructor_id: UUID
+    instructor_name: str
     balance: Money
 
 
@@ -85,7 +91,7 @@ async def own_payouts(
         found = await _payouts(session, page, status, caller.id)
         own_balances = await balances.of_instructor(session, caller.id)
     return PayoutPage(
-        data=[Payout(**_fields(row)) for row in found[: page.limit]],
+        data=[Payout(**_fields(*row)) for row in found[: page.limit]],
         balances=own_balances,
         next_cursor=_next_cursor(found, page),
     )
@@ -103,7 +109,7 @@ async def all_payouts(
     async with database.reading() as session:
         found = await _payouts(session, page, status, instructor_id)
     return PayoutPageForOperator(
-        data=[PayoutForOperator(instructor_id=row.instructor_id, **_fields(row)) for row in found[: page.limit]],
+        data=[PayoutForOperator(instructor_id=row[0].instructor_id, **_fields(*row)) for row in found[: page.limit]],
         next_cursor=_next_cursor(found, page),
     )
 
@@ -117,13 +123,22 @@ async def negative_balances(operator: AsOperator, database: WithDatabase) -> Neg
     """Instructors with a negative Stripe balance, largest debt first. The platform covers it until they earn it."""
     async with database.reading() as session:
         found = await balances.below_zero(session)
-    return NegativeBalances(data=[NegativeBalance(instructor_id=id, balance=balance) for id, balance in found])
+    return NegativeBalances(
+        data=[NegativeBalance(instructor_id=id, instructor_name=name, balance=balance) for id, name, balance in found]
+    )
 
 
 async def _payouts(
     session: AsyncSession, page: Page, status: PayoutStatus | None, instructor_id: UUID | None
-) -> list[InstructorPayout]:
-    query = select(InstructorPayout).order_by(_CREATED_AT.desc(), _ID.desc()).limit(page.limit + 1)
+) -> list[_Row]:
+    query = (
+        select(InstructorPayout, BookingRequest.title, Student.name, Instructor.name)
+        .join(BookingRequest, col(BookingRequest.id) == col(InstructorPayout.booking_id))
+        .join(Student, col(Student.id) == col(BookingRequest.student_id))
+        .join(Instructor, col(Instructor.id) == col(InstructorPayout.instructor_id))
+        .order_by(_CREATED_AT.desc(), _ID.desc())
+        .limit(page.limit + 1)
+    )
     if status is not None:
         query = query.where(col(InstructorPayout.status) == status)
     if instructor_id is not None:
@@ -133,10 +148,11 @@ async def _payouts(
     return list(await session.exec(query))
 
 
-def _next_cursor(found: list[InstructorPayout], page: Page) -> str | None:
-    return pagination.next_cursor(found, page.limit, lambda last: (last.created_at, last.id))
+def _next_cursor(found: list[_Row], page: Page) -> str | None:
+    return pagination.next_cursor(found, page.limit, lambda last: (last[0].created_at, last[0].id))
 
 
-def _fields(row: InstructorPayout) -> dict[str, object]:
-    fields = {"id": row.id, "booking_id": row.booking_id, "created_at": row.created_at, "updated_at": row.updated_at}
-    return fields | dict(payout_of_booking(row))
+def _fields(row: InstructorPayout, title: str, student_name: str, instructor_name: str) -> dict[str, Any]:
+    fields = row.model_dump(include={"id", "booking_id", "created_at", "updated_at"})
+    names = {"title": title, "student_name": student_name, "instructor_name": instructor_name}
+    return fields | names | dict(payout_of_booking(row))

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import TypeAdapter
-from sqlalchemy import tuple_
+from sqlalchemy import func, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, select
 from temporalio.client import Client
@@ -26,6 +26,8 @@ from models.domain.messages import Channel
 from models.domain.money import Money
 from models.domain.reconciliation import Book, DriftKind, ReconciliationOrder, Total
 from models.tables.audit import event_about
+from models.tables.bookings import BookingRequest
+from models.tables.people import Instructor, Student
 from models.tables.reconciliation import Drift, Reconciliation
 from workflows.reconciliation import ReconciliationWorkflow
 
@@ -125,7 +127,13 @@ class DriftDetails(ResponseModel):
     id: UUID
     kind: DriftKind
     booking_id: UUID | None
+    """`null` if the drift is of an instructor's balance, or of all books."""
+    title: str | None
+    """The booking's."""
+    student_name: str | None
     instructor_id: UUID | None
+    instructor_name: str | None
+    """The booking's, or that of `instructor_id`."""
     book: Book
     ledger: Money
     stripe: Money
@@ -219,7 +227,17 @@ async def list_drifts(
 ) -> DriftPage:
     """Differences between the ledger and Stripe, most recently found first."""
     order = (col(Drift.found_at), col(Drift.id))
-    query = select(Drift).order_by(*(column.desc() for column in order)).limit(page.limit + 1)
+    query = (
+        select(Drift, BookingRequest.title, Student.name, Instructor.name)
+        .select_from(Drift)
+        .outerjoin(BookingRequest, col(BookingRequest.id) == col(Drift.booking_id))
+        .outerjoin(Student, col(Student.id) == col(BookingRequest.student_id))
+        .outerjoin(
+            Instructor, col(Instructor.id) == func.coalesce(Drift.instructor_id, col(BookingRequest.instructor_id))
+        )
+        .order_by(*(column.desc() for column in order))
+        .limit(page.limit + 1)
+    )
     if is_open is not None:
         query = query.where(col(Drift.resolved_at).is_(None) if is_open else col(Drift.resolved_at).is_not(None))
     if page.after is not None:
@@ -227,8 +245,8 @@ async def list_drifts(
     async with database.reading() as session:
         found = list(await session.exec(query))
     return DriftPage(
-        data=[_drift(row) for row in found[: page.limit]],
-        next_cursor=pagination.next_cursor(found, page.limit, lambda last: (last.found_at, last.id)),
+        data=[_drift(*row) for row in found[: page.limit]],
+        next_cursor=pagination.next_cursor(found, page.limit, lambda last: (last[0].found_at, last[0].id)),
     )
 
 
@@ -244,8 +262,9 @@ def _run(row: Reconciliation) -> ReconciliationRun:
     return ReconciliationRun(by=row.by_role, totals=totals, **fields)
 
 
-def _drift(row: Drift) -> DriftDetails:
+def _drift(row: Drift, title: str | None, student_name: str | None, instructor_name: str | None) -> DriftDetails:
     ledger = Money(amount_minor=row.ledger_minor, currency=row.currency)
     stripe = Money(amount_minor=row.stripe_minor, currency=row.currency)
     fields: dict[str, Any] = row.model_dump(exclude={"currency", "ledger_minor", "stripe_minor"})
-    return DriftDetails(ledger=ledger, stripe=stripe, difference=ledger - stripe, **fields)
+    names = {"title": title, "student_name": student_name, "instructor_name": instructor_name}
+    return DriftDetails(ledger=ledger, stripe=stripe, difference=ledger - stripe, **names, **fields)

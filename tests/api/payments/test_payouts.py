@@ -97,7 +97,7 @@ async def test_a_negative_balance_is_shown_to_its_instructor_and_to_operators(
     assert (await get(client, world.instructor, "/v1/instructors/me/payouts"))["balances"] == [owed]
     assert (await get(client, world.instructor, "/v1/instructors/me"))["payments"]["balances"] == [owed]
     assert (await get(client, world.operator, "/v1/operator/negative-balances"))["data"] == [
-        {"instructor_id": str(world.instructor.id), "balance": owed}
+        {"instructor_id": str(world.instructor.id), "instructor_name": "Nadia", "balance": owed}
     ]
 
 
@@ -121,6 +121,13 @@ async def test_payouts_are_paginated_and_filtered(client: httpx.AsyncClient, wor
     other = await World.create(world.engine, "acct_other")
     nothing = await get(client, world.operator, "/v1/operator/payouts", instructor_id=str(other.instructor.id))
     assert nothing["data"] == []
+
+
+async def test_a_payout_names_the_session_and_both_people(client: httpx.AsyncClient, world: World) -> None:
+    await payout(world)
+    for person, path in ((world.instructor, "/v1/instructors/me/payouts"), (world.operator, "/v1/operator/payouts")):
+        [shown] = (await get(client, person, path))["data"]
+        assert (shown["title"], shown["student_name"], shown["instructor_name"]) == ("Counterpoint", "Ada", "Nadia")
 
 
 async def test_a_list_takes_a_constant_number_of_statements(client: httpx.AsyncClient, world: World) -> None:
