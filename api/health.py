@@ -40,7 +40,7 @@ async def is_ready(database: WithDatabase, bookings: WithBookingClient) -> Healt
     missing = [name for name, is_up in (("postgres", postgres), ("temporal", temporal)) if not is_up]
     if missing:
         raise Problem(
-            Kind.UNAVAILABLE, f"No answer from: {', '.join(missing)}.", headers={"Retry-After": "1"}, missing=missing
+            Kind.UNAVAILABLE, f"No response from {', '.join(missing)}.", headers={"Retry-After": "1"}, missing=missing
         )
     return Health()
 

@@ -196,4 +196,4 @@ async def _temporal_client() -> Client:
 
 
 async def _on_postgres_unavailable(_: Request, __: Exception) -> Response:
-    return unavailable("Postgres does not answer.").response()
+    return unavailable("The database does not respond. Send the request again.").response()

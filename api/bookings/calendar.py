@@ -52,7 +52,11 @@ async def get_calendar_file(
         names = await _names(session, record.request)
     if record.session is None:
         kind = Kind.BOOKING_CLOSED if record.is_closed else Kind.NOT_POSSIBLE_NOW
-        raise Problem(kind, "There is no confirmed session.", booking_status=record.request.status)
+        raise Problem(
+            kind,
+            "There is a calendar file once the instructor has confirmed the booking.",
+            booking_status=record.request.status,
+        )
     student, instructor, students_language, instructors_language = names
     other, code = (instructor, students_language) if caller.role is Role.STUDENT else (student, instructors_language)
     links_url = str(settings.runtime.holdfast_links_url or settings.http.holdfast_public_url)

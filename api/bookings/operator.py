@@ -111,7 +111,7 @@ async def refund(
             await refunds.order(record, requested, key, operator)
         return presenters.booking(await handler.find(booking_id, operator), operator)
     if requested.borne_by is LossBearer.PLATFORM:
-        sentence = "The platform can bear a refund once the booking has ended: settle it first."
+        sentence = "The platform can bear a refund only after the booking has ended. Settle it first."
         raise Problem(Kind.NOT_POSSIBLE_NOW, sentence, booking_status=record.request.status)
     has_reason = await _keep_reason(database, booking_id, requested.reason, operator)
     decision = SettleAndRefund(actor=operator.actor, channel=Channel.API, amount=amount, has_reason=has_reason)

@@ -56,12 +56,14 @@ def _check(offer: Offer, policy: BookingPolicy, now: datetime) -> None:
     if offer.blocker is Blocker.NOT_VERIFIED:
         raise Problem(
             Kind.ADDRESS_NOT_VERIFIED,
-            "Follow the link in the mail that you were sent, or ask for another one at POST /v1/auth/verification.",
+            "Open the link in the email that we sent you, or request another with POST /v1/auth/verification.",
         )
     if not offer.is_bookable:
-        raise Problem(Kind.OFFERING_WITHDRAWN, "Its instructor takes no more bookings for it.")
+        raise Problem(
+            Kind.OFFERING_WITHDRAWN, "The instructor no longer takes bookings for it. Choose another offering."
+        )
     if slot.starts_at <= now:
-        raise Problem(Kind.SLOT_IN_THE_PAST, f"It began at {slot.starts_at:%Y-%m-%dT%H:%M:%SZ}.")
+        raise Problem(Kind.SLOT_IN_THE_PAST, f"It started at {slot.starts_at:%Y-%m-%dT%H:%M:%SZ}. Choose a later slot.")
     bookable_until = slot.starts_at - timedelta(minutes=offer.offering.min_notice_minutes)
     if bookable_until < now:
         raise Problem(
@@ -71,11 +73,11 @@ def _check(offer: Offer, policy: BookingPolicy, now: datetime) -> None:
         )
     # Only an early check. Among concurrent requests, the exclusion constraint lets one through.
     if offer.blocker is Blocker.TAKEN:
-        raise Problem(Kind.SLOT_TAKEN, "Another booking of this instructor overlaps it.")
+        raise Problem(Kind.SLOT_TAKEN, "The instructor has another booking at that time. Choose another slot.")
     if later := bookable_from(slot, policy, now):
         raise Problem(
             Kind.SESSION_TOO_FAR_AHEAD,
-            f"A card's hold does not last until then. It can be booked from {later:%Y-%m-%dT%H:%M:%SZ} on.",
+            f"A hold on a card does not last that long. You can book it from {later:%Y-%m-%dT%H:%M:%SZ}.",
             bookable_from=f"{later:%Y-%m-%dT%H:%M:%SZ}",
         )
 
@@ -86,20 +88,26 @@ def _check_expected(new_booking: NewBooking, price: Money, policy: BookingPolicy
     if expected is not None and (expected.amount_minor, expected.currency) != (price.amount_minor, price.currency):
         raise Problem(
             Kind.PRICE_CHANGED,
-            f"It is {price.format()} now. Show it to the student and send it as `expected_price`.",
+            f"The price is now {price.format()}. Show it to the student, and send it as `expected_price`.",
             price=price.model_dump(),
         )
     if new_booking.expected_policy_version not in (None, policy.version):
         raise Problem(
             Kind.POLICY_CHANGED,
-            "Read the offering again, show its policy to the student and send that one's `version`.",
+            "Read the offering again, show its policy to the student, and send its `version`.",
             policy_version=policy.version,
         )
 
 
 def _account(offer: Offer) -> str:
     if offer.stripe_account_id is None:
-        raise Problem(Kind.INSTRUCTOR_NOT_PAYABLE, "They have not connected an account for payouts.")
+        raise Problem(
+            Kind.INSTRUCTOR_NOT_PAYABLE,
+            "The instructor has not set up payouts yet. Choose another instructor, or try again later.",
+        )
     if offer.transfers is not Capability.ACTIVE:
-        raise Problem(Kind.INSTRUCTOR_NOT_PAYABLE, "Stripe does not allow payments to their account at the moment.")
+        raise Problem(
+            Kind.INSTRUCTOR_NOT_PAYABLE,
+            "Stripe does not allow payments to the instructor at the moment. Try again later.",
+        )
     return offer.stripe_account_id

@@ -276,7 +276,7 @@ async def _refuse_deleted(session: AsyncSession, booking_id: UUID, student_id: U
     detail = (await session.exec(statement)).first()
     if detail is None or detail.get("student_id") != str(student_id):
         return
-    sentences = ["The payment was not secured, so the booking was deleted and the slot freed. Nothing was charged."]
+    sentences = ["You were not charged, and the time is available again. To book it, send a new request."]
     if to_do := advice(detail.get("advice_code")):
         sentences.append(to_do)
     raise Problem(

@@ -61,7 +61,9 @@ def _check(record: BookingRecord, caller: Caller, now: datetime) -> None:
     """Raises the `Problem` that the cancellation itself would raise."""
     request = record.request
     if record.is_closed:
-        raise Problem(Kind.BOOKING_CLOSED, "There is nothing left to cancel.", booking_status=request.status)
+        raise Problem(
+            Kind.BOOKING_CLOSED, "It has ended, so there is nothing to cancel.", booking_status=request.status
+        )
     if request.needs_attention:
         raise Problem(Kind.NOT_POSSIBLE_NOW, PARKED, booking_status=request.status)
     if caller.role is Role.STUDENT and now >= request.starts_at:

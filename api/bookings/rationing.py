@@ -29,20 +29,22 @@ def problem(reached: LimitReached, limits: BookingLimits) -> Problem:
 
 
 def _detail(reached: LimitReached, limits: BookingLimits, bookable_from: str | None) -> str:
-    later = f", or book again from {bookable_from} on" if bookable_from else ""
+    later = f", or book again from {bookable_from}" if bookable_from else ""
     match reached.limit:
         case Limit.UNPAID:
             return f"At most {limits.max_unpaid} bookings can wait for payment at a time. Pay or cancel one{later}."
         case Limit.UNPAID_WITH_INSTRUCTOR:
             return f"Pay or cancel booking {reached.booking_id} first{later}."
         case Limit.LAPSED_SLOT:
-            return f"It was reserved for you and not paid. You can book it again from {bookable_from} on."
+            return f"Your reservation expired without a payment. You can book the slot again from {bookable_from}."
         case Limit.LAPSES:
-            return f"At most {limits.max_lapses} bookings a day can lapse unpaid. Book again from {bookable_from} on."
+            return f"At most {limits.max_lapses} reservations a day can expire unpaid. Book again from {bookable_from}."
         case Limit.DECLINED_CARDS:
-            return f"At most {limits.max_declined_cards} payments a day can fail. Book again from {bookable_from} on."
+            return (
+                f"At most {limits.max_declined_cards} payments a day can be declined. Book again from {bookable_from}."
+            )
         case Limit.OVERLAP:
-            return f"Booking {reached.booking_id} overlaps it. To book both, send `allow_overlap`: true."
+            return f"It overlaps your booking {reached.booking_id}. To book both, send `allow_overlap` as true."
 
 
 def _whole_seconds(at: datetime) -> str:

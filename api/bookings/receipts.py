@@ -57,7 +57,9 @@ async def get_receipt(
         receipt = await receipt_of(session, record.request)
     if receipt is None:
         kind = Kind.BOOKING_CLOSED if record.is_closed else Kind.NOT_POSSIBLE_NOW
-        raise Problem(kind, "Nothing was paid.", booking_status=record.request.status)
+        raise Problem(
+            kind, "There is a receipt once money was charged or a hold released.", booking_status=record.request.status
+        )
     issuer = settings.documents.issuer
     file = await documents.get((receipt, issuer), lambda: draw(receipt, issuer))
     return Response(file, media_type=MEDIA_TYPE, headers={"Content-Disposition": f'attachment; filename="{FILE_NAME}"'})

@@ -55,11 +55,14 @@ class RefundService:
         async with self._database.writing() as session:
             saved = await commands.save_refund(session, refund, operator.actor, now)
         if (saved.amount_minor, saved.borne_by, saved.reason) != (refund.amount_minor, refund.borne_by, refund.reason):
-            raise Problem(Kind.IDEMPOTENCY_KEY_REUSED, "The key came with another refund. A new one needs a new key.")
+            raise Problem(
+                Kind.IDEMPOTENCY_KEY_REUSED,
+                "Send a new key with a new refund, and the same key only with the same refund.",
+            )
         try:
             view = await self._client.execute(saved.id)
         except (Closed, Unreachable) as error:
-            raise unavailable("The refund may be under way: send the same request again.") from error
+            raise unavailable("The refund may be in progress. Send the same request again.") from error
         self._respond(view, record)
 
     async def retry(self, record: BookingRecord, operator: Caller) -> None:
@@ -72,7 +75,7 @@ class RefundService:
         except Closed as closed:
             raise _closed(record) from closed
         except Unreachable as error:
-            raise unavailable("The refund was not tried again; send the request again.") from error
+            raise unavailable("The refund was not retried. Send the same request again.") from error
         self._respond(view, record)
 
     def _respond(self, view: RefundView | None, record: BookingRecord) -> None:
@@ -83,7 +86,7 @@ class RefundService:
 
 
 def _closed(record: BookingRecord) -> Problem:
-    sentence = "Nothing can be decided about it any more."
+    sentence = "It has ended and can no longer be changed."
     return Problem(Kind.BOOKING_CLOSED, sentence, booking_status=record.request.status)
 
 

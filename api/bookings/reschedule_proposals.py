@@ -94,11 +94,17 @@ async def decline(session: AsyncSession, record: BookingRecord, caller: Caller, 
 def _check_movable(record: BookingRecord, now: datetime) -> None:
     request = record.request
     if record.is_closed:
-        raise Problem(Kind.BOOKING_CLOSED, "A closed booking cannot be rescheduled.", booking_status=request.status)
+        raise Problem(
+            Kind.BOOKING_CLOSED, "It has ended and can no longer be rescheduled.", booking_status=request.status
+        )
     if record.payment is None or request.needs_attention:
         raise Problem(Kind.NOT_POSSIBLE_NOW, "Only a paid booking can be rescheduled.", booking_status=request.status)
     if request.starts_at <= now:
-        raise Problem(Kind.NOT_POSSIBLE_NOW, "The session has started.", booking_status=request.status)
+        raise Problem(
+            Kind.NOT_POSSIBLE_NOW,
+            "The session has started and can no longer be rescheduled.",
+            booking_status=request.status,
+        )
 
 
 async def _bookable_slot(session: AsyncSession, record: BookingRecord, slot_id: UUID, now: datetime) -> Slot:
@@ -114,13 +120,17 @@ async def _bookable_slot(session: AsyncSession, record: BookingRecord, slot_id: 
         raise Problem(Kind.NOT_POSSIBLE_NOW, "Choose another slot of the same offering.", booking_status=request.status)
     slot, is_taken = found
     if is_taken:
-        raise Problem(Kind.SLOT_TAKEN, "Another booking of this instructor overlaps it.")
+        raise Problem(Kind.SLOT_TAKEN, "The instructor has another booking at that time. Choose another slot.")
     if slot.starts_at <= now:
-        raise Problem(Kind.NOT_POSSIBLE_NOW, "The slot has started.", booking_status=request.status)
+        raise Problem(
+            Kind.NOT_POSSIBLE_NOW, "The slot has already started. Choose a later slot.", booking_status=request.status
+        )
     hold_ends_at = record.payment.hold_ends_at if record.payment else None
     latest = latest_end(BookingPolicy.model_validate(request.policy).deadlines, hold_ends_at) if hold_ends_at else None
     if latest is not None and slot.ends_at > latest:
-        sentence = f"The hold on the card covers sessions that end by {latest:%Y-%m-%dT%H:%M:%SZ}."
+        sentence = (
+            f"The hold on the card lasts for sessions that end by {latest:%Y-%m-%dT%H:%M:%SZ}. Choose an earlier slot."
+        )
         raise Problem(Kind.NOT_POSSIBLE_NOW, sentence, booking_status=request.status)
     return slot
 

@@ -39,9 +39,7 @@ IdempotencyKey = Annotated[
 
 _USER_AGENT_LENGTH = 500
 
-_NOT_OPEN_YET = (
-    "The booking is under way but has not answered yet. Send the same request with the same Idempotency-Key."
-)
+_NOT_OPEN_YET = "The booking is still being created. Send the same request again, with the same Idempotency-Key."
 _PROBLEM_KINDS = {
     Refusal.SLOT_TAKEN: Kind.SLOT_TAKEN,
     Refusal.CHECKOUT_REFUSED: Kind.CHECKOUT_REFUSED,
@@ -153,7 +151,9 @@ async def _open_checkout(
         if refused.refusal is Refusal.LIMIT_REACHED:
             reached = LimitReached.model_validate(refused.details[0])
             raise rationing.problem(reached, limits) from refused
-        raise Problem(_PROBLEM_KINDS[refused.refusal], f"{refused} A new try needs a new Idempotency-Key.") from refused
+        raise Problem(
+            _PROBLEM_KINDS[refused.refusal], f"{refused} To try again, send a new Idempotency-Key."
+        ) from refused
     except Unreachable as error:
         raise unavailable(_NOT_OPEN_YET) from error
     except Closed:
@@ -163,7 +163,7 @@ async def _open_checkout(
         async with database.reading() as session:
             record = await queries.booking(session, booking_id, student)
     if record is None:
-        raise Problem(Kind.BOOKING_CLOSED, "This booking has ended. A new try needs a new Idempotency-Key.")
+        raise Problem(Kind.BOOKING_CLOSED, "It has ended. To book again, send a new Idempotency-Key.")
     return record
 
 

@@ -41,7 +41,7 @@ async def _filter(
     ] = "",
 ) -> OfferingFilter:
     if currency is None and (price_min, price_max) != (None, None):
-        missing = {"where": "query/currency", "why": "A price is in some currency."}
+        missing = {"where": "query/currency", "why": "Required with a price filter."}
         raise Problem(Kind.REQUEST_INVALID, errors=[missing])
     return OfferingFilter(
         instructor_id=instructor_id,

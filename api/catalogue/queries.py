@@ -68,7 +68,7 @@ async def own_offering(session: AsyncSession, offering_id: UUID, instructor_id: 
     if record is None:
         raise Problem(Kind.NOT_FOUND, "There is no such offering.")
     if record.instructor.id != instructor_id:
-        raise Problem(Kind.NOT_YOURS, "The offering is another instructor's.")
+        raise Problem(Kind.NOT_YOURS, "Only the offering's instructor can change it.")
     return record
 
 

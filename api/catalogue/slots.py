@@ -132,8 +132,8 @@ def _not_withdrawable(found: tuple[Slot, UUID | None] | None, now: datetime) -> 
         return Problem(Kind.NOT_FOUND, "There is no such slot.")
     slot, booking_id = found
     if slot.starts_at <= now:
-        return Problem(Kind.SLOT_IN_THE_PAST, "It is not offered any more: there is nothing to withdraw.")
-    detail = "A booking has it. Cancel the booking first; then the slot can be withdrawn."
+        return Problem(Kind.SLOT_IN_THE_PAST, "It is no longer offered, so there is nothing to withdraw.")
+    detail = "The slot is booked. Cancel the booking first, and then withdraw the slot."
     return Problem(Kind.SLOT_TAKEN, detail, booking_id=booking_id and str(booking_id))
 
 
@@ -145,23 +145,23 @@ def _starts(new: NewSlots, default_zone: str, now: datetime) -> Sequence[datetim
     else:
         assert new.weekly is not None
         if new.weekly.from_ > latest.date():
-            raise _not_possible(f"It begins after {latest:%Y-%m-%d}, the furthest day that can be offered.")
+            raise _not_possible(f"They start after {latest:%Y-%m-%d}, the last day that can be offered.")
         try:
             # One more than allowed, to detect too many; a rule may have no practical end.
             starts = list(islice(occurrences(new.weekly.rule(default_zone)), MAX_SLOTS + 1))
         except ValueError as error:
-            raise _not_possible(f"Your account's time zone is {error}; send one.") from error
+            raise _not_possible(f"Your account's time zone is {error}. Send a `time_zone`.") from error
         except OverflowError as error:
             # East of Greenwich, 0001-01-01 begins before the first moment that `datetime` can represent in UTC.
-            raise _not_possible("It begins in the past.") from error
+            raise _not_possible("They start in the past. Send a later time.") from error
     if not starts:
-        raise _not_possible("There is no such day in that time.")
+        raise _not_possible("The rule has no such day. Send a later end, or other days.")
     if len(starts) > MAX_SLOTS:
-        raise _not_possible(f"At most {MAX_SLOTS} slots can be added at a time.")
+        raise _not_possible(f"At most {MAX_SLOTS} slots can be added at a time. Send several requests.")
     if starts[0] <= now:
-        raise _not_possible("It begins in the past.")
+        raise _not_possible("They start in the past. Send a later time.")
     if starts[-1] > latest:
-        raise _not_possible(f"It goes beyond {latest:%Y-%m-%d}, the furthest day that can be offered.")
+        raise _not_possible(f"They continue after {latest:%Y-%m-%d}, the last day that can be offered.")
     return starts
 
 

@@ -187,7 +187,7 @@ def _require_role(*roles: Role) -> Callable[..., Awaitable[Caller]]:
         if outcome is None:
             raise Problem(
                 Kind.NOT_SIGNED_IN,
-                "The token is not valid, or no longer.",
+                "The token is invalid or has expired. Sign in again.",
                 headers={"WWW-Authenticate": 'Bearer error="invalid_token"'},
             )
         if outcome.role not in roles:

@@ -106,7 +106,9 @@ class UnhandledErrorMiddleware:
             log.exception("request failed")
             if has_started:
                 raise
-            await Problem(Kind.INTERNAL, "Tell us the request_id.").response()(scope, receive, send)
+            await Problem(Kind.INTERNAL, "Try again. If it happens again, send us the `request_id`.").response()(
+                scope, receive, send
+            )
 
 
 def _method(scope: Scope) -> str:

@@ -54,7 +54,9 @@ async def _page(
     try:
         return Page(limit=limit, after=Cursor.read(cursor) if cursor is not None else None)
     except ValueError as error:
-        raise Problem(Kind.CURSOR_UNKNOWN, "Send a next_cursor as it was given, or none.") from error
+        raise Problem(
+            Kind.CURSOR_UNKNOWN, "Send the `next_cursor` of the previous page, or none for the first page."
+        ) from error
 
 
 def next_cursor(found: Sequence[R], limit: int, position: Callable[[R], tuple[datetime, UUID]]) -> str | None:

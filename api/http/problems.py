@@ -27,29 +27,32 @@ log = logging.getLogger("holdfast.api")
 
 
 class Kind(Enum):
-    """A kind of problem: the slug in its `type` URI, its status and its title."""
+    """A kind of problem: the slug in its `type` URI, its status, its title, and what to do.
 
-    BAD_REQUEST = ("bad-request", 400, "The request cannot be read.")
-    IDEMPOTENCY_KEY_REQUIRED = ("idempotency-key-required", 400, "A usable Idempotency-Key is required.")
+    The last one is the `detail` of a problem that is raised without one.
+    """
+
+    BAD_REQUEST = ("bad-request", 400, "The request cannot be read.", "Send JSON in UTF-8.")
+    IDEMPOTENCY_KEY_REQUIRED = ("idempotency-key-required", 400, "A valid Idempotency-Key is required.")
     CURSOR_UNKNOWN = ("cursor-unknown", 400, "The cursor is invalid.")
     SIGNATURE_INVALID = ("signature-invalid", 400, "The event's signature is invalid.")
-    MAILED_TOKEN_REFUSED = ("mailed-token-refused", 400, "The token is invalid, expired or already used.")
-    NOT_SIGNED_IN = ("not-signed-in", 401, "A valid bearer token is required.")
-    SIGN_IN_REFUSED = ("sign-in-refused", 401, "The email address or password is incorrect.")
-    PASSWORD_WRONG = ("password-wrong", 403, "The current password is incorrect.")
+    MAILED_TOKEN_REFUSED = ("mailed-token-refused", 400, "The link is invalid, expired or used.", "Request a new link.")
+    NOT_SIGNED_IN = ("not-signed-in", 401, "A valid bearer token is required.", "Sign in again.")
+    SIGN_IN_REFUSED = ("sign-in-refused", 401, "The email address or password is incorrect.", "Try again, or reset it.")
+    PASSWORD_WRONG = ("password-wrong", 403, "The current password is incorrect.", "Try again, or reset your password.")
     WRONG_ROLE = ("wrong-role", 403, "Your role does not allow this.")
-    NO_ACCOUNT = ("no-account", 403, "The token's person has no account here.")
+    NO_ACCOUNT = ("no-account", 403, "There is no account for this token.", "Sign up first.")
     ADDRESS_NOT_VERIFIED = ("address-not-verified", 403, "Your email address is not verified.")
     ACCOUNT_SUSPENDED = ("account-suspended", 403, "The account is suspended.")
     NOT_YOURS = ("not-yours", 403, "This belongs to someone else.")
-    NOT_FOUND = ("not-found", 404, "The resource was not found.")
+    NOT_FOUND = ("not-found", 404, "The resource was not found.", "Check the path and its ids.")
     IDENTITY_PROVIDER_USED = ("identity-provider-used", 404, "People sign in with an identity provider here.")
-    MEETINGS_NOT_SET_UP = ("meetings-not-set-up", 404, "Meetings are not configured.")
-    METHOD_NOT_ALLOWED = ("method-not-allowed", 405, "The method is not supported here.")
+    MEETINGS_NOT_SET_UP = ("meetings-not-set-up", 404, "Meetings are not configured.", "Arrange one yourselves.")
+    METHOD_NOT_ALLOWED = ("method-not-allowed", 405, "The method is not supported here.", "`Allow` lists the others.")
     BOOKINGS_OPEN = ("bookings-open", 409, "The account has open bookings.")
-    EMAIL_TAKEN = ("email-taken", 409, "An account with this email address exists.")
+    EMAIL_TAKEN = ("email-taken", 409, "An account with this email address exists.", "Sign in, or use another address.")
     SLOT_TAKEN = ("slot-taken", 409, "The slot is taken.")
-    SLOT_IN_THE_PAST = ("slot-in-the-past", 409, "The slot has started.")
+    SLOT_IN_THE_PAST = ("slot-in-the-past", 409, "The slot has already started.")
     NOTICE_TOO_SHORT = ("notice-too-short", 409, "The slot starts too soon to be booked.")
     UNPAID_WITH_INSTRUCTOR = (
         "unpaid-with-instructor",
@@ -64,32 +67,33 @@ class Kind(Enum):
     PRICE_CHANGED = ("price-changed", 409, "The price has changed.")
     POLICY_CHANGED = ("policy-changed", 409, "The policy has changed.")
     OFFERING_WITHDRAWN = ("offering-withdrawn", 409, "The offering is withdrawn.")
-    OWN_OFFERING = ("own-offering", 409, "Nobody can book their own offering.")
+    OWN_OFFERING = ("own-offering", 409, "You cannot book your own offering.")
     INSTRUCTOR_NOT_PAYABLE = ("instructor-not-payable", 409, "The instructor cannot be paid yet.")
     CHECKOUT_REFUSED = ("checkout-refused", 409, "The payment could not be started.")
-    ONBOARDING_REFUSED = ("onboarding-refused", 409, "Stripe rejected the account.")
+    ONBOARDING_REFUSED = ("onboarding-refused", 409, "Stripe rejected the account.", "Contact support.")
     IDEMPOTENCY_KEY_IN_USE = ("idempotency-key-in-use", 409, "A request with this Idempotency-Key is in progress.")
-    MEETING_NOT_OPEN = ("meeting-not-open", 409, "The meeting is not open now.")
+    MEETING_NOT_OPEN = ("meeting-not-open", 409, "The meeting is not open.")
     NOT_POSSIBLE_NOW = ("not-possible-now", 409, "The booking's state does not allow this.")
     BOOKING_CLOSED = ("booking-closed", 409, "The booking is closed.")
     BOOKING_DELETED = ("booking-deleted", 410, "The booking was not paid and has been deleted.")
-    CONTENT_TOO_LARGE = ("content-too-large", 413, "The request is too large.")
-    REQUEST_INVALID = ("request-invalid", 422, "The request is not valid.")
+    CONTENT_TOO_LARGE = ("content-too-large", 413, "The request is too large.", "Send at most 1 MiB.")
+    REQUEST_INVALID = ("request-invalid", 422, "The request is not valid.", "`errors` says what to correct.")
     IDEMPOTENCY_KEY_REUSED = ("idempotency-key-reused", 422, "The Idempotency-Key was used for another request.")
-    AMOUNT_INVALID = ("amount-invalid", 422, "Stripe accepts no such amount in this currency.")
+    AMOUNT_INVALID = ("amount-invalid", 422, "Stripe does not accept this amount in this currency.")
     PRICE_NOT_CHARGEABLE = ("price-not-chargeable", 422, "The price cannot be charged.")
     SESSION_TOO_FAR_AHEAD = ("session-too-far-ahead", 422, "The session is too far ahead to be booked now.")
     SLOTS_NOT_POSSIBLE = ("slots-not-possible", 422, "These slots cannot be offered.")
     RATE_LIMITED = ("rate-limited", 429, "Too many requests.")
     INTERNAL = ("internal", 500, "Something went wrong on our side.")
-    BUSY = ("busy", 503, "The server is too busy for this right now.")
-    UNAVAILABLE = ("unavailable", 503, "A service that this needs is unavailable.")
+    BUSY = ("busy", 503, "The server is too busy.")
+    UNAVAILABLE = ("unavailable", 503, "A service that this request needs is unavailable.")
 
-    def __init__(self, slug: str, status: int, title: str) -> None:
+    def __init__(self, slug: str, status: int, title: str, what_to_do: str = "") -> None:
         self.slug = slug
         self.uri = f"urn:holdfast:problem:{slug}"
         self.status = status
         self.title = title
+        self.what_to_do = what_to_do
 
 
 _RAISED_BY_FRAMEWORK = (Kind.BAD_REQUEST, Kind.NOT_FOUND)
@@ -187,7 +191,7 @@ class Problem(HTTPException):
     def __init__(
         self, kind: Kind, detail: str | None = None, *, headers: Mapping[str, str] | None = None, **members: object
     ) -> None:
-        super().__init__(kind.status, detail or kind.title, headers)
+        super().__init__(kind.status, detail or kind.what_to_do or kind.title, headers)
         self.kind = kind
         self.members = members
 
@@ -245,7 +249,7 @@ def _examples(kinds: Iterable[Kind]) -> dict[str, Any]:
 
 def example(kind: Kind) -> dict[str, Any]:
     """An example response body of this kind."""
-    body = {"type": kind.uri, "title": kind.title, "status": kind.status, "detail": kind.title}
+    body = {"type": kind.uri, "title": kind.title, "status": kind.status, "detail": kind.what_to_do or kind.title}
     return body | {"request_id": "9f0c2a6b4f1d4e0c8a7b5d3e1f2a4c6b"} | _MEMBERS.get(kind, {})
 
 

@@ -87,8 +87,10 @@ def _scheduled_session(record: BookingRecord) -> LiveSession:
     if record.session is not None and record.session.status in WITH_MEETING:
         return record.session
     if record.is_closed:
-        raise Problem(Kind.BOOKING_CLOSED, "There is no meeting any more.", booking_status=status)
-    raise Problem(Kind.NOT_POSSIBLE_NOW, "There is a meeting once the instructor has approved.", booking_status=status)
+        raise Problem(Kind.BOOKING_CLOSED, "The session has ended, and so has its meeting.", booking_status=status)
+    raise Problem(
+        Kind.NOT_POSSIBLE_NOW, "You can join once the instructor has confirmed the booking.", booking_status=status
+    )
 
 
 def _closes_at(record: BookingRecord, settings: MeetingSettings, now: datetime) -> datetime:

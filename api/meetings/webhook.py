@@ -37,7 +37,7 @@ async def receive(
     """Called by the meeting provider. Events may arrive more than once and in any order."""
     body = await request.body()
     if settings.meetings is None or not is_signed(body, signature, settings.meeting.webhook_secrets):
-        raise Problem(Kind.SIGNATURE_INVALID, "The signature does not fit the body.")
+        raise Problem(Kind.SIGNATURE_INVALID, "The signature does not match the body.")
     try:
         report = Report.model_validate_json(body)
     except ValidationError as error:

@@ -166,9 +166,9 @@ async def _decide(
     try:
         await client.decide(dispute_id, decision)
     except Closed as error:
-        raise Problem(Kind.NOT_POSSIBLE_NOW, "The dispute is over.") from error
+        raise Problem(Kind.NOT_POSSIBLE_NOW, "The dispute is closed.") from error
     except Unreachable as error:
-        raise unavailable("The dispute's workflow did not answer; asking again is safe.") from error
+        raise unavailable("The dispute did not respond in time. Send the same request again.") from error
     async with database.reading() as session:
         return await _find(session, dispute_id)
 

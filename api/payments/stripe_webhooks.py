@@ -98,7 +98,7 @@ async def _route(
             result = await event_router.route(event)
     except WorkflowCallError as error:
         # Stripe retries for up to three days.
-        raise unavailable("The event could not be handed on; send it again.") from error
+        raise unavailable("The event was not stored. Send it again.") from error
     if result is not RoutingResult.ROUTED:
         log.info("event %s %s was left: %s", event.id, event.type, result)
     return {"received": True}
@@ -107,7 +107,7 @@ async def _route(
 def _verified(body: bytes, signature: str | None, secrets: tuple[str, ...]) -> _Event:
     """Raises the 400 `Problem`, which does not reveal what exactly was wrong."""
     if not any(_is_signed(body, signature, secret) for secret in secrets):
-        raise Problem(Kind.SIGNATURE_INVALID, "The signature does not fit the body, or is too old.")
+        raise Problem(Kind.SIGNATURE_INVALID, "The signature does not match the body, or is too old.")
     try:
         return _Event.model_validate_json(body)
     except ValidationError as error:

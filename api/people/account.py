@@ -53,7 +53,7 @@ async def add_role(body: AdditionalRole, caller: AsEitherSide, database: WithDat
         account = await _own_account(session, caller.id)
         now, action = datetime.now(UTC), "person.role_added"
         if not await queries.add_role(session, body.role, account.person, action, caller.actor, now):
-            raise Problem(Kind.EMAIL_TAKEN)
+            raise Problem(Kind.EMAIL_TAKEN, "It belongs to another account. Contact support.")
         account = await _own_account(session, caller.id)
     return presenters.account(account.person, SignUpRole(caller.role), account.roles)
 
@@ -67,7 +67,7 @@ async def close_account(caller: AsEitherSide, database: WithDatabase) -> None:
     """
     async with database.writing() as session:
         if not await closing.close(session, caller.actor, caller.id, datetime.now(UTC)):
-            raise Problem(Kind.BOOKINGS_OPEN, "Cancel them, or close the account once they have ended.")
+            raise Problem(Kind.BOOKINGS_OPEN, "Cancel them first, or close the account after they have ended.")
 
 
 async def _own_account(session: AsyncSession, person_id: UUID) -> Account:

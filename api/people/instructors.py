@@ -58,11 +58,11 @@ async def open_onboarding_link(caller: AsInstructor, database: WithDatabase, onb
     except OnboardingRefused as refused:
         raise Problem(Kind.ONBOARDING_REFUSED) from refused
     except OnboardingUnavailable as error:
-        raise unavailable("There is no link yet; ask again.") from error
+        raise unavailable("The link was not created in time. Send the request again.") from error
     async with database.reading() as session:
         instructor = await _own_row(session, caller.id)
     if instructor.onboarding_url is None or instructor.onboarding_url_expires_at is None:
-        raise unavailable("There is no link yet; ask again.")
+        raise unavailable("The link was not created in time. Send the request again.")
     return Link(url=instructor.onboarding_url, expires_at=instructor.onboarding_url_expires_at)
 
 

@@ -114,7 +114,7 @@ class IdentityProvider:
             await self._ensure_row(SignUpRole(role.value), caller, claims)
             async with self._database.reading() as session:
                 if (await session.exec(select(is_suspended(caller.id)))).one():
-                    raise Problem(Kind.ACCOUNT_SUSPENDED, "Ask the platform's support.")
+                    raise Problem(Kind.ACCOUNT_SUSPENDED, "Contact support.")
         return caller
 
     async def _claims(self, token: str) -> dict[str, Any] | None:
@@ -137,7 +137,7 @@ class IdentityProvider:
         except jwt.PyJWTError:
             return None
         except ProviderUnreachable as error:
-            raise unavailable("The identity provider's keys cannot be had.") from error
+            raise unavailable("The identity provider's keys could not be read. Send the request again.") from error
         return claims if claims["sub"] else None
 
     def _role(self, claims: dict[str, Any]) -> Role:
@@ -160,7 +160,7 @@ class IdentityProvider:
         if account is None:
             await self._add_person(role, _person(role, caller.id, claims), caller.actor)
         elif account.is_closed:
-            raise Problem(Kind.NO_ACCOUNT, "The account is closed.")
+            raise Problem(Kind.NO_ACCOUNT, "The account has been closed for good.")
         elif role not in account.roles:
             async with self._database.writing() as session:
                 action, now = "person.introduced", datetime.now(UTC)
@@ -175,16 +175,16 @@ class IdentityProvider:
         async with self._database.writing() as session:
             if not await queries.add_person(session, role, person, "person.introduced", actor):
                 # Accounts are never linked by address: the provider's user with this address may be another person.
-                raise Problem(Kind.NO_ACCOUNT, "The token's address belongs to another account here.")
+                raise Problem(Kind.NO_ACCOUNT, "Another account has the token's address. Contact support.")
 
 
 def _person(role: SignUpRole, id: UUID, claims: dict[str, Any]) -> Student | Instructor:
     try:
         email = address(str(claims.get("email", "")))
     except ValueError as error:
-        raise Problem(Kind.NO_ACCOUNT, "The token must carry the person's address in `email`.") from error
+        raise Problem(Kind.NO_ACCOUNT, "The token must have the person's address in `email`.") from error
     if claims.get("email_verified") is False:
-        raise Problem(Kind.NO_ACCOUNT, "The identity provider has not verified the address.")
+        raise Problem(Kind.NO_ACCOUNT, "Verify your address with the identity provider, and sign in again.")
     person = queries.TABLES[role](
         id=id,
         email=email,

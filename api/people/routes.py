@@ -32,7 +32,7 @@ async def require_password_sign_in(settings: WithSettings) -> None:
     """Raises the 404 `Problem` where an identity provider is used."""
     if settings.identity.is_used:
         raise Problem(
-            Kind.IDENTITY_PROVIDER_USED, "Get a token from the issuer.", issuer=settings.identity.holdfast_oidc_issuer
+            Kind.IDENTITY_PROVIDER_USED, "Get a token from `issuer`.", issuer=settings.identity.holdfast_oidc_issuer
         )
 
 
@@ -120,7 +120,7 @@ async def sign_in(
     if credential is None or not is_correct:
         raise Problem(Kind.SIGN_IN_REFUSED, headers={"WWW-Authenticate": "Bearer"})
     if suspended:
-        raise Problem(Kind.ACCOUNT_SUSPENDED, "Ask the platform's support.")
+        raise Problem(Kind.ACCOUNT_SUSPENDED, "Contact support.")
     # Only consecutive failures count (NIST SP 800-63B-4, section 3.2.2).
     await limiter.reset(SIGN_INS_PER_EMAIL, mail_key)
     if hasher.needs_rehash(credential.password_hash):

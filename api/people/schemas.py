@@ -39,10 +39,10 @@ def address(text: str) -> str:
         try:
             domain = idna.encode(domain, uts46=True, std3_rules=True).decode()
         except idna.IDNAError as error:
-            raise ValueError("is not an e-mail address") from error
+            raise ValueError("is not an email address") from error
     lowered = f"{local}@{domain}"
     if len(lowered) > _ADDRESS_LENGTH or not _ADDRESS.fullmatch(lowered):
-        raise ValueError("is not an e-mail address")
+        raise ValueError("is not an email address")
     return lowered
 
 

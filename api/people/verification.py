@@ -52,4 +52,4 @@ async def verify(verification: Verification, database: WithDatabase) -> None:
     """Verify an address with the mailed token. A token works once."""
     async with database.writing() as session:
         if not await queries.verify_address(session, verification.token.get_secret_value(), datetime.now(UTC)):
-            raise Problem(Kind.MAILED_TOKEN_REFUSED, "Ask for another mail at POST /v1/auth/verification.")
+            raise Problem(Kind.MAILED_TOKEN_REFUSED, "Request another email with POST /v1/auth/verification.")

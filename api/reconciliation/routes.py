@@ -171,7 +171,7 @@ async def reconcile(
             await asyncio.sleep(_RETRY_SECONDS)
             id = await client.start(operator.actor)
     except WorkflowCallError as error:
-        raise unavailable("The reconciliation could not be started; asking again is safe.") from error
+        raise unavailable("The reconciliation was not started. Send the request again.") from error
     now = datetime.now(UTC)
     async with database.writing() as session:
         audit_event = event_about(

@@ -75,7 +75,7 @@ async def read_business_metrics(
     today = datetime.now(UTC).date()
     since, until = since or today - timedelta(days=30), until or today + timedelta(days=1)
     if not timedelta(0) < until - since <= _MAX_RANGE:
-        raise Problem(Kind.REQUEST_INVALID, "`until` must be after `since`, and two years later at most.")
+        raise Problem(Kind.REQUEST_INVALID, "`until` must be after `since`, by at most two years.")
     async with database.reading() as session:
         found = await business_figures(session, _midnight(since), _midnight(until), interval, currency, instructor_id)
     return BusinessMetrics(

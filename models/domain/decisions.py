@@ -128,13 +128,15 @@ def _not_to_be_said(decision: Report | Answer, situation: Situation) -> str | No
         case Complete(actor=actor) if actor.role is not Role.INSTRUCTOR:
             return "Only the instructor can report that the session took place."
         case Complete() | ReportNoShow() if isinstance(report, Complete):
-            return "It is reported that the session took place; the student can confirm that, or object."
+            return "The session is reported as complete; the student can confirm that, or object."
         case Complete() | ReportNoShow() if isinstance(report, ReportNoShow):
-            return f"It is reported that the {report.absent} did not come; they can contest that."
+            return f"The {report.absent} is reported absent; they can contest the report."
         case Complete(record_is_enough=False) if now < terms.ends_at:
             return f"The session ends at {_utc(terms.ends_at)}; report after that, unless the student confirms before."
         case ReportNoShow() if not is_own_absence(decision) and now < reportable_from(terms):
-            return f"Wait for the other side until {_utc(reportable_from(terms))}, then report that they did not come."
+            return (
+                f"Wait for the other side until {_utc(reportable_from(terms))}, then report that they did not attend."
+            )
         case ContestNoShow() if not isinstance(report, ReportNoShow):
             return "There is no reported no-show to contest."
         case ContestNoShow(actor=actor) if isinstance(report, ReportNoShow) and actor.role.value != report.absent:

@@ -95,13 +95,13 @@ async def test_a_time_skipped_by_daylight_saving_is_the_slot_an_hour_later(
     [
         ({"starts_at": (NOW - timedelta(minutes=1)).isoformat()}, "in the past"),
         ({"starts_at": "0001-01-01T00:00:00Z"}, "in the past"),
-        ({"starts_at": (NOW + 740 * DAY).isoformat()}, "furthest day"),
-        ({"starts_at": "9999-12-31T23:59:00Z"}, "furthest day"),
+        ({"starts_at": (NOW + 740 * DAY).isoformat()}, "last day"),
+        ({"starts_at": "9999-12-31T23:59:00Z"}, "last day"),
         (weekly(**{"from": (NOW.date() - 8 * DAY).isoformat()}), "in the past"),
         (weekly(**{"from": "0001-01-01"}), "in the past"),
         (weekly(**{"from": "0001-01-01", "time": "00:00", "time_zone": "Asia/Tokyo"}), "in the past"),
-        (weekly(**{"from": "9999-12-31"}), "furthest day"),
-        (weekly(**{"from": (NOW.date() + 730 * DAY).isoformat()}), "furthest day"),
+        (weekly(**{"from": "9999-12-31"}), "last day"),
+        (weekly(**{"from": (NOW.date() + 730 * DAY).isoformat()}), "last day"),
         (weekly(count=None, until="9999-12-31"), "At most 100"),
         (weekly(count=None, until=NOW.date().isoformat()), "no such day"),
     ],
@@ -156,5 +156,5 @@ async def test_a_weekly_series_names_a_time_zone_if_the_account_has_no_valid_one
     world = await World.create(engine, time_zone="Middle-earth/Shire")
     answer = await add(client, world, weekly())
     assert problem(answer) == (422, "slots-not-possible")
-    assert "send one" in answer.json()["detail"]
+    assert "Send a `time_zone`" in answer.json()["detail"]
     assert (await add(client, world, weekly(time_zone="UTC"))).status_code == 201

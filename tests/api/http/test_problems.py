@@ -1,3 +1,6 @@
+import ast
+import re
+from pathlib import Path
 from uuid import uuid4
 
 import httpx
@@ -7,7 +10,10 @@ from starlette.responses import PlainTextResponse
 
 from api.http.middleware import MAX_BODY_BYTES
 from api.http.problems import Kind
+from tests.api.route_table import ROWS
 from tests.api.world import PUBLIC_URL, World, problem
+
+API = Path(__file__).parents[3] / "api"
 
 
 @pytest.mark.parametrize("path", ["/v1/nothing", "/v1/offerings/"])
@@ -87,6 +93,31 @@ async def test_every_response_has_a_request_id_and_security_headers(client: http
 async def test_a_request_id_that_is_unsafe_to_log_is_replaced(client: httpx.AsyncClient, request_id: str) -> None:
     answer = await client.get("/healthz", headers={"X-Request-Id": request_id})
     assert answer.headers["x-request-id"] != request_id
+
+
+def test_every_problem_says_more_than_its_title() -> None:
+    """Where one is raised without a sentence of its own, its kind has one that says what to do."""
+    raised = [
+        (call.args[0].attr, len(call.args) > 1)
+        for path in API.rglob("*.py")
+        for call in ast.walk(ast.parse(path.read_text()))
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "Problem"
+        if isinstance(call.args[0], ast.Attribute)
+    ]
+    assert len(raised) > 50
+    assert {name for name, has_detail in raised if not has_detail and not Kind[name].what_to_do} == set()
+
+
+@pytest.mark.parametrize(("method", "path"), ROWS)
+async def test_a_refused_request_reads_what_to_do(
+    method: str, path: str, client: httpx.AsyncClient, world: World
+) -> None:
+    for headers in ({}, world.student.headers, world.instructor.headers, world.operator.headers):
+        answer = await client.request(method, re.sub(r"\{.*?\}", "x", path), headers=headers)
+        if answer.status_code >= 400:
+            body = answer.json()
+            assert body["detail"] != body["title"]
+            assert body["detail"][-1] == "."
 
 
 def test_problem_types_are_unique_and_have_error_statuses() -> None:
