@@ -35,7 +35,6 @@ router = APIRouter(prefix="/v1/operator/people", tags=["operator"])
 
 _ERRORS = (Kind.NOT_SIGNED_IN, Kind.WRONG_ROLE, Kind.REQUEST_INVALID, Kind.INTERNAL, Kind.UNAVAILABLE)
 _OPEN_BOOKINGS = 100
-_SIMPLE: ColumnElement[str] = literal_column("'simple'")
 
 
 @router.get("", operation_id="findPeople", responses=problem_responses(Kind.CURSOR_UNKNOWN, *_ERRORS))
@@ -152,8 +151,7 @@ def _matching(role: SignUpRole, q: str | None, page: Page) -> list[ColumnExpress
         try:
             conditions.append(col(table.id) == UUID(q.strip()))
         except ValueError:
-            has_words = literal_column(NAME_TEXT.format(table=table.__tablename__)).bool_op("@@")(
-                func.plainto_tsquery(_SIMPLE, q)
-            )
+            name_text: ColumnElement[Any] = literal_column(NAME_TEXT.format(table=table.__tablename__))
+            has_words = name_text.bool_op("@@")(func.search_query(q))
             conditions.append(or_(col(table.email).startswith(q.strip().lower(), autoescape=True), has_words))
     return conditions

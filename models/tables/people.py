@@ -10,7 +10,7 @@ from sqlmodel import Field, SQLModel
 from models.domain.actors import Capability
 from models.tables.columns import enum_column
 
-NAME_TEXT = "to_tsvector('simple', {table}.name)"
+NAME_TEXT = "search_document({table}.name, '')"
 """What a search for people matches, beside their ids and addresses."""
 
 
@@ -18,7 +18,7 @@ def _search_indexes(table: str) -> tuple[Index, ...]:
     return (
         Index(f"ix_{table}_created", "created_at", "id"),
         Index(f"ix_{table}_email_prefix", "email", postgresql_ops={"email": "text_pattern_ops"}),
-        Index(f"ix_{table}_name", text("to_tsvector('simple', name)"), postgresql_using="gin"),
+        Index(f"ix_{table}_name", text("search_document(name, '')"), postgresql_using="gin"),
     )
 
 

@@ -43,7 +43,7 @@ CREATE INDEX ix_student_created ON student (created_at, id)
 
 CREATE INDEX ix_student_email_prefix ON student (email text_pattern_ops)
 
-CREATE INDEX ix_student_name ON student USING gin (to_tsvector('simple', name))
+CREATE INDEX ix_student_name ON student USING gin (search_document(name, ''))
 
 CREATE TABLE instructor (
     id uuid PRIMARY KEY,
@@ -70,7 +70,7 @@ CREATE INDEX ix_instructor_created ON instructor (created_at, id)
 
 CREATE INDEX ix_instructor_email_prefix ON instructor (email text_pattern_ops)
 
-CREATE INDEX ix_instructor_name ON instructor USING gin (to_tsvector('simple', name))
+CREATE INDEX ix_instructor_name ON instructor USING gin (search_document(name, ''))
 
 CREATE INDEX ix_instructor_account_checked ON instructor (account_checked_at)
 
@@ -755,7 +755,7 @@ _PROGRAM = "holdfast_program"
 
 
 def upgrade() -> None:
-    for section in (_TYPES, _PEOPLE, _SEARCH, _CATALOGUE, _BOOKINGS, _PAYMENTS, _LEDGER, _OPERATIONS, _TRIGGERS):
+    for section in (_TYPES, _SEARCH, _PEOPLE, _CATALOGUE, _BOOKINGS, _PAYMENTS, _LEDGER, _OPERATIONS, _TRIGGERS):
         for statement in section.strip().split("\n\n"):
             op.execute(statement)
     for table in _TABLES:

@@ -5,10 +5,12 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.domain.actors import Actor, Role
 from models.domain.states import BookingStatus
-from tests.api.world import World, add_instructor, audited, book, problem
+from models.tables.people import Student
+from tests.api.world import World, add_instructor, add_student, audited, book, problem
 
 ACCOUNT = {"email": "ada@students.example", "password": "a long enough password"}
 
@@ -109,6 +111,18 @@ async def test_people_are_found_by_id_address_and_name(client: httpx.AsyncClient
     assert await _found(client, world, q=f"{instructor}@Instr") == [instructor]
     assert await _found(client, world, q="nadia") == [instructor]
     assert await _found(client, world, q="%") == []
+
+
+async def test_names_are_found_as_people_type_them(client: httpx.AsyncClient, world: World) -> None:
+    ids = {}
+    for name in ("Zoë Ångström", "田中太郎"):
+        person = await add_student(world.engine)
+        async with AsyncSession(world.engine) as session, session.begin():
+            (await session.get_one(Student, person.id)).name = name
+        ids[name] = str(person.id)
+    for q in ("zoe angstrom", "ZOE\u0308", "ang zoë"):
+        assert await _found(client, world, q=q) == [ids["Zoë Ångström"]]
+    assert await _found(client, world, q="太郎") == [ids["田中太郎"]]
 
 
 async def test_people_are_paged_across_both_roles(client: httpx.AsyncClient, world: World) -> None:
