@@ -47,6 +47,7 @@ from models.tables.outbox import OutboxMessage
 from models.tables.payments import Payment
 from models.tables.people import Instructor, Student
 from models.tables.refunds import Refund
+from models.tables.session_reports import SessionReport
 
 _HAS_JOIN_LINK = frozenset({NotificationKind.APPROVED, NotificationKind.RESCHEDULED, *BEFORE_THE_SESSION})
 _MENTIONS_RECORDING = _HAS_JOIN_LINK | {NotificationKind.BOOKING_RECEIVED}
@@ -129,13 +130,16 @@ async def load(session: AsyncSession, message: OutboxMessage, public_url: str, n
 async def _is_superseded(
     session: AsyncSession, message: OutboxMessage, booking: BookingRequest, refund: Refund | None
 ) -> bool:
-    """Whether what the mail is about has changed since: the time, the proposal or the refund."""
+    """Whether what the mail is about has changed since: the time, the proposal, the report or the refund."""
     match message.kind:
         case NotificationKind.RESCHEDULED:
             return datetime.fromisoformat(message.facts["starts_at"]) != booking.starts_at
         case NotificationKind.RESCHEDULE_PROPOSED:
             proposal = await session.get(RescheduleProposal, UUID(message.facts["proposal_id"]))
             return proposal is None or proposal.status is not ProposalStatus.OPEN
+        case NotificationKind.NO_SHOW_REPORTED | NotificationKind.COMPLETION_REPORTED:
+            report = await session.get(SessionReport, booking.id)
+            return report is not None and report.answered_at is not None
         case NotificationKind.REFUNDED:
             to_student = message.recipient_role is Recipient.STUDENT
             return to_student and refund is not None and refund.status is RefundStatus.FAILED

@@ -6,11 +6,12 @@ from uuid import UUID
 import pytest
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from activities.mail.notifications import MailDiscarded
 from models.domain.actors import PLATFORM, AbsentParty, Actor, Role
 from models.domain.endings import completed, no_show
 from models.domain.messages import Channel, HoldPhase, RecordAttention
 from models.domain.notifications import NotificationKind, Recipient
-from models.domain.session_reports import UNDECIDED, RecordReport
+from models.domain.session_reports import UNDECIDED, RecordAnswer, RecordReport
 from models.domain.terms import BookingTerms
 from models.tables.people import Student
 from tests.activities.bookings import HOUR, STARTS_AT, Bookings, ended, held
@@ -68,6 +69,28 @@ async def test_a_reported_no_show_says_to_each_side_what_happens_without_an_answ
     assert "You reported that Nadia did not attend the session." in shown
     assert "can contest the report by Fri, 6 Mar 2026, 10:00 (UTC)" in shown
     assert "If you did" not in shown
+
+
+@pytest.mark.parametrize("absent", [None, AbsentParty.STUDENT])
+@pytest.mark.parametrize("recipient", Recipient)
+async def test_a_report_that_was_answered_is_no_longer_said_to_be_open(
+    bookings: Bookings, absent: AbsentParty | None, recipient: Recipient
+) -> None:
+    """After an outage of the mail server, the mail would ask for what the student has done already."""
+    terms = await bookings.accepted()
+    await report(bookings, terms, Role.INSTRUCTOR, absent)
+    await bookings.records.record_session_answer(
+        RecordAnswer(
+            booking_id=terms.booking_id,
+            actor=Actor(role=Role.STUDENT, id=terms.student_id),
+            channel=Channel.API,
+            at=ENDS_AT + HOUR,
+            judged_at=ENDS_AT + HOUR,
+        )
+    )
+    kind = NotificationKind.NO_SHOW_REPORTED if absent else NotificationKind.COMPLETION_REPORTED
+    with pytest.raises(MailDiscarded, match="out_of_date"):
+        await mail(bookings, kind, recipient, ENDS_AT + HOUR)
 
 
 async def test_a_review_says_by_when_it_is_decided_and_what_happens_otherwise(bookings: Bookings) -> None:
