@@ -173,7 +173,7 @@ NAMES = st.text(
 
 
 @given(NAMES | st.text(st.sampled_from('a b,"<>@()[];:.\\'), min_size=60, max_size=200))
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 def test_to_header_is_one_recipient_for_every_name(name: str) -> None:
     content = MailContent(
         notification=NotificationKind.PASSWORD_CHANGED,
