@@ -168,7 +168,7 @@ class StripeGateway:
 
     def _checkout_params(self, request: CheckoutRequest) -> SessionCreateParams:
         terms, split, text = request.terms, request.split, request.text
-        metadata, pages = {"booking_id": str(terms.booking_id)}, f"{self._public_url}/checkout"
+        metadata = {"booking_id": str(terms.booking_id)}
         intent: SessionCreateParamsPaymentIntentData = {
             "capture_method": "manual",
             "metadata": metadata,
@@ -196,8 +196,9 @@ class StripeGateway:
             ],
             "custom_text": {"submit": {"message": text.disclosure}},
             "expires_at": int(request.expires_at.timestamp()),
-            "success_url": f"{pages}/return?session_id={{CHECKOUT_SESSION_ID}}&language={text.language}",
-            "cancel_url": f"{pages}/cancelled?language={text.language}",
+            "success_url": f"{self._public_url}/checkout/return?language={text.language}"
+            "&session_id={CHECKOUT_SESSION_ID}",
+            "cancel_url": f"{self._public_url}/checkout/cancelled?language={text.language}",
         }
 
 

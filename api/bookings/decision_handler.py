@@ -59,7 +59,7 @@ class DecisionHandler:
             sentence = "It has ended and can no longer be changed."
             raise await self._conflict(Kind.BOOKING_CLOSED, sentence, booking_id, caller) from closed
         except Unreachable as error:
-            raise unavailable("The booking did not respond in time. Send the same request again.") from error
+            raise unavailable("The decision was not taken; send it again.") from error
         if not carried_out:
             self._response.status_code = 202
         return presenters.booking(await self.find(booking_id, caller), caller)
@@ -69,7 +69,7 @@ class DecisionHandler:
         try:
             return await self._client.has_decided(booking_id, update, id)
         except Unreachable as error:
-            raise unavailable("The booking did not respond in time. Send the same request again.") from error
+            raise unavailable("The decision was not taken; send it again.") from error
 
     async def find(self, booking_id: UUID, caller: Caller) -> BookingRecord:
         """Raises the 404 or 410 `Problem`."""

@@ -75,7 +75,7 @@ class RefundService:
         except Closed as closed:
             raise _closed(record) from closed
         except Unreachable as error:
-            raise unavailable("The refund was not retried. Send the same request again.") from error
+            raise unavailable("The refund was not tried again; send the request again.") from error
         self._respond(view, record)
 
     def _respond(self, view: RefundView | None, record: BookingRecord) -> None:

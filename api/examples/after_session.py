@@ -5,13 +5,13 @@ from typing import Any
 INSTRUCTOR_ID = "0b7d5f0e-8a1c-4a63-9d1e-6a2f4f3b7c22"
 BOOKING_ID = "d9428888-122b-51e1-b85c-61cd3cbb3210"
 ENDS_AT = "2026-03-02T18:30:00Z"
+NAMES = {"title": "Counterpoint", "student_name": "Ada Byron", "instructor_name": "Nadia Boulanger"}
 
 
 def usd(amount_minor: int) -> dict[str, Any]:
     return {"amount_minor": amount_minor, "currency": "usd"}
 
 
-NAMES = {"title": "Counterpoint", "student_name": "Ada Byron", "instructor_name": "Nadia Boulanger"}
 _RECONCILIATION_ID = "1f0a3c5e-7b9d-4e2f-8a6c-0d1b2c3e4f5a"
 _FAILURE = {
     "code": "account_closed",

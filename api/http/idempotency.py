@@ -30,10 +30,7 @@ async def refuse_reused_key(session: AsyncSession, student_id: UUID, key: str, b
     """Raises the 422 `Problem` if the key was used with another body, whatever the outcome of that request."""
     known = await session.get(IdempotencyKey, (student_id, key))
     if known is not None and known.fingerprint != _fingerprint(body):
-        raise Problem(
-            Kind.IDEMPOTENCY_KEY_REUSED,
-            "Send a new key with a new booking, and the same key only with the same request.",
-        )
+        raise Problem(Kind.IDEMPOTENCY_KEY_REUSED, "The key came with another request. A new booking needs a new one.")
 
 
 @asynccontextmanager
@@ -46,7 +43,7 @@ async def in_flight(
             await refuse_reused_key(session, student_id, key, body)
             raise Problem(
                 Kind.IDEMPOTENCY_KEY_IN_USE,
-                "Send the same request again in a moment.",
+                "A request with this key is being answered. Send it again in a moment.",
                 headers={"Retry-After": "1"},
             )
     try:

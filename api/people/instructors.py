@@ -56,7 +56,7 @@ async def open_onboarding_link(caller: AsInstructor, database: WithDatabase, onb
     try:
         await onboarding.open_link(caller.id)
     except OnboardingRefused as refused:
-        raise Problem(Kind.ONBOARDING_REFUSED) from refused
+        raise Problem(Kind.ONBOARDING_REFUSED, "Contact support.") from refused
     except OnboardingUnavailable as error:
         raise unavailable("The link was not created in time. Send the request again.") from error
     async with database.reading() as session:

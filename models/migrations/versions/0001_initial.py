@@ -735,9 +735,10 @@ CREATE TRIGGER notify AFTER INSERT ON audit_event
 _TABLES = (
     "student", "instructor", "credential", "password_reset", "address_verification", "operator", "offering", "slot",
     "booking_request",
-    "live_session", "former_room", "reschedule_proposal", "session_report", "attendance_event", "policy_acceptance",
+    "live_session", "reschedule_proposal", "session_report", "attendance_event", "policy_acceptance",
     "idempotency_key", "payment", "instructor_payout", "refund", "dispute", "ledger_transaction",
     "ledger_entry", "audit_event", "outbox_message", "stripe_event", "reconciliation", "drift",
+    "former_room",
 )  # fmt: skip
 
 _FUNCTIONS = (
