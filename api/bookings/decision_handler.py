@@ -56,7 +56,7 @@ class DecisionHandler:
             kind = Kind.SLOT_TAKEN if refused.refusal is Refusal.SLOT_TAKEN else Kind.NOT_POSSIBLE_NOW
             raise await self._conflict(kind, str(refused), booking_id, caller) from refused
         except Closed as closed:
-            sentence = "It has ended and can no longer be changed."
+            sentence = "Nothing can be decided about it any more."
             raise await self._conflict(Kind.BOOKING_CLOSED, sentence, booking_id, caller) from closed
         except Unreachable as error:
             raise unavailable("The decision was not taken; send it again.") from error
