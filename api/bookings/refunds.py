@@ -86,7 +86,7 @@ class RefundService:
 
 
 def _closed(record: BookingRecord) -> Problem:
-    sentence = "It has ended and can no longer be changed."
+    sentence = "Nothing can be decided about it any more."
     return Problem(Kind.BOOKING_CLOSED, sentence, booking_status=record.request.status)
 
 
