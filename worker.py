@@ -170,7 +170,8 @@ async def main() -> None:
     logs.configure()
     # Their lines say it anyway, in members of their own.
     workflow.logger.workflow_info_on_message = activity.logger.activity_info_on_message = False
-    check_settings(Settings)
+    # Its parts on their own as well: a missing setting of one part must not hide what is wrong in another.
+    check_settings(*Settings.__bases__, Settings)
     settings = Settings()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

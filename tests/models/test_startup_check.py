@@ -76,7 +76,11 @@ def _stderr(program: str, changes: Mapping[str, str | None]) -> list[str]:
         (
             "worker",
             {"HOLDFAST_SMTP_HOST": " ", "STRIPE_API_KEY": None, "HOLDFAST_LINKS_URL": "http://app.example"},
-            {"STRIPE_API_KEY: Field required"},
+            {
+                "STRIPE_API_KEY: Field required",
+                "HOLDFAST_SMTP_HOST is missing",
+                "HOLDFAST_LINKS_URL: must be https",
+            },
         ),
         (
             "worker",
