@@ -4,6 +4,7 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from pydantic import SecretStr, ValidationError
@@ -20,22 +21,41 @@ class InvalidSettings(SystemExit):
     """Ends the program without a traceback: Python prints the message and exits with 1."""
 
 
+class _Given(NamedTuple):
+    """A setting as it is in the environment, valid or not."""
+
+    variable: str
+    text: str
+    is_secret: bool
+
+
 def check_settings(*kinds: type[BaseSettings]) -> None:
     """Raises `InvalidSettings` with all problems of the environment at once.
 
     In production, a secret must not be weak or used for two purposes, and every URL must be https.
     """
-    settings: list[BaseSettings] = []
     problems: list[str] = []
     for kind in kinds:
         try:
-            settings.append(kind())
+            kind()
         except ValidationError as error:
             problems += _invalid(kind, error)
     if os.environ.get("HOLDFAST_ENV", Environment.PRODUCTION) == Environment.PRODUCTION:
-        problems += [*_unencrypted(settings), *_weak(settings), *_shared(settings)]
+        given = list(_given(kinds))
+        problems += [*_unencrypted(given), *_weak(given), *_shared(given)]
     if problems:
         raise InvalidSettings("\n".join(dict.fromkeys(problems)))
+
+
+def _given(kinds: Sequence[type[BaseSettings]]) -> Iterator[_Given]:
+    environment = {name.upper(): text for name, text in os.environ.items()}
+    for kind in kinds:
+        for name, field in kind.model_fields.items():
+            variable = _variable(kind, name)
+            if variable in environment:
+                # By name, because the type may be optional, and have a validator.
+                is_secret = SecretStr.__name__ in str(field.annotation)
+                yield _Given(variable, environment[variable], is_secret)
 
 
 def _invalid(kind: type[BaseSettings], error: ValidationError) -> Iterator[str]:
@@ -45,15 +65,14 @@ def _invalid(kind: type[BaseSettings], error: ValidationError) -> Iterator[str]:
         yield f"{_variable(kind, str(problem['loc'][0]))}: {text}" if problem["loc"] else text
 
 
-def _unencrypted(settings: Sequence[BaseSettings]) -> Iterator[str]:
-    for each in settings:
-        for name, value in each:
-            if any(str(url).startswith("http://") for url in (value if isinstance(value, tuple) else (value,))):
-                yield f"{_variable(type(each), name)}: must be https in production"
+def _unencrypted(given: Sequence[_Given]) -> Iterator[str]:
+    for each in given:
+        if any(url.strip().startswith("http://") for url in each.text.split(",")):
+            yield f"{each.variable}: must be https in production"
 
 
-def _weak(settings: Sequence[BaseSettings]) -> Iterator[str]:
-    for variable, secret in _secrets(settings):
+def _weak(given: Sequence[_Given]) -> Iterator[str]:
+    for variable, secret in _secrets(given):
         random = _STRIPE_PREFIX.sub("", secret)
         # A text that repeats a part of itself is found in its double, before the second half.
         if len(set(random)) < _DISTINCT_CHARACTERS or random in (random + random)[1:-1]:
@@ -62,25 +81,22 @@ def _weak(settings: Sequence[BaseSettings]) -> Iterator[str]:
             yield f"{variable}: is a placeholder; generate one with `openssl rand -hex 32`"
 
 
-def _shared(settings: Sequence[BaseSettings]) -> Iterator[str]:
+def _shared(given: Sequence[_Given]) -> Iterator[str]:
     variables: defaultdict[str, set[str]] = defaultdict(set)
-    for variable, secret in _secrets(settings):
+    for variable, secret in _secrets(given):
         variables[secret].add(variable)
     for names in variables.values():
         if len(names) > 1:
             yield f"{', '.join(sorted(names))}: have the same secret; each needs its own"
 
 
-def _secrets(settings: Sequence[BaseSettings]) -> Iterator[tuple[str, str]]:
+def _secrets(given: Sequence[_Given]) -> Iterator[tuple[str, str]]:
     """Each secret with the variable that has it. A variable can have several, separated by commas."""
-    for each in settings:
-        for name, value in each:
-            # A private key in PEM was read when the settings were.
-            if not isinstance(value, SecretStr) or "-----BEGIN" in value.get_secret_value():
-                continue
-            text = value.get_secret_value()
+    for variable, text, is_secret in given:
+        # A private key in PEM was read when the settings were.
+        if is_secret and "-----BEGIN" not in text:
             parts = [unquote(urlsplit(text).password or "")] if "://" in text else text.split(",")
-            yield from ((_variable(type(each), name), part.strip()) for part in parts if part.strip())
+            yield from ((variable, part.strip()) for part in parts if part.strip())
 
 
 def _variable(kind: type[BaseSettings], name: str) -> str:

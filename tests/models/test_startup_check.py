@@ -70,6 +70,11 @@ def _stderr(program: str, changes: Mapping[str, str | None]) -> list[str]:
         ),
         (
             "api",
+            {"HOLDFAST_PUBLIC_URL": "http://holdfast.example", "STRIPE_WEBHOOK_SECRET": None},
+            {"STRIPE_WEBHOOK_SECRET: Field required", "HOLDFAST_PUBLIC_URL: must be https"},
+        ),
+        (
+            "api",
             {"HOLDFAST_ENV": "staging", "DATABASE_URL": None},
             {"HOLDFAST_ENV: Input should", "DATABASE_URL: Field"},
         ),
