@@ -17,6 +17,7 @@ from models.domain.messages import Checkout, HoldPhase, PaymentState
 from models.domain.money import Money
 from models.domain.onboarding import AccountState, OnboardingLink
 from models.domain.policy import Split
+from models.domain.stripe_events import BOOKING_METADATA
 
 _EXPAND_CHARGE = ["latest_charge.balance_transaction"]
 _EXPAND_SESSION = [f"payment_intent.{path}" for path in _EXPAND_CHARGE]
@@ -159,7 +160,7 @@ class StripeGateway:
             "reverse_transfer": True,
             "reason": "requested_by_customer",
             # Marks the refund as part of its booking's ending. One without it is adopted as an external refund.
-            "metadata": {"booking_id": str(booking_id)},
+            "metadata": {BOOKING_METADATA: str(booking_id)},
         }
         if with_fee:
             params["refund_application_fee"] = True
@@ -168,7 +169,7 @@ class StripeGateway:
 
     def _checkout_params(self, request: CheckoutRequest) -> SessionCreateParams:
         terms, split, text = request.terms, request.split, request.text
-        metadata = {"booking_id": str(terms.booking_id)}
+        metadata = {BOOKING_METADATA: str(terms.booking_id), "sessionType": "LIVE_SESSION"}
         intent: SessionCreateParamsPaymentIntentData = {
             "capture_method": "manual",
             "metadata": metadata,

@@ -10,6 +10,7 @@ from models.domain.money import Money
 from models.domain.policy import LossBearer
 from models.domain.refunds import ExternalRefund, RefundAtStripe, RefundSnapshot
 from models.domain.states import RefundStatus
+from models.domain.stripe_events import BOOKING_METADATA
 
 _STATUS = {
     "pending": RefundStatus.PENDING,
@@ -84,7 +85,7 @@ class StripeRefunds:
 
 def _metadata(snapshot: RefundSnapshot) -> dict[str, str]:
     return {
-        "booking_id": str(snapshot.parties.booking_id),
+        BOOKING_METADATA: str(snapshot.parties.booking_id),
         "refund_id": str(snapshot.refund_id),
         "try": str(snapshot.tries),
     }

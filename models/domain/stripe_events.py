@@ -6,6 +6,9 @@ from uuid import UUID
 
 from models.domain.base import Value
 
+BOOKING_METADATA = "bookingRequestId"
+"""The metadata key under which PaymentIntents, Checkout Sessions and refunds name their booking."""
+
 BOOKING_EVENTS = frozenset(
     {
         "payment_intent.amount_capturable_updated",
@@ -67,7 +70,7 @@ class StripeEvent(Value):
             type=type,
             account=account,
             object_id=str(object_id) if object_id else None,
-            booking_id=_id_in(stripe_object.get("metadata"), "booking_id"),
+            booking_id=_id_in(stripe_object.get("metadata"), BOOKING_METADATA),
             refund_id=_id_in(stripe_object.get("metadata"), "refund_id"),
             payment_intent_id=payment_intent if isinstance(payment_intent, str) else None,
         )

@@ -11,6 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.domain.ledger import Account, PostingKind
 from models.domain.states import PaymentStatus
+from models.domain.stripe_events import BOOKING_METADATA
 from models.tables.ledger import LedgerEntry, LedgerTransaction
 from models.tables.payments import Payment
 
@@ -39,9 +40,9 @@ async def payments_since(client: stripe.StripeClient, start: datetime) -> dict[s
         {"created": {"gte": int(start.timestamp())}, "limit": 100, "expand": _EXPAND}
     )
     return {
-        payment.metadata["booking_id"]: payment
+        payment.metadata[BOOKING_METADATA]: payment
         async for payment in listing.auto_paging_iter()
-        if payment.metadata and "booking_id" in payment.metadata
+        if payment.metadata and BOOKING_METADATA in payment.metadata
     }
 
 

@@ -16,6 +16,7 @@ from api.http.auth import issue_token
 from api.people import operators
 from models.domain.actors import Role, SignUpRole
 from models.domain.money import Money
+from models.domain.stripe_events import BOOKING_METADATA
 from models.tables.operators import Operator
 from models.tables.people import Instructor
 from sandbox import seed
@@ -88,7 +89,7 @@ class Marketplace:
         """Open a dispute of the booking's charge. A test card that is always disputed would do so right away."""
         payments = await self.stripe.v1.payment_intents.list_async({"limit": 100})
         async for payment in payments.auto_paging_iter():
-            if payment.metadata and payment.metadata["booking_id"] == booking_id:
+            if payment.metadata and payment.metadata[BOOKING_METADATA] == booking_id:
                 params = {"charge": payment.latest_charge, "reason": "product_not_received"}
                 return str((await self.control_stripe("/disputes", params))["id"])
         raise LookupError(f"No payment of {booking_id}")

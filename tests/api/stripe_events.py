@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 import httpx
 from stripe import WebhookSignature
 
+from models.domain.stripe_events import BOOKING_METADATA
 from tests.api.world import CONNECT_WEBHOOK_KEY, JSON, WEBHOOK_KEY
 
 AUTHORIZED = "payment_intent.amount_capturable_updated"
@@ -14,7 +15,7 @@ CONNECT_PATH = "/v1/stripe/connect-webhook"
 
 
 def event(type_: str = AUTHORIZED, booking_id: UUID | str | None = None) -> JSON:
-    metadata = {"booking_id": str(booking_id), "refund_id": str(UUID(int=1))} if booking_id else {}
+    metadata = {BOOKING_METADATA: str(booking_id), "refund_id": str(UUID(int=1))} if booking_id else {}
     return {
         "id": f"evt_{uuid4().hex}",
         "object": "event",

@@ -211,6 +211,21 @@ async def test_retried_refund_refunds_once(sandbox: FaultySandbox, kind: str) ->
     assert [refund.amount for refund in refunds.data] == [5_000]
 
 
+async def test_payment_and_checkout_name_their_booking_at_stripe(sandbox: FaultySandbox) -> None:
+    request = await sandbox.request()
+    page = await sandbox.plan.secure(request, retrying=False)
+    assert page.url
+    assert await pay(page.url)
+    session = await sandbox.stripe.v1.checkout.sessions.retrieve_async(
+        page.checkout.checkout_session_id, {"expand": ["payment_intent"]}
+    )
+    assert isinstance(session.payment_intent, stripe.PaymentIntent)
+    expected = {"bookingRequestId": str(request.terms.booking_id), "sessionType": "LIVE_SESSION"}
+    for stripe_object in (session, session.payment_intent):
+        assert stripe_object.metadata
+        assert stripe_object.metadata.to_dict() == expected
+
+
 async def test_release_finds_a_checkout_whose_id_was_lost(sandbox: FaultySandbox) -> None:
     request = await sandbox.request()
     page = await sandbox.plan.secure(request, retrying=False)

@@ -71,7 +71,7 @@ async def test_an_event_of_another_type_is_acknowledged_and_ignored(client: http
     assert (await send(client, event(type_, uuid4()))).status_code == 200
 
 
-@pytest.mark.parametrize("data", [None, [], {"object": None}, {"object": {"metadata": {"booking_id": 7}}}])
+@pytest.mark.parametrize("data", [None, [], {"object": None}, {"object": {"metadata": {"bookingRequestId": 7}}}])
 async def test_an_unexpected_payload_is_acknowledged_and_ignored(client: httpx.AsyncClient, data: object) -> None:
     assert (await send(client, event() | {"data": data})).status_code == 200
 

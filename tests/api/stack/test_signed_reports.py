@@ -30,7 +30,7 @@ _STRIPE = _object(
     id=st.just("evt_1"),
     type=st.sampled_from(["payment_intent.payment_failed", "account.updated", "ping"]),
     account=st.text(),
-    data=_object(object=_object(id=st.just("pi_1"), metadata=_object(booking_id=st.uuids().map(str)))),
+    data=_object(object=_object(id=st.just("pi_1"), metadata=_object(bookingRequestId=st.uuids().map(str)))),
 )
 _MEETING = _object(
     idempotencyKey=st.uuids().map(str),

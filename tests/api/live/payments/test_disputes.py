@@ -5,6 +5,7 @@ import httpx
 import pytest
 import stripe
 
+from models.domain.stripe_events import BOOKING_METADATA
 from tests.api.live.journey import REASON, approved, order, seen
 from tests.api.stripe_events import event, send
 from tests.api.world import JSON, World, problem
@@ -24,7 +25,7 @@ async def disputed(client: httpx.AsyncClient, world: World, sandbox: StripeSandb
     [intent] = [
         intent
         for intent in (await at.v1.payment_intents.list_async({"limit": 100})).data
-        if intent.metadata and intent.metadata.to_dict().get("booking_id") == booking_id
+        if intent.metadata and intent.metadata.to_dict().get(BOOKING_METADATA) == booking_id
     ]
     async with httpx.AsyncClient(base_url=sandbox.url, trust_env=False) as bank:
         opened = (await bank.post("/_sandbox/disputes", json={"charge": intent.latest_charge})).raise_for_status()

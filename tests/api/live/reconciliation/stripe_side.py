@@ -9,7 +9,7 @@ import httpx
 import stripe
 from stripe import PaymentIntent, WebhookSignature
 
-from models.domain.stripe_events import CONNECT_EVENTS, PLATFORM_EVENTS
+from models.domain.stripe_events import BOOKING_METADATA, CONNECT_EVENTS, PLATFORM_EVENTS
 from tests.api.stripe_events import CONNECT_PATH, PATH
 from tests.api.world import CONNECT_WEBHOOK_KEY, JSON, WEBHOOK_KEY, World
 
@@ -74,7 +74,7 @@ class StripeSide:
         [intent] = [
             each
             async for each in listed.auto_paging_iter()
-            if each.metadata and each.metadata.to_dict().get("booking_id") == booking_id
+            if each.metadata and each.metadata.to_dict().get(BOOKING_METADATA) == booking_id
         ]
         return intent
 
