@@ -13,8 +13,8 @@ from api.http.auth import Caller
 from api.http.schema_types import RequestTime
 from models.domain.actors import Role
 from models.domain.states import BookingStatus
-from models.tables.bookings import BookingRequest
-from models.tables.payments import Payment
+from models.tables.bookings import BookingRequest, LiveSession
+from models.tables.payments import InstructorPayout, Payment
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,8 @@ class BookingFilter:
     student_id: UUID | None = None
     instructor_id: UUID | None = None
     payment_intent_id: str | None = None
+    session_id: UUID | None = None
+    stripe_payout_id: str | None = None
 
     def of(self, caller: Caller) -> "BookingFilter":
         """Only the bookings of a student or an instructor."""
@@ -36,12 +38,14 @@ class BookingFilter:
         return replace(self, instructor_id=caller.id)
 
     def conditions(self) -> list[ColumnExpressionArgument[bool]]:
-        """For a query of `BookingRequest`, joined with its `Payment`."""
+        """For a query of `BookingRequest`, joined with its payment, session and payout."""
         equal = (
             (BookingRequest.status, self.status),
             (BookingRequest.student_id, self.student_id),
             (BookingRequest.instructor_id, self.instructor_id),
             (Payment.payment_intent_id, self.payment_intent_id),
+            (LiveSession.id, self.session_id),
+            (InstructorPayout.stripe_payout_id, self.stripe_payout_id),
         )
         found: list[ColumnExpressionArgument[bool]] = [
             col(cast(Any, column)) == value for column, value in equal if value is not None
@@ -72,6 +76,8 @@ async def _anyones_filter(
 AnyonesFilter = Annotated[BookingFilter, Depends(_anyones_filter)]
 """The filters that everybody has. The caller's role adds others."""
 
+_STRIPE_ID = r"^[\x21-\x7e]{1,255}$"
+
 
 async def _operators_filter(
     shared: AnyonesFilter,
@@ -79,7 +85,11 @@ async def _operators_filter(
     student_id: Annotated[UUID | None, Query(description="Only this student's bookings.")] = None,
     instructor_id: Annotated[UUID | None, Query(description="Only this instructor's bookings.")] = None,
     payment_intent_id: Annotated[
-        str | None, Query(pattern=r"^[\x21-\x7e]{1,255}$", description="Only the booking with this PaymentIntent.")
+        str | None, Query(pattern=_STRIPE_ID, description="Only the booking with this PaymentIntent.")
+    ] = None,
+    session_id: Annotated[UUID | None, Query(description="Only the booking with this session.")] = None,
+    stripe_payout_id: Annotated[
+        str | None, Query(pattern=_STRIPE_ID, description="Only the bookings that this payout paid last.")
     ] = None,
 ) -> BookingFilter:
     return replace(
@@ -88,6 +98,8 @@ async def _operators_filter(
         student_id=student_id,
         instructor_id=instructor_id,
         payment_intent_id=payment_intent_id,
+        session_id=session_id,
+        stripe_payout_id=stripe_payout_id,
     )
 
 

@@ -55,6 +55,7 @@ def booking_for_operator(record: BookingRecord) -> schemas.BookingForOperator:
         **dict(shared),
         needs_attention=record.request.needs_attention,
         attention_reason=record.request.attention_reason,
+        stripe_dashboard_url=_stripe_dashboard_url(record),
         attendance=_attendance(record) if record.session else None,
         refunds=[_refund(refund) for refund in record.refunds],
     )
@@ -210,6 +211,14 @@ def _refund(refund: Refund) -> RefundDetails:
         created_at=refund.created_at,
         updated_at=refund.updated_at,
     )
+
+
+def _stripe_dashboard_url(record: BookingRecord) -> str | None:
+    """Test mode has a path of its own. The API has no Stripe key, but the Checkout Session's id names the mode."""
+    if record.payment is None or record.payment.payment_intent_id is None:
+        return None
+    is_test = (record.request.checkout_session_id or "").startswith("cs_test_")
+    return f"https://dashboard.stripe.com/{'test/' if is_test else ''}payments/{record.payment.payment_intent_id}"
 
 
 def _payment(payment: Payment, with_id: bool) -> schemas.BookingPayment:

@@ -215,6 +215,8 @@ class BookingEvent(ResponseModel):
 class BookingForOperator(Booking):
     needs_attention: bool
     attention_reason: str | None
+    stripe_dashboard_url: str | None
+    """The payment in the Stripe Dashboard; `null` before there is one."""
     attendance: SessionAttendance | None
     """`null` without a session."""
     refunds: list[RefundDetails]

@@ -157,6 +157,7 @@ _BOOKING = {
 _BOOKING_FOR_OPERATOR = _BOOKING | {
     "needs_attention": False,
     "attention_reason": None,
+    "stripe_dashboard_url": f"https://dashboard.stripe.com/test/payments/{_PAYMENT['payment_intent_id']}",
     "attendance": _ATTENDANCE,
     "refunds": [REFUND],
 }

@@ -1,4 +1,5 @@
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
@@ -18,13 +19,14 @@ from tests.api.world import JSON, Person, World, add_student, problem
 NOW = datetime.now(UTC)
 
 
-async def no_show(world: World) -> UUID:
+async def no_show(world: World, **fields: Any) -> UUID:
     """A booking whose student did not come. Half of the price was captured."""
     booking_id = await world.booking(
         status=BookingStatus.NO_SHOW,
         end_reason=EndReason.STUDENT_ABSENT,
         next_deadline_at=None,
         rejection_reason="The reason of a rejection that failed.",
+        **fields,
     )
     await world.add(
         LiveSession(
@@ -56,6 +58,20 @@ async def no_show(world: World) -> UUID:
         )
     )
     return booking_id
+
+
+def _payout(booking_id: UUID, world: World) -> InstructorPayout:
+    return InstructorPayout(
+        booking_id=booking_id,
+        instructor_id=world.instructor.id,
+        status=PayoutStatus.PROCESSING,
+        amount_minor=4_000,
+        platform_fee_minor=1_000,
+        currency="usd",
+        stripe_payout_id="po_1",
+        created_at=NOW,
+        updated_at=NOW,
+    )
 
 
 def usd(amount_minor: int) -> JSON:
@@ -102,19 +118,7 @@ async def test_a_booking_names_the_offering_and_both_people(client: httpx.AsyncC
 
 async def test_everyone_whom_it_concerns_sees_where_the_money_is(client: httpx.AsyncClient, world: World) -> None:
     booking_id = await no_show(world)
-    await world.add(
-        InstructorPayout(
-            booking_id=booking_id,
-            instructor_id=world.instructor.id,
-            status=PayoutStatus.PROCESSING,
-            amount_minor=4_000,
-            platform_fee_minor=1_000,
-            currency="usd",
-            stripe_payout_id="po_1",
-            created_at=NOW,
-            updated_at=NOW,
-        )
-    )
+    await world.add(_payout(booking_id, world))
     seen = {}
     for person in (world.student, world.instructor, world.operator):
         shown = (await client.get(f"/v1/bookings/{booking_id}", headers=person.headers)).json()
@@ -122,6 +126,26 @@ async def test_everyone_whom_it_concerns_sees_where_the_money_is(client: httpx.A
         seen[person.role] = (shown["payment"]["payment_intent_id"], payout and payout["stripe_payout_id"])
     intent = f"pi_{booking_id}"
     assert seen == {"student": (intent, None), "instructor": (None, "po_1"), "operator": (intent, "po_1")}
+
+
+@pytest.mark.parametrize(("mode", "path"), [("test", "test/payments"), ("live", "payments")])
+async def test_an_operator_gets_a_link_to_the_payment_at_stripe(
+    client: httpx.AsyncClient, world: World, mode: str, path: str
+) -> None:
+    booking_id = await no_show(world, checkout_session_id=f"cs_{mode}_{uuid4()}")
+    shown = (await client.get(f"/v1/bookings/{booking_id}", headers=world.operator.headers)).json()
+    assert shown["stripe_dashboard_url"] == f"https://dashboard.stripe.com/{path}/pi_{booking_id}"
+
+
+async def test_only_an_operator_gets_a_link_to_stripe_and_only_for_a_payment(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    unpaid, paid = await world.booking(), await no_show(world)
+    shown = (await client.get(f"/v1/bookings/{unpaid}", headers=world.operator.headers)).json()
+    assert shown["stripe_dashboard_url"] is None
+    for person in (world.student, world.instructor):
+        shown = (await client.get(f"/v1/bookings/{paid}", headers=person.headers)).json()
+        assert "stripe_dashboard_url" not in shown
 
 
 async def test_the_policy_is_shown_in_refunds_and_seconds(client: httpx.AsyncClient, world: World) -> None:
@@ -306,15 +330,23 @@ async def test_bookings_are_filtered_by_status_and_the_sessions_start(client: ht
         assert await listed(client, person, status="PENDING", **{"from": middle}) == []
 
 
-async def test_an_operator_filters_by_person_and_payment(client: httpx.AsyncClient, world: World) -> None:
+async def test_an_operator_filters_by_person_payment_session_and_payout(
+    client: httpx.AsyncClient, world: World
+) -> None:
     elsewhere = await World.create(world.engine, stripe_account_id="acct_elsewhere")
     own, other = str(await no_show(world)), str(await elsewhere.booking())
+    await world.add(_payout(UUID(own), world))
+    session_id = (await client.get(f"/v1/bookings/{own}", headers=world.student.headers)).json()["session"]["id"]
     for filters, found in (
         ({"student_id": str(world.student.id)}, [own]),
         ({"instructor_id": str(elsewhere.instructor.id)}, [other]),
         ({"student_id": str(world.student.id), "instructor_id": str(elsewhere.instructor.id)}, []),
         ({"payment_intent_id": f"pi_{own}"}, [own]),
         ({"payment_intent_id": f"pi_{other}"}, []),
+        ({"session_id": session_id}, [own]),
+        ({"session_id": str(uuid4())}, []),
+        ({"stripe_payout_id": "po_1"}, [own]),
+        ({"stripe_payout_id": "po_2"}, []),
     ):
         assert await listed(client, world.operator, **filters) == found
 
@@ -329,6 +361,8 @@ async def test_an_operator_filters_by_person_and_payment(client: httpx.AsyncClie
         {"student_id": "ada"},
         {"payment_intent_id": ""},
         {"payment_intent_id": "pi \0"},
+        {"session_id": "ada"},
+        {"stripe_payout_id": ""},
     ],
 )
 async def test_an_invalid_filter_is_refused(client: httpx.AsyncClient, world: World, params: dict[str, str]) -> None:
@@ -354,18 +388,20 @@ async def test_only_an_operator_has_an_operators_filters(
         ({"instructor_id": str(uuid4())}, "ix_booking_request_instructor_created"),
         ({"from": "2026-03-01T00:00:00Z", "to": "2026-03-02T00:00:00Z"}, "ix_booking_request_starts"),
         ({"payment_intent_id": "pi_1"}, "payment_payment_intent_id_key"),
+        ({"session_id": str(uuid4())}, "live_session_id_key"),
+        ({"stripe_payout_id": "po_1"}, "ix_instructor_payout_stripe_payout_id"),
     ],
 )
 async def test_each_filter_is_one_statement_answered_by_an_index(
     client: httpx.AsyncClient, world: World, engine: AsyncEngine, params: dict[str, str], index: str
 ) -> None:
-    """A range of starts and a PaymentIntent without ORDER BY: with it, the planner chooses by statistics."""
+    """A range of starts and the ids without ORDER BY: with it, the planner chooses by statistics."""
     for hours in range(1, 6):
         await world.booking(await world.slot(timedelta(hours=hours * 2)))
     with noted(engine) as statements:
         await listed(client, world.operator, **params)
     ((statement, parameters),) = statements
-    if {"from", "payment_intent_id"} & params.keys():
+    if {"from", "payment_intent_id", "session_id", "stripe_payout_id"} & params.keys():
         statement = statement.partition(" ORDER BY booking_request.created_at")[0]
         parameters = {name: value for name, value in parameters.items() if f"%({name})" in statement}
     assert index in await plan(engine, statement, parameters)
