@@ -56,6 +56,32 @@ def test_compose_lets_the_migrations_alone_connect_as_the_owner() -> None:
     assert "CREATE ROLE holdfast_program LOGIN" in _text("docker-compose.yml")
 
 
+_STRIPE_CALL = re.compile(r"self\._client\.v1\.([a-z_.]+)\.([a-z]+)_async")
+_READING = ("retrieve", "list")
+
+
+def _stripe_access() -> dict[str, str]:
+    """The access to each resource that the adapters' calls need."""
+    adapters = (PROJECT_ROOT / "activities" / "stripe").glob("*.py")
+    calls = [call for file in adapters for call in _STRIPE_CALL.findall(file.read_text())]
+    writing = {resource for resource, verb in calls if verb not in _READING}
+    return {resource: "Write" if resource in writing else "Read" for resource, _ in calls}
+
+
+def test_docs_name_the_permissions_of_the_stripe_key() -> None:
+    rows = re.findall(
+        r"^\| `([a-z_.]+)` \| (Read|Write|None) \| (Read|None) \| `[a-z0-9_]+` \|$",
+        _text("docs/operations/self-hosting.md"),
+        re.MULTILINE,
+    )
+    documented = {resource: own if own != "None" else connected for resource, own, connected in rows}
+    # Read as a part of a charge.
+    assert documented.pop("application_fees") == "Read"
+    # A reversal belongs to its transfer.
+    needed = {resource.removesuffix(".reversals"): access for resource, access in _stripe_access().items()}
+    assert documented == needed
+
+
 def _names(settings: type[BaseSettings]) -> set[str]:
     return {f"{settings.model_config.get('env_prefix', '')}{name}".upper() for name in settings.model_fields}
 

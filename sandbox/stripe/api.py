@@ -31,7 +31,7 @@ from sandbox.stripe.schema.derive import API_VERSION, request_shape
 from sandbox.stripe.schema.requests import check_emails, coerced
 from sandbox.stripe.views import INCLUDABLE
 
-_KEY_PREFIX = "sk_test_"
+_KEY_PREFIXES = ("sk_test_", "rk_test_")
 
 
 @dataclass(frozen=True)
@@ -169,8 +169,8 @@ class Api:
                 "You did not provide an API key. You need to provide your API key in the Authorization header, "
                 "using Bearer auth (e.g. 'Authorization: Bearer YOUR_SECRET_KEY')."
             )
-        if not key.startswith(_KEY_PREFIX):
-            raise unauthorized("Invalid API Key provided. The sandbox takes keys of the form sk_test_...")
+        if not key.startswith(_KEY_PREFIXES):
+            raise unauthorized("Invalid API Key provided. The sandbox takes sk_test_... and rk_test_... keys.")
         account = received.account
         if account is None or account == PLATFORM:
             return PLATFORM

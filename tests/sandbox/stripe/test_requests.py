@@ -9,11 +9,18 @@ from stripe import Charge, InvalidRequestError, PaymentIntent
 from tests.sandbox.stripe.platform import API_KEY, Platform
 
 
-@pytest.mark.parametrize("authorization", ["", "Bearer sk_live_1", "Bearer pk_test_1", "Basic %%%", "Digest x"])
+@pytest.mark.parametrize(
+    "authorization", ["", "Bearer sk_live_1", "Bearer rk_live_1", "Bearer pk_test_1", "Basic %%%", "Digest x"]
+)
 async def test_request_requires_a_test_key(platform: Platform, authorization: str) -> None:
     refused = await platform.raw("GET", "/v1/balance", Authorization=authorization)
     assert (refused.status_code, refused.json()["error"]["type"]) == (401, "invalid_request_error")
-    assert "sk_live_1" not in refused.text
+    assert "k_live_1" not in refused.text
+
+
+async def test_a_restricted_key_is_accepted(platform: Platform) -> None:
+    accepted = await platform.raw("GET", "/v1/balance", Authorization="Bearer rk_test_sandbox")
+    assert accepted.status_code == 200
 
 
 async def test_key_is_accepted_by_basic_auth(platform: Platform) -> None:
