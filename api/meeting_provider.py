@@ -202,6 +202,8 @@ class MeetingSettings(BaseSettings):
     """Before the session's start."""
     meeting_grace: Window = timedelta(minutes=30)
     """After the session's end. Until then people may still join and stay."""
+    meeting_recording_kept_for: Annotated[timedelta, Field(ge=timedelta(0), le=timedelta(days=365))] = timedelta(days=1)
+    """How long the provider keeps a recording; its link is shown until then. 8x8 keeps it for a day."""
     meeting_webhook_secret: Annotated[SecretStr, AfterValidator(_no_empty_secret)] | None = None
     """One secret, or several separated by commas during a rotation. `None`: every report is refused."""
 

@@ -6,7 +6,7 @@ from sqlmodel import col, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
-from activities.database import audit, stripe_events
+from activities.database import audit, recordings, stripe_events
 from activities.database.transactions import transaction
 from models.domain.actors import PLATFORM, Subject
 from models.domain.ids import drift_id
@@ -70,6 +70,7 @@ class ReconciliationActivities:
             if len(message.differences) < MOST_DIFFERENCES:
                 await _resolve(session, message)
             await stripe_events.delete_old(session, message.finished_at)
+            await recordings.delete_expired(session, message.finished_at)
             await audit.append(session, _finished_event(message))
 
 

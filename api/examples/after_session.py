@@ -1,4 +1,4 @@
-"""OpenAPI examples: Nadia's payout, and a reconciliation."""
+"""OpenAPI examples: the recording, Nadia's payout, and a reconciliation."""
 
 from typing import Any
 
@@ -12,6 +12,11 @@ def usd(amount_minor: int) -> dict[str, Any]:
     return {"amount_minor": amount_minor, "currency": "usd"}
 
 
+_RECORDING = {
+    "url": "https://recordings.example.org/9f2c4e.mp4?signature=3f9a1c",
+    "uploaded_at": "2026-03-02T19:05:00Z",
+    "expires_at": "2026-03-03T19:05:00Z",
+}
 _RECONCILIATION_ID = "1f0a3c5e-7b9d-4e2f-8a6c-0d1b2c3e4f5a"
 _FAILURE = {
     "code": "account_closed",
@@ -85,6 +90,8 @@ EXAMPLES_AFTER_THE_SESSION: dict[str, dict[str, Any]] = {
     "BookingPayout": _PAYOUT_OF_BOOKING,
     "PayoutPage": {"data": [_PAYOUT], "balances": [usd(8_000)], "next_cursor": None},
     "PayoutPageForOperator": {"data": [_PAYOUT_FOR_OPERATOR], "next_cursor": None},
+    "RecordingLink": _RECORDING,
+    "RecordingLinks": {"data": [_RECORDING]},
     "ReconciliationOrdered": {"id": _RECONCILIATION_ID},
     "ReconciliationPage": {"data": [_RECONCILIATION], "next_cursor": None},
     "ReconciliationRun": _RECONCILIATION,

@@ -1,7 +1,7 @@
 """The routers of this folder, for `api.main`."""
 
-from api.meetings import routes, webhook
+from api.meetings import recordings, routes, webhook
 
-ROUTERS = (routes.router,)
+ROUTERS = (routes.router, recordings.router)
 WEBHOOKS = (webhook.router,)
 """Included without rate limits."""

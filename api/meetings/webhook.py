@@ -8,9 +8,10 @@ from pydantic import ValidationError
 
 from api.http.database import WithDatabase
 from api.http.problems import Kind, Problem, problem_responses
-from api.meetings import attendance
+from api.meetings import attendance, recordings
 from api.meetings.webhook_events import Report, is_signed
 from api.settings import WithSettings
+from models.domain.attendance import AttendanceKind
 
 router = APIRouter(prefix="/v1/meetings", tags=["meetings"])
 log = logging.getLogger("holdfast.api")
@@ -45,7 +46,9 @@ async def receive(
     if report.kind is None:
         return {"received": True}
     async with database.writing() as session:
-        is_recorded = await attendance.record(session, report, report.kind, settings.meetings.provider)
-    if not is_recorded:
+        booking = await attendance.record(session, report, report.kind, settings.meetings.provider)
+        if booking is not None and report.kind is AttendanceKind.RECORDING_UPLOADED:
+            await recordings.keep(session, booking, report, settings.meeting.meeting_recording_kept_for)
+    if booking is None:
         log.info("meeting event %s is about no room of ours, or about nobody who has it", report.idempotency_key)
     return {"received": True}

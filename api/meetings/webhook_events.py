@@ -1,6 +1,7 @@
 """The meeting provider's events and their signature, in the format of 8x8's Jitsi as a Service."""
 
 import hmac
+import re
 from base64 import b64encode
 from datetime import UTC, datetime
 from typing import Any
@@ -17,12 +18,13 @@ _KINDS = {
     "RECORDING_UPLOADED": AttendanceKind.RECORDING_UPLOADED,
 }
 _MAX_LENGTH = 255
+_LINK = re.compile(r"https://[\x21-\x7e]{1,4000}")
 
 
 class Report(BaseModel):
     """The fields of an event that are used (8x8, "Payload structure").
 
-    Events also contain names, mail addresses and a link that opens the recording without signing in. They are not read.
+    Events also contain names and mail addresses. They are not read.
     """
 
     model_config = ConfigDict(alias_generator=to_camel)
@@ -60,6 +62,12 @@ class Report(BaseModel):
     def connection(self) -> str | None:
         jid = self.data.get("participantJid") if isinstance(self.data, dict) else None
         return jid.replace("\x00", "")[:_MAX_LENGTH] if isinstance(jid, str) else None
+
+    @property
+    def recording_url(self) -> str | None:
+        """A link that opens the recording without signing in."""
+        link = self.data.get("preAuthenticatedLink") if isinstance(self.data, dict) else None
+        return link if isinstance(link, str) and _LINK.fullmatch(link) else None
 
 
 def is_signed(body: bytes, header: str, secrets: tuple[str, ...]) -> bool:

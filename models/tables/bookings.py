@@ -134,10 +134,7 @@ class FormerRoom(SQLModel, table=True):
 
 
 class AttendanceEvent(SQLModel, table=True):
-    """A report of the meeting provider. Append-only: a trigger rejects all other changes.
-
-    Neither a recording nor its location is stored: the provider's link gives access to anyone who has it.
-    """
+    """A report of the meeting provider. Append-only: a trigger rejects all other changes."""
 
     __tablename__ = "attendance_event"
     __table_args__ = (Index("ix_attendance_event_booking_at", "booking_id", "at"),)

@@ -43,6 +43,7 @@ GET  /v1/bookings/{booking_id}/cancellation-quote     401    ok       ok        
 GET  /v1/bookings/{booking_id}/calendar.ics           401    ok       ok         403       404       404
 GET  /v1/bookings/{booking_id}/receipt.pdf            401    ok       ok         ok        404       404
 GET  /v1/bookings/{booking_id}/join                   401    ok       ok         403       404       404
+GET  /v1/bookings/{booking_id}/recordings             401    ok       ok         403       404       404
 POST /v1/bookings/{booking_id}/approve                401    403      ok         403       403       404
 POST /v1/bookings/{booking_id}/reject                 401    403      ok         403       403       404
 POST /v1/bookings/{booking_id}/complete               401    403      ok         403       403       404

@@ -359,6 +359,18 @@ CREATE TABLE attendance_event (
 
 CREATE INDEX ix_attendance_event_booking_at ON attendance_event (booking_id, at)
 
+CREATE TABLE recording (
+    id varchar PRIMARY KEY,
+    booking_id uuid NOT NULL REFERENCES booking_request (id),
+    url varchar NOT NULL,
+    uploaded_at timestamptz NOT NULL,
+    expires_at timestamptz NOT NULL
+)
+
+CREATE INDEX ix_recording_booking_id ON recording (booking_id)
+
+CREATE INDEX ix_recording_expires_at ON recording (expires_at)
+
 CREATE TABLE policy_acceptance (
     booking_id uuid PRIMARY KEY,
     ip_address varchar NOT NULL,
@@ -735,7 +747,7 @@ CREATE TRIGGER notify AFTER INSERT ON audit_event
 _TABLES = (
     "student", "instructor", "credential", "password_reset", "address_verification", "operator", "offering", "slot",
     "booking_request",
-    "live_session", "reschedule_proposal", "session_report", "attendance_event", "policy_acceptance",
+    "live_session", "reschedule_proposal", "session_report", "attendance_event", "recording", "policy_acceptance",
     "idempotency_key", "payment", "instructor_payout", "refund", "dispute", "ledger_transaction",
     "ledger_entry", "audit_event", "outbox_message", "stripe_event", "reconciliation", "drift",
     "former_room",

@@ -1,7 +1,9 @@
-"""Two concurrent reconciliations: the schedule's, and one that an operator started."""
+"""What a finished run records and deletes, beside a run of the schedule's and one that an operator started."""
 
 from datetime import timedelta
 from uuid import uuid4
+
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.reconciliation.runs import ReconciliationActivities
 from models.domain.actors import PLATFORM
@@ -18,6 +20,7 @@ from models.domain.reconciliation import (
     StartReconciliation,
 )
 from models.tables.reconciliation import Drift
+from models.tables.recordings import Recording
 from tests.activities.bookings import NOW, Bookings
 
 MINUTE = timedelta(minutes=1)
@@ -60,3 +63,17 @@ async def test_run_does_not_resolve_a_drift_that_a_concurrent_run_has_found(book
     await reconciliations.finish_reconciliation(finish(await start(4), 5))
     [resolved] = await bookings.all(Drift)
     assert resolved.resolved_at == NOW + 5 * MINUTE
+
+
+async def test_run_deletes_the_links_to_recordings_that_have_expired(bookings: Bookings) -> None:
+    terms = await bookings.reserved()
+    async with AsyncSession(bookings.engine) as session, session.begin():
+        for name, expires_at in (("old", NOW + MINUTE), ("new", NOW + 2 * MINUTE)):
+            url = f"https://recordings.test/{name}"
+            session.add(
+                Recording(id=name, booking_id=terms.booking_id, url=url, uploaded_at=NOW, expires_at=expires_at)
+            )
+    reconciliations = ReconciliationActivities(bookings.engine)
+    started = await reconciliations.start_reconciliation(StartReconciliation(id=uuid4(), by=PLATFORM, at=NOW))
+    await reconciliations.finish_reconciliation(finish(started, 1))
+    assert [recording.id for recording in await bookings.all(Recording)] == ["new"]

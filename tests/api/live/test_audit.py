@@ -30,7 +30,7 @@ CHANGE_NOTHING = {
     "/v1/auth/token": "returns a token, and may rehash the same password",
     "/v1/stripe/webhook": "forwards Stripe's event; its effects are the workflow's, and audited there",
     "/v1/stripe/connect-webhook": "the same",
-    "/v1/meetings/webhook": "stores a report as received, in append-only rows",
+    "/v1/meetings/webhook": "stores reports; a recording's link is audited: tests/api/meetings/test_recordings.py",
 }
 TESTED_ELSEWHERE = {
     **{
