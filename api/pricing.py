@@ -61,6 +61,8 @@ class Policy(ResponseModel):
     version: str
     """Changes whenever the policy does. A booking request can name it as `expected_policy_version`."""
     platform_fee_bps: int
+    platform_fee_tax_bps: int
+    """The rate of the tax that the platform's fee includes: 1900 for 19 %, and 0 for none."""
     cancellation: Cancellation
     no_show: NoShowTerms
     on_completion_timeout: CompletionTimeoutPolicy
@@ -76,6 +78,7 @@ def policy(policy: BookingPolicy) -> Policy:
     return Policy(
         version=policy.version,
         platform_fee_bps=policy.fee_bps,
+        platform_fee_tax_bps=policy.fee_tax_bps,
         cancellation=Cancellation(
             name=policy.cancellation.name,
             tiers=[tier(each) for each in policy.cancellation.tiers],

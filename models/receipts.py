@@ -10,8 +10,10 @@ from sqlmodel import col, select
 from sqlmodel.sql.expression import Select
 
 from models.documents.receipt import Movement, Receipt, Step
+from models.domain.fee_tax import fee_tax
 from models.domain.ledger import Account, PostingKind
 from models.domain.money import Money
+from models.domain.policy import BookingPolicy
 from models.domain.zones import zone
 from models.tables.bookings import BookingRequest
 from models.tables.ledger import LedgerEntry, LedgerTransaction
@@ -80,6 +82,8 @@ def receipt(booking: BookingRequest, names: Names, lines: Iterable[Line]) -> Rec
     def money(amount_minor: int) -> Money:
         return Money(amount_minor=amount_minor, currency=booking.currency)
 
+    policy, fee = BookingPolicy.model_validate(booking.policy), money(booking.platform_fee_minor)
+    tax_kept_minor = -balances[Account.TAX_PAYABLE]
     return Receipt(
         booking_id=booking.id,
         student=names.student,
@@ -90,11 +94,14 @@ def receipt(booking: BookingRequest, names: Names, lines: Iterable[Line]) -> Rec
         time_zone=zone(names.student_time_zone).key,
         language=names.student_language,
         price=money(booking.price_minor),
-        platform_fee=money(booking.platform_fee_minor),
+        platform_fee=fee,
+        fee_tax=fee_tax(fee, policy),
+        fee_tax_bps=policy.fee_tax_bps,
         movements=tuple(
             Movement(at=at, step=step, amount=money(amount_minor)) for at, step, amount_minor in _movements(entries)
         ),
-        fee_kept=money(-balances[Account.PLATFORM_REVENUE]),
+        fee_kept=money(tax_kept_minor - balances[Account.PLATFORM_REVENUE]),
+        fee_tax_kept=money(tax_kept_minor),
         share_kept=money(-balances[Account.INSTRUCTOR_PAYABLE]),
         on_its_way=money(-balances[Account.REFUNDS]),
     )

@@ -56,6 +56,7 @@ class PolicySettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="HOLDFAST_", extra="ignore")
 
     fee_bps: int = Field(default=_POLICY.fee_bps, ge=0, le=BASIS_POINTS)
+    fee_tax_bps: int = Field(default=_POLICY.fee_tax_bps, ge=0, le=BASIS_POINTS)
     rounding: Rounding = _POLICY.rounding
     student_absent_kept_bps: int = Field(default=_POLICY.student_absent_kept_bps, ge=0, le=BASIS_POINTS)
     joint_presence_bps: int = Field(default=_POLICY.joint_presence_bps, ge=0, le=BASIS_POINTS)
@@ -84,6 +85,7 @@ class PolicySettings(BaseSettings):
         """The policy of a booking made now, with its offering's cancellation tiers."""
         return BookingPolicy(
             fee_bps=self.fee_bps,
+            fee_tax_bps=self.fee_tax_bps,
             rounding=self.rounding,
             cancellation=cancellation,
             student_absent_kept_bps=self.student_absent_kept_bps,

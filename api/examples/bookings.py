@@ -55,6 +55,7 @@ _WINDOWS = {
 _POLICY = {
     "version": "6e0f1b9c4d2a8375",
     "platform_fee_bps": 2_000,
+    "platform_fee_tax_bps": 0,
     "cancellation": _CANCELLATION,
     "no_show": _NO_SHOW,
     "on_completion_timeout": "RELEASE",

@@ -43,6 +43,7 @@ class PeriodMetrics(BaseModel):
     dispute_bps: int | None
     """Disputes opened in the period, relative to the payments captured in it."""
     platform_revenue: Money
+    """The platform's fees in the period, less those returned, without the tax in them."""
     stripe_fees: Money
     payout_lag_seconds: int | None
     """Average time from capture to the payout's arrival at the bank, over the payouts that arrived in the period."""

@@ -24,7 +24,8 @@ _EARNINGS = """
            OR (kind = 'dispute_lost' AND account IN ('disputes', 'refunds'))
     ) AS refunds,
     sum(amount_minor) FILTER (WHERE account = 'platform_losses') AS borne_by_platform,
-    -sum(amount_minor) FILTER (WHERE account = 'platform_revenue') AS fees,
+    -sum(amount_minor) FILTER (WHERE account IN ('platform_revenue', 'tax_payable')) AS fees,
+    -sum(amount_minor) FILTER (WHERE account = 'tax_payable') AS fee_tax,
     -sum(amount_minor) FILTER (
         WHERE account = 'instructor_payable' AND kind NOT IN ('paid_out', 'payout_failed')
     ) AS net,
@@ -110,7 +111,7 @@ def _month(currency: str, rows: list[Row]) -> CurrencyMonth:
         currency=currency,
         earnings=earnings,
         stripe_fees=stripe_fees,
-        result=earnings.fees - earnings.borne_by_platform - stripe_fees,
+        result=earnings.fees - earnings.fee_tax - earnings.borne_by_platform - stripe_fees,
         accounts=tuple(
             AccountMonth(
                 account=row["account"],

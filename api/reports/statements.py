@@ -14,14 +14,14 @@ from api.http.rate_limits import DOCUMENTS, limited_by
 from api.reports import queries
 from api.settings import WithSettings
 from models.documents.statement import draw
-from models.domain.statements import Statement, month_starts, statement
+from models.domain.statements import Earnings, Statement, month_starts, statement
 from models.domain.zones import zone
 from models.tables.people import Instructor
 
 router = APIRouter(prefix="/v1/instructors/me/statements", tags=["instructors"])
 
 Year = Annotated[int, Path(ge=2000, le=2100)]
-_COLUMNS = ["month", "currency", "transactions", "gross", "refunds", "borne_by_platform", "fees", "net", "paid_out"]
+_COLUMNS = ["month", "currency", *Earnings.model_fields]
 
 
 @router.get(

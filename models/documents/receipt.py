@@ -54,9 +54,14 @@ class Receipt(Value):
     price: Money
     platform_fee: Money
     """As shown before payment."""
+    fee_tax: Money
+    """The tax in that fee."""
+    fee_tax_bps: int
     movements: tuple[Movement, ...]
     fee_kept: Money
     """What the platform keeps of what was paid."""
+    fee_tax_kept: Money
+    """The tax in what the platform keeps."""
     share_kept: Money
     """What the instructor keeps of it."""
     on_its_way: Money
@@ -104,11 +109,11 @@ def draw(receipt: Receipt, issuer: Issuer) -> bytes:
         last_is_total=True,
     )
     page.heading(say("The price as shown before payment"))
-    share, fee = say("Instructor’s share"), say("Platform fee of %(platform)s", platform=issuer.name)
+    share = say("Instructor’s share")
     page.rows(
         [
             [share, reads.money(receipt.price - receipt.platform_fee)],
-            [fee, reads.money(receipt.platform_fee)],
+            [_fee(receipt, receipt.fee_tax, issuer, reads), reads.money(receipt.platform_fee)],
             [say("Price"), reads.money(receipt.price)],
         ],
         widths=(132, 38),
@@ -119,7 +124,7 @@ def draw(receipt: Receipt, issuer: Issuer) -> bytes:
         page.rows(
             [
                 [share, reads.money(receipt.share_kept)],
-                [fee, reads.money(receipt.fee_kept)],
+                [_fee(receipt, receipt.fee_tax_kept, issuer, reads), reads.money(receipt.fee_kept)],
                 [say("You paid"), reads.money(receipt.paid)],
             ],
             widths=(132, 38),
@@ -135,6 +140,18 @@ def _signed(movement: Movement) -> Money:
 
 def _amount(movement: Movement, reads: Language) -> str:
     return reads.money(-movement.amount if movement.step.sign < 0 else movement.amount)
+
+
+def _fee(receipt: Receipt, tax: Money, issuer: Issuer, reads: Language) -> str:
+    say = reads.gettext
+    if not receipt.fee_tax_bps:
+        return say("Platform fee of %(platform)s", platform=issuer.name)
+    return say(
+        "Platform fee of %(platform)s, including %(tax)s of tax (%(rate)s)",
+        platform=issuer.name,
+        tax=reads.money(tax),
+        rate=reads.percent(receipt.fee_tax_bps),
+    )
 
 
 def _summary(receipt: Receipt, reads: Language) -> str:

@@ -72,6 +72,8 @@ def _draw(page: Page, part: CurrencyStatement, reads: Language) -> None:
         ),
         last_is_total=True,
     )
+    if tax := part.total.fee_tax:
+        page.note(f"The fees of the year include {tax.format()} of tax.")
 
 
 def _row(name: str, earnings: Earnings, reads: Language) -> list[str]:

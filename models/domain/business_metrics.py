@@ -27,7 +27,7 @@ class BusinessFigures(Value):
     refunded: Money
     """Captured money returned to students in the period."""
     platform_revenue: Money
-    """The platform's fees in the period, less those returned."""
+    """The platform's fees in the period, less those returned, without the tax in them."""
     stripe_fees: Money
     payout_lag: timedelta | None
     """Average time from payment to arrival at the bank, over the shares that arrived in the period."""

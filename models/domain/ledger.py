@@ -7,7 +7,8 @@
 | `stripe_balance` | asset | the platform's balance at Stripe |
 | `connected_balance` | asset | the instructors' balances at Stripe |
 | `instructor_payable` | liability | what instructors have earned and not received |
-| `platform_revenue` | income | the platform's fees |
+| `platform_revenue` | income | the platform's fees, without the tax in them |
+| `tax_payable` | liability | the tax in the platform's fees, owed to the tax office |
 | `stripe_fees` | expense | what Stripe took |
 | `refunds` | liability | what students are owed back and Stripe has not sent |
 | `disputes` | asset | what banks have withdrawn while a dispute is open |
@@ -35,6 +36,7 @@ class Account(StrEnum):
     CONNECTED_BALANCE = "connected_balance"
     INSTRUCTOR_PAYABLE = "instructor_payable"
     PLATFORM_REVENUE = "platform_revenue"
+    TAX_PAYABLE = "tax_payable"
     STRIPE_FEES = "stripe_fees"
     REFUNDS = "refunds"
     DISPUTES = "disputes"

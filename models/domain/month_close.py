@@ -31,7 +31,7 @@ class CurrencyMonth(ReportModel):
     """Of all instructors together."""
     stripe_fees: Money
     result: Money
-    """What the platform earned: its fees, less Stripe's fees and what it bore of refunds and disputes."""
+    """What the platform earned: its fees without tax, less Stripe's fees and what it bore of refunds and disputes."""
     accounts: tuple[AccountMonth, ...]
     """All accounts with any entry so far. Their closing balances sum to zero, and so do their opening balances."""
     kinds: tuple[KindTotals, ...]

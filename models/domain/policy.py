@@ -116,6 +116,8 @@ class BookingPolicy(Value):
 
     fee_bps: int = Field(default=2_000, ge=0, le=BASIS_POINTS)
     """The platform's portion of what is kept."""
+    fee_tax_bps: int = Field(default=0, ge=0, le=BASIS_POINTS)
+    """The tax in the platform's fee, on top of the fee without tax: 1900 for 19 %."""
     rounding: Rounding = Rounding.HALF_UP
     cancellation: CancellationPolicy = MODERATE
     student_absent_kept_bps: int = Field(default=5_000, ge=0, le=BASIS_POINTS)

@@ -33,6 +33,8 @@ class Earnings(ReportModel):
     """The part of `refunds` that the platform bore beyond its fees."""
     fees: Money
     """The platform's fees, less those returned."""
+    fee_tax: Money
+    """The tax that `fees` include."""
     net: Money
     """What was earned."""
     paid_out: Money

@@ -35,6 +35,7 @@ from models.tables.people import Instructor, Student
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 STARTS_AT = NOW + timedelta(days=3)
 HOUR = timedelta(hours=1)
+_POLICY = BookingPolicy()
 
 Row = TypeVar("Row", bound=SQLModel)
 
@@ -95,8 +96,8 @@ class Bookings:
             stripe_account_id="acct_1",
         )
 
-    async def reserved(self) -> BookingTerms:
-        terms = await self.terms()
+    async def reserved(self, policy: BookingPolicy = _POLICY) -> BookingTerms:
+        terms = (await self.terms()).model_copy(update={"policy": policy})
         assert await self.records.reserve_slot(reserve(terms))
         await self.records.record_checkout(checkout(terms))
         async with AsyncSession(self.engine) as session, session.begin():
@@ -104,13 +105,13 @@ class Bookings:
             booking.checkout_url = f"https://checkout.example.test/{terms.booking_id}"
         return terms
 
-    async def authorized(self) -> BookingTerms:
-        terms = await self.reserved()
+    async def authorized(self, policy: BookingPolicy = _POLICY) -> BookingTerms:
+        terms = await self.reserved(policy)
         await self.records.record_authorization(authorization(terms))
         return terms
 
-    async def accepted(self) -> BookingTerms:
-        terms = await self.authorized()
+    async def accepted(self, policy: BookingPolicy = _POLICY) -> BookingTerms:
+        terms = await self.authorized(policy)
         await self.records.record_acceptance(self.acceptance(terms))
         return terms
 

@@ -103,6 +103,7 @@ def test_policy_settings_are_frozen_into_a_booking(monkeypatch: pytest.MonkeyPat
         monkeypatch,
         {
             "HOLDFAST_FEE_BPS": "1500",
+            "HOLDFAST_FEE_TAX_BPS": "1900",
             "HOLDFAST_ROUNDING": "DOWN",
             "HOLDFAST_ON_COMPLETION_TIMEOUT": "SETTLE",
             "HOLDFAST_STUDENT_ABSENT_KEPT_BPS": "10000",
@@ -117,13 +118,15 @@ def test_policy_settings_are_frozen_into_a_booking(monkeypatch: pytest.MonkeyPat
         CompletionTimeoutPolicy.SETTLE,
     )
     assert policy.student_absent_kept_bps == 10_000
+    assert policy.fee_tax_bps == 1_900
     assert policy.deadlines.approval_window == timedelta(days=2)
     assert policy.deadlines.hold_margin == timedelta(seconds=2)
 
 
 @pytest.mark.parametrize(
     ("variable", "value"),
-    [("HOLDFAST_FEE_BPS", "10001"), ("HOLDFAST_FEE_BPS", "-1"), ("HOLDFAST_ROUNDING", "UP"),
+    [("HOLDFAST_FEE_BPS", "10001"), ("HOLDFAST_FEE_BPS", "-1"), ("HOLDFAST_FEE_TAX_BPS", "10001"),
+     ("HOLDFAST_ROUNDING", "UP"),
      ("HOLDFAST_APPROVAL_WINDOW", "soon")],
 )  # fmt: skip
 def test_invalid_policy_setting_is_refused(monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:

@@ -545,7 +545,7 @@ CREATE TABLE ledger_entry (
     PRIMARY KEY (transaction_id, line),
     CONSTRAINT account_is_known CHECK (account IN (
         'card_holds', 'student_funds_held', 'stripe_balance', 'connected_balance', 'instructor_payable',
-        'platform_revenue', 'stripe_fees', 'refunds', 'disputes', 'platform_losses'
+        'platform_revenue', 'tax_payable', 'stripe_fees', 'refunds', 'disputes', 'platform_losses'
     )),
     CONSTRAINT currency_is_a_code CHECK (currency ~ '^[a-z]{3}$'),
     CONSTRAINT entry_is_of_something CHECK (amount_minor <> 0)

@@ -14,7 +14,8 @@ from models.domain.endings import EndReason, completed, rejected, unpaid
 from models.domain.ledger import Account
 from models.domain.messages import HoldPhase
 from models.domain.money import Money
-from models.domain.policy import split
+from models.domain.policy import BookingPolicy, split
+from models.domain.postings import Shares
 from models.domain.terms import BookingTerms
 from models.tables.ledger import LedgerEntry, LedgerTransaction
 from tests.activities.bookings import NOW, Bookings, authorization, ended, held
@@ -27,6 +28,16 @@ async def _balances(bookings: Bookings) -> dict[Account, int]:
     for entry in await bookings.all(LedgerEntry):
         sums[entry.account] += entry.amount_minor
     return {account: amount for account, amount in sums.items() if amount}
+
+
+async def _fee(bookings: Bookings) -> tuple[int, int]:
+    """The platform's revenue, and the tax that it owes."""
+    balances = await _balances(bookings)
+    return balances.get(Account.PLATFORM_REVENUE, 0), balances.get(Account.TAX_PAYABLE, 0)
+
+
+def usd(amount_minor: int) -> Money:
+    return Money(amount_minor=amount_minor, currency="usd")
 
 
 async def _postings(bookings: Bookings, terms: BookingTerms) -> list[str]:
@@ -50,6 +61,38 @@ async def test_postings_and_balances_of_a_completed_booking(bookings: Bookings) 
         Account.PLATFORM_REVENUE: -2_000,
         Account.STRIPE_FEES: 320,
     }
+
+
+async def test_tax_in_the_fee_is_owed_and_follows_refunds_of_the_fee(bookings: Bookings) -> None:
+    """19 % in a fee of 20.00 is 3.19, in the 10.00 that a refund leaves 1.60, and in nothing nothing."""
+    terms = await bookings.accepted(BookingPolicy(fee_tax_bps=1_900))
+    payment = held(terms, HoldPhase.CAPTURED)
+    await bookings.records.record_ending(ended(terms, completed(terms, bookings.instructor), payment))
+    assert await _fee(bookings) == (-1_681, -319)
+    half = Shares(instructor=usd(4_000), platform_fee=usd(1_000), platform_loss=usd(0))
+    for refund_id, expected in (("re_1", (-840, -160)), ("re_1", (-840, -160)), ("re_2", (0, 0))):
+        async with AsyncSession(bookings.engine) as session, session.begin():
+            await ledger.post(session, NOW, *postings.refund(postings.parties_of(terms), refund_id, half))
+        assert await _fee(bookings) == expected
+        assert sum((await _balances(bookings)).values()) == 0
+
+
+async def test_tax_of_a_capture_and_its_refund_in_one_call(bookings: Bookings) -> None:
+    terms = await bookings.accepted(BookingPolicy(fee_tax_bps=1_900))
+    parties, kept = postings.parties_of(terms), split(terms.price, terms.policy)
+    borne = Shares(instructor=usd(8_000), platform_fee=usd(1_500), platform_loss=usd(500))
+    async with AsyncSession(bookings.engine) as session, session.begin():
+        await ledger.post(
+            session, NOW, *postings.capture(parties, kept, None), *postings.refund(parties, "re_1", borne)
+        )
+    assert await _fee(bookings) == (-420, -80)
+
+
+async def test_tax_is_divided_by_the_policy_of_the_booking_not_by_a_later_one(bookings: Bookings) -> None:
+    terms = await bookings.accepted(BookingPolicy(fee_tax_bps=0))
+    payment = held(terms, HoldPhase.CAPTURED)
+    await bookings.records.record_ending(ended(terms, completed(terms, bookings.instructor), payment))
+    assert await _fee(bookings) == (-2_000, 0)
 
 
 async def test_hold_is_posted_once_on_authorization(bookings: Bookings) -> None:

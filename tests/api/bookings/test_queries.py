@@ -154,6 +154,7 @@ async def test_the_policy_is_shown_in_refunds_and_seconds(client: httpx.AsyncCli
     assert len(shown["policy"].pop("version")) == 16
     assert shown["policy"] == {
         "platform_fee_bps": 2_000,
+        "platform_fee_tax_bps": 0,
         "cancellation": {
             "name": "moderate",
             "tiers": [
@@ -395,16 +396,19 @@ async def test_only_an_operator_has_an_operators_filters(
 async def test_each_filter_is_one_statement_answered_by_an_index(
     client: httpx.AsyncClient, world: World, engine: AsyncEngine, params: dict[str, str], index: str
 ) -> None:
-    """A range of starts and the ids without ORDER BY: with it, the planner chooses by statistics."""
+    """A range of starts and the ids without ORDER BY, the ids without nested loops: with them, the planner chooses by
+    statistics.
+    """
     for hours in range(1, 6):
         await world.booking(await world.slot(timedelta(hours=hours * 2)))
     with noted(engine) as statements:
         await listed(client, world.operator, **params)
     ((statement, parameters),) = statements
-    if {"from", "payment_intent_id", "session_id", "stripe_payout_id"} & params.keys():
+    without = ("nestloop",) if {"payment_intent_id", "session_id", "stripe_payout_id"} & params.keys() else ()
+    if without or "from" in params:
         statement = statement.partition(" ORDER BY booking_request.created_at")[0]
         parameters = {name: value for name, value in parameters.items() if f"%({name})" in statement}
-    assert index in await plan(engine, statement, parameters)
+    assert index in await plan(engine, statement, parameters, without)
 
 
 @pytest.mark.parametrize("path", ["/v1/bookings", "/v1/bookings/{booking_id}"])

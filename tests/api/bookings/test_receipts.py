@@ -19,6 +19,7 @@ from models.domain.ids import receipt_number
 from models.domain.ledger import Posting
 from models.domain.messages import HoldPhase
 from models.domain.money import Money
+from models.domain.policy import BookingPolicy
 from models.domain.postings import Parties, Shares
 from models.domain.states import BookingStatus
 from models.domain.terms import BookingTerms
@@ -48,8 +49,8 @@ def bookings(world: World) -> Bookings:
     return Bookings(world.engine, RecordActivities(world.engine))
 
 
-async def completed_booking(bookings: Bookings) -> BookingTerms:
-    terms = await bookings.accepted()
+async def completed_booking(bookings: Bookings, policy: BookingPolicy | None = None) -> BookingTerms:
+    terms = await bookings.accepted(policy or BookingPolicy())
     await bookings.records.record_ending(
         ended(terms, completed(terms, bookings.instructor), held(terms, HoldPhase.CAPTURED))
     )
@@ -197,6 +198,19 @@ async def test_a_receipt_shows_later_money_movements(
         await ledger.post(session, NOW + 30 * HOUR, *later(postings.parties_of(terms)))
     text = await download_text(client, terms)
     assert [line for line in expected if line not in text] == []
+
+
+async def test_a_receipt_names_the_tax_in_the_fee_that_was_shown_and_that_was_kept(
+    client: httpx.AsyncClient, bookings: Bookings
+) -> None:
+    terms = await completed_booking(bookings, BookingPolicy(fee_tax_bps=1_900))
+    shown = "Platform fee of Holdfast, including US$3.19 of tax (19%) US$20.00"
+    assert shown in await download_text(client, terms)
+    async with AsyncSession(bookings.engine) as session, session.begin():
+        await ledger.post(session, NOW + 30 * HOUR, *_refund(postings.parties_of(terms)))
+    text = await download_text(client, terms)
+    assert shown in text
+    assert "Platform fee of Holdfast, including US$1.60 of tax (19%) US$10.00 You paid US$50.00" in text
 
 
 async def test_a_loss_of_the_platform_is_not_shown_as_the_instructors(

@@ -97,6 +97,7 @@ async def test_the_tax_csv_has_a_row_per_quarter_and_escapes_formulas(client: ht
         "refunds": "80.00",
         "borne_by_platform": "24.00",
         "fees": "10.00",
+        "fee_tax": "0.00",
         "net": "64.00",
         "gross_month_1": "100.00",
         "gross_month_2": "30.00",

@@ -34,11 +34,14 @@ def receipt(*steps: tuple[Step, int], currency: str = "usd", **fields: Any) -> R
         "time_zone": "Europe/Berlin",
         "price": money(10_000),
         "platform_fee": money(2_000),
+        "fee_tax": money(0),
+        "fee_tax_bps": 0,
         "movements": tuple(
             Movement(at=AT + timedelta(days=day), step=step, amount=money(amount_minor))
             for day, (step, amount_minor) in enumerate(steps)
         ),
         "fee_kept": money(2_000),
+        "fee_tax_kept": money(0),
         "share_kept": money(8_000),
         "on_its_way": money(0),
     }
