@@ -56,8 +56,8 @@ def test_compose_lets_the_migrations_alone_connect_as_the_owner() -> None:
     assert "CREATE ROLE holdfast_program LOGIN" in _text("docker-compose.yml")
 
 
-_STRIPE_CALL = re.compile(r"self\._client\.v1\.([a-z_.]+)\.([a-z]+)_async")
-_READING = ("retrieve", "list")
+_STRIPE_CALL = re.compile(r"self\._client\.(?:v1\.)?([a-z0-9_.]+)\.([a-z_]+)_async")
+_READING = ("retrieve", "retrieve_current", "list")
 
 
 def _stripe_access() -> dict[str, str]:
@@ -70,7 +70,7 @@ def _stripe_access() -> dict[str, str]:
 
 def test_docs_name_the_permissions_of_the_stripe_key() -> None:
     rows = re.findall(
-        r"^\| `([a-z_.]+)` \| (Read|Write|None) \| (Read|None) \| `[a-z0-9_]+` \|$",
+        r"^\| `([a-z0-9_.]+)` \| (Read|Write|None) \| (Read|None) \| `[a-z0-9_]+` \|$",
         _text("docs/operations/self-hosting.md"),
         re.MULTILINE,
     )

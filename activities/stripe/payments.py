@@ -1,4 +1,4 @@
-"""Connected accounts, customers, Checkout and PaymentIntents at Stripe.
+"""Customers, Checkout and PaymentIntents at Stripe.
 
 Sources: Stripe API reference (Checkout Sessions, PaymentIntents, Refunds), "Place a hold on a payment method",
 "Create destination charges".
@@ -11,11 +11,10 @@ import stripe
 from stripe.params.checkout import SessionCreateParams, SessionCreateParamsPaymentIntentData
 
 from activities.gateways import CheckoutPage, CheckoutRequest
-from activities.stripe.errors import code_of, translated_errors
-from models.domain.actors import Capability
+from activities.stripe.accounts import StripeAccounts
+from activities.stripe.errors import translated_errors
 from models.domain.messages import Checkout, HoldPhase, PaymentState
 from models.domain.money import Money
-from models.domain.onboarding import AccountState, OnboardingLink
 from models.domain.policy import Split
 from models.domain.stripe_events import BOOKING_METADATA
 
@@ -23,69 +22,8 @@ _EXPAND_CHARGE = ["latest_charge.balance_transaction"]
 _EXPAND_SESSION = [f"payment_intent.{path}" for path in _EXPAND_CHARGE]
 
 
-class StripeGateway:
-    """Implements `PaymentGateway`. Checkout and onboarding redirect back to `public_url`."""
-
-    def __init__(self, client: stripe.StripeClient, public_url: str) -> None:
-        self._client = client
-        self._public_url = public_url.rstrip("/")
-
-    async def create_account(self, instructor_id: UUID, email: str, *, key: str) -> str:
-        """Stripe collects the requirements, and the instructor has the Express dashboard.
-
-        Destination charges need only `transfers`. Stripe grants it without `card_payments` only on application.
-        """
-        async with translated_errors():
-            account = await self._client.v1.accounts.create_async(
-                {
-                    "email": email,
-                    "controller": {
-                        "fees": {"payer": "application"},
-                        "losses": {"payments": "application"},
-                        "requirement_collection": "stripe",
-                        "stripe_dashboard": {"type": "express"},
-                    },
-                    "capabilities": {"card_payments": {"requested": True}, "transfers": {"requested": True}},
-                    "business_type": "individual",
-                    "metadata": {"instructor_id": str(instructor_id)},
-                },
-                {"idempotency_key": key},
-            )
-        return account.id
-
-    async def open_onboarding_link(self, account_id: str, *, key: str) -> OnboardingLink:
-        async with translated_errors():
-            link = await self._client.v1.account_links.create_async(
-                {
-                    "account": account_id,
-                    "type": "account_onboarding",
-                    "return_url": f"{self._public_url}/onboarding/return",
-                    "refresh_url": f"{self._public_url}/onboarding/refresh",
-                },
-                {"idempotency_key": key},
-            )
-        return OnboardingLink(url=link.url, expires_at=datetime.fromtimestamp(link.expires_at, UTC))
-
-    async def look_up_account(self, account_id: str) -> AccountState:
-        """The transfers capability decides, not `charges_enabled` (docs "Account capabilities")."""
-        async with translated_errors():
-            try:
-                account = await self._client.v1.accounts.retrieve_async(account_id)
-            except stripe.PermissionError as error:
-                if code_of(error) != "account_invalid":
-                    raise
-                # Stripe's answer for an account that is deleted or no longer connected to this platform.
-                return AccountState(
-                    account_id=account_id, transfers=Capability.INACTIVE, disabled_reason="account_gone"
-                )
-        requirements = account.requirements
-        due = {*(requirements.currently_due or ()), *(requirements.past_due or ())} if requirements else set()
-        return AccountState(
-            account_id=account.id,
-            transfers=Capability(getattr(account.capabilities, "transfers", Capability.INACTIVE)),
-            requirements=tuple(sorted(due)),
-            disabled_reason=requirements.disabled_reason if requirements else None,
-        )
+class StripeGateway(StripeAccounts):
+    """Implements `PaymentGateway`. Checkout redirects back to `public_url`."""
 
     async def create_customer(self, student_id: UUID, email: str, name: str, *, key: str) -> str:
         async with translated_errors():

@@ -166,7 +166,7 @@ _PROFILE = {"id": INSTRUCTOR_ID, "name": "Nadia Boulanger", "time_zone": "Europe
 _PAYMENTS = {
     "can_be_paid": False,
     "requirements": ["external_account"],
-    "disabled_reason": "requirements.past_due",
+    "disabled_reason": "requirements_past_due",
     "balances": [usd(8_000)],
 }
 _OFFERING = {

@@ -114,7 +114,7 @@ def view(record: Record, include: list[str]) -> JsonObject:
     return {
         "id": record.id,
         "object": "v2.core.account",
-        "applied_configurations": ["recipient"],
+        "applied_configurations": _configurations(record),
         "closed": False,
         "contact_email": body["email"],
         "contact_phone": details["contact_phone"],
@@ -124,6 +124,13 @@ def view(record: Record, include: list[str]) -> JsonObject:
         "livemode": False,
         "metadata": body["metadata"],
     } | parts
+
+
+def _configurations(record: Record) -> list[str]:
+    """An account that was created in v1 has those of the capabilities that it requests."""
+    capabilities = record.body["capabilities"]
+    recipient = ["recipient"] if "v2" in record.hidden or "transfers" in capabilities else []
+    return (["merchant"] if "card_payments" in capabilities else []) + recipient
 
 
 def _recipient(body: JsonObject) -> JsonObject:

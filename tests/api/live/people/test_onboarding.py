@@ -86,15 +86,22 @@ async def test_first_link_creates_an_account_that_requests_transfers(
     assert answer.json()["expires_at"].endswith("Z")
     account_id = await account_of(engine, newcomer)
     assert account_id is not None
-    account = await stripe_client.v1.accounts.retrieve_async(account_id)
+    account = await stripe_client.v2.core.accounts.retrieve_async(account_id, {"include": ["defaults", "identity"]})
+    assert (account.applied_configurations, account.dashboard) == (["recipient"], "express")
     assert account.metadata is not None
     assert account.metadata["instructor_id"] == str(newcomer.id)
-    assert account.controller is not None
-    assert account.controller.requirement_collection == "stripe"
+    assert account.identity is not None
+    assert account.identity.country == "us"
+    assert account.defaults is not None
+    assert account.defaults.responsibilities is not None
+    assert account.defaults.responsibilities.requirements_collector == "stripe"
+    older = await stripe_client.v1.accounts.retrieve_async(account_id)
+    assert older.capabilities is not None
+    assert older.capabilities.to_dict() == {"transfers": "inactive"}
     shown = await until_shown(client, newcomer, lambda payments: bool(payments["requirements"]))
     assert shown["can_be_paid"] is False
     assert "external_account" in shown["requirements"]
-    assert shown["disabled_reason"] == "requirements.past_due"
+    assert shown["disabled_reason"] == "requirements_past_due"
 
 
 @pytest.mark.usefixtures("worker")
