@@ -137,7 +137,7 @@ class BalanceGateway(Protocol):
     """Stripe's events and balances, for the reconciliation. Read only."""
 
     def events(self, account_id: str | None, since: datetime) -> AsyncIterator[EventSeen]:
-        """Events of the types handled here, newest first: the connected account's, or the platform's if `None`."""
+        """Events of the types handled here: the connected account's and those about it, or the platform's if `None`."""
 
     def balance_transactions(self, since: datetime) -> AsyncIterator[BalanceTransaction]:
         """The platform's balance transactions, in no particular order."""

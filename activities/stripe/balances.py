@@ -8,7 +8,7 @@ import stripe
 from activities.gateways import BalanceTransaction, ChargeBalances, EventSeen
 from activities.stripe.errors import code_of, translated_errors
 from models.domain.money import Money
-from models.domain.stripe_events import CONNECT_EVENTS, PLATFORM_EVENTS, StripeEvent
+from models.domain.stripe_events import CONNECT_EVENTS, PLATFORM_EVENTS, THIN_EVENTS, StripeEvent
 
 _PAGE_SIZE = 100
 _EXPAND = ["balance_transaction", "transfer", "application_fee", "payment_intent"]
@@ -42,6 +42,28 @@ class StripeBalances:
             except stripe.PermissionError as error:
                 if code_of(error) != "account_invalid":
                     raise
+            if account_id:
+                async for seen in self._thin_events(account_id, since):
+                    yield seen
+
+    async def _thin_events(self, account_id: str, since: datetime) -> AsyncIterator[EventSeen]:
+        """None if the platform has no access to Accounts v2, which not every older platform has."""
+        try:
+            page = await self._client.v2.core.events.list_async(
+                {
+                    "object_id": account_id,
+                    "types": sorted(THIN_EVENTS),
+                    "created": {"gte": since.isoformat()},
+                    "limit": _PAGE_SIZE,
+                }
+            )
+        except (stripe.PermissionError, stripe.InvalidRequestError):
+            return
+        async for event in page.auto_paging_iter():
+            yield EventSeen(
+                event=StripeEvent(id=event.id, type=event.type, account=account_id),
+                created_at=datetime.fromisoformat(event.created),
+            )
 
     async def balance_transactions(self, since: datetime) -> AsyncIterator[BalanceTransaction]:
         async with translated_errors():

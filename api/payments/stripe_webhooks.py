@@ -32,15 +32,30 @@ async def _event_router(request: Request) -> StripeEventRouter:
 WithEventRouter = Annotated[StripeEventRouter, Depends(_event_router)]
 
 
+_ACCOUNT_ID = Field(default=None, max_length=255, pattern=r"^[^\x00]*$")
+
+
+class _RelatedObject(BaseModel):
+    id: str | None = _ACCOUNT_ID
+    type: str
+
+
 class _Event(BaseModel):
     """The fields of an event that are used. An event only triggers a look-up: the state is retrieved from Stripe."""
 
     id: str = Field(max_length=255)
     type: str = Field(max_length=255)
     data: Any = None
-    account: str | None = Field(default=None, max_length=255, pattern=r"^[^\x00]*$")
+    account: str | None = _ACCOUNT_ID
     """The connected account that the event is about."""
+    related_object: _RelatedObject | None = None
+    """What a thin event is about."""
     livemode: bool
+
+    @property
+    def account_id(self) -> str | None:
+        related = self.related_object
+        return related.id if related and related.type == "v2.core.account" else self.account
 
 
 @router.post(
@@ -76,11 +91,12 @@ async def receive_connect(
     settings: WithSettings,
     signature: Annotated[str | None, Header(alias="Stripe-Signature")] = None,
 ) -> dict[str, Any]:
-    """Called by Stripe for connected accounts. Events may arrive more than once and in any order."""
+    """Called by Stripe for connected accounts, with snapshot events and with thin events of Accounts v2. Events may
+    arrive more than once and in any order."""
     event = _verified(await request.body(), signature, settings.http.connect_webhook_secrets)
-    if event.account is None:
+    if event.account_id is None:
         return {"received": True}
-    return await _route(event_router, settings, event, event.account)
+    return await _route(event_router, settings, event, event.account_id)
 
 
 async def _route(

@@ -28,6 +28,13 @@ DISPUTE_EVENTS = frozenset(
 )
 REFUND_EVENTS = frozenset({"refund.created", "refund.updated", "refund.failed", "charge.refund.updated"})
 ACCOUNT_EVENTS = frozenset({"account.updated", "capability.updated"})
+THIN_EVENTS = frozenset(
+    {
+        "v2.core.account[requirements].updated",
+        "v2.core.account[configuration.recipient].capability_status_updated",
+    }
+)
+"""Types handled of Accounts v2. Thin events are the platform's own, and name the account that they are about."""
 PAYOUT_EVENTS = frozenset(
     {
         "payout.created",
@@ -41,7 +48,7 @@ PAYOUT_EVENTS = frozenset(
 PLATFORM_EVENTS = BOOKING_EVENTS | DISPUTE_EVENTS | REFUND_EVENTS
 """Types handled for the platform's own account."""
 CONNECT_EVENTS = ACCOUNT_EVENTS | PAYOUT_EVENTS
-"""Types handled for instructors' accounts."""
+"""Types handled for instructors' accounts, whatever API created them."""
 
 
 class StripeEvent(Value):
@@ -77,7 +84,7 @@ class StripeEvent(Value):
 
     @property
     def is_handled(self) -> bool:
-        return self.type in (PLATFORM_EVENTS if self.account is None else CONNECT_EVENTS)
+        return self.type in (PLATFORM_EVENTS if self.account is None else CONNECT_EVENTS | THIN_EVENTS)
 
 
 class RoutingResult(StrEnum):

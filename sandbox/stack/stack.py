@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from models.domain.stripe_events import THIN_EVENTS
 from sandbox.stack import holdfast_processes
 from sandbox.stack.mailbox import Mailbox
 from sandbox.stack.meeting_server import MeetingServer
@@ -72,6 +73,7 @@ class Stack:
             self._stripe = StripeServer(directory / "stripe", log=self.logs / "stripe.log", request_log=stripe_log)
             self.stripe_url, self.stripe_key = self._stripe.url, SANDBOX_KEY
             self.webhook_secret = self.connect_webhook_secret = ""  # set once the sandbox runs
+        self._thin_webhook_secret: str | None = None
 
     @property
     def processes(self) -> dict[str, Process]:
@@ -124,7 +126,9 @@ class Stack:
         """The API's settings. It calls Stripe for nothing, so it has no Stripe key."""
         secrets = {
             "STRIPE_WEBHOOK_SECRET": self.webhook_secret,
-            "STRIPE_CONNECT_WEBHOOK_SECRET": self.connect_webhook_secret,
+            "STRIPE_CONNECT_WEBHOOK_SECRET": ",".join(
+                filter(None, (self.connect_webhook_secret, self._thin_webhook_secret))
+            ),
             "HOLDFAST_TOKEN_SECRET": self.token_secret,
         }
         return self._shared_settings | secrets | self._meeting.settings | self._env
@@ -166,6 +170,9 @@ class Stack:
             self.webhook_secret = await self._stripe.create_webhook_endpoint(self.api_url + _WEBHOOK_PATH)
             self.connect_webhook_secret = await self._stripe.create_webhook_endpoint(
                 self.api_url + _CONNECT_WEBHOOK_PATH, connect=True
+            )
+            self._thin_webhook_secret = await self._stripe.create_event_destination(
+                self.api_url + _CONNECT_WEBHOOK_PATH, THIN_EVENTS
             )
 
     async def _stop(self) -> None:

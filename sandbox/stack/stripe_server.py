@@ -1,5 +1,6 @@
 """The Stripe sandbox as a process of the stack, and the registration of webhook endpoints with it."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -50,4 +51,23 @@ class StripeServer:
             )
         response.raise_for_status()
         secret: str = response.json()["secret"]
+        return secret
+
+    async def create_event_destination(self, url: str, types: Iterable[str]) -> str:
+        """Subscribe `url` to thin events. Returns the signing secret."""
+        async with httpx.AsyncClient(trust_env=False, base_url=self.url) as client:
+            response = await client.post(
+                "/v2/core/event_destinations",
+                json={
+                    "name": "Accounts",
+                    "type": "webhook_endpoint",
+                    "event_payload": "thin",
+                    "enabled_events": sorted(types),
+                    "webhook_endpoint": {"url": url},
+                    "include": ["webhook_endpoint.signing_secret"],
+                },
+                headers={"Authorization": f"Bearer {SANDBOX_KEY}"},
+            )
+        response.raise_for_status()
+        secret: str = response.json()["webhook_endpoint"]["signing_secret"]
         return secret

@@ -57,7 +57,7 @@ def update(call: Call) -> JsonObject:
     if params.get("external_account"):
         bank_accounts.add(context, record, params["external_account"])
     context.store.save(record)
-    return context.view(onboarding.provide(context, record, onboarding.provided_in(params)))
+    return context.view(onboarding.provide(context, record, onboarding.provided_in(params), before))
 
 
 def delete(call: Call) -> JsonObject:

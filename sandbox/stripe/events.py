@@ -15,6 +15,8 @@ from sandbox.stripe.store import Record, Store
 KIND = "event"
 DELIVERY = "sandbox.delivery"
 ENDPOINT = "webhook_endpoint"
+THIN = "v2.core.event"
+DESTINATION = "v2.core.event_destination"
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ Sources: docs "Account capabilities", "Required verification information". Strip
 business type. The sandbox has only a few, which gate transfers and payouts.
 """
 
-from sandbox.stripe import bank_accounts
+from sandbox.stripe import bank_accounts, thin_events
 from sandbox.stripe.account_bodies import KIND, NO_REQUIREMENTS
 from sandbox.stripe.context import Context
 from sandbox.stripe.json_values import JsonObject, copied
@@ -45,8 +45,8 @@ def review(context: Context, account: Record, provided: list[str]) -> Record:
     return context.store.save(account)
 
 
-def provide(context: Context, account: Record, provided: list[str]) -> Record:
-    """Review the account and emit events about the changes."""
+def provide(context: Context, account: Record, provided: list[str], earlier: JsonObject | None = None) -> Record:
+    """Review the account and emit events about the changes, in thin events those since `earlier`."""
     before = copied(account.body)
     account = review(context, account, provided)
     changed = {name: before[name] for name in before if account.body[name] != before[name]}
@@ -54,6 +54,7 @@ def provide(context: Context, account: Record, provided: list[str]) -> Record:
     for name, status in account.body["capabilities"].items():
         if status != before["capabilities"].get(name):
             context.events.emit(account.id, "capability.updated", capability(account, name), {})
+    thin_events.account_changed(context, account, earlier or before)
     return account
 
 
@@ -67,10 +68,12 @@ def stop_payouts(context: Context, id: str) -> None:
     account = context.store.find(KIND, id)
     if account is None:
         return
+    before = copied(account.body)
     account.hidden["provided"] = [item for item in account.hidden["provided"] if item != EXTERNAL_ACCOUNT]
     account.body |= {"payouts_enabled": False, "requirements": _requirements([EXTERNAL_ACCOUNT])}
     context.store.save(account)
     context.events.emit(account.id, "account.updated", context.view(account), {"payouts_enabled": True})
+    thin_events.account_changed(context, account, before)
 
 
 def capability(account: Record, name: str) -> JsonObject:

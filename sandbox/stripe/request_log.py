@@ -24,8 +24,12 @@ class RequestLog:
             path.touch()
 
     def write(self, line: JsonObject) -> None:
-        if "secret" in line["response"]:
-            line = line | {"response": line["response"] | {"secret": _REDACTED}}
+        response = line["response"]
+        if "secret" in response:
+            line = line | {"response": response | {"secret": _REDACTED}}
+        if response.get("object") == "v2.core.event_destination":
+            endpoint = response["webhook_endpoint"] | {"signing_secret": _REDACTED}
+            line = line | {"response": response | {"webhook_endpoint": endpoint}}
         self.latest.append(line)
         if self._path is not None:
             with self._path.open("a", encoding="utf-8") as file:

@@ -4,14 +4,13 @@
 not in `include` are null. Source: API reference, "v2 Accounts" and "v2 Account Links".
 """
 
-from datetime import UTC, datetime
-
 from sandbox.stripe import account_links, accounts
 from sandbox.stripe.account_bodies import KIND, blank
 from sandbox.stripe.context import Call
 from sandbox.stripe.errors import invalid
 from sandbox.stripe.json_values import JsonObject, merged_metadata
 from sandbox.stripe.store import Record
+from sandbox.stripe.thin_events import timestamp
 
 _INCLUDABLE = ("configuration.recipient", "defaults", "identity", "requirements")
 
@@ -87,8 +86,8 @@ def create_link(call: Call) -> JsonObject:
     return {
         "object": "v2.core.account_link",
         "account": call.params["account"],
-        "created": _timestamp(v1["created"]),
-        "expires_at": _timestamp(v1["expires_at"]),
+        "created": timestamp(v1["created"]),
+        "expires_at": timestamp(v1["expires_at"]),
         "livemode": False,
         "url": v1["url"],
         "use_case": use_case,
@@ -118,7 +117,7 @@ def view(record: Record, include: list[str]) -> JsonObject:
         "closed": False,
         "contact_email": body["email"],
         "contact_phone": details["contact_phone"],
-        "created": _timestamp(body["created"]),
+        "created": timestamp(body["created"]),
         "dashboard": details["dashboard"],
         "display_name": details["display_name"],
         "livemode": False,
@@ -202,7 +201,3 @@ def _details(record: Record) -> JsonObject:
 def _requests_transfers(recipient: JsonObject) -> bool:
     balance = (recipient.get("capabilities") or {}).get("stripe_balance") or {}
     return bool((balance.get("stripe_transfers") or {}).get("requested"))
-
-
-def _timestamp(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")

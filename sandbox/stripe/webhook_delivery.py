@@ -20,7 +20,7 @@ from typing import Literal
 import httpx
 
 from sandbox.stripe.context import Context
-from sandbox.stripe.events import DELIVERY, ENDPOINT, KIND
+from sandbox.stripe.events import DELIVERY, DESTINATION, ENDPOINT, KIND, THIN
 from sandbox.stripe.json_values import JsonObject
 from sandbox.stripe.store import Record
 
@@ -115,8 +115,9 @@ class WebhookDelivery:
 
     async def _send(self, client: httpx.AsyncClient, delivery: Record) -> None:
         try:
-            endpoint = self._context.store.find(ENDPOINT, delivery.body["endpoint"])
-            event = self._context.store.get(KIND, delivery.body["event"])
+            store, to = self._context.store, delivery.body["endpoint"]
+            endpoint = store.find(ENDPOINT, to) or store.find(DESTINATION, to)
+            event = store.find(KIND, delivery.body["event"]) or store.get(THIN, delivery.body["event"])
             if endpoint is None or self.options.drops(event.body["type"]):
                 self._finish(delivery)
                 return
@@ -155,13 +156,16 @@ async def _accepted(client: httpx.AsyncClient, endpoint: Record, payload: str) -
         "User-Agent": "Stripe/1.0 (+https://stripe.com/docs/webhooks) sandbox",
     }
     try:
-        response = await client.post(endpoint.body["url"], content=payload.encode(), headers=headers)
+        url = endpoint.hidden["url"] if endpoint.kind == DESTINATION else endpoint.body["url"]
+        response = await client.post(url, content=payload.encode(), headers=headers)
     except httpx.HTTPError:
         return False
     return response.is_success
 
 
 def payload_of(context: Context, event: Record, endpoint: Record) -> str:
+    if event.kind == THIN:
+        return json.dumps({name: value for name, value in event.body.items() if name != "changes"}, indent=2)
     body: JsonObject = context.view(event) | {"api_version": endpoint.body["api_version"] or event.body["api_version"]}
     return json.dumps(body, indent=2)
 

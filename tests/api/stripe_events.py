@@ -36,6 +36,17 @@ def account_event(account_id: str | None, type_: str = "account.updated") -> JSO
     }
 
 
+def thin_event(account_id: str, type_: str) -> JSON:
+    return {
+        "id": f"evt_test_{uuid4().hex}",
+        "object": "v2.core.event",
+        "livemode": False,
+        "type": type_,
+        "created": "2026-03-02T17:30:00.000Z",
+        "related_object": {"id": account_id, "type": "v2.core.account", "url": f"/v2/core/accounts/{account_id}"},
+    }
+
+
 async def send_connect(client: httpx.AsyncClient, event: JSON, key: str = CONNECT_WEBHOOK_KEY) -> httpx.Response:
     body = json.dumps(event)
     signature = WebhookSignature.generate_signature_header(body, key)

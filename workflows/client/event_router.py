@@ -32,6 +32,7 @@ from models.domain.stripe_events import (
     DISPUTE_EVENTS,
     PAYOUT_EVENTS,
     REFUND_EVENTS,
+    THIN_EVENTS,
     RoutingResult,
     StripeEvent,
 )
@@ -93,7 +94,7 @@ class StripeEventRouter:
         if instructor_id is None:
             # Another program's account, or one so new that it is not recorded yet: then it is looked up after that.
             return RoutingResult.NOT_OURS
-        if event.type in ACCOUNT_EVENTS:
+        if event.type in ACCOUNT_EVENTS | THIN_EVENTS:
             await self._signal_onboarding(event, instructor_id)
         elif event.type in PAYOUT_EVENTS and event.object_id:
             await self._signal_payout(event, PayoutOrder(payout_id=event.object_id, account_id=account_id))

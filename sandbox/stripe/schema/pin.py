@@ -42,6 +42,8 @@ RETURNED = (
     "transfer_reversal",
     "v2.core.account",
     "v2.core.account_link",
+    "v2.core.event",
+    "v2.core.event_destination",
     "webhook_endpoint",
 )
 

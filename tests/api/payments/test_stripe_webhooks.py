@@ -14,10 +14,10 @@ from stripe import WebhookSignature
 
 from models.domain.policy import PaymentPlan
 from models.domain.states import PaymentStatus
-from models.domain.stripe_events import CONNECT_EVENTS, PLATFORM_EVENTS
+from models.domain.stripe_events import CONNECT_EVENTS, PLATFORM_EVENTS, THIN_EVENTS
 from models.tables.payments import Payment
 from models.tables.people import Instructor
-from tests.api.stripe_events import PATH, account_event, event, send, send_connect
+from tests.api.stripe_events import PATH, account_event, event, send, send_connect, thin_event
 from tests.api.world import CONNECT_WEBHOOK_KEY, JSON, WEBHOOK_KEY, World, problem
 
 
@@ -118,6 +118,24 @@ async def test_without_temporal_the_connect_response_makes_stripe_retry(
     answer = await send_connect(client, account_event("acct_test", type_))
     assert problem(answer) == (503, "unavailable")
     assert answer.headers["retry-after"]
+
+
+@pytest.mark.parametrize("type_", sorted(THIN_EVENTS))
+async def test_a_thin_event_is_about_the_account_that_it_names(
+    client: httpx.AsyncClient, world: World, type_: str
+) -> None:
+    # Temporal is down: it was accepted for routing.
+    assert problem(await send_connect(client, thin_event("acct_test", type_))) == (503, "unavailable")
+    assert (await send_connect(client, thin_event("acct_strangers", type_))).status_code == 200
+    assert (await send_connect(client, thin_event("acct_test", type_) | {"livemode": True})).status_code == 200
+
+
+@pytest.mark.parametrize("related", [None, {"id": None, "type": "v2.core.account"}, {"type": "v2.core.person"}])
+async def test_a_thin_event_about_no_account_is_acknowledged_and_ignored(
+    client: httpx.AsyncClient, world: World, related: JSON | None
+) -> None:
+    about_nothing = thin_event("acct_test", min(THIN_EVENTS)) | {"related_object": related}
+    assert (await send_connect(client, about_nothing)).status_code == 200
 
 
 @pytest.mark.parametrize("key", [WEBHOOK_KEY, "whsec_somebody_else"])

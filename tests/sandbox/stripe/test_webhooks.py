@@ -104,3 +104,34 @@ async def test_event_can_be_resent(platform: Platform) -> None:
         await platform.control("POST", f"/events/{json.loads(payload)['id']}/resend")
         deliveries = await receiver.wait_for(2)
     assert json.loads(deliveries[0][0])["id"] == json.loads(deliveries[1][0])["id"]
+
+
+async def test_thin_event_names_the_account_and_is_listed(platform: Platform) -> None:
+    """stripe-python verifies the signature and reads the notification."""
+    type_ = "v2.core.account[configuration.recipient].capability_status_updated"
+    account = await platform.account(onboarded=False)
+    async with receiving() as receiver:
+        destination = await platform.stripe.v2.core.event_destinations.create_async(
+            {
+                "name": "Accounts",
+                "type": "webhook_endpoint",
+                "event_payload": "thin",
+                "enabled_events": [type_],
+                "webhook_endpoint": {"url": receiver.url},
+                "include": ["webhook_endpoint.signing_secret"],
+            }
+        )
+        assert destination.webhook_endpoint is not None
+        secret = destination.webhook_endpoint.signing_secret
+        assert secret is not None
+        await platform.control("POST", f"/accounts/{account.id}/onboard")
+        [(payload, signature)] = await receiver.wait_for(1)
+    notification = StripeClient(API_KEY).parse_event_notification(payload, signature, secret)
+    assert (notification.type, json.loads(payload)["related_object"]["id"]) == (type_, account.id)
+    assert "changes" not in json.loads(payload)
+    listed = await platform.stripe.v2.core.events.list_async({"object_id": account.id, "types": [type_]})
+    assert [event.id for event in listed.data] == [notification.id]
+    assert (await platform.stripe.v2.core.events.retrieve_async(notification.id)).type == type_
+    later = await platform.stripe.v2.core.events.list_async({"created": {"gte": "2100-01-01T00:00:00Z"}})
+    assert later.data == []
+    assert secret not in (await platform.browser.get("/_sandbox/log")).text

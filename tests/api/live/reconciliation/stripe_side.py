@@ -9,12 +9,12 @@ import httpx
 import stripe
 from stripe import PaymentIntent, WebhookSignature
 
-from models.domain.stripe_events import BOOKING_METADATA, CONNECT_EVENTS, PLATFORM_EVENTS
+from models.domain.stripe_events import BOOKING_METADATA, CONNECT_EVENTS, PLATFORM_EVENTS, THIN_EVENTS
 from tests.api.stripe_events import CONNECT_PATH, PATH
 from tests.api.world import CONNECT_WEBHOOK_KEY, JSON, WEBHOOK_KEY, World
 
 DAY_SECONDS = 86_400
-HANDLED = PLATFORM_EVENTS | CONNECT_EVENTS
+HANDLED = PLATFORM_EVENTS | CONNECT_EVENTS | THIN_EVENTS
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,14 @@ class StripeSide:
                     await self._send(event, account)
 
     async def events(self, account: str | None = None) -> list[JSON]:
-        """All events of the platform or of an account, the newest first."""
+        """All events of the platform, or of an account and about it, the newest of each kind first."""
         options: Any = {"stripe_account": account} if account else {}
         page = await self.stripe.v1.events.list_async({"limit": 100}, options)
-        return [event.to_dict() async for event in page.auto_paging_iter()]
+        events = [event.to_dict() async for event in page.auto_paging_iter()]
+        if account:
+            thin = await self.stripe.v2.core.events.list_async({"object_id": account})
+            events += [event.to_dict() async for event in thin.auto_paging_iter()]
+        return events
 
     async def reconcile(self) -> JSON:
         """Have an operator start a run, and wait for its end."""
