@@ -21,7 +21,10 @@ _GAUGES: dict[str, tuple[str, _Value]] = {
     "gross_volume_minor": ("Captured from students.", lambda figures: figures.gross_volume.amount_minor),
     "refunded_minor": ("Refunded after capture.", lambda figures: figures.refunded.amount_minor),
     "refund_bps": ("Share of the captured amount that was refunded.", lambda figures: figures.refund_bps),
-    "platform_revenue_minor": ("The platform's fees.", lambda figures: figures.platform_revenue.amount_minor),
+    "platform_revenue_minor": (
+        "The platform's fees, without the tax in them.",
+        lambda figures: figures.platform_revenue.amount_minor,
+    ),
     "stripe_fees_minor": ("Stripe's fees.", lambda figures: figures.stripe_fees.amount_minor),
     "disputes": ("Disputes opened.", lambda figures: figures.disputes),
     "dispute_bps": ("Share of captured payments that were disputed.", lambda figures: figures.dispute_bps),

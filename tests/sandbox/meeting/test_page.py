@@ -96,6 +96,9 @@ async def test_attendance_on_the_page_is_visible_to_operators(
     assert student["joined_at"] <= student["left_at"]
     assert instructor["left_at"] is None
     assert len(found["recordings_uploaded_at"]) == 1
+    for person in (world.student, world.instructor):
+        shown = await client.get(f"/v1/bookings/{booking_id}/recordings", headers=person.headers)
+        assert [each["url"][:8] for each in shown.json()["data"]] == ["https://"]
 
 
 async def test_session_without_recording_rejects_one(
