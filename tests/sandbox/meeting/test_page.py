@@ -97,8 +97,8 @@ async def test_attendance_on_the_page_is_visible_to_operators(
     assert instructor["left_at"] is None
     assert len(found["recordings_uploaded_at"]) == 1
     for person in (world.student, world.instructor):
-        shown = await client.get(f"/v1/bookings/{booking_id}/recordings", headers=person.headers)
-        assert [each["url"][:8] for each in shown.json()["data"]] == ["https://"]
+        listed = await client.get(f"/v1/bookings/{booking_id}/recordings", headers=person.headers)
+        assert [each["url"][:8] for each in listed.json()["data"]] == ["https://"]
 
 
 async def test_session_without_recording_rejects_one(
