@@ -75,8 +75,6 @@ def test_docs_name_the_permissions_of_the_stripe_key() -> None:
         re.MULTILINE,
     )
     documented = {resource: own if own != "None" else connected for resource, own, connected in rows}
-    # Read as a part of a charge.
-    assert documented.pop("application_fees") == "Read"
     # A reversal belongs to its transfer.
     needed = {resource.removesuffix(".reversals"): access for resource, access in _stripe_access().items()}
     assert documented == needed

@@ -73,7 +73,7 @@ def _draw(page: Page, part: CurrencyStatement, reads: Language) -> None:
         last_is_total=True,
     )
     if tax := part.total.fee_tax:
-        page.note(f"The fees of the year include {tax.format()} of tax.")
+        page.note(say("The fees of the year include %(tax)s of tax.", tax=reads.money(tax)))
 
 
 def _row(name: str, earnings: Earnings, reads: Language) -> list[str]:

@@ -40,7 +40,7 @@ async def test_a_statement_says_how_much_tax_the_fees_include(client: httpx.Asyn
     march = list(csv.DictReader(StringIO(rows, newline="")))[2]
     assert (march["fees"], march["fee_tax"], march["net"]) == ("10.00", "1.60", "40.00")
     document = (await client.get(path, headers=headers | {"Accept": "application/pdf"})).content
-    assert "The fees of the year include 1.60 USD of tax." in pdf.text(document)
+    assert "The fees of the year include US$1.60 of tax." in pdf.text(document)
 
 
 async def test_the_monthly_report_has_the_tax_as_an_account_of_its_own(client: httpx.AsyncClient, world: World) -> None:
