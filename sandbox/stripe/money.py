@@ -19,9 +19,9 @@ MAX_AMOUNT = 99_999_999
 
 # Docs "Minimum and maximum charge amounts". Other currencies have a minimum of about 0.50 USD, which is not modelled.
 _MIN_CHARGE = {
-    "usd": 50, "aed": 200, "aud": 50, "brl": 50, "cad": 50, "chf": 50, "dkk": 250, "eur": 50, "gbp": 30,
-    "hkd": 400, "huf": 17_500, "inr": 50, "jpy": 50, "mxn": 1_000, "myr": 200, "nok": 300, "nzd": 50,
-    "pln": 200, "sek": 300, "sgd": 50,
+    "usd": 50, "aed": 200, "aud": 50, "bgn": 100, "brl": 50, "cad": 50, "chf": 50, "czk": 1_500, "dkk": 250,
+    "eur": 50, "gbp": 30, "hkd": 400, "huf": 17_500, "inr": 50, "jpy": 50, "mxn": 1_000, "myr": 200, "nok": 300,
+    "nzd": 50, "pln": 200, "ron": 200, "sek": 300, "sgd": 50, "thb": 1_000,
 }  # fmt: skip
 
 FEE_BPS = 290
@@ -72,8 +72,13 @@ def check_charge_amount(amount: int, currency: str, param: str = "amount") -> No
     if amount < _MIN_CHARGE.get(currency, 1):
         minimum = formatted(_MIN_CHARGE[currency], currency)
         raise invalid(f"Amount must be at least {minimum}", code="amount_too_small", param=param)
-    if (currency in THREE_DECIMAL and amount % 10) or (currency in WHOLE_UNITS_IN_TWO_DECIMALS and amount % 100):
-        step = 10 if currency in THREE_DECIMAL else 100
+    check_step(amount, currency, param)
+
+
+def check_step(amount: int, currency: str, param: str) -> None:
+    """Raises StripeError for a fraction that the currency does not take (docs "Special cases")."""
+    step = 10 if currency in THREE_DECIMAL else 100 if currency in WHOLE_UNITS_IN_TWO_DECIMALS else 1
+    if amount % step:
         raise invalid(f"Invalid amount: {currency} amounts must be a multiple of {step}.", param=param)
 
 

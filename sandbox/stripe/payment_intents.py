@@ -7,7 +7,7 @@ from sandbox.stripe.errors import invalid, not_modelled, unexpected_state
 from sandbox.stripe.ids import new_id, new_token
 from sandbox.stripe.json_values import JsonObject, merged_metadata
 from sandbox.stripe.lists import listed
-from sandbox.stripe.money import check_charge_amount, check_currency, check_positive
+from sandbox.stripe.money import check_charge_amount, check_currency, check_step
 from sandbox.stripe.payment_flow import INTENT as KIND
 from sandbox.stripe.store import Record
 
@@ -162,7 +162,8 @@ def capture(call: Call) -> JsonObject:
     """Capture in full or in part, once.
 
     Raises:
-        StripeError: 400 `payment_intent_unexpected_state`, `amount_too_large`, or `charge_expired_for_capture`.
+        StripeError: 400 `payment_intent_unexpected_state`, `amount_too_large`, `charge_expired_for_capture`, an amount
+            or a fee that the currency does not take, or a destination that can no longer receive transfers.
     """
     call.reject_unmodelled("amount_details", "hooks", "payment_details")
     intent, params = call.from_path(KIND, "intent"), call.params
@@ -170,7 +171,7 @@ def capture(call: Call) -> JsonObject:
     if intent.body["status"] != "requires_capture":
         _reject_capture(call, intent)
     amount: int = params.get("amount_to_capture", capturable)
-    check_positive(amount, "amount_to_capture")
+    check_charge_amount(amount, intent.body["currency"], "amount_to_capture")
     if amount > capturable:
         message = (
             "The amount_to_capture must be less than or equal to the amount_capturable "
@@ -181,10 +182,12 @@ def capture(call: Call) -> JsonObject:
         raise invalid("Multicapture is not available for this PaymentIntent.", param="final_capture")
     if "application_fee_amount" in params:
         _require_destination(intent.body, params["application_fee_amount"])
+        check_step(params["application_fee_amount"], intent.body["currency"], "application_fee_amount")
         intent.body["application_fee_amount"] = params["application_fee_amount"]
     if "transfer_data" in params:
         intent.body["transfer_data"] = (intent.body["transfer_data"] or {}) | params["transfer_data"]
     intent.body["metadata"] = merged_metadata(intent.body["metadata"], params.get("metadata"))
+    _check_destination(call, intent)
     return call.context.view(payment_flow.capture(call.context, intent, amount))
 
 
@@ -251,6 +254,12 @@ def _require_destination(intent: JsonObject, fee: int) -> None:
         raise invalid(message, param="application_fee_amount")
 
 
+def _check_destination(call: Call, intent: Record) -> None:
+    """The destination may have lost its transfers, or been deleted, since the intent was created."""
+    if data := intent.body["transfer_data"]:
+        require_transfers(call.context, call.account, data["destination"], "transfer_data[destination]")
+
+
 def _confirm(call: Call, intent: Record) -> Record:
     if intent.body["payment_method"] is None:
         message = (
@@ -259,6 +268,7 @@ def _confirm(call: Call, intent: Record) -> Record:
             "payment method or ConfirmationToken."
         )
         raise unexpected_state(message, intent.body)
+    _check_destination(call, intent)
     method = call.context.store.get(payment_methods.KIND, intent.body["payment_method"])
     off_session = bool(call.params.get("off_session"))
     return payment_flow.pay(call.context, intent, method, off_session=off_session)

@@ -122,3 +122,45 @@ async def test_intent_is_hidden_from_other_accounts(platform: Platform) -> None:
     with pytest.raises(InvalidRequestError) as hidden:
         await platform.stripe.v1.payment_intents.retrieve_async(intent.id, options={"stripe_account": account.id})
     assert (hidden.value.http_status, hidden.value.code) == (404, "resource_missing")
+
+
+@pytest.mark.parametrize(
+    ("currency", "amount", "code"),
+    [("usd", 49, "amount_too_small"), ("bhd", 1_005, None), ("ugx", 150, None)],
+)
+async def test_capture_of_an_amount_that_the_currency_does_not_take_is_refused(
+    platform: Platform, currency: str, amount: int, code: str | None
+) -> None:
+    intent = await platform.hold(currency=currency)
+    with pytest.raises(InvalidRequestError) as refused:
+        await platform.stripe.v1.payment_intents.capture_async(intent.id, {"amount_to_capture": amount})
+    assert (refused.value.param, refused.value.code) == ("amount_to_capture", code)
+    assert (await platform.stripe.v1.payment_intents.retrieve_async(intent.id)).status == "requires_capture"
+
+
+async def test_capture_with_a_fee_that_the_currency_does_not_take_is_refused(platform: Platform) -> None:
+    account = await platform.account()
+    intent = await platform.hold(currency="bhd", transfer_data={"destination": account.id}, application_fee_amount=100)
+    with pytest.raises(InvalidRequestError) as refused:
+        await platform.stripe.v1.payment_intents.capture_async(intent.id, {"application_fee_amount": 105})
+    assert refused.value.param == "application_fee_amount"
+
+
+@pytest.mark.parametrize("loss", ["inactive", "deleted"])
+async def test_capture_to_an_account_without_transfers_is_refused(platform: Platform, loss: str) -> None:
+    account = await platform.account()
+    intent = await platform.destination_hold(account.id)
+    if loss == "deleted":
+        await platform.stripe.v1.accounts.delete_async(account.id)
+    else:
+        await platform.stripe.v1.accounts.update_async(
+            account.id, {"capabilities": {"transfers": {"requested": False}}}
+        )
+    with pytest.raises(InvalidRequestError) as refused:
+        await platform.stripe.v1.payment_intents.capture_async(intent.id)
+    code = "resource_missing" if loss == "deleted" else "insufficient_capabilities_for_transfer"
+    assert (refused.value.code, refused.value.param) == (code, "transfer_data[destination]")
+    held = await platform.stripe.v1.payment_intents.retrieve_async(intent.id)
+    assert (held.status, held.amount_capturable) == ("requires_capture", 10_000)
+    cancelled = await platform.stripe.v1.payment_intents.cancel_async(intent.id)
+    assert cancelled.status == "canceled"
