@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from sandbox.stripe import deadlines, form, routes
+from sandbox.stripe import deadlines, form, limits, routes
 from sandbox.stripe.context import Call, Context
 from sandbox.stripe.errors import (
     StripeError,
@@ -157,7 +157,9 @@ class Api:
             raise out_of_shape(f"the answer to {received.method} {received.path}", found)
         return ApiResponse(200, body, received.id)
 
+            limits.check(call.params)
     def _account(self, received: ReceivedRequest) -> str:
+            limits.check_metadata(body.get("metadata"))
         """The account that the request acts on.
 
         Raises:

@@ -157,3 +157,42 @@ async def test_address_that_is_none_is_refused(platform: Platform, path: str, pa
     assert (refused.status_code, error["code"], error["param"]) == (400, "email_invalid", param)
     # An empty value is none at all.
     assert (await platform.raw("POST", "/v1/customers", "email=")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("metadata", "param"),
+    [
+        ({f"key{number}": "x" for number in range(51)}, "metadata"),
+        ({"k" * 41: "x"}, "metadata"),
+        ({"key": "x" * 501}, "metadata[key]"),
+    ],
+)
+async def test_metadata_beyond_the_limits_is_refused(platform: Platform, metadata: dict[str, str], param: str) -> None:
+    with pytest.raises(InvalidRequestError) as refused:
+        await platform.stripe.v2.core.accounts.create_async({"metadata": metadata})
+    assert refused.value.param == param
+    with pytest.raises(InvalidRequestError) as nested:
+        await platform.checkout(payment_intent_data={"metadata": metadata} | {"capture_method": "manual"})
+    assert nested.value.param == param.replace("metadata", "payment_intent_data[metadata]", 1)
+
+
+async def test_metadata_at_the_limits_is_accepted_until_an_update_exceeds_them(platform: Platform) -> None:
+    most = {f"key{number}": "x" for number in range(49)} | {"k" * 40: "v" * 500}
+    customer = await platform.stripe.v1.customers.create_async({"metadata": most})
+    with pytest.raises(InvalidRequestError) as refused:
+        await platform.stripe.v1.customers.update_async(customer.id, {"metadata": {"another": "x"}})
+    assert refused.value.param == "metadata"
+    customer = await platform.stripe.v1.customers.retrieve_async(customer.id)
+    assert customer.metadata is not None
+    assert customer.metadata.to_dict() == most
+
+
+@pytest.mark.parametrize("suffix", ["a" * 23, "12345", "GREEK*", "ΕΛΛΗΝΙΚΑ"])
+async def test_statement_descriptor_beyond_the_limits_is_refused(platform: Platform, suffix: str) -> None:
+    assert (await platform.hold(statement_descriptor_suffix="GREEK 101")).statement_descriptor_suffix == "GREEK 101"
+    with pytest.raises(InvalidRequestError) as refused:
+        await platform.hold(statement_descriptor_suffix=suffix)
+    assert refused.value.param == "statement_descriptor_suffix"
+    with pytest.raises(InvalidRequestError) as nested:
+        await platform.checkout(payment_intent_data={"statement_descriptor_suffix": suffix})
+    assert nested.value.param == "payment_intent_data[statement_descriptor_suffix]"
