@@ -18,12 +18,13 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--host", default="127.0.0.1", help="a loopback address")
     parser.add_argument("--log", type=Path, help="write each API request and its answer as a JSON line")
     parser.add_argument("--state", type=Path, help="keep the state in this file across restarts")
+    parser.add_argument("--strict-version", action="store_true", help="refuse other API versions than the pinned one")
     options = parser.parse_args(arguments)
     reason = refusal(options.host, os.environ)
     if reason is not None:
         print(f"The Stripe sandbox does not start: {reason}", file=sys.stderr)
         return 2
-    app = create_app(options.log, options.state)
+    app = create_app(options.log, options.state, strict_version=options.strict_version)
     config = uvicorn.Config(
         app, host=options.host, port=options.port, log_level="warning", access_log=False, timeout_graceful_shutdown=2
     )

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from dataclasses import dataclass
 
 from starlette.requests import Request
@@ -31,6 +32,7 @@ from sandbox.stripe.schema.derive import API_VERSION, request_shape
 from sandbox.stripe.schema.requests import check_emails, coerced
 from sandbox.stripe.views import INCLUDABLE
 
+_VERSION = re.compile(r"^\d{4}-\d{2}-\d{2}(\.[a-z]+)?$")
 _KEY_PREFIXES = ("sk_test_", "rk_test_")
 
 
@@ -78,15 +80,14 @@ class Api:
         self._write_log(received, outcome)
         if outcome.dropped:
             return DroppedConnection()
-        headers = {"Request-Id": received.id, "Stripe-Version": received.version or API_VERSION} | outcome.headers
+        headers = {"Request-Id": received.id, "Stripe-Version": API_VERSION} | outcome.headers
         if received.idempotency_key:
             headers["Idempotency-Key"] = received.idempotency_key
         return JSONResponse(outcome.response.body, outcome.response.status, headers)
 
     async def _outcome(self, received: ReceivedRequest, fault: Fault | None) -> Outcome:
         account = self._account(received)
-        if received.version not in (None, API_VERSION):
-            raise invalid(f"The sandbox speaks version {API_VERSION} of Stripe's API only.").not_begun()
+        self._check_version(received.version)
         if fault and (error := fault.early_error()):
             raise error
         found = routes.match(received.method, received.path)
@@ -114,6 +115,15 @@ class Api:
             if claim is not None:
                 self._keys.release(claim)
         return Outcome(response, first_headers(claim, received.id), dropped=kind == "drop_after")
+
+    def _check_version(self, version: str | None) -> None:
+        """Raises StripeError: 400 for what is no version, and for every other version if the sandbox is strict."""
+        if version in (None, API_VERSION):
+            return
+        if self._context.strict_version:
+            raise invalid(f"The sandbox speaks version {API_VERSION} of Stripe's API only.").not_begun()
+        if not _VERSION.match(str(version)):
+            raise invalid("Invalid Stripe API version. It has the form 2020-08-27 or 2025-03-31.basil.").not_begun()
 
     def _claim(self, received: ReceivedRequest, account: str, raw: JsonObject) -> Claim | ApiResponse | None:
         if received.method != "POST" or not received.idempotency_key:
@@ -147,7 +157,9 @@ class Api:
 
     def _operate(self, received: ReceivedRequest, route: routes.Route, call: Call) -> ApiResponse:
         try:
+            limits.check(call.params)
             body = route.operation(call)
+            limits.check_metadata(body.get("metadata"))
             body = expanded(self._context, copied(body), call.params.get("expand", []), INCLUDABLE)
         except StripeError as error:
             if not error.keeps_effects:
@@ -157,9 +169,7 @@ class Api:
             raise out_of_shape(f"the answer to {received.method} {received.path}", found)
         return ApiResponse(200, body, received.id)
 
-            limits.check(call.params)
     def _account(self, received: ReceivedRequest) -> str:
-            limits.check_metadata(body.get("metadata"))
         """The account that the request acts on.
 
         Raises:

@@ -23,13 +23,15 @@ from sandbox.stripe.webhook_delivery import WebhookDelivery
 _TICK_SECONDS = 0.25
 
 
-def create_app(log: Path | None = None, state: Path | None = None) -> Starlette:
+def create_app(log: Path | None = None, state: Path | None = None, *, strict_version: bool = False) -> Starlette:
     """A new sandbox. `log` is a file for one JSON line per API request, `state` a file that keeps the state.
+
+    Requests of another API version are answered in the shape of the pinned one, or refused with `strict_version`.
 
     The app also works without lifespan events, as in tests with an in-process transport: every request runs what is
     due, and deliveries start with the first event.
     """
-    context = Context(VIEWS, state)
+    context = Context(VIEWS, state, strict_version=strict_version)
     deadlines.schedule_initial(context)
     delivery = WebhookDelivery(context)
     context.events.on_enqueue = delivery.wake

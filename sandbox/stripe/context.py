@@ -19,7 +19,11 @@ _MISSING_BY_ID = frozenset({"charge", "customer"})
 class Context:
     """The state of a sandbox. All changes go through it."""
 
-    def __init__(self, views: Mapping[str, "View"], journal: Path | None = None) -> None:
+    def __init__(
+        self, views: Mapping[str, "View"], journal: Path | None = None, *, strict_version: bool = False
+    ) -> None:
+        self.strict_version = strict_version
+        """Refuse other API versions. Otherwise they are answered in the shape of the pinned version."""
         self.store = Store(journal)
         self.clock = Clock(self.store)
         self.ledger = Ledger(self.store, self.clock)

@@ -20,10 +20,13 @@ _TLS = ssl.create_default_context()
 
 
 @contextlib.asynccontextmanager
-async def serving(log: Path | None = None, state: Path | None = None) -> AsyncIterator[str]:
+async def serving(
+    log: Path | None = None, state: Path | None = None, *, strict_version: bool = True
+) -> AsyncIterator[str]:
     """Serve a sandbox in this process, on a random port. Yields its URL."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        config = uvicorn.Config(create_app(log, state), log_level="error", access_log=False, lifespan="on")
+        app = create_app(log, state, strict_version=strict_version)
+        config = uvicorn.Config(app, log_level="error", access_log=False, lifespan="on")
         server = uvicorn.Server(config)
         # `serve` would install signal handlers. The listener queues connections until the server runs.
         running = asyncio.create_task(server._serve([listener]))

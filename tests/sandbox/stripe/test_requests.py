@@ -6,6 +6,7 @@ import pytest
 import stripe
 from stripe import Charge, InvalidRequestError, PaymentIntent
 
+from tests.sandbox.stripe.conftest import platform_at, serving
 from tests.sandbox.stripe.platform import API_KEY, Platform
 
 
@@ -77,9 +78,26 @@ async def test_unmodelled_parameter_is_refused(platform: Platform) -> None:
         await platform.stripe.v1.payouts.list_async({"arrival_date": 1})
 
 
-async def test_other_api_version_is_refused(platform: Platform) -> None:
+async def test_strict_sandbox_refuses_other_api_versions(platform: Platform) -> None:
     refused = await platform.raw("GET", "/v1/balance", **{"Stripe-Version": "2020-08-27"})
     assert (refused.status_code, "2020-08-27" in refused.text) == (400, False)
+    with pytest.raises(InvalidRequestError) as endpoint:
+        await platform.stripe.v1.webhook_endpoints.create_async(
+            {"url": "https://shop.test/hook", "enabled_events": ["*"], "api_version": "2020-08-27"}
+        )
+    assert endpoint.value.param == "api_version"
+
+
+async def test_other_api_versions_are_answered_in_the_pinned_shape() -> None:
+    async with serving(strict_version=False) as url, platform_at(url) as platform:
+        accepted = await platform.raw("GET", "/v1/balance", **{"Stripe-Version": "2025-03-31.basil"})
+        assert (accepted.status_code, accepted.headers["stripe-version"]) == (200, stripe.api_version)
+        refused = await platform.raw("GET", "/v1/balance", **{"Stripe-Version": "latest"})
+        assert refused.status_code == 400
+        endpoint = await platform.stripe.v1.webhook_endpoints.create_async(
+            {"url": "https://shop.test/hook", "enabled_events": ["*"], "api_version": "2020-08-27"}
+        )
+        assert endpoint.api_version == "2020-08-27"
 
 
 async def test_expansion_follows_objects_and_lists(platform: Platform) -> None:
