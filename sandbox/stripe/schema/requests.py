@@ -9,7 +9,8 @@ from sandbox.stripe.schema.shapes import Choice, Either, Field, Listing, Mapping
 
 _EMAIL = re.compile(r"^[^@\s]+@[^@\s]+$")
 _INTEGER = re.compile(r"^-?\d+$")
-_BOOLEANS = {"true": True, "false": False}
+# Older SDKs send Python's spelling.
+_BOOLEANS = {"true": True, "false": False, "True": True, "False": False}
 
 
 def coerced(shape: Structure, raw: JsonObject) -> JsonObject:

@@ -67,6 +67,13 @@ async def test_invalid_request_is_refused_with_a_message(platform: Platform, met
     assert error["message"]
 
 
+@pytest.mark.parametrize("true", ["true", "True"])
+async def test_booleans_are_accepted_as_older_sdks_spell_them(platform: Platform, true: str) -> None:
+    body = f"amount=100&currency=usd&payment_method=pm_card_visa&confirm={true}"
+    intent = (await platform.raw("POST", "/v1/payment_intents", body)).json()
+    assert intent["status"] == "succeeded"
+
+
 async def test_unmodelled_parameter_is_refused(platform: Platform) -> None:
     with pytest.raises(InvalidRequestError, match="does not model") as refused:
         await platform.checkout(automatic_tax={"enabled": True})
@@ -111,6 +118,14 @@ async def test_expansion_follows_objects_and_lists(platform: Platform) -> None:
     assert isinstance(intent.latest_charge, Charge)
     assert not isinstance(intent.latest_charge.balance_transaction, str)
     assert not isinstance(intent.customer, str)
+
+
+async def test_field_that_an_object_lacks_can_be_expanded(platform: Platform) -> None:
+    session = await platform.checkout()
+    page = await platform.stripe.v1.checkout.sessions.list_async({"expand": ["data.total_details.breakdown"]})
+    assert [listed.id for listed in page.data] == [session.id]
+    with pytest.raises(InvalidRequestError):
+        await platform.stripe.v1.checkout.sessions.list_async({"expand": ["data.total_details.nothing"]})
 
 
 async def test_lists_are_paginated_in_both_directions(platform: Platform) -> None:
