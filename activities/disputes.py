@@ -60,7 +60,8 @@ class DisputeActivities:
         if state.status is not DisputeStatus.NEEDS_RESPONSE:
             return
         facts = await load_case_facts(self._engine, message.case.parties.booking_id)
-        key = dispute_key(message.dispute_id, "submit")
+        # An inquiry that becomes a dispute needs another response, which the first one's key would replay.
+        key = dispute_key(message.dispute_id, "submit_to_inquiry" if state.is_inquiry else "submit")
         await with_idempotency_key(
             key, True, lambda key: self._gateway.submit_evidence(message.dispute_id, evidence(facts), key=key)
         )
@@ -211,6 +212,8 @@ async def _upsert(session: AsyncSession, message: RecordDispute, booking: Bookin
             occasion=dispute.id,
         )
         await audit.append(session, opened)
+    if dispute.is_inquiry and not state.is_inquiry:
+        dispute.answered_at = None
     dispute.status = advance_unless_there(dispute.status, state.status)
     dispute.is_inquiry = state.is_inquiry
     dispute.amount_minor = state.amount.amount_minor

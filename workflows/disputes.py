@@ -3,7 +3,7 @@
     opened ── evidence sent before the deadline ── won: the bank gives the money back
        │       (an operator may take over,     └── lost: the instructor's share is taken back, by policy
        │        send it now, or accept)
-       └── an inquiry: the same, without money
+       └── an inquiry: the same, without money; one that becomes a dispute is answered again
 
 Stripe's events are only a reason to look it up. Without one it is looked up once a week, so a lost event only costs
 time.
@@ -100,8 +100,12 @@ class DisputeWorkflow:
 
     async def _look_up(self) -> DisputeState:
         self._event_pending = False
+        before = self._state
         self._state = await call_stripe_until_answered(DisputeActivities.look_up_dispute, self._order)
         self._is_sending = False
+        is_escalated = before is not None and before.is_inquiry and not self._state.is_inquiry
+        if is_escalated and self._answer is not DisputeResponse.TAKEN_OVER:
+            self._answer = None
         return self._state
 
     async def _send_answer(self, state: DisputeState, case: DisputeContext) -> bool:

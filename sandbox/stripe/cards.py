@@ -66,6 +66,7 @@ class Card:
     decline: Decline | None = None
     authentication: Literal["never", "always", "off_session"] = "never"
     dispute_reason: str | None = None
+    inquiry: bool = False
     available_at_once: bool = False
     refunds: Literal["succeed", "pending", "fail"] = "succeed"
 
@@ -162,6 +163,14 @@ _CARDS = (
         "visa",
         "Succeeds, then disputed: not received",
         dispute_reason="product_not_received",
+    ),
+    Card(
+        "4000000000001976",
+        "pm_card_createDisputeInquiry",
+        "visa",
+        "Succeeds, then the bank inquires",
+        dispute_reason="fraudulent",
+        inquiry=True,
     ),
 )
 

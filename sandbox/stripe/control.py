@@ -44,6 +44,8 @@ class Control:
             ("POST", "/events/{event}/resend", self.resend),
             ("POST", "/accounts/{account}/onboard", self.onboard),
             ("POST", "/disputes", self.open_dispute),
+            ("POST", "/disputes/{dispute}/escalate", self.escalate_inquiry),
+            ("POST", "/disputes/{dispute}/close", self.close_inquiry),
             ("POST", "/payouts/{payout}/fail", self.fail_payout),
             ("POST", "/refunds/{refund}/succeed", self.succeed_refund),
             ("POST", "/refunds/{refund}/fail", self.fail_refund),
@@ -122,11 +124,24 @@ class Control:
             return self._context.view(onboarding.complete(self._context, params["account"]))
 
     def open_dispute(self, params: JsonObject) -> JsonObject:
-        """`{"charge": id, "reason": "fraudulent", "fee_comes_back": true}`: the bank withdraws the charge."""
+        """`{"charge": id, "reason": "fraudulent", "fee_comes_back": true}`: the bank withdraws the charge.
+
+        With `"inquiry": true` it only asks.
+        """
         charge = self._context.store.get(charges.KIND, params["charge"])
-        reason, fee_comes_back = params.get("reason", "fraudulent"), params.get("fee_comes_back", False)
+        reason, options = params.get("reason", "fraudulent"), {"fee_comes_back", "inquiry"} & params.keys()
         with self._context.store.transaction():
-            return disputes.open(self._context, charge, reason, fee_comes_back=fee_comes_back).body
+            return disputes.open(self._context, charge, reason, **{name: params[name] for name in options}).body
+
+    def escalate_inquiry(self, params: JsonObject) -> JsonObject:
+        """The bank turns an inquiry into a dispute."""
+        with self._context.store.transaction():
+            return disputes.escalate(self._context, self._context.store.get(disputes.KIND, params["dispute"])).body
+
+    def close_inquiry(self, params: JsonObject) -> JsonObject:
+        """The bank drops an inquiry."""
+        with self._context.store.transaction():
+            return disputes.close_inquiry(self._context, self._context.store.get(disputes.KIND, params["dispute"])).body
 
     def fail_payout(self, params: JsonObject) -> JsonObject:
         """`{"failure_code": "account_closed"}`: the bank returns a payout, even a paid one."""

@@ -7,6 +7,7 @@ from sandbox.stripe.context import Context
 
 _ACTIONS: dict[str, Callable[[Context, str], None]] = {
     checkout_sessions.EXPIRE_SESSION: checkout_sessions.expire_when_due,
+    disputes.CLOSE_INQUIRY: disputes.close_inquiry_when_due,
     disputes.LOSE_DISPUTE: disputes.lose_when_due,
     disputes.OPEN_DISPUTE: disputes.open_for_test_card,
     payment_flow.POST_CHARGE: payment_flow.post_charge_when_due,

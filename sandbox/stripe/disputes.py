@@ -3,56 +3,33 @@
     needs_response ──► under_review ──► won | lost
           └──► lost (closed, or no response by evidence_details.due_by)
 
+An inquiry asks first, and withdraws nothing:
+
+    warning_needs_response ──► warning_under_review ──► warning_closed (after 120 days, or the charge is refunded)
+          └───────────────────────────┴──► needs_response (the bank escalates it)
+
 The amount and the fee of a destination charge are debited from the platform. No transfer is reversed automatically.
-Sources: API reference, "Disputes"; docs "How disputes work", "Testing" (winning and losing evidence).
+Sources: API reference, "Disputes"; docs "How disputes work", "Testing" (evidence).
 """
 
-from sandbox.stripe import charges
+from collections.abc import Callable
+
+from sandbox.stripe import cards, charges
 from sandbox.stripe.context import Call, Context
+from sandbox.stripe.dispute_bodies import DUE_SECONDS, KIND, blank
 from sandbox.stripe.errors import invalid
-from sandbox.stripe.ids import new_id
 from sandbox.stripe.json_values import JsonObject, merged_metadata
 from sandbox.stripe.ledger import DAY_SECONDS, Fee
 from sandbox.stripe.lists import listed
 from sandbox.stripe.store import Record
 
-KIND = "dispute"
 OPEN_DISPUTE = "open_dispute"
 LOSE_DISPUTE = "lose_dispute"
+CLOSE_INQUIRY = "close_inquiry"
 FEE_MINOR = 1_500
 
-_DUE_SECONDS = 9 * DAY_SECONDS
-_NETWORK_REASON_CODES = {"fraudulent": "10.4", "product_not_received": "13.1"}
-_CLOSED = frozenset({"won", "lost"})
-_EVIDENCE = (
-    "access_activity_log",
-    "billing_address",
-    "cancellation_policy",
-    "cancellation_policy_disclosure",
-    "cancellation_rebuttal",
-    "customer_communication",
-    "customer_email_address",
-    "customer_name",
-    "customer_purchase_ip",
-    "customer_signature",
-    "duplicate_charge_documentation",
-    "duplicate_charge_explanation",
-    "duplicate_charge_id",
-    "product_description",
-    "receipt",
-    "refund_policy",
-    "refund_policy_disclosure",
-    "refund_refusal_explanation",
-    "service_date",
-    "service_documentation",
-    "shipping_address",
-    "shipping_carrier",
-    "shipping_date",
-    "shipping_documentation",
-    "shipping_tracking_number",
-    "uncategorized_file",
-    "uncategorized_text",
-)
+_INQUIRY_SECONDS = 120 * DAY_SECONDS
+_CLOSED = frozenset({"won", "lost", "warning_closed"})
 
 
 def retrieve(call: Call) -> JsonObject:
@@ -64,7 +41,7 @@ def list_all(call: Call) -> JsonObject:
 
 
 def update(call: Call) -> JsonObject:
-    """Update or submit evidence. `winning_evidence` or `losing_evidence` in `uncategorized_text` closes the dispute."""
+    """Update or submit evidence. Stripe's test evidence in `uncategorized_text` decides the outcome."""
     record, params, context = call.from_path(KIND, "dispute"), call.params, call.context
     _require_open(record)
     evidence = params.get("evidence")
@@ -76,27 +53,28 @@ def update(call: Call) -> JsonObject:
     if submitted:
         record.body["evidence_details"]["submission_count"] += 1
         record.body["evidence_details"]["submission_method"] = "manual"
-        record.body["status"] = "under_review"
+        record.body["status"] = "warning_under_review" if _is_inquiry(record) else "under_review"
         context.timers.clear(LOSE_DISPUTE, record.id)
     context.store.save(record)
     context.emit(record, "charge.dispute.updated", {})
     text = record.body["evidence"]["uncategorized_text"]
-    if submitted and text == "winning_evidence":
-        record = win(context, record)
-    elif submitted and text == "losing_evidence":
-        record = lose(context, record)
-    return context.view(record)
+    decide = (_INQUIRY_OUTCOMES if _is_inquiry(record) else _OUTCOMES).get(text) if submitted else None
+    return context.view(decide(context, record) if decide else record)
 
 
 def close(call: Call) -> JsonObject:
     """Accept the dispute, which loses it."""
     record = call.from_path(KIND, "dispute")
     _require_open(record)
-    return call.context.view(lose(call.context, record))
+    return call.context.view((close_inquiry if _is_inquiry(record) else lose)(call.context, record))
 
 
-def open(context: Context, charge: Record, reason: str, *, fee_comes_back: bool = False) -> Record:
+def open(
+    context: Context, charge: Record, reason: str, *, fee_comes_back: bool = False, inquiry: bool = False
+) -> Record:
     """Withdraw the remaining amount of the charge, and a fee that Stripe returns for a won dispute in some countries.
+
+    An inquiry withdraws nothing.
 
     Raises:
         StripeError: 400 for a charge with no remaining amount, or one that is disputed already.
@@ -104,17 +82,59 @@ def open(context: Context, charge: Record, reason: str, *, fee_comes_back: bool 
     remaining = charge.body["amount_captured"] - charge.body["amount_refunded"]
     if charge.body["disputed"] or remaining <= 0 or charge.body["payment_intent"] is None:
         raise invalid(f"Charge {charge.id} can't be disputed.")
-    body = _blank(context, charge, remaining, reason)
-    fee = Fee("stripe_fee", FEE_MINOR, "Dispute fee")
-    body["balance_transactions"] = [_post(context, charge, body["id"], -remaining, fee, "Chargeback withdrawal")]
+    body = blank(context, charge, remaining, reason, inquiry=inquiry)
     hidden: JsonObject = {"fee_comes_back": fee_comes_back}
     record = context.store.put(KIND, body["id"], owner=charge.owner, body=body, hidden=hidden)
     charge.body["disputed"] = True
     context.store.save(charge)
     context.timers.set(LOSE_DISPUTE, record.id, body["evidence_details"]["due_by"])
+    if inquiry:
+        context.timers.set(CLOSE_INQUIRY, record.id, context.now() + _INQUIRY_SECONDS)
+    else:
+        _withdraw(context, record, charge)
     context.emit(record, "charge.dispute.created")
+    if not inquiry:
+        context.emit(record, "charge.dispute.funds_withdrawn")
+    return record
+
+
+def escalate(context: Context, record: Record) -> Record:
+    """The bank turns an inquiry into a dispute, which takes the money and needs a response of its own."""
+    if not _is_inquiry(record) or record.body["status"] in _CLOSED:
+        raise invalid(f"Dispute {record.id} is no open inquiry.")
+    context.timers.clear(CLOSE_INQUIRY, record.id)
+    charge = context.store.get(charges.KIND, record.body["charge"])
+    before, due_by = record.body["status"], context.now() + DUE_SECONDS
+    remaining = charge.body["amount_captured"] - charge.body["amount_refunded"]
+    record.body |= {"amount": remaining, "is_charge_refundable": False, "status": "needs_response"}
+    record.body["evidence_details"] |= {"due_by": due_by, "past_due": False}
+    record.body["payment_method_details"]["card"]["case_type"] = "chargeback"
+    _withdraw(context, record, charge)
+    context.timers.set(LOSE_DISPUTE, record.id, due_by)
+    context.emit(record, "charge.dispute.updated", {"status": before})
     context.emit(record, "charge.dispute.funds_withdrawn")
     return record
+
+
+def close_inquiry(context: Context, record: Record) -> Record:
+    """The bank drops an inquiry. No money has moved."""
+    context.emit(_closed(context, record, "warning_closed"), "charge.dispute.closed")
+    return record
+
+
+def close_inquiry_when_due(context: Context, id: str) -> None:
+    record = context.store.get(KIND, id)
+    if record.body["status"] not in _CLOSED:
+        close_inquiry(context, record)
+
+
+def close_refunded_inquiries(context: Context, charge: Record) -> None:
+    """A charge that is refunded in full has its inquiries resolved (docs "How disputes work", "Inquiries")."""
+    if not charge.body["refunded"]:
+        return
+    for record in list(context.store.scan(KIND)):
+        if record.body["charge"] == charge.id and _is_inquiry(record) and record.body["status"] not in _CLOSED:
+            close_inquiry(context, record.copy())
 
 
 def open_for_test_card(context: Context, charge_and_reason: str) -> None:
@@ -122,13 +142,18 @@ def open_for_test_card(context: Context, charge_and_reason: str) -> None:
     charge_id, _, reason = charge_and_reason.partition(":")
     charge = context.store.get(charges.KIND, charge_id)
     if not charge.body["disputed"] and charge.body["amount_refunded"] < charge.body["amount_captured"]:
-        open(context, charge, reason)
+        open(context, charge, reason, inquiry=cards.BY_NUMBER[charge.hidden["number"]].inquiry)
 
 
 def lose_when_due(context: Context, id: str) -> None:
+    """An inquiry without a response is only past due: the bank may still drop or escalate it."""
     record = context.store.get(KIND, id)
-    if record.body["status"] not in _CLOSED:
-        record.body["evidence_details"]["past_due"] = True
+    if record.body["status"] in _CLOSED:
+        return
+    record.body["evidence_details"]["past_due"] = True
+    if _is_inquiry(record):
+        context.emit(context.store.save(record), "charge.dispute.updated", {})
+    else:
         lose(context, record)
 
 
@@ -152,14 +177,26 @@ def lose(context: Context, record: Record) -> Record:
 
 
 def blocks_refunds(context: Context, charge: Record) -> bool:
-    """Whether the charge has a dispute that was not won, so that it cannot be refunded."""
+    """Whether the charge has a dispute that was not won, so that it cannot be refunded. An inquiry does not count."""
     disputes = (record for record in context.store.scan(KIND) if record.body["charge"] == charge.id)
-    return any(record.body["status"] != "won" for record in disputes)
+    return any(record.body["status"] != "won" and not _is_inquiry(record) for record in disputes)
+
+
+_OUTCOMES: dict[str | None, Callable[[Context, Record], Record]] = {"winning_evidence": win, "losing_evidence": lose}
+_INQUIRY_OUTCOMES: dict[str | None, Callable[[Context, Record], Record]] = {
+    "winning_evidence": close_inquiry,
+    "escalate_inquiry_evidence": escalate,
+}
+
+
+def _is_inquiry(record: Record) -> bool:
+    return str(record.body["status"]).startswith("warning_")
 
 
 def _closed(context: Context, record: Record, status: str) -> Record:
     context.timers.clear(LOSE_DISPUTE, record.id)
-    record.body["status"] = status
+    context.timers.clear(CLOSE_INQUIRY, record.id)
+    record.body |= {"is_charge_refundable": status in ("won", "warning_closed"), "status": status}
     context.store.save(record)
     return record
 
@@ -167,6 +204,13 @@ def _closed(context: Context, record: Record, status: str) -> Record:
 def _require_open(record: Record) -> None:
     if record.body["status"] in _CLOSED:
         raise invalid("This dispute is already closed.", code="dispute_already_closed")
+
+
+def _withdraw(context: Context, record: Record, charge: Record) -> None:
+    fee = Fee("stripe_fee", FEE_MINOR, "Dispute fee")
+    withdrawal = _post(context, charge, record.id, -record.body["amount"], fee, "Chargeback withdrawal")
+    record.body["balance_transactions"] = [withdrawal]
+    context.store.save(record)
 
 
 def _post(context: Context, charge: Record, dispute: str, amount: int, fee: Fee | None, what: str) -> JsonObject:
@@ -182,41 +226,3 @@ def _post(context: Context, charge: Record, dispute: str, amount: int, fee: Fee 
         reporting_category="dispute" if amount < 0 else "dispute_reversal",
     )
     return context.view(context.store.get("balance_transaction", id))
-
-
-def _blank(context: Context, charge: Record, amount: int, reason: str) -> JsonObject:
-    card = charge.body["payment_method_details"]["card"]
-    code = _NETWORK_REASON_CODES.get(reason, "13.7")
-    return {
-        "id": new_id("dp").replace("dp_", "du_"),
-        "object": KIND,
-        "amount": amount,
-        "charge": charge.id,
-        "created": context.now(),
-        "currency": charge.body["currency"],
-        "enhanced_eligibility_types": [],
-        "evidence": dict.fromkeys(_EVIDENCE) | {"enhanced_evidence": {}},
-        "evidence_details": {
-            "due_by": context.now() + _DUE_SECONDS,
-            "enhanced_eligibility": {},
-            "has_evidence": False,
-            "past_due": False,
-            "submission_count": 0,
-            "submission_method": "not_submitted",
-        },
-        "is_charge_refundable": False,
-        "livemode": False,
-        "metadata": {},
-        "payment_intent": charge.body["payment_intent"],
-        "payment_method_details": {
-            "card": {
-                "brand": card["brand"],
-                "case_type": "chargeback",
-                "network": card["brand"],
-                "network_reason_code": code,
-            },
-            "type": "card",
-        },
-        "reason": reason,
-        "status": "needs_response",
-    }

@@ -53,6 +53,7 @@ def create(call: Call) -> JsonObject:
     refund_records.add_to_charge(context, charge, amount)
     context.emit(refund, "refund.created")
     context.emit(charge, "charge.refunded")
+    disputes.close_refunded_inquiries(context, charge)
     return context.view(refund)
 
 

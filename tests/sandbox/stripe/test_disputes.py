@@ -61,3 +61,63 @@ async def test_control_api_disputes_any_charge(platform: Platform) -> None:
     )
     closed = await platform.stripe.v1.disputes.close_async(opened["id"])
     assert (closed.status, closed.reason) == ("lost", "product_not_received")
+
+
+async def _inquired(platform: Platform) -> Dispute:
+    intent = await platform.paid(payment_method="pm_card_createDisputeInquiry")
+    [dispute] = (await platform.stripe.v1.disputes.list_async({"payment_intent": intent.id})).data
+    return dispute
+
+
+async def test_inquiry_withdraws_nothing_and_closes_after_120_days(platform: Platform) -> None:
+    inquiry = await _inquired(platform)
+    assert (inquiry.status, inquiry.is_charge_refundable, inquiry.balance_transactions) == (
+        "warning_needs_response",
+        True,
+        [],
+    )
+    assert await platform.net() == 9_680
+    assert "charge.dispute.funds_withdrawn" not in await platform.event_types()
+    inquiry = await platform.stripe.v1.disputes.update_async(
+        inquiry.id, {"evidence": {"uncategorized_text": "We met on Tuesday."}, "submit": True}
+    )
+    assert inquiry.status == "warning_under_review"
+    await platform.advance(120 * DAY)
+    assert (await platform.stripe.v1.disputes.retrieve_async(inquiry.id)).status == "warning_closed"
+    assert (await platform.event_types()).count("charge.dispute.closed") == 1
+    assert await platform.net() == 9_680
+
+
+async def test_inquiry_without_response_is_past_due_and_stays_open(platform: Platform) -> None:
+    inquiry = await _inquired(platform)
+    await platform.advance(9 * DAY)
+    inquiry = await platform.stripe.v1.disputes.retrieve_async(inquiry.id)
+    assert (inquiry.status, inquiry.evidence_details.past_due) == ("warning_needs_response", True)
+
+
+@pytest.mark.parametrize("by", ["evidence", "bank"])
+async def test_escalated_inquiry_is_a_dispute_that_needs_a_response_of_its_own(platform: Platform, by: str) -> None:
+    inquiry = await _inquired(platform)
+    if by == "bank":
+        await platform.control("POST", f"/disputes/{inquiry.id}/escalate")
+    else:
+        await platform.stripe.v1.disputes.update_async(
+            inquiry.id, {"evidence": {"uncategorized_text": "escalate_inquiry_evidence"}, "submit": True}
+        )
+    dispute = await platform.stripe.v1.disputes.retrieve_async(inquiry.id)
+    assert (dispute.status, dispute.is_charge_refundable) == ("needs_response", False)
+    assert [line.amount for line in dispute.balance_transactions] == [-10_000]
+    assert await platform.net() == 9_680 - 10_000 - 1_500
+    with pytest.raises(InvalidRequestError) as refused:
+        await platform.stripe.v1.refunds.create_async({"charge": str(dispute.charge)})
+    assert refused.value.code == "charge_disputed"
+    await platform.advance(9 * DAY)
+    assert (await platform.stripe.v1.disputes.retrieve_async(inquiry.id)).status == "lost"
+
+
+@pytest.mark.parametrize(("amount", "status"), [(10_000, "warning_closed"), (4_000, "warning_needs_response")])
+async def test_full_refund_resolves_an_inquiry(platform: Platform, amount: int, status: str) -> None:
+    inquiry = await _inquired(platform)
+    await platform.stripe.v1.refunds.create_async({"charge": str(inquiry.charge), "amount": amount})
+    assert (await platform.stripe.v1.disputes.retrieve_async(inquiry.id)).status == status
+    assert await platform.net() == 9_680 - amount
