@@ -67,6 +67,7 @@ class Card:
     authentication: Literal["never", "always", "off_session"] = "never"
     dispute_reason: str | None = None
     inquiry: bool = False
+    fraud_type: str | None = None
     available_at_once: bool = False
     refunds: Literal["succeed", "pending", "fail"] = "succeed"
 
@@ -171,6 +172,13 @@ _CARDS = (
         "Succeeds, then the bank inquires",
         dispute_reason="fraudulent",
         inquiry=True,
+    ),
+    Card(
+        "4000000000005423",
+        "pm_card_createIssuerFraudRecord",
+        "visa",
+        "Succeeds, then the bank warns of fraud",
+        fraud_type="unauthorized_use_of_card",
     ),
 )
 

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sandbox.stripe import charges, deadlines, disputes, onboarding, payouts, refund_records
+from sandbox.stripe import charges, deadlines, disputes, early_fraud_warnings, onboarding, payouts, refund_records
 from sandbox.stripe.context import Context
 from sandbox.stripe.errors import StripeError, invalid
 from sandbox.stripe.events import DELIVERY, ENDPOINT
@@ -46,6 +46,7 @@ class Control:
             ("POST", "/disputes", self.open_dispute),
             ("POST", "/disputes/{dispute}/escalate", self.escalate_inquiry),
             ("POST", "/disputes/{dispute}/close", self.close_inquiry),
+            ("POST", "/early_fraud_warnings", self.warn_of_fraud),
             ("POST", "/payouts/{payout}/fail", self.fail_payout),
             ("POST", "/refunds/{refund}/succeed", self.succeed_refund),
             ("POST", "/refunds/{refund}/fail", self.fail_refund),
@@ -142,6 +143,12 @@ class Control:
         """The bank drops an inquiry."""
         with self._context.store.transaction():
             return disputes.close_inquiry(self._context, self._context.store.get(disputes.KIND, params["dispute"])).body
+
+    def warn_of_fraud(self, params: JsonObject) -> JsonObject:
+        """`{"charge": id, "fraud_type": "misc"}`: the card's bank warns of fraud."""
+        charge = self._context.store.get(charges.KIND, params["charge"])
+        with self._context.store.transaction():
+            return early_fraud_warnings.open(self._context, charge, params.get("fraud_type", "misc")).body
 
     def fail_payout(self, params: JsonObject) -> JsonObject:
         """`{"failure_code": "account_closed"}`: the bank returns a payout, even a paid one."""

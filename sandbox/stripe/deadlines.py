@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from sandbox.stripe import checkout_sessions, disputes, payment_flow, payouts, refund_records
+from sandbox.stripe import checkout_sessions, disputes, early_fraud_warnings, payment_flow, payouts, refund_records
 from sandbox.stripe.context import Context
 
 _ACTIONS: dict[str, Callable[[Context, str], None]] = {
@@ -10,6 +10,7 @@ _ACTIONS: dict[str, Callable[[Context, str], None]] = {
     disputes.CLOSE_INQUIRY: disputes.close_inquiry_when_due,
     disputes.LOSE_DISPUTE: disputes.lose_when_due,
     disputes.OPEN_DISPUTE: disputes.open_for_test_card,
+    early_fraud_warnings.OPEN_WARNING: early_fraud_warnings.open_for_test_card,
     payment_flow.POST_CHARGE: payment_flow.post_charge_when_due,
     payment_flow.EXPIRE_HOLD: payment_flow.expire_hold,
     payouts.ARRIVE_PAYOUT: payouts.arrive,

@@ -14,7 +14,7 @@ Sources: API reference, "Disputes"; docs "How disputes work", "Testing" (evidenc
 
 from collections.abc import Callable
 
-from sandbox.stripe import cards, charges
+from sandbox.stripe import cards, charges, early_fraud_warnings
 from sandbox.stripe.context import Call, Context
 from sandbox.stripe.dispute_bodies import DUE_SECONDS, KIND, blank
 from sandbox.stripe.errors import invalid
@@ -93,6 +93,7 @@ def open(
     else:
         _withdraw(context, record, charge)
     context.emit(record, "charge.dispute.created")
+    early_fraud_warnings.settle(context, charge)
     if not inquiry:
         context.emit(record, "charge.dispute.funds_withdrawn")
     return record

@@ -246,7 +246,10 @@ def _declined(context: Context, intent: Record, method: Record, decline: cards.D
 
 
 def _schedule_dispute(context: Context, charge: Record) -> None:
-    reason = cards.BY_NUMBER[charge.hidden["number"]].dispute_reason
+    card = cards.BY_NUMBER[charge.hidden["number"]]
+    if card.fraud_type is not None:
+        context.timers.set("open_warning", charge.id, context.now())
+    reason = card.dispute_reason
     if reason is not None:
         context.timers.set("open_dispute", f"{charge.id}:{reason}", context.now())
 

@@ -3,7 +3,7 @@
 Sources: API reference, "Create a refund"; docs "Destination charges", "Issue refunds".
 """
 
-from sandbox.stripe import application_fees, charges, disputes, refund_records, transfer_reversals
+from sandbox.stripe import application_fees, charges, disputes, early_fraud_warnings, refund_records, transfer_reversals
 from sandbox.stripe.context import Call, Context
 from sandbox.stripe.errors import invalid, unexpected_state
 from sandbox.stripe.json_values import JsonObject, merged_metadata
@@ -54,6 +54,7 @@ def create(call: Call) -> JsonObject:
     context.emit(refund, "refund.created")
     context.emit(charge, "charge.refunded")
     disputes.close_refunded_inquiries(context, charge)
+    early_fraud_warnings.settle(context, charge)
     return context.view(refund)
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from stripe import params as p
 from stripe.params import checkout as checkout_params
+from stripe.params import radar as radar_params
 from stripe.params.v2 import core as v2
 
 from sandbox.stripe import (
@@ -16,6 +17,7 @@ from sandbox.stripe import (
     checkout_sessions,
     customers,
     disputes,
+    early_fraud_warnings,
     event_objects,
     external_accounts,
     payment_intents,
@@ -156,6 +158,18 @@ ROUTES = (
     Route(_G, "/v1/disputes/{dispute}", disputes.retrieve, p.DisputeRetrieveParams),
     Route(_P, "/v1/disputes/{dispute}", disputes.update, p.DisputeUpdateParams),
     Route(_P, "/v1/disputes/{dispute}/close", disputes.close, p.DisputeCloseParams),
+    Route(
+        _G,
+        "/v1/radar/early_fraud_warnings",
+        early_fraud_warnings.list_all,
+        radar_params.EarlyFraudWarningListParams,
+    ),
+    Route(
+        _G,
+        "/v1/radar/early_fraud_warnings/{early_fraud_warning}",
+        early_fraud_warnings.retrieve,
+        radar_params.EarlyFraudWarningRetrieveParams,
+    ),
     Route(_G, "/v1/events", event_objects.list_all, p.EventListParams),
     Route(_G, "/v1/events/{id}", event_objects.retrieve, p.EventRetrieveParams),
     Route(_P, "/v1/webhook_endpoints", webhook_endpoints.create, p.WebhookEndpointCreateParams),

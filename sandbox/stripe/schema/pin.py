@@ -37,6 +37,7 @@ RETURNED = (
     "payment_method",
     "payout",
     "price",
+    "radar.early_fraud_warning",
     "refund",
     "transfer",
     "transfer_reversal",
