@@ -9,6 +9,7 @@ from starlette.routing import Route
 
 from sandbox.stripe import charges, deadlines, disputes, early_fraud_warnings, onboarding, payouts, refund_records
 from sandbox.stripe.context import Context
+from sandbox.stripe.dispute_bodies import KIND as DISPUTE
 from sandbox.stripe.errors import StripeError, invalid
 from sandbox.stripe.events import DELIVERY, ENDPOINT
 from sandbox.stripe.faults import Faults
@@ -137,12 +138,12 @@ class Control:
     def escalate_inquiry(self, params: JsonObject) -> JsonObject:
         """The bank turns an inquiry into a dispute."""
         with self._context.store.transaction():
-            return disputes.escalate(self._context, self._context.store.get(disputes.KIND, params["dispute"])).body
+            return disputes.escalate(self._context, self._context.store.get(DISPUTE, params["dispute"])).body
 
     def close_inquiry(self, params: JsonObject) -> JsonObject:
         """The bank drops an inquiry."""
         with self._context.store.transaction():
-            return disputes.close_inquiry(self._context, self._context.store.get(disputes.KIND, params["dispute"])).body
+            return disputes.close_inquiry(self._context, self._context.store.get(DISPUTE, params["dispute"])).body
 
     def warn_of_fraud(self, params: JsonObject) -> JsonObject:
         """`{"charge": id, "fraud_type": "misc"}`: the card's bank warns of fraud."""
