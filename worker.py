@@ -25,6 +25,7 @@ from activities.booking.payment_plans import HoldPlan
 from activities.booking.payments import PaymentActivities
 from activities.booking.records import RecordActivities
 from activities.disputes import DisputeActivities
+from activities.fraud_warnings import FraudWarningActivities
 from activities.gateways import BalanceGateway, DisputeGateway, PaymentGateway, PayoutGateway, RefundGateway
 from activities.mail.sender import MailSender
 from activities.mail.smtp import SmtpTransport
@@ -114,6 +115,7 @@ def build_worker(
     disputed = DisputeActivities(engine, disputes)
     paid_out = PayoutActivities(engine, payouts)
     refunded = RefundActivities(engine, refunds)
+    warned = FraudWarningActivities(engine, refunds)
     event_router = StripeEventRouter(client, task_queue, engine)
     reconciling = ReconciliationActivities(engine)
     redelivery = RedeliveryActivities(engine, books, event_router)
@@ -130,6 +132,7 @@ def build_worker(
             disputed,
             paid_out,
             refunded,
+            warned,
             reconciling,
             redelivery,
             orphans,

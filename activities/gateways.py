@@ -14,6 +14,7 @@ from pydantic import Field
 
 from models.domain.base import Value
 from models.domain.disputes import DisputeState, ReverseDisputedTransfer
+from models.domain.fraud_warnings import FraudWarning
 from models.domain.messages import Checkout, PaymentState
 from models.domain.money import Money
 from models.domain.onboarding import AccountState, OnboardingLink
@@ -150,7 +151,7 @@ class BalanceGateway(Protocol):
 
 
 class RefundGateway(Protocol):
-    """Refunds after a booking's end."""
+    """Refunds after a booking's end, and the warnings that may lead to one."""
 
     async def find_refund(self, snapshot: RefundSnapshot) -> RefundAtStripe | None:
         """The refund, found by its metadata: one that has not failed, else the one that the current try created."""
@@ -160,6 +161,9 @@ class RefundGateway(Protocol):
 
     async def look_up_refund(self, stripe_refund_id: str) -> RefundAtStripe:
         """The refund's current state."""
+
+    async def look_up_fraud_warning(self, warning_id: str) -> FraudWarning:
+        """An early fraud warning's current state."""
 
     async def look_up_external_refund(self, stripe_refund_id: str) -> ExternalRefund:
         """The current state, amount and PaymentIntent of a refund that was not created here."""

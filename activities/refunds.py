@@ -211,7 +211,7 @@ async def _update(
         RefundStatus.SUCCEEDED: "booking.refunded" if is_new else "booking.refund_arrived",
     }.get(refund.status, "booking.refunded")
     detail = {"refund_id": str(row.id), "stripe_refund_id": refund.stripe_refund_id, "amount_minor": row.amount_minor}
-    is_adopted = before is RefundStatus.RESERVED and row.ordered_by is None
+    is_adopted = before is RefundStatus.RESERVED and row.ordered_by is None and row.fraud_warning_id is None
     actor_and_channel = (_DASHBOARD_USER, Channel.STRIPE) if is_adopted else (PLATFORM, Channel.WORKFLOW)
     if not await audit.append(
         session, _event(row, action, message, detail, refund.stripe_refund_id, *actor_and_channel)
@@ -277,6 +277,7 @@ async def _snapshot(session: AsyncSession, row: Refund, payment: Payment) -> Ref
         tries=row.tries,
         stripe_refund_id=row.stripe_refund_id,
         fee_returned_before_minor=await _fee_returned(session, row.booking_id, row.id),
+        is_fraudulent=row.fraud_warning_id is not None,
     )
 
 

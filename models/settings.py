@@ -11,7 +11,14 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.documents.issuer import Issuer
 from models.domain.money import BASIS_POINTS, Rounding
-from models.domain.policy import BookingPolicy, CancellationPolicy, CompletionTimeoutPolicy, Deadlines, LossBearer
+from models.domain.policy import (
+    BookingPolicy,
+    CancellationPolicy,
+    CompletionTimeoutPolicy,
+    Deadlines,
+    FraudWarningPolicy,
+    LossBearer,
+)
 from models.domain.rationing import PERIOD, BookingLimits
 
 _DEFAULTS = Deadlines()
@@ -63,6 +70,7 @@ class PolicySettings(BaseSettings):
     no_show_min_wait: timedelta = Field(default=_POLICY.no_show_min_wait, ge=timedelta(0))
     on_completion_timeout: CompletionTimeoutPolicy = _POLICY.on_completion_timeout
     lost_dispute_borne_by: LossBearer = _POLICY.lost_dispute_borne_by
+    on_fraud_warning: FraudWarningPolicy = _POLICY.on_fraud_warning
     checkout_window: timedelta = _DEFAULTS.checkout_window
     decline_grace: timedelta = _DEFAULTS.decline_grace
     approval_window: timedelta = _DEFAULTS.approval_window
@@ -93,6 +101,7 @@ class PolicySettings(BaseSettings):
             no_show_min_wait=self.no_show_min_wait,
             on_completion_timeout=self.on_completion_timeout,
             lost_dispute_borne_by=self.lost_dispute_borne_by,
+            on_fraud_warning=self.on_fraud_warning,
             deadlines=Deadlines(**{window: getattr(self, window) for window in Deadlines.model_fields}),
         )
 

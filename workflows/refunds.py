@@ -4,7 +4,8 @@
                      │           └───┬──────┘
                   refused          failed ── tried again by an operator
 
-A refund that somebody made in Stripe's dashboard is adopted, and followed in the same way.
+A refund that somebody made in Stripe's dashboard is adopted, and followed in the same way. An early fraud warning
+starts the workflow of the refund that it may lead to.
 
 Stripe's events are only a reason to look it up. Without one it is looked up once a day. The workflow ends once no
 more is expected; a later event, or an operator who has a failed refund retried, starts it again.
@@ -18,7 +19,9 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
+    from activities.fraud_warnings import FraudWarningActivities
     from activities.refunds import RefundActivities
+    from models.domain.fraud_warnings import FraudWarningOutcome, TakeFraudWarning
     from models.domain.refunds import (
         ORDERED,
         AdoptRefund,
@@ -56,7 +59,7 @@ class RefundWorkflow:
 
     @workflow.run
     async def run(self, order: RefundOrder) -> RefundStatus | None:
-        """`None`: nobody ordered such a refund, or Stripe does not know it."""
+        """`None`: nobody ordered such a refund, the warning leads to none, or Stripe does not know it."""
         self._refund = await self._start(order)
         while self._refund is not None:
             self._event_pending = False
@@ -93,6 +96,8 @@ class RefundWorkflow:
         return RefundView(status=self._refund.status, refusal=self._refund.refusal)
 
     async def _start(self, order: RefundOrder) -> RefundSnapshot | None:
+        if order.fraud_warning_id is not None and not await self._leads_to_refund(order, order.fraud_warning_id):
+            return None
         if order.stripe_refund_id is None:
             reserve = RecordRefundOrder(refund_id=order.refund_id, at=workflow.now())
             return await persist(RefundActivities.reserve_refund, reserve)
@@ -104,6 +109,22 @@ class RefundWorkflow:
                 raise
             workflow.logger.warning("Stripe does not know refund %s", order.stripe_refund_id)
             return None
+
+    async def _leads_to_refund(self, order: RefundOrder, warning_id: str) -> bool:
+        """Take the warning, and wait while its payment is only held: it can be refunded once it is captured."""
+        while True:
+            self._event_pending = False
+            take = TakeFraudWarning(warning_id=warning_id, refund_id=order.refund_id, at=workflow.now())
+            try:
+                outcome = await call_stripe_until_answered(FraudWarningActivities.take_fraud_warning, take)
+            except ActivityError as failure:
+                if not is_declined(failure):
+                    raise
+                workflow.logger.warning("Stripe does not know the early fraud warning %s", warning_id)
+                return False
+            if outcome is not FraudWarningOutcome.LATER:
+                return outcome is FraudWarningOutcome.REFUND
+            await self._wait_for_event("waits for the capture")
 
     async def _advance(self, case: RefundSnapshot) -> RefundSnapshot:
         if self._retry is not None and case.status is RefundStatus.FAILED:
@@ -142,12 +163,7 @@ class RefundWorkflow:
     async def _has_more_to_do(self, case: RefundSnapshot) -> bool:
         """Wait for the next reason to look a pending refund up, or to retry a failed one; False if there is none."""
         if case.status is RefundStatus.PENDING and not self._is_lost:
-            with contextlib.suppress(asyncio.TimeoutError):
-                await workflow.wait_condition(
-                    lambda: self._event_pending,
-                    timeout=_LOOK_UP_INTERVAL,
-                    timeout_summary="waits for the student's bank",
-                )
+            await self._wait_for_event("waits for the student's bank")
             return True
 
         def has_reason() -> bool:
@@ -155,3 +171,9 @@ class RefundWorkflow:
 
         await workflow.wait_condition(lambda: has_reason() or workflow.all_handlers_finished())
         return has_reason()
+
+    async def _wait_for_event(self, summary: str) -> None:
+        with contextlib.suppress(asyncio.TimeoutError):
+            await workflow.wait_condition(
+                lambda: self._event_pending, timeout=_LOOK_UP_INTERVAL, timeout_summary=summary
+            )

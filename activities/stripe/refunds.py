@@ -1,11 +1,13 @@
 """Refunds of captured charges at Stripe, and the connected account's part in them.
 
-Sources: API reference, "Create a refund", "The Refund object"; docs "Destination charges: issue refunds", "Refunds".
+Sources: API reference, "Create a refund", "The Refund object", "Early Fraud Warnings"; docs "Destination charges: issue
+refunds", "Refunds".
 """
 
 import stripe
 
 from activities.stripe.errors import translated_errors
+from models.domain.fraud_warnings import FraudWarning
 from models.domain.money import Money
 from models.domain.policy import LossBearer
 from models.domain.refunds import ExternalRefund, RefundAtStripe, RefundSnapshot
@@ -54,7 +56,7 @@ class StripeRefunds:
         params: stripe.params.RefundCreateParams = {
             "payment_intent": snapshot.payment_intent_id,
             "amount": snapshot.amount.amount_minor,
-            "reason": "requested_by_customer",
+            "reason": "fraudulent" if snapshot.is_fraudulent else "requested_by_customer",
             "metadata": _metadata(snapshot),
             "expand": _EXPAND,
         }
@@ -69,6 +71,16 @@ class StripeRefunds:
     async def look_up_refund(self, stripe_refund_id: str) -> RefundAtStripe:
         async with translated_errors():
             return _state(await self._retrieve(stripe_refund_id))
+
+    async def look_up_fraud_warning(self, warning_id: str) -> FraudWarning:
+        async with translated_errors():
+            warning = await self._client.v1.radar.early_fraud_warnings.retrieve_async(warning_id)
+        return FraudWarning(
+            warning_id=warning.id,
+            payment_intent_id=str(warning.payment_intent) if warning.payment_intent else None,
+            fraud_type=warning.fraud_type,
+            is_actionable=warning.actionable,
+        )
 
     async def look_up_external_refund(self, stripe_refund_id: str) -> ExternalRefund:
         async with translated_errors():

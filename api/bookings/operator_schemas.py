@@ -65,7 +65,7 @@ class SessionAttendance(BaseModel):
 
 
 class RefundDetails(ResponseModel):
-    """A refund after the booking's end: ordered by an operator, or made in the Stripe Dashboard."""
+    """A refund after the booking's end: ordered by an operator, made in the Stripe Dashboard, or due to a warning."""
 
     id: UUID
     status: RefundStatus
@@ -73,7 +73,9 @@ class RefundDetails(ResponseModel):
     borne_by: LossBearer
     reason: str | None
     ordered_by: UUID | None
-    """The operator; `null` if the refund was made in the Stripe Dashboard."""
+    """The operator; `null` if the refund was made in the Stripe Dashboard, or because of a fraud warning."""
+    fraud_warning_id: str | None
+    """Stripe's id of the early fraud warning that led to the refund."""
     instructor: Money
     """The part that the instructor bears. This and the next two are zero until Stripe has made the refund."""
     platform_fee: Money

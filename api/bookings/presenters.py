@@ -203,6 +203,7 @@ def _refund(refund: Refund) -> RefundDetails:
         borne_by=refund.borne_by,
         reason=refund.reason,
         ordered_by=refund.ordered_by,
+        fraud_warning_id=refund.fraud_warning_id,
         instructor=money(refund.instructor_minor),
         platform_fee=money(refund.platform_fee_minor),
         platform_loss=money(refund.platform_loss_minor),

@@ -100,6 +100,7 @@ _OPERATOR_ONLY = (
     "booking.refund_ordered",
     "booking.refund_refused",
     "booking.refund_retried",
+    "booking.fraud_warning",
 )
 
 

@@ -16,6 +16,7 @@ REFUND = {
     "borne_by": "BOTH",
     "reason": "The lesson was cut short.",
     "ordered_by": "4b1d6c0e-5f7a-4e0b-9c35-2a8f1d7e6b90",
+    "fraud_warning_id": None,
     "instructor": usd(2_000),
     "platform_fee": usd(500),
     "platform_loss": usd(0),

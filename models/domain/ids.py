@@ -93,6 +93,11 @@ def external_refund_id(stripe_refund_id: str) -> UUID:
     return uuid5(_REFUNDS, stripe_refund_id)
 
 
+def fraud_refund_id(warning_id: str) -> UUID:
+    """The id of the refund that an early fraud warning may lead to."""
+    return uuid5(_REFUNDS, warning_id)
+
+
 def refund_workflow_id(refund_id: UUID) -> str:
     return f"{REFUND_WORKFLOW}{refund_id}"
 

@@ -30,6 +30,15 @@ class CompletionTimeoutPolicy(StrEnum):
     SETTLE = "SETTLE"
 
 
+class FraudWarningPolicy(StrEnum):
+    """What happens if the card's bank warns that a captured payment may be fraudulent."""
+
+    ATTENTION = "ATTENTION"
+    """An operator decides."""
+    REFUND = "REFUND"
+    """All that is left is refunded, before the bank opens a dispute."""
+
+
 class LossBearer(StrEnum):
     """Who bears a refund or a lost dispute."""
 
@@ -128,6 +137,7 @@ class BookingPolicy(Value):
     """How long a party waits before reporting that the other did not come, and what proves that the student did not."""
     on_completion_timeout: CompletionTimeoutPolicy = CompletionTimeoutPolicy.RELEASE
     lost_dispute_borne_by: LossBearer = LossBearer.BOTH
+    on_fraud_warning: FraudWarningPolicy = FraudWarningPolicy.ATTENTION
     deadlines: Deadlines = Deadlines()
 
     @property

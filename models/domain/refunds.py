@@ -31,6 +31,8 @@ class RefundOrder(Value):
     refund_id: UUID
     stripe_refund_id: str | None = None
     """Only for a refund that was made at Stripe and not ordered here."""
+    fraud_warning_id: str | None = None
+    """Only for a warning of the card's bank, which may lead to a refund."""
 
 
 class RefundEvent(Value):
@@ -70,6 +72,8 @@ class RefundSnapshot(Value):
     """`None` until Stripe has made the refund. An external refund has it from the start."""
     fee_returned_before_minor: int
     """What the booking's earlier refunds returned of the platform's fee."""
+    is_fraudulent: bool = False
+    """The card's bank has warned of fraud. Stripe then blocks the card and the email address."""
 
 
 class RefundAtStripe(Value):

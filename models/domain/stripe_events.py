@@ -27,6 +27,7 @@ DISPUTE_EVENTS = frozenset(
     }
 )
 REFUND_EVENTS = frozenset({"refund.created", "refund.updated", "refund.failed", "charge.refund.updated"})
+FRAUD_WARNING_EVENTS = frozenset({"radar.early_fraud_warning.created", "radar.early_fraud_warning.updated"})
 ACCOUNT_EVENTS = frozenset({"account.updated", "capability.updated"})
 THIN_EVENTS = frozenset(
     {
@@ -45,7 +46,7 @@ PAYOUT_EVENTS = frozenset(
         "payout.reconciliation_completed",
     }
 )
-PLATFORM_EVENTS = BOOKING_EVENTS | DISPUTE_EVENTS | REFUND_EVENTS
+PLATFORM_EVENTS = BOOKING_EVENTS | DISPUTE_EVENTS | REFUND_EVENTS | FRAUD_WARNING_EVENTS
 """Types handled for the platform's own account."""
 CONNECT_EVENTS = ACCOUNT_EVENTS | PAYOUT_EVENTS
 """Types handled for instructors' accounts, whatever API created them."""
@@ -64,7 +65,7 @@ class StripeEvent(Value):
     refund_id: UUID | None = None
     """Holdfast's refund id; `None` for a refund that was not ordered here."""
     payment_intent_id: str | None = None
-    """The payment that a refund returns."""
+    """The payment that a refund returns, or that a bank warns of."""
 
     @classmethod
     def of(cls, id: str, type: str, account: str | None, data: Any) -> Self:

@@ -12,7 +12,7 @@ from models.tables.columns import enum_column
 
 
 class Refund(SQLModel, table=True):
-    """A full or partial refund of a captured payment: ordered here by an operator, or made in Stripe's dashboard.
+    """A full or partial refund of a captured payment: ordered here, or made in Stripe's dashboard.
 
     Per booking, at most one of the refunds ordered here is being requested from Stripe at any time.
     """
@@ -31,7 +31,9 @@ class Refund(SQLModel, table=True):
     reason: str | None = None
     """Free text from the operator, shown to both sides."""
     ordered_by: UUID | None = None
-    """`None` for one made in Stripe's dashboard, which does not say by whom."""
+    """`None` for one made in Stripe's dashboard, which does not say by whom, or on a warning of the card's bank."""
+    fraud_warning_id: str | None = Field(default=None, unique=True)
+    """Stripe's id of the early fraud warning that the policy answers with this refund."""
     tries: int = 0
     """How often the refund has been requested from Stripe."""
     stripe_refund_id: str | None = Field(default=None, unique=True)

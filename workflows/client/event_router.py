@@ -17,6 +17,7 @@ from models.domain.disputes import DisputeEvent, DisputeOrder
 from models.domain.ids import (
     dispute_workflow_id,
     external_refund_id,
+    fraud_refund_id,
     onboarding_workflow_id,
     payout_workflow_id,
     refund_workflow_id,
@@ -30,6 +31,7 @@ from models.domain.stripe_events import (
     ACCOUNT_EVENTS,
     BOOKING_EVENTS,
     DISPUTE_EVENTS,
+    FRAUD_WARNING_EVENTS,
     PAYOUT_EVENTS,
     REFUND_EVENTS,
     THIN_EVENTS,
@@ -83,6 +85,8 @@ class StripeEventRouter:
             return RoutingResult.ROUTED
         if event.type in REFUND_EVENTS:
             return await self._route_refund_event(event)
+        if event.type in FRAUD_WARNING_EVENTS and event.object_id:
+            return await self._route_fraud_warning(event, event.object_id)
         if event.type in BOOKING_EVENTS and event.booking_id:
             return await self._signal_booking(event, event.booking_id)
         return RoutingResult.NOT_OURS
@@ -133,6 +137,13 @@ class StripeEventRouter:
             await self._signal_refund(event, RefundOrder(refund_id=id, stripe_refund_id=event.object_id))
         else:
             return RoutingResult.NOT_OURS
+        return RoutingResult.ROUTED
+
+    async def _route_fraud_warning(self, event: StripeEvent, warning_id: str) -> RoutingResult:
+        if not await self._is_a_bookings(event.payment_intent_id):
+            return RoutingResult.NOT_OURS
+        order = RefundOrder(refund_id=fraud_refund_id(warning_id), fraud_warning_id=warning_id)
+        await self._signal_refund(event, order)
         return RoutingResult.ROUTED
 
     async def _signal_refund(self, event: StripeEvent, order: RefundOrder) -> None:

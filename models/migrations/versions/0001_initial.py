@@ -460,6 +460,7 @@ CREATE TABLE refund (
     borne_by varchar(24) NOT NULL,
     reason varchar,
     ordered_by uuid,
+    fraud_warning_id varchar UNIQUE,
     tries integer NOT NULL,
     stripe_refund_id varchar UNIQUE,
     instructor_minor bigint NOT NULL,

@@ -13,6 +13,7 @@ from temporalio.client import Client
 from models.domain.ids import (
     dispute_workflow_id,
     external_refund_id,
+    fraud_refund_id,
     onboarding_workflow_id,
     payout_workflow_id,
     refund_workflow_id,
@@ -156,6 +157,32 @@ async def refunded_in_the_dashboard(stripe_side: StripeSide) -> Story:
     return Story(refund_workflow_id(external_refund_id(refund.id)), is_healed)
 
 
+async def fraud_warning(stripe_side: StripeSide) -> Story:
+    booking_id = await settled(stripe_side)
+    await stripe_side.deliver()
+    charge = (await stripe_side.intent(booking_id)).latest_charge
+    warning = await stripe_side.order("/early_fraud_warnings", {"charge": charge})
+
+    async def is_healed() -> bool:
+        seen = await _shown(stripe_side, booking_id)
+        return bool(seen and seen["needs_attention"])
+
+    return Story(refund_workflow_id(fraud_refund_id(warning["id"])), is_healed)
+
+
+async def fraud_warning_settled(stripe_side: StripeSide) -> Story:
+    story = await fraud_warning(stripe_side)
+    await stripe_side.deliver()
+    await story.until_healed()
+    [warning] = (await stripe_side.stripe.v1.radar.early_fraud_warnings.list_async()).data
+    await stripe_side.stripe.v1.refunds.create_async({"charge": str(warning.charge), "reverse_transfer": True})
+
+    async def is_healed() -> bool:
+        return not await story.is_healed()
+
+    return replace(story, is_healed=is_healed)
+
+
 async def account_stopped(stripe_side: StripeSide) -> Story:
     await _request_transfers(stripe_side, False)
     return _account(stripe_side, can_be_paid=False)
@@ -268,6 +295,8 @@ STORIES: dict[str, Play] = {
     "refund.updated": refund_arrived,
     "refund.failed": refund_sent_back,
     "charge.refund.updated": refund_sent_back,
+    "radar.early_fraud_warning.created": fraud_warning,
+    "radar.early_fraud_warning.updated": fraud_warning_settled,
     "account.updated": account_stopped,
     "capability.updated": account_back,
     "v2.core.account[requirements].updated": bank_account_needed,

@@ -1,0 +1,34 @@
+"""Early fraud warnings: the card's bank says that a payment may be fraudulent. Ids and codes only."""
+
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from models.domain.base import Value
+
+
+class FraudWarning(Value):
+    """A warning as read from Stripe at one moment."""
+
+    warning_id: str
+    payment_intent_id: str | None
+    fraud_type: str
+    """Stripe's code for what the bank suspects."""
+    is_actionable: bool
+    """The charge is neither disputed nor refunded in full."""
+
+
+class FraudWarningOutcome(StrEnum):
+    """What a warning leads to."""
+
+    NO_REFUND = "no_refund"
+    REFUND = "refund"
+    LATER = "later"
+    """The money is only held."""
+
+
+class TakeFraudWarning(Value):
+    warning_id: str
+    refund_id: UUID
+    """The id of the refund, if the booking's policy orders one."""
+    at: datetime

@@ -1,0 +1,195 @@
+"""Early fraud warnings: an operator is told, or what is left is refunded before a dispute takes it."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+import stripe
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+from temporalio.client import WorkflowHandle
+
+from models.domain.ids import fraud_refund_id, refund_workflow_id
+from models.domain.ledger import Account
+from models.domain.messages import Approve, Complete
+from models.domain.policy import BookingPolicy, FraudWarningPolicy, LossBearer
+from models.domain.refunds import RefundEvent, RefundOrder
+from models.domain.states import PaymentStatus, RefundStatus
+from models.tables.audit import AuditEvent
+from models.tables.bookings import BookingRequest
+from models.tables.refunds import Refund
+from tests.workflows.dispute_steps import balances, open_dispute
+from tests.workflows.refund_steps import payment_totals, refund_booking, refunds_at_stripe
+from tests.workflows.saga import QUEUE, Booked, Saga
+from workflows.booking.workflow import BookingWorkflow
+from workflows.refunds import RefundWorkflow
+
+REFUND = BookingPolicy(on_fraud_warning=FraudWarningPolicy.REFUND)
+
+
+@dataclass(frozen=True)
+class Warned:
+    saga: Saga
+    booked: Booked
+    warning_id: str
+
+    @property
+    def refund_id(self) -> UUID:
+        return fraud_refund_id(self.warning_id)
+
+    async def notify(self) -> WorkflowHandle[RefundWorkflow, RefundStatus | None]:
+        """Start or signal the workflow, as the webhook does."""
+        return await self.saga.env.client.start_workflow(
+            RefundWorkflow.run,
+            RefundOrder(refund_id=self.refund_id, fraud_warning_id=self.warning_id),
+            id=refund_workflow_id(self.refund_id),
+            task_queue=QUEUE,
+            start_signal="refund_event",
+            start_signal_args=[RefundEvent(event_id=f"evt_{uuid4().hex}", type="radar.early_fraud_warning.test")],
+        )
+
+    async def booking(self) -> BookingRequest:
+        async with AsyncSession(self.saga.engine) as session:
+            return await session.get_one(BookingRequest, self.booked.order.terms.booking_id)
+
+    async def refunds(self) -> list[Refund]:
+        query = select(Refund).where(col(Refund.booking_id) == self.booked.order.terms.booking_id)
+        async with AsyncSession(self.saga.engine) as session:
+            return list(await session.exec(query))
+
+    async def warnings_recorded(self) -> list[dict[str, Any]]:
+        booking_id = self.booked.order.terms.booking_id
+        query = select(AuditEvent).where(
+            col(AuditEvent.booking_id) == booking_id, col(AuditEvent.action) == "booking.fraud_warning"
+        )
+        async with AsyncSession(self.saga.engine) as session:
+            return [event.detail for event in await session.exec(query)]
+
+
+async def warn(saga: Saga, booked: Booked) -> Warned:
+    intent = await booked.payment_intent()
+    assert intent is not None
+    charge = intent.latest_charge
+    params = {"charge": charge.id if isinstance(charge, stripe.Charge) else charge}
+    async with httpx.AsyncClient(base_url=saga.stripe_url, trust_env=False) as bank:
+        opened = (await bank.post("/_sandbox/early_fraud_warnings", json=params)).raise_for_status()
+    return Warned(saga, booked, opened.json()["id"])
+
+
+async def test_operator_is_told_by_default(saga: Saga) -> None:
+    warned = await warn(saga, await saga.completed())
+    for _ in range(2):  # Stripe may send an event twice.
+        assert await (await warned.notify()).result() is None
+    booking = await warned.booking()
+    assert booking.needs_attention
+    assert "misc" in (booking.attention_reason or "")
+    assert await warned.warnings_recorded() == [
+        {"warning_id": warned.warning_id, "fraud_type": "misc", "amount_minor": 10_000}
+    ]
+    assert await warned.refunds() == []
+    assert await payment_totals(warned.booked) == (PaymentStatus.CAPTURED, 10_000, 0, 2_000)
+
+
+@pytest.mark.parametrize("settled_by", ["refund", "dispute"])
+async def test_attention_ends_when_the_warning_needs_no_action_any_more(saga: Saga, settled_by: str) -> None:
+    warned = await warn(saga, await saga.completed())
+    await (await warned.notify()).result()
+    if settled_by == "refund":
+        assert (await refund_booking(saga, warned.booked, 10_000)).status is RefundStatus.SUCCEEDED
+    else:
+        await open_dispute(saga, warned.booked)
+    assert (await warned.booking()).needs_attention
+    assert await (await warned.notify()).result() is None
+    booking = await warned.booking()
+    assert (booking.needs_attention, booking.attention_reason) == (False, None)
+
+
+@pytest.mark.parametrize(
+    ("borne_by", "wanted"),
+    [
+        (LossBearer.BOTH, {Account.STRIPE_BALANCE: -320, Account.STRIPE_FEES: 320}),
+        (
+            LossBearer.PLATFORM,
+            {
+                Account.STRIPE_BALANCE: 2_000 - 10_000 - 320,
+                Account.STRIPE_FEES: 320,
+                Account.CONNECTED_BALANCE: 8_000,
+                Account.INSTRUCTOR_PAYABLE: -8_000,
+                Account.PLATFORM_LOSSES: 8_000,
+            },
+        ),
+    ],
+)
+async def test_policy_refunds_what_is_left_once(saga: Saga, borne_by: LossBearer, wanted: dict[Account, int]) -> None:
+    policy = REFUND.model_copy(update={"lost_dispute_borne_by": borne_by})
+    warned = await warn(saga, await saga.completed(policy=policy))
+    for _ in range(2):
+        assert await (await warned.notify()).result() is RefundStatus.SUCCEEDED
+    [refund] = await warned.refunds()
+    assert (refund.id, refund.fraud_warning_id) == (warned.refund_id, warned.warning_id)
+    [at_stripe] = await refunds_at_stripe(saga, warned.booked)
+    assert (at_stripe.amount, at_stripe.reason) == (10_000, "fraudulent")
+    assert (await payment_totals(warned.booked))[0] is PaymentStatus.REFUNDED
+    assert await balances(saga, warned.booked) == wanted
+    assert not (await warned.booking()).needs_attention
+
+
+async def test_policy_refunds_only_the_rest(saga: Saga) -> None:
+    booked = await saga.completed(policy=REFUND)
+    await refund_booking(saga, booked, 4_000)
+    warned = await warn(saga, booked)
+    assert await (await warned.notify()).result() is RefundStatus.SUCCEEDED
+    assert sorted(refund.amount for refund in await refunds_at_stripe(saga, booked)) == [4_000, 6_000]
+
+
+async def test_disputed_payment_is_not_refunded(saga: Saga) -> None:
+    booked = await saga.completed(policy=REFUND)
+    warned = await warn(saga, booked)
+    await open_dispute(saga, booked)
+    assert await (await warned.notify()).result() is None
+    assert await warned.refunds() == []
+
+
+async def test_warning_about_a_hold_counts_once_it_is_captured(saga: Saga) -> None:
+    booked = await saga.booked(policy=REFUND)
+    await booked.pay()
+    await saga.until_stored(booked, PaymentStatus.PENDING)
+    warned = await warn(saga, booked)
+    handle = await warned.notify()
+    await booked.handle.execute_update(BookingWorkflow.approve, Approve(actor=booked.instructor))
+    await booked.until_ended()
+    assert len(await warned.warnings_recorded()) == 1
+    assert await warned.refunds() == []
+    await booked.handle.execute_update(BookingWorkflow.complete, Complete(actor=booked.instructor))
+    assert await handle.result() is RefundStatus.SUCCEEDED
+    assert (await payment_totals(booked))[0] is PaymentStatus.REFUNDED
+
+
+async def test_warning_about_a_released_hold_needs_nothing(saga: Saga) -> None:
+    booked = await saga.booked()
+    await booked.pay()
+    await saga.until_stored(booked, PaymentStatus.PENDING)
+    warned = await warn(saga, booked)
+    handle = await warned.notify()
+    await booked.handle.cancel()
+    assert await handle.result() is None
+    assert not (await warned.booking()).needs_attention
+    assert await warned.refunds() == []
+
+
+async def test_warning_about_a_charge_without_booking_is_ignored(saga: Saga) -> None:
+    intent = await saga.stripe.v1.payment_intents.create_async(
+        {
+            "amount": 700,
+            "currency": "usd",
+            "payment_method": "pm_card_createIssuerFraudRecord",
+            "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
+            "confirm": True,
+        }
+    )
+    found = await saga.stripe.v1.radar.early_fraud_warnings.list_async({"payment_intent": intent.id})
+    warned = Warned(saga, await saga.completed(), found.data[0].id)
+    assert await (await warned.notify()).result() is None
+    assert await warned.warnings_recorded() == []
