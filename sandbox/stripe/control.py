@@ -49,6 +49,7 @@ class Control:
             ("POST", "/disputes/{dispute}/close", self.close_inquiry),
             ("POST", "/early_fraud_warnings", self.warn_of_fraud),
             ("POST", "/payouts/{payout}/fail", self.fail_payout),
+            ("POST", "/refunds", self.configure_refunds),
             ("POST", "/refunds/{refund}/succeed", self.succeed_refund),
             ("POST", "/refunds/{refund}/fail", self.fail_refund),
         ]
@@ -156,6 +157,12 @@ class Control:
         payout = self._context.store.get(payouts.KIND, params["payout"])
         with self._context.store.transaction():
             return payouts.fail(self._context, payout, params.get("failure_code", "could_not_process")).body
+
+    def configure_refunds(self, params: JsonObject) -> JsonObject:
+        """`{"wait_for_balance": true}`: refunds that the platform's balance does not cover wait for it."""
+        with self._context.store.transaction():
+            refund_records.set_waiting(self._context, bool(params["wait_for_balance"]))
+        return params
 
     def succeed_refund(self, params: JsonObject) -> JsonObject:
         """A pending refund succeeds."""

@@ -19,6 +19,7 @@ _ACTIONS: dict[str, Callable[[Context, str], None]] = {
     refund_records.ARRIVE_REFUND: refund_records.arrive,
     refund_records.FAIL_REFUND: refund_records.fail_when_due,
     refund_records.GIVE_REFERENCE: refund_records.give_reference,
+    refund_records.SEND_REFUND: refund_records.send_when_due,
 }
 
 

@@ -14,7 +14,7 @@ Sources: API reference, "Disputes"; docs "How disputes work", "Testing" (evidenc
 
 from collections.abc import Callable
 
-from sandbox.stripe import cards, charges, early_fraud_warnings
+from sandbox.stripe import cards, charges, early_fraud_warnings, refund_records
 from sandbox.stripe.context import Call, Context
 from sandbox.stripe.dispute_bodies import DUE_SECONDS, KIND, blank
 from sandbox.stripe.errors import invalid
@@ -79,6 +79,8 @@ def open(
     Raises:
         StripeError: 400 for a charge with no remaining amount, or one that is disputed already.
     """
+    if not inquiry:
+        charge = refund_records.fail_waiting(context, charge)
     remaining = charge.body["amount_captured"] - charge.body["amount_refunded"]
     if charge.body["disputed"] or remaining <= 0 or charge.body["payment_intent"] is None:
         raise invalid(f"Charge {charge.id} can't be disputed.")
@@ -104,7 +106,7 @@ def escalate(context: Context, record: Record) -> Record:
     if not _is_inquiry(record) or record.body["status"] in _CLOSED:
         raise invalid(f"Dispute {record.id} is no open inquiry.")
     context.timers.clear(CLOSE_INQUIRY, record.id)
-    charge = context.store.get(charges.KIND, record.body["charge"])
+    charge = refund_records.fail_waiting(context, context.store.get(charges.KIND, record.body["charge"]))
     before, due_by = record.body["status"], context.now() + DUE_SECONDS
     remaining = charge.body["amount_captured"] - charge.body["amount_refunded"]
     record.body |= {"amount": remaining, "is_charge_refundable": False, "status": "needs_response"}

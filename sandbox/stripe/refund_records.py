@@ -5,7 +5,11 @@
 
 A day after a card refund has succeeded, it gets the reference with which the student's bank can find it.
 
-Sources: API reference, "The Refund object"; docs "Refunds: failed refunds", "Testing: refunds".
+If refunds wait for the balance (a setting of the control API), one that the platform's balance does not cover is
+pending without a balance transaction until it does. A dispute of its charge makes it fail.
+
+Sources: API reference, "The Refund object"; docs "Refunds: failed refunds", "Testing: refunds"; support
+article "Pending refunds due to insufficient funds".
 """
 
 from sandbox.stripe import cards
@@ -20,7 +24,10 @@ KIND = "refund"
 ARRIVE_REFUND = "arrive_refund"
 FAIL_REFUND = "fail_refund"
 GIVE_REFERENCE = "give_reference"
+SEND_REFUND = "send_refund"
 
+_SETTING = "sandbox.setting"
+_WAIT = "refunds_wait_for_balance"
 _BANK_SECONDS = 60
 
 
@@ -67,6 +74,63 @@ def schedule_outcome(context: Context, refund: Record, charge: Record) -> None:
         context.timers.set(GIVE_REFERENCE, refund.id, context.now() + DAY_SECONDS)
 
 
+def set_waiting(context: Context, waits: bool) -> None:
+    """Whether refunds wait for the platform's balance. Without it, the balance goes below zero."""
+    context.store.put(_SETTING, _WAIT, owner="", body={"on": waits})
+
+
+def must_wait(context: Context, refund: Record) -> bool:
+    """Whether refunds wait, and the balance does not cover this one. What is pending on it counts."""
+    setting = context.store.find(_SETTING, _WAIT)
+    if setting is None or not setting.body["on"]:
+        return False
+    balance = context.ledger.balance(refund.owner).get(refund.body["currency"], (0, 0))
+    return bool(sum(balance) < refund.body["amount"])
+
+
+def wait(context: Context, refund: Record) -> None:
+    """Wait for the balance, which is looked at once a day."""
+    refund.body |= {"status": "pending", "pending_reason": "insufficient_funds"}
+    context.timers.set(SEND_REFUND, refund.id, context.now() + DAY_SECONDS)
+
+
+def debit(context: Context, refund: Record, charge: Record) -> None:
+    """Take the refund from the platform's balance, and set its outcome."""
+    refund.body["balance_transaction"] = context.ledger.post(
+        charge.owner,
+        type="refund",
+        amount=-refund.body["amount"],
+        currency=charge.body["currency"],
+        source=refund.id,
+        available_on=context.ledger.available_on(charge.body["balance_transaction"]),
+        description="REFUND FOR CHARGE",
+    )
+    schedule_outcome(context, refund, charge)
+
+
+def send_when_due(context: Context, id: str) -> None:
+    refund = context.store.get(KIND, id)
+    if refund.body["status"] != "pending" or refund.body["balance_transaction"] is not None:
+        return
+    if must_wait(context, refund):
+        wait(context, refund)
+        return
+    refund.body["status"] = "succeeded"
+    refund.body.pop("pending_reason", None)
+    debit(context, refund, context.store.get("charge", refund.body["charge"]))
+    context.store.save(refund)
+    for type in ("refund.updated", "charge.refund.updated"):
+        context.emit(refund, type, {"pending_reason": "insufficient_funds"})
+
+
+def fail_waiting(context: Context, charge: Record) -> Record:
+    """Fail the refunds that wait for the balance, since the charge is disputed. Returns the charge."""
+    for refund in context.store.newest_first(KIND, lambda refund: refund.body["charge"] == charge.id):
+        if refund.body["status"] == "pending" and refund.body["balance_transaction"] is None:
+            fail(context, refund, "charge_for_pending_refund_disputed")
+    return context.store.get("charge", charge.id)
+
+
 def arrive(context: Context, id: str) -> None:
     refund = context.store.get(KIND, id)
     if refund.body["status"] == "pending":
@@ -76,6 +140,8 @@ def arrive(context: Context, id: str) -> None:
 def succeed(context: Context, refund: Record) -> Record:
     if refund.body["status"] != "pending":
         raise invalid(f"A refund that is {refund.body['status']} can't succeed.")
+    if refund.body["balance_transaction"] is None:
+        debit(context, refund, context.store.get("charge", refund.body["charge"]))
     refund.body["status"] = "succeeded"
     refund.body.pop("pending_reason", None)
     context.store.save(refund)
@@ -112,18 +178,16 @@ def fail(context: Context, refund: Record, reason: str) -> Record:
     if before not in ("pending", "succeeded") or refund.body["source_transfer_reversal"]:
         raise invalid(f"A refund that is {before} can't fail.")
     refund.body.pop("pending_reason", None)
-    refund.body |= {
-        "failure_balance_transaction": context.ledger.post(
+    refund.body |= {"failure_reason": reason, "status": "failed"}
+    if refund.body["balance_transaction"] is not None:
+        refund.body["failure_balance_transaction"] = context.ledger.post(
             refund.owner,
             type="refund_failure",
             amount=refund.body["amount"],
             currency=refund.body["currency"],
             source=refund.id,
             description="REFUND FAILURE",
-        ),
-        "failure_reason": reason,
-        "status": "failed",
-    }
+        )
     context.store.save(refund)
     add_to_charge(context, context.store.get("charge", refund.body["charge"]), -refund.body["amount"])
     for type in ("refund.updated", "charge.refund.updated"):

@@ -37,18 +37,12 @@ def create(call: Call) -> JsonObject:
         raise invalid(message, param="refund_application_fee")
     refund = refund_records.make(context, charge, "re", amount)
     refund.body |= {"reason": params.get("reason"), "metadata": merged_metadata(None, params.get("metadata"))}
-    refund.body["balance_transaction"] = context.ledger.post(
-        charge.owner,
-        type="refund",
-        amount=-amount,
-        currency=charge.body["currency"],
-        source=refund.id,
-        available_on=context.ledger.available_on(charge.body["balance_transaction"]),
-        description="REFUND FOR CHARGE",
-    )
+    if refund_records.must_wait(context, refund):
+        refund_records.wait(context, refund)
+    else:
+        refund_records.debit(context, refund, charge)
     if params.get("reverse_transfer"):
         refund.body["transfer_reversal"] = _reverse(call, charge, refund, amount)
-    refund_records.schedule_outcome(context, refund, charge)
     context.store.save(refund)
     refund_records.add_to_charge(context, charge, amount)
     context.emit(refund, "refund.created")

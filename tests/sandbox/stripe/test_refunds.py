@@ -5,6 +5,8 @@ from stripe import InvalidRequestError, Refund
 
 from tests.sandbox.stripe.platform import Platform
 
+DAY = 86_400
+
 
 async def refunded(platform: Platform, card: str, amount: int = 4_000) -> Refund:
     account = await platform.account()
@@ -74,3 +76,65 @@ async def test_disputed_charge_cannot_be_refunded(platform: Platform) -> None:
     with pytest.raises(InvalidRequestError) as refused:
         await refunded(platform, "pm_card_createDispute")
     assert refused.value.code == "charge_disputed"
+
+
+async def _waiting(platform: Platform, card: str = "pm_card_visa") -> Refund:
+    """A refund of 100.00 from a balance of 96.80."""
+    await platform.control("POST", "/refunds", {"wait_for_balance": True})
+    intent = await platform.paid(payment_method=card)
+    refund = await platform.stripe.v1.refunds.create_async({"payment_intent": intent.id})
+    assert (refund.status, refund.pending_reason, refund.balance_transaction) == ("pending", "insufficient_funds", None)
+    assert await platform.net() == 9_680
+    return refund
+
+
+async def test_refund_waits_until_the_balance_covers_it(platform: Platform) -> None:
+    refund = await _waiting(platform)
+    await platform.advance(DAY)
+    assert (await platform.stripe.v1.refunds.retrieve_async(refund.id)).status == "pending"
+    await platform.paid(1_000)
+    await platform.advance(DAY)
+    refund = await platform.stripe.v1.refunds.retrieve_async(refund.id)
+    assert (refund.status, refund.balance_transaction is None) == ("succeeded", False)
+    assert await platform.net() == 9_680 + 941 - 10_000
+    assert (await platform.event_types())[-2:] == ["refund.updated", "charge.refund.updated"]
+
+
+async def test_refund_that_waited_takes_its_time_at_the_bank(platform: Platform) -> None:
+    refund = await _waiting(platform, "pm_card_pendingRefund")
+    await platform.paid(1_000)
+    await platform.advance(DAY)
+    refund = await platform.stripe.v1.refunds.retrieve_async(refund.id)
+    assert (refund.status, refund.pending_reason, refund.balance_transaction is None) == (
+        "pending",
+        "processing",
+        False,
+    )
+    await platform.advance(60)
+    assert (await platform.stripe.v1.refunds.retrieve_async(refund.id)).status == "succeeded"
+
+
+async def test_refund_that_the_balance_covers_does_not_wait(platform: Platform) -> None:
+    await platform.control("POST", "/refunds", {"wait_for_balance": True})
+    intent = await platform.paid()
+    refund = await platform.stripe.v1.refunds.create_async({"payment_intent": intent.id, "amount": 9_680})
+    assert (refund.status, await platform.net()) == ("succeeded", 0)
+
+
+@pytest.mark.parametrize(("act", "status", "net"), [("succeed", "succeeded", -320), ("fail", "failed", 9_680)])
+async def test_waiting_refund_succeeds_or_fails_on_demand(platform: Platform, act: str, status: str, net: int) -> None:
+    refund = await _waiting(platform)
+    await platform.control("POST", f"/refunds/{refund.id}/{act}")
+    assert (await platform.stripe.v1.refunds.retrieve_async(refund.id)).status == status
+    assert await platform.net() == net
+    await platform.advance(3 * DAY)
+    assert await platform.net() == net
+
+
+async def test_dispute_makes_a_waiting_refund_fail(platform: Platform) -> None:
+    refund = await _waiting(platform)
+    dispute = await platform.control("POST", "/disputes", {"charge": refund.charge})
+    assert dispute["amount"] == 10_000
+    refund = await platform.stripe.v1.refunds.retrieve_async(refund.id)
+    assert (refund.status, refund.failure_reason) == ("failed", "charge_for_pending_refund_disputed")
+    assert await platform.net() == 9_680 - 10_000 - 1_500
