@@ -5,6 +5,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
+from activities.booking import payment_records
 from activities.booking.payment_records import NotRecordedYet
 from activities.database import audit
 from activities.database.transactions import transaction
@@ -73,10 +74,7 @@ async def _act(
             reason = f"{_REASON_PREFIX} ({warning.fraud_type}): a refund now may save a dispute"
             booking.needs_attention, booking.attention_reason, booking.updated_at = True, reason, message.at
         return FraudWarningOutcome.NO_REFUND
-    reserved = select(Refund.id).where(
-        col(Refund.booking_id) == booking.id, col(Refund.status) == RefundStatus.RESERVED
-    )
-    if (await session.exec(reserved)).first() is not None:
+    if await payment_records.has_reserved_refund(session, booking.id):
         raise NotRecordedYet("another refund of the booking is in progress")
     session.add(
         Refund(

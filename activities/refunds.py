@@ -24,6 +24,7 @@ from models.domain.money import Money
 from models.domain.notifications import notifications_for
 from models.domain.policy import LossBearer
 from models.domain.refunds import (
+    WAITS_FOR_BALANCE,
     AdoptRefund,
     ExternalRefund,
     RecordRefund,
@@ -100,7 +101,9 @@ class RefundActivities:
             payment = await session.get_one(Payment, booking_id, with_for_update=True)
             row = await session.get(Refund, message.refund_id)
             if row is None:
-                if payment.status is PaymentStatus.PENDING or await _is_under_way(session, booking_id):
+                if payment.status is PaymentStatus.PENDING or await payment_records.has_reserved_refund(
+                    session, booking_id
+                ):
                     raise NotRecordedYet("the booking's money is still being moved")
                 if not external.moves_money or external.amount.amount_minor > payment.captured_minor:
                     return None
@@ -116,6 +119,7 @@ class RefundActivities:
             booking = await session.get_one(BookingRequest, snapshot.parties.booking_id, with_for_update=True)
             payment = await session.get_one(Payment, booking.id, with_for_update=True)
             row = await session.get_one(Refund, snapshot.refund_id, with_for_update=True)
+            _follow_pending(booking, row, message)
             if (row.status, row.stripe_refund_id) != (refund.status, refund.stripe_refund_id):
                 await _update(session, booking, payment, row, message)
             if refund.is_sent and row.stripe_refund_id == refund.stripe_refund_id:
@@ -160,29 +164,20 @@ class RefundActivities:
             if await audit.append(session, retried):
                 row.tries = snapshot.tries + 1
                 row.updated_at = message.at
-                booking.needs_attention = False
-                booking.attention_reason = None
+                booking.needs_attention, booking.attention_reason = False, None
                 booking.updated_at = message.at
             return await _snapshot(session, row, payment)
 
 
 async def _reserve(session: AsyncSession, row: Refund, payment: Payment, message: RecordRefundOrder) -> None:
-    under_way = await _is_under_way(session, row.booking_id)
     left = Money(amount_minor=payment.captured_minor, currency=payment.currency)
     amount = Money(amount_minor=row.amount_minor, currency=row.currency)
+    under_way = await payment_records.has_reserved_refund(session, row.booking_id)
     row.failure_reason = refusal(amount, payment.status, left, under_way)
     row.updated_at = message.at
     if row.failure_reason is None:
         row.status = advance_unless_there(row.status, RefundStatus.RESERVED)
         row.tries = 1
-
-
-async def _is_under_way(session: AsyncSession, booking_id: UUID) -> bool:
-    """Whether a refund of the booking is reserved and not created yet. The caller holds the payment's lock."""
-    reserved = select(func.count()).where(
-        col(Refund.booking_id) == booking_id, col(Refund.status) == RefundStatus.RESERVED
-    )
-    return (await session.exec(reserved)).one() > 0
 
 
 def _adopted(message: AdoptRefund, booking_id: UUID, external: ExternalRefund) -> Refund:
@@ -227,9 +222,18 @@ async def _update(
         _request_attention(booking, row, message)
     if row.status is not before:
         facts: outbox.Facts = {"refund_id": str(row.id)}
-        await outbox.notify(
-            session, booking, notifications_for(before, row.status), message.at, facts, refund.stripe_refund_id
-        )
+        people = notifications_for(before, row.status)
+        await outbox.notify(session, booking, people, message.at, facts, refund.stripe_refund_id)
+
+
+def _follow_pending(booking: BookingRequest, row: Refund, message: RecordRefund) -> None:
+    """Stripe sends a refund that waits for the platform's balance once an operator has added funds."""
+    row.pending_reason, row.updated_at = message.refund.pending_reason, message.at
+    reason = f"The refund {row.id} waits for funds on the platform's balance at Stripe"
+    waits = row.pending_reason == WAITS_FOR_BALANCE
+    if waits or booking.attention_reason == reason:
+        booking.needs_attention, booking.attention_reason = waits, reason if waits else None
+        booking.updated_at = message.at
 
 
 async def _deduct(session: AsyncSession, payment: Payment, row: Refund, message: RecordRefund) -> None:
@@ -277,6 +281,7 @@ async def _snapshot(session: AsyncSession, row: Refund, payment: Payment) -> Ref
         tries=row.tries,
         stripe_refund_id=row.stripe_refund_id,
         fee_returned_before_minor=await _fee_returned(session, row.booking_id, row.id),
+        pending_reason=row.pending_reason,
         is_fraudulent=row.fraud_warning_id is not None,
     )
 

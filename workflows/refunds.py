@@ -24,6 +24,7 @@ with workflow.unsafe.imports_passed_through():
     from models.domain.fraud_warnings import FraudWarningOutcome, TakeFraudWarning
     from models.domain.refunds import (
         ORDERED,
+        WAITS_FOR_BALANCE,
         AdoptRefund,
         RecordRefund,
         RecordRefundOrder,
@@ -155,7 +156,8 @@ class RefundWorkflow:
         return await persist(RefundActivities.record_refused_refund, record)
 
     async def _record(self, case: RefundSnapshot, refund: RefundAtStripe) -> RefundSnapshot:
-        if (refund.status, refund.stripe_refund_id) == (case.status, case.stripe_refund_id):
+        known = (case.status, case.stripe_refund_id, case.pending_reason)
+        if (refund.status, refund.stripe_refund_id, refund.pending_reason) == known:
             return case
         record = RecordRefund(case=case, refund=refund, at=workflow.now())
         return await persist(RefundActivities.record_refund, record)
@@ -163,7 +165,9 @@ class RefundWorkflow:
     async def _has_more_to_do(self, case: RefundSnapshot) -> bool:
         """Wait for the next reason to look a pending refund up, or to retry a failed one; False if there is none."""
         if case.status is RefundStatus.PENDING and not self._is_lost:
-            await self._wait_for_event("waits for the student's bank")
+            await self._wait_for_event(
+                "waits for funds" if case.pending_reason == WAITS_FOR_BALANCE else "waits for the student's bank"
+            )
             return True
 
         def has_reason() -> bool:

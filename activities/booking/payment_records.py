@@ -1,6 +1,7 @@
 """The payment's row, from the authorization or its failure on."""
 
 from datetime import datetime
+from uuid import UUID
 
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -10,10 +11,11 @@ from models.domain import postings
 from models.domain.messages import PaymentState
 from models.domain.policy import Split
 from models.domain.postings import Shares
-from models.domain.states import PaymentStatus, PayoutStatus, S, advance
+from models.domain.states import PaymentStatus, PayoutStatus, RefundStatus, S, advance
 from models.domain.terms import BookingTerms
 from models.tables.bookings import LiveSession
 from models.tables.payments import InstructorPayout, Payment
+from models.tables.refunds import Refund
 
 
 class NotRecordedYet(Exception):
@@ -80,6 +82,14 @@ def _reduce_payout(payout: InstructorPayout, payment: Payment, at: datetime) -> 
         payout.amount_minor = share
         payout.platform_fee_minor = payment.platform_fee_minor
     payout.updated_at = at
+
+
+async def has_reserved_refund(session: AsyncSession, booking_id: UUID) -> bool:
+    """Whether a refund of the booking is reserved and not created yet. The caller holds the payment's lock."""
+    reserved = select(Refund.id).where(
+        col(Refund.booking_id) == booking_id, col(Refund.status) == RefundStatus.RESERVED
+    )
+    return (await session.exec(reserved)).first() is not None
 
 
 def instructor_minor(payment: Payment) -> int:

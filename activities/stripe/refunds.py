@@ -115,6 +115,7 @@ def _state(refund: stripe.Refund) -> RefundAtStripe:
         status=_STATUS[refund.status or "pending"],
         is_sent=refund.balance_transaction is not None,
         failure_reason=getattr(refund, "failure_reason", None),
+        pending_reason=getattr(refund, "pending_reason", None),
         reversed_minor=reversal.amount if isinstance(reversal, stripe.TransferReversal) else 0,
         fee_returned_minor=fee.amount_refunded if isinstance(fee, stripe.ApplicationFee) else 0,
         fee_share_minor=fee_share_minor,

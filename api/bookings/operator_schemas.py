@@ -83,6 +83,8 @@ class RefundDetails(ResponseModel):
     platform_loss: Money
     """The part that the platform bears on top of its fee."""
     stripe_refund_id: str | None
+    pending_reason: str | None
+    """Stripe's `pending_reason`: with `insufficient_funds`, the refund waits for the platform's balance."""
     failure_reason: str | None
     """Why the refund was not made, or Stripe's `failure_reason` if the student's bank returned it."""
     created_at: datetime

@@ -208,6 +208,7 @@ def _refund(refund: Refund) -> RefundDetails:
         platform_fee=money(refund.platform_fee_minor),
         platform_loss=money(refund.platform_loss_minor),
         stripe_refund_id=refund.stripe_refund_id,
+        pending_reason=refund.pending_reason,
         failure_reason=refund.failure_reason,
         created_at=refund.created_at,
         updated_at=refund.updated_at,

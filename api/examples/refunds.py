@@ -21,6 +21,7 @@ REFUND = {
     "platform_fee": usd(500),
     "platform_loss": usd(0),
     "stripe_refund_id": "re_1abc",
+    "pending_reason": None,
     "failure_reason": None,
     "created_at": "2026-03-04T09:00:00Z",
     "updated_at": "2026-03-04T09:00:01Z",

@@ -21,6 +21,10 @@ ORDERED = "ordered"
 """The update that starts a refund ordered by an operator. Also its update id."""
 
 
+WAITS_FOR_BALANCE = "insufficient_funds"
+"""The `pending_reason` of a refund that Stripe sends once the platform's balance covers it."""
+
+
 class RefundRefusal(StrEnum):
     """The error types that a caller of the updates receives."""
 
@@ -72,6 +76,7 @@ class RefundSnapshot(Value):
     """`None` until Stripe has made the refund. An external refund has it from the start."""
     fee_returned_before_minor: int
     """What the booking's earlier refunds returned of the platform's fee."""
+    pending_reason: str | None = None
     is_fraudulent: bool = False
     """The card's bank has warned of fraud. Stripe then blocks the card and the email address."""
 
@@ -84,6 +89,8 @@ class RefundAtStripe(Value):
     is_sent: bool
     """Stripe has debited the amount from the platform's balance."""
     failure_reason: str | None = None
+    pending_reason: str | None = None
+    """Stripe's code for what a pending refund waits for."""
     reversed_minor: int = 0
     """What this refund reversed of the charge's transfer."""
     fee_returned_minor: int = 0

@@ -42,6 +42,8 @@ class Refund(SQLModel, table=True):
     """How the amount is split between those who bear it. All three are 0 until Stripe has made the refund."""
     platform_fee_minor: int = Field(default=0, sa_type=BigInteger)
     platform_loss_minor: int = Field(default=0, sa_type=BigInteger)
+    pending_reason: str | None = None
+    """Stripe's code for what a pending refund waits for."""
     failure_reason: str | None = None
     """Why there is no refund, as a sentence, or Stripe's code for why the bank returned it."""
     created_at: datetime

@@ -143,3 +143,9 @@ async def refunds_at_stripe(saga: Saga, booked: Booked) -> list[stripe.Refund]:
     intent = await booked.payment_intent()
     assert intent is not None
     return (await saga.stripe.v1.refunds.list_async({"payment_intent": intent.id})).data
+
+
+async def let_refunds_wait(saga: Saga) -> None:
+    """From now on, Stripe does not send refunds that the platform's balance does not cover."""
+    async with httpx.AsyncClient(base_url=saga.stripe_url, trust_env=False) as sandbox:
+        (await sandbox.post("/_sandbox/refunds", json={"wait_for_balance": True})).raise_for_status()

@@ -466,6 +466,7 @@ CREATE TABLE refund (
     instructor_minor bigint NOT NULL,
     platform_fee_minor bigint NOT NULL,
     platform_loss_minor bigint NOT NULL,
+    pending_reason varchar,
     failure_reason varchar,
     created_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL,
