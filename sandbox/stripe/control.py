@@ -7,7 +7,16 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sandbox.stripe import charges, deadlines, disputes, early_fraud_warnings, onboarding, payouts, refund_records
+from sandbox.stripe import (
+    charges,
+    deadlines,
+    disputes,
+    early_fraud_warnings,
+    onboarding,
+    payouts,
+    refund_records,
+    settlement,
+)
 from sandbox.stripe.context import Context
 from sandbox.stripe.dispute_bodies import KIND as DISPUTE
 from sandbox.stripe.errors import StripeError, invalid
@@ -47,6 +56,7 @@ class Control:
             ("POST", "/disputes", self.open_dispute),
             ("POST", "/disputes/{dispute}/escalate", self.escalate_inquiry),
             ("POST", "/disputes/{dispute}/close", self.close_inquiry),
+            ("POST", "/settlement", self.configure_settlement),
             ("POST", "/early_fraud_warnings", self.warn_of_fraud),
             ("POST", "/payouts/{payout}/fail", self.fail_payout),
             ("POST", "/refunds", self.configure_refunds),
@@ -145,6 +155,12 @@ class Control:
         """The bank drops an inquiry."""
         with self._context.store.transaction():
             return disputes.close_inquiry(self._context, self._context.store.get(DISPUTE, params["dispute"])).body
+
+    def configure_settlement(self, params: JsonObject) -> JsonObject:
+        """`{"currency": "eur", "rates": {"usd": "0.92"}}`: the platform settles in euros. `{}` settles as charged."""
+        with self._context.store.transaction():
+            settlement.configure(self._context.store, params.get("currency"), params.get("rates", {}))
+        return params
 
     def warn_of_fraud(self, params: JsonObject) -> JsonObject:
         """`{"charge": id, "fraud_type": "misc"}`: the card's bank warns of fraud."""

@@ -1,7 +1,8 @@
 """The ledger: `post` records every change of a balance, and a balance is the sum of its transactions."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from sandbox.stripe import settlement
 from sandbox.stripe.clock import Clock
 from sandbox.stripe.ids import APPLICATION, new_id
 from sandbox.stripe.json_values import JsonObject
@@ -73,9 +74,13 @@ class Ledger:
         """Record a balance transaction of the account and return its `txn_` id.
 
         `amount` is gross and signed. The balance changes by `amount` less the fee. A transaction becomes available at
-        a midnight (UTC): that of its `available_on`, or the last one if there is none or it has passed.
+        a midnight (UTC): that of its `available_on`, or the last one if there is none or it has passed. Both amounts are
+        converted to the currency in which the account settles.
         """
         now = self._clock.now()
+        conversion = settlement.conversion(self._store, account, currency)
+        amount, currency = conversion.of(amount), conversion.currency
+        fee = replace(fee, amount=conversion.of(fee.amount)) if fee else None
         fee_amount = fee.amount if fee else 0
         body: JsonObject = {
             "id": new_id("txn"),
@@ -86,7 +91,7 @@ class Ledger:
             "created": now,
             "currency": currency,
             "description": description,
-            "exchange_rate": None,
+            "exchange_rate": conversion.exchange_rate,
             "fee": fee_amount,
             "fee_details": [_fee_detail(fee, currency)] if fee and fee.amount else [],
             "net": amount - fee_amount,

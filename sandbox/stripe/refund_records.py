@@ -12,7 +12,7 @@ Sources: API reference, "The Refund object"; docs "Refunds: failed refunds", "Te
 article "Pending refunds due to insufficient funds".
 """
 
-from sandbox.stripe import cards
+from sandbox.stripe import cards, settlement
 from sandbox.stripe.context import Context
 from sandbox.stripe.errors import invalid
 from sandbox.stripe.ids import new_id
@@ -84,8 +84,9 @@ def must_wait(context: Context, refund: Record) -> bool:
     setting = context.store.find(_SETTING, _WAIT)
     if setting is None or not setting.body["on"]:
         return False
-    balance = context.ledger.balance(refund.owner).get(refund.body["currency"], (0, 0))
-    return bool(sum(balance) < refund.body["amount"])
+    settled = settlement.conversion(context.store, refund.owner, refund.body["currency"])
+    balance = context.ledger.balance(refund.owner).get(settled.currency, (0, 0))
+    return sum(balance) < settled.of(refund.body["amount"])
 
 
 def wait(context: Context, refund: Record) -> None:

@@ -9,6 +9,7 @@ from sandbox.stripe.context import Call, Context
 from sandbox.stripe.errors import invalid
 from sandbox.stripe.ids import new_id
 from sandbox.stripe.json_values import JsonObject, merged_metadata
+from sandbox.stripe.ledger import KIND as TRANSACTION
 from sandbox.stripe.ledger import application_fee as application_fee_line
 from sandbox.stripe.lists import list_of, listed
 from sandbox.stripe.money import check_currency, formatted
@@ -139,9 +140,12 @@ def _check_source(context: Context, source: Record, amount: int, currency: str) 
     Source: docs "Separate charges and transfers", "Transfer availability".
     """
     charge = source.body
-    if charge["currency"] != currency:
+    settled: JsonObject = {"currency": charge["currency"], "amount": charge["amount_captured"]}
+    if charge["balance_transaction"]:
+        settled = context.store.get(TRANSACTION, charge["balance_transaction"]).body
+    if settled["currency"] != currency:
         message = (
-            f"The currency of source_transaction's balance transaction ({charge['currency']}) must be the same as "
+            f"The currency of source_transaction's balance transaction ({settled['currency']}) must be the same as "
             f"the transfer currency ({currency})"
         )
         raise invalid(message, param="currency")
@@ -152,7 +156,7 @@ def _check_source(context: Context, source: Record, amount: int, currency: str) 
     transferred = sum(
         record.body["amount"] for record in context.store.scan(KIND) if record.body["source_transaction"] == source.id
     )
-    unused = charge["amount_captured"] - transferred
+    unused = settled["amount"] - transferred
     if amount > unused:
         message = (
             f"Insufficient funds: source_transaction {source.id} has {formatted(unused, currency)} left to transfer, "
