@@ -115,6 +115,9 @@ class ChargeBalances(Value):
     """On the instructor's balance, payouts aside: the transfer less the platform's fee and any reversals."""
     fee: Money | None
     """Stripe's fee for the charge; `None` until it has a balance transaction."""
+    in_other_currencies: tuple[Money, ...] = ()
+    """What Stripe's fees have taken from the platform's balance in other currencies than the charge's: a charge that
+    Stripe converts has its fees in the currency in which the platform settles."""
 
 
 class BalanceTransaction(Value):

@@ -1,8 +1,9 @@
 """Compares the ledger with Stripe, for everything that has changed in either since the last run."""
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
@@ -44,8 +45,8 @@ SELECT posting.booking_id, posting.instructor_id, entry.currency,
        coalesce(sum(amount_minor) FILTER (WHERE account = 'stripe_balance'), 0) AS platform,
        coalesce(sum(amount_minor) FILTER (
            WHERE account = 'connected_balance' AND kind NOT IN ('paid_out', 'payout_failed')), 0) AS connected,
-       bool_or(kind = 'captured') AND NOT bool_or(kind = 'stripe_fee' AND subject = posting.booking_id::text)
-           AS lacks_fee
+       bool_or(kind = 'captured') AS is_captured,
+       bool_or(kind = 'stripe_fee' AND subject = posting.booking_id::text) AS has_fee
 FROM ledger_transaction AS posting
 JOIN ledger_entry AS entry ON entry.transaction_id = posting.id
 WHERE posting.booking_id = ANY(:bookings)
@@ -70,6 +71,8 @@ class _Booking:
     platform: int = 0
     connected: int = 0
     lacks_fee: bool = False
+    in_other_currencies: Mapping[str, int] = field(default_factory=dict)
+    """Postings to the platform's balance in other currencies than the charge's: Stripe's fees."""
 
 
 class ComparisonActivities:
@@ -163,7 +166,7 @@ class ComparisonActivities:
             booking_totals = [
                 total
                 for total in _totals(booking, charge, fee)
-                if only is None or (booking.id, total.book, booking.currency) in only
+                if only is None or (booking.id, total.book, total.ledger.currency) in only
             ]
             totals += booking_totals
             differences += [
@@ -183,10 +186,10 @@ class ComparisonActivities:
         async with transaction(self._engine) as session:
             payments = list(await session.exec(query))
             found = await (await session.connection()).execute(text(_BOOKING_AMOUNTS), {"bookings": list(ids)})
-            rows = {(row.booking_id, row.currency): row for row in found}
-        return [
-            _booking(id, charge_id or "", currency, rows.get((id, currency))) for id, charge_id, currency in payments
-        ]
+            rows: dict[UUID, dict[str, Row[Any]]] = {}
+            for row in found:
+                rows.setdefault(row.booking_id, {})[row.currency] = row
+        return [_booking(id, charge_id or "", currency, rows.get(id, {})) for id, charge_id, currency in payments]
 
     async def _post_fee(self, booking: _Booking, charge: ChargeBalances) -> Money | None:
         """Post Stripe's fee if the ledger lacks it: the balance transaction may be created after the capture call."""
@@ -230,21 +233,30 @@ class ComparisonActivities:
         return ComparisonResult(balances=len(accounts), totals=add_up((), totals), differences=tuple(differences))
 
 
-def _booking(id: UUID, charge_id: str, currency: str, row: Row[Any] | None) -> _Booking:
+def _booking(id: UUID, charge_id: str, currency: str, rows: Mapping[str, Row[Any]]) -> _Booking:
+    row = rows.get(currency)
     if row is None:
         return _Booking(id, None, charge_id, currency)
     held, platform, connected = int(row.held), int(row.platform), int(row.connected)
-    return _Booking(id, row.instructor_id, charge_id, currency, held, platform, connected, row.lacks_fee)
+    lacks_fee = row.is_captured and not any(each.has_fee for each in rows.values())
+    others = {other: int(each.platform) for other, each in rows.items() if other != currency}
+    return _Booking(id, row.instructor_id, charge_id, currency, held, platform, connected, lacks_fee, others)
 
 
 def _totals(booking: _Booking, charge: ChargeBalances, posted_fee: Money | None) -> list[Total]:
-    def ours(amount_minor: int) -> Money:
-        return Money(amount_minor=amount_minor, currency=booking.currency)
+    def ours(amount_minor: int, currency: str = booking.currency) -> Money:
+        return Money(amount_minor=amount_minor, currency=currency)
 
-    platform = ours(booking.platform) - posted_fee if posted_fee else ours(booking.platform)
+    platform = Counter({booking.currency: booking.platform, **booking.in_other_currencies})
+    if posted_fee:
+        platform[posted_fee.currency] -= posted_fee.amount_minor
+    stripe = {each.currency: each for each in (charge.platform, *charge.in_other_currencies)}
     return [
         Total(book=Book.CARD_HOLDS, ledger=ours(booking.held), stripe=charge.held),
-        Total(book=Book.STRIPE_BALANCE, ledger=platform, stripe=charge.platform),
+        *(
+            Total(book=Book.STRIPE_BALANCE, ledger=ours(platform[each], each), stripe=stripe.get(each, ours(0, each)))
+            for each in sorted(platform.keys() | stripe.keys())
+        ),
         Total(book=Book.TRANSFERS, ledger=ours(booking.connected), stripe=charge.connected),
     ]
 

@@ -1,5 +1,6 @@
 """Events and balances at Stripe. Sources: API reference, "Events", "Balance transactions", "Charges", "Disputes"."""
 
+from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
@@ -81,18 +82,32 @@ class StripeBalances:
         async with translated_errors():
             charge = await self._client.v1.charges.retrieve_async(charge_id, {"expand": _EXPAND})
             refunded = await self._refunded(charge) if charge.amount_refunded or charge.refunded else 0
-            disputed = await self._disputed(charge) if charge.disputed else 0
+            disputes = await self._disputes(charge) if charge.disputed else []
         booked = getattr(charge, "balance_transaction", None)
         fee, transfer = getattr(charge, "application_fee", None), getattr(charge, "transfer", None)
-        stripe_fee = booked.fee if isinstance(booked, stripe.BalanceTransaction) else 0
+        lines = [line for dispute in disputes for line in dispute.balance_transactions]
+        fees = Counter[str]()
+        for line in [booked, *lines]:
+            if isinstance(line, stripe.BalanceTransaction):
+                fees[line.currency] += line.fee
         platform_fee = fee.amount - fee.amount_refunded if isinstance(fee, stripe.ApplicationFee) else 0
         transferred = transfer.amount - transfer.amount_reversed if isinstance(transfer, stripe.Transfer) else 0
         captured = charge.amount_captured if charge.captured else 0
         return ChargeBalances(
             held=money(_held(charge)),
-            platform=money(captured - stripe_fee - transferred + platform_fee - refunded + disputed),
+            platform=money(
+                captured
+                - fees.pop(currency, 0)
+                - transferred
+                + platform_fee
+                - refunded
+                - sum(map(_withdrawn, disputes))
+            ),
             connected=money(transferred - platform_fee),
-            fee=money(stripe_fee) if isinstance(booked, stripe.BalanceTransaction) else None,
+            fee=Money(amount_minor=booked.fee, currency=booked.currency)
+            if isinstance(booked, stripe.BalanceTransaction)
+            else None,
+            in_other_currencies=tuple(Money(amount_minor=-fee, currency=other) for other, fee in sorted(fees.items())),
         )
 
     async def balance_of(self, account_id: str) -> dict[str, int]:
@@ -120,14 +135,23 @@ class StripeBalances:
             ]
         )
 
-    async def _disputed(self, charge: stripe.Charge) -> int:
-        """The net of its disputes on the platform's balance: withdrawals, fees, reinstatements."""
-        disputes = await self._client.v1.disputes.list_async({"charge": charge.id, "limit": _PAGE_SIZE})
-        return sum([line.net for dispute in disputes.data for line in dispute.balance_transactions])
+    async def _disputes(self, charge: stripe.Charge) -> list[stripe.Dispute]:
+        return (await self._client.v1.disputes.list_async({"charge": charge.id, "limit": _PAGE_SIZE})).data
 
 
 def _options(account_id: str | None) -> stripe.RequestOptions:
     return {"stripe_account": account_id} if account_id else {}
+
+
+def _withdrawn(dispute: stripe.Dispute) -> int:
+    """What the bank has taken and not given back, in the charge's currency. The balance may be in another one."""
+    taken = 0
+    for line in dispute.balance_transactions:
+        if line.currency == dispute.currency:
+            taken -= line.amount
+        else:
+            taken += dispute.amount if line.amount < 0 else -dispute.amount
+    return taken
 
 
 def _held(charge: stripe.Charge) -> int:

@@ -33,6 +33,8 @@ class StripeDisputes:
         async with translated_errors():
             dispute = await self._client.v1.disputes.retrieve_async(dispute_id)
         transactions = dispute.balance_transactions
+        # The platform may settle in another currency than it charges. Then Stripe's fee is in that one.
+        fee_currency = transactions[0].currency if transactions else dispute.currency
         due_by = dispute.evidence_details.due_by
         return DisputeState(
             dispute_id=dispute.id,
@@ -45,8 +47,8 @@ class StripeDisputes:
             respond_by=datetime.fromtimestamp(due_by, UTC) if due_by else None,
             withdrawn=any(entry.amount < 0 for entry in transactions),
             reinstated=any(entry.amount > 0 for entry in transactions),
-            fee=_sum([entry.fee for entry in transactions if entry.amount < 0], dispute.currency),
-            fee_returned=_sum([-entry.fee for entry in transactions if entry.amount > 0], dispute.currency),
+            fee=_sum([entry.fee for entry in transactions if entry.amount < 0], fee_currency),
+            fee_returned=_sum([-entry.fee for entry in transactions if entry.amount > 0], fee_currency),
         )
 
     async def submit_evidence(self, dispute_id: str, evidence: dict[str, str], *, key: str) -> None:
