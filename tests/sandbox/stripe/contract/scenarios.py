@@ -7,6 +7,7 @@ from uuid import uuid4
 from stripe import StripeClient
 from stripe.params import PaymentIntentCreateParams, RefundCreateParams, TransferReversalCreateParams
 
+from tests.sandbox.stripe.contract.bank_scenarios import early_fraud_warning, inquiry, text_limits
 from tests.sandbox.stripe.contract.transcript import Transcript
 
 Scenario = Callable[[Transcript, str], Awaitable[None]]
@@ -210,6 +211,24 @@ async def _source(client: StripeClient, transaction: str) -> object:
     return (await client.v1.balance_transactions.retrieve_async(transaction, {"expand": ["source"]})).source
 
 
+async def captures_refused(t: Transcript, _: str) -> None:
+    account = await _connected_account(t.client)
+    intents, accounts = t.client.v1.payment_intents, t.client.v1.accounts
+    intent = await t.step("hold", intents.create_async(_payment()))
+    await t.step("capture less than can be charged", intents.capture_async(intent.id, {"amount_to_capture": 49}))
+    params: PaymentIntentCreateParams = {
+        **_payment(),
+        "application_fee_amount": 2_000,
+        "transfer_data": {"destination": account},
+    }
+    intent = await t.step("hold for an account", intents.create_async(params))
+    await accounts.update_async(account, {"capabilities": {"transfers": {"requested": False}}})
+    await t.step("capture without transfers", intents.capture_async(intent.id))
+    await accounts.delete_async(account)
+    await t.step("capture for a deleted account", intents.capture_async(intent.id))
+    await t.step("cancel", intents.cancel_async(intent.id))
+
+
 async def _connected_account(client: StripeClient) -> str:
     """An account with the values that Stripe's test mode treats as verified (docs "Testing Stripe Connect")."""
     account = await client.v1.accounts.create_async(
@@ -257,4 +276,8 @@ SCENARIOS: tuple[Scenario, ...] = (
     checkout_session,
     destination_charge,
     charge_then_transfer,
+    captures_refused,
+    text_limits,
+    inquiry,
+    early_fraud_warning,
 )

@@ -13,6 +13,7 @@ _EXPECTED = Path(__file__).parent / "transcripts"
 
 # The fields that a transcript has, besides `object`.
 _FIELDS = (
+    "actionable",
     "amount",
     "amount_capturable",
     "amount_captured",
