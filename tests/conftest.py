@@ -147,7 +147,7 @@ def temporal_address(services_loop: asyncio.Runner, services_directory: Path) ->
 @pytest.fixture(scope="session")
 def stripe_sandbox(services_loop: asyncio.Runner, services_directory: Path) -> Iterator[StripeSandbox]:
     """The Stripe sandbox over HTTP. Tests share it, with customers and accounts of their own."""
-    server = StripeServer(services_directory / "stripe", log=services_directory / "stripe.log")
+    server = StripeServer(services_directory / "stripe", log=services_directory / "stripe.log", strict_version=True)
     try:
         services_loop.run(server.start())
         yield StripeSandbox(url=server.url, key=SANDBOX_KEY)

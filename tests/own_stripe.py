@@ -17,7 +17,8 @@ from tests.conftest import StripeSandbox
 async def own_sandbox() -> AsyncIterator[StripeSandbox]:
     """Served by the test's own event loop, which takes milliseconds where a process takes most of a second."""
     with socket.create_server((LOOPBACK, 0)) as listener:
-        server = uvicorn.Server(uvicorn.Config(create_app(), log_level="warning", access_log=False, lifespan="on"))
+        app = create_app(strict_version=True)
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, lifespan="on"))
         # Not `serve`, which would handle the signals of the test process.
         running = asyncio.create_task(server._serve([listener]))
         try:

@@ -16,13 +16,20 @@ SANDBOX_KEY: Final = "sk_test_sandbox"
 
 
 class StripeServer:
-    """Runs the sandbox on a free loopback port. Its state is in a file and survives a kill -9."""
+    """Runs the sandbox on a free loopback port. Its state is in a file and survives a kill -9.
 
-    def __init__(self, directory: Path, *, log: Path, request_log: Path | None = None) -> None:
+    In tests it refuses other API versions than the pinned one. In the stack, other programs may read it.
+    """
+
+    def __init__(
+        self, directory: Path, *, log: Path, request_log: Path | None = None, strict_version: bool = False
+    ) -> None:
         port = free_port()
         self.url = f"http://{LOOPBACK}:{port}"
         directory.mkdir(parents=True, exist_ok=True)
         arguments = ["--host", LOOPBACK, "--port", str(port), "--state", str(directory / "stripe-state")]
+        if strict_version:
+            arguments.append("--strict-version")
         if request_log:
             arguments += ["--log", str(request_log.absolute())]
         self.process = Process(

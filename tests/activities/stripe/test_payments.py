@@ -121,7 +121,7 @@ async def sandbox(stripe_sandbox: StripeSandbox) -> AsyncIterator[FaultySandbox]
 @pytest.fixture
 async def own_sandbox(tmp_path: Path) -> AsyncIterator[FaultySandbox]:
     """With a separate Stripe server, whose clock a test may advance."""
-    server = StripeServer(tmp_path, log=tmp_path / "stripe.log")
+    server = StripeServer(tmp_path, log=tmp_path / "stripe.log", strict_version=True)
     try:
         await server.start()
         async with _sandbox_at(server.url) as sandbox:
