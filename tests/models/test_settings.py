@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from models.domain.money import Rounding
-from models.domain.policy import STRICT, BookingPolicy, CompletionTimeoutPolicy, Deadlines
+from models.domain.policy import STRICT, BookingPolicy, CompletionTimeoutPolicy, Deadlines, FraudWarningPolicy
 from models.settings import (
     Environment,
     MailSettings,
@@ -106,6 +106,7 @@ def test_policy_settings_are_frozen_into_a_booking(monkeypatch: pytest.MonkeyPat
             "HOLDFAST_FEE_TAX_BPS": "1900",
             "HOLDFAST_ROUNDING": "DOWN",
             "HOLDFAST_ON_COMPLETION_TIMEOUT": "SETTLE",
+            "HOLDFAST_ON_FRAUD_WARNING": "REFUND",
             "HOLDFAST_STUDENT_ABSENT_KEPT_BPS": "10000",
             "HOLDFAST_APPROVAL_WINDOW": "P2D",
             "HOLDFAST_HOLD_MARGIN": "PT2S",
@@ -117,6 +118,7 @@ def test_policy_settings_are_frozen_into_a_booking(monkeypatch: pytest.MonkeyPat
         Rounding.DOWN,
         CompletionTimeoutPolicy.SETTLE,
     )
+    assert policy.on_fraud_warning is FraudWarningPolicy.REFUND
     assert policy.student_absent_kept_bps == 10_000
     assert policy.fee_tax_bps == 1_900
     assert policy.deadlines.approval_window == timedelta(days=2)
