@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator
 import pytest
 
 from models.domain.ledger import Account
-from models.domain.states import PaymentStatus, RefundStatus
+from models.domain.states import DisputeStatus, PaymentStatus, RefundStatus
 from sandbox.browser.checkout_page import GOOD_CARD
 from tests.conftest import StripeSandbox
 from tests.own_stripe import own_sandbox
 from tests.workflows.bank import bank_of
-from tests.workflows.dispute_steps import balances
+from tests.workflows.dispute_steps import balances, decide_at_the_bank, notify_dispute, open_dispute, start_dispute
 from tests.workflows.refund_steps import (
     REFUND_PENDING_CARD,
     act_at_the_bank,
@@ -105,3 +105,25 @@ async def test_refund_that_is_sent_and_still_pending_is_posted_as_sent(saga: Sag
     assert await handle.result() is RefundStatus.SUCCEEDED
     await until_refund_is(saga, order, RefundStatus.SUCCEEDED)
     assert await balances(saga, booked) == SENT
+
+
+@pytest.mark.parametrize("first", ["refund", "dispute"])
+async def test_dispute_pays_what_a_waiting_refund_owed(saga: Saga, first: str) -> None:
+    """The dispute makes the refund fail. Their events may come in either order."""
+    booked = await completed_with(saga, GOOD_CARD)
+    await let_refunds_wait(saga)
+    order = await order_refund(saga, booked, 10_000)
+    assert (await execute_refund(saga, order)).status is RefundStatus.PENDING
+    dispute = await open_dispute(saga, booked)
+    if first == "refund":
+        assert await (await notify_refund(saga, order)).result() is RefundStatus.FAILED
+    handle = await start_dispute(saga, dispute.id)
+    await saga.until_stored(booked, PaymentStatus.DISPUTED)
+    if first == "dispute":
+        assert await (await notify_refund(saga, order)).result() is RefundStatus.FAILED
+    assert (await stored_refund(saga, order)).failure_reason == "charge_for_pending_refund_disputed"
+    await decide_at_the_bank(saga, dispute.id, "losing_evidence")
+    await notify_dispute(saga, dispute.id)
+    assert await handle.result() is DisputeStatus.LOST
+    fees = 320 + 1_500
+    assert await balances(saga, booked) == {Account.STRIPE_BALANCE: -fees, Account.STRIPE_FEES: fees}
