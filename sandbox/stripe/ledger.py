@@ -74,7 +74,7 @@ class Ledger:
         """Record a balance transaction of the account and return its `txn_` id.
 
         `amount` is gross and signed. The balance changes by `amount` less the fee. A transaction becomes available at
-        a midnight (UTC): that of its `available_on`, or the last one if there is none or it has passed. Both amounts are
+        a midnight (UTC): that of its `available_on`, or the last one if there is none or it has passed. Amounts are
         converted to the currency in which the account settles.
         """
         now = self._clock.now()
