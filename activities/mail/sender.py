@@ -1,12 +1,13 @@
 """Sends the mails in the outbox. Any number of workers can do so concurrently.
 
-A message is leased in a separate transaction, so that no transaction is open during the SMTP session. If its sender
-dies, another one sends it after the lease has expired; a mail server that had accepted it before receives it again
-with the same Message-ID.
+A message is leased in a separate transaction, so that no transaction is open during the SMTP session. The lease is
+short, and its sender renews it until the outcome is recorded. If the sender dies, another one sends the message seconds
+later; a mail server that had accepted it before receives it again with the same Message-ID.
 """
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -29,8 +30,10 @@ from models.session_calendar import Party
 from models.tables.outbox import OutboxMessage
 
 BATCH_SIZE = 10
-LEASE = timedelta(minutes=5)
-"""Longer than any SMTP session can take."""
+LEASE = timedelta(seconds=15)
+"""How long a message waits after its sender has died."""
+RENEWAL_SECONDS = 3.0
+"""Several renewals fit into a lease, so that a slow database or a busy event loop does not end it."""
 _POLL_INTERVAL_SECONDS = 1.0
 _INITIAL_BACKOFF = timedelta(seconds=5)
 _MAX_BACKOFF = timedelta(minutes=10)
@@ -69,7 +72,8 @@ class MailSender:
     async def send_due(self, now: datetime) -> int:
         """Attempt up to `BATCH_SIZE` due mails. Returns the number attempted. Raises `DatabaseError`."""
         messages = await self._lease(now)
-        await asyncio.gather(*(self._deliver(message, now) for message in messages))
+        async with self._renewing([message.id for message in messages], now):
+            await asyncio.gather(*(self._deliver(message, now) for message in messages))
         return len(messages)
 
     async def _send_until(self, stop: asyncio.Event) -> None:
@@ -106,15 +110,42 @@ class MailSender:
             .order_by(col(OutboxMessage.next_attempt_at))
             .limit(BATCH_SIZE)
             .with_for_update(skip_locked=True)
+            # As a subquery of the update it could run once per row, and each time lock other messages.
+            .cte("due")
         )
         lease = (
             update(OutboxMessage)
-            .where(col(OutboxMessage.id).in_(due))
+            .where(col(OutboxMessage.id) == due.c.id)
             .values(next_attempt_at=now + LEASE, attempts=col(OutboxMessage.attempts) + 1)
             .returning(OutboxMessage)
         )
         async with transaction(self._engine) as session:
             return (await session.exec(lease)).scalars().all()
+
+    @asynccontextmanager
+    async def _renewing(self, ids: Sequence[UUID], now: datetime) -> AsyncIterator[None]:
+        """Renew the leases of these messages until the block ends, except of those that are sent or retried later."""
+        renewing = asyncio.create_task(self._renew(ids, now))
+        try:
+            yield
+        finally:
+            renewing.cancel()
+            await asyncio.wait([renewing])
+
+    async def _renew(self, ids: Sequence[UUID], now: datetime) -> None:
+        started, until = time.monotonic(), now + LEASE
+        while True:
+            await asyncio.sleep(RENEWAL_SECONDS)
+            renewed = now + timedelta(seconds=time.monotonic() - started) + LEASE
+            # A message with another time is retried later, or another sender has taken it over.
+            is_leased = (col(OutboxMessage.next_attempt_at) == until, col(OutboxMessage.sent_at).is_(None))
+            renewal = update(OutboxMessage).where(col(OutboxMessage.id).in_(ids), *is_leased)
+            try:
+                async with transaction(self._engine) as session:
+                    await session.exec(renewal.values(next_attempt_at=renewed))
+                until = renewed
+            except DatabaseError as error:
+                log.warning("The leases of %d mails are not renewed: %s", len(ids), error)
 
     async def _deliver(self, message: OutboxMessage, now: datetime) -> None:
         try:

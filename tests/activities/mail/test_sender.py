@@ -14,12 +14,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, update
+from sqlalchemy.ext.asyncio import create_async_engine
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.mail.composing import compose
 from activities.mail.notifications import MailContent
-from activities.mail.sender import BATCH_SIZE, LEASE, MailSender
+from activities.mail.sender import BATCH_SIZE, LEASE, RENEWAL_SECONDS, MailSender
 from activities.mail.smtp import SmtpTransport
 from models.domain.actors import Actor, Role
 from models.domain.endings import approval_timed_out, cancelled, completed
@@ -29,6 +30,7 @@ from models.domain.states import BookingStatus
 from models.domain.terms import BookingTerms
 from models.languages import language
 from models.session_calendar import Party
+from models.settings import MailSettings
 from models.tables.bookings import BookingRequest
 from models.tables.outbox import OutboxMessage
 from models.tables.people import Instructor, Student
@@ -52,6 +54,18 @@ class CrashingTransport(SmtpTransport):
     async def send(self, mail: EmailMessage) -> None:
         await super().send(mail)
         raise Crash
+
+
+class SlowTransport(SmtpTransport):
+    """Sends the mail once it may."""
+
+    def __init__(self, settings: MailSettings) -> None:
+        super().__init__(settings)
+        self.may_send = asyncio.Event()
+
+    async def send(self, mail: EmailMessage) -> None:
+        await self.may_send.wait()
+        await super().send(mail)
 
 
 async def _one_mail(bookings: Bookings) -> BookingTerms:
@@ -203,17 +217,58 @@ async def test_long_name_with_commas_reaches_the_mail_server_as_one_recipient(
     assert recipient == (name, student)
 
 
-async def test_concurrent_senders_send_mails_once(bookings: Bookings, sender: MailSender, server: MailServer) -> None:
+async def _twelve_mails(bookings: Bookings) -> None:
     for number in range(6):
         terms = await bookings.terms(STARTS_AT + number * 2 * HOUR)
         await bookings.records.reserve_slot(reserve(terms))
         await bookings.records.record_authorization(authorization(terms))
+
+
+async def test_concurrent_senders_send_mails_once(bookings: Bookings, sender: MailSender, server: MailServer) -> None:
+    await _twelve_mails(bookings)
     others = [MailSender(bookings.engine, SmtpTransport(server.settings), SENDER, PUBLIC_URL, ISSUER) for _ in range(4)]
     attempted = await asyncio.gather(*(each.send_due(LATER) for each in (sender, *others)))
     assert sum(attempted) == 12
     ids = [each.header("Message-ID") for each in server.mails]
     assert len(ids) == len(set(ids)) == 12
     assert max(attempted) <= BATCH_SIZE
+
+
+async def test_a_sender_takes_at_most_a_batch_whatever_the_query_plan(
+    bookings: Bookings, server: MailServer, database_url: str
+) -> None:
+    """A plan in which a subquery runs once per row, as the planner chooses it by its statistics."""
+    await _twelve_mails(bookings)
+    methods = ("hashjoin", "hashagg", "mergejoin", "sort", "indexscan", "bitmapscan", "material", "memoize")
+    options = " ".join(f"-c enable_{method}=off" for method in methods)
+    engine = create_async_engine(database_url, connect_args={"options": options})
+    try:
+        sender = MailSender(engine, SmtpTransport(server.settings), SENDER, PUBLIC_URL, ISSUER)
+        assert [await sender.send_due(LATER) for _ in range(3)] == [BATCH_SIZE, 2, 0]
+    finally:
+        await engine.dispose()
+
+
+async def test_lease_is_renewed_while_a_mail_is_being_sent(
+    bookings: Bookings, sender: MailSender, server: MailServer
+) -> None:
+    """A mail server that is slower than the lease still gets the mail once."""
+    await _one_mail(bookings)
+    transport = SlowTransport(server.settings)
+    slow = MailSender(bookings.engine, transport, SENDER, PUBLIC_URL, ISSUER)
+    sending = asyncio.create_task(slow.send_due(LATER))
+    async with asyncio.timeout(2 * RENEWAL_SECONDS):
+        while (await bookings.all(OutboxMessage))[0].next_attempt_at <= LATER + LEASE:
+            await asyncio.sleep(0.1)
+    assert await sender.send_due(LATER + LEASE) == 0
+    transport.may_send.set()
+    assert await sending == 1
+    assert len(server.mails) == 1
+
+
+def test_a_lease_is_a_matter_of_seconds() -> None:
+    """It is how long a mail waits whose sender was killed."""
+    assert timedelta(seconds=3 * RENEWAL_SECONDS) <= LEASE <= timedelta(seconds=30)
 
 
 async def test_mail_is_resent_with_the_same_message_id_after_a_crash(
