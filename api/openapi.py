@@ -23,7 +23,8 @@ after the session took place.
 - **Lists** are paginated: send a page's `next_cursor` as `cursor` to get the next page. A cursor is opaque, and stays
   valid while rows are added and removed.
 - **Errors** are problem documents (RFC 9457, `application/problem+json`). Branch on `type`, not on the text.
-- **Retries**: after a 503, retry in `Retry-After` seconds. Retry a booking with the same `Idempotency-Key`.
+- **Retries**: after a 503, retry in `Retry-After` seconds. Retry a booking or a decision with
+  the same `Idempotency-Key`: the first request may still be carried out.
 """
 
 TAGS = [

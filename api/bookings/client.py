@@ -84,17 +84,24 @@ class BookingClient:
     async def decide(self, booking_id: UUID, update: Update[D], decision: D, id: str | None = None) -> bool:
         """Send a decision. True once it has been carried out; False if it was accepted and is still in progress.
 
-        `id` makes the update idempotent: sent again with the same `id`, it is carried out once.
+        `id` makes the update idempotent: sent again with the same `id`, it is carried out once, and has the same
+        outcome even if the booking has ended since. Otherwise `Unreachable` means that it may still be carried out:
+        a worker that comes back takes what it was sent.
         """
-        async with translate_errors(self._timeouts.decision):
-            # Only an accepted update is durable. One that no worker has seen can be lost, so the caller must retry.
-            accepted = await self._handle(booking_id).start_update(
-                update,
-                decision,
-                id=id,
-                wait_for_stage=WorkflowUpdateStage.ACCEPTED,
-                rpc_timeout=self._timeouts.decision,
-            )
+        try:
+            async with translate_errors(self._timeouts.decision):
+                # Only an accepted update is durable. One that no worker has seen can be lost.
+                accepted = await self._handle(booking_id).start_update(
+                    update,
+                    decision,
+                    id=id,
+                    wait_for_stage=WorkflowUpdateStage.ACCEPTED,
+                    rpc_timeout=self._timeouts.decision,
+                )
+        except Closed:
+            if id and await self.has_decided(booking_id, update, id):
+                return True
+            raise
         try:
             async with translate_errors(self._timeouts.decision):
                 await accepted.result(rpc_timeout=self._timeouts.decision)

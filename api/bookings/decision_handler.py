@@ -1,9 +1,14 @@
 """What every decision route does: check access, send the update to the workflow, return the booking."""
 
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
 from fastapi import Depends, Response
+from pydantic import BaseModel
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from api.bookings import presenters, queries
 from api.bookings.client import BookingClient, Update, WithBookingClient
@@ -11,11 +16,14 @@ from api.bookings.queries import BookingRecord
 from api.bookings.schemas import Booking, BookingForOperator
 from api.http.auth import Caller
 from api.http.database import Database, WithDatabase
+from api.http.idempotency import OptionalKey, register
 from api.http.problems import Kind, Problem, problem_responses, unavailable
 from api.http.temporal import Closed, Refused, Unreachable
+from models.domain.ids import decision_id
 from models.domain.messages import Decision, Refusal
 
 D = TypeVar("D", bound=Decision)
+Save = Callable[[AsyncSession, datetime], Awaitable[None]]
 
 DECISION_RESPONSES: dict[int | str, dict[str, Any]] = {
     202: {
@@ -23,6 +31,7 @@ DECISION_RESPONSES: dict[int | str, dict[str, Any]] = {
         "description": "The decision was accepted and is still being carried out. The body is the current booking.",
     },
     **problem_responses(
+        Kind.IDEMPOTENCY_KEY_REQUIRED,
         Kind.NOT_SIGNED_IN,
         Kind.WRONG_ROLE,
         Kind.NOT_FOUND,
@@ -31,27 +40,80 @@ DECISION_RESPONSES: dict[int | str, dict[str, Any]] = {
         Kind.BOOKING_DELETED,
         Kind.CONTENT_TOO_LARGE,
         Kind.REQUEST_INVALID,
+        Kind.IDEMPOTENCY_KEY_REUSED,
         Kind.INTERNAL,
         Kind.UNAVAILABLE,
     ),
 }
 
+_UNKNOWN = "The decision may still be carried out. Look at the booking, or send it again with the same Idempotency-Key."
+
 
 class DecisionHandler:
     """Sends the decision of one request to the booking's workflow."""
 
-    def __init__(self, response: Response, database: Database, client: BookingClient) -> None:
+    def __init__(self, response: Response, database: Database, client: BookingClient, key: str | None) -> None:
         self._response = response
         self._database = database
         self._client = client
+        self._key = key
 
     async def decide(
-        self, booking_id: UUID, caller: Caller, update: Update[D], decision: D, id: str | None = None
+        self,
+        booking_id: UUID,
+        caller: Caller,
+        update: Update[D],
+        decision: D,
+        body: BaseModel | None = None,
+        save: Save | None = None,
     ) -> Booking:
-        """The booking after the decision, as the caller may see it. Raises the 404, 409, 410 or 503 `Problem`."""
+        """The booking after the decision, as the caller may see it. Raises the 404, 409, 410, 422 or 503 `Problem`.
+
+        `save` writes what belongs to the decision and stays out of the workflow's history, before the update is sent.
+        """
         await self.find(booking_id, caller)
+        id = self._id(booking_id, caller, decision)
+        if (id and body) or save:
+            now = datetime.now(UTC)
+            async with self._database.writing() as session:
+                if id and body:
+                    await register(session, id, body, now)
+                if save:
+                    await save(session, now)
+        async with self._translated_errors(booking_id, caller):
+            carried_out = await self._client.decide(booking_id, update, decision, str(id) if id else None)
+        if not carried_out:
+            self._response.status_code = 202
+        return presenters.booking(await self.find(booking_id, caller), caller)
+
+    async def has_decided(
+        self, booking_id: UUID, caller: Caller, update: Update[D], decision: D, body: BaseModel | None = None
+    ) -> bool:
+        """Whether an earlier request with this key was carried out, for a booking that has ended.
+
+        Raises the 409, 422 or 503 `Problem`.
+        """
+        id = self._id(booking_id, caller, decision)
+        if id is None:
+            return False
+        if body:
+            async with self._database.writing() as session:
+                await register(session, id, body, datetime.now(UTC))
+        async with self._translated_errors(booking_id, caller):
+            return await self._client.has_decided(booking_id, update, str(id))
+
+    async def find(self, booking_id: UUID, caller: Caller) -> BookingRecord:
+        """Raises the 404 or 410 `Problem`."""
+        async with self._database.reading() as session:
+            return await queries.existing_booking(session, booking_id, caller)
+
+    def _id(self, booking_id: UUID, caller: Caller, decision: Decision) -> UUID | None:
+        return decision_id(booking_id, caller.id, type(decision).__name__, self._key) if self._key else None
+
+    @asynccontextmanager
+    async def _translated_errors(self, booking_id: UUID, caller: Caller) -> AsyncIterator[None]:
         try:
-            carried_out = await self._client.decide(booking_id, update, decision, id)
+            yield
         except Refused as refused:
             kind = Kind.SLOT_TAKEN if refused.refusal is Refusal.SLOT_TAKEN else Kind.NOT_POSSIBLE_NOW
             raise await self._conflict(kind, str(refused), booking_id, caller) from refused
@@ -59,30 +121,17 @@ class DecisionHandler:
             sentence = "Nothing can be decided about it any more."
             raise await self._conflict(Kind.BOOKING_CLOSED, sentence, booking_id, caller) from closed
         except Unreachable as error:
-            raise unavailable("The decision was not taken; send it again.") from error
-        if not carried_out:
-            self._response.status_code = 202
-        return presenters.booking(await self.find(booking_id, caller), caller)
-
-    async def has_decided(self, booking_id: UUID, update: Update[D], id: str) -> bool:
-        """Whether the decision with this `id` was carried out. Raises the 503 `Problem`."""
-        try:
-            return await self._client.has_decided(booking_id, update, id)
-        except Unreachable as error:
-            raise unavailable("The decision was not taken; send it again.") from error
-
-    async def find(self, booking_id: UUID, caller: Caller) -> BookingRecord:
-        """Raises the 404 or 410 `Problem`."""
-        async with self._database.reading() as session:
-            return await queries.existing_booking(session, booking_id, caller)
+            raise unavailable(_UNKNOWN) from error
 
     async def _conflict(self, kind: Kind, sentence: str, booking_id: UUID, caller: Caller) -> Problem:
         record = await self.find(booking_id, caller)
         return Problem(kind, sentence, booking_status=record.request.status)
 
 
-async def _decision_handler(response: Response, database: WithDatabase, client: WithBookingClient) -> DecisionHandler:
-    return DecisionHandler(response, database, client)
+async def _decision_handler(
+    response: Response, database: WithDatabase, client: WithBookingClient, key: OptionalKey = None
+) -> DecisionHandler:
+    return DecisionHandler(response, database, client, key)
 
 
 WithDecisionHandler = Annotated[DecisionHandler, Depends(_decision_handler)]

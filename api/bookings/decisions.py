@@ -1,15 +1,18 @@
-"""Decisions of students and instructors. Each returns the booking after the decision, or a 409 with the reason."""
+"""Decisions of students and instructors. Each returns the booking after the decision, or a 409 with the reason.
 
-from datetime import UTC, datetime
+Free text stays out of the workflow's history: it is saved before the update is sent, and shown once that is accepted.
+"""
+
+from datetime import datetime
 from uuid import UUID
 
 from fastapi import APIRouter
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from api.bookings import commands
 from api.bookings.decision_handler import DECISION_RESPONSES, WithDecisionHandler
 from api.bookings.schemas import Booking, BookingForOperator, NoShow, Objection, Rejection
 from api.http.auth import AsAnyRole, AsEitherSide, AsInstructor, AsStudent
-from api.http.database import WithDatabase
 from models.domain.messages import (
     Approve,
     Cancel,
@@ -36,19 +39,15 @@ async def approve(booking_id: UUID, instructor: AsInstructor, handler: WithDecis
 
 @router.post("/reject", operation_id="rejectBooking", response_model=Booking)
 async def reject(
-    booking_id: UUID,
-    rejection: Rejection,
-    instructor: AsInstructor,
-    database: WithDatabase,
-    handler: WithDecisionHandler,
+    booking_id: UUID, rejection: Rejection, instructor: AsInstructor, handler: WithDecisionHandler
 ) -> Booking:
     """Reject the booking. The hold is released in full, and the student sees the reason."""
-    await handler.find(booking_id, instructor)
-    # Free text stays out of the workflow's history, so the reason is saved before the update is sent.
-    async with database.writing() as session:
-        await commands.save_rejection_reason(session, booking_id, rejection.reason, instructor.actor, datetime.now(UTC))
+
+    async def save_reason(session: AsyncSession, now: datetime) -> None:
+        await commands.save_rejection_reason(session, booking_id, rejection.reason, instructor.actor, now)
+
     decision = Reject(actor=instructor.actor, channel=Channel.API)
-    return await handler.decide(booking_id, instructor, BookingWorkflow.reject, decision)
+    return await handler.decide(booking_id, instructor, BookingWorkflow.reject, decision, rejection, save_reason)
 
 
 @router.post("/complete", operation_id="completeBooking", response_model=Booking)
@@ -71,19 +70,15 @@ async def confirm(booking_id: UUID, student: AsStudent, handler: WithDecisionHan
 
 @router.post("/object", operation_id="objectToCompletion", response_model=Booking)
 async def object_to_completion(
-    booking_id: UUID,
-    objection: Objection,
-    student: AsStudent,
-    database: WithDatabase,
-    handler: WithDecisionHandler,
+    booking_id: UUID, objection: Objection, student: AsStudent, handler: WithDecisionHandler
 ) -> Booking:
     """Object to a reported completion. The meeting's record decides, or an operator if it is not clear."""
-    await handler.find(booking_id, student)
-    # Free text stays out of the workflow's history, so the reason is saved before the update is sent.
-    async with database.writing() as session:
-        await commands.save_objection_reason(session, booking_id, objection.reason, student.actor, datetime.now(UTC))
+
+    async def save_reason(session: AsyncSession, now: datetime) -> None:
+        await commands.save_objection_reason(session, booking_id, objection.reason, student.actor, now)
+
     decision = Object(actor=student.actor, channel=Channel.API)
-    return await handler.decide(booking_id, student, BookingWorkflow.object, decision)
+    return await handler.decide(booking_id, student, BookingWorkflow.object, decision, objection, save_reason)
 
 
 @router.post("/cancel", operation_id="cancelBooking", response_model=BookingForOperator | Booking)
@@ -99,7 +94,7 @@ async def report_no_show(
 ) -> Booking:
     """Report that the other side did not come. They can contest it, and the meeting's record is judged at the end."""
     decision = ReportNoShow(actor=caller.actor, channel=Channel.API, absent=no_show.absent)
-    return await handler.decide(booking_id, caller, BookingWorkflow.report_no_show, decision)
+    return await handler.decide(booking_id, caller, BookingWorkflow.report_no_show, decision, no_show)
 
 
 @router.post("/no-show/contest", operation_id="contestNoShow", response_model=Booking)

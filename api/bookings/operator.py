@@ -1,13 +1,13 @@
 """Operator routes: find bookings that need attention, and decide what happens to their money."""
 
-from datetime import UTC, datetime
-from typing import Annotated
+from datetime import datetime
 from uuid import UUID
 
-from fastapi import APIRouter, Header
+from fastapi import APIRouter
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from api.bookings import commands, presenters, queries
-from api.bookings.decision_handler import DECISION_RESPONSES, WithDecisionHandler
+from api.bookings.decision_handler import DECISION_RESPONSES, Save, WithDecisionHandler
 from api.bookings.filters import OperatorsFilter
 from api.bookings.refunds import WithRefundService
 from api.bookings.schemas import (
@@ -19,7 +19,8 @@ from api.bookings.schemas import (
     Settlement,
 )
 from api.http.auth import AsOperator, Caller
-from api.http.database import Database, WithDatabase
+from api.http.database import WithDatabase
+from api.http.idempotency import OptionalKey
 from api.http.pagination import PageParams
 from api.http.problems import Kind, Problem, problem_responses
 from models.domain.messages import Channel, Extend, Release, Retry, Settle, SettleAndRefund
@@ -29,16 +30,6 @@ from workflows.booking.workflow import BookingWorkflow
 
 router = APIRouter(prefix="/v1/operator/bookings", tags=["operator"])
 decisions = APIRouter(prefix="/v1/operator/bookings/{booking_id}", tags=["operator"], responses=DECISION_RESPONSES)
-
-
-OptionalKey = Annotated[
-    str | None,
-    Header(
-        alias="Idempotency-Key",
-        pattern=r"^[\x20-\x7e]{1,255}$",
-        description="Makes the refund idempotent: requests with the same key create one refund.",
-    ),
-]
 
 
 @router.get(
@@ -62,17 +53,13 @@ async def list_all_bookings(
 
 @decisions.post("/settle", operation_id="settleBooking", response_model=BookingForOperator)
 async def settle(
-    booking_id: UUID,
-    operator: AsOperator,
-    database: WithDatabase,
-    handler: WithDecisionHandler,
-    settlement: Settlement | None = None,
+    booking_id: UUID, operator: AsOperator, handler: WithDecisionHandler, settlement: Settlement | None = None
 ) -> Booking:
     """Settle: the instructor gets their whole share. Before the session's end, this needs a reason."""
-    await handler.find(booking_id, operator)
-    has_reason = await _keep_reason(database, booking_id, settlement.reason if settlement else None, operator)
-    decision = Settle(actor=operator.actor, channel=Channel.API, has_reason=has_reason)
-    return await handler.decide(booking_id, operator, BookingWorkflow.settle, decision)
+    reason = settlement.reason if settlement else None
+    decision = Settle(actor=operator.actor, channel=Channel.API, has_reason=reason is not None)
+    save = _saving(booking_id, reason, operator)
+    return await handler.decide(booking_id, operator, BookingWorkflow.settle, decision, settlement, save)
 
 
 @decisions.post("/release", operation_id="releaseBooking", response_model=BookingForOperator)
@@ -86,15 +73,12 @@ async def release(booking_id: UUID, operator: AsOperator, handler: WithDecisionH
     "/refund",
     operation_id="refundBooking",
     response_model=BookingForOperator,
-    responses=problem_responses(
-        Kind.IDEMPOTENCY_KEY_REQUIRED, Kind.REQUEST_INVALID, Kind.AMOUNT_INVALID, Kind.IDEMPOTENCY_KEY_REUSED
-    ),
+    responses=problem_responses(Kind.REQUEST_INVALID, Kind.AMOUNT_INVALID, Kind.IDEMPOTENCY_KEY_REUSED),
 )
 async def refund(
     booking_id: UUID,
     requested: RefundRequest,
     operator: AsOperator,
-    database: WithDatabase,
     handler: WithDecisionHandler,
     refunds: WithRefundService,
     key: OptionalKey = None,
@@ -104,44 +88,52 @@ async def refund(
     amount = Money(amount_minor=requested.amount_minor, currency=record.request.currency)
     if reason := off_step(amount):
         raise Problem(Kind.AMOUNT_INVALID, f"A{reason[1:]}.")
-    decision_id = f"refund {key}" if key else None
+    has_reason = requested.reason is not None
+    decision = SettleAndRefund(actor=operator.actor, channel=Channel.API, amount=amount, has_reason=has_reason)
     if record.is_closed:
         # This may be a retry: the first attempt ended the booking and its response was lost.
-        if not (decision_id and await handler.has_decided(booking_id, BookingWorkflow.refund, decision_id)):
+        if not await handler.has_decided(booking_id, operator, BookingWorkflow.refund, decision, requested):
             await refunds.order(record, requested, key, operator)
         return presenters.booking(await handler.find(booking_id, operator), operator)
     if requested.borne_by is LossBearer.PLATFORM:
         sentence = "The platform can bear a refund only after the booking has ended. Settle it first."
         raise Problem(Kind.NOT_POSSIBLE_NOW, sentence, booking_status=record.request.status)
-    has_reason = await _keep_reason(database, booking_id, requested.reason, operator)
-    decision = SettleAndRefund(actor=operator.actor, channel=Channel.API, amount=amount, has_reason=has_reason)
-    return await handler.decide(booking_id, operator, BookingWorkflow.refund, decision, decision_id)
+    save = _saving(booking_id, requested.reason, operator)
+    return await handler.decide(booking_id, operator, BookingWorkflow.refund, decision, requested, save)
 
 
 @decisions.post("/extend", operation_id="extendDeadline", response_model=BookingForOperator)
 async def extend(booking_id: UUID, extension: Extension, operator: AsOperator, handler: WithDecisionHandler) -> Booking:
     """Move the booking's next deadline."""
     decision = Extend(actor=operator.actor, channel=Channel.API, until=extension.until)
-    return await handler.decide(booking_id, operator, BookingWorkflow.extend, decision)
+    return await handler.decide(booking_id, operator, BookingWorkflow.extend, decision, extension)
 
 
 @decisions.post("/retry", operation_id="retryStep", response_model=BookingForOperator)
 async def retry(
-    booking_id: UUID, operator: AsOperator, handler: WithDecisionHandler, refunds: WithRefundService
+    booking_id: UUID,
+    operator: AsOperator,
+    handler: WithDecisionHandler,
+    refunds: WithRefundService,
+    key: OptionalKey = None,
 ) -> Booking:
     """Retry the failed step of a parked booking, or the failed refund of a booking that has ended."""
     record = await handler.find(booking_id, operator)
-    if record.is_closed:
-        await refunds.retry(record, operator)
-        return presenters.booking(await handler.find(booking_id, operator), operator)
     decision = Retry(actor=operator.actor, channel=Channel.API)
+    if record.is_closed:
+        # This may be a repeated request, whose first one had the step retried.
+        if not await handler.has_decided(booking_id, operator, BookingWorkflow.retry, decision):
+            await refunds.retry(record, operator, key)
+        return presenters.booking(await handler.find(booking_id, operator), operator)
     return await handler.decide(booking_id, operator, BookingWorkflow.retry, decision)
 
 
-async def _keep_reason(database: Database, booking_id: UUID, reason: str | None, operator: Caller) -> bool:
+def _saving(booking_id: UUID, reason: str | None, operator: Caller) -> Save | None:
     """Free text stays out of the workflow's history, so the reason is saved before the update is sent."""
     if reason is None:
-        return False
-    async with database.writing() as session:
-        await commands.save_settlement_reason(session, booking_id, reason, operator.actor, datetime.now(UTC))
-    return True
+        return None
+
+    async def save_reason(session: AsyncSession, now: datetime) -> None:
+        await commands.save_settlement_reason(session, booking_id, reason, operator.actor, now)
+
+    return save_reason

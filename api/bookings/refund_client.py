@@ -8,7 +8,7 @@ from fastapi import Depends, Request
 from temporalio.client import Client, WithStartWorkflowOperation, WorkflowUpdateHandle, WorkflowUpdateStage
 from temporalio.common import WorkflowIDConflictPolicy
 
-from api.http.temporal import Timeouts, Unreachable, retrieve_start_error, translate_errors
+from api.http.temporal import Closed, Timeouts, Unreachable, retrieve_start_error, translate_errors
 from models.domain.ids import refund_workflow_id
 from models.domain.refunds import ORDERED, RefundOrder, RefundView, RetryRefund
 from models.domain.states import RefundStatus
@@ -38,19 +38,30 @@ class RefundClient:
 
         return await self._update(refund_id, send)
 
-    async def retry(self, refund_id: UUID, retry: RetryRefund) -> RefundView | None:
-        """Retry a failed refund. Raises `Closed` if it has not failed."""
+    async def retry(self, refund_id: UUID, retry: RetryRefund, id: str | None) -> RefundView | None:
+        """Retry a failed refund, once for each `id`. Raises `Closed` if it has not failed."""
 
         async def send(start: StartOperation) -> WorkflowUpdateHandle[Any]:
             return await self._client.start_update_with_start_workflow(
                 RefundWorkflow.try_again,
                 retry,
+                id=id,
                 start_workflow_operation=start,
                 wait_for_stage=WorkflowUpdateStage.ACCEPTED,
                 rpc_timeout=self._timeouts.decision,
             )
 
         return await self._update(refund_id, send)
+
+    async def retried(self, refund_id: UUID, id: str) -> RefundView | None:
+        """The outcome of a retry that was sent before with this `id`; `None` if there was none."""
+        sent = self._client.get_workflow_handle(refund_workflow_id(refund_id))
+        try:
+            async with translate_errors(self._timeouts.decision):
+                handle = sent.get_update_handle_for(RefundWorkflow.try_again, id)
+                return await handle.result(rpc_timeout=self._timeouts.decision)
+        except Closed:
+            return None
 
     async def _update(self, refund_id: UUID, send: SendUpdate) -> RefundView | None:
         start: StartOperation = WithStartWorkflowOperation(

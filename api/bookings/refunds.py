@@ -65,18 +65,29 @@ class RefundService:
             raise unavailable("The refund may be in progress. Send the same request again.") from error
         self._respond(view, record)
 
-    async def retry(self, record: BookingRecord, operator: Caller) -> None:
-        """Retry the refund that the student's bank returned. Raises the 409 `Problem` if there is none."""
-        failed = next((refund for refund in record.refunds if refund.status is RefundStatus.FAILED), None)
-        if failed is None:
-            raise _closed(record)
+    async def retry(self, record: BookingRecord, operator: Caller, key: str | None) -> None:
+        """Retry the refund that the student's bank returned, once for each key.
+
+        Raises the 409 `Problem` if there is none, or the 503 if it is unknown whether it was retried.
+        """
         try:
-            view = await self._client.retry(failed.id, RetryRefund(actor=operator.actor))
+            view = await self._retry(record, operator, key)
         except Closed as closed:
             raise _closed(record) from closed
         except Unreachable as error:
-            raise unavailable("The refund was not tried again; send the request again.") from error
+            sentence = "The refund may still be retried. Look at the booking, or send it again with the same key."
+            raise unavailable(sentence) from error
         self._respond(view, record)
+
+    async def _retry(self, record: BookingRecord, operator: Caller, key: str | None) -> RefundView | None:
+        id = str(ids.decision_id(record.request.id, operator.id, RetryRefund.__name__, key)) if key else None
+        for refund in record.refunds:
+            if id and (retried := await self._client.retried(refund.id, id)):
+                return retried
+        failed = next((refund for refund in record.refunds if refund.status is RefundStatus.FAILED), None)
+        if failed is None:
+            raise Closed("no refund has failed")
+        return await self._client.retry(failed.id, RetryRefund(actor=operator.actor), id)
 
     def _respond(self, view: RefundView | None, record: BookingRecord) -> None:
         if view is None:

@@ -74,7 +74,7 @@ async def accept(
         ends_at=proposal.ends_at,
         from_starts_at=record.request.starts_at,
     )
-    return await handler.decide(booking_id, caller, BookingWorkflow.reschedule, decision)
+    return await handler.decide(booking_id, caller, BookingWorkflow.reschedule, decision, accepted)
 
 
 @router.post("/decline", operation_id="declineReschedule", responses=_PROPOSING)

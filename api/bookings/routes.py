@@ -1,10 +1,9 @@
 """Create, list and read bookings."""
 
 from datetime import UTC, datetime
-from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import APIRouter, Request, Response
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from api.bookings import commands, presenters, queries, rationing
@@ -15,10 +14,10 @@ from api.bookings.queries import BookingRecord
 from api.bookings.schemas import Booking, BookingCreated, BookingForOperator, BookingPage, NewBooking
 from api.http.auth import AsAnyRole, AsEitherSide, AsStudent, Caller
 from api.http.database import Database, WithDatabase
-from api.http.idempotency import in_flight, refuse_reused_key
+from api.http.idempotency import RequiredKey, is_repeated, register
 from api.http.pagination import PageParams
 from api.http.problems import Kind, Problem, problem_responses, unavailable
-from api.http.rate_limits import BOOKINGS, limited_by
+from api.http.rate_limits import BOOKINGS, WithRateLimiter
 from api.http.temporal import Closed, Refused, Unreachable
 from api.settings import Settings, WithSettings
 from models.domain import ids
@@ -27,15 +26,6 @@ from models.domain.rationing import BookingLimits, LimitReached, limit_reached
 from models.rationing import standing as standing_of_student
 
 router = APIRouter(prefix="/v1/bookings", tags=["bookings"])
-
-IdempotencyKey = Annotated[
-    str,
-    Header(
-        alias="Idempotency-Key",
-        pattern=r"^[\x20-\x7e]{1,255}$",
-        description="Makes the booking idempotent: requests with the same key return the same booking.",
-    ),
-]
 
 _USER_AGENT_LENGTH = 500
 
@@ -51,7 +41,6 @@ _PROBLEM_KINDS = {
     "",
     operation_id="createBooking",
     status_code=201,
-    dependencies=[limited_by(BOOKINGS)],
     responses=problem_responses(
         Kind.IDEMPOTENCY_KEY_REQUIRED,
         Kind.NOT_SIGNED_IN,
@@ -73,7 +62,6 @@ _PROBLEM_KINDS = {
         Kind.BOOKING_DELETED,
         Kind.CONTENT_TOO_LARGE,
         Kind.REQUEST_INVALID,
-        Kind.IDEMPOTENCY_KEY_IN_USE,
         Kind.IDEMPOTENCY_KEY_REUSED,
         Kind.PRICE_NOT_CHARGEABLE,
         Kind.SESSION_TOO_FAR_AHEAD,
@@ -83,10 +71,11 @@ _PROBLEM_KINDS = {
 )
 async def create_booking(
     new_booking: NewBooking,
-    key: IdempotencyKey,
+    key: RequiredKey,
     student: AsStudent,
     request: Request,
     response: Response,
+    limiter: WithRateLimiter,
     database: WithDatabase,
     client: WithBookingClient,
     settings: WithSettings,
@@ -94,17 +83,16 @@ async def create_booking(
     """Reserve a slot and get the URL of the payment page. Nothing is charged before the session has taken place."""
     booking_id, now = ids.booking_id(student.id, key), datetime.now(UTC)
     async with database.reading() as session:
-        await refuse_reused_key(session, student.id, key, new_booking)
+        if not await is_repeated(session, booking_id, new_booking):
+            await limiter.count(BOOKINGS)
         record = await queries.booking(session, booking_id, student)
         # Checked before the key is used, so that a slot that cannot be booked does not use it up.
         reservation = None if record else await _reservation(session, booking_id, student, new_booking, settings, now)
-    async with in_flight(database, student.id, key, new_booking, now):
-        if reservation:
-            async with database.writing() as session:
-                await commands.record_acceptance(session, booking_id, *_client_of(request), now)
-        record = await _open_checkout(
-            booking_id, reservation, record, student, database, client, settings.policy.limits
-        )
+    if reservation:
+        async with database.writing() as session:
+            await register(session, booking_id, new_booking, now)
+            await commands.record_acceptance(session, booking_id, *_client_of(request), now)
+    record = await _open_checkout(booking_id, reservation, record, student, database, client, settings.policy.limits)
     response.headers["Location"] = f"{router.prefix}/{booking_id}"
     return presenters.created(record)
 

@@ -71,7 +71,6 @@ class Kind(Enum):
     INSTRUCTOR_NOT_PAYABLE = ("instructor-not-payable", 409, "The instructor cannot be paid yet.")
     CHECKOUT_REFUSED = ("checkout-refused", 409, "The payment could not be started.")
     ONBOARDING_REFUSED = ("onboarding-refused", 409, "Stripe rejected the account.")
-    IDEMPOTENCY_KEY_IN_USE = ("idempotency-key-in-use", 409, "A request with this Idempotency-Key is in progress.")
     MEETING_NOT_OPEN = ("meeting-not-open", 409, "The meeting is not open now.")
     NOT_POSSIBLE_NOW = ("not-possible-now", 409, "The booking's state does not allow this.")
     BOOKING_CLOSED = ("booking-closed", 409, "The booking is closed.")
@@ -294,7 +293,7 @@ def _validation_problem(errors: Sequence[Any]) -> Problem:
         # A malformed id cannot identify anything.
         return Problem(Kind.NOT_FOUND)
     if any(each["loc"] == ("header", "Idempotency-Key") for each in errors):
-        return Problem(Kind.IDEMPOTENCY_KEY_REQUIRED, "Send 1 to 255 printable ASCII characters, new for each booking.")
+        return Problem(Kind.IDEMPOTENCY_KEY_REQUIRED, "Send 1 to 255 printable ASCII characters, new for each request.")
     return Problem(Kind.REQUEST_INVALID, errors=list(_without_values(errors)))
 
 

@@ -9,6 +9,7 @@ _LEDGER = UUID("c1f5a7b2-5a0e-5b1c-9f63-0d2f6f3f7a55")
 _REFUNDS = UUID("6a1d3c58-94b7-5f0e-8d2c-5b7e1f3a9c40")
 _AUDIT = UUID("0b7c9c6e-2f1d-5d5e-8c57-6a2f6c2f3d11")
 _NOTIFICATIONS = UUID("7c2f5d0e-8a41-5b6f-9c3e-1d4b7e90a652")
+_DECISIONS = UUID("94d0b1f6-3c7e-5a28-b6d9-0e5c2f8a7b14")
 _RECEIPTS = UUID("e2a9b7c4-3d16-5f08-8b2a-94c07d5e61f3")
 
 _BASE32 = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -28,6 +29,11 @@ def workflow_id(booking_id: UUID) -> str:
 def booking_id(student_id: UUID, idempotency_key: str) -> UUID:
     """The same student and key always give the same booking, so that a repeated request cannot book twice."""
     return uuid5(_BOOKINGS, f"{student_id}:{idempotency_key}")
+
+
+def decision_id(booking_id: UUID, person_id: UUID, decision: str, idempotency_key: str) -> UUID:
+    """Also the decision's update id: sent again by the same person with the same key, it is carried out once."""
+    return uuid5(_DECISIONS, f"{booking_id}:{person_id}:{decision}:{idempotency_key}")
 
 
 def stripe_key(booking_id: UUID, step: str, operator_round: int = 0) -> str:

@@ -1,4 +1,4 @@
-"""Sign-in credentials, password resets, and the idempotency keys of booking requests."""
+"""Sign-in credentials, password resets, and idempotency keys."""
 
 import hashlib
 from datetime import datetime, timedelta
@@ -66,14 +66,12 @@ def token_hash(token: str) -> str:
 
 
 class IdempotencyKey(SQLModel, table=True):
-    """An `Idempotency-Key` that a student sent with a booking request. Kept as long as the student's row."""
+    """That a request with an `Idempotency-Key` and a body was made: a booking request, or a decision. Kept for good."""
 
     __tablename__ = "idempotency_key"
 
-    student_id: UUID = Field(primary_key=True, foreign_key="student.id")
-    key: str = Field(primary_key=True, max_length=255)
+    id: UUID = Field(primary_key=True)
+    """The booking's id, or the decision's: both are derived from caller and key."""
     fingerprint: str
     """Fingerprint of the request body, to detect the same key with another body."""
-    in_flight_until: datetime | None = None
-    """Set while a request with the key is being handled. Once it has passed, that request is considered dead."""
     created_at: datetime

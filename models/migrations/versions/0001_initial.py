@@ -379,12 +379,9 @@ CREATE TABLE policy_acceptance (
 )
 
 CREATE TABLE idempotency_key (
-    student_id uuid NOT NULL REFERENCES student (id),
-    key varchar(255) NOT NULL,
+    id uuid PRIMARY KEY,
     fingerprint varchar NOT NULL,
-    in_flight_until timestamptz,
-    created_at timestamptz NOT NULL,
-    PRIMARY KEY (student_id, key)
+    created_at timestamptz NOT NULL
 )
 """
 

@@ -1,12 +1,17 @@
 """Steps that most journeys share, taken over HTTP."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import httpx
+from sqlmodel.ext.asyncio.session import AsyncSession
 
+from models.tables.bookings import LiveSession
 from sandbox.browser.checkout_page import GOOD_CARD, pay
+from tests.api.meetings.provider_events import report
+from tests.api.meetings.provider_events import send as send_meeting_event
 from tests.api.stripe_events import AUTHORIZED, event, send
 from tests.api.world import JSON, Person, World, book
 
@@ -37,6 +42,21 @@ async def approved(client: httpx.AsyncClient, world: World, slot_id: UUID | None
     booking_id = await paid(client, world, slot_id)
     answer = await decide(client, world.instructor, booking_id, "approve")
     assert answer.status_code == 200, answer.text
+    return booking_id
+
+
+async def over(client: httpx.AsyncClient, world: World, *present: Person) -> str:
+    """A booking whose session is over. Those who are `present` have joined at its start and never left."""
+    booking_id = await approved(client, world, await world.slot(timedelta(seconds=6), timedelta(seconds=1)))
+    shown = (await client.get(f"/v1/bookings/{booking_id}", headers=world.student.headers)).json()
+    ends_in = datetime.fromisoformat(shown["ends_at"]) - datetime.now(UTC)
+    await asyncio.sleep(max(0.0, ends_in.total_seconds()) + 0.1)
+    async with AsyncSession(world.engine) as session:
+        room = (await session.get_one(LiveSession, UUID(booking_id))).room
+    starts_at = datetime.fromisoformat(shown["starts_at"])
+    for person in present:
+        joined = report("PARTICIPANT_JOINED", room, person, starts_at, participantJid=f"{person.id}@8x8.vc")
+        assert (await send_meeting_event(client, joined)).status_code == 200
     return booking_id
 
 

@@ -1,7 +1,7 @@
 """What one side reports of a session, over HTTP: shown to both, answered by the other, laid out for an operator."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 import httpx
@@ -12,10 +12,7 @@ from temporalio.client import Client
 
 from models.domain.ids import workflow_id
 from models.tables.audit import AuditEvent
-from models.tables.bookings import LiveSession
-from tests.api.live.journey import approved, decide, order
-from tests.api.meetings.provider_events import report as meeting_report
-from tests.api.meetings.provider_events import send as send_report
+from tests.api.live.journey import approved, decide, order, over
 from tests.api.world import JSON, Person, World, problem
 
 # The Stripe SDK's own use of httpx.
@@ -23,21 +20,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning"),
     pytest.mark.usefixtures("worker"),
 ]
-
-
-async def over(client: httpx.AsyncClient, world: World, *present: Person) -> str:
-    """A booking whose session is over. Those who are `present` have joined at its start and never left."""
-    booking_id = await approved(client, world, await world.slot(timedelta(seconds=6), timedelta(seconds=1)))
-    shown = (await client.get(f"/v1/bookings/{booking_id}", headers=world.student.headers)).json()
-    ends_in = datetime.fromisoformat(shown["ends_at"]) - datetime.now(UTC)
-    await asyncio.sleep(max(0.0, ends_in.total_seconds()) + 0.1)
-    async with AsyncSession(world.engine) as session:
-        room = (await session.get_one(LiveSession, UUID(booking_id))).room
-    starts_at = datetime.fromisoformat(shown["starts_at"])
-    for person in present:
-        joined = meeting_report("PARTICIPANT_JOINED", room, person, starts_at, participantJid=f"{person.id}@8x8.vc")
-        assert (await send_report(client, joined)).status_code == 200
-    return booking_id
 
 
 async def done(client: httpx.AsyncClient, person: Person, booking_id: str, what: str, body: JSON | None = None) -> JSON:
