@@ -32,6 +32,7 @@ from activities.mail.smtp import SmtpTransport
 from activities.onboarding import OnboardingActivities
 from activities.payouts import PayoutActivities
 from activities.reconciliation.comparison import ComparisonActivities
+from activities.reconciliation.executions import ExecutionActivities
 from activities.reconciliation.orphans import OrphanActivities
 from activities.reconciliation.redelivery import RedeliveryActivities
 from activities.reconciliation.runs import ReconciliationActivities
@@ -119,7 +120,9 @@ def build_worker(
     event_router = StripeEventRouter(client, task_queue, engine)
     reconciling = ReconciliationActivities(engine)
     redelivery = RedeliveryActivities(engine, books, event_router)
-    orphans = OrphanActivities(engine, WorkflowExecutions(client), event_router)
+    executions = WorkflowExecutions(client, task_queue)
+    compared = ExecutionActivities(engine, executions)
+    orphans = OrphanActivities(engine, executions, event_router)
     comparison = ComparisonActivities(engine, books)
     return Worker(
         client,
@@ -135,6 +138,7 @@ def build_worker(
             warned,
             reconciling,
             redelivery,
+            compared,
             orphans,
             comparison,
         ),

@@ -1,6 +1,7 @@
 """Stripe, the ledger and Temporal's list of workflows are compared, and what can be repaired is repaired.
 
-    redeliver missed events ── release holds that no workflow owns ── compare ── compare again ── record
+    compare records with workflows ── redeliver missed events ── end bookings without a workflow
+        ── compare the ledger with Stripe ── compare again ── record
 
 Each run continues where the last finished run stopped reading, so its cost follows what has changed.
 """
@@ -13,12 +14,13 @@ from uuid import UUID
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError
+from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from activities.booking.payments import PaymentActivities
     from activities.booking.records import RecordActivities
     from activities.reconciliation.comparison import ComparisonActivities
+    from activities.reconciliation.executions import ExecutionActivities
     from activities.reconciliation.orphans import OrphanActivities
     from activities.reconciliation.redelivery import RedeliveryActivities
     from activities.reconciliation.runs import ReconciliationActivities
@@ -32,6 +34,7 @@ with workflow.unsafe.imports_passed_through():
         ComparisonResult,
         Difference,
         DriftKind,
+        FindOrphans,
         FinishReconciliation,
         OrphanedBooking,
         Orphans,
@@ -61,9 +64,12 @@ class ReconciliationWorkflow:
     @workflow.run
     async def run(self, order: ReconciliationOrder) -> ReconciliationReport:
         started = await self._begin(order)
+        # First: a missed event that is redelivered starts a failed workflow again.
+        executions = await _read(ExecutionActivities.compare_executions, started)
         platform = await _read(RedeliveryActivities.redeliver_platform_events, started)
         connected = await _read(RedeliveryActivities.redeliver_account_events, started)
-        orphans = await _read(OrphanActivities.find_orphans, started)
+        find = FindOrphans(started=started, unattended=executions.unattended)
+        orphans = await _read(OrphanActivities.find_orphans, find)
         stuck = await self._end_orphans(orphans)
         compared, differences = await self._compare(started)
         finish = FinishReconciliation(
@@ -75,7 +81,8 @@ class ReconciliationWorkflow:
             orphans=orphans.model_copy(update={"bookings": ()}),
             holds_released=len(orphans.bookings) - len(stuck),
             compared=compared,
-            differences=(*stuck, *differences),
+            differences=(*stuck, *executions.differences, *differences),
+            workflows_failed=executions.workflows_failed,
         )
         await persist(ReconciliationActivities.finish_reconciliation, finish)
         return ReconciliationReport(
@@ -98,6 +105,8 @@ class ReconciliationWorkflow:
                 await self._end(booking)
             except ActivityError as failure:
                 stuck.append(_stuck(booking, reason_of(failure)))
+            except ApplicationError as failure:  # of a local activity
+                stuck.append(_stuck(booking, failure.message))
             except _CapturedInPart as part:
                 stuck.append(
                     _stuck(booking, "a part was captured and its workflow was ended from outside", part.captured)
@@ -132,7 +141,7 @@ class ReconciliationWorkflow:
 
 
 class _CapturedInPart(Exception):
-    """Captured in part, so how the booking was to end is no longer known."""
+    """A part was captured with another fee than ours, or refunded since: somebody else has done that."""
 
     def __init__(self, captured: Money) -> None:
         super().__init__("captured in part")
@@ -140,13 +149,16 @@ class _CapturedInPart(Exception):
 
 
 def _ending(booking: OrphanedBooking, payment: PaymentState) -> Ending:
-    """As if its workflow had been cancelled. A full capture was decided by somebody, and stays."""
+    """As if its workflow had been cancelled. What was captured by our own rules had been decided, and stays."""
     terms = booking.terms
     if payment.phase is HoldPhase.CAPTURED and not payment.is_returned:
         taken = Money(amount_minor=payment.captured_minor - payment.refunded_minor, currency=terms.price.currency)
-        if taken != terms.price:
+        if taken == terms.price:
+            return endings.completed(terms, PLATFORM)
+        ending = endings.cut_short(terms, taken)
+        if payment.refunded_minor or payment.platform_fee_minor != ending.split.platform_fee.amount_minor:
             raise _CapturedInPart(taken)
-        return endings.completed(terms, PLATFORM)
+        return ending
     if not payment.was_held and payment.phase is HoldPhase.CLOSED:
         return endings.unpaid(terms, EndReason.CHECKOUT_EXPIRED, payment.decline_code, payment.advice_code)
     return endings.cancelled(terms, PLATFORM, workflow.now(), booking.is_accepted)

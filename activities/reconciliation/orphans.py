@@ -1,8 +1,6 @@
-"""Finds bookings, disputes, refunds and payouts whose workflows were terminated, failed or timed out."""
+"""Finds what lost its workflow, which was terminated, failed or timed out."""
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
-from typing import Protocol
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -10,12 +8,20 @@ from sqlmodel import col, or_, select
 from temporalio import activity
 
 from activities.database.transactions import transaction
+from activities.reconciliation.executions import WorkflowLookup
 from activities.reconciliation.redelivery import EventRouter
-from models.domain.ids import BOOKING_WORKFLOW, DISPUTE_WORKFLOW, PAYOUT_WORKFLOW, REFUND_WORKFLOW, workflow_id
+from models.domain.ids import (
+    BOOKING_WORKFLOW,
+    DISPUTE_WORKFLOW,
+    ONBOARDING_WORKFLOW,
+    PAYOUT_WORKFLOW,
+    REFUND_WORKFLOW,
+    workflow_id,
+)
 from models.domain.messages import PaymentRef
 from models.domain.money import Money
 from models.domain.policy import BookingPolicy
-from models.domain.reconciliation import DriftKind, OrphanedBooking, Orphans, ReconciliationStarted
+from models.domain.reconciliation import DriftKind, FindOrphans, OrphanedBooking, Orphans, ReconciliationStarted
 from models.domain.states import HOLDS_SLOT, BookingStatus, PaymentStatus
 from models.domain.stripe_events import RoutingResult, StripeEvent
 from models.domain.terms import BookingTerms
@@ -25,19 +31,7 @@ from models.tables.people import Instructor
 from models.tables.reconciliation import Drift
 from models.tables.stripe_events import StripeEventRecord
 
-_OVERDUE = timedelta(minutes=15)
-"""How long after its deadline a booking with a running workflow has moved on."""
 _BATCH_SIZE = 100
-
-
-class WorkflowLookup(Protocol):
-    """Looks up workflow executions in Temporal."""
-
-    async def ended_from_outside(self, since: datetime) -> list[str]:
-        """The workflow ids of bookings, disputes, refunds and payouts that were terminated, failed or timed out."""
-
-    async def is_running(self, workflow_id: str) -> bool:
-        """Whether the latest run with this id is open."""
 
 
 class OrphanActivities:
@@ -47,25 +41,30 @@ class OrphanActivities:
         self._router = router
 
     @activity.defn
-    async def find_orphans(self, started: ReconciliationStarted) -> Orphans:
-        """Find open bookings without a running workflow, and restart the workflows of disputes, refunds and payouts.
+    async def find_orphans(self, message: FindOrphans) -> Orphans:
+        """Find open bookings without a running workflow, and restart workflows of the other types.
 
-        Checks bookings whose workflow was ended from outside since the last run, bookings that received a hold after
-        their workflow had closed, overdue bookings, and orphans that an earlier run could not resolve.
+        Checks the open bookings to which no open workflow was found, bookings whose workflow was ended from outside
+        since the last run, bookings that received a hold after their workflow had closed, and orphans that an earlier
+        run could not resolve.
         """
-        ended = await self._workflows.ended_from_outside(started.workflows_since)
+        ended = await self._workflows.ended_from_outside(message.started.workflows_since)
         activity.heartbeat()
         restarted = await self._restart(ended)
         candidates = {UUID(id.removeprefix(BOOKING_WORKFLOW)) for id in ended if id.startswith(BOOKING_WORKFLOW)}
-        candidates |= await self._suspects(started)
+        candidates |= await self._suspects(message.started)
+        candidates.update(message.unattended)
         found: list[OrphanedBooking] = []
         ids = sorted(candidates)
         for first in range(0, len(ids), _BATCH_SIZE):
-            for booking in await self._open(ids[first : first + _BATCH_SIZE]):
-                activity.heartbeat()
-                if not await self._workflows.is_running(workflow_id(booking.terms.booking_id)):
-                    found.append(booking)
+            closed = [id for id in ids[first : first + _BATCH_SIZE] if not await self._is_running(id)]
+            # Read after the workflows: one that is closed by then had recorded its booking's ending before.
+            found += await self._open(closed)
         return Orphans(workflows_checked=len(ids) + restarted, bookings=tuple(found), workflows_restarted=restarted)
+
+    async def _is_running(self, booking_id: UUID) -> bool:
+        activity.heartbeat()
+        return await self._workflows.is_running(workflow_id(booking_id))
 
     async def _restart(self, ended: Iterable[str]) -> int:
         restarted = 0
@@ -79,7 +78,7 @@ class OrphanActivities:
         return restarted
 
     async def _restart_event(self, workflow_id: str) -> StripeEvent | None:
-        """The event that starts the workflow again; `None` for a booking, or if the payout's account is unknown."""
+        """The event that starts the workflow again; `None` for a booking, or if the account is unknown."""
         event_id = f"reconciliation-{activity.info().workflow_run_id}"
         if workflow_id.startswith(DISPUTE_WORKFLOW):
             id = workflow_id.removeprefix(DISPUTE_WORKFLOW)
@@ -87,18 +86,21 @@ class OrphanActivities:
         if workflow_id.startswith(REFUND_WORKFLOW):
             refund_id = UUID(workflow_id.removeprefix(REFUND_WORKFLOW))
             return StripeEvent(id=event_id, type="refund.updated", refund_id=refund_id)
-        if not workflow_id.startswith(PAYOUT_WORKFLOW):
+        account = select(Instructor.stripe_account_id)
+        if workflow_id.startswith(ONBOARDING_WORKFLOW):
+            type_, id = "account.updated", ""
+            account = account.where(col(Instructor.id) == UUID(workflow_id.removeprefix(ONBOARDING_WORKFLOW)))
+        elif workflow_id.startswith(PAYOUT_WORKFLOW):
+            type_, id = "payout.updated", workflow_id.removeprefix(PAYOUT_WORKFLOW)
+            account = account.join(InstructorPayout, col(InstructorPayout.instructor_id) == col(Instructor.id))
+            account = account.where(col(InstructorPayout.stripe_payout_id) == id)
+        else:
             return None
-        id = workflow_id.removeprefix(PAYOUT_WORKFLOW)
-        query = (
-            select(Instructor.stripe_account_id)
-            .join(InstructorPayout, col(InstructorPayout.instructor_id) == col(Instructor.id))
-            .where(col(InstructorPayout.stripe_payout_id) == id)
-        )
         async with transaction(self._engine) as session:
-            account = (await session.exec(query)).first()
-        # Without a row, the payout is restarted by its own events, which are redelivered with its account's.
-        return StripeEvent(id=event_id, type="payout.updated", account=account, object_id=id) if account else None
+            account_id = (await session.exec(account)).first()
+        # Without an account, an instructor asks for the next link. Without a row, a payout is restarted by its own
+        # events, which are redelivered with its account's.
+        return StripeEvent(id=event_id, type=type_, account=account_id, object_id=id or None) if account_id else None
 
     async def _suspects(self, started: ReconciliationStarted) -> set[UUID]:
         held = select(StripeEventRecord.booking_id).where(
@@ -106,16 +108,11 @@ class OrphanActivities:
             col(StripeEventRecord.type) == "payment_intent.amount_capturable_updated",
             col(StripeEventRecord.at) >= started.workflows_since,
         )
-        overdue = select(BookingRequest.id).where(
-            col(BookingRequest.status).in_(HOLDS_SLOT),
-            col(BookingRequest.next_deadline_at) < started.at - _OVERDUE,
-            col(BookingRequest.needs_attention).is_(False),
-        )
         drifted = select(Drift.booking_id).where(
             col(Drift.resolved_at).is_(None), col(Drift.kind) == DriftKind.ORPHANED
         )
         async with transaction(self._engine) as session:
-            return {id for query in (held, overdue, drifted) for id in await session.exec(query) if id}
+            return {id for query in (held, drifted) for id in await session.exec(query) if id}
 
     async def _open(self, booking_ids: list[UUID]) -> list[OrphanedBooking]:
         """The bookings among these that are still open, or whose payment is."""

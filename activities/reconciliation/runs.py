@@ -12,12 +12,12 @@ from models.domain.actors import PLATFORM, Subject
 from models.domain.ids import drift_id
 from models.domain.messages import Channel
 from models.domain.reconciliation import (
+    ATTENTION_PREFIX,
     EVENT_RETENTION,
     MOST_DIFFERENCES,
     OVERLAP,
     SEQUENCE_OVERLAP,
     Difference,
-    DriftKind,
     FinishReconciliation,
     ReconciliationStarted,
     StartReconciliation,
@@ -25,9 +25,6 @@ from models.domain.reconciliation import (
 from models.tables.audit import AuditEvent, event_about
 from models.tables.bookings import BookingRequest
 from models.tables.reconciliation import Drift, Reconciliation
-
-_REASON_PREFIX = "reconciliation: "
-"""Marks the attention reasons that are set, and so cleared, by a reconciliation."""
 
 
 class ReconciliationActivities:
@@ -82,6 +79,7 @@ def _fill(row: Reconciliation, message: FinishReconciliation) -> None:
     row.events_redelivered = platform.redelivered + connected.redelivered
     row.workflows_checked = message.orphans.workflows_checked
     row.holds_released = message.holds_released
+    row.workflows_failed = message.workflows_failed
     row.balance_transactions_read = compared.balance_transactions
     row.transactions_read = compared.transactions
     row.bookings_compared = compared.bookings
@@ -96,12 +94,11 @@ def _fill(row: Reconciliation, message: FinishReconciliation) -> None:
 
 
 async def _record_drift(session: AsyncSession, message: FinishReconciliation, difference: Difference) -> None:
-    is_balance = difference.kind is DriftKind.BALANCE
     drift = Drift(
         id=drift_id(difference.kind, difference.subject, difference.book, difference.ledger.currency),
         kind=difference.kind,
         booking_id=difference.booking_id,
-        instructor_id=difference.subject if is_balance else None,
+        instructor_id=difference.subject if difference.booking_id is None else None,
         book=difference.book,
         currency=difference.ledger.currency,
         ledger_minor=difference.ledger.amount_minor,
@@ -121,7 +118,7 @@ async def _record_drift(session: AsyncSession, message: FinishReconciliation, di
     if difference.booking_id:
         booking = await session.get(BookingRequest, difference.booking_id, with_for_update=True)
         if booking is not None and not booking.needs_attention:
-            await _set_attention(session, message, booking, _REASON_PREFIX + _describe(difference))
+            await _set_attention(session, message, booking, ATTENTION_PREFIX + _describe(difference))
 
 
 async def _resolve(session: AsyncSession, message: FinishReconciliation) -> None:
@@ -140,7 +137,7 @@ async def _resolve(session: AsyncSession, message: FinishReconciliation) -> None
     still_different = {difference.booking_id for difference in message.differences}
     for id in sorted(bookings - still_different):
         booking = await session.get(BookingRequest, id, with_for_update=True)
-        if booking is not None and (booking.attention_reason or "").startswith(_REASON_PREFIX):
+        if booking is not None and (booking.attention_reason or "").startswith(ATTENTION_PREFIX):
             await _set_attention(session, message, booking, None)
 
 

@@ -12,6 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from api.bookings import presenters, queries
 from api.bookings.client import BookingClient, Update, WithBookingClient
+from api.bookings.interruptions import interrupted
 from api.bookings.queries import BookingRecord
 from api.bookings.schemas import Booking, BookingForOperator
 from api.http.auth import Caller
@@ -19,6 +20,7 @@ from api.http.database import Database, WithDatabase
 from api.http.idempotency import OptionalKey, register
 from api.http.problems import Kind, Problem, problem_responses, unavailable
 from api.http.temporal import Closed, Refused, Unreachable
+from api.reconciliation.routes import ReconciliationClient, WithReconciliationClient
 from models.domain.ids import decision_id
 from models.domain.messages import Decision, Refusal
 
@@ -37,6 +39,7 @@ DECISION_RESPONSES: dict[int | str, dict[str, Any]] = {
         Kind.NOT_FOUND,
         Kind.NOT_POSSIBLE_NOW,
         Kind.BOOKING_CLOSED,
+        Kind.BOOKING_INTERRUPTED,
         Kind.BOOKING_DELETED,
         Kind.CONTENT_TOO_LARGE,
         Kind.REQUEST_INVALID,
@@ -52,10 +55,18 @@ _UNKNOWN = "The decision may still be carried out. Look at the booking, or send 
 class DecisionHandler:
     """Sends the decision of one request to the booking's workflow."""
 
-    def __init__(self, response: Response, database: Database, client: BookingClient, key: str | None) -> None:
+    def __init__(
+        self,
+        response: Response,
+        database: Database,
+        client: BookingClient,
+        reconciliations: ReconciliationClient,
+        key: str | None,
+    ) -> None:
         self._response = response
         self._database = database
         self._client = client
+        self._reconciliations = reconciliations
         self._key = key
 
     async def decide(
@@ -116,22 +127,26 @@ class DecisionHandler:
             yield
         except Refused as refused:
             kind = Kind.SLOT_TAKEN if refused.refusal is Refusal.SLOT_TAKEN else Kind.NOT_POSSIBLE_NOW
-            raise await self._conflict(kind, str(refused), booking_id, caller) from refused
+            record = await self.find(booking_id, caller)
+            raise Problem(kind, str(refused), booking_status=record.request.status) from refused
         except Closed as closed:
+            record = await self.find(booking_id, caller)
+            if not record.is_closed:
+                raise await interrupted(record, self._reconciliations) from closed
             sentence = "Nothing can be decided about it any more."
-            raise await self._conflict(Kind.BOOKING_CLOSED, sentence, booking_id, caller) from closed
+            raise Problem(Kind.BOOKING_CLOSED, sentence, booking_status=record.request.status) from closed
         except Unreachable as error:
             raise unavailable(_UNKNOWN) from error
 
-    async def _conflict(self, kind: Kind, sentence: str, booking_id: UUID, caller: Caller) -> Problem:
-        record = await self.find(booking_id, caller)
-        return Problem(kind, sentence, booking_status=record.request.status)
-
 
 async def _decision_handler(
-    response: Response, database: WithDatabase, client: WithBookingClient, key: OptionalKey = None
+    response: Response,
+    database: WithDatabase,
+    client: WithBookingClient,
+    reconciliations: WithReconciliationClient,
+    key: OptionalKey = None,
 ) -> DecisionHandler:
-    return DecisionHandler(response, database, client, key)
+    return DecisionHandler(response, database, client, reconciliations, key)
 
 
 WithDecisionHandler = Annotated[DecisionHandler, Depends(_decision_handler)]

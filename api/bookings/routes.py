@@ -9,6 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from api.bookings import commands, presenters, queries, rationing
 from api.bookings.client import BookingClient, WithBookingClient
 from api.bookings.filters import AnyonesFilter
+from api.bookings.interruptions import interrupted
 from api.bookings.order import order
 from api.bookings.queries import BookingRecord
 from api.bookings.schemas import Booking, BookingCreated, BookingForOperator, BookingPage, NewBooking
@@ -19,6 +20,7 @@ from api.http.pagination import PageParams
 from api.http.problems import Kind, Problem, problem_responses, unavailable
 from api.http.rate_limits import BOOKINGS, WithRateLimiter
 from api.http.temporal import Closed, Refused, Unreachable
+from api.reconciliation.routes import WithReconciliationClient
 from api.settings import Settings, WithSettings
 from models.domain import ids
 from models.domain.messages import Refusal, ReserveSlot
@@ -59,6 +61,7 @@ _PROBLEM_KINDS = {
         Kind.INSTRUCTOR_NOT_PAYABLE,
         Kind.CHECKOUT_REFUSED,
         Kind.BOOKING_CLOSED,
+        Kind.BOOKING_INTERRUPTED,
         Kind.BOOKING_DELETED,
         Kind.CONTENT_TOO_LARGE,
         Kind.REQUEST_INVALID,
@@ -78,6 +81,7 @@ async def create_booking(
     limiter: WithRateLimiter,
     database: WithDatabase,
     client: WithBookingClient,
+    reconciliations: WithReconciliationClient,
     settings: WithSettings,
 ) -> BookingCreated:
     """Reserve a slot and get the URL of the payment page. Nothing is charged before the session has taken place."""
@@ -93,6 +97,8 @@ async def create_booking(
             await register(session, booking_id, new_booking, now)
             await commands.record_acceptance(session, booking_id, *_client_of(request), now)
     record = await _open_checkout(booking_id, reservation, record, student, database, client, settings.policy.limits)
+    if record.is_opening:
+        raise await interrupted(record, reconciliations)
     response.headers["Location"] = f"{router.prefix}/{booking_id}"
     return presenters.created(record)
 

@@ -52,6 +52,7 @@ _RECONCILIATION = {
     "events_read": 244,
     "events_redelivered": 1,
     "workflows_checked": 2,
+    "workflows_failed": 0,
     "holds_released": 1,
     "balance_transactions_read": 120,
     "transactions_read": 205,

@@ -74,6 +74,7 @@ class Kind(Enum):
     MEETING_NOT_OPEN = ("meeting-not-open", 409, "The meeting is not open now.")
     NOT_POSSIBLE_NOW = ("not-possible-now", 409, "The booking's state does not allow this.")
     BOOKING_CLOSED = ("booking-closed", 409, "The booking is closed.")
+    BOOKING_INTERRUPTED = ("booking-interrupted", 409, "The booking's workflow was ended from outside.")
     BOOKING_DELETED = ("booking-deleted", 410, "The booking was not paid and has been deleted.")
     CONTENT_TOO_LARGE = ("content-too-large", 413, "The request is too large.", "Send at most 1 MiB.")
     REQUEST_INVALID = ("request-invalid", 422, "The request is not valid.", "`errors` says what to correct.")
@@ -101,6 +102,7 @@ _MEMBERS: dict[Kind, dict[str, Any]] = {
     Kind.IDENTITY_PROVIDER_USED: {"issuer": "https://login.example.com"},
     Kind.NOT_POSSIBLE_NOW: {"booking_status": "ACCEPTED"},
     Kind.BOOKING_CLOSED: {"booking_status": "CANCELLED"},
+    Kind.BOOKING_INTERRUPTED: {"booking_status": "ACCEPTED"},
     Kind.BOOKING_DELETED: {
         "reason": "card_declined",
         "decline_code": "insufficient_funds",
@@ -151,7 +153,7 @@ class ProblemDetails(BaseModel):
     """The booking that is in the way: for `unpaid-with-instructor` and `sessions-overlap` the student's own, and for
     `slot-taken`, when an instructor withdraws a slot, the one that has it."""
     booking_status: BookingStatus | None = None
-    """Only for `not-possible-now` and `booking-closed`."""
+    """Only for `not-possible-now`, `booking-closed` and `booking-interrupted`."""
     reason: EndReason | None = None
     """Only for `booking-deleted`: why it was not paid."""
     decline_code: str | None = None

@@ -30,6 +30,7 @@ class ReconciliationGauges:
                 "duration_seconds": "How long it took.",
                 "events_redelivered": "Events that had never come.",
                 "holds_released": "Holds that no workflow owned.",
+                "workflows_failed": "Workflows that have failed.",
                 "bookings_compared": "Bookings compared with Stripe.",
             }.items()
         }
@@ -61,5 +62,5 @@ class ReconciliationGauges:
         assert run.finished_at is not None
         self._last["finished_timestamp_seconds"].set(int(run.finished_at.timestamp()))
         self._last["duration_seconds"].set((run.finished_at - run.started_at) // timedelta(seconds=1))
-        for name in ("events_redelivered", "holds_released", "bookings_compared"):
+        for name in ("events_redelivered", "holds_released", "workflows_failed", "bookings_compared"):
             self._last[name].set(getattr(run, name))

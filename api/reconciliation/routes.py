@@ -100,6 +100,8 @@ class ReconciliationRun(ResponseModel):
     events_redelivered: int
     """Events that had not arrived, and were delivered to their workflows."""
     workflows_checked: int
+    workflows_failed: int
+    """Workflows of any type whose latest run has failed."""
     holds_released: int
     """Holds of bookings whose workflows were terminated."""
     balance_transactions_read: int

@@ -124,6 +124,11 @@ def cancelled(terms: BookingTerms, actor: Actor, at: datetime, accepted: bool) -
     return _ending(terms, BookingStatus.CANCELLED, EndReason.CANCELLED, kept, actor)
 
 
+def cut_short(terms: BookingTerms, kept: Money) -> Ending:
+    """Its workflow was ended from outside after it had captured `kept`: which decision that followed is not known."""
+    return _ending(terms, BookingStatus.CANCELLED, EndReason.CANCELLED, kept)
+
+
 def no_show(terms: BookingTerms, absent: AbsentParty, actor: Actor) -> Ending:
     if absent is AbsentParty.STUDENT:
         kept = kept_on_student_absence(terms.price, terms.policy)

@@ -20,6 +20,7 @@ BOOKING_WORKFLOW = "booking-"
 DISPUTE_WORKFLOW = "dispute-"
 PAYOUT_WORKFLOW = "payout-"
 REFUND_WORKFLOW = "refund-"
+ONBOARDING_WORKFLOW = "onboarding-"
 
 
 def workflow_id(booking_id: UUID) -> str:
@@ -51,7 +52,7 @@ def person_id(issuer: str, subject: str) -> UUID:
 
 
 def onboarding_workflow_id(instructor_id: UUID) -> str:
-    return f"onboarding-{instructor_id}"
+    return f"{ONBOARDING_WORKFLOW}{instructor_id}"
 
 
 def account_key(instructor_id: UUID) -> str:

@@ -8,6 +8,7 @@ from models.domain.actors import PLATFORM, Actor
 from models.domain.base import Value
 from models.domain.messages import PaymentRef
 from models.domain.money import Money
+from models.domain.states import BookingStatus, PaymentStatus
 from models.domain.terms import BookingTerms
 
 EVENT_RETENTION = timedelta(days=30)
@@ -26,6 +27,16 @@ class DriftKind(StrEnum):
     """An instructor's balance differs."""
     ORPHANED = "orphaned"
     """An open booking without a running workflow that could not be ended automatically."""
+    WORKFLOW = "workflow"
+    """An open booking whose record and workflow differ, or a booking of which a workflow has failed."""
+    INSTRUCTOR_WORKFLOW = "instructor_workflow"
+    """An instructor of whom a workflow has failed."""
+
+
+_OF_INSTRUCTORS = (DriftKind.BALANCE, DriftKind.INSTRUCTOR_WORKFLOW)
+
+ATTENTION_PREFIX = "reconciliation: "
+"""Marks the attention reasons that are set, and so cleared, by a reconciliation."""
 
 
 class Book(StrEnum):
@@ -46,7 +57,7 @@ class Difference(Value):
 
     kind: DriftKind
     subject: UUID
-    """A booking's id, or for a balance the instructor's."""
+    """A booking's id, or the instructor's."""
     book: Book
     ledger: Money
     stripe: Money
@@ -58,7 +69,7 @@ class Difference(Value):
 
     @property
     def booking_id(self) -> UUID | None:
-        return None if self.kind is DriftKind.BALANCE else self.subject
+        return None if self.kind in _OF_INSTRUCTORS else self.subject
 
 
 class Total(Value):
@@ -100,6 +111,29 @@ class RedeliveryResult(Value):
     """Of the platform's own events, by Stripe's clock."""
 
 
+class BookingExecution(Value):
+    """An open Booking workflow, as its search attributes describe it."""
+
+    booking_id: UUID
+    booking_status: BookingStatus | None
+    payment_status: PaymentStatus | None
+    starts_at: datetime | None
+    needs_attention: bool
+
+
+class ExecutionComparison(Value):
+    unattended: tuple[UUID, ...] = ()
+    """Open bookings without a running workflow."""
+    workflows_failed: int = 0
+    """Workflows of any type whose latest run has failed."""
+    differences: tuple[Difference, ...] = ()
+
+
+class FindOrphans(Value):
+    started: ReconciliationStarted
+    unattended: tuple[UUID, ...] = ()
+
+
 class OrphanedBooking(Value):
     """An open booking whose workflow was ended from outside, e.g. terminated."""
 
@@ -112,7 +146,7 @@ class Orphans(Value):
     workflows_checked: int
     bookings: tuple[OrphanedBooking, ...]
     workflows_restarted: int
-    """Disputes, refunds and payouts whose workflows were ended from outside and have been restarted."""
+    """Disputes, refunds, payouts and onboardings whose workflows were ended from outside and have been restarted."""
 
 
 class ComparisonResult(Value):
@@ -142,6 +176,7 @@ class FinishReconciliation(Value):
     compared: ComparisonResult
     differences: tuple[Difference, ...]
     """Those that persisted throughout the run."""
+    workflows_failed: int = 0
 
 
 class ReconciliationReport(Value):

@@ -31,6 +31,7 @@ class Reconciliation(SQLModel, table=True):
     events_read: int = 0
     events_redelivered: int = 0
     workflows_checked: int = 0
+    workflows_failed: int = 0
     holds_released: int = 0
     balance_transactions_read: int = 0
     transactions_read: int = 0

@@ -1,32 +1,75 @@
 """Temporal's list of workflow executions, as the reconciliation reads it."""
 
+from collections.abc import AsyncIterator
 from datetime import datetime
+from uuid import UUID
 
-from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.client import Client, WorkflowExecution, WorkflowExecutionDescription, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
+from models.domain.ids import BOOKING_WORKFLOW, workflow_id
+from models.domain.reconciliation import BookingExecution
+from models.domain.states import BookingStatus, PaymentStatus
+from workflows.search_attributes import BOOKING_STATUS, NEEDS_ATTENTION, PAYMENT_STATUS, SESSION_START
+
+# Of this installation alone: others may share the namespace.
+_OPEN_BOOKINGS = "TaskQueue = '{queue}' AND WorkflowType = 'Booking' AND ExecutionStatus = 'Running'"
 _ENDED = (
-    "WorkflowType IN ('Booking', 'Dispute', 'Payout', 'Refund') AND "
+    "TaskQueue = '{queue}' AND WorkflowType IN ('Booking', 'Dispute', 'Payout', 'Refund', 'Onboarding') AND "
     "ExecutionStatus IN ('Terminated', 'Failed', 'TimedOut') AND CloseTime >= '{since}'"
 )
+_FAILED = "TaskQueue = '{queue}' AND ExecutionStatus IN ('Failed', 'TimedOut')"
+_FAILED_STATUS = (WorkflowExecutionStatus.FAILED, WorkflowExecutionStatus.TIMED_OUT)
+_PAGE_SIZE = 1_000
 
 
 class WorkflowExecutions:
-    """Implements `activities.reconciliation.orphans.WorkflowLookup`. Raises Temporal's errors."""
+    """Implements `activities.reconciliation.executions.WorkflowLookup`. Raises Temporal's errors."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, task_queue: str) -> None:
         self._client = client
+        self._task_queue = task_queue
+
+    async def open_bookings(self) -> AsyncIterator[BookingExecution]:
+        query = _OPEN_BOOKINGS.format(queue=self._task_queue)
+        async for execution in self._client.list_workflows(query, page_size=_PAGE_SIZE):
+            yield _booking(execution)
+
+    async def booking(self, booking_id: UUID) -> BookingExecution | None:
+        latest = await self._latest(workflow_id(booking_id))
+        return _booking(latest) if latest and latest.status is WorkflowExecutionStatus.RUNNING else None
+
+    async def failed(self) -> list[str]:
+        found = await self._ids(_FAILED.format(queue=self._task_queue))
+        # A workflow that was reset or started again has another run.
+        return [id for id in found if (latest := await self._latest(id)) and latest.status in _FAILED_STATUS]
 
     async def ended_from_outside(self, since: datetime) -> list[str]:
-        query = _ENDED.format(since=since.isoformat())
-        found = {execution.id async for execution in self._client.list_workflows(query, page_size=100)}
-        return sorted(found)
+        return await self._ids(_ENDED.format(queue=self._task_queue, since=since.isoformat()))
 
     async def is_running(self, workflow_id: str) -> bool:
+        latest = await self._latest(workflow_id)
+        return latest is not None and latest.status is WorkflowExecutionStatus.RUNNING
+
+    async def _ids(self, query: str) -> list[str]:
+        return sorted({each.id async for each in self._client.list_workflows(query, page_size=_PAGE_SIZE)})
+
+    async def _latest(self, workflow_id: str) -> WorkflowExecutionDescription | None:
         try:
-            description = await self._client.get_workflow_handle(workflow_id).describe()
+            return await self._client.get_workflow_handle(workflow_id).describe()
         except RPCError as error:
             if error.status is RPCStatusCode.NOT_FOUND:
-                return False
+                return None
             raise
-        return description.status is WorkflowExecutionStatus.RUNNING
+
+
+def _booking(execution: WorkflowExecution) -> BookingExecution:
+    attributes = execution.typed_search_attributes
+    booking, payment = attributes.get(BOOKING_STATUS), attributes.get(PAYMENT_STATUS)
+    return BookingExecution(
+        booking_id=UUID(execution.id.removeprefix(BOOKING_WORKFLOW)),
+        booking_status=BookingStatus(booking) if booking else None,
+        payment_status=PaymentStatus(payment) if payment else None,
+        starts_at=attributes.get(SESSION_START),
+        needs_attention=attributes.get(NEEDS_ATTENTION) or False,
+    )

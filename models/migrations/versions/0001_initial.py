@@ -648,6 +648,7 @@ CREATE TABLE reconciliation (
     events_read integer NOT NULL,
     events_redelivered integer NOT NULL,
     workflows_checked integer NOT NULL,
+    workflows_failed integer NOT NULL,
     holds_released integer NOT NULL,
     balance_transactions_read integer NOT NULL,
     transactions_read integer NOT NULL,
@@ -679,7 +680,7 @@ CREATE TABLE drift (
     found_at timestamptz NOT NULL,
     seen_at timestamptz NOT NULL,
     resolved_at timestamptz,
-    CONSTRAINT kind_is_known CHECK (kind IN ('booking', 'balance', 'orphaned')),
+    CONSTRAINT kind_is_known CHECK (kind IN ('booking', 'balance', 'orphaned', 'workflow', 'instructor_workflow')),
     CONSTRAINT book_is_known CHECK (book IN ('card_holds', 'stripe_balance', 'transfers', 'connected_balance')),
     CONSTRAINT about_one CHECK (num_nonnulls(booking_id, instructor_id) = 1)
 )

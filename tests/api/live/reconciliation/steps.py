@@ -91,9 +91,14 @@ async def balances(stripe_side: StripeSide, booking_id: str) -> dict[Account, in
 async def terminate(temporal: Client, id: str) -> None:
     """Terminate a workflow, and wait until Temporal's visibility store has it."""
     await temporal.get_workflow_handle(id).terminate("by a test")
-    query = f"WorkflowId = '{id}' AND ExecutionStatus = 'Terminated'"
+    await listed(temporal, id, "Terminated")
+
+
+async def listed(temporal: Client, id: str, status: str) -> None:
+    """Wait until Temporal's visibility store has a run of the workflow with this status."""
+    query = f"WorkflowId = '{id}' AND ExecutionStatus = '{status}'"
     for _ in range(200):
         if (await temporal.count_workflows(query)).count:
             return
         await asyncio.sleep(0.05)
-    raise AssertionError("Temporal does not list the termination")
+    raise AssertionError(f"Temporal does not list the workflow as {status}")

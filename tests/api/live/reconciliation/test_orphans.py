@@ -1,13 +1,19 @@
 """Orphans: workflows that were terminated in Temporal are found by the next reconciliation."""
 
-from datetime import UTC, datetime
+import asyncio
 from uuid import UUID
 
 import pytest
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio.client import Client
 
-from models.domain.ids import dispute_workflow_id, workflow_id
+from models.domain import ids
+from models.domain.ids import dispute_workflow_id, onboarding_workflow_id, workflow_id
+from models.domain.notifications import NotificationKind
+from models.tables.outbox import OutboxMessage
 from sandbox.browser.checkout_page import GOOD_CARD, pay
+from tests.api.live.journey import decide, over
 from tests.api.live.reconciliation.steps import (
     approved,
     balances,
@@ -15,11 +21,13 @@ from tests.api.live.reconciliation.steps import (
     held,
     settled,
     shown,
+    slot,
     terminate,
     until,
     usd,
 )
 from tests.api.live.reconciliation.stripe_side import StripeSide
+from tests.api.world import book, problem
 
 # The Stripe SDK's own use of httpx.
 pytestmark = [
@@ -78,6 +86,91 @@ async def test_charge_captured_before_the_termination_is_kept(stripe_side: Strip
     assert seen["payout"]["amount"] == usd(8_000)
 
 
+async def test_part_captured_by_our_rules_before_the_termination_is_kept(
+    stripe_side: StripeSide, temporal: Client
+) -> None:
+    """As after a late cancellation of which only the capture was carried out."""
+    booking_id = await approved(stripe_side)
+    await terminate(temporal, workflow_id(UUID(booking_id)))
+    await stripe_side.stripe.v1.payment_intents.capture_async(
+        (await stripe_side.intent(booking_id)).id, {"amount_to_capture": 5_000, "application_fee_amount": 1_000}
+    )
+    run = await stripe_side.reconcile()
+    seen = (await shown(stripe_side, booking_id)).json()
+    assert (seen["status"], seen["payment"]["status"], run["drifts"]) == ("CANCELLED", "PARTIALLY_REFUNDED", 0)
+    assert (seen["payment"]["captured"], seen["payout"]["amount"]) == (usd(5_000), usd(4_000))
+
+
+async def test_hold_released_before_the_termination_is_recorded(stripe_side: StripeSide, temporal: Client) -> None:
+    """As after a rejection of which only the release was carried out."""
+    booking_id = await held(stripe_side)
+    await terminate(temporal, workflow_id(UUID(booking_id)))
+    await stripe_side.stripe.v1.payment_intents.cancel_async((await stripe_side.intent(booking_id)).id)
+    run = await stripe_side.reconcile()
+    seen = (await shown(stripe_side, booking_id)).json()
+    assert (seen["status"], seen["payment"]["status"], run["drifts"]) == ("CANCELLED", "REFUNDED", 0)
+    assert await balances(stripe_side, booking_id) == {}
+
+
+async def test_reported_session_of_a_terminated_workflow_is_cancelled(
+    stripe_side: StripeSide, temporal: Client
+) -> None:
+    client, world = stripe_side.client, stripe_side.world
+    booking_id = await over(client, world)
+    reported = await decide(client, world.instructor, booking_id, "complete")
+    assert reported.json()["session"]["status"] == "COMPLETION_REPORTED"
+    await terminate(temporal, workflow_id(UUID(booking_id)))
+    run = await stripe_side.reconcile()
+    seen = (await shown(stripe_side, booking_id)).json()
+    assert (seen["status"], seen["session"]["status"]) == ("CANCELLED", "CANCELLED")
+    assert (seen["payment"]["status"], seen["needs_attention"], run["drifts"]) == ("REFUNDED", False, 0)
+
+
+async def test_both_sides_of_a_terminated_booking_are_told_and_its_slot_is_free(
+    stripe_side: StripeSide, temporal: Client
+) -> None:
+    booking_id = await approved(stripe_side)
+    slot_id = (await shown(stripe_side, booking_id)).json()["slot_id"]
+    await terminate(temporal, workflow_id(UUID(booking_id)))
+    await stripe_side.reconcile()
+    told = select(OutboxMessage.recipient_id).where(
+        col(OutboxMessage.booking_id) == UUID(booking_id), col(OutboxMessage.kind) == NotificationKind.CANCELLED
+    )
+    async with AsyncSession(stripe_side.world.engine) as session:
+        assert set(await session.exec(told)) == {stripe_side.world.student.id, stripe_side.world.instructor.id}
+    again = await book(stripe_side.client, stripe_side.world.student, UUID(slot_id), key="again")
+    assert again.status_code == 201, again.text
+
+
+async def test_decision_on_a_terminated_booking_says_so_and_has_the_booking_ended(
+    stripe_side: StripeSide, temporal: Client
+) -> None:
+    booking_id = await held(stripe_side)
+    await terminate(temporal, workflow_id(UUID(booking_id)))
+    approve = f"/v1/bookings/{booking_id}/approve"
+    answer = await stripe_side.client.post(approve, headers=stripe_side.world.instructor.headers)
+    assert problem(answer) == (409, "booking-interrupted")
+    assert (answer.json()["booking_status"], "Nothing was decided" in answer.json()["detail"]) == ("PENDING", True)
+    await until(stripe_side, booking_id, lambda shown: shown["status"] == "CANCELLED")
+    answer = await stripe_side.client.post(approve, headers=stripe_side.world.instructor.headers)
+    assert problem(answer) == (409, "booking-closed")
+    assert answer.json()["booking_status"] == "CANCELLED"
+    assert (await stripe_side.intent(booking_id)).status == "canceled"
+
+
+async def test_booking_that_was_terminated_before_its_checkout_says_so_and_is_deleted(
+    stripe_side: StripeSide, temporal: Client
+) -> None:
+    student, slot_id, key = stripe_side.world.student, await slot(stripe_side), "k"
+    await stripe_side.world.booking(slot_id, id=ids.booking_id(student.id, key))
+    answer = await book(stripe_side.client, student, slot_id, key)
+    assert problem(answer) == (409, "booking-interrupted")
+    async with asyncio.timeout(20):
+        while answer.status_code != 410:
+            await asyncio.sleep(0.1)
+            answer = await shown(stripe_side, str(ids.booking_id(student.id, key)), student)
+
+
 async def test_unresolved_orphan_needs_attention_until_it_is_resolved(
     stripe_side: StripeSide, temporal: Client
 ) -> None:
@@ -85,7 +178,7 @@ async def test_unresolved_orphan_needs_attention_until_it_is_resolved(
     await terminate(temporal, workflow_id(UUID(booking_id)))
     intent = await stripe_side.intent(booking_id)
     await stripe_side.stripe.v1.payment_intents.capture_async(
-        intent.id, {"amount_to_capture": 5_000, "application_fee_amount": 1_000}
+        intent.id, {"amount_to_capture": 5_000, "application_fee_amount": 700}
     )
     await stripe_side.reconcile()
     kinds = {drift["kind"]: drift for drift in await stripe_side.drifts(open="true")}
@@ -102,6 +195,17 @@ async def test_unresolved_orphan_needs_attention_until_it_is_resolved(
     assert (seen["status"], seen["needs_attention"]) == ("CANCELLED", False)
 
 
+async def test_terminated_onboarding_workflow_is_restarted(stripe_side: StripeSide, temporal: Client) -> None:
+    path = "/v1/instructors/me/onboarding-link"
+    link = await stripe_side.client.post(path, headers=stripe_side.world.instructor.headers)
+    assert link.status_code == 201, link.text
+    id = onboarding_workflow_id(stripe_side.world.instructor.id)
+    await terminate(temporal, id)
+    first = await temporal.get_workflow_handle(id).describe()
+    await stripe_side.reconcile()
+    assert (await temporal.get_workflow_handle(id).describe()).run_id != first.run_id
+
+
 async def test_terminated_dispute_workflow_is_restarted(stripe_side: StripeSide, temporal: Client) -> None:
     booking_id = await settled(stripe_side)
     dispute = await stripe_side.order("/disputes", {"charge": (await stripe_side.intent(booking_id)).latest_charge})
@@ -115,8 +219,8 @@ async def test_terminated_dispute_workflow_is_restarted(stripe_side: StripeSide,
     assert described.status.name == "RUNNING"
 
 
-async def test_overdue_booking_without_workflow_is_released(stripe_side: StripeSide) -> None:
-    """As after a Temporal that was set up anew."""
-    booking_id = await stripe_side.world.booking(next_deadline_at=datetime(2026, 1, 1, tzinfo=UTC))
+async def test_open_booking_without_any_workflow_is_ended(stripe_side: StripeSide) -> None:
+    """As after a Temporal that was set up anew. No deadline has to pass first."""
+    booking_id = await stripe_side.world.booking()
     await stripe_side.reconcile()
     assert (await shown(stripe_side, str(booking_id))).status_code == 404
