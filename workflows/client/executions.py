@@ -4,7 +4,12 @@ from collections.abc import AsyncIterator
 from datetime import datetime
 from uuid import UUID
 
-from temporalio.client import Client, WorkflowExecution, WorkflowExecutionDescription, WorkflowExecutionStatus
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import WorkflowExecutionStatus
+from temporalio.api.workflow.v1 import WorkflowExecutionInfo
+from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionRequest
+from temporalio.client import Client
+from temporalio.converter import decode_typed_search_attributes
 from temporalio.service import RPCError, RPCStatusCode
 
 from models.domain.ids import BOOKING_WORKFLOW, workflow_id
@@ -19,7 +24,10 @@ _ENDED = (
     "ExecutionStatus IN ('Terminated', 'Failed', 'TimedOut') AND CloseTime >= '{since}'"
 )
 _FAILED = "TaskQueue = '{queue}' AND ExecutionStatus IN ('Failed', 'TimedOut')"
-_FAILED_STATUS = (WorkflowExecutionStatus.FAILED, WorkflowExecutionStatus.TIMED_OUT)
+_FAILED_STATUS = (
+    WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_FAILED,
+    WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_TIMED_OUT,
+)
 _PAGE_SIZE = 1_000
 
 
@@ -33,11 +41,11 @@ class WorkflowExecutions:
     async def open_bookings(self) -> AsyncIterator[BookingExecution]:
         query = _OPEN_BOOKINGS.format(queue=self._task_queue)
         async for execution in self._client.list_workflows(query, page_size=_PAGE_SIZE):
-            yield _booking(execution)
+            yield _booking(execution.raw_info)
 
     async def booking(self, booking_id: UUID) -> BookingExecution | None:
         latest = await self._latest(workflow_id(booking_id))
-        return _booking(latest) if latest and latest.status is WorkflowExecutionStatus.RUNNING else None
+        return _booking(latest) if latest and _is_open(latest) else None
 
     async def failed(self) -> list[str]:
         found = await self._ids(_FAILED.format(queue=self._task_queue))
@@ -49,25 +57,35 @@ class WorkflowExecutions:
 
     async def is_running(self, workflow_id: str) -> bool:
         latest = await self._latest(workflow_id)
-        return latest is not None and latest.status is WorkflowExecutionStatus.RUNNING
+        return latest is not None and _is_open(latest)
 
     async def _ids(self, query: str) -> list[str]:
         return sorted({each.id async for each in self._client.list_workflows(query, page_size=_PAGE_SIZE)})
 
-    async def _latest(self, workflow_id: str) -> WorkflowExecutionDescription | None:
+    async def _latest(self, workflow_id: str) -> WorkflowExecutionInfo | None:
+        """As Temporal sends it: the SDK's description does not know the status of a paused workflow."""
+        request = DescribeWorkflowExecutionRequest(
+            namespace=self._client.namespace, execution=WorkflowExecution(workflow_id=workflow_id)
+        )
         try:
-            return await self._client.get_workflow_handle(workflow_id).describe()
+            response = await self._client.workflow_service.describe_workflow_execution(request, retry=True)
+            return response.workflow_execution_info
         except RPCError as error:
             if error.status is RPCStatusCode.NOT_FOUND:
                 return None
             raise
 
 
-def _booking(execution: WorkflowExecution) -> BookingExecution:
-    attributes = execution.typed_search_attributes
+def _is_open(execution: WorkflowExecutionInfo) -> bool:
+    """Running or paused."""
+    return not execution.HasField("close_time")
+
+
+def _booking(execution: WorkflowExecutionInfo) -> BookingExecution:
+    attributes = decode_typed_search_attributes(execution.search_attributes)
     booking, payment = attributes.get(BOOKING_STATUS), attributes.get(PAYMENT_STATUS)
     return BookingExecution(
-        booking_id=UUID(execution.id.removeprefix(BOOKING_WORKFLOW)),
+        booking_id=UUID(execution.execution.workflow_id.removeprefix(BOOKING_WORKFLOW)),
         booking_status=BookingStatus(booking) if booking else None,
         payment_status=PaymentStatus(payment) if payment else None,
         starts_at=attributes.get(SESSION_START),
