@@ -33,6 +33,7 @@ from models.domain.ids import workflow_id
 from models.domain.messages import OPEN_CHECKOUT, BookingView, Decision, ReserveSlot
 from workflows.booking.handlers import BookingHandlers
 from workflows.booking.workflow import BookingWorkflow
+from workflows.client.executions import WorkflowExecutions
 from workflows.search_attributes import at_start
 
 D = TypeVar("D", bound=Decision)
@@ -46,6 +47,7 @@ class BookingClient:
         self._client = client
         self._task_queue = task_queue
         self._timeouts = timeouts or Timeouts()
+        self._executions = WorkflowExecutions(client, task_queue)
 
     async def open_checkout(self, order: ReserveSlot) -> None:
         """Start the workflow and wait until the student can pay. Safe to repeat: it joins a running workflow."""
@@ -118,6 +120,11 @@ class BookingClient:
         except Closed:
             return False
         return True
+
+    async def is_open(self, booking_id: UUID) -> bool:
+        """Whether the booking has an open workflow. A decision can fail although it has."""
+        async with translate_errors(self._timeouts.decision):
+            return await self._executions.is_running(workflow_id(booking_id))
 
     async def is_reachable(self, within: timedelta) -> bool:
         try:

@@ -10,7 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from models.domain.actors import Actor, Subject
 from models.domain.messages import Channel
 from models.domain.states import BookingStatus
-from models.tables.audit import event_about
+from models.tables.audit import AuditEvent, event_about
 from models.tables.bookings import BookingRequest
 from models.tables.disputes import PolicyAcceptance
 from models.tables.refunds import Refund
@@ -46,11 +46,13 @@ async def save_objection_reason(
 async def save_settlement_reason(
     session: AsyncSession, booking_id: UUID, reason: str, actor: Actor, now: datetime
 ) -> None:
-    """Why an operator settles, which the audit trail keeps. The settlement itself may still be refused."""
-    action, detail = "booking.settlement_reason_kept", {"reason": reason}
-    session.add(
-        event_about(Subject.BOOKING, booking_id, action, actor, Channel.API, now, detail, occasion=now.isoformat())
-    )
+    """Why an operator settles, which the audit trail keeps. The settlement itself may still be refused.
+
+    A repeated request has the same reason, which is kept once.
+    """
+    action, detail, occasion = "booking.settlement_reason_kept", {"reason": reason}, f"{actor.id} {reason}"
+    event = event_about(Subject.BOOKING, booking_id, action, actor, Channel.API, now, detail, occasion)
+    await session.exec(insert(AuditEvent).values(event.model_dump(exclude={"seq"})).on_conflict_do_nothing())
 
 
 async def save_refund(session: AsyncSession, refund: Refund, actor: Actor, now: datetime) -> Refund:

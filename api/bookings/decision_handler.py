@@ -130,13 +130,21 @@ class DecisionHandler:
             record = await self.find(booking_id, caller)
             raise Problem(kind, str(refused), booking_status=record.request.status) from refused
         except Closed as closed:
-            record = await self.find(booking_id, caller)
-            if not record.is_closed:
-                raise await interrupted(record, self._reconciliations) from closed
-            sentence = "Nothing can be decided about it any more."
-            raise Problem(Kind.BOOKING_CLOSED, sentence, booking_status=record.request.status) from closed
+            raise await self._closed(await self.find(booking_id, caller)) from closed
         except Unreachable as error:
             raise unavailable(_UNKNOWN) from error
+
+    async def _closed(self, record: BookingRecord) -> Problem:
+        """Why there is no outcome: the booking has ended, its workflow has, or the decision has failed halfway."""
+        if record.is_closed:
+            sentence = "Nothing can be decided about it any more."
+            return Problem(Kind.BOOKING_CLOSED, sentence, booking_status=record.request.status)
+        try:
+            if await self._client.is_open(record.request.id):
+                return unavailable(_UNKNOWN)
+        except Unreachable:
+            return unavailable(_UNKNOWN)
+        return await interrupted(record, self._reconciliations)
 
 
 async def _decision_handler(

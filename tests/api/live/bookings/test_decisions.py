@@ -4,7 +4,11 @@ from uuid import UUID
 import httpx
 import pytest
 from fastapi import FastAPI
+from temporalio import workflow
 from temporalio.client import Client
+from temporalio.common import RawValue
+from temporalio.exceptions import ApplicationError
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from api.bookings.client import BookingClient
 from api.http.temporal import Timeouts
@@ -93,6 +97,32 @@ async def test_decision_without_a_worker_is_unavailable(
     answer = await decide(client, world.instructor, booking_id, "approve")
     assert problem(answer) == (503, "unavailable")
     assert answer.headers["retry-after"]
+
+
+@workflow.defn(name="Booking")
+class Broken:
+    """A booking that cannot carry out an approval, and waits on."""
+
+    @workflow.run
+    async def run(self) -> None:
+        await workflow.wait_condition(lambda: False)
+
+    @workflow.update
+    async def approve(self, _: RawValue) -> None:
+        raise ApplicationError("a bug")
+
+
+async def test_decision_that_failed_halfway_is_not_said_to_have_met_a_closed_booking(
+    client: httpx.AsyncClient, world: World, temporal: Client, task_queue: str
+) -> None:
+    booking_id = await world.booking()
+    async with Worker(temporal, task_queue=task_queue, workflows=[Broken], workflow_runner=UnsandboxedWorkflowRunner()):
+        handle = await temporal.start_workflow(Broken.run, id=workflow_id(booking_id), task_queue=task_queue)
+        answer = await decide(client, world.instructor, str(booking_id), "approve")
+        assert problem(answer) == (503, "unavailable")
+        await handle.terminate()
+        answer = await decide(client, world.instructor, str(booking_id), "approve")
+        assert problem(answer) == (409, "booking-interrupted")
 
 
 async def test_decision_is_accepted_while_stripe_does_not_answer(

@@ -3,15 +3,19 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import httpx
 import pytest
 from fastapi import FastAPI
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio.client import Client
 
 from api.bookings.client import BookingClient
 from api.http.temporal import Timeouts
 from models.domain.errors import Declined
+from models.tables.audit import AuditEvent
 from tests.api.live.journey import REASON, approved, decide, over, paid, seen
 from tests.api.live.workers import FailingGateway, Workers
 from tests.api.world import JSON, Person, World, problem
@@ -104,6 +108,18 @@ async def test_another_body_with_the_same_key_is_refused_and_changes_nothing(
         assert problem(other) == (422, "idempotency-key-reused")
     shown = await client.get(f"/v1/bookings/{booking_id}", headers=world.student.headers)
     assert shown.json()["rejection_reason"] == "I am away."
+
+
+@pytest.mark.usefixtures("worker")
+async def test_reason_of_a_repeated_settlement_is_kept_once(client: httpx.AsyncClient, world: World) -> None:
+    booking_id = await approved(client, world)
+    for _ in range(2):
+        assert (await send(client, world.operator, booking_id, "settle", REASON, "k")).status_code == 200
+    kept = select(AuditEvent.detail).where(
+        col(AuditEvent.booking_id) == UUID(booking_id), col(AuditEvent.action) == "booking.settlement_reason_kept"
+    )
+    async with AsyncSession(world.engine) as session:
+        assert list(await session.exec(kept)) == [REASON]
 
 
 @pytest.mark.usefixtures("worker")
