@@ -35,6 +35,11 @@ _PAUSES_SECONDS = (1.0, 2.0, 5.0)
 """Before looking again: a booking that is being changed has a record and a workflow that differ for a moment."""
 _SAME_TIME = timedelta(seconds=1)
 """More than Temporal rounds a time by."""
+_MANY = 20
+"""If more bookings than this, and most of the open ones, have no workflow, this may be another Temporal than theirs."""
+_OVERDUE = timedelta(minutes=15)
+"""How long after its deadline a booking with a running workflow has moved on."""
+_UNATTENDED = "no workflow carries it on"
 _NO_AMOUNT = Money(amount_minor=0, currency="usd")
 
 
@@ -64,6 +69,7 @@ class _Record:
     starts_at: datetime
     needs_attention: bool
     attention_reason: str | None
+    next_deadline_at: datetime | None
 
 
 class ExecutionActivities:
@@ -82,6 +88,11 @@ class ExecutionActivities:
         records = await self._records()
         suspects = {id for id in executions.keys() | records.keys() if _differ(records.get(id), executions.get(id))}
         unattended, details = await self._look_again(suspects)
+        if len(unattended) > max(_MANY, len(records) // 2):
+            # A wrong namespace must not cancel every booking. Only those that are overdue are ended.
+            overdue = {id for id in unattended if _is_overdue(records.get(id), started.at)}
+            details |= dict.fromkeys(unattended - overdue, _UNATTENDED)
+            unattended = overdue
         failed = await self._workflows.failed()
         differences = [_difference(DriftKind.WORKFLOW, id, detail) for id, detail in sorted(details.items())]
         differences += [difference for id in failed for difference in await self._failure(id)]
@@ -120,6 +131,7 @@ class ExecutionActivities:
                 col(BookingRequest.starts_at),
                 col(BookingRequest.needs_attention),
                 col(BookingRequest.attention_reason),
+                col(BookingRequest.next_deadline_at),
             )
             .outerjoin(Payment, col(Payment.booking_id) == col(BookingRequest.id))
             .where(col(BookingRequest.status).in_(HOLDS_SLOT))
@@ -158,12 +170,16 @@ def _difference(kind: DriftKind, subject: UUID, detail: str) -> Difference:
     )
 
 
+def _is_overdue(record: _Record | None, now: datetime) -> bool:
+    return record is not None and record.next_deadline_at is not None and record.next_deadline_at < now - _OVERDUE
+
+
 def _differ(record: _Record | None, execution: BookingExecution | None) -> str | None:
     """How the record of an open booking and its open workflow differ. `None` also if there is neither."""
     if record is None or execution is None:
         if record is None and execution is None:
             return None
-        return "its workflow is open, and its record is not" if record is None else "no workflow carries it on"
+        return "its workflow is open, and its record is not" if record is None else _UNATTENDED
     if record.status != execution.booking_status:
         return f"its record is {record.status}, and its workflow {execution.booking_status}"
     if record.payment_status != execution.payment_status:

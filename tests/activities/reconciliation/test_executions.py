@@ -1,10 +1,11 @@
-"""Which booking or instructor a failed workflow is about."""
+"""Which booking or instructor a failed workflow is about, and what becomes of bookings without any workflow."""
 
 from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
+import pytest
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio.testing import ActivityEnvironment
 
@@ -22,10 +23,11 @@ from models.domain.messages import HoldPhase
 from models.domain.policy import LossBearer
 from models.domain.reconciliation import BookingExecution, DriftKind, ReconciliationStarted
 from models.domain.states import DisputeStatus, RefundStatus
+from models.tables.bookings import BookingRequest
 from models.tables.disputes import Dispute
 from models.tables.payments import InstructorPayout
 from models.tables.refunds import Refund
-from tests.activities.bookings import NOW, Bookings, ended, held
+from tests.activities.bookings import HOUR, NOW, STARTS_AT, Bookings, ended, held, reserve
 
 
 class Failed:
@@ -84,3 +86,21 @@ async def test_failed_workflow_is_reported_with_its_booking_or_instructor(bookin
     details = {each.detail: (each.kind, each.subject) for each in found.differences}
     assert details == {f"the workflow {id} has failed": subject for id, subject in about.items()}
     assert found.unattended == ()
+
+
+@pytest.mark.parametrize("number", [20, 21])
+async def test_only_overdue_bookings_are_ended_if_most_have_no_workflow(bookings: Bookings, number: int) -> None:
+    """As with a worker that is connected to another namespace."""
+    ids = []
+    for hours in range(number):
+        terms = await bookings.terms(STARTS_AT + hours * 2 * HOUR)
+        assert await bookings.records.reserve_slot(reserve(terms))
+        ids.append(terms.booking_id)
+    async with AsyncSession(bookings.engine) as session, session.begin():
+        (await session.get_one(BookingRequest, ids[0])).next_deadline_at = NOW - HOUR
+    activities = ExecutionActivities(bookings.engine, Failed())
+    started = ReconciliationStarted(id=uuid4(), at=NOW, events_since=NOW, ledger_after=0, workflows_since=NOW)
+    found = await ActivityEnvironment().run(activities.compare_executions, started)
+    are_many = number > 20
+    assert set(found.unattended) == ({ids[0]} if are_many else set(ids))
+    assert {each.subject for each in found.differences} == (set(ids[1:]) if are_many else set())
