@@ -7,6 +7,7 @@ from models.domain.ids import (
     audit_id,
     booking_id,
     customer_key,
+    decision_id,
     message_id,
     notification_id,
     receipt_number,
@@ -22,6 +23,17 @@ STRIPE_MAX_KEY_LENGTH = 255
 def test_booking_id_depends_on_student_and_key() -> None:
     assert booking_id(ADA, "k1") == booking_id(ADA, "k1")
     assert len({booking_id(student, key) for student in (ADA, BEA) for key in ("k1", "k2")}) == 4
+
+
+def test_decision_id_depends_on_booking_person_decision_and_key() -> None:
+    decisions = [
+        decision_id(booking, person, decision, key)
+        for booking in (ADA, BEA)
+        for person in (ADA, BEA)
+        for decision in ("Approve", "Cancel")
+        for key in ("k1", "k2")
+    ]
+    assert len(set(decisions)) == 16
 
 
 def test_stripe_key_depends_on_step_and_operator_round() -> None:
@@ -43,6 +55,7 @@ def test_audit_id_depends_on_booking_and_action() -> None:
 def test_stored_ids_do_not_change() -> None:
     """They are stored in databases, in Stripe's idempotency layer and in running workflows."""
     assert booking_id(ADA, "k1") == UUID("4a5b14b2-3925-5888-904d-01e2a2cc0bf7")
+    assert decision_id(ADA, BEA, "Approve", "k1") == UUID("bb74b026-437f-574b-be79-6deac69f5f65")
     assert audit_id(ADA, "booking.accepted") == UUID("2b18e3aa-35fe-50c8-953e-06db777a1c3c")
 
 
