@@ -12,6 +12,7 @@ from models.domain import ids
 from models.domain.ids import dispute_workflow_id, onboarding_workflow_id, workflow_id
 from models.domain.notifications import NotificationKind
 from models.tables.outbox import OutboxMessage
+from models.tables.people import Instructor
 from sandbox.browser.checkout_page import GOOD_CARD, pay
 from tests.api.live.journey import decide, over
 from tests.api.live.reconciliation.steps import (
@@ -27,6 +28,7 @@ from tests.api.live.reconciliation.steps import (
     usd,
 )
 from tests.api.live.reconciliation.stripe_side import StripeSide
+from tests.api.stripe_events import account_event, send_connect
 from tests.api.world import book, problem
 
 # The Stripe SDK's own use of httpx.
@@ -196,10 +198,13 @@ async def test_unresolved_orphan_needs_attention_until_it_is_resolved(
 
 
 async def test_terminated_onboarding_workflow_is_restarted(stripe_side: StripeSide, temporal: Client) -> None:
-    path = "/v1/instructors/me/onboarding-link"
-    link = await stripe_side.client.post(path, headers=stripe_side.world.instructor.headers)
-    assert link.status_code == 201, link.text
-    id = onboarding_workflow_id(stripe_side.world.instructor.id)
+    async with AsyncSession(stripe_side.world.engine) as session:
+        instructor = await session.get_one(Instructor, stripe_side.world.instructor.id)
+    # The look-up takes long enough for the workflow to be terminated meanwhile.
+    slowly = {"kind": "latency", "method": "GET", "path": "*accounts*", "seconds": 4, "times": 1}
+    await stripe_side.order("/faults", slowly)
+    assert (await send_connect(stripe_side.client, account_event(instructor.stripe_account_id))).status_code == 200
+    id = onboarding_workflow_id(instructor.id)
     await terminate(temporal, id)
     first = await temporal.get_workflow_handle(id).describe()
     await stripe_side.reconcile()
