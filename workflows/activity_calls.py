@@ -85,15 +85,48 @@ async def call_stripe_until_answered(activity: Callable[[Any, A], Awaitable[T]],
 async def persist(activity: Callable[[Any, A], Awaitable[T]], record: A) -> T:
     """A database write: a local activity, since it needs no queue, retried while Postgres is away.
 
+    Not for a write that an update brings about: use `persist_decision`.
+
     Raises `ActivityError` for a transition that the table does not have, or after a day of retries.
     """
-    return await workflow.execute_local_activity_method(
+    try:
+        return await workflow.execute_local_activity_method(
+            activity,
+            record,
+            start_to_close_timeout=_WRITE_TIMEOUT,
+            schedule_to_close_timeout=_WRITE_BUDGET,
+            retry_policy=_WRITE_RETRY,
+            local_retry_threshold=timedelta(seconds=2),
+        )
+    except (ApplicationError, TimeoutError) as cause:
+        # The SDK raises the bare cause for a local activity, which would fail a workflow that expects `ActivityError`.
+        raise _as_activity_error(activity.__name__, cause) from cause
+
+
+async def persist_decision(activity: Callable[[Any, A], Awaitable[T]], record: A) -> T:
+    """A database write that follows from a message: a regular activity, with the retries and errors of `persist`.
+
+    A local activity runs in the workflow task that accepts an update. If Temporal never gets that task's completion,
+    Postgres has the effect of an update that was never accepted. A regular activity starts after the update's event.
+    """
+    return await workflow.execute_activity_method(
         activity,
         record,
         start_to_close_timeout=_WRITE_TIMEOUT,
         schedule_to_close_timeout=_WRITE_BUDGET,
         retry_policy=_WRITE_RETRY,
-        local_retry_threshold=timedelta(seconds=2),
+    )
+
+
+def _as_activity_error(activity_type: str, cause: BaseException) -> ActivityError:
+    return ActivityError(
+        str(cause),
+        scheduled_event_id=0,
+        started_event_id=0,
+        identity="",
+        activity_type=activity_type,
+        activity_id="",
+        retry_state=None,
     )
 
 

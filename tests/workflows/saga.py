@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 
 import stripe
 from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1.workflow_pb2 import WORKFLOW_EXECUTION_STATUS_RUNNING
@@ -28,6 +29,7 @@ from models.domain.money import Money
 from models.domain.policy import BookingPolicy, PaymentPlan, checkout_deadline
 from models.domain.states import BookingStatus, PaymentStatus
 from models.domain.terms import BookingTerms
+from models.tables.audit import AuditEvent
 from models.tables.bookings import BookingRequest
 from models.tables.payments import Payment
 from sandbox import seed
@@ -95,6 +97,9 @@ class Booked:
         """Signal an event of Stripe's, as the webhook does."""
         event = PaymentEvent(event_id=event_id or f"evt_{uuid4().hex}", type="payment_intent.test")
         await self.handle.signal(BookingWorkflow.payment_event, event)
+
+    async def approve(self) -> BookingView:
+        return await self.handle.execute_update(BookingWorkflow.approve, Approve(actor=self.instructor))
 
     async def until_begun(self) -> None:
         """Skip time until a minute into the session."""
@@ -254,7 +259,7 @@ class Saga:
     async def accepted(self, **wish: Any) -> Booked:
         """A booking that waits for its session."""
         booked = await self.paid(**wish)
-        await booked.handle.execute_update(BookingWorkflow.approve, Approve(actor=booked.instructor))
+        await booked.approve()
         return booked
 
     async def completed(self, **wish: Any) -> Booked:
@@ -263,6 +268,9 @@ class Saga:
         await booked.until_ended()
         await booked.handle.execute_update(BookingWorkflow.complete, Complete(actor=booked.instructor))
         return booked
+
+    async def until_audited(self, booked: Booked, action: str) -> None:
+        await self._eventually(lambda: _is_audited(booked, action), True)
 
     async def until_stored(self, booked: Booked, payment_status: PaymentStatus) -> None:
         await self._eventually(lambda: _payment_status(booked), payment_status)
@@ -283,6 +291,12 @@ async def _status(booked: Booked) -> BookingStatus | None:
 async def _needs_attention(booked: Booked) -> bool | None:
     request = await booked.request()
     return request.needs_attention if request else None
+
+
+async def _is_audited(booked: Booked, action: str) -> bool:
+    event = (col(AuditEvent.booking_id) == booked.order.terms.booking_id, col(AuditEvent.action) == action)
+    async with AsyncSession(booked.saga.engine) as session:
+        return (await session.exec(select(AuditEvent.id).where(*event))).first() is not None
 
 
 async def _payment_status(booked: Booked) -> PaymentStatus | None:

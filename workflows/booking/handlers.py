@@ -5,10 +5,12 @@ does not allow is refused before it enters the history, with `Refusal.NOT_POSSIB
 is logged and ignored.
 """
 
+import asyncio
 from collections.abc import Callable
+from datetime import datetime
 
 from temporalio import workflow
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from activities.booking.records import RecordActivities
@@ -38,7 +40,7 @@ with workflow.unsafe.imports_passed_through():
         SettleAndRefund,
     )
     from workflows import search_attributes
-    from workflows.activity_calls import persist
+    from workflows.activity_calls import persist_decision, reason_of
     from workflows.booking.progress import Progress
     from workflows.booking.state import BookingState
 
@@ -49,6 +51,8 @@ class BookingHandlers:
     def __init__(self, order: ReserveSlot) -> None:
         self._state = BookingState.of(order)
         self._progress = Progress(self._state)
+        self._one_extension = asyncio.Lock()
+        """Activities that run at once end in any order, and the last extension counts."""
 
     def _check(self, decision: Decision) -> None:
         if reason := self._state.refusal(decision, workflow.now()):
@@ -57,8 +61,9 @@ class BookingHandlers:
     async def _handle_update(self, decision: Decision) -> BookingView:
         # Checked a second time: an earlier update in the same workflow task may have changed the situation.
         self._check(decision)
+        deadline = self._state.deadline
         self._state.apply(decision, workflow.now())
-        await self._wait_for_outcome(decision)
+        await self._wait_for_outcome(decision, deadline)
         return self._state.view
 
     def _handle_signal(self, decision: Decision) -> None:
@@ -67,12 +72,12 @@ class BookingHandlers:
         else:
             self._state.apply(decision, workflow.now())
 
-    async def _wait_for_outcome(self, decision: Decision) -> None:
+    async def _wait_for_outcome(self, decision: Decision, before: datetime) -> None:
         """Return once the decision is carried out, or the booking is parked for an operator."""
         state = self._state
         match decision:
             case Extend():
-                await self._record_deadline(decision)
+                await self._extend(decision, before)
             case Reschedule():
                 await self._move(decision)
             case Approve():
@@ -92,14 +97,19 @@ class BookingHandlers:
             lambda: carried_out() or state.is_closed or (state.is_parked and state.view.needs_attention)
         )
 
-    async def _record_deadline(self, decision: Extend) -> None:
+    async def _extend(self, decision: Extend, before: datetime) -> None:
+        """The deadline is extended already, so that it does not pass while it is recorded."""
+        state = self._state
         record = RecordDeadline(
-            booking_id=self._state.terms.booking_id,
-            decision=decision,
-            deadline_at=decision.until,
-            at=workflow.now(),
+            booking_id=state.terms.booking_id, decision=decision, deadline_at=decision.until, at=workflow.now()
         )
-        await persist(RecordActivities.record_deadline, record)
+        try:
+            async with self._one_extension:
+                await persist_decision(RecordActivities.record_deadline, record)
+        except ActivityError as failure:
+            if state.deadline == decision.until:
+                state.deadline = before
+            raise _not_recorded(failure) from failure
         self._progress.publish_status()
 
     async def _move(self, to: Reschedule) -> None:
@@ -108,7 +118,9 @@ class BookingHandlers:
         deadline = state.deadline_after(to)
         record = MoveSlot(booking_id=state.terms.booking_id, decision=to, deadline_at=deadline, at=workflow.now())
         try:
-            result = await persist(RecordActivities.move_slot, record)
+            result = await persist_decision(RecordActivities.move_slot, record)
+        except ActivityError as failure:
+            raise _not_recorded(failure) from failure
         finally:
             state.is_moving = False
         if result is MoveResult.SLOT_TAKEN:
@@ -254,3 +266,8 @@ class BookingHandlers:
     @retry.validator
     def _check_retry(self, decision: Retry) -> None:
         self._check(decision)
+
+
+def _not_recorded(failure: ActivityError) -> ApplicationError:
+    """The records and the workflow are both as before."""
+    return ApplicationError(f"Nothing was changed: {reason_of(failure)}.", type=Refusal.NOT_POSSIBLE_NOW)

@@ -14,7 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from models.domain.messages import RecordAttention
     from models.domain.states import BookingStatus, PaymentStatus, SessionStatus
     from workflows import search_attributes
-    from workflows.activity_calls import HoldLost, persist, reason_of, shielded
+    from workflows.activity_calls import HoldLost, persist, persist_decision, reason_of, shielded
     from workflows.booking.state import BookingState
 
 T = TypeVar("T")
@@ -38,14 +38,20 @@ class Progress:
         def is_decided() -> bool:
             return condition() or state.ending is not None
 
-        while not is_decided() and (deadline := state.deadline) > workflow.now():
+        while not is_decided():
+            if state.is_moving:
+                # The deadline moves with the session, so it cannot pass meanwhile.
+                await workflow.wait_condition(lambda: not state.is_moving)
+                continue
+            if (deadline := state.deadline) <= workflow.now():
+                return False
             with contextlib.suppress(asyncio.TimeoutError):
                 await workflow.wait_condition(
                     lambda deadline=deadline: is_decided() or state.deadline != deadline,  # type: ignore[misc]
                     timeout=deadline - workflow.now(),
                     timeout_summary=f"waits for {state.stage}",
                 )
-        return is_decided()
+        return True
 
     async def run_or_park(self, step: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Run the step. If it fails for good, park until an operator has it retried.
@@ -82,6 +88,7 @@ class Progress:
             raise EndedByOperator
 
     async def _record_attention(self, until: datetime | None = None) -> None:
+        """Even if the record fails, the booking waits for an operator, and Temporal shows it."""
         state = self._state
         record = RecordAttention(
             booking_id=state.terms.booking_id,
@@ -90,7 +97,11 @@ class Progress:
             decision=None if state.is_parked else state.retry,
             until=until,
         )
-        await shielded(persist(RecordActivities.record_attention, record))
+        write = persist if state.is_parked else persist_decision
+        try:
+            await shielded(write(RecordActivities.record_attention, record))
+        except ActivityError as failure:
+            workflow.logger.error("attention is not recorded: %s", reason_of(failure))
         self.publish_status()
 
     def publish_status(

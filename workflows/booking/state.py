@@ -83,6 +83,10 @@ class BookingState:
         return self.stage is Stage.CLOSED
 
     @property
+    def is_reserved(self) -> bool:
+        return self.view.booking_status is not None
+
+    @property
     def is_accepted(self) -> bool:
         return self.view.booking_status is BookingStatus.ACCEPTED
 

@@ -43,9 +43,13 @@ with workflow.unsafe.imports_passed_through():
     from models.domain.rationing import LimitReached
     from models.domain.session_reports import JudgeSession, RecordAnswer, RecordReport, Report, Verdict
     from models.domain.states import BookingStatus, PaymentStatus, SessionStatus
-    from workflows.activity_calls import HoldLost, call_stripe, persist, shielded
+    from workflows.activity_calls import HoldLost, call_stripe, persist, persist_decision
     from workflows.booking.handlers import BookingHandlers
     from workflows.booking.progress import EndedByOperator
+
+
+class _CheckoutRefused(Exception):
+    """Stripe does not create a Checkout Session for this booking."""
 
 
 @workflow.defn(name="Booking")
@@ -58,9 +62,9 @@ class BookingWorkflow(BookingHandlers):
     async def run(self, order: ReserveSlot) -> BookingView:
         state = self._state
         try:
-            await shielded(self._reserve(order))
-            if not state.is_closed:
-                await self._end(await self._run_stages(order))
+            ending = await self._run_stages(order)
+            if ending is not None:
+                await self._end(ending)
         except BaseException as error:
             if not is_cancelled_exception(error):
                 raise
@@ -97,9 +101,12 @@ class BookingWorkflow(BookingHandlers):
                 self._state.close()
         self._progress.set_details()
 
-    async def _run_stages(self, order: ReserveSlot) -> Ending:
-        """Payment, approval, session. The first stage that returns an ending is the last."""
+    async def _run_stages(self, order: ReserveSlot) -> Ending | None:
+        """Payment, approval, session. The first stage that returns an ending is the last; `None`: nothing is booked."""
         try:
+            await self._progress.run_or_park(lambda: self._reserve(order))
+            if self._state.is_closed:
+                return None
             return await self._await_payment(order) or await self._await_approval() or await self._await_session()
         except EndedByOperator:
             return self._state.decided_ending
@@ -109,9 +116,10 @@ class BookingWorkflow(BookingHandlers):
         state = self._state
         page_ends_at = policy.checkout_page_ends(order.booked_at, order.checkout_deadline_at)
         state.latest_deadline = min(page_ends_at, state.terms.starts_at)
+        request = SecurePayment(terms=state.terms, expires_at=page_ends_at)
         try:
-            await shielded(self._secure(SecurePayment(terms=state.terms, expires_at=page_ends_at)))
-        except ActivityError:
+            await self._progress.run_or_park(lambda: self._secure(request))
+        except _CheckoutRefused:
             return endings.unpaid(state.terms, EndReason.CHECKOUT_REFUSED)
         while True:
             in_time = await self._progress.wait_for(lambda: state.event_pending)
@@ -149,7 +157,7 @@ class BookingWorkflow(BookingHandlers):
         record = RecordAcceptance(
             terms=state.terms, decision=state.approval, completion_deadline_at=state.deadline, at=workflow.now()
         )
-        await self._progress.run_or_park(lambda: persist(RecordActivities.record_acceptance, record))
+        await self._progress.run_or_park(lambda: persist_decision(RecordActivities.record_acceptance, record))
         self._progress.publish_status(booking=BookingStatus.ACCEPTED, session=SessionStatus.SCHEDULED)
         return None
 
@@ -165,7 +173,7 @@ class BookingWorkflow(BookingHandlers):
         """The other side can answer the report. A completion that the meeting's record shows needs no answer."""
         state = self._state
         is_completion = isinstance(report, Complete)
-        if is_completion and await self._progress.run_or_park(self._judge) is Verdict.TOOK_PLACE:
+        if is_completion and await self._progress.run_or_park(self._judge_decision) is Verdict.TOOK_PLACE:
             return state.ending or endings.completed(state.terms, report.actor)
         await self._progress.run_or_park(self._record_report)
         state.awaits_answer = state.deadline > workflow.now()
@@ -205,6 +213,11 @@ class BookingWorkflow(BookingHandlers):
     async def _end(self, ending: Ending) -> None:
         """Move the money as the ending says, then record how the booking ended."""
         state = self._state
+        if not state.is_reserved:
+            state.ending = ending
+            state.close()
+            self._progress.publish_status()
+            return
         state.begin_ending(ending)
         while True:
             try:
@@ -234,16 +247,20 @@ class BookingWorkflow(BookingHandlers):
         )
 
     async def _secure(self, request: SecurePayment) -> None:
+        """Raises `_CheckoutRefused`. The checkout is known before it is recorded, so that it can be released."""
         state = self._state
-        checkout = await call_stripe(PaymentActivities.secure_payment, request, until=state.deadline)
+        if state.checkout is None:
+            try:
+                state.checkout = await call_stripe(PaymentActivities.secure_payment, request, until=state.deadline)
+            except ActivityError as failure:
+                raise _CheckoutRefused from failure
         record = RecordCheckout(
             booking_id=state.terms.booking_id,
             student_id=state.terms.student_id,
-            checkout=checkout,
+            checkout=state.checkout,
             at=workflow.now(),
         )
         await persist(RecordActivities.record_checkout, record)
-        state.checkout = checkout
         self._progress.set_details()
 
     async def _look_up(self) -> PaymentState:
@@ -268,7 +285,7 @@ class BookingWorkflow(BookingHandlers):
             answer_until=state.deadline,
             at=workflow.now(),
         )
-        await persist(RecordActivities.record_session_report, record)
+        await persist_decision(RecordActivities.record_session_report, record)
 
     async def _record_answer(self) -> None:
         state, answer = self._state, self._state.answer
@@ -280,10 +297,16 @@ class BookingWorkflow(BookingHandlers):
             judged_at=state.deadline,
             at=workflow.now(),
         )
-        await persist(RecordActivities.record_session_answer, record)
+        await persist_decision(RecordActivities.record_session_answer, record)
 
     async def _judge(self) -> Verdict:
+        """At a deadline."""
         return await persist(RecordActivities.judge_session, JudgeSession(terms=self._state.terms, at=workflow.now()))
+
+    async def _judge_decision(self) -> Verdict:
+        """When a completion is reported: the verdict is a write, too."""
+        record = JudgeSession(terms=self._state.terms, at=workflow.now())
+        return await persist_decision(RecordActivities.judge_session, record)
 
     async def _settle(self) -> PaymentState:
         state = self._state

@@ -1,5 +1,6 @@
 """Decisions at every stage: refused updates, signals, duplicates, and ties with a deadline."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -25,6 +26,7 @@ from models.domain.messages import (
     SettleAndRefund,
 )
 from models.domain.money import Money
+from models.domain.policy import BookingPolicy, Deadlines
 from models.domain.states import BookingStatus, PaymentStatus
 from sandbox.browser.checkout_page import pay
 from tests.workflows.saga import Booked, Saga
@@ -152,3 +154,19 @@ async def test_extended_deadline_replaces_the_old_one(saga: Saga) -> None:
     assert request.next_deadline_at == until
     await saga.env.sleep(timedelta(hours=30))
     await booked.handle.execute_update(BookingWorkflow.approve, Approve(actor=booked.instructor))
+
+
+async def test_two_extensions_in_one_task_are_recorded_in_their_order(saga: Saga) -> None:
+    booked = await saga.paid(policy=BookingPolicy(deadlines=Deadlines(approval_window=timedelta(hours=2))))
+    starts_at = booked.order.terms.starts_at
+    async with saga.workers.stopped():
+        # The new worker receives both in its first workflow task.
+        extending = []
+        for hours in (2, 1):
+            extend = Extend(actor=OPERATOR, until=starts_at - timedelta(hours=hours))
+            extending.append(asyncio.create_task(booked.handle.execute_update(BookingWorkflow.extend, extend)))
+            await asyncio.sleep(0.5)
+    await asyncio.gather(*extending)
+    request = await booked.request()
+    assert request is not None
+    assert request.next_deadline_at == starts_at - timedelta(hours=1)
