@@ -17,7 +17,9 @@ from activities.idempotency import with_idempotency_key
 from models.domain.ids import customer_key
 from models.domain.messages import Checkout, PaymentRef, PaymentState, SecurePayment, SettlePayment
 from models.domain.policy import PaymentPlan, split
+from models.domain.states import PaymentStatus
 from models.tables.bookings import BookingRequest
+from models.tables.payments import Payment
 
 
 def _is_retry() -> bool:
@@ -60,12 +62,22 @@ class PaymentActivities:
     @activity.defn
     async def settle_payment(self, request: SettlePayment) -> PaymentState:
         """Capture what is kept. Raises `Declined` if the hold is gone."""
+        if await self._is_settled(request.ref.booking_id):
+            return await self.look_up_payment(request.ref)
         return await self._plans[request.ref.plan].settle(request, retrying=_is_retry())
 
     @activity.defn
     async def release_payment(self, ref: PaymentRef) -> PaymentState:
         """Return everything to the student. Succeeds if there is nothing to return."""
+        if await self._is_settled(ref.booking_id):
+            return await self.look_up_payment(ref)
         return await self._plans[ref.plan].release(ref, await self._find_customer(ref))
+
+    async def _is_settled(self, booking_id: UUID) -> bool:
+        """A recorded ending has settled the money, so nothing may move it: a workflow that was reset may try."""
+        async with transaction(self._engine) as session:
+            payment = await session.get(Payment, booking_id)
+        return payment is not None and payment.status not in (PaymentStatus.PENDING, PaymentStatus.FAILED)
 
     async def _store_url(self, booking_id: UUID, url: str | None) -> None:
         """Does nothing once the checkout is recorded, since a reset workflow repeats earlier steps."""

@@ -2,17 +2,16 @@
 
 from uuid import UUID
 
-from sqlalchemy import and_, update
+from sqlalchemy import update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
-from sqlmodel import col, select
+from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
-from activities.booking import endings, payment_records, rescheduling, session_reports
+from activities.booking import endings, payment_records, rescheduling, reservations, resets, session_reports
 from activities.database import audit, outbox
 from activities.database.transactions import transaction
-from models import rationing
 from models.domain.actors import PLATFORM, Actor, Role
 from models.domain.messages import (
     Channel,
@@ -28,12 +27,12 @@ from models.domain.messages import (
 )
 from models.domain.notifications import ON_REVIEW, notifications_for
 from models.domain.policy import split
-from models.domain.rationing import LimitReached, limit_reached
+from models.domain.rationing import LimitReached
+from models.domain.resets import LoadBooking, RecordedBooking
 from models.domain.session_reports import JudgeSession, RecordAnswer, RecordReport, Verdict
 from models.domain.states import BookingStatus, PaymentStatus, SessionStatus, advance
 from models.tables.bookings import BookingRequest, LiveSession
-from models.tables.catalogue import Offering, Slot
-from models.tables.people import Instructor, Student
+from models.tables.people import Student
 
 
 class RecordActivities:
@@ -43,30 +42,19 @@ class RecordActivities:
         self._engine = engine
 
     @activity.defn
-    async def reserve_slot(self, message: ReserveSlot) -> bool | LimitReached:
+    async def reserve_slot(self, message: ReserveSlot) -> bool | LimitReached | RecordedBooking:
         """Returns whether this booking has the slot, or the student's limit that it would exceed.
 
-        Locks and the exclusion constraint decide, not an earlier read.
+        Locks and the exclusion constraint decide, not an earlier read. A workflow that was reset reserves nothing: it
+        gets where its booking stands.
         """
-        terms = message.terms
-        reserved = audit.event(
-            terms.booking_id, "booking.reserved", _student(terms.student_id), Channel.API, message.booked_at,
-            {
-                "slot_id": str(terms.slot_id),
-                "instructor_id": str(terms.instructor_id),
-                "price_minor": terms.price.amount_minor,
-                "currency": terms.price.currency,
-            },
-        )  # fmt: skip
+        return await reservations.reserve(self._engine, message)
+
+    @activity.defn
+    async def load_recorded_booking(self, message: LoadBooking) -> RecordedBooking:
+        """Where the booking stands by its records, whatever its workflow's history says."""
         async with transaction(self._engine) as session:
-            if await audit.exists(session, reserved):
-                return True
-            if reached := await _limit_reached(session, message):
-                return reached
-            if not await _claim(session, message):
-                return await session.get(BookingRequest, terms.booking_id) is not None
-            await audit.append(session, reserved)
-            return True
+            return await resets.load(session, message.terms)
 
     @activity.defn
     async def record_checkout(self, message: RecordCheckout) -> None:
@@ -127,12 +115,24 @@ class RecordActivities:
             await outbox.schedule_reminders(session, booking, message.at)
 
     @activity.defn
-    async def record_ending(self, message: RecordEnding) -> None:
-        """Close the booking with its session, payment and payout, or delete it if it was never paid."""
+    async def record_ending(self, message: RecordEnding) -> RecordedBooking | None:
+        """Close the booking with its session, payment and payout, or delete it if it was never paid.
+
+        Returns how it ended, if it had ended otherwise before: the workflow task that recorded it was lost.
+        """
+        ended = endings.audit_event(message)
         async with transaction(self._engine) as session:
-            booking = await audit.lock_for(session, endings.audit_event(message))
+            booking = await session.get(BookingRequest, message.terms.booking_id, with_for_update=True)
+            if await audit.exists(session, ended):
+                return None
+            if not resets.is_open(booking):
+                recorded = await resets.load(session, message.terms)
+                if recorded.ended_by is not None:
+                    return recorded
+            booking = await audit.lock_for(session, ended)
             if booking is not None:
                 await endings.apply(session, booking, message)
+        return None
 
     @activity.defn
     async def move_slot(self, message: MoveSlot) -> MoveResult:
@@ -162,11 +162,13 @@ class RecordActivities:
             decision.actor if decision else PLATFORM,
             decision.channel if decision else Channel.WORKFLOW,
             message.at,
-            {"reason": message.reason} if message.reason else None,
+            _attention_detail(message),
             occasion=message.at.isoformat(),
         )
         async with transaction(self._engine) as session:
             booking = await session.get(BookingRequest, message.booking_id, with_for_update=True)
+            if booking is not None and not resets.is_open(booking):
+                return
             if not await audit.append(session, changed) or booking is None:
                 return
             booking.needs_attention = message.reason is not None
@@ -198,69 +200,17 @@ class RecordActivities:
             await session_reports.move_deadline(session, booking.id, message.deadline_at)
 
 
+def _attention_detail(message: RecordAttention) -> dict[str, object] | None:
+    if message.reason is None:
+        return None
+    detail: dict[str, object] = {"reason": message.reason}
+    if message.ending is not None:
+        detail["ending"] = message.ending.model_dump(mode="json")
+    return detail
+
+
 def _student(student_id: UUID) -> Actor:
     return Actor(role=Role.STUDENT, id=student_id)
-
-
-async def _limit_reached(session: AsyncSession, message: ReserveSlot) -> LimitReached | None:
-    """Concurrent reservations of one student are checked one after the other, each with those before it."""
-    terms = message.terms
-    if message.limits is None:
-        return None
-    await rationing.lock_student(session, terms.student_id)
-    standing = await rationing.standing(
-        session, terms.student_id, terms.starts_at, terms.ends_at, message.booked_at, but_for=terms.booking_id
-    )
-    return limit_reached(message.limits, standing, terms, message.allow_overlap, message.booked_at)
-
-
-async def _claim(session: AsyncSession, message: ReserveSlot) -> bool:
-    """Insert the booking request, unless its time is booked or cannot be booked any more.
-
-    The slot or its offering may be withdrawn, its instructor suspended, or the student's account closed. Each of these
-    and a reservation lock the same rows, so each waits for the other. `ON CONFLICT DO NOTHING` covers exclusion
-    constraints too. Unlike a plain insert, it waits for a concurrent one without a deadlock (PostgreSQL, "INSERT: ON
-    CONFLICT clause").
-    """
-    terms = message.terms
-    open_offering = (
-        select(Offering.title)
-        .join(Slot, col(Slot.offering_id) == col(Offering.id))
-        .join(Instructor, col(Instructor.id) == col(Slot.instructor_id))
-        .join(Student, and_(col(Student.id) == terms.student_id, col(Student.closed_at).is_(None)))
-        .where(col(Slot.id) == terms.slot_id, col(Slot.withdrawn_at).is_(None), col(Offering.is_active))
-        .where(col(Instructor.suspended_at).is_(None))
-        .with_for_update(read=True)
-    )
-    title = (await session.exec(open_offering)).first()
-    if title is None:
-        return False
-    booking = BookingRequest(
-        id=terms.booking_id,
-        student_id=terms.student_id,
-        instructor_id=terms.instructor_id,
-        offering_id=terms.offering_id,
-        slot_id=terms.slot_id,
-        title=title,
-        starts_at=terms.starts_at,
-        ends_at=terms.ends_at,
-        buffer_before_minutes=terms.buffer_before_minutes,
-        buffer_after_minutes=terms.buffer_after_minutes,
-        status=advance(None, BookingStatus.PENDING),
-        plan=terms.plan,
-        price_minor=terms.price.amount_minor,
-        platform_fee_minor=split(terms.price, terms.policy).platform_fee.amount_minor,
-        currency=terms.price.currency,
-        policy=terms.policy.model_dump(mode="json"),
-        is_recorded=terms.is_recorded,
-        next_deadline_at=message.checkout_deadline_at,
-        created_at=message.booked_at,
-        updated_at=message.booked_at,
-    )
-    statement = (
-        insert(BookingRequest).values(booking.model_dump()).on_conflict_do_nothing().returning(col(BookingRequest.id))
-    )
-    return (await session.exec(statement)).first() is not None
 
 
 async def _schedule(session: AsyncSession, message: RecordAcceptance) -> None:

@@ -16,7 +16,7 @@ from models.domain.attendance import AttendanceReport, attendance
 from models.domain.messages import Channel
 from models.domain.notifications import ON_NO_SHOW_REPORTED, Notification, notifications_for
 from models.domain.session_reports import JudgeSession, RecordAnswer, RecordReport, Verdict, verdict
-from models.domain.states import SessionStatus
+from models.domain.states import HOLDS_SLOT, SessionStatus
 from models.tables.audit import AuditEvent
 from models.tables.bookings import AttendanceEvent, BookingRequest, LiveSession
 from models.tables.session_reports import SessionReport
@@ -88,6 +88,10 @@ async def judge(engine: AsyncEngine, message: JudgeSession) -> Verdict:
             detail,
             occasion=message.at.isoformat(),
         )
+        booking = await session.get(BookingRequest, terms.booking_id, with_for_update=True)
+        if booking is None or booking.status not in HOLDS_SLOT:
+            # Only a workflow that was reset asks after the end, and nothing follows from the answer.
+            return found
         if await audit.lock_for(session, judged) is None:
             # Judged before, and the result was lost: return it as it was. Later attendance is for another call.
             before = await session.get_one(AuditEvent, judged.id)

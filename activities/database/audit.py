@@ -15,7 +15,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.domain.actors import Actor, Subject
 from models.domain.messages import Channel
-from models.domain.states import IllegalTransition
+from models.domain.states import HOLDS_SLOT, IllegalTransition
 from models.tables.audit import AuditEvent, event_about
 from models.tables.bookings import BookingRequest
 
@@ -48,11 +48,11 @@ async def lock_for(session: AsyncSession, event: AuditEvent) -> BookingRequest |
     """Append the event and return its booking request, locked; `None` if the event was recorded before.
 
     The lock comes first, so that a repeated activity waits for the one that is still running. Raises
-    `IllegalTransition` if the event is new and the booking request does not exist.
+    `IllegalTransition` if the event is new and the booking request does not exist, or has ended.
     """
     booking = await session.get(BookingRequest, event.booking_id, with_for_update=True)
     if not await append(session, event):
         return None
-    if booking is None:
-        raise IllegalTransition(f"there is no booking request {event.booking_id} for {event.action}")
+    if booking is None or booking.status not in HOLDS_SLOT:
+        raise IllegalTransition(f"there is no open booking request {event.booking_id} for {event.action}")
     return booking

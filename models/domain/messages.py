@@ -219,6 +219,8 @@ class ReserveSlot(Value):
     """The student's limits; `None` for none."""
     allow_overlap: bool = False
     """Whether the session may overlap another one of the student."""
+    is_reset: bool = False
+    """Whether the workflow was reset to a time before the answer."""
 
 
 class RecordCheckout(Value):
@@ -260,6 +262,8 @@ class RecordAttention(Value):
     decision: Decision | None = None
     until: datetime | None = None
     """By when an operator has to decide; `None` if the booking waits for as long as it takes."""
+    ending: Ending | None = None
+    """The ending that the failed step was part of, if any."""
 
 
 class MoveResult(StrEnum):

@@ -22,7 +22,7 @@ WINDOWS = {
 }
 UNLIMITED = {"HOLDFAST_MAX_UNPAID": "0", "HOLDFAST_MAX_UNPAID_PER_INSTRUCTOR": "0"}
 """Each pair of people is in several journeys at a time."""
-PAIRS = 12
+PAIRS = 13
 """As many as there are journeys whose sessions start at the same time."""
 
 _SOON = timedelta(seconds=16)
@@ -263,6 +263,14 @@ async def cancelled_in_temporal(marketplace: Marketplace) -> JourneyResult:
     return await _session_result(pair, booking_id, "CANCELLED")
 
 
+async def reset_after_settlement(marketplace: Marketplace) -> JourneyResult:
+    """The workflow of a captured booking is reset to its start, with the button in Temporal's UI. Nothing moves."""
+    pair = await marketplace.pair(_SOON)
+    booking_id = await _completed(pair)
+    await marketplace.reset_to_start(f"booking-{booking_id}")
+    return await _session_result(pair, booking_id, "COMPLETED")
+
+
 async def disputed_lost(marketplace: Marketplace) -> JourneyResult:
     """The student disputes the charge, and an operator accepts the dispute."""
     pair = await marketplace.pair(_SOON)
@@ -371,6 +379,7 @@ CONCURRENT: dict[Journey, Expected] = {
     student_no_show: Expected("NO_SHOW", "NO_SHOW", "CAPTURED", *_PAID),
     completion_timeout: Expected("CANCELLED", "CANCELLED", "REFUNDED"),
     cancelled_in_temporal: Expected("CANCELLED", "CANCELLED", "REFUNDED"),
+    reset_after_settlement: Expected("COMPLETED", "COMPLETED", "CAPTURED", *_PAID),
     no_show_contested: Expected("COMPLETED", "COMPLETED", "CAPTURED", *_PAID),
     disputed_lost: Expected("COMPLETED", "COMPLETED", "REFUNDED"),
     disputed_won: Expected("COMPLETED", "COMPLETED", "CAPTURED", *_PAID),

@@ -10,6 +10,9 @@ import httpx
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel.ext.asyncio.session import AsyncSession
 from stripe import StripeClient
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import Client
 
 from api.http.auth import issue_token
@@ -73,6 +76,26 @@ class Marketplace:
         students = asyncio.gather(*(self.student() for _ in range(pairs)))
         instructors = asyncio.gather(*(self._instructor() for _ in range(pairs)))
         self._people.extend(zip(await students, await instructors, strict=True))
+
+    async def reset_to_start(self, workflow_id: str) -> None:
+        """Reset a closed workflow to its first task, and wait until it has ended again."""
+        closed = self.temporal.get_workflow_handle(workflow_id)
+        await closed.result()
+        tasks = (
+            event.event_id
+            for event in (await closed.fetch_history()).events
+            if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
+        )
+        await self.temporal.workflow_service.reset_workflow_execution(
+            ResetWorkflowExecutionRequest(
+                namespace=self.temporal.namespace,
+                workflow_execution=WorkflowExecution(workflow_id=workflow_id),
+                reason="demo",
+                workflow_task_finish_event_id=next(tasks),
+                request_id=str(uuid4()),
+            )
+        )
+        await self.temporal.get_workflow_handle(workflow_id).result()
 
     async def pair(self, starts_in: timedelta) -> Pair:
         """Create a slot for two people who have no other session at that time."""

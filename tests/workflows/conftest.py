@@ -2,10 +2,13 @@
 
 import sysconfig
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
@@ -32,20 +35,39 @@ async def saga(
 
     After the test, every workflow that it started is replayed from its history.
     """
-    faults = Faults()
     # Without a cache, each task replays the whole history, so a saga that cannot be replayed fails in the test. But
     # workflows that are at work at once then stall each other, for 10 seconds a task and in the end for ever.
     cached_workflows = 100 if request.node.get_closest_marker("concurrent_workflows") else 0
     environment = await WorkflowEnvironment.start_time_skipping(
         test_server_existing_path=str(_TEST_SERVER), data_converter=pydantic_data_converter
     )
-    async with stripe_client(stripe_sandbox.key, stripe_sandbox.url) as stripe, environment as env:
+    async with environment as env:
         await register_search_attributes(env.client)
+        async with _working(env, engine, stripe_sandbox, QUEUE, cached_workflows) as saga:
+            yield saga
+        await replay_all(env.client)
+
+
+@pytest.fixture
+async def live_saga(temporal_address: str, engine: AsyncEngine, stripe_sandbox: StripeSandbox) -> AsyncIterator[Saga]:
+    """On a Temporal server that can reset workflows, in real time. Its bookings need short windows."""
+    client = await Client.connect(temporal_address, data_converter=pydantic_data_converter)
+    env = WorkflowEnvironment.from_client(client)
+    async with _working(env, engine, stripe_sandbox, f"saga-{uuid4()}", cached_workflows=100) as saga:
+        yield saga
+
+
+@asynccontextmanager
+async def _working(
+    env: WorkflowEnvironment, engine: AsyncEngine, sandbox: StripeSandbox, queue: str, cached_workflows: int
+) -> AsyncIterator[Saga]:
+    faults = Faults()
+    async with stripe_client(sandbox.key, sandbox.url) as stripe:
         gateway = FaultyGateway(StripeGateway(stripe, "http://127.0.0.1:1"), faults)
         workers = Workers(
             lambda: build_worker(
                 env.client,
-                QUEUE,
+                queue,
                 engine,
                 gateway,
                 StripeDisputes(stripe),
@@ -58,7 +80,6 @@ async def saga(
         )
         await workers.start()
         try:
-            yield Saga(env, engine, stripe, faults, workers, stripe_sandbox.url)
+            yield Saga(env, engine, stripe, faults, workers, sandbox.url, queue)
         finally:
             await workers.stop()
-        await replay_all(env.client)

@@ -45,6 +45,9 @@ with workflow.unsafe.imports_passed_through():
     from workflows.booking.state import BookingState
 
 
+_OVERTAKEN = "Another decision, or the deadline, came first."
+
+
 class BookingHandlers:
     """A signal and its update end in the same method, `BookingState.apply`."""
 
@@ -55,22 +58,38 @@ class BookingHandlers:
         """Activities that run at once end in any order, and the last extension counts."""
 
     def _check(self, decision: Decision) -> None:
+        if not self._is_current():
+            return  # Checked once it is.
         if reason := self._state.refusal(decision, workflow.now()):
             raise ApplicationError(reason, type=Refusal.NOT_POSSIBLE_NOW)
 
     async def _handle_update(self, decision: Decision) -> BookingView:
-        # Checked a second time: an earlier update in the same workflow task may have changed the situation.
-        self._check(decision)
-        deadline = self._state.deadline
-        self._state.apply(decision, workflow.now())
-        await self._wait_for_outcome(decision, deadline)
-        return self._state.view
+        """Raises `Refusal.NOT_POSSIBLE_NOW` if the decision is not possible, or was overtaken by another one."""
+        state, at = self._state, workflow.now()
+        while True:
+            if not self._is_current():
+                await workflow.wait_condition(self._is_current)
+            # Checked a second time: an earlier update in the same workflow task may have changed the situation.
+            self._check(decision)
+            resumed, deadline = state.resumed, state.deadline
+            state.apply(decision, at)
+            await self._wait_for_outcome(decision, deadline)
+            if state.resumed == resumed or state.took_effect(decision):
+                break
+        if not state.is_parked and not state.took_effect(decision):
+            raise ApplicationError(_OVERTAKEN, type=Refusal.NOT_POSSIBLE_NOW)
+        return state.view
 
-    def _handle_signal(self, decision: Decision) -> None:
-        if reason := self._state.refusal(decision, workflow.now()):
-            workflow.logger.warning("signal %s ignored: %s", type(decision).__name__, reason)
-        else:
-            self._state.apply(decision, workflow.now())
+    async def _handle_signal(self, decision: Decision) -> None:
+        try:
+            await self._handle_update(decision)
+        except ApplicationError as refusal:
+            workflow.logger.warning("signal %s ignored: %s", type(decision).__name__, refusal)
+
+    def _is_current(self) -> bool:
+        """Not before the slot is reserved, nor after a reset until the booking goes on from its records."""
+        state = self._state
+        return state.is_closed or (not self._progress.was_reset and (state.is_reserved or state.is_parked))
 
     async def _wait_for_outcome(self, decision: Decision, before: datetime) -> None:
         """Return once the decision is carried out, or the booking is parked for an operator."""
@@ -87,19 +106,24 @@ class BookingHandlers:
             case ContestNoShow() | Object():
                 await self._wait_until(lambda: state.is_answer_recorded and workflow.now() < state.terms.ends_at)
             case Retry():
-                await self._wait_until(lambda: state.retry is None and state.stage is not Stage.ENDING)
+                await self._wait_until(lambda: state.retry is not decision and state.stage is not Stage.ENDING)
             case _:
                 await self._wait_until(lambda: False)
 
     async def _wait_until(self, carried_out: Callable[[], bool]) -> None:
-        state = self._state
+        state, resumed = self._state, self._state.resumed
         await workflow.wait_condition(
-            lambda: carried_out() or state.is_closed or (state.is_parked and state.view.needs_attention)
+            lambda: (
+                carried_out()
+                or state.is_closed
+                or (state.is_parked and state.view.needs_attention)
+                or state.resumed != resumed
+            )
         )
 
     async def _extend(self, decision: Extend, before: datetime) -> None:
-        """The deadline is extended already, so that it does not pass while it is recorded."""
-        state = self._state
+        """The deadline has moved already, so that it does not pass meanwhile."""
+        state, resumed = self._state, self._state.resumed
         record = RecordDeadline(
             booking_id=state.terms.booking_id, decision=decision, deadline_at=decision.until, at=workflow.now()
         )
@@ -110,11 +134,13 @@ class BookingHandlers:
             if state.deadline == decision.until:
                 state.deadline = before
             raise _not_recorded(failure) from failure
+        if state.resumed != resumed:
+            self._progress.reload()
         self._progress.publish_status()
 
     async def _move(self, to: Reschedule) -> None:
-        """Move the session to the agreed slot. The database decides whether that time is free."""
-        state = self._state
+        """The database decides whether the agreed slot is free."""
+        state, resumed = self._state, self._state.resumed
         deadline = state.deadline_after(to)
         record = MoveSlot(booking_id=state.terms.booking_id, decision=to, deadline_at=deadline, at=workflow.now())
         try:
@@ -127,6 +153,9 @@ class BookingHandlers:
             raise ApplicationError("The slot has just been taken or withdrawn.", type=Refusal.SLOT_TAKEN)
         if result is MoveResult.PROPOSAL_CLOSED:
             raise ApplicationError("The proposal is no longer open.", type=Refusal.NOT_POSSIBLE_NOW)
+        if state.resumed != resumed:
+            self._progress.reload()
+            return
         state.moved(to, deadline)
         workflow.upsert_search_attributes([search_attributes.SESSION_START.value_set(to.starts_at)])
         self._progress.publish_status()
@@ -136,24 +165,24 @@ class BookingHandlers:
         self._state.on_payment_event(event)
 
     @workflow.signal(name="approve")
-    def approve_signal(self, decision: Approve) -> None:
-        self._handle_signal(decision)
+    async def approve_signal(self, decision: Approve) -> None:
+        await self._handle_signal(decision)
 
     @workflow.signal(name="reject")
-    def reject_signal(self, decision: Reject) -> None:
-        self._handle_signal(decision)
+    async def reject_signal(self, decision: Reject) -> None:
+        await self._handle_signal(decision)
 
     @workflow.signal(name="complete")
-    def complete_signal(self, decision: Complete) -> None:
-        self._handle_signal(decision)
+    async def complete_signal(self, decision: Complete) -> None:
+        await self._handle_signal(decision)
 
     @workflow.signal(name="report_no_show")
-    def report_no_show_signal(self, decision: ReportNoShow) -> None:
-        self._handle_signal(decision)
+    async def report_no_show_signal(self, decision: ReportNoShow) -> None:
+        await self._handle_signal(decision)
 
     @workflow.signal(name="cancel")
-    def cancel_signal(self, decision: Cancel) -> None:
-        self._handle_signal(decision)
+    async def cancel_signal(self, decision: Cancel) -> None:
+        await self._handle_signal(decision)
 
     @workflow.update
     async def approve(self, decision: Approve) -> BookingView:
@@ -269,5 +298,4 @@ class BookingHandlers:
 
 
 def _not_recorded(failure: ActivityError) -> ApplicationError:
-    """The records and the workflow are both as before."""
     return ApplicationError(f"Nothing was changed: {reason_of(failure)}.", type=Refusal.NOT_POSSIBLE_NOW)

@@ -12,6 +12,7 @@ from temporalio.exceptions import ActivityError
 with workflow.unsafe.imports_passed_through():
     from activities.booking.records import RecordActivities
     from models.domain.messages import RecordAttention
+    from models.domain.resets import LoadBooking, RecordedBooking
     from models.domain.states import BookingStatus, PaymentStatus, SessionStatus
     from workflows import search_attributes
     from workflows.activity_calls import HoldLost, persist, persist_decision, reason_of, shielded
@@ -24,9 +25,55 @@ class EndedByOperator(Exception):
     """An operator ended a parked booking instead of retrying its step."""
 
 
+class WasReset(Exception):
+    """The workflow was reset: the booking may be further than its history, so it goes on from its records."""
+
+
 class Progress:
+    """Its waits and steps raise `WasReset`."""
+
     def __init__(self, state: BookingState) -> None:
         self._state = state
+        # A reset changes the seed, at the event to which the history was cut, and nothing else does.
+        self._seed: int | None = workflow.random_seed()
+        loop = asyncio.get_running_loop()
+
+        def wake(seed: int) -> None:
+            # The SDK checks what is waited for only if there is something to run.
+            loop.call_soon(lambda: None)
+
+        workflow.register_random_seed_callback(wake)
+
+    @property
+    def was_reset(self) -> bool:
+        return self._seed != workflow.random_seed()
+
+    def reload(self) -> None:
+        """The records have changed since the booking went on from them."""
+        self._seed = None
+
+    async def resume(self, recorded: RecordedBooking | None = None) -> None:
+        """Go on from the records, which are loaded unless they are given."""
+        state = self._state
+        while recorded is None:
+            seed = workflow.random_seed()
+            try:
+                loading = persist(RecordActivities.load_recorded_booking, LoadBooking(terms=state.terms))
+                recorded = await shielded(loading)
+            except ActivityError as failure:
+                workflow.logger.error("the records cannot be read: %s", reason_of(failure))
+            else:
+                self._seed = seed
+        before = state.view
+        state.resume(recorded)
+        changes = search_attributes.changed(before, state.view, state.next_deadline)
+        moved = search_attributes.SESSION_START.value_set(state.terms.starts_at)
+        workflow.upsert_search_attributes([*changes, moved])
+        self.set_details()
+
+    def _check_reset(self) -> None:
+        if self.was_reset:
+            raise WasReset
 
     async def wait_for(self, condition: Callable[[], bool]) -> bool:
         """Wait until the condition holds or a decision ends the booking; False if the deadline passes first.
@@ -38,19 +85,22 @@ class Progress:
         def is_decided() -> bool:
             return condition() or state.ending is not None
 
+        self._check_reset()
         while not is_decided():
             if state.is_moving:
                 # The deadline moves with the session, so it cannot pass meanwhile.
-                await workflow.wait_condition(lambda: not state.is_moving)
+                await workflow.wait_condition(lambda: not state.is_moving or self.was_reset)
+                self._check_reset()
                 continue
             if (deadline := state.deadline) <= workflow.now():
                 return False
             with contextlib.suppress(asyncio.TimeoutError):
                 await workflow.wait_condition(
-                    lambda deadline=deadline: is_decided() or state.deadline != deadline,  # type: ignore[misc]
+                    lambda deadline=deadline: is_decided() or state.deadline != deadline or self.was_reset,  # type: ignore[misc]
                     timeout=deadline - workflow.now(),
                     timeout_summary=f"waits for {state.stage}",
                 )
+            self._check_reset()
         return True
 
     async def run_or_park(self, step: Callable[[], Coroutine[Any, Any, T]]) -> T:
@@ -59,15 +109,21 @@ class Progress:
         Raises `EndedByOperator` if the operator ends the booking instead.
         """
         while True:
+            self._check_reset()
             try:
                 result = await shielded(step())
             except (ActivityError, HoldLost) as failure:
+                # A reset makes running activities fail.
+                self._check_reset()
                 await self.park(reason_of(failure))
             else:
-                self._state.retry = None
+                self._check_reset()
+                state = self._state
+                if state.retry is not None:
+                    state.retried, state.retry = state.retry, None
                 return result
 
-    async def park(self, reason: str, until: datetime | None = None) -> None:
+    async def park(self, reason: str, until: datetime | None = None, is_recorded: bool = False) -> None:
         """Wait for an operator to have the step retried, for as long as it takes or until `until`.
 
         Raises `EndedByOperator` if the operator ends the booking instead.
@@ -75,16 +131,19 @@ class Progress:
         state = self._state
         ending, retry = state.ending, state.retry
         state.parked_because = reason
-        await self._record_attention(until)
+        if not is_recorded:
+            await self._record_attention(until)
         with contextlib.suppress(asyncio.TimeoutError):
             await workflow.wait_condition(
-                lambda: state.retry is not retry or state.ending is not ending,
+                lambda: state.retry is not retry or state.ending is not ending or self.was_reset,
                 timeout=max(until - workflow.now(), timedelta(0)) if until else None,
             )
+        self._check_reset()
         state.parked_because = None
         state.operator_round += 1
         await self._record_attention()
         if state.ending is not ending:
+            state.retry = None
             raise EndedByOperator
 
     async def _record_attention(self, until: datetime | None = None) -> None:
@@ -96,6 +155,7 @@ class Progress:
             at=workflow.now(),
             decision=None if state.is_parked else state.retry,
             until=until,
+            ending=state.ending if state.is_parked else None,
         )
         write = persist if state.is_parked else persist_decision
         try:

@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 from typing import Self
 
 from models.domain import policy, session_reports
+from models.domain.actors import PLATFORM, Actor
 from models.domain.decisions import Situation, Stage, ending_of, refusal
-from models.domain.endings import Ending
+from models.domain.endings import Ending, EndReason
 from models.domain.messages import (
     Approve,
     BookingView,
@@ -30,6 +31,7 @@ from models.domain.messages import (
     Retry,
 )
 from models.domain.rationing import LimitReached
+from models.domain.resets import RecordedBooking
 from models.domain.session_reports import Answer, Report
 from models.domain.states import BookingStatus, PaymentStatus, SessionStatus, advance
 from models.domain.terms import BookingTerms
@@ -59,18 +61,27 @@ class BookingState:
     report: Report | None = None
     """What one side says of the session, and the other can answer."""
     awaits_answer: bool = False
-    """The report is recorded, and the other side has time to answer."""
+    """The report is recorded, and the other side has time to answer, or has answered."""
     answer: Answer | None = None
+    is_report_recorded: bool = False
     is_answer_recorded: bool = False
     retry: Retry | None = None
+    """Waits to be carried out."""
+    retried: Retry | None = None
+    """Has been carried out."""
     ending: Ending | None = None
     """How the booking ends, once that is decided."""
-    ended_through: Channel = Channel.WORKFLOW
+    ended_by: Decision | None = None
+    """The decision that ends the booking; `None` if a deadline or the meeting's record does."""
+    closed_by: Actor | None = None
+    """Who decided how the booking ended, once that is recorded."""
     parked_because: str | None = None
     operator_round: int = 0
     """How many times an operator had a failed step tried again, or ended a parked booking."""
     is_moving: bool = False
-    """To another slot, while the database is asked whether it is free."""
+    """While the database is asked whether the other slot is free."""
+    resumed: int = 0
+    """How many times the state was replaced by what the records say."""
     _seen_events: set[str] = field(default_factory=set)
 
     @classmethod
@@ -100,6 +111,10 @@ class BookingState:
         return self.ending
 
     @property
+    def ended_through(self) -> Channel:
+        return self.ended_by.channel if self.ended_by else Channel.WORKFLOW
+
+    @property
     def payment_ref(self) -> PaymentRef:
         return PaymentRef(
             booking_id=self.terms.booking_id,
@@ -122,7 +137,7 @@ class BookingState:
         if self.parked_because:
             return f"Needs an operator's decision: {self.parked_because}."
         if self.is_closed:
-            return f"Closed: {self.ending.reason if self.ending else 'the slot had been taken'}."
+            return f"Closed: {self.view.end_reason or 'the slot had been taken'}."
         until = f"until {self.deadline:%Y-%m-%d %H:%M:%S} UTC."
         if self.report is None:
             return f"Waits for {self.stage} {until}"
@@ -170,9 +185,27 @@ class BookingState:
             case ContestNoShow() | Object():
                 self.answer, self.deadline = decision, max(now, self.terms.ends_at)
             case _:
-                self.ending = ending_of(decision, self.situation(now))
-                self.ended_through = decision.channel
+                self.ending, self.ended_by = ending_of(decision, self.situation(now)), decision
         self.parked_because = None
+
+    def took_effect(self, decision: Decision) -> bool:
+        """Whether an applied decision has been carried out. Another one, or a deadline, may have been first."""
+        match decision:
+            case Approve():
+                return self.view.session_status is not None
+            case Retry():
+                return self.retried is decision
+            case Extend():
+                return self.ending is None
+            case Reschedule(starts_at=starts_at):
+                return self.terms.starts_at == starts_at
+            case Complete():
+                return self.is_report_recorded or self.view.end_reason is EndReason.COMPLETED
+            case ReportNoShow() if session_reports.can_be_answered(decision):
+                return self.is_report_recorded
+            case ContestNoShow() | Object():
+                return self.is_answer_recorded
+        return self.ended_by is decision
 
     def on_payment_event(self, event: PaymentEvent) -> None:
         """Stripe may send an event twice; the second one is no reason to look."""
@@ -214,11 +247,19 @@ class BookingState:
         if self.stage is Stage.APPROVAL:
             self.latest_deadline = min(to.starts_at, self._last_moment_of_hold)
 
+    @property
+    def was_cancelled_by_platform(self) -> bool:
+        """Which only a cancellation of the workflow does."""
+        return self.view.end_reason is EndReason.CANCELLED and self.closed_by == PLATFORM
+
     def begin_ending(self, ending: Ending) -> None:
-        self.stage, self.ending, self.parked_because = Stage.ENDING, ending, None
+        if ending is not self.ending:
+            self.ending, self.ended_by = ending, None
+        self.stage, self.parked_because = Stage.ENDING, None
 
     def close(self) -> None:
         self.stage = Stage.CLOSED
+        self.closed_by = self.ending.actor if self.ending else None
 
     def reach(
         self,
@@ -234,11 +275,31 @@ class BookingState:
             session_status=advance(before.session_status, session) if session else before.session_status,
             payment_status=advance(before.payment_status, payment) if payment else before.payment_status,
             needs_attention=self.is_parked,
-            end_reason=closed_by.reason if closed_by else None,
+            end_reason=closed_by.reason if closed_by else before.end_reason,
         )
         if closed_by and closed_by.booking is None:
             reached = reached.model_copy(update={"booking_status": None})
         self.view = reached
+
+    def resume(self, recorded: RecordedBooking) -> None:
+        """Go on from the records. Decisions that they do not have are checked and applied again by their handlers."""
+        self.resumed += 1
+        self.stage, self.view, self.terms = recorded.stage, recorded.view, recorded.terms
+        self.checkout, self.payment = recorded.checkout, recorded.payment
+        self.report, self.answer, self.approval = recorded.report, recorded.answer, None
+        self.is_report_recorded = self.awaits_answer = self.report is not None
+        self.is_answer_recorded = self.answer is not None
+        self.retry, self.ending, self.ended_by = None, recorded.parked_ending, None
+        self.parked_because, self.operator_round = recorded.parked_because, recorded.operator_round
+        # Stripe may be ahead of the records.
+        self.event_pending = True
+        self.closed_by = recorded.ended_by
+        self.deadline = recorded.deadline or self.deadline
+        if recorded.hold_ends_at is not None:
+            self.hold_ends_at = recorded.hold_ends_at
+            self.latest_deadline = self._last_moment_of_hold
+            if self.stage is Stage.APPROVAL:
+                self.latest_deadline = min(self.terms.starts_at, self.latest_deadline)
 
     @property
     def _last_moment_of_hold(self) -> datetime:

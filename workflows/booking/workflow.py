@@ -9,20 +9,21 @@
 However a booking ends, it ends in one place, `_end`: what its `Ending` keeps is settled, the rest goes back, and the
 outcome is recorded. Cancelling the workflow in Temporal ends it the same way, with nothing kept.
 
-What has been decided is in `state.py`, the updates and signals are in `handlers.py`, waiting and parking in
-`progress.py`. Which decision is possible when is a table of the domain, `models/domain/decisions.py`.
+What has been decided is in `state.py`, the updates and signals are in `handlers.py`, the activities in `steps.py`,
+waiting and parking in `progress.py`. Which decision is possible when is a table of the domain,
+`models/domain/decisions.py`. A workflow that was reset in Temporal goes on from the booking's records.
 """
 
 from collections.abc import Callable
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+from temporalio.exceptions import ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
-    from activities.booking.payments import PaymentActivities
     from activities.booking.records import RecordActivities
     from models.domain import endings, policy, session_reports
     from models.domain.actors import PLATFORM
+    from models.domain.decisions import Stage
     from models.domain.endings import Ending, EndReason
     from models.domain.messages import (
         OPEN_CHECKOUT,
@@ -33,23 +34,18 @@ with workflow.unsafe.imports_passed_through():
         PaymentState,
         RecordAcceptance,
         RecordAuthorization,
-        RecordCheckout,
-        RecordEnding,
         Refusal,
         ReserveSlot,
         SecurePayment,
-        SettlePayment,
     )
     from models.domain.rationing import LimitReached
-    from models.domain.session_reports import JudgeSession, RecordAnswer, RecordReport, Report, Verdict
+    from models.domain.resets import RecordedBooking
+    from models.domain.session_reports import Report, Verdict
     from models.domain.states import BookingStatus, PaymentStatus, SessionStatus
-    from workflows.activity_calls import HoldLost, call_stripe, persist, persist_decision
+    from workflows.activity_calls import persist, persist_decision
     from workflows.booking.handlers import BookingHandlers
-    from workflows.booking.progress import EndedByOperator
-
-
-class _CheckoutRefused(Exception):
-    """Stripe does not create a Checkout Session for this booking."""
+    from workflows.booking.progress import EndedByOperator, WasReset
+    from workflows.booking.steps import CheckoutRefused, Steps
 
 
 @workflow.defn(name="Booking")
@@ -57,22 +53,29 @@ class BookingWorkflow(BookingHandlers):
     @workflow.init
     def __init__(self, order: ReserveSlot) -> None:
         super().__init__(order)
+        self._steps = Steps(self._state, self._progress)
 
     @workflow.run
     async def run(self, order: ReserveSlot) -> BookingView:
         state = self._state
-        try:
-            ending = await self._run_stages(order)
-            if ending is not None:
-                await self._end(ending)
-        except BaseException as error:
-            if not is_cancelled_exception(error):
-                raise
-            if not state.is_closed:
-                await self._end(endings.cancelled(state.terms, PLATFORM, workflow.now(), state.is_accepted))
-                await workflow.wait_condition(workflow.all_handlers_finished)
-                raise
+        cancellation: BaseException | None = None
+        while not state.is_closed:
+            try:
+                if self._progress.was_reset:
+                    await self._progress.resume()
+                elif cancellation is not None:
+                    await self._end(endings.cancelled(state.terms, PLATFORM, workflow.now(), state.is_accepted))
+                elif (ending := await self._run_stages(order)) is not None:
+                    await self._end(ending)
+            except WasReset:
+                workflow.logger.warning("the workflow was reset; the booking goes on from its records")
+            except BaseException as error:
+                if not is_cancelled_exception(error):
+                    raise
+                cancellation = error
         await workflow.wait_condition(workflow.all_handlers_finished)
+        if cancellation is not None and state.was_cancelled_by_platform:
+            raise cancellation
         return state.view
 
     @workflow.update(name=OPEN_CHECKOUT)
@@ -91,7 +94,13 @@ class BookingWorkflow(BookingHandlers):
 
     async def _reserve(self, order: ReserveSlot) -> None:
         """Reserve the slot, or close the booking if somebody else has it or the student has reached a limit."""
+        if self._state.is_reserved:
+            return
+        info = workflow.info()
+        order = order.model_copy(update={"is_reset": info.run_id != info.original_execution_run_id})
         match await persist(RecordActivities.reserve_slot, order):
+            case RecordedBooking() as recorded:
+                await self._progress.resume(recorded)
             case True:
                 self._state.reach(booking=BookingStatus.PENDING)
             case False:
@@ -102,14 +111,33 @@ class BookingWorkflow(BookingHandlers):
         self._progress.set_details()
 
     async def _run_stages(self, order: ReserveSlot) -> Ending | None:
-        """Payment, approval, session. The first stage that returns an ending is the last; `None`: nothing is booked."""
+        """Payment, approval, session: the first stage that returns an ending is the last.
+
+        A booking that goes on from its records starts at the stage where they have it. `None`: it is closed already.
+        """
+        state = self._state
         try:
             await self._progress.run_or_park(lambda: self._reserve(order))
-            if self._state.is_closed:
+            if state.is_closed:
                 return None
-            return await self._await_payment(order) or await self._await_approval() or await self._await_session()
+            if state.parked_because and await self._is_still_undecided(state.parked_because):
+                return await self._time_out()
+            if state.ending is not None:
+                return state.ending
+            if state.stage is Stage.CHECKOUT and (unpaid := await self._await_payment(order)):
+                return unpaid
+            if state.stage is Stage.APPROVAL and (not_approved := await self._await_approval()):
+                return not_approved
+            return await self._await_session()
         except EndedByOperator:
-            return self._state.decided_ending
+            return state.decided_ending
+
+    async def _is_still_undecided(self, reason: str) -> bool:
+        """Wait for an operator, as before the reset. Whether none has decided in time, where the time is limited."""
+        state = self._state
+        is_limited = reason == session_reports.UNDECIDED
+        await self._progress.park(reason, until=state.latest_deadline if is_limited else None, is_recorded=True)
+        return is_limited and state.retry is None
 
     async def _await_payment(self, order: ReserveSlot) -> Ending | None:
         """The student pays on Checkout. No ending if Stripe holds the money."""
@@ -118,14 +146,14 @@ class BookingWorkflow(BookingHandlers):
         state.latest_deadline = min(page_ends_at, state.terms.starts_at)
         request = SecurePayment(terms=state.terms, expires_at=page_ends_at)
         try:
-            await self._progress.run_or_park(lambda: self._secure(request))
-        except _CheckoutRefused:
+            await self._progress.run_or_park(lambda: self._steps.secure(request))
+        except CheckoutRefused:
             return endings.unpaid(state.terms, EndReason.CHECKOUT_REFUSED)
         while True:
             in_time = await self._progress.wait_for(lambda: state.event_pending)
             if state.ending:
                 return state.ending
-            payment = await self._progress.run_or_park(self._look_up)
+            payment = await self._progress.run_or_park(self._steps.look_up)
             if payment.phase is HoldPhase.HELD:
                 return await self._authorize(payment)
             if not in_time or payment.phase is not HoldPhase.OPEN:
@@ -172,17 +200,20 @@ class BookingWorkflow(BookingHandlers):
     async def _await_answer(self, report: Report) -> Ending:
         """The other side can answer the report. A completion that the meeting's record shows needs no answer."""
         state = self._state
-        is_completion = isinstance(report, Complete)
-        if is_completion and await self._progress.run_or_park(self._judge_decision) is Verdict.TOOK_PLACE:
-            return state.ending or endings.completed(state.terms, report.actor)
-        await self._progress.run_or_park(self._record_report)
-        state.awaits_answer = state.deadline > workflow.now()
-        self._progress.publish_status(session=SessionStatus.COMPLETION_REPORTED if is_completion else None)
+        if not state.is_report_recorded:
+            is_completion = isinstance(report, Complete)
+            if is_completion and await self._progress.run_or_park(self._steps.judge_decision) is Verdict.TOOK_PLACE:
+                return state.ending or endings.completed(state.terms, report.actor)
+            await self._progress.run_or_park(self._steps.record_report)
+            state.is_report_recorded = True
+            state.awaits_answer = state.answer is not None or state.deadline > workflow.now()
+            self._progress.publish_status(session=SessionStatus.COMPLETION_REPORTED if is_completion else None)
         await self._wait_while_held(lambda: state.answer is not None)
         if state.ending is None and state.answer is not None:
-            await self._progress.run_or_park(self._record_answer)
-            state.is_answer_recorded = True
-            self._progress.publish_status()
+            if not state.is_answer_recorded:
+                await self._progress.run_or_park(self._steps.record_answer)
+                state.is_answer_recorded = True
+                self._progress.publish_status()
             await self._wait_while_held(lambda: False)
         return state.ending or await self._judge_report(report)
 
@@ -190,7 +221,7 @@ class BookingWorkflow(BookingHandlers):
         """The meeting's record decides clear cases, an operator the others; without either, the completion timeout."""
         state = self._state
         while True:
-            verdict = await self._progress.run_or_park(self._judge)
+            verdict = await self._progress.run_or_park(self._steps.judge)
             if ending := state.ending or session_reports.ending_after(verdict, report, state.answer, state.terms):
                 return ending
             await self._progress.park(session_reports.UNDECIDED, until=state.latest_deadline)
@@ -199,7 +230,7 @@ class BookingWorkflow(BookingHandlers):
 
     async def _time_out(self) -> Ending:
         state = self._state
-        verdict = await self._progress.run_or_park(self._judge)
+        verdict = await self._progress.run_or_park(self._steps.judge)
         return state.ending or session_reports.ending_on_timeout(verdict, state.terms)
 
     async def _wait_while_held(self, decided: Callable[[], bool]) -> None:
@@ -208,7 +239,7 @@ class BookingWorkflow(BookingHandlers):
         while await self._progress.wait_for(lambda: decided() or state.event_pending):
             if decided() or state.ending:
                 return
-            await self._progress.run_or_park(self._check_hold)
+            await self._progress.run_or_park(self._steps.check_hold)
 
     async def _end(self, ending: Ending) -> None:
         """Move the money as the ending says, then record how the booking ended."""
@@ -221,100 +252,9 @@ class BookingWorkflow(BookingHandlers):
         state.begin_ending(ending)
         while True:
             try:
-                move = self._settle if state.decided_ending.split.kept else self._release
+                move = self._steps.settle if state.decided_ending.split.kept else self._steps.release
                 state.payment = await self._progress.run_or_park(move)
-                await self._progress.run_or_park(self._record_ending)
+                await self._progress.run_or_park(self._steps.record_ending)
                 return
             except EndedByOperator:
                 continue
-
-    async def _record_ending(self) -> None:
-        state = self._state
-        ending, payment = state.decided_ending, state.payment
-        was_held = payment is not None and payment.was_held
-        record = RecordEnding(
-            terms=state.terms, ending=ending, channel=state.ended_through, payment=payment, at=workflow.now()
-        )
-        await persist(RecordActivities.record_ending, record)
-        state.close()
-        if ending.booking and was_held and state.view.payment_status is None:
-            # The payment was made and the booking ended before Stripe's event arrived.
-            self._progress.publish_status(payment=PaymentStatus.PENDING)
-        self._progress.publish_status(
-            booking=ending.booking,
-            session=ending.session if state.view.session_status else None,
-            payment=endings.payment_after(state.terms, ending, was_held),
-        )
-
-    async def _secure(self, request: SecurePayment) -> None:
-        """Raises `_CheckoutRefused`. The checkout is known before it is recorded, so that it can be released."""
-        state = self._state
-        if state.checkout is None:
-            try:
-                state.checkout = await call_stripe(PaymentActivities.secure_payment, request, until=state.deadline)
-            except ActivityError as failure:
-                raise _CheckoutRefused from failure
-        record = RecordCheckout(
-            booking_id=state.terms.booking_id,
-            student_id=state.terms.student_id,
-            checkout=state.checkout,
-            at=workflow.now(),
-        )
-        await persist(RecordActivities.record_checkout, record)
-        self._progress.set_details()
-
-    async def _look_up(self) -> PaymentState:
-        state = self._state
-        state.event_pending = False
-        budget = state.step_budget(workflow.now())
-        state.payment = await call_stripe(PaymentActivities.look_up_payment, state.payment_ref, budget)
-        return state.payment
-
-    async def _check_hold(self) -> None:
-        if (await self._look_up()).phase is not HoldPhase.HELD:
-            raise HoldLost
-
-    async def _record_report(self) -> None:
-        state, report = self._state, self._state.report
-        assert report is not None
-        record = RecordReport(
-            booking_id=state.terms.booking_id,
-            actor=report.actor,
-            channel=report.channel,
-            absent=None if isinstance(report, Complete) else report.absent,
-            answer_until=state.deadline,
-            at=workflow.now(),
-        )
-        await persist_decision(RecordActivities.record_session_report, record)
-
-    async def _record_answer(self) -> None:
-        state, answer = self._state, self._state.answer
-        assert answer is not None
-        record = RecordAnswer(
-            booking_id=state.terms.booking_id,
-            actor=answer.actor,
-            channel=answer.channel,
-            judged_at=state.deadline,
-            at=workflow.now(),
-        )
-        await persist_decision(RecordActivities.record_session_answer, record)
-
-    async def _judge(self) -> Verdict:
-        """At a deadline."""
-        return await persist(RecordActivities.judge_session, JudgeSession(terms=self._state.terms, at=workflow.now()))
-
-    async def _judge_decision(self) -> Verdict:
-        """When a completion is reported: the verdict is a write, too."""
-        record = JudgeSession(terms=self._state.terms, at=workflow.now())
-        return await persist_decision(RecordActivities.judge_session, record)
-
-    async def _settle(self) -> PaymentState:
-        state = self._state
-        request = SettlePayment(ref=state.payment_ref, split=state.decided_ending.split)
-        return await call_stripe(PaymentActivities.settle_payment, request, state.step_budget(workflow.now()))
-
-    async def _release(self) -> PaymentState:
-        state = self._state
-        return await call_stripe(
-            PaymentActivities.release_payment, state.payment_ref, state.step_budget(workflow.now())
-        )

@@ -162,7 +162,7 @@ async def test_step_without_a_booking_request_is_rejected(bookings: Bookings, un
         "authorization": lambda: bookings.records.record_authorization(authorization(terms)),
         "acceptance": lambda: bookings.records.record_acceptance(bookings.acceptance(terms)),
     }
-    with pytest.raises(IllegalTransition, match="there is no booking request"):
+    with pytest.raises(IllegalTransition, match="there is no open booking request"):
         await steps[unrecorded]()
     assert await bookings.audit(terms.booking_id) == []
 

@@ -1,0 +1,252 @@
+"""The reset button of Temporal's UI: at every workflow task of every ending, no money moves and the end is the same."""
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from sqlmodel import SQLModel
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import EventType, ResetReapplyType
+from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
+from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, WorkflowUpdateFailedError
+
+from models.domain.actors import AbsentParty
+from models.domain.messages import (
+    BookingView,
+    Cancel,
+    Complete,
+    Confirm,
+    Decision,
+    Extend,
+    Object,
+    Reject,
+    Release,
+    ReportNoShow,
+    Retry,
+    SettleAndRefund,
+)
+from models.domain.states import BookingStatus
+from tests.workflows.booking import endings
+from tests.workflows.booking.endings import OPERATOR, Ending
+from tests.workflows.booking.test_rescheduling import move, proposal
+from tests.workflows.saga import Booked, Handle, Saga
+
+pytestmark = [
+    pytest.mark.timeout(300),
+    # The SDK's, when a workflow is evicted while its local activity ends.
+    pytest.mark.filterwarnings("ignore:Cannot find activity to cancel:UserWarning"),
+]
+
+EVERYTHING = ResetReapplyType.RESET_REAPPLY_TYPE_ALL_ELIGIBLE
+"""The default."""
+NOTHING = ResetReapplyType.RESET_REAPPLY_TYPE_NONE
+CANCELED, COMPLETED = WorkflowExecutionStatus.CANCELED, WorkflowExecutionStatus.COMPLETED
+_LIMIT_SECONDS = 30
+READS = {"look_up", "find_checkout", "find_customer"}
+
+Outcome = tuple[WorkflowExecutionStatus | None, BookingView | None]
+
+
+async def _outcome(saga: Saga, handle: Handle, run_id: str | None = None) -> Outcome:
+    """How the workflow ended. A cancelled one has no result."""
+    run: Any = saga.env.client.get_workflow_handle(handle.id, run_id=run_id, result_type=BookingView)
+    try:
+        view = await asyncio.wait_for(run.result(), _LIMIT_SECONDS)
+    except (WorkflowFailureError, TimeoutError):
+        view = None
+    return (await run.describe()).status, view
+
+
+async def _tasks(handle: Handle) -> list[int]:
+    completed = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
+    return [event.event_id for event in (await handle.fetch_history()).events if event.event_type == completed]
+
+
+async def _reset(saga: Saga, handle: Handle, run_id: str, task: int, reapply: "ResetReapplyType.ValueType") -> str:
+    client = saga.env.client
+    response = await client.workflow_service.reset_workflow_execution(
+        ResetWorkflowExecutionRequest(
+            namespace=client.namespace,
+            workflow_execution=WorkflowExecution(workflow_id=handle.id, run_id=run_id),
+            reason="test",
+            workflow_task_finish_event_id=task,
+            request_id=str(uuid4()),
+            reset_reapply_type=reapply,
+        )
+    )
+    return response.run_id
+
+
+async def _rows(saga: Saga) -> dict[str, list[dict[str, Any]]]:
+    async with saga.engine.connect() as connection:
+        return {
+            table.name: [dict(row) for row in (await connection.execute(table.select())).mappings()]
+            for table in SQLModel.metadata.sorted_tables
+        }
+
+
+async def _payments(saga: Saga) -> list[list[tuple[str, str | None]]]:
+    """Everything at Stripe that a reset could have moved or made."""
+    api = saga.stripe.v1
+    intents = (await api.payment_intents.list_async({"limit": 100})).data
+    refunds = (await api.refunds.list_async({"limit": 100})).data
+    sessions = (await api.checkout.sessions.list_async({"limit": 100})).data
+    return [sorted((each.id, each.status) for each in objects) for objects in (intents, refunds, sessions)]
+
+
+async def _walk(saga: Saga, name: str, handle: Handle) -> list[str]:
+    """Reset the booking to each of its tasks. Returns what was different afterwards."""
+    run_id = (await handle.describe()).run_id
+    before = await _outcome(saga, handle, run_id)
+    wrong = []
+    for task in await _tasks(saga.env.client.get_workflow_handle(handle.id, run_id=run_id)):
+        for reapply in (EVERYTHING, NOTHING):
+            await _reset(saga, handle, run_id, task, reapply)
+            after = await _outcome(saga, handle)
+            # A reset to before the cancellation may leave it out: there is nothing to be cancelled any more.
+            is_uncancelled = before[0] is CANCELED and after[0] is COMPLETED
+            if after != before and not is_uncancelled:
+                wrong.append(f"{name}, task {task}, reapply {reapply}: {after}, not {before}")
+    return wrong
+
+
+async def test_a_reset_of_an_ended_booking_changes_nothing(live_saga: Saga) -> None:
+    saga = live_saga
+    names: list[Ending] = [*endings.ALONE, *endings.TOGETHER]
+    handles = [await play(saga) for play in endings.ALONE]
+    handles += await asyncio.gather(*(play(saga) for play in endings.TOGETHER))
+    for handle in handles:
+        await _outcome(saga, handle)
+    rows, payments, calls = await _rows(saga), await _payments(saga), len(saga.faults.calls)
+    walks = (_walk(saga, play.__name__, handle) for play, handle in zip(names, handles, strict=True))
+    wrong = [each for walk in await asyncio.gather(*walks) for each in walk]
+    assert not wrong, "\n".join(wrong)
+    assert set(saga.faults.calls[calls:]) <= READS
+    assert await _rows(saga) == rows
+    assert await _payments(saga) == payments
+
+
+@dataclass(frozen=True)
+class Open:
+    """An open booking, and the decision with which it goes on."""
+
+    booked: Booked
+    go_on: str
+    decision: Decision
+    status: BookingStatus | None
+    kept_minor: int
+
+
+async def _unpaid(saga: Saga) -> Open:
+    booked = await saga.booked()
+    return Open(booked, "cancel", Cancel(actor=booked.student), BookingStatus.CANCELLED, 0)
+
+
+async def _paid(saga: Saga) -> Open:
+    booked = await saga.paid()
+    return Open(booked, "reject", Reject(actor=booked.instructor), BookingStatus.REJECTED, 0)
+
+
+async def _accepted(saga: Saga) -> Open:
+    booked = await saga.accepted(starts_in=timedelta(hours=12))
+    return Open(booked, "cancel", Cancel(actor=booked.student), BookingStatus.CANCELLED, 5_000)
+
+
+async def _moved(saga: Saga) -> Open:
+    """At the new time half of the price is kept, at the old one it would be nothing."""
+    booked = await saga.accepted()
+    await move(booked, await proposal(saga, booked, timedelta(hours=12 - 72)))
+    return Open(booked, "cancel", Cancel(actor=booked.student), BookingStatus.CANCELLED, 5_000)
+
+
+async def _moved_before_approval(saga: Saga) -> Open:
+    booked = await saga.paid()
+    await move(booked, await proposal(saga, booked, timedelta(hours=12 - 72)))
+    return Open(booked, "release", Release(actor=OPERATOR), BookingStatus.CANCELLED, 0)
+
+
+async def _extended(saga: Saga) -> Open:
+    booked = await saga.accepted(starts_in=timedelta(hours=12))
+    until = booked.order.terms.ends_at + timedelta(hours=5)
+    await booked.handle.execute_update("extend", Extend(actor=OPERATOR, until=until))
+    return Open(booked, "cancel", Cancel(actor=booked.student), BookingStatus.CANCELLED, 5_000)
+
+
+async def _completion_reported(saga: Saga) -> Open:
+    booked = await endings.over(saga)
+    await booked.handle.execute_update("complete", Complete(actor=booked.instructor))
+    return Open(booked, "confirm", Confirm(actor=booked.student), BookingStatus.COMPLETED, 10_000)
+
+
+async def _objected(saga: Saga) -> Open:
+    booked = (await _completion_reported(saga)).booked
+    await booked.handle.execute_update("object", Object(actor=booked.student))
+    await saga.until_needs_attention(booked)
+    refund = SettleAndRefund(actor=OPERATOR, amount=endings.THIRD)
+    return Open(booked, "refund", refund, BookingStatus.COMPLETED, 7_000)
+
+
+async def _no_show_reported(saga: Saga) -> Open:
+    booked = await endings.over(saga)
+    report = ReportNoShow(actor=booked.student, absent=AbsentParty.INSTRUCTOR)
+    await booked.handle.execute_update("report_no_show", report)
+    return Open(booked, "cancel", Cancel(actor=booked.instructor), BookingStatus.CANCELLED, 0)
+
+
+async def _parked(saga: Saga) -> Open:
+    """An operator's retry still captures what the student confirmed."""
+    booked = await endings.parked(saga)
+    return Open(booked, "retry", Retry(actor=OPERATOR), BookingStatus.COMPLETED, 10_000)
+
+
+async def _until_idle(handle: Handle) -> None:
+    for _ in range(_LIMIT_SECONDS * 10):
+        description = (await handle.describe()).raw_description
+        if not description.pending_activities and not description.HasField("pending_workflow_task"):
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError(f"{handle.id} is still at work")
+
+
+async def _walk_open(saga: Saga, booking: Open) -> str | None:
+    """Reset an open booking to each of its tasks, then go on. Returns how it ended, if that is not as without."""
+    handle = booking.booked.handle
+    run_id = (await handle.describe()).run_id
+    for task in await _tasks(handle):
+        for reapply in (EVERYTHING, NOTHING):
+            await _reset(saga, handle, run_id, task, reapply)
+            await _until_idle(handle)
+    try:
+        view: BookingView = await handle.execute_update(booking.go_on, booking.decision, result_type=BookingView)
+    except WorkflowUpdateFailedError as refused:
+        return f"{booking}: {refused.cause}"
+    payment = await booking.booked.payment()
+    kept = payment.captured_minor if payment else 0
+    is_same = (view.booking_status, kept) == (booking.status, booking.kept_minor)
+    return None if is_same else f"{booking}: {view}, {kept}"
+
+
+async def test_a_reset_of_an_open_booking_goes_on_where_the_people_left_it(live_saga: Saga) -> None:
+    saga = live_saga
+    together = (
+        _unpaid,
+        _paid,
+        _accepted,
+        _moved,
+        _moved_before_approval,
+        _extended,
+        _completion_reported,
+        _objected,
+        _no_show_reported,
+    )
+    bookings = [await _parked(saga), *await asyncio.gather(*(begin(saga) for begin in together))]
+    calls = len(saga.faults.calls)
+    wrong = await asyncio.gather(*(_walk_open(saga, booking) for booking in bookings))
+    assert not any(wrong), "\n".join(each for each in wrong if each)
+    # What they went on to. The parked one's confirmation is played again, and captures before its operator retries.
+    moved = Counter(call for call in saga.faults.calls[calls:] if call not in READS)
+    assert moved == {"cancel": 3, "capture": 7, "expire_checkout": 1}
