@@ -87,6 +87,24 @@ async def test_a_history_that_the_saga_did_not_make_fails_to_replay() -> None:
         await _replay(history)
 
 
+@pytest.mark.parametrize("path", [path for path in _SAVED if path.parent.name == "booking"], ids=lambda path: path.stem)
+def test_no_write_runs_in_the_workflow_task_that_accepts_an_update(path: Path) -> None:
+    """Its local activities are committed before the update is in the history."""
+    task, accepted, written = "", dict[str, list[str]](), list[tuple[str, str]]()
+    for event in _read(path)["events"]:
+        if event["eventType"] == "EVENT_TYPE_WORKFLOW_TASK_COMPLETED":
+            task = event["eventId"]
+        elif update := event.get("workflowExecutionUpdateAcceptedEventAttributes"):
+            # One that was played again after a reset has no request here.
+            accepted.setdefault(task, []).append(update.get("acceptedRequest", {}).get("input", {}).get("name", ""))
+        elif marker := event.get("markerRecordedEventAttributes"):
+            payload = marker["details"]["data"]["payloads"][0]["data"]
+            written.append((task, json.loads(base64.b64decode(payload))["activity_type"]))
+    assert accepted
+    # The reservation follows from the start, and a reset workflow only reads.
+    assert {name for at, name in written if at in accepted} <= {"reserve_slot", "load_recorded_booking"}
+
+
 @every_history
 def test_nothing_personal_is_in_a_saved_history(path: Path) -> None:
     """The demo's people have these in their names, addresses, words and cards."""

@@ -122,7 +122,6 @@ class BookingHandlers:
         )
 
     async def _extend(self, decision: Extend, before: datetime) -> None:
-        """The deadline has moved already, so that it does not pass meanwhile."""
         state, resumed = self._state, self._state.resumed
         record = RecordDeadline(
             booking_id=state.terms.booking_id, decision=decision, deadline_at=decision.until, at=workflow.now()

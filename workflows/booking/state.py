@@ -15,7 +15,6 @@ from models.domain.endings import Ending, EndReason
 from models.domain.messages import (
     Approve,
     BookingView,
-    Channel,
     Checkout,
     Complete,
     ContestNoShow,
@@ -66,20 +65,17 @@ class BookingState:
     is_report_recorded: bool = False
     is_answer_recorded: bool = False
     retry: Retry | None = None
-    """Waits to be carried out."""
+    """Not carried out yet; `retried` has been."""
     retried: Retry | None = None
-    """Has been carried out."""
     ending: Ending | None = None
     """How the booking ends, once that is decided."""
     ended_by: Decision | None = None
     """The decision that ends the booking; `None` if a deadline or the meeting's record does."""
     closed_by: Actor | None = None
-    """Who decided how the booking ended, once that is recorded."""
     parked_because: str | None = None
     operator_round: int = 0
     """How many times an operator had a failed step tried again, or ended a parked booking."""
     is_moving: bool = False
-    """While the database is asked whether the other slot is free."""
     resumed: int = 0
     """How many times the state was replaced by what the records say."""
     _seen_events: set[str] = field(default_factory=set)
@@ -109,10 +105,6 @@ class BookingState:
     def decided_ending(self) -> Ending:
         assert self.ending is not None
         return self.ending
-
-    @property
-    def ended_through(self) -> Channel:
-        return self.ended_by.channel if self.ended_by else Channel.WORKFLOW
 
     @property
     def payment_ref(self) -> PaymentRef:
@@ -226,13 +218,13 @@ class BookingState:
             return False
         self.stage = Stage.APPROVAL
         self.deadline = policy.approval_deadline(deadlines, now, terms.starts_at, self.hold_ends_at)
-        self.latest_deadline = min(terms.starts_at, self._last_moment_of_hold)
+        self.latest_deadline = self._latest_deadline
         return True
 
     def approved(self) -> None:
         self.stage = Stage.SESSION
         self.deadline = policy.completion_deadline(self.terms.policy.deadlines, self.terms.ends_at, self.hold_ends_at)
-        self.latest_deadline = self._last_moment_of_hold
+        self.latest_deadline = self._latest_deadline
 
     def deadline_after(self, to: Reschedule) -> datetime:
         if self.stage is Stage.APPROVAL:
@@ -244,8 +236,7 @@ class BookingState:
         self.terms = self.terms.model_copy(
             update={"slot_id": to.slot_id, "starts_at": to.starts_at, "ends_at": to.ends_at}
         )
-        if self.stage is Stage.APPROVAL:
-            self.latest_deadline = min(to.starts_at, self._last_moment_of_hold)
+        self.latest_deadline = self._latest_deadline
 
     @property
     def was_cancelled_by_platform(self) -> bool:
@@ -297,13 +288,12 @@ class BookingState:
         self.deadline = recorded.deadline or self.deadline
         if recorded.hold_ends_at is not None:
             self.hold_ends_at = recorded.hold_ends_at
-            self.latest_deadline = self._last_moment_of_hold
-            if self.stage is Stage.APPROVAL:
-                self.latest_deadline = min(self.terms.starts_at, self.latest_deadline)
+            self.latest_deadline = self._latest_deadline
 
     @property
-    def _last_moment_of_hold(self) -> datetime:
-        return self.hold_ends_at - self.terms.policy.deadlines.hold_margin
+    def _latest_deadline(self) -> datetime:
+        last_moment_of_hold = self.hold_ends_at - self.terms.policy.deadlines.hold_margin
+        return min(self.terms.starts_at, last_moment_of_hold) if self.stage is Stage.APPROVAL else last_moment_of_hold
 
     def _answer_until(self, report: Report, now: datetime) -> datetime:
         terms = self.terms

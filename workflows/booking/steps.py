@@ -11,6 +11,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.booking.records import RecordActivities
     from models.domain import endings
     from models.domain.messages import (
+        Channel,
         Complete,
         HoldPhase,
         PaymentState,
@@ -40,7 +41,11 @@ class Steps:
         ending, payment = state.decided_ending, state.payment
         was_held = payment is not None and payment.was_held
         record = RecordEnding(
-            terms=state.terms, ending=ending, channel=state.ended_through, payment=payment, at=workflow.now()
+            terms=state.terms,
+            ending=ending,
+            channel=state.ended_by.channel if state.ended_by else Channel.WORKFLOW,
+            payment=payment,
+            at=workflow.now(),
         )
         recorded = await persist(RecordActivities.record_ending, record)
         if recorded is not None:

@@ -224,7 +224,8 @@ def test_a_decision_ends_the_booking(
     ending = state.decided_ending
     assert (ending.booking, ending.reason, ending.split.kept) == (status, reason, DOLLARS[kept])
     assert ending.actor == DECISIONS[name].actor
-    assert state.ended_through is Channel.API
+    assert state.ended_by is not None
+    assert state.ended_by.channel is Channel.API
 
 
 def test_a_late_cancellation_keeps_what_the_policy_says() -> None:
