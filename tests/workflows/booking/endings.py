@@ -40,12 +40,12 @@ Ending = Callable[[Saga], Awaitable[Handle]]
 
 OPERATOR = Actor(role=Role.OPERATOR)
 SECOND = timedelta(seconds=1)
-SOON = 12 * SECOND
-"""Long enough to book, pay and approve all bookings at once."""
+SOON = 20 * SECOND
+"""Long enough to book, pay and approve all bookings at once, on a busy machine."""
 SHORT = Deadlines(
-    checkout_window=6 * SECOND,
+    checkout_window=SOON,
     decline_grace=SECOND,
-    approval_window=6 * SECOND,
+    approval_window=SOON,
     completion_window=3 * SECOND,
     contest_window=2 * SECOND,
     objection_window=2 * SECOND,
@@ -105,7 +105,7 @@ async def completed_as_recorded(saga: Saga) -> Handle:
 
 
 async def completed_unseen(saga: Saga) -> Handle:
-    booked = await over(saga, SHORT.model_copy(update={"approval_window": SOON}))
+    booked = await over(saga, SHORT)
     await send(booked, "complete", Complete(actor=booked.instructor))
     return booked.handle
 
@@ -165,7 +165,7 @@ async def rejected(saga: Saga) -> Handle:
 
 
 async def approval_timeout(saga: Saga) -> Handle:
-    booked = await saga.booked(policy=policy(SHORT.model_copy(update={"checkout_window": 2 * SOON})))
+    booked = await saga.booked(policy=policy(SHORT))
     await booked.pay()
     return booked.handle
 
