@@ -24,7 +24,7 @@ from api.http.idempotency import OptionalKey
 from api.http.pagination import PageParams
 from api.http.problems import Kind, Problem, problem_responses
 from models.domain.messages import Channel, Extend, Release, Retry, Settle, SettleAndRefund
-from models.domain.money import Money, off_step
+from models.domain.money import Money, not_accepted
 from models.domain.policy import LossBearer
 from workflows.booking.workflow import BookingWorkflow
 
@@ -86,7 +86,7 @@ async def refund(
     """Refund part of the price. An open booking is settled for the rest; an ended booking can be refunded, too."""
     record = await handler.find(booking_id, operator)
     amount = Money(amount_minor=requested.amount_minor, currency=record.request.currency)
-    if reason := off_step(amount):
+    if reason := not_accepted(amount):
         raise Problem(Kind.AMOUNT_INVALID, f"A{reason[1:]}.")
     has_reason = requested.reason is not None
     decision = SettleAndRefund(actor=operator.actor, channel=Channel.API, amount=amount, has_reason=has_reason)

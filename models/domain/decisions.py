@@ -24,7 +24,7 @@ from models.domain.messages import (
     Settle,
     SettleAndRefund,
 )
-from models.domain.money import Money, off_step
+from models.domain.money import Money, not_accepted
 from models.domain.session_reports import Answer, Report, is_own_absence, reportable_from
 from models.domain.terms import BookingTerms
 
@@ -101,8 +101,10 @@ def refusal(decision: Decision, situation: Situation) -> str | None:
             return f"The session ends at {_utc(terms.ends_at)}; to settle it before that, give a reason."
         case SettleAndRefund(amount=amount) if not _is_part_of(amount, terms.price):
             return f"The refund must be more than nothing and at most {terms.price.format()}."
-        case SettleAndRefund(amount=amount) if reason := off_step(amount):
+        case SettleAndRefund(amount=amount) if reason := not_accepted(amount):
             return f"A{reason[1:]}."
+        case SettleAndRefund(amount=amount) if (kept := terms.price - amount) and not_accepted(kept, is_charge=True):
+            return f"The rest, {kept.format()}, is less than Stripe can capture; refund all of it, or less."
         case Extend() if stage not in _OPEN or situation.parked:
             return "This booking has no open deadline."
         case Extend() | Reschedule() if stage is Stage.SESSION and not situation.accepted:

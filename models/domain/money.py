@@ -36,6 +36,8 @@ _MINIMUM_CHARGE_MINOR = {
     "gbp": 30, "hkd": 400, "huf": 17500, "inr": 50, "jpy": 50, "mxn": 1000, "myr": 200, "nok": 300, "nzd": 50,
     "pln": 200, "ron": 200, "sek": 300, "sgd": 50, "thb": 1000, "usd": 50,
 }  # fmt: skip
+_MAXIMUM_MINOR = 99_999_999
+"""Eight digits (Stripe API, "Create a PaymentIntent", `amount`). A few currencies allow more, which is not used."""
 
 
 class CurrencyMismatch(ValueError):
@@ -149,24 +151,27 @@ class Money(BaseModel):
 
 
 def chargeable(price: Money) -> Money:
-    """The price itself, if Stripe can charge it.
-
-    Raises `ValueError`, with the reason, if Stripe does not support the currency, or if the price is below the
-    currency's minimum or not a multiple of its step.
-    """
-    if price.currency not in SUPPORTED:
-        raise ValueError(f"{price.currency} is no currency that can be charged")
-    minimum = minimum_charge(price.currency)
-    if price < minimum:
-        raise ValueError(f"{price.format()} is below the least that can be charged: {minimum.format()}")
-    if reason := off_step(price):
+    """The price itself, if Stripe can charge it. Raises `ValueError`, with the reason, if not."""
+    if reason := not_accepted(price, is_charge=True):
         raise ValueError(reason)
     return price
 
 
-def off_step(amount: Money) -> str | None:
-    """Why Stripe accepts no such amount in its currency, whatever it is for; `None` if it does."""
-    step = step_minor(amount.currency)
-    if amount.amount_minor % step == 0:
-        return None
-    return f"an amount in {amount.currency} must be a multiple of {step} minor units"
+def not_accepted(amount: Money, *, is_charge: bool = False) -> str | None:
+    """Why Stripe accepts no such amount, as a phrase; `None` if it does.
+
+    `is_charge` is for prices and captures, which have a minimum. Refunds, reversals and corrections have none.
+    """
+    currency, step = amount.currency, step_minor(amount.currency)
+    if currency not in SUPPORTED:
+        return f"{currency} is no currency that can be charged"
+    if is_charge and amount < (minimum := minimum_charge(currency)):
+        return f"{amount.format()} is below the least that can be charged: {minimum.format()}"
+    if amount.amount_minor < 1:
+        return "an amount must be more than nothing"
+    if amount.amount_minor > _MAXIMUM_MINOR:
+        most = Money(amount_minor=_MAXIMUM_MINOR // step * step, currency=currency)
+        return f"{amount.format()} is above the most that can be charged: {most.format()}"
+    if amount.amount_minor % step:
+        return f"an amount in {currency} must be a multiple of {step} minor units"
+    return None

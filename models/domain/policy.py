@@ -12,7 +12,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from models.domain.base import Value
-from models.domain.money import BASIS_POINTS, Money, Rounding
+from models.domain.money import BASIS_POINTS, Money, Rounding, not_accepted
 
 _VERSION_LENGTH = 16
 
@@ -161,13 +161,18 @@ def split(kept: Money, policy: BookingPolicy) -> Split:
 
 
 def kept_on_student_cancellation(price: Money, policy: BookingPolicy, time_left: timedelta) -> Money:
-    return price - price.portion(policy.cancellation.refund_bps(time_left), policy.rounding)
+    return _capturable(price - price.portion(policy.cancellation.refund_bps(time_left), policy.rounding))
 
 
 def kept_on_student_absence(price: Money, policy: BookingPolicy) -> Money:
     """Not coming is never cheaper than cancelling at the start."""
-    kept = price.portion(policy.student_absent_kept_bps, policy.rounding)
+    kept = _capturable(price.portion(policy.student_absent_kept_bps, policy.rounding))
     return max(kept, kept_on_student_cancellation(price, policy, timedelta(0)))
+
+
+def _capturable(kept: Money) -> Money:
+    """Stripe captures no amount below its minimum: nothing is kept then."""
+    return kept.zero() if not_accepted(kept, is_charge=True) else kept
 
 
 def checkout_deadline(deadlines: Deadlines, booked_at: datetime, starts_at: datetime) -> datetime:

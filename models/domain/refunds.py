@@ -12,7 +12,7 @@ from uuid import UUID
 
 from models.domain.actors import Actor
 from models.domain.base import Value
-from models.domain.money import Money, Rounding, off_step
+from models.domain.money import Money, Rounding, not_accepted
 from models.domain.policy import LossBearer
 from models.domain.postings import Parties, Shares
 from models.domain.states import PaymentStatus, RefundStatus
@@ -163,7 +163,7 @@ def refusal(amount: Money, payment: PaymentStatus, left: Money, other_under_way:
         return "Another refund of this booking is being carried out; ask again in a moment."
     if amount > left:
         return f"At most {left.format()} can be refunded."
-    if reason := off_step(amount):
+    if reason := not_accepted(amount):
         return f"A{reason[1:]}."
     return None
 

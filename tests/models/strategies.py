@@ -19,13 +19,14 @@ from models.domain.terms import BookingTerms
 # With 0, 2 and 3 decimals, and those that Stripe accepts in whole units only.
 CURRENCIES = ["usd", "eur", "jpy", "krw", "bhd", "kwd", "isk", "ugx"]
 
-_MAX_STEPS = 10**9
+_MAX_CHARGE_MINOR = 99_999_999
 
 
 def amounts(currency: str) -> st.SearchStrategy[Money]:
     """Zero and above, in the steps that Stripe accepts."""
     step = step_minor(currency)
-    return st.integers(0, _MAX_STEPS).map(lambda steps: Money(amount_minor=steps * step, currency=currency))
+    most = (_MAX_CHARGE_MINOR - minimum_charge(currency).amount_minor) // step
+    return st.integers(0, most).map(lambda steps: Money(amount_minor=steps * step, currency=currency))
 
 
 def prices() -> st.SearchStrategy[Money]:

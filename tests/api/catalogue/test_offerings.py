@@ -85,6 +85,10 @@ async def test_sessions_are_not_recorded_by_default(client: httpx.AsyncClient, w
         ({"amount_minor": 0, "currency": "jpy"}, "0 JPY is below the least that can be charged: 50 JPY."),
         ({"amount_minor": 10_000, "currency": "zzz"}, "zzz is no currency that can be charged."),
         ({"amount_minor": 5_001, "currency": "kwd"}, "an amount in kwd must be a multiple of 10 minor units."),
+        (
+            {"amount_minor": 100_000_000_000, "currency": "usd"},
+            "1000000000.00 USD is above the most that can be charged: 999999.99 USD.",
+        ),
     ],
 )
 async def test_a_price_that_cannot_be_charged_is_refused_with_the_reason(

@@ -16,6 +16,7 @@ from models.domain.money import (
     chargeable,
     exponent,
     minimum_charge,
+    not_accepted,
     step_minor,
 )
 from sandbox.stripe import money as sandbox_money
@@ -146,3 +147,25 @@ def test_unsupported_currency_cannot_be_charged() -> None:
 def test_amount_between_two_steps_cannot_be_charged(amount_minor: int, currency: str) -> None:
     with pytest.raises(ValueError, match="multiple of"):
         chargeable(Money(amount_minor=amount_minor, currency=currency))
+
+
+def test_price_of_more_than_eight_digits_cannot_be_charged() -> None:
+    assert chargeable(Money(amount_minor=99_999_999, currency="usd"))
+    with pytest.raises(ValueError, match=r"above the most .* 99999.990 BHD"):
+        chargeable(Money(amount_minor=100_000_000, currency="bhd"))
+
+
+@pytest.mark.parametrize(
+    ("amount_minor", "currency", "reason"),
+    [
+        (1, "usd", None),
+        (0, "usd", "more than nothing"),
+        (1_235, "kwd", "multiple of 10"),
+        (150, "isk", "multiple of 100"),
+        (100_000_000, "usd", "above the most"),
+        (100, "zzz", "no currency"),
+    ],
+)
+def test_refund_has_no_minimum_but_a_step_and_a_maximum(amount_minor: int, currency: str, reason: str | None) -> None:
+    found = not_accepted(Money(amount_minor=amount_minor, currency=currency))
+    assert reason in (found or "") if reason else found is None

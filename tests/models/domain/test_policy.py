@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from models.domain.money import BASIS_POINTS, Money, Rounding, step_minor
+from models.domain.money import BASIS_POINTS, Money, Rounding, not_accepted, step_minor
 from models.domain.policy import (
     FLEXIBLE,
     LONGEST_CHECKOUT,
@@ -57,6 +57,7 @@ def test_cancellation_keeps_at_most_the_price_and_splits_without_loss(
     assert kept.amount_minor % step_minor(price.currency) == 0
     parts = split(kept, policy)
     assert parts.platform_fee + parts.instructor_payout + refund == price
+    assert not kept or not_accepted(kept, is_charge=True) is None
 
 
 @given(prices(), policies())
@@ -64,6 +65,7 @@ def test_student_absence_keeps_at_most_the_price(price: Money, policy: BookingPo
     kept = kept_on_student_absence(price, policy)
     assert price.zero() <= kept <= price
     assert kept.amount_minor % step_minor(price.currency) == 0
+    assert not kept or not_accepted(kept, is_charge=True) is None
 
 
 @given(prices(), policies(), times_left(), st.timedeltas(timedelta(0), timedelta(days=40)))

@@ -318,6 +318,13 @@ def test_a_refund_must_be_in_the_steps_of_its_currency() -> None:
     assert replace(at("over"), terms=dinars).refusal(refund, ENDS_AT)
 
 
+def test_a_refund_leaves_nothing_or_what_stripe_can_capture() -> None:
+    state = at("over")
+    for refund_minor, is_possible in ((9_950, True), (9_951, False), (10_000, True)):
+        refund = SettleAndRefund(actor=OPERATOR, amount=Money(amount_minor=refund_minor, currency="usd"))
+        assert (state.refusal(refund, ENDS_AT) is None) is is_possible
+
+
 @pytest.mark.parametrize("actor", [INSTRUCTOR, OPERATOR], ids=["the reporter", "an operator"])
 def test_only_the_accused_can_contest(actor: Actor) -> None:
     state = replace(at("begun"), report=REPORT)
