@@ -93,8 +93,19 @@ class PaymentGateway(AccountGateway, Protocol):
     async def capture(self, payment_intent_id: str, split: Split, *, key: str) -> PaymentState:
         """Capture `split.kept` with `split.platform_fee` as application fee. Stripe releases the rest of the hold."""
 
-    async def refund(self, payment_intent_id: str, booking_id: UUID, *, with_fee: bool, key: str) -> None:
-        """Refund all that was captured and reverse its transfer; `with_fee` refunds the application fee as well."""
+    async def refund(
+        self, payment_intent_id: str, booking_id: UUID, *, amount: Money | None = None, with_fee: bool, key: str
+    ) -> None:
+        """Refund `amount`, or all that is left, and reverse its part of the transfer.
+
+        `with_fee` refunds the part of the application fee as well.
+        """
+
+    async def return_fee(self, payment_intent_id: str, amount: Money, *, key: str) -> None:
+        """Return a part of the application fee to the connected account."""
+
+    async def reverse_share(self, payment_intent_id: str, amount: Money, *, key: str) -> None:
+        """Reverse a part of the transfer, without a refund."""
 
 
 class PayoutGateway(Protocol):

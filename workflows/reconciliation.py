@@ -27,7 +27,7 @@ with workflow.unsafe.imports_passed_through():
     from models.domain import endings
     from models.domain.actors import PLATFORM
     from models.domain.endings import Ending, EndReason
-    from models.domain.messages import Channel, HoldPhase, PaymentState, RecordEnding
+    from models.domain.messages import Channel, HoldPhase, PaymentState, RecordEnding, SettlePayment
     from models.domain.money import Money
     from models.domain.reconciliation import (
         Book,
@@ -117,8 +117,12 @@ class ReconciliationWorkflow:
         until = workflow.now() + _RELEASE_BUDGET
         payment = await call_stripe(PaymentActivities.look_up_payment, booking.ref, until)
         ending = _ending(booking, payment)
-        if not ending.split.kept:
-            ref = booking.ref.model_copy(update={"checkout_session_id": payment.checkout_session_id})
+        found = {"checkout_session_id": payment.checkout_session_id, "payment_intent_id": payment.payment_intent_id}
+        ref = booking.ref.model_copy(update=found)
+        if ending.split.kept:
+            settle = SettlePayment(ref=ref, split=ending.split)
+            payment = await call_stripe(PaymentActivities.settle_payment, settle, until)
+        else:
             payment = await call_stripe(PaymentActivities.release_payment, ref, until)
             ending = _ending(booking, payment)
         record = RecordEnding(

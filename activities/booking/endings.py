@@ -9,11 +9,11 @@ from models.domain.actors import Role
 from models.domain.endings import payment_after
 from models.domain.messages import RecordEnding
 from models.domain.notifications import Recipient, notifications_for
-from models.domain.states import PaymentStatus, PayoutStatus, SessionStatus, advance
+from models.domain.states import PayoutStatus, SessionStatus, advance
 from models.meeting_rooms import change_room
 from models.tables.audit import AuditEvent
 from models.tables.bookings import BookingRequest, LiveSession
-from models.tables.payments import InstructorPayout
+from models.tables.payments import InstructorPayout, Payment
 
 
 def audit_event(message: RecordEnding) -> AuditEvent:
@@ -51,8 +51,8 @@ async def apply(session: AsyncSession, booking: BookingRequest, message: RecordE
     booking.needs_attention = False
     booking.attention_reason = None
     booking.updated_at = message.at
-    await _end_session(session, message)
-    await _end_payment(session, message)
+    payment = await _end_payment(session, message)
+    await _end_session(session, message, payment)
 
 
 async def _notify(session: AsyncSession, booking: BookingRequest, message: RecordEnding) -> None:
@@ -73,41 +73,45 @@ async def _notify(session: AsyncSession, booking: BookingRequest, message: Recor
     await outbox.notify(session, booking, notifications, message.at, facts)
 
 
-async def _end_session(session: AsyncSession, message: RecordEnding) -> None:
+async def _end_session(session: AsyncSession, message: RecordEnding, payment: Payment | None) -> None:
     """A booking that ends before its approval has no session."""
     live_session = await session.get(LiveSession, message.terms.booking_id, with_for_update=True)
     if live_session is None or message.ending.session is None:
         return
     live_session.status = advance_unless_there(live_session.status, message.ending.session)
-    live_session.platform_fee_minor = message.ending.split.platform_fee.amount_minor
-    live_session.instructor_payout_minor = message.ending.split.instructor_payout.amount_minor
+    if payment is not None:
+        live_session.platform_fee_minor = payment.platform_fee_minor
+        live_session.instructor_payout_minor = payment_records.instructor_minor(payment)
     if live_session.status is SessionStatus.CANCELLED:
         live_session.calendar_sequence += 1
         change_room(session, live_session)
     live_session.updated_at = message.at
 
 
-async def _end_payment(session: AsyncSession, message: RecordEnding) -> None:
-    payment, kept = message.payment, message.ending.split
+async def _end_payment(session: AsyncSession, message: RecordEnding) -> Payment | None:
+    """The payment's row; `None` if nobody ever tried to pay."""
+    payment = message.payment
     if payment is None:
-        return
+        return None
     to = payment_after(message.terms, message.ending, payment.was_held)
     if to is None:
-        return
-    await payment_records.record_settlement(session, message.terms, payment, to, kept, message.at)
-    if to is not PaymentStatus.REFUNDED and kept.instructor_payout:
-        session.add(_payout(message))
+        return None
+    row = await payment_records.record_settlement(session, message.terms, payment, to, message.at)
+    if payment_records.instructor_minor(row) > 0:
+        session.add(_payout(message, row))
+    return row
 
 
-def _payout(message: RecordEnding) -> InstructorPayout:
-    terms, kept = message.terms, message.ending.split
+def _payout(message: RecordEnding, payment: Payment) -> InstructorPayout:
+    """Also of a payment that was refunded in full, if the refund left the instructor their share."""
+    terms = message.terms
     return InstructorPayout(
         booking_id=terms.booking_id,
         instructor_id=terms.instructor_id,
         status=advance(None, PayoutStatus.PROCESSING),
-        amount_minor=kept.instructor_payout.amount_minor,
-        platform_fee_minor=kept.platform_fee.amount_minor,
-        currency=kept.kept.currency,
+        amount_minor=payment_records.instructor_minor(payment),
+        platform_fee_minor=payment.platform_fee_minor,
+        currency=payment.currency,
         created_at=message.at,
         updated_at=message.at,
     )

@@ -7,9 +7,10 @@ from activities.idempotency import with_idempotency_key
 from models.domain.errors import Declined, Retryable
 from models.domain.ids import stripe_key
 from models.domain.messages import HoldPhase, PaymentRef, PaymentState, SettlePayment
-from models.domain.policy import Split
+from models.domain.settlements import Correction, RefundDifference, ReturnFee, next_correction, part_of_ending
 
-_MAX_RELEASE_STEPS = 4
+_MAX_STEPS = 4
+"""How often a payment is looked up and changed in one attempt."""
 
 
 class Plan(Protocol):
@@ -55,27 +56,64 @@ class HoldPlan:
         return await self._gateway.look_up(session_id)
 
     async def settle(self, request: SettlePayment, *, retrying: bool) -> PaymentState:
-        """Raises `Declined` if the hold is gone, or if a different amount was captured."""
+        """Raises `Declined` if the hold is gone, or if what was captured cannot be made what is to be kept."""
         ref, split = request.ref, request.split
         payment_intent_id = ref.payment_intent_id
         if payment_intent_id is None:
             raise Declined("no_payment_to_capture")
-        if retrying and (captured := await self._find_capture(ref, split)):
-            return captured
+        payment = await self._capture(request, payment_intent_id, retrying)
+        for _ in range(_MAX_STEPS):
+            correction = next_correction(payment, split)
+            if correction is None:
+                return part_of_ending(payment, split)
+            await self._correct(ref, payment_intent_id, correction)
+            payment = await self.look_up(ref, None)
+        raise Retryable("the payment kept changing while it was being settled")
+
+    async def _capture(self, request: SettlePayment, payment_intent_id: str, retrying: bool) -> PaymentState:
+        """The captured payment: captured now, in an earlier attempt, or by somebody in Stripe's dashboard."""
+        ref = request.ref
+        if retrying and (payment := await self.look_up(ref, None)).phase is HoldPhase.CAPTURED:
+            return payment
         try:
             return await with_idempotency_key(
-                stripe_key(ref.booking_id, "settle", ref.operator_round),
+                _step_key(ref, "settle"),
                 retrying,
-                lambda key: self._gateway.capture(payment_intent_id, split, key=key),
+                lambda key: self._gateway.capture(payment_intent_id, request.split, key=key),
             )
         except Declined:
-            if captured := await self._find_capture(ref, split):
-                return captured
+            if (payment := await self.look_up(ref, None)).phase is HoldPhase.CAPTURED:
+                return payment
             raise
+
+    async def _correct(self, ref: PaymentRef, payment_intent_id: str, correction: Correction) -> None:
+        """The amount is part of the key: a payment that has changed since needs another step."""
+        gateway, amount = self._gateway, correction.amount
+        match correction:
+            case RefundDifference():
+                await with_idempotency_key(
+                    _step_key(ref, f"refund_difference:{amount.amount_minor}"),
+                    True,
+                    lambda key: gateway.refund(
+                        payment_intent_id, ref.booking_id, amount=amount, with_fee=False, key=key
+                    ),
+                )
+            case ReturnFee():
+                await with_idempotency_key(
+                    _step_key(ref, f"return_fee:{amount.amount_minor}"),
+                    True,
+                    lambda key: gateway.return_fee(payment_intent_id, amount, key=key),
+                )
+            case _:
+                await with_idempotency_key(
+                    _step_key(ref, f"reverse_share:{amount.amount_minor}"),
+                    True,
+                    lambda key: gateway.reverse_share(payment_intent_id, amount, key=key),
+                )
 
     async def release(self, ref: PaymentRef, customer_id: str | None) -> PaymentState:
         """Looks the payment up before each step: meanwhile the student may pay, or the hold may expire."""
-        for _ in range(_MAX_RELEASE_STEPS):
+        for _ in range(_MAX_STEPS):
             payment = await self.look_up(ref, customer_id)
             if payment.phase in (HoldPhase.CLOSED, HoldPhase.GONE) or payment.is_returned:
                 return payment
@@ -90,23 +128,18 @@ class HoldPlan:
         gateway = self._gateway
         session_id, payment_intent_id = payment.checkout_session_id, payment.payment_intent_id
         if payment.phase is HoldPhase.OPEN and session_id:
-            key = stripe_key(ref.booking_id, "expire_checkout", ref.operator_round)
+            key = _step_key(ref, "expire_checkout")
             await with_idempotency_key(key, True, lambda key: gateway.expire_checkout(session_id, key=key))
         elif payment.phase is HoldPhase.HELD and payment_intent_id:
-            key = stripe_key(ref.booking_id, "release", ref.operator_round)
+            key = _step_key(ref, "release")
             await with_idempotency_key(key, True, lambda key: gateway.cancel(payment_intent_id, key=key))
         elif payment.phase is HoldPhase.CAPTURED and payment_intent_id:
-            key = stripe_key(ref.booking_id, "refund", ref.operator_round)
-            with_fee = payment.platform_fee_minor > 0
+            key = _step_key(ref, "refund")
+            with_fee = payment.platform_fee_minor > payment.fee_returned_minor
             await with_idempotency_key(
                 key, True, lambda key: gateway.refund(payment_intent_id, ref.booking_id, with_fee=with_fee, key=key)
             )
 
-    async def _find_capture(self, ref: PaymentRef, split: Split) -> PaymentState | None:
-        """The payment, or `None` if it is not captured. Raises `Declined` if a different amount was captured."""
-        payment = await self.look_up(ref, None)
-        if payment.phase is not HoldPhase.CAPTURED:
-            return None
-        if payment.captured_minor != split.kept.amount_minor:
-            raise Declined("captured_amount_differs")
-        return payment
+
+def _step_key(ref: PaymentRef, step: str) -> str:
+    return stripe_key(ref.booking_id, step, ref.operator_round)

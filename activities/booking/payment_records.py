@@ -9,8 +9,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from activities.database import ledger
 from models.domain import postings
 from models.domain.messages import PaymentState
-from models.domain.policy import Split
 from models.domain.postings import Shares
+from models.domain.settlements import Settlement, settlement_postings
 from models.domain.states import PaymentStatus, PayoutStatus, RefundStatus, S, advance
 from models.domain.terms import BookingTerms
 from models.tables.bookings import LiveSession
@@ -35,18 +35,25 @@ async def record_hold(session: AsyncSession, terms: BookingTerms, payment: Payme
 
 
 async def record_settlement(
-    session: AsyncSession, terms: BookingTerms, payment: PaymentState, to: PaymentStatus, kept: Split, at: datetime
-) -> None:
-    """Record the capture or release of a hold. A hold that was released before it was recorded gets its row here."""
+    session: AsyncSession, terms: BookingTerms, payment: PaymentState, to: PaymentStatus, at: datetime
+) -> Payment:
+    """Record the capture or release of a hold, as Stripe has it.
+
+    A hold that was released before it was recorded gets its row here.
+    """
     row = await record_hold(session, terms, payment, at)
+    settlement = Settlement.of(payment, terms.price.currency)
     row.status = advance_unless_there(row.status, to)
-    row.captured_minor = kept.kept.amount_minor
+    if settlement is not None:
+        row.captured_minor = settlement.kept.amount_minor
+        row.platform_fee_minor = settlement.platform_fee.amount_minor
+        row.platform_loss_minor = settlement.returned.platform_loss.amount_minor
     row.returned_minor = row.amount_minor - row.captured_minor
-    row.platform_fee_minor = kept.platform_fee.amount_minor
     row.payment_intent_id = row.payment_intent_id or payment.payment_intent_id
     row.charge_id = row.charge_id or payment.charge_id
     row.updated_at = at
-    await ledger.post(session, at, *postings.settlement(terms, payment, kept))
+    await ledger.post(session, at, *settlement_postings(terms, payment))
+    return row
 
 
 async def deduct(session: AsyncSession, payment: Payment, borne: Shares, at: datetime) -> None:

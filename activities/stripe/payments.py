@@ -13,12 +13,17 @@ from stripe.params.checkout import SessionCreateParams, SessionCreateParamsPayme
 from activities.gateways import CheckoutPage, CheckoutRequest
 from activities.stripe.accounts import StripeAccounts
 from activities.stripe.errors import translated_errors
+from models.domain.errors import Declined, Retryable
 from models.domain.messages import Checkout, HoldPhase, PaymentState
 from models.domain.money import Money
 from models.domain.policy import Split
 from models.domain.stripe_events import BOOKING_METADATA
 
-_EXPAND_CHARGE = ["latest_charge.balance_transaction"]
+_EXPAND_CHARGE = [
+    "latest_charge.balance_transaction",
+    "latest_charge.application_fee",
+    "latest_charge.transfer",
+]
 _EXPAND_SESSION = [f"payment_intent.{path}" for path in _EXPAND_CHARGE]
 
 
@@ -63,7 +68,7 @@ class StripeGateway(StripeAccounts):
             )
         payment = session.payment_intent
         if isinstance(payment, stripe.PaymentIntent):
-            return _payment_state(payment, session)
+            return await self._with_refunds(_payment_state(payment, session))
         phase = HoldPhase.OPEN if session.status == "open" else HoldPhase.CLOSED
         return PaymentState(phase=phase, checkout_session_id=session.id)
 
@@ -82,28 +87,63 @@ class StripeGateway(StripeAccounts):
         params: stripe.params.PaymentIntentCaptureParams = {
             "amount_to_capture": split.kept.amount_minor,
             "expand": _EXPAND_CHARGE,
+            # Also if it is zero: left out, the fee from the Checkout Session would stay.
+            "application_fee_amount": split.platform_fee.amount_minor,
         }
-        if split.platform_fee:
-            params["application_fee_amount"] = split.platform_fee.amount_minor
         async with translated_errors():
             payment = await self._client.v1.payment_intents.capture_async(
                 payment_intent_id, params, {"idempotency_key": key}
             )
         return _payment_state(payment)
 
-    async def refund(self, payment_intent_id: str, booking_id: UUID, *, with_fee: bool, key: str) -> None:
+    async def _with_refunds(self, payment: PaymentState) -> PaymentState:
+        if not payment.refunded_minor:
+            return payment
+        async with translated_errors():
+            refunds = await self._client.v1.refunds.list_async(
+                {"payment_intent": payment.payment_intent_id or "", "limit": 100}
+            )
+            made = [each async for each in refunds.auto_paging_iter() if each.status not in ("failed", "canceled")]
+        if sum(each.amount for each in made) != payment.refunded_minor:
+            raise Retryable("the payment was refunded while it was read")
+        return payment.model_copy(update={"refund_ids": tuple(sorted(each.id for each in made))})
+
+    async def refund(
+        self, payment_intent_id: str, booking_id: UUID, *, amount: Money | None = None, with_fee: bool, key: str
+    ) -> None:
         """`reverse_transfer` takes the share back from the instructor. Without it, the platform bears all of it."""
         params: stripe.params.RefundCreateParams = {
             "payment_intent": payment_intent_id,
             "reverse_transfer": True,
             "reason": "requested_by_customer",
-            # Marks the refund as part of its booking's ending. One without it is adopted as an external refund.
             "metadata": {BOOKING_METADATA: str(booking_id)},
         }
+        if amount is not None:
+            params["amount"] = amount.amount_minor
         if with_fee:
             params["refund_application_fee"] = True
         async with translated_errors():
             await self._client.v1.refunds.create_async(params, {"idempotency_key": key})
+
+    async def return_fee(self, payment_intent_id: str, amount: Money, *, key: str) -> None:
+        async with translated_errors():
+            charge = await self._charge_of(payment_intent_id)
+            await self._client.v1.application_fees.refunds.create_async(
+                str(charge.application_fee), {"amount": amount.amount_minor}, {"idempotency_key": key}
+            )
+
+    async def reverse_share(self, payment_intent_id: str, amount: Money, *, key: str) -> None:
+        async with translated_errors():
+            charge = await self._charge_of(payment_intent_id)
+            await self._client.v1.transfers.reversals.create_async(
+                str(charge.transfer), {"amount": amount.amount_minor}, {"idempotency_key": key}
+            )
+
+    async def _charge_of(self, payment_intent_id: str) -> stripe.Charge:
+        payment = await self._client.v1.payment_intents.retrieve_async(payment_intent_id, {"expand": ["latest_charge"]})
+        if not isinstance(payment.latest_charge, stripe.Charge):
+            raise Declined("no_payment_to_capture")
+        return payment.latest_charge
 
     def _checkout_params(self, request: CheckoutRequest) -> SessionCreateParams:
         terms, split, text = request.terms, request.split, request.text
@@ -155,6 +195,8 @@ def _payment_state(payment: stripe.PaymentIntent, session: stripe.checkout.Sessi
     charge = payment.latest_charge if isinstance(payment.latest_charge, stripe.Charge) else None
     card = charge.payment_method_details.card if charge and charge.payment_method_details else None
     hold_ends_at: int | None = getattr(card, "capture_before", None) if payment.status == "requires_capture" else None
+    fee, transfer = getattr(charge, "application_fee", None), getattr(charge, "transfer", None)
+    taken = fee if isinstance(fee, stripe.ApplicationFee) else None
     return PaymentState(
         phase=_phase(payment, session),
         checkout_session_id=session.id if session else None,
@@ -163,7 +205,10 @@ def _payment_state(payment: stripe.PaymentIntent, session: stripe.checkout.Sessi
         hold_ends_at=datetime.fromtimestamp(hold_ends_at, UTC) if hold_ends_at else None,
         captured_minor=payment.amount_received,
         refunded_minor=charge.amount_refunded if charge else 0,
-        platform_fee_minor=payment.application_fee_amount or 0,
+        # The fee that was taken, which is capped at the captured amount; before the capture, the intended one.
+        platform_fee_minor=taken.amount if taken else payment.application_fee_amount or 0,
+        fee_returned_minor=taken.amount_refunded if taken else 0,
+        reversed_minor=transfer.amount_reversed if isinstance(transfer, stripe.Transfer) else 0,
         stripe_fee=_stripe_fee(charge),
         decline_code=_decline_code(payment.last_payment_error),
         advice_code=getattr(payment.last_payment_error, "advice_code", None),

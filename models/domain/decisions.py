@@ -59,6 +59,8 @@ class Situation:
     latest_end: datetime
     """The latest end of a session for which the hold lasts until the booking is decided."""
     terms: BookingTerms
+    ending: Ending | None = None
+    """How the booking was to end, if that is decided and its money could not be moved."""
 
 
 PARKED = "This booking waits for an operator's decision."
@@ -176,7 +178,7 @@ def _utc(time: datetime) -> str:
 
 def ending_of(decision: Decision, situation: Situation) -> Ending:
     """How the decision ends the booking. Raises `TypeError` for one that ends no booking."""
-    terms, actor = situation.terms, decision.actor
+    terms, actor, earlier = situation.terms, decision.actor, situation.ending
     match decision:
         case Reject():
             return endings.rejected(terms, actor)
@@ -189,9 +191,9 @@ def ending_of(decision: Decision, situation: Situation) -> Ending:
         case Cancel():
             return endings.cancelled(terms, actor, situation.now, situation.accepted)
         case Settle():
-            return endings.settled_by_operator(terms, actor)
+            return endings.settled_by_operator(terms, actor, earlier)
         case Release():
-            return endings.released_by_operator(terms, actor)
+            return endings.released_by_operator(terms, actor, earlier)
         case SettleAndRefund(amount=amount):
-            return endings.refunded_by_operator(terms, actor, amount, situation.now)
+            return endings.refunded_by_operator(terms, actor, amount, situation.now, earlier)
     raise TypeError(f"{type(decision).__name__} ends no booking")

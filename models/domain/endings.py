@@ -147,21 +147,27 @@ def completion_timed_out(terms: BookingTerms) -> Ending:
     return _ending(terms, BookingStatus.CANCELLED, EndReason.COMPLETION_TIMEOUT, terms.price.zero())
 
 
-def settled_by_operator(terms: BookingTerms, actor: Actor) -> Ending:
-    return _ending(terms, BookingStatus.COMPLETED, EndReason.SETTLED_BY_OPERATOR, terms.price, actor)
+def _status_by_operator(earlier: Ending | None, status: BookingStatus) -> BookingStatus:
+    """A cancelled session or a no-show stays one: an operator decides only about the money that did not move."""
+    if earlier is None or earlier.booking not in (BookingStatus.CANCELLED, BookingStatus.NO_SHOW):
+        return status
+    return earlier.booking
 
 
-def released_by_operator(terms: BookingTerms, actor: Actor) -> Ending:
-    return _ending(terms, BookingStatus.CANCELLED, EndReason.RELEASED_BY_OPERATOR, terms.price.zero(), actor)
+def settled_by_operator(terms: BookingTerms, actor: Actor, earlier: Ending | None = None) -> Ending:
+    status = _status_by_operator(earlier, BookingStatus.COMPLETED)
+    return _ending(terms, status, EndReason.SETTLED_BY_OPERATOR, terms.price, actor)
 
 
-def refunded_by_operator(terms: BookingTerms, actor: Actor, refund: Money, at: datetime) -> Ending:
+def released_by_operator(terms: BookingTerms, actor: Actor, earlier: Ending | None = None) -> Ending:
+    status = _status_by_operator(earlier, BookingStatus.CANCELLED)
+    return _ending(terms, status, EndReason.RELEASED_BY_OPERATOR, terms.price.zero(), actor)
+
+
+def refunded_by_operator(
+    terms: BookingTerms, actor: Actor, refund: Money, at: datetime, earlier: Ending | None = None
+) -> Ending:
     """`refund` is returned. A session that has started counts as held, any other as cancelled."""
     has_started = at >= terms.starts_at
-    return _ending(
-        terms,
-        BookingStatus.COMPLETED if has_started else BookingStatus.CANCELLED,
-        EndReason.REFUNDED_BY_OPERATOR,
-        terms.price - refund,
-        actor,
-    )
+    status = _status_by_operator(earlier, BookingStatus.COMPLETED if has_started else BookingStatus.CANCELLED)
+    return _ending(terms, status, EndReason.REFUNDED_BY_OPERATOR, terms.price - refund, actor)

@@ -169,8 +169,14 @@ class PaymentState(Value):
     captured_minor: int = 0
     refunded_minor: int = 0
     """The refunded part of what was captured. Releasing a hold is not a refund."""
+    refund_ids: tuple[str, ...] = ()
+    """Stripe's ids of the refunds that this part went back with, whoever made them."""
     platform_fee_minor: int = 0
     """The platform's fee, before any refund."""
+    fee_returned_minor: int = 0
+    """The part of that fee which went back to the instructor."""
+    reversed_minor: int = 0
+    """The part of the transfer, which is the captured amount, that was taken back from the instructor."""
     stripe_fee: Money | None = None
     """Stripe's fee for a captured charge; `None` before the capture, and until Stripe has booked it."""
     decline_code: str | None = None
@@ -181,6 +187,11 @@ class PaymentState(Value):
     @property
     def was_held(self) -> bool:
         return self.phase in (HoldPhase.HELD, HoldPhase.CAPTURED, HoldPhase.GONE)
+
+    @property
+    def instructor_minor(self) -> int:
+        """What the instructor has of it on their balance at Stripe, payouts aside."""
+        return self.captured_minor - self.reversed_minor - self.platform_fee_minor + self.fee_returned_minor
 
     @property
     def is_returned(self) -> bool:

@@ -4,7 +4,6 @@ from uuid import UUID
 
 from models.domain.base import Value
 from models.domain.ledger import Account, Posting, PostingKind, posting
-from models.domain.messages import HoldPhase, PaymentState
 from models.domain.money import Money
 from models.domain.policy import Split
 from models.domain.terms import BookingTerms
@@ -46,25 +45,6 @@ def hold_ended(terms: BookingTerms) -> Posting:
         PostingKind.HOLD_ENDED,
         parties_of(terms),
         {Account.STUDENT_FUNDS_HELD: terms.price, Account.CARD_HOLDS: -terms.price},
-    )
-
-
-def settlement(terms: BookingTerms, payment: PaymentState, kept: Split) -> tuple[Posting, ...]:
-    """The end of a hold: released, captured, or captured and refunded."""
-    ended = hold_ended(terms)
-    if payment.phase is not HoldPhase.CAPTURED:
-        return (ended,)
-    captured = Money(amount_minor=payment.captured_minor, currency=terms.price.currency)
-    if not payment.is_returned:
-        return (ended, *capture(parties_of(terms), kept, payment.stripe_fee))
-    fee = Money(amount_minor=payment.platform_fee_minor, currency=terms.price.currency)
-    charged = Split(kept=captured, platform_fee=fee, instructor_payout=captured - fee)
-    returned = Shares(instructor=charged.instructor_payout, platform_fee=fee, platform_loss=fee.zero())
-    return (
-        ended,
-        *capture(parties_of(terms), charged, payment.stripe_fee),
-        *refund(parties_of(terms), str(terms.booking_id), returned),
-        refund_sent(parties_of(terms), str(terms.booking_id), captured),
     )
 
 

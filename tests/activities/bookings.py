@@ -191,4 +191,8 @@ def held(terms: BookingTerms, phase: HoldPhase = HoldPhase.HELD) -> PaymentState
 def ended(
     terms: BookingTerms, ending: Ending, payment: PaymentState | None, at: datetime | None = None
 ) -> RecordEnding:
+    """A captured payment is one that the saga has settled: what the ending keeps was captured, with its fee."""
+    if payment and payment.phase is HoldPhase.CAPTURED and not payment.refunded_minor:
+        kept, fee = ending.split.kept.amount_minor, ending.split.platform_fee.amount_minor
+        payment = payment.model_copy(update={"captured_minor": kept, "platform_fee_minor": fee})
     return RecordEnding(terms=terms, ending=ending, channel=Channel.API, payment=payment, at=at or NOW + 2 * HOUR)

@@ -11,6 +11,7 @@ from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, 
 
 from activities.gateways import CheckoutPage, CheckoutRequest, PaymentGateway
 from models.domain.messages import PaymentState
+from models.domain.money import Money
 from models.domain.onboarding import AccountState, OnboardingLink
 from models.domain.policy import Split
 
@@ -129,10 +130,19 @@ class FaultyGateway:
     async def capture(self, payment_intent_id: str, split: Split, *, key: str) -> PaymentState:
         return await self._around("capture", lambda: self._inner.capture(payment_intent_id, split, key=key))
 
-    async def refund(self, payment_intent_id: str, booking_id: UUID, *, with_fee: bool, key: str) -> None:
+    async def refund(
+        self, payment_intent_id: str, booking_id: UUID, *, amount: Money | None = None, with_fee: bool, key: str
+    ) -> None:
         await self._around(
-            "refund", lambda: self._inner.refund(payment_intent_id, booking_id, with_fee=with_fee, key=key)
+            "refund",
+            lambda: self._inner.refund(payment_intent_id, booking_id, amount=amount, with_fee=with_fee, key=key),
         )
+
+    async def return_fee(self, payment_intent_id: str, amount: Money, *, key: str) -> None:
+        await self._around("return_fee", lambda: self._inner.return_fee(payment_intent_id, amount, key=key))
+
+    async def reverse_share(self, payment_intent_id: str, amount: Money, *, key: str) -> None:
+        await self._around("reverse_share", lambda: self._inner.reverse_share(payment_intent_id, amount, key=key))
 
     async def _around(self, call: str, make: Callable[[], Awaitable[T]]) -> T:
         self._faults.calls.append(call)

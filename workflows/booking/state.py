@@ -155,6 +155,7 @@ class BookingState:
             latest_deadline=self.latest_deadline,
             latest_end=policy.latest_end(self.terms.policy.deadlines, self.hold_ends_at),
             terms=self.terms,
+            ending=self.ending,
         )
 
     def refusal(self, decision: Decision, now: datetime) -> str | None:

@@ -271,7 +271,7 @@ async def test_captured_and_returned_amounts_add_up_to_the_price(bookings: Booki
 def _kept(message: RecordEnding, kept_minor: int) -> RecordEnding:
     kept = Money(amount_minor=kept_minor, currency="usd")
     ending = message.ending.model_copy(update={"split": split(kept, message.terms.policy)})
-    return message.model_copy(update={"ending": ending})
+    return ended(message.terms, ending, message.payment)
 
 
 async def _outcome(bookings: Bookings, terms: BookingTerms) -> Outcome:

@@ -53,7 +53,7 @@ class FaultySandbox:
         seconds = time.total_seconds()
         (await self._control.post("/_sandbox/clock", json={"advance_seconds": seconds})).raise_for_status()
 
-    async def request(self) -> CheckoutRequest:
+    async def request(self, price: Money = HUNDRED, policy: BookingPolicy | None = None) -> CheckoutRequest:
         student_id, instructor_id, booking_id = uuid4(), uuid4(), uuid4()
         account = await create_connected_account(self.stripe, instructor_id, "I", "T", f"{uuid4()}@example.com")
         customer = await self.gateway.create_customer(student_id, f"{student_id}@example.com", "S", key=str(uuid4()))
@@ -66,14 +66,14 @@ class FaultySandbox:
             slot_id=uuid4(),
             starts_at=now + timedelta(days=1),
             ends_at=now + timedelta(days=1, hours=1),
-            price=HUNDRED,
-            policy=BookingPolicy(),
+            price=price,
+            policy=policy or BookingPolicy(),
             plan=PaymentPlan.HOLD,
             stripe_account_id=account,
         )
         return CheckoutRequest(
             terms=terms,
-            split=split(HUNDRED, terms.policy),
+            split=split(price, terms.policy),
             text=CheckoutText(
                 language="de",
                 product="Counterpoint",
@@ -84,9 +84,11 @@ class FaultySandbox:
             expires_at=now + timedelta(hours=1),
         )
 
-    async def held(self) -> tuple[PaymentRef, PaymentState]:
-        """Place a hold of 100.00 USD."""
-        request = await self.request()
+    async def held(
+        self, price: Money = HUNDRED, policy: BookingPolicy | None = None
+    ) -> tuple[PaymentRef, PaymentState]:
+        """Place a hold."""
+        request = await self.request(price, policy)
         page = await self.plan.secure(request, retrying=False)
         assert page.url
         assert await pay(page.url)
@@ -106,7 +108,7 @@ def _ref(request: CheckoutRequest, page: CheckoutPage | None = None) -> PaymentR
 
 
 @asynccontextmanager
-async def _sandbox_at(url: str) -> AsyncIterator[FaultySandbox]:
+async def sandbox_at(url: str) -> AsyncIterator[FaultySandbox]:
     async with stripe_client(SANDBOX_KEY, url) as client, httpx.AsyncClient(base_url=url) as control:
         yield FaultySandbox(client, control)
         await control.delete("/_sandbox/faults")
@@ -114,7 +116,7 @@ async def _sandbox_at(url: str) -> AsyncIterator[FaultySandbox]:
 
 @pytest.fixture
 async def sandbox(stripe_sandbox: StripeSandbox) -> AsyncIterator[FaultySandbox]:
-    async with _sandbox_at(stripe_sandbox.url) as sandbox:
+    async with sandbox_at(stripe_sandbox.url) as sandbox:
         yield sandbox
 
 
@@ -124,7 +126,7 @@ async def own_sandbox(tmp_path: Path) -> AsyncIterator[FaultySandbox]:
     server = StripeServer(tmp_path, log=tmp_path / "stripe.log", strict_version=True)
     try:
         await server.start()
-        async with _sandbox_at(server.url) as sandbox:
+        async with sandbox_at(server.url) as sandbox:
             yield sandbox
     finally:
         await server.stop()
@@ -248,11 +250,11 @@ async def test_expired_hold_cannot_be_captured_and_counts_as_released(own_sandbo
     assert (await sandbox.plan.release(ref, None)).phase is HoldPhase.GONE
 
 
-async def test_settling_a_different_amount_than_was_captured_is_declined(sandbox: FaultySandbox) -> None:
+async def test_keeping_more_than_was_captured_is_declined(sandbox: FaultySandbox) -> None:
     ref, _ = await sandbox.held()
     await sandbox.plan.settle(SettlePayment(ref=ref, split=HALF), retrying=False)
     everything = split(HUNDRED, BookingPolicy())
-    with pytest.raises(Declined, match="captured_amount_differs"):
+    with pytest.raises(Declined, match="less_is_captured_than_the_ending_keeps"):
         await sandbox.plan.settle(SettlePayment(ref=ref, split=everything), retrying=True)
 
 

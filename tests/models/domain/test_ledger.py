@@ -15,6 +15,7 @@ from models.domain.ledger import Account, Entry, Posting, PostingKind
 from models.domain.messages import HoldPhase, PaymentState
 from models.domain.money import Money
 from models.domain.policy import BookingPolicy, PaymentPlan, split
+from models.domain.settlements import settlement_postings
 from models.domain.terms import BookingTerms
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -66,7 +67,7 @@ def test_empty_posting_is_refused() -> None:
 def test_released_hold_leaves_every_account_at_zero() -> None:
     terms = terms_of(usd(10_000))
     released = PaymentState(phase=HoldPhase.GONE)
-    booked = [postings.hold_placed(terms), *postings.settlement(terms, released, split(usd(0), terms.policy))]
+    booked = [postings.hold_placed(terms), *settlement_postings(terms, released)]
     assert balances(booked) == {}
 
 
@@ -77,9 +78,12 @@ def test_capture_credits_the_share_to_the_instructor_and_the_fee_to_the_platform
     terms = terms_of(usd(price_minor), fee_bps)
     kept = split(usd(max(1, price_minor * kept_bps // 10_000)), terms.policy)
     payment = PaymentState(
-        phase=HoldPhase.CAPTURED, captured_minor=kept.kept.amount_minor, stripe_fee=usd(stripe_minor)
+        phase=HoldPhase.CAPTURED,
+        captured_minor=kept.kept.amount_minor,
+        platform_fee_minor=kept.platform_fee.amount_minor,
+        stripe_fee=usd(stripe_minor),
     )
-    actual = balances([postings.hold_placed(terms), *postings.settlement(terms, payment, kept)])
+    actual = balances([postings.hold_placed(terms), *settlement_postings(terms, payment)])
     fee, share = kept.platform_fee.amount_minor, kept.instructor_payout.amount_minor
     expected = {
         Account.STRIPE_BALANCE: fee - stripe_minor,
@@ -98,9 +102,11 @@ def test_refunded_capture_costs_the_platform_only_stripes_fee() -> None:
         captured_minor=10_000,
         refunded_minor=10_000,
         platform_fee_minor=2_000,
+        fee_returned_minor=2_000,
+        reversed_minor=10_000,
         stripe_fee=usd(320),
     )
-    booked = [postings.hold_placed(terms), *postings.settlement(terms, payment, split(usd(0), terms.policy))]
+    booked = [postings.hold_placed(terms), *settlement_postings(terms, payment)]
     assert balances(booked) == {Account.STRIPE_FEES: 320, Account.STRIPE_BALANCE: -320}
 
 
