@@ -9,6 +9,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
+from activities import external_refunds
 from activities.booking import payment_records
 from activities.booking.payment_records import NotRecordedYet, advance_unless_there
 from activities.database import audit, ledger, outbox
@@ -26,7 +27,6 @@ from models.domain.policy import LossBearer
 from models.domain.refunds import (
     WAITS_FOR_BALANCE,
     AdoptRefund,
-    ExternalRefund,
     RecordRefund,
     RecordRefundOrder,
     RecordRefundRetry,
@@ -89,25 +89,28 @@ class RefundActivities:
     async def adopt_refund(self, message: AdoptRefund) -> RefundSnapshot | None:
         """Record a refund that was created at Stripe as a reserved one. Returns `None` if there is nothing to adopt.
 
-        That is so for a charge of no booking, and for one that was refunded by its booking's ending. Raises
-        `NotRecordedYet` until the booking has ended, and while another refund of it is in progress.
+        That is so for a charge of no booking, and for a refund that is recorded already: ordered here, or part of the
+        booking's ending. Raises `NotRecordedYet` until the booking has ended, and while another refund of it is in
+        progress.
         """
         external = await self._gateway.look_up_external_refund(message.stripe_refund_id)
-        by_intent = select(Payment.booking_id).where(col(Payment.payment_intent_id) == external.payment_intent_id)
         async with transaction(self._engine) as session:
-            booking_id = (await session.exec(by_intent)).first()
-            if booking_id is None:
+            payment = await external_refunds.payment_of(session, external.payment_intent_id, lock=True)
+            if payment is None:
                 return None
-            payment = await session.get_one(Payment, booking_id, with_for_update=True)
             row = await session.get(Refund, message.refund_id)
             if row is None:
                 if payment.status is PaymentStatus.PENDING or await payment_records.has_reserved_refund(
-                    session, booking_id
+                    session, payment.booking_id
                 ):
                     raise NotRecordedYet("the booking's money is still being moved")
-                if not external.moves_money or external.amount.amount_minor > payment.captured_minor:
+                recorded = await external_refunds.recorded_as(
+                    session, payment, message.stripe_refund_id, external.labelled
+                )
+                is_beyond = external.amount.amount_minor > payment.captured_minor
+                if recorded or not external.moves_money or is_beyond:
                     return None
-                row = _adopted(message, booking_id, external)
+                row = external_refunds.adopted(message, payment.booking_id, external)
                 session.add(row)
             return await _snapshot(session, row, payment)
 
@@ -178,21 +181,6 @@ async def _reserve(session: AsyncSession, row: Refund, payment: Payment, message
     if row.failure_reason is None:
         row.status = advance_unless_there(row.status, RefundStatus.RESERVED)
         row.tries = 1
-
-
-def _adopted(message: AdoptRefund, booking_id: UUID, external: ExternalRefund) -> Refund:
-    return Refund(
-        id=message.refund_id,
-        booking_id=booking_id,
-        status=RefundStatus.RESERVED,
-        amount_minor=external.amount.amount_minor,
-        currency=external.amount.currency,
-        borne_by=external.borne_by,
-        tries=1,
-        stripe_refund_id=message.stripe_refund_id,
-        created_at=message.at,
-        updated_at=message.at,
-    )
 
 
 async def _update(
@@ -287,7 +275,7 @@ async def _snapshot(session: AsyncSession, row: Refund, payment: Payment) -> Ref
 
 
 async def _fee_returned(session: AsyncSession, booking_id: UUID, except_refund_id: UUID) -> int:
-    """How much of the application fee earlier refunds have returned at Stripe, in minor units.
+    """How much of the application fee the ending and earlier refunds have returned at Stripe, in minor units.
 
     A refund that the platform bears alone returns no fee. Of any other, all but the instructor's part came from the
     fee, even where the ledger counts it as a loss by now.
@@ -297,4 +285,5 @@ async def _fee_returned(session: AsyncSession, booking_id: UUID, except_refund_i
         col(Refund.id) != except_refund_id,
         col(Refund.borne_by) == LossBearer.BOTH,
     )
-    return int((await session.exec(parts)).one())
+    payment = await session.get_one(Payment, booking_id)
+    return payment.ending_fee_returned_minor + int((await session.exec(parts)).one())

@@ -48,6 +48,8 @@ async def record_settlement(
         row.captured_minor = settlement.kept.amount_minor
         row.platform_fee_minor = settlement.platform_fee.amount_minor
         row.platform_loss_minor = settlement.returned.platform_loss.amount_minor
+        row.ending_refund_ids = list(payment.refund_ids)
+        row.ending_fee_returned_minor = payment.fee_returned_minor
     row.returned_minor = row.amount_minor - row.captured_minor
     row.payment_intent_id = row.payment_intent_id or payment.payment_intent_id
     row.charge_id = row.charge_id or payment.charge_id

@@ -12,7 +12,7 @@ from models.domain.money import Money
 from models.domain.policy import LossBearer
 from models.domain.refunds import ExternalRefund, RefundAtStripe, RefundSnapshot
 from models.domain.states import RefundStatus
-from models.domain.stripe_events import BOOKING_METADATA
+from models.domain.stripe_events import BOOKING_METADATA, id_in
 
 _STATUS = {
     "pending": RefundStatus.PENDING,
@@ -42,7 +42,10 @@ class StripeRefunds:
             failed = None
             async for refund in refunds.auto_paging_iter():
                 metadata = refund.metadata.to_dict() if refund.metadata else {}
-                if metadata.get("refund_id") != str(snapshot.refund_id):
+                if (
+                    metadata.get("refund_id") != str(snapshot.refund_id)
+                    or refund.amount != snapshot.amount.amount_minor
+                ):
                     continue
                 state = _state(refund)
                 if state.status is not RefundStatus.FAILED:
@@ -89,6 +92,7 @@ class StripeRefunds:
             refund=_state(refund),
             payment_intent_id=str(refund.payment_intent or ""),
             amount=Money(amount_minor=refund.amount, currency=refund.currency),
+            labelled=id_in(refund.metadata.to_dict() if refund.metadata else {}, "refund_id"),
         )
 
     async def _retrieve(self, stripe_refund_id: str) -> stripe.Refund:

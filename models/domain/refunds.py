@@ -105,6 +105,8 @@ class ExternalRefund(Value):
     refund: RefundAtStripe
     payment_intent_id: str
     amount: Money
+    labelled: UUID | None = None
+    """The refund id in its metadata, where anyone can write one."""
 
     @property
     def borne_by(self) -> LossBearer:

@@ -63,7 +63,7 @@ class StripeEvent(Value):
     booking_id: UUID | None = None
     """`None` if the event is not about a booking: other programs may use the same Stripe account."""
     refund_id: UUID | None = None
-    """Holdfast's refund id; `None` for a refund that was not ordered here."""
+    """The refund id in a refund's metadata, where anyone can write one."""
     payment_intent_id: str | None = None
     """The payment that a refund returns, or that a bank warns of."""
 
@@ -78,8 +78,8 @@ class StripeEvent(Value):
             type=type,
             account=account,
             object_id=str(object_id) if object_id else None,
-            booking_id=_id_in(stripe_object.get("metadata"), BOOKING_METADATA),
-            refund_id=_id_in(stripe_object.get("metadata"), "refund_id"),
+            booking_id=id_in(stripe_object.get("metadata"), BOOKING_METADATA),
+            refund_id=id_in(stripe_object.get("metadata"), "refund_id"),
             payment_intent_id=payment_intent if isinstance(payment_intent, str) else None,
         )
 
@@ -97,7 +97,8 @@ class RoutingResult(StrEnum):
     """The booking is closed, or never existed."""
 
 
-def _id_in(metadata: Any, name: str) -> UUID | None:
+def id_in(metadata: Any, name: str) -> UUID | None:
+    """An id of ours in an object's metadata. Anyone who uses the Stripe account can write one there."""
     try:
         return UUID(metadata[name])
     except (KeyError, TypeError, ValueError, AttributeError):

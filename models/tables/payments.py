@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID, uuid4
 
-from sqlalchemy import BigInteger, Index, text
+from sqlalchemy import ARRAY, BigInteger, Column, Index, String, text
 from sqlmodel import Field, SQLModel
 
 from models.domain.policy import PaymentPlan
@@ -27,6 +27,14 @@ class Payment(SQLModel, table=True):
     currency: str = Field(max_length=3)
     payment_intent_id: str | None = Field(default=None, unique=True)
     charge_id: str | None = Field(default=None, unique=True)
+    ending_refund_ids: list[str] = Field(
+        default_factory=list, sa_column=Column(ARRAY(String), nullable=False, server_default=text("'{}'"))
+    )
+    """Stripe's ids of the refunds that the booking's ending has recorded, whoever made them."""
+    ending_fee_returned_minor: int = Field(
+        default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": text("0")}
+    )
+    """What had gone back of the application fee at Stripe by then. Later refunds count on top of it."""
     hold_ends_at: datetime | None = None
     decline_code: str | None = None
     created_at: datetime

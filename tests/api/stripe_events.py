@@ -21,7 +21,7 @@ def event(type_: str = AUTHORIZED, booking_id: UUID | str | None = None) -> JSON
         "object": "event",
         "livemode": False,
         "type": type_,
-        "data": {"object": {"id": "pi_1", "object": "payment_intent", "metadata": metadata}},
+        "data": {"object": {"id": "pi_1", "payment_intent": "pi_1", "metadata": metadata}},
     }
 
 

@@ -11,12 +11,12 @@ from temporalio.client import Client
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities import external_refunds
 from activities.database import stripe_events
 from activities.database.transactions import DatabaseError
 from models.domain.disputes import DisputeEvent, DisputeOrder
 from models.domain.ids import (
     dispute_workflow_id,
-    external_refund_id,
     fraud_refund_id,
     onboarding_workflow_id,
     payout_workflow_id,
@@ -38,7 +38,6 @@ from models.domain.stripe_events import (
     RoutingResult,
     StripeEvent,
 )
-from models.tables.payments import Payment
 from models.tables.people import Instructor
 from workflows.booking.workflow import BookingWorkflow
 from workflows.disputes import DisputeWorkflow
@@ -129,19 +128,18 @@ class StripeEventRouter:
         )
 
     async def _route_refund_event(self, event: StripeEvent) -> RoutingResult:
-        """Refunds ordered here have their own id in their metadata, a booking's the booking's. Others are adopted."""
-        if event.refund_id:
-            await self._signal_refund(event, RefundOrder(refund_id=event.refund_id))
-        elif event.object_id and event.booking_id is None and await self._is_a_bookings(event.payment_intent_id):
-            id = external_refund_id(event.object_id)
-            await self._signal_refund(event, RefundOrder(refund_id=id, stripe_refund_id=event.object_id))
-        else:
+        """Our own records say whose refund it is, never its metadata, which other programs write as well."""
+        async with AsyncSession(self._reader, autoflush=False) as session:
+            order = await external_refunds.order_of(session, event)
+        if order is None:
             return RoutingResult.NOT_OURS
+        await self._signal_refund(event, order)
         return RoutingResult.ROUTED
 
     async def _route_fraud_warning(self, event: StripeEvent, warning_id: str) -> RoutingResult:
-        if not await self._is_a_bookings(event.payment_intent_id):
-            return RoutingResult.NOT_OURS
+        async with AsyncSession(self._reader, autoflush=False) as session:
+            if await external_refunds.payment_of(session, event.payment_intent_id) is None:
+                return RoutingResult.NOT_OURS
         order = RefundOrder(refund_id=fraud_refund_id(warning_id), fraud_warning_id=warning_id)
         await self._signal_refund(event, order)
         return RoutingResult.ROUTED
@@ -179,13 +177,6 @@ class StripeEventRouter:
             start_signal_args=[PayoutEvent(event_id=event.id, type=event.type)],
             rpc_timeout=ROUTING_TIMEOUT,
         )
-
-    async def _is_a_bookings(self, payment_intent_id: str | None) -> bool:
-        if payment_intent_id is None:
-            return False  # A booking that is not paid yet has none either.
-        query = select(Payment.booking_id).where(col(Payment.payment_intent_id) == payment_intent_id)
-        async with AsyncSession(self._reader, autoflush=False) as session:
-            return (await session.exec(query)).first() is not None
 
     async def _instructor_with(self, account_id: str) -> UUID | None:
         query = select(Instructor.id).where(col(Instructor.stripe_account_id) == account_id)

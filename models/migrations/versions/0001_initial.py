@@ -398,6 +398,8 @@ CREATE TABLE payment (
     currency varchar(3) NOT NULL,
     payment_intent_id varchar UNIQUE,
     charge_id varchar UNIQUE,
+    ending_refund_ids varchar[] DEFAULT '{}' NOT NULL,
+    ending_fee_returned_minor bigint DEFAULT 0 NOT NULL,
     hold_ends_at timestamptz,
     decline_code varchar,
     created_at timestamptz NOT NULL,

@@ -3,7 +3,7 @@
 import json
 import time
 from datetime import UTC, datetime
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -22,8 +22,11 @@ from tests.api.world import CONNECT_WEBHOOK_KEY, JSON, WEBHOOK_KEY, World, probl
 
 
 @pytest.mark.parametrize("type_", sorted(PLATFORM_EVENTS))
-async def test_without_temporal_the_response_makes_stripe_retry(client: httpx.AsyncClient, type_: str) -> None:
-    answer = await send(client, event(type_, uuid4()))
+async def test_without_temporal_the_response_makes_stripe_retry(
+    client: httpx.AsyncClient, world: World, type_: str
+) -> None:
+    booking_id = await _with_payment(world, "pi_1")
+    answer = await send(client, event(type_, booking_id))
     assert problem(answer) == (503, "unavailable")
     assert answer.headers["retry-after"]
 
@@ -86,20 +89,27 @@ async def test_an_event_without_a_booking_is_acknowledged_and_ignored(
 async def test_a_refund_without_a_payment_intent_does_not_match_an_unpaid_booking(
     client: httpx.AsyncClient, world: World
 ) -> None:
+    await _with_payment(world, None)
+    refund: JSON = {"object": {"id": "re_1", "object": "refund", "payment_intent": None, "metadata": {}}}
+    assert (await send(client, event("refund.created") | {"data": refund})).status_code == 200
+
+
+async def _with_payment(world: World, payment_intent_id: str | None) -> UUID:
+    """A booking whose payment has this PaymentIntent."""
     now = datetime.now(UTC)
     booking_id = await world.booking(await world.slot())
-    unpaid = Payment(
+    payment = Payment(
         booking_id=booking_id,
         plan=PaymentPlan.HOLD,
         status=PaymentStatus.PENDING,
         amount_minor=10_000,
         currency="usd",
+        payment_intent_id=payment_intent_id,
         created_at=now,
         updated_at=now,
     )
-    await world.add(unpaid)
-    refund: JSON = {"object": {"id": "re_1", "object": "refund", "payment_intent": None, "metadata": {}}}
-    assert (await send(client, event("refund.created") | {"data": refund})).status_code == 200
+    await world.add(payment)
+    return booking_id
 
 
 async def test_both_secrets_are_valid_during_a_rotation(app: FastAPI, client: httpx.AsyncClient) -> None:
