@@ -1,6 +1,5 @@
 """Activities of the Dispute workflow: calls to Stripe, and the records. All of them are safe to repeat."""
 
-from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -8,7 +7,7 @@ from temporalio import activity
 
 from activities.booking import payment_records
 from activities.booking.payment_records import NotRecordedYet, advance_unless_there
-from activities.database import audit, ledger
+from activities.database import attention, audit, ledger
 from activities.database.transactions import transaction
 from activities.dispute_evidence import load_case_facts
 from activities.gateways import DisputeGateway
@@ -30,7 +29,6 @@ from models.domain.disputes import (
 )
 from models.domain.errors import Declined
 from models.domain.ids import dispute_key
-from models.domain.ledger import Account
 from models.domain.messages import Channel
 from models.domain.money import Money
 from models.domain.policy import BookingPolicy
@@ -38,7 +36,6 @@ from models.domain.refunds import shares
 from models.domain.states import DisputeStatus, PaymentStatus, advance
 from models.tables.bookings import BookingRequest
 from models.tables.disputes import Dispute
-from models.tables.ledger import LedgerEntry, LedgerTransaction
 from models.tables.payments import Payment
 
 
@@ -100,7 +97,7 @@ class DisputeActivities:
             dispute = await _upsert(session, message, booking)
             captured, fee = _captured_and_fee(payment)
             excess = max(state.amount - captured, captured.zero())
-            owed = min(excess, await _owed(session, payment))
+            owed = min(excess, await ledger.owed_to_student(session, payment.booking_id, payment.currency))
             case = DisputeContext(
                 parties=postings.Parties(booking_id=booking.id, instructor_id=booking.instructor_id),
                 borne_if_lost=shares(state.amount - owed, captured, fee, policy.lost_dispute_borne_by),
@@ -146,7 +143,7 @@ class DisputeActivities:
             dispute.taken_over_at = dispute.updated_at = message.at
             booking = await session.get_one(BookingRequest, dispute.booking_id, with_for_update=True)
             booking.needs_attention = True
-            booking.attention_reason = f"Stripe did not take the answer to the dispute {dispute.id}"
+            booking.attention_reason = attention.dispute_reason(dispute.id)
             booking.updated_at = message.at
 
     @activity.defn
@@ -166,15 +163,10 @@ class DisputeActivities:
             if not await audit.append(session, ended):
                 return
             dispute.closed_at = dispute.updated_at = message.at
-            if not state.withdrawn:
-                return
-            if state.status is DisputeStatus.LOST:
-                lost = postings.dispute_lost(parties, dispute.id, message.borne, message.case.owed)
-                await ledger.post(session, message.at, *lost)
-            elif state.reinstated:
-                won = postings.dispute_won(parties, dispute.id, state.amount, state.fee_returned)
-                await ledger.post(session, message.at, *won)
-            await _close_payment(session, message)
+            if state.withdrawn:
+                await _close(session, message)
+            booking = await session.get_one(BookingRequest, parties.booking_id, with_for_update=True)
+            await attention.refresh(session, booking, message.at)
 
 
 async def _payment_of(session: AsyncSession, state: DisputeState) -> Payment | None:
@@ -234,6 +226,18 @@ async def _withdraw(session: AsyncSession, message: RecordDispute, payment: Paym
         payment.updated_at = message.at
 
 
+async def _close(session: AsyncSession, message: RecordDisputeEnd) -> None:
+    """Post the end of a dispute whose money was withdrawn."""
+    state, parties = message.state, message.case.parties
+    if state.status is DisputeStatus.LOST:
+        lost = postings.dispute_lost(parties, state.dispute_id, message.borne, message.case.owed)
+        await ledger.post(session, message.at, *lost)
+    elif state.reinstated:
+        won = postings.dispute_won(parties, state.dispute_id, state.amount, state.fee_returned)
+        await ledger.post(session, message.at, *won)
+    await _close_payment(session, message)
+
+
 async def _close_payment(session: AsyncSession, message: RecordDisputeEnd) -> None:
     """Restore the status from before the dispute, or deduct a lost amount. A refund since then has set it already."""
     payment = await session.get_one(Payment, message.case.parties.booking_id, with_for_update=True)
@@ -256,16 +260,6 @@ def _captured_and_fee(payment: Payment) -> tuple[Money, Money]:
         Money(amount_minor=payment.captured_minor, currency=payment.currency),
         Money(amount_minor=payment.platform_fee_minor, currency=payment.currency),
     )
-
-
-async def _owed(session: AsyncSession, payment: Payment) -> Money:
-    """What the ledger shows as owed to the student and not sent."""
-    query = (
-        select(func.coalesce(-func.sum(LedgerEntry.amount_minor), 0))
-        .join(LedgerTransaction, col(LedgerTransaction.id) == col(LedgerEntry.transaction_id))
-        .where(col(LedgerTransaction.booking_id) == payment.booking_id, col(LedgerEntry.account) == Account.REFUNDS)
-    )
-    return Money(amount_minor=int((await session.exec(query)).one()), currency=payment.currency)
 
 
 async def _append_event(session: AsyncSession, message: RecordEvidence, action: str) -> Dispute | None:

@@ -12,7 +12,7 @@ from temporalio import activity
 from activities import external_refunds
 from activities.booking import payment_records
 from activities.booking.payment_records import NotRecordedYet, advance_unless_there
-from activities.database import audit, ledger, outbox
+from activities.database import attention, audit, ledger, outbox
 from activities.database.transactions import transaction
 from activities.gateways import RefundGateway
 from activities.idempotency import with_idempotency_key
@@ -25,7 +25,7 @@ from models.domain.money import Money
 from models.domain.notifications import notifications_for
 from models.domain.policy import LossBearer
 from models.domain.refunds import (
-    WAITS_FOR_BALANCE,
+    NOT_OWED,
     AdoptRefund,
     RecordRefund,
     RecordRefundOrder,
@@ -122,7 +122,7 @@ class RefundActivities:
             booking = await session.get_one(BookingRequest, snapshot.parties.booking_id, with_for_update=True)
             payment = await session.get_one(Payment, booking.id, with_for_update=True)
             row = await session.get_one(Refund, snapshot.refund_id, with_for_update=True)
-            _follow_pending(booking, row, message)
+            row.pending_reason, row.updated_at = refund.pending_reason, message.at
             if (row.status, row.stripe_refund_id) != (refund.status, refund.stripe_refund_id):
                 await _update(session, booking, payment, row, message)
             if refund.is_sent and row.stripe_refund_id == refund.stripe_refund_id:
@@ -131,6 +131,7 @@ class RefundActivities:
                 if refund.status is RefundStatus.FAILED:
                     returned = postings.refund_failed(snapshot.parties, refund.stripe_refund_id, snapshot.amount)
                     await ledger.post(session, message.at, returned)
+            await attention.refresh(session, booking, message.at)
             return await _snapshot(session, row, payment)
 
     @activity.defn
@@ -147,28 +148,29 @@ class RefundActivities:
                 row.failure_reason = f"Stripe refuses the refund: {message.refused}."
                 if row.status is RefundStatus.RESERVED:
                     row.status = advance_unless_there(row.status, RefundStatus.REFUSED)
-                else:
-                    _request_attention(booking, row, message)
                 row.updated_at = message.at
-            return await _snapshot(session, row, payment)
+                await attention.refresh(session, booking, message.at)
+            # Of a failed refund too: what an operator retried has not changed.
+            return (await _snapshot(session, row, payment)).model_copy(update={"refusal": row.failure_reason})
 
     @activity.defn
     async def record_refund_retry(self, message: RecordRefundRetry) -> RefundSnapshot:
-        """An operator retries a failed refund."""
+        """An operator retries a failed refund, if the student is still owed it. Otherwise `tries` stays."""
         snapshot = message.case
         async with transaction(self._engine) as session:
             booking = await session.get_one(BookingRequest, snapshot.parties.booking_id, with_for_update=True)
             payment = await session.get_one(Payment, booking.id, with_for_update=True)
             row = await session.get_one(Refund, snapshot.refund_id, with_for_update=True)
+            owed = await ledger.owed_to_student(session, row.booking_id, row.currency)
+            if row.tries == snapshot.tries and owed < snapshot.amount:
+                return (await _snapshot(session, row, payment)).model_copy(update={"refusal": NOT_OWED})
             occasion = f"{row.id}/{snapshot.tries}"
             retried = _event(
                 row, "booking.refund_retried", message, {"refund_id": str(row.id)}, occasion, message.actor, Channel.API
             )
             if await audit.append(session, retried):
                 row.tries = snapshot.tries + 1
-                row.updated_at = message.at
-                booking.needs_attention, booking.attention_reason = False, None
-                booking.updated_at = message.at
+                row.updated_at = booking.updated_at = message.at
             return await _snapshot(session, row, payment)
 
 
@@ -206,22 +208,10 @@ async def _update(
     row.updated_at = message.at
     if before is RefundStatus.RESERVED:
         await _deduct(session, payment, row, message)
-    if refund.status is RefundStatus.FAILED:
-        _request_attention(booking, row, message)
     if row.status is not before:
         facts: outbox.Facts = {"refund_id": str(row.id)}
         people = notifications_for(before, row.status)
         await outbox.notify(session, booking, people, message.at, facts, refund.stripe_refund_id)
-
-
-def _follow_pending(booking: BookingRequest, row: Refund, message: RecordRefund) -> None:
-    """Stripe sends a refund that waits for the platform's balance once an operator has added funds."""
-    row.pending_reason, row.updated_at = message.refund.pending_reason, message.at
-    reason = f"The refund {row.id} waits for funds on the platform's balance at Stripe"
-    waits = row.pending_reason == WAITS_FOR_BALANCE
-    if waits or booking.attention_reason == reason:
-        booking.needs_attention, booking.attention_reason = waits, reason if waits else None
-        booking.updated_at = message.at
 
 
 async def _deduct(session: AsyncSession, payment: Payment, row: Refund, message: RecordRefund) -> None:
@@ -235,13 +225,6 @@ async def _deduct(session: AsyncSession, payment: Payment, row: Refund, message:
     row.platform_loss_minor = borne.platform_loss.amount_minor
     await payment_records.deduct(session, payment, borne, message.at)
     await ledger.post(session, message.at, *postings.refund(message.case.parties, str(row.id), borne))
-
-
-def _request_attention(booking: BookingRequest, row: Refund, message: RecordRefund | RecordRefusedRefund) -> None:
-    booking.needs_attention = True
-    owed = Money(amount_minor=row.amount_minor, currency=row.currency).format()
-    booking.attention_reason = f"The refund {row.id} failed ({row.failure_reason}): the student is owed {owed}"
-    booking.updated_at = message.at
 
 
 def _event(

@@ -131,7 +131,8 @@ class RefundWorkflow:
         if self._retry is not None and case.status is RefundStatus.FAILED:
             retry = RecordRefundRetry(case=case, actor=self._retry.actor, at=workflow.now())
             self._retry = None
-            return await self._create(await persist(RefundActivities.record_refund_retry, retry))
+            retried = await persist(RefundActivities.record_refund_retry, retry)
+            return retried if retried.tries == case.tries else await self._create(retried)
         if case.status is RefundStatus.RESERVED and case.stripe_refund_id is None:
             return await self._create(case)
         if case.stripe_refund_id is None:

@@ -84,3 +84,13 @@ async def _fee(session: AsyncSession, booking_id: UUID, currency: str) -> Money:
         )
     )
     return Money(amount_minor=int((await session.exec(query)).one()), currency=currency)
+
+
+async def owed_to_student(session: AsyncSession, booking_id: UUID, currency: str) -> Money:
+    """What a booking's student is owed back and Stripe has not sent."""
+    query = (
+        select(func.coalesce(-func.sum(LedgerEntry.amount_minor), 0))
+        .join(LedgerTransaction, col(LedgerTransaction.id) == col(LedgerEntry.transaction_id))
+        .where(col(LedgerTransaction.booking_id) == booking_id, col(LedgerEntry.account) == Account.REFUNDS)
+    )
+    return Money(amount_minor=int((await session.exec(query)).one()), currency=currency)

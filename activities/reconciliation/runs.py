@@ -6,13 +6,12 @@ from sqlmodel import col, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
-from activities.database import audit, recordings, stripe_events
+from activities.database import attention, audit, recordings, stripe_events
 from activities.database.transactions import transaction
 from models.domain.actors import PLATFORM, Subject
 from models.domain.ids import drift_id
 from models.domain.messages import Channel
 from models.domain.reconciliation import (
-    ATTENTION_PREFIX,
     EVENT_RETENTION,
     MOST_DIFFERENCES,
     OVERLAP,
@@ -117,8 +116,8 @@ async def _record_drift(session: AsyncSession, message: FinishReconciliation, di
         known.resolved_at = None
     if difference.booking_id:
         booking = await session.get(BookingRequest, difference.booking_id, with_for_update=True)
-        if booking is not None and not booking.needs_attention:
-            await _set_attention(session, message, booking, ATTENTION_PREFIX + _describe(difference))
+        if booking is not None:
+            await attention.refresh(session, booking, message.finished_at)
 
 
 async def _resolve(session: AsyncSession, message: FinishReconciliation) -> None:
@@ -133,37 +132,10 @@ async def _resolve(session: AsyncSession, message: FinishReconciliation) -> None
         .values(resolved_at=message.finished_at)
         .returning(col(Drift.booking_id))
     )
-    bookings = {id for (id,) in await session.exec(resolved) if id}
-    still_different = {difference.booking_id for difference in message.differences}
-    for id in sorted(bookings - still_different):
+    for id in sorted({id for (id,) in await session.exec(resolved) if id}):
         booking = await session.get(BookingRequest, id, with_for_update=True)
-        if booking is not None and (booking.attention_reason or "").startswith(ATTENTION_PREFIX):
-            await _set_attention(session, message, booking, None)
-
-
-async def _set_attention(
-    session: AsyncSession, message: FinishReconciliation, booking: BookingRequest, reason: str | None
-) -> None:
-    booking.needs_attention = reason is not None
-    booking.attention_reason = reason
-    booking.updated_at = message.finished_at
-    changed = audit.event(
-        booking.id,
-        "booking.needs_attention" if reason else "booking.attention_cleared",
-        PLATFORM,
-        Channel.WORKFLOW,
-        message.finished_at,
-        {"reason": reason} if reason else None,
-        occasion=str(message.started.id),
-    )
-    await audit.append(session, changed)
-
-
-def _describe(difference: Difference) -> str:
-    if difference.detail:
-        return difference.detail
-    ledger, stripe = difference.ledger.format(), difference.stripe.format()
-    return f"{difference.book} is {ledger} in the ledger and {stripe} at Stripe"
+        if booking is not None:
+            await attention.refresh(session, booking, message.finished_at)
 
 
 def _finished_event(message: FinishReconciliation) -> AuditEvent:

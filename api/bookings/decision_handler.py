@@ -22,10 +22,13 @@ from api.http.problems import Kind, Problem, problem_responses, unavailable
 from api.http.temporal import Closed, Refused, Unreachable
 from api.reconciliation.routes import ReconciliationClient, WithReconciliationClient
 from models.domain.ids import decision_id
-from models.domain.messages import Decision, Refusal
+from models.domain.messages import Decision, Refusal, Release, Retry, Settle, SettleAndRefund
 
 D = TypeVar("D", bound=Decision)
 Save = Callable[[AsyncSession, datetime], Awaitable[None]]
+
+_BY_OPERATOR = (Settle, Release, SettleAndRefund, Retry)
+"""Decisions that move a booking's money. If it is parked after them, nothing has moved."""
 
 DECISION_RESPONSES: dict[int | str, dict[str, Any]] = {
     202: {
@@ -93,9 +96,13 @@ class DecisionHandler:
                     await save(session, now)
         async with self._translated_errors(booking_id, caller):
             carried_out = await self._client.decide(booking_id, update, decision, str(id) if id else None)
+        record = await self.find(booking_id, caller)
         if not carried_out:
             self._response.status_code = 202
-        return presenters.booking(await self.find(booking_id, caller), caller)
+        elif isinstance(decision, _BY_OPERATOR) and record.request.needs_attention and not record.is_closed:
+            sentence = f"No money could be moved: {record.request.attention_reason}."
+            raise Problem(Kind.NOT_POSSIBLE_NOW, sentence, booking_status=record.request.status)
+        return presenters.booking(record, caller)
 
     async def has_decided(
         self, booking_id: UUID, caller: Caller, update: Update[D], decision: D, body: BaseModel | None = None

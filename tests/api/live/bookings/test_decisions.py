@@ -151,6 +151,9 @@ async def test_declined_release_waits_for_an_operator(
         )
         assert [booking["id"] for booking in listed.json()["data"]] == [booking_id]
         assert "resource_missing" in listed.json()["data"][0]["attention_reason"]
+        unchanged = await order(client, world.operator, booking_id, "retry")
+        assert problem(unchanged) == (409, "not-possible-now")
+        assert "resource_missing" in unchanged.json()["detail"]
         gateway.failure = None
         answer = await order(client, world.operator, booking_id, "retry")
         assert answer.status_code == 200, answer.text

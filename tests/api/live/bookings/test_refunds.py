@@ -12,6 +12,7 @@ from temporalio.client import Client
 
 from models.domain.ids import refund_workflow_id
 from models.tables.audit import AuditEvent
+from models.tables.payments import Payment
 from sandbox.browser.checkout_page import pay
 from tests.api.live.journey import REASON, approved, booked, decide, order, seen
 from tests.api.stripe_events import AUTHORIZED, event, send
@@ -189,7 +190,10 @@ async def test_failed_refund_is_retried_by_an_operator(
     async with httpx.AsyncClient(base_url=stripe_sandbox.url, trust_env=False) as bank:
         (await bank.post(f"/_sandbox/refunds/{made['stripe_refund_id']}/fail", json={})).raise_for_status()
     news = event("refund.failed")
-    news["data"]["object"] = {"id": made["stripe_refund_id"], "metadata": {"refund_id": made["id"]}}
+    async with AsyncSession(world.engine) as session:
+        intent_id = (await session.get_one(Payment, UUID(booking_id))).payment_intent_id
+    labels = {"refund_id": made["id"]}
+    news["data"]["object"] = {"id": made["stripe_refund_id"], "payment_intent": intent_id, "metadata": labels}
     assert (await send(client, news)).status_code == 200
     shown = await seen(client, world.operator, booking_id, lambda shown: shown["needs_attention"])
     assert shown["refunds"][0]["status"] == "FAILED"
@@ -200,3 +204,28 @@ async def test_failed_refund_is_retried_by_an_operator(
         assert answer.json()["refunds"][0]["status"] == "SUCCEEDED"
         assert not answer.json()["needs_attention"]
     assert problem(await order(client, world.operator, booking_id, "retry")) == (409, "booking-closed")
+
+
+async def test_retry_that_stripe_refuses_is_a_conflict_with_the_reason(
+    client: httpx.AsyncClient, world: World, stripe_sandbox: StripeSandbox, stripe_client: stripe.StripeClient
+) -> None:
+    """The student's bank sent the refund back, and has taken the whole charge back meanwhile."""
+    created = await booked(client, world)
+    booking_id: str = created["id"]
+    assert await pay(created["checkout_url"], COMES_BACK)
+    assert (await send(client, event(AUTHORIZED, booking_id))).status_code == 200
+    await seen(client, world.student, booking_id, lambda shown: shown["payment"] is not None)
+    await decide(client, world.instructor, booking_id, "approve")
+    await order(client, world.operator, booking_id, "settle", REASON)
+    [made] = (await refund(client, world, booking_id, 2_500, "k")).json()["refunds"]
+    made_at_stripe = await stripe_client.v1.refunds.retrieve_async(made["stripe_refund_id"])
+    async with httpx.AsyncClient(base_url=f"{stripe_sandbox.url}/_sandbox", trust_env=False) as bank:
+        (await bank.post(f"/refunds/{made['stripe_refund_id']}/fail", json={})).raise_for_status()
+        (await bank.post("/disputes", json={"charge": made_at_stripe.charge})).raise_for_status()
+    news = event("refund.failed")
+    news["data"]["object"] = {"id": made_at_stripe.id, "payment_intent": made_at_stripe.payment_intent}
+    assert (await send(client, news)).status_code == 200
+    await seen(client, world.operator, booking_id, lambda shown: shown["needs_attention"])
+    answer = await order(client, world.operator, booking_id, "retry")
+    assert problem(answer) == (409, "not-possible-now")
+    assert "charge_disputed" in answer.json()["detail"]
