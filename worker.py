@@ -21,6 +21,7 @@ from temporalio.envconfig import ClientConfig
 from temporalio.runtime import LogForwardingConfig, LoggingConfig, PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.worker import Interceptor, Worker, WorkerDeploymentConfig
 
+from activities.adjustments import AdjustmentActivities
 from activities.booking.payment_plans import HoldPlan
 from activities.booking.payments import PaymentActivities
 from activities.booking.records import RecordActivities
@@ -50,6 +51,7 @@ from models.domain.policy import PaymentPlan
 from models.session_calendar import Party
 from models.settings import DocumentSettings, MailSettings, RuntimeSettings, StripeSettings
 from models.startup_check import check_settings
+from workflows.adjustments import AdjustmentWorkflow
 from workflows.booking.workflow import BookingWorkflow
 from workflows.client.event_router import StripeEventRouter
 from workflows.client.executions import WorkflowExecutions
@@ -75,6 +77,7 @@ WORKFLOWS: tuple[type, ...] = (
     PayoutWorkflow,
     RefundWorkflow,
     ReconciliationWorkflow,
+    AdjustmentWorkflow,
 )
 
 DEPLOYMENT = "holdfast"
@@ -141,6 +144,7 @@ def build_worker(
             compared,
             orphans,
             comparison,
+            AdjustmentActivities(engine),
         ),
         max_cached_workflows=cached_workflows,
         max_task_queue_activities_per_second=activities_per_second,

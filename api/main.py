@@ -35,6 +35,7 @@ from api.meetings import routers as meetings
 from api.metrics import serve_metrics
 from api.openapi import DESCRIPTION, TAGS, Api
 from api.payments import routers as payments
+from api.payments.adjustments import AdjustmentClient
 from api.payments.disputes import DisputeClient
 from api.people import routers as people
 from api.people.oidc import IdentityProvider
@@ -172,6 +173,7 @@ def _attach_clients(app: FastAPI, settings: Settings, engine: AsyncEngine, tempo
     app.state.reconciliations = ReconciliationClient(temporal, task_queue)
     app.state.event_router = StripeEventRouter(temporal, task_queue, engine)
     app.state.refunds = RefundClient(temporal, task_queue)
+    app.state.adjustments = AdjustmentClient(temporal, task_queue)
     app.state.onboarding = OnboardingClient(temporal, task_queue)
 
 

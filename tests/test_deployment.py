@@ -63,7 +63,12 @@ _READING = ("retrieve", "retrieve_current", "list")
 def _stripe_access() -> dict[str, str]:
     """The access to each resource that the adapters' calls need."""
     adapters = (PROJECT_ROOT / "activities" / "stripe").glob("*.py")
-    calls = [call for file in adapters for call in _STRIPE_CALL.findall(file.read_text())]
+    calls = [
+        # A reversal belongs to its transfer, and a fee's refund to its fee.
+        (re.sub(r"\.(reversals|refunds)$", "", resource), verb)
+        for file in adapters
+        for resource, verb in _STRIPE_CALL.findall(file.read_text())
+    ]
     writing = {resource for resource, verb in calls if verb not in _READING}
     return {resource: "Write" if resource in writing else "Read" for resource, _ in calls}
 
@@ -75,9 +80,7 @@ def test_docs_name_the_permissions_of_the_stripe_key() -> None:
         re.MULTILINE,
     )
     documented = {resource: own if own != "None" else connected for resource, own, connected in rows}
-    # A reversal belongs to its transfer.
-    needed = {resource.removesuffix(".reversals"): access for resource, access in _stripe_access().items()}
-    assert documented == needed
+    assert documented == _stripe_access()
 
 
 def _names(settings: type[BaseSettings]) -> set[str]:

@@ -61,6 +61,8 @@ async def record_settlement(
 async def deduct(session: AsyncSession, payment: Payment, borne: Shares, at: datetime) -> None:
     """Deduct what went back to the student from a captured payment, its session and its payout.
 
+    An adjustment may also move a part between the instructor and the platform, with nothing deducted.
+
     The caller has locked the payment. A bank may take back more than is left of it; then nothing is left.
     """
     deducted = min(borne.total.amount_minor, payment.captured_minor)
@@ -68,8 +70,9 @@ async def deduct(session: AsyncSession, payment: Payment, borne: Shares, at: dat
     payment.returned_minor += deducted
     payment.platform_fee_minor -= borne.platform_fee.amount_minor
     payment.platform_loss_minor += borne.platform_loss.amount_minor - (borne.total.amount_minor - deducted)
-    to = PaymentStatus.PARTIALLY_REFUNDED if payment.captured_minor else PaymentStatus.REFUNDED
-    payment.status = advance_unless_there(payment.status, to)
+    if borne.total or payment.status is PaymentStatus.DISPUTED:
+        to = PaymentStatus.PARTIALLY_REFUNDED if payment.captured_minor else PaymentStatus.REFUNDED
+        payment.status = advance_unless_there(payment.status, to)
     payment.updated_at = at
     live_session = await session.get(LiveSession, payment.booking_id, with_for_update=True)
     if live_session is not None:

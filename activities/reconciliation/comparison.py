@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy import Row, func, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
 from activities.database import ledger
@@ -76,7 +77,7 @@ class _Booking:
 
 
 class ComparisonActivities:
-    """Both are safe to retry: the only thing they write is a Stripe fee that the ledger lacks, which is posted once."""
+    """All are safe to retry: the only thing they write is a Stripe fee that the ledger lacks, which is posted once."""
 
     def __init__(self, engine: AsyncEngine, balances: BalanceGateway) -> None:
         self._engine = engine
@@ -110,6 +111,11 @@ class ComparisonActivities:
         only = {each.place for each in differences}
         compared = await self._compare_bookings(bookings, only)
         return _merged(compared, await self._compare_balances(accounts, only))
+
+    @activity.defn
+    async def compare_booking(self, booking_id: UUID) -> list[Difference]:
+        """What differs between one booking's ledger and Stripe now."""
+        return list((await self._compare_bookings([booking_id])).differences)
 
     async def _read_stripe(self, started: ReconciliationStarted) -> tuple[int, set[str], datetime | None]:
         """The number of balance transactions since the last run, their charges, and the time of the newest."""
@@ -233,6 +239,18 @@ class ComparisonActivities:
         return ComparisonResult(balances=len(accounts), totals=add_up((), totals), differences=tuple(differences))
 
 
+async def ledger_amounts(session: AsyncSession, booking_id: UUID, currency: str) -> dict[Book, Money]:
+    """A booking's amounts in the ledger."""
+    found = await (await session.connection()).execute(text(_BOOKING_AMOUNTS), {"bookings": [booking_id]})
+    booking = _booking(booking_id, "", currency, {row.currency: row for row in found})
+    amounts = {
+        Book.CARD_HOLDS: booking.held,
+        Book.STRIPE_BALANCE: booking.platform,
+        Book.TRANSFERS: booking.connected,
+    }
+    return {book: Money(amount_minor=amount, currency=currency) for book, amount in amounts.items()}
+
+
 def _booking(id: UUID, charge_id: str, currency: str, rows: Mapping[str, Row[Any]]) -> _Booking:
     row = rows.get(currency)
     if row is None:
@@ -262,6 +280,7 @@ def _totals(booking: _Booking, charge: ChargeBalances, posted_fee: Money | None)
 
 
 def _merged(first: ComparisonResult, second: ComparisonResult) -> ComparisonResult:
+    differences = (*first.differences, *second.differences)
     return ComparisonResult(
         balance_transactions=first.balance_transactions,
         transactions=first.transactions,
@@ -271,7 +290,8 @@ def _merged(first: ComparisonResult, second: ComparisonResult) -> ComparisonResu
         balances=first.balances + second.balances,
         fees_booked=first.fees_booked + second.fees_booked,
         totals=add_up(first.totals, list(second.totals)),
-        differences=(*first.differences, *second.differences)[:MOST_DIFFERENCES],
+        differences=differences[:MOST_DIFFERENCES],
+        omitted=first.omitted + second.omitted + len(differences[MOST_DIFFERENCES:]),
     )
 
 

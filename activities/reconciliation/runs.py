@@ -13,7 +13,6 @@ from models.domain.ids import drift_id
 from models.domain.messages import Channel
 from models.domain.reconciliation import (
     EVENT_RETENTION,
-    MOST_DIFFERENCES,
     OVERLAP,
     SEQUENCE_OVERLAP,
     Difference,
@@ -62,8 +61,8 @@ class ReconciliationActivities:
             _fill(row, message)
             for difference in message.differences:
                 await _record_drift(session, message, difference)
-            # A full list was cut off, so that a drift which is missing from it may still be there.
-            if len(message.differences) < MOST_DIFFERENCES:
+            # A drift that is missing from a list that was cut off may still be there.
+            if not message.compared.omitted:
                 await _resolve(session, message)
             await stripe_events.delete_old(session, message.finished_at)
             await recordings.delete_expired(session, message.finished_at)
@@ -85,6 +84,7 @@ def _fill(row: Reconciliation, message: FinishReconciliation) -> None:
     row.balances_compared = compared.balances
     row.fees_booked = compared.fees_booked
     row.drifts = len(message.differences)
+    row.drifts_omitted = compared.omitted
     row.totals = [total.model_dump(mode="json") for total in compared.totals]
     # If nothing new was read, the next run starts where this one did.
     read_until = (platform.newest_at, compared.newest_at, message.started.events_since + OVERLAP)

@@ -97,6 +97,8 @@ _OPERATOR_ONLY = (
     "booking.rejection_reason_kept",
     "booking.objection_reason_kept",
     "booking.settlement_reason_kept",
+    "booking.adjustment_reason_kept",
+    "booking.adjusted",
     "booking.refund_ordered",
     "booking.refund_refused",
     "booking.refund_retried",

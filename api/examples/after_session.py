@@ -60,9 +60,10 @@ _RECONCILIATION = {
     "balances_compared": 31,
     "fees_booked": 0,
     "drifts": 0,
+    "drifts_omitted": 0,
     "totals": [_TOTAL],
 }
-_DRIFT = {
+_DRIFT: dict[str, Any] = {
     "id": "9b8a7c6d-5e4f-5a3b-8c2d-1e0f9a8b7c6d",
     "kind": "booking",
     "booking_id": BOOKING_ID,
@@ -77,14 +78,32 @@ _DRIFT = {
     "found_at": "2026-03-06T10:00:08Z",
     "seen_at": "2026-03-06T10:00:08Z",
     "resolved_at": None,
+    "adjusted_at": None,
+}
+_ADJUSTMENT = {
+    "booking_id": BOOKING_ID,
+    "is_posted": True,
+    "lines": [
+        {"account": "stripe_balance", "amount": usd(-1_000)},
+        {"account": "connected_balance", "amount": usd(1_000)},
+        {"account": "instructor_payable", "amount": usd(-1_000)},
+        {"account": "platform_revenue", "amount": usd(1_000)},
+    ],
+    "drift_ids": [_DRIFT["id"]],
 }
 
 EXAMPLES_AFTER_THE_SESSION: dict[str, dict[str, Any]] = {
+    "AdjustmentRequest": {
+        "drift_id": _DRIFT["id"],
+        "reason": "Half of the fee was returned in the dashboard, as agreed by phone.",
+        "preview": False,
+    },
+    "BookingAdjustment": _ADJUSTMENT,
     "BookTotal": _TOTAL,
     "DriftPage": {"data": [_DRIFT], "next_cursor": None},
     "DriftDetails": _DRIFT,
     "NegativeBalance": _OWED,
-    "NegativeBalances": {"data": [_OWED]},
+    "NegativeBalances": {"data": [_OWED], "has_more": False},
     "Payout": _PAYOUT,
     "PayoutFailure": _FAILURE,
     "PayoutForOperator": _PAYOUT_FOR_OPERATOR,

@@ -72,6 +72,9 @@ class PayoutPageForOperator(ResponseModel):
     """The `cursor` of the next page; `null` on the last page."""
 
 
+_MOST_BALANCES = 1_000
+
+
 class NegativeBalance(ResponseModel):
     instructor_id: UUID
     instructor_name: str
@@ -80,6 +83,9 @@ class NegativeBalance(ResponseModel):
 
 class NegativeBalances(ResponseModel):
     data: list[NegativeBalance]
+    """At most 1,000."""
+    has_more: bool
+    """There are smaller debts than those listed."""
 
 
 @router.get("/payouts", operation_id="listOwnPayouts", responses=problem_responses(*_LIST_ERRORS))
@@ -122,9 +128,13 @@ async def all_payouts(
 async def negative_balances(operator: AsOperator, database: WithDatabase) -> NegativeBalances:
     """Instructors with a negative Stripe balance, largest debt first. The platform covers it until they earn it."""
     async with database.reading() as session:
-        found = await balances.below_zero(session)
+        found = await balances.below_zero(session, _MOST_BALANCES + 1)
     return NegativeBalances(
-        data=[NegativeBalance(instructor_id=id, instructor_name=name, balance=balance) for id, name, balance in found]
+        data=[
+            NegativeBalance(instructor_id=id, instructor_name=name, balance=balance)
+            for id, name, balance in found[:_MOST_BALANCES]
+        ],
+        has_more=len(found) > _MOST_BALANCES,
     )
 
 

@@ -115,6 +115,8 @@ class ReconciliationRun(ResponseModel):
     """Stripe fees booked now because they were not known at capture."""
     drifts: int
     """Differences that remain."""
+    drifts_omitted: int
+    """Differences beyond the first 500, which are counted only. A run with any resolves no drift."""
     totals: list[BookTotal]
     """Totals of what was compared, by book and currency."""
 
@@ -147,7 +149,9 @@ class DriftDetails(ResponseModel):
     found_at: datetime
     seen_at: datetime
     resolved_at: datetime | None
-    """When a run no longer found the drift."""
+    """When a run no longer found the drift, or an operator adjusted the ledger."""
+    adjusted_at: datetime | None
+    """When an operator adjusted the ledger, which resolved the drift."""
 
 
 class DriftPage(ResponseModel):

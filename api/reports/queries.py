@@ -22,6 +22,7 @@ _EARNINGS = """
     -sum(amount_minor) FILTER (
         WHERE (kind = 'refunded' AND account = 'refunds')
            OR (kind = 'dispute_lost' AND account IN ('disputes', 'refunds'))
+           OR (kind = 'adjusted' AND account IN ('stripe_balance', 'connected_balance', 'refunds'))
     ) AS refunds,
     sum(amount_minor) FILTER (WHERE account = 'platform_losses') AS borne_by_platform,
     -sum(amount_minor) FILTER (WHERE account IN ('platform_revenue', 'tax_payable')) AS fees,
@@ -42,7 +43,7 @@ GROUP BY month, currency
 _EARNED_BY_ALL = f"""
 SELECT instructor_id, width_bucket(at, CAST(:starts AS timestamptz[])) AS month, currency, {_EARNINGS}
 FROM ledger_transaction JOIN ledger_entry ON transaction_id = id
-WHERE at >= :since AND at < :until AND kind IN ('captured', 'refunded', 'dispute_lost')
+WHERE at >= :since AND at < :until AND kind IN ('captured', 'refunded', 'dispute_lost', 'adjusted')
 GROUP BY instructor_id, month, currency
 ORDER BY instructor_id
 """  # noqa: S608

@@ -90,6 +90,11 @@ def drift_id(kind: str, subject: UUID, book: str, currency: str) -> UUID:
     return uuid5(_LEDGER, f"drift:{kind}:{subject}:{book}:{currency}")
 
 
+def adjustment_workflow_id(booking_id: UUID, is_preview: bool) -> str:
+    """One adjustment of a booking at a time, beside its previews."""
+    return f"adjustment-{'preview-' if is_preview else ''}{booking_id}"
+
+
 def refund_id(booking_id: UUID, order: str) -> UUID:
     """The same order for the same booking always gives the same refund."""
     return uuid5(_REFUNDS, f"{booking_id}:{order}")

@@ -60,6 +60,7 @@ class PostingKind(StrEnum):
     DISPUTE_OPENED = "dispute_opened"
     DISPUTE_WON = "dispute_won"
     DISPUTE_LOST = "dispute_lost"
+    ADJUSTED = "adjusted"
 
 
 STORY: Mapping[PostingKind, str] = {
@@ -77,6 +78,7 @@ STORY: Mapping[PostingKind, str] = {
     PostingKind.DISPUTE_OPENED: "The student's bank takes the money while a dispute is open.",
     PostingKind.DISPUTE_WON: "The dispute is won: the bank gives the money back.",
     PostingKind.DISPUTE_LOST: "The dispute is lost: the money is gone, at the cost of those who bear it.",
+    PostingKind.ADJUSTED: "An operator corrects the ledger to what Stripe has.",
 }
 """What each kind means, as one line of a booking's ledger."""
 
@@ -93,7 +95,7 @@ class Posting(Value):
 
     kind: PostingKind
     subject: str
-    """A booking's id, or Stripe's id of a refund, dispute or payout. Each kind is posted once per subject."""
+    """The id of a booking or a drift, or Stripe's of a refund, dispute or payout. Each kind is posted once for it."""
     booking_id: UUID | None
     instructor_id: UUID
     entries: tuple[Entry, ...]

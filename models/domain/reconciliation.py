@@ -17,7 +17,7 @@ OVERLAP = timedelta(hours=1)
 SEQUENCE_OVERLAP = 1_000
 """The same for the ledger's sequence numbers: a transaction that commits late has an earlier number."""
 MOST_DIFFERENCES = 500
-"""The most differences that a run reports. A run that reaches it resolves no drift, since it may not have seen all."""
+"""The most differences that a run lists. It counts those beyond, and then resolves no drift, since it lists not all."""
 
 
 class DriftKind(StrEnum):
@@ -161,6 +161,8 @@ class ComparisonResult(Value):
     """Stripe fees that were not known yet when the charge was captured."""
     totals: tuple[Total, ...] = ()
     differences: tuple[Difference, ...] = ()
+    omitted: int = 0
+    """Differences beyond `MOST_DIFFERENCES`."""
     ledger_seq: int = 0
     newest_at: datetime | None = None
     """Of the balance transactions, by Stripe's clock."""

@@ -19,7 +19,11 @@ class LedgerTransaction(SQLModel, table=True):
         Index("ix_ledger_transaction_instructor_at", "instructor_id", "at"),
         Index("ix_ledger_transaction_at", "at"),
         Index("ix_ledger_transaction_seq", "seq"),
-        Index("ix_ledger_transaction_clawback", "instructor_id", postgresql_where=text("kind = 'transfer_reversed'")),
+        Index(
+            "ix_ledger_transaction_clawback",
+            "instructor_id",
+            postgresql_where=text("kind IN ('transfer_reversed', 'adjusted')"),
+        ),
     )
 
     id: UUID = Field(primary_key=True)

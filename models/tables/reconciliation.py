@@ -40,6 +40,8 @@ class Reconciliation(SQLModel, table=True):
     fees_booked: int = 0
     drifts: int = 0
     """Found in this run, including those found before."""
+    drifts_omitted: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
+    """Differences beyond `MOST_DIFFERENCES`, which were counted only."""
     totals: list[dict[str, Any]] = Field(default_factory=list, sa_column=Column(JSONB, nullable=False))
     """One `Total` per book and currency."""
     events_until: datetime | None = None
@@ -69,3 +71,5 @@ class Drift(SQLModel, table=True):
     found_at: datetime
     seen_at: datetime
     resolved_at: datetime | None = None
+    adjusted_at: datetime | None = None
+    """When an operator had the ledger corrected, which resolved it."""

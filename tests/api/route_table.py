@@ -61,6 +61,7 @@ POST /v1/operator/bookings/{booking_id}/release       401    403      403       
 POST /v1/operator/bookings/{booking_id}/refund        401    403      403        ok        403       403
 POST /v1/operator/bookings/{booking_id}/extend        401    403      403        ok        403       403
 POST /v1/operator/bookings/{booking_id}/retry         401    403      403        ok        403       403
+POST /v1/operator/bookings/{booking_id}/adjust        401    403      403        ok        403       403
 GET  /v1/instructors/me/payouts                       401    403      ok         403       403       ok
 GET  /v1/operator/payouts                             401    403      403        ok        403       403
 GET  /v1/operator/negative-balances                   401    403      403        ok        403       403
@@ -121,6 +122,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "accept": {"slot_id": str(UUID(int=1))},
     "no-show": {"absent": "student"},
     "refund": {"amount_minor": 100},
+    "adjust": {"drift_id": str(UUID(int=1)), "reason": "The fee was refunded in the dashboard.", "preview": True},
     "extend": {"until": (datetime.now(UTC) + timedelta(hours=1)).isoformat()},
 }
 """A valid request body, by the last segment of the path."""

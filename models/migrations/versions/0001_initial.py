@@ -522,7 +522,7 @@ CREATE TABLE ledger_transaction (
     CONSTRAINT kind_is_known CHECK (kind IN (
         'hold_placed', 'hold_ended', 'captured', 'stripe_fee', 'transferred', 'refunded', 'refund_sent',
         'refund_failed', 'transfer_reversed', 'paid_out', 'payout_failed', 'dispute_opened',
-        'dispute_won', 'dispute_lost'
+        'dispute_won', 'dispute_lost', 'adjusted'
     ))
 )
 
@@ -531,7 +531,7 @@ CREATE INDEX ix_ledger_transaction_at ON ledger_transaction (at)
 CREATE INDEX ix_ledger_transaction_booking_seq ON ledger_transaction (booking_id, seq)
 
 CREATE INDEX ix_ledger_transaction_clawback ON ledger_transaction (instructor_id)
-    WHERE kind = 'transfer_reversed'
+    WHERE kind IN ('transfer_reversed', 'adjusted')
 
 CREATE INDEX ix_ledger_transaction_instructor_at ON ledger_transaction (instructor_id, at)
 
@@ -657,6 +657,7 @@ CREATE TABLE reconciliation (
     bookings_compared integer NOT NULL,
     balances_compared integer NOT NULL,
     fees_booked integer NOT NULL,
+    drifts_omitted integer DEFAULT 0 NOT NULL,
     drifts integer NOT NULL,
     totals jsonb NOT NULL,
     events_until timestamptz,
@@ -682,6 +683,7 @@ CREATE TABLE drift (
     found_at timestamptz NOT NULL,
     seen_at timestamptz NOT NULL,
     resolved_at timestamptz,
+    adjusted_at timestamptz,
     CONSTRAINT kind_is_known CHECK (kind IN ('booking', 'balance', 'orphaned', 'workflow', 'instructor_workflow')),
     CONSTRAINT book_is_known CHECK (book IN ('card_holds', 'stripe_balance', 'transfers', 'connected_balance')),
     CONSTRAINT about_one CHECK (num_nonnulls(booking_id, instructor_id) = 1)

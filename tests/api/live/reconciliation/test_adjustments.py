@@ -1,0 +1,145 @@
+"""An operator settles a drift: previewed, posted with a reason, and followed by statements and tax figures."""
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from models.domain.ledger import Account
+from models.tables.audit import AuditEvent
+from models.tables.payments import InstructorPayout, Payment
+from tests.api.live.journey import order
+from tests.api.live.reconciliation.steps import approved, balances, settled, shown, until, usd
+from tests.api.live.reconciliation.stripe_side import DAY_SECONDS, StripeSide
+from tests.api.world import JSON, problem
+
+# The Stripe SDK's own use of httpx.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning"),
+    pytest.mark.usefixtures("worker"),
+]
+
+
+async def _return_fee(stripe_side: StripeSide, booking_id: str, amount_minor: int) -> None:
+    """In Stripe's dashboard, on its own."""
+    charge = await _charge(stripe_side, booking_id)
+    await stripe_side.stripe.v1.application_fees.refunds.create_async(
+        str(charge.application_fee), {"amount": amount_minor}
+    )
+
+
+async def _reverse_share(stripe_side: StripeSide, booking_id: str, amount_minor: int) -> None:
+    charge = await _charge(stripe_side, booking_id)
+    await stripe_side.stripe.v1.transfers.reversals.create_async(str(charge.transfer), {"amount": amount_minor})
+
+
+async def _charge(stripe_side: StripeSide, booking_id: str) -> Any:
+    intent = await stripe_side.intent(booking_id)
+    return await stripe_side.stripe.v1.charges.retrieve_async(str(intent.latest_charge))
+
+
+async def _drift(stripe_side: StripeSide, booking_id: str) -> str:
+    """An open drift of the booking, as a reconciliation found it."""
+    await stripe_side.deliver()
+    assert (await stripe_side.reconcile())["drifts"]
+    drifts = await stripe_side.drifts(open="true")
+    return next(str(each["id"]) for each in drifts if each["booking_id"] == booking_id)
+
+
+async def _adjust(stripe_side: StripeSide, booking_id: str, drift_id: str, **more: bool) -> Any:
+    body: JSON = {"drift_id": drift_id, "reason": "As agreed by phone.", **more}
+    return await order(stripe_side.client, stripe_side.world.operator, booking_id, "adjust", body)
+
+
+async def _year(stripe_side: StripeSide, path: str, **headers: str) -> Any:
+    answer = await stripe_side.client.get(f"/v1/{path}/{datetime.now(UTC).year}", headers=headers)
+    assert answer.status_code == 200, answer.text
+    return answer.json()["data"][0]
+
+
+async def test_fee_returned_alone_is_adjusted(stripe_side: StripeSide) -> None:
+    booking_id = await settled(stripe_side)
+    await _return_fee(stripe_side, booking_id, 1_000)
+    drift_id = await _drift(stripe_side, booking_id)
+    before = await balances(stripe_side, booking_id)
+    preview = await _adjust(stripe_side, booking_id, drift_id, preview=True)
+    assert preview.status_code == 200, preview.text
+    assert preview.json()["is_posted"] is False
+    assert await balances(stripe_side, booking_id) == before
+
+    posted = await _adjust(stripe_side, booking_id, drift_id)
+    assert posted.status_code == 200, posted.text
+    assert posted.json() == preview.json() | {"is_posted": True}
+    assert {line["account"]: line["amount"] for line in posted.json()["lines"]} == {
+        "stripe_balance": usd(-1_000),
+        "connected_balance": usd(1_000),
+        "instructor_payable": usd(-1_000),
+        "platform_revenue": usd(1_000),
+    }
+    assert len(posted.json()["drift_ids"]) == 2
+    assert -(await balances(stripe_side, booking_id))[Account.INSTRUCTOR_PAYABLE] == 9_000
+    seen = (await shown(stripe_side, booking_id)).json()
+    assert (seen["needs_attention"], seen["session"]["instructor_payout"]) == (False, usd(9_000))
+    async with AsyncSession(stripe_side.world.engine) as session:
+        payout = (await session.exec(select(InstructorPayout))).one()
+        payment = await session.get_one(Payment, UUID(booking_id))
+        actions = select(AuditEvent.action, AuditEvent.actor_id).where(
+            col(AuditEvent.booking_id) == UUID(booking_id), col(AuditEvent.action).like("booking.adjust%")
+        )
+        assert set(await session.exec(actions)) == {
+            ("booking.adjustment_reason_kept", stripe_side.world.operator.id),
+            ("booking.adjusted", stripe_side.world.operator.id),
+        }
+    assert (payout.amount_minor, payment.platform_fee_minor, payment.status) == (9_000, 1_000, "CAPTURED")
+    assert (await stripe_side.reconcile())["drifts"] == 0
+
+    statement = await _year(stripe_side, "instructors/me/statements", **stripe_side.world.instructor.headers)
+    assert (statement["total"]["fees"], statement["total"]["net"]) == (usd(1_000), usd(9_000))
+    filed = await _year(stripe_side, "operator/reports/tax", **stripe_side.world.operator.headers)
+    assert (filed["data"][0]["total"]["fees"], filed["data"][0]["total"]["net"]) == (usd(1_000), usd(9_000))
+
+
+async def test_payout_of_a_fully_refunded_booking_is_followed(stripe_side: StripeSide) -> None:
+    """Most of the share was reversed alone; then all was refunded at the platform's cost."""
+    booking_id = await settled(stripe_side)
+    await _reverse_share(stripe_side, booking_id, 7_000)
+    assert (await _adjust(stripe_side, booking_id, await _drift(stripe_side, booking_id))).status_code == 200
+    intent = await stripe_side.intent(booking_id)
+    await stripe_side.stripe.v1.refunds.create_async({"payment_intent": intent.id})
+    await stripe_side.wait(5 * DAY_SECONDS)
+    await stripe_side.deliver()
+    await until(stripe_side, booking_id, lambda shown: shown["payout"]["status"] == "PAID")
+    seen = (await shown(stripe_side, booking_id)).json()
+    assert (seen["payment"]["status"], seen["payout"]["amount"]) == ("REFUNDED", usd(1_000))
+    assert Account.INSTRUCTOR_PAYABLE not in await balances(stripe_side, booking_id)
+    assert (await stripe_side.reconcile())["drifts"] == 0
+
+
+async def test_share_reversed_alone_is_adjusted(stripe_side: StripeSide) -> None:
+    booking_id = await settled(stripe_side)
+    await _reverse_share(stripe_side, booking_id, 8_000)
+    drift_id = await _drift(stripe_side, booking_id)
+    assert (await _adjust(stripe_side, booking_id, drift_id)).status_code == 200
+    assert Account.INSTRUCTOR_PAYABLE not in await balances(stripe_side, booking_id)
+    assert (await stripe_side.reconcile())["drifts"] == 0
+    async with AsyncSession(stripe_side.world.engine) as session:
+        assert (await session.exec(select(InstructorPayout.status))).one() == "REVERSED"
+
+
+async def test_adjustment_is_refused_with_what_is_missing(stripe_side: StripeSide) -> None:
+    booking_id, open_booking_id = await settled(stripe_side), await approved(stripe_side)
+    await _return_fee(stripe_side, booking_id, 1_000)
+    drift_id = await _drift(stripe_side, booking_id)
+    for id, drift in ((open_booking_id, drift_id), (booking_id, str(uuid4()))):
+        assert problem(await _adjust(stripe_side, id, drift)) == (409, "not-possible-now")
+    assert (await _adjust(stripe_side, booking_id, drift_id)).status_code == 200
+    again = await _adjust(stripe_side, booking_id, drift_id)
+    assert problem(again) == (409, "not-possible-now")
+    assert "not an open one" in again.json()["detail"]
+    without_reason = await order(
+        stripe_side.client, stripe_side.world.operator, booking_id, "adjust", {"drift_id": drift_id}
+    )
+    assert problem(without_reason) == (422, "request-invalid")

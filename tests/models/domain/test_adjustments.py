@@ -1,0 +1,87 @@
+"""An adjustment makes the ledger what Stripe has, and the statement's figures still add up."""
+
+from uuid import uuid4
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.domain.adjustments import adjustment
+from models.domain.ledger import Account
+from models.domain.postings import Parties
+from models.domain.reconciliation import Book, Difference, DriftKind
+from tests.models.domain.test_ledger import balances, usd
+
+PARTIES = Parties(booking_id=uuid4(), instructor_id=uuid4())
+FEE = 2_000
+
+
+def differences(**missing: int) -> tuple[Difference, ...]:
+    """What Stripe has more than the ledger, by book."""
+    return tuple(
+        Difference(
+            kind=DriftKind.BOOKING,
+            subject=PARTIES.booking_id,
+            book=Book(book),
+            ledger=usd(100),
+            stripe=usd(100 + minor),
+        )
+        for book, minor in missing.items()
+        if minor
+    )
+
+
+@pytest.mark.parametrize(
+    ("missing", "lines"),
+    [
+        # The application fee is refunded alone: less income, more earned.
+        (
+            {"stripe_balance": -1_000, "transfers": 1_000},
+            {Account.INSTRUCTOR_PAYABLE: -1_000, Account.PLATFORM_REVENUE: 1_000},
+        ),
+        # The transfer is reversed alone: the platform keeps more.
+        (
+            {"stripe_balance": 4_000, "transfers": -4_000},
+            {Account.INSTRUCTOR_PAYABLE: 4_000, Account.PLATFORM_REVENUE: -4_000},
+        ),
+        # More than the fee went to the instructor: the rest is a loss.
+        (
+            {"stripe_balance": -3_000, "transfers": 3_000},
+            {Account.INSTRUCTOR_PAYABLE: -3_000, Account.PLATFORM_REVENUE: 2_000, Account.PLATFORM_LOSSES: 1_000},
+        ),
+        ({"stripe_balance": -500}, {Account.PLATFORM_LOSSES: 500}),
+        # A refund of the ending came back from the student's bank.
+        ({"stripe_balance": 500}, {Account.REFUNDS: -500}),
+        ({"card_holds": -500}, {Account.STUDENT_FUNDS_HELD: 500}),
+    ],
+    ids=["fee returned", "share reversed", "more than the fee", "money left", "money came back", "hold"],
+)
+def test_what_differs_decides_what_is_posted(missing: dict[str, int], lines: dict[Account, int]) -> None:
+    adjusted = adjustment(PARTIES, "drift", differences(**missing), usd(FEE))
+    at_stripe = {
+        Account.STRIPE_BALANCE: missing.get("stripe_balance", 0),
+        Account.CONNECTED_BALANCE: missing.get("transfers", 0),
+        Account.CARD_HOLDS: missing.get("card_holds", 0),
+    }
+    expected = lines | {account: minor for account, minor in at_stripe.items() if minor}
+    assert balances([adjusted.posting]) == expected
+
+
+@given(st.integers(-5_000, 5_000), st.integers(-5_000, 5_000), st.integers(0, 3_000))
+def test_shares_follow_the_posting(platform: int, instructor: int, fee: int) -> None:
+    """`net` of a statement stays `gross` less `refunds` and `fees`, plus what the platform bore."""
+    if not platform and not instructor:
+        return
+    adjusted = adjustment(PARTIES, "drift", differences(stripe_balance=platform, transfers=instructor), usd(fee))
+    lines = balances([adjusted.posting])
+    at_stripe = (Account.STRIPE_BALANCE, Account.CONNECTED_BALANCE, Account.REFUNDS)
+    refunds = -sum(lines.get(account, 0) for account in at_stripe)
+    fees, borne = -lines.get(Account.PLATFORM_REVENUE, 0), lines.get(Account.PLATFORM_LOSSES, 0)
+    assert -lines.get(Account.INSTRUCTOR_PAYABLE, 0) == -refunds - fees + borne
+    assert (adjusted.borne.total.amount_minor, adjusted.borne.platform_loss.amount_minor) == (refunds, borne)
+    assert fee - adjusted.borne.platform_fee.amount_minor >= 0
+
+
+def test_nothing_is_adjusted_if_nothing_differs() -> None:
+    with pytest.raises(ValueError, match="does not balance"):
+        adjustment(PARTIES, "drift", (), usd(FEE))
