@@ -1,117 +1,24 @@
 """The payment gateway and the hold plan against a failing Stripe: errors are translated, effects happen once."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from datetime import UTC, datetime, timedelta
+from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
-import httpx
 import pytest
-import stripe
 
-from activities.booking.payment_plans import HoldPlan
-from activities.gateways import CheckoutPage, CheckoutRequest, CheckoutText
 from activities.stripe.client import stripe_client
 from activities.stripe.payments import StripeGateway
 from models.domain.errors import Declined, PaymentError, ReplayedFailure, Retryable, Unknown
-from models.domain.messages import HoldPhase, PaymentRef, PaymentState, SettlePayment
-from models.domain.money import Money
-from models.domain.policy import BookingPolicy, PaymentPlan, split
-from models.domain.terms import BookingTerms
-from sandbox.browser.checkout_page import pay
-from sandbox.stack.connected_accounts import create_connected_account
-from sandbox.stack.stripe_server import SANDBOX_KEY, StripeServer
+from models.domain.messages import HoldPhase, SettlePayment
+from models.domain.policy import BookingPolicy, split
+from sandbox.stack.stripe_server import StripeServer
+from tests.activities.stripe.faulty_sandbox import HALF, HUNDRED, FaultySandbox, checkout_ref, sandbox_at
 from tests.conftest import StripeSandbox
 
-HUNDRED = Money(amount_minor=10_000, currency="usd")
-HALF = split(Money(amount_minor=5_000, currency="usd"), BookingPolicy())
 # A server error is stored and replayed to each retry; after a dropped connection, the retry gets the stored response.
 FAILURES = ["rate_limit", "lock_timeout", "error_before", "error_after", "drop_before", "drop_after"]
-
-
-class FaultySandbox:
-    """A gateway and its plan against the Stripe sandbox, with the sandbox's faults and clock."""
-
-    def __init__(self, client: stripe.StripeClient, control: httpx.AsyncClient) -> None:
-        self.stripe = client
-        self.gateway = StripeGateway(client, "http://127.0.0.1:1")
-        self.plan = HoldPlan(self.gateway)
-        self._control = control
-
-    async def fail(self, kind: str, path: str) -> None:
-        """Inject a fault that occurs once. `path` is a pattern, as in the sandbox's control API."""
-        response = await self._control.post("/_sandbox/faults", json={"kind": kind, "path": path, "times": 1})
-        response.raise_for_status()
-
-    async def has_failed(self) -> bool:
-        """Whether every injected fault has occurred."""
-        faults = (await self._control.get("/_sandbox/faults")).json()["faults"]
-        return all(fault["hits"] for fault in faults)
-
-    async def advance(self, time: timedelta) -> None:
-        seconds = time.total_seconds()
-        (await self._control.post("/_sandbox/clock", json={"advance_seconds": seconds})).raise_for_status()
-
-    async def request(self, price: Money = HUNDRED, policy: BookingPolicy | None = None) -> CheckoutRequest:
-        student_id, instructor_id, booking_id = uuid4(), uuid4(), uuid4()
-        account = await create_connected_account(self.stripe, instructor_id, "I", "T", f"{uuid4()}@example.com")
-        customer = await self.gateway.create_customer(student_id, f"{student_id}@example.com", "S", key=str(uuid4()))
-        now = datetime.now(UTC)
-        terms = BookingTerms(
-            booking_id=booking_id,
-            student_id=student_id,
-            instructor_id=instructor_id,
-            offering_id=uuid4(),
-            slot_id=uuid4(),
-            starts_at=now + timedelta(days=1),
-            ends_at=now + timedelta(days=1, hours=1),
-            price=price,
-            policy=policy or BookingPolicy(),
-            plan=PaymentPlan.HOLD,
-            stripe_account_id=account,
-        )
-        return CheckoutRequest(
-            terms=terms,
-            split=split(price, terms.policy),
-            text=CheckoutText(
-                language="de",
-                product="Counterpoint",
-                description="With Nadia",
-                disclosure="You pay after the session.",
-            ),
-            customer_id=customer,
-            expires_at=now + timedelta(hours=1),
-        )
-
-    async def held(
-        self, price: Money = HUNDRED, policy: BookingPolicy | None = None
-    ) -> tuple[PaymentRef, PaymentState]:
-        """Place a hold."""
-        request = await self.request(price, policy)
-        page = await self.plan.secure(request, retrying=False)
-        assert page.url
-        assert await pay(page.url)
-        ref = _ref(request, page)
-        payment = await self.plan.look_up(ref, None)
-        assert payment.phase is HoldPhase.HELD
-        return ref.model_copy(update={"payment_intent_id": payment.payment_intent_id}), payment
-
-
-def _ref(request: CheckoutRequest, page: CheckoutPage | None = None) -> PaymentRef:
-    return PaymentRef(
-        booking_id=request.terms.booking_id,
-        plan=PaymentPlan.HOLD,
-        student_id=request.terms.student_id,
-        checkout_session_id=page.checkout.checkout_session_id if page else None,
-    )
-
-
-@asynccontextmanager
-async def sandbox_at(url: str) -> AsyncIterator[FaultySandbox]:
-    async with stripe_client(SANDBOX_KEY, url) as client, httpx.AsyncClient(base_url=url) as control:
-        yield FaultySandbox(client, control)
-        await control.delete("/_sandbox/faults")
 
 
 @pytest.fixture
@@ -231,14 +138,14 @@ async def test_payment_and_checkout_name_their_booking_at_stripe(sandbox: Faulty
 async def test_release_finds_a_checkout_whose_id_was_lost(sandbox: FaultySandbox) -> None:
     request = await sandbox.request()
     page = await sandbox.plan.secure(request, retrying=False)
-    released = await sandbox.plan.release(_ref(request), request.customer_id)
+    released = await sandbox.plan.release(checkout_ref(request), request.customer_id)
     assert released.phase is HoldPhase.CLOSED
-    assert (await sandbox.plan.look_up(_ref(request, page), None)).phase is HoldPhase.CLOSED
+    assert (await sandbox.plan.look_up(checkout_ref(request, page), None)).phase is HoldPhase.CLOSED
 
 
 async def test_release_without_a_checkout_succeeds(sandbox: FaultySandbox) -> None:
     request = await sandbox.request()
-    assert (await sandbox.plan.release(_ref(request), request.customer_id)).phase is HoldPhase.CLOSED
+    assert (await sandbox.plan.release(checkout_ref(request), request.customer_id)).phase is HoldPhase.CLOSED
 
 
 async def test_expired_hold_cannot_be_captured_and_counts_as_released(own_sandbox: FaultySandbox) -> None:

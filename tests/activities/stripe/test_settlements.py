@@ -14,7 +14,7 @@ from models.domain.messages import PaymentRef, PaymentState, SettlePayment
 from models.domain.money import Money, minimum_charge, step_minor
 from models.domain.policy import BookingPolicy, Split, split
 from models.domain.settlements import part_of_ending
-from tests.activities.stripe.test_payments import HALF, FaultySandbox, sandbox_at
+from tests.activities.stripe.faulty_sandbox import HALF, FaultySandbox, sandbox_at
 from tests.conftest import StripeSandbox
 from tests.models.strategies import CURRENCIES
 

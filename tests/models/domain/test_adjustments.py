@@ -10,7 +10,7 @@ from models.domain.adjustments import adjustment
 from models.domain.ledger import Account
 from models.domain.postings import Parties
 from models.domain.reconciliation import Book, Difference, DriftKind
-from tests.models.domain.test_ledger import balances, usd
+from tests.models.domain.posted import balances, usd
 
 PARTIES = Parties(booking_id=uuid4(), instructor_id=uuid4())
 FEE = 2_000

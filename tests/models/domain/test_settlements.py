@@ -19,7 +19,7 @@ from models.domain.settlements import (
     part_of_ending,
     settlement_postings,
 )
-from tests.models.domain.test_ledger import balances, terms_of, usd
+from tests.models.domain.posted import balances, terms_of, usd
 
 HALF = split(usd(5_000), BookingPolicy())
 
