@@ -94,10 +94,10 @@ class ComparisonActivities:
         )
         ids = sorted(booking_ids)
         for first in range(0, len(ids), _BATCH_SIZE):
-            compared = _merged(compared, await self._compare_bookings(ids[first : first + _BATCH_SIZE]))
+            compared = merged(compared, await self._compare_bookings(ids[first : first + _BATCH_SIZE]))
         accounts = await self._accounts_of(started)
         for first in range(0, len(accounts), _BATCH_SIZE):
-            compared = _merged(compared, await self._compare_balances(accounts[first : first + _BATCH_SIZE]))
+            compared = merged(compared, await self._compare_balances(accounts[first : first + _BATCH_SIZE]))
         return compared
 
     @activity.defn
@@ -110,7 +110,7 @@ class ComparisonActivities:
             accounts = [(id, account) for id, account in await session.exec(query) if account]
         only = {each.place for each in differences}
         compared = await self._compare_bookings(bookings, only)
-        return _merged(compared, await self._compare_balances(accounts, only))
+        return merged(compared, await self._compare_balances(accounts, only))
 
     @activity.defn
     async def compare_booking(self, booking_id: UUID) -> list[Difference]:
@@ -279,7 +279,7 @@ def _totals(booking: _Booking, charge: ChargeBalances, posted_fee: Money | None)
     ]
 
 
-def _merged(first: ComparisonResult, second: ComparisonResult) -> ComparisonResult:
+def merged(first: ComparisonResult, second: ComparisonResult) -> ComparisonResult:
     differences = (*first.differences, *second.differences)
     return ComparisonResult(
         balance_transactions=first.balance_transactions,

@@ -22,7 +22,7 @@ WINDOWS = {
 }
 UNLIMITED = {"HOLDFAST_MAX_UNPAID": "0", "HOLDFAST_MAX_UNPAID_PER_INSTRUCTOR": "0"}
 """Each pair of people is in several journeys at a time."""
-PAIRS = 13
+PAIRS = 14
 """As many as there are journeys whose sessions start at the same time."""
 
 _SOON = timedelta(seconds=16)
@@ -353,6 +353,37 @@ async def payout_failed_then_paid(marketplace: Marketplace) -> JourneyResult:
     return JourneyResult(booking_id, await pair.student.get_booking(booking_id))
 
 
+async def refunded_by_script(marketplace: Marketplace) -> JourneyResult:
+    """A support script refunds half, with a label of ours. Its refund is adopted."""
+    pair = await marketplace.pair(_SOON)
+    booking_id = await _completed(pair)
+    payment = await marketplace.payment_intent(booking_id)
+    await marketplace.stripe.v1.refunds.create_async(
+        {
+            "payment_intent": payment.id,
+            "amount": 5_000,
+            "reverse_transfer": True,
+            "refund_application_fee": True,
+            "metadata": {"bookingRequestId": booking_id},
+        }
+    )
+    return JourneyResult(booking_id, await pair.student.wait_until(booking_id, payment__status="PARTIALLY_REFUNDED"))
+
+
+async def captured_in_dashboard(marketplace: Marketplace) -> JourneyResult:
+    """All of the hold is captured in the dashboard, then the student cancels late. Half of the fee is returned there
+    too, once the booking has ended, which an operator settles by an adjustment."""
+    pair = await marketplace.pair(_TOMORROW)
+    booking_id = await _accepted(pair)
+    payment = await marketplace.payment_intent(booking_id)
+    await marketplace.stripe.v1.payment_intents.capture_async(payment.id)
+    await pair.student.decide(booking_id, "cancel")
+    await _session_result(pair, booking_id, "CANCELLED")
+    await marketplace.return_fee(booking_id, 500)
+    await marketplace.adjust(booking_id)
+    return JourneyResult(booking_id, await pair.student.get_booking(booking_id))
+
+
 async def _completed(pair: Pair) -> str:
     """A session that the student confirmed."""
     booking_id = await _started(pair)
@@ -383,12 +414,14 @@ CONCURRENT: dict[Journey, Expected] = {
     no_show_contested: Expected("COMPLETED", "COMPLETED", "CAPTURED", *_PAID),
     disputed_lost: Expected("COMPLETED", "COMPLETED", "REFUNDED"),
     disputed_won: Expected("COMPLETED", "COMPLETED", "CAPTURED", *_PAID),
+    refunded_by_script: Expected("COMPLETED", "COMPLETED", "PARTIALLY_REFUNDED", *_HALF),
 }
 EXCLUSIVE: dict[Journey, Expected] = {
     worker_killed: Expected("COMPLETED", "COMPLETED", "CAPTURED", *_PAID),
     webhooks_lost: Expected("COMPLETED", "COMPLETED", "CAPTURED", *_PAID),
+    captured_in_dashboard: Expected("CANCELLED", "CANCELLED", "PARTIALLY_REFUNDED", 5_000, 4_500, 500),
 }
-"""Run one by one after those: each takes away something that all need, the worker or Stripe's events."""
+"""Run one by one after those: each takes away something that all need, the worker or Stripe's events, or reconciles."""
 LAST: dict[Journey, Expected] = {
     refunded_after_completion: Expected("COMPLETED", "COMPLETED", "PARTIALLY_REFUNDED", *_HALF),
     payout_failed_then_paid: Expected("COMPLETED", "COMPLETED", "CAPTURED", *_PAID),

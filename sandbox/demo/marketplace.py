@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import httpx
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel.ext.asyncio.session import AsyncSession
-from stripe import StripeClient
+from stripe import PaymentIntent, StripeClient
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
@@ -23,7 +23,7 @@ from models.domain.stripe_events import BOOKING_METADATA
 from models.tables.operators import Operator
 from models.tables.people import Instructor
 from sandbox import seed
-from sandbox.demo.people import Json, Person
+from sandbox.demo.people import Json, Person, Unexpected
 from sandbox.stack.stack import Stack
 
 PRICE = Money(amount_minor=10_000, currency="usd")
@@ -110,12 +110,34 @@ class Marketplace:
 
     async def dispute(self, booking_id: str) -> str:
         """Open a dispute of the booking's charge. A test card that is always disputed would do so right away."""
+        charge = (await self.payment_intent(booking_id)).latest_charge
+        params = {"charge": charge, "reason": "product_not_received"}
+        return str((await self.control_stripe("/disputes", params))["id"])
+
+    async def payment_intent(self, booking_id: str) -> PaymentIntent:
         payments = await self.stripe.v1.payment_intents.list_async({"limit": 100})
         async for payment in payments.auto_paging_iter():
             if payment.metadata and payment.metadata[BOOKING_METADATA] == booking_id:
-                params = {"charge": payment.latest_charge, "reason": "product_not_received"}
-                return str((await self.control_stripe("/disputes", params))["id"])
+                return payment
         raise LookupError(f"No payment of {booking_id}")
+
+    async def return_fee(self, booking_id: str, amount_minor: int) -> None:
+        """Return a part of the application fee, as anyone can in Stripe's dashboard."""
+        payment = await self.payment_intent(booking_id)
+        charge = await self.stripe.v1.charges.retrieve_async(str(payment.latest_charge))
+        await self.stripe.v1.application_fees.refunds.create_async(
+            str(charge.application_fee), {"amount": amount_minor}
+        )
+
+    async def adjust(self, booking_id: str) -> None:
+        """Have the next reconciliation find what differs, and settle it as an operator."""
+        run = await self.reconcile()
+        found = await self.operator().call("GET", "/operator/drifts?open=true")
+        drift = next((each for each in found["data"] if each["booking_id"] == booking_id), None)
+        if drift is None:
+            raise Unexpected(f"the reconciliation found no drift: {run}")
+        body = {"drift_id": drift["id"], "reason": "Half of the fee was returned, as agreed by phone."}
+        await self.operator().call("POST", f"/operator/bookings/{booking_id}/adjust", json=body)
 
     async def control_stripe(self, path: str, params: Json) -> Json:
         """Call the sandbox's control API, for what Stripe's API cannot do: advance time, act as a bank, lose events."""

@@ -5,10 +5,12 @@ from uuid import uuid4
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from activities.reconciliation import comparison
 from activities.reconciliation.runs import ReconciliationActivities
 from models.domain.actors import PLATFORM
 from models.domain.money import Money
 from models.domain.reconciliation import (
+    MOST_DIFFERENCES,
     Book,
     ComparisonResult,
     Difference,
@@ -19,14 +21,16 @@ from models.domain.reconciliation import (
     RedeliveryResult,
     StartReconciliation,
 )
-from models.tables.reconciliation import Drift
+from models.tables.reconciliation import Drift, Reconciliation
 from models.tables.recordings import Recording
 from tests.activities.bookings import NOW, Bookings
 
 MINUTE = timedelta(minutes=1)
 
 
-def finish(started: ReconciliationStarted, minute: int, *differences: Difference) -> FinishReconciliation:
+def finish(
+    started: ReconciliationStarted, minute: int, *differences: Difference, omitted: int = 0
+) -> FinishReconciliation:
     return FinishReconciliation(
         started=started,
         finished_at=NOW + minute * MINUTE,
@@ -34,33 +38,35 @@ def finish(started: ReconciliationStarted, minute: int, *differences: Difference
         connected=RedeliveryResult(),
         orphans=Orphans(workflows_checked=0, bookings=(), workflows_restarted=0),
         holds_released=0,
-        compared=ComparisonResult(),
+        compared=ComparisonResult(omitted=omitted),
         differences=differences,
     )
 
 
-async def test_run_does_not_resolve_a_drift_that_a_concurrent_run_has_found(bookings: Bookings) -> None:
-    """Each run compares only the accounts that the other has not read yet."""
-    reconciliations = ReconciliationActivities(bookings.engine)
+async def start(reconciliations: ReconciliationActivities, minute: int) -> ReconciliationStarted:
+    message = StartReconciliation(id=uuid4(), by=PLATFORM, at=NOW + minute * MINUTE)
+    return await reconciliations.start_reconciliation(message)
 
-    async def start(minute: int) -> ReconciliationStarted:
-        return await reconciliations.start_reconciliation(
-            StartReconciliation(id=uuid4(), by=PLATFORM, at=NOW + minute * MINUTE)
-        )
 
-    drift = Difference(
+def difference(bookings: Bookings) -> Difference:
+    return Difference(
         kind=DriftKind.BALANCE,
         subject=bookings.instructor_id,
         book=Book.CONNECTED_BALANCE,
         ledger=Money(amount_minor=4_000, currency="usd"),
         stripe=Money(amount_minor=0, currency="usd"),
     )
-    slow, quick = await start(0), await start(1)
+
+
+async def test_run_does_not_resolve_a_drift_that_a_concurrent_run_has_found(bookings: Bookings) -> None:
+    """Each run compares only the accounts that the other has not read yet."""
+    reconciliations, drift = ReconciliationActivities(bookings.engine), difference(bookings)
+    slow, quick = await start(reconciliations, 0), await start(reconciliations, 1)
     await reconciliations.finish_reconciliation(finish(quick, 2, drift))
     await reconciliations.finish_reconciliation(finish(slow, 3))
     [found] = await bookings.all(Drift)
     assert found.resolved_at is None
-    await reconciliations.finish_reconciliation(finish(await start(4), 5))
+    await reconciliations.finish_reconciliation(finish(await start(reconciliations, 4), 5))
     [resolved] = await bookings.all(Drift)
     assert resolved.resolved_at == NOW + 5 * MINUTE
 
@@ -77,3 +83,20 @@ async def test_run_deletes_the_links_to_recordings_that_have_expired(bookings: B
     started = await reconciliations.start_reconciliation(StartReconciliation(id=uuid4(), by=PLATFORM, at=NOW))
     await reconciliations.finish_reconciliation(finish(started, 1))
     assert [recording.id for recording in await bookings.all(Recording)] == ["new"]
+
+
+async def test_run_that_omits_differences_counts_them_and_resolves_no_drift(bookings: Bookings) -> None:
+    reconciliations = ReconciliationActivities(bookings.engine)
+    first = await start(reconciliations, 0)
+    await reconciliations.finish_reconciliation(finish(first, 1, difference(bookings)))
+    cut = await start(reconciliations, 2)
+    await reconciliations.finish_reconciliation(finish(cut, 3, omitted=7))
+    [found] = await bookings.all(Drift)
+    assert found.resolved_at is None
+    assert (await bookings.get(Reconciliation, cut.id)).drifts_omitted == 7
+
+
+def test_differences_beyond_the_most_that_are_listed_are_counted(bookings: Bookings) -> None:
+    many = ComparisonResult(differences=(difference(bookings),) * 400)
+    merged = comparison.merged(comparison.merged(many, many), many)
+    assert (len(merged.differences), merged.omitted) == (MOST_DIFFERENCES, 700)

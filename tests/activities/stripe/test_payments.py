@@ -7,12 +7,14 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+import stripe
 
 from activities.stripe.client import stripe_client
 from activities.stripe.payments import StripeGateway
 from models.domain.errors import Declined, PaymentError, ReplayedFailure, Retryable, Unknown
 from models.domain.messages import HoldPhase, SettlePayment
 from models.domain.policy import BookingPolicy, split
+from sandbox.browser.checkout_page import pay
 from sandbox.stack.stripe_server import StripeServer
 from tests.activities.stripe.faulty_sandbox import HALF, HUNDRED, FaultySandbox, checkout_ref, sandbox_at
 from tests.conftest import StripeSandbox

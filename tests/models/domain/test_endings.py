@@ -1,5 +1,6 @@
 """Every way a booking can end, and the payment status that follows."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from uuid import uuid4
 
@@ -151,3 +152,14 @@ def test_operator_refund_above_the_price_or_in_another_currency_raises(of: Booki
         refunded_by_operator(of, OPERATOR, more, of.starts_at)
     with pytest.raises(CurrencyMismatch):
         refunded_by_operator(of, OPERATOR, Money(amount_minor=1, currency="eur"), of.starts_at)
+
+
+@given(terms(), st.sampled_from([settled_by_operator, released_by_operator]))
+def test_operator_moves_the_money_of_a_cancellation_or_a_no_show_and_leaves_it_one(
+    of: BookingTerms, by_operator: Callable[[BookingTerms, Actor, Ending | None], Ending]
+) -> None:
+    late = cancelled(of, STUDENT, of.starts_at, accepted=True)
+    for earlier in (late, no_show(of, AbsentParty.STUDENT, INSTRUCTOR)):
+        assert by_operator(of, OPERATOR, earlier).booking is earlier.booking
+        assert refunded_by_operator(of, OPERATOR, of.price, of.ends_at, earlier).booking is earlier.booking
+    assert by_operator(of, OPERATOR, completed(of, INSTRUCTOR)).booking is by_operator(of, OPERATOR, None).booking

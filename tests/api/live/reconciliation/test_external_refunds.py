@@ -22,9 +22,9 @@ REFUNDS = frozenset(type_ for type_ in HANDLED if "refund" in type_)
 Labels = Callable[[str, str], dict[str, str]]
 LABELS: dict[str, Labels] = {
     "no label": lambda booking_id, refund_id: {},
-    "our booking": lambda booking_id, refund_id: {"booking_id": booking_id},
+    "our booking": lambda booking_id, refund_id: {"bookingRequestId": booking_id},
     "no refund of ours": lambda booking_id, refund_id: {"refund_id": str(uuid4())},
-    "our refund": lambda booking_id, refund_id: {"booking_id": booking_id, "refund_id": refund_id, "try": "1"},
+    "our refund": lambda booking_id, refund_id: {"bookingRequestId": booking_id, "refund_id": refund_id, "try": "1"},
 }
 
 
