@@ -163,9 +163,9 @@ class DisputeActivities:
             if not await audit.append(session, ended):
                 return
             dispute.closed_at = dispute.updated_at = message.at
+            booking = await session.get_one(BookingRequest, parties.booking_id, with_for_update=True)
             if state.withdrawn:
                 await _close(session, message)
-            booking = await session.get_one(BookingRequest, parties.booking_id, with_for_update=True)
             await attention.refresh(session, booking, message.at)
 
 

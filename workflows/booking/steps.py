@@ -87,7 +87,10 @@ class Steps:
         return state.payment
 
     async def check_hold(self) -> None:
-        if (await self.look_up()).phase is not HoldPhase.HELD:
+        payment = await self.look_up()
+        # What was captured in Stripe's dashboard is put right when the booking ends.
+        is_captured = payment.phase is HoldPhase.CAPTURED and not payment.is_returned
+        if payment.phase is not HoldPhase.HELD and not is_captured:
             raise HoldLost
 
     async def record_report(self) -> None:
