@@ -12,7 +12,7 @@ from activities.database import audit, ledger
 from models.domain.actors import PLATFORM
 from models.domain.messages import Channel
 from models.domain.money import Money
-from models.domain.reconciliation import ATTENTION_PREFIX
+from models.domain.reconciliation import ATTENTION_PREFIX, DriftKind
 from models.domain.refunds import WAITS_FOR_BALANCE
 from models.domain.states import RefundStatus
 from models.tables.bookings import BookingRequest
@@ -92,11 +92,11 @@ async def _disputed(session: AsyncSession, current: str | None) -> str | None:
 
 
 async def _drifting(session: AsyncSession, booking: BookingRequest) -> str | None:
-    """The first open drift of the booking."""
+    """An open drift of the booking: that no workflow carries it on, else the first."""
     of_booking = (
         select(Drift)
         .where(col(Drift.booking_id) == booking.id, col(Drift.resolved_at).is_(None))
-        .order_by(col(Drift.found_at), col(Drift.id))
+        .order_by(col(Drift.kind) != DriftKind.ORPHANED, col(Drift.found_at), col(Drift.id))
     )
     drift = (await session.exec(of_booking)).first()
     if drift is None:

@@ -46,6 +46,7 @@ TESTED_ELSEWHERE = {
         f"/v1/operator/disputes/{{dispute_id}}/{decision}": "tests/workflows/test_disputes.py: a bank opens them"
         for decision in ("take-over", "submit", "accept")
     },
+    "/v1/operator/bookings/{booking_id}/adjust": "tests/api/live/reconciliation/test_adjustments.py: it takes a drift",
 }
 _STARTS_IN = timedelta(seconds=6)
 
