@@ -19,11 +19,7 @@ from models.domain.money import Money
 from models.domain.policy import Split
 from models.domain.stripe_events import BOOKING_METADATA
 
-_EXPAND_CHARGE = [
-    "latest_charge.balance_transaction",
-    "latest_charge.application_fee",
-    "latest_charge.transfer",
-]
+_EXPAND_CHARGE = [f"latest_charge.{path}" for path in ("balance_transaction", "application_fee", "transfer")]
 _EXPAND_SESSION = [f"payment_intent.{path}" for path in _EXPAND_CHARGE]
 
 
