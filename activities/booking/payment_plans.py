@@ -39,11 +39,14 @@ class HoldPlan:
         self._gateway = gateway
 
     async def secure(self, request: CheckoutRequest, *, retrying: bool) -> CheckoutPage:
-        booking_id = request.terms.booking_id
-        if retrying and (found := await self._gateway.find_checkout(request.customer_id, booking_id)):
+        """The key names the customer: one that was deleted is replaced, and a key takes only the same request again."""
+        booking_id, customer_id = request.terms.booking_id, request.customer_id
+        if retrying and (found := await self._gateway.find_checkout(customer_id, booking_id)):
             return found
         return await with_idempotency_key(
-            stripe_key(booking_id, "secure"), retrying, lambda key: self._gateway.open_checkout(request, key=key)
+            stripe_key(booking_id, f"secure:{customer_id}"),
+            retrying,
+            lambda key: self._gateway.open_checkout(request, key=key),
         )
 
     async def look_up(self, ref: PaymentRef, customer_id: str | None) -> PaymentState:

@@ -10,11 +10,10 @@ from temporalio import activity
 
 from activities.booking.checkout_text import load_text
 from activities.booking.payment_plans import Plan
-from activities.booking.students import load_contact
+from activities.booking.students import StudentCustomers, load_contact
 from activities.database.transactions import transaction
-from activities.gateways import CheckoutRequest, PaymentGateway
-from activities.idempotency import with_idempotency_key
-from models.domain.ids import customer_key
+from activities.gateways import CheckoutPage, CheckoutRequest, PaymentGateway
+from models.domain.errors import Declined
 from models.domain.messages import Checkout, PaymentRef, PaymentState, SecurePayment, SettlePayment
 from models.domain.policy import PaymentPlan, split
 from models.domain.states import PaymentStatus
@@ -31,7 +30,7 @@ class PaymentActivities:
 
     def __init__(self, engine: AsyncEngine, gateway: PaymentGateway, plans: Mapping[PaymentPlan, Plan]) -> None:
         self._engine = engine
-        self._gateway = gateway
+        self._customers = StudentCustomers(engine, gateway)
         self._plans = plans
 
     @activity.defn
@@ -40,18 +39,16 @@ class PaymentActivities:
 
         Its URL goes to the booking's row here: a record's activity would get it through the workflow's history.
         """
-        terms = request.terms
-        customer_id = await self._ensure_customer(terms.student_id)
-        divided = split(terms.price, terms.policy)
-        checkout_request = CheckoutRequest(
-            terms=terms,
-            split=divided,
-            text=await load_text(self._engine, terms, divided),
-            customer_id=customer_id,
-            expires_at=request.expires_at,
-        )
-        page = await self._plans[terms.plan].secure(checkout_request, retrying=_is_retry())
-        await self._store_url(terms.booking_id, page.url)
+        student_id = request.terms.student_id
+        customer_id = await self._customers.ensure(student_id, retrying=_is_retry())
+        try:
+            page = await self._open_checkout(request, customer_id)
+        except Declined as refused:
+            if not refused.is_missing_customer:
+                raise
+            customer_id = await self._customers.replace(student_id, customer_id, retrying=_is_retry())
+            page = await self._open_checkout(request, customer_id)
+        await self._store_url(request.terms.booking_id, page.url)
         return page.checkout
 
     @activity.defn
@@ -79,23 +76,23 @@ class PaymentActivities:
             payment = await session.get(Payment, booking_id)
         return payment is not None and payment.status not in (PaymentStatus.PENDING, PaymentStatus.FAILED)
 
+    async def _open_checkout(self, request: SecurePayment, customer_id: str) -> CheckoutPage:
+        terms = request.terms
+        divided = split(terms.price, terms.policy)
+        checkout_request = CheckoutRequest(
+            terms=terms,
+            split=divided,
+            text=await load_text(self._engine, terms, divided),
+            customer_id=customer_id,
+            expires_at=request.expires_at,
+        )
+        return await self._plans[terms.plan].secure(checkout_request, retrying=_is_retry())
+
     async def _store_url(self, booking_id: UUID, url: str | None) -> None:
         """Does nothing once the checkout is recorded, since a reset workflow repeats earlier steps."""
         is_opening = (col(BookingRequest.id) == booking_id, col(BookingRequest.checkout_session_id).is_(None))
         async with transaction(self._engine) as session:
             await session.exec(update(BookingRequest).where(*is_opening).values(checkout_url=url))
-
-    async def _ensure_customer(self, student_id: UUID) -> str:
-        contact = await load_contact(self._engine, student_id)
-        if contact.customer_id:
-            return contact.customer_id
-        if _is_retry() and (found := await self._gateway.find_customer(student_id, contact.email)):
-            return found
-        return await with_idempotency_key(
-            customer_key(student_id),
-            _is_retry(),
-            lambda key: self._gateway.create_customer(student_id, contact.email, contact.name, key=key),
-        )
 
     async def _find_customer(self, ref: PaymentRef) -> str | None:
         """Needed only if the Checkout Session's id is unknown: it may have been created, and the answer lost."""

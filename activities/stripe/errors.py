@@ -45,5 +45,5 @@ def _translate(error: stripe.StripeError) -> PaymentError:
             return Retryable(message)
     elif isinstance(error, stripe.CardError | stripe.InvalidRequestError | stripe.IdempotencyError):
         decline_code = detail.decline_code if detail else None
-        return Declined(code, decline_code, error.request_id)
+        return Declined(code, decline_code, error.request_id, detail.param if detail else None)
     return ReplayedFailure(message) if headers.get("Idempotent-Replayed") == "true" else Unknown(message)

@@ -16,12 +16,23 @@ class PaymentError(Exception):
 
 
 class Declined(PaymentError):
-    """Final. `code` is Stripe's error code, `decline_code` the card network's reason where there is one."""
+    """Final. `code` is Stripe's error code, `decline_code` the card network's reason where there is one.
 
-    def __init__(self, code: str, decline_code: str | None = None, request_id: str | None = None) -> None:
+    `param` is the parameter of the request that Stripe refused, such as the id of an object that is gone.
+    """
+
+    def __init__(
+        self, code: str, decline_code: str | None = None, request_id: str | None = None, param: str | None = None
+    ) -> None:
         super().__init__(f"declined: {decline_code or code} (request {request_id or 'none'})")
         self.code = code
         self.decline_code = decline_code
+        self.param = param
+
+    @property
+    def is_missing_customer(self) -> bool:
+        """The customer of the request is deleted. Another one can take its place."""
+        return self.code == "resource_missing" and self.param == "customer"
 
 
 class Retryable(PaymentError):

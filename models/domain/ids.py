@@ -55,8 +55,9 @@ def onboarding_workflow_id(instructor_id: UUID) -> str:
     return f"{ONBOARDING_WORKFLOW}{instructor_id}"
 
 
-def account_key(instructor_id: UUID) -> str:
-    return f"instructor-{instructor_id}:create_account"
+def account_key(instructor_id: UUID, replaced: str | None = None) -> str:
+    """`replaced` is the id of an account that is deleted or no longer connected."""
+    return _replacing(f"instructor-{instructor_id}:create_account", replaced)
 
 
 def link_key(instructor_id: UUID, update_id: str) -> str:
@@ -118,8 +119,9 @@ def refund_key(refund_id: UUID, tries: int) -> str:
     return f"{refund_workflow_id(refund_id)}:refund:{tries}"
 
 
-def customer_key(student_id: UUID) -> str:
-    return f"student-{student_id}:create_customer"
+def customer_key(student_id: UUID, replaced: str | None = None) -> str:
+    """`replaced` is a deleted customer's id. Under the key that created it, Stripe would return the same id again."""
+    return _replacing(f"student-{student_id}:create_customer", replaced)
 
 
 def ledger_id(kind: str, subject: str) -> UUID:
@@ -157,3 +159,7 @@ def receipt_number(booking_id: UUID) -> str:
     number = uuid5(_RECEIPTS, str(booking_id)).int
     digits = "".join(_BASE32[number >> 5 * position & 31] for position in range(12))
     return f"R-{digits[:4]}-{digits[4:8]}-{digits[8:]}"
+
+
+def _replacing(key: str, replaced: str | None) -> str:
+    return key if replaced is None else f"{key}:after-{replaced}"
