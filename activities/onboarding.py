@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine
-from sqlmodel import col, update
+from sqlmodel import and_, col, or_, update
 from temporalio import activity
 
 from activities.database import audit
@@ -14,7 +14,14 @@ from models.domain.actors import PLATFORM, Actor, Capability, Role, Subject
 from models.domain.errors import Declined
 from models.domain.ids import account_key
 from models.domain.messages import Channel
-from models.domain.onboarding import AccountState, LinkOrder, Onboarding, RecordAccount, RecordAccountState
+from models.domain.onboarding import (
+    ACCOUNT_GONE,
+    AccountState,
+    LinkOrder,
+    Onboarding,
+    RecordAccount,
+    RecordAccountState,
+)
 from models.tables.audit import AuditEvent, event_about
 from models.tables.people import Instructor
 
@@ -28,22 +35,45 @@ class OnboardingActivities:
 
     @activity.defn
     async def ensure_account(self, order: Onboarding) -> str:
-        """The id of the instructor's connected account, created if there is none. Raises `Declined`."""
+        """The id of the instructor's connected account. Raises `Declined`.
+
+        Created if there is none, or if the one there was is gone. Its key then names the account that it replaces:
+        under the first key, Stripe would return that one again.
+        """
         instructor = await self._load_instructor(order.instructor_id)
         if instructor is None:
             raise Declined("no_such_instructor")
-        return instructor.stripe_account_id or await self._gateway.create_account(
-            instructor.id, instructor.email, key=account_key(instructor.id)
+        account_id = instructor.stripe_account_id
+        if account_id is not None:
+            state = await check_account(self._engine, self._gateway, instructor.id, account_id)
+            if not state.is_gone:
+                return account_id
+        return await self._gateway.create_account(
+            instructor.id, instructor.email, key=account_key(instructor.id, account_id)
         )
 
     @activity.defn
     async def record_account(self, record: RecordAccount) -> None:
-        """Record the account id, unless the instructor has one already."""
-        has_none = (col(Instructor.id) == record.instructor_id, col(Instructor.stripe_account_id).is_(None))
+        """Record the account id, unless the instructor has one already that is not gone.
+
+        Bookings keep the account that they were made with.
+        """
+        is_gone = and_(
+            col(Instructor.disabled_reason) == ACCOUNT_GONE, col(Instructor.stripe_account_id) != record.account_id
+        )
         statement = (
             update(Instructor)
-            .where(*has_none)
-            .values(stripe_account_id=record.account_id, transfers=Capability.INACTIVE)
+            .where(
+                col(Instructor.id) == record.instructor_id, or_(col(Instructor.stripe_account_id).is_(None), is_gone)
+            )
+            .values(
+                stripe_account_id=record.account_id,
+                transfers=Capability.INACTIVE,
+                requirements=[],
+                disabled_reason=None,
+                account_checked_at=None,
+                events_until=None,
+            )
         )
         async with transaction(self._engine) as session:
             if (await session.exec(statement)).rowcount:
@@ -77,34 +107,48 @@ class OnboardingActivities:
 
     @activity.defn
     async def record_account_state(self, record: RecordAccountState) -> None:
-        state = record.state
-        is_instructor = (
-            col(Instructor.id) == record.instructor_id,
-            col(Instructor.stripe_account_id) == state.account_id,
-        )
-        statement = (
-            update(Instructor)
-            .where(*is_instructor)
-            .values(
-                transfers=state.transfers,
-                requirements=list(state.requirements),
-                disabled_reason=state.disabled_reason,
-                account_checked_at=record.at,
-            )
-        )
-        async with transaction(self._engine) as session:
-            if (await session.exec(statement)).rowcount:
-                await audit.append(session, _account_checked(record))
+        await _store_state(self._engine, record)
 
     async def _load_instructor(self, instructor_id: UUID) -> Instructor | None:
         async with transaction(self._engine) as session:
             return await session.get(Instructor, instructor_id)
 
 
+async def check_account(
+    engine: AsyncEngine, gateway: AccountGateway, instructor_id: UUID, account_id: str
+) -> AccountState:
+    """Look the account up and record its state, where an answer of Stripe's has put it in doubt."""
+    state = await gateway.look_up_account(account_id)
+    await _store_state(engine, RecordAccountState(instructor_id=instructor_id, state=state, at=datetime.now(UTC)))
+    return state
+
+
+async def _store_state(engine: AsyncEngine, record: RecordAccountState) -> None:
+    """Does nothing if the instructor has another account by now."""
+    state = record.state
+    is_current = (
+        col(Instructor.id) == record.instructor_id,
+        col(Instructor.stripe_account_id) == state.account_id,
+    )
+    statement = (
+        update(Instructor)
+        .where(*is_current)
+        .values(
+            transfers=state.transfers,
+            requirements=list(state.requirements),
+            disabled_reason=state.disabled_reason,
+            account_checked_at=record.at,
+        )
+    )
+    async with transaction(engine) as session:
+        if (await session.exec(statement)).rowcount:
+            await audit.append(session, _account_checked(record))
+
+
 def _account_created(record: RecordAccount) -> AuditEvent:
     return event_about(
         Subject.INSTRUCTOR, record.instructor_id, "instructor.account_made", PLATFORM, Channel.WORKFLOW,
-        datetime.now(UTC), {"account_id": record.account_id},
+        datetime.now(UTC), {"account_id": record.account_id}, occasion=record.account_id,
     )  # fmt: skip
 
 

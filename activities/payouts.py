@@ -9,7 +9,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
-from activities.database import audit, ledger, outbox
+from activities.database import audit, ledger, outbox, stripe_events
 from activities.database.transactions import transaction
 from activities.gateways import PayoutGateway
 from models.domain import postings
@@ -21,7 +21,6 @@ from models.domain.payouts import PayoutOrder, PayoutPhase, PayoutState, RecordP
 from models.domain.states import PaymentStatus, PayoutStatus, advance
 from models.tables.audit import event_about
 from models.tables.payments import InstructorPayout, Payment
-from models.tables.people import Instructor
 
 
 class NotSettledYet(Exception):
@@ -42,7 +41,7 @@ class PayoutActivities:
         """Record the payout's state. Returns whether the account is an instructor's. Raises `NotSettledYet`."""
         state = message.state
         async with transaction(self._engine) as session:
-            instructor_id = await _find_instructor(session, state.account_id)
+            instructor_id = await stripe_events.instructor_of(session, state.account_id)
             if instructor_id is None:
                 return False
             parts = await _parts(session, state)
@@ -144,10 +143,6 @@ class _PayoutRecorder:
         await outbox.notify_of_payout(
             self._session, self._instructor_id, state.payout_id, notifications, self._at, facts
         )
-
-
-async def _find_instructor(session: AsyncSession, account_id: str) -> UUID | None:
-    return (await session.exec(select(Instructor.id).where(col(Instructor.stripe_account_id) == account_id))).first()
 
 
 async def _parts(session: AsyncSession, state: PayoutState) -> dict[UUID | None, Money]:

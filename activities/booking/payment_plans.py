@@ -59,7 +59,7 @@ class HoldPlan:
         return await self._gateway.look_up(session_id)
 
     async def settle(self, request: SettlePayment, *, retrying: bool) -> PaymentState:
-        """Raises `Declined` if the hold is gone, or if what was captured cannot be made what is to be kept."""
+        """Raises `Declined` if the hold or the account's transfers are gone, or if what was captured cannot be corrected."""
         ref, split = request.ref, request.split
         payment_intent_id = ref.payment_intent_id
         if payment_intent_id is None:
@@ -79,6 +79,7 @@ class HoldPlan:
         if retrying and (payment := await self.look_up(ref, None)).phase is HoldPhase.CAPTURED:
             return payment
         try:
+            await self._require_transfers(request.stripe_account_id)
             return await with_idempotency_key(
                 _step_key(ref, "settle"),
                 retrying,
@@ -142,6 +143,11 @@ class HoldPlan:
             await with_idempotency_key(
                 key, True, lambda key: gateway.refund(payment_intent_id, ref.booking_id, with_fee=with_fee, key=key)
             )
+
+    async def _require_transfers(self, account_id: str | None) -> None:
+        """Raises `Declined` with the reason if Stripe has stopped the account's transfers since it was booked."""
+        if account_id is not None and (obstacle := (await self._gateway.look_up_account(account_id)).obstacle):
+            raise Declined(obstacle)
 
 
 def _step_key(ref: PaymentRef, step: str) -> str:

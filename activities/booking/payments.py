@@ -13,6 +13,7 @@ from activities.booking.payment_plans import Plan
 from activities.booking.students import StudentCustomers, load_contact
 from activities.database.transactions import transaction
 from activities.gateways import CheckoutPage, CheckoutRequest, PaymentGateway
+from activities.onboarding import check_account
 from models.domain.errors import Declined
 from models.domain.messages import Checkout, PaymentRef, PaymentState, SecurePayment, SettlePayment
 from models.domain.policy import PaymentPlan, split
@@ -30,6 +31,7 @@ class PaymentActivities:
 
     def __init__(self, engine: AsyncEngine, gateway: PaymentGateway, plans: Mapping[PaymentPlan, Plan]) -> None:
         self._engine = engine
+        self._gateway = gateway
         self._customers = StudentCustomers(engine, gateway)
         self._plans = plans
 
@@ -45,6 +47,9 @@ class PaymentActivities:
             page = await self._open_checkout(request, customer_id)
         except Declined as refused:
             if not refused.is_missing_customer:
+                # Its account may be the reason, and no event tells that one was deleted.
+                terms = request.terms
+                await check_account(self._engine, self._gateway, terms.instructor_id, terms.stripe_account_id)
                 raise
             customer_id = await self._customers.replace(student_id, customer_id, retrying=_is_retry())
             page = await self._open_checkout(request, customer_id)

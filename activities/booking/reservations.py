@@ -95,6 +95,7 @@ async def _claim(session: AsyncSession, message: ReserveSlot) -> bool:
         buffer_after_minutes=terms.buffer_after_minutes,
         status=advance(None, BookingStatus.PENDING),
         plan=terms.plan,
+        stripe_account_id=terms.stripe_account_id,
         price_minor=terms.price.amount_minor,
         platform_fee_minor=split(terms.price, terms.policy).platform_fee.amount_minor,
         currency=terms.price.currency,

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 from sqlalchemy import delete
 from sqlalchemy.dialects.postgresql import insert
@@ -12,6 +13,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from activities.database.transactions import transaction
 from models.domain.reconciliation import EVENT_RETENTION
 from models.domain.stripe_events import RoutingResult, StripeEvent
+from models.tables.bookings import BookingRequest
+from models.tables.people import Instructor
 from models.tables.stripe_events import StripeEventRecord
 
 _RETENTION = EVENT_RETENTION + timedelta(days=15)
@@ -37,3 +40,10 @@ async def not_received(engine: AsyncEngine, events: Sequence[StripeEvent]) -> li
 async def delete_old(session: AsyncSession, now: datetime) -> None:
     """Delete the events that Stripe itself no longer lists."""
     await session.exec(delete(StripeEventRecord).where(col(StripeEventRecord.at) < now - _RETENTION))
+
+
+async def instructor_of(session: AsyncSession, account_id: str) -> UUID | None:
+    """Whose connected account this is, or was when one of their bookings was made. `None`: another program's."""
+    current = select(Instructor.id).where(col(Instructor.stripe_account_id) == account_id)
+    former = select(BookingRequest.instructor_id).where(col(BookingRequest.stripe_account_id) == account_id)
+    return (await session.exec(current)).first() or (await session.exec(former.limit(1))).first()

@@ -27,7 +27,6 @@ from models.domain.stripe_events import RoutingResult, StripeEvent
 from models.domain.terms import BookingTerms
 from models.tables.bookings import BookingRequest
 from models.tables.payments import InstructorPayout, Payment
-from models.tables.people import Instructor
 from models.tables.reconciliation import Drift
 from models.tables.stripe_events import StripeEventRecord
 
@@ -117,8 +116,7 @@ class OrphanActivities:
     async def _open(self, booking_ids: list[UUID]) -> list[OrphanedBooking]:
         """The bookings among these that are still open, or whose payment is."""
         query = (
-            select(BookingRequest, Instructor.stripe_account_id, Payment)
-            .join(Instructor, col(Instructor.id) == col(BookingRequest.instructor_id))
+            select(BookingRequest, Payment)
             .outerjoin(Payment, col(Payment.booking_id) == col(BookingRequest.id))
             .where(
                 col(BookingRequest.id).in_(booking_ids),
@@ -129,7 +127,7 @@ class OrphanActivities:
             return [_orphan(*row) for row in await session.exec(query)]
 
 
-def _orphan(booking: BookingRequest, account_id: str | None, payment: Payment | None) -> OrphanedBooking:
+def _orphan(booking: BookingRequest, payment: Payment | None) -> OrphanedBooking:
     """The booking with its terms, which are rebuilt from the row that they were frozen in."""
     terms = BookingTerms(
         booking_id=booking.id,
@@ -142,7 +140,7 @@ def _orphan(booking: BookingRequest, account_id: str | None, payment: Payment | 
         price=Money(amount_minor=booking.price_minor, currency=booking.currency),
         policy=BookingPolicy.model_validate(booking.policy),
         plan=booking.plan,
-        stripe_account_id=account_id or "",
+        stripe_account_id=booking.stripe_account_id,
         buffer_before_minutes=booking.buffer_before_minutes,
         buffer_after_minutes=booking.buffer_after_minutes,
         is_recorded=booking.is_recorded,

@@ -11,7 +11,7 @@ import stripe
 from stripe.params.v2.core import AccountRetrieveParams
 from stripe.v2.core import Account
 
-from activities.stripe.errors import code_of, translated_errors
+from activities.stripe.errors import ACCOUNT_INVALID, code_of, translated_errors
 from models.domain.actors import Capability
 from models.domain.onboarding import AccountState, OnboardingLink
 
@@ -85,10 +85,9 @@ class StripeAccounts:
             try:
                 return _older_state(await self._client.v1.accounts.retrieve_async(account_id))
             except stripe.PermissionError as error:
-                if code_of(error) != "account_invalid":
+                if code_of(error) != ACCOUNT_INVALID:
                     raise
-                # Stripe's answer for an account that is deleted or no longer connected to this platform.
-                return _gone(account_id)
+                return AccountState.gone(account_id)
 
     async def _find_recipient(self, account_id: str) -> Account | None:
         """`None` if only Accounts v1 can say what the account is.
@@ -100,10 +99,6 @@ class StripeAccounts:
         except (stripe.PermissionError, stripe.InvalidRequestError):
             return None
         return account if "recipient" in account.applied_configurations else None
-
-
-def _gone(account_id: str) -> AccountState:
-    return AccountState(account_id=account_id, transfers=Capability.INACTIVE, disabled_reason="account_gone")
 
 
 def _state(account: Account) -> AccountState:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import stripe
 
 from activities.gateways import BalanceTransaction, ChargeBalances, EventSeen
-from activities.stripe.errors import code_of, translated_errors
+from activities.stripe.errors import ACCOUNT_INVALID, code_of, translated_errors
 from models.domain.money import Money
 from models.domain.stripe_events import CONNECT_EVENTS, PLATFORM_EVENTS, THIN_EVENTS, StripeEvent
 
@@ -41,7 +41,7 @@ class StripeBalances:
                         created_at=datetime.fromtimestamp(event.created, UTC),
                     )
             except stripe.PermissionError as error:
-                if code_of(error) != "account_invalid":
+                if code_of(error) != ACCOUNT_INVALID:
                     raise
             if account_id:
                 async for seen in self._thin_events(account_id, since):
@@ -117,7 +117,7 @@ class StripeBalances:
             try:
                 balance = await self._client.v1.balance.retrieve_async(options=_options(account_id))
             except stripe.PermissionError as error:
-                if code_of(error) != "account_invalid":
+                if code_of(error) != ACCOUNT_INVALID:
                     raise
                 return sums
         for part in [*balance.available, *balance.pending]:

@@ -7,6 +7,8 @@ import stripe
 
 from models.domain.errors import Declined, PaymentError, ReplayedFailure, Retryable, Unknown
 
+ACCOUNT_INVALID = "account_invalid"
+"""The account is deleted, or no longer connected to this platform (Stripe, "Error codes")."""
 _NO_EFFECT_CODES = frozenset({"lock_timeout", "idempotency_key_in_use", "rate_limit"})
 # The last two: the API key is wrong or revoked. The step continues once it is replaced.
 _NO_EFFECT = (stripe.RateLimitError, stripe.AuthenticationError, stripe.PermissionError)
@@ -40,6 +42,8 @@ def _translate(error: stripe.StripeError) -> PaymentError:
     should_retry = headers.get("Stripe-Should-Retry")
     if should_retry == "true" and (error.http_status or 0) < _SERVER_ERROR:
         return Retryable(message)
+    if code == ACCOUNT_INVALID:
+        return Declined(code, request_id=error.request_id)
     if isinstance(error, _NO_EFFECT) or code in _NO_EFFECT_CODES:
         if should_retry != "false":
             return Retryable(message)

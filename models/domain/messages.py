@@ -220,6 +220,8 @@ class SecurePayment(Value):
 class SettlePayment(Value):
     ref: PaymentRef
     split: Split
+    stripe_account_id: str | None = None
+    """The instructor's account, which must still be able to receive transfers."""
 
 
 class ReserveSlot(Value):

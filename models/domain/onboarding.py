@@ -2,11 +2,13 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Self
 from uuid import UUID
 
 from models.domain.actors import Capability
 from models.domain.base import Value
 
+ACCOUNT_GONE = "account_gone"
 OPEN_LINK = "open_link"
 """The update that requests a link."""
 
@@ -55,6 +57,22 @@ class AccountState(Value):
     transfers: Capability
     requirements: tuple[str, ...] = ()
     disabled_reason: str | None = None
+
+    @classmethod
+    def gone(cls, account_id: str) -> Self:
+        """Deleted, or no longer connected to this platform: it never comes back."""
+        return cls(account_id=account_id, transfers=Capability.INACTIVE, disabled_reason=ACCOUNT_GONE)
+
+    @property
+    def is_gone(self) -> bool:
+        return self.disabled_reason == ACCOUNT_GONE
+
+    @property
+    def obstacle(self) -> str | None:
+        """Why the account cannot be paid; `None` if it can."""
+        if self.transfers is Capability.ACTIVE:
+            return None
+        return self.disabled_reason or f"transfers_{self.transfers}"
 
 
 class RecordAccountState(Value):

@@ -62,6 +62,8 @@ class BookingRequest(SQLModel, table=True):
     buffer_after_minutes: int = 0
     status: BookingStatus = Field(sa_column=enum_column(BookingStatus))
     plan: PaymentPlan = Field(sa_column=enum_column(PaymentPlan))
+    stripe_account_id: str = Field(index=True)
+    """The instructor's account when it was booked. The instructor may have another one since."""
     price_minor: int = Field(sa_type=BigInteger)
     platform_fee_minor: int = Field(sa_type=BigInteger)
     currency: str = Field(max_length=3)

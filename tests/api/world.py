@@ -148,6 +148,7 @@ class World:
             "ends_at": slot.ends_at,
             "status": BookingStatus.PENDING,
             "plan": PaymentPlan.HOLD,
+            "stripe_account_id": "acct_test",
             "price_minor": PRICE.amount_minor,
             "platform_fee_minor": split(PRICE, policy).platform_fee.amount_minor,
             "currency": PRICE.currency,

@@ -18,6 +18,7 @@ from models.domain.notifications import NotificationKind
 from models.domain.payouts import PayoutOrder, PayoutPhase, PayoutState
 from models.domain.states import PayoutStatus
 from models.tables.audit import AuditEvent
+from models.tables.bookings import BookingRequest
 from models.tables.ledger import LedgerEntry, LedgerTransaction
 from models.tables.outbox import OutboxMessage
 from models.tables.payments import InstructorPayout
@@ -264,12 +265,40 @@ async def test_manual_payout_changes_only_the_balances_of_its_instructor(saga: S
     assert (await share(booked)).stripe_payout_id is None
 
 
+async def account_is_replaced(booked: Booked, keeps: str) -> None:
+    """The instructor has no account by now, and the booking was made with `keeps`."""
+    terms = booked.order.terms
+    async with AsyncSession(booked.saga.engine) as session, session.begin():
+        (await session.get_one(Instructor, terms.instructor_id)).stripe_account_id = None
+        (await session.get_one(BookingRequest, terms.booking_id)).stripe_account_id = keeps
+
+
 async def test_payout_of_an_unknown_account_is_ignored(saga: Saga) -> None:
     booked = await saga.completed()
     bank = bank_of(booked)
     await bank.wait(UNTIL_SENT)
     payout = await bank.payout()
-    async with AsyncSession(saga.engine) as session, session.begin():
-        instructor = await session.get_one(Instructor, booked.order.terms.instructor_id)
-        instructor.stripe_account_id = None
+    await account_is_replaced(booked, keeps="acct_of_another_booking")
     assert await (await notify_payout(bank, payout.id)).result() is None
+
+
+async def test_payout_of_a_replaced_account_is_recorded(saga: Saga) -> None:
+    booked = await saga.completed()
+    bank = bank_of(booked)
+    await bank.wait(UNTIL_SENT)
+    payout = await bank.payout()
+    await account_is_replaced(booked, keeps=bank.account_id)
+    await notify_payout(bank, payout.id)
+    await until_share(booked, PayoutStatus.PROCESSING, payout.id)
+
+
+async def test_payout_of_a_closed_account_is_no_longer_followed(saga: Saga) -> None:
+    booked = await saga.completed()
+    bank = bank_of(booked)
+    await bank.wait(UNTIL_SENT)
+    payout = await bank.payout()
+    handle = await notify_payout(bank, payout.id)
+    await until_share(booked, PayoutStatus.PROCESSING, payout.id)
+    await saga.stripe.v1.accounts.delete_async(bank.account_id)
+    assert await handle.result() is None
+    assert (await share(booked)).status is PayoutStatus.PROCESSING

@@ -129,7 +129,11 @@ class Steps:
 
     async def settle(self) -> PaymentState:
         state = self._state
-        request = SettlePayment(ref=state.payment_ref, split=state.decided_ending.split)
+        request = SettlePayment(
+            ref=state.payment_ref,
+            split=state.decided_ending.split,
+            stripe_account_id=state.terms.stripe_account_id,
+        )
         return await call_stripe(PaymentActivities.settle_payment, request, state.step_budget(workflow.now()))
 
     async def release(self) -> PaymentState:

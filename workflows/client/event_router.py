@@ -5,7 +5,6 @@ from datetime import timedelta
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine
-from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio.client import Client
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
@@ -38,7 +37,6 @@ from models.domain.stripe_events import (
     RoutingResult,
     StripeEvent,
 )
-from models.tables.people import Instructor
 from workflows.booking.workflow import BookingWorkflow
 from workflows.disputes import DisputeWorkflow
 from workflows.onboarding import OnboardingWorkflow
@@ -179,6 +177,5 @@ class StripeEventRouter:
         )
 
     async def _instructor_with(self, account_id: str) -> UUID | None:
-        query = select(Instructor.id).where(col(Instructor.stripe_account_id) == account_id)
         async with AsyncSession(self._reader, autoflush=False) as session:
-            return (await session.exec(query)).first()
+            return await stripe_events.instructor_of(session, account_id)

@@ -221,6 +221,7 @@ CREATE TABLE booking_request (
     buffer_after_minutes integer NOT NULL,
     status varchar(24) NOT NULL,
     plan varchar(24) NOT NULL,
+    stripe_account_id varchar NOT NULL,
     price_minor bigint NOT NULL,
     platform_fee_minor bigint NOT NULL,
     currency varchar(3) NOT NULL,
@@ -272,6 +273,8 @@ CREATE INDEX ix_booking_request_slot_id ON booking_request (slot_id)
 CREATE INDEX ix_booking_request_starts ON booking_request (starts_at)
 
 CREATE INDEX ix_booking_request_status_created ON booking_request (status, created_at, id)
+
+CREATE INDEX ix_booking_request_stripe_account_id ON booking_request (stripe_account_id)
 
 CREATE INDEX ix_booking_request_student_created ON booking_request (student_id, created_at, id)
 

@@ -67,6 +67,7 @@ async def booking(engine: AsyncEngine) -> BookingRequest:
         ends_at=slot.ends_at,
         status=BookingStatus.ACCEPTED,
         plan=PaymentPlan.HOLD,
+        stripe_account_id="acct_1",
         price_minor=10_000,
         platform_fee_minor=2_000,
         currency="usd",

@@ -5,12 +5,18 @@ from collections.abc import Awaitable, Callable
 import pytest
 from sqlmodel import col, update
 from sqlmodel.ext.asyncio.session import AsyncSession
+from temporalio.client import WorkflowUpdateFailedError
 
+from models.domain.actors import Actor, Capability, Role
 from models.domain.errors import Unknown
-from models.domain.messages import ReserveSlot
-from models.domain.states import PaymentStatus
-from models.tables.people import Student
-from tests.workflows.saga import Saga
+from models.domain.messages import Complete, Release, ReserveSlot, Retry
+from models.domain.states import BookingStatus, PaymentStatus
+from models.tables.people import Instructor, Student
+from sandbox.demo.figures import Figures
+from tests.workflows.saga import Booked, Saga
+from workflows.booking.workflow import BookingWorkflow
+
+OPERATOR = Actor(role=Role.OPERATOR)
 
 Prepare = Callable[[Saga, ReserveSlot], Awaitable[None]]
 
@@ -88,3 +94,65 @@ async def test_customer_is_replaced_once_when_the_answer_is_lost(saga: Saga) -> 
     assert customer.id == student.stripe_customer_id == booked.checkout.customer_id
     sessions = await saga.stripe.v1.checkout.sessions.list_async({"customer": customer.id})
     assert [session.id for session in sessions.data] == [booked.checkout.checkout_session_id]
+
+
+async def request_transfers(booked: Booked, requested: bool) -> None:
+    await booked.saga.stripe.v1.accounts.update_async(
+        booked.order.terms.stripe_account_id, {"capabilities": {"transfers": {"requested": requested}}}
+    )
+
+
+async def attention_reason(booked: Booked) -> str | None:
+    request = await booked.request()
+    assert request is not None
+    return request.attention_reason
+
+
+async def test_capture_waits_until_the_account_can_receive_transfers(saga: Saga) -> None:
+    booked = await saga.accepted()
+    await request_transfers(booked, False)
+    await booked.until_ended()
+    view = await booked.handle.execute_update(BookingWorkflow.complete, Complete(actor=booked.instructor))
+    assert view.needs_attention
+    assert "transfers_inactive" in (await attention_reason(booked) or "")
+    assert "capture" not in saga.faults.calls
+
+    await request_transfers(booked, True)
+    view = await booked.handle.execute_update(BookingWorkflow.retry, Retry(actor=OPERATOR))
+    assert (view.booking_status, view.needs_attention) == (BookingStatus.COMPLETED, False)
+    assert await booked.figures() == Figures(10_000, 8_000, 2_000, 320)
+
+
+async def test_hold_for_a_closed_account_is_released_by_an_operator(saga: Saga) -> None:
+    booked = await saga.accepted()
+    await saga.stripe.v1.accounts.delete_async(booked.order.terms.stripe_account_id)
+    await booked.until_ended()
+    view = await booked.handle.execute_update(BookingWorkflow.complete, Complete(actor=booked.instructor))
+    assert view.needs_attention
+    assert "account_gone" in (await attention_reason(booked) or "")
+    await booked.handle.execute_update(BookingWorkflow.release, Release(actor=OPERATOR))
+    assert await booked.figures() == Figures()
+
+
+async def test_captured_payment_stays_captured_when_the_account_is_stopped(saga: Saga) -> None:
+    booked = await saga.accepted()
+    await booked.until_ended()
+
+    async def stop() -> None:
+        await request_transfers(booked, False)
+        raise Unknown("no answer")
+
+    saga.faults.plan("after", "gateway.capture", stop)
+    view = await booked.handle.execute_update(BookingWorkflow.complete, Complete(actor=booked.instructor))
+    assert (view.booking_status, view.needs_attention) == (BookingStatus.COMPLETED, False)
+
+
+async def test_refused_checkout_shows_that_the_account_is_closed(saga: Saga) -> None:
+    """Stripe sends no event for an account that the platform has deleted."""
+    order = await saga.order()
+    await saga.stripe.v1.accounts.delete_async(order.terms.stripe_account_id)
+    with pytest.raises(WorkflowUpdateFailedError):
+        await saga.start(order)
+    async with AsyncSession(saga.engine) as session:
+        instructor = await session.get_one(Instructor, order.terms.instructor_id)
+    assert (instructor.transfers, instructor.disabled_reason) == (Capability.INACTIVE, "account_gone")

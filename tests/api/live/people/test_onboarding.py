@@ -15,11 +15,13 @@ from temporalio.client import Client, WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 
+from activities.database import stripe_events
 from api.http.temporal import Timeouts
 from api.people.onboarding_client import OnboardingClient
 from models.domain.actors import Role
 from models.domain.errors import Declined, Retryable
 from models.domain.ids import onboarding_workflow_id
+from models.tables.bookings import BookingRequest
 from models.tables.people import Instructor
 from sandbox import seed
 from tests.api.live.workers import AccountsFailing, Workers
@@ -240,6 +242,35 @@ async def test_deleted_account_cannot_be_paid(
     shown = await until_shown(client, world.instructor, lambda payments: not payments["can_be_paid"])
     assert shown["disabled_reason"] == "account_gone"
     assert problem(await book(client, world.student, await world.slot())) == (409, "instructor-not-payable")
+
+
+@pytest.mark.usefixtures("worker")
+async def test_closed_account_is_replaced_and_stays_with_its_bookings(
+    client: httpx.AsyncClient, engine: AsyncEngine, world: World, stripe_client: stripe.StripeClient
+) -> None:
+    closed = await account_of(engine, world.instructor)
+    assert closed is not None
+    booking_id = await world.booking(stripe_account_id=closed)
+    await stripe_client.v1.accounts.delete_async(closed)
+
+    links = [(await ask(client, world.instructor)) for _ in range(2)]
+    assert [link.status_code for link in links] == [201, 201]
+    account_id = await account_of(engine, world.instructor)
+    assert account_id not in (None, closed)
+    assert all(f"/{account_id}/" in link.json()["url"] for link in links)
+    shown = await until_shown(client, world.instructor, lambda payments: bool(payments["requirements"]))
+    assert (shown["can_be_paid"], shown["disabled_reason"]) == (False, "requirements.past_due")
+    made = [event.detail for event in await audited(engine, world.instructor.id) if event.action.endswith("_made")]
+    assert made == [{"account_id": account_id}]
+
+    async with AsyncSession(engine) as session:
+        assert (await session.get_one(BookingRequest, booking_id)).stripe_account_id == closed
+        assert await stripe_events.instructor_of(session, closed) == world.instructor.id
+        assert await stripe_events.instructor_of(session, "acct_of_somebody_else") is None
+    await onboard(links[-1].json()["url"])
+    for known in (closed, account_id):
+        assert (await send_connect(client, account_event(known))).status_code == 200
+    await until_shown(client, world.instructor, lambda payments: payments["can_be_paid"])
 
 
 @pytest.mark.usefixtures("worker")
