@@ -22,6 +22,7 @@ from temporalio.runtime import LogForwardingConfig, LoggingConfig, PrometheusCon
 from temporalio.worker import Interceptor, Worker, WorkerDeploymentConfig
 
 from activities.adjustments import AdjustmentActivities
+from activities.booking.attention import AttentionActivities
 from activities.booking.payment_plans import HoldPlan
 from activities.booking.payments import PaymentActivities
 from activities.booking.records import RecordActivities
@@ -115,6 +116,7 @@ def build_worker(
     """A worker for all workflows and activities, on the gateways and the engine. `build_id` turns versioning on."""
     payments = PaymentActivities(engine, gateway, {PaymentPlan.HOLD: HoldPlan(gateway)})
     records = RecordActivities(engine)
+    attention = AttentionActivities(engine)
     onboarding = OnboardingActivities(engine, gateway)
     disputed = DisputeActivities(engine, disputes)
     paid_out = PayoutActivities(engine, payouts)
@@ -125,7 +127,7 @@ def build_worker(
     redelivery = RedeliveryActivities(engine, books, event_router)
     executions = WorkflowExecutions(client, task_queue)
     compared = ExecutionActivities(engine, executions)
-    orphans = OrphanActivities(engine, executions, event_router)
+    orphans = OrphanActivities(engine, executions)
     comparison = ComparisonActivities(engine, books)
     return Worker(
         client,
@@ -134,6 +136,7 @@ def build_worker(
         activities=activities_of(
             payments,
             records,
+            attention,
             onboarding,
             disputed,
             paid_out,

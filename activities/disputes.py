@@ -34,6 +34,7 @@ from models.domain.money import Money
 from models.domain.policy import BookingPolicy
 from models.domain.refunds import shares
 from models.domain.states import DisputeStatus, PaymentStatus, advance
+from models.tables.audit import AuditEvent
 from models.tables.bookings import BookingRequest
 from models.tables.disputes import Dispute
 from models.tables.payments import Payment
@@ -52,9 +53,9 @@ class DisputeActivities:
 
     @activity.defn
     async def submit_dispute_evidence(self, message: SubmitEvidence) -> None:
-        """Submit the booking's evidence. Raises `Declined` if Stripe no longer accepts any."""
+        """Submit the booking's evidence, unless somebody has answered. Raises `Declined` if Stripe refuses it."""
         state = await self._gateway.look_up_dispute(message.dispute_id)
-        if state.status is not DisputeStatus.NEEDS_RESPONSE:
+        if state.status is not DisputeStatus.NEEDS_RESPONSE or await self._is_taken_over(message.dispute_id):
             return
         facts = await load_case_facts(self._engine, message.case.parties.booking_id)
         # An inquiry that becomes a dispute needs another response, which the first one's key would replay.
@@ -65,15 +66,22 @@ class DisputeActivities:
 
     @activity.defn
     async def accept_dispute(self, order: DisputeOrder) -> None:
-        """Accept the dispute, unless it is over. Raises `Declined`."""
-        if (await self._gateway.look_up_dispute(order.dispute_id)).is_over:
+        """Accept the dispute, unless it is over or an operator answers it in the dashboard. Raises `Declined`."""
+        state = await self._gateway.look_up_dispute(order.dispute_id)
+        if state.is_over or await self._is_taken_over(order.dispute_id):
             return
         key = dispute_key(order.dispute_id, "accept")
         await with_idempotency_key(key, True, lambda key: self._gateway.accept_dispute(order.dispute_id, key=key))
 
     @activity.defn
     async def reverse_disputed_transfer(self, wanted: ReverseDisputedTransfer) -> Money:
-        """Reverse the instructor's share. Returns the amount; zero if Stripe declines, and the ledger shows that."""
+        """Reverse the instructor's share. Returns the amount; zero if Stripe declines, and the ledger shows that.
+
+        Does nothing once the dispute's end is recorded: what could not be taken back then is the platform's loss.
+        """
+        dispute = await self._load(wanted.dispute_id)
+        if dispute is not None and dispute.closed_at is not None:
+            return wanted.amount.zero()
         key = dispute_key(wanted.dispute_id, "reverse_disputed_transfer")
         try:
             return await with_idempotency_key(
@@ -120,7 +128,7 @@ class DisputeActivities:
                 Channel.API,
                 message.at,
                 {"dispute_id": dispute.id},
-                occasion=f"{dispute.id}/{message.at.isoformat()}",
+                occasion=f"{dispute.id}/{message.order_id or message.at.isoformat()}",
             )
             if await audit.append(session, decided):
                 dispute.taken_over_at = message.at if decision.answer is DisputeResponse.TAKEN_OVER else None
@@ -129,22 +137,36 @@ class DisputeActivities:
     @activity.defn
     async def record_dispute_evidence(self, message: RecordEvidence) -> None:
         async with transaction(self._engine) as session:
-            dispute = await _append_event(session, message, "booking.dispute_answered")
-            if dispute is not None:
+            dispute = await session.get_one(Dispute, message.dispute_id, with_for_update=True)
+            # A dispute is answered once, and once more if it began as an inquiry. One taken over was not answered here.
+            occasion = f"{dispute.id}/{'inquiry' if dispute.is_inquiry else 'dispute'}"
+            answered = _event(dispute, message, "booking.dispute_answered", occasion)
+            is_open = dispute.taken_over_at is None and dispute.closed_at is None
+            if is_open and await audit.append(session, answered):
                 dispute.answered_at = dispute.updated_at = message.at
 
     @activity.defn
     async def record_refused_dispute_evidence(self, message: RecordEvidence) -> None:
         """Stripe declined the platform's evidence: an operator has to respond."""
         async with transaction(self._engine) as session:
-            dispute = await _append_event(session, message, "booking.needs_attention")
-            if dispute is None:
+            dispute = await session.get_one(Dispute, message.dispute_id, with_for_update=True)
+            occasion = f"{dispute.id}/{message.at.isoformat()}"
+            if not await audit.append(session, _event(dispute, message, "booking.needs_attention", occasion)):
                 return
             dispute.taken_over_at = dispute.updated_at = message.at
             booking = await session.get_one(BookingRequest, dispute.booking_id, with_for_update=True)
             booking.needs_attention = True
             booking.attention_reason = attention.dispute_reason(dispute.id)
             booking.updated_at = message.at
+
+    async def _is_taken_over(self, dispute_id: str) -> bool:
+        """By now. A workflow that was reset may not know it."""
+        dispute = await self._load(dispute_id)
+        return dispute is not None and dispute.taken_over_at is not None
+
+    async def _load(self, dispute_id: str) -> Dispute | None:
+        async with transaction(self._engine) as session:
+            return await session.get(Dispute, dispute_id)
 
     @activity.defn
     async def record_dispute_end(self, message: RecordDisputeEnd) -> None:
@@ -204,6 +226,8 @@ async def _upsert(session: AsyncSession, message: RecordDispute, booking: Bookin
             occasion=dispute.id,
         )
         await audit.append(session, opened)
+    if dispute.closed_at is not None:
+        return dispute  # A reset workflow brings the state that was read before the end.
     if dispute.is_inquiry and not state.is_inquiry:
         dispute.answered_at = None
     dispute.status = advance_unless_there(dispute.status, state.status)
@@ -262,16 +286,7 @@ def _captured_and_fee(payment: Payment) -> tuple[Money, Money]:
     )
 
 
-async def _append_event(session: AsyncSession, message: RecordEvidence, action: str) -> Dispute | None:
-    """The dispute, locked; `None` if the event was recorded before."""
-    dispute = await session.get_one(Dispute, message.dispute_id, with_for_update=True)
-    event = audit.event(
-        dispute.booking_id,
-        action,
-        PLATFORM,
-        Channel.WORKFLOW,
-        message.at,
-        {"dispute_id": dispute.id},
-        occasion=f"{dispute.id}/{message.at.isoformat()}",
+def _event(dispute: Dispute, message: RecordEvidence, action: str, occasion: str) -> AuditEvent:
+    return audit.event(
+        dispute.booking_id, action, PLATFORM, Channel.WORKFLOW, message.at, {"dispute_id": dispute.id}, occasion
     )
-    return dispute if await audit.append(session, event) else None

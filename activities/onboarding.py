@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from uuid import UUID
 
+from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import and_, col, or_, update
 from temporalio import activity
@@ -89,7 +90,11 @@ class OnboardingActivities:
         link = await self._gateway.open_onboarding_link(order.account_id, key=order.key)
         statement = (
             update(Instructor)
-            .where(col(Instructor.stripe_account_id) == order.account_id)
+            .where(
+                col(Instructor.stripe_account_id) == order.account_id,
+                # After a reset, an old link is requested again. A newer one stays.
+                func.coalesce(col(Instructor.onboarding_url_expires_at) <= link.expires_at, True),
+            )
             .values(onboarding_url=link.url, onboarding_url_expires_at=link.expires_at)
             .returning(col(Instructor.id))
         )

@@ -43,6 +43,8 @@ from models.tables.bookings import BookingRequest
 from models.tables.payments import Payment
 from models.tables.refunds import Refund
 
+_NO_REASON = "unknown"
+"""A failed refund without a reason is one that is being retried."""
 _DASHBOARD_USER = Actor(role=Role.OPERATOR)
 """Anyone who may create refunds in Stripe's dashboard."""
 
@@ -70,8 +72,17 @@ class RefundActivities:
 
     @activity.defn
     async def create_refund(self, snapshot: RefundSnapshot) -> RefundResult:
-        """Create the refund, or find it: an earlier attempt's answer may be lost for longer than Stripe keeps keys."""
+        """Create the refund, or find it: an earlier attempt's answer may be lost for longer than Stripe keeps keys.
+
+        After a reset, a refund that was answered meanwhile is only looked up.
+        """
+        async with transaction(self._engine) as session:
+            row = await session.get_one(Refund, snapshot.refund_id)
         try:
+            if not _is_due(row) or row.tries != snapshot.tries:
+                if row.stripe_refund_id is None:
+                    return RefundResult(refused=row.failure_reason)
+                return RefundResult(refund=await self._gateway.look_up_refund(row.stripe_refund_id))
             found = await self._gateway.find_refund(snapshot)
             key = refund_key(snapshot.refund_id, snapshot.tries)
             created = found or await with_idempotency_key(
@@ -164,14 +175,21 @@ class RefundActivities:
             owed = await ledger.owed_to_student(session, row.booking_id, row.currency)
             if row.tries == snapshot.tries and owed < snapshot.amount:
                 return (await _snapshot(session, row, payment)).model_copy(update={"refusal": NOT_OWED})
-            occasion = f"{row.id}/{snapshot.tries}"
+            occasion = f"{row.id}/{message.order_id or snapshot.tries}"
             retried = _event(
                 row, "booking.refund_retried", message, {"refund_id": str(row.id)}, occasion, message.actor, Channel.API
             )
             if await audit.append(session, retried):
                 row.tries = snapshot.tries + 1
+                row.failure_reason = None
                 row.updated_at = booking.updated_at = message.at
             return await _snapshot(session, row, payment)
+
+
+def _is_due(row: Refund) -> bool:
+    """Whether Stripe has yet to answer the order, or an operator's latest retry of it."""
+    is_retrying = row.status is RefundStatus.FAILED and row.failure_reason is None
+    return is_retrying or (row.status is RefundStatus.RESERVED and row.stripe_refund_id is None)
 
 
 async def _reserve(session: AsyncSession, row: Refund, payment: Payment, message: RecordRefundOrder) -> None:
@@ -204,7 +222,7 @@ async def _update(
         return
     row.stripe_refund_id = refund.stripe_refund_id
     row.status = advance_unless_there(before, refund.status)
-    row.failure_reason = refund.failure_reason
+    row.failure_reason = refund.failure_reason or (_NO_REASON if refund.status is RefundStatus.FAILED else None)
     row.updated_at = message.at
     if before is RefundStatus.RESERVED:
         await _deduct(session, payment, row, message)
@@ -251,6 +269,7 @@ async def _snapshot(session: AsyncSession, row: Refund, payment: Payment) -> Ref
         borne_by=row.borne_by,
         tries=row.tries,
         stripe_refund_id=row.stripe_refund_id,
+        is_retrying=row.status is RefundStatus.FAILED and _is_due(row),
         fee_returned_before_minor=await _fee_returned(session, row.booking_id, row.id),
         pending_reason=row.pending_reason,
         is_fraudulent=row.fraud_warning_id is not None,

@@ -11,7 +11,9 @@ time.
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
+from typing import Any
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
@@ -36,7 +38,8 @@ with workflow.unsafe.imports_passed_through():
         after_recovery,
     )
     from models.domain.states import DisputeStatus
-    from workflows.activity_calls import CALL_BUDGET, call_stripe, call_stripe_until_answered, is_declined, persist
+    from workflows.activity_calls import CALL_BUDGET, call_stripe, call_stripe_until_answered, is_declined
+    from workflows.attention import Attention
 
 _LOOK_UP_INTERVAL = timedelta(days=7)
 
@@ -47,8 +50,11 @@ class DisputeWorkflow:
     def __init__(self, order: DisputeOrder) -> None:
         self._order = order
         self._state: DisputeState | None = None
+        self._attention = Attention()
         self._event_pending = False
         self._answer: DisputeResponse | None = None
+        self._deciding = asyncio.Lock()
+        """Held while a decision is being recorded. Nothing is sent meanwhile."""
         self._is_sending = False
         """From when an answer is sent until Stripe is looked up again: it can no longer be replaced."""
 
@@ -63,9 +69,11 @@ class DisputeWorkflow:
                     raise
                 workflow.logger.warning("Stripe does not know dispute %s", order.dispute_id)
                 return None
-            case = await persist(DisputeActivities.record_dispute, RecordDispute(state=state, at=workflow.now()))
+            record = RecordDispute(state=state, at=workflow.now())
+            case = await self._attention.persist_until_recorded(DisputeActivities.record_dispute, record)
             if case is None:
                 return None
+            self._attention.booking_id = case.parties.booking_id
             if case.is_taken_over and self._answer is None:
                 # By an earlier run, which was ended from outside.
                 self._answer = DisputeResponse.TAKEN_OVER
@@ -84,10 +92,15 @@ class DisputeWorkflow:
     @workflow.update
     async def decide(self, decision: DisputeDecision) -> None:
         """An operator says what to answer."""
-        self._check()
-        self._answer = decision.answer
-        record = RecordDisputeDecision(dispute_id=self._order.dispute_id, decision=decision, at=workflow.now())
-        await persist(DisputeActivities.record_dispute_decision, record)
+        async with self._deciding:
+            self._check()
+            self._answer = decision.answer
+            update = workflow.current_update_info()
+            assert update is not None
+            record = RecordDisputeDecision(
+                dispute_id=self._order.dispute_id, decision=decision, at=workflow.now(), order_id=update.id
+            )
+            await self._attention.persist_until_recorded(DisputeActivities.record_dispute_decision, record)
 
     @decide.validator
     def _may_decide(self, decision: DisputeDecision) -> None:
@@ -110,6 +123,7 @@ class DisputeWorkflow:
 
     async def _send_answer(self, state: DisputeState, case: DisputeContext) -> bool:
         """Send what is due to the bank; whether anything was sent. Nothing is due once an operator has taken over."""
+        await workflow.wait_condition(lambda: not self._deciding.locked())
         if state.status is not DisputeStatus.NEEDS_RESPONSE or self._answer is DisputeResponse.TAKEN_OVER:
             return False
         if self._answer is None and workflow.now() < _answer_at(state):
@@ -122,16 +136,20 @@ class DisputeWorkflow:
             else:
                 evidence = SubmitEvidence(dispute_id=state.dispute_id, case=case)
                 await call_stripe(DisputeActivities.submit_dispute_evidence, evidence, until)
-                await persist(DisputeActivities.record_dispute_evidence, self._evidence_record(case))
         except ActivityError:
             # Stripe refuses our answer, so an operator has to give theirs.
             self._answer, self._is_sending = DisputeResponse.TAKEN_OVER, False
-            await persist(DisputeActivities.record_refused_dispute_evidence, self._evidence_record(case))
+            await self._record_answer(DisputeActivities.record_refused_dispute_evidence, case)
             return False
+        if self._answer is not DisputeResponse.ACCEPTED:
+            await self._record_answer(DisputeActivities.record_dispute_evidence, case)
         return True
 
-    def _evidence_record(self, case: DisputeContext) -> RecordEvidence:
-        return RecordEvidence(dispute_id=self._order.dispute_id, case=case, at=workflow.now())
+    async def _record_answer(
+        self, activity: Callable[[Any, RecordEvidence], Awaitable[None]], case: DisputeContext
+    ) -> None:
+        record = RecordEvidence(dispute_id=self._order.dispute_id, case=case, at=workflow.now())
+        await self._attention.persist_until_recorded(activity, record)
 
     def _next_look_up(self, state: DisputeState) -> datetime:
         week = workflow.now() + _LOOK_UP_INTERVAL
@@ -158,7 +176,7 @@ class DisputeWorkflow:
                 borne, await call_stripe_until_answered(DisputeActivities.reverse_disputed_transfer, wanted)
             )
         record = RecordDisputeEnd(state=state, case=case, borne=borne, at=workflow.now())
-        await persist(DisputeActivities.record_dispute_end, record)
+        await self._attention.persist_until_recorded(DisputeActivities.record_dispute_end, record)
 
 
 def _answer_at(state: DisputeState) -> datetime:

@@ -10,7 +10,7 @@ from collections.abc import Awaitable
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import ActivityError, ApplicationError, FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities.onboarding import OnboardingActivities
@@ -25,9 +25,13 @@ with workflow.unsafe.imports_passed_through():
         RecordAccountState,
     )
     from workflows.activity_calls import call_stripe, call_stripe_until_answered, is_declined, persist
+    from workflows.attention import Attention
 
 _LINK_BUDGET = timedelta(seconds=30)
 """How long a link is tried for: the instructor is waiting for it."""
+
+_PATIENCE = timedelta(seconds=2)
+"""How long a run waits for the message that it was started for."""
 
 
 @workflow.defn(name="Onboarding")
@@ -35,13 +39,14 @@ class OnboardingWorkflow:
     @workflow.init
     def __init__(self, order: Onboarding) -> None:
         self._order = order
+        self._attention = Attention()
         self._one_link_at_a_time = asyncio.Lock()
         self._link_requested = False
         self._event_pending = False
 
     @workflow.run
     async def run(self, order: Onboarding) -> None:
-        await workflow.wait_condition(lambda: self._link_requested or self._event_pending)
+        await self._wait_for_message()
         while True:
             await workflow.wait_condition(lambda: self._event_pending or workflow.all_handlers_finished())
             if not self._event_pending:
@@ -58,6 +63,18 @@ class OnboardingWorkflow:
     @workflow.signal
     def account_event(self, event: AccountEvent) -> None:
         self._event_pending = True
+
+    async def _wait_for_message(self) -> None:
+        """Without one, after a reset that left the messages out, the account is looked up for good measure."""
+
+        def has_one() -> bool:
+            return self._link_requested or self._event_pending
+
+        if not has_one():
+            try:
+                await workflow.wait_condition(has_one, timeout=_PATIENCE)
+            except TimeoutError:
+                self._event_pending = True
 
     async def _create_link(self) -> None:
         until = workflow.now() + _LINK_BUDGET
@@ -79,8 +96,10 @@ class OnboardingWorkflow:
     async def _translate_errors(self, call: Awaitable[None]) -> None:
         try:
             await call
-        except ActivityError as failure:
-            if is_declined(failure):
+        except FailureError as failure:
+            if is_cancelled_exception(failure):
+                raise
+            if isinstance(failure, ActivityError) and is_declined(failure):
                 raise ApplicationError("Stripe refused it.", type=OnboardingRefusal.REFUSED) from failure
             raise ApplicationError("Stripe did not answer.", type=OnboardingRefusal.NO_ANSWER) from failure
 
@@ -96,4 +115,4 @@ class OnboardingWorkflow:
         if state is None:
             return
         record = RecordAccountState(instructor_id=self._order.instructor_id, state=state, at=workflow.now())
-        await persist(OnboardingActivities.record_account_state, record)
+        await self._attention.persist_until_recorded(OnboardingActivities.record_account_state, record)

@@ -14,13 +14,13 @@ import contextlib
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError
+from temporalio.exceptions import ActivityError, FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities.payouts import PayoutActivities
     from models.domain.payouts import PayoutEvent, PayoutOrder, PayoutPhase, PayoutState, RecordPayout
     from workflows.activity_calls import call_stripe_until_answered, is_declined, persist
-    from workflows.search_attributes import NEEDS_ATTENTION
+    from workflows.attention import Attention
 
 _LOOK_UP_INTERVAL = timedelta(days=1)
 
@@ -30,8 +30,8 @@ class PayoutWorkflow:
     @workflow.init
     def __init__(self, order: PayoutOrder) -> None:
         self._order = order
+        self._attention = Attention()
         self._event_pending = False
-        self._needs_attention = False
 
     @workflow.run
     async def run(self, order: PayoutOrder) -> PayoutPhase | None:
@@ -41,7 +41,7 @@ class PayoutWorkflow:
             if state is None:
                 workflow.logger.warning("Stripe does not know payout %s", order.payout_id)
                 return None
-            recorded = await self._try_to_record(state) if state.is_itemized and self._check(state) else None
+            recorded = await self._try_to_record(state) if state.is_itemized and await self._adds_up(state) else None
             if recorded is False:
                 return None
             if recorded and state.is_over and not self._event_pending:
@@ -52,22 +52,23 @@ class PayoutWorkflow:
     def payout_event(self, event: PayoutEvent) -> None:
         self._event_pending = True
 
-    def _check(self, state: PayoutState) -> bool:
-        """Whether the lines add up. A reconciliation reports the payout as a drift for as long as they do not."""
-        if self._needs_attention == state.adds_up:
-            self._needs_attention = not state.adds_up
-            workflow.upsert_search_attributes([NEEDS_ATTENTION.value_set(self._needs_attention)])
-            details = "Needs attention: the payout's lines at Stripe do not add up to its amount."
-            workflow.set_current_details(details if self._needs_attention else "")
+    async def _adds_up(self, state: PayoutState) -> bool:
+        """Whether its lines do. A reconciliation reports the payout as a drift for as long as they do not."""
+        if not state.adds_up:
+            await self._attention.show("The payout's lines at Stripe do not add up to its amount.")
         return state.adds_up
 
     async def _try_to_record(self, state: PayoutState) -> bool | None:
         """Whether it is an instructor's; `None` if it cannot be recorded yet: the next look-up tries again."""
         try:
-            return await self._record(state)
-        except ActivityError:
-            workflow.logger.warning("a payout cannot be recorded; trying again at the next look-up")
+            recorded = await self._record(state)
+        except FailureError as failure:
+            if is_cancelled_exception(failure):
+                raise
+            await self._attention.report(PayoutActivities.record_payout.__name__, failure)
             return None
+        await self._attention.resolve()
+        return recorded
 
     async def _record(self, state: PayoutState) -> bool:
         """Record the payouts whose returned money is in this one first, in case their events were lost."""

@@ -13,7 +13,9 @@ more is expected; a later event, or an operator who has a failed refund retried,
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from typing import Any, TypeVar
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
@@ -40,7 +42,11 @@ with workflow.unsafe.imports_passed_through():
         RetryRefund,
     )
     from models.domain.states import RefundStatus
-    from workflows.activity_calls import call_stripe_until_answered, is_declined, persist, reason_of
+    from workflows.activity_calls import call_stripe_until_answered, is_declined, reason_of
+    from workflows.attention import Attention
+
+T = TypeVar("T")
+A = TypeVar("A")
 
 _LOOK_UP_INTERVAL = timedelta(days=1)
 
@@ -49,10 +55,10 @@ _LOOK_UP_INTERVAL = timedelta(days=1)
 class RefundWorkflow:
     @workflow.init
     def __init__(self, order: RefundOrder) -> None:
-        self._order = order
+        self._attention = Attention()
         self._refund: RefundSnapshot | None = None
         self._event_pending = False
-        self._retry: RetryRefund | None = None
+        self._retry: RecordRefundRetry | None = None
         self._is_answered = False
         """The outcome of the order, or of its latest retry, is recorded."""
         self._is_lost = False
@@ -63,6 +69,7 @@ class RefundWorkflow:
         """`None`: nobody ordered such a refund, the warning leads to none, or Stripe does not know it."""
         self._refund = await self._start(order)
         while self._refund is not None:
+            self._attention.booking_id = self._refund.parties.booking_id
             self._event_pending = False
             self._refund = await self._advance(self._refund)
             self._is_answered = self._retry is None
@@ -87,7 +94,10 @@ class RefundWorkflow:
         await workflow.wait_condition(lambda: self._is_answered or self._refund is not None)
         if self._refund is None or self._refund.status is not RefundStatus.FAILED:
             raise ApplicationError("No refund of this booking has failed.", type=RefundRefusal.NOT_FAILED)
-        self._retry, self._is_answered = retry, False
+        update = workflow.current_update_info()
+        assert update is not None
+        self._retry = RecordRefundRetry(case=self._refund, actor=retry.actor, at=workflow.now(), order_id=update.id)
+        self._is_answered = False
         return await self._wait_for_outcome()
 
     async def _wait_for_outcome(self) -> RefundView:
@@ -96,12 +106,15 @@ class RefundWorkflow:
             raise ApplicationError("There is no such refund.", type=RefundRefusal.NOT_FAILED)
         return RefundView(status=self._refund.status, refusal=self._refund.refusal)
 
+    async def _persist(self, activity: Callable[[Any, A], Awaitable[T]], record: A) -> T:
+        return await self._attention.persist_until_recorded(activity, record)
+
     async def _start(self, order: RefundOrder) -> RefundSnapshot | None:
         if order.fraud_warning_id is not None and not await self._leads_to_refund(order, order.fraud_warning_id):
             return None
         if order.stripe_refund_id is None:
             reserve = RecordRefundOrder(refund_id=order.refund_id, at=workflow.now())
-            return await persist(RefundActivities.reserve_refund, reserve)
+            return await self._persist(RefundActivities.reserve_refund, reserve)
         adopt = AdoptRefund(refund_id=order.refund_id, stripe_refund_id=order.stripe_refund_id, at=workflow.now())
         try:
             return await call_stripe_until_answered(RefundActivities.adopt_refund, adopt)
@@ -128,12 +141,12 @@ class RefundWorkflow:
             await self._wait_for_event("waits for the capture")
 
     async def _advance(self, case: RefundSnapshot) -> RefundSnapshot:
-        if self._retry is not None and case.status is RefundStatus.FAILED:
-            retry = RecordRefundRetry(case=case, actor=self._retry.actor, at=workflow.now())
-            self._retry = None
-            retried = await persist(RefundActivities.record_refund_retry, retry)
-            return retried if retried.tries == case.tries else await self._create(retried)
-        if case.status is RefundStatus.RESERVED and case.stripe_refund_id is None:
+        retry, self._retry = self._retry, None
+        if retry is not None and case.status is RefundStatus.FAILED and not case.is_retrying:
+            case = await self._persist(RefundActivities.record_refund_retry, retry.model_copy(update={"case": case}))
+            if not case.is_retrying:
+                return case
+        if case.is_retrying or (case.status is RefundStatus.RESERVED and case.stripe_refund_id is None):
             return await self._create(case)
         if case.stripe_refund_id is None:
             return case
@@ -154,14 +167,14 @@ class RefundWorkflow:
 
     async def _record_refusal(self, case: RefundSnapshot, refused: str) -> RefundSnapshot:
         record = RecordRefusedRefund(case=case, refused=refused, at=workflow.now())
-        return await persist(RefundActivities.record_refused_refund, record)
+        return await self._persist(RefundActivities.record_refused_refund, record)
 
     async def _record(self, case: RefundSnapshot, refund: RefundAtStripe) -> RefundSnapshot:
         known = (case.status, case.stripe_refund_id, case.pending_reason)
-        if (refund.status, refund.stripe_refund_id, refund.pending_reason) == known:
+        if not case.is_retrying and (refund.status, refund.stripe_refund_id, refund.pending_reason) == known:
             return case
         record = RecordRefund(case=case, refund=refund, at=workflow.now())
-        return await persist(RefundActivities.record_refund, record)
+        return await self._persist(RefundActivities.record_refund, record)
 
     async def _has_more_to_do(self, case: RefundSnapshot) -> bool:
         """Wait for the next reason to look a pending refund up, or to retry a failed one; False if there is none."""

@@ -59,7 +59,7 @@ class HoldPlan:
         return await self._gateway.look_up(session_id)
 
     async def settle(self, request: SettlePayment, *, retrying: bool) -> PaymentState:
-        """Raises `Declined` if the hold or the account's transfers are gone, or if what was captured cannot be corrected."""
+        """Raises `Declined` if the hold or the account's transfers are gone, or the capture cannot be corrected."""
         ref, split = request.ref, request.split
         payment_intent_id = ref.payment_intent_id
         if payment_intent_id is None:

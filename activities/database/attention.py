@@ -60,6 +60,7 @@ async def _owed(session: AsyncSession, booking: BookingRequest) -> str | None:
     failed = (
         select(Refund)
         .where(col(Refund.booking_id) == booking.id, col(Refund.status) == RefundStatus.FAILED)
+        .where(col(Refund.failure_reason).is_not(None))  # An operator has it retried.
         .order_by(col(Refund.updated_at).desc())
     )
     refund = (await session.exec(failed)).first()

@@ -56,10 +56,16 @@ class WorkflowLookup(Protocol):
         """The ids of the workflows, of any type, whose latest run has failed or timed out."""
 
     async def ended_from_outside(self, since: datetime) -> list[str]:
-        """The ids of the workflows that were terminated, failed or timed out, without reconciliations."""
+        """The ids of the workflows that were terminated, failed or timed out; of other than bookings, also cancelled.
+
+        Reconciliations and adjustments are not among them.
+        """
 
     async def is_running(self, workflow_id: str) -> bool:
         """Whether the latest run with this id is open."""
+
+    async def restart(self, workflow_id: str) -> bool:
+        """Start a workflow again with the input of its last run. Returns False if it is running."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Finds what lost its workflow, which was terminated, failed or timed out."""
+"""Finds bookings whose workflows were ended from outside, and carries on what other workflows were doing."""
 
 from collections.abc import Iterable
 from uuid import UUID
@@ -9,24 +9,16 @@ from temporalio import activity
 
 from activities.database.transactions import transaction
 from activities.reconciliation.executions import WorkflowLookup
-from activities.reconciliation.redelivery import EventRouter
-from models.domain.ids import (
-    BOOKING_WORKFLOW,
-    DISPUTE_WORKFLOW,
-    ONBOARDING_WORKFLOW,
-    PAYOUT_WORKFLOW,
-    REFUND_WORKFLOW,
-    workflow_id,
-)
+from models.domain.ids import BOOKING_WORKFLOW, workflow_id
 from models.domain.messages import PaymentRef
 from models.domain.money import Money
 from models.domain.policy import BookingPolicy
 from models.domain.reconciliation import DriftKind, FindOrphans, OrphanedBooking, Orphans, ReconciliationStarted
 from models.domain.states import HOLDS_SLOT, BookingStatus, PaymentStatus
-from models.domain.stripe_events import RoutingResult, StripeEvent
+from models.domain.stripe_events import RoutingResult
 from models.domain.terms import BookingTerms
 from models.tables.bookings import BookingRequest
-from models.tables.payments import InstructorPayout, Payment
+from models.tables.payments import Payment
 from models.tables.reconciliation import Drift
 from models.tables.stripe_events import StripeEventRecord
 
@@ -34,14 +26,13 @@ _BATCH_SIZE = 100
 
 
 class OrphanActivities:
-    def __init__(self, engine: AsyncEngine, workflows: WorkflowLookup, router: EventRouter) -> None:
+    def __init__(self, engine: AsyncEngine, workflows: WorkflowLookup) -> None:
         self._engine = engine
         self._workflows = workflows
-        self._router = router
 
     @activity.defn
     async def find_orphans(self, message: FindOrphans) -> Orphans:
-        """Find open bookings without a running workflow, and restart workflows of the other types.
+        """Find open bookings without a running workflow, and restart all other workflows that were ended.
 
         Checks the open bookings to which no open workflow was found, bookings whose workflow was ended from outside
         since the last run, bookings that received a hold after their workflow had closed, and orphans that an earlier
@@ -66,40 +57,13 @@ class OrphanActivities:
         return await self._workflows.is_running(workflow_id(booking_id))
 
     async def _restart(self, ended: Iterable[str]) -> int:
+        """All but bookings, whose money is released instead."""
         restarted = 0
         for id in ended:
-            event = await self._restart_event(id)
-            if event is None or await self._workflows.is_running(id):
-                continue
-            await self._router.restart(event)
-            activity.heartbeat()
-            restarted += 1
+            if not id.startswith(BOOKING_WORKFLOW):
+                restarted += await self._workflows.restart(id)
+                activity.heartbeat()
         return restarted
-
-    async def _restart_event(self, workflow_id: str) -> StripeEvent | None:
-        """The event that starts the workflow again; `None` for a booking, or if the account is unknown."""
-        event_id = f"reconciliation-{activity.info().workflow_run_id}"
-        if workflow_id.startswith(DISPUTE_WORKFLOW):
-            id = workflow_id.removeprefix(DISPUTE_WORKFLOW)
-            return StripeEvent(id=event_id, type="charge.dispute.updated", object_id=id)
-        if workflow_id.startswith(REFUND_WORKFLOW):
-            refund_id = UUID(workflow_id.removeprefix(REFUND_WORKFLOW))
-            return StripeEvent(id=event_id, type="refund.updated", refund_id=refund_id)
-        account = select(Instructor.stripe_account_id)
-        if workflow_id.startswith(ONBOARDING_WORKFLOW):
-            type_, id = "account.updated", ""
-            account = account.where(col(Instructor.id) == UUID(workflow_id.removeprefix(ONBOARDING_WORKFLOW)))
-        elif workflow_id.startswith(PAYOUT_WORKFLOW):
-            type_, id = "payout.updated", workflow_id.removeprefix(PAYOUT_WORKFLOW)
-            account = account.join(InstructorPayout, col(InstructorPayout.instructor_id) == col(Instructor.id))
-            account = account.where(col(InstructorPayout.stripe_payout_id) == id)
-        else:
-            return None
-        async with transaction(self._engine) as session:
-            account_id = (await session.exec(account)).first()
-        # Without an account, an instructor asks for the next link. Without a row, a payout is restarted by its own
-        # events, which are redelivered with its account's.
-        return StripeEvent(id=event_id, type=type_, account=account_id, object_id=id or None) if account_id else None
 
     async def _suspects(self, started: ReconciliationStarted) -> set[UUID]:
         held = select(StripeEventRecord.booking_id).where(

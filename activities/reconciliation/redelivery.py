@@ -49,9 +49,6 @@ class EventRouter(Protocol):
     async def route(self, event: StripeEvent) -> RoutingResult:
         """Route a received event to its workflow, and record it."""
 
-    async def restart(self, event: StripeEvent) -> None:
-        """Start a workflow again with an event that Stripe did not send. Nothing is recorded."""
-
 
 @dataclass(frozen=True)
 class _Account:

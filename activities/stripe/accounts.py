@@ -81,7 +81,7 @@ class StripeAccounts:
         """The capability to receive transfers decides, not `charges_enabled`."""
         async with translated_errors():
             if recipient := await self._find_recipient(account_id):
-                return _gone(account_id) if recipient.closed else _state(recipient)
+                return AccountState.gone(account_id) if recipient.closed else _state(recipient)
             try:
                 return _older_state(await self._client.v1.accounts.retrieve_async(account_id))
             except stripe.PermissionError as error:

@@ -92,6 +92,8 @@ class RecordDisputeDecision(Value):
     dispute_id: str
     decision: DisputeDecision
     at: datetime
+    order_id: str | None = None
+    """The update's id: a decision that is played again after a reset changes nothing."""
 
 
 class RecordEvidence(Value):

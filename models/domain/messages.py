@@ -279,6 +279,14 @@ class RecordAttention(Value):
     """The ending that the failed step was part of, if any."""
 
 
+class FailedWrite(Value):
+    """A write about a booking that fails, and is tried again."""
+
+    booking_id: UUID
+    reason: str
+    at: datetime
+
+
 class MoveResult(StrEnum):
     MOVED = "moved"
     SLOT_TAKEN = "slot_taken"

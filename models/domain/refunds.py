@@ -80,6 +80,8 @@ class RefundSnapshot(Value):
     pending_reason: str | None = None
     is_fraudulent: bool = False
     """The card's bank has warned of fraud. Stripe then blocks the card and the email address."""
+    is_retrying: bool = False
+    """An operator has ordered another try, which Stripe has not answered."""
 
 
 class RefundAtStripe(Value):
@@ -154,6 +156,8 @@ class RecordRefundRetry(Value):
     case: RefundSnapshot
     actor: Actor
     at: datetime
+    order_id: str | None = None
+    """The update's id: an order that is played again after a reset is not another one."""
 
 
 def refusal(amount: Money, payment: PaymentStatus, left: Money, other_under_way: bool) -> str | None:

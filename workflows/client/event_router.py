@@ -70,10 +70,6 @@ class StripeEventRouter:
             log.warning("event %s was routed but not recorded: %s", event.id, error)
         return result
 
-    async def restart(self, event: StripeEvent) -> None:
-        """Start a workflow that was ended from outside again, as if Stripe had sent this event."""
-        await self._route(event)
-
     async def _route(self, event: StripeEvent) -> RoutingResult:
         if event.account is not None:
             return await self._route_account_event(event, event.account)

@@ -9,6 +9,7 @@ from temporalio.api.enums.v1 import WorkflowExecutionStatus
 from temporalio.api.workflow.v1 import WorkflowExecutionInfo
 from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionRequest
 from temporalio.client import Client
+from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.converter import decode_typed_search_attributes
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -19,9 +20,11 @@ from workflows.search_attributes import BOOKING_STATUS, NEEDS_ATTENTION, PAYMENT
 
 # Of this installation alone: others may share the namespace.
 _OPEN_BOOKINGS = "TaskQueue = '{queue}' AND WorkflowType = 'Booking' AND ExecutionStatus = 'Running'"
+# A booking that is cancelled ends itself. The others are to be carried on.
 _ENDED = (
-    "TaskQueue = '{queue}' AND WorkflowType IN ('Booking', 'Dispute', 'Payout', 'Refund', 'Onboarding') AND "
-    "ExecutionStatus IN ('Terminated', 'Failed', 'TimedOut') AND CloseTime >= '{since}'"
+    "TaskQueue = '{queue}' AND (WorkflowType = 'Booking' AND ExecutionStatus IN ('Terminated', 'Failed', 'TimedOut') "
+    "OR WorkflowType IN ('Dispute', 'Onboarding', 'Payout', 'Refund') AND "
+    "ExecutionStatus IN ('Canceled', 'Terminated', 'Failed', 'TimedOut')) AND CloseTime >= '{since}'"
 )
 _FAILED = "TaskQueue = '{queue}' AND ExecutionStatus IN ('Failed', 'TimedOut')"
 _FAILED_STATUS = (
@@ -74,6 +77,26 @@ class WorkflowExecutions:
             if error.status is RPCStatusCode.NOT_FOUND:
                 return None
             raise
+
+    async def restart(self, workflow_id: str) -> bool:
+        """Start a workflow that was ended from outside again, with the input that it had. False if it is running.
+
+        It looks at Stripe and at the records before it does anything, so it goes on where the last run was ended.
+        """
+        if await self.is_running(workflow_id):
+            return False
+        handle = self._client.get_workflow_handle(workflow_id)
+        first = await anext(handle.fetch_history_events(page_size=1))
+        started = first.workflow_execution_started_event_attributes
+        await self._client.start_workflow(
+            started.workflow_type.name,
+            args=await self._client.data_converter.decode(started.input.payloads),
+            id=workflow_id,
+            task_queue=started.task_queue.name,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            search_attributes=decode_typed_search_attributes(started.search_attributes),
+        )
+        return True
 
 
 def _is_open(execution: WorkflowExecutionInfo) -> bool:

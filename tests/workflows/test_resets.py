@@ -1,0 +1,143 @@
+"""Refunds, disputes, payouts and accounts whose workflow is reset or terminated: no money moves a second time."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio import activity
+from temporalio.api.enums.v1 import ResetReapplyType
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+
+from activities.stripe.balances import StripeBalances
+from activities.stripe.client import stripe_client
+from activities.stripe.payments import StripeGateway
+from activities.stripe.payouts import StripePayouts
+from activities.stripe.refunds import StripeRefunds
+from tests.conftest import StripeSandbox
+from tests.own_stripe import own_sandbox
+from tests.workflows import stories
+from tests.workflows.faults import Faults, FaultyGateway, When
+from tests.workflows.resets import FaultyDisputes, LiveEnvironment, everything, reset, result_of, tasks_of
+from tests.workflows.saga import QUEUE, Saga, Workers
+from tests.workflows.stories import Play
+from worker import build_worker
+from workflows.client.executions import WorkflowExecutions
+
+ALL, NONE = ResetReapplyType.RESET_REAPPLY_TYPE_ALL_ELIGIBLE, ResetReapplyType.RESET_REAPPLY_TYPE_NONE
+
+
+@pytest.fixture
+async def stripe_sandbox() -> AsyncIterator[StripeSandbox]:
+    async with own_sandbox() as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+async def saga(engine: AsyncEngine, stripe_sandbox: StripeSandbox, temporal_address: str) -> AsyncIterator[Saga]:
+    client = await Client.connect(temporal_address, data_converter=pydantic_data_converter)
+    faults = Faults()
+    async with stripe_client(stripe_sandbox.key, stripe_sandbox.url) as stripe:
+        gateway = FaultyGateway(StripeGateway(stripe, "http://127.0.0.1:1"), faults)
+        parts = (FaultyDisputes(stripe, faults), StripePayouts(stripe), StripeRefunds(stripe), StripeBalances(stripe))
+        workers = Workers(lambda: build_worker(client, QUEUE, engine, gateway, *parts, interceptors=[faults]))
+        await workers.start()
+        try:
+            yield Saga(LiveEnvironment(client), engine, stripe, faults, workers, stripe_sandbox.url)
+        finally:
+            async for left in client.list_workflows(f"TaskQueue = '{QUEUE}' AND ExecutionStatus = 'Running'"):
+                with suppress(Exception):
+                    await client.get_workflow_handle(left.id).terminate()
+            await workers.stop()
+
+
+STORIES: list[Play] = [
+    stories.refunded,
+    stories.refund_refused,
+    stories.refund_arrived_later,
+    stories.refund_failed_twice,
+    stories.refunded_in_the_dashboard,
+    stories.dispute_won,
+    stories.dispute_lost,
+    stories.dispute_accepted,
+    stories.dispute_lost_for_the_platform,
+    stories.payout_arrived,
+    stories.payout_returned_and_sent_again,
+    stories.account_created,
+    stories.account_checked,
+]
+
+
+@pytest.mark.parametrize("reapply", [ALL, NONE], ids=["with_messages", "without_messages"])
+@pytest.mark.parametrize("play", STORIES)
+async def test_reset_to_any_task_moves_no_money_and_ends_the_same(
+    saga: Saga, play: Play, reapply: ResetReapplyType.ValueType
+) -> None:
+    story = await play(saga)
+    before = await everything(saga)
+    walked = 0
+    for run_id in story.run_ids:
+        for task in await tasks_of(saga, story.id, run_id):
+            again = await reset(saga, story.id, run_id, task, reapply)
+            try:
+                async with asyncio.timeout(0.5 if reapply is NONE else 5):
+                    result = await result_of(saga, story.id, again)
+            except TimeoutError:
+                # It waits for a message that was left out, and would look on its own in some days.
+                await story.notify()
+                result = await result_of(saga, story.id, again)
+            assert result == story.result
+            assert await everything(saga) == before, (run_id, task)
+            walked += 1
+    assert walked >= 2 * len(story.run_ids)
+
+
+async def ended_at(saga: Saga, when: When, activity_type: str) -> None:
+    """Plan that the workflow is terminated around this activity, and started again as the reconciliation does."""
+
+    async def end() -> None:
+        id = activity.info().workflow_id
+        assert id is not None
+        await saga.env.client.get_workflow_handle(id).terminate("by a test")
+        assert await WorkflowExecutions(saga.env.client).restart(id)
+
+    saga.faults.plan(when, activity_type, end)
+
+
+TERMINATED: list[tuple[Play, str]] = [
+    (stories.refunded, "reserve_refund"),
+    (stories.refunded, "create_refund"),
+    (stories.refunded, "record_refund"),
+    (stories.refund_arrived_later, "look_up_refund"),
+    (stories.refund_refused, "record_refused_refund"),
+    (stories.refund_failed_twice, "record_refund_retry"),
+    (stories.refunded_in_the_dashboard, "adopt_refund"),
+    (stories.dispute_won, "look_up_dispute"),
+    (stories.dispute_won, "record_dispute"),
+    (stories.dispute_won, "record_dispute_decision"),
+    (stories.dispute_won, "submit_dispute_evidence"),
+    (stories.dispute_won, "record_dispute_evidence"),
+    (stories.dispute_won, "record_dispute_end"),
+    (stories.dispute_accepted, "accept_dispute"),
+    (stories.dispute_lost, "reverse_disputed_transfer"),
+    (stories.payout_arrived, "look_up_payout"),
+    (stories.payout_arrived, "record_payout"),
+    (stories.account_created, "ensure_account"),
+    (stories.account_created, "record_account"),
+    (stories.account_created, "open_onboarding_link"),
+    (stories.account_created, "look_up_account"),
+    (stories.account_created, "record_account_state"),
+]
+OUTCOMES: dict[Play, Any] = {}
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize(("play", "activity_type"), TERMINATED)
+async def test_terminated_workflow_goes_on_where_it_was(saga: Saga, play: Play, activity_type: str, when: When) -> None:
+    await ended_at(saga, when, activity_type)
+    story = await play(saga)
+    assert saga.faults.all_taken
+    print("OUT", play.__name__, story.result, await story.outcome())
