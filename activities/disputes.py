@@ -39,6 +39,8 @@ from models.tables.bookings import BookingRequest
 from models.tables.disputes import Dispute
 from models.tables.payments import Payment
 
+_ANSWERED = "booking.dispute_answered"
+
 
 class DisputeActivities:
     """Reads names and email addresses from Postgres itself, so that they never enter a workflow history."""
@@ -111,6 +113,7 @@ class DisputeActivities:
                 borne_if_lost=shares(state.amount - owed, captured, fee, policy.lost_dispute_borne_by),
                 owed=owed,
                 is_taken_over=dispute.taken_over_at is not None,
+                ordered=await _ordered_answer(session, dispute),
             )
             if state.withdrawn:
                 await _withdraw(session, message, payment, case)
@@ -122,14 +125,9 @@ class DisputeActivities:
         async with transaction(self._engine) as session:
             dispute = await session.get_one(Dispute, message.dispute_id, with_for_update=True)
             decided = audit.event(
-                dispute.booking_id,
-                f"booking.dispute_{decision.answer}",
-                decision.actor,
-                Channel.API,
-                message.at,
-                {"dispute_id": dispute.id},
-                occasion=f"{dispute.id}/{message.order_id or message.at.isoformat()}",
-            )
+                dispute.booking_id, f"booking.dispute_{decision.answer}", decision.actor, Channel.API, message.at,
+                {"dispute_id": dispute.id}, f"{dispute.id}/{message.order_id or message.at.isoformat()}",
+            )  # fmt: skip
             if await audit.append(session, decided):
                 dispute.taken_over_at = message.at if decision.answer is DisputeResponse.TAKEN_OVER else None
                 dispute.updated_at = message.at
@@ -140,7 +138,7 @@ class DisputeActivities:
             dispute = await session.get_one(Dispute, message.dispute_id, with_for_update=True)
             # A dispute is answered once, and once more if it began as an inquiry. One taken over was not answered here.
             occasion = f"{dispute.id}/{'inquiry' if dispute.is_inquiry else 'dispute'}"
-            answered = _event(dispute, message, "booking.dispute_answered", occasion)
+            answered = _event(dispute, message, _ANSWERED, occasion)
             is_open = dispute.taken_over_at is None and dispute.closed_at is None
             if is_open and await audit.append(session, answered):
                 dispute.answered_at = dispute.updated_at = message.at
@@ -172,14 +170,9 @@ class DisputeActivities:
     async def record_dispute_end(self, message: RecordDisputeEnd) -> None:
         state, parties = message.state, message.case.parties
         ended = audit.event(
-            parties.booking_id,
-            f"booking.dispute_{state.status.lower()}",
-            PLATFORM,
-            Channel.WORKFLOW,
-            message.at,
-            {"dispute_id": state.dispute_id, "amount_minor": state.amount.amount_minor},
-            occasion=state.dispute_id,
-        )
+            parties.booking_id, f"booking.dispute_{state.status.lower()}", PLATFORM, Channel.WORKFLOW, message.at,
+            {"dispute_id": state.dispute_id, "amount_minor": state.amount.amount_minor}, state.dispute_id,
+        )  # fmt: skip
         async with transaction(self._engine) as session:
             dispute = await session.get_one(Dispute, state.dispute_id, with_for_update=True)
             if not await audit.append(session, ended):
@@ -217,14 +210,9 @@ async def _upsert(session: AsyncSession, message: RecordDispute, booking: Bookin
         )
         session.add(dispute)
         opened = audit.event(
-            booking.id,
-            "booking.dispute_opened",
-            PLATFORM,
-            Channel.WORKFLOW,
-            at,
-            {"dispute_id": dispute.id, "amount_minor": dispute.amount_minor, "reason": dispute.reason},
-            occasion=dispute.id,
-        )
+            booking.id, "booking.dispute_opened", PLATFORM, Channel.WORKFLOW, at,
+            {"dispute_id": dispute.id, "amount_minor": dispute.amount_minor, "reason": dispute.reason}, dispute.id,
+        )  # fmt: skip
         await audit.append(session, opened)
     if dispute.closed_at is not None:
         return dispute  # A reset workflow brings the state that was read before the end.
@@ -236,6 +224,20 @@ async def _upsert(session: AsyncSession, message: RecordDispute, booking: Bookin
     dispute.respond_by = state.respond_by
     dispute.updated_at = at
     return dispute
+
+
+async def _ordered_answer(session: AsyncSession, dispute: Dispute) -> DisputeResponse | None:
+    """What an operator has decided, unless it was sent since."""
+    answers = {f"booking.dispute_{answer}": answer for answer in DisputeResponse}
+    is_about_it = col(AuditEvent.detail)["dispute_id"].astext == dispute.id
+    query = (
+        select(AuditEvent.action)
+        .where(col(AuditEvent.booking_id) == dispute.booking_id, is_about_it)
+        .where(col(AuditEvent.action).in_([*answers, _ANSWERED]))
+        .order_by(col(AuditEvent.seq).desc())
+        .limit(1)
+    )
+    return answers.get((await session.exec(query)).first() or "")
 
 
 async def _withdraw(session: AsyncSession, message: RecordDispute, payment: Payment, case: DisputeContext) -> None:

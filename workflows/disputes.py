@@ -74,9 +74,9 @@ class DisputeWorkflow:
             if case is None:
                 return None
             self._attention.booking_id = case.parties.booking_id
-            if case.is_taken_over and self._answer is None:
-                # By an earlier run, which was ended from outside.
-                self._answer = DisputeResponse.TAKEN_OVER
+            if self._answer is None:
+                # Decided in an earlier run, which was ended from outside.
+                self._answer = DisputeResponse.TAKEN_OVER if case.is_taken_over else case.ordered
             if state.is_over:
                 await self._end(state, case)
                 await workflow.wait_condition(workflow.all_handlers_finished)

@@ -81,6 +81,8 @@ class DisputeContext(Value):
     """The part of the disputed amount that the student was already owed, from a refund that failed."""
     is_taken_over: bool = False
     """An operator responds in Stripe's dashboard."""
+    ordered: DisputeResponse | None = None
+    """What an operator has decided, and nobody has sent yet."""
 
 
 class RecordDispute(Value):

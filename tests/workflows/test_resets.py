@@ -17,6 +17,8 @@ from activities.stripe.client import stripe_client
 from activities.stripe.payments import StripeGateway
 from activities.stripe.payouts import StripePayouts
 from activities.stripe.refunds import StripeRefunds
+from models.domain.actors import Capability
+from models.domain.states import PaymentStatus, RefundStatus
 from tests.conftest import StripeSandbox
 from tests.own_stripe import own_sandbox
 from tests.workflows import stories
@@ -131,7 +133,21 @@ TERMINATED: list[tuple[Play, str]] = [
     (stories.account_created, "look_up_account"),
     (stories.account_created, "record_account_state"),
 ]
-OUTCOMES: dict[Play, Any] = {}
+_REFUNDED = (PaymentStatus.PARTIALLY_REFUNDED, 7_000, 3_000, 1_400)
+_CAPTURED, _LOST = (PaymentStatus.CAPTURED, 10_000, 0, 2_000), (PaymentStatus.REFUNDED, 0, 10_000, 0)
+# On the platform's balance, the instructor's, and owed to the student, at the end of each tuple.
+OUTCOMES: dict[Play, Any] = {
+    stories.refunded: (RefundStatus.SUCCEEDED, 1, _REFUNDED, (1_080, 5_600, 0)),
+    stories.refund_arrived_later: (RefundStatus.SUCCEEDED, 1, _REFUNDED, (1_080, 5_600, 0)),
+    stories.refunded_in_the_dashboard: (RefundStatus.SUCCEEDED, 1, _REFUNDED, (1_080, 5_600, 0)),
+    stories.refund_refused: (RefundStatus.REFUSED, 1, _CAPTURED, (1_680, 8_000, 0)),
+    stories.refund_failed_twice: (RefundStatus.FAILED, 2, _REFUNDED, (4_080, 5_600, -3_000)),
+    stories.dispute_won: ("won", 2, _CAPTURED, (180, 8_000, 0)),
+    stories.dispute_accepted: ("lost", 0, _LOST, (-1_820, 0, 0)),
+    stories.dispute_lost: ("lost", 1, _LOST, (-1_820, 0, 0)),
+    stories.payout_arrived: (1_680, 0, 0),
+    stories.account_created: (True, Capability.INACTIVE, 4, True),
+}
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -140,4 +156,4 @@ async def test_terminated_workflow_goes_on_where_it_was(saga: Saga, play: Play, 
     await ended_at(saga, when, activity_type)
     story = await play(saga)
     assert saga.faults.all_taken
-    print("OUT", play.__name__, story.result, await story.outcome())
+    assert await story.outcome() == OUTCOMES[play]
