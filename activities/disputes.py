@@ -148,9 +148,10 @@ class DisputeActivities:
         """Stripe declined the platform's evidence: an operator has to respond."""
         async with transaction(self._engine) as session:
             dispute = await session.get_one(Dispute, message.dispute_id, with_for_update=True)
-            occasion = f"{dispute.id}/{message.at.isoformat()}"
-            if not await audit.append(session, _event(dispute, message, "booking.needs_attention", occasion)):
+            if dispute.taken_over_at is not None:
                 return
+            occasion = f"{dispute.id}/{message.at.isoformat()}"
+            await audit.append(session, _event(dispute, message, "booking.needs_attention", occasion))
             dispute.taken_over_at = dispute.updated_at = message.at
             booking = await session.get_one(BookingRequest, dispute.booking_id, with_for_update=True)
             booking.needs_attention = True

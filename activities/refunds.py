@@ -208,6 +208,8 @@ async def _update(
 ) -> None:
     """Set the refund to its state at Stripe, with its payment, ledger entries, audit event and notifications."""
     refund, before = message.refund, row.status
+    if before is RefundStatus.FAILED and row.stripe_refund_id == refund.stripe_refund_id:
+        return  # A failed refund stays failed: a reset workflow brings an older state.
     is_new = before is RefundStatus.RESERVED or row.stripe_refund_id != refund.stripe_refund_id
     action = {
         RefundStatus.FAILED: "booking.refund_failed",
@@ -246,14 +248,9 @@ async def _deduct(session: AsyncSession, payment: Payment, row: Refund, message:
 
 
 def _event(
-    row: Refund,
-    action: str,
-    message: RecordRefund | RecordRefusedRefund | RecordRefundRetry,
-    detail: dict[str, Any],
-    occasion: str,
-    actor: Actor = PLATFORM,
-    channel: Channel = Channel.WORKFLOW,
-) -> AuditEvent:
+    row: Refund, action: str, message: RecordRefund | RecordRefusedRefund | RecordRefundRetry, detail: dict[str, Any],
+    occasion: str, actor: Actor = PLATFORM, channel: Channel = Channel.WORKFLOW,
+) -> AuditEvent:  # fmt: skip
     return audit.event(row.booking_id, action, actor, channel, message.at, detail, occasion)
 
 

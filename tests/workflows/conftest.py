@@ -14,12 +14,11 @@ from temporalio.testing import WorkflowEnvironment
 
 from activities.stripe.balances import StripeBalances
 from activities.stripe.client import stripe_client
-from activities.stripe.disputes import StripeDisputes
 from activities.stripe.payments import StripeGateway
 from activities.stripe.payouts import StripePayouts
 from activities.stripe.refunds import StripeRefunds
 from tests.conftest import StripeSandbox
-from tests.workflows.faults import Faults, FaultyGateway
+from tests.workflows.faults import Faults, FaultyDisputes, FaultyGateway
 from tests.workflows.replay import replay_all
 from tests.workflows.saga import QUEUE, Saga, Workers, register_search_attributes
 from worker import build_worker
@@ -70,7 +69,7 @@ async def _working(
                 queue,
                 engine,
                 gateway,
-                StripeDisputes(stripe),
+                FaultyDisputes(stripe, faults),
                 StripePayouts(stripe),
                 StripeRefunds(stripe),
                 StripeBalances(stripe),

@@ -6,10 +6,13 @@ from datetime import timedelta
 from typing import Any, Literal, TypeVar
 from uuid import UUID
 
+import stripe
 from temporalio.exceptions import ApplicationError, FailureError
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
 from activities.gateways import CheckoutPage, CheckoutRequest, PaymentGateway
+from activities.stripe.disputes import StripeDisputes
+from models.domain.disputes import ReverseDisputedTransfer
 from models.domain.messages import PaymentState
 from models.domain.money import Money
 from models.domain.onboarding import AccountState, OnboardingLink
@@ -150,3 +153,15 @@ class FaultyGateway:
         answer = await make()
         await self._faults.take("after", f"gateway.{call}")
         return answer
+
+
+class FaultyDisputes(StripeDisputes):
+    """With the faults that are planned for `gateway.reverse_disputed_transfer`."""
+
+    def __init__(self, client: stripe.StripeClient, faults: Faults) -> None:
+        super().__init__(client)
+        self._faults = faults
+
+    async def reverse_disputed_transfer(self, wanted: ReverseDisputedTransfer, *, key: str) -> Money:
+        await self._faults.take("before", "gateway.reverse_disputed_transfer")
+        return await super().reverse_disputed_transfer(wanted, key=key)

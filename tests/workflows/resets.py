@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
-import stripe
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import SQLModel
 from temporalio.api.common.v1 import WorkflowExecution
@@ -18,14 +17,12 @@ from temporalio.exceptions import ApplicationError, TerminatedError
 from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 
-from activities.stripe.disputes import StripeDisputes
 from models.domain.actors import Actor, Role
-from models.domain.disputes import ReverseDisputedTransfer
+from models.domain.ledger import Account
 from models.domain.messages import Approve, Settle
-from models.domain.money import Money
 from models.domain.states import PaymentStatus
 from sandbox.browser.checkout_page import GOOD_CARD
-from tests.workflows.faults import Faults
+from tests.workflows.dispute_steps import balances
 from tests.workflows.saga import Booked, Saga
 from workflows.booking.workflow import BookingWorkflow
 
@@ -40,18 +37,6 @@ class LiveEnvironment(WorkflowEnvironment):
 
     async def sleep(self, duration: timedelta | float) -> None:
         await asyncio.sleep(0.05)
-
-
-class FaultyDisputes(StripeDisputes):
-    """With the faults that are planned for `gateway.reverse_disputed_transfer`."""
-
-    def __init__(self, client: stripe.StripeClient, faults: Faults) -> None:
-        super().__init__(client)
-        self._faults = faults
-
-    async def reverse_disputed_transfer(self, wanted: ReverseDisputedTransfer, *, key: str) -> Money:
-        await self._faults.take("before", "gateway.reverse_disputed_transfer")
-        return await super().reverse_disputed_transfer(wanted, key=key)
 
 
 @dataclass(frozen=True)
@@ -163,3 +148,11 @@ async def _rows(engine: AsyncEngine) -> dict[str, list[Any]]:
         )
         for name, rows in tables.items()
     }
+
+
+async def books(saga: Saga, booked: Booked) -> tuple[int, int, int]:
+    """On the platform's and the instructor's balance, and owed to the student."""
+    found = await balances(saga, booked)
+    return tuple(  # type: ignore[return-value]
+        found.get(account, 0) for account in (Account.STRIPE_BALANCE, Account.CONNECTED_BALANCE, Account.REFUNDS)
+    )

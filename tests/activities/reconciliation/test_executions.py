@@ -52,6 +52,9 @@ class Failed:
     async def is_running(self, workflow_id: str) -> bool:
         return False
 
+    async def restart(self, workflow_id: str) -> bool:
+        return False
+
 
 async def test_failed_workflow_is_reported_with_its_booking_or_instructor(bookings: Bookings) -> None:
     terms = await bookings.accepted()

@@ -1,6 +1,7 @@
 """Orphans: workflows that were terminated in Temporal are found by the next reconciliation."""
 
 import asyncio
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
@@ -9,8 +10,17 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio.client import Client
 
 from models.domain import ids
-from models.domain.ids import dispute_workflow_id, onboarding_workflow_id, workflow_id
+from models.domain.errors import Declined
+from models.domain.ids import (
+    dispute_workflow_id,
+    external_refund_id,
+    onboarding_workflow_id,
+    refund_workflow_id,
+    workflow_id,
+)
 from models.domain.notifications import NotificationKind
+from models.domain.reconciliation import ReconciliationOrder
+from models.domain.refunds import RefundOrder
 from models.tables.outbox import OutboxMessage
 from models.tables.people import Instructor
 from sandbox.browser.checkout_page import GOOD_CARD, pay
@@ -20,6 +30,7 @@ from tests.api.live.reconciliation.steps import (
     balances,
     booked,
     held,
+    listed,
     settled,
     shown,
     slot,
@@ -28,8 +39,11 @@ from tests.api.live.reconciliation.steps import (
     usd,
 )
 from tests.api.live.reconciliation.stripe_side import StripeSide
+from tests.api.live.workers import FailingGateway, Workers
 from tests.api.stripe_events import account_event, send_connect
 from tests.api.world import book, problem
+from workflows.reconciliation import ReconciliationWorkflow
+from workflows.refunds import RefundWorkflow
 
 # The Stripe SDK's own use of httpx.
 pytestmark = [
@@ -209,6 +223,50 @@ async def test_terminated_onboarding_workflow_is_restarted(stripe_side: StripeSi
     first = await temporal.get_workflow_handle(id).describe()
     await stripe_side.reconcile()
     assert (await temporal.get_workflow_handle(id).describe()).run_id != first.run_id
+
+
+@pytest.mark.parametrize("end", ["terminate", "cancel"])
+async def test_refund_from_the_dashboard_is_adopted_after_its_workflow_was_ended(
+    stripe_side: StripeSide, temporal: Client, workers: Workers, end: str
+) -> None:
+    """Before it was recorded, so that only Temporal still knew which one it was."""
+    booking_id = await settled(stripe_side)
+    await stripe_side.deliver()
+    intent = await stripe_side.intent(booking_id)
+    made = await stripe_side.stripe.v1.refunds.create_async({"payment_intent": intent.id, "amount": 1_000})
+    id = refund_workflow_id(external_refund_id(made.id))
+    order = RefundOrder(refund_id=external_refund_id(made.id), stripe_refund_id=made.id)
+    # The look-up takes long enough for the workflow to be ended meanwhile.
+    slowly = {"kind": "latency", "method": "GET", "path": "/v1/refunds/*", "seconds": 4, "times": 1}
+    await stripe_side.order("/faults", slowly)
+    await temporal.start_workflow(RefundWorkflow.run, order, id=id, task_queue=workers.task_queue)
+    if end == "cancel":
+        await temporal.get_workflow_handle(id).cancel()
+        await listed(temporal, id, "Canceled")
+    else:
+        await terminate(temporal, id)
+    await stripe_side.reconcile()
+    seen = await until(stripe_side, booking_id, lambda shown: bool(shown["refunds"]))
+    assert seen["refunds"][0]["stripe_refund_id"] == made.id
+
+
+async def test_refused_release_of_an_orphan_needs_attention(
+    stripe_side: StripeSide, temporal: Client, workers: Workers
+) -> None:
+    booking_id = await held(stripe_side)
+    await terminate(temporal, workflow_id(UUID(booking_id)))
+    started, queue = Declined("charge_disputed"), workers.task_queue
+    gateway = FailingGateway(workers.stripe, started)
+    async with replace(workers, task_queue=f"{queue}-failing").at_work(gateway):
+        order = ReconciliationOrder()
+        await temporal.execute_workflow(
+            ReconciliationWorkflow.run, order, id=f"{queue}-reconciliation", task_queue=f"{queue}-failing"
+        )
+    [drift] = await stripe_side.drifts(open="true")
+    assert (drift["kind"], drift["booking_id"]) == ("orphaned", booking_id)
+    seen = (await shown(stripe_side, booking_id)).json()
+    assert seen["needs_attention"]
+    assert "charge_disputed" in seen["attention_reason"]
 
 
 async def test_terminated_dispute_workflow_is_restarted(stripe_side: StripeSide, temporal: Client) -> None:
