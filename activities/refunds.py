@@ -72,10 +72,7 @@ class RefundActivities:
 
     @activity.defn
     async def create_refund(self, snapshot: RefundSnapshot) -> RefundResult:
-        """Create the refund, or find it: an earlier attempt's answer may be lost for longer than Stripe keeps keys.
-
-        After a reset, a refund that was answered meanwhile is only looked up.
-        """
+        """Create the refund, find it if an answer was lost, or look it up if it was answered before a reset."""
         async with transaction(self._engine) as session:
             row = await session.get_one(Refund, snapshot.refund_id)
         try:

@@ -10,6 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio.client import WorkflowUpdateFailedError
 
 from models.domain.errors import Unknown
+from models.domain.ids import refund_workflow_id
 from models.domain.ledger import Account
 from models.domain.notifications import NotificationKind, Recipient
 from models.domain.policy import BookingPolicy, LossBearer
@@ -186,6 +187,34 @@ async def test_failed_refund_is_owed_until_an_operator_retries_it(saga: Saga) ->
     # The shares were taken once.
     assert (await booked.figures()).instructor_received_minor == 4_000
     assert await payment_totals(booked) == (PaymentStatus.PARTIALLY_REFUNDED, 5_000, 5_000, 1_000)
+
+
+@pytest.mark.concurrent_workflows
+async def test_two_retries_at_once_are_one_try(saga: Saga) -> None:
+    booked = await completed_with(saga, REFUND_FAILING_CARD)
+    order = await order_refund(saga, booked, 5_000)
+    await execute_refund(saga, order)
+    await act_at_the_bank(saga, (await stored_refund(saga, order)).stripe_refund_id or "", "fail")
+    await (await notify_refund(saga, order)).result()
+
+    async def retry() -> RefundView:
+        return await saga.env.client.execute_update_with_start_workflow(
+            RefundWorkflow.try_again, RetryRefund(actor=OPERATOR), start_workflow_operation=starting(order)
+        )
+
+    again: list[asyncio.Task[RefundView]] = []
+
+    async def once_more() -> None:
+        again.append(asyncio.create_task(retry()))
+        # Until the workflow has it, too.
+        await asyncio.sleep(0.5)
+
+    saga.faults.plan("before", "create_refund", once_more)
+    views = [await retry(), await again[0]]
+    assert [view.status for view in views] == [RefundStatus.SUCCEEDED] * 2
+    assert [refund.amount for refund in await refunds_at_stripe(saga, booked)] == [5_000, 5_000]
+    handle = saga.env.client.get_workflow_handle(refund_workflow_id(order))
+    assert await handle.result() == RefundStatus.SUCCEEDED
 
 
 async def test_retry_is_refused_unless_the_refund_failed(saga: Saga) -> None:
