@@ -130,9 +130,11 @@ class RefundActivities:
             booking = await session.get_one(BookingRequest, snapshot.parties.booking_id, with_for_update=True)
             payment = await session.get_one(Payment, booking.id, with_for_update=True)
             row = await session.get_one(Refund, snapshot.refund_id, with_for_update=True)
-            row.pending_reason, row.updated_at = refund.pending_reason, message.at
             if (row.status, row.stripe_refund_id) != (refund.status, refund.stripe_refund_id):
                 await _update(session, booking, payment, row, message)
+            # After a reset, an older state may come again.
+            if row.status is refund.status and row.pending_reason != refund.pending_reason:
+                row.pending_reason, row.updated_at = refund.pending_reason, message.at
             if refund.is_sent and row.stripe_refund_id == refund.stripe_refund_id:
                 sent = postings.refund_sent(snapshot.parties, refund.stripe_refund_id, snapshot.amount)
                 await ledger.post(session, message.at, sent)

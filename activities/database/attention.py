@@ -5,6 +5,7 @@ A parked workflow states its own reason, and clears it. That one is left alone h
 
 from datetime import datetime
 
+from sqlalchemy import or_
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -34,7 +35,7 @@ async def refresh(session: AsyncSession, booking: BookingRequest, at: datetime) 
         return
     reason = (
         await _owed(session, booking)
-        or await _waiting(session, booking)
+        or await _stuck(session, booking)
         or await _disputed(session, current)
         or await _drifting(session, booking)
     )
@@ -73,15 +74,19 @@ async def _owed(session: AsyncSession, booking: BookingRequest) -> str | None:
     return f"{_REFUND}{refund.id} failed ({refund.failure_reason}): the student is owed {owed.format()}"
 
 
-async def _waiting(session: AsyncSession, booking: BookingRequest) -> str | None:
-    """A refund that Stripe sends once an operator has added funds to the platform's balance."""
-    waiting = select(Refund.id).where(
-        col(Refund.booking_id) == booking.id,
-        col(Refund.status) == RefundStatus.PENDING,
-        col(Refund.pending_reason) == WAITS_FOR_BALANCE,
+async def _stuck(session: AsyncSession, booking: BookingRequest) -> str | None:
+    """A pending refund that waits for funds on the platform's balance, or that Stripe does not know any more."""
+    is_stuck = or_(col(Refund.pending_reason) == WAITS_FOR_BALANCE, col(Refund.failure_reason).is_not(None))
+    pending = select(Refund).where(
+        col(Refund.booking_id) == booking.id, col(Refund.status) == RefundStatus.PENDING, is_stuck
     )
-    id = (await session.exec(waiting)).first()
-    return f"{_REFUND}{id} waits for funds on the platform's balance at Stripe" if id else None
+    refund = (await session.exec(pending)).first()
+    if refund is None:
+        return None
+    amount = Money(amount_minor=refund.amount_minor, currency=refund.currency).format()
+    if refund.failure_reason:
+        return f"{_REFUND}{refund.id} of {amount} cannot be followed: {refund.failure_reason}"
+    return f"{_REFUND}{refund.id} waits for funds on the platform's balance at Stripe"
 
 
 async def _disputed(session: AsyncSession, current: str | None) -> str | None:

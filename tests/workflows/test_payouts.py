@@ -21,12 +21,11 @@ from models.tables.audit import AuditEvent
 from models.tables.bookings import BookingRequest
 from models.tables.ledger import LedgerEntry, LedgerTransaction
 from models.tables.outbox import OutboxMessage
-from models.tables.payments import InstructorPayout
 from models.tables.people import Instructor
 from tests.conftest import StripeSandbox
 from tests.own_stripe import own_sandbox
 from tests.workflows.bank import DAY_SECONDS, UNTIL_SENT, bank_of
-from tests.workflows.payout_steps import Handle, notify_payout
+from tests.workflows.payout_steps import Handle, notify_payout, share, until_share
 from tests.workflows.saga import Booked, Saga
 from workflows.payouts import PayoutWorkflow
 from workflows.search_attributes import NEEDS_ATTENTION
@@ -36,21 +35,6 @@ from workflows.search_attributes import NEEDS_ATTENTION
 async def stripe_sandbox() -> AsyncIterator[StripeSandbox]:
     async with own_sandbox() as sandbox:
         yield sandbox
-
-
-async def share(booked: Booked) -> InstructorPayout:
-    query = select(InstructorPayout).where(col(InstructorPayout.booking_id) == booked.order.terms.booking_id)
-    async with AsyncSession(booked.saga.engine) as session:
-        return (await session.exec(query)).one()
-
-
-async def until_share(booked: Booked, status: PayoutStatus, payout_id: str) -> InstructorPayout:
-    for _ in range(60):
-        row = await share(booked)
-        if (row.status, row.stripe_payout_id) == (status, payout_id):
-            return row
-        await booked.saga.env.sleep(1)
-    raise AssertionError(f"{status} never came: {row}")
 
 
 async def balances(saga: Saga, instructor_id: UUID) -> dict[Account, int]:

@@ -33,7 +33,7 @@ from models.domain.rationing import BookingLimits
 from models.domain.states import BookingStatus, PaymentStatus
 from models.tables.bookings import AttendanceEvent
 from sandbox.browser.checkout_page import POOR_CARD
-from tests.workflows.booking.test_rescheduling import move, proposal
+from tests.workflows.booking.reschedule_steps import move, proposal
 from tests.workflows.saga import Booked, Handle, Saga
 
 Ending = Callable[[Saga], Awaitable[Handle]]

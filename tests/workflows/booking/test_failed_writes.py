@@ -16,7 +16,7 @@ from models.domain.policy import BookingPolicy, Deadlines
 from models.domain.states import BookingStatus, IllegalTransition, PaymentStatus
 from models.tables.audit import AuditEvent
 from sandbox.demo.figures import Figures
-from tests.workflows.booking.test_rescheduling import move, proposal
+from tests.workflows.booking.reschedule_steps import move, proposal
 from tests.workflows.saga import Booked, Handle, Saga
 from workflows.booking.workflow import BookingWorkflow
 

@@ -32,7 +32,7 @@ from models.domain.messages import (
 from models.domain.states import BookingStatus
 from tests.workflows.booking import endings
 from tests.workflows.booking.endings import OPERATOR, Ending
-from tests.workflows.booking.test_rescheduling import move, proposal
+from tests.workflows.booking.reschedule_steps import move, proposal
 from tests.workflows.saga import Booked, Handle, Saga
 
 pytestmark = [
@@ -46,7 +46,7 @@ EVERYTHING = ResetReapplyType.RESET_REAPPLY_TYPE_ALL_ELIGIBLE
 NOTHING = ResetReapplyType.RESET_REAPPLY_TYPE_NONE
 CANCELED, COMPLETED = WorkflowExecutionStatus.CANCELED, WorkflowExecutionStatus.COMPLETED
 _LIMIT_SECONDS = 30
-READS = {"look_up", "find_checkout", "find_customer"}
+READS = {"look_up", "look_up_account", "find_checkout", "find_customer"}
 
 Outcome = tuple[WorkflowExecutionStatus | None, BookingView | None]
 

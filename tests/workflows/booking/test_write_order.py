@@ -12,7 +12,7 @@ from models.domain.actors import AbsentParty, Actor, Role
 from models.domain.errors import Declined
 from models.domain.messages import Complete, Extend, Object, ReportNoShow, Retry
 from models.domain.policy import BookingPolicy, Deadlines
-from tests.workflows.booking.test_rescheduling import move, proposal
+from tests.workflows.booking.reschedule_steps import move, proposal
 from tests.workflows.saga import Booked, Saga
 from workflows.booking.workflow import BookingWorkflow
 

@@ -6,10 +6,9 @@ from typing import Any
 from models.domain.payouts import PayoutPhase
 from models.domain.states import PayoutStatus
 from tests.workflows.bank import DAY_SECONDS, UNTIL_SENT, bank_of
-from tests.workflows.payout_steps import notify_payout
+from tests.workflows.payout_steps import notify_payout, until_share
 from tests.workflows.resets import Story, books, current_run, result_of, settled
 from tests.workflows.saga import Booked, Saga
-from tests.workflows.test_payouts import until_share
 
 
 async def _payout(saga: Saga, booked: Booked, payout_id: str) -> Story:

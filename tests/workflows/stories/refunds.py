@@ -12,21 +12,23 @@ from tests.workflows.dispute_steps import (
     open_dispute,
 )
 from tests.workflows.refund_steps import (
+    BOTH,
     OPERATOR,
     REFUND_FAILING_CARD,
     REFUND_PENDING_CARD,
     act_at_the_bank,
     execute_refund,
+    notify_external,
     notify_refund,
     order_refund,
     payment_totals,
+    refund_in_dashboard,
     starting,
     stored_refund,
     until_refund_is,
 )
 from tests.workflows.resets import Story, books, current_run, result_of, settled, told
 from tests.workflows.saga import Booked, Saga
-from tests.workflows.test_external_refunds import BOTH, notify, refund_in_dashboard
 from workflows.refunds import RefundWorkflow
 
 
@@ -93,5 +95,5 @@ async def refund_failed_twice(saga: Saga) -> Story:
 async def refunded_in_the_dashboard(saga: Saga) -> Story:
     booked = await settled(saga)
     made = await refund_in_dashboard(saga, booked, 3_000, BOTH)
-    handle = await notify(saga, made)
+    handle = await notify_external(saga, made)
     return await _refund(saga, booked, UUID(handle.id.removeprefix("refund-")), [])

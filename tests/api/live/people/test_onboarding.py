@@ -259,7 +259,7 @@ async def test_closed_account_is_replaced_and_stays_with_its_bookings(
     assert account_id not in (None, closed)
     assert all(f"/{account_id}/" in link.json()["url"] for link in links)
     shown = await until_shown(client, world.instructor, lambda payments: bool(payments["requirements"]))
-    assert (shown["can_be_paid"], shown["disabled_reason"]) == (False, "requirements.past_due")
+    assert (shown["can_be_paid"], shown["disabled_reason"]) == (False, "requirements_past_due")
     made = [event.detail for event in await audited(engine, world.instructor.id) if event.action.endswith("_made")]
     assert made == [{"account_id": account_id}]
 
