@@ -72,6 +72,7 @@ def create_app() -> FastAPI:
             _attach_clients(app, settings, engine, await _temporal_client())
             with _metrics_server(app, settings):
                 yield
+            await app.state.streams.feed.close()
         finally:
             await engine.dispose()
 

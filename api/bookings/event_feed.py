@@ -59,6 +59,10 @@ class EventFeed:
         # Shielded: a client that disconnects must not cancel the read of the others.
         return await asyncio.shield(read)
 
+    async def close(self) -> None:
+        """Wait for reads whose clients have all gone: they still have a database connection."""
+        await asyncio.gather(*self._reads.values(), return_exceptions=True)
+
     def _forget(self, key: tuple[Position, int], done: asyncio.Task[News]) -> None:
         """A stream that asks later, such as after a poll, must read again."""
         del self._reads[key]

@@ -56,3 +56,5 @@ def app(database_url: str, task_queue: str, engine: AsyncEngine, temporal: Clien
 async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=PUBLIC_URL) as client:
         yield client
+    streams: EventStreams = app.state.streams
+    await streams.feed.close()
