@@ -16,7 +16,7 @@ from temporalio.exceptions import ActivityError, FailureError, is_cancelled_exce
 with workflow.unsafe.imports_passed_through():
     from activities.booking.attention import AttentionActivities
     from models.domain.messages import FailedWrite
-    from workflows.activity_calls import persist
+    from workflows.activity_calls import persist, persist_decision
     from workflows.search_attributes import NEEDS_ATTENTION
 
 T = TypeVar("T")
@@ -34,12 +34,15 @@ class Attention:
         self._reported: FailedWrite | None = None
         self._reason: str | None = None
 
-    async def persist_until_recorded(self, activity: Callable[[Any, A], Awaitable[T]], record: A) -> T:
-        """A database write without which the workflow cannot go on."""
+    async def persist_until_recorded(
+        self, activity: Callable[[Any, A], Awaitable[T]], record: A, *, is_decision: bool = False
+    ) -> T:
+        """A database write without which the workflow cannot go on. `is_decision`: it follows from an update."""
+        write = persist_decision if is_decision else persist
         pause = _FIRST_PAUSE
         while True:
             try:
-                result = await persist(activity, record)
+                result = await write(activity, record)
             except FailureError as failure:
                 if is_cancelled_exception(failure):
                     raise

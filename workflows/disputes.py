@@ -100,7 +100,9 @@ class DisputeWorkflow:
             record = RecordDisputeDecision(
                 dispute_id=self._order.dispute_id, decision=decision, at=workflow.now(), order_id=update.id
             )
-            await self._attention.persist_until_recorded(DisputeActivities.record_dispute_decision, record)
+            await self._attention.persist_until_recorded(
+                DisputeActivities.record_dispute_decision, record, is_decision=True
+            )
 
     @decide.validator
     def _may_decide(self, decision: DisputeDecision) -> None:

@@ -143,7 +143,9 @@ class RefundWorkflow:
     async def _advance(self, case: RefundSnapshot) -> RefundSnapshot:
         retry, self._retry = self._retry, None
         if retry is not None and case.status is RefundStatus.FAILED and not case.is_retrying:
-            case = await self._persist(RefundActivities.record_refund_retry, retry.model_copy(update={"case": case}))
+            case = await self._attention.persist_until_recorded(
+                RefundActivities.record_refund_retry, retry.model_copy(update={"case": case}), is_decision=True
+            )
             if not case.is_retrying:
                 return case
         if case.is_retrying or (case.status is RefundStatus.RESERVED and case.stripe_refund_id is None):
