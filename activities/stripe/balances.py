@@ -76,11 +76,18 @@ class StripeBalances:
                 yield BalanceTransaction(charge_id=charge_id, created_at=datetime.fromtimestamp(line.created, UTC))
 
     async def of_charge(self, charge_id: str, currency: str) -> ChargeBalances:
+        """All zero for a charge that Stripe does not know, so that what the ledger has of it is a drift."""
+
         def money(amount_minor: int) -> Money:
             return Money(amount_minor=amount_minor, currency=currency)
 
         async with translated_errors():
-            charge = await self._client.v1.charges.retrieve_async(charge_id, {"expand": _EXPAND})
+            try:
+                charge = await self._client.v1.charges.retrieve_async(charge_id, {"expand": _EXPAND})
+            except stripe.InvalidRequestError as error:
+                if code_of(error) != "resource_missing":
+                    raise
+                return ChargeBalances(held=money(0), platform=money(0), connected=money(0), fee=None)
             refunded = await self._refunded(charge) if charge.amount_refunded or charge.refunded else 0
             disputes = await self._disputes(charge) if charge.disputed else []
         booked = getattr(charge, "balance_transaction", None)

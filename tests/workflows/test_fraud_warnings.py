@@ -193,3 +193,9 @@ async def test_warning_about_a_charge_without_booking_is_ignored(saga: Saga) -> 
     warned = Warned(saga, await saga.completed(), found.data[0].id)
     assert await (await warned.notify()).result() is None
     assert await warned.warnings_recorded() == []
+
+
+async def test_warning_that_stripe_does_not_know_is_dropped(saga: Saga) -> None:
+    warned = Warned(saga, await saga.completed(), "issfr_of_nobody")
+    assert await (await warned.notify()).result() is None
+    assert await warned.refunds() == []

@@ -11,6 +11,7 @@ from activities.stripe.balances import StripeBalances
 from activities.stripe.errors import translated_errors
 from activities.stripe.payments import StripeGateway
 from models.domain.errors import Declined, PaymentError, ReplayedFailure, Retryable, Unknown
+from models.domain.money import Money
 
 JSON = dict[str, str]
 AGAIN, FUTILE = {"Stripe-Should-Retry": "true"}, {"Stripe-Should-Retry": "false"}
@@ -71,6 +72,14 @@ async def test_final_error_names_the_parameter_that_is_gone() -> None:
     found = await sorted_as(400, refused("resource_missing", param="customer"))
     assert isinstance(found, Declined)
     assert found.is_missing_customer
+
+
+async def test_charge_that_stripe_does_not_know_has_no_balances() -> None:
+    missing = refused("resource_missing", param="id")
+    client = stripe.StripeClient("sk_test_1", http_client=Answering(404, missing, {}))
+    found = await StripeBalances(client).of_charge("ch_1", "usd")
+    nothing = Money(amount_minor=0, currency="usd")
+    assert (found.held, found.platform, found.connected, found.fee) == (nothing, nothing, nothing, None)
 
 
 async def test_account_that_is_gone_has_no_events_and_no_balance() -> None:
