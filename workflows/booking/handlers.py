@@ -58,7 +58,7 @@ class BookingHandlers:
         """Activities that run at once end in any order, and the last extension counts."""
 
     def _check(self, decision: Decision) -> None:
-        if not self._is_current():
+        if not self._is_current(decision):
             return  # Checked once it is.
         if reason := self._state.refusal(decision, workflow.now()):
             raise ApplicationError(reason, type=Refusal.NOT_POSSIBLE_NOW)
@@ -67,8 +67,8 @@ class BookingHandlers:
         """Raises `Refusal.NOT_POSSIBLE_NOW` if the decision is not possible, or was overtaken by another one."""
         state, at = self._state, workflow.now()
         while True:
-            if not self._is_current():
-                await workflow.wait_condition(self._is_current)
+            if not self._is_current(decision):
+                await workflow.wait_condition(lambda: self._is_current(decision))
             # Checked a second time: an earlier update in the same workflow task may have changed the situation.
             self._check(decision)
             resumed, deadline = state.resumed, state.deadline
@@ -86,9 +86,14 @@ class BookingHandlers:
         except ApplicationError as refusal:
             workflow.logger.warning("signal %s ignored: %s", type(decision).__name__, refusal)
 
-    def _is_current(self) -> bool:
-        """Not before the slot is reserved, nor after a reset until the booking goes on from its records."""
+    def _is_current(self, decision: Decision) -> bool:
+        """Not before the slot is reserved, nor after a reset until the booking goes on from its records.
+
+        Nor, for an approval, while the payment is being authorized: if a worker dies then, people have read that it is.
+        """
         state = self._state
+        if isinstance(decision, Approve | Reject) and state.is_authorizing and not state.is_parked:
+            return False
         return state.is_closed or (not self._progress.was_reset and (state.is_reserved or state.is_parked))
 
     async def _wait_for_outcome(self, decision: Decision, before: datetime) -> None:

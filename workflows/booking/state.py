@@ -55,6 +55,8 @@ class BookingState:
     payment: PaymentState | None = None
     """As Stripe answered last."""
     event_pending: bool = False
+    is_authorizing: bool = False
+    """The payment is being looked up, or its authorization recorded: an approval may come before the stage changes."""
     """Stripe sent an event that no look-up has followed yet."""
     approval: Approve | None = None
     report: Report | None = None

@@ -153,9 +153,13 @@ class BookingWorkflow(BookingHandlers):
             in_time = await self._progress.wait_for(lambda: state.event_pending)
             if state.ending:
                 return state.ending
-            payment = await self._progress.run_or_park(self._steps.look_up)
-            if payment.phase is HoldPhase.HELD:
-                return await self._authorize(payment)
+            state.is_authorizing = True
+            try:
+                payment = await self._progress.run_or_park(self._steps.look_up)
+                if payment.phase is HoldPhase.HELD:
+                    return await self._authorize(payment)
+            finally:
+                state.is_authorizing = False
             if not in_time or payment.phase is not HoldPhase.OPEN:
                 reason = EndReason.CARD_DECLINED if payment.decline_code else EndReason.CHECKOUT_EXPIRED
                 return endings.unpaid(state.terms, reason, payment.decline_code, payment.advice_code)

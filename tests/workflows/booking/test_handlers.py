@@ -170,3 +170,18 @@ async def test_two_extensions_in_one_task_are_recorded_in_their_order(saga: Saga
     request = await booked.request()
     assert request is not None
     assert request.next_deadline_at == starts_at - timedelta(hours=1)
+
+
+async def test_an_approval_waits_while_the_payment_is_looked_up(saga: Saga) -> None:
+    """As after the death of a worker that had recorded the authorization, but not completed its workflow task."""
+    booked = await saga.booked()
+    approvals: list[asyncio.Task[object]] = []
+
+    async def approve() -> None:
+        approvals.append(asyncio.create_task(booked.approve()))
+        await asyncio.sleep(0.5)
+
+    saga.faults.plan("before", "look_up_payment", approve)
+    await booked.pay()
+    await saga.until_status(booked, BookingStatus.ACCEPTED)
+    await approvals[0]
