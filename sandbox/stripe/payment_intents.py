@@ -38,7 +38,6 @@ _ACCEPTED_OPTIONS = {("card", "request_extended_authorization"), ("card", "reque
 _CANCELLABLE = frozenset({"requires_payment_method", "requires_capture", "requires_confirmation", "requires_action"})
 _CONFIRMABLE = frozenset({"requires_payment_method", "requires_confirmation", "requires_action"})
 _UPDATABLE = _CONFIRMABLE
-_ALWAYS_UPDATABLE = frozenset({"metadata", "description", "receipt_email", "expand"})
 
 
 def create(call: Call) -> JsonObject:
