@@ -25,13 +25,16 @@ _FREE_TEXT = frozenset({"title", "description"})
 """Columns whose values are left out of audit events."""
 
 
-async def add_offering(session: AsyncSession, instructor_id: UUID, new: NewOffering, now: datetime) -> OfferingRecord:
+async def add_offering(
+    session: AsyncSession, id: UUID, instructor_id: UUID, new: NewOffering, now: datetime
+) -> OfferingRecord:
     """Raises the 403 `Problem` for a token without an account."""
     # Locked as a reference to it would lock it: an account that is being closed takes no new offering.
     instructor = await session.get(Instructor, instructor_id, with_for_update={"read": True, "key_share": True})
     if instructor is None or instructor.closed_at is not None:
         raise Problem(Kind.NO_ACCOUNT)
     offering = Offering(
+        id=id,
         instructor_id=instructor_id,
         title=new.title,
         description=new.description,

@@ -7,6 +7,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from api.http.auth import AsInstructor
 from api.http.database import WithDatabase
+from api.http.idempotency import OptionalKey
 from api.http.problems import Kind, Problem, problem_responses, unavailable
 from api.http.rate_limits import ONBOARDING_LINKS, limited_by
 from api.payments import balances
@@ -47,14 +48,23 @@ async def own_profile(caller: AsInstructor, database: WithDatabase) -> OwnProfil
     operation_id="openOnboardingLink",
     status_code=201,
     dependencies=[limited_by(ONBOARDING_LINKS)],
-    responses=problem_responses(*_OWN_ERRORS, Kind.ONBOARDING_REFUSED, Kind.INTERNAL, Kind.UNAVAILABLE),
+    responses=problem_responses(
+        *_OWN_ERRORS,
+        Kind.IDEMPOTENCY_KEY_REQUIRED,
+        Kind.REQUEST_INVALID,
+        Kind.ONBOARDING_REFUSED,
+        Kind.INTERNAL,
+        Kind.UNAVAILABLE,
+    ),
 )
-async def open_onboarding_link(caller: AsInstructor, database: WithDatabase, onboarding: WithOnboarding) -> Link:
+async def open_onboarding_link(
+    caller: AsInstructor, database: WithDatabase, onboarding: WithOnboarding, key: OptionalKey = None
+) -> Link:
     """A single-use, short-lived link to Stripe's onboarding form. The first link also creates the Stripe account."""
     async with database.reading() as session:
         await _own_row(session, caller.id)
     try:
-        await onboarding.open_link(caller.id)
+        await onboarding.open_link(caller.id, key)
     except OnboardingRefused as refused:
         raise Problem(Kind.ONBOARDING_REFUSED, "Contact support.") from refused
     except OnboardingUnavailable as error:
