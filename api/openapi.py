@@ -1,5 +1,6 @@
 """The OpenAPI document: the parts that no single route declares."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,7 +9,9 @@ from pydantic import BaseModel
 
 from api.bookings.schemas import BookingEvent
 from api.examples.bookings import EXAMPLES
+from api.http.auth import bearer
 from api.http.problems import MEDIA_TYPE, SCHEMA_NAME, Kind, ProblemDetails, problem_responses
+from api.http.rate_limits import RATE_LIMITED
 from api.http.schema_types import REFERENCE
 
 Json = dict[str, Any]
@@ -46,6 +49,21 @@ TAGS = [
 ]
 
 _REQUEST_ID = {"description": "The request's, or a generated one.", "required": True, "schema": {"type": "string"}}
+_RATE_LIMITS = {name: RATE_LIMITED["responses"][429]["headers"][name] for name in ("RateLimit", "RateLimit-Policy")}
+
+_PARAMETERS = {
+    "booking_id": "The booking's id.",
+    "currency": "Three lower-case letters, as in ISO 4217.",
+    "instructor_id": "The instructor's id.",
+    "offering_id": "The offering's id.",
+    "person_id": "The person's id.",
+    "reconciliation_id": "The run's id.",
+    "slot_id": "The slot's id.",
+    "year": "The calendar year.",
+    "Stripe-Signature": "Stripe's signature of the body.",
+    "X-Jaas-Signature": "The meeting provider's signature of the body.",
+}
+"""Parameters whose name says nearly all."""
 
 
 class Api(FastAPI):
@@ -63,14 +81,24 @@ def _complete(schema: Json) -> None:
     for name, example in EXAMPLES.items():
         if name in schemas:
             schemas[name]["examples"] = [example]
+    # FastAPI's own word for a stream, which is OpenAPI 3.2's, in a document of OpenAPI 3.1.
+    stream = schema["paths"]["/v1/bookings/{booking_id}/events"]["get"]["responses"]["200"]["content"]
+    del stream["text/event-stream"]["itemSchema"]
+    # A token is the rule. An operation that needs none says so.
+    schema["security"] = [{bearer.scheme_name: []}]
     for path, operations in schema["paths"].items():
         for operation in operations.values():
             responses = operation["responses"]
             for kind in _implied_errors(path, operation):
                 _add_response(responses, kind)
+            common = {"X-Request-Id": _REQUEST_ID} | (_RATE_LIMITS if "429" in responses else {})
             for response in responses.values():
-                response["headers"] = {"X-Request-Id": _REQUEST_ID} | response.get("headers", {})
+                response["headers"] = common | response.get("headers", {})
             operation["responses"] = dict(sorted(responses.items()))
+            operation.setdefault("security", [])
+            operation["summary"] = re.sub("([A-Z])", r" \1", operation["operationId"]).capitalize()
+            for parameter in operation.get("parameters", ()):
+                parameter.setdefault("description", _PARAMETERS.get(parameter["name"], ""))
 
 
 def _implied_errors(path: str, operation: Json) -> Iterator[Kind]:

@@ -11,7 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from api.bookings import commands
 from api.bookings.decision_handler import DECISION_RESPONSES, WithDecisionHandler
-from api.bookings.schemas import Booking, BookingForOperator, NoShow, Objection, Rejection
+from api.bookings.schemas import Booking, BookingForOperator, NoShowReport, Objection, Rejection
 from api.http.auth import AsAnyRole, AsEitherSide, AsInstructor, AsStudent
 from models.domain.messages import (
     Approve,
@@ -90,7 +90,7 @@ async def cancel(booking_id: UUID, caller: AsAnyRole, handler: WithDecisionHandl
 
 @router.post("/no-show", operation_id="reportNoShow", response_model=Booking)
 async def report_no_show(
-    booking_id: UUID, no_show: NoShow, caller: AsEitherSide, handler: WithDecisionHandler
+    booking_id: UUID, no_show: NoShowReport, caller: AsEitherSide, handler: WithDecisionHandler
 ) -> Booking:
     """Report that the other side did not come. They can contest it, and the meeting's record is judged at the end."""
     decision = ReportNoShow(actor=caller.actor, channel=Channel.API, absent=no_show.absent)

@@ -14,7 +14,7 @@ from api.bookings.schemas import (
     Booking,
     BookingForOperator,
     BookingPageForOperator,
-    Extension,
+    DeadlineExtension,
     RefundRequest,
     Settlement,
 )
@@ -102,14 +102,16 @@ async def refund(
     return await handler.decide(booking_id, operator, BookingWorkflow.refund, decision, requested, save)
 
 
-@decisions.post("/extend", operation_id="extendDeadline", response_model=BookingForOperator)
-async def extend(booking_id: UUID, extension: Extension, operator: AsOperator, handler: WithDecisionHandler) -> Booking:
+@decisions.post("/extend", operation_id="extendBookingDeadline", response_model=BookingForOperator)
+async def extend(
+    booking_id: UUID, extension: DeadlineExtension, operator: AsOperator, handler: WithDecisionHandler
+) -> Booking:
     """Move the booking's next deadline."""
     decision = Extend(actor=operator.actor, channel=Channel.API, until=extension.until)
     return await handler.decide(booking_id, operator, BookingWorkflow.extend, decision, extension)
 
 
-@decisions.post("/retry", operation_id="retryStep", response_model=BookingForOperator)
+@decisions.post("/retry", operation_id="retryBooking", response_model=BookingForOperator)
 async def retry(
     booking_id: UUID,
     operator: AsOperator,

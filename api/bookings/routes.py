@@ -17,7 +17,7 @@ from api.http.auth import AsAnyRole, AsEitherSide, AsStudent, Caller
 from api.http.database import Database, WithDatabase
 from api.http.idempotency import RequiredKey, is_repeated, register
 from api.http.pagination import PageParams
-from api.http.problems import Kind, Problem, problem_responses, unavailable
+from api.http.problems import LOCATED, Kind, Problem, problem_responses, unavailable
 from api.http.rate_limits import BOOKINGS, WithRateLimiter
 from api.http.temporal import Closed, Refused, Unreachable
 from api.reconciliation.routes import WithReconciliationClient
@@ -43,7 +43,8 @@ _PROBLEM_KINDS = {
     "",
     operation_id="createBooking",
     status_code=201,
-    responses=problem_responses(
+    responses=LOCATED
+    | problem_responses(
         Kind.IDEMPOTENCY_KEY_REQUIRED,
         Kind.NOT_SIGNED_IN,
         Kind.WRONG_ROLE,

@@ -13,7 +13,7 @@ from api.http.auth import AsInstructor
 from api.http.database import Database, WithDatabase
 from api.http.idempotency import OptionalKey, register
 from api.http.pagination import Page, PageParams, next_cursor
-from api.http.problems import Kind, Problem, problem_responses
+from api.http.problems import LOCATED, Kind, Problem, problem_responses
 from api.http.schema_types import RequestTime
 from api.pricing import ensure_chargeable
 from api.settings import Settings, WithSettings
@@ -60,7 +60,8 @@ async def _filter(
     "",
     operation_id="createOffering",
     status_code=201,
-    responses=problem_responses(
+    responses=LOCATED
+    | problem_responses(
         Kind.NOT_SIGNED_IN,
         Kind.WRONG_ROLE,
         Kind.NO_ACCOUNT,

@@ -132,8 +132,12 @@ _MEMBERS: dict[Kind, dict[str, Any]] = {
 class InvalidField(BaseModel):
     """Where in the request, and why. Never repeats the value."""
 
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
     where: str
+    """The path of the value, such as `body/slot_id`."""
     why: str
+    """What is wrong with it."""
 
 
 class ProblemDetails(BaseModel):
@@ -142,9 +146,13 @@ class ProblemDetails(BaseModel):
     model_config = ConfigDict(title=SCHEMA_NAME, extra="allow", use_attribute_docstrings=True)
 
     type: str = Field(examples=[Kind.SLOT_TAKEN.uri])
+    """What went wrong: a stable URN to branch on."""
     title: str
+    """What went wrong, in a sentence."""
     status: int
+    """The HTTP status."""
     detail: str | None = None
+    """What to do about it."""
     request_id: str
     """Same as the `X-Request-Id` header. Quote it when you report an error."""
     errors: list[InvalidField] | None = None
@@ -226,6 +234,12 @@ _HEADERS: dict[int | str, dict[str, Any]] = {
         }
     },
 }
+
+
+LOCATED: dict[int | str, dict[str, Any]] = {
+    201: {"headers": {"Location": {"description": "Where it is.", "required": True, "schema": {"type": "string"}}}}
+}
+"""The OpenAPI of a 201 that says where the created resource is."""
 
 
 def problem_responses(*kinds: Kind) -> dict[int | str, dict[str, Any]]:

@@ -37,6 +37,7 @@ class AdjustmentRequest(RequestModel):
 
 class BookingAdjustment(ResponseModel):
     booking_id: UUID
+    """The booking."""
     is_posted: bool
     """`false` for a preview."""
     lines: list[LedgerLine]

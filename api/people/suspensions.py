@@ -37,7 +37,7 @@ _ERRORS = (Kind.NOT_SIGNED_IN, Kind.WRONG_ROLE, Kind.REQUEST_INVALID, Kind.INTER
 _OPEN_BOOKINGS = 100
 
 
-@router.get("", operation_id="findPeople", responses=problem_responses(Kind.CURSOR_UNKNOWN, *_ERRORS))
+@router.get("", operation_id="listPeople", responses=problem_responses(Kind.CURSOR_UNKNOWN, *_ERRORS))
 async def find_people(
     operator: AsOperator,
     page: PageParams,

@@ -122,10 +122,11 @@ def test_generated_client_has_every_schema(document: JSON, client: Client) -> No
 
 def test_generated_client_books_approves_and_cancels(client: Client, services_loop: asyncio.Runner) -> None:
     instructor, student = client.signed_up("instructor"), client.signed_up("student")
-    link = instructor.call("openOnboardingLink", "Link")
+    link = instructor.call("createOnboardingLink", "OnboardingLink")
     services_loop.run(onboard(link.url))
     profile = eventually(
-        lambda: instructor.call("getOwnProfile", "OwnProfile"), lambda shown: shown.payments.can_be_paid
+        lambda: instructor.call("getOwnInstructorProfile", "OwnInstructorProfile"),
+        lambda shown: shown.payments.can_be_paid,
     )
 
     price = {"amount_minor": 10_000, "currency": "usd"}
