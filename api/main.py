@@ -31,6 +31,7 @@ from api.http.notify_listener import NotifyListener
 from api.http.problems import handle_problems, unavailable
 from api.http.query_parameters import refuse_unknown_parameters
 from api.http.rate_limits import RATE_LIMITED, RateLimits, redis_storage
+from api.http.representations import CompressionMiddleware, ETagMiddleware
 from api.meetings import routers as meetings
 from api.metrics import serve_metrics
 from api.openapi import DESCRIPTION, TAGS, Api
@@ -44,6 +45,7 @@ from api.people.passwords import AsyncPasswordHasher
 from api.reconciliation import routers as reconciliation
 from api.reconciliation.gauges import ReconciliationGauges
 from api.reconciliation.routes import ReconciliationClient
+from api.reference import routes as reference
 from api.reports import routers as reports
 from api.reports.gauges import BusinessGauges
 from api.settings import Settings
@@ -56,8 +58,15 @@ Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 _LOCAL_TEMPORAL = "localhost:7233"
 
-_CORS_REQUEST_HEADERS = ["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID", "X-Request-Id"]
-_CORS_RESPONSE_HEADERS = ["Location", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-Id"]
+_CORS_REQUEST_HEADERS = [
+    "Authorization",
+    "Content-Type",
+    "Idempotency-Key",
+    "If-None-Match",
+    "Last-Event-ID",
+    "X-Request-Id",
+]
+_CORS_RESPONSE_HEADERS = ["ETag", "Location", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-Id"]
 
 
 def create_app() -> FastAPI:
@@ -100,8 +109,8 @@ def _build(settings: Settings, lifespan: Lifespan | None) -> FastAPI:
         servers=[{"url": str(settings.http.holdfast_public_url).rstrip("/"), "description": "This one."}],
         openapi_tags=TAGS,
         dependencies=[Depends(refuse_unknown_parameters)],
-        openapi_url="/v1/openapi.json",
-        # FastAPI's documentation pages load scripts from a CDN.
+        # `api.reference` serves the document and a page. FastAPI's own pages load scripts from a CDN.
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         # A redirect would send the caller's token to whatever host the Host header names.
@@ -128,7 +137,7 @@ def _include_routers(app: FastAPI) -> None:
         for router in folder.ROUTERS:
             app.include_router(router, **RATE_LIMITED)
     # Not limited: webhooks and probes, whose rate the sender decides, and static pages.
-    for router in (*payments.WEBHOOKS, *meetings.WEBHOOKS, health.router, *return_pages.ROUTERS):
+    for router in (*payments.WEBHOOKS, *meetings.WEBHOOKS, health.router, reference.router, *return_pages.ROUTERS):
         app.include_router(router)
 
 
@@ -142,6 +151,8 @@ def _handle_errors(app: FastAPI) -> None:
 def _add_middleware(app: FastAPI, settings: Settings) -> None:
     """From the inside out. CORS is outside the 500 fallback, so that a browser lets its page read a 500 as well."""
     app.add_middleware(UnhandledErrorMiddleware)
+    app.add_middleware(ETagMiddleware)
+    app.add_middleware(CompressionMiddleware)
     if settings.http.holdfast_cors_origins:
         # Without `allow_credentials`: the API sets no cookies.
         app.add_middleware(

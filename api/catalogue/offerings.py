@@ -14,6 +14,7 @@ from api.http.database import Database, WithDatabase
 from api.http.idempotency import OptionalKey, register
 from api.http.pagination import Page, PageParams, next_cursor
 from api.http.problems import LOCATED, Kind, Problem, problem_responses
+from api.http.representations import REVALIDATED
 from api.http.schema_types import RequestTime
 from api.pricing import ensure_chargeable
 from api.settings import Settings, WithSettings
@@ -97,7 +98,9 @@ async def create_offering(
 @router.get(
     "",
     operation_id="listOfferings",
-    responses=problem_responses(Kind.CURSOR_UNKNOWN, Kind.REQUEST_INVALID, Kind.INTERNAL, Kind.UNAVAILABLE),
+    dependencies=REVALIDATED["dependencies"],
+    responses=REVALIDATED["responses"]
+    | problem_responses(Kind.CURSOR_UNKNOWN, Kind.REQUEST_INVALID, Kind.INTERNAL, Kind.UNAVAILABLE),
 )
 async def list_offerings(
     filters: Annotated[OfferingFilter, Depends(_filter)],
@@ -136,7 +139,9 @@ async def _page(filters: OfferingFilter, page: Page, database: Database, setting
 @router.get(
     "/{offering_id}",
     operation_id="getOffering",
-    responses=problem_responses(Kind.NOT_FOUND, Kind.REQUEST_INVALID, Kind.INTERNAL, Kind.UNAVAILABLE),
+    dependencies=REVALIDATED["dependencies"],
+    responses=REVALIDATED["responses"]
+    | problem_responses(Kind.NOT_FOUND, Kind.REQUEST_INVALID, Kind.INTERNAL, Kind.UNAVAILABLE),
 )
 async def get_offering(offering_id: UUID, database: WithDatabase, settings: WithSettings) -> Offering:
     """One offering, with the price, fee and policy that a booking made now would get."""

@@ -17,6 +17,7 @@ from api.http.database import WithDatabase
 from api.http.idempotency import OptionalKey, register
 from api.http.pagination import PageParams, next_cursor
 from api.http.problems import Kind, Problem, problem_responses
+from api.http.representations import REVALIDATED
 from api.http.schema_types import RequestTime
 from api.settings import WithSettings
 from models.domain import ids
@@ -73,9 +74,9 @@ async def create_slots(
 @router.get(
     "",
     operation_id="listSlots",
-    responses=problem_responses(
-        Kind.CURSOR_UNKNOWN, Kind.NOT_FOUND, Kind.REQUEST_INVALID, Kind.INTERNAL, Kind.UNAVAILABLE
-    ),
+    dependencies=REVALIDATED["dependencies"],
+    responses=REVALIDATED["responses"]
+    | problem_responses(Kind.CURSOR_UNKNOWN, Kind.NOT_FOUND, Kind.REQUEST_INVALID, Kind.INTERNAL, Kind.UNAVAILABLE),
 )
 async def list_slots(
     offering_id: UUID,

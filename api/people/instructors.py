@@ -10,6 +10,7 @@ from api.http.database import WithDatabase
 from api.http.idempotency import OptionalKey
 from api.http.problems import Kind, Problem, problem_responses, unavailable
 from api.http.rate_limits import ONBOARDING_LINKS, limited_by
+from api.http.representations import REVALIDATED
 from api.payments import balances
 from api.people.onboarding_client import OnboardingRefused, OnboardingUnavailable, WithOnboarding
 from api.people.schemas import InstructorProfile, OnboardingLink, OwnInstructorProfile, PaymentCapability
@@ -81,7 +82,9 @@ async def open_onboarding_link(
 @router.get(
     "/{instructor_id}",
     operation_id="getInstructor",
-    responses=problem_responses(Kind.NOT_FOUND, Kind.REQUEST_INVALID, Kind.INTERNAL, Kind.UNAVAILABLE),
+    dependencies=REVALIDATED["dependencies"],
+    responses=REVALIDATED["responses"]
+    | problem_responses(Kind.NOT_FOUND, Kind.REQUEST_INVALID, Kind.INTERNAL, Kind.UNAVAILABLE),
 )
 async def profile(instructor_id: UUID, database: WithDatabase) -> InstructorProfile:
     """An instructor's public profile."""

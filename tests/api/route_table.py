@@ -92,6 +92,7 @@ GET  /onboarding/refresh                              ok     ok       ok        
 GET  /password-reset                                  ok     ok       ok         ok        ok        ok
 GET  /verify                                          ok     ok       ok         ok        ok        ok
 GET  /v1/openapi.json                                 ok     ok       ok         ok        ok        ok
+GET  /docs                                            ok     ok       ok         ok        ok        ok
 """
 ROWS = {
     (method, path): dict(zip(ROLES, outcomes, strict=True))
