@@ -46,11 +46,13 @@ from activities.stripe.disputes import StripeDisputes
 from activities.stripe.payments import StripeGateway
 from activities.stripe.payouts import StripePayouts
 from activities.stripe.refunds import StripeRefunds
+from activities.webhooks.sender import WebhookSender
+from activities.webhooks.transport import WebhookTransport
 from models import logs
 from models.db import build_engine
 from models.domain.policy import PaymentPlan
 from models.session_calendar import Party
-from models.settings import DocumentSettings, MailSettings, RuntimeSettings, StripeSettings
+from models.settings import DocumentSettings, MailSettings, RuntimeSettings, StripeSettings, WebhookSettings
 from models.startup_check import check_settings
 from workflows.adjustments import AdjustmentWorkflow
 from workflows.booking.workflow import BookingWorkflow
@@ -85,7 +87,7 @@ DEPLOYMENT = "holdfast"
 """The name of the worker deployment whose versions are the build ids."""
 
 
-class Settings(StripeSettings, RuntimeSettings, MailSettings, DocumentSettings):
+class Settings(StripeSettings, RuntimeSettings, MailSettings, WebhookSettings, DocumentSettings):
     holdfast_public_url: str
     """Where Checkout sends the student back to: the API's own address."""
     holdfast_worker_metrics_address: str | None = None
@@ -180,6 +182,14 @@ def mail_sender(settings: Settings, engine: AsyncEngine) -> AbstractAsyncContext
     return MailSender(engine, SmtpTransport(settings), sender, links_url, settings.issuer).running()
 
 
+def webhook_sender(settings: WebhookSettings, engine: AsyncEngine) -> AbstractAsyncContextManager[None]:
+    """Delivers webhooks until the block ends. Without a key there are no endpoints."""
+    if not settings.keys:
+        return nullcontext()
+    transport = WebhookTransport(allow_private=settings.holdfast_webhook_allow_private)
+    return WebhookSender(engine, transport, settings.keys).running()
+
+
 async def main() -> None:
     logs.configure()
     # Their lines say it anyway, in members of their own.
@@ -221,7 +231,7 @@ async def main() -> None:
             )
             await reconcile_hourly(client, settings.holdfast_task_queue)
             # The worker stops first: what its last activities write is sent as well.
-            async with mail_sender(settings, engine), worker:
+            async with mail_sender(settings, engine), webhook_sender(settings, engine), worker:
                 await stop.wait()
     finally:
         await engine.dispose()

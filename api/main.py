@@ -32,6 +32,7 @@ from api.http.problems import handle_problems, unavailable
 from api.http.query_parameters import refuse_unknown_parameters
 from api.http.rate_limits import RATE_LIMITED, RateLimits, redis_storage
 from api.http.representations import CompressionMiddleware, ETagMiddleware
+from api.http.service_tokens import ServiceTokenVerifier
 from api.meetings import routers as meetings
 from api.metrics import serve_metrics
 from api.openapi import DESCRIPTION, TAGS, Api
@@ -49,6 +50,7 @@ from api.reference import routes as reference
 from api.reports import routers as reports
 from api.reports.gauges import BusinessGauges
 from api.settings import Settings
+from api.webhooks import routers as webhooks
 from models import logs
 from models.db import build_engine
 from workflows.client.event_router import StripeEventRouter
@@ -133,7 +135,7 @@ def _build(settings: Settings, lifespan: Lifespan | None) -> FastAPI:
 
 
 def _include_routers(app: FastAPI) -> None:
-    for folder in (people, catalogue, bookings, meetings, payments, reconciliation, reports):
+    for folder in (people, catalogue, bookings, meetings, payments, webhooks, reconciliation, reports):
         for router in folder.ROUTERS:
             app.include_router(router, **RATE_LIMITED)
     # Not limited: webhooks and probes, whose rate the sender decides, and static pages.
@@ -169,11 +171,12 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
 
 def _attach_clients(app: FastAPI, settings: Settings, engine: AsyncEngine, temporal: Client) -> None:
     app.state.database = Database(engine)
-    app.state.identity = (
+    people = (
         IdentityProvider(settings.identity, app.state.database)
         if settings.identity.is_used
         else LocalTokenVerifier(settings.http.holdfast_token_secret, app.state.database)
     )
+    app.state.identity = ServiceTokenVerifier(people, app.state.database)
     app.state.streams = EventStreams(NotifyListener(engine.url))
     # Added here, so that a client passed to `build_app` sends the request id with its calls as well.
     temporal = Client(

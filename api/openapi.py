@@ -13,6 +13,7 @@ from api.http.auth import bearer
 from api.http.problems import MEDIA_TYPE, SCHEMA_NAME, Kind, ProblemDetails, problem_responses
 from api.http.rate_limits import RATE_LIMITED
 from api.http.schema_types import REFERENCE
+from models.domain.scopes import required_scope
 
 Json = dict[str, Any]
 
@@ -32,6 +33,10 @@ after the session took place.
 
 TAGS = [
     {"name": "people", "description": "Signing up and signing in."},
+    {
+        "name": "service tokens",
+        "description": "Tokens with which programs act for a person: with scopes, an end, and a limit for bookings.",
+    },
     {"name": "instructors", "description": "Instructors' profiles, and their onboarding with Stripe."},
     {
         "name": "catalogue",
@@ -43,6 +48,7 @@ TAGS = [
         "name": "operator",
         "description": "For the platform's operators: bookings that need attention, and moving money.",
     },
+    {"name": "webhooks", "description": "Endpoints to which Holdfast sends signed messages about what happens."},
     {"name": "meetings", "description": "Called by the meeting provider, with signed events."},
     {"name": "stripe", "description": "Called by Stripe, with signed events."},
     {"name": "machines", "description": "Health, without the version prefix."},
@@ -58,6 +64,8 @@ _PARAMETERS = {
     "offering_id": "The offering's id.",
     "person_id": "The person's id.",
     "reconciliation_id": "The run's id.",
+    "token_id": "The service token's id.",
+    "webhook_id": "The endpoint's id.",
     "slot_id": "The slot's id.",
     "year": "The calendar year.",
     "Stripe-Signature": "Stripe's signature of the body.",
@@ -87,7 +95,7 @@ def _complete(schema: Json) -> None:
     # A token is the rule. An operation that needs none says so.
     schema["security"] = [{bearer.scheme_name: []}]
     for path, operations in schema["paths"].items():
-        for operation in operations.values():
+        for method, operation in operations.items():
             responses = operation["responses"]
             for kind in _implied_errors(path, operation):
                 _add_response(responses, kind)
@@ -95,10 +103,19 @@ def _complete(schema: Json) -> None:
             for response in responses.values():
                 response["headers"] = common | response.get("headers", {})
             operation["responses"] = dict(sorted(responses.items()))
-            operation.setdefault("security", [])
+            _name_scope(method, path, operation)
             operation["summary"] = re.sub("([A-Z])", r" \1", operation["operationId"]).capitalize()
             for parameter in operation.get("parameters", ()):
                 parameter.setdefault("description", _PARAMETERS.get(parameter["name"], ""))
+
+
+def _name_scope(method: str, path: str, operation: Json) -> None:
+    """The scope that a service token needs. OpenAPI 3.1 lets a scheme other than OAuth name one."""
+    if not operation.get("security"):
+        operation["security"] = []
+        return
+    scope = required_scope(method.upper(), path)
+    operation["security"] = [{bearer.scheme_name: [scope] if scope else []}]
 
 
 def _implied_errors(path: str, operation: Json) -> Iterator[Kind]:
@@ -109,7 +126,7 @@ def _implied_errors(path: str, operation: Json) -> Iterator[Kind]:
         yield Kind.UNAVAILABLE
     if operation.get("security"):
         # An identity provider's token may belong to a person without an account here.
-        yield from (Kind.NOT_SIGNED_IN, Kind.WRONG_ROLE, Kind.NO_ACCOUNT)
+        yield from (Kind.NOT_SIGNED_IN, Kind.WRONG_ROLE, Kind.NO_ACCOUNT, Kind.SCOPE_MISSING)
     if "{" in path:
         yield Kind.NOT_FOUND
     if "requestBody" in operation:

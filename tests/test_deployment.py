@@ -7,7 +7,7 @@ from pydantic_settings import BaseSettings
 
 from api.meeting_provider import JaasSettings, JitsiSettings, MeetingSettings
 from api.settings import HttpSettings, IdentitySettings, TaxReportingSettings
-from models.settings import DocumentSettings, PolicySettings, RuntimeSettings
+from models.settings import DocumentSettings, PolicySettings, RuntimeSettings, WebhookSettings
 from sandbox.stack.environment import PROJECT_ROOT
 from sandbox.stack.temporal import search_attribute_types
 from worker import Settings as WorkerSettings
@@ -15,7 +15,7 @@ from worker import Settings as WorkerSettings
 _PIN = re.compile(r"^([a-z0-9._-]+)==(\S+)", re.MULTILINE)
 _HOST = re.compile(r"https?://")
 # The sandbox's address, which production refuses.
-_ONLY_LOCAL = {"STRIPE_API_BASE"}
+_ONLY_LOCAL = {"HOLDFAST_WEBHOOK_ALLOW_PRIVATE", "STRIPE_API_BASE"}
 
 
 def _text(name: str) -> str:
@@ -91,6 +91,7 @@ def _names(settings: type[BaseSettings]) -> set[str]:
     "settings",
     [
         *(HttpSettings, IdentitySettings, TaxReportingSettings, PolicySettings, DocumentSettings, RuntimeSettings),
+        WebhookSettings,
         *(MeetingSettings, JitsiSettings, JaasSettings, WorkerSettings),
     ],
 )

@@ -12,7 +12,6 @@ from api.http.auth import Caller
 from api.http.problems import Kind, Problem
 from models.domain.actors import SignUpRole, Subject
 from models.domain.ids import notification_id
-from models.domain.messages import Channel
 from models.domain.notifications import ABOUT_PROPOSALS, Recipient
 from models.domain.policy import BookingPolicy, latest_end
 from models.domain.proposals import ProposalStatus
@@ -161,7 +160,7 @@ def _record(
     detail, occasion = {"slot_id": str(proposal.slot_id)}, str(proposal.id)
     session.add(
         event_about(
-            Subject.BOOKING, proposal.booking_id, action, caller.actor, Channel.API, now, detail, occasion=occasion
+            Subject.BOOKING, proposal.booking_id, action, caller.actor, caller.channel, now, detail, occasion=occasion
         )
     )
     facts = {

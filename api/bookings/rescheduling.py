@@ -14,7 +14,7 @@ from api.http.idempotency import OptionalKey, register
 from api.http.problems import Kind, problem_responses
 from api.http.schema_types import RequestModel
 from models.domain import ids
-from models.domain.messages import Channel, Reschedule
+from models.domain.messages import Reschedule
 from workflows.booking.workflow import BookingWorkflow
 
 router = APIRouter(prefix="/v1/bookings/{booking_id}/reschedule", tags=["bookings"])
@@ -76,7 +76,7 @@ async def accept(
         proposal = await reschedule_proposals.acceptable(session, record, accepted.slot_id, caller)
     decision = Reschedule(
         actor=caller.actor,
-        channel=Channel.API,
+        channel=caller.channel,
         proposal_id=proposal.id,
         slot_id=proposal.slot_id,
         starts_at=proposal.starts_at,

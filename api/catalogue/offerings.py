@@ -88,7 +88,7 @@ async def create_offering(
     id, now = ids.creation_id(caller.id, "offering", key) if key else uuid4(), datetime.now(UTC)
     async with database.writing() as session:
         if not key or await register(session, id, new, now):
-            record = await commands.add_offering(session, id, caller.id, new, now)
+            record = await commands.add_offering(session, id, caller, new, now)
         else:
             record = await queries.own_offering(session, id, caller.id)
     response.headers["Location"] = f"{router.prefix}/{record.offering.id}"
@@ -175,5 +175,5 @@ async def update_offering(
         ensure_chargeable(change["price"])
     async with database.writing() as session:
         record = await queries.own_offering(session, offering_id, caller.id)
-        await commands.change_offering(session, record.offering, change, datetime.now(UTC))
+        await commands.change_offering(session, record.offering, change, caller, datetime.now(UTC))
     return presenters.offering(record, settings.policy)

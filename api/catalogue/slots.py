@@ -66,7 +66,7 @@ async def create_slots(
     id = ids.creation_id(caller.id, f"slots of {offering_id}", key) if key else None
     async with database.writing() as session:
         if id is None or await register(session, id, new, now):
-            await commands.add_slots(session, record.offering, starts, now)
+            await commands.add_slots(session, record.offering, starts, caller, now)
         slots = await queries.slots_at(session, offering_id, starts, now)
     return SlotsCreated(data=[presenters.slot(slot, settings.policy, now) for slot in slots])
 
@@ -123,7 +123,7 @@ async def withdraw_slots(
     async with database.writing() as session:
         record = await queries.own_offering(session, offering_id, caller.id)
         window = queries.between(starts_after, starts_before)
-        return await commands.withdraw_slots(session, record.offering, window, datetime.now(UTC))
+        return await commands.withdraw_slots(session, record.offering, window, caller, datetime.now(UTC))
 
 
 @router.delete(
@@ -137,7 +137,7 @@ async def withdraw_slot(offering_id: UUID, slot_id: UUID, caller: AsInstructor, 
     now = datetime.now(UTC)
     async with database.writing() as session:
         record = await queries.own_offering(session, offering_id, caller.id)
-        result = await commands.withdraw_slots(session, record.offering, [col(Slot.id) == slot_id], now)
+        result = await commands.withdraw_slots(session, record.offering, [col(Slot.id) == slot_id], caller, now)
         if not result.withdrawn:
             raise _not_withdrawable(await queries.booked_slot(session, offering_id, slot_id), now)
 

@@ -14,6 +14,7 @@ from api.examples.after_session import (
 from api.examples.people import PEOPLE
 from api.examples.refunds import LEDGER, REFUND
 from api.examples.reports import REPORTS
+from api.examples.webhooks import WEBHOOKS
 from api.http.problems import SCHEMA_NAME, Kind, example
 
 _STUDENT_ID = "7c0e4b0a-2f59-4d6b-8a53-9f1f6a1f0c11"
@@ -352,5 +353,6 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     **PEOPLE,
     **REPORTS,
     **EXAMPLES_AFTER_THE_SESSION,
+    **WEBHOOKS,
 }
 """By schema name."""

@@ -41,7 +41,7 @@ OptionalKey = Annotated[
 ]
 
 
-async def is_repeated(session: AsyncSession, id: UUID, body: BaseModel) -> bool:
+async def is_repeated(session: AsyncSession, id: UUID, body: BaseModel | None) -> bool:
     """Whether a request with this id was registered before. Raises the 422 `Problem` if it had another body."""
     known = await session.get(IdempotencyKey, id)
     if known is not None and known.fingerprint != _fingerprint(body):
@@ -49,7 +49,7 @@ async def is_repeated(session: AsyncSession, id: UUID, body: BaseModel) -> bool:
     return known is not None
 
 
-async def register(session: AsyncSession, id: UUID, body: BaseModel, now: datetime) -> bool:
+async def register(session: AsyncSession, id: UUID, body: BaseModel | None, now: datetime) -> bool:
     """Register a request before it starts anything. Returns whether it is the first; concurrent ones wait for it.
 
     Raises the 422 `Problem` if the id was registered with another body, whatever became of that request.
@@ -61,5 +61,6 @@ async def register(session: AsyncSession, id: UUID, body: BaseModel, now: dateti
     return inserted.first() is not None or not await is_repeated(session, id, body)
 
 
-def _fingerprint(body: BaseModel) -> str:
-    return hashlib.sha256(body.model_dump_json(exclude_defaults=True).encode()).hexdigest()
+def _fingerprint(body: BaseModel | None) -> str:
+    text = body.model_dump_json(exclude_defaults=True) if body else ""
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -18,6 +18,7 @@ from starlette.responses import JSONResponse
 from models import logs
 from models.domain.endings import EndReason
 from models.domain.money import Money
+from models.domain.scopes import Scope
 from models.domain.states import BookingStatus
 
 MEDIA_TYPE = "application/problem+json"
@@ -44,11 +45,15 @@ class Kind(Enum):
     NO_ACCOUNT = ("no-account", 403, "There is no account for this token.", "Sign up first.")
     ADDRESS_NOT_VERIFIED = ("address-not-verified", 403, "Your email address is not verified.")
     ACCOUNT_SUSPENDED = ("account-suspended", 403, "The account is suspended.")
+    SCOPE_MISSING = ("scope-missing", 403, "The service token does not allow this.")
+    SPEND_LIMIT_REACHED = ("spend-limit-reached", 403, "The service token may not spend that much.")
     NOT_YOURS = ("not-yours", 403, "This belongs to someone else.")
     NOT_FOUND = ("not-found", 404, "The resource was not found.", "Check the path and its ids.")
     IDENTITY_PROVIDER_USED = ("identity-provider-used", 404, "People sign in with an identity provider here.")
     MEETINGS_NOT_SET_UP = ("meetings-not-set-up", 404, "Meetings are not configured.", "Arrange one yourselves.")
+    WEBHOOKS_NOT_SET_UP = ("webhooks-not-set-up", 404, "Webhooks are not configured.")
     METHOD_NOT_ALLOWED = ("method-not-allowed", 405, "The method is not supported here.", "`Allow` lists the others.")
+    TOO_MANY_WEBHOOKS = ("too-many-webhooks", 409, "There are too many webhook endpoints.")
     BOOKINGS_OPEN = ("bookings-open", 409, "The account has open bookings.")
     EMAIL_TAKEN = ("email-taken", 409, "An account with this email address exists.", "Sign in, or use another address.")
     SLOT_TAKEN = ("slot-taken", 409, "The slot is taken.")
@@ -122,6 +127,11 @@ _MEMBERS: dict[Kind, dict[str, Any]] = {
     Kind.PRICE_CHANGED: {"price": {"amount_minor": 12_000, "currency": "usd"}},
     Kind.POLICY_CHANGED: {"policy_version": "6e0f1b9c4d2a8375"},
     Kind.MEETING_NOT_OPEN: {"opens_at": "2026-03-02T17:15:00Z", "closes_at": "2026-03-02T19:00:00Z"},
+    Kind.SCOPE_MISSING: {"scope": "bookings:write"},
+    Kind.SPEND_LIMIT_REACHED: {
+        "spend_limit": {"amount_minor": 20_000, "currency": "usd"},
+        "spent": {"amount_minor": 15_000, "currency": "usd"},
+    },
     Kind.RATE_LIMITED: {"quota": "bookings"},
     Kind.REQUEST_INVALID: {"errors": [{"where": "body/slot_id", "why": "Field required"}]},
     Kind.SESSION_TOO_FAR_AHEAD: {"bookable_from": "2026-06-01T17:30:00Z"},
@@ -183,6 +193,12 @@ class ProblemDetails(BaseModel):
     """Only for `meeting-not-open`."""
     closes_at: datetime | None = None
     """Only for `meeting-not-open`."""
+    scope: Scope | None = None
+    """Only for `scope-missing`: the scope that the service token needs. Absent if only people can do this."""
+    spend_limit: Money | None = None
+    """Only for `spend-limit-reached`: what the service token may spend in total."""
+    spent: Money | None = None
+    """Only for `spend-limit-reached`: what is spent of it."""
     quota: str | None = None
     """Only for `rate-limited`: the quota that is used up."""
     issuer: str | None = None

@@ -19,7 +19,6 @@ from api.payments.ledger import LedgerLine
 from models.domain.actors import Subject
 from models.domain.adjustments import AdjustmentOrder, AdjustmentView
 from models.domain.ids import adjustment_workflow_id
-from models.domain.messages import Channel
 from models.tables.audit import event_about
 from workflows.adjustments import AdjustmentWorkflow
 
@@ -104,7 +103,14 @@ async def adjust(
         async with database.writing() as session:
             session.add(
                 event_about(
-                    Subject.BOOKING, booking_id, action, operator.actor, Channel.API, now, detail, occasion=occasion
+                    Subject.BOOKING,
+                    booking_id,
+                    action,
+                    operator.actor,
+                    operator.channel,
+                    now,
+                    detail,
+                    occasion=occasion,
                 )
             )
     order = AdjustmentOrder(

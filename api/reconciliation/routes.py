@@ -22,7 +22,6 @@ from api.http.schema_types import ResponseModel
 from api.http.temporal import Timeouts, Unreachable, WorkflowCallError, translate_errors
 from models.domain.actors import Actor, Role, Subject
 from models.domain.ids import ordered_reconciliation_id
-from models.domain.messages import Channel
 from models.domain.money import Money
 from models.domain.reconciliation import Book, DriftKind, ReconciliationOrder, Total
 from models.tables.audit import event_about
@@ -201,7 +200,7 @@ async def reconcile(
     now = datetime.now(UTC)
     async with database.writing() as session:
         audit_event = event_about(
-            Subject.RECONCILIATION, id, "reconciliation.ordered", operator.actor, Channel.API, now,
+            Subject.RECONCILIATION, id, "reconciliation.ordered", operator.actor, operator.channel, now,
             occasion=now.isoformat(),
         )  # fmt: skip
         session.add(audit_event)

@@ -15,14 +15,15 @@ from api.examples.bookings import EXAMPLES
 from api.http.auth import bearer
 from api.http.database import Database
 from api.http.problems import MEDIA_TYPE, SCHEMA_NAME, Kind
+from models.domain.scopes import required_scope
 from sandbox.contract import document
 from tests.api.route_table import ROWS
 from tests.api.world import JSON, PUBLIC_URL
 
-AUTHENTICATION_ERRORS = {Kind.NOT_SIGNED_IN, Kind.WRONG_ROLE, Kind.NO_ACCOUNT, Kind.UNAVAILABLE}
+AUTHENTICATION_ERRORS = {Kind.NOT_SIGNED_IN, Kind.WRONG_ROLE, Kind.NO_ACCOUNT, Kind.SCOPE_MISSING, Kind.UNAVAILABLE}
 """Of routes that require a token. An identity provider's may be of an unknown person, or its keys unreachable."""
 
-PARTIAL = {SCHEMA_NAME, "NewOffering", "NewSlots", "OfferingChange", "WeeklySlots"}
+PARTIAL = {SCHEMA_NAME, "NewOffering", "NewSlots", "OfferingChange", "WebhookChange", "WeeklySlots"}
 """Schemas that are never sent with all of their members."""
 
 
@@ -172,7 +173,8 @@ def test_exactly_the_routes_that_require_a_token_declare_security(schema: JSON) 
         method, path = name.split()
         # A sign-in with a wrong password gets the same status, but needs no token.
         needs_token = ROWS[method, path]["nobody"] == "401" and path != "/v1/auth/token"
-        assert operation["security"] == ([{"bearer": []}] if needs_token else []), name
+        scope = required_scope(method, path) if needs_token else None
+        assert operation["security"] == ([{"bearer": [scope] if scope else []}] if needs_token else []), name
         assert (Kind.NOT_SIGNED_IN in declared_kinds(operation)) == needs_token, name
     assert schema["security"] == [{"bearer": []}]
     assert schema["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"

@@ -52,6 +52,8 @@ async def test_access_matches_the_table(method: str, path: str, client: httpx.As
                 month="2026-03",
                 reconciliation_id=uuid4(),
                 person_id=uuid4(),
+                token_id=uuid4(),
+                webhook_id=uuid4(),
             ),
             json=body if method in ("POST", "PATCH") else None,
             params={"starts_after": datetime.now(UTC).isoformat()} if (method, path) == WITHDRAW else None,

@@ -39,6 +39,7 @@ REPEATABLE = {
     "/v1/operator/disputes/{dispute_id}/accept": "sets a state",
     "/v1/operator/bookings/{booking_id}/adjust": "a drift is adjusted once",
     "/v1/operator/reconciliations": "joins the run that is in progress",
+    "/v1/webhooks/{webhook_id}/replay": "sets messages to be sent",
     "/v1/stripe/webhook": "an event has an id",
     "/v1/stripe/connect-webhook": "an event has an id",
     "/v1/meetings/webhook": "an event has an id",
