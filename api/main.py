@@ -16,6 +16,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 
 from api import health
+from api.agents import door as agents
 from api.bookings import routers as bookings
 from api.bookings.client import BookingClient
 from api.bookings.event_stream import EventStreams, StreamFinished, on_stream_finished
@@ -82,7 +83,8 @@ def create_app() -> FastAPI:
         try:
             _attach_clients(app, settings, engine, await _temporal_client())
             with _metrics_server(app, settings):
-                yield
+                async with app.state.agents.running():
+                    yield
             await app.state.streams.feed.close()
         finally:
             await engine.dispose()
@@ -128,6 +130,7 @@ def _build(settings: Settings, lifespan: Lifespan | None) -> FastAPI:
     app.state.limits = RateLimits(redis_storage(limits_url.get_secret_value()) if limits_url else None)
     app.state.backpressure = Backpressure()
     app.state.documents = Documents()
+    app.state.agents = agents.AgentsDoor(app)
     _include_routers(app)
     _handle_errors(app)
     _add_middleware(app, settings)
@@ -138,6 +141,7 @@ def _include_routers(app: FastAPI) -> None:
     for folder in (people, catalogue, bookings, meetings, payments, webhooks, reconciliation, reports):
         for router in folder.ROUTERS:
             app.include_router(router, **RATE_LIMITED)
+    app.include_router(agents.router, **RATE_LIMITED)
     # Not limited: webhooks and probes, whose rate the sender decides, and static pages.
     for router in (*payments.WEBHOOKS, *meetings.WEBHOOKS, health.router, reference.router, *return_pages.ROUTERS):
         app.include_router(router)

@@ -103,6 +103,7 @@ GET  /onboarding/refresh                              ok     ok       ok        
 GET  /password-reset                                  ok     ok       ok         ok        ok        ok
 GET  /verify                                          ok     ok       ok         ok        ok        ok
 GET  /v1/openapi.json                                 ok     ok       ok         ok        ok        ok
+POST /mcp                                             401    403      403        403       403       403
 GET  /docs                                            ok     ok       ok         ok        ok        ok
 """
 ROWS = {

@@ -138,7 +138,9 @@ def test_every_route_is_described_except_html_pages_and_the_document_itself(sche
     pages = {
         row
         for row in ROWS
-        if row[1].startswith(("/checkout/", "/onboarding/", "/password-reset", "/verify", "/docs", "/v1/openapi.json"))
+        if row[1].startswith(
+            ("/checkout/", "/onboarding/", "/password-reset", "/verify", "/docs", "/mcp", "/v1/openapi.json")
+        )
     }
     described = {tuple(name.split()) for name, _ in operations(schema)}
     assert described == set(ROWS) - pages

@@ -34,7 +34,9 @@ DELETE /v1/webhooks                          webhooks:write
 """By the beginning of the path. The first line that fits counts."""
 LINES = [line.split() for line in SCOPES.strip().splitlines()]
 
-PROTECTED = {row: roles for row, roles in ROWS.items() if roles["nobody"] == "401" and row[1] != "/v1/auth/token"}
+PROTECTED = {
+    row: roles for row, roles in ROWS.items() if roles["nobody"] == "401" and row[1] not in ("/v1/auth/token", "/mcp")
+}
 """The routes that need a token."""
 
 
