@@ -110,12 +110,11 @@ def _complete(schema: Json) -> None:
 
 
 def _name_scope(method: str, path: str, operation: Json) -> None:
-    """The scope that a service token needs. OpenAPI 3.1 lets a scheme other than OAuth name one."""
-    if not operation.get("security"):
-        operation["security"] = []
+    """The scope that a service token needs, as an extension: linters know scopes of OAuth only."""
+    if not operation.setdefault("security", []):
         return
-    scope = required_scope(method.upper(), path)
-    operation["security"] = [{bearer.scheme_name: [scope] if scope else []}]
+    if scope := required_scope(method.upper(), path):
+        operation["x-required-scope"] = scope
 
 
 def _implied_errors(path: str, operation: Json) -> Iterator[Kind]:

@@ -49,7 +49,7 @@ bearer = HTTPBearer(
     bearerFormat="JWT",
     scheme_name="bearer",
     description="The `access_token` from `POST /v1/auth/token`, or the identity provider's token if one is configured. "
-    "Or a service token, which needs the scope that the operation names.",
+    "Or a service token, which needs the operation's `x-required-scope`.",
 )
 
 

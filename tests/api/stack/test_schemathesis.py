@@ -33,6 +33,15 @@ EXCLUDED_CHECKS = {
 }
 """Disabled checks of Schemathesis, each with its reason. No route is excluded from the others."""
 
+OF_HTTP = {
+    *("cache-control", "connection", "content-encoding", "content-length", "content-type", "date", "server"),
+    *("strict-transport-security", "transfer-encoding", "vary"),
+    *("content-security-policy", "referrer-policy", "x-content-type-options", "x-frame-options", "x-accel-buffering"),
+    # What a status brings with it (RFC 9110).
+    *("allow", "retry-after", "www-authenticate"),
+}
+"""Headers that the document need not declare: HTTP's own, and those for browsers."""
+
 _TIMEOUT_SECONDS = 20
 
 
@@ -100,6 +109,8 @@ def _check(case: Case[Any], role: str, populated_api: PopulatedApi, url: str, br
     headers = {"Authorization": f"Bearer {populated_api.tokens[role]}"} if role in populated_api.tokens else {}
     response = case.call(base_url=url, session=browser, headers=headers, timeout=_TIMEOUT_SECONDS)
     case.validate_response(response)
+    declared = case.operation.definition.raw["responses"][str(response.status_code)].get("headers", {})
+    assert {name.lower() for name in response.headers} - {name.lower() for name in declared} <= OF_HTTP
 
 
 def _allowed_role(case: Case[Any]) -> str:
