@@ -13,8 +13,9 @@ from models.languages import LANGUAGES, SOURCE, Language, find
 
 JSON, CSV, PDF = "application/json", "text/csv", page.MEDIA_TYPE
 
-_HEADERS = {
-    "Content-Disposition": {"description": "The name of a CSV or PDF file.", "schema": {"type": "string"}},
+NAMED_FILE = {"Content-Disposition": {"description": "The file's name.", "schema": {"type": "string"}}}
+"""The OpenAPI of the header that a download has."""
+_HEADERS = NAMED_FILE | {
     "Vary": {"description": "Always `Accept`.", "schema": {"type": "string"}},
 }
 

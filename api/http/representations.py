@@ -1,34 +1,37 @@
 """Conditional requests and compression (RFC 9110, sections 13 and 8.4), for what anyone may read.
 
-A route that sends `Cache-Control: no-cache` lets clients keep its response, and ask whether it is still current. All
-other responses are `no-store`, so they have no `ETag`: a client must not keep them.
+A revalidated route lets clients keep its response, and ask whether it is still current. All other responses are
+`no-store`, so they have no `ETag`: a client must not keep them.
 """
 
 import hashlib
 from typing import Annotated, Any
 
-from fastapi import Depends, Header, Response
+from fastapi import Depends, Header, Request, Response
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-_REVALIDATED = "no-cache"
+_REVALIDATED = "holdfast.revalidated"
+"""In the ASGI scope of a request to such a route. A stream is `no-cache` as well, and must not be collected."""
 _MINIMUM_BYTES = 1024
 _COMPRESSION_LEVEL = 5
 _KEPT = ("etag", "cache-control", "vary")
 """Headers of a 304 (RFC 9110, section 15.4.5)."""
 
 
-async def _revalidate(
+async def revalidate(
+    request: Request,
     response: Response,
     if_none_match: Annotated[str | None, Header(description="The `ETag` of the response that you have.")] = None,
 ) -> None:
     """`ETagMiddleware` compares the header, since the response has no body yet."""
-    response.headers["Cache-Control"] = _REVALIDATED
+    request.scope[_REVALIDATED] = True
+    response.headers["Cache-Control"] = "no-cache"
 
 
 REVALIDATED: dict[str, Any] = {
-    "dependencies": [Depends(_revalidate)],
+    "dependencies": [Depends(revalidate)],
     "responses": {
         200: {"headers": {"ETag": {"description": "Send it as `If-None-Match`.", "schema": {"type": "string"}}}},
         304: {"description": "The response that you have is current."},
@@ -56,7 +59,7 @@ class ETagMiddleware:
         async def collect(message: Message) -> None:
             nonlocal start
             if message["type"] == "http.response.start":
-                if message["status"] == 200 and Headers(raw=message["headers"]).get("Cache-Control") == _REVALIDATED:
+                if message["status"] == 200 and scope.get(_REVALIDATED):
                     start = message
                     return
             elif start is not None:

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
 from starlette.concurrency import run_in_threadpool
 
+from api.http.representations import REVALIDATED
 from api.reference.rendering import render
 
 router = APIRouter(include_in_schema=False)
@@ -15,12 +16,12 @@ _PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors '
 _KEPT = {"Cache-Control": "no-cache"}
 
 
-@router.get("/v1/openapi.json")
+@router.get("/v1/openapi.json", dependencies=REVALIDATED["dependencies"])
 async def openapi_document(request: Request) -> Response:
     return Response(await _built(request, "openapi_json"), media_type="application/json", headers=_KEPT)
 
 
-@router.get("/docs", response_class=HTMLResponse)
+@router.get("/docs", dependencies=REVALIDATED["dependencies"], response_class=HTMLResponse)
 async def reference(request: Request) -> HTMLResponse:
     page = await _built(request, "reference_page")
     return HTMLResponse(page, headers=_KEPT | {"Content-Security-Policy": _PAGE_POLICY})

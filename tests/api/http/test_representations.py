@@ -6,7 +6,9 @@ import json
 import httpx
 import pytest
 from fastapi import FastAPI
+from starlette.types import Message, Receive, Scope, Send
 
+from api.http.representations import ETagMiddleware
 from tests.api.world import World
 
 PUBLIC = ["/v1/offerings", "/v1/offerings/{offering}", "/v1/offerings/{offering}/slots", "/v1/instructors/{instructor}"]
@@ -57,3 +59,23 @@ async def test_api_is_compressed_and_pages_are_not(client: httpx.AsyncClient, ap
 async def test_small_response_is_not_compressed(client: httpx.AsyncClient) -> None:
     answer = await client.get("/v1/offerings", headers={"Accept-Encoding": "gzip"})
     assert "Content-Encoding" not in answer.headers
+
+
+async def test_a_stream_is_sent_as_it_comes() -> None:
+    """It is `no-cache`, too, and collecting it for an `ETag` would hold it back until it ends."""
+    sent: list[Message] = []
+
+    async def stream(_: Scope, __: Receive, send: Send) -> None:
+        headers = [(b"cache-control", b"no-cache"), (b"content-type", b"text/event-stream")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"data: 1", "more_body": True})
+        assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
+
+    async def receive() -> Message:
+        raise AssertionError("nothing is received")
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    await ETagMiddleware(stream)({"type": "http", "method": "GET", "headers": []}, receive, send)
+    assert len(sent) == 2

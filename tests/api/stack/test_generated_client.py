@@ -127,7 +127,7 @@ def test_integrators_example_receives_a_webhook_and_books_with_client_and_agent(
         slots = client.model("NewSlots", {"starts_at": starts_at.isoformat()})
         instructor.call("createSlots", "SlotsCreated", offering_id=offering.id, body=slots)
     operator = services_loop.run(operator_token(stack))
-    command = [sys.executable, EXAMPLE, "--api", stack.api_url, "--operator-token", operator, "--words", title]
+    command = [sys.executable, str(EXAMPLE), "--api", stack.api_url, "--operator-token", operator, "--words", title]
     environment = os.environ | {"PYTHONPATH": str(generated.parent)}
     ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100, check=False)
     assert ran.returncode == 0, ran.stdout + ran.stderr
