@@ -29,6 +29,7 @@ def create(call: Call) -> JsonObject:
             f"({formatted(remaining, currency)})"
         )
         raise invalid(message, param="amount")
+    _check_balance(call.context, transfer, amount)
     _refund_fee(call, transfer, amount)
     reversal = make(call.context, transfer, amount, source_refund=None)
     reversal.body["metadata"] = merged_metadata(None, call.params.get("metadata"))
@@ -85,6 +86,20 @@ def make(context: Context, transfer: Record, amount: int, *, source_refund: str 
     record = context.store.put(KIND, body["id"], owner=transfer.owner, body=body)
     _add_to_transfer(context, transfer, record)
     return record
+
+
+def _check_balance(context: Context, transfer: Record, amount: int) -> None:
+    """The account must still have the money, unless the transfer was made by a destination charge.
+
+    What is pending on its balance counts. Source: API reference, "Transfer reversals".
+    """
+    source = context.store.find("charge", transfer.body["source_transaction"] or "")
+    if source is not None and source.body.get("transfer") == transfer.id:
+        return
+    balance = context.ledger.balance(transfer.body["destination"]).get(transfer.body["currency"], (0, 0))
+    if amount > sum(balance):
+        message = "The connected account's balance does not cover this reversal."
+        raise invalid(message, code="balance_insufficient", param="amount")
 
 
 def _add_to_transfer(context: Context, transfer: Record, reversal: Record) -> None:
