@@ -6,6 +6,7 @@ Sources: API reference, "Accounts", "Capabilities", "Login links"; docs "Account
 from sandbox.stripe import bank_accounts, onboarding
 from sandbox.stripe.account_bodies import KIND, blank, payout_interval, platform
 from sandbox.stripe.context import Call, Context
+from sandbox.stripe.dynamic_payment_methods import platform_country
 from sandbox.stripe.errors import account_invalid, invalid, no_such
 from sandbox.stripe.ids import PLATFORM, new_token
 from sandbox.stripe.json_values import JsonObject, copied, merged_metadata
@@ -33,13 +34,13 @@ def add(context: Context, owner: str, body: JsonObject, params: JsonObject, hidd
 
 def retrieve(call: Call) -> JsonObject:
     if call.path["account"] == call.account == PLATFORM:
-        return platform()
+        return platform() | {"country": platform_country(call.context)}
     return call.context.view(find(call))
 
 
 def retrieve_current(call: Call) -> JsonObject:
     if call.account == PLATFORM:
-        return platform()
+        return platform() | {"country": platform_country(call.context)}
     return call.context.view(call.context.store.get(KIND, call.account))
 
 

@@ -1,5 +1,7 @@
 """PaymentIntents (API reference, "PaymentIntents")."""
 
+from collections.abc import Sequence
+
 from sandbox.stripe import payment_flow, payment_methods
 from sandbox.stripe.accounts import require_transfers
 from sandbox.stripe.context import Call
@@ -64,7 +66,15 @@ def create(call: Call) -> JsonObject:
     return call.context.view(intent)
 
 
-def make(call: Call, amount: int, currency: str, params: JsonObject, *, from_checkout: str | None = None) -> Record:
+def make(
+    call: Call,
+    amount: int,
+    currency: str,
+    params: JsonObject,
+    *,
+    from_checkout: str | None = None,
+    types: tuple[str, ...] = ("card",),
+) -> Record:
     """Create an intent from the parameters of `create`, or from a Checkout Session's `payment_intent_data`."""
     check_connect(call, params, amount)
     context = call.context
@@ -88,7 +98,7 @@ def make(call: Call, amount: int, currency: str, params: JsonObject, *, from_che
         "currency": currency,
         "customer": params.get("customer"),
         "customer_account": None,
-        "excluded_payment_method_types": None,
+        "excluded_payment_method_types": params.get("excluded_payment_method_types"),
         "last_payment_error": None,
         "latest_charge": None,
         "livemode": False,
@@ -96,8 +106,8 @@ def make(call: Call, amount: int, currency: str, params: JsonObject, *, from_che
         "next_action": None,
         "payment_method": None,
         "payment_method_configuration_details": None,
-        "payment_method_options": {"card": {"request_three_d_secure": "automatic"}},
-        "payment_method_types": ["card"],
+        "payment_method_options": options(params, types),
+        "payment_method_types": [*types],
         "processing": None,
         "review": None,
         "source": None,
@@ -240,6 +250,12 @@ def check_options(params: JsonObject) -> None:
         for name in options or ():
             if (kind, name) not in _ACCEPTED_OPTIONS:
                 raise not_modelled(f"payment_method_options[{kind}][{name}]")
+
+
+def options(params: JsonObject, types: Sequence[str]) -> JsonObject:
+    """The `payment_method_options` of a new object that can be paid by these types."""
+    requested = (params.get("payment_method_options") or {}).get("card") or {}
+    return {"card": {"request_three_d_secure": "automatic"} | requested} if "card" in types else {}
 
 
 def _require_destination(intent: JsonObject, fee: int) -> None:

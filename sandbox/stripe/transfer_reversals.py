@@ -71,7 +71,7 @@ def make(context: Context, transfer: Record, amount: int, *, source_refund: str 
         available_on=available_on,
     )
     payment = context.store.get("charge", transfer.body["destination_payment"])
-    refund = refund_records.make(context, payment, "pyr", amount, source_transfer_reversal=body["id"])
+    refund = refund_records.make(context, payment, amount, source_transfer_reversal=body["id"])
     refund.body["balance_transaction"] = context.ledger.post(
         payment.owner,
         type="payment_refund",

@@ -4,7 +4,7 @@ import pytest
 from stripe import Charge, InvalidRequestError, PaymentIntent, Transfer
 from stripe.params import TransferCreateParams
 
-from tests.sandbox.stripe.platform import Platform
+from tests.sandbox.stripe.platform import Json, Platform
 
 DAY = 86_400
 NET = 9_680
@@ -58,7 +58,7 @@ async def test_transfer_waits_for_the_charge_and_belongs_to_its_group(platform: 
 async def test_charge_without_a_group_gets_one_with_its_transfer(platform: Platform, requested: str | None) -> None:
     account = await platform.account()
     charge = await _charged(platform)
-    more = {"transfer_group": requested} if requested else {}
+    more: Json = {"transfer_group": requested} if requested else {}
     transfer = await _transfer(platform, charge, account.id, **more)
     charge = await platform.stripe.v1.charges.retrieve_async(charge.id)
     assert transfer.transfer_group == charge.transfer_group == (requested or f"group_{charge.payment_intent}")

@@ -20,7 +20,7 @@ async def _pay(page: Page, number: str) -> None:
     await page.get_by_label("Expiry").fill("12 / 34")
     await page.get_by_label("CVC").fill("123")
     await page.get_by_label("Name on card").fill("Ada Lovelace")
-    await page.get_by_role("button", name="Pay").click()
+    await page.get_by_role("button", name="Pay $").click()
 
 
 async def test_checkout_shows_the_amount_and_takes_payment(platform: Platform, browser_page: Page) -> None:
