@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from stripe import Charge, InvalidRequestError, PaymentIntent
 
-from tests.sandbox.stripe.platform import Platform
+from tests.sandbox.stripe.platform import Json, Platform
 
 DAY = 86_400
 HOUR = 3_600
@@ -117,7 +117,8 @@ async def test_extended_authorization_is_granted_if_asked_for(
     platform: Platform, granted: bool, asked: bool, number: str, seconds: int
 ) -> None:
     await platform.control("POST", "/holds", {"extended": granted})
-    charge = await _held(platform, number=number, **({"payment_method_options": EXTENSION} if asked else {}))
+    more: Json = {"payment_method_options": EXTENSION} if asked else {}
+    charge = await _held(platform, number=number, **more)
     assert charge.payment_method_details is not None
     card = charge.payment_method_details.card
     assert card is not None
