@@ -6,6 +6,7 @@ import pytest
 from stripe import InvalidRequestError, PaymentIntent
 from stripe.checkout import Session
 
+from sandbox.browser.checkout_page import CheckoutClosed, pay_with
 from tests.sandbox.stripe.platform import Json, Platform
 
 DAY = 86_400
@@ -243,3 +244,17 @@ async def test_dispute_says_how_the_charge_was_paid(platform: Platform, method: 
     opened = await platform.control("POST", "/disputes", {"charge": charge.id, "reason": "product_not_received"})
     details = (await platform.stripe.v1.disputes.retrieve_async(opened["id"])).payment_method_details
     assert (details.type if details else None) == (None if method == "cashapp" else method)
+
+
+async def test_browser_pays_by_other_methods_than_cards(platform: Platform) -> None:
+    refused, klarna, debit = [str((await platform.checkout()).url) for _ in range(3)]
+    assert not await pay_with(refused, "klarna", approve=False)
+    assert await pay_with(klarna, "klarna")
+    assert await pay_with(debit, "us_bank_account", "000222222227")
+    for closed in (klarna, str((await platform.checkout(excluded_payment_method_types=["klarna"])).url)):
+        with pytest.raises(CheckoutClosed):
+            await pay_with(closed, "klarna")
+    await platform.advance(5 * DAY)
+    intents = (await platform.stripe.v1.payment_intents.list_async()).data
+    # The session that was left open has expired by then.
+    assert [intent.status for intent in intents] == ["requires_payment_method", "succeeded", "canceled"]
