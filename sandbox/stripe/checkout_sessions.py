@@ -2,6 +2,7 @@
 
 from sandbox.stripe import (
     checkout_rules,
+    destination_charges,
     dynamic_payment_methods,
     line_items,
     payment_failures,
@@ -43,7 +44,7 @@ def create(call: Call) -> JsonObject:
     currency, amount = currencies.pop(), sum(item["amount_total"] for item in items)
     check_charge_amount(amount, currency, "line_items")
     intent_data = params.get("payment_intent_data") or {}
-    payment_intents.check_connect(call, intent_data, amount)
+    destination_charges.check(call, intent_data, amount)
     is_manual = intent_data.get("capture_method") == "manual"
     types = dynamic_payment_methods.offered(context, params, currency, manual=is_manual)
     now = context.now()
