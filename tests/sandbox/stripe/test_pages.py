@@ -67,6 +67,27 @@ async def test_challenge_can_be_retried_after_a_failure(platform: Platform, brow
     await browser_page.wait_for_url("**/_sandbox/health?**")
 
 
+async def test_wallet_is_approved_on_its_own_page(platform: Platform, browser_page: Page) -> None:
+    session = await _open_session(platform)
+    await browser_page.goto(str(session.url))
+    await browser_page.get_by_role("button", name="Klarna").click()
+    await browser_page.get_by_role("button", name="Fail test payment").click()
+    await expect(browser_page.get_by_role("alert")).to_contain_text("unable to authenticate")
+    await browser_page.get_by_role("button", name="Klarna").click()
+    await browser_page.get_by_role("button", name="Authorize test payment").click()
+    await browser_page.wait_for_url("**/_sandbox/health?**")
+
+
+async def test_bank_debit_is_paid_from_the_chosen_account(platform: Platform, browser_page: Page) -> None:
+    session = await platform.checkout(success_url=f"{platform.url}/_sandbox/health")
+    await browser_page.goto(str(session.url))
+    await browser_page.get_by_label("Test account").select_option("000222222227")
+    await browser_page.get_by_role("button", name="US bank account").click()
+    await browser_page.wait_for_url("**/_sandbox/health")
+    [intent] = (await platform.stripe.v1.payment_intents.list_async()).data
+    assert intent.status == "processing"
+
+
 async def test_onboarding_page_enables_payouts(platform: Platform, browser_page: Page) -> None:
     account = await platform.account(onboarded=False)
     link = await platform.stripe.v1.account_links.create_async(
