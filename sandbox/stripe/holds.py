@@ -15,12 +15,8 @@ _SETTING = "sandbox.setting"
 _HOLDS = "holds"
 
 _VISA_OFF_SESSION_SECONDS = 4 * DAY_SECONDS + 18 * 3600
-_EXTENDED_SECONDS = {
-    "visa": 29 * DAY_SECONDS + 18 * 3600,
-    "mastercard": 30 * DAY_SECONDS,
-    "amex": 30 * DAY_SECONDS,
-    "discover": 30 * DAY_SECONDS,
-}
+# American Express and Discover extend holds of travel merchants only.
+_EXTENDED_SECONDS = {"visa": 29 * DAY_SECONDS + 18 * 3600, "mastercard": 30 * DAY_SECONDS}
 
 
 def configure(context: Context, *, extended: bool, card_seconds: int | None) -> None:
@@ -41,8 +37,9 @@ def end(context: Context, intent: Record, charge: Record, instrument: Instrument
         is_short = off_session and instrument.brand == "visa"
         seconds = _VISA_OFF_SESSION_SECONDS if is_short else (type.hold_days or 0) * DAY_SECONDS
     details = charge.body["payment_method_details"]["card"]
-    if setting and setting.body["extended"] and _asks_for_extension(intent.body) and not off_session:
-        seconds = _EXTENDED_SECONDS[str(instrument.brand)]
+    extended = _EXTENDED_SECONDS.get(str(instrument.brand))
+    if setting and setting.body["extended"] and extended and _asks_for_extension(intent.body) and not off_session:
+        seconds = extended
         details["extended_authorization"] = {"status": "enabled"}
     details["capture_before"] = context.now() + seconds
     return int(details["capture_before"])

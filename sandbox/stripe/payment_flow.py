@@ -97,14 +97,16 @@ def _post_charge(context: Context, intent: Record, charge: Record) -> Record:
     """
     amount = charge.body["amount_captured"]
     instrument = instrument_of(charge)
+    type = BY_NAME[instrument.type]
+    is_available = instrument.available_at_once or type.confirmed_after_days > 0
     charge.body["balance_transaction"] = context.ledger.post(
         charge.owner,
         type="charge" if instrument.type == "card" else "payment",
         amount=amount,
         currency=charge.body["currency"],
         source=charge.id,
-        fee=stripe_fee(BY_NAME[instrument.type].fee, amount),
-        available_on=context.now() + (0 if instrument.available_at_once else SETTLEMENT_SECONDS),
+        fee=stripe_fee(type.fee, amount),
+        available_on=context.now() + (0 if is_available else SETTLEMENT_SECONDS),
         description=charge.body["description"],
     )
     context.store.save(charge)

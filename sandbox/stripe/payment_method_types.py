@@ -29,7 +29,7 @@ class PaymentMethodType:
     hold_ends_at_midnight: bool = False
     redirects: bool = False
     confirmed_after_days: int = 0
-    """A debit is `processing` until then."""
+    """A debit is `processing` until then. Its money is available at once when it is confirmed."""
     refund_seconds: int = 0
     """How long a refund is pending."""
     refund_destination: str | None = None
@@ -145,11 +145,11 @@ ALL = (
         "SEPA Direct Debit",
         "eur",
         _BANKS_IN_EUROPE,
-        confirmed_after_days=5,
+        confirmed_after_days=6,
         fee=ProcessingFee(80, 30, 600),
     ),
     PaymentMethodType(
-        "bacs_debit", "Bacs Direct Debit", "gbp", "gb", confirmed_after_days=4, fee=ProcessingFee(100, 0, 200)
+        "bacs_debit", "Bacs Direct Debit", "gbp", "gb", confirmed_after_days=7, fee=ProcessingFee(100, 0, 200)
     ),
 )
 

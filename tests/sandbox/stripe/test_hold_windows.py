@@ -108,10 +108,11 @@ EXTENSION = {"card": {"request_extended_authorization": "if_available"}}
     [
         (True, True, "4242424242424242", 29 * DAY + 18 * HOUR),
         (True, True, "5555555555554444", 30 * DAY),
+        (True, True, "378282246310005", 7 * DAY),
         (True, False, "4242424242424242", 7 * DAY),
         (False, True, "4242424242424242", 7 * DAY),
     ],
-    ids=["visa", "mastercard", "not asked for", "not in the contract"],
+    ids=["visa", "mastercard", "american express", "not asked for", "not in the contract"],
 )
 async def test_extended_authorization_is_granted_if_asked_for(
     platform: Platform, granted: bool, asked: bool, number: str, seconds: int
@@ -123,7 +124,7 @@ async def test_extended_authorization_is_granted_if_asked_for(
     card = charge.payment_method_details.card
     assert card is not None
     assert card.extended_authorization is not None
-    status = "enabled" if granted and asked else "disabled"
+    status = "enabled" if seconds > 7 * DAY else "disabled"
     assert (card.capture_before, card.extended_authorization.status) == (charge.created + seconds, status)
     await platform.advance(seconds - 60)
     assert await _status(platform, charge) == "requires_capture"

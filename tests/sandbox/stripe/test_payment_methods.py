@@ -128,8 +128,8 @@ async def test_wallet_is_paid_at_once(platform: Platform, method: str, currency:
 
 DEBITS = {
     "us_bank_account": ("usd", "000123456789", 4, 80),
-    "sepa_debit": ("eur", "AT611904300234573201", 5, 110),
-    "bacs_debit": ("gbp", "00012345", 4, 100),
+    "sepa_debit": ("eur", "AT611904300234573201", 6, 110),
+    "bacs_debit": ("gbp", "00012345", 7, 100),
 }
 
 
@@ -154,6 +154,8 @@ async def test_bank_debit_is_confirmed_days_later(platform: Platform, method: st
     session = await platform.stripe.v1.checkout.sessions.retrieve_async(session.id, {"expand": ["payment_intent"]})
     assert (session.payment_status, _intent(session).status) == ("paid", "succeeded")
     assert await platform.balance_transactions() == [("payment", 10_000, fee)]
+    [line] = (await platform.stripe.v1.balance_transactions.list_async()).data
+    assert line.status == "available"
     events = await platform.event_types()
     first = events.index("charge.succeeded")
     assert events[first : first + 3] == [
