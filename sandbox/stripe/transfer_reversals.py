@@ -89,12 +89,16 @@ def make(context: Context, transfer: Record, amount: int, *, source_refund: str 
 
 
 def _check_balance(context: Context, transfer: Record, amount: int) -> None:
-    """The account must still have the money, unless the transfer was made by a destination charge.
+    """An account whose losses Stripe bears must still have the money of a separate transfer. Others go below zero.
 
-    What is pending on its balance counts. Source: API reference, "Transfer reversals".
+    What is pending on the balance counts. Sources: API reference, "Transfer reversals"; docs "Separate charges and
+    transfers", "Reverse transfers"; docs "Understanding connected reserve balances".
     """
     source = context.store.find("charge", transfer.body["source_transaction"] or "")
     if source is not None and source.body.get("transfer") == transfer.id:
+        return
+    account = context.store.find("account", transfer.body["destination"])
+    if account is None or account.body["controller"]["losses"]["payments"] == "application":
         return
     balance = context.ledger.balance(transfer.body["destination"]).get(transfer.body["currency"], (0, 0))
     if amount > sum(balance):

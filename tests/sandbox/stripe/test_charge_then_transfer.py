@@ -1,5 +1,7 @@
 """A charge on the platform through Checkout, and the transfer that follows it later."""
 
+from typing import Literal
+
 import pytest
 from stripe import Charge, InvalidRequestError, PaymentIntent, Transfer
 from stripe.params import TransferCreateParams
@@ -132,16 +134,21 @@ async def test_refund_cannot_reverse_a_separate_transfer(platform: Platform) -> 
 
 
 @pytest.mark.parametrize("paid_out", [False, True])
-async def test_transfer_is_reversed_while_the_account_has_the_money(platform: Platform, paid_out: bool) -> None:
-    account = await platform.account()
+@pytest.mark.parametrize("bears_losses", ["application", "stripe"])
+async def test_reversal_needs_the_money_only_where_stripe_bears_the_losses(
+    platform: Platform, bears_losses: Literal["application", "stripe"], paid_out: bool
+) -> None:
+    account = await platform.account(losses=bears_losses)
     charge = await _charged(platform)
     transfer = await _transfer(platform, charge, account.id)
-    if not paid_out:
+    if paid_out:
+        await platform.advance(4 * DAY)
+    before = await platform.net(account.id)
+    assert before == (0 if paid_out else 8_000)
+    if not paid_out or bears_losses == "application":
         reversal = await platform.stripe.v1.transfers.reversals.create_async(transfer.id)
-        assert (reversal.amount, await platform.net(), await platform.net(account.id)) == (8_000, NET, 0)
+        assert (reversal.amount, await platform.net(), await platform.net(account.id)) == (8_000, NET, before - 8_000)
         return
-    await platform.advance(4 * DAY)
-    assert await platform.net(account.id) == 0
     with pytest.raises(InvalidRequestError) as refused:
         await platform.stripe.v1.transfers.reversals.create_async(transfer.id)
     assert refused.value.code == "balance_insufficient"
