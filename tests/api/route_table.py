@@ -85,19 +85,73 @@ POST /v1/stripe/connect-webhook                       400    400      400       
 POST /v1/meetings/webhook                             400    400      400        400       400       400
 GET  /healthz                                         ok     ok       ok         ok        ok        ok
 GET  /readyz                                          ok     ok       ok         ok        ok        ok
+GET  /v1/openapi.json                                 ok     ok       ok         ok        ok        ok
+"""
+
+# The pages. `401`: a page that leads to the sign-in.
+PAGE_TABLE = """
+                                                     nobody student instructor operator o.student o.instructor
+GET  /                                                ok     ok       ok         ok        ok        ok
+GET  /static/{name}                                   ok     ok       ok         ok        ok        ok
+GET  /offerings                                       ok     ok       ok         ok        ok        ok
+GET  /offerings/{offering_id}                         ok     ok       ok         ok        ok        ok
+GET  /instructors/{instructor_id}                     ok     ok       ok         ok        ok        ok
+GET  /policies                                        ok     ok       ok         ok        ok        ok
+GET  /docs                                            ok     ok       ok         ok        ok        ok
+GET  /sign-up                                         ok     ok       ok         ok        ok        ok
+POST /sign-up                                         ok     ok       ok         ok        ok        ok
+GET  /sign-in                                         ok     ok       ok         ok        ok        ok
+POST /sign-in                                         401    401      401        401       401       401
+GET  /sign-in/token                                   ok     ok       ok         ok        ok        ok
+POST /sign-in/token                                   401    401      401        401       401       401
+POST /sign-out                                        401    ok       ok         ok        ok        ok
+POST /role                                            401    403      403        403       403       403
+POST /preferences                                     ok     ok       ok         ok        ok        ok
+GET  /forgotten-password                              ok     ok       ok         ok        ok        ok
+POST /forgotten-password                              ok     ok       ok         ok        ok        ok
+GET  /password-reset                                  ok     ok       ok         ok        ok        ok
+POST /password-reset                                  400    400      400        400       400       400
+GET  /verify                                          ok     ok       ok         ok        ok        ok
+POST /verify                                          400    400      400        400       400       400
+POST /verification                                    401    ok       403        403       ok        403
+GET  /bookings/{booking_id}/join                      401    ok       ok         403       404       404
+GET  /bookings/{booking_id}/calendar.ics              401    ok       ok         403       404       404
+GET  /bookings/{booking_id}/receipt.pdf               401    ok       ok         ok        404       404
+GET  /bookings/{booking_id}/events                    401    ok       ok         ok        404       404
 GET  /checkout/return                                 ok     ok       ok         ok        ok        ok
 GET  /checkout/cancelled                              ok     ok       ok         ok        ok        ok
 GET  /onboarding/return                               ok     ok       ok         ok        ok        ok
 GET  /onboarding/refresh                              ok     ok       ok         ok        ok        ok
-GET  /password-reset                                  ok     ok       ok         ok        ok        ok
-GET  /verify                                          ok     ok       ok         ok        ok        ok
-GET  /v1/openapi.json                                 ok     ok       ok         ok        ok        ok
 """
-ROWS = {
-    (method, path): dict(zip(ROLES, outcomes, strict=True))
-    for method, path, *outcomes in map(str.split, TABLE.splitlines()[2:])
-}
+
+
+def _rows(table: str) -> dict[tuple[str, str], dict[str, str]]:
+    return {
+        (method, path): dict(zip(ROLES, outcomes, strict=True))
+        for method, path, *outcomes in map(str.split, table.splitlines()[2:])
+    }
+
+
+API, PAGES = _rows(TABLE), _rows(PAGE_TABLE)
+ROWS = API | PAGES
 """The outcome per role, by method and path."""
+
+FORMS: dict[str, dict[str, str]] = {
+    "/sign-up": {
+        "email": "ada@students.test",
+        "password": "a long enough password",
+        "name": "Ada",
+        "role": "student",
+    },
+    "/sign-in": {"email": "nobody@students.test", "password": "a long enough password"},
+    "/sign-in/token": {"token": "not one"},
+    "/role": {"role": "operator"},
+    "/preferences": {"language": "de", "time_zone": "Europe/Berlin"},
+    "/forgotten-password": {"email": "ada@students.test"},
+    "/password-reset": {"token": "unknown", "password": "a long enough password"},
+    "/verify": {"token": "unknown"},
+}
+"""What is typed into the form that is sent to a path."""
 
 BODIES: dict[str, dict[str, Any]] = {
     "signup": {"email": "ada@students.test", "password": "a long enough password", "name": "Ada", "role": "student"},

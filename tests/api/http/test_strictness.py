@@ -8,12 +8,12 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from tests.api.route_table import BODIES, ROWS
+from tests.api.route_table import API, BODIES
 from tests.api.world import JSON, World, problem
 
 WITH_BODY = {
     path.rpartition("/")[2]: (method, path)
-    for method, path in ROWS
+    for method, path in API
     if path.rpartition("/")[2] in BODIES and method in ("POST", "PATCH") and "/disputes/" not in path
 }
 MORE: list[tuple[str, JSON]] = [

@@ -1,0 +1,70 @@
+"""The return URLs of Stripe's Checkout and onboarding.
+
+They prove nothing: payments are confirmed by webhook. The pages only tell people what happens next, in the language
+that the link names. They stay for a platform that has a front end of its own.
+"""
+
+from fastapi import Response
+
+from api.pages.page import Page, WithPage, page_router
+
+router = page_router()
+
+
+@router.get("/checkout/return")
+async def paid(page: WithPage) -> Response:
+    say = page.say
+    return _text(
+        page,
+        say("Booking request sent"),
+        say("If your card was accepted, the price is on hold. Your card is charged once the session has taken place."),
+        say(
+            "We asked the instructor to confirm, and will email you their response. If they decline or do not respond "
+            "in time, the hold is released in full."
+        ),
+        say("You can close this page."),
+    )
+
+
+@router.get("/checkout/cancelled")
+async def cancelled(page: WithPage) -> Response:
+    say = page.say
+    return _text(
+        page,
+        say("Payment not completed"),
+        say("You left before paying. There is no hold on your card, and you were not charged."),
+        say(
+            "Your time is reserved for a few more minutes. To pay, go back and open the payment page again. Otherwise, "
+            "the booking expires and the time becomes available to others."
+        ),
+    )
+
+
+@router.get("/onboarding/return")
+async def onboarded(page: WithPage) -> Response:
+    say = page.say
+    return _text(
+        page,
+        say("Details submitted"),
+        say(
+            "Stripe is reviewing your details. Students can book you as soon as Stripe enables your payouts. This "
+            "often takes minutes, and sometimes a day or two."
+        ),
+        say("If anything is missing, your profile shows it. You can close this page."),
+    )
+
+
+@router.get("/onboarding/refresh")
+async def link_expired(page: WithPage) -> Response:
+    """Does not create a new link: only the instructor may have one."""
+    say = page.say
+    return _text(
+        page,
+        say("This link has expired"),
+        say("A link to Stripe's onboarding works once and only for a few minutes. Your answers so far are saved."),
+        say("To continue, go back to your profile and request a new link."),
+    )
+
+
+def _text(page: Page, title: str, *paragraphs: str) -> Response:
+    return page.show("text.html", title=title, paragraphs=paragraphs)

@@ -1,0 +1,33 @@
+"""The routers of the pages. A page for a role comes before the pages for anyone if their paths overlap."""
+
+from api.pages import (
+    assets,
+    home,
+    instructors,
+    links,
+    offerings,
+    policies,
+    preferences,
+    recovery,
+    reference,
+    returns,
+    sign_in,
+    sign_up,
+)
+
+ROUTERS = (
+    home.router,
+    sign_in.router,
+    sign_up.router,
+    recovery.router,
+    preferences.router,
+    offerings.router,
+    instructors.router,
+    policies.router,
+    links.router,
+    reference.router,
+)
+"""Left out with `HOLDFAST_PAGES=off`."""
+MAILED = recovery.mailed
+"""Where mails lead to a form. Always there, as are the next."""
+STATIC = (returns.router, assets.router)
