@@ -102,7 +102,7 @@ async def test_invitation_has_the_session_and_hides_the_other_address(bookings: 
     assert (event["UID"], event["SEQUENCE"]) == (calendar_uid(terms.booking_id), 0)
     assert (event.start, event.end) == (terms.starts_at, terms.ends_at)
     assert b"DTSTART:20260305T090000Z" in calendar.to_ical()
-    join = f"{PUBLIC_URL}/v1/bookings/{terms.booking_id}/join"
+    join = f"{PUBLIC_URL}/bookings/{terms.booking_id}/join"
     assert (event["URL"], event["STATUS"], event["ORGANIZER"]) == (
         join, "CONFIRMED", "mailto:no-reply@holdfast.example",
     )  # fmt: skip
@@ -174,7 +174,7 @@ async def test_cancellation_mail_has_who_cancelled_and_the_amounts(bookings: Boo
     assert "You were charged US$50.00. The rest of the hold, US$50.00, is released." in to_student
     assert "You cancelled on" in to_student
     assert "50% until 2 hours before the start" in to_student
-    assert f"{PUBLIC_URL}/v1/bookings/{terms.booking_id}/receipt.pdf" in to_student
+    assert f"{PUBLIC_URL}/bookings/{terms.booking_id}/receipt.pdf" in to_student
     to_instructor = text(await mail(bookings, NotificationKind.CANCELLED, Recipient.INSTRUCTOR))
     assert "The student cancelled the booking." in to_instructor
     assert "Your share is US$40.00: US$50.00 less a platform fee of US$10.00." in to_instructor
@@ -199,7 +199,7 @@ async def test_completion_mails_have_the_receipt_and_the_share(bookings: Booking
     to_student = await mail(bookings, NotificationKind.COMPLETED, Recipient.STUDENT)
     assert to_student["Subject"] == "Receipt: Counterpoint, Thu 5 Mar, 09:00"
     assert "You were charged US$100.00." in text(to_student)
-    assert f"{PUBLIC_URL}/v1/bookings/{terms.booking_id}/receipt.pdf" in text(to_student)
+    assert f"{PUBLIC_URL}/bookings/{terms.booking_id}/receipt.pdf" in text(to_student)
     assert invitation(to_student) is None
     [attached] = to_student.iter_attachments()
     assert (attached.get_content_type(), attached.get_filename()) == ("application/pdf", "receipt.pdf")
@@ -292,7 +292,7 @@ async def test_reminder_has_the_start_and_the_join_link(
     terms = await bookings.accepted()
     shown = text(await mail(bookings, kind, recipient))
     assert "Thu, 5 Mar 2026, 09:00" in shown
-    assert f"/v1/bookings/{terms.booking_id}/join" in shown
+    assert f"/bookings/{terms.booking_id}/join" in shown
 
 
 async def test_completion_due_mail_has_the_deadline(bookings: Bookings) -> None:
