@@ -131,11 +131,15 @@ class HttpSettings(TokenSettings):
 class IdentitySettings(BaseSettings):
     """An OpenID Connect provider that replaces the built-in sign-in. Not used unless an issuer is set."""
 
-    model_config = SettingsConfigDict(extra="ignore")
+    model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True)
 
     holdfast_oidc_issuer: str | None = None
     """Must equal the `iss` claim of the tokens exactly."""
     holdfast_oidc_audience: str | None = None
+    holdfast_oidc_client_id: str | None = None
+    """With which the pages sign people in. The audience if not set."""
+    holdfast_oidc_client_secret: SecretStr | None = None
+    """Not needed for a public client: the sign-in uses PKCE."""
     holdfast_oidc_jwks_url: AnyHttpUrl | None = None
     """Discovered from the issuer if not set."""
     holdfast_oidc_role_claim: str = Field(default="roles", min_length=1)
@@ -162,6 +166,10 @@ class IdentitySettings(BaseSettings):
     @property
     def is_used(self) -> bool:
         return self.holdfast_oidc_issuer is not None
+
+    @property
+    def client_id(self) -> str:
+        return self.holdfast_oidc_client_id or self.holdfast_oidc_audience or ""
 
     @property
     def roles(self) -> dict[str, Role]:

@@ -3,6 +3,7 @@
 from api.pages import (
     assets,
     home,
+    identity,
     instructors,
     links,
     offerings,
@@ -17,6 +18,7 @@ from api.pages import (
 
 ROUTERS = (
     home.router,
+    identity.router,
     sign_in.router,
     sign_up.router,
     recovery.router,

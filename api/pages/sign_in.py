@@ -1,6 +1,7 @@
 """Signing in and out, and taking the other role of one's account."""
 
 from typing import Annotated
+from urllib.parse import urlencode
 
 from fastapi import Query, Request, Response
 from pydantic import BaseModel, SecretStr
@@ -31,6 +32,8 @@ class _Token(BaseModel):
 
 @router.get("/sign-in")
 async def sign_in_form(page: WithPage, next: Next = "/") -> Response:
+    if page.settings.identity.is_used:
+        return page.redirect(f"/sign-in/provider?{urlencode({'next': local_path(next)})}")
     return page.show("sign_in.html", next=local_path(next))
 
 

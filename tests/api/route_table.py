@@ -104,6 +104,8 @@ GET  /sign-in                                         ok     ok       ok        
 POST /sign-in                                         401    401      401        401       401       401
 GET  /sign-in/token                                   ok     ok       ok         ok        ok        ok
 POST /sign-in/token                                   401    401      401        401       401       401
+GET  /sign-in/provider                                404    404      404        404       404       404
+GET  /sign-in/callback                                404    404      404        404       404       404
 POST /sign-out                                        401    ok       ok         ok        ok        ok
 POST /role                                            401    403      403        403       403       403
 POST /preferences                                     ok     ok       ok         ok        ok        ok
