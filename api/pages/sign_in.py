@@ -98,7 +98,7 @@ async def take_other_role(page: WithPage, typed: TypedForm, caller: AsEitherSide
     await routes.require_password_sign_in(settings)
     role = Role(typed.get("role")) if typed.get("role") in list(SignUpRole) else None
     if page.account is None or role not in [Role(each) for each in page.account.roles]:
-        raise Problem(Kind.WRONG_ROLE)
+        raise Problem(Kind.WRONG_ROLE, "The account does not have the other role.")
     page.sign_in(Caller(role, caller.id, caller.generation))
     return page.redirect("/")
 

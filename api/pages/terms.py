@@ -50,8 +50,9 @@ def refund_steps(policy: BookingPolicy, language: Language, price: Money | None 
 
 
 def window(time: timedelta, language: Language) -> str:
-    """`1 day`, `36 hours`, `90 minutes`: in the largest unit that needs no other."""
+    """`3 days`, `24 hours`, `90 minutes`: in the largest unit that needs no other."""
     minutes = time // timedelta(minutes=1)
-    if minutes and minutes % (24 * 60) == 0:
-        return language.days(minutes // (24 * 60))
+    days, rest = divmod(minutes, 24 * 60)
+    if days > 1 and not rest:
+        return language.days(days)
     return language.hours(minutes // 60) if minutes and minutes % 60 == 0 else language.minutes(minutes)

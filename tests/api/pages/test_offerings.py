@@ -21,7 +21,9 @@ async def test_an_offering_shows_price_fee_terms_and_free_times(browser: Browser
     assert "You pay US$100.00" in text
     assert "The platform keeps US$20.00" in text
     assert "The instructor gets US$80.00" in text
-    assert "100% (US$100.00) until 1 day before the start 50% (US$50.00) until 2 hours before the start nothing" in text
+    assert (
+        "100% (US$100.00) until 24 hours before the start 50% (US$50.00) until 2 hours before the start nothing" in text
+    )
     assert "put on hold on your card when you book" in text
     starts_at = datetime.now(UTC) + timedelta(days=2)
     assert f"{starts_at:%H:%M}–{starts_at + timedelta(hours=1):%H:%M}" in text
