@@ -67,6 +67,11 @@ async def test_the_api_reads_no_cookie(browser: Browser, world: World) -> None:
     assert (await browser.client.get("/v1/me")).status_code == 401
 
 
+async def test_a_page_reads_no_bearer_token(browser: Browser, world: World) -> None:
+    page = await browser.client.get("/offerings", headers=world.student.headers)
+    assert "Sign out" not in text_of(page)
+
+
 async def test_a_wrong_password_is_said_beside_the_form_and_the_address_is_kept(browser: Browser) -> None:
     await sign_up(browser.client)
     page = await browser.fill("/sign-in", email=ADA["email"], password=WRONG)
