@@ -57,6 +57,7 @@ from workflows.booking.workflow import BookingWorkflow
 from workflows.client.event_router import StripeEventRouter
 from workflows.client.executions import WorkflowExecutions
 from workflows.client.interceptors import RequestIdWorkerInterceptor
+from workflows.client.sandbox import SharedSandboxRunner
 from workflows.client.schedules import reconcile_hourly
 from workflows.disputes import DisputeWorkflow
 from workflows.onboarding import OnboardingWorkflow
@@ -80,6 +81,8 @@ WORKFLOWS: tuple[type, ...] = (
     ReconciliationWorkflow,
     AdjustmentWorkflow,
 )
+
+SANDBOX = SharedSandboxRunner()
 
 DEPLOYMENT = "holdfast"
 """The name of the worker deployment whose versions are the build ids."""
@@ -149,6 +152,7 @@ def build_worker(
             comparison,
             AdjustmentActivities(engine),
         ),
+        workflow_runner=SANDBOX,
         max_cached_workflows=cached_workflows,
         max_task_queue_activities_per_second=activities_per_second,
         sticky_queue_schedule_to_start_timeout=STICKY_WAIT,

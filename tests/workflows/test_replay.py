@@ -18,7 +18,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 
 from sandbox.demo import journeys
-from worker import WORKFLOWS
+from worker import SANDBOX, WORKFLOWS
 from workflows.client.interceptors import RequestIdWorkerInterceptor
 
 _HISTORIES = Path(__file__).parent / "histories"
@@ -38,7 +38,10 @@ def _read(path: Path) -> Json:
 
 async def _replay(history: Json) -> None:
     replayer = Replayer(
-        workflows=WORKFLOWS, data_converter=pydantic_data_converter, interceptors=[RequestIdWorkerInterceptor()]
+        workflows=WORKFLOWS,
+        workflow_runner=SANDBOX,
+        data_converter=pydantic_data_converter,
+        interceptors=[RequestIdWorkerInterceptor()],
     )
     await replayer.replay_workflow(WorkflowHistory.from_json("replayed", history))
 
