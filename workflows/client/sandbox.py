@@ -3,15 +3,19 @@
 The SDK's own runner imports `workflows` anew for each workflow that it creates, which takes longer than replaying most
 bookings. It does so to separate the workflows' global variables; ours have none that change. What the sandbox refuses,
 such as the time of day, random numbers and files, it still refuses.
+
+Modules whose names begin with `_` are private to the SDK. If a new version changes what is used of them,
+`tests/workflows/test_sandbox.py` fails.
 """
 
 import threading
 from functools import cached_property
+from typing import Any
 
+from temporalio.converter import SerializationContext, StorageDriverStoreContext
 from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails, WorkflowRunner
+from temporalio.worker._command_aware_visitor import CommandInfo
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
-
-# Private to the SDK. `tests/workflows/test_sandbox.py` fails if a new version changes what is used here.
 from temporalio.worker.workflow_sandbox._importer import Importer
 from temporalio.worker.workflow_sandbox._restrictions import RestrictionContext
 from temporalio.worker.workflow_sandbox._runner import _Instance
@@ -46,3 +50,16 @@ class _SharedInstance(_Instance):
     def _create_instance(self) -> None:
         self.importer = self._shared
         super()._create_instance()
+
+    # The SDK enters the sandbox for these, at least once for each payload. They only read what the workflow scheduled.
+    def get_serialization_context(self, command_info: CommandInfo | None) -> SerializationContext | None:
+        context: SerializationContext | None = self._in_sandbox.get_serialization_context(command_info)
+        return context
+
+    def get_external_store_context(self, command_info: CommandInfo | None) -> StorageDriverStoreContext:
+        context: StorageDriverStoreContext = self._in_sandbox.get_external_store_context(command_info)
+        return context
+
+    @property
+    def _in_sandbox(self) -> Any:
+        return self.globals_and_locals["__temporal_in_sandbox"]
