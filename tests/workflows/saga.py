@@ -49,10 +49,11 @@ Handle = WorkflowHandle[BookingWorkflow, BookingView]
 
 
 class Workers:
-    """The worker under test. `stop` and `start` replace it with a new one."""
+    """The worker under test. `stop` and `start` replace it with a new one, if it is `replaceable`."""
 
-    def __init__(self, build: Callable[[], Worker]) -> None:
+    def __init__(self, build: Callable[[], Worker], *, replaceable: bool = True) -> None:
         self._build = build
+        self._replaceable = replaceable
         self._running: Worker | None = None
 
     async def start(self) -> None:
@@ -66,6 +67,7 @@ class Workers:
 
     @asynccontextmanager
     async def stopped(self) -> AsyncIterator[None]:
+        assert self._replaceable, "mark the test `uncached`"
         await self.stop()
         yield
         await self.start()

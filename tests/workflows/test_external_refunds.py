@@ -123,7 +123,6 @@ async def test_refund_is_adopted_once_for_repeated_events(saga: Saga, lost: str)
     await check_against_stripe(saga, booked)
 
 
-@pytest.mark.concurrent_workflows
 async def test_concurrent_refunds_from_api_and_dashboard_are_each_recorded_once(saga: Saga) -> None:
     booked = await saga.completed()
     ours, theirs = await asyncio.gather(

@@ -19,6 +19,8 @@ from sandbox.demo.figures import Figures
 from tests.workflows.saga import Booked, Saga
 from workflows.booking.workflow import BookingWorkflow
 
+pytestmark = pytest.mark.uncached
+
 NOTHING = Figures()
 ALL = Figures(10_000, 8_000, 2_000, 320)
 HALF = Figures(5_000, 4_000, 1_000, 175)

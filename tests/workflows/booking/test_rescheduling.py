@@ -168,6 +168,7 @@ async def test_concurrent_approval_and_reschedule_both_apply(saga: Saga) -> None
     assert request.next_deadline_at == to.ends_at + DAY
 
 
+@pytest.mark.uncached
 async def test_rescheduled_booking_survives_a_new_worker(saga: Saga) -> None:
     booked = await saga.accepted()
     await move(booked, await proposal(saga, booked, DAY))

@@ -10,6 +10,7 @@ import stripe
 from stripe import PaymentIntent, WebhookSignature
 
 from models.domain.stripe_events import BOOKING_METADATA, CONNECT_EVENTS, PLATFORM_EVENTS, THIN_EVENTS
+from sandbox.stack.ports import NO_TLS
 from tests.api.stripe_events import CONNECT_PATH, PATH
 from tests.api.world import CONNECT_WEBHOOK_KEY, JSON, WEBHOOK_KEY, World
 
@@ -68,7 +69,7 @@ class StripeSide:
         await self.order("/clock", {"advance_seconds": seconds})
 
     async def order(self, path: str, body: JSON) -> JSON:
-        async with httpx.AsyncClient(base_url=self.stripe_url, trust_env=False) as sandbox:
+        async with httpx.AsyncClient(base_url=self.stripe_url, trust_env=False, verify=NO_TLS) as sandbox:
             answer = (await sandbox.post(f"/_sandbox{path}", json=body)).raise_for_status()
         content: JSON = answer.json()
         return content
