@@ -93,13 +93,8 @@ class PaymentGateway(AccountGateway, Protocol):
     async def capture(self, payment_intent_id: str, split: Split, *, key: str) -> PaymentState:
         """Capture `split.kept` with `split.platform_fee` as application fee. Stripe releases the rest of the hold."""
 
-    async def refund(
-        self, payment_intent_id: str, booking_id: UUID, *, amount: Money | None = None, with_fee: bool, key: str
-    ) -> None:
-        """Refund `amount`, or all that is left, and reverse its part of the transfer.
-
-        `with_fee` refunds the part of the application fee as well.
-        """
+    async def refund(self, payment_intent_id: str, booking_id: UUID, *, amount: Money | None = None, key: str) -> None:
+        """Refund `amount` without the fee, or all that is left with it, and reverse its part of the transfer."""
 
     async def return_fee(self, payment_intent_id: str, amount: Money, *, key: str) -> None:
         """Return a part of the application fee to the connected account."""

@@ -98,9 +98,7 @@ class HoldPlan:
                 await with_idempotency_key(
                     _step_key(ref, f"refund_difference:{amount.amount_minor}"),
                     True,
-                    lambda key: gateway.refund(
-                        payment_intent_id, ref.booking_id, amount=amount, with_fee=False, key=key
-                    ),
+                    lambda key: gateway.refund(payment_intent_id, ref.booking_id, amount=amount, key=key),
                 )
             case ReturnFee():
                 await with_idempotency_key(
@@ -139,9 +137,8 @@ class HoldPlan:
             await with_idempotency_key(key, True, lambda key: gateway.cancel(payment_intent_id, key=key))
         elif payment.phase is HoldPhase.CAPTURED and payment_intent_id:
             key = _step_key(ref, "refund")
-            with_fee = payment.platform_fee_minor > payment.fee_returned_minor
             await with_idempotency_key(
-                key, True, lambda key: gateway.refund(payment_intent_id, ref.booking_id, with_fee=with_fee, key=key)
+                key, True, lambda key: gateway.refund(payment_intent_id, ref.booking_id, key=key)
             )
 
     async def _require_transfers(self, account_id: str | None) -> None:

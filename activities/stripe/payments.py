@@ -104,20 +104,22 @@ class StripeGateway(StripeAccounts):
             raise Retryable("the payment was refunded while it was read")
         return payment.model_copy(update={"refund_ids": tuple(sorted(each.id for each in made))})
 
-    async def refund(
-        self, payment_intent_id: str, booking_id: UUID, *, amount: Money | None = None, with_fee: bool, key: str
-    ) -> None:
-        """`reverse_transfer` takes the share back from the instructor. Without it, the platform bears all of it."""
+    async def refund(self, payment_intent_id: str, booking_id: UUID, *, amount: Money | None = None, key: str) -> None:
+        """`reverse_transfer` takes the share back from the instructor. Without it, the platform bears all of it.
+
+        The fee's part of an `amount` is returned by itself, as Stripe would round it. Stripe accepts
+        `refund_application_fee` for a charge without a fee.
+        """
         params: stripe.params.RefundCreateParams = {
             "payment_intent": payment_intent_id,
             "reverse_transfer": True,
             "reason": "requested_by_customer",
             "metadata": {BOOKING_METADATA: str(booking_id)},
         }
-        if amount is not None:
-            params["amount"] = amount.amount_minor
-        if with_fee:
+        if amount is None:
             params["refund_application_fee"] = True
+        else:
+            params["amount"] = amount.amount_minor
         async with translated_errors():
             await self._client.v1.refunds.create_async(params, {"idempotency_key": key})
 

@@ -133,12 +133,10 @@ class FaultyGateway:
     async def capture(self, payment_intent_id: str, split: Split, *, key: str) -> PaymentState:
         return await self._around("capture", lambda: self._inner.capture(payment_intent_id, split, key=key))
 
-    async def refund(
-        self, payment_intent_id: str, booking_id: UUID, *, amount: Money | None = None, with_fee: bool, key: str
-    ) -> None:
+    async def refund(self, payment_intent_id: str, booking_id: UUID, *, amount: Money | None = None, key: str) -> None:
         await self._around(
             "refund",
-            lambda: self._inner.refund(payment_intent_id, booking_id, amount=amount, with_fee=with_fee, key=key),
+            lambda: self._inner.refund(payment_intent_id, booking_id, amount=amount, key=key),
         )
 
     async def return_fee(self, payment_intent_id: str, amount: Money, *, key: str) -> None:
