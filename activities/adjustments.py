@@ -43,7 +43,8 @@ class AdjustmentActivities:
             parties = postings.Parties(booking_id=booking.id, instructor_id=booking.instructor_id)
             fee = Money(amount_minor=payment.platform_fee_minor, currency=payment.currency)
             subject = f"{order.drift_id}/{message.at.isoformat()}"
-            adjusted = adjustment(parties, subject, message.differences, fee)
+            owed = await ledger.owed_to_student(session, booking.id, payment.currency)
+            adjusted = adjustment(parties, subject, message.differences, fee, owed)
             view = AdjustmentView(lines=adjusted.posting.entries, drift_ids=tuple(each.id for each in drifts))
             if not order.is_preview:
                 await _apply(session, booking, payment, drifts, adjusted, message)

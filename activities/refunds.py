@@ -98,8 +98,8 @@ class RefundActivities:
         """Record a refund that was created at Stripe as a reserved one. Returns `None` if there is nothing to adopt.
 
         That is so for a charge of no booking, and for a refund that is recorded already: ordered here, or part of the
-        booking's ending. Raises `NotRecordedYet` until the booking has ended, and while another refund of it is in
-        progress.
+        booking's ending, unless the student's bank has returned it. Raises `NotRecordedYet` until the booking has
+        ended, and while another refund of it is in progress.
         """
         external = await self._gateway.look_up_external_refund(message.stripe_refund_id)
         async with transaction(self._engine) as session:
@@ -115,10 +115,11 @@ class RefundActivities:
                 recorded = await external_refunds.recorded_as(
                     session, payment, message.stripe_refund_id, external.labelled
                 )
+                is_returned = recorded == "ending" and external.refund.status is RefundStatus.FAILED
                 is_beyond = external.amount.amount_minor > payment.captured_minor
-                if recorded or not external.moves_money or is_beyond:
+                if not is_returned and (recorded or not external.moves_money or is_beyond):
                     return None
-                row = external_refunds.adopted(message, payment.booking_id, external)
+                row = external_refunds.adopted(message, payment.booking_id, external, is_returned)
                 session.add(row)
             return await _snapshot(session, row, payment)
 
@@ -136,8 +137,9 @@ class RefundActivities:
             if row.status is refund.status and row.pending_reason != refund.pending_reason:
                 row.pending_reason, row.updated_at = refund.pending_reason, message.at
             if refund.is_sent and row.stripe_refund_id == refund.stripe_refund_id:
-                sent = postings.refund_sent(snapshot.parties, refund.stripe_refund_id, snapshot.amount)
-                await ledger.post(session, message.at, sent)
+                if refund.stripe_refund_id not in payment.ending_refund_ids:
+                    sent = postings.refund_sent(snapshot.parties, refund.stripe_refund_id, snapshot.amount)
+                    await ledger.post(session, message.at, sent)
                 if refund.status is RefundStatus.FAILED:
                     returned = postings.refund_failed(snapshot.parties, refund.stripe_refund_id, snapshot.amount)
                     await ledger.post(session, message.at, returned)

@@ -6,7 +6,8 @@ What is posted follows from what differs:
 | --- | --- |
 | the instructor's balance (`transfers`) | what the instructor has earned |
 | the platform's balance, by what the instructor's differs the other way | the platform's fee, then its losses |
-| the platform's balance, by the rest | a loss if money has left; what the student is owed if it came back |
+| the platform's balance, by the rest, if money has left | what the student is owed, then a loss |
+| the platform's balance, by the rest, if money came back | what the student is owed |
 | the hold (`card_holds`) | the student's funds held |
 """
 
@@ -51,23 +52,29 @@ class Adjustment(Value):
     """Its effect on the payment: a total of zero if only the instructor's and the platform's shares change."""
 
 
-def adjustment(parties: Parties, subject: str, differences: tuple[Difference, ...], platform_fee: Money) -> Adjustment:
-    """`platform_fee` is what the payment has left of it. Raises `ValueError` if nothing differs."""
+def adjustment(
+    parties: Parties, subject: str, differences: tuple[Difference, ...], platform_fee: Money, owed: Money
+) -> Adjustment:
+    """`platform_fee` is what the payment has left of it, and `owed` what its student is owed back.
+
+    Raises `ValueError` if nothing differs.
+    """
     zero = platform_fee.zero()
     missing = {each.book: each.stripe - each.ledger for each in differences}
     platform, instructor = missing.get(Book.STRIPE_BALANCE, zero), missing.get(Book.TRANSFERS, zero)
     held = missing.get(Book.CARD_HOLDS, zero)
     outside = platform + instructor
     left, came_back = max(-outside, zero), max(outside, zero)
+    paid = min(left, max(owed, zero))
     fee = min(instructor, platform_fee)
-    borne = Shares(instructor=-instructor, platform_fee=fee, platform_loss=instructor - fee + left)
+    borne = Shares(instructor=-instructor, platform_fee=fee, platform_loss=instructor - fee + left - paid)
     lines = {
         Account.STRIPE_BALANCE: platform,
         Account.CONNECTED_BALANCE: instructor,
         Account.INSTRUCTOR_PAYABLE: borne.instructor,
         Account.PLATFORM_REVENUE: borne.platform_fee,
         Account.PLATFORM_LOSSES: borne.platform_loss,
-        Account.REFUNDS: -came_back,
+        Account.REFUNDS: paid - came_back,
         Account.CARD_HOLDS: held,
         Account.STUDENT_FUNDS_HELD: -held,
     }

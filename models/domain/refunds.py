@@ -23,7 +23,7 @@ ORDERED = "ordered"
 
 WAITS_FOR_BALANCE = "insufficient_funds"
 """The `pending_reason` of a refund that Stripe sends once the platform's balance covers it."""
-NOT_OWED = "The student is owed nothing of it any more: a dispute has returned it."
+NOT_OWED = "The student is owed nothing of it any more: a dispute or another refund has returned it."
 
 
 class RefundRefusal(StrEnum):

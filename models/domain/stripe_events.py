@@ -26,7 +26,8 @@ DISPUTE_EVENTS = frozenset(
         "charge.dispute.funds_reinstated",
     }
 )
-REFUND_EVENTS = frozenset({"refund.created", "refund.updated", "refund.failed", "charge.refund.updated"})
+REFUND_FAILED = "refund.failed"
+REFUND_EVENTS = frozenset({"refund.created", "refund.updated", REFUND_FAILED, "charge.refund.updated"})
 FRAUD_WARNING_EVENTS = frozenset({"radar.early_fraud_warning.created", "radar.early_fraud_warning.updated"})
 ACCOUNT_EVENTS = frozenset({"account.updated", "capability.updated"})
 THIN_EVENTS = frozenset(

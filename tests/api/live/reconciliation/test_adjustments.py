@@ -143,3 +143,25 @@ async def test_adjustment_is_refused_with_what_is_missing(stripe_side: StripeSid
         stripe_side.client, stripe_side.world.operator, booking_id, "adjust", {"drift_id": drift_id}
     )
     assert problem(without_reason) == (422, "request-invalid")
+
+
+async def test_failed_refund_that_was_made_again_in_the_dashboard_is_adjusted(stripe_side: StripeSide) -> None:
+    """Stripe has all of the charge to refund, and the ledger nothing: the student is owed it."""
+    booking_id, operator = await settled(stripe_side), stripe_side.world.operator
+    assert (await order(stripe_side.client, operator, booking_id, "refund", {"amount_minor": 10_000})).is_success
+    [refund] = (await shown(stripe_side, booking_id)).json()["refunds"]
+    await stripe_side.order(f"/refunds/{refund['stripe_refund_id']}/fail", {})
+    await stripe_side.deliver()
+    await until(stripe_side, booking_id, lambda shown: "is owed" in (shown["attention_reason"] or ""))
+    await stripe_side.stripe.v1.refunds.create_async({"payment_intent": (await stripe_side.intent(booking_id)).id})
+    posted = await _adjust(stripe_side, booking_id, await _drift(stripe_side, booking_id))
+    assert posted.status_code == 200, posted.text
+    assert {line["account"]: line["amount"] for line in posted.json()["lines"]} == {
+        "stripe_balance": usd(-10_000),
+        "refunds": usd(10_000),
+    }
+    assert (await shown(stripe_side, booking_id)).json()["needs_attention"] is False
+    again = await order(stripe_side.client, operator, booking_id, "retry")
+    assert problem(again) == (409, "not-possible-now")
+    assert "owed nothing" in again.json()["detail"]
+    assert (await stripe_side.reconcile())["drifts"] == 0
