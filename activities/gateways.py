@@ -158,6 +158,12 @@ class BalanceGateway(Protocol):
     async def balance_of(self, account_id: str) -> dict[str, int]:
         """A connected account's balance in minor units by currency: available and pending together."""
 
+    async def transferred_without_charge(self, account_id: str) -> dict[str, int]:
+        """What the platform has transferred to a connected account from its own balance, less reversals, by currency.
+
+        A booking's transfer has its charge as its source: it is not included.
+        """
+
 
 class RefundGateway(Protocol):
     """Refunds after a booking's end, and the warnings that may lead to one."""

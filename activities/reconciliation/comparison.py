@@ -61,6 +61,14 @@ WHERE posting.instructor_id = ANY(:instructors)
 GROUP BY posting.instructor_id, entry.currency
 """
 
+_WITHOUT_BOOKING = """
+SELECT entry.currency, sum(amount_minor) AS amount
+FROM ledger_transaction AS posting
+JOIN ledger_entry AS entry ON entry.transaction_id = posting.id AND entry.account = 'stripe_balance'
+WHERE posting.instructor_id = :instructor AND posting.booking_id IS NULL
+GROUP BY entry.currency
+"""
+
 
 @dataclass(frozen=True)
 class _Booking:
@@ -116,6 +124,35 @@ class ComparisonActivities:
     async def compare_booking(self, booking_id: UUID) -> list[Difference]:
         """What differs between one booking's ledger and Stripe now."""
         return list((await self._compare_bookings([booking_id])).differences)
+
+    @activity.defn
+    async def compare_balance(self, instructor_id: UUID) -> list[Difference]:
+        """What differs between an instructor's balance and the ledger now, and why.
+
+        The transfers without a charge are compared as well: the platform has paid them.
+        """
+        async with transaction(self._engine) as session:
+            instructor = await session.get_one(Instructor, instructor_id)
+        if instructor.stripe_account_id is None:
+            return []
+        found = (await self._compare_balances([(instructor_id, instructor.stripe_account_id)])).differences
+        if not found:
+            return []
+        theirs = await self._balances.transferred_without_charge(instructor.stripe_account_id)
+        async with transaction(self._engine) as session:
+            ours = await transfers_without_booking(session, instructor_id)
+        transferred = [
+            Difference(
+                kind=DriftKind.BALANCE,
+                subject=instructor_id,
+                book=Book.STRIPE_BALANCE,
+                ledger=Money(amount_minor=ours.get(currency, 0), currency=currency),
+                stripe=Money(amount_minor=-theirs.get(currency, 0), currency=currency),
+            )
+            for currency in sorted(ours.keys() | theirs.keys())
+            if ours.get(currency, 0) != -theirs.get(currency, 0)
+        ]
+        return [*found, *transferred]
 
     async def _read_stripe(self, started: ReconciliationStarted) -> tuple[int, set[str], datetime | None]:
         """The number of balance transactions since the last run, their charges, and the time of the newest."""
@@ -215,10 +252,7 @@ class ComparisonActivities:
             return ComparisonResult()
         balances = await _gather(self._balances.balance_of(account) for _, account in accounts)
         async with transaction(self._engine) as session:
-            found = await (await session.connection()).execute(
-                text(_INSTRUCTOR_BALANCES), {"instructors": [id for id, _ in accounts]}
-            )
-            ours = {(row.instructor_id, row.currency): int(row.balance) for row in found}
+            ours = await instructor_balances(session, [id for id, _ in accounts])
         theirs = {
             (id, currency): amount
             for (id, _), balance in zip(accounts, balances, strict=True)
@@ -239,16 +273,28 @@ class ComparisonActivities:
         return ComparisonResult(balances=len(accounts), totals=add_up((), totals), differences=tuple(differences))
 
 
-async def ledger_amounts(session: AsyncSession, booking_id: UUID, currency: str) -> dict[Book, Money]:
-    """A booking's amounts in the ledger."""
+async def ledger_amounts(session: AsyncSession, booking_id: UUID, currency: str) -> dict[tuple[Book, str], int]:
+    """A booking's amounts in the ledger, by book and currency."""
     found = await (await session.connection()).execute(text(_BOOKING_AMOUNTS), {"bookings": [booking_id]})
     booking = _booking(booking_id, "", currency, {row.currency: row for row in found})
-    amounts = {
-        Book.CARD_HOLDS: booking.held,
-        Book.STRIPE_BALANCE: booking.platform,
-        Book.TRANSFERS: booking.connected,
+    return {
+        (Book.CARD_HOLDS, currency): booking.held,
+        (Book.STRIPE_BALANCE, currency): booking.platform,
+        (Book.TRANSFERS, currency): booking.connected,
+        **{(Book.STRIPE_BALANCE, other): amount for other, amount in booking.in_other_currencies.items()},
     }
-    return {book: Money(amount_minor=amount, currency=currency) for book, amount in amounts.items()}
+
+
+async def instructor_balances(session: AsyncSession, ids: Sequence[UUID]) -> dict[tuple[UUID, str], int]:
+    """Instructors' balances in the ledger, by instructor and currency."""
+    found = await (await session.connection()).execute(text(_INSTRUCTOR_BALANCES), {"instructors": ids})
+    return {(row.instructor_id, row.currency): int(row.balance) for row in found}
+
+
+async def transfers_without_booking(session: AsyncSession, instructor_id: UUID) -> dict[str, int]:
+    """What the ledger says that an instructor has cost the platform's balance without a booking, by currency."""
+    found = await (await session.connection()).execute(text(_WITHOUT_BOOKING), {"instructor": instructor_id})
+    return {row.currency: int(row.amount) for row in found}
 
 
 def _booking(id: UUID, charge_id: str, currency: str, rows: Mapping[str, Row[Any]]) -> _Booking:

@@ -131,6 +131,15 @@ class StripeBalances:
             sums[part["currency"]] = sums.get(part["currency"], 0) + part["amount"]
         return sums
 
+    async def transferred_without_charge(self, account_id: str) -> dict[str, int]:
+        sums = Counter[str]()
+        async with translated_errors():
+            transfers = await self._client.v1.transfers.list_async({"destination": account_id, "limit": _PAGE_SIZE})
+            async for transfer in transfers.auto_paging_iter():
+                if transfer.source_transaction is None:
+                    sums[transfer.currency] += transfer.amount - transfer.amount_reversed
+        return sums
+
     async def _refunded(self, charge: stripe.Charge) -> int:
         """Leaves out what a partial capture released, which has no balance transaction, and refunds that failed."""
         refunds = await self._client.v1.refunds.list_async({"charge": charge.id, "limit": _PAGE_SIZE})

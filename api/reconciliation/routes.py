@@ -24,7 +24,7 @@ from models.domain.actors import Actor, Role, Subject
 from models.domain.ids import ordered_reconciliation_id
 from models.domain.messages import Channel
 from models.domain.money import Money
-from models.domain.reconciliation import Book, DriftKind, ReconciliationOrder, Total
+from models.domain.reconciliation import WAY_OUT, Book, DriftKind, ReconciliationOrder, Total
 from models.tables.audit import event_about
 from models.tables.bookings import BookingRequest
 from models.tables.people import Instructor, Student
@@ -144,6 +144,8 @@ class DriftDetails(ResponseModel):
     difference: Money
     """The ledger's amount minus Stripe's."""
     detail: str
+    way_out: str
+    """How an operator resolves a drift of this kind, if it does not resolve by itself."""
     reconciliation_id: UUID
     """The last run that found the drift."""
     found_at: datetime
@@ -273,4 +275,5 @@ def _drift(row: Drift, title: str | None, student_name: str | None, instructor_n
     stripe = Money(amount_minor=row.stripe_minor, currency=row.currency)
     fields: dict[str, Any] = row.model_dump(exclude={"currency", "ledger_minor", "stripe_minor"})
     names = {"title": title, "student_name": student_name, "instructor_name": instructor_name}
+    fields["way_out"] = WAY_OUT[row.kind]
     return DriftDetails(ledger=ledger, stripe=stripe, difference=ledger - stripe, **names, **fields)

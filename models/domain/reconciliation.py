@@ -1,5 +1,6 @@
 """The reconciliation's values: what is compared, and which differences are found. Ids, counts and amounts only."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
@@ -33,6 +34,16 @@ class DriftKind(StrEnum):
     """An instructor of whom a workflow has failed."""
 
 
+WAY_OUT: Mapping[DriftKind, str] = {
+    DriftKind.BOOKING: "Adjust the ledger, once the booking has ended, or put it right at Stripe.",
+    DriftKind.BALANCE: "Adjust the drifts of the instructor's bookings, then this one, or put it right at Stripe.",
+    DriftKind.ORPHANED: "Refund or release the payment at Stripe. The next reconciliation then ends the booking.",
+    DriftKind.WORKFLOW: "Terminate the workflow. The next reconciliation then ends the booking as Stripe has it, and "
+    "starts a refund or a dispute again.",
+    DriftKind.INSTRUCTOR_WORKFLOW: "Mend the cause, then reset the workflow, or delete it.",
+}
+"""How an operator resolves a drift of each kind that does not resolve by itself."""
+
 _OF_INSTRUCTORS = (DriftKind.BALANCE, DriftKind.INSTRUCTOR_WORKFLOW)
 
 ATTENTION_PREFIX = "reconciliation: "
@@ -45,7 +56,8 @@ class Book(StrEnum):
     CARD_HOLDS = "card_holds"
     """Authorized and not captured."""
     STRIPE_BALANCE = "stripe_balance"
-    """What bookings have left in the platform's balance."""
+    """What bookings have left in the platform's balance; in an adjustment of an instructor's balance, what transfers
+    without a charge have taken from it."""
     TRANSFERS = "transfers"
     """What bookings have brought to instructors' balances, not counting payouts."""
     CONNECTED_BALANCE = "connected_balance"

@@ -73,6 +73,7 @@ POST /v1/operator/reconciliations                     401    403      403       
 GET  /v1/operator/reconciliations                     401    403      403        ok        403       403
 GET  /v1/operator/reconciliations/{reconciliation_id} 401    403      403        404       403       403
 GET  /v1/operator/drifts                              401    403      403        ok        403       403
+POST /v1/operator/drifts/{drift_id}/adjust            401    403      403        404       403       403
 GET  /v1/operator/disputes                            401    403      403        ok        403       403
 POST /v1/operator/disputes/{dispute_id}/take-over     401    403      403        404       403       403
 POST /v1/operator/disputes/{dispute_id}/submit        401    403      403        404       403       403
@@ -179,6 +180,11 @@ BODIES: dict[str, dict[str, Any]] = {
     "no-show": {"absent": "student"},
     "refund": {"amount_minor": 100},
     "adjust": {"drift_id": str(UUID(int=1)), "reason": "The fee was refunded in the dashboard.", "preview": True},
+    "/v1/operator/drifts/{drift_id}/adjust": {"reason": "A bonus was transferred in the dashboard.", "preview": True},
     "extend": {"until": (datetime.now(UTC) + timedelta(hours=1)).isoformat()},
 }
-"""A valid request body, by the last segment of the path."""
+"""A valid request body, by the last segment of the path, or by the path if another one ends in the same."""
+
+
+def body_of(path: str) -> dict[str, Any] | None:
+    return BODIES.get(path, BODIES.get(path.rpartition("/")[2]))

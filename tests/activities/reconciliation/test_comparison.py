@@ -46,6 +46,9 @@ class OneCharge:
             in_other_currencies=(-self._fee,) if converted else (),
         )
 
+    async def transferred_without_charge(self, account_id: str) -> dict[str, int]:
+        return {}
+
     async def balance_of(self, account_id: str) -> dict[str, int]:
         return {}
 

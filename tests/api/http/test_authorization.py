@@ -10,7 +10,7 @@ from fastapi.routing import iter_route_contexts
 
 from models.domain.actors import Role
 from tests.api.pages.browser import Browser
-from tests.api.route_table import API, BODIES, FORMS, PAGES, ROWS
+from tests.api.route_table import API, FORMS, PAGES, ROWS, body_of
 from tests.api.world import Person, World, add_instructor, add_student, said
 
 WITHDRAW = ("DELETE", "/v1/offerings/{offering_id}/slots")
@@ -31,7 +31,7 @@ def test_every_route_has_a_row(app: FastAPI) -> None:
 async def test_access_matches_the_table(method: str, path: str, client: httpx.AsyncClient, world: World) -> None:
     people = await _people(world)
     slot_id, booking_id = await world.slot(timedelta(days=1)), await world.booking()
-    body = {"slot_id": str(slot_id)} if path == "/v1/bookings" else BODIES.get(path.rpartition("/")[2])
+    body = {"slot_id": str(slot_id)} if path == "/v1/bookings" else body_of(path)
     outcomes = {}
     for role, person in people.items():
         answer = await client.request(
@@ -45,6 +45,7 @@ async def test_access_matches_the_table(method: str, path: str, client: httpx.As
                 year=2026,
                 month="2026-03",
                 reconciliation_id=uuid4(),
+                drift_id=uuid4(),
                 person_id=uuid4(),
             ),
             json=body if method in ("POST", "PATCH") else None,
@@ -96,7 +97,7 @@ async def test_a_strangers_booking_looks_like_one_that_does_not_exist(
 ) -> None:
     strangers = [await add_student(world.engine), Person(Role.INSTRUCTOR)]
     existing, missing = await world.booking(), "00000000-0000-4000-8000-000000000000"
-    body = BODIES.get(path.rpartition("/")[2])
+    body = body_of(path)
     for stranger in strangers:
         answers = [
             await client.post(path.format(booking_id=booking_id), json=body, headers=stranger.headers)

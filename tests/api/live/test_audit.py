@@ -46,7 +46,10 @@ TESTED_ELSEWHERE = {
         f"/v1/operator/disputes/{{dispute_id}}/{decision}": "tests/workflows/test_disputes.py: a bank opens them"
         for decision in ("take-over", "submit", "accept")
     },
-    "/v1/operator/bookings/{booking_id}/adjust": "tests/api/live/reconciliation/test_adjustments.py: it takes a drift",
+    **{
+        f"/v1/operator/{path}/adjust": "tests/api/live/reconciliation/test_adjustments.py: it takes a drift"
+        for path in ("bookings/{booking_id}", "drifts/{drift_id}")
+    },
 }
 _STARTS_IN = timedelta(seconds=6)
 
