@@ -30,10 +30,13 @@ REFUND_FAILED = "refund.failed"
 REFUND_EVENTS = frozenset({"refund.created", "refund.updated", REFUND_FAILED, "charge.refund.updated"})
 FRAUD_WARNING_EVENTS = frozenset({"radar.early_fraud_warning.created", "radar.early_fraud_warning.updated"})
 ACCOUNT_EVENTS = frozenset({"account.updated", "capability.updated"})
+DEAUTHORIZED = "account.application.deauthorized"
+"""The account is no longer connected. Taken if it arrives, and never listed: the account's events can no longer be."""
 THIN_EVENTS = frozenset(
     {
         "v2.core.account[requirements].updated",
         "v2.core.account[configuration.recipient].capability_status_updated",
+        "v2.core.account.closed",
     }
 )
 """Types handled of Accounts v2. Thin events are the platform's own, and name the account that they are about."""
@@ -86,7 +89,9 @@ class StripeEvent(Value):
 
     @property
     def is_handled(self) -> bool:
-        return self.type in (PLATFORM_EVENTS if self.account is None else CONNECT_EVENTS | THIN_EVENTS)
+        if self.account is None:
+            return self.type in PLATFORM_EVENTS
+        return self.type in CONNECT_EVENTS | THIN_EVENTS or self.type == DEAUTHORIZED
 
 
 class RoutingResult(StrEnum):

@@ -62,11 +62,16 @@ def update(call: Call) -> JsonObject:
 
 
 def delete(call: Call) -> JsonObject:
+    return {"id": remove(call).id, "object": KIND, "deleted": True}
+
+
+def remove(call: Call) -> Record:
+    """Raises StripeError: 400 for an account with a balance."""
     record = find(call)
     if any(amount for pair in call.context.ledger.balance(record.id).values() for amount in pair):
         raise invalid("This account can't be deleted: its balance is not zero.")
     call.context.store.remove(KIND, record.id)
-    return {"id": record.id, "object": KIND, "deleted": True}
+    return record
 
 
 def list_all(call: Call) -> JsonObject:

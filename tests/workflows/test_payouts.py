@@ -276,7 +276,7 @@ async def test_payout_of_a_replaced_account_is_recorded(saga: Saga) -> None:
     await until_share(booked, PayoutStatus.PROCESSING, payout.id)
 
 
-async def test_payout_of_a_closed_account_is_no_longer_followed(saga: Saga) -> None:
+async def test_payout_in_transit_of_a_closed_account_does_not_stay_under_way(saga: Saga) -> None:
     booked = await saga.completed()
     bank = bank_of(booked)
     await bank.wait(UNTIL_SENT)
@@ -284,5 +284,10 @@ async def test_payout_of_a_closed_account_is_no_longer_followed(saga: Saga) -> N
     handle = await notify_payout(bank, payout.id)
     await until_share(booked, PayoutStatus.PROCESSING, payout.id)
     await saga.stripe.v1.accounts.delete_async(bank.account_id)
+    before = await balances(saga, booked.order.terms.instructor_id)
     assert await handle.result() is None
-    assert (await share(booked)).status is PayoutStatus.PROCESSING
+    row = await share(booked)
+    assert (row.status, row.failure_reason) == (PayoutStatus.FAILED, "account_gone")
+    # Stripe has sent it.
+    assert await balances(saga, booked.order.terms.instructor_id) == before == {}
+    assert await mails(saga) == []

@@ -29,6 +29,7 @@ from models.domain.refunds import RefundEvent, RefundOrder
 from models.domain.stripe_events import (
     ACCOUNT_EVENTS,
     BOOKING_EVENTS,
+    DEAUTHORIZED,
     DISPUTE_EVENTS,
     FRAUD_WARNING_EVENTS,
     PAYOUT_EVENTS,
@@ -91,7 +92,7 @@ class StripeEventRouter:
         if instructor_id is None:
             # Another program's account, or one so new that it is not recorded yet: then it is looked up after that.
             return RoutingResult.NOT_OURS
-        if event.type in ACCOUNT_EVENTS | THIN_EVENTS:
+        if event.type in ACCOUNT_EVENTS | THIN_EVENTS or event.type == DEAUTHORIZED:
             await self._signal_onboarding(event, instructor_id)
         elif event.type in PAYOUT_EVENTS and event.object_id:
             await self._signal_payout(event, PayoutOrder(payout_id=event.object_id, account_id=account_id))

@@ -14,7 +14,7 @@ from stripe import WebhookSignature
 
 from models.domain.policy import PaymentPlan
 from models.domain.states import PaymentStatus
-from models.domain.stripe_events import CONNECT_EVENTS, PLATFORM_EVENTS, THIN_EVENTS
+from models.domain.stripe_events import CONNECT_EVENTS, DEAUTHORIZED, PLATFORM_EVENTS, THIN_EVENTS
 from models.tables.payments import Payment
 from models.tables.people import Instructor
 from tests.api.stripe_events import PATH, account_event, event, send, send_connect, thin_event
@@ -121,7 +121,7 @@ async def test_both_secrets_are_valid_during_a_rotation(app: FastAPI, client: ht
     assert statuses == [503, 503, 400]
 
 
-@pytest.mark.parametrize("type_", sorted(CONNECT_EVENTS))
+@pytest.mark.parametrize("type_", sorted({*CONNECT_EVENTS, DEAUTHORIZED}))
 async def test_without_temporal_the_connect_response_makes_stripe_retry(
     client: httpx.AsyncClient, world: World, type_: str
 ) -> None:

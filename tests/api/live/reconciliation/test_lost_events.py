@@ -281,6 +281,17 @@ async def payout_called_off(stripe_side: StripeSide) -> Story:
     return Story(payout_workflow_id(payout.id), is_healed)
 
 
+async def account_closed(stripe_side: StripeSide) -> Story:
+    await stripe_side.stripe.v2.core.accounts.close_async(stripe_side.account_id)
+    instructor = stripe_side.world.instructor
+
+    async def is_healed() -> bool:
+        answer = await stripe_side.client.get("/v1/instructors/me", headers=instructor.headers)
+        return bool(answer.json()["payments"]["disabled_reason"] == "account_gone")
+
+    return Story(onboarding_workflow_id(instructor.id), is_healed)
+
+
 STORIES: dict[str, Play] = {
     "payment_intent.amount_capturable_updated": paid,
     "payment_intent.payment_failed": declined,
@@ -301,6 +312,7 @@ STORIES: dict[str, Play] = {
     "capability.updated": account_back,
     "v2.core.account[requirements].updated": bank_account_needed,
     "v2.core.account[configuration.recipient].capability_status_updated": account_stopped,
+    "v2.core.account.closed": account_closed,
     "payout.created": payout_made,
     "payout.updated": payout_renamed,
     "payout.paid": payout_arrived,
