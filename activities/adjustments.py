@@ -12,7 +12,7 @@ from temporalio import activity
 from activities.booking import payment_records
 from activities.database import attention, audit, ledger
 from activities.database.transactions import transaction
-from activities.reconciliation.comparison import instructor_balances, ledger_amounts
+from activities.reconciliation import amounts
 from models.domain import postings
 from models.domain.actors import Subject
 from models.domain.adjustments import AdjustmentView, RecordAdjustment, adjustment, balance_adjustment
@@ -84,10 +84,8 @@ async def _refusal_of_booking(
         return _NOT_OF_BOOKING
     if not message.differences:
         return _NOTHING_DIFFERS
-    amounts = await ledger_amounts(session, payment.booking_id, payment.currency)
-    if any(
-        amounts.get((each.book, each.ledger.currency), 0) != each.ledger.amount_minor for each in message.differences
-    ):
+    ours = await amounts.of_booking(session, payment.booking_id, payment.currency)
+    if any(ours.get((each.book, each.ledger.currency), 0) != each.ledger.amount_minor for each in message.differences):
         return _CHANGED
     return None
 
@@ -114,8 +112,8 @@ async def _refusal_of_balance(
     if await _has_drifting_booking(session, instructor_id):
         return "Adjust the drifts of the instructor's bookings first: their transfers are in the balance."
     of_balance = [each for each in message.differences if each.book is Book.CONNECTED_BALANCE]
-    amounts = await instructor_balances(session, [instructor_id])
-    if any(amounts.get((instructor_id, each.ledger.currency), 0) != each.ledger.amount_minor for each in of_balance):
+    ours = await amounts.instructor_balances(session, [instructor_id])
+    if any(ours.get((instructor_id, each.ledger.currency), 0) != each.ledger.amount_minor for each in of_balance):
         return _CHANGED
     found = {drift.currency: drift.stripe_minor - drift.ledger_minor for drift in drifts}
     if found != {each.ledger.currency: (each.stripe - each.ledger).amount_minor for each in of_balance}:

@@ -158,6 +158,18 @@ class BalanceGateway(Protocol):
     async def balance_of(self, account_id: str) -> dict[str, int]:
         """A connected account's balance in minor units by currency: available and pending together."""
 
+    async def settled_on_platform(self, charge_id: str) -> Money:
+        """What the charge has left on the platform's balance, in the currency in which the platform settles it.
+
+        Stripe's fees are not deducted.
+        """
+
+    async def settled_on_account(self, charge_id: str, account_id: str) -> Money | None:
+        """What the charge has brought to the connected account, payouts aside, in the currency that it settles in.
+
+        `None` for an account that is deleted or no longer connected.
+        """
+
     async def transferred_without_charge(self, account_id: str) -> dict[str, int]:
         """What the platform has transferred to a connected account from its own balance, less reversals, by currency.
 

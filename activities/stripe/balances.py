@@ -131,6 +131,60 @@ class StripeBalances:
             sums[part["currency"]] = sums.get(part["currency"], 0) + part["amount"]
         return sums
 
+    async def settled_on_platform(self, charge_id: str) -> Money:
+        """Adds up the balance transactions of everything that has moved the charge's money."""
+        own = ["balance_transaction", "transfer.balance_transaction", "application_fee.balance_transaction"]
+        booked = ["data.balance_transaction"]
+        api = self._client.v1
+        async with translated_errors():
+            charge = await api.charges.retrieve_async(charge_id, {"expand": own})
+            lines = [charge.balance_transaction]
+            transfer, fee = getattr(charge, "transfer", None), getattr(charge, "application_fee", None)
+            if isinstance(transfer, stripe.Transfer):
+                reversals = await api.transfers.reversals.list_async(
+                    transfer.id, {"limit": _PAGE_SIZE, "expand": booked}
+                )
+                lines += [transfer.balance_transaction]
+                lines += [each.balance_transaction async for each in reversals.auto_paging_iter()]
+            if isinstance(fee, stripe.ApplicationFee):
+                returned = await api.application_fees.refunds.list_async(
+                    fee.id, {"limit": _PAGE_SIZE, "expand": booked}
+                )
+                lines += [fee.balance_transaction]
+                lines += [each.balance_transaction async for each in returned.auto_paging_iter()]
+            both = [*booked, "data.failure_balance_transaction"]
+            refunds = await api.refunds.list_async({"charge": charge_id, "limit": _PAGE_SIZE, "expand": both})
+            async for refund in refunds.auto_paging_iter():
+                lines += [refund.balance_transaction, getattr(refund, "failure_balance_transaction", None)]
+            for dispute in await self._disputes(charge) if charge.disputed else []:
+                lines += dispute.balance_transactions
+        return _sum_of([(line.currency, line.amount) for line in lines if isinstance(line, stripe.BalanceTransaction)])
+
+    async def settled_on_account(self, charge_id: str, account_id: str) -> Money | None:
+        """The payment on the account, its refunds, and the parts of the application fee that went back."""
+        api, own = self._client.v1, _options(account_id)
+        async with translated_errors():
+            charge = await api.charges.retrieve_async(charge_id, {"expand": ["transfer"]})
+            transfer, fee_id = getattr(charge, "transfer", None), getattr(charge, "application_fee", None)
+            if not isinstance(transfer, stripe.Transfer):
+                return None
+            payment_id = id_of(transfer.destination_payment)
+            try:
+                payment = await api.charges.retrieve_async(payment_id, {"expand": ["balance_transaction"]}, own)
+            except stripe.PermissionError as error:
+                if code_of(error) != ACCOUNT_INVALID:
+                    raise
+                return None
+            refunds = await api.refunds.list_async(
+                {"charge": payment_id, "limit": _PAGE_SIZE, "expand": ["data.balance_transaction"]}, own
+            )
+            lines = [payment.balance_transaction]
+            lines += [each.balance_transaction async for each in refunds.auto_paging_iter()]
+            if fee_id:
+                returned = await api.balance_transactions.list_async({"source": fee_id, "limit": _PAGE_SIZE}, own)
+                lines += [each async for each in returned.auto_paging_iter()]
+        return _sum_of([(line.currency, line.net) for line in lines if isinstance(line, stripe.BalanceTransaction)])
+
     async def transferred_without_charge(self, account_id: str) -> dict[str, int]:
         sums = Counter[str]()
         async with translated_errors():
@@ -153,6 +207,12 @@ class StripeBalances:
 
     async def _disputes(self, charge: stripe.Charge) -> list[stripe.Dispute]:
         return (await self._client.v1.disputes.list_async({"charge": charge.id, "limit": _PAGE_SIZE})).data
+
+
+def _sum_of(amounts: list[tuple[str, int]]) -> Money:
+    """Of amounts in one currency."""
+    [currency] = {currency for currency, _ in amounts}
+    return Money(amount_minor=sum(amount for _, amount in amounts), currency=currency)
 
 
 def _options(account_id: str | None) -> stripe.RequestOptions:

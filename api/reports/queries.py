@@ -15,7 +15,7 @@ from models.domain.statements import Earnings, MonthlyEarnings
 from models.domain.tax_reporting import Payee
 from models.tables.people import Instructor
 
-# Postings are defined in models/domain/postings.py. Payouts, paid or failed, only move earnings.
+# Postings are defined in models/domain/postings.py. Payouts, paid or failed, only move earnings, and so do conversions.
 _EARNINGS = """
     count(amount_minor) FILTER (WHERE kind = 'captured' AND account = 'stripe_balance') AS transactions,
     sum(amount_minor) FILTER (WHERE kind = 'captured' AND account = 'stripe_balance') AS gross,
@@ -28,8 +28,9 @@ _EARNINGS = """
     -sum(amount_minor) FILTER (WHERE account IN ('platform_revenue', 'tax_payable')) AS fees,
     -sum(amount_minor) FILTER (WHERE account = 'tax_payable') AS fee_tax,
     -sum(amount_minor) FILTER (
-        WHERE account = 'instructor_payable' AND kind NOT IN ('paid_out', 'payout_failed')
+        WHERE account = 'instructor_payable' AND kind NOT IN ('paid_out', 'payout_failed', 'exchanged')
     ) AS net,
+    -sum(amount_minor) FILTER (WHERE account = 'instructor_payable' AND kind = 'exchanged') AS exchanged,
     sum(amount_minor) FILTER (
         WHERE account = 'instructor_payable' AND kind IN ('paid_out', 'payout_failed')
     ) AS paid_out

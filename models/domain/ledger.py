@@ -13,6 +13,7 @@
 | `refunds` | liability | what students are owed back and Stripe has not sent |
 | `disputes` | asset | what banks have withdrawn while a dispute is open |
 | `platform_losses` | expense | what the platform bears of refunds and disputes, beyond its fees |
+| `exchange_differences` | clearing | what Stripe converted, in both currencies; once converted back, the difference |
 
 Debits are positive, credits negative. A transaction sums to zero in each currency, here and in the database.
 """
@@ -41,6 +42,7 @@ class Account(StrEnum):
     REFUNDS = "refunds"
     DISPUTES = "disputes"
     PLATFORM_LOSSES = "platform_losses"
+    EXCHANGE_DIFFERENCES = "exchange_differences"
 
 
 class PostingKind(StrEnum):
@@ -61,6 +63,7 @@ class PostingKind(StrEnum):
     DISPUTE_WON = "dispute_won"
     DISPUTE_LOST = "dispute_lost"
     ADJUSTED = "adjusted"
+    EXCHANGED = "exchanged"
 
 
 STORY: Mapping[PostingKind, str] = {
@@ -79,6 +82,7 @@ STORY: Mapping[PostingKind, str] = {
     PostingKind.DISPUTE_WON: "The dispute is won: the bank gives the money back.",
     PostingKind.DISPUTE_LOST: "The dispute is lost: the money is gone, at the cost of those who bear it.",
     PostingKind.ADJUSTED: "An operator corrects the ledger to what Stripe has.",
+    PostingKind.EXCHANGED: "Stripe converts what is on a balance to the currency in which the account settles.",
 }
 """What each kind means, as one line of a booking's ledger."""
 

@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from models.domain.base import Value
-from models.domain.ledger import Account, Posting, PostingKind, posting
+from models.domain.ledger import Account, Entry, Posting, PostingKind, posting
 from models.domain.money import Money
 from models.domain.policy import Split
 from models.domain.terms import BookingTerms
@@ -143,6 +143,32 @@ def payout_failed(instructor_id: UUID, booking_id: UUID | None, payout_id: str, 
         booking_id,
         instructor_id,
         {Account.CONNECTED_BALANCE: amount, Account.INSTRUCTOR_PAYABLE: -amount},
+    )
+
+
+def converted_on_platform(parties: Parties, times: int, given: Money, taken: Money) -> Posting:
+    """Stripe converts `given` on the platform's balance to `taken`. `times` is how often it has done so before."""
+    lines = _converted(Account.STRIPE_BALANCE, Account.EXCHANGE_DIFFERENCES, given, taken)
+    return _exchanged(f"{parties.booking_id}/platform/{times}", parties, lines)
+
+
+def converted_on_account(parties: Parties, times: int, given: Money, taken: Money) -> Posting:
+    """The same on the instructor's balance: what they have earned and not received is converted."""
+    lines = _converted(Account.CONNECTED_BALANCE, Account.INSTRUCTOR_PAYABLE, given, taken)
+    return _exchanged(f"{parties.booking_id}/connected/{times}", parties, lines)
+
+
+def _converted(balance: Account, against: Account, given: Money, taken: Money) -> tuple[tuple[Account, Money], ...]:
+    return (balance, -given), (against, given), (balance, taken), (against, -taken)
+
+
+def _exchanged(subject: str, parties: Parties, lines: tuple[tuple[Account, Money], ...]) -> Posting:
+    return Posting(
+        kind=PostingKind.EXCHANGED,
+        subject=subject,
+        booking_id=parties.booking_id,
+        instructor_id=parties.instructor_id,
+        entries=tuple(Entry(account=account, amount=amount) for account, amount in lines if amount),
     )
 
 

@@ -211,9 +211,13 @@ class Control:
             return disputes.close_inquiry(self._context, self._context.store.get(DISPUTE, params["dispute"])).body
 
     def configure_settlement(self, params: JsonObject) -> JsonObject:
-        """`{"currency": "eur", "rates": {"usd": "0.92"}}`: the platform settles in euros. `{}` settles as charged."""
+        """`{"currency": "eur", "rates": {"usd": "0.92"}}`: the platform, or an `account`, settles in euros.
+
+        Without `currency`, it settles as charged.
+        """
+        account, currency, rates = params.get("account", PLATFORM), params.get("currency"), params.get("rates", {})
         with self._context.store.transaction():
-            settlement.configure(self._context.store, params.get("currency"), params.get("rates", {}))
+            settlement.configure(self._context.store, account, currency, rates)
         return params
 
     def warn_of_fraud(self, params: JsonObject) -> JsonObject:

@@ -525,7 +525,7 @@ CREATE TABLE ledger_transaction (
     CONSTRAINT kind_is_known CHECK (kind IN (
         'hold_placed', 'hold_ended', 'captured', 'stripe_fee', 'transferred', 'refunded', 'refund_sent',
         'refund_failed', 'transfer_reversed', 'paid_out', 'payout_failed', 'dispute_opened',
-        'dispute_won', 'dispute_lost', 'adjusted'
+        'dispute_won', 'dispute_lost', 'adjusted', 'exchanged'
     ))
 )
 
@@ -549,7 +549,8 @@ CREATE TABLE ledger_entry (
     PRIMARY KEY (transaction_id, line),
     CONSTRAINT account_is_known CHECK (account IN (
         'card_holds', 'student_funds_held', 'stripe_balance', 'connected_balance', 'instructor_payable',
-        'platform_revenue', 'tax_payable', 'stripe_fees', 'refunds', 'disputes', 'platform_losses'
+        'platform_revenue', 'tax_payable', 'stripe_fees', 'refunds', 'disputes', 'platform_losses',
+        'exchange_differences'
     )),
     CONSTRAINT currency_is_a_code CHECK (currency ~ '^[a-z]{3}$'),
     CONSTRAINT entry_is_of_something CHECK (amount_minor <> 0)
