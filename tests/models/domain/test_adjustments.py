@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from models.domain.adjustments import adjustment
 from models.domain.ledger import Account
+from models.domain.money import Money
 from models.domain.postings import Parties
 from models.domain.reconciliation import Book, Difference, DriftKind
 from tests.models.domain.posted import balances, usd
@@ -79,6 +80,27 @@ def test_money_that_left_pays_what_the_student_is_owed_first(owed: int, lines: d
     adjusted = adjustment(PARTIES, "drift", differences(stripe_balance=-3_000), usd(FEE), usd(owed))
     assert balances([adjusted.posting]) == lines | {Account.STRIPE_BALANCE: -3_000}
     assert adjusted.borne.total == usd(3_000 - owed)
+
+
+def test_difference_in_another_currency_is_a_fee_of_stripes() -> None:
+    """The platform settles in euros, and the ledger lacks the fee of a dispute."""
+    of_fee = Difference(
+        kind=DriftKind.BOOKING,
+        subject=PARTIES.booking_id,
+        book=Book.STRIPE_BALANCE,
+        ledger=Money(amount_minor=-294, currency="eur"),
+        stripe=Money(amount_minor=-1_674, currency="eur"),
+    )
+    adjusted = adjustment(PARTIES, "drift", (*differences(stripe_balance=-500), of_fee), usd(FEE), usd(0))
+    assert {
+        (entry.account, entry.amount.currency): entry.amount.amount_minor for entry in adjusted.posting.entries
+    } == {
+        (Account.STRIPE_BALANCE, "usd"): -500,
+        (Account.PLATFORM_LOSSES, "usd"): 500,
+        (Account.STRIPE_BALANCE, "eur"): -1_380,
+        (Account.STRIPE_FEES, "eur"): 1_380,
+    }
+    assert adjusted.borne.total == usd(500)
 
 
 @given(st.integers(-5_000, 5_000), st.integers(-5_000, 5_000), st.integers(0, 3_000), st.integers(0, 6_000))
