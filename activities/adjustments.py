@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, func
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -16,13 +16,15 @@ from activities.reconciliation import amounts
 from models.domain import postings
 from models.domain.actors import Subject
 from models.domain.adjustments import AdjustmentView, RecordAdjustment, adjustment, balance_adjustment
-from models.domain.ledger import Posting
+from models.domain.ids import ledger_id
+from models.domain.ledger import Entry, Posting, PostingKind
 from models.domain.messages import Channel
 from models.domain.money import Money
 from models.domain.reconciliation import Book, DriftKind
 from models.domain.states import HOLDS_SLOT
 from models.tables.audit import AuditEvent, event_about
 from models.tables.bookings import BookingRequest
+from models.tables.ledger import LedgerEntry
 from models.tables.payments import Payment
 from models.tables.people import Instructor
 from models.tables.reconciliation import Drift
@@ -36,6 +38,8 @@ class AdjustmentActivities:
     async def record_adjustment(self, message: RecordAdjustment) -> AdjustmentView:
         """Post what differs, with its effect on the payment, the session and the payout. Safe to repeat."""
         async with transaction(self._engine) as session:
+            if posted := await _posted_before(session, message):
+                return posted
             if message.order.instructor_id:
                 return await _adjust_balance(session, message, message.order.instructor_id)
             assert message.order.booking_id
@@ -146,6 +150,28 @@ async def _former_instructor(session: AsyncSession, booking_id: UUID) -> UUID:
         col(AuditEvent.booking_id) == booking_id, col(AuditEvent.action) == "booking.reserved"
     )
     return UUID((await session.exec(reserved)).one()["instructor_id"])
+
+
+async def _posted_before(session: AsyncSession, message: RecordAdjustment) -> AdjustmentView | None:
+    """The adjustment, if an earlier attempt has posted it and its answer was lost."""
+    id = ledger_id(PostingKind.ADJUSTED, _subject(message))
+    of_posting = select(LedgerEntry).where(col(LedgerEntry.transaction_id) == id).order_by(col(LedgerEntry.line))
+    lines = (await session.exec(of_posting)).all()
+    if not lines:
+        return None
+    named = await session.get_one(Drift, message.order.drift_id)
+    settled = select(Drift.id).where(
+        col(Drift.adjusted_at) == message.at,
+        col(Drift.kind) == named.kind,
+        func.coalesce(Drift.booking_id, Drift.instructor_id) == (named.booking_id or named.instructor_id),
+    )
+    return AdjustmentView(
+        lines=tuple(
+            Entry(account=line.account, amount=Money(amount_minor=line.amount_minor, currency=line.currency))
+            for line in lines
+        ),
+        drift_ids=tuple((await session.exec(settled.order_by(col(Drift.id)))).all()),
+    )
 
 
 def _subject(message: RecordAdjustment) -> str:
