@@ -38,9 +38,9 @@ WAY_OUT: Mapping[DriftKind, str] = {
     DriftKind.BOOKING: "Adjust the ledger, once the booking has ended, or put it right at Stripe.",
     DriftKind.BALANCE: "Adjust the drifts of the instructor's bookings, then this one, or put it right at Stripe.",
     DriftKind.ORPHANED: "Refund or release the payment at Stripe. The next reconciliation then ends the booking.",
-    DriftKind.WORKFLOW: "Terminate the workflow. The next reconciliation then ends the booking as Stripe has it, and "
-    "starts a refund or a dispute again.",
-    DriftKind.INSTRUCTOR_WORKFLOW: "Mend the cause, then reset the workflow, or delete it.",
+    DriftKind.WORKFLOW: "Terminate the workflow if it is open: the next reconciliation ends the booking as Stripe has "
+    "it. Reset or delete one that has failed, once the cause is mended.",
+    DriftKind.INSTRUCTOR_WORKFLOW: "Reset or delete the workflow, once the cause is mended.",
 }
 """How an operator resolves a drift of each kind that does not resolve by itself."""
 
