@@ -135,25 +135,26 @@ class StripeBalances:
         """Adds up the balance transactions of everything that has moved the charge's money."""
         own = ["balance_transaction", "transfer.balance_transaction", "application_fee.balance_transaction"]
         booked = ["data.balance_transaction"]
-        api = self._client.v1
         async with translated_errors():
-            charge = await api.charges.retrieve_async(charge_id, {"expand": own})
+            charge = await self._client.v1.charges.retrieve_async(charge_id, {"expand": own})
             lines = [charge.balance_transaction]
             transfer, fee = getattr(charge, "transfer", None), getattr(charge, "application_fee", None)
             if isinstance(transfer, stripe.Transfer):
-                reversals = await api.transfers.reversals.list_async(
+                reversals = await self._client.v1.transfers.reversals.list_async(
                     transfer.id, {"limit": _PAGE_SIZE, "expand": booked}
                 )
                 lines += [transfer.balance_transaction]
                 lines += [each.balance_transaction async for each in reversals.auto_paging_iter()]
             if isinstance(fee, stripe.ApplicationFee):
-                returned = await api.application_fees.refunds.list_async(
+                returned = await self._client.v1.application_fees.refunds.list_async(
                     fee.id, {"limit": _PAGE_SIZE, "expand": booked}
                 )
                 lines += [fee.balance_transaction]
                 lines += [each.balance_transaction async for each in returned.auto_paging_iter()]
             both = [*booked, "data.failure_balance_transaction"]
-            refunds = await api.refunds.list_async({"charge": charge_id, "limit": _PAGE_SIZE, "expand": both})
+            refunds = await self._client.v1.refunds.list_async(
+                {"charge": charge_id, "limit": _PAGE_SIZE, "expand": both}
+            )
             async for refund in refunds.auto_paging_iter():
                 lines += [refund.balance_transaction, getattr(refund, "failure_balance_transaction", None)]
             for dispute in await self._disputes(charge) if charge.disputed else []:
@@ -162,26 +163,30 @@ class StripeBalances:
 
     async def settled_on_account(self, charge_id: str, account_id: str) -> Money | None:
         """The payment on the account, its refunds, and the parts of the application fee that went back."""
-        api, own = self._client.v1, _options(account_id)
+        own = _options(account_id)
         async with translated_errors():
-            charge = await api.charges.retrieve_async(charge_id, {"expand": ["transfer"]})
+            charge = await self._client.v1.charges.retrieve_async(charge_id, {"expand": ["transfer"]})
             transfer, fee_id = getattr(charge, "transfer", None), getattr(charge, "application_fee", None)
             if not isinstance(transfer, stripe.Transfer):
                 return None
             payment_id = id_of(transfer.destination_payment)
             try:
-                payment = await api.charges.retrieve_async(payment_id, {"expand": ["balance_transaction"]}, own)
+                payment = await self._client.v1.charges.retrieve_async(
+                    payment_id, {"expand": ["balance_transaction"]}, own
+                )
             except stripe.PermissionError as error:
                 if code_of(error) != ACCOUNT_INVALID:
                     raise
                 return None
-            refunds = await api.refunds.list_async(
+            refunds = await self._client.v1.refunds.list_async(
                 {"charge": payment_id, "limit": _PAGE_SIZE, "expand": ["data.balance_transaction"]}, own
             )
             lines = [payment.balance_transaction]
             lines += [each.balance_transaction async for each in refunds.auto_paging_iter()]
             if fee_id:
-                returned = await api.balance_transactions.list_async({"source": fee_id, "limit": _PAGE_SIZE}, own)
+                returned = await self._client.v1.balance_transactions.list_async(
+                    {"source": fee_id, "limit": _PAGE_SIZE}, own
+                )
                 lines += [each async for each in returned.auto_paging_iter()]
         return _sum_of([(line.currency, line.net) for line in lines if isinstance(line, stripe.BalanceTransaction)])
 
