@@ -23,7 +23,8 @@ from temporalio.worker import Interceptor, Worker, WorkerDeploymentConfig
 
 from activities.adjustments import AdjustmentActivities
 from activities.booking.attention import AttentionActivities
-from activities.booking.payment_plans import HoldPlan
+from activities.booking.charges import ChargeThenTransferPlan
+from activities.booking.holds import HoldPlan
 from activities.booking.payments import PaymentActivities
 from activities.booking.records import RecordActivities
 from activities.disputes import DisputeActivities
@@ -117,7 +118,14 @@ def build_worker(
     interceptors: Sequence[Interceptor] = (),
 ) -> Worker:
     """A worker for all workflows and activities, on the gateways and the engine. `build_id` turns versioning on."""
-    payments = PaymentActivities(engine, gateway, {PaymentPlan.HOLD: HoldPlan(gateway)})
+    payments = PaymentActivities(
+        engine,
+        gateway,
+        {
+            PaymentPlan.HOLD: HoldPlan(gateway),
+            PaymentPlan.CHARGE_THEN_TRANSFER: ChargeThenTransferPlan(gateway),
+        },
+    )
     records = RecordActivities(engine)
     attention = AttentionActivities(engine)
     onboarding = OnboardingActivities(engine, gateway)

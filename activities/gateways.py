@@ -40,10 +40,27 @@ class CheckoutRequest(Value):
     """The parameters of a Checkout Session. The student reads price, fee and cancellation terms before paying."""
 
     terms: BookingTerms
+    amount: Money
     split: Split
     text: CheckoutText
     customer_id: str
     expires_at: datetime
+    excluded_methods: tuple[str, ...] = ()
+    """Payment methods that the plan cannot use for this booking."""
+    renewal_page: int = 0
+    """Which page of a renewal this is; 0 for the booking's first payment."""
+
+
+class ShareTransfer(Value):
+    """A transfer of an instructor's share. Amounts are in the transfer's currency."""
+
+    transfer_id: str
+    amount: Money
+    reversed_minor: int
+
+    @property
+    def left_minor(self) -> int:
+        return self.amount.amount_minor - self.reversed_minor
 
 
 class CheckoutPage(Value):
@@ -76,9 +93,12 @@ class PaymentGateway(AccountGateway, Protocol):
         """The id of the student's customer, or `None`."""
 
     async def open_checkout(self, request: CheckoutRequest, *, key: str) -> CheckoutPage:
-        """Create a Checkout Session that places a hold: a destination charge with manual capture."""
+        """Create a Checkout Session for the plan in the request's terms.
 
-    async def find_checkout(self, customer_id: str, booking_id: UUID) -> CheckoutPage | None:
+        `HOLD`: a destination charge with manual capture. `CHARGE_THEN_TRANSFER`: a charge of the platform's.
+        """
+
+    async def find_checkout(self, customer_id: str, booking_id: UUID, renewal_page: int) -> CheckoutPage | None:
         """The booking's Checkout Session, or `None`. Used when its id was lost."""
 
     async def look_up(self, checkout_session_id: str) -> PaymentState:
@@ -101,6 +121,18 @@ class PaymentGateway(AccountGateway, Protocol):
 
     async def reverse_share(self, payment_intent_id: str, amount: Money, *, key: str) -> None:
         """Reverse a part of the transfer, without a refund."""
+
+    async def transfers_of(self, charge_id: str, booking_id: UUID) -> list[ShareTransfer]:
+        """The transfers of a charge of the platform's."""
+
+    async def transfer(self, charge_id: str, account_id: str, booking_id: UUID, amount: Money, *, key: str) -> None:
+        """Transfer a part of a charge of the platform's to a connected account, available with the charge's funds."""
+
+    async def reverse_transfer(self, transfer_id: str, amount: Money, *, key: str) -> None:
+        """Reverse a part of a transfer."""
+
+    async def refund_charge(self, payment_intent_id: str, booking_id: UUID, amount: Money | None, *, key: str) -> None:
+        """Refund `amount` of a charge of the platform's, or all that is left. No transfer is reversed."""
 
 
 class PayoutGateway(Protocol):

@@ -1,6 +1,6 @@
-"""Schemas of price and policy, and two checks: can this price be charged, and can this slot be booked yet."""
+"""Schemas of price and policy, and whether a price can be charged."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from api.http.problems import Kind, Problem
 from api.http.schema_types import ResponseModel
@@ -9,9 +9,7 @@ from models.domain.policy import (
     BookingPolicy,
     CancellationTier,
     CompletionTimeoutPolicy,
-    last_end_for_hold,
 )
-from models.tables.catalogue import Slot
 
 
 class Price(ResponseModel):
@@ -108,12 +106,6 @@ def tier(tier: CancellationTier) -> RefundTier:
 
 def seconds(window: timedelta) -> int:
     return window // timedelta(seconds=1)
-
-
-def bookable_from(slot: Slot, policy: BookingPolicy, now: datetime) -> datetime | None:
-    """When the slot becomes bookable; `None` if a card hold placed now would last long enough."""
-    too_late = slot.ends_at - last_end_for_hold(policy.deadlines, now)
-    return now + too_late if too_late > timedelta(0) else None
 
 
 def ensure_chargeable(price: Money) -> Money:

@@ -147,9 +147,12 @@ class HoldLost(Exception):
     """Stripe no longer holds the money of a booking that is still open."""
 
 
-def is_declined(failure: ActivityError) -> bool:
-    """Stripe refused for good: the same request will get the same answer."""
-    return isinstance(failure.cause, ApplicationError) and failure.cause.type == Declined.__name__
+def is_declined(failure: ActivityError, code: str | None = None) -> bool:
+    """Stripe refused for good, with this code if it is given: the same request will get the same answer."""
+    cause = failure.cause
+    if not isinstance(cause, ApplicationError) or cause.type != Declined.__name__:
+        return False
+    return code is None or cause.message == code
 
 
 def reason_of(failure: ActivityError | HoldLost) -> str:

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col
 from temporalio import activity
 
+from activities.booking import renewals
 from activities.booking.checkout_text import load_text
 from activities.booking.payment_plans import Plan
 from activities.booking.students import StudentCustomers, load_contact
@@ -16,8 +17,10 @@ from activities.gateways import CheckoutPage, CheckoutRequest, PaymentGateway
 from activities.onboarding import check_account
 from models.domain.errors import Declined
 from models.domain.messages import Checkout, PaymentRef, PaymentState, SecurePayment, SettlePayment
+from models.domain.payment_methods import DELAYED
+from models.domain.payment_plans import DELAYED_CONFIRMATION
 from models.domain.policy import PaymentPlan, split
-from models.domain.states import PaymentStatus
+from models.domain.states import HOLDS_SLOT, PaymentStatus
 from models.tables.bookings import BookingRequest
 from models.tables.payments import Payment
 
@@ -53,7 +56,10 @@ class PaymentActivities:
                 raise
             customer_id = await self._customers.replace(student_id, customer_id, retrying=_is_retry())
             page = await self._open_checkout(request, customer_id)
-        await self._store_url(request.terms.booking_id, page.url)
+        if request.renewal:
+            await renewals.record_page(self._engine, request.terms.booking_id, request.renewal, page)
+        else:
+            await self._store_url(request.terms.booking_id, page.url)
         return page.checkout
 
     @activity.defn
@@ -79,17 +85,29 @@ class PaymentActivities:
         """A recorded ending has settled the money, so nothing may move it: a workflow that was reset may try."""
         async with transaction(self._engine) as session:
             payment = await session.get(Payment, booking_id)
-        return payment is not None and payment.status not in (PaymentStatus.PENDING, PaymentStatus.FAILED)
+            if payment is None or payment.status in (PaymentStatus.PENDING, PaymentStatus.FAILED):
+                return False
+            booking = await session.get(BookingRequest, booking_id)
+        # A charge can be disputed before its booking has ended.
+        is_open = booking is not None and booking.status in HOLDS_SLOT
+        return not (is_open and payment.status is PaymentStatus.DISPUTED)
 
     async def _open_checkout(self, request: SecurePayment, customer_id: str) -> CheckoutPage:
         terms = request.terms
-        divided = split(terms.price, terms.policy)
+        renewal = request.renewal
+        amount = renewal.amount if renewal else terms.price
+        divided = split(amount, terms.policy)
+        # A bank debit may take two weeks to confirm a payment, which must be secured before the session.
+        has_time = renewal is None and terms.starts_at - request.expires_at > DELAYED_CONFIRMATION
         checkout_request = CheckoutRequest(
             terms=terms,
+            amount=amount,
             split=divided,
             text=await load_text(self._engine, terms, divided),
             customer_id=customer_id,
             expires_at=request.expires_at,
+            excluded_methods=() if has_time else DELAYED,
+            renewal_page=renewal.page if renewal else 0,
         )
         return await self._plans[terms.plan].secure(checkout_request, retrying=_is_retry())
 

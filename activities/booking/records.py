@@ -9,7 +9,7 @@ from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
-from activities.booking import endings, payment_records, rescheduling, reservations, resets, session_reports
+from activities.booking import endings, payment_records, renewals, rescheduling, reservations, resets, session_reports
 from activities.database import audit, outbox
 from activities.database.transactions import transaction
 from models.domain.actors import PLATFORM, Actor, Role
@@ -23,6 +23,10 @@ from models.domain.messages import (
     RecordCheckout,
     RecordDeadline,
     RecordEnding,
+    RecordLapse,
+    RecordProcessing,
+    RecordRenewal,
+    RecordRenewedPayment,
     ReserveSlot,
 )
 from models.domain.notifications import ON_REVIEW, notifications_for
@@ -74,6 +78,30 @@ class RecordActivities:
                 .where(col(Student.id) == message.student_id, col(Student.stripe_customer_id).is_(None))
                 .values(stripe_customer_id=checkout.customer_id)
             )
+
+    @activity.defn
+    async def record_processing(self, message: RecordProcessing) -> None:
+        processing = audit.event(
+            message.booking_id, "booking.payment_processing", PLATFORM, Channel.WORKFLOW, message.at
+        )
+        async with transaction(self._engine) as session:
+            booking = await audit.lock_for(session, processing)
+            if booking is not None:
+                booking.checkout_url = None
+                booking.next_deadline_at = message.until
+                booking.updated_at = message.at
+
+    @activity.defn
+    async def record_renewal(self, message: RecordRenewal) -> None:
+        await renewals.record(self._engine, message)
+
+    @activity.defn
+    async def record_renewed_payment(self, message: RecordRenewedPayment) -> None:
+        await renewals.record_renewed(self._engine, message)
+
+    @activity.defn
+    async def record_lapse(self, message: RecordLapse) -> None:
+        await renewals.record_lapse(self._engine, message)
 
     @activity.defn
     async def record_authorization(self, message: RecordAuthorization) -> None:

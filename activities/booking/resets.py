@@ -8,12 +8,16 @@ from models.domain.actors import Actor
 from models.domain.decisions import Stage
 from models.domain.endings import Ending
 from models.domain.messages import BookingView, Checkout, HoldPhase, PaymentState
+from models.domain.money import Money
+from models.domain.payment_plans import expected_end
+from models.domain.policy import BookingPolicy
+from models.domain.renewals import Renewal, page_ends
 from models.domain.resets import RecordedBooking
 from models.domain.states import HOLDS_SLOT, BookingStatus
 from models.domain.terms import BookingTerms
 from models.tables.audit import AuditEvent
 from models.tables.bookings import BookingRequest, LiveSession
-from models.tables.payments import Payment
+from models.tables.payments import Payment, PaymentRenewal
 from models.tables.people import Student
 from models.tables.session_reports import SessionReport
 
@@ -43,7 +47,12 @@ async def load(session: AsyncSession, terms: BookingTerms) -> RecordedBooking:
         stage=_stage(booking, payment),
         view=view,
         terms=terms.model_copy(
-            update={"slot_id": booking.slot_id, "starts_at": booking.starts_at, "ends_at": booking.ends_at}
+            update={
+                "slot_id": booking.slot_id,
+                "starts_at": booking.starts_at,
+                "ends_at": booking.ends_at,
+                "plan": booking.plan,
+            }
         ),
         deadline=booking.next_deadline_at,
         checkout=await _checkout(session, booking, terms),
@@ -52,6 +61,7 @@ async def load(session: AsyncSession, terms: BookingTerms) -> RecordedBooking:
     return recorded.model_copy(
         update={
             **_authorization(booking, payment),
+            **await _renewal(session, booking),
             **await _report(session, booking, events),
             **_attention(booking, events),
         }
@@ -92,8 +102,25 @@ def _authorization(booking: BookingRequest, payment: Payment | None) -> dict[str
     )
     return {
         "payment": held,
-        "hold_ends_at": payment.hold_ends_at or payment.created_at + policy.TYPICAL_HOLD_DURATION,
+        "hold_ends_at": payment.hold_ends_at
+        or expected_end(payment.plan, BookingPolicy.model_validate(booking.policy).deadlines, payment.created_at),
+        "is_lapsed": payment.lapsed_at is not None,
     }
+
+
+async def _renewal(session: AsyncSession, booking: BookingRequest) -> dict[str, object]:
+    row = await session.get(PaymentRenewal, booking.id)
+    if row is None:
+        return {}
+    renewal = Renewal(
+        reason=row.reason,
+        amount=Money(amount_minor=row.amount_minor, currency=row.currency),
+        pay_by=row.pay_by,
+        page=row.page,
+        checkout_session_id=row.checkout_session_id,
+        page_ends_at=page_ends(row.requested_at, row.pay_by) if row.checkout_session_id else None,
+    )
+    return {"renewal": None if row.renewed_at else renewal, "renewal_pages": row.page}
 
 
 async def _report(session: AsyncSession, booking: BookingRequest, events: list[AuditEvent]) -> dict[str, object]:

@@ -22,7 +22,7 @@ SELECT posting.booking_id, posting.instructor_id, entry.currency,
        ), 0) AS connected,
        coalesce(sum(amount_minor) FILTER (WHERE account = 'stripe_balance' AND kind = 'exchanged'), 0) AS exchanged,
        count(*) FILTER (WHERE account = 'stripe_balance' AND kind = 'exchanged') AS exchanges,
-       bool_or(kind = 'captured') AS is_captured,
+       bool_or(kind IN ('captured', 'charged') AND account = 'stripe_balance') AS is_captured,
        bool_or(kind = 'stripe_fee' AND subject = posting.booking_id::text) AS has_fee
 FROM ledger_transaction AS posting
 JOIN ledger_entry AS entry ON entry.transaction_id = posting.id

@@ -68,7 +68,7 @@ class OrphanActivities:
     async def _suspects(self, started: ReconciliationStarted) -> set[UUID]:
         held = select(StripeEventRecord.booking_id).where(
             col(StripeEventRecord.routing_result) == RoutingResult.CLOSED,
-            col(StripeEventRecord.type) == "payment_intent.amount_capturable_updated",
+            col(StripeEventRecord.type).in_(("payment_intent.amount_capturable_updated", "payment_intent.succeeded")),
             col(StripeEventRecord.at) >= started.workflows_since,
         )
         drifted = select(Drift.booking_id).where(

@@ -90,15 +90,15 @@ class StripeBalances:
                 return ChargeBalances(held=money(0), platform=money(0), connected=money(0), fee=None)
             refunded = await self._refunded(charge) if charge.amount_refunded or charge.refunded else 0
             disputes = await self._disputes(charge) if charge.disputed else []
+            transferred = await self._transferred(charge)
         booked = getattr(charge, "balance_transaction", None)
-        fee, transfer = getattr(charge, "application_fee", None), getattr(charge, "transfer", None)
+        fee = getattr(charge, "application_fee", None)
         lines = [line for dispute in disputes for line in dispute.balance_transactions]
         fees = Counter[str]()
         for line in [booked, *lines]:
             if isinstance(line, stripe.BalanceTransaction):
                 fees[line.currency] += line.fee
         platform_fee = fee.amount - fee.amount_refunded if isinstance(fee, stripe.ApplicationFee) else 0
-        transferred = transfer.amount - transfer.amount_reversed if isinstance(transfer, stripe.Transfer) else 0
         captured = charge.amount_captured if charge.captured else 0
         return ChargeBalances(
             held=money(_held(charge)),
@@ -198,6 +198,24 @@ class StripeBalances:
                 if transfer.source_transaction is None:
                     sums[transfer.currency] += transfer.amount - transfer.amount_reversed
         return sums
+
+    async def _transferred(self, charge: stripe.Charge) -> int:
+        """By the charge itself if it is a destination charge, else by transfers of their own."""
+        transfer = getattr(charge, "transfer", None)
+        if isinstance(transfer, stripe.Transfer):
+            return transfer.amount - transfer.amount_reversed
+        if charge.transfer_group is None:
+            return 0
+        made = await self._client.v1.transfers.list_async(
+            {"transfer_group": charge.transfer_group, "limit": _PAGE_SIZE}
+        )
+        return sum(
+            [
+                each.amount - each.amount_reversed
+                async for each in made.auto_paging_iter()
+                if each.source_transaction and id_of(each.source_transaction) == charge.id
+            ]
+        )
 
     async def _refunded(self, charge: stripe.Charge) -> int:
         """Leaves out what a partial capture released, which has no balance transaction, and refunds that failed."""

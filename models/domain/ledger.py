@@ -3,7 +3,7 @@
 | account | kind | what its balance says |
 | --- | --- | --- |
 | `card_holds` | asset | what students' cards are authorized for |
-| `student_funds_held` | liability | the same, owed to students until their sessions took place |
+| `student_funds_held` | liability | the same and charges before the session, owed to students until it took place |
 | `stripe_balance` | asset | the platform's balance at Stripe |
 | `connected_balance` | asset | the instructors' balances at Stripe |
 | `instructor_payable` | liability | what instructors have earned and not received |
@@ -50,6 +50,7 @@ class PostingKind(StrEnum):
 
     HOLD_PLACED = "hold_placed"
     HOLD_ENDED = "hold_ended"
+    CHARGED = "charged"
     CAPTURED = "captured"
     STRIPE_FEE = "stripe_fee"
     TRANSFERRED = "transferred"
@@ -69,7 +70,8 @@ class PostingKind(StrEnum):
 STORY: Mapping[PostingKind, str] = {
     PostingKind.HOLD_PLACED: "The student's card is authorized for the price.",
     PostingKind.HOLD_ENDED: "The hold on the card has ended.",
-    PostingKind.CAPTURED: "The card is charged: a part is the instructor's, the fee the platform's.",
+    PostingKind.CHARGED: "The student is charged. The platform holds the money until the session has taken place.",
+    PostingKind.CAPTURED: "The payment is captured: a part is the instructor's, the fee the platform's.",
     PostingKind.STRIPE_FEE: "Stripe takes its fee.",
     PostingKind.TRANSFERRED: "The instructor's share moves to their balance at Stripe.",
     PostingKind.REFUNDED: "An amount is owed back to the student, by those who bear it.",

@@ -48,6 +48,42 @@ def hold_ended(terms: BookingTerms) -> Posting:
     )
 
 
+def charged(terms: BookingTerms, amount: Money, fee: Money | None) -> tuple[Posting, ...]:
+    """A charge of the platform's, held for the student. `fee` is Stripe's; `None` until Stripe has booked it."""
+    parties = parties_of(terms)
+    held = {Account.STRIPE_BALANCE: amount, Account.STUDENT_FUNDS_HELD: -amount}
+    postings = [_posting_for_booking(PostingKind.CHARGED, parties, held)]
+    if fee:
+        postings.append(stripe_fee(parties, str(parties.booking_id), fee))
+    return tuple(postings)
+
+
+def settled(parties: Parties, kept: Split) -> tuple[Posting, ...]:
+    """Of what is held for the student, a part is the instructor's, and transferred, and a part the platform's."""
+    lines = {
+        Account.STUDENT_FUNDS_HELD: kept.kept,
+        Account.INSTRUCTOR_PAYABLE: -kept.instructor_payout,
+        Account.PLATFORM_REVENUE: -kept.platform_fee,
+    }
+    captured = _posting_for_booking(PostingKind.CAPTURED, parties, lines)
+    return (captured, *_transferred(parties, kept.instructor_payout))
+
+
+def returned(parties: Parties, amount: Money) -> tuple[Posting, ...]:
+    """Of what is held for the student, a part goes back to them."""
+    if not amount:
+        return ()
+    subject = str(parties.booking_id)
+    owed = {Account.STUDENT_FUNDS_HELD: amount, Account.REFUNDS: -amount}
+    return (_posting_for(PostingKind.REFUNDED, subject, parties, owed), refund_sent(parties, subject, amount))
+
+
+def dispute_lost_while_held(parties: Parties, dispute_id: str, amount: Money) -> Posting:
+    """The bank has returned to the cardholder what was held for them."""
+    lines = {Account.STUDENT_FUNDS_HELD: amount, Account.DISPUTES: -amount}
+    return _posting_for(PostingKind.DISPUTE_LOST, dispute_id, parties, lines)
+
+
 def capture(parties: Parties, kept: Split, fee: Money | None) -> tuple[Posting, ...]:
     """A destination charge: the student's money arrives, Stripe takes its fee, the share is transferred on.
 
@@ -62,10 +98,7 @@ def capture(parties: Parties, kept: Split, fee: Money | None) -> tuple[Posting, 
     postings = [_posting_for_booking(PostingKind.CAPTURED, parties, lines)]
     if fee:
         postings.append(stripe_fee(parties, str(parties.booking_id), fee))
-    if share:
-        transfer = {Account.CONNECTED_BALANCE: share, Account.STRIPE_BALANCE: -share}
-        postings.append(_posting_for_booking(PostingKind.TRANSFERRED, parties, transfer))
-    return tuple(postings)
+    return (*postings, *_transferred(parties, share))
 
 
 def stripe_fee(parties: Parties, subject: str, fee: Money) -> Posting:
@@ -170,6 +203,13 @@ def _exchanged(subject: str, parties: Parties, lines: tuple[tuple[Account, Money
         instructor_id=parties.instructor_id,
         entries=tuple(Entry(account=account, amount=amount) for account, amount in lines if amount),
     )
+
+
+def _transferred(parties: Parties, share: Money) -> tuple[Posting, ...]:
+    if not share:
+        return ()
+    transfer = {Account.CONNECTED_BALANCE: share, Account.STRIPE_BALANCE: -share}
+    return (_posting_for_booking(PostingKind.TRANSFERRED, parties, transfer),)
 
 
 def _bearers(borne: Shares) -> dict[Account, Money]:

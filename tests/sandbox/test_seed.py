@@ -15,7 +15,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from activities.stripe.client import stripe_client
 from models.db import build_engine
 from models.domain.money import Money, chargeable
-from models.domain.policy import PRESETS, CancellationPolicy, Deadlines, last_end_for_hold
+from models.domain.payment_plans import plan_for
+from models.domain.policy import PRESETS, CancellationPolicy, Deadlines, PaymentPlan
 from models.tables.catalogue import Offering, Slot
 from models.tables.people import Instructor
 from sandbox.seed import add_instructor, add_offering, add_slot, add_student, seed
@@ -88,7 +89,8 @@ async def test_slots_fit_into_a_hold_and_do_not_overlap_within_an_offering(
         slots = (await session.exec(select(Slot))).all()
     assert {slot.id for slot in slots} == {slot_id for slot_ids in seeds.slots.values() for slot_id in slot_ids}
     for slot in slots:
-        assert now < slot.starts_at < slot.ends_at <= last_end_for_hold(Deadlines(), now)
+        assert now < slot.starts_at < slot.ends_at
+        assert plan_for(Deadlines(), slot.ends_at, now) is PaymentPlan.HOLD
     times = {(slot.offering_id, slot.starts_at) for slot in slots}
     assert len(times) == len(slots)
 

@@ -10,7 +10,7 @@ import stripe
 from temporalio.exceptions import ApplicationError, FailureError
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
-from activities.gateways import CheckoutPage, CheckoutRequest, PaymentGateway
+from activities.gateways import CheckoutPage, CheckoutRequest, PaymentGateway, ShareTransfer
 from activities.stripe.disputes import StripeDisputes
 from models.domain.disputes import ReverseDisputedTransfer
 from models.domain.messages import PaymentState
@@ -117,8 +117,28 @@ class FaultyGateway:
     async def open_checkout(self, request: CheckoutRequest, *, key: str) -> CheckoutPage:
         return await self._around("open_checkout", lambda: self._inner.open_checkout(request, key=key))
 
-    async def find_checkout(self, customer_id: str, booking_id: UUID) -> CheckoutPage | None:
-        return await self._around("find_checkout", lambda: self._inner.find_checkout(customer_id, booking_id))
+    async def find_checkout(self, customer_id: str, booking_id: UUID, renewal_page: int) -> CheckoutPage | None:
+        call = "find_checkout"
+        return await self._around(call, lambda: self._inner.find_checkout(customer_id, booking_id, renewal_page))
+
+    async def transfers_of(self, charge_id: str, booking_id: UUID) -> list[ShareTransfer]:
+        return await self._around("transfers_of", lambda: self._inner.transfers_of(charge_id, booking_id))
+
+    async def transfer(self, charge_id: str, account_id: str, booking_id: UUID, amount: Money, *, key: str) -> None:
+        call = "transfer"
+        return await self._around(
+            call, lambda: self._inner.transfer(charge_id, account_id, booking_id, amount, key=key)
+        )
+
+    async def reverse_transfer(self, transfer_id: str, amount: Money, *, key: str) -> None:
+        call = "reverse_transfer"
+        return await self._around(call, lambda: self._inner.reverse_transfer(transfer_id, amount, key=key))
+
+    async def refund_charge(self, payment_intent_id: str, booking_id: UUID, amount: Money | None, *, key: str) -> None:
+        call = "refund_charge"
+        return await self._around(
+            call, lambda: self._inner.refund_charge(payment_intent_id, booking_id, amount, key=key)
+        )
 
     async def look_up(self, checkout_session_id: str) -> PaymentState:
         return await self._around("look_up", lambda: self._inner.look_up(checkout_session_id))

@@ -71,7 +71,7 @@ class Progress:
         workflow.upsert_search_attributes([*changes, moved])
         self.set_details()
 
-    def _check_reset(self) -> None:
+    def check_reset(self) -> None:
         if self.was_reset:
             raise WasReset
 
@@ -85,12 +85,12 @@ class Progress:
         def is_decided() -> bool:
             return condition() or state.ending is not None
 
-        self._check_reset()
+        self.check_reset()
         while not is_decided():
             if state.is_moving:
                 # The deadline moves with the session, so it cannot pass meanwhile.
                 await workflow.wait_condition(lambda: not state.is_moving or self.was_reset)
-                self._check_reset()
+                self.check_reset()
                 continue
             if (deadline := state.deadline) <= workflow.now():
                 return False
@@ -100,8 +100,16 @@ class Progress:
                     timeout=deadline - workflow.now(),
                     timeout_summary=f"waits for {state.stage}",
                 )
-            self._check_reset()
+            self.check_reset()
         return True
+
+    async def wait_for_event(self, timeout: timedelta) -> None:
+        """Until Stripe sends an event of the payment."""
+        state = self._state
+        with contextlib.suppress(asyncio.TimeoutError):
+            await workflow.wait_condition(
+                lambda: state.event_pending or self.was_reset, timeout=timeout, timeout_summary="waits for Stripe"
+            )
 
     async def run_or_park(self, step: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Run the step. If it fails for good, park until an operator has it retried.
@@ -109,15 +117,15 @@ class Progress:
         Raises `EndedByOperator` if the operator ends the booking instead.
         """
         while True:
-            self._check_reset()
+            self.check_reset()
             try:
                 result = await shielded(step())
             except (ActivityError, HoldLost) as failure:
                 # A reset makes running activities fail.
-                self._check_reset()
+                self.check_reset()
                 await self.park(reason_of(failure))
             else:
-                self._check_reset()
+                self.check_reset()
                 state = self._state
                 if state.retry is not None:
                     state.retried, state.retry = state.retry, None
@@ -138,7 +146,7 @@ class Progress:
                 lambda: state.retry is not retry or state.ending is not ending or self.was_reset,
                 timeout=max(until - workflow.now(), timedelta(0)) if until else None,
             )
-        self._check_reset()
+        self.check_reset()
         state.parked_because = None
         state.operator_round += 1
         await self._record_attention()

@@ -10,7 +10,7 @@ from temporalio.exceptions import ApplicationError
 
 from models.domain.errors import Unknown
 from models.domain.messages import Approve, Cancel, Complete, Refusal, Reschedule
-from models.domain.policy import TYPICAL_HOLD_DURATION
+from models.domain.payment_plans import EXPECTED_HOLD
 from models.domain.states import BookingStatus, PaymentStatus
 from sandbox import seed
 from tests.workflows.booking.reschedule_steps import HOUR, move, proposal
@@ -111,7 +111,7 @@ async def test_a_proposal_that_was_withdrawn_meanwhile_leaves_the_booking_as_it_
 
 async def test_session_beyond_the_hold_is_refused(saga: Saga) -> None:
     booked = await saga.accepted()
-    kind, sentence = await refused(booked, await proposal(saga, booked, TYPICAL_HOLD_DURATION))
+    kind, sentence = await refused(booked, await proposal(saga, booked, EXPECTED_HOLD))
     assert kind == Refusal.NOT_POSSIBLE_NOW
     assert "hold does not reach" in sentence
 
