@@ -218,6 +218,9 @@ class RefundGateway(Protocol):
     async def create_refund(self, snapshot: RefundSnapshot, *, key: str) -> RefundAtStripe:
         """Refund the amount. The first try also reverses the transfer, unless the platform bears the refund."""
 
+    async def reverse_refunded_share(self, snapshot: RefundSnapshot, *, key: str) -> int:
+        """Reverse the refund's share of a separate transfer. Returns the amount that was reversed, in minor units."""
+
     async def look_up_refund(self, stripe_refund_id: str) -> RefundAtStripe:
         """The refund's current state."""
 

@@ -23,7 +23,7 @@ from models.domain.ids import refund_key
 from models.domain.messages import Channel
 from models.domain.money import Money
 from models.domain.notifications import notifications_for
-from models.domain.policy import LossBearer
+from models.domain.policy import LossBearer, PaymentPlan
 from models.domain.refunds import (
     NOT_OWED,
     AdoptRefund,
@@ -35,6 +35,7 @@ from models.domain.refunds import (
     RefundResult,
     RefundSnapshot,
     refusal,
+    shares,
     shares_at_stripe,
 )
 from models.domain.states import PaymentStatus, RefundStatus
@@ -82,12 +83,25 @@ class RefundActivities:
                 return RefundResult(refund=await self._gateway.look_up_refund(row.stripe_refund_id))
             found = await self._gateway.find_refund(snapshot)
             key = refund_key(snapshot.refund_id, snapshot.tries)
-            created = found or await with_idempotency_key(
-                key, True, lambda key: self._gateway.create_refund(snapshot, key=key)
+            created = (
+                found
+                if found is not None
+                else await with_idempotency_key(key, True, lambda key: self._gateway.create_refund(snapshot, key=key))
             )
         except Declined as refused:
             return RefundResult(refused=refused.code)
+        if snapshot.share_minor and created.status is not RefundStatus.FAILED:
+            created = created.model_copy(update={"reversed_minor": await self._reverse_share(snapshot, key)})
         return RefundResult(refund=created)
+
+    async def _reverse_share(self, snapshot: RefundSnapshot, key: str) -> int:
+        """Zero if the instructor's balance does not cover it: then the platform bears it."""
+        try:
+            return await with_idempotency_key(
+                f"{key}:reverse", True, lambda key: self._gateway.reverse_refunded_share(snapshot, key=key)
+            )
+        except Declined:
+            return 0
 
     @activity.defn
     async def look_up_refund(self, stripe_refund_id: str) -> RefundAtStripe:
@@ -257,14 +271,20 @@ def _event(
 
 async def _snapshot(session: AsyncSession, row: Refund, payment: Payment) -> RefundSnapshot:
     booking = await session.get_one(BookingRequest, row.booking_id)
+    captured = Money(amount_minor=payment.captured_minor, currency=payment.currency)
+    fee = Money(amount_minor=payment.platform_fee_minor, currency=payment.currency)
+    amount = Money(amount_minor=row.amount_minor, currency=row.currency)
+    is_reversed = payment.plan is PaymentPlan.CHARGE_THEN_TRANSFER and row.status is RefundStatus.RESERVED
     return RefundSnapshot(
         refund_id=row.id,
         parties=postings.Parties(booking_id=booking.id, instructor_id=booking.instructor_id),
         status=row.status,
         refusal=row.failure_reason if row.status in (RefundStatus.REQUESTED, RefundStatus.REFUSED) else None,
         payment_intent_id=payment.payment_intent_id or "",
-        amount=Money(amount_minor=row.amount_minor, currency=row.currency),
+        amount=amount,
         borne_by=row.borne_by,
+        plan=payment.plan,
+        share_minor=shares(amount, captured, fee, row.borne_by).instructor.amount_minor if is_reversed else 0,
         tries=row.tries,
         stripe_refund_id=row.stripe_refund_id,
         is_retrying=row.status is RefundStatus.FAILED and _is_due(row),

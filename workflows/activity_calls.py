@@ -152,7 +152,7 @@ def is_declined(failure: ActivityError, code: str | None = None) -> bool:
     cause = failure.cause
     if not isinstance(cause, ApplicationError) or cause.type != Declined.__name__:
         return False
-    return code is None or cause.message == code
+    return code is None or str(cause.message).startswith(str(Declined(code)).partition(" (")[0])
 
 
 def reason_of(failure: ActivityError | HoldLost) -> str:

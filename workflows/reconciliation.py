@@ -29,6 +29,7 @@ with workflow.unsafe.imports_passed_through():
     from models.domain.endings import Ending, EndReason
     from models.domain.messages import Channel, HoldPhase, PaymentState, RecordEnding, SettlePayment
     from models.domain.money import Money
+    from models.domain.policy import PaymentPlan
     from models.domain.reconciliation import (
         Book,
         ComparisonResult,
@@ -115,12 +116,14 @@ class ReconciliationWorkflow:
 
     async def _end(self, booking: OrphanedBooking) -> None:
         until = workflow.now() + _RELEASE_BUDGET
+        if booking.renewal_ref is not None:
+            await call_stripe(PaymentActivities.release_payment, booking.renewal_ref, until)
         payment = await call_stripe(PaymentActivities.look_up_payment, booking.ref, until)
         ending = _ending(booking, payment)
         found = {"checkout_session_id": payment.checkout_session_id, "payment_intent_id": payment.payment_intent_id}
         ref = booking.ref.model_copy(update=found)
         if ending.split.kept:
-            settle = SettlePayment(ref=ref, split=ending.split)
+            settle = SettlePayment(ref=ref, split=ending.split, stripe_account_id=booking.terms.stripe_account_id)
             payment = await call_stripe(PaymentActivities.settle_payment, settle, until)
         else:
             payment = await call_stripe(PaymentActivities.release_payment, ref, until)
@@ -154,15 +157,19 @@ class _CapturedInPart(Exception):
 
 def _ending(booking: OrphanedBooking, payment: PaymentState) -> Ending:
     """As if its workflow had been cancelled. What was captured by our own rules had been decided, and stays."""
-    terms = booking.terms
+    terms, is_charge = booking.terms, booking.terms.plan is PaymentPlan.CHARGE_THEN_TRANSFER
+    taken = Money(amount_minor=payment.captured_minor - payment.refunded_minor, currency=terms.price.currency)
     if payment.phase is HoldPhase.CAPTURED and not payment.is_returned:
-        taken = Money(amount_minor=payment.captured_minor - payment.refunded_minor, currency=terms.price.currency)
         if taken == terms.price:
             return endings.completed(terms, PLATFORM)
         ending = endings.cut_short(terms, taken)
-        if payment.refunded_minor or payment.platform_fee_minor != ending.split.platform_fee.amount_minor:
+        share, fee = ending.split.instructor_payout.amount_minor, ending.split.platform_fee.amount_minor
+        is_ours = payment.instructor_minor == share if is_charge else payment.platform_fee_minor == fee
+        if not is_ours or (payment.refunded_minor and not is_charge):
             raise _CapturedInPart(taken)
         return ending
+    if is_charge and payment.phase is HoldPhase.HELD and payment.refunded_minor:
+        raise _CapturedInPart(taken)
     if not payment.was_held and payment.phase is HoldPhase.CLOSED:
         return endings.unpaid(terms, EndReason.CHECKOUT_EXPIRED, payment.decline_code, payment.advice_code)
     return endings.cancelled(terms, PLATFORM, workflow.now(), booking.is_accepted)

@@ -7,48 +7,17 @@ from activities.booking.payment_plans import MAX_STEPS, CheckoutPlan, step_key
 from activities.gateways import ShareTransfer
 from activities.idempotency import with_idempotency_key
 from models.domain.errors import Declined, Retryable
-from models.domain.messages import HoldPhase, PaymentRef, PaymentState, SettlePayment
+from models.domain.messages import CHARGE_DISPUTED, HoldPhase, PaymentRef, PaymentState, SettlePayment
 from models.domain.money import Money
 from models.domain.settlements import RefundDifference, ReverseShare, TransferShare, next_step, part_of_ending
 
-CHARGE_DISPUTED = "charge_disputed"
-"""A transfer waits until the dispute is over."""
 DISPUTE_LOST = "dispute_lost"
 """The student has the money back: there is nothing to transfer."""
 
 
 class ChargeThenTransferPlan(CheckoutPlan):
     async def look_up(self, ref: PaymentRef, customer_id: str | None) -> PaymentState:
-        """Leaves out transfers, of which there are none before the payment is settled."""
-        return _held(await super().look_up(ref, customer_id))
-
-    async def settle(self, request: SettlePayment, *, retrying: bool) -> PaymentState:
-        """Refund what goes back, then transfer the share.
-
-        Raises `Declined` if the charge is disputed or gone, or the account's transfers are.
-        """
-        ref, split = request.ref, request.split
-        payment = await self._look_up_all(ref, None)
-        for _ in range(MAX_STEPS):
-            if payment.phase not in (HoldPhase.HELD, HoldPhase.CAPTURED):
-                raise Declined("no_payment_to_settle")
-            if payment.is_disputed or payment.lost_minor:
-                raise Declined(DISPUTE_LOST if payment.lost_minor else CHARGE_DISPUTED)
-            step = next_step(payment, split)
-            if step is None:
-                return part_of_ending(payment, split).model_copy(update={"phase": HoldPhase.CAPTURED})
-            match step:
-                case RefundDifference(amount=amount):
-                    await self._refund(ref, payment.payment_intent_id or "", amount)
-                    payment = await self._look_up_all(ref, None)
-                case TransferShare(amount=amount):
-                    payment = await self._transfer(request, payment, amount)
-                case ReverseShare(amount=amount):
-                    await self._reverse(ref, payment, amount.amount_minor)
-                    payment = await self._look_up_all(ref, None)
-        raise Retryable("the payment kept changing while it was being settled")
-
-    async def _look_up_all(self, ref: PaymentRef, customer_id: str | None) -> PaymentState:
+        """With what was transferred of it."""
         payment = await super().look_up(ref, customer_id)
         if payment.phase is not HoldPhase.CAPTURED or payment.charge_id is None:
             return payment
@@ -61,6 +30,32 @@ class ChargeThenTransferPlan(CheckoutPlan):
                 }
             )
         )
+
+    async def settle(self, request: SettlePayment, *, retrying: bool) -> PaymentState:
+        """Refund what goes back, then transfer the share.
+
+        Raises `Declined` if the charge is disputed or gone, or the account's transfers are.
+        """
+        ref, split = request.ref, request.split
+        payment = await self.look_up(ref, None)
+        for _ in range(MAX_STEPS):
+            if payment.phase not in (HoldPhase.HELD, HoldPhase.CAPTURED):
+                raise Declined("no_payment_to_settle")
+            if payment.is_disputed or payment.lost_minor:
+                raise Declined(DISPUTE_LOST if payment.lost_minor else CHARGE_DISPUTED)
+            step = next_step(payment, split)
+            if step is None:
+                return part_of_ending(payment, split).model_copy(update={"phase": HoldPhase.CAPTURED})
+            match step:
+                case RefundDifference(amount=amount):
+                    await self._refund(ref, payment.payment_intent_id or "", amount)
+                    payment = await self.look_up(ref, None)
+                case TransferShare(amount=amount):
+                    payment = await self._transfer(request, payment, amount)
+                case ReverseShare(amount=amount):
+                    await self._reverse(ref, payment, amount.amount_minor)
+                    payment = await self.look_up(ref, None)
+        raise Retryable("the payment kept changing while it was being settled")
 
     async def _transfer(self, request: SettlePayment, payment: PaymentState, amount: Money) -> PaymentState:
         """The amount is part of the key: if another one was transferred by hand, the rest is another step."""

@@ -61,19 +61,15 @@ class CheckoutPlan:
     async def release(self, ref: PaymentRef, customer_id: str | None) -> PaymentState:
         """Looks the payment up before each step: meanwhile the student may pay, or the hold may expire."""
         for _ in range(MAX_STEPS):
-            payment = await self._look_up_all(ref, customer_id)
+            payment = await self.look_up(ref, customer_id)
             if payment.phase in (HoldPhase.CLOSED, HoldPhase.GONE) or payment.is_returned:
                 return payment
             try:
                 await self._undo(ref, payment)
             except Declined as declined:
-                if await self._look_up_all(ref, customer_id) == payment:
+                if await self.look_up(ref, customer_id) == payment:
                     raise declined
         raise Retryable("the payment kept changing while it was being released")
-
-    async def _look_up_all(self, ref: PaymentRef, customer_id: str | None) -> PaymentState:
-        """The payment's current state, with what was transferred of it."""
-        return await self.look_up(ref, customer_id)
 
     async def _undo(self, ref: PaymentRef, payment: PaymentState) -> None:
         """One step of the release."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from uuid import UUID
 
+from sqlalchemy import and_
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, or_, select
 from temporalio import activity
@@ -12,13 +13,13 @@ from activities.reconciliation.executions import WorkflowLookup
 from models.domain.ids import BOOKING_WORKFLOW, workflow_id
 from models.domain.messages import PaymentRef
 from models.domain.money import Money
-from models.domain.policy import BookingPolicy
+from models.domain.policy import BookingPolicy, PaymentPlan
 from models.domain.reconciliation import DriftKind, FindOrphans, OrphanedBooking, Orphans, ReconciliationStarted
 from models.domain.states import HOLDS_SLOT, BookingStatus, PaymentStatus
 from models.domain.stripe_events import RoutingResult
 from models.domain.terms import BookingTerms
 from models.tables.bookings import BookingRequest
-from models.tables.payments import Payment
+from models.tables.payments import Payment, PaymentRenewal
 from models.tables.reconciliation import Drift
 from models.tables.stripe_events import StripeEventRecord
 
@@ -80,8 +81,16 @@ class OrphanActivities:
     async def _open(self, booking_ids: list[UUID]) -> list[OrphanedBooking]:
         """The bookings among these that are still open, or whose payment is."""
         query = (
-            select(BookingRequest, Payment)
+            select(BookingRequest, Payment, PaymentRenewal)
             .outerjoin(Payment, col(Payment.booking_id) == col(BookingRequest.id))
+            .outerjoin(
+                PaymentRenewal,
+                and_(
+                    col(PaymentRenewal.booking_id) == col(BookingRequest.id),
+                    col(PaymentRenewal.renewed_at).is_(None),
+                    col(PaymentRenewal.checkout_session_id).is_not(None),
+                ),
+            )
             .where(
                 col(BookingRequest.id).in_(booking_ids),
                 or_(col(BookingRequest.status).in_(HOLDS_SLOT), col(Payment.status) == PaymentStatus.PENDING),
@@ -91,7 +100,7 @@ class OrphanActivities:
             return [_orphan(*row) for row in await session.exec(query)]
 
 
-def _orphan(booking: BookingRequest, payment: Payment | None) -> OrphanedBooking:
+def _orphan(booking: BookingRequest, payment: Payment | None, renewal: PaymentRenewal | None) -> OrphanedBooking:
     """The booking with its terms, which are rebuilt from the row that they were frozen in."""
     terms = BookingTerms(
         booking_id=booking.id,
@@ -116,4 +125,13 @@ def _orphan(booking: BookingRequest, payment: Payment | None) -> OrphanedBooking
         checkout_session_id=booking.checkout_session_id,
         payment_intent_id=payment.payment_intent_id if payment else None,
     )
-    return OrphanedBooking(terms=terms, ref=ref, is_accepted=booking.status is BookingStatus.ACCEPTED)
+    renewal_ref = renewal and ref.model_copy(
+        update={
+            "plan": PaymentPlan.CHARGE_THEN_TRANSFER,
+            "checkout_session_id": renewal.checkout_session_id,
+            "payment_intent_id": None,
+            "is_renewal": True,
+        }
+    )
+    is_accepted = booking.status is BookingStatus.ACCEPTED
+    return OrphanedBooking(terms=terms, ref=ref, is_accepted=is_accepted, renewal_ref=renewal_ref or None)

@@ -90,7 +90,8 @@ class StripeBalances:
                 return ChargeBalances(held=money(0), platform=money(0), connected=money(0), fee=None)
             refunded = await self._refunded(charge) if charge.amount_refunded or charge.refunded else 0
             disputes = await self._disputes(charge) if charge.disputed else []
-            transferred = await self._transferred(charge)
+            transfers = await transfers_of_charge(self._client, charge)
+            transferred = sum(each.amount - each.amount_reversed for each in transfers)
         booked = getattr(charge, "balance_transaction", None)
         fee = getattr(charge, "application_fee", None)
         lines = [line for dispute in disputes for line in dispute.balance_transactions]
@@ -199,24 +200,6 @@ class StripeBalances:
                     sums[transfer.currency] += transfer.amount - transfer.amount_reversed
         return sums
 
-    async def _transferred(self, charge: stripe.Charge) -> int:
-        """By the charge itself if it is a destination charge, else by transfers of their own."""
-        transfer = getattr(charge, "transfer", None)
-        if isinstance(transfer, stripe.Transfer):
-            return transfer.amount - transfer.amount_reversed
-        if charge.transfer_group is None:
-            return 0
-        made = await self._client.v1.transfers.list_async(
-            {"transfer_group": charge.transfer_group, "limit": _PAGE_SIZE}
-        )
-        return sum(
-            [
-                each.amount - each.amount_reversed
-                async for each in made.auto_paging_iter()
-                if each.source_transaction and id_of(each.source_transaction) == charge.id
-            ]
-        )
-
     async def _refunded(self, charge: stripe.Charge) -> int:
         """Leaves out what a partial capture released, which has no balance transaction, and refunds that failed."""
         refunds = await self._client.v1.refunds.list_async({"charge": charge.id, "limit": _PAGE_SIZE})
@@ -258,6 +241,21 @@ def _held(charge: stripe.Charge) -> int:
     if isinstance(intent, stripe.PaymentIntent) and intent.status == "requires_capture":
         return intent.amount_capturable
     return 0
+
+
+async def transfers_of_charge(client: stripe.StripeClient, charge: stripe.Charge) -> list[stripe.Transfer]:
+    """A destination charge's own, which must be expanded; else those that were made of the charge later."""
+    own = getattr(charge, "transfer", None)
+    if isinstance(own, stripe.Transfer):
+        return [own]
+    if charge.transfer_group is None:
+        return []
+    made = await client.v1.transfers.list_async({"transfer_group": charge.transfer_group, "limit": _PAGE_SIZE})
+    return [
+        each
+        async for each in made.auto_paging_iter()
+        if each.source_transaction and id_of(each.source_transaction) == charge.id
+    ]
 
 
 async def charge_of(client: stripe.StripeClient, source: object) -> str | None:

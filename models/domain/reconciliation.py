@@ -152,6 +152,8 @@ class OrphanedBooking(Value):
     terms: BookingTerms
     ref: PaymentRef
     is_accepted: bool
+    renewal_ref: PaymentRef | None = None
+    """The page on which its student was asked to pay again."""
 
 
 class Orphans(Value):

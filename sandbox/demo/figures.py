@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from activities.stripe.balances import transfers_of_charge
 from models.domain.ledger import Account, PostingKind
 from models.domain.states import PaymentStatus
 from models.domain.stripe_events import BOOKING_METADATA
@@ -53,10 +54,9 @@ async def figures_at_stripe(client: stripe.StripeClient, payment: stripe.Payment
     refunds = await client.v1.refunds.list_async({"payment_intent": payment.id, "limit": 100})
     # The part that a partial capture releases has no balance transaction, since it was never captured.
     refunded = sum(refund.amount for refund in refunds.data if refund.balance_transaction)
-    # A charge without a transfer has no `transfer` field.
-    transfer, fee, posted = getattr(charge, "transfer", None), charge.application_fee, charge.balance_transaction
+    fee, posted = charge.application_fee, charge.balance_transaction
     fees = fee.amount - fee.amount_refunded if isinstance(fee, stripe.ApplicationFee) else 0
-    transferred = transfer.amount - transfer.amount_reversed if isinstance(transfer, stripe.Transfer) else 0
+    transferred = sum(each.amount - each.amount_reversed for each in await transfers_of_charge(client, charge))
     disputed = await _disputed(client, charge)
     paid = payment.amount_received - refunded + sum(transaction.amount for transaction in disputed)
     return Figures(

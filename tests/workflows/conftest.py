@@ -1,5 +1,6 @@
 """A saga to test: a time-skipping Temporal, a real Postgres, and the Stripe sandbox over HTTP."""
 
+import os
 import sysconfig
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,12 +18,14 @@ from activities.stripe.client import stripe_client
 from activities.stripe.payments import StripeGateway
 from activities.stripe.payouts import StripePayouts
 from activities.stripe.refunds import StripeRefunds
+from models.domain.policy import PaymentPlan
 from tests.conftest import StripeSandbox
 from tests.workflows.faults import Faults, FaultyDisputes, FaultyGateway
 from tests.workflows.replay import replay_all
 from tests.workflows.saga import QUEUE, Saga, Workers, register_search_attributes
 from worker import build_worker
 
+PLAN = PaymentPlan(os.environ.get("PLAN", "HOLD"))
 _TEST_SERVER = Path(sysconfig.get_path("scripts")) / "temporal-test-server"
 
 
@@ -81,6 +84,6 @@ async def _working(
         )
         await workers.start()
         try:
-            yield Saga(env, engine, stripe, faults, workers, sandbox.url, queue)
+            yield Saga(env, engine, stripe, faults, workers, sandbox.url, queue, PLAN)
         finally:
             await workers.stop()

@@ -169,6 +169,7 @@ class Saga:
     stripe_url: str
     """For what only a card holder or a bank can do."""
     queue: str = QUEUE
+    plan: PaymentPlan = PaymentPlan.HOLD
 
     async def order(
         self,
@@ -196,7 +197,7 @@ class Saga:
             ends_at=starts_at + lasts,
             price=price,
             policy=policy,
-            plan=PaymentPlan.HOLD,
+            plan=self.plan,
             stripe_account_id=account_id,
         )
         deadline = checkout_deadline(policy.deadlines, now, starts_at)

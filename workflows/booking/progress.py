@@ -11,7 +11,7 @@ from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from activities.booking.records import RecordActivities
-    from models.domain.messages import RecordAttention
+    from models.domain.messages import CHARGE_DISPUTED, RecordAttention
     from models.domain.resets import LoadBooking, RecordedBooking
     from models.domain.states import BookingStatus, PaymentStatus, SessionStatus
     from workflows import search_attributes
@@ -143,7 +143,13 @@ class Progress:
             await self._record_attention(until)
         with contextlib.suppress(asyncio.TimeoutError):
             await workflow.wait_condition(
-                lambda: state.retry is not retry or state.ending is not ending or self.was_reset,
+                lambda: (
+                    state.retry is not retry
+                    or state.ending is not ending
+                    or self.was_reset
+                    # A dispute that is won ends the wait by itself.
+                    or (CHARGE_DISPUTED in reason and state.event_pending)
+                ),
                 timeout=max(until - workflow.now(), timedelta(0)) if until else None,
             )
         self.check_reset()
