@@ -61,6 +61,11 @@ def closing_reason(language: Language, reason: EndReason, by: Role, reader: Reci
         EndReason.REJECTED: say("The instructor declined your booking request."),
         EndReason.APPROVAL_TIMEOUT: say("The instructor did not respond in time."),
         EndReason.CANCELLED: _cancelled_by(language, by, reader),
+        EndReason.PAYMENT_NOT_RENEWED: say(
+            "You did not pay again in time, so the booking is cancelled."
+            if to_student
+            else "The student did not pay again in time, so the booking is cancelled."
+        ),
         EndReason.COMPLETED: _completed_by(language, by, reader),
         EndReason.STUDENT_ABSENT: absent if to_student else say("The student did not attend."),
         EndReason.INSTRUCTOR_ABSENT: say("The instructor did not attend.") if to_student else absent,

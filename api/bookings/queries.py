@@ -29,7 +29,7 @@ from models.domain.states import HOLDS_SLOT
 from models.tables.audit import AuditEvent
 from models.tables.bookings import AttendanceEvent, BookingRequest, LiveSession, RescheduleProposal
 from models.tables.catalogue import Offering, Slot
-from models.tables.payments import InstructorPayout, Payment
+from models.tables.payments import InstructorPayout, Payment, PaymentRenewal
 from models.tables.people import Instructor, Student
 from models.tables.refunds import Refund
 from models.tables.session_reports import SessionReport
@@ -70,16 +70,24 @@ _CAN_STILL_MOVE: ColumnElement[bool] = and_(
 )
 """A proposal ends when either time begins, or when its slot is taken or withdrawn."""
 # SQLModel's `select` is typed for up to four columns.
-_JOINED: Select[BookingRequest, LiveSession | None, Payment | None, Any, Any, Any, Any, Any, Any, Any] = cast(
+_JOINED: Select[BookingRequest, LiveSession | None, Payment | None, Any, Any, Any, Any, Any, Any, Any, Any] = cast(
     Any,
     select(BookingRequest, LiveSession, Payment, _ATTENDANCE)
-    .add_columns(RescheduleProposal, InstructorPayout, _REFUNDS, SessionReport)
+    .add_columns(RescheduleProposal, InstructorPayout, _REFUNDS, SessionReport, PaymentRenewal)
     .add_columns(col(Student.name), col(Instructor.name))
     .join(Student, col(Student.id) == col(BookingRequest.student_id))
     .join(Instructor, col(Instructor.id) == col(BookingRequest.instructor_id))
     .outerjoin(InstructorPayout, col(InstructorPayout.booking_id) == col(BookingRequest.id))
     .outerjoin(LiveSession, col(LiveSession.booking_id) == col(BookingRequest.id))
     .outerjoin(Payment, col(Payment.booking_id) == col(BookingRequest.id))
+    .outerjoin(
+        PaymentRenewal,
+        and_(
+            col(PaymentRenewal.booking_id) == col(BookingRequest.id),
+            col(PaymentRenewal.renewed_at).is_(None),
+            col(BookingRequest.status).in_(HOLDS_SLOT),
+        ),
+    )
     .outerjoin(SessionReport, col(SessionReport.booking_id) == col(BookingRequest.id))
     .outerjoin(
         RescheduleProposal,
@@ -121,6 +129,8 @@ class BookingRecord:
     refund_rows: list[dict[str, Any]] | None
     """Refunds after the booking's end, as aggregated JSON."""
     report: SessionReport | None
+    renewal: PaymentRenewal | None
+    """Only while the student is asked to pay again."""
     """What one side reported of the session."""
     student_name: str
     instructor_name: str

@@ -70,6 +70,7 @@ _SESSION = {
     "payment_status": "PENDING",
 }
 _PAYMENT = {
+    "plan": "HOLD",
     "payment_intent_id": "pi_3MtwBwLkdIwHu7ix28a3tqPa",
     "status": "PENDING",
     "amount": usd(10_000),
@@ -77,6 +78,8 @@ _PAYMENT = {
     "returned": usd(0),
     "platform_fee": usd(2_000),
     "hold_ends_at": "2026-03-07T12:03:00Z",
+    "hold_lapsed_at": None,
+    "renewal": None,
 }
 _PROPOSAL = {
     "slot_id": "8a1f0c2e-7b3d-4e5a-9c6b-2d4e6f8a0b57",

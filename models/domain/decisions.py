@@ -57,7 +57,7 @@ class Situation:
     latest_deadline: datetime
     """The latest time to which an operator can move the current deadline."""
     latest_end: datetime
-    """The latest end of a session for which the hold lasts until the booking is decided."""
+    """The latest end of a session for which the money can be held until the booking is decided."""
     terms: BookingTerms
     ending: Ending | None = None
     """How the booking was to end, if that is decided and its money could not be moved."""
@@ -164,7 +164,7 @@ def _not_movable(to: Reschedule, situation: Situation) -> str | None:
     if to.starts_at <= situation.now:
         return "The other slot has started."
     if to.ends_at > situation.latest_end:
-        return f"The card's hold does not reach beyond a session that ends at {_utc(situation.latest_end)}."
+        return f"The payment cannot be held for a session that ends after {_utc(situation.latest_end)}."
     return None
 
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any, cast
 from uuid import UUID, uuid4
 
+import pytest
 import stripe
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, select
@@ -42,6 +43,8 @@ from workflows import search_attributes
 from workflows.booking.workflow import BookingWorkflow
 
 QUEUE = "test"
+both_plans = pytest.mark.parametrize("plan", list(PaymentPlan))
+"""For tests that hold whatever the booking's payment plan is."""
 _ATTEMPTS = 90
 HUNDRED = Money(amount_minor=10_000, currency="usd")
 

@@ -242,7 +242,7 @@ CREATE TABLE booking_request (
     CONSTRAINT plan_is_known CHECK (plan IN ('HOLD', 'CHARGE_THEN_TRANSFER')),
     CONSTRAINT end_reason_is_known CHECK (end_reason IN (
         'completed', 'rejected', 'approval_timeout', 'checkout_expired', 'card_declined',
-        'hold_too_short', 'checkout_refused', 'cancelled', 'student_absent', 'instructor_absent',
+        'hold_too_short', 'checkout_refused', 'cancelled', 'payment_not_renewed', 'student_absent', 'instructor_absent',
         'no_show_refuted', 'completion_timeout', 'settled_by_operator', 'released_by_operator',
         'refunded_by_operator'
     )),
@@ -630,7 +630,8 @@ CREATE TABLE outbox_message (
         'no_show', 'refunded', 'refund_failed', 'no_show_reported', 'completion_reported',
         'under_review', 'reschedule_proposed', 'reschedule_declined', 'reschedule_withdrawn',
         'rescheduled', 'reminder_a_day',
-        'reminder_15_minutes', 'completion_due', 'payout_paid', 'payout_failed', 'password_reset',
+        'reminder_15_minutes', 'completion_due', 'payment_renewal', 'payment_renewed', 'payout_paid',
+        'payout_failed', 'password_reset',
         'password_changed', 'address_verification'
     )),
     CONSTRAINT recipient_role_is_known CHECK (recipient_role IN ('student', 'instructor')),
@@ -773,7 +774,7 @@ _TABLES = (
     "student", "instructor", "credential", "password_reset", "address_verification", "operator", "offering", "slot",
     "booking_request",
     "live_session", "reschedule_proposal", "session_report", "attendance_event", "recording", "policy_acceptance",
-    "idempotency_key", "payment", "instructor_payout", "refund", "dispute", "ledger_transaction",
+    "idempotency_key", "payment", "payment_renewal", "instructor_payout", "refund", "dispute", "ledger_transaction",
     "ledger_entry", "audit_event", "outbox_message", "stripe_event", "reconciliation", "drift",
     "former_room",
 )  # fmt: skip
