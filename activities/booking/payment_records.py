@@ -138,6 +138,9 @@ async def record_failure(
     row = await _find(session, terms)
     if row is None:
         row = await _insert(session, terms, payment, PaymentStatus.FAILED, at)
+    if payment is not None and payment.was_held and terms.plan is PaymentPlan.CHARGE_THEN_TRANSFER:
+        # Paid at the last moment, and refunded: Stripe's fee is the platform's cost.
+        await ledger.post(session, at, *_secured(terms, payment), *settlement_postings(terms, payment))
     row.status = advance_unless_there(row.status, PaymentStatus.FAILED)
     row.decline_code = decline_code or row.decline_code
     row.updated_at = at

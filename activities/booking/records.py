@@ -26,6 +26,7 @@ from models.domain.messages import (
     RecordLapse,
     RecordProcessing,
     RecordRenewal,
+    RecordRenewalClosed,
     RecordRenewedPayment,
     ReserveSlot,
 )
@@ -94,6 +95,10 @@ class RecordActivities:
     @activity.defn
     async def record_renewal(self, message: RecordRenewal) -> None:
         await renewals.record(self._engine, message)
+
+    @activity.defn
+    async def record_renewal_closed(self, message: RecordRenewalClosed) -> None:
+        await renewals.record_closed(self._engine, message)
 
     @activity.defn
     async def record_renewed_payment(self, message: RecordRenewedPayment) -> None:

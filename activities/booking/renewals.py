@@ -1,19 +1,22 @@
 """Records that a student is asked to pay again, and that they have."""
 
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, update
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.booking import payment_records
 from activities.database import audit, outbox
 from activities.database.transactions import transaction
 from activities.gateways import CheckoutPage
 from models.domain.actors import PLATFORM, Actor, Role
-from models.domain.messages import Channel, RecordLapse, RecordRenewal, RecordRenewedPayment
+from models.domain.messages import Channel, RecordLapse, RecordRenewal, RecordRenewalClosed, RecordRenewedPayment
 from models.domain.notifications import ON_RENEWAL, ON_RENEWAL_REMINDER, ON_RENEWED
 from models.domain.renewals import Renewal
+from models.domain.states import HOLDS_SLOT
 from models.tables.bookings import BookingRequest
 from models.tables.payments import Payment, PaymentRenewal
 
@@ -24,24 +27,24 @@ async def record(engine: AsyncEngine, message: RecordRenewal) -> None:
     requested = audit.event(
         message.booking_id, "booking.payment_renewal_requested", PLATFORM, Channel.WORKFLOW, message.at,
         {"reason": renewal.reason, "pay_by": renewal.pay_by.isoformat(), **renewal.amount.model_dump()},
-        occasion=str(renewal.page),
+        occasion=f"{renewal.page}/{renewal.pay_by.isoformat()}",
     )  # fmt: skip
     async with transaction(engine) as session:
         booking = await audit.lock_for(session, requested)
         if booking is None:
             return
-        values = {
+        changes: dict[str, object] = {
             "reason": renewal.reason,
             "amount_minor": renewal.amount.amount_minor,
             "currency": renewal.amount.currency,
             "pay_by": renewal.pay_by,
             "page": renewal.page,
-            "checkout_session_id": None,
-            "checkout_url": None,
-            "requested_at": message.at,
         }
-        row = insert(PaymentRenewal).values(booking_id=booking.id, **values)
-        await session.exec(row.on_conflict_do_update(index_elements=["booking_id"], set_=values))
+        new_page = {"checkout_session_id": None, "checkout_url": None, "closed_at": None, "requested_at": message.at}
+        row = insert(PaymentRenewal).values(booking_id=booking.id, **changes, **new_page)
+        if renewal.checkout_session_id is None:
+            changes |= new_page
+        await session.exec(row.on_conflict_do_update(index_elements=["booking_id"], set_=changes))
         booking.next_deadline_at = renewal.pay_by
         booking.updated_at = message.at
 
@@ -79,12 +82,24 @@ async def record_renewed(engine: AsyncEngine, message: RecordRenewedPayment) -> 
         if message.deadline_at:
             booking.next_deadline_at = message.deadline_at
         booking.updated_at = message.at
-        await session.exec(
-            update(PaymentRenewal)
-            .where(col(PaymentRenewal.booking_id) == booking.id)
-            .values(renewed_at=message.at, checkout_url=None)
-        )
+        await _close(session, booking.id, message.at)
         await outbox.notify(session, booking, ON_RENEWED, message.at)
+
+
+async def record_closed(engine: AsyncEngine, message: RecordRenewalClosed) -> None:
+    """The page is closed: the session was moved back to where the hold lasts, or the booking ends."""
+    async with transaction(engine) as session:
+        booking = await session.get(BookingRequest, message.booking_id, with_for_update=True)
+        if booking is None or booking.status not in HOLDS_SLOT:
+            return
+        await _close(session, booking.id, message.at)
+        booking.next_deadline_at = message.deadline_at
+        booking.updated_at = message.at
+
+
+async def _close(session: AsyncSession, booking_id: UUID, at: datetime) -> None:
+    of_booking = update(PaymentRenewal).where(col(PaymentRenewal.booking_id) == booking_id)
+    await session.exec(of_booking.values(closed_at=at, checkout_url=None))
 
 
 async def record_lapse(engine: AsyncEngine, message: RecordLapse) -> None:

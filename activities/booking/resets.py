@@ -120,7 +120,7 @@ async def _renewal(session: AsyncSession, booking: BookingRequest) -> dict[str, 
         checkout_session_id=row.checkout_session_id,
         page_ends_at=page_ends(row.requested_at, row.pay_by) if row.checkout_session_id else None,
     )
-    return {"renewal": None if row.renewed_at else renewal, "renewal_pages": row.page}
+    return {"renewal": None if row.closed_at else renewal, "renewal_pages": row.page}
 
 
 async def _report(session: AsyncSession, booking: BookingRequest, events: list[AuditEvent]) -> dict[str, object]:

@@ -87,7 +87,7 @@ class OrphanActivities:
                 PaymentRenewal,
                 and_(
                     col(PaymentRenewal.booking_id) == col(BookingRequest.id),
-                    col(PaymentRenewal.renewed_at).is_(None),
+                    col(PaymentRenewal.closed_at).is_(None),
                     col(PaymentRenewal.checkout_session_id).is_not(None),
                 ),
             )

@@ -84,7 +84,7 @@ _JOINED: Select[BookingRequest, LiveSession | None, Payment | None, Any, Any, An
         PaymentRenewal,
         and_(
             col(PaymentRenewal.booking_id) == col(BookingRequest.id),
-            col(PaymentRenewal.renewed_at).is_(None),
+            col(PaymentRenewal.closed_at).is_(None),
             col(BookingRequest.status).in_(HOLDS_SLOT),
         ),
     )

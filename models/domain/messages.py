@@ -287,6 +287,14 @@ class RecordRenewal(Value):
     at: datetime
 
 
+class RecordRenewalClosed(Value):
+    """The student no longer has to pay again."""
+
+    booking_id: UUID
+    deadline_at: datetime
+    at: datetime
+
+
 class RecordRenewedPayment(Value):
     terms: BookingTerms
     """With the new plan."""

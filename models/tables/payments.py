@@ -60,8 +60,8 @@ class PaymentRenewal(SQLModel, table=True):
     checkout_url: str | None = None
     """Where anyone can pay: only its student sees it."""
     requested_at: datetime
-    renewed_at: datetime | None = None
-    """When the student had paid again."""
+    closed_at: datetime | None = None
+    """When the student had paid again, or no longer had to."""
 
 
 class InstructorPayout(SQLModel, table=True):

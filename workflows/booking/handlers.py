@@ -160,7 +160,7 @@ class BookingHandlers:
         if state.resumed != resumed:
             self._progress.reload()
             return
-        state.moved(to, deadline)
+        state.moved(to, deadline, workflow.now())
         workflow.upsert_search_attributes([search_attributes.SESSION_START.value_set(to.starts_at)])
         self._progress.publish_status()
 

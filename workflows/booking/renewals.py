@@ -17,7 +17,14 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from activities.booking.payments import PaymentActivities
     from activities.booking.records import RecordActivities
-    from models.domain.messages import HoldPhase, PaymentState, RecordLapse, RecordRenewal, SecurePayment
+    from models.domain.messages import (
+        HoldPhase,
+        PaymentState,
+        RecordLapse,
+        RecordRenewal,
+        RecordRenewalClosed,
+        SecurePayment,
+    )
     from models.domain.policy import PaymentPlan
     from models.domain.renewals import Renewal, page_ends
     from workflows.activity_calls import call_stripe, persist
@@ -37,7 +44,9 @@ class Renewals:
     async def renew(self, wanted: Renewal, is_over: Callable[[], bool]) -> bool:
         """Have the student pay again. Whether they have; False once `is_over`, or if nobody has paid in time."""
         state = self._state
-        state.renewal = state.renewal.until(wanted.pay_by) if state.renewal else wanted
+        if state.renewal is not None and state.renewal.checkout_session_id is not None:
+            await self._progress.run_or_park(self._record)  # The session may have been moved since.
+        state.renewal = wanted
         while not is_over():
             if state.renewal.checkout_session_id is None:
                 await self._progress.run_or_park(self._open_page)
@@ -47,7 +56,7 @@ class Renewals:
             phase = await self._use_payment()
             if phase is HoldPhase.HELD:
                 return True
-            if workflow.now() >= wanted.pay_by:
+            if workflow.now() >= state.renewal.pay_by:
                 break
             if phase is HoldPhase.CLOSED:
                 state.renewal = state.renewal.next_page()
@@ -79,8 +88,7 @@ class Renewals:
     async def _open_page(self) -> None:
         state, now = self._state, workflow.now()
         renewal = state.open_renewal
-        record = RecordRenewal(booking_id=state.terms.booking_id, renewal=renewal, at=now)
-        await persist(RecordActivities.record_renewal, record)
+        await self._record()
         request = SecurePayment(
             terms=state.terms.model_copy(update={"plan": PaymentPlan.CHARGE_THEN_TRANSFER}),
             expires_at=page_ends(now, renewal.pay_by),
@@ -90,6 +98,11 @@ class Renewals:
         state.renewal = renewal.opened(checkout.checkout_session_id, checkout.expires_at)
         state.renewal_pages = renewal.page
         self._progress.publish_status()
+
+    async def _record(self) -> None:
+        state = self._state
+        record = RecordRenewal(booking_id=state.terms.booking_id, renewal=state.open_renewal, at=workflow.now())
+        await persist(RecordActivities.record_renewal, record)
 
     async def _wait(self, renewal: Renewal, is_over: Callable[[], bool]) -> None:
         """Until Stripe has news of the payment, the page is closed, or it is too late to pay."""
@@ -123,5 +136,9 @@ class Renewals:
 
     async def _expire_page(self) -> None:
         state = self._state
-        await call_stripe(PaymentActivities.release_payment, state.renewal_ref, state.step_budget(workflow.now()))
+        now = workflow.now()
+        await call_stripe(PaymentActivities.release_payment, state.renewal_ref, state.step_budget(now))
+        record = RecordRenewalClosed(booking_id=state.terms.booking_id, deadline_at=state.deadline, at=now)
+        await persist(RecordActivities.record_renewal_closed, record)
         state.renewal = None
+        self._progress.publish_status()

@@ -242,8 +242,14 @@ class BookingState:
 
     def step_budget(self, now: datetime) -> datetime:
         """Until when a payment step is retried before an operator is asked: the hold's end, and a day at least."""
-        hold_ends_at = self.payment.hold_ends_at if self.payment else None
+        is_hold = self.terms.plan is PaymentPlan.HOLD
+        hold_ends_at = self.payment.hold_ends_at if self.payment and is_hold else None
         return max(hold_ends_at or now, now + _MIN_STEP_BUDGET)
+
+    @property
+    def processing_deadline(self) -> datetime:
+        """By when a payment that takes days to confirm has to be confirmed."""
+        return self.terms.starts_at - self.terms.policy.deadlines.renewal_lead
 
     def authorized(self, payment: PaymentState, now: datetime) -> PaymentState:
         """Stripe holds the money. The payment, with the end of its hold."""
@@ -266,20 +272,26 @@ class BookingState:
         return policy.is_hold_too_short(self.terms.policy.deadlines, self.terms.ends_at, self.hold_ends_at)
 
     def wanted_renewal(self, now: datetime) -> Renewal | None:
-        """Before the session: what the student has to pay again, if the hold is gone, or too short for the session."""
+        """Before the session: what the student has to pay again, if the hold is gone, or too short for the session.
+
+        The one that they are asked for already, if that is so.
+        """
         terms = self.terms
         if terms.plan is not PaymentPlan.HOLD or now >= terms.starts_at:
             return None
         if not self.is_lapsed and (self.stage is not Stage.SESSION or not self.is_hold_too_short):
             return None
-        return Renewal(
+        return self.renewal or Renewal(
             reason=RenewalReason.HOLD_LAPSED if self.is_lapsed else RenewalReason.HOLD_TOO_SHORT,
             amount=terms.price,
             page=self.renewal_pages + 1,
-            pay_by=policy.renewal_deadline(
-                terms.policy.deadlines, now, terms.starts_at, None if self.is_lapsed else self.hold_ends_at
-            ),
+            pay_by=self._pay_by(now),
         )
+
+    def _pay_by(self, now: datetime) -> datetime:
+        hold_ends_at = None if self.is_lapsed else self.hold_ends_at
+        pay_by = policy.renewal_deadline(self.terms.policy.deadlines, now, self.terms.starts_at, hold_ends_at)
+        return min(pay_by, self.deadline) if self.stage is Stage.APPROVAL else pay_by
 
     def late_payment(self, now: datetime) -> Renewal | None:
         """At the end: what the student has to pay for a session whose hold had ended."""
@@ -343,11 +355,13 @@ class BookingState:
         """Not before the session's end: a hold that ends earlier is paid again before the session."""
         return max(ends_at, policy.completion_deadline(self.terms.policy.deadlines, ends_at, self.hold_ends_at))
 
-    def moved(self, to: Reschedule, deadline: datetime) -> None:
+    def moved(self, to: Reschedule, deadline: datetime, now: datetime) -> None:
         self.deadline = deadline
         self.terms = self.terms.model_copy(
             update={"slot_id": to.slot_id, "starts_at": to.starts_at, "ends_at": to.ends_at}
         )
+        if self.renewal:
+            self.renewal = self.renewal.until(self._pay_by(now))
         self.latest_deadline = self._latest_deadline
 
     @property

@@ -182,8 +182,7 @@ class Steps:
     async def record_processing(self) -> None:
         """The student has paid with a method that takes days to confirm. Until then, the slot stays reserved."""
         state = self._state
-        deadlines, starts_at = state.terms.policy.deadlines, state.terms.starts_at
-        state.deadline = state.latest_deadline = max(starts_at - deadlines.renewal_lead, workflow.now())
+        state.deadline = state.latest_deadline = state.processing_deadline
         record = RecordProcessing(booking_id=state.terms.booking_id, until=state.deadline, at=workflow.now())
         await persist(RecordActivities.record_processing, record)
         self._progress.publish_status()

@@ -163,7 +163,7 @@ class BookingWorkflow(BookingHandlers):
                     return await self._authorize(payment)
             finally:
                 state.is_authorizing = False
-            if payment.phase is HoldPhase.PROCESSING:
+            if payment.phase is HoldPhase.PROCESSING and state.processing_deadline > workflow.now():
                 await self._progress.run_or_park(self._steps.record_processing)
                 continue
             if not in_time or payment.phase is not HoldPhase.OPEN:
@@ -247,14 +247,15 @@ class BookingWorkflow(BookingHandlers):
     async def _wait_while_held(self, decided: Callable[[], bool]) -> None:
         """Wait for a decision or the deadline, and look at the hold whenever Stripe sends an event."""
         state = self._state
-        while True:
+        while not (decided() or state.ending):
             if (renewal := state.wanted_renewal(workflow.now())) and workflow.patched(RENEWALS):
                 await self._renew(renewal, decided)
+            elif state.renewal:
+                # The session was moved back to where the hold lasts.
+                await self._renewals.close()
             elif not await self._progress.wait_for(lambda: decided() or state.event_pending):
                 return
-            if decided() or state.ending:
-                return
-            if not state.wanted_renewal(workflow.now()):
+            elif not (decided() or state.ending):
                 await self._check_hold()
 
     async def _check_hold(self) -> None:

@@ -430,7 +430,7 @@ CREATE TABLE payment_renewal (
     checkout_session_id varchar,
     checkout_url varchar,
     requested_at timestamptz NOT NULL,
-    renewed_at timestamptz,
+    closed_at timestamptz,
     CONSTRAINT reason_is_known CHECK (reason IN ('hold_too_short', 'hold_lapsed')),
     CONSTRAINT amount_is_positive CHECK (amount_minor > 0),
     CONSTRAINT currency_is_a_code CHECK (currency ~ '^[a-z]{3}$')

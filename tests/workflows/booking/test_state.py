@@ -346,7 +346,7 @@ def test_a_move_takes_slot_times_and_deadlines_along() -> None:
         state.apply(to, BEFORE)
         assert state.is_moving
         deadline = state.deadline_after(to)
-        state.moved(to, deadline)
+        state.moved(to, deadline, BEFORE)
         assert (state.terms.slot_id, state.terms.starts_at, state.deadline) == (to.slot_id, to.starts_at, deadline)
         assert deadline <= to.starts_at if place == "approval" else deadline == to.ends_at + 24 * HOUR
 
