@@ -7,18 +7,23 @@ from collections.abc import Mapping
 from datetime import timedelta
 from types import MappingProxyType
 
+_DEFAULT = timedelta(days=7)
+"""Where Stripe documents no other (API reference, "Capture a PaymentIntent")."""
 HOLD_DURATIONS: Mapping[str, timedelta] = MappingProxyType(
     {
         "affirm": timedelta(days=30),
         "afterpay_clearpay": timedelta(days=13),
-        "amazon_pay": timedelta(days=7),
+        "alma": _DEFAULT,
+        "amazon_pay": _DEFAULT,
+        "billie": _DEFAULT,
         "card": timedelta(days=7),
         "cashapp": timedelta(days=7),
         "klarna": timedelta(days=28),
-        "link": timedelta(days=7),
-        "mobilepay": timedelta(days=7),
+        "link": _DEFAULT,
+        "mobilepay": _DEFAULT,
         "paypal": timedelta(days=10),
-        "revolut_pay": timedelta(days=7),
+        "revolut_pay": _DEFAULT,
+        "satispay": _DEFAULT,
     }
 )
 """How long an authorization lasts, by method that Checkout can capture manually. A card's charge has the real end in
