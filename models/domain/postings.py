@@ -59,7 +59,12 @@ def charged(terms: BookingTerms, amount: Money, fee: Money | None) -> tuple[Post
 
 
 def settled(parties: Parties, kept: Split) -> tuple[Posting, ...]:
-    """Of what is held for the student, a part is the instructor's, and transferred, and a part the platform's."""
+    """Of what is held for the student, a part is the instructor's, and transferred, and a part the platform's.
+
+    Nothing, if the share was transferred and everything came back.
+    """
+    if not kept.kept and not kept.instructor_payout:
+        return ()
     lines = {
         Account.STUDENT_FUNDS_HELD: kept.kept,
         Account.INSTRUCTOR_PAYABLE: -kept.instructor_payout,
