@@ -107,7 +107,9 @@ class Renewals:
     async def _wait(self, renewal: Renewal, is_over: Callable[[], bool]) -> None:
         """Until Stripe has news of the payment, the page is closed, or it is too late to pay."""
         state, progress = self._state, self._progress
-        until = min(renewal.pay_by, (renewal.page_ends_at or renewal.pay_by) + _AFTER_PAGE)
+        # Stripe may close the page late.
+        page_ends_at = max(renewal.page_ends_at or renewal.pay_by, workflow.now())
+        until = min(renewal.pay_by, page_ends_at + _AFTER_PAGE)
         progress.check_reset()
         with contextlib.suppress(asyncio.TimeoutError):
             await workflow.wait_condition(
