@@ -253,9 +253,12 @@ class BookingWorkflow(BookingHandlers):
             elif state.renewal:
                 # The session was moved back to where the hold lasts.
                 await self._renewals.close()
-            elif not await self._progress.wait_for(lambda: decided() or state.event_pending):
+            elif not await self._progress.wait_for(
+                # The session may be moved beyond the hold.
+                lambda: decided() or state.event_pending or state.wanted_renewal(workflow.now()) is not None
+            ):
                 return
-            elif not (decided() or state.ending):
+            elif state.event_pending and not (decided() or state.ending):
                 await self._check_hold()
 
     async def _check_hold(self) -> None:
