@@ -4,7 +4,7 @@ The platform's fee is what is not transferred. Source: Stripe, "Create separate 
 """
 
 from activities.booking.payment_plans import MAX_STEPS, CheckoutPlan, step_key
-from activities.gateways import ShareTransfer
+from activities.gateways import CheckoutPage, CheckoutRequest, ShareTransfer
 from activities.idempotency import with_idempotency_key
 from models.domain.errors import Declined, Retryable
 from models.domain.messages import CHARGE_DISPUTED, HoldPhase, PaymentRef, PaymentState, SettlePayment
@@ -16,6 +16,15 @@ DISPUTE_LOST = "dispute_lost"
 
 
 class ChargeThenTransferPlan(CheckoutPlan):
+    async def secure(self, request: CheckoutRequest, *, retrying: bool) -> CheckoutPage:
+        """Raises `Declined` if the account cannot receive transfers: without a destination, Stripe does not check it.
+
+        Not before a payment that is made again: its booking goes on, and the account may recover until the transfer.
+        """
+        if not request.renewal_page:
+            await self._require_transfers(request.terms.stripe_account_id)
+        return await super().secure(request, retrying=retrying)
+
     async def look_up(self, ref: PaymentRef, customer_id: str | None) -> PaymentState:
         """With what was transferred of it."""
         payment = await super().look_up(ref, customer_id)
@@ -62,6 +71,7 @@ class ChargeThenTransferPlan(CheckoutPlan):
         ref, account_id, charge_id = request.ref, request.stripe_account_id, payment.charge_id
         if account_id is None or charge_id is None:
             raise Declined("no_payment_to_settle")
+        await self._require_transfers(account_id)
         await with_idempotency_key(
             step_key(ref, f"transfer:{amount.amount_minor}"),
             True,

@@ -71,8 +71,3 @@ class HoldPlan(CheckoutPlan):
             return
         key = step_key(ref, "refund")
         await with_idempotency_key(key, True, lambda key: gateway.refund(payment_intent_id, ref.booking_id, key=key))
-
-    async def _require_transfers(self, account_id: str | None) -> None:
-        """Raises `Declined` with the reason if Stripe has stopped the account's transfers since it was booked."""
-        if account_id is not None and (obstacle := (await self._gateway.look_up_account(account_id)).obstacle):
-            raise Declined(obstacle)

@@ -85,6 +85,11 @@ class CheckoutPlan:
         """One step of the release of a payment that was made."""
         raise NotImplementedError
 
+    async def _require_transfers(self, account_id: str | None) -> None:
+        """Raises `Declined` with the reason if the account cannot receive transfers, or no longer can."""
+        if account_id is not None and (obstacle := (await self._gateway.look_up_account(account_id)).obstacle):
+            raise Declined(obstacle)
+
 
 def step_key(ref: PaymentRef, step: str) -> str:
     return stripe_key(ref.booking_id, step, ref.operator_round)
