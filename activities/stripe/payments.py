@@ -285,4 +285,10 @@ def _phase(payment: stripe.PaymentIntent, session: stripe.checkout.Session | Non
             return HoldPhase.PROCESSING
         case "canceled":
             return HoldPhase.GONE if payment.latest_charge and not payment.last_payment_error else HoldPhase.CLOSED
-    return HoldPhase.CLOSED if session and session.status == "expired" else HoldPhase.OPEN
+    match session.status if session else None:
+        case "expired":
+            return HoldPhase.CLOSED
+        case "complete":
+            # A bank debit that failed, or waits until the student verifies the bank account.
+            return HoldPhase.CLOSED if payment.status == "requires_payment_method" else HoldPhase.PROCESSING
+    return HoldPhase.OPEN
