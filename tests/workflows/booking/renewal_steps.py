@@ -25,10 +25,13 @@ async def control(saga: Saga, path: str, **body: object) -> None:
         (await sandbox.post(f"/_sandbox{path}", json=body)).raise_for_status()
 
 
-async def pass_time(saga: Saga, time: timedelta) -> None:
-    """At Stripe first, as it closes pages and ends holds by itself."""
-    await control(saga, "/clock", advance_seconds=int(time.total_seconds()))
-    await saga.env.sleep(time)
+async def pass_time(saga: Saga, time: timedelta, step: timedelta = 12 * HOUR) -> None:
+    """At Stripe first, as it closes pages and ends holds by itself. In steps shorter than a page is open."""
+    while time > timedelta(0):
+        step = min(time, step)
+        await control(saga, "/clock", advance_seconds=int(step.total_seconds()))
+        await saga.env.sleep(step)
+        time -= step
 
 
 async def with_short_hold(saga: Saga, lasts: timedelta = 2 * DAY, starts_in: timedelta = 3 * DAY) -> Booked:
