@@ -22,9 +22,11 @@ from models.tables.bookings import BookingRequest
 from models.tables.refunds import Refund
 from tests.workflows.dispute_steps import balances, open_dispute
 from tests.workflows.refund_steps import payment_totals, refund_booking, refunds_at_stripe
-from tests.workflows.saga import QUEUE, Booked, Saga
+from tests.workflows.saga import QUEUE, Booked, Saga, both_plans
 from workflows.booking.workflow import BookingWorkflow
 from workflows.refunds import RefundWorkflow
+
+pytestmark = both_plans
 
 REFUND = BookingPolicy(on_fraud_warning=FraudWarningPolicy.REFUND)
 
