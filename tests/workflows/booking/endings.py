@@ -180,12 +180,6 @@ async def card_declined(saga: Saga) -> Handle:
     return booked.handle
 
 
-async def hold_too_short(saga: Saga) -> Handle:
-    booked = await saga.booked(starts_in=timedelta(days=6, hours=20))
-    await booked.pay()
-    return booked.handle
-
-
 async def cancelled_unpaid(saga: Saga) -> Handle:
     booked = await saga.booked()
     await send(booked, "cancel", Cancel(actor=booked.student))
@@ -298,9 +292,9 @@ async def retried_by_operator(saga: Saga) -> Handle:
 
 
 async def parked(saga: Saga) -> Booked:
-    """A session that the student confirmed, and whose capture failed."""
+    """A session that the student confirmed, and whose capture or transfer failed."""
     booked = await over(saga)
-    saga.faults.fail("before", "gateway.capture", Declined("test"))
+    saga.faults.fail("before", saga.call("gateway.capture"), Declined("test"))
     await send(booked, "confirm", Confirm(actor=booked.student))
     return booked
 
@@ -323,7 +317,6 @@ TOGETHER: tuple[Ending, ...] = (
     approval_timeout,
     checkout_expired,
     card_declined,
-    hold_too_short,
     cancelled_unpaid,
     cancelled_before_approval,
     cancelled_late,
@@ -337,3 +330,13 @@ TOGETHER: tuple[Ending, ...] = (
     slot_taken,
     limit_reached,
 )
+CHARGED: tuple[Ending, ...] = (
+    completed_confirmed,
+    completed_objected,
+    student_absent,
+    rejected,
+    cancelled_late,
+    cancelled_in_temporal,
+    refunded_by_operator,
+)
+"""Those in which the money of a charge moves otherwise than that of a hold: settled, refunded in part, released."""

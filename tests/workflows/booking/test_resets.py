@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -29,6 +30,7 @@ from models.domain.messages import (
     Retry,
     SettleAndRefund,
 )
+from models.domain.policy import PaymentPlan
 from models.domain.states import BookingStatus
 from tests.workflows.booking import endings
 from tests.workflows.booking.endings import OPERATOR, Ending
@@ -46,7 +48,7 @@ EVERYTHING = ResetReapplyType.RESET_REAPPLY_TYPE_ALL_ELIGIBLE
 NOTHING = ResetReapplyType.RESET_REAPPLY_TYPE_NONE
 CANCELED, COMPLETED = WorkflowExecutionStatus.CANCELED, WorkflowExecutionStatus.COMPLETED
 _LIMIT_SECONDS = 30
-READS = {"look_up", "look_up_account", "find_checkout", "find_customer"}
+READS = {"look_up", "transfers_of", "look_up_account", "find_checkout", "find_customer"}
 
 Outcome = tuple[WorkflowExecutionStatus | None, BookingView | None]
 
@@ -114,11 +116,21 @@ async def _walk(saga: Saga, name: str, handle: Handle) -> list[str]:
     return wrong
 
 
-async def test_a_reset_of_an_ended_booking_changes_nothing(live_saga: Saga) -> None:
+@pytest.mark.parametrize(
+    ("plan", "alone", "together"),
+    [
+        (PaymentPlan.HOLD, endings.ALONE, endings.TOGETHER),
+        (PaymentPlan.CHARGE_THEN_TRANSFER, (endings.retried_by_operator,), endings.CHARGED),
+    ],
+)
+async def test_a_reset_of_an_ended_booking_changes_nothing(
+    live_saga: Saga, alone: tuple[Ending, ...], together: tuple[Ending, ...]
+) -> None:
+    """The second plan only where its steps differ."""
     saga = live_saga
-    names: list[Ending] = [*endings.ALONE, *endings.TOGETHER]
-    handles = [await play(saga) for play in endings.ALONE]
-    handles += await asyncio.gather(*(play(saga) for play in endings.TOGETHER))
+    names = [*alone, *together]
+    handles = [await play(saga) for play in alone]
+    handles += await asyncio.gather(*(play(saga) for play in together))
     for handle in handles:
         await _outcome(saga, handle)
     rows, payments, calls = await _rows(saga), await _payments(saga), len(saga.faults.calls)
@@ -139,6 +151,9 @@ class Open:
     decision: Decision
     status: BookingStatus | None
     kept_minor: int
+
+
+Begin = Callable[[Saga], Awaitable[Open]]
 
 
 async def _unpaid(saga: Saga) -> Open:
@@ -230,23 +245,36 @@ async def _walk_open(saga: Saga, booking: Open) -> str | None:
     return None if is_same else f"{booking}: {view}, {kept}"
 
 
-async def test_a_reset_of_an_open_booking_goes_on_where_the_people_left_it(live_saga: Saga) -> None:
+_OF_A_HOLD = (
+    _unpaid,
+    _paid,
+    _accepted,
+    _moved,
+    _moved_before_approval,
+    _extended,
+    _completion_reported,
+    _objected,
+    _no_show_reported,
+)
+_OF_A_CHARGE = (_paid, _accepted, _completion_reported)
+"""Where its steps differ: released, refunded in part, transferred."""
+
+
+@pytest.mark.parametrize(
+    ("plan", "together", "moves"),
+    [
+        (PaymentPlan.HOLD, _OF_A_HOLD, {"cancel": 3, "capture": 7, "expire_checkout": 1}),
+        (PaymentPlan.CHARGE_THEN_TRANSFER, _OF_A_CHARGE, {"refund_charge": 2, "transfer": 3}),
+    ],
+)
+async def test_a_reset_of_an_open_booking_goes_on_where_the_people_left_it(
+    live_saga: Saga, together: tuple[Begin, ...], moves: dict[str, int]
+) -> None:
     saga = live_saga
-    together = (
-        _unpaid,
-        _paid,
-        _accepted,
-        _moved,
-        _moved_before_approval,
-        _extended,
-        _completion_reported,
-        _objected,
-        _no_show_reported,
-    )
     bookings = [await _parked(saga), *await asyncio.gather(*(begin(saga) for begin in together))]
     calls = len(saga.faults.calls)
     wrong = await asyncio.gather(*(_walk_open(saga, booking) for booking in bookings))
     assert not any(wrong), "\n".join(each for each in wrong if each)
     # What they went on to. The parked one's confirmation is played again, and captures before its operator retries.
     moved = Counter(call for call in saga.faults.calls[calls:] if call not in READS)
-    assert moved == {"cancel": 3, "capture": 7, "expire_checkout": 1}
+    assert moved == moves

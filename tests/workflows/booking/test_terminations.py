@@ -8,6 +8,7 @@ from temporalio.client import WorkflowUpdateFailedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from models.domain.messages import Settle
+from models.domain.policy import PaymentPlan
 from models.domain.reconciliation import ReconciliationOrder
 from models.domain.states import BookingStatus, PaymentStatus
 from sandbox.browser.checkout_page import pay
@@ -71,9 +72,16 @@ async def _until_authorized(booked: Booked) -> None:
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-async def test_a_terminated_booking_is_ended_by_the_next_reconciliation(live_saga: Saga, when: When) -> None:
+@pytest.mark.parametrize(
+    ("plan", "activities"),
+    [(PaymentPlan.HOLD, _ACTIVITIES), (PaymentPlan.CHARGE_THEN_TRANSFER, _ACTIVITIES[3:])],
+)
+async def test_a_terminated_booking_is_ended_by_the_next_reconciliation(
+    live_saga: Saga, activities: tuple[str, ...], when: When
+) -> None:
+    """Before the payment, both plans are the same."""
     saga = live_saga
-    bookings = {activity: await _play(saga, when, activity) for activity in _ACTIVITIES}
+    bookings = {activity: await _play(saga, when, activity) for activity in activities}
     assert saga.faults.all_taken
     client = saga.env.client
     await client.execute_workflow(
@@ -87,6 +95,8 @@ async def test_a_terminated_booking_is_ended_by_the_next_reconciliation(live_sag
         is_kept = activity in ("settle_payment", "record_ending")
         status = request.status if request else None
         assert status in ((BookingStatus.COMPLETED,) if is_kept else (BookingStatus.CANCELLED, None)), activity
-        assert intent is None or intent.status == ("succeeded" if is_kept else "canceled"), activity
+        figures = await booked.figures()
+        assert figures.student_paid_minor == (10_000 if is_kept else 0), activity
+        assert intent is None or intent.status in ("succeeded", "canceled"), activity
         if payment is not None and request is not None:
             assert payment.status is (PaymentStatus.CAPTURED if is_kept else PaymentStatus.REFUNDED), activity
