@@ -27,7 +27,7 @@ from tests.conftest import StripeSandbox
 from tests.own_stripe import own_sandbox
 from tests.workflows.bank import DAY_SECONDS, UNTIL_SENT, bank_of
 from tests.workflows.payout_steps import Handle, notify_payout, share, until_share
-from tests.workflows.refund_steps import usual_flags
+from tests.workflows.refund_steps import refund_in_dashboard, usual_flags
 from tests.workflows.saga import Booked, Saga, both_plans
 from workflows.payouts import PayoutWorkflow
 from workflows.search_attributes import NEEDS_ATTENTION
@@ -170,9 +170,7 @@ async def test_refund_after_the_payout_leaves_a_negative_balance(saga: Saga) -> 
     await bank.wait(UNTIL_SENT + 2 * DAY_SECONDS)
     payout = await bank.payout()
     assert await (await notify_payout(bank, payout.id)).result() is PayoutPhase.ARRIVED
-    intent = await booked.payment_intent()
-    assert intent is not None
-    await saga.stripe.v1.refunds.create_async({"payment_intent": intent.id, "amount": 5_000, **usual_flags(saga)})
+    await refund_in_dashboard(saga, booked, 5_000, usual_flags(saga))
     if saga.plan is PaymentPlan.CHARGE_THEN_TRANSFER:
         group = str(booked.order.terms.booking_id)
         [transfer] = (await saga.stripe.v1.transfers.list_async({"transfer_group": group})).data
