@@ -139,8 +139,8 @@ class StripeBalances:
         async with translated_errors():
             charge = await self._client.v1.charges.retrieve_async(charge_id, {"expand": own})
             lines = [charge.balance_transaction]
-            transfer, fee = getattr(charge, "transfer", None), getattr(charge, "application_fee", None)
-            if isinstance(transfer, stripe.Transfer):
+            fee = getattr(charge, "application_fee", None)
+            for transfer in await transfers_of_charge(self._client, charge):
                 reversals = await self._client.v1.transfers.reversals.list_async(
                     transfer.id, {"limit": _PAGE_SIZE, "expand": booked}
                 )
@@ -167,8 +167,10 @@ class StripeBalances:
         own = _options(account_id)
         async with translated_errors():
             charge = await self._client.v1.charges.retrieve_async(charge_id, {"expand": ["transfer"]})
-            transfer, fee_id = getattr(charge, "transfer", None), getattr(charge, "application_fee", None)
-            if not isinstance(transfer, stripe.Transfer):
+            fee_id = getattr(charge, "application_fee", None)
+            # A charge of the platform's is transferred once: only a transfer by hand would be another.
+            transfer = next(iter(await transfers_of_charge(self._client, charge)), None)
+            if transfer is None:
                 return None
             payment_id = id_of(transfer.destination_payment)
             try:
@@ -250,7 +252,9 @@ async def transfers_of_charge(client: stripe.StripeClient, charge: stripe.Charge
         return [own]
     if charge.transfer_group is None:
         return []
-    made = await client.v1.transfers.list_async({"transfer_group": charge.transfer_group, "limit": _PAGE_SIZE})
+    made = await client.v1.transfers.list_async(
+        {"transfer_group": charge.transfer_group, "limit": _PAGE_SIZE, "expand": ["data.balance_transaction"]}
+    )
     return [
         each
         async for each in made.auto_paging_iter()
