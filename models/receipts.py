@@ -71,13 +71,13 @@ def names_of(booking: BookingRequest) -> Select[str, str, str, str]:
 
 
 def receipt(booking: BookingRequest, names: Names, lines: Iterable[Line]) -> Receipt | None:
-    """`None` while the money is only held, and if there never was any."""
+    """`None` while the payment is only authorized, and if there never was one."""
     entries = list(lines)
     balances: Counter[str] = Counter()
     for line in entries:
         if line.kind not in _PAYOUT_KINDS:
             balances[line.account] += line.amount_minor
-    if not entries or balances[Account.STUDENT_FUNDS_HELD]:
+    if not entries or balances[Account.CARD_HOLDS]:
         return None
 
     def money(amount_minor: int) -> Money:

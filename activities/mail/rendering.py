@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-from activities.mail.notifications import MailContent
+from activities.mail.content import MailContent
 from activities.mail.templates import one_line
 from models.languages import LANGUAGES, Language
 

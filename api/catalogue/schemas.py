@@ -17,7 +17,7 @@ from models.domain.visible_text import visible
 
 MAX_MINUTES = 24 * 60
 _MAX_NOTICE_MINUTES = 3 * 24 * 60
-"""A card hold does not let a slot be booked more than six days ahead."""
+"""Time to prepare for a session. A longer one would leave few slots to book."""
 _MAX_DIGITS = 12
 """Stripe's limit for an amount, in any currency (Stripe API, "Create a PaymentIntent", `amount`)."""
 _MAX_TIERS = 10

@@ -16,11 +16,11 @@ async def paid(page: WithPage) -> Response:
     say = page.say
     return _text(
         page,
-        say("Booking request sent"),
-        say("If your card was accepted, the price is on hold. Your card is charged once the session has taken place."),
+        say("Payment submitted"),
+        say("If your payment was accepted, the instructor is paid only once the session has taken place."),
         say(
-            "We asked the instructor to confirm, and will email you their response. If they decline or do not respond "
-            "in time, the hold is released in full."
+            "If the instructor still has to confirm your booking, we will email you their response. If they decline or "
+            "do not respond in time, you pay nothing."
         ),
         say("You can close this page."),
     )
@@ -32,10 +32,10 @@ async def cancelled(page: WithPage) -> Response:
     return _text(
         page,
         say("Payment not completed"),
-        say("You left before paying. There is no hold on your card, and you were not charged."),
+        say("You left before paying, so you were not charged."),
         say(
-            "Your time is reserved for a few more minutes. To pay, go back and open the payment page again. Otherwise, "
-            "the booking expires and the time becomes available to others."
+            "Your time is reserved until the payment is due. To pay, go back and open the payment page again. "
+            "Otherwise, the booking ends and the time becomes available to others."
         ),
     )
 

@@ -16,8 +16,8 @@ from models.domain.tax_reporting import Payee
 from models.tables.people import Instructor
 
 # Postings are defined in models/domain/postings.py. Payouts, paid or failed, only move earnings, and so do conversions. A
-# charge is earned when it is settled: a capture comes from the balance at Stripe, a settlement from what was held for
-# the student. What goes back of the latter was never earned.
+# charge that is held for its student is earned once it is settled: then it leaves `student_funds_held`. What goes back
+# before is no refund.
 _EARNINGS = """
     count(amount_minor) FILTER (
         WHERE kind = 'captured' AND account IN ('stripe_balance', 'student_funds_held')

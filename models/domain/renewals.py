@@ -49,6 +49,11 @@ class Renewal(Value):
         return self.model_copy(update=update)
 
 
+def is_final(amount: Money, pay_by: datetime, price: Money, starts_at: datetime) -> bool:
+    """Whether what is due at a booking's end is to be paid, not a session that is still to come."""
+    return amount != price or pay_by > starts_at
+
+
 def page_ends(opened_at: datetime, pay_by: datetime) -> datetime:
     """When Stripe is to close the page: Stripe allows 30 minutes to 24 hours."""
     return min(max(pay_by, opened_at + SHORTEST_CHECKOUT), opened_at + LONGEST_CHECKOUT)

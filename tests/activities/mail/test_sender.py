@@ -19,7 +19,7 @@ from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.mail.composing import compose
-from activities.mail.notifications import MailContent
+from activities.mail.content import MailContent
 from activities.mail.sender import BATCH_SIZE, LEASE, RENEWAL_SECONDS, MailSender
 from activities.mail.smtp import SmtpTransport
 from models.domain.actors import Actor, Role

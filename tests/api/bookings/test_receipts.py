@@ -94,8 +94,8 @@ async def test_a_receipt_shows_what_was_paid_in_the_students_time_zone(
     for line in (
         *(receipt_number(terms.booking_id), "Paid by Ada", "Paid to Nadia", "Session Counterpoint"),
         *(
-            "Mon, 2 Mar 2026, 18:15 Hold placed on your card US$100.00",
-            "Mon, 2 Mar 2026, 20:00 Charged to your card US$100.00",
+            "Mon, 2 Mar 2026, 18:15 Hold placed US$100.00",
+            "Mon, 2 Mar 2026, 20:00 Charged US$100.00",
         ),
         *("Platform fee of Holdfast US$20.00", "Thu, 5 Mar 2026, 18:00–19:00", "Times are in Asia/Tokyo."),
     ):
@@ -112,7 +112,7 @@ async def test_a_receipt_is_drawn_once_until_its_money_or_a_name_changes(
     assert len({answer.content for answer in answers}) == documents.drawn == 1
     async with AsyncSession(bookings.engine) as session, session.begin():
         await ledger.post(session, NOW + 30 * HOUR, *_refund(postings.parties_of(terms)))
-    assert "Refunded to your card" in await download_text(client, terms)
+    assert "Refunded" in await download_text(client, terms)
     async with AsyncSession(bookings.engine) as session, session.begin():
         (await session.get_one(Student, terms.student_id)).name = "Augusta"
     assert "Paid by Augusta" in await download_text(client, terms)
@@ -156,7 +156,7 @@ def _refund(parties: Parties, platform_loss: int = 0) -> Sequence[Posting]:
     [
         (
             lambda of: _refund(of),
-            ["Refunded to your card -US$50.00", "US$50.00 of it is still on its way", "divided"],
+            ["Refunded -US$50.00", "US$50.00 of it is still on its way", "divided"],
         ),
         (
             lambda of: [*_refund(of), postings.refund_sent(of, "re_1", usd(5_000))],
