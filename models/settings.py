@@ -11,7 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.documents.issuer import Issuer
 from models.domain.money import BASIS_POINTS, Rounding
-from models.domain.payment_plans import holding_limit
+from models.domain.payment_plans import EXPECTED_HOLD, holding_limit
 from models.domain.policy import (
     BookingPolicy,
     CancellationPolicy,
@@ -79,12 +79,14 @@ class PolicySettings(BaseSettings):
     contest_window: timedelta = timedelta(hours=24)
     objection_window: timedelta = timedelta(days=1)
     hold_margin: timedelta = _DEFAULTS.hold_margin
-    renewal_lead: timedelta = _DEFAULTS.renewal_lead
-    late_payment_window: timedelta = _DEFAULTS.late_payment_window
+    renewal_lead: timedelta = Field(default=_DEFAULTS.renewal_lead, ge=timedelta(0), le=EXPECTED_HOLD)
+    late_payment_window: timedelta = Field(
+        default=_DEFAULTS.late_payment_window, ge=timedelta(0), le=timedelta(days=30)
+    )
     platform_country: str | None = Field(default=None, pattern="^[A-Z]{2}$")
     """ISO 3166-1. Decides how long the platform may keep funds."""
     funds_kept_at_most: timedelta | None = Field(default=None, ge=timedelta(0))
-    """Lowers that time."""
+    """Lowers that time. With none, a session beyond a hold cannot be booked."""
     max_unpaid: int = Field(default=_LIMITS.max_unpaid, ge=0)
     max_unpaid_per_instructor: int = Field(default=_LIMITS.max_unpaid_per_instructor, ge=0)
     lapsed_slot_wait: timedelta = Field(default=_LIMITS.lapsed_slot_wait, ge=timedelta(0), le=PERIOD)
