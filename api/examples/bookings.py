@@ -50,6 +50,9 @@ _WINDOWS = {
     "report_within_seconds": 86_400,
     "contest_within_seconds": 86_400,
     "object_within_seconds": 86_400,
+    "pay_again_before_start_seconds": 86_400,
+    "pay_late_within_seconds": 259_200,
+    "funds_kept_at_most_seconds": 7_776_000,
     "report_no_show_after_seconds": 600,
 }
 _POLICY = {
@@ -193,6 +196,7 @@ _SLOT = {
     "starts_at": _STARTS_AT,
     "ends_at": ENDS_AT,
     "is_free": True,
+    "payment_plan": "HOLD",
     "bookable_from": None,
 }
 _WEEKLY = {
@@ -218,6 +222,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "status": "PENDING",
         "checkout_url": _CHECKOUT_URL,
         "expires_at": "2026-02-28T12:30:00Z",
+        "payment_plan": "HOLD",
         "is_recorded": False,
         "price": _PRICE,
         "policy": _POLICY,
@@ -299,6 +304,12 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "payments": _PAYMENTS,
     },
     "BookingPayment": _PAYMENT,
+    "PaymentRenewal": {
+        "reason": "hold_too_short",
+        "amount": usd(10_000),
+        "pay_by": "2026-03-06T18:00:00Z",
+        "checkout_url": "https://checkout.stripe.com/c/pay/cs_test_a1b2c3",
+    },
     "PasswordChange": {"current_password": _SIGN_IN["password"], "new_password": _NEW_PASSWORD},
     "Verification": {"token": "o3xQzKk0v0Yd9ZJ2mD0m3c1Rr5nT8wHq4uVbLfGs7eE"},
     "PasswordForgotten": {"email": _SIGN_IN["email"]},

@@ -69,6 +69,16 @@ async def test_a_signed_body_that_is_not_an_event_is_refused(client: httpx.Async
     assert problem(await send(client, body)) == (400, "signature-invalid")
 
 
+@pytest.mark.parametrize(("capture_method", "status"), [("automatic_async", 503), ("manual", 200)])
+async def test_a_success_is_routed_for_a_charge_and_ignored_for_a_capture(
+    client: httpx.AsyncClient, world: World, capture_method: str, status: int
+) -> None:
+    """Only Holdfast captures a hold, and has the answer already."""
+    succeeded = event("payment_intent.succeeded", await _with_payment(world, "pi_1"))
+    succeeded["data"]["object"]["capture_method"] = capture_method
+    assert (await send(client, succeeded)).status_code == status
+
+
 @pytest.mark.parametrize("type_", ["payment_intent.created", "charge.succeeded", "account.updated"])
 async def test_an_event_of_another_type_is_acknowledged_and_ignored(client: httpx.AsyncClient, type_: str) -> None:
     assert (await send(client, event(type_, uuid4()))).status_code == 200
