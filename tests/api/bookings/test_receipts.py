@@ -17,14 +17,14 @@ from models.domain.actors import Actor, Role
 from models.domain.endings import cancelled, completed, rejected
 from models.domain.ids import receipt_number
 from models.domain.ledger import Posting
-from models.domain.messages import HoldPhase
+from models.domain.messages import HoldPhase, RecordRenewedPayment
 from models.domain.money import Money
-from models.domain.policy import BookingPolicy
+from models.domain.policy import BookingPolicy, PaymentPlan
 from models.domain.postings import Parties, Shares
 from models.domain.states import BookingStatus
 from models.domain.terms import BookingTerms
 from models.tables.people import Student
-from tests.activities.bookings import HOUR, NOW, Bookings, ended, held
+from tests.activities.bookings import HOUR, NOW, Bookings, authorization, charged, ended, held, reserve
 from tests.api.world import Person, World, add_student, problem
 from tests.models.documents import pdf
 
@@ -144,6 +144,36 @@ async def test_a_receipt_of_a_released_hold_shows_that_nothing_was_charged(
     text = await download_text(client, terms)
     assert "You were not charged." in text
     assert "Hold released US$100.00" in text
+
+
+async def test_a_student_who_is_charged_has_a_receipt_at_once_and_reads_later_what_was_refunded(
+    client: httpx.AsyncClient, bookings: Bookings
+) -> None:
+    terms = (await bookings.terms()).model_copy(update={"plan": PaymentPlan.CHARGE_THEN_TRANSFER})
+    assert await bookings.records.reserve_slot(reserve(terms))
+    await bookings.records.record_authorization(authorization(terms))
+    assert "Charged US$100.00 You paid US$100.00" in await download_text(client, terms)
+    await bookings.records.record_acceptance(bookings.acceptance(terms))
+    late = cancelled(terms, Actor(role=Role.STUDENT), terms.starts_at - 3 * HOUR, accepted=True)
+    settled = {"phase": HoldPhase.CAPTURED, "refunded_minor": 5_000, "transferred_minor": 4_000}
+    await bookings.records.record_ending(ended(terms, late, charged(terms).model_copy(update=settled)))
+    text = await download_text(client, terms)
+    assert "US$50.00 was returned to you." in text
+    assert "Refunded -US$50.00 You paid US$50.00" in " ".join(text.split())
+    assert "Instructor’s share US$40.00 Platform fee of Holdfast US$10.00 You paid US$50.00" in text
+    assert "hold" not in text.replace("Holdfast", "").lower()
+
+
+async def test_a_hold_that_a_charge_replaced_was_not_released_in_part(
+    client: httpx.AsyncClient, bookings: Bookings
+) -> None:
+    terms = await bookings.accepted()
+    renewed = terms.model_copy(update={"plan": PaymentPlan.CHARGE_THEN_TRANSFER})
+    record = RecordRenewedPayment(terms=renewed, payment=charged(renewed), deadline_at=None, at=NOW + 2 * HOUR)
+    await bookings.records.record_renewed_payment(record)
+    text = await download_text(client, terms)
+    assert "Hold released US$100.00" in text
+    assert "You paid US$100.00 Paid in full." in text
 
 
 def _refund(parties: Parties, platform_loss: int = 0) -> Sequence[Posting]:
