@@ -9,8 +9,11 @@ import pytest
 from sqlmodel import SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from activities.booking import renewals
+from models.domain.messages import RecordLapse, RecordRenewal
+from models.domain.money import Money
 from models.domain.policy import PaymentPlan
-from models.domain.renewals import RenewalReason
+from models.domain.renewals import Renewal, RenewalReason
 from models.domain.states import BookingStatus, PaymentStatus
 from models.tables.bookings import BookingRequest
 from models.tables.payments import Payment, PaymentRenewal
@@ -137,3 +140,21 @@ async def test_the_quote_of_a_charge_says_what_is_refunded(client: httpx.AsyncCl
     path = f"/v1/bookings/{booking_id}/cancellation-quote"
     quote = (await client.get(path, headers=world.student.headers)).json()
     assert (quote["refund"]["amount_minor"], quote["kept"]["amount_minor"]) == (10_000, 0)
+
+
+async def test_the_event_stream_says_that_a_payment_is_to_be_made_again(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    booking_id = await _with_payment(world)
+    due = Money(amount_minor=10_000, currency="usd")
+    pay_by = datetime.now(UTC) + 12 * HOUR
+    renewal = Renewal(reason=RenewalReason.HOLD_LAPSED, amount=due, pay_by=pay_by, page=1)
+    await renewals.record_lapse(world.engine, RecordLapse(booking_id=booking_id, at=datetime.now(UTC)))
+    asked = RecordRenewal(booking_id=booking_id, renewal=renewal, at=datetime.now(UTC))
+    await renewals.record(world.engine, asked)
+    async with AsyncSession(world.engine) as session, session.begin():
+        (await session.get_one(BookingRequest, booking_id)).status = BookingStatus.CANCELLED
+    headers = world.student.headers | {"Last-Event-ID": "0"}
+    answer = await client.get(f"/v1/bookings/{booking_id}/events", headers=headers)
+    assert "event: booking.hold_lapsed" in answer.text
+    assert "event: booking.payment_renewal_requested" in answer.text
