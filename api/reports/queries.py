@@ -15,9 +15,9 @@ from models.domain.statements import Earnings, MonthlyEarnings
 from models.domain.tax_reporting import Payee
 from models.tables.people import Instructor
 
-# Postings are defined in models/domain/postings.py. Payouts, paid or failed, only move earnings, and so do conversions. A
-# charge that is held for its student is earned once it is settled: then it leaves `student_funds_held`. What goes back
-# before is no refund.
+# Postings are defined in models/domain/postings.py. Payouts, paid or failed, only move earnings, and so do conversions.
+# A charge that is held for its student is earned once it is settled: then it leaves `student_funds_held`. What goes
+# back before is no refund.
 _EARNINGS = """
     count(amount_minor) FILTER (
         WHERE kind = 'captured' AND account IN ('stripe_balance', 'student_funds_held')
