@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, or_, select
 from temporalio import activity
 
+from activities.database import audit
 from activities.database.transactions import transaction
 from activities.reconciliation.executions import WorkflowLookup
 from models.domain.ids import BOOKING_WORKFLOW, workflow_id
@@ -97,10 +98,14 @@ class OrphanActivities:
             )
         )
         async with transaction(self._engine) as session:
-            return [_orphan(*row) for row in await session.exec(query)]
+            found = (await session.exec(query)).all()
+            rounds = await audit.next_rounds(session, [booking.id for booking, *_ in found])
+        return [_orphan(*row, rounds.get(row[0].id, 0)) for row in found]
 
 
-def _orphan(booking: BookingRequest, payment: Payment | None, renewal: PaymentRenewal | None) -> OrphanedBooking:
+def _orphan(
+    booking: BookingRequest, payment: Payment | None, renewal: PaymentRenewal | None, operator_round: int
+) -> OrphanedBooking:
     """The booking with its terms, which are rebuilt from the row that they were frozen in."""
     terms = BookingTerms(
         booking_id=booking.id,
@@ -124,6 +129,7 @@ def _orphan(booking: BookingRequest, payment: Payment | None, renewal: PaymentRe
         student_id=booking.student_id,
         checkout_session_id=booking.checkout_session_id,
         payment_intent_id=payment.payment_intent_id if payment else None,
+        operator_round=operator_round,
     )
     renewal_ref = renewal and ref.model_copy(
         update={

@@ -338,6 +338,10 @@ class RecordAttention(Value):
     """By when an operator has to decide; `None` if the booking waits for as long as it takes."""
     ending: Ending | None = None
     """The ending that the failed step was part of, if any."""
+    operator_round: int | None = None
+    """`PaymentRef.operator_round` of the failed step, or of the next one."""
+    update_id: str | None = None
+    """The update with which an operator has resolved it."""
 
 
 class FailedWrite(Value):

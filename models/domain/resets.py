@@ -40,6 +40,8 @@ class RecordedBooking(Value):
     is_lapsed: bool = False
     ended_by: Actor | None = None
     operator_round: int = 0
+    carried_out: tuple[str, ...] = ()
+    """The updates with which operators had failed steps tried again."""
 
     @property
     def report(self) -> Report | None:

@@ -82,6 +82,10 @@ class BookingState:
     parked_because: str | None = None
     operator_round: int = 0
     """How many times an operator had a failed step tried again, or ended a parked booking."""
+    decided_in: str | None = None
+    """The id of the last decision's update."""
+    carried_out: tuple[str, ...] = ()
+    """The updates, before a reset, with which operators had failed steps tried again."""
     is_moving: bool = False
     is_lapsed: bool = False
     """Stripe no longer holds the money."""
@@ -408,6 +412,7 @@ class BookingState:
         self.is_answer_recorded = self.answer is not None
         self.retry, self.ending, self.ended_by = None, recorded.parked_ending, None
         self.parked_because, self.operator_round = recorded.parked_because, recorded.operator_round
+        self.carried_out = recorded.carried_out
         # Stripe may be ahead of the records.
         self.event_pending = True
         self.closed_by = recorded.ended_by
