@@ -1,4 +1,4 @@
-"""Workflows under way survive a change of the code: saved histories of all seven workflow types are replayed.
+"""Workflows under way survive a change of the code: saved histories of all eight workflow types are replayed.
 
 The histories come from `./run demo --histories tests/workflows/histories`. Save them again only for a change made
 before the first release; from then on, a change that fails here must be patched (`workflow.patched`).
@@ -50,7 +50,9 @@ def test_every_journey_and_every_workflow_type_has_a_saved_history() -> None:
     played = {play.__name__ for play in journeys.ALL}
     assert {path.stem for path in _SAVED if path.parent.name == "booking"} == played - _WITHOUT_BOOKING
     types = {_read(path)["events"][0][_STARTED]["workflowType"]["name"] for path in _SAVED}
-    assert types == {"Adjustment", "Booking", "Dispute", "Onboarding", "Payout", "Reconciliation", "Refund"}
+    assert types == {
+        "Adjustment", "Booking", "Dispute", "Onboarding", "OrphanSweep", "Payout", "Reconciliation", "Refund"
+    }  # fmt: skip
     assert len(types) == len(WORKFLOWS)
 
 
@@ -114,7 +116,7 @@ def test_nothing_personal_is_in_a_saved_history(path: Path) -> None:
     payloads = re.findall(r'"data":"([^"]+)"', path.read_text())
     assert payloads
     text = " ".join(base64.b64decode(payload).decode() for payload in payloads)
-    assert "_id" in text
+    assert "_id" in text or "since" in text
     for word in ("@", "Sam", "Student", "Ines", "travelling", "424242"):
         assert word not in text
 
