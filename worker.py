@@ -22,12 +22,12 @@ from temporalio.runtime import LogForwardingConfig, LoggingConfig, PrometheusCon
 from temporalio.worker import Interceptor, Worker, WorkerDeploymentConfig
 
 from activities.adjustments import AdjustmentActivities
-from activities.booking.attention import AttentionActivities
 from activities.booking.charges import ChargeThenTransferPlan
 from activities.booking.holds import HoldPlan
 from activities.booking.payments import PaymentActivities
 from activities.booking.records import RecordActivities
 from activities.disputes import DisputeActivities
+from activities.failed_writes import FailedWriteActivities
 from activities.fraud_warnings import FraudWarningActivities
 from activities.gateways import BalanceGateway, DisputeGateway, PaymentGateway, PayoutGateway, RefundGateway
 from activities.mail.sender import MailSender
@@ -129,7 +129,7 @@ def build_worker(
         },
     )
     records = RecordActivities(engine)
-    attention = AttentionActivities(engine)
+    failed_writes = FailedWriteActivities(engine)
     onboarding = OnboardingActivities(engine, gateway)
     disputed = DisputeActivities(engine, disputes)
     paid_out = PayoutActivities(engine, payouts)
@@ -149,7 +149,7 @@ def build_worker(
         activities=activities_of(
             payments,
             records,
-            attention,
+            failed_writes,
             onboarding,
             disputed,
             paid_out,
