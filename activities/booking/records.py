@@ -241,12 +241,15 @@ async def _has_failed_since(session: AsyncSession, message: RecordAttention) -> 
     return message.operator_round is not None and message.operator_round < rounds.get(message.booking_id, 0)
 
 
-def _attention_detail(message: RecordAttention) -> dict[str, object] | None:
+def _attention_detail(message: RecordAttention) -> dict[str, object]:
+    detail: dict[str, object] = {}
     if message.reason is None:
-        return {audit.RESOLVED_BY: message.update_id} if message.update_id else None
-    detail: dict[str, object] = {"reason": message.reason}
-    if message.operator_round is not None:
-        detail[audit.FAILED_ROUND] = message.operator_round
+        if message.update_id is not None:
+            detail[audit.RESOLVED_BY] = message.update_id
+    else:
+        detail["reason"] = message.reason
+        if message.operator_round is not None:
+            detail[audit.FAILED_ROUND] = message.operator_round
     if message.ending is not None:
         detail["ending"] = message.ending.model_dump(mode="json")
     return detail

@@ -141,18 +141,16 @@ def _attention(booking: BookingRequest | None, events: list[AuditEvent]) -> dict
     failed = [event for event in events if audit.FAILED_ROUND in event.detail]
     if booking is None or not failed:
         return {}
-    last = failed[-1].detail
-    resolved: dict[str, object] = {
-        "carried_out": tuple(id for event in events if (id := event.detail.get(audit.RESOLVED_BY)))
-    }
-    if booking.attention_reason != last["reason"]:
-        return resolved | {"operator_round": last[audit.FAILED_ROUND] + 1}
-    ending = last.get("ending")
-    return resolved | {
-        "operator_round": last[audit.FAILED_ROUND],
-        "parked_because": booking.attention_reason,
+    last = failed[-1]
+    resolved = [event for event in events[events.index(last) :] if event.action == "booking.attention_cleared"]
+    is_parked = booking.attention_reason == last.detail["reason"]
+    ending = next((event.detail["ending"] for event in (*reversed(resolved), last) if "ending" in event.detail), None)
+    attention: dict[str, object] = {
+        "operator_round": last.detail[audit.FAILED_ROUND] + (0 if is_parked else 1),
+        "carried_out": tuple(id for event in events if (id := event.detail.get(audit.RESOLVED_BY))),
         "parked_ending": Ending.model_validate(ending) if ending else None,
     }
+    return attention | ({"parked_because": booking.attention_reason} if is_parked else {})
 
 
 def _last(events: list[AuditEvent], *actions: str) -> AuditEvent | None:

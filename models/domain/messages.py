@@ -337,7 +337,7 @@ class RecordAttention(Value):
     until: datetime | None = None
     """By when an operator has to decide; `None` if the booking waits for as long as it takes."""
     ending: Ending | None = None
-    """The ending that the failed step was part of, if any."""
+    """The ending that the failed step was part of, or that is carried out next, if any."""
     operator_round: int | None = None
     """`PaymentRef.operator_round` of the failed step, or of the next one."""
     update_id: str | None = None

@@ -34,7 +34,7 @@ class RecordedBooking(Value):
     answered_by: Actor | None = None
     parked_because: str | None = None
     parked_ending: Ending | None = None
-    """The ending that a failed step was part of."""
+    """The ending that a failed step was part of. It is under way if the booking is not parked any more."""
     renewal: Renewal | None = None
     renewal_pages: int = 0
     is_lapsed: bool = False

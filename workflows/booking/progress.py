@@ -169,7 +169,7 @@ class Progress:
             at=workflow.now(),
             decision=None if state.is_parked else state.retry,
             until=until,
-            ending=state.ending if state.is_parked else None,
+            ending=state.ending,
             operator_round=state.operator_round,
             update_id=None if state.is_parked else state.decided_in,
         )

@@ -16,7 +16,7 @@ from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, WorkflowUpdateFailedError
 
 from models.domain.actors import AbsentParty
-from models.domain.errors import Declined
+from models.domain.errors import Declined, Retryable
 from models.domain.messages import (
     BookingView,
     Cancel,
@@ -29,6 +29,7 @@ from models.domain.messages import (
     Release,
     ReportNoShow,
     Retry,
+    Settle,
     SettleAndRefund,
 )
 from models.domain.policy import PaymentPlan
@@ -295,3 +296,40 @@ async def test_a_reset_of_an_open_booking_goes_on_where_the_people_left_it(
     # What they went on to, and nothing before: the parked one captures when its operator has the step retried.
     moved = Counter(call for call in saga.faults.calls[calls:] if call not in READS)
     assert moved == moves
+
+
+_UNDER_WAY: list[tuple[str, Decision, str, int]] = [
+    ("retry", Retry(actor=OPERATOR), "capture", 10_000),
+    ("release", Release(actor=OPERATOR), "cancel", 0),
+]
+
+
+@pytest.mark.parametrize(("update", "decision", "call", "kept_minor"), _UNDER_WAY)
+async def test_an_operators_decision_that_is_under_way_is_carried_out_after_a_reset(
+    live_saga: Saga, update: str, decision: Decision, call: str, kept_minor: int
+) -> None:
+    saga = live_saga
+    for reapply in (EVERYTHING, NOTHING):
+        booked = await saga.accepted()
+        saga.faults.fail("before", "gateway.capture", Declined("test"))
+        settle = Settle(actor=OPERATOR, has_reason=True)
+        await booked.handle.execute_update("settle", settle)
+        begun, reset = asyncio.Event(), asyncio.Event()
+
+        async def wait(begun: asyncio.Event = begun, reset: asyncio.Event = reset) -> None:
+            begun.set()
+            await reset.wait()
+            raise Retryable("test")
+
+        saga.faults.plan("before", f"gateway.{call}", wait)
+        deciding = asyncio.create_task(booked.handle.execute_update(update, decision))
+        await begun.wait()
+        run_id = (await booked.handle.describe()).run_id
+        await _reset(saga, booked.handle, run_id, (await _tasks(booked.handle))[-1], reapply)
+        reset.set()
+        _, view = await _outcome(saga, booked.handle)
+        await asyncio.gather(deciding, return_exceptions=True)
+        payment = await booked.payment()
+        assert view is not None
+        assert payment is not None
+        assert payment.captured_minor == kept_minor
