@@ -376,6 +376,9 @@ class BookingState:
     def begin_ending(self, ending: Ending) -> None:
         if ending is not self.ending:
             self.ending, self.ended_by = ending, None
+        if self.is_parked:
+            # Cancelled while it waited for an operator: no money moves in a round whose step has failed.
+            self.operator_round += 1
         self.stage, self.parked_because = Stage.ENDING, None
 
     def close(self) -> None:
