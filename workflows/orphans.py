@@ -7,7 +7,7 @@ finds the bookings that a sweep missed, or could not end.
 import asyncio
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, WorkflowAlreadyStartedError
@@ -20,7 +20,16 @@ with workflow.unsafe.imports_passed_through():
     from models.domain.actors import PLATFORM
     from models.domain.endings import Ending, EndReason
     from models.domain.ids import ordered_reconciliation_id
-    from models.domain.messages import Channel, HoldPhase, PaymentState, RecordEnding, SettlePayment
+    from models.domain.messages import (
+        PAID_AGAIN,
+        Channel,
+        HoldPhase,
+        PaymentRef,
+        PaymentState,
+        RecordEnding,
+        RecordRenewedPayment,
+        SettlePayment,
+    )
     from models.domain.money import Money
     from models.domain.policy import PaymentPlan
     from models.domain.reconciliation import (
@@ -29,7 +38,7 @@ with workflow.unsafe.imports_passed_through():
         SweepOrphans,
         SweepReport,
     )
-    from workflows.activity_calls import CALL_TIMEOUT, call_stripe, persist, read, reason_of
+    from workflows.activity_calls import CALL_TIMEOUT, call_stripe, is_declined, persist, read, reason_of
 
 _LOOK_BACK = timedelta(minutes=10)
 """How far each sweep looks back. It may be late, and so may the list of ended workflows."""
@@ -80,7 +89,7 @@ async def end(booking: OrphanedBooking, budget: timedelta) -> NotEnded | None:
 async def _end(booking: OrphanedBooking, budget: timedelta) -> None:
     until = workflow.now() + budget
     if booking.renewal_ref is not None:
-        await call_stripe(PaymentActivities.release_payment, booking.renewal_ref, until)
+        booking = await _without_renewal(booking, booking.renewal_ref, until)
     payment = await call_stripe(PaymentActivities.look_up_payment, booking.ref, until)
     ending = _ending(booking, payment)
     found = {"checkout_session_id": payment.checkout_session_id, "payment_intent_id": payment.payment_intent_id}
@@ -95,6 +104,23 @@ async def _end(booking: OrphanedBooking, budget: timedelta) -> None:
         terms=booking.terms, ending=ending, channel=Channel.WORKFLOW, payment=payment, at=workflow.now()
     )
     await persist(RecordActivities.record_ending, record)
+
+
+async def _without_renewal(booking: OrphanedBooking, page: PaymentRef, until: datetime) -> OrphanedBooking:
+    """Close the page on which its student could pay again. If they have, that payment takes the place of the hold."""
+    try:
+        await call_stripe(PaymentActivities.release_payment, page, until)
+    except ActivityError as failure:
+        if not is_declined(failure, PAID_AGAIN):
+            raise
+    else:
+        return booking
+    paid = await call_stripe(PaymentActivities.look_up_payment, page, until)
+    await call_stripe(PaymentActivities.release_payment, booking.ref, until)
+    terms = booking.terms.model_copy(update={"plan": PaymentPlan.CHARGE_THEN_TRANSFER})
+    renewed = RecordRenewedPayment(terms=terms, payment=paid, deadline_at=None, at=workflow.now())
+    await persist(RecordActivities.record_renewed_payment, renewed)
+    return booking.model_copy(update={"terms": terms, "ref": page.model_copy(update={"is_renewal": False})})
 
 
 class _CapturedInPart(Exception):

@@ -16,6 +16,8 @@ from models.domain.terms import BookingTerms
 
 PAYMENT_PROCESSING = "payment_processing"
 """The code with which a payment is not released yet: its method, such as a bank debit, is still confirming it."""
+PAID_AGAIN = "paid_again"
+"""The code with which the page of a renewal is not closed: the student has paid on it."""
 CHARGE_DISPUTED = "charge_disputed"
 """The code with which a charge is not settled yet: its dispute is open."""
 OPEN_CHECKOUT = "open_checkout"

@@ -194,6 +194,7 @@ class BookingState:
             latest_end=policy.latest_end(self.terms.policy.deadlines, self._latest_hold_end(now)),
             terms=self.terms,
             ending=self.ending,
+            awaits_late_payment=self.stage is Stage.ENDING and self.renewal is not None,
         )
 
     def refusal(self, decision: Decision, now: datetime) -> str | None:
