@@ -2,6 +2,8 @@
 
 from api.pages import (
     assets,
+    bookings,
+    decisions,
     home,
     identity,
     instructors,
@@ -11,6 +13,7 @@ from api.pages import (
     preferences,
     recovery,
     reference,
+    rescheduling,
     returns,
     sign_in,
     sign_up,
@@ -27,6 +30,9 @@ ROUTERS = (
     instructors.router,
     policies.router,
     links.router,
+    bookings.router,
+    decisions.router,
+    rescheduling.router,
     reference.router,
 )
 """Left out with `HOLDFAST_PAGES=off`."""
