@@ -1,6 +1,7 @@
 """The routers of the pages. A page for a role comes before the pages for anyone if their paths overlap."""
 
 from api.pages import (
+    account,
     assets,
     bookings,
     decisions,
@@ -9,6 +10,7 @@ from api.pages import (
     instructors,
     links,
     offerings,
+    order,
     policies,
     preferences,
     recovery,
@@ -30,6 +32,8 @@ ROUTERS = (
     instructors.router,
     policies.router,
     links.router,
+    account.router,
+    order.router,
     bookings.router,
     decisions.router,
     rescheduling.router,
