@@ -1,6 +1,9 @@
 """One's own account: name, time zone and language, password, the confirmation of the address, and its end."""
 
+from typing import Literal
+
 from fastapi import Depends, Response
+from pydantic import BaseModel
 
 from api.http.auth import AsEitherSide, Caller
 from api.http.database import Database, WithDatabase
@@ -14,6 +17,10 @@ from api.people.schemas import AccountChange, PasswordChange
 from models.tables.people import Student
 
 router = page_router()
+
+
+class _Closing(BaseModel):
+    sure: Literal["yes"]
 
 
 @router.get("/account")
@@ -51,6 +58,7 @@ async def change_password(
 @router.post("/account/close")
 async def close(page: WithPage, typed: TypedForm, caller: AsEitherSide, database: WithDatabase) -> Response:
     try:
+        typed.read(_Closing)
         await account.close_account(caller, database)
     except Problem as problem:
         return await _account(page, caller, database, typed.refused(problem, page.language), problem.status_code)

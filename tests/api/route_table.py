@@ -173,6 +173,7 @@ FORMS: dict[str, dict[str, str]] = {
     "/password-reset": {"token": "unknown", "password": "a long enough password"},
     "/verify": {"token": "unknown"},
     "/slots/{slot_id}/book": {"idempotency_key": "a key", "amount_minor": "10000", "currency": "usd"},
+    "/account/close": {"sure": "yes"},
     "/account": {"name": "Ada Byron"},
     "/account/password": {"current_password": "not theirs", "new_password": "a long enough password"},
     "/bookings/{booking_id}/object": {"reason": "Nobody was there."},
