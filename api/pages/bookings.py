@@ -73,7 +73,7 @@ async def booking_page(
     except Problem as problem:
         if problem.kind is not Kind.BOOKING_DELETED:
             raise
-        said = advice(problem.members.get("advice_code"))
+        said = advice(str(problem.members.get("advice_code")))
         return page.show("booking_deleted.html", problem.status_code, deleted=problem.members, advice=said)
     booking, now = presenters.booking(record, caller), datetime.now(UTC)
     meeting = page.settings.meeting

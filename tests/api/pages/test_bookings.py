@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from models.domain.actors import AbsentParty, Role
+from models.domain.actors import AbsentParty, SignUpRole
 from models.domain.endings import EndReason
 from models.domain.policy import PaymentPlan
 from models.domain.states import BookingStatus, PaymentStatus, SessionStatus
@@ -99,7 +99,7 @@ async def test_a_request_says_whether_the_student_is_charged(
 async def test_before_the_session_it_can_be_moved_and_cancelled_and_after_its_start_confirmed(
     browser: Browser, world: World
 ) -> None:
-    accepted = {"status": BookingStatus.ACCEPTED}
+    accepted: dict[str, Any] = {"status": BookingStatus.ACCEPTED}
     coming = await _text(browser, world.student, await _paid(world, timedelta(days=2), **accepted))
     assert "The session begins on" in coming
     assert "The meeting opens on" in coming
@@ -126,7 +126,7 @@ async def _reported(world: World, absent: AbsentParty | None) -> Any:
         SessionReport(
             booking_id=booking_id,
             absent=absent,
-            reported_by=Role.INSTRUCTOR.value,
+            reported_by=SignUpRole.INSTRUCTOR,
             reported_at=now,
             answer_until=now + timedelta(days=1),
         )
