@@ -6,7 +6,7 @@ from activities.gateways import CheckoutPage, CheckoutRequest, PaymentGateway
 from activities.idempotency import with_idempotency_key
 from models.domain.errors import Declined, Retryable
 from models.domain.ids import stripe_key
-from models.domain.messages import PAYMENT_PROCESSING, HoldPhase, PaymentRef, PaymentState, SettlePayment
+from models.domain.messages import PAID_AGAIN, PAYMENT_PROCESSING, HoldPhase, PaymentRef, PaymentState, SettlePayment
 
 MAX_STEPS = 4
 """How often a payment is looked up and changed in one attempt."""
@@ -72,12 +72,14 @@ class CheckoutPlan:
         raise Retryable("the payment kept changing while it was being released")
 
     async def _undo(self, ref: PaymentRef, payment: PaymentState) -> None:
-        """One step of the release."""
+        """One step of the release. What was paid again is not returned here: it takes the place of the hold."""
         if payment.phase is HoldPhase.OPEN and (session_id := payment.checkout_session_id):
             key = step_key(ref, f"expire_checkout:{session_id}" if ref.is_renewal else "expire_checkout")
             await with_idempotency_key(key, True, lambda key: self._gateway.expire_checkout(session_id, key=key))
         elif payment.phase is HoldPhase.PROCESSING:
             raise Declined(PAYMENT_PROCESSING)
+        elif ref.is_renewal:
+            raise Declined(PAID_AGAIN)
         elif payment_intent_id := payment.payment_intent_id:
             await self._return(ref, payment, payment_intent_id)
 

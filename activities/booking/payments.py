@@ -12,6 +12,7 @@ from activities.booking import renewals
 from activities.booking.checkout_text import load_text
 from activities.booking.payment_plans import Plan
 from activities.booking.students import StudentCustomers, load_contact
+from activities.database import audit
 from activities.database.transactions import transaction
 from activities.gateways import CheckoutPage, CheckoutRequest, PaymentGateway
 from activities.onboarding import check_account
@@ -70,27 +71,34 @@ class PaymentActivities:
     @activity.defn
     async def settle_payment(self, request: SettlePayment) -> PaymentState:
         """Capture what is kept. Raises `Declined` if the hold is gone."""
-        if await self._is_settled(request.ref.booking_id):
+        if await self._is_settled(request.ref):
             return await self.look_up_payment(request.ref)
         return await self._plans[request.ref.plan].settle(request, retrying=_is_retry())
 
     @activity.defn
     async def release_payment(self, ref: PaymentRef) -> PaymentState:
         """Return everything to the student. Succeeds if there is nothing to return."""
-        if await self._is_settled(ref.booking_id):
+        if await self._is_settled(ref):
             return await self.look_up_payment(ref)
         return await self._plans[ref.plan].release(ref, await self._find_customer(ref))
 
-    async def _is_settled(self, booking_id: UUID) -> bool:
-        """A recorded ending has settled the money, so nothing may move it: a workflow that was reset may try."""
+    async def _is_settled(self, ref: PaymentRef) -> bool:
+        """A recorded ending has settled the money, so nothing may move it: a workflow that was reset may try.
+
+        Raises `Declined` if the step has failed in this round: then the booking is parked, and its operator decides.
+        """
         async with transaction(self._engine) as session:
-            payment = await session.get(Payment, booking_id)
-            if payment is None or payment.status in (PaymentStatus.PENDING, PaymentStatus.FAILED):
-                return False
-            booking = await session.get(BookingRequest, booking_id)
-        # A charge can be disputed before its booking has ended.
-        is_open = booking is not None and booking.status in HOLDS_SLOT
-        return not (is_open and payment.status is PaymentStatus.DISPUTED)
+            payment = await session.get(Payment, ref.booking_id)
+            if payment is not None and payment.status not in (PaymentStatus.PENDING, PaymentStatus.FAILED):
+                booking = await session.get(BookingRequest, ref.booking_id)
+                # A charge can be disputed before its booking has ended.
+                is_open = booking is not None and booking.status in HOLDS_SLOT
+                if not (is_open and payment.status is PaymentStatus.DISPUTED):
+                    return True
+            rounds = await audit.next_rounds(session, [ref.booking_id])
+        if ref.operator_round < rounds.get(ref.booking_id, 0):
+            raise Declined("waits_for_an_operator")
+        return False
 
     async def _open_checkout(self, request: SecurePayment, customer_id: str) -> CheckoutPage:
         terms = request.terms

@@ -202,6 +202,8 @@ class RecordActivities:
             booking = await session.get(BookingRequest, message.booking_id, with_for_update=True)
             if booking is not None and not resets.is_open(booking):
                 return
+            if message.reason is None and await _has_failed_since(session, message):
+                return
             if not await audit.append(session, changed) or booking is None:
                 return
             booking.needs_attention = message.reason is not None
@@ -233,10 +235,21 @@ class RecordActivities:
             await session_reports.move_deadline(session, booking.id, message.deadline_at)
 
 
-def _attention_detail(message: RecordAttention) -> dict[str, object] | None:
+async def _has_failed_since(session: AsyncSession, message: RecordAttention) -> bool:
+    """A step has failed in the round that begins: this decision is played again by a reset."""
+    rounds = await audit.next_rounds(session, [message.booking_id])
+    return message.operator_round is not None and message.operator_round < rounds.get(message.booking_id, 0)
+
+
+def _attention_detail(message: RecordAttention) -> dict[str, object]:
+    detail: dict[str, object] = {}
     if message.reason is None:
-        return None
-    detail: dict[str, object] = {"reason": message.reason}
+        if message.update_id is not None:
+            detail[audit.RESOLVED_BY] = message.update_id
+    else:
+        detail["reason"] = message.reason
+        if message.operator_round is not None:
+            detail[audit.FAILED_ROUND] = message.operator_round
     if message.ending is not None:
         detail["ending"] = message.ending.model_dump(mode="json")
     return detail

@@ -3,6 +3,7 @@
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from activities.database import audit
 from models.domain import policy
 from models.domain.actors import Actor
 from models.domain.decisions import Stage
@@ -34,11 +35,12 @@ async def load(session: AsyncSession, terms: BookingTerms) -> RecordedBooking:
     events = list(await session.exec(by_booking.order_by(col(AuditEvent.seq))))
     ended = _last(events, *_ENDINGS)
     live_session = await session.get(LiveSession, terms.booking_id)
+    attention = _attention(booking, events)
     view = BookingView(
         booking_status=booking.status if booking else None,
         session_status=live_session.status if live_session else None,
         payment_status=payment.status if payment else None,
-        needs_attention=booking is not None and booking.needs_attention,
+        needs_attention="parked_because" in attention,
         end_reason=ended.detail["reason"] if ended else None,
     )
     if booking is None or booking.status not in HOLDS_SLOT:
@@ -56,14 +58,13 @@ async def load(session: AsyncSession, terms: BookingTerms) -> RecordedBooking:
         ),
         deadline=booking.next_deadline_at,
         checkout=await _checkout(session, booking, terms),
-        operator_round=sum(event.action == "booking.attention_cleared" for event in events),
     )
     return recorded.model_copy(
         update={
             **_authorization(booking, payment),
             **await _renewal(session, booking),
             **await _report(session, booking, events),
-            **_attention(booking, events),
+            **attention,
         }
     )
 
@@ -135,15 +136,21 @@ async def _report(session: AsyncSession, booking: BookingRequest, events: list[A
     }
 
 
-def _attention(booking: BookingRequest, events: list[AuditEvent]) -> dict[str, object]:
-    if not booking.needs_attention:
+def _attention(booking: BookingRequest | None, events: list[AuditEvent]) -> dict[str, object]:
+    """The booking is parked if it needs attention because of its own step, and not of a drift, say."""
+    failed = [event for event in events if audit.FAILED_ROUND in event.detail]
+    if booking is None or not failed:
         return {}
-    asked = _last(events, "booking.needs_attention")
-    ending = asked.detail.get("ending") if asked else None
-    return {
-        "parked_because": booking.attention_reason,
+    last = failed[-1]
+    resolved = [event for event in events[events.index(last) :] if event.action == "booking.attention_cleared"]
+    is_parked = booking.attention_reason == last.detail["reason"]
+    ending = next((event.detail["ending"] for event in (*reversed(resolved), last) if "ending" in event.detail), None)
+    attention: dict[str, object] = {
+        "operator_round": last.detail[audit.FAILED_ROUND] + (0 if is_parked else 1),
+        "carried_out": tuple(id for event in events if (id := event.detail.get(audit.RESOLVED_BY))),
         "parked_ending": Ending.model_validate(ending) if ending else None,
     }
+    return attention | ({"parked_because": booking.attention_reason} if is_parked else {})
 
 
 def _last(events: list[AuditEvent], *actions: str) -> AuditEvent | None:

@@ -55,10 +55,11 @@ class WorkflowLookup(Protocol):
     async def failed(self) -> list[str]:
         """The ids of the workflows, of any type, whose latest run has failed or timed out."""
 
-    async def ended_from_outside(self, since: datetime) -> list[str]:
-        """The ids of the workflows that were terminated, failed or timed out; of other than bookings, also cancelled.
+    async def ended_from_outside(self, since: datetime, *, is_failed_included: bool) -> list[str]:
+        """The ids of the workflows whose latest run was ended by somebody else: which was terminated, for instance.
 
-        Reconciliations and adjustments are not among them.
+        Bookings that were terminated, failed or timed out; refunds, disputes, payouts and onboardings that were
+        cancelled or terminated, or also those that failed or timed out.
         """
 
     async def is_running(self, workflow_id: str) -> bool:

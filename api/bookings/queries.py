@@ -23,6 +23,7 @@ from api.http.problems import Kind, Problem
 from models.domain.actors import Capability, Role
 from models.domain.attendance import Attendance, AttendanceReport, attendance
 from models.domain.declines import advice
+from models.domain.fraud_warnings import DISMISSED, WARNED
 from models.domain.policy import BookingPolicy
 from models.domain.session_reports import Verdict, verdict
 from models.domain.states import HOLDS_SLOT
@@ -110,7 +111,8 @@ _OPERATOR_ONLY = (
     "booking.refund_ordered",
     "booking.refund_refused",
     "booking.refund_retried",
-    "booking.fraud_warning",
+    WARNED,
+    DISMISSED,
 )
 
 

@@ -44,6 +44,11 @@ class Settlement(RequestModel):
     """Required before the session's end. Kept in the audit trail."""
 
 
+class Dismissal(RequestModel):
+    reason: FreeText
+    """Kept in the audit trail."""
+
+
 class NoShow(RequestModel):
     absent: AbsentParty
 

@@ -292,6 +292,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "ReportedCompletion": _REPORTED_COMPLETION,
     "ReportedNoShow": _REPORTED,
     "Settlement": {"reason": "Both sides wrote that they met elsewhere."},
+    "Dismissal": {"reason": "The student has confirmed the payment."},
     "NoShowTerms": _NO_SHOW,
     "Offering": _OFFERING,
     "OfferingChange": {"price": usd(12_000), "is_active": True},

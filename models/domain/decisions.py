@@ -61,6 +61,8 @@ class Situation:
     terms: BookingTerms
     ending: Ending | None = None
     """How the booking was to end, if that is decided and its money could not be moved."""
+    awaits_late_payment: bool = False
+    """The session took place, its hold had ended, and the student is asked to pay again."""
 
 
 PARKED = "This booking waits for an operator's decision."
@@ -78,7 +80,8 @@ def refusal(decision: Decision, situation: Situation) -> str | None:
     is_undecided = stage is Stage.SESSION and isinstance(decision, Confirm)
     if situation.parked and not isinstance(decision, _BY_OPERATOR) and not is_undecided:
         return PARKED
-    if stage is Stage.ENDING and not situation.parked:
+    is_instead = situation.awaits_late_payment and isinstance(decision, Settle | Release | SettleAndRefund)
+    if stage is Stage.ENDING and not situation.parked and not is_instead:
         return "A decision on this booking is being carried out."
     if situation.moving:
         return "The session is being moved to another time; ask again in a moment."

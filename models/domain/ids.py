@@ -78,6 +78,7 @@ def payout_workflow_id(payout_id: str) -> str:
 
 
 RECONCILIATION = "reconciliation"
+ORPHAN_SWEEP = "orphan-sweep"
 """Prefix of a reconciliation's workflow id. The schedule appends a time to it."""
 
 

@@ -16,6 +16,8 @@ from models.domain.terms import BookingTerms
 
 PAYMENT_PROCESSING = "payment_processing"
 """The code with which a payment is not released yet: its method, such as a bank debit, is still confirming it."""
+PAID_AGAIN = "paid_again"
+"""The code with which the page of a renewal is not closed: the student has paid on it."""
 CHARGE_DISPUTED = "charge_disputed"
 """The code with which a charge is not settled yet: its dispute is open."""
 OPEN_CHECKOUT = "open_checkout"
@@ -337,7 +339,11 @@ class RecordAttention(Value):
     until: datetime | None = None
     """By when an operator has to decide; `None` if the booking waits for as long as it takes."""
     ending: Ending | None = None
-    """The ending that the failed step was part of, if any."""
+    """The ending that the failed step was part of, or that is carried out next, if any."""
+    operator_round: int | None = None
+    """`PaymentRef.operator_round` of the failed step, or of the next one."""
+    update_id: str | None = None
+    """The update with which an operator has resolved it."""
 
 
 class FailedWrite(Value):

@@ -146,6 +146,22 @@ class FindOrphans(Value):
     unattended: tuple[UUID, ...] = ()
 
 
+class SweepOrphans(Value):
+    since: datetime
+    """Only workflows that were ended since then are looked at."""
+
+
+class SweepReport(Value):
+    """The result of a sweep."""
+
+    ended: int
+    """Bookings whose workflow was ended from outside, and which have ended now."""
+    stuck: int
+    """Those that could not be ended. A reconciliation was started for them."""
+    restarted: int
+    """Workflows of refunds, disputes, payouts and onboardings that were restarted."""
+
+
 class OrphanedBooking(Value):
     """An open booking whose workflow was ended from outside, e.g. terminated."""
 

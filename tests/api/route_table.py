@@ -61,6 +61,7 @@ POST /v1/operator/bookings/{booking_id}/release       401    403      403       
 POST /v1/operator/bookings/{booking_id}/refund        401    403      403        ok        403       403
 POST /v1/operator/bookings/{booking_id}/extend        401    403      403        ok        403       403
 POST /v1/operator/bookings/{booking_id}/retry         401    403      403        ok        403       403
+POST /v1/operator/bookings/{booking_id}/dismiss       401    403      403        ok        403       403
 POST /v1/operator/bookings/{booking_id}/adjust        401    403      403        ok        403       403
 GET  /v1/instructors/me/payouts                       401    403      ok         403       403       ok
 GET  /v1/operator/payouts                             401    403      403        ok        403       403
@@ -201,6 +202,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "reject": {"reason": "I am away."},
     "object": {"reason": "Nobody was there."},
     "settle": {"reason": "Both said so."},
+    "dismiss": {"reason": "The student has confirmed the payment."},
     "reschedule": {"slot_id": str(UUID(int=1))},
     "accept": {"slot_id": str(UUID(int=1))},
     "no-show": {"absent": "student"},

@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeVar
 from uuid import UUID
 
 import stripe
+from temporalio import activity
 from temporalio.exceptions import ApplicationError, FailureError
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
@@ -36,6 +37,8 @@ class Faults(Interceptor):
         self._planned: dict[tuple[When, str], list[Step]] = defaultdict(list)
         self.calls: list[str] = []
         """The names of the gateway's calls, in order."""
+        self.on_activity: Callable[[str, str, Any], Awaitable[None]] | None = None
+        """Called after each activity, with its workflow's id, its name and its argument. Nobody has its result yet."""
         self.has_backoff = False
         """Whether a failed activity waits as its retry policy says. Otherwise it is retried almost at once."""
 
@@ -72,6 +75,8 @@ class _Inbound(ActivityInboundInterceptor):
             await self._faults.take("before", name)
             result = await super().execute_activity(input)
             await self._faults.take("after", name)
+            if self._faults.on_activity and (workflow_id := activity.info().workflow_id):
+                await self._faults.on_activity(workflow_id, name, *input.args)
         except Exception as error:
             if self._faults.has_backoff or (
                 isinstance(error, FailureError) and not isinstance(error, ApplicationError)

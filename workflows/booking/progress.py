@@ -138,7 +138,7 @@ class Progress:
         """
         state = self._state
         ending, retry = state.ending, state.retry
-        state.parked_because = reason
+        state.parked_because, state.decided_in = reason, None
         if not is_recorded:
             await self._record_attention(until)
         with contextlib.suppress(asyncio.TimeoutError):
@@ -169,7 +169,9 @@ class Progress:
             at=workflow.now(),
             decision=None if state.is_parked else state.retry,
             until=until,
-            ending=state.ending if state.is_parked else None,
+            ending=state.ending,
+            operator_round=state.operator_round,
+            update_id=None if state.is_parked else state.decided_in,
         )
         write = persist if state.is_parked else persist_decision
         try:

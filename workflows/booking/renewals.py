@@ -13,11 +13,13 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from temporalio import workflow
+from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from activities.booking.payments import PaymentActivities
     from activities.booking.records import RecordActivities
     from models.domain.messages import (
+        PAID_AGAIN,
         HoldPhase,
         PaymentState,
         RecordLapse,
@@ -27,7 +29,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from models.domain.policy import PaymentPlan
     from models.domain.renewals import Renewal, page_ends
-    from workflows.activity_calls import call_stripe, persist
+    from workflows.activity_calls import call_stripe, is_declined, persist
     from workflows.booking.progress import Progress
     from workflows.booking.state import BookingState
 
@@ -68,8 +70,9 @@ class Renewals:
         if state.renewal is None or state.renewal.checkout_session_id is None:
             state.renewal = None
             return
-        if await self._use_payment() is not HoldPhase.HELD:
-            await self._progress.run_or_park(self._expire_page)
+        while await self._use_payment() is not HoldPhase.HELD:
+            if await self._progress.run_or_park(self._expire_page):
+                break
 
     async def _use_payment(self) -> HoldPhase:
         """Go on with the new payment, if it is secured."""
@@ -136,11 +139,18 @@ class Renewals:
         state.go_on_with(renewed)
         self._progress.publish_status()
 
-    async def _expire_page(self) -> None:
+    async def _expire_page(self) -> bool:
+        """False if the student has just paid on it."""
         state = self._state
         now = workflow.now()
-        await call_stripe(PaymentActivities.release_payment, state.renewal_ref, state.step_budget(now))
+        try:
+            await call_stripe(PaymentActivities.release_payment, state.renewal_ref, state.step_budget(now))
+        except ActivityError as failure:
+            if is_declined(failure, PAID_AGAIN):
+                return False
+            raise
         record = RecordRenewalClosed(booking_id=state.terms.booking_id, deadline_at=state.deadline, at=now)
         await persist(RecordActivities.record_renewal_closed, record)
         state.renewal = None
         self._progress.publish_status()
+        return True

@@ -82,6 +82,10 @@ class BookingState:
     parked_because: str | None = None
     operator_round: int = 0
     """How many times an operator had a failed step tried again, or ended a parked booking."""
+    decided_in: str | None = None
+    """The id of the last decision's update."""
+    carried_out: tuple[str, ...] = ()
+    """The updates, before a reset, with which operators had failed steps tried again."""
     is_moving: bool = False
     is_lapsed: bool = False
     """Stripe no longer holds the money."""
@@ -190,6 +194,7 @@ class BookingState:
             latest_end=policy.latest_end(self.terms.policy.deadlines, self._latest_hold_end(now)),
             terms=self.terms,
             ending=self.ending,
+            awaits_late_payment=self.stage is Stage.ENDING and self.renewal is not None,
         )
 
     def refusal(self, decision: Decision, now: datetime) -> str | None:
@@ -372,6 +377,9 @@ class BookingState:
     def begin_ending(self, ending: Ending) -> None:
         if ending is not self.ending:
             self.ending, self.ended_by = ending, None
+        if self.is_parked:
+            # Cancelled while it waited for an operator: no money moves in a round whose step has failed.
+            self.operator_round += 1
         self.stage, self.parked_because = Stage.ENDING, None
 
     def close(self) -> None:
@@ -408,6 +416,7 @@ class BookingState:
         self.is_answer_recorded = self.answer is not None
         self.retry, self.ending, self.ended_by = None, recorded.parked_ending, None
         self.parked_because, self.operator_round = recorded.parked_because, recorded.operator_round
+        self.carried_out = recorded.carried_out
         # Stripe may be ahead of the records.
         self.event_pending = True
         self.closed_by = recorded.ended_by

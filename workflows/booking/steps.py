@@ -24,6 +24,7 @@ with workflow.unsafe.imports_passed_through():
         SecurePayment,
         SettlePayment,
     )
+    from models.domain.payment_plans import DELAYED_CONFIRMATION
     from models.domain.policy import PaymentPlan
     from models.domain.session_reports import JudgeSession, RecordAnswer, RecordReport, Verdict
     from models.domain.states import PaymentStatus
@@ -166,15 +167,15 @@ class Steps:
             raise
 
     async def release(self) -> PaymentState:
-        """Waits for the outcome of a payment that Stripe is still processing."""
-        state = self._state
+        """Waits for the outcome of a payment that Stripe is still processing, as long as that can take."""
+        state, until = self._state, workflow.now() + DELAYED_CONFIRMATION
         while True:
             try:
                 return await call_stripe(
                     PaymentActivities.release_payment, state.payment_ref, state.step_budget(workflow.now())
                 )
             except ActivityError as failure:
-                if not is_declined(failure, PAYMENT_PROCESSING):
+                if not is_declined(failure, PAYMENT_PROCESSING) or workflow.now() >= until:
                     raise
             await self._progress.wait_for_event(_PROCESSING_INTERVAL)
             await self.look_up()

@@ -301,10 +301,15 @@ class BookingWorkflow(BookingHandlers):
                 continue
 
     async def _await_late_payment(self, late: Renewal) -> None:
-        """The hold ended before the session was settled: the student pays again, or an operator decides."""
-        state = self._state
-        while not await self._renewals.renew(late, lambda: False):
+        """The hold ended before the session was settled: the student pays again, or an operator decides.
+
+        Raises `EndedByOperator` if an operator does while the student can still pay.
+        """
+        state, ending = self._state, self._state.ending
+        while not await self._renewals.renew(late, lambda: state.ending is not ending):
             await self._renewals.close()
+            if state.ending is not ending:
+                raise EndedByOperator
             if not state.is_lapsed:
                 return
             await self._progress.park(LATE_PAYMENT_MISSING)

@@ -50,6 +50,7 @@ TESTED_ELSEWHERE = {
         f"/v1/operator/{path}/adjust": "tests/api/live/reconciliation/test_adjustments.py: it takes a drift"
         for path in ("bookings/{booking_id}", "drifts/{drift_id}")
     },
+    "/v1/operator/bookings/{booking_id}/dismiss": "tests/api/live/bookings/test_refunds.py: a bank warns of fraud",
 }
 _STARTS_IN = timedelta(seconds=6)
 

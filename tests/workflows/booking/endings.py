@@ -42,6 +42,7 @@ OPERATOR = Actor(role=Role.OPERATOR)
 SECOND = timedelta(seconds=1)
 SOON = 20 * SECOND
 """Long enough to book, pay and approve all bookings at once, on a busy machine."""
+SOON_ALONE = 8 * SECOND
 SHORT = Deadlines(
     checkout_window=SOON,
     decline_grace=SECOND,
@@ -66,13 +67,11 @@ async def until(time: datetime) -> None:
     await asyncio.sleep(max(0.0, (time - datetime.now(UTC)).total_seconds()) + 0.1)
 
 
-async def accepted(saga: Saga, deadlines: Deadlines = LONG, **wish: object) -> Booked:
-    return await saga.accepted(starts_in=SOON, lasts=SECOND, policy=policy(deadlines, **wish))
-
-
-async def over(saga: Saga, deadlines: Deadlines = LONG, *present: SignUpRole, **wish: object) -> Booked:
+async def over(
+    saga: Saga, deadlines: Deadlines = LONG, *present: SignUpRole, starts_in: timedelta = SOON, **wish: object
+) -> Booked:
     """An accepted booking whose session is over. Those who were `present` were there all the time."""
-    booked = await accepted(saga, deadlines, **wish)
+    booked = await saga.accepted(starts_in=starts_in, lasts=SECOND, policy=policy(deadlines, **wish))
     terms = booked.order.terms
     async with AsyncSession(saga.engine) as session, session.begin():
         for role in present:
@@ -293,7 +292,7 @@ async def retried_by_operator(saga: Saga) -> Handle:
 
 async def parked(saga: Saga) -> Booked:
     """A session that the student confirmed, and whose capture or transfer failed."""
-    booked = await over(saga)
+    booked = await over(saga, starts_in=SOON_ALONE)
     saga.faults.fail("before", saga.call("gateway.capture"), Declined("test"))
     await send(booked, "confirm", Confirm(actor=booked.student))
     return booked

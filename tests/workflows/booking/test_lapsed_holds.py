@@ -192,6 +192,36 @@ async def test_an_operator_releases_a_session_that_nobody_paid_for(saga: Saga) -
     await assert_ends(booked, BookingStatus.CANCELLED, PaymentStatus.REFUNDED, NOTHING)
 
 
+async def awaited(saga: Saga) -> Booked:
+    """A session that took place, and for which its student can still pay."""
+    booked = await saga.accepted()
+    await pass_time(saga, 3 * DAY + 2 * HOUR)
+    await end_hold(booked)
+    await complete(booked)
+    await until_asked(booked)
+    return booked
+
+
+async def test_an_operator_releases_a_session_while_its_student_can_still_pay(saga: Saga) -> None:
+    booked = await awaited(saga)
+    asked = await until_asked(booked)
+    await booked.handle.execute_update(BookingWorkflow.release, Release(actor=OPERATOR))
+    with pytest.raises(CheckoutClosed):
+        await pay(asked.checkout_url or "")
+    await assert_ends(booked, BookingStatus.CANCELLED, PaymentStatus.REFUNDED, NOTHING)
+
+
+async def test_an_operator_lowers_what_a_student_can_still_pay(saga: Saga) -> None:
+    booked = await awaited(saga)
+    half = SettleAndRefund(actor=OPERATOR, amount=Money(amount_minor=5_000, currency="usd"))
+    decided = asyncio.create_task(booked.handle.execute_update(BookingWorkflow.refund, half))
+    asked = await until_asked(booked, 2)
+    assert asked.amount_minor == 5_000
+    assert await pay_again(booked, page=2)
+    await decided
+    await assert_ends(booked, BookingStatus.COMPLETED, PaymentStatus.PARTIALLY_REFUNDED, HALF)
+
+
 @pytest.mark.parametrize("is_noticed", [True, False], ids=["noticed", "event lost"])
 async def test_a_late_cancellation_on_a_lapsed_hold_asks_for_what_it_keeps(saga: Saga, is_noticed: bool) -> None:
     booked = await saga.accepted(starts_in=12 * HOUR)
