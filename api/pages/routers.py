@@ -1,16 +1,21 @@
 """The routers of the pages. A page for a role comes before the pages for anyone if their paths overlap."""
 
 from api.pages import (
+    account,
     assets,
+    bookings,
+    decisions,
     home,
     identity,
     instructors,
     links,
     offerings,
+    order,
     policies,
     preferences,
     recovery,
     reference,
+    rescheduling,
     returns,
     sign_in,
     sign_up,
@@ -27,6 +32,11 @@ ROUTERS = (
     instructors.router,
     policies.router,
     links.router,
+    account.router,
+    order.router,
+    bookings.router,
+    decisions.router,
+    rescheduling.router,
     reference.router,
 )
 """Left out with `HOLDFAST_PAGES=off`."""

@@ -118,6 +118,25 @@ POST /password-reset                                  400    400      400       
 GET  /verify                                          ok     ok       ok         ok        ok        ok
 POST /verify                                          400    400      400        400       400       400
 POST /verification                                    401    ok       403        403       ok        403
+GET  /slots/{slot_id}/book                            401    ok      403        403       ok        403
+POST /slots/{slot_id}/book                            401    ok      403        403       ok        403
+GET  /account                                         401    ok      ok         403       ok        ok
+POST /account                                         401    ok      ok         403       ok        ok
+POST /account/password                                401    403     403        403       403       403
+POST /account/close                                   401    ok      ok         403       ok        ok
+GET  /bookings                                        401    ok      ok         403       ok        ok
+GET  /bookings/{booking_id}                           401    ok      ok         403       404       404
+POST /bookings/{booking_id}/confirm                   401    ok      403        403       404       403
+POST /bookings/{booking_id}/object                    401    ok      403        403       404       403
+POST /bookings/{booking_id}/no-show/contest           401    ok      ok         403       404       404
+GET  /bookings/{booking_id}/no-show                   401    ok      ok         403       404       404
+POST /bookings/{booking_id}/no-show                   401    ok      ok         403       404       404
+GET  /bookings/{booking_id}/cancel                    401    ok      ok         403       404       404
+POST /bookings/{booking_id}/cancel                    401    ok      ok         403       404       404
+GET  /bookings/{booking_id}/reschedule                401    ok      ok         403       404       404
+POST /bookings/{booking_id}/reschedule                401    ok      ok         403       404       404
+POST /bookings/{booking_id}/reschedule/accept         401    ok      ok         403       404       404
+POST /bookings/{booking_id}/reschedule/decline        401    ok      ok         403       404       404
 GET  /bookings/{booking_id}/join                      401    ok       ok         403       404       404
 GET  /bookings/{booking_id}/calendar.ics              401    ok       ok         403       404       404
 GET  /bookings/{booking_id}/receipt.pdf               401    ok       ok         ok        404       404
@@ -154,6 +173,13 @@ FORMS: dict[str, dict[str, str]] = {
     "/forgotten-password": {"email": "ada@students.test"},
     "/password-reset": {"token": "unknown", "password": "a long enough password"},
     "/verify": {"token": "unknown"},
+    "/slots/{slot_id}/book": {"idempotency_key": "a key", "amount_minor": "10000", "currency": "usd"},
+    "/account/close": {"sure": "yes"},
+    "/account": {"name": "Ada Byron"},
+    "/account/password": {"current_password": "not theirs", "new_password": "a long enough password"},
+    "/bookings/{booking_id}/object": {"reason": "Nobody was there."},
+    "/bookings/{booking_id}/reschedule": {"slot_id": str(UUID(int=1))},
+    "/bookings/{booking_id}/reschedule/accept": {"slot_id": str(UUID(int=1))},
 }
 """What is typed into the form that is sent to a path."""
 
