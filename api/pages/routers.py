@@ -19,6 +19,7 @@ from api.pages import (
     returns,
     sign_in,
     sign_up,
+    today,
 )
 
 ROUTERS = (
@@ -38,6 +39,7 @@ ROUTERS = (
     decisions.router,
     rescheduling.router,
     reference.router,
+    today.router,
 )
 """Left out with `HOLDFAST_PAGES=off`."""
 MAILED = recovery.mailed

@@ -126,6 +126,10 @@ POST /account/password                                401    403     403        
 POST /account/close                                   401    ok      ok         403       ok        ok
 GET  /bookings                                        401    ok      ok         403       ok        ok
 GET  /bookings/{booking_id}                           401    ok      ok         403       404       404
+GET  /today                                           401    403     ok         403       403       ok
+POST /bookings/{booking_id}/approve                   401    403     ok         403       403       404
+POST /bookings/{booking_id}/reject                    401    403     ok         403       403       404
+POST /bookings/{booking_id}/complete                  401    403     ok         403       403       404
 POST /bookings/{booking_id}/confirm                   401    ok      403        403       404       403
 POST /bookings/{booking_id}/object                    401    ok      403        403       404       403
 POST /bookings/{booking_id}/no-show/contest           401    ok      ok         403       404       404
@@ -177,6 +181,7 @@ FORMS: dict[str, dict[str, str]] = {
     "/account/close": {"sure": "yes"},
     "/account": {"name": "Ada Byron"},
     "/account/password": {"current_password": "not theirs", "new_password": "a long enough password"},
+    "/bookings/{booking_id}/reject": {"reason": "I am away."},
     "/bookings/{booking_id}/object": {"reason": "Nobody was there."},
     "/bookings/{booking_id}/reschedule": {"slot_id": str(UUID(int=1))},
     "/bookings/{booking_id}/reschedule/accept": {"slot_id": str(UUID(int=1))},
