@@ -19,6 +19,7 @@ from api.pages import (
     returns,
     sign_in,
     sign_up,
+    teaching,
     today,
 )
 
@@ -40,6 +41,7 @@ ROUTERS = (
     rescheduling.router,
     reference.router,
     today.router,
+    teaching.router,
 )
 """Left out with `HOLDFAST_PAGES=off`."""
 MAILED = recovery.mailed
