@@ -1,4 +1,4 @@
-"""What a booking's sides decide, each by a form: cancel, confirm, object, report an absence, contest one."""
+"""What a booking's sides decide, each by a form: answer a request, cancel, complete, confirm, object, and absences."""
 
 from collections.abc import Awaitable
 from typing import Any
@@ -8,8 +8,8 @@ from fastapi import Response
 
 from api.bookings import decisions, quotes
 from api.bookings.decision_handler import WithDecisionHandler
-from api.bookings.schemas import NoShow, Objection
-from api.http.auth import AsEitherSide, AsStudent, Caller
+from api.bookings.schemas import NoShow, Objection, Rejection
+from api.http.auth import AsEitherSide, AsInstructor, AsStudent, Caller
 from api.http.database import Database, WithDatabase
 from api.http.problems import Problem
 from api.pages.bookings import booking_page
@@ -38,6 +38,50 @@ async def decided(
         refused = typed.refused(problem, page.language)
         return await booking_page(page, booking_id, caller, database, problem.status_code, refused)
     return page.redirect(f"/bookings/{booking_id}", said)
+
+
+@router.post(f"{_BOOKING}/approve")
+async def approve(
+    booking_id: UUID,
+    page: WithPage,
+    typed: TypedForm,
+    instructor: AsInstructor,
+    database: WithDatabase,
+    handler: WithDecisionHandler,
+) -> Response:
+    done = decisions.approve(booking_id, instructor, handler)
+    said = page.say("Confirmed. The student gets an email with the calendar file.")
+    return await decided(page, booking_id, instructor, database, typed, done, said)
+
+
+@router.post(f"{_BOOKING}/reject")
+async def reject(
+    booking_id: UUID,
+    page: WithPage,
+    typed: TypedForm,
+    instructor: AsInstructor,
+    database: WithDatabase,
+    handler: WithDecisionHandler,
+) -> Response:
+    async def reject_() -> None:
+        await decisions.reject(booking_id, typed.read(Rejection), instructor, handler)
+
+    said = page.say("Declined. The student gets everything back.")
+    return await decided(page, booking_id, instructor, database, typed, reject_(), said)
+
+
+@router.post(f"{_BOOKING}/complete")
+async def complete(
+    booking_id: UUID,
+    page: WithPage,
+    typed: TypedForm,
+    instructor: AsInstructor,
+    database: WithDatabase,
+    handler: WithDecisionHandler,
+) -> Response:
+    done = decisions.complete(booking_id, instructor, handler)
+    said = page.say("Reported. This page shows when you are paid.")
+    return await decided(page, booking_id, instructor, database, typed, done, said)
 
 
 @router.post(f"{_BOOKING}/confirm")

@@ -19,6 +19,8 @@ from api.pages import (
     returns,
     sign_in,
     sign_up,
+    teaching,
+    today,
 )
 
 ROUTERS = (
@@ -38,6 +40,8 @@ ROUTERS = (
     decisions.router,
     rescheduling.router,
     reference.router,
+    today.router,
+    teaching.router,
 )
 """Left out with `HOLDFAST_PAGES=off`."""
 MAILED = recovery.mailed

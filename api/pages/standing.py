@@ -37,6 +37,8 @@ class Possible:
     contest: bool
     report_no_show: bool
     receipt: bool
+    answer: bool
+    complete: bool
 
 
 def possible(booking: Booking, role: Role, is_parked: bool, now: datetime) -> Possible:
@@ -69,6 +71,8 @@ def possible(booking: Booking, role: Role, is_parked: bool, now: datetime) -> Po
         ),
         receipt=booking.payment is not None
         and (not is_open or booking.payment.captured.amount_minor + booking.payment.returned.amount_minor > 0),
+        answer=is_free and not is_student and booking.status is BookingStatus.PENDING and booking.payment is not None,
+        complete=has_session and is_free and not is_student and begun and reports == (None, None),
     )
 
 

@@ -126,6 +126,18 @@ POST /account/password                                401    403     403        
 POST /account/close                                   401    ok      ok         403       ok        ok
 GET  /bookings                                        401    ok      ok         403       ok        ok
 GET  /bookings/{booking_id}                           401    ok      ok         403       404       404
+GET  /teaching                                        401    403     ok         403       403       ok
+GET  /teaching/new                                    401    403     ok         403       403       ok
+POST /teaching/new                                    401    403     ok         403       403       ok
+GET  /teaching/{offering_id}                          401    403     ok         403       403       403
+POST /teaching/{offering_id}                          401    403     ok         403       403       403
+POST /teaching/{offering_id}/active                   401    403     ok         403       403       403
+POST /teaching/{offering_id}/slots                    401    403     ok         403       403       403
+POST /teaching/{offering_id}/slots/withdraw           401    403     ok         403       403       403
+GET  /today                                           401    403     ok         403       403       ok
+POST /bookings/{booking_id}/approve                   401    403     ok         403       403       404
+POST /bookings/{booking_id}/reject                    401    403     ok         403       403       404
+POST /bookings/{booking_id}/complete                  401    403     ok         403       403       404
 POST /bookings/{booking_id}/confirm                   401    ok      403        403       404       403
 POST /bookings/{booking_id}/object                    401    ok      403        403       404       403
 POST /bookings/{booking_id}/no-show/contest           401    ok      ok         403       404       404
@@ -177,6 +189,31 @@ FORMS: dict[str, dict[str, str]] = {
     "/account/close": {"sure": "yes"},
     "/account": {"name": "Ada Byron"},
     "/account/password": {"current_password": "not theirs", "new_password": "a long enough password"},
+    "/teaching/new": {
+        "title": "Fugue",
+        "amount": "120",
+        "currency": "usd",
+        "duration_minutes": "60",
+        "min_notice_minutes": "60",
+        "buffer_before_minutes": "0",
+        "buffer_after_minutes": "0",
+    },
+    "/teaching/{offering_id}": {
+        "title": "Fugue",
+        "amount": "120",
+        "currency": "usd",
+        "duration_minutes": "60",
+        "min_notice_minutes": "60",
+        "buffer_before_minutes": "0",
+        "buffer_after_minutes": "0",
+    },
+    "/teaching/{offering_id}/slots": {
+        "day": f"{datetime.now(UTC) + timedelta(days=3):%Y-%m-%d}",
+        "time": "10:00",
+        "weeks": "2",
+    },
+    "/teaching/{offering_id}/slots/withdraw": {"first_day": "2030-01-01", "last_day": "2030-01-02"},
+    "/bookings/{booking_id}/reject": {"reason": "I am away."},
     "/bookings/{booking_id}/object": {"reason": "Nobody was there."},
     "/bookings/{booking_id}/reschedule": {"slot_id": str(UUID(int=1))},
     "/bookings/{booking_id}/reschedule/accept": {"slot_id": str(UUID(int=1))},
