@@ -9,9 +9,10 @@ from sqlmodel import col, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.booking import payment_records
-from activities.database import audit, outbox
+from activities.database import audit, ledger, outbox
 from activities.database.transactions import transaction
 from activities.gateways import CheckoutPage
+from models.domain import postings
 from models.domain.actors import PLATFORM, Actor, Role
 from models.domain.messages import Channel, RecordLapse, RecordRenewal, RecordRenewalClosed, RecordRenewedPayment
 from models.domain.notifications import ON_RENEWAL, ON_RENEWAL_REMINDER, ON_RENEWED
@@ -103,10 +104,11 @@ async def _close(session: AsyncSession, booking_id: UUID, at: datetime) -> None:
 
 
 async def record_lapse(engine: AsyncEngine, message: RecordLapse) -> None:
-    lapsed = audit.event(message.booking_id, "booking.hold_lapsed", PLATFORM, Channel.STRIPE, message.at)
+    lapsed = audit.event(message.terms.booking_id, "booking.hold_lapsed", PLATFORM, Channel.STRIPE, message.at)
     async with transaction(engine) as session:
         booking = await audit.lock_for(session, lapsed)
         if booking is None:
             return
         payment = await session.get_one(Payment, booking.id, with_for_update=True)
         payment.lapsed_at = payment.updated_at = booking.updated_at = message.at
+        await ledger.post(session, message.at, postings.hold_ended(message.terms))

@@ -309,7 +309,7 @@ class RecordRenewedPayment(Value):
 class RecordLapse(Value):
     """Stripe no longer holds the money of a booking that is still open."""
 
-    booking_id: UUID
+    terms: BookingTerms
     at: datetime
 
 

@@ -84,7 +84,7 @@ class Renewals:
     async def record_lapse(self) -> None:
         state = self._state
         if not state.is_lapsed:
-            record = RecordLapse(booking_id=state.terms.booking_id, at=workflow.now())
+            record = RecordLapse(terms=state.terms, at=workflow.now())
             await persist(RecordActivities.record_lapse, record)
             state.is_lapsed = True
 

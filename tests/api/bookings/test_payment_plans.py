@@ -12,9 +12,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from activities.booking import renewals
 from models.domain.messages import RecordLapse, RecordRenewal
 from models.domain.money import Money
-from models.domain.policy import PaymentPlan
+from models.domain.policy import BookingPolicy, PaymentPlan
 from models.domain.renewals import Renewal, RenewalReason
 from models.domain.states import BookingStatus, PaymentStatus
+from models.domain.terms import BookingTerms
 from models.tables.bookings import BookingRequest
 from models.tables.payments import Payment, PaymentRenewal
 from tests.api.world import HOUR, JSON, Person, World
@@ -149,7 +150,15 @@ async def test_the_event_stream_says_that_a_payment_is_to_be_made_again(
     due = Money(amount_minor=10_000, currency="usd")
     pay_by = datetime.now(UTC) + 12 * HOUR
     renewal = Renewal(reason=RenewalReason.HOLD_LAPSED, amount=due, pay_by=pay_by, page=1)
-    await renewals.record_lapse(world.engine, RecordLapse(booking_id=booking_id, at=datetime.now(UTC)))
+    async with AsyncSession(world.engine) as session:
+        request = await session.get_one(BookingRequest, booking_id)
+    terms = BookingTerms(
+        **request.model_dump(exclude={"policy"}),
+        booking_id=booking_id,
+        price=Money(amount_minor=request.price_minor, currency=request.currency),
+        policy=BookingPolicy.model_validate(request.policy),
+    )
+    await renewals.record_lapse(world.engine, RecordLapse(terms=terms, at=datetime.now(UTC)))
     asked = RecordRenewal(booking_id=booking_id, renewal=renewal, at=datetime.now(UTC))
     await renewals.record(world.engine, asked)
     async with AsyncSession(world.engine) as session, session.begin():

@@ -20,7 +20,7 @@ from models.domain.messages import Channel
 from models.tables.audit import AuditEvent
 from tests.api.live.journey import REASON, approved, booked, decide, order, paid
 from tests.api.live.workers import FailingGateway, Workers
-from tests.api.route_table import BODIES
+from tests.api.route_table import BODIES, PAGES
 from tests.api.world import World
 
 # The Stripe SDK's own use of httpx.
@@ -230,6 +230,8 @@ def test_every_mutating_route_has_a_row(app: FastAPI) -> None:
         route.path if method == "POST" else f"{method} {route.path}"
         for route in iter_route_contexts(app.routes)
         for method in (route.methods or set()) - {"GET", "HEAD"}
+        # Pages call the API's functions.
+        if (method, route.path) not in PAGES
     }
     assert changing == set(PLAYS) | set(CHANGE_NOTHING) | set(TESTED_ELSEWHERE)
 

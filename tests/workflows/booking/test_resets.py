@@ -224,7 +224,7 @@ async def _parked(saga: Saga) -> Open:
 async def _parked_again(saga: Saga) -> Open:
     """The first retry failed as well: two decisions are played again, and neither is the next one."""
     booked = await endings.parked(saga)
-    saga.faults.fail("before", "gateway.capture", Declined("test"))
+    saga.faults.fail("before", saga.call("gateway.capture"), Declined("test"))
     await booked.handle.execute_update("retry", Retry(actor=OPERATOR))
     return Open(booked, "retry", Retry(actor=OPERATOR), BookingStatus.COMPLETED, 10_000, is_parked=True)
 
@@ -311,7 +311,7 @@ async def test_an_operators_decision_that_is_under_way_is_carried_out_after_a_re
     saga = live_saga
     for reapply in (EVERYTHING, NOTHING):
         booked = await saga.accepted()
-        saga.faults.fail("before", "gateway.capture", Declined("test"))
+        saga.faults.fail("before", saga.call("gateway.capture"), Declined("test"))
         settle = Settle(actor=OPERATOR, has_reason=True)
         await booked.handle.execute_update("settle", settle)
         begun, reset = asyncio.Event(), asyncio.Event()
