@@ -1,6 +1,6 @@
 """A booking for its two sides: the list of one's own, and the page of one with everything that can be done."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 from uuid import UUID
 
@@ -9,6 +9,7 @@ from fastapi import Query, Response
 from api.bookings import presenters, queries
 from api.bookings.filters import BookingFilter
 from api.bookings.queries import BookingRecord
+from api.bookings.schemas import Booking
 from api.http.auth import AsEitherSide, Caller
 from api.http.database import Database, WithDatabase
 from api.http.pagination import PageParams
@@ -87,10 +88,17 @@ async def booking_page(
         can=possible(booking, caller.role, record.request.needs_attention, now),
         other=booking.instructor_name if caller.role is Role.STUDENT else booking.student_name,
         opens_at=opens_at if has_meeting and now < booking.ends_at + meeting.meeting_grace else None,
+        changes_at=min((at for at in _moments(booking, opens_at) if at > now), default=None),
         can_join=has_meeting and opens_at <= now < booking.ends_at + meeting.meeting_grace,
         story=stories.told(events, page.language),
         typed=typed or Typed(),
     )
+
+
+def _moments(booking: Booking, opens_at: datetime) -> tuple[datetime, ...]:
+    """When the page changes although nothing happens to the booking."""
+    waited = timedelta(seconds=booking.policy.deadlines.report_no_show_after_seconds)
+    return opens_at, booking.starts_at, booking.starts_at + waited, booking.ends_at
 
 
 def _standing(page: Page, record: BookingRecord, caller: Caller, has_returned: bool = False) -> Standing:
