@@ -5,6 +5,7 @@ from api.pages import (
     assets,
     bookings,
     decisions,
+    earnings,
     home,
     identity,
     instructors,
@@ -42,6 +43,7 @@ ROUTERS = (
     reference.router,
     today.router,
     teaching.router,
+    earnings.router,
 )
 """Left out with `HOLDFAST_PAGES=off`."""
 MAILED = recovery.mailed

@@ -134,6 +134,10 @@ POST /teaching/{offering_id}                          401    403     ok         
 POST /teaching/{offering_id}/active                   401    403     ok         403       403       403
 POST /teaching/{offering_id}/slots                    401    403     ok         403       403       403
 POST /teaching/{offering_id}/slots/withdraw           401    403     ok         403       403       403
+GET  /earnings                                        401    403     ok         403       403       ok
+GET  /earnings/{year}.pdf                             401    403     ok         403       403       ok
+GET  /onboarding                                      401    403     ok         403       403       ok
+POST /onboarding                                      401    403     ok         403       403       ok
 GET  /today                                           401    403     ok         403       403       ok
 POST /bookings/{booking_id}/approve                   401    403     ok         403       403       404
 POST /bookings/{booking_id}/reject                    401    403     ok         403       403       404

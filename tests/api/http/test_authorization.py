@@ -67,6 +67,7 @@ async def test_access_to_pages_matches_the_table(
         offering_id=world.offering_id,
         slot_id=await world.slot(timedelta(days=1)),
         name="holdfast.css",
+        year=2026,
     )
     outcomes = {}
     for role, person in (await _people(world)).items():
