@@ -2,13 +2,20 @@
 
 from api.pages import (
     assets,
+    attention,
+    disputes,
+    figures,
     home,
     identity,
     instructors,
     links,
     offerings,
+    operator_bookings,
+    operator_decisions,
+    people,
     policies,
     preferences,
+    reconciliations,
     recovery,
     reference,
     returns,
@@ -28,6 +35,13 @@ ROUTERS = (
     policies.router,
     links.router,
     reference.router,
+    attention.router,
+    operator_bookings.router,
+    operator_decisions.router,
+    disputes.router,
+    reconciliations.router,
+    people.router,
+    figures.router,
 )
 """Left out with `HOLDFAST_PAGES=off`."""
 MAILED = recovery.mailed

@@ -66,6 +66,9 @@ async def test_access_to_pages_matches_the_table(
         instructor_id=world.instructor.id,
         offering_id=world.offering_id,
         name="holdfast.css",
+        dispute_id="du_unknown",
+        drift_id=uuid4(),
+        person_id=uuid4(),
     )
     outcomes = {}
     for role, person in (await _people(world)).items():
