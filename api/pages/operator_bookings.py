@@ -46,7 +46,7 @@ async def search(
                 return page.redirect(f"{_PATH}/{id}")
         people = (await suspensions.find_people(operator, _FIRST, database, str(id))).data
         is_student = any(each.role is SignUpRole.STUDENT for each in people)
-        filters = replace(filters, **{"student_id" if is_student else "instructor_id": id})
+        filters = replace(filters, student_id=id) if is_student else replace(filters, instructor_id=id)
     elif q.startswith("pi_"):
         filters = replace(filters, payment_intent_id=q)
     elif q.startswith("po_"):
