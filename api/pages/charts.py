@@ -11,6 +11,7 @@ from api.bookings.operator_schemas import MeetingPresence
 from api.bookings.schemas import BookingForOperator
 
 WIDTH, HEIGHT = 600, 160
+_FEWEST = 12
 
 
 class Bar(NamedTuple):
@@ -51,10 +52,13 @@ def attendance_bars(booking: BookingForOperator) -> AttendanceBars | None:
 
 
 def columns(values: Sequence[int]) -> list[Bar]:
-    """One column for each value, as high as its part of the greatest. A value below zero has no height."""
+    """One column for each value, as high as its part of the greatest. A value below zero has no height.
+
+    A few values stay narrow columns at the left.
+    """
     if not values:
         return []
-    most, step = max(*values, 1), WIDTH / len(values)
+    most, step = max(*values, 1), WIDTH / max(len(values), _FEWEST)
     bars = []
     for at, value in enumerate(values):
         height = round(max(value, 0) / most * HEIGHT, 1)
