@@ -4,9 +4,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlmodel.ext.asyncio.session import AsyncSession
 
+from models.domain.actors import SignUpRole
+from models.domain.attendance import AttendanceKind, MeetingProvider
 from models.domain.policy import PaymentPlan
-from models.domain.states import BookingStatus, PaymentStatus
+from models.domain.states import BookingStatus, DisputeStatus, PaymentStatus, SessionStatus
+from models.tables.bookings import AttendanceEvent, BookingRequest, LiveSession
+from models.tables.disputes import Dispute
 from models.tables.payments import Payment
 from tests.api.pages.browser import Browser, text_of
 from tests.api.sql_statements import noted
@@ -103,3 +108,57 @@ async def test_a_person_is_suspended_and_reinstated(desk: Browser, world: World)
 
 async def test_figures_are_drawn_and_in_a_table(desk: Browser, world: World) -> None:
     assert "Nothing was booked in this time." in text_of(await desk.get("/operator/figures", interval="week"))
+
+
+async def test_a_dispute_shows_its_deadline_and_its_answers(desk: Browser, world: World) -> None:
+    now = datetime.now(UTC)
+    dispute = Dispute(
+        id="du_1",
+        booking_id=await world.booking(),
+        status=DisputeStatus.NEEDS_RESPONSE,
+        is_inquiry=False,
+        reason="product_not_received",
+        amount_minor=10_000,
+        currency="usd",
+        respond_by=now + timedelta(days=7),
+        created_at=now,
+        updated_at=now,
+    )
+    await world.add(dispute)
+    text = text_of(await desk.get("/operator/disputes"))
+    assert "product_not_received" in text
+    assert "Answer by" in text
+    for action in ("Send the evidence", "Take over", "Accept the dispute"):
+        assert action in text
+    assert "Open disputes" in text_of(await desk.get("/operator"))
+
+
+async def test_attendance_is_drawn_on_the_sessions_time(desk: Browser, world: World) -> None:
+    booking_id = await world.booking(await world.slot(timedelta(hours=-2)), status=BookingStatus.ACCEPTED)
+    async with AsyncSession(world.engine) as session:
+        request = await session.get_one(BookingRequest, booking_id)
+        session_row = LiveSession(
+            booking_id=booking_id,
+            status=SessionStatus.SCHEDULED,
+            total_price_minor=10_000,
+            platform_fee_minor=2_000,
+            instructor_payout_minor=8_000,
+            currency="usd",
+            created_at=request.created_at,
+            updated_at=request.created_at,
+        )
+    await world.add(session_row)
+    for kind, minutes in ((AttendanceKind.JOINED, 0), (AttendanceKind.LEFT, 30)):
+        event = AttendanceEvent(
+            id=kind.value,
+            booking_id=booking_id,
+            kind=kind,
+            role=SignUpRole.STUDENT,
+            connection="one",
+            at=request.starts_at + timedelta(minutes=minutes),
+            source=MeetingProvider.JITSI,
+        )
+        await world.add(event)
+    page = await desk.get(f"/operator/bookings/{booking_id}")
+    # The axis has a fifth of the session at each end: 600 / 1.4 for the session, of which half is drawn.
+    assert '<rect class="first" x="85.7" y="8" width="214.3"' in page.text
