@@ -9,7 +9,7 @@ from typing import Any, cast
 from uuid import UUID
 
 from pydantic import TypeAdapter
-from sqlalchemy import ColumnElement, and_, case, func, literal_column, true, tuple_
+from sqlalchemy import ColumnElement, and_, case, func, literal_column, or_, true, tuple_
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlmodel import col, exists, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -217,6 +217,17 @@ async def booking_by_id(session: AsyncSession, booking_id: UUID) -> BookingRecor
     """Checks no access: only for callers whose access was checked before."""
     row = (await session.exec(_JOINED.where(BookingRequest.id == booking_id))).first()
     return BookingRecord(*row) if row else None
+
+
+async def paid_on(session: AsyncSession, checkout_session_id: str, student_id: UUID) -> UUID | None:
+    """The student's booking that this Checkout Session was opened for, at first or to pay again."""
+    is_renewal = exists().where(
+        col(PaymentRenewal.booking_id) == col(BookingRequest.id),
+        col(PaymentRenewal.checkout_session_id) == checkout_session_id,
+    )
+    is_paid_on = or_(col(BookingRequest.checkout_session_id) == checkout_session_id, is_renewal)
+    statement = select(BookingRequest.id).where(col(BookingRequest.student_id) == student_id, is_paid_on)
+    return (await session.exec(statement)).first()
 
 
 async def name_of(session: AsyncSession, caller: Caller) -> str:

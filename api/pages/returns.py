@@ -4,15 +4,28 @@ They prove nothing: payments are confirmed by webhook. The pages only tell peopl
 that the link names. They stay for a platform that has a front end of its own.
 """
 
-from fastapi import Response
+from typing import Annotated
 
+from fastapi import Query, Response
+
+from api.bookings import queries
+from api.http.database import WithDatabase
 from api.pages.page import Page, WithPage, page_router
+from models.domain.actors import Role
 
 router = page_router()
 
 
 @router.get("/checkout/return")
-async def paid(page: WithPage) -> Response:
+async def paid(
+    page: WithPage, database: WithDatabase, session_id: Annotated[str, Query(max_length=500)] = ""
+) -> Response:
+    """To the student's booking, which shows the payment arrive; for anybody else, a text."""
+    if page.settings.http.holdfast_pages and page.caller and page.role is Role.STUDENT and "\0" not in session_id:
+        async with database.reading() as session:
+            booking_id = await queries.paid_on(session, session_id, page.caller.id)
+        if booking_id:
+            return page.redirect(f"/bookings/{booking_id}?returned=yes")
     say = page.say
     return _text(
         page,

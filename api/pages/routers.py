@@ -1,8 +1,11 @@
 """The routers of the pages. A page for a role comes before the pages for anyone if their paths overlap."""
 
 from api.pages import (
+    account,
     assets,
     attention,
+    bookings,
+    decisions,
     disputes,
     figures,
     home,
@@ -12,15 +15,19 @@ from api.pages import (
     offerings,
     operator_bookings,
     operator_decisions,
+    order,
     people,
     policies,
     preferences,
     reconciliations,
     recovery,
     reference,
+    rescheduling,
     returns,
     sign_in,
     sign_up,
+    teaching,
+    today,
 )
 
 ROUTERS = (
@@ -34,6 +41,11 @@ ROUTERS = (
     instructors.router,
     policies.router,
     links.router,
+    account.router,
+    order.router,
+    bookings.router,
+    decisions.router,
+    rescheduling.router,
     reference.router,
     attention.router,
     operator_bookings.router,
@@ -42,6 +54,8 @@ ROUTERS = (
     reconciliations.router,
     people.router,
     figures.router,
+    today.router,
+    teaching.router,
 )
 """Left out with `HOLDFAST_PAGES=off`."""
 MAILED = recovery.mailed

@@ -120,6 +120,37 @@ POST /password-reset                                  400    400      400       
 GET  /verify                                          ok     ok       ok         ok        ok        ok
 POST /verify                                          400    400      400        400       400       400
 POST /verification                                    401    ok       403        403       ok        403
+GET  /slots/{slot_id}/book                            401    ok      403        403       ok        403
+POST /slots/{slot_id}/book                            401    ok      403        403       ok        403
+GET  /account                                         401    ok      ok         403       ok        ok
+POST /account                                         401    ok      ok         403       ok        ok
+POST /account/password                                401    403     403        403       403       403
+POST /account/close                                   401    ok      ok         403       ok        ok
+GET  /bookings                                        401    ok      ok         403       ok        ok
+GET  /bookings/{booking_id}                           401    ok      ok         403       404       404
+GET  /teaching                                        401    403     ok         403       403       ok
+GET  /teaching/new                                    401    403     ok         403       403       ok
+POST /teaching/new                                    401    403     ok         403       403       ok
+GET  /teaching/{offering_id}                          401    403     ok         403       403       403
+POST /teaching/{offering_id}                          401    403     ok         403       403       403
+POST /teaching/{offering_id}/active                   401    403     ok         403       403       403
+POST /teaching/{offering_id}/slots                    401    403     ok         403       403       403
+POST /teaching/{offering_id}/slots/withdraw           401    403     ok         403       403       403
+GET  /today                                           401    403     ok         403       403       ok
+POST /bookings/{booking_id}/approve                   401    403     ok         403       403       404
+POST /bookings/{booking_id}/reject                    401    403     ok         403       403       404
+POST /bookings/{booking_id}/complete                  401    403     ok         403       403       404
+POST /bookings/{booking_id}/confirm                   401    ok      403        403       404       403
+POST /bookings/{booking_id}/object                    401    ok      403        403       404       403
+POST /bookings/{booking_id}/no-show/contest           401    ok      ok         403       404       404
+GET  /bookings/{booking_id}/no-show                   401    ok      ok         403       404       404
+POST /bookings/{booking_id}/no-show                   401    ok      ok         403       404       404
+GET  /bookings/{booking_id}/cancel                    401    ok      ok         403       404       404
+POST /bookings/{booking_id}/cancel                    401    ok      ok         403       404       404
+GET  /bookings/{booking_id}/reschedule                401    ok      ok         403       404       404
+POST /bookings/{booking_id}/reschedule                401    ok      ok         403       404       404
+POST /bookings/{booking_id}/reschedule/accept         401    ok      ok         403       404       404
+POST /bookings/{booking_id}/reschedule/decline        401    ok      ok         403       404       404
 GET  /bookings/{booking_id}/join                      401    ok       ok         403       404       404
 GET  /bookings/{booking_id}/calendar.ics              401    ok       ok         403       404       404
 GET  /bookings/{booking_id}/receipt.pdf               401    ok       ok         ok        404       404
@@ -181,6 +212,38 @@ FORMS: dict[str, dict[str, str]] = {
     "/operator/bookings/{booking_id}/refund": {"amount": "1.00"},
     "/operator/bookings/{booking_id}/extend": {"until": "2100-01-01T10:00"},
     "/operator/drifts/{drift_id}/adjust": {"reason": "A bonus was transferred in the dashboard."},
+    "/slots/{slot_id}/book": {"idempotency_key": "a key", "amount_minor": "10000", "currency": "usd"},
+    "/account/close": {"sure": "yes"},
+    "/account": {"name": "Ada Byron"},
+    "/account/password": {"current_password": "not theirs", "new_password": "a long enough password"},
+    "/teaching/new": {
+        "title": "Fugue",
+        "amount": "120",
+        "currency": "usd",
+        "duration_minutes": "60",
+        "min_notice_minutes": "60",
+        "buffer_before_minutes": "0",
+        "buffer_after_minutes": "0",
+    },
+    "/teaching/{offering_id}": {
+        "title": "Fugue",
+        "amount": "120",
+        "currency": "usd",
+        "duration_minutes": "60",
+        "min_notice_minutes": "60",
+        "buffer_before_minutes": "0",
+        "buffer_after_minutes": "0",
+    },
+    "/teaching/{offering_id}/slots": {
+        "day": f"{datetime.now(UTC) + timedelta(days=3):%Y-%m-%d}",
+        "time": "10:00",
+        "weeks": "2",
+    },
+    "/teaching/{offering_id}/slots/withdraw": {"first_day": "2030-01-01", "last_day": "2030-01-02"},
+    "/bookings/{booking_id}/reject": {"reason": "I am away."},
+    "/bookings/{booking_id}/object": {"reason": "Nobody was there."},
+    "/bookings/{booking_id}/reschedule": {"slot_id": str(UUID(int=1))},
+    "/bookings/{booking_id}/reschedule/accept": {"slot_id": str(UUID(int=1))},
 }
 """What is typed into the form that is sent to a path."""
 

@@ -8,14 +8,25 @@ const refresh = part => {
   setTimeout(async () => {
     waiting.delete(part.id)
     const response = await fetch(location.href, {headers: {Accept: "text/html"}}).catch(() => null)
+    // What the page was about is gone: the page says why.
+    if (response?.status === 410) location.reload()
     if (!response?.ok || response.redirected) return
     const fresh = new DOMParser().parseFromString(await response.text(), "text/html").getElementById(part.id)
     // Not under somebody's hands: what they type would be lost.
     if (fresh && !part.contains(document.activeElement)) part.replaceChildren(...fresh.childNodes)
+    refreshInTime(part)
   }, 300)
 }
+// What changes by the clock alone, such as a meeting that opens. A timer lasts 24 days at most.
+const refreshInTime = part => {
+  const at = part.querySelector("[data-changes-at]")?.dataset.changesAt
+  if (at) setTimeout(() => refresh(part), Math.min(Math.max(Date.parse(at) - Date.now() + 500, 5000), 2 ** 31 - 1))
+}
+const streams = {}
 for (const part of document.querySelectorAll("[data-live]")) {
-  new EventSource(part.dataset.live).addEventListener("message", () => refresh(part))
+  const stream = streams[part.dataset.live] ??= new EventSource(part.dataset.live)
+  stream.addEventListener("message", () => refresh(part))
+  refreshInTime(part)
 }
 
 // A mailed token is in the link's fragment, which browsers do not send: it goes into the form.

@@ -65,6 +65,7 @@ async def test_access_to_pages_matches_the_table(
         booking_id=await world.booking(),
         instructor_id=world.instructor.id,
         offering_id=world.offering_id,
+        slot_id=await world.slot(timedelta(days=1)),
         name="holdfast.css",
         dispute_id="du_unknown",
         drift_id=uuid4(),
