@@ -96,6 +96,8 @@ class HttpSettings(TokenSettings):
     holdfast_public_url: AnyHttpUrl
     holdfast_pages: bool = True
     """`off` for a platform with a front end of its own. The pages that Stripe and mails lead to stay."""
+    holdfast_temporal_ui_url: AnyHttpUrl | None = None
+    """A namespace in Temporal's UI (`https://temporal.example/namespaces/default`), to which operators get links."""
     holdfast_cors_origins: Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(_split_origins)] = ()
     """Origins whose pages may read responses in a browser, separated by commas. Empty by default."""
     holdfast_api_metrics_address: Annotated[str | None, AfterValidator(_is_address)] = None

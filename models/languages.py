@@ -5,7 +5,7 @@ English is the source. Every other language is a file `catalogues/<code>.po`, an
 
 from collections.abc import Mapping
 from copy import copy
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from io import BytesIO
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from babel import Locale
-from babel.dates import format_skeleton, format_time, get_month_names
+from babel.dates import format_skeleton, format_time, format_timedelta, get_month_names
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import NumberPattern, format_percent
@@ -70,6 +70,11 @@ class Language:
 
     def minutes(self, count: int) -> str:
         return format_unit(count, "duration-minute", locale=self.locale)
+
+    def age(self, time: timedelta) -> str:
+        """`3 days`, `5 hours`: in the largest unit that fits."""
+        text: str = format_timedelta(time, locale=self.locale, threshold=1)
+        return _plain(text)
 
     def start(self, at: datetime, where: ZoneInfo) -> str:
         """For subjects: `Thu 5 Mar, 10:00`."""

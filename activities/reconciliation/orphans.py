@@ -14,12 +14,10 @@ from activities.database.transactions import transaction
 from activities.reconciliation.executions import WorkflowLookup
 from models.domain.ids import BOOKING_WORKFLOW, workflow_id
 from models.domain.messages import PaymentRef
-from models.domain.money import Money
-from models.domain.policy import BookingPolicy, PaymentPlan
+from models.domain.policy import PaymentPlan
 from models.domain.reconciliation import DriftKind, FindOrphans, OrphanedBooking, Orphans, SweepOrphans
 from models.domain.states import HOLDS_SLOT, BookingStatus, PaymentStatus
 from models.domain.stripe_events import RoutingResult
-from models.domain.terms import BookingTerms
 from models.tables.bookings import BookingRequest
 from models.tables.payments import Payment, PaymentRenewal
 from models.tables.reconciliation import Drift
@@ -132,22 +130,6 @@ def _orphan(
     booking: BookingRequest, payment: Payment | None, renewal: PaymentRenewal | None, operator_round: int
 ) -> OrphanedBooking:
     """The booking with its terms, which are rebuilt from the row that they were frozen in."""
-    terms = BookingTerms(
-        booking_id=booking.id,
-        student_id=booking.student_id,
-        instructor_id=booking.instructor_id,
-        offering_id=booking.offering_id,
-        slot_id=booking.slot_id,
-        starts_at=booking.starts_at,
-        ends_at=booking.ends_at,
-        price=Money(amount_minor=booking.price_minor, currency=booking.currency),
-        policy=BookingPolicy.model_validate(booking.policy),
-        plan=booking.plan,
-        stripe_account_id=booking.stripe_account_id,
-        buffer_before_minutes=booking.buffer_before_minutes,
-        buffer_after_minutes=booking.buffer_after_minutes,
-        is_recorded=booking.is_recorded,
-    )
     ref = PaymentRef(
         booking_id=booking.id,
         plan=booking.plan,
@@ -165,4 +147,4 @@ def _orphan(
         }
     )
     is_accepted = booking.status is BookingStatus.ACCEPTED
-    return OrphanedBooking(terms=terms, ref=ref, is_accepted=is_accepted, renewal_ref=renewal_ref or None)
+    return OrphanedBooking(terms=booking.terms, ref=ref, is_accepted=is_accepted, renewal_ref=renewal_ref or None)

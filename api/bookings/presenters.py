@@ -224,12 +224,16 @@ def _refund(refund: Refund) -> RefundDetails:
     )
 
 
-def _stripe_dashboard_url(record: BookingRecord) -> str | None:
+def stripe_dashboard(record: BookingRecord) -> str:
     """Test mode has a path of its own. The API has no Stripe key, but the Checkout Session's id names the mode."""
+    is_test = (record.request.checkout_session_id or "").startswith("cs_test_")
+    return f"https://dashboard.stripe.com/{'test/' if is_test else ''}"
+
+
+def _stripe_dashboard_url(record: BookingRecord) -> str | None:
     if record.payment is None or record.payment.payment_intent_id is None:
         return None
-    is_test = (record.request.checkout_session_id or "").startswith("cs_test_")
-    return f"https://dashboard.stripe.com/{'test/' if is_test else ''}payments/{record.payment.payment_intent_id}"
+    return f"{stripe_dashboard(record)}payments/{record.payment.payment_intent_id}"
 
 
 def _payment(record: BookingRecord, payment: Payment, role: Role) -> schemas.BookingPayment:

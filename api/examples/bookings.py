@@ -4,7 +4,7 @@ from typing import Any
 
 from api.examples.after_session import BOOKING_ID, ENDS_AT, EXAMPLES_AFTER_THE_SESSION, INSTRUCTOR_ID, NAMES, usd
 from api.examples.people import PEOPLE
-from api.examples.refunds import LEDGER, REFUND
+from api.examples.refunds import LEDGER, OPERATOR_EXAMPLES, REFUND
 from api.examples.reports import REPORTS
 from api.http.problems import SCHEMA_NAME, Kind, example
 
@@ -339,5 +339,6 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     **PEOPLE,
     **REPORTS,
     **EXAMPLES_AFTER_THE_SESSION,
+    **OPERATOR_EXAMPLES,
 }
 """By schema name."""

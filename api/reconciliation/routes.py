@@ -74,6 +74,13 @@ _LIST_ERRORS = (
 )
 _RETRY_SECONDS = 0.05
 _TOTALS = TypeAdapter(list[Total])
+_NAMED_DRIFTS = (
+    select(Drift, BookingRequest.title, Student.name, Instructor.name)
+    .select_from(Drift)
+    .outerjoin(BookingRequest, col(BookingRequest.id) == col(Drift.booking_id))
+    .outerjoin(Student, col(Student.id) == col(BookingRequest.student_id))
+    .outerjoin(Instructor, col(Instructor.id) == func.coalesce(Drift.instructor_id, col(BookingRequest.instructor_id)))
+)
 
 
 class BookTotal(ResponseModel):
@@ -235,17 +242,7 @@ async def list_drifts(
 ) -> DriftPage:
     """Differences between the ledger and Stripe, most recently found first."""
     order = (col(Drift.found_at), col(Drift.id))
-    query = (
-        select(Drift, BookingRequest.title, Student.name, Instructor.name)
-        .select_from(Drift)
-        .outerjoin(BookingRequest, col(BookingRequest.id) == col(Drift.booking_id))
-        .outerjoin(Student, col(Student.id) == col(BookingRequest.student_id))
-        .outerjoin(
-            Instructor, col(Instructor.id) == func.coalesce(Drift.instructor_id, col(BookingRequest.instructor_id))
-        )
-        .order_by(*(column.desc() for column in order))
-        .limit(page.limit + 1)
-    )
+    query = _NAMED_DRIFTS.order_by(*(column.desc() for column in order)).limit(page.limit + 1)
     if is_open is not None:
         query = query.where(col(Drift.resolved_at).is_(None) if is_open else col(Drift.resolved_at).is_not(None))
     if page.after is not None:
@@ -256,6 +253,15 @@ async def list_drifts(
         data=[_drift(*row) for row in found[: page.limit]],
         next_cursor=pagination.next_cursor(found, page.limit, lambda last: (last[0].found_at, last[0].id)),
     )
+
+
+async def get_drift(drift_id: UUID, operator: AsOperator, database: WithDatabase) -> DriftDetails:
+    """One drift, open or resolved. Raises the 404 `Problem`."""
+    async with database.reading() as session:
+        row = (await session.exec(_NAMED_DRIFTS.where(col(Drift.id) == drift_id))).first()
+    if row is None:
+        raise Problem(Kind.NOT_FOUND, "There is no such drift.")
+    return _drift(*row)
 
 
 async def _is_finished(database: Database, id: UUID) -> bool:

@@ -66,6 +66,8 @@ POST /v1/operator/bookings/{booking_id}/adjust        401    403      403       
 GET  /v1/instructors/me/payouts                       401    403      ok         403       403       ok
 GET  /v1/operator/payouts                             401    403      403        ok        403       403
 GET  /v1/operator/negative-balances                   401    403      403        ok        403       403
+GET  /v1/operator/bookings/{booking_id}/options       401    403      403        ok        403       403
+GET  /v1/operator/bookings/{booking_id}/trace         401    403      403        ok        403       403
 GET  /v1/operator/bookings/{booking_id}/ledger        401    403      403        ok        403       403
 GET  /v1/operator/people                              401    403      403        ok        403       403
 POST /v1/operator/people/{person_id}/suspend          401    403      403        404       403       403
@@ -157,6 +159,28 @@ GET  /bookings/{booking_id}/join                      401    ok       ok        
 GET  /bookings/{booking_id}/calendar.ics              401    ok       ok         403       404       404
 GET  /bookings/{booking_id}/receipt.pdf               401    ok       ok         ok        404       404
 GET  /bookings/{booking_id}/events                    401    ok       ok         ok        404       404
+GET  /operator                                        401    403      403        ok        403       403
+GET  /operator/bookings                               401    403      403        ok        403       403
+GET  /operator/bookings/{booking_id}                  401    403      403        ok        403       403
+GET  /operator/bookings/{booking_id}/refund           401    403      403        ok        403       403
+POST /operator/bookings/{booking_id}/settle           401    403      403        ok        403       403
+POST /operator/bookings/{booking_id}/release          401    403      403        ok        403       403
+POST /operator/bookings/{booking_id}/refund           401    403      403        ok        403       403
+POST /operator/bookings/{booking_id}/extend           401    403      403        ok        403       403
+POST /operator/bookings/{booking_id}/retry            401    403      403        ok        403       403
+GET  /operator/disputes                               401    403      403        ok        403       403
+POST /operator/disputes/{dispute_id}/take-over        401    403      403        404       403       403
+POST /operator/disputes/{dispute_id}/submit           401    403      403        404       403       403
+POST /operator/disputes/{dispute_id}/accept           401    403      403        404       403       403
+GET  /operator/reconciliations                        401    403      403        ok        403       403
+POST /operator/reconciliations                        401    403      403        ok        403       403
+GET  /operator/drifts                                 401    403      403        ok        403       403
+GET  /operator/drifts/{drift_id}                      401    403      403        404       403       403
+POST /operator/drifts/{drift_id}/adjust               401    403      403        404       403       403
+GET  /operator/people                                 401    403      403        ok        403       403
+POST /operator/people/{person_id}/suspend             401    403      403        404       403       403
+POST /operator/people/{person_id}/reinstate           401    403      403        404       403       403
+GET  /operator/figures                                401    403      403        ok        403       403
 GET  /checkout/return                                 ok     ok       ok         ok        ok        ok
 GET  /checkout/cancelled                              ok     ok       ok         ok        ok        ok
 GET  /onboarding/return                               ok     ok       ok         ok        ok        ok
@@ -189,6 +213,9 @@ FORMS: dict[str, dict[str, str]] = {
     "/forgotten-password": {"email": "ada@students.test"},
     "/password-reset": {"token": "unknown", "password": "a long enough password"},
     "/verify": {"token": "unknown"},
+    "/operator/bookings/{booking_id}/refund": {"amount": "1.00"},
+    "/operator/bookings/{booking_id}/extend": {"until": "2100-01-01T10:00"},
+    "/operator/drifts/{drift_id}/adjust": {"reason": "A bonus was transferred in the dashboard."},
     "/slots/{slot_id}/book": {"idempotency_key": "a key", "amount_minor": "10000", "currency": "usd"},
     "/account/close": {"sure": "yes"},
     "/account": {"name": "Ada Byron"},

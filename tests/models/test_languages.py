@@ -17,8 +17,10 @@ from api.http.problems import Kind
 from api.pages.forms import is_for_people
 from models.documents.receipt import Step
 from models.domain.declines import ADVICE
+from models.domain.ledger import STORY
 from models.domain.money import Money
 from models.domain.payouts import FAILURES, failure
+from models.domain.reconciliation import WAY_OUT
 from models.languages import CATALOGUES, LANGUAGES, language
 from tests.models.strategies import CURRENCIES
 
@@ -46,6 +48,8 @@ def _extracted() -> Iterator[MessageId]:
     # Texts in tables of the domain, which knows no languages.
     yield from (step.label for step in Step)
     yield from ADVICE.values()
+    yield from STORY.values()
+    yield from WAY_OUT.values()
     yield from (sentence for each in [*FAILURES.values(), failure(None)] for sentence in each)
 
 

@@ -68,6 +68,9 @@ async def test_access_to_pages_matches_the_table(
         slot_id=await world.slot(timedelta(days=1)),
         name="holdfast.css",
         year=2026,
+        dispute_id="du_unknown",
+        drift_id=uuid4(),
+        person_id=uuid4(),
     )
     outcomes = {}
     for role, person in (await _people(world)).items():

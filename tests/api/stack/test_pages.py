@@ -99,14 +99,7 @@ async def test_the_check_of_accessibility_finds_what_is_wrong(browser_page: Page
     )
     found = " ".join(await violations(browser_page))
     for rule in (
-        "3.1.1",
-        "2.4.2",
-        "1.3.1 not one main",
-        "a level is left out",
-        "4.1.2 two",
-        "for leads nowhere",
-        "3.3.1",
+        *("html-has-lang", "document-title", "landmark-one-main", "page-has-heading-one", "link-name"),
+        *("label", "color-contrast", "tabindex"),
     ):
-        assert rule in found
-    for rule in ("3.3.2", "2.4.3", "1.4.3", "a link has no name", "a textbox has no name"):
-        assert rule in found
+        assert f"{rule}:" in found
