@@ -6,7 +6,6 @@ They are children of the test process: stopped at the end of the session, and by
 import asyncio
 import gc
 import os
-import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from xdist.remote import Producer  # type: ignore[import-untyped]
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 from models.db import build_engine
+from sandbox.browser.chromium import NoBrowserError, chromium_program
 from sandbox.stack.migrations import create_migrated_database
 from sandbox.stack.postgres import Postgres
 from sandbox.stack.stripe_server import SANDBOX_KEY, StripeServer
@@ -29,7 +29,6 @@ from tests.databases import ReusedDatabase, create_database, drop_database
 
 _TEMPLATE, _DATABASE = "holdfast_template", "holdfast_test"
 
-_CHROMIUM = shutil.which("chromium")
 _QUIET = [
     "--headless",
     "--no-sandbox",
@@ -59,6 +58,10 @@ class OneStackScheduling(LoadScopeScheduling):  # type: ignore[misc]
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OneStackScheduling:
     return OneStackScheduling(config, log)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--without-browser", action="store_true", help="skip the tests that need a Chromium")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -178,14 +181,23 @@ def stripe_sandbox(services_loop: asyncio.Runner, services_directory: Path) -> I
         services_loop.run(server.stop())
 
 
+@pytest.fixture(scope="session")
+def chromium(request: pytest.FixtureRequest) -> Path:
+    """The program, installed if there is none."""
+    if request.config.getoption("--without-browser"):
+        pytest.skip("--without-browser")
+    try:
+        return chromium_program()
+    except NoBrowserError as error:
+        pytest.fail(str(error), pytrace=False)
+
+
 @pytest.fixture
-async def browser_page() -> AsyncIterator[Page]:
+async def browser_page(chromium: Path) -> AsyncIterator[Page]:
     """A page in a browser of the test's own."""
-    if _CHROMIUM is None:
-        pytest.skip("no `chromium` on the PATH (Debian's package of that name)")
     with tempfile.TemporaryDirectory() as home:
         async with async_playwright() as playwright:
-            browser = await playwright.chromium.launch(executable_path=_CHROMIUM, args=_QUIET, env={"HOME": home})
+            browser = await playwright.chromium.launch(executable_path=chromium, args=_QUIET, env={"HOME": home})
             try:
                 yield await browser.new_page()
             finally:

@@ -10,9 +10,16 @@ from models.domain.endings import Ending, EndReason
 from models.domain.money import Money
 from models.domain.policy import PaymentPlan, Split
 from models.domain.rationing import BookingLimits
+from models.domain.renewals import Renewal
 from models.domain.states import BookingStatus, PaymentStatus, SessionStatus
 from models.domain.terms import BookingTerms
 
+PAYMENT_PROCESSING = "payment_processing"
+"""The code with which a payment is not released yet: its method, such as a bank debit, is still confirming it."""
+PAID_AGAIN = "paid_again"
+"""The code with which the page of a renewal is not closed: the student has paid on it."""
+CHARGE_DISPUTED = "charge_disputed"
+"""The code with which a charge is not settled yet: its dispute is open."""
 OPEN_CHECKOUT = "open_checkout"
 """The update that starts a booking. Also its update id, so that a repeated request gets the same answer."""
 
@@ -149,12 +156,16 @@ class HoldPhase(StrEnum):
 
     OPEN = "OPEN"
     """Not paid yet; it still can be."""
+    PROCESSING = "PROCESSING"
+    """Paid with a method, such as a bank debit, that takes days to confirm."""
     CLOSED = "CLOSED"
     """Never paid; it no longer can be."""
     HELD = "HELD"
+    """Authorized and not captured; under `CHARGE_THEN_TRANSFER`, charged and not transferred."""
     CAPTURED = "CAPTURED"
+    """A part of it is the instructor's."""
     GONE = "GONE"
-    """Held and then released: by Holdfast, by Stripe when the hold ended, or manually in Stripe's dashboard."""
+    """Held and then returned: by Holdfast, by Stripe when the hold ended, or manually in Stripe's dashboard."""
 
 
 class PaymentState(Value):
@@ -175,8 +186,15 @@ class PaymentState(Value):
     """The platform's fee, before any refund."""
     fee_returned_minor: int = 0
     """The part of that fee which went back to the instructor."""
+    transferred_minor: int | None = None
+    """What was transferred to the instructor's account, before any reversal; `None` for a destination charge, of which
+    it is the captured amount."""
     reversed_minor: int = 0
-    """The part of the transfer, which is the captured amount, that was taken back from the instructor."""
+    """The part of the transfer that was taken back from the instructor."""
+    is_disputed: bool = False
+    """The cardholder's bank has withdrawn a part of it, and the dispute is open."""
+    lost_minor: int = 0
+    """What lost disputes have returned to the cardholder."""
     stripe_fee: Money | None = None
     """Stripe's fee for a captured charge; `None` before the capture, and until Stripe has booked it."""
     decline_code: str | None = None
@@ -191,6 +209,8 @@ class PaymentState(Value):
     @property
     def instructor_minor(self) -> int:
         """What the instructor has of it on their balance at Stripe, payouts aside."""
+        if self.transferred_minor is not None:
+            return self.transferred_minor - self.reversed_minor
         return self.captured_minor - self.reversed_minor - self.platform_fee_minor + self.fee_returned_minor
 
     @property
@@ -207,6 +227,7 @@ class PaymentRef(Value):
     student_id: UUID
     checkout_session_id: str | None = None
     payment_intent_id: str | None = None
+    is_renewal: bool = False
     operator_round: int = 0
     """How often an operator has retried a failed step. Stripe sees each retry as a new step, with a new key."""
 
@@ -215,6 +236,8 @@ class SecurePayment(Value):
     terms: BookingTerms
     expires_at: datetime
     """When Stripe closes the Checkout page. Holdfast's own deadline is never later."""
+    renewal: Renewal | None = None
+    """`None` for the booking's first payment."""
 
 
 class SettlePayment(Value):
@@ -243,11 +266,51 @@ class RecordCheckout(Value):
     at: datetime
 
 
+class RecordProcessing(Value):
+    """The student has paid with a method that takes days to confirm."""
+
+    booking_id: UUID
+    until: datetime
+    at: datetime
+
+
 class RecordAuthorization(Value):
     terms: BookingTerms
     payment: PaymentState
     authorized_at: datetime
     approval_deadline_at: datetime
+
+
+class RecordRenewal(Value):
+    """The student has to pay again, on a Checkout page that is opened next."""
+
+    booking_id: UUID
+    renewal: Renewal
+    at: datetime
+
+
+class RecordRenewalClosed(Value):
+    """The student no longer has to pay again."""
+
+    booking_id: UUID
+    deadline_at: datetime
+    at: datetime
+
+
+class RecordRenewedPayment(Value):
+    terms: BookingTerms
+    """With the new plan."""
+    payment: PaymentState
+    deadline_at: datetime | None
+    """The booking's deadline from now on; `None` if it is ending."""
+    at: datetime
+
+
+class RecordLapse(Value):
+    """Stripe no longer holds the money of a booking that is still open."""
+
+    terms: BookingTerms
+    at: datetime
 
 
 class RecordAcceptance(Value):
@@ -276,7 +339,11 @@ class RecordAttention(Value):
     until: datetime | None = None
     """By when an operator has to decide; `None` if the booking waits for as long as it takes."""
     ending: Ending | None = None
-    """The ending that the failed step was part of, if any."""
+    """The ending that the failed step was part of, or that is carried out next, if any."""
+    operator_round: int | None = None
+    """`PaymentRef.operator_round` of the failed step, or of the next one."""
+    update_id: str | None = None
+    """The update with which an operator has resolved it."""
 
 
 class FailedWrite(Value):

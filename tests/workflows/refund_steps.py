@@ -15,7 +15,7 @@ from models.domain.actors import Actor, Role
 from models.domain.ids import external_refund_id, refund_workflow_id
 from models.domain.messages import Approve, Complete
 from models.domain.notifications import NotificationKind, Recipient
-from models.domain.policy import LossBearer
+from models.domain.policy import LossBearer, PaymentPlan
 from models.domain.refunds import ORDERED, RefundEvent, RefundOrder, RefundView
 from models.domain.states import PaymentStatus, RefundStatus
 from models.tables.outbox import OutboxMessage
@@ -155,6 +155,11 @@ async def let_refunds_wait(saga: Saga) -> None:
     """From now on, Stripe does not send refunds that the platform's balance does not cover."""
     async with httpx.AsyncClient(base_url=saga.stripe_url, trust_env=False, verify=NO_TLS) as sandbox:
         (await sandbox.post("/_sandbox/refunds", json={"wait_for_balance": True})).raise_for_status()
+
+
+def usual_flags(saga: Saga) -> Flags:
+    """With which a dashboard's refund takes the shares back. A charge's transfers are reversed on their own."""
+    return BOTH if saga.plan is PaymentPlan.HOLD else NO_SHARES
 
 
 async def refund_in_dashboard(saga: Saga, booked: Booked, amount_minor: int, flags: Flags) -> stripe.Refund:

@@ -15,7 +15,9 @@ from worker import WORKFLOWS
 from workflows.client.interceptors import RequestIdWorkerInterceptor
 
 _MOST = 1_000
-_TYPES = frozenset({"Adjustment", "Booking", "Dispute", "Onboarding", "Payout", "Reconciliation", "Refund"})
+_TYPES = frozenset(
+    {"Adjustment", "Booking", "Dispute", "Onboarding", "OrphanSweep", "Payout", "Reconciliation", "Refund"}
+)
 """Ours: a test may run a workflow of its own."""
 
 # The workers of the tests have the sandbox, so here it would find nothing more.

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 from sqlmodel import col, select
@@ -16,6 +17,7 @@ from models.tables.bookings import BookingRequest
 from tests.conftest import StripeSandbox
 from tests.own_stripe import own_sandbox
 from tests.workflows.bank import UNTIL_SENT, bank_of
+from tests.workflows.drifts import DRIFT_REASON, add_drift
 from tests.workflows.payout_steps import notify_payout, until_share
 from tests.workflows.resets import Story
 from tests.workflows.saga import Saga
@@ -89,6 +91,26 @@ async def test_failed_write_is_shown_and_made_later(saga: Saga, play: Play, writ
         assert list(dict.fromkeys(said)) == ["booking.needs_attention", "booking.attention_cleared"] * booking_is_known
         still = select(BookingRequest.id).where(col(BookingRequest.attention_reason) == reason)
         assert not (await session.exec(still)).all()
+
+
+async def test_reason_that_the_records_give_is_shown_after_a_failed_write(saga: Saga) -> None:
+    """The drift is found while the write fails."""
+    found: list[UUID] = []
+
+    async def find_drift() -> None:
+        async with AsyncSession(saga.engine) as session:
+            needy = await session.exec(select(BookingRequest.id).where(col(BookingRequest.needs_attention)))
+            found.extend(needy)
+        for booking_id in found:
+            await add_drift(saga.engine, booking_id)
+
+    saga.faults.fail("before", "record_refund", IllegalTransition("from here to there"))
+    saga.faults.plan("after", "report_failed_write", find_drift)
+    await play_with_time_passing(saga, refunds.refunded)
+    assert saga.faults.all_taken
+    async with AsyncSession(saga.engine) as session:
+        booking = await session.get_one(BookingRequest, found[0])
+        assert (booking.needs_attention, booking.attention_reason) == (True, DRIFT_REASON)
 
 
 async def test_payout_that_cannot_be_recorded_is_shown_and_recorded_the_next_day(saga: Saga) -> None:

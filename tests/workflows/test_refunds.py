@@ -37,8 +37,10 @@ from tests.workflows.refund_steps import (
     stored_refund,
     until_refund_is,
 )
-from tests.workflows.saga import Saga
+from tests.workflows.saga import Saga, both_plans
 from workflows.refunds import RefundWorkflow
+
+pytestmark = both_plans
 
 
 async def test_partial_refund_is_taken_from_both_shares_in_proportion(saga: Saga) -> None:

@@ -46,7 +46,7 @@ class Failed:
     async def failed(self) -> list[str]:
         return self._ids
 
-    async def ended_from_outside(self, since: datetime) -> list[str]:
+    async def ended_from_outside(self, since: datetime, *, is_failed_included: bool) -> list[str]:
         return []
 
     async def is_running(self, workflow_id: str) -> bool:

@@ -8,7 +8,7 @@ from uuid import uuid4
 import httpx
 import stripe
 
-from activities.booking.payment_plans import HoldPlan
+from activities.booking.holds import HoldPlan
 from activities.gateways import CheckoutPage, CheckoutRequest, CheckoutText
 from activities.stripe.client import stripe_client
 from activities.stripe.payments import StripeGateway
@@ -67,6 +67,7 @@ class FaultySandbox:
         )
         return CheckoutRequest(
             terms=terms,
+            amount=price,
             split=split(price, terms.policy),
             text=CheckoutText(
                 language="de", product="Counterpoint", description="With Nadia", disclosure="You pay after the session."

@@ -99,6 +99,22 @@ async def test_difference_of_a_full_capture_in_the_dashboard_is_refunded(
     assert len(payment.refund_ids) == 2
 
 
+@pytest.mark.parametrize(("fee_bps", "returned_before"), [(2_000, 0), (2_000, 500), (2_000, 2_000), (0, 0)], ids=str)
+async def test_release_of_a_capture_returns_share_and_fee(
+    sandbox: FaultySandbox, fee_bps: int, returned_before: int
+) -> None:
+    """Whatever went back of the fee before, and also if none was taken."""
+    ref, payment = await sandbox.held(policy=BookingPolicy(fee_bps=fee_bps))
+    dashboard = Dashboard(sandbox.stripe, payment.payment_intent_id or "")
+    await dashboard.capture(10_000)
+    if returned_before:
+        fee_id = str((await dashboard.charge()).application_fee)
+        await sandbox.stripe.v1.application_fees.refunds.create_async(fee_id, {"amount": returned_before})
+    released = await sandbox.plan.release(ref, None)
+    assert (released.is_returned, released.refunded_minor, released.reversed_minor) == (True, 10_000, 10_000)
+    assert released.fee_returned_minor == released.platform_fee_minor == fee_bps
+
+
 @pytest.mark.parametrize("kind", FAILURES)
 @pytest.mark.parametrize("path", ["/v1/refunds", "/v1/application_fees/*"])
 async def test_correction_whose_answer_is_lost_is_made_once(sandbox: FaultySandbox, kind: str, path: str) -> None:

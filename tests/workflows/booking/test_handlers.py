@@ -29,8 +29,10 @@ from models.domain.money import Money
 from models.domain.policy import BookingPolicy, Deadlines
 from models.domain.states import BookingStatus, PaymentStatus
 from sandbox.browser.checkout_page import pay
-from tests.workflows.saga import Booked, Saga
+from tests.workflows.saga import Booked, Saga, both_plans
 from workflows.booking.workflow import BookingWorkflow
+
+pytestmark = both_plans
 
 OPERATOR = Actor(role=Role.OPERATOR)
 

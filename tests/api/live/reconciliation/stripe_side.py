@@ -38,8 +38,11 @@ class StripeSide:
     async def events(self, account: str | None = None) -> list[JSON]:
         """All events of the platform, or of an account and about it, the newest of each kind first."""
         options: Any = {"stripe_account": account} if account else {}
-        page = await self.stripe.v1.events.list_async({"limit": 100}, options)
-        events = [event.to_dict() async for event in page.auto_paging_iter()]
+        try:
+            page = await self.stripe.v1.events.list_async({"limit": 100}, options)
+            events = [event.to_dict() async for event in page.auto_paging_iter()]
+        except stripe.PermissionError:
+            events = []  # The account is closed.
         if account:
             thin = await self.stripe.v2.core.events.list_async({"object_id": account})
             events += [event.to_dict() async for event in thin.auto_paging_iter()]

@@ -1,0 +1,96 @@
+"""For operators: disputes with their deadlines, and how each is answered."""
+
+from fastapi import Response
+
+from api.http.auth import AsOperator, Caller
+from api.http.database import Database, WithDatabase
+from api.http.pagination import Page as PageOfList
+from api.http.pagination import PageParams
+from api.http.problems import Problem
+from api.pages.forms import Typed, TypedForm
+from api.pages.page import Page, WithPage, page_router
+from api.payments import disputes
+from api.payments.disputes import DisputeId, WithDisputeClient
+
+router = page_router()
+
+_PATH = "/operator/disputes"
+_FIRST = PageOfList(limit=20, after=None)
+
+
+@router.get(_PATH)
+async def show(page: WithPage, position: PageParams, operator: AsOperator, database: WithDatabase) -> Response:
+    return await _show(page, position, operator, database)
+
+
+@router.post(_PATH + "/{dispute_id}/take-over")
+async def take_over(
+    dispute_id: DisputeId,
+    page: WithPage,
+    typed: TypedForm,
+    operator: AsOperator,
+    database: WithDatabase,
+    client: WithDisputeClient,
+) -> Response:
+    try:
+        await disputes.take_over(dispute_id, operator, database, client)
+    except Problem as problem:
+        return await _refused(page, typed, problem, operator, database)
+    return page.redirect(_PATH, page.say("You answer this dispute in Stripe's Dashboard. Nothing is sent by itself."))
+
+
+@router.post(_PATH + "/{dispute_id}/submit")
+async def submit(
+    dispute_id: DisputeId,
+    page: WithPage,
+    typed: TypedForm,
+    operator: AsOperator,
+    database: WithDatabase,
+    client: WithDisputeClient,
+) -> Response:
+    try:
+        await disputes.submit(dispute_id, operator, database, client)
+    except Problem as problem:
+        return await _refused(page, typed, problem, operator, database)
+    return page.redirect(_PATH, page.say("The evidence is on its way to the bank."))
+
+
+@router.post(_PATH + "/{dispute_id}/accept")
+async def accept(
+    dispute_id: DisputeId,
+    page: WithPage,
+    typed: TypedForm,
+    operator: AsOperator,
+    database: WithDatabase,
+    client: WithDisputeClient,
+) -> Response:
+    try:
+        await disputes.accept(dispute_id, operator, database, client)
+    except Problem as problem:
+        return await _refused(page, typed, problem, operator, database)
+    return page.redirect(_PATH, page.say("The dispute is accepted."))
+
+
+async def _refused(page: Page, typed: Typed, problem: Problem, operator: Caller, database: Database) -> Response:
+    if problem.status_code == 404:
+        raise problem
+    typed.refused(problem, page.language)
+    return await _show(page, _FIRST, operator, database, problem.status_code, typed)
+
+
+async def _show(
+    page: Page,
+    position: PageOfList,
+    operator: Caller,
+    database: Database,
+    status: int = 200,
+    typed: Typed | None = None,
+) -> Response:
+    found = await disputes.list_disputes(operator, position, database, None)
+    return page.show(
+        "operator_disputes.html",
+        status,
+        typed=typed or Typed(),
+        disputes=found.data,
+        next_page=page.url(_PATH, cursor=found.next_cursor) if found.next_cursor else None,
+    )
