@@ -78,7 +78,9 @@ class Marketplace:
     async def open(self, pairs: int) -> None:
         """Sign up `pairs` students and instructors, concurrently since hashing and onboarding are slow."""
         async with AsyncSession(self.engine) as session, session.begin():
-            await operators.add(session, Operator(id=self._operator_id, name="Olu", created_at=datetime.now(UTC)))
+            # An operator's name is never used again, and tests open several marketplaces on one stack.
+            olu = Operator(id=self._operator_id, name=f"Olu {self._operator_id}", created_at=datetime.now(UTC))
+            await operators.add(session, olu)
         turns = asyncio.Semaphore(_SIGN_UPS_AT_ONCE)
 
         async def pair() -> tuple[Person, Person]:
