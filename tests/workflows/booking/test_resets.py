@@ -278,7 +278,7 @@ _OF_A_CHARGE = (_paid, _accepted, _completion_reported)
     ("plan", "together", "moves"),
     [
         (PaymentPlan.HOLD, _OF_A_HOLD, {"cancel": 3, "capture": 7, "expire_checkout": 1}),
-        (PaymentPlan.CHARGE_THEN_TRANSFER, _OF_A_CHARGE, {"refund_charge": 2, "transfer": 3}),
+        (PaymentPlan.CHARGE_THEN_TRANSFER, _OF_A_CHARGE, {"refund_charge": 2, "transfer": 4}),
     ],
 )
 async def test_a_reset_of_an_open_booking_goes_on_where_the_people_left_it(
