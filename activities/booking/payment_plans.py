@@ -1,5 +1,6 @@
 """Payment plans: how a booking's money is secured, settled and released. The saga is the same for every plan."""
 
+from abc import ABC, abstractmethod
 from typing import Protocol
 
 from activities.gateways import CheckoutPage, CheckoutRequest, PaymentGateway
@@ -31,7 +32,7 @@ class Plan(Protocol):
         """Return everything to the student, whatever state the payment is in."""
 
 
-class CheckoutPlan:
+class CheckoutPlan(ABC):
     """What all plans share: the student pays on Checkout, and a release looks before each step."""
 
     def __init__(self, gateway: PaymentGateway) -> None:
@@ -83,9 +84,9 @@ class CheckoutPlan:
         elif payment_intent_id := payment.payment_intent_id:
             await self._return(ref, payment, payment_intent_id)
 
+    @abstractmethod
     async def _return(self, ref: PaymentRef, payment: PaymentState, payment_intent_id: str) -> None:
         """One step of the release of a payment that was made."""
-        raise NotImplementedError
 
     async def _require_transfers(self, account_id: str | None) -> None:
         """Raises `Declined` with the reason if the account cannot receive transfers, or no longer can."""
