@@ -1,5 +1,8 @@
 """For operators: disputes with their deadlines, and how each is answered."""
 
+from collections.abc import Awaitable
+from typing import Any
+
 from fastapi import Response
 
 from api.http.auth import AsOperator, Caller
@@ -32,11 +35,9 @@ async def take_over(
     database: WithDatabase,
     client: WithDisputeClient,
 ) -> Response:
-    try:
-        await disputes.take_over(dispute_id, operator, database, client)
-    except Problem as problem:
-        return await _refused(page, typed, problem, operator, database)
-    return page.redirect(_PATH, page.say("You answer this dispute in Stripe's Dashboard. Nothing is sent by itself."))
+    done = disputes.take_over(dispute_id, operator, database, client)
+    said = page.say("You answer this dispute in Stripe's Dashboard. Nothing is sent by itself.")
+    return await _answered(page, typed, operator, database, done, said)
 
 
 @router.post(_PATH + "/{dispute_id}/submit")
@@ -48,11 +49,8 @@ async def submit(
     database: WithDatabase,
     client: WithDisputeClient,
 ) -> Response:
-    try:
-        await disputes.submit(dispute_id, operator, database, client)
-    except Problem as problem:
-        return await _refused(page, typed, problem, operator, database)
-    return page.redirect(_PATH, page.say("The evidence is on its way to the bank."))
+    done = disputes.submit(dispute_id, operator, database, client)
+    return await _answered(page, typed, operator, database, done, page.say("The evidence is on its way to the bank."))
 
 
 @router.post(_PATH + "/{dispute_id}/accept")
@@ -64,18 +62,22 @@ async def accept(
     database: WithDatabase,
     client: WithDisputeClient,
 ) -> Response:
+    done = disputes.accept(dispute_id, operator, database, client)
+    return await _answered(page, typed, operator, database, done, page.say("The dispute is accepted."))
+
+
+async def _answered(
+    page: Page, typed: Typed, operator: Caller, database: Database, answer: Awaitable[Any], said: str
+) -> Response:
+    """Back to the list: with what was done, or with why it was refused."""
     try:
-        await disputes.accept(dispute_id, operator, database, client)
+        await answer
     except Problem as problem:
-        return await _refused(page, typed, problem, operator, database)
-    return page.redirect(_PATH, page.say("The dispute is accepted."))
-
-
-async def _refused(page: Page, typed: Typed, problem: Problem, operator: Caller, database: Database) -> Response:
-    if problem.status_code == 404:
-        raise problem
-    typed.refused(problem, page.language)
-    return await _show(page, _FIRST, operator, database, problem.status_code, typed)
+        if problem.status_code == 404:
+            raise
+        typed.refused(problem, page.language)
+        return await _show(page, _FIRST, operator, database, problem.status_code, typed)
+    return page.redirect(_PATH, said)
 
 
 async def _show(

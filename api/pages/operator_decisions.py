@@ -1,8 +1,9 @@
 """An operator's decisions about a booking, each a form beside its preview."""
 
+from collections.abc import Awaitable
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Query, Response
@@ -13,8 +14,8 @@ from api.bookings import options
 from api.bookings.decision_handler import WithDecisionHandler
 from api.bookings.refunds import WithRefundService
 from api.bookings.schemas import Extension, RefundRequest, Settlement
-from api.http.auth import AsOperator
-from api.http.database import WithDatabase
+from api.http.auth import AsOperator, Caller
+from api.http.database import Database, WithDatabase
 from api.http.idempotency import OptionalKey
 from api.http.problems import Problem
 from api.pages.forms import InvalidForm, Typed, TypedForm
@@ -40,6 +41,24 @@ class _Until(BaseModel):
     until: datetime
 
 
+async def _decided(
+    page: Page,
+    booking_id: UUID,
+    operator: Caller,
+    database: Database,
+    typed: Typed,
+    decision: Awaitable[Any],
+    said: str,
+) -> Response:
+    """Back to the booking: with what was done, or with why it was refused."""
+    try:
+        await decision
+    except Problem as problem:
+        typed.refused(problem, page.language)
+        return await booking_page(booking_id, page, operator, database, problem.status_code, typed)
+    return page.redirect(f"/operator/bookings/{booking_id}", said)
+
+
 @router.post(_PATH + "/settle")
 async def settle(
     booking_id: UUID,
@@ -49,13 +68,11 @@ async def settle(
     handler: WithDecisionHandler,
     database: WithDatabase,
 ) -> Response:
-    try:
+    async def settle_() -> None:
         settlement = typed.read(Settlement) if typed.get("reason") else None
         await decisions.settle(booking_id, operator, handler, settlement)
-    except Problem as problem:
-        typed.refused(problem, page.language)
-        return await booking_page(booking_id, page, operator, database, problem.status_code, typed)
-    return _decided(page, booking_id, page.say("The booking is settled."))
+
+    return await _decided(page, booking_id, operator, database, typed, settle_(), page.say("The booking is settled."))
 
 
 @router.post(_PATH + "/release")
@@ -67,12 +84,9 @@ async def release(
     handler: WithDecisionHandler,
     database: WithDatabase,
 ) -> Response:
-    try:
-        await decisions.release(booking_id, operator, handler)
-    except Problem as problem:
-        typed.refused(problem, page.language)
-        return await booking_page(booking_id, page, operator, database, problem.status_code, typed)
-    return _decided(page, booking_id, page.say("The booking is released: the student gets everything back."))
+    done = decisions.release(booking_id, operator, handler)
+    said = page.say("The booking is released: the student gets everything back.")
+    return await _decided(page, booking_id, operator, database, typed, done, said)
 
 
 @router.post(_PATH + "/extend")
@@ -84,14 +98,12 @@ async def extend(
     handler: WithDecisionHandler,
     database: WithDatabase,
 ) -> Response:
-    try:
+    async def extend_() -> None:
         until = typed.read(_Until).until.replace(tzinfo=page.zone).astimezone(UTC)
         extension = Extension.model_validate({"until": until.isoformat()})
         await decisions.extend(booking_id, extension, operator, handler)
-    except Problem as problem:
-        typed.refused(problem, page.language)
-        return await booking_page(booking_id, page, operator, database, problem.status_code, typed)
-    return _decided(page, booking_id, page.say("The deadline is moved."))
+
+    return await _decided(page, booking_id, operator, database, typed, extend_(), page.say("The deadline is moved."))
 
 
 @router.post(_PATH + "/retry")
@@ -105,12 +117,9 @@ async def retry(
     database: WithDatabase,
     key: OptionalKey = None,
 ) -> Response:
-    try:
-        await decisions.retry(booking_id, operator, handler, refunds, key)
-    except Problem as problem:
-        typed.refused(problem, page.language)
-        return await booking_page(booking_id, page, operator, database, problem.status_code, typed)
-    return _decided(page, booking_id, page.say("The failed step is tried again."))
+    done = decisions.retry(booking_id, operator, handler, refunds, key)
+    said = page.say("The failed step is tried again.")
+    return await _decided(page, booking_id, operator, database, typed, done, said)
 
 
 @router.get(_PATH + "/refund")
@@ -146,7 +155,7 @@ async def refund(
         typed.refused(problem, page.language)
         return await _refund_form(booking_id, page, operator, handler, typed, problem.status_code)
     said = page.say("%(amount)s goes back to the student.", amount=page.language.money(amount))
-    return _decided(page, booking_id, said)
+    return page.redirect(f"/operator/bookings/{booking_id}", said)
 
 
 async def _refund_form(
@@ -186,7 +195,3 @@ def _read_amount(typed: Typed, currency: str) -> Money:
     if minor != minor.to_integral_value():
         raise InvalidForm({"amount": "decimals"})
     return Money(amount_minor=int(minor), currency=currency)
-
-
-def _decided(page: Page, booking_id: UUID, said: str) -> Response:
-    return page.redirect(f"/operator/bookings/{booking_id}", said)
