@@ -9,54 +9,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from models.domain.actors import AbsentParty, SignUpRole
 from models.domain.endings import EndReason
 from models.domain.policy import PaymentPlan
-from models.domain.states import BookingStatus, PaymentStatus, SessionStatus
-from models.tables.bookings import LiveSession
-from models.tables.payments import Payment
+from models.domain.states import BookingStatus
 from models.tables.session_reports import SessionReport
 from tests.api.pages.browser import Browser, text_of
+from tests.api.pages.paid_bookings import paid
 from tests.api.sql_statements import noted
-from tests.api.world import PRICE, Person, World
-
-
-async def _paid(
-    world: World,
-    starts_in: timedelta,
-    plan: PaymentPlan = PaymentPlan.HOLD,
-    student: Person | None = None,
-    **fields: Any,
-) -> Any:
-    booking_id = await world.booking(await world.slot(starts_in), plan=plan, **fields)
-    now = datetime.now(UTC)
-    charged = plan is PaymentPlan.CHARGE_THEN_TRANSFER
-    await world.add(
-        Payment(
-            booking_id=booking_id,
-            plan=plan,
-            status=PaymentStatus.CAPTURED if charged else PaymentStatus.PENDING,
-            amount_minor=PRICE.amount_minor,
-            captured_minor=PRICE.amount_minor if charged else 0,
-            platform_fee_minor=2_000,
-            currency=PRICE.currency,
-            payment_intent_id=f"pi_{booking_id}",
-            created_at=now,
-            updated_at=now,
-        )
-    )
-    if fields.get("status") is BookingStatus.ACCEPTED:
-        await world.add(
-            LiveSession(
-                booking_id=booking_id,
-                status=SessionStatus.SCHEDULED,
-                room=f"room-{booking_id}",
-                total_price_minor=10_000,
-                platform_fee_minor=2_000,
-                instructor_payout_minor=8_000,
-                currency=PRICE.currency,
-                created_at=now,
-                updated_at=now,
-            )
-        )
-    return booking_id
+from tests.api.world import Person, World
 
 
 async def _text(browser: Browser, person: Person, booking_id: object, **query: str) -> str:
@@ -91,7 +49,7 @@ async def test_an_unpaid_booking_leads_to_payment_and_shows_it_arrive(browser: B
 async def test_a_request_says_whether_the_student_is_charged(
     plan: PaymentPlan, told: str, browser: Browser, world: World
 ) -> None:
-    booking_id = await _paid(world, timedelta(days=2), plan)
+    booking_id = await paid(world, timedelta(days=2), plan)
     assert told in await _text(browser, world.student, booking_id)
     assert "Confirm or decline by" in await _text(browser, world.instructor, booking_id)
 
@@ -100,27 +58,25 @@ async def test_before_the_session_it_can_be_moved_and_cancelled_and_after_its_st
     browser: Browser, world: World
 ) -> None:
     accepted: dict[str, Any] = {"status": BookingStatus.ACCEPTED}
-    coming = await _text(browser, world.student, await _paid(world, timedelta(days=2), **accepted))
+    coming = await _text(browser, world.student, await paid(world, timedelta(days=2), **accepted))
     assert "The session begins on" in coming
     assert "The meeting opens on" in coming
     assert "Propose another time" in coming
     assert "Cancel the booking" in coming
     assert "The other side did not come" not in coming
-    over = await _text(browser, world.student, await _paid(world, -timedelta(hours=2), **accepted))
+    over = await _text(browser, world.student, await paid(world, -timedelta(hours=2), **accepted))
     assert "Your confirmation pays the instructor." in over
     assert "The other side did not come" in over
     assert "Cancel the booking" not in over
-    now = await _text(browser, world.student, await _paid(world, timedelta(minutes=5), **accepted))
+    now = await _text(browser, world.student, await paid(world, timedelta(minutes=5), **accepted))
     assert "Join the meeting" in now
-    parked = await _text(
-        browser, world.student, await _paid(world, timedelta(days=5), needs_attention=True, **accepted)
-    )
+    parked = await _text(browser, world.student, await paid(world, timedelta(days=5), needs_attention=True, **accepted))
     assert "Our staff is looking into this booking." in parked
     assert "Cancel the booking" not in parked
 
 
 async def _reported(world: World, absent: AbsentParty | None) -> Any:
-    booking_id = await _paid(world, -timedelta(hours=2), status=BookingStatus.ACCEPTED)
+    booking_id = await paid(world, -timedelta(hours=2), status=BookingStatus.ACCEPTED)
     now = datetime.now(UTC)
     await world.add(
         SessionReport(
@@ -156,7 +112,7 @@ async def test_an_objection_needs_a_reason_and_keeps_it(browser: Browser, world:
 
 
 async def test_a_cancellation_shows_its_quote_and_is_refused_for_another(browser: Browser, world: World) -> None:
-    booking_id = await _paid(world, timedelta(hours=10), status=BookingStatus.ACCEPTED)
+    booking_id = await paid(world, timedelta(hours=10), status=BookingStatus.ACCEPTED)
     browser.become(world.student)
     path = f"/bookings/{booking_id}/cancel"
     page = await browser.get(path)
@@ -167,7 +123,7 @@ async def test_a_cancellation_shows_its_quote_and_is_refused_for_another(browser
 
 
 async def test_an_ended_booking_says_why_and_what_became_of_the_money(browser: Browser, world: World) -> None:
-    booking_id = await _paid(
+    booking_id = await paid(
         world, timedelta(days=2), status=BookingStatus.REJECTED, end_reason=EndReason.REJECTED, rejection_reason="Ill."
     )
     text = await _text(browser, world.student, booking_id)
@@ -186,8 +142,8 @@ async def test_a_booking_that_was_not_paid_says_so_and_leads_to_the_time_again(b
 
 
 async def test_upcoming_bookings_are_the_open_ones(browser: Browser, world: World) -> None:
-    upcoming = await _paid(world, timedelta(days=2), status=BookingStatus.ACCEPTED)
-    past = await _paid(world, timedelta(days=3), status=BookingStatus.CANCELLED, end_reason=EndReason.CANCELLED)
+    upcoming = await paid(world, timedelta(days=2), status=BookingStatus.ACCEPTED)
+    past = await paid(world, timedelta(days=3), status=BookingStatus.CANCELLED, end_reason=EndReason.CANCELLED)
     browser.become(world.student)
     for query, shown, hidden in (({}, upcoming, past), ({"past": "yes"}, past, upcoming)):
         page = await browser.get("/bookings", **query)
@@ -200,8 +156,8 @@ async def test_a_list_sends_as_many_statements_for_many_bookings_as_for_one(
 ) -> None:
     counts = []
     for day in (2, 4):
-        booking_id = await _paid(world, timedelta(days=day), status=BookingStatus.ACCEPTED)
-        await _paid(world, timedelta(days=day + 1))
+        booking_id = await paid(world, timedelta(days=day), status=BookingStatus.ACCEPTED)
+        await paid(world, timedelta(days=day + 1))
         browser.become(world.student)
         with noted(engine) as statements:
             await browser.get("/bookings")
