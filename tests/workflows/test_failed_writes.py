@@ -2,14 +2,18 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio.api.enums.v1 import EventType
+from temporalio.client import WorkflowHandle
 from temporalio.converter import decode_typed_search_attributes
+from temporalio.testing import WorkflowEnvironment
 
 from models.domain.states import IllegalTransition, PayoutStatus
 from models.tables.audit import AuditEvent
@@ -31,8 +35,29 @@ async def stripe_sandbox() -> AsyncIterator[StripeSandbox]:
         yield sandbox
 
 
+class OneSleepAtATime(WorkflowEnvironment):
+    """The test server ends with "Unbalanced lock and unlock calls" if two sleeps overlap."""
+
+    def __init__(self, env: WorkflowEnvironment) -> None:
+        super().__init__(env.client)
+        self._env = env
+        self._sleeping = asyncio.Lock()
+
+    @property
+    def supports_time_skipping(self) -> bool:
+        return self._env.supports_time_skipping
+
+    async def get_current_time(self, handle: WorkflowHandle[Any, Any] | None = None) -> datetime:
+        return await self._env.get_current_time(handle)
+
+    async def sleep(self, duration: timedelta | float) -> None:
+        async with self._sleeping:
+            await self._env.sleep(duration)
+
+
 async def play_with_time_passing(saga: Saga, play: Play) -> Story:
     """Nobody waits for a minute in a test: from the failure on, the clock runs."""
+    saga = replace(saga, env=OneSleepAtATime(saga.env))
 
     async def let_it_run() -> None:
         while True:
