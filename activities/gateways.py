@@ -15,9 +15,9 @@ from pydantic import Field
 from models.domain.base import Value
 from models.domain.disputes import DisputeState, ReverseDisputedTransfer
 from models.domain.fraud_warnings import FraudWarning
-from models.domain.messages import Checkout, PaymentState
 from models.domain.money import Money
 from models.domain.onboarding import AccountState, OnboardingLink
+from models.domain.payments import Checkout, PaymentState
 from models.domain.payouts import PayoutOrder, PayoutState
 from models.domain.policy import Split
 from models.domain.refunds import ExternalRefund, RefundAtStripe, RefundSnapshot

@@ -24,7 +24,14 @@ from bench.polling import BookingPoller
 from bench.stack import BenchStack
 from models.domain.actors import Actor, Role
 from models.domain.ids import workflow_id
-from models.domain.messages import OPEN_CHECKOUT, Approve, BookingView, Checkout, Confirm, ReserveSlot
+from models.domain.messages import (
+    OPEN_CHECKOUT,
+    Approve,
+    BookingView,
+    Confirm,
+    ReserveSlot,
+)
+from models.domain.payments import Checkout
 from models.domain.policy import BookingPolicy, Deadlines, PaymentPlan, checkout_deadline
 from models.domain.terms import BookingTerms
 from sandbox import seed

@@ -20,17 +20,15 @@ with workflow.unsafe.imports_passed_through():
     from models.domain.actors import PLATFORM
     from models.domain.endings import Ending, EndReason
     from models.domain.ids import ordered_reconciliation_id
-    from models.domain.messages import (
+    from models.domain.messages import Channel, RecordEnding, RecordRenewedPayment
+    from models.domain.money import Money
+    from models.domain.payments import (
         PAID_AGAIN,
-        Channel,
         HoldPhase,
         PaymentRef,
         PaymentState,
-        RecordEnding,
-        RecordRenewedPayment,
         SettlePayment,
     )
-    from models.domain.money import Money
     from models.domain.policy import PaymentPlan
     from models.domain.reconciliation import (
         OrphanedBooking,

@@ -7,8 +7,14 @@ from activities.booking.payment_plans import MAX_STEPS, CheckoutPlan, step_key
 from activities.gateways import CheckoutPage, CheckoutRequest, ShareTransfer
 from activities.idempotency import with_idempotency_key
 from models.domain.errors import Declined, Retryable
-from models.domain.messages import CHARGE_DISPUTED, HoldPhase, PaymentRef, PaymentState, SettlePayment
 from models.domain.money import Money
+from models.domain.payments import (
+    CHARGE_DISPUTED,
+    HoldPhase,
+    PaymentRef,
+    PaymentState,
+    SettlePayment,
+)
 from models.domain.settlements import RefundDifference, ReverseShare, TransferShare, next_step, part_of_ending
 
 DISPUTE_LOST = "dispute_lost"

@@ -3,7 +3,7 @@
 from activities.booking.payment_plans import MAX_STEPS, CheckoutPlan, step_key
 from activities.idempotency import with_idempotency_key
 from models.domain.errors import Declined, Retryable
-from models.domain.messages import HoldPhase, PaymentRef, PaymentState, SettlePayment
+from models.domain.payments import HoldPhase, PaymentRef, PaymentState, SettlePayment
 from models.domain.settlements import Correction, RefundDifference, ReturnFee, next_correction, part_of_ending
 
 

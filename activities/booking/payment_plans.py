@@ -7,7 +7,14 @@ from activities.gateways import CheckoutPage, CheckoutRequest, PaymentGateway
 from activities.idempotency import with_idempotency_key
 from models.domain.errors import Declined, Retryable
 from models.domain.ids import stripe_key
-from models.domain.messages import PAID_AGAIN, PAYMENT_PROCESSING, HoldPhase, PaymentRef, PaymentState, SettlePayment
+from models.domain.payments import (
+    PAID_AGAIN,
+    PAYMENT_PROCESSING,
+    HoldPhase,
+    PaymentRef,
+    PaymentState,
+    SettlePayment,
+)
 
 MAX_STEPS = 4
 """How often a payment is looked up and changed in one attempt."""

@@ -9,8 +9,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from activities.database import ledger
 from models.domain import postings
 from models.domain.ledger import Posting
-from models.domain.messages import PaymentState
 from models.domain.money import Money
+from models.domain.payments import PaymentState
 from models.domain.policy import PaymentPlan
 from models.domain.postings import Shares
 from models.domain.settlements import Settlement, settlement_postings

@@ -17,9 +17,15 @@ from activities.database.transactions import transaction
 from activities.gateways import CheckoutPage, CheckoutRequest, PaymentGateway
 from activities.onboarding import check_account
 from models.domain.errors import Declined
-from models.domain.messages import Checkout, PaymentRef, PaymentState, SecurePayment, SettlePayment
 from models.domain.payment_methods import DELAYED
 from models.domain.payment_plans import DELAYED_CONFIRMATION
+from models.domain.payments import (
+    Checkout,
+    PaymentRef,
+    PaymentState,
+    SecurePayment,
+    SettlePayment,
+)
 from models.domain.policy import PaymentPlan, split
 from models.domain.states import HOLDS_SLOT, PaymentStatus
 from models.tables.bookings import BookingRequest

@@ -8,9 +8,10 @@ from models.domain import policy
 from models.domain.actors import Actor
 from models.domain.decisions import Stage
 from models.domain.endings import Ending
-from models.domain.messages import BookingView, Checkout, HoldPhase, PaymentState
+from models.domain.messages import BookingView
 from models.domain.money import Money
 from models.domain.payment_plans import expected_end
+from models.domain.payments import Checkout, HoldPhase, PaymentState
 from models.domain.policy import BookingPolicy
 from models.domain.renewals import Renewal, page_ends
 from models.domain.resets import RecordedBooking

@@ -13,7 +13,7 @@ from activities.database import audit
 from activities.database.transactions import transaction
 from activities.reconciliation.executions import WorkflowLookup
 from models.domain.ids import BOOKING_WORKFLOW, workflow_id
-from models.domain.messages import PaymentRef
+from models.domain.payments import PaymentRef
 from models.domain.policy import PaymentPlan
 from models.domain.reconciliation import DriftKind, FindOrphans, OrphanedBooking, Orphans, SweepOrphans
 from models.domain.states import HOLDS_SLOT, BookingStatus, PaymentStatus

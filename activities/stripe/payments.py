@@ -14,9 +14,9 @@ from activities.gateways import CheckoutPage, CheckoutRequest
 from activities.stripe.errors import translated_errors
 from activities.stripe.transfers import StripeTransfers
 from models.domain.errors import Declined, Retryable
-from models.domain.messages import Checkout, HoldPhase, PaymentState
 from models.domain.money import Money
 from models.domain.payment_methods import HOLD_DURATIONS
+from models.domain.payments import Checkout, HoldPhase, PaymentState
 from models.domain.policy import PaymentPlan, Split
 from models.domain.stripe_events import BOOKING_METADATA
 

@@ -7,8 +7,8 @@ from uuid import UUID
 
 from models.domain.actors import PLATFORM, Actor
 from models.domain.base import Value
-from models.domain.messages import PaymentRef
 from models.domain.money import Money
+from models.domain.payments import PaymentRef
 from models.domain.states import BookingStatus, PaymentStatus
 from models.domain.terms import BookingTerms
 

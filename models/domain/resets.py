@@ -6,7 +6,14 @@ from models.domain.actors import AbsentParty, Actor
 from models.domain.base import Value
 from models.domain.decisions import Stage
 from models.domain.endings import Ending
-from models.domain.messages import BookingView, Checkout, Complete, ContestNoShow, Object, PaymentState, ReportNoShow
+from models.domain.messages import (
+    BookingView,
+    Complete,
+    ContestNoShow,
+    Object,
+    ReportNoShow,
+)
+from models.domain.payments import Checkout, PaymentState
 from models.domain.renewals import Renewal
 from models.domain.session_reports import Answer, Report
 from models.domain.terms import BookingTerms

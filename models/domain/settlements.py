@@ -8,8 +8,8 @@ from models.domain import postings
 from models.domain.base import Value
 from models.domain.errors import Declined
 from models.domain.ledger import Posting
-from models.domain.messages import HoldPhase, PaymentState
 from models.domain.money import Money
+from models.domain.payments import HoldPhase, PaymentState
 from models.domain.policy import PaymentPlan, Split
 from models.domain.postings import Shares
 from models.domain.terms import BookingTerms

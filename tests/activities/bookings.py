@@ -15,9 +15,6 @@ from models.domain.endings import Ending
 from models.domain.messages import (
     Approve,
     Channel,
-    Checkout,
-    HoldPhase,
-    PaymentState,
     RecordAcceptance,
     RecordAuthorization,
     RecordCheckout,
@@ -25,6 +22,7 @@ from models.domain.messages import (
     ReserveSlot,
 )
 from models.domain.money import Money
+from models.domain.payments import Checkout, HoldPhase, PaymentState
 from models.domain.policy import MODERATE, BookingPolicy, PaymentPlan
 from models.domain.terms import BookingTerms
 from models.tables.audit import AuditEvent

@@ -14,9 +14,9 @@ from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, 
 from activities.gateways import CheckoutPage, CheckoutRequest, PaymentGateway, ShareTransfer
 from activities.stripe.disputes import StripeDisputes
 from models.domain.disputes import ReverseDisputedTransfer
-from models.domain.messages import PaymentState
 from models.domain.money import Money
 from models.domain.onboarding import AccountState, OnboardingLink
+from models.domain.payments import PaymentState
 from models.domain.policy import Split
 
 T = TypeVar("T")

@@ -26,8 +26,16 @@ from temporalio.worker import Worker
 
 from models.domain.actors import Actor, Role
 from models.domain.ids import workflow_id
-from models.domain.messages import OPEN_CHECKOUT, Approve, BookingView, Checkout, Complete, PaymentEvent, ReserveSlot
+from models.domain.messages import (
+    OPEN_CHECKOUT,
+    Approve,
+    BookingView,
+    Complete,
+    PaymentEvent,
+    ReserveSlot,
+)
 from models.domain.money import Money
+from models.domain.payments import Checkout
 from models.domain.policy import BookingPolicy, PaymentPlan, checkout_deadline
 from models.domain.states import BookingStatus, PaymentStatus
 from models.domain.terms import BookingTerms

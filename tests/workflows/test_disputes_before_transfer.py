@@ -9,7 +9,13 @@ from collections.abc import AsyncIterator
 import pytest
 
 from models.domain.actors import Actor, Role
-from models.domain.messages import CHARGE_DISPUTED, Complete, Reject, Release, Retry
+from models.domain.messages import (
+    Complete,
+    Reject,
+    Release,
+    Retry,
+)
+from models.domain.payments import CHARGE_DISPUTED
 from models.domain.policy import PaymentPlan
 from models.domain.states import BookingStatus, DisputeStatus, PaymentStatus
 from sandbox.demo.figures import Figures

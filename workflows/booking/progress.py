@@ -11,7 +11,8 @@ from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from activities.booking.records import RecordActivities
-    from models.domain.messages import CHARGE_DISPUTED, RecordAttention
+    from models.domain.messages import RecordAttention
+    from models.domain.payments import CHARGE_DISPUTED
     from models.domain.resets import LoadBooking, RecordedBooking
     from models.domain.states import BookingStatus, PaymentStatus, SessionStatus
     from workflows import search_attributes

@@ -18,15 +18,8 @@ from temporalio.exceptions import ActivityError
 with workflow.unsafe.imports_passed_through():
     from activities.booking.payments import PaymentActivities
     from activities.booking.records import RecordActivities
-    from models.domain.messages import (
-        PAID_AGAIN,
-        HoldPhase,
-        PaymentState,
-        RecordLapse,
-        RecordRenewal,
-        RecordRenewalClosed,
-        SecurePayment,
-    )
+    from models.domain.messages import RecordLapse, RecordRenewal, RecordRenewalClosed
+    from models.domain.payments import PAID_AGAIN, HoldPhase, PaymentState, SecurePayment
     from models.domain.policy import PaymentPlan
     from models.domain.renewals import Renewal, page_ends
     from workflows.activity_calls import call_stripe, is_declined, persist

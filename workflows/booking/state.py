@@ -15,15 +15,12 @@ from models.domain.endings import Ending, EndReason
 from models.domain.messages import (
     Approve,
     BookingView,
-    Checkout,
     Complete,
     ContestNoShow,
     Decision,
     Extend,
     Object,
     PaymentEvent,
-    PaymentRef,
-    PaymentState,
     RecordRenewedPayment,
     ReportNoShow,
     Reschedule,
@@ -31,6 +28,7 @@ from models.domain.messages import (
     Retry,
 )
 from models.domain.payment_plans import expected_end
+from models.domain.payments import Checkout, PaymentRef, PaymentState
 from models.domain.policy import PaymentPlan
 from models.domain.rationing import LimitReached
 from models.domain.renewals import Renewal, RenewalReason

@@ -13,18 +13,20 @@ with workflow.unsafe.imports_passed_through():
     from activities.booking.records import RecordActivities
     from models.domain import endings
     from models.domain.messages import (
-        PAYMENT_PROCESSING,
         Channel,
         Complete,
-        HoldPhase,
-        PaymentState,
         RecordCheckout,
         RecordEnding,
         RecordProcessing,
+    )
+    from models.domain.payment_plans import DELAYED_CONFIRMATION
+    from models.domain.payments import (
+        PAYMENT_PROCESSING,
+        HoldPhase,
+        PaymentState,
         SecurePayment,
         SettlePayment,
     )
-    from models.domain.payment_plans import DELAYED_CONFIRMATION
     from models.domain.policy import PaymentPlan
     from models.domain.session_reports import JudgeSession, RecordAnswer, RecordReport, Verdict
     from models.domain.states import PaymentStatus

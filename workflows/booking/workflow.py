@@ -28,16 +28,13 @@ with workflow.unsafe.imports_passed_through():
     from models.domain.messages import (
         OPEN_CHECKOUT,
         BookingView,
-        Checkout,
         Complete,
-        HoldPhase,
-        PaymentState,
         RecordAcceptance,
         RecordAuthorization,
         Refusal,
         ReserveSlot,
-        SecurePayment,
     )
+    from models.domain.payments import Checkout, HoldPhase, PaymentState, SecurePayment
     from models.domain.rationing import LimitReached
     from models.domain.renewals import LATE_PAYMENT_MISSING, Renewal
     from models.domain.resets import RecordedBooking

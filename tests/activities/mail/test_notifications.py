@@ -25,8 +25,9 @@ from models.domain.endings import (
     unpaid,
 )
 from models.domain.ids import calendar_uid
-from models.domain.messages import HoldPhase, PaymentState, RecordEnding
+from models.domain.messages import RecordEnding
 from models.domain.notifications import NotificationKind, Recipient
+from models.domain.payments import HoldPhase, PaymentState
 from models.domain.terms import BookingTerms
 from models.languages import LANGUAGES, language
 from models.session_calendar import Party

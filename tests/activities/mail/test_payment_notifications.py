@@ -14,8 +14,6 @@ from activities.mail.content import MailDiscarded
 from models.domain.actors import Actor, Role
 from models.domain.endings import Ending, cancelled, completed, not_renewed, rejected
 from models.domain.messages import (
-    Checkout,
-    HoldPhase,
     RecordEnding,
     RecordRenewal,
     RecordRenewalClosed,
@@ -23,6 +21,7 @@ from models.domain.messages import (
 )
 from models.domain.money import Money
 from models.domain.notifications import NotificationKind, Recipient
+from models.domain.payments import Checkout, HoldPhase
 from models.domain.policy import PaymentPlan
 from models.domain.renewals import Renewal, RenewalReason
 from models.domain.states import PaymentStatus

@@ -9,8 +9,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from activities.mail.content import MailDiscarded
 from models.domain.actors import PLATFORM, AbsentParty, Actor, Role
 from models.domain.endings import completed, no_show
-from models.domain.messages import Channel, HoldPhase, RecordAttention
+from models.domain.messages import Channel, RecordAttention
 from models.domain.notifications import NotificationKind, Recipient
+from models.domain.payments import HoldPhase
 from models.domain.session_reports import UNDECIDED, RecordAnswer, RecordReport
 from models.domain.terms import BookingTerms
 from models.tables.people import Student

@@ -24,8 +24,8 @@ from activities.mail.sender import BATCH_SIZE, LEASE, RENEWAL_SECONDS, MailSende
 from activities.mail.smtp import SmtpTransport
 from models.domain.actors import Actor, Role
 from models.domain.endings import approval_timed_out, cancelled, completed
-from models.domain.messages import HoldPhase
 from models.domain.notifications import SCHEDULED, NotificationKind, Recipient
+from models.domain.payments import HoldPhase
 from models.domain.states import BookingStatus
 from models.domain.terms import BookingTerms
 from models.languages import language

@@ -19,7 +19,7 @@ from models.domain.ids import (
     refund_workflow_id,
     workflow_id,
 )
-from models.domain.messages import HoldPhase
+from models.domain.payments import HoldPhase
 from models.domain.policy import LossBearer
 from models.domain.reconciliation import BookingExecution, DriftKind, ReconciliationStarted
 from models.domain.states import DisputeStatus, RefundStatus

@@ -12,8 +12,8 @@ from activities.booking.holds import HoldPlan
 from activities.gateways import CheckoutPage, CheckoutRequest, CheckoutText
 from activities.stripe.client import stripe_client
 from activities.stripe.payments import StripeGateway
-from models.domain.messages import HoldPhase, PaymentRef, PaymentState
 from models.domain.money import Money
+from models.domain.payments import HoldPhase, PaymentRef, PaymentState
 from models.domain.policy import BookingPolicy, PaymentPlan, split
 from models.domain.terms import BookingTerms
 from sandbox.browser.checkout_page import pay

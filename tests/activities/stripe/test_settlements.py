@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from models.domain.errors import Declined, Retryable, Unknown
-from models.domain.messages import PaymentRef, PaymentState, SettlePayment
 from models.domain.money import SUPPORTED, Money, minimum_charge, step_minor
+from models.domain.payments import PaymentRef, PaymentState, SettlePayment
 from models.domain.policy import BookingPolicy, Split, split
 from models.domain.settlements import part_of_ending
 from tests.activities.stripe.faulty_sandbox import HALF, FaultySandbox, sandbox_at

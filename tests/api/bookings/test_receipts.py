@@ -17,8 +17,9 @@ from models.domain.actors import Actor, Role
 from models.domain.endings import cancelled, completed, rejected
 from models.domain.ids import receipt_number
 from models.domain.ledger import Posting
-from models.domain.messages import HoldPhase, RecordRenewedPayment
+from models.domain.messages import RecordRenewedPayment
 from models.domain.money import Money
+from models.domain.payments import HoldPhase
 from models.domain.policy import BookingPolicy, PaymentPlan
 from models.domain.postings import Parties, Shares
 from models.domain.states import BookingStatus

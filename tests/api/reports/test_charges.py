@@ -13,7 +13,7 @@ from activities.database import ledger
 from models.domain import postings
 from models.domain.actors import AbsentParty
 from models.domain.endings import completed, no_show, rejected
-from models.domain.messages import HoldPhase, PaymentState
+from models.domain.payments import HoldPhase, PaymentState
 from models.domain.policy import PaymentPlan
 from models.domain.terms import BookingTerms
 from tests.activities.bookings import NOW, STARTS_AT, Bookings, authorization, charged, ended, reserve

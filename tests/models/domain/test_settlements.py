@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from models.domain import postings
 from models.domain.errors import Declined
 from models.domain.ledger import Account
-from models.domain.messages import HoldPhase, PaymentState
+from models.domain.payments import HoldPhase, PaymentState
 from models.domain.policy import BookingPolicy, PaymentPlan, split
 from models.domain.settlements import (
     Correction,

@@ -18,13 +18,12 @@ from models.domain.messages import (
     Complete,
     ContestNoShow,
     Decision,
-    HoldPhase,
     Object,
-    PaymentState,
     ReportNoShow,
     ReserveSlot,
 )
 from models.domain.money import Money
+from models.domain.payments import HoldPhase, PaymentState
 from models.domain.policy import BookingPolicy, CompletionTimeoutPolicy, Deadlines, PaymentPlan
 from models.domain.session_reports import Verdict, ending_after, ending_on_timeout, verdict
 from models.domain.states import BookingStatus, PaymentStatus, SessionStatus

@@ -20,10 +20,8 @@ from models.domain.messages import (
     ContestNoShow,
     Decision,
     Extend,
-    HoldPhase,
     Object,
     PaymentEvent,
-    PaymentState,
     Reject,
     Release,
     ReportNoShow,
@@ -34,6 +32,7 @@ from models.domain.messages import (
     SettleAndRefund,
 )
 from models.domain.money import Money
+from models.domain.payments import HoldPhase, PaymentState
 from models.domain.policy import BookingPolicy, Deadlines, PaymentPlan
 from models.domain.renewals import RenewalReason
 from models.domain.session_reports import Report

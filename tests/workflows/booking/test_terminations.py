@@ -14,8 +14,9 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.domain.ids import workflow_id
-from models.domain.messages import RecordEnding, ReserveSlot, SettlePayment
+from models.domain.messages import RecordEnding, ReserveSlot
 from models.domain.money import Money
+from models.domain.payments import SettlePayment
 from models.domain.policy import BookingPolicy
 from models.domain.reconciliation import ReconciliationOrder
 from models.domain.states import HOLDS_SLOT
