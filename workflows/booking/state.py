@@ -58,9 +58,9 @@ class BookingState:
     payment: PaymentState | None = None
     """As Stripe answered last."""
     event_pending: bool = False
+    """Stripe sent an event that no look-up has followed yet."""
     is_authorizing: bool = False
     """The payment is being looked up, or its authorization recorded: an approval may come before the stage changes."""
-    """Stripe sent an event that no look-up has followed yet."""
     approval: Approve | None = None
     report: Report | None = None
     """What one side says of the session, and the other can answer."""
