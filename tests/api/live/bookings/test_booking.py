@@ -1,5 +1,5 @@
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import httpx
@@ -50,6 +50,21 @@ async def test_created_booking_has_checkout_price_and_terms(client: httpx.AsyncC
     assert answer.headers["location"] == f"/v1/bookings/{created['id']}"
     shown = await client.get(answer.headers["location"], headers=world.student.headers)
     assert shown.json()["checkout_url"] == created["checkout_url"]
+
+
+@pytest.mark.usefixtures("worker")
+async def test_all_twelve_of_a_weekly_series_can_be_booked(client: httpx.AsyncClient, world: World) -> None:
+    """Each by another student: whoever has not paid yet cannot reserve many."""
+    first = datetime.now(UTC).date() + timedelta(days=3)
+    weekday = f"{first:%A}".lower()
+    weekly = {"weekday": weekday, "time": "10:00", "from": f"{first:%Y-%m-%d}", "count": 12, "time_zone": "UTC"}
+    path = f"/v1/offerings/{world.offering_id}/slots"
+    made = await client.post(path, json={"weekly": weekly}, headers=world.instructor.headers)
+    assert made.status_code == 201, made.text
+    answers = [await book(client, await add_student(world.engine), UUID(slot["id"])) for slot in made.json()["data"]]
+    assert [answer.status_code for answer in answers] == 12 * [201]
+    plans = [answer.json()["payment_plan"] for answer in answers]
+    assert plans == ["HOLD", *11 * ["CHARGE_THEN_TRANSFER"]]
 
 
 @pytest.mark.usefixtures("worker")
