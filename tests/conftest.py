@@ -69,6 +69,11 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(SkipGuard())
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest tests, which have a time limit of their own. At the end, other processes would wait."""
+    items.sort(key=lambda item: item.get_closest_marker("timeout") is None)
+
+
 def pytest_collection_finish() -> None:
     """Exclude what is imported from garbage collection.
 
