@@ -15,14 +15,13 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 
-from api import health
+from api import health, openapi
 from api.agents import door as agents
 from api.bookings import routers as bookings
 from api.bookings.client import BookingClient
 from api.bookings.event_stream import EventStreams, StreamFinished, on_stream_finished
 from api.bookings.refund_client import RefundClient
 from api.catalogue import routers as catalogue
-from api.http import return_pages
 from api.http.auth import LocalTokenVerifier
 from api.http.backpressure import Backpressure
 from api.http.database import Database
@@ -37,6 +36,8 @@ from api.http.service_tokens import ServiceTokenVerifier
 from api.meetings import routers as meetings
 from api.metrics import serve_metrics
 from api.openapi import DESCRIPTION, TAGS, Api
+from api.pages import routers as pages
+from api.pages.errors import PageErrors
 from api.payments import routers as payments
 from api.payments.adjustments import AdjustmentClient
 from api.payments.disputes import DisputeClient
@@ -131,19 +132,21 @@ def _build(settings: Settings, lifespan: Lifespan | None) -> FastAPI:
     app.state.backpressure = Backpressure()
     app.state.documents = Documents()
     app.state.agents = agents.AgentsDoor(app)
-    _include_routers(app)
+    _include_routers(app, settings)
     _handle_errors(app)
     _add_middleware(app, settings)
     return app
 
 
-def _include_routers(app: FastAPI) -> None:
+def _include_routers(app: FastAPI, settings: Settings) -> None:
+    limited = [*pages.ROUTERS] if settings.http.holdfast_pages else []
     for folder in (people, catalogue, bookings, meetings, payments, webhooks, reconciliation, reports):
-        for router in folder.ROUTERS:
-            app.include_router(router, **RATE_LIMITED)
-    app.include_router(agents.router, **RATE_LIMITED)
+        limited += folder.ROUTERS
+    for router in (*limited, agents.router, pages.MAILED):
+        app.include_router(router, **RATE_LIMITED)
     # Not limited: webhooks and probes, whose rate the sender decides, and static pages.
-    for router in (*payments.WEBHOOKS, *meetings.WEBHOOKS, health.router, reference.router, *return_pages.ROUTERS):
+    static = (health.router, reference.router, *pages.STATIC, openapi.router)
+    for router in (*payments.WEBHOOKS, *meetings.WEBHOOKS, *static):
         app.include_router(router)
 
 
@@ -159,8 +162,9 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
     app.add_middleware(UnhandledErrorMiddleware)
     app.add_middleware(ETagMiddleware)
     app.add_middleware(CompressionMiddleware)
+    app.add_middleware(PageErrors)
     if settings.http.holdfast_cors_origins:
-        # Without `allow_credentials`: the API sets no cookies.
+        # Without `allow_credentials`: the API reads no cookies.
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.http.holdfast_cors_origins,
@@ -180,6 +184,7 @@ def _attach_clients(app: FastAPI, settings: Settings, engine: AsyncEngine, tempo
         if settings.identity.is_used
         else LocalTokenVerifier(settings.http.holdfast_token_secret, app.state.database)
     )
+    app.state.people_identity = people
     app.state.identity = ServiceTokenVerifier(people, app.state.database)
     app.state.streams = EventStreams(NotifyListener(engine.url))
     # Added here, so that a client passed to `build_app` sends the request id with its calls as well.

@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
 from api.bookings.schemas import BookingEvent
@@ -54,11 +55,14 @@ TAGS = [
     {"name": "machines", "description": "Health, without the version prefix."},
 ]
 
+router = APIRouter(include_in_schema=False)
+
 _REQUEST_ID = {"description": "The request's, or a generated one.", "required": True, "schema": {"type": "string"}}
 _RATE_LIMITS = {name: RATE_LIMITED["responses"][429]["headers"][name] for name in ("RateLimit", "RateLimit-Policy")}
 
 _PARAMETERS = {
     "booking_id": "The booking's id.",
+    "drift_id": "The drift's id.",
     "currency": "Three lower-case letters, as in ISO 4217.",
     "instructor_id": "The instructor's id.",
     "offering_id": "The offering's id.",
@@ -79,6 +83,12 @@ class Api(FastAPI):
         if not self.openapi_schema:
             _complete(super().openapi())
         return super().openapi()
+
+
+@router.get("/")
+async def describe(request: Request) -> JSONResponse:
+    """The document itself, for a program that knows no more than the address."""
+    return JSONResponse(request.app.openapi(), headers={"Vary": "Accept"})
 
 
 def _complete(schema: Json) -> None:

@@ -16,6 +16,7 @@ from sandbox.stripe.store import Record
 
 _REQUIREMENTS = "v2.core.account[requirements].updated"
 _CAPABILITY = "v2.core.account[configuration.recipient].capability_status_updated"
+_CLOSED = "v2.core.account.closed"
 _INCLUDABLE = {"webhook_endpoint.signing_secret", "webhook_endpoint.url"}
 
 
@@ -26,6 +27,10 @@ def account_changed(context: Context, account: Record, before: JsonObject) -> No
         _emit(context, account, _REQUIREMENTS)
     if after["capabilities"].get("transfers") != before["capabilities"].get("transfers"):
         _emit(context, account, _CAPABILITY)
+
+
+def account_closed(context: Context, account: Record) -> None:
+    _emit(context, account, _CLOSED)
 
 
 def create_destination(call: Call) -> JsonObject:

@@ -107,7 +107,7 @@ async def test_what_is_returned_can_be_spent_again(
 async def test_booking_without_a_row_counts_while_it_is_being_reserved(
     world: World, token_id: UUID, age: timedelta, counts: bool
 ) -> None:
-    await world.add(row(uuid4(), token_id, NOW - age))
+    await world.add(row(uuid4(), token_id, datetime.now(UTC) - age))
     both = Money(amount_minor=2 * PRICE.amount_minor, currency="usd")
     assert await try_to_spend(world.engine, token_id, uuid4(), both) is not counts
 

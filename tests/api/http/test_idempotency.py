@@ -38,6 +38,7 @@ REPEATABLE = {
     "/v1/operator/disputes/{dispute_id}/submit": "a bank takes one response",
     "/v1/operator/disputes/{dispute_id}/accept": "sets a state",
     "/v1/operator/bookings/{booking_id}/adjust": "a drift is adjusted once",
+    "/v1/operator/drifts/{drift_id}/adjust": "a drift is adjusted once",
     "/v1/operator/reconciliations": "joins the run that is in progress",
     "/v1/webhooks/{webhook_id}/replay": "sets messages to be sent",
     "/v1/stripe/webhook": "an event has an id",

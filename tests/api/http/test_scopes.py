@@ -8,7 +8,7 @@ import pytest
 
 from models.domain.actors import Role
 from models.domain.scopes import GRANTABLE, Scope, required_scope
-from tests.api.route_table import BODIES, ROWS
+from tests.api.route_table import API, BODIES
 from tests.api.service_tokens import token_of
 from tests.api.world import World
 
@@ -35,7 +35,7 @@ DELETE /v1/webhooks                          webhooks:write
 LINES = [line.split() for line in SCOPES.strip().splitlines()]
 
 PROTECTED = {
-    row: roles for row, roles in ROWS.items() if roles["nobody"] == "401" and row[1] not in ("/v1/auth/token", "/mcp")
+    row: roles for row, roles in API.items() if roles["nobody"] == "401" and row[1] not in ("/v1/auth/token", "/mcp")
 }
 """The routes that need a token."""
 
@@ -66,7 +66,9 @@ async def test_a_service_token_needs_the_scope(method: str, path: str, client: h
     every = GRANTABLE[Role(role)]
     slot_id = await world.slot(timedelta(days=1))
     body = {"slot_id": str(slot_id)} if path == "/v1/bookings" else BODIES.get(path.rpartition("/")[2])
-    ids = {name: uuid4() for name in ("reconciliation_id", "person_id", "token_id", "webhook_id", "message_id")}
+    ids = {
+        name: uuid4() for name in ("drift_id", "reconciliation_id", "person_id", "token_id", "webhook_id", "message_id")
+    }
     url = path.format(
         booking_id=await world.booking(), instructor_id=world.instructor.id, offering_id=world.offering_id,
         slot_id=slot_id, dispute_id="du_unknown", year=2026, month="2026-03", **ids,
