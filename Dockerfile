@@ -1,12 +1,15 @@
 # One image for the API, the worker and the migrations, which must run the same version.
 
-FROM python:3.11-slim-bookworm AS dependencies
+FROM python:3.11.15-slim-bookworm AS python
+
+FROM python AS dependencies
+WORKDIR /build
 COPY requirements.production.lock .
 # --no-deps: the lock is complete, so nothing else may be installed.
 RUN python -m venv /venv \
     && /venv/bin/pip install --no-cache-dir --no-deps --require-hashes --requirement requirements.production.lock
 
-FROM python:3.11-slim-bookworm
+FROM python
 RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin holdfast
 ENV PATH=/venv/bin:$PATH PYTHONPATH=/app PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 WORKDIR /app
