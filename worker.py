@@ -29,6 +29,7 @@ from activities.booking.records import RecordActivities
 from activities.disputes import DisputeActivities
 from activities.fraud_warnings import FraudWarningActivities
 from activities.gateways import BalanceGateway, DisputeGateway, PaymentGateway, PayoutGateway, RefundGateway
+from activities.mail.attention import OperatorDigest
 from activities.mail.sender import MailSender
 from activities.mail.smtp import SmtpTransport
 from activities.onboarding import OnboardingActivities
@@ -177,7 +178,13 @@ def mail_sender(settings: Settings, engine: AsyncEngine) -> AbstractAsyncContext
         return nullcontext()
     sender = Party(*parseaddr(settings.holdfast_mail_from))
     links_url = str(settings.holdfast_links_url or settings.holdfast_public_url)
-    return MailSender(engine, SmtpTransport(settings), sender, links_url, settings.issuer).running()
+    operators = settings.holdfast_operator_mail
+    return MailSender(engine, SmtpTransport(settings), sender, links_url, settings.issuer, operators).running()
+
+
+def operator_digest(settings: Settings, engine: AsyncEngine) -> AbstractAsyncContextManager[None]:
+    """Has the operators' digests sent until the block ends, if they have an address."""
+    return OperatorDigest(engine).running() if settings.holdfast_operator_mail else nullcontext()
 
 
 async def main() -> None:
@@ -221,7 +228,7 @@ async def main() -> None:
             )
             await reconcile_hourly(client, settings.holdfast_task_queue)
             # The worker stops first: what its last activities write is sent as well.
-            async with mail_sender(settings, engine), worker:
+            async with mail_sender(settings, engine), operator_digest(settings, engine), worker:
                 await stop.wait()
     finally:
         await engine.dispose()

@@ -66,13 +66,13 @@ async def _act(
     left = Money(amount_minor=payment.captured_minor, currency=payment.currency)
     if not warning.is_actionable or refusal(left, payment.status, left, other_under_way=False):
         if (booking.attention_reason or "").startswith(_REASON_PREFIX):
-            booking.needs_attention, booking.attention_reason, booking.updated_at = False, None, message.at
+            booking.end_attention(message.at)
         return FraudWarningOutcome.NO_REFUND
     policy = BookingPolicy.model_validate(booking.policy)
     if policy.on_fraud_warning is FraudWarningPolicy.ATTENTION:
         if not booking.needs_attention:
             reason = f"{_REASON_PREFIX} ({warning.fraud_type}): a refund now may save a dispute"
-            booking.needs_attention, booking.attention_reason, booking.updated_at = True, reason, message.at
+            booking.call_attention(reason, message.at)
         return FraudWarningOutcome.NO_REFUND
     if await payment_records.has_reserved_refund(session, booking.id):
         raise NotRecordedYet("another refund of the booking is in progress")

@@ -117,6 +117,13 @@ def _name_and_address(text: str) -> str:
     return text
 
 
+def _address_or_none(text: str | None) -> str | None:
+    address = _text_or_none(text)
+    if address and (parseaddr(address) != ("", address) or address.count("@") != 1 or not address.isascii()):
+        raise ValueError("must be an address: operators@example.com")
+    return address
+
+
 class SmtpSecurity(StrEnum):
     STARTTLS = "starttls"
     TLS = "tls"
@@ -137,11 +144,15 @@ class MailSettings(BaseSettings):
     holdfast_smtp_password: SecretStr | None = None
     holdfast_mail_from: Annotated[str, AfterValidator(_name_and_address)] | None = None
     """`Name <address>`: the sender of every mail."""
+    holdfast_operator_mail: Annotated[str | None, AfterValidator(_address_or_none)] = None
+    """Where the operators get a digest of what waits for them. Without it, they get none."""
 
     @model_validator(mode="after")
     def _smtp_is_configured_safely(self) -> Self:
         is_production = self.holdfast_env is Environment.PRODUCTION
         if self.holdfast_smtp_host is None:
+            if self.holdfast_operator_mail:
+                raise ValueError("HOLDFAST_SMTP_HOST is missing beside HOLDFAST_OPERATOR_MAIL")
             if is_production:
                 raise ValueError("HOLDFAST_SMTP_HOST is missing: nobody would be told of anything")
             return self

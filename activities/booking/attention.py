@@ -22,9 +22,7 @@ class AttentionActivities:
         async with transaction(self._engine) as session:
             booking = await session.get_one(BookingRequest, message.booking_id, with_for_update=True)
             if await audit.append(session, _event("booking.needs_attention", message)) and not booking.needs_attention:
-                booking.needs_attention = True
-                booking.attention_reason = message.reason
-                booking.updated_at = message.at
+                booking.call_attention(message.reason, message.at)
 
     @activity.defn
     async def resolve_failed_write(self, message: FailedWrite) -> None:
@@ -32,9 +30,7 @@ class AttentionActivities:
             booking = await session.get_one(BookingRequest, message.booking_id, with_for_update=True)
             cleared = _event("booking.attention_cleared", message)
             if await audit.append(session, cleared) and booking.attention_reason == message.reason:
-                booking.needs_attention = False
-                booking.attention_reason = None
-                booking.updated_at = message.at
+                booking.end_attention(message.at)
 
 
 def _event(action: str, message: FailedWrite) -> AuditEvent:

@@ -41,9 +41,10 @@ async def refresh(session: AsyncSession, booking: BookingRequest, at: datetime) 
     )
     if reason == current:
         return
-    booking.needs_attention = reason is not None
-    booking.attention_reason = reason
-    booking.updated_at = at
+    if reason:
+        booking.call_attention(reason, at)
+    else:
+        booking.end_attention(at)
     changed = audit.event(
         booking.id,
         "booking.needs_attention" if reason else "booking.attention_cleared",

@@ -17,6 +17,7 @@ from activities.mail.templates import PaymentOutcome
 from models.documents.receipt import Receipt
 from models.documents.terms import absence_terms, cancellation_terms
 from models.domain.actors import Role
+from models.domain.attention import PATIENCE
 from models.domain.endings import EndReason
 from models.domain.money import Money
 from models.domain.notifications import (
@@ -93,8 +94,12 @@ class MailContent:
     """Attached for the student of a booking that ended with a payment."""
 
 
-async def load(session: AsyncSession, message: OutboxMessage, public_url: str, now: datetime) -> MailContent:
-    """The content of the outbox message's mail. Raises `MailDiscarded`."""
+async def load(
+    session: AsyncSession, message: OutboxMessage, public_url: str, now: datetime, operators: str | None = None
+) -> MailContent:
+    """The content of the outbox message's mail. `operators` is their address. Raises `MailDiscarded`."""
+    if message.kind is NotificationKind.OPERATOR_DIGEST:
+        return _to_operators(message, operators)
     if message.kind in ABOUT_PAYOUTS:
         return await _about_payout(session, message)
     if message.kind in ABOUT_THE_ACCOUNT:
@@ -162,6 +167,30 @@ def _has_receipt(message: OutboxMessage, records: BookingRecords) -> bool:
     return is_closed and was_charged and message.recipient_role is Recipient.STUDENT
 
 
+def _to_operators(message: OutboxMessage, address: str | None) -> MailContent:
+    if address is None:
+        raise MailDiscarded("no_recipient")
+    reads, utc = language("en"), zone("UTC")
+    kinds: list[dict[str, Any]] = message.facts["kinds"]
+    since = {each["kind"]: reads.time(datetime.fromisoformat(each["since"]), utc) for each in kinds}
+    return MailContent(
+        notification=message.kind,
+        language=reads,
+        reader=Party("", address),
+        variables={
+            "cases": message.facts["cases"],
+            "minutes": PATIENCE // timedelta(minutes=1),
+            "since": since[kinds[0]["kind"]],
+        },
+        details=[
+            (each["kind"], f"{each['count']}; the oldest is {each['oldest']}, since {since[each['kind']]}")
+            for each in kinds
+        ],
+        links=[],
+        appointment=None,
+    )
+
+
 async def _about_payout(session: AsyncSession, message: OutboxMessage) -> MailContent:
     instructor = await session.get(Instructor, message.recipient_id)
     if instructor is None:
@@ -206,7 +235,7 @@ async def _about_account(session: AsyncSession, message: OutboxMessage, public_u
             "until": reads.time(expires_at, time_zone),
         },
         details=[],
-        links=list(_account_links(session, message, reads, public_url, expires_at)),
+        links=list(_account_links(session, message, person, reads, public_url, expires_at)),
         appointment=None,
     )
 
@@ -218,7 +247,12 @@ def _reader(person: Student | Instructor, is_named: bool = True) -> Party:
 
 
 def _account_links(
-    session: AsyncSession, message: OutboxMessage, reads: Language, public_url: str, expires_at: datetime
+    session: AsyncSession,
+    message: OutboxMessage,
+    person: Student | Instructor,
+    reads: Language,
+    public_url: str,
+    expires_at: datetime,
 ) -> Iterator[tuple[str, str]]:
     """With a token for this mail. Only its hash is stored, so each attempt to send the mail creates another token."""
     token = secrets.token_urlsafe()
@@ -227,18 +261,14 @@ def _account_links(
             session.add(
                 PasswordReset(
                     token_hash=token_hash(token),
-                    person_id=message.recipient_id,
+                    person_id=person.id,
                     generation=message.facts["generation"],
                     expires_at=expires_at,
                 )
             )
             yield reads.gettext("Choose a new password"), reset_url(public_url, token, reads.code)
         case NotificationKind.ADDRESS_VERIFICATION:
-            session.add(
-                AddressVerification(
-                    token_hash=token_hash(token), student_id=message.recipient_id, expires_at=expires_at
-                )
-            )
+            session.add(AddressVerification(token_hash=token_hash(token), student_id=person.id, expires_at=expires_at))
             yield reads.gettext("Confirm email address"), verification_url(public_url, token, reads.code)
 
 
@@ -284,6 +314,8 @@ def _booking_variables(
     message: OutboxMessage, records: BookingRecords, reads: Language, time_zone: ZoneInfo
 ) -> dict[str, Any]:
     booking, payment, facts = records.booking, records.payment, message.facts
+    reader = message.recipient_role
+    assert reader is not None
     policy = BookingPolicy.model_validate(booking.policy)
     price = Money(amount_minor=booking.price_minor, currency=booking.currency)
     variables: dict[str, Any] = {
@@ -292,7 +324,7 @@ def _booking_variables(
         "settles_on_completion_timeout": policy.on_completion_timeout is CompletionTimeoutPolicy.SETTLE,
         "words_of_instructor": booking.rejection_reason,
         "is_reported_absent": facts.get("absent") == message.recipient_role,
-        "outcome": templates.payment_outcome(reads, _outcome(payment) if payment else None, message.recipient_role),
+        "outcome": templates.payment_outcome(reads, _outcome(payment) if payment else None, reader),
         "cancelled_at": reads.time(message.created_at, time_zone) if _is_late_cancellation(message, records) else None,
         "has_invitation": records.session is not None,
     }
@@ -311,7 +343,7 @@ def _booking_variables(
         variables["why"] = templates.unpaid_reason(reads, EndReason(facts["reason"]), *codes)
     if "by" in facts and booking.end_reason:
         by = Role(facts["by"])
-        variables["happened"] = templates.closing_reason(reads, booking.end_reason, by, message.recipient_role)
+        variables["happened"] = templates.closing_reason(reads, booking.end_reason, by, reader)
     return variables
 
 

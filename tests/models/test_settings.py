@@ -149,6 +149,8 @@ LOGIN = {"HOLDFAST_SMTP_USER": "holdfast", "HOLDFAST_SMTP_PASSWORD": CANARY}
     [
         ({}, "HOLDFAST_SMTP_HOST is missing"),
         ({"HOLDFAST_SMTP_HOST": "smtp.example"}, "HOLDFAST_MAIL_FROM is missing"),
+        ({"HOLDFAST_OPERATOR_MAIL": "ops@example.com"}, "HOLDFAST_SMTP_HOST is missing"),
+        (_mail(HOLDFAST_OPERATOR_MAIL="Ops <ops@example.com>"), "must be an address"),
         (_mail(HOLDFAST_SMTP_SECURITY="none", **LOGIN), "in the clear"),
         (_mail(HOLDFAST_SMTP_USER="holdfast"), "go together"),
         (_mail(HOLDFAST_SMTP_PASSWORD=CANARY), "go together"),
