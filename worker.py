@@ -59,6 +59,7 @@ from workflows.client.event_router import StripeEventRouter
 from workflows.client.executions import WorkflowExecutions
 from workflows.client.interceptors import RequestIdWorkerInterceptor
 from workflows.client.schedules import reconcile_hourly
+from workflows.client.task_queues import DEPLOYMENT
 from workflows.disputes import DisputeWorkflow
 from workflows.onboarding import OnboardingWorkflow
 from workflows.payouts import PayoutWorkflow
@@ -81,9 +82,6 @@ WORKFLOWS: tuple[type, ...] = (
     ReconciliationWorkflow,
     AdjustmentWorkflow,
 )
-
-DEPLOYMENT = "holdfast"
-"""The name of the worker deployment whose versions are the build ids."""
 
 
 class Settings(StripeSettings, RuntimeSettings, MailSettings, DocumentSettings):

@@ -6,15 +6,11 @@ import sys
 from urllib.parse import urlsplit
 
 import pytest
-from pydantic_settings import BaseSettings
 
-from api.meeting_provider import JaasSettings, JitsiSettings, MeetingSettings
-from api.settings import HttpSettings, IdentitySettings, TaxReportingSettings
-from models.settings import DocumentSettings, PolicySettings, RuntimeSettings
 from sandbox.stack.environment import PROJECT_ROOT
 from sandbox.stack.temporal import search_attribute_types
 from tests.compose import DOTENV, MissingVariable, environment, services, variables
-from worker import Settings as WorkerSettings
+from tests.program_settings import SETTINGS
 
 _PIN = re.compile(r"^([a-z0-9._-]+)==(\S+)", re.MULTILINE)
 _HOST = re.compile(r"https?://")
@@ -137,26 +133,13 @@ def test_docs_name_the_permissions_of_the_stripe_key() -> None:
     assert documented == _stripe_access()
 
 
-def _names(*settings: type[BaseSettings]) -> set[str]:
-    return {
-        f"{kind.model_config.get('env_prefix', '')}{name}".upper() for kind in settings for name in kind.model_fields
-    }
-
-
-_SETTINGS = {
-    "api": _names(
-        *(HttpSettings, IdentitySettings, TaxReportingSettings, PolicySettings, DocumentSettings, RuntimeSettings),
-        *(MeetingSettings, JitsiSettings, JaasSettings),
-    ),
-    "worker": _names(WorkerSettings),
-}
 _SET_BY_COMPOSE = {"DATABASE_URL", "HOLDFAST_ENV"}
 _READ_BY_LIBRARIES = {"TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE", "FORWARDED_ALLOW_IPS"}
 
 
-@pytest.mark.parametrize("service", _SETTINGS)
+@pytest.mark.parametrize("service", SETTINGS)
 def test_compose_passes_on_what_the_program_reads_and_nothing_else(service: str) -> None:
-    assert _given(service) - _READ_BY_LIBRARIES == _SETTINGS[service] - _ONLY_LOCAL
+    assert _given(service) - _READ_BY_LIBRARIES == SETTINGS[service] - _ONLY_LOCAL
 
 
 def test_docs_name_every_variable_that_compose_takes_and_no_other() -> None:
@@ -164,7 +147,7 @@ def test_docs_name_every_variable_that_compose_takes_and_no_other() -> None:
     named = set(
         re.findall(r"`((?:HOLDFAST|STRIPE)_[A-Z0-9_]+|[A-Z]+(?:_[A-Z]+)*_PASSWORD|FORWARDED_ALLOW_IPS)\b", operations)
     )
-    settings = _SETTINGS["api"] | _SETTINGS["worker"]
+    settings = SETTINGS["api"] | SETTINGS["worker"]
     assert variables() <= named
     assert named - variables() <= settings
     assert settings - named <= _ONLY_LOCAL | _SET_BY_COMPOSE

@@ -74,6 +74,12 @@ class TaskQueueGauges:
                 "backlog_age_seconds": "How long the oldest task has waited.",
             }.items()
         )
+        self._version_backlog = Gauge(
+            "holdfast_worker_version_backlog",
+            "Tasks that wait for a worker of this version.",
+            ["build_id", "type"],
+            registry=registry,
+        )
         self._read_at: datetime | None = None
 
     async def refresh(self, temporal: Client, task_queue: str, timeout: timedelta) -> None:
@@ -83,14 +89,17 @@ class TaskQueueGauges:
         try:
             async with translate_errors(timeout):
                 states = await task_queues.describe(temporal, task_queue)
+                versions = await task_queues.describe_versions(temporal, task_queue)
         except WorkflowCallError:
-            states = []
-        for gauge in (self._pollers, self._backlog, self._age):
+            states, versions = [], []
+        for gauge in (self._pollers, self._backlog, self._age, self._version_backlog):
             gauge.clear()
         for state in states:
             self._pollers.labels(state.type).set(state.pollers)
             self._backlog.labels(state.type).set(state.backlog)
             self._age.labels(state.type).set(state.backlog_age.total_seconds())
+        for version in versions:
+            self._version_backlog.labels(version.build_id, version.type).set(version.backlog)
         self._reachable.set(bool(states))
         self._read_at = now
 
