@@ -26,6 +26,10 @@ _POLICY = BookingPolicy()
 _LIMITS = BookingLimits()
 
 
+_SANDBOX_SERVICE = "stripe-sandbox"
+"""The sandbox's name in the container network of docker-compose.yml."""
+
+
 class Environment(StrEnum):
     DEVELOPMENT = "development"
     PRODUCTION = "production"
@@ -52,7 +56,7 @@ class StripeSettings(BaseSettings):
             raise ValueError(
                 "STRIPE_API_BASE is for the sandbox: unset it beside a live key or HOLDFAST_ENV=production"
             )
-        if urlsplit(self.stripe_api_base).hostname not in ("127.0.0.1", "localhost", "::1"):
+        if urlsplit(self.stripe_api_base).hostname not in ("127.0.0.1", "localhost", "::1", _SANDBOX_SERVICE):
             raise ValueError("STRIPE_API_BASE must be on this machine: a Stripe key is sent there")
         return self
 

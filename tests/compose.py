@@ -27,6 +27,17 @@ DOTENV = {
 }
 """An `.env` with what docs/operations/self-hosting.md asks for."""
 
+SANDBOX_DOTENV = DOTENV | {
+    "HOLDFAST_ENV": "development",
+    "HOLDFAST_PUBLIC_URL": "http://127.0.0.1:8000",
+    "STRIPE_API_KEY": "sk_test_sandbox",
+    "STRIPE_API_BASE": "http://stripe-sandbox:8020",
+    "HOLDFAST_SMTP_HOST": "mail-sandbox",
+    "HOLDFAST_SMTP_PORT": "1025",
+    "HOLDFAST_SMTP_SECURITY": "none",
+}
+"""An `.env` for the profile `sandbox`."""
+
 
 class MissingVariable(Exception):
     pass

@@ -9,13 +9,11 @@ import pytest
 
 from sandbox.stack.environment import PROJECT_ROOT
 from sandbox.stack.temporal import search_attribute_types
-from tests.compose import DOTENV, MissingVariable, environment, services, variables
+from tests.compose import DOTENV, SANDBOX_DOTENV, MissingVariable, environment, services, variables
 from tests.program_settings import SETTINGS
 
 _PIN = re.compile(r"^([a-z0-9._-]+)==(\S+)", re.MULTILINE)
 _HOST = re.compile(r"https?://")
-# The sandbox's address, which production refuses.
-_ONLY_LOCAL = {"STRIPE_API_BASE"}
 
 
 def _text(name: str) -> str:
@@ -55,7 +53,8 @@ def test_every_service_is_limited_and_pinned(name: str) -> None:
     assert service["pids_limit"]
     assert {"max-size", "max-file"} <= service["logging"]["options"].keys()
     assert "no-new-privileges:true" in service["security_opt"]
-    assert service["image"].startswith("holdfast:") or re.search(r":v?\d+\.\d+(\.\d+)?(@|$)", service["image"])
+    is_built_here = service["image"].startswith(("holdfast:", "holdfast-sandbox:"))
+    assert is_built_here or re.search(r":v?\d+\.\d+(\.\d+)?(@|$)", service["image"])
 
 
 @pytest.mark.parametrize("name", services())
@@ -133,13 +132,13 @@ def test_docs_name_the_permissions_of_the_stripe_key() -> None:
     assert documented == _stripe_access()
 
 
-_SET_BY_COMPOSE = {"DATABASE_URL", "HOLDFAST_ENV"}
+_SET_BY_COMPOSE = {"DATABASE_URL"}
 _READ_BY_LIBRARIES = {"TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE", "FORWARDED_ALLOW_IPS"}
 
 
 @pytest.mark.parametrize("service", SETTINGS)
 def test_compose_passes_on_what_the_program_reads_and_nothing_else(service: str) -> None:
-    assert _given(service) - _READ_BY_LIBRARIES == SETTINGS[service] - _ONLY_LOCAL
+    assert _given(service) - _READ_BY_LIBRARIES == SETTINGS[service]
 
 
 def test_docs_name_every_variable_that_compose_takes_and_no_other() -> None:
@@ -150,7 +149,15 @@ def test_docs_name_every_variable_that_compose_takes_and_no_other() -> None:
     settings = SETTINGS["api"] | SETTINGS["worker"]
     assert variables() <= named
     assert named - variables() <= settings
-    assert settings - named <= _ONLY_LOCAL | _SET_BY_COMPOSE
+    assert settings - named <= _SET_BY_COMPOSE
+
+
+def test_docs_have_the_variables_of_the_sandbox() -> None:
+    page = _text("docs/operations/self-hosting.md")
+    block = page.partition("```\nCOMPOSE_PROFILES=sandbox\n")[2].partition("```")[0]
+    shown = dict(line.split("=", 1) for line in block.splitlines())
+    secrets = {name for name in SANDBOX_DOTENV if name.endswith(("_SECRET", "_PASSWORD"))}
+    assert shown == {name: value for name, value in SANDBOX_DOTENV.items() if name not in secrets}
 
 
 def test_compose_registers_every_search_attribute() -> None:

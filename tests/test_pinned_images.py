@@ -40,9 +40,7 @@ def _pin(checkout: Path, **env: str) -> subprocess.CompletedProcess[str]:
 
 
 def _images() -> set[str]:
-    from_registry = {
-        service["image"] for service in services().values() if not service["image"].startswith("holdfast:")
-    }
+    from_registry = {service["image"] for service in services().values() if not service["image"].startswith("holdfast")}
     return from_registry | set(re.findall(r"^FROM (\S+:\S+)", (PROJECT_ROOT / "Dockerfile").read_text(), re.MULTILINE))
 
 

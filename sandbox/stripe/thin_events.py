@@ -16,6 +16,8 @@ from sandbox.stripe.store import Record
 
 _REQUIREMENTS = "v2.core.account[requirements].updated"
 _CAPABILITY = "v2.core.account[configuration.recipient].capability_status_updated"
+TYPES = (_REQUIREMENTS, _CAPABILITY)
+"""All that the sandbox emits."""
 _INCLUDABLE = {"webhook_endpoint.signing_secret", "webhook_endpoint.url"}
 
 
