@@ -48,9 +48,7 @@ def _destination(context: Context, url: str, secret: str) -> None:
     if not context.store.newest_first(DESTINATION, is_the_one):
         events = {"event_payload": "thin", "enabled_events": [*thin_events.TYPES]}
         endpoint = {"name": "Accounts", "type": "webhook_endpoint", "webhook_endpoint": {"url": url}}
-        thin_events.create_destination(
-            _call(context, endpoint | events)
-        )
+        thin_events.create_destination(_call(context, endpoint | events))
     _set_secret(context, context.store.newest_first(DESTINATION, is_the_one)[0], secret)
 
 
