@@ -22,11 +22,12 @@ from temporalio.runtime import LogForwardingConfig, LoggingConfig, PrometheusCon
 from temporalio.worker import Interceptor, Worker, WorkerDeploymentConfig
 
 from activities.adjustments import AdjustmentActivities
-from activities.booking.attention import AttentionActivities
-from activities.booking.payment_plans import HoldPlan
+from activities.booking.charges import ChargeThenTransferPlan
+from activities.booking.holds import HoldPlan
 from activities.booking.payments import PaymentActivities
 from activities.booking.records import RecordActivities
 from activities.disputes import DisputeActivities
+from activities.failed_writes import FailedWriteActivities
 from activities.fraud_warnings import FraudWarningActivities
 from activities.gateways import BalanceGateway, DisputeGateway, PaymentGateway, PayoutGateway, RefundGateway
 from activities.mail.attention import OperatorDigest
@@ -58,10 +59,12 @@ from workflows.booking.workflow import BookingWorkflow
 from workflows.client.event_router import StripeEventRouter
 from workflows.client.executions import WorkflowExecutions
 from workflows.client.interceptors import RequestIdWorkerInterceptor
-from workflows.client.schedules import reconcile_hourly
+from workflows.client.sandbox import SharedSandboxRunner
+from workflows.client.schedules import create_schedules
 from workflows.client.task_queues import DEPLOYMENT
 from workflows.disputes import DisputeWorkflow
 from workflows.onboarding import OnboardingWorkflow
+from workflows.orphans import OrphanSweepWorkflow
 from workflows.payouts import PayoutWorkflow
 from workflows.reconciliation import ReconciliationWorkflow
 from workflows.refunds import RefundWorkflow
@@ -80,8 +83,11 @@ WORKFLOWS: tuple[type, ...] = (
     PayoutWorkflow,
     RefundWorkflow,
     ReconciliationWorkflow,
+    OrphanSweepWorkflow,
     AdjustmentWorkflow,
 )
+
+SANDBOX = SharedSandboxRunner()
 
 
 class Settings(StripeSettings, RuntimeSettings, MailSettings, DocumentSettings):
@@ -113,9 +119,16 @@ def build_worker(
     interceptors: Sequence[Interceptor] = (),
 ) -> Worker:
     """A worker for all workflows and activities, on the gateways and the engine. `build_id` turns versioning on."""
-    payments = PaymentActivities(engine, gateway, {PaymentPlan.HOLD: HoldPlan(gateway)})
+    payments = PaymentActivities(
+        engine,
+        gateway,
+        {
+            PaymentPlan.HOLD: HoldPlan(gateway),
+            PaymentPlan.CHARGE_THEN_TRANSFER: ChargeThenTransferPlan(gateway),
+        },
+    )
     records = RecordActivities(engine)
-    attention = AttentionActivities(engine)
+    failed_writes = FailedWriteActivities(engine)
     onboarding = OnboardingActivities(engine, gateway)
     disputed = DisputeActivities(engine, disputes)
     paid_out = PayoutActivities(engine, payouts)
@@ -135,7 +148,7 @@ def build_worker(
         activities=activities_of(
             payments,
             records,
-            attention,
+            failed_writes,
             onboarding,
             disputed,
             paid_out,
@@ -148,6 +161,7 @@ def build_worker(
             comparison,
             AdjustmentActivities(engine),
         ),
+        workflow_runner=SANDBOX,
         max_cached_workflows=cached_workflows,
         max_task_queue_activities_per_second=activities_per_second,
         sticky_queue_schedule_to_start_timeout=STICKY_WAIT,
@@ -224,7 +238,7 @@ async def main() -> None:
                 activities_per_second=settings.holdfast_activities_per_second,
                 build_id=settings.holdfast_build_id,
             )
-            await reconcile_hourly(client, settings.holdfast_task_queue)
+            await create_schedules(client, settings.holdfast_task_queue)
             # The worker stops first: what its last activities write is sent as well.
             async with mail_sender(settings, engine), operator_digest(settings, engine), worker:
                 await stop.wait()

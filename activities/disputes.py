@@ -31,9 +31,10 @@ from models.domain.errors import Declined
 from models.domain.ids import dispute_key
 from models.domain.messages import Channel
 from models.domain.money import Money
-from models.domain.policy import BookingPolicy
+from models.domain.policy import BookingPolicy, PaymentPlan
+from models.domain.postings import Shares
 from models.domain.refunds import shares
-from models.domain.states import DisputeStatus, PaymentStatus, advance
+from models.domain.states import HOLDS_SLOT, DisputeStatus, PaymentStatus, advance
 from models.tables.audit import AuditEvent
 from models.tables.bookings import BookingRequest
 from models.tables.disputes import Dispute
@@ -101,7 +102,8 @@ class DisputeActivities:
             if payment is None:
                 return None
             booking = await session.get_one(BookingRequest, payment.booking_id)
-            if payment.status is PaymentStatus.PENDING:
+            is_held = payment.plan is PaymentPlan.CHARGE_THEN_TRANSFER and booking.status in HOLDS_SLOT
+            if payment.status is PaymentStatus.PENDING and not is_held:
                 raise NotRecordedYet("the charge's booking has not ended yet")
             policy = BookingPolicy.model_validate(booking.policy)
             dispute = await _upsert(session, message, booking)
@@ -110,8 +112,11 @@ class DisputeActivities:
             owed = min(excess, await ledger.owed_to_student(session, payment.booking_id, payment.currency))
             case = DisputeContext(
                 parties=postings.Parties(booking_id=booking.id, instructor_id=booking.instructor_id),
-                borne_if_lost=shares(state.amount - owed, captured, fee, policy.lost_dispute_borne_by),
+                borne_if_lost=_nobody(state.amount)
+                if is_held
+                else shares(state.amount - owed, captured, fee, policy.lost_dispute_borne_by),
                 owed=owed,
+                is_held=is_held,
                 is_taken_over=dispute.taken_over_at is not None,
                 ordered=await _ordered_answer(session, dispute),
             )
@@ -254,7 +259,11 @@ async def _withdraw(session: AsyncSession, message: RecordDispute, payment: Paym
 async def _close(session: AsyncSession, message: RecordDisputeEnd) -> None:
     """Post the end of a dispute whose money was withdrawn."""
     state, parties = message.state, message.case.parties
-    if state.status is DisputeStatus.LOST:
+    if state.status is DisputeStatus.LOST and message.case.is_held:
+        await ledger.post(
+            session, message.at, postings.dispute_lost_while_held(parties, state.dispute_id, state.amount)
+        )
+    elif state.status is DisputeStatus.LOST:
         lost = postings.dispute_lost(parties, state.dispute_id, message.borne, message.case.owed)
         await ledger.post(session, message.at, *lost)
     elif state.reinstated:
@@ -267,16 +276,23 @@ async def _close_payment(session: AsyncSession, message: RecordDisputeEnd) -> No
     """Restore the status from before the dispute, or deduct a lost amount. A refund since then has set it already."""
     payment = await session.get_one(Payment, message.case.parties.booking_id, with_for_update=True)
     if message.state.status is DisputeStatus.LOST:
-        await payment_records.deduct(session, payment, message.borne, message.at)
+        if not message.case.is_held:
+            await payment_records.deduct(session, payment, message.borne, message.at)
         return
     if payment.status is not PaymentStatus.DISPUTED:
         return
-    if not payment.captured_minor:
+    if message.case.is_held:
+        to = PaymentStatus.PENDING
+    elif not payment.captured_minor:
         to = PaymentStatus.REFUNDED
     else:
         to = PaymentStatus.PARTIALLY_REFUNDED if payment.returned_minor else PaymentStatus.CAPTURED
     payment.status = advance_unless_there(payment.status, to)
     payment.updated_at = message.at
+
+
+def _nobody(amount: Money) -> Shares:
+    return Shares(instructor=amount.zero(), platform_fee=amount.zero(), platform_loss=amount.zero())
 
 
 def _captured_and_fee(payment: Payment) -> tuple[Money, Money]:

@@ -14,7 +14,7 @@ from models.domain.ids import external_refund_id, ledger_id
 from models.domain.ledger import PostingKind
 from models.domain.refunds import AdoptRefund, ExternalRefund, RefundOrder
 from models.domain.states import RefundStatus
-from models.domain.stripe_events import StripeEvent
+from models.domain.stripe_events import REFUND_FAILED, StripeEvent
 from models.tables.ledger import LedgerTransaction
 from models.tables.payments import Payment
 from models.tables.refunds import Refund
@@ -23,7 +23,8 @@ from models.tables.refunds import Refund
 async def order_of(session: AsyncSession, event: StripeEvent) -> RefundOrder | None:
     """The refund that an event is about, by our own records; `None` if its workflow has nothing to do.
 
-    A refund that is recorded nowhere is to be adopted: somebody else made it.
+    A refund that is recorded nowhere is to be adopted: somebody else made it. So is one of the booking's ending that
+    the student's bank has returned: from then on it can be sent again.
     """
     if event.object_id is None:
         return RefundOrder(refund_id=event.refund_id) if event.refund_id else None
@@ -31,7 +32,7 @@ async def order_of(session: AsyncSession, event: StripeEvent) -> RefundOrder | N
     if payment is None:
         return None
     recorded = await recorded_as(session, payment, event.object_id, event.refund_id)
-    if recorded is None:
+    if recorded is None or (recorded == "ending" and event.type == REFUND_FAILED):
         return RefundOrder(refund_id=external_refund_id(event.object_id), stripe_refund_id=event.object_id)
     return RefundOrder(refund_id=recorded) if isinstance(recorded, UUID) else None
 
@@ -68,11 +69,12 @@ def _may_be_made(row: Refund) -> bool:
     return row.status is RefundStatus.FAILED or row.stripe_refund_id is None
 
 
-def adopted(message: AdoptRefund, booking_id: UUID, external: ExternalRefund) -> Refund:
+def adopted(message: AdoptRefund, booking_id: UUID, external: ExternalRefund, is_of_ending: bool) -> Refund:
+    """A refund of the ending has been deducted and posted as sent, with the ending."""
     return Refund(
         id=message.refund_id,
         booking_id=booking_id,
-        status=RefundStatus.RESERVED,
+        status=RefundStatus.SUCCEEDED if is_of_ending else RefundStatus.RESERVED,
         amount_minor=external.amount.amount_minor,
         currency=external.amount.currency,
         borne_by=external.borne_by,

@@ -7,11 +7,11 @@ from temporalio import activity
 
 from activities.booking import payment_records
 from activities.booking.payment_records import NotRecordedYet
-from activities.database import audit
+from activities.database import attention, audit
 from activities.database.transactions import transaction
 from activities.gateways import RefundGateway
 from models.domain.actors import PLATFORM
-from models.domain.fraud_warnings import FraudWarning, FraudWarningOutcome, TakeFraudWarning
+from models.domain.fraud_warnings import DISMISSED, WARNED, FraudWarning, FraudWarningOutcome, TakeFraudWarning
 from models.domain.messages import Channel
 from models.domain.money import Money
 from models.domain.policy import BookingPolicy, FraudWarningPolicy
@@ -33,8 +33,8 @@ class FraudWarningActivities:
     async def take_fraud_warning(self, message: TakeFraudWarning) -> FraudWarningOutcome:
         """Order a refund of all that is left, or request an operator's attention, as the booking's policy says.
 
-        A warning that needs no action any more ends the attention that it called for. Raises `NotRecordedYet` while
-        another refund of the booking is in progress.
+        A warning that needs no action any more, or that an operator has dismissed, ends the attention that it called
+        for. Raises `NotRecordedYet` while another refund of the booking is in progress.
         """
         warning = await self._gateway.look_up_fraud_warning(message.warning_id)
         by_intent = select(Payment.booking_id).where(col(Payment.payment_intent_id) == warning.payment_intent_id)
@@ -52,9 +52,7 @@ class FraudWarningActivities:
 
 async def _record(session: AsyncSession, payment: Payment, warning: FraudWarning, message: TakeFraudWarning) -> None:
     detail = {"warning_id": warning.warning_id, "fraud_type": warning.fraud_type, "amount_minor": payment.amount_minor}
-    warned = audit.event(
-        payment.booking_id, "booking.fraud_warning", PLATFORM, Channel.STRIPE, message.at, detail, warning.warning_id
-    )
+    warned = audit.event(payment.booking_id, WARNED, PLATFORM, Channel.STRIPE, message.at, detail, warning.warning_id)
     await audit.append(session, warned)
 
 
@@ -64,9 +62,11 @@ async def _act(
     if await session.get(Refund, message.refund_id) is not None:
         return FraudWarningOutcome.REFUND
     left = Money(amount_minor=payment.captured_minor, currency=payment.currency)
-    if not warning.is_actionable or refusal(left, payment.status, left, other_under_way=False):
+    dismissed = audit.event(booking.id, DISMISSED, PLATFORM, Channel.API, message.at, occasion=warning.warning_id)
+    is_dismissed = await audit.exists(session, dismissed)
+    if is_dismissed or not warning.is_actionable or refusal(left, payment.status, left, other_under_way=False):
         if (booking.attention_reason or "").startswith(_REASON_PREFIX):
-            booking.end_attention(message.at)
+            await attention.end(session, booking, message.at)
         return FraudWarningOutcome.NO_REFUND
     policy = BookingPolicy.model_validate(booking.policy)
     if policy.on_fraud_warning is FraudWarningPolicy.ATTENTION:

@@ -15,9 +15,9 @@ from pydantic import Field
 from models.domain.base import Value
 from models.domain.disputes import DisputeState, ReverseDisputedTransfer
 from models.domain.fraud_warnings import FraudWarning
-from models.domain.messages import Checkout, PaymentState
 from models.domain.money import Money
 from models.domain.onboarding import AccountState, OnboardingLink
+from models.domain.payments import Checkout, PaymentState
 from models.domain.payouts import PayoutOrder, PayoutState
 from models.domain.policy import Split
 from models.domain.refunds import ExternalRefund, RefundAtStripe, RefundSnapshot
@@ -40,10 +40,27 @@ class CheckoutRequest(Value):
     """The parameters of a Checkout Session. The student reads price, fee and cancellation terms before paying."""
 
     terms: BookingTerms
+    amount: Money
     split: Split
     text: CheckoutText
     customer_id: str
     expires_at: datetime
+    excluded_methods: tuple[str, ...] = ()
+    """Payment methods that the plan cannot use for this booking."""
+    renewal_page: int = 0
+    """Which page of a renewal this is; 0 for the booking's first payment."""
+
+
+class ShareTransfer(Value):
+    """A transfer of an instructor's share. Amounts are in the transfer's currency."""
+
+    transfer_id: str
+    amount: Money
+    reversed_minor: int
+
+    @property
+    def left_minor(self) -> int:
+        return self.amount.amount_minor - self.reversed_minor
 
 
 class CheckoutPage(Value):
@@ -76,9 +93,12 @@ class PaymentGateway(AccountGateway, Protocol):
         """The id of the student's customer, or `None`."""
 
     async def open_checkout(self, request: CheckoutRequest, *, key: str) -> CheckoutPage:
-        """Create a Checkout Session that places a hold: a destination charge with manual capture."""
+        """Create a Checkout Session for the plan in the request's terms.
 
-    async def find_checkout(self, customer_id: str, booking_id: UUID) -> CheckoutPage | None:
+        `HOLD`: a destination charge with manual capture. `CHARGE_THEN_TRANSFER`: a charge of the platform's.
+        """
+
+    async def find_checkout(self, customer_id: str, booking_id: UUID, renewal_page: int) -> CheckoutPage | None:
         """The booking's Checkout Session, or `None`. Used when its id was lost."""
 
     async def look_up(self, checkout_session_id: str) -> PaymentState:
@@ -93,19 +113,26 @@ class PaymentGateway(AccountGateway, Protocol):
     async def capture(self, payment_intent_id: str, split: Split, *, key: str) -> PaymentState:
         """Capture `split.kept` with `split.platform_fee` as application fee. Stripe releases the rest of the hold."""
 
-    async def refund(
-        self, payment_intent_id: str, booking_id: UUID, *, amount: Money | None = None, with_fee: bool, key: str
-    ) -> None:
-        """Refund `amount`, or all that is left, and reverse its part of the transfer.
-
-        `with_fee` refunds the part of the application fee as well.
-        """
+    async def refund(self, payment_intent_id: str, booking_id: UUID, *, amount: Money | None = None, key: str) -> None:
+        """Refund `amount` without the fee, or all that is left with it, and reverse its part of the transfer."""
 
     async def return_fee(self, payment_intent_id: str, amount: Money, *, key: str) -> None:
         """Return a part of the application fee to the connected account."""
 
     async def reverse_share(self, payment_intent_id: str, amount: Money, *, key: str) -> None:
         """Reverse a part of the transfer, without a refund."""
+
+    async def transfers_of(self, charge_id: str, booking_id: UUID) -> list[ShareTransfer]:
+        """The transfers of a charge of the platform's."""
+
+    async def transfer(self, charge_id: str, account_id: str, booking_id: UUID, amount: Money, *, key: str) -> None:
+        """Transfer a part of a charge of the platform's to a connected account, available with the charge's funds."""
+
+    async def reverse_transfer(self, transfer_id: str, amount: Money, *, key: str) -> None:
+        """Reverse a part of a transfer."""
+
+    async def refund_charge(self, payment_intent_id: str, booking_id: UUID, amount: Money | None, *, key: str) -> None:
+        """Refund `amount` of a charge of the platform's, or all that is left. No transfer is reversed."""
 
 
 class PayoutGateway(Protocol):
@@ -163,6 +190,24 @@ class BalanceGateway(Protocol):
     async def balance_of(self, account_id: str) -> dict[str, int]:
         """A connected account's balance in minor units by currency: available and pending together."""
 
+    async def settled_on_platform(self, charge_id: str) -> Money:
+        """What the charge has left on the platform's balance, in the currency in which the platform settles it.
+
+        Stripe's fees are not deducted.
+        """
+
+    async def settled_on_account(self, charge_id: str, account_id: str) -> Money | None:
+        """What the charge has brought to the connected account, payouts aside, in the currency that it settles in.
+
+        `None` for an account that is deleted or no longer connected.
+        """
+
+    async def transferred_without_charge(self, account_id: str) -> dict[str, int]:
+        """What the platform has transferred to a connected account from its own balance, less reversals, by currency.
+
+        A booking's transfer has its charge as its source: it is not included.
+        """
+
 
 class RefundGateway(Protocol):
     """Refunds after a booking's end, and the warnings that may lead to one."""
@@ -172,6 +217,9 @@ class RefundGateway(Protocol):
 
     async def create_refund(self, snapshot: RefundSnapshot, *, key: str) -> RefundAtStripe:
         """Refund the amount. The first try also reverses the transfer, unless the platform bears the refund."""
+
+    async def reverse_refunded_share(self, snapshot: RefundSnapshot, *, key: str) -> int:
+        """Reverse the refund's share of a separate transfer. Returns the amount that was reversed, in minor units."""
 
     async def look_up_refund(self, stripe_refund_id: str) -> RefundAtStripe:
         """The refund's current state."""

@@ -1,4 +1,4 @@
-"""Activities of the Payout workflow: look a payout up at Stripe, and record its state. Both are safe to repeat."""
+"""Activities of the Payout workflow: look a payout up at Stripe, and record its state. All are safe to repeat."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -17,9 +17,10 @@ from models.domain.actors import PLATFORM, Subject
 from models.domain.messages import Channel
 from models.domain.money import Money
 from models.domain.notifications import notifications_for
-from models.domain.payouts import PayoutOrder, PayoutPhase, PayoutState, RecordPayout
+from models.domain.onboarding import ACCOUNT_GONE
+from models.domain.payouts import PayoutOrder, PayoutPhase, PayoutState, RecordLostPayout, RecordPayout
 from models.domain.states import PaymentStatus, PayoutStatus, advance
-from models.tables.audit import event_about
+from models.tables.audit import AuditEvent, event_about
 from models.tables.payments import InstructorPayout, Payment
 
 
@@ -52,6 +53,35 @@ class PayoutActivities:
             elif state.has_come_back:
                 await recorder.record_return()
         return True
+
+    @activity.defn
+    async def record_lost_payout(self, message: RecordLostPayout) -> None:
+        """Nobody can follow the payout any more. No mail: its account is closed, and nothing is paid there again.
+
+        The ledger stays: Stripe has sent the money.
+        """
+        payout_id = message.order.payout_id
+        is_on_its_way = (
+            col(InstructorPayout.stripe_payout_id) == payout_id,
+            col(InstructorPayout.status) == PayoutStatus.PROCESSING,
+        )
+        query = select(InstructorPayout).where(*is_on_its_way).order_by(col(InstructorPayout.id)).with_for_update()
+        async with transaction(self._engine) as session:
+            rows = (await session.exec(query)).all()
+            for row in rows:
+                row.status = advance(row.status, PayoutStatus.FAILED)
+                row.failure_reason = ACCOUNT_GONE
+                row.updated_at = message.at
+            if rows:
+                await audit.append(session, _lost(rows[0].instructor_id, message))
+
+
+def _lost(instructor_id: UUID, message: RecordLostPayout) -> AuditEvent:
+    payout_id = message.order.payout_id
+    return event_about(
+        Subject.INSTRUCTOR, instructor_id, "instructor.payout_lost", PLATFORM, Channel.WORKFLOW, message.at,
+        {"payout_id": payout_id}, occasion=payout_id,
+    )  # fmt: skip
 
 
 class _PayoutRecorder:

@@ -23,7 +23,7 @@ from models.domain.ids import refund_key
 from models.domain.messages import Channel
 from models.domain.money import Money
 from models.domain.notifications import notifications_for
-from models.domain.policy import LossBearer
+from models.domain.policy import LossBearer, PaymentPlan
 from models.domain.refunds import (
     NOT_OWED,
     AdoptRefund,
@@ -35,6 +35,7 @@ from models.domain.refunds import (
     RefundResult,
     RefundSnapshot,
     refusal,
+    shares,
     shares_at_stripe,
 )
 from models.domain.states import PaymentStatus, RefundStatus
@@ -82,12 +83,25 @@ class RefundActivities:
                 return RefundResult(refund=await self._gateway.look_up_refund(row.stripe_refund_id))
             found = await self._gateway.find_refund(snapshot)
             key = refund_key(snapshot.refund_id, snapshot.tries)
-            created = found or await with_idempotency_key(
-                key, True, lambda key: self._gateway.create_refund(snapshot, key=key)
+            created = (
+                found
+                if found is not None
+                else await with_idempotency_key(key, True, lambda key: self._gateway.create_refund(snapshot, key=key))
             )
         except Declined as refused:
             return RefundResult(refused=refused.code)
+        if snapshot.share_minor and created.status is not RefundStatus.FAILED:
+            created = created.model_copy(update={"reversed_minor": await self._reverse_share(snapshot, key)})
         return RefundResult(refund=created)
+
+    async def _reverse_share(self, snapshot: RefundSnapshot, key: str) -> int:
+        """Zero if the instructor's balance does not cover it: then the platform bears it."""
+        try:
+            return await with_idempotency_key(
+                f"{key}:reverse", True, lambda key: self._gateway.reverse_refunded_share(snapshot, key=key)
+            )
+        except Declined:
+            return 0
 
     @activity.defn
     async def look_up_refund(self, stripe_refund_id: str) -> RefundAtStripe:
@@ -98,8 +112,8 @@ class RefundActivities:
         """Record a refund that was created at Stripe as a reserved one. Returns `None` if there is nothing to adopt.
 
         That is so for a charge of no booking, and for a refund that is recorded already: ordered here, or part of the
-        booking's ending. Raises `NotRecordedYet` until the booking has ended, and while another refund of it is in
-        progress.
+        booking's ending, unless the student's bank has returned it. Raises `NotRecordedYet` until the booking has
+        ended, and while another refund of it is in progress.
         """
         external = await self._gateway.look_up_external_refund(message.stripe_refund_id)
         async with transaction(self._engine) as session:
@@ -115,10 +129,11 @@ class RefundActivities:
                 recorded = await external_refunds.recorded_as(
                     session, payment, message.stripe_refund_id, external.labelled
                 )
+                is_returned = recorded == "ending" and external.refund.status is RefundStatus.FAILED
                 is_beyond = external.amount.amount_minor > payment.captured_minor
-                if recorded or not external.moves_money or is_beyond:
+                if not is_returned and (recorded or not external.moves_money or is_beyond):
                     return None
-                row = external_refunds.adopted(message, payment.booking_id, external)
+                row = external_refunds.adopted(message, payment.booking_id, external, is_returned)
                 session.add(row)
             return await _snapshot(session, row, payment)
 
@@ -136,8 +151,9 @@ class RefundActivities:
             if row.status is refund.status and row.pending_reason != refund.pending_reason:
                 row.pending_reason, row.updated_at = refund.pending_reason, message.at
             if refund.is_sent and row.stripe_refund_id == refund.stripe_refund_id:
-                sent = postings.refund_sent(snapshot.parties, refund.stripe_refund_id, snapshot.amount)
-                await ledger.post(session, message.at, sent)
+                if refund.stripe_refund_id not in payment.ending_refund_ids:
+                    sent = postings.refund_sent(snapshot.parties, refund.stripe_refund_id, snapshot.amount)
+                    await ledger.post(session, message.at, sent)
                 if refund.status is RefundStatus.FAILED:
                     returned = postings.refund_failed(snapshot.parties, refund.stripe_refund_id, snapshot.amount)
                     await ledger.post(session, message.at, returned)
@@ -255,14 +271,20 @@ def _event(
 
 async def _snapshot(session: AsyncSession, row: Refund, payment: Payment) -> RefundSnapshot:
     booking = await session.get_one(BookingRequest, row.booking_id)
+    captured = Money(amount_minor=payment.captured_minor, currency=payment.currency)
+    fee = Money(amount_minor=payment.platform_fee_minor, currency=payment.currency)
+    amount = Money(amount_minor=row.amount_minor, currency=row.currency)
+    is_reversed = payment.plan is PaymentPlan.CHARGE_THEN_TRANSFER and row.status is RefundStatus.RESERVED
     return RefundSnapshot(
         refund_id=row.id,
         parties=postings.Parties(booking_id=booking.id, instructor_id=booking.instructor_id),
         status=row.status,
         refusal=row.failure_reason if row.status in (RefundStatus.REQUESTED, RefundStatus.REFUSED) else None,
         payment_intent_id=payment.payment_intent_id or "",
-        amount=Money(amount_minor=row.amount_minor, currency=row.currency),
+        amount=amount,
         borne_by=row.borne_by,
+        plan=payment.plan,
+        share_minor=shares(amount, captured, fee, row.borne_by).instructor.amount_minor if is_reversed else 0,
         tries=row.tries,
         stripe_refund_id=row.stripe_refund_id,
         is_retrying=row.status is RefundStatus.FAILED and _is_due(row),

@@ -15,13 +15,12 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 
-from api import health
+from api import health, openapi
 from api.bookings import routers as bookings
 from api.bookings.client import BookingClient
 from api.bookings.event_stream import EventStreams, StreamFinished, on_stream_finished
 from api.bookings.refund_client import RefundClient
 from api.catalogue import routers as catalogue
-from api.http import return_pages
 from api.http.auth import LocalTokenVerifier
 from api.http.backpressure import Backpressure
 from api.http.database import Database
@@ -34,6 +33,8 @@ from api.http.rate_limits import RATE_LIMITED, RateLimits, redis_storage
 from api.meetings import routers as meetings
 from api.metrics import serve_metrics
 from api.openapi import DESCRIPTION, TAGS, Api
+from api.pages import routers as pages
+from api.pages.errors import PageErrors
 from api.payments import routers as payments
 from api.payments.adjustments import AdjustmentClient
 from api.payments.disputes import DisputeClient
@@ -120,18 +121,20 @@ def _build(settings: Settings, lifespan: Lifespan | None) -> FastAPI:
     app.state.limits = RateLimits(redis_storage(limits_url.get_secret_value()) if limits_url else None)
     app.state.backpressure = Backpressure()
     app.state.documents = Documents()
-    _include_routers(app)
+    _include_routers(app, settings)
     _handle_errors(app)
     _add_middleware(app, settings)
     return app
 
 
-def _include_routers(app: FastAPI) -> None:
+def _include_routers(app: FastAPI, settings: Settings) -> None:
+    limited = [*pages.ROUTERS] if settings.http.holdfast_pages else []
     for folder in (people, catalogue, bookings, meetings, payments, reconciliation, reports):
-        for router in folder.ROUTERS:
-            app.include_router(router, **RATE_LIMITED)
+        limited += folder.ROUTERS
+    for router in (*limited, pages.MAILED):
+        app.include_router(router, **RATE_LIMITED)
     # Not limited: webhooks and probes, whose rate the sender decides, and static pages.
-    for router in (*payments.WEBHOOKS, *meetings.WEBHOOKS, health.router, *return_pages.ROUTERS):
+    for router in (*payments.WEBHOOKS, *meetings.WEBHOOKS, health.router, *pages.STATIC, openapi.router):
         app.include_router(router)
 
 
@@ -145,8 +148,9 @@ def _handle_errors(app: FastAPI) -> None:
 def _add_middleware(app: FastAPI, settings: Settings) -> None:
     """From the inside out. CORS is outside the 500 fallback, so that a browser lets its page read a 500 as well."""
     app.add_middleware(UnhandledErrorMiddleware)
+    app.add_middleware(PageErrors)
     if settings.http.holdfast_cors_origins:
-        # Without `allow_credentials`: the API sets no cookies.
+        # Without `allow_credentials`: the API reads no cookies.
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.http.holdfast_cors_origins,

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
 from api.bookings.schemas import BookingEvent
@@ -45,6 +46,8 @@ TAGS = [
     {"name": "machines", "description": "Health, without the version prefix."},
 ]
 
+router = APIRouter(include_in_schema=False)
+
 _REQUEST_ID = {"description": "The request's, or a generated one.", "required": True, "schema": {"type": "string"}}
 
 
@@ -53,6 +56,12 @@ class Api(FastAPI):
         if not self.openapi_schema:
             _complete(super().openapi())
         return super().openapi()
+
+
+@router.get("/")
+async def describe(request: Request) -> JSONResponse:
+    """The document itself, for a program that knows no more than the address."""
+    return JSONResponse(request.app.openapi(), headers={"Vary": "Accept"})
 
 
 def _complete(schema: Json) -> None:

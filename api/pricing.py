@@ -1,6 +1,6 @@
-"""Schemas of price and policy, and two checks: can this price be charged, and can this slot be booked yet."""
+"""Schemas of price and policy, and whether a price can be charged."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from api.http.problems import Kind, Problem
 from api.http.schema_types import ResponseModel
@@ -9,9 +9,7 @@ from models.domain.policy import (
     BookingPolicy,
     CancellationTier,
     CompletionTimeoutPolicy,
-    last_end_for_hold,
 )
-from models.tables.catalogue import Slot
 
 
 class Price(ResponseModel):
@@ -52,7 +50,13 @@ class Windows(ResponseModel):
     contest_within_seconds: int
     """After a reported no-show."""
     object_within_seconds: int
-    """After a reported completion that the meeting's record does not show; 0 if it is captured at once."""
+    """After a reported completion that the meeting's record does not show; 0 if it is settled at once."""
+    pay_again_before_start_seconds: int
+    """By how long before the start a hold that does not last until the session has to be replaced by a payment."""
+    pay_late_within_seconds: int
+    """How long the student has to pay what is due, if the hold had ended before it could be charged."""
+    funds_kept_at_most_seconds: int
+    """How long a payment that was charged when booking may be kept before it is transferred or refunded."""
     report_no_show_after_seconds: int
     """How long each side waits for the other, from the session's start."""
 
@@ -97,6 +101,9 @@ def policy(policy: BookingPolicy) -> Policy:
             report_within_seconds=seconds(deadlines.completion_window),
             contest_within_seconds=seconds(deadlines.contest_window),
             object_within_seconds=seconds(deadlines.objection_window),
+            pay_again_before_start_seconds=seconds(deadlines.renewal_lead),
+            pay_late_within_seconds=seconds(deadlines.late_payment_window),
+            funds_kept_at_most_seconds=seconds(deadlines.holding_limit),
             report_no_show_after_seconds=seconds(policy.no_show_min_wait),
         ),
     )
@@ -108,12 +115,6 @@ def tier(tier: CancellationTier) -> RefundTier:
 
 def seconds(window: timedelta) -> int:
     return window // timedelta(seconds=1)
-
-
-def bookable_from(slot: Slot, policy: BookingPolicy, now: datetime) -> datetime | None:
-    """When the slot becomes bookable; `None` if a card hold placed now would last long enough."""
-    too_late = slot.ends_at - last_end_for_hold(policy.deadlines, now)
-    return now + too_late if too_late > timedelta(0) else None
 
 
 def ensure_chargeable(price: Money) -> Money:

@@ -94,6 +94,10 @@ class HttpSettings(TokenSettings):
     holdfast_verify_addresses: bool | None = None
     """Whether students verify their address before their first booking; if omitted, in production only."""
     holdfast_public_url: AnyHttpUrl
+    holdfast_pages: bool = True
+    """`off` for a platform with a front end of its own. The pages that Stripe and mails lead to stay."""
+    holdfast_temporal_ui_url: AnyHttpUrl | None = None
+    """A namespace in Temporal's UI (`https://temporal.example/namespaces/default`), to which operators get links."""
     holdfast_cors_origins: Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(_split_origins)] = ()
     """Origins whose pages may read responses in a browser, separated by commas. Empty by default."""
     holdfast_api_metrics_address: Annotated[str | None, AfterValidator(_is_address)] = None
@@ -129,11 +133,15 @@ class HttpSettings(TokenSettings):
 class IdentitySettings(BaseSettings):
     """An OpenID Connect provider that replaces the built-in sign-in. Not used unless an issuer is set."""
 
-    model_config = SettingsConfigDict(extra="ignore")
+    model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True)
 
     holdfast_oidc_issuer: str | None = None
     """Must equal the `iss` claim of the tokens exactly."""
     holdfast_oidc_audience: str | None = None
+    holdfast_oidc_client_id: str | None = None
+    """With which the pages sign people in. The audience if not set."""
+    holdfast_oidc_client_secret: SecretStr | None = None
+    """Not needed for a public client: the sign-in uses PKCE."""
     holdfast_oidc_jwks_url: AnyHttpUrl | None = None
     """Discovered from the issuer if not set."""
     holdfast_oidc_role_claim: str = Field(default="roles", min_length=1)
@@ -160,6 +168,10 @@ class IdentitySettings(BaseSettings):
     @property
     def is_used(self) -> bool:
         return self.holdfast_oidc_issuer is not None
+
+    @property
+    def client_id(self) -> str:
+        return self.holdfast_oidc_client_id or self.holdfast_oidc_audience or ""
 
     @property
     def roles(self) -> dict[str, Role]:

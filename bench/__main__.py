@@ -1,4 +1,5 @@
-"""`./run bench`: what a booking costs, how it continues after a crash, what others notice of greedy clients."""
+"""`./run bench`: what a booking costs, how it continues after a crash, what others notice of greedy clients, and what
+many waiting bookings cost."""
 
 import argparse
 import sys
@@ -7,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from bench import checks, greedy, recovery, report, throughput
+from bench import checks, greedy, recovery, report, throughput, waiting
 from bench.checks import Check
 from bench.stack import bench_stack
 from sandbox.demo.people import Unexpected
@@ -32,6 +33,12 @@ def _arguments() -> argparse.Namespace:
         action="store_true",
         help="measure instead what others wait for beside clients that ask for all they can get",
     )
+    instead.add_argument(
+        "--waiting",
+        type=_positive,
+        metavar="N",
+        help=f"measure instead what N waiting bookings cost, and to wake one; more than {waiting.FIRST}",
+    )
     return parser.parse_args()
 
 
@@ -45,8 +52,13 @@ def _positive(text: str) -> int:
 async def _bench(arguments: argparse.Namespace) -> int:
     results: dict[str, Any]
     checked: list[Check]
-    async with bench_stack() as stack:
-        if arguments.recovery:
+    async with bench_stack(waiting.SETTINGS if arguments.waiting else None) as stack:
+        if arguments.waiting:
+            parameters = {"waiting": arguments.waiting}
+            waited = await waiting.measure(stack, arguments.waiting)
+            report.print_waiting(waited)
+            results, checked = {"waiting": [asdict(each) for each in waited]}, checks.of_waiting(waited)
+        elif arguments.recovery:
             parameters = {"waiting": _RECOVERY_BOOKINGS}
             recovered = await recovery.measure(stack, _RECOVERY_BOOKINGS)
             report.print_recovery(recovered)

@@ -1,12 +1,21 @@
 """Checks that a run stayed within the budget."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from bench.budget import MAX_ACTIONS, MAX_EVENTS, MAX_GREEDY_RATIO, MAX_RECOVERY_SECONDS, MAX_STRIPE_MUTATIONS
+from bench.budget import (
+    MAX_ACTIONS,
+    MAX_EVENTS,
+    MAX_GREEDY_RATIO,
+    MAX_RECOVERY_SECONDS,
+    MAX_STRIPE_MUTATIONS,
+    MAX_WAITING_RATIO,
+)
 from bench.greedy import STEPS, Greedy
 from bench.recovery import Recovery
 from bench.throughput import Throughput
+from bench.waiting import Waiting
 
 
 @dataclass(frozen=True)
@@ -33,5 +42,22 @@ def of_greedy(run: Greedy) -> list[Check]:
     return [_at_most(f"p99 of a {step}, greedy / quiet", round(run.ratio(step), 2), MAX_GREEDY_RATIO) for step in STEPS]
 
 
+def of_waiting(run: Sequence[Waiting]) -> list[Check]:
+    few, many = run[0], run[-1]
+    return [
+        _at_most("the worker's memory, many / few", many.worker_megabytes / few.worker_megabytes, MAX_WAITING_RATIO),
+        _at_most(
+            "CPU of the worker to wake one in its cache, many / few",
+            many.in_cache.cpu_seconds / few.in_cache.cpu_seconds,
+            MAX_WAITING_RATIO,
+        ),
+        _at_most(
+            "CPU of the worker to wake one beyond its cache, many / few",
+            many.beyond_cache.cpu_seconds / few.beyond_cache.cpu_seconds,
+            MAX_WAITING_RATIO,
+        ),
+    ]
+
+
 def _at_most(name: str, measured: float, most: float) -> Check:
-    return Check(name, measured <= most, f"{measured:g}, at most {most:g}")
+    return Check(name, measured <= most, f"{measured:.4g}, at most {most:g}")

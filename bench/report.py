@@ -20,6 +20,7 @@ from bench.figures import Figure, Ratio
 from bench.greedy import CLIENTS, Greedy, p99
 from bench.recovery import Recovery
 from bench.throughput import Throughput
+from bench.waiting import CACHED, Waiting
 
 _RECOVERY_KINDS = {
     "approved_meanwhile": "waited, approved while there was no worker",
@@ -68,6 +69,19 @@ def print_greedy(run: Greedy) -> None:
     _console.print(table)
     answers = ", ".join(f"{answer}: {count}" for answer, count in sorted(run.answers.items()))
     _console.print(f"What they got in {run.greedy_seconds:.0f} s: {answers}", markup=False)
+
+
+def print_waiting(run: Sequence[Waiting]) -> None:
+    table = Table(title=f"Bookings that wait, of which the worker caches {CACHED}; median milliseconds to wake one")
+    headings = ("waiting", "worker's memory, MB", "in the cache", "CPU of the worker", "beyond it", "CPU of the worker")
+    for heading in headings:
+        table.add_column(heading, justify="right")
+    for each in run:
+        wakings = (each.in_cache, each.beyond_cache)
+        seconds = (value for waking in wakings for value in (median(waking.seconds), waking.cpu_seconds))
+        milliseconds = (f"{value * 1000:.0f}" for value in seconds)
+        table.add_row(str(each.bookings), f"{each.worker_megabytes:.0f}", *milliseconds)
+    _console.print(table)
 
 
 def print_checks(checks: Sequence[Check]) -> None:

@@ -1,7 +1,7 @@
 """The stack that the bench runs on: the real one, with production deadlines and without the activity rate limit."""
 
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,12 +28,15 @@ class BenchStack:
 
 
 @asynccontextmanager
-async def bench_stack() -> AsyncIterator[BenchStack]:
-    """Start a stack and stop it at the end. Raises `StartupError` or `StackRefusedError`, as `Stack` does."""
+async def bench_stack(settings: Mapping[str, str] | None = None) -> AsyncIterator[BenchStack]:
+    """Start a stack, with these settings beside the bench's, and stop it at the end.
+
+    Raises `StartupError` or `StackRefusedError`, as `Stack` does.
+    """
     with tempfile.TemporaryDirectory(prefix="holdfast-bench-") as temporary:
         directory = Path(temporary)
         log = directory / "stripe.jsonl"
-        async with Stack(directory, stripe_log=log, env=_SETTINGS) as stack:
+        async with Stack(directory, stripe_log=log, env={**_SETTINGS, **(settings or {})}) as stack:
             engine = build_engine(stack.database_url)
             temporal = await Client.connect(stack.temporal_address, data_converter=pydantic_data_converter)
             try:

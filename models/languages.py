@@ -5,19 +5,21 @@ English is the source. Every other language is a file `catalogues/<code>.po`, an
 
 from collections.abc import Mapping
 from copy import copy
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from babel import Locale
-from babel.dates import format_skeleton, format_time, get_month_names
+from babel.dates import format_skeleton, format_time, format_timedelta, get_month_names
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import NumberPattern, format_percent
 from babel.support import NullTranslations, Translations
 from babel.units import format_unit
+from jinja2 import Environment
 
 from models.domain.money import BASIS_POINTS, Money, exponent
 
@@ -43,6 +45,12 @@ class Language:
     def ngettext(self, one: str, many: str, count: int, /, **values: object) -> str:
         return self.translations.ngettext(one, many, count) % ({"count": count} | values)
 
+    def install_in(self, environment: Environment) -> None:
+        """For templates with `{% trans %}`. The environment needs `jinja2.ext.i18n`."""
+        environment.policies["ext.i18n.trimmed"] = True
+        installed: Any = environment
+        installed.install_gettext_callables(self.translations.gettext, self.translations.ngettext, newstyle=True)
+
     def money(self, money: Money) -> str:
         """`US$100.00`, with as many decimals as Stripe's minor unit has."""
         return self._amount(money, self.locale.currency_formats["standard"])
@@ -54,11 +62,19 @@ class Language:
     def percent(self, bps: int) -> str:
         return _plain(format_percent(Decimal(bps) / BASIS_POINTS, locale=self.locale, decimal_quantization=False))
 
+    def days(self, count: int) -> str:
+        return format_unit(count, "duration-day", locale=self.locale)
+
     def hours(self, count: int) -> str:
         return format_unit(count, "duration-hour", locale=self.locale)
 
     def minutes(self, count: int) -> str:
         return format_unit(count, "duration-minute", locale=self.locale)
+
+    def age(self, time: timedelta) -> str:
+        """`3 days`, `5 hours`: in the largest unit that fits."""
+        text: str = format_timedelta(time, locale=self.locale, threshold=1)
+        return _plain(text)
 
     def start(self, at: datetime, where: ZoneInfo) -> str:
         """For subjects: `Thu 5 Mar, 10:00`."""
@@ -84,6 +100,14 @@ class Language:
         """`Thu, 5 Mar 2026`."""
         return self._skeleton("yMMMEd", at.astimezone(where))
 
+    def calendar_day(self, day: date) -> str:
+        """The same of a calendar day."""
+        return self._skeleton("yMMMEd", day)
+
+    def clock(self, at: datetime, where: ZoneInfo) -> str:
+        """`10:00`."""
+        return self._clock(at.astimezone(where))
+
     def month(self, number: int) -> str:
         """`March`."""
         name: str = get_month_names("wide", "stand-alone", self.locale)[number]
@@ -96,7 +120,7 @@ class Language:
         amount = Decimal(money.amount_minor).scaleb(-decimals)
         return _plain(pattern.apply(amount, self.locale, currency=money.currency.upper(), currency_digits=False))
 
-    def _skeleton(self, skeleton: str, local: datetime) -> str:
+    def _skeleton(self, skeleton: str, local: date) -> str:
         return _plain(format_skeleton(skeleton, local, locale=self.locale))
 
     def _clock(self, local: datetime) -> str:

@@ -41,6 +41,7 @@ class Names(NamedTuple):
 _STEPS: Mapping[tuple[str, str], Step] = {
     (PostingKind.HOLD_PLACED, Account.CARD_HOLDS): Step.HELD,
     (PostingKind.CAPTURED, Account.STRIPE_BALANCE): Step.PAID,
+    (PostingKind.CHARGED, Account.STRIPE_BALANCE): Step.PAID,
     (PostingKind.REFUNDED, Account.REFUNDS): Step.REFUNDED,
     (PostingKind.REFUND_FAILED, Account.REFUNDS): Step.REFUND_FAILED,
     (PostingKind.DISPUTE_OPENED, Account.DISPUTES): Step.WITHDRAWN,
@@ -70,14 +71,14 @@ def names_of(booking: BookingRequest) -> Select[str, str, str, str]:
 
 
 def receipt(booking: BookingRequest, names: Names, lines: Iterable[Line]) -> Receipt | None:
-    """`None` while the money is only held, and if there never was any."""
+    """`None` while the payment is only authorized, and if there never was one."""
     entries = list(lines)
-    if not any(line.kind in (PostingKind.HOLD_ENDED, PostingKind.CAPTURED) for line in entries):
-        return None
     balances: Counter[str] = Counter()
     for line in entries:
         if line.kind not in _PAYOUT_KINDS:
             balances[line.account] += line.amount_minor
+    if not entries or balances[Account.CARD_HOLDS]:
+        return None
 
     def money(amount_minor: int) -> Money:
         return Money(amount_minor=amount_minor, currency=booking.currency)

@@ -52,11 +52,11 @@ def appointment(
 
 
 def join_url(public_url: str, booking_id: UUID) -> str:
-    return f"{public_url.rstrip('/')}/v1/bookings/{booking_id}/join"
+    return f"{public_url.rstrip('/')}/bookings/{booking_id}/join"
 
 
 def receipt_url(public_url: str, booking_id: UUID) -> str:
-    return f"{public_url.rstrip('/')}/v1/bookings/{booking_id}/receipt.pdf"
+    return f"{public_url.rstrip('/')}/bookings/{booking_id}/receipt.pdf"
 
 
 def reset_url(public_url: str, token: str, language: str) -> str:

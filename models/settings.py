@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.documents.issuer import Issuer
 from models.domain.money import BASIS_POINTS, Rounding
+from models.domain.payment_plans import EXPECTED_HOLD, holding_limit
 from models.domain.policy import (
     BookingPolicy,
     CancellationPolicy,
@@ -82,6 +83,14 @@ class PolicySettings(BaseSettings):
     contest_window: timedelta = timedelta(hours=24)
     objection_window: timedelta = timedelta(days=1)
     hold_margin: timedelta = _DEFAULTS.hold_margin
+    renewal_lead: timedelta = Field(default=_DEFAULTS.renewal_lead, ge=timedelta(0), le=EXPECTED_HOLD)
+    late_payment_window: timedelta = Field(
+        default=_DEFAULTS.late_payment_window, ge=timedelta(0), le=timedelta(days=30)
+    )
+    platform_country: str | None = Field(default=None, pattern="^[A-Z]{2}$")
+    """ISO 3166-1. Decides how long the platform may keep funds."""
+    funds_kept_at_most: timedelta | None = Field(default=None, ge=timedelta(0))
+    """Lowers that time. With none, a session beyond a hold cannot be booked."""
     max_unpaid: int = Field(default=_LIMITS.max_unpaid, ge=0)
     max_unpaid_per_instructor: int = Field(default=_LIMITS.max_unpaid_per_instructor, ge=0)
     lapsed_slot_wait: timedelta = Field(default=_LIMITS.lapsed_slot_wait, ge=timedelta(0), le=PERIOD)
@@ -92,6 +101,12 @@ class PolicySettings(BaseSettings):
     def limits(self) -> BookingLimits:
         """What a student may reserve without paying."""
         return BookingLimits(**{limit: getattr(self, limit) for limit in BookingLimits.model_fields})
+
+    @property
+    def holding_limit(self) -> timedelta:
+        """How long the platform keeps a charged payment before it is transferred or refunded."""
+        limit = holding_limit(self.platform_country)
+        return limit if self.funds_kept_at_most is None else min(limit, self.funds_kept_at_most)
 
     def freeze(self, cancellation: CancellationPolicy) -> BookingPolicy:
         """The policy of a booking made now, with its offering's cancellation tiers."""

@@ -24,6 +24,7 @@ from models.domain.money import Money, chargeable
 from models.domain.policy import FLEXIBLE, MODERATE, STRICT, CancellationPolicy
 from models.settings import RuntimeSettings, StripeSettings
 from models.tables.catalogue import Offering, Slot
+from models.tables.operators import Operator
 from models.tables.people import Instructor, Student
 from sandbox.stack.connected_accounts import create_connected_account
 
@@ -32,8 +33,11 @@ _HUNDRED_DOLLARS = Money(amount_minor=10_000, currency="usd")
 _STUDENTS = ("Ada Byron", "Kenji Sato", "Lucía Marín", "Noor Haddad")
 _INSTRUCTORS = (("Clara", "Wieck", "Europe/Berlin"), ("Toru", "Takemitsu", "Asia/Tokyo"),
                 ("Nadia", "Boulanger", "Europe/Paris"))  # fmt: skip
+_OPERATOR = "Olu Adeyemi"
 _DAYS_AHEAD = 5
 _HOURS_OF_DAY = (9, 11, 14, 16)
+_SOON = 24
+"""Slots of five minutes: two hours of them."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,7 @@ class _Listing:
     title: str
     price: Money
     cancellation: CancellationPolicy
+    minutes: int = 60
 
 
 _LISTINGS = (
@@ -52,17 +57,20 @@ _LISTINGS = (
     _Listing("moderate", 1, "Composition: colour and silence", _HUNDRED_DOLLARS, MODERATE),
     _Listing("strict", 2, "Counterpoint", _HUNDRED_DOLLARS, STRICT),
     _Listing("yen", 1, "作曲入門", Money(amount_minor=15_000, currency="jpy"), MODERATE),
+    _Listing("soon", 0, "Five minutes at the piano", Money(amount_minor=1_000, currency="usd"), FLEXIBLE, 5),
+    _Listing("far", 2, "An evening of fugues", _HUNDRED_DOLLARS, MODERATE, 120),
 )
 
 
 @dataclass(frozen=True)
 class Seeds:
-    """The ids of the seed data. Offerings and their slots are keyed by their policy's name, or `yen`."""
+    """The ids of the seed data. Offerings and their slots are keyed by their policy's name, or `yen`, `soon`, `far`."""
 
     students: tuple[UUID, ...]
     instructors: tuple[UUID, ...]
     offerings: dict[str, UUID]
     slots: dict[str, tuple[UUID, ...]]
+    operator: UUID
 
 
 async def seed(
@@ -192,12 +200,22 @@ async def _seed(engine: AsyncEngine, client: StripeClient, now: datetime) -> See
             listing.price,
             listing.cancellation,
             title=listing.title,
+            duration=timedelta(minutes=listing.minutes),
             offering_id=_id(f"offering {listing.name}"),
         )
         slots[listing.name] = tuple(
-            [await _seed_slot(engine, offerings[listing.name], starts_at) for starts_at in _slot_starts(now)]
+            [
+                await _seed_slot(engine, offerings[listing.name], starts_at, timedelta(minutes=listing.minutes))
+                for starts_at in _slot_starts(listing.name, now)
+            ]
         )
-    return Seeds(tuple(students), tuple(instructors), offerings, slots)
+    return Seeds(tuple(students), tuple(instructors), offerings, slots, await _seed_operator(engine))
+
+
+async def _seed_operator(engine: AsyncEngine) -> UUID:
+    operator_id = _id("operator")
+    await _add(engine, Operator(id=operator_id, name=_OPERATOR, created_at=datetime.now(UTC)))
+    return operator_id
 
 
 async def _seed_instructor(engine: AsyncEngine, client: StripeClient, number: int) -> UUID:
@@ -216,9 +234,9 @@ async def _seed_instructor(engine: AsyncEngine, client: StripeClient, number: in
     return instructor_id
 
 
-async def _seed_slot(engine: AsyncEngine, offering_id: UUID, starts_at: datetime) -> UUID:
+async def _seed_slot(engine: AsyncEngine, offering_id: UUID, starts_at: datetime, lasts: timedelta) -> UUID:
     slot_id = _id(f"slot {offering_id} {starts_at.isoformat()}")
-    return await add_slot(engine, offering_id, starts_at, starts_at + timedelta(hours=1), slot_id=slot_id)
+    return await add_slot(engine, offering_id, starts_at, starts_at + lasts, slot_id=slot_id)
 
 
 async def _exists(engine: AsyncEngine, instructor_id: UUID) -> bool:
@@ -228,9 +246,17 @@ async def _exists(engine: AsyncEngine, instructor_id: UUID) -> bool:
         ).first() is not None
 
 
-def _slot_starts(now: datetime) -> list[datetime]:
-    """From tomorrow until the last day that a hold covers, at whatever hour of today it is placed."""
+def _slot_starts(name: str, now: datetime) -> list[datetime]:
+    """From tomorrow until the last day that a hold covers, at whatever hour of today it is placed.
+
+    Some `soon`, to play a whole booking within minutes, and an evening in three weeks, which no hold covers.
+    """
     midnight = datetime.combine(now.astimezone(UTC).date(), time(), UTC)
+    if name == "soon":
+        first = now.replace(minute=now.minute // 5 * 5, second=0, microsecond=0)
+        return [first + timedelta(minutes=5 * count) for count in range(2, _SOON + 2)]
+    if name == "far":
+        return [midnight + timedelta(weeks=3, hours=18)]
     return [midnight + timedelta(days=day, hours=hour) for day in range(1, _DAYS_AHEAD + 1) for hour in _HOURS_OF_DAY]
 
 

@@ -6,9 +6,13 @@ import json
 import shutil
 import sys
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
+from uuid import UUID
 
+from api.http.auth import issue_token
+from models.domain.actors import Role
 from sandbox.seed import Seeds, seed
 from sandbox.stack import supervision
 from sandbox.stack.commands import StartupError
@@ -18,6 +22,7 @@ from sandbox.stack.stack import Stack
 
 _RESTART_PAUSE_SECONDS: Final = 1.0
 _LONGEST_PAUSE_SECONDS: Final = 30.0
+_LINK_LASTS: Final = timedelta(hours=12)
 
 
 def main() -> int:
@@ -95,10 +100,19 @@ def _announce(stack: Stack, seeds: Seeds) -> None:
         "Logs": str(stack.logs),
         "Seed student": f"./run token --role student --id {seeds.students[0]}",
         "Seed instructor": f"./run token --role instructor --id {seeds.instructors[0]}",
+        "As the student": _sign_in_link(stack, Role.STUDENT, seeds.students[0]),
+        "As the instructor": _sign_in_link(stack, Role.INSTRUCTOR, seeds.instructors[0]),
+        "As the operator": _sign_in_link(stack, Role.OPERATOR, seeds.operator),
     }
     width = max(map(len, rows))
     table = "\n".join(f"  {name:<{width}}  {value}" for name, value in rows.items())
     print(f"Holdfast is up. Ctrl-C stops it.\n\n{table}\n", flush=True)
+
+
+def _sign_in_link(stack: Stack, role: Role, id: UUID) -> str:
+    """Signs in by one click, for as long as a session lasts. The token is in the fragment, which no log has."""
+    token = issue_token(stack.token_secret, role, id, _LINK_LASTS)
+    return f"{stack.api_url}/sign-in/token#{token}"
 
 
 def _write_ready_file(stack: Stack, ready_file: Path | None) -> None:

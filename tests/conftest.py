@@ -6,7 +6,6 @@ They are children of the test process: stopped at the end of the session, and by
 import asyncio
 import gc
 import os
-import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -16,8 +15,11 @@ from uuid import uuid4
 import pytest
 from playwright.async_api import Page, async_playwright
 from sqlalchemy.ext.asyncio import AsyncEngine
+from xdist.remote import Producer  # type: ignore[import-untyped]
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 from models.db import build_engine
+from sandbox.browser.chromium import NoBrowserError, chromium_program
 from sandbox.stack.migrations import create_migrated_database
 from sandbox.stack.postgres import Postgres
 from sandbox.stack.stripe_server import SANDBOX_KEY, StripeServer
@@ -27,7 +29,6 @@ from tests.databases import ReusedDatabase, create_database, drop_database
 
 _TEMPLATE, _DATABASE = "holdfast_template", "holdfast_test"
 
-_CHROMIUM = shutil.which("chromium")
 _QUIET = [
     "--headless",
     "--no-sandbox",
@@ -39,9 +40,38 @@ _QUIET = [
 ]
 
 
+# Imports leave hardly any garbage, and looking for it takes a fifth of their time.
+gc.disable()
+
+
+class OneStackScheduling(LoadScopeScheduling):  # type: ignore[misc]
+    """Sends the tests of the whole stack to one process, so that there is one stack, and any other test to any process.
+
+    xdist's own `--dist loadgroup` does nothing under pytest 9.2, which ignores the node ids that it sets.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        folder, stack, _ = nodeid.partition("/stack/")
+        return folder + stack if folder == "tests/api" else nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OneStackScheduling:
+    return OneStackScheduling(config, log)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--without-browser", action="store_true", help="skip the tests that need a Chromium")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     if os.environ.get("CI"):
         config.pluginmanager.register(SkipGuard())
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest tests, which have a time limit of their own. At the end, other processes would wait."""
+    items.sort(key=lambda item: item.get_closest_marker("timeout") is None)
 
 
 def pytest_collection_finish() -> None:
@@ -51,6 +81,7 @@ def pytest_collection_finish() -> None:
     """
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,14 +186,23 @@ def stripe_sandbox(services_loop: asyncio.Runner, services_directory: Path) -> I
         services_loop.run(server.stop())
 
 
+@pytest.fixture(scope="session")
+def chromium(request: pytest.FixtureRequest) -> Path:
+    """The program, installed if there is none."""
+    if request.config.getoption("--without-browser"):
+        pytest.skip("--without-browser")
+    try:
+        return chromium_program()
+    except NoBrowserError as error:
+        pytest.fail(str(error), pytrace=False)
+
+
 @pytest.fixture
-async def browser_page() -> AsyncIterator[Page]:
+async def browser_page(chromium: Path) -> AsyncIterator[Page]:
     """A page in a browser of the test's own."""
-    if _CHROMIUM is None:
-        pytest.skip("no `chromium` on the PATH (Debian's package of that name)")
     with tempfile.TemporaryDirectory() as home:
         async with async_playwright() as playwright:
-            browser = await playwright.chromium.launch(executable_path=_CHROMIUM, args=_QUIET, env={"HOME": home})
+            browser = await playwright.chromium.launch(executable_path=chromium, args=_QUIET, env={"HOME": home})
             try:
                 yield await browser.new_page()
             finally:

@@ -22,7 +22,7 @@ from sandbox.stack.postgres import Postgres
 from tests.compose import DOTENV, SANDBOX_DOTENV, environment
 from tests.databases import create_database, drop_database
 from tests.image import PRODUCT, SANDBOX, USER, Service, command, laid_out, words_of
-from workflows.client.schedules import SCHEDULE
+from workflows.client.schedules import RECONCILIATION_SCHEDULE, SWEEP_SCHEDULE
 
 _DATABASE = "holdfast_image"
 
@@ -94,7 +94,9 @@ async def test_api_and_worker_run_as_the_restricted_role(
             )
             assert connected.fetchall() == [("holdfast_program",)]
         # The worker's. The other tests have no use for it.
-        await (await Client.connect(temporal_address)).get_schedule_handle(SCHEDULE).delete()
+        client = await Client.connect(temporal_address)
+        for schedule in (RECONCILIATION_SCHEDULE, SWEEP_SCHEDULE):
+            await client.get_schedule_handle(schedule).delete()
     # uvicorn stops, and raises the signal again.
     assert [await service.process.exited() for service in (api, worker)] == ["SIGTERM", "exit code 0"]
     assert _files(image) == before

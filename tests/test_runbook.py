@@ -14,7 +14,7 @@ from temporalio.exceptions import ActivityError, ApplicationError
 
 from activities.booking.payments import PaymentActivities
 from activities.booking.records import RecordActivities
-from models.domain import session_reports
+from models.domain import renewals, session_reports
 from models.domain.attention import AttentionKind, kind_of
 from models.domain.reconciliation import ATTENTION_PREFIX
 from sandbox.stack.environment import PROJECT_ROOT
@@ -76,11 +76,12 @@ _STEPS = _activities(PaymentActivities, RecordActivities)
 _STATED: dict[tuple[str, str], list[str]] = {
     ("workflows/booking/progress.py", "reason_of(failure)"): [reason_of(HoldLost()), *map(_failed, _STEPS)],
     ("workflows/booking/workflow.py", "session_reports.UNDECIDED"): [session_reports.UNDECIDED],
+    ("workflows/booking/workflow.py", "LATE_PAYMENT_MISSING"): [renewals.LATE_PAYMENT_MISSING],
     # The reason that a booking had before its workflow was reset.
     ("workflows/booking/workflow.py", "reason"): [],
     # What a workflow states, written to its booking's record.
     ("activities/booking/records.py", "message.reason"): [],
-    ("activities/booking/attention.py", "message.reason"): [],
+    ("activities/failed_writes.py", "message.reason"): [],
     ("activities/database/attention.py", "reason"): [
         *_texts("activities.database.attention", "_owed", "_stuck", "_drifting"),
         *_of_reconciliation(_texts("activities.reconciliation.executions", "_differ", "_failure")),
@@ -95,15 +96,15 @@ _STATED: dict[tuple[str, str], list[str]] = {
 
 
 def _statements() -> Iterator[tuple[str, str, list[str]]]:
-    for folder in ("activities", "workflows", "api"):
+    for folder, stating in _STATING.items():
         for path in sorted((PROJECT_ROOT / folder).rglob("*.py")):
             for node in ast.walk(ast.parse(path.read_text())):
-                if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _STATING:
+                if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in stating:
                     name = str(path.relative_to(PROJECT_ROOT))
                     yield name, ast.unparse(node.args[0]), [*_filled(node.args[0], {})]
 
 
-_STATING = {"park", "show", "call_attention"}
+_STATING = {"activities": {"call_attention"}, "workflows": {"park", "show"}, "api": {"call_attention"}}
 _STATEMENTS = [*_statements()]
 _REASONS = sorted({text for texts in (*_STATED.values(), *(texts for *_, texts in _STATEMENTS)) for text in texts})
 

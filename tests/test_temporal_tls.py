@@ -16,7 +16,7 @@ from sandbox.stack.commands import Command, spawn
 from sandbox.stack.environment import PROJECT_ROOT, child_environment, python
 from tests.api.world import CONNECT_WEBHOOK_KEY, PUBLIC_URL, SIGNING_KEY, WEBHOOK_KEY
 from tests.tls_proxy import SERVER_NAME, Authority, tls_proxy
-from workflows.client.schedules import SCHEDULE
+from workflows.client.schedules import RECONCILIATION_SCHEDULE, SWEEP_SCHEDULE
 from workflows.client.task_queues import describe
 
 API_KEY = "an-api-key-of-temporal-cloud"
@@ -70,7 +70,8 @@ async def _worker(settings: Mapping[str, str], temporal_address: str) -> AsyncIt
         process.terminate()
         await process.wait()
         # The worker's. The other tests have no use for it.
-        await temporal.get_schedule_handle(SCHEDULE).delete()
+        for schedule in (RECONCILIATION_SCHEDULE, SWEEP_SCHEDULE):
+            await temporal.get_schedule_handle(schedule).delete()
 
 
 async def test_client_certificates(

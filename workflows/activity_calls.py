@@ -38,6 +38,11 @@ CALL_BUDGET = timedelta(days=3)
 _FIRST_PAUSE = timedelta(minutes=1)
 _LONGEST_PAUSE = timedelta(days=1)
 
+_READ_RETRY = RetryPolicy(maximum_interval=timedelta(minutes=1))
+_READ_TIMEOUT = timedelta(hours=6)
+_READ_HEARTBEAT = timedelta(minutes=2)
+"""Longer than any single call that a reading activity makes."""
+
 _WRITE_RETRY = RetryPolicy(
     initial_interval=timedelta(milliseconds=100),
     backoff_coefficient=2.0,
@@ -80,6 +85,18 @@ async def call_stripe_until_answered(activity: Callable[[Any, A], Awaitable[T]],
             workflow.logger.warning("no answer from Stripe (%s); trying again", reason_of(failure))
         await asyncio.sleep(pause.total_seconds())
         pause = min(2 * pause, _LONGEST_PAUSE)
+
+
+async def read(activity: Callable[[Any, A], Awaitable[T]], request: A) -> T:
+    """An activity that reads page by page for as long as it takes, with a heartbeat at each page."""
+    return await workflow.execute_activity_method(
+        activity,
+        request,
+        start_to_close_timeout=_READ_TIMEOUT,
+        schedule_to_close_timeout=_READ_TIMEOUT,
+        heartbeat_timeout=_READ_HEARTBEAT,
+        retry_policy=_READ_RETRY,
+    )
 
 
 async def persist(activity: Callable[[Any, A], Awaitable[T]], record: A) -> T:
@@ -147,9 +164,12 @@ class HoldLost(Exception):
     """Stripe no longer holds the money of a booking that is still open."""
 
 
-def is_declined(failure: ActivityError) -> bool:
-    """Stripe refused for good: the same request will get the same answer."""
-    return isinstance(failure.cause, ApplicationError) and failure.cause.type == Declined.__name__
+def is_declined(failure: ActivityError, code: str | None = None) -> bool:
+    """Stripe refused for good, with this code if it is given: the same request will get the same answer."""
+    cause = failure.cause
+    if not isinstance(cause, ApplicationError) or cause.type != Declined.__name__:
+        return False
+    return code is None or str(cause.message).startswith(str(Declined(code)).partition(" (")[0])
 
 
 def reason_of(failure: ActivityError | HoldLost) -> str:

@@ -21,7 +21,11 @@ class AdjustmentWorkflow:
     async def run(self, order: AdjustmentOrder) -> AdjustmentView:
         until = workflow.now() + _READ_BUDGET
         try:
-            differences = await call_stripe(ComparisonActivities.compare_booking, order.booking_id, until)
+            if order.instructor_id:
+                differences = await call_stripe(ComparisonActivities.compare_balance, order.instructor_id, until)
+            else:
+                assert order.booking_id
+                differences = await call_stripe(ComparisonActivities.compare_booking, order.booking_id, until)
         except ActivityError as failure:
             return AdjustmentView(refusal=f"Stripe could not be read: {reason_of(failure)}.")
         record = RecordAdjustment(order=order, differences=tuple(differences), at=workflow.now())

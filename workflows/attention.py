@@ -14,7 +14,7 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
-    from activities.booking.attention import AttentionActivities
+    from activities.failed_writes import FailedWriteActivities
     from models.domain.messages import FailedWrite
     from workflows.activity_calls import persist, persist_decision
     from workflows.search_attributes import NEEDS_ATTENTION
@@ -68,7 +68,7 @@ class Attention:
         workflow.set_current_details(reason)
         if self.booking_id is not None and self._reported is None:
             self._reported = FailedWrite(booking_id=self.booking_id, reason=reason, at=workflow.now())
-            await _try(AttentionActivities.report_failed_write, self._reported)
+            await _try(FailedWriteActivities.report_failed_write, self._reported)
 
     async def resolve(self) -> None:
         """What was reported or shown is over."""
@@ -79,7 +79,7 @@ class Attention:
         workflow.set_current_details("")
         if reported is not None:
             resolved = reported.model_copy(update={"at": workflow.now()})
-            await _try(AttentionActivities.resolve_failed_write, resolved)
+            await _try(FailedWriteActivities.resolve_failed_write, resolved)
 
 
 async def _try(activity: Callable[[Any, FailedWrite], Awaitable[None]], message: FailedWrite) -> None:

@@ -1,7 +1,8 @@
 """A payout from its creation to the bank: which bookings it pays, and whether it arrived or was returned.
 
     created ── in transit ── paid ── (days later: returned by the bank)
-                     └── failed: the money is back on the balance, and in a later payout
+                     ├── failed: the money is back on the balance, and in a later payout
+                     └── lost: its account was closed meanwhile, so nobody can say whether it arrived
 
 A payout whose lines do not add up to its amount is not recorded: it needs attention until they do.
 
@@ -18,11 +19,13 @@ from temporalio.exceptions import ActivityError, FailureError, is_cancelled_exce
 
 with workflow.unsafe.imports_passed_through():
     from activities.payouts import PayoutActivities
-    from models.domain.payouts import PayoutEvent, PayoutOrder, PayoutPhase, PayoutState, RecordPayout
+    from models.domain.payouts import PayoutEvent, PayoutOrder, PayoutPhase, PayoutState, RecordLostPayout, RecordPayout
     from workflows.activity_calls import call_stripe_until_answered, is_declined, persist
     from workflows.attention import Attention
 
 _LOOK_UP_INTERVAL = timedelta(days=1)
+_LOST_PAYOUT = "lost-payout"
+"""A payout that Stripe does not know any more is recorded as failed."""
 
 
 @workflow.defn(name="Payout")
@@ -40,6 +43,9 @@ class PayoutWorkflow:
             state = await self._look_up(order)
             if state is None:
                 workflow.logger.warning("Stripe does not know payout %s", order.payout_id)
+                if workflow.patched(_LOST_PAYOUT):
+                    lost = RecordLostPayout(order=order, at=workflow.now())
+                    await self._attention.persist_until_recorded(PayoutActivities.record_lost_payout, lost)
                 return None
             recorded = await self._try_to_record(state) if state.is_itemized and await self._adds_up(state) else None
             if recorded is False:

@@ -7,7 +7,7 @@ from activities.booking.students import StudentMissing
 from activities.database.transactions import transaction
 from activities.gateways import CheckoutText
 from models.documents.terms import absence_terms, cancellation_terms
-from models.domain.policy import Split
+from models.domain.policy import PaymentPlan, Split
 from models.domain.terms import BookingTerms
 from models.domain.zones import zone
 from models.languages import language
@@ -41,7 +41,12 @@ async def load_text(engine: AsyncEngine, terms: BookingTerms, split: Split) -> C
         disclosure=" ".join(
             (
                 say("The price includes a platform fee of %(fee)s.", fee=reads.money(split.platform_fee)),
-                say("A hold is placed on your card now. It is charged only after the session."),
+                say("A hold is placed now. You are charged only after the session.")
+                if terms.plan is PaymentPlan.HOLD
+                else say(
+                    "You are charged now. The instructor is paid only after the session. "
+                    "If it is cancelled, what you do not owe by these terms is refunded."
+                ),
                 cancellation_terms(reads, terms.policy.cancellation),
                 absence_terms(reads, terms.price, terms.policy),
             )

@@ -8,7 +8,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.database import ledger
 from models.domain import postings
-from models.domain.messages import PaymentState
+from models.domain.ledger import Posting
+from models.domain.money import Money
+from models.domain.payments import PaymentState
+from models.domain.policy import PaymentPlan
 from models.domain.postings import Shares
 from models.domain.settlements import Settlement, settlement_postings
 from models.domain.states import PaymentStatus, PayoutStatus, RefundStatus, S, advance
@@ -28,10 +31,29 @@ def advance_unless_there(current: S, to: S) -> S:
 
 
 async def record_hold(session: AsyncSession, terms: BookingTerms, payment: PaymentState, at: datetime) -> Payment:
-    """The authorized payment, locked. It is created if it does not exist, and not changed if it does."""
+    """The secured payment, locked. It is created if it does not exist, and not changed if it does."""
     row = await _find(session, terms) or await _insert(session, terms, payment, PaymentStatus.PENDING, at)
-    await ledger.post(session, at, postings.hold_placed(terms))
+    await ledger.post(session, at, *_secured(terms, payment))
     return row
+
+
+async def record_renewal(session: AsyncSession, terms: BookingTerms, payment: PaymentState, at: datetime) -> Payment:
+    """The payment that replaces a hold, which has ended."""
+    row = await session.get_one(Payment, terms.booking_id, with_for_update=True)
+    row.plan = terms.plan
+    row.payment_intent_id, row.charge_id = payment.payment_intent_id, payment.charge_id
+    row.hold_ends_at = payment.hold_ends_at
+    row.lapsed_at = None
+    row.updated_at = at
+    await ledger.post(session, at, postings.hold_ended(terms), *_secured(terms, payment))
+    return row
+
+
+def _secured(terms: BookingTerms, payment: PaymentState) -> tuple[Posting, ...]:
+    if terms.plan is PaymentPlan.HOLD:
+        return (postings.hold_placed(terms),)
+    charged = Money(amount_minor=payment.captured_minor, currency=terms.price.currency)
+    return postings.charged(terms, charged, payment.stripe_fee)
 
 
 async def record_settlement(
@@ -48,8 +70,8 @@ async def record_settlement(
         row.captured_minor = settlement.kept.amount_minor
         row.platform_fee_minor = settlement.platform_fee.amount_minor
         row.platform_loss_minor = settlement.returned.platform_loss.amount_minor
-        row.ending_refund_ids = list(payment.refund_ids)
         row.ending_fee_returned_minor = payment.fee_returned_minor
+    row.ending_refund_ids = list(payment.refund_ids)
     row.returned_minor = row.amount_minor - row.captured_minor
     row.payment_intent_id = row.payment_intent_id or payment.payment_intent_id
     row.charge_id = row.charge_id or payment.charge_id
@@ -116,6 +138,9 @@ async def record_failure(
     row = await _find(session, terms)
     if row is None:
         row = await _insert(session, terms, payment, PaymentStatus.FAILED, at)
+    if payment is not None and payment.was_held and terms.plan is PaymentPlan.CHARGE_THEN_TRANSFER:
+        # Paid at the last moment, and refunded: Stripe's fee is the platform's cost.
+        await ledger.post(session, at, *_secured(terms, payment), *settlement_postings(terms, payment))
     row.status = advance_unless_there(row.status, PaymentStatus.FAILED)
     row.decline_code = decline_code or row.decline_code
     row.updated_at = at

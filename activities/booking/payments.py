@@ -8,16 +8,26 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col
 from temporalio import activity
 
+from activities.booking import renewals
 from activities.booking.checkout_text import load_text
 from activities.booking.payment_plans import Plan
 from activities.booking.students import StudentCustomers, load_contact
+from activities.database import audit
 from activities.database.transactions import transaction
 from activities.gateways import CheckoutPage, CheckoutRequest, PaymentGateway
 from activities.onboarding import check_account
 from models.domain.errors import Declined
-from models.domain.messages import Checkout, PaymentRef, PaymentState, SecurePayment, SettlePayment
+from models.domain.payment_methods import DELAYED
+from models.domain.payment_plans import DELAYED_CONFIRMATION
+from models.domain.payments import (
+    Checkout,
+    PaymentRef,
+    PaymentState,
+    SecurePayment,
+    SettlePayment,
+)
 from models.domain.policy import PaymentPlan, split
-from models.domain.states import PaymentStatus
+from models.domain.states import HOLDS_SLOT, PaymentStatus
 from models.tables.bookings import BookingRequest
 from models.tables.payments import Payment
 
@@ -53,7 +63,10 @@ class PaymentActivities:
                 raise
             customer_id = await self._customers.replace(student_id, customer_id, retrying=_is_retry())
             page = await self._open_checkout(request, customer_id)
-        await self._store_url(request.terms.booking_id, page.url)
+        if request.renewal:
+            await renewals.record_page(self._engine, request.terms.booking_id, request.renewal, page)
+        else:
+            await self._store_url(request.terms.booking_id, page.url)
         return page.checkout
 
     @activity.defn
@@ -64,32 +77,51 @@ class PaymentActivities:
     @activity.defn
     async def settle_payment(self, request: SettlePayment) -> PaymentState:
         """Capture what is kept. Raises `Declined` if the hold is gone."""
-        if await self._is_settled(request.ref.booking_id):
+        if await self._is_settled(request.ref):
             return await self.look_up_payment(request.ref)
         return await self._plans[request.ref.plan].settle(request, retrying=_is_retry())
 
     @activity.defn
     async def release_payment(self, ref: PaymentRef) -> PaymentState:
         """Return everything to the student. Succeeds if there is nothing to return."""
-        if await self._is_settled(ref.booking_id):
+        if await self._is_settled(ref):
             return await self.look_up_payment(ref)
         return await self._plans[ref.plan].release(ref, await self._find_customer(ref))
 
-    async def _is_settled(self, booking_id: UUID) -> bool:
-        """A recorded ending has settled the money, so nothing may move it: a workflow that was reset may try."""
+    async def _is_settled(self, ref: PaymentRef) -> bool:
+        """A recorded ending has settled the money, so nothing may move it: a workflow that was reset may try.
+
+        Raises `Declined` if the step has failed in this round: then the booking is parked, and its operator decides.
+        """
         async with transaction(self._engine) as session:
-            payment = await session.get(Payment, booking_id)
-        return payment is not None and payment.status not in (PaymentStatus.PENDING, PaymentStatus.FAILED)
+            payment = await session.get(Payment, ref.booking_id)
+            if payment is not None and payment.status not in (PaymentStatus.PENDING, PaymentStatus.FAILED):
+                booking = await session.get(BookingRequest, ref.booking_id)
+                # A charge can be disputed before its booking has ended.
+                is_open = booking is not None and booking.status in HOLDS_SLOT
+                if not (is_open and payment.status is PaymentStatus.DISPUTED):
+                    return True
+            rounds = await audit.next_rounds(session, [ref.booking_id])
+        if ref.operator_round < rounds.get(ref.booking_id, 0):
+            raise Declined("waits_for_an_operator")
+        return False
 
     async def _open_checkout(self, request: SecurePayment, customer_id: str) -> CheckoutPage:
         terms = request.terms
-        divided = split(terms.price, terms.policy)
+        renewal = request.renewal
+        amount = renewal.amount if renewal else terms.price
+        divided = split(amount, terms.policy)
+        # A bank debit may take two weeks to confirm a payment, which must be secured before the session.
+        has_time = renewal is None and terms.starts_at - request.expires_at > DELAYED_CONFIRMATION
         checkout_request = CheckoutRequest(
             terms=terms,
+            amount=amount,
             split=divided,
             text=await load_text(self._engine, terms, divided),
             customer_id=customer_id,
             expires_at=request.expires_at,
+            excluded_methods=() if has_time else DELAYED,
+            renewal_page=renewal.page if renewal else 0,
         )
         return await self._plans[terms.plan].secure(checkout_request, retrying=_is_retry())
 

@@ -9,7 +9,7 @@ from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
-from activities.booking import endings, payment_records, rescheduling, reservations, resets, session_reports
+from activities.booking import endings, payment_records, renewals, rescheduling, reservations, resets, session_reports
 from activities.database import audit, outbox
 from activities.database.transactions import transaction
 from models.domain.actors import PLATFORM, Actor, Role
@@ -23,6 +23,11 @@ from models.domain.messages import (
     RecordCheckout,
     RecordDeadline,
     RecordEnding,
+    RecordLapse,
+    RecordProcessing,
+    RecordRenewal,
+    RecordRenewalClosed,
+    RecordRenewedPayment,
     ReserveSlot,
 )
 from models.domain.notifications import ON_REVIEW, notifications_for
@@ -74,6 +79,34 @@ class RecordActivities:
                 .where(col(Student.id) == message.student_id, col(Student.stripe_customer_id).is_(None))
                 .values(stripe_customer_id=checkout.customer_id)
             )
+
+    @activity.defn
+    async def record_processing(self, message: RecordProcessing) -> None:
+        processing = audit.event(
+            message.booking_id, "booking.payment_processing", PLATFORM, Channel.WORKFLOW, message.at
+        )
+        async with transaction(self._engine) as session:
+            booking = await audit.lock_for(session, processing)
+            if booking is not None:
+                booking.checkout_url = None
+                booking.next_deadline_at = message.until
+                booking.updated_at = message.at
+
+    @activity.defn
+    async def record_renewal(self, message: RecordRenewal) -> None:
+        await renewals.record(self._engine, message)
+
+    @activity.defn
+    async def record_renewal_closed(self, message: RecordRenewalClosed) -> None:
+        await renewals.record_closed(self._engine, message)
+
+    @activity.defn
+    async def record_renewed_payment(self, message: RecordRenewedPayment) -> None:
+        await renewals.record_renewed(self._engine, message)
+
+    @activity.defn
+    async def record_lapse(self, message: RecordLapse) -> None:
+        await renewals.record_lapse(self._engine, message)
 
     @activity.defn
     async def record_authorization(self, message: RecordAuthorization) -> None:
@@ -169,6 +202,8 @@ class RecordActivities:
             booking = await session.get(BookingRequest, message.booking_id, with_for_update=True)
             if booking is not None and not resets.is_open(booking):
                 return
+            if message.reason is None and await _has_failed_since(session, message):
+                return
             if not await audit.append(session, changed) or booking is None:
                 return
             if message.reason:
@@ -201,10 +236,21 @@ class RecordActivities:
             await session_reports.move_deadline(session, booking.id, message.deadline_at)
 
 
-def _attention_detail(message: RecordAttention) -> dict[str, object] | None:
+async def _has_failed_since(session: AsyncSession, message: RecordAttention) -> bool:
+    """A step has failed in the round that begins: this decision is played again by a reset."""
+    rounds = await audit.next_rounds(session, [message.booking_id])
+    return message.operator_round is not None and message.operator_round < rounds.get(message.booking_id, 0)
+
+
+def _attention_detail(message: RecordAttention) -> dict[str, object]:
+    detail: dict[str, object] = {}
     if message.reason is None:
-        return None
-    detail: dict[str, object] = {"reason": message.reason}
+        if message.update_id is not None:
+            detail[audit.RESOLVED_BY] = message.update_id
+    else:
+        detail["reason"] = message.reason
+        if message.operator_round is not None:
+            detail[audit.FAILED_ROUND] = message.operator_round
     if message.ending is not None:
         detail["ending"] = message.ending.model_dump(mode="json")
     return detail

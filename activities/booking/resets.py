@@ -3,17 +3,23 @@
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from activities.database import audit
 from models.domain import policy
 from models.domain.actors import Actor
 from models.domain.decisions import Stage
 from models.domain.endings import Ending
-from models.domain.messages import BookingView, Checkout, HoldPhase, PaymentState
+from models.domain.messages import BookingView
+from models.domain.money import Money
+from models.domain.payment_plans import expected_end
+from models.domain.payments import Checkout, HoldPhase, PaymentState
+from models.domain.policy import BookingPolicy
+from models.domain.renewals import Renewal, page_ends
 from models.domain.resets import RecordedBooking
 from models.domain.states import HOLDS_SLOT, BookingStatus
 from models.domain.terms import BookingTerms
 from models.tables.audit import AuditEvent
 from models.tables.bookings import BookingRequest, LiveSession
-from models.tables.payments import Payment
+from models.tables.payments import Payment, PaymentRenewal
 from models.tables.people import Student
 from models.tables.session_reports import SessionReport
 
@@ -30,11 +36,12 @@ async def load(session: AsyncSession, terms: BookingTerms) -> RecordedBooking:
     events = list(await session.exec(by_booking.order_by(col(AuditEvent.seq))))
     ended = _last(events, *_ENDINGS)
     live_session = await session.get(LiveSession, terms.booking_id)
+    attention = _attention(booking, events)
     view = BookingView(
         booking_status=booking.status if booking else None,
         session_status=live_session.status if live_session else None,
         payment_status=payment.status if payment else None,
-        needs_attention=booking is not None and booking.needs_attention,
+        needs_attention="parked_because" in attention,
         end_reason=ended.detail["reason"] if ended else None,
     )
     if booking is None or booking.status not in HOLDS_SLOT:
@@ -43,17 +50,22 @@ async def load(session: AsyncSession, terms: BookingTerms) -> RecordedBooking:
         stage=_stage(booking, payment),
         view=view,
         terms=terms.model_copy(
-            update={"slot_id": booking.slot_id, "starts_at": booking.starts_at, "ends_at": booking.ends_at}
+            update={
+                "slot_id": booking.slot_id,
+                "starts_at": booking.starts_at,
+                "ends_at": booking.ends_at,
+                "plan": booking.plan,
+            }
         ),
         deadline=booking.next_deadline_at,
         checkout=await _checkout(session, booking, terms),
-        operator_round=sum(event.action == "booking.attention_cleared" for event in events),
     )
     return recorded.model_copy(
         update={
             **_authorization(booking, payment),
+            **await _renewal(session, booking),
             **await _report(session, booking, events),
-            **_attention(booking, events),
+            **attention,
         }
     )
 
@@ -92,8 +104,25 @@ def _authorization(booking: BookingRequest, payment: Payment | None) -> dict[str
     )
     return {
         "payment": held,
-        "hold_ends_at": payment.hold_ends_at or payment.created_at + policy.TYPICAL_HOLD_DURATION,
+        "hold_ends_at": payment.hold_ends_at
+        or expected_end(payment.plan, BookingPolicy.model_validate(booking.policy).deadlines, payment.created_at),
+        "is_lapsed": payment.lapsed_at is not None,
     }
+
+
+async def _renewal(session: AsyncSession, booking: BookingRequest) -> dict[str, object]:
+    row = await session.get(PaymentRenewal, booking.id)
+    if row is None:
+        return {}
+    renewal = Renewal(
+        reason=row.reason,
+        amount=Money(amount_minor=row.amount_minor, currency=row.currency),
+        pay_by=row.pay_by,
+        page=row.page,
+        checkout_session_id=row.checkout_session_id,
+        page_ends_at=page_ends(row.requested_at, row.pay_by) if row.checkout_session_id else None,
+    )
+    return {"renewal": None if row.closed_at else renewal, "renewal_pages": row.page}
 
 
 async def _report(session: AsyncSession, booking: BookingRequest, events: list[AuditEvent]) -> dict[str, object]:
@@ -108,15 +137,21 @@ async def _report(session: AsyncSession, booking: BookingRequest, events: list[A
     }
 
 
-def _attention(booking: BookingRequest, events: list[AuditEvent]) -> dict[str, object]:
-    if not booking.needs_attention:
+def _attention(booking: BookingRequest | None, events: list[AuditEvent]) -> dict[str, object]:
+    """The booking is parked if it needs attention because of its own step, and not of a drift, say."""
+    failed = [event for event in events if audit.FAILED_ROUND in event.detail]
+    if booking is None or not failed:
         return {}
-    asked = _last(events, "booking.needs_attention")
-    ending = asked.detail.get("ending") if asked else None
-    return {
-        "parked_because": booking.attention_reason,
+    last = failed[-1]
+    resolved = [event for event in events[events.index(last) :] if event.action == "booking.attention_cleared"]
+    is_parked = booking.attention_reason == last.detail["reason"]
+    ending = next((event.detail["ending"] for event in (*reversed(resolved), last) if "ending" in event.detail), None)
+    attention: dict[str, object] = {
+        "operator_round": last.detail[audit.FAILED_ROUND] + (0 if is_parked else 1),
+        "carried_out": tuple(id for event in events if (id := event.detail.get(audit.RESOLVED_BY))),
         "parked_ending": Ending.model_validate(ending) if ending else None,
     }
+    return attention | ({"parked_because": booking.attention_reason} if is_parked else {})
 
 
 def _last(events: list[AuditEvent], *actions: str) -> AuditEvent | None:

@@ -1,6 +1,7 @@
 """Why an ended booking needs attention, derived from the records: a reason ends when they no longer give it.
 
-A parked workflow states its own reason, and clears it. That one is left alone here.
+A parked workflow, a write that fails and a fraud warning state their own reason, which is left alone here. When it
+ends, the derived one is shown.
 """
 
 from datetime import datetime
@@ -26,6 +27,12 @@ _REFUND, _DISPUTE, _DRIFT = "The refund ", "Stripe did not take the answer to th
 
 def dispute_reason(dispute_id: str) -> str:
     return f"{_DISPUTE}{dispute_id}"
+
+
+async def end(session: AsyncSession, booking: BookingRequest, at: datetime) -> None:
+    """End a stated reason, and show the derived one, if there is any. The caller has locked the booking."""
+    booking.end_attention(at)
+    await refresh(session, booking, at)
 
 
 async def refresh(session: AsyncSession, booking: BookingRequest, at: datetime) -> None:

@@ -5,12 +5,13 @@ writes its event in the transaction of its effect, under a deterministic id. If 
 changes nothing.
 """
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy.dialects.postgresql import insert
-from sqlmodel import col
+from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.domain.actors import Actor, Subject
@@ -18,6 +19,11 @@ from models.domain.messages import Channel
 from models.domain.states import HOLDS_SLOT, IllegalTransition
 from models.tables.audit import AuditEvent, event_about
 from models.tables.bookings import BookingRequest
+
+FAILED_ROUND = "operator_round"
+"""In the detail of `booking.needs_attention`: the round of the step that failed. Only a parked booking has one."""
+RESOLVED_BY = "update_id"
+"""In the detail of `booking.attention_cleared`: the update with which an operator resolved it."""
 
 
 def event(
@@ -56,3 +62,20 @@ async def lock_for(session: AsyncSession, event: AuditEvent) -> BookingRequest |
     if booking is None or booking.status not in HOLDS_SLOT:
         raise IllegalTransition(f"there is no open booking request {event.booking_id} for {event.action}")
     return booking
+
+
+async def next_rounds(session: AsyncSession, booking_ids: Collection[UUID]) -> dict[UUID, int]:
+    """The first `PaymentRef.operator_round` in which no step of the booking has failed; none if all are in the first.
+
+    A step of an earlier round was decided on before it failed: a reset plays that decision again.
+    """
+    parked = select(AuditEvent.booking_id, AuditEvent.detail).where(
+        col(AuditEvent.booking_id).in_(booking_ids),
+        col(AuditEvent.action) == "booking.needs_attention",
+        col(AuditEvent.detail)[FAILED_ROUND].astext.is_not(None),
+    )
+    rounds: dict[UUID, int] = {}
+    for id, detail in await session.exec(parked):
+        if id is not None:
+            rounds[id] = max(rounds.get(id, 0), detail[FAILED_ROUND] + 1)
+    return rounds

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -18,10 +18,14 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.database.transactions import DatabaseError, transaction
+from activities.mail.content import MailContent, MailDiscarded
 from models import attention
 from models.domain.attention import PATIENCE
 from models.domain.ids import digest_id
 from models.domain.notifications import NotificationKind
+from models.domain.zones import zone
+from models.languages import language
+from models.session_calendar import Party
 from models.tables.outbox import OutboxMessage
 from models.tables.reconciliation import Drift
 
@@ -114,3 +118,28 @@ def _facts(cases: list[_Case]) -> dict[str, object]:
             for kind, of_kind in by_kind.items()
         ],
     }
+
+
+def about_attention(message: OutboxMessage, address: str | None) -> MailContent:
+    """The content of the digest for the operators' address."""
+    if address is None:
+        raise MailDiscarded("no_recipient")
+    reads, utc = language("en"), zone("UTC")
+    kinds: list[dict[str, Any]] = message.facts["kinds"]
+    since = {each["kind"]: reads.time(datetime.fromisoformat(each["since"]), utc) for each in kinds}
+    return MailContent(
+        notification=message.kind,
+        language=reads,
+        reader=Party("", address),
+        variables={
+            "cases": message.facts["cases"],
+            "minutes": PATIENCE // timedelta(minutes=1),
+            "since": since[kinds[0]["kind"]],
+        },
+        details=[
+            (each["kind"], f"{each['count']}; the oldest is {each['oldest']}, since {since[each['kind']]}")
+            for each in kinds
+        ],
+        links=[],
+        appointment=None,
+    )

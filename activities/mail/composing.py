@@ -9,7 +9,7 @@ from email.utils import format_datetime
 from typing import Any
 from uuid import UUID
 
-from activities.mail.notifications import MailContent, MailDiscarded
+from activities.mail.content import MailContent, MailDiscarded
 from activities.mail.rendering import render
 from activities.mail.templates import one_line
 from models.documents import receipt

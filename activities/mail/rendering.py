@@ -6,11 +6,11 @@ header or a paragraph. In HTML it is escaped as well.
 
 import re
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-from activities.mail.notifications import MailContent
+from activities.mail.content import MailContent
 from activities.mail.templates import one_line
 from models.languages import LANGUAGES, Language
 
@@ -31,10 +31,7 @@ def _environment(language: Language) -> Environment:
         undefined=StrictUndefined,
         extensions=["jinja2.ext.i18n"],
     )
-    environment.policies["ext.i18n.trimmed"] = True
-    translations = language.translations
-    installed: Any = environment
-    installed.install_gettext_callables(translations.gettext, translations.ngettext, newstyle=True)
+    language.install_in(environment)
     return environment
 
 

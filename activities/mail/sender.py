@@ -23,7 +23,7 @@ from sqlmodel import col, select
 from activities.database.transactions import DatabaseError, transaction
 from activities.mail import notifications
 from activities.mail.composing import compose
-from activities.mail.notifications import MailDiscarded
+from activities.mail.content import MailDiscarded
 from activities.mail.smtp import PermanentFailure, TemporaryFailure
 from models.documents.issuer import Issuer
 from models.session_calendar import Party

@@ -1,7 +1,7 @@
 """Reasons and outcomes in the reader's language. Pure.
 
-The words: a *hold* is placed on a card and *released*; a card is *charged*; a charge is *refunded*; a *session* takes
-place, and its *booking request* is confirmed, declined or expires.
+The words: a *hold* is placed and *released*; a student is *charged*; a charge is *refunded*; a *session* takes place,
+and its *booking request* is confirmed, declined or expires.
 """
 
 import re
@@ -61,6 +61,9 @@ def closing_reason(language: Language, reason: EndReason, by: Role, reader: Reci
         EndReason.REJECTED: say("The instructor declined your booking request."),
         EndReason.APPROVAL_TIMEOUT: say("The instructor did not respond in time."),
         EndReason.CANCELLED: _cancelled_by(language, by, reader),
+        EndReason.PAYMENT_NOT_RENEWED: say("You did not pay again in time, so the booking is cancelled.")
+        if to_student
+        else say("The student did not pay again in time, so the booking is cancelled."),
         EndReason.COMPLETED: _completed_by(language, by, reader),
         EndReason.STUDENT_ABSENT: absent if to_student else say("The student did not attend."),
         EndReason.INSTRUCTOR_ABSENT: say("The instructor did not attend.") if to_student else absent,
@@ -108,6 +111,8 @@ class PaymentOutcome(NamedTuple):
     """Where a payment's money went."""
 
     price: Money
+    charged_before: Money | None
+    """What was charged before the booking ended; `None` if it was only held."""
     captured: Money
     returned: Money
     """As a released hold, or as a refund."""
@@ -123,6 +128,8 @@ def payment_outcome(language: Language, money: PaymentOutcome | None, reader: Re
     say = language.gettext
     if money is None:
         return say("You were not charged.")
+    if money.charged_before:
+        return _charge_outcome(language, money.charged_before, money.captured)
     if not money.captured:
         return say("You were not charged. The hold of %(amount)s is released.", amount=language.money(money.price))
     sentences = [say("You were charged %(amount)s.", amount=language.money(money.captured))]
@@ -133,6 +140,14 @@ def payment_outcome(language: Language, money: PaymentOutcome | None, reader: Re
     if refunded:
         sentences.append(say("%(amount)s of it is refunded.", amount=language.money(refunded)))
     return " ".join(sentences)
+
+
+def _charge_outcome(language: Language, charged: Money, kept: Money) -> str:
+    say, paid = language.gettext, language.gettext("You were charged %(amount)s.", amount=language.money(charged))
+    if kept == charged:
+        return paid
+    all_of_it, part = say("All of it is refunded."), language.money(charged - kept)
+    return f"{paid} {say('%(amount)s of it is refunded.', amount=part) if kept else all_of_it}"
 
 
 def _instructor_outcome(language: Language, money: PaymentOutcome | None) -> str:

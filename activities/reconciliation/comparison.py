@@ -3,20 +3,21 @@
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 from uuid import UUID
 
-from sqlalchemy import Row, func, text
+from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, select
-from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
 from activities.database import ledger
 from activities.database.transactions import transaction
 from activities.gateways import BalanceGateway, ChargeBalances
+from activities.reconciliation import amounts
+from activities.reconciliation.amounts import BookingAmounts
+from activities.reconciliation.conversions import Conversions
 from models.domain import postings
 from models.domain.money import Money
 from models.domain.reconciliation import (
@@ -40,48 +41,15 @@ Place = tuple[UUID, Book, str]
 
 _BATCH_SIZE = 50
 _MAX_CONCURRENT_CALLS = 5
-_BOOKING_AMOUNTS = """
-SELECT posting.booking_id, posting.instructor_id, entry.currency,
-       coalesce(sum(amount_minor) FILTER (WHERE account = 'card_holds'), 0) AS held,
-       coalesce(sum(amount_minor) FILTER (WHERE account = 'stripe_balance'), 0) AS platform,
-       coalesce(sum(amount_minor) FILTER (
-           WHERE account = 'connected_balance' AND kind NOT IN ('paid_out', 'payout_failed')), 0) AS connected,
-       bool_or(kind = 'captured') AS is_captured,
-       bool_or(kind = 'stripe_fee' AND subject = posting.booking_id::text) AS has_fee
-FROM ledger_transaction AS posting
-JOIN ledger_entry AS entry ON entry.transaction_id = posting.id
-WHERE posting.booking_id = ANY(:bookings)
-GROUP BY posting.booking_id, posting.instructor_id, entry.currency
-"""
-_INSTRUCTOR_BALANCES = """
-SELECT posting.instructor_id, entry.currency, sum(amount_minor) AS balance
-FROM ledger_transaction AS posting
-JOIN ledger_entry AS entry ON entry.transaction_id = posting.id AND entry.account = 'connected_balance'
-WHERE posting.instructor_id = ANY(:instructors)
-GROUP BY posting.instructor_id, entry.currency
-"""
-
-
-@dataclass(frozen=True)
-class _Booking:
-    id: UUID
-    instructor_id: UUID | None
-    charge_id: str
-    currency: str
-    held: int = 0
-    platform: int = 0
-    connected: int = 0
-    lacks_fee: bool = False
-    in_other_currencies: Mapping[str, int] = field(default_factory=dict)
-    """Postings to the platform's balance in other currencies than the charge's: Stripe's fees."""
 
 
 class ComparisonActivities:
-    """All are safe to retry: the only thing they write is a Stripe fee that the ledger lacks, which is posted once."""
+    """All are safe to retry: they write only what Stripe took or converted and the ledger lacks, each of it once."""
 
     def __init__(self, engine: AsyncEngine, balances: BalanceGateway) -> None:
         self._engine = engine
         self._balances = balances
+        self._conversions = Conversions(engine, balances)
 
     @activity.defn
     async def compare_books(self, started: ReconciliationStarted) -> ComparisonResult:
@@ -116,6 +84,35 @@ class ComparisonActivities:
     async def compare_booking(self, booking_id: UUID) -> list[Difference]:
         """What differs between one booking's ledger and Stripe now."""
         return list((await self._compare_bookings([booking_id])).differences)
+
+    @activity.defn
+    async def compare_balance(self, instructor_id: UUID) -> list[Difference]:
+        """What differs between an instructor's balance and the ledger now, and why.
+
+        The transfers without a charge are compared as well: the platform has paid them.
+        """
+        async with transaction(self._engine) as session:
+            instructor = await session.get_one(Instructor, instructor_id)
+        if instructor.stripe_account_id is None:
+            return []
+        found = (await self._compare_balances([(instructor_id, instructor.stripe_account_id)])).differences
+        if not found:
+            return []
+        theirs = await self._balances.transferred_without_charge(instructor.stripe_account_id)
+        async with transaction(self._engine) as session:
+            ours = await amounts.transfers_without_booking(session, instructor_id)
+        transferred = [
+            Difference(
+                kind=DriftKind.BALANCE,
+                subject=instructor_id,
+                book=Book.STRIPE_BALANCE,
+                ledger=Money(amount_minor=ours.get(currency, 0), currency=currency),
+                stripe=Money(amount_minor=-theirs.get(currency, 0), currency=currency),
+            )
+            for currency in sorted(ours.keys() | theirs.keys())
+            if ours.get(currency, 0) != -theirs.get(currency, 0)
+        ]
+        return [*found, *transferred]
 
     async def _read_stripe(self, started: ReconciliationStarted) -> tuple[int, set[str], datetime | None]:
         """The number of balance transactions since the last run, their charges, and the time of the newest."""
@@ -161,7 +158,8 @@ class ComparisonActivities:
             return [(id, account) for id, account in await session.exec(query) if account]
 
     async def _compare_bookings(self, ids: Sequence[UUID], only: set[Place] | None = None) -> ComparisonResult:
-        bookings = await self._read_bookings(ids) if ids else []
+        async with transaction(self._engine) as session:
+            bookings = await amounts.of_bookings(session, ids) if ids else []
         charges = await _gather(self._balances.of_charge(each.charge_id, each.currency) for each in bookings)
         totals: list[Total] = []
         differences: list[Difference] = []
@@ -169,6 +167,7 @@ class ComparisonActivities:
         for booking, charge in zip(bookings, charges, strict=True):
             fee = await self._post_fee(booking, charge)
             fees += fee is not None
+            await self._conversions.convert_charge(booking, charge)
             booking_totals = [
                 total
                 for total in _totals(booking, charge, fee)
@@ -184,20 +183,7 @@ class ComparisonActivities:
             bookings=len(bookings), fees_booked=fees, totals=add_up((), totals), differences=tuple(differences)
         )
 
-    async def _read_bookings(self, ids: Sequence[UUID]) -> list[_Booking]:
-        """The ledger's amounts of each booking with a charge; zero if the ledger has none."""
-        query = select(Payment.booking_id, Payment.charge_id, Payment.currency).where(
-            col(Payment.booking_id).in_(ids), col(Payment.charge_id).is_not(None)
-        )
-        async with transaction(self._engine) as session:
-            payments = list(await session.exec(query))
-            found = await (await session.connection()).execute(text(_BOOKING_AMOUNTS), {"bookings": list(ids)})
-            rows: dict[UUID, dict[str, Row[Any]]] = {}
-            for row in found:
-                rows.setdefault(row.booking_id, {})[row.currency] = row
-        return [_booking(id, charge_id or "", currency, rows.get(id, {})) for id, charge_id, currency in payments]
-
-    async def _post_fee(self, booking: _Booking, charge: ChargeBalances) -> Money | None:
+    async def _post_fee(self, booking: BookingAmounts, charge: ChargeBalances) -> Money | None:
         """Post Stripe's fee if the ledger lacks it: the balance transaction may be created after the capture call."""
         fee = charge.fee
         if not booking.lacks_fee or not fee or booking.instructor_id is None:
@@ -214,11 +200,7 @@ class ComparisonActivities:
         if not accounts:
             return ComparisonResult()
         balances = await _gather(self._balances.balance_of(account) for _, account in accounts)
-        async with transaction(self._engine) as session:
-            found = await (await session.connection()).execute(
-                text(_INSTRUCTOR_BALANCES), {"instructors": [id for id, _ in accounts]}
-            )
-            ours = {(row.instructor_id, row.currency): int(row.balance) for row in found}
+        ours = await self._balances_in_ledger(dict(accounts), dict(zip(dict(accounts), balances, strict=True)))
         theirs = {
             (id, currency): amount
             for (id, _), balance in zip(accounts, balances, strict=True)
@@ -238,30 +220,29 @@ class ComparisonActivities:
                 differences.append(Difference(kind=DriftKind.BALANCE, subject=id, **dict(total)))
         return ComparisonResult(balances=len(accounts), totals=add_up((), totals), differences=tuple(differences))
 
+    async def _balances_in_ledger(
+        self, accounts: Mapping[UUID, str], balances: Mapping[UUID, Mapping[str, int]]
+    ) -> dict[tuple[UUID, str], int]:
+        """The ledger's balances of instructors, once it has what Stripe has converted.
 
-async def ledger_amounts(session: AsyncSession, booking_id: UUID, currency: str) -> dict[Book, Money]:
-    """A booking's amounts in the ledger."""
-    found = await (await session.connection()).execute(text(_BOOKING_AMOUNTS), {"bookings": [booking_id]})
-    booking = _booking(booking_id, "", currency, {row.currency: row for row in found})
-    amounts = {
-        Book.CARD_HOLDS: booking.held,
-        Book.STRIPE_BALANCE: booking.platform,
-        Book.TRANSFERS: booking.connected,
-    }
-    return {book: Money(amount_minor=amount, currency=currency) for book, amount in amounts.items()}
+        Stripe has converted an amount in a currency in which the account has no balance. A closed account has none.
+        """
+        async with transaction(self._engine) as session:
+            ours = await amounts.instructor_balances(session, list(accounts))
+        converted = [
+            (id, currency)
+            for (id, currency), amount in sorted(ours.items())
+            if amount and balances[id] and currency not in balances[id]
+        ]
+        if not converted:
+            return ours
+        for id, currency in converted:
+            await self._conversions.convert_shares(id, accounts[id], currency)
+        async with transaction(self._engine) as session:
+            return await amounts.instructor_balances(session, list(accounts))
 
 
-def _booking(id: UUID, charge_id: str, currency: str, rows: Mapping[str, Row[Any]]) -> _Booking:
-    row = rows.get(currency)
-    if row is None:
-        return _Booking(id, None, charge_id, currency)
-    held, platform, connected = int(row.held), int(row.platform), int(row.connected)
-    lacks_fee = row.is_captured and not any(each.has_fee for each in rows.values())
-    others = {other: int(each.platform) for other, each in rows.items() if other != currency}
-    return _Booking(id, row.instructor_id, charge_id, currency, held, platform, connected, lacks_fee, others)
-
-
-def _totals(booking: _Booking, charge: ChargeBalances, posted_fee: Money | None) -> list[Total]:
+def _totals(booking: BookingAmounts, charge: ChargeBalances, posted_fee: Money | None) -> list[Total]:
     def ours(amount_minor: int, currency: str = booking.currency) -> Money:
         return Money(amount_minor=amount_minor, currency=currency)
 

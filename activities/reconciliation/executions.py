@@ -55,10 +55,11 @@ class WorkflowLookup(Protocol):
     async def failed(self) -> list[str]:
         """The ids of the workflows, of any type, whose latest run has failed or timed out."""
 
-    async def ended_from_outside(self, since: datetime) -> list[str]:
-        """The ids of the workflows that were terminated, failed or timed out; of other than bookings, also cancelled.
+    async def ended_from_outside(self, since: datetime, *, is_failed_included: bool) -> list[str]:
+        """The ids of the workflows whose latest run was ended by somebody else: which was terminated, for instance.
 
-        Reconciliations and adjustments are not among them.
+        Bookings that were terminated, failed or timed out; refunds, disputes, payouts and onboardings that were
+        cancelled or terminated, or also those that failed or timed out.
         """
 
     async def is_running(self, workflow_id: str) -> bool:
@@ -188,7 +189,10 @@ def _differ(record: _Record | None, execution: BookingExecution | None) -> str |
         return "its workflow is open, and its record is not" if record is None else _UNATTENDED
     if record.status != execution.booking_status:
         return f"its record is {record.status}, and its workflow {execution.booking_status}"
-    if record.payment_status != execution.payment_status:
+    # A charge that is disputed before its booking has ended is still held, for the workflow.
+    is_disputed = record.payment_status is PaymentStatus.DISPUTED
+    payment_status = PaymentStatus.PENDING if is_disputed else record.payment_status
+    if payment_status != execution.payment_status:
         return f"its payment's record is {record.payment_status}, and its workflow's {execution.payment_status}"
     if execution.starts_at is None or abs(record.starts_at - execution.starts_at) > _SAME_TIME:
         return f"its record starts at {record.starts_at:%Y-%m-%dT%H:%M:%SZ}, and its workflow at another time"

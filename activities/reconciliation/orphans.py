@@ -1,24 +1,25 @@
 """Finds bookings whose workflows were ended from outside, and carries on what other workflows were doing."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from datetime import datetime
 from uuid import UUID
 
+from sqlalchemy import and_
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, or_, select
 from temporalio import activity
 
+from activities.database import audit
 from activities.database.transactions import transaction
 from activities.reconciliation.executions import WorkflowLookup
 from models.domain.ids import BOOKING_WORKFLOW, workflow_id
-from models.domain.messages import PaymentRef
-from models.domain.money import Money
-from models.domain.policy import BookingPolicy
-from models.domain.reconciliation import DriftKind, FindOrphans, OrphanedBooking, Orphans, ReconciliationStarted
+from models.domain.payments import PaymentRef
+from models.domain.policy import PaymentPlan
+from models.domain.reconciliation import DriftKind, FindOrphans, OrphanedBooking, Orphans, SweepOrphans
 from models.domain.states import HOLDS_SLOT, BookingStatus, PaymentStatus
 from models.domain.stripe_events import RoutingResult
-from models.domain.terms import BookingTerms
 from models.tables.bookings import BookingRequest
-from models.tables.payments import Payment
+from models.tables.payments import Payment, PaymentRenewal
 from models.tables.reconciliation import Drift
 from models.tables.stripe_events import StripeEventRecord
 
@@ -38,14 +39,27 @@ class OrphanActivities:
         since the last run, bookings that received a hold after their workflow had closed, and orphans that an earlier
         run could not resolve.
         """
-        ended = await self._workflows.ended_from_outside(message.started.workflows_since)
+        since = message.started.workflows_since
+        ended = await self._workflows.ended_from_outside(since, is_failed_included=True)
+        return await self._look(ended, {*message.unattended, *await self._held(since), *await self._unresolved()})
+
+    @activity.defn
+    async def find_new_orphans(self, message: SweepOrphans) -> Orphans:
+        """The same for the last minutes alone, at a cost that does not grow with the number of bookings.
+
+        Workflows that have failed are left to the reconciliation: they are likely to fail again. So are orphans that it
+        could not resolve.
+        """
+        ended = await self._workflows.ended_from_outside(message.since, is_failed_included=False)
+        held = await self._held(message.since)
+        unresolved = await self._unresolved() if ended or held else set[UUID]()
+        return await self._look([id for id in ended if _booking_id(id) not in unresolved], held - unresolved)
+
+    async def _look(self, ended: Collection[str], suspects: set[UUID]) -> Orphans:
         activity.heartbeat()
         restarted = await self._restart(ended)
-        candidates = {UUID(id.removeprefix(BOOKING_WORKFLOW)) for id in ended if id.startswith(BOOKING_WORKFLOW)}
-        candidates |= await self._suspects(message.started)
-        candidates.update(message.unattended)
         found: list[OrphanedBooking] = []
-        ids = sorted(candidates)
+        ids = sorted(suspects | {booking_id for id in ended if (booking_id := _booking_id(id))})
         for first in range(0, len(ids), _BATCH_SIZE):
             closed = [id for id in ids[first : first + _BATCH_SIZE] if not await self._is_running(id)]
             # Read after the workflows: one that is closed by then had recorded its booking's ending before.
@@ -65,55 +79,72 @@ class OrphanActivities:
                 activity.heartbeat()
         return restarted
 
-    async def _suspects(self, started: ReconciliationStarted) -> set[UUID]:
+    async def _held(self, since: datetime) -> set[UUID]:
+        """The bookings that received a hold after their workflow had closed."""
         held = select(StripeEventRecord.booking_id).where(
             col(StripeEventRecord.routing_result) == RoutingResult.CLOSED,
-            col(StripeEventRecord.type) == "payment_intent.amount_capturable_updated",
-            col(StripeEventRecord.at) >= started.workflows_since,
+            col(StripeEventRecord.type).in_(("payment_intent.amount_capturable_updated", "payment_intent.succeeded")),
+            col(StripeEventRecord.at) >= since,
         )
+        async with transaction(self._engine) as session:
+            return {id for id in await session.exec(held) if id}
+
+    async def _unresolved(self) -> set[UUID]:
         drifted = select(Drift.booking_id).where(
             col(Drift.resolved_at).is_(None), col(Drift.kind) == DriftKind.ORPHANED
         )
         async with transaction(self._engine) as session:
-            return {id for query in (held, drifted) for id in await session.exec(query) if id}
+            return {id for id in await session.exec(drifted) if id}
 
     async def _open(self, booking_ids: list[UUID]) -> list[OrphanedBooking]:
         """The bookings among these that are still open, or whose payment is."""
         query = (
-            select(BookingRequest, Payment)
+            select(BookingRequest, Payment, PaymentRenewal)
             .outerjoin(Payment, col(Payment.booking_id) == col(BookingRequest.id))
+            .outerjoin(
+                PaymentRenewal,
+                and_(
+                    col(PaymentRenewal.booking_id) == col(BookingRequest.id),
+                    col(PaymentRenewal.closed_at).is_(None),
+                    col(PaymentRenewal.checkout_session_id).is_not(None),
+                ),
+            )
             .where(
                 col(BookingRequest.id).in_(booking_ids),
                 or_(col(BookingRequest.status).in_(HOLDS_SLOT), col(Payment.status) == PaymentStatus.PENDING),
             )
         )
         async with transaction(self._engine) as session:
-            return [_orphan(*row) for row in await session.exec(query)]
+            found = (await session.exec(query)).all()
+            rounds = await audit.next_rounds(session, [booking.id for booking, *_ in found])
+        return [_orphan(*row, rounds.get(row[0].id, 0)) for row in found]
 
 
-def _orphan(booking: BookingRequest, payment: Payment | None) -> OrphanedBooking:
+def _booking_id(workflow_id: str) -> UUID | None:
+    if not workflow_id.startswith(BOOKING_WORKFLOW):
+        return None
+    return UUID(workflow_id.removeprefix(BOOKING_WORKFLOW))
+
+
+def _orphan(
+    booking: BookingRequest, payment: Payment | None, renewal: PaymentRenewal | None, operator_round: int
+) -> OrphanedBooking:
     """The booking with its terms, which are rebuilt from the row that they were frozen in."""
-    terms = BookingTerms(
-        booking_id=booking.id,
-        student_id=booking.student_id,
-        instructor_id=booking.instructor_id,
-        offering_id=booking.offering_id,
-        slot_id=booking.slot_id,
-        starts_at=booking.starts_at,
-        ends_at=booking.ends_at,
-        price=Money(amount_minor=booking.price_minor, currency=booking.currency),
-        policy=BookingPolicy.model_validate(booking.policy),
-        plan=booking.plan,
-        stripe_account_id=booking.stripe_account_id,
-        buffer_before_minutes=booking.buffer_before_minutes,
-        buffer_after_minutes=booking.buffer_after_minutes,
-        is_recorded=booking.is_recorded,
-    )
     ref = PaymentRef(
         booking_id=booking.id,
         plan=booking.plan,
         student_id=booking.student_id,
         checkout_session_id=booking.checkout_session_id,
         payment_intent_id=payment.payment_intent_id if payment else None,
+        operator_round=operator_round,
     )
-    return OrphanedBooking(terms=terms, ref=ref, is_accepted=booking.status is BookingStatus.ACCEPTED)
+    renewal_ref = renewal and ref.model_copy(
+        update={
+            "plan": PaymentPlan.CHARGE_THEN_TRANSFER,
+            "checkout_session_id": renewal.checkout_session_id,
+            "payment_intent_id": None,
+            "is_renewal": True,
+        }
+    )
+    is_accepted = booking.status is BookingStatus.ACCEPTED
+    return OrphanedBooking(terms=booking.terms, ref=ref, is_accepted=is_accepted, renewal_ref=renewal_ref or None)

@@ -90,15 +90,16 @@ class StripeBalances:
                 return ChargeBalances(held=money(0), platform=money(0), connected=money(0), fee=None)
             refunded = await self._refunded(charge) if charge.amount_refunded or charge.refunded else 0
             disputes = await self._disputes(charge) if charge.disputed else []
+            transfers = await transfers_of_charge(self._client, charge)
+            transferred = sum(each.amount - each.amount_reversed for each in transfers)
         booked = getattr(charge, "balance_transaction", None)
-        fee, transfer = getattr(charge, "application_fee", None), getattr(charge, "transfer", None)
+        fee = getattr(charge, "application_fee", None)
         lines = [line for dispute in disputes for line in dispute.balance_transactions]
         fees = Counter[str]()
         for line in [booked, *lines]:
             if isinstance(line, stripe.BalanceTransaction):
                 fees[line.currency] += line.fee
         platform_fee = fee.amount - fee.amount_refunded if isinstance(fee, stripe.ApplicationFee) else 0
-        transferred = transfer.amount - transfer.amount_reversed if isinstance(transfer, stripe.Transfer) else 0
         captured = charge.amount_captured if charge.captured else 0
         return ChargeBalances(
             held=money(_held(charge)),
@@ -131,6 +132,76 @@ class StripeBalances:
             sums[part["currency"]] = sums.get(part["currency"], 0) + part["amount"]
         return sums
 
+    async def settled_on_platform(self, charge_id: str) -> Money:
+        """Adds up the balance transactions of everything that has moved the charge's money."""
+        own = ["balance_transaction", "transfer.balance_transaction", "application_fee.balance_transaction"]
+        booked = ["data.balance_transaction"]
+        async with translated_errors():
+            charge = await self._client.v1.charges.retrieve_async(charge_id, {"expand": own})
+            lines = [charge.balance_transaction]
+            fee = getattr(charge, "application_fee", None)
+            for transfer in await transfers_of_charge(self._client, charge):
+                reversals = await self._client.v1.transfers.reversals.list_async(
+                    transfer.id, {"limit": _PAGE_SIZE, "expand": booked}
+                )
+                lines += [transfer.balance_transaction]
+                lines += [each.balance_transaction async for each in reversals.auto_paging_iter()]
+            if isinstance(fee, stripe.ApplicationFee):
+                returned = await self._client.v1.application_fees.refunds.list_async(
+                    fee.id, {"limit": _PAGE_SIZE, "expand": booked}
+                )
+                lines += [fee.balance_transaction]
+                lines += [each.balance_transaction async for each in returned.auto_paging_iter()]
+            both = [*booked, "data.failure_balance_transaction"]
+            refunds = await self._client.v1.refunds.list_async(
+                {"charge": charge_id, "limit": _PAGE_SIZE, "expand": both}
+            )
+            async for refund in refunds.auto_paging_iter():
+                lines += [refund.balance_transaction, getattr(refund, "failure_balance_transaction", None)]
+            for dispute in await self._disputes(charge) if charge.disputed else []:
+                lines += dispute.balance_transactions
+        return _sum_of([(line.currency, line.amount) for line in lines if isinstance(line, stripe.BalanceTransaction)])
+
+    async def settled_on_account(self, charge_id: str, account_id: str) -> Money | None:
+        """The payment on the account, its refunds, and the parts of the application fee that went back."""
+        own = _options(account_id)
+        async with translated_errors():
+            charge = await self._client.v1.charges.retrieve_async(charge_id, {"expand": ["transfer"]})
+            fee_id = getattr(charge, "application_fee", None)
+            # A charge of the platform's is transferred once: only a transfer by hand would be another.
+            transfer = next(iter(await transfers_of_charge(self._client, charge)), None)
+            if transfer is None:
+                return None
+            payment_id = id_of(transfer.destination_payment)
+            try:
+                payment = await self._client.v1.charges.retrieve_async(
+                    payment_id, {"expand": ["balance_transaction"]}, own
+                )
+            except stripe.PermissionError as error:
+                if code_of(error) != ACCOUNT_INVALID:
+                    raise
+                return None
+            refunds = await self._client.v1.refunds.list_async(
+                {"charge": payment_id, "limit": _PAGE_SIZE, "expand": ["data.balance_transaction"]}, own
+            )
+            lines = [payment.balance_transaction]
+            lines += [each.balance_transaction async for each in refunds.auto_paging_iter()]
+            if fee_id:
+                returned = await self._client.v1.balance_transactions.list_async(
+                    {"source": fee_id, "limit": _PAGE_SIZE}, own
+                )
+                lines += [each async for each in returned.auto_paging_iter()]
+        return _sum_of([(line.currency, line.net) for line in lines if isinstance(line, stripe.BalanceTransaction)])
+
+    async def transferred_without_charge(self, account_id: str) -> dict[str, int]:
+        sums = Counter[str]()
+        async with translated_errors():
+            transfers = await self._client.v1.transfers.list_async({"destination": account_id, "limit": _PAGE_SIZE})
+            async for transfer in transfers.auto_paging_iter():
+                if transfer.source_transaction is None:
+                    sums[transfer.currency] += transfer.amount - transfer.amount_reversed
+        return sums
+
     async def _refunded(self, charge: stripe.Charge) -> int:
         """Leaves out what a partial capture released, which has no balance transaction, and refunds that failed."""
         refunds = await self._client.v1.refunds.list_async({"charge": charge.id, "limit": _PAGE_SIZE})
@@ -144,6 +215,12 @@ class StripeBalances:
 
     async def _disputes(self, charge: stripe.Charge) -> list[stripe.Dispute]:
         return (await self._client.v1.disputes.list_async({"charge": charge.id, "limit": _PAGE_SIZE})).data
+
+
+def _sum_of(amounts: list[tuple[str, int]]) -> Money:
+    """Of amounts in one currency."""
+    [currency] = {currency for currency, _ in amounts}
+    return Money(amount_minor=sum(amount for _, amount in amounts), currency=currency)
 
 
 def _options(account_id: str | None) -> stripe.RequestOptions:
@@ -166,6 +243,23 @@ def _held(charge: stripe.Charge) -> int:
     if isinstance(intent, stripe.PaymentIntent) and intent.status == "requires_capture":
         return intent.amount_capturable
     return 0
+
+
+async def transfers_of_charge(client: stripe.StripeClient, charge: stripe.Charge) -> list[stripe.Transfer]:
+    """A destination charge's own, which must be expanded; else those that were made of the charge later."""
+    own = getattr(charge, "transfer", None)
+    if isinstance(own, stripe.Transfer):
+        return [own]
+    if charge.transfer_group is None:
+        return []
+    made = await client.v1.transfers.list_async(
+        {"transfer_group": charge.transfer_group, "limit": _PAGE_SIZE, "expand": ["data.balance_transaction"]}
+    )
+    return [
+        each
+        async for each in made.auto_paging_iter()
+        if each.source_transaction and id_of(each.source_transaction) == charge.id
+    ]
 
 
 async def charge_of(client: stripe.StripeClient, source: object) -> str | None:

@@ -6,6 +6,7 @@ from typing import cast
 import stripe
 from stripe.params import DisputeUpdateParamsEvidence
 
+from activities.stripe.balances import transfers_of_charge
 from activities.stripe.errors import translated_errors
 from models.domain.disputes import DisputeState, ReverseDisputedTransfer
 from models.domain.money import Money
@@ -67,8 +68,8 @@ class StripeDisputes:
         """Finds an earlier reversal by metadata, since keys expire. Reverses no more than the transfer has left."""
         async with translated_errors():
             charge = await self._client.v1.charges.retrieve_async(wanted.charge_id, {"expand": ["transfer"]})
-            transfer = getattr(charge, "transfer", None)
-            if not isinstance(transfer, stripe.Transfer):
+            transfer = next(iter(await transfers_of_charge(self._client, charge)), None)
+            if transfer is None:
                 return wanted.amount.zero()
             reversals = await self._client.v1.transfers.reversals.list_async(transfer.id, {"limit": 100})
             async for reversal in reversals.auto_paging_iter():

@@ -1,7 +1,7 @@
 """Customers, Checkout and PaymentIntents at Stripe.
 
 Sources: Stripe API reference (Checkout Sessions, PaymentIntents, Refunds), "Place a hold on a payment method",
-"Create destination charges".
+"Create destination charges", "Create separate charges and transfers".
 """
 
 from datetime import UTC, datetime
@@ -11,19 +11,23 @@ import stripe
 from stripe.params.checkout import SessionCreateParams, SessionCreateParamsPaymentIntentData
 
 from activities.gateways import CheckoutPage, CheckoutRequest
-from activities.stripe.accounts import StripeAccounts
 from activities.stripe.errors import translated_errors
+from activities.stripe.transfers import StripeTransfers
 from models.domain.errors import Declined, Retryable
-from models.domain.messages import Checkout, HoldPhase, PaymentState
 from models.domain.money import Money
-from models.domain.policy import Split
+from models.domain.payment_methods import HOLD_DURATIONS
+from models.domain.payments import Checkout, HoldPhase, PaymentState
+from models.domain.policy import PaymentPlan, Split
 from models.domain.stripe_events import BOOKING_METADATA
 
 _EXPAND_CHARGE = [f"latest_charge.{path}" for path in ("balance_transaction", "application_fee", "transfer")]
+_RENEWAL_PAGE = "renewalPage"
+_OPEN_DISPUTE = ("needs_response", "under_review")
+"""Of a dispute that has withdrawn the money: an inquiry's statuses begin with `warning_`."""
 _EXPAND_SESSION = [f"payment_intent.{path}" for path in _EXPAND_CHARGE]
 
 
-class StripeGateway(StripeAccounts):
+class StripeGateway(StripeTransfers):
     """Implements `PaymentGateway`. Checkout redirects back to `public_url`."""
 
     async def create_customer(self, student_id: UUID, email: str, name: str, *, key: str) -> str:
@@ -49,11 +53,13 @@ class StripeGateway(StripeAccounts):
             )
         return _checkout_page(session, request.customer_id)
 
-    async def find_checkout(self, customer_id: str, booking_id: UUID) -> CheckoutPage | None:
+    async def find_checkout(self, customer_id: str, booking_id: UUID, renewal_page: int) -> CheckoutPage | None:
         async with translated_errors():
             sessions = await self._client.v1.checkout.sessions.list_async({"customer": customer_id, "limit": 100})
             async for session in sessions.auto_paging_iter():
-                if session.client_reference_id == str(booking_id):
+                is_of_booking = session.client_reference_id == str(booking_id)
+                metadata = session.metadata.to_dict() if session.metadata else {}
+                if is_of_booking and metadata.get(_RENEWAL_PAGE, "0") == str(renewal_page):
                     return _checkout_page(session, customer_id)
         return None
 
@@ -64,7 +70,7 @@ class StripeGateway(StripeAccounts):
             )
         payment = session.payment_intent
         if isinstance(payment, stripe.PaymentIntent):
-            return await self._with_refunds(_payment_state(payment, session))
+            return await self._with_disputes(await self._with_refunds(_payment_state(payment, session)))
         phase = HoldPhase.OPEN if session.status == "open" else HoldPhase.CLOSED
         return PaymentState(phase=phase, checkout_session_id=session.id)
 
@@ -104,20 +110,35 @@ class StripeGateway(StripeAccounts):
             raise Retryable("the payment was refunded while it was read")
         return payment.model_copy(update={"refund_ids": tuple(sorted(each.id for each in made))})
 
-    async def refund(
-        self, payment_intent_id: str, booking_id: UUID, *, amount: Money | None = None, with_fee: bool, key: str
-    ) -> None:
-        """`reverse_transfer` takes the share back from the instructor. Without it, the platform bears all of it."""
+    async def _with_disputes(self, payment: PaymentState) -> PaymentState:
+        if not payment.is_disputed:
+            return payment
+        async with translated_errors():
+            found = await self._client.v1.disputes.list_async({"charge": payment.charge_id or "", "limit": 100})
+            disputes = [each async for each in found.auto_paging_iter()]
+        return payment.model_copy(
+            update={
+                "is_disputed": any(each.status in _OPEN_DISPUTE for each in disputes),
+                "lost_minor": sum(each.amount for each in disputes if each.status == "lost"),
+            }
+        )
+
+    async def refund(self, payment_intent_id: str, booking_id: UUID, *, amount: Money | None = None, key: str) -> None:
+        """`reverse_transfer` takes the share back from the instructor. Without it, the platform bears all of it.
+
+        The fee's part of an `amount` is returned by itself, as Stripe would round it. Stripe accepts
+        `refund_application_fee` for a charge without a fee.
+        """
         params: stripe.params.RefundCreateParams = {
             "payment_intent": payment_intent_id,
             "reverse_transfer": True,
             "reason": "requested_by_customer",
             "metadata": {BOOKING_METADATA: str(booking_id)},
         }
-        if amount is not None:
-            params["amount"] = amount.amount_minor
-        if with_fee:
+        if amount is None:
             params["refund_application_fee"] = True
+        else:
+            params["amount"] = amount.amount_minor
         async with translated_errors():
             await self._client.v1.refunds.create_async(params, {"idempotency_key": key})
 
@@ -142,29 +163,21 @@ class StripeGateway(StripeAccounts):
         return payment.latest_charge
 
     def _checkout_params(self, request: CheckoutRequest) -> SessionCreateParams:
-        terms, split, text = request.terms, request.split, request.text
+        terms, text = request.terms, request.text
         metadata = {BOOKING_METADATA: str(terms.booking_id), "sessionType": "LIVE_SESSION"}
-        intent: SessionCreateParamsPaymentIntentData = {
-            "capture_method": "manual",
-            "metadata": metadata,
-            "transfer_data": {"destination": terms.stripe_account_id},
-        }
-        if split.platform_fee:
-            intent["application_fee_amount"] = split.platform_fee.amount_minor
-        return {
+        if request.renewal_page:
+            metadata[_RENEWAL_PAGE] = str(request.renewal_page)
+        params: SessionCreateParams = {
             "mode": "payment",
             "customer": request.customer_id,
             "client_reference_id": str(terms.booking_id),
             "metadata": metadata,
-            # Cards only: other payment methods have no hold to capture later.
-            "allowed_payment_method_types": ["card"],
-            "payment_intent_data": intent,
             "line_items": [
                 {
                     "quantity": 1,
                     "price_data": {
-                        "currency": terms.price.currency,
-                        "unit_amount": terms.price.amount_minor,
+                        "currency": request.amount.currency,
+                        "unit_amount": request.amount.amount_minor,
                         "product_data": {"name": text.product, "description": text.description},
                     },
                 }
@@ -175,6 +188,35 @@ class StripeGateway(StripeAccounts):
             "&session_id={CHECKOUT_SESSION_ID}",
             "cancel_url": f"{self._public_url}/checkout/cancelled?language={text.language}",
         }
+        if terms.plan is PaymentPlan.HOLD:
+            return params | _hold_params(request, metadata)
+        return params | _charge_params(request, metadata)
+
+
+def _hold_params(request: CheckoutRequest, metadata: dict[str, str]) -> SessionCreateParams:
+    intent: SessionCreateParamsPaymentIntentData = {
+        "capture_method": "manual",
+        "metadata": metadata,
+        "transfer_data": {"destination": request.terms.stripe_account_id},
+    }
+    if request.split.platform_fee:
+        intent["application_fee_amount"] = request.split.platform_fee.amount_minor
+    return {
+        # Those that can be held. A longer hold is a bonus: the charge's `capture_before` says whether there is one.
+        "allowed_payment_method_types": [*HOLD_DURATIONS],
+        "payment_method_options": {"card": {"request_extended_authorization": "if_available"}},
+        "payment_intent_data": intent,
+    }
+
+
+def _charge_params(request: CheckoutRequest, metadata: dict[str, str]) -> SessionCreateParams:
+    """Without a list of methods, Checkout offers all that the platform has turned on."""
+    params: SessionCreateParams = {
+        "payment_intent_data": {"metadata": metadata, "transfer_group": str(request.terms.booking_id)}
+    }
+    if request.excluded_methods:
+        params["excluded_payment_method_types"] = [*request.excluded_methods]
+    return params
 
 
 def _checkout_page(session: stripe.checkout.Session, customer_id: str) -> CheckoutPage:
@@ -189,8 +231,6 @@ def _checkout_page(session: stripe.checkout.Session, customer_id: str) -> Checko
 def _payment_state(payment: stripe.PaymentIntent, session: stripe.checkout.Session | None = None) -> PaymentState:
     """A charge keeps its `capture_before` once it is captured: only the intent's status says that there is a hold."""
     charge = payment.latest_charge if isinstance(payment.latest_charge, stripe.Charge) else None
-    card = charge.payment_method_details.card if charge and charge.payment_method_details else None
-    hold_ends_at: int | None = getattr(card, "capture_before", None) if payment.status == "requires_capture" else None
     fee, transfer = getattr(charge, "application_fee", None), getattr(charge, "transfer", None)
     taken = fee if isinstance(fee, stripe.ApplicationFee) else None
     return PaymentState(
@@ -198,17 +238,28 @@ def _payment_state(payment: stripe.PaymentIntent, session: stripe.checkout.Sessi
         checkout_session_id=session.id if session else None,
         payment_intent_id=payment.id,
         charge_id=charge.id if charge else None,
-        hold_ends_at=datetime.fromtimestamp(hold_ends_at, UTC) if hold_ends_at else None,
+        hold_ends_at=_hold_ends_at(charge) if charge and payment.status == "requires_capture" else None,
         captured_minor=payment.amount_received,
         refunded_minor=charge.amount_refunded if charge else 0,
         # The fee that was taken, which is capped at the captured amount; before the capture, the intended one.
         platform_fee_minor=taken.amount if taken else payment.application_fee_amount or 0,
         fee_returned_minor=taken.amount_refunded if taken else 0,
         reversed_minor=transfer.amount_reversed if isinstance(transfer, stripe.Transfer) else 0,
+        is_disputed=bool(charge and charge.disputed),
         stripe_fee=_stripe_fee(charge),
         decline_code=_decline_code(payment.last_payment_error),
         advice_code=getattr(payment.last_payment_error, "advice_code", None),
     )
+
+
+def _hold_ends_at(charge: stripe.Charge) -> datetime | None:
+    """A card's charge says so; of other methods, only how long a hold lasts is known."""
+    details = charge.payment_method_details
+    card = getattr(details, "card", None)
+    if capture_before := getattr(card, "capture_before", None):
+        return datetime.fromtimestamp(capture_before, UTC)
+    lasts = HOLD_DURATIONS.get(details.type) if details else None
+    return datetime.fromtimestamp(charge.created, UTC) + lasts if lasts else None
 
 
 def _stripe_fee(charge: stripe.Charge | None) -> Money | None:
@@ -230,6 +281,14 @@ def _phase(payment: stripe.PaymentIntent, session: stripe.checkout.Session | Non
             return HoldPhase.HELD
         case "succeeded":
             return HoldPhase.CAPTURED
+        case "processing":
+            return HoldPhase.PROCESSING
         case "canceled":
             return HoldPhase.GONE if payment.latest_charge and not payment.last_payment_error else HoldPhase.CLOSED
-    return HoldPhase.CLOSED if session and session.status == "expired" else HoldPhase.OPEN
+    match session.status if session else None:
+        case "expired":
+            return HoldPhase.CLOSED
+        case "complete":
+            # A bank debit that failed, or waits until the student verifies the bank account.
+            return HoldPhase.CLOSED if payment.status == "requires_payment_method" else HoldPhase.PROCESSING
+    return HoldPhase.OPEN

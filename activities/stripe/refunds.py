@@ -6,10 +6,11 @@ refunds", "Refunds".
 
 import stripe
 
+from activities.stripe.balances import transfers_of_charge
 from activities.stripe.errors import translated_errors
 from models.domain.fraud_warnings import FraudWarning
 from models.domain.money import Money
-from models.domain.policy import LossBearer
+from models.domain.policy import LossBearer, PaymentPlan
 from models.domain.refunds import ExternalRefund, RefundAtStripe, RefundSnapshot
 from models.domain.states import RefundStatus
 from models.domain.stripe_events import BOOKING_METADATA, id_in
@@ -64,12 +65,36 @@ class StripeRefunds:
             "expand": _EXPAND,
         }
         async with translated_errors():
-            if snapshot.borne_by is LossBearer.BOTH and snapshot.tries == 1:
+            is_shared = snapshot.borne_by is LossBearer.BOTH and snapshot.tries == 1
+            if is_shared and snapshot.plan is PaymentPlan.HOLD:
                 payment = await self._client.v1.payment_intents.retrieve_async(snapshot.payment_intent_id)
                 params["reverse_transfer"] = True
                 if payment.application_fee_amount:
                     params["refund_application_fee"] = True
             return _state(await self._client.v1.refunds.create_async(params, {"idempotency_key": key}))
+
+    async def reverse_refunded_share(self, snapshot: RefundSnapshot, *, key: str) -> int:
+        """Finds an earlier reversal by metadata, since keys expire. Reverses no more than the transfer has left."""
+        async with translated_errors():
+            payment = await self._client.v1.payment_intents.retrieve_async(
+                snapshot.payment_intent_id, {"expand": ["latest_charge.transfer"]}
+            )
+            charge = payment.latest_charge
+            made = await transfers_of_charge(self._client, charge) if isinstance(charge, stripe.Charge) else []
+            for transfer in made:
+                reversals = await self._client.v1.transfers.reversals.list_async(transfer.id, {"limit": 100})
+                async for reversal in reversals.auto_paging_iter():
+                    metadata = reversal.metadata.to_dict() if reversal.metadata else {}
+                    if metadata.get("refund_id") == str(snapshot.refund_id):
+                        return reversal.amount
+            largest = max(made, key=lambda each: each.amount - each.amount_reversed, default=None)
+            left = min(snapshot.share_minor, largest.amount - largest.amount_reversed) if largest else 0
+            if largest is None or left <= 0:
+                return 0
+            reversal = await self._client.v1.transfers.reversals.create_async(
+                largest.id, {"amount": left, "metadata": _metadata(snapshot)}, {"idempotency_key": key}
+            )
+        return reversal.amount
 
     async def look_up_refund(self, stripe_refund_id: str) -> RefundAtStripe:
         async with translated_errors():

@@ -4,10 +4,11 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy.dialects.postgresql import insert
-from sqlmodel import col, update
+from sqlmodel import col, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.domain.actors import Actor, Subject
+from models.domain.fraud_warnings import DISMISSED, WARNED
 from models.domain.messages import Channel
 from models.domain.states import BookingStatus
 from models.tables.audit import AuditEvent, event_about
@@ -65,6 +66,24 @@ async def save_refund(session: AsyncSession, refund: Refund, actor: Actor, now: 
         action, occasion = "booking.refund_ordered", str(refund.id)
         session.add(event_about(Subject.BOOKING, refund.booking_id, action, actor, Channel.API, now, detail, occasion))
     return await session.get_one(Refund, refund.id)
+
+
+async def dismiss_fraud_warnings(
+    session: AsyncSession, booking_id: UUID, reason: str, actor: Actor, now: datetime
+) -> list[str]:
+    """Dismiss the booking's fraud warnings, each once. Returns the ids of all of them."""
+    of_booking = (col(AuditEvent.booking_id) == booking_id, col(AuditEvent.action) == WARNED)
+    warned = await session.exec(select(AuditEvent.detail).where(*of_booking).order_by(col(AuditEvent.seq)))
+    warning_ids = [detail["warning_id"] for detail in warned]
+    dismissed = [
+        event_about(
+            Subject.BOOKING, booking_id, DISMISSED, actor, Channel.API, now, {"warning_id": id, "reason": reason}, id
+        ).model_dump(exclude={"seq"})
+        for id in warning_ids
+    ]
+    if dismissed:
+        await session.exec(insert(AuditEvent).values(dismissed).on_conflict_do_nothing())
+    return warning_ids
 
 
 async def record_acceptance(

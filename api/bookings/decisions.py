@@ -41,7 +41,7 @@ async def approve(booking_id: UUID, instructor: AsInstructor, handler: WithDecis
 async def reject(
     booking_id: UUID, rejection: Rejection, instructor: AsInstructor, handler: WithDecisionHandler
 ) -> Booking:
-    """Reject the booking. The hold is released in full, and the student sees the reason."""
+    """Reject the booking. Everything is returned to the student, who sees the reason."""
 
     async def save_reason(session: AsyncSession, now: datetime) -> None:
         await commands.save_rejection_reason(session, booking_id, rejection.reason, instructor.actor, now)
@@ -52,8 +52,8 @@ async def reject(
 
 @router.post("/complete", operation_id="completeBooking", response_model=Booking)
 async def complete(booking_id: UUID, instructor: AsInstructor, handler: WithDecisionHandler) -> Booking:
-    """Report that the session took place. If the meeting's record shows it, the hold is captured at once; otherwise the
-    student can object first.
+    """Report that the session took place. If the meeting's record shows it, the payment is settled at once; otherwise
+    the student can object first.
     """
     record = await handler.find(booking_id, instructor)
     is_enough = record.verdict is Verdict.TOOK_PLACE
@@ -63,7 +63,7 @@ async def complete(booking_id: UUID, instructor: AsInstructor, handler: WithDeci
 
 @router.post("/confirm", operation_id="confirmSession", response_model=Booking)
 async def confirm(booking_id: UUID, student: AsStudent, handler: WithDecisionHandler) -> Booking:
-    """Confirm that the session took place, at any time from its start on. The hold is captured at once."""
+    """Confirm that the session took place, at any time from its start on. The payment is settled at once."""
     decision = Confirm(actor=student.actor, channel=Channel.API)
     return await handler.decide(booking_id, student, BookingWorkflow.confirm, decision)
 

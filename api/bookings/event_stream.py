@@ -118,6 +118,9 @@ async def _subscription(
         yield Subscription(booking_id, caller, is_signed_in, last_event_id, database, streams)
 
 
+WithSubscription = Annotated[Subscription, Depends(_subscription)]
+
+
 @router.get(
     "/events",
     operation_id="followBooking",
@@ -136,7 +139,7 @@ async def _subscription(
         ),
     },
 )
-async def follow(subscription: Annotated[Subscription, Depends(_subscription)]) -> AsyncIterator[ServerSentEvent]:
+async def follow(subscription: WithSubscription) -> AsyncIterator[ServerSentEvent]:
     """Stream the booking's events: those since `Last-Event-ID`, then new ones until the booking is closed.
 
     Ends early if the caller signs out, or their token becomes invalid in another way.

@@ -12,7 +12,7 @@ from sqlmodel import col
 from api.http.auth import Caller
 from api.http.schema_types import RequestTime
 from models.domain.actors import Role
-from models.domain.states import BookingStatus
+from models.domain.states import HOLDS_SLOT, BookingStatus
 from models.tables.bookings import BookingRequest, LiveSession
 from models.tables.payments import InstructorPayout, Payment
 
@@ -22,6 +22,7 @@ class BookingFilter:
     """Keeps the bookings that match all of it."""
 
     status: BookingStatus | None = None
+    is_open: bool | None = None
     starts_from: datetime | None = None
     starts_before: datetime | None = None
     needs_attention: bool | None = None
@@ -50,6 +51,9 @@ class BookingFilter:
         found: list[ColumnExpressionArgument[bool]] = [
             col(cast(Any, column)) == value for column, value in equal if value is not None
         ]
+        if self.is_open is not None:
+            is_open = col(BookingRequest.status).in_(HOLDS_SLOT)
+            found.append(is_open if self.is_open else ~is_open)
         if self.needs_attention is not None:
             # Without a parameter, as in the predicate of the partial index.
             needs_attention = col(BookingRequest.needs_attention)

@@ -8,7 +8,7 @@ from api.http.temporal import WorkflowCallError
 from api.reconciliation.routes import ReconciliationClient
 from models.domain.actors import PLATFORM
 
-_SENTENCE = "Nothing was decided. The platform ends the booking, and releases the hold; look at it again in a moment."
+_SENTENCE = "Nothing was decided. The platform ends the booking, and returns the payment; look at it again in a moment."
 _UNDER_REVIEW = "Nothing was decided. An operator has to look into it."
 
 

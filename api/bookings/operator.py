@@ -14,6 +14,7 @@ from api.bookings.schemas import (
     Booking,
     BookingForOperator,
     BookingPageForOperator,
+    Dismissal,
     Extension,
     RefundRequest,
     Settlement,
@@ -126,6 +127,20 @@ async def retry(
             await refunds.retry(record, operator, key)
         return presenters.booking(await handler.find(booking_id, operator), operator)
     return await handler.decide(booking_id, operator, BookingWorkflow.retry, decision)
+
+
+@decisions.post("/dismiss", operation_id="dismissFraudWarning", response_model=BookingForOperator)
+async def dismiss(
+    booking_id: UUID,
+    dismissal: Dismissal,
+    operator: AsOperator,
+    handler: WithDecisionHandler,
+    refunds: WithRefundService,
+) -> Booking:
+    """Dismiss the fraud warnings of a booking: it needs no attention because of them, and nothing is refunded."""
+    record = await handler.find(booking_id, operator)
+    await refunds.dismiss_warnings(record, dismissal.reason, operator)
+    return presenters.booking(await handler.find(booking_id, operator), operator)
 
 
 def _saving(booking_id: UUID, reason: str | None, operator: Caller) -> Save | None:

@@ -6,10 +6,11 @@ from uuid import UUID
 from api.bookings.queries import Blocker, Offer
 from api.bookings.schemas import NewBooking
 from api.http.problems import Kind, Problem
-from api.pricing import bookable_from, ensure_chargeable
+from api.pricing import ensure_chargeable
 from models.domain.actors import Capability
 from models.domain.messages import ReserveSlot
 from models.domain.money import Money
+from models.domain.payment_plans import bookable_from, plan_for
 from models.domain.policy import BookingPolicy, CancellationPolicy, PaymentPlan, checkout_deadline
 from models.domain.terms import BookingTerms
 from models.settings import PolicySettings
@@ -23,7 +24,7 @@ def order(
     if offer.slot.instructor_id == student_id:
         raise Problem(Kind.OWN_OFFERING, "Choose an offering of another instructor.")
     price = Money(amount_minor=offer.offering.price_minor, currency=offer.offering.currency)
-    _check(offer, policy, now)
+    plan = _check(offer, policy, now)
     _check_expected(new_booking, price, policy)
     return ReserveSlot(
         terms=BookingTerms(
@@ -36,7 +37,7 @@ def order(
             ends_at=offer.slot.ends_at,
             price=ensure_chargeable(price),
             policy=policy,
-            plan=PaymentPlan.HOLD,
+            plan=plan,
             stripe_account_id=_account(offer),
             buffer_before_minutes=offer.offering.buffer_before_minutes,
             buffer_after_minutes=offer.offering.buffer_after_minutes,
@@ -49,7 +50,8 @@ def order(
     )
 
 
-def _check(offer: Offer, policy: BookingPolicy, now: datetime) -> None:
+def _check(offer: Offer, policy: BookingPolicy, now: datetime) -> PaymentPlan:
+    """The plan by which the offer can be paid."""
     slot = offer.slot
     if offer.blocker is Blocker.NO_ACCOUNT:
         raise Problem(Kind.NO_ACCOUNT)
@@ -74,12 +76,15 @@ def _check(offer: Offer, policy: BookingPolicy, now: datetime) -> None:
     # Only an early check. Among concurrent requests, the exclusion constraint lets one through.
     if offer.blocker is Blocker.TAKEN:
         raise Problem(Kind.SLOT_TAKEN, "The instructor has another booking at that time. Choose another slot.")
-    if later := bookable_from(slot, policy, now):
+    plan = plan_for(policy.deadlines, slot.ends_at, now)
+    if plan is None:
+        later = bookable_from(policy.deadlines, slot.ends_at, now) or now
         raise Problem(
             Kind.SESSION_TOO_FAR_AHEAD,
-            f"A hold on a card does not last that long. You can book it from {later:%Y-%m-%dT%H:%M:%SZ}.",
+            f"A payment cannot be held that long. You can book it from {later:%Y-%m-%dT%H:%M:%SZ}.",
             bookable_from=f"{later:%Y-%m-%dT%H:%M:%SZ}",
         )
+    return plan
 
 
 def _check_expected(new_booking: NewBooking, price: Money, policy: BookingPolicy) -> None:

@@ -22,9 +22,10 @@ from models.domain.deadlines import DeadlineOutcome, outcome_of_silence
 from models.domain.money import Money
 from models.domain.payouts import failure
 from models.domain.policy import BookingPolicy
+from models.domain.renewals import is_final
 from models.domain.states import BookingStatus, PaymentStatus, PayoutStatus
 from models.tables.bookings import LiveSession, RescheduleProposal
-from models.tables.payments import InstructorPayout, Payment
+from models.tables.payments import InstructorPayout, Payment, PaymentRenewal
 from models.tables.refunds import Refund
 from models.tables.session_reports import SessionReport
 
@@ -38,6 +39,7 @@ def created(record: BookingRecord) -> schemas.BookingCreated:
         expires_at=request.next_deadline_at if record.is_payable else None,
         price=_price(record),
         policy=_policy(record),
+        payment_plan=request.plan,
         is_recorded=request.is_recorded,
     )
 
@@ -88,7 +90,7 @@ def _booking(record: BookingRecord, role: Role) -> schemas.Booking:
         is_recorded=request.is_recorded,
         checkout_url=request.checkout_url if for_student else None,
         session=_session(record.session, record.payment) if record.session else None,
-        payment=_payment(record.payment, with_id=role is not Role.INSTRUCTOR) if record.payment else None,
+        payment=_payment(record, record.payment, role) if record.payment else None,
         payout=payout_of_booking(record.payout) if record.payout and not for_student else None,
         proposal=None if record.is_closed else _proposal(record.proposal),
         no_show=_no_show(record.report) if record.report else None,
@@ -182,6 +184,13 @@ def _at_deadline(record: BookingRecord) -> DeadlineOutcome | None:
     request, report = record.request, record.report
     if request.next_deadline_at is None:
         return None
+    renewal = record.renewal
+    if renewal is not None and not request.needs_attention:
+        amount = Money(amount_minor=renewal.amount_minor, currency=renewal.currency)
+        price = Money(amount_minor=request.price_minor, currency=request.currency)
+        if is_final(amount, renewal.pay_by, price, request.starts_at):
+            return DeadlineOutcome.OPERATOR_DECIDES
+        return DeadlineOutcome.CANCELLED_UNPAID
     return outcome_of_silence(
         is_paid=record.payment is not None,
         is_accepted=request.status is BookingStatus.ACCEPTED,
@@ -215,26 +224,42 @@ def _refund(refund: Refund) -> RefundDetails:
     )
 
 
-def _stripe_dashboard_url(record: BookingRecord) -> str | None:
+def stripe_dashboard(record: BookingRecord) -> str:
     """Test mode has a path of its own. The API has no Stripe key, but the Checkout Session's id names the mode."""
+    is_test = (record.request.checkout_session_id or "").startswith("cs_test_")
+    return f"https://dashboard.stripe.com/{'test/' if is_test else ''}"
+
+
+def _stripe_dashboard_url(record: BookingRecord) -> str | None:
     if record.payment is None or record.payment.payment_intent_id is None:
         return None
-    is_test = (record.request.checkout_session_id or "").startswith("cs_test_")
-    return f"https://dashboard.stripe.com/{'test/' if is_test else ''}payments/{record.payment.payment_intent_id}"
+    return f"{stripe_dashboard(record)}payments/{record.payment.payment_intent_id}"
 
 
-def _payment(payment: Payment, with_id: bool) -> schemas.BookingPayment:
+def _payment(record: BookingRecord, payment: Payment, role: Role) -> schemas.BookingPayment:
     def money(amount_minor: int) -> Money:
         return Money(amount_minor=amount_minor, currency=payment.currency)
 
     return schemas.BookingPayment(
-        payment_intent_id=payment.payment_intent_id if with_id else None,
+        plan=payment.plan,
+        payment_intent_id=payment.payment_intent_id if role is not Role.INSTRUCTOR else None,
         status=payment.status,
         amount=money(payment.amount_minor),
         captured=money(payment.captured_minor),
         returned=money(payment.returned_minor),
         platform_fee=money(payment.platform_fee_minor),
         hold_ends_at=payment.hold_ends_at if payment.status is PaymentStatus.PENDING else None,
+        hold_lapsed_at=payment.lapsed_at,
+        renewal=_renewal(record.renewal, role) if record.renewal else None,
+    )
+
+
+def _renewal(renewal: PaymentRenewal, role: Role) -> schemas.PaymentRenewal:
+    return schemas.PaymentRenewal(
+        reason=renewal.reason,
+        amount=Money(amount_minor=renewal.amount_minor, currency=renewal.currency),
+        pay_by=renewal.pay_by,
+        checkout_url=renewal.checkout_url if role is Role.STUDENT else None,
     )
 
 

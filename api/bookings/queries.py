@@ -9,7 +9,7 @@ from typing import Any, cast
 from uuid import UUID
 
 from pydantic import TypeAdapter
-from sqlalchemy import ColumnElement, and_, case, func, literal_column, true, tuple_
+from sqlalchemy import ColumnElement, and_, case, func, literal_column, or_, true, tuple_
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlmodel import col, exists, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -23,13 +23,14 @@ from api.http.problems import Kind, Problem
 from models.domain.actors import Capability, Role
 from models.domain.attendance import Attendance, AttendanceReport, attendance
 from models.domain.declines import advice
+from models.domain.fraud_warnings import DISMISSED, WARNED
 from models.domain.policy import BookingPolicy
 from models.domain.session_reports import Verdict, verdict
 from models.domain.states import HOLDS_SLOT
 from models.tables.audit import AuditEvent
 from models.tables.bookings import AttendanceEvent, BookingRequest, LiveSession, RescheduleProposal
 from models.tables.catalogue import Offering, Slot
-from models.tables.payments import InstructorPayout, Payment
+from models.tables.payments import InstructorPayout, Payment, PaymentRenewal
 from models.tables.people import Instructor, Student
 from models.tables.refunds import Refund
 from models.tables.session_reports import SessionReport
@@ -70,16 +71,24 @@ _CAN_STILL_MOVE: ColumnElement[bool] = and_(
 )
 """A proposal ends when either time begins, or when its slot is taken or withdrawn."""
 # SQLModel's `select` is typed for up to four columns.
-_JOINED: Select[BookingRequest, LiveSession | None, Payment | None, Any, Any, Any, Any, Any, Any, Any] = cast(
+_JOINED: Select[BookingRequest, LiveSession | None, Payment | None, Any, Any, Any, Any, Any, Any, Any, Any] = cast(
     Any,
     select(BookingRequest, LiveSession, Payment, _ATTENDANCE)
-    .add_columns(RescheduleProposal, InstructorPayout, _REFUNDS, SessionReport)
+    .add_columns(RescheduleProposal, InstructorPayout, _REFUNDS, SessionReport, PaymentRenewal)
     .add_columns(col(Student.name), col(Instructor.name))
     .join(Student, col(Student.id) == col(BookingRequest.student_id))
     .join(Instructor, col(Instructor.id) == col(BookingRequest.instructor_id))
     .outerjoin(InstructorPayout, col(InstructorPayout.booking_id) == col(BookingRequest.id))
     .outerjoin(LiveSession, col(LiveSession.booking_id) == col(BookingRequest.id))
     .outerjoin(Payment, col(Payment.booking_id) == col(BookingRequest.id))
+    .outerjoin(
+        PaymentRenewal,
+        and_(
+            col(PaymentRenewal.booking_id) == col(BookingRequest.id),
+            col(PaymentRenewal.closed_at).is_(None),
+            col(BookingRequest.status).in_(HOLDS_SLOT),
+        ),
+    )
     .outerjoin(SessionReport, col(SessionReport.booking_id) == col(BookingRequest.id))
     .outerjoin(
         RescheduleProposal,
@@ -102,7 +111,8 @@ _OPERATOR_ONLY = (
     "booking.refund_ordered",
     "booking.refund_refused",
     "booking.refund_retried",
-    "booking.fraud_warning",
+    WARNED,
+    DISMISSED,
 )
 
 
@@ -121,6 +131,8 @@ class BookingRecord:
     refund_rows: list[dict[str, Any]] | None
     """Refunds after the booking's end, as aggregated JSON."""
     report: SessionReport | None
+    renewal: PaymentRenewal | None
+    """Only while the student is asked to pay again."""
     """What one side reported of the session."""
     student_name: str
     instructor_name: str
@@ -205,6 +217,17 @@ async def booking_by_id(session: AsyncSession, booking_id: UUID) -> BookingRecor
     """Checks no access: only for callers whose access was checked before."""
     row = (await session.exec(_JOINED.where(BookingRequest.id == booking_id))).first()
     return BookingRecord(*row) if row else None
+
+
+async def paid_on(session: AsyncSession, checkout_session_id: str, student_id: UUID) -> UUID | None:
+    """The student's booking that this Checkout Session was opened for, at first or to pay again."""
+    is_renewal = exists().where(
+        col(PaymentRenewal.booking_id) == col(BookingRequest.id),
+        col(PaymentRenewal.checkout_session_id) == checkout_session_id,
+    )
+    is_paid_on = or_(col(BookingRequest.checkout_session_id) == checkout_session_id, is_renewal)
+    statement = select(BookingRequest.id).where(col(BookingRequest.student_id) == student_id, is_paid_on)
+    return (await session.exec(statement)).first()
 
 
 async def name_of(session: AsyncSession, caller: Caller) -> str:

@@ -50,7 +50,8 @@ _FILE: dict[int | str, dict[str, Any]] = {
 async def get_receipt(
     booking_id: UUID, caller: AsAnyRole, database: WithDatabase, documents: WithDocuments, settings: WithSettings
 ) -> Response:
-    """The receipt as a PDF, once the hold is over: what was held, paid and returned, when, and how it was divided.
+    """The receipt as a PDF, once the student is charged or a hold is over: what was held, paid and returned, and how it
+    was divided.
     Everyone who may see it gets the same document, in the student's time zone. It changes only when money moves."""
     async with database.reading() as session:
         record = await queries.existing_booking(session, booking_id, caller)
@@ -66,7 +67,7 @@ async def get_receipt(
 
 
 async def receipt_of(session: AsyncSession, booking: BookingRequest) -> Receipt | None:
-    """`None` while the money is only held, or if nothing was ever held."""
+    """`None` while the payment is only authorized, or if there never was one."""
     names = Names(*(await session.exec(receipts.names_of(booking))).one())
     lines = (await session.exec(receipts.lines_of(booking.id))).all()
     return receipts.receipt(booking, names, (Line(*line) for line in lines))

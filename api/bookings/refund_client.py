@@ -9,7 +9,7 @@ from temporalio.client import Client, WithStartWorkflowOperation, WorkflowUpdate
 from temporalio.common import WorkflowIDConflictPolicy
 
 from api.http.temporal import Closed, Timeouts, Unreachable, retrieve_start_error, translate_errors
-from models.domain.ids import refund_workflow_id
+from models.domain.ids import fraud_refund_id, refund_workflow_id
 from models.domain.refunds import ORDERED, RefundOrder, RefundView, RetryRefund
 from models.domain.states import RefundStatus
 from workflows.refunds import RefundWorkflow
@@ -62,6 +62,18 @@ class RefundClient:
                 return await handle.result(rpc_timeout=self._timeouts.decision)
         except Closed:
             return None
+
+    async def look_at_warning(self, warning_id: str) -> None:
+        """Have a fraud warning looked at again, now that an operator has dismissed it."""
+        refund_id = fraud_refund_id(warning_id)
+        async with translate_errors(self._timeouts.decision):
+            await self._client.execute_workflow(
+                RefundWorkflow.run,
+                RefundOrder(refund_id=refund_id, fraud_warning_id=warning_id),
+                id=refund_workflow_id(refund_id),
+                task_queue=self._task_queue,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            )
 
     async def _update(self, refund_id: UUID, send: SendUpdate) -> RefundView | None:
         start: StartOperation = WithStartWorkflowOperation(

@@ -13,7 +13,7 @@ from api.bookings.schemas import RefundRequest
 from api.http.auth import Caller
 from api.http.database import Database, WithDatabase
 from api.http.problems import Kind, Problem, unavailable
-from api.http.temporal import Closed, Unreachable
+from api.http.temporal import Closed, Unreachable, WorkflowCallError
 from models.domain import ids
 from models.domain.refunds import RefundView, RetryRefund
 from models.domain.states import RefundStatus
@@ -88,6 +88,24 @@ class RefundService:
         if failed is None:
             raise Closed("no refund has failed")
         return await self._client.retry(failed.id, RetryRefund(actor=operator.actor), id)
+
+    async def dismiss_warnings(self, record: BookingRecord, reason: str, operator: Caller) -> None:
+        """Decide that the fraud warnings of the booking lead to nothing. Raises the 409 or 503 `Problem`."""
+        async with self._database.writing() as session:
+            warning_ids = await commands.dismiss_fraud_warnings(
+                session, record.request.id, reason, operator.actor, datetime.now(UTC)
+            )
+        if not warning_ids:
+            sentence = "No fraud warning about this booking has been received."
+            raise Problem(Kind.NOT_POSSIBLE_NOW, sentence, booking_status=record.request.status)
+        if not record.is_closed:
+            return  # The warning waits for the capture, and then finds that it is dismissed.
+        try:
+            for warning_id in warning_ids:
+                await self._client.look_at_warning(warning_id)
+        except WorkflowCallError as error:
+            sentence = "The warning is dismissed. Send the request again to see the booking without it."
+            raise unavailable(sentence) from error
 
     def _respond(self, view: RefundView | None, record: BookingRecord) -> None:
         if view is None:

@@ -14,7 +14,8 @@ from models.domain.actors import SignUpRole, Subject
 from models.domain.ids import notification_id
 from models.domain.messages import Channel
 from models.domain.notifications import ABOUT_PROPOSALS, Recipient
-from models.domain.policy import BookingPolicy, latest_end
+from models.domain.payment_plans import expected_end
+from models.domain.policy import BookingPolicy, PaymentPlan, latest_end
 from models.domain.proposals import ProposalStatus
 from models.tables.audit import event_about
 from models.tables.bookings import RescheduleProposal
@@ -125,14 +126,25 @@ async def _bookable_slot(session: AsyncSession, record: BookingRecord, slot_id: 
         raise Problem(
             Kind.NOT_POSSIBLE_NOW, "The slot has already started. Choose a later slot.", booking_status=request.status
         )
-    hold_ends_at = record.payment.hold_ends_at if record.payment else None
-    latest = latest_end(BookingPolicy.model_validate(request.policy).deadlines, hold_ends_at) if hold_ends_at else None
+    latest = _latest_end(record, now)
     if latest is not None and slot.ends_at > latest:
         sentence = (
-            f"The hold on the card lasts for sessions that end by {latest:%Y-%m-%dT%H:%M:%SZ}. Choose an earlier slot."
+            f"The payment can be held for sessions that end by {latest:%Y-%m-%dT%H:%M:%SZ}. Choose an earlier slot."
         )
         raise Problem(Kind.NOT_POSSIBLE_NOW, sentence, booking_status=request.status)
     return slot
+
+
+def _latest_end(record: BookingRecord, now: datetime) -> datetime | None:
+    """How far the session can be moved. Beyond a hold, the student pays again, and is charged then."""
+    payment = record.payment
+    if payment is None:
+        return None
+    deadlines = BookingPolicy.model_validate(record.request.policy).deadlines
+    hold_ends_at = payment.hold_ends_at or expected_end(payment.plan, deadlines, payment.created_at)
+    if payment.plan is PaymentPlan.HOLD:
+        hold_ends_at = max(hold_ends_at, expected_end(PaymentPlan.CHARGE_THEN_TRANSFER, deadlines, now))
+    return latest_end(deadlines, hold_ends_at)
 
 
 def _side(caller: Caller) -> SignUpRole:

@@ -1,6 +1,17 @@
 """The routers of this folder, for `api.main`."""
 
-from api.bookings import calendar, decisions, event_stream, operator, quotes, receipts, rescheduling, routes
+from api.bookings import (
+    calendar,
+    decisions,
+    event_stream,
+    operator,
+    options,
+    quotes,
+    receipts,
+    rescheduling,
+    routes,
+    trace,
+)
 
 ROUTERS = (
     routes.router,
@@ -12,4 +23,6 @@ ROUTERS = (
     rescheduling.router,
     operator.router,
     operator.decisions,
+    options.router,
+    trace.router,
 )

@@ -14,7 +14,8 @@ from models.domain.actors import AbsentParty, Role, SignUpRole
 from models.domain.deadlines import DeadlineOutcome
 from models.domain.endings import EndReason
 from models.domain.money import Money
-from models.domain.policy import LossBearer
+from models.domain.policy import LossBearer, PaymentPlan
+from models.domain.renewals import RenewalReason
 from models.domain.states import BookingStatus, PaymentStatus, PayoutStatus, SessionStatus
 
 
@@ -43,6 +44,11 @@ class Settlement(RequestModel):
     """Required before the session's end. Kept in the audit trail."""
 
 
+class Dismissal(RequestModel):
+    reason: FreeText
+    """Kept in the audit trail."""
+
+
 class NoShow(RequestModel):
     absent: AbsentParty
 
@@ -69,6 +75,9 @@ class BookingCreated(ResponseModel):
     """Payment deadline."""
     price: Price
     policy: Policy
+    payment_plan: PaymentPlan
+    """`HOLD`: the payment method is authorized, and charged after the session. `CHARGE_THEN_TRANSFER`: it is charged
+    now, and the instructor is paid after the session."""
     is_recorded: bool
     """Whether the instructor may record the session."""
 
@@ -82,7 +91,20 @@ class Session(ResponseModel):
     payment_status: PaymentStatus | None
 
 
+class PaymentRenewal(ResponseModel):
+    """The student has to pay again: the hold does not last until the session, or has ended."""
+
+    reason: RenewalReason
+    amount: Money
+    pay_by: datetime
+    """Before the session, the booking is cancelled then. After it, an operator decides."""
+    checkout_url: str | None
+    """Only for the student. `null` while a new page is being opened."""
+
+
 class BookingPayment(ResponseModel):
+    plan: PaymentPlan
+    """`HOLD`: authorized, and charged after the session. `CHARGE_THEN_TRANSFER`: charged before it."""
     payment_intent_id: str | None
     """Stripe's id of the payment. Only for the student and operators."""
     status: PaymentStatus
@@ -92,7 +114,11 @@ class BookingPayment(ResponseModel):
     """Returned to the student: released from a hold, or refunded."""
     platform_fee: Money
     hold_ends_at: datetime | None
-    """Only while the card is held."""
+    """Until when the money can be held. Only while it is."""
+    hold_lapsed_at: datetime | None
+    """When it was noticed that the hold had ended too early. Nothing is held since."""
+    renewal: PaymentRenewal | None
+    """Only while the student is asked to pay again."""
 
 
 class PayoutFailure(ResponseModel):

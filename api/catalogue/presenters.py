@@ -5,8 +5,8 @@ from datetime import datetime
 from api import pricing
 from api.catalogue.queries import OfferingRecord, SlotRecord
 from api.catalogue.schemas import InstructorOfOffering, Offering, Slot
-from api.pricing import bookable_from
 from models.domain.money import Money
+from models.domain.payment_plans import bookable_from, plan_for
 from models.domain.policy import BookingPolicy, CancellationPolicy, split
 from models.settings import PolicySettings
 
@@ -35,12 +35,14 @@ def offering(record: OfferingRecord, settings: PolicySettings) -> Offering:
 
 def slot(record: SlotRecord, settings: PolicySettings, now: datetime) -> Slot:
     row = record.slot
+    # Any cancellation policy will do: it does not affect how long money is held.
+    deadlines = settings.freeze(BookingPolicy().cancellation).deadlines
     return Slot(
         id=row.id,
         offering_id=row.offering_id,
         starts_at=row.starts_at,
         ends_at=row.ends_at,
         is_free=record.is_free,
-        # Any cancellation policy will do: it does not affect how long a hold lasts.
-        bookable_from=bookable_from(row, settings.freeze(BookingPolicy().cancellation), now),
+        payment_plan=plan_for(deadlines, row.ends_at, now),
+        bookable_from=bookable_from(deadlines, row.ends_at, now),
     )

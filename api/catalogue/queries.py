@@ -1,11 +1,12 @@
 """The catalogue's reads. Each is one statement, whatever the size of the catalogue."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, ColumnExpressionArgument, func, literal_column, tuple_
+from sqlalchemy import ColumnElement, ColumnExpressionArgument, Uuid, func, literal, literal_column, true, tuple_
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import aliased
 from sqlmodel import col, exists, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -128,6 +129,27 @@ async def slots(
     if after is not None:
         conditions.append(tuple_(*order) > tuple_(after.at, after.id))
     return await _records(session, _slots_of_offering(now).where(*conditions).order_by(*order).limit(limit))
+
+
+async def next_free(
+    session: AsyncSession, offering_ids: Collection[UUID], now: datetime, count: int
+) -> dict[UUID, list[Slot]]:
+    """The first `count` free slots of each offering, earliest first."""
+    wanted = select(func.unnest(literal(list(offering_ids), ARRAY(Uuid()))).label("id")).subquery()
+    free = (
+        select(Slot)
+        .join(Offering, col(Offering.id) == col(Slot.offering_id))
+        .where(col(Slot.offering_id) == wanted.c.id, NOT_WITHDRAWN, _is_free(now))
+        .order_by(col(Slot.starts_at))
+        .limit(count)
+        .lateral()
+    )
+    slot = aliased(Slot, free)
+    statement = select(slot).select_from(wanted).join(free, true()).order_by(col(slot.starts_at))
+    found: dict[UUID, list[Slot]] = {id: [] for id in offering_ids}
+    for row in await session.exec(statement):
+        found[row.offering_id].append(row)
+    return found
 
 
 async def slots_at(

@@ -11,13 +11,13 @@ from typing_extensions import TypedDict
 from api.http.schema_types import RequestDate, RequestModel, RequestTime, ResponseModel
 from api.pricing import Policy, Price
 from models.domain.money import BASIS_POINTS, Money
-from models.domain.policy import PRESETS, CancellationPolicy, CancellationTier
+from models.domain.policy import PRESETS, CancellationPolicy, CancellationTier, PaymentPlan
 from models.domain.recurrence import Weekday, Weekly, known_zone
 from models.domain.visible_text import visible
 
 MAX_MINUTES = 24 * 60
 _MAX_NOTICE_MINUTES = 3 * 24 * 60
-"""A card hold does not let a slot be booked more than six days ahead."""
+"""Time to prepare for a session. A longer one would leave few slots to book."""
 _MAX_DIGITS = 12
 """Stripe's limit for an amount, in any currency (Stripe API, "Create a PaymentIntent", `amount`)."""
 _MAX_TIERS = 10
@@ -164,8 +164,11 @@ class Slot(ResponseModel):
     ends_at: datetime
     is_free: bool
     """It is not too late to book the slot, its offering is active, and no open booking of the instructor blocks it."""
+    payment_plan: PaymentPlan | None
+    """How a booking made now is paid. `HOLD`: the payment method is authorized, and charged after the session.
+    `CHARGE_THEN_TRANSFER`: it is charged now, and the instructor is paid after the session. `null`: it is too early."""
     bookable_from: datetime | None
-    """When the slot becomes bookable, if it is too far ahead for a card hold now; otherwise `null`."""
+    """When the slot becomes bookable, if it is too far ahead now; otherwise `null`."""
 
 
 class SlotPage(ResponseModel):

@@ -74,6 +74,7 @@ _DRIFT: dict[str, Any] = {
     "stripe": usd(-3_320),
     "difference": usd(5_000),
     "detail": "",
+    "way_out": "Adjust the ledger, once the booking has ended, or put it right at Stripe.",
     "reconciliation_id": _RECONCILIATION_ID,
     "found_at": "2026-03-06T10:00:08Z",
     "seen_at": "2026-03-06T10:00:08Z",
@@ -82,6 +83,7 @@ _DRIFT: dict[str, Any] = {
 }
 _ADJUSTMENT = {
     "booking_id": BOOKING_ID,
+    "instructor_id": None,
     "is_posted": True,
     "lines": [
         {"account": "stripe_balance", "amount": usd(-1_000)},
@@ -98,7 +100,8 @@ EXAMPLES_AFTER_THE_SESSION: dict[str, dict[str, Any]] = {
         "reason": "Half of the fee was returned in the dashboard, as agreed by phone.",
         "preview": False,
     },
-    "BookingAdjustment": _ADJUSTMENT,
+    "Adjustment": _ADJUSTMENT,
+    "DriftAdjustmentRequest": {"reason": "A bonus for the spring term.", "preview": True},
     "BookTotal": _TOTAL,
     "DriftPage": {"data": [_DRIFT], "next_cursor": None},
     "DriftDetails": _DRIFT,

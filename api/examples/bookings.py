@@ -4,7 +4,7 @@ from typing import Any
 
 from api.examples.after_session import BOOKING_ID, ENDS_AT, EXAMPLES_AFTER_THE_SESSION, INSTRUCTOR_ID, NAMES, usd
 from api.examples.people import PEOPLE
-from api.examples.refunds import LEDGER, REFUND
+from api.examples.refunds import LEDGER, OPERATOR_EXAMPLES, REFUND
 from api.examples.reports import REPORTS
 from api.http.problems import SCHEMA_NAME, Kind, example
 
@@ -50,6 +50,9 @@ _WINDOWS = {
     "report_within_seconds": 86_400,
     "contest_within_seconds": 86_400,
     "object_within_seconds": 86_400,
+    "pay_again_before_start_seconds": 86_400,
+    "pay_late_within_seconds": 259_200,
+    "funds_kept_at_most_seconds": 7_776_000,
     "report_no_show_after_seconds": 600,
 }
 _POLICY = {
@@ -70,6 +73,7 @@ _SESSION = {
     "payment_status": "PENDING",
 }
 _PAYMENT = {
+    "plan": "HOLD",
     "payment_intent_id": "pi_3MtwBwLkdIwHu7ix28a3tqPa",
     "status": "PENDING",
     "amount": usd(10_000),
@@ -77,6 +81,8 @@ _PAYMENT = {
     "returned": usd(0),
     "platform_fee": usd(2_000),
     "hold_ends_at": "2026-03-07T12:03:00Z",
+    "hold_lapsed_at": None,
+    "renewal": None,
 }
 _PROPOSAL = {
     "slot_id": "8a1f0c2e-7b3d-4e5a-9c6b-2d4e6f8a0b57",
@@ -190,6 +196,7 @@ _SLOT = {
     "starts_at": _STARTS_AT,
     "ends_at": ENDS_AT,
     "is_free": True,
+    "payment_plan": "HOLD",
     "bookable_from": None,
 }
 _WEEKLY = {
@@ -215,6 +222,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "status": "PENDING",
         "checkout_url": _CHECKOUT_URL,
         "expires_at": "2026-02-28T12:30:00Z",
+        "payment_plan": "HOLD",
         "is_recorded": False,
         "price": _PRICE,
         "policy": _POLICY,
@@ -284,6 +292,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "ReportedCompletion": _REPORTED_COMPLETION,
     "ReportedNoShow": _REPORTED,
     "Settlement": {"reason": "Both sides wrote that they met elsewhere."},
+    "Dismissal": {"reason": "The student has confirmed the payment."},
     "NoShowTerms": _NO_SHOW,
     "Offering": _OFFERING,
     "OfferingChange": {"price": usd(12_000), "is_active": True},
@@ -296,6 +305,12 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "payments": _PAYMENTS,
     },
     "BookingPayment": _PAYMENT,
+    "PaymentRenewal": {
+        "reason": "hold_too_short",
+        "amount": usd(10_000),
+        "pay_by": "2026-03-06T18:00:00Z",
+        "checkout_url": "https://checkout.stripe.com/c/pay/cs_test_a1b2c3",
+    },
     "PasswordChange": {"current_password": _SIGN_IN["password"], "new_password": _NEW_PASSWORD},
     "Verification": {"token": "o3xQzKk0v0Yd9ZJ2mD0m3c1Rr5nT8wHq4uVbLfGs7eE"},
     "PasswordForgotten": {"email": _SIGN_IN["email"]},
@@ -324,5 +339,6 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     **PEOPLE,
     **REPORTS,
     **EXAMPLES_AFTER_THE_SESSION,
+    **OPERATOR_EXAMPLES,
 }
 """By schema name."""

@@ -43,3 +43,42 @@ LEDGER: dict[str, Any] = {
     ],
     "balances": _LINES,
 }
+_OUTCOME = {"student": usd(2_500), "platform": usd(1_500), "instructor": usd(6_000)}
+_OPTION = {"action": "refund", "is_possible": True, "why_not": None, "needs_reason": False, "outcome": _OUTCOME}
+_STRIPE_OBJECT = {
+    "object": "payment_intent",
+    "id": "pi_1abc",
+    "url": "https://dashboard.stripe.com/test/payments/pi_1abc",
+}
+_EVENT = {
+    "action": "booking.accepted",
+    "at": "2026-02-28T13:00:00Z",
+    "by": "instructor",
+    "by_id": "0b5f6a0e-1c6a-4d0d-9c53-7c2d2b7b6a11",
+    "channel": "api",
+    "detail": {},
+}
+_MAIL = {
+    "kind": "approved",
+    "to": "student",
+    "due_at": "2026-02-28T13:00:00Z",
+    "sent_at": "2026-02-28T13:00:01Z",
+    "gave_up_at": None,
+    "last_error": None,
+}
+OPERATOR_EXAMPLES: dict[str, dict[str, Any]] = {
+    "DecisionOutcome": _OUTCOME,
+    "OperatorOption": _OPTION,
+    "OperatorOptions": {"booking_id": BOOKING_ID, "data": [_OPTION], "refundable": usd(10_000)},
+    "StripeObject": _STRIPE_OBJECT,
+    "TracedEvent": _EVENT,
+    "TracedMail": _MAIL,
+    "BookingTrace": {
+        "booking_id": BOOKING_ID,
+        "workflow_id": f"booking-{BOOKING_ID}",
+        "temporal_url": f"https://temporal.example/namespaces/default/workflows/booking-{BOOKING_ID}",
+        "stripe": [_STRIPE_OBJECT],
+        "events": [_EVENT],
+        "mails": [_MAIL],
+    },
+}

@@ -8,14 +8,14 @@ def _usd(amount_minor: int) -> dict[str, Any]:
 
 
 def _earnings(transactions: int, *amounts: int) -> dict[str, Any]:
-    names = ("gross", "refunds", "borne_by_platform", "fees", "fee_tax", "net", "paid_out")
+    names = ("gross", "refunds", "borne_by_platform", "fees", "fee_tax", "net", "exchanged", "paid_out")
     return {"transactions": transactions} | dict(zip(names, map(_usd, amounts), strict=True))
 
 
-_NONE = _earnings(0, 0, 0, 0, 0, 0, 0, 0)
-_MARCH = _earnings(1, 10_000, 0, 0, 2_000, 0, 8_000, 8_000)
-_APRIL = _earnings(0, 0, 5_000, 0, -1_000, 0, -4_000, 0)
-_YEAR = _earnings(1, 10_000, 5_000, 0, 1_000, 0, 4_000, 8_000)
+_NONE = _earnings(0, 0, 0, 0, 0, 0, 0, 0, 0)
+_MARCH = _earnings(1, 10_000, 0, 0, 2_000, 0, 8_000, 0, 8_000)
+_APRIL = _earnings(0, 0, 5_000, 0, -1_000, 0, -4_000, 0, 0)
+_YEAR = _earnings(1, 10_000, 5_000, 0, 1_000, 0, 4_000, 0, 8_000)
 _MONTH = {"month": 3, "earnings": _MARCH}
 _STATEMENT_OF_CURRENCY = {
     "currency": "usd",

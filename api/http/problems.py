@@ -41,6 +41,7 @@ class Kind(Enum):
     SIGN_IN_REFUSED = ("sign-in-refused", 401, "The email address or password is incorrect.", "Try again, or reset it.")
     PASSWORD_WRONG = ("password-wrong", 403, "The current password is incorrect.", "Try again, or reset your password.")
     WRONG_ROLE = ("wrong-role", 403, "Your role does not allow this.")
+    FORM_EXPIRED = ("form-expired", 403, "The form has expired.", "Go back, load the page again, and send it again.")
     NO_ACCOUNT = ("no-account", 403, "There is no account for this token.", "Sign up first.")
     ADDRESS_NOT_VERIFIED = ("address-not-verified", 403, "Your email address is not verified.")
     ACCOUNT_SUSPENDED = ("account-suspended", 403, "The account is suspended.")

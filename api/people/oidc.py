@@ -37,6 +37,17 @@ class ProviderUnreachable(Exception):
     """The provider's keys cannot be fetched, and none are cached."""
 
 
+async def discover(client: httpx.AsyncClient, settings: IdentitySettings) -> dict[str, Any]:
+    """The provider's metadata. Raises `httpx.HTTPError` or `ValueError`."""
+    issuer = settings.holdfast_oidc_issuer
+    assert issuer is not None
+    response = await client.get(issuer.rstrip("/") + "/.well-known/openid-configuration")
+    metadata: dict[str, Any] = response.raise_for_status().json()
+    if metadata["issuer"] != issuer:
+        raise ValueError("another issuer")
+    return metadata
+
+
 class PublishedKeys:
     """The provider's keys, fetched again when they are old or a token names an unknown key id.
 
@@ -79,20 +90,10 @@ class PublishedKeys:
 
     async def _fetch(self) -> dict[str | None, jwt.PyJWK]:
         async with httpx.AsyncClient(timeout=5) as client:
-            url = self._settings.holdfast_oidc_jwks_url or await self._discover(client)
+            url = self._settings.holdfast_oidc_jwks_url or (await discover(client, self._settings))["jwks_uri"]
             response = (await client.get(str(url))).raise_for_status()
         signing = [key for key in response.json()["keys"] if key.get("use", "sig") == "sig"]
         return {key.key_id: key for key in jwt.PyJWKSet.from_dict({"keys": signing}).keys}
-
-    async def _discover(self, client: httpx.AsyncClient) -> str:
-        issuer = self._settings.holdfast_oidc_issuer
-        assert issuer is not None
-        response = await client.get(issuer.rstrip("/") + "/.well-known/openid-configuration")
-        metadata = response.raise_for_status().json()
-        if metadata["issuer"] != issuer:
-            raise ValueError("another issuer")
-        url: str = metadata["jwks_uri"]
-        return url
 
 
 class IdentityProvider:
@@ -105,7 +106,7 @@ class IdentityProvider:
 
     async def caller(self, token: str) -> Caller | None:
         """Raises the 403 `Problem` for a valid token whose person cannot use the API, the 503 one without any keys."""
-        claims = await self._claims(token)
+        claims = await self.claims(token, self._settings.holdfast_oidc_audience)
         if claims is None:
             return None
         role = self._role(claims)
@@ -117,7 +118,8 @@ class IdentityProvider:
                     raise Problem(Kind.ACCOUNT_SUSPENDED, "Contact support.")
         return caller
 
-    async def _claims(self, token: str) -> dict[str, Any] | None:
+    async def claims(self, token: str, audience: str | None) -> dict[str, Any] | None:
+        """`None` unless the provider signed the token for this audience, and it is valid now."""
         try:
             header = jwt.get_unverified_header(token)
             if header.get("alg") not in _ALGORITHMS:
@@ -129,7 +131,7 @@ class IdentityProvider:
                 token,
                 key,
                 algorithms=[header["alg"]],
-                audience=self._settings.holdfast_oidc_audience,
+                audience=audience,
                 issuer=self._settings.holdfast_oidc_issuer,
                 leeway=_LEEWAY_SECONDS,
                 options={"require": _REQUIRED},

@@ -24,7 +24,7 @@ from models.domain.actors import Actor, Role, Subject
 from models.domain.ids import ordered_reconciliation_id
 from models.domain.messages import Channel
 from models.domain.money import Money
-from models.domain.reconciliation import Book, DriftKind, ReconciliationOrder, Total
+from models.domain.reconciliation import WAY_OUT, Book, DriftKind, ReconciliationOrder, Total
 from models.tables.audit import event_about
 from models.tables.bookings import BookingRequest
 from models.tables.people import Instructor, Student
@@ -74,6 +74,13 @@ _LIST_ERRORS = (
 )
 _RETRY_SECONDS = 0.05
 _TOTALS = TypeAdapter(list[Total])
+_NAMED_DRIFTS = (
+    select(Drift, BookingRequest.title, Student.name, Instructor.name)
+    .select_from(Drift)
+    .outerjoin(BookingRequest, col(BookingRequest.id) == col(Drift.booking_id))
+    .outerjoin(Student, col(Student.id) == col(BookingRequest.student_id))
+    .outerjoin(Instructor, col(Instructor.id) == func.coalesce(Drift.instructor_id, col(BookingRequest.instructor_id)))
+)
 
 
 class BookTotal(ResponseModel):
@@ -144,6 +151,8 @@ class DriftDetails(ResponseModel):
     difference: Money
     """The ledger's amount minus Stripe's."""
     detail: str
+    way_out: str
+    """How an operator resolves a drift of this kind, if it does not resolve by itself."""
     reconciliation_id: UUID
     """The last run that found the drift."""
     found_at: datetime
@@ -233,17 +242,7 @@ async def list_drifts(
 ) -> DriftPage:
     """Differences between the ledger and Stripe, most recently found first."""
     order = (col(Drift.found_at), col(Drift.id))
-    query = (
-        select(Drift, BookingRequest.title, Student.name, Instructor.name)
-        .select_from(Drift)
-        .outerjoin(BookingRequest, col(BookingRequest.id) == col(Drift.booking_id))
-        .outerjoin(Student, col(Student.id) == col(BookingRequest.student_id))
-        .outerjoin(
-            Instructor, col(Instructor.id) == func.coalesce(Drift.instructor_id, col(BookingRequest.instructor_id))
-        )
-        .order_by(*(column.desc() for column in order))
-        .limit(page.limit + 1)
-    )
+    query = _NAMED_DRIFTS.order_by(*(column.desc() for column in order)).limit(page.limit + 1)
     if is_open is not None:
         query = query.where(col(Drift.resolved_at).is_(None) if is_open else col(Drift.resolved_at).is_not(None))
     if page.after is not None:
@@ -254,6 +253,15 @@ async def list_drifts(
         data=[_drift(*row) for row in found[: page.limit]],
         next_cursor=pagination.next_cursor(found, page.limit, lambda last: (last[0].found_at, last[0].id)),
     )
+
+
+async def get_drift(drift_id: UUID, operator: AsOperator, database: WithDatabase) -> DriftDetails:
+    """One drift, open or resolved. Raises the 404 `Problem`."""
+    async with database.reading() as session:
+        row = (await session.exec(_NAMED_DRIFTS.where(col(Drift.id) == drift_id))).first()
+    if row is None:
+        raise Problem(Kind.NOT_FOUND, "There is no such drift.")
+    return _drift(*row)
 
 
 async def _is_finished(database: Database, id: UUID) -> bool:
@@ -273,4 +281,5 @@ def _drift(row: Drift, title: str | None, student_name: str | None, instructor_n
     stripe = Money(amount_minor=row.stripe_minor, currency=row.currency)
     fields: dict[str, Any] = row.model_dump(exclude={"currency", "ledger_minor", "stripe_minor"})
     names = {"title": title, "student_name": student_name, "instructor_name": instructor_name}
+    fields["way_out"] = WAY_OUT[row.kind]
     return DriftDetails(ledger=ledger, stripe=stripe, difference=ledger - stripe, **names, **fields)

@@ -24,7 +24,7 @@ _ERRORS = problem_responses(
     Kind.NOT_SIGNED_IN, Kind.WRONG_ROLE, Kind.NOT_FOUND, Kind.REQUEST_INVALID, Kind.INTERNAL, Kind.UNAVAILABLE
 )
 Month = Annotated[str, Path(pattern=r"^20[0-9]{2}-(0[1-9]|1[0-2])$", description="`2026-03`, in UTC.")]
-_AMOUNTS = [name for name in Earnings.model_fields if name not in ("transactions", "paid_out")]
+_AMOUNTS = [name for name in Earnings.model_fields if name not in ("transactions", "exchanged", "paid_out")]
 _TAX_COLUMNS = [
     *("instructor_id", "name", "stripe_account_id", "is_form_1099k_due", "is_dac7_due"),
     *("currency", "quarter", "transactions", *_AMOUNTS, "gross_month_1", "gross_month_2", "gross_month_3"),

@@ -20,7 +20,8 @@ class Interval(StrEnum):
 
 # Each CTE scans a range of one index: ix_audit_event_reserved_at, ix_ledger_transaction_at and
 # ix_instructor_payout_paid_at. Bookings count in the period in which they were made, amounts in the period in which the
-# money moved, payouts in the period in which they arrived.
+# money moved, payouts in the period in which they arrived. A charge that is held for its student counts once it is
+# settled, and Stripe's fee for it when it was charged.
 _FIGURES = """
 WITH made AS (
     SELECT date_trunc(:interval, reserved.at, 'UTC') AS period, reserved.detail ->> 'currency' AS currency,
@@ -36,10 +37,16 @@ WITH made AS (
     GROUP BY 1, 2
 ), moved AS (
     SELECT date_trunc(:interval, posted.at, 'UTC') AS period, entry.currency,
-           count(*) FILTER (WHERE kind = 'captured' AND account = 'stripe_balance') AS payments,
+           count(*) FILTER (
+               WHERE kind = 'captured' AND account IN ('stripe_balance', 'student_funds_held')
+           ) AS payments,
            count(*) FILTER (WHERE kind = 'dispute_opened' AND account = 'disputes') AS disputes,
-           sum(amount_minor) FILTER (WHERE kind = 'captured' AND account = 'stripe_balance') AS gross,
-           -sum(amount_minor) FILTER (WHERE kind = 'refunded' AND account = 'refunds') AS refunded,
+           sum(amount_minor) FILTER (
+               WHERE kind = 'captured' AND account IN ('stripe_balance', 'student_funds_held')
+           ) AS gross,
+           -sum(amount_minor) FILTER (
+               WHERE kind = 'refunded' AND account IN ('refunds', 'student_funds_held')
+           ) AS refunded,
            -sum(amount_minor) FILTER (WHERE account = 'platform_revenue') AS revenue,
            sum(amount_minor) FILTER (WHERE account = 'stripe_fees') AS stripe_fees
     FROM ledger_transaction AS posted

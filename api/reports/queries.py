@@ -15,21 +15,28 @@ from models.domain.statements import Earnings, MonthlyEarnings
 from models.domain.tax_reporting import Payee
 from models.tables.people import Instructor
 
-# Postings are defined in models/domain/postings.py. Payouts, paid or failed, only move earnings.
+# Postings are defined in models/domain/postings.py. Payouts, paid or failed, only move earnings, and so do conversions.
+# A charge that is held for its student is earned once it is settled: then it leaves `student_funds_held`. What goes
+# back before is no refund.
 _EARNINGS = """
-    count(amount_minor) FILTER (WHERE kind = 'captured' AND account = 'stripe_balance') AS transactions,
-    sum(amount_minor) FILTER (WHERE kind = 'captured' AND account = 'stripe_balance') AS gross,
+    count(amount_minor) FILTER (
+        WHERE kind = 'captured' AND account IN ('stripe_balance', 'student_funds_held')
+    ) AS transactions,
+    sum(amount_minor) FILTER (
+        WHERE kind = 'captured' AND account IN ('stripe_balance', 'student_funds_held')
+    ) AS gross,
     -sum(amount_minor) FILTER (
-        WHERE (kind = 'refunded' AND account = 'refunds')
-           OR (kind = 'dispute_lost' AND account IN ('disputes', 'refunds'))
+        WHERE (kind = 'refunded' AND account IN ('refunds', 'student_funds_held'))
+           OR (kind = 'dispute_lost' AND account IN ('disputes', 'refunds', 'student_funds_held'))
            OR (kind = 'adjusted' AND account IN ('stripe_balance', 'connected_balance', 'refunds'))
     ) AS refunds,
     sum(amount_minor) FILTER (WHERE account = 'platform_losses') AS borne_by_platform,
     -sum(amount_minor) FILTER (WHERE account IN ('platform_revenue', 'tax_payable')) AS fees,
     -sum(amount_minor) FILTER (WHERE account = 'tax_payable') AS fee_tax,
     -sum(amount_minor) FILTER (
-        WHERE account = 'instructor_payable' AND kind NOT IN ('paid_out', 'payout_failed')
+        WHERE account = 'instructor_payable' AND kind NOT IN ('paid_out', 'payout_failed', 'exchanged')
     ) AS net,
+    -sum(amount_minor) FILTER (WHERE account = 'instructor_payable' AND kind = 'exchanged') AS exchanged,
     sum(amount_minor) FILTER (
         WHERE account = 'instructor_payable' AND kind IN ('paid_out', 'payout_failed')
     ) AS paid_out
@@ -45,6 +52,7 @@ SELECT instructor_id, width_bucket(at, CAST(:starts AS timestamptz[])) AS month,
 FROM ledger_transaction JOIN ledger_entry ON transaction_id = id
 WHERE at >= :since AND at < :until AND kind IN ('captured', 'refunded', 'dispute_lost', 'adjusted')
 GROUP BY instructor_id, month, currency
+HAVING bool_or(account IN ('instructor_payable', 'platform_revenue', 'platform_losses'))
 ORDER BY instructor_id
 """  # noqa: S608
 # One statement, so that its parts are consistent even for the current month.

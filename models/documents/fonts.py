@@ -12,28 +12,32 @@ from functools import cache
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Literal
 
 from fontTools.ttLib import TTFont
 from fpdf import FPDF
+from fpdf.fonts import TTFFont
 from noto_cjk_sans_jp_regular import FONT_PATH
 from pymupdf_fonts import FiraGO_Bold, FiraGO_Regular
 
 TEXT = "FiraGO"
 _CJK = "NotoSansCJK"
+# Tables for shaping, which HarfBuzz reads from the file. fpdf never embeds them, but would parse all of them first.
+_LAYOUT_TABLES = ("GDEF", "GPOS", "GSUB")
 _UNPRINTABLE = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
 
 
 def load(pdf: FPDF) -> None:
     """Add the text font, in both weights."""
-    pdf.add_font(TEXT, "", _directory() / "FiraGO-Regular.ttf")
-    pdf.add_font(TEXT, "B", _directory() / "FiraGO-Bold.ttf")
+    _add(pdf, TEXT, "", _directory() / "FiraGO-Regular.ttf")
+    _add(pdf, TEXT, "B", _directory() / "FiraGO-Bold.ttf")
     pdf.set_text_shaping(True)
 
 
 def load_for(pdf: FPDF, text: str) -> None:
     """Add the CJK font, too, if `text` needs it."""
     if not all(ord(character) in _in_text_font() for character in text) and not _has_cjk(pdf):
-        pdf.add_font(_CJK, "", str(FONT_PATH))
+        _add(pdf, _CJK, "", FONT_PATH)
         pdf.set_fallback_fonts([_CJK], exact_match=False)
 
 
@@ -47,6 +51,15 @@ def printable(text: str) -> str:
         return line
     drawable = _in_text_font() | _in_cjk_font()
     return "".join(character if ord(character) in drawable else _replacement(character) for character in line)
+
+
+def _add(pdf: FPDF, family: str, style: Literal["", "B"], file: Path) -> None:
+    pdf.add_font(family, style, file)
+    font = pdf.fonts[family.lower() + style]
+    assert isinstance(font, TTFFont)
+    for tag in _LAYOUT_TABLES:
+        if tag in font.ttfont:
+            del font.ttfont[tag]
 
 
 def _replacement(character: str) -> str:

@@ -18,10 +18,10 @@ FILE_NAME = "receipt.pdf"
 class Step(Enum):
     """A step of the student's money: its label, and its sign in the amount that they have paid."""
 
-    HELD = ("Hold placed on your card", 0)
+    HELD = ("Hold placed", 0)
     RELEASED = ("Hold released", 0)
-    PAID = ("Charged to your card", 1)
-    REFUNDED = ("Refunded to your card", -1)
+    PAID = ("Charged", 1)
+    REFUNDED = ("Refunded", -1)
     REFUND_FAILED = ("Refund returned by your bank; we still owe it to you", 0)
     WITHDRAWN = ("Disputed: returned to you by your bank", -1)
     REINSTATED = ("Dispute closed: charged again by your bank", 1)
@@ -160,7 +160,8 @@ def _summary(receipt: Receipt, reads: Language) -> str:
         return say("You were not charged. The hold of %(amount)s is released.", amount=reads.money(receipt.price))
     sentences = []
     released = [each.amount for each in receipt.movements if each.step is Step.RELEASED]
-    if released:
+    # A hold that was replaced by a charge is released in full.
+    if released and released[0] != receipt.price:
         sentences.append(
             say(
                 "%(released)s of the hold of %(price)s was released.",

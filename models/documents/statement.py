@@ -72,6 +72,8 @@ def _draw(page: Page, part: CurrencyStatement, reads: Language) -> None:
         ),
         last_is_total=True,
     )
+    if exchanged := part.total.exchanged:
+        page.note(say("Converted by Stripe in the year: %(amount)s.", amount=reads.money(exchanged)))
     if tax := part.total.fee_tax:
         page.note(say("The fees of the year include %(tax)s of tax.", tax=reads.money(tax)))
 

@@ -4,6 +4,7 @@ import re
 from datetime import timedelta
 from enum import StrEnum
 
+from models.domain.renewals import LATE_PAYMENT_MISSING
 from models.domain.session_reports import UNDECIDED
 
 PATIENCE = timedelta(minutes=15)
@@ -17,6 +18,7 @@ class AttentionKind(StrEnum):
     RELEASE_FAILED = "release-failed"
     LOOK_UP_FAILED = "look-up-failed"
     HOLD_LOST = "hold-lost"
+    LATE_PAYMENT_MISSING = "late-payment-missing"
     SESSION_UNDECIDED = "session-undecided"
     REFUND_FAILED = "refund-failed"
     REFUND_NOT_FOLLOWED = "refund-not-followed"
@@ -38,6 +40,7 @@ _PATTERNS: dict[AttentionKind, str] = {
     AttentionKind.RELEASE_FAILED: r"release_payment: ",
     AttentionKind.LOOK_UP_FAILED: r"look_up_payment: ",
     AttentionKind.HOLD_LOST: r"the hold is gone$",
+    AttentionKind.LATE_PAYMENT_MISSING: re.escape(LATE_PAYMENT_MISSING),
     AttentionKind.SESSION_UNDECIDED: re.escape(UNDECIDED),
     AttentionKind.REFUND_FAILED: r"The refund \S+ failed \(",
     AttentionKind.REFUND_NOT_FOLLOWED: r"The refund \S+ of .+ cannot be followed: ",

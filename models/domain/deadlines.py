@@ -11,17 +11,21 @@ class DeadlineOutcome(StrEnum):
     BOOKING_DELETED = "booking_deleted"
     """It was not paid."""
     BOOKING_EXPIRED = "booking_expired"
-    """The instructor did not decide. The hold is released."""
+    """The instructor did not decide. Everything is returned to the student."""
     RELEASED = "released"
     """Nobody reported on the session, or no operator decided. Everything is returned to the student."""
     CAPTURED = "captured"
     """The same, where the platform settles in that case. Not for an instructor who never came."""
     COMPLETED_UNLESS_CONTRADICTED = "completed_unless_contradicted"
-    """The hold is captured, unless the meeting's record contradicts the reported completion."""
+    """The payment is settled, unless the meeting's record contradicts the reported completion."""
     NO_SHOW_UNLESS_CONTRADICTED = "no_show_unless_contradicted"
     """The no-show counts as reported, unless the meeting's record contradicts it."""
     RECORD_JUDGED = "record_judged"
     """The meeting's record decides, or an operator if it is not clear."""
+    CANCELLED_UNPAID = "cancelled_unpaid"
+    """The student did not pay again. The booking is cancelled, and nothing is charged."""
+    OPERATOR_DECIDES = "operator_decides"
+    """The same, of what is due at the booking's end."""
 
 
 def outcome_of_silence(

@@ -57,10 +57,12 @@ class Situation:
     latest_deadline: datetime
     """The latest time to which an operator can move the current deadline."""
     latest_end: datetime
-    """The latest end of a session for which the hold lasts until the booking is decided."""
+    """The latest end of a session for which the money can be held until the booking is decided."""
     terms: BookingTerms
     ending: Ending | None = None
     """How the booking was to end, if that is decided and its money could not be moved."""
+    awaits_late_payment: bool = False
+    """The session took place, its hold had ended, and the student is asked to pay again."""
 
 
 PARKED = "This booking waits for an operator's decision."
@@ -78,7 +80,8 @@ def refusal(decision: Decision, situation: Situation) -> str | None:
     is_undecided = stage is Stage.SESSION and isinstance(decision, Confirm)
     if situation.parked and not isinstance(decision, _BY_OPERATOR) and not is_undecided:
         return PARKED
-    if stage is Stage.ENDING and not situation.parked:
+    is_instead = situation.awaits_late_payment and isinstance(decision, Settle | Release | SettleAndRefund)
+    if stage is Stage.ENDING and not situation.parked and not is_instead:
         return "A decision on this booking is being carried out."
     if situation.moving:
         return "The session is being moved to another time; ask again in a moment."
@@ -164,7 +167,7 @@ def _not_movable(to: Reschedule, situation: Situation) -> str | None:
     if to.starts_at <= situation.now:
         return "The other slot has started."
     if to.ends_at > situation.latest_end:
-        return f"The card's hold does not reach beyond a session that ends at {_utc(situation.latest_end)}."
+        return f"The payment cannot be held for a session that ends after {_utc(situation.latest_end)}."
     return None
 
 

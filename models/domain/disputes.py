@@ -79,6 +79,8 @@ class DisputeContext(Value):
     borne_if_lost: Shares
     owed: Money | None = None
     """The part of the disputed amount that the student was already owed, from a refund that failed."""
+    is_held: bool = False
+    """The booking is open: the charge is still the student's, so nobody bears its loss."""
     is_taken_over: bool = False
     """An operator responds in Stripe's dashboard."""
     ordered: DisputeResponse | None = None

@@ -29,6 +29,7 @@ class EndReason(StrEnum):
     HOLD_TOO_SHORT = "hold_too_short"
     CHECKOUT_REFUSED = "checkout_refused"
     CANCELLED = "cancelled"
+    PAYMENT_NOT_RENEWED = "payment_not_renewed"
     STUDENT_ABSENT = "student_absent"
     INSTRUCTOR_ABSENT = "instructor_absent"
     NO_SHOW_REFUTED = "no_show_refuted"
@@ -122,6 +123,11 @@ def kept_on_cancellation(
 def cancelled(terms: BookingTerms, actor: Actor, at: datetime, accepted: bool) -> Ending:
     kept = kept_on_cancellation(terms.price, terms.policy, terms.starts_at, actor.role, at, accepted)
     return _ending(terms, BookingStatus.CANCELLED, EndReason.CANCELLED, kept, actor)
+
+
+def not_renewed(terms: BookingTerms) -> Ending:
+    """The hold did not last until the session, and the student did not pay again in time."""
+    return _ending(terms, BookingStatus.CANCELLED, EndReason.PAYMENT_NOT_RENEWED, terms.price.zero())
 
 
 def cut_short(terms: BookingTerms, kept: Money) -> Ending:

@@ -6,6 +6,9 @@ from uuid import UUID
 
 from models.domain.base import Value
 
+WARNED, DISMISSED = "booking.fraud_warning", "booking.fraud_warning_dismissed"
+"""Their audit events. An operator has decided that a dismissed warning leads to nothing."""
+
 
 class FraudWarning(Value):
     """A warning as read from Stripe at one moment."""

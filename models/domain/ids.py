@@ -78,6 +78,7 @@ def payout_workflow_id(payout_id: str) -> str:
 
 
 RECONCILIATION = "reconciliation"
+ORPHAN_SWEEP = "orphan-sweep"
 """Prefix of a reconciliation's workflow id. The schedule appends a time to it."""
 
 
@@ -91,9 +92,9 @@ def drift_id(kind: str, subject: UUID, book: str, currency: str) -> UUID:
     return uuid5(_LEDGER, f"drift:{kind}:{subject}:{book}:{currency}")
 
 
-def adjustment_workflow_id(booking_id: UUID, is_preview: bool) -> str:
-    """One adjustment of a booking at a time, beside its previews."""
-    return f"adjustment-{'preview-' if is_preview else ''}{booking_id}"
+def adjustment_workflow_id(subject: UUID | None, is_preview: bool) -> str:
+    """One adjustment of a booking or of an instructor's balance at a time, beside its previews."""
+    return f"adjustment-{'preview-' if is_preview else ''}{subject}"
 
 
 def refund_id(booking_id: UUID, order: str) -> UUID:

@@ -3,7 +3,7 @@
 | account | kind | what its balance says |
 | --- | --- | --- |
 | `card_holds` | asset | what students' cards are authorized for |
-| `student_funds_held` | liability | the same, owed to students until their sessions took place |
+| `student_funds_held` | liability | the same and charges before the session, owed to students until it took place |
 | `stripe_balance` | asset | the platform's balance at Stripe |
 | `connected_balance` | asset | the instructors' balances at Stripe |
 | `instructor_payable` | liability | what instructors have earned and not received |
@@ -13,6 +13,7 @@
 | `refunds` | liability | what students are owed back and Stripe has not sent |
 | `disputes` | asset | what banks have withdrawn while a dispute is open |
 | `platform_losses` | expense | what the platform bears of refunds and disputes, beyond its fees |
+| `exchange_differences` | clearing | what Stripe converted, in both currencies; once converted back, the difference |
 
 Debits are positive, credits negative. A transaction sums to zero in each currency, here and in the database.
 """
@@ -41,6 +42,7 @@ class Account(StrEnum):
     REFUNDS = "refunds"
     DISPUTES = "disputes"
     PLATFORM_LOSSES = "platform_losses"
+    EXCHANGE_DIFFERENCES = "exchange_differences"
 
 
 class PostingKind(StrEnum):
@@ -48,6 +50,7 @@ class PostingKind(StrEnum):
 
     HOLD_PLACED = "hold_placed"
     HOLD_ENDED = "hold_ended"
+    CHARGED = "charged"
     CAPTURED = "captured"
     STRIPE_FEE = "stripe_fee"
     TRANSFERRED = "transferred"
@@ -61,12 +64,14 @@ class PostingKind(StrEnum):
     DISPUTE_WON = "dispute_won"
     DISPUTE_LOST = "dispute_lost"
     ADJUSTED = "adjusted"
+    EXCHANGED = "exchanged"
 
 
 STORY: Mapping[PostingKind, str] = {
     PostingKind.HOLD_PLACED: "The student's card is authorized for the price.",
     PostingKind.HOLD_ENDED: "The hold on the card has ended.",
-    PostingKind.CAPTURED: "The card is charged: a part is the instructor's, the fee the platform's.",
+    PostingKind.CHARGED: "The student is charged. The platform holds the money until the session has taken place.",
+    PostingKind.CAPTURED: "The payment is captured: a part is the instructor's, the fee the platform's.",
     PostingKind.STRIPE_FEE: "Stripe takes its fee.",
     PostingKind.TRANSFERRED: "The instructor's share moves to their balance at Stripe.",
     PostingKind.REFUNDED: "An amount is owed back to the student, by those who bear it.",
@@ -79,6 +84,7 @@ STORY: Mapping[PostingKind, str] = {
     PostingKind.DISPUTE_WON: "The dispute is won: the bank gives the money back.",
     PostingKind.DISPUTE_LOST: "The dispute is lost: the money is gone, at the cost of those who bear it.",
     PostingKind.ADJUSTED: "An operator corrects the ledger to what Stripe has.",
+    PostingKind.EXCHANGED: "Stripe converts what is on a balance to the currency in which the account settles.",
 }
 """What each kind means, as one line of a booking's ledger."""
 

@@ -8,8 +8,9 @@ from models.domain.actors import AbsentParty, Actor
 from models.domain.base import Value
 from models.domain.endings import Ending, EndReason
 from models.domain.money import Money
-from models.domain.policy import PaymentPlan, Split
+from models.domain.payments import Checkout, PaymentState
 from models.domain.rationing import BookingLimits
+from models.domain.renewals import Renewal
 from models.domain.states import BookingStatus, PaymentStatus, SessionStatus
 from models.domain.terms import BookingTerms
 
@@ -125,14 +126,6 @@ class PaymentEvent(Value):
     type: str
 
 
-class Checkout(Value):
-    """The Checkout Session on which the student pays. Its URL, where anyone can pay, is only in the booking's row."""
-
-    checkout_session_id: str
-    customer_id: str
-    expires_at: datetime
-
-
 class BookingView(Value):
     """The result of an update, and of the workflow."""
 
@@ -142,86 +135,6 @@ class BookingView(Value):
     payment_status: PaymentStatus | None = None
     needs_attention: bool = False
     end_reason: EndReason | None = None
-
-
-class HoldPhase(StrEnum):
-    """The phase of a payment, as Stripe reports it."""
-
-    OPEN = "OPEN"
-    """Not paid yet; it still can be."""
-    CLOSED = "CLOSED"
-    """Never paid; it no longer can be."""
-    HELD = "HELD"
-    CAPTURED = "CAPTURED"
-    GONE = "GONE"
-    """Held and then released: by Holdfast, by Stripe when the hold ended, or manually in Stripe's dashboard."""
-
-
-class PaymentState(Value):
-    """A payment as read from Stripe at one moment. Amounts in minor units of the price's currency."""
-
-    phase: HoldPhase
-    checkout_session_id: str | None = None
-    payment_intent_id: str | None = None
-    charge_id: str | None = None
-    hold_ends_at: datetime | None = None
-    """Only while there is a hold."""
-    captured_minor: int = 0
-    refunded_minor: int = 0
-    """The refunded part of what was captured. Releasing a hold is not a refund."""
-    refund_ids: tuple[str, ...] = ()
-    """Stripe's ids of the refunds that this part went back with, whoever made them."""
-    platform_fee_minor: int = 0
-    """The platform's fee, before any refund."""
-    fee_returned_minor: int = 0
-    """The part of that fee which went back to the instructor."""
-    reversed_minor: int = 0
-    """The part of the transfer, which is the captured amount, that was taken back from the instructor."""
-    stripe_fee: Money | None = None
-    """Stripe's fee for a captured charge; `None` before the capture, and until Stripe has booked it."""
-    decline_code: str | None = None
-    """Why the last card was declined, while the student can still try another."""
-    advice_code: str | None = None
-    """Stripe's `advice_code` for that decline."""
-
-    @property
-    def was_held(self) -> bool:
-        return self.phase in (HoldPhase.HELD, HoldPhase.CAPTURED, HoldPhase.GONE)
-
-    @property
-    def instructor_minor(self) -> int:
-        """What the instructor has of it on their balance at Stripe, payouts aside."""
-        return self.captured_minor - self.reversed_minor - self.platform_fee_minor + self.fee_returned_minor
-
-    @property
-    def is_returned(self) -> bool:
-        """Everything that was captured has been refunded."""
-        return self.phase is HoldPhase.CAPTURED and self.refunded_minor >= self.captured_minor
-
-
-class PaymentRef(Value):
-    """How to find a booking's payment at Stripe. Ids that are not known yet are `None`."""
-
-    booking_id: UUID
-    plan: PaymentPlan
-    student_id: UUID
-    checkout_session_id: str | None = None
-    payment_intent_id: str | None = None
-    operator_round: int = 0
-    """How often an operator has retried a failed step. Stripe sees each retry as a new step, with a new key."""
-
-
-class SecurePayment(Value):
-    terms: BookingTerms
-    expires_at: datetime
-    """When Stripe closes the Checkout page. Holdfast's own deadline is never later."""
-
-
-class SettlePayment(Value):
-    ref: PaymentRef
-    split: Split
-    stripe_account_id: str | None = None
-    """The instructor's account, which must still be able to receive transfers."""
 
 
 class ReserveSlot(Value):
@@ -243,11 +156,51 @@ class RecordCheckout(Value):
     at: datetime
 
 
+class RecordProcessing(Value):
+    """The student has paid with a method that takes days to confirm."""
+
+    booking_id: UUID
+    until: datetime
+    at: datetime
+
+
 class RecordAuthorization(Value):
     terms: BookingTerms
     payment: PaymentState
     authorized_at: datetime
     approval_deadline_at: datetime
+
+
+class RecordRenewal(Value):
+    """The student has to pay again, on a Checkout page that is opened next."""
+
+    booking_id: UUID
+    renewal: Renewal
+    at: datetime
+
+
+class RecordRenewalClosed(Value):
+    """The student no longer has to pay again."""
+
+    booking_id: UUID
+    deadline_at: datetime
+    at: datetime
+
+
+class RecordRenewedPayment(Value):
+    terms: BookingTerms
+    """With the new plan."""
+    payment: PaymentState
+    deadline_at: datetime | None
+    """The booking's deadline from now on; `None` if it is ending."""
+    at: datetime
+
+
+class RecordLapse(Value):
+    """Stripe no longer holds the money of a booking that is still open."""
+
+    terms: BookingTerms
+    at: datetime
 
 
 class RecordAcceptance(Value):
@@ -276,7 +229,11 @@ class RecordAttention(Value):
     until: datetime | None = None
     """By when an operator has to decide; `None` if the booking waits for as long as it takes."""
     ending: Ending | None = None
-    """The ending that the failed step was part of, if any."""
+    """The ending that the failed step was part of, or that is carried out next, if any."""
+    operator_round: int | None = None
+    """`PaymentRef.operator_round` of the failed step, or of the next one."""
+    update_id: str | None = None
+    """The update with which an operator has resolved it."""
 
 
 class FailedWrite(Value):

@@ -48,6 +48,8 @@ class NotificationKind(StrEnum):
     REMINDER_A_DAY = "reminder_a_day"
     REMINDER_15_MINUTES = "reminder_15_minutes"
     COMPLETION_DUE = "completion_due"
+    PAYMENT_RENEWAL = "payment_renewal"
+    PAYMENT_RENEWED = "payment_renewed"
     PAYOUT_PAID = "payout_paid"
     PAYOUT_FAILED = "payout_failed"
     PASSWORD_RESET = "password_reset"  # noqa: S105 - not a password
@@ -113,12 +115,14 @@ NOTIFICATIONS: Mapping[str, Mapping[Move, tuple[Notification, ...]]] = {
         (PaymentStatus.PENDING, PaymentStatus.CAPTURED): _SENT_WITH_BOOKING,
         (PaymentStatus.PENDING, PaymentStatus.PARTIALLY_REFUNDED): _SENT_WITH_BOOKING,
         (PaymentStatus.PENDING, PaymentStatus.REFUNDED): _SENT_WITH_BOOKING,
+        (PaymentStatus.PENDING, PaymentStatus.DISPUTED): _NOT_YET_USED,
         (PaymentStatus.CAPTURED, PaymentStatus.PARTIALLY_REFUNDED): _SENT_WITH_REFUND,
         (PaymentStatus.CAPTURED, PaymentStatus.REFUNDED): _SENT_WITH_REFUND,
         (PaymentStatus.CAPTURED, PaymentStatus.DISPUTED): _NOT_YET_USED,
         (PaymentStatus.PARTIALLY_REFUNDED, PaymentStatus.REFUNDED): _SENT_WITH_REFUND,
         (PaymentStatus.PARTIALLY_REFUNDED, PaymentStatus.DISPUTED): _NOT_YET_USED,
         (PaymentStatus.REFUNDED, PaymentStatus.DISPUTED): _NOT_YET_USED,
+        (PaymentStatus.DISPUTED, PaymentStatus.PENDING): _NOT_YET_USED,
         (PaymentStatus.DISPUTED, PaymentStatus.CAPTURED): _NOT_YET_USED,
         (PaymentStatus.DISPUTED, PaymentStatus.PARTIALLY_REFUNDED): _NOT_YET_USED,
         (PaymentStatus.DISPUTED, PaymentStatus.REFUNDED): _NOT_YET_USED,
@@ -166,6 +170,11 @@ ON_NO_SHOW_REPORTED = _both(NotificationKind.NO_SHOW_REPORTED)
 """No state changes yet."""
 ON_REVIEW = _both(NotificationKind.UNDER_REVIEW)
 """No state changes: an operator has to decide how the session went."""
+
+ON_RENEWAL = _both(NotificationKind.PAYMENT_RENEWAL)
+"""The student has to pay again, since the hold does not last, or has ended."""
+ON_RENEWAL_REMINDER = _student(NotificationKind.PAYMENT_RENEWAL)
+ON_RENEWED = _both(NotificationKind.PAYMENT_RENEWED)
 
 BEFORE_THE_SESSION = {
     NotificationKind.REMINDER_A_DAY: timedelta(days=1),
@@ -232,4 +241,10 @@ def is_still_true(
     return True
 
 
-_OPEN_BOOKINGS_ONLY = frozenset({each.notification for people in ABOUT_PROPOSALS.values() for each in people})
+_OPEN_BOOKINGS_ONLY = frozenset(
+    {
+        NotificationKind.PAYMENT_RENEWAL,
+        NotificationKind.PAYMENT_RENEWED,
+        *(each.notification for people in ABOUT_PROPOSALS.values() for each in people),
+    }
+)

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from models.domain.base import Value
 from models.domain.money import Money
+from models.domain.onboarding import ACCOUNT_GONE
 
 
 class PayoutOrder(Value):
@@ -70,6 +71,11 @@ class RecordPayout(Value):
     at: datetime
 
 
+class RecordLostPayout(Value):
+    order: PayoutOrder
+    at: datetime
+
+
 CANCELED = "canceled"
 """Used instead of a `failure_code` for a payout that was canceled before it was sent."""
 
@@ -107,6 +113,10 @@ FAILURES = {
     "invalid_currency": Failure("The bank account does not accept this currency.", _OTHER_ACCOUNT),
     "no_account": Failure("There is no bank account with this number.", _CORRECT),
     "unsupported_card": Failure("The card cannot be used for payouts.", _OTHER_ACCOUNT),
+    ACCOUNT_GONE: Failure(
+        "The Stripe account was closed while the payout was on its way, so Stripe no longer says whether it arrived.",
+        "Ask your bank whether it arrived.",
+    ),
     CANCELED: Failure("The payout was cancelled before it was sent.", _NOTHING),
 }
 _UNKNOWN = Failure("The bank returned the payout.", _ASK_BANK)

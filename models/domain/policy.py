@@ -21,6 +21,9 @@ class PaymentPlan(StrEnum):
     """How a booking's money is secured until the session has taken place."""
 
     HOLD = "HOLD"
+    """The payment method is authorized, and captured after the session: a destination charge with manual capture."""
+    CHARGE_THEN_TRANSFER = "CHARGE_THEN_TRANSFER"
+    """The student is charged when they book, and the instructor's share is transferred after the session."""
 
 
 class CompletionTimeoutPolicy(StrEnum):
@@ -110,6 +113,12 @@ class Deadlines(Value):
     """How long the student can object to a reported completion that the meeting's record does not show."""
     hold_margin: timedelta = timedelta(hours=6)
     """How long before the end of a hold Holdfast acts on it."""
+    holding_limit: timedelta = timedelta(days=90)
+    """How long the platform may keep a charged payment before it is transferred or refunded."""
+    renewal_lead: timedelta = timedelta(hours=24)
+    """By how long before the session a payment that needs it has to be made again."""
+    late_payment_window: timedelta = timedelta(days=3)
+    """How long the student has to pay for a session that took place after its hold had ended."""
 
     @model_validator(mode="after")
     def _none_is_negative(self) -> Self:
@@ -196,15 +205,23 @@ def completion_deadline(deadlines: Deadlines, ends_at: datetime, hold_ends_at: d
 
 
 def latest_end(deadlines: Deadlines, hold_ends_at: datetime) -> datetime:
-    """The latest end of a session for which the hold covers the whole completion window."""
-    return hold_ends_at - deadlines.hold_margin - deadlines.completion_window
+    """The latest end of a session for which the hold covers the whole completion and objection windows."""
+    return hold_ends_at - deadlines.hold_margin - deadlines.completion_window - deadlines.objection_window
 
 
-TYPICAL_HOLD_DURATION = timedelta(days=7)
-"""How long a card hold usually lasts (Stripe, "Place a hold on a payment method"). Used to choose a plan before there
-is a hold; after the authorization, the charge's `capture_before` counts."""
+def is_hold_too_short(deadlines: Deadlines, ends_at: datetime, hold_ends_at: datetime) -> bool:
+    """Whether the hold ends before a session that ends at `ends_at` could be completed."""
+    return hold_ends_at - deadlines.hold_margin < ends_at
 
 
-def last_end_for_hold(deadlines: Deadlines, booked_at: datetime) -> datetime:
-    """The latest end of a session for which a hold placed at `booked_at` lasts until the booking is decided."""
-    return latest_end(deadlines, booked_at + TYPICAL_HOLD_DURATION)
+def renewal_deadline(
+    deadlines: Deadlines, now: datetime, starts_at: datetime, hold_ends_at: datetime | None
+) -> datetime:
+    """By when the student has to pay again, in time for both sides: they keep at least half of the time that is left.
+
+    `hold_ends_at`: the end of the hold that is to be replaced; `None` if it has ended.
+    """
+    latest = max(starts_at - deadlines.renewal_lead, now + (starts_at - now) / 2)
+    if hold_ends_at is None:
+        return latest
+    return min(latest, max(hold_ends_at - deadlines.hold_margin, now))

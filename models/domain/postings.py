@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from models.domain.base import Value
-from models.domain.ledger import Account, Posting, PostingKind, posting
+from models.domain.ledger import Account, Entry, Posting, PostingKind, posting
 from models.domain.money import Money
 from models.domain.policy import Split
 from models.domain.terms import BookingTerms
@@ -48,6 +48,47 @@ def hold_ended(terms: BookingTerms) -> Posting:
     )
 
 
+def charged(terms: BookingTerms, amount: Money, fee: Money | None) -> tuple[Posting, ...]:
+    """A charge of the platform's, held for the student. `fee` is Stripe's; `None` until Stripe has booked it."""
+    parties = parties_of(terms)
+    held = {Account.STRIPE_BALANCE: amount, Account.STUDENT_FUNDS_HELD: -amount}
+    postings = [_posting_for_booking(PostingKind.CHARGED, parties, held)]
+    if fee:
+        postings.append(stripe_fee(parties, str(parties.booking_id), fee))
+    return tuple(postings)
+
+
+def settled(parties: Parties, kept: Split) -> tuple[Posting, ...]:
+    """Of what is held for the student, a part is the instructor's, and transferred, and a part the platform's.
+
+    Nothing, if the share was transferred and everything came back.
+    """
+    if not kept.kept and not kept.instructor_payout:
+        return ()
+    lines = {
+        Account.STUDENT_FUNDS_HELD: kept.kept,
+        Account.INSTRUCTOR_PAYABLE: -kept.instructor_payout,
+        Account.PLATFORM_REVENUE: -kept.platform_fee,
+    }
+    captured = _posting_for_booking(PostingKind.CAPTURED, parties, lines)
+    return (captured, *_transferred(parties, kept.instructor_payout))
+
+
+def returned(parties: Parties, amount: Money) -> tuple[Posting, ...]:
+    """Of what is held for the student, a part goes back to them."""
+    if not amount:
+        return ()
+    subject = str(parties.booking_id)
+    owed = {Account.STUDENT_FUNDS_HELD: amount, Account.REFUNDS: -amount}
+    return (_posting_for(PostingKind.REFUNDED, subject, parties, owed), refund_sent(parties, subject, amount))
+
+
+def dispute_lost_while_held(parties: Parties, dispute_id: str, amount: Money) -> Posting:
+    """The bank has returned to the cardholder what was held for them."""
+    lines = {Account.STUDENT_FUNDS_HELD: amount, Account.DISPUTES: -amount}
+    return _posting_for(PostingKind.DISPUTE_LOST, dispute_id, parties, lines)
+
+
 def capture(parties: Parties, kept: Split, fee: Money | None) -> tuple[Posting, ...]:
     """A destination charge: the student's money arrives, Stripe takes its fee, the share is transferred on.
 
@@ -62,10 +103,7 @@ def capture(parties: Parties, kept: Split, fee: Money | None) -> tuple[Posting, 
     postings = [_posting_for_booking(PostingKind.CAPTURED, parties, lines)]
     if fee:
         postings.append(stripe_fee(parties, str(parties.booking_id), fee))
-    if share:
-        transfer = {Account.CONNECTED_BALANCE: share, Account.STRIPE_BALANCE: -share}
-        postings.append(_posting_for_booking(PostingKind.TRANSFERRED, parties, transfer))
-    return tuple(postings)
+    return (*postings, *_transferred(parties, share))
 
 
 def stripe_fee(parties: Parties, subject: str, fee: Money) -> Posting:
@@ -144,6 +182,39 @@ def payout_failed(instructor_id: UUID, booking_id: UUID | None, payout_id: str, 
         instructor_id,
         {Account.CONNECTED_BALANCE: amount, Account.INSTRUCTOR_PAYABLE: -amount},
     )
+
+
+def converted_on_platform(parties: Parties, times: int, given: Money, taken: Money) -> Posting:
+    """Stripe converts `given` on the platform's balance to `taken`. `times` is how often it has done so before."""
+    lines = _converted(Account.STRIPE_BALANCE, Account.EXCHANGE_DIFFERENCES, given, taken)
+    return _exchanged(f"{parties.booking_id}/platform/{times}", parties, lines)
+
+
+def converted_on_account(parties: Parties, times: int, given: Money, taken: Money) -> Posting:
+    """The same on the instructor's balance: what they have earned and not received is converted."""
+    lines = _converted(Account.CONNECTED_BALANCE, Account.INSTRUCTOR_PAYABLE, given, taken)
+    return _exchanged(f"{parties.booking_id}/connected/{times}", parties, lines)
+
+
+def _converted(balance: Account, against: Account, given: Money, taken: Money) -> tuple[tuple[Account, Money], ...]:
+    return (balance, -given), (against, given), (balance, taken), (against, -taken)
+
+
+def _exchanged(subject: str, parties: Parties, lines: tuple[tuple[Account, Money], ...]) -> Posting:
+    return Posting(
+        kind=PostingKind.EXCHANGED,
+        subject=subject,
+        booking_id=parties.booking_id,
+        instructor_id=parties.instructor_id,
+        entries=tuple(Entry(account=account, amount=amount) for account, amount in lines if amount),
+    )
+
+
+def _transferred(parties: Parties, share: Money) -> tuple[Posting, ...]:
+    if not share:
+        return ()
+    transfer = {Account.CONNECTED_BALANCE: share, Account.STRIPE_BALANCE: -share}
+    return (_posting_for_booking(PostingKind.TRANSFERRED, parties, transfer),)
 
 
 def _bearers(borne: Shares) -> dict[Account, Money]:

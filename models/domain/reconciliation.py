@@ -1,13 +1,14 @@
 """The reconciliation's values: what is compared, and which differences are found. Ids, counts and amounts only."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
 from models.domain.actors import PLATFORM, Actor
 from models.domain.base import Value
-from models.domain.messages import PaymentRef
 from models.domain.money import Money
+from models.domain.payments import PaymentRef
 from models.domain.states import BookingStatus, PaymentStatus
 from models.domain.terms import BookingTerms
 
@@ -33,6 +34,16 @@ class DriftKind(StrEnum):
     """An instructor of whom a workflow has failed."""
 
 
+WAY_OUT: Mapping[DriftKind, str] = {
+    DriftKind.BOOKING: "Adjust the ledger, once the booking has ended, or put it right at Stripe.",
+    DriftKind.BALANCE: "Adjust the drifts of the instructor's bookings, then this one, or put it right at Stripe.",
+    DriftKind.ORPHANED: "Refund or release the payment at Stripe. The next reconciliation then ends the booking.",
+    DriftKind.WORKFLOW: "Terminate the workflow if it is open: the next reconciliation ends the booking as Stripe has "
+    "it. Reset or delete one that has failed, once the cause is mended.",
+    DriftKind.INSTRUCTOR_WORKFLOW: "Reset or delete the workflow, once the cause is mended.",
+}
+"""How an operator resolves a drift of each kind that does not resolve by itself."""
+
 _OF_INSTRUCTORS = (DriftKind.BALANCE, DriftKind.INSTRUCTOR_WORKFLOW)
 
 ATTENTION_PREFIX = "reconciliation: "
@@ -45,7 +56,8 @@ class Book(StrEnum):
     CARD_HOLDS = "card_holds"
     """Authorized and not captured."""
     STRIPE_BALANCE = "stripe_balance"
-    """What bookings have left in the platform's balance."""
+    """What bookings have left in the platform's balance; in an adjustment of an instructor's balance, what transfers
+    without a charge have taken from it."""
     TRANSFERS = "transfers"
     """What bookings have brought to instructors' balances, not counting payouts."""
     CONNECTED_BALANCE = "connected_balance"
@@ -134,12 +146,30 @@ class FindOrphans(Value):
     unattended: tuple[UUID, ...] = ()
 
 
+class SweepOrphans(Value):
+    since: datetime
+    """Only workflows that were ended since then are looked at."""
+
+
+class SweepReport(Value):
+    """The result of a sweep."""
+
+    ended: int
+    """Bookings whose workflow was ended from outside, and which have ended now."""
+    stuck: int
+    """Those that could not be ended. A reconciliation was started for them."""
+    restarted: int
+    """Workflows of refunds, disputes, payouts and onboardings that were restarted."""
+
+
 class OrphanedBooking(Value):
     """An open booking whose workflow was ended from outside, e.g. terminated."""
 
     terms: BookingTerms
     ref: PaymentRef
     is_accepted: bool
+    renewal_ref: PaymentRef | None = None
+    """The page on which its student was asked to pay again."""
 
 
 class Orphans(Value):

@@ -13,7 +13,7 @@ from uuid import UUID
 from models.domain.actors import Actor
 from models.domain.base import Value
 from models.domain.money import Money, Rounding, not_accepted
-from models.domain.policy import LossBearer
+from models.domain.policy import LossBearer, PaymentPlan
 from models.domain.postings import Parties, Shares
 from models.domain.states import PaymentStatus, RefundStatus
 
@@ -23,7 +23,7 @@ ORDERED = "ordered"
 
 WAITS_FOR_BALANCE = "insufficient_funds"
 """The `pending_reason` of a refund that Stripe sends once the platform's balance covers it."""
-NOT_OWED = "The student is owed nothing of it any more: a dispute has returned it."
+NOT_OWED = "The student is owed nothing of it any more: a dispute or another refund has returned it."
 
 
 class RefundRefusal(StrEnum):
@@ -77,6 +77,9 @@ class RefundSnapshot(Value):
     """`None` until Stripe has made the refund. An external refund has it from the start."""
     fee_returned_before_minor: int
     """What the booking's earlier refunds returned of the platform's fee."""
+    plan: PaymentPlan = PaymentPlan.HOLD
+    share_minor: int = 0
+    """What the instructor bears of it, where the share was transferred separately and is reversed separately."""
     pending_reason: str | None = None
     is_fraudulent: bool = False
     """The card's bank has warned of fraud. Stripe then blocks the card and the email address."""
@@ -200,6 +203,8 @@ def shares_at_stripe(case: RefundSnapshot, refund: RefundAtStripe, captured: Mon
     """
     if case.borne_by is LossBearer.PLATFORM:
         return shares(case.amount, captured, platform_fee, case.borne_by)
+    if case.plan is PaymentPlan.CHARGE_THEN_TRANSFER:
+        return _shares_of_transfer(case.amount, refund.reversed_minor, platform_fee)
     reversed_minor = min(refund.reversed_minor, case.amount.amount_minor)
     returned = refund.fee_returned_minor - case.fee_returned_before_minor
     # With several refunds in flight, none counts more of the returned fee than it can have caused.
@@ -215,3 +220,11 @@ def shares_at_stripe(case: RefundSnapshot, refund: RefundAtStripe, captured: Mon
         platform_fee=money(fee),
         platform_loss=money(case.amount.amount_minor - reversed_minor + returned - fee),
     )
+
+
+def _shares_of_transfer(amount: Money, reversed_minor: int, platform_fee: Money) -> Shares:
+    """The instructor bears what was reversed; the platform the rest, of its fee as far as that goes."""
+    instructor = Money(amount_minor=min(reversed_minor, amount.amount_minor), currency=amount.currency)
+    rest = amount - instructor
+    fee = min(rest, platform_fee)
+    return Shares(instructor=instructor, platform_fee=fee, platform_loss=rest - fee)

@@ -6,7 +6,15 @@ from models.domain.actors import AbsentParty, Actor
 from models.domain.base import Value
 from models.domain.decisions import Stage
 from models.domain.endings import Ending
-from models.domain.messages import BookingView, Checkout, Complete, ContestNoShow, Object, PaymentState, ReportNoShow
+from models.domain.messages import (
+    BookingView,
+    Complete,
+    ContestNoShow,
+    Object,
+    ReportNoShow,
+)
+from models.domain.payments import Checkout, PaymentState
+from models.domain.renewals import Renewal
 from models.domain.session_reports import Answer, Report
 from models.domain.terms import BookingTerms
 
@@ -33,9 +41,14 @@ class RecordedBooking(Value):
     answered_by: Actor | None = None
     parked_because: str | None = None
     parked_ending: Ending | None = None
-    """The ending that a failed step was part of."""
+    """The ending that a failed step was part of. It is under way if the booking is not parked any more."""
+    renewal: Renewal | None = None
+    renewal_pages: int = 0
+    is_lapsed: bool = False
     ended_by: Actor | None = None
     operator_round: int = 0
+    carried_out: tuple[str, ...] = ()
+    """The updates with which operators had failed steps tried again."""
 
     @property
     def report(self) -> Report | None:

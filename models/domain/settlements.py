@@ -8,9 +8,9 @@ from models.domain import postings
 from models.domain.base import Value
 from models.domain.errors import Declined
 from models.domain.ledger import Posting
-from models.domain.messages import HoldPhase, PaymentState
 from models.domain.money import Money
-from models.domain.policy import Split
+from models.domain.payments import HoldPhase, PaymentState
+from models.domain.policy import PaymentPlan, Split
 from models.domain.postings import Shares
 from models.domain.terms import BookingTerms
 
@@ -33,7 +33,34 @@ class ReverseShare(Value):
     amount: Money
 
 
+class TransferShare(Value):
+    """Transfer a part of the charge to the instructor."""
+
+    amount: Money
+
+
 Correction = RefundDifference | ReturnFee | ReverseShare
+Step = RefundDifference | TransferShare | ReverseShare
+
+
+def next_step(payment: PaymentState, split: Split) -> Step | None:
+    """The next step that settles a charge of the platform's; `None` once `split` is what Stripe has.
+
+    What was refunded or transferred already, by an earlier attempt or in Stripe's dashboard, counts.
+    """
+
+    def money(amount_minor: int) -> Money:
+        return Money(amount_minor=amount_minor, currency=split.kept.currency)
+
+    surplus = payment.captured_minor - split.kept.amount_minor
+    if surplus < 0:
+        raise Declined("less_is_captured_than_the_ending_keeps")
+    if payment.refunded_minor < surplus:
+        return RefundDifference(amount=money(surplus - payment.refunded_minor))
+    missing = split.instructor_payout.amount_minor - payment.instructor_minor
+    if missing > 0:
+        return TransferShare(amount=money(missing))
+    return ReverseShare(amount=money(-missing)) if missing else None
 
 
 def next_correction(payment: PaymentState, split: Split) -> Correction | None:
@@ -66,13 +93,17 @@ def part_of_ending(payment: PaymentState, split: Split) -> PaymentState:
     """The payment without refunds that return more than the ending does. They are adopted once it is recorded."""
     if payment.refunded_minor <= payment.captured_minor - split.kept.amount_minor:
         return payment
-    return payment.model_copy(
-        update={"refunded_minor": 0, "refund_ids": (), "fee_returned_minor": 0, "reversed_minor": 0}
-    )
+    beyond: dict[str, object] = {"refunded_minor": 0, "refund_ids": ()}
+    if payment.transferred_minor is None:
+        beyond |= {"fee_returned_minor": 0, "reversed_minor": 0}
+    return payment.model_copy(update=beyond)
 
 
 class Settlement(Value):
-    """A captured payment at its booking's end: how it was split, and who bore what went back to the student."""
+    """A captured payment at its booking's end: how it was split, and who bore what went back to the student.
+
+    What goes back of a charge of the platform's was never split, so nobody bears it.
+    """
 
     charged: Split
     returned: Shares
@@ -86,6 +117,12 @@ class Settlement(Value):
         def money(amount_minor: int) -> Money:
             return Money(amount_minor=amount_minor, currency=currency)
 
+        if payment.transferred_minor is not None:
+            kept, share = money(payment.captured_minor - payment.refunded_minor), money(payment.instructor_minor)
+            return cls(
+                charged=Split(kept=kept, platform_fee=kept - share, instructor_payout=share),
+                returned=Shares(instructor=kept.zero(), platform_fee=kept.zero(), platform_loss=kept.zero()),
+            )
         captured, fee = money(payment.captured_minor), money(payment.platform_fee_minor)
         taken_back = money(payment.reversed_minor - payment.fee_returned_minor)
         if not payment.refunded_minor:
@@ -112,9 +149,12 @@ class Settlement(Value):
 
 
 def settlement_postings(terms: BookingTerms, payment: PaymentState) -> tuple[Posting, ...]:
-    """The end of a hold: released, captured, or captured and refunded."""
+    """The end of a hold: released, captured, or captured and refunded. Or that of a charge: refunded, transferred."""
     parties, ended = postings.parties_of(terms), postings.hold_ended(terms)
     settlement = Settlement.of(payment, terms.price.currency)
+    if terms.plan is PaymentPlan.CHARGE_THEN_TRANSFER:
+        back = postings.returned(parties, Money(amount_minor=payment.refunded_minor, currency=terms.price.currency))
+        return (*postings.settled(parties, settlement.charged), *back) if settlement else back
     if settlement is None:
         return (ended,)
     captured = (ended, *postings.capture(parties, settlement.charged, payment.stripe_fee))

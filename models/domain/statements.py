@@ -37,6 +37,8 @@ class Earnings(ReportModel):
     """The tax that `fees` include."""
     net: Money
     """What was earned."""
+    exchanged: Money
+    """What Stripe converted to this currency, less what it converted to another one, on the instructor's balance."""
     paid_out: Money
     """Paid out to the bank or on its way there, less what the bank returned."""
 
@@ -114,11 +116,11 @@ def _of_currency(currency: str, by_month: dict[int, Earnings]) -> CurrencyStatem
     none = Earnings.none(currency)
     before = by_month.get(0, none)
     total = summed([earnings for month, earnings in by_month.items() if month], currency)
-    opening = before.net - before.paid_out
+    opening = before.net + before.exchanged - before.paid_out
     return CurrencyStatement(
         currency=currency,
         opening=opening,
         months=tuple(StatementMonth(month=month, earnings=by_month.get(month, none)) for month in MONTHS),
         total=total,
-        closing=opening + total.net - total.paid_out,
+        closing=opening + total.net + total.exchanged - total.paid_out,
     )

@@ -106,7 +106,13 @@ TRANSITIONS: Mapping[str, Mapping[State | None, frozenset[State]]] = {
     "Payment": {
         None: frozenset({PaymentStatus.PENDING, PaymentStatus.FAILED}),
         PaymentStatus.PENDING: frozenset(
-            {PaymentStatus.CAPTURED, PaymentStatus.PARTIALLY_REFUNDED, PaymentStatus.REFUNDED}
+            {
+                PaymentStatus.CAPTURED,
+                PaymentStatus.PARTIALLY_REFUNDED,
+                PaymentStatus.REFUNDED,
+                # Charged already, and not transferred.
+                PaymentStatus.DISPUTED,
+            }
         ),
         PaymentStatus.CAPTURED: frozenset(
             {PaymentStatus.PARTIALLY_REFUNDED, PaymentStatus.REFUNDED, PaymentStatus.DISPUTED}
@@ -115,7 +121,7 @@ TRANSITIONS: Mapping[str, Mapping[State | None, frozenset[State]]] = {
         # A bank may still claim money that a refund did not get to its cardholder.
         PaymentStatus.REFUNDED: frozenset({PaymentStatus.DISPUTED}),
         PaymentStatus.DISPUTED: frozenset(
-            {PaymentStatus.CAPTURED, PaymentStatus.PARTIALLY_REFUNDED, PaymentStatus.REFUNDED}
+            {PaymentStatus.PENDING, PaymentStatus.CAPTURED, PaymentStatus.PARTIALLY_REFUNDED, PaymentStatus.REFUNDED}
         ),
     },
     "InstructorPayout": {

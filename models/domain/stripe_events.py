@@ -14,6 +14,8 @@ BOOKING_EVENTS = frozenset(
         "payment_intent.amount_capturable_updated",
         "payment_intent.payment_failed",
         "payment_intent.canceled",
+        "payment_intent.processing",
+        "payment_intent.succeeded",
         "checkout.session.expired",
     }
 )
@@ -26,13 +28,17 @@ DISPUTE_EVENTS = frozenset(
         "charge.dispute.funds_reinstated",
     }
 )
-REFUND_EVENTS = frozenset({"refund.created", "refund.updated", "refund.failed", "charge.refund.updated"})
+REFUND_FAILED = "refund.failed"
+REFUND_EVENTS = frozenset({"refund.created", "refund.updated", REFUND_FAILED, "charge.refund.updated"})
 FRAUD_WARNING_EVENTS = frozenset({"radar.early_fraud_warning.created", "radar.early_fraud_warning.updated"})
 ACCOUNT_EVENTS = frozenset({"account.updated", "capability.updated"})
+DEAUTHORIZED = "account.application.deauthorized"
+"""The account is no longer connected. Taken if it arrives, and never listed: the account's events can no longer be."""
 THIN_EVENTS = frozenset(
     {
         "v2.core.account[requirements].updated",
         "v2.core.account[configuration.recipient].capability_status_updated",
+        "v2.core.account.closed",
     }
 )
 """Types handled of Accounts v2. Thin events are the platform's own, and name the account that they are about."""
@@ -66,6 +72,8 @@ class StripeEvent(Value):
     """The refund id in a refund's metadata, where anyone can write one."""
     payment_intent_id: str | None = None
     """The payment that a refund returns, or that a bank warns of."""
+    is_capture: bool = False
+    """A hold was captured, which the booking has done itself or notices at its end."""
 
     @classmethod
     def of(cls, id: str, type: str, account: str | None, data: Any) -> Self:
@@ -81,11 +89,16 @@ class StripeEvent(Value):
             booking_id=id_in(stripe_object.get("metadata"), BOOKING_METADATA),
             refund_id=id_in(stripe_object.get("metadata"), "refund_id"),
             payment_intent_id=payment_intent if isinstance(payment_intent, str) else None,
+            is_capture=type == "payment_intent.succeeded" and stripe_object.get("capture_method") == "manual",
         )
 
     @property
     def is_handled(self) -> bool:
-        return self.type in (PLATFORM_EVENTS if self.account is None else CONNECT_EVENTS | THIN_EVENTS)
+        if self.is_capture:
+            return False
+        if self.account is None:
+            return self.type in PLATFORM_EVENTS
+        return self.type in CONNECT_EVENTS | THIN_EVENTS or self.type == DEAUTHORIZED
 
 
 class RoutingResult(StrEnum):

@@ -15,9 +15,11 @@ from sqlmodel import Field, SQLModel
 from models.domain.actors import SignUpRole
 from models.domain.attendance import AttendanceKind, MeetingProvider
 from models.domain.endings import EndReason
-from models.domain.policy import PaymentPlan
+from models.domain.money import Money
+from models.domain.policy import BookingPolicy, PaymentPlan
 from models.domain.proposals import ProposalStatus
 from models.domain.states import BookingStatus, SessionStatus
+from models.domain.terms import BookingTerms
 from models.tables.columns import enum_column
 
 
@@ -89,6 +91,26 @@ class BookingRequest(SQLModel, table=True):
 
     def end_attention(self, at: datetime) -> None:
         self.needs_attention, self.attention_reason, self.attention_since, self.updated_at = False, None, None, at
+
+    @property
+    def terms(self) -> BookingTerms:
+        """The terms that the row was made from."""
+        return BookingTerms(
+            booking_id=self.id,
+            student_id=self.student_id,
+            instructor_id=self.instructor_id,
+            offering_id=self.offering_id,
+            slot_id=self.slot_id,
+            starts_at=self.starts_at,
+            ends_at=self.ends_at,
+            price=Money(amount_minor=self.price_minor, currency=self.currency),
+            policy=BookingPolicy.model_validate(self.policy),
+            plan=self.plan,
+            stripe_account_id=self.stripe_account_id,
+            buffer_before_minutes=self.buffer_before_minutes,
+            buffer_after_minutes=self.buffer_after_minutes,
+            is_recorded=self.is_recorded,
+        )
 
 
 class RescheduleProposal(SQLModel, table=True):

@@ -7,6 +7,7 @@ from sqlalchemy import ARRAY, BigInteger, Column, Index, String, text
 from sqlmodel import Field, SQLModel
 
 from models.domain.policy import PaymentPlan
+from models.domain.renewals import RenewalReason
 from models.domain.states import PaymentStatus, PayoutStatus
 from models.tables.columns import enum_column
 
@@ -38,9 +39,31 @@ class Payment(SQLModel, table=True):
     )
     """What had gone back of the application fee at Stripe by then. Later refunds count on top of it."""
     hold_ends_at: datetime | None = None
+    lapsed_at: datetime | None = None
+    """When it was noticed that the hold had ended before the booking was settled."""
     decline_code: str | None = None
     created_at: datetime
     updated_at: datetime
+
+
+class PaymentRenewal(SQLModel, table=True):
+    """A payment that its student is asked to make again. One row for each booking: of the latest Checkout page."""
+
+    __tablename__ = "payment_renewal"
+
+    booking_id: UUID = Field(foreign_key="booking_request.id", primary_key=True)
+    reason: RenewalReason = Field(sa_column=enum_column(RenewalReason))
+    amount_minor: int = Field(sa_type=BigInteger)
+    currency: str = Field(max_length=3)
+    pay_by: datetime
+    page: int
+    """Which Checkout page it is. Stripe closes each within a day."""
+    checkout_session_id: str | None = None
+    checkout_url: str | None = None
+    """Where anyone can pay: only its student sees it."""
+    requested_at: datetime
+    closed_at: datetime | None = None
+    """When the student had paid again, or no longer had to."""
 
 
 class InstructorPayout(SQLModel, table=True):

@@ -6,18 +6,20 @@ from typing import Self
 
 
 class Form(HTMLParser):
-    """The first form of a page: its action and its fields."""
+    """A form of a page: its action and its fields."""
 
-    def __init__(self) -> None:
+    def __init__(self, id: str | None = None) -> None:
         super().__init__()
         self.action = ""
+        self._id = id
         self._fields: dict[str, str] = {}
         self._names: dict[str, str] = {}  # by `autocomplete`
-        self._forms = 0
+        self._is_inside = False
 
     @classmethod
-    def of(cls, page: str) -> Self:
-        form = cls()
+    def of(cls, page: str, id: str | None = None) -> Self:
+        """The form with this id, or the first one. Without an action, the page has no such form."""
+        form = cls(id)
         form.feed(page)
         return form
 
@@ -34,10 +36,10 @@ class Form(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         attributes = dict(attrs)
         if tag == "form":
-            self._forms += 1
-            if self._forms == 1:
+            self._is_inside = not self.action and self._id in (None, attributes.get("id"))
+            if self._is_inside:
                 self.action = attributes.get("action") or ""
-        elif tag == "input" and self._forms == 1 and (name := attributes.get("name")):
+        elif tag == "input" and self._is_inside and (name := attributes.get("name")):
             self._fields[name] = attributes.get("value") or ""
             if autocomplete := attributes.get("autocomplete"):
                 self._names[autocomplete] = name

@@ -2,9 +2,11 @@
 
 import argparse
 import asyncio
+import contextlib
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,13 +16,16 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 
 from activities.stripe.client import stripe_client
 from models.db import build_engine
-from sandbox.demo import checks, journeys, report
-from sandbox.demo.figures import figures_at_stripe, payments_since, recorded_payments
+from sandbox.demo import checks, programme, report
+from sandbox.demo.figures import figures_of_booking, payments_since, recorded_payments
 from sandbox.demo.histories import save_histories
 from sandbox.demo.marketplace import Marketplace
 from sandbox.demo.people import Unexpected
+from sandbox.demo.steps import Journey, JourneyResult
 from sandbox.stack.commands import StartupError
 from sandbox.stack.stack import Stack
+
+_BEGUN = time.monotonic()
 
 
 def _arguments() -> argparse.Namespace:
@@ -35,27 +40,42 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-async def _run(journey: journeys.Journey, marketplace: Marketplace) -> tuple[str, journeys.JourneyResult | Exception]:
+def _show(progress: str) -> None:
+    print(f"{time.monotonic() - _BEGUN:6.1f} s  {progress}", flush=True)
+
+
+async def _play(marketplace: Marketplace, journeys: Iterable[Journey]) -> list[tuple[str, JourneyResult | Exception]]:
+    return await asyncio.gather(*(_play_one(marketplace, journey) for journey in journeys))
+
+
+async def _play_one(marketplace: Marketplace, journey: Journey) -> tuple[str, JourneyResult | Exception]:
     try:
-        return journey.__name__, await journey(marketplace)
+        result = await journey(marketplace)
     except Exception as error:  # a failed journey is a row of the table; the others continue
-        if journey in journeys.LAST:
+        if journey in programme.LAST:
             await marketplace.abort_payouts()
+        _show(f"{journey.__name__} failed")
         return journey.__name__, error
+    _show(journey.__name__)
+    return journey.__name__, result
 
 
 async def _run_all(marketplace: Marketplace) -> tuple[list[report.Row], list[checks.Check]]:
     # Stripe's timestamps are whole seconds.
     start = datetime.now(UTC) - timedelta(seconds=1)
-    await marketplace.open(journeys.PAIRS)
-    print("Everybody has signed up, and the instructors can be paid.", flush=True)
-    results = await asyncio.gather(*(_run(journey, marketplace) for journey in journeys.CONCURRENT))
-    results += [await _run(journey, marketplace) for journey in journeys.EXCLUSIVE]
-    results += await asyncio.gather(*(_run(journey, marketplace) for journey in journeys.LAST))
+    await marketplace.open(programme.PAIRS)
+    _show("Everybody has signed up, and the instructors can be paid.")
+    last = asyncio.create_task(_play(marketplace, programme.LAST))
+    results = await _play(marketplace, programme.CONCURRENT)
+    results += await _play(marketplace, programme.EXCLUSIVE)
+    with contextlib.suppress(asyncio.BrokenBarrierError):
+        await marketplace.wait_for_payouts()
+    results += await last
+    _show("All journeys have been played; their outcome is compared with Stripe's.")
     await checks.wait_for_open_workflows(marketplace)
     payments = await payments_since(marketplace.stripe, start)
-    figures = {id: await figures_at_stripe(marketplace.stripe, payment) for id, payment in payments.items()}
-    expected = {journey.__name__: outcome for journey, outcome in journeys.ALL.items()}
+    figures = {id: await figures_of_booking(marketplace.stripe, made) for id, made in payments.items()}
+    expected = {journey.__name__: outcome for journey, outcome in programme.ALL.items()}
     recorded = await recorded_payments(marketplace.engine)
     rows = [report.row(name, result, expected[name], figures, recorded) for name, result in results]
     return rows, await checks.all_checks(marketplace, start, payments, figures, recorded)
@@ -64,8 +84,8 @@ async def _run_all(marketplace: Marketplace) -> tuple[list[report.Row], list[che
 async def _demo(stripe_log: Path | None, histories: Path | None) -> tuple[list[report.Row], list[checks.Check]]:
     with tempfile.TemporaryDirectory(prefix="holdfast-demo-") as directory:
         log = stripe_log or Path(directory) / "stripe.jsonl"
-        async with Stack(Path(directory), stripe_log=log, env=journeys.WINDOWS | journeys.UNLIMITED) as stack:
-            print(f"The stack is up; {len(journeys.ALL)} journeys are played.", flush=True)
+        async with Stack(Path(directory), stripe_log=log, env=programme.WINDOWS | programme.UNLIMITED) as stack:
+            _show(f"The stack is up; {len(programme.ALL)} journeys are played.")
             engine = build_engine(stack.database_url)
             temporal = await Client.connect(stack.temporal_address, data_converter=pydantic_data_converter)
             try:
@@ -88,13 +108,12 @@ async def _demo(stripe_log: Path | None, histories: Path | None) -> tuple[list[r
 
 def main() -> int:
     arguments = _arguments()
-    start = time.monotonic()
     try:
         rows, checked = asyncio.run(_demo(arguments.stripe_log, arguments.histories))
     except (StartupError, Unexpected) as error:
         print(error, file=sys.stderr)
         return 1
-    seconds = time.monotonic() - start
+    seconds = time.monotonic() - _BEGUN
     report.print_tables(rows, checked, seconds)
     if arguments.json:
         report.write_json(arguments.json, rows, checked, seconds)

@@ -1,7 +1,7 @@
 """Invariants that must hold after all journeys, whether or not each went as expected."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -39,7 +39,7 @@ async def wait_for_open_workflows(marketplace: Marketplace) -> None:
 async def all_checks(
     marketplace: Marketplace,
     start: datetime,
-    payments: Mapping[str, stripe.PaymentIntent],
+    payments: Mapping[str, Sequence[stripe.PaymentIntent]],
     figures: Mapping[str, Figures],
     recorded: Mapping[str, RecordedPayment],
 ) -> list[Check]:
@@ -54,9 +54,10 @@ async def all_checks(
     ]
 
 
-def _no_hold_is_left(payments: Mapping[str, stripe.PaymentIntent]) -> Check:
-    held = [payment.id for payment in payments.values() if payment.status == "requires_capture"]
-    return Check("no PaymentIntent is left in requires_capture", not held, f"{len(held)} of {len(payments)} held")
+def _no_hold_is_left(payments: Mapping[str, Sequence[stripe.PaymentIntent]]) -> Check:
+    made = [payment for of_booking in payments.values() for payment in of_booking]
+    held = [payment.id for payment in made if payment.status == "requires_capture"]
+    return Check("no PaymentIntent is left in requires_capture", not held, f"{len(held)} of {len(made)} held")
 
 
 async def _no_workflow_is_open(marketplace: Marketplace) -> Check:

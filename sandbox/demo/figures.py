@@ -1,6 +1,8 @@
 """Who paid and who got what, read from Stripe's API and, for comparison, from Holdfast's tables."""
 
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
 from datetime import datetime
 
 import stripe
@@ -9,7 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from activities.stripe.balances import transfers_of_charge
 from models.domain.ledger import Account, PostingKind
+from models.domain.policy import PaymentPlan
 from models.domain.states import PaymentStatus
 from models.domain.stripe_events import BOOKING_METADATA
 from models.tables.ledger import LedgerEntry, LedgerTransaction
@@ -34,16 +38,21 @@ class Figures:
     stripe_fee_minor: int = 0
 
 
-async def payments_since(client: stripe.StripeClient, start: datetime) -> dict[str, stripe.PaymentIntent]:
-    """The PaymentIntents created since `start`, by booking id."""
+async def payments_since(client: stripe.StripeClient, start: datetime) -> dict[str, list[stripe.PaymentIntent]]:
+    """The PaymentIntents created since `start`, by booking id. A booking that is paid again has several."""
     listing = await client.v1.payment_intents.list_async(
         {"created": {"gte": int(start.timestamp())}, "limit": 100, "expand": _EXPAND}
     )
-    return {
-        payment.metadata[BOOKING_METADATA]: payment
-        async for payment in listing.auto_paging_iter()
-        if payment.metadata and BOOKING_METADATA in payment.metadata
-    }
+    payments = defaultdict[str, list[stripe.PaymentIntent]](list)
+    async for payment in listing.auto_paging_iter():
+        if payment.metadata and BOOKING_METADATA in payment.metadata:
+            payments[payment.metadata[BOOKING_METADATA]].append(payment)
+    return payments
+
+
+async def figures_of_booking(client: stripe.StripeClient, payments: Sequence[stripe.PaymentIntent]) -> Figures:
+    parts = [await figures_at_stripe(client, payment) for payment in payments]
+    return Figures(*(sum(amounts) for amounts in zip(*map(astuple, parts), strict=True)))
 
 
 async def figures_at_stripe(client: stripe.StripeClient, payment: stripe.PaymentIntent) -> Figures:
@@ -53,10 +62,9 @@ async def figures_at_stripe(client: stripe.StripeClient, payment: stripe.Payment
     refunds = await client.v1.refunds.list_async({"payment_intent": payment.id, "limit": 100})
     # The part that a partial capture releases has no balance transaction, since it was never captured.
     refunded = sum(refund.amount for refund in refunds.data if refund.balance_transaction)
-    # A charge without a transfer has no `transfer` field.
-    transfer, fee, posted = getattr(charge, "transfer", None), charge.application_fee, charge.balance_transaction
+    fee, posted = charge.application_fee, charge.balance_transaction
     fees = fee.amount - fee.amount_refunded if isinstance(fee, stripe.ApplicationFee) else 0
-    transferred = transfer.amount - transfer.amount_reversed if isinstance(transfer, stripe.Transfer) else 0
+    transferred = sum(each.amount - each.amount_reversed for each in await transfers_of_charge(client, charge))
     disputed = await _disputed(client, charge)
     paid = payment.amount_received - refunded + sum(transaction.amount for transaction in disputed)
     return Figures(
@@ -81,6 +89,7 @@ class RecordedPayment:
     """A payment as Holdfast's tables have it."""
 
     status: PaymentStatus
+    plan: PaymentPlan
     figures: Figures
 
 
@@ -99,6 +108,7 @@ async def recorded_payments(engine: AsyncEngine) -> dict[str, RecordedPayment]:
     return {
         str(payment.booking_id): RecordedPayment(
             payment.status,
+            payment.plan,
             Figures(
                 student_paid_minor=payment.captured_minor,
                 instructor_received_minor=-int(earned_minor or 0),

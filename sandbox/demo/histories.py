@@ -8,7 +8,7 @@ from temporalio.client import Client
 
 # The process and machine that ran a task, and request ids: a replay does not use them.
 _OMITTED = frozenset({"identity", "workerVersion", "requestId"})
-_OTHER_TYPES = ("Adjustment", "Dispute", "Onboarding", "Payout", "Reconciliation", "Refund")
+_OTHER_TYPES = ("Adjustment", "Dispute", "Onboarding", "OrphanSweep", "Payout", "Reconciliation", "Refund")
 
 
 async def save_histories(temporal: Client, workflow_ids: Mapping[str, str], directory: Path) -> None:

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import httpx
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel.ext.asyncio.session import AsyncSession
-from stripe import PaymentIntent, StripeClient
+from stripe import PaymentIntent, StripeClient, Transfer
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
@@ -27,17 +27,20 @@ from sandbox.demo.people import Json, Person, Unexpected
 from sandbox.stack.stack import Stack
 
 PRICE = Money(amount_minor=10_000, currency="usd")
-SESSION_LENGTH = timedelta(minutes=1)
-"""The minimum length of a session."""
+SESSION_LENGTH = timedelta(seconds=8)
+"""Less than an offering can have: the demo would wait for a minute."""
 _OFFERING: Json = {
     "title": "Counterpoint",
     "price": PRICE.model_dump(),
-    "duration_minutes": SESSION_LENGTH // timedelta(minutes=1),
+    "duration_minutes": 1,
     "min_notice_minutes": 0,
 }
 
 _TIME_TO_PAYOUT = timedelta(days=6)
 """More than it takes at any time of day: funds are sent at the second midnight, and arrive two days later."""
+
+_SIGN_UPS_AT_ONCE = 8
+"""The API hashes a few passwords at a time, and refuses sign-ups when too many wait."""
 
 _RECONCILIATION_TIMEOUT_SECONDS = 60
 
@@ -67,15 +70,24 @@ class Marketplace:
     _operator_id: UUID = field(default_factory=uuid4)
     _sessions: Counter[timedelta] = field(default_factory=Counter)
     """How many sessions start at each time."""
-    _payout_barrier: asyncio.Barrier = field(default_factory=lambda: asyncio.Barrier(2))
+    outage: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held by a journey while it takes away something that all need."""
+    _payout_barrier: asyncio.Barrier = field(default_factory=lambda: asyncio.Barrier(3))
+    """Of the two journeys that need a payout, and all others together."""
 
     async def open(self, pairs: int) -> None:
         """Sign up `pairs` students and instructors, concurrently since hashing and onboarding are slow."""
         async with AsyncSession(self.engine) as session, session.begin():
-            await operators.add(session, Operator(id=self._operator_id, name="Olu", created_at=datetime.now(UTC)))
-        students = asyncio.gather(*(self.student() for _ in range(pairs)))
-        instructors = asyncio.gather(*(self._instructor() for _ in range(pairs)))
-        self._people.extend(zip(await students, await instructors, strict=True))
+            # An operator's name is never used again, and tests open several marketplaces on one stack.
+            olu = Operator(id=self._operator_id, name=f"Olu {self._operator_id}", created_at=datetime.now(UTC))
+            await operators.add(session, olu)
+        turns = asyncio.Semaphore(_SIGN_UPS_AT_ONCE)
+
+        async def pair() -> tuple[Person, Person]:
+            async with turns:
+                return await self.student(), await self._instructor()
+
+        self._people.extend(await asyncio.gather(*(pair() for _ in range(pairs))))
 
     async def reset_to_start(self, workflow_id: str) -> None:
         """Reset a closed workflow to its first task, and wait until it has ended again."""
@@ -97,16 +109,18 @@ class Marketplace:
         )
         await self.temporal.get_workflow_handle(workflow_id).result()
 
-    async def pair(self, starts_in: timedelta) -> Pair:
-        """Create a slot for two people who have no other session at that time."""
-        student, instructor = self._people[self._sessions[starts_in] % len(self._people)]
-        self._sessions[starts_in] += 1
-        offerings = await student.call("GET", f"/offerings?q=counter&instructor_id={instructor.id}")
-        # Not through the API, where slots begin at whole minutes: the demo would wait for them.
+    async def pair(self, starts_in: timedelta, then: timedelta | None = None) -> Pair:
+        """Create a slot for two people who have no other session at that time, or when it is moved to `then`."""
+        student, instructor = self._people[self._sessions[then or starts_in] % len(self._people)]
+        self._sessions[then or starts_in] += 1
+        return Pair(student, instructor, *await self.add_slot(instructor, starts_in))
+
+    async def add_slot(self, instructor: Person, starts_in: timedelta) -> tuple[UUID, datetime]:
+        """Not through the API, where slots begin at whole minutes: the demo would wait for them."""
+        offerings = await instructor.call("GET", f"/offerings?q=counter&instructor_id={instructor.id}")
         starts_at = datetime.now(UTC) + starts_in
         offering_id, ends_at = UUID(offerings["data"][0]["id"]), starts_at + SESSION_LENGTH
-        slot_id = await seed.add_slot(self.engine, offering_id, starts_at, ends_at)
-        return Pair(student, instructor, slot_id, starts_at)
+        return await seed.add_slot(self.engine, offering_id, starts_at, ends_at), starts_at
 
     async def dispute(self, booking_id: str) -> str:
         """Open a dispute of the booking's charge. A test card that is always disputed would do so right away."""
@@ -120,6 +134,10 @@ class Marketplace:
             if payment.metadata and payment.metadata[BOOKING_METADATA] == booking_id:
                 return payment
         raise LookupError(f"No payment of {booking_id}")
+
+    async def transfers(self, booking_id: str) -> list[Transfer]:
+        """What was transferred to the instructor of a charge of the platform's."""
+        return (await self.stripe.v1.transfers.list_async({"transfer_group": booking_id})).data
 
     async def return_fee(self, booking_id: str, amount_minor: int) -> None:
         """Return a part of the application fee, as anyone can in Stripe's dashboard."""
@@ -146,7 +164,7 @@ class Marketplace:
         return body
 
     async def wait_for_payouts(self) -> None:
-        """Wait for all journeys that need a payout, then advance Stripe's clock once, until captures are paid out."""
+        """Wait for all journeys, then advance Stripe's clock once, until captures are paid out."""
         if await self._payout_barrier.wait() == 0:
             await self.advance_to_payout()
         await self._payout_barrier.wait()

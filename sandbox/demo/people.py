@@ -55,8 +55,8 @@ class Person:
             "POST", "/bookings", expect, {"slot_id": str(slot_id)}, **{"Idempotency-Key": str(uuid4())}
         )
 
-    async def decide(self, booking_id: str, decision: str, json: Json | None = None) -> Json:
-        return await self.call("POST", f"/bookings/{booking_id}/{decision}", json=json)
+    async def decide(self, booking_id: str, decision: str, json: Json | None = None, expect: int = 200) -> Json:
+        return await self.call("POST", f"/bookings/{booking_id}/{decision}", expect, json)
 
     async def join(self, booking_id: str) -> None:
         """Join the meeting and stay in it."""
@@ -74,6 +74,16 @@ class Person:
     async def wait_until(self, booking_id: str, **fields: object) -> Json:
         """Poll until the booking has these fields. `a__b` means field `b` of `a`."""
         return await _until(lambda: self.get_booking(booking_id), **fields)
+
+    async def wait_for_renewal(self, booking_id: str) -> str:
+        """Poll until the student can pay again. Returns the URL of the page."""
+
+        async def renewal() -> Json:
+            payment = (await self.get_booking(booking_id)).get("payment") or {}
+            renewal: Json = payment.get("renewal") or {}
+            return renewal | {"is_open": bool(renewal.get("checkout_url"))}
+
+        return str((await _until(renewal, is_open=True))["checkout_url"])
 
     async def wait_for_payout(self, booking_id: str, status: str) -> Json:
         """Poll until the caller's payout of a booking has this status."""

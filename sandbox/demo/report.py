@@ -13,8 +13,9 @@ from models.domain.ids import workflow_id
 from models.domain.money import Money
 from sandbox.demo.checks import Check
 from sandbox.demo.figures import Figures, RecordedPayment
-from sandbox.demo.journeys import Expected, JourneyResult
 from sandbox.demo.marketplace import PRICE
+from sandbox.demo.programme import Expected
+from sandbox.demo.steps import JourneyResult
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Row:
     booking_status: str | None
     session_status: str | None
     payment_status: str | None
+    plan: str | None
     student_paid_minor: int
     instructor_received_minor: int
     platform_kept_minor: int
@@ -43,7 +45,7 @@ def row(
 ) -> Row:
     """The row of a journey. It is `ok` if the states and amounts are the expected ones."""
     if isinstance(result, Exception):
-        return Row(name, None, None, None, None, None, 0, 0, 0, 0, PRICE.currency, False, repr(result))
+        return Row(name, None, None, None, None, None, None, 0, 0, 0, 0, PRICE.currency, False, repr(result))
     booking_id, response = result.booking_id, result.response
     money = figures.get(booking_id or "", Figures())
     actual = Expected(
@@ -51,6 +53,7 @@ def row(
         money.student_paid_minor,
         money.instructor_received_minor,
         money.platform_kept_minor,
+        recorded[booking_id].plan if booking_id and booking_id in recorded else None,
     )
     return Row(
         name,
@@ -59,6 +62,7 @@ def row(
         actual.booking,
         actual.session,
         actual.payment,
+        actual.plan,
         actual.student_paid_minor,
         actual.instructor_received_minor,
         actual.platform_kept_minor,
@@ -100,9 +104,9 @@ def write_json(path: Path, rows: Sequence[Row], checked: Sequence[Check], second
 
 
 def print_tables(rows: Sequence[Row], checked: Sequence[Check], seconds: float) -> None:
-    console = Console(width=140)
+    console = Console(width=170)
     table = Table(title=f"Who paid and who got what, for a price of {PRICE.format()}, as Stripe has it")
-    for heading in ("journey", "booking", "session", "payment"):
+    for heading in ("journey", "plan", "booking", "session", "payment"):
         table.add_column(heading)
     for heading in ("student paid", "instructor got", "platform kept", "Stripe's fee"):
         table.add_column(heading, justify="right")
@@ -116,7 +120,7 @@ def print_tables(rows: Sequence[Row], checked: Sequence[Check], seconds: float) 
         )
         table.add_row(
             row.name,
-            *(state or "-" for state in (row.booking_status, row.session_status, row.payment_status)),
+            *(state or "-" for state in (row.plan, row.booking_status, row.session_status, row.payment_status)),
             *(Money(amount_minor=amount, currency=row.currency).format() for amount in money),
             "ok" if row.ok else "WRONG",
         )

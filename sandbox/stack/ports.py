@@ -2,8 +2,12 @@
 
 import secrets
 import socket
+import ssl
 
 LOOPBACK = "127.0.0.1"
+
+NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""For HTTP clients of a loopback address, which would otherwise each load all certificates of the system for 16 ms."""
 
 # Below the ephemeral ports of Linux (32768 and up) and macOS (49152 and up): no outgoing connection can take a port
 # between the check and the server's bind.

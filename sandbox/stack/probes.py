@@ -3,6 +3,7 @@
 import httpx
 import psycopg
 
+from sandbox.stack.ports import NO_TLS
 from sandbox.stack.processes import Probe
 
 _TIMEOUT_SECONDS = 2.0
@@ -13,7 +14,7 @@ def http_ok(url: str) -> Probe:
 
     async def probe() -> bool:
         # trust_env off: a proxy from the caller's environment cannot reach this machine's loopback.
-        async with httpx.AsyncClient(trust_env=False, timeout=_TIMEOUT_SECONDS) as client:
+        async with httpx.AsyncClient(trust_env=False, timeout=_TIMEOUT_SECONDS, verify=NO_TLS) as client:
             try:
                 return (await client.get(url)).status_code == httpx.codes.OK
             except httpx.TransportError:

@@ -131,7 +131,8 @@ class Stack:
             ),
             "HOLDFAST_TOKEN_SECRET": self.token_secret,
         }
-        return self._shared_settings | secrets | self._meeting.settings | self._env
+        links = {"HOLDFAST_TEMPORAL_UI_URL": f"{self.temporal_ui_url}/namespaces/{NAMESPACE}"}
+        return self._shared_settings | secrets | links | self._meeting.settings | self._env
 
     @property
     def worker_environment(self) -> dict[str, str]:

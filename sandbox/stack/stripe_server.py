@@ -8,7 +8,7 @@ import httpx
 
 from sandbox.stack.commands import Command
 from sandbox.stack.environment import PROJECT_ROOT, child_environment, python
-from sandbox.stack.ports import LOOPBACK, free_port
+from sandbox.stack.ports import LOOPBACK, NO_TLS, free_port
 from sandbox.stack.probes import http_ok
 from sandbox.stack.processes import Process
 
@@ -50,7 +50,7 @@ class StripeServer:
 
     async def create_webhook_endpoint(self, url: str, *, connect: bool = False) -> str:
         """Subscribe `url` to all events, or to those of connected accounts. Returns the signing secret."""
-        async with httpx.AsyncClient(trust_env=False, base_url=self.url) as client:
+        async with httpx.AsyncClient(trust_env=False, base_url=self.url, verify=NO_TLS) as client:
             response = await client.post(
                 "/v1/webhook_endpoints",
                 data={"url": url, "enabled_events[]": "*", "connect": "true" if connect else "false"},
@@ -62,7 +62,7 @@ class StripeServer:
 
     async def create_event_destination(self, url: str, types: Iterable[str]) -> str:
         """Subscribe `url` to thin events. Returns the signing secret."""
-        async with httpx.AsyncClient(trust_env=False, base_url=self.url) as client:
+        async with httpx.AsyncClient(trust_env=False, base_url=self.url, verify=NO_TLS) as client:
             response = await client.post(
                 "/v2/core/event_destinations",
                 json={

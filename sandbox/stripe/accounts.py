@@ -6,6 +6,7 @@ Sources: API reference, "Accounts", "Capabilities", "Login links"; docs "Account
 from sandbox.stripe import bank_accounts, onboarding
 from sandbox.stripe.account_bodies import KIND, blank, payout_interval, platform
 from sandbox.stripe.context import Call, Context
+from sandbox.stripe.dynamic_payment_methods import platform_country
 from sandbox.stripe.errors import account_invalid, invalid, no_such
 from sandbox.stripe.ids import PLATFORM, new_token
 from sandbox.stripe.json_values import JsonObject, copied, merged_metadata
@@ -33,13 +34,13 @@ def add(context: Context, owner: str, body: JsonObject, params: JsonObject, hidd
 
 def retrieve(call: Call) -> JsonObject:
     if call.path["account"] == call.account == PLATFORM:
-        return platform()
+        return platform() | {"country": platform_country(call.context)}
     return call.context.view(find(call))
 
 
 def retrieve_current(call: Call) -> JsonObject:
     if call.account == PLATFORM:
-        return platform()
+        return platform() | {"country": platform_country(call.context)}
     return call.context.view(call.context.store.get(KIND, call.account))
 
 
@@ -61,11 +62,16 @@ def update(call: Call) -> JsonObject:
 
 
 def delete(call: Call) -> JsonObject:
+    return {"id": remove(call).id, "object": KIND, "deleted": True}
+
+
+def remove(call: Call) -> Record:
+    """Raises StripeError: 400 for an account with a balance."""
     record = find(call)
     if any(amount for pair in call.context.ledger.balance(record.id).values() for amount in pair):
         raise invalid("This account can't be deleted: its balance is not zero.")
     call.context.store.remove(KIND, record.id)
-    return {"id": record.id, "object": KIND, "deleted": True}
+    return record
 
 
 def list_all(call: Call) -> JsonObject:

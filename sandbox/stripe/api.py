@@ -29,7 +29,7 @@ from sandbox.stripe.json_values import JsonObject, copied
 from sandbox.stripe.request_log import RequestLog
 from sandbox.stripe.schema.answers import response_problems
 from sandbox.stripe.schema.derive import API_VERSION, request_shape
-from sandbox.stripe.schema.requests import check_emails, coerced
+from sandbox.stripe.schema.requests import check_emails, coerced, in_pinned_names
 from sandbox.stripe.views import INCLUDABLE
 
 _VERSION = re.compile(r"^\d{4}-\d{2}-\d{2}(\.[a-z]+)?$")
@@ -112,7 +112,8 @@ class Api:
         try:
             if fault:
                 await fault.wait()
-            params = coerced(request_shape(route.params), raw)
+            shape = request_shape(route.params)
+            params = coerced(shape, raw if self._is_pinned(received.version) else in_pinned_names(shape, raw))
             if received.method == "POST":
                 check_emails(params)
             call = Call(self._context, account, params, path, self._public_url or received.base_url)
@@ -124,9 +125,13 @@ class Api:
                 self._keys.release(claim)
         return Outcome(response, first_headers(claim, received.id), dropped=kind == "drop_after")
 
+    @staticmethod
+    def _is_pinned(version: str | None) -> bool:
+        return version in (None, API_VERSION)
+
     def _check_version(self, version: str | None) -> None:
         """Raises StripeError: 400 for what is no version, and for every other version if the sandbox is strict."""
-        if version in (None, API_VERSION):
+        if self._is_pinned(version):
             return
         if self._context.strict_version:
             raise invalid(f"The sandbox speaks version {API_VERSION} of Stripe's API only.").not_begun()

@@ -34,7 +34,7 @@ def list_transactions(call: Call) -> JsonObject:
         return payout is None or record.hidden.get("payout") == payout
 
     return listed(
-        call, KIND, "/v1/balance_transactions", "currency", "source", "type", keep=in_payout, keep_param="payout"
+        call, KIND, "/v1/balance_transactions", "currency", "source", "type", keep=in_payout, keep_params=("payout",)
     )
 
 

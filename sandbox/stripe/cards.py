@@ -1,38 +1,6 @@
 """Stripe's test cards and their behaviour (docs "Testing")."""
 
-from dataclasses import dataclass
-from typing import Literal
-
-from sandbox.stripe.json_values import JsonObject
-
-AdviceCode = Literal["confirm_card_data", "do_not_try_again", "try_again_later"]
-_NETWORK_ADVICE = {"confirm_card_data": "01", "try_again_later": "02", "do_not_try_again": "03"}
-
-
-@dataclass(frozen=True)
-class Decline:
-    """How an issuer declines a card (docs "Decline codes", "Card declines: retrying issuer declines")."""
-
-    code: str
-    decline_code: str
-    message: str
-    advice_code: AdviceCode | None = None
-    network_decline_code: str | None = None
-    param: str | None = None
-
-    def failure(self) -> JsonObject:
-        """The fields that an API error, an intent's last error and a failed charge share. They omit what is None."""
-        fields = {
-            "code": self.code,
-            "decline_code": self.decline_code,
-            "message": self.message,
-            "advice_code": self.advice_code,
-            "network_advice_code": _NETWORK_ADVICE[self.advice_code] if self.advice_code else None,
-            "network_decline_code": self.network_decline_code,
-            "param": self.param,
-        }
-        return {name: value for name, value in fields.items() if value is not None}
-
+from sandbox.stripe.instruments import Decline, Instrument
 
 _DECLINED = Decline("card_declined", "generic_decline", "Your card was declined.", "try_again_later", "01")
 _NO_FUNDS = Decline("card_declined", "insufficient_funds", "Your card has insufficient funds.", "try_again_later", "51")
@@ -55,117 +23,98 @@ AUTHENTICATION_REQUIRED = Decline(
 )
 
 
-@dataclass(frozen=True)
-class Card:
-    """A test card: its number, its `pm_card_` token and its behaviour."""
-
-    number: str
-    token: str
-    brand: str
-    description: str
-    decline: Decline | None = None
-    authentication: Literal["never", "always", "off_session"] = "never"
-    dispute_reason: str | None = None
-    inquiry: bool = False
-    fraud_type: str | None = None
-    available_at_once: bool = False
-    refunds: Literal["succeed", "pending", "fail"] = "succeed"
-
-    @property
-    def last4(self) -> str:
-        return self.number[-4:]
-
-    @property
-    def fingerprint(self) -> str:
-        return f"Sandbox{self.number[-9:]}"
-
-
 _CARDS = (
-    Card("4242424242424242", "pm_card_visa", "visa", "Succeeds"),
-    Card("5555555555554444", "pm_card_mastercard", "mastercard", "Succeeds (Mastercard)"),
-    Card("378282246310005", "pm_card_amex", "amex", "Succeeds (American Express)"),
-    Card("4000000000000077", "pm_card_bypassPending", "visa", "Succeeds, available at once", available_at_once=True),
-    Card(
+    Instrument("4242424242424242", "pm_card_visa", "visa", "Succeeds"),
+    Instrument("5555555555554444", "pm_card_mastercard", "mastercard", "Succeeds (Mastercard)"),
+    Instrument("378282246310005", "pm_card_amex", "amex", "Succeeds (American Express)"),
+    Instrument(
+        "4000000000000077", "pm_card_bypassPending", "visa", "Succeeds, available at once", available_at_once=True
+    ),
+    Instrument(
         "4000000000000002",
         "pm_card_visa_chargeDeclined",
         "visa",
         "Declined",
         decline=_DECLINED,
     ),
-    Card(
+    Instrument(
         "4000000000009995",
         "pm_card_visa_chargeDeclinedInsufficientFunds",
         "visa",
         "Declined: insufficient funds",
         decline=_NO_FUNDS,
     ),
-    Card(
+    Instrument(
         "4000000000009987",
         "pm_card_visa_chargeDeclinedLostCard",
         "visa",
         "Declined: lost card",
         decline=_LOST,
     ),
-    Card(
+    Instrument(
         "4000000000009979",
         "pm_card_visa_chargeDeclinedStolenCard",
         "visa",
         "Declined: stolen card",
         decline=_STOLEN,
     ),
-    Card(
+    Instrument(
         "4000000000000069",
         "pm_card_chargeDeclinedExpiredCard",
         "visa",
         "Declined: expired card",
         decline=_EXPIRED,
     ),
-    Card(
+    Instrument(
         "4000000000000127",
         "pm_card_chargeDeclinedIncorrectCvc",
         "visa",
         "Declined: incorrect CVC",
         decline=_WRONG_CVC,
     ),
-    Card(
+    Instrument(
         "4000000000000119",
         "pm_card_chargeDeclinedProcessingError",
         "visa",
         "Declined: processing error",
         decline=_PROCESSING,
     ),
-    Card(
+    Instrument(
         "4000000000000341",
         "pm_card_chargeCustomerFail",
         "visa",
         "Attaches to a customer, then declines",
         decline=_DECLINED,
     ),
-    Card(
+    Instrument(
         "4000002500003155",
         "pm_card_authenticationRequiredOnSetup",
         "visa",
         "Asks for 3-D Secure",
         authentication="always",
     ),
-    Card(
+    Instrument(
         "4000002760003184",
         "pm_card_authenticationRequired",
         "visa",
         "Asks for 3-D Secure, always",
         authentication="always",
     ),
-    Card("4000000000007726", "pm_card_pendingRefund", "visa", "Succeeds; refunds wait, then arrive", refunds="pending"),
-    Card("4000000000005126", "pm_card_refundFail", "visa", "Succeeds; refunds come back", refunds="fail"),
-    Card("4000000000000259", "pm_card_createDispute", "visa", "Succeeds, then disputed", dispute_reason="fraudulent"),
-    Card(
+    Instrument(
+        "4000000000007726", "pm_card_pendingRefund", "visa", "Succeeds; refunds wait, then arrive", refunds="pending"
+    ),
+    Instrument("4000000000005126", "pm_card_refundFail", "visa", "Succeeds; refunds come back", refunds="fail"),
+    Instrument(
+        "4000000000000259", "pm_card_createDispute", "visa", "Succeeds, then disputed", dispute_reason="fraudulent"
+    ),
+    Instrument(
         "4000000000002685",
         "pm_card_createDisputeProductNotReceived",
         "visa",
         "Succeeds, then disputed: not received",
         dispute_reason="product_not_received",
     ),
-    Card(
+    Instrument(
         "4000000000001976",
         "pm_card_createDisputeInquiry",
         "visa",
@@ -173,7 +122,7 @@ _CARDS = (
         dispute_reason="fraudulent",
         inquiry=True,
     ),
-    Card(
+    Instrument(
         "4000000000005423",
         "pm_card_createIssuerFraudRecord",
         "visa",
@@ -192,9 +141,9 @@ BY_NUMBER = {card.number: card for card in _CARDS}
 _BY_TOKEN = {card.token: card for card in _CARDS}
 
 
-def by_token(token: str) -> Card | None:
+def by_token(token: str) -> Instrument | None:
     return _BY_TOKEN.get(_ALIASES.get(token, token))
 
 
-def listed() -> tuple[Card, ...]:
+def listed() -> tuple[Instrument, ...]:
     return _CARDS

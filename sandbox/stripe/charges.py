@@ -1,14 +1,14 @@
-"""Charges: one attempt to charge a card, and the `py_` payment that a transfer creates.
+"""Charges: one attempt to charge a payment method, and the `py_` payment that a transfer creates.
 
 Source: API reference, "Charges"; docs "Destination charges" for the connected account's payment.
 """
 
-from sandbox.stripe.cards import Card
 from sandbox.stripe.context import Call, Context
 from sandbox.stripe.ids import new_id
+from sandbox.stripe.instruments import Instrument
 from sandbox.stripe.json_values import JsonObject, merged_metadata
 from sandbox.stripe.lists import list_of, listed
-from sandbox.stripe.payment_methods import NO_ADDRESS
+from sandbox.stripe.payment_methods import NO_ADDRESS, account_details, instrument_of
 from sandbox.stripe.store import Record
 
 KIND = "charge"
@@ -44,9 +44,11 @@ def refunds_included(context: Context, charge: JsonObject) -> JsonObject:
     return list_of(f"/v1/charges/{charge['id']}/refunds", [context.view(refund) for refund in refunds])
 
 
-def make(context: Context, intent: Record, method: Record, card: Card, *, failure: JsonObject | None) -> Record:
+def make(context: Context, intent: Record, method: Record, *, failure: JsonObject | None = None) -> Record:
     """Create a PaymentIntent's charge, failed or authorized. The caller captures it."""
-    body = _blank(context, "ch", intent.body["amount"], intent.body["currency"])
+    instrument, is_card = instrument_of(method), method.body["type"] == "card"
+    body = _blank(context, "ch" if is_card else "py", intent.body["amount"], intent.body["currency"])
+    details = _card_details(instrument, intent.body["amount"], failure) if is_card else account_details(instrument)
     body |= {
         "application_fee_amount": intent.body["application_fee_amount"],
         "billing_details": method.body["billing_details"],
@@ -55,22 +57,33 @@ def make(context: Context, intent: Record, method: Record, card: Card, *, failur
         "description": intent.body["description"],
         "metadata": intent.body["metadata"],
         "on_behalf_of": intent.body["on_behalf_of"],
-        "outcome": _outcome(failure),
-        "paid": failure is None,
+        "outcome": _outcome(None),
+        "paid": True,
         "payment_intent": intent.id,
         "payment_method": method.id,
-        "payment_method_details": {"card": _card_details(card, intent.body["amount"], failure), "type": "card"},
+        "payment_method_details": {instrument.type: details, "type": instrument.type},
         "receipt_email": intent.body["receipt_email"],
         "receipt_url": None,
         "shipping": intent.body["shipping"],
         "statement_descriptor_suffix": intent.body["statement_descriptor_suffix"],
-        "status": "succeeded" if failure is None else "failed",
+        "status": "succeeded",
         "transfer_data": _transfer_data(intent.body["transfer_data"]),
         "transfer_group": intent.body["transfer_group"],
     }
     if failure is not None:
-        body |= {"failure_code": failure["code"], "failure_message": failure["message"]}
-    return context.store.put(KIND, body["id"], owner=intent.owner, body=body, hidden={"number": card.number})
+        body |= failed(failure)
+    return context.store.put(KIND, body["id"], owner=intent.owner, body=body, hidden={"number": instrument.number})
+
+
+def failed(failure: JsonObject) -> JsonObject:
+    """The fields of a charge that failed."""
+    return {
+        "failure_code": failure["code"],
+        "failure_message": failure["message"],
+        "outcome": _outcome(failure),
+        "paid": False,
+        "status": "failed",
+    }
 
 
 def make_payment(context: Context, transfer: JsonObject, application_fee: str | None, fee_amount: int) -> Record:
@@ -162,7 +175,7 @@ def _outcome(failure: JsonObject | None) -> JsonObject:
         "network_advice_code": failure.get("network_advice_code"),
         "network_decline_code": failure.get("network_decline_code"),
         "network_status": "declined_by_network",
-        "reason": failure["decline_code"],
+        "reason": failure.get("decline_code", failure["code"]),
         "risk_level": "normal",
         "risk_score": 20,
         "seller_message": "The bank did not return any further details with this decline.",
@@ -170,7 +183,7 @@ def _outcome(failure: JsonObject | None) -> JsonObject:
     }
 
 
-def _card_details(card: Card, amount: int, failure: JsonObject | None) -> JsonObject:
+def _card_details(card: Instrument, amount: int, failure: JsonObject | None) -> JsonObject:
     details: JsonObject = {
         "amount_authorized": amount if failure is None else None,
         "authorization_code": "123456" if failure is None else None,

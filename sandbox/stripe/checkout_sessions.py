@@ -1,10 +1,19 @@
 """Checkout Sessions in payment mode (API reference, "Checkout Sessions")."""
 
-from sandbox.stripe import checkout_rules, line_items, payment_flow, payment_intents, payment_methods
-from sandbox.stripe.cards import Card
+from sandbox.stripe import (
+    checkout_rules,
+    destination_charges,
+    dynamic_payment_methods,
+    line_items,
+    payment_failures,
+    payment_flow,
+    payment_intents,
+    payment_methods,
+)
 from sandbox.stripe.context import Call, Context
 from sandbox.stripe.errors import StripeError, invalid
 from sandbox.stripe.ids import new_id
+from sandbox.stripe.instruments import Instrument
 from sandbox.stripe.json_values import JsonObject, merged_metadata
 from sandbox.stripe.lists import list_of, listed
 from sandbox.stripe.money import check_charge_amount
@@ -35,7 +44,9 @@ def create(call: Call) -> JsonObject:
     currency, amount = currencies.pop(), sum(item["amount_total"] for item in items)
     check_charge_amount(amount, currency, "line_items")
     intent_data = params.get("payment_intent_data") or {}
-    payment_intents.check_connect(call, intent_data, amount)
+    destination_charges.check(call, intent_data, amount)
+    is_manual = intent_data.get("capture_method") == "manual"
+    types = dynamic_payment_methods.offered(context, params, currency, manual=is_manual)
     now = context.now()
     id = new_id("cs_test_a1", 56).replace("a1_", "a1")
     body: JsonObject = {
@@ -83,8 +94,8 @@ def create(call: Call) -> JsonObject:
         "payment_link": None,
         "payment_method_collection": "if_required",
         "payment_method_configuration_details": None,
-        "payment_method_options": {"card": {"request_three_d_secure": "automatic"}},
-        "payment_method_types": ["card"],
+        "payment_method_options": payment_intents.options(params, types),
+        "payment_method_types": types,
         "payment_status": "unpaid",
         "permissions": None,
         "phone_number_collection": {"enabled": False},
@@ -101,8 +112,9 @@ def create(call: Call) -> JsonObject:
         "url": f"{call.base_url}{CHECKOUT_PATH}{id}",
         "wallet_options": None,
     } | {name: params.get(name) for name in _COPIED}
-    body |= call.pick("allowed_payment_method_types")
-    hidden = {"items": items, "intent_data": intent_data}
+    body |= call.pick("allowed_payment_method_types", "excluded_payment_method_types")
+    for_intent = call.pick("excluded_payment_method_types", "payment_method_options")
+    hidden = {"items": items, "intent_data": intent_data | for_intent}
     record = context.store.put(KIND, id, owner=call.account, body=body, hidden=hidden)
     context.timers.set(EXPIRE_SESSION, id, body["expires_at"])
     return context.view(record)
@@ -155,15 +167,19 @@ def expire_when_due(context: Context, id: str) -> None:
         expire_open(context, record)
 
 
-def pay(call: Call, record: Record, card: Card, name: str, email: str | None, *, authenticated: bool = False) -> Record:
+def pay(
+    call: Call, record: Record, instrument: Instrument, name: str, email: str | None, *, authenticated: bool = False
+) -> Record:
     """Pay a session, as the page's "Pay" button does. The first attempt creates the intent, later ones reuse it.
+
+    A session that is paid by a bank debit is complete, and unpaid until the bank confirms the debit.
 
     Raises:
         StripeError: 402 for a declined card. The session stays open.
     """
     context = call.context
     intent = _intent(call, record)
-    method = payment_methods.make(context, record.owner, card, {"name": name, "email": email})
+    method = payment_methods.make(context, record.owner, instrument, {"name": name, "email": email})
     record.body["customer_details"] = _customer_details(email or record.body["customer_email"], name)
     context.store.save(record)
     intent = payment_flow.pay(context, intent, method, authenticated=authenticated)
@@ -173,10 +189,18 @@ def pay(call: Call, record: Record, card: Card, name: str, email: str | None, *,
 
 
 def fail_authentication(context: Context, record: Record) -> StripeError:
-    """Fail the 3-D Secure challenge that the payment requires."""
+    """Fail the challenge, or the redirect, that the payment requires."""
     intent = context.store.get(payment_flow.INTENT, record.body["payment_intent"])
     method = context.store.get(payment_methods.KIND, intent.body["payment_method"])
-    return payment_flow.authentication_failed(context, intent, method)
+    return payment_failures.authentication_failed(context, intent, method)
+
+
+def finish_debit_when_due(context: Context, intent_id: str) -> None:
+    """The bank has confirmed or returned a debit. The session stays complete."""
+    intent = context.store.get(payment_flow.INTENT, intent_id)
+    outcome = "succeeded" if payment_flow.finish_debit(context, intent) else "failed"
+    if session := intent.hidden["checkout_session"]:
+        context.emit(context.store.get(KIND, session), f"checkout.session.async_payment_{outcome}")
 
 
 def line_items_included(context: Context, session: JsonObject) -> JsonObject:
@@ -197,7 +221,12 @@ def _intent(call: Call, record: Record) -> Record:
         return call.context.store.get(payment_flow.INTENT, record.body["payment_intent"])
     params = record.hidden["intent_data"] | {"customer": record.body["customer"]}
     intent = payment_intents.make(
-        call, record.body["amount_total"], record.body["currency"], params, from_checkout=record.id
+        call,
+        record.body["amount_total"],
+        record.body["currency"],
+        params,
+        from_checkout=record.id,
+        types=tuple(record.body["payment_method_types"]),
     )
     record.body["payment_intent"] = intent.id
     return intent

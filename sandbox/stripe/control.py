@@ -9,15 +9,19 @@ from starlette.routing import Route
 
 from sandbox.stripe import (
     charges,
+    checkout_sessions,
     deadlines,
     disputes,
+    dynamic_payment_methods,
     early_fraud_warnings,
+    holds,
     onboarding,
+    payment_flow,
     payouts,
     refund_records,
     settlement,
 )
-from sandbox.stripe.context import Context
+from sandbox.stripe.context import Call, Context
 from sandbox.stripe.dispute_bodies import KIND as DISPUTE
 from sandbox.stripe.errors import StripeError, invalid
 from sandbox.stripe.events import DELIVERY, ENDPOINT
@@ -25,6 +29,7 @@ from sandbox.stripe.faults import Faults
 from sandbox.stripe.ids import PLATFORM
 from sandbox.stripe.json_values import JsonObject
 from sandbox.stripe.ledger import KIND as TRANSACTION
+from sandbox.stripe.payment_methods import find_instrument
 from sandbox.stripe.request_log import RequestLog
 from sandbox.stripe.schema.derive import API_VERSION
 from sandbox.stripe.webhook_delivery import DeliveryOptions, WebhookDelivery
@@ -53,6 +58,10 @@ class Control:
             ("POST", "/deliveries", self.configure_deliveries),
             ("POST", "/events/{event}/resend", self.resend),
             ("POST", "/accounts/{account}/onboard", self.onboard),
+            ("POST", "/checkout_sessions/{session}/pay", self.pay_session),
+            ("POST", "/payment_intents/{intent}/cancel", self.cancel_intent),
+            ("POST", "/payment_methods", self.configure_payment_methods),
+            ("POST", "/holds", self.configure_holds),
             ("POST", "/disputes", self.open_dispute),
             ("POST", "/disputes/{dispute}/escalate", self.escalate_inquiry),
             ("POST", "/disputes/{dispute}/close", self.close_inquiry),
@@ -136,6 +145,51 @@ class Control:
         with self._context.store.transaction():
             return self._context.view(onboarding.complete(self._context, params["account"]))
 
+    def pay_session(self, params: JsonObject) -> JsonObject:
+        """`{"method": "sepa_debit", "number": "AT86…", "outcome": "fail"}`: pay without the page.
+
+        `outcome` answers the challenge or the wallet's page, which are completed by default.
+        """
+        session = self._context.store.get(checkout_sessions.KIND, params["session"])
+        method = params.get("method", "card")
+        instrument = find_instrument(method, params.get("number", "4242424242424242"))
+        is_offered = session.body["status"] == "open" and method in session.body["payment_method_types"]
+        if instrument is None or not is_offered:
+            raise invalid("This session can't be paid like this.", param="method")
+        call = Call(self._context, session.owner, {}, {}, "")
+        approved = params.get("outcome", "complete") == "complete"
+        with self._context.store.transaction():
+            try:
+                paid = checkout_sessions.pay(call, session, instrument, "Sandbox Person", None, authenticated=approved)
+                if paid.body["status"] == "open":
+                    checkout_sessions.fail_authentication(self._context, paid)
+            except StripeError as error:
+                if not error.keeps_effects:
+                    raise
+        return self._context.view(self._context.store.get(checkout_sessions.KIND, session.id))
+
+    def cancel_intent(self, params: JsonObject) -> JsonObject:
+        """`{"cancellation_reason": "requested_by_customer"}`: somebody cancels a hold in the dashboard."""
+        intent = self._context.store.get(payment_flow.INTENT, params["intent"])
+        if intent.body["status"] != "requires_capture":
+            raise invalid("The dashboard cancels payments that are uncaptured only.")
+        with self._context.store.transaction():
+            return payment_flow.cancel(self._context, intent, params.get("cancellation_reason")).body
+
+    def configure_payment_methods(self, params: JsonObject) -> JsonObject:
+        """`{"country": "FR", "off": ["klarna"]}`: the platform's country, and what its dashboard has turned off."""
+        with self._context.store.transaction():
+            dynamic_payment_methods.configure(self._context, params.get("country"), params.get("off", []))
+        return params
+
+    def configure_holds(self, params: JsonObject) -> JsonObject:
+        """`{"extended": true, "card_seconds": 410400}`: grant extended authorizations; shorten holds on cards."""
+        with self._context.store.transaction():
+            holds.configure(
+                self._context, extended=bool(params.get("extended")), card_seconds=params.get("card_seconds")
+            )
+        return params
+
     def open_dispute(self, params: JsonObject) -> JsonObject:
         """`{"charge": id, "reason": "fraudulent", "fee_comes_back": true}`: the bank withdraws the charge.
 
@@ -157,9 +211,13 @@ class Control:
             return disputes.close_inquiry(self._context, self._context.store.get(DISPUTE, params["dispute"])).body
 
     def configure_settlement(self, params: JsonObject) -> JsonObject:
-        """`{"currency": "eur", "rates": {"usd": "0.92"}}`: the platform settles in euros. `{}` settles as charged."""
+        """`{"currency": "eur", "rates": {"usd": "0.92"}}`: the platform, or an `account`, settles in euros.
+
+        Without `currency`, it settles as charged.
+        """
+        account, currency, rates = params.get("account", PLATFORM), params.get("currency"), params.get("rates", {})
         with self._context.store.transaction():
-            settlement.configure(self._context.store, params.get("currency"), params.get("rates", {}))
+            settlement.configure(self._context.store, account, currency, rates)
         return params
 
     def warn_of_fraud(self, params: JsonObject) -> JsonObject:

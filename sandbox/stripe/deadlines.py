@@ -11,6 +11,7 @@ _ACTIONS: dict[str, Callable[[Context, str], None]] = {
     disputes.LOSE_DISPUTE: disputes.lose_when_due,
     disputes.OPEN_DISPUTE: disputes.open_for_test_card,
     early_fraud_warnings.OPEN_WARNING: early_fraud_warnings.open_for_test_card,
+    payment_flow.FINISH_DEBIT: checkout_sessions.finish_debit_when_due,
     payment_flow.POST_CHARGE: payment_flow.post_charge_when_due,
     payment_flow.EXPIRE_HOLD: payment_flow.expire_hold,
     payouts.ARRIVE_PAYOUT: payouts.arrive,

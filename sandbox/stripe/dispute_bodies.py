@@ -45,8 +45,6 @@ _EVIDENCE = (
 
 
 def blank(context: Context, charge: Record, amount: int, reason: str, *, inquiry: bool) -> JsonObject:
-    card = charge.body["payment_method_details"]["card"]
-    code = _NETWORK_REASON_CODES.get(reason, "13.7")
     return {
         "id": new_id("dp").replace("dp_", "du_"),
         "object": KIND,
@@ -69,15 +67,27 @@ def blank(context: Context, charge: Record, amount: int, reason: str, *, inquiry
         "livemode": False,
         "metadata": {},
         "payment_intent": charge.body["payment_intent"],
-        "payment_method_details": {
-            "card": {
-                "brand": card["brand"],
-                "case_type": "inquiry" if inquiry else "chargeback",
-                "network": card["brand"],
-                "network_reason_code": code,
-            },
-            "type": "card",
-        },
+        "payment_method_details": _details(charge.body["payment_method_details"], reason, inquiry=inquiry),
         "reason": reason,
         "status": "warning_needs_response" if inquiry else "needs_response",
     }
+
+
+def _details(paid_with: JsonObject, reason: str, *, inquiry: bool) -> JsonObject | None:
+    """Stripe describes disputes of these types only."""
+    match paid_with["type"]:
+        case "card":
+            brand = paid_with["card"]["brand"]
+            card = {
+                "brand": brand,
+                "case_type": "inquiry" if inquiry else "chargeback",
+                "network": brand,
+                "network_reason_code": _NETWORK_REASON_CODES.get(reason, "13.7"),
+            }
+            return {"card": card, "type": "card"}
+        case "klarna" | "paypal":
+            return {paid_with["type"]: {"reason_code": None}, "type": paid_with["type"]}
+        case "amazon_pay":
+            return {"amazon_pay": {"dispute_type": "chargeback"}, "type": "amazon_pay"}
+        case _:
+            return None

@@ -8,19 +8,22 @@ An inquiry asks first, and withdraws nothing:
     warning_needs_response ──► warning_under_review ──► warning_closed (after 120 days, or the charge is refunded)
           └───────────────────────────┴──► needs_response (the bank escalates it)
 
-The amount and the fee of a destination charge are debited from the platform. No transfer is reversed automatically.
+The amount and the fee of a destination charge are debited from the platform. No transfer is reversed automatically. A
+dispute of a bank debit is final: it is lost at once.
 Sources: API reference, "Disputes"; docs "How disputes work", "Testing" (evidence).
 """
 
 from collections.abc import Callable
 
-from sandbox.stripe import cards, charges, early_fraud_warnings, refund_records
+from sandbox.stripe import charges, early_fraud_warnings, refund_records
 from sandbox.stripe.context import Call, Context
 from sandbox.stripe.dispute_bodies import DUE_SECONDS, KIND, blank
 from sandbox.stripe.errors import invalid
 from sandbox.stripe.json_values import JsonObject, merged_metadata
 from sandbox.stripe.ledger import DAY_SECONDS, Fee
 from sandbox.stripe.lists import listed
+from sandbox.stripe.payment_method_types import BY_NAME
+from sandbox.stripe.payment_methods import instrument_of
 from sandbox.stripe.store import Record
 
 OPEN_DISPUTE = "open_dispute"
@@ -82,8 +85,11 @@ def open(
     if not inquiry:
         charge = refund_records.fail_waiting(context, charge)
     remaining = charge.body["amount_captured"] - charge.body["amount_refunded"]
+    type = charge.body["payment_method_details"]["type"]
     if charge.body["disputed"] or remaining <= 0 or charge.body["payment_intent"] is None:
         raise invalid(f"Charge {charge.id} can't be disputed.")
+    if inquiry and type != "card":
+        raise invalid("The sandbox models inquiries about cards only.", param="inquiry")
     body = blank(context, charge, remaining, reason, inquiry=inquiry)
     hidden: JsonObject = {"fee_comes_back": fee_comes_back}
     record = context.store.put(KIND, body["id"], owner=charge.owner, body=body, hidden=hidden)
@@ -98,7 +104,7 @@ def open(
     early_fraud_warnings.settle(context, charge)
     if not inquiry:
         context.emit(record, "charge.dispute.funds_withdrawn")
-    return record
+    return lose(context, record) if BY_NAME[type].confirmed_after_days else record
 
 
 def escalate(context: Context, record: Record) -> Record:
@@ -145,7 +151,7 @@ def open_for_test_card(context: Context, charge_and_reason: str) -> None:
     charge_id, _, reason = charge_and_reason.partition(":")
     charge = context.store.get(charges.KIND, charge_id)
     if not charge.body["disputed"] and charge.body["amount_refunded"] < charge.body["amount_captured"]:
-        open(context, charge, reason, inquiry=cards.BY_NUMBER[charge.hidden["number"]].inquiry)
+        open(context, charge, reason, inquiry=instrument_of(charge).inquiry)
 
 
 def lose_when_due(context: Context, id: str) -> None:

@@ -3,11 +3,12 @@
 Sources: API reference, "Early Fraud Warnings"; docs "Early fraud warnings", "Testing".
 """
 
-from sandbox.stripe import cards, charges
+from sandbox.stripe import charges
 from sandbox.stripe.context import Call, Context
 from sandbox.stripe.ids import new_id
 from sandbox.stripe.json_values import JsonObject
 from sandbox.stripe.lists import listed
+from sandbox.stripe.payment_methods import instrument_of
 from sandbox.stripe.store import Record
 
 KIND = "radar.early_fraud_warning"
@@ -41,7 +42,7 @@ def open(context: Context, charge: Record, fraud_type: str) -> Record:
 def open_for_test_card(context: Context, charge_id: str) -> None:
     """Open the warning of a test card that always has one, right after its charge."""
     charge = context.store.get(charges.KIND, charge_id)
-    open(context, charge, cards.BY_NUMBER[charge.hidden["number"]].fraud_type or "misc")
+    open(context, charge, instrument_of(charge).fraud_type or "misc")
 
 
 def settle(context: Context, charge: Record) -> None:

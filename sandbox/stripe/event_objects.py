@@ -1,5 +1,7 @@
 """Events as API objects (API reference, "Events")."""
 
+import fnmatch
+
 from sandbox.stripe.context import Call, Context
 from sandbox.stripe.events import KIND
 from sandbox.stripe.json_values import JsonObject
@@ -12,12 +14,14 @@ def retrieve(call: Call) -> JsonObject:
 
 
 def list_all(call: Call) -> JsonObject:
-    types = call.params.get("types")
+    """`type` may end with a wildcard, such as `payout.*`."""
+    types, pattern = call.params.get("types"), call.params.get("type", "*")
 
     def of_types(record: Record) -> bool:
-        return types is None or record.body["type"] in types
+        type = record.body["type"]
+        return (types is None or type in types) and fnmatch.fnmatchcase(type, pattern)
 
-    return listed(call, KIND, "/v1/events", "type", keep=of_types, keep_param="types")
+    return listed(call, KIND, "/v1/events", keep=of_types, keep_params=("type", "types"))
 
 
 def view(context: Context, record: Record) -> JsonObject:

@@ -6,7 +6,7 @@ from sandbox.stripe import settlement
 from sandbox.stripe.clock import Clock
 from sandbox.stripe.ids import APPLICATION, new_id
 from sandbox.stripe.json_values import JsonObject
-from sandbox.stripe.money import processing_fee
+from sandbox.stripe.money import ProcessingFee
 from sandbox.stripe.store import Store
 
 KIND = "balance_transaction"
@@ -45,8 +45,8 @@ class Fee:
         return APPLICATION if self.type == "application_fee" else None
 
 
-def stripe_fee(amount: int) -> Fee:
-    return Fee("stripe_fee", processing_fee(amount), "Stripe processing fees")
+def stripe_fee(fee: ProcessingFee, amount: int) -> Fee:
+    return Fee("stripe_fee", fee.of(amount), "Stripe processing fees")
 
 
 def application_fee(amount: int) -> Fee:

@@ -23,17 +23,17 @@ def listed(
     url: str,
     *filters: str,
     keep: Callable[[Record], bool] = lambda _: True,
-    keep_param: str | None = None,
+    keep_params: tuple[str, ...] = (),
 ) -> JsonObject:
     """A page of the account's objects of a kind.
 
-    `filters` are parameters that, if sent, must equal the field of the same name. `keep_param` is the parameter that
+    `filters` are parameters that, if sent, must equal the field of the same name. `keep_params` are those that
     `keep` evaluates.
 
     Raises:
         StripeError: 400 for a filter that is not modelled, since ignoring it would return too many objects.
     """
-    call.reject_unmodelled(*sorted(call.params.keys() - _ALWAYS_MODELLED - {*filters, keep_param}))
+    call.reject_unmodelled(*sorted(call.params.keys() - _ALWAYS_MODELLED - {*filters, *keep_params}))
     values = call.pick(*filters)
 
     def matches(record: Record) -> bool:

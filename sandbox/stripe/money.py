@@ -1,5 +1,7 @@
 """Amounts as Stripe defines them: integer minor units, with Stripe's number of decimals per currency."""
 
+from dataclasses import dataclass
+
 from sandbox.stripe.errors import invalid
 
 # Docs "Supported currencies", "Zero-decimal currencies" and "Special cases".
@@ -24,14 +26,23 @@ _MIN_CHARGE = {
     "nzd": 50, "pln": 200, "ron": 200, "sek": 300, "sgd": 50, "thb": 1_000,
 }  # fmt: skip
 
-FEE_BPS = 290
-FEE_FIXED_MINOR = 30
 _BPS = 10_000
 
 
-def processing_fee(amount: int) -> int:
-    """Stripe's fee for a card payment: 2.9 % and 30 minor units, rounded half up."""
-    return half_up(amount * FEE_BPS, _BPS) + FEE_FIXED_MINOR
+@dataclass(frozen=True)
+class ProcessingFee:
+    """Stripe's fee for a payment: a rate, rounded half up, a fixed part, and a cap where there is one."""
+
+    bps: int
+    fixed_minor: int
+    cap_minor: int | None = None
+
+    def of(self, amount: int) -> int:
+        fee = half_up(amount * self.bps, _BPS) + self.fixed_minor
+        return fee if self.cap_minor is None else min(fee, self.cap_minor)
+
+
+CARD_FEE = ProcessingFee(290, 30)
 
 
 def half_up(numerator: int, denominator: int) -> int:

@@ -2,30 +2,28 @@
 
     requires_payment_method ─┬─► requires_action ──► (authenticated, tried again)
                              ├─► requires_capture ─┬─► succeeded
-                             │        (manual)     └─► canceled (by request, or `expired` at capture_before)
+                             │        (manual)     └─► canceled (by request, or `expired` at the hold's end)
+                             ├─► processing ───────┬─► succeeded
+                             │     (bank debits)   └─► requires_payment_method
                              └─► succeeded (automatic)
 
 Sources: docs "How PaymentIntents work" and "Place a hold on a payment method"; the changelog of 2025-03-31.basil:
 a partial capture or a cancellation creates no Refund, and an expired hold is cancelled as `expired`.
 """
 
-from sandbox.stripe import application_fees, cards, charges, transfers
+from sandbox.stripe import application_fees, cards, charges, holds, payment_failures, payment_methods, transfers
 from sandbox.stripe.context import Context
-from sandbox.stripe.errors import StripeError, card_declined
 from sandbox.stripe.ids import new_id
 from sandbox.stripe.json_values import JsonObject
 from sandbox.stripe.ledger import DAY_SECONDS, SETTLEMENT_SECONDS, stripe_fee
-from sandbox.stripe.payment_methods import card_of
+from sandbox.stripe.payment_method_types import BY_NAME
+from sandbox.stripe.payment_methods import instrument_of
 from sandbox.stripe.store import Record
 
 INTENT = "payment_intent"
 EXPIRE_HOLD = "expire_hold"
 POST_CHARGE = "post_charge"
-
-# Docs "Place a hold", authorization validity windows: 7 days for on-session payments, 4 days 18 hours for off-session
-# Visa payments.
-HOLD_SECONDS = 7 * DAY_SECONDS
-VISA_OFF_SESSION_HOLD_SECONDS = 4 * DAY_SECONDS + 18 * 3600
+FINISH_DEBIT = "finish_debit"
 
 
 def pay(
@@ -36,22 +34,24 @@ def pay(
     Raises:
         StripeError: 402 for a declined card. The failed charge and the intent's last error stay recorded.
     """
-    card = card_of(method)
+    instrument, type = instrument_of(method), BY_NAME[method.body["type"]]
     intent.body["next_action"] = None
-    if card.decline is not None:
-        raise _declined(context, intent, method, card.decline)
-    if card.authentication != "never" and not authenticated:
+    if instrument.decline is not None and not type.confirmed_after_days:
+        raise payment_failures.declined(context, intent, method, instrument.decline)
+    if instrument.authentication != "never" and not authenticated:
         if off_session:
-            raise _declined(context, intent, method, cards.AUTHENTICATION_REQUIRED)
+            raise payment_failures.declined(context, intent, method, cards.AUTHENTICATION_REQUIRED)
         return _require_authentication(context, intent, method)
     if intent.body["transfer_data"] and not intent.body["transfer_group"]:
         intent.body["transfer_group"] = f"group_{intent.id}"
-    charge = charges.make(context, intent, method, card, failure=None)
+    charge = charges.make(context, intent, method)
     intent.body |= {"latest_charge": charge.id, "payment_method": method.id, "last_payment_error": None}
-    if authenticated:
+    if authenticated and instrument.type == "card":
         charge.body["payment_method_details"]["card"]["three_d_secure"] = _passed_3d_secure()
+    if type.confirmed_after_days:
+        return _start_debit(context, intent, charge, type.confirmed_after_days)
     if intent.body["capture_method"] == "manual":
-        return _hold(context, intent, charge, _hold_seconds(card, off_session))
+        return _hold(context, intent, charge, holds.end(context, intent, charge, instrument, off_session=off_session))
     context.store.save(charge)
     return capture(context, intent, intent.body["amount"])
 
@@ -96,15 +96,17 @@ def _post_charge(context: Context, intent: Record, charge: Record) -> Record:
     (docs "Destination charges").
     """
     amount = charge.body["amount_captured"]
-    available_at_once = cards.BY_NUMBER[charge.hidden["number"]].available_at_once
+    instrument = instrument_of(charge)
+    type = BY_NAME[instrument.type]
+    is_available = instrument.available_at_once or type.confirmed_after_days > 0
     charge.body["balance_transaction"] = context.ledger.post(
         charge.owner,
-        type="charge",
+        type="charge" if instrument.type == "card" else "payment",
         amount=amount,
         currency=charge.body["currency"],
         source=charge.id,
-        fee=stripe_fee(amount),
-        available_on=context.now() + (0 if available_at_once else SETTLEMENT_SECONDS),
+        fee=stripe_fee(type.fee, amount),
+        available_on=context.now() + (0 if is_available else SETTLEMENT_SECONDS),
         description=charge.body["description"],
     )
     context.store.save(charge)
@@ -130,7 +132,7 @@ def cancel(context: Context, intent: Record, reason: str | None) -> Record:
 
 
 def expire_hold(context: Context, intent_id: str) -> None:
-    """Cancel the intent automatically, because `capture_before` has passed."""
+    """Cancel the intent automatically, because its hold has ended."""
     intent = context.store.get(INTENT, intent_id)
     if intent.body["status"] != "requires_capture":
         return
@@ -141,20 +143,40 @@ def expire_hold(context: Context, intent_id: str) -> None:
     cancel(context, intent, "expired")
 
 
-def _hold(context: Context, intent: Record, charge: Record, seconds: int) -> Record:
-    capture_before = context.now() + seconds
-    charge.body["payment_method_details"]["card"]["capture_before"] = capture_before
+def finish_debit(context: Context, intent: Record) -> bool:
+    """The bank has answered: return whether the debit succeeded."""
+    charge = context.store.get(charges.KIND, intent.body["latest_charge"])
+    decline = instrument_of(charge).decline
+    if decline is not None:
+        method = context.store.get(payment_methods.KIND, intent.body["payment_method"])
+        payment_failures.debit_failed(context, intent, charge, method, decline)
+        return False
+    charge.body |= {"paid": True, "status": "succeeded"}
     context.store.save(charge)
-    intent.body |= {"amount_capturable": intent.body["amount"], "status": "requires_capture"}
+    capture(context, intent, intent.body["amount"])
+    return True
+
+
+def _start_debit(context: Context, intent: Record, charge: Record, days: int) -> Record:
+    charge.body |= {"paid": False, "status": "pending"}
+    context.store.save(charge)
+    intent.body["status"] = "processing"
     context.store.save(intent)
-    context.timers.set(EXPIRE_HOLD, intent.id, capture_before)
-    context.emit(charge, "charge.succeeded")
-    context.emit(intent, "payment_intent.amount_capturable_updated")
+    if not instrument_of(charge).stays_processing:
+        context.timers.set(FINISH_DEBIT, intent.id, context.now() + days * DAY_SECONDS)
+    context.emit(charge, "charge.pending")
+    context.emit(intent, "payment_intent.processing")
     return intent
 
 
-def _hold_seconds(card: cards.Card, off_session: bool) -> int:
-    return VISA_OFF_SESSION_HOLD_SECONDS if off_session and card.brand == "visa" else HOLD_SECONDS
+def _hold(context: Context, intent: Record, charge: Record, ends_at: int) -> Record:
+    context.store.save(charge)
+    intent.body |= {"amount_capturable": intent.body["amount"], "status": "requires_capture"}
+    context.store.save(intent)
+    context.timers.set(EXPIRE_HOLD, intent.id, ends_at)
+    context.emit(charge, "charge.succeeded")
+    context.emit(intent, "payment_intent.amount_capturable_updated")
+    return intent
 
 
 def _transfer_to_destination(context: Context, intent: Record, charge: Record, amount: int) -> Record:
@@ -190,8 +212,11 @@ def _transfer_to_destination(context: Context, intent: Record, charge: Record, a
 
 
 def _require_authentication(context: Context, intent: Record, method: Record) -> Record:
+    action: JsonObject = {"type": "use_stripe_sdk", "use_stripe_sdk": {"type": "three_d_secure_redirect"}}
+    if method.body["type"] != "card":
+        action = {"type": "redirect_to_url", "redirect_to_url": {"return_url": None, "url": None}}
     intent.body |= {
-        "next_action": {"type": "use_stripe_sdk", "use_stripe_sdk": {"type": "three_d_secure_redirect"}},
+        "next_action": action,
         "payment_method": method.id,
         "status": "requires_action",
     }
@@ -200,56 +225,11 @@ def _require_authentication(context: Context, intent: Record, method: Record) ->
     return intent
 
 
-def authentication_failed(context: Context, intent: Record, method: Record) -> StripeError:
-    """3-D Secure failed: the intent requires a payment method again, and has no charge."""
-    message = (
-        "We are unable to authenticate your payment method. Please choose a different payment method and try again."
-    )
-    error: JsonObject = {
-        "code": "payment_intent_authentication_failure",
-        "message": message,
-        "payment_method": method.body,
-        "type": "invalid_request_error",
-    }
-    intent.body |= {
-        "last_payment_error": error,
-        "next_action": None,
-        "payment_method": None,
-        "status": "requires_payment_method",
-    }
-    context.store.save(intent)
-    context.emit(intent, "payment_intent.payment_failed")
-    return StripeError(402, "card_error", message, code=error["code"], keeps_effects=True)
-
-
-def _declined(context: Context, intent: Record, method: Record, decline: cards.Decline) -> StripeError:
-    failure = decline.failure()
-    charge = charges.make(context, intent, method, card_of(method), failure=failure)
-    last_error = failure | {
-        "charge": charge.id,
-        "doc_url": f"https://stripe.com/docs/error-codes/{decline.code.replace('_', '-')}",
-        "payment_method": method.body,
-        "type": "card_error",
-    }
-    intent.body |= {
-        "last_payment_error": last_error,
-        "latest_charge": charge.id,
-        "next_action": None,
-        "payment_method": None,
-        "status": "requires_payment_method",
-    }
-    context.store.save(intent)
-    context.emit(charge, "charge.failed")
-    context.emit(intent, "payment_intent.payment_failed")
-    extra = {"payment_intent": context.view(intent), "payment_method": method.body}
-    return card_declined(failure | {"charge": charge.id} | extra)
-
-
 def _schedule_dispute(context: Context, charge: Record) -> None:
-    card = cards.BY_NUMBER[charge.hidden["number"]]
-    if card.fraud_type is not None:
+    instrument = instrument_of(charge)
+    if instrument.fraud_type is not None:
         context.timers.set("open_warning", charge.id, context.now())
-    reason = card.dispute_reason
+    reason = instrument.dispute_reason
     if reason is not None:
         context.timers.set("open_dispute", f"{charge.id}:{reason}", context.now())
 

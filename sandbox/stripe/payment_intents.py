@@ -1,7 +1,8 @@
 """PaymentIntents (API reference, "PaymentIntents")."""
 
-from sandbox.stripe import payment_flow, payment_methods
-from sandbox.stripe.accounts import require_transfers
+from collections.abc import Sequence
+
+from sandbox.stripe import destination_charges, payment_flow, payment_methods
 from sandbox.stripe.context import Call
 from sandbox.stripe.errors import invalid, not_modelled, unexpected_state
 from sandbox.stripe.ids import new_id, new_token
@@ -64,9 +65,17 @@ def create(call: Call) -> JsonObject:
     return call.context.view(intent)
 
 
-def make(call: Call, amount: int, currency: str, params: JsonObject, *, from_checkout: str | None = None) -> Record:
+def make(
+    call: Call,
+    amount: int,
+    currency: str,
+    params: JsonObject,
+    *,
+    from_checkout: str | None = None,
+    types: tuple[str, ...] = ("card",),
+) -> Record:
     """Create an intent from the parameters of `create`, or from a Checkout Session's `payment_intent_data`."""
-    check_connect(call, params, amount)
+    destination_charges.check(call, params, amount)
     context = call.context
     id = new_id("pi")
     body: JsonObject = {
@@ -88,7 +97,7 @@ def make(call: Call, amount: int, currency: str, params: JsonObject, *, from_che
         "currency": currency,
         "customer": params.get("customer"),
         "customer_account": None,
-        "excluded_payment_method_types": None,
+        "excluded_payment_method_types": params.get("excluded_payment_method_types"),
         "last_payment_error": None,
         "latest_charge": None,
         "livemode": False,
@@ -96,8 +105,8 @@ def make(call: Call, amount: int, currency: str, params: JsonObject, *, from_che
         "next_action": None,
         "payment_method": None,
         "payment_method_configuration_details": None,
-        "payment_method_options": {"card": {"request_three_d_secure": "automatic"}},
-        "payment_method_types": ["card"],
+        "payment_method_options": options(params, types),
+        "payment_method_types": [*types],
         "processing": None,
         "review": None,
         "source": None,
@@ -133,7 +142,7 @@ def update(call: Call) -> JsonObject:
         check_charge_amount(params["amount"], intent.body["currency"])
     intent.body |= call.pick("amount", "application_fee_amount", "customer", *_COPIED)
     intent.body["metadata"] = merged_metadata(intent.body["metadata"], params.get("metadata"))
-    check_connect(call, intent.body, intent.body["amount"])
+    destination_charges.check(call, intent.body, intent.body["amount"])
     return call.context.view(call.context.store.save(intent))
 
 
@@ -180,13 +189,13 @@ def capture(call: Call) -> JsonObject:
     if params.get("final_capture") is False:
         raise invalid("Multicapture is not available for this PaymentIntent.", param="final_capture")
     if "application_fee_amount" in params:
-        _require_destination(intent.body, params["application_fee_amount"])
+        destination_charges.require_destination(intent.body, params["application_fee_amount"])
         check_step(params["application_fee_amount"], intent.body["currency"], "application_fee_amount")
         intent.body["application_fee_amount"] = params["application_fee_amount"]
     if "transfer_data" in params:
         intent.body["transfer_data"] = (intent.body["transfer_data"] or {}) | params["transfer_data"]
     intent.body["metadata"] = merged_metadata(intent.body["metadata"], params.get("metadata"))
-    _check_destination(call, intent)
+    destination_charges.require_transfers_still(call, intent)
     return call.context.view(payment_flow.capture(call.context, intent, amount))
 
 
@@ -205,31 +214,6 @@ def cancel(call: Call) -> JsonObject:
     return call.context.view(payment_flow.cancel(call.context, intent, call.params.get("cancellation_reason")))
 
 
-def check_connect(call: Call, params: JsonObject, amount: int) -> None:
-    """Check the parameters of a destination charge (docs "Destination charges").
-
-    Raises:
-        StripeError: 400 for a fee above the amount, a fee together with a transfer amount, a fee without a destination,
-            or a destination that can't receive transfers.
-    """
-    data = params.get("transfer_data") or {}
-    fee: int | None = params.get("application_fee_amount")
-    if fee is not None:
-        if not data:
-            _require_destination(params, fee)
-        if fee > amount:
-            message = "The application fee cannot be greater than the total charge amount."
-            raise invalid(message, code="amount_too_large", param="application_fee_amount")
-        if data.get("amount") is not None:
-            message = "You cannot pass both `application_fee_amount` and `transfer_data[amount]`."
-            raise invalid(message, param="application_fee_amount")
-    if data:
-        if (data.get("amount") or 0) > amount:
-            message = "The transfer amount cannot be greater than the total charge amount."
-            raise invalid(message, code="amount_too_large", param="transfer_data[amount]")
-        require_transfers(call.context, call.account, data["destination"], "transfer_data[destination]")
-
-
 def check_options(params: JsonObject) -> None:
     """Check `payment_method_options`, of which only requests that the card network may decline are accepted.
 
@@ -242,21 +226,10 @@ def check_options(params: JsonObject) -> None:
                 raise not_modelled(f"payment_method_options[{kind}][{name}]")
 
 
-def _require_destination(intent: JsonObject, fee: int) -> None:
-    if fee < 0:
-        raise invalid("Invalid non-negative integer", code="parameter_invalid_integer", param="application_fee_amount")
-    if not intent.get("transfer_data"):
-        message = (
-            "Can only apply an application_fee_amount when the PaymentIntent is attempting a direct payment (using "
-            "an OAuth key or Stripe-Account header) or destination payment (using `transfer_data[destination]`)."
-        )
-        raise invalid(message, param="application_fee_amount")
-
-
-def _check_destination(call: Call, intent: Record) -> None:
-    """The destination may have lost its transfers, or been deleted, since the intent was created."""
-    if data := intent.body["transfer_data"]:
-        require_transfers(call.context, call.account, data["destination"], "transfer_data[destination]")
+def options(params: JsonObject, types: Sequence[str]) -> JsonObject:
+    """The `payment_method_options` of a new object that can be paid by these types."""
+    requested = (params.get("payment_method_options") or {}).get("card") or {}
+    return {"card": {"request_three_d_secure": "automatic"} | requested} if "card" in types else {}
 
 
 def _confirm(call: Call, intent: Record) -> Record:
@@ -267,7 +240,7 @@ def _confirm(call: Call, intent: Record) -> Record:
             "payment method or ConfirmationToken."
         )
         raise unexpected_state(message, intent.body)
-    _check_destination(call, intent)
+    destination_charges.require_transfers_still(call, intent)
     method = call.context.store.get(payment_methods.KIND, intent.body["payment_method"])
     off_session = bool(call.params.get("off_session"))
     return payment_flow.pay(call.context, intent, method, off_session=off_session)

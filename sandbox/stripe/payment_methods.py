@@ -1,15 +1,26 @@
-"""Payment methods, which are always test cards (docs "Testing", API reference "PaymentMethods")."""
+"""Payment methods: test cards, test bank accounts and wallets (docs "Testing", API reference "PaymentMethods").
 
-from sandbox.stripe import cards
-from sandbox.stripe.cards import Card
+The API makes cards only. Checkout makes all of them.
+"""
+
+from sandbox.stripe import bank_debits, cards, payment_method_types
 from sandbox.stripe.context import Call, Context
 from sandbox.stripe.errors import StripeError, invalid, no_such
 from sandbox.stripe.ids import new_id
+from sandbox.stripe.instruments import Instrument
 from sandbox.stripe.json_values import JsonObject
 from sandbox.stripe.lists import listed
 from sandbox.stripe.store import Record
 
 KIND = "payment_method"
+_WALLETS = {
+    type.name: Instrument(
+        type.name, "", None, type.label, type.name, authentication="always" if type.redirects else "never"
+    )
+    for type in payment_method_types.ALL
+    if type.name != "card" and not type.confirmed_after_days
+}
+_BY_NUMBER = cards.BY_NUMBER | bank_debits.BY_NUMBER | _WALLETS
 EXPIRY_MONTH, EXPIRY_YEAR = 12, 2034
 NO_ADDRESS: JsonObject = {
     "city": None,
@@ -75,7 +86,7 @@ def resolve(context: Context, account: str, id: str) -> Record:
     return record
 
 
-def make(context: Context, account: str, card: Card, billing: JsonObject | None = None) -> Record:
+def make(context: Context, account: str, instrument: Instrument, billing: JsonObject | None = None) -> Record:
     details = billing or {}
     body: JsonObject = {
         "id": new_id("pm"),
@@ -88,31 +99,49 @@ def make(context: Context, account: str, card: Card, billing: JsonObject | None 
             "phone": details.get("phone"),
             "tax_id": None,
         },
-        "card": {
-            "brand": card.brand,
-            "checks": {"address_line1_check": None, "address_postal_code_check": None, "cvc_check": "pass"},
-            "country": "US",
-            "display_brand": card.brand,
-            "exp_month": EXPIRY_MONTH,
-            "exp_year": EXPIRY_YEAR,
-            "fingerprint": card.fingerprint,
-            "funding": "credit",
-            "generated_from": None,
-            "last4": card.last4,
-            "networks": {"available": [card.brand], "preferred": None},
-            "regulated_status": "unregulated",
-            "three_d_secure_usage": {"supported": True},
-            "wallet": None,
-        },
+        instrument.type: _card(instrument) if instrument.type == "card" else account_details(instrument),
         "created": context.now(),
         "customer": None,
         "customer_account": None,
         "livemode": False,
         "metadata": {},
-        "type": "card",
+        "type": instrument.type,
     }
-    return context.store.put(KIND, body["id"], owner=account, body=body, hidden={"number": card.number})
+    return context.store.put(KIND, body["id"], owner=account, body=body, hidden={"number": instrument.number})
 
 
-def card_of(method: Record) -> Card:
-    return cards.BY_NUMBER[method.hidden["number"]]
+def instrument_of(record: Record) -> Instrument:
+    """What a payment method, or a charge, was made with."""
+    return _BY_NUMBER[record.hidden["number"]]
+
+
+def find_instrument(type: str, number: str) -> Instrument | None:
+    """The test card or account of this type and number, or the wallet of this type."""
+    instrument = _BY_NUMBER.get(type if type in _WALLETS else number)
+    return instrument if instrument and instrument.type == type else None
+
+
+def account_details(instrument: Instrument) -> JsonObject:
+    """The details of a bank account. A wallet has none."""
+    if instrument.number in _WALLETS:
+        return {}
+    return {"fingerprint": instrument.fingerprint, "last4": instrument.last4}
+
+
+def _card(card: Instrument) -> JsonObject:
+    return {
+        "brand": card.brand,
+        "checks": {"address_line1_check": None, "address_postal_code_check": None, "cvc_check": "pass"},
+        "country": "US",
+        "display_brand": card.brand,
+        "exp_month": EXPIRY_MONTH,
+        "exp_year": EXPIRY_YEAR,
+        "fingerprint": card.fingerprint,
+        "funding": "credit",
+        "generated_from": None,
+        "last4": card.last4,
+        "networks": {"available": [card.brand], "preferred": None},
+        "regulated_status": "unregulated",
+        "three_d_secure_usage": {"supported": True},
+        "wallet": None,
+    }

@@ -12,12 +12,14 @@ Sources: API reference, "The Refund object"; docs "Refunds: failed refunds", "Te
 article "Pending refunds due to insufficient funds".
 """
 
-from sandbox.stripe import cards, settlement
+from sandbox.stripe import settlement
 from sandbox.stripe.context import Context
 from sandbox.stripe.errors import invalid
 from sandbox.stripe.ids import new_id
 from sandbox.stripe.json_values import JsonObject
 from sandbox.stripe.ledger import DAY_SECONDS
+from sandbox.stripe.payment_method_types import BY_NAME
+from sandbox.stripe.payment_methods import instrument_of
 from sandbox.stripe.store import Record
 
 KIND = "refund"
@@ -31,15 +33,10 @@ _WAIT = "refunds_wait_for_balance"
 _BANK_SECONDS = 60
 
 
-def make(
-    context: Context, charge: Record, prefix: str, amount: int, *, source_transfer_reversal: str | None = None
-) -> Record:
-    details: JsonObject | None = None
-    if prefix == "re":
-        card = {"reference_status": "pending", "reference_type": "acquirer_reference_number", "type": "refund"}
-        details = {"card": card, "type": "card"}
+def make(context: Context, charge: Record, amount: int, *, source_transfer_reversal: str | None = None) -> Record:
+    details = _destination(charge)
     body: JsonObject = {
-        "id": new_id(prefix),
+        "id": new_id("re" if charge.id.startswith("ch_") else "pyr"),
         "object": KIND,
         "amount": amount,
         "balance_transaction": None,
@@ -63,15 +60,22 @@ def make(
 
 
 def schedule_outcome(context: Context, refund: Record, charge: Record) -> None:
-    """Schedule the outcome that the test card defines for its refunds, a minute from now (docs "Testing: refunds")."""
-    match cards.BY_NUMBER[charge.hidden["number"]].refunds:
+    """Schedule the refund's outcome.
+
+    A test card defines its own, a minute from now (docs "Testing: refunds"). Some wallets answer later.
+    """
+    instrument = instrument_of(charge)
+    if seconds := BY_NAME[instrument.type].refund_seconds:
+        refund.body |= {"status": "pending", "pending_reason": "processing"}
+        context.timers.set(ARRIVE_REFUND, refund.id, context.now() + seconds)
+    match instrument.refunds:
         case "pending":
             refund.body |= {"status": "pending", "pending_reason": "processing"}
             context.timers.set(ARRIVE_REFUND, refund.id, context.now() + _BANK_SECONDS)
         case "fail":
             context.timers.set(FAIL_REFUND, refund.id, context.now() + _BANK_SECONDS)
     if refund.body["status"] == "succeeded":
-        context.timers.set(GIVE_REFERENCE, refund.id, context.now() + DAY_SECONDS)
+        _schedule_reference(context, refund)
 
 
 def set_waiting(context: Context, waits: bool) -> None:
@@ -99,7 +103,7 @@ def debit(context: Context, refund: Record, charge: Record) -> None:
     """Take the refund from the platform's balance, and set its outcome."""
     refund.body["balance_transaction"] = context.ledger.post(
         charge.owner,
-        type="refund",
+        type="refund" if charge.id.startswith("ch_") else "payment_refund",
         amount=-refund.body["amount"],
         currency=charge.body["currency"],
         source=refund.id,
@@ -147,7 +151,7 @@ def succeed(context: Context, refund: Record) -> Record:
     refund.body.pop("pending_reason", None)
     context.store.save(refund)
     context.emit(refund, "refund.updated", {"status": "pending"})
-    context.timers.set(GIVE_REFERENCE, refund.id, context.now() + DAY_SECONDS)
+    _schedule_reference(context, refund)
     return refund
 
 
@@ -162,6 +166,23 @@ def give_reference(context: Context, id: str) -> None:
     context.store.save(refund)
     for type in ("refund.updated", "charge.refund.updated"):
         context.emit(refund, type, {"destination_details": {"card": before, "type": "card"}})
+
+
+def _schedule_reference(context: Context, refund: Record) -> None:
+    """Schedule the reference of a card refund. Others have none here."""
+    if refund.body.get("destination_details", {}).get("type") == "card":
+        context.timers.set(GIVE_REFERENCE, refund.id, context.now() + DAY_SECONDS)
+
+
+def _destination(charge: Record) -> JsonObject | None:
+    if "number" not in charge.hidden:
+        return None
+    type = BY_NAME[instrument_of(charge).type]
+    if type.name == "card":
+        card = {"reference_status": "pending", "reference_type": "acquirer_reference_number", "type": "refund"}
+        return {"card": card, "type": "card"}
+    name = type.refund_destination
+    return {name: {}, "type": name} if name else None
 
 
 def fail_when_due(context: Context, id: str) -> None:

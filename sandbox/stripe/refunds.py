@@ -35,7 +35,7 @@ def create(call: Call) -> JsonObject:
             "fee goes back to the connected account, which the reversal takes it from."
         )
         raise invalid(message, param="refund_application_fee")
-    refund = refund_records.make(context, charge, "re", amount)
+    refund = refund_records.make(context, charge, amount)
     refund.body |= {"reason": params.get("reason"), "metadata": merged_metadata(None, params.get("metadata"))}
     if refund_records.must_wait(context, refund):
         refund_records.wait(context, refund)

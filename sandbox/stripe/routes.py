@@ -105,6 +105,7 @@ ROUTES = (
     Route(_G, "/v2/core/accounts", v2_accounts.list_all, v2.AccountListParams),
     Route(_G, "/v2/core/accounts/{account}", v2_accounts.retrieve, v2.AccountRetrieveParams),
     Route(_P, "/v2/core/accounts/{account}", v2_accounts.update, v2.AccountUpdateParams),
+    Route(_P, "/v2/core/accounts/{account}/close", v2_accounts.close, v2.AccountCloseParams),
     Route(_P, "/v2/core/account_links", v2_accounts.create_link, v2.AccountLinkCreateParams),
     Route(_G, "/v2/core/events", thin_events.list_all, v2.EventListParams),
     Route(_G, "/v2/core/events/{id}", thin_events.retrieve, v2.EventRetrieveParams),

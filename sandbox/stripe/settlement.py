@@ -1,15 +1,13 @@
-"""The platform's settlement currency, if it is another one than that of its charges.
+"""The settlement currency of the platform or of a connected account, if it is another one than it is paid in.
 
-Every balance transaction of the platform is then converted at a fixed rate, with Stripe's fee in the settlement
-currency. Charges, transfers, fees, refunds and disputes keep the currency of the charge, and so do the balances of
-connected accounts. Sources: docs "Currency conversions" and "Work with multiple currencies"; API reference, "Balance
-transactions" (`exchange_rate`).
+Every balance transaction of the account is then converted at a fixed rate, with its fee in the settlement currency.
+Charges, transfers, fees, refunds and disputes keep the currency of the charge. Sources: docs "Currency conversions" and
+"Work with multiple currencies"; API reference, "Balance transactions" (`exchange_rate`).
 """
 
 from dataclasses import dataclass
 from fractions import Fraction
 
-from sandbox.stripe.ids import PLATFORM
 from sandbox.stripe.json_values import JsonObject
 from sandbox.stripe.money import check_currency, half_up
 from sandbox.stripe.store import Store
@@ -36,16 +34,16 @@ class Conversion:
         return None if self.rate is None else float(self.rate)
 
 
-def configure(store: Store, currency: str | None, rates: JsonObject) -> None:
-    """Settle in `currency` from now on, at the rates by charge currency. `None` settles as charged."""
+def configure(store: Store, account: str, currency: str | None, rates: JsonObject) -> None:
+    """Settle the balance in `currency` from now on, at the rates by charge currency. `None` settles as charged."""
     checked = {check_currency(name): str(Fraction(str(rate))) for name, rate in rates.items()}
     body = {"currency": check_currency(currency) if currency else None, "rates": checked}
-    store.put(_SETTING, _SETTLEMENT, owner="", body=body)
+    store.put(_SETTING, f"{_SETTLEMENT}:{account}", owner="", body=body)
 
 
 def conversion(store: Store, account: str, currency: str) -> Conversion:
     """How the account's balance takes amounts of this currency. A currency without a rate is settled as charged."""
-    setting = store.find(_SETTING, _SETTLEMENT) if account == PLATFORM else None
+    setting = store.find(_SETTING, f"{_SETTLEMENT}:{account}")
     settled = setting.body["currency"] if setting else None
     if setting is None or settled in (None, currency) or currency not in setting.body["rates"]:
         return Conversion(currency)

@@ -16,7 +16,8 @@ from sandbox.stripe.store import Record
 
 _REQUIREMENTS = "v2.core.account[requirements].updated"
 _CAPABILITY = "v2.core.account[configuration.recipient].capability_status_updated"
-TYPES = (_REQUIREMENTS, _CAPABILITY)
+_CLOSED = "v2.core.account.closed"
+TYPES = (_REQUIREMENTS, _CAPABILITY, _CLOSED)
 """All that the sandbox emits."""
 _INCLUDABLE = {"webhook_endpoint.signing_secret", "webhook_endpoint.url"}
 
@@ -28,6 +29,10 @@ def account_changed(context: Context, account: Record, before: JsonObject) -> No
         _emit(context, account, _REQUIREMENTS)
     if after["capabilities"].get("transfers") != before["capabilities"].get("transfers"):
         _emit(context, account, _CAPABILITY)
+
+
+def account_closed(context: Context, account: Record) -> None:
+    _emit(context, account, _CLOSED)
 
 
 def create_destination(call: Call) -> JsonObject:

@@ -29,6 +29,7 @@ def create(call: Call) -> JsonObject:
             f"({formatted(remaining, currency)})"
         )
         raise invalid(message, param="amount")
+    _check_balance(call.context, transfer, amount)
     _refund_fee(call, transfer, amount)
     reversal = make(call.context, transfer, amount, source_refund=None)
     reversal.body["metadata"] = merged_metadata(None, call.params.get("metadata"))
@@ -70,7 +71,7 @@ def make(context: Context, transfer: Record, amount: int, *, source_refund: str 
         available_on=available_on,
     )
     payment = context.store.get("charge", transfer.body["destination_payment"])
-    refund = refund_records.make(context, payment, "pyr", amount, source_transfer_reversal=body["id"])
+    refund = refund_records.make(context, payment, amount, source_transfer_reversal=body["id"])
     refund.body["balance_transaction"] = context.ledger.post(
         payment.owner,
         type="payment_refund",
@@ -85,6 +86,24 @@ def make(context: Context, transfer: Record, amount: int, *, source_refund: str 
     record = context.store.put(KIND, body["id"], owner=transfer.owner, body=body)
     _add_to_transfer(context, transfer, record)
     return record
+
+
+def _check_balance(context: Context, transfer: Record, amount: int) -> None:
+    """An account whose losses Stripe bears must still have the money of a separate transfer. Others go below zero.
+
+    What is pending on the balance counts. Sources: API reference, "Transfer reversals"; docs "Separate charges and
+    transfers", "Reverse transfers"; docs "Understanding connected reserve balances".
+    """
+    source = context.store.find("charge", transfer.body["source_transaction"] or "")
+    if source is not None and source.body.get("transfer") == transfer.id:
+        return
+    account = context.store.find("account", transfer.body["destination"])
+    if account is None or account.body["controller"]["losses"]["payments"] == "application":
+        return
+    balance = context.ledger.balance(transfer.body["destination"]).get(transfer.body["currency"], (0, 0))
+    if amount > sum(balance):
+        message = "The connected account's balance does not cover this reversal."
+        raise invalid(message, code="balance_insufficient", param="amount")
 
 
 def _add_to_transfer(context: Context, transfer: Record, reversal: Record) -> None:

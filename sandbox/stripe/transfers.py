@@ -16,6 +16,7 @@ from sandbox.stripe.money import check_currency, formatted
 from sandbox.stripe.store import Record
 
 KIND = "transfer"
+_SOURCE = "source_transaction"
 
 
 def create(call: Call) -> JsonObject:
@@ -30,15 +31,11 @@ def create(call: Call) -> JsonObject:
             "This value must be greater than or equal to 1.", code="parameter_invalid_integer", param="amount"
         )
     source = None
-    if "source_transaction" in params:
-        source = call.find(charges.KIND, params["source_transaction"], "source_transaction")
+    if _SOURCE in params:
+        source = call.find(charges.KIND, params[_SOURCE], _SOURCE)
         _check_source(context, source, amount, currency)
-    elif amount > context.ledger.available(call.account, currency):
-        message = (
-            "You have insufficient available funds in your Stripe account. Try adding funds directly to your "
-            "available balance by creating Charges using the 4000000000000077 test card."
-        )
-        raise invalid(message, code="balance_insufficient")
+    if source is None or _has_settled(context, source):
+        _check_balance(context, call.account, amount, currency)
     record = make(
         context,
         call.account,
@@ -46,7 +43,7 @@ def create(call: Call) -> JsonObject:
         currency=currency,
         destination=destination,
         source=source,
-        group=params.get("transfer_group") or (source.body["transfer_group"] if source else None),
+        group=_group_of(context, source, params.get("transfer_group")) if source else params.get("transfer_group"),
         description=params.get("description"),
         metadata=merged_metadata(None, params.get("metadata")),
     )
@@ -134,32 +131,61 @@ def make(
     return record
 
 
+def _check_balance(context: Context, account: str, amount: int, currency: str) -> None:
+    if amount > context.ledger.available(account, currency):
+        message = (
+            "You have insufficient available funds in your Stripe account. Try adding funds directly to your "
+            "available balance by creating Charges using the 4000000000000077 test card."
+        )
+        raise invalid(message, code="balance_insufficient")
+
+
+def _has_settled(context: Context, source: Record) -> bool:
+    """Whether the charge's funds are available: only before that is its transfer independent of the balance.
+
+    Source: docs "Separate charges and transfers", "Transfer availability".
+    """
+    return context.ledger.available_on(source.body["balance_transaction"]) <= context.now()
+
+
+def _group_of(context: Context, source: Record, requested: str | None) -> str:
+    """The transfer group: that of the charge, which gets one if it has none (docs "Transfer availability")."""
+    group: str = source.body["transfer_group"] or requested or f"group_{source.body['payment_intent']}"
+    if source.body["transfer_group"] is None:
+        source.body["transfer_group"] = group
+        context.store.save(source)
+    return group
+
+
 def _check_source(context: Context, source: Record, amount: int, currency: str) -> None:
     """Check that the source charge is captured, has the currency, and has enough funds that were not transferred yet.
 
     Source: docs "Separate charges and transfers", "Transfer availability".
     """
     charge = source.body
-    settled: JsonObject = {"currency": charge["currency"], "amount": charge["amount_captured"]}
-    if charge["balance_transaction"]:
-        settled = context.store.get(TRANSACTION, charge["balance_transaction"]).body
+    if charge["status"] == "pending":
+        raise invalid("The sandbox does not model transfers from a payment that is still processing.", param=_SOURCE)
+    if not charge["captured"] or charge["status"] != "succeeded":
+        raise invalid(f"Charge {source.id} has not been captured, so it can't be transferred.", param=_SOURCE)
+    if charge["refunded"]:
+        raise invalid(f"Charge {source.id} has been refunded, so it can't be transferred.", param=_SOURCE)
+    settled = context.store.get(TRANSACTION, charge["balance_transaction"]).body
     if settled["currency"] != currency:
         message = (
             f"The currency of source_transaction's balance transaction ({settled['currency']}) must be the same as "
             f"the transfer currency ({currency})"
         )
         raise invalid(message, param="currency")
-    if not charge["captured"] or charge["status"] != "succeeded":
-        raise invalid(
-            f"Charge {source.id} has not been captured, so it can't be transferred.", param="source_transaction"
-        )
     transferred = sum(
         record.body["amount"] for record in context.store.scan(KIND) if record.body["source_transaction"] == source.id
     )
-    unused = settled["amount"] - transferred
-    if amount > unused:
+    if transferred + amount > settled["amount"]:
         message = (
-            f"Insufficient funds: source_transaction {source.id} has {formatted(unused, currency)} left to transfer, "
-            f"and {formatted(amount, currency)} was requested."
+            "Transfers using this transaction as a source must not exceed the source amount of "
+            f"{formatted(settled['amount'], currency)}."
         )
+        if transferred:
+            message += (
+                f" (There is already a transfer using this source, amounting to {formatted(transferred, currency)}.)"
+            )
         raise invalid(message, code="balance_insufficient", param="amount")

@@ -10,8 +10,9 @@ from sandbox.stripe.context import Call
 from sandbox.stripe.errors import invalid
 from sandbox.stripe.json_values import JsonObject, merged_metadata
 from sandbox.stripe.store import Record
-from sandbox.stripe.thin_events import timestamp
+from sandbox.stripe.thin_events import account_closed, timestamp
 
+_CLOSED = "v2.core.account.closed"
 _INCLUDABLE = ("configuration.recipient", "defaults", "identity", "requirements")
 
 
@@ -50,7 +51,25 @@ def create(call: Call) -> JsonObject:
 
 
 def retrieve(call: Call) -> JsonObject:
-    return view(accounts.find(call), call.params.get("include", []))
+    """A closed account can still be retrieved (changelog, "Retrieving and listing closed v2 Accounts")."""
+    closed = call.context.store.find(_CLOSED, call.path["account"])
+    return closed.body if closed else view(accounts.find(call), call.params.get("include", []))
+
+
+def close(call: Call) -> JsonObject:
+    record = accounts.remove(call)
+    body: JsonObject = {
+        **view(record, []),
+        "applied_configurations": [],
+        "closed": True,
+        "contact_email": None,
+        "contact_phone": None,
+        "dashboard": None,
+        "display_name": None,
+        "metadata": {},
+    }
+    account_closed(call.context, record)
+    return call.context.store.put(_CLOSED, record.id, owner=record.owner, body=body).body
 
 
 def update(call: Call) -> JsonObject:

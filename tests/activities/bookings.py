@@ -15,9 +15,6 @@ from models.domain.endings import Ending
 from models.domain.messages import (
     Approve,
     Channel,
-    Checkout,
-    HoldPhase,
-    PaymentState,
     RecordAcceptance,
     RecordAuthorization,
     RecordCheckout,
@@ -25,6 +22,7 @@ from models.domain.messages import (
     ReserveSlot,
 )
 from models.domain.money import Money
+from models.domain.payments import Checkout, HoldPhase, PaymentState
 from models.domain.policy import MODERATE, BookingPolicy, PaymentPlan
 from models.domain.terms import BookingTerms
 from models.tables.audit import AuditEvent
@@ -173,9 +171,17 @@ def checkout(terms: BookingTerms, customer_id: str | None = None) -> RecordCheck
 
 
 def authorization(terms: BookingTerms) -> RecordAuthorization:
+    payment = held(terms) if terms.plan is PaymentPlan.HOLD else charged(terms)
     return RecordAuthorization(
-        terms=terms, payment=held(terms), authorized_at=NOW + HOUR / 4, approval_deadline_at=NOW + 24 * HOUR
+        terms=terms, payment=payment, authorized_at=NOW + HOUR / 4, approval_deadline_at=NOW + 24 * HOUR
     )
+
+
+def charged(terms: BookingTerms) -> PaymentState:
+    """A charge of the platform's, of which nothing is transferred yet."""
+    update = {"hold_ends_at": None, "captured_minor": terms.price.amount_minor, "transferred_minor": 0}
+    fee = Money(amount_minor=320, currency=terms.price.currency)
+    return held(terms).model_copy(update=update | {"stripe_fee": fee})
 
 
 def held(terms: BookingTerms, phase: HoldPhase = HoldPhase.HELD) -> PaymentState:
@@ -192,7 +198,8 @@ def ended(
     terms: BookingTerms, ending: Ending, payment: PaymentState | None, at: datetime | None = None
 ) -> RecordEnding:
     """A captured payment is one that the saga has settled: what the ending keeps was captured, with its fee."""
-    if payment and payment.phase is HoldPhase.CAPTURED and not payment.refunded_minor:
+    is_hold = terms.plan is PaymentPlan.HOLD
+    if is_hold and payment and payment.phase is HoldPhase.CAPTURED and not payment.refunded_minor:
         kept, fee = ending.split.kept.amount_minor, ending.split.platform_fee.amount_minor
         payment = payment.model_copy(update={"captured_minor": kept, "platform_fee_minor": fee})
     return RecordEnding(terms=terms, ending=ending, channel=Channel.API, payment=payment, at=at or NOW + 2 * HOUR)

@@ -4,13 +4,19 @@ import re
 from pathlib import Path
 
 from api.http.problems import Kind, example
-from tests.api.route_table import ROWS
+from tests.api.route_table import API, PAGES
 
-PAGE = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = (DOCS / "api.md").read_text()
 
 
 def test_every_route_is_documented() -> None:
-    assert set(re.findall(r"`(DELETE|GET|PATCH|POST) (/[^` ]*)`", PAGE.partition("### ")[0])) == set(ROWS)
+    assert set(re.findall(r"`(DELETE|GET|PATCH|POST) (/[^` ]*)`", PAGE.partition("### ")[0])) == set(API)
+
+
+def test_every_page_is_documented() -> None:
+    listed = re.findall(r"`(GET|POST) (/[^` ]*)`", (DOCS / "pages.md").read_text().partition("\n## ")[0])
+    assert set(listed) == set(PAGES)
 
 
 def test_every_problem_is_documented_with_its_members() -> None:

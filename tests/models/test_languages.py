@@ -13,32 +13,43 @@ from babel.messages.pofile import read_po
 from hypothesis import given
 from hypothesis import strategies as st
 
+from api.http.problems import Kind
+from api.pages.forms import is_for_people
 from models.documents.receipt import Step
 from models.domain.declines import ADVICE
+from models.domain.ledger import STORY
 from models.domain.money import Money
 from models.domain.payouts import FAILURES, failure
+from models.domain.reconciliation import WAY_OUT
 from models.languages import CATALOGUES, LANGUAGES, language
 from tests.models.strategies import CURRENCIES
 
 ROOT = Path(__file__).parents[2]
 BERLIN = ZoneInfo("Europe/Berlin")
-METHODS = [("**.py", "python"), ("mail/templates/**", "jinja2.ext.babel_extract")]
-KEYWORDS = {"gettext": None, "say": None, "ngettext": (1, 2)}
+TEMPLATES = ("mail/templates/**", "pages/templates/**")
+METHODS = [("**.py", "python"), *((folder, "jinja2.ext.babel_extract") for folder in TEMPLATES)]
+KEYWORDS = {"gettext": None, "say": None, "_": None, "ngettext": (1, 2)}
 PLACEHOLDER = re.compile(r"%\(\w+\)s|%\(\w+\)d")
 
 MessageId = str | tuple[str, ...]
 
 
 def _extracted() -> Iterator[MessageId]:
-    options = {"mail/templates/**": {"trimmed": "true", "newstyle_gettext": "true", "silent": "false"}}
+    jinja = {"trimmed": "true", "newstyle_gettext": "true", "silent": "false"}
+    options = dict.fromkeys(TEMPLATES, jinja)
     for folder in ("activities", "api", "models"):
         for _, _, message, _, _ in extract_from_dir(
             ROOT / folder, METHODS, options_map=options, keywords=KEYWORDS, directory_filter=None
         ):
             yield tuple(message) if isinstance(message, tuple | list) else message
+    # Problems, as pages tell people of them.
+    yield from (kind.title for kind in Kind)
+    yield from (kind.what_to_do for kind in Kind if is_for_people(kind.what_to_do))
     # Texts in tables of the domain, which knows no languages.
     yield from (step.label for step in Step)
     yield from ADVICE.values()
+    yield from STORY.values()
+    yield from WAY_OUT.values()
     yield from (sentence for each in [*FAILURES.values(), failure(None)] for sentence in each)
 
 

@@ -132,10 +132,25 @@ def test_policy_settings_are_frozen_into_a_booking(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize(
+    ("country", "at_most", "days"),
+    [(None, None, 90), ("DE", None, 90), ("US", None, 730), ("TH", None, 10), ("US", "P60D", 60), ("TH", "P60D", 10),
+     (None, "PT0S", 0)],
+)  # fmt: skip
+def test_funds_are_kept_as_long_as_the_country_allows_or_less(
+    monkeypatch: pytest.MonkeyPatch, country: str | None, at_most: str | None, days: int
+) -> None:
+    values = {"HOLDFAST_PLATFORM_COUNTRY": country, "HOLDFAST_FUNDS_KEPT_AT_MOST": at_most}
+    _set(monkeypatch, {name: value for name, value in values.items() if value is not None})
+    assert PolicySettings().freeze(STRICT).deadlines.holding_limit == timedelta(days=days)
+
+
+@pytest.mark.parametrize(
     ("variable", "value"),
     [("HOLDFAST_FEE_BPS", "10001"), ("HOLDFAST_FEE_BPS", "-1"), ("HOLDFAST_FEE_TAX_BPS", "10001"),
      ("HOLDFAST_ROUNDING", "UP"),
-     ("HOLDFAST_APPROVAL_WINDOW", "soon")],
+     ("HOLDFAST_APPROVAL_WINDOW", "soon"), ("HOLDFAST_PLATFORM_COUNTRY", "usa"), ("HOLDFAST_PLATFORM_COUNTRY", ""),
+     ("HOLDFAST_FUNDS_KEPT_AT_MOST", "-P1D"), ("HOLDFAST_RENEWAL_LEAD", "P8D"), ("HOLDFAST_RENEWAL_LEAD", "-PT1H"),
+     ("HOLDFAST_LATE_PAYMENT_WINDOW", "P31D"), ("HOLDFAST_LATE_PAYMENT_WINDOW", "-PT1H")],
 )  # fmt: skip
 def test_invalid_policy_setting_is_refused(monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:
     monkeypatch.setenv(variable, value)

@@ -15,8 +15,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from activities.stripe.client import stripe_client
 from models.db import build_engine
 from models.domain.money import Money, chargeable
-from models.domain.policy import PRESETS, CancellationPolicy, Deadlines, last_end_for_hold
+from models.domain.payment_plans import plan_for
+from models.domain.policy import PRESETS, CancellationPolicy, Deadlines, PaymentPlan
 from models.tables.catalogue import Offering, Slot
+from models.tables.operators import Operator
 from models.tables.people import Instructor
 from sandbox.seed import add_instructor, add_offering, add_slot, add_student, seed
 from sandbox.stack.environment import PROJECT_ROOT, child_environment, python
@@ -88,7 +90,10 @@ async def test_slots_fit_into_a_hold_and_do_not_overlap_within_an_offering(
         slots = (await session.exec(select(Slot))).all()
     assert {slot.id for slot in slots} == {slot_id for slot_ids in seeds.slots.values() for slot_id in slot_ids}
     for slot in slots:
-        assert now < slot.starts_at < slot.ends_at <= last_end_for_hold(Deadlines(), now)
+        assert now < slot.starts_at < slot.ends_at
+        is_far = slot.id in seeds.slots["far"]
+        expected = PaymentPlan.CHARGE_THEN_TRANSFER if is_far else PaymentPlan.HOLD
+        assert plan_for(Deadlines(), slot.ends_at, now) is expected
     times = {(slot.offering_id, slot.starts_at) for slot in slots}
     assert len(times) == len(slots)
 
@@ -125,8 +130,8 @@ async def test_command_prints_the_ids_as_json(database_url: str, stripe_sandbox:
         capture_output=True,
     )
     printed = json.loads(completed.stdout)
-    assert set(printed) == {"students", "instructors", "offerings", "slots"}
-    assert set(printed["offerings"]) == {"flexible", "moderate", "strict", "yen"}
+    assert set(printed) == {"students", "instructors", "offerings", "slots", "operator"}
+    assert set(printed["offerings"]) == {"flexible", "moderate", "strict", "yen", "soon", "far"}
 
 
 async def test_slot_belongs_to_its_offerings_instructor(engine: AsyncEngine) -> None:
@@ -149,3 +154,14 @@ async def test_offering_below_stripes_minimum_is_refused(engine: AsyncEngine) ->
     instructor_id = await add_instructor(engine, None)
     with pytest.raises(ValueError, match="below the least"):
         await add_offering(engine, instructor_id, Money(amount_minor=49, currency="usd"))
+
+
+async def test_a_whole_booking_can_be_played_within_minutes(
+    database_url: str, stripe_sandbox: StripeSandbox, engine: AsyncEngine
+) -> None:
+    seeds = await seed(database_url, stripe_sandbox.key, stripe_sandbox.url, NOW)
+    async with AsyncSession(engine) as session:
+        first = await session.get_one(Slot, seeds.slots["soon"][0])
+        assert await session.get(Operator, seeds.operator) is not None
+    assert timedelta(minutes=5) <= first.starts_at - NOW <= timedelta(minutes=10)
+    assert first.ends_at - first.starts_at == timedelta(minutes=5)

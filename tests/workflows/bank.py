@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import httpx
 import stripe
 
+from sandbox.stack.ports import NO_TLS
 from tests.workflows.saga import Booked, Saga
 
 DAY_SECONDS = 86_400
@@ -42,7 +43,7 @@ class Bank:
         return sum(part["amount"] for part in [*balance.available, *balance.pending])
 
     async def _order(self, path: str, body: dict[str, object]) -> None:
-        async with httpx.AsyncClient(base_url=self.saga.stripe_url, trust_env=False) as client:
+        async with httpx.AsyncClient(base_url=self.saga.stripe_url, trust_env=False, verify=NO_TLS) as client:
             (await client.post(f"/_sandbox{path}", json=body)).raise_for_status()
 
 

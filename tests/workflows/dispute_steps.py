@@ -15,6 +15,7 @@ from models.domain.ledger import Account
 from models.domain.states import DisputeStatus
 from models.tables.disputes import Dispute
 from models.tables.ledger import LedgerEntry, LedgerTransaction
+from sandbox.stack.ports import NO_TLS
 from tests.workflows.saga import QUEUE, Booked, Saga
 from workflows.disputes import DisputeWorkflow
 
@@ -26,7 +27,7 @@ async def open_dispute(saga: Saga, booked: Booked, **wish: bool) -> stripe.Dispu
     assert intent is not None
     charge = intent.latest_charge
     params = {"charge": charge.id if isinstance(charge, stripe.Charge) else charge, **wish}
-    async with httpx.AsyncClient(base_url=saga.stripe_url, trust_env=False) as browser:
+    async with httpx.AsyncClient(base_url=saga.stripe_url, trust_env=False, verify=NO_TLS) as browser:
         opened = (await browser.post("/_sandbox/disputes", json=params)).raise_for_status()
     return await saga.stripe.v1.disputes.retrieve_async(opened.json()["id"])
 

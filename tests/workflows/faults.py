@@ -7,15 +7,16 @@ from typing import Any, Literal, TypeVar
 from uuid import UUID
 
 import stripe
+from temporalio import activity
 from temporalio.exceptions import ApplicationError, FailureError
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
-from activities.gateways import CheckoutPage, CheckoutRequest, PaymentGateway
+from activities.gateways import CheckoutPage, CheckoutRequest, PaymentGateway, ShareTransfer
 from activities.stripe.disputes import StripeDisputes
 from models.domain.disputes import ReverseDisputedTransfer
-from models.domain.messages import PaymentState
 from models.domain.money import Money
 from models.domain.onboarding import AccountState, OnboardingLink
+from models.domain.payments import PaymentState
 from models.domain.policy import Split
 
 T = TypeVar("T")
@@ -36,6 +37,8 @@ class Faults(Interceptor):
         self._planned: dict[tuple[When, str], list[Step]] = defaultdict(list)
         self.calls: list[str] = []
         """The names of the gateway's calls, in order."""
+        self.on_activity: Callable[[str, str, Any], Awaitable[None]] | None = None
+        """Called after each activity, with its workflow's id, its name and its argument. Nobody has its result yet."""
         self.has_backoff = False
         """Whether a failed activity waits as its retry policy says. Otherwise it is retried almost at once."""
 
@@ -72,6 +75,8 @@ class _Inbound(ActivityInboundInterceptor):
             await self._faults.take("before", name)
             result = await super().execute_activity(input)
             await self._faults.take("after", name)
+            if self._faults.on_activity and (workflow_id := activity.info().workflow_id):
+                await self._faults.on_activity(workflow_id, name, *input.args)
         except Exception as error:
             if self._faults.has_backoff or (
                 isinstance(error, FailureError) and not isinstance(error, ApplicationError)
@@ -117,8 +122,28 @@ class FaultyGateway:
     async def open_checkout(self, request: CheckoutRequest, *, key: str) -> CheckoutPage:
         return await self._around("open_checkout", lambda: self._inner.open_checkout(request, key=key))
 
-    async def find_checkout(self, customer_id: str, booking_id: UUID) -> CheckoutPage | None:
-        return await self._around("find_checkout", lambda: self._inner.find_checkout(customer_id, booking_id))
+    async def find_checkout(self, customer_id: str, booking_id: UUID, renewal_page: int) -> CheckoutPage | None:
+        call = "find_checkout"
+        return await self._around(call, lambda: self._inner.find_checkout(customer_id, booking_id, renewal_page))
+
+    async def transfers_of(self, charge_id: str, booking_id: UUID) -> list[ShareTransfer]:
+        return await self._around("transfers_of", lambda: self._inner.transfers_of(charge_id, booking_id))
+
+    async def transfer(self, charge_id: str, account_id: str, booking_id: UUID, amount: Money, *, key: str) -> None:
+        call = "transfer"
+        return await self._around(
+            call, lambda: self._inner.transfer(charge_id, account_id, booking_id, amount, key=key)
+        )
+
+    async def reverse_transfer(self, transfer_id: str, amount: Money, *, key: str) -> None:
+        call = "reverse_transfer"
+        return await self._around(call, lambda: self._inner.reverse_transfer(transfer_id, amount, key=key))
+
+    async def refund_charge(self, payment_intent_id: str, booking_id: UUID, amount: Money | None, *, key: str) -> None:
+        call = "refund_charge"
+        return await self._around(
+            call, lambda: self._inner.refund_charge(payment_intent_id, booking_id, amount, key=key)
+        )
 
     async def look_up(self, checkout_session_id: str) -> PaymentState:
         return await self._around("look_up", lambda: self._inner.look_up(checkout_session_id))
@@ -133,12 +158,10 @@ class FaultyGateway:
     async def capture(self, payment_intent_id: str, split: Split, *, key: str) -> PaymentState:
         return await self._around("capture", lambda: self._inner.capture(payment_intent_id, split, key=key))
 
-    async def refund(
-        self, payment_intent_id: str, booking_id: UUID, *, amount: Money | None = None, with_fee: bool, key: str
-    ) -> None:
+    async def refund(self, payment_intent_id: str, booking_id: UUID, *, amount: Money | None = None, key: str) -> None:
         await self._around(
             "refund",
-            lambda: self._inner.refund(payment_intent_id, booking_id, amount=amount, with_fee=with_fee, key=key),
+            lambda: self._inner.refund(payment_intent_id, booking_id, amount=amount, key=key),
         )
 
     async def return_fee(self, payment_intent_id: str, amount: Money, *, key: str) -> None:

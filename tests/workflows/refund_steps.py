@@ -15,11 +15,12 @@ from models.domain.actors import Actor, Role
 from models.domain.ids import external_refund_id, refund_workflow_id
 from models.domain.messages import Approve, Complete
 from models.domain.notifications import NotificationKind, Recipient
-from models.domain.policy import LossBearer
+from models.domain.policy import LossBearer, PaymentPlan
 from models.domain.refunds import ORDERED, RefundEvent, RefundOrder, RefundView
 from models.domain.states import PaymentStatus, RefundStatus
 from models.tables.outbox import OutboxMessage
 from models.tables.refunds import Refund
+from sandbox.stack.ports import NO_TLS
 from tests.workflows.saga import QUEUE, Booked, Saga
 from workflows.booking.workflow import BookingWorkflow
 from workflows.refunds import RefundWorkflow
@@ -109,7 +110,7 @@ async def notify_refund(saga: Saga, refund_id: UUID) -> Handle:
 
 
 async def act_at_the_bank(saga: Saga, stripe_refund_id: str, act: str) -> None:
-    async with httpx.AsyncClient(base_url=saga.stripe_url, trust_env=False) as bank:
+    async with httpx.AsyncClient(base_url=saga.stripe_url, trust_env=False, verify=NO_TLS) as bank:
         (await bank.post(f"/_sandbox/refunds/{stripe_refund_id}/{act}", json={})).raise_for_status()
 
 
@@ -152,8 +153,13 @@ async def refunds_at_stripe(saga: Saga, booked: Booked) -> list[stripe.Refund]:
 
 async def let_refunds_wait(saga: Saga) -> None:
     """From now on, Stripe does not send refunds that the platform's balance does not cover."""
-    async with httpx.AsyncClient(base_url=saga.stripe_url, trust_env=False) as sandbox:
+    async with httpx.AsyncClient(base_url=saga.stripe_url, trust_env=False, verify=NO_TLS) as sandbox:
         (await sandbox.post("/_sandbox/refunds", json={"wait_for_balance": True})).raise_for_status()
+
+
+def usual_flags(saga: Saga) -> Flags:
+    """With which a dashboard's refund takes the shares back. A charge's transfers are reversed on their own."""
+    return BOTH if saga.plan is PaymentPlan.HOLD else NO_SHARES
 
 
 async def refund_in_dashboard(saga: Saga, booked: Booked, amount_minor: int, flags: Flags) -> stripe.Refund:

@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, cast
 from uuid import UUID, uuid4
 
+import pytest
 import stripe
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, select
@@ -25,8 +26,16 @@ from temporalio.worker import Worker
 
 from models.domain.actors import Actor, Role
 from models.domain.ids import workflow_id
-from models.domain.messages import OPEN_CHECKOUT, Approve, BookingView, Checkout, Complete, PaymentEvent, ReserveSlot
+from models.domain.messages import (
+    OPEN_CHECKOUT,
+    Approve,
+    BookingView,
+    Complete,
+    PaymentEvent,
+    ReserveSlot,
+)
 from models.domain.money import Money
+from models.domain.payments import Checkout
 from models.domain.policy import BookingPolicy, PaymentPlan, checkout_deadline
 from models.domain.states import BookingStatus, PaymentStatus
 from models.domain.terms import BookingTerms
@@ -42,17 +51,23 @@ from workflows import search_attributes
 from workflows.booking.workflow import BookingWorkflow
 
 QUEUE = "test"
+both_plans = pytest.mark.parametrize("plan", list(PaymentPlan))
+"""For tests that hold whatever the booking's payment plan is."""
 _ATTEMPTS = 90
+_SAME_CALLS = {"capture": "transfer", "cancel": "refund_charge", "refund": "refund_charge"}
+"""What moves a charge's money, by the call that does so for a hold."""
 HUNDRED = Money(amount_minor=10_000, currency="usd")
+_FEE_OF_HUNDRED = 320
 
 Handle = WorkflowHandle[BookingWorkflow, BookingView]
 
 
 class Workers:
-    """The worker under test. `stop` and `start` replace it with a new one."""
+    """The worker under test. `stop` and `start` replace it with a new one, if it is `replaceable`."""
 
-    def __init__(self, build: Callable[[], Worker]) -> None:
+    def __init__(self, build: Callable[[], Worker], *, replaceable: bool = True) -> None:
         self._build = build
+        self._replaceable = replaceable
         self._running: Worker | None = None
 
     async def start(self) -> None:
@@ -66,6 +81,7 @@ class Workers:
 
     @asynccontextmanager
     async def stopped(self) -> AsyncIterator[None]:
+        assert self._replaceable, "mark the test `uncached`"
         await self.stop()
         yield
         await self.start()
@@ -167,6 +183,18 @@ class Saga:
     stripe_url: str
     """For what only a card holder or a bank can do."""
     queue: str = QUEUE
+    plan: PaymentPlan = PaymentPlan.HOLD
+
+    def call(self, name: str) -> str:
+        """The gateway's call that does under the plan what `name` does to a hold. It may be a fault's name."""
+        if self.plan is PaymentPlan.HOLD:
+            return name
+        prefix, dot, call = name.rpartition(".")
+        return prefix + dot + _SAME_CALLS.get(call, call)
+
+    def under_plan(self, figures: Figures) -> Figures:
+        """The figures of a paid booking of `HUNDRED`: Stripe's fee of a charge stays, whatever goes back later."""
+        return figures if self.plan is PaymentPlan.HOLD else replace(figures, stripe_fee_minor=_FEE_OF_HUNDRED)
 
     async def order(
         self,
@@ -194,7 +222,7 @@ class Saga:
             ends_at=starts_at + lasts,
             price=price,
             policy=policy,
-            plan=PaymentPlan.HOLD,
+            plan=self.plan,
             stripe_account_id=account_id,
         )
         deadline = checkout_deadline(policy.deadlines, now, starts_at)

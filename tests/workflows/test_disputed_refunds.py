@@ -17,8 +17,10 @@ from tests.workflows.refund_steps import (
     starting,
     stored_refund,
 )
-from tests.workflows.saga import Booked, Saga
+from tests.workflows.saga import Booked, Saga, both_plans
 from workflows.refunds import RefundWorkflow
+
+pytestmark = both_plans
 
 FEES = 320 + 1_500
 

@@ -28,8 +28,10 @@ from tests.workflows.dispute_steps import (
     start_dispute,
     until_dispute_is,
 )
-from tests.workflows.saga import Booked, Saga
+from tests.workflows.saga import Booked, Saga, both_plans
 from workflows.disputes import DisputeWorkflow
+
+pytestmark = both_plans
 
 OPERATOR = Actor(role=Role.OPERATOR, id=uuid4())
 DAY = timedelta(days=1)

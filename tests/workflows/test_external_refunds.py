@@ -13,7 +13,7 @@ from models.domain.ids import external_refund_id
 from models.domain.ledger import Account
 from models.domain.messages import Approve, Channel, Settle
 from models.domain.notifications import NotificationKind, Recipient
-from models.domain.policy import LossBearer
+from models.domain.policy import LossBearer, PaymentPlan
 from models.domain.refunds import RetryRefund
 from models.domain.states import PaymentStatus, PayoutStatus, RefundStatus
 from models.tables.audit import AuditEvent
@@ -40,10 +40,13 @@ from tests.workflows.refund_steps import (
     refund_in_dashboard,
     starting,
     stored_refund,
+    usual_flags,
 )
-from tests.workflows.saga import Booked, Saga
+from tests.workflows.saga import Booked, Saga, both_plans
 from workflows.booking.workflow import BookingWorkflow
 from workflows.refunds import RefundWorkflow
+
+HOLD, CHARGE = PaymentPlan
 
 
 async def adopt(saga: Saga, booked: Booked, amount_minor: int, flags: Flags) -> Refund:
@@ -71,11 +74,12 @@ async def check_against_stripe(saga: Saga, booked: Booked) -> None:
 
 
 @pytest.mark.parametrize(
-    ("flags", "borne_by", "instructor", "fee", "loss"),
+    ("plan", "flags", "borne_by", "instructor", "fee", "loss"),
     [
-        (BOTH, LossBearer.BOTH, 4_000, 1_000, 0),
-        (NO_FEE, LossBearer.BOTH, 5_000, 0, 0),
-        (NO_SHARES, LossBearer.PLATFORM, 0, 1_000, 4_000),
+        (HOLD, BOTH, LossBearer.BOTH, 4_000, 1_000, 0),
+        (HOLD, NO_FEE, LossBearer.BOTH, 5_000, 0, 0),
+        (HOLD, NO_SHARES, LossBearer.PLATFORM, 0, 1_000, 4_000),
+        (CHARGE, NO_SHARES, LossBearer.PLATFORM, 0, 1_000, 4_000),
     ],
 )
 async def test_dashboard_refund_is_recorded_and_posted(
@@ -111,10 +115,11 @@ async def test_full_dashboard_refund_without_the_fee_is_owed_by_the_instructor(s
         assert (await session.exec(select(InstructorPayout).where(of_booking))).one().status is PayoutStatus.REVERSED
 
 
+@both_plans
 @pytest.mark.parametrize("lost", ["adopt_refund", "record_refund"])
 async def test_refund_is_adopted_once_for_repeated_events(saga: Saga, lost: str) -> None:
     booked = await saga.completed()
-    refund = await refund_in_dashboard(saga, booked, 3_333, BOTH)
+    refund = await refund_in_dashboard(saga, booked, 3_333, usual_flags(saga))
     saga.faults.fail("after", lost, Unknown("the response was lost"))
     for _ in range(2):
         await (await notify_external(saga, refund)).result()
@@ -123,7 +128,6 @@ async def test_refund_is_adopted_once_for_repeated_events(saga: Saga, lost: str)
     await check_against_stripe(saga, booked)
 
 
-@pytest.mark.concurrent_workflows
 async def test_concurrent_refunds_from_api_and_dashboard_are_each_recorded_once(saga: Saga) -> None:
     booked = await saga.completed()
     ours, theirs = await asyncio.gather(
@@ -163,9 +167,10 @@ async def test_dashboard_refund_waits_until_the_end_of_the_booking_is_recorded(s
     await check_against_stripe(saga, booked)
 
 
+@both_plans
 async def test_pending_dashboard_refund_is_followed(saga: Saga) -> None:
     booked = await completed_with(saga, REFUND_PENDING_CARD)
-    refund = await refund_in_dashboard(saga, booked, 5_000, BOTH)
+    refund = await refund_in_dashboard(saga, booked, 5_000, usual_flags(saga))
     handle = await notify_external(saga, refund)
     await act_at_the_bank(saga, refund.id, "succeed")
     await notify_external(saga, refund)
@@ -174,9 +179,10 @@ async def test_pending_dashboard_refund_is_followed(saga: Saga) -> None:
     await check_against_stripe(saga, booked)
 
 
+@both_plans
 async def test_failed_dashboard_refund_can_be_retried(saga: Saga) -> None:
     booked = await completed_with(saga, REFUND_FAILING_CARD)
-    row = await adopt(saga, booked, 5_000, BOTH)
+    row = await adopt(saga, booked, 5_000, usual_flags(saga))
     assert row.stripe_refund_id
     await act_at_the_bank(saga, row.stripe_refund_id, "fail")
     await (await notify_external(saga, await saga.stripe.v1.refunds.retrieve_async(row.stripe_refund_id))).result()
@@ -188,7 +194,7 @@ async def test_failed_dashboard_refund_can_be_retried(saga: Saga) -> None:
     assert Account.REFUNDS not in await balances(saga, booked)
     # The shares were taken once.
     assert await payment_totals(booked) == (PaymentStatus.PARTIALLY_REFUNDED, 5_000, 5_000, 1_000)
-    assert (await booked.figures()).instructor_received_minor == 4_000
+    assert (await booked.figures()).instructor_received_minor == (4_000 if saga.plan is HOLD else 8_000)
 
 
 async def test_refund_of_a_charge_without_booking_is_ignored(saga: Saga) -> None:

@@ -2,13 +2,18 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio.api.enums.v1 import EventType
+from temporalio.client import WorkflowHandle
 from temporalio.converter import decode_typed_search_attributes
+from temporalio.testing import WorkflowEnvironment
 
 from models.domain.states import IllegalTransition, PayoutStatus
 from models.tables.audit import AuditEvent
@@ -16,6 +21,7 @@ from models.tables.bookings import BookingRequest
 from tests.conftest import StripeSandbox
 from tests.own_stripe import own_sandbox
 from tests.workflows.bank import UNTIL_SENT, bank_of
+from tests.workflows.drifts import DRIFT_REASON, add_drift
 from tests.workflows.payout_steps import notify_payout, until_share
 from tests.workflows.resets import Story
 from tests.workflows.saga import Saga
@@ -29,8 +35,29 @@ async def stripe_sandbox() -> AsyncIterator[StripeSandbox]:
         yield sandbox
 
 
+class OneSleepAtATime(WorkflowEnvironment):
+    """The test server ends with "Unbalanced lock and unlock calls" if two sleeps overlap."""
+
+    def __init__(self, env: WorkflowEnvironment) -> None:
+        super().__init__(env.client)
+        self._env = env
+        self._sleeping = asyncio.Lock()
+
+    @property
+    def supports_time_skipping(self) -> bool:
+        return self._env.supports_time_skipping
+
+    async def get_current_time(self, handle: WorkflowHandle[Any, Any] | None = None) -> datetime:
+        return await self._env.get_current_time(handle)
+
+    async def sleep(self, duration: timedelta | float) -> None:
+        async with self._sleeping:
+            await self._env.sleep(duration)
+
+
 async def play_with_time_passing(saga: Saga, play: Play) -> Story:
     """Nobody waits for a minute in a test: from the failure on, the clock runs."""
+    saga = replace(saga, env=OneSleepAtATime(saga.env))
 
     async def let_it_run() -> None:
         while True:
@@ -89,6 +116,26 @@ async def test_failed_write_is_shown_and_made_later(saga: Saga, play: Play, writ
         assert list(dict.fromkeys(said)) == ["booking.needs_attention", "booking.attention_cleared"] * booking_is_known
         still = select(BookingRequest.id).where(col(BookingRequest.attention_reason) == reason)
         assert not (await session.exec(still)).all()
+
+
+async def test_reason_that_the_records_give_is_shown_after_a_failed_write(saga: Saga) -> None:
+    """The drift is found while the write fails."""
+    found: list[UUID] = []
+
+    async def find_drift() -> None:
+        async with AsyncSession(saga.engine) as session:
+            needy = await session.exec(select(BookingRequest.id).where(col(BookingRequest.needs_attention)))
+            found.extend(needy)
+        for booking_id in found:
+            await add_drift(saga.engine, booking_id)
+
+    saga.faults.fail("before", "record_refund", IllegalTransition("from here to there"))
+    saga.faults.plan("after", "report_failed_write", find_drift)
+    await play_with_time_passing(saga, refunds.refunded)
+    assert saga.faults.all_taken
+    async with AsyncSession(saga.engine) as session:
+        booking = await session.get_one(BookingRequest, found[0])
+        assert (booking.needs_attention, booking.attention_reason) == (True, DRIFT_REASON)
 
 
 async def test_payout_that_cannot_be_recorded_is_shown_and_recorded_the_next_day(saga: Saga) -> None:

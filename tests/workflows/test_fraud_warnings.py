@@ -21,10 +21,13 @@ from models.tables.audit import AuditEvent
 from models.tables.bookings import BookingRequest
 from models.tables.refunds import Refund
 from tests.workflows.dispute_steps import balances, open_dispute
+from tests.workflows.drifts import DRIFT_REASON, add_drift
 from tests.workflows.refund_steps import payment_totals, refund_booking, refunds_at_stripe
-from tests.workflows.saga import QUEUE, Booked, Saga
+from tests.workflows.saga import QUEUE, Booked, Saga, both_plans
 from workflows.booking.workflow import BookingWorkflow
 from workflows.refunds import RefundWorkflow
+
+pytestmark = both_plans
 
 REFUND = BookingPolicy(on_fraud_warning=FraudWarningPolicy.REFUND)
 
@@ -104,6 +107,16 @@ async def test_attention_ends_when_the_warning_needs_no_action_any_more(saga: Sa
     assert await (await warned.notify()).result() is None
     booking = await warned.booking()
     assert (booking.needs_attention, booking.attention_reason) == (False, None)
+
+
+async def test_reason_that_the_records_give_is_shown_after_a_fraud_warning(saga: Saga) -> None:
+    warned = await warn(saga, await saga.completed())
+    await (await warned.notify()).result()
+    await add_drift(saga.engine, warned.booked.order.terms.booking_id)
+    assert (await refund_booking(saga, warned.booked, 10_000)).status is RefundStatus.SUCCEEDED
+    await (await warned.notify()).result()
+    booking = await warned.booking()
+    assert (booking.needs_attention, booking.attention_reason) == (True, DRIFT_REASON)
 
 
 @pytest.mark.parametrize(

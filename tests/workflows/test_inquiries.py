@@ -18,8 +18,10 @@ from tests.workflows.dispute_steps import (
     until_dispute_is,
 )
 from tests.workflows.refund_steps import OPERATOR, refund_booking
-from tests.workflows.saga import Booked, Saga
+from tests.workflows.saga import Booked, Saga, both_plans
 from workflows.disputes import DisputeWorkflow
+
+pytestmark = both_plans
 
 
 async def inquired(saga: Saga) -> tuple[Booked, str, Handle]:

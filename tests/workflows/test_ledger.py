@@ -5,6 +5,7 @@ The sandbox is the test's own, so that everything on the platform's account is f
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
@@ -20,9 +21,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from models.domain.actors import AbsentParty
 from models.domain.ledger import Account, PostingKind
 from models.domain.messages import Approve, Cancel, Complete, ReportNoShow
-from models.domain.policy import LossBearer
+from models.domain.policy import LossBearer, PaymentPlan
 from models.tables.ledger import LedgerEntry, LedgerTransaction
 from sandbox.demo import books
+from sandbox.stack.ports import NO_TLS
 from tests.conftest import StripeSandbox
 from tests.own_stripe import own_sandbox
 from tests.workflows.bank import Bank, bank_of
@@ -62,14 +64,19 @@ class Marketplace(RuleBasedStateMachine):
     @initialize()
     def book_refund_wait_and_dispute(self) -> None:
         """Every example has at least these steps."""
-        self.do(self._book("completed", None))
-        self.do(self._refund(self.captured[-1], 25, LossBearer.BOTH, None))
+        for plan in PaymentPlan:
+            self.do(self._book(plan, "completed", None))
+            self.do(self._refund(self.captured[-1], 25, LossBearer.BOTH, None))
         self.do(self._wait(4))
         self.do(self._dispute(self.captured[-1], None))
 
-    @rule(ending=st.sampled_from(["completed", "cancelled_late", "student_absent"]), fault=FAULTS)
-    def session_ends(self, ending: str, fault: str | None) -> None:
-        self.do(self._book(ending, fault))
+    @rule(
+        plan=st.sampled_from(PaymentPlan),
+        ending=st.sampled_from(["completed", "cancelled_late", "student_absent"]),
+        fault=FAULTS,
+    )
+    def session_ends(self, plan: PaymentPlan, ending: str, fault: str | None) -> None:
+        self.do(self._book(plan, ending, fault))
 
     @rule(which=WHICH, fault=FAULTS)
     def student_disputes(self, which: int, fault: str | None) -> None:
@@ -100,11 +107,12 @@ class Marketplace(RuleBasedStateMachine):
     def ledger_matches_stripe(self) -> None:
         self.do(self._compare())
 
-    async def _book(self, ending: str, fault: str | None) -> None:
+    async def _book(self, plan: PaymentPlan, ending: str, fault: str | None) -> None:
         await self._advance_stripes_clock()
-        booked = await self.saga.paid(starts_in=timedelta(hours=5))
+        booked = await replace(self.saga, plan=plan).paid(starts_in=timedelta(hours=5))
         await booked.handle.execute_update(BookingWorkflow.approve, Approve(actor=booked.instructor))
-        await self._fail(fault, "/v1/payment_intents/*/capture")
+        settling = "/v1/payment_intents/*/capture" if plan is PaymentPlan.HOLD else "/v1/transfers"
+        await self._fail(fault, settling)
         if ending == "cancelled_late":
             await booked.handle.execute_update(BookingWorkflow.cancel, Cancel(actor=booked.student))
         else:
@@ -169,14 +177,14 @@ class Marketplace(RuleBasedStateMachine):
     async def _advance_stripes_clock(self) -> None:
         """Advance Stripe's clock to the workflows' clock."""
         now = await self.saga.env.get_current_time()
-        async with httpx.AsyncClient(base_url=self.saga.stripe_url, trust_env=False) as control:
+        async with httpx.AsyncClient(base_url=self.saga.stripe_url, trust_env=False, verify=NO_TLS) as control:
             behind = int(now.timestamp()) - (await control.get("/_sandbox/clock")).json()["now"]
             (await control.post("/_sandbox/clock", json={"advance_seconds": max(behind, 0)})).raise_for_status()
 
     async def _fail(self, kind: str | None, path: str) -> None:
         """Plan a fault for the next call to `path`."""
         if kind:
-            async with httpx.AsyncClient(base_url=self.saga.stripe_url, trust_env=False) as control:
+            async with httpx.AsyncClient(base_url=self.saga.stripe_url, trust_env=False, verify=NO_TLS) as control:
                 (await control.post("/_sandbox/faults", json={"kind": kind, "path": path})).raise_for_status()
 
     async def _compare(self) -> None:
@@ -235,7 +243,6 @@ class Marketplace(RuleBasedStateMachine):
         return instructors + platform - open_disputes + owed
 
 
-@pytest.mark.concurrent_workflows
 async def test_ledger_matches_stripe_after_any_sequence_of_events(saga: Saga) -> None:
     Marketplace.saga, Marketplace.loop = saga, asyncio.get_running_loop()
     Marketplace.captured, Marketplace.disputes, Marketplace.heard = [], [], {}

@@ -16,6 +16,7 @@ from models.domain.errors import Unknown
 from models.domain.ledger import Account
 from models.domain.notifications import NotificationKind
 from models.domain.payouts import PayoutOrder, PayoutPhase, PayoutState
+from models.domain.policy import PaymentPlan
 from models.domain.states import PayoutStatus
 from models.tables.audit import AuditEvent
 from models.tables.bookings import BookingRequest
@@ -26,9 +27,12 @@ from tests.conftest import StripeSandbox
 from tests.own_stripe import own_sandbox
 from tests.workflows.bank import DAY_SECONDS, UNTIL_SENT, bank_of
 from tests.workflows.payout_steps import Handle, notify_payout, share, until_share
-from tests.workflows.saga import Booked, Saga
+from tests.workflows.refund_steps import refund_in_dashboard, usual_flags
+from tests.workflows.saga import Booked, Saga, both_plans
 from workflows.payouts import PayoutWorkflow
 from workflows.search_attributes import NEEDS_ATTENTION
+
+pytestmark = both_plans
 
 
 @pytest.fixture
@@ -166,11 +170,11 @@ async def test_refund_after_the_payout_leaves_a_negative_balance(saga: Saga) -> 
     await bank.wait(UNTIL_SENT + 2 * DAY_SECONDS)
     payout = await bank.payout()
     assert await (await notify_payout(bank, payout.id)).result() is PayoutPhase.ARRIVED
-    intent = await booked.payment_intent()
-    assert intent is not None
-    await saga.stripe.v1.refunds.create_async(
-        {"payment_intent": intent.id, "amount": 5_000, "reverse_transfer": True, "refund_application_fee": True}
-    )
+    await refund_in_dashboard(saga, booked, 5_000, usual_flags(saga))
+    if saga.plan is PaymentPlan.CHARGE_THEN_TRANSFER:
+        group = str(booked.order.terms.booking_id)
+        [transfer] = (await saga.stripe.v1.transfers.list_async({"transfer_group": group})).data
+        await saga.stripe.v1.transfers.reversals.create_async(transfer.id, {"amount": 4_000})
     assert await bank.balance() == -4_000
     await bank.wait(3 * DAY_SECONDS)
     # A negative balance makes no payout.
@@ -276,7 +280,7 @@ async def test_payout_of_a_replaced_account_is_recorded(saga: Saga) -> None:
     await until_share(booked, PayoutStatus.PROCESSING, payout.id)
 
 
-async def test_payout_of_a_closed_account_is_no_longer_followed(saga: Saga) -> None:
+async def test_payout_in_transit_of_a_closed_account_does_not_stay_under_way(saga: Saga) -> None:
     booked = await saga.completed()
     bank = bank_of(booked)
     await bank.wait(UNTIL_SENT)
@@ -284,5 +288,10 @@ async def test_payout_of_a_closed_account_is_no_longer_followed(saga: Saga) -> N
     handle = await notify_payout(bank, payout.id)
     await until_share(booked, PayoutStatus.PROCESSING, payout.id)
     await saga.stripe.v1.accounts.delete_async(bank.account_id)
+    before = await balances(saga, booked.order.terms.instructor_id)
     assert await handle.result() is None
-    assert (await share(booked)).status is PayoutStatus.PROCESSING
+    row = await share(booked)
+    assert (row.status, row.failure_reason) == (PayoutStatus.FAILED, "account_gone")
+    # Stripe has sent it.
+    assert await balances(saga, booked.order.terms.instructor_id) == before == {}
+    assert await mails(saga) == []

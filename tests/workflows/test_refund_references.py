@@ -17,9 +17,11 @@ from models.tables.outbox import OutboxMessage
 from tests.conftest import StripeSandbox
 from tests.own_stripe import own_sandbox
 from tests.workflows.bank import DAY_SECONDS, bank_of
-from tests.workflows.refund_steps import execute_refund, order_refund, payment_totals
-from tests.workflows.saga import QUEUE, Booked, Saga
+from tests.workflows.refund_steps import execute_refund, order_refund, payment_totals, refund_in_dashboard, usual_flags
+from tests.workflows.saga import QUEUE, Booked, Saga, both_plans
 from workflows.client.event_router import StripeEventRouter
+
+pytestmark = both_plans
 
 
 @pytest.fixture
@@ -49,11 +51,7 @@ async def test_reference_of_a_refund_changes_nothing(saga: Saga) -> None:
     booked = await saga.completed()
     refund_id = await order_refund(saga, booked, 2_000)
     assert await execute_refund(saga, refund_id) == RefundView(status=RefundStatus.SUCCEEDED)
-    intent = await booked.payment_intent()
-    assert intent is not None
-    in_dashboard = await saga.stripe.v1.refunds.create_async(
-        {"payment_intent": intent.id, "amount": 1_000, "reverse_transfer": True, "refund_application_fee": True}
-    )
+    in_dashboard = await refund_in_dashboard(saga, booked, 1_000, usual_flags(saga))
     router = StripeEventRouter(saga.env.client, QUEUE, saga.engine)
     [made] = (await saga.stripe.v1.events.list_async({"type": "refund.created", "limit": 1})).data
     await router.route(StripeEvent.of(made.id, made.type, None, made.data.to_dict()))

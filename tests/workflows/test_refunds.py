@@ -37,8 +37,10 @@ from tests.workflows.refund_steps import (
     stored_refund,
     until_refund_is,
 )
-from tests.workflows.saga import Saga
+from tests.workflows.saga import Saga, both_plans
 from workflows.refunds import RefundWorkflow
+
+pytestmark = both_plans
 
 
 async def test_partial_refund_is_taken_from_both_shares_in_proportion(saga: Saga) -> None:
@@ -104,7 +106,6 @@ async def test_platform_can_bear_a_refund(saga: Saga) -> None:
     assert (await booked.figures()).instructor_received_minor == 4_000
 
 
-@pytest.mark.concurrent_workflows
 async def test_concurrent_refunds_never_exceed_the_payment(saga: Saga) -> None:
     booked = await saga.completed()
     orders = [await order_refund(saga, booked, 4_000) for _ in range(4)]
@@ -189,7 +190,6 @@ async def test_failed_refund_is_owed_until_an_operator_retries_it(saga: Saga) ->
     assert await payment_totals(booked) == (PaymentStatus.PARTIALLY_REFUNDED, 5_000, 5_000, 1_000)
 
 
-@pytest.mark.concurrent_workflows
 async def test_two_retries_at_once_are_one_try(saga: Saga) -> None:
     booked = await completed_with(saga, REFUND_FAILING_CARD)
     order = await order_refund(saga, booked, 5_000)

@@ -16,6 +16,7 @@ from activities.stripe.client import stripe_client
 from activities.stripe.payments import StripeGateway
 from activities.stripe.payouts import StripePayouts
 from activities.stripe.refunds import StripeRefunds
+from models.domain.policy import PaymentPlan
 from tests.conftest import StripeSandbox
 from tests.own_stripe import own_sandbox
 from tests.workflows.faults import Faults, FaultyDisputes, FaultyGateway, When
@@ -25,6 +26,7 @@ from tests.workflows.stories import OUTCOMES, Play, disputes, onboarding, payout
 from worker import build_worker
 from workflows.client.executions import WorkflowExecutions
 
+HOLD, CHARGE = PaymentPlan
 ALL, NONE = ResetReapplyType.RESET_REAPPLY_TYPE_ALL_ELIGIBLE, ResetReapplyType.RESET_REAPPLY_TYPE_NONE
 
 
@@ -35,7 +37,9 @@ async def stripe_sandbox() -> AsyncIterator[StripeSandbox]:
 
 
 @pytest.fixture
-async def saga(engine: AsyncEngine, stripe_sandbox: StripeSandbox, temporal_address: str) -> AsyncIterator[Saga]:
+async def saga(
+    engine: AsyncEngine, stripe_sandbox: StripeSandbox, temporal_address: str, plan: PaymentPlan
+) -> AsyncIterator[Saga]:
     client = await Client.connect(temporal_address, data_converter=pydantic_data_converter)
     faults = Faults()
     async with stripe_client(stripe_sandbox.key, stripe_sandbox.url) as stripe:
@@ -44,7 +48,7 @@ async def saga(engine: AsyncEngine, stripe_sandbox: StripeSandbox, temporal_addr
         workers = Workers(lambda: build_worker(client, QUEUE, engine, gateway, *parts, interceptors=[faults]))
         await workers.start()
         try:
-            yield Saga(LiveEnvironment(client), engine, stripe, faults, workers, stripe_sandbox.url)
+            yield Saga(LiveEnvironment(client), engine, stripe, faults, workers, stripe_sandbox.url, plan=plan)
         finally:
             async for left in client.list_workflows(f"TaskQueue = '{QUEUE}' AND ExecutionStatus = 'Running'"):
                 with suppress(Exception):
@@ -70,8 +74,14 @@ STORIES: list[Play] = [
 ]
 
 
+REVERSED: list[Play] = [refunds.refunded, refunds.refund_failed_twice, disputes.dispute_lost]
+"""Of a charge, the share is transferred and reversed otherwise. The rest of the stories is the same."""
+
+
 @pytest.mark.parametrize("reapply", [ALL, NONE], ids=["with_messages", "without_messages"])
-@pytest.mark.parametrize("play", STORIES)
+@pytest.mark.parametrize(
+    ("plan", "play"), [*((HOLD, play) for play in STORIES), *((CHARGE, play) for play in REVERSED)]
+)
 async def test_reset_to_any_task_moves_no_money_and_ends_the_same(
     saga: Saga, play: Play, reapply: ResetReapplyType.ValueType
 ) -> None:
@@ -134,8 +144,18 @@ TERMINATED: list[tuple[Play, str]] = [
 ]
 
 
+_REVERSING = [
+    (refunds.refunded, "create_refund"),
+    (refunds.refunded, "record_refund"),
+    (disputes.dispute_lost, "reverse_disputed_transfer"),
+]
+
+
 @pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize(("play", "activity_type"), TERMINATED)
+@pytest.mark.parametrize(
+    ("plan", "play", "activity_type"),
+    [*((HOLD, *each) for each in TERMINATED), *((CHARGE, *each) for each in _REVERSING)],
+)
 async def test_terminated_workflow_goes_on_where_it_was(saga: Saga, play: Play, activity_type: str, when: When) -> None:
     await ended_at(saga, when, activity_type)
     story = await play(saga)

@@ -24,9 +24,11 @@ from tests.workflows.refund_steps import (
     notify_refund,
     order_refund,
 )
-from tests.workflows.saga import Booked, Saga
+from tests.workflows.saga import Booked, Saga, both_plans
 from workflows.booking.workflow import BookingWorkflow
 from workflows.disputes import DisputeWorkflow
+
+pytestmark = both_plans
 
 OPERATOR = Actor(role=Role.OPERATOR, id=uuid4())
 

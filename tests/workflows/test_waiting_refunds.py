@@ -24,7 +24,9 @@ from tests.workflows.refund_steps import (
     stored_refund,
     until_refund_is,
 )
-from tests.workflows.saga import Booked, Saga
+from tests.workflows.saga import Booked, Saga, both_plans
+
+pytestmark = both_plans
 
 OWED = {Account.STRIPE_BALANCE: 10_000 - 320, Account.STRIPE_FEES: 320, Account.REFUNDS: -10_000}
 SENT = {Account.STRIPE_BALANCE: -320, Account.STRIPE_FEES: 320}

@@ -3,8 +3,10 @@
 import pytest
 from temporalio import activity
 
-from tests.workflows.saga import Saga
+from tests.workflows.saga import Saga, both_plans
 from tests.workflows.stories import Play, disputes, refunds
+
+pytestmark = both_plans
 
 
 @pytest.mark.parametrize(

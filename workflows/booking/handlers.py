@@ -46,6 +46,7 @@ with workflow.unsafe.imports_passed_through():
 
 
 _OVERTAKEN = "Another decision, or the deadline, came first."
+_CARRIED_OUT = "This decision was carried out before the workflow was reset."
 
 
 class BookingHandlers:
@@ -60,6 +61,8 @@ class BookingHandlers:
     def _check(self, decision: Decision) -> None:
         if not self._is_current(decision):
             return  # Checked once it is.
+        if _update_id() in self._state.carried_out:
+            raise ApplicationError(_CARRIED_OUT, type=Refusal.NOT_POSSIBLE_NOW)
         if reason := self._state.refusal(decision, workflow.now()):
             raise ApplicationError(reason, type=Refusal.NOT_POSSIBLE_NOW)
 
@@ -73,6 +76,7 @@ class BookingHandlers:
             self._check(decision)
             resumed, deadline = state.resumed, state.deadline
             state.apply(decision, at)
+            state.decided_in = _update_id()
             await self._wait_for_outcome(decision, deadline)
             if state.resumed == resumed or state.took_effect(decision):
                 break
@@ -160,7 +164,7 @@ class BookingHandlers:
         if state.resumed != resumed:
             self._progress.reload()
             return
-        state.moved(to, deadline)
+        state.moved(to, deadline, workflow.now())
         workflow.upsert_search_attributes([search_attributes.SESSION_START.value_set(to.starts_at)])
         self._progress.publish_status()
 
@@ -299,6 +303,12 @@ class BookingHandlers:
     @retry.validator
     def _check_retry(self, decision: Retry) -> None:
         self._check(decision)
+
+
+def _update_id() -> str | None:
+    """`None` in a signal. A reset plays an update again with the id that it had."""
+    update = workflow.current_update_info()
+    return update.id if update else None
 
 
 def _not_recorded(failure: ActivityError) -> ApplicationError:

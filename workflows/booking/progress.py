@@ -12,6 +12,7 @@ from temporalio.exceptions import ActivityError
 with workflow.unsafe.imports_passed_through():
     from activities.booking.records import RecordActivities
     from models.domain.messages import RecordAttention
+    from models.domain.payments import CHARGE_DISPUTED
     from models.domain.resets import LoadBooking, RecordedBooking
     from models.domain.states import BookingStatus, PaymentStatus, SessionStatus
     from workflows import search_attributes
@@ -71,7 +72,7 @@ class Progress:
         workflow.upsert_search_attributes([*changes, moved])
         self.set_details()
 
-    def _check_reset(self) -> None:
+    def check_reset(self) -> None:
         if self.was_reset:
             raise WasReset
 
@@ -85,12 +86,12 @@ class Progress:
         def is_decided() -> bool:
             return condition() or state.ending is not None
 
-        self._check_reset()
+        self.check_reset()
         while not is_decided():
             if state.is_moving:
                 # The deadline moves with the session, so it cannot pass meanwhile.
                 await workflow.wait_condition(lambda: not state.is_moving or self.was_reset)
-                self._check_reset()
+                self.check_reset()
                 continue
             if (deadline := state.deadline) <= workflow.now():
                 return False
@@ -100,8 +101,16 @@ class Progress:
                     timeout=deadline - workflow.now(),
                     timeout_summary=f"waits for {state.stage}",
                 )
-            self._check_reset()
+            self.check_reset()
         return True
+
+    async def wait_for_event(self, timeout: timedelta) -> None:
+        """Until Stripe sends an event of the payment."""
+        state = self._state
+        with contextlib.suppress(asyncio.TimeoutError):
+            await workflow.wait_condition(
+                lambda: state.event_pending or self.was_reset, timeout=timeout, timeout_summary="waits for Stripe"
+            )
 
     async def run_or_park(self, step: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Run the step. If it fails for good, park until an operator has it retried.
@@ -109,15 +118,15 @@ class Progress:
         Raises `EndedByOperator` if the operator ends the booking instead.
         """
         while True:
-            self._check_reset()
+            self.check_reset()
             try:
                 result = await shielded(step())
             except (ActivityError, HoldLost) as failure:
                 # A reset makes running activities fail.
-                self._check_reset()
+                self.check_reset()
                 await self.park(reason_of(failure))
             else:
-                self._check_reset()
+                self.check_reset()
                 state = self._state
                 if state.retry is not None:
                     state.retried, state.retry = state.retry, None
@@ -130,15 +139,21 @@ class Progress:
         """
         state = self._state
         ending, retry = state.ending, state.retry
-        state.parked_because = reason
+        state.parked_because, state.decided_in = reason, None
         if not is_recorded:
             await self._record_attention(until)
         with contextlib.suppress(asyncio.TimeoutError):
             await workflow.wait_condition(
-                lambda: state.retry is not retry or state.ending is not ending or self.was_reset,
+                lambda: (
+                    state.retry is not retry
+                    or state.ending is not ending
+                    or self.was_reset
+                    # A dispute that is won ends the wait by itself.
+                    or (CHARGE_DISPUTED in reason and state.event_pending)
+                ),
                 timeout=max(until - workflow.now(), timedelta(0)) if until else None,
             )
-        self._check_reset()
+        self.check_reset()
         state.parked_because = None
         state.operator_round += 1
         await self._record_attention()
@@ -155,7 +170,9 @@ class Progress:
             at=workflow.now(),
             decision=None if state.is_parked else state.retry,
             until=until,
-            ending=state.ending if state.is_parked else None,
+            ending=state.ending,
+            operator_round=state.operator_round,
+            update_id=None if state.is_parked else state.decided_in,
         )
         write = persist if state.is_parked else persist_decision
         try:

@@ -15,21 +15,23 @@ from models.domain.endings import Ending, EndReason
 from models.domain.messages import (
     Approve,
     BookingView,
-    Checkout,
     Complete,
     ContestNoShow,
     Decision,
     Extend,
     Object,
     PaymentEvent,
-    PaymentRef,
-    PaymentState,
+    RecordRenewedPayment,
     ReportNoShow,
     Reschedule,
     ReserveSlot,
     Retry,
 )
+from models.domain.payment_plans import expected_end
+from models.domain.payments import Checkout, PaymentRef, PaymentState
+from models.domain.policy import PaymentPlan
 from models.domain.rationing import LimitReached
+from models.domain.renewals import Renewal, RenewalReason
 from models.domain.resets import RecordedBooking
 from models.domain.session_reports import Answer, Report
 from models.domain.states import BookingStatus, PaymentStatus, SessionStatus, advance
@@ -46,6 +48,7 @@ class BookingState:
     latest_deadline: datetime
     """How far an operator can extend `deadline`."""
     hold_ends_at: datetime
+    """Until when the money that is held can be settled."""
     stage: Stage = Stage.CHECKOUT
     view: BookingView = field(default_factory=lambda: BookingView(booking_status=None))
     """The states reached, as callers and operators see them."""
@@ -55,9 +58,9 @@ class BookingState:
     payment: PaymentState | None = None
     """As Stripe answered last."""
     event_pending: bool = False
+    """Stripe sent an event that no look-up has followed yet."""
     is_authorizing: bool = False
     """The payment is being looked up, or its authorization recorded: an approval may come before the stage changes."""
-    """Stripe sent an event that no look-up has followed yet."""
     approval: Approve | None = None
     report: Report | None = None
     """What one side says of the session, and the other can answer."""
@@ -77,7 +80,17 @@ class BookingState:
     parked_because: str | None = None
     operator_round: int = 0
     """How many times an operator had a failed step tried again, or ended a parked booking."""
+    decided_in: str | None = None
+    """The id of the last decision's update."""
+    carried_out: tuple[str, ...] = ()
+    """The updates, before a reset, with which operators had failed steps tried again."""
     is_moving: bool = False
+    is_lapsed: bool = False
+    """Stripe no longer holds the money."""
+    renewal: Renewal | None = None
+    """The student is asked to pay again."""
+    renewal_pages: int = 0
+    """How many Checkout pages there have been to pay again on."""
     resumed: int = 0
     """How many times the state was replaced by what the records say."""
     _seen_events: set[str] = field(default_factory=set)
@@ -120,9 +133,28 @@ class BookingState:
         )
 
     @property
+    def open_renewal(self) -> Renewal:
+        assert self.renewal is not None
+        return self.renewal
+
+    @property
+    def renewal_ref(self) -> PaymentRef:
+        """The payment that is made again."""
+        return self.payment_ref.model_copy(
+            update={
+                "plan": PaymentPlan.CHARGE_THEN_TRANSFER,
+                "checkout_session_id": self.open_renewal.checkout_session_id,
+                "payment_intent_id": None,
+                "is_renewal": True,
+            }
+        )
+
+    @property
     def next_deadline(self) -> datetime | None:
         """What the booking waits for ends then; `None` while a step runs or an operator has to decide."""
         waits = self.stage in (Stage.CHECKOUT, Stage.APPROVAL, Stage.SESSION) and not self.is_parked
+        if waits and self.renewal:
+            return min(self.deadline, self.renewal.pay_by)
         return self.deadline if waits else None
 
     @property
@@ -132,6 +164,8 @@ class BookingState:
             return f"Needs an operator's decision: {self.parked_because}."
         if self.is_closed:
             return f"Closed: {self.view.end_reason or 'the slot had been taken'}."
+        if self.renewal:
+            return f"Waits for the student to pay again until {self.renewal.pay_by:%Y-%m-%d %H:%M:%S} UTC."
         until = f"until {self.deadline:%Y-%m-%d %H:%M:%S} UTC."
         if self.report is None:
             return f"Waits for {self.stage} {until}"
@@ -155,9 +189,10 @@ class BookingState:
             moving=self.is_moving,
             now=now,
             latest_deadline=self.latest_deadline,
-            latest_end=policy.latest_end(self.terms.policy.deadlines, self.hold_ends_at),
+            latest_end=policy.latest_end(self.terms.policy.deadlines, self._latest_hold_end(now)),
             terms=self.terms,
             ending=self.ending,
+            awaits_late_payment=self.stage is Stage.ENDING and self.renewal is not None,
         )
 
     def refusal(self, decision: Decision, now: datetime) -> str | None:
@@ -210,35 +245,126 @@ class BookingState:
 
     def step_budget(self, now: datetime) -> datetime:
         """Until when a payment step is retried before an operator is asked: the hold's end, and a day at least."""
-        hold_ends_at = self.payment.hold_ends_at if self.payment else None
+        is_hold = self.terms.plan is PaymentPlan.HOLD
+        hold_ends_at = self.payment.hold_ends_at if self.payment and is_hold else None
         return max(hold_ends_at or now, now + _MIN_STEP_BUDGET)
 
-    def authorized(self, payment: PaymentState, now: datetime) -> bool:
-        """Stripe holds the money. False if it does not hold it until the session can be completed."""
+    @property
+    def processing_deadline(self) -> datetime:
+        """By when a payment that takes days to confirm has to be confirmed."""
+        return self.terms.starts_at - self.terms.policy.deadlines.renewal_lead
+
+    def authorized(self, payment: PaymentState, now: datetime) -> PaymentState:
+        """Stripe holds the money. The payment, with the end of its hold."""
         terms, deadlines = self.terms, self.terms.policy.deadlines
-        self.hold_ends_at = payment.hold_ends_at or now + policy.TYPICAL_HOLD_DURATION
-        if policy.completion_deadline(deadlines, terms.ends_at, self.hold_ends_at) < terms.ends_at:
-            return False
+        self.hold_ends_at = payment.hold_ends_at or expected_end(terms.plan, deadlines, now)
         self.stage = Stage.APPROVAL
         self.deadline = policy.approval_deadline(deadlines, now, terms.starts_at, self.hold_ends_at)
         self.latest_deadline = self._latest_deadline
-        return True
+        return self._with_hold_end(payment)
+
+    def _with_hold_end(self, payment: PaymentState) -> PaymentState:
+        """Of a charge, it is known here only. Of a hold, it is what Stripe says."""
+        if self.terms.plan is PaymentPlan.HOLD:
+            return payment
+        return payment.model_copy(update={"hold_ends_at": self.hold_ends_at})
+
+    @property
+    def is_hold_too_short(self) -> bool:
+        """The session cannot be completed before the hold ends."""
+        return policy.is_hold_too_short(self.terms.policy.deadlines, self.terms.ends_at, self.hold_ends_at)
+
+    def wanted_renewal(self, now: datetime) -> Renewal | None:
+        """Before the session: what the student has to pay again, if the hold is gone, or too short for the session.
+
+        The one that they are asked for already, if that is so.
+        """
+        terms = self.terms
+        if terms.plan is not PaymentPlan.HOLD or now >= terms.starts_at:
+            return None
+        if not self.is_lapsed and (self.stage is not Stage.SESSION or not self.is_hold_too_short):
+            return None
+        return self.renewal or Renewal(
+            reason=RenewalReason.HOLD_LAPSED if self.is_lapsed else RenewalReason.HOLD_TOO_SHORT,
+            amount=terms.price,
+            page=self.renewal_pages + 1,
+            pay_by=self._pay_by(now),
+        )
+
+    def _pay_by(self, now: datetime) -> datetime:
+        hold_ends_at = None if self.is_lapsed else self.hold_ends_at
+        pay_by = policy.renewal_deadline(self.terms.policy.deadlines, now, self.terms.starts_at, hold_ends_at)
+        return min(pay_by, self.deadline) if self.stage is Stage.APPROVAL else pay_by
+
+    def late_payment(self, now: datetime) -> Renewal | None:
+        """At the end: what the student has to pay for a session whose hold had ended."""
+        if not self.is_lapsed or not self.decided_ending.split.kept:
+            return None
+        window = self.terms.policy.deadlines.late_payment_window
+        kept = self.decided_ending.split.kept
+        page = self.renewal_pages + 1
+        return Renewal(reason=RenewalReason.HOLD_LAPSED, amount=kept, pay_by=now + window, page=page)
+
+    def renewed(self, paid: PaymentState, now: datetime) -> RecordRenewedPayment:
+        """The booking's terms, payment and deadline once the student has paid again."""
+        terms = self.terms.model_copy(update={"plan": PaymentPlan.CHARGE_THEN_TRANSFER})
+        ends_at = expected_end(terms.plan, terms.policy.deadlines, now)
+        deadline = self.deadline
+        if self.stage is Stage.SESSION and self.report is None:
+            deadline = policy.completion_deadline(terms.policy.deadlines, terms.ends_at, ends_at)
+        return RecordRenewedPayment(
+            terms=terms,
+            payment=paid.model_copy(update={"hold_ends_at": ends_at}),
+            deadline_at=None if self.stage is Stage.ENDING else deadline,
+            at=now,
+        )
+
+    def go_on_with(self, renewed: RecordRenewedPayment) -> None:
+        self.terms, self.payment, self.checkout = renewed.terms, renewed.payment, self._renewed_checkout
+        self.hold_ends_at = renewed.payment.hold_ends_at or self.hold_ends_at
+        self.deadline = renewed.deadline_at or self.deadline
+        self.latest_deadline = self._latest_deadline
+        self.renewal, self.is_lapsed = None, False
+
+    @property
+    def _renewed_checkout(self) -> Checkout | None:
+        renewal = self.open_renewal
+        if renewal.checkout_session_id is None or renewal.page_ends_at is None or self.checkout is None:
+            return None
+        return Checkout(
+            checkout_session_id=renewal.checkout_session_id,
+            customer_id=self.checkout.customer_id,
+            expires_at=renewal.page_ends_at,
+        )
+
+    def _latest_hold_end(self, now: datetime) -> datetime:
+        """How far the session can be moved: one beyond the hold is paid again, and then charged."""
+        if self.terms.plan is not PaymentPlan.HOLD:
+            return self.hold_ends_at
+        charged = expected_end(PaymentPlan.CHARGE_THEN_TRANSFER, self.terms.policy.deadlines, now)
+        return max(self.hold_ends_at, charged)
 
     def approved(self) -> None:
         self.stage = Stage.SESSION
-        self.deadline = policy.completion_deadline(self.terms.policy.deadlines, self.terms.ends_at, self.hold_ends_at)
+        self.deadline = self._completion_deadline(self.terms.ends_at)
         self.latest_deadline = self._latest_deadline
 
     def deadline_after(self, to: Reschedule) -> datetime:
         if self.stage is Stage.APPROVAL:
             return min(self.deadline, to.starts_at)
-        return policy.completion_deadline(self.terms.policy.deadlines, to.ends_at, self.hold_ends_at)
+        return self._completion_deadline(to.ends_at)
 
-    def moved(self, to: Reschedule, deadline: datetime) -> None:
+    def _completion_deadline(self, ends_at: datetime) -> datetime:
+        """Not before the session's end: a hold that ends earlier is paid again before the session."""
+        return max(ends_at, policy.completion_deadline(self.terms.policy.deadlines, ends_at, self.hold_ends_at))
+
+    def moved(self, to: Reschedule, deadline: datetime, now: datetime) -> None:
         self.deadline = deadline
         self.terms = self.terms.model_copy(
             update={"slot_id": to.slot_id, "starts_at": to.starts_at, "ends_at": to.ends_at}
         )
+        if self.renewal:
+            self.renewal = self.renewal.until(self._pay_by(now))
         self.latest_deadline = self._latest_deadline
 
     @property
@@ -249,6 +375,9 @@ class BookingState:
     def begin_ending(self, ending: Ending) -> None:
         if ending is not self.ending:
             self.ending, self.ended_by = ending, None
+        if self.is_parked:
+            # Cancelled while it waited for an operator: no money moves in a round whose step has failed.
+            self.operator_round += 1
         self.stage, self.parked_because = Stage.ENDING, None
 
     def close(self) -> None:
@@ -285,9 +414,12 @@ class BookingState:
         self.is_answer_recorded = self.answer is not None
         self.retry, self.ending, self.ended_by = None, recorded.parked_ending, None
         self.parked_because, self.operator_round = recorded.parked_because, recorded.operator_round
+        self.carried_out = recorded.carried_out
         # Stripe may be ahead of the records.
         self.event_pending = True
         self.closed_by = recorded.ended_by
+        self.renewal, self.renewal_pages = recorded.renewal, recorded.renewal_pages
+        self.is_lapsed = recorded.is_lapsed
         self.deadline = recorded.deadline or self.deadline
         if recorded.hold_ends_at is not None:
             self.hold_ends_at = recorded.hold_ends_at

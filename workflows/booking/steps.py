@@ -3,6 +3,8 @@
 They run through `Progress.run_or_park`, so each can be repeated.
 """
 
+from datetime import timedelta
+
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
@@ -13,22 +15,36 @@ with workflow.unsafe.imports_passed_through():
     from models.domain.messages import (
         Channel,
         Complete,
-        HoldPhase,
-        PaymentState,
         RecordCheckout,
         RecordEnding,
+        RecordProcessing,
+    )
+    from models.domain.payment_plans import DELAYED_CONFIRMATION
+    from models.domain.payments import (
+        PAYMENT_PROCESSING,
+        HoldPhase,
+        PaymentState,
         SecurePayment,
         SettlePayment,
     )
+    from models.domain.policy import PaymentPlan
     from models.domain.session_reports import JudgeSession, RecordAnswer, RecordReport, Verdict
     from models.domain.states import PaymentStatus
-    from workflows.activity_calls import HoldLost, call_stripe, persist, persist_decision
+    from workflows.activity_calls import HoldLost, call_stripe, is_declined, persist, persist_decision
     from workflows.booking.progress import Progress
+    from workflows.booking.renewals import RENEWALS
     from workflows.booking.state import BookingState
+
+_PROCESSING_INTERVAL = timedelta(days=1)
+"""How often a payment that Stripe is processing is looked up, in case its event was lost."""
 
 
 class CheckoutRefused(Exception):
     """Stripe does not create a Checkout Session for this booking."""
+
+
+class HoldLapsed(Exception):
+    """Stripe no longer holds the money. The student is asked to pay again."""
 
 
 class Steps:
@@ -87,11 +103,20 @@ class Steps:
         return state.payment
 
     async def check_hold(self) -> None:
+        """Raises `HoldLapsed`, or `HoldLost` if there is nothing that the student could pay again."""
+        if self._state.is_lapsed:
+            self._state.event_pending = False
+            return
         payment = await self.look_up()
         # What was captured in Stripe's dashboard is put right when the booking ends.
         is_captured = payment.phase is HoldPhase.CAPTURED and not payment.is_returned
-        if payment.phase is not HoldPhase.HELD and not is_captured:
-            raise HoldLost
+        if payment.phase is HoldPhase.HELD or is_captured:
+            return
+        raise HoldLapsed if self._can_be_renewed(payment) else HoldLost
+
+    def _can_be_renewed(self, payment: PaymentState) -> bool:
+        is_hold = self._state.terms.plan is PaymentPlan.HOLD
+        return is_hold and payment.phase is HoldPhase.GONE and workflow.patched(RENEWALS)
 
     async def record_report(self) -> None:
         state, report = self._state, self._state.report
@@ -134,10 +159,33 @@ class Steps:
             split=state.decided_ending.split,
             stripe_account_id=state.terms.stripe_account_id,
         )
-        return await call_stripe(PaymentActivities.settle_payment, request, state.step_budget(workflow.now()))
+        try:
+            return await call_stripe(PaymentActivities.settle_payment, request, state.step_budget(workflow.now()))
+        except ActivityError as failure:
+            is_hold = state.terms.plan is PaymentPlan.HOLD
+            may_be_gone = is_hold and is_declined(failure) and workflow.patched(RENEWALS)
+            if may_be_gone and self._can_be_renewed(await self.look_up()):
+                raise HoldLapsed from failure
+            raise
 
     async def release(self) -> PaymentState:
+        """Waits for the outcome of a payment that Stripe is still processing, as long as that can take."""
+        state, until = self._state, workflow.now() + DELAYED_CONFIRMATION
+        while True:
+            try:
+                return await call_stripe(
+                    PaymentActivities.release_payment, state.payment_ref, state.step_budget(workflow.now())
+                )
+            except ActivityError as failure:
+                if not is_declined(failure, PAYMENT_PROCESSING) or workflow.now() >= until:
+                    raise
+            await self._progress.wait_for_event(_PROCESSING_INTERVAL)
+            await self.look_up()
+
+    async def record_processing(self) -> None:
+        """The student has paid with a method that takes days to confirm. Until then, the slot stays reserved."""
         state = self._state
-        return await call_stripe(
-            PaymentActivities.release_payment, state.payment_ref, state.step_budget(workflow.now())
-        )
+        state.deadline = state.latest_deadline = state.processing_deadline
+        record = RecordProcessing(booking_id=state.terms.booking_id, until=state.deadline, at=workflow.now())
+        await persist(RecordActivities.record_processing, record)
+        self._progress.publish_status()

@@ -3,8 +3,8 @@
 | step | undone by |
 | --- | --- |
 | reserve the slot | deleting the booking request |
-| secure the payment on Checkout | releasing it: expire the page, cancel the hold, refund what was captured |
-| settle | refunding it |
+| secure the payment on Checkout | releasing it: expire the page, cancel the hold, refund what was charged |
+| settle: capture the hold, or transfer the share of what was charged | refunding it |
 
 However a booking ends, it ends in one place, `_end`: what its `Ending` keeps is settled, the rest goes back, and the
 outcome is recorded. Cancelling the workflow in Temporal ends it the same way, with nothing kept.
@@ -28,24 +28,23 @@ with workflow.unsafe.imports_passed_through():
     from models.domain.messages import (
         OPEN_CHECKOUT,
         BookingView,
-        Checkout,
         Complete,
-        HoldPhase,
-        PaymentState,
         RecordAcceptance,
         RecordAuthorization,
         Refusal,
         ReserveSlot,
-        SecurePayment,
     )
+    from models.domain.payments import Checkout, HoldPhase, PaymentState, SecurePayment
     from models.domain.rationing import LimitReached
+    from models.domain.renewals import LATE_PAYMENT_MISSING, Renewal
     from models.domain.resets import RecordedBooking
     from models.domain.session_reports import Report, Verdict
     from models.domain.states import BookingStatus, PaymentStatus, SessionStatus
     from workflows.activity_calls import persist, persist_decision
     from workflows.booking.handlers import BookingHandlers
     from workflows.booking.progress import EndedByOperator, WasReset
-    from workflows.booking.steps import CheckoutRefused, Steps
+    from workflows.booking.renewals import RENEWALS, Renewals
+    from workflows.booking.steps import CheckoutRefused, HoldLapsed, Steps
 
 
 @workflow.defn(name="Booking")
@@ -54,6 +53,7 @@ class BookingWorkflow(BookingHandlers):
     def __init__(self, order: ReserveSlot) -> None:
         super().__init__(order)
         self._steps = Steps(self._state, self._progress)
+        self._renewals = Renewals(self._state, self._progress)
 
     @workflow.run
     async def run(self, order: ReserveSlot) -> BookingView:
@@ -160,6 +160,9 @@ class BookingWorkflow(BookingHandlers):
                     return await self._authorize(payment)
             finally:
                 state.is_authorizing = False
+            if payment.phase is HoldPhase.PROCESSING and state.processing_deadline > workflow.now():
+                await self._progress.run_or_park(self._steps.record_processing)
+                continue
             if not in_time or payment.phase is not HoldPhase.OPEN:
                 reason = EndReason.CARD_DECLINED if payment.decline_code else EndReason.CHECKOUT_EXPIRED
                 return endings.unpaid(state.terms, reason, payment.decline_code, payment.advice_code)
@@ -168,9 +171,10 @@ class BookingWorkflow(BookingHandlers):
                 state.deadline = min(state.deadline, workflow.now() + grace)
 
     async def _authorize(self, payment: PaymentState) -> Ending | None:
-        """Stripe holds the money. The booking ends here only if the hold is too short for the session."""
+        """The money is secured. If the hold is too short for the session, the student pays again before it."""
         state, now = self._state, workflow.now()
-        if not state.authorized(payment, now):
+        payment = state.authorized(payment, now)
+        if state.is_hold_too_short and not workflow.patched(RENEWALS):
             return endings.unpaid(state.terms, EndReason.HOLD_TOO_SHORT)
         record = RecordAuthorization(
             terms=state.terms, payment=payment, authorized_at=now, approval_deadline_at=state.deadline
@@ -240,10 +244,35 @@ class BookingWorkflow(BookingHandlers):
     async def _wait_while_held(self, decided: Callable[[], bool]) -> None:
         """Wait for a decision or the deadline, and look at the hold whenever Stripe sends an event."""
         state = self._state
-        while await self._progress.wait_for(lambda: decided() or state.event_pending):
-            if decided() or state.ending:
+        while not (decided() or state.ending):
+            if (renewal := state.wanted_renewal(workflow.now())) and workflow.patched(RENEWALS):
+                await self._renew(renewal, decided)
+            elif state.renewal:
+                # The session was moved back to where the hold lasts.
+                await self._renewals.close()
+            elif not await self._progress.wait_for(
+                # The session may be moved beyond the hold.
+                lambda: decided() or state.event_pending or state.wanted_renewal(workflow.now()) is not None
+            ):
                 return
+            elif state.event_pending and not (decided() or state.ending):
+                await self._check_hold()
+
+    async def _check_hold(self) -> None:
+        try:
             await self._progress.run_or_park(self._steps.check_hold)
+        except HoldLapsed:
+            await self._progress.run_or_park(self._renewals.record_lapse)
+
+    async def _renew(self, renewal: Renewal, decided: Callable[[], bool]) -> None:
+        """Have the student pay again before the session. Without that, the booking is cancelled in time for both."""
+        state, starts_at = self._state, self._state.terms.starts_at
+
+        def is_over() -> bool:
+            return decided() or state.ending is not None or state.terms.starts_at != starts_at
+
+        if not await self._renewals.renew(renewal, is_over) and not is_over():
+            state.ending = endings.not_renewed(state.terms)
 
     async def _end(self, ending: Ending) -> None:
         """Move the money as the ending says, then record how the booking ended."""
@@ -256,9 +285,29 @@ class BookingWorkflow(BookingHandlers):
         state.begin_ending(ending)
         while True:
             try:
+                await self._renewals.close()
+                if late := state.late_payment(workflow.now()):
+                    await self._await_late_payment(late)
                 move = self._steps.settle if state.decided_ending.split.kept else self._steps.release
                 state.payment = await self._progress.run_or_park(move)
                 await self._progress.run_or_park(self._steps.record_ending)
                 return
+            except HoldLapsed:
+                await self._progress.run_or_park(self._renewals.record_lapse)
             except EndedByOperator:
                 continue
+
+    async def _await_late_payment(self, late: Renewal) -> None:
+        """The hold ended before the session was settled: the student pays again, or an operator decides.
+
+        Raises `EndedByOperator` if an operator does while the student can still pay.
+        """
+        state, ending = self._state, self._state.ending
+        while not await self._renewals.renew(late, lambda: state.ending is not ending):
+            await self._renewals.close()
+            if state.ending is not ending:
+                raise EndedByOperator
+            if not state.is_lapsed:
+                return
+            await self._progress.park(LATE_PAYMENT_MISSING)
+            late = state.late_payment(workflow.now()) or late

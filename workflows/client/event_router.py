@@ -25,10 +25,13 @@ from models.domain.ids import (
 from models.domain.messages import PaymentEvent
 from models.domain.onboarding import AccountEvent, Onboarding
 from models.domain.payouts import PayoutEvent, PayoutOrder
+from models.domain.policy import PaymentPlan
 from models.domain.refunds import RefundEvent, RefundOrder
+from models.domain.states import PaymentStatus
 from models.domain.stripe_events import (
     ACCOUNT_EVENTS,
     BOOKING_EVENTS,
+    DEAUTHORIZED,
     DISPUTE_EVENTS,
     FRAUD_WARNING_EVENTS,
     PAYOUT_EVENTS,
@@ -75,6 +78,7 @@ class StripeEventRouter:
             return await self._route_account_event(event, event.account)
         if event.type in DISPUTE_EVENTS and event.object_id:
             await self._signal_dispute(event, event.object_id)
+            await self._signal_holder(event)
             return RoutingResult.ROUTED
         if event.type in REFUND_EVENTS:
             return await self._route_refund_event(event)
@@ -91,7 +95,7 @@ class StripeEventRouter:
         if instructor_id is None:
             # Another program's account, or one so new that it is not recorded yet: then it is looked up after that.
             return RoutingResult.NOT_OURS
-        if event.type in ACCOUNT_EVENTS | THIN_EVENTS:
+        if event.type in ACCOUNT_EVENTS | THIN_EVENTS or event.type == DEAUTHORIZED:
             await self._signal_onboarding(event, instructor_id)
         elif event.type in PAYOUT_EVENTS and event.object_id:
             await self._signal_payout(event, PayoutOrder(payout_id=event.object_id, account_id=account_id))
@@ -128,7 +132,16 @@ class StripeEventRouter:
         if order is None:
             return RoutingResult.NOT_OURS
         await self._signal_refund(event, order)
+        await self._signal_holder(event)
         return RoutingResult.ROUTED
+
+    async def _signal_holder(self, event: StripeEvent) -> None:
+        """Tell the open booking whose charge is disputed or refunded before it is settled."""
+        async with AsyncSession(self._reader, autoflush=False) as session:
+            payment = await external_refunds.payment_of(session, event.payment_intent_id)
+        is_held = payment is not None and payment.status in (PaymentStatus.PENDING, PaymentStatus.DISPUTED)
+        if payment is not None and is_held and payment.plan is PaymentPlan.CHARGE_THEN_TRANSFER:
+            await self._signal_booking(event, payment.booking_id)
 
     async def _route_fraud_warning(self, event: StripeEvent, warning_id: str) -> RoutingResult:
         async with AsyncSession(self._reader, autoflush=False) as session:

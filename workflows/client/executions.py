@@ -1,6 +1,6 @@
 """Temporal's list of workflow executions, as the reconciliation reads it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Container
 from datetime import datetime
 from uuid import UUID
 
@@ -24,12 +24,18 @@ _OPEN_BOOKINGS = "TaskQueue = '{queue}' AND WorkflowType = 'Booking' AND Executi
 _ENDED = (
     "TaskQueue = '{queue}' AND (WorkflowType = 'Booking' AND ExecutionStatus IN ('Terminated', 'Failed', 'TimedOut') "
     "OR WorkflowType IN ('Dispute', 'Onboarding', 'Payout', 'Refund') AND "
-    "ExecutionStatus IN ('Canceled', 'Terminated', 'Failed', 'TimedOut')) AND CloseTime >= '{since}'"
+    "ExecutionStatus IN ({statuses})) AND CloseTime >= '{since}'"
 )
+_BY_SOMEBODY = "'Canceled', 'Terminated'"
 _FAILED = "TaskQueue = '{queue}' AND ExecutionStatus IN ('Failed', 'TimedOut')"
 _FAILED_STATUS = (
     WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_FAILED,
     WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_TIMED_OUT,
+)
+_ENDED_STATUS = (
+    *_FAILED_STATUS,
+    WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_CANCELED,
+    WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_TERMINATED,
 )
 _PAGE_SIZE = 1_000
 
@@ -51,19 +57,21 @@ class WorkflowExecutions:
         return _booking(latest) if latest and _is_open(latest) else None
 
     async def failed(self) -> list[str]:
-        found = await self._ids(_FAILED.format(queue=self._task_queue))
-        # A workflow that was reset or started again has another run.
-        return [id for id in found if (latest := await self._latest(id)) and latest.status in _FAILED_STATUS]
+        return await self._still(_FAILED.format(queue=self._task_queue), _FAILED_STATUS)
 
-    async def ended_from_outside(self, since: datetime) -> list[str]:
-        return await self._ids(_ENDED.format(queue=self._task_queue, since=since.isoformat()))
+    async def ended_from_outside(self, since: datetime, *, is_failed_included: bool) -> list[str]:
+        statuses = f"{_BY_SOMEBODY}, 'Failed', 'TimedOut'" if is_failed_included else _BY_SOMEBODY
+        query = _ENDED.format(queue=self._task_queue, statuses=statuses, since=since.isoformat())
+        return await self._still(query, _ENDED_STATUS)
 
     async def is_running(self, workflow_id: str) -> bool:
         latest = await self._latest(workflow_id)
         return latest is not None and _is_open(latest)
 
-    async def _ids(self, query: str) -> list[str]:
-        return sorted({each.id async for each in self._client.list_workflows(query, page_size=_PAGE_SIZE)})
+    async def _still(self, query: str, statuses: Container["WorkflowExecutionStatus.ValueType"]) -> list[str]:
+        """The ids of those listed whose latest run has such a status. One that was reset or restarted has another."""
+        ids = sorted({each.id async for each in self._client.list_workflows(query, page_size=_PAGE_SIZE)})
+        return [id for id in ids if (latest := await self._latest(id)) and latest.status in statuses]
 
     async def _latest(self, workflow_id: str) -> WorkflowExecutionInfo | None:
         """As Temporal sends it: the SDK's description does not know the status of a paused workflow."""

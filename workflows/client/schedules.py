@@ -6,6 +6,7 @@ from datetime import timedelta
 from temporalio.client import (
     Client,
     Schedule,
+    ScheduleAction,
     ScheduleActionStartWorkflow,
     ScheduleAlreadyRunningError,
     ScheduleIntervalSpec,
@@ -17,25 +18,38 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError
 
-from models.domain.ids import RECONCILIATION
+from models.domain.ids import ORPHAN_SWEEP, RECONCILIATION
 from models.domain.reconciliation import ReconciliationOrder
+from workflows.orphans import OrphanSweepWorkflow
 from workflows.reconciliation import ReconciliationWorkflow
 
-EVERY = timedelta(hours=1)
-SCHEDULE = "reconciliation-hourly"
+RECONCILIATION_SCHEDULE = "reconciliation-hourly"
+SWEEP_SCHEDULE = "orphan-sweep"
+_EVERY = {RECONCILIATION_SCHEDULE: timedelta(hours=1), SWEEP_SCHEDULE: timedelta(minutes=1)}
 
 log = logging.getLogger("holdfast.worker")
 
 
-async def reconcile_hourly(client: Client, task_queue: str) -> None:
-    """Create the schedule, or update it to what is defined here. Bookings run without it: a failure is only logged."""
+async def create_schedules(client: Client, task_queue: str) -> None:
+    """Create the schedules, or update them to what is defined here.
+
+    Bookings run without them: a failure is only logged.
+    """
+    reconcile = ScheduleActionStartWorkflow(
+        ReconciliationWorkflow.run, ReconciliationOrder(), id=RECONCILIATION, task_queue=task_queue
+    )
+    sweep = ScheduleActionStartWorkflow(OrphanSweepWorkflow.run, id=ORPHAN_SWEEP, task_queue=task_queue)
+    await _create(client, RECONCILIATION_SCHEDULE, reconcile)
+    await _create(client, SWEEP_SCHEDULE, sweep)
+
+
+async def _create(client: Client, id: str, action: ScheduleAction) -> None:
+    every = _EVERY[id]
     schedule = Schedule(
-        action=ScheduleActionStartWorkflow(
-            ReconciliationWorkflow.run, ReconciliationOrder(), id=RECONCILIATION, task_queue=task_queue
-        ),
-        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=EVERY)]),
+        action=action,
+        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=every)]),
         # One at a time. What was missed while Temporal was down is caught up in one run.
-        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=EVERY),
+        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=every),
     )
 
     async def as_defined_here(current: ScheduleUpdateInput) -> ScheduleUpdate:
@@ -45,8 +59,8 @@ async def reconcile_hourly(client: Client, task_queue: str) -> None:
 
     try:
         try:
-            await client.create_schedule(SCHEDULE, schedule)
+            await client.create_schedule(id, schedule)
         except ScheduleAlreadyRunningError:
-            await client.get_schedule_handle(SCHEDULE).update(as_defined_here)
+            await client.get_schedule_handle(id).update(as_defined_here)
     except RPCError as error:
-        log.warning("the reconciliation has no schedule: %s", error.status.name)
+        log.warning("there is no schedule %s: %s", id, error.status.name)

@@ -1,4 +1,7 @@
-"""The hosted Checkout page, with a card form and a 3-D Secure challenge for the cards that require it."""
+"""The hosted Checkout page: a card form, and a form for each other way to pay.
+
+Cards may require a 3-D Secure challenge, and most wallets a visit to their own page. `/challenge` stands for both.
+"""
 
 import re
 from dataclasses import dataclass
@@ -8,14 +11,15 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from sandbox.stripe import cards, checkout_sessions, deadlines, payment_flow, payment_methods
-from sandbox.stripe.cards import Card
+from sandbox.stripe import bank_debits, cards, checkout_sessions, deadlines, payment_flow, payment_methods
 from sandbox.stripe.checkout_sessions import CHECKOUT_PATH, KIND
 from sandbox.stripe.context import Call, Context
 from sandbox.stripe.errors import StripeError
+from sandbox.stripe.instruments import Instrument
 from sandbox.stripe.json_values import JsonObject
 from sandbox.stripe.money import formatted
 from sandbox.stripe.pages.rendering import page
+from sandbox.stripe.payment_method_types import BY_NAME
 from sandbox.stripe.store import Record
 
 _SESSION_ID_PLACEHOLDER = "{CHECKOUT_SESSION_ID}"
@@ -28,10 +32,12 @@ _GONE = 410
 
 
 @dataclass(frozen=True)
-class CardForm:
+class PaymentForm:
     """The submitted form. A field that was not sent at all has a valid default."""
 
+    method: str = "card"
     number: str = ""
+    """Of the card, or of the bank account."""
     expiry: str = "12/34"
     cvc: str = "123"
     name: str = "Sandbox Person"
@@ -62,11 +68,11 @@ class CheckoutPages:
         if session is None or not _is_open(session):
             return self._closed(session)
         submitted = await _submitted(request)
-        card, problem = _validate(submitted, self._context.now())
-        if card is None:
+        instrument, problem = _validate(submitted, session, self._context.now())
+        if instrument is None:
             return self._form(session, problem, submitted)
         try:
-            session = self._attempt(request, session, card, submitted)
+            session = self._attempt(request, session, instrument, submitted)
         except StripeError as error:
             return self._form(self._session(request), str(error), submitted)
         if _is_open(session):
@@ -75,9 +81,11 @@ class CheckoutPages:
 
     async def show_challenge(self, request: Request) -> Response:
         session = self._session(request)
-        if session is None or self._method_to_authenticate(session) is None:
+        method = self._method_to_authenticate(session) if session else None
+        if session is None or method is None:
             return self._form(session) if _is_open(session) else self._closed(session)
-        return page("challenge.html", amount=_amount(session), action=request.url.path)
+        wallet = None if method.body["type"] == "card" else BY_NAME[method.body["type"]].label
+        return page("challenge.html", amount=_amount(session), action=request.url.path, wallet=wallet)
 
     async def answer_challenge(self, request: Request) -> Response:
         session = self._session(request)
@@ -89,21 +97,27 @@ class CheckoutPages:
             with self._context.store.transaction():
                 refusal = checkout_sessions.fail_authentication(self._context, session)
             return self._form(self._session(request), str(refusal))
-        submitted = CardForm(
+        submitted = PaymentForm(
             name=session.body["customer_details"]["name"], email=session.body["customer_details"]["email"]
         )
-        session = self._attempt(request, session, payment_methods.card_of(method), submitted, authenticated=True)
+        session = self._attempt(request, session, payment_methods.instrument_of(method), submitted, authenticated=True)
         return _to_success(session)
 
     def _attempt(
-        self, request: Request, session: Record, card: Card, submitted: CardForm, *, authenticated: bool = False
+        self,
+        request: Request,
+        session: Record,
+        instrument: Instrument,
+        submitted: PaymentForm,
+        *,
+        authenticated: bool = False,
     ) -> Record:
         """Pay in one transaction. A decline is committed before it is raised."""
         call = Call(self._context, session.owner, {}, {}, str(request.base_url).rstrip("/"))
         with self._context.store.transaction():
             try:
                 return checkout_sessions.pay(
-                    call, session, card, submitted.name, submitted.email or None, authenticated=authenticated
+                    call, session, instrument, submitted.name, submitted.email or None, authenticated=authenticated
                 )
             except StripeError as error:
                 if not error.keeps_effects:
@@ -116,7 +130,7 @@ class CheckoutPages:
         return self._context.store.find(KIND, request.path_params["session"])
 
     def _method_to_authenticate(self, session: Record) -> Record | None:
-        """The payment method that requires 3-D Secure, if there is one."""
+        """The payment method that the student has yet to approve, if there is one."""
         if session.body["payment_intent"] is None or not _is_open(session):
             return None
         intent = self._context.store.get(payment_flow.INTENT, session.body["payment_intent"])
@@ -124,7 +138,9 @@ class CheckoutPages:
             return None
         return self._context.store.get(payment_methods.KIND, intent.body["payment_method"])
 
-    def _form(self, session: Record | None, problem: str | None = None, submitted: CardForm | None = None) -> Response:
+    def _form(
+        self, session: Record | None, problem: str | None = None, submitted: PaymentForm | None = None
+    ) -> Response:
         if session is None:
             return self._closed(None)
         body = session.body
@@ -135,12 +151,17 @@ class CheckoutPages:
             action=f"{CHECKOUT_PATH}{session.id}",
             amount=_amount(session),
             cancel_url=body["cancel_url"],
-            cards=cards.listed(),
+            cards=cards.listed() if "card" in body["payment_method_types"] else (),
             disclosure=submit["message"] if submit else None,
             email=(submitted.email if submitted else None) or body["customer_email"] or "",
             is_hold=session.hidden["intent_data"].get("capture_method") == "manual",
             items=[_displayed_item(item) for item in session.hidden["items"]],
             name=submitted.name if submitted else "",
+            others=[
+                {"type": BY_NAME[name], "accounts": bank_debits.listed(name)}
+                for name in body["payment_method_types"]
+                if name != "card"
+            ],
             problem=problem,
         )
 
@@ -175,17 +196,22 @@ def _displayed_item(item: JsonObject) -> JsonObject:
     return {"name": item["description"], "quantity": item["quantity"], "amount": amount}
 
 
-async def _submitted(request: Request) -> CardForm:
+async def _submitted(request: Request) -> PaymentForm:
     form = await request.form()
-    names = CardForm.__dataclass_fields__
-    return CardForm(**{name: str(form[name]).strip() for name in names if name in form})
+    names = PaymentForm.__dataclass_fields__
+    return PaymentForm(**{name: str(form[name]).strip() for name in names if name in form})
 
 
-def _validate(submitted: CardForm, now: int) -> tuple[Card | None, str | None]:
-    """The submitted test card, or a validation error. A validation error creates no charge."""
-    card = cards.BY_NUMBER.get(re.sub(r"[\s-]", "", submitted.number))
+def _validate(submitted: PaymentForm, session: Record, now: int) -> tuple[Instrument | None, str | None]:
+    """What was submitted to pay with, or a validation error. A validation error creates no charge."""
+    if submitted.method not in session.body["payment_method_types"]:
+        return None, "This payment method isn't available."
+    number = re.sub(r"[\s-]", "", submitted.number)
+    instrument = payment_methods.find_instrument(submitted.method, number)
+    if submitted.method != "card":
+        return instrument, None if instrument else "Use one of the test accounts that are listed."
     expiry = _EXPIRY.match(submitted.expiry)
-    if card is None:
+    if instrument is None:
         return None, "Your card number is invalid. This is a sandbox: use one of the test cards listed below."
     if expiry is None or not 1 <= int(expiry[1]) <= 12:
         return None, "Your card's expiration date is incomplete."
@@ -193,7 +219,7 @@ def _validate(submitted: CardForm, now: int) -> tuple[Card | None, str | None]:
         return None, "Your card's expiration date is in the past."
     if not _CVC.match(submitted.cvc):
         return None, "Your card's security code is incomplete."
-    return card, None
+    return instrument, None
 
 
 def _is_past(month: int, year: int, now: int) -> bool:

@@ -9,6 +9,8 @@ from sandbox.stripe.schema.shapes import Choice, Either, Field, Listing, Mapping
 
 _EMAIL = re.compile(r"^[^@\s]+@[^@\s]+$")
 _INTEGER = re.compile(r"^-?\d+$")
+_RENAMED = {"payment_method_types": "allowed_payment_method_types"}
+"""Older API versions have other names for these parameters."""
 # Older SDKs send Python's spelling.
 _BOOLEANS = {"true": True, "false": False, "True": True, "False": False}
 
@@ -24,6 +26,14 @@ def coerced(shape: Structure, raw: JsonObject) -> JsonObject:
         return _structure(shape, raw, "")
     except StripeError as error:
         raise error.not_begun() from None
+
+
+def in_pinned_names(shape: Structure, raw: JsonObject) -> JsonObject:
+    """Parameters of an older API version, under the names that they have in the pinned one."""
+    return {
+        _RENAMED[name] if name not in shape.fields and _RENAMED.get(name) in shape.fields else name: value
+        for name, value in raw.items()
+    }
 
 
 def check_emails(params: JsonObject, path: str = "") -> None:

@@ -3,7 +3,7 @@
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.booking.checkout_text import load_text
-from models.domain.policy import split
+from models.domain.policy import PaymentPlan, split
 from models.domain.terms import BookingTerms
 from models.tables.people import Student
 from tests.activities.bookings import Bookings
@@ -21,11 +21,18 @@ async def test_checkout_names_offering_instructor_time_and_terms(bookings: Booki
     assert text.product == "Counterpoint"
     assert text.description == "With Nadia, Thu, 5 Mar 2026, 04:00–05:00 (America/New_York)"
     assert text.disclosure == (
-        "The price includes a platform fee of US$20.00. A hold is placed on your card now. It is charged only after "
-        "the session. If you cancel after the confirmation, you pay: nothing until 24 hours before the start, 50% "
+        "The price includes a platform fee of US$20.00. A hold is placed now. You are charged only after the "
+        "session. If you cancel after the confirmation, you pay: nothing until 24 hours before the start, 50% "
         "until 2 hours before the start; the full price after that. If you do not attend, you pay US$100.00."
     )
     assert "Nadia" not in repr(text)
+
+
+async def test_checkout_says_that_a_charge_is_made_now(bookings: Bookings) -> None:
+    terms = (await bookings.terms()).model_copy(update={"plan": PaymentPlan.CHARGE_THEN_TRANSFER})
+    text = await load_text(bookings.engine, terms, split(terms.price, terms.policy))
+    assert "You are charged now. The instructor is paid only after the session." in text.disclosure
+    assert "hold" not in text.disclosure
 
 
 async def test_checkout_is_in_the_students_language(bookings: Bookings) -> None:

@@ -21,8 +21,9 @@ from models.domain.endings import (
     released_by_operator,
     unpaid,
 )
-from models.domain.messages import HoldPhase, PaymentState, RecordAttention, RecordEnding
+from models.domain.messages import RecordAttention, RecordEnding
 from models.domain.money import Money
+from models.domain.payments import HoldPhase, PaymentState
 from models.domain.policy import split
 from models.domain.states import BookingStatus, IllegalTransition, PaymentStatus, PayoutStatus, SessionStatus
 from models.domain.terms import BookingTerms

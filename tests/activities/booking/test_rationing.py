@@ -9,7 +9,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.domain.actors import Actor, Role
 from models.domain.endings import Ending, EndReason, cancelled, unpaid
-from models.domain.messages import HoldPhase, PaymentState, ReserveSlot
+from models.domain.messages import ReserveSlot
+from models.domain.payments import HoldPhase, PaymentState
 from models.domain.rationing import BookingLimits, Limit, LimitReached
 from models.domain.stripe_events import RoutingResult
 from models.domain.terms import BookingTerms

@@ -3,10 +3,13 @@
 from collections.abc import Awaitable, Callable
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.domain.actors import PLATFORM, Actor, Role
 from models.domain.endings import cancelled
 from models.domain.messages import Extend, RecordAttention, RecordDeadline, Retry
+from models.domain.resets import LoadBooking
 from models.domain.states import BookingStatus, IllegalTransition, PaymentStatus, SessionStatus
 from models.tables.audit import AuditEvent
 from models.tables.bookings import BookingRequest, LiveSession
@@ -78,6 +81,8 @@ async def test_attention_can_be_set_and_cleared_repeatedly(bookings: Bookings) -
             reason=reason,
             at=NOW + hour * HOUR,
             decision=None if reason else Retry(actor=OPERATOR),
+            operator_round=(hour + 1) // 2,
+            update_id=None if reason else f"retry {hour}",
         )
         await bookings.records.record_attention(message)
         row = await bookings.get(BookingRequest, terms.booking_id)
@@ -85,7 +90,36 @@ async def test_attention_can_be_set_and_cleared_repeatedly(bookings: Bookings) -
     changes = [event for event in await bookings.audit(terms.booking_id) if "attention" in event.action]
     assert [event.action for event in changes] == ["booking.needs_attention", "booking.attention_cleared"] * 2
     assert [event.actor_role for event in changes] == [Role.PLATFORM, Role.OPERATOR] * 2
-    assert changes[0].detail == {"reason": "settle: declined"}
+    assert [event.detail for event in changes[:2]] == [
+        {"reason": "settle: declined", "operator_round": 0},
+        {"update_id": "retry 1"},
+    ]
+
+
+async def test_decision_that_a_reset_plays_again_does_not_clear_the_attention(bookings: Bookings) -> None:
+    terms = await bookings.accepted()
+    for hour, (reason, failed_round) in enumerate([("settle: declined", 0), (None, 1), ("settle: declined", 1)]):
+        message = RecordAttention(
+            booking_id=terms.booking_id, reason=reason, at=NOW + hour * HOUR, operator_round=failed_round, update_id="a"
+        )
+        await bookings.records.record_attention(message)
+    again = RecordAttention(
+        booking_id=terms.booking_id, reason=None, at=NOW + 9 * HOUR, operator_round=1, update_id="a"
+    )
+    await bookings.records.record_attention(again)
+    assert (await bookings.get(BookingRequest, terms.booking_id)).needs_attention
+    recorded = await bookings.records.load_recorded_booking(LoadBooking(terms=terms))
+    assert (recorded.parked_because, recorded.operator_round) == ("settle: declined", 1)
+    assert recorded.carried_out == ("a",)
+
+
+async def test_only_a_failed_step_parks_a_booking_that_is_loaded(bookings: Bookings, engine: AsyncEngine) -> None:
+    terms = await bookings.accepted()
+    async with AsyncSession(engine) as session, session.begin():
+        booking = await session.get_one(BookingRequest, terms.booking_id)
+        booking.needs_attention, booking.attention_reason = True, "reconciliation: a drift"
+    recorded = await bookings.records.load_recorded_booking(LoadBooking(terms=terms))
+    assert (recorded.parked_because, recorded.operator_round, recorded.view.needs_attention) == (None, 0, False)
 
 
 async def test_attention_is_audited_without_a_booking_request(bookings: Bookings) -> None:

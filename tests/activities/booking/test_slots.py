@@ -9,7 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from activities.database.transactions import DatabaseError
 from models.domain.actors import PLATFORM
 from models.domain.endings import EndReason, cancelled, unpaid
-from models.domain.messages import HoldPhase, PaymentState
+from models.domain.payments import HoldPhase, PaymentState
 from models.tables.bookings import BookingRequest
 from models.tables.people import Student
 from tests.activities.bookings import HOUR, NOW, STARTS_AT, Bookings, checkout, ended, held, reserve

@@ -12,8 +12,8 @@ from models.domain import postings
 from models.domain.actors import Actor, Role
 from models.domain.endings import EndReason, completed, rejected, unpaid
 from models.domain.ledger import Account
-from models.domain.messages import HoldPhase
 from models.domain.money import Money
+from models.domain.payments import HoldPhase
 from models.domain.policy import BookingPolicy, split
 from models.domain.postings import Shares
 from models.domain.terms import BookingTerms

@@ -20,8 +20,8 @@ from models.domain.endings import (
     rejected,
     unpaid,
 )
-from models.domain.messages import HoldPhase, PaymentState
 from models.domain.notifications import SCHEDULED, NotificationKind, Recipient
+from models.domain.payments import HoldPhase, PaymentState
 from models.domain.states import BookingStatus, IllegalTransition
 from models.domain.terms import BookingTerms
 from models.tables.bookings import BookingRequest, LiveSession

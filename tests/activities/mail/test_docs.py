@@ -9,6 +9,8 @@ from models.domain.notifications import (
     BEFORE_THE_SESSION,
     NOTIFICATIONS,
     ON_NO_SHOW_REPORTED,
+    ON_RENEWAL,
+    ON_RENEWED,
     ON_REVIEW,
     Notification,
     NotificationKind,
@@ -34,6 +36,8 @@ def _defined() -> set[Notification]:
             *proposals,
             *ON_NO_SHOW_REPORTED,
             *ON_REVIEW,
+            *ON_RENEWAL,
+            *ON_RENEWED,
             Notification(NotificationKind.COMPLETION_DUE, Recipient.INSTRUCTOR),
             Notification(NotificationKind.ADDRESS_VERIFICATION, Recipient.STUDENT),
         }

@@ -11,7 +11,7 @@ from jinja2 import Environment, meta
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.database import outbox
-from activities.mail.notifications import MailContent, MailDiscarded
+from activities.mail.content import MailContent, MailDiscarded
 from activities.mail.rendering import TEMPLATES, render
 from models.domain.actors import PLATFORM, AbsentParty, Actor, Role
 from models.domain.endings import (
@@ -25,8 +25,9 @@ from models.domain.endings import (
     unpaid,
 )
 from models.domain.ids import calendar_uid
-from models.domain.messages import HoldPhase, PaymentState, RecordEnding
+from models.domain.messages import RecordEnding
 from models.domain.notifications import NotificationKind, Recipient
+from models.domain.payments import HoldPhase, PaymentState
 from models.domain.terms import BookingTerms
 from models.languages import LANGUAGES, language
 from models.session_calendar import Party
@@ -69,7 +70,7 @@ async def test_booking_received_mail_has_the_deadline_in_the_readers_time_zone(
     for shown in (text(to_student), html(to_student).replace("&#39;", "'")):
         assert "until Tue, 3 Mar 2026, 04:00 (America/New_York)" in shown
         assert "Thu, 5 Mar 2026, 04:00–05:00 (America/New_York)" in shown
-        assert "US$100.00 is on hold on your card" in shown
+        assert "US$100.00 is on hold, and you have not been charged" in shown
         assert f"you pay: {tiers}" in shown
     to_instructor = await mail(bookings, NotificationKind.BOOKING_RECEIVED, Recipient.INSTRUCTOR)
     assert to_instructor["Subject"] == "New booking request: Counterpoint, Thu 5 Mar, 14:30"
@@ -102,7 +103,7 @@ async def test_invitation_has_the_session_and_hides_the_other_address(bookings: 
     assert (event["UID"], event["SEQUENCE"]) == (calendar_uid(terms.booking_id), 0)
     assert (event.start, event.end) == (terms.starts_at, terms.ends_at)
     assert b"DTSTART:20260305T090000Z" in calendar.to_ical()
-    join = f"{PUBLIC_URL}/v1/bookings/{terms.booking_id}/join"
+    join = f"{PUBLIC_URL}/bookings/{terms.booking_id}/join"
     assert (event["URL"], event["STATUS"], event["ORGANIZER"]) == (
         join, "CONFIRMED", "mailto:no-reply@holdfast.example",
     )  # fmt: skip
@@ -174,7 +175,7 @@ async def test_cancellation_mail_has_who_cancelled_and_the_amounts(bookings: Boo
     assert "You were charged US$50.00. The rest of the hold, US$50.00, is released." in to_student
     assert "You cancelled on" in to_student
     assert "50% until 2 hours before the start" in to_student
-    assert f"{PUBLIC_URL}/v1/bookings/{terms.booking_id}/receipt.pdf" in to_student
+    assert f"{PUBLIC_URL}/bookings/{terms.booking_id}/receipt.pdf" in to_student
     to_instructor = text(await mail(bookings, NotificationKind.CANCELLED, Recipient.INSTRUCTOR))
     assert "The student cancelled the booking." in to_instructor
     assert "Your share is US$40.00: US$50.00 less a platform fee of US$10.00." in to_instructor
@@ -199,7 +200,7 @@ async def test_completion_mails_have_the_receipt_and_the_share(bookings: Booking
     to_student = await mail(bookings, NotificationKind.COMPLETED, Recipient.STUDENT)
     assert to_student["Subject"] == "Receipt: Counterpoint, Thu 5 Mar, 09:00"
     assert "You were charged US$100.00." in text(to_student)
-    assert f"{PUBLIC_URL}/v1/bookings/{terms.booking_id}/receipt.pdf" in text(to_student)
+    assert f"{PUBLIC_URL}/bookings/{terms.booking_id}/receipt.pdf" in text(to_student)
     assert invitation(to_student) is None
     [attached] = to_student.iter_attachments()
     assert (attached.get_content_type(), attached.get_filename()) == ("application/pdf", "receipt.pdf")
@@ -292,14 +293,14 @@ async def test_reminder_has_the_start_and_the_join_link(
     terms = await bookings.accepted()
     shown = text(await mail(bookings, kind, recipient))
     assert "Thu, 5 Mar 2026, 09:00" in shown
-    assert f"/v1/bookings/{terms.booking_id}/join" in shown
+    assert f"/bookings/{terms.booking_id}/join" in shown
 
 
 async def test_completion_due_mail_has_the_deadline(bookings: Bookings) -> None:
     await bookings.accepted()
     shown = text(await mail(bookings, NotificationKind.COMPLETION_DUE, Recipient.INSTRUCTOR, STARTS_AT + HOUR))
     assert "by Fri, 6 Mar 2026, 10:00 (UTC)" in shown
-    assert "the hold is released and you are not paid" in shown
+    assert "the student pays nothing and you are not paid" in shown
 
 
 async def test_mail_is_in_the_readers_language_and_names_the_platform(bookings: Bookings) -> None:
@@ -307,7 +308,7 @@ async def test_mail_is_in_the_readers_language_and_names_the_platform(bookings: 
     await _set(bookings, Student, terms.student_id, language="de", time_zone="Europe/Berlin")
     to_student = await mail(bookings, NotificationKind.BOOKING_RECEIVED, Recipient.STUDENT)
     assert to_student["Subject"] == "Wartet auf Bestätigung: Counterpoint, Do., 5. März, 10:00"
-    assert "100,00 $ sind auf Ihrer Karte reserviert" in text(to_student)
+    assert "100,00 $ sind reserviert" in text(to_student)
     assert "Wenn Sie nicht teilnehmen, zahlen Sie 100,00 $." in text(to_student)
     assert '<html lang="de">' in html(to_student)
     assert "Diese E-Mail wurde von Holdfast gesendet" in text(to_student)

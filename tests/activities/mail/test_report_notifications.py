@@ -6,11 +6,12 @@ from uuid import UUID
 import pytest
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from activities.mail.notifications import MailDiscarded
+from activities.mail.content import MailDiscarded
 from models.domain.actors import PLATFORM, AbsentParty, Actor, Role
 from models.domain.endings import completed, no_show
-from models.domain.messages import Channel, HoldPhase, RecordAttention
+from models.domain.messages import Channel, RecordAttention
 from models.domain.notifications import NotificationKind, Recipient
+from models.domain.payments import HoldPhase
 from models.domain.session_reports import UNDECIDED, RecordAnswer, RecordReport
 from models.domain.terms import BookingTerms
 from models.tables.people import Student
@@ -64,7 +65,7 @@ async def test_a_reported_no_show_says_to_each_side_what_happens_without_an_answ
     await report(bookings, terms, Role.STUDENT, AbsentParty.INSTRUCTOR)
     _, shown = await read(bookings, NotificationKind.NO_SHOW_REPORTED, Recipient.INSTRUCTOR)
     assert "Ada reported that you did not attend the session." in shown
-    assert "released in full, and you are not paid" in shown
+    assert "The student then pays nothing, and you are not paid" in shown
     _, shown = await read(bookings, NotificationKind.NO_SHOW_REPORTED, Recipient.STUDENT)
     assert "You reported that Nadia did not attend the session." in shown
     assert "can contest the report by Fri, 6 Mar 2026, 10:00 (UTC)" in shown
@@ -100,7 +101,7 @@ async def test_a_review_says_by_when_it_is_decided_and_what_happens_otherwise(bo
     )
     for recipient, otherwise in (
         (Recipient.STUDENT, "the hold is released in full, and you are not charged"),
-        (Recipient.INSTRUCTOR, "the hold is released, and you are not paid"),
+        (Recipient.INSTRUCTOR, "the student pays nothing, and you are not paid"),
     ):
         subject, shown = await read(bookings, NotificationKind.UNDER_REVIEW, recipient)
         assert subject == "Under review: Counterpoint, Thu 5 Mar, 09:00"

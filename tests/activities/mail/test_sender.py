@@ -19,13 +19,13 @@ from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.mail.composing import compose
-from activities.mail.notifications import MailContent
+from activities.mail.content import MailContent
 from activities.mail.sender import BATCH_SIZE, LEASE, RENEWAL_SECONDS, MailSender
 from activities.mail.smtp import SmtpTransport
 from models.domain.actors import Actor, Role
 from models.domain.endings import approval_timed_out, cancelled, completed
-from models.domain.messages import HoldPhase
 from models.domain.notifications import SCHEDULED, NotificationKind, Recipient
+from models.domain.payments import HoldPhase
 from models.domain.states import BookingStatus
 from models.domain.terms import BookingTerms
 from models.languages import language
@@ -424,7 +424,7 @@ async def test_links_use_the_front_end_url_if_it_is_set(
     terms = await bookings.accepted()
     completion = completed(terms, Actor(role=Role.INSTRUCTOR))
     await bookings.records.record_ending(ended(terms, completion, held(terms, HoldPhase.CAPTURED)))
-    receipt = f"https://app.example/v1/bookings/{terms.booking_id}/receipt.pdf"
+    receipt = f"https://app.example/bookings/{terms.booking_id}/receipt.pdf"
     async with mail_sender(settings, bookings.engine):
         await _eventually(lambda: any(receipt in (each.body("plain") or "") for each in server.mails))
 

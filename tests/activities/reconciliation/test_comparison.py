@@ -46,6 +46,16 @@ class OneCharge:
             in_other_currencies=(-self._fee,) if converted else (),
         )
 
+    async def settled_on_platform(self, charge_id: str) -> Money:
+        """10.00 USD are 9.20 EUR."""
+        return Money(amount_minor=1_840, currency="eur")
+
+    async def settled_on_account(self, charge_id: str, account_id: str) -> Money | None:
+        return None
+
+    async def transferred_without_charge(self, account_id: str) -> dict[str, int]:
+        return {}
+
     async def balance_of(self, account_id: str) -> dict[str, int]:
         return {}
 

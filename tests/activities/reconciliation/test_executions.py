@@ -19,7 +19,7 @@ from models.domain.ids import (
     refund_workflow_id,
     workflow_id,
 )
-from models.domain.messages import HoldPhase
+from models.domain.payments import HoldPhase
 from models.domain.policy import LossBearer
 from models.domain.reconciliation import BookingExecution, DriftKind, ReconciliationStarted
 from models.domain.states import DisputeStatus, RefundStatus
@@ -46,7 +46,7 @@ class Failed:
     async def failed(self) -> list[str]:
         return self._ids
 
-    async def ended_from_outside(self, since: datetime) -> list[str]:
+    async def ended_from_outside(self, since: datetime, *, is_failed_included: bool) -> list[str]:
         return []
 
     async def is_running(self, workflow_id: str) -> bool:

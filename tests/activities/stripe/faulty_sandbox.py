@@ -8,12 +8,12 @@ from uuid import uuid4
 import httpx
 import stripe
 
-from activities.booking.payment_plans import HoldPlan
+from activities.booking.holds import HoldPlan
 from activities.gateways import CheckoutPage, CheckoutRequest, CheckoutText
 from activities.stripe.client import stripe_client
 from activities.stripe.payments import StripeGateway
-from models.domain.messages import HoldPhase, PaymentRef, PaymentState
 from models.domain.money import Money
+from models.domain.payments import HoldPhase, PaymentRef, PaymentState
 from models.domain.policy import BookingPolicy, PaymentPlan, split
 from models.domain.terms import BookingTerms
 from sandbox.browser.checkout_page import pay
@@ -67,6 +67,7 @@ class FaultySandbox:
         )
         return CheckoutRequest(
             terms=terms,
+            amount=price,
             split=split(price, terms.policy),
             text=CheckoutText(
                 language="de", product="Counterpoint", description="With Nadia", disclosure="You pay after the session."

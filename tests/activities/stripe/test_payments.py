@@ -12,7 +12,7 @@ import stripe
 from activities.stripe.client import stripe_client
 from activities.stripe.payments import StripeGateway
 from models.domain.errors import Declined, PaymentError, ReplayedFailure, Retryable, Unknown
-from models.domain.messages import HoldPhase, SettlePayment
+from models.domain.payments import HoldPhase, SettlePayment
 from models.domain.policy import BookingPolicy, split
 from sandbox.browser.checkout_page import pay
 from sandbox.stack.stripe_server import StripeServer

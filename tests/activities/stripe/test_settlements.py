@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from models.domain.errors import Declined, Retryable, Unknown
-from models.domain.messages import PaymentRef, PaymentState, SettlePayment
 from models.domain.money import SUPPORTED, Money, minimum_charge, step_minor
+from models.domain.payments import PaymentRef, PaymentState, SettlePayment
 from models.domain.policy import BookingPolicy, Split, split
 from models.domain.settlements import part_of_ending
 from tests.activities.stripe.faulty_sandbox import HALF, FaultySandbox, sandbox_at
@@ -97,6 +97,22 @@ async def test_difference_of_a_full_capture_in_the_dashboard_is_refunded(
     payment = await _settle(sandbox, ref)
     assert _is_settled(payment, HALF)
     assert len(payment.refund_ids) == 2
+
+
+@pytest.mark.parametrize(("fee_bps", "returned_before"), [(2_000, 0), (2_000, 500), (2_000, 2_000), (0, 0)], ids=str)
+async def test_release_of_a_capture_returns_share_and_fee(
+    sandbox: FaultySandbox, fee_bps: int, returned_before: int
+) -> None:
+    """Whatever went back of the fee before, and also if none was taken."""
+    ref, payment = await sandbox.held(policy=BookingPolicy(fee_bps=fee_bps))
+    dashboard = Dashboard(sandbox.stripe, payment.payment_intent_id or "")
+    await dashboard.capture(10_000)
+    if returned_before:
+        fee_id = str((await dashboard.charge()).application_fee)
+        await sandbox.stripe.v1.application_fees.refunds.create_async(fee_id, {"amount": returned_before})
+    released = await sandbox.plan.release(ref, None)
+    assert (released.is_returned, released.refunded_minor, released.reversed_minor) == (True, 10_000, 10_000)
+    assert released.fee_returned_minor == released.platform_fee_minor == fee_bps
 
 
 @pytest.mark.parametrize("kind", FAILURES)

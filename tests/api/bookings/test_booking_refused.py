@@ -82,17 +82,18 @@ async def test_a_price_that_stripe_cannot_charge_is_refused(
     assert detail in answer.json()["detail"]
 
 
-async def test_a_session_beyond_the_hold_is_refused_with_the_time_it_becomes_bookable(
+async def test_a_session_beyond_the_limit_is_refused_with_the_time_it_becomes_bookable(
     client: httpx.AsyncClient, world: World
 ) -> None:
-    # A seven-day hold, less six hours of margin and one day to report completion.
-    reach = timedelta(days=5, hours=18)
+    # 90 days, less six hours of margin, a day to report completion and a day to object.
+    reach = timedelta(days=87, hours=18)
     too_far = await world.slot(starts_in=reach + 2 * HOUR)
     before = datetime.now(UTC)
     answer = await book(client, world.student, too_far, key="too far")
     assert problem(answer) == (422, "session-too-far-ahead")
     bookable_in = datetime.fromisoformat(answer.json()["bookable_from"]) - before
     assert 2 * HOUR < bookable_in < 4 * HOUR
+    assert answer.json()["bookable_from"] in answer.json()["detail"]
     within_reach = await world.slot(starts_in=reach - 2 * HOUR)
     assert problem(await book(client, world.student, within_reach, key="within reach")) == REACHED
 

@@ -98,6 +98,7 @@ async def test_a_booking_has_its_session_and_payment(client: httpx.AsyncClient, 
         "payment_status": "PARTIALLY_REFUNDED",
     }
     assert shown["payment"] == {
+        "plan": "HOLD",
         "payment_intent_id": f"pi_{booking_id}",
         "status": "PARTIALLY_REFUNDED",
         "amount": usd(10_000),
@@ -105,6 +106,8 @@ async def test_a_booking_has_its_session_and_payment(client: httpx.AsyncClient, 
         "returned": usd(5_000),
         "platform_fee": usd(1_000),
         "hold_ends_at": None,
+        "hold_lapsed_at": None,
+        "renewal": None,
     }
 
 
@@ -171,6 +174,9 @@ async def test_the_policy_is_shown_in_refunds_and_seconds(client: httpx.AsyncCli
             "report_within_seconds": 86_400,
             "contest_within_seconds": 0,
             "object_within_seconds": 0,
+            "pay_again_before_start_seconds": 86_400,
+            "pay_late_within_seconds": 259_200,
+            "funds_kept_at_most_seconds": 7_776_000,
             "report_no_show_after_seconds": 600,
         },
     }

@@ -17,14 +17,15 @@ from models.domain.actors import Actor, Role
 from models.domain.endings import cancelled, completed, rejected
 from models.domain.ids import receipt_number
 from models.domain.ledger import Posting
-from models.domain.messages import HoldPhase
+from models.domain.messages import RecordRenewedPayment
 from models.domain.money import Money
-from models.domain.policy import BookingPolicy
+from models.domain.payments import HoldPhase
+from models.domain.policy import BookingPolicy, PaymentPlan
 from models.domain.postings import Parties, Shares
 from models.domain.states import BookingStatus
 from models.domain.terms import BookingTerms
 from models.tables.people import Student
-from tests.activities.bookings import HOUR, NOW, Bookings, ended, held
+from tests.activities.bookings import HOUR, NOW, Bookings, authorization, charged, ended, held, reserve
 from tests.api.world import Person, World, add_student, problem
 from tests.models.documents import pdf
 
@@ -94,8 +95,8 @@ async def test_a_receipt_shows_what_was_paid_in_the_students_time_zone(
     for line in (
         *(receipt_number(terms.booking_id), "Paid by Ada", "Paid to Nadia", "Session Counterpoint"),
         *(
-            "Mon, 2 Mar 2026, 18:15 Hold placed on your card US$100.00",
-            "Mon, 2 Mar 2026, 20:00 Charged to your card US$100.00",
+            "Mon, 2 Mar 2026, 18:15 Hold placed US$100.00",
+            "Mon, 2 Mar 2026, 20:00 Charged US$100.00",
         ),
         *("Platform fee of Holdfast US$20.00", "Thu, 5 Mar 2026, 18:00–19:00", "Times are in Asia/Tokyo."),
     ):
@@ -112,7 +113,7 @@ async def test_a_receipt_is_drawn_once_until_its_money_or_a_name_changes(
     assert len({answer.content for answer in answers}) == documents.drawn == 1
     async with AsyncSession(bookings.engine) as session, session.begin():
         await ledger.post(session, NOW + 30 * HOUR, *_refund(postings.parties_of(terms)))
-    assert "Refunded to your card" in await download_text(client, terms)
+    assert "Refunded" in await download_text(client, terms)
     async with AsyncSession(bookings.engine) as session, session.begin():
         (await session.get_one(Student, terms.student_id)).name = "Augusta"
     assert "Paid by Augusta" in await download_text(client, terms)
@@ -146,6 +147,36 @@ async def test_a_receipt_of_a_released_hold_shows_that_nothing_was_charged(
     assert "Hold released US$100.00" in text
 
 
+async def test_a_student_who_is_charged_has_a_receipt_at_once_and_reads_later_what_was_refunded(
+    client: httpx.AsyncClient, bookings: Bookings
+) -> None:
+    terms = (await bookings.terms()).model_copy(update={"plan": PaymentPlan.CHARGE_THEN_TRANSFER})
+    assert await bookings.records.reserve_slot(reserve(terms))
+    await bookings.records.record_authorization(authorization(terms))
+    assert "Charged US$100.00 You paid US$100.00" in await download_text(client, terms)
+    await bookings.records.record_acceptance(bookings.acceptance(terms))
+    late = cancelled(terms, Actor(role=Role.STUDENT), terms.starts_at - 3 * HOUR, accepted=True)
+    settled = {"phase": HoldPhase.CAPTURED, "refunded_minor": 5_000, "transferred_minor": 4_000}
+    await bookings.records.record_ending(ended(terms, late, charged(terms).model_copy(update=settled)))
+    text = await download_text(client, terms)
+    assert "US$50.00 was returned to you." in text
+    assert "Refunded -US$50.00 You paid US$50.00" in " ".join(text.split())
+    assert "Instructor’s share US$40.00 Platform fee of Holdfast US$10.00 You paid US$50.00" in text
+    assert "hold" not in text.replace("Holdfast", "").lower()
+
+
+async def test_a_hold_that_a_charge_replaced_was_not_released_in_part(
+    client: httpx.AsyncClient, bookings: Bookings
+) -> None:
+    terms = await bookings.accepted()
+    renewed = terms.model_copy(update={"plan": PaymentPlan.CHARGE_THEN_TRANSFER})
+    record = RecordRenewedPayment(terms=renewed, payment=charged(renewed), deadline_at=None, at=NOW + 2 * HOUR)
+    await bookings.records.record_renewed_payment(record)
+    text = await download_text(client, terms)
+    assert "Hold released US$100.00" in text
+    assert "You paid US$100.00 Paid in full." in text
+
+
 def _refund(parties: Parties, platform_loss: int = 0) -> Sequence[Posting]:
     borne = Shares(instructor=usd(4_000 - platform_loss), platform_fee=usd(1_000), platform_loss=usd(platform_loss))
     return postings.refund(parties, "re_1", borne)
@@ -156,7 +187,7 @@ def _refund(parties: Parties, platform_loss: int = 0) -> Sequence[Posting]:
     [
         (
             lambda of: _refund(of),
-            ["Refunded to your card -US$50.00", "US$50.00 of it is still on its way", "divided"],
+            ["Refunded -US$50.00", "US$50.00 of it is still on its way", "divided"],
         ),
         (
             lambda of: [*_refund(of), postings.refund_sent(of, "re_1", usd(5_000))],

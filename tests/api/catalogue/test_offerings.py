@@ -358,14 +358,23 @@ async def test_a_started_slot_is_not_free(client: httpx.AsyncClient, world: Worl
     ]
 
 
-async def test_a_slot_too_far_ahead_for_a_hold_has_bookable_from(client: httpx.AsyncClient, world: World) -> None:
-    await world.slot(DAY)
-    await world.slot(10 * DAY)
-    near, far = await slots(client, world)
-    assert near["bookable_from"] is None
-    # A hold of seven days, less a margin of six hours and a day to report the session.
+async def test_a_slot_says_how_it_would_be_paid_and_from_when(client: httpx.AsyncClient, world: World) -> None:
+    for days in (1, 10, 100):
+        await world.slot(days * DAY)
+    near, later, far = await slots(client, world)
+    assert [each["payment_plan"] for each in (near, later, far)] == ["HOLD", "CHARGE_THEN_TRANSFER", None]
+    assert near["bookable_from"] is later["bookable_from"] is None
+    # 90 days, less a margin of six hours, a day to report the session and a day to object.
     reach = datetime.fromisoformat(far["ends_at"]) - datetime.fromisoformat(far["bookable_from"])
-    assert reach == timedelta(days=5, hours=18)
+    assert reach == timedelta(days=87, hours=18)
+
+
+async def test_all_of_a_weekly_series_of_twelve_can_be_booked(client: httpx.AsyncClient, world: World) -> None:
+    for week in range(12):
+        await world.slot(DAY + week * 7 * DAY)
+    weekly = await slots(client, world)
+    assert [each["payment_plan"] for each in weekly] == ["HOLD"] + ["CHARGE_THEN_TRANSFER"] * 11
+    assert not [each for each in weekly if each["bookable_from"]]
 
 
 async def test_slots_in_a_window_are_paginated_earliest_first(client: httpx.AsyncClient, world: World) -> None:

@@ -10,7 +10,7 @@ from starlette.responses import PlainTextResponse
 from temporalio.client import Client
 
 from api.main import build_app
-from tests.api.route_table import ROWS
+from tests.api.route_table import API
 from tests.api.world import PUBLIC_URL, World, problem, settings
 
 ORIGIN = "https://app.holdfast.example"
@@ -47,7 +47,7 @@ async def cors_client(database_url: str, task_queue: str, engine: AsyncEngine, t
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=PUBLIC_URL)
 
 
-@pytest.mark.parametrize(("method", "path"), [*ROWS, *WITHOUT_ROUTE])
+@pytest.mark.parametrize(("method", "path"), [*API, *WITHOUT_ROUTE])
 async def test_every_response_has_the_security_headers(
     method: str, path: str, client: httpx.AsyncClient, world: World
 ) -> None:

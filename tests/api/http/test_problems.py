@@ -10,7 +10,7 @@ from starlette.responses import PlainTextResponse
 
 from api.http.middleware import MAX_BODY_BYTES
 from api.http.problems import Kind
-from tests.api.route_table import ROWS
+from tests.api import route_table
 from tests.api.world import PUBLIC_URL, World, problem
 
 API = Path(__file__).parents[3] / "api"
@@ -108,7 +108,7 @@ def test_every_problem_says_more_than_its_title() -> None:
     assert {name for name, has_detail in raised if not has_detail and not Kind[name].what_to_do} == set()
 
 
-@pytest.mark.parametrize(("method", "path"), ROWS)
+@pytest.mark.parametrize(("method", "path"), route_table.API)
 async def test_a_refused_request_reads_what_to_do(
     method: str, path: str, client: httpx.AsyncClient, world: World
 ) -> None:

@@ -49,7 +49,7 @@ def from_address(app: FastAPI, host: str) -> httpx.AsyncClient:
 
 
 def is_limited(path: str) -> bool:
-    return path not in UNLIMITED and not path.startswith(("/checkout", "/onboarding", "/password-reset", "/verify"))
+    return path not in UNLIMITED and not path.startswith(("/checkout", "/onboarding/", "/static"))
 
 
 async def until_limited(quota: Quota, send: Callable[[int], Awaitable[httpx.Response]]) -> list[httpx.Response]:

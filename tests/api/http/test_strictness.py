@@ -3,18 +3,19 @@
 from collections.abc import Iterator
 from copy import deepcopy
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
 from fastapi import FastAPI
 
-from tests.api.route_table import BODIES, ROWS
+from tests.api.route_table import API, BODIES, body_of
 from tests.api.world import JSON, World, problem
 
 WITH_BODY = {
-    path.rpartition("/")[2]: (method, path)
-    for method, path in ROWS
-    if path.rpartition("/")[2] in BODIES and method in ("POST", "PATCH") and "/disputes/" not in path
+    path if path in BODIES else path.rpartition("/")[2]: (method, path)
+    for method, path in API
+    if body_of(path) and method in ("POST", "PATCH") and "/disputes/" not in path
 }
 MORE: list[tuple[str, JSON]] = [
     ("slots", {"weekly": {"weekday": "monday", "time": "18:30", "from": "2026-03-01", "count": 2}}),
@@ -46,7 +47,7 @@ async def test_a_body_with_one_wrong_value_is_refused(
 ) -> None:
     method, path = WITH_BODY[name]
     person = world.operator if "operator" in path else world.student if name == "object" else world.instructor
-    url = path.format(booking_id=await world.booking(), offering_id=world.offering_id)
+    url = path.format(booking_id=await world.booking(), offering_id=world.offering_id, drift_id=uuid4())
     for other in wrong(deepcopy(body)):
         answer = await client.request(method, url, json=other, headers=person.headers)
         assert problem(answer) == (422, "request-invalid"), other

@@ -27,12 +27,13 @@ async def booked(client: httpx.AsyncClient, world: World, slot_id: UUID | None =
     return created
 
 
-async def paid(client: httpx.AsyncClient, world: World, slot_id: UUID | None = None) -> str:
-    """A booking that waits for the instructor."""
+async def paid(client: httpx.AsyncClient, world: World, slot_id: UUID | None = None, *, succeeded: bool = False) -> str:
+    """A booking that waits for the instructor. `succeeded`: it was charged, not only authorized."""
     created = await booked(client, world, slot_id)
     assert await pay(created["checkout_url"], GOOD_CARD)
+    type_ = "payment_intent.succeeded" if succeeded else AUTHORIZED
     # The sandbox has no webhook endpoint for this app, so the test sends the event.
-    assert (await send(client, event(AUTHORIZED, created["id"]))).status_code == 200
+    assert (await send(client, event(type_, created["id"]))).status_code == 200
     await seen(client, world.student, created["id"], lambda shown: shown["payment"] is not None)
     booking_id: str = created["id"]
     return booking_id

@@ -14,7 +14,7 @@ from stripe import WebhookSignature
 
 from models.domain.policy import PaymentPlan
 from models.domain.states import PaymentStatus
-from models.domain.stripe_events import CONNECT_EVENTS, PLATFORM_EVENTS, THIN_EVENTS
+from models.domain.stripe_events import CONNECT_EVENTS, DEAUTHORIZED, PLATFORM_EVENTS, THIN_EVENTS
 from models.tables.payments import Payment
 from models.tables.people import Instructor
 from tests.api.stripe_events import PATH, account_event, event, send, send_connect, thin_event
@@ -69,6 +69,16 @@ async def test_a_signed_body_that_is_not_an_event_is_refused(client: httpx.Async
     assert problem(await send(client, body)) == (400, "signature-invalid")
 
 
+@pytest.mark.parametrize(("capture_method", "status"), [("automatic_async", 503), ("manual", 200)])
+async def test_a_success_is_routed_for_a_charge_and_ignored_for_a_capture(
+    client: httpx.AsyncClient, world: World, capture_method: str, status: int
+) -> None:
+    """Only Holdfast captures a hold, and has the answer already."""
+    succeeded = event("payment_intent.succeeded", await _with_payment(world, "pi_1"))
+    succeeded["data"]["object"]["capture_method"] = capture_method
+    assert (await send(client, succeeded)).status_code == status
+
+
 @pytest.mark.parametrize("type_", ["payment_intent.created", "charge.succeeded", "account.updated"])
 async def test_an_event_of_another_type_is_acknowledged_and_ignored(client: httpx.AsyncClient, type_: str) -> None:
     assert (await send(client, event(type_, uuid4()))).status_code == 200
@@ -121,7 +131,7 @@ async def test_both_secrets_are_valid_during_a_rotation(app: FastAPI, client: ht
     assert statuses == [503, 503, 400]
 
 
-@pytest.mark.parametrize("type_", sorted(CONNECT_EVENTS))
+@pytest.mark.parametrize("type_", sorted({*CONNECT_EVENTS, DEAUTHORIZED}))
 async def test_without_temporal_the_connect_response_makes_stripe_retry(
     client: httpx.AsyncClient, world: World, type_: str
 ) -> None:

@@ -1,20 +1,25 @@
 """A small identity provider: a real HTTP server that publishes its keys and signs tokens with them."""
 
+from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
 
 import jwt
 import uvicorn
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse, RedirectResponse
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 from tests.api.world import JSON
 
 AUDIENCE = "holdfast"
+_ENDPOINTS = {"authorization": "authorize", "token": "token"}
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 
@@ -39,6 +44,10 @@ class Provider:
     metadata_issuer: str | None = None
     fetched: int = 0
     is_down: bool = False
+    authorized: JSON = field(default_factory=dict)
+    """What the last browser was sent with, to sign in."""
+    given: JSON = field(default_factory=dict)
+    """What the token endpoint gives; nothing without the right code verifier."""
 
     def token(self, key: str = "one", signed_by: PrivateKey | None = None, **changed: Any) -> str:
         """A signed token. A claim set to `None` is left out."""
@@ -85,7 +94,24 @@ async def identity_provider(port: int) -> AsyncIterator[Provider]:
 
     @app.get("/tenant/.well-known/openid-configuration")
     async def metadata() -> JSON:
-        return {"issuer": provider.metadata_issuer or provider.issuer, "jwks_uri": f"{provider.issuer}/keys"}
+        endpoints = {f"{name}_endpoint": f"{provider.issuer}/{path}" for name, path in _ENDPOINTS.items()}
+        issuer = provider.metadata_issuer or provider.issuer
+        return {"issuer": issuer, "jwks_uri": f"{provider.issuer}/keys"} | endpoints
+
+    @app.get("/tenant/authorize")
+    async def authorize(request: Request) -> RedirectResponse:
+        """Somebody who is signed in there already."""
+        provider.authorized = dict(request.query_params)
+        answer = urlencode({"code": "one", "state": provider.authorized["state"]})
+        return RedirectResponse(f"{provider.authorized['redirect_uri']}?{answer}", 303)
+
+    @app.post("/tenant/token")
+    async def token(request: Request) -> JSONResponse:
+        sent = dict(parse_qsl((await request.body()).decode()))
+        challenge = urlsafe_b64encode(sha256(sent["code_verifier"].encode()).digest()).decode().rstrip("=")
+        if sent["code"] != "one" or challenge != provider.authorized.get("code_challenge"):
+            return JSONResponse({"error": "invalid_grant"}, 400)
+        return JSONResponse({"token_type": "Bearer"} | provider.given)
 
     @app.get("/tenant/keys")
     async def keys() -> JSON:

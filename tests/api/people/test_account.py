@@ -14,7 +14,7 @@ from sqlmodel import SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.mail import notifications
-from activities.mail.notifications import MailDiscarded
+from activities.mail.content import MailDiscarded
 from api.people.passwords import AsyncPasswordHasher
 from models.domain.actors import Role
 from models.domain.states import BookingStatus

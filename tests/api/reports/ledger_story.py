@@ -70,7 +70,11 @@ async def post_year(world: World) -> Person:
 def earnings(transactions: int, *amounts: int, currency: str = "usd", fee_tax: int = 0) -> dict[str, object]:
     """JSON of `Earnings`. `amounts`: gross, refunds, borne by the platform, fees, net, paid out."""
     names = ("gross", "refunds", "borne_by_platform", "fees", "net", "paid_out")
-    expected: dict[str, object] = {"transactions": transactions, "fee_tax": money(fee_tax, currency).model_dump()}
+    expected: dict[str, object] = {
+        "transactions": transactions,
+        "fee_tax": money(fee_tax, currency).model_dump(),
+        "exchanged": money(0, currency).model_dump(),
+    }
     for name, amount in zip(names, amounts, strict=True):
         expected[name] = money(amount, currency).model_dump()
     return expected

@@ -19,8 +19,8 @@ from api.reports.gauges import BusinessGauges
 from models.domain import postings
 from models.domain.actors import AbsentParty, Actor, Role
 from models.domain.endings import EndReason, completed, no_show, rejected, unpaid
-from models.domain.messages import HoldPhase
 from models.domain.money import Money
+from models.domain.payments import HoldPhase
 from models.domain.policy import BookingPolicy, CancellationPolicy, CancellationTier
 from models.domain.states import PayoutStatus
 from models.domain.terms import BookingTerms

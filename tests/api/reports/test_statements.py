@@ -87,9 +87,12 @@ async def test_the_csv_has_a_row_per_month_and_currency(client: httpx.AsyncClien
     assert answer.headers["content-disposition"] == 'attachment; filename="statement-2026.csv"'
     assert answer.headers["vary"] == "Accept"
     header, *rows = csv.reader(StringIO(answer.text, newline=""))
-    assert ",".join(header) == "month,currency,transactions,gross,refunds,borne_by_platform,fees,fee_tax,net,paid_out"
+    assert (
+        ",".join(header)
+        == "month,currency,transactions,gross,refunds,borne_by_platform,fees,fee_tax,net,exchanged,paid_out"
+    )
     assert len(rows) == 24
-    assert ["2026-04", "usd", "0", "0.00", "50.00", "0.00", "-10.00", "0.00", "-40.00", "112.00"] in rows
+    assert ["2026-04", "usd", "0", "0.00", "50.00", "0.00", "-10.00", "0.00", "-40.00", "0.00", "112.00"] in rows
 
 
 async def test_the_pdf_has_the_same_figures_and_the_instructors_name(client: httpx.AsyncClient, world: World) -> None:

@@ -1,6 +1,7 @@
 """The whole stack as `./run up` starts it, and another API on it without rate limits."""
 
 import asyncio
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,16 +11,14 @@ from sandbox.stack.stack import Stack
 from tests.api.stack.unlimited_api import unlimited_api
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With `--dist loadgroup` these tests run in one process, so that there is one stack."""
-    for item in items:
-        if item.path.is_relative_to(Path(__file__).parent):
-            item.add_marker(pytest.mark.xdist_group("stack"))
-
-
 @pytest.fixture(scope="session")
-def stack(services_loop: asyncio.Runner, services_directory: Path) -> Iterator[Stack]:
-    """One stack for all tests of a process. Each test signs up people of its own."""
+def stack(
+    services_loop: asyncio.Runner, services_directory: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stack]:
+    """One for all tests, which `OneStackScheduling` keeps in one process. Each test signs up people of its own."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        # Fails in a second process of this run, all of which have their files next to each other.
+        (tmp_path_factory.getbasetemp().parent / "has-a-stack").touch(exist_ok=False)
     stack = Stack(services_directory / "stack")
     services_loop.run(stack.__aenter__())
     try:

@@ -13,6 +13,7 @@ import pytest
 
 from sandbox.browser.checkout_page import pay
 from sandbox.browser.onboarding_page import onboard
+from sandbox.stack.ports import NO_TLS
 from sandbox.stack.stack import Stack
 from tests.api.stack.walkthrough import (
     Browsing,
@@ -102,6 +103,7 @@ def sent(request: Request) -> httpx.Response:
         content=request.body,
         timeout=30,
         trust_env=False,
+        verify=NO_TLS,
     )
 
 

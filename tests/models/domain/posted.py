@@ -17,7 +17,7 @@ def usd(amount_minor: int) -> Money:
     return Money(amount_minor=amount_minor, currency="usd")
 
 
-def terms_of(price: Money, fee_bps: int = 2_000) -> BookingTerms:
+def terms_of(price: Money, fee_bps: int = 2_000, plan: PaymentPlan = PaymentPlan.HOLD) -> BookingTerms:
     return BookingTerms(
         booking_id=uuid4(),
         student_id=uuid4(),
@@ -28,7 +28,7 @@ def terms_of(price: Money, fee_bps: int = 2_000) -> BookingTerms:
         ends_at=NOW + timedelta(hours=1),
         price=price,
         policy=BookingPolicy(fee_bps=fee_bps),
-        plan=PaymentPlan.HOLD,
+        plan=plan,
         stripe_account_id="acct_1",
     )
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from models.domain.adjustments import adjustment
 from models.domain.ledger import Account
+from models.domain.money import Money
 from models.domain.postings import Parties
 from models.domain.reconciliation import Book, Difference, DriftKind
 from tests.models.domain.posted import balances, usd
@@ -57,7 +58,7 @@ def differences(**missing: int) -> tuple[Difference, ...]:
     ids=["fee returned", "share reversed", "more than the fee", "money left", "money came back", "hold"],
 )
 def test_what_differs_decides_what_is_posted(missing: dict[str, int], lines: dict[Account, int]) -> None:
-    adjusted = adjustment(PARTIES, "drift", differences(**missing), usd(FEE))
+    adjusted = adjustment(PARTIES, "drift", differences(**missing), usd(FEE), usd(0))
     at_stripe = {
         Account.STRIPE_BALANCE: missing.get("stripe_balance", 0),
         Account.CONNECTED_BALANCE: missing.get("transfers", 0),
@@ -67,12 +68,49 @@ def test_what_differs_decides_what_is_posted(missing: dict[str, int], lines: dic
     assert balances([adjusted.posting]) == expected
 
 
-@given(st.integers(-5_000, 5_000), st.integers(-5_000, 5_000), st.integers(0, 3_000))
-def test_shares_follow_the_posting(platform: int, instructor: int, fee: int) -> None:
+@pytest.mark.parametrize(
+    ("owed", "lines"),
+    [
+        (3_000, {Account.REFUNDS: 3_000}),
+        (1_000, {Account.REFUNDS: 1_000, Account.PLATFORM_LOSSES: 2_000}),
+    ],
+)
+def test_money_that_left_pays_what_the_student_is_owed_first(owed: int, lines: dict[Account, int]) -> None:
+    """A refund that failed was made again in the dashboard."""
+    adjusted = adjustment(PARTIES, "drift", differences(stripe_balance=-3_000), usd(FEE), usd(owed))
+    assert balances([adjusted.posting]) == lines | {Account.STRIPE_BALANCE: -3_000}
+    assert adjusted.borne.total == usd(3_000 - owed)
+
+
+def test_difference_in_another_currency_is_a_fee_of_stripes() -> None:
+    """The platform settles in euros, and the ledger lacks the fee of a dispute."""
+    of_fee = Difference(
+        kind=DriftKind.BOOKING,
+        subject=PARTIES.booking_id,
+        book=Book.STRIPE_BALANCE,
+        ledger=Money(amount_minor=-294, currency="eur"),
+        stripe=Money(amount_minor=-1_674, currency="eur"),
+    )
+    adjusted = adjustment(PARTIES, "drift", (*differences(stripe_balance=-500), of_fee), usd(FEE), usd(0))
+    assert {
+        (entry.account, entry.amount.currency): entry.amount.amount_minor for entry in adjusted.posting.entries
+    } == {
+        (Account.STRIPE_BALANCE, "usd"): -500,
+        (Account.PLATFORM_LOSSES, "usd"): 500,
+        (Account.STRIPE_BALANCE, "eur"): -1_380,
+        (Account.STRIPE_FEES, "eur"): 1_380,
+    }
+    assert adjusted.borne.total == usd(500)
+
+
+@given(st.integers(-5_000, 5_000), st.integers(-5_000, 5_000), st.integers(0, 3_000), st.integers(0, 6_000))
+def test_shares_follow_the_posting(platform: int, instructor: int, fee: int, owed: int) -> None:
     """`net` of a statement stays `gross` less `refunds` and `fees`, plus what the platform bore."""
     if not platform and not instructor:
         return
-    adjusted = adjustment(PARTIES, "drift", differences(stripe_balance=platform, transfers=instructor), usd(fee))
+    adjusted = adjustment(
+        PARTIES, "drift", differences(stripe_balance=platform, transfers=instructor), usd(fee), usd(owed)
+    )
     lines = balances([adjusted.posting])
     at_stripe = (Account.STRIPE_BALANCE, Account.CONNECTED_BALANCE, Account.REFUNDS)
     refunds = -sum(lines.get(account, 0) for account in at_stripe)
@@ -84,4 +122,4 @@ def test_shares_follow_the_posting(platform: int, instructor: int, fee: int) -> 
 
 def test_nothing_is_adjusted_if_nothing_differs() -> None:
     with pytest.raises(ValueError, match="does not balance"):
-        adjustment(PARTIES, "drift", (), usd(FEE))
+        adjustment(PARTIES, "drift", (), usd(FEE), usd(0))

@@ -9,8 +9,8 @@ from pydantic import ValidationError
 
 from models.domain import postings
 from models.domain.ledger import Account, Entry, Posting, PostingKind
-from models.domain.messages import HoldPhase, PaymentState
 from models.domain.money import Money
+from models.domain.payments import HoldPhase, PaymentState
 from models.domain.policy import split
 from models.domain.settlements import settlement_postings
 from tests.models.domain.posted import balances, terms_of, usd

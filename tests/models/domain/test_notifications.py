@@ -10,6 +10,9 @@ from models.domain.notifications import (
     ABOUT_THE_ACCOUNT,
     NOTIFICATIONS,
     ON_NO_SHOW_REPORTED,
+    ON_RENEWAL,
+    ON_RENEWAL_REMINDER,
+    ON_RENEWED,
     ON_REVIEW,
     SCHEDULED,
     Notification,
@@ -55,7 +58,8 @@ def test_every_notification_kind_is_used() -> None:
     on_transitions = {each.notification for table in NOTIFICATIONS.values() for sent in table.values() for each in sent}
     proposals = {each.notification for people in ABOUT_PROPOSALS.values() for each in people}
     reports = {each.notification for each in (*ON_NO_SHOW_REPORTED, *ON_REVIEW)}
-    otherwise = reports | proposals | SCHEDULED | ABOUT_THE_ACCOUNT
+    renewals = {each.notification for each in (*ON_RENEWAL, *ON_RENEWAL_REMINDER, *ON_RENEWED)}
+    otherwise = reports | proposals | renewals | SCHEDULED | ABOUT_THE_ACCOUNT
     to_operators = {NotificationKind.OPERATOR_DIGEST}
     assert on_transitions | otherwise | to_operators == set(NotificationKind)
 
@@ -131,6 +135,8 @@ TRUE_WHILE: dict[NotificationKind, set[BookingStatus]] = {
     NotificationKind.RESCHEDULE_DECLINED: OPEN,
     NotificationKind.RESCHEDULE_WITHDRAWN: OPEN,
     NotificationKind.RESCHEDULED: OPEN,
+    NotificationKind.PAYMENT_RENEWAL: OPEN,
+    NotificationKind.PAYMENT_RENEWED: OPEN,
 }
 
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from models.domain.money import BASIS_POINTS, Money, Rounding, not_accepted, step_minor
+from models.domain.payment_plans import EXPECTED_HOLD
 from models.domain.policy import (
     FLEXIBLE,
     LONGEST_CHECKOUT,
@@ -15,7 +16,6 @@ from models.domain.policy import (
     PRESETS,
     SHORTEST_CHECKOUT,
     STRICT,
-    TYPICAL_HOLD_DURATION,
     BookingPolicy,
     CancellationPolicy,
     CancellationTier,
@@ -26,7 +26,7 @@ from models.domain.policy import (
     completion_deadline,
     kept_on_student_absence,
     kept_on_student_cancellation,
-    last_end_for_hold,
+    latest_end,
     split,
 )
 from tests.models.strategies import policies, prices, times_left
@@ -200,5 +200,5 @@ def test_session_that_fits_the_hold_has_its_whole_completion_window(
     booked_at: datetime, window: timedelta, margin: timedelta
 ) -> None:
     deadlines = Deadlines(completion_window=window, hold_margin=margin)
-    ends_at = last_end_for_hold(deadlines, booked_at)
-    assert completion_deadline(deadlines, ends_at, booked_at + TYPICAL_HOLD_DURATION) == ends_at + window
+    ends_at = latest_end(deadlines, booked_at + EXPECTED_HOLD)
+    assert completion_deadline(deadlines, ends_at, booked_at + EXPECTED_HOLD) == ends_at + window

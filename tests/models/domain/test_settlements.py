@@ -7,15 +7,18 @@ from hypothesis import strategies as st
 from models.domain import postings
 from models.domain.errors import Declined
 from models.domain.ledger import Account
-from models.domain.messages import HoldPhase, PaymentState
-from models.domain.policy import BookingPolicy, split
+from models.domain.payments import HoldPhase, PaymentState
+from models.domain.policy import BookingPolicy, PaymentPlan, split
 from models.domain.settlements import (
     Correction,
     RefundDifference,
     ReturnFee,
     ReverseShare,
     Settlement,
+    Step,
+    TransferShare,
     next_correction,
+    next_step,
     part_of_ending,
     settlement_postings,
 )
@@ -101,3 +104,88 @@ def test_postings_are_what_stripe_has(data: st.DataObject) -> None:
     assert settlement is not None
     assert settlement.instructor.amount_minor == payment.instructor_minor
     assert settlement.returned.platform_loss >= usd(0)
+
+
+def charged(minor: int, refunded: int = 0, transferred: int = 0, reversed: int = 0) -> PaymentState:
+    """A charge of the platform's, whatever was transferred of it."""
+    return captured(minor, refunded=refunded, reversed=reversed).model_copy(update={"transferred_minor": transferred})
+
+
+@pytest.mark.parametrize(
+    ("payment", "step"),
+    [
+        (charged(10_000), RefundDifference(amount=usd(5_000))),
+        (charged(10_000, 1_000), RefundDifference(amount=usd(4_000))),
+        (charged(10_000, 5_000), TransferShare(amount=usd(4_000))),
+        (charged(10_000, 5_000, 1_000), TransferShare(amount=usd(3_000))),
+        (charged(10_000, 5_000, 8_000), ReverseShare(amount=usd(4_000))),
+        (charged(10_000, 5_000, 8_000, 4_000), None),
+        (charged(5_000), TransferShare(amount=usd(4_000))),
+        (charged(5_000, transferred=4_000), None),
+        # Refunded beyond what the ending returns: adopted afterwards.
+        (charged(10_000, 6_000, 4_000), None),
+    ],
+)
+def test_charge_is_refunded_first_and_its_share_transferred_then(payment: PaymentState, step: Step | None) -> None:
+    assert next_step(payment, HALF) == step
+
+
+def test_charge_of_less_than_the_ending_keeps_is_declined() -> None:
+    with pytest.raises(Declined, match="less_is_captured"):
+        next_step(charged(4_999), HALF)
+
+
+@given(st.data())
+def test_charge_is_settled_in_at_most_two_steps_whatever_was_done_before(data: st.DataObject) -> None:
+    minor = data.draw(st.integers(1, 10**6))
+    transferred = data.draw(st.integers(0, minor))
+    payment = charged(minor, data.draw(st.integers(0, minor)), transferred, data.draw(st.integers(0, transferred)))
+    kept = split(usd(data.draw(st.integers(1, minor))), BookingPolicy(fee_bps=data.draw(st.integers(0, 10_000))))
+    for _ in range(2):
+        change: dict[str, int] = {}
+        match next_step(payment, kept):
+            case RefundDifference(amount=amount):
+                change = {"refunded_minor": payment.refunded_minor + amount.amount_minor}
+            case TransferShare(amount=amount):
+                change = {"transferred_minor": (payment.transferred_minor or 0) + amount.amount_minor}
+            case ReverseShare(amount=amount):
+                change = {"reversed_minor": payment.reversed_minor + amount.amount_minor}
+            case None:
+                break
+        payment = payment.model_copy(update=change)
+    assert next_step(payment, kept) is None
+    assert payment.instructor_minor == kept.instructor_payout.amount_minor
+    assert payment.refunded_minor >= minor - kept.kept.amount_minor
+
+
+@given(st.data())
+def test_postings_of_a_charge_are_what_stripe_has(data: st.DataObject) -> None:
+    """From the charge to its end, whatever was refunded, transferred and reversed."""
+    minor = data.draw(st.integers(1, 10**6))
+    transferred = data.draw(st.integers(0, minor))
+    refunded, reversed = data.draw(st.integers(0, minor)), data.draw(st.sampled_from([0, transferred]))
+    fee = data.draw(st.integers(0, minor))
+    payment = charged(minor, refunded, transferred, reversed)
+    terms = terms_of(usd(minor), plan=PaymentPlan.CHARGE_THEN_TRANSFER)
+    actual = balances(
+        [
+            *postings.charged(terms, usd(minor), usd(fee) if fee else None),
+            *settlement_postings(terms, payment),
+        ]
+    )
+    assert actual.get(Account.STRIPE_BALANCE, 0) == minor - fee - refunded - payment.instructor_minor
+    assert actual.get(Account.STRIPE_FEES, 0) == fee
+    assert actual.get(Account.CONNECTED_BALANCE, 0) == payment.instructor_minor
+    assert -actual.get(Account.INSTRUCTOR_PAYABLE, 0) == payment.instructor_minor
+    # Nothing of it is held any more, or owed.
+    assert not {Account.STUDENT_FUNDS_HELD, Account.CARD_HOLDS, Account.REFUNDS} & actual.keys()
+
+
+@pytest.mark.parametrize("phase", [HoldPhase.GONE, HoldPhase.CAPTURED])
+def test_charge_that_came_back_in_full_costs_stripes_fee(phase: HoldPhase) -> None:
+    """Released before the transfer, or after it, which was then reversed."""
+    is_transferred = phase is HoldPhase.CAPTURED
+    payment = charged(10_000, 10_000, *((8_000, 8_000) if is_transferred else ())).model_copy(update={"phase": phase})
+    terms = terms_of(usd(10_000), plan=PaymentPlan.CHARGE_THEN_TRANSFER)
+    actual = balances([*postings.charged(terms, usd(10_000), usd(320)), *settlement_postings(terms, payment)])
+    assert actual == {Account.STRIPE_FEES: 320, Account.STRIPE_BALANCE: -320}

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 from stripe import Account, PaymentIntent, StripeClient
@@ -25,12 +25,14 @@ class Platform:
     stripe: StripeClient
     browser: httpx.AsyncClient
 
-    async def account(self, onboarded: bool = True) -> Account:
+    async def account(
+        self, onboarded: bool = True, losses: Literal["application", "stripe"] = "application"
+    ) -> Account:
         params: AccountCreateParams = {
             "country": "US",
             "controller": {
                 "fees": {"payer": "application"},
-                "losses": {"payments": "application"},
+                "losses": {"payments": losses},
                 "stripe_dashboard": {"type": "express"},
             },
             "capabilities": {"transfers": {"requested": True}},

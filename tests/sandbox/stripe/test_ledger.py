@@ -88,6 +88,33 @@ class LedgerMachine(RuleBasedStateMachine):
             }
         self.post("/v1/payment_intents", form, fault, retries)
 
+    @rule(
+        amount=AMOUNTS,
+        method=st.sampled_from(["card", "klarna", "link", "us_bank_account", "failing debit"]),
+        capture=st.sampled_from(["manual", "automatic_async"]),
+    )
+    def pay_on_checkout(self, amount: int, method: str, capture: str) -> None:
+        """A payment that stays on the platform, by any method that the session offers."""
+        item = "line_items[0][price_data]"
+        session = self.post(
+            "/v1/checkout/sessions",
+            {
+                "mode": "payment",
+                "success_url": "https://shop.test",
+                "payment_intent_data[capture_method]": capture,
+                "line_items[0][quantity]": 1,
+                f"{item}[currency]": "usd",
+                f"{item}[unit_amount]": amount,
+                f"{item}[product_data][name]": "One hour of Greek",
+            },
+        )
+        assert session is not None
+        accounts = {"us_bank_account": "000123456789", "failing debit": "000111111113"}
+        form = {"method": "us_bank_account" if method in accounts else method}
+        if method in accounts:
+            form["number"] = accounts[method]
+        self.client.send("POST", f"/_sandbox/checkout_sessions/{session['id']}/pay", json=form)
+
     @rule(which=WHICH, part=PARTS, fee_share=st.one_of(st.none(), SHARES), fault=FAULTS, retries=RETRIES)
     def capture(self, which: int, part: Part, fee_share: int | None, fault: str | None, retries: int) -> None:
         if intent := self.one_of("/v1/payment_intents", which, status="requires_capture"):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.stripe.money import formatted, half_up, processing_fee, proportional_part
+from sandbox.stripe.money import CARD_FEE, ProcessingFee, formatted, half_up, proportional_part
 
 AMOUNTS = st.integers(0, 99_999_999)
 
@@ -19,7 +19,12 @@ def test_half_up_rounds_half_a_unit_up(numerator: int, denominator: int) -> None
 
 @given(amount=AMOUNTS)
 def test_processing_fee_is_within_half_a_unit_of_its_rate(amount: int) -> None:
-    assert abs(Fraction(amount * 29, 1_000) + 30 - processing_fee(amount)) <= Fraction(1, 2)
+    assert abs(Fraction(amount * 29, 1_000) + 30 - CARD_FEE.of(amount)) <= Fraction(1, 2)
+
+
+def test_processing_fee_is_capped() -> None:
+    fee = ProcessingFee(80, 0, 500)
+    assert [fee.of(10_000), fee.of(62_500), fee.of(1_000_000)] == [80, 500, 500]
 
 
 @given(whole=AMOUNTS, steps=st.lists(st.integers(1, 10_000), min_size=1))

@@ -20,7 +20,7 @@ async def _pay(page: Page, number: str) -> None:
     await page.get_by_label("Expiry").fill("12 / 34")
     await page.get_by_label("CVC").fill("123")
     await page.get_by_label("Name on card").fill("Ada Lovelace")
-    await page.get_by_role("button", name="Pay").click()
+    await page.get_by_role("button", name="Pay $").click()
 
 
 async def test_checkout_shows_the_amount_and_takes_payment(platform: Platform, browser_page: Page) -> None:
@@ -65,6 +65,27 @@ async def test_challenge_can_be_retried_after_a_failure(platform: Platform, brow
     await _pay(browser_page, CARD_REQUIRING_3DS)
     await browser_page.get_by_role("button", name="Complete authentication").click()
     await browser_page.wait_for_url("**/_sandbox/health?**")
+
+
+async def test_wallet_is_approved_on_its_own_page(platform: Platform, browser_page: Page) -> None:
+    session = await _open_session(platform)
+    await browser_page.goto(str(session.url))
+    await browser_page.get_by_role("button", name="Klarna").click()
+    await browser_page.get_by_role("button", name="Fail test payment").click()
+    await expect(browser_page.get_by_role("alert")).to_contain_text("unable to authenticate")
+    await browser_page.get_by_role("button", name="Klarna").click()
+    await browser_page.get_by_role("button", name="Authorize test payment").click()
+    await browser_page.wait_for_url("**/_sandbox/health?**")
+
+
+async def test_bank_debit_is_paid_from_the_chosen_account(platform: Platform, browser_page: Page) -> None:
+    session = await platform.checkout(success_url=f"{platform.url}/_sandbox/health")
+    await browser_page.goto(str(session.url))
+    await browser_page.get_by_label("Test account").select_option("000222222227")
+    await browser_page.get_by_role("button", name="US bank account").click()
+    await browser_page.wait_for_url("**/_sandbox/health")
+    [intent] = (await platform.stripe.v1.payment_intents.list_async()).data
+    assert intent.status == "processing"
 
 
 async def test_onboarding_page_enables_payouts(platform: Platform, browser_page: Page) -> None:

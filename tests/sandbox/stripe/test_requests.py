@@ -107,6 +107,16 @@ async def test_other_api_versions_are_answered_in_the_pinned_shape() -> None:
         assert endpoint.api_version == "2020-08-27"
 
 
+async def test_parameter_of_an_older_version_is_taken_under_its_name_there() -> None:
+    """As Medusa's plugin for Stripe sends it."""
+    body = "amount=1200&currency=usd&payment_method_types[0]=card"
+    async with serving(strict_version=False) as url, platform_at(url) as platform:
+        older = await platform.raw("POST", "/v1/payment_intents", body, **{"Stripe-Version": "2024-04-10"})
+        assert (older.status_code, older.json()["payment_method_types"]) == (200, ["card"])
+        pinned = await platform.raw("POST", "/v1/payment_intents", body, **{"Stripe-Version": stripe.api_version})
+        assert (pinned.status_code, pinned.json()["error"]["param"]) == (400, "payment_method_types")
+
+
 async def test_expansion_follows_objects_and_lists(platform: Platform) -> None:
     customer = await platform.stripe.v1.customers.create_async({"email": "ada@student.test"})
     await platform.paid(customer=customer.id)

@@ -1,7 +1,7 @@
-"""A platform that settles in another currency than it charges."""
+"""A platform or an account that settles in another currency than it is paid in."""
 
 import pytest
-from stripe import BalanceTransaction, Charge, InvalidRequestError
+from stripe import BalanceTransaction, Charge, InvalidRequestError, RequestOptions
 
 from tests.sandbox.stripe.platform import Platform
 
@@ -71,3 +71,23 @@ async def test_other_currencies_are_settled_as_charged(platform: Platform) -> No
     await platform.control("POST", "/settlement", {})
     await platform.paid()
     assert await platform.net() == 9_680
+
+
+async def test_connected_account_is_converted_by_itself(platform: Platform) -> None:
+    """The platform's balance, the transfer and the fee stay as they are."""
+    await platform.control("POST", "/settlement", {})
+    account = await platform.account()
+    settings = {"account": account.id, "currency": "eur", "rates": {"usd": "0.9"}}
+    await platform.control("POST", "/settlement", settings)
+    intent = await platform.destination_hold(account.id)
+    await platform.stripe.v1.payment_intents.capture_async(intent.id)
+    assert (await platform.net(account.id), await platform.net(account.id, "eur")) == (0, 7_200)
+    [payment] = (await platform.stripe.v1.charges.list_async({}, {"stripe_account": account.id})).data
+    own: RequestOptions = {"stripe_account": account.id}
+    booked = await platform.stripe.v1.balance_transactions.retrieve_async(str(payment.balance_transaction), {}, own)
+    assert (payment.amount, payment.currency) == (10_000, "usd")
+    assert (booked.amount, booked.fee, booked.currency, booked.exchange_rate) == (9_000, 1_800, "eur", 0.9)
+    await platform.stripe.v1.refunds.create_async(
+        {"payment_intent": intent.id, "amount": 5_000, "reverse_transfer": True, "refund_application_fee": True}
+    )
+    assert await platform.net(account.id, "eur") == 3_600

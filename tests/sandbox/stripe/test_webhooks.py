@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from stripe import PermissionError as StripePermissionError
 from stripe import SignatureVerificationError, StripeClient
 
 from tests.sandbox.stripe.platform import API_KEY, Platform
@@ -135,3 +136,15 @@ async def test_thin_event_names_the_account_and_is_listed(platform: Platform) ->
     later = await platform.stripe.v2.core.events.list_async({"created": {"gte": "2100-01-01T00:00:00Z"}})
     assert later.data == []
     assert secret not in (await platform.browser.get("/_sandbox/log")).text
+
+
+async def test_closed_account_is_told_of_and_can_still_be_retrieved(platform: Platform) -> None:
+    account = await platform.account()
+    closed = await platform.stripe.v2.core.accounts.close_async(account.id)
+    assert (closed.closed, closed.applied_configurations) == (True, [])
+    events = await platform.stripe.v2.core.events.list_async({"object_id": account.id})
+    assert events.data[0].type == "v2.core.account.closed"
+    again = await platform.stripe.v2.core.accounts.retrieve_async(account.id, {"include": ["requirements"]})
+    assert (again.closed, again.contact_email) == (True, None)
+    with pytest.raises(StripePermissionError):
+        await platform.stripe.v1.accounts.retrieve_async(account.id)

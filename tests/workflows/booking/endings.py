@@ -42,6 +42,7 @@ OPERATOR = Actor(role=Role.OPERATOR)
 SECOND = timedelta(seconds=1)
 SOON = 20 * SECOND
 """Long enough to book, pay and approve all bookings at once, on a busy machine."""
+SOON_ALONE = 8 * SECOND
 SHORT = Deadlines(
     checkout_window=SOON,
     decline_grace=SECOND,
@@ -66,13 +67,11 @@ async def until(time: datetime) -> None:
     await asyncio.sleep(max(0.0, (time - datetime.now(UTC)).total_seconds()) + 0.1)
 
 
-async def accepted(saga: Saga, deadlines: Deadlines = LONG, **wish: object) -> Booked:
-    return await saga.accepted(starts_in=SOON, lasts=SECOND, policy=policy(deadlines, **wish))
-
-
-async def over(saga: Saga, deadlines: Deadlines = LONG, *present: SignUpRole, **wish: object) -> Booked:
+async def over(
+    saga: Saga, deadlines: Deadlines = LONG, *present: SignUpRole, starts_in: timedelta = SOON, **wish: object
+) -> Booked:
     """An accepted booking whose session is over. Those who were `present` were there all the time."""
-    booked = await accepted(saga, deadlines, **wish)
+    booked = await saga.accepted(starts_in=starts_in, lasts=SECOND, policy=policy(deadlines, **wish))
     terms = booked.order.terms
     async with AsyncSession(saga.engine) as session, session.begin():
         for role in present:
@@ -177,12 +176,6 @@ async def checkout_expired(saga: Saga) -> Handle:
 async def card_declined(saga: Saga) -> Handle:
     booked = await saga.booked(policy=policy(LONG.model_copy(update={"decline_grace": SECOND})))
     await booked.pay(POOR_CARD)
-    return booked.handle
-
-
-async def hold_too_short(saga: Saga) -> Handle:
-    booked = await saga.booked(starts_in=timedelta(days=6, hours=20))
-    await booked.pay()
     return booked.handle
 
 
@@ -298,9 +291,9 @@ async def retried_by_operator(saga: Saga) -> Handle:
 
 
 async def parked(saga: Saga) -> Booked:
-    """A session that the student confirmed, and whose capture failed."""
-    booked = await over(saga)
-    saga.faults.fail("before", "gateway.capture", Declined("test"))
+    """A session that the student confirmed, and whose capture or transfer failed."""
+    booked = await over(saga, starts_in=SOON_ALONE)
+    saga.faults.fail("before", saga.call("gateway.capture"), Declined("test"))
     await send(booked, "confirm", Confirm(actor=booked.student))
     return booked
 
@@ -323,7 +316,6 @@ TOGETHER: tuple[Ending, ...] = (
     approval_timeout,
     checkout_expired,
     card_declined,
-    hold_too_short,
     cancelled_unpaid,
     cancelled_before_approval,
     cancelled_late,
@@ -337,3 +329,13 @@ TOGETHER: tuple[Ending, ...] = (
     slot_taken,
     limit_reached,
 )
+CHARGED: tuple[Ending, ...] = (
+    completed_confirmed,
+    completed_objected,
+    student_absent,
+    rejected,
+    cancelled_late,
+    cancelled_in_temporal,
+    refunded_by_operator,
+)
+"""Those in which the money of a charge moves otherwise than that of a hold: settled, refunded in part, released."""

@@ -18,13 +18,12 @@ from models.domain.messages import (
     Complete,
     ContestNoShow,
     Decision,
-    HoldPhase,
     Object,
-    PaymentState,
     ReportNoShow,
     ReserveSlot,
 )
 from models.domain.money import Money
+from models.domain.payments import HoldPhase, PaymentState
 from models.domain.policy import BookingPolicy, CompletionTimeoutPolicy, Deadlines, PaymentPlan
 from models.domain.session_reports import Verdict, ending_after, ending_on_timeout, verdict
 from models.domain.states import BookingStatus, PaymentStatus, SessionStatus
@@ -57,10 +56,13 @@ TERMS = BookingTerms(
 class Session(RuleBasedStateMachine):
     """The workflow's stage of the session, step by step, on a platform that settles when nobody says anything."""
 
+    plan = PaymentPlan.HOLD
+
     def __init__(self) -> None:
         super().__init__()
         self.now = STARTS_AT - 5 * MINUTE
-        order = ReserveSlot(terms=TERMS, booked_at=BEFORE, checkout_deadline_at=BEFORE + HOUR)
+        terms = TERMS.model_copy(update={"plan": self.plan})
+        order = ReserveSlot(terms=terms, booked_at=BEFORE, checkout_deadline_at=BEFORE + HOUR)
         self.state = BookingState.of(order)
         self.state.reach(booking=BookingStatus.PENDING)
         held = PaymentState(phase=HoldPhase.HELD, hold_ends_at=STARTS_AT + timedelta(days=3))
@@ -146,5 +148,10 @@ def _actor(role: SignUpRole) -> Actor:
     return Actor(role=Role(role), id=UUID(int=1 if role is SignUpRole.STUDENT else 2))
 
 
+class ChargedSession(Session):
+    plan = PaymentPlan.CHARGE_THEN_TRANSFER
+
+
 Session.TestCase.settings = settings(max_examples=300, stateful_step_count=20, deadline=None)
-TestSession = Session.TestCase
+ChargedSession.TestCase.settings = settings(max_examples=150, stateful_step_count=20, deadline=None)
+TestSession, TestChargedSession = Session.TestCase, ChargedSession.TestCase

@@ -9,11 +9,12 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from models.domain.errors import Declined
 from models.domain.messages import Approve, Complete
+from models.domain.policy import PaymentPlan
 from models.domain.states import BookingStatus, PaymentStatus
 from sandbox.browser.checkout_page import CheckoutClosed, pay
 from sandbox.demo.figures import Figures
 from tests.workflows.faults import When
-from tests.workflows.saga import Booked, Saga
+from tests.workflows.saga import Booked, Saga, both_plans
 from workflows.booking.workflow import BookingWorkflow
 
 # In the order in which a completed booking calls them.
@@ -27,6 +28,11 @@ _ACTIVITIES = (
     "settle_payment",
     "record_ending",
 )
+
+
+HOLD, CHARGE = PaymentPlan
+_OF_A_CHARGE = tuple((CHARGE, each) for each in ("look_up_payment", "settle_payment", "record_ending"))
+"""The steps that move other money, or record it otherwise. The others are the same under both plans."""
 
 
 async def _play_on(booked: Booked) -> None:
@@ -45,7 +51,7 @@ async def _play_on(booked: Booked) -> None:
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("activity", _ACTIVITIES)
+@pytest.mark.parametrize(("plan", "activity"), [*((HOLD, each) for each in _ACTIVITIES), *_OF_A_CHARGE])
 async def test_cancelling_around_an_activity_returns_the_money(saga: Saga, activity: str, when: When) -> None:
     order = await saga.order()
     handle = saga.handle(order.terms.booking_id)
@@ -85,12 +91,14 @@ async def test_cancelled_while_waiting_for_the_payment(saga: Saga) -> None:
     assert await booked.payment() is None
 
 
+@both_plans
 async def test_cancelled_while_waiting_for_the_approval(saga: Saga) -> None:
     booked = await saga.paid()
     await booked.handle.cancel()
     await _assert_cancelled_in_full(booked)
 
 
+@both_plans
 async def test_cancelled_while_waiting_for_the_session(saga: Saga) -> None:
     booked = await saga.paid()
     await booked.handle.execute_update(BookingWorkflow.approve, Approve(actor=booked.instructor))
@@ -99,6 +107,7 @@ async def test_cancelled_while_waiting_for_the_session(saga: Saga) -> None:
     await _assert_cancelled_in_full(booked)
 
 
+@both_plans
 async def test_cancelled_while_waiting_for_an_operator(saga: Saga) -> None:
     booked = await saga.paid()
     await booked.handle.execute_update(BookingWorkflow.approve, Approve(actor=booked.instructor))
@@ -118,4 +127,4 @@ async def _assert_cancelled_in_full(booked: Booked) -> None:
     assert payment is not None
     assert (request.status, payment.status) == (BookingStatus.CANCELLED, PaymentStatus.REFUNDED)
     assert not request.needs_attention
-    assert await booked.figures() == Figures()
+    assert await booked.figures() == booked.saga.under_plan(Figures())

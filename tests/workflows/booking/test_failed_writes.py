@@ -12,7 +12,7 @@ from temporalio.exceptions import ApplicationError
 from models.domain.actors import Actor, Role
 from models.domain.errors import Declined
 from models.domain.messages import Complete, Extend, Object, Refusal, Retry, Settle
-from models.domain.policy import BookingPolicy, Deadlines
+from models.domain.policy import BookingPolicy, Deadlines, PaymentPlan
 from models.domain.states import BookingStatus, IllegalTransition, PaymentStatus
 from models.tables.audit import AuditEvent
 from sandbox.demo.figures import Figures
@@ -20,6 +20,7 @@ from tests.workflows.booking.reschedule_steps import move, proposal
 from tests.workflows.saga import Booked, Handle, Saga
 from workflows.booking.workflow import BookingWorkflow
 
+HOLD, CHARGE = PaymentPlan
 OPERATOR = Actor(role=Role.OPERATOR)
 POLICY = BookingPolicy(deadlines=Deadlines(objection_window=timedelta(hours=12)))
 REFUSED = IllegalTransition("test")
@@ -39,16 +40,19 @@ async def _retry_once(saga: Saga, handle: Handle, activity: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "activity",
+    ("plan", "activity"),
     [
-        "reserve_slot",
-        "record_checkout",
-        "record_authorization",
-        "record_acceptance",
-        "judge_session",
-        "record_session_report",
-        "record_session_answer",
-        "record_ending",
+        (HOLD, "reserve_slot"),
+        (HOLD, "record_checkout"),
+        (HOLD, "record_authorization"),
+        (HOLD, "record_acceptance"),
+        (HOLD, "judge_session"),
+        (HOLD, "record_session_report"),
+        (HOLD, "record_session_answer"),
+        (HOLD, "record_ending"),
+        # Those that record a charge otherwise.
+        (CHARGE, "record_authorization"),
+        (CHARGE, "record_ending"),
     ],
 )
 async def test_a_failed_write_waits_for_an_operator_and_the_booking_goes_on(saga: Saga, activity: str) -> None:

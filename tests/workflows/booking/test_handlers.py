@@ -29,8 +29,10 @@ from models.domain.money import Money
 from models.domain.policy import BookingPolicy, Deadlines
 from models.domain.states import BookingStatus, PaymentStatus
 from sandbox.browser.checkout_page import pay
-from tests.workflows.saga import Booked, Saga
+from tests.workflows.saga import Booked, Saga, both_plans
 from workflows.booking.workflow import BookingWorkflow
+
+pytestmark = both_plans
 
 OPERATOR = Actor(role=Role.OPERATOR)
 
@@ -107,6 +109,7 @@ async def test_cancellation_right_after_an_approval_is_handled(saga: Saga) -> No
     assert (await booked.result()).booking_status is BookingStatus.CANCELLED
 
 
+@pytest.mark.uncached
 async def test_approval_that_arrives_with_the_deadline_counts(saga: Saga) -> None:
     booked = await saga.paid()
     request = await booked.request()
@@ -156,6 +159,7 @@ async def test_extended_deadline_replaces_the_old_one(saga: Saga) -> None:
     await booked.handle.execute_update(BookingWorkflow.approve, Approve(actor=booked.instructor))
 
 
+@pytest.mark.uncached
 async def test_two_extensions_in_one_task_are_recorded_in_their_order(saga: Saga) -> None:
     booked = await saga.paid(policy=BookingPolicy(deadlines=Deadlines(approval_window=timedelta(hours=2))))
     starts_at = booked.order.terms.starts_at

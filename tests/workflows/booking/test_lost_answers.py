@@ -12,8 +12,10 @@ from models.domain.messages import Approve, Cancel, Complete, Refusal, Reject
 from models.domain.states import BookingStatus, PaymentStatus
 from sandbox.browser.checkout_page import pay
 from sandbox.demo.figures import Figures
-from tests.workflows.saga import Booked, Saga
+from tests.workflows.saga import Booked, Saga, both_plans
 from workflows.booking.workflow import BookingWorkflow
+
+pytestmark = both_plans
 
 ALL = Figures(10_000, 8_000, 2_000, 320)
 LOST = Unknown("the response was lost")
@@ -44,24 +46,24 @@ async def test_lost_response_while_securing_makes_one_customer_and_one_checkout(
 
 
 @pytest.mark.parametrize("call", ["gateway.capture", "settle_payment"])
-async def test_lost_response_to_a_capture_captures_once(saga: Saga, call: str) -> None:
-    saga.faults.fail("after", call, LOST)
+async def test_lost_response_to_a_settlement_settles_once(saga: Saga, call: str) -> None:
+    saga.faults.fail("after", saga.call(call), LOST)
     booked = await saga.paid()
     await _completed(booked)
     assert saga.faults.all_taken
-    assert saga.faults.calls.count("capture") == 1
+    assert saga.faults.calls.count(saga.call("capture")) == 1
     assert await booked.figures() == ALL
 
 
 @pytest.mark.parametrize("call", ["gateway.cancel", "release_payment"])
 async def test_lost_response_to_a_release_releases_once(saga: Saga, call: str) -> None:
-    saga.faults.fail("after", call, LOST)
+    saga.faults.fail("after", saga.call(call), LOST)
     booked = await saga.paid()
     view = await booked.handle.execute_update(BookingWorkflow.reject, Reject(actor=booked.instructor))
     assert view.payment_status is PaymentStatus.REFUNDED
     assert saga.faults.all_taken
-    assert saga.faults.calls.count("cancel") == 1
-    assert await booked.figures() == Figures()
+    assert saga.faults.calls.count(saga.call("cancel")) == 1
+    assert await booked.figures() == saga.under_plan(Figures())
 
 
 async def test_lost_response_to_an_expiry_expires_once(saga: Saga) -> None:
@@ -73,10 +75,10 @@ async def test_lost_response_to_an_expiry_expires_once(saga: Saga) -> None:
 
 
 async def test_lost_response_to_a_refund_refunds_once(saga: Saga) -> None:
-    """The workflow is cancelled during the capture, which is then refunded."""
+    """The workflow is cancelled during the settlement, which is then refunded."""
     booked = await saga.paid()
-    saga.faults.plan("before", "gateway.capture", booked.handle.cancel)
-    saga.faults.fail("after", "gateway.refund", LOST)
+    saga.faults.plan("before", saga.call("gateway.capture"), booked.handle.cancel)
+    saga.faults.fail("after", saga.call("gateway.refund"), LOST)
     await booked.handle.execute_update(BookingWorkflow.approve, Approve(actor=booked.instructor))
     await booked.until_ended()
     await booked.handle.signal(BookingWorkflow.complete_signal, Complete(actor=booked.instructor))
@@ -93,7 +95,7 @@ async def test_lost_response_to_a_refund_refunds_once(saga: Saga) -> None:
 @pytest.mark.parametrize("error", [Unknown("never arrived"), Retryable("rate limited"), ReplayedFailure("stored")])
 @pytest.mark.parametrize("call", ["gateway.create_customer", "gateway.open_checkout", "gateway.capture"])
 async def test_failed_call_is_retried_until_it_succeeds(saga: Saga, call: str, error: Exception) -> None:
-    saga.faults.fail("before", call, error, times=3)
+    saga.faults.fail("before", saga.call(call), error, times=3)
     booked = await saga.paid()
     await _completed(booked)
     assert saga.faults.all_taken
@@ -119,12 +121,12 @@ async def test_declined_checkout_frees_the_slot(saga: Saga) -> None:
     assert await saga.request(order.terms.booking_id) is None
 
 
-async def test_capture_succeeds_after_hours_without_stripe(saga: Saga) -> None:
+async def test_settlement_succeeds_after_hours_without_stripe(saga: Saga) -> None:
     booked = await saga.paid()
     await booked.handle.execute_update(BookingWorkflow.approve, Approve(actor=booked.instructor))
     await booked.until_ended()
     saga.faults.has_backoff = True
-    saga.faults.fail("before", "gateway.capture", Unknown("connection refused"), times=100)
+    saga.faults.fail("before", saga.call("gateway.capture"), Unknown("connection refused"), times=100)
     await booked.handle.signal(BookingWorkflow.complete_signal, Complete(actor=booked.instructor))
     await saga.env.sleep(timedelta(hours=3))
     await saga.until_over(booked.handle)

@@ -1,4 +1,4 @@
-"""Rescheduling a session: the hold, the deadlines and the policy move with it, and nobody pays again."""
+"""Rescheduling a session: the payment, the deadlines and the policy move with it, and nobody pays again."""
 
 import asyncio
 from datetime import timedelta
@@ -10,12 +10,13 @@ from temporalio.exceptions import ApplicationError
 
 from models.domain.errors import Unknown
 from models.domain.messages import Approve, Cancel, Complete, Refusal, Reschedule
-from models.domain.policy import TYPICAL_HOLD_DURATION
 from models.domain.states import BookingStatus, PaymentStatus
 from sandbox import seed
 from tests.workflows.booking.reschedule_steps import HOUR, move, proposal
-from tests.workflows.saga import Booked, Saga
+from tests.workflows.saga import Booked, Saga, both_plans
 from workflows.booking.workflow import BookingWorkflow
+
+pytestmark = both_plans
 
 DAY = timedelta(days=1)
 
@@ -109,11 +110,13 @@ async def test_a_proposal_that_was_withdrawn_meanwhile_leaves_the_booking_as_it_
     assert request.starts_at == booked.order.terms.starts_at
 
 
-async def test_session_beyond_the_hold_is_refused(saga: Saga) -> None:
+async def test_session_beyond_the_holding_limit_is_refused(saga: Saga) -> None:
     booked = await saga.accepted()
-    kind, sentence = await refused(booked, await proposal(saga, booked, TYPICAL_HOLD_DURATION))
+    kind, sentence = await refused(
+        booked, await proposal(saga, booked, booked.order.terms.policy.deadlines.holding_limit)
+    )
     assert kind == Refusal.NOT_POSSIBLE_NOW
-    assert "hold does not reach" in sentence
+    assert "cannot be held for a session that ends after" in sentence
 
 
 async def test_reschedule_is_refused(saga: Saga) -> None:
@@ -168,6 +171,7 @@ async def test_concurrent_approval_and_reschedule_both_apply(saga: Saga) -> None
     assert request.next_deadline_at == to.ends_at + DAY
 
 
+@pytest.mark.uncached
 async def test_rescheduled_booking_survives_a_new_worker(saga: Saga) -> None:
     booked = await saga.accepted()
     await move(booked, await proposal(saga, booked, DAY))

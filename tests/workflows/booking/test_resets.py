@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -15,6 +16,7 @@ from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, WorkflowUpdateFailedError
 
 from models.domain.actors import AbsentParty
+from models.domain.errors import Declined, Retryable
 from models.domain.messages import (
     BookingView,
     Cancel,
@@ -27,8 +29,10 @@ from models.domain.messages import (
     Release,
     ReportNoShow,
     Retry,
+    Settle,
     SettleAndRefund,
 )
+from models.domain.policy import PaymentPlan
 from models.domain.states import BookingStatus
 from tests.workflows.booking import endings
 from tests.workflows.booking.endings import OPERATOR, Ending
@@ -46,7 +50,7 @@ EVERYTHING = ResetReapplyType.RESET_REAPPLY_TYPE_ALL_ELIGIBLE
 NOTHING = ResetReapplyType.RESET_REAPPLY_TYPE_NONE
 CANCELED, COMPLETED = WorkflowExecutionStatus.CANCELED, WorkflowExecutionStatus.COMPLETED
 _LIMIT_SECONDS = 30
-READS = {"look_up", "look_up_account", "find_checkout", "find_customer"}
+READS = {"look_up", "transfers_of", "look_up_account", "find_checkout", "find_customer"}
 
 Outcome = tuple[WorkflowExecutionStatus | None, BookingView | None]
 
@@ -114,11 +118,21 @@ async def _walk(saga: Saga, name: str, handle: Handle) -> list[str]:
     return wrong
 
 
-async def test_a_reset_of_an_ended_booking_changes_nothing(live_saga: Saga) -> None:
+@pytest.mark.parametrize(
+    ("plan", "alone", "together"),
+    [
+        (PaymentPlan.HOLD, endings.ALONE, endings.TOGETHER),
+        (PaymentPlan.CHARGE_THEN_TRANSFER, (endings.retried_by_operator,), endings.CHARGED),
+    ],
+)
+async def test_a_reset_of_an_ended_booking_changes_nothing(
+    live_saga: Saga, alone: tuple[Ending, ...], together: tuple[Ending, ...]
+) -> None:
+    """The second plan only where its steps differ."""
     saga = live_saga
-    names: list[Ending] = [*endings.ALONE, *endings.TOGETHER]
-    handles = [await play(saga) for play in endings.ALONE]
-    handles += await asyncio.gather(*(play(saga) for play in endings.TOGETHER))
+    names = [*alone, *together]
+    handles = [await play(saga) for play in alone]
+    handles += await asyncio.gather(*(play(saga) for play in together))
     for handle in handles:
         await _outcome(saga, handle)
     rows, payments, calls = await _rows(saga), await _payments(saga), len(saga.faults.calls)
@@ -139,6 +153,10 @@ class Open:
     decision: Decision
     status: BookingStatus | None
     kept_minor: int
+    is_parked: bool = False
+
+
+Begin = Callable[[Saga], Awaitable[Open]]
 
 
 async def _unpaid(saga: Saga) -> Open:
@@ -187,7 +205,7 @@ async def _objected(saga: Saga) -> Open:
     await booked.handle.execute_update("object", Object(actor=booked.student))
     await saga.until_needs_attention(booked)
     refund = SettleAndRefund(actor=OPERATOR, amount=endings.THIRD)
-    return Open(booked, "refund", refund, BookingStatus.COMPLETED, 7_000)
+    return Open(booked, "refund", refund, BookingStatus.COMPLETED, 7_000, is_parked=True)
 
 
 async def _no_show_reported(saga: Saga) -> Open:
@@ -200,7 +218,15 @@ async def _no_show_reported(saga: Saga) -> Open:
 async def _parked(saga: Saga) -> Open:
     """An operator's retry still captures what the student confirmed."""
     booked = await endings.parked(saga)
-    return Open(booked, "retry", Retry(actor=OPERATOR), BookingStatus.COMPLETED, 10_000)
+    return Open(booked, "retry", Retry(actor=OPERATOR), BookingStatus.COMPLETED, 10_000, is_parked=True)
+
+
+async def _parked_again(saga: Saga) -> Open:
+    """The first retry failed as well: two decisions are played again, and neither is the next one."""
+    booked = await endings.parked(saga)
+    saga.faults.fail("before", saga.call("gateway.capture"), Declined("test"))
+    await booked.handle.execute_update("retry", Retry(actor=OPERATOR))
+    return Open(booked, "retry", Retry(actor=OPERATOR), BookingStatus.COMPLETED, 10_000, is_parked=True)
 
 
 async def _until_idle(handle: Handle) -> None:
@@ -220,6 +246,9 @@ async def _walk_open(saga: Saga, booking: Open) -> str | None:
         for reapply in (EVERYTHING, NOTHING):
             await _reset(saga, handle, run_id, task, reapply)
             await _until_idle(handle)
+            request = await booking.booked.request()
+            if request is None or request.needs_attention is not booking.is_parked:
+                return f"{booking}, task {task}, reapply {reapply}: {request}"
     try:
         view: BookingView = await handle.execute_update(booking.go_on, booking.decision, result_type=BookingView)
     except WorkflowUpdateFailedError as refused:
@@ -230,23 +259,77 @@ async def _walk_open(saga: Saga, booking: Open) -> str | None:
     return None if is_same else f"{booking}: {view}, {kept}"
 
 
-async def test_a_reset_of_an_open_booking_goes_on_where_the_people_left_it(live_saga: Saga) -> None:
+_OF_A_HOLD = (
+    _unpaid,
+    _paid,
+    _accepted,
+    _moved,
+    _moved_before_approval,
+    _extended,
+    _completion_reported,
+    _objected,
+    _no_show_reported,
+)
+_OF_A_CHARGE = (_paid, _accepted, _completion_reported)
+"""Where its steps differ: released, refunded in part, transferred."""
+
+
+@pytest.mark.parametrize(
+    ("plan", "together", "moves"),
+    [
+        (PaymentPlan.HOLD, _OF_A_HOLD, {"cancel": 3, "capture": 7, "expire_checkout": 1}),
+        (PaymentPlan.CHARGE_THEN_TRANSFER, _OF_A_CHARGE, {"refund_charge": 2, "transfer": 4}),
+    ],
+)
+async def test_a_reset_of_an_open_booking_goes_on_where_the_people_left_it(
+    live_saga: Saga, together: tuple[Begin, ...], moves: dict[str, int]
+) -> None:
     saga = live_saga
-    together = (
-        _unpaid,
-        _paid,
-        _accepted,
-        _moved,
-        _moved_before_approval,
-        _extended,
-        _completion_reported,
-        _objected,
-        _no_show_reported,
-    )
-    bookings = [await _parked(saga), *await asyncio.gather(*(begin(saga) for begin in together))]
+    bookings = [
+        await _parked(saga),
+        await _parked_again(saga),
+        *await asyncio.gather(*(begin(saga) for begin in together)),
+    ]
     calls = len(saga.faults.calls)
     wrong = await asyncio.gather(*(_walk_open(saga, booking) for booking in bookings))
     assert not any(wrong), "\n".join(each for each in wrong if each)
-    # What they went on to. The parked one's confirmation is played again, and captures before its operator retries.
+    # What they went on to, and nothing before: the parked one captures when its operator has the step retried.
     moved = Counter(call for call in saga.faults.calls[calls:] if call not in READS)
-    assert moved == {"cancel": 3, "capture": 7, "expire_checkout": 1}
+    assert moved == moves
+
+
+_UNDER_WAY: list[tuple[str, Decision, str, int]] = [
+    ("retry", Retry(actor=OPERATOR), "capture", 10_000),
+    ("release", Release(actor=OPERATOR), "cancel", 0),
+]
+
+
+@pytest.mark.parametrize(("update", "decision", "call", "kept_minor"), _UNDER_WAY)
+async def test_an_operators_decision_that_is_under_way_is_carried_out_after_a_reset(
+    live_saga: Saga, update: str, decision: Decision, call: str, kept_minor: int
+) -> None:
+    saga = live_saga
+    for reapply in (EVERYTHING, NOTHING):
+        booked = await saga.accepted()
+        saga.faults.fail("before", saga.call("gateway.capture"), Declined("test"))
+        settle = Settle(actor=OPERATOR, has_reason=True)
+        await booked.handle.execute_update("settle", settle)
+        begun, reset = asyncio.Event(), asyncio.Event()
+
+        async def wait(begun: asyncio.Event = begun, reset: asyncio.Event = reset) -> None:
+            begun.set()
+            await reset.wait()
+            raise Retryable("test")
+
+        saga.faults.plan("before", f"gateway.{call}", wait)
+        deciding = asyncio.create_task(booked.handle.execute_update(update, decision))
+        await begun.wait()
+        run_id = (await booked.handle.describe()).run_id
+        await _reset(saga, booked.handle, run_id, (await _tasks(booked.handle))[-1], reapply)
+        reset.set()
+        _, view = await _outcome(saga, booked.handle)
+        await asyncio.gather(deciding, return_exceptions=True)
+        payment = await booked.payment()
+        assert view is not None
+        assert payment is not None
+        assert payment.captured_minor == kept_minor

@@ -28,6 +28,7 @@ from models.domain.messages import (
     Settle,
     SettleAndRefund,
 )
+from models.domain.policy import PaymentPlan
 from models.domain.states import BookingStatus
 from models.tables.audit import AuditEvent
 from tests.workflows.booking.endings import OPERATOR, THIRD, over, parked
@@ -101,9 +102,16 @@ async def _reported(saga: Saga) -> Booked:
 
 
 @pytest.mark.parametrize(
-    ("begin", "decisions"),
-    [(_paid, _before_approval), (over, _after_session), (_reported, _after_report), (parked, _while_parked)],
-    ids=["before the approval", "after the session", "after a report", "parked"],
+    ("plan", "begin", "decisions"),
+    [
+        (PaymentPlan.HOLD, _paid, _before_approval),
+        (PaymentPlan.HOLD, over, _after_session),
+        (PaymentPlan.HOLD, _reported, _after_report),
+        (PaymentPlan.HOLD, parked, _while_parked),
+        # The second plan where its steps differ: a settlement that failed, in part done.
+        (PaymentPlan.CHARGE_THEN_TRANSFER, parked, _while_parked),
+    ],
+    ids=["before the approval", "after the session", "after a report", "parked", "parked, charged"],
 )
 async def test_of_two_decisions_at_once_each_is_carried_out_or_refused(
     live_saga: Saga, begin: Callable[[Saga], Awaitable[Booked]], decisions: Decisions

@@ -20,10 +20,8 @@ from models.domain.messages import (
     ContestNoShow,
     Decision,
     Extend,
-    HoldPhase,
     Object,
     PaymentEvent,
-    PaymentState,
     Reject,
     Release,
     ReportNoShow,
@@ -34,7 +32,9 @@ from models.domain.messages import (
     SettleAndRefund,
 )
 from models.domain.money import Money
+from models.domain.payments import HoldPhase, PaymentState
 from models.domain.policy import BookingPolicy, Deadlines, PaymentPlan
+from models.domain.renewals import RenewalReason
 from models.domain.session_reports import Report
 from models.domain.states import BookingStatus, IllegalTransition, PaymentStatus, SessionStatus
 from models.domain.terms import BookingTerms
@@ -345,7 +345,7 @@ def test_a_move_takes_slot_times_and_deadlines_along() -> None:
         state.apply(to, BEFORE)
         assert state.is_moving
         deadline = state.deadline_after(to)
-        state.moved(to, deadline)
+        state.moved(to, deadline, BEFORE)
         assert (state.terms.slot_id, state.terms.starts_at, state.deadline) == (to.slot_id, to.starts_at, deadline)
         assert deadline <= to.starts_at if place == "approval" else deadline == to.ends_at + 24 * HOUR
 
@@ -360,9 +360,15 @@ def test_deadlines_follow_the_stages_and_end_within_the_hold() -> None:
     assert state.latest_deadline == STARTS_AT + 14 * HOUR
 
 
-def test_a_hold_that_ends_before_the_session_can_be_completed_is_too_short() -> None:
-    payment = PaymentState(phase=HoldPhase.HELD, hold_ends_at=STARTS_AT + 6 * HOUR)
-    assert not at("checkout").authorized(payment, BEFORE)
+def test_a_hold_that_ends_before_the_session_can_be_completed_is_paid_again_before_it() -> None:
+    state = at("checkout")
+    state.authorized(PaymentState(phase=HoldPhase.HELD, hold_ends_at=STARTS_AT + 6 * HOUR), BEFORE)
+    assert state.wanted_renewal(BEFORE) is None  # The instructor decides first.
+    state.approved()
+    renewal = state.wanted_renewal(BEFORE)
+    assert renewal is not None
+    assert (renewal.reason, renewal.amount) == (RenewalReason.HOLD_TOO_SHORT, state.terms.price)
+    assert BEFORE < renewal.pay_by <= STARTS_AT
 
 
 def test_a_repeated_event_is_no_reason_to_look() -> None:

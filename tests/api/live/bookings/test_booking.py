@@ -1,5 +1,5 @@
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import httpx
@@ -33,7 +33,9 @@ async def test_created_booking_has_checkout_price_and_terms(client: httpx.AsyncC
     answer = await book(client, world.student, await world.slot())
     assert answer.status_code == 201, answer.text
     created = answer.json()
-    assert set(created) == {"id", "status", "checkout_url", "expires_at", "price", "policy", "is_recorded"}
+    names = {"id", "status", "checkout_url", "expires_at", "price", "policy", "payment_plan", "is_recorded"}
+    assert set(created) == names
+    assert created["payment_plan"] == "HOLD"
     assert created["id"] == str(booking_id(world.student.id, "first"))
     assert created["status"] == "PENDING"
     assert created["checkout_url"].startswith("http")
@@ -48,6 +50,33 @@ async def test_created_booking_has_checkout_price_and_terms(client: httpx.AsyncC
     assert answer.headers["location"] == f"/v1/bookings/{created['id']}"
     shown = await client.get(answer.headers["location"], headers=world.student.headers)
     assert shown.json()["checkout_url"] == created["checkout_url"]
+
+
+@pytest.mark.usefixtures("worker")
+async def test_all_twelve_of_a_weekly_series_can_be_booked(client: httpx.AsyncClient, world: World) -> None:
+    """Each by another student: whoever has not paid yet cannot reserve many."""
+    first = datetime.now(UTC).date() + timedelta(days=3)
+    weekday = f"{first:%A}".lower()
+    weekly = {"weekday": weekday, "time": "10:00", "from": f"{first:%Y-%m-%d}", "count": 12, "time_zone": "UTC"}
+    path = f"/v1/offerings/{world.offering_id}/slots"
+    made = await client.post(path, json={"weekly": weekly}, headers=world.instructor.headers)
+    assert made.status_code == 201, made.text
+    answers = [await book(client, await add_student(world.engine), UUID(slot["id"])) for slot in made.json()["data"]]
+    assert [answer.status_code for answer in answers] == 12 * [201]
+    plans = [answer.json()["payment_plan"] for answer in answers]
+    assert plans == ["HOLD", *11 * ["CHARGE_THEN_TRANSFER"]]
+
+
+@pytest.mark.usefixtures("worker")
+async def test_the_last_of_a_weekly_series_of_twelve_is_charged_now(client: httpx.AsyncClient, world: World) -> None:
+    booking_id = await paid(client, world, await world.slot(timedelta(days=78)), succeeded=True)
+    shown = (await client.get(f"/v1/bookings/{booking_id}", headers=world.student.headers)).json()
+    payment = shown["payment"]
+    assert (payment["plan"], payment["status"]) == ("CHARGE_THEN_TRANSFER", "PENDING")
+    assert payment["hold_ends_at"] > shown["ends_at"]
+    assert (await decide(client, world.instructor, booking_id, "reject", {"reason": "Away."})).status_code == 200
+    ended = await seen(client, world.student, booking_id, lambda shown: shown["status"] == "REJECTED")
+    assert ended["payment"]["status"] == "REFUNDED"
 
 
 @pytest.mark.usefixtures("worker")

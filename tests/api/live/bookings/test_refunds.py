@@ -10,7 +10,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio.client import Client
 
-from models.domain.ids import refund_workflow_id
+from models.domain.ids import fraud_refund_id, refund_workflow_id
 from models.tables.audit import AuditEvent
 from models.tables.payments import Payment
 from sandbox.browser.checkout_page import pay
@@ -229,3 +229,36 @@ async def test_retry_that_stripe_refuses_is_a_conflict_with_the_reason(
     answer = await order(client, world.operator, booking_id, "retry")
     assert problem(answer) == (409, "not-possible-now")
     assert "charge_disputed" in answer.json()["detail"]
+
+
+async def test_operator_dismisses_a_fraud_warning(
+    client: httpx.AsyncClient,
+    world: World,
+    stripe_client: stripe.StripeClient,
+    stripe_sandbox: StripeSandbox,
+    temporal: Client,
+) -> None:
+    booking_id = await settled(client, world)
+    dismissal = {"reason": "Their bank was mistaken."}
+    answer = await order(client, world.operator, booking_id, "dismiss", dismissal)
+    assert problem(answer) == (409, "not-possible-now")
+    shown = await seen(client, world.operator, booking_id, bool)
+    intent = await stripe_client.v1.payment_intents.retrieve_async(shown["payment"]["payment_intent_id"])
+    async with httpx.AsyncClient(base_url=stripe_sandbox.url, trust_env=False) as bank:
+        opened = await bank.post("/_sandbox/early_fraud_warnings", json={"charge": intent.latest_charge})
+    warning = opened.raise_for_status().json()
+    for needs_attention in (True, False):  # A later event of the warning changes nothing.
+        warned = event("radar.early_fraud_warning.updated") | {"data": {"object": warning}}
+        assert (await send(client, warned)).status_code == 200
+        await temporal.get_workflow_handle(refund_workflow_id(fraud_refund_id(warning["id"]))).result()
+        shown = await seen(client, world.operator, booking_id, bool)
+        assert shown["needs_attention"] is needs_attention
+        answer = await order(client, world.operator, booking_id, "dismiss", dismissal)
+        assert (answer.status_code, answer.json()["needs_attention"]) == (200, False), answer.text
+    assert shown["refunds"] == []
+    query = select(AuditEvent.actor_id, AuditEvent.detail).where(
+        col(AuditEvent.booking_id) == UUID(booking_id), col(AuditEvent.action) == "booking.fraud_warning_dismissed"
+    )
+    async with AsyncSession(world.engine) as session:
+        dismissed = list(await session.exec(query))
+    assert dismissed == [(world.operator.id, dismissal | {"warning_id": warning["id"]})]

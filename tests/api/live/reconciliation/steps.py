@@ -24,13 +24,14 @@ def usd(amount_minor: int) -> JSON:
     return {"amount_minor": amount_minor, "currency": "usd"}
 
 
-async def slot(stripe_side: StripeSide) -> UUID:
+async def slot(stripe_side: StripeSide, starts_in: timedelta = timedelta(days=2)) -> UUID:
     """A new slot, an hour after the end of the last one."""
-    return await stripe_side.world.slot(timedelta(days=2, hours=2 * next(_HOURS)))
+    return await stripe_side.world.slot(starts_in + timedelta(hours=2 * next(_HOURS)))
 
 
-async def booked(stripe_side: StripeSide) -> JSON:
-    answer = await book(stripe_side.client, stripe_side.world.student, await slot(stripe_side), key=uuid4().hex)
+async def booked(stripe_side: StripeSide, starts_in: timedelta = timedelta(days=2)) -> JSON:
+    slot_id = await slot(stripe_side, starts_in)
+    answer = await book(stripe_side.client, stripe_side.world.student, slot_id, key=uuid4().hex)
     assert answer.status_code == 201, answer.text
     created: JSON = answer.json()
     return created

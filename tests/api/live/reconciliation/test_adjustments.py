@@ -7,12 +7,14 @@ from uuid import UUID, uuid4
 import pytest
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
+from temporalio.client import Client
 
+from models.domain.ids import workflow_id
 from models.domain.ledger import Account
 from models.tables.audit import AuditEvent
 from models.tables.payments import InstructorPayout, Payment
 from tests.api.live.journey import order
-from tests.api.live.reconciliation.steps import approved, balances, settled, shown, until, usd
+from tests.api.live.reconciliation.steps import approved, balances, booked, settled, shown, terminate, until, usd
 from tests.api.live.reconciliation.stripe_side import DAY_SECONDS, StripeSide
 from tests.api.world import JSON, problem
 
@@ -52,6 +54,18 @@ async def _drift(stripe_side: StripeSide, booking_id: str) -> str:
 async def _adjust(stripe_side: StripeSide, booking_id: str, drift_id: str, **more: bool) -> Any:
     body: JSON = {"drift_id": drift_id, "reason": "As agreed by phone.", **more}
     return await order(stripe_side.client, stripe_side.world.operator, booking_id, "adjust", body)
+
+
+async def _adjust_drift(stripe_side: StripeSide, drift_id: str, **more: bool) -> Any:
+    body: JSON = {"reason": "As agreed by phone.", **more}
+    path = f"/v1/operator/drifts/{drift_id}/adjust"
+    return await stripe_side.client.post(path, json=body, headers=stripe_side.world.operator.headers)
+
+
+async def _drift_of_balance(stripe_side: StripeSide) -> str:
+    assert (await stripe_side.reconcile())["drifts"]
+    [drift] = [each for each in await stripe_side.drifts(open="true") if each["kind"] == "balance"]
+    return str(drift["id"])
 
 
 async def _year(stripe_side: StripeSide, path: str, **headers: str) -> Any:
@@ -143,3 +157,131 @@ async def test_adjustment_is_refused_with_what_is_missing(stripe_side: StripeSid
         stripe_side.client, stripe_side.world.operator, booking_id, "adjust", {"drift_id": drift_id}
     )
     assert problem(without_reason) == (422, "request-invalid")
+
+
+async def test_failed_refund_that_was_made_again_in_the_dashboard_is_adjusted(stripe_side: StripeSide) -> None:
+    """Stripe has all of the charge to refund, and the ledger nothing: the student is owed it."""
+    booking_id, operator = await settled(stripe_side), stripe_side.world.operator
+    assert (await order(stripe_side.client, operator, booking_id, "refund", {"amount_minor": 10_000})).is_success
+    [refund] = (await shown(stripe_side, booking_id)).json()["refunds"]
+    await stripe_side.order(f"/refunds/{refund['stripe_refund_id']}/fail", {})
+    await stripe_side.deliver()
+    await until(stripe_side, booking_id, lambda shown: "is owed" in (shown["attention_reason"] or ""))
+    await stripe_side.stripe.v1.refunds.create_async({"payment_intent": (await stripe_side.intent(booking_id)).id})
+    posted = await _adjust(stripe_side, booking_id, await _drift(stripe_side, booking_id))
+    assert posted.status_code == 200, posted.text
+    assert {line["account"]: line["amount"] for line in posted.json()["lines"]} == {
+        "stripe_balance": usd(-10_000),
+        "refunds": usd(10_000),
+    }
+    assert (await shown(stripe_side, booking_id)).json()["needs_attention"] is False
+    again = await order(stripe_side.client, operator, booking_id, "retry")
+    assert problem(again) == (409, "not-possible-now")
+    assert "owed nothing" in again.json()["detail"]
+    assert (await stripe_side.reconcile())["drifts"] == 0
+
+
+async def test_balance_that_no_booking_explains_is_adjusted(stripe_side: StripeSide) -> None:
+    """Money transferred by hand, taken back by hand, and brought by another program's charge."""
+    await settled(stripe_side)
+    await stripe_side.wait(5 * DAY_SECONDS)
+    await stripe_side.deliver()
+    api, account_id = stripe_side.stripe.v1, stripe_side.account_id
+    transfer = await api.transfers.create_async({"amount": 900, "currency": "usd", "destination": account_id})
+    drift_id = await _drift_of_balance(stripe_side)
+    preview = await _adjust_drift(stripe_side, drift_id, preview=True)
+    assert (preview.status_code, preview.json()["is_posted"]) == (200, False)
+    by_hand = {"connected_balance": 900, "instructor_payable": -900, "stripe_balance": -900, "platform_losses": 900}
+    assert _lines(preview) == by_hand
+    posted = await _adjust_drift(stripe_side, drift_id)
+    assert posted.json() == preview.json() | {"is_posted": True}
+    assert (posted.json()["booking_id"], posted.json()["instructor_id"]) == (None, str(stripe_side.world.instructor.id))
+    assert (await stripe_side.reconcile())["drifts"] == 0
+    assert problem(await _adjust_drift(stripe_side, drift_id)) == (409, "not-possible-now")
+
+    await api.transfers.reversals.create_async(transfer.id, {"amount": 300})
+    back = await _adjust_drift(stripe_side, await _drift_of_balance(stripe_side))
+    assert _lines(back) == {account: -minor // 3 for account, minor in by_hand.items()}
+
+    await _charge_by_another_program(stripe_side, 5_000, 1_000)
+    earned = await _adjust_drift(stripe_side, await _drift_of_balance(stripe_side))
+    assert _lines(earned) == {"connected_balance": 4_000, "instructor_payable": -4_000}
+    assert (await stripe_side.reconcile())["drifts"] == 0
+
+    statement = await _year(stripe_side, "instructors/me/statements", **stripe_side.world.instructor.headers)
+    total = statement["total"]
+    assert (total["gross"], total["borne_by_platform"], total["net"]) == (usd(10_000), usd(600), usd(12_600))
+    async with AsyncSession(stripe_side.world.engine) as session:
+        actions = select(AuditEvent.action).where(
+            col(AuditEvent.subject_id) == stripe_side.world.instructor.id,
+            col(AuditEvent.action).in_(("instructor.balance_adjusted", "instructor.adjustment_reason_kept")),
+        )
+        # The refused one had its reason kept, too.
+        assert sorted(await session.exec(actions)) == [
+            *["instructor.adjustment_reason_kept"] * 4,
+            *["instructor.balance_adjusted"] * 3,
+        ]
+
+
+async def test_balance_is_adjusted_after_its_bookings_and_as_it_was_found(stripe_side: StripeSide) -> None:
+    booking_id = await settled(stripe_side)
+    await _return_fee(stripe_side, booking_id, 1_000)
+    await _charge_by_another_program(stripe_side, 5_000, 1_000)
+    of_booking = await _drift(stripe_side, booking_id)
+    of_balance = await _drift_of_balance(stripe_side)
+    early = await _adjust_drift(stripe_side, of_balance)
+    assert problem(early) == (409, "not-possible-now")
+    assert "bookings first" in early.json()["detail"]
+    of_fee = await _adjust_drift(stripe_side, of_booking)
+    assert (of_fee.status_code, of_fee.json()["booking_id"]) == (200, booking_id)
+    changed = await _adjust_drift(stripe_side, of_balance)
+    assert problem(changed) == (409, "not-possible-now")
+    assert "another amount" in changed.json()["detail"]
+    assert _lines(await _adjust_drift(stripe_side, await _drift_of_balance(stripe_side))) == {
+        "connected_balance": 4_000,
+        "instructor_payable": -4_000,
+    }
+    assert (await stripe_side.reconcile())["drifts"] == 0
+
+
+async def test_drift_of_a_deleted_booking_is_adjusted(stripe_side: StripeSide, temporal: Client) -> None:
+    """Its payment had failed, as its record says, and money has moved all the same."""
+    booking_id: str = (await booked(stripe_side))["id"]
+    await terminate(temporal, workflow_id(UUID(booking_id)))
+    await stripe_side.reconcile()
+    student = stripe_side.world.student
+    assert problem(await shown(stripe_side, booking_id, student)) == (410, "booking-deleted")
+    charge_id = await _charge_by_another_program(stripe_side, 5_000, 1_000)
+    async with AsyncSession(stripe_side.world.engine) as session:
+        payment = await session.get_one(Payment, UUID(booking_id))
+        payment.charge_id = charge_id
+        session.add(payment)
+        await session.commit()
+    drift_id = await _drift(stripe_side, booking_id)
+    assert problem(await _adjust(stripe_side, booking_id, drift_id)) == (404, "not-found")
+    posted = await _adjust_drift(stripe_side, drift_id)
+    assert posted.status_code == 200, posted.text
+    assert _lines(posted)["connected_balance"] == 4_000
+    assert (await balances(stripe_side, booking_id))[Account.CONNECTED_BALANCE] == 4_000
+    assert (await stripe_side.reconcile())["drifts"] == 0
+
+
+def _lines(answer: Any) -> dict[str, int]:
+    assert answer.status_code == 200, answer.text
+    return {line["account"]: line["amount"]["amount_minor"] for line in answer.json()["lines"]}
+
+
+async def _charge_by_another_program(stripe_side: StripeSide, amount_minor: int, fee_minor: int) -> str:
+    """A destination charge for the same account. Returns the charge's id."""
+    intent = await stripe_side.stripe.v1.payment_intents.create_async(
+        {
+            "amount": amount_minor,
+            "currency": "usd",
+            "payment_method": "pm_card_visa",
+            "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
+            "confirm": True,
+            "application_fee_amount": fee_minor,
+            "transfer_data": {"destination": stripe_side.account_id},
+        }
+    )
+    return str(intent.latest_charge)

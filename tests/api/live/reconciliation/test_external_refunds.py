@@ -67,3 +67,33 @@ async def test_refund_by_a_bookings_ending_is_not_adopted(stripe_side: StripeSid
     seen: JSON = (await shown(stripe_side, booking_id)).json()
     assert (seen["payment"]["status"], seen["refunds"]) == ("REFUNDED", [])
     assert (await stripe_side.reconcile())["drifts"] == 0
+
+
+@pytest.mark.parametrize(
+    ("ending", "body", "refunded"),
+    [("release", None, 10_000), ("refund", {"amount_minor": 4_000, "reason": "The lesson was cut short."}, 4_000)],
+)
+async def test_refund_of_an_ending_that_the_bank_returns_is_sent_again(
+    stripe_side: StripeSide, ending: str, body: JSON | None, refunded: int
+) -> None:
+    booking_id, operator = await approved(stripe_side), stripe_side.world.operator
+    intent = await stripe_side.intent(booking_id)
+    await stripe_side.stripe.v1.payment_intents.capture_async(intent.id)
+    assert (await order(stripe_side.client, operator, booking_id, ending, body)).status_code == 200
+    before = await balances(stripe_side, booking_id)
+    [refund] = (await stripe_side.stripe.v1.refunds.list_async({"payment_intent": intent.id})).data
+    await stripe_side.order(f"/refunds/{refund.id}/fail", {"failure_reason": "lost_or_stolen_card"})
+    await stripe_side.deliver()
+    seen = await until(stripe_side, booking_id, lambda shown: shown["needs_attention"])
+    assert f"the student is owed {refunded / 100:.2f} USD" in seen["attention_reason"]
+    [returned] = seen["refunds"]
+    assert (returned["status"], returned["amount"]["amount_minor"]) == ("FAILED", refunded)
+    assert -(await balances(stripe_side, booking_id))[Account.REFUNDS] == refunded
+    assert (await stripe_side.reconcile())["drifts"] == 0
+
+    again = await order(stripe_side.client, operator, booking_id, "retry")
+    assert again.status_code == 200, again.text
+    assert (again.json()["needs_attention"], again.json()["refunds"][0]["status"]) == (False, "SUCCEEDED")
+    await stripe_side.deliver()
+    assert await balances(stripe_side, booking_id) == before
+    assert (await stripe_side.reconcile())["drifts"] == 0

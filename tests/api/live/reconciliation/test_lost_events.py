@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
@@ -74,6 +75,20 @@ async def paid(stripe_side: StripeSide) -> Story:
     return _booking(stripe_side, created["id"], lambda shown: shown is not None and shown["payment"] is not None)
 
 
+async def charged(stripe_side: StripeSide) -> Story:
+    created = await booked(stripe_side, timedelta(days=30))
+    assert await pay(created["checkout_url"], GOOD_CARD)
+    return _booking(stripe_side, created["id"], lambda shown: shown is not None and shown["payment"] is not None)
+
+
+async def debited(stripe_side: StripeSide) -> Story:
+    created = await booked(stripe_side, timedelta(days=60))
+    [session] = (await stripe_side.stripe.v1.checkout.sessions.list_async({"limit": 1})).data
+    debit = {"method": "us_bank_account", "number": "000123456789"}
+    await stripe_side.order(f"/checkout_sessions/{session.id}/pay", debit)
+    return _booking(stripe_side, created["id"], lambda shown: shown is not None and shown["checkout_url"] is None)
+
+
 async def declined(stripe_side: StripeSide) -> Story:
     created = await booked(stripe_side)
     await pay(created["checkout_url"], DECLINED_CARD)
@@ -84,9 +99,9 @@ async def declined(stripe_side: StripeSide) -> Story:
 async def hold_canceled(stripe_side: StripeSide) -> Story:
     booking_id = await held(stripe_side)
     await stripe_side.stripe.v1.payment_intents.cancel_async((await stripe_side.intent(booking_id)).id)
-    story = _booking(stripe_side, booking_id, lambda shown: shown is not None and shown["needs_attention"])
-    # It waits for an operator. Until then the ledger has a hold that Stripe no longer has.
-    return replace(story, drifts=["card_holds"])
+    return _booking(
+        stripe_side, booking_id, lambda shown: shown is not None and shown["payment"]["hold_lapsed_at"] is not None
+    )
 
 
 async def page_expired(stripe_side: StripeSide) -> Story:
@@ -281,10 +296,23 @@ async def payout_called_off(stripe_side: StripeSide) -> Story:
     return Story(payout_workflow_id(payout.id), is_healed)
 
 
+async def account_closed(stripe_side: StripeSide) -> Story:
+    await stripe_side.stripe.v2.core.accounts.close_async(stripe_side.account_id)
+    instructor = stripe_side.world.instructor
+
+    async def is_healed() -> bool:
+        answer = await stripe_side.client.get("/v1/instructors/me", headers=instructor.headers)
+        return bool(answer.json()["payments"]["disabled_reason"] == "account_gone")
+
+    return Story(onboarding_workflow_id(instructor.id), is_healed)
+
+
 STORIES: dict[str, Play] = {
     "payment_intent.amount_capturable_updated": paid,
     "payment_intent.payment_failed": declined,
     "payment_intent.canceled": hold_canceled,
+    "payment_intent.processing": debited,
+    "payment_intent.succeeded": charged,
     "checkout.session.expired": page_expired,
     "charge.dispute.created": dispute_won,
     "charge.dispute.updated": dispute_won,
@@ -301,6 +329,7 @@ STORIES: dict[str, Play] = {
     "capability.updated": account_back,
     "v2.core.account[requirements].updated": bank_account_needed,
     "v2.core.account[configuration.recipient].capability_status_updated": account_stopped,
+    "v2.core.account.closed": account_closed,
     "payout.created": payout_made,
     "payout.updated": payout_renamed,
     "payout.paid": payout_arrived,

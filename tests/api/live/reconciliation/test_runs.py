@@ -1,6 +1,6 @@
 """What a reconciliation finds besides lost events, and what it reports."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -20,7 +20,7 @@ from tests.api.live.journey import REASON, order
 from tests.api.live.reconciliation.steps import booked, held, settled, shown, until, usd
 from tests.api.live.reconciliation.stripe_side import DAY_SECONDS, StripeSide
 from tests.api.scraping import scrape
-from workflows.client.schedules import EVERY, SCHEDULE, reconcile_hourly
+from workflows.client.schedules import RECONCILIATION_SCHEDULE, SWEEP_SCHEDULE, create_schedules
 
 # The Stripe SDK's own use of httpx.
 pytestmark = [
@@ -154,19 +154,29 @@ async def test_ordered_run_is_audited_and_joins_a_running_one(stripe_side: Strip
     assert [each["id"] for each in listed.json()["data"]] == [run["id"]]
 
 
-async def test_schedule_is_created_once_and_stays_paused(temporal: Client, task_queue: str) -> None:
-    schedule = temporal.get_schedule_handle(SCHEDULE)
+@pytest.mark.parametrize(
+    ("id", "workflow", "every"),
+    [
+        (RECONCILIATION_SCHEDULE, "Reconciliation", timedelta(hours=1)),
+        (SWEEP_SCHEDULE, "OrphanSweep", timedelta(minutes=1)),
+    ],
+)
+async def test_schedule_is_created_once_and_stays_paused(
+    temporal: Client, task_queue: str, id: str, workflow: str, every: timedelta
+) -> None:
+    schedule = temporal.get_schedule_handle(id)
     try:
-        await reconcile_hourly(temporal, "another-queue")
+        await create_schedules(temporal, "another-queue")
         await schedule.pause()
-        await reconcile_hourly(temporal, task_queue)
+        await create_schedules(temporal, task_queue)
         description = await schedule.describe()
         action = description.schedule.action
         assert isinstance(action, ScheduleActionStartWorkflow)
-        assert (action.workflow, action.task_queue) == ("Reconciliation", task_queue)
-        assert [interval.every for interval in description.schedule.spec.intervals] == [EVERY]
+        assert (action.workflow, action.task_queue) == (workflow, task_queue)
+        assert [interval.every for interval in description.schedule.spec.intervals] == [every]
         assert description.schedule.state.paused
     finally:
-        await schedule.delete()
+        for each in (RECONCILIATION_SCHEDULE, SWEEP_SCHEDULE):
+            await temporal.get_schedule_handle(each).delete()
     with pytest.raises(RPCError):
         await schedule.describe()

@@ -1,10 +1,13 @@
-"""A platform that settles in another currency than it charges has no drift, and Stripe's fees in their own currency."""
+"""A platform or an account that settles in another currency than it is paid in has no drift, and its balance in it."""
+
+from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
 from tests.api.live.journey import order
-from tests.api.live.reconciliation.steps import settled, until
-from tests.api.live.reconciliation.stripe_side import StripeSide
+from tests.api.live.reconciliation.steps import settled, until, usd
+from tests.api.live.reconciliation.stripe_side import DAY_SECONDS, StripeSide
 from tests.api.world import JSON
 
 # The Stripe SDK's own use of httpx.
@@ -37,6 +40,22 @@ async def balances(stripe_side: StripeSide, booking_id: str) -> dict[tuple[str, 
     }
 
 
+async def at_stripe(stripe_side: StripeSide, account_id: str | None = None) -> dict[str, int]:
+    """A balance at Stripe by currency, without zeros: the account's, or the platform's."""
+    options: Any = {"stripe_account": account_id} if account_id else {}
+    balance = await stripe_side.stripe.v1.balance.retrieve_async(options=options)
+    sums: dict[str, int] = {}
+    for part in [*balance.available, *balance.pending]:
+        sums[part["currency"]] = sums.get(part["currency"], 0) + part["amount"]
+    return {currency: amount for currency, amount in sums.items() if amount}
+
+
+async def of(stripe_side: StripeSide, booking_id: str, account: str) -> dict[str, int]:
+    """One account of the booking's ledger, by currency."""
+    found = await balances(stripe_side, booking_id)
+    return {currency: amount for (name, currency), amount in found.items() if name == account}
+
+
 async def totals_without_drift(stripe_side: StripeSide) -> dict[tuple[str, str], tuple[int, int]]:
     """The run's totals by book and currency: the ledger's, and Stripe's."""
     await stripe_side.deliver()
@@ -49,41 +68,91 @@ async def totals_without_drift(stripe_side: StripeSide) -> dict[tuple[str, str],
     }
 
 
-async def test_charge_is_booked_as_charged_and_its_fee_as_settled(stripe_side: StripeSide, booking_id: str) -> None:
-    assert await balances(stripe_side, booking_id) == {
-        ("stripe_balance", "usd"): 2_000,
-        ("stripe_balance", "eur"): -294,
+async def test_charge_is_compared_as_charged_and_moved_to_the_currency_of_the_balance(
+    stripe_side: StripeSide, booking_id: str
+) -> None:
+    booked = {
         ("stripe_fees", "eur"): 294,
         ("connected_balance", "usd"): 8_000,
         ("instructor_payable", "usd"): -8_000,
         ("platform_revenue", "usd"): -2_000,
     }
-    assert await totals_without_drift(stripe_side) == {
-        ("card_holds", "usd"): (0, 0),
-        ("stripe_balance", "usd"): (2_000, 2_000),
-        ("stripe_balance", "eur"): (-294, -294),
-        ("transfers", "usd"): (8_000, 8_000),
-        ("connected_balance", "usd"): (8_000, 8_000),
-    }
+    as_charged = {("stripe_balance", "usd"): 2_000, ("stripe_balance", "eur"): -294}
+    assert await balances(stripe_side, booking_id) == booked | as_charged
+    for _ in range(2):
+        assert await totals_without_drift(stripe_side) == {
+            ("card_holds", "usd"): (0, 0),
+            ("stripe_balance", "usd"): (2_000, 2_000),
+            ("stripe_balance", "eur"): (-294, -294),
+            ("transfers", "usd"): (8_000, 8_000),
+            ("connected_balance", "usd"): (8_000, 8_000),
+        }
+        converted = {("exchange_differences", "usd"): 2_000, ("exchange_differences", "eur"): -1_840}
+        in_euros = {("stripe_balance", "eur"): 1_840 - 294}
+        assert await balances(stripe_side, booking_id) == booked | converted | in_euros
+        assert await at_stripe(stripe_side) == {"eur": 1_840 - 294}
 
 
-async def test_refund_and_lost_dispute_are_booked_as_charged(stripe_side: StripeSide, booking_id: str) -> None:
+async def test_refund_and_lost_dispute_leave_their_exchange_differences(
+    stripe_side: StripeSide, booking_id: str
+) -> None:
+    """The dollar has risen since the charge."""
+    await totals_without_drift(stripe_side)
+    await stripe_side.order("/settlement", {"currency": "eur", "rates": {"usd": "0.95"}})
     half = {"amount_minor": 5_000, "reason": "The lesson was cut short."}
     answer = await order(stripe_side.client, stripe_side.world.operator, booking_id, "refund", half)
     assert answer.status_code == 200, answer.text
     assert (await totals_without_drift(stripe_side))["stripe_balance", "usd"] == (1_000, 1_000)
+    assert await of(stripe_side, booking_id, "stripe_balance") == await at_stripe(stripe_side)
     charge = (await stripe_side.intent(booking_id)).latest_charge
     dispute = await stripe_side.order("/disputes", {"charge": charge})
     await stripe_side.deliver()
     await until(stripe_side, booking_id, lambda shown: shown["payment"]["status"] == "DISPUTED")
-    # 15.00 USD for the dispute are 13.80 EUR.
-    assert (await totals_without_drift(stripe_side))["stripe_balance", "eur"] == (-294 - 1_380, -294 - 1_380)
+    # 15.00 USD for the dispute are 14.25 EUR.
+    assert (await totals_without_drift(stripe_side))["stripe_balance", "eur"] == (-294 - 1_425, -294 - 1_425)
     await stripe_side.stripe.v1.disputes.close_async(dispute["id"])
     await stripe_side.deliver()
     await until(stripe_side, booking_id, lambda shown: shown["payment"]["status"] == "REFUNDED")
-    totals = await totals_without_drift(stripe_side)
-    assert totals["stripe_balance", "usd"] == (0, 0)
+    assert (await totals_without_drift(stripe_side))["stripe_balance", "usd"] == (0, 0)
+    in_euros = await at_stripe(stripe_side)
+    fees = 294 + 1_425
     assert await balances(stripe_side, booking_id) == {
-        ("stripe_balance", "eur"): -294 - 1_380,
-        ("stripe_fees", "eur"): 294 + 1_380,
+        ("stripe_balance", "eur"): in_euros["eur"],
+        ("stripe_fees", "eur"): fees,
+        ("exchange_differences", "eur"): -in_euros["eur"] - fees,
     }
+    # 20.00 USD came at the older rate, and went at the newer one.
+    assert -in_euros["eur"] - fees == round(2_000 * (0.95 - 0.92))
+
+
+async def test_account_that_settles_in_another_currency_is_no_drift(stripe_side: StripeSide) -> None:
+    account_id = stripe_side.account_id
+    await stripe_side.order("/settlement", {"account": account_id, "currency": "eur", "rates": {"usd": "0.9"}})
+    booking_id = await settled(stripe_side)
+    totals = await totals_without_drift(stripe_side)
+    assert totals["transfers", "usd"] == (8_000, 8_000)
+    assert totals["connected_balance", "eur"] == (7_200, 7_200)
+    assert (
+        await of(stripe_side, booking_id, "connected_balance")
+        == {"eur": 7_200}
+        == await at_stripe(stripe_side, account_id)
+    )
+    assert await of(stripe_side, booking_id, "instructor_payable") == {"eur": -7_200}
+
+    quarter = {"amount_minor": 2_500, "reason": "The lesson was cut short."}
+    assert (await order(stripe_side.client, stripe_side.world.operator, booking_id, "refund", quarter)).is_success
+    await totals_without_drift(stripe_side)
+    assert await of(stripe_side, booking_id, "connected_balance") == {"eur": 5_400}
+
+    await stripe_side.wait(5 * DAY_SECONDS)
+    await stripe_side.deliver()
+    await until(stripe_side, booking_id, lambda shown: shown["payout"]["status"] == "PAID")
+    await totals_without_drift(stripe_side)
+    assert await of(stripe_side, booking_id, "instructor_payable") == {}
+    path = f"/v1/instructors/me/statements/{datetime.now(UTC).year}"
+    answer = await stripe_side.client.get(path, headers=stripe_side.world.instructor.headers)
+    euros, dollars = answer.json()["data"]
+    names = ("net", "exchanged", "paid_out")
+    assert [euros["total"][name] for name in names] == [eur(0), eur(5_400), eur(5_400)]
+    assert [dollars["total"][name] for name in names] == [usd(6_000), usd(-6_000), usd(0)]
+    assert (euros["closing"], dollars["closing"]) == (eur(0), usd(0))

@@ -3,7 +3,7 @@
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity
 
-from activities.database import audit
+from activities.database import attention, audit
 from activities.database.transactions import transaction
 from models.domain.actors import PLATFORM
 from models.domain.messages import Channel, FailedWrite
@@ -11,7 +11,7 @@ from models.tables.audit import AuditEvent
 from models.tables.bookings import BookingRequest
 
 
-class AttentionActivities:
+class FailedWriteActivities:
     """Both leave another reason for attention as it is: it has an end of its own."""
 
     def __init__(self, engine: AsyncEngine) -> None:
@@ -30,7 +30,7 @@ class AttentionActivities:
             booking = await session.get_one(BookingRequest, message.booking_id, with_for_update=True)
             cleared = _event("booking.attention_cleared", message)
             if await audit.append(session, cleared) and booking.attention_reason == message.reason:
-                booking.end_attention(message.at)
+                await attention.end(session, booking, message.at)
 
 
 def _event(action: str, message: FailedWrite) -> AuditEvent:

@@ -1,0 +1,66 @@
+"""How an instructor is paid: Stripe's onboarding, the balance, each payout with its booking, and yearly statements."""
+
+from datetime import UTC, datetime
+
+from fastapi import Response
+
+from api.http.auth import AsInstructor
+from api.http.database import WithDatabase
+from api.http.documents import WithDocuments
+from api.http.pagination import PageParams
+from api.http.problems import Problem
+from api.http.rate_limits import DOCUMENTS, ONBOARDING_LINKS, limited_by
+from api.pages.forms import TypedForm
+from api.pages.page import WithPage, page_router
+from api.payments import payouts
+from api.people import instructors
+from api.people.onboarding_client import WithOnboarding
+from api.reports import statements
+from api.reports.statements import Year
+from api.settings import WithSettings
+
+router = page_router()
+
+
+@router.get("/earnings")
+async def earnings(page: WithPage, caller: AsInstructor, position: PageParams, database: WithDatabase) -> Response:
+    profile = await instructors.own_profile(caller, database)
+    found = await payouts.own_payouts(caller, position, database)
+    more = page.url("/earnings", cursor=found.next_cursor) if found.next_cursor else None
+    this_year = datetime.now(UTC).astimezone(page.zone).year
+    years = range(this_year, min(profile.created_at.astimezone(page.zone).year, this_year) - 1, -1)
+    return page.show("earnings.html", payments=profile.payments, payouts=found.data, next_page=more, years=list(years))
+
+
+@router.get("/onboarding")
+async def onboarding_form(page: WithPage, caller: AsInstructor, database: WithDatabase) -> Response:
+    profile = await instructors.own_profile(caller, database)
+    return page.show("onboarding.html", payments=profile.payments)
+
+
+@router.post("/onboarding", dependencies=[limited_by(ONBOARDING_LINKS)])
+async def open_onboarding(
+    page: WithPage, typed: TypedForm, caller: AsInstructor, database: WithDatabase, onboarding: WithOnboarding
+) -> Response:
+    """To Stripe's own page."""
+    try:
+        link = await instructors.open_onboarding_link(caller, database, onboarding)
+    except Problem as problem:
+        profile = await instructors.own_profile(caller, database)
+        refused = typed.refused(problem, page.language)
+        return page.show("onboarding.html", problem.status_code, payments=profile.payments, typed=refused)
+    return page.redirect_away(link.url)
+
+
+@router.get("/earnings/{year}.pdf", dependencies=[limited_by(DOCUMENTS)])
+async def statement(
+    year: Year,
+    caller: AsInstructor,
+    database: WithDatabase,
+    documents: WithDocuments,
+    settings: WithSettings,
+    response: Response,
+) -> Response:
+    drawn = await statements.get_statement(year, caller, database, documents, settings, response, "application/pdf")
+    assert isinstance(drawn, Response)
+    return drawn

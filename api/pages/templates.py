@@ -1,0 +1,40 @@
+"""The templates, one environment for each language, and the names of our static files."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from models.languages import LANGUAGES, Language
+
+STATIC = Path(__file__).with_name("static")
+_TEMPLATES = Path(__file__).with_name("templates")
+
+
+def render(template: str, language: Language, context: Mapping[str, Any]) -> str:
+    return _ENVIRONMENTS[language.code].get_template(template).render(context)
+
+
+def _environment(language: Language) -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        extensions=["jinja2.ext.i18n"],
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    language.install_in(environment)
+    environment.globals |= {"language": language, "assets": _ASSETS}
+    return environment
+
+
+def _versioned(path: Path) -> str:
+    """With a fingerprint of the content, so that browsers keep a file until it changes."""
+    return f"/static/{path.name}?v={hashlib.sha256(path.read_bytes()).hexdigest()[:12]}"
+
+
+_ASSETS = {path.name: _versioned(path) for path in STATIC.iterdir()}
+_ENVIRONMENTS = {code: _environment(language) for code, language in LANGUAGES.items()}

@@ -1,0 +1,83 @@
+"""Takes the pictures of README and docs: `python -m sandbox.screenshots` starts a stack, plays bookings, and draws.
+
+They are written to `docs/images`, in light, at a width of 1200 pixels.
+"""
+
+import asyncio
+import sys
+import tempfile
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+import httpx
+from playwright.async_api import Page, async_playwright
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+
+from activities.stripe.client import stripe_client
+from models.db import build_engine
+from sandbox.browser.checkout_page import pay
+from sandbox.browser.chromium import chromium_program
+from sandbox.demo.marketplace import Marketplace
+from sandbox.demo.people import Person
+from sandbox.stack import supervision
+from sandbox.stack.environment import PROJECT_ROOT
+from sandbox.stack.stack import Stack
+
+IMAGES: Final = PROJECT_ROOT / "docs" / "images"
+
+
+async def draw() -> int:
+    program = await asyncio.to_thread(chromium_program)
+    with tempfile.TemporaryDirectory(prefix="holdfast-screenshots-") as directory:
+        async with Stack(Path(directory)) as stack, async_playwright() as playwright:
+            browser = await playwright.chromium.launch(executable_path=program, args=["--headless", "--no-sandbox"])
+            page = await browser.new_page(viewport={"width": 1200, "height": 800})
+            await _play_and_draw(stack, page)
+            await browser.close()
+    return 0
+
+
+async def _play_and_draw(stack: Stack, page: Page) -> None:
+    engine = build_engine(stack.database_url)
+    temporal = await Client.connect(stack.temporal_address, data_converter=pydantic_data_converter)
+    async with (
+        httpx.AsyncClient(base_url=stack.api_url, timeout=30, trust_env=False) as http,
+        stripe_client(stack.stripe_key, stack.stripe_url) as stripe,
+    ):
+        market = Marketplace(stack, http, engine, stripe, temporal)
+        await market.open(pairs=1)
+        bookings = [await _settled(market, hours) for hours in (48, 50, 52)]
+        await market.operator().call(
+            "POST", f"/operator/bookings/{bookings[0]}/refund", json={"amount_minor": 2_500, "reason": "It was short."}
+        )
+        await _sign_in(page, stack.api_url, market.operator())
+        for name, path in {
+            "booking": f"/operator/bookings/{bookings[0]}",
+            "figures": "/operator/figures",
+        }.items():
+            await page.goto(stack.api_url + path)
+            await page.screenshot(path=IMAGES / f"{name}.png")
+            print(IMAGES / f"{name}.png")
+    await engine.dispose()
+
+
+async def _sign_in(page: Page, url: str, person: Person) -> None:
+    await page.goto(f"{url}/sign-in/token#{person.token}")
+    await page.get_by_role("button", name="Sign in").click()
+
+
+async def _settled(market: Marketplace, hours: int) -> str:
+    pair = await market.pair(timedelta(hours=hours))
+    booking = await pair.student.book(pair.slot_id)
+    await pay(booking["checkout_url"])
+    await pair.student.wait_until(booking["id"], payment__status="PENDING")
+    await pair.instructor.decide(booking["id"], "approve")
+    reason = {"reason": "Both say that they met by phone."}
+    await market.operator().call("POST", f"/operator/bookings/{booking['id']}/settle", json=reason)
+    return str(booking["id"])
+
+
+if __name__ == "__main__":
+    sys.exit(supervision.run(draw()))
