@@ -50,6 +50,7 @@ from api.reconciliation.gauges import ReconciliationGauges
 from api.reconciliation.routes import ReconciliationClient
 from api.reference import routes as reference
 from api.reports import routers as reports
+from api.reports.attention import AttentionGauges, TaskQueueGauges
 from api.reports.gauges import BusinessGauges
 from api.settings import Settings
 from api.webhooks import routers as webhooks
@@ -126,6 +127,8 @@ def _build(settings: Settings, lifespan: Lifespan | None) -> FastAPI:
     app.state.metrics = Metrics()
     app.state.business_gauges = BusinessGauges(app.state.metrics.registry)
     app.state.reconciliation_gauges = ReconciliationGauges(app.state.metrics.registry)
+    app.state.attention_gauges = AttentionGauges(app.state.metrics.registry)
+    app.state.task_queue_gauges = TaskQueueGauges(app.state.metrics.registry)
     app.state.password_hasher = AsyncPasswordHasher()
     limits_url = settings.http.holdfast_limits_url
     app.state.limits = RateLimits(redis_storage(limits_url.get_secret_value()) if limits_url else None)
@@ -191,6 +194,7 @@ def _attach_clients(app: FastAPI, settings: Settings, engine: AsyncEngine, tempo
     temporal = Client(
         **temporal.config() | {"interceptors": [*temporal.config()["interceptors"], RequestIdClientInterceptor()]}
     )
+    app.state.temporal = temporal
     task_queue = settings.runtime.holdfast_task_queue
     app.state.bookings = BookingClient(temporal, task_queue)
     app.state.disputes = DisputeClient(temporal)

@@ -27,6 +27,10 @@ _POLICY = BookingPolicy()
 _LIMITS = BookingLimits()
 
 
+_SANDBOX_SERVICE = "stripe-sandbox"
+"""The sandbox's name in the container network of docker-compose.yml."""
+
+
 class Environment(StrEnum):
     DEVELOPMENT = "development"
     PRODUCTION = "production"
@@ -53,7 +57,7 @@ class StripeSettings(BaseSettings):
             raise ValueError(
                 "STRIPE_API_BASE is for the sandbox: unset it beside a live key or HOLDFAST_ENV=production"
             )
-        if urlsplit(self.stripe_api_base).hostname not in ("127.0.0.1", "localhost", "::1"):
+        if urlsplit(self.stripe_api_base).hostname not in ("127.0.0.1", "localhost", "::1", _SANDBOX_SERVICE):
             raise ValueError("STRIPE_API_BASE must be on this machine: a Stripe key is sent there")
         return self
 
@@ -132,6 +136,13 @@ def _name_and_address(text: str) -> str:
     return text
 
 
+def _address_or_none(text: str | None) -> str | None:
+    address = _text_or_none(text)
+    if address and (parseaddr(address) != ("", address) or address.count("@") != 1 or not address.isascii()):
+        raise ValueError("must be an address: operators@example.com")
+    return address
+
+
 class SmtpSecurity(StrEnum):
     STARTTLS = "starttls"
     TLS = "tls"
@@ -152,11 +163,15 @@ class MailSettings(BaseSettings):
     holdfast_smtp_password: SecretStr | None = None
     holdfast_mail_from: Annotated[str, AfterValidator(_name_and_address)] | None = None
     """`Name <address>`: the sender of every mail."""
+    holdfast_operator_mail: Annotated[str | None, AfterValidator(_address_or_none)] = None
+    """Where the operators get a digest of what waits for them. Without it, they get none."""
 
     @model_validator(mode="after")
     def _smtp_is_configured_safely(self) -> Self:
         is_production = self.holdfast_env is Environment.PRODUCTION
         if self.holdfast_smtp_host is None:
+            if self.holdfast_operator_mail:
+                raise ValueError("HOLDFAST_SMTP_HOST is missing beside HOLDFAST_OPERATOR_MAIL")
             if is_production:
                 raise ValueError("HOLDFAST_SMTP_HOST is missing: nobody would be told of anything")
             return self

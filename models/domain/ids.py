@@ -146,6 +146,11 @@ def payout_notification_id(payout_id: str, notification: str) -> UUID:
     return uuid5(_NOTIFICATIONS, f"{payout_id}:{notification}")
 
 
+def digest_id(previous: UUID | None) -> UUID:
+    """The id of the operators' digest after another one."""
+    return uuid5(_NOTIFICATIONS, f"operators:{previous or ''}")
+
+
 def message_id(notification_id: UUID, domain: str) -> str:
     """The same for every attempt to send a mail, so that a second copy is recognized (RFC 5322, 3.6.4)."""
     return f"<{notification_id}@{domain}>"

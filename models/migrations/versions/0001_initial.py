@@ -262,6 +262,7 @@ CREATE TABLE booking_request (
     rejection_reason varchar,
     needs_attention boolean NOT NULL,
     attention_reason varchar,
+    attention_since timestamptz,
     created_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL,
     CONSTRAINT status_is_known CHECK (status IN (
@@ -447,6 +448,8 @@ CREATE TABLE payment (
     CONSTRAINT parts_are_not_negative CHECK (captured_minor >= 0 AND returned_minor >= 0),
     CONSTRAINT parts_are_of_the_amount CHECK (captured_minor + returned_minor <= amount_minor)
 )
+
+CREATE INDEX ix_payment_hold_ends ON payment (hold_ends_at) WHERE status = 'PENDING'
 
 CREATE TABLE payment_renewal (
     booking_id uuid PRIMARY KEY REFERENCES booking_request (id),
@@ -680,8 +683,8 @@ CREATE TABLE outbox_message (
     id uuid PRIMARY KEY,
     booking_id uuid,
     kind varchar(24) NOT NULL,
-    recipient_role varchar(24) NOT NULL,
-    recipient_id uuid NOT NULL,
+    recipient_role varchar(24),
+    recipient_id uuid,
     facts jsonb NOT NULL,
     due_at timestamptz NOT NULL,
     attempts integer NOT NULL,
@@ -697,17 +700,24 @@ CREATE TABLE outbox_message (
         'rescheduled', 'reminder_a_day',
         'reminder_15_minutes', 'completion_due', 'payment_renewal', 'payment_renewed', 'payout_paid',
         'payout_failed', 'password_reset',
-        'password_changed', 'address_verification'
+        'password_changed', 'address_verification', 'operator_digest'
     )),
     CONSTRAINT recipient_role_is_known CHECK (recipient_role IN ('student', 'instructor')),
     CONSTRAINT about_something CHECK (booking_id IS NOT NULL OR (kind IN (
         'payout_paid', 'payout_failed', 'password_reset', 'password_changed',
-        'address_verification'
+        'address_verification', 'operator_digest'
     ))),
+    CONSTRAINT to_somebody CHECK (
+        (recipient_role IS NULL) = (kind = 'operator_digest') AND (recipient_id IS NULL) = (recipient_role IS NULL)
+    ),
     CONSTRAINT sent_or_given_up CHECK (sent_at IS NULL OR gave_up_at IS NULL)
 )
 
 CREATE INDEX ix_outbox_message_booking_id ON outbox_message (booking_id)
+
+CREATE INDEX ix_outbox_message_digest ON outbox_message (created_at) WHERE kind = 'operator_digest'
+
+CREATE INDEX ix_outbox_message_due ON outbox_message (due_at) WHERE sent_at IS NULL AND gave_up_at IS NULL
 
 CREATE INDEX ix_outbox_message_open ON outbox_message (next_attempt_at)
     WHERE sent_at IS NULL AND gave_up_at IS NULL
