@@ -4,6 +4,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity
 
 from activities import dispute_records
+from activities.booking import payment_records
 from activities.booking.payment_records import NotRecordedYet
 from activities.database import attention, audit, ledger
 from activities.database.transactions import transaction
@@ -103,11 +104,16 @@ class DisputeActivities:
             captured, fee = dispute_records.captured_and_fee(payment)
             excess = max(state.amount - captured, captured.zero())
             owed = min(excess, await ledger.owed_to_student(session, payment.booking_id, payment.currency))
+            borne = (
+                dispute_records.nobody(state.amount)
+                if is_held
+                else shares(state.amount - owed, captured, fee, policy.lost_dispute_borne_by)
+            )
+            share = Money(amount_minor=payment_records.instructor_minor(payment), currency=payment.currency)
             case = DisputeContext(
                 parties=postings.Parties(booking_id=booking.id, instructor_id=booking.instructor_id),
-                borne_if_lost=dispute_records.nobody(state.amount)
-                if is_held
-                else shares(state.amount - owed, captured, fee, policy.lost_dispute_borne_by),
+                borne_if_lost=borne,
+                share_left=share - borne.instructor,
                 owed=owed,
                 is_held=is_held,
                 is_taken_over=dispute.taken_over_at is not None,

@@ -112,6 +112,7 @@ async def snapshot(session: AsyncSession, row: Refund, payment: Payment) -> Refu
     fee = Money(amount_minor=payment.platform_fee_minor, currency=payment.currency)
     amount = Money(amount_minor=row.amount_minor, currency=row.currency)
     is_reversed = payment.plan is PaymentPlan.CHARGE_THEN_TRANSFER and row.status is RefundStatus.RESERVED
+    share_minor = shares(amount, captured, fee, row.borne_by).instructor.amount_minor if is_reversed else 0
     return RefundSnapshot(
         refund_id=row.id,
         parties=postings.Parties(booking_id=booking.id, instructor_id=booking.instructor_id),
@@ -121,7 +122,8 @@ async def snapshot(session: AsyncSession, row: Refund, payment: Payment) -> Refu
         amount=amount,
         borne_by=row.borne_by,
         plan=payment.plan,
-        share_minor=shares(amount, captured, fee, row.borne_by).instructor.amount_minor if is_reversed else 0,
+        share_minor=share_minor,
+        share_left_minor=payment_records.instructor_minor(payment) - share_minor,
         tries=row.tries,
         stripe_refund_id=row.stripe_refund_id,
         is_retrying=row.status is RefundStatus.FAILED and is_due(row),

@@ -91,7 +91,7 @@ def _booking(record: BookingRecord, role: Role) -> schemas.Booking:
         checkout_url=request.checkout_url if for_student else None,
         session=_session(record.session, record.payment) if record.session else None,
         payment=_payment(record, record.payment, role) if record.payment else None,
-        payout=payout_of_booking(record.payout) if record.payout and not for_student else None,
+        payout=payout_of_booking(record.payout, record.payment) if record.payout and not for_student else None,
         proposal=None if record.is_closed else _proposal(record.proposal),
         no_show=_no_show(record.report) if record.report else None,
         completion=_completion(record.report) if record.report else None,
@@ -263,13 +263,15 @@ def _renewal(renewal: PaymentRenewal, role: Role) -> schemas.PaymentRenewal:
     )
 
 
-def payout_of_booking(payout: InstructorPayout) -> schemas.BookingPayout:
+def payout_of_booking(payout: InstructorPayout, payment: Payment | None) -> schemas.BookingPayout:
     def money(amount_minor: int) -> Money:
         return Money(amount_minor=amount_minor, currency=payout.currency)
 
+    conversion = payment.conversion if payment else None
     return schemas.BookingPayout(
         status=payout.status,
         amount=money(payout.amount_minor),
+        transferred=conversion.of(money(payout.amount_minor)) if conversion else None,
         platform_fee=money(payout.platform_fee_minor),
         stripe_payout_id=payout.stripe_payout_id,
         expected_at=payout.expected_at,

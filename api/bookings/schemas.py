@@ -134,6 +134,8 @@ class BookingPayout(ResponseModel):
 
     status: PayoutStatus
     amount: Money
+    transferred: Money | None
+    """What is transferred of it, if the platform settles the payment in another currency. `null` otherwise."""
     platform_fee: Money
     stripe_payout_id: str | None
     """`null` while the share is in the instructor's Stripe balance."""

@@ -403,6 +403,9 @@ CREATE TABLE payment (
     charge_id varchar UNIQUE,
     ending_refund_ids varchar[] DEFAULT '{}' NOT NULL,
     ending_fee_returned_minor bigint DEFAULT 0 NOT NULL,
+    converted_minor bigint,
+    settled_minor bigint,
+    settled_currency varchar(3),
     hold_ends_at timestamptz,
     lapsed_at timestamptz,
     decline_code varchar,
@@ -417,7 +420,11 @@ CREATE TABLE payment (
     CONSTRAINT fee_is_not_negative CHECK (platform_fee_minor >= 0),
     CONSTRAINT loss_is_not_negative CHECK (platform_loss_minor >= 0),
     CONSTRAINT parts_are_not_negative CHECK (captured_minor >= 0 AND returned_minor >= 0),
-    CONSTRAINT parts_are_of_the_amount CHECK (captured_minor + returned_minor <= amount_minor)
+    CONSTRAINT parts_are_of_the_amount CHECK (captured_minor + returned_minor <= amount_minor),
+    CONSTRAINT conversion_is_whole CHECK (
+        (converted_minor IS NULL) = (settled_minor IS NULL) AND (settled_minor IS NULL) = (settled_currency IS NULL)
+    ),
+    CONSTRAINT conversion_is_positive CHECK (converted_minor > 0 AND settled_minor > 0)
 )
 
 CREATE TABLE payment_renewal (
