@@ -135,7 +135,9 @@ class PaymentGateway(AccountGateway, Protocol):
     async def reverse_transfer(self, transfer_id: str, amount: Money, *, key: str) -> None:
         """Reverse a part of a transfer."""
 
-    async def refund_charge(self, payment_intent_id: str, booking_id: UUID, amount: Money | None, *, key: str) -> None:
+    async def refund_charge(
+        self, payment_intent_id: str, booking_id: UUID, amount: Money | None, *, is_fraudulent: bool, key: str
+    ) -> None:
         """Refund `amount` of a charge of the platform's, or all that is left. No transfer is reversed."""
 
 

@@ -86,7 +86,9 @@ class ChargeThenTransferPlan(CheckoutPlan):
         await with_idempotency_key(
             step_key(ref, f"refund:{amount.amount_minor}" if amount else "refund"),
             True,
-            lambda key: self._gateway.refund_charge(payment_intent_id, ref.booking_id, amount, key=key),
+            lambda key: self._gateway.refund_charge(
+                payment_intent_id, ref.booking_id, amount, is_fraudulent=ref.is_fraudulent, key=key
+            ),
         )
 
     async def _reverse(self, ref: PaymentRef, payment: PaymentState, excess_minor: int) -> None:

@@ -50,10 +50,12 @@ class StripeTransfers(StripeAccounts):
                 transfer_id, {"amount": amount.amount_minor}, {"idempotency_key": key}
             )
 
-    async def refund_charge(self, payment_intent_id: str, booking_id: UUID, amount: Money | None, *, key: str) -> None:
+    async def refund_charge(
+        self, payment_intent_id: str, booking_id: UUID, amount: Money | None, *, is_fraudulent: bool, key: str
+    ) -> None:
         params: stripe.params.RefundCreateParams = {
             "payment_intent": payment_intent_id,
-            "reason": "requested_by_customer",
+            "reason": "fraudulent" if is_fraudulent else "requested_by_customer",
             "metadata": {BOOKING_METADATA: str(booking_id)},
         }
         if amount is not None:

@@ -146,6 +146,8 @@ class PaymentRef(Value):
     checkout_session_id: str | None = None
     payment_intent_id: str | None = None
     is_renewal: bool = False
+    is_fraudulent: bool = False
+    """It is returned because the card's bank has warned of fraud."""
     operator_round: int = 0
     """How often an operator has retried a failed step. Stripe sees each retry as a new step, with a new key."""
 

@@ -15,6 +15,7 @@ from models.domain.endings import Ending, EndReason
 from models.domain.messages import (
     Approve,
     BookingView,
+    Cancel,
     Decision,
     PaymentEvent,
     RecordRenewedPayment,
@@ -121,6 +122,7 @@ class BookingState:
             student_id=self.terms.student_id,
             checkout_session_id=self.checkout.checkout_session_id if self.checkout else None,
             payment_intent_id=self.payment.payment_intent_id if self.payment else None,
+            is_fraudulent=isinstance(self.ended_by, Cancel) and self.ended_by.is_fraudulent,
             operator_round=self.operator_round,
         )
 
@@ -232,7 +234,7 @@ class BookingState:
 
     @property
     def was_cancelled_by_platform(self) -> bool:
-        """Which only a cancellation of the workflow does."""
+        """Which a cancellation of the workflow does, and a warning of fraud."""
         return self.view.end_reason is EndReason.CANCELLED and self.closed_by == PLATFORM
 
     def begin_ending(self, ending: Ending) -> None:
