@@ -22,7 +22,6 @@ from models.domain.deadlines import DeadlineOutcome, outcome_of_silence
 from models.domain.money import Money
 from models.domain.payouts import failure
 from models.domain.policy import BookingPolicy
-from models.domain.renewals import is_final
 from models.domain.states import BookingStatus, PaymentStatus, PayoutStatus
 from models.tables.bookings import LiveSession, RescheduleProposal
 from models.tables.payments import InstructorPayout, Payment, PaymentRenewal
@@ -186,11 +185,7 @@ def _at_deadline(record: BookingRecord) -> DeadlineOutcome | None:
         return None
     renewal = record.renewal
     if renewal is not None and not request.needs_attention:
-        amount = Money(amount_minor=renewal.amount_minor, currency=renewal.currency)
-        price = Money(amount_minor=request.price_minor, currency=request.currency)
-        if is_final(amount, renewal.pay_by, price, request.starts_at):
-            return DeadlineOutcome.OPERATOR_DECIDES
-        return DeadlineOutcome.CANCELLED_UNPAID
+        return DeadlineOutcome.OPERATOR_DECIDES if renewal.is_final else DeadlineOutcome.CANCELLED_UNPAID
     return outcome_of_silence(
         is_paid=record.payment is not None,
         is_accepted=request.status is BookingStatus.ACCEPTED,

@@ -70,6 +70,8 @@ class PaymentRenewal(SQLModel, table=True):
     amount_minor: int = Field(sa_type=BigInteger)
     currency: str = Field(max_length=3)
     pay_by: datetime
+    is_final: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
+    """What the booking's end keeps is due, not the price of a session that is still to come."""
     page: int
     """Which Checkout page it is. Stripe closes each within a day."""
     checkout_session_id: str | None = None

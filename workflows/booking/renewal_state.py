@@ -47,7 +47,9 @@ class RenewalState:
         if not self.hold_lapsed or not kept:
             return None
         window = terms.policy.deadlines.late_payment_window
-        return Renewal(reason=RenewalReason.HOLD_LAPSED, amount=kept, pay_by=now + window, page=self.pages + 1)
+        return Renewal(
+            reason=RenewalReason.HOLD_LAPSED, amount=kept, pay_by=now + window, page=self.pages + 1, is_final=True
+        )
 
     def move(self, terms: BookingTerms, hold_ends_at: datetime, approve_by: datetime | None, now: datetime) -> None:
         """The session was moved, and with it the deadline to pay."""

@@ -433,6 +433,7 @@ CREATE TABLE payment_renewal (
     amount_minor bigint NOT NULL,
     currency varchar(3) NOT NULL,
     pay_by timestamptz NOT NULL,
+    is_final boolean DEFAULT false NOT NULL,
     page integer NOT NULL,
     checkout_session_id varchar,
     checkout_url varchar,

@@ -371,6 +371,19 @@ def test_a_hold_that_ends_before_the_session_can_be_completed_is_paid_again_befo
     assert renewal is not None
     assert (renewal.reason, renewal.amount) == (RenewalReason.HOLD_TOO_SHORT, state.terms.price)
     assert BEFORE < renewal.pay_by <= STARTS_AT
+    assert not renewal.is_final
+
+
+def test_a_session_that_an_operator_settles_early_on_a_lapsed_hold_is_finally_paid() -> None:
+    state = at("accepted")
+    state.renewal.hold_lapsed = True
+    before = state.wanted_renewal(BEFORE)
+    decisions.apply(state, DECISIONS["settle"], BEFORE)
+    late = state.late_payment(BEFORE)
+    assert before is not None
+    assert late is not None
+    assert (before.amount, before.is_final) == (state.terms.price, False)
+    assert (late.amount, late.is_final) == (state.terms.price, True)
 
 
 def test_a_repeated_event_is_no_reason_to_look() -> None:
