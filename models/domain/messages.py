@@ -83,6 +83,9 @@ class ContestNoShow(Decision):
 class Cancel(Decision):
     """Either side cancels the booking, or an operator does on behalf of the platform."""
 
+    is_fraudulent: bool = False
+    """The card's bank has warned of fraud. Stripe then blocks the card and the email address."""
+
 
 class Settle(Decision):
     """An operator settles: the instructor gets the whole share."""
