@@ -146,7 +146,7 @@ class ReserveSlot(Value):
     allow_overlap: bool = False
     """Whether the session may overlap another one of the student."""
     is_reset: bool = False
-    """Whether the workflow was reset to a time before the answer."""
+    """Whether the workflow was reset to a time before the answer, or starts again because Temporal was lost."""
 
 
 class RecordCheckout(Value):
