@@ -135,13 +135,14 @@ class World:
 
 
 def differences(before: Rows, after: Rows) -> dict[str, set[str]]:
-    """The columns that differ, by table."""
+    """The columns that differ, by table, and how many rows only one of the two has."""
     found: dict[str, set[str]] = {}
     for table in SQLModel.metadata.sorted_tables:
         keys = [column.name for column in table.primary_key if table.name != "instructor_payout"] or ["booking_id"]
         old, new = ({tuple(row[key] for key in keys): row for row in rows[table.name]} for rows in (before, after))
-        for key in old.keys() ^ new.keys():
-            found.setdefault(table.name, set()).add(f"rows {key}")
+        for change, changed in (("missing", old.keys() - new.keys()), ("added", new.keys() - old.keys())):
+            if changed:
+                found.setdefault(table.name, set()).add(f"rows {change}: {len(changed)}")
         for key in old.keys() & new.keys():
             differing = {name for name, value in old[key].items() if value != new[key][name]}
             if differing:

@@ -11,8 +11,7 @@ from uuid import UUID
 
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
-from sqlmodel import SQLModel, col, select
-from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlmodel import col, select
 
 from activities.database.transactions import transaction
 from activities.gateways import RestoreGateway
@@ -21,14 +20,12 @@ from models.domain.messages import MoveResult, MoveSlot, RecordCheckout, Reserve
 from models.domain.proposals import ProposalStatus
 from models.domain.refunds import RefundSnapshot
 from models.domain.states import RefundStatus
-from models.domain.terms import BookingTerms
 from models.tables.bookings import BookingRequest, RescheduleProposal
-from models.tables.catalogue import Offering, Slot
-from models.tables.people import Instructor, Student
+from models.tables.catalogue import Slot
 from models.tables.refunds import Refund
 from workflows.client.restore.histories import Write
+from workflows.client.restore.parties import PartyRestore, slot
 
-_UNKNOWN_TITLE = "Session"
 _UNKNOWN_OPERATOR = UUID(int=0)
 """Who ordered a refund was in Postgres alone."""
 
@@ -46,7 +43,7 @@ class RecordRestore:
     ) -> None:
         self._engine = engine
         self._activities = activities
-        self._gateway = gateway
+        self._parties = PartyRestore(engine, gateway)
 
     async def write_again(self, writes: Sequence[Write]) -> dict[str, str]:
         """Repeat the writes. Returns why those of a workflow cannot be repeated, by its id.
@@ -76,7 +73,8 @@ class RecordRestore:
                 case ReserveSlot():
                     if write.result is not True:
                         return None  # It was refused, or the booking went on from its records.
-                    await self._restore_parties(message.terms, checkouts.get(message.terms.booking_id))
+                    checkout = checkouts.get(message.terms.booking_id)
+                    await self._parties.restore(message.terms, checkout, message.booked_at)
                     message = message.model_copy(update={"limits": None, "allow_overlap": True})
                 case MoveSlot():
                     if write.result is not MoveResult.MOVED:
@@ -92,85 +90,14 @@ class RecordRestore:
             return f"{write.activity}: the slot is not free"
         return None
 
-    async def _restore_parties(self, terms: BookingTerms, checkout: RecordCheckout | None) -> None:
-        """What the booking refers to, if it is newer than the backup: the people as far as Stripe knows them."""
-        async with transaction(self._engine) as session:
-            if await session.get(BookingRequest, terms.booking_id):
-                return
-            rows = await self._missing(session, terms, checkout)
-            for row in rows:
-                await session.exec(insert(type(row)).values(row.model_dump()).on_conflict_do_nothing())
-
-    async def _missing(
-        self, session: AsyncSession, terms: BookingTerms, checkout: RecordCheckout | None
-    ) -> list[SQLModel]:
-        rows: list[SQLModel] = []
-        at = terms.starts_at if checkout is None else checkout.at
-        if await session.get(Student, terms.student_id) is None and checkout:
-            customer_id = checkout.checkout.customer_id
-            if contact := await self._gateway.student(customer_id):
-                rows.append(
-                    Student(
-                        id=terms.student_id,
-                        email=contact.email,
-                        name=contact.name,
-                        stripe_customer_id=customer_id,
-                        created_at=at,
-                    )
-                )
-        if await session.get(Instructor, terms.instructor_id) is None and (
-            contact := await self._gateway.instructor(terms.stripe_account_id)
-        ):
-            rows.append(
-                Instructor(
-                    id=terms.instructor_id,
-                    email=contact.email,
-                    name=contact.name,
-                    stripe_account_id=terms.stripe_account_id,
-                    created_at=at,
-                )
-            )
-        if await session.get(Offering, terms.offering_id) is None:
-            title = checkout and await self._gateway.offering_title(checkout.checkout.checkout_session_id)
-            rows.append(
-                Offering(
-                    id=terms.offering_id,
-                    instructor_id=terms.instructor_id,
-                    title=title or _UNKNOWN_TITLE,
-                    duration_minutes=int((terms.ends_at - terms.starts_at).total_seconds() // 60),
-                    buffer_before_minutes=terms.buffer_before_minutes,
-                    buffer_after_minutes=terms.buffer_after_minutes,
-                    price_minor=terms.price.amount_minor,
-                    currency=terms.price.currency,
-                    cancellation=terms.policy.cancellation.model_dump(mode="json"),
-                    is_recorded=terms.is_recorded,
-                    created_at=at,
-                )
-            )
-        rows.append(
-            Slot(
-                id=terms.slot_id,
-                offering_id=terms.offering_id,
-                instructor_id=terms.instructor_id,
-                starts_at=terms.starts_at,
-                ends_at=terms.ends_at,
-            )
-        )
-        return rows
-
     async def _restore_proposal(self, message: MoveSlot) -> None:
         """Both sides have agreed on it. The one who decided is not the one who proposed."""
         to = message.decision
         async with transaction(self._engine) as session:
             booking = await session.get_one(BookingRequest, message.booking_id)
-            slot = Slot(
-                id=to.slot_id,
-                offering_id=booking.offering_id,
-                instructor_id=booking.instructor_id,
-                starts_at=to.starts_at,
-                ends_at=to.ends_at,
-            )
-            await session.exec(insert(Slot).values(slot.model_dump()).on_conflict_do_nothing())
+            moved = {"slot_id": to.slot_id, "starts_at": to.starts_at, "ends_at": to.ends_at}
+            new_slot = slot(booking.terms.model_copy(update=moved))
+            await session.exec(insert(Slot).values(new_slot.model_dump()).on_conflict_do_nothing())
             proposal = RescheduleProposal(
                 id=to.proposal_id,
                 booking_id=booking.id,
