@@ -15,6 +15,8 @@ from api.http.rate_limits import PROBES, RATE_LIMITED, limited_by
 
 router = APIRouter(tags=["machines"])
 
+PATHS = ("/healthz", "/readyz")
+
 _TIMEOUT = timedelta(seconds=2)
 
 

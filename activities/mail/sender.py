@@ -28,6 +28,7 @@ from activities.mail.smtp import PermanentFailure, TemporaryFailure
 from models.documents.issuer import Issuer
 from models.session_calendar import Party
 from models.tables.outbox import OutboxMessage
+from models.traces import continued
 
 BATCH_SIZE = 10
 LEASE = timedelta(seconds=15)
@@ -148,6 +149,11 @@ class MailSender:
                 log.warning("The leases of %d mails are not renewed: %s", len(ids), error)
 
     async def _deliver(self, message: OutboxMessage, now: datetime) -> None:
+        with continued(f"SendMail:{message.kind}", message.traceparent) as span:
+            span.set_attribute("mail.id", str(message.id))
+            await self._attempt(message, now)
+
+    async def _attempt(self, message: OutboxMessage, now: datetime) -> None:
         try:
             async with transaction(self._engine) as session:
                 # One snapshot, so that text and calendar file are of the same moment.
