@@ -7,6 +7,7 @@ listed here, and all else is dropped.
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from threading import Thread
 
 from opentelemetry import propagate, trace
 from opentelemetry.context import Context
@@ -38,6 +39,8 @@ EXPORTED = frozenset(
 )
 """Attributes of spans. `db.query.text` has placeholders for its values."""
 
+_LAST_EXPORT_SECONDS = 3.0
+
 
 @contextmanager
 def exporting(service: str) -> Iterator[None]:
@@ -60,7 +63,10 @@ def exporting(service: str) -> Iterator[None]:
     try:
         yield
     finally:
-        provider.shutdown()
+        # The SDK's own limit is 30 seconds, which a program would wait for a collector that does not answer.
+        last_export = Thread(target=provider.shutdown, daemon=True)
+        last_export.start()
+        last_export.join(_LAST_EXPORT_SECONDS)
 
 
 def trace_queries(engine: AsyncEngine) -> None:

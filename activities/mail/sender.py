@@ -15,6 +15,7 @@ from email.message import EmailMessage
 from typing import Any, Protocol
 from uuid import UUID
 
+from opentelemetry import trace
 from sqlalchemy import exists, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.orm import aliased
@@ -184,6 +185,8 @@ class MailSender:
         await self._update(message.id, next_attempt_at=now + backoff, last_error=code)
 
     async def _update(self, id: UUID, **values: Any) -> None:
+        if error := values.get("last_error"):
+            trace.get_current_span().set_attribute("error.type", error)
         try:
             async with transaction(self._engine) as session:
                 await session.exec(update(OutboxMessage).where(col(OutboxMessage.id) == id).values(**values))
