@@ -39,6 +39,8 @@ EXPORTED = frozenset(
 )
 """Attributes of spans. `db.query.text` has placeholders for its values."""
 
+_NAMING = frozenset("fastapi holdfast opentelemetry.instrumentation.httpx sqlalchemy temporalio".split())
+"""Tracers that name no span after what a caller sent. MCP's, for example, does."""
 _LAST_EXPORT_SECONDS = 3.0
 
 
@@ -79,7 +81,7 @@ def trace_queries(engine: AsyncEngine) -> None:
 
 
 class ListedOnly(SpanExporter):
-    """Exports spans with the listed attributes only, and errors by their type."""
+    """Exports spans with the listed attributes only, errors by their type, and names of known tracers."""
 
     def __init__(self, exporter: SpanExporter) -> None:
         self._exporter = exporter
@@ -95,8 +97,9 @@ class ListedOnly(SpanExporter):
 
 
 def _listed(span: ReadableSpan) -> ReadableSpan:
+    tracer = span.instrumentation_scope.name if span.instrumentation_scope else "unknown"
     return ReadableSpan(
-        name=span.name,
+        name=span.name if tracer in _NAMING else tracer,
         context=span.context,
         parent=span.parent,
         resource=span.resource,

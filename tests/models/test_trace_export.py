@@ -27,7 +27,7 @@ def tracer(exported: InMemorySpanExporter) -> Tracer:
     provider = TracerProvider(shutdown_on_exit=False)
     provider.sampler = NoLoneCalls(provider.sampler)
     provider.add_span_processor(SimpleSpanProcessor(ListedOnly(exported)))
-    return provider.get_tracer("tests")
+    return provider.get_tracer("holdfast")
 
 
 def test_only_listed_attributes_are_exported(tracer: Tracer, exported: InMemorySpanExporter) -> None:
@@ -36,6 +36,13 @@ def test_only_listed_attributes_are_exported(tracer: Tracer, exported: InMemoryS
         pass
     (span,) = exported.get_finished_spans()
     assert dict(span.attributes or {}) == {"http.route": "/v1/me"}
+
+
+def test_name_from_an_unknown_tracer_is_not_exported(exported: InMemorySpanExporter) -> None:
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(ListedOnly(exported)))
+    provider.get_tracer("mcp-python-sdk").start_span(f"tools/call {PERSONAL}").end()
+    assert [span.name for span in exported.get_finished_spans()] == ["mcp-python-sdk"]
 
 
 def test_error_is_exported_without_its_message(tracer: Tracer, exported: InMemorySpanExporter) -> None:

@@ -8,6 +8,7 @@ import logging
 import time
 from typing import Any
 
+from opentelemetry import trace
 from temporalio import activity, client, worker, workflow
 from temporalio.contrib.opentelemetry import TracingInterceptor
 
@@ -22,8 +23,8 @@ def traced(temporal: client.Client) -> client.Client:
 
     Without an exporter, there are no spans; the interceptor still carries the trace id.
     """
-    config = temporal.config()
-    return client.Client(**config | {"interceptors": [*config["interceptors"], TracingInterceptor()]})
+    config, tracing = temporal.config(), TracingInterceptor(trace.get_tracer("temporalio"))
+    return client.Client(**config | {"interceptors": [*config["interceptors"], tracing]})
 
 
 class LoggingInterceptor(worker.Interceptor):
