@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Self
 
-from models.domain import policy, session_reports
+from models.domain import endings, policy, session_reports
 from models.domain.actors import PLATFORM, Actor
 from models.domain.decisions import Situation, Stage, ending_of, refusal
 from models.domain.endings import Ending, EndReason
@@ -33,7 +33,7 @@ from models.domain.policy import PaymentPlan
 from models.domain.rationing import LimitReached
 from models.domain.renewals import Renewal, RenewalReason
 from models.domain.resets import RecordedBooking
-from models.domain.session_reports import Answer, Report
+from models.domain.session_reports import Answer, Report, Verdict
 from models.domain.states import BookingStatus, PaymentStatus, SessionStatus, advance
 from models.domain.terms import BookingTerms
 
@@ -242,6 +242,20 @@ class BookingState:
         if event.event_id not in self._seen_events:
             self._seen_events.add(event.event_id)
             self.event_pending = True
+
+    def ending_at_once(self, found: Verdict) -> Ending | None:
+        """A reported completion that the meeting's record shows needs no answer."""
+        if found is not Verdict.TOOK_PLACE or self.report is None:
+            return None
+        return endings.completed(self.terms, self.report.actor)
+
+    def ending_after(self, found: Verdict) -> Ending | None:
+        """How the report, its answer and the record end the booking; `None` if an operator has to decide."""
+        assert self.report is not None
+        return session_reports.ending_after(found, self.report, self.answer, self.terms)
+
+    def ending_on_timeout(self, found: Verdict) -> Ending:
+        return session_reports.ending_on_timeout(found, self.terms)
 
     def step_budget(self, now: datetime) -> datetime:
         """Until when a payment step is retried before an operator is asked: the hold's end, and a day at least."""
