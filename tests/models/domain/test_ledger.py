@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from models.domain import postings
-from models.domain.ledger import Account, Entry, Posting, PostingKind
+from models.domain.ledger import STORY, Account, Entry, Posting, PostingKind
 from models.domain.money import Money
 from models.domain.payments import HoldPhase, PaymentState
 from models.domain.policy import split
@@ -109,3 +109,33 @@ def test_won_dispute_and_failed_payout_leave_every_account_at_zero() -> None:
         postings.payout_failed(parties.instructor_id, parties.booking_id, "po_1", usd(8_000)),
     ]
     assert balances(booked) == {}
+
+
+# What each kind does to the accounts, in the words that a reader of the ledger needs to tell it from the others.
+SAYS = {
+    PostingKind.HOLD_PLACED: "card is authorized for the price",
+    PostingKind.HOLD_ENDED: "hold on the card has ended",
+    PostingKind.CHARGED: "student is charged. The platform holds the money until",
+    PostingKind.CAPTURED: "captured: a part is the instructor's, the fee the platform's",
+    PostingKind.STRIPE_FEE: "Stripe takes its fee",
+    PostingKind.TRANSFERRED: "share moves to their balance",
+    PostingKind.REFUNDED: "owed back to the student, by those who bear it",
+    PostingKind.REFUND_SENT: "Stripe sends it back to the student",
+    PostingKind.REFUND_FAILED: "sends it back to the platform: it is still owed",
+    PostingKind.TRANSFER_REVERSED: "instructor's part of it is taken from their balance",
+    PostingKind.PAID_OUT: "Stripe pays the instructor's bank",
+    PostingKind.PAYOUT_FAILED: "instructor's bank sends the payout back",
+    PostingKind.DISPUTE_OPENED: "bank takes the money while a dispute is open",
+    PostingKind.DISPUTE_WON: "won: the bank gives the money back",
+    PostingKind.DISPUTE_LOST: "lost: the money is gone, at the cost of those who bear it",
+    PostingKind.ADJUSTED: "operator corrects the ledger to what Stripe has",
+    PostingKind.EXCHANGED: "converts what is on a balance to the currency in which the account settles",
+}
+
+
+@pytest.mark.parametrize("kind", PostingKind)
+def test_each_kind_of_posting_is_explained_in_one_line(kind: PostingKind) -> None:
+    assert SAYS[kind] in STORY[kind]
+    assert STORY[kind][0].isupper()
+    assert STORY[kind].endswith(".")
+    assert len(set(STORY.values())) == len(PostingKind)

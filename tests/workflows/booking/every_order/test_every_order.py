@@ -130,6 +130,10 @@ class Told:
         return not ending.split.kept
 
 
+# In a busy suite, and with disturbances.
+pytestmark = pytest.mark.timeout(7_200 if DISTURBANCES else 600)
+
+
 @pytest.fixture(autouse=True)
 def _quiet() -> Iterator[None]:
     """The workflow logs what it ignores."""
@@ -138,7 +142,6 @@ def _quiet() -> Iterator[None]:
     logging.disable(logging.NOTSET)
 
 
-@pytest.mark.timeout(3_600)
 @pytest.mark.parametrize(
     ("plan", "on_timeout"), [(PaymentPlan.HOLD, SETTLE), (PaymentPlan.CHARGE_THEN_TRANSFER, RELEASE)]
 )
