@@ -17,7 +17,7 @@ from models.domain.notifications import Recipient, notifications_for
 from models.domain.payments import HoldPhase
 from models.domain.policy import CompletionTimeoutPolicy, PaymentPlan
 from models.domain.states import BookingStatus
-from tests.workflows.booking.every_order.people import DEADLINES, LONG_ENOUGH
+from tests.workflows.booking.every_order.people import DEADLINES, LONG_ENOUGH, UPDATES
 from tests.workflows.booking.every_order.search import Failed, Search
 from tests.workflows.booking.every_order.without_a_rule import WITHOUT_A_RULE
 from tests.workflows.booking.every_order.world import World
@@ -162,3 +162,18 @@ def test_it_shows_when_a_rule_of_who_is_believed_is_taken_out(rules: type[Bookin
     )
     with pytest.raises(Failed, match="on whose word"):
         Search(PaymentPlan.HOLD, SETTLE, check, rules, unsent=frozenset(beside_the_point)).run()
+
+
+@pytest.mark.parametrize("plan", PaymentPlan)
+@pytest.mark.parametrize("first", ["the instructor cancels", "settle with a reason", "refund with a reason", "release"])
+def test_a_second_decision_while_the_money_moves_is_refused(plan: PaymentPlan, first: str) -> None:
+    world = World(plan, SETTLE)
+    for move in ("pay", "approve", f"slow step, {first}"):
+        assert world.play(move)
+    assert [call.name for call in world.instance.calls] in (["release_payment"], ["settle_payment"])
+    for id, (name, decision) in UPDATES.items():
+        assert not world.instance.update(name, decision, f"second: {id}", world.now), id
+        assert "is being carried out" in (world.instance.refused or "")
+    assert world.play("answer")
+    check_end(world)
+    world.close()
