@@ -31,7 +31,7 @@ from models.domain.payment_plans import expected_end
 from models.domain.payments import Checkout, PaymentRef, PaymentState
 from models.domain.policy import PaymentPlan
 from models.domain.rationing import LimitReached
-from models.domain.renewals import Renewal, RenewalReason
+from models.domain.renewals import Renewal, RenewalReason, is_final
 from models.domain.resets import RecordedBooking
 from models.domain.session_reports import Answer, Report, Verdict
 from models.domain.states import BookingStatus, PaymentStatus, SessionStatus, advance
@@ -192,8 +192,14 @@ class BookingState:
             latest_end=policy.latest_end(self.terms.policy.deadlines, self._latest_hold_end(now)),
             terms=self.terms,
             ending=self.ending,
-            awaits_late_payment=self.stage is Stage.ENDING and self.renewal is not None,
+            awaits_late_payment=self.stage is Stage.ENDING and self._is_payment_late,
         )
+
+    @property
+    def _is_payment_late(self) -> bool:
+        """What is due is for how the booking ends, not for a session that was still to come."""
+        due, terms = self.renewal, self.terms
+        return due is not None and is_final(due.amount, due.pay_by, terms.price, terms.starts_at)
 
     def refusal(self, decision: Decision, now: datetime) -> str | None:
         """Why the decision is not possible now; `None` when it is."""

@@ -151,7 +151,8 @@ def test_how_far_a_deadline_can_be_moved(until: datetime, now: datetime, expecte
 )
 def test_a_refund_is_a_part_of_the_price(minor: int, currency: str, expected: bool) -> None:
     refund = SettleAndRefund(actor=OPERATOR, amount=Money(amount_minor=minor, currency=currency))
-    assert is_possible(refund, ENDS_AT) is expected
+    reason = refusal(refund, replace(ACCEPTED, now=ENDS_AT))
+    assert reason == (None if expected else "The refund must be more than nothing and at most 100.00 USD.")
 
 
 def test_a_refund_that_stripe_takes_in_no_such_step_is_explained_in_a_sentence() -> None:

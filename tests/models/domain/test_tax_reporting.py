@@ -33,6 +33,7 @@ def filing(thresholds: Thresholds, **by_currency: tuple[int, int]) -> Filing:
         ({"usd": (201, 2_000_001)}, True),
         ({"usd": (201, 2_000_000)}, False),
         ({"usd": (200, 2_000_001)}, False),
+        ({"usd": (199, 2_000_001)}, False),
         ({"usd": (1, 100), "eur": (200, 9_000_000)}, None),
         ({"usd": (1, 100), "eur": (199, 9_000_000)}, False),
         ({"usd": (150, 2_000_001), "eur": (51, 100)}, True),
@@ -50,6 +51,7 @@ def test_form_1099k_is_due_above_both_thresholds(by_currency: dict[str, tuple[in
         ({"eur": (0, -100)}, Thresholds(), False),
         ({"eur": (29, 200_000)}, GOODS, False),
         ({"eur": (30, 100)}, GOODS, True),
+        ({"eur": (31, 100)}, GOODS, True),
         ({"eur": (1, 200_001)}, GOODS, True),
         ({"eur": (15, 100), "usd": (15, 100)}, GOODS, True),
         ({"eur": (1, 100), "usd": (1, 9_000_000)}, GOODS, None),
@@ -67,9 +69,21 @@ def test_by_default_the_directives_and_the_irss_thresholds_hold() -> None:
     assert filing(Thresholds(), eur=(0, 0)).is_dac7_due is False
     assert filing(Thresholds(), eur=(0, 1)).is_dac7_due is True
     assert filing(Thresholds(), usd=(201, 2_000_001)).is_form_1099k_due is True
-    for name in ("form_1099k_gross_minor", "form_1099k_transactions", "dac7_consideration_minor", "dac7_activities"):
-        with pytest.raises(ValidationError):
-            Thresholds.model_validate({name: 0 if name == "dac7_activities" else -1})
+
+
+@pytest.mark.parametrize(
+    ("threshold", "least"),
+    [
+        ("form_1099k_gross_minor", 0),
+        ("form_1099k_transactions", 0),
+        ("dac7_consideration_minor", 0),
+        ("dac7_activities", 1),
+    ],
+)
+def test_a_threshold_has_a_least(threshold: str, least: int) -> None:
+    assert getattr(Thresholds.model_validate({threshold: least}), threshold) == least
+    with pytest.raises(ValidationError):
+        Thresholds.model_validate({threshold: least - 1})
 
 
 def test_a_quarter_and_its_months_have_what_was_earned_in_them() -> None:

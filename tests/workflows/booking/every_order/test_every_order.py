@@ -167,8 +167,17 @@ def test_it_shows_when_a_rule_of_who_is_believed_is_taken_out(rules: type[Bookin
 @pytest.mark.parametrize("plan", PaymentPlan)
 @pytest.mark.parametrize("first", ["the instructor cancels", "settle with a reason", "refund with a reason", "release"])
 def test_a_second_decision_while_the_money_moves_is_refused(plan: PaymentPlan, first: str) -> None:
-    world = World(plan, SETTLE)
-    for move in ("pay", "approve", f"slow step, {first}"):
+    refuses_a_second_decision(World(plan, SETTLE), "pay", "approve", f"slow step, {first}")
+
+
+def test_a_second_decision_while_the_page_of_a_renewal_is_closed_is_refused() -> None:
+    """Only a late payment leaves an operator a choice, and this one was due before a session that is cancelled."""
+    world = World(PaymentPlan.HOLD, SETTLE)
+    refuses_a_second_decision(world, "pay with a short hold", "approve", "slow step, the student cancels")
+
+
+def refuses_a_second_decision(world: World, *moves: str) -> None:
+    for move in moves:
         assert world.play(move)
     assert [call.name for call in world.instance.calls] in (["release_payment"], ["settle_payment"])
     for id, (name, decision) in UPDATES.items():
