@@ -19,7 +19,7 @@ from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig
 from temporalio.worker import Replayer
 
 from worker import SANDBOX, WORKFLOWS
-from workflows.client.interceptors import RequestIdWorkerInterceptor
+from workflows.client.interceptors import LoggingInterceptor
 
 _STARTED = "workflowExecutionStartedEventAttributes"
 
@@ -45,7 +45,7 @@ async def _replay_all(files: list[Path]) -> int:
         workflows=WORKFLOWS,
         workflow_runner=SANDBOX,
         data_converter=pydantic_data_converter,
-        interceptors=[RequestIdWorkerInterceptor()],
+        interceptors=[LoggingInterceptor()],
         runtime=Runtime(telemetry=TelemetryConfig(logging=LoggingConfig(filter="off"))),
     )
     failed = 0
