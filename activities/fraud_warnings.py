@@ -80,7 +80,7 @@ async def _drop(session: AsyncSession, booking: BookingRequest, message: TakeFra
 def _call_attention(booking: BookingRequest, warning: FraudWarning, message: TakeFraudWarning) -> None:
     if not booking.needs_attention:
         reason = f"{ATTENTION_PREFIX} ({warning.fraud_type}): a refund now may save a dispute"
-        booking.needs_attention, booking.attention_reason, booking.updated_at = True, reason, message.at
+        booking.call_attention(reason, message.at)
 
 
 def _act_while_held(

@@ -50,8 +50,7 @@ async def apply(session: AsyncSession, booking: BookingRequest, message: RecordE
     booking.next_deadline_at = None
     booking.checkout_url = None
     if not (booking.attention_reason or "").startswith(ATTENTION_PREFIX):
-        booking.needs_attention = False
-        booking.attention_reason = None
+        booking.end_attention(message.at)
     booking.updated_at = message.at
     payment = await _end_payment(session, message)
     await _end_session(session, message, payment)
