@@ -18,7 +18,7 @@ from models.domain.disputes import DisputeState, ReverseDisputedTransfer
 from models.domain.fraud_warnings import FraudWarning
 from models.domain.money import Money
 from models.domain.onboarding import AccountState, OnboardingLink
-from models.domain.payments import Checkout, PaymentState
+from models.domain.payments import Checkout, PaymentRef, PaymentState
 from models.domain.payouts import PayoutOrder, PayoutState
 from models.domain.policy import Split
 from models.domain.refunds import ExternalRefund, RefundAtStripe, RefundSnapshot
@@ -263,3 +263,33 @@ class DisputeGateway(Protocol):
 
     async def reverse_disputed_transfer(self, wanted: ReverseDisputedTransfer, *, key: str) -> Money:
         """Reverse the instructor's share of the charge's transfer. Returns the amount that was reversed."""
+
+
+class CheckoutSeen(Value):
+    """A Checkout Session of a booking, as Stripe lists it."""
+
+    booking_id: UUID
+    ref: PaymentRef
+
+
+class ContactAtStripe(Value):
+    """A person's name and address. `repr` leaves them out."""
+
+    email: str = Field(repr=False)
+    name: str = Field(repr=False)
+
+
+class RestoreGateway(Protocol):
+    """What Stripe knows of records that are newer than a backup."""
+
+    async def student(self, customer_id: str) -> ContactAtStripe | None:
+        """The student of a customer; `None` for one that was deleted."""
+
+    async def instructor(self, account_id: str) -> ContactAtStripe | None:
+        """The instructor of a connected account; `None` if Accounts v2 does not know it."""
+
+    async def offering_title(self, checkout_session_id: str) -> str | None:
+        """What the student reads on Checkout that they pay for."""
+
+    def checkouts(self, since: datetime) -> AsyncIterator[CheckoutSeen]:
+        """The Checkout Sessions of bookings that were created since then."""

@@ -49,9 +49,9 @@ async def apply(session: AsyncSession, booking: BookingRequest, message: RecordE
     booking.end_reason = ending.reason
     booking.next_deadline_at = None
     booking.checkout_url = None
+    booking.updated_at = message.at
     if not (booking.attention_reason or "").startswith(ATTENTION_PREFIX):
         booking.end_attention(message.at)
-    booking.updated_at = message.at
     payment = await _end_payment(session, message)
     await _end_session(session, message, payment)
 

@@ -153,7 +153,7 @@ class ReserveSlot(Value):
     allow_overlap: bool = False
     """Whether the session may overlap another one of the student."""
     is_reset: bool = False
-    """Whether the workflow was reset to a time before the answer."""
+    """Whether the workflow was reset to a time before the answer, or starts again because Temporal was lost."""
     channel: Channel = Channel.API
     token_id: UUID | None = None
     """The service token that it was booked with."""

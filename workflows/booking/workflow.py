@@ -98,7 +98,8 @@ class BookingWorkflow(BookingHandlers):
         if self._state.is_reserved:
             return
         info = workflow.info()
-        order = order.model_copy(update={"is_reset": info.run_id != info.original_execution_run_id})
+        is_reset = order.is_reset or info.run_id != info.original_execution_run_id
+        order = order.model_copy(update={"is_reset": is_reset})
         match await persist(RecordActivities.reserve_slot, order):
             case RecordedBooking() as recorded:
                 await self._progress.resume(recorded)

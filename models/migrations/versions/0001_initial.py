@@ -701,6 +701,7 @@ CREATE TABLE outbox_message (
     gave_up_at timestamptz,
     last_error varchar,
     created_at timestamptz NOT NULL,
+    traceparent varchar,
     CONSTRAINT kind_is_known CHECK (kind IN (
         'booking_received', 'approved', 'rejected', 'expired', 'unpaid', 'cancelled', 'completed',
         'no_show', 'refunded', 'refund_failed', 'no_show_reported', 'completion_reported',
