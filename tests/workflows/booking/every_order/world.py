@@ -4,7 +4,7 @@ The booking is the real workflow. Its activities are answered here, from what St
 what a booking's rules say is nowhere in this file.
 """
 
-from dataclasses import dataclass, field, fields
+from dataclasses import astuple, dataclass, field, fields
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -40,7 +40,7 @@ from workflows.booking.decisions import Decisions
 
 BOOKED_AT = STARTS_AT - 30 * HOUR
 # What no later step depends on: ids that tell messages apart.
-_NOT_STATE = {"_seen_events", "operator_round", "decided_in", "carried_out", "resumed", "retry", "retried"}
+_NOT_STATE = {"renewal", "_seen_events", "operator_round", "decided_in", "carried_out", "resumed", "retry", "retried"}
 _CAN_FAIL = {"secure_payment", "settle_payment", "release_payment"}
 
 
@@ -97,6 +97,7 @@ class World:
         state = (getattr(self.state, each.name) for each in fields(self.state) if each.name not in _NOT_STATE)
         return (
             *state,
+            astuple(self.state.renewal),
             self.now,
             self.record,
             self.state.retry is not None,
@@ -159,7 +160,7 @@ class World:
         return True
 
     def _is_refused(self, move: str) -> bool:
-        return self.state.refusal(UPDATES[move][1], self.now) is not None
+        return self.rules(self.state).refusal(UPDATES[move][1], self.now) is not None
 
     def _play(self, move: str) -> bool:
         match move:
