@@ -23,7 +23,9 @@ from temporalio.exceptions import ActivityError, ApplicationError
 with workflow.unsafe.imports_passed_through():
     from activities.fraud_warnings import FraudWarningActivities
     from activities.refunds import RefundActivities
+    from models.domain.decisions import OPERATORS_ONLY, is_operator
     from models.domain.fraud_warnings import FraudWarningOutcome, TakeFraudWarning
+    from models.domain.messages import Refusal
     from models.domain.refunds import (
         ORDERED,
         WAITS_FOR_BALANCE,
@@ -44,6 +46,7 @@ with workflow.unsafe.imports_passed_through():
     from models.domain.states import RefundStatus
     from workflows.activity_calls import call_stripe_until_answered, is_declined, reason_of
     from workflows.attention import Attention
+    from workflows.descriptions import describe, described_update
 
 T = TypeVar("T")
 A = TypeVar("A")
@@ -79,16 +82,16 @@ class RefundWorkflow:
         await workflow.wait_condition(workflow.all_handlers_finished)
         return None
 
-    @workflow.signal
-    def refund_event(self, event: RefundEvent) -> None:
+    @workflow.signal(description=describe(RefundEvent))
+    def refund_event(self, event: RefundEvent | None = None) -> None:
         self._event_pending = True
 
-    @workflow.update(name=ORDERED)
+    @workflow.update(name=ORDERED, description="Waits for the outcome of the order. Needs no input.")
     async def ordered(self) -> RefundView:
         """The refund once Stripe has answered or it is refused. A refund is started with this update."""
         return await self._wait_for_outcome()
 
-    @workflow.update
+    @described_update(RetryRefund)
     async def try_again(self, retry: RetryRefund) -> RefundView:
         """For a refund that failed."""
         await workflow.wait_condition(lambda: self._is_answered or self._refund is not None)
@@ -99,6 +102,11 @@ class RefundWorkflow:
         self._retry = RecordRefundRetry(case=self._refund, actor=retry.actor, at=workflow.now(), order_id=update.id)
         self._is_answered = False
         return await self._wait_for_outcome()
+
+    @try_again.validator
+    def _may_try_again(self, retry: RetryRefund) -> None:
+        if not is_operator(retry.actor):
+            raise ApplicationError(OPERATORS_ONLY, type=Refusal.NOT_POSSIBLE_NOW)
 
     async def _wait_for_outcome(self) -> RefundView:
         await workflow.wait_condition(lambda: self._is_answered)

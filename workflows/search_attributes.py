@@ -1,4 +1,4 @@
-"""The search attributes that operators use in the Temporal UI."""
+"""What operators find bookings by in the Temporal UI: search attributes, and the summary in a line."""
 
 from datetime import datetime
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 from temporalio.common import SearchAttributeKey, SearchAttributePair, SearchAttributeUpdate, TypedSearchAttributes
 
 from models.domain.messages import BookingView, ReserveSlot
+from models.domain.money import Money
 from models.domain.states import BookingStatus
 
 BOOKING_STATUS = SearchAttributeKey.for_keyword("BookingStatus")
@@ -30,6 +31,18 @@ ALL = (
     NEEDS_ATTENTION,
 )
 """All must be registered with the namespace, or no booking can start."""
+
+
+_TITLE_LENGTH = 60
+"""Temporal allows 400 bytes for a summary, and a character can have four."""
+_MARKUP = str.maketrans("", "", r"\`*_[]()<>#|~!")
+
+
+def summary(title: str, starts_at: datetime, price: Money) -> str:
+    """Static: a session that is moved keeps it. The title is the offering's, which anyone can read."""
+    plain = " ".join(title.translate(_MARKUP).split())
+    short = plain if len(plain) <= _TITLE_LENGTH else f"{plain[: _TITLE_LENGTH - 1]}…"
+    return f"{short} · {starts_at:%Y-%m-%d %H:%M} UTC · {price.format()}"
 
 
 def at_start(order: ReserveSlot) -> TypedSearchAttributes:

@@ -147,6 +147,8 @@ class ReserveSlot(Value):
     """Whether the session may overlap another one of the student."""
     is_reset: bool = False
     """Whether the workflow was reset to a time before the answer."""
+    page_url: str | None = None
+    """The booking's page for operators, who sign in on it. `None` without the pages."""
 
 
 class RecordCheckout(Value):
@@ -234,6 +236,18 @@ class RecordAttention(Value):
     """`PaymentRef.operator_round` of the failed step, or of the next one."""
     update_id: str | None = None
     """The update with which an operator has resolved it."""
+
+
+class RecordRefusedSignal(Value):
+    """Nobody waits for the outcome of a signal, so a refusal is recorded."""
+
+    booking_id: UUID
+    signal: str
+    """`unknown` if there is none of its name."""
+    reason: str
+    at: datetime
+    actor: Actor | None = None
+    """Who the signal says has sent it; `None` if it cannot be read."""
 
 
 class FailedWrite(Value):

@@ -17,6 +17,7 @@ with workflow.unsafe.imports_passed_through():
     from models.domain.states import BookingStatus, PaymentStatus, SessionStatus
     from workflows import search_attributes
     from workflows.activity_calls import HoldLost, persist, persist_decision, reason_of, shielded
+    from workflows.booking import details
     from workflows.booking.state import BookingState
 
 T = TypeVar("T")
@@ -139,7 +140,7 @@ class Progress:
         """
         state = self._state
         ending, retry = state.ending, state.retry
-        state.parked_because, state.decided_in = reason, None
+        state.parked_because, state.parked_until, state.decided_in = reason, until, None
         if not is_recorded:
             await self._record_attention(until)
         with contextlib.suppress(asyncio.TimeoutError):
@@ -200,4 +201,4 @@ class Progress:
 
     def set_details(self) -> None:
         """The current details of the workflow: no event in its history."""
-        workflow.set_current_details(self._state.details)
+        workflow.set_current_details(details.table(self._state))

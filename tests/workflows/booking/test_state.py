@@ -398,21 +398,3 @@ def test_a_deleted_booking_request_has_no_status() -> None:
     unpaid.close()
     unpaid.reach()
     assert unpaid.view == BookingView(booking_status=None, end_reason=EndReason.RELEASED_BY_OPERATOR)
-
-
-@pytest.mark.parametrize(
-    ("state", "details", "next_deadline"),
-    [
-        (at("approval"), "Waits for the instructor's decision until 2026-12-02 05:00:00 UTC.", BEFORE + HOUR),
-        (replace(at("begun"), report=REPORT), "Waits for a no-show to be contested until ", BEFORE + HOUR),
-        (replace(at("over"), report=COMPLETE), "Waits for a completion to be objected to until ", BEFORE + HOUR),
-        (replace(at("begun"), parked_because="x"), "Needs an operator's decision: x.", None),
-        (at("ending"), "Waits for the money to move until ", None),
-    ],
-    ids=["waiting", "reported", "completion reported", "parked", "ending"],
-)
-def test_operators_read_what_the_booking_waits_for(
-    state: BookingState, details: str, next_deadline: datetime | None
-) -> None:
-    assert state.details.startswith(details)
-    assert state.next_deadline == next_deadline
