@@ -54,7 +54,9 @@ from models.session_calendar import Party
 from models.settings import DocumentSettings, MailSettings, RuntimeSettings, StripeSettings
 from models.startup_check import check_settings
 from workflows.adjustments import AdjustmentWorkflow
+from workflows.attention import AttentionWorkflow
 from workflows.booking.workflow import BookingWorkflow
+from workflows.client.attention import AttentionExecutions
 from workflows.client.event_router import StripeEventRouter
 from workflows.client.executions import WorkflowExecutions
 from workflows.client.interceptors import RequestIdWorkerInterceptor
@@ -83,6 +85,7 @@ WORKFLOWS: tuple[type, ...] = (
     ReconciliationWorkflow,
     OrphanSweepWorkflow,
     AdjustmentWorkflow,
+    AttentionWorkflow,
 )
 
 SANDBOX = SharedSandboxRunner()
@@ -140,7 +143,7 @@ def build_worker(
     redelivery = RedeliveryActivities(engine, books, event_router)
     executions = WorkflowExecutions(client, task_queue)
     compared = ExecutionActivities(engine, executions)
-    orphans = OrphanActivities(engine, executions)
+    orphans = OrphanActivities(engine, executions, AttentionExecutions(client, task_queue))
     comparison = ComparisonActivities(engine, books)
     return Worker(
         client,

@@ -1,6 +1,6 @@
-"""What each update and signal is for, with an example of its input. Temporal's UI shows it where one is sent.
+"""Texts for Temporal's UI: what each update and signal is for, with an example of its input, and tables of details.
 
-`docs/operations/temporal-ui.md` has the same texts.
+`docs/operations/temporal-ui.md` describes the updates and signals with the same texts.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -93,6 +93,16 @@ DESCRIBED: Mapping[type[Value], tuple[str, Value]] = {
     PayoutEvent: (_LOOK.format("payout"), PayoutEvent(event_id="evt_1", type="payout.paid")),
     AccountEvent: (_LOOK.format("account"), AccountEvent(event_id="evt_1", type="v2.core.account.updated")),
 }
+
+
+def table(rows: Mapping[str, str | None]) -> str:
+    """A table in Markdown, without the rows that are empty."""
+    lines = [f"| **{name}** | {_in_cell(text)} |" for name, text in rows.items() if text]
+    return "\n".join(["| Booking | |", "| --- | --- |", *lines])
+
+
+def _in_cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
 
 
 def describe(message: type[Value]) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 from temporalio.common import SearchAttributeKey, SearchAttributePair, SearchAttributeUpdate, TypedSearchAttributes
 
-from models.domain.messages import BookingView, ReserveSlot
+from models.domain.messages import AttentionCase, BookingView, ReserveSlot
 from models.domain.money import Money
 from models.domain.states import BookingStatus
 
@@ -18,6 +18,8 @@ SESSION_START = SearchAttributeKey.for_datetime("SessionStart")
 NEXT_DEADLINE = SearchAttributeKey.for_datetime("NextDeadline")
 AMOUNT_MINOR = SearchAttributeKey.for_int("AmountMinor")
 NEEDS_ATTENTION = SearchAttributeKey.for_bool("NeedsAttention")
+SUMMARY = SearchAttributeKey.for_text("Summary")
+"""Also Temporal's own static summary, which the list of workflows does not show."""
 
 ALL = (
     BOOKING_STATUS,
@@ -29,6 +31,7 @@ ALL = (
     NEXT_DEADLINE,
     AMOUNT_MINOR,
     NEEDS_ATTENTION,
+    SUMMARY,
 )
 """All must be registered with the namespace, or no booking can start."""
 
@@ -45,7 +48,7 @@ def summary(title: str, starts_at: datetime, price: Money) -> str:
     return f"{short} · {starts_at:%Y-%m-%d %H:%M} UTC · {price.format()}"
 
 
-def at_start(order: ReserveSlot) -> TypedSearchAttributes:
+def at_start(order: ReserveSlot, summary: str) -> TypedSearchAttributes:
     """Set by the starter, so the workflow does not spend an action on them."""
     terms = order.terms
     return TypedSearchAttributes(
@@ -58,8 +61,26 @@ def at_start(order: ReserveSlot) -> TypedSearchAttributes:
             SearchAttributePair(NEXT_DEADLINE, order.checkout_deadline_at),
             SearchAttributePair(AMOUNT_MINOR, terms.price.amount_minor),
             SearchAttributePair(NEEDS_ATTENTION, False),
+            SearchAttributePair(SUMMARY, summary),
         ]
     )
+
+
+def of_case(case: AttentionCase, summary: str) -> TypedSearchAttributes:
+    """Those of the booking, so that a search for its people finds that it needs attention."""
+    pairs: list[SearchAttributePair[Any]] = [
+        SearchAttributePair(BOOKING_STATUS, case.booking_status),
+        SearchAttributePair(INSTRUCTOR_ID, str(case.instructor_id)),
+        SearchAttributePair(STUDENT_ID, str(case.student_id)),
+        SearchAttributePair(CURRENCY, case.price.currency),
+        SearchAttributePair(SESSION_START, case.starts_at),
+        SearchAttributePair(AMOUNT_MINOR, case.price.amount_minor),
+        SearchAttributePair(NEEDS_ATTENTION, True),
+        SearchAttributePair(SUMMARY, summary),
+    ]
+    if case.payment_status:
+        pairs.append(SearchAttributePair(PAYMENT_STATUS, case.payment_status))
+    return TypedSearchAttributes(pairs)
 
 
 def changed(before: BookingView, now: BookingView, deadline: datetime | None) -> list[SearchAttributeUpdate[Any]]:

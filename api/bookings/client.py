@@ -54,7 +54,7 @@ class BookingClient:
 
         `title` is the offering's, for operators.
         """
-        booking_id = order.terms.booking_id
+        booking_id, shown = order.terms.booking_id, summary(title, order.terms.starts_at, order.terms.price)
         start = WithStartWorkflowOperation(
             BookingWorkflow.run,
             order,
@@ -62,8 +62,8 @@ class BookingClient:
             task_queue=self._task_queue,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-            search_attributes=at_start(order),
-            static_summary=summary(title, order.terms.starts_at, order.terms.price),
+            search_attributes=at_start(order, shown),
+            static_summary=shown,
             # If a worker dies, another one gets its workflow task after this timeout.
             task_timeout=TASK_TIMEOUT,
         )

@@ -258,6 +258,21 @@ class FailedWrite(Value):
     at: datetime
 
 
+class AttentionCase(Value):
+    """A booking that needs attention and has no parked workflow that would say so."""
+
+    booking_id: UUID
+    reason: str
+    student_id: UUID
+    instructor_id: UUID
+    starts_at: datetime
+    price: Money
+    booking_status: BookingStatus
+    payment_status: PaymentStatus | None = None
+    checkout_session_id: str | None = None
+    payment_intent_id: str | None = None
+
+
 class MoveResult(StrEnum):
     MOVED = "moved"
     SLOT_TAKEN = "slot_taken"

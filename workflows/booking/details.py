@@ -7,20 +7,21 @@ from models.domain.messages import Complete
 from models.domain.money import Money
 from models.domain.payments import HoldPhase, stripe_dashboard
 from models.domain.policy import PaymentPlan
+from workflows import descriptions
 from workflows.booking.state import BookingState
 
 
 def table(state: BookingState) -> str:
-    rows = {
-        "Waits for": _waits_for(state),
-        "Until": state.next_deadline and _utc(state.next_deadline),
-        "Session": f"{_utc(state.terms.starts_at)} to {_utc(state.terms.ends_at)}",
-        "Money": _money(state),
-        "Links": _links(state),
-        "Refused": _refused(state),
-    }
-    lines = [f"| **{name}** | {_in_cell(text)} |" for name, text in rows.items() if text]
-    return "\n".join(["| Booking | |", "| --- | --- |", *lines])
+    return descriptions.table(
+        {
+            "Waits for": _waits_for(state),
+            "Until": _utc(state.next_deadline) if state.next_deadline else None,
+            "Session": f"{_utc(state.terms.starts_at)} to {_utc(state.terms.ends_at)}",
+            "Money": _money(state),
+            "Links": _links(state),
+            "Refused": _refused(state),
+        }
+    )
 
 
 def _waits_for(state: BookingState) -> str:
@@ -72,7 +73,3 @@ def _refused(state: BookingState) -> str:
 
 def _utc(at: datetime) -> str:
     return f"{at:%Y-%m-%d %H:%M:%S} UTC"
-
-
-def _in_cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
