@@ -36,12 +36,23 @@ _LONGEST_PAUSE = timedelta(days=1)
 
 
 class Attention:
-    """`booking_id` is set once it is known whose booking needs attention. The workflow itself shows it in any case."""
+    """`concerns` is told once it is known whose booking needs attention. The workflow itself shows it in any case."""
 
     def __init__(self) -> None:
         self.booking_id: UUID | None = None
+        self._subject: dict[str, str | None] = {}
         self._reported: FailedWrite | None = None
         self._reason: str | None = None
+
+    def concerns(self, booking_id: UUID, subject: str) -> None:
+        """`subject` says in a line where the workflow stands. No event in its history."""
+        self.booking_id = booking_id
+        self._subject = {"Booking": f"`{workflow_id(booking_id)}`", workflow.info().workflow_type: subject}
+        self._set_details()
+
+    def _set_details(self) -> None:
+        rows = {"Needs attention": self._reason, **self._subject}
+        workflow.set_current_details(table(rows) if any(rows.values()) else "")
 
     async def persist_until_recorded(
         self, activity: Callable[[Any, A], Awaitable[T]], record: A, *, is_decision: bool = False
@@ -74,7 +85,7 @@ class Attention:
             return
         self._reason = reason
         workflow.upsert_search_attributes([NEEDS_ATTENTION.value_set(True)])
-        workflow.set_current_details(reason)
+        self._set_details()
         if self.booking_id is not None and self._reported is None:
             self._reported = FailedWrite(booking_id=self.booking_id, reason=reason, at=workflow.now())
             await _try(FailedWriteActivities.report_failed_write, self._reported)
@@ -85,7 +96,7 @@ class Attention:
             return
         reported, self._reason, self._reported = self._reported, None, None
         workflow.upsert_search_attributes([NEEDS_ATTENTION.value_set(False)])
-        workflow.set_current_details("")
+        self._set_details()
         if reported is not None:
             resolved = reported.model_copy(update={"at": workflow.now()})
             await _try(FailedWriteActivities.resolve_failed_write, resolved)

@@ -76,7 +76,7 @@ class DisputeWorkflow:
             case = await self._attention.persist_until_recorded(DisputeActivities.record_dispute, record)
             if case is None:
                 return None
-            self._attention.booking_id = case.parties.booking_id
+            self._attention.concerns(case.parties.booking_id, f"{state.amount.format()}, {state.status}")
             if self._answer is None:
                 # Decided in an earlier run, which was ended from outside.
                 self._answer = DisputeResponse.TAKEN_OVER if case.is_taken_over else case.ordered

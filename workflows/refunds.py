@@ -72,9 +72,10 @@ class RefundWorkflow:
         """`None`: nobody ordered such a refund, the warning leads to none, or Stripe does not know it."""
         self._refund = await self._start(order)
         while self._refund is not None:
-            self._attention.booking_id = self._refund.parties.booking_id
+            self._show(self._refund)
             self._event_pending = False
             self._refund = await self._advance(self._refund)
+            self._show(self._refund)
             self._is_answered = self._retry is None
             if self._is_answered and not await self._has_more_to_do(self._refund):
                 return self._refund.status
@@ -113,6 +114,9 @@ class RefundWorkflow:
         if self._refund is None:
             raise ApplicationError("There is no such refund.", type=RefundRefusal.NOT_FAILED)
         return RefundView(status=self._refund.status, refusal=self._refund.refusal)
+
+    def _show(self, refund: RefundSnapshot) -> None:
+        self._attention.concerns(refund.parties.booking_id, f"{refund.amount.format()}, {refund.status}")
 
     async def _persist(self, activity: Callable[[Any, A], Awaitable[T]], record: A) -> T:
         return await self._attention.persist_until_recorded(activity, record)

@@ -8,7 +8,7 @@ from temporalio.api.sdk.v1 import WorkflowMetadata
 from temporalio.client import Client, WorkflowExecution
 
 from models.domain.errors import Declined
-from models.domain.ids import attention_workflow_id, workflow_id
+from models.domain.ids import attention_workflow_id, refund_workflow_id, workflow_id
 from models.tables.bookings import BookingRequest
 from tests.api.live.journey import decide, order
 from tests.api.live.reconciliation.steps import held, settled, terminate, until
@@ -53,7 +53,10 @@ async def test_ended_booking_is_found_for_as_long_as_it_needs_attention(
     [made] = (await stripe_side.stripe.v1.refunds.list_async({"payment_intent": intent.id})).data
     await stripe_side.order(f"/refunds/{made.id}/fail", {"failure_reason": "lost_or_stolen_card"})
     await stripe_side.deliver()
-    await until(stripe_side, booking_id, lambda shown: shown["needs_attention"])
+    seen = await until(stripe_side, booking_id, lambda shown: shown["needs_attention"])
+    text = await details(temporal, refund_workflow_id(UUID(seen["refunds"][0]["id"])))
+    assert workflow_id(UUID(booking_id)) in text
+    assert "25.00 USD, FAILED" in text
 
     await sweep(workers)
     [shown] = await found(workers, temporal, id)
