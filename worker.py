@@ -30,6 +30,7 @@ from activities.disputes import DisputeActivities
 from activities.failed_writes import FailedWriteActivities
 from activities.fraud_warnings import FraudWarningActivities
 from activities.gateways import BalanceGateway, DisputeGateway, PaymentGateway, PayoutGateway, RefundGateway
+from activities.mail.attention import OperatorDigest
 from activities.mail.sender import MailSender
 from activities.mail.smtp import SmtpTransport
 from activities.onboarding import OnboardingActivities
@@ -47,11 +48,13 @@ from activities.stripe.disputes import StripeDisputes
 from activities.stripe.payments import StripeGateway
 from activities.stripe.payouts import StripePayouts
 from activities.stripe.refunds import StripeRefunds
+from activities.webhooks.sender import WebhookSender
+from activities.webhooks.transport import WebhookTransport
 from models import logs
 from models.db import build_engine
 from models.domain.policy import PaymentPlan
 from models.session_calendar import Party
-from models.settings import DocumentSettings, MailSettings, RuntimeSettings, StripeSettings
+from models.settings import DocumentSettings, MailSettings, RuntimeSettings, StripeSettings, WebhookSettings
 from models.startup_check import check_settings
 from workflows.adjustments import AdjustmentWorkflow
 from workflows.attention import AttentionWorkflow
@@ -62,6 +65,7 @@ from workflows.client.executions import WorkflowExecutions
 from workflows.client.interceptors import RequestIdWorkerInterceptor
 from workflows.client.sandbox import SharedSandboxRunner
 from workflows.client.schedules import create_schedules
+from workflows.client.task_queues import DEPLOYMENT
 from workflows.disputes import DisputeWorkflow
 from workflows.onboarding import OnboardingWorkflow
 from workflows.orphans import OrphanSweepWorkflow
@@ -90,11 +94,8 @@ WORKFLOWS: tuple[type, ...] = (
 
 SANDBOX = SharedSandboxRunner()
 
-DEPLOYMENT = "holdfast"
-"""The name of the worker deployment whose versions are the build ids."""
 
-
-class Settings(StripeSettings, RuntimeSettings, MailSettings, DocumentSettings):
+class Settings(StripeSettings, RuntimeSettings, MailSettings, WebhookSettings, DocumentSettings):
     holdfast_public_url: str
     """Where Checkout sends the student back to: the API's own address."""
     holdfast_worker_metrics_address: str | None = None
@@ -194,7 +195,21 @@ def mail_sender(settings: Settings, engine: AsyncEngine) -> AbstractAsyncContext
         return nullcontext()
     sender = Party(*parseaddr(settings.holdfast_mail_from))
     links_url = str(settings.holdfast_links_url or settings.holdfast_public_url)
-    return MailSender(engine, SmtpTransport(settings), sender, links_url, settings.issuer).running()
+    operators = settings.holdfast_operator_mail
+    return MailSender(engine, SmtpTransport(settings), sender, links_url, settings.issuer, operators).running()
+
+
+def operator_digest(settings: Settings, engine: AsyncEngine) -> AbstractAsyncContextManager[None]:
+    """Has the operators' digests sent until the block ends, if they have an address."""
+    return OperatorDigest(engine).running() if settings.holdfast_operator_mail else nullcontext()
+
+
+def webhook_sender(settings: WebhookSettings, engine: AsyncEngine) -> AbstractAsyncContextManager[None]:
+    """Delivers webhooks until the block ends. Without a key there are no endpoints."""
+    if not settings.keys:
+        return nullcontext()
+    transport = WebhookTransport(allow_private=settings.holdfast_webhook_allow_private)
+    return WebhookSender(engine, transport, settings.keys).running()
 
 
 async def main() -> None:
@@ -238,7 +253,12 @@ async def main() -> None:
             )
             await create_schedules(client, settings.holdfast_task_queue)
             # The worker stops first: what its last activities write is sent as well.
-            async with mail_sender(settings, engine), worker:
+            async with (
+                mail_sender(settings, engine),
+                operator_digest(settings, engine),
+                webhook_sender(settings, engine),
+                worker,
+            ):
                 await stop.wait()
     finally:
         await engine.dispose()

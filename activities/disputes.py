@@ -159,9 +159,7 @@ class DisputeActivities:
             await audit.append(session, _event(dispute, message, "booking.needs_attention", occasion))
             dispute.taken_over_at = dispute.updated_at = message.at
             booking = await session.get_one(BookingRequest, dispute.booking_id, with_for_update=True)
-            booking.needs_attention = True
-            booking.attention_reason = attention.dispute_reason(dispute.id)
-            booking.updated_at = message.at
+            booking.call_attention(attention.dispute_reason(dispute.id), message.at)
 
     async def _is_taken_over(self, dispute_id: str) -> bool:
         """By now. A workflow that was reset may not know it."""

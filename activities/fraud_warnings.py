@@ -72,7 +72,7 @@ async def _act(
     if policy.on_fraud_warning is FraudWarningPolicy.ATTENTION:
         if not booking.needs_attention:
             reason = f"{_REASON_PREFIX} ({warning.fraud_type}): a refund now may save a dispute"
-            booking.needs_attention, booking.attention_reason, booking.updated_at = True, reason, message.at
+            booking.call_attention(reason, message.at)
         return FraudWarningOutcome.NO_REFUND
     if await payment_records.has_reserved_refund(session, booking.id):
         raise NotRecordedYet("another refund of the booking is in progress")

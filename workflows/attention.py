@@ -19,6 +19,7 @@ from temporalio.exceptions import ActivityError, FailureError, is_cancelled_exce
 
 with workflow.unsafe.imports_passed_through():
     from activities.failed_writes import FailedWriteActivities
+    from models.domain.attention import kind_of
     from models.domain.ids import workflow_id
     from models.domain.messages import AttentionCase, FailedWrite
     from models.domain.payments import stripe_dashboard
@@ -149,6 +150,7 @@ def _details(case: AttentionCase) -> str:
     return table(
         {
             "Needs attention": case.reason,
+            "Runbook": kind_of(case.reason),
             "Booking": f"{case.booking_status}, `{workflow_id(case.booking_id)}`",
             "Payment": f"{case.payment_status}, [at Stripe]({link})" if case.payment_intent_id else None,
         }

@@ -48,9 +48,7 @@ async def apply(session: AsyncSession, booking: BookingRequest, message: RecordE
     booking.end_reason = ending.reason
     booking.next_deadline_at = None
     booking.checkout_url = None
-    booking.needs_attention = False
-    booking.attention_reason = None
-    booking.updated_at = message.at
+    booking.end_attention(message.at)
     payment = await _end_payment(session, message)
     await _end_session(session, message, payment)
 

@@ -159,4 +159,4 @@ def _last(events: list[AuditEvent], *actions: str) -> AuditEvent | None:
 
 
 def _actor(event: AuditEvent | None) -> Actor | None:
-    return Actor(role=event.actor_role, id=event.actor_id) if event else None
+    return Actor(role=event.actor_role, id=event.actor_id, token_id=event.token_id) if event else None

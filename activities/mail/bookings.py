@@ -93,6 +93,7 @@ def _booking_variables(
     message: OutboxMessage, records: BookingRecords, reads: Language, time_zone: ZoneInfo
 ) -> dict[str, Any]:
     booking, payment, facts, role = records.booking, records.payment, message.facts, message.recipient_role
+    assert role is not None
     policy = BookingPolicy.model_validate(booking.policy)
     price = Money(amount_minor=booking.price_minor, currency=booking.currency)
     variables: dict[str, Any] = {

@@ -50,13 +50,21 @@ class MailTransport(Protocol):
 
 class MailSender:
     def __init__(
-        self, engine: AsyncEngine, transport: MailTransport, sender: Party, public_url: str, issuer: Issuer
+        self,
+        engine: AsyncEngine,
+        transport: MailTransport,
+        sender: Party,
+        public_url: str,
+        issuer: Issuer,
+        operators: str | None = None,
     ) -> None:
+        """`operators` is the address that their digest is sent to."""
         self._engine = engine
         self._transport = transport
         self._sender = sender
         self._public_url = public_url
         self._issuer = issuer
+        self._operators = operators
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -152,7 +160,7 @@ class MailSender:
             async with transaction(self._engine) as session:
                 # One snapshot, so that text and calendar file are of the same moment.
                 await session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
-                content = await notifications.load(session, message, self._public_url, now)
+                content = await notifications.load(session, message, self._public_url, now, self._operators)
             # In a thread: the event loop also runs the rest of the worker.
             mail = await asyncio.to_thread(compose, content, message.id, message.due_at, self._sender, self._issuer)
             await self._transport.send(mail)

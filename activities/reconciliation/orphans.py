@@ -29,10 +29,10 @@ _BATCH_SIZE = 100
 
 
 class OrphanActivities:
-    def __init__(self, engine: AsyncEngine, workflows: WorkflowLookup, attention: AttentionList) -> None:
+    def __init__(self, engine: AsyncEngine, workflows: WorkflowLookup, shown: AttentionList) -> None:
         self._engine = engine
         self._workflows = workflows
-        self._attention = attention
+        self._shown = shown
 
     @activity.defn
     async def find_orphans(self, message: FindOrphans) -> Orphans:
@@ -55,7 +55,7 @@ class OrphanActivities:
 
         Temporal's list of what needs attention is brought up to date as well, since nothing else looks every minute.
         """
-        await attention.show(self._engine, self._attention)
+        await attention.show(self._engine, self._shown)
         ended = await self._workflows.ended_from_outside(message.since, is_failed_included=False)
         held = await self._held(message.since)
         unresolved = await self._unresolved() if ended or held else set[UUID]()

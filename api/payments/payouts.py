@@ -48,13 +48,18 @@ class Payout(BookingPayout, BookingNames):
     """An instructor's share of one booking."""
 
     id: UUID
+    """The share's id."""
     booking_id: UUID
+    """The booking."""
     created_at: datetime
+    """When it was created."""
     updated_at: datetime
+    """When it last changed."""
 
 
 class PayoutPage(ResponseModel):
     data: list[Payout]
+    """The items of this page."""
     balances: list[Money]
     """The Stripe balance in each currency: earnings not yet paid out. Negative after a refund or a dispute of money
     that was paid out already; later earnings make up for it."""
@@ -64,10 +69,12 @@ class PayoutPage(ResponseModel):
 
 class PayoutForOperator(Payout):
     instructor_id: UUID
+    """The instructor."""
 
 
 class PayoutPageForOperator(ResponseModel):
     data: list[PayoutForOperator]
+    """The items of this page."""
     next_cursor: str | None
     """The `cursor` of the next page; `null` on the last page."""
 
@@ -77,8 +84,11 @@ _MOST_BALANCES = 1_000
 
 class NegativeBalance(ResponseModel):
     instructor_id: UUID
+    """The instructor."""
     instructor_name: str
+    """The instructor's display name."""
     balance: Money
+    """What the instructor owes, as a negative amount."""
 
 
 class NegativeBalances(ResponseModel):

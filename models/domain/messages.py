@@ -22,6 +22,10 @@ class Channel(StrEnum):
     """The channel through which a decision was made."""
 
     API = "api"
+    SERVICE = "service"
+    """The API, by a program with a service token."""
+    AGENT = "agent"
+    """The agents' door, by an agent with a service token."""
     TEMPORAL = "temporal"
     WORKFLOW = "workflow"
     STRIPE = "stripe"
@@ -147,6 +151,9 @@ class ReserveSlot(Value):
     """Whether the session may overlap another one of the student."""
     is_reset: bool = False
     """Whether the workflow was reset to a time before the answer."""
+    channel: Channel = Channel.API
+    token_id: UUID | None = None
+    """The service token that it was booked with."""
     page_url: str | None = None
     """The booking's page for operators, who sign in on it. `None` without the pages."""
 

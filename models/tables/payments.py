@@ -15,6 +15,8 @@ from models.tables.columns import enum_column
 class Payment(SQLModel, table=True):
     """What Stripe holds or captured for a booking. No foreign key: it outlives a deleted booking request."""
 
+    __table_args__ = (Index("ix_payment_hold_ends", "hold_ends_at", postgresql_where=text("status = 'PENDING'")),)
+
     booking_id: UUID = Field(primary_key=True)
     plan: PaymentPlan = Field(sa_column=enum_column(PaymentPlan))
     status: PaymentStatus = Field(sa_column=enum_column(PaymentStatus))

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from models.domain.attention import kind_of
 from models.domain.decisions import Stage
 from models.domain.messages import Complete
 from models.domain.money import Money
@@ -15,6 +16,7 @@ def table(state: BookingState) -> str:
     return descriptions.table(
         {
             "Waits for": _waits_for(state),
+            "Runbook": kind_of(state.parked_because) if state.parked_because else None,
             "Until": _utc(state.next_deadline) if state.next_deadline else None,
             "Session": f"{_utc(state.terms.starts_at)} to {_utc(state.terms.ends_at)}",
             "Money": _money(state),

@@ -50,6 +50,7 @@ def test_operators_read_what_the_booking_waits_for(state: BookingState, waits_fo
     assert state.next_deadline == until
     shown = cells(state)
     assert shown["Waits for"] == waits_for
+    assert ("Runbook" in shown) is state.is_parked
     assert shown.get("Until") == (f"{until:%Y-%m-%d %H:%M:%S} UTC" if until else None)
     assert shown["Session"] == "2026-12-03 10:00:00 UTC to 2026-12-03 11:00:00 UTC"
 
