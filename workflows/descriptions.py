@@ -59,7 +59,10 @@ DESCRIBED: Mapping[type[Value], tuple[str, Value]] = {
         ReportNoShow(actor=_STUDENT, absent=AbsentParty.INSTRUCTOR),
     ),
     ContestNoShow: ("Whoever was reported absent says that they were there.", ContestNoShow(actor=_INSTRUCTOR)),
-    Cancel: ("Either side or an operator cancels. What goes back depends on who does, by policy.", Cancel(actor=_STUDENT)),
+    Cancel: (
+        "Either side or an operator cancels. What goes back depends on who does, by policy.",
+        Cancel(actor=_STUDENT),
+    ),
     Settle: ("An operator settles: the instructor gets the whole share.", Settle(actor=_OPERATOR, has_reason=True)),
     Release: ("An operator releases: everything goes back to the student.", Release(actor=_OPERATOR)),
     SettleAndRefund: (

@@ -78,7 +78,7 @@ _DECIDED_BY: Mapping[type[Decision], tuple[Role, ...]] = {
     **dict.fromkeys((Confirm, Object), (Role.STUDENT,)),
     **dict.fromkeys((ReportNoShow, ContestNoShow, Reschedule), _EITHER_SIDE),
     **dict.fromkeys(_BY_OPERATOR, (Role.OPERATOR,)),
-    Cancel: (*_EITHER_SIDE, Role.OPERATOR),
+    Cancel: (*_EITHER_SIDE, Role.OPERATOR, Role.PLATFORM),
 }
 
 
@@ -108,6 +108,8 @@ def _is_who_they_say(actor: Actor, terms: BookingTerms) -> bool:
             return actor.id == terms.student_id
         case Role.INSTRUCTOR:
             return actor.id == terms.instructor_id
+        case Role.PLATFORM:
+            return actor.id is None
     return is_operator(actor) and actor.id not in (terms.student_id, terms.instructor_id)
 
 

@@ -44,7 +44,7 @@ def handlers() -> Iterator[Handler]:
         definition = _Definition.must_from_class(each)
         updates: dict[str, Any] = {name: update for name, update in definition.updates.items() if name}
         types = {name: update.arg_types for name, update in updates.items()}
-        for kind, found in {"update": updates, "signal": dict(definition.signals)}.items():
+        for kind, found in (("update", updates), ("signal", dict[Any, Any](definition.signals))):
             for name, handler in found.items():
                 if name is None:
                     continue  # Of a misspelt name.

@@ -31,7 +31,7 @@ def _waits_for(state: BookingState) -> str:
         return f"an operator's decision: {state.parked_because}"
     if state.is_closed:
         return f"nothing, it is closed: {state.view.end_reason or 'the slot had been taken'}"
-    if state.renewal:
+    if state.renewal.request:
         return "the student to pay again"
     if state.report is None or state.stage is Stage.ENDING:
         return state.stage
