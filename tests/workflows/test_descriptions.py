@@ -14,7 +14,7 @@ from models.domain.actors import Role
 from models.domain.decisions import claim_refusal
 from models.domain.messages import Decision
 from sandbox.stack.environment import PROJECT_ROOT
-from tests.workflows.booking.test_state import TERMS
+from tests.workflows.booking.states import TERMS
 from worker import WORKFLOWS
 from workflows.descriptions import DESCRIBED
 

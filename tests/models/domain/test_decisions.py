@@ -7,7 +7,7 @@ import pytest
 from models.domain.actors import PLATFORM, Actor, Role
 from models.domain.decisions import claim_refusal
 from models.domain.messages import Decision
-from tests.workflows.booking.test_state import DECISIONS, INSTRUCTOR, OPERATOR, STUDENT, TERMS
+from tests.workflows.booking.states import DECISIONS, INSTRUCTOR, OPERATOR, STUDENT, TERMS
 
 STRANGER = UUID(int=99)
 

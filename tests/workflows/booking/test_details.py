@@ -8,7 +8,7 @@ import pytest
 from models.domain.messages import RecordRefusedSignal
 from models.domain.payments import Checkout, HoldPhase, PaymentState
 from models.domain.policy import PaymentPlan
-from tests.workflows.booking.test_state import BEFORE, COMPLETE, CONTEST, HOUR, REPORT, TERMS, at
+from tests.workflows.booking.states import BEFORE, COMPLETE, CONTEST, HOUR, REPORT, TERMS, at
 from workflows.booking import details
 from workflows.booking.state import BookingState
 

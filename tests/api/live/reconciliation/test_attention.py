@@ -11,10 +11,8 @@ from models.domain.errors import Declined
 from models.domain.ids import attention_workflow_id, refund_workflow_id, workflow_id
 from models.tables.bookings import BookingRequest
 from tests.api.live.journey import decide, order
-from tests.api.live.reconciliation.steps import held, settled, terminate, until
+from tests.api.live.reconciliation.steps import change, held, settled, sweep, terminate, until
 from tests.api.live.reconciliation.stripe_side import StripeSide
-from tests.api.live.reconciliation.test_executions import change
-from tests.api.live.reconciliation.test_orphan_sweeps import sweep
 from tests.api.live.workers import FailingGateway, Workers
 from workflows import search_attributes
 
