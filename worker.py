@@ -59,7 +59,9 @@ from models.settings import DocumentSettings, MailSettings, RuntimeSettings, Str
 from models.startup_check import check_settings
 from models.trace_export import exporting, trace_queries
 from workflows.adjustments import AdjustmentWorkflow
+from workflows.attention import AttentionWorkflow
 from workflows.booking.workflow import BookingWorkflow
+from workflows.client.attention import AttentionExecutions
 from workflows.client.event_router import StripeEventRouter
 from workflows.client.executions import WorkflowExecutions
 from workflows.client.interceptors import LoggingInterceptor, traced
@@ -89,6 +91,7 @@ WORKFLOWS: tuple[type, ...] = (
     ReconciliationWorkflow,
     OrphanSweepWorkflow,
     AdjustmentWorkflow,
+    AttentionWorkflow,
 )
 
 SANDBOX = SharedSandboxRunner()
@@ -144,7 +147,7 @@ def build_worker(
     redelivery = RedeliveryActivities(engine, books, event_router)
     executions = WorkflowExecutions(client, task_queue)
     compared = ExecutionActivities(engine, executions)
-    orphans = OrphanActivities(engine, executions)
+    orphans = OrphanActivities(engine, executions, AttentionExecutions(client, task_queue))
     comparison = ComparisonActivities(engine, books)
     return Worker(
         client,

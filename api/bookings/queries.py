@@ -111,6 +111,7 @@ _OPERATOR_ONLY = (
     "booking.refund_ordered",
     "booking.refund_refused",
     "booking.refund_retried",
+    "booking.signal_refused",
     WARNED,
     DISMISSED,
 )

@@ -22,6 +22,7 @@ DISPUTE_WORKFLOW = "dispute-"
 PAYOUT_WORKFLOW = "payout-"
 REFUND_WORKFLOW = "refund-"
 ONBOARDING_WORKFLOW = "onboarding-"
+ATTENTION_WORKFLOW = "attention-"
 
 
 def workflow_id(booking_id: UUID) -> str:
@@ -69,6 +70,10 @@ def account_key(instructor_id: UUID, replaced: str | None = None) -> str:
 def link_key(instructor_id: UUID, update_id: str) -> str:
     """The idempotency key of one onboarding link. With a reused key, Stripe would return the earlier, used link."""
     return f"{onboarding_workflow_id(instructor_id)}:open_link:{update_id}"
+
+
+def attention_workflow_id(booking_id: UUID) -> str:
+    return f"{ATTENTION_WORKFLOW}{booking_id}"
 
 
 def dispute_workflow_id(dispute_id: str) -> str:
