@@ -157,6 +157,7 @@ def _writes(
         record.record_deadline,
         record.record_session_report,
         record.record_session_answer,
+        record.judge_session,
         record.move_slot,
         refund.reserve_refund,
         refund.adopt_refund,
