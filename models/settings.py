@@ -184,6 +184,41 @@ class MailSettings(BaseSettings):
         return self
 
 
+_WEBHOOK_KEY_BYTES = 32
+
+
+def _are_webhook_keys(keys: SecretStr | None) -> SecretStr | None:
+    if keys is None or not keys.get_secret_value().strip():
+        return None
+    if any(len(key.strip().encode()) < _WEBHOOK_KEY_BYTES for key in keys.get_secret_value().split(",")):
+        raise ValueError(f"must have at least {_WEBHOOK_KEY_BYTES} bytes; with commas, each of the keys")
+    return keys
+
+
+class WebhookSettings(BaseSettings):
+    """Outgoing webhooks. Without a key there are none."""
+
+    model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True)
+
+    holdfast_env: Environment = Environment.PRODUCTION
+    holdfast_webhook_key: Annotated[SecretStr | None, AfterValidator(_are_webhook_keys)] = None
+    """The key from which endpoints' signing secrets are derived, or several separated by commas: the first is for new
+    endpoints, all of them sign. API and worker have the same."""
+    holdfast_webhook_allow_private: bool = False
+    """Send to private addresses and without TLS, for a local stack."""
+
+    @model_validator(mode="after")
+    def _private_addresses_are_for_development(self) -> Self:
+        if self.holdfast_webhook_allow_private and self.holdfast_env is Environment.PRODUCTION:
+            raise ValueError("HOLDFAST_WEBHOOK_ALLOW_PRIVATE would let messages reach the platform's own network")
+        return self
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        key = self.holdfast_webhook_key
+        return tuple(part.strip() for part in key.get_secret_value().split(",")) if key else ()
+
+
 class DocumentSettings(BaseSettings):
     """The issuer named on receipts and statements."""
 

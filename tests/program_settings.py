@@ -4,7 +4,7 @@ from pydantic_settings import BaseSettings
 
 from api.meeting_provider import JaasSettings, JitsiSettings, MeetingSettings
 from api.settings import HttpSettings, IdentitySettings, TaxReportingSettings
-from models.settings import DocumentSettings, PolicySettings, RuntimeSettings
+from models.settings import DocumentSettings, PolicySettings, RuntimeSettings, WebhookSettings
 from worker import Settings as WorkerSettings
 
 
@@ -18,6 +18,7 @@ SETTINGS = {
     "api": _names(
         *(HttpSettings, IdentitySettings, TaxReportingSettings, PolicySettings, DocumentSettings, RuntimeSettings),
         *(MeetingSettings, JitsiSettings, JaasSettings),
+        WebhookSettings,
     ),
     "worker": _names(WorkerSettings),
 }
