@@ -42,7 +42,7 @@ from models.domain.reconciliation import ReconciliationOrder
 from models.settings import RuntimeSettings, StripeSettings
 from models.startup_check import check_settings
 from worker import WORKFLOWS
-from workflows.client.interceptors import RequestIdWorkerInterceptor
+from workflows.client.interceptors import LoggingInterceptor
 from workflows.client.restore.executions import ExecutionRestore
 from workflows.client.restore.histories import WriteCollector, replay_changed
 from workflows.client.restore.payments import Fate, PaymentRestore
@@ -80,7 +80,7 @@ class Restore:
             workflows=WORKFLOWS,
             workflow_runner=UnsandboxedWorkflowRunner(),
             data_converter=pydantic_data_converter,
-            interceptors=[RequestIdWorkerInterceptor(), collector],
+            interceptors=[LoggingInterceptor(), collector],
         )
         async for result in replay_changed(self._client, self._task_queue, since, replayer):
             if result.replay_failure:
