@@ -71,7 +71,7 @@ class Restore:
             PaymentPlan.HOLD: HoldPlan(gateway),
             PaymentPlan.CHARGE_THEN_TRANSFER: ChargeThenTransferPlan(gateway),
         }
-        self._writes = _writes(engine, gateway, StripeDisputes(stripe), StripePayouts(stripe), StripeRefunds(stripe))
+        self._writes = writes(engine, gateway, StripeDisputes(stripe), StripePayouts(stripe), StripeRefunds(stripe))
 
     async def records(self, since: datetime) -> bool:
         """Write again what workflows have written since then."""
@@ -87,11 +87,11 @@ class Restore:
             if result.replay_failure:
                 unread += 1
                 print(f"not read: {result.history.workflow_id} does not replay under this version")
-        writes = [each for each in collector.writes if each.at >= since]
-        failures = await RecordRestore(self._engine, self._writes, self._gateway).write_again(writes)
+        repeated = [each for each in collector.writes if each.at >= since]
+        failures = await RecordRestore(self._engine, self._writes, self._gateway).write_again(repeated)
         for id, reason in sorted(failures.items()):
             print(f"not written: {id}, {reason}")
-        print(f"{len(writes)} writes of {len({each.workflow_id for each in writes})} workflows repeated.")
+        print(f"{len(repeated)} writes of {len({each.workflow_id for each in repeated})} workflows repeated.")
         await self._reconcile()
         return not failures and not unread
 
@@ -128,7 +128,7 @@ class Restore:
         )
 
 
-def _writes(
+def writes(
     engine: AsyncEngine,
     gateway: StripeGateway,
     disputes: StripeDisputes,
@@ -158,6 +158,7 @@ def _writes(
         record.record_deadline,
         record.record_session_report,
         record.record_session_answer,
+        record.judge_session,
         record.move_slot,
         refund.reserve_refund,
         refund.adopt_refund,
