@@ -1,0 +1,82 @@
+"""`./run faults`: breaks the stack while bookings are under way, and compares the books afterwards."""
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from sandbox.faults import cells
+from sandbox.faults.market import faulty_market
+from sandbox.stack import supervision
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="./run faults", description="Break the stack while bookings are under way.")
+    parser.add_argument(
+        "--cells",
+        nargs="?",
+        const="*",
+        metavar="PATTERN",
+        help="play the crash matrix, or the cells with this name: step/moment/part/fault/people, with *",
+    )
+    return parser.parse_args()
+
+
+async def _play_cells(pattern: str) -> int:
+    chosen = cells.select(pattern)
+    if not chosen:
+        print(f"No cell matches {pattern}.", file=sys.stderr)
+        return 2
+    results: list[cells.Result] = []
+    begun = time.monotonic()
+    for stack in cells.by_stack(cells.batches(chosen)):
+        async with faulty_market(max(len(batch) for batch in stack)) as market:
+            for batch in stack:
+                results += await cells.run(market, batch)
+                seconds = time.monotonic() - begun
+                print(f"{seconds:6.0f} s  {len(results)} of {len(chosen)} cells, {_failed(results)} failed", flush=True)
+    _print_results(results)
+    print(f"{len(results)} cells, {_failed(results)} failed, after {time.monotonic() - begun:.0f} s.")
+    return 1 if _failed(results) else 0
+
+
+def _failed(results: Sequence[cells.Result]) -> int:
+    return sum(1 for result in results if result.problems)
+
+
+def _print_results(results: Sequence[cells.Result]) -> None:
+    """A row for each step and moment, a column for each part and fault: how many of its cells hold."""
+    console = Console(width=170)
+    table = Table(title="The crash matrix: cells that hold")
+    columns = list(dict.fromkeys((result.cell.part, result.cell.fault) for result in results))
+    table.add_column("step")
+    table.add_column("moment")
+    for part, fault in columns:
+        table.add_column(f"{part} {fault}", justify="right")
+    for name, moment in dict.fromkeys((result.cell.step.name, result.cell.moment) for result in results):
+        row = []
+        for column in columns:
+            of_cell = [
+                not result.problems
+                for result in results
+                if (result.cell.step.name, result.cell.moment) == (name, moment)
+                and (result.cell.part, result.cell.fault) == column
+            ]
+            row.append(f"{sum(of_cell)} of {len(of_cell)}" if of_cell else "")
+        table.add_row(name, moment, *row)
+    console.print(table)
+    for result in results:
+        for problem in result.problems:
+            console.print(f"{result.cell}: {problem}", markup=False)
+
+
+def main() -> int:
+    arguments = _arguments()
+    return supervision.run(_play_cells(arguments.cells or "*"))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
