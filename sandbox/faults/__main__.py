@@ -35,7 +35,11 @@ async def _play_cells(pattern: str) -> int:
     for stack in cells.by_stack(cells.batches(chosen)):
         async with faulty_market(max(len(batch) for batch in stack)) as market:
             for batch in stack:
-                results += await cells.run(market, batch)
+                played = await cells.run(market, batch)
+                results += played
+                for result in played:
+                    for problem in result.problems:
+                        print(f"{result.cell}: {problem}", flush=True)
                 seconds = time.monotonic() - begun
                 print(f"{seconds:6.0f} s  {len(results)} of {len(chosen)} cells, {_failed(results)} failed", flush=True)
     _print_results(results)
@@ -68,9 +72,6 @@ def _print_results(results: Sequence[cells.Result]) -> None:
             row.append(f"{sum(of_cell)} of {len(of_cell)}" if of_cell else "")
         table.add_row(name, moment, *row)
     console.print(table)
-    for result in results:
-        for problem in result.problems:
-            console.print(f"{result.cell}: {problem}", markup=False)
 
 
 def main() -> int:
