@@ -8,9 +8,13 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from sandbox.faults import cells
+from sandbox.faults import cells, rounds
+from sandbox.faults.histories import BOOKINGS, Turn, draw
 from sandbox.faults.market import faulty_market
 from sandbox.stack import supervision
+
+_ROUNDS_ON_A_STACK = 4
+"""Stripe's clock is moved on in each."""
 
 
 def _arguments() -> argparse.Namespace:
@@ -22,6 +26,11 @@ def _arguments() -> argparse.Namespace:
         metavar="PATTERN",
         help="play the crash matrix, or the cells with this name: step/moment/part/fault/people, with *",
     )
+    parser.add_argument("--seed", type=int, metavar="N", help="play random histories, drawn from this seed on")
+    parser.add_argument(
+        "--histories", type=int, default=BOOKINGS, metavar="K", help=f"how many bookings; {BOOKINGS} for each seed"
+    )
+    parser.add_argument("--turns", type=int, metavar="T", help="play only so many of the first seed's turns")
     return parser.parse_args()
 
 
@@ -74,8 +83,41 @@ def _print_results(results: Sequence[cells.Result]) -> None:
     console.print(table)
 
 
+async def _play_histories(first_seed: int, count: int, turns: int | None) -> int:
+    """Stops at the first round that fails, and shortens it."""
+    begun, played = time.monotonic(), 0
+    seeds = list(range(first_seed, first_seed - (-count // BOOKINGS)))
+    for start in range(0, len(seeds), _ROUNDS_ON_A_STACK):
+        async with faulty_market(BOOKINGS) as market:
+            for seed in seeds[start : start + _ROUNDS_ON_A_STACK]:
+                drawn = draw(seed)[:turns]
+                round = await rounds.play(market, drawn)
+                played += BOOKINGS
+                seconds = time.monotonic() - begun
+                print(
+                    f"{seconds:6.0f} s  seed {seed}: {len(drawn)} turns, {round.impossible} of them at the wrong time; "
+                    f"{len(round.problems)} problems; {played * 3600 / seconds:.0f} histories an hour",
+                    flush=True,
+                )
+                if round.problems:
+                    break
+        if round.problems:
+            print("\n".join(round.problems))
+            return await _shorten(seed, drawn)
+    return 0
+
+
+async def _shorten(seed: int, drawn: Sequence[Turn]) -> int:
+    length = await rounds.shortest_prefix(drawn)
+    print(f"Seed {seed} fails after {length} of {len(drawn)} turns: ./run faults --seed {seed} --turns {length}")
+    print("\n".join(map(str, drawn[:length])))
+    return 1
+
+
 def main() -> int:
     arguments = _arguments()
+    if arguments.seed is not None:
+        return supervision.run(_play_histories(arguments.seed, arguments.histories, arguments.turns))
     return supervision.run(_play_cells(arguments.cells or "*"))
 
 

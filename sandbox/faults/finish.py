@@ -19,16 +19,22 @@ class NeverEnded(Exception):
     """A booking that is stuck: nothing that its people do ends it."""
 
 
-async def finish(play: Play) -> None:
-    """Returns once the booking has ended, or has never been made. Raises `NeverEnded`."""
+async def finish(play: Play, *, operator_decides: bool = False) -> None:
+    """Returns once the booking has ended, or has never been made.
+
+    Raises `NeverEnded`, also if it waits for an operator and `operator_decides` is not set.
+    """
     seen: Json = {}
     try:
         async with asyncio.timeout(_PATIENCE_SECONDS):
             while not _has_ended(seen := await play.look()):
                 by_operator = await play.look(play.operator)
-                if by_operator.get("needs_attention"):
+                if not by_operator.get("needs_attention"):
+                    await _go_on(play, seen)
+                elif operator_decides:
+                    await play.insist(play.operator, f"/operator/bookings/{play.booking_id}/release")
+                else:
                     raise NeverEnded(f"it waits for an operator: {by_operator['attention_reason']}")
-                await _go_on(play, seen)
                 await asyncio.sleep(_LOOK_EVERY_SECONDS)
     except TimeoutError:
         raise NeverEnded(f"it is still open: {_summary(seen)}") from None
@@ -46,6 +52,8 @@ async def _go_on(play: Play, seen: Json) -> None:
         # Whoever never heard of the Checkout page does not pay, and the booking lapses.
         if seen["checkout_url"] and play.stance is not Stance.SILENT:
             await play.pay()
+    elif seen["payment"].get("renewal"):
+        await play.pay()
     elif seen["status"] == "PENDING":
         if play.stance is not Stance.SILENT:
             await play.decide(pair.instructor, "approve")

@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 import stripe
-from temporalio.client import WorkflowExecution
+from temporalio.client import WorkflowExecution, WorkflowExecutionStatus
 
 from models.domain.endings import EndReason
 from models.domain.ledger import Account
 from models.domain.money import Money
 from models.domain.notifications import NotificationKind as Mail
-from models.domain.policy import split
+from models.domain.policy import PaymentPlan, split
 from models.domain.states import HOLDS_SLOT, BookingStatus, PaymentStatus, is_allowed
 from sandbox.faults.books import Books
 from sandbox.faults.plays import Play
@@ -60,12 +60,10 @@ def paid_only_for_what_took_place(play: Play, books: Books) -> Iterator[str]:
         yield "the instructor was paid for a booking that was never paid"
         return
     said = {answer.request for answer in play.answers}
-    believed = {
-        EndReason.COMPLETED: {"student confirm", "instructor complete"},
-        EndReason.CANCELLED: {"student cancel"},
-        EndReason.SETTLED_BY_OPERATOR: {"operator settle"},
-    }
-    if row.end_reason is None or not said & believed.get(row.end_reason, set()):
+    believed = _BELIEVED.get(row.end_reason, set()) if row.end_reason else set()
+    if play.is_terminated:
+        believed = set().union(*_BELIEVED.values())
+    if not said & believed:
         yield f"the instructor was paid for a booking that ended as {row.end_reason}, and nobody said so"
     if row.end_reason is EndReason.COMPLETED and row.updated_at < row.starts_at:
         yield "the session was completed before it began"
@@ -73,6 +71,16 @@ def paid_only_for_what_took_place(play: Play, books: Books) -> Iterator[str]:
 
 def each_movement_happens_once(play: Play, books: Books) -> Iterator[str]:
     """Otherwise the student pays twice, or the instructor is paid twice."""
+    if books.payment and books.figures.student_paid_minor > books.payment.amount_minor:
+        yield f"the student has paid {books.figures.student_paid_minor} for {books.payment.amount_minor}"
+    if (
+        books.payment
+        and books.payment.plan is not PaymentPlan.HOLD
+        and books.row
+        and books.row.plan is PaymentPlan.HOLD
+    ):
+        # It was paid again, on another page, since its hold was gone.
+        return
     secured = [intent for intent in books.intents if isinstance(intent.latest_charge, stripe.Charge)]
     for what, count in {
         "payment": len(secured),
@@ -111,7 +119,8 @@ def failure_is_no_lie(play: Play, books: Books) -> Iterator[str]:
             yield f"'{answer.request}' was answered with 500"
     for request, action in _RECORDED_AS.items():
         told = [answer for answer in play.answers if answer.request == request]
-        if told and all(answer.is_definite and not answer.is_success for answer in told) and action in books.actions:
+        is_recorded = any(event.action == action and request.startswith(event.actor_role) for event in books.audit)
+        if told and is_recorded and all(answer.is_definite and not answer.is_success for answer in told):
             yield f"'{request}' was refused every time, and there is {action}"
 
 
@@ -136,6 +145,9 @@ def row_is_as_its_workflow(play: Play, books: Books) -> Iterator[str]:
         return
     if row is not None and row.status in HOLDS_SLOT:
         yield f"the workflow is closed, and the booking is {row.status}"
+    if workflow.status is WorkflowExecutionStatus.TERMINATED:
+        # It shows what it had last, and the orphans' sweep ended the booking.
+        return
     if (shown := _shown(workflow)) != (row.status if row else None):
         yield f"Temporal shows {shown}, and the booking is {row.status if row else 'deleted'}"
 
@@ -155,6 +167,15 @@ def each_mail_is_sent_once_and_true(play: Play, books: Books) -> Iterator[str]:
             yield f"mails {kind}: {kind in sent}, audit event {action}: {action in books.actions}"
 
 
+_BELIEVED: Final = {
+    EndReason.COMPLETED: {"student confirm", "instructor complete"},
+    EndReason.CANCELLED: {"student cancel"},
+    EndReason.STUDENT_ABSENT: {"instructor no-show"},
+    EndReason.NO_SHOW_REFUTED: {"instructor no-show", "student no-show"},
+    EndReason.SETTLED_BY_OPERATOR: {"operator settle"},
+    EndReason.REFUNDED_BY_OPERATOR: {"operator refund"},
+}
+"""Who has to have said so, for the instructor to be paid."""
 _RECORDED_AS: Final = {
     "student bookings": "booking.reserved",
     "instructor approve": "booking.accepted",

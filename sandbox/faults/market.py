@@ -2,9 +2,10 @@
 
 import asyncio
 import tempfile
+from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -22,7 +23,7 @@ from models.tables.outbox import OutboxMessage
 from sandbox.demo import books, checks
 from sandbox.demo.marketplace import Marketplace, Pair
 from sandbox.faults.plays import Play
-from sandbox.faults.stack import WiredStack
+from sandbox.faults.stack import Part, WiredStack
 
 _SETTINGS: Final = {
     "HOLDFAST_CHECKOUT_WINDOW": "PT50S",
@@ -49,11 +50,17 @@ _OVERLAPS: Final = text(
 class FaultyMarket:
     stack: WiredStack
     market: Marketplace
+    broken: defaultdict[Part, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
+    """Held while a part has a fault."""
 
     async def pair(self, number: int, starts_in: timedelta) -> Pair:
         """A slot of the pair with this number. No two bookings of a batch have one in common."""
         student, instructor = self.market.people[number]
         return Pair(student, instructor, *await self.market.add_slot(instructor, starts_in))
+
+    async def clear_faults(self) -> None:
+        """Stripe's own."""
+        (await self.market.http.delete(f"{self.stack.stripe_url}/_sandbox/faults")).raise_for_status()
 
     async def calm_down(self, plays: Sequence[Play]) -> list[str]:
         """Wait until all is done that the bookings have caused. Returns what never is."""

@@ -54,6 +54,10 @@ class Play:
     copies: int = 1
     """How often each of its mails may arrive. A sender that dies cannot know whether the server has the mail."""
     answers: list[Answer] = field(default_factory=list)
+    requests: list[tuple[Person, str, Json | None, str]] = field(default_factory=list)
+    """Each with its key."""
+    is_terminated: bool = False
+    """Its workflow was ended in Temporal's UI: which decision counted last is then not known."""
 
     @property
     def booking_id(self) -> UUID:
@@ -70,7 +74,9 @@ class Play:
 
     async def ask(self, person: Person, path: str, body: Json | None = None, key: str | None = None) -> Answer:
         """Send one request. A decision's key is random, and the same each time that it is sent again."""
-        headers = {"Authorization": f"Bearer {person.token}", "Idempotency-Key": key or str(uuid4())}
+        key = key or str(uuid4())
+        headers = {"Authorization": f"Bearer {person.token}", "Idempotency-Key": key}
+        self.requests.append((person, path, body, key))
         try:
             response = await person.http.post(f"/v1{path}", json=body, headers=headers)
             answer = Answer(f"{person.role} {path.rpartition('/')[2]}", response.status_code, response.json())
@@ -107,9 +113,9 @@ class Play:
     async def pay(self) -> None:
         """Pay on the Checkout page, and look whether that went through if its answer is lost."""
         async with asyncio.timeout(_PATIENCE_SECONDS):
-            while url := (await self.look()).get("checkout_url"):
+            while url := _page_to_pay(await self.look()):
                 try:
-                    await pay(str(url))
+                    await pay(url)
                 except CheckoutClosed:
                     return
                 except httpx.HTTPError:
@@ -140,3 +146,9 @@ class Play:
         """Before any fault, everything succeeds."""
         if not answer.is_success:
             raise Unexpected(f"{answer.request}: {answer.status}: {answer.body}")
+
+
+def _page_to_pay(seen: Json) -> str | None:
+    """The first Checkout page, or that of a payment which has to be made again."""
+    renewal = (seen.get("payment") or {}).get("renewal") or {}
+    return seen.get("checkout_url") or renewal.get("checkout_url")

@@ -81,7 +81,7 @@ async def accepted(play: Play) -> None:
 async def proposed(play: Play) -> None:
     """The student has proposed another time."""
     await accepted(play)
-    await _propose(play, TOMORROW)
+    play.expect(await propose(play, TOMORROW))
 
 
 async def started(play: Play) -> None:
@@ -97,8 +97,8 @@ async def ended(play: Play) -> None:
 async def far_started(play: Play) -> None:
     """Charged weeks ahead, and moved to now."""
     await accepted(play)
-    await _propose(play, _SHORTLY)
-    play.expect(await _accept_move(play))
+    play.expect(await propose(play, _SHORTLY))
+    play.expect(await accept_move(play))
     await wait_until(play.starts_at)
 
 
@@ -108,17 +108,17 @@ async def completed(play: Play) -> None:
     await play.wait_for(status="COMPLETED")
 
 
-async def _propose(play: Play, starts_in: timedelta) -> None:
+async def propose(play: Play, starts_in: timedelta) -> Answer:
     slot_id, starts_at = await play.market.add_slot(play.pair.instructor, starts_in)
     play.pair = replace(play.pair, slot_id=slot_id, starts_at=starts_at)
-    play.expect(await play.decide(play.pair.student, "reschedule", {"slot_id": str(slot_id)}))
+    return await play.decide(play.pair.student, "reschedule", {"slot_id": str(slot_id)})
 
 
 async def _book(play: Play) -> object:
     return await play.choose(play.pair.student, "/bookings", {"slot_id": str(play.pair.slot_id)}, play.key)
 
 
-async def _accept_move(play: Play) -> Answer:
+async def accept_move(play: Play) -> Answer:
     return await play.choose_for(play.pair.instructor, "reschedule/accept", {"slot_id": str(play.pair.slot_id)})
 
 
@@ -184,7 +184,7 @@ STEPS: Final = (
     Step("mail", Part.MAIL, _mail, booked, Play.pay),
     Step("approve", Part.API, _call(b"/approve "), paid, _APPROVE, _REJECT),
     Step("accept", Part.POSTGRES, _sql(b"INSERT INTO live_session"), paid, _APPROVE, _REJECT),
-    Step("move", Part.POSTGRES, _sql(b"booking.rescheduled"), proposed, _accept_move,
+    Step("move", Part.POSTGRES, _sql(b"booking.rescheduled"), proposed, accept_move,
          _decides("instructor", "reschedule/decline")),
     Step("release", Part.STRIPE, _call(b"/cancel "), paid, _REJECT, _APPROVE),
     Step("refund_charge", Part.STRIPE, _call(b"/v1/refunds "), paid, _REJECT, _APPROVE, IN_WEEKS),

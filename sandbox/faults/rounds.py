@@ -1,0 +1,108 @@
+"""Plays the rounds of random histories, and shortens a round that fails."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from sandbox.demo.people import Json, Unexpected
+from sandbox.demo.steps import IN_TWO_DAYS, IN_WEEKS, wait_until
+from sandbox.faults import acts, books, finish
+from sandbox.faults.histories import Turn
+from sandbox.faults.invariants import violations
+from sandbox.faults.market import FaultyMarket, faulty_market
+from sandbox.faults.plays import Play
+
+_STARTS_IN: Final = (timedelta(seconds=15), timedelta(seconds=25), timedelta(hours=12), IN_TWO_DAYS, IN_WEEKS)
+_COPIES: Final = 4
+"""So often may a mail come whose sender dies several times."""
+_READY_SECONDS: Final = 20
+_AFTER_START: Final = ("confirm", "complete", "object", "report_student_absent", "report_instructor_absent")
+_ONCE_PAID: Final = ("approve", "reject")
+
+
+@dataclass
+class Round:
+    """What became of the turns of one round."""
+
+    problems: list[str] = field(default_factory=list)
+    impossible: int = 0
+    """Turns that came at the wrong time, and did nothing."""
+
+
+async def play(faulty: FaultyMarket, turns: Sequence[Turn]) -> Round:
+    since = datetime.now(UTC) - timedelta(seconds=1)
+    round = Round()
+    numbers = {turn.booking: turn.number for turn in reversed(turns) if turn.booking is not None}
+    plays = {
+        booking: Play(faulty.market, await faulty.pair(booking, _STARTS_IN[number % len(_STARTS_IN)]), copies=_COPIES)
+        for booking, number in numbers.items()
+    }
+    begun = asyncio.get_running_loop().time()
+    async with asyncio.TaskGroup() as group:
+        for turn in turns:
+            of_turn = None if turn.booking is None else plays[turn.booking]
+            group.create_task(_play_turn(round, faulty, turn, of_turn, begun))
+    await faulty.clear_faults()
+    await faulty.market.control_stripe("/deliveries", {})
+    # Brings the events that were lost, and ends the bookings whose workflow was terminated.
+    await faulty.market.reconcile()
+    await asyncio.gather(*(_finish(round, booking, each) for booking, each in plays.items()))
+    round.problems += await faulty.calm_down(list(plays.values()))
+    found = await books.read(faulty.market, list(plays.values()), since, faulty.stack.delivered)
+    for booking, each in plays.items():
+        round.problems += [f"booking {booking}: {line}" for line in violations(each, found[each.booking_id])]
+    round.problems += await faulty.problems()
+    return round
+
+
+async def shortest_prefix(turns: Sequence[Turn]) -> int:
+    """How many of the turns it takes until the round fails. Each try has a stack of its own."""
+    passes, fails = 0, len(turns)
+    while fails - passes > 1:
+        middle = (passes + fails) // 2
+        async with faulty_market(len({turn.booking for turn in turns})) as faulty:
+            if (await play(faulty, turns[:middle])).problems:
+                fails = middle
+            else:
+                passes = middle
+    return fails
+
+
+async def _play_turn(round: Round, faulty: FaultyMarket, turn: Turn, play: Play | None, begun: float) -> None:
+    await asyncio.sleep(max(0.0, begun + turn.at - asyncio.get_running_loop().time()))
+    try:
+        if play is None:
+            await acts.TROUBLES[turn.act](faulty, turn.number)
+        else:
+            await _until_ready(play, turn.act)
+            await acts.ACTS[turn.act](play, turn.number)
+    except (*acts.IMPOSSIBLE, Unexpected):
+        round.impossible += 1
+
+
+async def _until_ready(play: Play, act: str) -> None:
+    """Wait for what the act needs, if that can be waited for. If it never comes, people try nevertheless."""
+    for _ in range(_READY_SECONDS):
+        seen = await play.look()
+        if _is_ready(seen, act):
+            break
+        await asyncio.sleep(1)
+    if act in _AFTER_START and play.starts_at - datetime.now(UTC) < max(_STARTS_IN[:2]):
+        await wait_until(play.starts_at)
+
+
+def _is_ready(seen: Json, act: str) -> bool:
+    if act == "pay":
+        return bool(seen.get("checkout_url") or seen.get("payment"))
+    if act in _ONCE_PAID:
+        return bool(seen.get("payment"))
+    return bool(seen["status"] != "PENDING") or act not in (*_AFTER_START, "propose")
+
+
+async def _finish(round: Round, booking: int, play: Play) -> None:
+    try:
+        await finish.finish(play, operator_decides=True)
+    except (finish.NeverEnded, Unexpected) as error:
+        round.problems.append(f"booking {booking}: it never ends: {error}")
