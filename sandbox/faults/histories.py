@@ -77,4 +77,4 @@ def draw(seed: int, bookings: int = BOOKINGS) -> list[Turn]:
             turns.append(turn(drawn.uniform(1, _LENGTH), booking, drawn.choice(MEDDLING)))
     for _ in range(drawn.randrange(2, 7)):
         turns.append(turn(drawn.uniform(1, _LENGTH - 10), None, drawn.choice(TROUBLES)))
-    return sorted(turns)
+    return sorted(turns, key=lambda turn: turn.at)

@@ -145,7 +145,7 @@ BROKEN: dict[str, Callable[[Play], Books]] = {
     "paid_only_for_what_took_place/unsaid": lambda play: _without(play, "student confirm"),
     "paid_only_for_what_took_place/early": lambda _: replace(COMPLETED, row=row(starts_at=NOW + timedelta(hours=1))),
     "each_movement_happens_once/paid": lambda _: replace(
-        COMPLETED, payment=payment(amount_minor=5_000, captured_minor=5_000)
+        COMPLETED, payment=payment(amount_minor=5_000, status=PaymentStatus.PENDING)
     ),
     "each_movement_happens_once/payment": lambda _: replace(COMPLETED, intents=[intent(), intent()]),
     "each_movement_happens_once/page": lambda _: replace(COMPLETED, pages=[page(), page()]),
