@@ -2,12 +2,8 @@
 
 from pathlib import Path
 
-import pytest
-import yaml
-
-from sandbox.faults import acts, rounds
-from sandbox.faults.histories import BOOKINGS, JOURNEYS, MEDDLING, TROUBLES, draw
-from sandbox.faults.market import faulty_market
+from sandbox.faults import acts
+from sandbox.faults.histories import JOURNEYS, MEDDLING, TROUBLES, draw
 
 SEEDS = Path(__file__).parents[2] / "seeds.yaml"
 
