@@ -102,7 +102,7 @@ async def _play_histories(first_seed: int, count: int, turns: int | None) -> int
                 if round.problems:
                     break
         if round.problems:
-            print("\n".join(round.problems))
+            print("\n".join(round.problems), flush=True)
             return await _shorten(seed, drawn)
     return 0
 

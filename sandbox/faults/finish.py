@@ -45,9 +45,20 @@ def _has_ended(seen: Json) -> bool:
     return seen["status"] in (httpx.codes.NOT_FOUND, httpx.codes.GONE) or seen["status"] not in HOLDS_SLOT
 
 
+async def accept_disputes(play: Play) -> None:
+    """The operator gives in: the student keeps what their bank took back."""
+    for intent in await play.intents():
+        disputes = await play.market.stripe.v1.disputes.list_async({"payment_intent": intent.id})
+        for dispute in disputes.data:
+            if dispute.status == "needs_response":
+                await play.insist(play.operator, f"/operator/disputes/{dispute.id}/accept")
+
+
 async def _go_on(play: Play, seen: Json) -> None:
     """One step towards the end. A request that is refused because something else happens meanwhile is no matter."""
     pair = play.pair
+    if (seen["payment"] or {}).get("status") == "DISPUTED":
+        await accept_disputes(play)
     if seen["payment"] is None:
         # Whoever never heard of the Checkout page does not pay, and the booking lapses.
         if seen["checkout_url"] and play.stance is not Stance.SILENT:

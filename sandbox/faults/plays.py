@@ -8,8 +8,10 @@ from typing import Final
 from uuid import UUID, uuid4
 
 import httpx
+import stripe
 
 from models.domain import ids
+from models.domain.stripe_events import BOOKING_METADATA
 from sandbox.browser.checkout_page import CheckoutClosed, pay
 from sandbox.demo.marketplace import Marketplace, Pair
 from sandbox.demo.people import Json, Person, Unexpected
@@ -138,6 +140,16 @@ class Play:
                         seen: Json = response.json()
                         return seen
                 await asyncio.sleep(_PAUSE_SECONDS)
+
+    async def intents(self) -> list[stripe.PaymentIntent]:
+        """The booking's PaymentIntents: several, if it was paid again."""
+        listing = await self.market.stripe.v1.payment_intents.list_async({"limit": 100})
+        booking = str(self.booking_id)
+        return [
+            intent
+            async for intent in listing.auto_paging_iter()
+            if intent.metadata and intent.metadata.to_dict().get(BOOKING_METADATA) == booking
+        ]
 
     async def wait_for(self, **fields: object) -> None:
         await self.pair.student.wait_until(str(self.booking_id), **fields)

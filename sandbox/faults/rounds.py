@@ -104,5 +104,6 @@ def _is_ready(seen: Json, act: str) -> bool:
 async def _finish(round: Round, booking: int, play: Play) -> None:
     try:
         await finish.finish(play, operator_decides=True)
+        await finish.accept_disputes(play)
     except (finish.NeverEnded, Unexpected) as error:
         round.problems.append(f"booking {booking}: it never ends: {error}")

@@ -13,6 +13,7 @@ from models.domain.notifications import NotificationKind
 from sandbox.demo.marketplace import SESSION_LENGTH
 from sandbox.demo.people import Json
 from sandbox.demo.steps import IN_TWO_DAYS, IN_WEEKS, TOMORROW, wait_until
+from sandbox.faults import finish
 from sandbox.faults.plays import Answer, Play, Stance
 from sandbox.faults.protocols import mentions
 from sandbox.faults.stack import Part
@@ -145,11 +146,8 @@ async def _wait_for_refund(play: Play) -> None:
 
 
 async def _accept_dispute(play: Play) -> None:
-    """An operator gives in: the student keeps what their bank took back."""
     await play.wait_for(payment__status="DISPUTED")
-    charge = str((await play.market.payment_intent(str(play.booking_id))).latest_charge)
-    disputes = await play.market.stripe.v1.disputes.list_async({"charge": charge})
-    play.expect(await play.insist(play.operator, f"/operator/disputes/{disputes.data[0].id}/accept"))
+    await finish.accept_disputes(play)
     await play.wait_for(payment__status="REFUNDED")
 
 
