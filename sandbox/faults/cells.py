@@ -26,6 +26,8 @@ AT_ONCE: Final = 16
 _REACH_SECONDS: Final = 20
 """How long a step may take to get where it is held."""
 _JUST_AFTER_SECONDS: Final = 0.01
+_SENDING: Final = {Part.WORKER, Part.POSTGRES, Part.MAIL}
+"""If the sender of mails, its database or the mail server dies, a mail may come twice: nobody can know better."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class Cell:
 class Result:
     cell: Cell
     problems: list[str] = field(default_factory=list)
+    is_unreached: bool = False
 
 
 def select(pattern: str) -> list[Cell]:
@@ -67,38 +70,36 @@ def batches(cells: Iterable[Cell]) -> list[list[Cell]]:
     ]
 
 
-async def run(faulty: FaultyMarket, cells: Sequence[Cell]) -> list[Result]:
-    """Play one batch, from new bookings to compared books."""
+async def run(faulty: FaultyMarket, *batches: Sequence[Cell]) -> list[Result]:
+    """Play batches, from new bookings to compared books. Their faults come one after the other, all else at once."""
     since = datetime.now(UTC) - timedelta(seconds=1)
-    plays = [
-        Play(faulty.market, await faulty.pair(number, cell.step.starts_in), copies=_copies(cell))
+    cells = [cell for batch in batches for cell in batch]
+    copies = 2 if {cell.part for cell in cells} & _SENDING else 1
+    plays = {
+        cell: Play(faulty.market, await faulty.pair(number, cell.step.starts_in), copies=copies)
         for number, cell in enumerate(cells)
-    ]
-    results = [Result(cell) for cell in cells]
-    await asyncio.gather(*(_lead(result, play) for result, play in zip(results, plays, strict=True)))
-    ready = [(result, play) for result, play in zip(results, plays, strict=True) if not result.problems]
-    if not ready:
-        return results
-    await _strike(faulty.stack, ready)
+    }
+    results = {cell: Result(cell) for cell in cells}
+    await asyncio.gather(*(_lead(results[cell], play) for cell, play in plays.items()))
+    for batch in batches:
+        if ready := [(results[cell], plays[cell]) for cell in batch if not results[cell].problems]:
+            await _strike(faulty.stack, ready)
+    ready = [(result, plays[cell]) for cell, result in results.items() if not result.is_unreached]
     await asyncio.gather(*(_finish(result, play) for result, play in ready))
-    together = await faulty.calm_down(plays)
-    found = await books.read(faulty.market, plays, since, faulty.stack.delivered)
+    together = await faulty.calm_down(list(plays.values()))
+    found = await books.read(faulty.market, list(plays.values()), since, faulty.stack.delivered)
     together += await faulty.problems()
     for result, play in ready:
         result.problems += violations(play, found[play.booking_id])
         result.problems += [f"in its batch: {problem}" for problem in together]
-    return results
-
-
-def _copies(cell: Cell) -> int:
-    """If the sender, its database or the mail server dies, a mail may come twice: nobody can know better."""
-    return 2 if cell.part in (Part.WORKER, Part.POSTGRES, Part.MAIL) else 1
+    return list(results.values())
 
 
 async def _lead(result: Result, play: Play) -> None:
     try:
         await result.cell.step.lead(play)
     except (Unexpected, TimeoutError, httpx.HTTPError) as error:
+        result.is_unreached = True
         result.problems.append(f"the step was never reached: {error!r}")
     play.stance = result.cell.stance
 

@@ -3,11 +3,12 @@
 import asyncio
 import tempfile
 from collections import defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 import httpx
@@ -103,10 +104,10 @@ class FaultyMarket:
 
 
 @asynccontextmanager
-async def faulty_market(pairs: int) -> AsyncIterator[FaultyMarket]:
+async def faulty_market(pairs: int, settings: Mapping[str, str] = MappingProxyType({})) -> AsyncIterator[FaultyMarket]:
     """Raises `StartupError` or `StackRefusedError`, as `Stack` does."""
     with tempfile.TemporaryDirectory(prefix="holdfast-faults-") as directory:
-        async with WiredStack(Path(directory), env=_SETTINGS) as stack:
+        async with WiredStack(Path(directory), env={**_SETTINGS, **settings}) as stack:
             engine = build_engine(stack.database_url)
             temporal = await Client.connect(stack.temporal_address, data_converter=pydantic_data_converter)
             try:
