@@ -1,11 +1,16 @@
 """Random histories are drawn from a seed alone. Those that ever failed are played again."""
 
 from pathlib import Path
+from typing import Any
 
-from sandbox.faults import acts
-from sandbox.faults.histories import JOURNEYS, MEDDLING, TROUBLES, draw
+import pytest
+import yaml
 
-SEEDS = Path(__file__).parents[2] / "seeds.yaml"
+from sandbox.faults import acts, rounds
+from sandbox.faults.histories import BOOKINGS, JOURNEYS, MEDDLING, TROUBLES, draw
+from sandbox.faults.market import faulty_market
+
+SEEDS: list[dict[str, Any]] = yaml.safe_load((Path(__file__).parents[2] / "seeds.yaml").read_text())
 
 
 def test_seed_draws_the_same_turns_each_time() -> None:
@@ -25,3 +30,10 @@ def test_booking_begins_with_its_first_turn_whatever_the_prefix() -> None:
     turns = draw(3)
     firsts = {turn.booking: turn for turn in reversed(turns)}
     assert {turn.booking: turn for turn in reversed(turns[:40])}.items() <= firsts.items()
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("seed", SEEDS, ids=lambda seed: str(seed["seed"]))
+async def test_seed_that_found_something_finds_nothing_now(seed: dict[str, Any]) -> None:
+    async with faulty_market(BOOKINGS) as market:
+        assert (await rounds.play(market, draw(seed["seed"]))).problems == []
