@@ -1,16 +1,17 @@
 """What the three books have of some bookings: Postgres, Stripe and Temporal. Also the mails that were delivered."""
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
 import stripe
+from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
-from temporalio.client import WorkflowExecution, WorkflowExecutionStatus
+from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
 
 from models.domain.ids import BOOKING_WORKFLOW
 from models.domain.ledger import Account
@@ -21,10 +22,19 @@ from models.tables.ledger import LedgerEntry, LedgerTransaction
 from models.tables.outbox import OutboxMessage
 from models.tables.payments import InstructorPayout, Payment
 from sandbox.demo.figures import Figures, figures_of_booking, payments_since
-from sandbox.demo.marketplace import Marketplace
-from sandbox.faults.plays import Play
+from workflows import search_attributes
 
 T = TypeVar("T", bound=SQLModel)
+
+
+@dataclass(frozen=True)
+class Execution:
+    """A booking's latest workflow run."""
+
+    is_open: bool
+    is_terminated: bool
+    shown: str | None
+    """The booking's status in Temporal's UI."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +56,7 @@ class Books:
     transfers: Sequence[stripe.Transfer]
     figures: Figures
     """Who paid and who got what, at Stripe."""
-    workflow: WorkflowExecution | None
+    workflow: Execution | None
     mails: Counter[str] = field(default_factory=Counter)
     """How often each mail of the outbox was accepted by the mail server, by its id."""
 
@@ -61,26 +71,43 @@ class Books:
 
     @property
     def is_open(self) -> bool:
-        return self.workflow is not None and self.workflow.status is WorkflowExecutionStatus.RUNNING
+        return self.workflow is not None and self.workflow.is_open
 
 
-async def read(market: Marketplace, plays: Sequence[Play], since: datetime, mails: Counter[str]) -> dict[UUID, Books]:
-    """The books of each play's booking. Everything is read once, for all of them."""
-    ids = {play.booking_id for play in plays}
-    rows = {row.id: row for row in await _rows(market, BookingRequest, col(BookingRequest.id), ids)}
-    sessions = await _by_booking(market, LiveSession, col(LiveSession.booking_id), ids)
-    payments = await _by_booking(market, Payment, col(Payment.booking_id), ids)
-    payouts = await _by_booking(market, InstructorPayout, col(InstructorPayout.booking_id), ids)
-    audit = await _by_booking(market, AuditEvent, col(AuditEvent.booking_id), ids)
-    outbox = await _by_booking(market, OutboxMessage, col(OutboxMessage.booking_id), ids)
-    ledger = await _ledger(market, ids)
-    workflows: dict[str, WorkflowExecution] = {}
-    async for execution in market.temporal.list_workflows("WorkflowType = 'Booking'"):
-        # The latest run counts.
-        if (later := workflows.get(execution.id)) is None or later.start_time < execution.start_time:
-            workflows[execution.id] = execution
-    intents = await payments_since(market.stripe, since)
-    v1, start = market.stripe.v1, int(since.timestamp())
+async def executions(client: Client) -> dict[UUID, Execution]:
+    """Of all bookings, by id."""
+    latest: dict[str, WorkflowExecution] = {}
+    async for execution in client.list_workflows("WorkflowType = 'Booking'"):
+        if (other := latest.get(execution.id)) is None or other.start_time < execution.start_time:
+            latest[execution.id] = execution
+    return {
+        UUID(id.removeprefix(BOOKING_WORKFLOW)): Execution(
+            is_open=execution.status is WorkflowExecutionStatus.RUNNING,
+            is_terminated=execution.status is WorkflowExecutionStatus.TERMINATED,
+            shown=execution.typed_search_attributes.get(search_attributes.BOOKING_STATUS),
+        )
+        for id, execution in latest.items()
+    }
+
+
+async def read(
+    engine: AsyncEngine,
+    client: stripe.StripeClient,
+    workflows: Mapping[UUID, Execution],
+    ids: Collection[UUID],
+    since: datetime,
+    mails: Mapping[str, int],
+) -> dict[UUID, Books]:
+    """The books of these bookings, which were made `since` then. Everything is read once, for all of them."""
+    rows = {row.id: row for row in await _rows(engine, BookingRequest, col(BookingRequest.id), ids)}
+    sessions = await _by_booking(engine, LiveSession, col(LiveSession.booking_id), ids)
+    payments = await _by_booking(engine, Payment, col(Payment.booking_id), ids)
+    payouts = await _by_booking(engine, InstructorPayout, col(InstructorPayout.booking_id), ids)
+    audit = await _by_booking(engine, AuditEvent, col(AuditEvent.booking_id), ids)
+    outbox = await _by_booking(engine, OutboxMessage, col(OutboxMessage.booking_id), ids)
+    ledger = await _ledger(engine, ids)
+    intents = await payments_since(client, since)
+    v1, start = client.v1, int(since.timestamp())
     refunds = await _all(await v1.refunds.list_async({"created": {"gte": start}, "limit": 100}))
     pages = await _all(await v1.checkout.sessions.list_async({"created": {"gte": start}, "limit": 100}))
     transfers = await _all(await v1.transfers.list_async({"created": {"gte": start}, "limit": 100}))
@@ -100,33 +127,35 @@ async def read(market: Marketplace, plays: Sequence[Play], since: datetime, mail
             refunds=[each for each in refunds if each.payment_intent in {intent.id for intent in made}],
             pages=[each for each in pages if _metadata(each).get(BOOKING_METADATA) == str(id)],
             transfers=[each for each in transfers if each.source_transaction in charges],
-            figures=await figures_of_booking(market.stripe, made) if made else Figures(),
-            workflow=workflows.get(f"{BOOKING_WORKFLOW}{id}"),
-            mails=Counter({str(mail.id): mails[str(mail.id)] for mail in outbox[id]}),
+            figures=await figures_of_booking(client, made) if made else Figures(),
+            workflow=workflows.get(id),
+            mails=Counter({str(mail.id): mails.get(str(mail.id), 0) for mail in outbox[id]}),
         )
     return found
 
 
-async def _rows(market: Marketplace, table: type[T], id_column: Any, ids: set[UUID]) -> Sequence[T]:
-    async with AsyncSession(market.engine) as session:
+async def _rows(engine: AsyncEngine, table: type[T], id_column: Any, ids: Collection[UUID]) -> Sequence[T]:
+    async with AsyncSession(engine) as session:
         return (await session.exec(select(table).where(id_column.in_(ids)))).all()
 
 
-async def _by_booking(market: Marketplace, table: type[T], id_column: Any, ids: set[UUID]) -> dict[UUID, list[T]]:
+async def _by_booking(
+    engine: AsyncEngine, table: type[T], id_column: Any, ids: Collection[UUID]
+) -> dict[UUID, list[T]]:
     by_booking = defaultdict[UUID, list[T]](list)
-    for row in await _rows(market, table, id_column, ids):
+    for row in await _rows(engine, table, id_column, ids):
         by_booking[getattr(row, "booking_id")].append(row)  # noqa: B009 - every one of these tables has it
     return by_booking
 
 
-async def _ledger(market: Marketplace, ids: set[UUID]) -> dict[UUID, Counter[Account]]:
+async def _ledger(engine: AsyncEngine, ids: Collection[UUID]) -> dict[UUID, Counter[Account]]:
     query = (
         select(LedgerTransaction.booking_id, col(LedgerEntry.account), LedgerEntry.amount_minor)
         .join(LedgerEntry, col(LedgerEntry.transaction_id) == col(LedgerTransaction.id))
         .where(col(LedgerTransaction.booking_id).in_(ids))
     )
     balances = defaultdict[UUID, Counter[Account]](Counter)
-    async with AsyncSession(market.engine) as session:
+    async with AsyncSession(engine) as session:
         for id, account, amount in await session.exec(query):
             if id is not None:
                 balances[id][Account(account)] += amount

@@ -14,7 +14,7 @@ from typing import Final
 import httpx
 
 from sandbox.demo.people import Unexpected
-from sandbox.faults import books, finish
+from sandbox.faults import finish
 from sandbox.faults.invariants import violations
 from sandbox.faults.market import FaultyMarket
 from sandbox.faults.plays import Answer, Play, Stance
@@ -76,7 +76,7 @@ async def run(faulty: FaultyMarket, *batches: Sequence[Cell]) -> list[Result]:
     cells = [cell for batch in batches for cell in batch]
     copies = 2 if {cell.part for cell in cells} & _SENDING else 1
     plays = {
-        cell: Play(faulty.market, await faulty.pair(number, cell.step.starts_in), copies=copies)
+        cell: Play(market=faulty.market, pair=await faulty.pair(number, cell.step.starts_in), copies=copies)
         for number, cell in enumerate(cells)
     }
     results = {cell: Result(cell) for cell in cells}
@@ -87,7 +87,7 @@ async def run(faulty: FaultyMarket, *batches: Sequence[Cell]) -> list[Result]:
     ready = [(result, plays[cell]) for cell, result in results.items() if not result.is_unreached]
     await asyncio.gather(*(_finish(result, play) for result, play in ready))
     together = await faulty.calm_down(list(plays.values()))
-    found = await books.read(faulty.market, list(plays.values()), since, faulty.stack.delivered)
+    found = await faulty.books(plays.values(), since)
     together += await faulty.problems()
     for result, play in ready:
         result.problems += violations(play, found[play.booking_id])

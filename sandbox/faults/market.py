@@ -3,13 +3,14 @@
 import asyncio
 import tempfile
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
+from uuid import UUID
 
 import httpx
 from sqlalchemy import func, text
@@ -21,8 +22,11 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from activities.stripe.client import stripe_client
 from models.db import build_engine
 from models.tables.outbox import OutboxMessage
-from sandbox.demo import books, checks
+from sandbox.demo import books as balances
+from sandbox.demo import checks
 from sandbox.demo.marketplace import Marketplace, Pair
+from sandbox.faults import books
+from sandbox.faults.books import Books
 from sandbox.faults.plays import Play
 from sandbox.faults.stack import Part, WiredStack
 
@@ -73,13 +77,18 @@ class FaultyMarket:
             await asyncio.sleep(_LOOK_EVERY_SECONDS)
         return [f"{unsent} mails are not sent, and {owed} events not delivered"]
 
+    async def books(self, plays: Iterable[Play], since: datetime) -> dict[UUID, Books]:
+        ids = {play.booking_id for play in plays}
+        workflows = await books.executions(self.market.temporal)
+        return await books.read(self.market.engine, self.market.stripe, workflows, ids, since, self.stack.delivered)
+
     async def problems(self) -> list[str]:
         """What is wrong with all bookings together."""
         found = []
         async with self.market.engine.connect() as connection:
             if overlapping := (await connection.execute(_OVERLAPS)).scalar():
                 found.append(f"one_booking_per_time: {overlapping} bookings of one instructor overlap")
-        uneven, _ = await books.unbalanced_transactions(self.market.engine)
+        uneven, _ = await balances.unbalanced_transactions(self.market.engine)
         if uneven:
             found.append(f"ledger_sums_to_zero: {uneven} transactions do not")
         run = await self.market.reconcile()

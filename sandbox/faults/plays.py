@@ -48,18 +48,24 @@ class Answer:
 
 
 @dataclass
-class Play:
+class Played:
+    """What became of a booking, besides what the books have."""
+
+    answers: list[Answer] = field(default_factory=list)
+    copies: int = 1
+    """How often each of its mails may arrive. A sender that dies cannot know whether the server has the mail."""
+    is_terminated: bool = False
+    """Its workflow was ended in Temporal's UI: which decision counted last is then not known."""
+
+
+@dataclass(kw_only=True)
+class Play(Played):
     market: Marketplace
     pair: Pair
     stance: Stance = Stance.REPEATS
     key: str = field(default_factory=lambda: str(uuid4()))
-    copies: int = 1
-    """How often each of its mails may arrive. A sender that dies cannot know whether the server has the mail."""
-    answers: list[Answer] = field(default_factory=list)
     requests: list[tuple[Person, str, Json | None, str]] = field(default_factory=list)
     """Each with its key."""
-    is_terminated: bool = False
-    """Its workflow was ended in Temporal's UI: which decision counted last is then not known."""
 
     @property
     def booking_id(self) -> UUID:

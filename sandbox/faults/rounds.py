@@ -8,7 +8,7 @@ from typing import Final
 
 from sandbox.demo.people import Json, Unexpected
 from sandbox.demo.steps import IN_TWO_DAYS, IN_WEEKS, wait_until
-from sandbox.faults import acts, books, finish
+from sandbox.faults import acts, finish
 from sandbox.faults.histories import Turn
 from sandbox.faults.invariants import violations
 from sandbox.faults.market import FaultyMarket, faulty_market
@@ -35,10 +35,10 @@ async def play(faulty: FaultyMarket, turns: Sequence[Turn]) -> Round:
     since = datetime.now(UTC) - timedelta(seconds=1)
     round = Round()
     numbers = {turn.booking: turn.number for turn in reversed(turns) if turn.booking is not None}
-    plays = {
-        booking: Play(faulty.market, await faulty.pair(booking, _STARTS_IN[number % len(_STARTS_IN)]), copies=_COPIES)
-        for booking, number in numbers.items()
-    }
+    plays = {}
+    for booking, number in numbers.items():
+        pair = await faulty.pair(booking, _STARTS_IN[number % len(_STARTS_IN)])
+        plays[booking] = Play(market=faulty.market, pair=pair, copies=_COPIES)
     begun = asyncio.get_running_loop().time()
     async with asyncio.TaskGroup() as group:
         for turn in turns:
@@ -50,7 +50,7 @@ async def play(faulty: FaultyMarket, turns: Sequence[Turn]) -> Round:
     await faulty.market.reconcile()
     await asyncio.gather(*(_finish(round, booking, each) for booking, each in plays.items()))
     round.problems += await faulty.calm_down(list(plays.values()))
-    found = await books.read(faulty.market, list(plays.values()), since, faulty.stack.delivered)
+    found = await faulty.books(plays.values(), since)
     for booking, each in plays.items():
         round.problems += [f"booking {booking}: {line}" for line in violations(each, found[each.booking_id])]
     round.problems += await faulty.problems()

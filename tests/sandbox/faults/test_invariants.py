@@ -9,8 +9,6 @@ from uuid import uuid4
 
 import pytest
 import stripe
-from temporalio.client import WorkflowExecution, WorkflowExecutionStatus
-from temporalio.common import SearchAttributePair, TypedSearchAttributes
 
 from models.domain.actors import PLATFORM, Actor, Role, Subject
 from models.domain.endings import EndReason
@@ -24,26 +22,24 @@ from models.tables.bookings import BookingRequest
 from models.tables.outbox import OutboxMessage
 from models.tables.payments import Payment
 from sandbox.demo.figures import Figures
-from sandbox.faults.books import Books
+from sandbox.faults.books import Books, Execution
 from sandbox.faults.invariants import INVARIANTS, violations
-from sandbox.faults.plays import Answer, Play
-from workflows import search_attributes
+from sandbox.faults.plays import Answer, Played
 
 NOW = datetime(2026, 11, 30, tzinfo=UTC)
 ID = uuid4()
 
 
-class CompletedPlay(Play):
+def completed() -> Played:
     """Its people have done everything that a completed booking takes."""
-
-    def __init__(self) -> None:
-        self.copies = 1
-        self.answers = [
+    return Played(
+        [
             Answer("student bookings", 201, {"status": "PENDING"}),
             Answer("instructor approve", 503, {"status": 503}),
             Answer("instructor approve", 200, {"status": "ACCEPTED"}),
             Answer("student confirm", 200, {"status": "COMPLETED"}),
         ]
+    )
 
 
 def row(**changes: Any) -> BookingRequest:
@@ -92,15 +88,6 @@ def page(status: str = "complete") -> stripe.checkout.Session:
     return stripe.checkout.Session.construct_from({"id": "cs_1", "status": status}, "sk_test_1")
 
 
-def workflow(
-    shown: str = "COMPLETED", status: WorkflowExecutionStatus = WorkflowExecutionStatus.COMPLETED
-) -> WorkflowExecution:
-    execution = WorkflowExecution.__new__(WorkflowExecution)
-    pairs = [SearchAttributePair(search_attributes.BOOKING_STATUS, shown)]
-    vars(execution).update(status=status, typed_search_attributes=TypedSearchAttributes(pairs))
-    return execution
-
-
 def mail(kind: NotificationKind, **changes: Any) -> OutboxMessage:
     values: dict[str, Any] = {
         "id": uuid4(),
@@ -130,11 +117,11 @@ COMPLETED = Books(
     pages=[page()],
     transfers=[stripe.Transfer.construct_from({"id": "tr_1"}, "sk_test_1")],
     figures=Figures(10_000, 8_000, 2_000),
-    workflow=workflow(),
+    workflow=Execution(is_open=False, is_terminated=False, shown="COMPLETED"),
     mails=Counter(str(each.id) for each in MAILS),
 )
 
-BROKEN: dict[str, Callable[[Play], Books]] = {
+BROKEN: dict[str, Callable[[Played], Books]] = {
     "authorized_is_captured_released_or_held/held": lambda _: replace(
         COMPLETED, ledger=Counter({Account.CARD_HOLDS: 10_000})
     ),
@@ -160,9 +147,11 @@ BROKEN: dict[str, Callable[[Play], Books]] = {
         COMPLETED, intents=[intent(10_000)], ledger=Counter({Account.CARD_HOLDS: 10_000})
     ),
     "hold_has_an_open_workflow/page": lambda _: replace(COMPLETED, pages=[page("open")]),
-    "row_is_as_its_workflow/shown": lambda _: replace(COMPLETED, workflow=workflow("ACCEPTED")),
+    "row_is_as_its_workflow/shown": lambda _: replace(
+        COMPLETED, workflow=Execution(is_open=False, is_terminated=False, shown="ACCEPTED")
+    ),
     "row_is_as_its_workflow/open": lambda _: replace(
-        COMPLETED, workflow=workflow(status=WorkflowExecutionStatus.RUNNING)
+        COMPLETED, workflow=Execution(is_open=True, is_terminated=False, shown="COMPLETED")
     ),
     "row_is_as_its_workflow/none": lambda _: replace(COMPLETED, workflow=None),
     "each_mail_is_sent_once_and_true/lost": lambda _: replace(COMPLETED, mails=Counter()),
@@ -173,25 +162,25 @@ BROKEN: dict[str, Callable[[Play], Books]] = {
 }
 
 
-def _with(play: Play, answer: Answer, action: str | None = None) -> Books:
+def _with(play: Played, answer: Answer, action: str | None = None) -> Books:
     play.answers.append(answer)
     instructor = Actor(role=Role.INSTRUCTOR, id=uuid4())
     happened = [event_about(Subject.BOOKING, ID, action, instructor, Channel.API, NOW)] if action else []
     return replace(COMPLETED, audit=[*COMPLETED.audit, *happened])
 
 
-def _without(play: Play, request: str) -> Books:
+def _without(play: Played, request: str) -> Books:
     play.answers = [answer for answer in play.answers if answer.request != request]
     return COMPLETED
 
 
 def test_completed_booking_violates_nothing() -> None:
-    assert violations(CompletedPlay(), COMPLETED) == []
+    assert violations(completed(), COMPLETED) == []
 
 
 @pytest.mark.parametrize("what", BROKEN)
 def test_broken_booking_violates(what: str) -> None:
-    play = CompletedPlay()
+    play = completed()
     books = BROKEN[what](play)
     assert {found.partition(":")[0] for found in violations(play, books)} == {what.partition("/")[0]}
 
