@@ -104,10 +104,12 @@ def success_is_kept(play: Played, books: Books) -> Iterator[str]:
             yield f"'{answer.request}' was answered with {told}, and the booking is deleted"
         if row is not None and not _is_reachable(told, row.status):
             yield f"'{answer.request}' was answered with {told}, and the booking is {row.status}"
-    done = {request: action for request, action in _RECORDED_AS.items() if action not in books.actions}
+    missing = {request: action for request, action in _RECORDED_AS.items() if action not in books.actions}
     for answer in play.answers:
-        if answer.status == 200 and answer.request in done:
-            yield f"'{answer.request}' succeeded, and there is no {done[answer.request]}"
+        # Of a confirmation whose money cannot be moved yet, the answer says that the booking is still accepted.
+        is_under_way = answer.request == "student confirm" and answer.body.get("status") == BookingStatus.ACCEPTED
+        if answer.status == 200 and answer.request in missing and not is_under_way:
+            yield f"'{answer.request}' succeeded, and there is no {missing[answer.request]}"
 
 
 def failure_is_no_lie(play: Played, books: Books) -> Iterator[str]:

@@ -12,11 +12,14 @@ from urllib.parse import urlsplit
 
 from sandbox.faults import protocols
 from sandbox.faults.wire import Wire
+from sandbox.stack.commands import StartupError
 from sandbox.stack.ports import LOOPBACK
+from sandbox.stack.processes import Process
 from sandbox.stack.stack import Stack
 
 AWAY_SECONDS: Final = 20.0
 SLOW_SECONDS: Final = 10.0
+_STARTS: Final = 3
 _DELAY: Final = 0.25
 """In each direction, so a transaction of five statements takes two seconds and a half longer."""
 
@@ -125,7 +128,7 @@ class WiredStack(Stack):
         yield
         if fault is Fault.AWAY:
             await asyncio.sleep(AWAY_SECONDS)
-        await process.start()
+        await _start(process)
 
     def _count_mail(self, mail: bytes, answer: bytes) -> None:
         if answer.startswith(b"250") and (id := _MESSAGE_ID.search(mail)):
@@ -133,6 +136,17 @@ class WiredStack(Stack):
 
     async def _cut(self) -> None:
         await asyncio.gather(*(wire.stop() for wire in self.wires))
+
+
+async def _start(process: Process) -> None:
+    """As a supervisor does, again and again: the API is not ready while Temporal or Postgres is away."""
+    for _ in range(_STARTS):
+        try:
+            await process.start()
+        except StartupError:
+            continue
+        return
+    await process.start()
 
 
 def _port(url: str) -> int:
