@@ -111,12 +111,13 @@ class Booking(Played):
 
     async def decide(self, update: Any, decision: Decision) -> None:
         request = f"{decision.actor.role} {_SAID.get(type(decision), type(decision).__name__.lower())}"
+        key = str(uuid4())
         try:
-            view = await self.handle.execute_update(update, decision)
+            view = await self.handle.execute_update(update, decision, id=key)
         except WorkflowUpdateFailedError:
-            self.answers.append(Answer(request, 409, {}))
+            self.answers.append(Answer(request, 409, {}, key))
         else:
-            self.answers.append(Answer(request, 200, {"status": view.booking_status}))
+            self.answers.append(Answer(request, 200, {"status": view.booking_status}, key))
 
     async def dashboard(self, act: Callable[[stripe.PaymentIntent], Awaitable[object]], number: int) -> None:
         async with AsyncSession(self.servers.engine) as session:

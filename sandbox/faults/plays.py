@@ -37,6 +37,8 @@ class Answer:
     status: int | None
     """`None`: the connection broke."""
     body: Json
+    key: str = ""
+    """The request's idempotency key."""
 
     @property
     def is_definite(self) -> bool:
@@ -87,9 +89,9 @@ class Play(Played):
         self.requests.append((person, path, body, key))
         try:
             response = await person.http.post(f"/v1{path}", json=body, headers=headers)
-            answer = Answer(f"{person.role} {path.rpartition('/')[2]}", response.status_code, response.json())
+            answer = Answer(f"{person.role} {path.rpartition('/')[2]}", response.status_code, response.json(), key)
         except httpx.TransportError as error:
-            answer = Answer(f"{person.role} {path.rpartition('/')[2]}", None, {"error": repr(error)})
+            answer = Answer(f"{person.role} {path.rpartition('/')[2]}", None, {"error": repr(error)}, key)
         self.answers.append(answer)
         return answer
 

@@ -136,6 +136,7 @@ BROKEN: dict[str, Callable[[Played], Books]] = {
     ),
     "each_movement_happens_once/payment": lambda _: replace(COMPLETED, intents=[intent(), intent()]),
     "each_movement_happens_once/page": lambda _: replace(COMPLETED, pages=[page(), page()]),
+    "each_movement_happens_once/refund": lambda play: _refunded_twice(play),
     "each_movement_happens_once/transfer": lambda _: replace(COMPLETED, transfers=[*COMPLETED.transfers] * 2),
     "success_is_kept/undone": lambda play: _with(play, Answer("instructor cancel", 200, {"status": "CANCELLED"})),
     "success_is_kept/never done": lambda play: _with(play, Answer("instructor reject", 200, {})),
@@ -167,6 +168,12 @@ def _with(play: Played, answer: Answer, action: str | None = None) -> Books:
     instructor = Actor(role=Role.INSTRUCTOR, id=uuid4())
     happened = [event_about(Subject.BOOKING, ID, action, instructor, Channel.API, NOW)] if action else []
     return replace(COMPLETED, audit=[*COMPLETED.audit, *happened])
+
+
+def _refunded_twice(play: Played) -> Books:
+    """By one request that was sent twice, and at the booking's end."""
+    play.answers += [Answer("operator refund", status, {}, "key") for status in (503, 200)]
+    return replace(COMPLETED, refunds=[stripe.Refund.construct_from({"id": id}, "sk_test_1") for id in "abc"])
 
 
 def _without(play: Played, request: str) -> Books:
