@@ -1,20 +1,21 @@
 """`./run faults`: breaks the stack while bookings are under way, and compares the books afterwards."""
 
 import argparse
+import logging
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
 
 from rich.console import Console
 from rich.table import Table
 
-from sandbox.faults import cells, rounds
+from sandbox.faults import cells, fast_rounds, in_process, rounds
 from sandbox.faults.histories import BOOKINGS, Turn, draw
 from sandbox.faults.market import faulty_market
 from sandbox.stack import supervision
-
-_ROUNDS_ON_A_STACK = 4
-"""Stripe's clock is moved on in each."""
 
 
 def _arguments() -> argparse.Namespace:
@@ -27,8 +28,9 @@ def _arguments() -> argparse.Namespace:
         help="play the crash matrix, or the cells with this name: step/moment/part/fault/people, with *",
     )
     parser.add_argument("--seed", type=int, metavar="N", help="play random histories, drawn from this seed on")
+    parser.add_argument("--histories", type=int, metavar="K", help="how many bookings; by default, those of one seed")
     parser.add_argument(
-        "--histories", type=int, default=BOOKINGS, metavar="K", help=f"how many bookings; {BOOKINGS} for each seed"
+        "--in-process", action="store_true", help="play them in this process on a server that skips time: much faster"
     )
     parser.add_argument("--turns", type=int, metavar="T", help="play only so many of the first seed's turns")
     return parser.parse_args()
@@ -83,41 +85,81 @@ def _print_results(results: Sequence[cells.Result]) -> None:
     console.print(table)
 
 
-async def _play_histories(first_seed: int, count: int, turns: int | None) -> int:
+PlayRound = Callable[[int, Sequence[Turn]], Awaitable[list[str]]]
+
+
+@dataclass(frozen=True)
+class Way:
+    """How random histories are played."""
+
+    bookings: int
+    """In one round, drawn from one seed."""
+    rounds: int
+    """On one stack."""
+    opened: Callable[[], AbstractAsyncContextManager[PlayRound]]
+
+
+@asynccontextmanager
+async def _on_the_stack() -> AsyncIterator[PlayRound]:
+    async with faulty_market(BOOKINGS) as market:
+        yield lambda _, turns: rounds.play(market, turns)
+
+
+@asynccontextmanager
+async def _in_this_process() -> AsyncIterator[PlayRound]:
+    # The SDK logs each failure that was drawn.
+    logging.getLogger("temporalio").setLevel(logging.CRITICAL)
+    async with in_process.servers(fast_rounds.BOOKINGS) as servers:
+        yield partial(fast_rounds.play, servers)
+
+
+# Stripe's clock is moved on in each round, and a Checkout page needs half an hour.
+ON_THE_STACK = Way(BOOKINGS, 4, _on_the_stack)
+IN_THIS_PROCESS = Way(fast_rounds.BOOKINGS, 20, _in_this_process)
+
+
+async def _play_histories(way: Way, first_seed: int, count: int, length: int | None) -> int:
     """Stops at the first round that fails, and shortens it."""
     begun, played = time.monotonic(), 0
-    seeds = list(range(first_seed, first_seed - (-count // BOOKINGS)))
-    for start in range(0, len(seeds), _ROUNDS_ON_A_STACK):
-        async with faulty_market(BOOKINGS) as market:
-            for seed in seeds[start : start + _ROUNDS_ON_A_STACK]:
-                drawn = draw(seed)[:turns]
-                round = await rounds.play(market, drawn)
-                played += BOOKINGS
+    seeds = list(range(first_seed, first_seed - (-count // way.bookings)))
+    for start in range(0, len(seeds), way.rounds):
+        async with way.opened() as play:
+            for seed in seeds[start : start + way.rounds]:
+                turns = draw(seed, way.bookings)[:length]
+                problems = await play(seed, turns)
+                played += way.bookings
                 seconds = time.monotonic() - begun
+                rate = f"{played} histories, {played * 3600 / seconds:.0f} an hour"
                 print(
-                    f"{seconds:6.0f} s  seed {seed}: {len(drawn)} turns, {round.impossible} of them at the wrong time; "
-                    f"{len(round.problems)} problems; {played * 3600 / seconds:.0f} histories an hour",
-                    flush=True,
+                    f"{seconds:6.0f} s  seed {seed}: {len(turns)} turns, {len(problems)} problems; {rate}", flush=True
                 )
-                if round.problems:
+                if problems:
                     break
-        if round.problems:
-            print("\n".join(round.problems), flush=True)
-            return await _shorten(seed, drawn)
+        if problems:
+            print("\n".join(problems), flush=True)
+            return await _shorten(way, seed, turns)
     return 0
 
 
-async def _shorten(seed: int, drawn: Sequence[Turn]) -> int:
-    length = await rounds.shortest_prefix(drawn)
-    print(f"Seed {seed} fails after {length} of {len(drawn)} turns: ./run faults --seed {seed} --turns {length}")
-    print("\n".join(map(str, drawn[:length])))
+async def _shorten(way: Way, seed: int, turns: Sequence[Turn]) -> int:
+    """Play the first turns again, each time with new servers."""
+
+    async def fails(some: Sequence[Turn]) -> bool:
+        async with way.opened() as play:
+            return bool(await play(seed, some))
+
+    fewest = await rounds.shortest_prefix(turns, fails)
+    print(f"Seed {seed} fails after {len(fewest)} of {len(turns)} turns:")
+    print("\n".join(map(str, fewest)))
     return 1
 
 
 def main() -> int:
     arguments = _arguments()
     if arguments.seed is not None:
-        return supervision.run(_play_histories(arguments.seed, arguments.histories, arguments.turns))
+        way = IN_THIS_PROCESS if arguments.in_process else ON_THE_STACK
+        count = arguments.histories or way.bookings
+        return supervision.run(_play_histories(way, arguments.seed, count, arguments.turns))
     return supervision.run(_play_cells(arguments.cells or "*"))
 
 

@@ -41,7 +41,7 @@ from models.domain.terms import BookingTerms
 from models.tables.bookings import BookingRequest
 from sandbox.browser.checkout_page import GOOD_CARD, POOR_CARD, CheckoutClosed, pay
 from sandbox.faults import books, in_process
-from sandbox.faults.histories import Turn, draw
+from sandbox.faults.histories import Turn
 from sandbox.faults.invariants import violations
 from sandbox.faults.plays import Answer, Played
 from workflows import search_attributes
@@ -54,6 +54,7 @@ _AFTER_START: Final = ("confirm", "complete", "object", "report_student_absent",
 _STARTS_IN: Final = (timedelta(hours=5), timedelta(hours=12), timedelta(days=2), timedelta(days=6), timedelta(days=21))
 _ANSWERED_SECONDS: Final = 0.5
 """Real time. An answer that takes longer waits for time to be skipped: its activity has failed, and is tried again."""
+_AT_ONCE: Final = 16
 _DAYS_TO_THE_END: Final = (1, 1, 2, 4, 8, 8, 16)
 """Some at a time: the server does in each sleep all that becomes due."""
 _RELEASES: Final = 5
@@ -183,10 +184,10 @@ ACTS: Final[Mapping[str, Callable[[Booking, int], Awaitable[object]]]] = {
 _IMPOSSIBLE: Final = (WorkflowUpdateFailedError, RPCError, CheckoutClosed, stripe.StripeError, httpx.HTTPError)
 
 
-async def play(servers: in_process.Servers, seed: int, length: int | None = None) -> list[str]:
-    """What one round violates. A round plays at most once on its servers."""
+async def play(servers: in_process.Servers, seed: int, turns: Sequence[Turn]) -> list[str]:
+    """What one round violates. A seed can be played once on its servers: it draws its bookings' ids."""
     since = datetime.now(UTC) - timedelta(seconds=1)
-    turns = [turn for turn in draw(seed, BOOKINGS)[:length] if turn.act in ACTS]
+    turns = [turn for turn in turns if turn.act in ACTS]
     async with in_process.environment(servers, seed) as env:
         begun = await env.get_current_time()
         bookings = await _bookings(env, servers, seed, turns, begun)
@@ -195,8 +196,9 @@ async def play(servers: in_process.Servers, seed: int, length: int | None = None
             await env.sleep(max(timedelta(0), at - await env.get_current_time()))
             assert turn.booking is not None
             pending.add(asyncio.create_task(_play_turn(bookings[turn.booking], turn)))
-            if len(pending) > 8:
-                _, pending = await asyncio.wait(pending, timeout=_ANSWERED_SECONDS)
+            if len(pending) > _AT_ONCE:
+                first = asyncio.FIRST_COMPLETED
+                _, pending = await asyncio.wait(pending, timeout=_ANSWERED_SECONDS, return_when=first)
         await _end(env, list(bookings.values()), pending)
         ids = {each.terms.booking_id for each in bookings.values()}
         workflows = {id: await in_process.execution(env, id) for id in ids}

@@ -1,8 +1,8 @@
 """Plays the rounds of random histories, and shortens a round that fails."""
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -11,7 +11,7 @@ from sandbox.demo.steps import IN_TWO_DAYS, IN_WEEKS, wait_until
 from sandbox.faults import acts, finish
 from sandbox.faults.histories import Turn
 from sandbox.faults.invariants import violations
-from sandbox.faults.market import FaultyMarket, faulty_market
+from sandbox.faults.market import FaultyMarket
 from sandbox.faults.plays import Play
 
 _STARTS_IN: Final = (timedelta(seconds=15), timedelta(seconds=25), timedelta(hours=12), IN_TWO_DAYS, IN_WEEKS)
@@ -22,18 +22,9 @@ _AFTER_START: Final = ("confirm", "complete", "object", "report_student_absent",
 _ONCE_PAID: Final = ("approve", "reject")
 
 
-@dataclass
-class Round:
-    """What became of the turns of one round."""
-
-    problems: list[str] = field(default_factory=list)
-    impossible: int = 0
-    """Turns that came at the wrong time, and did nothing."""
-
-
-async def play(faulty: FaultyMarket, turns: Sequence[Turn]) -> Round:
+async def play(faulty: FaultyMarket, turns: Sequence[Turn]) -> list[str]:
+    """What one round violates."""
     since = datetime.now(UTC) - timedelta(seconds=1)
-    round = Round()
     numbers = {turn.booking: turn.number for turn in reversed(turns) if turn.booking is not None}
     plays = {}
     for booking, number in numbers.items():
@@ -43,43 +34,41 @@ async def play(faulty: FaultyMarket, turns: Sequence[Turn]) -> Round:
     async with asyncio.TaskGroup() as group:
         for turn in turns:
             of_turn = None if turn.booking is None else plays[turn.booking]
-            group.create_task(_play_turn(round, faulty, turn, of_turn, begun))
+            group.create_task(_play_turn(faulty, turn, of_turn, begun))
     await faulty.clear_faults()
     await faulty.market.control_stripe("/deliveries", {})
     # Brings the events that were lost, and ends the bookings whose workflow was terminated.
     await faulty.market.reconcile()
-    await asyncio.gather(*(_finish(round, booking, each) for booking, each in plays.items()))
-    round.problems += await faulty.calm_down(list(plays.values()))
+    ends = await asyncio.gather(*(_finish(each) for each in plays.values()))
+    problems = [f"booking {booking}: {end}" for booking, end in zip(plays, ends, strict=True) if end]
+    problems += await faulty.calm_down(list(plays.values()))
     found = await faulty.books(plays.values(), since)
     for booking, each in plays.items():
-        round.problems += [f"booking {booking}: {line}" for line in violations(each, found[each.booking_id])]
-    round.problems += await faulty.problems()
-    return round
+        problems += [f"booking {booking}: {line}" for line in violations(each, found[each.booking_id])]
+    return problems + await faulty.problems()
 
 
-async def shortest_prefix(turns: Sequence[Turn]) -> int:
-    """How many of the turns it takes until the round fails. Each try has a stack of its own."""
-    passes, fails = 0, len(turns)
-    while fails - passes > 1:
-        middle = (passes + fails) // 2
-        async with faulty_market(len({turn.booking for turn in turns})) as faulty:
-            if (await play(faulty, turns[:middle])).problems:
-                fails = middle
-            else:
-                passes = middle
-    return fails
+async def shortest_prefix(turns: Sequence[Turn], fails: Callable[[Sequence[Turn]], Awaitable[bool]]) -> Sequence[Turn]:
+    """The fewest of the first turns that still fail, by a binary search."""
+    passing, failing = 0, len(turns)
+    while failing - passing > 1:
+        middle = (passing + failing) // 2
+        if await fails(turns[:middle]):
+            failing = middle
+        else:
+            passing = middle
+    return turns[:failing]
 
 
-async def _play_turn(round: Round, faulty: FaultyMarket, turn: Turn, play: Play | None, begun: float) -> None:
+async def _play_turn(faulty: FaultyMarket, turn: Turn, play: Play | None, begun: float) -> None:
     await asyncio.sleep(max(0.0, begun + turn.at - asyncio.get_running_loop().time()))
-    try:
+    # What comes at the wrong time does nothing.
+    with contextlib.suppress(*acts.IMPOSSIBLE, Unexpected):
         if play is None:
             await acts.TROUBLES[turn.act](faulty, turn.number)
         else:
             await _until_ready(play, turn.act)
             await acts.ACTS[turn.act](play, turn.number)
-    except (*acts.IMPOSSIBLE, Unexpected):
-        round.impossible += 1
 
 
 async def _until_ready(play: Play, act: str) -> None:
@@ -101,9 +90,11 @@ def _is_ready(seen: Json, act: str) -> bool:
     return bool(seen["status"] != "PENDING") or act not in (*_AFTER_START, "propose")
 
 
-async def _finish(round: Round, booking: int, play: Play) -> None:
+async def _finish(play: Play) -> str | None:
+    """Why the booking never ends, if so."""
     try:
         await finish.finish(play, operator_decides=True)
         await finish.accept_disputes(play)
     except (finish.NeverEnded, Unexpected) as error:
-        round.problems.append(f"booking {booking}: it never ends: {error}")
+        return f"it never ends: {error}"
+    return None
