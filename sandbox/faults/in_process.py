@@ -55,6 +55,7 @@ _DATABASE: Final = "holdfast"
 _TEST_SERVER: Final = Path(sysconfig.get_path("scripts")) / "temporal-test-server"
 _FAILING_ATTEMPTS: Final = 2
 _FAILING_PERCENT: Final = 6
+_SIGN_UPS_AT_ONCE: Final = 8
 _RETRY_DELAY: Final = timedelta(seconds=1)
 
 
@@ -136,19 +137,21 @@ async def servers(pairs: int) -> AsyncIterator[Servers]:
             await create_migrated_database(postgres, _DATABASE)
             engine = build_engine(postgres.url(_DATABASE), pool_size=30)
             async with stripe_client(SANDBOX_KEY, sandbox.url) as client:
-                people = await asyncio.gather(*(_people(engine, client) for _ in range(pairs)))
+                turns = asyncio.Semaphore(_SIGN_UPS_AT_ONCE)
+                people = await asyncio.gather(*(_people(engine, client, turns) for _ in range(pairs)))
                 yield Servers(engine, client, sandbox.url, people)
             await engine.dispose()
         finally:
             await asyncio.gather(sandbox.stop(), postgres.stop())
 
 
-async def _people(engine: AsyncEngine, client: stripe.StripeClient) -> People:
+async def _people(engine: AsyncEngine, client: stripe.StripeClient, turns: asyncio.Semaphore) -> People:
     instructor_id = uuid4()
-    account_id = await create_connected_account(client, instructor_id, "Ines", "I", f"{instructor_id}@example.com")
-    await seeds.add_instructor(engine, account_id, instructor_id=instructor_id)
-    offering_id = await seeds.add_offering(engine, instructor_id, PRICE)
-    return People(await seeds.add_student(engine), instructor_id, account_id, offering_id)
+    async with turns:
+        account_id = await create_connected_account(client, instructor_id, "Ines", "I", f"{instructor_id}@example.com")
+        await seeds.add_instructor(engine, account_id, instructor_id=instructor_id)
+        offering_id = await seeds.add_offering(engine, instructor_id, PRICE)
+        return People(await seeds.add_student(engine), instructor_id, account_id, offering_id)
 
 
 @asynccontextmanager
