@@ -1,6 +1,7 @@
 """Plays rounds of random histories in this process, with the turns of `histories.py` that need no API and no reset."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -58,6 +59,7 @@ _AT_ONCE: Final = 16
 _DAYS_TO_THE_END: Final = (1, 1, 2, 4, 8, 8, 16)
 """Some at a time: the server does in each sleep all that becomes due."""
 _RELEASES: Final = 5
+_SKIPS: Final = 5
 _OPERATOR: Final = Actor(role=Role.OPERATOR)
 _QUARTER: Final = Money(amount_minor=2_500, currency=in_process.PRICE.currency)
 
@@ -193,7 +195,7 @@ async def play(servers: in_process.Servers, seed: int, turns: Sequence[Turn]) ->
         bookings = await _bookings(env, servers, seed, turns, begun)
         pending: set[asyncio.Task[None]] = set()
         for at, turn in sorted(_schedule(turns, bookings, begun), key=lambda each: each[0]):
-            await env.sleep(max(timedelta(0), at - await env.get_current_time()))
+            await _skip(env, at - await env.get_current_time())
             assert turn.booking is not None
             pending.add(asyncio.create_task(_play_turn(bookings[turn.booking], turn)))
             if len(pending) > _AT_ONCE:
@@ -236,6 +238,14 @@ def _schedule(turns: Sequence[Turn], bookings: Mapping[int, Booking], begun: dat
     ]
 
 
+async def _skip(env: WorkflowEnvironment, duration: timedelta) -> None:
+    """The server answers once all is done that becomes due, which takes long on a busy machine."""
+    for _ in range(_SKIPS):
+        with contextlib.suppress(RPCError):
+            return await env.sleep(max(duration, timedelta(0)))
+    return None
+
+
 async def _play_turn(booking: Booking, turn: Turn) -> None:
     try:
         await ACTS[turn.act](booking, turn.number)
@@ -246,14 +256,14 @@ async def _play_turn(booking: Booking, turn: Turn) -> None:
 async def _end(env: WorkflowEnvironment, bookings: Sequence[Booking], pending: set[asyncio.Task[None]]) -> None:
     """Every deadline passes. An operator releases what still waits for one."""
     for days in _DAYS_TO_THE_END:
-        await env.sleep(timedelta(days=days))
+        await _skip(env, timedelta(days=days))
     for _ in range(_RELEASES):
         waiting = [each for each in bookings if await _is_open(env, each.terms.booking_id)]
         if not waiting:
             break
         pending |= {asyncio.create_task(_play_turn(each, Turn(0, 0, "operator_release", 0))) for each in waiting}
         _, pending = await asyncio.wait(pending, timeout=_ANSWERED_SECONDS)
-        await env.sleep(timedelta(hours=1))
+        await _skip(env, timedelta(hours=1))
     for task in pending:
         task.cancel()
     await asyncio.gather(*pending, return_exceptions=True)
