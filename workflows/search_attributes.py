@@ -83,13 +83,18 @@ def of_case(case: AttentionCase, summary: str) -> TypedSearchAttributes:
     return TypedSearchAttributes(pairs)
 
 
-def changed(before: BookingView, now: BookingView, deadline: datetime | None) -> list[SearchAttributeUpdate[Any]]:
-    """The updates for everything that changed since `before`, for one upsert."""
+def changed(
+    before: BookingView, now: BookingView, deadline: datetime | None, is_closed: bool
+) -> list[SearchAttributeUpdate[Any]]:
+    """The updates for everything that changed since `before`, for one upsert.
+
+    A booking that is deleted, or never got its slot, has no status, and its workflow was started with one.
+    """
     updates: list[SearchAttributeUpdate[Any]] = [
         NEXT_DEADLINE.value_set(deadline) if deadline else NEXT_DEADLINE.value_unset()
     ]
-    if now.booking_status != before.booking_status:
-        status = now.booking_status
+    status = now.booking_status
+    if status != before.booking_status or (is_closed and status is None):
         updates.append(BOOKING_STATUS.value_set(status) if status else BOOKING_STATUS.value_unset())
     if now.payment_status != before.payment_status and now.payment_status:
         updates.append(PAYMENT_STATUS.value_set(now.payment_status))

@@ -1,8 +1,12 @@
 """What an operator sees of a booking in Temporal's UI: search attributes and the current details."""
 
 from datetime import timedelta
+from uuid import uuid4
 
+import pytest
+from temporalio.api.enums.v1 import ResetReapplyType
 from temporalio.api.sdk.v1 import WorkflowMetadata
+from temporalio.client import WorkflowUpdateFailedError
 from temporalio.common import TypedSearchAttributes
 
 from models.domain.errors import Declined
@@ -10,6 +14,8 @@ from models.domain.messages import Approve, Complete
 from models.domain.policy import BookingPolicy, Deadlines
 from models.domain.states import BookingStatus, PaymentStatus
 from sandbox.browser.checkout_page import POOR_CARD
+from tests.workflows.booking import endings
+from tests.workflows.resets import current_run, reset, result_of, tasks_of
 from tests.workflows.saga import Booked, Saga
 from workflows import search_attributes
 from workflows.booking.workflow import BookingWorkflow
@@ -73,3 +79,25 @@ async def test_parked_booking_shows_what_it_needs(saga: Saga) -> None:
     assert "charge_expired_for_capture" in metadata
     info = await saga.execution(booked.handle)
     assert info.search_attributes.indexed_fields["NeedsAttention"].data == b"true"
+
+
+async def test_deleted_booking_shows_no_status_also_after_a_reset(live_saga: Saga) -> None:
+    handle = await endings.card_declined(live_saga)
+    await handle.result()
+    run_id = await current_run(live_saga, handle.id)
+    first, *_ = await tasks_of(live_saga, handle.id, run_id)
+    await reset(live_saga, handle.id, run_id, first, ResetReapplyType.RESET_REAPPLY_TYPE_ALL_ELIGIBLE)
+    await result_of(live_saga, handle.id)
+    attributes = (await handle.describe()).typed_search_attributes
+    assert attributes.get(search_attributes.BOOKING_STATUS) is None
+
+
+async def test_booking_that_never_got_its_slot_shows_no_status(live_saga: Saga) -> None:
+    order = await live_saga.order()
+    await live_saga.start(order)
+    second = order.model_copy(update={"terms": order.terms.model_copy(update={"booking_id": uuid4()})})
+    with pytest.raises(WorkflowUpdateFailedError):
+        await live_saga.start(second)
+    handle = live_saga.handle(second.terms.booking_id)
+    await handle.result()
+    assert (await handle.describe()).typed_search_attributes.get(search_attributes.BOOKING_STATUS) is None

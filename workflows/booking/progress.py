@@ -68,7 +68,7 @@ class Progress:
                 self._seed = seed
         before = state.view
         state.resume(recorded)
-        changes = search_attributes.changed(before, state.view, state.next_deadline)
+        changes = search_attributes.changed(before, state.view, state.next_deadline, state.is_closed)
         moved = search_attributes.SESSION_START.value_set(state.terms.starts_at)
         workflow.upsert_search_attributes([*changes, moved])
         self.set_details()
@@ -192,10 +192,11 @@ class Progress:
 
         Raises `IllegalTransition`.
         """
-        before = self._state.view
-        self._state.reach(booking, session, payment)
+        state = self._state
+        before = state.view
+        state.reach(booking, session, payment)
         workflow.upsert_search_attributes(
-            search_attributes.changed(before, self._state.view, self._state.next_deadline)
+            search_attributes.changed(before, state.view, state.next_deadline, state.is_closed)
         )
         self.set_details()
 

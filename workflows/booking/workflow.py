@@ -51,6 +51,9 @@ SHOWN_DEADLINE = "shown-deadline"
 """The patch since which the deadline that a declined card brings forward is a search attribute."""
 
 
+_STATUS_OF_REFUSED = "status-of-refused"
+
+
 @workflow.defn(name="Booking")
 class BookingWorkflow(BookingHandlers):
     @workflow.init
@@ -109,11 +112,17 @@ class BookingWorkflow(BookingHandlers):
             case True:
                 self._state.reach(booking=BookingStatus.PENDING)
             case False:
-                self._state.close()
+                self._refuse()
             case LimitReached() as reached:
                 self._state.limit_reached = reached
-                self._state.close()
+                self._refuse()
         self._progress.set_details()
+
+    def _refuse(self) -> None:
+        """The booking never has its slot."""
+        self._state.close()
+        if workflow.patched(_STATUS_OF_REFUSED):
+            self._progress.publish_status()
 
     async def _run_stages(self, order: ReserveSlot) -> Ending | None:
         """Payment, approval, session: the first stage that returns an ending is the last.
