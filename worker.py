@@ -56,11 +56,12 @@ from models.domain.policy import PaymentPlan
 from models.session_calendar import Party
 from models.settings import DocumentSettings, MailSettings, RuntimeSettings, StripeSettings, WebhookSettings
 from models.startup_check import check_settings
+from models.trace_export import exporting, trace_queries
 from workflows.adjustments import AdjustmentWorkflow
 from workflows.booking.workflow import BookingWorkflow
 from workflows.client.event_router import StripeEventRouter
 from workflows.client.executions import WorkflowExecutions
-from workflows.client.interceptors import RequestIdWorkerInterceptor
+from workflows.client.interceptors import LoggingInterceptor, traced
 from workflows.client.sandbox import SharedSandboxRunner
 from workflows.client.schedules import create_schedules
 from workflows.client.task_queues import DEPLOYMENT
@@ -121,6 +122,7 @@ def build_worker(
     interceptors: Sequence[Interceptor] = (),
 ) -> Worker:
     """A worker for all workflows and activities, on the gateways and the engine. `build_id` turns versioning on."""
+    client = traced(client)
     payments = PaymentActivities(
         engine,
         gateway,
@@ -168,7 +170,7 @@ def build_worker(
         max_task_queue_activities_per_second=activities_per_second,
         sticky_queue_schedule_to_start_timeout=STICKY_WAIT,
         graceful_shutdown_timeout=GRACE,
-        interceptors=[RequestIdWorkerInterceptor(), *interceptors],
+        interceptors=[LoggingInterceptor(), *interceptors],
         deployment_config=_deployment(build_id) if build_id else None,
     )
 
@@ -232,6 +234,7 @@ async def main() -> None:
         **ClientConfig.load_client_connect_config(), data_converter=pydantic_data_converter, runtime=runtime
     )
     engine = build_engine(settings.database_url.get_secret_value())
+    trace_queries(engine)
     api_key = settings.stripe_api_key.get_secret_value()
     try:
         async with stripe_client(api_key, settings.stripe_api_base) as stripe:
@@ -262,4 +265,5 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    with exporting("holdfast-worker"):
+        asyncio.run(main())

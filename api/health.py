@@ -15,6 +15,8 @@ from api.http.schema_types import ResponseModel
 
 router = APIRouter(tags=["machines"])
 
+PATHS = ("/healthz", "/readyz")
+
 _TIMEOUT = timedelta(seconds=2)
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Scope
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
@@ -56,8 +57,9 @@ from api.settings import Settings
 from api.webhooks import routers as webhooks
 from models import logs
 from models.db import build_engine
+from models.trace_export import exporting, trace_queries
 from workflows.client.event_router import StripeEventRouter
-from workflows.client.interceptors import RequestIdClientInterceptor
+from workflows.client.interceptors import traced
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
@@ -81,15 +83,17 @@ def create_app() -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        engine = build_engine(settings.runtime.database_url.get_secret_value())
-        try:
-            _attach_clients(app, settings, engine, await _temporal_client())
-            with _metrics_server(app, settings):
-                async with app.state.agents.running():
-                    yield
-            await app.state.streams.feed.close()
-        finally:
-            await engine.dispose()
+        with exporting("holdfast-api"):
+            engine = build_engine(settings.runtime.database_url.get_secret_value())
+            trace_queries(engine)
+            try:
+                _attach_clients(app, settings, engine, await _temporal_client())
+                with _metrics_server(app, settings):
+                    async with app.state.agents.running():
+                        yield
+                await app.state.streams.feed.close()
+            finally:
+                await engine.dispose()
 
     return _build(settings, lifespan)
 
@@ -121,6 +125,8 @@ def _build(settings: Settings, lifespan: Lifespan | None) -> FastAPI:
         redoc_url=None,
         # A redirect would send the caller's token to whatever host the Host header names.
         redirect_slashes=False,
+        # No logs: they would have the messages of errors.
+        telemetry={"metrics": False, "logs": False, "operation_spans": False, "exclude": _is_probe},
         lifespan=lifespan,
     )
     app.state.settings = settings
@@ -139,6 +145,10 @@ def _build(settings: Settings, lifespan: Lifespan | None) -> FastAPI:
     _handle_errors(app)
     _add_middleware(app, settings)
     return app
+
+
+def _is_probe(scope: Scope) -> bool:
+    return scope.get("path") in health.PATHS
 
 
 def _include_routers(app: FastAPI, settings: Settings) -> None:
@@ -190,10 +200,8 @@ def _attach_clients(app: FastAPI, settings: Settings, engine: AsyncEngine, tempo
     app.state.people_identity = people
     app.state.identity = ServiceTokenVerifier(people, app.state.database)
     app.state.streams = EventStreams(NotifyListener(engine.url))
-    # Added here, so that a client passed to `build_app` sends the request id with its calls as well.
-    temporal = Client(
-        **temporal.config() | {"interceptors": [*temporal.config()["interceptors"], RequestIdClientInterceptor()]}
-    )
+    # Here, so that a client passed to `build_app` passes on the trace as well.
+    temporal = traced(temporal)
     app.state.temporal = temporal
     task_queue = settings.runtime.holdfast_task_queue
     app.state.bookings = BookingClient(temporal, task_queue)

@@ -156,7 +156,11 @@ def test_docs_name_the_events_of_each_webhook_endpoint(title: str, events: froze
 
 
 _SET_BY_COMPOSE = {"DATABASE_URL"}
-_READ_BY_LIBRARIES = {"TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE", "FORWARDED_ALLOW_IPS"}
+_READ_BY_OPENTELEMETRY = {
+    *("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_HEADERS", "OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG"),
+    *("OTEL_RESOURCE_ATTRIBUTES", "OTEL_PROPAGATORS"),
+}
+_READ_BY_LIBRARIES = {"TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE", "FORWARDED_ALLOW_IPS"} | _READ_BY_OPENTELEMETRY
 
 
 @pytest.mark.parametrize("service", SETTINGS)
@@ -167,7 +171,9 @@ def test_compose_passes_on_what_the_program_reads_and_nothing_else(service: str)
 def test_docs_name_every_variable_that_compose_takes_and_no_other() -> None:
     operations = "".join(path.read_text() for path in (PROJECT_ROOT / "docs" / "operations").glob("*.md"))
     named = set(
-        re.findall(r"`((?:HOLDFAST|STRIPE)_[A-Z0-9_]+|[A-Z]+(?:_[A-Z]+)*_PASSWORD|FORWARDED_ALLOW_IPS)\b", operations)
+        re.findall(
+            r"`((?:HOLDFAST|STRIPE|OTEL)_[A-Z0-9_]+|[A-Z]+(?:_[A-Z]+)*_PASSWORD|FORWARDED_ALLOW_IPS)\b", operations
+        )
     )
     settings = SETTINGS["api"] | SETTINGS["worker"]
     assert variables() <= named

@@ -15,6 +15,7 @@ from email.message import EmailMessage
 from typing import Any, Protocol
 from uuid import UUID
 
+from opentelemetry import trace
 from sqlalchemy import exists, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.orm import aliased
@@ -28,6 +29,7 @@ from activities.mail.smtp import PermanentFailure, TemporaryFailure
 from models.documents.issuer import Issuer
 from models.session_calendar import Party
 from models.tables.outbox import OutboxMessage
+from models.traces import continued
 
 BATCH_SIZE = 10
 LEASE = timedelta(seconds=15)
@@ -156,6 +158,11 @@ class MailSender:
                 log.warning("The leases of %d mails are not renewed: %s", len(ids), error)
 
     async def _deliver(self, message: OutboxMessage, now: datetime) -> None:
+        with continued(f"SendMail:{message.kind}", message.traceparent) as span:
+            span.set_attribute("mail.id", str(message.id))
+            await self._attempt(message, now)
+
+    async def _attempt(self, message: OutboxMessage, now: datetime) -> None:
         try:
             async with transaction(self._engine) as session:
                 # One snapshot, so that text and calendar file are of the same moment.
@@ -186,6 +193,8 @@ class MailSender:
         await self._update(message.id, next_attempt_at=now + backoff, last_error=code)
 
     async def _update(self, id: UUID, **values: Any) -> None:
+        if error := values.get("last_error"):
+            trace.get_current_span().set_attribute("error.type", error)
         try:
             async with transaction(self._engine) as session:
                 await session.exec(update(OutboxMessage).where(col(OutboxMessage.id) == id).values(**values))

@@ -98,8 +98,6 @@ class RefundService:
         if not warning_ids:
             sentence = "No fraud warning about this booking has been received."
             raise Problem(Kind.NOT_POSSIBLE_NOW, sentence, booking_status=record.request.status)
-        if not record.is_closed:
-            return  # The warning waits for the capture, and then finds that it is dismissed.
         try:
             for warning_id in warning_ids:
                 await self._client.look_at_warning(warning_id)

@@ -156,6 +156,8 @@ class BookingPayout(ResponseModel):
     """The payout's state."""
     amount: Money
     """The instructor's share."""
+    transferred: Money | None
+    """What is transferred of it, if the platform settles the payment in another currency. `null` otherwise."""
     platform_fee: Money
     """What the platform kept."""
     stripe_payout_id: str | None

@@ -26,6 +26,7 @@ _FAILURE = {
 PAYOUT_OF_BOOKING = {
     "status": "FAILED",
     "amount": usd(8_000),
+    "transferred": None,
     "platform_fee": usd(2_000),
     "stripe_payout_id": "po_1OaFDbEcg9tTZuTgNYmX0PKB",
     "expected_at": "2026-03-06T00:00:00Z",

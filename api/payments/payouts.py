@@ -21,13 +21,13 @@ from api.payments import balances
 from models.domain.money import Money
 from models.domain.states import PayoutStatus
 from models.tables.bookings import BookingRequest
-from models.tables.payments import InstructorPayout
+from models.tables.payments import InstructorPayout, Payment
 from models.tables.people import Instructor, Student
 
 router = APIRouter(prefix="/v1/instructors/me", tags=["instructors"])
 operator_router = APIRouter(prefix="/v1/operator", tags=["operator"])
 
-_Row = tuple[InstructorPayout, str, str, str]
+_Row = tuple[InstructorPayout, str, str, str, Payment | None]
 """With the booking's title and the names of student and instructor."""
 
 _CREATED_AT, _ID = col(InstructorPayout.created_at), col(InstructorPayout.id)
@@ -151,8 +151,11 @@ async def negative_balances(operator: AsOperator, database: WithDatabase) -> Neg
 async def _payouts(
     session: AsyncSession, page: Page, status: PayoutStatus | None, instructor_id: UUID | None
 ) -> list[_Row]:
-    query = (
+    # SQLModel types no more than four columns.
+    query: Any = (
         select(InstructorPayout, BookingRequest.title, Student.name, Instructor.name)
+        .add_columns(Payment)
+        .outerjoin(Payment, col(Payment.booking_id) == col(InstructorPayout.booking_id))
         .join(BookingRequest, col(BookingRequest.id) == col(InstructorPayout.booking_id))
         .join(Student, col(Student.id) == col(BookingRequest.student_id))
         .join(Instructor, col(Instructor.id) == col(InstructorPayout.instructor_id))
@@ -172,7 +175,9 @@ def _next_cursor(found: list[_Row], page: Page) -> str | None:
     return pagination.next_cursor(found, page.limit, lambda last: (last[0].created_at, last[0].id))
 
 
-def _fields(row: InstructorPayout, title: str, student_name: str, instructor_name: str) -> dict[str, Any]:
+def _fields(
+    row: InstructorPayout, title: str, student_name: str, instructor_name: str, payment: Payment | None
+) -> dict[str, Any]:
     fields = row.model_dump(include={"id", "booking_id", "created_at", "updated_at"})
     names = {"title": title, "student_name": student_name, "instructor_name": instructor_name}
-    return fields | names | dict(payout_of_booking(row))
+    return fields | names | dict(payout_of_booking(row, payment))

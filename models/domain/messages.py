@@ -83,6 +83,9 @@ class ContestNoShow(Decision):
 class Cancel(Decision):
     """Either side cancels the booking, or an operator does on behalf of the platform."""
 
+    is_fraudulent: bool = False
+    """The card's bank has warned of fraud. Stripe then blocks the card and the email address."""
+
 
 class Settle(Decision):
     """An operator settles: the instructor gets the whole share."""
@@ -150,7 +153,7 @@ class ReserveSlot(Value):
     allow_overlap: bool = False
     """Whether the session may overlap another one of the student."""
     is_reset: bool = False
-    """Whether the workflow was reset to a time before the answer."""
+    """Whether the workflow was reset to a time before the answer, or starts again because Temporal was lost."""
     channel: Channel = Channel.API
     token_id: UUID | None = None
     """The service token that it was booked with."""

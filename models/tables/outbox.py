@@ -8,6 +8,7 @@ from sqlalchemy import Column, Index, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
+from models import traces
 from models.domain.notifications import NotificationKind, Recipient
 from models.tables.columns import enum_column
 
@@ -49,3 +50,5 @@ class OutboxMessage(SQLModel, table=True):
     last_error: str | None = None
     """A code, never the mail server's message, which contains addresses."""
     created_at: datetime
+    traceparent: str | None = Field(default_factory=traces.traceparent)
+    """The span that queued it, so that sending it belongs to the same trace."""

@@ -432,6 +432,9 @@ CREATE TABLE payment (
     charge_id varchar UNIQUE,
     ending_refund_ids varchar[] DEFAULT '{}' NOT NULL,
     ending_fee_returned_minor bigint DEFAULT 0 NOT NULL,
+    converted_minor bigint,
+    settled_minor bigint,
+    settled_currency varchar(3),
     hold_ends_at timestamptz,
     lapsed_at timestamptz,
     decline_code varchar,
@@ -446,7 +449,11 @@ CREATE TABLE payment (
     CONSTRAINT fee_is_not_negative CHECK (platform_fee_minor >= 0),
     CONSTRAINT loss_is_not_negative CHECK (platform_loss_minor >= 0),
     CONSTRAINT parts_are_not_negative CHECK (captured_minor >= 0 AND returned_minor >= 0),
-    CONSTRAINT parts_are_of_the_amount CHECK (captured_minor + returned_minor <= amount_minor)
+    CONSTRAINT parts_are_of_the_amount CHECK (captured_minor + returned_minor <= amount_minor),
+    CONSTRAINT conversion_is_whole CHECK (
+        (converted_minor IS NULL) = (settled_minor IS NULL) AND (settled_minor IS NULL) = (settled_currency IS NULL)
+    ),
+    CONSTRAINT conversion_is_positive CHECK (converted_minor > 0 AND settled_minor > 0)
 )
 
 CREATE INDEX ix_payment_hold_ends ON payment (hold_ends_at) WHERE status = 'PENDING'
@@ -457,6 +464,7 @@ CREATE TABLE payment_renewal (
     amount_minor bigint NOT NULL,
     currency varchar(3) NOT NULL,
     pay_by timestamptz NOT NULL,
+    is_final boolean DEFAULT false NOT NULL,
     page integer NOT NULL,
     checkout_session_id varchar,
     checkout_url varchar,
@@ -693,6 +701,7 @@ CREATE TABLE outbox_message (
     gave_up_at timestamptz,
     last_error varchar,
     created_at timestamptz NOT NULL,
+    traceparent varchar,
     CONSTRAINT kind_is_known CHECK (kind IN (
         'booking_received', 'approved', 'rejected', 'expired', 'unpaid', 'cancelled', 'completed',
         'no_show', 'refunded', 'refund_failed', 'no_show_reported', 'completion_reported',

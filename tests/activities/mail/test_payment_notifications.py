@@ -111,7 +111,9 @@ def _renewal(
     reason: RenewalReason = RenewalReason.HOLD_TOO_SHORT, amount: Money = PRICE, days: int = 2, page: int = 1
 ) -> Renewal:
     pay_by = NOW + timedelta(days=days)
-    return Renewal(reason=reason, amount=amount, pay_by=pay_by, page=page, is_reminder=page > 1)
+    return Renewal(
+        reason=reason, amount=amount, pay_by=pay_by, page=page, is_final=amount != PRICE, is_reminder=page > 1
+    )
 
 
 async def _ask(bookings: Bookings, terms: BookingTerms, renewal: Renewal) -> None:
