@@ -123,8 +123,8 @@ def _stripe_access() -> dict[str, str]:
     """The access to each resource that the adapters' calls need."""
     adapters = (PROJECT_ROOT / "activities" / "stripe").glob("*.py")
     calls = [
-        # A reversal belongs to its transfer, and a fee's refund to its fee.
-        (re.sub(r"\.(reversals|refunds)$", "", resource), verb)
+        # A reversal belongs to its transfer, a fee's refund to its fee, and a line to its Checkout Session.
+        (re.sub(r"\.(reversals|refunds|line_items)$", "", resource), verb)
         for file in adapters
         for resource, verb in _STRIPE_CALL.findall(file.read_text())
     ]
