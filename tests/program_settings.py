@@ -29,7 +29,7 @@ SETTINGS = {"api": _names(*_API), "worker": _names(WorkerSettings)}
 
 def _text(field: FieldInfo) -> str:
     """A default as the variable would have it; empty for none."""
-    value = TypeAdapter(field.annotation).dump_python(field.default, mode="json", warnings=False)
+    value = TypeAdapter[object](field.annotation or str).dump_python(field.default, mode="json", warnings=False)
     match value:
         case None | []:
             return ""
@@ -41,9 +41,11 @@ def _text(field: FieldInfo) -> str:
             return str(value)
 
 
+_ALL: tuple[type[BaseSettings], ...] = (*_API, WorkerSettings)
+
 DEFAULTS = {
     _variable(kind, name): _text(field)
-    for kind in (*_API, WorkerSettings)
+    for kind in _ALL
     for name, field in kind.model_fields.items()
     if not field.is_required()
 }

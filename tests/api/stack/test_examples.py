@@ -43,7 +43,7 @@ def tokens(stack: Stack, services_loop: asyncio.Runner) -> dict[str, str]:
 
 
 def _answer(curl: str, variables: dict[str, str]) -> httpx.Response:
-    answer = sent(Exchange(curl, 0, {}, None).request(variables))
+    answer = sent(Exchange(curl, 200, {}, {}).request(variables))
     assert answer.is_success, answer.text
     return answer
 
