@@ -90,7 +90,7 @@ _STATED: dict[tuple[str, str], list[str]] = {
     ("activities/disputes.py", "attention.dispute_reason(dispute.id)"): [
         *_texts("activities.database.attention", "dispute_reason")
     ],
-    ("activities/fraud_warnings.py", "reason"): [*_texts("activities.fraud_warnings", "_act")],
+    ("activities/fraud_warnings.py", "reason"): [*_texts("activities.fraud_warnings", "_call_attention")],
 }
 """Where a reason is stated, as file and expression, and the texts that it can have there."""
 
