@@ -3,7 +3,6 @@
 import argparse
 import asyncio
 import json
-import shutil
 import sys
 from contextlib import suppress
 from datetime import timedelta
@@ -17,7 +16,6 @@ from sandbox.seed import Seeds, seed
 from sandbox.stack import supervision
 from sandbox.stack.commands import StartupError
 from sandbox.stack.local import THIS_CHECKOUT, LocalSecrets, StackDirectory, write_atomically
-from sandbox.stack.postgres import delete_outside
 from sandbox.stack.processes import Process
 from sandbox.stack.stack import Stack
 
@@ -45,7 +43,10 @@ async def up(local: StackDirectory, ready_file: Path | None, *, fresh: bool = Fa
         StartupError: a process did not become ready.
     """
     with local.lock():
-        _clear(local, ready_file, fresh=fresh)
+        if fresh:
+            local.delete_state()
+        if ready_file:
+            ready_file.unlink(missing_ok=True)  # noqa: ASYNC240 - before anything runs
         async with Stack(local.state, keeps_data=True) as stack:
             stripe_base = stack.worker_environment.get("STRIPE_API_BASE")
             seeds = await seed(stack.database_url, stack.stripe_key, stripe_base)
@@ -57,14 +58,6 @@ async def up(local: StackDirectory, ready_file: Path | None, *, fresh: bool = Fa
                 await _keep_running(stack, ready_file)
             print("\nStopping.", flush=True)
     return 0
-
-
-def _clear(local: StackDirectory, ready_file: Path | None, *, fresh: bool) -> None:
-    if ready_file:
-        ready_file.unlink(missing_ok=True)
-    if fresh:
-        delete_outside(local.state / "postgres")
-        shutil.rmtree(local.state, ignore_errors=True)
 
 
 async def _keep_running(stack: Stack, ready_file: Path | None) -> None:

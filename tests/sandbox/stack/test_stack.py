@@ -40,9 +40,10 @@ async def status(url: str) -> int:
 
 
 @asynccontextmanager
-async def running_up(local: StackDirectory, ready_file: Path, *, fresh: bool = False) -> AsyncIterator[dict[str, Any]]:
+async def running_up(local: StackDirectory, ready_file: Path) -> AsyncIterator[dict[str, Any]]:
     """What `./run up` writes to its ready file, while it runs."""
-    running = asyncio.create_task(up(local, ready_file, fresh=fresh))
+    ready_file.unlink(missing_ok=True)  # noqa: ASYNC240 - an earlier run's
+    running = asyncio.create_task(up(local, ready_file))
     try:
         await eventually(lambda: running.done() or ready_file.exists())
         if running.done():
@@ -137,9 +138,15 @@ async def test_up_writes_the_addresses_restarts_killed_processes_and_keeps_its_d
         assert mail["subject"].startswith("Cancelled: Composition: colour and silence, ")
         assert "You were not charged." in mail["text"]
 
-    async with running_up(local, ready_file, fresh=True) as fresh:
-        assert fresh["api_url"] != ready["api_url"]
-        assert (await httpx.AsyncClient(trust_env=False).get(f"{fresh['mailbox_url']}/mails.json")).json() == []
+
+def test_fresh_start_has_neither_the_data_nor_the_ports(tmp_path: Path) -> None:
+    local, elsewhere = StackDirectory(tmp_path), tmp_path / "elsewhere"
+    Stack(local.state)
+    elsewhere.mkdir()
+    (local.state / "postgres").symlink_to(elsewhere)
+    local.delete_state()
+    assert not local.state.exists()
+    assert not elsewhere.exists()
 
 
 @pytest.mark.parametrize(
