@@ -22,7 +22,7 @@ USER 10001:10001
 FROM python
 COPY --from=dependencies /venv /venv
 # Alembic reads its settings from pyproject.toml.
-COPY pyproject.toml worker.py replay.py restore.py ./
+COPY pyproject.toml worker.py ./
 COPY models models
 COPY activities activities
 COPY workflows workflows

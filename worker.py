@@ -59,22 +59,14 @@ from models.session_calendar import Party
 from models.settings import DocumentSettings, MailSettings, RuntimeSettings, StripeSettings, WebhookSettings
 from models.startup_check import check_settings
 from models.trace_export import exporting, trace_queries
-from workflows.adjustments import AdjustmentWorkflow
-from workflows.attention import AttentionWorkflow
-from workflows.booking.workflow import BookingWorkflow
 from workflows.client.attention import AttentionExecutions
 from workflows.client.event_router import StripeEventRouter
 from workflows.client.executions import WorkflowExecutions
 from workflows.client.interceptors import LoggingInterceptor, traced
-from workflows.client.sandbox import SharedSandboxRunner
+from workflows.client.sandbox import SANDBOX
 from workflows.client.schedules import create_schedules
 from workflows.client.task_queues import DEPLOYMENT
-from workflows.disputes import DisputeWorkflow
-from workflows.onboarding import OnboardingWorkflow
-from workflows.orphans import OrphanSweepWorkflow
-from workflows.payouts import PayoutWorkflow
-from workflows.reconciliation import ReconciliationWorkflow
-from workflows.refunds import RefundWorkflow
+from workflows.client.workflow_types import WORKFLOWS
 
 GRACE = timedelta(seconds=30)
 
@@ -82,20 +74,6 @@ log = logging.getLogger("holdfast.worker")
 
 # How long a workflow task waits for the worker that has its booking in memory before any worker may take it.
 STICKY_WAIT = timedelta(seconds=1)
-
-WORKFLOWS: tuple[type, ...] = (
-    BookingWorkflow,
-    OnboardingWorkflow,
-    DisputeWorkflow,
-    PayoutWorkflow,
-    RefundWorkflow,
-    ReconciliationWorkflow,
-    OrphanSweepWorkflow,
-    AdjustmentWorkflow,
-    AttentionWorkflow,
-)
-
-SANDBOX = SharedSandboxRunner()
 
 
 class Settings(StripeSettings, RuntimeSettings, MailSettings, WebhookSettings, DocumentSettings):

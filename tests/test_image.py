@@ -166,7 +166,8 @@ class Missing:
             raise ModuleNotFoundError(f"{name} is not in the lock", name=name)
 
 sys.meta_path.insert(0, Missing())
-import alembic.config, api.main, api.people.operators, replay, restore, uvicorn, worker
+import alembic.config, api.main, api.people.operators, uvicorn, worker
+import workflows.client.replay, workflows.client.restore.__main__
 """
 
 

@@ -13,7 +13,7 @@ _COMPLETED = PROJECT_ROOT / "tests" / "workflows" / "histories" / "booking" / "c
 
 async def _replay(*files: Path) -> str:
     command = Command(
-        argv=python(str(PROJECT_ROOT / "replay.py"), *map(str, files)), env=child_environment({}), cwd=files[0].parent
+        argv=python("-m", "workflows.client.replay", *map(str, files)), env=child_environment({}), cwd=files[0].parent
     )
     return await run_to_end("replay", command)
 

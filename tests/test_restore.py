@@ -3,12 +3,12 @@
 from sqlalchemy.ext.asyncio import create_async_engine
 from stripe import StripeClient
 
-import restore
 import worker
 from activities.stripe.disputes import StripeDisputes
 from activities.stripe.payments import StripeGateway
 from activities.stripe.payouts import StripePayouts
 from activities.stripe.refunds import StripeRefunds
+from workflows.client.restore import __main__ as restore
 
 _MOVE_OR_READ_MONEY = {
     "secure_payment", "look_up_payment", "settle_payment", "release_payment", "create_refund", "look_up_refund",

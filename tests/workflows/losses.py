@@ -19,12 +19,12 @@ from activities.stripe.payouts import StripePayouts
 from activities.stripe.refunds import StripeRefunds
 from models.domain.ids import ordered_reconciliation_id
 from models.domain.reconciliation import ReconciliationReport
-from restore import Restore
 from sandbox.stack.temporal import Temporal
 from tests.workflows.faults import Faults, FaultyDisputes, FaultyGateway
 from tests.workflows.resets import LiveEnvironment
 from tests.workflows.saga import QUEUE, Booked, Saga, Workers
 from worker import build_worker
+from workflows.client.restore.__main__ import Restore
 
 Rows = dict[str, list[dict[str, Any]]]
 

@@ -12,8 +12,8 @@ from temporalio.contrib.opentelemetry import TracingInterceptor
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 
-from worker import WORKFLOWS
 from workflows.client.interceptors import LoggingInterceptor
+from workflows.client.workflow_types import WORKFLOWS
 
 _MOST = 1_000
 _TYPES = frozenset(

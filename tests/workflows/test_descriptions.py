@@ -15,7 +15,7 @@ from models.domain.decisions import claim_refusal
 from models.domain.messages import Decision
 from sandbox.stack.environment import PROJECT_ROOT
 from tests.workflows.booking.states import TERMS
-from worker import WORKFLOWS
+from workflows.client.workflow_types import WORKFLOWS
 from workflows.descriptions import DESCRIBED
 
 DOCS = (PROJECT_ROOT / "docs" / "operations" / "temporal-ui.md").read_text()

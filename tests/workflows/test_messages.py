@@ -19,7 +19,7 @@ import activities
 from models.domain.base import Value
 from models.domain.money import Money
 from models.domain.terms import BookingTerms
-from worker import WORKFLOWS
+from workflows.client.workflow_types import WORKFLOWS
 
 NOW = datetime(2026, 12, 1, tzinfo=UTC)
 _EXAMPLES: dict[type, Callable[[], Any]] = {

@@ -20,8 +20,9 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 
 from sandbox.demo import programme
-from worker import SANDBOX, WORKFLOWS
 from workflows.client.interceptors import LoggingInterceptor
+from workflows.client.sandbox import SANDBOX
+from workflows.client.workflow_types import WORKFLOWS
 
 _HISTORIES = Path(__file__).parent / "histories"
 _SAVED = sorted(_HISTORIES.glob("*/*.json"))

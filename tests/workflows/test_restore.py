@@ -196,7 +196,7 @@ async def test_temporal_that_is_older_than_postgres_catches_up_with_it(
         "STRIPE_API_KEY": stripe_sandbox.key,
         "TEMPORAL_ADDRESS": world.temporal_address,
     }
-    restore = python(str(PROJECT_ROOT / "restore.py"), "workflows", "--since", since.isoformat())
+    restore = python("-m", "workflows.client.restore", "workflows", "--since", since.isoformat())
     command = Command(argv=restore, env=child_environment(settings), cwd=PROJECT_ROOT)
     assert (await run_to_end("restore", command)).splitlines() == [
         "2 bookings and 0 refunds, disputes and payouts go on from their records.",

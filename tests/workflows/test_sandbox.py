@@ -19,7 +19,7 @@ with workflow.unsafe.imports_passed_through():
     from temporalio.worker import Worker
     from temporalio.workflow import NondeterminismError
 
-    from worker import SANDBOX
+    from workflows.client.sandbox import SANDBOX
 
 CALLS: dict[str, Callable[[], object]] = {
     "datetime.now": lambda: datetime.now(),  # noqa: DTZ005

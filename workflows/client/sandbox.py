@@ -63,3 +63,6 @@ class _SharedInstance(_Instance):
     @property
     def _in_sandbox(self) -> Any:
         return self.globals_and_locals["__temporal_in_sandbox"]
+
+
+SANDBOX = SharedSandboxRunner()

@@ -19,8 +19,9 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig
 from temporalio.worker import Replayer
 
-from worker import SANDBOX, WORKFLOWS
 from workflows.client.interceptors import LoggingInterceptor
+from workflows.client.sandbox import SANDBOX
+from workflows.client.workflow_types import WORKFLOWS
 
 _STARTED = "workflowExecutionStartedEventAttributes"
 

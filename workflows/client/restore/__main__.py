@@ -42,12 +42,12 @@ from models.domain.policy import PaymentPlan
 from models.domain.reconciliation import ReconciliationOrder
 from models.settings import RuntimeSettings, StripeSettings
 from models.startup_check import check_settings
-from worker import WORKFLOWS
 from workflows.client.interceptors import LoggingInterceptor
 from workflows.client.restore.executions import ExecutionRestore
 from workflows.client.restore.histories import WriteCollector, replay_changed
 from workflows.client.restore.payments import Fate, PaymentRestore
 from workflows.client.restore.records import RecordRestore
+from workflows.client.workflow_types import WORKFLOWS
 from workflows.reconciliation import ReconciliationWorkflow
 
 _OVERLAP = timedelta(minutes=10)
