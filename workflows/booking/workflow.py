@@ -47,6 +47,12 @@ with workflow.unsafe.imports_passed_through():
     from workflows.booking.renewals import RENEWALS, Renewals
     from workflows.booking.steps import CheckoutRefused, HoldLapsed, Steps
 
+SHOWN_DEADLINE = "shown-deadline"
+"""The patch since which the deadline that a declined card brings forward is a search attribute."""
+
+
+_STATUS_OF_REFUSED = "status-of-refused"
+
 
 @workflow.defn(name="Booking")
 class BookingWorkflow(BookingHandlers):
@@ -79,7 +85,7 @@ class BookingWorkflow(BookingHandlers):
             raise cancellation
         return state.view
 
-    @workflow.update(name=OPEN_CHECKOUT)
+    @workflow.update(name=OPEN_CHECKOUT, description="Waits until the student can pay. Needs no input.")
     async def open_checkout(self) -> Checkout:
         """Answered once the student can pay; a booking is started with this update."""
         state = self._state
@@ -106,11 +112,17 @@ class BookingWorkflow(BookingHandlers):
             case True:
                 self._state.reach(booking=BookingStatus.PENDING)
             case False:
-                self._state.close()
+                self._refuse()
             case LimitReached() as reached:
                 self._state.limit_reached = reached
-                self._state.close()
+                self._refuse()
         self._progress.set_details()
+
+    def _refuse(self) -> None:
+        """The booking never has its slot."""
+        self._state.close()
+        if workflow.patched(_STATUS_OF_REFUSED):
+            self._progress.publish_status()
 
     async def _run_stages(self, order: ReserveSlot) -> Ending | None:
         """Payment, approval, session: the first stage that returns an ending is the last.
@@ -170,7 +182,14 @@ class BookingWorkflow(BookingHandlers):
                 return endings.unpaid(state.terms, reason, payment.decline_code, payment.advice_code)
             if payment.decline_code:
                 grace = state.terms.policy.deadlines.decline_grace
-                state.deadline = min(state.deadline, workflow.now() + grace)
+                earlier = min(state.deadline, workflow.now() + grace)
+                if earlier != state.deadline:
+                    state.deadline = earlier
+                    self._show_deadline()
+
+    def _show_deadline(self) -> None:
+        if workflow.patched(SHOWN_DEADLINE):
+            self._progress.publish_status()
 
     async def _authorize(self, payment: PaymentState) -> Ending | None:
         """The money is secured. If the hold is too short for the session, the student pays again before it."""

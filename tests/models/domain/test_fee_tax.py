@@ -33,6 +33,7 @@ def money(amount_minor: int, currency: str = "usd") -> Money:
         (money(10), 1_000, Rounding.HALF_UP, 1),
         (money(10), 1_000, Rounding.DOWN, 0),
         (money(2_000), 10_000, Rounding.HALF_UP, 1_000),
+        (money(1), 10_000, Rounding.HALF_UP, 1),
         (money(-500), 1_900, Rounding.HALF_UP, 0),
         # In the steps that Stripe accepts.
         (money(1_190, "kwd"), 1_900, Rounding.HALF_UP, 190),

@@ -133,8 +133,8 @@ def test_presets_are_keyed_by_name_and_moderate_is_the_default() -> None:
 
 @pytest.mark.parametrize(
     "tiers",
-    [((2, 5_000), (24, 10_000)), ((24, 5_000), (2, 10_000)), ((24, 10_000), (24, 5_000))],
-    ids=["later tier first", "higher refund for less notice", "two tiers at the same time"],
+    [((2, 5_000), (24, 10_000)), ((2, 10_000), (24, 5_000)), ((24, 5_000), (2, 10_000)), ((24, 10_000), (24, 5_000))],
+    ids=["reversed", "later tier first", "higher refund for less notice", "two tiers at the same time"],
 )
 def test_tiers_in_a_wrong_order_are_refused(tiers: tuple[tuple[int, int], ...]) -> None:
     with pytest.raises(ValidationError, match="nearer to the start"):

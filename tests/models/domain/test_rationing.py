@@ -77,19 +77,32 @@ def test_one_unpaid_booking_per_instructor() -> None:
     )
 
 
+def test_a_limit_also_holds_for_who_is_above_it_already() -> None:
+    mine = [unpaid(instructor_id=WANTED.instructor_id) for _ in range(2)]
+    assert reached(Standing(open=tuple(mine))) == LimitReached(
+        limit=Limit.UNPAID_WITH_INSTRUCTOR, until=mine[0].pay_until, booking_id=mine[0].booking_id
+    )
+    one = OFF.model_copy(update={"max_unpaid": 1})
+    for count in (1, 2):
+        others = [unpaid() for _ in range(count)]
+        expected = LimitReached(limit=Limit.UNPAID, until=others[0].pay_until)
+        assert reached(Standing(open=tuple(others)), one) == expected
+
+
 def test_paid_bookings_do_not_count() -> None:
     many = tuple(accepted(hours * HOUR) for hours in range(2, 20))
     assert reached(Standing(open=many)) is None
 
 
-@pytest.mark.parametrize(("ago", "waits"), [(59 * MINUTE, True), (60 * MINUTE, False)])
+@pytest.mark.parametrize(("ago", "waits"), [(59 * MINUTE, True), (60 * MINUTE, False), (61 * MINUTE, False)])
 def test_a_lapsed_slot_is_not_theirs_again_for_an_hour(ago: timedelta, waits: bool) -> None:
     answer = reached(Standing(lapses=(Lapse(slot_id=WANTED.slot_id, at=NOW - ago),)))
     assert answer == (LimitReached(limit=Limit.LAPSED_SLOT, until=NOW + MINUTE) if waits else None)
 
 
 def test_a_slot_of_another_lapse_is_free() -> None:
-    assert reached(Standing(lapses=(Lapse(slot_id=uuid4(), at=NOW),))) is None
+    for other in (uuid4(), UUID(int=0), UUID(int=2**128 - 1)):
+        assert reached(Standing(lapses=(Lapse(slot_id=other, at=NOW),))) is None
 
 
 @pytest.mark.parametrize("limit", [Limit.LAPSES, Limit.DECLINED_CARDS])

@@ -64,3 +64,7 @@ def test_each_currency_has_its_own_page_in_the_order_of_their_names() -> None:
 def test_a_sum_of_nothing_is_nothing() -> None:
     assert summed([], "usd") == Earnings.none("usd")
     assert Earnings.none("usd").transactions == 0
+
+
+def test_readers_of_the_api_are_told_what_an_amount_means() -> None:
+    assert Earnings.model_fields["net"].description == "What was earned."

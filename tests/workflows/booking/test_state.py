@@ -1,101 +1,53 @@
 """The decision table of a booking: which decision is possible in which situation, and what it changes. No Temporal."""
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import compress, product
-from uuid import UUID
 
 import pytest
 
-from models.domain.actors import AbsentParty, Actor, Role
+from models.domain.actors import AbsentParty, Actor
 from models.domain.decisions import Stage
 from models.domain.endings import EndReason
 from models.domain.messages import (
-    Approve,
     BookingView,
-    Cancel,
     Channel,
-    Complete,
-    Confirm,
     ContestNoShow,
-    Decision,
     Extend,
-    Object,
     PaymentEvent,
-    Reject,
-    Release,
     ReportNoShow,
     Reschedule,
-    ReserveSlot,
-    Retry,
-    Settle,
     SettleAndRefund,
 )
 from models.domain.money import Money
 from models.domain.payments import HoldPhase, PaymentState
-from models.domain.policy import BookingPolicy, Deadlines, PaymentPlan
+from models.domain.policy import BookingPolicy
 from models.domain.renewals import RenewalReason
 from models.domain.session_reports import Report
-from models.domain.states import BookingStatus, IllegalTransition, PaymentStatus, SessionStatus
-from models.domain.terms import BookingTerms
+from models.domain.states import BookingStatus, IllegalTransition
+from tests.workflows.booking.states import (
+    ACCEPTED,
+    BEFORE,
+    COMPLETE,
+    CONTEST,
+    DECISIONS,
+    DOLLARS,
+    DURING,
+    ENDS_AT,
+    HOLD_ENDS_AT,
+    HOUR,
+    INSTRUCTOR,
+    OBJECT,
+    OPERATOR,
+    REPORT,
+    STARTS_AT,
+    STUDENT,
+    TERMS,
+    at,
+)
 from workflows.booking.decisions import Decisions
-from workflows.booking.progress import details_of
 from workflows.booking.state import BookingState
 
-HOUR = timedelta(hours=1)
-STARTS_AT = datetime(2026, 12, 3, 10, tzinfo=UTC)
-ENDS_AT = STARTS_AT + HOUR
-BEFORE, DURING = STARTS_AT - 30 * HOUR, STARTS_AT + timedelta(minutes=15)
-HOLD_ENDS_AT = STARTS_AT + timedelta(days=5)
-STUDENT = Actor(role=Role.STUDENT, id=UUID(int=1))
-INSTRUCTOR = Actor(role=Role.INSTRUCTOR, id=UUID(int=2))
-OPERATOR = Actor(role=Role.OPERATOR, id=UUID(int=3))
-DOLLARS = {part: Money(amount_minor=part * 100, currency="usd") for part in (0, 25, 50, 75, 100)}
-TERMS = BookingTerms(
-    booking_id=UUID(int=10),
-    student_id=UUID(int=1),
-    instructor_id=UUID(int=2),
-    offering_id=UUID(int=11),
-    slot_id=UUID(int=12),
-    starts_at=STARTS_AT,
-    ends_at=STARTS_AT + HOUR,
-    price=DOLLARS[100],
-    policy=BookingPolicy(deadlines=Deadlines(contest_window=24 * HOUR, objection_window=12 * HOUR)),
-    plan=PaymentPlan.HOLD,
-    stripe_account_id="acct_1",
-)
-REPORT = ReportNoShow(actor=INSTRUCTOR, absent=AbsentParty.STUDENT)
-CONTEST = ContestNoShow(actor=STUDENT)
-COMPLETE = Complete(actor=INSTRUCTOR)
-OBJECT = Object(actor=STUDENT)
-
-DECISIONS: dict[str, Decision] = {
-    "approve": Approve(actor=INSTRUCTOR),
-    "reject": Reject(actor=INSTRUCTOR),
-    "complete": COMPLETE,
-    "complete early": Complete(actor=INSTRUCTOR, record_is_enough=True),
-    "confirm": Confirm(actor=STUDENT),
-    "object": OBJECT,
-    "report": REPORT,
-    "contest": CONTEST,
-    "cancel by student": Cancel(actor=STUDENT),
-    "cancel by instructor": Cancel(actor=INSTRUCTOR),
-    "settle": Settle(actor=OPERATOR),
-    "settle with a reason": Settle(actor=OPERATOR, has_reason=True),
-    "release": Release(actor=OPERATOR),
-    "refund": SettleAndRefund(actor=OPERATOR, amount=DOLLARS[25]),
-    "refund with a reason": SettleAndRefund(actor=OPERATOR, amount=DOLLARS[25], has_reason=True),
-    "extend": Extend(actor=OPERATOR, until=DURING + 2 * HOUR),
-    "reschedule": Reschedule(
-        actor=INSTRUCTOR,
-        proposal_id=UUID(int=13),
-        slot_id=UUID(int=14),
-        starts_at=STARTS_AT + HOUR,
-        ends_at=STARTS_AT + 2 * HOUR,
-        from_starts_at=STARTS_AT,
-    ),
-    "retry": Retry(actor=OPERATOR),
-}
 CANCEL = {"cancel by student", "cancel by instructor"}
 EARLY = {"settle with a reason", "refund with a reason"}
 REPORTS = {"complete", "complete early", "report"}
@@ -122,7 +74,6 @@ OPEN = {
     "ending": set(),
     "closed": set(),
 }
-ACCEPTED = ("accepted", "begun", "over", "ending")
 FLAGS = ("parked", "reported", "completed", "answered", "moving")
 
 
@@ -168,28 +119,6 @@ class Case:
             answer=CONTEST if "answered" in self.flags else None,
             is_moving="moving" in self.flags,
         )
-
-
-def at(place: str) -> BookingState:
-    order = ReserveSlot(terms=TERMS, booked_at=BEFORE, checkout_deadline_at=BEFORE + HOUR)
-    state = BookingState.of(order)
-    state.reach(booking=BookingStatus.PENDING)
-    # An operator may extend any stage up to here, so that one `extend` serves for all.
-    state.latest_deadline, state.hold_ends_at = DURING + 3 * HOUR, HOLD_ENDS_AT
-    if place in ("approval", "being approved", *ACCEPTED, "closed"):
-        state.stage = Stage.APPROVAL
-        state.reach(payment=PaymentStatus.PENDING)
-    if place in ("being approved", *ACCEPTED):
-        state.approval = Approve(actor=INSTRUCTOR)
-    if place in ACCEPTED:
-        state.stage = Stage.SESSION
-        state.reach(booking=BookingStatus.ACCEPTED, session=SessionStatus.SCHEDULED)
-    if place in ("ending", "ending unpaid"):
-        Decisions(state).apply(Release(actor=OPERATOR), BEFORE)
-        state.begin_ending(state.decided_ending)
-    if place == "closed":
-        state.close()
-    return state
 
 
 CASES = [
@@ -413,21 +342,3 @@ def test_a_deleted_booking_request_has_no_status() -> None:
     unpaid.close()
     unpaid.reach()
     assert unpaid.view == BookingView(booking_status=None, end_reason=EndReason.RELEASED_BY_OPERATOR)
-
-
-@pytest.mark.parametrize(
-    ("state", "details", "next_deadline"),
-    [
-        (at("approval"), "Waits for the instructor's decision until 2026-12-02 05:00:00 UTC.", BEFORE + HOUR),
-        (replace(at("begun"), report=REPORT), "Waits for a no-show to be contested until ", BEFORE + HOUR),
-        (replace(at("over"), report=COMPLETE), "Waits for a completion to be objected to until ", BEFORE + HOUR),
-        (replace(at("begun"), parked_because="x"), "Needs an operator's decision: x.", None),
-        (at("ending"), "Waits for the money to move until ", None),
-    ],
-    ids=["waiting", "reported", "completion reported", "parked", "ending"],
-)
-def test_operators_read_what_the_booking_waits_for(
-    state: BookingState, details: str, next_deadline: datetime | None
-) -> None:
-    assert details_of(state).startswith(details)
-    assert state.next_deadline == next_deadline

@@ -38,7 +38,7 @@ from tests.workflows.booking.every_order.records import recorded
 from tests.workflows.booking.every_order.stripe import Stripe
 from workflows.booking.decisions import Decisions
 
-BOOKED_AT = STARTS_AT - 30 * HOUR
+BOOKED_AT, LAST_RETRY = STARTS_AT - 30 * HOUR, timedelta(days=5)
 # What no later step depends on: ids that tell messages apart.
 _NOT_STATE = {"renewal", "_seen_events", "operator_round", "decided_in", "carried_out", "resumed", "retry", "retried"}
 _CAN_FAIL = {"secure_payment", "settle_payment", "release_payment"}
@@ -116,7 +116,9 @@ class World:
             return moves
         if self.stripe.having(HoldPhase.OPEN):
             moves.append("pay")
-        return moves + list(UPDATES)
+        # A student can be asked for a late payment again and again.
+        has_time = self.now < self.state.terms.ends_at + LAST_RETRY
+        return moves + [move for move in UPDATES if has_time or move != "retry"]
 
     def own_moves(self) -> list[str]:
         """What happens if nobody does anything."""
