@@ -159,6 +159,7 @@ def writes(
         record.record_session_report,
         record.record_session_answer,
         record.judge_session,
+        record.record_refused_signal,
         record.move_slot,
         refund.reserve_refund,
         refund.adopt_refund,
