@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from temporalio.client import WorkflowHistory
+from temporalio.contrib.opentelemetry import TracingInterceptor
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig
 from temporalio.worker import Replayer
@@ -45,7 +46,7 @@ async def _replay_all(files: list[Path]) -> int:
         workflows=WORKFLOWS,
         workflow_runner=SANDBOX,
         data_converter=pydantic_data_converter,
-        interceptors=[LoggingInterceptor()],
+        interceptors=[TracingInterceptor(), LoggingInterceptor()],
         runtime=Runtime(telemetry=TelemetryConfig(logging=LoggingConfig(filter="off"))),
     )
     failed = 0

@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.contrib.opentelemetry import TracingInterceptor
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
@@ -80,7 +81,7 @@ class Restore:
             workflows=WORKFLOWS,
             workflow_runner=UnsandboxedWorkflowRunner(),
             data_converter=pydantic_data_converter,
-            interceptors=[LoggingInterceptor(), collector],
+            interceptors=[TracingInterceptor(), LoggingInterceptor(), collector],
         )
         async for result in replay_changed(self._client, self._task_queue, since, replayer):
             if result.replay_failure:

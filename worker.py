@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import timedelta
 from email.utils import parseaddr
 
+import uvloop
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity, workflow
 from temporalio.client import Client
@@ -269,4 +270,4 @@ async def main() -> None:
 
 if __name__ == "__main__":
     with exporting("holdfast-worker"):
-        asyncio.run(main())
+        uvloop.run(main())

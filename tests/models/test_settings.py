@@ -1,9 +1,11 @@
 """Insecure or contradictory settings stop the start-up, and no error or repr shows a secret."""
 
+import re
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from models.domain.money import Rounding
 from models.domain.policy import STRICT, BookingPolicy, CompletionTimeoutPolicy, Deadlines, FraudWarningPolicy
@@ -17,6 +19,7 @@ from models.settings import (
 )
 
 CANARY = "tellnobody"
+SELF_HOSTING = Path(__file__).parents[2] / "docs" / "operations" / "self-hosting.md"
 VARIABLES = ("HOLDFAST_ENV", "STRIPE_API_KEY", "STRIPE_API_BASE", "DATABASE_URL", "HOLDFAST_TASK_QUEUE")
 
 
@@ -210,3 +213,13 @@ def test_smtp_uses_starttls_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_development_needs_no_mail_server(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOLDFAST_ENV", "development")
     assert MailSettings().holdfast_smtp_host is None
+
+
+def test_the_rules_of_new_bookings_are_by_default_what_operators_read() -> None:
+    documented = dict(re.findall(r"\| `HOLDFAST_([A-Z_]+)` \| `([^`]+)` \|", SELF_HOSTING.read_text()))
+    checked = set()
+    for name, rule in PolicySettings.model_fields.items():
+        if (default := documented.get(name.upper())) is not None and default.isupper() | default.isdigit():
+            assert TypeAdapter[object](rule.annotation or str).validate_strings(default) == rule.default, name
+            checked.add(name)
+    assert set(PolicySettings.model_fields) - checked == {"platform_country", "funds_kept_at_most"}

@@ -13,7 +13,6 @@ from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from models.domain.decisions import claim_refusal
     from models.domain.messages import (
         Approve,
         BookingView,
@@ -35,7 +34,7 @@ with workflow.unsafe.imports_passed_through():
         Settle,
         SettleAndRefund,
     )
-    from workflows.booking import decisions
+    from workflows.booking.decisions import Decisions
     from workflows.booking.outcomes import Outcomes
     from workflows.booking.progress import Progress
     from workflows.booking.refused_signals import REFUSED_SIGNALS, RefusedSignals, unreadable
@@ -48,17 +47,21 @@ _CARRIED_OUT = "This decision was carried out before the workflow was reset."
 
 
 class BookingHandlers:
-    """A signal and its update end in the same method, `decisions.apply`."""
+    """A signal and its update end in the same method, `Decisions.apply`."""
+
+    decisions_type: type[Decisions] = Decisions
+    """The rules. Tests take one out, and see what that allows."""
 
     def __init__(self, order: ReserveSlot) -> None:
         self._state = BookingState.of(order)
+        self._decisions = self.decisions_type(self._state)
         self._progress = Progress(self._state)
         self._refused_signals = RefusedSignals(self._state, self._progress)
         self._outcomes = Outcomes(self._state, self._progress)
 
     def _validate(self, decision: Decision) -> None:
         """Only of a new update: a replay must accept what an earlier version has accepted."""
-        if claim := claim_refusal(decision, self._state.terms):
+        if claim := self._decisions.claim_refusal(decision):
             raise ApplicationError(claim, type=Refusal.NOT_POSSIBLE_NOW)
         self._check(decision)
 
@@ -67,7 +70,7 @@ class BookingHandlers:
             return  # Checked once it is.
         if _update_id() in self._state.carried_out:
             raise ApplicationError(_CARRIED_OUT, type=Refusal.NOT_POSSIBLE_NOW)
-        if reason := decisions.refusal(self._state, decision, workflow.now()):
+        if reason := self._decisions.refusal(decision, workflow.now()):
             raise ApplicationError(reason, type=Refusal.NOT_POSSIBLE_NOW)
 
     async def _handle_update(self, decision: Decision) -> BookingView:
@@ -79,12 +82,12 @@ class BookingHandlers:
             # Checked a second time: an earlier update in the same workflow task may have changed the situation.
             self._check(decision)
             resumed, deadline = state.resumed, state.deadline
-            decisions.apply(state, decision, at)
+            self._decisions.apply(decision, at)
             state.decided_in = _update_id()
             await self._outcomes.wait_for(decision, deadline)
-            if state.resumed == resumed or decisions.took_effect(state, decision):
+            if state.resumed == resumed or self._decisions.took_effect(decision):
                 break
-        if not state.is_parked and not decisions.took_effect(state, decision):
+        if not state.is_parked and not self._decisions.took_effect(decision):
             raise ApplicationError(_OVERTAKEN, type=Refusal.NOT_POSSIBLE_NOW)
         return state.view
 
@@ -93,7 +96,7 @@ class BookingHandlers:
         actor = None
         try:
             decision = kind.model_validate(received)
-            actor, claim = decision.actor, claim_refusal(decision, self._state.terms)
+            actor, claim = decision.actor, self._decisions.claim_refusal(decision)
             if claim and workflow.patched(REFUSED_SIGNALS):
                 raise ApplicationError(claim, type=Refusal.NOT_POSSIBLE_NOW)
             await self._handle_update(decision)

@@ -39,7 +39,7 @@ with workflow.unsafe.imports_passed_through():
     from models.domain.rationing import LimitReached
     from models.domain.renewals import Renewal
     from models.domain.resets import RecordedBooking
-    from models.domain.session_reports import Report, Verdict
+    from models.domain.session_reports import Report
     from models.domain.states import BookingStatus, PaymentStatus, SessionStatus
     from workflows.activity_calls import persist, persist_decision
     from workflows.booking.handlers import BookingHandlers
@@ -222,8 +222,10 @@ class BookingWorkflow(BookingHandlers):
         state = self._state
         if not state.is_report_recorded:
             is_completion = isinstance(report, Complete)
-            if is_completion and await self._progress.run_or_park(self._steps.judge_decision) is Verdict.TOOK_PLACE:
-                return state.ending or endings.completed(state.terms, report.actor)
+            if is_completion:
+                found = await self._progress.run_or_park(self._steps.judge_decision)
+                if shown := self._decisions.ending_at_once(found):
+                    return state.ending or shown
             await self._progress.run_or_park(self._steps.record_report)
             state.is_report_recorded = True
             state.awaits_answer = state.answer is not None or state.deadline > workflow.now()
@@ -235,14 +237,14 @@ class BookingWorkflow(BookingHandlers):
                 state.is_answer_recorded = True
                 self._progress.publish_status()
             await self._wait_while_held(lambda: False)
-        return state.ending or await self._judge_report(report)
+        return state.ending or await self._judge_report()
 
-    async def _judge_report(self, report: Report) -> Ending:
+    async def _judge_report(self) -> Ending:
         """The meeting's record decides clear cases, an operator the others; without either, the completion timeout."""
         state = self._state
         while True:
-            verdict = await self._progress.run_or_park(self._steps.judge)
-            if ending := state.ending or session_reports.ending_after(verdict, report, state.answer, state.terms):
+            found = await self._progress.run_or_park(self._steps.judge)
+            if ending := state.ending or self._decisions.ending_after(found):
                 return ending
             await self._progress.park(session_reports.UNDECIDED, until=state.latest_deadline)
             if state.retry is None:
@@ -250,8 +252,8 @@ class BookingWorkflow(BookingHandlers):
 
     async def _time_out(self) -> Ending:
         state = self._state
-        verdict = await self._progress.run_or_park(self._steps.judge)
-        return state.ending or session_reports.ending_on_timeout(verdict, state.terms)
+        found = await self._progress.run_or_park(self._steps.judge)
+        return state.ending or self._decisions.ending_on_timeout(found)
 
     async def _wait_while_held(self, decided: Callable[[], bool]) -> None:
         """Wait for a decision or the deadline, and look at the hold whenever Stripe sends an event."""

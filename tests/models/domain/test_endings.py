@@ -1,7 +1,7 @@
 """Every way a booking can end, and the payment status that follows."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
@@ -16,6 +16,7 @@ from models.domain.endings import (
     cancelled,
     completed,
     completion_timed_out,
+    kept_on_cancellation,
     no_show,
     payment_after,
     refunded_by_operator,
@@ -26,6 +27,9 @@ from models.domain.endings import (
 )
 from models.domain.money import CurrencyMismatch, Money
 from models.domain.policy import (
+    BookingPolicy,
+    CancellationPolicy,
+    CancellationTier,
     CompletionTimeoutPolicy,
     kept_on_student_absence,
     kept_on_student_cancellation,
@@ -35,6 +39,7 @@ from models.domain.states import BookingStatus, PaymentStatus, SessionStatus, is
 from models.domain.terms import BookingTerms
 from tests.models.strategies import terms, times_left
 
+STARTS_AT = datetime(2026, 12, 3, 10, tzinfo=UTC)
 STUDENT = Actor(role=Role.STUDENT, id=uuid4())
 INSTRUCTOR = Actor(role=Role.INSTRUCTOR, id=uuid4())
 OPERATOR = Actor(role=Role.OPERATOR)
@@ -163,3 +168,16 @@ def test_operator_moves_the_money_of_a_cancellation_or_a_no_show_and_leaves_it_o
         assert by_operator(of, OPERATOR, earlier).booking is earlier.booking
         assert refunded_by_operator(of, OPERATOR, of.price, of.ends_at, earlier).booking is earlier.booking
     assert by_operator(of, OPERATOR, completed(of, INSTRUCTOR)).booking is by_operator(of, OPERATOR, None).booking
+
+
+def test_at_the_exact_start_a_student_still_cancels_and_after_it_they_have_not_come() -> None:
+    tiers = (CancellationTier(before=timedelta(0), refund_bps=10_000),)
+    lenient = BookingPolicy(cancellation=CancellationPolicy(name="lenient", tiers=tiers))
+
+    def kept_minor(late: timedelta) -> int:
+        at = STARTS_AT + late
+        price = Money(amount_minor=10_000, currency="usd")
+        return kept_on_cancellation(price, lenient, STARTS_AT, Role.STUDENT, at, accepted=True).amount_minor
+
+    moment = timedelta(microseconds=1)
+    assert [kept_minor(-moment), kept_minor(0 * moment), kept_minor(moment)] == [0, 0, 5_000]

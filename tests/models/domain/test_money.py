@@ -22,6 +22,8 @@ from models.domain.money import (
 from sandbox.stripe import money as sandbox_money
 from tests.models.strategies import CURRENCIES, amounts
 
+# Stripe, "Supported currencies", "Three-decimal currencies".
+THREE_DECIMALS = ("bhd", "jod", "kwd", "omr", "tnd")
 ONE_OF_EACH_KIND = ["usd", "jpy", "bhd", "isk", "ugx", "mga", "idr"]
 
 
@@ -169,3 +171,22 @@ def test_price_of_more_than_eight_digits_cannot_be_charged() -> None:
 def test_refund_has_no_minimum_but_a_step_and_a_maximum(amount_minor: int, currency: str, reason: str | None) -> None:
     found = not_accepted(Money(amount_minor=amount_minor, currency=currency))
     assert reason in (found or "") if reason else found is None
+
+
+# Stripe, "Supported currencies", "Minimum and maximum charge amounts", in each currency's units.
+STRIPES_LEAST = """
+    0.50 USD  2.00 AED  0.50 AUD  1.00 BGN  0.50 BRL  0.50 CAD  0.50 CHF  15.00 CZK  2.50 DKK  0.50 EUR  0.30 GBP
+    4.00 HKD  175.00 HUF  0.50 INR  50 JPY  10.00 MXN  2.00 MYR  3.00 NOK  0.50 NZD  2.00 PLN  2.00 RON  3.00 SEK
+    0.50 SGD  10.00 THB
+"""
+
+
+def test_the_least_that_can_be_charged_is_stripes() -> None:
+    words = STRIPES_LEAST.split()
+    least = {currency.lower(): f"{amount} {currency}" for amount, currency in zip(words[::2], words[1::2], strict=True)}
+    assert {currency: minimum_charge(currency).format() for currency in least} == least
+    # Stripe publishes none for the others: the smallest amount that it takes.
+    for currency in SUPPORTED - set(least):
+        assert minimum_charge(currency).amount_minor == {"isk": 100, "ugx": 100}.get(
+            currency, 10 if currency in THREE_DECIMALS else 1
+        )

@@ -24,6 +24,7 @@ from models.domain.policy import (
     checkout_deadline,
     checkout_page_ends,
     completion_deadline,
+    is_hold_too_short,
     kept_on_student_absence,
     kept_on_student_cancellation,
     latest_end,
@@ -32,7 +33,8 @@ from models.domain.policy import (
 from tests.models.strategies import policies, prices, times_left
 
 HUNDRED = Money(amount_minor=10_000, currency="usd")
-HOUR = timedelta(hours=1)
+HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
+NOW = datetime(2026, 12, 1, 10, tzinfo=UTC)
 
 moments = st.datetimes(datetime(2026, 1, 1), datetime(2027, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
 windows = st.timedeltas(timedelta(0), timedelta(days=3))
@@ -202,3 +204,57 @@ def test_session_that_fits_the_hold_has_its_whole_completion_window(
     deadlines = Deadlines(completion_window=window, hold_margin=margin)
     ends_at = latest_end(deadlines, booked_at + EXPECTED_HOLD)
     assert completion_deadline(deadlines, ends_at, booked_at + EXPECTED_HOLD) == ends_at + window
+
+
+@pytest.mark.parametrize(
+    ("window", "starts_in", "deadline_in"), [(30, 600, 30), (30, 20, 20), (0, 600, 0), (30, 30, 30)]
+)
+def test_a_slot_is_reserved_for_the_window_from_booking_on_or_until_the_start(
+    window: int, starts_in: int, deadline_in: int
+) -> None:
+    deadlines = Deadlines(checkout_window=window * MINUTE)
+    assert checkout_deadline(deadlines, NOW, NOW + starts_in * MINUTE) == NOW + deadline_in * MINUTE
+
+
+def test_stripe_closes_a_checkout_page_within_a_day() -> None:
+    """Stripe takes 30 minutes to 24 hours; an hour of that is for late retries."""
+    assert Deadlines(checkout_window=23 * HOUR).checkout_window == 23 * HOUR
+    assert checkout_page_ends(NOW, NOW + 30 * MINUTE) == NOW + HOUR
+    assert checkout_page_ends(NOW, NOW + 2 * HOUR) == NOW + 2 * HOUR
+    assert checkout_page_ends(NOW, NOW + 40 * HOUR) == NOW + 23 * HOUR
+
+
+@pytest.mark.parametrize(("margin_left", "is_too_short"), [(-1, True), (0, False), (1, False)])
+def test_a_hold_is_too_short_if_its_margin_begins_before_the_sessions_end(margin_left: int, is_too_short: bool) -> None:
+    deadlines = Deadlines(hold_margin=6 * HOUR)
+    assert is_hold_too_short(deadlines, NOW, NOW + 6 * HOUR + timedelta(microseconds=margin_left)) is is_too_short
+
+
+def test_what_stripe_cannot_capture_is_not_kept() -> None:
+    """Of 0.80 USD, half would be 0.40, and Stripe's least is 0.50."""
+    half = BookingPolicy(cancellation=MODERATE)
+    cents = Money(amount_minor=80, currency="usd")
+    assert kept_on_student_cancellation(cents, half, 5 * HOUR) == cents.zero()
+    assert kept_on_student_cancellation(HUNDRED, half, 5 * HOUR).amount_minor == 5_000
+
+
+def test_the_latest_tier_can_be_at_the_start_and_not_after_it() -> None:
+    at_the_start = CancellationTier(before=timedelta(0), refund_bps=0)
+    assert at_the_start.before == timedelta(0)
+    with pytest.raises(ValidationError):
+        CancellationTier(before=timedelta(microseconds=-1), refund_bps=0)
+
+
+@pytest.mark.parametrize("portion", ["fee_bps", "fee_tax_bps", "student_absent_kept_bps", "joint_presence_bps"])
+def test_a_portion_is_from_nothing_to_all(portion: str) -> None:
+    for bps in (0, BASIS_POINTS):
+        assert getattr(BookingPolicy.model_validate({portion: bps}), portion) == bps
+    for bps in (-1, BASIS_POINTS + 1):
+        with pytest.raises(ValidationError):
+            BookingPolicy.model_validate({portion: bps})
+
+
+def test_equal_policies_have_one_version_and_others_another() -> None:
+    assert BookingPolicy().version == BookingPolicy(fee_bps=2_000).version
+    assert BookingPolicy().version != BookingPolicy(fee_bps=2_001).version
+    assert len(BookingPolicy().version) == 16

@@ -27,7 +27,7 @@ from models.domain.money import Money
 from models.domain.policy import BookingPolicy, Deadlines, PaymentPlan
 from models.domain.states import BookingStatus, PaymentStatus, SessionStatus
 from models.domain.terms import BookingTerms
-from workflows.booking import decisions
+from workflows.booking.decisions import Decisions
 from workflows.booking.state import BookingState
 
 HOUR = timedelta(hours=1)
@@ -103,7 +103,7 @@ def at(place: str) -> BookingState:
         state.stage = Stage.SESSION
         state.reach(booking=BookingStatus.ACCEPTED, session=SessionStatus.SCHEDULED)
     if place in ("ending", "ending unpaid"):
-        decisions.apply(state, Release(actor=OPERATOR), BEFORE)
+        Decisions(state).apply(Release(actor=OPERATOR), BEFORE)
         state.begin_ending(state.decided_ending)
     if place == "closed":
         state.close()
