@@ -61,9 +61,9 @@ class BookingHandlers:
 
     def _validate(self, decision: Decision) -> None:
         """Only of a new update: a replay must accept what an earlier version has accepted."""
+        self._check(decision)
         if claim := self._decisions.claim_refusal(decision):
             raise ApplicationError(claim, type=Refusal.NOT_POSSIBLE_NOW)
-        self._check(decision)
 
     def _check(self, decision: Decision) -> None:
         if not self._is_current(decision):
