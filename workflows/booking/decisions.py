@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from models.domain import endings, policy, session_reports
-from models.domain.decisions import Situation, Stage, ending_of
+from models.domain.decisions import Situation, Stage, claim_refusal, ending_of
 from models.domain.decisions import refusal as refusal_in
 from models.domain.endings import Ending, EndReason
 from models.domain.messages import (
@@ -28,6 +28,10 @@ class Decisions:
 
     def __init__(self, state: BookingState) -> None:
         self.state = state
+
+    def claim_refusal(self, decision: Decision) -> str | None:
+        """Why the actor cannot be who they say they are; `None` if they can."""
+        return claim_refusal(decision, self.state.terms)
 
     def refusal(self, decision: Decision, now: datetime) -> str | None:
         """Why the decision is not possible now; `None` when it is."""

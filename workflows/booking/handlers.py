@@ -13,7 +13,6 @@ from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from models.domain.decisions import claim_refusal
     from models.domain.messages import (
         Approve,
         BookingView,
@@ -62,9 +61,9 @@ class BookingHandlers:
 
     def _validate(self, decision: Decision) -> None:
         """Only of a new update: a replay must accept what an earlier version has accepted."""
-        if claim := claim_refusal(decision, self._state.terms):
-            raise ApplicationError(claim, type=Refusal.NOT_POSSIBLE_NOW)
         self._check(decision)
+        if claim := self._decisions.claim_refusal(decision):
+            raise ApplicationError(claim, type=Refusal.NOT_POSSIBLE_NOW)
 
     def _check(self, decision: Decision) -> None:
         if not self._is_current(decision):
@@ -97,7 +96,7 @@ class BookingHandlers:
         actor = None
         try:
             decision = kind.model_validate(received)
-            actor, claim = decision.actor, claim_refusal(decision, self._state.terms)
+            actor, claim = decision.actor, self._decisions.claim_refusal(decision)
             if claim and workflow.patched(REFUSED_SIGNALS):
                 raise ApplicationError(claim, type=Refusal.NOT_POSSIBLE_NOW)
             await self._handle_update(decision)

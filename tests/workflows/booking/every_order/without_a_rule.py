@@ -90,6 +90,9 @@ class NobodyWaits(Decisions):
 
 
 class AnybodyConfirms(Decisions):
+    def claim_refusal(self, decision: Decision) -> str | None:
+        return super().claim_refusal(_with(decision, actor=STUDENT) if isinstance(decision, Confirm) else decision)
+
     def refusal(self, decision: Decision, now: datetime) -> str | None:
         return super().refusal(_with(decision, actor=STUDENT) if isinstance(decision, Confirm) else decision, now)
 
