@@ -70,6 +70,12 @@ class Books:
         return sum(intent.amount_capturable for intent in self.intents)
 
     @property
+    def secured(self) -> list[stripe.PaymentIntent]:
+        """Those that were authorized. A declined card leaves a charge, too, which has failed."""
+        charges = ((intent, intent.latest_charge) for intent in self.intents)
+        return [intent for intent, made in charges if isinstance(made, stripe.Charge) and made.status == "succeeded"]
+
+    @property
     def is_open(self) -> bool:
         return self.workflow is not None and self.workflow.is_open
 

@@ -6,8 +6,6 @@ The expectations come from the domain: what was promised to the student, the ins
 from collections.abc import Callable, Iterator
 from typing import Final
 
-import stripe
-
 from models.domain.endings import EndReason
 from models.domain.ledger import Account
 from models.domain.money import Money
@@ -26,7 +24,7 @@ def authorized_is_captured_released_or_held(play: Played, books: Books) -> Itera
         yield f"the ledger has {on_hold} on the student's card, and Stripe {books.held_minor}"
     payment = books.payment
     if payment is None:
-        if any(isinstance(intent.latest_charge, stripe.Charge) for intent in books.intents):
+        if books.secured:
             yield "Stripe has a charge, and there is no payment in Postgres"
         return
     is_held = payment.status in (PaymentStatus.PENDING, PaymentStatus.FAILED)
@@ -72,10 +70,9 @@ def each_movement_happens_once(play: Played, books: Books) -> Iterator[str]:
     if books.payment and books.figures.student_paid_minor > books.payment.amount_minor:
         yield f"the student has paid {books.figures.student_paid_minor} for {books.payment.amount_minor}"
     renewals = sum(event.action == "booking.payment_renewal_requested" for event in books.audit)
-    secured = [intent for intent in books.intents if isinstance(intent.latest_charge, stripe.Charge)]
     ordered = {answer.key for answer in play.answers if answer.request in _REFUNDS}
     for what, count, allowed in (
-        ("payments", len(secured), 1 + renewals),
+        ("payments", len(books.secured), 1 + renewals),
         ("Checkout pages", len(books.pages), 1 + renewals),
         ("transfers", len(books.transfers), 1),
         # One may belong to the booking's end.

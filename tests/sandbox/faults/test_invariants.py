@@ -79,7 +79,7 @@ def payment(**changes: Any) -> Payment:
 
 
 def intent(amount_capturable: int = 0) -> stripe.PaymentIntent:
-    charge = {"id": "ch_1", "object": "charge"}
+    charge = {"id": "ch_1", "object": "charge", "status": "succeeded"}
     values = {"id": "pi_1", "object": "payment_intent", "amount_capturable": amount_capturable, "latest_charge": charge}
     return stripe.PaymentIntent.construct_from(values, "sk_test_1")
 
