@@ -178,7 +178,15 @@ def mail_sender(settings: Settings, engine: AsyncEngine) -> AbstractAsyncContext
     sender = Party(*parseaddr(settings.holdfast_mail_from))
     links_url = str(settings.holdfast_links_url or settings.holdfast_public_url)
     operators = settings.holdfast_operator_mail
-    return MailSender(engine, SmtpTransport(settings), sender, links_url, settings.issuer, operators).running()
+    return MailSender(
+        engine,
+        SmtpTransport(settings),
+        sender,
+        links_url,
+        settings.issuer,
+        operators,
+        has_pages=settings.holdfast_pages,
+    ).running()
 
 
 def operator_digest(settings: Settings, engine: AsyncEngine) -> AbstractAsyncContextManager[None]:

@@ -181,7 +181,7 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.http.holdfast_cors_origins,
-            allow_methods=["DELETE", "GET", "PATCH", "POST"],
+            allow_methods=["DELETE", "GET", "PATCH", "POST", "PUT"],
             allow_headers=_CORS_REQUEST_HEADERS,
             expose_headers=_CORS_RESPONSE_HEADERS,
         )

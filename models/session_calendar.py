@@ -55,6 +55,10 @@ def join_url(public_url: str, booking_id: UUID) -> str:
     return f"{public_url.rstrip('/')}/bookings/{booking_id}/join"
 
 
+def booking_url(public_url: str, booking_id: UUID) -> str:
+    return f"{public_url.rstrip('/')}/bookings/{booking_id}"
+
+
 def receipt_url(public_url: str, booking_id: UUID) -> str:
     return f"{public_url.rstrip('/')}/bookings/{booking_id}/receipt.pdf"
 

@@ -165,6 +165,8 @@ class MailSettings(BaseSettings):
     """`Name <address>`: the sender of every mail."""
     holdfast_operator_mail: Annotated[str | None, AfterValidator(_address_or_none)] = None
     """Where the operators get a digest of what waits for them. Without it, they get none."""
+    holdfast_pages: bool = True
+    """As the API's: whether emails link to the pages of bookings."""
 
     @model_validator(mode="after")
     def _smtp_is_configured_safely(self) -> Self:

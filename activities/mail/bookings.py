@@ -19,7 +19,7 @@ from models.domain.policy import BookingPolicy, CompletionTimeoutPolicy, Payment
 from models.domain.renewals import RenewalReason
 from models.domain.zones import zone
 from models.languages import Language, language
-from models.session_calendar import appointment, join_url, receipt_url
+from models.session_calendar import appointment, booking_url, join_url, receipt_url
 from models.tables.bookings import BookingRequest, LiveSession
 from models.tables.outbox import OutboxMessage
 from models.tables.payments import Payment, PaymentRenewal
@@ -51,7 +51,7 @@ def has_receipt(message: OutboxMessage, records: BookingRecords) -> bool:
     return is_closed and was_charged and message.recipient_role is Recipient.STUDENT
 
 
-def about_booking(message: OutboxMessage, records: BookingRecords, public_url: str) -> MailContent:
+def about_booking(message: OutboxMessage, records: BookingRecords, public_url: str, has_pages: bool) -> MailContent:
     booking = records.booking
     people: tuple[Student | Instructor, ...] = (records.student, records.instructor)
     reader, other = people if message.recipient_role is Recipient.STUDENT else reversed(people)
@@ -82,7 +82,7 @@ def about_booking(message: OutboxMessage, records: BookingRecords, public_url: s
                 else []
             ),
         ],
-        links=list(_links(message, records, reads, public_url)),
+        links=list(_links(message, records, reads, public_url, has_pages)),
         appointment=appointment(booking, records.session, other.name, reads, public_url)
         if records.session and message.kind in _CHANGES_CALENDARS
         else None,
@@ -172,7 +172,7 @@ def _outcome(records: BookingRecords, payment: Payment) -> PaymentOutcome:
 
 
 def _links(
-    message: OutboxMessage, records: BookingRecords, reads: Language, public_url: str
+    message: OutboxMessage, records: BookingRecords, reads: Language, public_url: str, has_pages: bool
 ) -> Iterator[tuple[str, str]]:
     if message.kind in _HAS_JOIN_LINK and records.session is not None:
         yield reads.gettext("Join the session"), join_url(public_url, records.booking.id)
@@ -181,3 +181,6 @@ def _links(
         yield reads.gettext("Pay now"), records.renewal.checkout_url
     if has_receipt(message, records):
         yield reads.gettext("View receipt"), receipt_url(public_url, records.booking.id)
+    # The booking of a mail that says it was never paid is deleted.
+    if has_pages and message.kind is not NotificationKind.UNPAID:
+        yield reads.gettext("View booking"), booking_url(public_url, records.booking.id)

@@ -32,7 +32,13 @@ from models.tables.session_reports import SessionReport
 
 
 async def load(
-    session: AsyncSession, message: OutboxMessage, public_url: str, now: datetime, operators: str | None = None
+    session: AsyncSession,
+    message: OutboxMessage,
+    public_url: str,
+    now: datetime,
+    operators: str | None = None,
+    *,
+    has_pages: bool = False,
 ) -> MailContent:
     """The content of the outbox message's mail. `operators` is their address. Raises `MailDiscarded`."""
     if message.kind is NotificationKind.OPERATOR_DIGEST:
@@ -64,7 +70,7 @@ async def load(
     records = BookingRecords(booking, *row, payment, refund, renewal)
     if await _is_superseded(session, message, records, now):
         raise MailDiscarded("out_of_date")
-    content = about_booking(message, records, public_url)
+    content = about_booking(message, records, public_url, has_pages)
     if not has_receipt(message, records):
         return content
     return replace(content, receipt=await _receipt(session, records))

@@ -59,14 +59,17 @@ class MailSender:
         public_url: str,
         issuer: Issuer,
         operators: str | None = None,
+        *,
+        has_pages: bool = False,
     ) -> None:
-        """`operators` is the address that their digest is sent to."""
+        """`operators` is the address that their digest is sent to. With pages, each booking has one to link to."""
         self._engine = engine
         self._transport = transport
         self._sender = sender
         self._public_url = public_url
         self._issuer = issuer
         self._operators = operators
+        self._has_pages = has_pages
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -167,7 +170,9 @@ class MailSender:
             async with transaction(self._engine) as session:
                 # One snapshot, so that text and calendar file are of the same moment.
                 await session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
-                content = await notifications.load(session, message, self._public_url, now, self._operators)
+                content = await notifications.load(
+                    session, message, self._public_url, now, self._operators, has_pages=self._has_pages
+                )
             # In a thread: the event loop also runs the rest of the worker.
             mail = await asyncio.to_thread(compose, content, message.id, message.due_at, self._sender, self._issuer)
             await self._transport.send(mail)

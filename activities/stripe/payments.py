@@ -187,7 +187,8 @@ class StripeGateway(StripeTransfers):
             "expires_at": int(request.expires_at.timestamp()),
             "success_url": f"{self._public_url}/checkout/return?language={text.language}"
             "&session_id={CHECKOUT_SESSION_ID}",
-            "cancel_url": f"{self._public_url}/checkout/cancelled?language={text.language}",
+            "cancel_url": f"{self._public_url}/checkout/cancelled?language={text.language}"
+            f"&booking_id={terms.booking_id}",
         }
         if terms.plan is PaymentPlan.HOLD:
             return params | _hold_params(request, metadata)

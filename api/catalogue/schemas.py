@@ -243,6 +243,8 @@ class WeeklySlots(RequestModel):
     """The last day on which a slot may start."""
     count: Annotated[int, Field(strict=True, ge=1, le=MAX_SLOTS)] | SkipJsonSchema[None] = None
     """How many slots."""
+    without: Annotated[list[RequestDate], Field(max_length=MAX_SLOTS)] = Field(default_factory=list)
+    """Days that are left out, such as holidays. They count towards `count`."""
 
     @model_validator(mode="after")
     def _until_or_count(self) -> "WeeklySlots":
@@ -257,6 +259,7 @@ class WeeklySlots(RequestModel):
             first=self.from_,
             last=self.until,
             count=self.count,
+            without=frozenset(self.without),
         )
 
 

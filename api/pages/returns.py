@@ -5,6 +5,7 @@ that the link names. They stay for a platform that has a front end of its own.
 """
 
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import Query, Response
 
@@ -40,8 +41,14 @@ async def paid(
 
 
 @router.get("/checkout/cancelled")
-async def cancelled(page: WithPage) -> Response:
+async def cancelled(page: WithPage, database: WithDatabase, booking_id: UUID | None = None) -> Response:
+    """To the student's booking, which links to the payment page; for anybody else, a text."""
     say = page.say
+    if page.settings.http.holdfast_pages and page.caller and page.role is Role.STUDENT and booking_id:
+        async with database.reading() as session:
+            found = await queries.booking(session, booking_id, page.caller)
+        if found:
+            return page.redirect(f"/bookings/{booking_id}", say("You left before paying, so you were not charged."))
     return _text(
         page,
         say("Payment not completed"),

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Response
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, model_validator
 
 from api.catalogue import offerings, presenters, queries, slots
 from api.catalogue.schemas import MAX_SLOTS, CancellationPreset, NewOffering, NewSlots, OfferingChange, WeeklySlots
@@ -60,10 +60,16 @@ class _Duration(BaseModel):
     duration_minutes: int
 
 
+def _separated(days: object) -> object:
+    """Days as they are typed into one field."""
+    return days.replace(",", " ").split() if isinstance(days, str) else days
+
+
 class _Times(BaseModel):
     day: Day
     time: time
     weeks: Annotated[int, Field(ge=1, le=MAX_SLOTS)]
+    without: Annotated[list[Day], BeforeValidator(_separated), Field(max_length=MAX_SLOTS)] = []
 
     def new(self, zone: str) -> NewSlots:
         weekly = WeeklySlots.model_validate(
@@ -73,6 +79,7 @@ class _Times(BaseModel):
                 "time_zone": zone,
                 "from": self.day.isoformat(),
                 "count": self.weeks,
+                "without": [day.isoformat() for day in self.without],
             }
         )
         return NewSlots(weekly=weekly)

@@ -14,6 +14,9 @@ from api.http.auth import AsInstructor
 from api.http.database import Database, WithDatabase
 from api.http.problems import Kind, Problem, problem_responses
 from api.people.schemas import CalendarAddress, InstructorCalendarState
+from models.domain.actors import Actor, Subject
+from models.domain.messages import Channel
+from models.tables.audit import AuditEvent, event_about
 from models.tables.blocked_times import InstructorCalendar
 from models.tables.people import Instructor
 
@@ -47,6 +50,7 @@ async def set_calendar(body: CalendarAddress, caller: AsInstructor, database: Wi
         )
         added = insert(InstructorCalendar).values(row.model_dump())
         await session.exec(added.on_conflict_do_update(index_elements=["instructor_id"], set_={"read_next_at": now}))
+        session.add(_event("person.calendar_set", caller.actor, now))
         found = await _state(session, caller.id)
     assert found is not None
     return found
@@ -55,8 +59,15 @@ async def set_calendar(body: CalendarAddress, caller: AsInstructor, database: Wi
 @router.delete("", operation_id="removeCalendar", status_code=204)
 async def remove_calendar(caller: AsInstructor, database: WithDatabase) -> None:
     """Forget the calendar, and offer the times that it blocked again."""
+    own = col(InstructorCalendar.instructor_id) == caller.id
     async with database.writing() as session:
-        await session.exec(delete(InstructorCalendar).where(col(InstructorCalendar.instructor_id) == caller.id))
+        if (await session.exec(delete(InstructorCalendar).where(own))).rowcount:
+            session.add(_event("person.calendar_removed", caller.actor, datetime.now(UTC)))
+
+
+def _event(action: str, actor: Actor, now: datetime) -> AuditEvent:
+    assert actor.id is not None
+    return event_about(Subject.PERSON, actor.id, action, actor, Channel.API, now, occasion=now.isoformat())
 
 
 async def find_calendar(instructor_id: UUID, database: Database) -> InstructorCalendarState | None:

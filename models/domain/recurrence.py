@@ -35,6 +35,8 @@ class Weekly(Value):
     first: date
     last: date | None = None
     count: int | None = None
+    without: frozenset[date] = frozenset()
+    """Local days that are left out. They count towards `count`: a series of ten with an exception has nine."""
 
 
 def in_utc(day: date, at: time, zone: str) -> datetime:
@@ -52,7 +54,8 @@ def occurrences(rule: Weekly) -> Iterator[datetime]:
     day = rule.first + timedelta(days=(rule.weekday.number - rule.first.weekday()) % 7)
     number = 0
     while (rule.last is None or day <= rule.last) and (rule.count is None or number < rule.count):
-        yield in_utc(day, rule.at, rule.zone)
+        if day not in rule.without:
+            yield in_utc(day, rule.at, rule.zone)
         day, number = day + _WEEK, number + 1
 
 

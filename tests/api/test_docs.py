@@ -11,7 +11,7 @@ PAGE = (DOCS / "api.md").read_text()
 
 
 def test_every_route_is_documented() -> None:
-    assert set(re.findall(r"`(DELETE|GET|PATCH|POST) (/[^` ]*)`", PAGE.partition("### ")[0])) == set(API)
+    assert set(re.findall(r"`(DELETE|GET|PATCH|POST|PUT) (/[^` ]*)`", PAGE.partition("### ")[0])) == set(API)
 
 
 def test_every_page_is_documented() -> None:

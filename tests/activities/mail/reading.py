@@ -14,7 +14,9 @@ from tests.activities.bookings import NOW, Bookings
 from tests.activities.mail.conftest import ISSUER, PUBLIC_URL, SENDER
 
 
-async def mail(bookings: Bookings, kind: NotificationKind, to: Recipient, now: datetime = NOW) -> EmailMessage:
+async def mail(
+    bookings: Bookings, kind: NotificationKind, to: Recipient, now: datetime = NOW, *, has_pages: bool = False
+) -> EmailMessage:
     """The latest notification of its kind, as it would be sent now."""
     latest = (
         select(OutboxMessage)
@@ -24,7 +26,7 @@ async def mail(bookings: Bookings, kind: NotificationKind, to: Recipient, now: d
     async with transaction(bookings.engine) as session:
         message = (await session.exec(latest)).first()
         assert message is not None
-        content = await notifications.load(session, message, PUBLIC_URL, now)
+        content = await notifications.load(session, message, PUBLIC_URL, now, has_pages=has_pages)
     return compose(content, message.id, message.due_at, SENDER, ISSUER)
 
 

@@ -384,3 +384,21 @@ async def _addresses(bookings: Bookings, terms: BookingTerms) -> tuple[str, str]
     student = await bookings.get(Student, terms.student_id)
     instructor = await bookings.get(Instructor, terms.instructor_id)
     return student.email, instructor.email
+
+
+async def test_mail_links_to_the_bookings_page_where_there_are_pages(bookings: Bookings) -> None:
+    terms = await bookings.authorized()
+    page = f"{PUBLIC_URL.rstrip('/')}/bookings/{terms.booking_id}"
+    for has_pages in (True, False):
+        received = await mail(bookings, NotificationKind.BOOKING_RECEIVED, Recipient.STUDENT, has_pages=has_pages)
+        assert (page in text(received)) is has_pages
+        assert (f'href="{page}"' in html(received)) is has_pages
+
+
+async def test_mail_about_a_deleted_booking_links_to_no_page(bookings: Bookings) -> None:
+    terms = await bookings.terms()
+    await bookings.records.reserve_slot(reserve(terms))
+    ending = unpaid(terms, EndReason.CHECKOUT_EXPIRED)
+    await end(bookings, ended(terms, ending, PaymentState(phase=HoldPhase.CLOSED)))
+    received = await mail(bookings, NotificationKind.UNPAID, Recipient.STUDENT, has_pages=True)
+    assert str(terms.booking_id) not in text(received)

@@ -427,6 +427,9 @@ async def test_links_use_the_front_end_url_if_it_is_set(
     receipt = f"https://app.example/bookings/{terms.booking_id}/receipt.pdf"
     async with mail_sender(settings, bookings.engine):
         await _eventually(lambda: any(receipt in (each.body("plain") or "") for each in server.mails))
+    assert settings.holdfast_pages
+    page = f"https://app.example/bookings/{terms.booking_id}"
+    assert any(page in (each.body("plain") or "").split() for each in server.mails)
 
 
 async def test_worker_without_a_mail_server_warns_and_keeps_the_mails(

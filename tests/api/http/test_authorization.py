@@ -50,7 +50,7 @@ async def test_access_matches_the_table(method: str, path: str, client: httpx.As
                 token_id=uuid4(),
                 webhook_id=uuid4(),
             ),
-            json=body if method in ("POST", "PATCH") else None,
+            json=body if method in ("POST", "PATCH", "PUT") else None,
             params={"starts_after": datetime.now(UTC).isoformat()} if (method, path) == WITHDRAW else None,
             headers={"Idempotency-Key": role} | (person.headers if person else {}),
         )

@@ -77,7 +77,7 @@ async def test_a_configured_origin_may_send_and_read(cors_client: httpx.AsyncCli
     preflight = await cors_client.options("/v1/bookings", headers={"Origin": ORIGIN} | PREFLIGHT)
     assert preflight.status_code == 200
     assert preflight.headers["access-control-allow-origin"] == ORIGIN
-    assert preflight.headers["access-control-allow-methods"] == "DELETE, GET, PATCH, POST"
+    assert preflight.headers["access-control-allow-methods"] == "DELETE, GET, PATCH, POST, PUT"
     assert {"authorization", "idempotency-key"} <= set(
         preflight.headers["access-control-allow-headers"].lower().split(", ")
     )

@@ -80,7 +80,7 @@ async def test_a_service_token_needs_the_scope(method: str, path: str, client: h
         answer = await client.request(
             method,
             url,
-            json=body if method in ("POST", "PATCH") else None,
+            json=body if method in ("POST", "PATCH", "PUT") else None,
             params={"starts_after": datetime.now(UTC).isoformat()}
             if method == "DELETE" and path.endswith("s")
             else None,

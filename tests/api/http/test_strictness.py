@@ -15,7 +15,7 @@ from tests.api.world import JSON, World, problem
 WITH_BODY = {
     path if path in BODIES else path.rpartition("/")[2]: (method, path)
     for method, path in API
-    if body_of(path) and method in ("POST", "PATCH") and "/disputes/" not in path
+    if body_of(path) and method in ("POST", "PATCH", "PUT") and "/disputes/" not in path
 }
 MORE: list[tuple[str, JSON]] = [
     ("slots", {"weekly": {"weekday": "monday", "time": "18:30", "from": "2026-03-01", "count": 2}}),

@@ -157,6 +157,16 @@ async def _rename(stage: Stage) -> Callable[[], Awaitable[httpx.Response]]:
     return lambda: stage.client.patch("/v1/me", json={"name": "away"}, headers=stage.world.student.headers)
 
 
+async def _set_calendar(stage: Stage) -> Callable[[], Awaitable[httpx.Response]]:
+    url, headers = "/v1/instructors/me/calendar", stage.world.instructor.headers
+    return lambda: stage.client.put(url, json=BODIES["calendar"], headers=headers)
+
+
+async def _remove_calendar(stage: Stage) -> Callable[[], Awaitable[httpx.Response]]:
+    await (await _set_calendar(stage))()
+    return lambda: stage.client.delete("/v1/instructors/me/calendar", headers=stage.world.instructor.headers)
+
+
 def _withdraw(what: str) -> Play:
     async def play(stage: Stage) -> Callable[[], Awaitable[httpx.Response]]:
         url = f"/v1/offerings/{stage.world.offering_id}/slots" + what.format(slot_id=await stage.world.slot())
@@ -187,6 +197,8 @@ PLAYS: dict[str, tuple[str, Subject, Play]] = {
         Subject.INSTRUCTOR,
         _post("/v1/instructors/me/onboarding-link", "instructor"),
     ),
+    "PUT /v1/instructors/me/calendar": ("instructor", Subject.PERSON, _set_calendar),
+    "DELETE /v1/instructors/me/calendar": ("instructor", Subject.PERSON, _remove_calendar),
     "/v1/offerings": ("instructor", Subject.OFFERING, _post("/v1/offerings", "instructor", BODIES["offerings"])),
     "/v1/offerings/{offering_id}/slots": (
         "instructor",

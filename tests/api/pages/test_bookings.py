@@ -33,8 +33,14 @@ async def test_an_unpaid_booking_leads_to_payment_and_shows_it_arrive(browser: B
     back = await browser.get("/checkout/return", session_id="cs_test_1")
     assert back.headers["location"] == f"/bookings/{booking_id}?returned=yes"
     assert "We are waiting for Stripe to confirm it." in text_of(await browser.follow(back))
+    left = await browser.get("/checkout/cancelled", booking_id=str(booking_id))
+    assert left.headers["location"] == f"/bookings/{booking_id}"
+    page = await browser.follow(left)
+    assert "You left before paying, so you were not charged." in text_of(page)
+    assert 'href="https://checkout.test/pay"' in page.text
     text = await _text(browser, world.instructor, booking_id)
     assert "The student has not paid yet." in text
+    assert (await browser.get("/checkout/cancelled", booking_id=str(booking_id))).status_code == 200
     browser.become(world.instructor)
     assert (await browser.get("/checkout/return", session_id="cs_test_1")).status_code == 200
 

@@ -37,6 +37,14 @@ async def test_an_offering_is_created_gets_times_and_is_withdrawn(browser: Brows
     withdrawn = await browser.submit(page, f"{path}/slots/withdraw", first_day=second, last_day=second)
     page = await browser.follow(withdrawn)
     assert page.text.count('<span class="badge good">Free</span>') == 2
+    days = [(first + timedelta(days=1 + 7 * week)).isoformat() for week in range(4)]
+    except_on = f"{days[1]}, {days[2]}"
+    added = await browser.submit(page, f"{path}/slots", day=days[0], time="10:00", weeks="4", without=except_on)
+    page = await browser.follow(added)
+    assert page.text.count('<span class="badge good">Free</span>') == 4
+    wrong = await browser.submit(page, f"{path}/slots", day=days[0], time="10:00", weeks="4", without="tomorrow")
+    assert wrong.status_code == 422
+    assert 'value="tomorrow"' in wrong.text
     past = await browser.submit(page, f"{path}/slots", day="2020-01-01", time="10:00", weeks="1")
     assert past.status_code == 422
     assert 'value="2020-01-01"' in past.text

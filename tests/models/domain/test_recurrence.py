@@ -103,3 +103,11 @@ def test_skipped_and_ambiguous_times(day: date, at: time, zone: str, utc: str) -
 def test_unknown_time_zone_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="IANA"):
         known_zone(name)
+
+
+def test_exceptions_are_left_out_and_count() -> None:
+    days = [date(2026, 3, 2), date(2026, 3, 9), date(2026, 3, 16)]
+    rule = Weekly(weekday=Weekday.MONDAY, at=time(18), zone="UTC", first=days[0], count=3)
+    without = rule.model_copy(update={"without": frozenset({days[1], date(2026, 3, 10)})})
+    assert [each.date() for each in occurrences(without)] == [days[0], days[2]]
+    assert list(occurrences(rule.model_copy(update={"without": frozenset(days)}))) == []
