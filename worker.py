@@ -30,6 +30,7 @@ from activities.disputes import DisputeActivities
 from activities.failed_writes import FailedWriteActivities
 from activities.fraud_warnings import FraudWarningActivities
 from activities.gateways import BalanceGateway, DisputeGateway, PaymentGateway, PayoutGateway, RefundGateway
+from activities.mail.attention import OperatorDigest
 from activities.mail.sender import MailSender
 from activities.mail.smtp import SmtpTransport
 from activities.onboarding import OnboardingActivities
@@ -47,19 +48,23 @@ from activities.stripe.disputes import StripeDisputes
 from activities.stripe.payments import StripeGateway
 from activities.stripe.payouts import StripePayouts
 from activities.stripe.refunds import StripeRefunds
+from activities.webhooks.sender import WebhookSender
+from activities.webhooks.transport import WebhookTransport
 from models import logs
 from models.db import build_engine
 from models.domain.policy import PaymentPlan
 from models.session_calendar import Party
-from models.settings import DocumentSettings, MailSettings, RuntimeSettings, StripeSettings
+from models.settings import DocumentSettings, MailSettings, RuntimeSettings, StripeSettings, WebhookSettings
 from models.startup_check import check_settings
+from models.trace_export import exporting, trace_queries
 from workflows.adjustments import AdjustmentWorkflow
 from workflows.booking.workflow import BookingWorkflow
 from workflows.client.event_router import StripeEventRouter
 from workflows.client.executions import WorkflowExecutions
-from workflows.client.interceptors import RequestIdWorkerInterceptor
+from workflows.client.interceptors import LoggingInterceptor, traced
 from workflows.client.sandbox import SharedSandboxRunner
 from workflows.client.schedules import create_schedules
+from workflows.client.task_queues import DEPLOYMENT
 from workflows.disputes import DisputeWorkflow
 from workflows.onboarding import OnboardingWorkflow
 from workflows.orphans import OrphanSweepWorkflow
@@ -87,11 +92,8 @@ WORKFLOWS: tuple[type, ...] = (
 
 SANDBOX = SharedSandboxRunner()
 
-DEPLOYMENT = "holdfast"
-"""The name of the worker deployment whose versions are the build ids."""
 
-
-class Settings(StripeSettings, RuntimeSettings, MailSettings, DocumentSettings):
+class Settings(StripeSettings, RuntimeSettings, MailSettings, WebhookSettings, DocumentSettings):
     holdfast_public_url: str
     """Where Checkout sends the student back to: the API's own address."""
     holdfast_worker_metrics_address: str | None = None
@@ -120,6 +122,7 @@ def build_worker(
     interceptors: Sequence[Interceptor] = (),
 ) -> Worker:
     """A worker for all workflows and activities, on the gateways and the engine. `build_id` turns versioning on."""
+    client = traced(client)
     payments = PaymentActivities(
         engine,
         gateway,
@@ -167,7 +170,7 @@ def build_worker(
         max_task_queue_activities_per_second=activities_per_second,
         sticky_queue_schedule_to_start_timeout=STICKY_WAIT,
         graceful_shutdown_timeout=GRACE,
-        interceptors=[RequestIdWorkerInterceptor(), *interceptors],
+        interceptors=[LoggingInterceptor(), *interceptors],
         deployment_config=_deployment(build_id) if build_id else None,
     )
 
@@ -191,7 +194,21 @@ def mail_sender(settings: Settings, engine: AsyncEngine) -> AbstractAsyncContext
         return nullcontext()
     sender = Party(*parseaddr(settings.holdfast_mail_from))
     links_url = str(settings.holdfast_links_url or settings.holdfast_public_url)
-    return MailSender(engine, SmtpTransport(settings), sender, links_url, settings.issuer).running()
+    operators = settings.holdfast_operator_mail
+    return MailSender(engine, SmtpTransport(settings), sender, links_url, settings.issuer, operators).running()
+
+
+def operator_digest(settings: Settings, engine: AsyncEngine) -> AbstractAsyncContextManager[None]:
+    """Has the operators' digests sent until the block ends, if they have an address."""
+    return OperatorDigest(engine).running() if settings.holdfast_operator_mail else nullcontext()
+
+
+def webhook_sender(settings: WebhookSettings, engine: AsyncEngine) -> AbstractAsyncContextManager[None]:
+    """Delivers webhooks until the block ends. Without a key there are no endpoints."""
+    if not settings.keys:
+        return nullcontext()
+    transport = WebhookTransport(allow_private=settings.holdfast_webhook_allow_private)
+    return WebhookSender(engine, transport, settings.keys).running()
 
 
 async def main() -> None:
@@ -217,6 +234,7 @@ async def main() -> None:
         **ClientConfig.load_client_connect_config(), data_converter=pydantic_data_converter, runtime=runtime
     )
     engine = build_engine(settings.database_url.get_secret_value())
+    trace_queries(engine)
     api_key = settings.stripe_api_key.get_secret_value()
     try:
         async with stripe_client(api_key, settings.stripe_api_base) as stripe:
@@ -235,11 +253,17 @@ async def main() -> None:
             )
             await create_schedules(client, settings.holdfast_task_queue)
             # The worker stops first: what its last activities write is sent as well.
-            async with mail_sender(settings, engine), worker:
+            async with (
+                mail_sender(settings, engine),
+                operator_digest(settings, engine),
+                webhook_sender(settings, engine),
+                worker,
+            ):
                 await stop.wait()
     finally:
         await engine.dispose()
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    with exporting("holdfast-worker"):
+        asyncio.run(main())

@@ -22,9 +22,7 @@ class FailedWriteActivities:
         async with transaction(self._engine) as session:
             booking = await session.get_one(BookingRequest, message.booking_id, with_for_update=True)
             if await audit.append(session, _event("booking.needs_attention", message)) and not booking.needs_attention:
-                booking.needs_attention = True
-                booking.attention_reason = message.reason
-                booking.updated_at = message.at
+                booking.call_attention(message.reason, message.at)
 
     @activity.defn
     async def resolve_failed_write(self, message: FailedWrite) -> None:

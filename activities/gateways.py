@@ -7,17 +7,18 @@ units, and ids are Stripe's unless they are UUIDs.
 
 from collections.abc import AsyncIterator
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, Self
 from uuid import UUID
 
 from pydantic import Field
 
 from models.domain.base import Value
+from models.domain.conversions import Conversion
 from models.domain.disputes import DisputeState, ReverseDisputedTransfer
 from models.domain.fraud_warnings import FraudWarning
 from models.domain.money import Money
 from models.domain.onboarding import AccountState, OnboardingLink
-from models.domain.payments import Checkout, PaymentState
+from models.domain.payments import Checkout, PaymentRef, PaymentState
 from models.domain.payouts import PayoutOrder, PayoutState
 from models.domain.policy import Split
 from models.domain.refunds import ExternalRefund, RefundAtStripe, RefundSnapshot
@@ -52,7 +53,7 @@ class CheckoutRequest(Value):
 
 
 class ShareTransfer(Value):
-    """A transfer of an instructor's share. Amounts are in the transfer's currency."""
+    """A transfer of an instructor's share. Amounts are in the transfer's currency: that of the charge's settlement."""
 
     transfer_id: str
     amount: Money
@@ -126,12 +127,17 @@ class PaymentGateway(AccountGateway, Protocol):
         """The transfers of a charge of the platform's."""
 
     async def transfer(self, charge_id: str, account_id: str, booking_id: UUID, amount: Money, *, key: str) -> None:
-        """Transfer a part of a charge of the platform's to a connected account, available with the charge's funds."""
+        """Transfer a part of a charge of the platform's to a connected account, available with the charge's funds.
+
+        The amount is in the currency in which the charge was settled: Stripe refuses any other.
+        """
 
     async def reverse_transfer(self, transfer_id: str, amount: Money, *, key: str) -> None:
         """Reverse a part of a transfer."""
 
-    async def refund_charge(self, payment_intent_id: str, booking_id: UUID, amount: Money | None, *, key: str) -> None:
+    async def refund_charge(
+        self, payment_intent_id: str, booking_id: UUID, amount: Money | None, *, is_fraudulent: bool, key: str
+    ) -> None:
         """Refund `amount` of a charge of the platform's, or all that is left. No transfer is reversed."""
 
 
@@ -156,6 +162,18 @@ class ChargeBalances(Value):
     in_other_currencies: tuple[Money, ...] = ()
     """What Stripe's fees have taken from the platform's balance in other currencies than the charge's: a charge that
     Stripe converts has its fees in the currency in which the platform settles."""
+    conversion: Conversion | None = None
+    """How Stripe has converted the charge, if its share was transferred in the currency of the settlement."""
+    settled_share_minor: int | None = None
+    """What was transferred in that currency, less reversals. `platform` and `connected` have it converted back."""
+
+    def as_booked(self, share_minor: int) -> Self:
+        """With the share of the ledger, if that is converted to what was transferred: it may be a unit off."""
+        share = Money(amount_minor=share_minor, currency=self.connected.currency)
+        if not self.conversion or self.conversion.of(share).amount_minor != self.settled_share_minor:
+            return self
+        platform = self.platform + self.connected - share
+        return self.model_copy(update={"platform": platform, "connected": share})
 
 
 class BalanceTransaction(Value):
@@ -245,3 +263,33 @@ class DisputeGateway(Protocol):
 
     async def reverse_disputed_transfer(self, wanted: ReverseDisputedTransfer, *, key: str) -> Money:
         """Reverse the instructor's share of the charge's transfer. Returns the amount that was reversed."""
+
+
+class CheckoutSeen(Value):
+    """A Checkout Session of a booking, as Stripe lists it."""
+
+    booking_id: UUID
+    ref: PaymentRef
+
+
+class ContactAtStripe(Value):
+    """A person's name and address. `repr` leaves them out."""
+
+    email: str = Field(repr=False)
+    name: str = Field(repr=False)
+
+
+class RestoreGateway(Protocol):
+    """What Stripe knows of records that are newer than a backup."""
+
+    async def student(self, customer_id: str) -> ContactAtStripe | None:
+        """The student of a customer; `None` for one that was deleted."""
+
+    async def instructor(self, account_id: str) -> ContactAtStripe | None:
+        """The instructor of a connected account; `None` if Accounts v2 does not know it."""
+
+    async def offering_title(self, checkout_session_id: str) -> str | None:
+        """What the student reads on Checkout that they pay for."""
+
+    def checkouts(self, since: datetime) -> AsyncIterator[CheckoutSeen]:
+        """The Checkout Sessions of bookings that were created since then."""

@@ -1,29 +1,19 @@
 """Activities of the Refund workflow: calls to Stripe, and the records. All of them are safe to repeat."""
 
-from typing import Any
-from uuid import UUID
-
-from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncEngine
-from sqlmodel import col, select
-from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
-from activities import external_refunds
+from activities import external_refunds, refund_records
 from activities.booking import payment_records
 from activities.booking.payment_records import NotRecordedYet, advance_unless_there
-from activities.database import attention, audit, ledger, outbox
+from activities.database import attention, audit, ledger
 from activities.database.transactions import transaction
 from activities.gateways import RefundGateway
 from activities.idempotency import with_idempotency_key
 from models.domain import postings
-from models.domain.actors import PLATFORM, Actor, Role
 from models.domain.errors import Declined
 from models.domain.ids import refund_key
 from models.domain.messages import Channel
-from models.domain.money import Money
-from models.domain.notifications import notifications_for
-from models.domain.policy import LossBearer, PaymentPlan
 from models.domain.refunds import (
     NOT_OWED,
     AdoptRefund,
@@ -34,20 +24,11 @@ from models.domain.refunds import (
     RefundAtStripe,
     RefundResult,
     RefundSnapshot,
-    refusal,
-    shares,
-    shares_at_stripe,
 )
 from models.domain.states import PaymentStatus, RefundStatus
-from models.tables.audit import AuditEvent
 from models.tables.bookings import BookingRequest
 from models.tables.payments import Payment
 from models.tables.refunds import Refund
-
-_NO_REASON = "unknown"
-"""A failed refund without a reason is one that is being retried."""
-_DASHBOARD_USER = Actor(role=Role.OPERATOR)
-"""Anyone who may create refunds in Stripe's dashboard."""
 
 
 class RefundActivities:
@@ -68,8 +49,8 @@ class RefundActivities:
             payment = await session.get_one(Payment, row.booking_id, with_for_update=True)
             await session.refresh(row, with_for_update=True)
             if row.status is RefundStatus.REQUESTED:
-                await _reserve(session, row, payment, message)
-            return await _snapshot(session, row, payment)
+                await refund_records.reserve(session, row, payment, message)
+            return await refund_records.snapshot(session, row, payment)
 
     @activity.defn
     async def create_refund(self, snapshot: RefundSnapshot) -> RefundResult:
@@ -77,7 +58,7 @@ class RefundActivities:
         async with transaction(self._engine) as session:
             row = await session.get_one(Refund, snapshot.refund_id)
         try:
-            if not _is_due(row) or row.tries != snapshot.tries:
+            if not refund_records.is_due(row) or row.tries != snapshot.tries:
                 if row.stripe_refund_id is None:
                     return RefundResult(refused=row.failure_reason)
                 return RefundResult(refund=await self._gateway.look_up_refund(row.stripe_refund_id))
@@ -135,7 +116,7 @@ class RefundActivities:
                     return None
                 row = external_refunds.adopted(message, payment.booking_id, external, is_returned)
                 session.add(row)
-            return await _snapshot(session, row, payment)
+            return await refund_records.snapshot(session, row, payment)
 
     @activity.defn
     async def record_refund(self, message: RecordRefund) -> RefundSnapshot:
@@ -146,7 +127,7 @@ class RefundActivities:
             payment = await session.get_one(Payment, booking.id, with_for_update=True)
             row = await session.get_one(Refund, snapshot.refund_id, with_for_update=True)
             if (row.status, row.stripe_refund_id) != (refund.status, refund.stripe_refund_id):
-                await _update(session, booking, payment, row, message)
+                await refund_records.update(session, booking, payment, row, message)
             # After a reset, an older state may come again.
             if row.status is refund.status and row.pending_reason != refund.pending_reason:
                 row.pending_reason, row.updated_at = refund.pending_reason, message.at
@@ -158,7 +139,7 @@ class RefundActivities:
                     returned = postings.refund_failed(snapshot.parties, refund.stripe_refund_id, snapshot.amount)
                     await ledger.post(session, message.at, returned)
             await attention.refresh(session, booking, message.at)
-            return await _snapshot(session, row, payment)
+            return await refund_records.snapshot(session, row, payment)
 
     @activity.defn
     async def record_refused_refund(self, message: RecordRefusedRefund) -> RefundSnapshot:
@@ -169,7 +150,7 @@ class RefundActivities:
             payment = await session.get_one(Payment, booking.id, with_for_update=True)
             row = await session.get_one(Refund, snapshot.refund_id, with_for_update=True)
             detail = {"refund_id": str(row.id), "code": message.refused}
-            refused = _event(row, "booking.refund_refused", message, detail, f"{row.id}/{snapshot.tries}")
+            refused = refund_records.event(row, "booking.refund_refused", message, detail, f"{row.id}/{snapshot.tries}")
             if await audit.append(session, refused):
                 row.failure_reason = f"Stripe refuses the refund: {message.refused}."
                 if row.status is RefundStatus.RESERVED:
@@ -177,7 +158,9 @@ class RefundActivities:
                 row.updated_at = message.at
                 await attention.refresh(session, booking, message.at)
             # Of a failed refund too: what an operator retried has not changed.
-            return (await _snapshot(session, row, payment)).model_copy(update={"refusal": row.failure_reason})
+            return (await refund_records.snapshot(session, row, payment)).model_copy(
+                update={"refusal": row.failure_reason}
+            )
 
     @activity.defn
     async def record_refund_retry(self, message: RecordRefundRetry) -> RefundSnapshot:
@@ -189,121 +172,13 @@ class RefundActivities:
             row = await session.get_one(Refund, snapshot.refund_id, with_for_update=True)
             owed = await ledger.owed_to_student(session, row.booking_id, row.currency)
             if row.tries == snapshot.tries and owed < snapshot.amount:
-                return (await _snapshot(session, row, payment)).model_copy(update={"refusal": NOT_OWED})
+                return (await refund_records.snapshot(session, row, payment)).model_copy(update={"refusal": NOT_OWED})
             occasion = f"{row.id}/{message.order_id or snapshot.tries}"
-            retried = _event(
+            retried = refund_records.event(
                 row, "booking.refund_retried", message, {"refund_id": str(row.id)}, occasion, message.actor, Channel.API
             )
             if await audit.append(session, retried):
                 row.tries = snapshot.tries + 1
                 row.failure_reason = None
                 row.updated_at = booking.updated_at = message.at
-            return await _snapshot(session, row, payment)
-
-
-def _is_due(row: Refund) -> bool:
-    """Whether Stripe has yet to answer the order, or an operator's latest retry of it."""
-    is_retrying = row.status is RefundStatus.FAILED and row.failure_reason is None
-    return is_retrying or (row.status is RefundStatus.RESERVED and row.stripe_refund_id is None)
-
-
-async def _reserve(session: AsyncSession, row: Refund, payment: Payment, message: RecordRefundOrder) -> None:
-    left = Money(amount_minor=payment.captured_minor, currency=payment.currency)
-    amount = Money(amount_minor=row.amount_minor, currency=row.currency)
-    under_way = await payment_records.has_reserved_refund(session, row.booking_id)
-    row.failure_reason = refusal(amount, payment.status, left, under_way)
-    row.updated_at = message.at
-    if row.failure_reason is None:
-        row.status = advance_unless_there(row.status, RefundStatus.RESERVED)
-        row.tries = 1
-
-
-async def _update(
-    session: AsyncSession, booking: BookingRequest, payment: Payment, row: Refund, message: RecordRefund
-) -> None:
-    """Set the refund to its state at Stripe, with its payment, ledger entries, audit event and notifications."""
-    refund, before = message.refund, row.status
-    if before is RefundStatus.FAILED and row.stripe_refund_id == refund.stripe_refund_id:
-        return  # A failed refund stays failed: a reset workflow brings an older state.
-    is_new = before is RefundStatus.RESERVED or row.stripe_refund_id != refund.stripe_refund_id
-    action = {
-        RefundStatus.FAILED: "booking.refund_failed",
-        RefundStatus.SUCCEEDED: "booking.refunded" if is_new else "booking.refund_arrived",
-    }.get(refund.status, "booking.refunded")
-    detail = {"refund_id": str(row.id), "stripe_refund_id": refund.stripe_refund_id, "amount_minor": row.amount_minor}
-    is_adopted = before is RefundStatus.RESERVED and row.ordered_by is None and row.fraud_warning_id is None
-    actor_and_channel = (_DASHBOARD_USER, Channel.STRIPE) if is_adopted else (PLATFORM, Channel.WORKFLOW)
-    if not await audit.append(
-        session, _event(row, action, message, detail, refund.stripe_refund_id, *actor_and_channel)
-    ):
-        return
-    row.stripe_refund_id = refund.stripe_refund_id
-    row.status = advance_unless_there(before, refund.status)
-    row.failure_reason = refund.failure_reason or (_NO_REASON if refund.status is RefundStatus.FAILED else None)
-    row.updated_at = message.at
-    if before is RefundStatus.RESERVED:
-        await _deduct(session, payment, row, message)
-    if row.status is not before:
-        facts: outbox.Facts = {"refund_id": str(row.id)}
-        people = notifications_for(before, row.status)
-        await outbox.notify(session, booking, people, message.at, facts, refund.stripe_refund_id)
-
-
-async def _deduct(session: AsyncSession, payment: Payment, row: Refund, message: RecordRefund) -> None:
-    """Deduct the refund from the payment and from the shares that bear it. From now on the student is owed it."""
-    captured = Money(amount_minor=payment.captured_minor, currency=payment.currency)
-    fee = Money(amount_minor=payment.platform_fee_minor, currency=payment.currency)
-    borne = shares_at_stripe(message.case, message.refund, captured, fee)
-    # Set all three before the next query, which flushes the row.
-    row.instructor_minor = borne.instructor.amount_minor
-    row.platform_fee_minor = borne.platform_fee.amount_minor
-    row.platform_loss_minor = borne.platform_loss.amount_minor
-    await payment_records.deduct(session, payment, borne, message.at)
-    await ledger.post(session, message.at, *postings.refund(message.case.parties, str(row.id), borne))
-
-
-def _event(
-    row: Refund, action: str, message: RecordRefund | RecordRefusedRefund | RecordRefundRetry, detail: dict[str, Any],
-    occasion: str, actor: Actor = PLATFORM, channel: Channel = Channel.WORKFLOW,
-) -> AuditEvent:  # fmt: skip
-    return audit.event(row.booking_id, action, actor, channel, message.at, detail, occasion)
-
-
-async def _snapshot(session: AsyncSession, row: Refund, payment: Payment) -> RefundSnapshot:
-    booking = await session.get_one(BookingRequest, row.booking_id)
-    captured = Money(amount_minor=payment.captured_minor, currency=payment.currency)
-    fee = Money(amount_minor=payment.platform_fee_minor, currency=payment.currency)
-    amount = Money(amount_minor=row.amount_minor, currency=row.currency)
-    is_reversed = payment.plan is PaymentPlan.CHARGE_THEN_TRANSFER and row.status is RefundStatus.RESERVED
-    return RefundSnapshot(
-        refund_id=row.id,
-        parties=postings.Parties(booking_id=booking.id, instructor_id=booking.instructor_id),
-        status=row.status,
-        refusal=row.failure_reason if row.status in (RefundStatus.REQUESTED, RefundStatus.REFUSED) else None,
-        payment_intent_id=payment.payment_intent_id or "",
-        amount=amount,
-        borne_by=row.borne_by,
-        plan=payment.plan,
-        share_minor=shares(amount, captured, fee, row.borne_by).instructor.amount_minor if is_reversed else 0,
-        tries=row.tries,
-        stripe_refund_id=row.stripe_refund_id,
-        is_retrying=row.status is RefundStatus.FAILED and _is_due(row),
-        fee_returned_before_minor=await _fee_returned(session, row.booking_id, row.id),
-        pending_reason=row.pending_reason,
-        is_fraudulent=row.fraud_warning_id is not None,
-    )
-
-
-async def _fee_returned(session: AsyncSession, booking_id: UUID, except_refund_id: UUID) -> int:
-    """How much of the application fee the ending and earlier refunds have returned at Stripe, in minor units.
-
-    A refund that the platform bears alone returns no fee. Of any other, all but the instructor's part came from the
-    fee, even where the ledger counts it as a loss by now.
-    """
-    parts = select(func.coalesce(func.sum(Refund.platform_fee_minor + Refund.platform_loss_minor), 0)).where(
-        col(Refund.booking_id) == booking_id,
-        col(Refund.id) != except_refund_id,
-        col(Refund.borne_by) == LossBearer.BOTH,
-    )
-    payment = await session.get_one(Payment, booking_id)
-    return payment.ending_fee_returned_minor + int((await session.exec(parts)).one())
+            return await refund_records.snapshot(session, row, payment)

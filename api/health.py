@@ -4,7 +4,6 @@ import asyncio
 from datetime import timedelta
 
 from fastapi import APIRouter
-from pydantic import BaseModel
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import select
 
@@ -12,17 +11,21 @@ from api.bookings.client import WithBookingClient
 from api.http.database import Database, WithDatabase
 from api.http.problems import Kind, Problem, problem_responses
 from api.http.rate_limits import PROBES, RATE_LIMITED, limited_by
+from api.http.schema_types import ResponseModel
 
 router = APIRouter(tags=["machines"])
+
+PATHS = ("/healthz", "/readyz")
 
 _TIMEOUT = timedelta(seconds=2)
 
 
-class Health(BaseModel):
+class Health(ResponseModel):
     status: str = "ok"
+    """Always `ok`: anything else is a problem."""
 
 
-@router.get("/healthz", operation_id="isAlive", responses=problem_responses(Kind.INTERNAL))
+@router.get("/healthz", operation_id="getLiveness", responses=problem_responses(Kind.INTERNAL))
 async def is_alive() -> Health:
     """The process answers. It checks no dependency: restarting the API would not fix Postgres."""
     return Health()
@@ -30,7 +33,7 @@ async def is_alive() -> Health:
 
 @router.get(
     "/readyz",
-    operation_id="isReady",
+    operation_id="getReadiness",
     dependencies=[limited_by(PROBES)],
     responses=RATE_LIMITED["responses"] | problem_responses(Kind.INTERNAL, Kind.UNAVAILABLE),
 )

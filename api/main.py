@@ -11,11 +11,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Scope
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 
 from api import health, openapi
+from api.agents import door as agents
 from api.bookings import routers as bookings
 from api.bookings.client import BookingClient
 from api.bookings.event_stream import EventStreams, StreamFinished, on_stream_finished
@@ -30,6 +32,8 @@ from api.http.notify_listener import NotifyListener
 from api.http.problems import handle_problems, unavailable
 from api.http.query_parameters import refuse_unknown_parameters
 from api.http.rate_limits import RATE_LIMITED, RateLimits, redis_storage
+from api.http.representations import CompressionMiddleware, ETagMiddleware
+from api.http.service_tokens import ServiceTokenVerifier
 from api.meetings import routers as meetings
 from api.metrics import serve_metrics
 from api.openapi import DESCRIPTION, TAGS, Api
@@ -45,20 +49,31 @@ from api.people.passwords import AsyncPasswordHasher
 from api.reconciliation import routers as reconciliation
 from api.reconciliation.gauges import ReconciliationGauges
 from api.reconciliation.routes import ReconciliationClient
+from api.reference import routes as reference
 from api.reports import routers as reports
+from api.reports.attention import AttentionGauges, TaskQueueGauges
 from api.reports.gauges import BusinessGauges
 from api.settings import Settings
+from api.webhooks import routers as webhooks
 from models import logs
 from models.db import build_engine
+from models.trace_export import exporting, trace_queries
 from workflows.client.event_router import StripeEventRouter
-from workflows.client.interceptors import RequestIdClientInterceptor
+from workflows.client.interceptors import traced
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 _LOCAL_TEMPORAL = "localhost:7233"
 
-_CORS_REQUEST_HEADERS = ["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID", "X-Request-Id"]
-_CORS_RESPONSE_HEADERS = ["Location", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-Id"]
+_CORS_REQUEST_HEADERS = [
+    "Authorization",
+    "Content-Type",
+    "Idempotency-Key",
+    "If-None-Match",
+    "Last-Event-ID",
+    "X-Request-Id",
+]
+_CORS_RESPONSE_HEADERS = ["ETag", "Location", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-Id"]
 
 
 def create_app() -> FastAPI:
@@ -68,14 +83,17 @@ def create_app() -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        engine = build_engine(settings.runtime.database_url.get_secret_value())
-        try:
-            _attach_clients(app, settings, engine, await _temporal_client())
-            with _metrics_server(app, settings):
-                yield
-            await app.state.streams.feed.close()
-        finally:
-            await engine.dispose()
+        with exporting("holdfast-api"):
+            engine = build_engine(settings.runtime.database_url.get_secret_value())
+            trace_queries(engine)
+            try:
+                _attach_clients(app, settings, engine, await _temporal_client())
+                with _metrics_server(app, settings):
+                    async with app.state.agents.running():
+                        yield
+                await app.state.streams.feed.close()
+            finally:
+                await engine.dispose()
 
     return _build(settings, lifespan)
 
@@ -101,37 +119,47 @@ def _build(settings: Settings, lifespan: Lifespan | None) -> FastAPI:
         servers=[{"url": str(settings.http.holdfast_public_url).rstrip("/"), "description": "This one."}],
         openapi_tags=TAGS,
         dependencies=[Depends(refuse_unknown_parameters)],
-        openapi_url="/v1/openapi.json",
-        # FastAPI's documentation pages load scripts from a CDN.
+        # `api.reference` serves the document and a page. FastAPI's own pages load scripts from a CDN.
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         # A redirect would send the caller's token to whatever host the Host header names.
         redirect_slashes=False,
+        # No logs: they would have the messages of errors.
+        telemetry={"metrics": False, "logs": False, "operation_spans": False, "exclude": _is_probe},
         lifespan=lifespan,
     )
     app.state.settings = settings
     app.state.metrics = Metrics()
     app.state.business_gauges = BusinessGauges(app.state.metrics.registry)
     app.state.reconciliation_gauges = ReconciliationGauges(app.state.metrics.registry)
+    app.state.attention_gauges = AttentionGauges(app.state.metrics.registry)
+    app.state.task_queue_gauges = TaskQueueGauges(app.state.metrics.registry)
     app.state.password_hasher = AsyncPasswordHasher()
     limits_url = settings.http.holdfast_limits_url
     app.state.limits = RateLimits(redis_storage(limits_url.get_secret_value()) if limits_url else None)
     app.state.backpressure = Backpressure()
     app.state.documents = Documents()
+    app.state.agents = agents.AgentsDoor(app)
     _include_routers(app, settings)
     _handle_errors(app)
     _add_middleware(app, settings)
     return app
 
 
+def _is_probe(scope: Scope) -> bool:
+    return scope.get("path") in health.PATHS
+
+
 def _include_routers(app: FastAPI, settings: Settings) -> None:
     limited = [*pages.ROUTERS] if settings.http.holdfast_pages else []
-    for folder in (people, catalogue, bookings, meetings, payments, reconciliation, reports):
+    for folder in (people, catalogue, bookings, meetings, payments, webhooks, reconciliation, reports):
         limited += folder.ROUTERS
-    for router in (*limited, pages.MAILED):
+    for router in (*limited, agents.router, pages.MAILED):
         app.include_router(router, **RATE_LIMITED)
     # Not limited: webhooks and probes, whose rate the sender decides, and static pages.
-    for router in (*payments.WEBHOOKS, *meetings.WEBHOOKS, health.router, *pages.STATIC, openapi.router):
+    static = (health.router, reference.router, *pages.STATIC, openapi.router)
+    for router in (*payments.WEBHOOKS, *meetings.WEBHOOKS, *static):
         app.include_router(router)
 
 
@@ -145,6 +173,8 @@ def _handle_errors(app: FastAPI) -> None:
 def _add_middleware(app: FastAPI, settings: Settings) -> None:
     """From the inside out. CORS is outside the 500 fallback, so that a browser lets its page read a 500 as well."""
     app.add_middleware(UnhandledErrorMiddleware)
+    app.add_middleware(ETagMiddleware)
+    app.add_middleware(CompressionMiddleware)
     app.add_middleware(PageErrors)
     if settings.http.holdfast_cors_origins:
         # Without `allow_credentials`: the API reads no cookies.
@@ -162,16 +192,17 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
 
 def _attach_clients(app: FastAPI, settings: Settings, engine: AsyncEngine, temporal: Client) -> None:
     app.state.database = Database(engine)
-    app.state.identity = (
+    people = (
         IdentityProvider(settings.identity, app.state.database)
         if settings.identity.is_used
         else LocalTokenVerifier(settings.http.holdfast_token_secret, app.state.database)
     )
+    app.state.people_identity = people
+    app.state.identity = ServiceTokenVerifier(people, app.state.database)
     app.state.streams = EventStreams(NotifyListener(engine.url))
-    # Added here, so that a client passed to `build_app` sends the request id with its calls as well.
-    temporal = Client(
-        **temporal.config() | {"interceptors": [*temporal.config()["interceptors"], RequestIdClientInterceptor()]}
-    )
+    # Here, so that a client passed to `build_app` passes on the trace as well.
+    temporal = traced(temporal)
+    app.state.temporal = temporal
     task_queue = settings.runtime.holdfast_task_queue
     app.state.bookings = BookingClient(temporal, task_queue)
     app.state.disputes = DisputeClient(temporal)

@@ -16,6 +16,7 @@ from prometheus_client import make_wsgi_app
 from sqlalchemy.exc import SQLAlchemyError
 
 from api.reconciliation.gauges import ReconciliationGauges
+from api.reports.attention import AttentionGauges, TaskQueueGauges
 from api.reports.gauges import BusinessGauges
 
 if TYPE_CHECKING:
@@ -74,8 +75,20 @@ def serve_metrics(app: FastAPI, host: str, port: int) -> Iterator[int]:
 
 
 async def _refresh(app: FastAPI) -> None:
+    task_queue: TaskQueueGauges = app.state.task_queue_gauges
+    queue_name: str = app.state.settings.runtime.holdfast_task_queue
+    async with asyncio.timeout(_TIMEOUT.total_seconds()):
+        # Of Temporal even while Postgres is down.
+        await asyncio.gather(
+            _read_records(app), task_queue.refresh(app.state.temporal, queue_name, timeout=_TIMEOUT / 2)
+        )
+
+
+async def _read_records(app: FastAPI) -> None:
+    attention: AttentionGauges = app.state.attention_gauges
     business: BusinessGauges = app.state.business_gauges
     reconciliation: ReconciliationGauges = app.state.reconciliation_gauges
-    async with asyncio.timeout(_TIMEOUT.total_seconds()):
-        await business.refresh(app.state.database)
-        await reconciliation.refresh(app.state.database)
+    # First what calls an operator.
+    await attention.refresh(app.state.database)
+    await reconciliation.refresh(app.state.database)
+    await business.refresh(app.state.database)

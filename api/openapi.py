@@ -1,5 +1,6 @@
 """The OpenAPI document: the parts that no single route declares."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,8 +10,11 @@ from pydantic import BaseModel
 
 from api.bookings.schemas import BookingEvent
 from api.examples.bookings import EXAMPLES
+from api.http.auth import bearer
 from api.http.problems import MEDIA_TYPE, SCHEMA_NAME, Kind, ProblemDetails, problem_responses
+from api.http.rate_limits import RATE_LIMITED
 from api.http.schema_types import REFERENCE
+from models.domain.scopes import required_scope
 
 Json = dict[str, Any]
 
@@ -30,6 +34,10 @@ after the session took place.
 
 TAGS = [
     {"name": "people", "description": "Signing up and signing in."},
+    {
+        "name": "service tokens",
+        "description": "Tokens with which programs act for a person: with scopes, an end, and a limit for bookings.",
+    },
     {"name": "instructors", "description": "Instructors' profiles, and their onboarding with Stripe."},
     {
         "name": "catalogue",
@@ -41,6 +49,7 @@ TAGS = [
         "name": "operator",
         "description": "For the platform's operators: bookings that need attention, and moving money.",
     },
+    {"name": "webhooks", "description": "Endpoints to which Holdfast sends signed messages about what happens."},
     {"name": "meetings", "description": "Called by the meeting provider, with signed events."},
     {"name": "stripe", "description": "Called by Stripe, with signed events."},
     {"name": "machines", "description": "Health, without the version prefix."},
@@ -49,6 +58,24 @@ TAGS = [
 router = APIRouter(include_in_schema=False)
 
 _REQUEST_ID = {"description": "The request's, or a generated one.", "required": True, "schema": {"type": "string"}}
+_RATE_LIMITS = {name: RATE_LIMITED["responses"][429]["headers"][name] for name in ("RateLimit", "RateLimit-Policy")}
+
+_PARAMETERS = {
+    "booking_id": "The booking's id.",
+    "drift_id": "The drift's id.",
+    "currency": "Three lower-case letters, as in ISO 4217.",
+    "instructor_id": "The instructor's id.",
+    "offering_id": "The offering's id.",
+    "person_id": "The person's id.",
+    "reconciliation_id": "The run's id.",
+    "token_id": "The service token's id.",
+    "webhook_id": "The endpoint's id.",
+    "slot_id": "The slot's id.",
+    "year": "The calendar year.",
+    "Stripe-Signature": "Stripe's signature of the body.",
+    "X-Jaas-Signature": "The meeting provider's signature of the body.",
+}
+"""Parameters whose name says nearly all."""
 
 
 class Api(FastAPI):
@@ -72,14 +99,32 @@ def _complete(schema: Json) -> None:
     for name, example in EXAMPLES.items():
         if name in schemas:
             schemas[name]["examples"] = [example]
+    # FastAPI's own word for a stream, which is OpenAPI 3.2's, in a document of OpenAPI 3.1.
+    stream = schema["paths"]["/v1/bookings/{booking_id}/events"]["get"]["responses"]["200"]["content"]
+    del stream["text/event-stream"]["itemSchema"]
+    # A token is the rule. An operation that needs none says so.
+    schema["security"] = [{bearer.scheme_name: []}]
     for path, operations in schema["paths"].items():
-        for operation in operations.values():
+        for method, operation in operations.items():
             responses = operation["responses"]
             for kind in _implied_errors(path, operation):
                 _add_response(responses, kind)
+            common = {"X-Request-Id": _REQUEST_ID} | (_RATE_LIMITS if "429" in responses else {})
             for response in responses.values():
-                response["headers"] = {"X-Request-Id": _REQUEST_ID} | response.get("headers", {})
+                response["headers"] = common | response.get("headers", {})
             operation["responses"] = dict(sorted(responses.items()))
+            _name_scope(method, path, operation)
+            operation["summary"] = re.sub("([A-Z])", r" \1", operation["operationId"]).capitalize()
+            for parameter in operation.get("parameters", ()):
+                parameter.setdefault("description", _PARAMETERS.get(parameter["name"], ""))
+
+
+def _name_scope(method: str, path: str, operation: Json) -> None:
+    """The scope that a service token needs, as an extension: linters know scopes of OAuth only."""
+    if not operation.setdefault("security", []):
+        return
+    if scope := required_scope(method.upper(), path):
+        operation["x-required-scope"] = scope
 
 
 def _implied_errors(path: str, operation: Json) -> Iterator[Kind]:
@@ -90,7 +135,7 @@ def _implied_errors(path: str, operation: Json) -> Iterator[Kind]:
         yield Kind.UNAVAILABLE
     if operation.get("security"):
         # An identity provider's token may belong to a person without an account here.
-        yield from (Kind.NOT_SIGNED_IN, Kind.WRONG_ROLE, Kind.NO_ACCOUNT)
+        yield from (Kind.NOT_SIGNED_IN, Kind.WRONG_ROLE, Kind.NO_ACCOUNT, Kind.SCOPE_MISSING)
     if "{" in path:
         yield Kind.NOT_FOUND
     if "requestBody" in operation:

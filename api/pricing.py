@@ -14,20 +14,25 @@ from models.domain.policy import (
 
 class Price(ResponseModel):
     total: Money
+    """What the student pays."""
     platform_fee: Money
     """Included in the total: what the platform keeps if the session takes place."""
     instructor_payout: Money
+    """What the instructor gets if the session takes place."""
     currency: Currency
+    """Three lower-case letters, as in ISO 4217."""
 
 
 class RefundTier(ResponseModel):
     before_seconds: int
     """A student who cancels at least this long before the start is refunded `refund_bps` of the price."""
     refund_bps: int
+    """The share of the price that is refunded, in basis points: 5000 is half."""
 
 
-class Cancellation(ResponseModel):
+class CancellationTerms(ResponseModel):
     name: str
+    """`flexible`, `moderate`, `strict` or `custom`."""
     tiers: list[RefundTier]
     """Ordered from the longest notice to the shortest. After the last tier nothing is refunded."""
 
@@ -36,15 +41,18 @@ class NoShowTerms(ResponseModel):
     student_absent_refund_bps: int
     """At most what a cancellation at the start returns."""
     instructor_absent_refund_bps: int
+    """Always everything: 10000."""
 
 
-class Windows(ResponseModel):
+class PolicyDeadlines(ResponseModel):
     """How long each side has to act, in seconds."""
 
     pay_within_seconds: int
+    """After the booking."""
     pay_again_within_seconds: int
     """After a declined card."""
     decide_within_seconds: int
+    """After the payment, for the instructor."""
     report_within_seconds: int
     """After the session's end."""
     contest_within_seconds: int
@@ -65,12 +73,17 @@ class Policy(ResponseModel):
     version: str
     """Changes whenever the policy does. A booking request can name it as `expected_policy_version`."""
     platform_fee_bps: int
+    """The platform's share of the price, in basis points."""
     platform_fee_tax_bps: int
     """The rate of the tax that the platform's fee includes: 1900 for 19 %, and 0 for none."""
-    cancellation: Cancellation
+    cancellation: CancellationTerms
+    """What a student who cancels is refunded."""
     no_show: NoShowTerms
+    """What a student is refunded if somebody does not come."""
     on_completion_timeout: CompletionTimeoutPolicy
-    deadlines: Windows
+    """What happens to the hold if nobody says whether the session took place."""
+    deadlines: PolicyDeadlines
+    """How long each side has to act."""
 
 
 def price(total: Money, fee: Money) -> Price:
@@ -83,7 +96,7 @@ def policy(policy: BookingPolicy) -> Policy:
         version=policy.version,
         platform_fee_bps=policy.fee_bps,
         platform_fee_tax_bps=policy.fee_tax_bps,
-        cancellation=Cancellation(
+        cancellation=CancellationTerms(
             name=policy.cancellation.name,
             tiers=[tier(each) for each in policy.cancellation.tiers],
         ),
@@ -94,7 +107,7 @@ def policy(policy: BookingPolicy) -> Policy:
             instructor_absent_refund_bps=BASIS_POINTS,
         ),
         on_completion_timeout=policy.on_completion_timeout,
-        deadlines=Windows(
+        deadlines=PolicyDeadlines(
             pay_within_seconds=seconds(deadlines.checkout_window),
             pay_again_within_seconds=seconds(deadlines.decline_grace),
             decide_within_seconds=seconds(deadlines.approval_window),

@@ -15,7 +15,7 @@ from api.http.auth import signing_keys
 from api.meeting_provider import PROVIDER_SETTINGS, Meetings, MeetingSettings, meetings_from_environment
 from models.domain.actors import Role
 from models.domain.tax_reporting import Thresholds
-from models.settings import DocumentSettings, Environment, PolicySettings, RuntimeSettings
+from models.settings import DocumentSettings, Environment, PolicySettings, RuntimeSettings, WebhookSettings
 from models.startup_check import check_settings
 
 _THRESHOLDS = Thresholds()
@@ -205,6 +205,7 @@ class Settings:
     meetings: Meetings | None = None
     documents: DocumentSettings = field(default_factory=DocumentSettings)
     tax_reporting: TaxReportingSettings = field(default_factory=TaxReportingSettings)
+    webhooks: WebhookSettings = field(default_factory=WebhookSettings)
 
     @classmethod
     def from_environment(cls) -> Self:
@@ -212,6 +213,7 @@ class Settings:
         provider = PROVIDER_SETTINGS.get(os.environ.get("HOLDFAST_MEETING_PROVIDER", ""))
         check_settings(
             *(RuntimeSettings, HttpSettings, PolicySettings, IdentitySettings, DocumentSettings, TaxReportingSettings),
+            WebhookSettings,
             *(MeetingSettings, provider) if provider else (MeetingSettings,),
         )
         meeting = MeetingSettings()
@@ -224,6 +226,7 @@ class Settings:
             meetings=meetings_from_environment(meeting),
             documents=DocumentSettings(),
             tax_reporting=TaxReportingSettings(),
+            webhooks=WebhookSettings(),
         )
 
     @property

@@ -1,6 +1,7 @@
 """JSON logging for worker and API: one object per line on standard error, without personal data or secrets.
 
-`bind` sets a task's context (a request, a workflow) once; every line that the task logs includes it.
+`bind` sets a task's context (a request, a workflow) once; every line that the task logs includes it, and the id of its
+trace.
 """
 
 import logging
@@ -12,6 +13,8 @@ from typing import Any, TextIO
 
 from pythonjsonlogger.core import RESERVED_ATTRS
 from pythonjsonlogger.json import JsonFormatter
+
+from models.traces import trace_id
 
 REQUEST_ID = "request_id"
 
@@ -59,7 +62,8 @@ _RENAMED_FIELDS = {"levelname": "level", "name": "logger", "exc_info": "error"}
 
 class _LineFormatter(JsonFormatter):
     def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
-        return log_data | bound()
+        traced = {"trace_id": id} if (id := trace_id()) else {}
+        return log_data | traced | bound()
 
     def formatException(self, ei: _ExcInfo) -> list[str]:  # type: ignore[override]
         return list(_stack_lines(ei[1]))

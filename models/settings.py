@@ -27,6 +27,10 @@ _POLICY = BookingPolicy()
 _LIMITS = BookingLimits()
 
 
+_SANDBOX_SERVICE = "stripe-sandbox"
+"""The sandbox's name in the container network of docker-compose.yml."""
+
+
 class Environment(StrEnum):
     DEVELOPMENT = "development"
     PRODUCTION = "production"
@@ -53,7 +57,7 @@ class StripeSettings(BaseSettings):
             raise ValueError(
                 "STRIPE_API_BASE is for the sandbox: unset it beside a live key or HOLDFAST_ENV=production"
             )
-        if urlsplit(self.stripe_api_base).hostname not in ("127.0.0.1", "localhost", "::1"):
+        if urlsplit(self.stripe_api_base).hostname not in ("127.0.0.1", "localhost", "::1", _SANDBOX_SERVICE):
             raise ValueError("STRIPE_API_BASE must be on this machine: a Stripe key is sent there")
         return self
 
@@ -132,6 +136,13 @@ def _name_and_address(text: str) -> str:
     return text
 
 
+def _address_or_none(text: str | None) -> str | None:
+    address = _text_or_none(text)
+    if address and (parseaddr(address) != ("", address) or address.count("@") != 1 or not address.isascii()):
+        raise ValueError("must be an address: operators@example.com")
+    return address
+
+
 class SmtpSecurity(StrEnum):
     STARTTLS = "starttls"
     TLS = "tls"
@@ -152,11 +163,15 @@ class MailSettings(BaseSettings):
     holdfast_smtp_password: SecretStr | None = None
     holdfast_mail_from: Annotated[str, AfterValidator(_name_and_address)] | None = None
     """`Name <address>`: the sender of every mail."""
+    holdfast_operator_mail: Annotated[str | None, AfterValidator(_address_or_none)] = None
+    """Where the operators get a digest of what waits for them. Without it, they get none."""
 
     @model_validator(mode="after")
     def _smtp_is_configured_safely(self) -> Self:
         is_production = self.holdfast_env is Environment.PRODUCTION
         if self.holdfast_smtp_host is None:
+            if self.holdfast_operator_mail:
+                raise ValueError("HOLDFAST_SMTP_HOST is missing beside HOLDFAST_OPERATOR_MAIL")
             if is_production:
                 raise ValueError("HOLDFAST_SMTP_HOST is missing: nobody would be told of anything")
             return self
@@ -167,6 +182,41 @@ class MailSettings(BaseSettings):
         if is_production and self.holdfast_smtp_user and self.holdfast_smtp_security is SmtpSecurity.NONE:
             raise ValueError("HOLDFAST_SMTP_SECURITY=none would send HOLDFAST_SMTP_PASSWORD in the clear")
         return self
+
+
+_WEBHOOK_KEY_BYTES = 32
+
+
+def _are_webhook_keys(keys: SecretStr | None) -> SecretStr | None:
+    if keys is None or not keys.get_secret_value().strip():
+        return None
+    if any(len(key.strip().encode()) < _WEBHOOK_KEY_BYTES for key in keys.get_secret_value().split(",")):
+        raise ValueError(f"must have at least {_WEBHOOK_KEY_BYTES} bytes; with commas, each of the keys")
+    return keys
+
+
+class WebhookSettings(BaseSettings):
+    """Outgoing webhooks. Without a key there are none."""
+
+    model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True)
+
+    holdfast_env: Environment = Environment.PRODUCTION
+    holdfast_webhook_key: Annotated[SecretStr | None, AfterValidator(_are_webhook_keys)] = None
+    """The key from which endpoints' signing secrets are derived, or several separated by commas: the first is for new
+    endpoints, all of them sign. API and worker have the same."""
+    holdfast_webhook_allow_private: bool = False
+    """Send to private addresses and without TLS, for a local stack."""
+
+    @model_validator(mode="after")
+    def _private_addresses_are_for_development(self) -> Self:
+        if self.holdfast_webhook_allow_private and self.holdfast_env is Environment.PRODUCTION:
+            raise ValueError("HOLDFAST_WEBHOOK_ALLOW_PRIVATE would let messages reach the platform's own network")
+        return self
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        key = self.holdfast_webhook_key
+        return tuple(part.strip() for part in key.get_secret_value().split(",")) if key else ()
 
 
 class DocumentSettings(BaseSettings):

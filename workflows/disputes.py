@@ -172,7 +172,7 @@ class DisputeWorkflow:
         borne = case.borne_if_lost
         if state.status is DisputeStatus.LOST and borne.instructor:
             wanted = ReverseDisputedTransfer(
-                dispute_id=state.dispute_id, charge_id=state.charge_id, amount=borne.instructor
+                dispute_id=state.dispute_id, charge_id=state.charge_id, amount=borne.instructor, left=case.share_left
             )
             borne = after_recovery(
                 borne, await call_stripe_until_answered(DisputeActivities.reverse_disputed_transfer, wanted)

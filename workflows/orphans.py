@@ -137,8 +137,8 @@ def _ending(booking: OrphanedBooking, payment: PaymentState) -> Ending:
         if taken == terms.price:
             return endings.completed(terms, PLATFORM)
         ending = endings.cut_short(terms, taken)
-        share, fee = ending.split.instructor_payout.amount_minor, ending.split.platform_fee.amount_minor
-        is_ours = payment.instructor_minor == share if is_charge else payment.platform_fee_minor == fee
+        fee, share = ending.split.platform_fee, ending.split.instructor_payout
+        is_ours = not payment.missing_share(share) if is_charge else payment.platform_fee_minor == fee.amount_minor
         if not is_ours or (payment.refunded_minor and not is_charge):
             raise _CapturedInPart(taken)
         return ending

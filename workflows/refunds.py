@@ -16,14 +16,18 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any, TypeVar
+from uuid import UUID
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 
 with workflow.unsafe.imports_passed_through():
     from activities.fraud_warnings import FraudWarningActivities
     from activities.refunds import RefundActivities
-    from models.domain.fraud_warnings import FraudWarningOutcome, TakeFraudWarning
+    from models.domain.actors import PLATFORM
+    from models.domain.fraud_warnings import CancelBooking, FraudWarningOutcome, TakeFraudWarning
+    from models.domain.ids import workflow_id
+    from models.domain.messages import Cancel, Channel
     from models.domain.refunds import (
         ORDERED,
         WAITS_FOR_BALANCE,
@@ -125,7 +129,10 @@ class RefundWorkflow:
             return None
 
     async def _leads_to_refund(self, order: RefundOrder, warning_id: str) -> bool:
-        """Take the warning, and wait while its payment is only held: it can be refunded once it is captured."""
+        """Take the warning, and wait while its payment is only held: it is refunded once it is captured.
+
+        Or the booking is cancelled, so that its charge is refunded now.
+        """
         while True:
             self._event_pending = False
             take = TakeFraudWarning(warning_id=warning_id, refund_id=order.refund_id, at=workflow.now())
@@ -136,9 +143,11 @@ class RefundWorkflow:
                     raise
                 workflow.logger.warning("Stripe does not know the early fraud warning %s", warning_id)
                 return False
-            if outcome is not FraudWarningOutcome.LATER:
+            if isinstance(outcome, CancelBooking):
+                await _cancel(outcome.booking_id)
+            elif outcome is not FraudWarningOutcome.LATER:
                 return outcome is FraudWarningOutcome.REFUND
-            await self._wait_for_event("waits for the capture")
+            await self._wait_for_event("waits for the booking's end")
 
     async def _advance(self, case: RefundSnapshot) -> RefundSnapshot:
         retry, self._retry = self._retry, None
@@ -197,3 +206,12 @@ class RefundWorkflow:
             await workflow.wait_condition(
                 lambda: self._event_pending, timeout=_LOOK_UP_INTERVAL, timeout_summary=summary
             )
+
+
+async def _cancel(booking_id: UUID) -> None:
+    """A booking whose situation does not allow it ignores the signal. One without a workflow is an orphan."""
+    booking = workflow.get_external_workflow_handle(workflow_id(booking_id))
+    try:
+        await booking.signal("cancel", Cancel(actor=PLATFORM, channel=Channel.STRIPE, is_fraudulent=True))
+    except FailureError as failure:
+        workflow.logger.warning("booking %s cannot be cancelled: %s", booking_id, failure)

@@ -37,14 +37,8 @@ class ChargeThenTransferPlan(CheckoutPlan):
         if payment.phase is not HoldPhase.CAPTURED or payment.charge_id is None:
             return payment
         made = await self._gateway.transfers_of(payment.charge_id, ref.booking_id)
-        return _held(
-            payment.model_copy(
-                update={
-                    "transferred_minor": sum(each.amount.amount_minor for each in made),
-                    "reversed_minor": sum(each.reversed_minor for each in made),
-                }
-            )
-        )
+        transferred = sum(each.amount.amount_minor for each in made)
+        return _held(payment.with_transfers(transferred, sum(each.reversed_minor for each in made)))
 
     async def settle(self, request: SettlePayment, *, retrying: bool) -> PaymentState:
         """Refund what goes back, then transfer the share.
@@ -60,38 +54,41 @@ class ChargeThenTransferPlan(CheckoutPlan):
                 raise Declined(DISPUTE_LOST if payment.lost_minor else CHARGE_DISPUTED)
             step = next_step(payment, split)
             if step is None:
-                return part_of_ending(payment, split).model_copy(update={"phase": HoldPhase.CAPTURED})
+                return part_of_ending(payment.with_share(split.instructor_payout), split)
             match step:
                 case RefundDifference(amount=amount):
                     await self._refund(ref, payment.payment_intent_id or "", amount)
                     payment = await self.look_up(ref, None)
                 case TransferShare(amount=amount):
-                    payment = await self._transfer(request, payment, amount)
+                    await self._transfer(request, payment, amount)
+                    payment = payment.with_share(split.instructor_payout)
                 case ReverseShare(amount=amount):
                     await self._reverse(ref, payment, amount.amount_minor)
                     payment = await self.look_up(ref, None)
         raise Retryable("the payment kept changing while it was being settled")
 
-    async def _transfer(self, request: SettlePayment, payment: PaymentState, amount: Money) -> PaymentState:
+    async def _transfer(self, request: SettlePayment, payment: PaymentState, amount: Money) -> None:
         """The amount is part of the key: if another one was transferred by hand, the rest is another step."""
         ref, account_id, charge_id = request.ref, request.stripe_account_id, payment.charge_id
         if account_id is None or charge_id is None:
             raise Declined("no_payment_to_settle")
+        if payment.stripe_fee is None:
+            raise Retryable("Stripe has not booked the charge yet: its currency on the balance is not known")
         await self._require_transfers(account_id)
         await with_idempotency_key(
             step_key(ref, f"transfer:{amount.amount_minor}"),
             True,
             lambda key: self._gateway.transfer(charge_id, account_id, ref.booking_id, amount, key=key),
         )
-        transferred = (payment.transferred_minor or 0) + amount.amount_minor
-        return payment.model_copy(update={"transferred_minor": transferred, "phase": HoldPhase.CAPTURED})
 
     async def _refund(self, ref: PaymentRef, payment_intent_id: str, amount: Money | None) -> None:
         """All that is left if there is no `amount`."""
         await with_idempotency_key(
             step_key(ref, f"refund:{amount.amount_minor}" if amount else "refund"),
             True,
-            lambda key: self._gateway.refund_charge(payment_intent_id, ref.booking_id, amount, key=key),
+            lambda key: self._gateway.refund_charge(
+                payment_intent_id, ref.booking_id, amount, is_fraudulent=ref.is_fraudulent, key=key
+            ),
         )
 
     async def _reverse(self, ref: PaymentRef, payment: PaymentState, excess_minor: int) -> None:
@@ -110,8 +107,8 @@ class ChargeThenTransferPlan(CheckoutPlan):
         )
 
     async def _return(self, ref: PaymentRef, payment: PaymentState, payment_intent_id: str) -> None:
-        if payment.instructor_minor > 0:
-            await self._reverse(ref, payment, payment.instructor_minor)
+        if payment.transferred_share_minor > 0:
+            await self._reverse(ref, payment, payment.transferred_share_minor)
         else:
             await self._refund(ref, payment_intent_id, None)
 

@@ -7,6 +7,7 @@ from activities.booking.payment_records import advance_unless_there
 from activities.database import audit, outbox
 from models.domain.actors import Role
 from models.domain.endings import payment_after
+from models.domain.fraud_warnings import ATTENTION_PREFIX
 from models.domain.messages import RecordEnding
 from models.domain.notifications import Recipient, notifications_for
 from models.domain.states import PayoutStatus, SessionStatus, advance
@@ -48,9 +49,9 @@ async def apply(session: AsyncSession, booking: BookingRequest, message: RecordE
     booking.end_reason = ending.reason
     booking.next_deadline_at = None
     booking.checkout_url = None
-    booking.needs_attention = False
-    booking.attention_reason = None
     booking.updated_at = message.at
+    if not (booking.attention_reason or "").startswith(ATTENTION_PREFIX):
+        booking.end_attention(message.at)
     payment = await _end_payment(session, message)
     await _end_session(session, message, payment)
 

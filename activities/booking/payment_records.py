@@ -71,6 +71,9 @@ async def record_settlement(
         row.platform_fee_minor = settlement.platform_fee.amount_minor
         row.platform_loss_minor = settlement.returned.platform_loss.amount_minor
         row.ending_fee_returned_minor = payment.fee_returned_minor
+        if conversion := payment.conversion:
+            row.converted_minor = conversion.charged.amount_minor
+            row.settled_minor, row.settled_currency = conversion.settled.amount_minor, conversion.settled.currency
     row.ending_refund_ids = list(payment.refund_ids)
     row.returned_minor = row.amount_minor - row.captured_minor
     row.payment_intent_id = row.payment_intent_id or payment.payment_intent_id

@@ -206,9 +206,10 @@ class RecordActivities:
                 return
             if not await audit.append(session, changed) or booking is None:
                 return
-            booking.needs_attention = message.reason is not None
-            booking.attention_reason = message.reason
-            booking.updated_at = message.at
+            if message.reason:
+                booking.call_attention(message.reason, message.at)
+            else:
+                booking.end_attention(message.at)
             if message.until:
                 booking.next_deadline_at = message.until
                 until = {"until": message.until.isoformat()}

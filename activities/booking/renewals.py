@@ -39,6 +39,7 @@ async def record(engine: AsyncEngine, message: RecordRenewal) -> None:
             "amount_minor": renewal.amount.amount_minor,
             "currency": renewal.amount.currency,
             "pay_by": renewal.pay_by,
+            "is_final": renewal.is_final,
             "page": renewal.page,
         }
         new_page = {"checkout_session_id": None, "checkout_url": None, "closed_at": None, "requested_at": message.at}

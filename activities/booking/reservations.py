@@ -11,7 +11,7 @@ from activities.database import audit
 from activities.database.transactions import transaction
 from models import rationing
 from models.domain.actors import Actor, Role
-from models.domain.messages import Channel, ReserveSlot
+from models.domain.messages import ReserveSlot
 from models.domain.policy import split
 from models.domain.rationing import LimitReached, limit_reached
 from models.domain.resets import RecordedBooking
@@ -24,7 +24,7 @@ from models.tables.people import Instructor, Student
 async def reserve(engine: AsyncEngine, message: ReserveSlot) -> bool | LimitReached | RecordedBooking:
     terms = message.terms
     reserved = audit.event(
-        terms.booking_id, "booking.reserved", _student(message), Channel.API, message.booked_at,
+        terms.booking_id, "booking.reserved", _student(message), message.channel, message.booked_at,
         {
             "slot_id": str(terms.slot_id),
             "instructor_id": str(terms.instructor_id),
@@ -46,7 +46,7 @@ async def reserve(engine: AsyncEngine, message: ReserveSlot) -> bool | LimitReac
 
 
 def _student(message: ReserveSlot) -> Actor:
-    return Actor(role=Role.STUDENT, id=message.terms.student_id)
+    return Actor(role=Role.STUDENT, id=message.terms.student_id, token_id=message.token_id)
 
 
 async def _limit_reached(session: AsyncSession, message: ReserveSlot) -> LimitReached | None:

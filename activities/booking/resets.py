@@ -118,6 +118,7 @@ async def _renewal(session: AsyncSession, booking: BookingRequest) -> dict[str, 
         reason=row.reason,
         amount=Money(amount_minor=row.amount_minor, currency=row.currency),
         pay_by=row.pay_by,
+        is_final=row.is_final,
         page=row.page,
         checkout_session_id=row.checkout_session_id,
         page_ends_at=page_ends(row.requested_at, row.pay_by) if row.checkout_session_id else None,
@@ -159,4 +160,4 @@ def _last(events: list[AuditEvent], *actions: str) -> AuditEvent | None:
 
 
 def _actor(event: AuditEvent | None) -> Actor | None:
-    return Actor(role=event.actor_role, id=event.actor_id) if event else None
+    return Actor(role=event.actor_role, id=event.actor_id, token_id=event.token_id) if event else None

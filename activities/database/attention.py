@@ -31,7 +31,7 @@ def dispute_reason(dispute_id: str) -> str:
 
 async def end(session: AsyncSession, booking: BookingRequest, at: datetime) -> None:
     """End a stated reason, and show the derived one, if there is any. The caller has locked the booking."""
-    booking.needs_attention, booking.attention_reason, booking.updated_at = False, None, at
+    booking.end_attention(at)
     await refresh(session, booking, at)
 
 
@@ -48,9 +48,10 @@ async def refresh(session: AsyncSession, booking: BookingRequest, at: datetime) 
     )
     if reason == current:
         return
-    booking.needs_attention = reason is not None
-    booking.attention_reason = reason
-    booking.updated_at = at
+    if reason:
+        booking.call_attention(reason, at)
+    else:
+        booking.end_attention(at)
     changed = audit.event(
         booking.id,
         "booking.needs_attention" if reason else "booking.attention_cleared",

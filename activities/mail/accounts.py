@@ -47,13 +47,18 @@ async def about_account(session: AsyncSession, message: OutboxMessage, public_ur
             "until": reads.time(expires_at, time_zone),
         },
         details=[],
-        links=list(_account_links(session, message, reads, public_url, expires_at)),
+        links=list(_account_links(session, message, person, reads, public_url, expires_at)),
         appointment=None,
     )
 
 
 def _account_links(
-    session: AsyncSession, message: OutboxMessage, reads: Language, public_url: str, expires_at: datetime
+    session: AsyncSession,
+    message: OutboxMessage,
+    person: Student | Instructor,
+    reads: Language,
+    public_url: str,
+    expires_at: datetime,
 ) -> Iterator[tuple[str, str]]:
     """With a token for this mail. Only its hash is stored, so each attempt to send the mail creates another token."""
     token = secrets.token_urlsafe()
@@ -62,16 +67,12 @@ def _account_links(
             session.add(
                 PasswordReset(
                     token_hash=token_hash(token),
-                    person_id=message.recipient_id,
+                    person_id=person.id,
                     generation=message.facts["generation"],
                     expires_at=expires_at,
                 )
             )
             yield reads.gettext("Choose a new password"), reset_url(public_url, token, reads.code)
         case NotificationKind.ADDRESS_VERIFICATION:
-            session.add(
-                AddressVerification(
-                    token_hash=token_hash(token), student_id=message.recipient_id, expires_at=expires_at
-                )
-            )
+            session.add(AddressVerification(token_hash=token_hash(token), student_id=person.id, expires_at=expires_at))
             yield reads.gettext("Confirm email address"), verification_url(public_url, token, reads.code)

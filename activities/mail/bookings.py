@@ -16,7 +16,7 @@ from models.domain.endings import EndReason
 from models.domain.money import Money
 from models.domain.notifications import BEFORE_THE_SESSION, NotificationKind, Recipient
 from models.domain.policy import BookingPolicy, CompletionTimeoutPolicy, PaymentPlan
-from models.domain.renewals import RenewalReason, is_final
+from models.domain.renewals import RenewalReason
 from models.domain.zones import zone
 from models.languages import Language, language
 from models.session_calendar import appointment, join_url, receipt_url
@@ -93,6 +93,7 @@ def _booking_variables(
     message: OutboxMessage, records: BookingRecords, reads: Language, time_zone: ZoneInfo
 ) -> dict[str, Any]:
     booking, payment, facts, role = records.booking, records.payment, message.facts, message.recipient_role
+    assert role is not None
     policy = BookingPolicy.model_validate(booking.policy)
     price = Money(amount_minor=booking.price_minor, currency=booking.currency)
     variables: dict[str, Any] = {
@@ -117,7 +118,7 @@ def _booking_variables(
     if records.refund:
         variables |= _refund_variables(records.refund, reads)
     if records.renewal and message.kind in _ABOUT_RENEWALS:
-        variables |= _renewal_variables(records.renewal, booking, reads, time_zone)
+        variables |= _renewal_variables(records.renewal, reads, time_zone)
     if "reason" in facts:
         codes = facts["decline_code"], facts.get("advice_code")
         variables["why"] = templates.unpaid_reason(reads, EndReason(facts["reason"]), *codes)
@@ -144,16 +145,13 @@ def _refund_variables(refund: Refund, reads: Language) -> dict[str, Any]:
     }
 
 
-def _renewal_variables(
-    renewal: PaymentRenewal, booking: BookingRequest, reads: Language, time_zone: ZoneInfo
-) -> dict[str, Any]:
+def _renewal_variables(renewal: PaymentRenewal, reads: Language, time_zone: ZoneInfo) -> dict[str, Any]:
     amount = Money(amount_minor=renewal.amount_minor, currency=renewal.currency)
-    price = Money(amount_minor=booking.price_minor, currency=booking.currency)
     return {
         "amount": reads.money(amount),
         "until": reads.time(renewal.pay_by, time_zone),
         "is_lapsed": renewal.reason is RenewalReason.HOLD_LAPSED,
-        "is_final": is_final(amount, renewal.pay_by, price, booking.starts_at),
+        "is_final": renewal.is_final,
     }
 
 

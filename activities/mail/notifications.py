@@ -8,6 +8,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.mail.accounts import about_account
+from activities.mail.attention import about_attention
 from activities.mail.bookings import BookingRecords, about_booking, has_receipt
 from activities.mail.content import MailContent, MailDiscarded
 from activities.mail.payouts import about_payout
@@ -30,8 +31,12 @@ from models.tables.refunds import Refund
 from models.tables.session_reports import SessionReport
 
 
-async def load(session: AsyncSession, message: OutboxMessage, public_url: str, now: datetime) -> MailContent:
-    """The content of the outbox message's mail. Raises `MailDiscarded`."""
+async def load(
+    session: AsyncSession, message: OutboxMessage, public_url: str, now: datetime, operators: str | None = None
+) -> MailContent:
+    """The content of the outbox message's mail. `operators` is their address. Raises `MailDiscarded`."""
+    if message.kind is NotificationKind.OPERATOR_DIGEST:
+        return about_attention(message, operators)
     if message.kind in ABOUT_PAYOUTS:
         return await about_payout(session, message)
     if message.kind in ABOUT_THE_ACCOUNT:

@@ -15,6 +15,7 @@ from email.message import EmailMessage
 from typing import Any, Protocol
 from uuid import UUID
 
+from opentelemetry import trace
 from sqlalchemy import exists, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.orm import aliased
@@ -28,6 +29,7 @@ from activities.mail.smtp import PermanentFailure, TemporaryFailure
 from models.documents.issuer import Issuer
 from models.session_calendar import Party
 from models.tables.outbox import OutboxMessage
+from models.traces import continued
 
 BATCH_SIZE = 10
 LEASE = timedelta(seconds=15)
@@ -50,13 +52,21 @@ class MailTransport(Protocol):
 
 class MailSender:
     def __init__(
-        self, engine: AsyncEngine, transport: MailTransport, sender: Party, public_url: str, issuer: Issuer
+        self,
+        engine: AsyncEngine,
+        transport: MailTransport,
+        sender: Party,
+        public_url: str,
+        issuer: Issuer,
+        operators: str | None = None,
     ) -> None:
+        """`operators` is the address that their digest is sent to."""
         self._engine = engine
         self._transport = transport
         self._sender = sender
         self._public_url = public_url
         self._issuer = issuer
+        self._operators = operators
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -148,11 +158,16 @@ class MailSender:
                 log.warning("The leases of %d mails are not renewed: %s", len(ids), error)
 
     async def _deliver(self, message: OutboxMessage, now: datetime) -> None:
+        with continued(f"SendMail:{message.kind}", message.traceparent) as span:
+            span.set_attribute("mail.id", str(message.id))
+            await self._attempt(message, now)
+
+    async def _attempt(self, message: OutboxMessage, now: datetime) -> None:
         try:
             async with transaction(self._engine) as session:
                 # One snapshot, so that text and calendar file are of the same moment.
                 await session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
-                content = await notifications.load(session, message, self._public_url, now)
+                content = await notifications.load(session, message, self._public_url, now, self._operators)
             # In a thread: the event loop also runs the rest of the worker.
             mail = await asyncio.to_thread(compose, content, message.id, message.due_at, self._sender, self._issuer)
             await self._transport.send(mail)
@@ -178,6 +193,8 @@ class MailSender:
         await self._update(message.id, next_attempt_at=now + backoff, last_error=code)
 
     async def _update(self, id: UUID, **values: Any) -> None:
+        if error := values.get("last_error"):
+            trace.get_current_span().set_attribute("error.type", error)
         try:
             async with transaction(self._engine) as session:
                 await session.exec(update(OutboxMessage).where(col(OutboxMessage.id) == id).values(**values))

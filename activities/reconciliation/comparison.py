@@ -160,7 +160,8 @@ class ComparisonActivities:
     async def _compare_bookings(self, ids: Sequence[UUID], only: set[Place] | None = None) -> ComparisonResult:
         async with transaction(self._engine) as session:
             bookings = await amounts.of_bookings(session, ids) if ids else []
-        charges = await _gather(self._balances.of_charge(each.charge_id, each.currency) for each in bookings)
+        found = await _gather(self._balances.of_charge(each.charge_id, each.currency) for each in bookings)
+        charges = [charge.as_booked(booking.connected) for booking, charge in zip(bookings, found, strict=True)]
         totals: list[Total] = []
         differences: list[Difference] = []
         fees = 0
@@ -225,19 +226,20 @@ class ComparisonActivities:
     ) -> dict[tuple[UUID, str], int]:
         """The ledger's balances of instructors, once it has what Stripe has converted.
 
-        Stripe has converted an amount in a currency in which the account has no balance. A closed account has none.
+        Stripe has converted an amount in a currency in which the account has no balance. A closed account has none. An
+        account with a balance in it may have shares of charges that Stripe converted for the platform.
         """
         async with transaction(self._engine) as session:
             ours = await amounts.instructor_balances(session, list(accounts))
         converted = [
             (id, currency)
             for (id, currency), amount in sorted(ours.items())
-            if amount and balances[id] and currency not in balances[id]
+            if amount and balances[id] and amount != balances[id].get(currency)
         ]
         if not converted:
             return ours
         for id, currency in converted:
-            await self._conversions.convert_shares(id, accounts[id], currency)
+            await self._conversions.convert_shares(id, accounts[id], currency, only_settled=currency in balances[id])
         async with transaction(self._engine) as session:
             return await amounts.instructor_balances(session, list(accounts))
 

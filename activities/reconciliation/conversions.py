@@ -31,6 +31,7 @@ JOIN ledger_entry AS entry ON entry.transaction_id = posting.id AND entry.accoun
 JOIN payment ON payment.booking_id = posting.booking_id AND payment.currency = :currency
 WHERE posting.instructor_id = :instructor AND payment.charge_id IS NOT NULL
       AND kind NOT IN ('paid_out', 'payout_failed')
+      AND (NOT :only_settled OR payment.settled_currency IS NOT NULL)
 GROUP BY posting.booking_id, payment.charge_id
 HAVING sum(entry.amount_minor) FILTER (WHERE entry.currency = :currency) <> 0
 """
@@ -63,20 +64,27 @@ class Conversions:
             )
         )
 
-    async def convert_shares(self, instructor_id: UUID, account_id: str, currency: str) -> None:
-        """On the instructor's balance, for their bookings in a currency that the account does not keep."""
-        parameters = {"instructor": instructor_id, "currency": currency}
+    async def convert_shares(self, instructor_id: UUID, account_id: str, currency: str, only_settled: bool) -> None:
+        """On the instructor's balance, for their bookings in a currency that the account does not keep.
+
+        `only_settled`: for those whose share was transferred in the currency in which the platform settles.
+        """
+        parameters = {"instructor": instructor_id, "currency": currency, "only_settled": only_settled}
         async with transaction(self._engine) as session:
             shares = (await (await session.connection()).execute(text(_UNCONVERTED_SHARES), parameters)).all()
         for share in shares:
             activity.heartbeat()
             settled = await self._balances.settled_on_account(share.charge_id, account_id)
-            if settled is None or settled.currency == currency:
+            if settled is None:
                 continue
-            parties = postings.Parties(booking_id=share.booking_id, instructor_id=instructor_id)
             given = Money(amount_minor=int(share.unconverted), currency=currency)
             taken = settled - Money(amount_minor=int(share.converted), currency=settled.currency)
-            await self._post(postings.converted_on_account(parties, share.times, given, taken))
+            if settled.currency == currency:
+                # Converted back to where it came from, if it was converted at all: only the difference is left.
+                given, taken = given - settled if only_settled else given.zero(), given.zero()
+            if given or taken:
+                parties = postings.Parties(booking_id=share.booking_id, instructor_id=instructor_id)
+                await self._post(postings.converted_on_account(parties, share.times, given, taken))
 
     async def _post(self, converted: Posting) -> None:
         async with transaction(self._engine) as session:

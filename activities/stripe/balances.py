@@ -8,6 +8,7 @@ import stripe
 
 from activities.gateways import BalanceTransaction, ChargeBalances, EventSeen
 from activities.stripe.errors import ACCOUNT_INVALID, code_of, translated_errors
+from models.domain.conversions import Conversion
 from models.domain.money import Money
 from models.domain.stripe_events import CONNECT_EVENTS, PLATFORM_EVENTS, THIN_EVENTS, StripeEvent
 
@@ -91,7 +92,9 @@ class StripeBalances:
             refunded = await self._refunded(charge) if charge.amount_refunded or charge.refunded else 0
             disputes = await self._disputes(charge) if charge.disputed else []
             transfers = await transfers_of_charge(self._client, charge)
-            transferred = sum(each.amount - each.amount_reversed for each in transfers)
+            share = sum(each.amount - each.amount_reversed for each in transfers)
+        conversion = conversion_of(charge) if any(each.currency != currency for each in transfers) else None
+        transferred = conversion.back(share).amount_minor if conversion else share
         booked = getattr(charge, "balance_transaction", None)
         fee = getattr(charge, "application_fee", None)
         lines = [line for dispute in disputes for line in dispute.balance_transactions]
@@ -116,6 +119,8 @@ class StripeBalances:
             if isinstance(booked, stripe.BalanceTransaction)
             else None,
             in_other_currencies=tuple(Money(amount_minor=-fee, currency=other) for other, fee in sorted(fees.items())),
+            conversion=conversion,
+            settled_share_minor=share if conversion else None,
         )
 
     async def balance_of(self, account_id: str) -> dict[str, int]:
@@ -168,30 +173,29 @@ class StripeBalances:
         async with translated_errors():
             charge = await self._client.v1.charges.retrieve_async(charge_id, {"expand": ["transfer"]})
             fee_id = getattr(charge, "application_fee", None)
-            # A charge of the platform's is transferred once: only a transfer by hand would be another.
-            transfer = next(iter(await transfers_of_charge(self._client, charge)), None)
-            if transfer is None:
-                return None
-            payment_id = id_of(transfer.destination_payment)
+            lines: list[object] = []
             try:
-                payment = await self._client.v1.charges.retrieve_async(
-                    payment_id, {"expand": ["balance_transaction"]}, own
-                )
+                for transfer in await transfers_of_charge(self._client, charge):
+                    lines += await self._lines_of_payment(id_of(transfer.destination_payment), own)
             except stripe.PermissionError as error:
                 if code_of(error) != ACCOUNT_INVALID:
                     raise
+            if not lines:
                 return None
-            refunds = await self._client.v1.refunds.list_async(
-                {"charge": payment_id, "limit": _PAGE_SIZE, "expand": ["data.balance_transaction"]}, own
-            )
-            lines = [payment.balance_transaction]
-            lines += [each.balance_transaction async for each in refunds.auto_paging_iter()]
             if fee_id:
                 returned = await self._client.v1.balance_transactions.list_async(
                     {"source": fee_id, "limit": _PAGE_SIZE}, own
                 )
                 lines += [each async for each in returned.auto_paging_iter()]
         return _sum_of([(line.currency, line.net) for line in lines if isinstance(line, stripe.BalanceTransaction)])
+
+    async def _lines_of_payment(self, payment_id: str, own: stripe.RequestOptions) -> list[object]:
+        """The balance transactions of a payment on a connected account, and of its refunds."""
+        payment = await self._client.v1.charges.retrieve_async(payment_id, {"expand": ["balance_transaction"]}, own)
+        refunds = await self._client.v1.refunds.list_async(
+            {"charge": payment_id, "limit": _PAGE_SIZE, "expand": ["data.balance_transaction"]}, own
+        )
+        return [payment.balance_transaction, *[each.balance_transaction async for each in refunds.auto_paging_iter()]]
 
     async def transferred_without_charge(self, account_id: str) -> dict[str, int]:
         sums = Counter[str]()
@@ -243,6 +247,17 @@ def _held(charge: stripe.Charge) -> int:
     if isinstance(intent, stripe.PaymentIntent) and intent.status == "requires_capture":
         return intent.amount_capturable
     return 0
+
+
+def conversion_of(charge: stripe.Charge) -> Conversion | None:
+    """`None` if Stripe has not converted the charge, or not booked it yet. Its balance transaction must be expanded."""
+    booked = getattr(charge, "balance_transaction", None)
+    if not isinstance(booked, stripe.BalanceTransaction) or booked.currency == charge.currency:
+        return None
+    return Conversion(
+        charged=Money(amount_minor=charge.amount_captured, currency=charge.currency),
+        settled=Money(amount_minor=booked.amount, currency=booked.currency),
+    )
 
 
 async def transfers_of_charge(client: stripe.StripeClient, charge: stripe.Charge) -> list[stripe.Transfer]:

@@ -7,7 +7,10 @@ from contextvars import ContextVar
 from typing import Any
 
 import stripe
+from opentelemetry.trace import Span
 from temporalio import activity
+
+from models.traces import are_exported
 
 REQUEST_TIMEOUT = 8.0
 """Seconds for one request, from connecting to the last byte of the answer."""
@@ -45,6 +48,10 @@ class _Transport(stripe.HTTPXClient):
     def __init__(self, request_timeout: float) -> None:
         super().__init__(timeout=request_timeout)
         self._request_timeout = request_timeout
+        if are_exported():
+            from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
+
+            HTTPXClientInstrumentor.instrument_client(self._client_async, response_hook=_describe_request)
 
     async def request_async(self, *arguments: Any, **options: Any) -> tuple[bytes, int, Any]:
         _heartbeat()
@@ -54,6 +61,11 @@ class _Transport(stripe.HTTPXClient):
         except TimeoutError as error:
             message = f"no answer within {self._request_timeout:g} s"
             raise stripe.APIConnectionError(message) from error  # type: ignore[no-untyped-call]
+
+
+async def _describe_request(span: Span, request: Any, response: Any) -> None:
+    """Without the query: it may have a person's data."""
+    span.set_attributes({"stripe.path": request.url.path, "stripe.request_id": response.headers.get("Request-Id", "")})
 
 
 def _heartbeat() -> None:

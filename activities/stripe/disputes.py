@@ -6,8 +6,8 @@ from typing import cast
 import stripe
 from stripe.params import DisputeUpdateParamsEvidence
 
-from activities.stripe.balances import transfers_of_charge
 from activities.stripe.errors import translated_errors
+from activities.stripe.transfers import reverse_share
 from models.domain.disputes import DisputeState, ReverseDisputedTransfer
 from models.domain.money import Money
 from models.domain.states import DisputeStatus
@@ -65,25 +65,12 @@ class StripeDisputes:
             await self._client.v1.disputes.close_async(dispute_id, options={"idempotency_key": key})
 
     async def reverse_disputed_transfer(self, wanted: ReverseDisputedTransfer, *, key: str) -> Money:
-        """Finds an earlier reversal by metadata, since keys expire. Reverses no more than the transfer has left."""
         async with translated_errors():
-            charge = await self._client.v1.charges.retrieve_async(wanted.charge_id, {"expand": ["transfer"]})
-            transfer = next(iter(await transfers_of_charge(self._client, charge)), None)
-            if transfer is None:
-                return wanted.amount.zero()
-            reversals = await self._client.v1.transfers.reversals.list_async(transfer.id, {"limit": 100})
-            async for reversal in reversals.auto_paging_iter():
-                if reversal.metadata and reversal.metadata.to_dict().get("dispute_id") == wanted.dispute_id:
-                    return Money(amount_minor=reversal.amount, currency=reversal.currency)
-            left = min(wanted.amount.amount_minor, transfer.amount - transfer.amount_reversed)
-            if left <= 0:
-                return wanted.amount.zero()
-            reversal = await self._client.v1.transfers.reversals.create_async(
-                transfer.id,
-                {"amount": left, "metadata": {"dispute_id": wanted.dispute_id}},
-                {"idempotency_key": key},
+            charge = await self._client.v1.charges.retrieve_async(
+                wanted.charge_id, {"expand": ["transfer", "balance_transaction"]}
             )
-        return Money(amount_minor=reversal.amount, currency=reversal.currency)
+            label = {"dispute_id": wanted.dispute_id}
+            return await reverse_share(self._client, charge, wanted.amount, wanted.left, label, key)
 
 
 def _sum(amounts: list[int], currency: str) -> Money:

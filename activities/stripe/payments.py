@@ -11,6 +11,7 @@ import stripe
 from stripe.params.checkout import SessionCreateParams, SessionCreateParamsPaymentIntentData
 
 from activities.gateways import CheckoutPage, CheckoutRequest
+from activities.stripe.balances import conversion_of
 from activities.stripe.errors import translated_errors
 from activities.stripe.transfers import StripeTransfers
 from models.domain.errors import Declined, Retryable
@@ -245,6 +246,7 @@ def _payment_state(payment: stripe.PaymentIntent, session: stripe.checkout.Sessi
         platform_fee_minor=taken.amount if taken else payment.application_fee_amount or 0,
         fee_returned_minor=taken.amount_refunded if taken else 0,
         reversed_minor=transfer.amount_reversed if isinstance(transfer, stripe.Transfer) else 0,
+        conversion=conversion_of(charge) if charge and not payment.transfer_data else None,
         is_disputed=bool(charge and charge.disputed),
         stripe_fee=_stripe_fee(charge),
         decline_code=_decline_code(payment.last_payment_error),

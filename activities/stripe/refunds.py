@@ -6,8 +6,8 @@ refunds", "Refunds".
 
 import stripe
 
-from activities.stripe.balances import transfers_of_charge
 from activities.stripe.errors import translated_errors
+from activities.stripe.transfers import reverse_share
 from models.domain.fraud_warnings import FraudWarning
 from models.domain.money import Money
 from models.domain.policy import LossBearer, PaymentPlan
@@ -74,27 +74,17 @@ class StripeRefunds:
             return _state(await self._client.v1.refunds.create_async(params, {"idempotency_key": key}))
 
     async def reverse_refunded_share(self, snapshot: RefundSnapshot, *, key: str) -> int:
-        """Finds an earlier reversal by metadata, since keys expire. Reverses no more than the transfer has left."""
         async with translated_errors():
             payment = await self._client.v1.payment_intents.retrieve_async(
-                snapshot.payment_intent_id, {"expand": ["latest_charge.transfer"]}
+                snapshot.payment_intent_id, {"expand": ["latest_charge.transfer", "latest_charge.balance_transaction"]}
             )
             charge = payment.latest_charge
-            made = await transfers_of_charge(self._client, charge) if isinstance(charge, stripe.Charge) else []
-            for transfer in made:
-                reversals = await self._client.v1.transfers.reversals.list_async(transfer.id, {"limit": 100})
-                async for reversal in reversals.auto_paging_iter():
-                    metadata = reversal.metadata.to_dict() if reversal.metadata else {}
-                    if metadata.get("refund_id") == str(snapshot.refund_id):
-                        return reversal.amount
-            largest = max(made, key=lambda each: each.amount - each.amount_reversed, default=None)
-            left = min(snapshot.share_minor, largest.amount - largest.amount_reversed) if largest else 0
-            if largest is None or left <= 0:
+            if not isinstance(charge, stripe.Charge):
                 return 0
-            reversal = await self._client.v1.transfers.reversals.create_async(
-                largest.id, {"amount": left, "metadata": _metadata(snapshot)}, {"idempotency_key": key}
+            taken = await reverse_share(
+                self._client, charge, snapshot.share, snapshot.share_left, _metadata(snapshot), key
             )
-        return reversal.amount
+        return taken.amount_minor
 
     async def look_up_refund(self, stripe_refund_id: str) -> RefundAtStripe:
         async with translated_errors():
@@ -126,8 +116,8 @@ class StripeRefunds:
 
 def _metadata(snapshot: RefundSnapshot) -> dict[str, str]:
     return {
-        BOOKING_METADATA: str(snapshot.parties.booking_id),
         "refund_id": str(snapshot.refund_id),
+        BOOKING_METADATA: str(snapshot.parties.booking_id),
         "try": str(snapshot.tries),
     }
 

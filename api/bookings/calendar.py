@@ -9,6 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from api.bookings import queries
 from api.http.auth import AsEitherSide
+from api.http.content_negotiation import NAMED_FILE
 from api.http.database import WithDatabase
 from api.http.problems import Kind, Problem, problem_responses
 from api.settings import WithSettings
@@ -21,7 +22,11 @@ from models.tables.people import Instructor, Student
 router = APIRouter(prefix="/v1/bookings/{booking_id}", tags=["bookings"])
 
 _FILE: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The session, in UTC.", "content": {MEDIA_TYPE: {"schema": {"type": "string"}}}}
+    200: {
+        "description": "The session, in UTC.",
+        "content": {MEDIA_TYPE: {"schema": {"type": "string"}}},
+        "headers": NAMED_FILE,
+    }
 }
 
 

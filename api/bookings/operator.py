@@ -14,8 +14,8 @@ from api.bookings.schemas import (
     Booking,
     BookingForOperator,
     BookingPageForOperator,
+    DeadlineExtension,
     Dismissal,
-    Extension,
     RefundRequest,
     Settlement,
 )
@@ -24,7 +24,7 @@ from api.http.database import WithDatabase
 from api.http.idempotency import OptionalKey
 from api.http.pagination import PageParams
 from api.http.problems import Kind, Problem, problem_responses
-from models.domain.messages import Channel, Extend, Release, Retry, Settle, SettleAndRefund
+from models.domain.messages import Extend, Release, Retry, Settle, SettleAndRefund
 from models.domain.money import Money, not_accepted
 from models.domain.policy import LossBearer
 from workflows.booking.workflow import BookingWorkflow
@@ -58,7 +58,7 @@ async def settle(
 ) -> Booking:
     """Settle: the instructor gets their whole share. Before the session's end, this needs a reason."""
     reason = settlement.reason if settlement else None
-    decision = Settle(actor=operator.actor, channel=Channel.API, has_reason=reason is not None)
+    decision = Settle(actor=operator.actor, channel=operator.channel, has_reason=reason is not None)
     save = _saving(booking_id, reason, operator)
     return await handler.decide(booking_id, operator, BookingWorkflow.settle, decision, settlement, save)
 
@@ -66,7 +66,7 @@ async def settle(
 @decisions.post("/release", operation_id="releaseBooking", response_model=BookingForOperator)
 async def release(booking_id: UUID, operator: AsOperator, handler: WithDecisionHandler) -> Booking:
     """Release: the student gets everything back."""
-    decision = Release(actor=operator.actor, channel=Channel.API)
+    decision = Release(actor=operator.actor, channel=operator.channel)
     return await handler.decide(booking_id, operator, BookingWorkflow.release, decision)
 
 
@@ -90,7 +90,7 @@ async def refund(
     if reason := not_accepted(amount):
         raise Problem(Kind.AMOUNT_INVALID, f"A{reason[1:]}.")
     has_reason = requested.reason is not None
-    decision = SettleAndRefund(actor=operator.actor, channel=Channel.API, amount=amount, has_reason=has_reason)
+    decision = SettleAndRefund(actor=operator.actor, channel=operator.channel, amount=amount, has_reason=has_reason)
     if record.is_closed:
         # This may be a retry: the first attempt ended the booking and its response was lost.
         if not await handler.has_decided(booking_id, operator, BookingWorkflow.refund, decision, requested):
@@ -103,14 +103,16 @@ async def refund(
     return await handler.decide(booking_id, operator, BookingWorkflow.refund, decision, requested, save)
 
 
-@decisions.post("/extend", operation_id="extendDeadline", response_model=BookingForOperator)
-async def extend(booking_id: UUID, extension: Extension, operator: AsOperator, handler: WithDecisionHandler) -> Booking:
+@decisions.post("/extend", operation_id="extendBookingDeadline", response_model=BookingForOperator)
+async def extend(
+    booking_id: UUID, extension: DeadlineExtension, operator: AsOperator, handler: WithDecisionHandler
+) -> Booking:
     """Move the booking's next deadline."""
-    decision = Extend(actor=operator.actor, channel=Channel.API, until=extension.until)
+    decision = Extend(actor=operator.actor, channel=operator.channel, until=extension.until)
     return await handler.decide(booking_id, operator, BookingWorkflow.extend, decision, extension)
 
 
-@decisions.post("/retry", operation_id="retryStep", response_model=BookingForOperator)
+@decisions.post("/retry", operation_id="retryBooking", response_model=BookingForOperator)
 async def retry(
     booking_id: UUID,
     operator: AsOperator,
@@ -120,7 +122,7 @@ async def retry(
 ) -> Booking:
     """Retry the failed step of a parked booking, or the failed refund of a booking that has ended."""
     record = await handler.find(booking_id, operator)
-    decision = Retry(actor=operator.actor, channel=Channel.API)
+    decision = Retry(actor=operator.actor, channel=operator.channel)
     if record.is_closed:
         # This may be a repeated request, whose first one had the step retried.
         if not await handler.has_decided(booking_id, operator, BookingWorkflow.retry, decision):
@@ -149,6 +151,6 @@ def _saving(booking_id: UUID, reason: str | None, operator: Caller) -> Save | No
         return None
 
     async def save_reason(session: AsyncSession, now: datetime) -> None:
-        await commands.save_settlement_reason(session, booking_id, reason, operator.actor, now)
+        await commands.save_settlement_reason(session, booking_id, reason, operator, now)
 
     return save_reason

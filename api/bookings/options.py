@@ -15,7 +15,7 @@ from api.http.problems import Kind, problem_responses
 from api.http.schema_types import ResponseModel
 from models.domain import refunds
 from models.domain.decisions import Situation, Stage, ending_of, refusal
-from models.domain.messages import Channel, Decision, Extend, Release, Retry, Settle, SettleAndRefund
+from models.domain.messages import Decision, Extend, Release, Retry, Settle, SettleAndRefund
 from models.domain.money import Money
 from models.domain.policy import LossBearer
 from models.domain.states import BookingStatus, PaymentStatus, RefundStatus
@@ -45,20 +45,25 @@ class DecisionOutcome(ResponseModel):
     platform: Money
     """What the platform has then; below zero for a loss."""
     instructor: Money
+    """What the instructor gets."""
 
 
 class OperatorOption(ResponseModel):
     action: OperatorAction
+    """The decision."""
     is_possible: bool
+    """Whether it is possible now."""
     why_not: str | None
     """Why it is not possible now."""
     needs_reason: bool
+    """Whether the decision needs a reason."""
     outcome: DecisionOutcome | None
     """`null` for an action that divides nothing, and if the action is not possible."""
 
 
 class OperatorOptions(ResponseModel):
     booking_id: UUID
+    """The booking."""
     data: list[OperatorOption]
     """Every action. The decision itself is checked again when it is made."""
     refundable: Money
@@ -100,7 +105,7 @@ def options(
 
 def _of_open(record: BookingRecord, operator: Caller, amount: Money) -> list[OperatorOption]:
     situation = _situation(record)
-    common = {"actor": operator.actor, "channel": Channel.API}
+    common = {"actor": operator.actor, "channel": operator.channel}
     decisions: dict[OperatorAction, Decision] = {
         OperatorAction.SETTLE: Settle(**common, has_reason=True),
         OperatorAction.RELEASE: Release(**common),

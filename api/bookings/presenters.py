@@ -22,7 +22,6 @@ from models.domain.deadlines import DeadlineOutcome, outcome_of_silence
 from models.domain.money import Money
 from models.domain.payouts import failure
 from models.domain.policy import BookingPolicy
-from models.domain.renewals import is_final
 from models.domain.states import BookingStatus, PaymentStatus, PayoutStatus
 from models.tables.bookings import LiveSession, RescheduleProposal
 from models.tables.payments import InstructorPayout, Payment, PaymentRenewal
@@ -91,7 +90,7 @@ def _booking(record: BookingRecord, role: Role) -> schemas.Booking:
         checkout_url=request.checkout_url if for_student else None,
         session=_session(record.session, record.payment) if record.session else None,
         payment=_payment(record, record.payment, role) if record.payment else None,
-        payout=payout_of_booking(record.payout) if record.payout and not for_student else None,
+        payout=payout_of_booking(record.payout, record.payment) if record.payout and not for_student else None,
         proposal=None if record.is_closed else _proposal(record.proposal),
         no_show=_no_show(record.report) if record.report else None,
         completion=_completion(record.report) if record.report else None,
@@ -186,11 +185,7 @@ def _at_deadline(record: BookingRecord) -> DeadlineOutcome | None:
         return None
     renewal = record.renewal
     if renewal is not None and not request.needs_attention:
-        amount = Money(amount_minor=renewal.amount_minor, currency=renewal.currency)
-        price = Money(amount_minor=request.price_minor, currency=request.currency)
-        if is_final(amount, renewal.pay_by, price, request.starts_at):
-            return DeadlineOutcome.OPERATOR_DECIDES
-        return DeadlineOutcome.CANCELLED_UNPAID
+        return DeadlineOutcome.OPERATOR_DECIDES if renewal.is_final else DeadlineOutcome.CANCELLED_UNPAID
     return outcome_of_silence(
         is_paid=record.payment is not None,
         is_accepted=request.status is BookingStatus.ACCEPTED,
@@ -263,13 +258,15 @@ def _renewal(renewal: PaymentRenewal, role: Role) -> schemas.PaymentRenewal:
     )
 
 
-def payout_of_booking(payout: InstructorPayout) -> schemas.BookingPayout:
+def payout_of_booking(payout: InstructorPayout, payment: Payment | None) -> schemas.BookingPayout:
     def money(amount_minor: int) -> Money:
         return Money(amount_minor=amount_minor, currency=payout.currency)
 
+    conversion = payment.conversion if payment else None
     return schemas.BookingPayout(
         status=payout.status,
         amount=money(payout.amount_minor),
+        transferred=conversion.of(money(payout.amount_minor)) if conversion else None,
         platform_fee=money(payout.platform_fee_minor),
         stripe_payout_id=payout.stripe_payout_id,
         expected_at=payout.expected_at,

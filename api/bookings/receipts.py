@@ -8,6 +8,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from api.bookings import queries
 from api.http.auth import AsAnyRole
+from api.http.content_negotiation import NAMED_FILE
 from api.http.database import WithDatabase
 from api.http.documents import WithDocuments
 from api.http.problems import Kind, Problem, problem_responses
@@ -25,6 +26,7 @@ _FILE: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The receipt.",
         "content": {MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}},
+        "headers": NAMED_FILE,
     }
 }
 

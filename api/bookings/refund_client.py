@@ -10,7 +10,7 @@ from temporalio.common import WorkflowIDConflictPolicy
 
 from api.http.temporal import Closed, Timeouts, Unreachable, retrieve_start_error, translate_errors
 from models.domain.ids import fraud_refund_id, refund_workflow_id
-from models.domain.refunds import ORDERED, RefundOrder, RefundView, RetryRefund
+from models.domain.refunds import ORDERED, RefundEvent, RefundOrder, RefundView, RetryRefund
 from models.domain.states import RefundStatus
 from workflows.refunds import RefundWorkflow
 
@@ -64,7 +64,7 @@ class RefundClient:
             return None
 
     async def look_at_warning(self, warning_id: str) -> None:
-        """Have a fraud warning looked at again, now that an operator has dismissed it."""
+        """Have a fraud warning looked at again, now that an operator has dismissed it. Its workflow then ends."""
         refund_id = fraud_refund_id(warning_id)
         async with translate_errors(self._timeouts.decision):
             await self._client.execute_workflow(
@@ -73,6 +73,8 @@ class RefundClient:
                 id=refund_workflow_id(refund_id),
                 task_queue=self._task_queue,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                start_signal="refund_event",
+                start_signal_args=[RefundEvent(event_id=f"dismissed-{warning_id}", type="dismissed")],
             )
 
     async def _update(self, refund_id: UUID, send: SendUpdate) -> RefundView | None:

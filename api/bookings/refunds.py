@@ -53,7 +53,7 @@ class RefundService:
         )
         # Free text stays out of the workflow's history, so the order is saved before the workflow is started.
         async with self._database.writing() as session:
-            saved = await commands.save_refund(session, refund, operator.actor, now)
+            saved = await commands.save_refund(session, refund, operator, now)
         if (saved.amount_minor, saved.borne_by, saved.reason) != (refund.amount_minor, refund.borne_by, refund.reason):
             raise Problem(
                 Kind.IDEMPOTENCY_KEY_REUSED,
@@ -93,13 +93,11 @@ class RefundService:
         """Decide that the fraud warnings of the booking lead to nothing. Raises the 409 or 503 `Problem`."""
         async with self._database.writing() as session:
             warning_ids = await commands.dismiss_fraud_warnings(
-                session, record.request.id, reason, operator.actor, datetime.now(UTC)
+                session, record.request.id, reason, operator, datetime.now(UTC)
             )
         if not warning_ids:
             sentence = "No fraud warning about this booking has been received."
             raise Problem(Kind.NOT_POSSIBLE_NOW, sentence, booking_status=record.request.status)
-        if not record.is_closed:
-            return  # The warning waits for the capture, and then finds that it is dismissed.
         try:
             for warning_id in warning_ids:
                 await self._client.look_at_warning(warning_id)

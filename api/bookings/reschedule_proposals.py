@@ -1,7 +1,7 @@
 """Reschedule proposals in Postgres. The checks here only fail early: the booking's workflow decides."""
 
 from datetime import datetime
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from sqlmodel import col, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -12,7 +12,6 @@ from api.http.auth import Caller
 from api.http.problems import Kind, Problem
 from models.domain.actors import SignUpRole, Subject
 from models.domain.ids import notification_id
-from models.domain.messages import Channel
 from models.domain.notifications import ABOUT_PROPOSALS, Recipient
 from models.domain.payment_plans import expected_end
 from models.domain.policy import BookingPolicy, PaymentPlan, latest_end
@@ -23,7 +22,9 @@ from models.tables.catalogue import Offering, Slot
 from models.tables.outbox import OutboxMessage
 
 
-async def propose(session: AsyncSession, record: BookingRecord, slot_id: UUID, caller: Caller, now: datetime) -> None:
+async def propose(
+    session: AsyncSession, record: BookingRecord, id: UUID, slot_id: UUID, caller: Caller, now: datetime
+) -> None:
     """Save a proposal. Raises a `Problem` if the session cannot be moved to this slot."""
     _check_movable(record, now)
     slot = await _bookable_slot(session, record, slot_id, now)
@@ -31,7 +32,7 @@ async def propose(session: AsyncSession, record: BookingRecord, slot_id: UUID, c
     await session.refresh(record.request, with_for_update=True)
     await _withdraw_open(session, record.request.id, now)
     proposal = RescheduleProposal(
-        id=uuid4(),
+        id=id,
         booking_id=record.request.id,
         slot_id=slot.id,
         starts_at=slot.starts_at,
@@ -171,7 +172,7 @@ def _record(
     detail, occasion = {"slot_id": str(proposal.slot_id)}, str(proposal.id)
     session.add(
         event_about(
-            Subject.BOOKING, proposal.booking_id, action, caller.actor, Channel.API, now, detail, occasion=occasion
+            Subject.BOOKING, proposal.booking_id, action, caller.actor, caller.channel, now, detail, occasion=occasion
         )
     )
     facts = {

@@ -1,18 +1,20 @@
 """Move a session to another slot of the same offering: one side proposes, the other accepts, nobody pays again."""
 
 from datetime import UTC, datetime
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict
 
 from api.bookings import presenters, queries, reschedule_proposals
 from api.bookings.decision_handler import DECISION_RESPONSES, WithDecisionHandler
 from api.bookings.schemas import Booking
 from api.http.auth import AsEitherSide
 from api.http.database import WithDatabase
+from api.http.idempotency import OptionalKey, register
 from api.http.problems import Kind, problem_responses
-from models.domain.messages import Channel, Reschedule
+from api.http.schema_types import RequestModel
+from models.domain import ids
+from models.domain.messages import Reschedule
 from workflows.booking.workflow import BookingWorkflow
 
 router = APIRouter(prefix="/v1/bookings/{booking_id}/reschedule", tags=["bookings"])
@@ -25,6 +27,8 @@ _PROPOSING = problem_responses(
     Kind.NOT_POSSIBLE_NOW,
     Kind.BOOKING_CLOSED,
     Kind.BOOKING_DELETED,
+    Kind.IDEMPOTENCY_KEY_REQUIRED,
+    Kind.IDEMPOTENCY_KEY_REUSED,
     Kind.CONTENT_TOO_LARGE,
     Kind.REQUEST_INVALID,
     Kind.INTERNAL,
@@ -32,21 +36,26 @@ _PROPOSING = problem_responses(
 )
 
 
-class RescheduleRequest(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
+class RescheduleRequest(RequestModel):
     slot_id: UUID
+    """A slot of the same offering."""
 
 
 @router.post("", operation_id="proposeReschedule", responses=_PROPOSING)
 async def propose(
-    booking_id: UUID, proposed: RescheduleRequest, caller: AsEitherSide, database: WithDatabase
+    booking_id: UUID,
+    proposed: RescheduleRequest,
+    caller: AsEitherSide,
+    database: WithDatabase,
+    key: OptionalKey = None,
 ) -> Booking:
     """Propose another open slot of the same offering. It replaces any open proposal, whichever side made it."""
     now = datetime.now(UTC)
+    id = ids.creation_id(caller.id, f"proposal for {booking_id}", key) if key else uuid4()
     async with database.writing() as session:
         record = await queries.existing_booking(session, booking_id, caller)
-        await reschedule_proposals.propose(session, record, proposed.slot_id, caller, now)
+        if not key or await register(session, id, proposed, now):
+            await reschedule_proposals.propose(session, record, id, proposed.slot_id, caller, now)
     async with database.reading() as session:
         return presenters.booking(await queries.existing_booking(session, booking_id, caller), caller)
 
@@ -67,7 +76,7 @@ async def accept(
         proposal = await reschedule_proposals.acceptable(session, record, accepted.slot_id, caller)
     decision = Reschedule(
         actor=caller.actor,
-        channel=Channel.API,
+        channel=caller.channel,
         proposal_id=proposal.id,
         slot_id=proposal.slot_id,
         starts_at=proposal.starts_at,

@@ -13,11 +13,12 @@ from api.bookings.interruptions import interrupted
 from api.bookings.order import order
 from api.bookings.queries import BookingRecord
 from api.bookings.schemas import Booking, BookingCreated, BookingForOperator, BookingPage, NewBooking
+from api.bookings.spending import spend
 from api.http.auth import AsAnyRole, AsEitherSide, AsStudent, Caller
 from api.http.database import Database, WithDatabase
 from api.http.idempotency import RequiredKey, is_repeated, register
 from api.http.pagination import PageParams
-from api.http.problems import Kind, Problem, problem_responses, unavailable
+from api.http.problems import LOCATED, Kind, Problem, problem_responses, unavailable
 from api.http.rate_limits import BOOKINGS, WithRateLimiter
 from api.http.temporal import Closed, Refused, Unreachable
 from api.reconciliation.routes import WithReconciliationClient
@@ -43,12 +44,14 @@ _PROBLEM_KINDS = {
     "",
     operation_id="createBooking",
     status_code=201,
-    responses=problem_responses(
+    responses=LOCATED
+    | problem_responses(
         Kind.IDEMPOTENCY_KEY_REQUIRED,
         Kind.NOT_SIGNED_IN,
         Kind.WRONG_ROLE,
         Kind.NO_ACCOUNT,
         Kind.ADDRESS_NOT_VERIFIED,
+        Kind.SPEND_LIMIT_REACHED,
         Kind.NOT_FOUND,
         Kind.SLOT_TAKEN,
         Kind.SLOT_IN_THE_PAST,
@@ -95,6 +98,8 @@ async def create_booking(
     if reservation:
         async with database.writing() as session:
             await register(session, booking_id, new_booking, now)
+            if student.token_id:
+                await spend(session, student.token_id, booking_id, reservation.terms.price, now)
             await commands.record_acceptance(session, booking_id, *_client_of(request), now)
     record = await _open_checkout(booking_id, reservation, record, student, database, client, settings.policy.limits)
     if record.is_opening:
@@ -123,7 +128,7 @@ async def _reservation(
     reached = limit_reached(settings.policy.limits, standing, reservation.terms, reservation.allow_overlap, now)
     if reached:
         raise rationing.problem(reached, settings.policy.limits)
-    return reservation
+    return reservation.model_copy(update={"channel": student.channel, "token_id": student.token_id})
 
 
 async def _open_checkout(

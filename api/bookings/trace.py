@@ -26,36 +26,50 @@ class StripeObject(ResponseModel):
     object: str
     """Stripe's name for it: `payment_intent`, `charge`, `refund`, `payout`, or `account`."""
     id: str
+    """Stripe's id of it."""
     url: str
     """The object in the Stripe Dashboard."""
 
 
 class TracedEvent(ResponseModel):
     action: str
+    """What happened, for example `booking.approve`."""
     at: datetime
+    """When it happened."""
     by: Role
+    """The role of whoever did it."""
     by_id: UUID | None
+    """Their id. `null` for the platform."""
     channel: str
+    """How it reached Holdfast."""
     detail: dict[str, Any]
     """Ids, codes and amounts; of an operator's decision, its reason."""
 
 
 class TracedMail(ResponseModel):
     kind: NotificationKind
+    """What it is about."""
     to: Recipient
+    """Whom it is for."""
     due_at: datetime
+    """When it is to be sent."""
     sent_at: datetime | None
+    """When it was sent."""
     gave_up_at: datetime | None
+    """When the last attempt failed."""
     last_error: str | None
     """A code, if the last attempt failed."""
 
 
 class BookingTrace(ResponseModel):
     booking_id: UUID
+    """The booking."""
     workflow_id: str
+    """Its workflow in Temporal."""
     temporal_url: str | None
     """The workflow in Temporal's UI; `null` unless `HOLDFAST_TEMPORAL_UI_URL` is set."""
     stripe: list[StripeObject]
+    """The booking's objects at Stripe, each with a link to Stripe's dashboard."""
     events: list[TracedEvent]
     """The audit trail, earliest first."""
     mails: list[TracedMail]

@@ -12,9 +12,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from api.catalogue.queries import OfferingRecord
 from api.catalogue.schemas import NewOffering, OfferingChange, SlotsWithdrawn, policy_of
+from api.http.auth import Caller
 from api.http.problems import Kind, Problem
-from models.domain.actors import Actor, Role, Subject
-from models.domain.messages import Channel
+from models.domain.actors import Subject
 from models.domain.states import HOLDS_SLOT
 from models.tables.audit import event_about
 from models.tables.bookings import BookingRequest
@@ -25,14 +25,17 @@ _FREE_TEXT = frozenset({"title", "description"})
 """Columns whose values are left out of audit events."""
 
 
-async def add_offering(session: AsyncSession, instructor_id: UUID, new: NewOffering, now: datetime) -> OfferingRecord:
+async def add_offering(
+    session: AsyncSession, id: UUID, caller: Caller, new: NewOffering, now: datetime
+) -> OfferingRecord:
     """Raises the 403 `Problem` for a token without an account."""
     # Locked as a reference to it would lock it: an account that is being closed takes no new offering.
-    instructor = await session.get(Instructor, instructor_id, with_for_update={"read": True, "key_share": True})
+    instructor = await session.get(Instructor, caller.id, with_for_update={"read": True, "key_share": True})
     if instructor is None or instructor.closed_at is not None:
         raise Problem(Kind.NO_ACCOUNT)
     offering = Offering(
-        instructor_id=instructor_id,
+        id=id,
+        instructor_id=caller.id,
         title=new.title,
         description=new.description,
         duration_minutes=new.duration_minutes,
@@ -47,12 +50,13 @@ async def add_offering(session: AsyncSession, instructor_id: UUID, new: NewOffer
     )
     session.add(offering)
     await session.flush()
-    actor = Actor(role=Role.INSTRUCTOR, id=instructor_id)
-    session.add(event_about(Subject.OFFERING, offering.id, "offering.created", actor, Channel.API, now))
+    session.add(event_about(Subject.OFFERING, offering.id, "offering.created", caller.actor, caller.channel, now))
     return OfferingRecord(offering, instructor)
 
 
-async def change_offering(session: AsyncSession, offering: Offering, change: OfferingChange, now: datetime) -> None:
+async def change_offering(
+    session: AsyncSession, offering: Offering, change: OfferingChange, caller: Caller, now: datetime
+) -> None:
     """Applies to future bookings only: existing ones keep their frozen terms. A change of nothing writes nothing."""
     columns: dict[str, Any] = {**change}
     if "price" in change:
@@ -66,13 +70,17 @@ async def change_offering(session: AsyncSession, offering: Offering, change: Off
         return
     offering.sqlmodel_update({name: columns[name] for name in before})
     detail = {name: None if name in _FREE_TEXT else {"from": before[name], "to": columns[name]} for name in before}
-    actor, action = Actor(role=Role.INSTRUCTOR, id=offering.instructor_id), "offering.changed"
+    action = "offering.changed"
     occasion = now.isoformat()
-    session.add(event_about(Subject.OFFERING, offering.id, action, actor, Channel.API, now, detail, occasion))
+    session.add(event_about(Subject.OFFERING, offering.id, action, caller.actor, caller.channel, now, detail, occasion))
 
 
 async def withdraw_slots(
-    session: AsyncSession, offering: Offering, conditions: Iterable[ColumnExpressionArgument[bool]], now: datetime
+    session: AsyncSession,
+    offering: Offering,
+    conditions: Iterable[ColumnExpressionArgument[bool]],
+    caller: Caller,
+    now: datetime,
 ) -> SlotsWithdrawn:
     """Withdraw the matching future slots that no open booking holds.
 
@@ -91,13 +99,17 @@ async def withdraw_slots(
     )
     withdrawn = [str(id) for (id,) in await session.exec(withdraw)]
     if withdrawn:
-        actor, action = Actor(role=Role.INSTRUCTOR, id=offering.instructor_id), "offering.slots_withdrawn"
+        action = "offering.slots_withdrawn"
         detail, occasion = {"slot_ids": withdrawn}, withdrawn[0]
-        session.add(event_about(Subject.OFFERING, offering.id, action, actor, Channel.API, now, detail, occasion))
+        session.add(
+            event_about(Subject.OFFERING, offering.id, action, caller.actor, caller.channel, now, detail, occasion)
+        )
     return SlotsWithdrawn(withdrawn=len(withdrawn), booked=len(locked) - len(withdrawn))
 
 
-async def add_slots(session: AsyncSession, offering: Offering, starts: Sequence[datetime], now: datetime) -> None:
+async def add_slots(
+    session: AsyncSession, offering: Offering, starts: Sequence[datetime], caller: Caller, now: datetime
+) -> None:
     """Existing slots are left unchanged."""
     duration = timedelta(minutes=offering.duration_minutes)
     rows = [
@@ -112,8 +124,10 @@ async def add_slots(session: AsyncSession, offering: Offering, starts: Sequence[
     statement = insert(Slot).values(rows).on_conflict_do_nothing().returning(col(Slot.id))
     added = [str(id) for (id,) in await session.exec(statement)]
     if added:
-        actor, action = Actor(role=Role.INSTRUCTOR, id=offering.instructor_id), "offering.slots_added"
+        action = "offering.slots_added"
         detail = {"slot_ids": added}
         session.add(
-            event_about(Subject.OFFERING, offering.id, action, actor, Channel.API, now, detail, occasion=added[0])
+            event_about(
+                Subject.OFFERING, offering.id, action, caller.actor, caller.channel, now, detail, occasion=added[0]
+            )
         )

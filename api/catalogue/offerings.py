@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 from typing import Annotated
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from fastapi import APIRouter, Depends, Query, Response
 
@@ -11,11 +11,14 @@ from api.catalogue.queries import OfferingFilter, OfferingRecord
 from api.catalogue.schemas import NewOffering, Offering, OfferingChange, OfferingPage
 from api.http.auth import AsInstructor
 from api.http.database import Database, WithDatabase
+from api.http.idempotency import OptionalKey, register
 from api.http.pagination import Page, PageParams, next_cursor
-from api.http.problems import Kind, Problem, problem_responses
+from api.http.problems import LOCATED, Kind, Problem, problem_responses
+from api.http.representations import REVALIDATED
 from api.http.schema_types import RequestTime
 from api.pricing import ensure_chargeable
 from api.settings import Settings, WithSettings
+from models.domain import ids
 from models.domain.money import Currency
 
 router = APIRouter(prefix="/v1/offerings", tags=["catalogue"])
@@ -58,10 +61,13 @@ async def _filter(
     "",
     operation_id="createOffering",
     status_code=201,
-    responses=problem_responses(
+    responses=LOCATED
+    | problem_responses(
         Kind.NOT_SIGNED_IN,
         Kind.WRONG_ROLE,
         Kind.NO_ACCOUNT,
+        Kind.IDEMPOTENCY_KEY_REQUIRED,
+        Kind.IDEMPOTENCY_KEY_REUSED,
         Kind.CONTENT_TOO_LARGE,
         Kind.REQUEST_INVALID,
         Kind.PRICE_NOT_CHARGEABLE,
@@ -70,12 +76,21 @@ async def _filter(
     ),
 )
 async def create_offering(
-    new: NewOffering, caller: AsInstructor, response: Response, database: WithDatabase, settings: WithSettings
+    new: NewOffering,
+    caller: AsInstructor,
+    response: Response,
+    database: WithDatabase,
+    settings: WithSettings,
+    key: OptionalKey = None,
 ) -> Offering:
     """Create an offering. It can be booked once it has slots."""
     ensure_chargeable(new.price)
+    id, now = ids.creation_id(caller.id, "offering", key) if key else uuid4(), datetime.now(UTC)
     async with database.writing() as session:
-        record = await commands.add_offering(session, caller.id, new, datetime.now(UTC))
+        if not key or await register(session, id, new, now):
+            record = await commands.add_offering(session, id, caller, new, now)
+        else:
+            record = await queries.own_offering(session, id, caller.id)
     response.headers["Location"] = f"{router.prefix}/{record.offering.id}"
     return presenters.offering(record, settings.policy)
 
@@ -83,7 +98,9 @@ async def create_offering(
 @router.get(
     "",
     operation_id="listOfferings",
-    responses=problem_responses(Kind.CURSOR_UNKNOWN, Kind.REQUEST_INVALID, Kind.INTERNAL, Kind.UNAVAILABLE),
+    dependencies=REVALIDATED["dependencies"],
+    responses=REVALIDATED["responses"]
+    | problem_responses(Kind.CURSOR_UNKNOWN, Kind.REQUEST_INVALID, Kind.INTERNAL, Kind.UNAVAILABLE),
 )
 async def list_offerings(
     filters: Annotated[OfferingFilter, Depends(_filter)],
@@ -122,7 +139,9 @@ async def _page(filters: OfferingFilter, page: Page, database: Database, setting
 @router.get(
     "/{offering_id}",
     operation_id="getOffering",
-    responses=problem_responses(Kind.NOT_FOUND, Kind.REQUEST_INVALID, Kind.INTERNAL, Kind.UNAVAILABLE),
+    dependencies=REVALIDATED["dependencies"],
+    responses=REVALIDATED["responses"]
+    | problem_responses(Kind.NOT_FOUND, Kind.REQUEST_INVALID, Kind.INTERNAL, Kind.UNAVAILABLE),
 )
 async def get_offering(offering_id: UUID, database: WithDatabase, settings: WithSettings) -> Offering:
     """One offering, with the price, fee and policy that a booking made now would get."""
@@ -156,5 +175,5 @@ async def update_offering(
         ensure_chargeable(change["price"])
     async with database.writing() as session:
         record = await queries.own_offering(session, offering_id, caller.id)
-        await commands.change_offering(session, record.offering, change, datetime.now(UTC))
+        await commands.change_offering(session, record.offering, change, caller, datetime.now(UTC))
     return presenters.offering(record, settings.policy)

@@ -14,10 +14,13 @@ from api.catalogue.queries import SlotFilter
 from api.catalogue.schemas import MAX_SLOTS, NewSlots, SlotPage, SlotsCreated, SlotsWithdrawn
 from api.http.auth import AsInstructor
 from api.http.database import WithDatabase
+from api.http.idempotency import OptionalKey, register
 from api.http.pagination import PageParams, next_cursor
 from api.http.problems import Kind, Problem, problem_responses
+from api.http.representations import REVALIDATED
 from api.http.schema_types import RequestTime
 from api.settings import WithSettings
+from models.domain import ids
 from models.domain.recurrence import occurrences
 from models.tables.catalogue import Slot
 
@@ -35,6 +38,8 @@ _MAX_AHEAD = timedelta(days=2 * 366)
         Kind.WRONG_ROLE,
         Kind.NOT_YOURS,
         Kind.NOT_FOUND,
+        Kind.IDEMPOTENCY_KEY_REQUIRED,
+        Kind.IDEMPOTENCY_KEY_REUSED,
         Kind.CONTENT_TOO_LARGE,
         Kind.REQUEST_INVALID,
         Kind.SLOTS_NOT_POSSIBLE,
@@ -43,15 +48,25 @@ _MAX_AHEAD = timedelta(days=2 * 366)
     ),
 )
 async def create_slots(
-    offering_id: UUID, new: NewSlots, caller: AsInstructor, database: WithDatabase, settings: WithSettings
+    offering_id: UUID,
+    new: NewSlots,
+    caller: AsInstructor,
+    database: WithDatabase,
+    settings: WithSettings,
+    key: OptionalKey = None,
 ) -> SlotsCreated:
-    """Add one slot, or a weekly series at the same wall-clock time. Slots that exist already are left unchanged."""
+    """Add one slot, or a weekly series at the same wall-clock time. Slots that exist already are left unchanged.
+
+    A repeated `Idempotency-Key` adds nothing: slots that were withdrawn since stay withdrawn.
+    """
     now = datetime.now(UTC)
     async with database.reading() as session:
         record = await queries.own_offering(session, offering_id, caller.id)
     starts = _starts(new, record.instructor.time_zone, now)
+    id = ids.creation_id(caller.id, f"slots of {offering_id}", key) if key else None
     async with database.writing() as session:
-        await commands.add_slots(session, record.offering, starts, now)
+        if id is None or await register(session, id, new, now):
+            await commands.add_slots(session, record.offering, starts, caller, now)
         slots = await queries.slots_at(session, offering_id, starts, now)
     return SlotsCreated(data=[presenters.slot(slot, settings.policy, now) for slot in slots])
 
@@ -59,9 +74,9 @@ async def create_slots(
 @router.get(
     "",
     operation_id="listSlots",
-    responses=problem_responses(
-        Kind.CURSOR_UNKNOWN, Kind.NOT_FOUND, Kind.REQUEST_INVALID, Kind.INTERNAL, Kind.UNAVAILABLE
-    ),
+    dependencies=REVALIDATED["dependencies"],
+    responses=REVALIDATED["responses"]
+    | problem_responses(Kind.CURSOR_UNKNOWN, Kind.NOT_FOUND, Kind.REQUEST_INVALID, Kind.INTERNAL, Kind.UNAVAILABLE),
 )
 async def list_slots(
     offering_id: UUID,
@@ -108,7 +123,7 @@ async def withdraw_slots(
     async with database.writing() as session:
         record = await queries.own_offering(session, offering_id, caller.id)
         window = queries.between(starts_after, starts_before)
-        return await commands.withdraw_slots(session, record.offering, window, datetime.now(UTC))
+        return await commands.withdraw_slots(session, record.offering, window, caller, datetime.now(UTC))
 
 
 @router.delete(
@@ -122,7 +137,7 @@ async def withdraw_slot(offering_id: UUID, slot_id: UUID, caller: AsInstructor, 
     now = datetime.now(UTC)
     async with database.writing() as session:
         record = await queries.own_offering(session, offering_id, caller.id)
-        result = await commands.withdraw_slots(session, record.offering, [col(Slot.id) == slot_id], now)
+        result = await commands.withdraw_slots(session, record.offering, [col(Slot.id) == slot_id], caller, now)
         if not result.withdrawn:
             raise _not_withdrawable(await queries.booked_slot(session, offering_id, slot_id), now)
 

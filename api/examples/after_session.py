@@ -23,9 +23,10 @@ _FAILURE = {
     "why": "The bank account has been closed.",
     "what_to_do": "Add another bank account at Stripe. The next payout goes there automatically.",
 }
-_PAYOUT_OF_BOOKING = {
+PAYOUT_OF_BOOKING = {
     "status": "FAILED",
     "amount": usd(8_000),
+    "transferred": None,
     "platform_fee": usd(2_000),
     "stripe_payout_id": "po_1OaFDbEcg9tTZuTgNYmX0PKB",
     "expected_at": "2026-03-06T00:00:00Z",
@@ -36,7 +37,7 @@ _PAYOUT = {
     "id": "c2a9f1d4-7e3b-4f5a-8d6c-1b0e9f8a7c60",
     "booking_id": BOOKING_ID,
     **NAMES,
-    **_PAYOUT_OF_BOOKING,
+    **PAYOUT_OF_BOOKING,
     "created_at": ENDS_AT,
     "updated_at": "2026-03-06T09:00:00Z",
 }
@@ -110,7 +111,7 @@ EXAMPLES_AFTER_THE_SESSION: dict[str, dict[str, Any]] = {
     "Payout": _PAYOUT,
     "PayoutFailure": _FAILURE,
     "PayoutForOperator": _PAYOUT_FOR_OPERATOR,
-    "BookingPayout": _PAYOUT_OF_BOOKING,
+    "BookingPayout": PAYOUT_OF_BOOKING,
     "PayoutPage": {"data": [_PAYOUT], "balances": [usd(8_000)], "next_cursor": None},
     "PayoutPageForOperator": {"data": [_PAYOUT_FOR_OPERATOR], "next_cursor": None},
     "RecordingLink": _RECORDING,

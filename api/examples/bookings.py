@@ -2,10 +2,19 @@
 
 from typing import Any
 
-from api.examples.after_session import BOOKING_ID, ENDS_AT, EXAMPLES_AFTER_THE_SESSION, INSTRUCTOR_ID, NAMES, usd
+from api.examples.after_session import (
+    BOOKING_ID,
+    ENDS_AT,
+    EXAMPLES_AFTER_THE_SESSION,
+    INSTRUCTOR_ID,
+    NAMES,
+    PAYOUT_OF_BOOKING,
+    usd,
+)
 from api.examples.people import PEOPLE
 from api.examples.refunds import LEDGER, OPERATOR_EXAMPLES, REFUND
 from api.examples.reports import REPORTS
+from api.examples.webhooks import WEBHOOKS
 from api.http.problems import SCHEMA_NAME, Kind, example
 
 _STUDENT_ID = "7c0e4b0a-2f59-4d6b-8a53-9f1f6a1f0c11"
@@ -79,7 +88,7 @@ _PAYMENT = {
     "amount": usd(10_000),
     "captured": usd(0),
     "returned": usd(0),
-    "platform_fee": usd(2_000),
+    "platform_fee": usd(0),
     "hold_ends_at": "2026-03-07T12:03:00Z",
     "hold_lapsed_at": None,
     "renewal": None,
@@ -89,7 +98,7 @@ _PROPOSAL = {
     "starts_at": "2026-03-03T17:30:00Z",
     "ends_at": "2026-03-03T18:30:00Z",
     "proposed_by": "student",
-    "proposed_at": "2026-03-01T08:15:00Z",
+    "proposed_at": "2026-02-28T13:05:00Z",
 }
 _VISIT = {"joined_at": "2026-03-02T17:29:12Z", "left_at": "2026-03-02T18:31:40Z"}
 _PRESENCE = {"visits": [_VISIT], "seconds": 3_600}
@@ -154,14 +163,31 @@ _BOOKING = {
     "is_recorded": False,
     "payout": None,
     "proposal": _PROPOSAL,
-    "no_show": _REPORTED,
+    "no_show": None,
     "completion": None,
     "next_deadline_at": "2026-03-03T18:30:00Z",
-    "at_deadline": "record_judged",
+    "at_deadline": "released",
     "end_reason": None,
     "rejection_reason": None,
 }
 _BOOKING_FOR_OPERATOR = _BOOKING | {
+    # Later: they met, Nadia was paid, and an operator refunded a part.
+    "status": "COMPLETED",
+    "updated_at": REFUND["updated_at"],
+    "session": _SESSION | {"status": "COMPLETED", "payment_status": "PARTIALLY_REFUNDED"},
+    "payment": _PAYMENT
+    | {
+        "status": "PARTIALLY_REFUNDED",
+        "captured": usd(10_000),
+        "returned": REFUND["amount"],
+        "platform_fee": usd(1_500),
+        "hold_ends_at": None,
+    },
+    "payout": PAYOUT_OF_BOOKING,
+    "proposal": None,
+    "next_deadline_at": None,
+    "at_deadline": None,
+    "end_reason": "completed",
     "needs_attention": False,
     "attention_reason": None,
     "stripe_dashboard_url": f"https://dashboard.stripe.com/test/payments/{_PAYMENT['payment_intent_id']}",
@@ -238,7 +264,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "BookingPage": {"data": [_BOOKING], "next_cursor": None},
     "BookingPageForOperator": {"data": [_BOOKING_FOR_OPERATOR], "next_cursor": None},
     "BusinessMetrics": {"since": "2026-03-01", "until": "2026-04-01", "interval": "month", "data": [_PERIOD_METRICS]},
-    "Cancellation": _CANCELLATION,
+    "CancellationTerms": _CANCELLATION,
     "CancellationQuote": {
         "booking_id": BOOKING_ID,
         "booking_status": "ACCEPTED",
@@ -253,14 +279,17 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "CustomTiers": {"tiers": [_TIER]},
     "DisputePage": {"data": [_DISPUTE], "next_cursor": None},
     "DisputeDetails": _DISPUTE,
-    "Extension": {"until": "2026-03-01T12:00:00Z"},
+    "DeadlineExtension": {"until": "2026-03-01T12:00:00Z"},
     "Health": {"status": "ok"},
     "InstructorOfOffering": _PROFILE,
     "InstructorProfile": _PROFILE,
     "InvalidField": {"where": "body/slot_id", "why": "Field required"},
     "LedgerLine": LEDGER["balances"][0],
     "LedgerStep": LEDGER["data"][0],
-    "Link": {"url": "https://connect.stripe.com/setup/e/acct_1abc/d2e3f4", "expires_at": "2026-02-20T09:05:00Z"},
+    "OnboardingLink": {
+        "url": "https://connect.stripe.com/setup/e/acct_1abc/d2e3f4",
+        "expires_at": "2026-02-20T09:05:00Z",
+    },
     "MeetingLink": {
         "url": "https://meet.example.org/9f2c4e?jwt=eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmVk",
         "room": "9f2c4e",
@@ -287,7 +316,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "NewPassword": {"token": "o3xQzKk0v0Yd9ZJ2mD0m3c1Rr5nT8wHq4uVbLfGs7eE", "password": _NEW_PASSWORD},
     "NewSlots": {"weekly": _WEEKLY},
     "NewTier": _TIER,
-    "NoShow": {"absent": "student"},
+    "NoShowReport": {"absent": "student"},
     "Objection": {"reason": _REPORTED_COMPLETION["objection_reason"]},
     "ReportedCompletion": _REPORTED_COMPLETION,
     "ReportedNoShow": _REPORTED,
@@ -298,7 +327,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "OfferingChange": {"price": usd(12_000), "is_active": True},
     "OfferingPage": {"data": [_OFFERING], "next_cursor": None},
     "RescheduleRequest": {"slot_id": _PROPOSAL["slot_id"]},
-    "OwnProfile": {
+    "OwnInstructorProfile": {
         **_PROFILE,
         "email": "nadia@instructors.example",
         "created_at": _SIGNED_UP_AT,
@@ -312,9 +341,9 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "checkout_url": "https://checkout.stripe.com/c/pay/cs_test_a1b2c3",
     },
     "PasswordChange": {"current_password": _SIGN_IN["password"], "new_password": _NEW_PASSWORD},
-    "Verification": {"token": "o3xQzKk0v0Yd9ZJ2mD0m3c1Rr5nT8wHq4uVbLfGs7eE"},
-    "PasswordForgotten": {"email": _SIGN_IN["email"]},
-    "Payments": _PAYMENTS,
+    "EmailVerification": {"token": "o3xQzKk0v0Yd9ZJ2mD0m3c1Rr5nT8wHq4uVbLfGs7eE"},
+    "PasswordResetRequest": {"email": _SIGN_IN["email"]},
+    "PaymentCapability": _PAYMENTS,
     "PeriodMetrics": _PERIOD_METRICS,
     "Policy": _POLICY,
     "MeetingPresence": _PRESENCE,
@@ -335,10 +364,11 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "Token": {"access_token": "eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmVk", "token_type": "Bearer", "expires_in": 3_600},
     "MeetingVisit": _VISIT,
     "WeeklySlots": _WEEKLY,
-    "Windows": _WINDOWS,
+    "PolicyDeadlines": _WINDOWS,
     **PEOPLE,
     **REPORTS,
     **EXAMPLES_AFTER_THE_SESSION,
+    **WEBHOOKS,
     **OPERATOR_EXAMPLES,
 }
 """By schema name."""

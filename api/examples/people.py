@@ -24,8 +24,22 @@ _OPEN_BOOKING = {
     "needs_attention": False,
 }
 
+_TOKEN = {
+    "id": "5d0f2b7e-8c41-4a93-b6e5-1f7a9c3d2e80",
+    "name": "My calendar agent",
+    "scopes": ["bookings:read", "bookings:write"],
+    "spend_limit": {"amount_minor": 20_000, "currency": "usd"},
+    "created_at": "2026-02-27T10:00:00Z",
+    "expires_at": "2026-05-28T10:00:00Z",
+    "revoked_at": None,
+}
+
 PEOPLE: dict[str, dict[str, Any]] = {
+    "NewServiceToken": {name: _TOKEN[name] for name in ("name", "scopes", "expires_at", "spend_limit")},
     "OpenBooking": _OPEN_BOOKING,
+    "ServiceTokenCreated": _TOKEN | {"token": "hft_q1V0pS7mX2yJ9cLr4TzWb8NfKdHgUe3oAi6RvYxQ5sM"},
+    "ServiceTokenDetails": _TOKEN,
+    "ServiceTokenPage": {"data": [_TOKEN], "next_cursor": None},
     "PersonForOperator": _NADIA,
     "PersonPage": {"data": [_NADIA], "next_cursor": None},
     "Suspension": {"id": INSTRUCTOR_ID, "suspended_at": _NADIA["suspended_at"], "open_bookings": [_OPEN_BOOKING]},

@@ -58,14 +58,14 @@ _MONTH_OF_CURRENCY = {
 REPORTS: dict[str, dict[str, Any]] = {
     "AccountMonth": _ACCOUNT,
     "Earnings": _MARCH,
-    "Filing": _FILING,
-    "CurrencyFiling": _FILING_OF_CURRENCY,
-    "KindTotals": _KIND,
+    "TaxFiling": _FILING,
+    "CurrencyTaxFiling": _FILING_OF_CURRENCY,
+    "PostingTotals": _KIND,
     "CurrencyMonth": _MONTH_OF_CURRENCY,
     "StatementMonth": _MONTH,
     "MonthlyReport": {"month": "2026-03", "data": [_MONTH_OF_CURRENCY]},
     "Payee": _PAYEE,
-    "FilingQuarter": _QUARTER,
+    "TaxFilingQuarter": _QUARTER,
     "Statement": {
         "year": 2026,
         "time_zone": "Europe/Paris",

@@ -11,7 +11,7 @@ docs/decisions/0034-operators-are-rows.md.
 
 import hmac
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Protocol
 from uuid import UUID
@@ -22,11 +22,14 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from fastapi.security.utils import get_authorization_scheme_param
 from pydantic import SecretStr
 from sqlalchemy import ColumnElement
+from sqlalchemy.orm import Mapped
 from sqlmodel import col, exists, or_, select
 
 from api.http.database import Database
 from api.http.problems import Kind, Problem
 from models.domain.actors import Actor, Role
+from models.domain.messages import Channel
+from models.domain.scopes import Scope, required_scope
 from models.tables.credentials import Credential
 from models.tables.operators import Operator
 from models.tables.people import Instructor, Student
@@ -38,11 +41,15 @@ _CLAIMS = ["iss", "aud", "sub", "role", "iat", "exp"]
 _LONGEST_LIFETIME = timedelta(days=1)
 """A token that is valid for longer is refused, whoever signed it."""
 
+BY_AGENT = "holdfast.by_agent"
+"""In the ASGI scope of a request that the agents' door makes. A client cannot set it."""
+
 bearer = HTTPBearer(
     auto_error=False,
     bearerFormat="JWT",
     scheme_name="bearer",
-    description="The `access_token` from `POST /v1/auth/token`, or the identity provider's token if one is configured.",
+    description="The `access_token` from `POST /v1/auth/token`, or the identity provider's token if one is configured. "
+    "Or a service token, which needs the operation's `x-required-scope`.",
 )
 
 
@@ -52,10 +59,15 @@ class Caller:
     id: UUID
     generation: int = 0
     """Generation of the credential that the token was issued for."""
+    token_id: UUID | None = None
+    """The service token, if it is a program that acts for the person."""
+    scopes: frozenset[Scope] | None = None
+    """What the service token allows; `None` for the person themselves."""
+    channel: Channel = Channel.API
 
     @property
     def actor(self) -> Actor:
-        return Actor(role=self.role, id=self.id)
+        return Actor(role=self.role, id=self.id, token_id=self.token_id)
 
 
 def signing_keys(secret: str) -> tuple[str, ...]:
@@ -94,7 +106,7 @@ class LocalTokenVerifier:
             return (await session.exec(current)).first() is not None
 
 
-def is_suspended(person_id: UUID) -> ColumnElement[bool]:
+def is_suspended(person_id: UUID | Mapped[UUID]) -> ColumnElement[bool]:
     """Whether an operator has suspended the student or instructor, as an SQL condition."""
     student = exists().where(col(Student.id) == person_id, col(Student.suspended_at).is_not(None))
     return or_(student, exists().where(col(Instructor.id) == person_id, col(Instructor.suspended_at).is_not(None)))
@@ -170,9 +182,27 @@ async def _verify(request: Request) -> Caller | Problem | None:
     scheme, token = get_authorization_scheme_param(request.headers.get("Authorization"))
     verifier: TokenVerifier = request.app.state.identity
     try:
-        return await verifier.caller(token) if scheme.lower() == "bearer" else None
+        caller = await verifier.caller(token) if scheme.lower() == "bearer" else None
     except Problem as problem:
         return problem
+    return replace(caller, channel=_channel(caller, request)) if caller else None
+
+
+def _channel(caller: Caller, request: Request) -> Channel:
+    if caller.token_id is None:
+        return Channel.API
+    return Channel.AGENT if request.scope.get(BY_AGENT) else Channel.SERVICE
+
+
+def _check_scope(caller: Caller, request: Request) -> None:
+    """Raises the 403 `Problem` if a service token does not allow the route."""
+    if caller.scopes is None:
+        return
+    scope = required_scope(request.method, request.scope["route"].path)
+    if scope is None:
+        raise Problem(Kind.SCOPE_MISSING, "Only people can do this, not a program with a service token.")
+    if scope not in caller.scopes:
+        raise Problem(Kind.SCOPE_MISSING, f"The service token needs the scope `{scope}`.", scope=scope)
 
 
 def _require_role(*roles: Role) -> Callable[..., Awaitable[Caller]]:
@@ -192,6 +222,7 @@ def _require_role(*roles: Role) -> Callable[..., Awaitable[Caller]]:
             )
         if outcome.role not in roles:
             raise Problem(Kind.WRONG_ROLE, f"This is for: {', '.join(roles)}.")
+        _check_scope(outcome, request)
         return outcome
 
     return caller

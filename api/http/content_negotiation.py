@@ -13,6 +13,12 @@ from models.languages import LANGUAGES, SOURCE, Language, find
 
 JSON, CSV, PDF = "application/json", "text/csv", page.MEDIA_TYPE
 
+NAMED_FILE = {"Content-Disposition": {"description": "The file's name.", "schema": {"type": "string"}}}
+"""The OpenAPI of the header that a download has."""
+_HEADERS = NAMED_FILE | {
+    "Vary": {"description": "Always `Accept`.", "schema": {"type": "string"}},
+}
+
 Accept = Annotated[str, Header(include_in_schema=False)]
 """Left out of OpenAPI: the media types of the responses already describe it."""
 
@@ -50,7 +56,8 @@ def csv_file(head: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
 def representations(description: str, *types: str) -> dict[int | str, dict[str, Any]]:
     """The OpenAPI of a 200 response that is available in these media types besides JSON."""
     schemas: dict[str, Any] = {CSV: {"type": "string"}, PDF: {"type": "string", "format": "binary"}}
-    return {200: {"description": description, "content": {name: {"schema": schemas[name]} for name in types}}}
+    content = {name: {"schema": schemas[name]} for name in types}
+    return {200: {"description": description, "content": content, "headers": _HEADERS}}
 
 
 def _cell(value: object) -> object:

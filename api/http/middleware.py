@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.http.problems import Kind, Problem
 from api.http.rate_limits import rate_limit_headers
 from models import logs
+from models.traces import request_trace, trace_id
 
 MAX_BODY_BYTES = 1024 * 1024
 """The largest bodies are Stripe's events, which stay far below this."""
@@ -61,6 +62,10 @@ class RequestMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        with request_trace():
+            await self._handle(scope, receive, send)
+
+    async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         request_id = _request_id(scope)
         logs.bind({logs.REQUEST_ID: request_id})
         started, status = time.perf_counter(), 0
@@ -139,9 +144,9 @@ def _ids(path_params: Mapping[str, str]) -> dict[str, str]:
 
 
 def _request_id(scope: Scope) -> str:
-    """The caller's id if it is safe to log as it is, otherwise a new one."""
+    """The caller's id if it is safe to log as it is, otherwise that of the trace."""
     sent = Headers(scope=scope).get("X-Request-Id", "")
-    return sent if _REQUEST_ID.fullmatch(sent) else uuid4().hex
+    return sent if _REQUEST_ID.fullmatch(sent) else trace_id() or uuid4().hex
 
 
 def _limit_body(scope: Scope, receive: Receive) -> Receive:

@@ -18,6 +18,7 @@ from starlette.responses import JSONResponse
 from models import logs
 from models.domain.endings import EndReason
 from models.domain.money import Money
+from models.domain.scopes import Scope
 from models.domain.states import BookingStatus
 
 MEDIA_TYPE = "application/problem+json"
@@ -45,11 +46,15 @@ class Kind(Enum):
     NO_ACCOUNT = ("no-account", 403, "There is no account for this token.", "Sign up first.")
     ADDRESS_NOT_VERIFIED = ("address-not-verified", 403, "Your email address is not verified.")
     ACCOUNT_SUSPENDED = ("account-suspended", 403, "The account is suspended.")
+    SCOPE_MISSING = ("scope-missing", 403, "The service token does not allow this.")
+    SPEND_LIMIT_REACHED = ("spend-limit-reached", 403, "The service token may not spend that much.")
     NOT_YOURS = ("not-yours", 403, "This belongs to someone else.")
     NOT_FOUND = ("not-found", 404, "The resource was not found.", "Check the path and its ids.")
     IDENTITY_PROVIDER_USED = ("identity-provider-used", 404, "People sign in with an identity provider here.")
     MEETINGS_NOT_SET_UP = ("meetings-not-set-up", 404, "Meetings are not configured.", "Arrange one yourselves.")
+    WEBHOOKS_NOT_SET_UP = ("webhooks-not-set-up", 404, "Webhooks are not configured.")
     METHOD_NOT_ALLOWED = ("method-not-allowed", 405, "The method is not supported here.", "`Allow` lists the others.")
+    TOO_MANY_WEBHOOKS = ("too-many-webhooks", 409, "There are too many webhook endpoints.")
     BOOKINGS_OPEN = ("bookings-open", 409, "The account has open bookings.")
     EMAIL_TAKEN = ("email-taken", 409, "An account with this email address exists.", "Sign in, or use another address.")
     SLOT_TAKEN = ("slot-taken", 409, "The slot is taken.")
@@ -123,6 +128,11 @@ _MEMBERS: dict[Kind, dict[str, Any]] = {
     Kind.PRICE_CHANGED: {"price": {"amount_minor": 12_000, "currency": "usd"}},
     Kind.POLICY_CHANGED: {"policy_version": "6e0f1b9c4d2a8375"},
     Kind.MEETING_NOT_OPEN: {"opens_at": "2026-03-02T17:15:00Z", "closes_at": "2026-03-02T19:00:00Z"},
+    Kind.SCOPE_MISSING: {"scope": "bookings:write"},
+    Kind.SPEND_LIMIT_REACHED: {
+        "spend_limit": {"amount_minor": 20_000, "currency": "usd"},
+        "spent": {"amount_minor": 15_000, "currency": "usd"},
+    },
     Kind.RATE_LIMITED: {"quota": "bookings"},
     Kind.REQUEST_INVALID: {"errors": [{"where": "body/slot_id", "why": "Field required"}]},
     Kind.SESSION_TOO_FAR_AHEAD: {"bookable_from": "2026-06-01T17:30:00Z"},
@@ -133,8 +143,12 @@ _MEMBERS: dict[Kind, dict[str, Any]] = {
 class InvalidField(BaseModel):
     """Where in the request, and why. Never repeats the value."""
 
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
     where: str
+    """The path of the value, such as `body/slot_id`."""
     why: str
+    """What is wrong with it."""
 
 
 class ProblemDetails(BaseModel):
@@ -143,9 +157,13 @@ class ProblemDetails(BaseModel):
     model_config = ConfigDict(title=SCHEMA_NAME, extra="allow", use_attribute_docstrings=True)
 
     type: str = Field(examples=[Kind.SLOT_TAKEN.uri])
+    """What went wrong: a stable URN to branch on."""
     title: str
+    """What went wrong, in a sentence."""
     status: int
+    """The HTTP status."""
     detail: str | None = None
+    """What to do about it."""
     request_id: str
     """Same as the `X-Request-Id` header. Quote it when you report an error."""
     errors: list[InvalidField] | None = None
@@ -176,6 +194,12 @@ class ProblemDetails(BaseModel):
     """Only for `meeting-not-open`."""
     closes_at: datetime | None = None
     """Only for `meeting-not-open`."""
+    scope: Scope | None = None
+    """Only for `scope-missing`: the scope that the service token needs. Absent if only people can do this."""
+    spend_limit: Money | None = None
+    """Only for `spend-limit-reached`: what the service token may spend in total."""
+    spent: Money | None = None
+    """Only for `spend-limit-reached`: what is spent of it."""
     quota: str | None = None
     """Only for `rate-limited`: the quota that is used up."""
     issuer: str | None = None
@@ -227,6 +251,12 @@ _HEADERS: dict[int | str, dict[str, Any]] = {
         }
     },
 }
+
+
+LOCATED: dict[int | str, dict[str, Any]] = {
+    201: {"headers": {"Location": {"description": "Where it is.", "required": True, "schema": {"type": "string"}}}}
+}
+"""The OpenAPI of a 201 that says where the created resource is."""
 
 
 def problem_responses(*kinds: Kind) -> dict[int | str, dict[str, Any]]:

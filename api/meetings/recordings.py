@@ -27,6 +27,7 @@ class RecordingLink(ResponseModel):
     url: str
     """Keep it secret: anyone who has it can watch the recording."""
     uploaded_at: datetime
+    """When the recording was uploaded."""
     expires_at: datetime
     """When the meeting provider deletes the recording."""
 

@@ -31,7 +31,7 @@ Whoever is in the meeting stays in it."""
 
 @router.get(
     "/join",
-    operation_id="joinMeeting",
+    operation_id="getMeetingLink",
     response_model=MeetingLink,
     responses={
         303: {"description": "Redirect to the meeting, for a request that accepts `text/html`."},

@@ -8,7 +8,7 @@ from fastapi import Response
 
 from api.bookings import decisions, quotes
 from api.bookings.decision_handler import WithDecisionHandler
-from api.bookings.schemas import NoShow, Objection, Rejection
+from api.bookings.schemas import NoShowReport, Objection, Rejection
 from api.http.auth import AsEitherSide, AsInstructor, AsStudent, Caller
 from api.http.database import Database, WithDatabase
 from api.http.problems import Problem
@@ -146,7 +146,7 @@ async def report_no_show(
 ) -> Response:
     """Of the other side: nobody reports themselves here, because that is a cancellation."""
     absent = AbsentParty.INSTRUCTOR if caller.role is Role.STUDENT else AbsentParty.STUDENT
-    done = decisions.report_no_show(booking_id, NoShow(absent=absent), caller, handler)
+    done = decisions.report_no_show(booking_id, NoShowReport(absent=absent), caller, handler)
     said = page.say("Reported. The other side can contest it.")
     return await decided(page, booking_id, caller, database, typed, done, said)
 

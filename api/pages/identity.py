@@ -70,7 +70,7 @@ async def finish(
             )
     except (AuthlibBaseError, httpx.HTTPError, ValueError) as error:
         raise Problem(Kind.FORM_EXPIRED, _AGAIN) from error
-    provider: IdentityProvider = request.app.state.identity
+    provider: IdentityProvider = request.app.state.people_identity
     identity = await provider.claims(given.get("id_token", ""), settings.identity.client_id)
     if identity is None or identity.get("nonce") != attempt["nonce"]:
         raise Problem(Kind.FORM_EXPIRED, _AGAIN)

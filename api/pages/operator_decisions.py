@@ -13,7 +13,7 @@ from api.bookings import operator as decisions
 from api.bookings import options
 from api.bookings.decision_handler import WithDecisionHandler
 from api.bookings.refunds import WithRefundService
-from api.bookings.schemas import Extension, RefundRequest, Settlement
+from api.bookings.schemas import DeadlineExtension, RefundRequest, Settlement
 from api.http.auth import AsOperator, Caller
 from api.http.database import Database, WithDatabase
 from api.http.idempotency import OptionalKey
@@ -100,7 +100,7 @@ async def extend(
 ) -> Response:
     async def extend_() -> None:
         until = typed.read(_Until).until.replace(tzinfo=page.zone).astimezone(UTC)
-        extension = Extension.model_validate({"until": until.isoformat()})
+        extension = DeadlineExtension.model_validate({"until": until.isoformat()})
         await decisions.extend(booking_id, extension, operator, handler)
 
     return await _decided(page, booking_id, operator, database, typed, extend_(), page.say("The deadline is moved."))

@@ -14,7 +14,7 @@ from api.pages.forms import TypedForm
 from api.pages.page import WithPage, page_router
 from api.people import password_reset, verification
 from api.people.routes import WithPasswordHasher, require_password_sign_in
-from api.people.schemas import NewPassword, PasswordForgotten, Verification
+from api.people.schemas import EmailVerification, NewPassword, PasswordResetRequest
 
 # Also for a platform that has no pages: its mails lead here.
 mailed = page_router()
@@ -50,7 +50,7 @@ async def verify_form(page: WithPage) -> Response:
 @mailed.post("/verify", dependencies=[limited_by(VERIFICATIONS)])
 async def verify(page: WithPage, typed: TypedForm, database: WithDatabase) -> Response:
     try:
-        await verification.verify(typed.read(Verification), database)
+        await verification.verify(typed.read(EmailVerification), database)
     except Problem as problem:
         return page.show("verify.html", problem.status_code, typed=typed.refused(problem, page.language))
     confirmed = page.say("Your email address is confirmed. You can now book.")
@@ -65,7 +65,7 @@ async def forgotten_form(page: WithPage) -> Response:
 @router.post("/forgotten-password", dependencies=[_WITH_PASSWORDS, limited_by(RESETS)])
 async def forgotten(page: WithPage, typed: TypedForm, database: WithDatabase, limiter: WithRateLimiter) -> Response:
     try:
-        await password_reset.request_reset(typed.read(PasswordForgotten), database, limiter)
+        await password_reset.request_reset(typed.read(PasswordResetRequest), database, limiter)
     except Problem as problem:
         return page.show("forgotten_password.html", problem.status_code, typed=typed.refused(problem, page.language))
     said = page.say("If this address has an account, a link to choose a new password is on its way to it.")

@@ -65,7 +65,7 @@ async def token_form(page: WithPage) -> Response:
 @router.post("/sign-in/token", dependencies=[limited_by(SIGN_INS)])
 async def sign_in_with_token(request: Request, page: WithPage, typed: TypedForm) -> Response:
     """For operators, who have no password: the token that `operator token` prints. The session ends when it does."""
-    verifier: TokenVerifier = request.app.state.identity
+    verifier: TokenVerifier = request.app.state.people_identity
     try:
         token = typed.read(_Token).token.get_secret_value()
         caller = await verifier.caller(token)

@@ -241,7 +241,9 @@ def _money(booking: Booking, role: Role, language: Language) -> str:
         kept = language.money(payment.amount - payment.returned)
         return say("You pay %(amount)s, and %(back)s goes back to you.", amount=kept, back=back)
     if booking.payout is not None:
-        return say("Your share is %(amount)s.", amount=language.money(booking.payout.amount))
+        amount, transferred = language.money(booking.payout.amount), booking.payout.transferred
+        shown = f"{amount} ({language.money(transferred)})" if transferred else amount
+        return say("Your share is %(amount)s.", amount=shown)
     if payment.status is PaymentStatus.REFUNDED or not paid:
         return say("The student got everything back.")
     return say("Your share is being worked out.")

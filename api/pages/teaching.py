@@ -9,7 +9,7 @@ from fastapi import Response
 from pydantic import BaseModel, Field, model_validator
 
 from api.catalogue import offerings, presenters, queries, slots
-from api.catalogue.schemas import MAX_SLOTS, NewOffering, NewSlots, OfferingChange, Preset, WeeklySlots
+from api.catalogue.schemas import MAX_SLOTS, CancellationPreset, NewOffering, NewSlots, OfferingChange, WeeklySlots
 from api.http.auth import AsInstructor, Caller
 from api.http.database import Database, WithDatabase
 from api.http.pagination import MAX_LIMIT, PageParams
@@ -98,7 +98,7 @@ async def list_own(
 
 @router.get("/teaching/new")
 async def new_form(page: WithPage, caller: AsInstructor) -> Response:
-    return page.show("teaching_new.html", presets=list(Preset))
+    return page.show("teaching_new.html", presets=list(CancellationPreset))
 
 
 @router.post("/teaching/new")
@@ -115,7 +115,7 @@ async def create(
         made = await offerings.create_offering(typed.read(NewOffering, **given), caller, response, database, settings)
     except Problem as problem:
         typed.refused(problem, page.language)
-        return page.show("teaching_new.html", problem.status_code, typed=typed, presets=list(Preset))
+        return page.show("teaching_new.html", problem.status_code, typed=typed, presets=list(CancellationPreset))
     return page.redirect(
         f"/teaching/{made.id}", page.say("The offering is there. Add times, so that it can be booked.")
     )
@@ -213,7 +213,7 @@ async def _offering(
         offering=offering,
         slots=found.data,
         is_cut=found.next_cursor is not None,
-        presets=list(Preset),
+        presets=list(CancellationPreset),
         amount=Decimal(price.amount_minor).scaleb(-exponent(price.currency)),
         typed=typed.refused(problem, page.language) if typed and problem else Typed(),
     )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import NamedTuple
 
-from api.pricing import Cancellation
+from api.pricing import CancellationTerms
 from models.domain.money import Money
 from models.domain.policy import (
     BookingPolicy,
@@ -21,7 +21,7 @@ class RefundStep(NamedTuple):
     portion_bps: int
 
 
-def cancellation_policy(shown: Cancellation) -> CancellationPolicy:
+def cancellation_policy(shown: CancellationTerms) -> CancellationPolicy:
     """From the API's JSON to the domain's value."""
     tiers = (
         CancellationTier(before=timedelta(seconds=tier.before_seconds), refund_bps=tier.refund_bps)

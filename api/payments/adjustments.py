@@ -10,7 +10,7 @@ from temporalio.client import Client
 from temporalio.common import WorkflowIDConflictPolicy
 
 from api.bookings import queries
-from api.http.auth import AsOperator
+from api.http.auth import AsOperator, Caller
 from api.http.database import Database, WithDatabase
 from api.http.problems import Kind, Problem, problem_responses, unavailable
 from api.http.schema_types import FreeText, RequestModel, ResponseModel
@@ -19,7 +19,6 @@ from api.payments.ledger import LedgerLine
 from models.domain.actors import Subject
 from models.domain.adjustments import AdjustmentOrder, AdjustmentView
 from models.domain.ids import adjustment_workflow_id
-from models.domain.messages import Channel
 from models.domain.reconciliation import WAY_OUT, DriftKind
 from models.domain.states import BookingStatus
 from models.tables.audit import AuditEvent, event_about
@@ -45,7 +44,7 @@ class AdjustmentRequest(DriftAdjustmentRequest):
 
 class Adjustment(ResponseModel):
     booking_id: UUID | None
-    """`null` for an instructor's balance."""
+    """The booking. `null` for an instructor's balance."""
     instructor_id: UUID | None
     """Only for an instructor's balance."""
     is_posted: bool
@@ -113,7 +112,7 @@ async def adjust_booking(
     order = AdjustmentOrder(
         booking_id=booking_id, drift_id=requested.drift_id, actor=operator.actor, is_preview=requested.preview
     )
-    return await _adjust(order, requested.reason, database, client, record.request.status)
+    return await _adjust(order, requested.reason, operator, database, client, record.request.status)
 
 
 @router.post("/drifts/{drift_id}/adjust", operation_id="adjustDrift", responses=problem_responses(*_ERRORS))
@@ -138,12 +137,13 @@ async def adjust_drift(
         actor=operator.actor,
         is_preview=requested.preview,
     )
-    return await _adjust(order, requested.reason, database, client)
+    return await _adjust(order, requested.reason, operator, database, client)
 
 
 async def _adjust(
     order: AdjustmentOrder,
     reason: str,
+    operator: Caller,
     database: Database,
     client: AdjustmentClient,
     status: BookingStatus | None = None,
@@ -151,7 +151,7 @@ async def _adjust(
     if not order.is_preview:
         # Free text stays out of the workflow's history, so the reason is saved before the workflow is started.
         async with database.writing() as session:
-            session.add(_reason_kept(order, reason))
+            session.add(_reason_kept(order, reason, operator))
     try:
         view = await client.execute(order)
     except WorkflowCallError as error:
@@ -167,10 +167,10 @@ async def _adjust(
     )
 
 
-def _reason_kept(order: AdjustmentOrder, reason: str) -> AuditEvent:
+def _reason_kept(order: AdjustmentOrder, reason: str, operator: Caller) -> AuditEvent:
     subject, id = (Subject.BOOKING, order.booking_id) if order.booking_id else (Subject.INSTRUCTOR, order.instructor_id)
     assert id is not None
     now = datetime.now(UTC)
     detail = {"drift_id": str(order.drift_id), "reason": reason}
     action = f"{subject}.adjustment_reason_kept"
-    return event_about(subject, id, action, order.actor, Channel.API, now, detail, occasion=now.isoformat())
+    return event_about(subject, id, action, operator.actor, operator.channel, now, detail, occasion=now.isoformat())

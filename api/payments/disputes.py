@@ -81,24 +81,34 @@ _DECISION_ERRORS = problem_responses(
 
 class DisputeDetails(BookingNames):
     id: str
+    """Stripe's id of the dispute."""
     booking_id: UUID
+    """The booking."""
     status: DisputeStatus
+    """The dispute's state."""
     is_inquiry: bool
     """An inquiry: the bank requests information, and no money has been withdrawn yet."""
     reason: str
     """Stripe's reason code for the cardholder's claim."""
     amount: Money
+    """What the cardholder disputes."""
     respond_by: datetime | None
     """Stripe's deadline. Evidence is submitted automatically two days before it, unless `taken_over_at` is set."""
     taken_over_at: datetime | None
+    """When an operator took it over."""
     answered_at: datetime | None
+    """When a response was submitted to the bank."""
     closed_at: datetime | None
+    """When the bank decided."""
     created_at: datetime
+    """When the dispute was opened."""
 
 
 class DisputePage(ResponseModel):
     data: list[DisputeDetails]
+    """The items of this page."""
     next_cursor: str | None
+    """The `cursor` of the next page; `null` on the last page."""
 
 
 @router.get(
@@ -128,7 +138,7 @@ async def list_disputes(
     )
 
 
-@router.post("/{dispute_id}/take-over", operation_id="takeDisputeOver", responses=_DECISION_ERRORS)
+@router.post("/{dispute_id}/take-over", operation_id="takeOverDispute", responses=_DECISION_ERRORS)
 async def take_over(
     dispute_id: DisputeId, operator: AsOperator, database: WithDatabase, client: WithDisputeClient
 ) -> DisputeDetails:
@@ -138,7 +148,7 @@ async def take_over(
     )
 
 
-@router.post("/{dispute_id}/submit", operation_id="submitEvidence", responses=_DECISION_ERRORS)
+@router.post("/{dispute_id}/submit", operation_id="submitDisputeEvidence", responses=_DECISION_ERRORS)
 async def submit(
     dispute_id: DisputeId, operator: AsOperator, database: WithDatabase, client: WithDisputeClient
 ) -> DisputeDetails:

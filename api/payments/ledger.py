@@ -21,23 +21,27 @@ router = APIRouter(prefix="/v1/operator/bookings/{booking_id}", tags=["operator"
 
 class LedgerLine(ResponseModel):
     account: Account
+    """The ledger account."""
     amount: Money
     """A debit is positive, a credit negative."""
 
 
 class LedgerStep(ResponseModel):
     kind: PostingKind
+    """What kind it is."""
     what: str
     """Describes `kind` in a sentence."""
     subject: str
     """The id of what the transaction is about: the booking, or a refund, dispute or payout (Stripe's id or ours)."""
     at: datetime
+    """When it was posted."""
     lines: list[LedgerLine]
     """They sum to zero."""
 
 
 class BookingLedger(ResponseModel):
     booking_id: UUID
+    """The booking."""
     data: list[LedgerStep]
     """Earliest first."""
     balances: list[LedgerLine]

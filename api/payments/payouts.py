@@ -21,13 +21,13 @@ from api.payments import balances
 from models.domain.money import Money
 from models.domain.states import PayoutStatus
 from models.tables.bookings import BookingRequest
-from models.tables.payments import InstructorPayout
+from models.tables.payments import InstructorPayout, Payment
 from models.tables.people import Instructor, Student
 
 router = APIRouter(prefix="/v1/instructors/me", tags=["instructors"])
 operator_router = APIRouter(prefix="/v1/operator", tags=["operator"])
 
-_Row = tuple[InstructorPayout, str, str, str]
+_Row = tuple[InstructorPayout, str, str, str, Payment | None]
 """With the booking's title and the names of student and instructor."""
 
 _CREATED_AT, _ID = col(InstructorPayout.created_at), col(InstructorPayout.id)
@@ -48,13 +48,18 @@ class Payout(BookingPayout, BookingNames):
     """An instructor's share of one booking."""
 
     id: UUID
+    """The share's id."""
     booking_id: UUID
+    """The booking."""
     created_at: datetime
+    """When it was created."""
     updated_at: datetime
+    """When it last changed."""
 
 
 class PayoutPage(ResponseModel):
     data: list[Payout]
+    """The items of this page."""
     balances: list[Money]
     """The Stripe balance in each currency: earnings not yet paid out. Negative after a refund or a dispute of money
     that was paid out already; later earnings make up for it."""
@@ -64,10 +69,12 @@ class PayoutPage(ResponseModel):
 
 class PayoutForOperator(Payout):
     instructor_id: UUID
+    """The instructor."""
 
 
 class PayoutPageForOperator(ResponseModel):
     data: list[PayoutForOperator]
+    """The items of this page."""
     next_cursor: str | None
     """The `cursor` of the next page; `null` on the last page."""
 
@@ -77,8 +84,11 @@ _MOST_BALANCES = 1_000
 
 class NegativeBalance(ResponseModel):
     instructor_id: UUID
+    """The instructor."""
     instructor_name: str
+    """The instructor's display name."""
     balance: Money
+    """What the instructor owes, as a negative amount."""
 
 
 class NegativeBalances(ResponseModel):
@@ -141,8 +151,11 @@ async def negative_balances(operator: AsOperator, database: WithDatabase) -> Neg
 async def _payouts(
     session: AsyncSession, page: Page, status: PayoutStatus | None, instructor_id: UUID | None
 ) -> list[_Row]:
-    query = (
+    # SQLModel types no more than four columns.
+    query: Any = (
         select(InstructorPayout, BookingRequest.title, Student.name, Instructor.name)
+        .add_columns(Payment)
+        .outerjoin(Payment, col(Payment.booking_id) == col(InstructorPayout.booking_id))
         .join(BookingRequest, col(BookingRequest.id) == col(InstructorPayout.booking_id))
         .join(Student, col(Student.id) == col(BookingRequest.student_id))
         .join(Instructor, col(Instructor.id) == col(InstructorPayout.instructor_id))
@@ -162,7 +175,9 @@ def _next_cursor(found: list[_Row], page: Page) -> str | None:
     return pagination.next_cursor(found, page.limit, lambda last: (last[0].created_at, last[0].id))
 
 
-def _fields(row: InstructorPayout, title: str, student_name: str, instructor_name: str) -> dict[str, Any]:
+def _fields(
+    row: InstructorPayout, title: str, student_name: str, instructor_name: str, payment: Payment | None
+) -> dict[str, Any]:
     fields = row.model_dump(include={"id", "booking_id", "created_at", "updated_at"})
     names = {"title": title, "student_name": student_name, "instructor_name": instructor_name}
-    return fields | names | dict(payout_of_booking(row))
+    return fields | names | dict(payout_of_booking(row, payment))

@@ -8,6 +8,7 @@ from sqlmodel import col, delete, exists, or_, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from api.http.problems import Kind, Problem
+from api.http.service_tokens import revoke_service_tokens
 from api.people.queries import Account
 from models.domain.actors import Actor, Subject
 from models.domain.messages import Channel
@@ -44,6 +45,7 @@ async def close(session: AsyncSession, actor: Actor, person_id: UUID, now: datet
     email = f"{person_id}@closed.invalid"
     _erase_person(account, email, now)
     await _erase_credential(session, account, email, now)
+    await revoke_service_tokens(session, person_id, now)
     session.add(event_about(Subject.PERSON, person_id, "person.closed", actor, Channel.API, now, detail))
     return True
 

@@ -16,7 +16,7 @@ from temporalio.common import SearchAttributePair, TypedSearchAttributes, Workfl
 from temporalio.exceptions import ApplicationError
 
 from api.http.temporal import Closed, Timeouts, Unreachable, retrieve_start_error, translate_errors
-from models.domain.ids import onboarding_workflow_id
+from models.domain.ids import creation_id, onboarding_workflow_id
 from models.domain.onboarding import Onboarding, OnboardingRefusal
 from workflows.onboarding import OnboardingWorkflow
 from workflows.search_attributes import INSTRUCTOR_ID
@@ -44,9 +44,12 @@ class OnboardingClient:
         self._task_queue = task_queue
         self._timeouts = timeouts or Timeouts()
 
-    async def open_link(self, instructor_id: UUID) -> None:
-        """Store a new link in the instructor's row. Starts the workflow unless it is running."""
-        update_id = uuid4().hex
+    async def open_link(self, instructor_id: UUID, key: str | None = None) -> None:
+        """Store a new link in the instructor's row. Starts the workflow unless it is running.
+
+        With the `key` of a link that was requested before, nothing happens while that run is open.
+        """
+        update_id = (creation_id(instructor_id, "onboarding link", key) if key else uuid4()).hex
         async with _unavailable_without_answer():
             for _ in range(_MAX_ATTEMPTS - 1):
                 try:

@@ -24,7 +24,7 @@ from api.http.rate_limits import (
 from api.people import queries
 from api.people.passwords import AsyncPasswordHasher, normalize, rejection_reason
 from api.people.routes import WithPasswordHasher, require_password_sign_in
-from api.people.schemas import NewPassword, PasswordChange, PasswordForgotten
+from api.people.schemas import NewPassword, PasswordChange, PasswordResetRequest
 from models.tables.credentials import Credential
 from models.tables.people import Instructor, Student
 
@@ -43,12 +43,12 @@ router = APIRouter(
 
 @router.post(
     "/password-reset",
-    operation_id="askForPasswordReset",
+    operation_id="requestPasswordReset",
     status_code=202,
     response_class=Response,
     dependencies=[limited_by(RESETS)],
 )
-async def request_reset(forgotten: PasswordForgotten, database: WithDatabase, limiter: WithRateLimiter) -> Response:
+async def request_reset(forgotten: PasswordResetRequest, database: WithDatabase, limiter: WithRateLimiter) -> Response:
     """Mail a reset link to the address if it has an account. The response is the same if it has none."""
     await limiter.count(RESETS_PER_EMAIL, email_key(forgotten.email))
     await asyncio.gather(_queue_mail(database, forgotten.email), asyncio.sleep(MIN_RESPONSE_SECONDS))

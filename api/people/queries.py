@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import SQLModel, col, delete, or_, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from api.http.service_tokens import revoke_service_tokens
 from api.people.schemas import AccountChange
 from models.domain.actors import PLATFORM, Actor, Role, SignUpRole, Subject
 from models.domain.messages import Channel
@@ -217,6 +218,7 @@ async def set_password(
         return False
     await session.exec(delete(PasswordReset).where(col(PasswordReset.person_id) == credential.person_id))
     await change_rooms_of(session, credential.person_id)
+    await revoke_service_tokens(session, credential.person_id, now)
     recipient = Recipient(credential.role)
     message = _notify(session, recipient, credential.person_id, NotificationKind.PASSWORD_CHANGED, now, {})
     actor = Actor(role=Role(credential.role), id=credential.person_id)

@@ -1,12 +1,13 @@
 """The routers of this folder, for `api.main`."""
 
-from api.people import account, instructors, password_reset, routes, suspensions, verification
+from api.people import account, instructors, password_reset, routes, service_tokens, suspensions, verification
 
 ROUTERS = (
     routes.router,
     password_reset.router,
     verification.router,
     account.router,
+    service_tokens.router,
     instructors.router,
     suspensions.router,
 )

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, ConfigDict, Field, SecretStr, StringConstra
 from typing_extensions import TypedDict
 
 from api.http.schema_types import RequestModel, ResponseModel
-from api.people.passwords import normalize, rejection_reason
+from api.people.passwords import MAX_BYTES, MIN_CHARACTERS, normalize, rejection_reason
 from models.domain.actors import SignUpRole
 from models.domain.money import Money
 from models.domain.states import BookingStatus
@@ -68,7 +68,7 @@ def _is_unicode(password: SecretStr) -> SecretStr:
     return password
 
 
-Email = Annotated[str, Field(max_length=320), AfterValidator(address)]
+Email = Annotated[str, Field(max_length=320, json_schema_extra={"format": "email"}), AfterValidator(address)]
 Name = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$"),
@@ -83,16 +83,23 @@ Language = Annotated[
 ]
 """A BCP 47 tag. Its region is kept, also if the texts are those of the language in general."""
 Password = Annotated[SecretStr, Field(max_length=1024), AfterValidator(_is_unicode)]
+ChosenPassword = Annotated[Password, Field(json_schema_extra={"minLength": MIN_CHARACTERS, "maxLength": MAX_BYTES})]
+"""Checked after normalization, and against its owner's address and name. Here the limits are only declared."""
 
 
 class SignUp(RequestModel):
     email: Email
-    password: Password
+    """The address to sign in with. Stored in lower case."""
+    password: ChosenPassword
     """At least 15 characters and at most 128 bytes, of any kind."""
     name: Name
+    """Shown to the other side of a booking, and on receipts."""
     role: SignUpRole
+    """What the account is for. The other role can be added later."""
     time_zone: TimeZone = "UTC"
+    """An IANA time zone, such as `Europe/Berlin`."""
     language: Language = "en"
+    """A BCP 47 tag, such as `de-AT`: the language of emails and receipts."""
 
     @model_validator(mode="after")
     def _password_is_allowed(self) -> Self:
@@ -104,16 +111,19 @@ class SignUp(RequestModel):
 
 class SignIn(RequestModel):
     email: Email
+    """The account's address."""
     password: Password
+    """The account's password."""
     role: SignUpRole | None = None
     """The role of the token, for an account with both. By default the one signed up for."""
 
 
-class PasswordForgotten(RequestModel):
+class PasswordResetRequest(RequestModel):
     email: Email
+    """The account's address."""
 
 
-class Verification(RequestModel):
+class EmailVerification(RequestModel):
     token: Annotated[SecretStr, Field(max_length=128)]
     """The fragment (after `#`) of the mailed link."""
 
@@ -121,13 +131,14 @@ class Verification(RequestModel):
 class NewPassword(RequestModel):
     token: Annotated[SecretStr, Field(max_length=128)]
     """The fragment (after `#`) of the mailed link."""
-    password: Password
+    password: ChosenPassword
     """As at sign-up."""
 
 
 class PasswordChange(RequestModel):
     current_password: Password
-    new_password: Password
+    """The password so far."""
+    new_password: ChosenPassword
     """As at sign-up."""
 
 
@@ -136,47 +147,62 @@ class AccountChange(TypedDict, total=False):
     """Fields that are not sent stay unchanged."""
 
     name: Name
+    """Shown to the other side of a booking, and on receipts."""
     time_zone: TimeZone
+    """An IANA time zone, such as `Europe/Berlin`. Emails and receipts use it."""
     language: Language
+    """A BCP 47 tag, such as `de-AT`. Emails and receipts use it."""
 
 
 class AdditionalRole(RequestModel):
     role: SignUpRole
+    """The role to add."""
 
 
 class PersonalAccount(ResponseModel):
     id: UUID
+    """The person's id."""
     role: SignUpRole
     """The role of the token; after sign-up, the role signed up for."""
     roles: list[SignUpRole]
     """Every role that the account has. A token has one of them."""
     email: str
+    """The account's address."""
     name: str
+    """The display name."""
     time_zone: str
+    """An IANA time zone, such as `Europe/Berlin`."""
     language: str
     """A BCP 47 tag, such as `de` or `pt-BR`: the language of emails and receipts."""
     created_at: datetime
+    """When the account was created."""
 
 
 class Token(ResponseModel):
     """An OAuth 2 access token response (RFC 6750, section 4)."""
 
     access_token: str
+    """Send it as `Authorization: Bearer …`."""
     token_type: str = "Bearer"  # noqa: S105 - a scheme's name
+    """Always `Bearer`."""
     expires_in: int
     """In seconds. After that, sign in again."""
 
 
 class InstructorProfile(ResponseModel):
     id: UUID
+    """The instructor's id."""
     name: str
+    """The display name."""
     time_zone: str
+    """An IANA time zone, such as `Europe/Berlin`."""
 
 
-class Payments(ResponseModel):
+class PaymentCapability(ResponseModel):
     """Whether Stripe allows the instructor to be paid, and so to be booked."""
 
     can_be_paid: bool
+    """Whether Stripe allows transfers to the instructor."""
     requirements: list[str]
     """What Stripe still requires, by its names for it; its onboarding form asks for it."""
     disabled_reason: str | None
@@ -185,38 +211,56 @@ class Payments(ResponseModel):
     """The Stripe balance in each currency. Negative after a refund or a dispute of money already paid out."""
 
 
-class OwnProfile(InstructorProfile):
+class OwnInstructorProfile(InstructorProfile):
     email: str
+    """The account's address."""
     created_at: datetime
-    payments: Payments
+    """When the account was created."""
+    payments: PaymentCapability
+    """Whether the instructor can be paid."""
 
 
 class PersonForOperator(ResponseModel):
     id: UUID
+    """The person's id."""
     role: SignUpRole
+    """The role of this row: an account with both has two."""
     email: str
+    """The account's address."""
     name: str
+    """The display name."""
     time_zone: str
+    """An IANA time zone, such as `Europe/Berlin`."""
     created_at: datetime
+    """When the role was added."""
     suspended_at: datetime | None
     """`null` unless they are suspended."""
 
 
 class PersonPage(ResponseModel):
     data: list[PersonForOperator]
+    """The items of this page."""
     next_cursor: str | None
     """The `cursor` of the next page; `null` on the last page."""
 
 
 class OpenBooking(ResponseModel):
     id: UUID
+    """The booking's id."""
     status: BookingStatus
+    """Its current state."""
     title: str
+    """The offering's title, when it was booked."""
     student_id: UUID
+    """The student."""
     instructor_id: UUID
+    """The instructor."""
     starts_at: datetime
+    """When the session starts."""
     ends_at: datetime
+    """When the session ends."""
     needs_attention: bool
+    """Whether it waits for an operator."""
 
 
 class Suspension(ResponseModel):
@@ -228,7 +272,8 @@ class Suspension(ResponseModel):
     """The first 100, earliest session first. They continue until they end, or until an operator releases them."""
 
 
-class Link(ResponseModel):
+class OnboardingLink(ResponseModel):
     url: str
     """Single-use, for this instructor only: do not share it."""
     expires_at: datetime
+    """When it stops working."""

@@ -16,14 +16,14 @@ from sqlmodel import col, or_, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from api.http import pagination
-from api.http.auth import AsOperator
+from api.http.auth import AsOperator, Caller
 from api.http.database import WithDatabase
 from api.http.pagination import Page, PageParams
 from api.http.problems import Kind, Problem, problem_responses
+from api.http.service_tokens import revoke_service_tokens
 from api.people.queries import TABLES
 from api.people.schemas import OpenBooking, PersonForOperator, PersonPage, Suspension
-from models.domain.actors import Actor, SignUpRole, Subject
-from models.domain.messages import Channel
+from models.domain.actors import SignUpRole, Subject
 from models.domain.states import HOLDS_SLOT
 from models.meeting_rooms import change_rooms_of
 from models.tables.audit import event_about
@@ -37,7 +37,7 @@ _ERRORS = (Kind.NOT_SIGNED_IN, Kind.WRONG_ROLE, Kind.REQUEST_INVALID, Kind.INTER
 _OPEN_BOOKINGS = 100
 
 
-@router.get("", operation_id="findPeople", responses=problem_responses(Kind.CURSOR_UNKNOWN, *_ERRORS))
+@router.get("", operation_id="listPeople", responses=problem_responses(Kind.CURSOR_UNKNOWN, *_ERRORS))
 async def find_people(
     operator: AsOperator,
     page: PageParams,
@@ -75,7 +75,8 @@ async def suspend(person_id: UUID, operator: AsOperator, database: WithDatabase)
             ended = {"generation": Credential.generation + 1, "updated_at": now}
             await session.exec(update(Credential).where(col(Credential.person_id) == person_id).values(ended))
             await change_rooms_of(session, person_id)
-            _audit(session, person_id, "person.suspended", operator.actor, now)
+            await revoke_service_tokens(session, person_id, now)
+            _audit(session, person_id, "person.suspended", operator, now)
         return await _suspension(session, person_id)
 
 
@@ -88,7 +89,7 @@ async def reinstate(person_id: UUID, operator: AsOperator, database: WithDatabas
     """End a suspension. The person signs in again, and their offerings are as before."""
     async with database.writing() as session:
         if await _set_suspended(session, person_id, None):
-            _audit(session, person_id, "person.reinstated", operator.actor, datetime.now(UTC))
+            _audit(session, person_id, "person.reinstated", operator, datetime.now(UTC))
         return await _suspension(session, person_id)
 
 
@@ -102,8 +103,10 @@ async def _set_suspended(session: AsyncSession, person_id: UUID, at: datetime | 
     return changed > 0
 
 
-def _audit(session: AsyncSession, person_id: UUID, action: str, operator: Actor, now: datetime) -> None:
-    session.add(event_about(Subject.PERSON, person_id, action, operator, Channel.API, now, occasion=now.isoformat()))
+def _audit(session: AsyncSession, person_id: UUID, action: str, operator: Caller, now: datetime) -> None:
+    session.add(
+        event_about(Subject.PERSON, person_id, action, operator.actor, operator.channel, now, occasion=now.isoformat())
+    )
 
 
 async def _suspension(session: AsyncSession, person_id: UUID) -> Suspension:

@@ -12,7 +12,7 @@ from api.http.database import WithDatabase
 from api.http.problems import Kind, Problem, problem_responses
 from api.http.rate_limits import VERIFICATION_MAILS, VERIFICATIONS, WithRateLimiter, limited_by
 from api.people import queries
-from api.people.schemas import Verification
+from api.people.schemas import EmailVerification
 from models.tables.people import Student
 
 router = APIRouter(
@@ -25,7 +25,7 @@ router = APIRouter(
 
 @router.post(
     "/verification",
-    operation_id="askForVerification",
+    operation_id="requestEmailVerification",
     status_code=202,
     response_class=Response,
     responses=problem_responses(Kind.NOT_SIGNED_IN, Kind.WRONG_ROLE, Kind.NO_ACCOUNT),
@@ -44,11 +44,11 @@ async def request_verification(student: AsStudent, database: WithDatabase, limit
 
 @router.post(
     "/verify",
-    operation_id="verifyAddress",
+    operation_id="verifyEmail",
     status_code=204,
     responses=problem_responses(Kind.MAILED_TOKEN_REFUSED, Kind.CONTENT_TOO_LARGE, Kind.REQUEST_INVALID),
 )
-async def verify(verification: Verification, database: WithDatabase) -> None:
+async def verify(verification: EmailVerification, database: WithDatabase) -> None:
     """Verify an address with the mailed token. A token works once."""
     async with database.writing() as session:
         if not await queries.verify_address(session, verification.token.get_secret_value(), datetime.now(UTC)):

@@ -22,7 +22,6 @@ from api.http.schema_types import ResponseModel
 from api.http.temporal import Timeouts, Unreachable, WorkflowCallError, translate_errors
 from models.domain.actors import Actor, Role, Subject
 from models.domain.ids import ordered_reconciliation_id
-from models.domain.messages import Channel
 from models.domain.money import Money
 from models.domain.reconciliation import WAY_OUT, Book, DriftKind, ReconciliationOrder, Total
 from models.tables.audit import event_about
@@ -85,8 +84,11 @@ _NAMED_DRIFTS = (
 
 class BookTotal(ResponseModel):
     book: Book
+    """Which of Stripe's books was compared."""
     ledger: Money
+    """The ledger's total."""
     stripe: Money
+    """Stripe's total."""
 
 
 class ReconciliationOrdered(ResponseModel):
@@ -96,17 +98,21 @@ class ReconciliationOrdered(ResponseModel):
 
 class ReconciliationRun(ResponseModel):
     id: UUID
+    """The run's id."""
     by: Role
     """`platform` for scheduled runs."""
     started_at: datetime
+    """When it started."""
     finished_at: datetime | None
     """`null` while the run is in progress."""
     accounts_read: int
     """Connected accounts whose events were read."""
     events_read: int
+    """Stripe events of the last 30 days that were read."""
     events_redelivered: int
     """Events that had not arrived, and were delivered to their workflows."""
     workflows_checked: int
+    """Workflows compared with their records."""
     workflows_failed: int
     """Workflows of any type whose latest run has failed."""
     holds_released: int
@@ -116,6 +122,7 @@ class ReconciliationRun(ResponseModel):
     transactions_read: int
     """Ledger transactions read."""
     bookings_compared: int
+    """Bookings compared with Stripe."""
     balances_compared: int
     """Instructors' balances compared."""
     fees_booked: int
@@ -130,33 +137,44 @@ class ReconciliationRun(ResponseModel):
 
 class ReconciliationPage(ResponseModel):
     data: list[ReconciliationRun]
+    """The items of this page."""
     next_cursor: str | None
     """The `cursor` of the next page; `null` on the last page."""
 
 
 class DriftDetails(ResponseModel):
     id: UUID
+    """Its id."""
     kind: DriftKind
+    """What differs."""
     booking_id: UUID | None
     """`null` if the drift is of an instructor's balance, or of all books."""
     title: str | None
     """The booking's."""
     student_name: str | None
+    """The student's display name."""
     instructor_id: UUID | None
+    """The instructor whose balance differs."""
     instructor_name: str | None
     """The booking's, or that of `instructor_id`."""
     book: Book
+    """Which of Stripe's books differs from the ledger."""
     ledger: Money
+    """The ledger's amount."""
     stripe: Money
+    """Stripe's amount."""
     difference: Money
     """The ledger's amount minus Stripe's."""
     detail: str
+    """The difference in a sentence."""
     way_out: str
     """How an operator resolves a drift of this kind, if it does not resolve by itself."""
     reconciliation_id: UUID
     """The last run that found the drift."""
     found_at: datetime
+    """When a run first found it."""
     seen_at: datetime
+    """When a run last found it."""
     resolved_at: datetime | None
     """When a run no longer found the drift, or an operator adjusted the ledger."""
     adjusted_at: datetime | None
@@ -165,13 +183,14 @@ class DriftDetails(ResponseModel):
 
 class DriftPage(ResponseModel):
     data: list[DriftDetails]
+    """The items of this page."""
     next_cursor: str | None
     """The `cursor` of the next page; `null` on the last page."""
 
 
 @router.post(
     "/reconciliations",
-    operation_id="reconcile",
+    operation_id="startReconciliation",
     status_code=202,
     responses=problem_responses(Kind.NOT_SIGNED_IN, Kind.WRONG_ROLE, Kind.INTERNAL, Kind.UNAVAILABLE),
 )
@@ -190,7 +209,7 @@ async def reconcile(
     now = datetime.now(UTC)
     async with database.writing() as session:
         audit_event = event_about(
-            Subject.RECONCILIATION, id, "reconciliation.ordered", operator.actor, Channel.API, now,
+            Subject.RECONCILIATION, id, "reconciliation.ordered", operator.actor, operator.channel, now,
             occasion=now.isoformat(),
         )  # fmt: skip
         session.add(audit_event)

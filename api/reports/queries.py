@@ -10,7 +10,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.domain.money import Money
-from models.domain.month_close import AccountMonth, CurrencyMonth, KindTotals
+from models.domain.month_close import AccountMonth, CurrencyMonth, PostingTotals
 from models.domain.statements import Earnings, MonthlyEarnings
 from models.domain.tax_reporting import Payee
 from models.tables.people import Instructor
@@ -130,7 +130,7 @@ def _month(currency: str, rows: list[Row]) -> CurrencyMonth:
             if row["account"] is not None
         ),
         kinds=tuple(
-            KindTotals(kind=row["kind"], transactions=row["ledger_transactions"], turnover=_money(row, "debits"))
+            PostingTotals(kind=row["kind"], transactions=row["ledger_transactions"], turnover=_money(row, "debits"))
             for row in rows
             if row["kind"] is not None and row["ledger_transactions"]
         ),

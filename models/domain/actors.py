@@ -25,6 +25,8 @@ class Subject(StrEnum):
     """Their Stripe account and onboarding."""
     RECONCILIATION = "reconciliation"
     OPERATOR = "operator"
+    WEBHOOK = "webhook"
+    """An endpoint of outgoing webhooks."""
 
 
 class SignUpRole(StrEnum):
@@ -45,6 +47,8 @@ class Capability(StrEnum):
 class Actor(Value):
     role: Role
     id: UUID | None = None
+    token_id: UUID | None = None
+    """The service token with which a program acted for the person."""
 
 
 PLATFORM = Actor(role=Role.PLATFORM)

@@ -77,6 +77,8 @@ class DisputeContext(Value):
 
     parties: Parties
     borne_if_lost: Shares
+    share_left: Money | None = None
+    """What the instructor would keep of their share."""
     owed: Money | None = None
     """The part of the disputed amount that the student was already owed, from a refund that failed."""
     is_held: bool = False
@@ -125,6 +127,8 @@ class ReverseDisputedTransfer(Value):
     dispute_id: str
     charge_id: str
     amount: Money
+    left: Money | None = None
+    """What the instructor keeps then. `None` in histories from before transfers of converted charges."""
 
 
 def after_recovery(borne: Shares, taken_back: Money) -> Shares:

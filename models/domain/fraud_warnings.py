@@ -10,6 +10,10 @@ WARNED, DISMISSED = "booking.fraud_warning", "booking.fraud_warning_dismissed"
 """Their audit events. An operator has decided that a dismissed warning leads to nothing."""
 
 
+ATTENTION_PREFIX = "The card's bank warns of fraud"
+"""Attention because of a warning lasts beyond the booking's end, until the warning needs no action any more."""
+
+
 class FraudWarning(Value):
     """A warning as read from Stripe at one moment."""
 
@@ -27,7 +31,13 @@ class FraudWarningOutcome(StrEnum):
     NO_REFUND = "no_refund"
     REFUND = "refund"
     LATER = "later"
-    """The money is only held."""
+    """The money is only held. It is looked at again."""
+
+
+class CancelBooking(Value):
+    """The charge of a booking whose session is still to come is to be refunded in full."""
+
+    booking_id: UUID
 
 
 class TakeFraudWarning(Value):

@@ -10,6 +10,7 @@ _REFUNDS = UUID("6a1d3c58-94b7-5f0e-8d2c-5b7e1f3a9c40")
 _AUDIT = UUID("0b7c9c6e-2f1d-5d5e-8c57-6a2f6c2f3d11")
 _NOTIFICATIONS = UUID("7c2f5d0e-8a41-5b6f-9c3e-1d4b7e90a652")
 _DECISIONS = UUID("94d0b1f6-3c7e-5a28-b6d9-0e5c2f8a7b14")
+_CREATIONS = UUID("1b8e6f52-7d3a-5c94-8e07-4f2a9d61c3b5")
 _RECEIPTS = UUID("e2a9b7c4-3d16-5f08-8b2a-94c07d5e61f3")
 
 _BASE32 = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -35,6 +36,11 @@ def booking_id(student_id: UUID, idempotency_key: str) -> UUID:
 def decision_id(booking_id: UUID, person_id: UUID, decision: str, idempotency_key: str) -> UUID:
     """Also the decision's update id: sent again by the same person with the same key, it is carried out once."""
     return uuid5(_DECISIONS, f"{booking_id}:{person_id}:{decision}:{idempotency_key}")
+
+
+def creation_id(person_id: UUID, kind: str, idempotency_key: str) -> UUID:
+    """The id of anything else that a person creates: sent again with the same key, the request creates it once."""
+    return uuid5(_CREATIONS, f"{person_id}:{kind}:{idempotency_key}")
 
 
 def stripe_key(booking_id: UUID, step: str, operator_round: int = 0) -> str:
@@ -138,6 +144,11 @@ def notification_id(booking_id: UUID, notification: str, recipient_id: UUID, occ
 def payout_notification_id(payout_id: str, notification: str) -> UUID:
     """The same for a mail about a payout, which has only one recipient."""
     return uuid5(_NOTIFICATIONS, f"{payout_id}:{notification}")
+
+
+def digest_id(previous: UUID | None) -> UUID:
+    """The id of the operators' digest after another one."""
+    return uuid5(_NOTIFICATIONS, f"operators:{previous or ''}")
 
 
 def message_id(notification_id: UUID, domain: str) -> str:

@@ -22,6 +22,10 @@ class Channel(StrEnum):
     """The channel through which a decision was made."""
 
     API = "api"
+    SERVICE = "service"
+    """The API, by a program with a service token."""
+    AGENT = "agent"
+    """The agents' door, by an agent with a service token."""
     TEMPORAL = "temporal"
     WORKFLOW = "workflow"
     STRIPE = "stripe"
@@ -78,6 +82,9 @@ class ContestNoShow(Decision):
 
 class Cancel(Decision):
     """Either side cancels the booking, or an operator does on behalf of the platform."""
+
+    is_fraudulent: bool = False
+    """The card's bank has warned of fraud. Stripe then blocks the card and the email address."""
 
 
 class Settle(Decision):
@@ -146,7 +153,10 @@ class ReserveSlot(Value):
     allow_overlap: bool = False
     """Whether the session may overlap another one of the student."""
     is_reset: bool = False
-    """Whether the workflow was reset to a time before the answer."""
+    """Whether the workflow was reset to a time before the answer, or starts again because Temporal was lost."""
+    channel: Channel = Channel.API
+    token_id: UUID | None = None
+    """The service token that it was booked with."""
 
 
 class RecordCheckout(Value):

@@ -98,6 +98,7 @@ class Money(BaseModel):
     amount_minor: int
     """In the currency's minor unit as Stripe defines it: cents for `usd`, whole yen for `jpy`."""
     currency: Currency
+    """Three lower-case letters, as in ISO 4217."""
     """ISO 4217, in lower case."""
 
     def __add__(self, other: "Money") -> "Money":

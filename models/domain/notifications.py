@@ -55,6 +55,7 @@ class NotificationKind(StrEnum):
     PASSWORD_RESET = "password_reset"  # noqa: S105 - not a password
     PASSWORD_CHANGED = "password_changed"  # noqa: S105 - not a password
     ADDRESS_VERIFICATION = "address_verification"
+    OPERATOR_DIGEST = "operator_digest"
 
 
 class Notification(NamedTuple):

@@ -2,9 +2,11 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Self
 from uuid import UUID
 
 from models.domain.base import Value
+from models.domain.conversions import Conversion
 from models.domain.money import Money
 from models.domain.policy import PaymentPlan, Split
 from models.domain.renewals import Renewal
@@ -66,6 +68,11 @@ class PaymentState(Value):
     it is the captured amount."""
     reversed_minor: int = 0
     """The part of the transfer that was taken back from the instructor."""
+    conversion: Conversion | None = None
+    """How Stripe has converted a charge of the platform's; `None` if the platform settles in its currency."""
+    settled_share_minor: int | None = None
+    """Of a converted charge, what was transferred and not taken back, in the currency of the settlement. Converted back
+    to that of the price, amounts may be off by a unit."""
     is_disputed: bool = False
     """The cardholder's bank has withdrawn a part of it, and the dispute is open."""
     lost_minor: int = 0
@@ -89,6 +96,42 @@ class PaymentState(Value):
         return self.captured_minor - self.reversed_minor - self.platform_fee_minor + self.fee_returned_minor
 
     @property
+    def transferred_share_minor(self) -> int:
+        """What the instructor has of it, in the currency of the transfer."""
+        return self.instructor_minor if self.conversion is None else self.settled_share_minor or 0
+
+    def missing_share(self, share: Money) -> Money:
+        """What is still to be transferred of the share, in the currency of the transfer. Negative: to be taken back."""
+        whole = share if self.conversion is None else self.conversion.of(share)
+        return Money(amount_minor=whole.amount_minor - self.transferred_share_minor, currency=whole.currency)
+
+    def with_transfers(self, transferred_minor: int, reversed_minor: int) -> Self:
+        """With what was transferred and taken back, in the currency of the transfers."""
+        if self.conversion is None:
+            update = {"transferred_minor": transferred_minor, "reversed_minor": reversed_minor}
+            return self.model_copy(update=update)
+        left_minor = transferred_minor - reversed_minor
+        transferred, left = self.conversion.back(transferred_minor), self.conversion.back(left_minor)
+        return self.model_copy(
+            update={
+                "transferred_minor": transferred.amount_minor,
+                "reversed_minor": (transferred - left).amount_minor,
+                "settled_share_minor": left_minor,
+            }
+        )
+
+    def with_share(self, share: Money) -> Self:
+        """The instructor has the share: no more and no less is transferred."""
+        whole = share if self.conversion is None else self.conversion.of(share)
+        return self.model_copy(
+            update={
+                "transferred_minor": self.reversed_minor + share.amount_minor,
+                "settled_share_minor": None if self.conversion is None else whole.amount_minor,
+                "phase": HoldPhase.CAPTURED,
+            }
+        )
+
+    @property
     def is_returned(self) -> bool:
         """Everything that was captured has been refunded."""
         return self.phase is HoldPhase.CAPTURED and self.refunded_minor >= self.captured_minor
@@ -103,6 +146,8 @@ class PaymentRef(Value):
     checkout_session_id: str | None = None
     payment_intent_id: str | None = None
     is_renewal: bool = False
+    is_fraudulent: bool = False
+    """It is returned because the card's bank has warned of fraud."""
     operator_round: int = 0
     """How often an operator has retried a failed step. Stripe sees each retry as a new step, with a new key."""
 

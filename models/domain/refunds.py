@@ -80,11 +80,23 @@ class RefundSnapshot(Value):
     plan: PaymentPlan = PaymentPlan.HOLD
     share_minor: int = 0
     """What the instructor bears of it, where the share was transferred separately and is reversed separately."""
+    share_left_minor: int | None = None
+    """What the instructor keeps then. `None` in histories from before transfers of converted charges."""
     pending_reason: str | None = None
     is_fraudulent: bool = False
     """The card's bank has warned of fraud. Stripe then blocks the card and the email address."""
     is_retrying: bool = False
     """An operator has ordered another try, which Stripe has not answered."""
+
+    @property
+    def share(self) -> Money:
+        return Money(amount_minor=self.share_minor, currency=self.amount.currency)
+
+    @property
+    def share_left(self) -> Money | None:
+        if self.share_left_minor is None:
+            return None
+        return Money(amount_minor=self.share_left_minor, currency=self.amount.currency)
 
 
 class RefundAtStripe(Value):

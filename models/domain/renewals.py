@@ -32,6 +32,9 @@ class Renewal(Value):
     pay_by: datetime
     page: int
     """Stripe closes a Checkout page within a day, so there may be several. Numbered from 1 within a booking."""
+    is_final: bool = False
+    """What the booking's end keeps is due, not the price of a session that is still to come. If it is not paid, an
+    operator decides."""
     is_reminder: bool = False
     """Not the first page."""
     checkout_session_id: str | None = None
@@ -47,11 +50,6 @@ class Renewal(Value):
     def next_page(self) -> "Renewal":
         update = {"page": self.page + 1, "is_reminder": True, "checkout_session_id": None, "page_ends_at": None}
         return self.model_copy(update=update)
-
-
-def is_final(amount: Money, pay_by: datetime, price: Money, starts_at: datetime) -> bool:
-    """Whether what is due at a booking's end is to be paid, not a session that is still to come."""
-    return amount != price or pay_by > starts_at
 
 
 def page_ends(opened_at: datetime, pay_by: datetime) -> datetime:

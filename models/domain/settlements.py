@@ -31,12 +31,14 @@ class ReverseShare(Value):
     """Take a part of the transfer back from the instructor."""
 
     amount: Money
+    """In the currency of the transfer."""
 
 
 class TransferShare(Value):
     """Transfer a part of the charge to the instructor."""
 
     amount: Money
+    """In the currency in which the charge was settled."""
 
 
 Correction = RefundDifference | ReturnFee | ReverseShare
@@ -48,19 +50,16 @@ def next_step(payment: PaymentState, split: Split) -> Step | None:
 
     What was refunded or transferred already, by an earlier attempt or in Stripe's dashboard, counts.
     """
-
-    def money(amount_minor: int) -> Money:
-        return Money(amount_minor=amount_minor, currency=split.kept.currency)
-
     surplus = payment.captured_minor - split.kept.amount_minor
     if surplus < 0:
         raise Declined("less_is_captured_than_the_ending_keeps")
     if payment.refunded_minor < surplus:
-        return RefundDifference(amount=money(surplus - payment.refunded_minor))
-    missing = split.instructor_payout.amount_minor - payment.instructor_minor
-    if missing > 0:
-        return TransferShare(amount=money(missing))
-    return ReverseShare(amount=money(-missing)) if missing else None
+        back = Money(amount_minor=surplus - payment.refunded_minor, currency=split.kept.currency)
+        return RefundDifference(amount=back)
+    missing = payment.missing_share(split.instructor_payout)
+    if missing.amount_minor > 0:
+        return TransferShare(amount=missing)
+    return ReverseShare(amount=-missing) if missing else None
 
 
 def next_correction(payment: PaymentState, split: Split) -> Correction | None:

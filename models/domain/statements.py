@@ -67,26 +67,31 @@ class StatementMonth(ReportModel):
     month: int
     """1 to 12."""
     earnings: Earnings
+    """What was earned and paid out in the month."""
 
 
 class CurrencyStatement(ReportModel):
     currency: str
+    """Three lower-case letters, as in ISO 4217."""
     opening: Money
     """Earned and not paid out when the year began."""
     months: tuple[StatementMonth, ...]
     """All twelve months."""
     total: Earnings
+    """The whole year."""
     closing: Money
     """Earned and not paid out at the end of the year, or now if that is earlier."""
 
 
 class Statement(ReportModel):
     year: int
+    """The calendar year."""
     time_zone: str
     """The instructor's time zone, in which the months begin."""
     as_of: datetime
     """The end of the year, or now if that is earlier."""
     data: tuple[CurrencyStatement, ...]
+    """One item per currency."""
 
 
 def month_starts(year: int, where: ZoneInfo) -> list[datetime]:

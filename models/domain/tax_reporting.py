@@ -11,6 +11,7 @@ those with fewer than 30 activities and at most 2,000 EUR from the sale of goods
 """
 
 from collections.abc import Iterable, Mapping
+from typing import Annotated
 from uuid import UUID
 
 from pydantic import Field
@@ -35,56 +36,66 @@ class Thresholds(ReportModel):
 
 class Payee(ReportModel):
     id: UUID
+    """The instructor's id."""
     name: str
+    """The display name."""
     stripe_account_id: str | None
     """Stripe collected tax numbers, dates of birth and addresses with this account; Holdfast did not."""
 
 
-class FilingQuarter(ReportModel):
+class TaxFilingQuarter(ReportModel):
     quarter: int
+    """1 to 4."""
     earnings: Earnings
     """DAC7: `net` is the consideration, `fees` the fees, `transactions` the number of activities."""
-    gross_by_month: tuple[Money, Money, Money]
+    gross_by_month: Annotated[tuple[Money, ...], Field(min_length=3, max_length=3)]
     """1099-K, boxes 5a to 5l."""
 
 
-class CurrencyFiling(ReportModel):
+class CurrencyTaxFiling(ReportModel):
     currency: str
+    """Three lower-case letters, as in ISO 4217."""
     total: Earnings
     """1099-K: box 1a is `gross`, which ignores refunds and fees; box 3 is `transactions`."""
-    quarters: tuple[FilingQuarter, ...]
+    quarters: tuple[TaxFilingQuarter, ...]
+    """All four quarters."""
 
 
-class Filing(ReportModel):
+class TaxFiling(ReportModel):
     instructor: Payee
+    """The instructor."""
     is_form_1099k_due: bool | None
     """According to the thresholds. `null` if it depends on converting the other currencies."""
     is_dac7_due: bool | None
-    data: tuple[CurrencyFiling, ...]
+    """According to the thresholds. `null` if it depends on converting other currencies."""
+    data: tuple[CurrencyTaxFiling, ...]
+    """One item per currency."""
 
 
 class TaxReport(ReportModel):
     year: int
+    """The calendar year."""
     time_zone: str
     """The time zone in which the quarters begin."""
     thresholds: Thresholds
-    data: tuple[Filing, ...]
+    """Above which amounts and numbers a report is due."""
+    data: tuple[TaxFiling, ...]
     """One per instructor for whom payments were captured or returned in the year."""
 
 
 def filings(
     earned: Iterable[MonthlyEarnings], payees: Mapping[UUID, Payee], thresholds: Thresholds
-) -> tuple[Filing, ...]:
+) -> tuple[TaxFiling, ...]:
     by_payee: dict[UUID, dict[str, dict[int, Earnings]]] = {}
     for each in earned:
         by_payee.setdefault(each.instructor_id, {}).setdefault(each.currency, {})[each.month] = each.earnings
     return tuple(_filing(payees[id], by_currency, thresholds) for id, by_currency in by_payee.items())
 
 
-def _filing(payee: Payee, by_currency: dict[str, dict[int, Earnings]], thresholds: Thresholds) -> Filing:
+def _filing(payee: Payee, by_currency: dict[str, dict[int, Earnings]], thresholds: Thresholds) -> TaxFiling:
     data = tuple(_of_currency(currency, by_month) for currency, by_month in sorted(by_currency.items()))
     totals = {each.currency: each.total for each in data}
-    return Filing(
+    return TaxFiling(
         instructor=payee,
         is_form_1099k_due=_is_form_1099k_due(totals, thresholds),
         is_dac7_due=_is_dac7_due(totals, thresholds),
@@ -110,16 +121,16 @@ def _is_dac7_due(totals: dict[str, Earnings], thresholds: Thresholds) -> bool | 
     return None if set(totals) - {_DAC7_CURRENCY} else False
 
 
-def _of_currency(currency: str, by_month: dict[int, Earnings]) -> CurrencyFiling:
+def _of_currency(currency: str, by_month: dict[int, Earnings]) -> CurrencyTaxFiling:
     none = Earnings.none(currency)
     months = [by_month.get(month, none) for month in range(1, 13)]
-    return CurrencyFiling(
+    return CurrencyTaxFiling(
         currency=currency,
         total=summed(months, currency),
         quarters=tuple(_quarter(quarter, months[3 * quarter - 3 : 3 * quarter], currency) for quarter in QUARTERS),
     )
 
 
-def _quarter(quarter: int, months: list[Earnings], currency: str) -> FilingQuarter:
-    first, second, third = (month.gross for month in months)
-    return FilingQuarter(quarter=quarter, earnings=summed(months, currency), gross_by_month=(first, second, third))
+def _quarter(quarter: int, months: list[Earnings], currency: str) -> TaxFilingQuarter:
+    gross = tuple(month.gross for month in months)
+    return TaxFilingQuarter(quarter=quarter, earnings=summed(months, currency), gross_by_month=gross)

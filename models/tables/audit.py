@@ -49,6 +49,8 @@ class AuditEvent(SQLModel, table=True):
     action: str
     actor_role: Role = Field(sa_column=enum_column(Role))
     actor_id: UUID | None = None
+    token_id: UUID | None = None
+    """The service token with which a program acted for the actor."""
     channel: str
     detail: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSONB, nullable=False))
     at: datetime
@@ -79,6 +81,7 @@ def event_about(
         action=action,
         actor_role=actor.role,
         actor_id=actor.id,
+        token_id=actor.token_id,
         channel=channel,
         detail=detail or {},
         at=at,

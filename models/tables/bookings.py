@@ -80,8 +80,17 @@ class BookingRequest(SQLModel, table=True):
     """Free text from the instructor; shown only when the status is `REJECTED`."""
     needs_attention: bool = False
     attention_reason: str | None = None
+    attention_since: datetime | None = None
     created_at: datetime
     updated_at: datetime
+
+    def call_attention(self, reason: str, at: datetime) -> None:
+        """Another reason is the same wait for an operator."""
+        self.attention_since = self.attention_since or at
+        self.needs_attention, self.attention_reason, self.updated_at = True, reason, at
+
+    def end_attention(self, at: datetime) -> None:
+        self.needs_attention, self.attention_reason, self.attention_since, self.updated_at = False, None, None, at
 
     @property
     def terms(self) -> BookingTerms:

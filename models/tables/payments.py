@@ -6,6 +6,8 @@ from uuid import UUID, uuid4
 from sqlalchemy import ARRAY, BigInteger, Column, Index, String, text
 from sqlmodel import Field, SQLModel
 
+from models.domain.conversions import Conversion
+from models.domain.money import Money
 from models.domain.policy import PaymentPlan
 from models.domain.renewals import RenewalReason
 from models.domain.states import PaymentStatus, PayoutStatus
@@ -14,6 +16,8 @@ from models.tables.columns import enum_column
 
 class Payment(SQLModel, table=True):
     """What Stripe holds or captured for a booking. No foreign key: it outlives a deleted booking request."""
+
+    __table_args__ = (Index("ix_payment_hold_ends", "hold_ends_at", postgresql_where=text("status = 'PENDING'")),)
 
     booking_id: UUID = Field(primary_key=True)
     plan: PaymentPlan = Field(sa_column=enum_column(PaymentPlan))
@@ -36,12 +40,26 @@ class Payment(SQLModel, table=True):
         default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": text("0")}
     )
     """What had gone back of the application fee at Stripe by then. Later refunds count on top of it."""
+    converted_minor: int | None = Field(default=None, sa_type=BigInteger)
+    """What was charged, if the platform settled it in another currency and the share is transferred in that one."""
+    settled_minor: int | None = Field(default=None, sa_type=BigInteger)
+    """What it has become there."""
+    settled_currency: str | None = Field(default=None, max_length=3)
     hold_ends_at: datetime | None = None
     lapsed_at: datetime | None = None
     """When it was noticed that the hold had ended before the booking was settled."""
     decline_code: str | None = None
     created_at: datetime
     updated_at: datetime
+
+    @property
+    def conversion(self) -> Conversion | None:
+        if self.converted_minor is None or self.settled_minor is None or self.settled_currency is None:
+            return None
+        return Conversion(
+            charged=Money(amount_minor=self.converted_minor, currency=self.currency),
+            settled=Money(amount_minor=self.settled_minor, currency=self.settled_currency),
+        )
 
 
 class PaymentRenewal(SQLModel, table=True):
@@ -54,6 +72,8 @@ class PaymentRenewal(SQLModel, table=True):
     amount_minor: int = Field(sa_type=BigInteger)
     currency: str = Field(max_length=3)
     pay_by: datetime
+    is_final: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
+    """What the booking's end keeps is due, not the price of a session that is still to come."""
     page: int
     """Which Checkout page it is. Stripe closes each within a day."""
     checkout_session_id: str | None = None

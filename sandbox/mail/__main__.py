@@ -9,7 +9,7 @@ import uvicorn
 
 from sandbox.mail.app import create_app
 from sandbox.mail.catcher import Catcher
-from sandbox.stripe.safety import refusal
+from sandbox.stripe.safety import ALL_ADDRESSES, refusal
 
 
 def main(arguments: list[str]) -> int:
@@ -17,14 +17,16 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--port", type=int, required=True, help="for the pages")
     parser.add_argument("--smtp-port", type=int, required=True)
     parser.add_argument("--host", default="127.0.0.1", help="a loopback address")
+    parser.add_argument("--container", action="store_true", help="listen on all addresses of a container")
     options = parser.parse_args(arguments)
-    reason = refusal(options.host, os.environ)
+    host = ALL_ADDRESSES if options.container else options.host
+    reason = refusal(host, os.environ, in_container=options.container)
     if reason is not None:
         print(f"The mail catcher does not start: {reason}", file=sys.stderr)
         return 2
-    app = create_app(Catcher(), options.host, options.smtp_port)
+    app = create_app(Catcher(), host, options.smtp_port)
     config = uvicorn.Config(
-        app, host=options.host, port=options.port, log_level="warning", access_log=False, timeout_graceful_shutdown=2
+        app, host=host, port=options.port, log_level="warning", access_log=False, timeout_graceful_shutdown=2
     )
     # uvicorn shuts down on SIGTERM and then raises the signal again. A requested stop must exit with 0.
     signal.signal(signal.SIGTERM, lambda *_: None)

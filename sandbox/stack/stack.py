@@ -65,6 +65,7 @@ class Stack:
         # The owner's: the API and the worker connect as a role with fewer rights.
         self.database_url = self._postgres.url(_DATABASE)
         self.token_secret = secrets.token_urlsafe(32)
+        self.webhook_key = _kept_key(directory / "webhook-key")
         if test_mode:
             self.stripe_url, self.stripe_key = _STRIPE_URL, test_mode.key
             self.webhook_secret = test_mode.webhook_secret
@@ -151,6 +152,9 @@ class Stack:
             "TEMPORAL_NAMESPACE": NAMESPACE,
             "HOLDFAST_TASK_QUEUE": "holdfast",
             "HOLDFAST_PUBLIC_URL": self.api_url,
+            "HOLDFAST_WEBHOOK_KEY": self.webhook_key,
+            # An integrator's receiver runs on this machine as well.
+            "HOLDFAST_WEBHOOK_ALLOW_PRIVATE": "true",
         }
 
     async def kill_worker(self) -> None:
@@ -182,6 +186,14 @@ class Stack:
         servers = (self._temporal, self._stripe, self._mailbox, self._meeting.process)
         await asyncio.gather(*(server.stop() for server in servers if server))
         await self._postgres.stop()
+
+
+def _kept_key(path: Path) -> str:
+    """Kept from one start to the next, as the endpoints are whose secrets are derived from it."""
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_text(secrets.token_urlsafe(32))
+    return path.read_text()
 
 
 async def _start_concurrently(*starts: Coroutine[None, None, None]) -> None:

@@ -63,7 +63,15 @@ class Outcome:
 
 
 class Api:
-    def __init__(self, context: Context, keys: IdempotencyKeys, log: RequestLog, faults: Faults) -> None:
+    def __init__(
+        self,
+        context: Context,
+        keys: IdempotencyKeys,
+        log: RequestLog,
+        faults: Faults,
+        public_url: str | None = None,
+    ) -> None:
+        self._public_url = public_url.rstrip("/") if public_url else None
         self._context = context
         self._keys = keys
         self._log = log
@@ -108,7 +116,7 @@ class Api:
             params = coerced(shape, raw if self._is_pinned(received.version) else in_pinned_names(shape, raw))
             if received.method == "POST":
                 check_emails(params)
-            call = Call(self._context, account, params, path, received.base_url)
+            call = Call(self._context, account, params, path, self._public_url or received.base_url)
             response = self._run(received, route, call, claim, kind)
         except StripeError as error:
             response = _error_response(error, received)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -17,14 +18,25 @@ from sandbox.stripe.idempotency import IdempotencyKeys
 from sandbox.stripe.pages.checkout import CheckoutPages
 from sandbox.stripe.pages.onboarding import OnboardingPages
 from sandbox.stripe.request_log import RequestLog
+from sandbox.stripe.subscriptions import subscribe
 from sandbox.stripe.views import VIEWS
 from sandbox.stripe.webhook_delivery import WebhookDelivery
 
 _TICK_SECONDS = 0.25
 
 
-def create_app(log: Path | None = None, state: Path | None = None, *, strict_version: bool = False) -> Starlette:
+def create_app(
+    log: Path | None = None,
+    state: Path | None = None,
+    *,
+    strict_version: bool = False,
+    public_url: str | None = None,
+    deliver_to: str | None = None,
+) -> Starlette:
     """A new sandbox. `log` is a file for one JSON line per API request, `state` a file that keeps the state.
+
+    Links to its pages begin with `public_url`, or with the address of the request that creates them. `deliver_to` is an
+    API that gets all events from the start on.
 
     Requests of another API version are answered in the shape of the pinned one, or refused with `strict_version`.
 
@@ -33,11 +45,13 @@ def create_app(log: Path | None = None, state: Path | None = None, *, strict_ver
     """
     context = Context(VIEWS, state, strict_version=strict_version)
     deadlines.schedule_initial(context)
+    if deliver_to:
+        subscribe(context, deliver_to, os.environ)
     delivery = WebhookDelivery(context)
     context.events.on_enqueue = delivery.wake
     request_log = RequestLog(log)
     faults = Faults()
-    api = Api(context, IdempotencyKeys(context.store, context.clock), request_log, faults)
+    api = Api(context, IdempotencyKeys(context.store, context.clock), request_log, faults, public_url)
     checkout, onboarding = CheckoutPages(context), OnboardingPages(context)
     control = Control(context, request_log, delivery, faults)
 

@@ -17,6 +17,8 @@ from sandbox.stripe.store import Record
 _REQUIREMENTS = "v2.core.account[requirements].updated"
 _CAPABILITY = "v2.core.account[configuration.recipient].capability_status_updated"
 _CLOSED = "v2.core.account.closed"
+TYPES = (_REQUIREMENTS, _CAPABILITY, _CLOSED)
+"""All that the sandbox emits."""
 _INCLUDABLE = {"webhook_endpoint.signing_secret", "webhook_endpoint.url"}
 
 

@@ -1,6 +1,6 @@
 """Transfer reversals, which return funds from a connected account (API reference, "Transfer reversals")."""
 
-from sandbox.stripe import application_fees, refund_records, transfers
+from sandbox.stripe import application_fees, refund_records, settlement, transfers
 from sandbox.stripe.context import Call, Context
 from sandbox.stripe.errors import invalid
 from sandbox.stripe.ids import new_id
@@ -100,8 +100,9 @@ def _check_balance(context: Context, transfer: Record, amount: int) -> None:
     account = context.store.find("account", transfer.body["destination"])
     if account is None or account.body["controller"]["losses"]["payments"] == "application":
         return
-    balance = context.ledger.balance(transfer.body["destination"]).get(transfer.body["currency"], (0, 0))
-    if amount > sum(balance):
+    balances = context.ledger.balance(transfer.body["destination"])
+    conversion = settlement.conversion(context.store, transfer.body["destination"], transfer.body["currency"])
+    if conversion.of(amount) > sum(balances.get(conversion.currency, (0, 0))):
         message = "The connected account's balance does not cover this reversal."
         raise invalid(message, code="balance_insufficient", param="amount")
 

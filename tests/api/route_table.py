@@ -20,6 +20,9 @@ GET  /v1/me                                           401    ok       ok        
 PATCH /v1/me                                          401    ok       ok         403       ok        ok
 POST /v1/me/roles                                     401    ok       ok         403       ok        ok
 POST /v1/me/close                                     401    ok       ok         403       ok        ok
+POST /v1/service-tokens                               401    ok       ok         ok        ok        ok
+GET  /v1/service-tokens                               401    ok       ok         ok        ok        ok
+DELETE /v1/service-tokens/{token_id}                  401    404      404        404       404       404
 POST /v1/auth/verification                            401    ok       403        403       ok        403
 POST /v1/auth/verify                                  400    400      400        400       400       400
 GET  /v1/instructors/me                               401    403      ok         403       403       ok
@@ -84,12 +87,22 @@ POST /v1/operator/disputes/{dispute_id}/accept        401    403      403       
 GET  /v1/operator/reports/tax/{year}                  401    403      403        ok        403       403
 GET  /v1/operator/reports/{month}                     401    403      403        ok        403       403
 GET  /v1/metrics/business                             401    403      403        ok        403       403
+POST /v1/webhooks                                     401    403      403        ok        403       403
+GET  /v1/webhooks                                     401    403      403        ok        403       403
+GET  /v1/webhooks/{webhook_id}                        401    403      403        404       403       403
+PATCH /v1/webhooks/{webhook_id}                       401    403      403        404       403       403
+DELETE /v1/webhooks/{webhook_id}                      401    403      403        404       403       403
+POST /v1/webhooks/{webhook_id}/rotate-secret          401    403      403        404       403       403
+GET  /v1/webhooks/{webhook_id}/messages               401    403      403        404       403       403
+POST /v1/webhooks/{webhook_id}/replay                 401    403      403        404       403       403
 POST /v1/stripe/webhook                               400    400      400        400       400       400
 POST /v1/stripe/connect-webhook                       400    400      400        400       400       400
 POST /v1/meetings/webhook                             400    400      400        400       400       400
 GET  /healthz                                         ok     ok       ok         ok        ok        ok
 GET  /readyz                                          ok     ok       ok         ok        ok        ok
 GET  /v1/openapi.json                                 ok     ok       ok         ok        ok        ok
+GET  /docs                                            ok     ok       ok         ok        ok        ok
+POST /mcp                                             401    403      403        403       403       403
 """
 
 # The pages. `401`: a page that leads to the sign-in.
@@ -101,7 +114,6 @@ GET  /offerings                                       ok     ok       ok        
 GET  /offerings/{offering_id}                         ok     ok       ok         ok        ok        ok
 GET  /instructors/{instructor_id}                     ok     ok       ok         ok        ok        ok
 GET  /policies                                        ok     ok       ok         ok        ok        ok
-GET  /docs                                            ok     ok       ok         ok        ok        ok
 GET  /sign-up                                         ok     ok       ok         ok        ok        ok
 POST /sign-up                                         ok     ok       ok         ok        ok        ok
 GET  /sign-in                                         ok     ok       ok         ok        ok        ok
@@ -260,6 +272,10 @@ BODIES: dict[str, dict[str, Any]] = {
     "change": {"current_password": "not theirs: they have none", "new_password": "a long enough password"},
     "me": {"name": "Ada Byron", "time_zone": "Europe/London", "language": "en-GB"},
     "roles": {"role": "instructor"},
+    "webhooks": {"url": "https://crm.platform.example/holdfast", "events": ["booking.completed"]},
+    "{webhook_id}": {"description": "The CRM", "is_enabled": False},
+    "replay": {"from": "2026-03-01T00:00:00Z"},
+    "service-tokens": {"name": "A calendar", "scopes": ["bookings:read"]},
     "offerings": {
         "title": "Counterpoint",
         "price": {"amount_minor": 10_000, "currency": "usd"},

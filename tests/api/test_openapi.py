@@ -1,5 +1,6 @@
 """The OpenAPI document is complete, matches the routes, and has valid examples."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -14,19 +15,21 @@ from api.examples.bookings import EXAMPLES
 from api.http.auth import bearer
 from api.http.database import Database
 from api.http.problems import MEDIA_TYPE, SCHEMA_NAME, Kind
+from models.domain.scopes import required_scope
+from sandbox.contract import document
 from tests.api.route_table import API
 from tests.api.world import JSON, PUBLIC_URL
 
-AUTHENTICATION_ERRORS = {Kind.NOT_SIGNED_IN, Kind.WRONG_ROLE, Kind.NO_ACCOUNT, Kind.UNAVAILABLE}
+AUTHENTICATION_ERRORS = {Kind.NOT_SIGNED_IN, Kind.WRONG_ROLE, Kind.NO_ACCOUNT, Kind.SCOPE_MISSING, Kind.UNAVAILABLE}
 """Of routes that require a token. An identity provider's may be of an unknown person, or its keys unreachable."""
 
-PARTIAL = {SCHEMA_NAME, "NewOffering", "NewSlots", "OfferingChange", "WeeklySlots"}
+PARTIAL = {SCHEMA_NAME, "NewOffering", "NewSlots", "OfferingChange", "WebhookChange", "WeeklySlots"}
 """Schemas that are never sent with all of their members."""
 
 
-@pytest.fixture
-def schema(app: FastAPI) -> JSON:
-    return app.openapi()
+@pytest.fixture(scope="module")
+def schema() -> JSON:
+    return asyncio.run(document())
 
 
 def operations(schema: JSON) -> Iterator[tuple[str, JSON]]:
@@ -76,6 +79,48 @@ def errors_in(schema: JSON, reference: JSON, example: object) -> list[str]:
     return [error.message for error in validator.iter_errors(example)]
 
 
+def test_every_property_and_every_parameter_is_described(schema: JSON) -> None:
+    properties = {
+        f"{name}.{member}": value
+        for name, definition in schema["components"]["schemas"].items()
+        for member, value in definition.get("properties", {}).items()
+    }
+    parameters = {
+        f"{name} {each['name']}": each
+        for name, operation in operations(schema)
+        for each in operation.get("parameters", ())
+    }
+    assert [name for name, value in (properties | parameters).items() if not value.get("description")] == []
+
+
+def test_each_enum_has_one_case(schema: JSON) -> None:
+    """States and policies of records are in upper case, everything else in lower case. None mixes the two."""
+    for name, definition in schema["components"]["schemas"].items():
+        values = definition.get("enum", ())
+        assert all(map(str.isupper, values)) or all(map(str.islower, values)), name
+
+
+@pytest.mark.parametrize(
+    ("name", "body"),
+    [
+        ("NewSlots", {}),
+        ("NewSlots", {"starts_at": "2026-03-02T17:30:00Z", "weekly": EXAMPLES["WeeklySlots"]}),
+        ("NewSlots", {"starts_at": None}),
+        ("WeeklySlots", EXAMPLES["WeeklySlots"] | {"count": 3}),
+        ("WeeklySlots", {k: v for k, v in EXAMPLES["WeeklySlots"].items() if k != "until"}),
+        ("SignUp", EXAMPLES["SignUp"] | {"password": "too short"}),
+        ("SignUp", EXAMPLES["SignUp"] | {"email": "nobody"}),
+        ("PasswordChange", EXAMPLES["PasswordChange"] | {"new_password": "x" * 129}),
+        ("NewOffering", EXAMPLES["NewOffering"] | {"price": {"amount_minor": -1, "currency": "usd"}}),
+        ("NewOffering", EXAMPLES["NewOffering"] | {"price": {"amount_minor": 10**12, "currency": "usd"}}),
+    ],
+)
+def test_schemas_refuse_what_the_server_refuses(schema: JSON, name: str, body: JSON) -> None:
+    reference = {"$ref": f"#/components/schemas/{name}"}
+    assert errors_in(schema, reference, EXAMPLES[name]) == []
+    assert errors_in(schema, reference, body)
+
+
 def test_every_operation_has_a_unique_id_a_description_and_a_described_tag(schema: JSON) -> None:
     ids = [operation["operationId"] for _, operation in operations(schema)]
     assert len(set(ids)) == len(ids)
@@ -85,13 +130,13 @@ def test_every_operation_has_a_unique_id_a_description_and_a_described_tag(schem
     assert all(operation["tags"] and operation["description"] for _, operation in operations(schema))
 
 
-def test_the_server_is_the_public_url(schema: JSON) -> None:
-    assert [server["url"] for server in schema["servers"]] == [PUBLIC_URL]
+def test_the_server_is_the_public_url(app: FastAPI) -> None:
+    assert [server["url"] for server in app.openapi()["servers"]] == [PUBLIC_URL]
 
 
 def test_every_route_is_described_except_html_pages_and_the_document_itself(schema: JSON) -> None:
     described = {tuple(name.split()) for name, _ in operations(schema)}
-    assert described == set(API) - {("GET", "/v1/openapi.json")}
+    assert described == set(API) - {("GET", "/v1/openapi.json"), ("GET", "/docs"), ("POST", "/mcp")}
 
 
 def test_every_declared_error_is_a_problem_with_a_valid_example(schema: JSON) -> None:
@@ -123,8 +168,11 @@ def test_exactly_the_routes_that_require_a_token_declare_security(schema: JSON) 
         method, path = name.split()
         # A sign-in with a wrong password gets the same status, but needs no token.
         needs_token = API[method, path]["nobody"] == "401" and path != "/v1/auth/token"
-        assert operation.get("security", []) == ([{"bearer": []}] if needs_token else []), name
+        scope = required_scope(method, path) if needs_token else None
+        assert operation["security"] == ([{"bearer": []}] if needs_token else []), name
+        assert operation.get("x-required-scope") == scope, name
         assert (Kind.NOT_SIGNED_IN in declared_kinds(operation)) == needs_token, name
+    assert schema["security"] == [{"bearer": []}]
     assert schema["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
 
 

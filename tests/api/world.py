@@ -21,7 +21,7 @@ from models.domain.messages import Channel
 from models.domain.money import Money
 from models.domain.policy import MODERATE, BookingPolicy, CancellationPolicy, PaymentPlan, split
 from models.domain.states import BookingStatus
-from models.settings import PolicySettings, RuntimeSettings
+from models.settings import PolicySettings, RuntimeSettings, WebhookSettings
 from models.tables.audit import AuditEvent
 from models.tables.bookings import BookingRequest
 from models.tables.catalogue import Offering, Slot
@@ -32,6 +32,7 @@ SIGNING_KEY = "tests have a secret of their own that is long enough"
 WEBHOOK_KEY = "whsec_tests"
 CONNECT_WEBHOOK_KEY = "whsec_tests_connect"
 MEETING_WEBHOOK_KEY = "whsec_tests_meeting"
+WEBHOOK_SIGNING_KEY = "tests derive the secrets of webhooks from this key"
 MEETINGS = JitsiMeetings("https://meet.test/", "holdfast-tests", "tests sign their meetings with this secret")
 PUBLIC_URL = "http://holdfast.test"
 HOUR = timedelta(hours=1)
@@ -55,6 +56,7 @@ def settings(database_url: str, task_queue: str, policy: PolicySettings | None =
         policy=policy or PolicySettings(),
         meeting=MeetingSettings.model_validate({"meeting_webhook_secret": MEETING_WEBHOOK_KEY}),
         meetings=MEETINGS,
+        webhooks=WebhookSettings.model_validate({"holdfast_webhook_key": WEBHOOK_SIGNING_KEY}),
     )
 
 

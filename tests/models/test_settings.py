@@ -49,6 +49,9 @@ def _set(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]) -> None:
         (f"sk_test_{CANARY}", "http://stripe.example", "development", "on this machine"),
         (f"sk_test_{CANARY}", "http://127.0.0.1@stripe.example", "development", "on this machine"),
         (f"sk_test_{CANARY}", "127.0.0.1:1", "development", "on this machine"),
+        (f"sk_live_{CANARY}", "http://stripe-sandbox:8020", "development", "beside a live key"),
+        (f"sk_test_{CANARY}", "http://stripe-sandbox:8020", "production", "HOLDFAST_ENV=production"),
+        (f"sk_test_{CANARY}", "http://stripe-sandbox.example", "development", "on this machine"),
         (f"sk_test_{CANARY}", None, "staging", "'production'"),
     ],
 )
@@ -63,7 +66,10 @@ def test_unsafe_stripe_settings_are_refused_without_showing_the_key(
     assert CANARY not in repr(caught.value)
 
 
-@pytest.mark.parametrize("base", ["http://127.0.0.1:8420", "http://localhost:8420", "http://[::1]:8420"])
+@pytest.mark.parametrize(
+    "base",
+    ["http://127.0.0.1:8420", "http://localhost:8420", "http://[::1]:8420", "http://stripe-sandbox:8020"],
+)
 def test_test_key_may_be_sent_to_a_local_sandbox(monkeypatch: pytest.MonkeyPatch, base: str) -> None:
     _set(
         monkeypatch,
@@ -167,6 +173,8 @@ LOGIN = {"HOLDFAST_SMTP_USER": "holdfast", "HOLDFAST_SMTP_PASSWORD": CANARY}
     [
         ({}, "HOLDFAST_SMTP_HOST is missing"),
         ({"HOLDFAST_SMTP_HOST": "smtp.example"}, "HOLDFAST_MAIL_FROM is missing"),
+        ({"HOLDFAST_OPERATOR_MAIL": "ops@example.com"}, "HOLDFAST_SMTP_HOST is missing"),
+        (_mail(HOLDFAST_OPERATOR_MAIL="Ops <ops@example.com>"), "must be an address"),
         (_mail(HOLDFAST_SMTP_SECURITY="none", **LOGIN), "in the clear"),
         (_mail(HOLDFAST_SMTP_USER="holdfast"), "go together"),
         (_mail(HOLDFAST_SMTP_PASSWORD=CANARY), "go together"),

@@ -139,10 +139,14 @@ class FaultyGateway:
         call = "reverse_transfer"
         return await self._around(call, lambda: self._inner.reverse_transfer(transfer_id, amount, key=key))
 
-    async def refund_charge(self, payment_intent_id: str, booking_id: UUID, amount: Money | None, *, key: str) -> None:
-        call = "refund_charge"
+    async def refund_charge(
+        self, payment_intent_id: str, booking_id: UUID, amount: Money | None, *, is_fraudulent: bool, key: str
+    ) -> None:
         return await self._around(
-            call, lambda: self._inner.refund_charge(payment_intent_id, booking_id, amount, key=key)
+            "refund_charge",
+            lambda: self._inner.refund_charge(
+                payment_intent_id, booking_id, amount, is_fraudulent=is_fraudulent, key=key
+            ),
         )
 
     async def look_up(self, checkout_session_id: str) -> PaymentState:

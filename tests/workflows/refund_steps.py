@@ -135,7 +135,7 @@ async def payment_totals(booked: Booked) -> tuple[PaymentStatus, int, int, int]:
     return payment.status, payment.captured_minor, payment.returned_minor, payment.platform_fee_minor
 
 
-async def notifications(saga: Saga, booked: Booked) -> set[tuple[NotificationKind, Recipient]]:
+async def notifications(saga: Saga, booked: Booked) -> set[tuple[NotificationKind, Recipient | None]]:
     query = (
         select(OutboxMessage)
         .where(col(OutboxMessage.booking_id) == booked.order.terms.booking_id)

@@ -8,11 +8,12 @@ from temporalio.api.workflowservice.v1 import (
     ListOpenWorkflowExecutionsRequest,
 )
 from temporalio.client import Client, WorkflowHistory
+from temporalio.contrib.opentelemetry import TracingInterceptor
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 
 from worker import WORKFLOWS
-from workflows.client.interceptors import RequestIdWorkerInterceptor
+from workflows.client.interceptors import LoggingInterceptor
 
 _MOST = 1_000
 _TYPES = frozenset(
@@ -25,7 +26,7 @@ _REPLAYER = Replayer(
     workflows=WORKFLOWS,
     workflow_runner=UnsandboxedWorkflowRunner(),
     data_converter=pydantic_data_converter,
-    interceptors=[RequestIdWorkerInterceptor()],
+    interceptors=[TracingInterceptor(), LoggingInterceptor()],
 )
 
 

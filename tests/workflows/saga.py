@@ -260,12 +260,12 @@ class Saga:
     async def until_needs_attention(self, booked: Booked) -> None:
         await self._eventually(lambda: _needs_attention(booked), True)
 
-    async def until_over(self, handle: Handle) -> None:
+    async def until_over(self, handle: WorkflowHandle[Any, Any]) -> None:
         """Skip time, second by second, until the workflow has ended in any way."""
         while (await self.execution(handle)).status == WORKFLOW_EXECUTION_STATUS_RUNNING:
             await self.env.sleep(1)
 
-    async def execution(self, handle: Handle) -> WorkflowExecutionInfo:
+    async def execution(self, handle: WorkflowHandle[Any, Any]) -> WorkflowExecutionInfo:
         # Not `handle.describe()`: that one cannot read an unset datetime attribute as this server returns it.
         client = self.env.client
         response = await client.workflow_service.describe_workflow_execution(

@@ -24,7 +24,7 @@ from tests.workflows.bank import UNTIL_SENT, bank_of
 from tests.workflows.drifts import DRIFT_REASON, add_drift
 from tests.workflows.payout_steps import notify_payout, until_share
 from tests.workflows.resets import Story
-from tests.workflows.saga import Saga
+from tests.workflows.saga import Saga, both_plans
 from tests.workflows.stories import OUTCOMES, Play, disputes, onboarding, refunds
 from workflows.search_attributes import NEEDS_ATTENTION
 
@@ -97,14 +97,25 @@ async def shown_by(saga: Saga, id: str, run_id: str | None) -> list[bool | None]
         (disputes.dispute_won, "record_dispute_evidence", True),
         (disputes.dispute_answer_refused, "record_refused_dispute_evidence", True),
         (disputes.dispute_lost, "record_dispute_end", True),
-        (onboarding.account_checked, "record_account_state", False),
     ],
 )
+@both_plans
 async def test_failed_write_is_shown_and_made_later(saga: Saga, play: Play, write: str, booking_is_known: bool) -> None:
     saga.faults.fail("before", write, IllegalTransition("from here to there"))
     story = await play_with_time_passing(saga, play)
     assert saga.faults.all_taken
     assert play not in OUTCOMES or await story.outcome() == OUTCOMES[play]
+    await _assert_shown(saga, story, write, booking_is_known)
+
+
+async def test_account_whose_state_cannot_be_recorded_is_shown(saga: Saga) -> None:
+    saga.faults.fail("before", "record_account_state", IllegalTransition("from here to there"))
+    story = await play_with_time_passing(saga, onboarding.account_checked)
+    assert saga.faults.all_taken
+    await _assert_shown(saga, story, "record_account_state", booking_is_known=False)
+
+
+async def _assert_shown(saga: Saga, story: Story, write: str, booking_is_known: bool) -> None:
     shown = [each for run_id in story.run_ids for each in await shown_by(saga, story.id, run_id)]
     assert shown == [True, False]
 

@@ -1,6 +1,7 @@
 """Early fraud warnings: an operator is told, or what is left is refunded before a dispute takes it."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -11,12 +12,16 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio.client import WorkflowHandle
 
+from activities.database import audit
+from models.domain.actors import Actor, Role
+from models.domain.endings import EndReason
+from models.domain.fraud_warnings import DISMISSED, WARNED
 from models.domain.ids import fraud_refund_id, refund_workflow_id
 from models.domain.ledger import Account
-from models.domain.messages import Approve, Complete
-from models.domain.policy import BookingPolicy, FraudWarningPolicy, LossBearer
+from models.domain.messages import Channel, Complete
+from models.domain.policy import BookingPolicy, FraudWarningPolicy, LossBearer, PaymentPlan
 from models.domain.refunds import RefundEvent, RefundOrder
-from models.domain.states import PaymentStatus, RefundStatus
+from models.domain.states import BookingStatus, PaymentStatus, RefundStatus
 from models.tables.audit import AuditEvent
 from models.tables.bookings import BookingRequest
 from models.tables.refunds import Refund
@@ -29,6 +34,7 @@ from workflows.refunds import RefundWorkflow
 
 pytestmark = both_plans
 
+OPERATOR = Actor(role=Role.OPERATOR, id=uuid4())
 REFUND = BookingPolicy(on_fraud_warning=FraudWarningPolicy.REFUND)
 
 
@@ -61,6 +67,14 @@ class Warned:
         query = select(Refund).where(col(Refund.booking_id) == self.booked.order.terms.booking_id)
         async with AsyncSession(self.saga.engine) as session:
             return list(await session.exec(query))
+
+    async def dismiss(self) -> None:
+        booking_id = self.booked.order.terms.booking_id
+        now = await self.saga.env.get_current_time()
+        async with AsyncSession(self.saga.engine) as session:
+            dismissed = audit.event(booking_id, DISMISSED, OPERATOR, Channel.API, now, None, self.warning_id)
+            await audit.append(session, dismissed)
+            await session.commit()
 
     async def warnings_recorded(self) -> list[dict[str, Any]]:
         booking_id = self.booked.order.terms.booking_id
@@ -165,19 +179,61 @@ async def test_disputed_payment_is_not_refunded(saga: Saga) -> None:
     assert await warned.refunds() == []
 
 
-async def test_warning_about_a_hold_counts_once_it_is_captured(saga: Saga) -> None:
-    booked = await saga.booked(policy=REFUND)
-    await booked.pay()
-    await saga.until_stored(booked, PaymentStatus.PENDING)
+async def test_held_charge_is_refunded_and_a_hold_once_it_is_captured(saga: Saga) -> None:
+    booked = await saga.accepted(policy=REFUND)
     warned = await warn(saga, booked)
     handle = await warned.notify()
-    await booked.handle.execute_update(BookingWorkflow.approve, Approve(actor=booked.instructor))
-    await booked.until_ended()
+    if saga.plan is PaymentPlan.HOLD:
+        await booked.until_ended()
+        assert await warned.refunds() == []
+        await booked.handle.execute_update(BookingWorkflow.complete, Complete(actor=booked.instructor))
+        assert await handle.result() is RefundStatus.SUCCEEDED
+    else:
+        view = await booked.result()
+        assert (view.booking_status, view.end_reason) == (BookingStatus.CANCELLED, EndReason.CANCELLED)
+        assert await saga.env.get_current_time() < booked.order.terms.starts_at
+        assert await handle.result() is None
+        [refund] = await refunds_at_stripe(saga, booked)
+        assert (refund.amount, refund.reason) == (10_000, "fraudulent")
+        assert await balances(saga, booked) == {Account.STRIPE_BALANCE: -320, Account.STRIPE_FEES: 320}
     assert len(await warned.warnings_recorded()) == 1
-    assert await warned.refunds() == []
-    await booked.handle.execute_update(BookingWorkflow.complete, Complete(actor=booked.instructor))
-    assert await handle.result() is RefundStatus.SUCCEEDED
     assert (await payment_totals(booked))[0] is PaymentStatus.REFUNDED
+    assert not (await warned.booking()).needs_attention
+
+
+async def test_operator_is_told_of_a_held_charge_until_it_is_dismissed(saga: Saga) -> None:
+    """Also beyond the booking's end. Of a hold, they are told once it is captured."""
+    booked = await saga.accepted()
+    warned = await warn(saga, booked)
+    handle = await warned.notify()
+    await saga.until_audited(booked, WARNED)
+    is_held_charge = saga.plan is PaymentPlan.CHARGE_THEN_TRANSFER
+    assert (await warned.booking()).needs_attention is is_held_charge
+    await booked.until_ended()
+    await booked.handle.execute_update(BookingWorkflow.complete, Complete(actor=booked.instructor))
+    assert (await warned.booking()).needs_attention is is_held_charge
+    assert await handle.result() is None
+    assert (await warned.booking()).needs_attention
+    await warned.dismiss()
+    assert await (await warned.notify()).result() is None
+    assert not (await warned.booking()).needs_attention
+
+
+async def test_dismissed_warning_about_held_money_leads_to_nothing(saga: Saga) -> None:
+    booked = await saga.accepted(policy=REFUND, starts_in=timedelta(minutes=5), lasts=timedelta(hours=5))
+    await booked.until_begun()
+    warned = await warn(saga, booked)
+    await warned.notify()
+    await saga.until_audited(booked, WARNED)
+    # A session that has begun is not cancelled: who bears the refund depends on how it ends.
+    assert (await warned.booking()).needs_attention is (saga.plan is PaymentPlan.CHARGE_THEN_TRANSFER)
+    assert (await warned.booking()).status is BookingStatus.ACCEPTED
+    await warned.dismiss()
+    await saga.until_over(await warned.notify())
+    assert not (await warned.booking()).needs_attention
+    await booked.until_ended()
+    await booked.handle.execute_update(BookingWorkflow.complete, Complete(actor=booked.instructor))
+    assert await warned.refunds() == []
 
 
 async def test_warning_about_a_released_hold_needs_nothing(saga: Saga) -> None:

@@ -14,12 +14,13 @@ from typing import Any
 import pytest
 from temporalio import workflow
 from temporalio.client import WorkflowHistory
+from temporalio.contrib.opentelemetry import TracingInterceptor
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 
 from sandbox.demo import programme
 from worker import SANDBOX, WORKFLOWS
-from workflows.client.interceptors import RequestIdWorkerInterceptor
+from workflows.client.interceptors import LoggingInterceptor
 
 _HISTORIES = Path(__file__).parent / "histories"
 _SAVED = sorted(_HISTORIES.glob("*/*.json"))
@@ -41,7 +42,7 @@ async def _replay(history: Json) -> None:
         workflows=WORKFLOWS,
         workflow_runner=SANDBOX,
         data_converter=pydantic_data_converter,
-        interceptors=[RequestIdWorkerInterceptor()],
+        interceptors=[TracingInterceptor(), LoggingInterceptor()],
     )
     await replayer.replay_workflow(WorkflowHistory.from_json("replayed", history))
 

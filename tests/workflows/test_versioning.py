@@ -25,8 +25,9 @@ from models.domain.states import BookingStatus
 from tests.conftest import StripeSandbox
 from tests.workflows.faults import Faults
 from tests.workflows.saga import QUEUE, Handle, Saga, Workers
-from worker import DEPLOYMENT, build_worker
+from worker import build_worker
 from workflows.booking.workflow import BookingWorkflow
+from workflows.client.task_queues import DEPLOYMENT, describe_versions
 
 Build = Callable[[str], Worker]
 
@@ -84,6 +85,27 @@ async def test_bookings_of_an_old_and_a_new_version_both_end_on_two_workers(
                 assert view.booking_status is BookingStatus.CANCELLED
                 await booked.handle.result()
             assert [await _versions(each.handle) for each in (old, new)] == [{"2026-11"}, {"2026-12"}]
+
+
+async def test_tasks_of_a_version_without_a_worker_are_its_backlog(
+    versioned: tuple[Saga, Build], dev_server: Client
+) -> None:
+    saga, build = versioned
+
+    async def backlog() -> int:
+        states = await describe_versions(dev_server, QUEUE)
+        return sum(state.backlog for state in states if state.build_id == "2026-13" and state.type == "workflow")
+
+    async with build("2026-13"):
+        await _make_current(dev_server, "2026-13")
+        booked = await saga.paid()
+        assert await backlog() == 0
+    await booked.handle.signal("cancel", Cancel(actor=booked.student))
+    async with asyncio.timeout(20):
+        while not await backlog():  # noqa: ASYNC110 - Temporal tells nobody
+            await asyncio.sleep(0.1)
+    async with build("2026-13"):
+        await booked.handle.result()
 
 
 async def _make_current(client: Client, build_id: str) -> None:

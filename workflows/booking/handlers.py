@@ -5,16 +5,10 @@ does not allow is refused before it enters the history, with `Refusal.NOT_POSSIB
 is logged and ignored.
 """
 
-import asyncio
-from collections.abc import Callable
-from datetime import datetime
-
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.booking.records import RecordActivities
-    from models.domain.decisions import Stage
     from models.domain.messages import (
         Approve,
         BookingView,
@@ -24,11 +18,8 @@ with workflow.unsafe.imports_passed_through():
         ContestNoShow,
         Decision,
         Extend,
-        MoveResult,
-        MoveSlot,
         Object,
         PaymentEvent,
-        RecordDeadline,
         Refusal,
         Reject,
         Release,
@@ -39,8 +30,8 @@ with workflow.unsafe.imports_passed_through():
         Settle,
         SettleAndRefund,
     )
-    from workflows import search_attributes
-    from workflows.activity_calls import persist_decision, reason_of
+    from workflows.booking import decisions
+    from workflows.booking.outcomes import Outcomes
     from workflows.booking.progress import Progress
     from workflows.booking.state import BookingState
 
@@ -50,23 +41,21 @@ _CARRIED_OUT = "This decision was carried out before the workflow was reset."
 
 
 class BookingHandlers:
-    """A signal and its update end in the same method, `BookingState.apply`."""
+    """A signal and its update end in the same method, `decisions.apply`."""
 
-    state_type: type[BookingState] = BookingState
-    """The rules. Tests take one out, and see what that allows."""
+    rules: decisions.Rules = decisions
 
     def __init__(self, order: ReserveSlot) -> None:
-        self._state = self.state_type.of(order)
+        self._state = BookingState.of(order)
         self._progress = Progress(self._state)
-        self._one_extension = asyncio.Lock()
-        """Activities that run at once end in any order, and the last extension counts."""
+        self._outcomes = Outcomes(self._state, self._progress)
 
     def _check(self, decision: Decision) -> None:
         if not self._is_current(decision):
             return  # Checked once it is.
         if _update_id() in self._state.carried_out:
             raise ApplicationError(_CARRIED_OUT, type=Refusal.NOT_POSSIBLE_NOW)
-        if reason := self._state.refusal(decision, workflow.now()):
+        if reason := self.rules.refusal(self._state, decision, workflow.now()):
             raise ApplicationError(reason, type=Refusal.NOT_POSSIBLE_NOW)
 
     async def _handle_update(self, decision: Decision) -> BookingView:
@@ -78,12 +67,12 @@ class BookingHandlers:
             # Checked a second time: an earlier update in the same workflow task may have changed the situation.
             self._check(decision)
             resumed, deadline = state.resumed, state.deadline
-            state.apply(decision, at)
+            self.rules.apply(state, decision, at)
             state.decided_in = _update_id()
-            await self._wait_for_outcome(decision, deadline)
-            if state.resumed == resumed or state.took_effect(decision):
+            await self._outcomes.wait_for(decision, deadline)
+            if state.resumed == resumed or decisions.took_effect(state, decision):
                 break
-        if not state.is_parked and not state.took_effect(decision):
+        if not state.is_parked and not decisions.took_effect(state, decision):
             raise ApplicationError(_OVERTAKEN, type=Refusal.NOT_POSSIBLE_NOW)
         return state.view
 
@@ -102,74 +91,6 @@ class BookingHandlers:
         if isinstance(decision, Approve | Reject) and state.is_authorizing and not state.is_parked:
             return False
         return state.is_closed or (not self._progress.was_reset and (state.is_reserved or state.is_parked))
-
-    async def _wait_for_outcome(self, decision: Decision, before: datetime) -> None:
-        """Return once the decision is carried out, or the booking is parked for an operator."""
-        state = self._state
-        match decision:
-            case Extend():
-                await self._extend(decision, before)
-            case Reschedule():
-                await self._move(decision)
-            case Approve():
-                await self._wait_until(lambda: state.is_accepted)
-            case Complete() | ReportNoShow() if state.report is decision:
-                await self._wait_until(lambda: state.awaits_answer)
-            case ContestNoShow() | Object():
-                await self._wait_until(lambda: state.is_answer_recorded and workflow.now() < state.terms.ends_at)
-            case Retry():
-                await self._wait_until(lambda: state.retry is not decision and state.stage is not Stage.ENDING)
-            case _:
-                await self._wait_until(lambda: False)
-
-    async def _wait_until(self, carried_out: Callable[[], bool]) -> None:
-        state, resumed = self._state, self._state.resumed
-        await workflow.wait_condition(
-            lambda: (
-                carried_out()
-                or state.is_closed
-                or (state.is_parked and state.view.needs_attention)
-                or state.resumed != resumed
-            )
-        )
-
-    async def _extend(self, decision: Extend, before: datetime) -> None:
-        state, resumed = self._state, self._state.resumed
-        record = RecordDeadline(
-            booking_id=state.terms.booking_id, decision=decision, deadline_at=decision.until, at=workflow.now()
-        )
-        try:
-            async with self._one_extension:
-                await persist_decision(RecordActivities.record_deadline, record)
-        except ActivityError as failure:
-            if state.deadline == decision.until:
-                state.deadline = before
-            raise _not_recorded(failure) from failure
-        if state.resumed != resumed:
-            self._progress.reload()
-        self._progress.publish_status()
-
-    async def _move(self, to: Reschedule) -> None:
-        """The database decides whether the agreed slot is free."""
-        state, resumed = self._state, self._state.resumed
-        deadline = state.deadline_after(to)
-        record = MoveSlot(booking_id=state.terms.booking_id, decision=to, deadline_at=deadline, at=workflow.now())
-        try:
-            result = await persist_decision(RecordActivities.move_slot, record)
-        except ActivityError as failure:
-            raise _not_recorded(failure) from failure
-        finally:
-            state.is_moving = False
-        if result is MoveResult.SLOT_TAKEN:
-            raise ApplicationError("The slot has just been taken or withdrawn.", type=Refusal.SLOT_TAKEN)
-        if result is MoveResult.PROPOSAL_CLOSED:
-            raise ApplicationError("The proposal is no longer open.", type=Refusal.NOT_POSSIBLE_NOW)
-        if state.resumed != resumed:
-            self._progress.reload()
-            return
-        state.moved(to, deadline, workflow.now())
-        workflow.upsert_search_attributes([search_attributes.SESSION_START.value_set(to.starts_at)])
-        self._progress.publish_status()
 
     @workflow.signal
     def payment_event(self, event: PaymentEvent) -> None:
@@ -312,7 +233,3 @@ def _update_id() -> str | None:
     """`None` in a signal. A reset plays an update again with the id that it had."""
     update = workflow.current_update_info()
     return update.id if update else None
-
-
-def _not_recorded(failure: ActivityError) -> ApplicationError:
-    return ApplicationError(f"Nothing was changed: {reason_of(failure)}.", type=Refusal.NOT_POSSIBLE_NOW)

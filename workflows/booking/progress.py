@@ -11,7 +11,7 @@ from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from activities.booking.records import RecordActivities
-    from models.domain.messages import RecordAttention
+    from models.domain.messages import Complete, RecordAttention
     from models.domain.payments import CHARGE_DISPUTED
     from models.domain.resets import LoadBooking, RecordedBooking
     from models.domain.states import BookingStatus, PaymentStatus, SessionStatus
@@ -200,4 +200,21 @@ class Progress:
 
     def set_details(self) -> None:
         """The current details of the workflow: no event in its history."""
-        workflow.set_current_details(self._state.details)
+        workflow.set_current_details(details_of(self._state))
+
+
+def details_of(state: BookingState) -> str:
+    """The sentence that the Temporal UI shows."""
+    if state.parked_because:
+        return f"Needs an operator's decision: {state.parked_because}."
+    if state.is_closed:
+        return f"Closed: {state.view.end_reason or 'the slot had been taken'}."
+    if state.renewal.request:
+        return f"Waits for the student to pay again until {state.renewal.request.pay_by:%Y-%m-%d %H:%M:%S} UTC."
+    until = f"until {state.deadline:%Y-%m-%d %H:%M:%S} UTC."
+    if state.report is None:
+        return f"Waits for {state.stage} {until}"
+    if state.answer:
+        return f"Waits for the session's end, to judge what was reported of it, {until}"
+    is_completion = isinstance(state.report, Complete)
+    return f"Waits for a {'completion to be objected to' if is_completion else 'no-show to be contested'} {until}"

@@ -21,9 +21,9 @@ with workflow.unsafe.imports_passed_through():
     from models.domain.messages import RecordLapse, RecordRenewal, RecordRenewalClosed
     from models.domain.payments import PAID_AGAIN, HoldPhase, PaymentState, SecurePayment
     from models.domain.policy import PaymentPlan
-    from models.domain.renewals import Renewal, page_ends
+    from models.domain.renewals import LATE_PAYMENT_MISSING, Renewal, page_ends
     from workflows.activity_calls import call_stripe, is_declined, persist
-    from workflows.booking.progress import Progress
+    from workflows.booking.progress import EndedByOperator, Progress
     from workflows.booking.state import BookingState
 
 _AFTER_PAGE = timedelta(minutes=1)
@@ -39,29 +39,44 @@ class Renewals:
     async def renew(self, wanted: Renewal, is_over: Callable[[], bool]) -> bool:
         """Have the student pay again. Whether they have; False once `is_over`, or if nobody has paid in time."""
         state = self._state
-        if state.renewal is not None and state.renewal.checkout_session_id is not None:
+        if state.renewal.request is not None and state.renewal.request.checkout_session_id is not None:
             await self._progress.run_or_park(self._record)  # The session may have been moved since.
-        state.renewal = wanted
+        state.renewal.request = wanted
         while not is_over():
-            if state.renewal.checkout_session_id is None:
+            if state.renewal.request.checkout_session_id is None:
                 await self._progress.run_or_park(self._open_page)
-            await self._wait(state.renewal, is_over)
+            await self._wait(state.renewal.request, is_over)
             if is_over():
                 break
             phase = await self._use_payment()
             if phase is HoldPhase.HELD:
                 return True
-            if workflow.now() >= state.renewal.pay_by:
+            if workflow.now() >= state.renewal.request.pay_by:
                 break
             if phase is HoldPhase.CLOSED:
-                state.renewal = state.renewal.next_page()
+                state.renewal.request = state.renewal.request.next_page()
         return False
+
+    async def await_late_payment(self, late: Renewal) -> None:
+        """The hold ended before the session was settled: the student pays again, or an operator decides.
+
+        Raises `EndedByOperator` if an operator does while the student can still pay.
+        """
+        state, ending = self._state, self._state.ending
+        while not await self.renew(late, lambda: state.ending is not ending):
+            await self.close()
+            if state.ending is not ending:
+                raise EndedByOperator
+            if not state.renewal.hold_lapsed:
+                return
+            await self._progress.park(LATE_PAYMENT_MISSING)
+            late = state.late_payment(workflow.now()) or late
 
     async def close(self) -> None:
         """Before the booking ends: use what was paid on the open page, or close it."""
         state = self._state
-        if state.renewal is None or state.renewal.checkout_session_id is None:
-            state.renewal = None
+        if state.renewal.request is None or state.renewal.request.checkout_session_id is None:
+            state.renewal.request = None
             return
         while await self._use_payment() is not HoldPhase.HELD:
             if await self._progress.run_or_park(self._expire_page):
@@ -76,14 +91,14 @@ class Renewals:
 
     async def record_lapse(self) -> None:
         state = self._state
-        if not state.is_lapsed:
+        if not state.renewal.hold_lapsed:
             record = RecordLapse(terms=state.terms, at=workflow.now())
             await persist(RecordActivities.record_lapse, record)
-            state.is_lapsed = True
+            state.renewal.hold_lapsed = True
 
     async def _open_page(self) -> None:
         state, now = self._state, workflow.now()
-        renewal = state.open_renewal
+        renewal = state.renewal.open_request
         await self._record()
         request = SecurePayment(
             terms=state.terms.model_copy(update={"plan": PaymentPlan.CHARGE_THEN_TRANSFER}),
@@ -91,13 +106,13 @@ class Renewals:
             renewal=renewal,
         )
         checkout = await call_stripe(PaymentActivities.secure_payment, request, until=renewal.pay_by)
-        state.renewal = renewal.opened(checkout.checkout_session_id, checkout.expires_at)
-        state.renewal_pages = renewal.page
+        state.renewal.request = renewal.opened(checkout.checkout_session_id, checkout.expires_at)
+        state.renewal.pages = renewal.page
         self._progress.publish_status()
 
     async def _record(self) -> None:
         state = self._state
-        record = RecordRenewal(booking_id=state.terms.booking_id, renewal=state.open_renewal, at=workflow.now())
+        record = RecordRenewal(booking_id=state.terms.booking_id, renewal=state.renewal.open_request, at=workflow.now())
         await persist(RecordActivities.record_renewal, record)
 
     async def _wait(self, renewal: Renewal, is_over: Callable[[], bool]) -> None:
@@ -121,7 +136,7 @@ class Renewals:
         state = self._state
         state.event_pending = False
         budget = state.step_budget(workflow.now())
-        return await call_stripe(PaymentActivities.look_up_payment, state.renewal_ref, budget)
+        return await call_stripe(PaymentActivities.look_up_payment, state.renewal.ref(state.payment_ref), budget)
 
     async def _replace(self, paid: PaymentState) -> None:
         """Release the old hold, now that the new payment is secured, and go on with the new one."""
@@ -137,13 +152,15 @@ class Renewals:
         state = self._state
         now = workflow.now()
         try:
-            await call_stripe(PaymentActivities.release_payment, state.renewal_ref, state.step_budget(now))
+            await call_stripe(
+                PaymentActivities.release_payment, state.renewal.ref(state.payment_ref), state.step_budget(now)
+            )
         except ActivityError as failure:
             if is_declined(failure, PAID_AGAIN):
                 return False
             raise
         record = RecordRenewalClosed(booking_id=state.terms.booking_id, deadline_at=state.deadline, at=now)
         await persist(RecordActivities.record_renewal_closed, record)
-        state.renewal = None
+        state.renewal.request = None
         self._progress.publish_status()
         return True

@@ -8,21 +8,17 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Self
 
-from models.domain import endings, policy, session_reports
+from models.domain import policy
 from models.domain.actors import PLATFORM, Actor
-from models.domain.decisions import Situation, Stage, ending_of, refusal
+from models.domain.decisions import Stage
 from models.domain.endings import Ending, EndReason
 from models.domain.messages import (
     Approve,
     BookingView,
-    Complete,
-    ContestNoShow,
+    Cancel,
     Decision,
-    Extend,
-    Object,
     PaymentEvent,
     RecordRenewedPayment,
-    ReportNoShow,
     Reschedule,
     ReserveSlot,
     Retry,
@@ -31,11 +27,12 @@ from models.domain.payment_plans import expected_end
 from models.domain.payments import Checkout, PaymentRef, PaymentState
 from models.domain.policy import PaymentPlan
 from models.domain.rationing import LimitReached
-from models.domain.renewals import Renewal, RenewalReason, is_final
+from models.domain.renewals import Renewal
 from models.domain.resets import RecordedBooking
-from models.domain.session_reports import Answer, Report, Verdict
+from models.domain.session_reports import Answer, Report
 from models.domain.states import BookingStatus, PaymentStatus, SessionStatus, advance
 from models.domain.terms import BookingTerms
+from workflows.booking.renewal_state import RenewalState
 
 _MIN_STEP_BUDGET = timedelta(days=1)
 
@@ -85,12 +82,8 @@ class BookingState:
     carried_out: tuple[str, ...] = ()
     """The updates, before a reset, with which operators had failed steps tried again."""
     is_moving: bool = False
-    is_lapsed: bool = False
-    """Stripe no longer holds the money."""
-    renewal: Renewal | None = None
-    """The student is asked to pay again."""
-    renewal_pages: int = 0
-    """How many Checkout pages there have been to pay again on."""
+    renewal: RenewalState = field(default_factory=RenewalState)
+    """What the student is asked to pay again, and why."""
     resumed: int = 0
     """How many times the state was replaced by what the records say."""
     _seen_events: set[str] = field(default_factory=set)
@@ -129,139 +122,23 @@ class BookingState:
             student_id=self.terms.student_id,
             checkout_session_id=self.checkout.checkout_session_id if self.checkout else None,
             payment_intent_id=self.payment.payment_intent_id if self.payment else None,
+            is_fraudulent=isinstance(self.ended_by, Cancel) and self.ended_by.is_fraudulent,
             operator_round=self.operator_round,
-        )
-
-    @property
-    def open_renewal(self) -> Renewal:
-        assert self.renewal is not None
-        return self.renewal
-
-    @property
-    def renewal_ref(self) -> PaymentRef:
-        """The payment that is made again."""
-        return self.payment_ref.model_copy(
-            update={
-                "plan": PaymentPlan.CHARGE_THEN_TRANSFER,
-                "checkout_session_id": self.open_renewal.checkout_session_id,
-                "payment_intent_id": None,
-                "is_renewal": True,
-            }
         )
 
     @property
     def next_deadline(self) -> datetime | None:
         """What the booking waits for ends then; `None` while a step runs or an operator has to decide."""
         waits = self.stage in (Stage.CHECKOUT, Stage.APPROVAL, Stage.SESSION) and not self.is_parked
-        if waits and self.renewal:
-            return min(self.deadline, self.renewal.pay_by)
+        if waits and self.renewal.request:
+            return min(self.deadline, self.renewal.request.pay_by)
         return self.deadline if waits else None
-
-    @property
-    def details(self) -> str:
-        """The sentence that the Temporal UI shows."""
-        if self.parked_because:
-            return f"Needs an operator's decision: {self.parked_because}."
-        if self.is_closed:
-            return f"Closed: {self.view.end_reason or 'the slot had been taken'}."
-        if self.renewal:
-            return f"Waits for the student to pay again until {self.renewal.pay_by:%Y-%m-%d %H:%M:%S} UTC."
-        until = f"until {self.deadline:%Y-%m-%d %H:%M:%S} UTC."
-        if self.report is None:
-            return f"Waits for {self.stage} {until}"
-        if self.answer:
-            return f"Waits for the session's end, to judge what was reported of it, {until}"
-        is_completion = isinstance(self.report, Complete)
-        return f"Waits for a {'completion to be objected to' if is_completion else 'no-show to be contested'} {until}"
-
-    def situation(self, now: datetime) -> Situation:
-        stage = self.stage
-        if stage is Stage.APPROVAL and self.approval:
-            stage = Stage.SESSION
-        if stage is not Stage.CLOSED and self.ending:
-            stage = Stage.ENDING
-        return Situation(
-            stage=stage,
-            accepted=self.is_accepted,
-            parked=self.is_parked,
-            report=self.report,
-            answer=self.answer,
-            moving=self.is_moving,
-            now=now,
-            latest_deadline=self.latest_deadline,
-            latest_end=policy.latest_end(self.terms.policy.deadlines, self._latest_hold_end(now)),
-            terms=self.terms,
-            ending=self.ending,
-            awaits_late_payment=self.stage is Stage.ENDING and self._is_payment_late,
-        )
-
-    @property
-    def _is_payment_late(self) -> bool:
-        """What is due is for how the booking ends, not for a session that was still to come."""
-        due, terms = self.renewal, self.terms
-        return due is not None and is_final(due.amount, due.pay_by, terms.price, terms.starts_at)
-
-    def refusal(self, decision: Decision, now: datetime) -> str | None:
-        """Why the decision is not possible now; `None` when it is."""
-        return refusal(decision, self.situation(now))
-
-    def apply(self, decision: Decision, now: datetime) -> None:
-        """Apply an accepted decision; the waiting `run` sees it. A parked booking goes on."""
-        match decision:
-            case Approve():
-                self.approval = decision
-            case Retry():
-                self.retry = decision
-            case Extend(until=until):
-                self.deadline = until
-            case Reschedule():
-                self.is_moving = True
-            case Complete() | ReportNoShow() if session_reports.can_be_answered(decision):
-                self.report, self.deadline = decision, self._answer_until(decision, now)
-            case ContestNoShow() | Object():
-                self.answer, self.deadline = decision, max(now, self.terms.ends_at)
-            case _:
-                self.ending, self.ended_by = ending_of(decision, self.situation(now)), decision
-        self.parked_because = None
-
-    def took_effect(self, decision: Decision) -> bool:
-        """Whether an applied decision has been carried out. Another one, or a deadline, may have been first."""
-        match decision:
-            case Approve():
-                return self.view.session_status is not None
-            case Retry():
-                return self.retried is decision
-            case Extend():
-                return self.ending is None
-            case Reschedule(starts_at=starts_at):
-                return self.terms.starts_at == starts_at
-            case Complete():
-                return self.is_report_recorded or self.view.end_reason is EndReason.COMPLETED
-            case ReportNoShow() if session_reports.can_be_answered(decision):
-                return self.is_report_recorded
-            case ContestNoShow() | Object():
-                return self.is_answer_recorded
-        return self.ended_by is decision
 
     def on_payment_event(self, event: PaymentEvent) -> None:
         """Stripe may send an event twice; the second one is no reason to look."""
         if event.event_id not in self._seen_events:
             self._seen_events.add(event.event_id)
             self.event_pending = True
-
-    def ending_at_once(self, found: Verdict) -> Ending | None:
-        """A reported completion that the meeting's record shows needs no answer."""
-        if found is not Verdict.TOOK_PLACE or self.report is None:
-            return None
-        return endings.completed(self.terms, self.report.actor)
-
-    def ending_after(self, found: Verdict) -> Ending | None:
-        """How the report, its answer and the record end the booking; `None` if an operator has to decide."""
-        assert self.report is not None
-        return session_reports.ending_after(found, self.report, self.answer, self.terms)
-
-    def ending_on_timeout(self, found: Verdict) -> Ending:
-        return session_reports.ending_on_timeout(found, self.terms)
 
     def step_budget(self, now: datetime) -> datetime:
         """Until when a payment step is retried before an operator is asked: the hold's end, and a day at least."""
@@ -295,35 +172,21 @@ class BookingState:
         return policy.is_hold_too_short(self.terms.policy.deadlines, self.terms.ends_at, self.hold_ends_at)
 
     def wanted_renewal(self, now: datetime) -> Renewal | None:
-        """Before the session: what the student has to pay again, if the hold is gone, or too short for the session.
-
-        The one that they are asked for already, if that is so.
-        """
-        terms = self.terms
+        """Before the session: what the student has to pay again, if the hold is gone, or too short for the session."""
+        terms, renewal = self.terms, self.renewal
         if terms.plan is not PaymentPlan.HOLD or now >= terms.starts_at:
             return None
-        if not self.is_lapsed and (self.stage is not Stage.SESSION or not self.is_hold_too_short):
+        if not renewal.hold_lapsed and (self.stage is not Stage.SESSION or not self.is_hold_too_short):
             return None
-        return self.renewal or Renewal(
-            reason=RenewalReason.HOLD_LAPSED if self.is_lapsed else RenewalReason.HOLD_TOO_SHORT,
-            amount=terms.price,
-            page=self.renewal_pages + 1,
-            pay_by=self._pay_by(now),
-        )
-
-    def _pay_by(self, now: datetime) -> datetime:
-        hold_ends_at = None if self.is_lapsed else self.hold_ends_at
-        pay_by = policy.renewal_deadline(self.terms.policy.deadlines, now, self.terms.starts_at, hold_ends_at)
-        return min(pay_by, self.deadline) if self.stage is Stage.APPROVAL else pay_by
+        return renewal.before_session(terms, self.hold_ends_at, self._approve_by, now)
 
     def late_payment(self, now: datetime) -> Renewal | None:
         """At the end: what the student has to pay for a session whose hold had ended."""
-        if not self.is_lapsed or not self.decided_ending.split.kept:
-            return None
-        window = self.terms.policy.deadlines.late_payment_window
-        kept = self.decided_ending.split.kept
-        page = self.renewal_pages + 1
-        return Renewal(reason=RenewalReason.HOLD_LAPSED, amount=kept, pay_by=now + window, page=page)
+        return self.renewal.late(self.terms, self.decided_ending.split.kept, now)
+
+    @property
+    def _approve_by(self) -> datetime | None:
+        return self.deadline if self.stage is Stage.APPROVAL else None
 
     def renewed(self, paid: PaymentState, now: datetime) -> RecordRenewedPayment:
         """The booking's terms, payment and deadline once the student has paid again."""
@@ -340,29 +203,12 @@ class BookingState:
         )
 
     def go_on_with(self, renewed: RecordRenewedPayment) -> None:
-        self.terms, self.payment, self.checkout = renewed.terms, renewed.payment, self._renewed_checkout
+        self.checkout = self.renewal.checkout(self.checkout)
+        self.terms, self.payment = renewed.terms, renewed.payment
         self.hold_ends_at = renewed.payment.hold_ends_at or self.hold_ends_at
         self.deadline = renewed.deadline_at or self.deadline
         self.latest_deadline = self._latest_deadline
-        self.renewal, self.is_lapsed = None, False
-
-    @property
-    def _renewed_checkout(self) -> Checkout | None:
-        renewal = self.open_renewal
-        if renewal.checkout_session_id is None or renewal.page_ends_at is None or self.checkout is None:
-            return None
-        return Checkout(
-            checkout_session_id=renewal.checkout_session_id,
-            customer_id=self.checkout.customer_id,
-            expires_at=renewal.page_ends_at,
-        )
-
-    def _latest_hold_end(self, now: datetime) -> datetime:
-        """How far the session can be moved: one beyond the hold is paid again, and then charged."""
-        if self.terms.plan is not PaymentPlan.HOLD:
-            return self.hold_ends_at
-        charged = expected_end(PaymentPlan.CHARGE_THEN_TRANSFER, self.terms.policy.deadlines, now)
-        return max(self.hold_ends_at, charged)
+        self.renewal.end()
 
     def approved(self) -> None:
         self.stage = Stage.SESSION
@@ -383,13 +229,12 @@ class BookingState:
         self.terms = self.terms.model_copy(
             update={"slot_id": to.slot_id, "starts_at": to.starts_at, "ends_at": to.ends_at}
         )
-        if self.renewal:
-            self.renewal = self.renewal.until(self._pay_by(now))
+        self.renewal.move(self.terms, self.hold_ends_at, self._approve_by, now)
         self.latest_deadline = self._latest_deadline
 
     @property
     def was_cancelled_by_platform(self) -> bool:
-        """Which only a cancellation of the workflow does."""
+        """Which a cancellation of the workflow does, and a warning of fraud."""
         return self.view.end_reason is EndReason.CANCELLED and self.closed_by == PLATFORM
 
     def begin_ending(self, ending: Ending) -> None:
@@ -438,8 +283,7 @@ class BookingState:
         # Stripe may be ahead of the records.
         self.event_pending = True
         self.closed_by = recorded.ended_by
-        self.renewal, self.renewal_pages = recorded.renewal, recorded.renewal_pages
-        self.is_lapsed = recorded.is_lapsed
+        self.renewal = RenewalState.recorded(recorded)
         self.deadline = recorded.deadline or self.deadline
         if recorded.hold_ends_at is not None:
             self.hold_ends_at = recorded.hold_ends_at
@@ -449,7 +293,3 @@ class BookingState:
     def _latest_deadline(self) -> datetime:
         last_moment_of_hold = self.hold_ends_at - self.terms.policy.deadlines.hold_margin
         return min(self.terms.starts_at, last_moment_of_hold) if self.stage is Stage.APPROVAL else last_moment_of_hold
-
-    def _answer_until(self, report: Report, now: datetime) -> datetime:
-        terms = self.terms
-        return session_reports.answer_until(report, terms.policy, terms.ends_at, now, self.hold_ends_at)

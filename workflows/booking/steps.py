@@ -104,7 +104,7 @@ class Steps:
 
     async def check_hold(self) -> None:
         """Raises `HoldLapsed`, or `HoldLost` if there is nothing that the student could pay again."""
-        if self._state.is_lapsed:
+        if self._state.renewal.hold_lapsed:
             self._state.event_pending = False
             return
         payment = await self.look_up()

@@ -10,8 +10,9 @@ However a booking ends, it ends in one place, `_end`: what its `Ending` keeps is
 outcome is recorded. Cancelling the workflow in Temporal ends it the same way, with nothing kept.
 
 What has been decided is in `state.py`, the updates and signals are in `handlers.py`, the activities in `steps.py`,
-waiting and parking in `progress.py`. Which decision is possible when is a table of the domain,
-`models/domain/decisions.py`. A workflow that was reset in Temporal goes on from the booking's records.
+waiting and parking in `progress.py`, a payment that is made again in `renewals.py`. Which decision is possible when is
+a table of the domain, `models/domain/decisions.py`. A workflow that was reset in Temporal goes on from the booking's
+records.
 """
 
 from collections.abc import Callable
@@ -36,7 +37,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from models.domain.payments import Checkout, HoldPhase, PaymentState, SecurePayment
     from models.domain.rationing import LimitReached
-    from models.domain.renewals import LATE_PAYMENT_MISSING, Renewal
+    from models.domain.renewals import Renewal
     from models.domain.resets import RecordedBooking
     from models.domain.session_reports import Report
     from models.domain.states import BookingStatus, PaymentStatus, SessionStatus
@@ -97,7 +98,8 @@ class BookingWorkflow(BookingHandlers):
         if self._state.is_reserved:
             return
         info = workflow.info()
-        order = order.model_copy(update={"is_reset": info.run_id != info.original_execution_run_id})
+        is_reset = order.is_reset or info.run_id != info.original_execution_run_id
+        order = order.model_copy(update={"is_reset": is_reset})
         match await persist(RecordActivities.reserve_slot, order):
             case RecordedBooking() as recorded:
                 await self._progress.resume(recorded)
@@ -212,7 +214,7 @@ class BookingWorkflow(BookingHandlers):
             is_completion = isinstance(report, Complete)
             if is_completion:
                 found = await self._progress.run_or_park(self._steps.judge_decision)
-                if shown := state.ending_at_once(found):
+                if shown := self.rules.ending_at_once(state, found):
                     return state.ending or shown
             await self._progress.run_or_park(self._steps.record_report)
             state.is_report_recorded = True
@@ -232,7 +234,7 @@ class BookingWorkflow(BookingHandlers):
         state = self._state
         while True:
             found = await self._progress.run_or_park(self._steps.judge)
-            if ending := state.ending or state.ending_after(found):
+            if ending := state.ending or self.rules.ending_after(state, found):
                 return ending
             await self._progress.park(session_reports.UNDECIDED, until=state.latest_deadline)
             if state.retry is None:
@@ -241,7 +243,7 @@ class BookingWorkflow(BookingHandlers):
     async def _time_out(self) -> Ending:
         state = self._state
         found = await self._progress.run_or_park(self._steps.judge)
-        return state.ending or state.ending_on_timeout(found)
+        return state.ending or self.rules.ending_on_timeout(state, found)
 
     async def _wait_while_held(self, decided: Callable[[], bool]) -> None:
         """Wait for a decision or the deadline, and look at the hold whenever Stripe sends an event."""
@@ -249,7 +251,7 @@ class BookingWorkflow(BookingHandlers):
         while not (decided() or state.ending):
             if (renewal := state.wanted_renewal(workflow.now())) and workflow.patched(RENEWALS):
                 await self._renew(renewal, decided)
-            elif state.renewal:
+            elif state.renewal.request:
                 # The session was moved back to where the hold lasts.
                 await self._renewals.close()
             elif not await self._progress.wait_for(
@@ -289,7 +291,7 @@ class BookingWorkflow(BookingHandlers):
             try:
                 await self._renewals.close()
                 if late := state.late_payment(workflow.now()):
-                    await self._await_late_payment(late)
+                    await self._renewals.await_late_payment(late)
                 move = self._steps.settle if state.decided_ending.split.kept else self._steps.release
                 state.payment = await self._progress.run_or_park(move)
                 await self._progress.run_or_park(self._steps.record_ending)
@@ -298,18 +300,3 @@ class BookingWorkflow(BookingHandlers):
                 await self._progress.run_or_park(self._renewals.record_lapse)
             except EndedByOperator:
                 continue
-
-    async def _await_late_payment(self, late: Renewal) -> None:
-        """The hold ended before the session was settled: the student pays again, or an operator decides.
-
-        Raises `EndedByOperator` if an operator does while the student can still pay.
-        """
-        state, ending = self._state, self._state.ending
-        while not await self._renewals.renew(late, lambda: state.ending is not ending):
-            await self._renewals.close()
-            if state.ending is not ending:
-                raise EndedByOperator
-            if not state.is_lapsed:
-                return
-            await self._progress.park(LATE_PAYMENT_MISSING)
-            late = state.late_payment(workflow.now()) or late

@@ -35,7 +35,7 @@ TO_STUDENT = {Recipient.STUDENT}
 EndingOf = Callable[[BookingTerms], Ending]
 
 
-async def recipients_of(bookings: Bookings, kind: NotificationKind) -> set[Recipient]:
+async def recipients_of(bookings: Bookings, kind: NotificationKind) -> set[Recipient | None]:
     return {each.recipient_role for each in await bookings.all(OutboxMessage) if each.kind is kind}
 
 

@@ -111,7 +111,9 @@ def _renewal(
     reason: RenewalReason = RenewalReason.HOLD_TOO_SHORT, amount: Money = PRICE, days: int = 2, page: int = 1
 ) -> Renewal:
     pay_by = NOW + timedelta(days=days)
-    return Renewal(reason=reason, amount=amount, pay_by=pay_by, page=page, is_reminder=page > 1)
+    return Renewal(
+        reason=reason, amount=amount, pay_by=pay_by, page=page, is_final=amount != PRICE, is_reminder=page > 1
+    )
 
 
 async def _ask(bookings: Bookings, terms: BookingTerms, renewal: Renewal) -> None:
@@ -166,7 +168,7 @@ async def test_a_later_page_is_a_reminder_for_the_student_and_replaces_the_link(
     assert f"{PAGE}/2" in text(await mail(bookings, NotificationKind.PAYMENT_RENEWAL, Recipient.STUDENT))
     messages = await bookings.all(OutboxMessage)
     asked = [each for each in messages if each.kind is NotificationKind.PAYMENT_RENEWAL]
-    assert sorted(each.recipient_role for each in asked) == ["instructor", "student", "student"]
+    assert sorted(str(each.recipient_role) for each in asked) == ["instructor", "student", "student"]
     first = min((each for each in asked if each.recipient_role is Recipient.STUDENT), key=lambda each: each.created_at)
     async with AsyncSession(bookings.engine) as session:
         with pytest.raises(MailDiscarded, match="out_of_date"):

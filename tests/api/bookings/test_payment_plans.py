@@ -91,14 +91,17 @@ async def test_a_renewal_is_shown_to_all_and_its_page_to_the_student_alone(
     assert list(urls.values()) == [PAGE, None, None]
 
 
-async def test_the_operator_sees_what_is_due_of_a_lapsed_hold(client: httpx.AsyncClient, world: World) -> None:
+@pytest.mark.parametrize("due_minor", [5_000, 10_000], ids=["a part", "the whole price, before the session"])
+async def test_the_operator_sees_what_is_due_of_a_lapsed_hold(
+    client: httpx.AsyncClient, world: World, due_minor: int
+) -> None:
     lapsed_at = datetime.now(UTC)
     booking_id = await _with_payment(world, lapsed_at=lapsed_at)
-    due = {"reason": RenewalReason.HOLD_LAPSED, "amount_minor": 5_000}
-    await _add(world, _renewal(booking_id, pay_by=lapsed_at + timedelta(days=3), **due))
+    due = {"reason": RenewalReason.HOLD_LAPSED, "amount_minor": due_minor, "is_final": True}
+    await _add(world, _renewal(booking_id, **due))
     shown = await _read(client, world.operator, booking_id)
     assert shown["payment"]["hold_lapsed_at"] is not None
-    assert shown["payment"]["renewal"]["amount"] == {"amount_minor": 5_000, "currency": "usd"}
+    assert shown["payment"]["renewal"]["amount"] == {"amount_minor": due_minor, "currency": "usd"}
     assert shown["at_deadline"] == "operator_decides"
 
 

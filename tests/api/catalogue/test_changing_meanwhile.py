@@ -18,6 +18,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.booking.records import RecordActivities
 from api.catalogue import commands
+from api.http.auth import Caller
 from models.domain.actors import Actor, Role, SignUpRole
 from models.domain.messages import Channel, MoveResult, MoveSlot, Reschedule, ReserveSlot
 from models.domain.policy import BookingPolicy, PaymentPlan
@@ -99,12 +100,16 @@ async def move(world: World, slot_id: UUID) -> bool:
     return await RecordActivities(world.engine).move_slot(message) is MoveResult.MOVED
 
 
+def _by(offering: Offering) -> Caller:
+    return Caller(Role.INSTRUCTOR, offering.instructor_id)
+
+
 async def withdraw_slot(session: AsyncSession, offering: Offering, slot_id: UUID) -> None:
-    await commands.withdraw_slots(session, offering, [col(Slot.id) == slot_id], datetime.now(UTC))
+    await commands.withdraw_slots(session, offering, [col(Slot.id) == slot_id], _by(offering), datetime.now(UTC))
 
 
 async def withdraw_offering(session: AsyncSession, offering: Offering, _: UUID) -> None:
-    await commands.change_offering(session, offering, {"is_active": False}, datetime.now(UTC))
+    await commands.change_offering(session, offering, {"is_active": False}, _by(offering), datetime.now(UTC))
 
 
 @pytest.mark.parametrize("claim", [book, move])

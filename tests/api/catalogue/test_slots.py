@@ -19,7 +19,9 @@ def next_year(month: int, day: int) -> date:
 
 
 def weekly(**fields: Any) -> JSON:
-    return {"weekly": {"weekday": "monday", "time": "18:30", "from": TOMORROW.isoformat(), "count": 3} | fields}
+    """Without the fields that are given as `None`."""
+    rule = {"weekday": "monday", "time": "18:30", "from": TOMORROW.isoformat(), "count": 3} | fields
+    return {"weekly": {name: value for name, value in rule.items() if value is not None}}
 
 
 async def add(client: httpx.AsyncClient, world: World, body: JSON, person: Person | None = None) -> httpx.Response:

@@ -47,6 +47,8 @@ async def test_access_matches_the_table(method: str, path: str, client: httpx.As
                 reconciliation_id=uuid4(),
                 drift_id=uuid4(),
                 person_id=uuid4(),
+                token_id=uuid4(),
+                webhook_id=uuid4(),
             ),
             json=body if method in ("POST", "PATCH") else None,
             params={"starts_after": datetime.now(UTC).isoformat()} if (method, path) == WITHDRAW else None,

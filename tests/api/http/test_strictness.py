@@ -46,8 +46,15 @@ async def test_a_body_with_one_wrong_value_is_refused(
     client: httpx.AsyncClient, world: World, name: str, body: JSON
 ) -> None:
     method, path = WITH_BODY[name]
-    person = world.operator if "operator" in path else world.student if name == "object" else world.instructor
-    url = path.format(booking_id=await world.booking(), offering_id=world.offering_id, drift_id=uuid4())
+    person = (
+        world.operator
+        if "operator" in path or "webhooks" in path
+        else world.student
+        if name == "object"
+        else world.instructor
+    )
+    ids = {"drift_id": uuid4(), "webhook_id": uuid4()}
+    url = path.format(booking_id=await world.booking(), offering_id=world.offering_id, **ids)
     for other in wrong(deepcopy(body)):
         answer = await client.request(method, url, json=other, headers=person.headers)
         assert problem(answer) == (422, "request-invalid"), other

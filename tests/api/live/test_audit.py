@@ -28,11 +28,26 @@ pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning
 
 CHANGE_NOTHING = {
     "/v1/auth/token": "returns a token, and may rehash the same password",
+    "/mcp": "calls other routes: tests/api/live/agents/test_door.py",
     "/v1/stripe/webhook": "forwards Stripe's event; its effects are the workflow's, and audited there",
     "/v1/stripe/connect-webhook": "the same",
     "/v1/meetings/webhook": "stores reports; a recording's link is audited: tests/api/meetings/test_recordings.py",
 }
 TESTED_ELSEWHERE = {
+    **{
+        path: "tests/api/people/test_service_tokens.py"
+        for path in ("/v1/service-tokens", "DELETE /v1/service-tokens/{token_id}")
+    },
+    **{
+        path: "tests/api/webhooks/test_routes.py"
+        for path in (
+            "/v1/webhooks",
+            "PATCH /v1/webhooks/{webhook_id}",
+            "DELETE /v1/webhooks/{webhook_id}",
+            "/v1/webhooks/{webhook_id}/rotate-secret",
+            "/v1/webhooks/{webhook_id}/replay",
+        )
+    },
     **{
         f"/v1/auth/{path}": "tests/api/people/test_password_reset.py: signed out, or with a password"
         for path in ("password-reset", "password", "password/change")

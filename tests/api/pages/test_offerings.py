@@ -30,6 +30,7 @@ async def test_an_offering_shows_price_fee_terms_and_free_times(browser: Browser
 
 
 async def test_times_are_in_the_zone_that_the_browser_chose_and_it_is_named(browser: Browser, world: World) -> None:
+    at = datetime.now(UTC) + timedelta(days=2, hours=5, minutes=30)
     await world.slot(timedelta(days=2))
     path = f"/offerings/{world.offering_id}"
     page = await browser.get(path)
@@ -37,7 +38,6 @@ async def test_times_are_in_the_zone_that_the_browser_chose_and_it_is_named(brow
     answer = await browser.submit(page, "/preferences", language="de", time_zone="Asia/Kolkata")
     assert answer.headers["location"] == path
     page = await browser.follow(answer)
-    at = datetime.now(UTC) + timedelta(days=2, hours=5, minutes=30)
     assert f"{at:%H:%M}–" in text_of(page)
     assert "Asia/Kolkata" in text_of(page)
     assert '<html lang="de">' in page.text

@@ -3,6 +3,7 @@
 import asyncio
 import importlib
 import json
+import os
 import re
 import subprocess
 import sys
@@ -17,19 +18,16 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from api.http.auth import issue_token
+from models.db import build_engine
 from sandbox.browser.checkout_page import pay
 from sandbox.browser.onboarding_page import onboard
+from sandbox.client import PACKAGE, generate
 from sandbox.stack.stack import Stack
-from tests.api.world import JSON
+from tests.api.world import JSON, add_operator
 
-PACKAGE = "holdfast_client"
+EXAMPLE = Path(__file__).parents[3] / "docs" / "examples" / "integrator.py"
 PASSWORD = "a password nobody guesses"  # noqa: S105 - it opens nothing
-CONFIG = {
-    # By default it formats its output with any tools that it finds.
-    "post_hooks": [],
-    # It has no type for PDF, so it returns the bytes.
-    "content_type_overrides": {"application/pdf": "application/octet-stream"},
-}
 _TIMEOUT_SECONDS = 20
 
 Runner = Callable[[Any], Any]
@@ -83,12 +81,8 @@ def document(stack: Stack) -> JSON:
 def generated(document: JSON, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The path of the package. Any warning of the generator fails, such as one about an omitted operation."""
     place = tmp_path_factory.mktemp("generated")
-    (place / "openapi.json").write_text(json.dumps(document))
-    (place / "config.json").write_text(json.dumps(CONFIG))
-    command = [sys.executable, "-m", "openapi_python_client", "generate", "--meta", "none", "--fail-on-warning"]
-    files = ["--path", "openapi.json", "--config", "config.json", "--output-path", PACKAGE]
-    made = subprocess.run([*command, *files], cwd=place, capture_output=True, text=True, check=False)
-    assert made.returncode == 0, made.stdout + made.stderr
+    generate(document, place)
+    assert (place / "pyproject.toml").exists(), "pip cannot install it"
     sys.path.insert(0, str(place))
     try:
         yield place / PACKAGE
@@ -120,13 +114,53 @@ def test_generated_client_has_every_schema(document: JSON, client: Client) -> No
             assert back | example == back, name
 
 
-def test_generated_client_books_approves_and_cancels(client: Client, services_loop: asyncio.Runner) -> None:
-    instructor, student = client.signed_up("instructor"), client.signed_up("student")
-    link = instructor.call("openOnboardingLink", "Link")
+def test_integrators_example_receives_a_webhook_and_books_with_client_and_agent(
+    stack: Stack, client: Client, generated: Path, services_loop: asyncio.Runner
+) -> None:
+    title = f"Integration {uuid4().hex}"
+    instructor = bookable(client, services_loop)
+    price = {"amount_minor": 10_000, "currency": "usd"}
+    wanted = {"title": title, "price": price, "duration_minutes": 60}
+    offering = instructor.call("createOffering", "Offering", body=client.model("NewOffering", wanted))
+    for days in (3, 4):
+        starts_at = (datetime.now(UTC) + timedelta(days=days)).replace(second=0, microsecond=0)
+        slots = client.model("NewSlots", {"starts_at": starts_at.isoformat()})
+        instructor.call("createSlots", "SlotsCreated", offering_id=offering.id, body=slots)
+    operator = services_loop.run(operator_token(stack))
+    command = [sys.executable, str(EXAMPLE), "--api", stack.api_url, "--operator-token", operator, "--words", title]
+    environment = os.environ | {"PYTHONPATH": str(generated.parent)}
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    first, second, third = ran.stdout.splitlines()
+    assert first.startswith("Booked with the client. Pay at http")
+    assert second.startswith('Received and verified: {"type": "booking.created"')
+    assert third.startswith("Booked as an agent. Pay at http")
+
+
+async def operator_token(stack: Stack) -> str:
+    engine = build_engine(stack.database_url)
+    try:
+        operator = await add_operator(engine)
+    finally:
+        await engine.dispose()
+    return issue_token(stack.token_secret, operator.role, operator.id, timedelta(hours=1))
+
+
+def bookable(client: Client, services_loop: asyncio.Runner) -> Client:
+    """A new instructor who can be paid."""
+    instructor = client.signed_up("instructor")
+    link = instructor.call("createOnboardingLink", "OnboardingLink")
     services_loop.run(onboard(link.url))
-    profile = eventually(
-        lambda: instructor.call("getOwnProfile", "OwnProfile"), lambda shown: shown.payments.can_be_paid
+    eventually(
+        lambda: instructor.call("getOwnInstructorProfile", "OwnInstructorProfile"),
+        lambda shown: shown.payments.can_be_paid,
     )
+    return instructor
+
+
+def test_generated_client_books_approves_and_cancels(client: Client, services_loop: asyncio.Runner) -> None:
+    instructor, student = bookable(client, services_loop), client.signed_up("student")
+    profile = instructor.call("getOwnInstructorProfile", "OwnInstructorProfile")
 
     price = {"amount_minor": 10_000, "currency": "usd"}
     wanted = {"title": "Counterpoint", "price": price, "duration_minutes": 60, "cancellation": "flexible"}

@@ -7,14 +7,14 @@ from pydantic import ValidationError
 
 from models.domain.money import Money
 from models.domain.statements import Earnings, MonthlyEarnings
-from models.domain.tax_reporting import Filing, Payee, Thresholds, filings
+from models.domain.tax_reporting import Payee, TaxFiling, Thresholds, filings
 
 INSTRUCTOR_ID = UUID(int=1)
 GOODS = Thresholds(dac7_consideration_minor=200_000, dac7_activities=30)
 """DAC7's thresholds for sellers of goods."""
 
 
-def filing(thresholds: Thresholds, **by_currency: tuple[int, int]) -> Filing:
+def filing(thresholds: Thresholds, **by_currency: tuple[int, int]) -> TaxFiling:
     """From (transactions, gross) by currency, all in one month and without fees."""
     earned = []
     for currency, (transactions, amount_minor) in by_currency.items():

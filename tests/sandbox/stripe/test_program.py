@@ -95,6 +95,24 @@ def test_sandbox_refuses_to_start(arguments: list[str], environment: dict[str, s
     assert "live_abc" not in refused.stderr + refused.stdout
 
 
+def test_links_to_its_pages_begin_with_the_public_url() -> None:
+    program = Program("--public-url", "http://127.0.0.1:8020/")
+    form = {
+        "mode": "payment",
+        "success_url": "http://127.0.0.1:8000/paid",
+        "line_items[0][quantity]": "1",
+        "line_items[0][price_data][currency]": "usd",
+        "line_items[0][price_data][unit_amount]": "5000",
+        "line_items[0][price_data][product_data][name]": "Counterpoint",
+    }
+    headers = {"Authorization": f"Bearer {API_KEY}"}
+    try:
+        session = httpx.post(f"{program.url}/v1/checkout/sessions", data=form, headers=headers, trust_env=False).json()
+    finally:
+        program.stop(signal.SIGTERM)
+    assert session["url"].startswith("http://127.0.0.1:8020/c/")
+
+
 def test_api_version_is_that_of_stripe_python() -> None:
     program = Program()
     try:

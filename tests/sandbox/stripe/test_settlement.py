@@ -91,3 +91,21 @@ async def test_connected_account_is_converted_by_itself(platform: Platform) -> N
         {"payment_intent": intent.id, "amount": 5_000, "reverse_transfer": True, "refund_application_fee": True}
     )
     assert await platform.net(account.id, "eur") == 3_600
+
+
+async def test_reversal_needs_the_balance_that_the_account_settles_in(platform: Platform) -> None:
+    account = await platform.account(losses="stripe")
+    settings = {"account": account.id, "currency": "usd", "rates": {"eur": "1.1"}}
+    await platform.control("POST", "/settlement", settings)
+    intent = await platform.paid(capture_method="automatic")
+    transfer = await platform.stripe.v1.transfers.create_async(
+        {
+            "amount": 7_360,
+            "currency": "eur",
+            "destination": account.id,
+            "source_transaction": str(intent.latest_charge),
+        }
+    )
+    assert await platform.net(account.id) == 8_096
+    await platform.stripe.v1.transfers.reversals.create_async(transfer.id, {"amount": 3_680})
+    assert await platform.net(account.id) == 4_048

@@ -74,7 +74,7 @@ async def mailed(booked: Booked, kind: NotificationKind) -> list[Recipient]:
     of_booking = col(OutboxMessage.booking_id) == booked.order.terms.booking_id
     query = select(OutboxMessage.recipient_role).where(of_booking, col(OutboxMessage.kind) == kind)
     async with AsyncSession(booked.saga.engine) as session:
-        return sorted(Recipient(role) for role in await session.exec(query))
+        return sorted(Recipient(role) for role in await session.exec(query) if role is not None)
 
 
 async def intents_of(booked: Booked) -> list[stripe.PaymentIntent]:

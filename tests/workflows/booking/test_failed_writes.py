@@ -17,7 +17,7 @@ from models.domain.states import BookingStatus, IllegalTransition, PaymentStatus
 from models.tables.audit import AuditEvent
 from sandbox.demo.figures import Figures
 from tests.workflows.booking.reschedule_steps import move, proposal
-from tests.workflows.saga import Booked, Handle, Saga
+from tests.workflows.saga import Booked, Handle, Saga, both_plans
 from workflows.booking.workflow import BookingWorkflow
 
 HOLD, CHARGE = PaymentPlan
@@ -79,10 +79,11 @@ async def test_a_failed_write_waits_for_an_operator_and_the_booking_goes_on(saga
     assert await booked.figures() == ALL
 
 
+@both_plans
 async def test_a_booking_that_cannot_record_its_call_for_attention_still_waits(saga: Saga) -> None:
     booked = await saga.accepted()
     await booked.until_ended()
-    saga.faults.fail("before", "gateway.capture", Declined("test"))
+    saga.faults.fail("before", saga.call("gateway.capture"), Declined("test"))
     saga.faults.fail("before", "record_attention", REFUSED, times=2)
     view = await booked.handle.execute_update(BookingWorkflow.complete, Complete(actor=booked.instructor))
     assert view.needs_attention

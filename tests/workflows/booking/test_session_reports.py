@@ -114,7 +114,7 @@ async def kept(saga: Saga, booked: Booked) -> SessionReport:
         return await session.get_one(SessionReport, booked.order.terms.booking_id)
 
 
-async def mailed(saga: Saga, booked: Booked, kind: NotificationKind) -> dict[Recipient, dict[str, object]]:
+async def mailed(saga: Saga, booked: Booked, kind: NotificationKind) -> dict[Recipient | None, dict[str, object]]:
     query = select(OutboxMessage).where(
         col(OutboxMessage.booking_id) == booked.order.terms.booking_id, col(OutboxMessage.kind) == kind
     )

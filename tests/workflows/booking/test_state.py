@@ -38,6 +38,8 @@ from models.domain.renewals import RenewalReason
 from models.domain.session_reports import Report
 from models.domain.states import BookingStatus, IllegalTransition, PaymentStatus, SessionStatus
 from models.domain.terms import BookingTerms
+from workflows.booking import decisions
+from workflows.booking.progress import details_of
 from workflows.booking.state import BookingState
 
 HOUR = timedelta(hours=1)
@@ -183,7 +185,7 @@ def at(place: str) -> BookingState:
         state.stage = Stage.SESSION
         state.reach(booking=BookingStatus.ACCEPTED, session=SessionStatus.SCHEDULED)
     if place in ("ending", "ending unpaid"):
-        state.apply(Release(actor=OPERATOR), BEFORE)
+        decisions.apply(state, Release(actor=OPERATOR), BEFORE)
         state.begin_ending(state.decided_ending)
     if place == "closed":
         state.close()
@@ -198,7 +200,7 @@ CASES = [
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: "-".join((case.place, *sorted(case.flags))))
 def test_decisions_possible_in(case: Case) -> None:
-    refusals = {name: case.state().refusal(decision, case.now) for name, decision in DECISIONS.items()}
+    refusals = {name: decisions.refusal(case.state(), decision, case.now) for name, decision in DECISIONS.items()}
     assert {name for name, refusal in refusals.items() if refusal is None} == case.possible
     assert all(refusal.endswith(".") for refusal in refusals.values() if refusal)
 
@@ -220,7 +222,7 @@ def test_a_decision_ends_the_booking(
     place: str, name: str, status: BookingStatus, reason: EndReason, kept: int
 ) -> None:
     state = at(place)
-    state.apply(DECISIONS[name].model_copy(update={"channel": Channel.API}), Case(place, frozenset()).now)
+    decisions.apply(state, DECISIONS[name].model_copy(update={"channel": Channel.API}), Case(place, frozenset()).now)
     ending = state.decided_ending
     assert (ending.booking, ending.reason, ending.split.kept) == (status, reason, DOLLARS[kept])
     assert ending.actor == DECISIONS[name].actor
@@ -230,45 +232,45 @@ def test_a_decision_ends_the_booking(
 
 def test_a_late_cancellation_keeps_what_the_policy_says() -> None:
     state = at("accepted")
-    state.apply(DECISIONS["cancel by student"], STARTS_AT - 5 * HOUR)
+    decisions.apply(state, DECISIONS["cancel by student"], STARTS_AT - 5 * HOUR)
     assert state.decided_ending.split.kept == DOLLARS[50]
 
 
 def test_an_approval_is_kept_until_the_workflow_acts_on_it() -> None:
     state = at("approval")
-    state.apply(DECISIONS["approve"], BEFORE)
+    decisions.apply(state, DECISIONS["approve"], BEFORE)
     assert state.approval == DECISIONS["approve"]
     assert state.stage is Stage.APPROVAL
-    assert state.refusal(DECISIONS["reject"], BEFORE)
+    assert decisions.refusal(state, DECISIONS["reject"], BEFORE)
 
 
 def test_an_extension_moves_the_deadline() -> None:
     state = at("checkout")
-    state.apply(DECISIONS["extend"], BEFORE)
+    decisions.apply(state, DECISIONS["extend"], BEFORE)
     assert state.deadline == DURING + 2 * HOUR
 
 
 @pytest.mark.parametrize("until", [BEFORE, DURING + 4 * HOUR], ids=["in the past", "beyond the latest deadline"])
 def test_an_extension_is_refused(until: datetime) -> None:
-    assert at("checkout").refusal(Extend(actor=OPERATOR, until=until), BEFORE)
+    assert decisions.refusal(at("checkout"), Extend(actor=OPERATOR, until=until), BEFORE)
 
 
 def test_a_report_can_be_contested_within_the_window() -> None:
     state = at("begun")
-    state.apply(REPORT, DURING)
+    decisions.apply(state, REPORT, DURING)
     assert state.report == REPORT
     assert state.ending is None
     assert state.deadline == DURING + 24 * HOUR
-    state.apply(CONTEST, DURING)
+    decisions.apply(state, CONTEST, DURING)
     assert state.answer == CONTEST
     assert state.deadline == ENDS_AT
 
 
 def test_a_completion_can_be_objected_to_within_the_window() -> None:
     state = at("over")
-    state.apply(COMPLETE, ENDS_AT)
+    decisions.apply(state, COMPLETE, ENDS_AT)
     assert (state.report, state.ending, state.deadline) == (COMPLETE, None, ENDS_AT + 12 * HOUR)
-    state.apply(OBJECT, ENDS_AT + HOUR)
+    decisions.apply(state, OBJECT, ENDS_AT + HOUR)
     assert (state.answer, state.deadline) == (OBJECT, ENDS_AT + HOUR)
 
 
@@ -285,56 +287,56 @@ def test_a_report_that_nobody_can_contest_ends_the_booking(
     report: ReportNoShow, status: BookingStatus, kept: int
 ) -> None:
     state = at("begun")
-    state.apply(report, DURING)
+    decisions.apply(state, report, DURING)
     assert (state.decided_ending.booking, state.decided_ending.split.kept) == (status, DOLLARS[kept])
 
 
 def test_nobody_is_reported_absent_before_the_other_side_has_waited() -> None:
     early = STARTS_AT + timedelta(minutes=9)
-    assert at("begun").refusal(REPORT, early)
+    assert decisions.refusal(at("begun"), REPORT, early)
     own = ReportNoShow(actor=STUDENT, absent=AbsentParty.STUDENT)
-    assert at("begun").refusal(own, early) is None
+    assert decisions.refusal(at("begun"), own, early) is None
     short = replace(at("begun"), terms=TERMS.model_copy(update={"ends_at": STARTS_AT + timedelta(minutes=5)}))
-    assert short.refusal(REPORT, STARTS_AT + timedelta(minutes=5)) is None
+    assert decisions.refusal(short, REPORT, STARTS_AT + timedelta(minutes=5)) is None
 
 
 @pytest.mark.parametrize("report", [REPORT, COMPLETE])
 def test_an_answer_is_awaited_until_the_sessions_end_and_within_the_hold(report: Report) -> None:
     state = replace(at("over"), hold_ends_at=ENDS_AT + 8 * HOUR)
-    state.apply(report, ENDS_AT)
+    decisions.apply(state, report, ENDS_AT)
     assert state.deadline == ENDS_AT + 2 * HOUR
     without_window = replace(at("begun"), terms=TERMS.model_copy(update={"policy": BookingPolicy()}))
-    without_window.apply(report, DURING)
+    decisions.apply(without_window, report, DURING)
     assert without_window.deadline == ENDS_AT
 
 
 def test_no_deadline_of_a_session_is_moved_before_its_end() -> None:
-    assert at("begun").refusal(Extend(actor=OPERATOR, until=ENDS_AT - timedelta(minutes=1)), DURING)
+    assert decisions.refusal(at("begun"), Extend(actor=OPERATOR, until=ENDS_AT - timedelta(minutes=1)), DURING)
 
 
 def test_a_refund_must_be_in_the_steps_of_its_currency() -> None:
     dinars = TERMS.model_copy(update={"price": Money(amount_minor=10_000, currency="kwd")})
     refund = SettleAndRefund(actor=OPERATOR, amount=Money(amount_minor=1_235, currency="kwd"))
-    assert replace(at("over"), terms=dinars).refusal(refund, ENDS_AT)
+    assert decisions.refusal(replace(at("over"), terms=dinars), refund, ENDS_AT)
 
 
 def test_a_refund_leaves_nothing_or_what_stripe_can_capture() -> None:
     state = at("over")
     for refund_minor, is_possible in ((9_950, True), (9_951, False), (10_000, True)):
         refund = SettleAndRefund(actor=OPERATOR, amount=Money(amount_minor=refund_minor, currency="usd"))
-        assert (state.refusal(refund, ENDS_AT) is None) is is_possible
+        assert (decisions.refusal(state, refund, ENDS_AT) is None) is is_possible
 
 
 @pytest.mark.parametrize("actor", [INSTRUCTOR, OPERATOR], ids=["the reporter", "an operator"])
 def test_only_the_accused_can_contest(actor: Actor) -> None:
     state = replace(at("begun"), report=REPORT)
-    assert state.refusal(ContestNoShow(actor=actor), DURING)
+    assert decisions.refusal(state, ContestNoShow(actor=actor), DURING)
 
 
 def test_a_decision_on_a_parked_booking_unparks_it() -> None:
     for name in ("retry", "settle"):
         state = replace(at("over"), parked_because="settle_payment: test")
-        state.apply(DECISIONS[name], DURING)
+        decisions.apply(state, DECISIONS[name], DURING)
         assert not state.is_parked
 
 
@@ -342,7 +344,7 @@ def test_a_move_takes_slot_times_and_deadlines_along() -> None:
     for place in ("approval", "accepted"):
         state, to = at(place), DECISIONS["reschedule"]
         assert isinstance(to, Reschedule)
-        state.apply(to, BEFORE)
+        decisions.apply(state, to, BEFORE)
         assert state.is_moving
         deadline = state.deadline_after(to)
         state.moved(to, deadline, BEFORE)
@@ -369,6 +371,19 @@ def test_a_hold_that_ends_before_the_session_can_be_completed_is_paid_again_befo
     assert renewal is not None
     assert (renewal.reason, renewal.amount) == (RenewalReason.HOLD_TOO_SHORT, state.terms.price)
     assert BEFORE < renewal.pay_by <= STARTS_AT
+    assert not renewal.is_final
+
+
+def test_a_session_that_an_operator_settles_early_on_a_lapsed_hold_is_finally_paid() -> None:
+    state = at("accepted")
+    state.renewal.hold_lapsed = True
+    before = state.wanted_renewal(BEFORE)
+    decisions.apply(state, DECISIONS["settle"], BEFORE)
+    late = state.late_payment(BEFORE)
+    assert before is not None
+    assert late is not None
+    assert (before.amount, before.is_final) == (state.terms.price, False)
+    assert (late.amount, late.is_final) == (state.terms.price, True)
 
 
 def test_a_repeated_event_is_no_reason_to_look() -> None:
@@ -414,5 +429,5 @@ def test_a_deleted_booking_request_has_no_status() -> None:
 def test_operators_read_what_the_booking_waits_for(
     state: BookingState, details: str, next_deadline: datetime | None
 ) -> None:
-    assert state.details.startswith(details)
+    assert details_of(state).startswith(details)
     assert state.next_deadline == next_deadline

@@ -13,8 +13,10 @@ from models.domain.errors import Declined
 from models.domain.messages import Complete, Extend, Object, ReportNoShow, Retry
 from models.domain.policy import BookingPolicy, Deadlines
 from tests.workflows.booking.reschedule_steps import move, proposal
-from tests.workflows.saga import Booked, Saga
+from tests.workflows.saga import Booked, Saga, both_plans
 from workflows.booking.workflow import BookingWorkflow
+
+pytestmark = both_plans
 
 OPERATOR = Actor(role=Role.OPERATOR)
 POLICY = BookingPolicy(deadlines=Deadlines(contest_window=timedelta(hours=24), objection_window=timedelta(hours=12)))
@@ -81,7 +83,7 @@ async def _moved(saga: Saga) -> tuple[Booked, Send]:
 async def _retried(saga: Saga) -> tuple[Booked, Send]:
     booked = await saga.accepted()
     await booked.until_ended()
-    saga.faults.fail("before", "gateway.capture", Declined("test"))
+    saga.faults.fail("before", saga.call("gateway.capture"), Declined("test"))
     await _complete(booked)
 
     async def send(booked: Booked) -> None:

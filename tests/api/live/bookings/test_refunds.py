@@ -1,6 +1,7 @@
 """Refunds by an operator after the end of a booking, over HTTP."""
 
 import asyncio
+from datetime import timedelta
 from uuid import UUID
 
 import httpx
@@ -14,7 +15,7 @@ from models.domain.ids import fraud_refund_id, refund_workflow_id
 from models.tables.audit import AuditEvent
 from models.tables.payments import Payment
 from sandbox.browser.checkout_page import pay
-from tests.api.live.journey import REASON, approved, booked, decide, order, seen
+from tests.api.live.journey import REASON, approved, booked, decide, order, paid, seen
 from tests.api.stripe_events import AUTHORIZED, event, send
 from tests.api.world import JSON, World, problem
 from tests.conftest import StripeSandbox
@@ -231,6 +232,34 @@ async def test_retry_that_stripe_refuses_is_a_conflict_with_the_reason(
     assert "charge_disputed" in answer.json()["detail"]
 
 
+async def warn(
+    client: httpx.AsyncClient,
+    world: World,
+    stripe_client: stripe.StripeClient,
+    stripe_sandbox: StripeSandbox,
+    booking_id: str,
+) -> JSON:
+    shown = await seen(client, world.operator, booking_id, bool)
+    intent = await stripe_client.v1.payment_intents.retrieve_async(shown["payment"]["payment_intent_id"])
+    async with httpx.AsyncClient(base_url=stripe_sandbox.url, trust_env=False) as bank:
+        opened = await bank.post("/_sandbox/early_fraud_warnings", json={"charge": intent.latest_charge})
+    warning: JSON = opened.raise_for_status().json()
+    return warning
+
+
+async def test_operator_dismisses_a_warning_about_a_charge_that_is_held(
+    client: httpx.AsyncClient, world: World, stripe_client: stripe.StripeClient, stripe_sandbox: StripeSandbox
+) -> None:
+    booking_id = await paid(client, world, await world.slot(timedelta(days=20)), succeeded=True)
+    warning = await warn(client, world, stripe_client, stripe_sandbox, booking_id)
+    warned = event("radar.early_fraud_warning.created") | {"data": {"object": warning}}
+    assert (await send(client, warned)).status_code == 200
+    await seen(client, world.operator, booking_id, lambda shown: shown["needs_attention"])
+    answer = await order(client, world.operator, booking_id, "dismiss", {"reason": "Their bank was mistaken."})
+    assert answer.status_code == 200, answer.text
+    assert (answer.json()["needs_attention"], answer.json()["status"]) == (False, "PENDING")
+
+
 async def test_operator_dismisses_a_fraud_warning(
     client: httpx.AsyncClient,
     world: World,
@@ -242,11 +271,7 @@ async def test_operator_dismisses_a_fraud_warning(
     dismissal = {"reason": "Their bank was mistaken."}
     answer = await order(client, world.operator, booking_id, "dismiss", dismissal)
     assert problem(answer) == (409, "not-possible-now")
-    shown = await seen(client, world.operator, booking_id, bool)
-    intent = await stripe_client.v1.payment_intents.retrieve_async(shown["payment"]["payment_intent_id"])
-    async with httpx.AsyncClient(base_url=stripe_sandbox.url, trust_env=False) as bank:
-        opened = await bank.post("/_sandbox/early_fraud_warnings", json={"charge": intent.latest_charge})
-    warning = opened.raise_for_status().json()
+    warning = await warn(client, world, stripe_client, stripe_sandbox, booking_id)
     for needs_attention in (True, False):  # A later event of the warning changes nothing.
         warned = event("radar.early_fraud_warning.updated") | {"data": {"object": warning}}
         assert (await send(client, warned)).status_code == 200

@@ -37,8 +37,8 @@ async def booked(stripe_side: StripeSide, starts_in: timedelta = timedelta(days=
     return created
 
 
-async def held(stripe_side: StripeSide, card: str = GOOD_CARD) -> str:
-    created = await booked(stripe_side)
+async def held(stripe_side: StripeSide, card: str = GOOD_CARD, starts_in: timedelta = timedelta(days=2)) -> str:
+    created = await booked(stripe_side, starts_in)
     assert await pay(created["checkout_url"], card)
     await stripe_side.deliver()
     booking_id: str = created["id"]
@@ -46,15 +46,15 @@ async def held(stripe_side: StripeSide, card: str = GOOD_CARD) -> str:
     return booking_id
 
 
-async def approved(stripe_side: StripeSide, card: str = GOOD_CARD) -> str:
-    booking_id = await held(stripe_side, card)
+async def approved(stripe_side: StripeSide, card: str = GOOD_CARD, starts_in: timedelta = timedelta(days=2)) -> str:
+    booking_id = await held(stripe_side, card, starts_in)
     approve = f"/v1/bookings/{booking_id}/approve"
     assert (await stripe_side.client.post(approve, headers=stripe_side.world.instructor.headers)).status_code == 200
     return booking_id
 
 
-async def settled(stripe_side: StripeSide, card: str = GOOD_CARD) -> str:
-    booking_id = await approved(stripe_side, card)
+async def settled(stripe_side: StripeSide, card: str = GOOD_CARD, starts_in: timedelta = timedelta(days=2)) -> str:
+    booking_id = await approved(stripe_side, card, starts_in)
     settlement = await order(stripe_side.client, stripe_side.world.operator, booking_id, "settle", REASON)
     assert settlement.status_code == 200
     return booking_id

@@ -31,7 +31,6 @@ from temporalio.worker import UnsandboxedWorkflowRunner, WorkflowInstanceDetails
 
 from models.domain.errors import Declined
 from models.domain.messages import BookingView, ReserveSlot
-from workflows.booking.state import BookingState
 from workflows.booking.workflow import BookingWorkflow
 
 
@@ -51,7 +50,8 @@ class SameObjects(PayloadConverter):
 
 
 class Order(ReserveSlot):
-    rules: type[BookingState]
+    rules: Any
+    """`decisions.Rules`"""
     made: list[Any]
     """The state of each run of the workflow."""
 
@@ -63,8 +63,8 @@ class Saga(BookingWorkflow):
     @workflow.init
     def __init__(self, order: ReserveSlot) -> None:
         assert isinstance(order, Order)
-        self.state_type = order.rules
         super().__init__(order)
+        self.rules = order.rules
         order.made.append(self._state)
 
     @workflow.run
