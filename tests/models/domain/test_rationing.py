@@ -124,7 +124,14 @@ def test_after_five_in_a_day_they_wait_until_the_fifth_last_is_a_day_old(limit: 
 
 @pytest.mark.parametrize(
     ("starts_in", "overlaps"),
-    [(timedelta(0), True), (59 * MINUTE, True), (-59 * MINUTE, True), (HOUR, False), (-HOUR, False)],
+    [
+        (timedelta(0), True),
+        (59 * MINUTE, True),
+        (-59 * MINUTE, True),
+        (HOUR, False),
+        (-HOUR, False),
+        (-2 * HOUR, False),
+    ],
 )
 def test_overlapping_sessions_are_refused_unless_they_are_meant(starts_in: timedelta, overlaps: bool) -> None:
     other = accepted(starts_in)
