@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from temporalio.client import WorkflowHistory
+from temporalio.contrib.opentelemetry import TracingInterceptor
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig
 from temporalio.worker import Replayer
 
 from worker import SANDBOX, WORKFLOWS
-from workflows.client.interceptors import RequestIdWorkerInterceptor
+from workflows.client.interceptors import LoggingInterceptor
 
 _STARTED = "workflowExecutionStartedEventAttributes"
 
@@ -45,7 +46,7 @@ async def _replay_all(files: list[Path]) -> int:
         workflows=WORKFLOWS,
         workflow_runner=SANDBOX,
         data_converter=pydantic_data_converter,
-        interceptors=[RequestIdWorkerInterceptor()],
+        interceptors=[TracingInterceptor(), LoggingInterceptor()],
         runtime=Runtime(telemetry=TelemetryConfig(logging=LoggingConfig(filter="off"))),
     )
     failed = 0

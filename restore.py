@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.contrib.opentelemetry import TracingInterceptor
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
@@ -42,7 +43,7 @@ from models.domain.reconciliation import ReconciliationOrder
 from models.settings import RuntimeSettings, StripeSettings
 from models.startup_check import check_settings
 from worker import WORKFLOWS
-from workflows.client.interceptors import RequestIdWorkerInterceptor
+from workflows.client.interceptors import LoggingInterceptor
 from workflows.client.restore.executions import ExecutionRestore
 from workflows.client.restore.histories import WriteCollector, replay_changed
 from workflows.client.restore.payments import Fate, PaymentRestore
@@ -70,7 +71,7 @@ class Restore:
             PaymentPlan.HOLD: HoldPlan(gateway),
             PaymentPlan.CHARGE_THEN_TRANSFER: ChargeThenTransferPlan(gateway),
         }
-        self._writes = _writes(engine, gateway, StripeDisputes(stripe), StripePayouts(stripe), StripeRefunds(stripe))
+        self._writes = writes(engine, gateway, StripeDisputes(stripe), StripePayouts(stripe), StripeRefunds(stripe))
 
     async def records(self, since: datetime) -> bool:
         """Write again what workflows have written since then."""
@@ -80,17 +81,17 @@ class Restore:
             workflows=WORKFLOWS,
             workflow_runner=UnsandboxedWorkflowRunner(),
             data_converter=pydantic_data_converter,
-            interceptors=[RequestIdWorkerInterceptor(), collector],
+            interceptors=[TracingInterceptor(), LoggingInterceptor(), collector],
         )
         async for result in replay_changed(self._client, self._task_queue, since, replayer):
             if result.replay_failure:
                 unread += 1
                 print(f"not read: {result.history.workflow_id} does not replay under this version")
-        writes = [each for each in collector.writes if each.at >= since]
-        failures = await RecordRestore(self._engine, self._writes, self._gateway).write_again(writes)
+        repeated = [each for each in collector.writes if each.at >= since]
+        failures = await RecordRestore(self._engine, self._writes, self._gateway).write_again(repeated)
         for id, reason in sorted(failures.items()):
             print(f"not written: {id}, {reason}")
-        print(f"{len(writes)} writes of {len({each.workflow_id for each in writes})} workflows repeated.")
+        print(f"{len(repeated)} writes of {len({each.workflow_id for each in repeated})} workflows repeated.")
         await self._reconcile()
         return not failures and not unread
 
@@ -127,7 +128,7 @@ class Restore:
         )
 
 
-def _writes(
+def writes(
     engine: AsyncEngine,
     gateway: StripeGateway,
     disputes: StripeDisputes,
@@ -157,6 +158,7 @@ def _writes(
         record.record_deadline,
         record.record_session_report,
         record.record_session_answer,
+        record.judge_session,
         record.move_slot,
         refund.reserve_refund,
         refund.adopt_refund,

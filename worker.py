@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import timedelta
 from email.utils import parseaddr
 
+import uvloop
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity, workflow
 from temporalio.client import Client
@@ -22,6 +23,7 @@ from temporalio.runtime import LogForwardingConfig, LoggingConfig, PrometheusCon
 from temporalio.worker import Interceptor, Worker, WorkerDeploymentConfig
 
 from activities.adjustments import AdjustmentActivities
+from activities.blocked_times.reader import CalendarReader
 from activities.booking.charges import ChargeThenTransferPlan
 from activities.booking.holds import HoldPlan
 from activities.booking.payments import PaymentActivities
@@ -49,7 +51,7 @@ from activities.stripe.payments import StripeGateway
 from activities.stripe.payouts import StripePayouts
 from activities.stripe.refunds import StripeRefunds
 from activities.webhooks.sender import WebhookSender
-from activities.webhooks.transport import WebhookTransport
+from activities.webhooks.transport import PublicTransport
 from models import logs
 from models.db import build_engine
 from models.domain.policy import PaymentPlan
@@ -58,7 +60,9 @@ from models.settings import DocumentSettings, MailSettings, RuntimeSettings, Str
 from models.startup_check import check_settings
 from models.trace_export import exporting, trace_queries
 from workflows.adjustments import AdjustmentWorkflow
+from workflows.attention import AttentionWorkflow
 from workflows.booking.workflow import BookingWorkflow
+from workflows.client.attention import AttentionExecutions
 from workflows.client.event_router import StripeEventRouter
 from workflows.client.executions import WorkflowExecutions
 from workflows.client.interceptors import LoggingInterceptor, traced
@@ -88,6 +92,7 @@ WORKFLOWS: tuple[type, ...] = (
     ReconciliationWorkflow,
     OrphanSweepWorkflow,
     AdjustmentWorkflow,
+    AttentionWorkflow,
 )
 
 SANDBOX = SharedSandboxRunner()
@@ -143,7 +148,7 @@ def build_worker(
     redelivery = RedeliveryActivities(engine, books, event_router)
     executions = WorkflowExecutions(client, task_queue)
     compared = ExecutionActivities(engine, executions)
-    orphans = OrphanActivities(engine, executions)
+    orphans = OrphanActivities(engine, executions, AttentionExecutions(client, task_queue))
     comparison = ComparisonActivities(engine, books)
     return Worker(
         client,
@@ -207,8 +212,13 @@ def webhook_sender(settings: WebhookSettings, engine: AsyncEngine) -> AbstractAs
     """Delivers webhooks until the block ends. Without a key there are no endpoints."""
     if not settings.keys:
         return nullcontext()
-    transport = WebhookTransport(allow_private=settings.holdfast_webhook_allow_private)
+    transport = PublicTransport(allow_private=settings.holdfast_webhook_allow_private)
     return WebhookSender(engine, transport, settings.keys).running()
+
+
+def calendar_reader(settings: WebhookSettings, engine: AsyncEngine) -> AbstractAsyncContextManager[None]:
+    """Reads instructors' own calendars until the block ends."""
+    return CalendarReader(engine, PublicTransport(allow_private=settings.holdfast_webhook_allow_private)).running()
 
 
 async def main() -> None:
@@ -257,6 +267,7 @@ async def main() -> None:
                 mail_sender(settings, engine),
                 operator_digest(settings, engine),
                 webhook_sender(settings, engine),
+                calendar_reader(settings, engine),
                 worker,
             ):
                 await stop.wait()
@@ -266,4 +277,4 @@ async def main() -> None:
 
 if __name__ == "__main__":
     with exporting("holdfast-worker"):
-        asyncio.run(main())
+        uvloop.run(main())

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Annotated, Self
 from urllib.parse import urlsplit
+from uuid import UUID
 
 from fastapi import Depends, Request
 from pydantic import AfterValidator, AnyHttpUrl, BeforeValidator, Field, SecretStr, model_validator
@@ -120,6 +121,12 @@ class HttpSettings(TokenSettings):
     def verifies_addresses(self) -> bool:
         is_production = self.holdfast_env is Environment.PRODUCTION
         return is_production if self.holdfast_verify_addresses is None else self.holdfast_verify_addresses
+
+    def page_for_operators(self, booking_id: UUID) -> str | None:
+        """The URL of the booking's page; `None` without the pages."""
+        if not self.holdfast_pages:
+            return None
+        return f"{str(self.holdfast_public_url).rstrip('/')}/operator/bookings/{booking_id}"
 
     @property
     def webhook_secrets(self) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,15 +31,17 @@ class Meter:
         self._processes = dict(processes)
 
     @asynccontextmanager
-    async def measuring(self, usage: Usage) -> AsyncIterator[None]:
+    async def measuring(self, usage: Usage, until: Callable[[], Awaitable[None]] | None = None) -> AsyncIterator[None]:
         """Add the time and the CPU used inside the block to `usage`.
 
-        The CPU is read a little later than the clock, since a webhook or a workflow's last task may come after the
-        last response.
+        The CPU is read later than the clock: once `until` returns, and a little later, since a webhook or a workflow's
+        last task may come after the last response.
         """
         before, start = self._read(), time.monotonic()
         yield
         usage.seconds += time.monotonic() - start
+        if until:
+            await until()
         await asyncio.sleep(_SETTLE_SECONDS)
         after = self._read()
         for name, seconds in after.items():

@@ -3,16 +3,18 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine
-from sqlmodel import col, select
+from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
 
 from models.domain.states import BookingStatus, PaymentStatus
 from models.tables.bookings import BookingRequest
+from models.tables.outbox import OutboxMessage
 from models.tables.payments import Payment
 
 _POLL_SECONDS: Final = 0.02
@@ -64,3 +66,18 @@ async def polling(engine: AsyncEngine, query: StateQuery) -> AsyncIterator[Booki
         finally:
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
+
+
+async def wait_for_mails(engine: AsyncEngine, booking_ids: Collection[UUID]) -> None:
+    """Wait until every mail about the bookings that is due has been sent. The last ones carry the receipts."""
+    is_open = (
+        col(OutboxMessage.booking_id).in_(booking_ids),
+        col(OutboxMessage.sent_at).is_(None),
+        col(OutboxMessage.gave_up_at).is_(None),
+    )
+    async with AsyncSession(engine.execution_options(isolation_level="AUTOCOMMIT")) as session:
+        while True:
+            is_due = col(OutboxMessage.due_at) <= datetime.now(UTC)
+            if not (await session.exec(select(func.count()).where(*is_open, is_due))).one():
+                return
+            await asyncio.sleep(_POLL_SECONDS)

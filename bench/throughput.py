@@ -8,9 +8,10 @@ from typing import Final
 
 from bench.actions import HistoryCost, history_cost
 from bench.baseline_process import BaselineWorker
-from bench.bookings import BookingDriver, booking_driver
+from bench.bookings import BookingDriver, PaidBooking, booking_driver
 from bench.concurrency import map_concurrently
 from bench.cpu import Meter, Usage
+from bench.polling import wait_for_mails
 from bench.stack import BenchStack
 from models.domain.ids import workflow_id
 from sandbox.demo.marketplace import Marketplace
@@ -71,13 +72,18 @@ class _Run:
         starts_at = datetime.now(UTC) + _SHORTEST_LEAD + _LEAD_FACTOR * size * self._time_per_booking
         pairs = await self._driver.pairs(starts_at, size)
         start = datetime.now(UTC)
-        async with self._holdfast_meter.measuring(batch.holdfast):
-            booked = await map_concurrently(pairs, self._driver.pay_and_approve, self._at_once)
+        booked: list[PaidBooking] = []
+
+        async def mails_sent() -> None:
+            await wait_for_mails(self._market.engine, [each.booking_id for each in booked])
+
+        async with self._holdfast_meter.measuring(batch.holdfast, mails_sent):
+            booked += await map_concurrently(pairs, self._driver.pay_and_approve, self._at_once)
         self._time_per_booking = (datetime.now(UTC) - start) / size
         async with self._baseline_meter.measuring(batch.baseline):
             baseline_ids = await map_concurrently(range(size), self._baseline.run_workflow, self._at_once)
         await _sleep_until(starts_at + _START_MARGIN)
-        async with self._holdfast_meter.measuring(batch.holdfast):
+        async with self._holdfast_meter.measuring(batch.holdfast, mails_sent):
             await map_concurrently(booked, self._driver.complete, self._at_once)
         self.baseline_ids += baseline_ids
         self.holdfast_ids += [workflow_id(booking.booking_id) for booking in booked]

@@ -123,7 +123,7 @@ class BookingStarter:
             task_queue="holdfast",
             task_timeout=TASK_TIMEOUT,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            search_attributes=search_attributes.at_start(order),
+            search_attributes=search_attributes.at_start(order, "bench"),
         )
         checkout = await market.temporal.execute_update_with_start_workflow(
             BookingWorkflow.open_checkout, id=OPEN_CHECKOUT, start_workflow_operation=starting

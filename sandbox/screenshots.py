@@ -11,20 +11,22 @@ from pathlib import Path
 from typing import Final
 
 import httpx
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Page, ViewportSize, async_playwright
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from activities.stripe.client import stripe_client
 from models.db import build_engine
+from sandbox import temporal_pictures
 from sandbox.browser.checkout_page import pay
 from sandbox.browser.chromium import chromium_program
-from sandbox.demo.marketplace import Marketplace
+from sandbox.demo.marketplace import Marketplace, Pair
 from sandbox.demo.people import Person
 from sandbox.stack import supervision
 from sandbox.stack.environment import PROJECT_ROOT
 from sandbox.stack.stack import Stack
 
+SIZE: Final[ViewportSize] = {"width": 1200, "height": 800}
 IMAGES: Final = PROJECT_ROOT / "docs" / "images"
 
 
@@ -33,7 +35,7 @@ async def draw() -> int:
     with tempfile.TemporaryDirectory(prefix="holdfast-screenshots-") as directory:
         async with Stack(Path(directory)) as stack, async_playwright() as playwright:
             browser = await playwright.chromium.launch(executable_path=program, args=["--headless", "--no-sandbox"])
-            page = await browser.new_page(viewport={"width": 1200, "height": 800})
+            page = await browser.new_page(viewport=SIZE)
             await _play_and_draw(stack, page)
             await browser.close()
     return 0
@@ -52,6 +54,9 @@ async def _play_and_draw(stack: Stack, page: Page) -> None:
         await market.operator().call(
             "POST", f"/operator/bookings/{bookings[0]}/refund", json={"amount_minor": 2_500, "reason": "It was short."}
         )
+        pair, accepted = await _accepted(market, 54)
+        await temporal_pictures.draw(market, page, bookings[0], accepted, pair.instructor)
+        await page.set_viewport_size(SIZE)
         await _sign_in(page, stack.api_url, market.operator())
         for name, path in {
             "booking": f"/operator/bookings/{bookings[0]}",
@@ -69,14 +74,19 @@ async def _sign_in(page: Page, url: str, person: Person) -> None:
 
 
 async def _settled(market: Marketplace, hours: int) -> str:
+    _, booking_id = await _accepted(market, hours)
+    reason = {"reason": "Both say that they met by phone."}
+    await market.operator().call("POST", f"/operator/bookings/{booking_id}/settle", json=reason)
+    return booking_id
+
+
+async def _accepted(market: Marketplace, hours: int) -> tuple[Pair, str]:
     pair = await market.pair(timedelta(hours=hours))
     booking = await pair.student.book(pair.slot_id)
     await pay(booking["checkout_url"])
     await pair.student.wait_until(booking["id"], payment__status="PENDING")
     await pair.instructor.decide(booking["id"], "approve")
-    reason = {"reason": "Both say that they met by phone."}
-    await market.operator().call("POST", f"/operator/bookings/{booking['id']}/settle", json=reason)
-    return str(booking["id"])
+    return pair, str(booking["id"])
 
 
 if __name__ == "__main__":

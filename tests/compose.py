@@ -12,20 +12,16 @@ from sandbox.stack.environment import PROJECT_ROOT
 
 _VARIABLE = re.compile(r"\$(?:\{([A-Z0-9_]+)(?::([-?])([^}]*))?\}|(\$))")
 
+_EXAMPLE = (PROJECT_ROOT / ".env.example").read_text()
+_SECRET = re.compile(r"_(SECRET|PASSWORD|KEY)$")
+OPTIONAL = dict(re.findall(r"^#([A-Z0-9_]+)=(.*)$", _EXAMPLE, re.MULTILINE))
+"""What `.env.example` shows as defaults."""
+
 DOTENV = {
-    "HOLDFAST_PUBLIC_URL": "https://holdfast.example",
-    "HOLDFAST_TOKEN_SECRET": secrets.token_hex(32),
-    "STRIPE_API_KEY": f"rk_test_{secrets.token_hex(16)}",
-    "STRIPE_WEBHOOK_SECRET": f"whsec_{secrets.token_hex(16)}",
-    "STRIPE_CONNECT_WEBHOOK_SECRET": f"whsec_{secrets.token_hex(16)}",
-    "STRIPE_LIVEMODE": "false",
-    "HOLDFAST_SMTP_HOST": "127.0.0.1",
-    "HOLDFAST_MAIL_FROM": "Holdfast <post@holdfast.example>",
-    "POSTGRES_PASSWORD": secrets.token_hex(32),
-    "POSTGRES_PROGRAM_PASSWORD": secrets.token_hex(32),
-    "TEMPORAL_POSTGRES_PASSWORD": secrets.token_hex(32),
+    name: value + secrets.token_hex(32) if _SECRET.search(name) else value
+    for name, value in re.findall(r"^([A-Z0-9_]+)=(.*)$", _EXAMPLE, re.MULTILINE)
 }
-"""An `.env` with what docs/operations/self-hosting.md asks for."""
+"""`.env.example` with secrets filled in."""
 
 SANDBOX_DOTENV = DOTENV | {
     "HOLDFAST_ENV": "development",
@@ -64,6 +60,12 @@ def variables() -> set[str]:
         if value is None
     }
     return passed_on | {name for name, _, _, _ in _VARIABLE.findall(text) if name}
+
+
+def defaults() -> dict[str, str]:
+    """The variables that have a default in the file."""
+    text = (PROJECT_ROOT / "docker-compose.yml").read_text()
+    return {name: argument for name, operator, argument, _ in _VARIABLE.findall(text) if operator == "-"}
 
 
 def environment(service: str, env: Mapping[str, str] = DOTENV) -> dict[str, str]:

@@ -7,10 +7,20 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from models.domain.stripe_events import CONNECT_EVENTS, DEAUTHORIZED, PLATFORM_EVENTS, THIN_EVENTS
 from sandbox.stack.environment import PROJECT_ROOT
 from sandbox.stack.temporal import search_attribute_types
-from tests.compose import DOTENV, SANDBOX_DOTENV, MissingVariable, environment, services, variables
-from tests.program_settings import SETTINGS
+from tests.compose import (
+    DOTENV,
+    OPTIONAL,
+    SANDBOX_DOTENV,
+    MissingVariable,
+    defaults,
+    environment,
+    services,
+    variables,
+)
+from tests.program_settings import DEFAULTS, SETTINGS
 
 _PIN = re.compile(r"^([a-z0-9._-]+)==(\S+)", re.MULTILINE)
 _HOST = re.compile(r"https?://")
@@ -113,8 +123,8 @@ def _stripe_access() -> dict[str, str]:
     """The access to each resource that the adapters' calls need."""
     adapters = (PROJECT_ROOT / "activities" / "stripe").glob("*.py")
     calls = [
-        # A reversal belongs to its transfer, and a fee's refund to its fee.
-        (re.sub(r"\.(reversals|refunds)$", "", resource), verb)
+        # A reversal belongs to its transfer, a fee's refund to its fee, and a line to its Checkout Session.
+        (re.sub(r"\.(reversals|refunds|line_items)$", "", resource), verb)
         for file in adapters
         for resource, verb in _STRIPE_CALL.findall(file.read_text())
     ]
@@ -125,11 +135,24 @@ def _stripe_access() -> dict[str, str]:
 def test_docs_name_the_permissions_of_the_stripe_key() -> None:
     rows = re.findall(
         r"^\| `([a-z0-9_.]+)` \| (Read|Write|None) \| (Read|None) \| `[a-z0-9_]+` \|$",
-        _text("docs/operations/self-hosting.md"),
+        _text("docs/operations/stripe.md"),
         re.MULTILINE,
     )
     documented = {resource: own if own != "None" else connected for resource, own, connected in rows}
     assert documented == _stripe_access()
+
+
+@pytest.mark.parametrize(
+    ("title", "events"),
+    [
+        ("Your account", PLATFORM_EVENTS),
+        ("Connected accounts", CONNECT_EVENTS | {DEAUTHORIZED}),
+        ("Accounts v2", THIN_EVENTS),
+    ],
+)
+def test_docs_name_the_events_of_each_webhook_endpoint(title: str, events: frozenset[str]) -> None:
+    section = _text("docs/operations/stripe.md").partition(f"\n### {title}\n")[2].partition("\n#")[0]
+    assert re.findall(r"^- `(.+)`$", section, re.MULTILINE) == sorted(events)
 
 
 _SET_BY_COMPOSE = {"DATABASE_URL"}
@@ -158,9 +181,24 @@ def test_docs_name_every_variable_that_compose_takes_and_no_other() -> None:
     assert settings - named <= _SET_BY_COMPOSE
 
 
+def test_env_example_has_every_variable_with_its_default() -> None:
+    known = DEFAULTS | defaults()
+    assert {name: known.get(name, "") for name in variables() - DOTENV.keys()} == OPTIONAL
+    assert [name for name, value in DOTENV.items() if not value] == []
+
+
+def test_docs_have_the_defaults_of_the_settings() -> None:
+    rows = re.findall(
+        r"^\| `(HOLDFAST_\w+)` \| `(.+?)`(?: \||;)", _text("docs/operations/self-hosting.md"), re.MULTILINE
+    )
+    shown = {name: {"on": "true"}.get(default, default) for name, default in rows if DEFAULTS.get(name)}
+    assert len(shown) > 30
+    assert shown == {name: DEFAULTS[name] for name in shown}
+
+
 def test_docs_have_the_variables_of_the_sandbox() -> None:
     page = _text("docs/operations/self-hosting.md")
-    block = page.partition("```\nCOMPOSE_PROFILES=sandbox\n")[2].partition("```")[0]
+    block = page.partition("```ini\nCOMPOSE_PROFILES=sandbox\n")[2].partition("```")[0]
     shown = dict(line.split("=", 1) for line in block.splitlines())
     secrets = {name for name in SANDBOX_DOTENV if name.endswith(("_SECRET", "_PASSWORD"))}
     assert shown == {name: value for name, value in SANDBOX_DOTENV.items() if name not in secrets}

@@ -6,6 +6,7 @@ No engine is needed: the files that the Dockerfile copies are laid out in a dire
 import asyncio
 import os
 import re
+import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -110,18 +111,20 @@ async def test_operators_are_added_by_the_owner_and_get_tokens_from_the_api(imag
     assert re.search(r"^ey\S+$", await run_to_end("token", token), re.MULTILINE)
 
 
+@pytest.fixture
+def state() -> Iterator[Path]:
+    """A directory of the images' user, who cannot enter pytest's own."""
+    with tempfile.TemporaryDirectory(prefix="holdfast-state-") as directory:
+        if USER:
+            os.chown(directory, USER.uid, USER.gid)
+        yield Path(directory)
+
+
 async def test_sandbox_delivers_its_events_to_the_api_and_shows_mails(
-    image: Path, sandbox_image: Path, migrated: Postgres, temporal_address: str, tmp_path: Path
+    image: Path, sandbox_image: Path, migrated: Postgres, temporal_address: str, tmp_path: Path, state: Path
 ) -> None:
     settings = _settings("api", migrated, temporal_address, SANDBOX_DOTENV)
     api = Service("api", image, settings, tmp_path)
-    state = tmp_path / "state"
-    state.mkdir()
-    if USER:
-        os.chown(state, USER.uid, USER.gid)
-        for parent in state.parents:
-            if parent.is_relative_to(tmp_path.parents[1]):
-                parent.chmod(0o755)
     environments = {name: environment(name, SANDBOX_DOTENV) for name in ("stripe-sandbox", "mail-sandbox")}
     stripe, mail = (
         Service(name, sandbox_image, environments[name], tmp_path, {"api": api}, volumes={"/state": state})

@@ -76,7 +76,7 @@ _STEPS = _activities(PaymentActivities, RecordActivities)
 _STATED: dict[tuple[str, str], list[str]] = {
     ("workflows/booking/progress.py", "reason_of(failure)"): [reason_of(HoldLost()), *map(_failed, _STEPS)],
     ("workflows/booking/workflow.py", "session_reports.UNDECIDED"): [session_reports.UNDECIDED],
-    ("workflows/booking/workflow.py", "LATE_PAYMENT_MISSING"): [renewals.LATE_PAYMENT_MISSING],
+    ("workflows/booking/renewals.py", "LATE_PAYMENT_MISSING"): [renewals.LATE_PAYMENT_MISSING],
     # The reason that a booking had before its workflow was reset.
     ("workflows/booking/workflow.py", "reason"): [],
     # What a workflow states, written to its booking's record.
@@ -90,7 +90,7 @@ _STATED: dict[tuple[str, str], list[str]] = {
     ("activities/disputes.py", "attention.dispute_reason(dispute.id)"): [
         *_texts("activities.database.attention", "dispute_reason")
     ],
-    ("activities/fraud_warnings.py", "reason"): [*_texts("activities.fraud_warnings", "_act")],
+    ("activities/fraud_warnings.py", "reason"): [*_texts("activities.fraud_warnings", "_call_attention")],
 }
 """Where a reason is stated, as file and expression, and the texts that it can have there."""
 

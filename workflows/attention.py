@@ -1,7 +1,10 @@
-"""Attention for workflows that end on their own: a write that fails for good is shown to operators, and tried again.
+"""What needs an operator beside parked bookings, found in Temporal by `NeedsAttention`.
 
 A booking parks and waits for an operator. A refund, dispute, payout or account has nothing to decide: money has moved,
-and its record is missing. So the workflow keeps trying, and says so wherever an operator looks.
+and its record is missing. So the workflow keeps trying, and `Attention` says so wherever an operator looks.
+
+A booking whose workflow has ended cannot say anything any more. `AttentionWorkflow` does, for as long as the booking's
+record needs attention: the sweep of `workflows/orphans.py` starts, changes and ends it.
 """
 
 import asyncio
@@ -11,28 +14,46 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from temporalio import workflow
+from temporalio.common import SearchAttributeUpdate
 from temporalio.exceptions import ActivityError, FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities.failed_writes import FailedWriteActivities
-    from models.domain.messages import FailedWrite
+    from models.domain.attention import kind_of
+    from models.domain.ids import workflow_id
+    from models.domain.messages import AttentionCase, FailedWrite
+    from models.domain.payments import stripe_dashboard
     from workflows.activity_calls import persist, persist_decision
-    from workflows.search_attributes import NEEDS_ATTENTION
+    from workflows.descriptions import table
+    from workflows.search_attributes import BOOKING_STATUS, NEEDS_ATTENTION, PAYMENT_STATUS
 
 T = TypeVar("T")
 A = TypeVar("A")
 
+CASE = "case"
+"""The memo with the `AttentionCase` that the workflow shows."""
 _FIRST_PAUSE = timedelta(minutes=1)
 _LONGEST_PAUSE = timedelta(days=1)
 
 
 class Attention:
-    """`booking_id` is set once it is known whose booking needs attention. The workflow itself shows it in any case."""
+    """`concerns` is told once it is known whose booking needs attention. The workflow itself shows it in any case."""
 
     def __init__(self) -> None:
         self.booking_id: UUID | None = None
+        self._subject: dict[str, str | None] = {}
         self._reported: FailedWrite | None = None
         self._reason: str | None = None
+
+    def concerns(self, booking_id: UUID, subject: str) -> None:
+        """`subject` says in a line where the workflow stands. No event in its history."""
+        self.booking_id = booking_id
+        self._subject = {"Booking": f"`{workflow_id(booking_id)}`", workflow.info().workflow_type: subject}
+        self._set_details()
+
+    def _set_details(self) -> None:
+        rows = {"Needs attention": self._reason, **self._subject}
+        workflow.set_current_details(table(rows) if any(rows.values()) else "")
 
     async def persist_until_recorded(
         self, activity: Callable[[Any, A], Awaitable[T]], record: A, *, is_decision: bool = False
@@ -65,7 +86,7 @@ class Attention:
             return
         self._reason = reason
         workflow.upsert_search_attributes([NEEDS_ATTENTION.value_set(True)])
-        workflow.set_current_details(reason)
+        self._set_details()
         if self.booking_id is not None and self._reported is None:
             self._reported = FailedWrite(booking_id=self.booking_id, reason=reason, at=workflow.now())
             await _try(FailedWriteActivities.report_failed_write, self._reported)
@@ -76,7 +97,7 @@ class Attention:
             return
         reported, self._reason, self._reported = self._reported, None, None
         workflow.upsert_search_attributes([NEEDS_ATTENTION.value_set(False)])
-        workflow.set_current_details("")
+        self._set_details()
         if reported is not None:
             resolved = reported.model_copy(update={"at": workflow.now()})
             await _try(FailedWriteActivities.resolve_failed_write, resolved)
@@ -90,3 +111,47 @@ async def _try(activity: Callable[[Any, FailedWrite], Awaitable[None]], message:
         if is_cancelled_exception(failure):
             raise
         workflow.logger.error("the booking's attention cannot be recorded: %s", failure)
+
+
+@workflow.defn(name="Attention")
+class AttentionWorkflow:
+    @workflow.init
+    def __init__(self, case: AttentionCase) -> None:
+        self._case = case
+        self._is_over = False
+
+    @workflow.run
+    async def run(self, case: AttentionCase) -> None:
+        workflow.set_current_details(_details(self._case))
+        try:
+            await workflow.wait_condition(lambda: self._is_over)
+        finally:
+            workflow.upsert_search_attributes([NEEDS_ATTENTION.value_set(False)])
+
+    @workflow.signal(description="Sent by the sweep when the reason or a status has changed.")
+    def changed(self, case: AttentionCase) -> None:
+        if case == self._case:
+            return  # Sent again, or with the start.
+        self._case = case
+        workflow.upsert_memo({CASE: case})
+        updates: list[SearchAttributeUpdate[Any]] = [BOOKING_STATUS.value_set(case.booking_status)]
+        if case.payment_status:
+            updates.append(PAYMENT_STATUS.value_set(case.payment_status))
+        workflow.upsert_search_attributes(updates)
+        workflow.set_current_details(_details(case))
+
+    @workflow.signal(description="Sent by the sweep when the booking needs attention no more. Needs no input.")
+    def resolved(self) -> None:
+        self._is_over = True
+
+
+def _details(case: AttentionCase) -> str:
+    link = f"{stripe_dashboard(case.checkout_session_id)}payments/{case.payment_intent_id}"
+    return table(
+        {
+            "Needs attention": case.reason,
+            "Runbook": kind_of(case.reason),
+            "Booking": f"{case.booking_status}, `{workflow_id(case.booking_id)}`",
+            "Payment": f"{case.payment_status}, [at Stripe]({link})" if case.payment_intent_id else None,
+        }
+    )

@@ -20,6 +20,7 @@ from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from activities.disputes import DisputeActivities
+    from models.domain.decisions import OPERATORS_ONLY, is_operator
     from models.domain.disputes import (
         EVIDENCE_MARGIN,
         DisputeContext,
@@ -37,9 +38,11 @@ with workflow.unsafe.imports_passed_through():
         SubmitEvidence,
         after_recovery,
     )
+    from models.domain.messages import Refusal
     from models.domain.states import DisputeStatus
     from workflows.activity_calls import CALL_BUDGET, call_stripe, call_stripe_until_answered, is_declined
     from workflows.attention import Attention
+    from workflows.descriptions import describe, described_update
 
 _LOOK_UP_INTERVAL = timedelta(days=7)
 
@@ -73,7 +76,7 @@ class DisputeWorkflow:
             case = await self._attention.persist_until_recorded(DisputeActivities.record_dispute, record)
             if case is None:
                 return None
-            self._attention.booking_id = case.parties.booking_id
+            self._attention.concerns(case.parties.booking_id, f"{state.amount.format()}, {state.status}")
             if self._answer is None:
                 # Decided in an earlier run, which was ended from outside.
                 self._answer = DisputeResponse.TAKEN_OVER if case.is_taken_over else case.ordered
@@ -85,11 +88,11 @@ class DisputeWorkflow:
                 continue
             await self._wait(self._next_look_up(state))
 
-    @workflow.signal
-    def dispute_event(self, event: DisputeEvent) -> None:
+    @workflow.signal(description=describe(DisputeEvent))
+    def dispute_event(self, event: DisputeEvent | None = None) -> None:
         self._event_pending = True
 
-    @workflow.update
+    @described_update(DisputeDecision)
     async def decide(self, decision: DisputeDecision) -> None:
         """An operator says what to answer."""
         async with self._deciding:
@@ -106,6 +109,8 @@ class DisputeWorkflow:
 
     @decide.validator
     def _may_decide(self, decision: DisputeDecision) -> None:
+        if not is_operator(decision.actor):
+            raise ApplicationError(OPERATORS_ONLY, type=Refusal.NOT_POSSIBLE_NOW)
         self._check()
 
     def _check(self) -> None:

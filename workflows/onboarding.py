@@ -26,6 +26,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from workflows.activity_calls import call_stripe, call_stripe_until_answered, is_declined, persist
     from workflows.attention import Attention
+    from workflows.descriptions import describe
 
 _LINK_BUDGET = timedelta(seconds=30)
 """How long a link is tried for: the instructor is waiting for it."""
@@ -53,15 +54,15 @@ class OnboardingWorkflow:
                 return
             await self._sync()
 
-    @workflow.update(name=OPEN_LINK)
+    @workflow.update(name=OPEN_LINK, description="Creates a link to Stripe's onboarding form. Needs no input.")
     async def open_link(self) -> None:
         """Put a new link on the instructor's row. Before the first one, create the account."""
         self._link_requested = True
         async with self._one_link_at_a_time:
             await self._translate_errors(self._create_link())
 
-    @workflow.signal
-    def account_event(self, event: AccountEvent) -> None:
+    @workflow.signal(description=describe(AccountEvent))
+    def account_event(self, event: AccountEvent | None = None) -> None:
         self._event_pending = True
 
     async def _wait_for_message(self) -> None:

@@ -22,6 +22,7 @@ with workflow.unsafe.imports_passed_through():
     from models.domain.payouts import PayoutEvent, PayoutOrder, PayoutPhase, PayoutState, RecordLostPayout, RecordPayout
     from workflows.activity_calls import call_stripe_until_answered, is_declined, persist
     from workflows.attention import Attention
+    from workflows.descriptions import describe
 
 _LOOK_UP_INTERVAL = timedelta(days=1)
 _LOST_PAYOUT = "lost-payout"
@@ -54,8 +55,8 @@ class PayoutWorkflow:
                 return state.phase
             await self._wait()
 
-    @workflow.signal
-    def payout_event(self, event: PayoutEvent) -> None:
+    @workflow.signal(description=describe(PayoutEvent))
+    def payout_event(self, event: PayoutEvent | None = None) -> None:
         self._event_pending = True
 
     async def _adds_up(self, state: PayoutState) -> bool:

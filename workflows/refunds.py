@@ -25,9 +25,10 @@ with workflow.unsafe.imports_passed_through():
     from activities.fraud_warnings import FraudWarningActivities
     from activities.refunds import RefundActivities
     from models.domain.actors import PLATFORM
+    from models.domain.decisions import OPERATORS_ONLY, is_operator
     from models.domain.fraud_warnings import CancelBooking, FraudWarningOutcome, TakeFraudWarning
     from models.domain.ids import workflow_id
-    from models.domain.messages import Cancel, Channel
+    from models.domain.messages import Cancel, Channel, Refusal
     from models.domain.refunds import (
         ORDERED,
         WAITS_FOR_BALANCE,
@@ -48,6 +49,7 @@ with workflow.unsafe.imports_passed_through():
     from models.domain.states import RefundStatus
     from workflows.activity_calls import call_stripe_until_answered, is_declined, reason_of
     from workflows.attention import Attention
+    from workflows.descriptions import describe, described_update
 
 T = TypeVar("T")
 A = TypeVar("A")
@@ -73,9 +75,10 @@ class RefundWorkflow:
         """`None`: nobody ordered such a refund, the warning leads to none, or Stripe does not know it."""
         self._refund = await self._start(order)
         while self._refund is not None:
-            self._attention.booking_id = self._refund.parties.booking_id
+            self._show(self._refund)
             self._event_pending = False
             self._refund = await self._advance(self._refund)
+            self._show(self._refund)
             self._is_answered = self._retry is None
             if self._is_answered and not await self._has_more_to_do(self._refund):
                 return self._refund.status
@@ -83,16 +86,16 @@ class RefundWorkflow:
         await workflow.wait_condition(workflow.all_handlers_finished)
         return None
 
-    @workflow.signal
-    def refund_event(self, event: RefundEvent) -> None:
+    @workflow.signal(description=describe(RefundEvent))
+    def refund_event(self, event: RefundEvent | None = None) -> None:
         self._event_pending = True
 
-    @workflow.update(name=ORDERED)
+    @workflow.update(name=ORDERED, description="Waits for the outcome of the order. Needs no input.")
     async def ordered(self) -> RefundView:
         """The refund once Stripe has answered or it is refused. A refund is started with this update."""
         return await self._wait_for_outcome()
 
-    @workflow.update
+    @described_update(RetryRefund)
     async def try_again(self, retry: RetryRefund) -> RefundView:
         """For a refund that failed."""
         await workflow.wait_condition(lambda: self._is_answered or self._refund is not None)
@@ -104,11 +107,19 @@ class RefundWorkflow:
         self._is_answered = False
         return await self._wait_for_outcome()
 
+    @try_again.validator
+    def _may_try_again(self, retry: RetryRefund) -> None:
+        if not is_operator(retry.actor):
+            raise ApplicationError(OPERATORS_ONLY, type=Refusal.NOT_POSSIBLE_NOW)
+
     async def _wait_for_outcome(self) -> RefundView:
         await workflow.wait_condition(lambda: self._is_answered)
         if self._refund is None:
             raise ApplicationError("There is no such refund.", type=RefundRefusal.NOT_FAILED)
         return RefundView(status=self._refund.status, refusal=self._refund.refusal)
+
+    def _show(self, refund: RefundSnapshot) -> None:
+        self._attention.concerns(refund.parties.booking_id, f"{refund.amount.format()}, {refund.status}")
 
     async def _persist(self, activity: Callable[[Any, A], Awaitable[T]], record: A) -> T:
         return await self._attention.persist_until_recorded(activity, record)

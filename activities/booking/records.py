@@ -25,6 +25,7 @@ from models.domain.messages import (
     RecordEnding,
     RecordLapse,
     RecordProcessing,
+    RecordRefusedSignal,
     RecordRenewal,
     RecordRenewalClosed,
     RecordRenewedPayment,
@@ -214,6 +215,22 @@ class RecordActivities:
                 booking.next_deadline_at = message.until
                 until = {"until": message.until.isoformat()}
                 await outbox.notify(session, booking, ON_REVIEW, message.at, until, occasion=message.at.isoformat())
+
+    @activity.defn
+    async def record_refused_signal(self, message: RecordRefusedSignal) -> None:
+        """As the platform's own event: who has sent it is what the signal says, and not known."""
+        claimed = message.actor.model_dump(mode="json") if message.actor else None
+        refused = audit.event(
+            message.booking_id,
+            "booking.signal_refused",
+            PLATFORM,
+            Channel.TEMPORAL,
+            message.at,
+            {"signal": message.signal, "reason": message.reason, "actor": claimed},
+            occasion=f"{message.at.isoformat()}/{message.signal}/{message.reason}",
+        )
+        async with transaction(self._engine) as session:
+            await audit.append(session, refused)
 
     @activity.defn
     async def record_deadline(self, message: RecordDeadline) -> None:

@@ -15,7 +15,7 @@ from models.domain.payments import Checkout, HoldPhase, PaymentState
 from models.domain.policy import BookingPolicy
 from models.domain.renewals import Renewal, page_ends
 from models.domain.resets import RecordedBooking
-from models.domain.states import HOLDS_SLOT, BookingStatus
+from models.domain.states import HOLDS_SLOT, BookingStatus, while_open
 from models.domain.terms import BookingTerms
 from models.tables.audit import AuditEvent
 from models.tables.bookings import BookingRequest, LiveSession
@@ -48,7 +48,7 @@ async def load(session: AsyncSession, terms: BookingTerms) -> RecordedBooking:
         return RecordedBooking(stage=Stage.CLOSED, view=view, terms=terms, ended_by=_actor(ended))
     recorded = RecordedBooking(
         stage=_stage(booking, payment),
-        view=view,
+        view=view.model_copy(update={"payment_status": while_open(view.payment_status)}),
         terms=terms.model_copy(
             update={
                 "slot_id": booking.slot_id,

@@ -1,5 +1,6 @@
 """Reports on a session: recorded, sent to the other side, answered, and judged by the meeting's record."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -73,32 +74,37 @@ async def judge(engine: AsyncEngine, message: JudgeSession) -> Verdict:
         ]
         attended = attendance(sightings, terms.starts_at, terms.ends_at, message.at)
         found = verdict(attended, terms.policy, terms.ends_at - terms.starts_at)
-        detail = {
-            "verdict": found,
+        seconds = {
             "student_seconds": _seconds(attended.student.total),
             "instructor_seconds": _seconds(attended.instructor.total),
             "together_seconds": _seconds(attended.together),
         }
-        judged = audit.event(
-            terms.booking_id,
-            "booking.session_judged",
-            PLATFORM,
-            Channel.WORKFLOW,
-            message.at,
-            detail,
-            occasion=message.at.isoformat(),
-        )
-        booking = await session.get(BookingRequest, terms.booking_id, with_for_update=True)
-        if booking is None or booking.status not in HOLDS_SLOT:
-            # Only a workflow that was reset asks after the end, and nothing follows from the answer.
-            return found
-        if await audit.lock_for(session, judged) is None:
-            # Judged before, and the result was lost: return it as it was. Later attendance is for another call.
-            before = await session.get_one(AuditEvent, judged.id)
-            return Verdict(before.detail["verdict"])
-        await session.exec(
-            update(SessionReport).where(col(SessionReport.booking_id) == terms.booking_id).values(verdict=found)
-        )
+        return await record_verdict(session, message, found, seconds)
+
+
+async def record_verdict(
+    session: AsyncSession, message: JudgeSession, found: Verdict, seconds: Mapping[str, int]
+) -> Verdict:
+    """Returns the one that was recorded first."""
+    booking_id = message.terms.booking_id
+    judged = audit.event(
+        booking_id,
+        "booking.session_judged",
+        PLATFORM,
+        Channel.WORKFLOW,
+        message.at,
+        {"verdict": found, **seconds},
+        occasion=message.at.isoformat(),
+    )
+    booking = await session.get(BookingRequest, booking_id, with_for_update=True)
+    if booking is None or booking.status not in HOLDS_SLOT:
+        # Only a workflow that was reset asks after the end, and nothing follows from the answer.
+        return found
+    if await audit.lock_for(session, judged) is None:
+        # Judged before, and the result was lost: return it as it was. Later attendance is for another call.
+        before = await session.get_one(AuditEvent, judged.id)
+        return Verdict(before.detail["verdict"])
+    await session.exec(update(SessionReport).where(col(SessionReport.booking_id) == booking_id).values(verdict=found))
     return found
 
 

@@ -25,7 +25,7 @@ from models.domain.reconciliation import (
     ExecutionComparison,
     ReconciliationStarted,
 )
-from models.domain.states import HOLDS_SLOT, BookingStatus, PaymentStatus
+from models.domain.states import HOLDS_SLOT, BookingStatus, PaymentStatus, while_open
 from models.tables.bookings import BookingRequest
 from models.tables.disputes import Dispute
 from models.tables.payments import InstructorPayout, Payment
@@ -189,10 +189,7 @@ def _differ(record: _Record | None, execution: BookingExecution | None) -> str |
         return "its workflow is open, and its record is not" if record is None else _UNATTENDED
     if record.status != execution.booking_status:
         return f"its record is {record.status}, and its workflow {execution.booking_status}"
-    # A charge that is disputed before its booking has ended is still held, for the workflow.
-    is_disputed = record.payment_status is PaymentStatus.DISPUTED
-    payment_status = PaymentStatus.PENDING if is_disputed else record.payment_status
-    if payment_status != execution.payment_status:
+    if while_open(record.payment_status) != execution.payment_status:
         return f"its payment's record is {record.payment_status}, and its workflow's {execution.payment_status}"
     if execution.starts_at is None or abs(record.starts_at - execution.starts_at) > _SAME_TIME:
         return f"its record starts at {record.starts_at:%Y-%m-%dT%H:%M:%SZ}, and its workflow at another time"

@@ -11,6 +11,8 @@ from temporalio import activity
 
 from activities.database import audit
 from activities.database.transactions import transaction
+from activities.reconciliation import attention
+from activities.reconciliation.attention import AttentionList
 from activities.reconciliation.executions import WorkflowLookup
 from models.domain.ids import BOOKING_WORKFLOW, workflow_id
 from models.domain.payments import PaymentRef
@@ -27,9 +29,10 @@ _BATCH_SIZE = 100
 
 
 class OrphanActivities:
-    def __init__(self, engine: AsyncEngine, workflows: WorkflowLookup) -> None:
+    def __init__(self, engine: AsyncEngine, workflows: WorkflowLookup, shown: AttentionList) -> None:
         self._engine = engine
         self._workflows = workflows
+        self._shown = shown
 
     @activity.defn
     async def find_orphans(self, message: FindOrphans) -> Orphans:
@@ -49,7 +52,10 @@ class OrphanActivities:
 
         Workflows that have failed are left to the reconciliation: they are likely to fail again. So are orphans that it
         could not resolve.
+
+        Temporal's list of what needs attention is brought up to date as well, since nothing else looks every minute.
         """
+        await attention.show(self._engine, self._shown)
         ended = await self._workflows.ended_from_outside(message.since, is_failed_included=False)
         held = await self._held(message.since)
         unresolved = await self._unresolved() if ended or held else set[UUID]()

@@ -42,8 +42,11 @@ class StripeRestore:
 
     async def offering_title(self, checkout_session_id: str) -> str | None:
         async with translated_errors():
-            items = await self._client.v1.checkout.sessions.line_items.list_async(checkout_session_id)
-        return items.data[0].description if items.data else None
+            session = await self._client.v1.checkout.sessions.retrieve_async(
+                checkout_session_id, {"expand": ["line_items"]}
+            )
+        items = session.line_items.data if session.line_items else []
+        return items[0].description if items else None
 
     async def checkouts(self, since: datetime) -> AsyncIterator[CheckoutSeen]:
         async with translated_errors():

@@ -34,7 +34,7 @@ from models.domain.messages import OPEN_CHECKOUT, BookingView, Decision, Reserve
 from workflows.booking.handlers import BookingHandlers
 from workflows.booking.workflow import BookingWorkflow
 from workflows.client.executions import WorkflowExecutions
-from workflows.search_attributes import at_start
+from workflows.search_attributes import at_start, summary
 
 D = TypeVar("D", bound=Decision)
 Update = UpdateMethodMultiParam[[BookingHandlers, D], BookingView]
@@ -49,9 +49,12 @@ class BookingClient:
         self._timeouts = timeouts or Timeouts()
         self._executions = WorkflowExecutions(client, task_queue)
 
-    async def open_checkout(self, order: ReserveSlot) -> None:
-        """Start the workflow and wait until the student can pay. Safe to repeat: it joins a running workflow."""
-        booking_id = order.terms.booking_id
+    async def open_checkout(self, order: ReserveSlot, title: str) -> None:
+        """Start the workflow and wait until the student can pay. Safe to repeat: it joins a running workflow.
+
+        `title` is the offering's, for operators.
+        """
+        booking_id, shown = order.terms.booking_id, summary(title, order.terms.starts_at, order.terms.price)
         start = WithStartWorkflowOperation(
             BookingWorkflow.run,
             order,
@@ -59,8 +62,8 @@ class BookingClient:
             task_queue=self._task_queue,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-            search_attributes=at_start(order),
-            static_summary=f"slot {order.terms.slot_id}",
+            search_attributes=at_start(order, shown),
+            static_summary=shown,
             # If a worker dies, another one gets its workflow task after this timeout.
             task_timeout=TASK_TIMEOUT,
         )

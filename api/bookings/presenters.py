@@ -20,6 +20,7 @@ from models.domain.actors import Role
 from models.domain.attendance import Presence
 from models.domain.deadlines import DeadlineOutcome, outcome_of_silence
 from models.domain.money import Money
+from models.domain.payments import stripe_dashboard
 from models.domain.payouts import failure
 from models.domain.policy import BookingPolicy
 from models.domain.states import BookingStatus, PaymentStatus, PayoutStatus
@@ -219,16 +220,10 @@ def _refund(refund: Refund) -> RefundDetails:
     )
 
 
-def stripe_dashboard(record: BookingRecord) -> str:
-    """Test mode has a path of its own. The API has no Stripe key, but the Checkout Session's id names the mode."""
-    is_test = (record.request.checkout_session_id or "").startswith("cs_test_")
-    return f"https://dashboard.stripe.com/{'test/' if is_test else ''}"
-
-
 def _stripe_dashboard_url(record: BookingRecord) -> str | None:
     if record.payment is None or record.payment.payment_intent_id is None:
         return None
-    return f"{stripe_dashboard(record)}payments/{record.payment.payment_intent_id}"
+    return f"{stripe_dashboard(record.request.checkout_session_id)}payments/{record.payment.payment_intent_id}"
 
 
 def _payment(record: BookingRecord, payment: Payment, role: Role) -> schemas.BookingPayment:

@@ -111,6 +111,7 @@ _OPERATOR_ONLY = (
     "booking.refund_ordered",
     "booking.refund_refused",
     "booking.refund_retried",
+    "booking.signal_refused",
     WARNED,
     DISMISSED,
 )
@@ -167,8 +168,11 @@ class BookingRecord:
 
     @property
     def is_opening(self) -> bool:
-        """The slot is reserved, but there is no Checkout Session yet."""
-        never_opened = self.request.checkout_session_id is None
+        """The slot is reserved, but there is no Checkout page yet.
+
+        The page's URL is stored before the student is answered, and the Checkout Session's id perhaps later.
+        """
+        never_opened = self.request.checkout_session_id is None and self.request.checkout_url is None
         return never_opened and self.payment is None and self.request.status in HOLDS_SLOT
 
 

@@ -99,7 +99,7 @@ async def create_booking(
         async with database.writing() as session:
             await register(session, booking_id, new_booking, now)
             if student.token_id:
-                await spend(session, student.token_id, booking_id, reservation.terms.price, now)
+                await spend(session, student.token_id, booking_id, reservation[0].terms.price, now)
             await commands.record_acceptance(session, booking_id, *_client_of(request), now)
     record = await _open_checkout(booking_id, reservation, record, student, database, client, settings.policy.limits)
     if record.is_opening:
@@ -115,8 +115,8 @@ async def _reservation(
     new_booking: NewBooking,
     settings: Settings,
     now: datetime,
-) -> ReserveSlot:
-    """Raises a `Problem` if the slot cannot be booked, or not by this student now."""
+) -> tuple[ReserveSlot, str]:
+    """The order, and the offering's title. Raises a `Problem` if this student cannot book the slot now."""
     verified_only = settings.http.verifies_addresses
     offer = await queries.offer(session, new_booking.slot_id, student.id, booking_id, verified_only)
     if offer is None:
@@ -128,12 +128,17 @@ async def _reservation(
     reached = limit_reached(settings.policy.limits, standing, reservation.terms, reservation.allow_overlap, now)
     if reached:
         raise rationing.problem(reached, settings.policy.limits)
-    return reservation.model_copy(update={"channel": student.channel, "token_id": student.token_id})
+    sent = {
+        "channel": student.channel,
+        "token_id": student.token_id,
+        "page_url": settings.http.page_for_operators(booking_id),
+    }
+    return reservation.model_copy(update=sent), offer.offering.title
 
 
 async def _open_checkout(
     booking_id: UUID,
-    reservation: ReserveSlot | None,
+    reservation: tuple[ReserveSlot, str] | None,
     record: BookingRecord | None,
     student: Caller,
     database: Database,
@@ -143,7 +148,7 @@ async def _open_checkout(
     """The booking, once the student can pay or once it has ended. Raises a `Problem` if it was not created."""
     try:
         if reservation:
-            await client.open_checkout(reservation)
+            await client.open_checkout(*reservation)
         elif record and record.is_opening:
             await client.join_checkout(booking_id)
     except Refused as refused:

@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter
 from sqlmodel import col, select
 
-from api.bookings import presenters, queries
+from api.bookings import queries
 from api.bookings.queries import BookingRecord
 from api.http.auth import AsOperator
 from api.http.database import WithDatabase
@@ -17,6 +17,7 @@ from api.settings import WithSettings
 from models.domain.actors import Role
 from models.domain.ids import workflow_id
 from models.domain.notifications import NotificationKind, Recipient
+from models.domain.payments import stripe_dashboard
 from models.tables.outbox import OutboxMessage
 
 router = APIRouter(prefix="/v1/operator/bookings/{booking_id}", tags=["operator"])
@@ -126,7 +127,7 @@ async def trace_booking(
 
 
 def _stripe_objects(record: BookingRecord) -> list[StripeObject]:
-    root, payment = presenters.stripe_dashboard(record), record.payment
+    root, payment = stripe_dashboard(record.request.checkout_session_id), record.payment
     account = record.request.stripe_account_id
     found = []
     if payment and payment.payment_intent_id:

@@ -116,7 +116,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--api", required=True)
     parser.add_argument("--operator-token", required=True)
-    parser.add_argument("--words", default="", help="which offering to book")
+    parser.add_argument("--words", default="counterpoint", help="finds the offering to book; default: %(default)s")
     arguments = parser.parse_args()
     api = arguments.api
 

@@ -1,11 +1,12 @@
 """Which decision a booking allows at which stage, and how it ends the booking. Pure: the time is passed in."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from models.domain import endings
-from models.domain.actors import Role
+from models.domain.actors import Actor, Role
 from models.domain.endings import Ending
 from models.domain.messages import (
     Approve,
@@ -66,10 +67,50 @@ class Situation:
 
 
 PARKED = "This booking waits for an operator's decision."
+OPERATORS_ONLY = "This is for an operator to decide. The decision has the operator's id."
 TOO_LATE_TO_CANCEL = "The session has begun; report a no-show if the instructor is absent."
 
 _OPEN = (Stage.CHECKOUT, Stage.APPROVAL, Stage.SESSION)
 _BY_OPERATOR = (Settle, Release, SettleAndRefund, Retry, Extend)
+_EITHER_SIDE = (Role.STUDENT, Role.INSTRUCTOR)
+_DECIDED_BY: Mapping[type[Decision], tuple[Role, ...]] = {
+    **dict.fromkeys((Approve, Reject, Complete), (Role.INSTRUCTOR,)),
+    **dict.fromkeys((Confirm, Object), (Role.STUDENT,)),
+    **dict.fromkeys((ReportNoShow, ContestNoShow, Reschedule), _EITHER_SIDE),
+    **dict.fromkeys(_BY_OPERATOR, (Role.OPERATOR,)),
+    Cancel: (*_EITHER_SIDE, Role.OPERATOR, Role.PLATFORM),
+}
+
+
+def claim_refusal(decision: Decision, terms: BookingTerms) -> str | None:
+    """Why the actor cannot be who they say they are; `None` if they can. A sentence for the caller.
+
+    The API knows who sends a decision. Anyone else who sends one can write any actor in it.
+    """
+    actor, roles = decision.actor, _DECIDED_BY[type(decision)]
+    if actor.role not in roles:
+        return f"This is for the {' or the '.join(roles)} to decide, not for the {actor.role}."
+    if not _is_who_they_say(actor, terms):
+        if actor.role is Role.OPERATOR:
+            return "An operator's decision has the operator's id, and nobody decides on a booking of their own."
+        return f"The actor's id is not that of the booking's {actor.role}."
+    return None
+
+
+def is_operator(actor: Actor) -> bool:
+    """Whether the actor can be an operator. Which ids are operators', only the API or its identity provider knows."""
+    return actor.role is Role.OPERATOR and actor.id is not None
+
+
+def _is_who_they_say(actor: Actor, terms: BookingTerms) -> bool:
+    match actor.role:
+        case Role.STUDENT:
+            return actor.id == terms.student_id
+        case Role.INSTRUCTOR:
+            return actor.id == terms.instructor_id
+        case Role.PLATFORM:
+            return actor.id is None
+    return is_operator(actor) and actor.id not in (terms.student_id, terms.instructor_id)
 
 
 def refusal(decision: Decision, situation: Situation) -> str | None:

@@ -22,6 +22,7 @@ DISPUTE_WORKFLOW = "dispute-"
 PAYOUT_WORKFLOW = "payout-"
 REFUND_WORKFLOW = "refund-"
 ONBOARDING_WORKFLOW = "onboarding-"
+ATTENTION_WORKFLOW = "attention-"
 
 
 def workflow_id(booking_id: UUID) -> str:
@@ -69,6 +70,10 @@ def account_key(instructor_id: UUID, replaced: str | None = None) -> str:
 def link_key(instructor_id: UUID, update_id: str) -> str:
     """The idempotency key of one onboarding link. With a reused key, Stripe would return the earlier, used link."""
     return f"{onboarding_workflow_id(instructor_id)}:open_link:{update_id}"
+
+
+def attention_workflow_id(booking_id: UUID) -> str:
+    return f"{ATTENTION_WORKFLOW}{booking_id}"
 
 
 def dispute_workflow_id(dispute_id: str) -> str:
@@ -156,9 +161,17 @@ def message_id(notification_id: UUID, domain: str) -> str:
     return f"<{notification_id}@{domain}>"
 
 
+_CALENDAR_DOMAIN = "@holdfast"
+
+
 def calendar_uid(booking_id: UUID) -> str:
     """The same across all changes of the session, so that calendars find the event to update (RFC 5545, 3.8.4.7)."""
-    return f"{booking_id}@holdfast"
+    return f"{booking_id}{_CALENDAR_DOMAIN}"
+
+
+def is_calendar_uid(uid: str) -> bool:
+    """Whether an event in somebody's calendar is a session of ours."""
+    return uid.endswith(_CALENDAR_DOMAIN)
 
 
 def audit_id(subject_id: UUID, action: str) -> UUID:

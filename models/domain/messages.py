@@ -157,6 +157,8 @@ class ReserveSlot(Value):
     channel: Channel = Channel.API
     token_id: UUID | None = None
     """The service token that it was booked with."""
+    page_url: str | None = None
+    """The booking's page for operators, who sign in on it. `None` without the pages."""
 
 
 class RecordCheckout(Value):
@@ -246,12 +248,39 @@ class RecordAttention(Value):
     """The update with which an operator has resolved it."""
 
 
+class RecordRefusedSignal(Value):
+    """Nobody waits for the outcome of a signal, so a refusal is recorded."""
+
+    booking_id: UUID
+    signal: str
+    """`unknown` if there is none of its name."""
+    reason: str
+    at: datetime
+    actor: Actor | None = None
+    """Who the signal says has sent it; `None` if it cannot be read."""
+
+
 class FailedWrite(Value):
     """A write about a booking that fails, and is tried again."""
 
     booking_id: UUID
     reason: str
     at: datetime
+
+
+class AttentionCase(Value):
+    """A booking that needs attention and has no parked workflow that would say so."""
+
+    booking_id: UUID
+    reason: str
+    student_id: UUID
+    instructor_id: UUID
+    starts_at: datetime
+    price: Money
+    booking_status: BookingStatus
+    payment_status: PaymentStatus | None = None
+    checkout_session_id: str | None = None
+    payment_intent_id: str | None = None
 
 
 class MoveResult(StrEnum):

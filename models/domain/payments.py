@@ -20,6 +20,12 @@ CHARGE_DISPUTED = "charge_disputed"
 """The code with which a charge is not settled yet: its dispute is open."""
 
 
+def stripe_dashboard(checkout_session_id: str | None) -> str:
+    """Test mode has a path of its own. The Checkout Session's id names the mode."""
+    is_test = (checkout_session_id or "").startswith("cs_test_")
+    return f"https://dashboard.stripe.com/{'test/' if is_test else ''}"
+
+
 class Checkout(Value):
     """The Checkout Session on which the student pays. Its URL, where anyone can pay, is only in the booking's row."""
 

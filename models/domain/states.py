@@ -166,6 +166,14 @@ HOLDS_SLOT = frozenset({BookingStatus.PENDING, BookingStatus.ACCEPTED})
 """A booking with one of these statuses blocks its time for other bookings."""
 
 
+def while_open(recorded: PaymentStatus | None) -> PaymentStatus | None:
+    """What the workflow of an open booking has, for what is recorded of its payment.
+
+    A charge that is disputed before its booking has ended is still held.
+    """
+    return PaymentStatus.PENDING if recorded is PaymentStatus.DISPUTED else recorded
+
+
 class IllegalTransition(ValueError):
     """A transition that is not in the table."""
 

@@ -65,7 +65,7 @@ class Marketplace:
     engine: AsyncEngine
     stripe: StripeClient
     temporal: Client
-    _people: list[tuple[Person, Person]] = field(default_factory=list)
+    people: list[tuple[Person, Person]] = field(default_factory=list)
     """Students, each with their instructor."""
     _operator_id: UUID = field(default_factory=uuid4)
     _sessions: Counter[timedelta] = field(default_factory=Counter)
@@ -87,7 +87,7 @@ class Marketplace:
             async with turns:
                 return await self.student(), await self._instructor()
 
-        self._people.extend(await asyncio.gather(*(pair() for _ in range(pairs))))
+        self.people.extend(await asyncio.gather(*(pair() for _ in range(pairs))))
 
     async def reset_to_start(self, workflow_id: str) -> None:
         """Reset a closed workflow to its first task, and wait until it has ended again."""
@@ -111,7 +111,7 @@ class Marketplace:
 
     async def pair(self, starts_in: timedelta, then: timedelta | None = None) -> Pair:
         """Create a slot for two people who have no other session at that time, or when it is moved to `then`."""
-        student, instructor = self._people[self._sessions[then or starts_in] % len(self._people)]
+        student, instructor = self.people[self._sessions[then or starts_in] % len(self.people)]
         self._sessions[then or starts_in] += 1
         return Pair(student, instructor, *await self.add_slot(instructor, starts_in))
 

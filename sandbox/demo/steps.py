@@ -10,6 +10,9 @@ from sandbox.demo.marketplace import SESSION_LENGTH, Marketplace, Pair
 from sandbox.demo.people import Json, Person
 
 SOON = timedelta(seconds=16)
+"""Long enough to pay for and approve a booking while all the other journeys do the same."""
+ALONE = timedelta(seconds=10)
+"""Long enough for the same while no other journey is played."""
 SHORTLY = timedelta(seconds=5)
 TONIGHT = timedelta(hours=6)
 TOMORROW = timedelta(hours=12)

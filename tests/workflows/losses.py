@@ -14,7 +14,6 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from activities.stripe.balances import StripeBalances
-from activities.stripe.disputes import StripeDisputes
 from activities.stripe.payments import StripeGateway
 from activities.stripe.payouts import StripePayouts
 from activities.stripe.refunds import StripeRefunds
@@ -22,7 +21,7 @@ from models.domain.ids import ordered_reconciliation_id
 from models.domain.reconciliation import ReconciliationReport
 from restore import Restore
 from sandbox.stack.temporal import Temporal
-from tests.workflows.faults import Faults
+from tests.workflows.faults import Faults, FaultyDisputes, FaultyGateway
 from tests.workflows.resets import LiveEnvironment
 from tests.workflows.saga import QUEUE, Booked, Saga, Workers
 from worker import build_worker
@@ -81,10 +80,13 @@ class World:
 
     async def _connect(self) -> None:
         client = await Client.connect(self._temporal.address, data_converter=pydantic_data_converter)
-        gateway = StripeGateway(self.stripe, "http://127.0.0.1:1")
-        parts = StripeDisputes(self.stripe), StripePayouts(self.stripe), StripeRefunds(self.stripe)
-        balances = StripeBalances(self.stripe)
-        workers = Workers(lambda: build_worker(client, QUEUE, self.engine, gateway, *parts, balances))
+        faults = self._faults
+        gateway = FaultyGateway(StripeGateway(self.stripe, "http://127.0.0.1:1"), faults)
+        parts = FaultyDisputes(self.stripe, faults), StripePayouts(self.stripe), StripeRefunds(self.stripe)
+        books = StripeBalances(self.stripe)
+        workers = Workers(
+            lambda: build_worker(client, QUEUE, self.engine, gateway, *parts, books, interceptors=[faults])
+        )
         env = LiveEnvironment(client)
         self.saga = Saga(env, self.engine, self.stripe, self._faults, workers, self._stripe_url)
         self.restore = Restore(client, QUEUE, self.engine, self.stripe)

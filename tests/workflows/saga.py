@@ -248,7 +248,7 @@ class Saga:
             id=workflow_id(order.terms.booking_id),
             task_queue=self.queue,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            search_attributes=search_attributes.at_start(order),
+            search_attributes=search_attributes.at_start(order, "Counterpoint"),
         )
 
     def handle(self, booking_id: UUID) -> Handle:

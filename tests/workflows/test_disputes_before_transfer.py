@@ -5,6 +5,7 @@ The sandbox is the test's own.
 
 import asyncio
 from collections.abc import AsyncIterator
+from uuid import UUID
 
 import pytest
 
@@ -26,7 +27,7 @@ from tests.workflows.dispute_steps import decide_at_the_bank, notify_dispute, op
 from tests.workflows.saga import Booked, Saga
 from workflows.booking.workflow import BookingWorkflow
 
-OPERATOR = Actor(role=Role.OPERATOR)
+OPERATOR = Actor(role=Role.OPERATOR, id=UUID(int=3))
 
 
 @pytest.fixture

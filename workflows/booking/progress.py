@@ -11,12 +11,13 @@ from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from activities.booking.records import RecordActivities
-    from models.domain.messages import Complete, RecordAttention
+    from models.domain.messages import RecordAttention
     from models.domain.payments import CHARGE_DISPUTED
     from models.domain.resets import LoadBooking, RecordedBooking
     from models.domain.states import BookingStatus, PaymentStatus, SessionStatus
     from workflows import search_attributes
     from workflows.activity_calls import HoldLost, persist, persist_decision, reason_of, shielded
+    from workflows.booking import details
     from workflows.booking.state import BookingState
 
 T = TypeVar("T")
@@ -67,7 +68,7 @@ class Progress:
                 self._seed = seed
         before = state.view
         state.resume(recorded)
-        changes = search_attributes.changed(before, state.view, state.next_deadline)
+        changes = search_attributes.changed(before, state.view, state.next_deadline, state.is_closed)
         moved = search_attributes.SESSION_START.value_set(state.terms.starts_at)
         workflow.upsert_search_attributes([*changes, moved])
         self.set_details()
@@ -139,7 +140,7 @@ class Progress:
         """
         state = self._state
         ending, retry = state.ending, state.retry
-        state.parked_because, state.decided_in = reason, None
+        state.parked_because, state.parked_until, state.decided_in = reason, until, None
         if not is_recorded:
             await self._record_attention(until)
         with contextlib.suppress(asyncio.TimeoutError):
@@ -191,30 +192,14 @@ class Progress:
 
         Raises `IllegalTransition`.
         """
-        before = self._state.view
-        self._state.reach(booking, session, payment)
+        state = self._state
+        before = state.view
+        state.reach(booking, session, payment)
         workflow.upsert_search_attributes(
-            search_attributes.changed(before, self._state.view, self._state.next_deadline)
+            search_attributes.changed(before, state.view, state.next_deadline, state.is_closed)
         )
         self.set_details()
 
     def set_details(self) -> None:
         """The current details of the workflow: no event in its history."""
-        workflow.set_current_details(details_of(self._state))
-
-
-def details_of(state: BookingState) -> str:
-    """The sentence that the Temporal UI shows."""
-    if state.parked_because:
-        return f"Needs an operator's decision: {state.parked_because}."
-    if state.is_closed:
-        return f"Closed: {state.view.end_reason or 'the slot had been taken'}."
-    if state.renewal.request:
-        return f"Waits for the student to pay again until {state.renewal.request.pay_by:%Y-%m-%d %H:%M:%S} UTC."
-    until = f"until {state.deadline:%Y-%m-%d %H:%M:%S} UTC."
-    if state.report is None:
-        return f"Waits for {state.stage} {until}"
-    if state.answer:
-        return f"Waits for the session's end, to judge what was reported of it, {until}"
-    is_completion = isinstance(state.report, Complete)
-    return f"Waits for a {'completion to be objected to' if is_completion else 'no-show to be contested'} {until}"
+        workflow.set_current_details(details.table(self._state))

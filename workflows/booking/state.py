@@ -18,6 +18,7 @@ from models.domain.messages import (
     Cancel,
     Decision,
     PaymentEvent,
+    RecordRefusedSignal,
     RecordRenewedPayment,
     Reschedule,
     ReserveSlot,
@@ -46,6 +47,8 @@ class BookingState:
     """How far an operator can extend `deadline`."""
     hold_ends_at: datetime
     """Until when the money that is held can be settled."""
+    page_url: str | None = None
+    """The booking's page for operators, if there are pages."""
     stage: Stage = Stage.CHECKOUT
     view: BookingView = field(default_factory=lambda: BookingView(booking_status=None))
     """The states reached, as callers and operators see them."""
@@ -75,6 +78,8 @@ class BookingState:
     """The decision that ends the booking; `None` if a deadline or the meeting's record does."""
     closed_by: Actor | None = None
     parked_because: str | None = None
+    parked_until: datetime | None = None
+    """By when an operator has to decide; `None` if the booking waits for as long as it takes."""
     operator_round: int = 0
     """How many times an operator had a failed step tried again, or ended a parked booking."""
     decided_in: str | None = None
@@ -86,12 +91,20 @@ class BookingState:
     """What the student is asked to pay again, and why."""
     resumed: int = 0
     """How many times the state was replaced by what the records say."""
+    refused_signal: RecordRefusedSignal | None = None
+    """The last one."""
     _seen_events: set[str] = field(default_factory=set)
 
     @classmethod
     def of(cls, order: ReserveSlot) -> Self:
         deadline = order.checkout_deadline_at
-        return cls(terms=order.terms, deadline=deadline, latest_deadline=deadline, hold_ends_at=deadline)
+        return cls(
+            terms=order.terms,
+            deadline=deadline,
+            latest_deadline=deadline,
+            hold_ends_at=deadline,
+            page_url=order.page_url,
+        )
 
     @property
     def is_closed(self) -> bool:
@@ -128,15 +141,19 @@ class BookingState:
 
     @property
     def next_deadline(self) -> datetime | None:
-        """What the booking waits for ends then; `None` while a step runs or an operator has to decide."""
-        waits = self.stage in (Stage.CHECKOUT, Stage.APPROVAL, Stage.SESSION) and not self.is_parked
+        """What the booking waits for ends then; `None` while a step runs, or an operator has no time limit."""
+        if self.is_parked:
+            return self.parked_until
+        waits = self.stage in (Stage.CHECKOUT, Stage.APPROVAL, Stage.SESSION)
         if waits and self.renewal.request:
             return min(self.deadline, self.renewal.request.pay_by)
         return self.deadline if waits else None
 
-    def on_payment_event(self, event: PaymentEvent) -> None:
-        """Stripe may send an event twice; the second one is no reason to look."""
-        if event.event_id not in self._seen_events:
+    def on_payment_event(self, event: PaymentEvent | None) -> None:
+        """Stripe may send an event twice; the second one is no reason to look. `None` is a person's wish to look."""
+        if event is None:
+            self.event_pending = True
+        elif event.event_id not in self._seen_events:
             self._seen_events.add(event.event_id)
             self.event_pending = True
 

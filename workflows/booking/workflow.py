@@ -47,6 +47,12 @@ with workflow.unsafe.imports_passed_through():
     from workflows.booking.renewals import RENEWALS, Renewals
     from workflows.booking.steps import CheckoutRefused, HoldLapsed, Steps
 
+SHOWN_DEADLINE = "shown-deadline"
+"""The patch since which the deadline that a declined card brings forward is a search attribute."""
+
+
+_STATUS_OF_REFUSED = "status-of-refused"
+
 
 @workflow.defn(name="Booking")
 class BookingWorkflow(BookingHandlers):
@@ -79,7 +85,7 @@ class BookingWorkflow(BookingHandlers):
             raise cancellation
         return state.view
 
-    @workflow.update(name=OPEN_CHECKOUT)
+    @workflow.update(name=OPEN_CHECKOUT, description="Waits until the student can pay. Needs no input.")
     async def open_checkout(self) -> Checkout:
         """Answered once the student can pay; a booking is started with this update."""
         state = self._state
@@ -106,11 +112,17 @@ class BookingWorkflow(BookingHandlers):
             case True:
                 self._state.reach(booking=BookingStatus.PENDING)
             case False:
-                self._state.close()
+                self._refuse()
             case LimitReached() as reached:
                 self._state.limit_reached = reached
-                self._state.close()
+                self._refuse()
         self._progress.set_details()
+
+    def _refuse(self) -> None:
+        """The booking never has its slot."""
+        self._state.close()
+        if workflow.patched(_STATUS_OF_REFUSED):
+            self._progress.publish_status()
 
     async def _run_stages(self, order: ReserveSlot) -> Ending | None:
         """Payment, approval, session: the first stage that returns an ending is the last.
@@ -170,7 +182,14 @@ class BookingWorkflow(BookingHandlers):
                 return endings.unpaid(state.terms, reason, payment.decline_code, payment.advice_code)
             if payment.decline_code:
                 grace = state.terms.policy.deadlines.decline_grace
-                state.deadline = min(state.deadline, workflow.now() + grace)
+                earlier = min(state.deadline, workflow.now() + grace)
+                if earlier != state.deadline:
+                    state.deadline = earlier
+                    self._show_deadline()
+
+    def _show_deadline(self) -> None:
+        if workflow.patched(SHOWN_DEADLINE):
+            self._progress.publish_status()
 
     async def _authorize(self, payment: PaymentState) -> Ending | None:
         """The money is secured. If the hold is too short for the session, the student pays again before it."""
@@ -214,7 +233,7 @@ class BookingWorkflow(BookingHandlers):
             is_completion = isinstance(report, Complete)
             if is_completion:
                 found = await self._progress.run_or_park(self._steps.judge_decision)
-                if shown := self.rules.ending_at_once(state, found):
+                if shown := self._decisions.ending_at_once(found):
                     return state.ending or shown
             await self._progress.run_or_park(self._steps.record_report)
             state.is_report_recorded = True
@@ -234,7 +253,7 @@ class BookingWorkflow(BookingHandlers):
         state = self._state
         while True:
             found = await self._progress.run_or_park(self._steps.judge)
-            if ending := state.ending or self.rules.ending_after(state, found):
+            if ending := state.ending or self._decisions.ending_after(found):
                 return ending
             await self._progress.park(session_reports.UNDECIDED, until=state.latest_deadline)
             if state.retry is None:
@@ -243,7 +262,7 @@ class BookingWorkflow(BookingHandlers):
     async def _time_out(self) -> Ending:
         state = self._state
         found = await self._progress.run_or_park(self._steps.judge)
-        return state.ending or self.rules.ending_on_timeout(state, found)
+        return state.ending or self._decisions.ending_on_timeout(found)
 
     async def _wait_while_held(self, decided: Callable[[], bool]) -> None:
         """Wait for a decision or the deadline, and look at the hold whenever Stripe sends an event."""

@@ -3,13 +3,13 @@
 from sandbox.browser.checkout_page import pay
 from sandbox.demo.marketplace import Marketplace
 from sandbox.demo.people import Unexpected
-from sandbox.demo.steps import SOON, JourneyResult, paid, session_result, wait_for_start
+from sandbox.demo.steps import ALONE, JourneyResult, paid, session_result, wait_for_start
 
 
 async def worker_killed(marketplace: Marketplace) -> JourneyResult:
     """The worker dies while the money is held. A new worker continues the booking."""
     async with marketplace.outage:
-        pair = await marketplace.pair(SOON)
+        pair = await marketplace.pair(ALONE)
         booking_id = await paid(pair)
         await marketplace.stack.kill_worker()
         await marketplace.stack.start_worker()
@@ -22,7 +22,7 @@ async def worker_killed(marketplace: Marketplace) -> JourneyResult:
 async def webhooks_lost(marketplace: Marketplace) -> JourneyResult:
     """None of Stripe's events about the booking arrives. The reconciliation redelivers them."""
     async with marketplace.outage:
-        pair = await marketplace.pair(SOON)
+        pair = await marketplace.pair(ALONE)
         await marketplace.control_stripe("/deliveries", {"lost": ["*"]})
         try:
             booking = await pair.student.book(pair.slot_id)

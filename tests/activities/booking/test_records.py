@@ -96,6 +96,14 @@ async def test_attention_can_be_set_and_cleared_repeatedly(bookings: Bookings) -
     ]
 
 
+async def test_charge_that_is_disputed_before_the_end_is_held_for_a_workflow_that_was_reset(bookings: Bookings) -> None:
+    terms = await bookings.authorized()
+    async with AsyncSession(bookings.engine) as session, session.begin():
+        (await session.get_one(Payment, terms.booking_id)).status = PaymentStatus.DISPUTED
+    recorded = await bookings.records.load_recorded_booking(LoadBooking(terms=terms))
+    assert recorded.view.payment_status is PaymentStatus.PENDING
+
+
 async def test_decision_that_a_reset_plays_again_does_not_clear_the_attention(bookings: Bookings) -> None:
     terms = await bookings.accepted()
     for hour, (reason, failed_round) in enumerate([("settle: declined", 0), (None, 1), ("settle: declined", 1)]):

@@ -12,6 +12,7 @@ from activities.database.transactions import transaction
 from activities.gateways import BalanceTransaction, ChargeBalances, EventSeen
 from activities.reconciliation.comparison import ComparisonActivities
 from models.domain import postings
+from models.domain.conversions import Conversion
 from models.domain.money import Money
 from models.domain.policy import split
 from models.domain.reconciliation import Book, ReconciliationStarted
@@ -79,3 +80,19 @@ async def test_fee_is_posted_once_it_is_known_in_its_own_currency(bookings: Book
             if total.book is Book.STRIPE_BALANCE
         }
         assert platform == ({"usd": 2_000 - 294} if currency == "usd" else {"usd": 2_000, "eur": -294})
+
+
+@pytest.mark.parametrize(("transferred", "seen"), [(7_354, 7_994), (7_350, 7_990)], ids=["as converted", "less"])
+def test_converted_share_is_compared_as_booked_and_hides_no_drift(transferred: int, seen: int) -> None:
+    """79.94 USD of 100.00 are 73.54 EUR of 92.00."""
+    conversion = Conversion(charged=usd(10_000), settled=Money(amount_minor=9_200, currency="eur"))
+    back = conversion.back(transferred)
+    charge = ChargeBalances(
+        held=usd(0),
+        platform=usd(10_000) - back,
+        connected=back,
+        fee=None,
+        conversion=conversion,
+        settled_share_minor=transferred,
+    ).as_booked(7_994)
+    assert (charge.connected, charge.platform) == (usd(seen), usd(10_000 - seen))

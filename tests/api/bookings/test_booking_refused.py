@@ -23,6 +23,15 @@ async def test_a_booking_can_be_retried_while_temporal_is_down(client: httpx.Asy
     assert "same Idempotency-Key" in answer.json()["detail"]
 
 
+async def test_a_booking_whose_page_is_not_recorded_yet_is_not_refused(client: httpx.AsyncClient, world: World) -> None:
+    """The workflow has answered, and its record of the page takes longer: Postgres is slow."""
+    slot_id, key = await world.slot(), "first"
+    page = "https://checkout.example/page"
+    await world.booking(slot_id, id=booking_id(world.student.id, key), checkout_url=page)
+    answer = await book(client, world.student, slot_id, key=key)
+    assert (answer.status_code, answer.json()["checkout_url"]) == (201, page)
+
+
 async def test_a_booking_without_a_key_is_refused(client: httpx.AsyncClient, world: World) -> None:
     body = {"slot_id": str(await world.slot())}
     answer = await client.post("/v1/bookings", json=body, headers=world.student.headers)

@@ -3,9 +3,7 @@
 import asyncio
 import importlib
 import json
-import os
 import re
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,15 +16,12 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from api.http.auth import issue_token
-from models.db import build_engine
 from sandbox.browser.checkout_page import pay
 from sandbox.browser.onboarding_page import onboard
 from sandbox.client import PACKAGE, generate
 from sandbox.stack.stack import Stack
-from tests.api.world import JSON, add_operator
+from tests.api.world import JSON
 
-EXAMPLE = Path(__file__).parents[3] / "docs" / "examples" / "integrator.py"
 PASSWORD = "a password nobody guesses"  # noqa: S105 - it opens nothing
 _TIMEOUT_SECONDS = 20
 
@@ -112,38 +107,6 @@ def test_generated_client_has_every_schema(document: JSON, client: Client) -> No
             # It adds default values, and formats UTC as Python does.
             back = json.loads(json.dumps(model.from_dict(example).to_dict()).replace('+00:00"', 'Z"'))
             assert back | example == back, name
-
-
-def test_integrators_example_receives_a_webhook_and_books_with_client_and_agent(
-    stack: Stack, client: Client, generated: Path, services_loop: asyncio.Runner
-) -> None:
-    title = f"Integration {uuid4().hex}"
-    instructor = bookable(client, services_loop)
-    price = {"amount_minor": 10_000, "currency": "usd"}
-    wanted = {"title": title, "price": price, "duration_minutes": 60}
-    offering = instructor.call("createOffering", "Offering", body=client.model("NewOffering", wanted))
-    for days in (3, 4):
-        starts_at = (datetime.now(UTC) + timedelta(days=days)).replace(second=0, microsecond=0)
-        slots = client.model("NewSlots", {"starts_at": starts_at.isoformat()})
-        instructor.call("createSlots", "SlotsCreated", offering_id=offering.id, body=slots)
-    operator = services_loop.run(operator_token(stack))
-    command = [sys.executable, str(EXAMPLE), "--api", stack.api_url, "--operator-token", operator, "--words", title]
-    environment = os.environ | {"PYTHONPATH": str(generated.parent)}
-    ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100, check=False)
-    assert ran.returncode == 0, ran.stdout + ran.stderr
-    first, second, third = ran.stdout.splitlines()
-    assert first.startswith("Booked with the client. Pay at http")
-    assert second.startswith('Received and verified: {"type": "booking.created"')
-    assert third.startswith("Booked as an agent. Pay at http")
-
-
-async def operator_token(stack: Stack) -> str:
-    engine = build_engine(stack.database_url)
-    try:
-        operator = await add_operator(engine)
-    finally:
-        await engine.dispose()
-    return issue_token(stack.token_secret, operator.role, operator.id, timedelta(hours=1))
 
 
 def bookable(client: Client, services_loop: asyncio.Runner) -> Client:

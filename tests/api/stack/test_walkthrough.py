@@ -13,17 +13,16 @@ import pytest
 
 from sandbox.browser.checkout_page import pay
 from sandbox.browser.onboarding_page import onboard
-from sandbox.stack.ports import NO_TLS
 from sandbox.stack.stack import Stack
 from tests.api.stack.walkthrough import (
     Browsing,
     Comparison,
     Exchange,
     Naming,
-    Request,
     Step,
     Variables,
     Waiting,
+    sent,
     steps,
 )
 
@@ -93,18 +92,6 @@ class Walk:
             *self.likeness.differences(shown.headers, headers, "headers"),
             *self.likeness.differences(shown.body, real.json()),
         ]
-
-
-def sent(request: Request) -> httpx.Response:
-    return httpx.request(
-        request.method,
-        request.url,
-        headers=request.headers,
-        content=request.body,
-        timeout=30,
-        trust_env=False,
-        verify=NO_TLS,
-    )
 
 
 def test_walkthrough_matches_the_page(stack: Stack, services_loop: asyncio.Runner) -> None:

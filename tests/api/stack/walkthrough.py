@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import httpx
+
+from sandbox.stack.ports import NO_TLS
 from tests.api.world import JSON
 
 ANYTHING = "…"
@@ -93,6 +96,19 @@ class Waiting:
 
 
 Step = Variables | Exchange | Naming | Browsing | Waiting
+
+
+def sent(request: Request) -> httpx.Response:
+    return httpx.request(
+        request.method,
+        request.url,
+        headers=request.headers,
+        content=request.body,
+        timeout=30,
+        trust_env=False,
+        verify=NO_TLS,
+    )
+
 
 _CURL = argparse.ArgumentParser(prog="curl", exit_on_error=False, add_help=False)
 _CURL.add_argument("url")

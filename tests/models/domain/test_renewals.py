@@ -42,6 +42,7 @@ def test_a_page_is_open_for_as_long_as_stripe_allows(left: timedelta) -> None:
 def test_the_next_page_reminds_of_the_same_payment() -> None:
     price = Money(amount_minor=10_000, currency="usd")
     asked = Renewal(reason=RenewalReason.HOLD_LAPSED, amount=price, pay_by=NOW + 2 * DAY, page=1, is_final=True)
+    assert not asked.is_reminder
     again = asked.opened("cs_1", NOW + DAY).next_page()
     assert (again.page, again.is_reminder, again.checkout_session_id, again.page_ends_at) == (2, True, None, None)
     assert (again.amount, again.pay_by, again.reason, again.is_final) == (price, asked.pay_by, asked.reason, True)

@@ -5,8 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.domain import postings
+from models.domain.conversions import Conversion
 from models.domain.errors import Declined
 from models.domain.ledger import Account
+from models.domain.money import Money
 from models.domain.payments import HoldPhase, PaymentState
 from models.domain.policy import BookingPolicy, PaymentPlan, split
 from models.domain.settlements import (
@@ -128,6 +130,42 @@ def charged(minor: int, refunded: int = 0, transferred: int = 0, reversed: int =
 )
 def test_charge_is_refunded_first_and_its_share_transferred_then(payment: PaymentState, step: Step | None) -> None:
     assert next_step(payment, HALF) == step
+
+
+def eur(amount_minor: int) -> Money:
+    return Money(amount_minor=amount_minor, currency="eur")
+
+
+@pytest.mark.parametrize(
+    ("transferred", "reversed", "step"),
+    [
+        (0, 0, TransferShare(amount=eur(3_680))),
+        (1_000, 0, TransferShare(amount=eur(2_680))),
+        (7_360, 0, ReverseShare(amount=eur(3_680))),
+        (7_360, 3_680, None),
+    ],
+)
+def test_share_of_a_converted_charge_is_transferred_in_the_other_currency(
+    transferred: int, reversed: int, step: Step | None
+) -> None:
+    """100.00 USD are 92.00 EUR. What others have transferred counts."""
+    conversion = Conversion(charged=usd(10_000), settled=eur(9_200))
+    payment = charged(10_000, 5_000).model_copy(update={"conversion": conversion})
+    assert next_step(payment.with_transfers(transferred, reversed), HALF) == step
+
+
+@given(st.integers(50, 10**6), st.integers(1, 10**8), st.integers(0, 10_000))
+def test_share_of_a_converted_charge_is_posted_as_agreed(minor: int, settled: int, fee_bps: int) -> None:
+    kept = split(usd(minor), BookingPolicy(fee_bps=fee_bps))
+    conversion = Conversion(charged=usd(minor), settled=eur(settled))
+    payment = charged(minor).model_copy(update={"conversion": conversion}).with_transfers(0, 0)
+    match next_step(payment, kept):
+        case TransferShare(amount=amount):
+            payment = payment.with_transfers(amount.amount_minor, 0)
+    assert next_step(payment, kept) is None
+    settlement = Settlement.of(payment.with_share(kept.instructor_payout), "usd")
+    assert settlement is not None
+    assert settlement.charged == kept
 
 
 def test_charge_of_less_than_the_ending_keeps_is_declined() -> None:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio.client import WorkflowUpdateFailedError
@@ -38,7 +38,7 @@ from tests.workflows.saga import Booked, Handle, Saga
 
 Ending = Callable[[Saga], Awaitable[Handle]]
 
-OPERATOR = Actor(role=Role.OPERATOR)
+OPERATOR = Actor(role=Role.OPERATOR, id=UUID(int=3))
 SECOND = timedelta(seconds=1)
 SOON = 20 * SECOND
 """Long enough to book, pay and approve all bookings at once, on a busy machine."""

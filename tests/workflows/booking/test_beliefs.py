@@ -28,7 +28,7 @@ from models.domain.policy import BookingPolicy, CompletionTimeoutPolicy, Deadlin
 from models.domain.session_reports import Verdict, ending_after, ending_on_timeout, verdict
 from models.domain.states import BookingStatus, PaymentStatus, SessionStatus
 from models.domain.terms import BookingTerms
-from workflows.booking import decisions
+from workflows.booking.decisions import Decisions
 from workflows.booking.state import BookingState
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
@@ -69,7 +69,7 @@ class Session(RuleBasedStateMachine):
         held = PaymentState(phase=HoldPhase.HELD, hold_ends_at=STARTS_AT + timedelta(days=3))
         assert self.state.authorized(held, BEFORE)
         self.state.reach(payment=PaymentStatus.PENDING)
-        decisions.apply(self.state, Approve(actor=_actor(SignUpRole.INSTRUCTOR)), BEFORE)
+        Decisions(self.state).apply(Approve(actor=_actor(SignUpRole.INSTRUCTOR)), BEFORE)
         self.state.approved()
         self.state.reach(booking=BookingStatus.ACCEPTED, session=SessionStatus.SCHEDULED)
         self.sightings: list[AttendanceReport] = []
@@ -125,9 +125,9 @@ class Session(RuleBasedStateMachine):
         return self.state.latest_deadline if self.state.is_parked else self.state.deadline
 
     def _decide(self, decision: Decision) -> bool:
-        if self.state.ending or decisions.refusal(self.state, decision, self.now):
+        if self.state.ending or Decisions(self.state).refusal(decision, self.now):
             return False
-        decisions.apply(self.state, decision, self.now)
+        Decisions(self.state).apply(decision, self.now)
         return True
 
     def _on_deadline(self) -> None:

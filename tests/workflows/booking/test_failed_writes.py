@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 from sqlmodel import col, select
@@ -21,7 +22,7 @@ from tests.workflows.saga import Booked, Handle, Saga, both_plans
 from workflows.booking.workflow import BookingWorkflow
 
 HOLD, CHARGE = PaymentPlan
-OPERATOR = Actor(role=Role.OPERATOR)
+OPERATOR = Actor(role=Role.OPERATOR, id=UUID(int=3))
 POLICY = BookingPolicy(deadlines=Deadlines(objection_window=timedelta(hours=12)))
 REFUSED = IllegalTransition("test")
 ALL = Figures(10_000, 8_000, 2_000, 320)

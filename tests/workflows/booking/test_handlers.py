@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 from temporalio.client import WorkflowUpdateFailedError
@@ -34,7 +35,7 @@ from workflows.booking.workflow import BookingWorkflow
 
 pytestmark = both_plans
 
-OPERATOR = Actor(role=Role.OPERATOR)
+OPERATOR = Actor(role=Role.OPERATOR, id=UUID(int=3))
 
 
 def _decisions(booked: Booked) -> dict[str, Decision]:

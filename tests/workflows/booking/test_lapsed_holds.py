@@ -6,6 +6,7 @@ The sandbox is the test's own: its clock moves with the workflow's.
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 
@@ -33,7 +34,7 @@ from tests.workflows.booking.renewal_steps import (
 from tests.workflows.saga import Booked, Saga
 from workflows.booking.workflow import BookingWorkflow
 
-OPERATOR = Actor(role=Role.OPERATOR)
+OPERATOR = Actor(role=Role.OPERATOR, id=UUID(int=3))
 ALL, HALF, NOTHING = Figures(10_000, 8_000, 2_000, 320), Figures(5_000, 4_000, 1_000, 175), Figures()
 
 

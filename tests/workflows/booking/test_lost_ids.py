@@ -1,6 +1,7 @@
 """Ids at Stripe that die: a deleted customer, a closed account, a capability that is lost before the settlement."""
 
 from collections.abc import Awaitable, Callable
+from uuid import UUID
 
 import pytest
 from sqlmodel import col, update
@@ -18,7 +19,7 @@ from workflows.booking.workflow import BookingWorkflow
 
 pytestmark = both_plans
 
-OPERATOR = Actor(role=Role.OPERATOR)
+OPERATOR = Actor(role=Role.OPERATOR, id=UUID(int=3))
 
 Prepare = Callable[[Saga, ReserveSlot], Awaitable[None]]
 

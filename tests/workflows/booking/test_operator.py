@@ -1,6 +1,7 @@
 """An operator's decisions, and steps that fail for good and wait for one."""
 
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 from temporalio.client import WorkflowUpdateFailedError
@@ -17,7 +18,7 @@ from workflows.booking.workflow import BookingWorkflow
 
 pytestmark = both_plans
 
-OPERATOR = Actor(role=Role.OPERATOR)
+OPERATOR = Actor(role=Role.OPERATOR, id=UUID(int=3))
 ALL = Figures(10_000, 8_000, 2_000, 320)
 REFUND = SettleAndRefund(actor=OPERATOR, amount=Money(amount_minor=3_000, currency="usd"), has_reason=True)
 

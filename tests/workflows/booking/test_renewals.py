@@ -5,6 +5,7 @@ The sandbox is the test's own: its clock moves with the workflow's.
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 from temporalio.client import WorkflowUpdateFailedError
@@ -38,7 +39,7 @@ from tests.workflows.booking.reschedule_steps import move, proposal
 from tests.workflows.saga import Booked, Saga
 from workflows.booking.workflow import BookingWorkflow
 
-OPERATOR = Actor(role=Role.OPERATOR)
+OPERATOR = Actor(role=Role.OPERATOR, id=UUID(int=3))
 ALL, FEE_ONLY = Figures(10_000, 8_000, 2_000, 320), Figures(0, 0, 0, 320)
 BOTH = [Recipient.INSTRUCTOR, Recipient.STUDENT]
 

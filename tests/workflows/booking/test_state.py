@@ -1,101 +1,53 @@
 """The decision table of a booking: which decision is possible in which situation, and what it changes. No Temporal."""
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import compress, product
-from uuid import UUID
 
 import pytest
 
-from models.domain.actors import AbsentParty, Actor, Role
+from models.domain.actors import AbsentParty, Actor
 from models.domain.decisions import Stage
 from models.domain.endings import EndReason
 from models.domain.messages import (
-    Approve,
     BookingView,
-    Cancel,
     Channel,
-    Complete,
-    Confirm,
     ContestNoShow,
-    Decision,
     Extend,
-    Object,
     PaymentEvent,
-    Reject,
-    Release,
     ReportNoShow,
     Reschedule,
-    ReserveSlot,
-    Retry,
-    Settle,
     SettleAndRefund,
 )
 from models.domain.money import Money
 from models.domain.payments import HoldPhase, PaymentState
-from models.domain.policy import BookingPolicy, Deadlines, PaymentPlan
+from models.domain.policy import BookingPolicy
 from models.domain.renewals import RenewalReason
 from models.domain.session_reports import Report
-from models.domain.states import BookingStatus, IllegalTransition, PaymentStatus, SessionStatus
-from models.domain.terms import BookingTerms
-from workflows.booking import decisions
-from workflows.booking.progress import details_of
+from models.domain.states import BookingStatus, IllegalTransition
+from tests.workflows.booking.states import (
+    ACCEPTED,
+    BEFORE,
+    COMPLETE,
+    CONTEST,
+    DECISIONS,
+    DOLLARS,
+    DURING,
+    ENDS_AT,
+    HOLD_ENDS_AT,
+    HOUR,
+    INSTRUCTOR,
+    OBJECT,
+    OPERATOR,
+    REPORT,
+    STARTS_AT,
+    STUDENT,
+    TERMS,
+    at,
+)
+from workflows.booking.decisions import Decisions
 from workflows.booking.state import BookingState
 
-HOUR = timedelta(hours=1)
-STARTS_AT = datetime(2026, 12, 3, 10, tzinfo=UTC)
-ENDS_AT = STARTS_AT + HOUR
-BEFORE, DURING = STARTS_AT - 30 * HOUR, STARTS_AT + timedelta(minutes=15)
-HOLD_ENDS_AT = STARTS_AT + timedelta(days=5)
-STUDENT = Actor(role=Role.STUDENT, id=UUID(int=1))
-INSTRUCTOR = Actor(role=Role.INSTRUCTOR, id=UUID(int=2))
-OPERATOR = Actor(role=Role.OPERATOR, id=UUID(int=3))
-DOLLARS = {part: Money(amount_minor=part * 100, currency="usd") for part in (0, 25, 50, 75, 100)}
-TERMS = BookingTerms(
-    booking_id=UUID(int=10),
-    student_id=UUID(int=1),
-    instructor_id=UUID(int=2),
-    offering_id=UUID(int=11),
-    slot_id=UUID(int=12),
-    starts_at=STARTS_AT,
-    ends_at=STARTS_AT + HOUR,
-    price=DOLLARS[100],
-    policy=BookingPolicy(deadlines=Deadlines(contest_window=24 * HOUR, objection_window=12 * HOUR)),
-    plan=PaymentPlan.HOLD,
-    stripe_account_id="acct_1",
-)
-REPORT = ReportNoShow(actor=INSTRUCTOR, absent=AbsentParty.STUDENT)
-CONTEST = ContestNoShow(actor=STUDENT)
-COMPLETE = Complete(actor=INSTRUCTOR)
-OBJECT = Object(actor=STUDENT)
-
-DECISIONS: dict[str, Decision] = {
-    "approve": Approve(actor=INSTRUCTOR),
-    "reject": Reject(actor=INSTRUCTOR),
-    "complete": COMPLETE,
-    "complete early": Complete(actor=INSTRUCTOR, record_is_enough=True),
-    "confirm": Confirm(actor=STUDENT),
-    "object": OBJECT,
-    "report": REPORT,
-    "contest": CONTEST,
-    "cancel by student": Cancel(actor=STUDENT),
-    "cancel by instructor": Cancel(actor=INSTRUCTOR),
-    "settle": Settle(actor=OPERATOR),
-    "settle with a reason": Settle(actor=OPERATOR, has_reason=True),
-    "release": Release(actor=OPERATOR),
-    "refund": SettleAndRefund(actor=OPERATOR, amount=DOLLARS[25]),
-    "refund with a reason": SettleAndRefund(actor=OPERATOR, amount=DOLLARS[25], has_reason=True),
-    "extend": Extend(actor=OPERATOR, until=DURING + 2 * HOUR),
-    "reschedule": Reschedule(
-        actor=INSTRUCTOR,
-        proposal_id=UUID(int=13),
-        slot_id=UUID(int=14),
-        starts_at=STARTS_AT + HOUR,
-        ends_at=STARTS_AT + 2 * HOUR,
-        from_starts_at=STARTS_AT,
-    ),
-    "retry": Retry(actor=OPERATOR),
-}
 CANCEL = {"cancel by student", "cancel by instructor"}
 EARLY = {"settle with a reason", "refund with a reason"}
 REPORTS = {"complete", "complete early", "report"}
@@ -122,7 +74,6 @@ OPEN = {
     "ending": set(),
     "closed": set(),
 }
-ACCEPTED = ("accepted", "begun", "over", "ending")
 FLAGS = ("parked", "reported", "completed", "answered", "moving")
 
 
@@ -170,28 +121,6 @@ class Case:
         )
 
 
-def at(place: str) -> BookingState:
-    order = ReserveSlot(terms=TERMS, booked_at=BEFORE, checkout_deadline_at=BEFORE + HOUR)
-    state = BookingState.of(order)
-    state.reach(booking=BookingStatus.PENDING)
-    # An operator may extend any stage up to here, so that one `extend` serves for all.
-    state.latest_deadline, state.hold_ends_at = DURING + 3 * HOUR, HOLD_ENDS_AT
-    if place in ("approval", "being approved", *ACCEPTED, "closed"):
-        state.stage = Stage.APPROVAL
-        state.reach(payment=PaymentStatus.PENDING)
-    if place in ("being approved", *ACCEPTED):
-        state.approval = Approve(actor=INSTRUCTOR)
-    if place in ACCEPTED:
-        state.stage = Stage.SESSION
-        state.reach(booking=BookingStatus.ACCEPTED, session=SessionStatus.SCHEDULED)
-    if place in ("ending", "ending unpaid"):
-        decisions.apply(state, Release(actor=OPERATOR), BEFORE)
-        state.begin_ending(state.decided_ending)
-    if place == "closed":
-        state.close()
-    return state
-
-
 CASES = [
     Case(place, frozenset(compress(FLAGS, flags)))
     for place, flags in product(OPEN, product((False, True), repeat=len(FLAGS)))
@@ -200,7 +129,7 @@ CASES = [
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: "-".join((case.place, *sorted(case.flags))))
 def test_decisions_possible_in(case: Case) -> None:
-    refusals = {name: decisions.refusal(case.state(), decision, case.now) for name, decision in DECISIONS.items()}
+    refusals = {name: Decisions(case.state()).refusal(decision, case.now) for name, decision in DECISIONS.items()}
     assert {name for name, refusal in refusals.items() if refusal is None} == case.possible
     assert all(refusal.endswith(".") for refusal in refusals.values() if refusal)
 
@@ -222,7 +151,7 @@ def test_a_decision_ends_the_booking(
     place: str, name: str, status: BookingStatus, reason: EndReason, kept: int
 ) -> None:
     state = at(place)
-    decisions.apply(state, DECISIONS[name].model_copy(update={"channel": Channel.API}), Case(place, frozenset()).now)
+    Decisions(state).apply(DECISIONS[name].model_copy(update={"channel": Channel.API}), Case(place, frozenset()).now)
     ending = state.decided_ending
     assert (ending.booking, ending.reason, ending.split.kept) == (status, reason, DOLLARS[kept])
     assert ending.actor == DECISIONS[name].actor
@@ -232,45 +161,45 @@ def test_a_decision_ends_the_booking(
 
 def test_a_late_cancellation_keeps_what_the_policy_says() -> None:
     state = at("accepted")
-    decisions.apply(state, DECISIONS["cancel by student"], STARTS_AT - 5 * HOUR)
+    Decisions(state).apply(DECISIONS["cancel by student"], STARTS_AT - 5 * HOUR)
     assert state.decided_ending.split.kept == DOLLARS[50]
 
 
 def test_an_approval_is_kept_until_the_workflow_acts_on_it() -> None:
     state = at("approval")
-    decisions.apply(state, DECISIONS["approve"], BEFORE)
+    Decisions(state).apply(DECISIONS["approve"], BEFORE)
     assert state.approval == DECISIONS["approve"]
     assert state.stage is Stage.APPROVAL
-    assert decisions.refusal(state, DECISIONS["reject"], BEFORE)
+    assert Decisions(state).refusal(DECISIONS["reject"], BEFORE)
 
 
 def test_an_extension_moves_the_deadline() -> None:
     state = at("checkout")
-    decisions.apply(state, DECISIONS["extend"], BEFORE)
+    Decisions(state).apply(DECISIONS["extend"], BEFORE)
     assert state.deadline == DURING + 2 * HOUR
 
 
 @pytest.mark.parametrize("until", [BEFORE, DURING + 4 * HOUR], ids=["in the past", "beyond the latest deadline"])
 def test_an_extension_is_refused(until: datetime) -> None:
-    assert decisions.refusal(at("checkout"), Extend(actor=OPERATOR, until=until), BEFORE)
+    assert Decisions(at("checkout")).refusal(Extend(actor=OPERATOR, until=until), BEFORE)
 
 
 def test_a_report_can_be_contested_within_the_window() -> None:
     state = at("begun")
-    decisions.apply(state, REPORT, DURING)
+    Decisions(state).apply(REPORT, DURING)
     assert state.report == REPORT
     assert state.ending is None
     assert state.deadline == DURING + 24 * HOUR
-    decisions.apply(state, CONTEST, DURING)
+    Decisions(state).apply(CONTEST, DURING)
     assert state.answer == CONTEST
     assert state.deadline == ENDS_AT
 
 
 def test_a_completion_can_be_objected_to_within_the_window() -> None:
     state = at("over")
-    decisions.apply(state, COMPLETE, ENDS_AT)
+    Decisions(state).apply(COMPLETE, ENDS_AT)
     assert (state.report, state.ending, state.deadline) == (COMPLETE, None, ENDS_AT + 12 * HOUR)
-    decisions.apply(state, OBJECT, ENDS_AT + HOUR)
+    Decisions(state).apply(OBJECT, ENDS_AT + HOUR)
     assert (state.answer, state.deadline) == (OBJECT, ENDS_AT + HOUR)
 
 
@@ -287,56 +216,56 @@ def test_a_report_that_nobody_can_contest_ends_the_booking(
     report: ReportNoShow, status: BookingStatus, kept: int
 ) -> None:
     state = at("begun")
-    decisions.apply(state, report, DURING)
+    Decisions(state).apply(report, DURING)
     assert (state.decided_ending.booking, state.decided_ending.split.kept) == (status, DOLLARS[kept])
 
 
 def test_nobody_is_reported_absent_before_the_other_side_has_waited() -> None:
     early = STARTS_AT + timedelta(minutes=9)
-    assert decisions.refusal(at("begun"), REPORT, early)
+    assert Decisions(at("begun")).refusal(REPORT, early)
     own = ReportNoShow(actor=STUDENT, absent=AbsentParty.STUDENT)
-    assert decisions.refusal(at("begun"), own, early) is None
+    assert Decisions(at("begun")).refusal(own, early) is None
     short = replace(at("begun"), terms=TERMS.model_copy(update={"ends_at": STARTS_AT + timedelta(minutes=5)}))
-    assert decisions.refusal(short, REPORT, STARTS_AT + timedelta(minutes=5)) is None
+    assert Decisions(short).refusal(REPORT, STARTS_AT + timedelta(minutes=5)) is None
 
 
 @pytest.mark.parametrize("report", [REPORT, COMPLETE])
 def test_an_answer_is_awaited_until_the_sessions_end_and_within_the_hold(report: Report) -> None:
     state = replace(at("over"), hold_ends_at=ENDS_AT + 8 * HOUR)
-    decisions.apply(state, report, ENDS_AT)
+    Decisions(state).apply(report, ENDS_AT)
     assert state.deadline == ENDS_AT + 2 * HOUR
     without_window = replace(at("begun"), terms=TERMS.model_copy(update={"policy": BookingPolicy()}))
-    decisions.apply(without_window, report, DURING)
+    Decisions(without_window).apply(report, DURING)
     assert without_window.deadline == ENDS_AT
 
 
 def test_no_deadline_of_a_session_is_moved_before_its_end() -> None:
-    assert decisions.refusal(at("begun"), Extend(actor=OPERATOR, until=ENDS_AT - timedelta(minutes=1)), DURING)
+    assert Decisions(at("begun")).refusal(Extend(actor=OPERATOR, until=ENDS_AT - timedelta(minutes=1)), DURING)
 
 
 def test_a_refund_must_be_in_the_steps_of_its_currency() -> None:
     dinars = TERMS.model_copy(update={"price": Money(amount_minor=10_000, currency="kwd")})
     refund = SettleAndRefund(actor=OPERATOR, amount=Money(amount_minor=1_235, currency="kwd"))
-    assert decisions.refusal(replace(at("over"), terms=dinars), refund, ENDS_AT)
+    assert Decisions(replace(at("over"), terms=dinars)).refusal(refund, ENDS_AT)
 
 
 def test_a_refund_leaves_nothing_or_what_stripe_can_capture() -> None:
     state = at("over")
     for refund_minor, is_possible in ((9_950, True), (9_951, False), (10_000, True)):
         refund = SettleAndRefund(actor=OPERATOR, amount=Money(amount_minor=refund_minor, currency="usd"))
-        assert (decisions.refusal(state, refund, ENDS_AT) is None) is is_possible
+        assert (Decisions(state).refusal(refund, ENDS_AT) is None) is is_possible
 
 
 @pytest.mark.parametrize("actor", [INSTRUCTOR, OPERATOR], ids=["the reporter", "an operator"])
 def test_only_the_accused_can_contest(actor: Actor) -> None:
     state = replace(at("begun"), report=REPORT)
-    assert decisions.refusal(state, ContestNoShow(actor=actor), DURING)
+    assert Decisions(state).refusal(ContestNoShow(actor=actor), DURING)
 
 
 def test_a_decision_on_a_parked_booking_unparks_it() -> None:
     for name in ("retry", "settle"):
         state = replace(at("over"), parked_because="settle_payment: test")
-        decisions.apply(state, DECISIONS[name], DURING)
+        Decisions(state).apply(DECISIONS[name], DURING)
         assert not state.is_parked
 
 
@@ -344,7 +273,7 @@ def test_a_move_takes_slot_times_and_deadlines_along() -> None:
     for place in ("approval", "accepted"):
         state, to = at(place), DECISIONS["reschedule"]
         assert isinstance(to, Reschedule)
-        decisions.apply(state, to, BEFORE)
+        Decisions(state).apply(to, BEFORE)
         assert state.is_moving
         deadline = state.deadline_after(to)
         state.moved(to, deadline, BEFORE)
@@ -378,7 +307,7 @@ def test_a_session_that_an_operator_settles_early_on_a_lapsed_hold_is_finally_pa
     state = at("accepted")
     state.renewal.hold_lapsed = True
     before = state.wanted_renewal(BEFORE)
-    decisions.apply(state, DECISIONS["settle"], BEFORE)
+    Decisions(state).apply(DECISIONS["settle"], BEFORE)
     late = state.late_payment(BEFORE)
     assert before is not None
     assert late is not None
@@ -413,21 +342,3 @@ def test_a_deleted_booking_request_has_no_status() -> None:
     unpaid.close()
     unpaid.reach()
     assert unpaid.view == BookingView(booking_status=None, end_reason=EndReason.RELEASED_BY_OPERATOR)
-
-
-@pytest.mark.parametrize(
-    ("state", "details", "next_deadline"),
-    [
-        (at("approval"), "Waits for the instructor's decision until 2026-12-02 05:00:00 UTC.", BEFORE + HOUR),
-        (replace(at("begun"), report=REPORT), "Waits for a no-show to be contested until ", BEFORE + HOUR),
-        (replace(at("over"), report=COMPLETE), "Waits for a completion to be objected to until ", BEFORE + HOUR),
-        (replace(at("begun"), parked_because="x"), "Needs an operator's decision: x.", None),
-        (at("ending"), "Waits for the money to move until ", None),
-    ],
-    ids=["waiting", "reported", "completion reported", "parked", "ending"],
-)
-def test_operators_read_what_the_booking_waits_for(
-    state: BookingState, details: str, next_deadline: datetime | None
-) -> None:
-    assert details_of(state).startswith(details)
-    assert state.next_deadline == next_deadline

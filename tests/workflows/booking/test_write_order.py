@@ -5,6 +5,7 @@ Otherwise a Temporal that is killed in between leaves Postgres with the effect o
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 
@@ -18,7 +19,7 @@ from workflows.booking.workflow import BookingWorkflow
 
 pytestmark = both_plans
 
-OPERATOR = Actor(role=Role.OPERATOR)
+OPERATOR = Actor(role=Role.OPERATOR, id=UUID(int=3))
 POLICY = BookingPolicy(deadlines=Deadlines(contest_window=timedelta(hours=24), objection_window=timedelta(hours=12)))
 
 Send = Callable[[Booked], Awaitable[object]]

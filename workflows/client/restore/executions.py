@@ -36,7 +36,7 @@ from workflows.client.executions import WorkflowExecutions
 from workflows.disputes import DisputeWorkflow
 from workflows.payouts import PayoutWorkflow
 from workflows.refunds import RefundWorkflow
-from workflows.search_attributes import at_start
+from workflows.search_attributes import at_start, summary
 
 _BATCH_SIZE = 500
 _TASK_TIMEOUT = timedelta(seconds=5)
@@ -64,14 +64,15 @@ class ExecutionRestore:
                 continue
             started.add(booking.id)
             order = order_of(booking)
+            line = summary(booking.title, booking.starts_at, order.terms.price)
             await self._client.start_workflow(
                 BookingWorkflow.run,
                 order,
                 id=workflow_id(booking.id),
                 task_queue=self._task_queue,
                 id_conflict_policy=_REPLACE,
-                search_attributes=at_start(order),
-                static_summary=f"slot {booking.slot_id}",
+                search_attributes=at_start(order, line),
+                static_summary=line,
                 task_timeout=_TASK_TIMEOUT,
             )
         await self._terminate_others(started)

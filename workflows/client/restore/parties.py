@@ -1,7 +1,8 @@
 """What a booking refers to, if it is newer than the backup: made again from the booking's terms and from Stripe."""
 
-from collections.abc import AsyncIterator
-from datetime import datetime
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime, timedelta
+from math import ceil
 from uuid import UUID
 
 from sqlalchemy.dialects.postgresql import insert
@@ -35,10 +36,19 @@ class PartyRestore:
         if student is None and checkout is not None:
             rows += [row async for row in self._student(terms, checkout, at)]
         if instructor is None:
-            rows += [row async for row in self._instructor(terms, at)]
+            rows += [row async for row in self._instructor(terms.instructor_id, terms.stripe_account_id, at)]
         if offering is None:
             rows.append(await self._offering(terms, checkout, at))
         rows.append(slot(terms))
+        await self._insert(rows)
+
+    async def restore_instructor(self, instructor_id: UUID, account_id: str, at: datetime) -> None:
+        async with transaction(self._engine) as session:
+            if await session.get(Instructor, instructor_id):
+                return
+        await self._insert([row async for row in self._instructor(instructor_id, account_id, at)])
+
+    async def _insert(self, rows: Sequence[SQLModel]) -> None:
         async with transaction(self._engine) as session:
             for row in rows:
                 await session.exec(insert(type(row)).values(row.model_dump()).on_conflict_do_nothing())
@@ -51,8 +61,7 @@ class PartyRestore:
             yield Student(id=id, email=contact.email, name=contact.name, stripe_customer_id=customer_id, created_at=at)
             yield _credential(id, SignUpRole.STUDENT, contact, at)
 
-    async def _instructor(self, terms: BookingTerms, at: datetime) -> AsyncIterator[Instructor | Credential]:
-        account_id, id = terms.stripe_account_id, terms.instructor_id
+    async def _instructor(self, id: UUID, account_id: str, at: datetime) -> AsyncIterator[Instructor | Credential]:
         if contact := await self._gateway.instructor(account_id):
             yield Instructor(id=id, email=contact.email, name=contact.name, stripe_account_id=account_id, created_at=at)
             yield _credential(id, SignUpRole.INSTRUCTOR, contact, at)
@@ -63,7 +72,7 @@ class PartyRestore:
             id=terms.offering_id,
             instructor_id=terms.instructor_id,
             title=title or _UNKNOWN_TITLE,
-            duration_minutes=int((terms.ends_at - terms.starts_at).total_seconds() // 60),
+            duration_minutes=ceil((terms.ends_at - terms.starts_at) / timedelta(minutes=1)),
             buffer_before_minutes=terms.buffer_before_minutes,
             buffer_after_minutes=terms.buffer_after_minutes,
             price_minor=terms.price.amount_minor,

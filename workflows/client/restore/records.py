@@ -13,12 +13,15 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, select
 
+from activities.booking import session_reports
 from activities.database.transactions import transaction
 from activities.gateways import RestoreGateway
 from models.domain.actors import Role, SignUpRole
 from models.domain.messages import MoveResult, MoveSlot, RecordCheckout, ReserveSlot
+from models.domain.onboarding import RecordAccount
 from models.domain.proposals import ProposalStatus
 from models.domain.refunds import RefundSnapshot
+from models.domain.session_reports import JudgeSession
 from models.domain.states import RefundStatus
 from models.tables.bookings import BookingRequest, RescheduleProposal
 from models.tables.catalogue import Slot
@@ -76,6 +79,13 @@ class RecordRestore:
                     checkout = checkouts.get(message.terms.booking_id)
                     await self._parties.restore(message.terms, checkout, message.booked_at)
                     message = message.model_copy(update={"limits": None, "allow_overlap": True})
+                case RecordAccount():
+                    await self._parties.restore_instructor(message.instructor_id, message.account_id, write.at)
+                case JudgeSession():
+                    # Who was there is lost, and what the workflow made of it is not.
+                    async with transaction(self._engine) as session:
+                        await session_reports.record_verdict(session, message, write.result, {})
+                    return None
                 case MoveSlot():
                     if write.result is not MoveResult.MOVED:
                         return None
@@ -87,7 +97,7 @@ class RecordRestore:
             log.warning("%s of %s fails: %s", write.activity, write.workflow_id, type(error).__name__)
             return f"{write.activity}: {type(error).__name__}"
         if result != write.result and isinstance(message, ReserveSlot | MoveSlot):
-            return f"{write.activity}: the slot is not free"
+            return f"{write.activity}: the slot is not free, or somebody is unknown"
         return None
 
     async def _restore_proposal(self, message: MoveSlot) -> None:

@@ -29,9 +29,9 @@ class Crashing(BookingClient):
         self._inner = saga
         self._after = after
 
-    async def open_checkout(self, order: ReserveSlot) -> None:
+    async def open_checkout(self, order: ReserveSlot, title: str) -> None:
         if self._after:
-            await self._inner.open_checkout(order)
+            await self._inner.open_checkout(order, title)
         raise KeyboardInterrupt
 
 

@@ -6,16 +6,19 @@ from itertools import cycle
 from uuid import UUID, uuid4
 
 import httpx
-from sqlmodel import col, select
+from sqlmodel import SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio.client import Client
 
 from models.domain.ledger import Account
+from models.domain.reconciliation import SweepReport
 from models.tables.ledger import LedgerEntry, LedgerTransaction
 from sandbox.browser.checkout_page import GOOD_CARD, pay
 from tests.api.live.journey import REASON, order
 from tests.api.live.reconciliation.stripe_side import StripeSide
+from tests.api.live.workers import Workers
 from tests.api.world import JSON, Person, book
+from workflows.orphans import OrphanSweepWorkflow
 
 _HOURS = cycle(range(12))
 
@@ -103,3 +106,21 @@ async def listed(temporal: Client, id: str, status: str) -> None:
             return
         await asyncio.sleep(0.05)
     raise AssertionError(f"Temporal does not list the workflow as {status}")
+
+
+async def change(
+    stripe_side: StripeSide, table: type[SQLModel], booking_id: str, **fields: object
+) -> dict[str, object]:
+    """Change the record behind the workflow's back. Returns what it was before."""
+    async with AsyncSession(stripe_side.world.engine) as session, session.begin():
+        row = await session.get_one(table, UUID(booking_id))
+        before = {name: getattr(row, name) for name in fields}
+        row.sqlmodel_update(fields)
+    return before
+
+
+async def sweep(workers: Workers) -> SweepReport:
+    """What the schedule starts every minute."""
+    return await workers.client.execute_workflow(
+        OrphanSweepWorkflow.run, id=f"{workers.task_queue}-sweep-{uuid4()}", task_queue=workers.task_queue
+    )

@@ -8,7 +8,6 @@ from uuid import UUID, uuid4
 import pytest
 from fastapi import FastAPI
 from sqlmodel import SQLModel
-from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import workflow
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.common import RawValue
@@ -21,24 +20,13 @@ from models.domain.states import BookingStatus, PaymentStatus
 from models.tables.bookings import BookingRequest
 from models.tables.payments import Payment
 from tests.api.live.journey import REASON, decide, order
-from tests.api.live.reconciliation.steps import approved, held, listed, settled, shown, terminate
+from tests.api.live.reconciliation.steps import approved, change, held, listed, settled, shown, terminate
 from tests.api.live.reconciliation.stripe_side import StripeSide
 from tests.api.live.workers import FailingGateway, Workers
 from tests.api.scraping import scrape
 
 # The Stripe SDK's own use of httpx.
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
-
-
-async def change(
-    stripe_side: StripeSide, table: type[SQLModel], booking_id: str, **fields: object
-) -> dict[str, object]:
-    """Change the record behind the workflow's back. Returns what it was before."""
-    async with AsyncSession(stripe_side.world.engine) as session, session.begin():
-        row = await session.get_one(table, UUID(booking_id))
-        before = {name: getattr(row, name) for name in fields}
-        row.sqlmodel_update(fields)
-    return before
 
 
 async def workflow_drifts(stripe_side: StripeSide) -> dict[str, str]:

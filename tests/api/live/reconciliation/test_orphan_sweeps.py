@@ -10,21 +10,13 @@ from models.domain.errors import Declined
 from models.domain.ids import ordered_reconciliation_id, payout_workflow_id, workflow_id
 from models.domain.payouts import PayoutOrder
 from models.domain.reconciliation import SweepReport
-from tests.api.live.reconciliation.steps import approved, held, listed, shown, terminate
+from tests.api.live.reconciliation.steps import approved, held, listed, shown, sweep, terminate
 from tests.api.live.reconciliation.stripe_side import StripeSide
 from tests.api.live.workers import FailingGateway, Workers
-from workflows.orphans import OrphanSweepWorkflow
 from workflows.payouts import PayoutWorkflow
 
 # The Stripe SDK's own use of httpx.
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
-
-
-async def sweep(workers: Workers) -> SweepReport:
-    """What the schedule starts every minute."""
-    return await workers.client.execute_workflow(
-        OrphanSweepWorkflow.run, id=f"{workers.task_queue}-sweep-{uuid4()}", task_queue=workers.task_queue
-    )
 
 
 @pytest.mark.parametrize("begin", [held, approved])

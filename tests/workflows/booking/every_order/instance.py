@@ -31,6 +31,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, WorkflowInstanceDetails
 
 from models.domain.errors import Declined
 from models.domain.messages import BookingView, ReserveSlot
+from workflows.booking.decisions import Decisions
 from workflows.booking.workflow import BookingWorkflow
 
 
@@ -50,8 +51,7 @@ class SameObjects(PayloadConverter):
 
 
 class Order(ReserveSlot):
-    rules: Any
-    """`decisions.Rules`"""
+    rules: type[Decisions]
     made: list[Any]
     """The state of each run of the workflow."""
 
@@ -63,8 +63,8 @@ class Saga(BookingWorkflow):
     @workflow.init
     def __init__(self, order: ReserveSlot) -> None:
         assert isinstance(order, Order)
+        self.decisions_type = order.rules
         super().__init__(order)
-        self.rules = order.rules
         order.made.append(self._state)
 
     @workflow.run

@@ -14,7 +14,6 @@ def recorded(state: BookingState, parked_ending: Ending | None, carried_out: Seq
     """What `activities/booking/resets.py` reads, once all that was decided is written."""
     if state.is_closed:
         return RecordedBooking(stage=Stage.CLOSED, view=state.view, terms=state.terms, ended_by=state.closed_by)
-    due = state.renewal.request
     report = state.report if state.is_report_recorded else None
     held = PaymentState(
         phase=HoldPhase.HELD,
@@ -27,7 +26,7 @@ def recorded(state: BookingState, parked_ending: Ending | None, carried_out: Seq
         stage=Stage.SESSION if state.is_accepted else Stage.APPROVAL if is_held else Stage.CHECKOUT,
         view=state.view,
         terms=state.terms,
-        deadline=due.pay_by if due else state.deadline,
+        deadline=state.renewal.request.pay_by if state.renewal.request else state.deadline,
         checkout=state.checkout,
         payment=held if is_held else None,
         hold_ends_at=state.hold_ends_at if is_held else None,
@@ -36,7 +35,7 @@ def recorded(state: BookingState, parked_ending: Ending | None, carried_out: Seq
         answered_by=state.answer.actor if state.answer and state.is_answer_recorded else None,
         parked_because=state.parked_because,
         parked_ending=parked_ending,
-        renewal=due,
+        renewal=state.renewal.request,
         renewal_pages=state.renewal.pages,
         is_lapsed=state.renewal.hold_lapsed,
         operator_round=state.operator_round,

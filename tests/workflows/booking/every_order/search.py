@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from models.domain.policy import CompletionTimeoutPolicy, PaymentPlan
 from tests.workflows.booking.every_order.world import World
-from workflows.booking import decisions
+from workflows.booking.decisions import Decisions
 
 Path = tuple[str, ...]
 """A history: the moves, from a new booking on."""
@@ -28,7 +28,7 @@ class Search:
     on_timeout: CompletionTimeoutPolicy
     check: Callable[[World], None]
     """Raises `AssertionError` for a state that must not be."""
-    rules: decisions.Rules = decisions
+    rules: type[Decisions] = Decisions
     disturbances: int = 0
     """The most in one history."""
     unsent: frozenset[str] = frozenset()

@@ -19,8 +19,9 @@ from models.domain.policy import CompletionTimeoutPolicy, PaymentPlan
 from models.domain.states import BookingStatus
 from tests.workflows.booking.every_order.people import DEADLINES, LONG_ENOUGH, UPDATES
 from tests.workflows.booking.every_order.search import Failed, Search
-from tests.workflows.booking.every_order.without_a_rule import WITHOUT_A_RULE, AllRules
+from tests.workflows.booking.every_order.without_a_rule import WITHOUT_A_RULE
 from tests.workflows.booking.every_order.world import World
+from workflows.booking.decisions import Decisions
 
 SETTLE, RELEASE = CompletionTimeoutPolicy.SETTLE, CompletionTimeoutPolicy.RELEASE
 DISTURBANCES = int(os.environ.get("HOLDFAST_DISTURBANCES", "0"))
@@ -155,12 +156,12 @@ def test_no_order_of_events_breaks_an_invariant(
 
 
 @pytest.mark.parametrize("rules", WITHOUT_A_RULE, ids=lambda rules: rules.__name__)
-def test_it_shows_when_a_rule_of_who_is_believed_is_taken_out(rules: type[AllRules]) -> None:
+def test_it_shows_when_a_rule_of_who_is_believed_is_taken_out(rules: type[Decisions]) -> None:
     beside_the_point = frozenset(
         {"reject", "the instructor cancels", "an operator cancels", "release", "refund", "retry"}
     )
     with pytest.raises(Failed, match="on whose word"):
-        Search(PaymentPlan.HOLD, SETTLE, check, rules(), unsent=frozenset(beside_the_point)).run()
+        Search(PaymentPlan.HOLD, SETTLE, check, rules, unsent=frozenset(beside_the_point)).run()
 
 
 @pytest.mark.parametrize("plan", PaymentPlan)

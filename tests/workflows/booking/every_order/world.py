@@ -4,7 +4,7 @@ The booking is the real workflow. Its activities are answered here, from what St
 what a booking's rules say is nowhere in this file.
 """
 
-from dataclasses import dataclass, field, fields
+from dataclasses import astuple, dataclass, field, fields
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -36,11 +36,11 @@ from tests.workflows.booking.every_order.people import (
 )
 from tests.workflows.booking.every_order.records import recorded
 from tests.workflows.booking.every_order.stripe import Stripe
-from workflows.booking import decisions
+from workflows.booking.decisions import Decisions
 
 BOOKED_AT, LAST_RETRY = STARTS_AT - 30 * HOUR, timedelta(days=5)
 # What no later step depends on: ids that tell messages apart.
-_NOT_STATE = {"_seen_events", "operator_round", "decided_in", "carried_out", "resumed", "retry", "retried", "renewal"}
+_NOT_STATE = {"renewal", "_seen_events", "operator_round", "decided_in", "carried_out", "resumed", "retry", "retried"}
 _CAN_FAIL = {"secure_payment", "settle_payment", "release_payment"}
 
 
@@ -48,7 +48,7 @@ _CAN_FAIL = {"secure_payment", "settle_payment", "release_payment"}
 class World:
     plan: PaymentPlan
     on_timeout: CompletionTimeoutPolicy
-    rules: decisions.Rules = decisions
+    rules: type[Decisions] = Decisions
     now: datetime = BOOKED_AT
     stripe: Stripe = field(default_factory=Stripe)
     record: str | None = None
@@ -95,10 +95,9 @@ class World:
     def key(self) -> object:
         """All that the future depends on. Two histories with the same key have the same future."""
         state = (getattr(self.state, each.name) for each in fields(self.state) if each.name not in _NOT_STATE)
-        renewal = self.state.renewal
         return (
             *state,
-            (renewal.request, renewal.pages, renewal.hold_lapsed),
+            astuple(self.state.renewal),
             self.now,
             self.record,
             self.state.retry is not None,
@@ -163,7 +162,7 @@ class World:
         return True
 
     def _is_refused(self, move: str) -> bool:
-        return self.rules.refusal(self.state, UPDATES[move][1], self.now) is not None
+        return self.rules(self.state).refusal(UPDATES[move][1], self.now) is not None
 
     def _play(self, move: str) -> bool:
         match move:

@@ -1,0 +1,48 @@
+"""Signals that are refused. Nobody waits for their outcome: the details show the last one, the audit trail has all."""
+
+from pydantic import ValidationError
+from temporalio import workflow
+from temporalio.exceptions import ActivityError
+
+with workflow.unsafe.imports_passed_through():
+    from activities.booking.records import RecordActivities
+    from models.domain.actors import Actor
+    from models.domain.messages import RecordRefusedSignal
+    from workflows.activity_calls import persist_decision, reason_of
+    from workflows.booking.progress import Progress
+    from workflows.booking.state import BookingState
+
+REFUSED_SIGNALS = "refused-signals"
+"""The patch since which a refused signal is recorded, and one whose actor cannot be who it says is refused."""
+
+
+class RefusedSignals:
+    def __init__(self, state: BookingState, progress: Progress) -> None:
+        self._state = state
+        self._progress = progress
+        self._recorded: set[tuple[str, str, Actor | None]] = set()
+
+    async def record(self, signal: str, reason: str, actor: Actor | None = None) -> None:
+        """Show it, and record it: once, however often the same signal is refused for the same reason."""
+        workflow.logger.warning("signal %s refused: %s", signal, reason)
+        if not workflow.patched(REFUSED_SIGNALS):
+            return
+        refused = RecordRefusedSignal(
+            booking_id=self._state.terms.booking_id, signal=signal, reason=reason, at=workflow.now(), actor=actor
+        )
+        self._state.refused_signal = refused
+        self._progress.set_details()
+        if (signal, reason, actor) in self._recorded:
+            return
+        self._recorded.add((signal, reason, actor))
+        try:
+            await persist_decision(RecordActivities.record_refused_signal, refused)
+        except ActivityError as failure:
+            workflow.logger.error("the refused signal is not recorded: %s", reason_of(failure))
+
+
+def unreadable(error: ValidationError) -> str:
+    """The first thing that is wrong with a signal's input, without the input."""
+    wrong = error.errors(include_input=False, include_url=False, include_context=False)[0]
+    place = ".".join(map(str, wrong["loc"]))
+    return f"Its input cannot be read: {place and f'{place}: '}{wrong['msg']}."
