@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.domain.payment_plans import EXPECTED_HOLD, bookable_from, expected_end, holding_limit, plan_for
+from models.domain.payment_plans import (
+    DELAYED_CONFIRMATION,
+    EXPECTED_HOLD,
+    bookable_from,
+    expected_end,
+    holding_limit,
+    plan_for,
+)
 from models.domain.policy import Deadlines, PaymentPlan, latest_end
 
 HOLD, CHARGE = PaymentPlan
@@ -88,3 +95,17 @@ def test_waiting_never_makes_a_session_unbookable_before_it_begins(
 ) -> None:
     if plan_for(deadlines, ends_at, NOW):
         assert plan_for(deadlines, ends_at, NOW + waited)
+
+
+@pytest.mark.parametrize(
+    ("earlier", "waits"), [(timedelta(0), False), (SECOND, False), (DAY / 2, False), (-SECOND, True)]
+)
+def test_the_last_session_that_a_charge_lasts_for_is_bookable_now(earlier: timedelta, waits: bool) -> None:
+    deadlines = Deadlines(holding_limit=90 * DAY)
+    last = latest_end(deadlines, NOW + 90 * DAY)
+    assert bookable_from(deadlines, last - earlier, NOW) == (NOW + SECOND if waits else None)
+
+
+def test_a_bank_debit_has_as_long_as_stripe_says_that_it_takes() -> None:
+    """Stripe, "Delayed notification payment methods": up to 14 days. A card's hold lasts 7."""
+    assert (timedelta(days=14), timedelta(days=7)) == (DELAYED_CONFIRMATION, EXPECTED_HOLD)

@@ -114,6 +114,7 @@ def test_not_coming_is_never_cheaper_than_cancelling_at_the_start() -> None:
         (MODERATE, 2 * HOUR, 5_000),
         (MODERATE, 2 * HOUR - timedelta(microseconds=1), 0),
         (STRICT, 72 * HOUR, 10_000),
+        (STRICT, 72 * HOUR - timedelta(microseconds=1), 5_000),
         (STRICT, 24 * HOUR, 5_000),
         (STRICT, 24 * HOUR - timedelta(microseconds=1), 0),
         (STRICT, -HOUR, 0),

@@ -117,11 +117,21 @@ def test_after_five_in_a_day_they_wait_until_the_fifth_last_is_a_day_old(limit: 
     assert reached(standing(5)) == LimitReached(limit=limit, until=NOW + 18 * HOUR)
     assert reached(standing(7)) == LimitReached(limit=limit, until=NOW + 18 * HOUR)
     assert reached(standing(7), now=NOW + 18 * HOUR) is None
+    assert reached(standing(7), now=NOW + 19 * HOUR) is None
+    at_the_first = BookingLimits(max_lapses=1, max_declined_cards=1)
+    assert reached(standing(1), at_the_first) == LimitReached(limit=limit, until=NOW + 22 * HOUR)
 
 
 @pytest.mark.parametrize(
     ("starts_in", "overlaps"),
-    [(timedelta(0), True), (59 * MINUTE, True), (-59 * MINUTE, True), (HOUR, False), (-HOUR, False)],
+    [
+        (timedelta(0), True),
+        (59 * MINUTE, True),
+        (-59 * MINUTE, True),
+        (HOUR, False),
+        (-HOUR, False),
+        (-2 * HOUR, False),
+    ],
 )
 def test_overlapping_sessions_are_refused_unless_they_are_meant(starts_in: timedelta, overlaps: bool) -> None:
     other = accepted(starts_in)
