@@ -23,6 +23,7 @@ from temporalio.runtime import LogForwardingConfig, LoggingConfig, PrometheusCon
 from temporalio.worker import Interceptor, Worker, WorkerDeploymentConfig
 
 from activities.adjustments import AdjustmentActivities
+from activities.blocked_times.reader import CalendarReader
 from activities.booking.charges import ChargeThenTransferPlan
 from activities.booking.holds import HoldPlan
 from activities.booking.payments import PaymentActivities
@@ -50,7 +51,7 @@ from activities.stripe.payments import StripeGateway
 from activities.stripe.payouts import StripePayouts
 from activities.stripe.refunds import StripeRefunds
 from activities.webhooks.sender import WebhookSender
-from activities.webhooks.transport import WebhookTransport
+from activities.webhooks.transport import PublicTransport
 from models import logs
 from models.db import build_engine
 from models.domain.policy import PaymentPlan
@@ -211,8 +212,13 @@ def webhook_sender(settings: WebhookSettings, engine: AsyncEngine) -> AbstractAs
     """Delivers webhooks until the block ends. Without a key there are no endpoints."""
     if not settings.keys:
         return nullcontext()
-    transport = WebhookTransport(allow_private=settings.holdfast_webhook_allow_private)
+    transport = PublicTransport(allow_private=settings.holdfast_webhook_allow_private)
     return WebhookSender(engine, transport, settings.keys).running()
+
+
+def calendar_reader(settings: WebhookSettings, engine: AsyncEngine) -> AbstractAsyncContextManager[None]:
+    """Reads instructors' own calendars until the block ends."""
+    return CalendarReader(engine, PublicTransport(allow_private=settings.holdfast_webhook_allow_private)).running()
 
 
 async def main() -> None:
@@ -261,6 +267,7 @@ async def main() -> None:
                 mail_sender(settings, engine),
                 operator_digest(settings, engine),
                 webhook_sender(settings, engine),
+                calendar_reader(settings, engine),
                 worker,
             ):
                 await stop.wait()

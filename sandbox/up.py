@@ -1,9 +1,8 @@
-"""`./run up`: runs the whole stack until Ctrl-C, and restarts every process that ends."""
+"""`./run up`: runs the whole stack until Ctrl-C, and restarts every process that ends. The data stay."""
 
 import argparse
 import asyncio
 import json
-import shutil
 import sys
 from contextlib import suppress
 from datetime import timedelta
@@ -30,20 +29,25 @@ def main() -> int:
     parser.add_argument(
         "--ready-file", type=Path, metavar="FILE", help="write the addresses here as JSON when everything is ready"
     )
-    ready_file: Path | None = parser.parse_args().ready_file
-    return supervision.run(up(THIS_CHECKOUT, ready_file))
+    parser.add_argument("--fresh", action="store_true", help="delete the data of earlier starts first")
+    options = parser.parse_args()
+    return supervision.run(up(THIS_CHECKOUT, options.ready_file, fresh=options.fresh))
 
 
-async def up(local: StackDirectory, ready_file: Path | None) -> int:
-    """Run a new stack, without the data of the last one, until cancelled.
+async def up(local: StackDirectory, ready_file: Path | None, *, fresh: bool = False) -> int:
+    """Run a stack until cancelled: the last one's data at its addresses, or with `fresh` a new one.
 
     Raises:
-        StackRefusedError: another stack is running, or the environment is set up for production or live mode.
+        StackRefusedError: another stack is running, the environment is set up for production or live mode, or the last
+            one's data cannot be used.
         StartupError: a process did not become ready.
     """
     with local.lock():
-        _delete_last_run(local, ready_file)
-        async with Stack(local.state) as stack:
+        if fresh:
+            local.delete_state()
+        if ready_file:
+            ready_file.unlink(missing_ok=True)  # noqa: ASYNC240 - before anything runs
+        async with Stack(local.state, keeps_data=True) as stack:
             stripe_base = stack.worker_environment.get("STRIPE_API_BASE")
             seeds = await seed(stack.database_url, stack.stripe_key, stripe_base)
             local.write_secrets(LocalSecrets(stack.token_secret, stack.database_url))
@@ -54,12 +58,6 @@ async def up(local: StackDirectory, ready_file: Path | None) -> int:
                 await _keep_running(stack, ready_file)
             print("\nStopping.", flush=True)
     return 0
-
-
-def _delete_last_run(local: StackDirectory, ready_file: Path | None) -> None:
-    shutil.rmtree(local.state, ignore_errors=True)
-    if ready_file:
-        ready_file.unlink(missing_ok=True)
 
 
 async def _keep_running(stack: Stack, ready_file: Path | None) -> None:
@@ -93,7 +91,7 @@ def _announce(stack: Stack, seeds: Seeds) -> None:
         "API": stack.api_url,
         "Temporal UI": stack.temporal_ui_url,
         "Temporal": stack.temporal_address,
-        "Stripe": stack.stripe_url,
+        "Stripe": stack.stripe_url + (" (its clock has buttons)" if stack.has_stripe_sandbox else ""),
         "Mailbox": stack.mailbox_url,
         "Meetings": stack.meeting_url,
         "Postgres": stack.database_url,

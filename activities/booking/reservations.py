@@ -1,6 +1,6 @@
 """Reserves a booking's slot."""
 
-from sqlalchemy import and_
+from sqlalchemy import and_, func
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, select
@@ -10,6 +10,7 @@ from activities.booking import resets
 from activities.database import audit
 from activities.database.transactions import transaction
 from models import rationing
+from models.blocked_times import overlaps_blocked_time
 from models.domain.actors import Actor, Role
 from models.domain.messages import ReserveSlot
 from models.domain.policy import split
@@ -65,18 +66,24 @@ async def _claim(session: AsyncSession, message: ReserveSlot) -> bool:
     """Insert the booking request, unless its time is booked or cannot be booked any more.
 
     The slot or its offering may be withdrawn, its instructor suspended, or the student's account closed. Each of these
-    and a reservation lock the same rows, so each waits for the other. `ON CONFLICT DO NOTHING` covers exclusion
-    constraints too. Unlike a plain insert, it waits for a concurrent one without a deadlock (PostgreSQL, "INSERT: ON
-    CONFLICT clause").
+    and a reservation lock the same rows, so each waits for the other. Or the instructor's own calendar blocks the time.
+    `ON CONFLICT DO NOTHING` covers exclusion constraints too. Unlike a plain insert, it waits for a concurrent one
+    without a deadlock (PostgreSQL, "INSERT: ON CONFLICT clause").
     """
     terms = message.terms
+    time = func.blocked_range(
+        col(Slot.starts_at),
+        col(Slot.ends_at),
+        col(Offering.buffer_before_minutes),
+        col(Offering.buffer_after_minutes),
+    )
     open_offering = (
         select(Offering.title)
         .join(Slot, col(Slot.offering_id) == col(Offering.id))
         .join(Instructor, col(Instructor.id) == col(Slot.instructor_id))
         .join(Student, and_(col(Student.id) == terms.student_id, col(Student.closed_at).is_(None)))
         .where(col(Slot.id) == terms.slot_id, col(Slot.withdrawn_at).is_(None), col(Offering.is_active))
-        .where(col(Instructor.suspended_at).is_(None))
+        .where(col(Instructor.suspended_at).is_(None), ~overlaps_blocked_time(col(Slot.instructor_id), time))
         .with_for_update(read=True)
     )
     title = (await session.exec(open_offering)).first()

@@ -21,7 +21,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from standardwebhooks import Webhook
 
 from activities.database.transactions import DatabaseError, transaction
-from activities.webhooks.transport import TIMEOUT_SECONDS, NotDelivered, WebhookTransport
+from activities.webhooks.transport import TIMEOUT_SECONDS, NotDelivered, PublicTransport
 from models.domain.actors import PLATFORM, Subject
 from models.domain.messages import Channel
 from models.domain.webhooks import EVENT_OF, SECRET_OVERLAP, key_named, next_attempt, payload, signing_secret
@@ -48,7 +48,7 @@ class Message:
 
 
 class WebhookSender:
-    def __init__(self, engine: AsyncEngine, transport: WebhookTransport, keys: Sequence[str]) -> None:
+    def __init__(self, engine: AsyncEngine, transport: PublicTransport, keys: Sequence[str]) -> None:
         self._engine = engine
         self._transport = transport
         self._keys = keys

@@ -1,13 +1,17 @@
-"""Sends one message over HTTP, only to public addresses.
+"""Sends a message or reads a file over HTTP, only at public addresses.
 
 The address is checked when the connection is made, after DNS resolution, and the connection goes to the address that
-was checked: a name that resolves differently a moment later makes no difference. Redirects are not followed.
+was checked: a name that resolves differently a moment later makes no difference. Redirects are not followed: who does
+so connects again, and that address is checked as well.
 """
 
 import asyncio
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urljoin
 
 import httpcore
 
@@ -15,10 +19,19 @@ from models.domain.webhooks import is_public
 
 TIMEOUT_SECONDS = 15.0
 _CONNECT_TIMEOUT_SECONDS = 5.0
+_GET_HEADERS = [(b"user-agent", b"Holdfast"), (b"accept-encoding", b"identity")]
 
 
 class NotDelivered(Exception):
     """No answer. The message is a code, without the URL or anything that the receiver sent."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    location: str | None
+    """Where a redirect leads to."""
+    body: bytes
 
 
 class AddressRefused(OSError):
@@ -55,32 +68,57 @@ class PublicNetwork(httpcore.AsyncNetworkBackend):
         return list(dict.fromkeys(str(each[4][0]) for each in found))
 
 
-class WebhookTransport:
-    def __init__(self, *, allow_private: bool = False) -> None:
-        self._pool = httpcore.AsyncConnectionPool(
-            network_backend=PublicNetwork(allow_private=allow_private), max_connections=50, keepalive_expiry=5
-        )
+class PublicTransport:
+    def __init__(self, *, allow_private: bool = False, network: PublicNetwork | None = None) -> None:
+        network = network or PublicNetwork(allow_private=allow_private)
+        self._pool = httpcore.AsyncConnectionPool(network_backend=network, max_connections=50, keepalive_expiry=5)
 
     async def send(self, url: str, headers: Mapping[str, str], body: bytes) -> int:
         """The status of the answer, whose body is not read. Raises `NotDelivered`."""
         fields = [(name.encode(), value.encode()) for name, value in headers.items()]
-        timeouts = {"connect": _CONNECT_TIMEOUT_SECONDS, "read": TIMEOUT_SECONDS, "write": TIMEOUT_SECONDS}
-        try:
+        with _failures_as_codes():
             async with (
                 asyncio.timeout(TIMEOUT_SECONDS),
-                self._pool.stream(
-                    "POST", url, headers=fields, content=body, extensions={"timeout": timeouts}
-                ) as answer,
+                self._pool.stream("POST", url, headers=fields, content=body, extensions=_timeouts()) as answer,
             ):
                 return answer.status
-        except AddressRefused as error:
-            raise NotDelivered("address_not_public") from error
-        except socket.gaierror as error:
-            raise NotDelivered("name_not_resolved") from error
-        except (TimeoutError, httpcore.TimeoutException) as error:
-            raise NotDelivered("timeout") from error
-        except (OSError, httpcore.NetworkError, httpcore.ProtocolError, httpcore.UnsupportedProtocol) as error:
-            raise NotDelivered("connection_failed") from error
+
+    async def get(self, url: str, max_bytes: int) -> Answer:
+        """The answer with its whole body. Raises `NotDelivered`, with `too_large` beyond `max_bytes`."""
+        body = b""
+        with _failures_as_codes():
+            async with (
+                asyncio.timeout(TIMEOUT_SECONDS),
+                self._pool.stream("GET", url, headers=_GET_HEADERS, extensions=_timeouts()) as answer,
+            ):
+                async for chunk in answer.aiter_stream():
+                    body += chunk
+                    if len(body) > max_bytes:
+                        raise NotDelivered("too_large")
+        locations = [value.decode("latin-1") for name, value in answer.headers if name.lower() == b"location"]
+        is_redirect = 300 <= answer.status < 400 and locations
+        return Answer(answer.status, urljoin(url, locations[0]) if is_redirect else None, body)
 
     async def close(self) -> None:
         await self._pool.aclose()
+
+
+def _timeouts() -> dict[str, Any]:
+    return {"timeout": {"connect": _CONNECT_TIMEOUT_SECONDS, "read": TIMEOUT_SECONDS, "write": TIMEOUT_SECONDS}}
+
+
+@contextmanager
+def _failures_as_codes() -> Iterator[None]:
+    try:
+        yield
+    except AddressRefused as error:
+        raise NotDelivered("address_not_public") from error
+    except socket.gaierror as error:
+        raise NotDelivered("name_not_resolved") from error
+    except (TimeoutError, httpcore.TimeoutException) as error:
+        raise NotDelivered("timeout") from error
+    # httpcore refuses a URL of another kind with a ValueError of its own.
+    except (
+        OSError, httpcore.NetworkError, httpcore.ProtocolError, httpcore.UnsupportedProtocol, UnicodeError, ValueError
+    ) as error:  # fmt: skip
+        raise NotDelivered("connection_failed") from error

@@ -2,10 +2,11 @@
 
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, ColumnExpressionArgument, func, literal_column
+from sqlalchemy import ColumnElement, ColumnExpressionArgument, func, literal_column, or_
 from sqlalchemy.orm import Mapped, aliased
 from sqlmodel import col, exists
 
+from models.blocked_times import overlaps_blocked_time
 from models.domain.states import HOLDS_SLOT
 from models.tables.bookings import BookingRequest
 from models.tables.catalogue import Offering, Slot
@@ -16,9 +17,10 @@ _CLOSED_BOUNDS: ColumnElement[str] = literal_column("'[]'")
 
 
 def taken(but_for: UUID | Mapped[UUID] | None = None) -> ColumnElement[bool]:
-    """For a query of `Slot` and its `Offering`: whether an open booking blocks the slot's time, buffers included.
+    """For a query of `Slot` and its `Offering`: whether an open booking or the instructor's own calendar blocks the
+    slot's time, buffers included.
 
-    The booking `but_for` is ignored. The constraint `no_double_booking` makes the same check on insert.
+    The booking `but_for` is ignored. The constraint `no_double_booking` and the reservation make the same checks.
     """
     # An alias: `but_for` may be a booking of the enclosing query.
     rival = aliased(BookingRequest)
@@ -29,7 +31,8 @@ def taken(but_for: UUID | Mapped[UUID] | None = None) -> ColumnElement[bool]:
     )
     if but_for is not None:
         blocked = blocked.where(col(rival.id) != but_for)
-    return blocked.correlate_except(rival)
+    by_calendar = overlaps_blocked_time(col(Slot.instructor_id), _blocked_range(Slot, Offering))
+    return or_(blocked.correlate_except(rival), by_calendar)
 
 
 def _instructor_range(instructor_id: ColumnExpressionArgument[UUID]) -> ColumnElement[object]:

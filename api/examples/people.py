@@ -35,6 +35,8 @@ _TOKEN = {
 }
 
 PEOPLE: dict[str, dict[str, Any]] = {
+    "CalendarAddress": {"url": "https://calendar.example/ical/nadia%40instructors.example/private-0f3a/basic.ics"},
+    "InstructorCalendarState": {"host": "calendar.example", "read_at": "2026-02-28T15:00:00Z", "problem": None},
     "NewServiceToken": {name: _TOKEN[name] for name in ("name", "scopes", "expires_at", "spend_limit")},
     "OpenBooking": _OPEN_BOOKING,
     "ServiceTokenCreated": _TOKEN | {"token": "hft_q1V0pS7mX2yJ9cLr4TzWb8NfKdHgUe3oAi6RvYxQ5sM"},

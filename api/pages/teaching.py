@@ -17,6 +17,8 @@ from api.http.pagination import Page as PageOfList
 from api.http.problems import Problem
 from api.pages.forms import Typed, TypedForm
 from api.pages.page import Page, WithPage, page_router
+from api.people import blocked_times
+from api.people.schemas import CalendarAddress
 from api.settings import WithSettings
 from models.domain.money import Currency, exponent
 from models.domain.recurrence import Weekday
@@ -93,7 +95,30 @@ async def list_own(
 ) -> Response:
     found = await offerings.list_own_offerings(caller, position, database, settings)
     more = page.url("/teaching", cursor=found.next_cursor) if found.next_cursor else None
-    return page.show("teaching.html", offerings=found.data, next_page=more)
+    calendar = await blocked_times.find_calendar(caller.id, database)
+    return page.show("teaching.html", offerings=found.data, next_page=more, calendar=calendar)
+
+
+@router.get("/teaching/calendar")
+async def calendar_form(page: WithPage, caller: AsInstructor, database: WithDatabase) -> Response:
+    return page.show("teaching_calendar.html", calendar=await blocked_times.find_calendar(caller.id, database))
+
+
+@router.post("/teaching/calendar")
+async def set_calendar(page: WithPage, typed: TypedForm, caller: AsInstructor, database: WithDatabase) -> Response:
+    try:
+        await blocked_times.set_calendar(typed.read(CalendarAddress), caller, database)
+    except Problem as problem:
+        found = await blocked_times.find_calendar(caller.id, database)
+        refused = typed.refused(problem, page.language)
+        return page.show("teaching_calendar.html", problem.status_code, calendar=found, typed=refused)
+    return page.redirect("/teaching/calendar", page.say("Your calendar is read within a minute, and then every hour."))
+
+
+@router.post("/teaching/calendar/remove")
+async def remove_calendar(page: WithPage, caller: AsInstructor, database: WithDatabase) -> Response:
+    await blocked_times.remove_calendar(caller, database)
+    return page.redirect("/teaching/calendar", page.say("Your calendar is removed. It blocks no times any more."))
 
 
 @router.get("/teaching/new")

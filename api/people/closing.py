@@ -14,6 +14,7 @@ from models.domain.actors import Actor, Subject
 from models.domain.messages import Channel
 from models.domain.states import HOLDS_SLOT
 from models.tables.audit import event_about
+from models.tables.blocked_times import InstructorCalendar
 from models.tables.bookings import BookingRequest
 from models.tables.catalogue import Offering
 from models.tables.credentials import AddressVerification, Credential, PasswordReset
@@ -45,6 +46,7 @@ async def close(session: AsyncSession, actor: Actor, person_id: UUID, now: datet
     email = f"{person_id}@closed.invalid"
     _erase_person(account, email, now)
     await _erase_credential(session, account, email, now)
+    await session.exec(delete(InstructorCalendar).where(col(InstructorCalendar.instructor_id) == person_id))
     await revoke_service_tokens(session, person_id, now)
     session.add(event_about(Subject.PERSON, person_id, "person.closed", actor, Channel.API, now, detail))
     return True

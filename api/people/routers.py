@@ -1,6 +1,15 @@
 """The routers of this folder, for `api.main`."""
 
-from api.people import account, instructors, password_reset, routes, service_tokens, suspensions, verification
+from api.people import (
+    account,
+    blocked_times,
+    instructors,
+    password_reset,
+    routes,
+    service_tokens,
+    suspensions,
+    verification,
+)
 
 ROUTERS = (
     routes.router,
@@ -8,6 +17,7 @@ ROUTERS = (
     verification.router,
     account.router,
     service_tokens.router,
+    blocked_times.router,
     instructors.router,
     suspensions.router,
 )

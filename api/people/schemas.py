@@ -3,6 +3,7 @@
 import re
 from datetime import datetime
 from typing import Annotated, Self
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import idna
@@ -12,6 +13,7 @@ from typing_extensions import TypedDict
 from api.http.schema_types import RequestModel, ResponseModel
 from api.people.passwords import MAX_BYTES, MIN_CHARACTERS, normalize, rejection_reason
 from models.domain.actors import SignUpRole
+from models.domain.blocked_times import CalendarProblem
 from models.domain.money import Money
 from models.domain.states import BookingStatus
 from models.domain.visible_text import visible, without_web_address
@@ -218,6 +220,33 @@ class OwnInstructorProfile(InstructorProfile):
     """When the account was created."""
     payments: PaymentCapability
     """Whether the instructor can be paid."""
+
+
+def _calendar_url(url: str) -> str:
+    """Calendar programs copy addresses that begin with `webcal:`, which means https."""
+    if url.lower().startswith("webcal://"):
+        url = f"https://{url[len('webcal://') :]}"
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or not url.isascii() or not url.isprintable():
+        raise ValueError("must be the https or webcal address of a calendar")
+    if parts.username or parts.password:
+        raise ValueError("must have no user name: use the calendar's secret address")
+    parts.port  # noqa: B018 - raises ValueError for a port that is none
+    return url
+
+
+class CalendarAddress(RequestModel):
+    url: Annotated[str, StringConstraints(strip_whitespace=True, max_length=2000), AfterValidator(_calendar_url)]
+    """The secret address of the calendar in iCalendar format (`https:` or `webcal:`). It must be public."""
+
+
+class InstructorCalendarState(ResponseModel):
+    host: str
+    """The server in the calendar's address."""
+    read_at: datetime | None
+    """When it was last read; `null` before the first time."""
+    problem: CalendarProblem | None
+    """Why the last attempt failed; the times of `read_at` then stay blocked."""
 
 
 class PersonForOperator(ResponseModel):

@@ -161,9 +161,17 @@ def message_id(notification_id: UUID, domain: str) -> str:
     return f"<{notification_id}@{domain}>"
 
 
+_CALENDAR_DOMAIN = "@holdfast"
+
+
 def calendar_uid(booking_id: UUID) -> str:
     """The same across all changes of the session, so that calendars find the event to update (RFC 5545, 3.8.4.7)."""
-    return f"{booking_id}@holdfast"
+    return f"{booking_id}{_CALENDAR_DOMAIN}"
+
+
+def is_calendar_uid(uid: str) -> bool:
+    """Whether an event in somebody's calendar is a session of ours."""
+    return uid.endswith(_CALENDAR_DOMAIN)
 
 
 def audit_id(subject_id: UUID, action: str) -> UUID:

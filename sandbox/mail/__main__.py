@@ -4,6 +4,7 @@ import argparse
 import os
 import signal
 import sys
+from pathlib import Path
 
 import uvicorn
 
@@ -18,13 +19,14 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--smtp-port", type=int, required=True)
     parser.add_argument("--host", default="127.0.0.1", help="a loopback address")
     parser.add_argument("--container", action="store_true", help="listen on all addresses of a container")
+    parser.add_argument("--state", type=Path, help="keep the mails in this directory across restarts")
     options = parser.parse_args(arguments)
     host = ALL_ADDRESSES if options.container else options.host
     reason = refusal(host, os.environ, in_container=options.container)
     if reason is not None:
         print(f"The mail catcher does not start: {reason}", file=sys.stderr)
         return 2
-    app = create_app(Catcher(), host, options.smtp_port)
+    app = create_app(Catcher(options.state), host, options.smtp_port)
     config = uvicorn.Config(
         app, host=host, port=options.port, log_level="warning", access_log=False, timeout_graceful_shutdown=2
     )

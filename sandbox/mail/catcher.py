@@ -1,5 +1,6 @@
 """Stores mails that arrive over SMTP and delivers none of them. Beyond the limits, the oldest are dropped."""
 
+import json
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,7 +8,7 @@ from datetime import UTC, datetime
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
-from itertools import count
+from pathlib import Path
 from typing import Final
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
@@ -41,23 +42,44 @@ class CaughtMail:
 
 
 class Catcher:
-    """An SMTP handler for aiosmtpd, and the mails that it accepted."""
+    """An SMTP handler for aiosmtpd, and the mails that it accepted: also in `directory`, if one is given."""
 
-    def __init__(self, max_mails: int = _MAX_MAILS, max_bytes: int = _MAX_BYTES) -> None:
+    def __init__(
+        self, directory: Path | None = None, *, max_mails: int = _MAX_MAILS, max_bytes: int = _MAX_BYTES
+    ) -> None:
+        self._directory = directory
         self._most_mails = max_mails
         self._most_bytes = max_bytes
-        self._bytes = 0
-        self._numbers = count(1)
         self._caught: deque[CaughtMail] = deque()
+        if directory:
+            directory.mkdir(parents=True, exist_ok=True)
+            self._caught.extend(sorted(map(_read, directory.glob("*.json")), key=lambda caught: caught.number))
+        self._bytes = sum(len(caught.content) for caught in self._caught)
 
     async def handle_DATA(self, _: SMTP, __: Session, envelope: Envelope) -> str:
         content = envelope.content
         assert isinstance(content, bytes)
-        self._caught.append(CaughtMail(next(self._numbers), datetime.now(UTC), tuple(envelope.rcpt_tos), content))
+        number = self._caught[-1].number + 1 if self._caught else 1
+        caught = CaughtMail(number, datetime.now(UTC), tuple(envelope.rcpt_tos), content)
+        self._write(caught)
+        self._caught.append(caught)
         self._bytes += len(content)
         while self._bytes > self._most_bytes or len(self._caught) > self._most_mails:
-            self._bytes -= len(self._caught.popleft().content)
+            dropped = self._caught.popleft()
+            self._bytes -= len(dropped.content)
+            if self._directory:
+                _file(self._directory, dropped.number).unlink(missing_ok=True)
         return "250 caught"
+
+    def _write(self, caught: CaughtMail) -> None:
+        if not self._directory:
+            return
+        # JSON has no bytes. Latin-1 maps each byte to a character and back.
+        content = caught.content.decode("latin-1")
+        fields = {"number": caught.number, "at": caught.at.isoformat(), "to": caught.recipients, "content": content}
+        file = _file(self._directory, caught.number)
+        file.with_suffix(".part").write_text(json.dumps(fields))
+        file.with_suffix(".part").rename(file)
 
     def protocol(self) -> SMTP:
         return SMTP(self, data_size_limit=MAX_MAIL_BYTES, enable_SMTPUTF8=True, hostname="mailbox.local")
@@ -68,3 +90,17 @@ class Catcher:
 
     def get(self, number: int) -> CaughtMail | None:
         return next((caught for caught in self._caught if caught.number == number), None)
+
+
+def _file(directory: Path, number: int) -> Path:
+    return directory / f"{number}.json"
+
+
+def _read(file: Path) -> CaughtMail:
+    fields = json.loads(file.read_text())
+    return CaughtMail(
+        fields["number"],
+        datetime.fromisoformat(fields["at"]),
+        tuple(fields["to"]),
+        fields["content"].encode("latin-1"),
+    )

@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from sandbox.stack.environment import PROJECT_ROOT
+from sandbox.stack.postgres import delete_outside
 from sandbox.stack.stripe_choice import StackRefusedError
 
 
@@ -29,6 +31,11 @@ class StackDirectory:
         self.state: Final = directory / "stack"
         self._directory = directory
         self._secrets = directory / "secrets.json"
+
+    def delete_state(self) -> None:
+        """Delete the data of earlier stacks, and what they chose."""
+        delete_outside(self.state / "postgres")
+        shutil.rmtree(self.state, ignore_errors=True)
 
     @contextmanager
     def lock(self) -> Iterator[None]:

@@ -10,13 +10,14 @@ from sandbox.stack.processes import Process
 
 
 class Mailbox:
-    """Listens on two free loopback ports. A restart loses its mails."""
+    """Listens on two loopback ports. Its mails are in `directory` and survive a kill -9."""
 
-    def __init__(self, *, log: Path) -> None:
-        port = free_port()
+    def __init__(self, directory: Path, *, log: Path, port: int | None = None, smtp_port: int | None = None) -> None:
+        port = port or free_port()
         self.url = f"http://{LOOPBACK}:{port}"
-        self.smtp_port = free_port()
+        self.smtp_port = smtp_port or free_port()
         arguments = ["--host", LOOPBACK, "--port", str(port), "--smtp-port", str(self.smtp_port)]
+        arguments += ["--state", str(directory)]
         self.process = Process(
             name="mailbox",
             command=Command(argv=python("-m", "sandbox.mail", *arguments), env=child_environment({}), cwd=PROJECT_ROOT),

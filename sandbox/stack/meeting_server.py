@@ -6,7 +6,7 @@ from typing import Final
 
 from sandbox.stack.commands import Command
 from sandbox.stack.environment import PROJECT_ROOT, child_environment, python
-from sandbox.stack.ports import LOOPBACK, free_port
+from sandbox.stack.ports import LOOPBACK
 from sandbox.stack.probes import http_ok
 from sandbox.stack.processes import Process
 
@@ -14,10 +14,9 @@ _APP_ID: Final = "holdfast"
 
 
 class MeetingServer:
-    """Listens on a free loopback port, with generated secrets, and sends its events to `webhook_url`."""
+    """Listens on a loopback port, with generated secrets, and sends its events to `webhook_url`."""
 
-    def __init__(self, webhook_url: str, *, log: Path) -> None:
-        port = free_port()
+    def __init__(self, webhook_url: str, *, log: Path, port: int) -> None:
         self.url = f"http://{LOOPBACK}:{port}"
         self._secrets = {
             "HOLDFAST_JITSI_APP_ID": _APP_ID,

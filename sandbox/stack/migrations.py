@@ -1,5 +1,8 @@
 """Creates the schema with the same command as in production."""
 
+import json
+from hashlib import sha256
+
 import psycopg
 from psycopg import sql
 
@@ -9,14 +12,16 @@ from sandbox.stack.postgres import Postgres
 
 
 async def create_migrated_database(server: Postgres, name: str) -> None:
-    """Create a database and run every migration on it.
+    """Create a database if it is missing, and run every migration on it that has not run.
 
     Raises:
         StartupError: a migration failed. The message has Alembic's output.
     """
     connection = await psycopg.AsyncConnection.connect(server.conninfo("postgres"), autocommit=True)
     async with connection:
-        await connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        found = await connection.execute("SELECT FROM pg_database WHERE datname = %s", (name,))
+        if await found.fetchone() is None:
+            await connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
     await alembic(server, name, "upgrade", "head")
 
 
@@ -32,3 +37,16 @@ async def alembic(server: Postgres, database: str, *arguments: str) -> str:
         cwd=PROJECT_ROOT,
     )
     return await run_to_end(f"alembic {' '.join(arguments)}", command)
+
+
+def migration_digests() -> str:
+    """The migrations in this checkout by file, as JSON."""
+    files = sorted((PROJECT_ROOT / "models/migrations/versions").glob("*.py"))
+    return json.dumps({file.name: sha256(file.read_bytes()).hexdigest() for file in files})
+
+
+def continue_from(earlier: str) -> bool:
+    """Whether this checkout's migrations can run on data of `earlier` ones: it may have more, and none has changed."""
+    before: dict[str, str] = json.loads(earlier)
+    now: dict[str, str] = json.loads(migration_digests())
+    return before.items() <= now.items()

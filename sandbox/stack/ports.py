@@ -27,13 +27,14 @@ def free_port() -> int:
     """
     for _ in range(_ATTEMPTS):
         port = secrets.choice(_CANDIDATES)
-        if port not in _issued and _is_free(port):
+        if port not in _issued and is_free(port):
             _issued.add(port)
             return port
     raise OSError(f"no free port on {LOOPBACK} between {_CANDIDATES.start} and {_CANDIDATES.stop - 1}")
 
 
-def _is_free(port: int) -> bool:
+def is_free(port: int) -> bool:
+    """Whether a server can bind the port now."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

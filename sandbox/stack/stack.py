@@ -2,44 +2,49 @@
 
 import asyncio
 import os
-import secrets
 from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from models.domain.stripe_events import THIN_EVENTS
 from sandbox.stack import holdfast_processes
+from sandbox.stack.kept import KeptValues
 from sandbox.stack.mailbox import Mailbox
 from sandbox.stack.meeting_server import MeetingServer
-from sandbox.stack.migrations import create_migrated_database
-from sandbox.stack.ports import LOOPBACK, free_port
+from sandbox.stack.migrations import continue_from, create_migrated_database, migration_digests
 from sandbox.stack.postgres import Postgres
 from sandbox.stack.processes import Process
-from sandbox.stack.stripe_choice import stripe_test_mode
+from sandbox.stack.stripe_choice import StackRefusedError, stripe_test_mode
 from sandbox.stack.stripe_server import SANDBOX_KEY, StripeServer
 from sandbox.stack.temporal import NAMESPACE, Temporal
 
 _DATABASE: Final = "holdfast"
 _STRIPE_URL: Final = "https://api.stripe.com"
-_WEBHOOK_PATH: Final = "/v1/stripe/webhook"
-_CONNECT_WEBHOOK_PATH: Final = "/v1/stripe/connect-webhook"
 _MEETING_WEBHOOK_PATH: Final = "/v1/meetings/webhook"
 
 
 class Stack:
     """Starts everything on `async with` and stops it in order at the end. State and logs are in `directory`.
 
+    A later stack in the same directory continues with the same data, at the same addresses. `keeps_data` says that
+    there will be one.
+
     `env` overrides the stack's own settings of the API and the worker. `stripe_log` records every request to the
     sandbox as a JSON line. With `STRIPE_API_KEY=sk_test_…` in the environment, Stripe's test mode replaces the sandbox.
 
     Raises:
-        StackRefusedError: the environment is set up for production or live mode.
+        StackRefusedError: the environment is set up for production or live mode, or does not fit the data that is
+            there: a port is taken, the schema or the Stripe is another.
         StartupError: a process did not become ready. The others are stopped again.
     """
 
     def __init__(
-        self, directory: Path, *, stripe_log: Path | None = None, env: Mapping[str, str] | None = None
+        self,
+        directory: Path,
+        *,
+        stripe_log: Path | None = None,
+        env: Mapping[str, str] | None = None,
+        keeps_data: bool = False,
     ) -> None:
         test_mode = stripe_test_mode(os.environ)
         # Others may traverse the directory but not list it: for root, Postgres runs as another user.
@@ -47,34 +52,61 @@ class Stack:
         directory.chmod(0o711)
         self.logs = directory / "logs"
         self._env = dict(env or {})
-        self._postgres = Postgres(directory / "postgres", log=self.logs / "postgres.log")
-        self._temporal = Temporal(directory / "temporal", log=self.logs / "temporal.log")
-        self._mailbox = Mailbox(log=self.logs / "mailbox.log")
+        kept = KeptValues(directory / "kept.json")
+        _refuse_other_data(kept, _STRIPE_URL if test_mode else "sandbox")
+        self._postgres = Postgres(
+            directory / "postgres",
+            log=self.logs / "postgres.log",
+            port=kept.port("Postgres"),
+            keeps_data=keeps_data,
+        )
+        self._temporal = Temporal(
+            directory / "temporal",
+            log=self.logs / "temporal.log",
+            port=kept.port("Temporal"),
+            ui_port=kept.port("Temporal's UI"),
+        )
+        self._mailbox = Mailbox(
+            directory / "mails",
+            log=self.logs / "mailbox.log",
+            port=kept.port("the mailbox"),
+            smtp_port=kept.port("SMTP"),
+        )
         self._stripe: StripeServer | None = None
         self._worker: Process | None = None
         self._api: Process | None = None
 
-        self.api_url = f"http://{LOOPBACK}:{free_port()}"
-        self._meeting = MeetingServer(self.api_url + _MEETING_WEBHOOK_PATH, log=self.logs / "meeting.log")
+        self.api_url = kept.url("the API")
+        self._meeting = MeetingServer(
+            self.api_url + _MEETING_WEBHOOK_PATH, log=self.logs / "meeting.log", port=kept.port("the meetings")
+        )
         self.meeting_url = self._meeting.url
-        self.api_metrics_url = f"http://{LOOPBACK}:{free_port()}/metrics"
-        self.worker_metrics_url = f"http://{LOOPBACK}:{free_port()}/metrics"
+        self.api_metrics_url = kept.url("the API's metrics") + "/metrics"
+        self.worker_metrics_url = kept.url("the worker's metrics") + "/metrics"
         self.temporal_address = self._temporal.address
         self.temporal_ui_url = self._temporal.ui_url
         self.mailbox_url = self._mailbox.url
         # The owner's: the API and the worker connect as a role with fewer rights.
         self.database_url = self._postgres.url(_DATABASE)
-        self.token_secret = secrets.token_urlsafe(32)
-        self.webhook_key = _kept_key(directory / "webhook-key")
+        self.token_secret = kept.secret("tokens")
+        # The secrets of webhook endpoints are derived from it.
+        self.webhook_key = kept.secret("webhooks")
         if test_mode:
             self.stripe_url, self.stripe_key = _STRIPE_URL, test_mode.key
             self.webhook_secret = test_mode.webhook_secret
             self.connect_webhook_secret = test_mode.connect_webhook_secret
         else:
-            self._stripe = StripeServer(directory / "stripe", log=self.logs / "stripe.log", request_log=stripe_log)
+            self.webhook_secret = kept.secret("Stripe's webhook")
+            self.connect_webhook_secret = kept.secret("Stripe's Connect webhook")
+            self._stripe = StripeServer(
+                directory / "stripe",
+                log=self.logs / "stripe.log",
+                request_log=stripe_log,
+                port=kept.port("Stripe"),
+                deliver_to=self.api_url,
+                env=self._webhook_secrets,
+            )
             self.stripe_url, self.stripe_key = self._stripe.url, SANDBOX_KEY
-            self.webhook_secret = self.connect_webhook_secret = ""  # set once the sandbox runs
-        self._thin_webhook_secret: str | None = None
 
     @property
     def processes(self) -> dict[str, Process]:
@@ -102,7 +134,7 @@ class Stack:
                 self._start_database(),
                 self._temporal.start(),
                 self._mailbox.start(),
-                self._start_stripe(),
+                *([self._stripe.start()] if self._stripe else []),
                 self._meeting.process.start(),
             )
             self._worker = holdfast_processes.worker(
@@ -125,13 +157,7 @@ class Stack:
     @property
     def environment(self) -> dict[str, str]:
         """The API's settings. It calls Stripe for nothing, so it has no Stripe key."""
-        secrets = {
-            "STRIPE_WEBHOOK_SECRET": self.webhook_secret,
-            "STRIPE_CONNECT_WEBHOOK_SECRET": ",".join(
-                filter(None, (self.connect_webhook_secret, self._thin_webhook_secret))
-            ),
-            "HOLDFAST_TOKEN_SECRET": self.token_secret,
-        }
+        secrets = {**self._webhook_secrets, "HOLDFAST_TOKEN_SECRET": self.token_secret}
         links = {"HOLDFAST_TEMPORAL_UI_URL": f"{self.temporal_ui_url}/namespaces/{NAMESPACE}"}
         return self._shared_settings | secrets | links | self._meeting.settings | self._env
 
@@ -142,6 +168,13 @@ class Stack:
         if self._stripe:
             stripe["STRIPE_API_BASE"] = self._stripe.url
         return self._shared_settings | self._mailbox.environment | stripe | self._env
+
+    @property
+    def _webhook_secrets(self) -> dict[str, str]:
+        return {
+            "STRIPE_WEBHOOK_SECRET": self.webhook_secret,
+            "STRIPE_CONNECT_WEBHOOK_SECRET": self.connect_webhook_secret,
+        }
 
     @property
     def _shared_settings(self) -> dict[str, str]:
@@ -169,17 +202,6 @@ class Stack:
         await self._postgres.start()
         await create_migrated_database(self._postgres, _DATABASE)
 
-    async def _start_stripe(self) -> None:
-        if self._stripe:
-            await self._stripe.start()
-            self.webhook_secret = await self._stripe.create_webhook_endpoint(self.api_url + _WEBHOOK_PATH)
-            self.connect_webhook_secret = await self._stripe.create_webhook_endpoint(
-                self.api_url + _CONNECT_WEBHOOK_PATH, connect=True
-            )
-            self._thin_webhook_secret = await self._stripe.create_event_destination(
-                self.api_url + _CONNECT_WEBHOOK_PATH, THIN_EVENTS
-            )
-
     async def _stop(self) -> None:
         """Stop in order of dependency: API and worker, then the other servers, then Postgres."""
         await asyncio.gather(*(process.stop() for process in (self._api, self._worker) if process))
@@ -188,12 +210,17 @@ class Stack:
         await self._postgres.stop()
 
 
-def _kept_key(path: Path) -> str:
-    """Kept from one start to the next, as the endpoints are whose secrets are derived from it."""
-    if not path.exists():
-        path.touch(mode=0o600)
-        path.write_text(secrets.token_urlsafe(32))
-    return path.read_text()
+def _refuse_other_data(kept: KeptValues, stripe: str) -> None:
+    if not continue_from(kept.first("migrations", migration_digests())):
+        raise StackRefusedError(
+            "A migration of this checkout was changed after it ran on the data that is here. Start anew with "
+            "`./run up --fresh`."
+        )
+    if kept.first("Stripe", stripe) != stripe:
+        raise StackRefusedError(
+            f"The data that is here belongs to another Stripe ({kept.first('Stripe', stripe)}). Set or unset "
+            "STRIPE_API_KEY as before, or start anew with `./run up --fresh`."
+        )
 
 
 async def _start_concurrently(*starts: Coroutine[None, None, None]) -> None:

@@ -22,10 +22,10 @@ _SQLITE: Final = {"journal_mode": "wal", "synchronous": "0"}
 
 
 class Temporal:
-    """A server with a web UI on free loopback ports. Its state is in a file and survives a kill -9."""
+    """A server with a web UI on loopback. Its state is in a file and survives a kill -9."""
 
-    def __init__(self, directory: Path, *, log: Path) -> None:
-        port, ui_port = free_port(), free_port()
+    def __init__(self, directory: Path, *, log: Path, port: int | None = None, ui_port: int | None = None) -> None:
+        port, ui_port = port or free_port(), ui_port or free_port()
         self.address = f"{LOOPBACK}:{port}"
         self.ui_url = f"http://{LOOPBACK}:{ui_port}"
         directory.mkdir(parents=True, exist_ok=True)

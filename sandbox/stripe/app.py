@@ -1,4 +1,4 @@
-"""The composition root: the sandbox as an ASGI app with the API, the two pages and the control endpoints."""
+"""The composition root: the sandbox as an ASGI app with the API, the pages and the control endpoints."""
 
 import asyncio
 import contextlib
@@ -16,6 +16,7 @@ from sandbox.stripe.control import Control
 from sandbox.stripe.faults import Faults
 from sandbox.stripe.idempotency import IdempotencyKeys
 from sandbox.stripe.pages.checkout import CheckoutPages
+from sandbox.stripe.pages.clock import ClockPage
 from sandbox.stripe.pages.onboarding import OnboardingPages
 from sandbox.stripe.request_log import RequestLog
 from sandbox.stripe.subscriptions import subscribe
@@ -73,6 +74,7 @@ def create_app(
             *checkout.routes(),
             *onboarding.routes(),
             *control.routes(),
+            *ClockPage(control).routes(),
         ],
         lifespan=lifespan,
     )

@@ -28,6 +28,9 @@ POST /v1/auth/verify                                  400    400      400       
 GET  /v1/instructors/me                               401    403      ok         403       403       ok
 GET  /v1/instructors/me/statements/{year}             401    403      ok         403       403       ok
 POST /v1/instructors/me/onboarding-link               401    403      ok         403       403       ok
+GET  /v1/instructors/me/calendar                      401    403      404        403       403       404
+PUT  /v1/instructors/me/calendar                      401    403      ok         403       403       ok
+DELETE /v1/instructors/me/calendar                    401    403      ok         403       403       ok
 GET  /v1/instructors/{instructor_id}                  ok     ok       ok         ok        ok        ok
 GET  /v1/instructors/me/offerings                     401    403      ok         403       403       ok
 POST /v1/offerings                                    401    403      ok         403       403       ok
@@ -141,6 +144,9 @@ POST /account/close                                   401    ok      ok         
 GET  /bookings                                        401    ok      ok         403       ok        ok
 GET  /bookings/{booking_id}                           401    ok      ok         403       404       404
 GET  /teaching                                        401    403     ok         403       403       ok
+GET  /teaching/calendar                               401    403     ok         403       403       ok
+POST /teaching/calendar                               401    403     ok         403       403       ok
+POST /teaching/calendar/remove                        401    403     ok         403       403       ok
 GET  /teaching/new                                    401    403     ok         403       403       ok
 POST /teaching/new                                    401    403     ok         403       403       ok
 GET  /teaching/{offering_id}                          401    403     ok         403       403       403
@@ -232,6 +238,7 @@ FORMS: dict[str, dict[str, str]] = {
     "/account/close": {"sure": "yes"},
     "/account": {"name": "Ada Byron"},
     "/account/password": {"current_password": "not theirs", "new_password": "a long enough password"},
+    "/teaching/calendar": {"url": "webcal://calendar.example/secret.ics"},
     "/teaching/new": {
         "title": "Fugue",
         "amount": "120",
@@ -283,6 +290,7 @@ BODIES: dict[str, dict[str, Any]] = {
     },
     "{offering_id}": {"title": "Fugue", "price": {"amount_minor": 12_000, "currency": "usd"}, "is_active": False},
     "slots": {"starts_at": (datetime.now(UTC) + timedelta(days=3)).replace(second=0, microsecond=0).isoformat()},
+    "calendar": {"url": "https://calendar.example/secret.ics"},
     "reject": {"reason": "I am away."},
     "object": {"reason": "Nobody was there."},
     "settle": {"reason": "Both said so."},

@@ -77,6 +77,31 @@ CREATE INDEX ix_instructor_account_checked ON instructor (account_checked_at)
 CREATE INDEX ix_instructor_reconciled ON instructor (reconciled_at NULLS FIRST)
     WHERE stripe_account_id IS NOT NULL
 
+CREATE TABLE instructor_calendar (
+    instructor_id uuid PRIMARY KEY REFERENCES instructor (id),
+    url varchar NOT NULL,
+    read_next_at timestamptz NOT NULL,
+    read_at timestamptz,
+    problem varchar(24),
+    digest varchar,
+    worked_out_at timestamptz,
+    created_at timestamptz NOT NULL,
+    CONSTRAINT problem_is_known CHECK (problem IN (
+        'address_not_public', 'name_not_resolved', 'connection_failed', 'timeout', 'too_many_redirects', 'gone',
+        'status', 'too_large', 'not_a_calendar', 'too_many_events'
+    ))
+)
+
+CREATE INDEX ix_instructor_calendar_read_next ON instructor_calendar (read_next_at)
+
+CREATE TABLE blocked_time (
+    instructor_id uuid NOT NULL REFERENCES instructor_calendar (instructor_id) ON DELETE CASCADE,
+    ends_at timestamptz NOT NULL,
+    starts_at timestamptz NOT NULL,
+    PRIMARY KEY (instructor_id, ends_at),
+    CONSTRAINT ends_after_start CHECK (ends_at > starts_at)
+)
+
 CREATE TABLE credential (
     email varchar PRIMARY KEY,
     person_id uuid NOT NULL UNIQUE,
@@ -868,8 +893,8 @@ CREATE TRIGGER webhooks AFTER INSERT ON audit_event
 """
 
 _TABLES = (
-    "student", "instructor", "credential", "password_reset", "address_verification", "operator", "service_token",
-    "service_token_booking", "offering", "slot",
+    "student", "instructor", "instructor_calendar", "blocked_time", "credential", "password_reset",
+    "address_verification", "operator", "service_token", "service_token_booking", "offering", "slot",
     "booking_request",
     "live_session", "reschedule_proposal", "session_report", "attendance_event", "recording", "policy_acceptance",
     "idempotency_key", "payment", "payment_renewal", "instructor_payout", "refund", "dispute", "ledger_transaction",

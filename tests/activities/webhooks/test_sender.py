@@ -15,7 +15,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from activities.webhooks.sender import WebhookSender
-from activities.webhooks.transport import WebhookTransport
+from activities.webhooks.transport import PublicTransport
 from models.domain.actors import PLATFORM, Subject
 from models.domain.messages import Channel
 from models.domain.webhooks import ACTION_OF, WebhookEvent, key_id, signing_secret
@@ -80,7 +80,7 @@ class Outgoing:
 
 @pytest.fixture
 async def outgoing(engine: AsyncEngine) -> AsyncIterator[Outgoing]:
-    transport = WebhookTransport(allow_private=True)
+    transport = PublicTransport(allow_private=True)
     yield Outgoing(engine, WebhookSender(engine, transport, [KEY]))
     await transport.close()
 

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from activities.webhooks import transport as module
-from activities.webhooks.transport import NotDelivered, PublicNetwork, WebhookTransport
+from activities.webhooks.transport import NotDelivered, PublicNetwork, PublicTransport
 from tests.activities.webhooks.receiver import receiving
 
 
 async def sent(url: str, *, allow_private: bool = False) -> int:
-    transport = WebhookTransport(allow_private=allow_private)
+    transport = PublicTransport(allow_private=allow_private)
     try:
         return await transport.send(url, {"content-type": "application/json"}, b"{}")
     finally:

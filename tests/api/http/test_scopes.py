@@ -22,6 +22,8 @@ PATCH  /v1/offerings                         offerings:write
 DELETE /v1/offerings                         offerings:write
 GET    /v1/instructors/me                    instructors:read
 POST   /v1/instructors/me                    instructors:write
+PUT    /v1/instructors/me                    instructors:write
+DELETE /v1/instructors/me                    instructors:write
 GET    /v1/metrics                           metrics:read
 GET    /v1/me                                me:read
 GET    /v1/operator                          operator:read

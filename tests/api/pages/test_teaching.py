@@ -60,3 +60,20 @@ async def test_it_sends_as_many_statements_for_many_times_as_for_one(
             await browser.get(f"/teaching/{world.offering_id}")
         counts.append(len(statements))
     assert counts[0] == counts[1]
+
+
+async def test_own_calendar_is_given_and_removed_and_its_address_never_shown(browser: Browser, world: World) -> None:
+    browser.become(world.instructor)
+    refused = await browser.fill("/teaching/calendar", url="file:///etc/passwd")
+    assert refused.status_code == 422
+    page = await browser.follow(await browser.fill("/teaching/calendar", url="webcal://calendar.example/secret.ics"))
+    assert "The calendar at calendar.example has not been read yet." in text_of(page)
+    async with world.engine.begin() as connection:
+        await connection.exec_driver_sql("UPDATE instructor_calendar SET problem = 'gone', read_at = now()")
+    page = await browser.get("/teaching/calendar")
+    assert "calendar.example has no calendar at this address any more" in text_of(page)
+    assert "Its times from then are still blocked." in text_of(page)
+    assert "secret" not in page.text.lower().replace("secret address", "")
+    assert "Cannot be read" in text_of(await browser.get("/teaching"))
+    page = await browser.follow(await browser.submit(page, "/teaching/calendar/remove"))
+    assert "has not been read yet" not in text_of(page)

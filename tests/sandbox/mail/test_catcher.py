@@ -112,11 +112,13 @@ async def test_unknown_mail_is_not_found(client: httpx.AsyncClient, path: str) -
     assert (await client.get(path)).status_code == 404
 
 
-async def test_catcher_runs_as_a_process(tmp_path: Path) -> None:
-    mailbox = Mailbox(log=tmp_path / "mailbox.log")
+async def test_catcher_runs_as_a_process_and_keeps_its_mails_when_it_is_killed(tmp_path: Path) -> None:
+    mailbox = Mailbox(tmp_path / "mails", log=tmp_path / "mailbox.log")
     await mailbox.start()
     try:
         await send(int(mailbox.environment["HOLDFAST_SMTP_PORT"]), mail("Hello"))
+        await mailbox.process.kill()
+        await mailbox.start()
         async with httpx.AsyncClient(base_url=mailbox.url, trust_env=False) as client:
             assert "Hello" in (await client.get("/")).text
     finally:

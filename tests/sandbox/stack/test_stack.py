@@ -4,6 +4,9 @@ import asyncio
 import json
 import os
 import signal
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ import pytest
 
 from sandbox.stack.commands import StartupError
 from sandbox.stack.local import StackDirectory
+from sandbox.stack.ports import LOOPBACK
 from sandbox.stack.stack import Stack
 from sandbox.stack.stripe_choice import StackRefusedError
 from sandbox.up import up
@@ -33,6 +37,22 @@ def sandbox_stripe(monkeypatch: pytest.MonkeyPatch) -> None:
 async def status(url: str) -> int:
     async with httpx.AsyncClient(trust_env=False) as client:
         return (await client.get(url)).status_code
+
+
+@asynccontextmanager
+async def running_up(local: StackDirectory, ready_file: Path) -> AsyncIterator[dict[str, Any]]:
+    """What `./run up` writes to its ready file, while it runs."""
+    ready_file.unlink(missing_ok=True)  # noqa: ASYNC240 - an earlier run's
+    running = asyncio.create_task(up(local, ready_file))
+    try:
+        await eventually(lambda: running.done() or ready_file.exists())
+        if running.done():
+            await running
+        yield _read(ready_file)
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    assert running.result() == 0
 
 
 async def first_mail(mailbox_url: str) -> dict[str, str]:
@@ -81,12 +101,9 @@ async def test_failed_start_names_the_process_and_stops_the_others(tmp_path: Pat
 
 # The Stripe SDK's HTTP client, which the seeding uses.
 @pytest.mark.filterwarnings("ignore:Use 'content=<...>' to upload raw bytes:DeprecationWarning")
-async def test_up_writes_the_addresses_and_restarts_killed_processes(tmp_path: Path) -> None:
+async def test_up_writes_the_addresses_restarts_killed_processes_and_keeps_its_data(tmp_path: Path) -> None:
     local, ready_file = StackDirectory(tmp_path / "local"), tmp_path / "ready.json"
-    running = asyncio.create_task(up(local, ready_file))
-    try:
-        await eventually(ready_file.exists)
-        ready = _read(ready_file)
+    async with running_up(local, ready_file) as ready:
         assert set(ready["pids"]) == _PROCESSES
         assert await status(ready["mailbox_url"]) == 200
 
@@ -105,16 +122,54 @@ async def test_up_writes_the_addresses_and_restarts_killed_processes(tmp_path: P
             [offering] = (await student.get("/offerings", params={"q": "Composition"})).json()["data"]
             slots = (await student.get(f"/offerings/{offering['id']}/slots")).json()["data"]
             booking = (await student.post("/bookings", json={"slot_id": slots[-1]["id"]})).raise_for_status().json()
-            (await student.post(f"/bookings/{booking['id']}/cancel")).raise_for_status()
-        mail = await first_mail(ready["mailbox_url"])
-        assert mail["subject"].startswith("Cancelled: Composition: colour and silence, ")
-        assert "You were not charged." in mail["text"]
-    finally:
-        running.cancel()
-        assert await running == 0
     assert all(is_gone(pid) for pid in _read(ready_file)["pids"].values())
     with pytest.raises(StackRefusedError, match="No stack"):
         local.read_secrets()
+
+    async with running_up(local, ready_file) as again:
+        assert again | {"pids": ready["pids"]} == ready
+        async with httpx.AsyncClient(
+            trust_env=False, base_url=f"{again['api_url']}/v1", headers=student.headers
+        ) as ada:
+            assert (await ada.get(f"/bookings/{booking['id']}")).raise_for_status().json()["status"] == "PENDING"
+            assert await status(booking["checkout_url"]) == 200
+            (await ada.post(f"/bookings/{booking['id']}/cancel")).raise_for_status()
+        mail = await first_mail(again["mailbox_url"])
+        assert mail["subject"].startswith("Cancelled: Composition: colour and silence, ")
+        assert "You were not charged." in mail["text"]
+
+
+def test_fresh_start_has_neither_the_data_nor_the_ports(tmp_path: Path) -> None:
+    local, elsewhere = StackDirectory(tmp_path), tmp_path / "elsewhere"
+    Stack(local.state)
+    elsewhere.mkdir()
+    (local.state / "postgres").symlink_to(elsewhere)
+    local.delete_state()
+    assert not local.state.exists()
+    assert not elsewhere.exists()
+
+
+@pytest.mark.parametrize(
+    ("kept", "reason"),
+    [
+        ({"Stripe": "https://api.stripe.com"}, "another Stripe"),
+        ({"migrations": json.dumps({"0001_initial.py": "as it was once"})}, "migration"),
+    ],
+)
+def test_data_of_another_schema_or_stripe_are_refused(tmp_path: Path, kept: dict[str, str], reason: str) -> None:
+    (tmp_path / "kept.json").write_text(json.dumps(kept))
+    with pytest.raises(StackRefusedError, match=rf"(?s){reason}.*--fresh"):
+        Stack(tmp_path)
+
+
+def test_kept_port_that_is_taken_by_now_is_refused(tmp_path: Path) -> None:
+    Stack(tmp_path)
+    port = int(json.loads((tmp_path / "kept.json").read_text())["port of the API"])
+    with (
+        socket.create_server((LOOPBACK, port)),
+        pytest.raises(StackRefusedError, match=f"(?s){port}.*the API.*--fresh"),
+    ):
+        Stack(tmp_path)
 
 
 def _environment_of(pid: int) -> dict[str, str]:

@@ -107,3 +107,10 @@ async def test_checkout_fits_a_phone_screen(platform: Platform, browser_page: Pa
     await browser_page.goto(str(session.url))
     width: int = await browser_page.evaluate("document.documentElement.scrollWidth")
     assert width <= 360
+
+
+async def test_clock_is_advanced_by_a_click(platform: Platform, browser_page: Page) -> None:
+    await browser_page.goto(platform.url)
+    await browser_page.get_by_role("button", name="A day").click()
+    await expect(browser_page.get_by_text("Ahead of the real time")).to_be_visible()
+    assert (await platform.control("GET", "/clock"))["offset_seconds"] == 86_400
