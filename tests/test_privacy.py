@@ -1,4 +1,4 @@
-"""`docs/privacy.md` names tables that exist, and for how long the code keeps what it deletes by age."""
+"""What the docs say is stored: `docs/records.md` has every table, and `docs/privacy.md` how long what is kept."""
 
 import re
 
@@ -25,6 +25,12 @@ def test_stored_data_is_in_tables_that_exist() -> None:
     }
     assert named
     assert named <= SQLModel.metadata.tables.keys()
+
+
+def test_records_have_every_table() -> None:
+    listed = (PROJECT_ROOT / "docs" / "records.md").read_text().partition("\n| table |")[2].partition("\n\n")[0]
+    cells = re.findall(r"^\| (.+?) \|", listed, re.MULTILINE)
+    assert {name for cell in cells for name in re.findall("`(.+?)`", cell)} == SQLModel.metadata.tables.keys()
 
 
 def test_retention_is_what_the_code_keeps() -> None:
