@@ -17,7 +17,7 @@ from models.domain.messages import (
     SettleAndRefund,
 )
 from models.domain.session_reports import Report, Verdict, is_own_absence
-from tests.workflows.booking.every_order.people import LONG_ENOUGH, STUDENT
+from tests.workflows.booking.every_order.people import LONG_ENOUGH
 from workflows.booking.decisions import Decisions
 
 
@@ -87,11 +87,6 @@ class NobodyWaits(Decisions):
     def refusal(self, decision: Decision, now: datetime) -> str | None:
         is_report = isinstance(decision, ReportNoShow)
         return super().refusal(decision, max(now, self.state.terms.starts_at + LONG_ENOUGH) if is_report else now)
-
-
-class AnybodyConfirms(Decisions):
-    def refusal(self, decision: Decision, now: datetime) -> str | None:
-        return super().refusal(_with(decision, actor=STUDENT) if isinstance(decision, Confirm) else decision, now)
 
 
 class ConfirmedBeforeTheStart(Decisions):
