@@ -17,7 +17,7 @@ from models.domain.messages import (
     SettleAndRefund,
 )
 from models.domain.session_reports import Report, Verdict, is_own_absence
-from tests.workflows.booking.every_order.people import LONG_ENOUGH
+from tests.workflows.booking.every_order.people import LONG_ENOUGH, STUDENT
 from workflows.booking.decisions import Decisions
 
 
