@@ -36,7 +36,7 @@ from models.domain.policy import split
 from models.domain.rationing import LimitReached
 from models.domain.resets import LoadBooking, RecordedBooking
 from models.domain.session_reports import JudgeSession, RecordAnswer, RecordReport, Verdict
-from models.domain.states import BookingStatus, PaymentStatus, SessionStatus, advance
+from models.domain.states import HOLDS_SLOT, BookingStatus, PaymentStatus, SessionStatus, advance
 from models.tables.bookings import BookingRequest, LiveSession
 from models.tables.people import Student
 
@@ -218,7 +218,11 @@ class RecordActivities:
 
     @activity.defn
     async def record_refused_signal(self, message: RecordRefusedSignal) -> None:
-        """As the platform's own event: who has sent it is what the signal says, and not known."""
+        """As the platform's own event: who has sent it is what the signal says, and not known.
+
+        Not of an ended booking. Temporal sends a closed workflow nothing, so that one was reset, and the signal is an
+        earlier one that is sent again.
+        """
         claimed = message.actor.model_dump(mode="json") if message.actor else None
         refused = audit.event(
             message.booking_id,
@@ -230,7 +234,9 @@ class RecordActivities:
             occasion=f"{message.at.isoformat()}/{message.signal}/{message.reason}",
         )
         async with transaction(self._engine) as session:
-            await audit.append(session, refused)
+            booking = await session.get(BookingRequest, message.booking_id)
+            if booking is not None and booking.status in HOLDS_SLOT:
+                await audit.append(session, refused)
 
     @activity.defn
     async def record_deadline(self, message: RecordDeadline) -> None:

@@ -14,7 +14,7 @@ Json = dict[str, Any]
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _PREFIX = "#/components/schemas/"
-_METHODS = ("get", "post", "patch", "delete")
+_METHODS = ("get", "post", "put", "patch", "delete")
 _BOUNDS = {
     "minLength": "at least {} characters",
     "maxLength": "at most {} characters",

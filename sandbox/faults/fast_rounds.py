@@ -60,7 +60,7 @@ _DAYS_TO_THE_END: Final = (1, 1, 2, 4, 8, 8, 16)
 """Some at a time: the server does in each sleep all that becomes due."""
 _RELEASES: Final = 5
 _SKIPS: Final = 5
-_OPERATOR: Final = Actor(role=Role.OPERATOR)
+_OPERATOR: Final = Actor(role=Role.OPERATOR, id=uuid4())
 _QUARTER: Final = Money(amount_minor=2_500, currency=in_process.PRICE.currency)
 
 

@@ -136,11 +136,13 @@ async def servers(pairs: int) -> AsyncIterator[Servers]:
             await asyncio.gather(postgres.start(), sandbox.start())
             await create_migrated_database(postgres, _DATABASE)
             engine = build_engine(postgres.url(_DATABASE), pool_size=30)
-            async with stripe_client(SANDBOX_KEY, sandbox.url) as client:
-                turns = asyncio.Semaphore(_SIGN_UPS_AT_ONCE)
-                people = await asyncio.gather(*(_people(engine, client, turns) for _ in range(pairs)))
-                yield Servers(engine, client, sandbox.url, people)
-            await engine.dispose()
+            try:
+                async with stripe_client(SANDBOX_KEY, sandbox.url) as client:
+                    turns = asyncio.Semaphore(_SIGN_UPS_AT_ONCE)
+                    people = await asyncio.gather(*(_people(engine, client, turns) for _ in range(pairs)))
+                    yield Servers(engine, client, sandbox.url, people)
+            finally:
+                await engine.dispose()
         finally:
             await asyncio.gather(sandbox.stop(), postgres.stop())
 

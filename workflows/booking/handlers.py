@@ -93,7 +93,7 @@ class BookingHandlers:
 
     async def _handle_signal(self, signal: str, kind: type[Decision], received: object) -> None:
         """`received` is whatever somebody typed. The SDK would drop what it cannot read, and nobody would see it."""
-        actor = None
+        actor, resumed = None, self._state.resumed
         try:
             decision = kind.model_validate(received)
             actor, claim = decision.actor, self._decisions.claim_refusal(decision)
@@ -103,7 +103,9 @@ class BookingHandlers:
         except ValidationError as error:
             await self._refused_signals.record(signal, unreadable(error))
         except ApplicationError as refusal:
-            await self._refused_signals.record(signal, refusal.message, actor)
+            # Otherwise it was sent before the workflow was reset, and had its effect then.
+            if self._state.resumed == resumed:
+                await self._refused_signals.record(signal, refusal.message, actor)
 
     def _is_current(self, decision: Decision) -> bool:
         """Not before the slot is reserved, nor after a reset until the booking goes on from its records.

@@ -33,6 +33,7 @@ def test_booking_begins_with_its_first_turn_whatever_the_prefix() -> None:
     assert {turn.booking: turn for turn in reversed(turns[:40])}.items() <= firsts.items()
 
 
+@pytest.mark.on_demand
 @pytest.mark.timeout(400)
 async def test_seeds_that_found_something_find_nothing_now() -> None:
     """Of each, what happens to the stack and to the booking at which it was found."""

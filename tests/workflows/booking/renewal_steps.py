@@ -84,7 +84,9 @@ async def intents_of(booked: Booked) -> list[stripe.PaymentIntent]:
         {"limit": 100, "expand": [f"{charge}.balance_transaction", f"{charge}.transfer", f"{charge}.application_fee"]}
     )
     id = str(booked.order.terms.booking_id)
-    return [each for each in reversed(found.data) if each.metadata and each.metadata[BOOKING_METADATA] == id]
+    return [
+        each for each in reversed(found.data) if each.metadata and each.metadata.to_dict().get(BOOKING_METADATA) == id
+    ]
 
 
 async def total(booked: Booked) -> Figures:

@@ -42,7 +42,7 @@ async def test_lost_response_while_securing_makes_one_customer_and_one_checkout(
     assert len(await _sessions_of(booked)) == 1
     student = str(booked.order.terms.student_id)
     customers = await saga.stripe.v1.customers.list_async({"limit": 100})
-    assert len([c for c in customers.data if c.metadata and c.metadata["student_id"] == student]) == 1
+    assert len([c for c in customers.data if c.metadata and c.metadata.to_dict().get("student_id") == student]) == 1
 
 
 @pytest.mark.parametrize("call", ["gateway.capture", "settle_payment"])
