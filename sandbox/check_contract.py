@@ -24,6 +24,8 @@ _CLIENT: Final = "@hey-api/openapi-ts@0.90.0"
 _TYPESCRIPT: Final = "typescript@5.9.3"
 """Which the two generators want beside them."""
 _OLDEST_NODE: Final = (20, 19)
+_SYSTEM_CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
+"""Debian's."""
 _TIMEOUT_SECONDS: Final = 300
 
 # Whoever runs the API has a license and a contact of their own. The third rule does not see that the `required` in an
@@ -75,7 +77,10 @@ def _passes(package: str, command: tuple[str, ...], place: Path) -> bool:
     # Both would report home, and Redocly CLI that there is a newer version.
     quiet = {"REDOCLY_TELEMETRY": "off", "REDOCLY_SUPPRESS_UPDATE_NOTICE": "true", "npm_config_loglevel": "error"}
     npx = ["npx", "--yes", f"--package={package}", f"--package={_TYPESCRIPT}", "--"]
+    # A company's package mirror often has a certificate of the company, which Node.js does not look for by itself.
     environment = os.environ | quiet
+    if Path(_SYSTEM_CERTIFICATES).exists():
+        environment.setdefault("NODE_EXTRA_CA_CERTS", _SYSTEM_CERTIFICATES)
     version = [*npx, command[0], "--version"]
     try:
         got = subprocess.run(version, cwd=place, env=environment, capture_output=True, timeout=_TIMEOUT_SECONDS)
