@@ -7,8 +7,10 @@ import asyncio
 import gc
 import os
 import tempfile
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from uuid import uuid4
 
@@ -70,8 +72,35 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the longest tests, which have a time limit of their own. At the end, other processes would wait."""
-    items.sort(key=lambda item: item.get_closest_marker("timeout") is None)
+    repeated = [nodeid for nodeid, times in Counter(item.nodeid for item in items).items() if times > 1]
+    if repeated:
+        raise pytest.UsageError(f"Of tests with the same id, xdist runs one. Give them different ids: {repeated}")
+    items[:] = _ordered(items)
+
+
+def _ordered(items: list[pytest.Item]) -> list[pytest.Item]:
+    """Begin with the tests of the stack, which one process runs, and end with the shortest.
+
+    Tests that wait more than they compute are spread among those that compute, so that the machine is always busy.
+    """
+    stack, waiting, computing, short = (
+        list[pytest.Item](),
+        list[pytest.Item](),
+        list[pytest.Item](),
+        list[pytest.Item](),
+    )
+    for item in items:
+        if item.nodeid.startswith("tests/api/stack/"):
+            stack.append(item)
+        # The longest tests have a time limit of their own.
+        elif item.get_closest_marker("timeout") or item.nodeid.startswith("tests/api/live/"):
+            waiting.append(item)
+        elif item.nodeid.startswith("tests/models/"):
+            short.append(item)
+        else:
+            computing.append(item)
+    spread = [(index / len(each), item) for each in (waiting, computing) for index, item in enumerate(each)]
+    return [*stack, *(item for _, item in sorted(spread, key=itemgetter(0))), *short]
 
 
 def pytest_collection_finish() -> None:

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -23,18 +24,21 @@ class AgentsDoor:
     """The MCP server of one app. It handles requests while `running`."""
 
     def __init__(self, app: ASGIApp) -> None:
-        server = build_server(app)
-        # The protection is for servers that trust whoever reaches them. This one wants a token with each request.
-        security = TransportSecuritySettings(enable_dns_rebinding_protection=False)
-        server.streamable_http_app(stateless_http=True, json_response=True, transport_security=security)
-        self._sessions = server.session_manager
+        self._app = app
+        self._sessions: StreamableHTTPSessionManager | None = None
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        async with self._sessions.run():
+        server = build_server(self._app)
+        # The protection is for servers that trust whoever reaches them. This one wants a token with each request.
+        security = TransportSecuritySettings(enable_dns_rebinding_protection=False)
+        server.streamable_http_app(stateless_http=True, json_response=True, transport_security=security)
+        async with server.session_manager.run():
+            self._sessions = server.session_manager
             yield
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        assert self._sessions, "handles requests while `running`"
         await self._sessions.handle_request(scope, receive, send)
 
 

@@ -39,24 +39,30 @@ HOUR = timedelta(hours=1)
 PRICE = Money(amount_minor=10_000, currency="usd")
 JSON = dict[str, Any]
 
+# Read once: it takes longer than most tests.
+_HTTP = HttpSettings.model_validate(
+    {
+        "holdfast_token_secret": SIGNING_KEY,
+        "stripe_webhook_secret": WEBHOOK_KEY,
+        "stripe_connect_webhook_secret": CONNECT_WEBHOOK_KEY,
+        "holdfast_public_url": PUBLIC_URL,
+        "holdfast_verify_addresses": False,
+        "stripe_livemode": False,
+    }
+)
+_POLICY = PolicySettings()
+_MEETING = MeetingSettings.model_validate({"meeting_webhook_secret": MEETING_WEBHOOK_KEY})
+_WEBHOOKS = WebhookSettings.model_validate({"holdfast_webhook_key": WEBHOOK_SIGNING_KEY})
+
 
 def settings(database_url: str, task_queue: str, policy: PolicySettings | None = None) -> Settings:
     return Settings(
         runtime=RuntimeSettings(database_url=SecretStr(database_url), holdfast_task_queue=task_queue),
-        http=HttpSettings.model_validate(
-            {
-                "holdfast_token_secret": SIGNING_KEY,
-                "stripe_webhook_secret": WEBHOOK_KEY,
-                "stripe_connect_webhook_secret": CONNECT_WEBHOOK_KEY,
-                "holdfast_public_url": PUBLIC_URL,
-                "holdfast_verify_addresses": False,
-                "stripe_livemode": False,
-            }
-        ),
-        policy=policy or PolicySettings(),
-        meeting=MeetingSettings.model_validate({"meeting_webhook_secret": MEETING_WEBHOOK_KEY}),
+        http=_HTTP,
+        policy=policy or _POLICY,
+        meeting=_MEETING,
         meetings=MEETINGS,
-        webhooks=WebhookSettings.model_validate({"holdfast_webhook_key": WEBHOOK_SIGNING_KEY}),
+        webhooks=_WEBHOOKS,
     )
 
 

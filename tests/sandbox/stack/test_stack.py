@@ -1,4 +1,4 @@
-"""The whole stack: it starts, survives killed processes, and stops without leftovers."""
+"""The whole stack starts, keeps its data, and stops without leftovers. More is in tests/api/stack/test_processes.py."""
 
 import asyncio
 import json
@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import psycopg
 import pytest
 
 from sandbox.stack.commands import StartupError
@@ -62,32 +61,6 @@ async def first_mail(mailbox_url: str) -> dict[str, str]:
                 first: dict[str, str] = mails[0]
                 return first
             await asyncio.sleep(0.1)
-
-
-async def test_stack_starts_restarts_a_killed_worker_and_stops(tmp_path: Path) -> None:
-    async with Stack(tmp_path) as stack:
-        pids = stack.pids
-        assert set(pids) == _PROCESSES
-        assert await status(f"{stack.api_url}/readyz") == 200
-        assert await status(stack.worker_metrics_url) == 200
-        assert await status(stack.api_metrics_url) == 200
-        assert await status(stack.temporal_ui_url) == 200
-        api, worker = (_environment_of(pids[name]) for name in ("api", "worker"))
-        assert {"STRIPE_API_KEY", "STRIPE_API_BASE"}.isdisjoint(api)
-        assert stack.stripe_key not in api.values()
-        assert "HOLDFAST_TOKEN_SECRET" not in worker
-        assert "//holdfast_program@" in api["DATABASE_URL"] == worker["DATABASE_URL"]
-        conninfo = stack.database_url.replace("+psycopg", "")
-        async with await psycopg.AsyncConnection.connect(conninfo) as connection:
-            await connection.execute("SELECT FROM alembic_version")
-
-        await stack.kill_worker()
-        assert "worker" not in stack.pids
-        await stack.start_worker()
-        assert stack.pids["worker"] != pids["worker"]
-        assert await status(stack.worker_metrics_url) == 200
-        pids |= stack.pids | {"killed worker": pids["worker"]}
-    assert all(is_gone(pid) for pid in pids.values())
 
 
 async def test_failed_start_names_the_process_and_stops_the_others(tmp_path: Path) -> None:
@@ -170,12 +143,6 @@ def test_kept_port_that_is_taken_by_now_is_refused(tmp_path: Path) -> None:
         pytest.raises(StackRefusedError, match=f"(?s){port}.*the API.*--fresh"),
     ):
         Stack(tmp_path)
-
-
-def _environment_of(pid: int) -> dict[str, str]:
-    """What the process was started with (Linux)."""
-    entries = Path(f"/proc/{pid}/environ").read_text().split("\0")
-    return dict(entry.split("=", 1) for entry in entries if "=" in entry)
 
 
 def _read(path: Path) -> Any:
