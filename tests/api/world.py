@@ -39,7 +39,7 @@ HOUR = timedelta(hours=1)
 PRICE = Money(amount_minor=10_000, currency="usd")
 JSON = dict[str, Any]
 
-# Read once: it takes longer than most tests.
+# Read once, which takes longer than most tests. A test may change its copy.
 _HTTP = HttpSettings.model_validate(
     {
         "holdfast_token_secret": SIGNING_KEY,
@@ -58,11 +58,11 @@ _WEBHOOKS = WebhookSettings.model_validate({"holdfast_webhook_key": WEBHOOK_SIGN
 def settings(database_url: str, task_queue: str, policy: PolicySettings | None = None) -> Settings:
     return Settings(
         runtime=RuntimeSettings(database_url=SecretStr(database_url), holdfast_task_queue=task_queue),
-        http=_HTTP,
-        policy=policy or _POLICY,
-        meeting=_MEETING,
+        http=_HTTP.model_copy(),
+        policy=policy or _POLICY.model_copy(),
+        meeting=_MEETING.model_copy(),
         meetings=MEETINGS,
-        webhooks=_WEBHOOKS,
+        webhooks=_WEBHOOKS.model_copy(),
     )
 
 
