@@ -13,8 +13,8 @@ from api.http.database import WithDatabase
 from api.http.problems import Kind, Problem, problem_responses
 from api.http.rate_limits import DOCUMENTS, limited_by
 from api.http.schema_types import ResponseModel
-from models.domain.actors import SignUpRole
-from models.tables.audit import AuditEvent
+from models.domain.actors import SignUpRole, Subject
+from models.tables.audit import AuditEvent, event_about
 from models.tables.blocked_times import BlockedTime, InstructorCalendar
 from models.tables.bookings import AttendanceEvent, BookingRequest, LiveSession
 from models.tables.catalogue import Offering
@@ -57,19 +57,22 @@ class PersonExport(ResponseModel):
     ),
 )
 async def export_person(person_id: UUID, operator: AsOperator, database: WithDatabase) -> PersonExport:
-    """All that is stored about a person, in both roles. Of a booking, only the person's own side."""
+    """All that is stored about a person, in both roles. Of a booking, only the person's own side.
+
+    The audit trail says who exported it.
+    """
+    now = datetime.now(UTC)
     records = {}
-    async with database.reading() as session:
+    async with database.writing() as session:
         for table, is_about in _about(person_id).items():
-            rows = [
-                row.model_dump(mode="json", exclude=_WITHHELD)
-                for row in await session.exec(select(table).where(is_about))
-            ]
-            if rows:
-                records[str(table.__tablename__)] = rows
-    if not records.keys() & {Student.__tablename__, Instructor.__tablename__}:
-        raise Problem(Kind.NOT_FOUND, "There is no such student or instructor.")
-    return PersonExport(id=person_id, exported_at=datetime.now(UTC), records=records)
+            rows = await session.exec(select(table).where(is_about))
+            if found := [row.model_dump(mode="json", exclude=_WITHHELD) for row in rows]:
+                records[str(table.__tablename__)] = found
+        if not records.keys() & {Student.__tablename__, Instructor.__tablename__}:
+            raise Problem(Kind.NOT_FOUND, "There is no such student or instructor.")
+        about = (Subject.PERSON, person_id, "person.exported", operator.actor, operator.channel, now)
+        session.add(event_about(*about, occasion=now.isoformat()))
+    return PersonExport(id=person_id, exported_at=now, records=records)
 
 
 def _about(person_id: UUID) -> dict[type[SQLModel], ColumnElement[bool]]:

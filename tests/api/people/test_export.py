@@ -13,7 +13,7 @@ from models.domain.attendance import AttendanceKind, MeetingProvider
 from models.domain.states import BookingStatus
 from models.tables.bookings import AttendanceEvent
 from models.tables.disputes import PolicyAcceptance
-from tests.api.world import JSON, Person, World, problem
+from tests.api.world import JSON, Person, World, audited, problem
 
 ADA = {"email": "zephyrine@students.test", "password": "a long enough password"}
 
@@ -87,6 +87,8 @@ async def test_export_has_what_is_stored_about_a_student(client: httpx.AsyncClie
     assert "argon2" not in text
     assert "hash" not in text
     assert made.json()["token"] not in text
+    event = (await audited(world.engine, ada.id))[-1]
+    assert (event.action, event.actor_id) == ("person.exported", world.operator.id)
 
 
 async def test_export_of_an_instructor_has_the_own_side_of_bookings(client: httpx.AsyncClient, world: World) -> None:
