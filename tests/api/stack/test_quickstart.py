@@ -32,8 +32,11 @@ def _up(checkout: Path) -> Iterator[IO[str]]:
         yield process.stdout
     finally:
         process.send_signal(signal.SIGINT)
-        # The worker may take 35 seconds, and each of the others ten.
-        process.communicate(timeout=60)
+        try:
+            # The worker may take 35 seconds, and each of the others ten.
+            process.communicate(timeout=60)
+        finally:
+            process.kill()  # its children end with it
 
 
 def _address(printed: IO[str]) -> str:
