@@ -77,6 +77,14 @@ _PARAMETERS = {
 }
 """Parameters whose name says nearly all."""
 
+_NAMES = {
+    "Account": "LedgerAccount",
+    "Book": "ComparedBook",
+    "Interval": "MetricsInterval",
+    "Recipient": "MailRecipient",
+}
+"""Schemas whose class has a name that says enough only in its own module. A generated client has them side by side."""
+
 
 class Api(FastAPI):
     def openapi(self) -> Json:
@@ -96,6 +104,9 @@ def _complete(schema: Json) -> None:
     schemas = schema["components"]["schemas"]
     _add_schema(schemas, SCHEMA_NAME, ProblemDetails)
     _add_schema(schemas, BookingEvent.__name__, BookingEvent)
+    for name, new in _NAMES.items():
+        schemas[new] = schemas.pop(name) | {"title": new}
+    _rename_references(schema)
     for name, example in EXAMPLES.items():
         if name in schemas:
             schemas[name]["examples"] = [example]
@@ -117,6 +128,18 @@ def _complete(schema: Json) -> None:
             operation["summary"] = re.sub("([A-Z])", r" \1", operation["operationId"]).capitalize()
             for parameter in operation.get("parameters", ()):
                 parameter.setdefault("description", _PARAMETERS.get(parameter["name"], ""))
+
+
+def _rename_references(part: Any) -> None:
+    if isinstance(part, list):
+        for each in part:
+            _rename_references(each)
+    elif isinstance(part, dict):
+        prefix, _, name = str(part.get("$ref")).rpartition("/")
+        if name in _NAMES:
+            part["$ref"] = f"{prefix}/{_NAMES[name]}"
+        for each in part.values():
+            _rename_references(each)
 
 
 def _name_scope(method: str, path: str, operation: Json) -> None:

@@ -33,6 +33,18 @@ def test_records_have_every_table() -> None:
     assert {name for cell in cells for name in re.findall("`(.+?)`", cell)} == SQLModel.metadata.tables.keys()
 
 
+def test_records_have_every_action_of_the_audit_trail() -> None:
+    page = (PROJECT_ROOT / "docs" / "records.md").read_text()
+    sources = "".join(
+        path.read_text() for folder in ("api", "activities") for path in (PROJECT_ROOT / folder).rglob("*.py")
+    )
+    actions = {*re.findall(r'"(?:booking|instructor|offering|operator|person|webhook)(\.[a-z_]+)"', sources)} - {
+        ".html"
+    }
+    assert len(actions) > 50
+    assert [action for action in actions if f"{action}`" not in page] == []
+
+
 def test_retention_is_what_the_code_keeps() -> None:
     kept = dict(re.findall(r"^\| `?([\w ]+)`?[^|]* \| (P\w+) \|", _PAGE.partition("\n## Retention\n")[2], re.MULTILINE))
     assert kept == {

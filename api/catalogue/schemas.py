@@ -111,7 +111,7 @@ class NewOffering(RequestModel):
     cancellation: CancellationPreset | CustomTiers = CancellationPreset.MODERATE
     """A preset, or tiers of your own."""
     buffer_before_minutes: Buffer = 0
-    """Time before and after a session in which the instructor cannot be booked."""
+    """Time before a session in which the instructor cannot be booked. The buffers of two adjacent sessions add up."""
     buffer_after_minutes: Buffer = 0
     """The same, after a session."""
     min_notice_minutes: Notice = 60
@@ -242,7 +242,7 @@ class WeeklySlots(RequestModel):
     until: RequestDate | SkipJsonSchema[None] = None
     """The last day on which a slot may start."""
     count: Annotated[int, Field(strict=True, ge=1, le=MAX_SLOTS)] | SkipJsonSchema[None] = None
-    """How many slots."""
+    """How many slots, instead of `until`."""
     without: Annotated[list[RequestDate], Field(max_length=MAX_SLOTS)] = Field(default_factory=list)
     """Days that are left out, such as holidays. They count towards `count`."""
 

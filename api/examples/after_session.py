@@ -103,7 +103,7 @@ EXAMPLES_AFTER_THE_SESSION: dict[str, dict[str, Any]] = {
     },
     "Adjustment": _ADJUSTMENT,
     "DriftAdjustmentRequest": {"reason": "A bonus for the spring term.", "preview": True},
-    "BookTotal": _TOTAL,
+    "ComparedTotal": _TOTAL,
     "DriftPage": {"data": [_DRIFT], "next_cursor": None},
     "DriftDetails": _DRIFT,
     "NegativeBalance": _OWED,

@@ -42,6 +42,11 @@ PEOPLE: dict[str, dict[str, Any]] = {
     "ServiceTokenCreated": _TOKEN | {"token": "hft_q1V0pS7mX2yJ9cLr4TzWb8NfKdHgUe3oAi6RvYxQ5sM"},
     "ServiceTokenDetails": _TOKEN,
     "ServiceTokenPage": {"data": [_TOKEN], "next_cursor": None},
+    "PersonExport": {
+        "id": INSTRUCTOR_ID,
+        "exported_at": "2026-03-03T09:00:00Z",
+        "records": {"credential": [{"email": _NADIA["email"], "person_id": INSTRUCTOR_ID, "role": "instructor"}]},
+    },
     "PersonForOperator": _NADIA,
     "PersonPage": {"data": [_NADIA], "next_cursor": None},
     "Suspension": {"id": INSTRUCTOR_ID, "suspended_at": _NADIA["suspended_at"], "open_bookings": [_OPEN_BOOKING]},

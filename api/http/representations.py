@@ -30,11 +30,13 @@ async def revalidate(
     response.headers["Cache-Control"] = "no-cache"
 
 
+_ETAG = {"ETag": {"description": "Send it as `If-None-Match`.", "schema": {"type": "string"}}}
+
 REVALIDATED: dict[str, Any] = {
     "dependencies": [Depends(revalidate)],
     "responses": {
-        200: {"headers": {"ETag": {"description": "Send it as `If-None-Match`.", "schema": {"type": "string"}}}},
-        304: {"description": "The response that you have is current."},
+        200: {"headers": _ETAG},
+        304: {"description": "The response that you have is current.", "headers": _ETAG},
     },
 }
 """Arguments of a route whose response clients may keep, and revalidate."""

@@ -3,6 +3,7 @@
 from api.people import (
     account,
     blocked_times,
+    export,
     instructors,
     password_reset,
     routes,
@@ -20,4 +21,5 @@ ROUTERS = (
     blocked_times.router,
     instructors.router,
     suspensions.router,
+    export.router,
 )

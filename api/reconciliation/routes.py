@@ -82,7 +82,7 @@ _NAMED_DRIFTS = (
 )
 
 
-class BookTotal(ResponseModel):
+class ComparedTotal(ResponseModel):
     book: Book
     """Which of Stripe's books was compared."""
     ledger: Money
@@ -131,7 +131,7 @@ class ReconciliationRun(ResponseModel):
     """Differences that remain."""
     drifts_omitted: int
     """Differences beyond the first 500, which are counted only. A run with any resolves no drift."""
-    totals: list[BookTotal]
+    totals: list[ComparedTotal]
     """Totals of what was compared, by book and currency."""
 
 
@@ -291,7 +291,7 @@ async def _is_finished(database: Database, id: UUID) -> bool:
 
 def _run(row: Reconciliation) -> ReconciliationRun:
     fields: dict[str, Any] = row.model_dump(include=set(ReconciliationRun.model_fields) - {"by", "totals"})
-    totals = [BookTotal(**dict(total)) for total in _TOTALS.validate_python(row.totals)]
+    totals = [ComparedTotal(**dict(total)) for total in _TOTALS.validate_python(row.totals)]
     return ReconciliationRun(by=row.by_role, totals=totals, **fields)
 
 

@@ -31,6 +31,8 @@ def run(main: Coroutine[None, None, int]) -> int:
 
 async def _until_terminated(main: Coroutine[None, None, int]) -> int:
     task = asyncio.ensure_future(main)
-    # asyncio's own handler cancels on SIGINT.
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # asyncio's own handler of SIGINT is not installed where SIGINT is ignored: in a script, a shell ignores it for
+        # everything that it starts with `&`.
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     return await task

@@ -76,6 +76,7 @@ GET  /v1/operator/bookings/{booking_id}/options       401    403      403       
 GET  /v1/operator/bookings/{booking_id}/trace         401    403      403        ok        403       403
 GET  /v1/operator/bookings/{booking_id}/ledger        401    403      403        ok        403       403
 GET  /v1/operator/people                              401    403      403        ok        403       403
+GET  /v1/operator/people/{person_id}/export           401    403      403        404       403       403
 POST /v1/operator/people/{person_id}/suspend          401    403      403        404       403       403
 POST /v1/operator/people/{person_id}/reinstate        401    403      403        404       403       403
 POST /v1/operator/reconciliations                     401    403      403        ok        403       403

@@ -29,6 +29,18 @@ async def test_public_response_is_revalidated(client: httpx.AsyncClient, world: 
     assert "Content-Type" not in again.headers
 
 
+@pytest.mark.parametrize("status", ["200", "304"])
+async def test_etag_is_declared(app: FastAPI, status: str) -> None:
+    tagged = [
+        path
+        for path, operations in app.openapi()["paths"].items()
+        if "ETag" in operations.get("get", {}).get("responses", {}).get(status, {}).get("headers", {})
+    ]
+    assert sorted(tagged) == sorted(
+        path.replace("offering}", "offering_id}").replace("tor}", "tor_id}") for path in PUBLIC
+    )
+
+
 async def test_changed_response_is_sent_in_full(client: httpx.AsyncClient, world: World) -> None:
     path = f"/v1/offerings/{world.offering_id}"
     first = await client.get(path)
