@@ -19,6 +19,7 @@ from playwright.async_api import Page, async_playwright
 from sqlalchemy.ext.asyncio import AsyncEngine
 from xdist.remote import Producer  # type: ignore[import-untyped]
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
+from xdist.workermanage import WorkerController  # type: ignore[import-untyped]
 
 from models.db import build_engine
 from sandbox.browser.chromium import NoBrowserError, chromium_program
@@ -55,6 +56,16 @@ class OneStackScheduling(LoadScopeScheduling):  # type: ignore[misc]
     def _split_scope(self, nodeid: str) -> str:
         folder, stack, _ = nodeid.partition("/stack/")
         return folder + stack if folder == "tests/api" else nodeid
+
+    def mark_test_complete(self, node: WorkerController, item_index: int, duration: float = 0) -> None:
+        """Forget scopes that are done: xdist goes through all of a process's scopes after each of its tests."""
+        nodeid = self.registered_collections[node][item_index]
+        scope = self._split_scope(nodeid)
+        tests = self.assigned_work[node][scope]
+        tests[nodeid] = True
+        if all(tests.values()):
+            del self.assigned_work[node][scope]
+        self._reschedule(node)
 
 
 @pytest.hookimpl(optionalhook=True)
