@@ -177,6 +177,7 @@ GET  /bookings/{booking_id}/join                      401    ok       ok        
 GET  /bookings/{booking_id}/calendar.ics              401    ok       ok         403       404       404
 GET  /bookings/{booking_id}/receipt.pdf               401    ok       ok         ok        404       404
 GET  /bookings/{booking_id}/events                    401    ok       ok         ok        404       404
+GET  /changes                                         401    ok       ok         403       ok        ok
 GET  /operator                                        401    403      403        ok        403       403
 GET  /operator/bookings                               401    403      403        ok        403       403
 GET  /operator/bookings/{booking_id}                  401    403      403        ok        403       403
