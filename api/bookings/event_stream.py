@@ -178,14 +178,14 @@ async def _own_changes(request: Request, caller: AsEitherSide) -> AsyncIterator[
     """As `_subscription`, of all that is the caller's."""
     streams: EventStreams = request.app.state.streams
     with streams.opened(caller.id):
-        yield _follow_own(streams, caller, partial(is_still, caller, request))
+        yield follow_own(streams, caller, partial(is_still, caller, request))
 
 
 WithOwnChanges = Annotated[AsyncIterator[None], Depends(_own_changes)]
 """Yields at once, and whenever one of the caller's bookings, or what they are paid, has changed."""
 
 
-async def _follow_own(
+async def follow_own(
     streams: EventStreams, caller: Caller, is_signed_in: Callable[[], Awaitable[bool]]
 ) -> AsyncIterator[None]:
     clock = asyncio.get_running_loop().time

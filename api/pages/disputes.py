@@ -75,7 +75,7 @@ async def _answered(
     except Problem as problem:
         if problem.status_code == 404:
             raise
-        typed.refused(problem, page.language)
+        typed.refused(problem, page)
         return await _show(page, _FIRST, operator, database, problem.status_code, typed)
     return page.redirect(_PATH, said)
 

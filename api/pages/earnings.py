@@ -47,7 +47,7 @@ async def open_onboarding(
         link = await instructors.open_onboarding_link(caller, database, onboarding)
     except Problem as problem:
         profile = await instructors.own_profile(caller, database)
-        refused = typed.refused(problem, page.language)
+        refused = typed.refused(problem, page)
         return page.show("onboarding.html", problem.status_code, payments=profile.payments, typed=refused)
     return page.redirect_away(link.url)
 

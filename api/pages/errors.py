@@ -65,5 +65,5 @@ def _page_of(problem: dict[str, str], request: Request) -> Response:
     kind = _KINDS.get(problem["type"], Kind.BAD_REQUEST)
     if kind is Kind.NOT_SIGNED_IN and request.method == "GET" and page.settings.http.holdfast_pages:
         return page.redirect(f"/sign-in?next={quote(page.path, safe='/')}")
-    text = sentence(kind, problem.get("detail", ""), page.language)
+    text = sentence(kind, problem.get("detail", ""), page)
     return page.show("error.html", int(problem["status"]), kind=kind, text=text, request_id=problem["request_id"])

@@ -5,7 +5,7 @@ A form's handler calls the API's function and catches the `Problem`:
     try:
         await routes.sign_up(typed.read(SignUp), ...)
     except Problem as problem:
-        return page.show("sign_up.html", problem.status_code, typed=typed.refused(problem, page.language))
+        return page.show("sign_up.html", problem.status_code, typed=typed.refused(problem, page))
     return page.redirect("/offerings", page.say("Welcome."))
 """
 
@@ -18,6 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from api.http.problems import Kind, Problem
 from api.pages.browser import FORM_KEY
+from api.pages.sentences import Reader, retold
 from models.languages import Language
 
 M = TypeVar("M")
@@ -62,9 +63,10 @@ class Typed:
             types = {_field(each): each["type"] for each in error.errors(include_url=False)}
             raise InvalidForm(types) from error
 
-    def refused(self, problem: Problem, language: Language) -> Self:
+    def refused(self, problem: Problem, reader: Reader) -> Self:
         """The same form with the problem's sentence, and an error at each field that has to be corrected."""
-        self.problem = sentence(problem.kind, str(problem.detail), language)
+        language = reader.language
+        self.problem = sentence(problem.kind, str(problem.detail), reader)
         self._keeps_key = problem.status_code >= _UNKNOWN_OUTCOME
         if isinstance(problem, InvalidForm):
             self.errors = {name: _correction(name, type_, language) for name, type_ in problem.types.items()}
@@ -82,13 +84,16 @@ async def _typed(request: Request) -> Typed:
 TypedForm = Annotated[Typed, Depends(_typed)]
 
 
-def sentence(kind: Kind, detail: str, language: Language) -> str:
+def sentence(kind: Kind, detail: str, reader: Reader) -> str:
     """A problem for people: its title, and its detail where that is in their language and not about the API."""
-    say = language.gettext
+    say = reader.language.gettext
     if kind is Kind.REQUEST_INVALID:
         return say("Something is missing or not valid. Correct it, and send the form again.")
-    title, told = say(kind.title), say(detail)
-    is_theirs = told != detail or language.code == "en"
+    title = say(kind.title)
+    if told := retold(detail, reader):
+        return f"{title} {told}"
+    told = say(detail)
+    is_theirs = told != detail or reader.language.code == "en"
     return f"{title} {told}" if detail != kind.title and is_for_people(detail) and is_theirs else title
 
 

@@ -19,6 +19,7 @@ from api.http.database import WithDatabase
 from api.pages import browser, templates
 from api.pages.browser import FLASH, LANGUAGE, SESSION, VISITOR, ZONE, PageRoute, require_own_form
 from api.pages.forms import Typed
+from api.pages.sentences import retold
 from api.people import queries
 from api.people.queries import Account
 from api.settings import Settings
@@ -85,6 +86,10 @@ class Page:
 
     def say(self, message: str, /, **values: object) -> str:
         return self.language.gettext(message, **values)
+
+    def retold(self, sentence: str) -> str:
+        """A sentence of the domain, for this reader. One that nobody knows stays as it is."""
+        return retold(sentence, self) or sentence
 
     def url(self, path: str, **query: object) -> str:
         """A link to one of our paths, without empty parameters. The site may be served below a path of its host."""

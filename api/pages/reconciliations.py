@@ -72,7 +72,7 @@ async def adjust(
     except Problem as problem:
         if problem.status_code == 404:
             raise
-        typed.refused(problem, page.language)
+        typed.refused(problem, page)
         return await _show(drift_id, page, operator, database, client, typed, problem.status_code)
     return page.redirect(_DRIFTS, page.say("The ledger is adjusted to what Stripe has."))
 

@@ -50,7 +50,7 @@ async def propose(
     try:
         await rescheduling.propose(booking_id, typed.read(RescheduleRequest), caller, database)
     except Problem as problem:
-        refused = typed.refused(problem, page.language)
+        refused = typed.refused(problem, page)
         first = PageOfList(_TIMES_SHOWN, None)
         return await _form(page, booking_id, caller, database, settings, refused, first, problem.status_code)
     return page.redirect(f"/bookings/{booking_id}", page.say("The other side has your proposal, and gets an email."))

@@ -9,9 +9,10 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api.bookings.event_stream import EventStreams
+from api.bookings.event_stream import EventStreams, follow_own
+from api.http.auth import Caller
 from api.http.notify_listener import NotifyListener, of_person
-from models.domain.actors import PLATFORM, Subject
+from models.domain.actors import PLATFORM, Role, Subject
 from models.domain.messages import Channel
 from models.tables.audit import AuditEvent, event_about
 from tests.api.pages.browser import Browser
@@ -36,7 +37,9 @@ async def test_today_is_loaded_again_when_a_meeting_opens(browser: Browser, worl
     assert "data-changes-at=" in (await browser.get("/today")).text
 
 
-async def test_a_stream_says_so_at_once_and_whenever_it_is_woken(browser: Browser, world: World, app: FastAPI) -> None:
+async def test_a_stream_says_so_at_once_and_whenever_it_is_woken_until_the_session_ends(
+    browser: Browser, world: World, app: FastAPI
+) -> None:
     browser.become(world.instructor)
     answer = await browser.get("/changes")
     assert answer.headers["content-type"].startswith("text/event-stream")
@@ -44,9 +47,19 @@ async def test_a_stream_says_so_at_once_and_whenever_it_is_woken(browser: Browse
     assert answer.text.count("data: ") == 1
     assert "event:" not in answer.text
     streams: EventStreams = app.state.streams
-    streams.max_duration = timedelta(seconds=0.5)
-    # What happens while LISTEN connects is not missed: then the stream is woken.
-    assert (await browser.get("/changes")).text.count("data: ") == 2
+    answers = iter([True, True, False])
+    streams.max_duration = timedelta(hours=1)
+
+    async def is_signed_in() -> bool:
+        return next(answers)
+
+    changes = follow_own(streams, Caller(Role.INSTRUCTOR, world.instructor.id), is_signed_in)
+    async with asyncio.timeout(10):
+        await anext(changes)
+        # What happens while LISTEN connects is not missed: then the stream is woken.
+        await anext(changes)
+        await world.add(_happened(Subject.PERSON, world.instructor.id))
+        assert [each async for each in changes] == []
 
 
 @pytest.mark.parametrize(
