@@ -89,6 +89,7 @@ AS_THEY_ARE = (
     "Try again in %(seconds)s seconds.",
     "There is no such drift.",
     "There is no such dispute.",
+    "There is no such payout.",
     "The ledger is what Stripe has by now. The next reconciliation resolves the drift.",
     "The ledger has changed meanwhile; ask again.",
     "The drift is not an open one of this booking.",

@@ -156,6 +156,9 @@ POST /teaching/{offering_id}/slots                    401    403     ok         
 POST /teaching/{offering_id}/slots/withdraw           401    403     ok         403       403       403
 GET  /earnings                                        401    403     ok         403       403       ok
 GET  /earnings/{year}.pdf                             401    403     ok         403       403       ok
+GET  /earnings/payouts                                401    403     ok         403       403       ok
+GET  /earnings/payouts/{payout_id}                    401    403     404        403       403       404
+GET  /earnings/{year}                                 401    403     ok         403       403       ok
 GET  /onboarding                                      401    403     ok         403       403       ok
 POST /onboarding                                      401    403     ok         403       403       ok
 GET  /today                                           401    403     ok         403       403       ok

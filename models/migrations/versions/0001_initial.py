@@ -619,6 +619,9 @@ CREATE INDEX ix_ledger_transaction_clawback ON ledger_transaction (instructor_id
 
 CREATE INDEX ix_ledger_transaction_instructor_at ON ledger_transaction (instructor_id, at)
 
+CREATE INDEX ix_ledger_transaction_payout ON ledger_transaction (instructor_id, at)
+    WHERE kind IN ('paid_out', 'payout_failed')
+
 CREATE INDEX ix_ledger_transaction_seq ON ledger_transaction (seq)
 
 CREATE TABLE ledger_entry (

@@ -25,6 +25,7 @@ SOURCES = (
     "api/main.py",
     "api/meetings/routes.py",
     "api/payments/adjustments.py",
+    "api/payments/bank_payouts.py",
     "api/payments/disputes.py",
     "api/people/account.py",
     "api/people/instructors.py",
