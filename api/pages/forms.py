@@ -40,13 +40,15 @@ class Typed:
     """The fields of a form by name. A field that was left empty counts as not sent."""
 
     def __init__(self, values: Mapping[str, str] | None = None) -> None:
-        self.values = {name: value for name, value in (values or {}).items() if value.strip()}
+        self._sent = dict(values or {})
+        self.values = {name: value for name, value in self._sent.items() if value.strip()}
         self.problem: str | None = None
         self.errors: dict[str, str] = {}
         self._keeps_key = False
 
     def get(self, name: str, default: str = "") -> str:
-        return self.values.get(name, default)
+        """`default` if the form has no such field: one that somebody has emptied stays empty."""
+        return self.values.get(name, "" if name in self._sent else default)
 
     @property
     def key(self) -> str:
@@ -109,12 +111,21 @@ def _field(error: Any) -> str:
 
 def _correction(name: str, type_: str, language: Language) -> str:
     say = language.gettext
+    to_choose = {"sure": say("Check the box to confirm."), "slot_id": say("Choose a time.")}
+    if name in to_choose:
+        return to_choose[name]
     if type_ in ("missing", "string_too_short"):
         return say("Fill in this field.")
     if "password" in name:
         return say("Choose another password: at least 15 characters, and not one that is easy to guess.")
-    if name == "email":
-        return say("Enter an email address, such as name@example.com.")
     if type_ in ("string_too_long", "too_long"):
         return say("This is too long.")
-    return say("This is not valid. Correct it.")
+    return {
+        "email": say("Enter an email address, such as name@example.com."),
+        "amount": say("Enter an amount, such as 25.00, with no more decimals than the currency has."),
+        "currency": say("Enter the three letters of a currency, such as usd."),
+        "url": say("Enter an address that begins with https:// or webcal://."),
+        "without": say("Enter days such as 2027-01-04, with a comma between them."),
+        "last_day": say("Choose a day that is not before the first one."),
+        "until": say("Choose a day and a time."),
+    }.get(name, say("This is not valid. Correct it."))

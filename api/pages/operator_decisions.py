@@ -132,7 +132,8 @@ async def preview_refund(
     reason: Annotated[str, Query(max_length=1000)] = "",
     borne_by: str = LossBearer.BOTH,
 ) -> Response:
-    typed = Typed({"amount": amount, "reason": reason, "borne_by": borne_by})
+    given = {"amount": amount, "reason": reason, "borne_by": borne_by}
+    typed = Typed({name: text for name, text in given.items() if text})
     return await _refund_form(booking_id, page, operator, handler, typed)
 
 

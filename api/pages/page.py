@@ -55,8 +55,6 @@ class Page:
         self._gone: set[str] = set()
         if VISITOR not in self._cookies:
             self.set_cookie(VISITOR, uuid4().hex, _PREFERENCE_LASTS)
-        if caller is None and SESSION in self._cookies:
-            self._gone.add(SESSION)
 
     @cached_property
     def language(self) -> Language:
@@ -182,6 +180,9 @@ async def _page(request: Request, database: WithDatabase) -> Page:
             async with database.reading() as session:
                 account = await queries.account(session, caller.id)
         request.state.page = Page(request, caller, account)
+        if caller is None and SESSION in request.cookies:
+            # It has ended. An error before this line says nothing about it.
+            request.state.page.drop_cookie(SESSION)
     page: Page = request.state.page
     return page
 
