@@ -52,16 +52,16 @@ def _links(record: BookingRecord, page: Page) -> list[tuple[str, str]]:
     found = []
     match kind_of(record.request.attention_reason or ""):
         case AttentionKind.DISPUTE_UNANSWERED:
-            found.append((say("Disputes"), page.url("/operator/disputes")))
+            found.append((say("Look at the disputes"), page.url("/operator/disputes")))
         case (
             AttentionKind.DRIFT
             | AttentionKind.NO_WORKFLOW
             | AttentionKind.WORKFLOW_DIFFERS
             | AttentionKind.WORKFLOW_FAILED
         ):
-            found.append((say("Drifts"), page.url("/operator/drifts")))
+            found.append((say("Look at the drifts"), page.url("/operator/drifts")))
         case AttentionKind.REFUND_FAILED | AttentionKind.REFUND_NOT_FOLLOWED | AttentionKind.REFUND_WAITS:
-            found.append((say("Refunds"), page.url(f"/operator/bookings/{id}") + "#refunds"))
+            found.append((say("Look at the refunds"), page.url(f"/operator/bookings/{id}") + "#refunds"))
     if at_stripe := presenters.booking_for_operator(record).stripe_dashboard_url:
         found.append(("Stripe", at_stripe))
     if in_temporal := trace.temporal_url(id, page.settings):

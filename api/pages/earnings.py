@@ -11,12 +11,14 @@ from api.http.pagination import Page as PageOfList
 from api.http.pagination import PageParams
 from api.http.problems import Problem
 from api.http.rate_limits import DOCUMENTS, ONBOARDING_LINKS, limited_by
+from api.pages import requirements
 from api.pages.forms import TypedForm
-from api.pages.page import WithPage, page_router
+from api.pages.page import Page, WithPage, page_router
 from api.payments import balances, bank_payouts, payouts
 from api.payments.bank_payouts import PayoutId
 from api.people import instructors
 from api.people.onboarding_client import WithOnboarding
+from api.people.schemas import PaymentCapability
 from api.reports import statements
 from api.reports.statements import Year
 from api.settings import WithSettings
@@ -38,7 +40,7 @@ async def earnings(page: WithPage, caller: AsInstructor, position: PageParams, d
     years = range(this_year, min(profile.created_at.astimezone(page.zone).year, this_year) - 1, -1)
     return page.show(
         "earnings.html",
-        payments=profile.payments,
+        payments=_in_words(profile.payments, page),
         balances=parts,
         sent=sent,
         payouts=found.data,
@@ -63,7 +65,7 @@ async def show_payout(payout_id: PayoutId, page: WithPage, caller: AsInstructor,
 @router.get("/onboarding")
 async def onboarding_form(page: WithPage, caller: AsInstructor, database: WithDatabase) -> Response:
     profile = await instructors.own_profile(caller, database)
-    return page.show("onboarding.html", payments=profile.payments)
+    return page.show("onboarding.html", payments=_in_words(profile.payments, page))
 
 
 @router.post("/onboarding", dependencies=[limited_by(ONBOARDING_LINKS)])
@@ -76,7 +78,9 @@ async def open_onboarding(
     except Problem as problem:
         profile = await instructors.own_profile(caller, database)
         refused = typed.refused(problem, page)
-        return page.show("onboarding.html", problem.status_code, payments=profile.payments, typed=refused)
+        return page.show(
+            "onboarding.html", problem.status_code, payments=_in_words(profile.payments, page), typed=refused
+        )
     return page.redirect_away(link.url)
 
 
@@ -106,3 +110,7 @@ async def show_statement(
 ) -> Response:
     found = await statements.get_statement(year, caller, database, documents, settings, response, "application/json")
     return page.show("statement.html", statement=found)
+
+
+def _in_words(payments: PaymentCapability, page: Page) -> PaymentCapability:
+    return payments.model_copy(update={"requirements": requirements.in_words(payments.requirements, page.language)})

@@ -9,10 +9,12 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.database import ledger
 from models.domain import postings
+from models.domain.actors import Capability
 from models.domain.ledger import Posting
 from models.domain.postings import Parties, Shares
 from models.domain.states import BookingStatus, PayoutStatus
 from models.tables.payments import InstructorPayout
+from models.tables.people import Instructor
 from tests.api.pages.browser import Browser, text_of
 from tests.api.pages.paid_bookings import paid
 from tests.api.reports.ledger_story import capture, money, post_year
@@ -56,6 +58,18 @@ async def test_onboarding_says_what_is_missing_and_why_the_link_does_not_open(
     refused = await browser.submit(page, "/onboarding")
     assert refused.status_code == 503
     assert "Continue at Stripe" in text_of(refused)
+
+
+async def test_what_stripe_still_needs_is_in_words(browser: Browser, world: World) -> None:
+    due = ["external_account", "individual.dob.day", "individual.dob.month", "individual.last_name", "new.code"]
+    async with AsyncSession(world.engine) as session, session.begin():
+        instructor = await session.get_one(Instructor, world.instructor.id)
+        instructor.requirements, instructor.transfers = due, Capability.INACTIVE
+    browser.become(world.instructor)
+    for path in ("/earnings", "/onboarding"):
+        text = text_of(await browser.get(path))
+        assert "your bank account your date of birth your name new.code" in text
+    assert "Ihr Geburtsdatum" in text_of(await browser.get("/onboarding", language="de"))
 
 
 async def test_a_statement_is_a_page_and_a_pdf(browser: Browser, world: World) -> None:

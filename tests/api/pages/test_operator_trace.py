@@ -1,7 +1,7 @@
 """The operator's page of a booking: which clause decided, and its trail, in words of both languages."""
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -15,12 +15,14 @@ from models.domain.endings import EndReason
 from models.domain.messages import Channel
 from models.domain.notifications import NotificationKind, Recipient
 from models.domain.policy import BookingPolicy, CompletionTimeoutPolicy
+from models.domain.reconciliation import Book, DriftKind
 from models.domain.session_reports import Verdict
 from models.domain.states import BookingStatus
 from models.languages import LANGUAGES
 from models.tables.audit import event_about
 from models.tables.bookings import BookingRequest
 from models.tables.outbox import OutboxMessage
+from models.tables.reconciliation import Drift, Reconciliation
 from sandbox.stack.environment import PROJECT_ROOT
 from tests.api.pages.browser import Browser, text_of
 from tests.api.pages.paid_bookings import paid
@@ -178,3 +180,14 @@ async def test_what_waits_leads_to_its_page_to_stripe_and_to_temporal(desk: Brow
         f"http://temporal.test/namespaces/default/workflows/booking-{other}",
     ):
         assert f'href="{link}"' in page.text.partition("<main")[2]
+    now = datetime.now(UTC)
+    run = Reconciliation(id=uuid4(), by_role=Role.PLATFORM, started_at=now)
+    await world.add(run)
+    drift = Drift(
+        id=uuid4(), kind=DriftKind.ORPHANED, booking_id=id, book=Book.CARD_HOLDS, currency="usd", ledger_minor=0,
+        stripe_minor=0, detail="no workflow carries it on", reconciliation_id=run.id, found_at=now, seen_at=now,
+    )  # fmt: skip
+    await world.add(drift)
+    page = await desk.get(f"/operator/drifts/{drift.id}")
+    assert "No workflow carries it on." in text_of(page)
+    assert f'href="http://temporal.test/namespaces/default/workflows/booking-{id}"' in page.text
