@@ -7,8 +7,15 @@ from api.pages.standing import why_it_ended
 from api.pages.terms import window
 from models.domain.actors import Role
 from models.domain.endings import EndReason
-from models.domain.money import BASIS_POINTS
-from models.domain.policy import BookingPolicy, CompletionTimeoutPolicy, LossBearer, PaymentPlan
+from models.domain.money import BASIS_POINTS, Money
+from models.domain.policy import (
+    BookingPolicy,
+    CancellationTier,
+    CompletionTimeoutPolicy,
+    LossBearer,
+    PaymentPlan,
+    kept_on_student_cancellation,
+)
 from models.domain.states import HOLDS_SLOT
 
 
@@ -66,7 +73,7 @@ def _clause(
 
 
 def _cancelled(booking: BookingForOperator, policy: BookingPolicy, events: list[TracedEvent], page: Page) -> str:
-    say, language = page.say, page.language
+    say = page.say
     event = next((each for each in reversed(events) if each.action == "booking.cancelled"), None)
     if event is None or event.by is not Role.STUDENT:
         if event and event.detail.get("kept_minor"):
@@ -74,17 +81,24 @@ def _cancelled(booking: BookingForOperator, policy: BookingPolicy, events: list[
         return say("Only a student's cancellation costs anything: everything is returned.")
     if booking.session is None:
         return say("A request that is not confirmed yet can be cancelled at no cost.")
-    left = booking.starts_at - event.at
+    if tier := _tier(booking.price.total, policy, event.detail.get("kept_minor")):
+        return say(
+            "Cancelled %(time)s or more before the start: the student gets %(portion)s back.",
+            time=window(tier.before, page.language),
+            portion=page.language.percent(tier.refund_bps),
+        )
     if event.at > booking.starts_at:
         return _absent(policy, page)
-    if tier := policy.cancellation.tier(left):
-        return say(
-            "Cancelled %(left)s before the start: from %(time)s before it, the student gets %(portion)s back.",
-            left=language.age(left),
-            time=window(tier.before, language),
-            portion=language.percent(tier.refund_bps),
-        )
-    return say("Cancelled %(left)s before the start: that late, nothing is returned.", left=language.age(left))
+    return say("Cancelled too near to the start: nothing is returned.")
+
+
+def _tier(price: Money, policy: BookingPolicy, kept_minor: object) -> CancellationTier | None:
+    """By what was kept, since an ending may be recorded long after it was decided."""
+    tiers = policy.cancellation.tiers
+    return next(
+        (each for each in tiers if kept_on_student_cancellation(price, policy, each.before).amount_minor == kept_minor),
+        None,
+    )
 
 
 def _absent(policy: BookingPolicy, page: Page) -> str:

@@ -38,14 +38,14 @@ def desk(browser: Browser, world: World) -> Browser:
 
 
 async def _ended(
-    world: World, status: BookingStatus, reason: EndReason, by: Role, before_start: timedelta, **fields: Any
+    world: World, status: BookingStatus, reason: EndReason, by: Role, before_start: timedelta, kept: int, **fields: Any
 ) -> str:
     """A booking that was accepted, and that this side ended so long before its start."""
     id = await paid(world, timedelta(days=5), status=BookingStatus.ACCEPTED, **fields)
     await world.set(id, status=status, end_reason=reason)
     async with AsyncSession(world.engine) as session:
         starts_at = (await session.get_one(BookingRequest, id)).starts_at
-    detail = {"reason": reason, "kept_minor": 0 if by is Role.INSTRUCTOR else 5_000, "currency": "usd"}
+    detail = {"reason": reason, "kept_minor": kept, "currency": "usd"}
     actor = Actor(role=by, id=getattr(world, by.value).id if by is not Role.PLATFORM else None)
     action = f"booking.{status.lower()}"
     event = event_about(Subject.BOOKING, id, action, actor, Channel.API, starts_at - before_start, detail)
@@ -58,19 +58,21 @@ SETTLES = BookingPolicy(on_completion_timeout=CompletionTimeoutPolicy.SETTLE).mo
 
 
 @pytest.mark.parametrize(
-    ("status", "reason", "by", "before_start", "fields", "clause"),
+    ("status", "reason", "by", "before_start", "kept", "clause"),
     [
-        (CANCELLED, "cancelled", "student", 30 * HOUR, {}, "from 24 hours before it, the student gets 100% back"),
-        (CANCELLED, "cancelled", "student", 10 * HOUR, {}, "from 2 hours before it, the student gets 50% back"),
-        (CANCELLED, "cancelled", "student", HOUR, {}, "Cancelled 1 hour before the start: that late, nothing is"),
-        (CANCELLED, "cancelled", "instructor", HOUR, {}, "Only a student's cancellation costs anything"),
-        (CANCELLED, "cancelled", "platform", HOUR, {}, "what had been captured by then is kept"),
-        (NO_SHOW, "student_absent", "instructor", -HOUR, {}, "A student who does not come pays 100%"),
-        (NO_SHOW, "instructor_absent", "student", -HOUR, {}, "In this case, everything is returned"),
-        (COMPLETED, "completed", "instructor", -HOUR, {}, "A session that took place is paid in full."),
-        (COMPLETED, "completion_timeout", "platform", -HOUR, {"policy": SETTLES}, "Silence until the deadline"),
-        (CANCELLED, "completion_timeout", "platform", -HOUR, {}, "In this case, everything is returned"),
-        (CANCELLED, "released_by_operator", "operator", HOUR, {}, "An operator decided, not the policy."),
+        (CANCELLED, "cancelled", "student", 30 * HOUR, 0, "Cancelled 24 hours or more before the start"),
+        (CANCELLED, "cancelled", "student", 10 * HOUR, 5_000, "2 hours or more before the start: the student gets 50%"),
+        # Recorded after the start, because its step had failed.
+        (CANCELLED, "cancelled", "student", -HOUR, 5_000, "2 hours or more before the start: the student gets 50%"),
+        (CANCELLED, "cancelled", "student", HOUR, 10_000, "Cancelled too near to the start: nothing is returned."),
+        (CANCELLED, "cancelled", "student", -HOUR, 10_000, "A student who does not come pays 100%"),
+        (CANCELLED, "cancelled", "instructor", HOUR, 0, "Only a student's cancellation costs anything"),
+        (CANCELLED, "cancelled", "platform", HOUR, 5_000, "what had been captured by then is kept"),
+        (NO_SHOW, "student_absent", "instructor", -HOUR, 10_000, "A student who does not come pays 100%"),
+        (NO_SHOW, "instructor_absent", "student", -HOUR, 0, "In this case, everything is returned"),
+        (COMPLETED, "completed", "instructor", -HOUR, 10_000, "A session that took place is paid in full."),
+        (COMPLETED, "completion_timeout", "platform", -HOUR, 10_000, "Silence until the deadline"),
+        (CANCELLED, "released_by_operator", "operator", HOUR, 0, "An operator decided, not the policy."),
     ],
 )
 async def test_each_cent_names_the_clause_that_decided(
@@ -78,12 +80,12 @@ async def test_each_cent_names_the_clause_that_decided(
     reason: str,
     by: str,
     before_start: timedelta,
-    fields: dict[str, Any],
+    kept: int,
     clause: str,
     desk: Browser,
     world: World,
 ) -> None:
-    path = await _ended(world, status, EndReason(reason), Role(by), before_start, **fields)
+    path = await _ended(world, status, EndReason(reason), Role(by), before_start, kept, policy=SETTLES)
     text = text_of(await desk.get(path))
     assert clause in text
     assert "The session is near enough for a hold on the card" in text
