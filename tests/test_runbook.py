@@ -18,6 +18,7 @@ from models.domain import renewals, session_reports
 from models.domain.attention import AttentionKind, kind_of
 from models.domain.reconciliation import ATTENTION_PREFIX
 from sandbox.stack.environment import PROJECT_ROOT
+from tests.sentence_patterns import is_known
 from workflows.activity_calls import HoldLost, reason_of
 
 
@@ -129,6 +130,11 @@ def test_bookings_need_attention_only_by_the_method_that_keeps_since_when() -> N
 @pytest.mark.parametrize("reason", _REASONS)
 def test_every_reason_has_a_kind(reason: str) -> None:
     assert kind_of(reason) is not AttentionKind.OTHER
+
+
+@pytest.mark.parametrize("reason", _REASONS)
+def test_every_reason_is_said_in_the_operators_language(reason: str) -> None:
+    assert is_known(reason.removeprefix(ATTENTION_PREFIX))
 
 
 def test_every_kind_has_a_reason_that_is_stated() -> None:

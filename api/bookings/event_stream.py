@@ -17,9 +17,9 @@ from starlette.responses import Response
 from api.bookings import queries
 from api.bookings.event_feed import EventFeed, Position
 from api.bookings.schemas import BookingEvent
-from api.http.auth import AsAnyRole, Caller, is_still
+from api.http.auth import AsAnyRole, AsEitherSide, Caller, is_still
 from api.http.database import Database, WithDatabase
-from api.http.notify_listener import NotifyListener
+from api.http.notify_listener import NotifyListener, of_person
 from api.http.problems import Kind, busy, problem_responses
 from api.http.rate_limits import rate_limited
 from api.http.schema_types import REFERENCE
@@ -55,6 +55,7 @@ class EventStreams:
         *,
         max_duration: timedelta = timedelta(hours=1),
         poll_interval: timedelta = timedelta(seconds=30),
+        list_interval: timedelta = timedelta(minutes=5),
         max_per_person: int = 10,
         max_in_process: int = 500,
     ) -> None:
@@ -64,6 +65,8 @@ class EventStreams:
         self.max_duration = max_duration
         # Streams also poll, in case LISTEN is not available.
         self.poll_interval = poll_interval
+        # A list is loaded again as a whole, so less often.
+        self.list_interval = list_interval
         self._max_per_person = max_per_person
         self._max_in_process = max_in_process
         self._open: Counter[UUID] = Counter()
@@ -169,6 +172,32 @@ async def follow(subscription: WithSubscription) -> AsyncIterator[ServerSentEven
             if remaining <= 0:
                 return
             was_woken = await _wait(changed, min(remaining, streams.poll_interval.total_seconds()))
+
+
+async def _own_changes(request: Request, caller: AsEitherSide) -> AsyncIterator[AsyncIterator[None]]:
+    """As `_subscription`, of all that is the caller's."""
+    streams: EventStreams = request.app.state.streams
+    with streams.opened(caller.id):
+        yield follow_own(streams, caller, partial(is_still, caller, request))
+
+
+WithOwnChanges = Annotated[AsyncIterator[None], Depends(_own_changes)]
+"""Yields at once, and whenever one of the caller's bookings, or what they are paid, has changed."""
+
+
+async def follow_own(
+    streams: EventStreams, caller: Caller, is_signed_in: Callable[[], Awaitable[bool]]
+) -> AsyncIterator[None]:
+    clock = asyncio.get_running_loop().time
+    ends_at = clock() + streams.max_duration.total_seconds()
+    with streams.listener.subscribe(of_person(caller.id), caller.id) as changed:
+        while await is_signed_in():
+            changed.clear()
+            yield
+            remaining = ends_at - clock()
+            await _wait(changed, max(min(remaining, streams.list_interval.total_seconds()), 0))
+            if clock() >= ends_at:
+                return
 
 
 async def _wait(changed: asyncio.Event, seconds: float) -> bool:

@@ -88,7 +88,7 @@ async def refund(
     record = await handler.find(booking_id, operator)
     amount = Money(amount_minor=requested.amount_minor, currency=record.request.currency)
     if reason := not_accepted(amount):
-        raise Problem(Kind.AMOUNT_INVALID, f"A{reason[1:]}.")
+        raise Problem(Kind.AMOUNT_INVALID, f"{reason[0].upper()}{reason[1:]}.")
     has_reason = requested.reason is not None
     decision = SettleAndRefund(actor=operator.actor, channel=operator.channel, amount=amount, has_reason=has_reason)
     if record.is_closed:

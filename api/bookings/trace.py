@@ -13,7 +13,7 @@ from api.http.auth import AsOperator
 from api.http.database import WithDatabase
 from api.http.problems import Kind, problem_responses
 from api.http.schema_types import ResponseModel
-from api.settings import WithSettings
+from api.settings import Settings, WithSettings
 from models.domain.actors import Role
 from models.domain.ids import workflow_id
 from models.domain.notifications import NotificationKind, Recipient
@@ -94,12 +94,10 @@ async def trace_booking(
         record = await queries.existing_booking(session, booking_id, operator)
         events = await queries.events(session, booking_id, operator, 0)
         mails = (await session.exec(to_send)).all()
-    ui = settings.http.holdfast_temporal_ui_url
-    workflow = workflow_id(booking_id)
     return BookingTrace(
         booking_id=booking_id,
-        workflow_id=workflow,
-        temporal_url=f"{str(ui).rstrip('/')}/workflows/{workflow}" if ui else None,
+        workflow_id=workflow_id(booking_id),
+        temporal_url=temporal_url(booking_id, settings),
         stripe=_stripe_objects(record),
         events=[
             TracedEvent(
@@ -124,6 +122,11 @@ async def trace_booking(
             for mail in mails
         ],
     )
+
+
+def temporal_url(booking_id: UUID, settings: Settings) -> str | None:
+    ui = settings.http.holdfast_temporal_ui_url
+    return f"{str(ui).rstrip('/')}/workflows/{workflow_id(booking_id)}" if ui else None
 
 
 def _stripe_objects(record: BookingRecord) -> list[StripeObject]:

@@ -19,6 +19,11 @@ _RECONNECT_SECONDS = 1.0
 log = logging.getLogger("holdfast.api")
 
 
+def of_person(person_id: UUID) -> str:
+    """What changes with each of a person's bookings, and with what an instructor is paid."""
+    return f"of/{person_id}"
+
+
 class NotifyListener:
     """Listens only while there are subscribers. Wake-ups can be spurious, but none is missed while connected."""
 
@@ -29,8 +34,11 @@ class NotifyListener:
         self._listener: asyncio.Task[None] | None = None
 
     @contextmanager
-    def subscribe(self, *ids: UUID) -> Iterator[asyncio.Event]:
-        """An event that is set whenever one of these bookings and people may have changed. The subscriber clears it."""
+    def subscribe(self, *ids: UUID | str) -> Iterator[asyncio.Event]:
+        """An event that is set whenever one of these bookings and people, or of `of_person`, may have changed.
+
+        The subscriber clears it.
+        """
         changed = asyncio.Event()
         for id in ids:
             self._subscribers.setdefault(str(id), set()).add(changed)
@@ -45,7 +53,7 @@ class NotifyListener:
         """How often the booking's subscribers have been woken, while there were any."""
         return self._wakes[str(booking_id)]
 
-    def _unsubscribe(self, ids: tuple[UUID, ...], changed: asyncio.Event) -> None:
+    def _unsubscribe(self, ids: tuple[UUID | str, ...], changed: asyncio.Event) -> None:
         for id in map(str, ids):
             self._subscribers[id].discard(changed)
             if not self._subscribers[id]:
@@ -63,7 +71,7 @@ class NotifyListener:
                     # Nobody was notified of what was committed before LISTEN.
                     self._wake(*self._subscribers)
                     async for notification in connection.notifies():
-                        self._wake(notification.payload)
+                        self._wake(*notification.payload.split())
             except psycopg.Error as error:
                 log.warning("not listening to Postgres: %s", type(error).__name__)
             await asyncio.sleep(_RECONNECT_SECONDS)

@@ -33,7 +33,7 @@ async def change(page: WithPage, typed: TypedForm, caller: AsEitherSide, databas
     try:
         await account.update_account(typed.read(AccountChange), caller, database)
     except Problem as problem:
-        return await _account(page, caller, database, typed.refused(problem, page.language), problem.status_code)
+        return await _account(page, caller, database, typed.refused(problem, page), problem.status_code)
     return page.redirect("/account", page.say("Your changes are saved."))
 
 
@@ -50,7 +50,7 @@ async def change_password(
     try:
         await password_reset.change(typed.read(PasswordChange), caller, database, hasher, limiter)
     except Problem as problem:
-        return await _account(page, caller, database, typed.refused(problem, page.language), problem.status_code)
+        return await _account(page, caller, database, typed.refused(problem, page), problem.status_code)
     page.end_session()
     return page.redirect("/sign-in", page.say("Your password has been changed. You can now sign in."))
 
@@ -61,7 +61,7 @@ async def close(page: WithPage, typed: TypedForm, caller: AsEitherSide, database
         typed.read(_Closing)
         await account.close_account(caller, database)
     except Problem as problem:
-        return await _account(page, caller, database, typed.refused(problem, page.language), problem.status_code)
+        return await _account(page, caller, database, typed.refused(problem, page), problem.status_code)
     page.end_session()
     return page.redirect("/", page.say("Your account is closed."))
 

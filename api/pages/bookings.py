@@ -88,17 +88,18 @@ async def booking_page(
         can=possible(booking, caller.role, record.request.needs_attention, now),
         other=booking.instructor_name if caller.role is Role.STUDENT else booking.student_name,
         opens_at=opens_at if has_meeting and now < booking.ends_at + meeting.meeting_grace else None,
-        changes_at=min((at for at in _moments(booking, opens_at) if at > now), default=None),
+        changes_at=next_moment(booking, opens_at, now),
         can_join=has_meeting and opens_at <= now < booking.ends_at + meeting.meeting_grace,
         story=stories.told(events, page.language),
         typed=typed or Typed(),
     )
 
 
-def _moments(booking: Booking, opens_at: datetime) -> tuple[datetime, ...]:
-    """When the page changes although nothing happens to the booking."""
+def next_moment(booking: Booking, opens_at: datetime, now: datetime) -> datetime | None:
+    """When a page with the booking changes although nothing happens to it."""
     waited = timedelta(seconds=booking.policy.deadlines.report_no_show_after_seconds)
-    return opens_at, booking.starts_at, booking.starts_at + waited, booking.ends_at
+    moments = (opens_at, booking.starts_at, booking.starts_at + waited, booking.ends_at)
+    return min((at for at in moments if at > now), default=None)
 
 
 def _standing(page: Page, record: BookingRecord, caller: Caller, has_returned: bool = False) -> Standing:

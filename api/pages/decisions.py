@@ -35,7 +35,7 @@ async def decided(
     try:
         await decision
     except Problem as problem:
-        refused = typed.refused(problem, page.language)
+        refused = typed.refused(problem, page)
         return await booking_page(page, booking_id, caller, database, problem.status_code, refused)
     return page.redirect(f"/bookings/{booking_id}", said)
 
@@ -172,7 +172,7 @@ async def cancel(
             return await _cancel_form(page, booking_id, caller, database, 409, typed)
         await decisions.cancel(booking_id, caller, handler)
     except Problem as problem:
-        refused = typed.refused(problem, page.language)
+        refused = typed.refused(problem, page)
         return await booking_page(page, booking_id, caller, database, problem.status_code, refused)
     return page.redirect(f"/bookings/{booking_id}", page.say("The booking is cancelled."))
 

@@ -10,6 +10,7 @@ from api.http.database import Database, WithDatabase
 from api.http.pagination import Page as PageOfList
 from api.http.pagination import PageParams
 from api.http.problems import Problem
+from api.pages import audit_trail
 from api.pages.forms import Typed, TypedForm
 from api.pages.page import Page, WithPage, page_router
 from api.payments import disputes
@@ -75,7 +76,7 @@ async def _answered(
     except Problem as problem:
         if problem.status_code == 404:
             raise
-        typed.refused(problem, page.language)
+        typed.refused(problem, page)
         return await _show(page, _FIRST, operator, database, problem.status_code, typed)
     return page.redirect(_PATH, said)
 
@@ -94,5 +95,6 @@ async def _show(
         status,
         typed=typed or Typed(),
         disputes=found.data,
+        claims={each.reason: audit_trail.dispute_reason(each.reason, page.language) for each in found.data},
         next_page=page.url(_PATH, cursor=found.next_cursor) if found.next_cursor else None,
     )

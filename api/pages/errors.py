@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.http.content_negotiation import JSON, preferred
 from api.http.problems import MEDIA_TYPE, Kind
+from api.pages.browser import FORM_TOKEN, form_token
 from api.pages.forms import sentence
 from api.pages.page import Page
 
@@ -17,6 +18,9 @@ HTML = "text/html"
 _KEPT = ("retry-after", "allow")
 _KINDS = {kind.uri: kind for kind in Kind}
 _API = "/v1/"
+_MAY_WORK_LATER = 500
+"""From this status on, and after too many requests, the same form may be accepted later."""
+_SECRETS = ("password", "token")
 
 
 def wants_page(accept: str) -> bool:
@@ -65,5 +69,24 @@ def _page_of(problem: dict[str, str], request: Request) -> Response:
     kind = _KINDS.get(problem["type"], Kind.BAD_REQUEST)
     if kind is Kind.NOT_SIGNED_IN and request.method == "GET" and page.settings.http.holdfast_pages:
         return page.redirect(f"/sign-in?next={quote(page.path, safe='/')}")
-    text = sentence(kind, problem.get("detail", ""), page.language)
-    return page.show("error.html", int(problem["status"]), kind=kind, text=text, request_id=problem["request_id"])
+    text = sentence(kind, problem.get("detail", ""), page)
+    return page.show(
+        "error.html",
+        int(problem["status"]),
+        kind=kind,
+        text=text,
+        request_id=problem["request_id"],
+        path=request.url.path,
+        again=_sent_again(request, kind, page),
+    )
+
+
+def _sent_again(request: Request, kind: Kind, page: Page) -> dict[str, str]:
+    """The fields of a form to send once more. Only of a form of this browser's pages, and without its secrets."""
+    typed: dict[str, str] = getattr(request.state, "typed", {})
+    is_own = typed and typed.get(FORM_TOKEN) == form_token(page.settings, request.cookies)
+    if not is_own or (kind is not Kind.RATE_LIMITED and kind.status < _MAY_WORK_LATER):
+        return {}
+    if any(secret in name for name in typed.keys() - {FORM_TOKEN} for secret in _SECRETS):
+        return {}
+    return {name: value for name, value in typed.items() if name != FORM_TOKEN}

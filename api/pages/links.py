@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from api.bookings import calendar, event_stream, receipts
-from api.bookings.event_stream import WithSubscription
+from api.bookings.event_stream import WithOwnChanges, WithSubscription
 from api.meetings import routes as meetings
 from api.pages.page import page_router
 
@@ -22,3 +22,10 @@ async def follow(subscription: WithSubscription) -> AsyncIterator[ServerSentEven
     """That something happened, without a name, so that an `EventSource` needs one listener: the page has the rest."""
     async for event in event_stream.follow(subscription):
         yield ServerSentEvent(id=event.id, data="changed")
+
+
+@router.get("/changes", response_class=EventSourceResponse)
+async def follow_own(changes: WithOwnChanges) -> AsyncIterator[ServerSentEvent]:
+    """The same for lists: that one of the reader's bookings, or what they are paid, may have changed."""
+    async for _ in changes:
+        yield ServerSentEvent(data="changed")

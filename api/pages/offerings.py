@@ -75,7 +75,7 @@ async def browse(
     try:
         filters = typed.read(_Search).filter(page.zone)
     except Problem as problem:
-        typed.refused(problem, page.language)
+        typed.refused(problem, page)
         return page.show("offerings.html", problem.status_code, typed=typed, offerings=[], next_page=None)
     found = await offerings.list_offerings(filters, position, database, settings)
     more = page.url("/offerings", **typed.values | {"cursor": found.next_cursor}) if found.next_cursor else None

@@ -12,13 +12,14 @@ from api.http.auth import AsOperator, Caller
 from api.http.database import Database, WithDatabase
 from api.http.pagination import Page as PageOfList
 from api.http.pagination import PageParams
-from api.pages import charts
+from api.pages import audit_trail, charts, clauses
 from api.pages.forms import Typed
 from api.pages.page import Page, WithPage, page_router
 from api.payments import ledger
 from api.people import suspensions
 from api.people.schemas import PersonForOperator
 from models.domain.actors import SignUpRole
+from models.domain.policy import BookingPolicy, LossBearer
 from models.domain.states import BookingStatus
 
 router = page_router()
@@ -83,18 +84,24 @@ async def booking_page(
 ) -> Response:
     async with database.reading() as session:
         record = await queries.existing_booking(session, booking_id, operator)
-    booking = presenters.booking_for_operator(record)
+    booking, policy = presenters.booking_for_operator(record), BookingPolicy.model_validate(record.request.policy)
     found = options.options(record, operator)
+    traced = await trace.trace_booking(booking_id, operator, database, page.settings)
     return page.show(
         "operator_booking.html",
         status,
         typed=typed or Typed(),
         booking=booking,
-        policy=record.request.policy,
+        policy=policy,
+        secured=clauses.secured(record.request.plan, page),
+        decided_by=clauses.decided_by(booking, policy, traced.events, page),
+        fee_clause=clauses.fee(policy, page),
+        borne={bearer: clauses.borne(bearer, page) for bearer in LossBearer},
+        steps=audit_trail.steps(traced.events, page, record.request.currency),
         options={option.action.value: option for option in found.data if option.is_possible},
         refundable=found.refundable,
         ledger=await ledger.get_booking_ledger(booking_id, operator, database),
-        trace=await trace.trace_booking(booking_id, operator, database, page.settings),
+        trace=traced,
         bars=charts.attendance_bars(booking),
     )
 

@@ -54,7 +54,7 @@ async def _decided(
     try:
         await decision
     except Problem as problem:
-        typed.refused(problem, page.language)
+        typed.refused(problem, page)
         return await booking_page(booking_id, page, operator, database, problem.status_code, typed)
     return page.redirect(f"/operator/bookings/{booking_id}", said)
 
@@ -132,7 +132,8 @@ async def preview_refund(
     reason: Annotated[str, Query(max_length=1000)] = "",
     borne_by: str = LossBearer.BOTH,
 ) -> Response:
-    typed = Typed({"amount": amount, "reason": reason, "borne_by": borne_by})
+    given = {"amount": amount, "reason": reason, "borne_by": borne_by}
+    typed = Typed({name: text for name, text in given.items() if text})
     return await _refund_form(booking_id, page, operator, handler, typed)
 
 
@@ -152,7 +153,7 @@ async def refund(
         requested = typed.read(RefundRequest, amount_minor=amount.amount_minor)
         await decisions.refund(booking_id, requested, operator, handler, refunds, key)
     except Problem as problem:
-        typed.refused(problem, page.language)
+        typed.refused(problem, page)
         return await _refund_form(booking_id, page, operator, handler, typed, problem.status_code)
     said = page.say("%(amount)s goes back to the student.", amount=page.language.money(amount))
     return page.redirect(f"/operator/bookings/{booking_id}", said)
@@ -169,7 +170,7 @@ async def _refund_form(
             minor = _read_amount(typed, record.request.currency).amount_minor
         except Problem as problem:
             status = problem.status_code
-            typed.refused(problem, page.language)
+            typed.refused(problem, page)
     found = options.options(record, operator, minor, bearer)
     option = next(each for each in found.data if each.action is options.OperatorAction.REFUND)
     if minor is not None:

@@ -63,7 +63,7 @@ async def book(
             wanted, key, student, request, response, limiter, database, client, reconciliations, settings
         )
     except Problem as problem:
-        refused = typed.refused(problem, page.language)
+        refused = typed.refused(problem, page)
         overlaps = problem.kind is Kind.SESSIONS_OVERLAP
         return await _form(page, slot_id, student, database, settings, refused, problem.status_code, overlaps)
     if created.checkout_url:
@@ -93,7 +93,7 @@ async def _form(
     except Problem as problem:
         obstacle = problem.kind
         if typed.problem is None:
-            typed.refused(problem, page.language)
+            typed.refused(problem, page)
             status = problem.status_code
     policy = settings.policy.freeze(CancellationPolicy.model_validate(offer.offering.cancellation))
     return page.show(

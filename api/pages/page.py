@@ -19,6 +19,7 @@ from api.http.database import WithDatabase
 from api.pages import browser, templates
 from api.pages.browser import FLASH, LANGUAGE, SESSION, VISITOR, ZONE, PageRoute, require_own_form
 from api.pages.forms import Typed
+from api.pages.sentences import retold
 from api.people import queries
 from api.people.queries import Account
 from api.settings import Settings
@@ -54,8 +55,6 @@ class Page:
         self._gone: set[str] = set()
         if VISITOR not in self._cookies:
             self.set_cookie(VISITOR, uuid4().hex, _PREFERENCE_LASTS)
-        if caller is None and SESSION in self._cookies:
-            self._gone.add(SESSION)
 
     @cached_property
     def language(self) -> Language:
@@ -85,6 +84,10 @@ class Page:
 
     def say(self, message: str, /, **values: object) -> str:
         return self.language.gettext(message, **values)
+
+    def retold(self, sentence: str) -> str:
+        """A sentence of the domain, for this reader. One that nobody knows stays as it is."""
+        return retold(sentence, self) or sentence
 
     def url(self, path: str, **query: object) -> str:
         """A link to one of our paths, without empty parameters. The site may be served below a path of its host."""
@@ -177,6 +180,9 @@ async def _page(request: Request, database: WithDatabase) -> Page:
             async with database.reading() as session:
                 account = await queries.account(session, caller.id)
         request.state.page = Page(request, caller, account)
+        if caller is None and SESSION in request.cookies:
+            # It has ended. An error before this line says nothing about it.
+            request.state.page.drop_cookie(SESSION)
     page: Page = request.state.page
     return page
 

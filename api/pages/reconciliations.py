@@ -4,6 +4,7 @@ from uuid import UUID
 
 from fastapi import Response
 
+from api.bookings import trace
 from api.http.auth import AsOperator, Caller
 from api.http.database import Database, WithDatabase
 from api.http.pagination import PageParams
@@ -72,7 +73,7 @@ async def adjust(
     except Problem as problem:
         if problem.status_code == 404:
             raise
-        typed.refused(problem, page.language)
+        typed.refused(problem, page)
         return await _show(drift_id, page, operator, database, client, typed, problem.status_code)
     return page.redirect(_DRIFTS, page.say("The ledger is adjusted to what Stripe has."))
 
@@ -97,4 +98,12 @@ async def _show(
             if problem.kind not in (Kind.NOT_POSSIBLE_NOW, Kind.UNAVAILABLE):
                 raise
             why_not = str(problem.detail)
-    return page.show("operator_drift.html", status, typed=typed, drift=drift, preview=preview, why_not=why_not)
+    return page.show(
+        "operator_drift.html",
+        status,
+        typed=typed,
+        drift=drift,
+        temporal_url=trace.temporal_url(drift.booking_id, page.settings) if drift.booking_id else None,
+        preview=preview,
+        why_not=why_not,
+    )

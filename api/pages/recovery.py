@@ -35,7 +35,7 @@ async def new_password(
     try:
         await password_reset.reset(typed.read(NewPassword), database, hasher, limiter)
     except Problem as problem:
-        return page.show("new_password.html", problem.status_code, typed=typed.refused(problem, page.language))
+        return page.show("new_password.html", problem.status_code, typed=typed.refused(problem, page))
     page.end_session()
     changed = page.say("Your password has been changed. You can now sign in.")
     return page.redirect("/sign-in" if page.settings.http.holdfast_pages else "/password-reset", changed)
@@ -52,7 +52,7 @@ async def verify(page: WithPage, typed: TypedForm, database: WithDatabase) -> Re
     try:
         await verification.verify(typed.read(EmailVerification), database)
     except Problem as problem:
-        return page.show("verify.html", problem.status_code, typed=typed.refused(problem, page.language))
+        return page.show("verify.html", problem.status_code, typed=typed.refused(problem, page))
     confirmed = page.say("Your email address is confirmed. You can now book.")
     return page.redirect("/" if page.settings.http.holdfast_pages else "/verify", confirmed)
 
@@ -67,7 +67,7 @@ async def forgotten(page: WithPage, typed: TypedForm, database: WithDatabase, li
     try:
         await password_reset.request_reset(typed.read(PasswordResetRequest), database, limiter)
     except Problem as problem:
-        return page.show("forgotten_password.html", problem.status_code, typed=typed.refused(problem, page.language))
+        return page.show("forgotten_password.html", problem.status_code, typed=typed.refused(problem, page))
     said = page.say("If this address has an account, a link to choose a new password is on its way to it.")
     return page.redirect("/sign-in", said)
 

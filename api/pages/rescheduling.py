@@ -23,7 +23,6 @@ from api.settings import Settings, WithSettings
 router = page_router()
 
 _RESCHEDULE = "/bookings/{booking_id}/reschedule"
-_TIMES_SHOWN = 20
 
 
 @router.get(_RESCHEDULE)
@@ -46,13 +45,14 @@ async def propose(
     caller: AsEitherSide,
     database: WithDatabase,
     settings: WithSettings,
+    position: PageParams,
 ) -> Response:
+    """`position` is the page of times that the form was on: the chosen one is shown again."""
     try:
         await rescheduling.propose(booking_id, typed.read(RescheduleRequest), caller, database)
     except Problem as problem:
-        refused = typed.refused(problem, page.language)
-        first = PageOfList(_TIMES_SHOWN, None)
-        return await _form(page, booking_id, caller, database, settings, refused, first, problem.status_code)
+        refused = typed.refused(problem, page)
+        return await _form(page, booking_id, caller, database, settings, refused, position, problem.status_code)
     return page.redirect(f"/bookings/{booking_id}", page.say("The other side has your proposal, and gets an email."))
 
 
@@ -96,4 +96,5 @@ async def _form(
     free = [each for each in found.data if each.is_free and each.id != booking.slot_id]
     path = f"/bookings/{booking_id}/reschedule"
     more = page.url(path, cursor=found.next_cursor) if found.next_cursor else None
-    return page.show("reschedule.html", status, booking=booking, slots=free, next_page=more, typed=typed)
+    shown = str(position.after) if position.after else None
+    return page.show("reschedule.html", status, booking=booking, slots=free, cursor=shown, next_page=more, typed=typed)

@@ -51,7 +51,7 @@ async def sign_in(
         await routes.require_password_sign_in(settings)
         token = await routes.sign_in(typed.read(SignIn), database, hasher, settings, limiter)
     except Problem as problem:
-        typed.refused(problem, page.language)
+        typed.refused(problem, page)
         return page.show("sign_in.html", problem.status_code, typed=typed, next=next)
     page.sign_in(caller_of(token, settings))
     return page.redirect(next)
@@ -72,7 +72,7 @@ async def sign_in_with_token(request: Request, page: WithPage, typed: TypedForm)
         if caller is None:
             raise Problem(Kind.NOT_SIGNED_IN, "The token is invalid or has expired.")
     except Problem as problem:
-        typed.refused(problem, page.language)
+        typed.refused(problem, page)
         return page.show("sign_in_token.html", problem.status_code, typed=typed)
     page.start_session(token, SESSION_LASTS)
     return page.redirect("/operator" if caller.role is Role.OPERATOR else "/")

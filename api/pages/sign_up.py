@@ -50,7 +50,7 @@ async def sign_up(
         except Problem as problem:
             raise taken or problem from problem
     except Problem as problem:
-        typed.refused(problem, page.language)
+        typed.refused(problem, page)
         return page.show("sign_up.html", problem.status_code, typed=typed, next=next)
     page.sign_in(caller_of(token, settings))
     return page.redirect(next, page.say("Your account is ready."))

@@ -206,10 +206,10 @@ def _ended(booking: Booking, role: Role, language: Language) -> Standing:
         BookingStatus.REJECTED: (say("Declined"), "plain"),
         BookingStatus.EXPIRED: (say("Expired"), "plain"),
     }[booking.status]
-    return Standing(badge, kind, _why(booking.end_reason, language), _money(booking, role, language))
+    return Standing(badge, kind, why_it_ended(booking.end_reason, language), _money(booking, role, language))
 
 
-def _why(reason: EndReason | None, language: Language) -> str:
+def why_it_ended(reason: EndReason | None, language: Language) -> str:
     say = language.gettext
     texts = {
         EndReason.COMPLETED: say("The session took place."),

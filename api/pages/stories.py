@@ -9,10 +9,14 @@ from models.languages import LANGUAGES, Language
 from models.tables.audit import AuditEvent
 
 
+def sentence(action: str, language: Language) -> str | None:
+    """`None` for a step that means nothing to either side."""
+    return _texts(language.code).get(action)
+
+
 def told(events: Iterable[AuditEvent], language: Language) -> list[tuple[datetime, str]]:
     """Oldest first. Steps that mean nothing to either side are left out."""
-    texts = _texts(language.code)
-    pairs = ((event, texts.get(event.action)) for event in events)
+    pairs = ((event, sentence(event.action, language)) for event in events)
     return [(event.at, f"{text} {_by(event, language)}".rstrip()) for event, text in pairs if text]
 
 

@@ -117,7 +117,7 @@ async def set_calendar(page: WithPage, typed: TypedForm, caller: AsInstructor, d
         await blocked_times.set_calendar(typed.read(CalendarAddress), caller, database)
     except Problem as problem:
         found = await blocked_times.find_calendar(caller.id, database)
-        refused = typed.refused(problem, page.language)
+        refused = typed.refused(problem, page)
         return page.show("teaching_calendar.html", problem.status_code, calendar=found, typed=refused)
     return page.redirect("/teaching/calendar", page.say("Your calendar is read within a minute, and then every hour."))
 
@@ -146,7 +146,7 @@ async def create(
         given = _fields(typed) | {"duration_minutes": typed.read(_Duration).duration_minutes}
         made = await offerings.create_offering(typed.read(NewOffering, **given), caller, response, database, settings)
     except Problem as problem:
-        typed.refused(problem, page.language)
+        typed.refused(problem, page)
         return page.show("teaching_new.html", problem.status_code, typed=typed, presets=list(CancellationPreset))
     return page.redirect(
         f"/teaching/{made.id}", page.say("The offering is there. Add times, so that it can be booked.")
@@ -247,7 +247,7 @@ async def _offering(
         is_cut=found.next_cursor is not None,
         presets=list(CancellationPreset),
         amount=Decimal(price.amount_minor).scaleb(-exponent(price.currency)),
-        typed=typed.refused(problem, page.language) if typed and problem else Typed(),
+        typed=typed.refused(problem, page) if typed and problem else Typed(),
     )
 
 

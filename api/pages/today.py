@@ -11,6 +11,7 @@ from api.bookings.queries import BookingRecord
 from api.bookings.schemas import Booking
 from api.http.auth import AsInstructor, Caller
 from api.http.database import WithDatabase
+from api.pages.bookings import next_moment
 from api.pages.page import Page, WithPage, page_router
 from api.pages.standing import Possible, Standing, possible, standing
 from models.domain.states import BookingStatus
@@ -32,6 +33,7 @@ class _Shown:
     can_join: bool
     left: str
     """Until its deadline."""
+    changes_at: datetime | None
 
 
 @router.get("/today")
@@ -49,7 +51,8 @@ async def today(page: WithPage, caller: AsInstructor, database: WithDatabase) ->
     requests = [each for each in shown if each.can.answer]
     sessions = [each for each in shown if each.can_join or each.can.complete or _is_coming(each.booking, now)]
     others = [each for each in shown if each not in requests and each not in sessions]
-    return page.show("today.html", requests=requests, sessions=sessions, waiting=others)
+    changes_at = min((each.changes_at for each in shown if each.changes_at), default=None)
+    return page.show("today.html", requests=requests, sessions=sessions, waiting=others, changes_at=changes_at)
 
 
 def _is_coming(booking: Booking, now: datetime) -> bool:
@@ -66,6 +69,7 @@ def _shown(page: Page, record: BookingRecord, caller: Caller, now: datetime) -> 
         standing=standing(booking, caller.role, is_parked, False, page.language, page.zone, now),
         can=possible(booking, caller.role, is_parked, now),
         can_join=bool(has_meeting) and opens_at <= now < booking.ends_at + meeting.meeting_grace,
+        changes_at=next_moment(booking, opens_at, now),
         left=_left(booking.next_deadline_at - now, page.language) if booking.next_deadline_at else "",
     )
 

@@ -1,5 +1,6 @@
 """Instructors' Stripe balances, according to the ledger."""
 
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import text
@@ -15,6 +16,32 @@ WHERE transaction.instructor_id = :instructor AND entry.account = 'connected_bal
 GROUP BY entry.currency
 ORDER BY entry.currency
 """
+# What is on its way has left the balance. A payout is on its way until its shares have arrived, or have come back.
+_PARTS = """
+SELECT currency, sum(held) AS held, sum(balance) AS balance, sum(under_way) AS under_way
+FROM (
+    SELECT booking.currency, price_minor - booking.platform_fee_minor AS held, 0 AS balance, 0 AS under_way
+    FROM booking_request AS booking
+    JOIN payment ON payment.booking_id = booking.id AND payment.status IN ('PENDING', 'CAPTURED')
+    WHERE booking.instructor_id = :instructor AND booking.status IN ('PENDING', 'ACCEPTED')
+    UNION ALL
+    SELECT entry.currency, 0, amount_minor, 0
+    FROM ledger_transaction AS transaction
+    JOIN ledger_entry AS entry ON entry.transaction_id = transaction.id
+    WHERE instructor_id = :instructor AND account = 'connected_balance'
+    UNION ALL
+    SELECT entry.currency, 0, 0, amount_minor
+    FROM ledger_transaction AS transaction
+    JOIN ledger_entry AS entry ON entry.transaction_id = transaction.id
+    WHERE instructor_id = :instructor AND kind = 'paid_out' AND account = 'instructor_payable'
+      AND split_part(subject, '/', 1) IN (
+          SELECT stripe_payout_id FROM instructor_payout
+          WHERE instructor_id = :instructor AND status = 'PROCESSING' AND stripe_payout_id IS NOT NULL
+      )
+) AS part
+GROUP BY currency
+ORDER BY currency
+"""
 # Only instructors with a reversed or adjusted transfer can have a negative balance: ix_ledger_transaction_clawback.
 _BELOW_ZERO = """
 SELECT clawed_back.instructor_id, instructor.name, entry.currency, sum(entry.amount_minor) AS balance
@@ -29,6 +56,34 @@ HAVING sum(entry.amount_minor) < 0
 ORDER BY balance, clawed_back.instructor_id
 LIMIT :limit
 """
+
+
+class Balance(NamedTuple):
+    """Where an instructor's money is, in one currency."""
+
+    held: Money
+    """Their shares of paid bookings that have not ended: not earned yet."""
+    in_balance: Money
+    """Earned, and on their balance at Stripe, which pays it out."""
+    under_way: Money
+    """On its way to their bank."""
+    owed: Money
+    """What the balance is below zero: later earnings make up for it."""
+
+
+async def parts_of_instructor(session: AsyncSession, instructor_id: UUID) -> list[Balance]:
+    """One for each currency that the instructor has money in, or had."""
+    connection = await session.connection()
+    rows = await connection.execute(text(_PARTS), {"instructor": instructor_id})
+    return [
+        Balance(
+            *(
+                Money(amount_minor=int(amount), currency=row.currency)
+                for amount in (row.held, max(row.balance, 0), row.under_way, max(-row.balance, 0))
+            )
+        )
+        for row in rows
+    ]
 
 
 async def of_instructor(session: AsyncSession, instructor_id: UUID) -> list[Money]:

@@ -148,7 +148,7 @@ def refusal(decision: Decision, situation: Situation) -> str | None:
         case SettleAndRefund(amount=amount) if not _is_part_of(amount, terms.price):
             return f"The refund must be more than nothing and at most {terms.price.format()}."
         case SettleAndRefund(amount=amount) if reason := not_accepted(amount):
-            return f"A{reason[1:]}."
+            return f"{reason[0].upper()}{reason[1:]}."
         case SettleAndRefund(amount=amount) if (kept := terms.price - amount) and not_accepted(kept, is_charge=True):
             return f"The rest, {kept.format()}, is less than Stripe can capture; refund all of it, or less."
         case Extend() if stage not in _OPEN or situation.parked:

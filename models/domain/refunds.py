@@ -186,7 +186,7 @@ def refusal(amount: Money, payment: PaymentStatus, left: Money, other_under_way:
     if amount > left:
         return f"At most {left.format()} can be refunded."
     if reason := not_accepted(amount):
-        return f"A{reason[1:]}."
+        return f"{reason[0].upper()}{reason[1:]}."
     return None
 
 

@@ -24,6 +24,12 @@ class LedgerTransaction(SQLModel, table=True):
             "instructor_id",
             postgresql_where=text("kind IN ('transfer_reversed', 'adjusted')"),
         ),
+        Index(
+            "ix_ledger_transaction_payout",
+            "instructor_id",
+            "at",
+            postgresql_where=text("kind IN ('paid_out', 'payout_failed')"),
+        ),
     )
 
     id: UUID = Field(primary_key=True)

@@ -157,6 +157,9 @@ POST /teaching/{offering_id}/slots                    401    403     ok         
 POST /teaching/{offering_id}/slots/withdraw           401    403     ok         403       403       403
 GET  /earnings                                        401    403     ok         403       403       ok
 GET  /earnings/{year}.pdf                             401    403     ok         403       403       ok
+GET  /earnings/payouts                                401    403     ok         403       403       ok
+GET  /earnings/payouts/{payout_id}                    401    403     404        403       403       404
+GET  /earnings/{year}                                 401    403     ok         403       403       ok
 GET  /onboarding                                      401    403     ok         403       403       ok
 POST /onboarding                                      401    403     ok         403       403       ok
 GET  /today                                           401    403     ok         403       403       ok
@@ -178,6 +181,7 @@ GET  /bookings/{booking_id}/join                      401    ok       ok        
 GET  /bookings/{booking_id}/calendar.ics              401    ok       ok         403       404       404
 GET  /bookings/{booking_id}/receipt.pdf               401    ok       ok         ok        404       404
 GET  /bookings/{booking_id}/events                    401    ok       ok         ok        404       404
+GET  /changes                                         401    ok       ok         403       ok        ok
 GET  /operator                                        401    403      403        ok        403       403
 GET  /operator/bookings                               401    403      403        ok        403       403
 GET  /operator/bookings/{booking_id}                  401    403      403        ok        403       403

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.http.problems import Kind
+from api.pages import sentences
 from api.pages.forms import is_for_people
 from models.documents.receipt import Step
 from models.domain.declines import ADVICE
@@ -45,6 +46,8 @@ def _extracted() -> Iterator[MessageId]:
     # Problems, as pages tell people of them.
     yield from (kind.title for kind in Kind)
     yield from (kind.what_to_do for kind in Kind if is_for_people(kind.what_to_do))
+    # Sentences of the domain and of the API, as pages tell people of them.
+    yield from sentences.texts()
     # Texts in tables of the domain, which knows no languages.
     yield from (step.label for step in Step)
     yield from ADVICE.values()

@@ -1,5 +1,10 @@
 // All that the pages' scripts do. Everything works without them.
 
+// Whether somebody is at work in it: what they type would be lost.
+const isTouched = part => part.contains(document.activeElement) ||
+  [...part.querySelectorAll("input:not([type=hidden]), textarea")].some(
+    field => field.value !== field.defaultValue || field.checked !== field.defaultChecked)
+
 // A part of the page that a stream keeps up to date: each event loads the page again and takes the part from it.
 const waiting = new Set()
 const refresh = part => {
@@ -12,8 +17,7 @@ const refresh = part => {
     if (response?.status === 410) location.reload()
     if (!response?.ok || response.redirected) return
     const fresh = new DOMParser().parseFromString(await response.text(), "text/html").getElementById(part.id)
-    // Not under somebody's hands: what they type would be lost.
-    if (fresh && !part.contains(document.activeElement)) part.replaceChildren(...fresh.childNodes)
+    if (fresh && !isTouched(part)) part.replaceChildren(...fresh.childNodes)
     refreshInTime(part)
   }, 300)
 }

@@ -619,6 +619,9 @@ CREATE INDEX ix_ledger_transaction_clawback ON ledger_transaction (instructor_id
 
 CREATE INDEX ix_ledger_transaction_instructor_at ON ledger_transaction (instructor_id, at)
 
+CREATE INDEX ix_ledger_transaction_payout ON ledger_transaction (instructor_id, at)
+    WHERE kind IN ('paid_out', 'payout_failed')
+
 CREATE INDEX ix_ledger_transaction_seq ON ledger_transaction (seq)
 
 CREATE TABLE ledger_entry (
@@ -870,13 +873,19 @@ CREATE CONSTRAINT TRIGGER balances AFTER INSERT ON ledger_entry DEFERRABLE INITI
 
 CREATE FUNCTION notify_of_audit_event() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM pg_notify('holdfast_audit', coalesce(NEW.booking_id, NEW.subject_id)::text);
+    -- The record that changed, and the people in whose lists it is. Nobody lists the event of a person.
+    PERFORM pg_notify('holdfast_audit', concat_ws(
+        ' ', coalesce(NEW.booking_id, NEW.subject_id),
+        (SELECT concat_ws(' ', 'of/' || student_id, 'of/' || instructor_id)
+         FROM public.booking_request WHERE id = NEW.booking_id),
+        CASE WHEN NEW.subject = 'instructor' THEN 'of/' || NEW.subject_id END
+    ));
     RETURN NULL;
 END
 $$
 
 CREATE TRIGGER notify AFTER INSERT ON audit_event
-    FOR EACH ROW WHEN (NEW.subject IN ('booking', 'person')) EXECUTE FUNCTION notify_of_audit_event()
+    FOR EACH ROW WHEN (NEW.subject IN ('booking', 'person', 'instructor')) EXECUTE FUNCTION notify_of_audit_event()
 
 CREATE FUNCTION queue_webhooks() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

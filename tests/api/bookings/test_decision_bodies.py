@@ -46,12 +46,21 @@ async def test_a_refund_needs_a_positive_integer_amount(
     assert problem(answer) == (422, "request-invalid")
 
 
-async def test_refund_of_an_open_booking_is_in_the_steps_of_its_currency(
-    client: httpx.AsyncClient, world: World
+@pytest.mark.parametrize(
+    ("currency", "amount_minor", "why"),
+    [
+        ("kwd", 1_235, "An amount in kwd must be a multiple of 10 minor units."),
+        ("usd", 500_000_000, "5000000.00 USD is above the most that can be charged: 999999.99 USD."),
+    ],
+)
+async def test_refund_of_an_open_booking_is_an_amount_that_stripe_takes(
+    client: httpx.AsyncClient, world: World, currency: str, amount_minor: int, why: str
 ) -> None:
-    booking_id = await world.booking(currency="kwd")
+    booking_id = await world.booking(currency=currency)
     response = await client.post(
-        f"/v1/operator/bookings/{booking_id}/refund", json={"amount_minor": 1_235}, headers=world.operator.headers
+        f"/v1/operator/bookings/{booking_id}/refund",
+        json={"amount_minor": amount_minor},
+        headers=world.operator.headers,
     )
     assert problem(response) == (422, "amount-invalid")
-    assert "multiple of 10" in response.json()["detail"]
+    assert response.json()["detail"] == why

@@ -71,6 +71,7 @@ async def test_access_to_pages_matches_the_table(
         name="holdfast.css",
         year=2026,
         dispute_id="du_unknown",
+        payout_id="po_unknown",
         drift_id=uuid4(),
         person_id=uuid4(),
     )

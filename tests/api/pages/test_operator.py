@@ -74,8 +74,8 @@ async def test_the_pages_send_as_many_statements_for_many_bookings_as_for_one(
     ("amount", "expected"),
     [
         ("25.00", "Back to the student US$25.00 To the platform US$15.00 To the instructor US$60.00"),
-        ("0.001", "This is not valid."),
-        ("much", "This is not valid."),
+        ("0.001", "Enter an amount, such as 25.00"),
+        ("much", "Enter an amount, such as 25.00"),
         ("200", "The refund must be more than nothing and at most"),
     ],
 )
