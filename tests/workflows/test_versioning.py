@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
 from itertools import count
 
 import pytest
@@ -11,7 +12,6 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import Worker
 
 from activities.stripe.balances import StripeBalances
 from activities.stripe.client import stripe_client
@@ -29,7 +29,7 @@ from worker import build_worker
 from workflows.booking.workflow import BookingWorkflow
 from workflows.client.task_queues import DEPLOYMENT, describe_versions
 
-Build = Callable[[str], Worker]
+Build = Callable[[str], AbstractAsyncContextManager[None]]
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ async def versioned(
     """The dev server has worker versioning, which the time-skipping one does not have."""
     async with stripe_client(stripe_sandbox.key, stripe_sandbox.url) as stripe:
 
-        def build(build_id: str) -> Worker:
+        def build(build_id: str) -> AbstractAsyncContextManager[None]:
             return build_worker(
                 dev_server,
                 QUEUE,
