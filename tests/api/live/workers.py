@@ -62,4 +62,5 @@ class Workers:
             StripePayouts(self.stripe),
             StripeRefunds(self.stripe),
             StripeBalances(self.stripe),
+            pages_url=PUBLIC_URL,
         )
