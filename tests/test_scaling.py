@@ -108,6 +108,16 @@ def test_calls_at_the_default_rate_are_below_every_limit_of_stripe() -> None:
     assert STRIPE_RATE * CALLS / STRIPE_ACTIVITIES < 25
 
 
+def test_append_only_tables_grow_as_measured() -> None:
+    [tables, indexes] = map(float, re.findall(r"([\d.]+) KB of (?:tables|indexes)", _SCALING))
+    rows = re.findall(r"^\| (?:audit trail and ledger, a year|of that, indexes) (.*)$", _SCALING, re.MULTILINE)
+    sizes = [re.findall(r"([\d.]+) ([GT])B", row) for row in rows]
+    shown = [[float(size) * {"G": 1, "T": 1_000}[unit] for size, unit in row] for row in sizes]
+    a_year = 365 * 86_400 / 1e6
+    for row, kilobytes in zip(shown, (tables + indexes, indexes), strict=True):
+        assert row == pytest.approx([kilobytes * a_year * load for load in (1, 10, 100)], rel=0.05)
+
+
 def test_costs_follow_from_their_prices() -> None:
     actions, cpu, fee = ACTIONS * 50 / 1e6, _measured("sum") / 1_000 / 3_600 * 0.04, 3.20
     cells = re.findall(r"\| ([\d.]+) USD \| ([\d,]+) USD \|$", _SCALING, re.MULTILINE)
