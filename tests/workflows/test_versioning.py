@@ -20,6 +20,7 @@ from activities.stripe.payments import StripeGateway
 from activities.stripe.payouts import StripePayouts
 from activities.stripe.refunds import StripeRefunds
 from models.db import build_engine
+from models.domain.ids import stripe_task_queue
 from models.domain.messages import Cancel
 from models.domain.states import BookingStatus
 from tests.conftest import StripeSandbox
@@ -100,6 +101,8 @@ async def test_tasks_of_a_version_without_a_worker_are_its_backlog(
         await _make_current(dev_server, "2026-13")
         booked = await saga.paid()
         assert await backlog() == 0
+        queues = {state.name for state in await describe_versions(dev_server, QUEUE) if state.build_id == "2026-13"}
+        assert queues == {QUEUE, stripe_task_queue(QUEUE)}
     await booked.handle.signal("cancel", Cancel(actor=booked.student))
     async with asyncio.timeout(20):
         while not await backlog():  # noqa: ASYNC110 - Temporal tells nobody

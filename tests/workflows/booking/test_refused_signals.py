@@ -3,35 +3,18 @@
 from uuid import uuid4
 
 import pytest
-from sqlmodel import col, select
-from sqlmodel.ext.asyncio.session import AsyncSession
-from temporalio.api.sdk.v1 import WorkflowMetadata
 from temporalio.client import WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
 from models.domain.actors import Actor, Role
 from models.domain.messages import Approve, Complete, Settle
 from models.domain.states import BookingStatus, PaymentStatus
-from models.tables.audit import AuditEvent
 from sandbox.browser.checkout_page import pay
-from tests.workflows.saga import Booked, Saga
+from tests.workflows.booking.refusals import details_of, recorded_refusals
+from tests.workflows.saga import Saga
 from workflows.booking.workflow import BookingWorkflow
 
 STRANGER = Actor(role=Role.INSTRUCTOR, id=uuid4())
-
-
-async def recorded_refusals(booked: Booked) -> list[AuditEvent]:
-    refused = (
-        col(AuditEvent.booking_id) == booked.order.terms.booking_id,
-        col(AuditEvent.action) == "booking.signal_refused",
-    )
-    async with AsyncSession(booked.saga.engine) as session:
-        return list(await session.exec(select(AuditEvent).where(*refused).order_by(col(AuditEvent.seq))))
-
-
-async def details_of(booked: Booked) -> str:
-    metadata: WorkflowMetadata = await booked.handle.query("__temporal_workflow_metadata", result_type=WorkflowMetadata)
-    return metadata.current_details
 
 
 @pytest.mark.parametrize(

@@ -37,8 +37,8 @@ from models.domain.policy import PaymentPlan
 from models.domain.states import BookingStatus
 from tests.workflows.booking import endings
 from tests.workflows.booking.endings import OPERATOR, Ending
+from tests.workflows.booking.refusals import details_of, recorded_refusals
 from tests.workflows.booking.reschedule_steps import move, proposal
-from tests.workflows.booking.test_refused_signals import details_of, recorded_refusals
 from tests.workflows.replay import replay
 from tests.workflows.saga import Booked, Handle, Saga
 
