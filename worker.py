@@ -1,18 +1,23 @@
 """The worker: carries bookings on, and sends the mails. It builds the engine and the clients, and owns nothing else.
 
+It polls two task queues: that of the workflows, and that of the activities that call Stripe, whose rate is limited.
+
 Run with `python worker.py`; SIGTERM and SIGINT let running activities finish first.
 """
 
 import asyncio
 import logging
 import signal
-from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager, nullcontext
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import replace
 from datetime import timedelta
 from email.utils import parseaddr
+from enum import StrEnum
+from functools import partial
 
 import uvloop
+from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity, workflow
 from temporalio.client import Client
@@ -54,6 +59,7 @@ from activities.webhooks.sender import WebhookSender
 from activities.webhooks.transport import PublicTransport
 from models import logs
 from models.db import build_engine
+from models.domain.ids import stripe_task_queue
 from models.domain.policy import PaymentPlan
 from models.session_calendar import Party
 from models.settings import DocumentSettings, MailSettings, RuntimeSettings, StripeSettings, WebhookSettings
@@ -76,6 +82,14 @@ log = logging.getLogger("holdfast.worker")
 STICKY_WAIT = timedelta(seconds=1)
 
 
+class WorkerRole(StrEnum):
+    ALL = "all"
+    BOOKINGS = "bookings"
+    """Everything but the task queue of Stripe's activities."""
+    STRIPE = "stripe"
+    """Only that one."""
+
+
 class Settings(StripeSettings, RuntimeSettings, MailSettings, WebhookSettings, DocumentSettings):
     holdfast_public_url: str
     """Where Checkout sends the student back to: the API's own address."""
@@ -85,11 +99,14 @@ class Settings(StripeSettings, RuntimeSettings, MailSettings, WebhookSettings, D
     """Bookings kept in memory at most; the others wait in Temporal, and are read again when something happens."""
     holdfast_build_id: str | None = None
     """Turns worker versioning on: bookings end on the version that they began on. The version must be made current."""
-    holdfast_activities_per_second: float = 20
-    """For all workers together; Stripe allows 100 calls a second with a live key and 25 without."""
+    holdfast_worker_role: WorkerRole = WorkerRole.ALL
+    """The task queues that this process polls."""
+    holdfast_stripe_activities_per_second: float = Field(default=12, gt=0)
+    """For all workers together. An activity makes one or two calls, and Stripe accepts 25 a second with a test key."""
 
 
-def build_worker(
+@asynccontextmanager
+async def build_worker(
     client: Client,
     task_queue: str,
     engine: AsyncEngine,
@@ -100,62 +117,74 @@ def build_worker(
     books: BalanceGateway,
     *,
     cached_workflows: int = 500,
-    activities_per_second: float | None = None,
+    pages_url: str | None = None,
+    role: WorkerRole = WorkerRole.ALL,
+    stripe_activities_per_second: float | None = None,
     build_id: str | None = None,
     interceptors: Sequence[Interceptor] = (),
-) -> Worker:
-    """A worker for all workflows and activities, on the gateways and the engine. `build_id` turns versioning on."""
+) -> AsyncIterator[None]:
+    """A worker on the gateways and the engine, which works until the block ends. `build_id` turns versioning on.
+
+    Both task queues have all activities: those that an earlier version scheduled wait in the queue of the workflows.
+    """
     client = traced(client)
-    payments = PaymentActivities(
-        engine,
-        gateway,
-        {
-            PaymentPlan.HOLD: HoldPlan(gateway),
-            PaymentPlan.CHARGE_THEN_TRANSFER: ChargeThenTransferPlan(gateway),
-        },
-    )
-    records = RecordActivities(engine)
-    failed_writes = FailedWriteActivities(engine)
-    onboarding = OnboardingActivities(engine, gateway)
-    disputed = DisputeActivities(engine, disputes)
-    paid_out = PayoutActivities(engine, payouts)
-    refunded = RefundActivities(engine, refunds)
-    warned = FraudWarningActivities(engine, refunds)
-    event_router = StripeEventRouter(client, task_queue, engine)
-    reconciling = ReconciliationActivities(engine)
-    redelivery = RedeliveryActivities(engine, books, event_router)
     executions = WorkflowExecutions(client, task_queue)
-    compared = ExecutionActivities(engine, executions)
-    orphans = OrphanActivities(engine, executions, AttentionExecutions(client, task_queue))
-    comparison = ComparisonActivities(engine, books)
-    return Worker(
+    worker_on = partial(
+        Worker,
         client,
-        task_queue=task_queue,
-        workflows=WORKFLOWS,
         activities=activities_of(
-            payments,
-            records,
-            failed_writes,
-            onboarding,
-            disputed,
-            paid_out,
-            refunded,
-            warned,
-            reconciling,
-            redelivery,
-            compared,
-            orphans,
-            comparison,
+            PaymentActivities(
+                engine,
+                gateway,
+                {
+                    PaymentPlan.HOLD: HoldPlan(gateway),
+                    PaymentPlan.CHARGE_THEN_TRANSFER: ChargeThenTransferPlan(gateway),
+                },
+            ),
+            RecordActivities(engine),
+            FailedWriteActivities(engine),
+            OnboardingActivities(engine, gateway),
+            DisputeActivities(engine, disputes),
+            PayoutActivities(engine, payouts),
+            RefundActivities(engine, refunds),
+            FraudWarningActivities(engine, refunds),
+            ReconciliationActivities(engine),
+            RedeliveryActivities(engine, books, StripeEventRouter(client, task_queue, engine)),
+            ExecutionActivities(engine, executions),
+            OrphanActivities(engine, executions, AttentionExecutions(client, task_queue), pages_url),
+            ComparisonActivities(engine, books),
             AdjustmentActivities(engine),
         ),
-        workflow_runner=SANDBOX,
-        max_cached_workflows=cached_workflows,
-        max_task_queue_activities_per_second=activities_per_second,
-        sticky_queue_schedule_to_start_timeout=STICKY_WAIT,
         graceful_shutdown_timeout=GRACE,
         interceptors=[LoggingInterceptor(), *interceptors],
         deployment_config=_deployment(build_id) if build_id else None,
     )
+    workers = []
+    if role is not WorkerRole.STRIPE:
+        workers.append(
+            worker_on(
+                task_queue=task_queue,
+                workflows=WORKFLOWS,
+                workflow_runner=SANDBOX,
+                max_cached_workflows=cached_workflows,
+                sticky_queue_schedule_to_start_timeout=STICKY_WAIT,
+            )
+        )
+    if role is not WorkerRole.BOOKINGS:
+        workers.append(
+            worker_on(
+                task_queue=stripe_task_queue(task_queue),
+                max_task_queue_activities_per_second=stripe_activities_per_second,
+            )
+        )
+    async with AsyncExitStack() as running:
+        for worker in workers:
+            await running.enter_async_context(worker)
+        try:
+            yield
+        finally:
+            # At the same time: each may take as long as the process has to stop.
+            await asyncio.gather(*(worker.shutdown() for worker in workers))
 
 
 def _deployment(build_id: str) -> WorkerDeploymentConfig:
@@ -234,6 +263,7 @@ async def main() -> None:
     api_key = settings.stripe_api_key.get_secret_value()
     try:
         async with stripe_client(api_key, settings.stripe_api_base) as stripe:
+            role = settings.holdfast_worker_role
             worker = build_worker(
                 client,
                 settings.holdfast_task_queue,
@@ -244,18 +274,18 @@ async def main() -> None:
                 StripeRefunds(stripe),
                 StripeBalances(stripe),
                 cached_workflows=settings.holdfast_cached_workflows,
-                activities_per_second=settings.holdfast_activities_per_second,
+                pages_url=settings.holdfast_public_url if settings.holdfast_pages else None,
+                role=role,
+                stripe_activities_per_second=settings.holdfast_stripe_activities_per_second,
                 build_id=settings.holdfast_build_id,
             )
-            await create_schedules(client, settings.holdfast_task_queue)
-            # The worker stops first: what its last activities write is sent as well.
-            async with (
-                mail_sender(settings, engine),
-                operator_digest(settings, engine),
-                webhook_sender(settings, engine),
-                calendar_reader(settings, engine),
-                worker,
-            ):
+            async with AsyncExitStack() as running:
+                if role is not WorkerRole.STRIPE:
+                    await create_schedules(client, settings.holdfast_task_queue)
+                    for sender in (mail_sender, operator_digest, webhook_sender, calendar_reader):
+                        await running.enter_async_context(sender(settings, engine))
+                # The last one in stops first: what its last activities write is sent as well.
+                await running.enter_async_context(worker)
                 await stop.wait()
     finally:
         await engine.dispose()

@@ -16,7 +16,14 @@ from api.http.auth import signing_keys
 from api.meeting_provider import PROVIDER_SETTINGS, Meetings, MeetingSettings, meetings_from_environment
 from models.domain.actors import Role
 from models.domain.tax_reporting import Thresholds
-from models.settings import DocumentSettings, Environment, PolicySettings, RuntimeSettings, WebhookSettings
+from models.settings import (
+    DocumentSettings,
+    Environment,
+    PolicySettings,
+    RuntimeSettings,
+    WebhookSettings,
+    operator_page,
+)
 from models.startup_check import check_settings
 
 _THRESHOLDS = Thresholds()
@@ -126,7 +133,7 @@ class HttpSettings(TokenSettings):
         """The URL of the booking's page; `None` without the pages."""
         if not self.holdfast_pages:
             return None
-        return f"{str(self.holdfast_public_url).rstrip('/')}/operator/bookings/{booking_id}"
+        return operator_page(str(self.holdfast_public_url), booking_id)
 
     @property
     def webhook_secrets(self) -> tuple[str, ...]:

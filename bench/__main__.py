@@ -20,7 +20,14 @@ _RECOVERY_BOOKINGS = 10
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="./run bench", description="Measure what a booking costs.")
     parser.add_argument("--bookings", type=_positive, default=100, metavar="N", help="how many (default: 100)")
-    parser.add_argument("--at-once", type=_positive, default=8, metavar="K", help="at the same time (default: 8)")
+    parser.add_argument(
+        "--at-once",
+        type=_positive,
+        nargs="+",
+        default=[8],
+        metavar="K",
+        help="at the same time (default: 8); with several, each load is measured in turn",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON")
     instead = parser.add_mutually_exclusive_group()
     instead.add_argument(
@@ -70,9 +77,12 @@ async def _bench(arguments: argparse.Namespace) -> int:
             results, checked = {"greedy": asdict(beside)}, checks.of_greedy(beside)
         else:
             parameters = {"bookings": arguments.bookings, "at_once": arguments.at_once}
-            measured = await throughput.measure(stack, arguments.bookings, arguments.at_once)
-            report.print_throughput(measured)
-            results, checked = {"throughput": report.throughput_as_json(measured)}, checks.of_throughput(measured)
+            results, checked = {"throughput": {}}, []
+            for at_once in arguments.at_once:
+                measured = await throughput.measure(stack, arguments.bookings, at_once)
+                report.print_throughput(measured, at_once)
+                results["throughput"][at_once] = report.throughput_as_json(measured)
+                checked += checks.of_throughput(measured)
     report.print_checks(checked)
     if arguments.json:
         report.write_json(arguments.json, parameters, results, checked)

@@ -31,8 +31,9 @@ _RECOVERY_KINDS = {
 _console = Console(width=120)
 
 
-def print_throughput(run: Throughput) -> None:
-    table = Table(title=f"{sum(batch.bookings for batch in run.batches)} bookings from POST to captured, a booking")
+def print_throughput(run: Throughput, at_once: int) -> None:
+    bookings = sum(batch.bookings for batch in run.batches)
+    table = Table(title=f"{bookings} bookings from POST to captured, {at_once} at a time, a booking")
     for heading in ("", "Holdfast", "baseline workflow", "Holdfast / baseline", "lowest and highest batch"):
         table.add_column(heading, justify="left" if not heading else "right")
     for figure in figures.figures(run):

@@ -18,7 +18,7 @@ from sandbox.demo.marketplace import Marketplace
 from sandbox.stack.stack import Stack
 
 # The worker's default keeps within Stripe's rate limit, and the sandbox has none.
-_SETTINGS: Final = {"HOLDFAST_ACTIVITIES_PER_SECOND": "10000"}
+_SETTINGS: Final = {"HOLDFAST_STRIPE_ACTIVITIES_PER_SECOND": "10000"}
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from email.utils import parseaddr
 from enum import StrEnum
 from typing import Annotated, Self
 from urllib.parse import urlsplit
+from uuid import UUID
 
 from pydantic import AfterValidator, AnyHttpUrl, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -34,6 +35,11 @@ _SANDBOX_SERVICE = "stripe-sandbox"
 class Environment(StrEnum):
     DEVELOPMENT = "development"
     PRODUCTION = "production"
+
+
+def operator_page(public_url: str, booking_id: UUID) -> str:
+    """The URL of a booking's page for operators."""
+    return f"{public_url.rstrip('/')}/operator/bookings/{booking_id}"
 
 
 class StripeSettings(BaseSettings):

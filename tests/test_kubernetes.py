@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry
 from api.reports.attention import TaskQueueGauges
 from sandbox.stack.environment import PROJECT_ROOT
 from tests.program_settings import SETTINGS
+from worker import WorkerRole
 
 _OVERLAYS = PROJECT_ROOT / "docs" / "operations" / "kubernetes" / "overlays"
 _NAMES = sorted(path.name for path in _OVERLAYS.iterdir())
@@ -68,7 +69,8 @@ def test_schema_refuses_what_it_does_not_know() -> None:
 
 @pytest.mark.parametrize("overlay", _NAMES)
 def test_every_pod_is_restricted_and_limited(overlay: str) -> None:
-    assert _pods(overlay).keys() == {"api", "worker", "migrate"}
+    stripe_worker = {"stripe-worker"} if overlay == "self-hosted" else set[str]()
+    assert _pods(overlay).keys() == {"api", "worker", "migrate"} | stripe_worker
     for program, pod in _pods(overlay).items():
         assert pod["spec"]["securityContext"]["runAsUser"] == 10001
         assert pod["spec"]["automountServiceAccountToken"] is False
@@ -97,6 +99,10 @@ def test_every_deployment_has_probes_a_disruption_budget_and_an_autoscaler(overl
         scaler = _of_kind(overlay, "HorizontalPodAutoscaler")[name]
         assert scaler["spec"]["scaleTargetRef"]["name"] == name
         assert "replicas" not in deployment["spec"]  # or each apply would undo the autoscaler
+        others = [each for each in _of_kind(overlay, "Deployment").values() if each != deployment]
+        for other in others:
+            labels = other["spec"]["template"]["metadata"]["labels"]
+            assert not deployment["spec"]["selector"]["matchLabels"].items() <= labels.items()
 
 
 @pytest.mark.parametrize(
@@ -111,6 +117,21 @@ def test_workers_are_scaled_by_a_gauge_of_the_api(overlay: str, labels: dict[str
     [gauge] = [each for each in registry.collect() if each.name == metric["name"]]
     assert gauge.type == "gauge"
     assert metric["selector"]["matchLabels"] == labels
+
+
+def test_both_task_queues_have_workers() -> None:
+    def roles(overlay: str) -> list[str]:
+        containers = [_container(overlay, program) for program in _pods(overlay) if program.endswith("worker")]
+        return [env["value"] for each in containers for env in each["env"] if env["name"] == "HOLDFAST_WORKER_ROLE"]
+
+    assert sorted(roles("self-hosted")) == [WorkerRole.BOOKINGS, WorkerRole.STRIPE]
+    # The default, which polls both.
+    assert roles("temporal-cloud") == []
+
+
+def test_workers_that_call_stripe_are_not_scaled_by_what_waits() -> None:
+    scaler = _of_kind("self-hosted", "HorizontalPodAutoscaler")["stripe-worker"]
+    assert [each["type"] for each in scaler["spec"]["metrics"]] == ["Resource"]
 
 
 @pytest.mark.parametrize("overlay", _NAMES)

@@ -8,6 +8,7 @@ import pytest
 
 from models.db import build_engine
 from sandbox.stack.environment import PROJECT_ROOT
+from worker import Settings
 
 _SCALING = (PROJECT_ROOT / "docs" / "operations" / "scaling.md").read_text()
 _COST = (PROJECT_ROOT / "docs" / "cost.md").read_text()
@@ -30,10 +31,14 @@ EVENTS, ACTIONS = _measured("history events"), _measured("billable actions")
 CALLS = _measured("Stripe calls in all")
 
 
-def _activities() -> int:
+def _activities() -> list[str]:
     """Those named in the table of steps that are not markers."""
     table = _COST.partition("## Where the events go")[2].partition("Why it is not more")[0]
-    return len(re.findall(r"`\w+` \(3 and a", table))
+    return re.findall(r"`(\w+)` \(3 and a", table)
+
+
+STRIPE_ACTIVITIES = sum(not each.startswith("record_") for each in _activities())
+STRIPE_RATE = Settings.model_fields["holdfast_stripe_activities_per_second"].default
 
 
 def _processes(cpu: float) -> Callable[[int], float]:
@@ -55,8 +60,8 @@ EXPECTED: dict[str, Callable[[int], float]] = {
     "workers, at 60 % of a core each": _processes(WORKER),
     "API processes, at 60 % of a core each": _processes(API),
     "connections to Postgres, at most": _connections,
-    "activities a second": lambda load: load * _activities(),
-    "workflow and activity tasks a second": lambda load: load * (_activities() + _WORKFLOW_TASKS),
+    "activities a second": lambda load: load * len(_activities()),
+    "workflow and activity tasks a second": lambda load: load * (len(_activities()) + _WORKFLOW_TASKS),
     "history events a second": lambda load: load * EVENTS,
     "Temporal Cloud actions a second": lambda load: load * ACTIONS,
     "Stripe calls a second": lambda load: load * CALLS,
@@ -88,7 +93,7 @@ def test_row_follows_from_what_a_booking_costs(label: str) -> None:
 @pytest.mark.parametrize(
     ("at", "limit"),
     [
-        (20 / 4, "HOLDFAST_ACTIVITIES_PER_SECOND`, 20"),
+        (STRIPE_RATE / STRIPE_ACTIVITIES, f"HOLDFAST_STRIPE_ACTIVITIES_PER_SECOND`, {STRIPE_RATE:g}"),
         (next(load for load in range(1, 100) if _connections(load) > 100), "100 connections"),
         (100 / CALLS, "100 requests a second for an account"),
         (500 / ACTIONS, "500 actions a second"),
@@ -97,6 +102,20 @@ def test_row_follows_from_what_a_booking_costs(label: str) -> None:
 def test_limit_is_reached_where_the_table_says(at: float, limit: str) -> None:
     [shown] = re.findall(rf"^\| (\d+)/s \| [^|]*{re.escape(limit)}", _SCALING, re.MULTILINE)
     assert float(shown) == pytest.approx(at, rel=0.02)
+
+
+def test_calls_at_the_default_rate_are_below_every_limit_of_stripe() -> None:
+    assert STRIPE_RATE * CALLS / STRIPE_ACTIVITIES < 25
+
+
+def test_append_only_tables_grow_as_measured() -> None:
+    [tables, indexes] = map(float, re.findall(r"([\d.]+) KB of (?:tables|indexes)", _SCALING))
+    rows = re.findall(r"^\| (?:audit trail and ledger, a year|of that, indexes) (.*)$", _SCALING, re.MULTILINE)
+    sizes = [re.findall(r"([\d.]+) ([GT])B", row) for row in rows]
+    shown = [[float(size) * {"G": 1, "T": 1_000}[unit] for size, unit in row] for row in sizes]
+    a_year = 365 * 86_400 / 1e6
+    for row, kilobytes in zip(shown, (tables + indexes, indexes), strict=True):
+        assert row == pytest.approx([kilobytes * a_year * load for load in (1, 10, 100)], rel=0.05)
 
 
 def test_costs_follow_from_their_prices() -> None:

@@ -16,6 +16,7 @@ from temporalio.exceptions import ActivityError, ApplicationError, TimeoutError,
 
 with workflow.unsafe.imports_passed_through():
     from models.domain.errors import Declined
+    from models.domain.ids import stripe_task_queue
     from models.domain.states import IllegalTransition
 
 T = TypeVar("T")
@@ -58,11 +59,14 @@ async def call_stripe(
 ) -> T:
     """A call that moves or reads money: an activity of its own, visible in the UI, retried until `until`.
 
+    It waits in a task queue of its own, whose rate is limited below Stripe's.
+
     Raises `ActivityError` if Stripe declines, or once `until` has passed (but never before a whole first attempt).
     """
     return await workflow.execute_activity_method(
         activity,
         request,
+        task_queue=_stripe_queue(),
         start_to_close_timeout=CALL_TIMEOUT,
         heartbeat_timeout=HEARTBEAT_TIMEOUT,
         schedule_to_close_timeout=max(until - workflow.now(), CALL_TIMEOUT),
@@ -87,16 +91,26 @@ async def call_stripe_until_answered(activity: Callable[[Any, A], Awaitable[T]],
         pause = min(2 * pause, _LONGEST_PAUSE)
 
 
-async def read(activity: Callable[[Any, A], Awaitable[T]], request: A) -> T:
+async def read(activity: Callable[[Any, A], Awaitable[T]], request: A, task_queue: str | None = None) -> T:
     """An activity that reads page by page for as long as it takes, with a heartbeat at each page."""
     return await workflow.execute_activity_method(
         activity,
         request,
+        task_queue=task_queue,
         start_to_close_timeout=_READ_TIMEOUT,
         schedule_to_close_timeout=_READ_TIMEOUT,
         heartbeat_timeout=_READ_HEARTBEAT,
         retry_policy=_READ_RETRY,
     )
+
+
+async def read_stripe(activity: Callable[[Any, A], Awaitable[T]], request: A) -> T:
+    """`read`, where Stripe is asked. The rate limit counts it once, so the activity limits its own calls."""
+    return await read(activity, request, _stripe_queue())
+
+
+def _stripe_queue() -> str:
+    return stripe_task_queue(workflow.info().task_queue)
 
 
 async def persist(activity: Callable[[Any, A], Awaitable[T]], record: A) -> T:

@@ -147,11 +147,12 @@ class AttentionWorkflow:
 
 def _details(case: AttentionCase) -> str:
     link = f"{stripe_dashboard(case.checkout_session_id)}payments/{case.payment_intent_id}"
+    page = f", [its page]({case.page_url})" if case.page_url else ""
     return table(
         {
             "Needs attention": case.reason,
             "Runbook": kind_of(case.reason),
-            "Booking": f"{case.booking_status}, `{workflow_id(case.booking_id)}`",
+            "Booking": f"{case.booking_status}, `{workflow_id(case.booking_id)}`{page}",
             "Payment": f"{case.payment_status}, [at Stripe]({link})" if case.payment_intent_id else None,
         }
     )

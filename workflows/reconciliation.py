@@ -35,7 +35,7 @@ with workflow.unsafe.imports_passed_through():
         add_up,
     )
     from workflows import orphans
-    from workflows.activity_calls import persist, read
+    from workflows.activity_calls import persist, read, read_stripe
     from workflows.orphans import NotEnded
 
 _RELEASE_BUDGET = timedelta(hours=1)
@@ -50,8 +50,8 @@ class ReconciliationWorkflow:
         started = await self._begin(order)
         # First: a missed event that is redelivered starts a failed workflow again.
         executions = await read(ExecutionActivities.compare_executions, started)
-        platform = await read(RedeliveryActivities.redeliver_platform_events, started)
-        connected = await read(RedeliveryActivities.redeliver_account_events, started)
+        platform = await read_stripe(RedeliveryActivities.redeliver_platform_events, started)
+        connected = await read_stripe(RedeliveryActivities.redeliver_account_events, started)
         find = FindOrphans(started=started, unattended=executions.unattended)
         found = await read(OrphanActivities.find_orphans, find)
         stuck = await self._end_orphans(found)
@@ -91,13 +91,13 @@ class ReconciliationWorkflow:
 
     async def _compare(self, started: ReconciliationStarted) -> tuple[ComparisonResult, tuple[Difference, ...]]:
         """What was compared, and what still differs at the last look."""
-        compared = await read(ComparisonActivities.compare_books, started)
+        compared = await read_stripe(ComparisonActivities.compare_books, started)
         differences, totals = compared.differences, compared.totals
         for pause in _PAUSES:
             if not differences:
                 break
             await asyncio.sleep(pause.total_seconds())
-            again = await read(ComparisonActivities.compare_differences, list(differences))
+            again = await read_stripe(ComparisonActivities.compare_differences, list(differences))
             totals = _corrected(totals, differences, again.totals)
             differences = again.differences
         return compared.model_copy(update={"totals": totals}), differences

@@ -10,6 +10,7 @@ from temporalio import activity
 from activities.database.transactions import transaction
 from models.domain.messages import AttentionCase
 from models.domain.money import Money
+from models.settings import operator_page
 from models.tables.bookings import BookingRequest
 from models.tables.payments import Payment
 
@@ -27,10 +28,13 @@ class AttentionList(Protocol):
         """End what `show` began. Nothing happens if it has ended."""
 
 
-async def show(engine: AsyncEngine, attention: AttentionList) -> None:
-    """One list and one query, however many bookings there are, and a call for each that has changed."""
+async def show(engine: AsyncEngine, attention: AttentionList, pages_url: str | None) -> None:
+    """One list and one query, however many bookings there are, and a call for each that has changed.
+
+    `pages_url` is the API's address, if it has pages.
+    """
     shown = await attention.shown()
-    cases = await _cases(engine)
+    cases = await _cases(engine, pages_url)
     for booking_id, (case, title) in cases.items():
         is_parked = booking_id in shown and shown[booking_id] is None
         if not is_parked and shown.get(booking_id) != case:
@@ -42,7 +46,7 @@ async def show(engine: AsyncEngine, attention: AttentionList) -> None:
             activity.heartbeat()
 
 
-async def _cases(engine: AsyncEngine) -> dict[UUID, tuple[AttentionCase, str]]:
+async def _cases(engine: AsyncEngine, pages_url: str | None) -> dict[UUID, tuple[AttentionCase, str]]:
     """The bookings that need attention, with their titles, which enter no message."""
     query = (
         select(BookingRequest, Payment)
@@ -51,10 +55,10 @@ async def _cases(engine: AsyncEngine) -> dict[UUID, tuple[AttentionCase, str]]:
     )
     async with transaction(engine) as session:
         rows = await session.exec(query)
-        return {booking.id: (_case(booking, payment), booking.title) for booking, payment in rows}
+        return {booking.id: (_case(booking, payment, pages_url), booking.title) for booking, payment in rows}
 
 
-def _case(booking: BookingRequest, payment: Payment | None) -> AttentionCase:
+def _case(booking: BookingRequest, payment: Payment | None, pages_url: str | None) -> AttentionCase:
     return AttentionCase(
         booking_id=booking.id,
         reason=booking.attention_reason or "",
@@ -66,4 +70,5 @@ def _case(booking: BookingRequest, payment: Payment | None) -> AttentionCase:
         payment_status=payment.status if payment else None,
         checkout_session_id=booking.checkout_session_id,
         payment_intent_id=payment.payment_intent_id if payment else None,
+        page_url=operator_page(pages_url, booking.id) if pages_url else None,
     )

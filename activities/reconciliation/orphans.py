@@ -29,10 +29,13 @@ _BATCH_SIZE = 100
 
 
 class OrphanActivities:
-    def __init__(self, engine: AsyncEngine, workflows: WorkflowLookup, shown: AttentionList) -> None:
+    def __init__(
+        self, engine: AsyncEngine, workflows: WorkflowLookup, shown: AttentionList, pages_url: str | None
+    ) -> None:
         self._engine = engine
         self._workflows = workflows
         self._shown = shown
+        self._pages_url = pages_url
 
     @activity.defn
     async def find_orphans(self, message: FindOrphans) -> Orphans:
@@ -55,7 +58,7 @@ class OrphanActivities:
 
         Temporal's list of what needs attention is brought up to date as well, since nothing else looks every minute.
         """
-        await attention.show(self._engine, self._shown)
+        await attention.show(self._engine, self._shown, self._pages_url)
         ended = await self._workflows.ended_from_outside(message.since, is_failed_included=False)
         held = await self._held(message.since)
         unresolved = await self._unresolved() if ended or held else set[UUID]()

@@ -67,7 +67,7 @@ class TaskQueueGauges:
     def __init__(self, registry: CollectorRegistry) -> None:
         self._reachable = Gauge("holdfast_temporal_reachable", "1 if Temporal answers.", [], registry=registry)
         self._pollers, self._backlog, self._age = (
-            Gauge(f"holdfast_task_queue_{name}", help_text, ["type"], registry=registry)
+            Gauge(f"holdfast_task_queue_{name}", help_text, ["task_queue", "type"], registry=registry)
             for name, help_text in {
                 "pollers": "Workers that poll.",
                 "backlog": "Tasks that wait for a worker.",
@@ -77,7 +77,7 @@ class TaskQueueGauges:
         self._version_backlog = Gauge(
             "holdfast_worker_version_backlog",
             "Tasks that wait for a worker of this version.",
-            ["build_id", "type"],
+            ["build_id", "task_queue", "type"],
             registry=registry,
         )
         self._read_at: datetime | None = None
@@ -95,11 +95,12 @@ class TaskQueueGauges:
         for gauge in (self._pollers, self._backlog, self._age, self._version_backlog):
             gauge.clear()
         for state in states:
-            self._pollers.labels(state.type).set(state.pollers)
-            self._backlog.labels(state.type).set(state.backlog)
-            self._age.labels(state.type).set(state.backlog_age.total_seconds())
+            labels = state.name, state.type
+            self._pollers.labels(*labels).set(state.pollers)
+            self._backlog.labels(*labels).set(state.backlog)
+            self._age.labels(*labels).set(state.backlog_age.total_seconds())
         for version in versions:
-            self._version_backlog.labels(version.build_id, version.type).set(version.backlog)
+            self._version_backlog.labels(version.build_id, version.name, version.type).set(version.backlog)
         self._reachable.set(bool(states))
         self._read_at = now
 

@@ -93,6 +93,11 @@ ORPHAN_SWEEP = "orphan-sweep"
 """Prefix of a reconciliation's workflow id. The schedule appends a time to it."""
 
 
+def stripe_task_queue(task_queue: str) -> str:
+    """The task queue of the activities that call Stripe, beside that of the workflows."""
+    return f"{task_queue}-stripe"
+
+
 def ordered_reconciliation_id(task_queue: str) -> str:
     """The workflow id of a run started by an operator: one at a time per task queue, and therefore per database."""
     return f"{RECONCILIATION}-for-{task_queue}"

@@ -281,6 +281,8 @@ class AttentionCase(Value):
     payment_status: PaymentStatus | None = None
     checkout_session_id: str | None = None
     payment_intent_id: str | None = None
+    page_url: str | None = None
+    """The booking's page for operators, if there are pages."""
 
 
 class MoveResult(StrEnum):

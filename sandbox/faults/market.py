@@ -38,7 +38,7 @@ _SETTINGS: Final = {
     "HOLDFAST_MAX_UNPAID": "0",
     "HOLDFAST_MAX_UNPAID_PER_INSTRUCTOR": "0",
     "HOLDFAST_MAX_LAPSES": "0",
-    "HOLDFAST_ACTIVITIES_PER_SECOND": "10000",
+    "HOLDFAST_STRIPE_ACTIVITIES_PER_SECOND": "10000",
 }
 """Longer than a part is away, and short enough to wait for."""
 _LOOKS: Final = 120

@@ -17,6 +17,7 @@ from activities.stripe.client import stripe_client
 from activities.stripe.payments import StripeGateway
 from activities.stripe.payouts import StripePayouts
 from activities.stripe.refunds import StripeRefunds
+from models.domain.ids import stripe_task_queue
 from models.domain.policy import PaymentPlan
 from tests.conftest import StripeSandbox
 from tests.workflows.faults import Faults, FaultyDisputes, FaultyGateway
@@ -98,3 +99,5 @@ async def _working(
             yield Saga(env, engine, stripe, faults, workers, sandbox.url, queue, plan)
         finally:
             await workers.stop()
+        # Where their rate is limited.
+        assert faults.queues <= {stripe_task_queue(queue)}

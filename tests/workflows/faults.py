@@ -35,6 +35,8 @@ class Faults(Interceptor):
 
     def __init__(self) -> None:
         self._planned: dict[tuple[When, str], list[Step]] = defaultdict(list)
+        self.queues: set[str] = set()
+        """The task queues of the activities that called the gateway."""
         self.calls: list[str] = []
         """The names of the gateway's calls, in order."""
         self.on_activity: Callable[[str, str, Any], Awaitable[None]] | None = None
@@ -176,6 +178,8 @@ class FaultyGateway:
 
     async def _around(self, call: str, make: Callable[[], Awaitable[T]]) -> T:
         self._faults.calls.append(call)
+        if activity.in_activity():
+            self._faults.queues.add(activity.info().task_queue)
         await self._faults.take("before", f"gateway.{call}")
         answer = await make()
         await self._faults.take("after", f"gateway.{call}")

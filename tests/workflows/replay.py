@@ -1,13 +1,14 @@
 """Replays what the workflows of a test did, which fails for any that are not deterministic."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 from temporalio.api.workflow.v1 import WorkflowExecutionInfo
 from temporalio.api.workflowservice.v1 import (
     ListClosedWorkflowExecutionsRequest,
     ListOpenWorkflowExecutionsRequest,
 )
-from temporalio.client import Client, WorkflowHistory
+from temporalio.client import Client, WorkflowHandle, WorkflowHistory
 from temporalio.contrib.opentelemetry import TracingInterceptor
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
@@ -44,6 +45,11 @@ async def executions(client: Client) -> list[WorkflowExecutionInfo]:
 async def replay_all(client: Client) -> None:
     """Replay every run on a server. Raises `workflow.NondeterminismError` for the first that takes another way."""
     await _REPLAYER.replay_workflows(_histories(client))
+
+
+async def replay(handle: WorkflowHandle[Any, Any]) -> None:
+    """Replay one run, as `replay_all` does."""
+    await _REPLAYER.replay_workflow(await handle.fetch_history())
 
 
 async def _histories(client: Client) -> AsyncIterator[WorkflowHistory]:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, cast
@@ -22,7 +22,6 @@ from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionRequest
 from temporalio.client import Client, WithStartWorkflowOperation, WorkflowHandle
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import Worker
 
 from models.domain.actors import Actor, Role
 from models.domain.ids import workflow_id
@@ -65,10 +64,10 @@ Handle = WorkflowHandle[BookingWorkflow, BookingView]
 class Workers:
     """The worker under test. `stop` and `start` replace it with a new one, if it is `replaceable`."""
 
-    def __init__(self, build: Callable[[], Worker], *, replaceable: bool = True) -> None:
+    def __init__(self, build: Callable[[], AbstractAsyncContextManager[None]], *, replaceable: bool = True) -> None:
         self._build = build
         self._replaceable = replaceable
-        self._running: Worker | None = None
+        self._running: AbstractAsyncContextManager[None] | None = None
 
     async def start(self) -> None:
         self._running = self._build()

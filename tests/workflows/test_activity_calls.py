@@ -17,7 +17,13 @@ from activities.stripe.client import REQUEST_TIMEOUT, stripe_client
 from activities.stripe.errors import translated_errors
 from models.domain.disputes import DisputeEvent, DisputeOrder
 from models.domain.errors import Unknown
-from models.domain.ids import dispute_workflow_id, external_refund_id, payout_workflow_id, refund_workflow_id
+from models.domain.ids import (
+    dispute_workflow_id,
+    external_refund_id,
+    payout_workflow_id,
+    refund_workflow_id,
+    stripe_task_queue,
+)
 from models.domain.payouts import PayoutEvent, PayoutOrder
 from models.domain.refunds import RefundEvent, RefundOrder
 from tests.workflows.saga import QUEUE, Saga
@@ -96,12 +102,10 @@ async def answering(answer: Answer, request_timeout: float) -> AsyncIterator[Str
 async def call(saga: Saga, activities: Stripe, within: timedelta) -> str:
     queue = f"calls-{uuid4()}"
     # Unsandboxed: the workflow is a test's, and its module imports more than a workflow may.
-    async with Worker(
-        saga.env.client,
-        task_queue=queue,
-        workflows=[Caller],
-        activities=[activities.ask],
-        workflow_runner=UnsandboxedWorkflowRunner(),
+    client, runner = saga.env.client, UnsandboxedWorkflowRunner()
+    async with (
+        Worker(client, task_queue=queue, workflows=[Caller], workflow_runner=runner),
+        Worker(client, task_queue=stripe_task_queue(queue), activities=[activities.ask]),
     ):
         return await saga.env.client.execute_workflow(Caller.run, within, id=queue, task_queue=queue)
 

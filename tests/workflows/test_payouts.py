@@ -13,6 +13,7 @@ from temporalio.worker import Worker
 from activities.payouts import PayoutActivities
 from activities.stripe.payouts import StripePayouts
 from models.domain.errors import Unknown
+from models.domain.ids import stripe_task_queue
 from models.domain.ledger import Account
 from models.domain.notifications import NotificationKind
 from models.domain.payouts import PayoutOrder, PayoutPhase, PayoutState
@@ -198,11 +199,10 @@ async def test_payout_whose_lines_do_not_add_up_is_not_recorded_until_they_do(sa
     payout = await bank.payout()
     gateway = ShortPayouts(saga.stripe)
     payouts = PayoutActivities(saga.engine, gateway)
-    async with Worker(
-        saga.env.client,
-        task_queue="short",
-        workflows=[PayoutWorkflow],
-        activities=[payouts.look_up_payout, payouts.record_payout],
+    client = saga.env.client
+    async with (
+        Worker(client, task_queue="short", workflows=[PayoutWorkflow], activities=[payouts.record_payout]),
+        Worker(client, task_queue=stripe_task_queue("short"), activities=[payouts.look_up_payout]),
     ):
         handle = await notify_payout(bank, payout.id, "short")
         await until_attention(saga, handle, needed=True)

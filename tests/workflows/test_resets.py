@@ -112,7 +112,7 @@ async def ended_at(saga: Saga, when: When, activity_type: str) -> None:
         id = activity.info().workflow_id
         assert id is not None
         await saga.env.client.get_workflow_handle(id).terminate("by a test")
-        assert await WorkflowExecutions(saga.env.client, activity.info().task_queue).restart(id)
+        assert await WorkflowExecutions(saga.env.client, saga.queue).restart(id)
 
     saga.faults.plan(when, activity_type, end)
 

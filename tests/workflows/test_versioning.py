@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
 from itertools import count
 
 import pytest
@@ -11,7 +12,6 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import Worker
 
 from activities.stripe.balances import StripeBalances
 from activities.stripe.client import stripe_client
@@ -20,6 +20,7 @@ from activities.stripe.payments import StripeGateway
 from activities.stripe.payouts import StripePayouts
 from activities.stripe.refunds import StripeRefunds
 from models.db import build_engine
+from models.domain.ids import stripe_task_queue
 from models.domain.messages import Cancel
 from models.domain.states import BookingStatus
 from tests.conftest import StripeSandbox
@@ -29,7 +30,7 @@ from worker import build_worker
 from workflows.booking.workflow import BookingWorkflow
 from workflows.client.task_queues import DEPLOYMENT, describe_versions
 
-Build = Callable[[str], Worker]
+Build = Callable[[str], AbstractAsyncContextManager[None]]
 
 
 @pytest.fixture
@@ -51,7 +52,7 @@ async def versioned(
     """The dev server has worker versioning, which the time-skipping one does not have."""
     async with stripe_client(stripe_sandbox.key, stripe_sandbox.url) as stripe:
 
-        def build(build_id: str) -> Worker:
+        def build(build_id: str) -> AbstractAsyncContextManager[None]:
             return build_worker(
                 dev_server,
                 QUEUE,
@@ -100,6 +101,8 @@ async def test_tasks_of_a_version_without_a_worker_are_its_backlog(
         await _make_current(dev_server, "2026-13")
         booked = await saga.paid()
         assert await backlog() == 0
+        queues = {state.name for state in await describe_versions(dev_server, QUEUE) if state.build_id == "2026-13"}
+        assert queues == {QUEUE, stripe_task_queue(QUEUE)}
     await booked.handle.signal("cancel", Cancel(actor=booked.student))
     async with asyncio.timeout(20):
         while not await backlog():  # noqa: ASYNC110 - Temporal tells nobody

@@ -5,6 +5,7 @@ does not allow is refused before it enters the history, with `Refusal.NOT_POSSIB
 is shown and recorded as refused.
 """
 
+import asyncio
 from collections.abc import Sequence
 
 from pydantic import ValidationError
@@ -93,6 +94,9 @@ class BookingHandlers:
 
     async def _handle_signal(self, signal: str, kind: type[Decision], received: object) -> None:
         """`received` is whatever somebody typed. The SDK would drop what it cannot read, and nobody would see it."""
+        # Updates of the same workflow task come first. Of what a reset sends again, a worker gets them first anyway,
+        # but in a replay it gets the signals first.
+        await asyncio.sleep(0)
         actor, resumed = None, self._state.resumed
         try:
             decision = kind.model_validate(received)
@@ -144,6 +148,7 @@ class BookingHandlers:
     @workflow.signal(dynamic=True)
     async def unknown_signal(self, name: str, arguments: Sequence[RawValue]) -> None:
         """Its name is somebody's text, and stays in the history."""
+        await asyncio.sleep(0)
         await self._refused_signals.record("unknown", "There is no signal of this name.")
 
     @described_update(Approve)

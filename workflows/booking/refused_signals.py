@@ -1,8 +1,10 @@
 """Signals that are refused. Nobody waits for their outcome: the details show the last one, the audit trail has all."""
 
+import asyncio
+
 from pydantic import ValidationError
 from temporalio import workflow
-from temporalio.exceptions import ActivityError
+from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities.booking.records import RecordActivities
@@ -14,6 +16,9 @@ with workflow.unsafe.imports_passed_through():
 
 REFUSED_SIGNALS = "refused-signals"
 """The patch since which a refused signal is recorded, and one whose actor cannot be who it says is refused."""
+
+SENT_AGAIN = "refused-signals-sent-again"
+"""The patch since which a signal that a reset sends again is not recorded as refused."""
 
 
 class RefusedSignals:
@@ -35,9 +40,24 @@ class RefusedSignals:
         if (signal, reason, actor) in self._recorded:
             return
         self._recorded.add((signal, reason, actor))
-        try:
-            await persist_decision(RecordActivities.record_refused_signal, refused)
-        except ActivityError as failure:
+        recording = asyncio.create_task(_persist(refused))
+        await workflow.wait_condition(lambda: recording.done() or self._progress.was_reset)
+        if recording.done() or not workflow.patched(SENT_AGAIN):
+            await recording
+            return
+        # A reset sent it again. In its workflow task, signals are handled before the reset is known.
+        recording.cancel()
+        await workflow.wait([recording])
+        self._recorded.discard((signal, reason, actor))
+        if self._state.refused_signal is refused:
+            self._state.refused_signal = None
+
+
+async def _persist(refused: RecordRefusedSignal) -> None:
+    try:
+        await persist_decision(RecordActivities.record_refused_signal, refused)
+    except ActivityError as failure:
+        if not is_cancelled_exception(failure):
             workflow.logger.error("the refused signal is not recorded: %s", reason_of(failure))
 
 

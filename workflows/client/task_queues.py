@@ -1,4 +1,4 @@
-"""The state of the task queue, as Temporal's server reports it: of the queue, and of each worker version."""
+"""The state of the task queues, as Temporal's server reports it: of each queue, and of each worker version."""
 
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
@@ -14,6 +14,8 @@ from temporalio.api.workflowservice.v1 import (
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
+from models.domain.ids import stripe_task_queue
+
 DEPLOYMENT = "holdfast"
 """The name of the worker deployment whose versions are the build ids."""
 
@@ -26,6 +28,7 @@ _POLLED_WITHIN = timedelta(minutes=2)
 
 
 class TaskQueueState(NamedTuple):
+    name: str
     type: str
     """`workflow` or `activity`."""
     pollers: int
@@ -39,14 +42,18 @@ class VersionState(NamedTuple):
     """A version of the worker that has bookings, or gets the new ones."""
 
     build_id: str
+    name: str
+    """The task queue's."""
     type: str
     backlog: int
     """Tasks that only this version's workers take."""
 
 
 async def describe(client: Client, task_queue: str) -> list[TaskQueueState]:
-    """Raises `RPCError`."""
-    return [await _describe(client, task_queue, type) for type in _TYPES]
+    """Of the workflows' queue, and of that of the activities which call Stripe. Raises `RPCError`."""
+    activity = TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY
+    queues = [*((task_queue, type) for type in _TYPES), (stripe_task_queue(task_queue), activity)]
+    return [await _describe(client, name, type) for name, type in queues]
 
 
 async def describe_versions(client: Client, task_queue: str) -> list[VersionState]:
@@ -75,6 +82,7 @@ async def _describe(client: Client, task_queue: str, type: TaskQueueType.ValueTy
     since = datetime.now(UTC) - _POLLED_WITHIN
     stats: TaskQueueStats = described.stats
     return TaskQueueState(
+        name=task_queue,
         type=_TYPES[type],
         pollers=sum(poller.last_access_time.ToDatetime(UTC) >= since for poller in described.pollers),
         backlog=stats.approximate_backlog_count,
@@ -90,7 +98,7 @@ async def _describe_version(client: Client, task_queue: str, build_id: str) -> l
     )
     described = await client.workflow_service.describe_worker_deployment_version(request)
     return [
-        VersionState(build_id, _TYPES[queue.type], queue.stats.approximate_backlog_count)
+        VersionState(build_id, queue.name, _TYPES[queue.type], queue.stats.approximate_backlog_count)
         for queue in described.version_task_queues
-        if queue.name == task_queue and queue.type in _TYPES
+        if queue.name in (task_queue, stripe_task_queue(task_queue)) and queue.type in _TYPES
     ]

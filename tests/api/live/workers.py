@@ -1,12 +1,12 @@
 """Workers for the tests, and gateways that fail as Stripe would."""
 
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from uuid import UUID
 
 import stripe
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
-from temporalio.worker import Worker
 
 from activities.stripe.balances import StripeBalances
 from activities.stripe.disputes import StripeDisputes
@@ -51,7 +51,7 @@ class Workers:
     engine: AsyncEngine
     stripe: stripe.StripeClient
 
-    def at_work(self, gateway: StripeGateway | None = None) -> Worker:
+    def at_work(self, gateway: StripeGateway | None = None) -> AbstractAsyncContextManager[None]:
         gateway = gateway or StripeGateway(self.stripe, PUBLIC_URL)
         return build_worker(
             self.client,
@@ -62,4 +62,5 @@ class Workers:
             StripePayouts(self.stripe),
             StripeRefunds(self.stripe),
             StripeBalances(self.stripe),
+            pages_url=PUBLIC_URL,
         )

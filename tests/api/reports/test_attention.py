@@ -109,7 +109,8 @@ async def test_gauges_without_a_value_are_not_a_number(app: FastAPI, world: Worl
 async def _queue(temporal: Client, task_queue: str) -> dict[str, float | None]:
     await TaskQueueGauges(registry := CollectorRegistry()).refresh(temporal, task_queue, timedelta(seconds=5))
     names = ("pollers", "backlog", "backlog_age_seconds")
-    return {name: registry.get_sample_value(f"holdfast_task_queue_{name}", {"type": "workflow"}) for name in names}
+    labels = {"task_queue": task_queue, "type": "workflow"}
+    return {name: registry.get_sample_value(f"holdfast_task_queue_{name}", labels) for name in names}
 
 
 async def _until(name: str, temporal: Client, task_queue: str) -> None:

@@ -3,35 +3,18 @@
 from uuid import uuid4
 
 import pytest
-from sqlmodel import col, select
-from sqlmodel.ext.asyncio.session import AsyncSession
-from temporalio.api.sdk.v1 import WorkflowMetadata
 from temporalio.client import WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
 from models.domain.actors import Actor, Role
 from models.domain.messages import Approve, Complete, Settle
 from models.domain.states import BookingStatus, PaymentStatus
-from models.tables.audit import AuditEvent
 from sandbox.browser.checkout_page import pay
-from tests.workflows.saga import Booked, Saga
+from tests.workflows.booking.refusals import details_of, recorded_refusals
+from tests.workflows.saga import Saga
 from workflows.booking.workflow import BookingWorkflow
 
 STRANGER = Actor(role=Role.INSTRUCTOR, id=uuid4())
-
-
-async def _recorded(booked: Booked) -> list[AuditEvent]:
-    refused = (
-        col(AuditEvent.booking_id) == booked.order.terms.booking_id,
-        col(AuditEvent.action) == "booking.signal_refused",
-    )
-    async with AsyncSession(booked.saga.engine) as session:
-        return list(await session.exec(select(AuditEvent).where(*refused).order_by(col(AuditEvent.seq))))
-
-
-async def _details(booked: Booked) -> str:
-    metadata: WorkflowMetadata = await booked.handle.query("__temporal_workflow_metadata", result_type=WorkflowMetadata)
-    return metadata.current_details
 
 
 @pytest.mark.parametrize(
@@ -54,18 +37,18 @@ async def test_refused_signal_is_shown_and_recorded_once(
     for _ in range(2):
         await booked.handle.signal(signal, args=arguments(booked))
         await saga.until_audited(booked, "booking.signal_refused")
-    details = await _details(booked)
+    details = await details_of(booked)
     assert f"the signal `{shown_as}` at " in details
     assert reason in details
     assert "Sam" not in details
-    [recorded] = await _recorded(booked)
+    [recorded] = await recorded_refusals(booked)
     assert (recorded.actor_role, recorded.actor_id) == (Role.PLATFORM, None)
     assert recorded.detail is not None
     assert recorded.detail["signal"] == shown_as
     assert recorded.detail["reason"].startswith(reason)
     # The booking goes on as before.
     await booked.approve()
-    assert "word that the session took place" in await _details(booked)
+    assert "word that the session took place" in await details_of(booked)
 
 
 async def test_signal_that_is_not_refused_needs_no_patch(saga: Saga) -> None:
@@ -74,7 +57,7 @@ async def test_signal_that_is_not_refused_needs_no_patch(saga: Saga) -> None:
     await saga.until_status(booked, BookingStatus.ACCEPTED)
     events = (await booked.handle.fetch_history()).events
     assert "core_patch" not in {event.marker_recorded_event_attributes.marker_name for event in events}
-    assert await _recorded(booked) == []
+    assert await recorded_refusals(booked) == []
 
 
 @pytest.mark.parametrize("actor", ["stranger", "student"])

@@ -18,6 +18,7 @@ from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, Wor
 from models.domain.actors import AbsentParty
 from models.domain.errors import Declined, Retryable
 from models.domain.messages import (
+    Approve,
     BookingView,
     Cancel,
     Complete,
@@ -36,7 +37,9 @@ from models.domain.policy import PaymentPlan
 from models.domain.states import BookingStatus
 from tests.workflows.booking import endings
 from tests.workflows.booking.endings import OPERATOR, Ending
+from tests.workflows.booking.refusals import details_of, recorded_refusals
 from tests.workflows.booking.reschedule_steps import move, proposal
+from tests.workflows.replay import replay
 from tests.workflows.saga import Booked, Handle, Saga
 
 pytestmark = [
@@ -333,3 +336,24 @@ async def test_an_operators_decision_that_is_under_way_is_carried_out_after_a_re
         assert view is not None
         assert payment is not None
         assert payment.captured_minor == kept_minor
+
+
+async def test_signals_that_a_reset_sends_again_are_not_refused(live_saga: Saga) -> None:
+    """They had their effect before it. The update beside them has to come in the same order in a replay."""
+    saga = live_saga
+    booked = await saga.paid()
+    until = booked.order.terms.starts_at - timedelta(days=1)
+    await booked.handle.execute_update("extend", Extend(actor=OPERATOR, until=until))
+    await booked.handle.signal("approve", Approve(actor=booked.instructor))
+    await saga.until_status(booked, BookingStatus.ACCEPTED)
+    run_id = (await booked.handle.describe()).run_id
+    for task in await _tasks(booked.handle):
+        await _reset(saga, booked.handle, run_id, task, EVERYTHING)
+        await _until_idle(booked.handle)
+        assert (task, await recorded_refusals(booked)) == (task, [])
+        assert "Refused" not in await details_of(booked)
+        await replay(booked.handle)
+    # A new one is.
+    await booked.handle.signal("approve", Approve(actor=booked.instructor))
+    await saga.until_audited(booked, "booking.signal_refused")
+    assert "the signal `approve` at " in await details_of(booked)

@@ -14,6 +14,7 @@ from tests.api.live.journey import decide, order
 from tests.api.live.reconciliation.steps import change, held, settled, sweep, terminate, until
 from tests.api.live.reconciliation.stripe_side import StripeSide
 from tests.api.live.workers import FailingGateway, Workers
+from tests.api.world import PUBLIC_URL
 from workflows import search_attributes
 
 # The Stripe SDK's own use of httpx.
@@ -63,6 +64,7 @@ async def test_ended_booking_is_found_for_as_long_as_it_needs_attention(
     text = await details(temporal, id)
     assert "the student is owed 25.00 USD" in text
     assert f"/test/payments/{intent.id}" in text
+    assert f"[its page]({PUBLIC_URL}/operator/bookings/{booking_id})" in text
 
     # Looking again changes nothing, and somebody else's end of it does not last.
     length = (await temporal.get_workflow_handle(id).describe()).history_length
