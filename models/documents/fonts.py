@@ -14,6 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
 
+import uharfbuzz
 from fontTools.ttLib import TTFont
 from fpdf import FPDF
 from fpdf.fonts import TTFFont
@@ -24,13 +25,19 @@ TEXT = "FiraGO"
 _CJK = "NotoSansCJK"
 # Tables for shaping, which HarfBuzz reads from the file. fpdf never embeds them, but would parse all of them first.
 _LAYOUT_TABLES = ("GDEF", "GPOS", "GSUB")
+# Letters with their marks, punctuation, currencies and symbols, as Unicode's blocks divide them.
+LATIN = frozenset([*range(0x20, 0x250), *range(0x300, 0x370), *range(0x1E00, 0x1F00), *range(0x2000, 0x2300)])
 _UNPRINTABLE = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
 
 
-def load(pdf: FPDF) -> None:
-    """Add the text font, in both weights."""
-    _add(pdf, TEXT, "", _directory() / "FiraGO-Regular.ttf")
-    _add(pdf, TEXT, "B", _directory() / "FiraGO-Bold.ttf")
+def load(pdf: FPDF, text: str) -> None:
+    """Add the text font, in both weights. For a `text` in Latin, only that part of it, which takes half the time.
+
+    `text` has every character of the document's values. Its labels are Latin in all our languages.
+    """
+    part = "Latin" if all(ord(character) in LATIN for character in text) else "all"
+    _add(pdf, TEXT, "", _directory() / f"Regular-{part}.ttf")
+    _add(pdf, TEXT, "B", _directory() / f"Bold-{part}.ttf")
     pdf.set_text_shaping(True)
 
 
@@ -91,6 +98,14 @@ def _directory() -> Path:
     """FiraGO as files: fpdf reads files, and the package has bytes. Deleted when the process exits."""
     directory = TemporaryDirectory(prefix="holdfast-fonts-")
     atexit.register(directory.cleanup)
-    for name, font in (("FiraGO-Regular.ttf", FiraGO_Regular), ("FiraGO-Bold.ttf", FiraGO_Bold)):
-        (Path(directory.name) / name).write_bytes(font.fontbuffer)
-    return Path(directory.name)
+    path = Path(directory.name)
+    for weight, font in (("Regular", FiraGO_Regular), ("Bold", FiraGO_Bold)):
+        (path / f"{weight}-all.ttf").write_bytes(font.fontbuffer)
+        (path / f"{weight}-Latin.ttf").write_bytes(_latin(font.fontbuffer))
+    return path
+
+
+def _latin(font: bytes) -> bytes:
+    wanted = uharfbuzz.SubsetInput()
+    wanted.unicode_set.update(LATIN)
+    return bytes(uharfbuzz.subset(uharfbuzz.Face(font), wanted).blob.data)

@@ -18,7 +18,10 @@ _SIZE = 9.5
 
 
 class Page(FPDF):
-    """The same values give the same bytes: the creation date is the document's, not the current time."""
+    """The same values give the same bytes: the creation date is the document's, not the current time.
+
+    `text` has every character that people or the platform chose, names above all. It decides which fonts are loaded.
+    """
 
     def __init__(
         self,
@@ -26,6 +29,7 @@ class Page(FPDF):
         kind: str,
         number: str,
         at: datetime,
+        text: str,
         footnote: str = "",
         language: Language = LANGUAGES[SOURCE],
     ) -> None:
@@ -41,7 +45,7 @@ class Page(FPDF):
         self.set_lang(language.code)
         self.set_margins(_MARGIN, 16)
         self.set_auto_page_break(True, 24)
-        fonts.load(self)
+        fonts.load(self, issuer.name + issuer.address + text)
         self.add_page()
 
     def header(self) -> None:

@@ -84,7 +84,7 @@ def draw(receipt: Receipt, issuer: Issuer) -> bytes:
     say = reads.gettext
     at = receipt.movements[-1].at
     number, footnote = receipt_number(receipt.booking_id), say("Times are in %(zone)s.", zone=zone.key)
-    page = Page(issuer, say("Receipt"), number, at, footnote, reads)
+    page = Page(issuer, say("Receipt"), number, at, receipt.model_dump_json(), footnote, reads)
     page.fields(
         [
             (say("Paid by"), receipt.student),

@@ -15,7 +15,7 @@ def draw(statement: Statement, instructor: str, issuer: Issuer, code: str = SOUR
     reads = language(code)
     say = reads.gettext
     footnote = say("Months are in %(zone)s.", zone=statement.time_zone)
-    page = Page(issuer, say("Statement"), str(statement.year), statement.as_of, footnote, reads)
+    page = Page(issuer, say("Statement"), str(statement.year), statement.as_of, instructor, footnote, reads)
     page.fields(
         [
             (say("For"), instructor),

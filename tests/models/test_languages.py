@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from api.http.problems import Kind
 from api.pages import sentences
 from api.pages.forms import is_for_people
+from models.documents.fonts import LATIN
 from models.documents.receipt import Step
 from models.domain.declines import ADVICE
 from models.domain.ledger import STORY
@@ -82,6 +83,14 @@ def test_catalogue_is_complete_and_has_nothing_else(code: str) -> None:
         names = set(PLACEHOLDER.findall(ids[-1]))
         assert all(set(PLACEHOLDER.findall(text)) <= names for text in texts), id
         assert set(PLACEHOLDER.findall(texts[-1])) == names, id
+
+
+@pytest.mark.parametrize("code", LANGUAGES)
+def test_documents_need_no_other_font_for_a_language(code: str) -> None:
+    """`fonts.load` decides by the values of a document which font it loads, and not by its labels."""
+    texts = [str(message.string) for message in _catalogue(code).values()] if code != "en" else map(str, messages())
+    amounts = (language(code).money(Money(amount_minor=-10_000, currency=currency)) for currency in CURRENCIES)
+    assert {ord(character) for text in (*texts, *amounts) for character in text} - {ord("\n")} <= LATIN
 
 
 def test_german_is_there_and_an_unknown_language_is_english() -> None:
