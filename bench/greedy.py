@@ -85,7 +85,7 @@ async def measure(stack: BenchStack) -> Greedy:
             quiet += await _round(market, driver, account, result.quiet)
             async with _running(clients, result):
                 greedy += await _round(market, driver, account, result.greedy)
-        # Only now, because the payouts advance Stripe's clock, and a Checkout Session cannot expire in the past.
+        # Only now, because the payouts advance Stripe's clock, past the end of holds.
         await _until_over(max(booked.pair.starts_at for booked in greedy))
         await map_concurrently(quiet, _capture, _AT_ONCE)
         result.quiet["payout"] += await _pay_out(market, quiet)
