@@ -1,4 +1,4 @@
-"""An operator plays settle, refund and adjust in Chromium, and every page of theirs is accessible and fits."""
+"""An operator plays settle, refund and adjust in Chromium."""
 
 import re
 from collections.abc import AsyncIterator
@@ -15,11 +15,6 @@ from models.db import build_engine
 from sandbox.browser.checkout_page import pay
 from sandbox.demo.marketplace import Marketplace
 from sandbox.stack.stack import Stack
-from tests.accessibility import violations
-
-PATHS = tuple(
-    f"/operator{path}" for path in ("", "/bookings", "/disputes", "/people", "/figures", "/reconciliations", "/drifts")
-)
 
 
 @pytest.fixture
@@ -83,13 +78,3 @@ async def test_an_operator_settles_refunds_and_adjusts_with_clicks(
     await page.get_by_label("Reason").fill("Half of the fee was returned, as agreed.")
     await page.get_by_role("button", name="Adjust the ledger").click()
     await expect(page.get_by_role("status")).to_have_text("The ledger is adjusted to what Stripe has.")
-
-    broken, wide = {}, []
-    await page.set_viewport_size({"width": 320, "height": 640})
-    for path in (*PATHS, f"/operator/bookings/{booking_id}", f"/operator/bookings/{booking_id}/refund", drift):
-        await page.goto(f"{stack.api_url}{path}")
-        broken[path] = await violations(page)
-        if await page.evaluate("document.documentElement.scrollWidth") > 320:
-            wide.append(path)
-    assert {path: found for path, found in broken.items() if found} == {}
-    assert wide == []
