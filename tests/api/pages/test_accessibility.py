@@ -85,9 +85,9 @@ async def test_the_checks_find_what_is_wrong(browser_page: Page) -> None:
 
 
 async def _serve(route: Route, client: httpx.AsyncClient) -> None:
-    """From the app, without a server. Its streams end at once, and the browser would ask for them again and again."""
+    """From the app, without a server. Its streams would end at once, and the browser ask for them again and again."""
     url = urlsplit(route.request.url)
-    if url.path.endswith("/events"):
+    if route.request.resource_type == "eventsource":
         await route.abort()
         return
     answer = await client.get(f"{url.path}?{url.query}" if url.query else url.path)
