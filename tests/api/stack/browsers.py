@@ -6,13 +6,14 @@ from playwright.async_api import Page, expect
 
 from sandbox.demo.people import Person
 from sandbox.stack.stack import Stack
+from sandbox.up import sign_in_link
 
 # The machine may be busy with other tests.
 expect.set_options(timeout=20_000)
 
 
 async def another(page: Page) -> Page:
-    """Of somebody else, in the same program: it shares no cookies."""
+    """Of somebody else: it shares no cookies."""
     browser = page.context.browser
     assert browser is not None
     return await (await browser.new_context()).new_page()
@@ -28,8 +29,8 @@ async def sign_up(page: Page, stack: Stack) -> None:
 
 
 async def sign_in(page: Page, stack: Stack, person: Person) -> None:
-    """As with the links that `./run up` prints."""
-    await page.goto(f"{stack.api_url}/sign-in/token#{person.token}")
+    """With the links that `./run up` prints."""
+    await page.goto(sign_in_link(stack, person.role, person.id))
     await page.get_by_role("button", name="Sign in").click()
     await expect(page.get_by_role("button", name="Sign out")).to_be_visible()
 

@@ -3,6 +3,7 @@ ahead."""
 
 import re
 from datetime import UTC, datetime, timedelta
+from urllib.parse import urljoin
 
 from playwright.async_api import Page, expect
 
@@ -32,7 +33,9 @@ async def _pair(market: Marketplace) -> Pair:
 async def test_a_booking_from_sign_up_to_receipt_and_payout(
     stack: Stack, market: Marketplace, browser_page: Page
 ) -> None:
-    student, instructor = browser_page, await another(browser_page)
+    # In one browser: the links of `./run up` lead to two hosts.
+    student = await another(browser_page)
+    instructor = await student.context.new_page()
     [(_, person)] = market.people
     await market.add_slot(person, IN_TWO_DAYS, _LASTS)
     await sign_up(student, stack)
@@ -45,7 +48,6 @@ async def test_a_booking_from_sign_up_to_receipt_and_payout(
     await expect(student.get_by_text("$100.00 is on hold on your card. You have not been charged.")).to_be_visible()
 
     await sign_in(instructor, stack, person)
-    await instructor.get_by_role("link", name="Today").click()
     await instructor.get_by_role("button", name="Confirm").click()
     await expect(instructor.get_by_role("status")).to_contain_text("Confirmed.")
     await expect(student.get_by_text("The instructor confirmed the booking.")).to_be_visible()
@@ -97,7 +99,7 @@ async def test_an_absence_is_reported_contested_and_decided(
     student, instructor, operator = browser_page, await another(browser_page), await another(browser_page)
     for page, person in ((student, pair.student), (instructor, pair.instructor)):
         await sign_in(page, stack, person)
-        await page.goto(f"{stack.api_url}/bookings/{booking_id}")
+        await page.goto(urljoin(page.url, f"/bookings/{booking_id}"))
     await sign_in(operator, stack, market.operator())
     slot_id, _ = await market.add_slot(pair.instructor, timedelta(seconds=2), _LASTS)
     await pair.student.decide(booking_id, "reschedule", {"slot_id": str(slot_id)})
@@ -130,7 +132,7 @@ async def test_a_student_pays_again_for_a_session_that_is_moved_beyond_its_hold(
     student, instructor = browser_page, await another(browser_page)
     for page, person in ((student, pair.student), (instructor, pair.instructor)):
         await sign_in(page, stack, person)
-        await page.goto(f"{stack.api_url}/bookings/{booking_id}")
+        await page.goto(urljoin(page.url, f"/bookings/{booking_id}"))
     await student.get_by_role("link", name="Propose another time").click()
     await student.get_by_role("radio").first.check()
     await student.get_by_role("button", name="Propose this time").click()
