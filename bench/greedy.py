@@ -106,7 +106,7 @@ async def _round(
 
     async def sign_in(_: int) -> None:
         started = time.monotonic()
-        answer = await market.http.post("/v1/auth/token", json=account, headers=_from_new_address())
+        answer = await market.http.post("/v1/auth/token", json=account, headers=from_new_address())
         answer.raise_for_status()
         seconds["sign-in"].append(time.monotonic() - started)
 
@@ -156,7 +156,7 @@ async def _sign_up(market: Marketplace) -> Json:
 _addresses = itertools.count(1)
 
 
-def _from_new_address() -> dict[str, str]:
+def from_new_address() -> dict[str, str]:
     """The API trusts a proxy on this machine to name the client (RFC 2544's addresses, for benchmarks)."""
     number = next(_addresses)
     return {"X-Forwarded-For": f"198.18.{number // 256}.{number % 256}"}
@@ -225,7 +225,7 @@ async def _greedy_clients(
     for booked in past_booked:
         await booked.pair.instructor.decide(str(booked.booking_id), "reject", {"reason": "I am away."})
     return [
-        GreedyClient(http, _from_new_address(), one, other, answers)
+        GreedyClient(http, from_new_address(), one, other, answers)
         for one, other in zip(past_booked, coming_booked, strict=True)
     ]
 
