@@ -1,5 +1,5 @@
-"""`./run bench`: what a booking costs, how it continues after a crash, what others notice of greedy clients, and what
-many waiting bookings cost."""
+"""`./run bench`: what a booking costs, how it continues after a crash, what others notice of greedy clients, what many
+waiting bookings cost, and how long pages take."""
 
 import argparse
 import sys
@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from bench import checks, greedy, recovery, report, throughput, waiting
+from bench import checks, greedy, pages, recovery, report, throughput, waiting
 from bench.checks import Check
 from bench.stack import bench_stack
 from sandbox.demo.people import Unexpected
@@ -39,6 +39,11 @@ def _arguments() -> argparse.Namespace:
         "--greedy",
         action="store_true",
         help="measure instead what others wait for beside clients that ask for all they can get",
+    )
+    instead.add_argument(
+        "--pages",
+        action="store_true",
+        help="measure instead how long the pages take, in relation to the API calls with the same content",
     )
     instead.add_argument(
         "--waiting",
@@ -75,6 +80,11 @@ async def _bench(arguments: argparse.Namespace) -> int:
             beside = await greedy.measure(stack)
             report.print_greedy(beside)
             results, checked = {"greedy": asdict(beside)}, checks.of_greedy(beside)
+        elif arguments.pages:
+            parameters = {"load_percent": round(100 * pages.LOAD)}
+            timed = await pages.measure(stack)
+            report.print_pages(timed)
+            results, checked = {"pages": asdict(timed)}, checks.of_pages(timed)
         else:
             parameters = {"bookings": arguments.bookings, "at_once": arguments.at_once}
             results, checked = {"throughput": {}}, []

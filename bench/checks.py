@@ -8,11 +8,13 @@ from bench.budget import (
     MAX_ACTIONS,
     MAX_EVENTS,
     MAX_GREEDY_RATIO,
+    MAX_PAGE_RATIO,
     MAX_RECOVERY_SECONDS,
     MAX_STRIPE_MUTATIONS,
     MAX_WAITING_RATIO,
 )
 from bench.greedy import STEPS, Greedy
+from bench.pages import Pages
 from bench.recovery import Recovery
 from bench.throughput import Throughput
 from bench.waiting import Waiting
@@ -57,6 +59,10 @@ def of_waiting(run: Sequence[Waiting]) -> list[Check]:
             MAX_WAITING_RATIO,
         ),
     ]
+
+
+def of_pages(run: Pages) -> list[Check]:
+    return [_at_most(f"p99 of {name}, page / API", round(run.ratio(name), 2), MAX_PAGE_RATIO) for name in run.page]
 
 
 def _at_most(name: str, measured: float, most: float) -> Check:

@@ -85,7 +85,7 @@ async def measure(stack: BenchStack) -> Greedy:
             quiet += await _round(market, driver, account, result.quiet)
             async with _running(clients, result):
                 greedy += await _round(market, driver, account, result.greedy)
-        # Only now, because the payouts advance Stripe's clock, and a Checkout Session cannot expire in the past.
+        # Only now, because the payouts advance Stripe's clock, past the end of holds.
         await _until_over(max(booked.pair.starts_at for booked in greedy))
         await map_concurrently(quiet, _capture, _AT_ONCE)
         result.quiet["payout"] += await _pay_out(market, quiet)
@@ -106,7 +106,7 @@ async def _round(
 
     async def sign_in(_: int) -> None:
         started = time.monotonic()
-        answer = await market.http.post("/v1/auth/token", json=account, headers=_from_new_address())
+        answer = await market.http.post("/v1/auth/token", json=account, headers=from_new_address())
         answer.raise_for_status()
         seconds["sign-in"].append(time.monotonic() - started)
 
@@ -156,7 +156,7 @@ async def _sign_up(market: Marketplace) -> Json:
 _addresses = itertools.count(1)
 
 
-def _from_new_address() -> dict[str, str]:
+def from_new_address() -> dict[str, str]:
     """The API trusts a proxy on this machine to name the client (RFC 2544's addresses, for benchmarks)."""
     number = next(_addresses)
     return {"X-Forwarded-For": f"198.18.{number // 256}.{number % 256}"}
@@ -225,7 +225,7 @@ async def _greedy_clients(
     for booked in past_booked:
         await booked.pair.instructor.decide(str(booked.booking_id), "reject", {"reason": "I am away."})
     return [
-        GreedyClient(http, _from_new_address(), one, other, answers)
+        GreedyClient(http, from_new_address(), one, other, answers)
         for one, other in zip(past_booked, coming_booked, strict=True)
     ]
 

@@ -18,6 +18,7 @@ from bench.bookings import STEPS
 from bench.checks import Check
 from bench.figures import Figure, Ratio
 from bench.greedy import CLIENTS, Greedy, p99
+from bench.pages import Pages
 from bench.recovery import Recovery
 from bench.throughput import Throughput
 from bench.waiting import CACHED, Waiting
@@ -82,6 +83,19 @@ def print_waiting(run: Sequence[Waiting]) -> None:
         seconds = (value for waking in wakings for value in (median(waking.seconds), waking.cpu_seconds))
         milliseconds = (f"{value * 1000:.0f}" for value in seconds)
         table.add_row(str(each.bookings), f"{each.worker_megabytes:.0f}", *milliseconds)
+    _console.print(table)
+
+
+def print_pages(run: Pages) -> None:
+    table = Table(title=f"Server time in milliseconds, with the API's process at {run.load:.0%} of a core")
+    for heading in ("page", "samples", "page p50", "page p99", "API p50", "API p99", "p50 ratio", "p99 ratio"):
+        table.add_column(heading, justify="left" if heading == "page" else "right")
+    for name, page in run.page.items():
+        calls = run.calls[name]
+        values = (median(page), p99(page), median(calls), p99(calls))
+        milliseconds = (f"{value * 1000:.1f}" for value in values)
+        ratios = (f"{median(page) / median(calls):.2f}", f"{run.ratio(name):.2f}")
+        table.add_row(name, str(len(page)), *milliseconds, *ratios)
     _console.print(table)
 
 

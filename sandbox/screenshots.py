@@ -9,9 +9,10 @@ import tempfile
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
+from urllib.parse import urljoin
 
 import httpx
-from playwright.async_api import Page, ViewportSize, async_playwright
+from playwright.async_api import Page, ViewportSize, async_playwright, expect
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
@@ -25,6 +26,7 @@ from sandbox.demo.people import Person
 from sandbox.stack import supervision
 from sandbox.stack.environment import PROJECT_ROOT
 from sandbox.stack.stack import Stack
+from sandbox.up import sign_in_link
 
 SIZE: Final[ViewportSize] = {"width": 1200, "height": 800}
 IMAGES: Final = PROJECT_ROOT / "docs" / "images"
@@ -55,22 +57,22 @@ async def _play_and_draw(stack: Stack, page: Page) -> None:
             "POST", f"/operator/bookings/{bookings[0]}/refund", json={"amount_minor": 2_500, "reason": "It was short."}
         )
         pair, accepted = await _accepted(market, 54)
+        await page.set_viewport_size(SIZE)
+        await _draw(page, stack, "booking", pair.student, f"/bookings/{accepted}")
         await temporal_pictures.draw(market, page, bookings[0], accepted, pair.instructor)
         await page.set_viewport_size(SIZE)
-        await _sign_in(page, stack.api_url, market.operator())
-        for name, path in {
-            "booking": f"/operator/bookings/{bookings[0]}",
-            "figures": "/operator/figures",
-        }.items():
-            await page.goto(stack.api_url + path)
-            await page.screenshot(path=IMAGES / f"{name}.png")
-            print(IMAGES / f"{name}.png")
+        await _draw(page, stack, "operator-booking", market.operator(), f"/operator/bookings/{bookings[0]}")
+        await _draw(page, stack, "figures", market.operator(), "/operator/figures")
     await engine.dispose()
 
 
-async def _sign_in(page: Page, url: str, person: Person) -> None:
-    await page.goto(f"{url}/sign-in/token#{person.token}")
+async def _draw(page: Page, stack: Stack, name: str, person: Person, path: str) -> None:
+    await page.goto(sign_in_link(stack, person.role, person.id))
     await page.get_by_role("button", name="Sign in").click()
+    await expect(page.get_by_role("button", name="Sign out")).to_be_visible()
+    await page.goto(urljoin(page.url, path))
+    await page.screenshot(path=IMAGES / f"{name}.png")
+    print(IMAGES / f"{name}.png")
 
 
 async def _settled(market: Marketplace, hours: int) -> str:
@@ -81,7 +83,8 @@ async def _settled(market: Marketplace, hours: int) -> str:
 
 
 async def _accepted(market: Marketplace, hours: int) -> tuple[Pair, str]:
-    pair = await market.pair(timedelta(hours=hours))
+    [(student, instructor)] = market.people
+    pair = Pair(student, instructor, *await market.add_slot(instructor, timedelta(hours=hours), timedelta(hours=1)))
     booking = await pair.student.book(pair.slot_id)
     await pay(booking["checkout_url"])
     await pair.student.wait_until(booking["id"], payment__status="PENDING")

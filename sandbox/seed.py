@@ -36,8 +36,8 @@ _INSTRUCTORS = (("Clara", "Wieck", "Europe/Berlin"), ("Toru", "Takemitsu", "Asia
 _OPERATOR = "Olu Adeyemi"
 _DAYS_AHEAD = 5
 _HOURS_OF_DAY = (9, 11, 14, 16)
-_SOON = 24
-"""Slots of five minutes: two hours of them."""
+_SOON = 60
+"""Slots of a minute, one every other minute: two hours of them."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ _LISTINGS = (
     _Listing("moderate", 1, "Composition: colour and silence", _HUNDRED_DOLLARS, MODERATE),
     _Listing("strict", 2, "Counterpoint", _HUNDRED_DOLLARS, STRICT),
     _Listing("yen", 1, "作曲入門", Money(amount_minor=15_000, currency="jpy"), MODERATE),
-    _Listing("soon", 0, "Five minutes at the piano", Money(amount_minor=1_000, currency="usd"), FLEXIBLE, 5),
+    _Listing("soon", 0, "A minute at the piano", Money(amount_minor=1_000, currency="usd"), FLEXIBLE, 1),
     _Listing("far", 2, "An evening of fugues", _HUNDRED_DOLLARS, MODERATE, 120),
 )
 
@@ -249,12 +249,12 @@ async def _exists(engine: AsyncEngine, instructor_id: UUID) -> bool:
 def _slot_starts(name: str, now: datetime) -> list[datetime]:
     """From tomorrow until the last day that a hold covers, at whatever hour of today it is placed.
 
-    Some `soon`, to play a whole booking within minutes, and an evening in three weeks, which no hold covers.
+    Some `soon`, to play a whole booking in five minutes, and an evening in three weeks, which no hold covers.
     """
     midnight = datetime.combine(now.astimezone(UTC).date(), time(), UTC)
     if name == "soon":
-        first = now.replace(minute=now.minute // 5 * 5, second=0, microsecond=0)
-        return [first + timedelta(minutes=5 * count) for count in range(2, _SOON + 2)]
+        first = now.replace(minute=now.minute // 2 * 2, second=0, microsecond=0)
+        return [first + timedelta(minutes=2 * count) for count in range(2, _SOON + 2)]
     if name == "far":
         return [midnight + timedelta(weeks=3, hours=18)]
     return [midnight + timedelta(days=day, hours=hour) for day in range(1, _DAYS_AHEAD + 1) for hour in _HOURS_OF_DAY]

@@ -16,6 +16,7 @@ from sandbox.seed import Seeds, seed
 from sandbox.stack import supervision
 from sandbox.stack.commands import StartupError
 from sandbox.stack.local import THIS_CHECKOUT, LocalSecrets, StackDirectory, write_atomically
+from sandbox.stack.ports import LOOPBACK
 from sandbox.stack.processes import Process
 from sandbox.stack.stack import Stack
 
@@ -88,7 +89,7 @@ async def _restart(process: Process) -> None:
 
 def _announce(stack: Stack, seeds: Seeds) -> None:
     rows = {
-        "API": stack.api_url,
+        "API and pages": stack.api_url,
         "Temporal UI": stack.temporal_ui_url,
         "Temporal": stack.temporal_address,
         "Stripe": stack.stripe_url + (" (its clock has buttons)" if stack.has_stripe_sandbox else ""),
@@ -98,19 +99,25 @@ def _announce(stack: Stack, seeds: Seeds) -> None:
         "Logs": str(stack.logs),
         "Seed student": f"./run token --role student --id {seeds.students[0]}",
         "Seed instructor": f"./run token --role instructor --id {seeds.instructors[0]}",
-        "As the student": _sign_in_link(stack, Role.STUDENT, seeds.students[0]),
-        "As the instructor": _sign_in_link(stack, Role.INSTRUCTOR, seeds.instructors[0]),
-        "As the operator": _sign_in_link(stack, Role.OPERATOR, seeds.operator),
+        "As the student": sign_in_link(stack, Role.STUDENT, seeds.students[0]),
+        "As the instructor": sign_in_link(stack, Role.INSTRUCTOR, seeds.instructors[0]),
+        "As the operator": sign_in_link(stack, Role.OPERATOR, seeds.operator),
     }
     width = max(map(len, rows))
     table = "\n".join(f"  {name:<{width}}  {value}" for name, value in rows.items())
-    print(f"Holdfast is up. Ctrl-C stops it.\n\n{table}\n", flush=True)
+    hint = 'To play a booking with clicks: docs/pages.md, "Play a booking".'
+    print(f"Holdfast is up. Ctrl-C stops it.\n\n{table}\n\n{hint}\n", flush=True)
 
 
-def _sign_in_link(stack: Stack, role: Role, id: UUID) -> str:
-    """Signs in by one click, for as long as a session lasts. The token is in the fragment, which no log has."""
+def sign_in_link(stack: Stack, role: Role, id: UUID) -> str:
+    """Signs in by one click, for as long as a session lasts. The token is in the fragment, which no log has.
+
+    A browser has one session for each host name. So that one window can play both sides of a booking, the student's is
+    the address that Checkout leads back to, and the others' is `localhost`.
+    """
     token = issue_token(stack.token_secret, role, id, _LINK_LASTS)
-    return f"{stack.api_url}/sign-in/token#{token}"
+    url = stack.api_url if role is Role.STUDENT else stack.api_url.replace(LOOPBACK, "localhost")
+    return f"{url}/sign-in/token#{token}"
 
 
 def _write_ready_file(stack: Stack, ready_file: Path | None) -> None:

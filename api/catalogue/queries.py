@@ -3,14 +3,26 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, ColumnExpressionArgument, Uuid, func, literal, literal_column, true, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    ColumnExpressionArgument,
+    DateTime,
+    Integer,
+    Uuid,
+    bindparam,
+    func,
+    literal_column,
+    true,
+    tuple_,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import aliased
 from sqlmodel import col, exists, select
 from sqlmodel.ext.asyncio.session import AsyncSession
-from sqlmodel.sql.expression import Select
+from sqlmodel.sql.expression import Select, SelectOfScalar
 
 from api.catalogue.availability import taken
 from api.http.pagination import Cursor
@@ -135,21 +147,27 @@ async def next_free(
     session: AsyncSession, offering_ids: Collection[UUID], now: datetime, count: int
 ) -> dict[UUID, list[Slot]]:
     """The first `count` free slots of each offering, earliest first."""
-    wanted = select(func.unnest(literal(list(offering_ids), ARRAY(Uuid()))).label("id")).subquery()
+    found: dict[UUID, list[Slot]] = {id: [] for id in offering_ids}
+    values = {"offering_ids": list(offering_ids), "now": now, "count": count}
+    for row in await session.exec(_next_free(), params=values):
+        found[row.offering_id].append(row)
+    return found
+
+
+@cache
+def _next_free() -> SelectOfScalar[Slot]:
+    """Built once: that takes longer than to run it."""
+    wanted = select(func.unnest(bindparam("offering_ids", type_=ARRAY(Uuid()))).label("id")).subquery()
     free = (
         select(Slot)
         .join(Offering, col(Offering.id) == col(Slot.offering_id))
-        .where(col(Slot.offering_id) == wanted.c.id, NOT_WITHDRAWN, _is_free(now))
+        .where(col(Slot.offering_id) == wanted.c.id, NOT_WITHDRAWN, _is_free(bindparam("now", type_=DateTime(True))))
         .order_by(col(Slot.starts_at))
-        .limit(count)
+        .limit(bindparam("count", type_=Integer()))
         .lateral()
     )
     slot = aliased(Slot, free)
-    statement = select(slot).select_from(wanted).join(free, true()).order_by(col(slot.starts_at))
-    found: dict[UUID, list[Slot]] = {id: [] for id in offering_ids}
-    for row in await session.exec(statement):
-        found[row.offering_id].append(row)
-    return found
+    return select(slot).select_from(wanted).join(free, true()).order_by(col(slot.starts_at))
 
 
 async def slots_at(
@@ -172,7 +190,7 @@ async def booked_slot(session: AsyncSession, offering_id: UUID, slot_id: UUID) -
     return (row[0], row[1]) if row else None
 
 
-def _is_free(now: datetime) -> ColumnElement[bool]:
+def _is_free(now: datetime | ColumnElement[datetime]) -> ColumnElement[bool]:
     notice = func.make_interval(0, 0, 0, 0, 0, col(Offering.min_notice_minutes))
     instructor = aliased(Instructor)  # The statement around this may have joined the table itself.
     suspended = exists().where(col(instructor.id) == col(Slot.instructor_id), col(instructor.suspended_at).is_not(None))

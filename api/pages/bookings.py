@@ -40,7 +40,11 @@ async def list_own(
     records = found[: position.limit]
     if not past:
         records = sorted(records, key=lambda record: record.request.starts_at)
-    shown = [(presenters.booking(record, caller), _standing(page, record, caller)) for record in records]
+    shown = [
+        (booking, _standing(page, booking, record, caller))
+        for record in records
+        for booking in [presenters.booking(record, caller)]
+    ]
     more = page.url("/bookings", past="yes" if past else None, cursor=cursor) if cursor else None
     return page.show("bookings.html", bookings=shown, past=past, next_page=more)
 
@@ -84,7 +88,7 @@ async def booking_page(
         "booking.html",
         status,
         booking=booking,
-        standing=_standing(page, record, caller, has_returned),
+        standing=_standing(page, booking, record, caller, has_returned),
         can=possible(booking, caller.role, record.request.needs_attention, now),
         other=booking.instructor_name if caller.role is Role.STUDENT else booking.student_name,
         opens_at=opens_at if has_meeting and now < booking.ends_at + meeting.meeting_grace else None,
@@ -102,6 +106,8 @@ def next_moment(booking: Booking, opens_at: datetime, now: datetime) -> datetime
     return min((at for at in moments if at > now), default=None)
 
 
-def _standing(page: Page, record: BookingRecord, caller: Caller, has_returned: bool = False) -> Standing:
-    booking, is_parked = presenters.booking(record, caller), record.request.needs_attention
+def _standing(
+    page: Page, booking: Booking, record: BookingRecord, caller: Caller, has_returned: bool = False
+) -> Standing:
+    is_parked = record.request.needs_attention
     return standing(booking, caller.role, is_parked, has_returned, page.language, page.zone, datetime.now(UTC))

@@ -108,7 +108,6 @@ class Page:
             "typed": Typed(),
             "platform": self.settings.documents.holdfast_platform_name,
             "languages": LANGUAGES,
-            "zones": sorted(names()),
         }
         body = templates.render(template, self.language, context | values)
         return self._answer(HTMLResponse(body, status, _HEADERS | {"Content-Language": self.language.code}))

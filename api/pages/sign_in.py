@@ -75,7 +75,7 @@ async def sign_in_with_token(request: Request, page: WithPage, typed: TypedForm)
         typed.refused(problem, page)
         return page.show("sign_in_token.html", problem.status_code, typed=typed)
     page.start_session(token, SESSION_LASTS)
-    return page.redirect("/operator" if caller.role is Role.OPERATOR else "/")
+    return page.redirect({Role.OPERATOR: "/operator", Role.INSTRUCTOR: "/today"}.get(caller.role, "/"))
 
 
 @router.post("/sign-out")

@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import literal
+from sqlalchemy import Uuid, bindparam, literal
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import SQLModel, col, delete, or_, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlmodel.sql.expression import Select
 
 from api.http.service_tokens import revoke_service_tokens
 from api.people.schemas import AccountChange
@@ -52,15 +54,20 @@ class Account:
 
 async def account(session: AsyncSession, person_id: UUID) -> Account | None:
     """The person's account, also if it is closed."""
-    person = select(literal(person_id).label("id")).subquery()
-    statement = (
+    student, instructor = (await session.exec(_account(), params={"person_id": person_id})).one()
+    return Account(student, instructor) if student or instructor else None
+
+
+@cache
+def _account() -> Select[Student, Instructor]:
+    """Built once: each page runs it."""
+    person = select(bindparam("person_id", type_=Uuid()).label("id")).subquery()
+    return (
         select(Student, Instructor)
         .select_from(person)
         .outerjoin(Student, col(Student.id) == person.c.id)
         .outerjoin(Instructor, col(Instructor.id) == person.c.id)
     )
-    student, instructor = (await session.exec(statement)).one()
-    return Account(student, instructor) if student or instructor else None
 
 
 async def credential_by_email(session: AsyncSession, email: str) -> Credential | None:

@@ -29,7 +29,7 @@ from sandbox.stack.stack import Stack
 PRICE = Money(amount_minor=10_000, currency="usd")
 SESSION_LENGTH = timedelta(seconds=8)
 """Less than an offering can have: the demo would wait for a minute."""
-_OFFERING: Json = {
+OFFERING: Json = {
     "title": "Counterpoint",
     "price": PRICE.model_dump(),
     "duration_minutes": 1,
@@ -115,11 +115,13 @@ class Marketplace:
         self._sessions[then or starts_in] += 1
         return Pair(student, instructor, *await self.add_slot(instructor, starts_in))
 
-    async def add_slot(self, instructor: Person, starts_in: timedelta) -> tuple[UUID, datetime]:
+    async def add_slot(
+        self, instructor: Person, starts_in: timedelta, lasts: timedelta = SESSION_LENGTH
+    ) -> tuple[UUID, datetime]:
         """Not through the API, where slots begin at whole minutes: the demo would wait for them."""
         offerings = await instructor.call("GET", f"/offerings?q=counter&instructor_id={instructor.id}")
         starts_at = datetime.now(UTC) + starts_in
-        offering_id, ends_at = UUID(offerings["data"][0]["id"]), starts_at + SESSION_LENGTH
+        offering_id, ends_at = UUID(offerings["data"][0]["id"]), starts_at + lasts
         return await seed.add_slot(self.engine, offering_id, starts_at, ends_at), starts_at
 
     async def dispute(self, booking_id: str) -> str:
@@ -218,5 +220,5 @@ class Marketplace:
         """A new instructor who is onboarded at Stripe and has an offering."""
         instructor = await Person.sign_up(self.http, SignUpRole.INSTRUCTOR, "Ines Instructor", "Europe/Berlin")
         await instructor.complete_onboarding()
-        await instructor.call("POST", "/offerings", 201, _OFFERING)
+        await instructor.call("POST", "/offerings", 201, OFFERING)
         return instructor

@@ -65,18 +65,23 @@ def check(call: Call) -> None:
         )
 
 
-def expiry(params: JsonObject, now: int) -> int:
-    """`expires_at`, which must be 30 minutes to 24 hours ahead. The default is 24 hours.
+def expiry(params: JsonObject, now: int, ahead: int) -> int:
+    """When the session expires: at `expires_at`, which must be 30 minutes to 24 hours ahead. The default is 24 hours.
+
+    A client may not know that the clock was moved `ahead`, as Holdfast does not. An `expires_at` that is too early by
+    this clock is taken as real time.
 
     Raises:
         StripeError: 400 for any other time.
     """
-    expires_at: int = params.get("expires_at", now + _MAX_EXPIRY_SECONDS)
+    lasts: int = params.get("expires_at", now + _MAX_EXPIRY_SECONDS) - now
     # Allow for the duration of the request, as Stripe does.
-    if expires_at < now + _MIN_EXPIRY_SECONDS - 5:
+    if lasts < _MIN_EXPIRY_SECONDS - 5:
+        lasts += ahead
+    if lasts < _MIN_EXPIRY_SECONDS - 5:
         message = "The `expires_at` timestamp must be at least 30 minutes from Checkout Session creation."
         raise invalid(message, param="expires_at")
-    if expires_at > now + _MAX_EXPIRY_SECONDS + 5:
+    if lasts > _MAX_EXPIRY_SECONDS + 5:
         message = "The `expires_at` timestamp must be less than 24 hours from Checkout Session creation."
         raise invalid(message, param="expires_at")
-    return expires_at
+    return now + lasts

@@ -1,5 +1,7 @@
 """What a browser gets where a program gets a problem document; and the pages that can be taken away."""
 
+import re
+
 import httpx
 import pytest
 from fastapi import FastAPI
@@ -7,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
 from api.main import build_app
+from api.pages.templates import STATIC
 from tests.api.pages.browser import Browser, text_of
 from tests.api.world import PUBLIC_URL, World, problem, settings
 
@@ -63,6 +66,12 @@ async def test_a_static_file_is_kept_and_no_other_file_is_served(client: httpx.A
     assert answer.headers["content-type"].startswith("text/css")
     for name in ("..%2fpage.py", "page.py", "%2e%2e"):
         assert (await client.get(f"/static/{name}")).status_code == 404
+
+
+def test_the_look_is_in_the_custom_properties() -> None:
+    """As `docs/pages.md` says to whoever changes it."""
+    rest = re.sub(r":root \{.*?\}", "", (STATIC / "holdfast.css").read_text(), flags=re.DOTALL)
+    assert re.findall(r"#[0-9a-f]{3,8}\b|(?:rgb|hsl)a?\(|font-family: (?!inherit)", rest) == []
 
 
 async def test_without_pages_only_they_are_gone(

@@ -7,7 +7,7 @@ from stripe import InvalidRequestError, PaymentIntent
 
 from tests.sandbox.stripe.platform import CARD_REQUIRING_3DS, DECLINED_CARD, Platform
 
-MINUTE = 60
+MINUTE, DAY = 60, 86_400
 
 
 async def test_payment_places_a_hold_and_redirects_to_the_success_url(platform: Platform) -> None:
@@ -84,6 +84,19 @@ async def test_session_expires_on_request_and_when_due(platform: Platform) -> No
     late = await platform.submit(by_time)
     assert late.status_code == 410
     assert (await platform.event_types()) == ["checkout.session.expired", "checkout.session.expired"]
+
+
+async def test_a_session_can_be_made_by_real_time_after_the_clock_was_advanced(platform: Platform) -> None:
+    await platform.advance(7 * DAY)
+    expires_at = int(time.time()) + 31 * MINUTE
+    session = await platform.checkout(expires_at=expires_at)
+    assert session.expires_at == expires_at
+    await platform.advance(30 * MINUTE)
+    assert (await platform.stripe.v1.checkout.sessions.retrieve_async(session.id)).status == "open"
+    await platform.advance(1 * MINUTE)
+    assert (await platform.stripe.v1.checkout.sessions.retrieve_async(session.id)).status == "expired"
+    with pytest.raises(InvalidRequestError):
+        await platform.checkout(expires_at=int(time.time()) + 29 * MINUTE)
 
 
 @pytest.mark.parametrize("minutes", [29, 24 * 60 + 1])
