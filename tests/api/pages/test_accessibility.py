@@ -6,8 +6,12 @@ from uuid import uuid4
 
 import httpx
 from playwright.async_api import Page, Route
+from sqlmodel.ext.asyncio.session import AsyncSession
 
+from activities.database import ledger
+from models.domain import postings
 from models.domain.actors import PLATFORM
+from models.domain.money import Money
 from models.domain.reconciliation import Book, DriftKind
 from models.domain.states import BookingStatus, DisputeStatus, PayoutStatus
 from models.tables.disputes import Dispute
@@ -33,9 +37,10 @@ _NO_PAGE = {
 _MORE = {
     "nobody": ("/docs", "/nothing", "/offerings?price_min=much"),
     "student": ("/bookings/{unpaid_id}", "/bookings/{over_id}"),
-    "instructor": ("/bookings/{over_id}",),
+    "instructor": ("/bookings/{over_id}", "/earnings/payouts/{payout_id}"),
+    "operator": ("/operator/drifts/{drift_id}",),
 }
-"""The API's reference, an error, a refused form, and bookings in other states."""
+"""The API's reference, an error, a refused form, and what exists here, but not for the authorization matrix."""
 
 _STATUSES = {"/nothing": 404, "/offerings?price_min=much": 422}
 _HTML = "text/html; charset=utf-8"
@@ -45,7 +50,7 @@ def _paths(role: str) -> list[str]:
     """What the role can read. What anyone can read is nobody's: for others, only its navigation is another one."""
     pages = {path: outcomes for (method, path), outcomes in PAGES.items() if method == "GET" and path not in _NO_PAGE}
     found = [path for path, can in pages.items() if can[role] == "ok" and (role == "nobody" or can["nobody"] != "ok")]
-    return [*found, *(["/operator/drifts/{drift_id}"] if role == "operator" else []), *_MORE.get(role, ())]
+    return [*found, *_MORE[role]]
 
 
 def test_what_is_no_page_is_a_route() -> None:
@@ -147,10 +152,14 @@ async def _populate(world: World) -> dict[str, object]:
                 amount_minor=8_000,
                 platform_fee_minor=2_000,
                 currency="usd",
+                stripe_payout_id="po_1",
                 created_at=now,
                 updated_at=now,
             )
         )
+    async with AsyncSession(world.engine) as session, session.begin():
+        share = Money(amount_minor=8_000, currency="usd")
+        await ledger.post(session, now, postings.paid_out(world.instructor.id, over_id, "po_1", share))
     return {
         "booking_id": booking_id,
         "over_id": over_id,
@@ -159,4 +168,6 @@ async def _populate(world: World) -> dict[str, object]:
         "offering_id": world.offering_id,
         "instructor_id": world.instructor.id,
         "drift_id": drift.id,
+        "payout_id": "po_1",
+        "year": now.year,
     }
