@@ -40,7 +40,7 @@ def _up(checkout: Path) -> Iterator[IO[str]]:
 
 
 def _address(printed: IO[str]) -> str:
-    rows = (re.match(r"  API +(\S+)$", line.rstrip()) for line in printed)
+    rows = (re.match(r"  API and pages +(\S+)$", line.rstrip()) for line in printed)
     address = next((row[1] for row in rows if row), None)
     assert address, "it did not start; the reason is on stderr"
     return address

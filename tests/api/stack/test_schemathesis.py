@@ -50,7 +50,7 @@ def _config(**phases: bool) -> Config:
     return Config.from_dict(
         {
             "seed": 1,
-            "generation": {"deterministic": True, "max-examples": 5, "database": "none", "no-shrink": True},
+            "generation": {"deterministic": True, "max-examples": 3, "database": "none", "no-shrink": True},
             "phases": {name: {"enabled": phases.get(name, False)} for name in ("examples", "coverage", "fuzzing")},
             "checks": {name: {"enabled": False} for name in EXCLUDED_CHECKS},
         }

@@ -70,12 +70,12 @@ async def shown(stripe_side: StripeSide, booking_id: str, person: Person | None 
 
 async def until(stripe_side: StripeSide, booking_id: str, is_so: object) -> JSON:
     assert callable(is_so)
-    for _ in range(400):
+    for _ in range(200):
         answer = await shown(stripe_side, booking_id)
         if answer.status_code == 200 and is_so(answer.json()):
             seen: JSON = answer.json()
             return seen
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.1)
     raise AssertionError(f"still not so: {answer.text}")
 
 
@@ -104,7 +104,7 @@ async def listed(temporal: Client, id: str, status: str) -> None:
     for _ in range(200):
         if (await temporal.count_workflows(query)).count:
             return
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.1)
     raise AssertionError(f"Temporal does not list the workflow as {status}")
 
 

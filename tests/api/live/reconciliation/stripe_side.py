@@ -59,7 +59,7 @@ class StripeSide:
                 if shown.status_code == 200 and shown.json()["finished_at"]:
                     run: JSON = shown.json()
                     return run
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(0.2)
 
     async def drifts(self, **query: str) -> list[JSON]:
         answer = await self.client.get("/v1/operator/drifts", params=query, headers=self.world.operator.headers)
