@@ -87,11 +87,6 @@ def _stderr(program: str, changes: Mapping[str, str | None]) -> list[str]:
                 "HOLDFAST_LINKS_URL: must be https",
             },
         ),
-        (
-            "worker",
-            {"HOLDFAST_SMTP_HOST": ""},
-            {"HOLDFAST_SMTP_HOST is missing"},
-        ),
         ("worker", {"HOLDFAST_ENV": "Production?"}, {"HOLDFAST_ENV: Input should"}),
         (
             "worker",

@@ -78,7 +78,9 @@ REVERSED: list[Play] = [refunds.refunded, refunds.refund_failed_twice, disputes.
 """Of a charge, the share is transferred and reversed otherwise. The rest of the stories is the same."""
 
 
-@pytest.mark.parametrize("reapply", [ALL, NONE], ids=["with_messages", "without_messages"])
+@pytest.mark.parametrize(
+    "reapply", [pytest.param(ALL, marks=pytest.mark.on_demand), NONE], ids=["with_messages", "without_messages"]
+)
 @pytest.mark.parametrize(
     ("plan", "play"), [*((HOLD, play) for play in STORIES), *((CHARGE, play) for play in REVERSED)]
 )

@@ -128,7 +128,12 @@ async def _walk(saga: Saga, name: str, handle: Handle, each_way: bool) -> list[s
     ("plan", "alone", "together"),
     [
         (PaymentPlan.HOLD, endings.ALONE, endings.TOGETHER),
-        (PaymentPlan.CHARGE_THEN_TRANSFER, (endings.retried_by_operator,), endings.CHARGED),
+        pytest.param(
+            PaymentPlan.CHARGE_THEN_TRANSFER,
+            (endings.retried_by_operator,),
+            endings.CHARGED,
+            marks=pytest.mark.on_demand,
+        ),
     ],
 )
 @pytest.mark.parametrize("each_way", [False, pytest.param(True, marks=pytest.mark.on_demand)])
@@ -285,7 +290,12 @@ _OF_A_CHARGE = (_paid, _accepted, _completion_reported)
     ("plan", "together", "moves"),
     [
         (PaymentPlan.HOLD, _OF_A_HOLD, {"cancel": 3, "capture": 7, "expire_checkout": 1}),
-        (PaymentPlan.CHARGE_THEN_TRANSFER, _OF_A_CHARGE, {"refund_charge": 2, "transfer": 4}),
+        pytest.param(
+            PaymentPlan.CHARGE_THEN_TRANSFER,
+            _OF_A_CHARGE,
+            {"refund_charge": 2, "transfer": 4},
+            marks=pytest.mark.on_demand,
+        ),
     ],
 )
 async def test_a_reset_of_an_open_booking_goes_on_where_the_people_left_it(
