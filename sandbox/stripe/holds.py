@@ -27,9 +27,9 @@ def configure(context: Context, *, extended: bool, card_seconds: int | None) -> 
 
 def end(context: Context, intent: Record, charge: Record, instrument: Instrument, *, off_session: bool) -> int:
     """When the hold that starts now ends. A card's charge gets this as its `capture_before`."""
-    type = BY_NAME[instrument.type]
+    type, created = BY_NAME[instrument.type], int(charge.body["created"])
     if instrument.type != "card":
-        starts = midnight(context.now()) if type.hold_ends_at_midnight else context.now()
+        starts = midnight(created) if type.hold_ends_at_midnight else created
         return starts + (type.hold_days or 0) * DAY_SECONDS
     setting = context.store.find(_SETTING, _HOLDS)
     seconds = setting.body["card_seconds"] if setting else None
@@ -41,8 +41,8 @@ def end(context: Context, intent: Record, charge: Record, instrument: Instrument
     if setting and setting.body["extended"] and extended and _asks_for_extension(intent.body) and not off_session:
         seconds = extended
         details["extended_authorization"] = {"status": "enabled"}
-    details["capture_before"] = context.now() + seconds
-    return int(details["capture_before"])
+    details["capture_before"] = created + seconds
+    return created + seconds
 
 
 def _asks_for_extension(intent: JsonObject) -> bool:

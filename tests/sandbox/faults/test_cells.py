@@ -10,9 +10,9 @@ from sandbox.faults.steps import STEPS
 from sandbox.faults.wire import Moment
 
 SUBSET = {
-    Part.WORKER: ("secure", "record", "mail", "accept", "settle", "release"),
+    Part.WORKER: ("secure", "record", "mail", "settle", "release"),
     Part.API: ("reserve",),
-    Part.POSTGRES: ("record", "accept"),
+    Part.POSTGRES: ("accept",),
     Part.TEMPORAL: ("approve",),
     Part.STRIPE: ("secure",),
 }

@@ -109,7 +109,7 @@ async def _reported(saga: Saga) -> Booked:
         (PaymentPlan.HOLD, _reported, _after_report),
         (PaymentPlan.HOLD, parked, _while_parked),
         # The second plan where its steps differ: a settlement that failed, in part done.
-        (PaymentPlan.CHARGE_THEN_TRANSFER, parked, _while_parked),
+        pytest.param(PaymentPlan.CHARGE_THEN_TRANSFER, parked, _while_parked, marks=pytest.mark.on_demand),
     ],
     ids=["before the approval", "after the session", "after a report", "parked", "parked, charged"],
 )

@@ -132,12 +132,15 @@ async def _terminate(terminations: Terminations, play: Ending, after: int | None
 
 
 def _unfinished(paths: dict[Ending, Path]) -> dict[Path, tuple[Ending, int]]:
-    """Each different beginning of a path, and an ending that begins so, with its length."""
+    """Each different beginning of a path, and an ending that begins so, with its length.
+
+    After a look at Stripe, the booking is to whoever finds it what it was before.
+    """
     return {
         path[:length]: (play, length)
         for play, path in reversed(paths.items())
         for length in range(1, len(path))
-        if not path[length - 1].startswith("record_ending")
+        if not path[length - 1].startswith(("record_ending", "look_up"))
     }
 
 
