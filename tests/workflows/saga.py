@@ -50,12 +50,10 @@ from workflows import search_attributes
 from workflows.booking.workflow import BookingWorkflow
 
 QUEUE = "test"
-both_plans = pytest.mark.parametrize("plan", list(PaymentPlan))
-"""For tests that hold whatever the booking's payment plan is."""
-decisions_under_both_plans = pytest.mark.parametrize(
+both_plans = pytest.mark.parametrize(
     "plan", [PaymentPlan.HOLD, pytest.param(PaymentPlan.CHARGE_THEN_TRANSFER, marks=pytest.mark.on_demand)]
 )
-"""For tests of what people decide. The plan changes how the money moves then, which the tests of endings play."""
+"""For tests that hold whatever the booking's payment plan is. The suite plays the endings under both."""
 _ATTEMPTS = 90
 _SAME_CALLS = {"capture": "transfer", "cancel": "refund_charge", "refund": "refund_charge"}
 """What moves a charge's money, by the call that does so for a hold."""

@@ -156,6 +156,7 @@ _REVERSING = [
 
 # Before an activity, a workflow has done the same as after the one that precedes it.
 @pytest.mark.parametrize("when", [pytest.param("before", marks=pytest.mark.on_demand), "after"])
+@pytest.mark.on_demand
 @pytest.mark.parametrize(
     ("plan", "play", "activity_type"),
     [

@@ -11,15 +11,15 @@ from models.domain.actors import AbsentParty
 from models.domain.endings import EndReason
 from models.domain.messages import Approve, BookingView, Cancel, Channel, Complete, Reject, ReportNoShow
 from models.domain.money import Money
-from models.domain.policy import BookingPolicy, CompletionTimeoutPolicy
+from models.domain.policy import BookingPolicy, CompletionTimeoutPolicy, PaymentPlan
 from models.domain.states import BookingStatus, PaymentStatus, SessionStatus
 from models.tables.audit import AuditEvent
 from sandbox.browser.checkout_page import GOOD_CARD, POOR_CARD, CheckoutClosed, pay
 from sandbox.demo.figures import Figures
-from tests.workflows.saga import Booked, Saga, both_plans
+from tests.workflows.saga import Booked, Saga
 from workflows.booking.workflow import BookingWorkflow
 
-pytestmark = [pytest.mark.uncached, both_plans]
+pytestmark = [pytest.mark.uncached, pytest.mark.parametrize("plan", list(PaymentPlan))]
 
 NOTHING = Figures()
 ALL = Figures(10_000, 8_000, 2_000, 320)

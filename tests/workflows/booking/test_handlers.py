@@ -30,10 +30,10 @@ from models.domain.money import Money
 from models.domain.policy import BookingPolicy, Deadlines
 from models.domain.states import BookingStatus, PaymentStatus
 from sandbox.browser.checkout_page import pay
-from tests.workflows.saga import Booked, Saga, decisions_under_both_plans
+from tests.workflows.saga import Booked, Saga, both_plans
 from workflows.booking.workflow import BookingWorkflow
 
-pytestmark = decisions_under_both_plans
+pytestmark = both_plans
 
 OPERATOR = Actor(role=Role.OPERATOR, id=UUID(int=3))
 

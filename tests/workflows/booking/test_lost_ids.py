@@ -14,10 +14,10 @@ from models.domain.messages import Complete, Release, ReserveSlot, Retry
 from models.domain.states import BookingStatus, PaymentStatus
 from models.tables.people import Instructor, Student
 from sandbox.demo.figures import Figures
-from tests.workflows.saga import Booked, Saga, decisions_under_both_plans
+from tests.workflows.saga import Booked, Saga, both_plans
 from workflows.booking.workflow import BookingWorkflow
 
-pytestmark = decisions_under_both_plans
+pytestmark = both_plans
 
 OPERATOR = Actor(role=Role.OPERATOR, id=UUID(int=3))
 

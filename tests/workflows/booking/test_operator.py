@@ -13,10 +13,10 @@ from models.domain.messages import Cancel, Complete, Release, Retry, Settle, Set
 from models.domain.money import Money
 from models.domain.states import BookingStatus, PaymentStatus
 from sandbox.demo.figures import Figures
-from tests.workflows.saga import Booked, Saga, decisions_under_both_plans
+from tests.workflows.saga import Booked, Saga, both_plans
 from workflows.booking.workflow import BookingWorkflow
 
-pytestmark = decisions_under_both_plans
+pytestmark = both_plans
 
 OPERATOR = Actor(role=Role.OPERATOR, id=UUID(int=3))
 ALL = Figures(10_000, 8_000, 2_000, 320)

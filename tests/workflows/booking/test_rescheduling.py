@@ -13,10 +13,10 @@ from models.domain.messages import Approve, Cancel, Complete, Refusal, Reschedul
 from models.domain.states import BookingStatus, PaymentStatus
 from sandbox import seed
 from tests.workflows.booking.reschedule_steps import HOUR, move, proposal
-from tests.workflows.saga import Booked, Saga, decisions_under_both_plans
+from tests.workflows.saga import Booked, Saga, both_plans
 from workflows.booking.workflow import BookingWorkflow
 
-pytestmark = decisions_under_both_plans
+pytestmark = both_plans
 
 DAY = timedelta(days=1)
 

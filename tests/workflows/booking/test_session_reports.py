@@ -37,10 +37,10 @@ from models.tables.bookings import AttendanceEvent, LiveSession
 from models.tables.outbox import OutboxMessage
 from models.tables.session_reports import SessionReport
 from sandbox.demo.figures import Figures
-from tests.workflows.saga import Booked, Saga, decisions_under_both_plans
+from tests.workflows.saga import Booked, Saga, both_plans
 from workflows.booking.workflow import BookingWorkflow
 
-pytestmark = decisions_under_both_plans
+pytestmark = both_plans
 
 WINDOWS = Deadlines(contest_window=timedelta(hours=24), objection_window=timedelta(hours=12))
 POLICY = BookingPolicy(deadlines=WINDOWS)

@@ -32,6 +32,7 @@ from workflows.orphans import OrphanSweepWorkflow
 from workflows.reconciliation import ReconciliationWorkflow
 
 pytestmark = [
+    pytest.mark.on_demand,
     pytest.mark.timeout(300),
     # The SDK's, when a workflow is evicted while its local activity ends.
     pytest.mark.filterwarnings("ignore:Cannot find activity to cancel:UserWarning"),
