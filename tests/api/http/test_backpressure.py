@@ -8,6 +8,9 @@ from contextlib import contextmanager
 from api.http import backpressure
 from api.http.backpressure import Backpressure
 
+_EVER = 3600.0
+_PATIENCE_SECONDS = 20
+
 
 @contextmanager
 def busy_loop() -> Iterator[None]:
@@ -26,22 +29,23 @@ def busy_loop() -> Iterator[None]:
 
 
 async def test_nobody_waits_while_there_is_time() -> None:
-    async with asyncio.timeout(backpressure._MAX_SECONDS / 2):
-        await asyncio.gather(*(Backpressure().wait_turn() for _ in range(20)))
+    turns = Backpressure(max_seconds=_EVER)
+    async with asyncio.timeout(_PATIENCE_SECONDS):
+        await asyncio.gather(*(turns.wait_turn() for _ in range(20)))
 
 
 async def test_heavy_callers_wait_until_the_event_loop_has_time() -> None:
-    turns = Backpressure()
+    turns = Backpressure(max_seconds=_EVER)
     with busy_loop():
         waiting = [asyncio.create_task(turns.wait_turn()) for _ in range(3)]
         await asyncio.sleep(0.5)
         assert not any(task.done() for task in waiting)
-    async with asyncio.timeout(backpressure._MAX_SECONDS / 2):
+    async with asyncio.timeout(_PATIENCE_SECONDS):
         await asyncio.gather(*waiting)
 
 
 async def test_a_process_that_is_always_busy_still_answers() -> None:
     turns = Backpressure(max_seconds=0.2)
     with busy_loop():
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(_PATIENCE_SECONDS):
             await asyncio.gather(*(turns.wait_turn() for _ in range(3)))
