@@ -1,13 +1,14 @@
 """`./run faults`: breaks the stack while bookings are under way, and compares the books afterwards."""
 
 import argparse
+import asyncio
 import logging
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
+from typing import Final
 
 from rich.console import Console
 from rich.table import Table
@@ -85,6 +86,9 @@ def _print_results(results: Sequence[cells.Result]) -> None:
     console.print(table)
 
 
+_AT_ONCE: Final = 4
+"""Rounds in one process. Each waits for its own server most of the time."""
+
 PlayRound = Callable[[int, Sequence[Turn]], Awaitable[list[str]]]
 
 
@@ -96,6 +100,8 @@ class Way:
     """In one round, drawn from one seed."""
     rounds: int
     """On one stack."""
+    at_once: int
+    """How many of the rounds."""
     opened: Callable[[], AbstractAsyncContextManager[PlayRound]]
 
 
@@ -109,33 +115,46 @@ async def _on_the_stack() -> AsyncIterator[PlayRound]:
 async def _in_this_process() -> AsyncIterator[PlayRound]:
     # The SDK logs each failure that was drawn.
     logging.getLogger("temporalio").setLevel(logging.CRITICAL)
-    async with in_process.servers(fast_rounds.BOOKINGS) as servers:
-        yield partial(fast_rounds.play, servers)
+    async with in_process.servers(_AT_ONCE * fast_rounds.BOOKINGS) as servers:
+
+        def play(seed: int, turns: Sequence[Turn]) -> Awaitable[list[str]]:
+            pairs = servers.pairs[seed % _AT_ONCE :: _AT_ONCE]
+            return fast_rounds.play(replace(servers, pairs=pairs), seed, turns)
+
+        yield play
 
 
 # Stripe's clock is moved on in each round, and a Checkout page needs half an hour.
-ON_THE_STACK = Way(BOOKINGS, 4, _on_the_stack)
-IN_THIS_PROCESS = Way(fast_rounds.BOOKINGS, 20, _in_this_process)
+ON_THE_STACK = Way(BOOKINGS, 4, 1, _on_the_stack)
+IN_THIS_PROCESS = Way(fast_rounds.BOOKINGS, 20, _AT_ONCE, _in_this_process)
 
 
 async def _play_histories(way: Way, first_seed: int, count: int, length: int | None) -> int:
     """Stops at the first round that fails, and shortens it."""
     begun, played = time.monotonic(), 0
-    seeds = list(range(first_seed, first_seed - (-count // way.bookings)))
+    failed: list[tuple[int, list[Turn], list[str]]] = []
+
+    async def play_each(play: PlayRound, seeds: Sequence[int]) -> None:
+        nonlocal played
+        for seed in seeds:
+            if failed:
+                break
+            turns = draw(seed, way.bookings)[:length]
+            problems = await play(seed, turns)
+            played += way.bookings
+            seconds = time.monotonic() - begun
+            rate = f"{played} histories, {played * 3600 / seconds:.0f} an hour"
+            print(f"{seconds:6.0f} s  seed {seed}: {len(turns)} turns, {len(problems)} problems; {rate}", flush=True)
+            if problems:
+                failed.append((seed, turns, problems))
+
+    seeds = range(first_seed, first_seed - (-count // way.bookings))
     for start in range(0, len(seeds), way.rounds):
+        some = seeds[start : start + way.rounds]
         async with way.opened() as play:
-            for seed in seeds[start : start + way.rounds]:
-                turns = draw(seed, way.bookings)[:length]
-                problems = await play(seed, turns)
-                played += way.bookings
-                seconds = time.monotonic() - begun
-                rate = f"{played} histories, {played * 3600 / seconds:.0f} an hour"
-                print(
-                    f"{seconds:6.0f} s  seed {seed}: {len(turns)} turns, {len(problems)} problems; {rate}", flush=True
-                )
-                if problems:
-                    break
-        if problems:
+            await asyncio.gather(*(play_each(play, some[number :: way.at_once]) for number in range(way.at_once)))
+        if failed:
+            seed, turns, problems = failed[0]
             print("\n".join(problems), flush=True)
             return await _shorten(way, seed, turns)
     return 0
