@@ -197,12 +197,7 @@ async def _wrong(saga: Saga, bookings: dict[UUID, Path]) -> list[str]:
     ("plan", "alone", "together"),
     [
         (PaymentPlan.HOLD, endings.ALONE, endings.TOGETHER),
-        pytest.param(
-            PaymentPlan.CHARGE_THEN_TRANSFER,
-            (endings.retried_by_operator,),
-            endings.CHARGED,
-            marks=pytest.mark.on_demand,
-        ),
+        (PaymentPlan.CHARGE_THEN_TRANSFER, (endings.retried_by_operator,), endings.CHARGED),
     ],
 )
 async def test_a_booking_that_is_terminated_at_any_task_is_ended_as_stripe_has_it(
