@@ -36,6 +36,8 @@ _RETRYABLE = frozenset(
         RPCStatusCode.CANCELLED,
         RPCStatusCode.RESOURCE_EXHAUSTED,
         RPCStatusCode.ABORTED,
+        # A workflow's task has failed three times, as under a worker that dies again and again.
+        RPCStatusCode.FAILED_PRECONDITION,
         RPCStatusCode.INTERNAL,
         RPCStatusCode.UNKNOWN,
     }

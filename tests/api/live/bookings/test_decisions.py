@@ -125,6 +125,37 @@ async def test_decision_that_failed_halfway_is_not_said_to_have_met_a_closed_boo
         assert problem(answer) == (409, "booking-interrupted")
 
 
+@workflow.defn(name="Booking")
+class Failing:
+    """A booking whose workflow tasks fail, as after a faulty deployment or with a worker that dies again and again."""
+
+    @workflow.run
+    async def run(self) -> None:
+        raise RuntimeError("a bug")
+
+
+async def test_decision_on_a_booking_whose_workflow_tasks_fail_is_unavailable(
+    app: FastAPI, client: httpx.AsyncClient, world: World, temporal: Client, task_queue: str
+) -> None:
+    app.state.bookings = BookingClient(temporal, task_queue, Timeouts(decision=timedelta(seconds=1)))
+    id = workflow_id(booking_id := await world.booking())
+    async with Worker(
+        temporal, task_queue=task_queue, workflows=[Failing], workflow_runner=UnsandboxedWorkflowRunner()
+    ):
+        # The SDK reports the first failure only, and lets the next attempts time out.
+        handle = await temporal.start_workflow(
+            Failing.run, id=id, task_queue=task_queue, task_timeout=timedelta(seconds=1)
+        )
+        # From the third attempt on, Temporal refuses updates at once.
+        attempts = 0
+        while attempts < 3:
+            shown = await handle.describe()
+            attempts = shown.raw_description.pending_workflow_task.attempt
+            answer = await decide(client, world.instructor, str(booking_id), "approve")
+            assert problem(answer) == (503, "unavailable")
+        await handle.terminate()
+
+
 async def test_decision_is_accepted_while_stripe_does_not_answer(
     app: FastAPI, client: httpx.AsyncClient, world: World, temporal: Client, task_queue: str, workers: Workers
 ) -> None:
