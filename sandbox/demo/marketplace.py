@@ -79,9 +79,10 @@ class Marketplace:
     """When the sessions of each instructor start."""
     _openings: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_OPENINGS_AT_ONCE))
     outage: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """Held by a journey while it takes the worker away. Nobody is onboarded meanwhile."""
-    _reconciling: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """An order would join the run that is under way, which may have read Stripe's events already."""
+    """Held by a journey while it takes the worker away. Nobody is onboarded then."""
+    reconciling: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held by a journey while it makes a difference that its reconciliation finds. Another's would take longer by that,
+    and an order joins the run that is under way."""
     _payout_barrier: asyncio.Barrier = field(default_factory=lambda: asyncio.Barrier(3))
     """Of the two journeys that need a payout, and all others together."""
 
@@ -218,8 +219,8 @@ class Marketplace:
     async def reconcile(self) -> Json:
         """Start a reconciliation as an operator, and return it once it is finished."""
         operator = self.operator()
-        async with self._reconciling, asyncio.timeout(_RECONCILIATION_TIMEOUT_SECONDS):
-            started = await operator.call("POST", "/operator/reconciliations", 202)
+        started = await operator.call("POST", "/operator/reconciliations", 202)
+        async with asyncio.timeout(_RECONCILIATION_TIMEOUT_SECONDS):
             while True:
                 run = await operator.call("GET", f"/operator/reconciliations/{started['id']}")
                 if run["finished_at"]:

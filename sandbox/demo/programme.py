@@ -48,13 +48,20 @@ _CHARGED = PaymentPlan.CHARGE_THEN_TRANSFER
 FIRST: dict[Journey, Expected] = {
     outages.worker_killed: Expected("COMPLETED", "COMPLETED", "CAPTURED", *_PAID),
 }
-"""Begun while the others sign up. It takes away the worker, which all need."""
+"""Begun while people sign up, since it takes away the worker, which all others need."""
 CONCURRENT: dict[Journey, Expected] = {
+    outages.webhooks_lost: Expected("COMPLETED", "COMPLETED", "CAPTURED", *_PAID),
     payment_plans.hold_lapsed_paid_later: Expected("COMPLETED", "COMPLETED", "CAPTURED", *_PAID, _CHARGED),
     sessions.completion_timeout: Expected("CANCELLED", "CANCELLED", "REFUNDED"),
+    money.captured_in_dashboard: Expected("CANCELLED", "CANCELLED", "PARTIALLY_REFUNDED", 5_000, 4_500, 500),
     endings.checkout_expired: Expected("DELETED", None, "FAILED"),
     endings.approval_timeout: Expected("EXPIRED", None, "REFUNDED"),
-    outages.webhooks_lost: Expected("COMPLETED", "COMPLETED", "CAPTURED", *_PAID),
+    payment_plans.hold_too_short_switched: Expected("COMPLETED", "COMPLETED", "CAPTURED", *_PAID, _CHARGED),
+    payment_plans.far_completed: Expected("COMPLETED", "COMPLETED", "CAPTURED", *_PAID, _CHARGED),
+    payment_plans.far_refunded_after_completion: Expected(
+        "COMPLETED", "COMPLETED", "PARTIALLY_REFUNDED", *_HALF, _CHARGED
+    ),
+    payment_plans.far_disputed_before_transfer: Expected("COMPLETED", "COMPLETED", "CAPTURED", *_PAID, _CHARGED),
     sessions.completed: Expected("COMPLETED", "COMPLETED", "CAPTURED", *_PAID),
     sessions.completed_unseen: Expected("COMPLETED", "COMPLETED", "CAPTURED", *_PAID),
     sessions.completed_contradicted: Expected("NO_SHOW", "NO_SHOW", "REFUNDED"),
@@ -62,13 +69,6 @@ CONCURRENT: dict[Journey, Expected] = {
     sessions.instructor_no_show: Expected("NO_SHOW", "NO_SHOW", "REFUNDED"),
     sessions.student_no_show: Expected("NO_SHOW", "NO_SHOW", "CAPTURED", *_PAID),
     sessions.no_show_contested: Expected("COMPLETED", "COMPLETED", "CAPTURED", *_PAID),
-    payment_plans.hold_too_short_switched: Expected("COMPLETED", "COMPLETED", "CAPTURED", *_PAID, _CHARGED),
-    payment_plans.far_completed: Expected("COMPLETED", "COMPLETED", "CAPTURED", *_PAID, _CHARGED),
-    payment_plans.far_refunded_after_completion: Expected(
-        "COMPLETED", "COMPLETED", "PARTIALLY_REFUNDED", *_HALF, _CHARGED
-    ),
-    payment_plans.far_disputed_before_transfer: Expected("COMPLETED", "COMPLETED", "CAPTURED", *_PAID, _CHARGED),
-    money.captured_in_dashboard: Expected("CANCELLED", "CANCELLED", "PARTIALLY_REFUNDED", 5_000, 4_500, 500),
     sessions.completed_confirmed: Expected("COMPLETED", "COMPLETED", "CAPTURED", *_PAID),
     endings.slot_taken: Expected(None, None, None, plan=None),
     sessions.reset_after_settlement: Expected("COMPLETED", "COMPLETED", "CAPTURED", *_PAID),
@@ -86,7 +86,7 @@ CONCURRENT: dict[Journey, Expected] = {
     payment_plans.far_cancelled_half: Expected("CANCELLED", "CANCELLED", "PARTIALLY_REFUNDED", *_HALF, _CHARGED),
     payment_plans.beyond_limit_refused: Expected(None, None, None, plan=None),
 }
-"""Begun in this order: those that wait the longest first."""
+"""Begun in this order: those that take the longest first."""
 LAST: dict[Journey, Expected] = {
     money.refunded_after_completion: Expected("COMPLETED", "COMPLETED", "PARTIALLY_REFUNDED", *_HALF),
     money.payout_failed_then_paid: Expected("COMPLETED", "COMPLETED", "CAPTURED", *_PAID),

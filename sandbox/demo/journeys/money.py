@@ -70,10 +70,11 @@ async def captured_in_dashboard(marketplace: Marketplace) -> JourneyResult:
     """All of the hold is captured in the dashboard, then the student cancels late. Half of the fee is returned there
     too, once the booking has ended, which an operator settles by an adjustment."""
     pair, booking_id = await opened(marketplace, TOMORROW)
-    payment = await marketplace.payment_intent(booking_id)
-    await marketplace.stripe.v1.payment_intents.capture_async(payment.id)
-    await pair.student.decide(booking_id, "cancel")
-    await session_result(pair, booking_id, "CANCELLED")
-    await marketplace.return_fee(booking_id, 500)
-    await marketplace.adjust(booking_id)
+    async with marketplace.reconciling:
+        payment = await marketplace.payment_intent(booking_id)
+        await marketplace.stripe.v1.payment_intents.capture_async(payment.id)
+        await pair.student.decide(booking_id, "cancel")
+        await session_result(pair, booking_id, "CANCELLED")
+        await marketplace.return_fee(booking_id, 500)
+        await marketplace.adjust(booking_id)
     return JourneyResult(booking_id, await pair.student.get_booking(booking_id))

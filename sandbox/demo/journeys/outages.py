@@ -21,7 +21,7 @@ async def worker_killed(marketplace: Marketplace) -> JourneyResult:
 
 async def webhooks_lost(marketplace: Marketplace) -> JourneyResult:
     """None of Stripe's events about the booking arrives. The reconciliation redelivers them."""
-    async with marketplace.opening(LATER) as pair:
+    async with marketplace.reconciling, marketplace.opening(LATER) as pair:
         booking = await pair.student.book(pair.slot_id)
         await marketplace.control_stripe("/deliveries", {"lost": ["*"], "about": booking["id"]})
         await pay(booking["checkout_url"])

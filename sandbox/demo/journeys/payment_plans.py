@@ -115,8 +115,8 @@ async def klarna_completed(marketplace: Marketplace) -> JourneyResult:
 
 async def beyond_limit_refused(marketplace: Marketplace) -> JourneyResult:
     """The platform may not keep funds that long. The refusal says from when on the slot can be booked."""
-    pair = await marketplace.pair(_BEYOND_LIMIT)
-    refusal = await pair.student.book(pair.slot_id, expect=422)
+    async with marketplace.opening(_BEYOND_LIMIT) as pair:
+        refusal = await pair.student.book(pair.slot_id, expect=422)
     if not refusal["type"].endswith("session-too-far-ahead") or not refusal["bookable_from"]:
         raise Unexpected(f"refused for another reason: {refusal}")
     return JourneyResult(None, refusal)
