@@ -72,6 +72,8 @@ class Marketplace:
     engine: AsyncEngine
     stripe: StripeClient
     temporal: Client
+    soon: timedelta = timedelta(seconds=8)
+    """Long enough to pay for and approve a booking while other journeys do the same."""
     people: list[tuple[Person, Person]] = field(default_factory=list)
     """Students, each with their instructor."""
     _operator_id: UUID = field(default_factory=uuid4)

@@ -11,11 +11,11 @@ from sandbox.demo.journeys import endings, money, outages, payment_plans, sessio
 from sandbox.demo.steps import Journey
 
 WINDOWS = {
-    "HOLDFAST_CHECKOUT_WINDOW": "PT14S",
+    "HOLDFAST_CHECKOUT_WINDOW": "PT16S",
     "HOLDFAST_DECLINE_GRACE": "PT2S",
-    "HOLDFAST_APPROVAL_WINDOW": "PT14S",
-    "HOLDFAST_CONTEST_WINDOW": "PT3S",
-    "HOLDFAST_OBJECTION_WINDOW": "PT3S",
+    "HOLDFAST_APPROVAL_WINDOW": "PT16S",
+    "HOLDFAST_CONTEST_WINDOW": "PT4S",
+    "HOLDFAST_OBJECTION_WINDOW": "PT4S",
 }
 UNLIMITED = {
     "HOLDFAST_MAX_UNPAID": "0",

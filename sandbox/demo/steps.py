@@ -10,11 +10,6 @@ from sandbox.browser.checkout_page import pay
 from sandbox.demo.marketplace import SESSION_LENGTH, Marketplace, Pair
 from sandbox.demo.people import Json
 
-SOON = timedelta(seconds=8)
-"""Long enough to pay for and approve a booking, of which `Marketplace.opening` lets a few do so at a time."""
-LATER = timedelta(seconds=15)
-"""Long enough for a new worker to start, or a reconciliation to end, as well."""
-SHORTLY = timedelta(seconds=5)
 TONIGHT = timedelta(hours=6)
 TOMORROW = timedelta(hours=12)
 IN_TWO_DAYS = timedelta(hours=48)
@@ -58,14 +53,14 @@ async def opened(marketplace: Marketplace, starts_in: timedelta) -> tuple[Pair, 
 
 async def started(marketplace: Marketplace) -> tuple[Pair, str]:
     """An accepted booking whose session has started."""
-    pair, booking_id = await opened(marketplace, SOON)
+    pair, booking_id = await opened(marketplace, marketplace.soon)
     await wait_for_start(pair)
     return pair, booking_id
 
 
 async def ended(marketplace: Marketplace, *present: Role) -> tuple[Pair, str]:
     """An accepted booking whose session is over. Those who are `present` were in the meeting all the time."""
-    pair, booking_id = await opened(marketplace, SOON)
+    pair, booking_id = await opened(marketplace, marketplace.soon)
     for person in (pair.student, pair.instructor):
         if person.role in present:
             await person.join(booking_id)

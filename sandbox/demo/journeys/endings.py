@@ -4,7 +4,6 @@ from sandbox.browser.checkout_page import POOR_CARD, pay
 from sandbox.demo.marketplace import Marketplace
 from sandbox.demo.steps import (
     IN_TWO_DAYS,
-    SOON,
     TOMORROW,
     JourneyResult,
     booking_result,
@@ -46,7 +45,7 @@ async def checkout_expired(marketplace: Marketplace) -> JourneyResult:
 async def slot_taken(marketplace: Marketplace) -> JourneyResult:
     """The second student is refused. The first one's session is completed."""
     second = await marketplace.student()
-    async with marketplace.opening(SOON) as pair:
+    async with marketplace.opening(marketplace.soon) as pair:
         first = await pair.student.book(pair.slot_id)
         refusal = await second.book(pair.slot_id, expect=409)
         await pay(first["checkout_url"])

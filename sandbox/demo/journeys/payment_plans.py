@@ -13,8 +13,6 @@ from sandbox.demo.steps import (
     IN_MONTHS,
     IN_TWO_DAYS,
     IN_WEEKS,
-    SHORTLY,
-    SOON,
     TONIGHT,
     JourneyResult,
     booking_result,
@@ -67,7 +65,7 @@ async def far_disputed_before_transfer(marketplace: Marketplace) -> JourneyResul
     pair, booking_id = await _far_accepted(marketplace, IN_WEEKS)
     dispute_id = await marketplace.dispute(booking_id)
     await pair.student.wait_until(booking_id, payment__status="DISPUTED")
-    pair = await moved(marketplace, pair, booking_id, SHORTLY)
+    pair = await moved(marketplace, pair, booking_id, marketplace.soon / 2)
     await wait_for_start(pair)
     await pair.student.decide(booking_id, "confirm")
     await marketplace.operator().wait_until(booking_id, needs_attention=True)
@@ -90,7 +88,7 @@ async def hold_too_short_switched(marketplace: Marketplace) -> JourneyResult:
     await pay(url)
     await pair.student.wait_until(booking_id, payment__plan="CHARGE_THEN_TRANSFER")
     await _check_status(marketplace, hold.id, "canceled")
-    pair = await moved(marketplace, pair, booking_id, SHORTLY)
+    pair = await moved(marketplace, pair, booking_id, marketplace.soon / 2)
     return await _confirmed(pair, booking_id)
 
 
@@ -107,7 +105,7 @@ async def hold_lapsed_paid_later(marketplace: Marketplace) -> JourneyResult:
 
 async def klarna_completed(marketplace: Marketplace) -> JourneyResult:
     """The student pays on Klarna's page, which holds the money as a card does."""
-    async with marketplace.opening(SOON) as pair:
+    async with marketplace.opening(marketplace.soon) as pair:
         booking_id = await paid(pair, partial(pay_with, method="klarna"))
         await pair.instructor.decide(booking_id, "approve")
     return await _confirmed(pair, booking_id)
@@ -130,7 +128,7 @@ async def _far_accepted(marketplace: Marketplace, starts_in: timedelta) -> tuple
 
 async def _far_confirmed(marketplace: Marketplace) -> tuple[Pair, JourneyResult]:
     pair, booking_id = await _far_accepted(marketplace, IN_WEEKS)
-    pair = await moved(marketplace, pair, booking_id, SHORTLY)
+    pair = await moved(marketplace, pair, booking_id, marketplace.soon / 2)
     return pair, await _confirmed(pair, booking_id)
 
 

@@ -1,11 +1,13 @@
 """Sessions that took place, and sessions that did not."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from models.domain.actors import Role
 from sandbox.demo.marketplace import Marketplace, Pair
 from sandbox.demo.people import Unexpected
-from sandbox.demo.steps import SHORTLY, JourneyResult, confirmed, ended, session_result
+from sandbox.demo.steps import JourneyResult, confirmed, ended, session_result
+
+_EXTENSION = timedelta(seconds=5)
 
 
 async def completed(marketplace: Marketplace) -> JourneyResult:
@@ -79,7 +81,7 @@ async def no_show_contested(marketplace: Marketplace) -> JourneyResult:
 async def completion_timeout(marketplace: Marketplace) -> JourneyResult:
     """Nobody reports anything. The deadline is a day away, so an operator moves it closer."""
     pair, booking_id = await ended(marketplace)
-    until = datetime.now(UTC) + SHORTLY
+    until = datetime.now(UTC) + _EXTENSION
     await marketplace.operator().call(
         "POST", f"/operator/bookings/{booking_id}/extend", json={"until": until.isoformat()}
     )
