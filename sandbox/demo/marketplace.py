@@ -266,7 +266,7 @@ class Marketplace:
         """A new instructor who is onboarded at Stripe and has an offering."""
         instructor = await Person.sign_up(self.http, SignUpRole.INSTRUCTOR, "Ines Instructor", "Europe/Berlin")
         async with self.outage:
-            pass
+            pass  # An account needs a worker only from here on.
         await instructor.complete_onboarding()
         await instructor.call("POST", "/offerings", 201, OFFERING)
         return instructor

@@ -44,7 +44,7 @@ class Temporal:
                 ],
                 env=child_environment({}),
                 cwd=PROJECT_ROOT,
-                # It needs a second to stop by itself, and a kill loses nothing either.
+                # By itself it takes a second to stop. A kill loses nothing, either.
                 stop_signal=signal.SIGKILL,
             ),
             # The UI queries the server, so this succeeds once both are up and the attributes are registered.
