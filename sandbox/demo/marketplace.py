@@ -83,8 +83,8 @@ class Marketplace:
     outage: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held by a journey while it takes the worker away. Nobody is onboarded then."""
     reconciling: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """Held by a journey while it makes a difference that its reconciliation finds. Another's would take longer by that,
-    and an order joins the run that is under way."""
+    """Held by a journey while its reconciliation has something to find. Another one would join that run, or compare the
+    difference again for seconds."""
     _payout_barrier: asyncio.Barrier = field(default_factory=lambda: asyncio.Barrier(3))
     """Of the two journeys that need a payout, and all others together."""
 
