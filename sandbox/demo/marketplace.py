@@ -1,13 +1,17 @@
 """The demo's marketplace. Its people are created through the public API, except operators, who cannot sign up."""
 
 import asyncio
-from collections import Counter
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import httpx
+from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from stripe import PaymentIntent, StripeClient, Transfer
 from temporalio.api.common.v1 import WorkflowExecution
@@ -22,12 +26,13 @@ from models.domain.money import Money
 from models.domain.stripe_events import BOOKING_METADATA
 from models.tables.operators import Operator
 from models.tables.people import Instructor
+from models.tables.stripe_events import StripeEventRecord
 from sandbox import seed
 from sandbox.demo.people import Json, Person, Unexpected
 from sandbox.stack.stack import Stack
 
 PRICE = Money(amount_minor=10_000, currency="usd")
-SESSION_LENGTH = timedelta(seconds=8)
+SESSION_LENGTH = timedelta(seconds=3)
 """Less than an offering can have: the demo would wait for a minute."""
 OFFERING: Json = {
     "title": "Counterpoint",
@@ -41,6 +46,8 @@ _TIME_TO_PAYOUT = timedelta(days=6)
 
 _SIGN_UPS_AT_ONCE = 8
 """The API hashes a few passwords at a time, and refuses sign-ups when too many wait."""
+_OPENINGS_AT_ONCE = 6
+"""Enough to keep two cores busy. Each of them is then quick on a slow machine as well."""
 
 _RECONCILIATION_TIMEOUT_SECONDS = 60
 
@@ -65,22 +72,32 @@ class Marketplace:
     engine: AsyncEngine
     stripe: StripeClient
     temporal: Client
+    soon: timedelta = timedelta(seconds=8)
+    """Long enough to pay for and approve a booking while other journeys do the same."""
     people: list[tuple[Person, Person]] = field(default_factory=list)
     """Students, each with their instructor."""
     _operator_id: UUID = field(default_factory=uuid4)
-    _sessions: Counter[timedelta] = field(default_factory=Counter)
-    """How many sessions start at each time."""
+    _sessions: defaultdict[UUID, list[datetime]] = field(default_factory=lambda: defaultdict(list))
+    """When the sessions of each instructor start."""
+    _openings: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_OPENINGS_AT_ONCE))
     outage: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """Held by a journey while it takes away something that all need."""
+    """Held by a journey while it takes the worker away. Nobody is onboarded then."""
+    reconciling: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held by a journey while its reconciliation has something to find. Another one would join that run, or compare the
+    difference again for seconds."""
     _payout_barrier: asyncio.Barrier = field(default_factory=lambda: asyncio.Barrier(3))
     """Of the two journeys that need a payout, and all others together."""
 
     async def open(self, pairs: int) -> None:
-        """Sign up `pairs` students and instructors, concurrently since hashing and onboarding are slow."""
+        """Begin with an operator, and `pairs` students and instructors."""
         async with AsyncSession(self.engine) as session, session.begin():
             # An operator's name is never used again, and tests open several marketplaces on one stack.
             olu = Operator(id=self._operator_id, name=f"Olu {self._operator_id}", created_at=datetime.now(UTC))
             await operators.add(session, olu)
+        await self.sign_up(pairs)
+
+    async def sign_up(self, pairs: int) -> None:
+        """Sign up `pairs` students and instructors, concurrently since hashing and onboarding are slow."""
         turns = asyncio.Semaphore(_SIGN_UPS_AT_ONCE)
 
         async def pair() -> tuple[Person, Person]:
@@ -109,20 +126,43 @@ class Marketplace:
         )
         await self.temporal.get_workflow_handle(workflow_id).result()
 
-    async def pair(self, starts_in: timedelta, then: timedelta | None = None) -> Pair:
-        """Create a slot for two people who have no other session at that time, or when it is moved to `then`."""
-        student, instructor = self.people[self._sessions[then or starts_in] % len(self.people)]
-        self._sessions[then or starts_in] += 1
-        return Pair(student, instructor, *await self.add_slot(instructor, starts_in))
+    @asynccontextmanager
+    async def opening(self, starts_in: timedelta) -> AsyncIterator[Pair]:
+        """A pair that books and decides in the block. Others wait: a booking expires when its session starts."""
+        async with self._openings:
+            yield await self.pair(starts_in)
+
+    async def pair(self, starts_in: timedelta) -> Pair:
+        """Create a slot for two people who have no other session at that time, or are the first to have none."""
+        earliest = datetime.now(UTC) + starts_in
+        student, instructor = min(
+            self.people, key=lambda pair: (self._free_from(pair[1], earliest), len(self._sessions[pair[1].id]))
+        )
+        return Pair(student, instructor, *await self.add_free_slot(instructor, starts_in))
+
+    async def add_free_slot(self, instructor: Person, starts_in: timedelta) -> tuple[UUID, datetime]:
+        """Create a slot that begins then, or as soon after that as they have no other session."""
+        starts_at = self._free_from(instructor, datetime.now(UTC) + starts_in)
+        self._sessions[instructor.id].append(starts_at)
+        return await self._add_slot(instructor, starts_at, SESSION_LENGTH), starts_at
 
     async def add_slot(
         self, instructor: Person, starts_in: timedelta, lasts: timedelta = SESSION_LENGTH
     ) -> tuple[UUID, datetime]:
+        """Create a slot, whatever else is at that time."""
+        starts_at = datetime.now(UTC) + starts_in
+        return await self._add_slot(instructor, starts_at, lasts), starts_at
+
+    def _free_from(self, instructor: Person, time: datetime) -> datetime:
+        for starts_at in sorted(self._sessions[instructor.id]):
+            if abs(starts_at - time) < SESSION_LENGTH:
+                time = starts_at + SESSION_LENGTH
+        return time
+
+    async def _add_slot(self, instructor: Person, starts_at: datetime, lasts: timedelta) -> UUID:
         """Not through the API, where slots begin at whole minutes: the demo would wait for them."""
         offerings = await instructor.call("GET", f"/offerings?q=counter&instructor_id={instructor.id}")
-        starts_at = datetime.now(UTC) + starts_in
-        offering_id, ends_at = UUID(offerings["data"][0]["id"]), starts_at + lasts
-        return await seed.add_slot(self.engine, offering_id, starts_at, ends_at), starts_at
+        return await seed.add_slot(self.engine, UUID(offerings["data"][0]["id"]), starts_at, starts_at + lasts)
 
     async def dispute(self, booking_id: str) -> str:
         """Open a dispute of the booking's charge. A test card that is always disputed would do so right away."""
@@ -189,6 +229,12 @@ class Marketplace:
                     return run
                 await asyncio.sleep(0.2)
 
+    async def received_events(self, booking_id: str) -> int:
+        """How many of Stripe's events about the booking have arrived, by webhook or by reconciliation."""
+        arrived = select(func.count()).where(col(StripeEventRecord.booking_id) == UUID(booking_id))
+        async with AsyncSession(self.engine) as session:
+            return (await session.exec(arrived)).one()
+
     async def submit_evidence(self, dispute_id: str, evidence: str) -> None:
         """Respond to a dispute at Stripe, as an operator would in the dashboard."""
         await self.stripe.v1.disputes.update_async(
@@ -219,6 +265,8 @@ class Marketplace:
     async def _instructor(self) -> Person:
         """A new instructor who is onboarded at Stripe and has an offering."""
         instructor = await Person.sign_up(self.http, SignUpRole.INSTRUCTOR, "Ines Instructor", "Europe/Berlin")
+        async with self.outage:
+            pass  # An account needs a worker only from here on.
         await instructor.complete_onboarding()
         await instructor.call("POST", "/offerings", 201, OFFERING)
         return instructor

@@ -14,7 +14,9 @@ from sandbox.browser.onboarding_page import onboard
 Json = dict[str, Any]
 
 _POLL_TIMEOUT_SECONDS = 60
-_POLL_SECONDS = 0.2
+_FIRST_POLL_SECONDS, _LAST_POLL_SECONDS = 0.1, 0.8
+_POLL_GROWTH = 1.25
+"""Soon at first, and then less and less often: many wait at once, and each poll costs CPU."""
 
 
 class Unexpected(Exception):
@@ -107,13 +109,15 @@ async def _call(
 
 async def _until(get: Callable[[], Awaitable[Json]], **fields: object) -> Json:
     body: Json = {}
+    pause = _FIRST_POLL_SECONDS
     async with asyncio.timeout(_POLL_TIMEOUT_SECONDS):
         try:
             while True:
                 body = await get()
                 if all(_field(body, name) == value for name, value in fields.items()):
                     return body
-                await asyncio.sleep(_POLL_SECONDS)
+                await asyncio.sleep(pause)
+                pause = min(pause * _POLL_GROWTH, _LAST_POLL_SECONDS)
         except asyncio.CancelledError:
             raise Unexpected(f"it never had {fields}; last seen: {body}") from None
 

@@ -5,15 +5,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+from models.domain.actors import Role
 from sandbox.browser.checkout_page import pay
 from sandbox.demo.marketplace import SESSION_LENGTH, Marketplace, Pair
-from sandbox.demo.people import Json, Person
+from sandbox.demo.people import Json
 
-SOON = timedelta(seconds=16)
-"""Long enough to pay for and approve a booking while all the other journeys do the same."""
-ALONE = timedelta(seconds=10)
-"""Long enough for the same while no other journey is played."""
-SHORTLY = timedelta(seconds=5)
 TONIGHT = timedelta(hours=6)
 TOMORROW = timedelta(hours=12)
 IN_TWO_DAYS = timedelta(hours=48)
@@ -49,28 +45,35 @@ async def accepted(pair: Pair) -> str:
     return booking_id
 
 
-async def started(pair: Pair) -> str:
+async def opened(marketplace: Marketplace, starts_in: timedelta) -> tuple[Pair, str]:
+    """An accepted booking, in its turn."""
+    async with marketplace.opening(starts_in) as pair:
+        return pair, await accepted(pair)
+
+
+async def started(marketplace: Marketplace) -> tuple[Pair, str]:
     """An accepted booking whose session has started."""
-    booking_id = await accepted(pair)
+    pair, booking_id = await opened(marketplace, marketplace.soon)
     await wait_for_start(pair)
-    return booking_id
+    return pair, booking_id
 
 
-async def ended(pair: Pair, *present: Person) -> str:
+async def ended(marketplace: Marketplace, *present: Role) -> tuple[Pair, str]:
     """An accepted booking whose session is over. Those who are `present` were in the meeting all the time."""
-    booking_id = await accepted(pair)
-    for person in present:
-        await person.join(booking_id)
+    pair, booking_id = await opened(marketplace, marketplace.soon)
+    for person in (pair.student, pair.instructor):
+        if person.role in present:
+            await person.join(booking_id)
     await wait_until(pair.starts_at + SESSION_LENGTH)
-    return booking_id
+    return pair, booking_id
 
 
-async def confirmed(pair: Pair) -> str:
+async def confirmed(marketplace: Marketplace) -> tuple[Pair, str]:
     """A session that the student confirmed."""
-    booking_id = await started(pair)
+    pair, booking_id = await started(marketplace)
     await pair.student.decide(booking_id, "confirm")
     await session_result(pair, booking_id, "COMPLETED")
-    return booking_id
+    return pair, booking_id
 
 
 async def wait_for_start(pair: Pair) -> None:
@@ -92,7 +95,7 @@ async def booking_result(pair: Pair, booking_id: str, status: str) -> JourneyRes
 
 async def moved(marketplace: Marketplace, pair: Pair, booking_id: str, starts_in: timedelta) -> Pair:
     """The student proposes another time, and the instructor accepts it."""
-    slot_id, starts_at = await marketplace.add_slot(pair.instructor, starts_in)
+    slot_id, starts_at = await marketplace.add_free_slot(pair.instructor, starts_in)
     await pair.student.decide(booking_id, "reschedule", {"slot_id": str(slot_id)})
     await pair.instructor.decide(booking_id, "reschedule/accept", {"slot_id": str(slot_id)})
     return replace(pair, slot_id=slot_id, starts_at=starts_at)

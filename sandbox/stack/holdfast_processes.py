@@ -13,6 +13,9 @@ from sandbox.stack.processes import Process
 # The worker lets running activities finish for up to 30 s after SIGTERM.
 _WORKER_STOP_TIMEOUT: Final = 35.0
 
+# It is started first, and is ready once Postgres and Temporal are.
+_API_START_TIMEOUT: Final = 60.0
+
 # An open event stream would otherwise keep the API running until its client disconnects.
 _API_GRACE_SECONDS: Final = 3
 
@@ -48,4 +51,5 @@ def api(env: Mapping[str, str], *, url: str, metrics_url: str, log: Path) -> Pro
         ),
         ready=http_ok(f"{url}/readyz"),
         log=log,
+        start_timeout=_API_START_TIMEOUT,
     )

