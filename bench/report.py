@@ -42,7 +42,7 @@ def print_throughput(run: Throughput, at_once: int) -> None:
         table.add_row(figure.name, _number(figure.holdfast), *floor, _number(figure.baseline), _ratio(figure.ratio))
     _console.print(table)
     steps = Table(title="Milliseconds of each step, with the others at the same time")
-    for heading in ("", "", "median", "95th percentile", "floor's median", "ratio of the medians"):
+    for heading in ("", "", "median", "95th percentile", "floor's median", "ratio"):
         steps.add_column(heading, justify="right" if heading else "left")
     for step, meaning in STEPS.items():
         seconds, least = figures.spread(run.step_seconds[step]), figures.spread(run.floor_seconds[step])

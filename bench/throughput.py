@@ -2,6 +2,8 @@
 
 import asyncio
 import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -14,8 +16,8 @@ from bench.cpu import Meter, Usage
 from bench.floor_process import Floor, floor_process
 from bench.polling import wait_for_mails
 from bench.stack import BenchStack
+from bench.stripe_calls import StripeCall
 from models.domain.ids import workflow_id
-from sandbox.demo.marketplace import Marketplace
 
 BATCH: Final = 25
 """The largest number of bookings whose sessions start at the same time."""
@@ -63,9 +65,10 @@ class _Run:
     """
 
     def __init__(
-        self, market: Marketplace, driver: BookingDriver, baseline: BaselineWorker, floor: Floor, at_once: int
+        self, stack: BenchStack, driver: BookingDriver, baseline: BaselineWorker, floor: Floor, at_once: int
     ) -> None:
-        self._market = market
+        self._market = market = stack.market
+        self._stripe_log = stack.stripe_log
         self._driver = driver
         self._baseline = baseline
         self._floor = floor
@@ -77,6 +80,7 @@ class _Run:
         self._floor_meter = Meter({FLOOR: floor.pid, "postgres": pids["postgres"]})
         self.holdfast_ids: list[str] = []
         self.baseline_ids: list[str] = []
+        self.stripe_calls: list[StripeCall] = []
 
     async def batch(self, size: int) -> Batch:
         batch = Batch(size)
@@ -89,18 +93,25 @@ class _Run:
         async def mails_sent() -> None:
             await wait_for_mails(self._market.engine, [each.booking_id for each in booked])
 
-        async with self._holdfast_meter.measuring(batch.holdfast, mails_sent):
+        async with self._measuring(batch, mails_sent):
             booked += await map_concurrently(pairs, self._driver.pay_and_approve, self._at_once)
         self._time_per_booking = (datetime.now(UTC) - start) / size
         async with self._baseline_meter.measuring(batch.baseline):
             baseline_ids = await map_concurrently(range(size), self._baseline.run_workflow, self._at_once)
         await self._run_floor(batch)
         await _sleep_until(starts_at + _START_MARGIN)
-        async with self._holdfast_meter.measuring(batch.holdfast, mails_sent):
+        async with self._measuring(batch, mails_sent):
             await map_concurrently(booked, self._driver.complete, self._at_once)
         self.baseline_ids += baseline_ids
         self.holdfast_ids += [workflow_id(booking.booking_id) for booking in booked]
         return batch
+
+    @asynccontextmanager
+    async def _measuring(self, batch: Batch, until: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
+        self._stripe_log.start()
+        async with self._holdfast_meter.measuring(batch.holdfast, until):
+            yield
+        self.stripe_calls += self._stripe_log.calls()
 
     async def _run_floor(self, batch: Batch) -> None:
         """Mails are sent where they are sent of the others, but apart, so that their CPU can be told."""
@@ -129,27 +140,26 @@ async def measure(stack: BenchStack, bookings: int, at_once: int) -> Throughput:
         BaselineWorker(market.temporal, market.stack.temporal_address) as baseline,
         floor_process(market) as floor,
     ):
-        run = _Run(market, driver, baseline, floor, at_once)
+        run = _Run(stack, driver, baseline, floor, at_once)
         # A discarded first batch warms up connections, caches and compiled code.
         await run.batch(min(max(sizes), at_once))
         driver.seconds.clear()
         floor.seconds.clear()
         run.holdfast_ids.clear()
         run.baseline_ids.clear()
-        stack.stripe_log.start()
+        run.stripe_calls.clear()
         batches = []
         for number, size in enumerate(sizes, start=1):
             print(f"batch {number} of {len(sizes)}: {size} bookings", file=sys.stderr, flush=True)
             batches.append(await run.batch(size))
-        calls = stack.stripe_log.calls()
         return Throughput(
             batches=batches,
             step_seconds=dict(driver.seconds),
             floor_seconds=dict(floor.seconds),
             holdfast_histories=await run.costs(run.holdfast_ids),
             baseline_histories=await run.costs(run.baseline_ids),
-            stripe_calls=len(calls) / bookings,
-            stripe_mutations=sum(call.is_mutating for call in calls) / bookings,
+            stripe_calls=len(run.stripe_calls) / bookings,
+            stripe_mutations=sum(call.is_mutating for call in run.stripe_calls) / bookings,
         )
 
 
