@@ -80,7 +80,8 @@ class Effects:
         order = call.order
         assert order is not None
         terms, state = order.terms, BookingState.of(order)
-        assert await _activity(self._records.reserve_slot, order) is True
+        reserved = await _activity(self._records.reserve_slot, order)
+        assert reserved is True
         ends_at = policy.checkout_page_ends(order.booked_at, order.checkout_deadline_at)
         state.checkout = await _activity(self._payments.secure_payment, SecurePayment(terms=terms, expires_at=ends_at))
         record = RecordCheckout(
