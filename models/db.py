@@ -8,6 +8,10 @@ from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 
+_KEEPALIVE = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
+"""So that the kernel knows within a minute of a server that is gone without a word, and no firewall forgets us."""
+
+
 def build_engine(database_url: str, pool_size: int = 10) -> AsyncEngine:
     """An engine for `postgresql+psycopg://…`; it connects on first use.
 
@@ -23,10 +27,6 @@ def build_engine(database_url: str, pool_size: int = 10) -> AsyncEngine:
     )
     event.listen(engine.sync_engine, "checkout", _refuse_if_closed)
     return engine
-
-
-_KEEPALIVE = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
-"""So that the kernel knows within a minute of a server that is gone without a word, and no firewall forgets us."""
 
 
 def _refuse_if_closed(_: object, record: Any, __: object) -> None:
