@@ -1,4 +1,4 @@
-"""The figures of a run: the means of Holdfast and of the baseline workflow, and their ratio."""
+"""The figures of a run: the means of Holdfast, of the floor and of the baseline workflow, and their ratios."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -6,19 +6,20 @@ from statistics import mean, median, quantiles
 from typing import Final
 
 from bench.cpu import PLAYERS, Usage
-from bench.throughput import BASELINE_WORKER, Batch, Throughput
+from bench.throughput import BASELINE_WORKER, FLOOR, Batch, Throughput
 
 STRIPE: Final = "stripe"
 MAILBOX: Final = "mailbox"
 """Like the Stripe sandbox, it stands in for somebody else's servers, so the sum leaves both out."""
 
 _OURS: Final = ("worker", "temporal", "api", "postgres")
-_BARE_NAME: Final = {"worker": BASELINE_WORKER}
+_OTHERS_NAMES: Final = {"worker": (BASELINE_WORKER, FLOOR)}
+"""Their programs do the worker's part."""
 
 
 @dataclass(frozen=True)
 class Ratio:
-    """Holdfast / baseline: the median over the batches, and the lowest and the highest batch."""
+    """Holdfast / the other: the median over the batches, and the lowest and the highest batch."""
 
     median: float
     lowest: float
@@ -29,6 +30,8 @@ class Ratio:
 class Figure:
     name: str
     holdfast: float
+    floor: float | None = None
+    floor_ratio: Ratio | None = None
     baseline: float | None = None
     ratio: Ratio | None = None
 
@@ -49,7 +52,8 @@ def figures(run: Throughput) -> list[Figure]:
         Figure("Stripe calls", run.stripe_calls),
         Figure("Stripe calls that change something", run.stripe_mutations),
         *(_cpu(run.batches, process) for process in _OURS),
-        _compared("CPU ms, sum of these", run.batches, lambda batch, usage: _sum_cpu(usage) * 1000 / batch.bookings),
+        _compared("CPU ms, sum of these", run.batches, lambda batch, usage: _cpu_ms(batch, usage, *_OURS)),
+        _compared("CPU ms, without mails", run.batches, _cpu_ms_without_mails),
         *(_cpu(run.batches, process) for process in (STRIPE, MAILBOX, PLAYERS)),
     ]
 
@@ -60,30 +64,42 @@ def spread(values: Sequence[float]) -> Spread:
 
 def _counted(name: str, holdfast: Sequence[int], baseline: Sequence[int]) -> Figure:
     ratio = mean(holdfast) / mean(baseline)
-    return Figure(name, mean(holdfast), mean(baseline), Ratio(ratio, ratio, ratio))
+    return Figure(name, mean(holdfast), baseline=mean(baseline), ratio=Ratio(ratio, ratio, ratio))
 
 
 def _cpu(batches: Sequence[Batch], process: str) -> Figure:
-    def milliseconds(batch: Batch, usage: Usage) -> float:
-        name = _BARE_NAME.get(process, process) if usage is batch.baseline else process
-        return usage.cpu.get(name, 0.0) * 1000 / batch.bookings
-
-    return _compared(f"CPU ms, {process}", batches, milliseconds)
+    return _compared(f"CPU ms, {process}", batches, lambda batch, usage: _cpu_ms(batch, usage, process))
 
 
-def _sum_cpu(usage: Usage) -> float:
-    return sum(seconds for process, seconds in usage.cpu.items() if process in (*_OURS, BASELINE_WORKER))
+def _cpu_ms(batch: Batch, usage: Usage, *processes: str) -> float:
+    """For one of the bookings, with their mails."""
+    names = [name for process in processes for name in (process, *_OTHERS_NAMES.get(process, ()))]
+    usages = (usage, batch.floor_mails) if usage is batch.floor else (usage,)
+    return sum(each.cpu.get(name, 0.0) for each in usages for name in names) * 1000 / batch.bookings
+
+
+def _cpu_ms_without_mails(batch: Batch, usage: Usage) -> float:
+    """Holdfast's mails are those of the floor, which sends them by themselves. The baseline workflow sends none."""
+    mails = Usage(cpu=batch.floor_mails.cpu) if usage is not batch.baseline else Usage()
+    return _cpu_ms(batch, usage, *_OURS) - _cpu_ms(batch, mails, *_OURS)
 
 
 def _compared(name: str, batches: Sequence[Batch], value: Callable[[Batch, Usage], float]) -> Figure:
-    """The mean weighs each batch by its size. There is no ratio if the baseline workflow does not use the process."""
+    """The mean weighs each batch by its size. There is no ratio to what does not use the process."""
     holdfast = [value(batch, batch.holdfast) for batch in batches]
+    floor = [value(batch, batch.floor) for batch in batches]
     baseline = [value(batch, batch.baseline) for batch in batches]
-    if not all(baseline):
-        return Figure(name, _weighted(holdfast, batches))
-    ratios = [one / other for one, other in zip(holdfast, baseline, strict=True)]
-    ratio = Ratio(median(ratios), min(ratios), max(ratios))
-    return Figure(name, _weighted(holdfast, batches), _weighted(baseline, batches), ratio)
+    return Figure(
+        name,
+        _weighted(holdfast, batches),
+        *((_weighted(floor, batches), _ratio(holdfast, floor)) if all(floor) else (None, None)),
+        *((_weighted(baseline, batches), _ratio(holdfast, baseline)) if all(baseline) else (None, None)),
+    )
+
+
+def _ratio(holdfast: Sequence[float], other: Sequence[float]) -> Ratio:
+    ratios = [one / each for one, each in zip(holdfast, other, strict=True)]
+    return Ratio(median(ratios), min(ratios), max(ratios))
 
 
 def _weighted(values: Sequence[float], batches: Sequence[Batch]) -> float:

@@ -16,7 +16,7 @@ from bench import figures
 from bench import greedy as greedy_steps
 from bench.bookings import STEPS
 from bench.checks import Check
-from bench.figures import Figure, Ratio
+from bench.figures import Ratio
 from bench.greedy import CLIENTS, Greedy, p99
 from bench.pages import Pages
 from bench.recovery import Recovery
@@ -35,17 +35,19 @@ _console = Console(width=120)
 def print_throughput(run: Throughput, at_once: int) -> None:
     bookings = sum(batch.bookings for batch in run.batches)
     table = Table(title=f"{bookings} bookings from POST to captured, {at_once} at a time, a booking")
-    for heading in ("", "Holdfast", "baseline workflow", "Holdfast / baseline", "lowest and highest batch"):
+    for heading in ("", "Holdfast", "floor", "Holdfast / floor", "baseline", "Holdfast / baseline"):
         table.add_column(heading, justify="left" if not heading else "right")
     for figure in figures.figures(run):
-        table.add_row(figure.name, _number(figure.holdfast), _number(figure.baseline), *_ratio(figure))
+        floor = _number(figure.floor), _ratio(figure.floor_ratio)
+        table.add_row(figure.name, _number(figure.holdfast), *floor, _number(figure.baseline), _ratio(figure.ratio))
     _console.print(table)
     steps = Table(title="Milliseconds of each step, with the others at the same time")
-    for heading in ("", "", "median", "95th percentile"):
+    for heading in ("", "", "median", "95th percentile", "floor's median", "ratio"):
         steps.add_column(heading, justify="right" if heading else "left")
     for step, meaning in STEPS.items():
-        seconds = figures.spread(run.step_seconds[step])
-        steps.add_row(step, meaning, f"{seconds.median * 1000:.0f}", f"{seconds.p95 * 1000:.0f}")
+        seconds, least = figures.spread(run.step_seconds[step]), figures.spread(run.floor_seconds[step])
+        milliseconds = (f"{value * 1000:.0f}" for value in (seconds.median, seconds.p95, least.median))
+        steps.add_row(step, meaning, *milliseconds, f"{seconds.median / least.median:.2f}")
     _console.print(steps)
 
 
@@ -108,6 +110,7 @@ def throughput_as_json(run: Throughput) -> dict[str, Any]:
     return {
         "figures": [asdict(figure) for figure in figures.figures(run)],
         "step_seconds": {step: asdict(figures.spread(seconds)) for step, seconds in run.step_seconds.items()},
+        "floor_seconds": {step: asdict(figures.spread(seconds)) for step, seconds in run.floor_seconds.items()},
         "batches": [asdict(batch) for batch in run.batches],
     }
 
@@ -127,11 +130,11 @@ def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.1f}"
 
 
-def _ratio(figure: Figure) -> tuple[str, str]:
-    match figure.ratio:
+def _ratio(ratio: Ratio | None) -> str:
+    match ratio:
         case None:
-            return "", ""
+            return ""
         case Ratio(median, lowest, highest) if lowest == highest:
-            return f"{median:.2f}", ""
+            return f"{median:.2f}"
         case Ratio(median, lowest, highest):
-            return f"{median:.2f}", f"{lowest:.2f} … {highest:.2f}"
+            return f"{median:.2f} ({lowest:.2f} … {highest:.2f})"

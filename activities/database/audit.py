@@ -19,11 +19,15 @@ from models.domain.messages import Channel
 from models.domain.states import HOLDS_SLOT, IllegalTransition
 from models.tables.audit import AuditEvent, event_about
 from models.tables.bookings import BookingRequest
+from models.tables.columns import table_of
 
 FAILED_ROUND = "operator_round"
 """In the detail of `booking.needs_attention`: the round of the step that failed. Only a parked booking has one."""
 RESOLVED_BY = "update_id"
 """In the detail of `booking.attention_cleared`: the update with which an operator resolved it."""
+
+_TABLE = table_of(AuditEvent)
+_APPEND = insert(_TABLE).on_conflict_do_nothing().returning(_TABLE.c.id)
 
 
 def event(
@@ -45,9 +49,7 @@ async def exists(session: AsyncSession, event: AuditEvent) -> bool:
 
 async def append(session: AsyncSession, event: AuditEvent) -> bool:
     """Insert the event. Returns whether it is new. Waits for any transaction that is inserting the same one."""
-    values = event.model_dump(exclude={"seq"})
-    statement = insert(AuditEvent).values(values).on_conflict_do_nothing().returning(col(AuditEvent.id))
-    return (await session.exec(statement)).first() is not None
+    return (await session.exec(_APPEND, params=event.model_dump(exclude={"seq"}))).first() is not None
 
 
 async def lock_for(session: AsyncSession, event: AuditEvent) -> BookingRequest | None:

@@ -14,7 +14,12 @@ from models.domain.ledger import Account, Posting
 from models.domain.money import Money
 from models.domain.policy import BookingPolicy
 from models.tables.bookings import BookingRequest
+from models.tables.columns import table_of
 from models.tables.ledger import LedgerEntry, LedgerTransaction
+
+_TRANSACTIONS = table_of(LedgerTransaction)
+_INSERT_TRANSACTIONS = insert(_TRANSACTIONS).on_conflict_do_nothing().returning(_TRANSACTIONS.c.id)
+_INSERT_ENTRIES = insert(table_of(LedgerEntry))
 
 
 async def post(session: AsyncSession, at: datetime, *postings: Posting) -> None:
@@ -33,8 +38,7 @@ async def post(session: AsyncSession, at: datetime, *postings: Posting) -> None:
         }
         for id, posting in by_id.items()
     ]
-    statement = insert(LedgerTransaction).values(transactions).on_conflict_do_nothing()
-    new = (await session.exec(statement.returning(col(LedgerTransaction.id)))).scalars().all()
+    new = (await session.exec(_INSERT_TRANSACTIONS, params=transactions)).scalars().all()
     posted = await _with_tax(session, [posting for id, posting in by_id.items() if id in new])
     entries = [
         {
@@ -48,7 +52,7 @@ async def post(session: AsyncSession, at: datetime, *postings: Posting) -> None:
         for line, entry in enumerate(posting.entries, start=1)
     ]
     if entries:
-        await session.exec(insert(LedgerEntry).values(entries))
+        await session.exec(_INSERT_ENTRIES, params=entries)
 
 
 async def _with_tax(session: AsyncSession, postings: list[Posting]) -> list[Posting]:

@@ -16,9 +16,12 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from models.domain.ids import notification_id, payout_notification_id
 from models.domain.notifications import ON_RESCHEDULING, SCHEDULED, Notification, Recipient, scheduled_notifications
 from models.tables.bookings import BookingRequest, LiveSession
+from models.tables.columns import table_of
 from models.tables.outbox import OutboxMessage
 
 Facts = dict[str, Any]
+
+_INSERT = insert(table_of(OutboxMessage)).on_conflict_do_nothing()
 
 
 async def notify(
@@ -130,5 +133,4 @@ def _message(
 
 async def _insert(session: AsyncSession, messages: list[OutboxMessage]) -> None:
     if messages:
-        rows = [message.model_dump() for message in messages]
-        await session.exec(insert(OutboxMessage).values(rows).on_conflict_do_nothing())
+        await session.exec(_INSERT, params=[message.model_dump() for message in messages])

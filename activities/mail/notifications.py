@@ -2,8 +2,10 @@
 
 from dataclasses import replace
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
+from sqlalchemy import bindparam
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -30,6 +32,21 @@ from models.tables.people import Instructor, Student
 from models.tables.refunds import Refund
 from models.tables.session_reports import SessionReport
 
+_BOOKING: Final = (
+    select(BookingRequest, PaymentRenewal)
+    .outerjoin(PaymentRenewal, col(PaymentRenewal.booking_id) == col(BookingRequest.id))
+    .where(col(BookingRequest.id) == bindparam("booking_id"))
+)
+_RECORDS: Final = (
+    select(Student, Instructor, LiveSession, Payment)
+    .select_from(Student)
+    .join(Instructor, col(Instructor.id) == bindparam("instructor_id"))
+    .outerjoin(LiveSession, col(LiveSession.booking_id) == bindparam("booking_id"))
+    .outerjoin(Payment, col(Payment.booking_id) == bindparam("booking_id"))
+    .where(col(Student.id) == bindparam("student_id"))
+)
+"""Of a booking whose request may be deleted."""
+
 
 async def load(
     session: AsyncSession,
@@ -47,27 +64,21 @@ async def load(
         return await about_payout(session, message)
     if message.kind in ABOUT_THE_ACCOUNT:
         return await about_account(session, message, public_url, now)
-    booking = await session.get(BookingRequest, message.booking_id)
+    row = (await session.exec(_BOOKING, params={"booking_id": message.booking_id})).first()
+    booking, renewal = row or (None, None)
     if booking is None and "booking" in message.facts:
         booking = BookingRequest.model_validate(message.facts["booking"])
     if booking is None:
         raise MailDiscarded("no_booking")
     if not is_still_true(message.kind, booking.status, booking.starts_at, booking.ends_at, now):
         raise MailDiscarded("out_of_date")
-    statement = (
-        select(Student, Instructor, LiveSession)
-        .select_from(Student)
-        .join(Instructor, col(Instructor.id) == booking.instructor_id)
-        .outerjoin(LiveSession, col(LiveSession.booking_id) == booking.id)
-        .where(col(Student.id) == booking.student_id)
-    )
-    row = (await session.exec(statement)).first()
-    if row is None:
+    ids = {"booking_id": booking.id, "student_id": booking.student_id, "instructor_id": booking.instructor_id}
+    records_row = (await session.exec(_RECORDS, params=ids)).first()
+    if records_row is None:
         raise MailDiscarded("no_recipient")
-    payment = await session.get(Payment, booking.id)
+    student, instructor, live_session, payment = records_row
     refund = await session.get(Refund, UUID(message.facts["refund_id"])) if "refund_id" in message.facts else None
-    renewal = await session.get(PaymentRenewal, booking.id)
-    records = BookingRecords(booking, *row, payment, refund, renewal)
+    records = BookingRecords(booking, student, instructor, live_session, payment, refund, renewal)
     if await _is_superseded(session, message, records, now):
         raise MailDiscarded("out_of_date")
     content = about_booking(message, records, public_url, has_pages)

@@ -12,13 +12,14 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 from uuid import UUID
 
 from opentelemetry import trace
-from sqlalchemy import exists, tuple_, update
+from sqlalchemy import bindparam, exists, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.orm import aliased
+from sqlalchemy.sql.dml import ReturningUpdate
 from sqlmodel import col, select
 
 from activities.database.transactions import DatabaseError, transaction
@@ -28,6 +29,7 @@ from activities.mail.content import MailDiscarded
 from activities.mail.smtp import PermanentFailure, TemporaryFailure
 from models.documents.issuer import Issuer
 from models.session_calendar import Party
+from models.tables.columns import table_of
 from models.tables.outbox import OutboxMessage
 from models.traces import continued
 
@@ -43,6 +45,45 @@ _RETRY_FOR = timedelta(days=5)
 """If the server replies with temporary failures (RFC 5321, 4.5.4.1). An unreachable server is retried forever."""
 
 log = logging.getLogger("holdfast.mail")
+
+
+def _lease_statement() -> ReturningUpdate[OutboxMessage]:
+    """`SKIP LOCKED` leaves the messages that another sender is leasing.
+
+    A person's mails about a booking are sent one after the other: each waits for the earlier ones.
+    """
+    earlier = aliased(OutboxMessage)
+    has_earlier = exists().where(
+        col(earlier.booking_id) == col(OutboxMessage.booking_id),
+        col(earlier.recipient_id) == col(OutboxMessage.recipient_id),
+        col(earlier.sent_at).is_(None),
+        col(earlier.gave_up_at).is_(None),
+        tuple_(col(earlier.due_at), col(earlier.created_at), col(earlier.id))
+        < tuple_(col(OutboxMessage.due_at), col(OutboxMessage.created_at), col(OutboxMessage.id)),
+    )
+    is_pending = (col(OutboxMessage.sent_at).is_(None), col(OutboxMessage.gave_up_at).is_(None))
+    due = (
+        select(OutboxMessage.id)
+        .where(*is_pending, col(OutboxMessage.next_attempt_at) <= bindparam("now"), ~has_earlier)
+        .order_by(col(OutboxMessage.next_attempt_at))
+        .limit(BATCH_SIZE)
+        .with_for_update(skip_locked=True)
+        # As a subquery of the update it could run once per row, and each time lock other messages.
+        .cte("due")
+    )
+    return (
+        update(OutboxMessage)
+        .where(col(OutboxMessage.id) == due.c.id)
+        .values(next_attempt_at=bindparam("until"), attempts=col(OutboxMessage.attempts) + 1)
+        .returning(OutboxMessage)
+        # The session has no other objects that the update could concern.
+        .execution_options(synchronize_session=False)
+    )
+
+
+_TABLE: Final = table_of(OutboxMessage)
+_LEASE: Final = _lease_statement()
+"""Built once: that takes longer than to run it, which every worker does each second."""
 
 
 class MailTransport(Protocol):
@@ -103,37 +144,9 @@ class MailSender:
                 continue
 
     async def _lease(self, now: datetime) -> Sequence[OutboxMessage]:
-        """Lease the messages that have been due longest. `SKIP LOCKED` leaves those that another sender is leasing.
-
-        A person's mails about a booking are sent one after the other: each waits for the earlier ones.
-        """
-        earlier = aliased(OutboxMessage)
-        has_earlier = exists().where(
-            col(earlier.booking_id) == col(OutboxMessage.booking_id),
-            col(earlier.recipient_id) == col(OutboxMessage.recipient_id),
-            col(earlier.sent_at).is_(None),
-            col(earlier.gave_up_at).is_(None),
-            tuple_(col(earlier.due_at), col(earlier.created_at), col(earlier.id))
-            < tuple_(col(OutboxMessage.due_at), col(OutboxMessage.created_at), col(OutboxMessage.id)),
-        )
-        is_pending = (col(OutboxMessage.sent_at).is_(None), col(OutboxMessage.gave_up_at).is_(None))
-        due = (
-            select(OutboxMessage.id)
-            .where(*is_pending, col(OutboxMessage.next_attempt_at) <= now, ~has_earlier)
-            .order_by(col(OutboxMessage.next_attempt_at))
-            .limit(BATCH_SIZE)
-            .with_for_update(skip_locked=True)
-            # As a subquery of the update it could run once per row, and each time lock other messages.
-            .cte("due")
-        )
-        lease = (
-            update(OutboxMessage)
-            .where(col(OutboxMessage.id) == due.c.id)
-            .values(next_attempt_at=now + LEASE, attempts=col(OutboxMessage.attempts) + 1)
-            .returning(OutboxMessage)
-        )
+        """Lease the messages that have been due longest."""
         async with transaction(self._engine) as session:
-            return (await session.exec(lease)).scalars().all()
+            return (await session.exec(_LEASE, params={"now": now, "until": now + LEASE})).scalars().all()
 
     @asynccontextmanager
     async def _renewing(self, ids: Sequence[UUID], now: datetime) -> AsyncIterator[None]:
@@ -202,6 +215,6 @@ class MailSender:
             trace.get_current_span().set_attribute("error.type", error)
         try:
             async with transaction(self._engine) as session:
-                await session.exec(update(OutboxMessage).where(col(OutboxMessage.id) == id).values(**values))
+                await session.exec(update(_TABLE).where(_TABLE.c.id == id).values(**values))
         except DatabaseError as error:
             log.warning("What became of mail %s is not written down, it comes again: %s", id, error)

@@ -95,19 +95,10 @@ class Page(FPDF):
 
     def fields(self, rows: Sequence[tuple[str, str]]) -> None:
         """Labels and their values, one pair per line."""
-        self._set_style(_SIZE, False, _INK)
-        with self.table(
-            col_widths=(34, 136),
-            borders_layout=TableBordersLayout.NONE,
-            first_row_as_headings=False,
-            text_align=Align.L,
-            v_align=VAlign.T,
-            line_height=5.6,
-        ) as table:
-            for label, value in rows:
-                row = table.row()
-                row.cell(self._printable(label), style=FontFace(color=_GREY))
-                row.cell(self._printable(value))
+        for label, value in rows:
+            self._write(label, 34, size=_SIZE, colour=_GREY, height=5.6)
+            self._set_style(_SIZE, False, _INK)
+            self.multi_cell(0, 5.6, self._printable(value), align=Align.L, new_x=XPos.LMARGIN, new_y=YPos.NEXT)
 
     def rows(
         self,

@@ -1,9 +1,10 @@
-"""Column types shared by several tables."""
+"""Column types shared by several tables, and tables without their objects."""
 
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Column, Enum
+from sqlalchemy import Column, Enum, Table
+from sqlmodel import SQLModel
 
 
 def enum_column(kind: type[StrEnum], nullable: bool = False, server_default: str | None = None) -> Column[Any]:
@@ -18,3 +19,8 @@ def enum_column(kind: type[StrEnum], nullable: bool = False, server_default: str
         nullable=nullable,
         server_default=server_default,
     )
+
+
+def table_of(model: type[SQLModel]) -> Table:
+    """For rows that are written without objects: the ORM takes half of such a statement's time."""
+    return SQLModel.metadata.tables[str(model.__tablename__)]

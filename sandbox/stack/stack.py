@@ -184,6 +184,11 @@ class Stack:
             "HOLDFAST_WEBHOOK_ALLOW_PRIVATE": "true",
         }
 
+    async def add_database(self, name: str) -> str:
+        """Create another database with the same schema. Returns its URL, as the role of the API and the worker."""
+        await create_migrated_database(self._postgres, name)
+        return self._postgres.program_url(name)
+
     async def kill_worker(self) -> None:
         """Send SIGKILL to the worker, as in a crash."""
         await self.processes["worker"].kill()

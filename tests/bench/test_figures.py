@@ -13,7 +13,7 @@ from bench.concurrency import map_concurrently
 from bench.cpu import PLAYERS, Meter, Usage
 from bench.figures import Figure, figures
 from bench.stripe_calls import StripeCall, StripeLog
-from bench.throughput import BASELINE_WORKER, Batch, Throughput
+from bench.throughput import BASELINE_WORKER, FLOOR, Batch, Throughput
 from sandbox.stack.commands import Command, spawn
 from sandbox.stack.environment import PROJECT_ROOT, python
 
@@ -35,6 +35,8 @@ def batch(bookings: int, seconds: float, baseline_seconds: float) -> Batch:
             {"worker": 0.4 * bookings, "stripe": 9.0 * bookings, "mailbox": 5.0 * bookings, "temporal": 0.1 * bookings},
         ),
         Usage(baseline_seconds, {BASELINE_WORKER: 0.2 * bookings, "temporal": 0.05 * bookings}),
+        Usage(seconds / 2, {FLOOR: 0.1 * bookings, "postgres": 0.02 * bookings}),
+        Usage(seconds, {FLOOR: 0.04 * bookings, "postgres": 0.01 * bookings, "players": 1.0}),
     )
 
 
@@ -43,6 +45,7 @@ def by_name() -> dict[str, Figure]:
     run = Throughput(
         batches=[batch(10, 5.0, 2.0), batch(30, 10.0, 3.0), batch(20, 20.0, 2.0)],
         step_seconds={},
+        floor_seconds={},
         holdfast_histories=[HistoryCost(52, 18), HistoryCost(54, 20)],
         baseline_histories=[HistoryCost(40, 10)],
         stripe_calls=4,
@@ -62,6 +65,23 @@ def test_worker_is_compared_with_the_bare_worker(by_name: dict[str, Figure]) -> 
     worker = by_name["CPU ms, worker"]
     assert worker.holdfast == pytest.approx(400)
     assert worker.baseline == pytest.approx(200)
+
+
+def test_mails_of_the_floor_are_counted_and_told(by_name: dict[str, Figure]) -> None:
+    together, without = by_name["CPU ms, sum of these"], by_name["CPU ms, without mails"]
+    assert together.floor == pytest.approx(170)
+    assert without.floor == pytest.approx(120)
+    # Holdfast sends the same mails.
+    assert without.holdfast == pytest.approx(500 - 50)
+    assert without.baseline == pytest.approx(250)
+    assert without.floor_ratio is not None
+    assert without.floor_ratio.median == pytest.approx(450 / 120)
+
+
+def test_time_of_the_floor_is_without_its_mails(by_name: dict[str, Figure]) -> None:
+    ratio = by_name["a second"].floor_ratio
+    assert ratio is not None
+    assert astuple(ratio) == pytest.approx((0.5, 0.5, 0.5))
 
 
 def test_sum_leaves_out_what_stands_in_for_others(by_name: dict[str, Figure]) -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from api.http.problems import Kind
 from api.pages import sentences
 from api.pages.forms import is_for_people
-from models.documents.fonts import LATIN
+from models.documents.fonts import EUROPEAN
 from models.documents.receipt import Step
 from models.domain.declines import ADVICE
 from models.domain.ledger import STORY
@@ -90,7 +90,7 @@ def test_documents_need_no_other_font_for_a_language(code: str) -> None:
     """`fonts.load` decides by the values of a document which font it loads, and not by its labels."""
     texts = [str(message.string) for message in _catalogue(code).values()] if code != "en" else map(str, messages())
     amounts = (language(code).money(Money(amount_minor=-10_000, currency=currency)) for currency in CURRENCIES)
-    assert {ord(character) for text in (*texts, *amounts) for character in text} - {ord("\n")} <= LATIN
+    assert {ord(character) for text in (*texts, *amounts) for character in text} - {ord("\n")} <= EUROPEAN
 
 
 def test_german_is_there_and_an_unknown_language_is_english() -> None:
