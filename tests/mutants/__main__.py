@@ -31,21 +31,22 @@ _PYTEST = (
 _PYTEST_WITH_SERVICES = "-m pytest -x -q -p no:cacheprovider -p no:schemathesis"
 _BOOKING = "tests/workflows/booking/"
 _REPLAYS = "tests/workflows/test_replay.py::test_a_saved_history_replays"
-_SEARCH = _BOOKING + "every_order/test_every_order.py"
-_EVERY_ORDER = f"{_SEARCH}::test_no_order_of_events_breaks_an_invariant[HOLD-SETTLE]"
+_DISTURBANCES, _SEARCH = (f"{_BOOKING}every_order/test_{name}.py" for name in ("disturbances", "every_order"))
 _SECOND_DECISIONS = f"{_SEARCH}::test_a_second_decision_while_the_money_moves_is_refused"
+_ONE_PLAN = f"{_SEARCH}::test_no_order_of_events_breaks_an_invariant[HOLD-SETTLE]"
+_SAGA = [_DISTURBANCES, _SECOND_DECISIONS, _REPLAYS]
 _WORKFLOW_TESTS = {
-    "decisions": [*_SAGA_TESTS[:2], _EVERY_ORDER],
+    "decisions": [*_SAGA_TESTS[:2], _DISTURBANCES, _ONE_PLAN],
     "details": [_BOOKING + "test_details.py"],
-    "handlers": [_REPLAYS, _SECOND_DECISIONS, _BOOKING + "test_handlers.py", _BOOKING + "test_refused_signals.py"],
-    "outcomes": [_REPLAYS, _EVERY_ORDER, _BOOKING + "test_rescheduling.py"],
-    "progress": [_REPLAYS, _EVERY_ORDER, _BOOKING + "test_operator.py"],
+    "handlers": [*_SAGA, _BOOKING + "test_handlers.py", _BOOKING + "test_refused_signals.py"],
+    "outcomes": [*_SAGA, _ONE_PLAN, _BOOKING + "test_rescheduling.py"],
+    "progress": [*_SAGA, _ONE_PLAN, _BOOKING + "test_operator.py"],
     "refused_signals": [_REPLAYS, _BOOKING + "test_refused_signals.py"],
-    "renewal_state": [_SAGA_TESTS[0], _REPLAYS, _BOOKING + "test_renewals.py"],
-    "renewals": [_REPLAYS, _BOOKING + "test_renewals.py"],
-    "state": [*_SAGA_TESTS[:2], _REPLAYS, _EVERY_ORDER],
-    "steps": [_REPLAYS, _EVERY_ORDER, _BOOKING + "test_lapsed_holds.py"],
-    "workflow": [_REPLAYS, _SECOND_DECISIONS, _EVERY_ORDER, _BOOKING + "test_handlers.py"],
+    "renewal_state": [_SAGA_TESTS[0], *_SAGA, _BOOKING + "test_renewals.py"],
+    "renewals": [*_SAGA, _BOOKING + "test_renewals.py"],
+    "state": [*_SAGA_TESTS[:2], *_SAGA, _ONE_PLAN],
+    "steps": [*_SAGA, _ONE_PLAN, _BOOKING + "test_lapsed_holds.py"],
+    "workflow": [*_SAGA, _ONE_PLAN],
 }
 """The quick ones first, since most mutants end with the first test that fails."""
 

@@ -43,6 +43,7 @@ def check_end(world: World) -> None:
     left = world.stripe.having(HoldPhase.OPEN) + world.stripe.having(HoldPhase.HELD)
     assert not left, "a hold is left"
     assert len(world.endings) == 1, "it ended more than once, or never"
+    assert not world.instance.unanswered, "somebody waits for an answer"
     ending, view = world.endings[0].ending, world.state.view
     kept_minor = sum(page.kept_minor for page in world.stripe.pages.values())
     assert kept_minor == ending.split.kept.amount_minor, "not what was due"

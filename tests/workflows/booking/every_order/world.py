@@ -140,7 +140,7 @@ class World:
             return moves
         moves += ["reset to the last task", "cancel the workflow", "extend", "move an hour", "move ten days"]
         if self.stripe.having(HoldPhase.OPEN):
-            moves += ["the card is declined", "pay with a short hold"]
+            moves += ["the card is declined", "pay with a short hold", "pay by bank", "pay by a slow bank"]
         if self.stripe.having(HoldPhase.HELD) and self.state.terms.plan is PaymentPlan.HOLD:
             moves += ["the hold lapses", "lost event, the hold lapses"]
         possible = [move for move in self.moves() if move not in UPDATES or not self._is_refused(move)]
@@ -168,7 +168,7 @@ class World:
         match move:
             case "answer":
                 pass
-            case "pay" | "pay with a short hold" | "the card is declined":
+            case "pay" | "pay with a short hold" | "the card is declined" | "pay by bank" | "pay by a slow bank":
                 self._pay(move)
             case "the hold lapses":
                 self.stripe.having(HoldPhase.HELD)[0].phase = HoldPhase.GONE
@@ -224,6 +224,9 @@ class World:
         page = self.stripe.having(HoldPhase.OPEN)[0]
         if move == "the card is declined":
             page.decline_code = "insufficient_funds"
+        elif move.endswith("bank"):
+            page.phase = HoldPhase.PROCESSING
+            page.confirmed_at = self.now + (HOUR if move == "pay by bank" else timedelta(days=2))
         else:
             page.phase = HoldPhase.HELD
             if page.plan is PaymentPlan.HOLD:
