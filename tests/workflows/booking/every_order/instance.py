@@ -90,7 +90,9 @@ class Instance:
         self.timers: dict[int, datetime] = {}
         self.is_finished = False
         self.refused: str | None = None
-        """Why the last update was refused."""
+        """Why the last update was refused, or failed."""
+        self.accepted: set[str] = set()
+        """The ids of updates that are in the history."""
         self.unanswered: set[str] = set()
         """The ids of updates whose sender still waits."""
         self._converter = SameObjects()
@@ -216,7 +218,9 @@ class Instance:
                 self.calls.append(Call(scheduled.seq, scheduled.activity_type, message, is_local))
             elif kind == "update_response":
                 answer = command.update_response
-                if not answer.HasField("accepted"):
+                if answer.HasField("accepted"):
+                    self.accepted.add(answer.protocol_instance_id)
+                else:
                     self.unanswered.discard(answer.protocol_instance_id)
                 if answer.HasField("rejected"):
                     self.refused = answer.rejected.message

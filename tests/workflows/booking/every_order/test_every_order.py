@@ -21,6 +21,7 @@ from tests.workflows.booking.every_order.people import DEADLINES, LONG_ENOUGH, U
 from tests.workflows.booking.every_order.search import Failed, Search
 from tests.workflows.booking.every_order.without_a_rule import WITHOUT_A_RULE
 from tests.workflows.booking.every_order.world import World
+from tests.workflows.booking.states import DECISIONS
 from workflows.booking.decisions import Decisions
 
 SETTLE, RELEASE = CompletionTimeoutPolicy.SETTLE, CompletionTimeoutPolicy.RELEASE
@@ -181,8 +182,10 @@ def refuses_a_second_decision(world: World, *moves: str) -> None:
     for move in moves:
         assert world.play(move)
     assert [call.name for call in world.instance.calls] in (["release_payment"], ["settle_payment"])
-    for id, (name, decision) in UPDATES.items():
+    others = {name: (name, DECISIONS[name]) for name in ("extend", "reschedule")}
+    for id, (name, decision) in (UPDATES | others).items():
         assert not world.instance.update(name, decision, f"second: {id}", world.now), id
+        assert f"second: {id}" not in world.instance.accepted, "it is in the history"
         refused = world.instance.refused or ""
         assert "is being carried out" in refused or "to decide, not for" in refused, refused
     assert world.play("answer")
