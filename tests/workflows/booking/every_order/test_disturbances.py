@@ -5,6 +5,8 @@ The search with all orders of them takes minutes (`test_every_order.py`).
 
 import pytest
 
+from models.domain.endings import EndReason
+from models.domain.payments import HoldPhase
 from models.domain.policy import CompletionTimeoutPolicy, PaymentPlan
 from tests.workflows.booking.every_order.test_every_order import check
 from tests.workflows.booking.every_order.world import World
@@ -45,3 +47,28 @@ def test_a_disturbance_at_each_step_ends_well(plan: PaymentPlan, steps: int) -> 
                     wait(world)
             assert world.instance.is_finished, f"{disturbance} after {before}"
         world.close()
+
+
+@pytest.mark.parametrize("plan", PaymentPlan)
+def test_a_payment_that_the_bank_confirms_in_time_is_as_good_as_any(plan: PaymentPlan) -> None:
+    world = played(plan, "pay by bank", "wait", "approve")
+    assert world.state.is_accepted
+    world.close()
+
+
+@pytest.mark.parametrize("plan", PaymentPlan)
+def test_a_payment_that_the_bank_confirms_too_late_is_returned(plan: PaymentPlan) -> None:
+    world = played(plan, "pay by a slow bank")
+    wait(world)
+    assert world.endings[0].ending.reason is EndReason.CHECKOUT_EXPIRED
+    assert world.stripe.having(HoldPhase.GONE)
+    world.close()
+
+
+def test_a_reset_does_not_call_for_an_operator_again() -> None:
+    world = played(PaymentPlan.HOLD, "pay", "approve", "failing step, the instructor cancels")
+    assert world.state.is_parked
+    assert world.play("reset to the start")
+    assert world.state.is_parked
+    assert world.calls_for_attention == 1
+    world.close()

@@ -57,6 +57,7 @@ class World:
     """Every accepted message, and when it was accepted."""
     endings: list[RecordEnding] = field(default_factory=list)
     """As recorded."""
+    calls_for_attention: int = 0
     runs: int = 0
     how: str = ""
     """How the last move was disturbed."""
@@ -294,6 +295,7 @@ class World:
             case "move_slot":
                 return MoveResult.MOVED
             case "record_attention":
+                self.calls_for_attention += message.reason is not None
                 self._parked_ending = message.ending or (self._parked_ending if message.reason is None else None)
                 self._carried_out += [message.update_id] if message.reason is None and message.update_id else []
             case "record_ending":
