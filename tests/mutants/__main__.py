@@ -6,8 +6,10 @@ name it; those of each module of the workflow are listed here. `--sample 15 --se
 """
 
 import argparse
+import json
 import random
 import re
+import shlex
 import shutil
 import sqlite3
 import subprocess
@@ -29,26 +31,42 @@ _PYTEST = (
     " -p no:schemathesis -p no:playwright -p no:xdist -p no:asyncio -p no:timeout"
 )
 _PYTEST_WITH_SERVICES = "-m pytest -x -q -p no:cacheprovider -p no:schemathesis"
-_BOOKING = "tests/workflows/booking/"
-_REPLAYS = "tests/workflows/test_replay.py::test_a_saved_history_replays"
-_DISTURBANCES, _SEARCH = (f"{_BOOKING}every_order/test_{name}.py" for name in ("disturbances", "every_order"))
-_SECOND_DECISIONS = f"{_SEARCH}::test_a_second_decision_while_the_money_moves_is_refused"
-_ONE_PLAN = f"{_SEARCH}::test_no_order_of_events_breaks_an_invariant[HOLD-SETTLE]"
-_SAGA = [_DISTURBANCES, _SECOND_DECISIONS, _REPLAYS]
+_EVERY_ORDER = "tests/workflows/booking/every_order/test_every_order.py"
+_DISTURBANCES = "tests/workflows/booking/every_order/test_disturbances.py"
+_SAGA = [
+    _DISTURBANCES,
+    f"{_EVERY_ORDER}::test_a_second_decision_while_the_money_moves_is_refused",
+    f"{_EVERY_ORDER}::test_no_order_of_events_breaks_an_invariant[HOLD-SETTLE]",
+]
 _WORKFLOW_TESTS = {
-    "decisions": [*_SAGA_TESTS[:2], _DISTURBANCES, _ONE_PLAN],
-    "details": [_BOOKING + "test_details.py"],
-    "handlers": [*_SAGA, _BOOKING + "test_handlers.py", _BOOKING + "test_refused_signals.py"],
-    "outcomes": [*_SAGA, _ONE_PLAN, _BOOKING + "test_rescheduling.py"],
-    "progress": [*_SAGA, _ONE_PLAN, _BOOKING + "test_operator.py"],
-    "refused_signals": [_REPLAYS, _BOOKING + "test_refused_signals.py"],
-    "renewal_state": [_SAGA_TESTS[0], *_SAGA, _BOOKING + "test_renewals.py"],
-    "renewals": [*_SAGA, _BOOKING + "test_renewals.py"],
-    "state": [*_SAGA_TESTS[:2], *_SAGA, _ONE_PLAN],
-    "steps": [*_SAGA, _ONE_PLAN, _BOOKING + "test_lapsed_holds.py"],
-    "workflow": [*_SAGA, _ONE_PLAN],
+    "decisions": [*_SAGA_TESTS[:2], *_SAGA],
+    "details": ["tests/workflows/booking/test_details.py"],
+    "handlers": _SAGA[:2],
+    "outcomes": _SAGA,
+    "progress": _SAGA,
+    "renewal_state": [_SAGA_TESTS[0], _DISTURBANCES],
+    "renewals": [_DISTURBANCES],
+    "state": [*_SAGA_TESTS[:2], *_SAGA],
+    "steps": _SAGA,
+    "workflow": _SAGA,
 }
-"""The quick ones first, since most mutants end with the first test that fails."""
+_REPLAYS = "tests/workflows/test_replay.py::test_a_saved_history_replays"
+_WITH_SERVICES = {
+    "handlers": [
+        _REPLAYS,
+        "tests/workflows/booking/test_handlers.py",
+        "tests/workflows/booking/test_refused_signals.py",
+    ],
+    "outcomes": [_REPLAYS, "tests/workflows/booking/test_rescheduling.py"],
+    "progress": [_REPLAYS, "tests/workflows/booking/test_operator.py"],
+    "refused_signals": ["tests/workflows/booking/test_refused_signals.py"],
+    "renewal_state": [_REPLAYS, "tests/workflows/booking/test_renewals.py"],
+    "renewals": [_REPLAYS, "tests/workflows/booking/test_renewals.py"],
+    "state": [_REPLAYS],
+    "steps": [_REPLAYS, "tests/workflows/booking/test_lapsed_holds.py"],
+    "workflow": [_REPLAYS],
+}
+"""What is played of the mutants that the first ones do not notice."""
 
 
 class Mutant(NamedTuple):
@@ -66,13 +84,19 @@ def main(arguments: list[str]) -> int:
     found = [str(path.relative_to(_ROOT)) for each in _MODULES for path in sorted(_ROOT.glob(each))]
     left = 0
     for module in options.modules or found:
-        if tests := nearest_tests(module):
+        if tests := _test_commands(module):
             left += _report(module, list(_mutants(_play(module, tests, options.sample, options.seed))))
     return 1 if left else 0
 
 
+def _test_commands(module: str) -> list[str]:
+    with_services = _WITH_SERVICES.get(Path(module).stem, []) if module.startswith("workflows/") else []
+    played = ((_PYTEST, nearest_tests(module)), (_PYTEST_WITH_SERVICES, with_services))
+    return [shlex.join([sys.executable, *pytest.split(), *tests]) for pytest, tests in played if tests]
+
+
 def nearest_tests(module: str) -> list[str]:
-    """Those of the same name first, since most mutants end with the first test that fails."""
+    """Without services. Those of the same name first, since most mutants end with the first test that fails."""
     name = Path(module).stem
     if module.startswith("workflows/"):
         return _WORKFLOW_TESTS.get(name, [])
@@ -93,13 +117,12 @@ def _copy(to: Path) -> None:
             shutil.copy(source, target)
 
 
-def _play(module: str, tests: list[str], sample: int | None, seed: int) -> Path:
+def _play(module: str, commands: list[str], sample: int | None, seed: int) -> Path:
     """Returns cosmic-ray's session."""
     copy = _COPIES / module.replace("/", ".").removesuffix(".py")
     _copy(copy)
-    of_module = f'[cosmic-ray]\nmodule-path = "{module}"\n'
-    pytest = _PYTEST_WITH_SERVICES if _REPLAYS in tests else _PYTEST
-    of_module += f'test-command = "{sys.executable} {pytest} {" ".join(tests)}"\n'
+    command = json.dumps(shlex.join(["sh", "-c", " && ".join(commands)]))
+    of_module = f'[cosmic-ray]\nmodule-path = "{module}"\ntest-command = {command}\n'
     settings, session = copy / "cosmic_ray.toml", copy / "session.sqlite"
     settings.write_text((_HERE / "cosmic_ray.toml").read_text().replace("[cosmic-ray]\n", of_module))
     _call(copy, "cosmic-ray", "init", settings, session)
