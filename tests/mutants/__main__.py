@@ -41,7 +41,7 @@ _SAGA = [
 _WORKFLOW_TESTS = {
     "decisions": [*_SAGA_TESTS[:2], *_SAGA],
     "details": ["tests/workflows/booking/test_details.py"],
-    "handlers": _SAGA[:2],
+    "handlers": [*_SAGA[:2], "tests/workflows/booking/test_signals.py"],
     "outcomes": _SAGA,
     "progress": _SAGA,
     "renewal_state": [_SAGA_TESTS[0], _DISTURBANCES],
