@@ -25,8 +25,3 @@ def test_an_order_is_a_new_one_that_may_overlap_no_other_session() -> None:
 
 def test_a_booking_needs_attention_only_if_it_says_so() -> None:
     assert not BookingView(booking_status=None).needs_attention
-
-
-def test_a_booking_from_before_buffers_and_recordings_has_neither() -> None:
-    terms = terms_of(usd(100))
-    assert (terms.buffer_before_minutes, terms.buffer_after_minutes, terms.is_recorded) == (0, 0, False)
