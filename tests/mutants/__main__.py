@@ -24,7 +24,7 @@ _COPIES = _ROOT / ".local" / "mutants"
 _COPIED = ("api", "activities", "models", "workflows", "sandbox", "tests", "docs", "pyproject.toml", "worker.py")
 _MODULES = ("models/domain/*.py", "workflows/booking/*.py")
 _TESTS = ("tests/models/domain/test_*.py", "tests/models/test_settings.py", "tests/models/documents/test_*.py")
-_SAGA_TESTS = tuple(f"tests/workflows/booking/test_{name}.py" for name in ("state", "decisions", "beliefs"))
+_SAGA_TESTS = ("tests/workflows/booking/test_state.py", "tests/workflows/booking/test_beliefs.py")
 # Plugins that these tests do not need take longer to start than the tests do.
 _PYTEST = (
     "-m pytest -x -q -c /dev/null --rootdir . --noconftest -p tests.models.conftest -p no:cacheprovider"
@@ -33,20 +33,21 @@ _PYTEST = (
 _PYTEST_WITH_SERVICES = "-m pytest -x -q -p no:cacheprovider -p no:schemathesis"
 _EVERY_ORDER = "tests/workflows/booking/every_order/test_every_order.py"
 _DISTURBANCES = "tests/workflows/booking/every_order/test_disturbances.py"
+_STATE = [f"tests/workflows/booking/test_{name}.py" for name in ("state", "decisions", "renewal_state", "details")]
 _SAGA = [
     _DISTURBANCES,
     f"{_EVERY_ORDER}::test_a_second_decision_while_the_money_moves_is_refused",
     f"{_EVERY_ORDER}::test_no_order_of_events_breaks_an_invariant[HOLD-SETTLE]",
 ]
 _WORKFLOW_TESTS = {
-    "decisions": [*_SAGA_TESTS[:2], *_SAGA],
-    "details": ["tests/workflows/booking/test_details.py"],
+    "decisions": [*_STATE, *_SAGA],
+    "details": _STATE[-1:],
     "handlers": [*_SAGA[:2], "tests/workflows/booking/test_signals.py"],
     "outcomes": _SAGA,
     "progress": _SAGA,
-    "renewal_state": [_SAGA_TESTS[0], _DISTURBANCES],
+    "renewal_state": [*_STATE, _DISTURBANCES],
     "renewals": [_DISTURBANCES],
-    "state": [*_SAGA_TESTS[:2], *_SAGA],
+    "state": [*_STATE, *_SAGA],
     "steps": _SAGA,
     "workflow": _SAGA,
 }

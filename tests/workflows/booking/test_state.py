@@ -279,6 +279,13 @@ def test_a_decision_on_a_parked_booking_unparks_it() -> None:
         assert not state.is_parked
 
 
+def test_a_booking_that_is_cancelled_while_parked_is_in_its_next_round() -> None:
+    """No money moves in a round whose step has failed."""
+    state = replace(at("over"), parked_because="settle_payment: test")
+    state.begin_ending(at("ending").decided_ending)
+    assert (state.operator_round, state.is_parked) == (1, False)
+
+
 def test_a_move_takes_slot_times_and_deadlines_along() -> None:
     for place in ("approval", "accepted"):
         state, to = at(place), DECISIONS["reschedule"]
