@@ -3,11 +3,14 @@
 The search with all orders of them takes minutes (`test_every_order.py`).
 """
 
+from datetime import timedelta
+
 import pytest
 
 from models.domain.endings import EndReason
 from models.domain.payments import HoldPhase
 from models.domain.policy import CompletionTimeoutPolicy, PaymentPlan
+from tests.workflows.booking.every_order.people import UPDATES
 from tests.workflows.booking.every_order.test_every_order import check
 from tests.workflows.booking.every_order.world import World
 
@@ -71,4 +74,27 @@ def test_a_reset_does_not_call_for_an_operator_again() -> None:
     assert world.play("reset to the start")
     assert world.state.is_parked
     assert world.calls_for_attention == 1
+    world.close()
+
+
+def test_an_approval_waits_for_the_authorization_that_is_under_way() -> None:
+    world = played(PaymentPlan.HOLD)
+    [page] = world.stripe.having(HoldPhase.OPEN)
+    page.phase, page.hold_ends_at = HoldPhase.HELD, world.now + timedelta(days=7)
+    world.instance.signal("payment_event", None, world.now)
+    assert [call.name for call in world.instance.calls] == ["look_up_payment"]
+    name, approval = UPDATES["approve"]
+    assert world.instance.update(name, approval, "approval", world.now)
+    assert world.state.approval is None
+    assert world.play("answer")
+    assert world.state.is_accepted
+    assert not world.instance.unanswered
+    world.close()
+
+
+def test_a_decision_that_a_reset_interrupts_is_carried_out_after_it() -> None:
+    world = played(PaymentPlan.HOLD, "pay", "approve", "slow step, the instructor cancels", "reset to the last task")
+    assert world.instance.refused is None
+    assert world.endings[0].ending.reason is EndReason.CANCELLED
+    check(world)
     world.close()
