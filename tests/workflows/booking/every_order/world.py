@@ -11,14 +11,7 @@ from uuid import UUID
 
 from models.domain.endings import Ending
 from models.domain.errors import Declined
-from models.domain.messages import (
-    Decision,
-    Extend,
-    MoveResult,
-    PaymentEvent,
-    RecordEnding,
-    Reschedule,
-)
+from models.domain.messages import Decision, Extend, MoveResult, PaymentEvent, RecordEnding, Reschedule
 from models.domain.payments import HoldPhase
 from models.domain.policy import CompletionTimeoutPolicy, PaymentPlan
 from models.domain.resets import RecordedBooking
@@ -257,8 +250,10 @@ class World:
 
     def _answer_all(self) -> None:
         """No message comes before the answers, except while a slow step runs."""
+        answered = 0
         while calls := [call for call in self.instance.calls if not self._is_slow(call)]:
-            call = calls[0]
+            call, answered = calls[0], answered + 1
+            assert answered < 100, f"{call.name} is called for ever"
             if self.how == "failing step" and call.name in _CAN_FAIL and not self.was_disturbed:
                 self.was_disturbed = True
                 self.instance.decline(call, "declined_for_good", self.now)
