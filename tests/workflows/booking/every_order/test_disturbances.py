@@ -98,3 +98,11 @@ def test_a_decision_that_a_reset_interrupts_is_carried_out_after_it() -> None:
     assert world.endings[0].ending.reason is EndReason.CANCELLED
     check(world)
     world.close()
+
+
+def test_a_card_that_is_declined_on_the_page_of_a_renewal_can_be_replaced() -> None:
+    world = played(PaymentPlan.HOLD, "pay with a short hold", "approve", "the card is declined", "pay")
+    assert world.state.renewal.request is None
+    assert world.state.terms.plan is PaymentPlan.CHARGE_THEN_TRANSFER
+    assert world.state.is_accepted
+    world.close()
