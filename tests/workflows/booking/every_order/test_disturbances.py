@@ -68,12 +68,15 @@ def test_a_payment_that_the_bank_confirms_too_late_is_returned(plan: PaymentPlan
     world.close()
 
 
-def test_a_reset_does_not_call_for_an_operator_again() -> None:
+def test_a_reset_does_not_call_for_an_operator_again_and_a_retry_is_one_round() -> None:
     world = played(PaymentPlan.HOLD, "pay", "approve", "failing step, the instructor cancels")
     assert world.state.is_parked
     assert world.play("reset to the start")
     assert world.state.is_parked
     assert world.calls_for_attention == 1
+    assert world.play("retry")
+    assert world.instance.is_finished
+    assert world.state.operator_round == 1
     world.close()
 
 
