@@ -184,6 +184,8 @@ def test_a_refund_from_before_shares_were_transferred_reverses_nothing_by_itself
     snapshot = _snapshot(5_000, LossBearer.BOTH, 0)
     assert (snapshot.share, snapshot.share_left) == (usd(0), None)
     assert (snapshot.is_fraudulent, snapshot.is_retrying) == (False, False)
+    made = RefundAtStripe(stripe_refund_id="re_1", status=RefundStatus.SUCCEEDED, is_sent=True)
+    assert (made.reversed_minor, made.fee_returned_minor) == (0, 0)
     of_transfer = snapshot.model_copy(update={"share_minor": 4_000, "share_left_minor": 0})
     assert (of_transfer.share, of_transfer.share_left) == (usd(4_000), usd(0))
 
@@ -200,6 +202,8 @@ def test_captured_payment_can_be_refunded(status: PaymentStatus) -> None:
         (usd(100), PaymentStatus.CAPTURED, usd(100), True, "Another refund"),
         (usd(100), PaymentStatus.DISPUTED, usd(100), False, "disputed"),
         (usd(100), PaymentStatus.REFUNDED, usd(0), False, "nothing left"),
+        (usd(100), PaymentStatus.CAPTURED, usd(0), False, "nothing left"),
+        (usd(100), PaymentStatus.PENDING, usd(100), False, "nothing left"),
         (usd(100), PaymentStatus.PENDING, usd(0), False, "nothing left"),
         (usd(100), PaymentStatus.FAILED, usd(0), False, "nothing left"),
         (
