@@ -95,7 +95,7 @@ class World:
             self.now,
             self.record,
             self.state.retry is not None,
-            tuple((id, page.phase, page.hold_ends_at, page.decline_code) for id, page in self.stripe.pages.items()),
+            tuple((id, p.phase, p.hold_ends_at, p.confirmed_at, p.decline_code) for id, p in self.stripe.pages.items()),
             tuple((call.name, call.message) for call in self.instance.calls),
             tuple(sorted(self.instance.timers.values())),
             self.instance.positions,
