@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.domain.adjustments import adjustment
+from models.domain.actors import Actor, Role
+from models.domain.adjustments import AdjustmentOrder, adjustment, balance_adjustment
 from models.domain.ledger import Account
 from models.domain.money import Money
 from models.domain.postings import Parties
@@ -82,14 +83,15 @@ def test_money_that_left_pays_what_the_student_is_owed_first(owed: int, lines: d
     assert adjusted.borne.total == usd(3_000 - owed)
 
 
-def test_difference_in_another_currency_is_a_fee_of_stripes() -> None:
-    """The platform settles in euros, and the ledger lacks the fee of a dispute."""
+@pytest.mark.parametrize("settled", ["eur", "zar"])
+def test_difference_in_another_currency_is_a_fee_of_stripes(settled: str) -> None:
+    """The platform settles in another currency, and the ledger lacks the fee of a dispute."""
     of_fee = Difference(
         kind=DriftKind.BOOKING,
         subject=PARTIES.booking_id,
         book=Book.STRIPE_BALANCE,
-        ledger=Money(amount_minor=-294, currency="eur"),
-        stripe=Money(amount_minor=-1_674, currency="eur"),
+        ledger=Money(amount_minor=-294, currency=settled),
+        stripe=Money(amount_minor=-1_674, currency=settled),
     )
     adjusted = adjustment(PARTIES, "drift", (*differences(stripe_balance=-500), of_fee), usd(FEE), usd(0))
     assert {
@@ -97,8 +99,8 @@ def test_difference_in_another_currency_is_a_fee_of_stripes() -> None:
     } == {
         (Account.STRIPE_BALANCE, "usd"): -500,
         (Account.PLATFORM_LOSSES, "usd"): 500,
-        (Account.STRIPE_BALANCE, "eur"): -1_380,
-        (Account.STRIPE_FEES, "eur"): 1_380,
+        (Account.STRIPE_BALANCE, settled): -1_380,
+        (Account.STRIPE_FEES, settled): 1_380,
     }
     assert adjusted.borne.total == usd(500)
 
@@ -118,6 +120,33 @@ def test_shares_follow_the_posting(platform: int, instructor: int, fee: int, owe
     assert -lines.get(Account.INSTRUCTOR_PAYABLE, 0) == -refunds - fees + borne
     assert (adjusted.borne.total.amount_minor, adjusted.borne.platform_loss.amount_minor) == (refunds, borne)
     assert fee - adjusted.borne.platform_fee.amount_minor >= 0
+
+
+@pytest.mark.parametrize(
+    ("missing", "lines"),
+    [
+        (
+            {"connected_balance": -700},
+            {Account.CONNECTED_BALANCE: -700, Account.INSTRUCTOR_PAYABLE: 700},
+        ),
+        # A transfer without a charge, and its reversal.
+        (
+            {"stripe_balance": -300},
+            {Account.STRIPE_BALANCE: -300, Account.PLATFORM_LOSSES: 300},
+        ),
+    ],
+    ids=["earned", "lost"],
+)
+def test_what_no_booking_explains_is_the_instructors_on_their_balance_and_a_loss_on_the_platforms(
+    missing: dict[str, int], lines: dict[Account, int]
+) -> None:
+    posted = balance_adjustment(PARTIES.instructor_id, "drift", differences(**missing))
+    assert balances([posted]) == lines
+    assert (posted.booking_id, posted.instructor_id) == (None, PARTIES.instructor_id)
+
+
+def test_an_order_is_carried_out_unless_it_asks_for_a_preview() -> None:
+    assert not AdjustmentOrder(drift_id=uuid4(), actor=Actor(role=Role.OPERATOR, id=uuid4())).is_preview
 
 
 def test_nothing_is_adjusted_if_nothing_differs() -> None:

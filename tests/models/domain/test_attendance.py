@@ -74,6 +74,25 @@ def test_overlapping_connections_count_once() -> None:
     assert minutes(found.student.total) == 30
 
 
+@pytest.mark.parametrize(("left_after", "expected"), [(35, 30), (50, 40)])
+def test_connections_that_overlap_after_a_break_count_once(left_after: int, expected: int) -> None:
+    found = of(
+        report(0, JOINED), report(10, LEFT), report(20, JOINED), report(40, LEFT),
+        report(30, JOINED, connection="two"), report(left_after, LEFT, connection="two"),
+    )  # fmt: skip
+    assert minutes(found.student.total) == expected
+
+
+@pytest.mark.parametrize(("joined", "left", "came"), [(-10, 0, False), (-10, 1, True), (59, 70, True), (60, 70, False)])
+def test_who_leaves_at_the_start_or_joins_at_the_end_did_not_come(joined: int, left: int, came: bool) -> None:
+    assert of(report(joined, JOINED), report(left, LEFT)).student.came is came
+
+
+def test_who_come_one_after_the_other_are_never_together() -> None:
+    found = of(report(0, JOINED), report(10, LEFT), report(20, JOINED, INSTRUCTOR), report(30, LEFT, INSTRUCTOR))
+    assert found.together == timedelta(0)
+
+
 def test_rejoining_starts_another_visit() -> None:
     found = of(report(0, JOINED), report(10, LEFT), report(20, JOINED), report(25, LEFT))
     assert len(found.student.visits) == 2

@@ -7,9 +7,16 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from models.domain.money import Money
-from models.domain.policy import LossBearer
+from models.domain.policy import LossBearer, PaymentPlan
 from models.domain.postings import Parties
-from models.domain.refunds import RefundAtStripe, RefundSnapshot, refusal, shares, shares_at_stripe
+from models.domain.refunds import (
+    ExternalRefund,
+    RefundAtStripe,
+    RefundSnapshot,
+    refusal,
+    shares,
+    shares_at_stripe,
+)
 from models.domain.states import PaymentStatus, RefundStatus
 from sandbox.stripe.money import proportional_part
 
@@ -130,6 +137,59 @@ def test_refunds_with_both_bearers_match_stripes_balance(
     assert left == 0
 
 
+@pytest.mark.parametrize(
+    ("reversed_minor", "fee_left", "borne"),
+    [
+        (4_000, 2_000, (4_000, 1_000, 0)),
+        (4_000, 300, (4_000, 300, 700)),
+        (0, 2_000, (0, 2_000, 3_000)),
+        # What others have reversed of the transfer beside it is not borne here.
+        (6_000, 2_000, (5_000, 0, 0)),
+    ],
+)
+def test_of_a_transferred_share_the_instructor_bears_what_was_reversed(
+    reversed_minor: int, fee_left: int, borne: tuple[int, int, int]
+) -> None:
+    snapshot = _snapshot(5_000, LossBearer.BOTH, 0).model_copy(update={"plan": PaymentPlan.CHARGE_THEN_TRANSFER})
+    found = shares_at_stripe(snapshot, _refund_at_stripe(reversed_minor, 0), usd(10_000), usd(fee_left))
+    assert (found.instructor, found.platform_fee, found.platform_loss) == tuple(map(usd, borne))
+
+
+@pytest.mark.parametrize(("most", "fee"), [(None, 800), (1_000, 800), (500, 500)])
+def test_a_refund_counts_no_more_of_the_returned_fee_than_it_can_have_caused(most: int | None, fee: int) -> None:
+    """Another refund of the charge has returned the rest."""
+    at_stripe = _refund_at_stripe(5_000, 1_000).model_copy(update={"fee_share_minor": most})
+    borne = shares_at_stripe(_snapshot(5_000, LossBearer.BOTH, 200), at_stripe, usd(10_000), usd(2_000))
+    assert (borne.instructor, borne.platform_fee, borne.platform_loss) == (usd(5_000 - fee), usd(fee), usd(0))
+
+
+@pytest.mark.parametrize(
+    ("reversed_minor", "is_sent", "status", "borne_by", "moves_money"),
+    [
+        (0, True, RefundStatus.SUCCEEDED, LossBearer.PLATFORM, True),
+        (1, True, RefundStatus.FAILED, LossBearer.BOTH, True),
+        (0, False, RefundStatus.PENDING, LossBearer.PLATFORM, True),
+        (0, False, RefundStatus.FAILED, LossBearer.PLATFORM, False),
+    ],
+)
+def test_an_external_refund_is_borne_by_who_has_paid_for_it(
+    reversed_minor: int, is_sent: bool, status: RefundStatus, borne_by: LossBearer, moves_money: bool
+) -> None:
+    made = _refund_at_stripe(reversed_minor, 0).model_copy(update={"is_sent": is_sent, "status": status})
+    found = ExternalRefund(refund=made, payment_intent_id="pi_1", amount=usd(100))
+    assert (found.borne_by, found.moves_money) == (borne_by, moves_money)
+
+
+def test_a_refund_from_before_shares_were_transferred_reverses_nothing_by_itself() -> None:
+    snapshot = _snapshot(5_000, LossBearer.BOTH, 0)
+    assert (snapshot.share, snapshot.share_left) == (usd(0), None)
+    assert (snapshot.is_fraudulent, snapshot.is_retrying) == (False, False)
+    made = RefundAtStripe(stripe_refund_id="re_1", status=RefundStatus.SUCCEEDED, is_sent=True)
+    assert (made.reversed_minor, made.fee_returned_minor) == (0, 0)
+    of_transfer = snapshot.model_copy(update={"share_minor": 4_000, "share_left_minor": 0})
+    assert (of_transfer.share, of_transfer.share_left) == (usd(4_000), usd(0))
+
+
 @pytest.mark.parametrize("status", [PaymentStatus.CAPTURED, PaymentStatus.PARTIALLY_REFUNDED])
 def test_captured_payment_can_be_refunded(status: PaymentStatus) -> None:
     assert refusal(usd(100), status, usd(100), other_under_way=False) is None
@@ -142,6 +202,8 @@ def test_captured_payment_can_be_refunded(status: PaymentStatus) -> None:
         (usd(100), PaymentStatus.CAPTURED, usd(100), True, "Another refund"),
         (usd(100), PaymentStatus.DISPUTED, usd(100), False, "disputed"),
         (usd(100), PaymentStatus.REFUNDED, usd(0), False, "nothing left"),
+        (usd(100), PaymentStatus.CAPTURED, usd(0), False, "nothing left"),
+        (usd(100), PaymentStatus.PENDING, usd(100), False, "nothing left"),
         (usd(100), PaymentStatus.PENDING, usd(0), False, "nothing left"),
         (usd(100), PaymentStatus.FAILED, usd(0), False, "nothing left"),
         (

@@ -104,6 +104,7 @@ def test_postings_are_what_stripe_has(data: st.DataObject) -> None:
     assert actual.get(Account.STRIPE_BALANCE, 0) == kept - payment.instructor_minor
     settlement = Settlement.of(payment, "usd")
     assert settlement is not None
+    assert settlement.kept.amount_minor == kept
     assert settlement.instructor.amount_minor == payment.instructor_minor
     assert settlement.returned.platform_loss >= usd(0)
 

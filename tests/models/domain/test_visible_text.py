@@ -13,6 +13,12 @@ def test_text_of_any_script_is_allowed(text: str) -> None:
     assert visible(text) == text
 
 
+@pytest.mark.parametrize("tag", ["\U000e0020", "\U000e007e", "\U000e007f"])
+def test_every_tag_of_an_emoji_is_allowed(tag: str) -> None:
+    """Unicode, UTS #51, ED-14a: `tag_spec` and `tag_end`."""
+    assert visible(f"🏴{tag}") == f"🏴{tag}"
+
+
 @pytest.mark.parametrize(
     "text", ["", " ", "\u00a0\u3000", "\u200c\u200d", "\u3164", "\u2800", "\u115f\u1160", "\u0301"]
 )

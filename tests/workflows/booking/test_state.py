@@ -159,6 +159,16 @@ def test_a_decision_ends_the_booking(
     assert state.ended_by.channel is Channel.API
 
 
+@pytest.mark.parametrize("place", ["checkout", "approval", "accepted", "over"])
+def test_an_end_that_is_decided_is_not_decided_again_in_the_same_workflow_task(place: str) -> None:
+    state = at(place)
+    now = Case(place, frozenset()).now
+    Decisions(state).apply(DECISIONS["release"], now)
+    assert {Decisions(state).refusal(decision, now) for decision in DECISIONS.values()} == {
+        "A decision on this booking is being carried out."
+    }
+
+
 def test_a_late_cancellation_keeps_what_the_policy_says() -> None:
     state = at("accepted")
     Decisions(state).apply(DECISIONS["cancel by student"], STARTS_AT - 5 * HOUR)
@@ -267,6 +277,13 @@ def test_a_decision_on_a_parked_booking_unparks_it() -> None:
         state = replace(at("over"), parked_because="settle_payment: test")
         Decisions(state).apply(DECISIONS[name], DURING)
         assert not state.is_parked
+
+
+def test_a_booking_that_is_cancelled_while_parked_is_in_its_next_round() -> None:
+    """No money moves in a round whose step has failed."""
+    state = replace(at("over"), parked_because="settle_payment: test")
+    state.begin_ending(at("ending").decided_ending)
+    assert (state.operator_round, state.is_parked) == (1, False)
 
 
 def test_a_move_takes_slot_times_and_deadlines_along() -> None:

@@ -90,7 +90,11 @@ class Instance:
         self.timers: dict[int, datetime] = {}
         self.is_finished = False
         self.refused: str | None = None
-        """Why the last update was refused."""
+        """Why the last update was refused, or failed."""
+        self.accepted: set[str] = set()
+        """The ids of updates that are in the history."""
+        self.unanswered: set[str] = set()
+        """The ids of updates whose sender still waits."""
         self._converter = SameObjects()
         known = {
             "workflow_id": "booking",
@@ -150,6 +154,7 @@ class Instance:
             input=self._converter.to_payloads([message]),
             run_validator=True,
         )
+        self.unanswered.add(id)
         self._activate(now, do_update=update)
         return self.refused is None
 
@@ -211,8 +216,14 @@ class Instance:
                 (message,) = self._converter.from_payloads(scheduled.arguments)
                 is_local = kind == "schedule_local_activity"
                 self.calls.append(Call(scheduled.seq, scheduled.activity_type, message, is_local))
-            elif kind == "update_response" and command.update_response.HasField("rejected"):
-                self.refused = command.update_response.rejected.message
+            elif kind == "update_response":
+                answer = command.update_response
+                if answer.HasField("accepted"):
+                    self.accepted.add(answer.protocol_instance_id)
+                else:
+                    self.unanswered.discard(answer.protocol_instance_id)
+                if answer.HasField("rejected"):
+                    self.refused = answer.rejected.message
             elif kind in ("complete_workflow_execution", "cancel_workflow_execution"):
                 self.is_finished = True
             assert kind != "fail_workflow_execution", command.fail_workflow_execution.failure.message

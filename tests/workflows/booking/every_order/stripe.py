@@ -5,7 +5,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from models.domain.errors import Declined
-from models.domain.payments import PAID_AGAIN, Checkout, HoldPhase, PaymentRef, PaymentState, SecurePayment
+from models.domain.payments import (
+    PAID_AGAIN,
+    PAYMENT_PROCESSING,
+    Checkout,
+    HoldPhase,
+    PaymentRef,
+    PaymentState,
+    SecurePayment,
+)
 from models.domain.policy import PaymentPlan
 
 
@@ -17,6 +25,8 @@ class Page:
     expires_at: datetime
     phase: HoldPhase = HoldPhase.OPEN
     hold_ends_at: datetime | None = None
+    confirmed_at: datetime | None = None
+    """When the student's bank confirms a payment that takes days."""
     decline_code: str | None = None
     kept_minor: int = 0
     captures: int = 0
@@ -33,16 +43,22 @@ class Stripe:
         """When Stripe ends something by itself."""
         yield from (page.expires_at for page in self.having(HoldPhase.OPEN))
         yield from (page.hold_ends_at for page in self.having(HoldPhase.HELD) if page.hold_ends_at)
+        yield from (page.confirmed_at for page in self.having(HoldPhase.PROCESSING) if page.confirmed_at)
 
     def pass_time(self, now: datetime) -> bool:
         """Whether there is news."""
         expired = [page for page in self.having(HoldPhase.OPEN) if page.expires_at <= now]
         lapsed = [page for page in self.having(HoldPhase.HELD) if page.hold_ends_at and page.hold_ends_at <= now]
+        confirmed = [
+            page for page in self.having(HoldPhase.PROCESSING) if page.confirmed_at and page.confirmed_at <= now
+        ]
+        for page in confirmed:
+            page.phase = HoldPhase.HELD
         for page in expired:
             page.phase = HoldPhase.CLOSED
         for page in lapsed:
             page.phase = HoldPhase.GONE
-        return bool(expired or lapsed)
+        return bool(expired or lapsed or confirmed)
 
     def secure(self, request: SecurePayment) -> Checkout:
         id = f"cs_{request.renewal.page if request.renewal else 0}"
@@ -78,6 +94,8 @@ class Stripe:
         page = self._find(ref)
         if page is not None and page.phase is HoldPhase.OPEN:
             page.phase = HoldPhase.CLOSED
+        elif page is not None and page.phase is HoldPhase.PROCESSING:
+            raise Declined(PAYMENT_PROCESSING)
         elif page is not None and page.phase is HoldPhase.HELD and ref.is_renewal:
             raise Declined(PAID_AGAIN)
         elif page is not None and page.phase is HoldPhase.HELD:

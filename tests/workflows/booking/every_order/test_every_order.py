@@ -21,6 +21,7 @@ from tests.workflows.booking.every_order.people import DEADLINES, LONG_ENOUGH, U
 from tests.workflows.booking.every_order.search import Failed, Search
 from tests.workflows.booking.every_order.without_a_rule import WITHOUT_A_RULE
 from tests.workflows.booking.every_order.world import World
+from tests.workflows.booking.states import DECISIONS
 from workflows.booking.decisions import Decisions
 
 SETTLE, RELEASE = CompletionTimeoutPolicy.SETTLE, CompletionTimeoutPolicy.RELEASE
@@ -43,6 +44,7 @@ def check_end(world: World) -> None:
     left = world.stripe.having(HoldPhase.OPEN) + world.stripe.having(HoldPhase.HELD)
     assert not left, "a hold is left"
     assert len(world.endings) == 1, "it ended more than once, or never"
+    assert not world.instance.unanswered, "somebody waits for an answer"
     ending, view = world.endings[0].ending, world.state.view
     kept_minor = sum(page.kept_minor for page in world.stripe.pages.values())
     assert kept_minor == ending.split.kept.amount_minor, "not what was due"
@@ -180,8 +182,10 @@ def refuses_a_second_decision(world: World, *moves: str) -> None:
     for move in moves:
         assert world.play(move)
     assert [call.name for call in world.instance.calls] in (["release_payment"], ["settle_payment"])
-    for id, (name, decision) in UPDATES.items():
+    others = {name: (name, DECISIONS[name]) for name in ("extend", "reschedule")}
+    for id, (name, decision) in (UPDATES | others).items():
         assert not world.instance.update(name, decision, f"second: {id}", world.now), id
+        assert f"second: {id}" not in world.instance.accepted, "it is in the history"
         refused = world.instance.refused or ""
         assert "is being carried out" in refused or "to decide, not for" in refused, refused
     assert world.play("answer")

@@ -11,14 +11,7 @@ from uuid import UUID
 
 from models.domain.endings import Ending
 from models.domain.errors import Declined
-from models.domain.messages import (
-    Decision,
-    Extend,
-    MoveResult,
-    PaymentEvent,
-    RecordEnding,
-    Reschedule,
-)
+from models.domain.messages import Decision, Extend, MoveResult, PaymentEvent, RecordEnding, Reschedule
 from models.domain.payments import HoldPhase
 from models.domain.policy import CompletionTimeoutPolicy, PaymentPlan
 from models.domain.resets import RecordedBooking
@@ -57,6 +50,7 @@ class World:
     """Every accepted message, and when it was accepted."""
     endings: list[RecordEnding] = field(default_factory=list)
     """As recorded."""
+    calls_for_attention: int = 0
     runs: int = 0
     how: str = ""
     """How the last move was disturbed."""
@@ -101,7 +95,7 @@ class World:
             self.now,
             self.record,
             self.state.retry is not None,
-            tuple((id, page.phase, page.hold_ends_at, page.decline_code) for id, page in self.stripe.pages.items()),
+            tuple((id, p.phase, p.hold_ends_at, p.confirmed_at, p.decline_code) for id, p in self.stripe.pages.items()),
             tuple((call.name, call.message) for call in self.instance.calls),
             tuple(sorted(self.instance.timers.values())),
             self.instance.positions,
@@ -140,7 +134,7 @@ class World:
             return moves
         moves += ["reset to the last task", "cancel the workflow", "extend", "move an hour", "move ten days"]
         if self.stripe.having(HoldPhase.OPEN):
-            moves += ["the card is declined", "pay with a short hold"]
+            moves += ["the card is declined", "pay with a short hold", "pay by bank", "pay by a slow bank"]
         if self.stripe.having(HoldPhase.HELD) and self.state.terms.plan is PaymentPlan.HOLD:
             moves += ["the hold lapses", "lost event, the hold lapses"]
         possible = [move for move in self.moves() if move not in UPDATES or not self._is_refused(move)]
@@ -168,7 +162,7 @@ class World:
         match move:
             case "answer":
                 pass
-            case "pay" | "pay with a short hold" | "the card is declined":
+            case "pay" | "pay with a short hold" | "the card is declined" | "pay by bank" | "pay by a slow bank":
                 self._pay(move)
             case "the hold lapses":
                 self.stripe.having(HoldPhase.HELD)[0].phase = HoldPhase.GONE
@@ -224,6 +218,9 @@ class World:
         page = self.stripe.having(HoldPhase.OPEN)[0]
         if move == "the card is declined":
             page.decline_code = "insufficient_funds"
+        elif move.endswith("bank"):
+            page.phase = HoldPhase.PROCESSING
+            page.confirmed_at = self.now + (HOUR if move == "pay by bank" else timedelta(days=2))
         else:
             page.phase = HoldPhase.HELD
             if page.plan is PaymentPlan.HOLD:
@@ -253,8 +250,10 @@ class World:
 
     def _answer_all(self) -> None:
         """No message comes before the answers, except while a slow step runs."""
+        answered = 0
         while calls := [call for call in self.instance.calls if not self._is_slow(call)]:
-            call = calls[0]
+            call, answered = calls[0], answered + 1
+            assert answered < 100, f"{call.name} is called for ever"
             if self.how == "failing step" and call.name in _CAN_FAIL and not self.was_disturbed:
                 self.was_disturbed = True
                 self.instance.decline(call, "declined_for_good", self.now)
@@ -291,6 +290,7 @@ class World:
             case "move_slot":
                 return MoveResult.MOVED
             case "record_attention":
+                self.calls_for_attention += message.reason is not None
                 self._parked_ending = message.ending or (self._parked_ending if message.reason is None else None)
                 self._carried_out += [message.update_id] if message.reason is None and message.update_id else []
             case "record_ending":
