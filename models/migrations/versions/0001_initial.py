@@ -316,6 +316,10 @@ CREATE INDEX ix_booking_request_created ON booking_request (created_at, id)
 
 CREATE INDEX ix_booking_request_instructor_created ON booking_request (instructor_id, created_at, id)
 
+CREATE INDEX ix_booking_request_instructor_open ON booking_request (instructor_id, created_at, id) WHERE status IN (
+        'PENDING', 'ACCEPTED'
+    )
+
 CREATE INDEX ix_booking_request_needs_attention ON booking_request (created_at, id) WHERE needs_attention
 
 CREATE INDEX ix_booking_request_open_deadline ON booking_request (next_deadline_at) WHERE status IN (
@@ -614,12 +618,12 @@ CREATE INDEX ix_ledger_transaction_at ON ledger_transaction (at)
 
 CREATE INDEX ix_ledger_transaction_booking_seq ON ledger_transaction (booking_id, seq)
 
-CREATE INDEX ix_ledger_transaction_clawback ON ledger_transaction (instructor_id)
-    WHERE kind IN ('transfer_reversed', 'adjusted')
-
 CREATE INDEX ix_ledger_transaction_instructor_at ON ledger_transaction (instructor_id, at)
 
 CREATE INDEX ix_ledger_transaction_payout ON ledger_transaction (instructor_id, at)
+    WHERE kind IN ('paid_out', 'payout_failed')
+
+CREATE INDEX ix_ledger_transaction_payout_id ON ledger_transaction (instructor_id, split_part(subject, '/', 1), at)
     WHERE kind IN ('paid_out', 'payout_failed')
 
 CREATE INDEX ix_ledger_transaction_seq ON ledger_transaction (seq)
@@ -641,6 +645,15 @@ CREATE TABLE ledger_entry (
 )
 
 CREATE INDEX ix_ledger_entry_account_currency ON ledger_entry (account, currency)
+
+CREATE TABLE instructor_balance (
+    instructor_id uuid NOT NULL REFERENCES instructor (id),
+    currency varchar(3) NOT NULL,
+    amount_minor bigint NOT NULL,
+    PRIMARY KEY (instructor_id, currency)
+)
+
+CREATE INDEX ix_instructor_balance_owed ON instructor_balance (amount_minor, instructor_id) WHERE amount_minor < 0
 """
 
 _OPERATIONS = """
@@ -871,6 +884,20 @@ CREATE CONSTRAINT TRIGGER balances AFTER INSERT ON ledger_transaction DEFERRABLE
 CREATE CONSTRAINT TRIGGER balances AFTER INSERT ON ledger_entry DEFERRABLE INITIALLY DEFERRED
     FOR EACH ROW EXECUTE FUNCTION refuse_unbalanced_ledger()
 
+CREATE FUNCTION add_to_instructor_balance() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
+AS $$
+BEGIN
+    INSERT INTO public.instructor_balance AS balance (instructor_id, currency, amount_minor)
+    SELECT instructor_id, NEW.currency, NEW.amount_minor FROM public.ledger_transaction WHERE id = NEW.transaction_id
+    ON CONFLICT (instructor_id, currency) DO UPDATE SET amount_minor = balance.amount_minor + EXCLUDED.amount_minor;
+    RETURN NULL;
+END
+$$
+
+-- At the commit: the row of a balance is locked last and briefly, so that no two transactions wait for each other.
+CREATE CONSTRAINT TRIGGER adds_up AFTER INSERT ON ledger_entry DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW WHEN (NEW.account = 'connected_balance') EXECUTE FUNCTION add_to_instructor_balance()
+
 CREATE FUNCTION notify_of_audit_event() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     -- The record that changed, and the people in whose lists it is. Nobody lists the event of a person.
@@ -907,19 +934,19 @@ _TABLES = (
     "booking_request",
     "live_session", "reschedule_proposal", "session_report", "attendance_event", "recording", "policy_acceptance",
     "idempotency_key", "payment", "payment_renewal", "instructor_payout", "refund", "dispute", "ledger_transaction",
-    "ledger_entry", "audit_event", "webhook_endpoint", "webhook_delivery",
+    "ledger_entry", "instructor_balance", "audit_event", "webhook_endpoint", "webhook_delivery",
     "outbox_message", "stripe_event", "reconciliation", "drift",
     "former_room",
 )  # fmt: skip
 
 _FUNCTIONS = (
     "queue_webhooks",
-    "notify_of_audit_event", "refuse_unbalanced_ledger", "refuse_change", "blocked_range", "search_query",
-    "search_document", "search_pairs", "search_words", "folded_text",
+    "notify_of_audit_event", "add_to_instructor_balance", "refuse_unbalanced_ledger", "refuse_change",
+    "blocked_range", "search_query", "search_document", "search_pairs", "search_words", "folded_text",
 )  # fmt: skip
 
 
-_READ_ONLY = {"operator"}
+_READ_ONLY = {"operator", "instructor_balance"}
 _APPEND_ONLY = {"audit_event", "attendance_event", "ledger_transaction", "ledger_entry"}
 
 # The API and the worker connect as `holdfast_program`, which owns nothing: it can neither alter a table or trigger, nor
