@@ -30,7 +30,9 @@ def create_with_bookings(postgres: Postgres, name: str, *, template: str, bookin
         rows = rows.replace(placeholder, f"'{json.dumps(policy.model_dump(mode='json'))}'::jsonb")
     with psycopg.connect(postgres.conninfo(name), autocommit=True) as connection:
         # As a replica, no trigger is fired: neither foreign keys nor webhooks.
-        connection.execute("SET session_replication_role = replica; SET work_mem = '512MB'; SET maintenance_work_mem = '1GB'")
+        connection.execute(
+            "SET session_replication_role = replica; SET work_mem = '512MB'; SET maintenance_work_mem = '1GB'"
+        )
         indexes = connection.execute(_INDEXES.encode()).fetchall()
         for index, _ in indexes:
             connection.execute(f"DROP INDEX {index}".encode())

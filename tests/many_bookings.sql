@@ -106,9 +106,9 @@ SELECT id, 'hold_lapsed', 10000, 'usd', starts_at, 1, created_at, starts_at FROM
 INSERT INTO instructor_payout (id, booking_id, instructor_id, status, amount_minor, platform_fee_minor, currency,
                                stripe_payout_id, paid_at, created_at, updated_at)
 SELECT md5('payout' || n)::uuid, id, instructor_id,
-       CASE WHEN starts_at > now() - interval '3 days' THEN 'PROCESSING' ELSE 'PAID' END, 8000, 2000, 'usd',
+       CASE WHEN starts_at > now() - interval '9 days' THEN 'PROCESSING' ELSE 'PAID' END, 8000, 2000, 'usd',
        'po_' || instructor || '_' || to_char(starts_at, 'IYYYIW'),
-       CASE WHEN starts_at <= now() - interval '3 days' THEN starts_at + interval '3 days' END, starts_at, starts_at
+       CASE WHEN starts_at <= now() - interval '9 days' THEN starts_at + interval '9 days' END, starts_at, starts_at
 FROM made WHERE status = 'COMPLETED';
 INSERT INTO refund (id, booking_id, status, amount_minor, currency, borne_by, ordered_by, tries, stripe_refund_id,
                     instructor_minor, platform_fee_minor, platform_loss_minor, created_at, updated_at)
@@ -122,17 +122,19 @@ SELECT 'du_' || n, id, CASE WHEN starts_at > now() - interval '9 days' THEN 'NEE
        ends_at, ends_at
 FROM made WHERE status = 'COMPLETED' AND n % 200 = 3;
 CREATE UNLOGGED TABLE posted AS
-SELECT n, kind, md5(kind || n)::uuid AS id, made.id AS booking_id, instructor_id, created_at + after AS at,
+SELECT n, kind, md5(kind || n)::uuid AS id, made.id AS booking_id, instructor_id,
+       CASE kind WHEN 'paid_out' THEN date_trunc('week', starts_at) + interval '9 days' ELSE created_at + after END AS at,
        CASE kind WHEN 'paid_out' THEN 'po_' || instructor || '_' || to_char(starts_at, 'IYYYIW') || '/' || made.id
                  WHEN 'refunded' THEN 're_' || n WHEN 'refund_sent' THEN 're_' || n
                  WHEN 'transfer_reversed' THEN 're_' || n ELSE made.id::text END AS subject
 FROM made, (VALUES ('hold_placed', interval '0'), ('hold_ended', interval '7 days'), ('captured', interval '7 days'),
                    ('stripe_fee', interval '7 days'), ('transferred', interval '7 days'),
-                   ('paid_out', interval '9 days'), ('refunded', interval '8 days'),
+                   ('paid_out', interval '0'), ('refunded', interval '8 days'),
                    ('refund_sent', interval '8 days'), ('transfer_reversed', interval '8 days')) AS kinds (kind, after)
 WHERE kind = 'hold_placed' OR kind = 'hold_ended' AND status NOT IN ('PENDING', 'ACCEPTED')
    OR status = 'COMPLETED' AND created_at + after < now() AND (
-          kind IN ('captured', 'stripe_fee', 'transferred', 'paid_out')
+          kind IN ('captured', 'stripe_fee', 'transferred')
+          OR kind = 'paid_out' AND (n % 100 <> 1 OR n % 5000 = 1) AND date_trunc('week', starts_at) + interval '9 days' < now()
           OR n % 100 = 1 AND kind IN ('refunded', 'refund_sent', 'transfer_reversed'));
 INSERT INTO ledger_transaction (id, kind, subject, booking_id, instructor_id, at)
 SELECT id, kind, subject, booking_id, instructor_id, at FROM posted;

@@ -24,7 +24,7 @@ _RECENT = timedelta(days=7)
 _OTHER_ACCOUNTS = 50
 """How many other accounts each run reads: those that were not read for the longest time."""
 
-# Each part of the query reads one index: ix_instructor_payout_open, ix_instructor_payout_paid_at,
+# Each part of the query reads one index: ix_instructor_payout_unpaid, ix_instructor_payout_paid_at,
 # ix_ledger_transaction_seq, ix_instructor_account_checked, ix_drift_open, ix_instructor_reconciled.
 _ACCOUNTS_TO_READ = """
 WITH active AS (

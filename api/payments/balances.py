@@ -12,7 +12,8 @@ _OF_INSTRUCTOR = """
 SELECT currency, amount_minor AS balance FROM instructor_balance WHERE instructor_id = :instructor ORDER BY currency
 """
 # What is on its way has left the balance. A payout is on its way until its shares have arrived, or have come back.
-# ix_booking_request_instructor_open, ix_instructor_payout_open and ix_ledger_transaction_payout_id have the rows.
+# Its rows are in ix_booking_request_instructor_open, ix_instructor_payout_instructor_unpaid and
+# ix_ledger_transaction_payout_id.
 _PARTS = """
 SELECT currency, sum(held) AS held, sum(balance) AS balance, sum(under_way) AS under_way
 FROM (
@@ -24,13 +25,13 @@ FROM (
     SELECT currency, 0, amount_minor, 0 FROM instructor_balance WHERE instructor_id = :instructor
     UNION ALL
     SELECT entry.currency, 0, 0, amount_minor
-    FROM (
-        SELECT DISTINCT stripe_payout_id AS id FROM instructor_payout
-        WHERE instructor_id = :instructor AND status = 'PROCESSING' AND stripe_payout_id IS NOT NULL
-    ) AS payout
-    JOIN ledger_transaction AS transaction
-      ON instructor_id = :instructor AND kind = 'paid_out' AND split_part(subject, '/', 1) = payout.id
-    JOIN ledger_entry AS entry ON entry.transaction_id = transaction.id AND account = 'instructor_payable'
+    FROM ledger_transaction AS transaction
+    JOIN ledger_entry AS entry ON entry.transaction_id = transaction.id
+    WHERE instructor_id = :instructor AND kind = 'paid_out' AND account = 'instructor_payable'
+      AND split_part(subject, '/', 1) = ANY(ARRAY(
+          SELECT DISTINCT stripe_payout_id FROM instructor_payout
+          WHERE instructor_id = :instructor AND status = 'PROCESSING' AND stripe_payout_id IS NOT NULL
+      ))
 ) AS part
 GROUP BY currency
 ORDER BY currency

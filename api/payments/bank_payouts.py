@@ -40,26 +40,29 @@ LEFT JOIN LATERAL (
 ) AS share ON true
 ORDER BY payout.at DESC, payout.first_id DESC
 """  # noqa: S608 - the parts are constants
-_FIRST_TRANSACTION = f"""
-SELECT at, {{nth}} AS nth FROM ledger_transaction AS posted
-WHERE instructor_id = :instructor AND kind = 'paid_out' AND at {{before}} AND NOT EXISTS (
+# From one payout's first transaction to that of the payout before, however many each has: both indexes are on payouts.
+_BEFORE = f"""
+SELECT at, {_ID} AS payout_id,
+       {{counted}} + CAST(at < coalesce(CAST(:at AS timestamptz), 'infinity') AS integer) AS counted
+FROM ledger_transaction AS posted
+WHERE instructor_id = :instructor AND kind = 'paid_out' AND {{position}} AND NOT EXISTS (
     SELECT FROM ledger_transaction AS earlier
     WHERE earlier.instructor_id = :instructor AND earlier.kind = 'paid_out' AND earlier.at < posted.at
-      AND {_ID.replace("subject", "earlier.subject")} = {_ID.replace("subject", "posted.subject")}
+      AND split_part(earlier.subject, '/', 1) = split_part(posted.subject, '/', 1)
 )
-ORDER BY at DESC LIMIT 1
+ORDER BY at DESC, {_ID} DESC LIMIT 1
 """  # noqa: S608
-# From one payout to the one before it by ix_ledger_transaction_payout, however many transactions each has.
 _PAGE = _SUMS.format(
     payouts=f"""
         WITH RECURSIVE sent AS (
-            ({_FIRST_TRANSACTION.format(nth=1, before="<= coalesce(CAST(:at AS timestamptz), 'infinity')")})
+            ({_BEFORE.format(counted=0, position="at <= coalesce(CAST(:at AS timestamptz), 'infinity')")})
             UNION ALL
-            SELECT before.at, before.nth
-            FROM sent, LATERAL ({_FIRST_TRANSACTION.format(nth="nth + 1", before="< sent.at")}) AS before
-            WHERE sent.nth <= :limit
+            SELECT before.* FROM sent, LATERAL (
+                {_BEFORE.format(counted="sent.counted", position=f"(at, {_ID}) < (sent.at, sent.payout_id)")}
+            ) AS before
+            WHERE sent.counted < :limit
         )
-        SELECT {_ID} FROM sent JOIN ledger_transaction USING (at) WHERE instructor_id = :instructor AND kind = 'paid_out'
+        SELECT payout_id FROM sent
     """  # noqa: S608
 )
 _ONE = _SUMS.format(payouts="SELECT CAST(:payout AS text)")

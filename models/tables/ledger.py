@@ -23,6 +23,7 @@ class LedgerTransaction(SQLModel, table=True):
             "ix_ledger_transaction_payout",
             "instructor_id",
             "at",
+            text("split_part(subject, '/', 1)"),
             postgresql_where=text("kind IN ('paid_out', 'payout_failed')"),
         ),
         Index(
@@ -59,7 +60,7 @@ class LedgerEntry(SQLModel, table=True):
 
 
 class InstructorBalance(SQLModel, table=True):
-    """The sum of an instructor's entries of the account `connected_balance`. Only a trigger of the entries writes it."""
+    """The sum of an instructor's entries of `connected_balance`. Only a trigger of the entries writes it."""
 
     __tablename__ = "instructor_balance"
     __table_args__ = (

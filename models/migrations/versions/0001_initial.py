@@ -74,6 +74,8 @@ CREATE INDEX ix_instructor_name ON instructor USING gin (search_document(name, '
 
 CREATE INDEX ix_instructor_account_checked ON instructor (account_checked_at)
 
+CREATE INDEX ix_instructor_suspended ON instructor (id) WHERE suspended_at IS NOT NULL
+
 CREATE INDEX ix_instructor_reconciled ON instructor (reconciled_at NULLS FIRST)
     WHERE stripe_account_id IS NOT NULL
 
@@ -256,6 +258,8 @@ CREATE TABLE slot (
 )
 
 CREATE INDEX ix_slot_instructor_id ON slot (instructor_id)
+
+CREATE INDEX ix_slot_starts ON slot (starts_at) WHERE withdrawn_at IS NULL
 
 CREATE UNIQUE INDEX uq_slot_offering_starts ON slot (offering_id, starts_at) WHERE withdrawn_at IS NULL
 """
@@ -504,6 +508,8 @@ CREATE TABLE payment_renewal (
     CONSTRAINT currency_is_a_code CHECK (currency ~ '^[a-z]{3}$')
 )
 
+CREATE INDEX ix_payment_renewal_open ON payment_renewal (booking_id) WHERE closed_at IS NULL
+
 CREATE TABLE instructor_payout (
     id uuid PRIMARY KEY,
     booking_id uuid NOT NULL UNIQUE REFERENCES booking_request (id),
@@ -526,17 +532,16 @@ CREATE TABLE instructor_payout (
 
 CREATE INDEX ix_instructor_payout_created ON instructor_payout (created_at, id)
 
-CREATE INDEX ix_instructor_payout_failed ON instructor_payout (created_at, id) WHERE status = 'FAILED'
-
 CREATE INDEX ix_instructor_payout_instructor_created ON instructor_payout (instructor_id, created_at, id)
 
-CREATE INDEX ix_instructor_payout_open ON instructor_payout (instructor_id) WHERE status IN (
-        'PROCESSING', 'FAILED'
-    )
+CREATE INDEX ix_instructor_payout_instructor_unpaid ON instructor_payout (instructor_id, status, created_at, id)
+    WHERE status <> 'PAID'
 
 CREATE INDEX ix_instructor_payout_paid_at ON instructor_payout (paid_at) WHERE paid_at IS NOT NULL
 
 CREATE INDEX ix_instructor_payout_stripe_payout_id ON instructor_payout (stripe_payout_id)
+
+CREATE INDEX ix_instructor_payout_unpaid ON instructor_payout (status, created_at, id) WHERE status <> 'PAID'
 
 CREATE TABLE refund (
     id uuid PRIMARY KEY,
@@ -620,7 +625,7 @@ CREATE INDEX ix_ledger_transaction_booking_seq ON ledger_transaction (booking_id
 
 CREATE INDEX ix_ledger_transaction_instructor_at ON ledger_transaction (instructor_id, at)
 
-CREATE INDEX ix_ledger_transaction_payout ON ledger_transaction (instructor_id, at)
+CREATE INDEX ix_ledger_transaction_payout ON ledger_transaction (instructor_id, at, split_part(subject, '/', 1))
     WHERE kind IN ('paid_out', 'payout_failed')
 
 CREATE INDEX ix_ledger_transaction_payout_id ON ledger_transaction (instructor_id, split_part(subject, '/', 1), at)
