@@ -4,6 +4,7 @@ Bookings are started on Temporal and paid through the sandbox's control API, wit
 which would only make the start slower. From the reservation on, they are the real ones.
 """
 
+import itertools
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -40,13 +41,13 @@ from sandbox.stack.connected_accounts import create_connected_account
 from workflows import search_attributes
 from workflows.booking.workflow import BookingWorkflow
 
-FIRST: Final = 100
-"""How many wait when the first figures are taken."""
 CACHED: Final = 50
 """The worker's cache setting in this run."""
 SETTINGS: Final = {"HOLDFAST_CACHED_WORKFLOWS": str(CACHED)}
 WOKEN: Final = 30
 """How many are woken for a figure, one after the other."""
+FEWEST: Final = CACHED + WOKEN
+"""Otherwise those that wait beyond the cache would be in it."""
 _MAX_CONCURRENCY: Final = 8
 _SESSION_LENGTH: Final = timedelta(minutes=1)
 _SESSION_EVERY: Final = timedelta(minutes=2)
@@ -151,23 +152,23 @@ class BookingStarter:
             (await sandbox.post(path, json={})).raise_for_status()
 
 
-async def measure(stack: BenchStack, bookings: int) -> list[Waiting]:
-    """Figures with `FIRST` bookings waiting, and with `bookings`."""
+async def measure(stack: BenchStack, bookings: Sequence[int]) -> list[Waiting]:
+    """Figures with so many bookings waiting, one after the other."""
     market = stack.market
     worker = market.stack.pids["worker"]
     meter = Meter({"worker": worker})
     async with polling.polling(market.engine, polling.held) as held:
         starter = await BookingStarter.create(market, held)
-        first_session = datetime.now(UTC) + _SESSIONS_START_IN
+        first_session, numbers = datetime.now(UTC) + _SESSIONS_START_IN, itertools.count()
         waiting: list[BookingTerms] = []
         found: list[Waiting] = []
-        for count in (FIRST, bookings):
-            starts = [first_session + number * _SESSION_EVERY for number in range(len(waiting), count)]
+        for count in sorted(bookings):
+            starts = [first_session + next(numbers) * _SESSION_EVERY for _ in range(count - len(waiting))]
             waiting += await map_concurrently(starts, starter.start, _MAX_CONCURRENCY)
             figures = Waiting(count, _megabytes(worker))
-            await _wake(starter, meter, waiting[-WOKEN:], figures.in_cache)
-            oldest = len(found) * WOKEN
-            await _wake(starter, meter, waiting[oldest : oldest + WOKEN], figures.beyond_cache)
+            oldest, waiting, newest = waiting[:WOKEN], waiting[WOKEN:-WOKEN], waiting[-WOKEN:]
+            await _wake(starter, meter, newest, figures.in_cache)
+            await _wake(starter, meter, oldest, figures.beyond_cache)
             found.append(figures)
     return found
 

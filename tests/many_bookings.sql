@@ -207,3 +207,4 @@ INSERT INTO drift (id, kind, booking_id, book, currency, ledger_minor, stripe_mi
 SELECT md5('drift' || n)::uuid, 'booking', id, 'stripe_balance', 'usd', 0, 100, '', md5('run' || 1 + n % 8000)::uuid,
        starts_at, starts_at, CASE WHEN n % greatest(:bookings / 10, 1) <> 7 THEN ends_at END
 FROM made WHERE n % 100 = 7;
+INSERT INTO operator (id, name, created_at) VALUES (md5('operator')::uuid, 'Olu', now());

@@ -733,6 +733,9 @@ CREATE INDEX ix_webhook_delivery_open ON webhook_delivery (next_attempt_at)
 
 CREATE INDEX ix_webhook_delivery_endpoint ON webhook_delivery (endpoint_id, created_at, id)
 
+CREATE INDEX ix_webhook_delivery_undelivered ON webhook_delivery (endpoint_id, created_at, id)
+    WHERE delivered_at IS NULL
+
 CREATE TABLE outbox_message (
     id uuid PRIMARY KEY,
     booking_id uuid,
