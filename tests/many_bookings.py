@@ -21,11 +21,14 @@ WHERE indrelid IN (SELECT oid FROM pg_class WHERE relnamespace = 'public'::regna
 """
 
 
-def create_with_bookings(postgres: Postgres, name: str, *, template: str, bookings: int) -> None:
-    """Create a database from a migrated template, and fill it. Indexes are built afterwards, which is quicker."""
+def create_with_bookings(postgres: Postgres, name: str, *, template: str, bookings: int, idle_days: int = 0) -> None:
+    """Create a database from a migrated template, and fill it. Indexes are built afterwards, which is quicker.
+
+    `idle_days`: nothing was booked for so long.
+    """
     create_database(postgres, name, template=template)
     policies = {":policy": BookingPolicy(), ":cancellation": MODERATE}
-    rows = _ROWS.read_text().replace(":bookings", str(bookings))
+    rows = _ROWS.read_text().replace(":bookings", str(bookings)).replace(":idle_days", str(idle_days))
     for placeholder, policy in policies.items():
         rows = rows.replace(placeholder, f"'{json.dumps(policy.model_dump(mode='json'))}'::jsonb")
     with psycopg.connect(postgres.conninfo(name), autocommit=True) as connection:

@@ -14,8 +14,8 @@ SELECT n, md5('booking' || n)::uuid AS id, md5('slot' || n)::uuid AS slot_id,
             WHEN mod(abs(hashint4(n)::bigint), 100) < 97 THEN 'EXPIRED' ELSE 'NO_SHOW' END AS status
 FROM (
     SELECT n, greatest(bookings / 5, 20) AS students,
-           CASE WHEN n % 20 = 0 THEN 0 ELSE 1 + n % greatest(bookings / 200, 5) END AS instructor,
-           now() - make_interval(years => 3) * (1 - n / bookings::float) AS created_at
+           CASE WHEN n % 20 = 0 THEN 0 ELSE 1 + n % greatest(bookings / 200, 100) END AS instructor,
+           now() - interval ':idle_days days' - make_interval(years => 3) * (1 - n / bookings::float) AS created_at
     FROM generate_series(1, :bookings) AS n, (SELECT :bookings::int AS bookings) AS given
 ) AS drawn;
 
@@ -29,7 +29,7 @@ INSERT INTO instructor (id, email, name, time_zone, stripe_account_id, transfers
 SELECT md5('instructor' || n)::uuid, 'instructor' || n || '@instructors.test', 'Nadia Instructor' || n, 'UTC',
        'acct_' || n, 'active', now(), now() - make_interval(mins => n % 1440), now() - interval '1 year',
        now() - make_interval(years => 3)
-FROM generate_series(0, greatest(:bookings / 200, 5)) AS n;
+FROM generate_series(0, greatest(:bookings / 200, 100)) AS n;
 INSERT INTO credential (email, person_id, role, password_hash, generation, created_at, updated_at)
 SELECT email, id, 'student', 'none', 0, created_at, created_at FROM student
 UNION ALL SELECT email, id, 'instructor', 'none', 0, created_at, created_at FROM instructor;
@@ -38,7 +38,7 @@ INSERT INTO offering (id, instructor_id, title, description, duration_minutes, b
 SELECT md5('offering' || n)::uuid, md5('instructor' || n / 4)::uuid,
        (ARRAY['Counterpoint', 'Fugue', 'Greek', 'Chess', 'Calculus'])[1 + n % 5] || ' ' || n, 'For beginners.', 30, 0,
        0, 10000 + n % 90, 'usd', :cancellation, now() - make_interval(years => 3) + make_interval(mins => n)
-FROM generate_series(0, 4 * greatest(:bookings / 200, 5) + 3) AS n;
+FROM generate_series(0, 4 * greatest(:bookings / 200, 100) + 3) AS n;
 INSERT INTO slot (id, offering_id, instructor_id, starts_at, ends_at)
 SELECT slot_id, offering_id, instructor_id, starts_at, ends_at FROM made
 UNION ALL
