@@ -5,15 +5,16 @@ which would only make the start slower. From the reservation on, they are the re
 """
 
 import itertools
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from statistics import median
 from typing import Final, cast
 from uuid import UUID, uuid4
 
-import httpx
 from temporalio.client import WithStartWorkflowOperation, WorkflowHandle
 from temporalio.common import WorkflowIDConflictPolicy
 
@@ -67,6 +68,9 @@ class Waking:
         """The worker's, for one of them."""
         return self.usage.cpu["worker"] / WOKEN
 
+    def __str__(self) -> str:
+        return f"{median(self.seconds) * 1000:.0f} ms ({self.cpu_seconds * 1000:.0f} of CPU)"
+
 
 @dataclass
 class Waiting:
@@ -79,6 +83,12 @@ class Waiting:
     """Those that were started last."""
     beyond_cache: Waking = field(default_factory=Waking)
     """Those that were started first: the worker replays their histories."""
+
+    @property
+    def line(self) -> str:
+        """Printed as soon as it is known: with many bookings, the next line takes long."""
+        wakings = f"{self.in_cache} in the cache, {self.beyond_cache} beyond it"
+        return f"{self.bookings} wait, {self.worker_megabytes:.0f} MB, to wake one {wakings}"
 
 
 class BookingStarter:
@@ -147,9 +157,8 @@ class BookingStarter:
         return self._market.temporal.get_workflow_handle_for(BookingWorkflow.run, workflow_id(terms.booking_id))
 
     async def _pay(self, checkout_session_id: str) -> None:
-        async with httpx.AsyncClient(base_url=self._market.stack.stripe_url or "", trust_env=False) as sandbox:
-            path = f"/_sandbox/checkout_sessions/{checkout_session_id}/pay"
-            (await sandbox.post(path, json={})).raise_for_status()
+        url = f"{self._market.stack.stripe_url}/_sandbox/checkout_sessions/{checkout_session_id}/pay"
+        (await self._market.http.post(url, json={})).raise_for_status()
 
 
 async def measure(stack: BenchStack, bookings: Sequence[int]) -> list[Waiting]:
@@ -170,6 +179,7 @@ async def measure(stack: BenchStack, bookings: Sequence[int]) -> list[Waiting]:
             await _wake(starter, meter, newest, figures.in_cache)
             await _wake(starter, meter, oldest, figures.beyond_cache)
             found.append(figures)
+            print(figures.line, file=sys.stderr, flush=True)
     return found
 
 
