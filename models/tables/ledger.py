@@ -50,7 +50,6 @@ class LedgerEntry(SQLModel, table=True):
     """One line of a transaction: a debit is positive, a credit negative."""
 
     __tablename__ = "ledger_entry"
-    __table_args__ = (Index("ix_ledger_entry_account_currency", "account", "currency"),)
 
     transaction_id: UUID = Field(primary_key=True, foreign_key="ledger_transaction.id")
     line: int = Field(primary_key=True)

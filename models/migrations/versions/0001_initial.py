@@ -649,8 +649,6 @@ CREATE TABLE ledger_entry (
     CONSTRAINT entry_is_of_something CHECK (amount_minor <> 0)
 )
 
-CREATE INDEX ix_ledger_entry_account_currency ON ledger_entry (account, currency)
-
 CREATE TABLE instructor_balance (
     instructor_id uuid NOT NULL REFERENCES instructor (id),
     currency varchar(3) NOT NULL,
@@ -683,8 +681,6 @@ CREATE TABLE audit_event (
         (subject = 'booking') = (booking_id IS NOT NULL) AND num_nonnulls(booking_id, subject_id) = 1
     )
 )
-
-CREATE INDEX ix_audit_event_booking_at ON audit_event (booking_id, at)
 
 CREATE INDEX ix_audit_event_booking_seq ON audit_event (booking_id, seq)
 
