@@ -4,6 +4,7 @@ Bookings are started on Temporal and paid through the sandbox's control API, wit
 which would only make the start slower. From the reservation on, they are the real ones.
 """
 
+import asyncio
 import itertools
 import sys
 import time
@@ -17,6 +18,7 @@ from uuid import UUID, uuid4
 
 from temporalio.client import WithStartWorkflowOperation, WorkflowHandle
 from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.service import RPCError
 
 from api.http.temporal import TASK_TIMEOUT
 from bench import polling
@@ -50,6 +52,7 @@ WOKEN: Final = 30
 FEWEST: Final = CACHED + WOKEN
 """Otherwise those that wait beyond the cache would be in it."""
 _MAX_CONCURRENCY: Final = 8
+_TRIES: Final = 5
 _SESSION_LENGTH: Final = timedelta(minutes=1)
 _SESSION_EVERY: Final = timedelta(minutes=2)
 _SESSIONS_START_IN: Final = timedelta(days=30)
@@ -127,22 +130,32 @@ class BookingStarter:
         )
         deadline = checkout_deadline(_DEADLINES, now, starts_at)
         order = ReserveSlot(terms=terms, booked_at=now, checkout_deadline_at=deadline)
+        await self._pay((await self._open_checkout(order)).checkout_session_id)
+        await self._held.wait_for(terms.booking_id)
+        return terms
+
+    async def _open_checkout(self, order: ReserveSlot, tries: int = _TRIES) -> Checkout:
+        """On a busy machine, a workflow task may fail, which is retried, and the update with it."""
         starting = WithStartWorkflowOperation(
             BookingWorkflow.run,
             order,
-            id=workflow_id(terms.booking_id),
+            id=workflow_id(order.terms.booking_id),
             task_queue="holdfast",
             task_timeout=TASK_TIMEOUT,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             search_attributes=search_attributes.at_start(order, "bench"),
         )
-        checkout = await market.temporal.execute_update_with_start_workflow(
-            BookingWorkflow.open_checkout, id=OPEN_CHECKOUT, start_workflow_operation=starting
-        )
+        try:
+            checkout = await self._market.temporal.execute_update_with_start_workflow(
+                BookingWorkflow.open_checkout, id=OPEN_CHECKOUT, start_workflow_operation=starting
+            )
+        except RPCError:
+            if tries == 1:
+                raise
+            await asyncio.sleep(1)
+            return await self._open_checkout(order, tries - 1)
         # The SDK's types take an update without argument for one that returns a coroutine.
-        await self._pay(cast(Checkout, checkout).checkout_session_id)
-        await self._held.wait_for(terms.booking_id)
-        return terms
+        return cast(Checkout, checkout)
 
     async def approve(self, terms: BookingTerms) -> None:
         approval = Approve(actor=Actor(role=Role.INSTRUCTOR, id=terms.instructor_id))
