@@ -148,7 +148,8 @@ async def test_run_costs_the_same_with_a_hundred_times_as_many_bookings(
     assert (few.bookings, few.accounts) == (many.bookings, many.accounts)
     assert few.stripe_calls == many.stripe_calls
     assert few.statements == many.statements
-    assert many.rows <= few.rows * 1.1
+    # The instructors, five times as many, are still so few that the accounts to read are chosen from all of them.
+    assert many.rows < 2 * few.rows
 
 
 async def _cost(url: str) -> Cost:
