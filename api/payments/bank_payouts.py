@@ -40,7 +40,8 @@ LEFT JOIN LATERAL (
 ) AS share ON true
 ORDER BY payout.at DESC, payout.first_id DESC
 """  # noqa: S608 - the parts are constants
-# From one payout's first transaction to that of the payout before, however many each has: both indexes are on payouts.
+# From the first transaction of one payout to that of the payout before, however many each has:
+# ix_ledger_transaction_payout has their order, and ix_ledger_transaction_payout_id says which is the first.
 _BEFORE = f"""
 SELECT at, {_ID} AS payout_id,
        {{counted}} + CAST(at < coalesce(CAST(:at AS timestamptz), 'infinity') AS integer) AS counted
