@@ -30,6 +30,7 @@ _DATABASE = "holdfast_listings"
 _SMALL_PAGES = 200
 """Postgres may read a table of this size as a whole."""
 _PAGE = 20
+"""Rows, which is the default limit of a list."""
 _BUFFERS = 10
 """For each row: the way through an index, and the row."""
 
@@ -49,8 +50,8 @@ _BOOKING_FILTERS = (
 _OPERATORS_FILTERS = (
     "needs_attention=true", "needs_attention=false", "needs_attention=true&status=COMPLETED", "student_id={student}",
     "student_id={student}&status=ACCEPTED", "instructor_id={instructor}", "instructor_id={instructor}&status=REJECTED",
-    "instructor_id={instructor}&student_id={student}",
-    "payment_intent_id={intent}", "session_id={session}", "cursor={cursor}&needs_attention=true",
+    "instructor_id={instructor}&student_id={student}", "payment_intent_id={intent}",
+    "session_id={session}", "cursor={cursor}&needs_attention=true",
 )  # fmt: skip
 _PAYOUT_FILTERS = ("", "status=PROCESSING", "status=FAILED", "status=REVERSED", "cursor={cursor}")
 _OPEN = ("", "open=true", "open=false", "cursor={cursor}")
