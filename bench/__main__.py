@@ -47,9 +47,11 @@ def _arguments() -> argparse.Namespace:
     )
     instead.add_argument(
         "--waiting",
-        type=_positive,
+        type=_waiting,
+        nargs="+",
         metavar="N",
-        help=f"measure instead what N waiting bookings cost, and to wake one; more than {waiting.FIRST}",
+        help=f"measure instead what N waiting bookings cost, at least {waiting.FEWEST}, and to wake one of them; with "
+        "several, one after the other",
     )
     return parser.parse_args()
 
@@ -58,6 +60,13 @@ def _positive(text: str) -> int:
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError("must be at least 1")
+    return number
+
+
+def _waiting(text: str) -> int:
+    number = int(text)
+    if number < waiting.FEWEST:
+        raise argparse.ArgumentTypeError(f"must be at least {waiting.FEWEST}")
     return number
 
 

@@ -4,17 +4,21 @@ Bookings are started on Temporal and paid through the sandbox's control API, wit
 which would only make the start slower. From the reservation on, they are the real ones.
 """
 
+import asyncio
+import itertools
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from statistics import median
 from typing import Final, cast
 from uuid import UUID, uuid4
 
-import httpx
 from temporalio.client import WithStartWorkflowOperation, WorkflowHandle
 from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.service import RPCError
 
 from api.http.temporal import TASK_TIMEOUT
 from bench import polling
@@ -40,14 +44,15 @@ from sandbox.stack.connected_accounts import create_connected_account
 from workflows import search_attributes
 from workflows.booking.workflow import BookingWorkflow
 
-FIRST: Final = 100
-"""How many wait when the first figures are taken."""
 CACHED: Final = 50
 """The worker's cache setting in this run."""
 SETTINGS: Final = {"HOLDFAST_CACHED_WORKFLOWS": str(CACHED)}
 WOKEN: Final = 30
 """How many are woken for a figure, one after the other."""
+FEWEST: Final = CACHED + WOKEN
+"""Otherwise those that wait beyond the cache would be in it."""
 _MAX_CONCURRENCY: Final = 8
+_TRIES: Final = 5
 _SESSION_LENGTH: Final = timedelta(minutes=1)
 _SESSION_EVERY: Final = timedelta(minutes=2)
 _SESSIONS_START_IN: Final = timedelta(days=30)
@@ -66,6 +71,9 @@ class Waking:
         """The worker's, for one of them."""
         return self.usage.cpu["worker"] / WOKEN
 
+    def __str__(self) -> str:
+        return f"{median(self.seconds) * 1000:.0f} ms ({self.cpu_seconds * 1000:.0f} of CPU)"
+
 
 @dataclass
 class Waiting:
@@ -78,6 +86,12 @@ class Waiting:
     """Those that were started last."""
     beyond_cache: Waking = field(default_factory=Waking)
     """Those that were started first: the worker replays their histories."""
+
+    @property
+    def line(self) -> str:
+        """Printed as soon as it is known: with many bookings, the next line takes long."""
+        wakings = f"{self.in_cache} in the cache, {self.beyond_cache} beyond it"
+        return f"{self.bookings} wait, {self.worker_megabytes:.0f} MB, to wake one {wakings}"
 
 
 class BookingStarter:
@@ -116,22 +130,32 @@ class BookingStarter:
         )
         deadline = checkout_deadline(_DEADLINES, now, starts_at)
         order = ReserveSlot(terms=terms, booked_at=now, checkout_deadline_at=deadline)
+        await self._pay((await self._open_checkout(order)).checkout_session_id)
+        await self._held.wait_for(terms.booking_id)
+        return terms
+
+    async def _open_checkout(self, order: ReserveSlot, tries: int = _TRIES) -> Checkout:
+        """On a busy machine, a workflow task may fail, which is retried, and the update with it."""
         starting = WithStartWorkflowOperation(
             BookingWorkflow.run,
             order,
-            id=workflow_id(terms.booking_id),
+            id=workflow_id(order.terms.booking_id),
             task_queue="holdfast",
             task_timeout=TASK_TIMEOUT,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             search_attributes=search_attributes.at_start(order, "bench"),
         )
-        checkout = await market.temporal.execute_update_with_start_workflow(
-            BookingWorkflow.open_checkout, id=OPEN_CHECKOUT, start_workflow_operation=starting
-        )
+        try:
+            checkout = await self._market.temporal.execute_update_with_start_workflow(
+                BookingWorkflow.open_checkout, id=OPEN_CHECKOUT, start_workflow_operation=starting
+            )
+        except RPCError:
+            if tries == 1:
+                raise
+            await asyncio.sleep(1)
+            return await self._open_checkout(order, tries - 1)
         # The SDK's types take an update without argument for one that returns a coroutine.
-        await self._pay(cast(Checkout, checkout).checkout_session_id)
-        await self._held.wait_for(terms.booking_id)
-        return terms
+        return cast(Checkout, checkout)
 
     async def approve(self, terms: BookingTerms) -> None:
         approval = Approve(actor=Actor(role=Role.INSTRUCTOR, id=terms.instructor_id))
@@ -146,29 +170,29 @@ class BookingStarter:
         return self._market.temporal.get_workflow_handle_for(BookingWorkflow.run, workflow_id(terms.booking_id))
 
     async def _pay(self, checkout_session_id: str) -> None:
-        async with httpx.AsyncClient(base_url=self._market.stack.stripe_url or "", trust_env=False) as sandbox:
-            path = f"/_sandbox/checkout_sessions/{checkout_session_id}/pay"
-            (await sandbox.post(path, json={})).raise_for_status()
+        url = f"{self._market.stack.stripe_url}/_sandbox/checkout_sessions/{checkout_session_id}/pay"
+        (await self._market.http.post(url, json={})).raise_for_status()
 
 
-async def measure(stack: BenchStack, bookings: int) -> list[Waiting]:
-    """Figures with `FIRST` bookings waiting, and with `bookings`."""
+async def measure(stack: BenchStack, bookings: Sequence[int]) -> list[Waiting]:
+    """Figures with so many bookings waiting, one after the other."""
     market = stack.market
     worker = market.stack.pids["worker"]
     meter = Meter({"worker": worker})
     async with polling.polling(market.engine, polling.held) as held:
         starter = await BookingStarter.create(market, held)
-        first_session = datetime.now(UTC) + _SESSIONS_START_IN
+        first_session, numbers = datetime.now(UTC) + _SESSIONS_START_IN, itertools.count()
         waiting: list[BookingTerms] = []
         found: list[Waiting] = []
-        for count in (FIRST, bookings):
-            starts = [first_session + number * _SESSION_EVERY for number in range(len(waiting), count)]
+        for count in sorted(bookings):
+            starts = [first_session + next(numbers) * _SESSION_EVERY for _ in range(count - len(waiting))]
             waiting += await map_concurrently(starts, starter.start, _MAX_CONCURRENCY)
             figures = Waiting(count, _megabytes(worker))
-            await _wake(starter, meter, waiting[-WOKEN:], figures.in_cache)
-            oldest = len(found) * WOKEN
-            await _wake(starter, meter, waiting[oldest : oldest + WOKEN], figures.beyond_cache)
+            oldest, waiting, newest = waiting[:WOKEN], waiting[WOKEN:-WOKEN], waiting[-WOKEN:]
+            await _wake(starter, meter, newest, figures.in_cache)
+            await _wake(starter, meter, oldest, figures.beyond_cache)
             found.append(figures)
+            print(figures.line, file=sys.stderr, flush=True)
     return found
 
 

@@ -10,6 +10,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.domain.reconciliation import Book
+from models.tables.ledger import InstructorBalance
 from models.tables.payments import Payment
 
 # What Stripe has converted is compared as it was before: rates are Stripe's.
@@ -28,13 +29,6 @@ FROM ledger_transaction AS posting
 JOIN ledger_entry AS entry ON entry.transaction_id = posting.id
 WHERE posting.booking_id = ANY(:bookings)
 GROUP BY posting.booking_id, posting.instructor_id, entry.currency
-"""
-_INSTRUCTOR_BALANCES = """
-SELECT posting.instructor_id, entry.currency, sum(amount_minor) AS balance
-FROM ledger_transaction AS posting
-JOIN ledger_entry AS entry ON entry.transaction_id = posting.id AND entry.account = 'connected_balance'
-WHERE posting.instructor_id = ANY(:instructors)
-GROUP BY posting.instructor_id, entry.currency
 """
 _WITHOUT_BOOKING = """
 SELECT entry.currency, sum(amount_minor) AS amount
@@ -87,8 +81,8 @@ async def of_booking(session: AsyncSession, booking_id: UUID, currency: str) -> 
 
 async def instructor_balances(session: AsyncSession, ids: Sequence[UUID]) -> dict[tuple[UUID, str], int]:
     """Instructors' balances in the ledger, by instructor and currency."""
-    found = await (await session.connection()).execute(text(_INSTRUCTOR_BALANCES), {"instructors": ids})
-    return {(row.instructor_id, row.currency): int(row.balance) for row in found}
+    found = await session.exec(select(InstructorBalance).where(col(InstructorBalance.instructor_id).in_(ids)))
+    return {(row.instructor_id, row.currency): row.amount_minor for row in found}
 
 
 async def transfers_without_booking(session: AsyncSession, instructor_id: UUID) -> dict[str, int]:

@@ -20,24 +20,31 @@ from models.tables.people import Instructor
 
 _BATCH_SIZE = 100
 _RECENT = timedelta(days=7)
-"""Every run reads an account for this long after a payout arrived, which the bank may return, or its state changed."""
+"""For so long after a payout arrived, which the bank may return, or its state changed, something may still happen."""
+_DAILY = timedelta(days=1)
+"""How often an account is read on which something may happen, and nothing has since it was last read."""
 _OTHER_ACCOUNTS = 50
 """How many other accounts each run reads: those that were not read for the longest time."""
 
-# Each part of the query reads one index: ix_instructor_payout_open, ix_instructor_payout_paid_at,
-# ix_ledger_transaction_seq, ix_instructor_account_checked, ix_drift_open, ix_instructor_reconciled.
+# Each part of the query reads one index: ix_ledger_transaction_seq, ix_drift_open, ix_instructor_payout_unpaid,
+# ix_instructor_payout_paid_at, ix_instructor_account_checked, ix_instructor_reconciled.
 _ACCOUNTS_TO_READ = """
-WITH active AS (
-    SELECT instructor_id AS id FROM instructor_payout WHERE status IN ('PROCESSING', 'FAILED')
-    UNION SELECT instructor_id FROM instructor_payout WHERE paid_at > :recent_since
-    UNION SELECT instructor_id FROM ledger_transaction WHERE seq > :ledger_after
-    UNION SELECT id FROM instructor WHERE account_checked_at > :recent_since
+WITH changed AS (
+    SELECT instructor_id AS id FROM ledger_transaction WHERE seq > :ledger_after
     UNION SELECT instructor_id FROM drift WHERE resolved_at IS NULL AND instructor_id IS NOT NULL
+), expecting (id, since) AS (
+    SELECT instructor_id, greatest(updated_at, CASE WHEN expected_at < :at THEN expected_at END)
+    FROM instructor_payout WHERE status IN ('PROCESSING', 'FAILED')
+    UNION ALL SELECT instructor_id, paid_at FROM instructor_payout WHERE paid_at > :recent_since
+    UNION ALL SELECT id, account_checked_at FROM instructor WHERE account_checked_at > :recent_since
+), due AS (
+    SELECT expecting.id FROM expecting JOIN instructor AS known ON known.id = expecting.id
+    WHERE known.reconciled_at < greatest(expecting.since, :daily) OR known.reconciled_at IS NULL
 ), others AS (
     SELECT id FROM instructor WHERE stripe_account_id IS NOT NULL ORDER BY reconciled_at NULLS FIRST LIMIT :others
 )
 SELECT id, stripe_account_id, events_until FROM instructor
-WHERE id IN (SELECT id FROM active UNION SELECT id FROM others)
+WHERE id IN (SELECT id FROM changed UNION SELECT id FROM due UNION SELECT id FROM others)
   AND stripe_account_id IS NOT NULL AND (reconciled_at IS NULL OR reconciled_at < :at)
 ORDER BY id
 """
@@ -72,7 +79,7 @@ class RedeliveryActivities:
 
     @activity.defn
     async def redeliver_account_events(self, started: ReconciliationStarted) -> RedeliveryResult:
-        """Route the missed events of connected accounts: of all with recent activity, and of some others in turn."""
+        """Route the missed events of accounts: of those that changed or may have, and of some others in turn."""
         total = RedeliveryResult()
         for account in await self._accounts_to_read(started):
             since = account.events_until - OVERLAP if account.events_until else started.at - EVENT_RETENTION
@@ -113,6 +120,7 @@ class RedeliveryActivities:
     async def _accounts_to_read(self, started: ReconciliationStarted) -> list[_Account]:
         parameters: dict[str, Any] = {
             "recent_since": started.at - _RECENT,
+            "daily": started.at - _DAILY,
             "ledger_after": started.ledger_after,
             "others": _OTHER_ACCOUNTS,
             "at": started.at,

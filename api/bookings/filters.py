@@ -6,7 +6,7 @@ from typing import Annotated, Any, cast
 from uuid import UUID
 
 from fastapi import Depends, Query
-from sqlalchemy import ColumnExpressionArgument
+from sqlalchemy import ColumnExpressionArgument, literal_column
 from sqlmodel import col
 
 from api.http.auth import Caller
@@ -52,7 +52,8 @@ class BookingFilter:
             col(cast(Any, column)) == value for column, value in equal if value is not None
         ]
         if self.is_open is not None:
-            is_open = col(BookingRequest.status).in_(HOLDS_SLOT)
+            # Literals, exactly as in the predicate of the partial index.
+            is_open = col(BookingRequest.status).in_([literal_column(f"'{status}'") for status in sorted(HOLDS_SLOT)])
             found.append(is_open if self.is_open else ~is_open)
         if self.needs_attention is not None:
             # Without a parameter, as in the predicate of the partial index.
@@ -61,7 +62,9 @@ class BookingFilter:
         if self.starts_from is not None:
             found.append(col(BookingRequest.starts_at) >= self.starts_from)
         if self.starts_before is not None:
+            # Nothing is booked after its start. Otherwise the list, newest first, would go through all later bookings.
             found.append(col(BookingRequest.starts_at) < self.starts_before)
+            found.append(col(BookingRequest.created_at) < self.starts_before)
         return found
 
 

@@ -89,12 +89,18 @@ async def offerings(
     session: AsyncSession, filters: OfferingFilter, now: datetime, after: Cursor | None, limit: int
 ) -> Sequence[OfferingRecord]:
     """Newest first."""
-    order = (col(Offering.created_at), col(Offering.id))
     conditions = _conditions(filters, now)
     if after is not None:
-        conditions.append(tuple_(*order) < tuple_(after.at, after.id))
-    statement = _OFFERINGS.where(*conditions).order_by(*(column.desc() for column in order)).limit(limit)
-    return [OfferingRecord(*row) for row in await session.exec(statement)]
+        conditions.append(tuple_(col(Offering.created_at), col(Offering.id)) < tuple_(after.at, after.id))
+    statement, listed = _OFFERINGS.where(*conditions), Offering
+    if filters.words is not None:
+        # To be found before they are sorted: Postgres takes rare words for frequent ones, and would look through all
+        # offerings, newest first, for a page of them.
+        found = statement.with_only_columns(Offering).cte("found").prefix_with("MATERIALIZED")
+        listed = aliased(Offering, found)
+        statement = select(listed, Instructor).join(Instructor, col(Instructor.id) == col(listed.instructor_id))
+    newest = (col(listed.created_at).desc(), col(listed.id).desc())
+    return [OfferingRecord(*row) for row in await session.exec(statement.order_by(*newest).limit(limit))]
 
 
 def _conditions(filters: OfferingFilter, now: datetime) -> list[ColumnExpressionArgument[bool]]:

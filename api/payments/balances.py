@@ -9,14 +9,11 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from models.domain.money import Money
 
 _OF_INSTRUCTOR = """
-SELECT entry.currency, sum(entry.amount_minor) AS balance
-FROM ledger_transaction AS transaction
-JOIN ledger_entry AS entry ON entry.transaction_id = transaction.id
-WHERE transaction.instructor_id = :instructor AND entry.account = 'connected_balance'
-GROUP BY entry.currency
-ORDER BY entry.currency
+SELECT currency, amount_minor AS balance FROM instructor_balance WHERE instructor_id = :instructor ORDER BY currency
 """
 # What is on its way has left the balance. A payout is on its way until its shares have arrived, or have come back.
+# Its rows are in ix_booking_request_instructor_open, ix_instructor_payout_instructor_unpaid and
+# ix_ledger_transaction_payout_id.
 _PARTS = """
 SELECT currency, sum(held) AS held, sum(balance) AS balance, sum(under_way) AS under_way
 FROM (
@@ -25,35 +22,25 @@ FROM (
     JOIN payment ON payment.booking_id = booking.id AND payment.status IN ('PENDING', 'CAPTURED')
     WHERE booking.instructor_id = :instructor AND booking.status IN ('PENDING', 'ACCEPTED')
     UNION ALL
-    SELECT entry.currency, 0, amount_minor, 0
-    FROM ledger_transaction AS transaction
-    JOIN ledger_entry AS entry ON entry.transaction_id = transaction.id
-    WHERE instructor_id = :instructor AND account = 'connected_balance'
+    SELECT currency, 0, amount_minor, 0 FROM instructor_balance WHERE instructor_id = :instructor
     UNION ALL
     SELECT entry.currency, 0, 0, amount_minor
     FROM ledger_transaction AS transaction
     JOIN ledger_entry AS entry ON entry.transaction_id = transaction.id
     WHERE instructor_id = :instructor AND kind = 'paid_out' AND account = 'instructor_payable'
-      AND split_part(subject, '/', 1) IN (
-          SELECT stripe_payout_id FROM instructor_payout
+      AND split_part(subject, '/', 1) = ANY(ARRAY(
+          SELECT DISTINCT stripe_payout_id FROM instructor_payout
           WHERE instructor_id = :instructor AND status = 'PROCESSING' AND stripe_payout_id IS NOT NULL
-      )
+      ))
 ) AS part
 GROUP BY currency
 ORDER BY currency
 """
-# Only instructors with a reversed or adjusted transfer can have a negative balance: ix_ledger_transaction_clawback.
 _BELOW_ZERO = """
-SELECT clawed_back.instructor_id, instructor.name, entry.currency, sum(entry.amount_minor) AS balance
-FROM (
-    SELECT DISTINCT instructor_id FROM ledger_transaction WHERE kind IN ('transfer_reversed', 'adjusted')
-) AS clawed_back
-JOIN ledger_transaction AS transaction ON transaction.instructor_id = clawed_back.instructor_id
-JOIN ledger_entry AS entry ON entry.transaction_id = transaction.id AND entry.account = 'connected_balance'
-JOIN instructor ON instructor.id = clawed_back.instructor_id
-GROUP BY clawed_back.instructor_id, instructor.name, entry.currency
-HAVING sum(entry.amount_minor) < 0
-ORDER BY balance, clawed_back.instructor_id
+SELECT instructor_id, instructor.name, currency, amount_minor AS balance
+FROM instructor_balance JOIN instructor ON instructor.id = instructor_id
+WHERE amount_minor < 0
+ORDER BY amount_minor, instructor_id
 LIMIT :limit
 """
 

@@ -19,17 +19,16 @@ from models.domain.states import PayoutStatus
 
 PayoutId = Annotated[str, Path(pattern=r"^\w{1,100}$")]
 
-# A payout has a transaction for each of its bookings, all of one time: ix_ledger_transaction_payout. Debits of what is
-# owed to the instructor are what was sent.
-_PAYOUTS = """
+# A payout has a transaction for each of its bookings. Debits of what is owed to the instructor are what was sent.
+_ID = "split_part(subject, '/', 1)"
+_SUMS = f"""
 SELECT payout.*, share.expected_at, share.paid_at, share.has_arrived
 FROM (
-    SELECT split_part(subject, '/', 1) AS payout_id, currency, min(at) AS at, min(id::text)::uuid AS first_id,
+    SELECT {_ID} AS payout_id, currency, min(at) AS at, min(id::text)::uuid AS first_id,
            sum(amount_minor) FILTER (WHERE kind = 'paid_out') AS amount_minor,
            count(DISTINCT booking_id) AS bookings, bool_or(kind = 'payout_failed') AS has_failed
     FROM ledger_transaction JOIN ledger_entry ON transaction_id = id AND account = 'instructor_payable'
-    WHERE instructor_id = :instructor AND kind IN ('paid_out', 'payout_failed')
-      AND (CAST(:payout AS text) IS NULL OR split_part(subject, '/', 1) = :payout)
+    WHERE instructor_id = :instructor AND kind IN ('paid_out', 'payout_failed') AND {_ID} = ANY(ARRAY({{payouts}}))
     GROUP BY 1, 2
     HAVING CAST(:at AS timestamptz) IS NULL OR (min(at), min(id::text)::uuid) < (:at, CAST(:id AS uuid))
     ORDER BY min(at) DESC, min(id::text)::uuid DESC
@@ -40,7 +39,34 @@ LEFT JOIN LATERAL (
     FROM instructor_payout WHERE stripe_payout_id = payout.payout_id
 ) AS share ON true
 ORDER BY payout.at DESC, payout.first_id DESC
-"""
+"""  # noqa: S608 - the parts are constants
+# From the first transaction of one payout to that of the payout before, however many each has:
+# ix_ledger_transaction_payout has their order, and ix_ledger_transaction_payout_id says which is the first.
+_BEFORE = f"""
+SELECT at, {_ID} AS payout_id,
+       {{counted}} + CAST(at < coalesce(CAST(:at AS timestamptz), 'infinity') AS integer) AS counted
+FROM ledger_transaction AS posted
+WHERE instructor_id = :instructor AND kind = 'paid_out' AND {{position}} AND NOT EXISTS (
+    SELECT FROM ledger_transaction AS earlier
+    WHERE earlier.instructor_id = :instructor AND earlier.kind = 'paid_out' AND earlier.at < posted.at
+      AND split_part(earlier.subject, '/', 1) = split_part(posted.subject, '/', 1)
+)
+ORDER BY at DESC, {_ID} DESC LIMIT 1
+"""  # noqa: S608
+_PAGE = _SUMS.format(
+    payouts=f"""
+        WITH RECURSIVE sent AS (
+            ({_BEFORE.format(counted=0, position="at <= coalesce(CAST(:at AS timestamptz), 'infinity')")})
+            UNION ALL
+            SELECT before.* FROM sent, LATERAL (
+                {_BEFORE.format(counted="sent.counted", position=f"(at, {_ID}) < (sent.at, sent.payout_id)")}
+            ) AS before
+            WHERE sent.counted < :limit
+        )
+        SELECT payout_id FROM sent
+    """  # noqa: S608
+)
+_ONE = _SUMS.format(payouts="SELECT CAST(:payout AS text)")
 _LINES = """
 SELECT posted.booking_id, title, student.name AS student_name, starts_at, ends_at, entry.amount_minor, entry.currency
 FROM ledger_transaction AS posted
@@ -83,9 +109,9 @@ class PayoutLine:
 async def list_payouts(caller: Caller, page: Page, database: Database) -> tuple[list[BankPayout], str | None]:
     """The caller's, newest first, and the cursor of the next page."""
     after = page.after
-    values = {"payout": None, "at": after and after.at, "id": after and after.id, "limit": page.limit + 1}
+    values = {"instructor": caller.id, "at": after and after.at, "id": after and after.id, "limit": page.limit + 1}
     async with database.reading() as session:
-        rows = await _rows(session, _PAYOUTS, values | {"instructor": caller.id})
+        rows = await _rows(session, _PAGE, values)
     cursor = pagination.next_cursor(rows, page.limit, lambda row: (row.at, row.first_id))
     return [_payout(row) for row in rows[: page.limit]], cursor
 
@@ -94,7 +120,7 @@ async def get_payout(payout_id: PayoutId, caller: Caller, database: Database) ->
     """Raises the 404 `Problem`."""
     values = {"payout": payout_id, "instructor": caller.id}
     async with database.reading() as session:
-        rows = await _rows(session, _PAYOUTS, values | {"at": None, "id": None, "limit": 1})
+        rows = await _rows(session, _ONE, values | {"at": None, "id": None, "limit": 1})
         if not rows:
             raise Problem(Kind.NOT_FOUND, "There is no such payout.")
         lines = await _rows(session, _LINES, values)

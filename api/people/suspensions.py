@@ -11,7 +11,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from fastapi import APIRouter, Query
-from sqlalchemy import ColumnElement, ColumnExpressionArgument, Row, func, literal, literal_column, tuple_, union_all
+from sqlalchemy import ColumnElement, Row, func, literal, literal_column, tuple_, union_all
 from sqlmodel import col, or_, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -130,31 +130,33 @@ async def _suspension(session: AsyncSession, person_id: UUID) -> Suspension:
 
 async def _find(session: AsyncSession, q: str | None, page: Page) -> Sequence[Row[Any]]:
     """One row more than the page has."""
-    names = ("id", "email", "name", "time_zone", "created_at", "suspended_at")
-    of_role = (
-        sa.select(literal(role.value).label("role"), *(getattr(table, name) for name in names))
-        .where(*_matching(role, q, page))
-        .order_by(col(table.created_at).desc(), col(table.id).desc())
-        .limit(page.limit + 1)
-        .subquery()
-        for role, table in TABLES.items()
-    )
-    people = union_all(*(rows.select() for rows in of_role)).subquery()
+    people = union_all(*(_page_of(role, q, page).subquery().select() for role in TABLES)).subquery()
     newest = (people.c.created_at.desc(), people.c.id.desc(), people.c.role)
     connection = await session.connection()
     return (await connection.execute(people.select().order_by(*newest).limit(page.limit + 1))).all()
 
 
-def _matching(role: SignUpRole, q: str | None, page: Page) -> list[ColumnExpressionArgument[bool]]:
+def _page_of(role: SignUpRole, q: str | None, page: Page) -> sa.Select[Any]:
     table = TABLES[role]
-    conditions: list[ColumnExpressionArgument[bool]] = []
-    if page.after is not None:
-        conditions.append(tuple_(col(table.created_at), col(table.id)) < tuple_(page.after.at, page.after.id))
-    if q is not None:
-        try:
-            conditions.append(col(table.id) == UUID(q.strip()))
-        except ValueError:
-            name_text: ColumnElement[Any] = literal_column(NAME_TEXT.format(table=table.__tablename__))
-            has_words = name_text.bool_op("@@")(func.search_query(q))
-            conditions.append(or_(col(table.email).startswith(q.strip().lower(), autoescape=True), has_words))
-    return conditions
+    names = ("id", "email", "name", "time_zone", "created_at", "suspended_at")
+    everyone = sa.select(literal(role.value).label("role"), *(getattr(table, name) for name in names))
+    people = _matching(everyone, role, q).cte(f"{role}s").prefix_with("MATERIALIZED") if q else everyone.subquery()
+    listed = people.select().order_by(people.c.created_at.desc(), people.c.id.desc()).limit(page.limit + 1)
+    if page.after is None:
+        return listed
+    return listed.where(tuple_(people.c.created_at, people.c.id) < tuple_(page.after.at, page.after.id))
+
+
+def _matching(everyone: sa.Select[Any], role: SignUpRole, q: str) -> sa.Select[Any] | sa.CompoundSelect[Any]:
+    """To be found before they are sorted: Postgres takes rare words for frequent ones, and would look through all
+    people, newest first, for a page of them.
+    """
+    table = TABLES[role]
+    try:
+        return everyone.where(col(table.id) == UUID(q.strip()))
+    except ValueError:
+        name_text: ColumnElement[Any] = literal_column(NAME_TEXT.format(table=table.__tablename__))
+        by_name = everyone.where(name_text.bool_op("@@")(func.search_query(q)))
+        by_address = everyone.where(col(table.email).startswith(q.strip().lower(), autoescape=True))
+        # With OR, the words of each match would be computed again.
+        return by_name.union(by_address)

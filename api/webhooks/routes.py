@@ -230,7 +230,10 @@ _ENABLED = {"disabled_at": None, "disabled_reason": None}
 _IN_STATE = {
     DeliveryStatus.PENDING: (col(WebhookDelivery.delivered_at).is_(None), col(WebhookDelivery.gave_up_at).is_(None)),
     DeliveryStatus.DELIVERED: (col(WebhookDelivery.delivered_at).is_not(None),),
-    DeliveryStatus.GIVEN_UP: (col(WebhookDelivery.gave_up_at).is_not(None),),
+    DeliveryStatus.GIVEN_UP: (
+        col(WebhookDelivery.delivered_at).is_(None),
+        col(WebhookDelivery.gave_up_at).is_not(None),
+    ),
 }
 
 

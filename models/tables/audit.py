@@ -24,7 +24,6 @@ class AuditEvent(SQLModel, table=True):
 
     __tablename__ = "audit_event"
     __table_args__ = (
-        Index("ix_audit_event_booking_at", "booking_id", "at"),
         Index("ix_audit_event_booking_seq", "booking_id", "seq"),
         Index("ix_audit_event_reserved_at", "at", postgresql_where=text("action = 'booking.reserved'")),
         Index(

@@ -41,6 +41,11 @@ class BookingRequest(SQLModel, table=True):
             postgresql_where=text("status IN ('PENDING', 'ACCEPTED')"),
         ),
         Index("ix_booking_request_instructor_created", "instructor_id", "created_at", "id"),
+        Index(
+            "ix_booking_request_instructor_open",
+            *("instructor_id", "created_at", "id"),
+            postgresql_where=text("status IN ('PENDING', 'ACCEPTED')"),
+        ),
         Index("ix_booking_request_created", "created_at", "id"),
         Index("ix_booking_request_status_created", "status", "created_at", "id"),
         Index("ix_booking_request_starts", "starts_at"),

@@ -46,6 +46,7 @@ class Slot(SQLModel, table=True):
     """A time that is offered. Whether it is free is derived from the bookings that overlap it, and not stored."""
 
     __table_args__ = (
+        Index("ix_slot_starts", "starts_at", postgresql_where=text("withdrawn_at IS NULL")),
         Index(
             "uq_slot_offering_starts",
             "offering_id",

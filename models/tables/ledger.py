@@ -20,13 +20,16 @@ class LedgerTransaction(SQLModel, table=True):
         Index("ix_ledger_transaction_at", "at"),
         Index("ix_ledger_transaction_seq", "seq"),
         Index(
-            "ix_ledger_transaction_clawback",
-            "instructor_id",
-            postgresql_where=text("kind IN ('transfer_reversed', 'adjusted')"),
-        ),
-        Index(
             "ix_ledger_transaction_payout",
             "instructor_id",
+            "at",
+            text("split_part(subject, '/', 1)"),
+            postgresql_where=text("kind IN ('paid_out', 'payout_failed')"),
+        ),
+        Index(
+            "ix_ledger_transaction_payout_id",
+            "instructor_id",
+            text("split_part(subject, '/', 1)"),
             "at",
             postgresql_where=text("kind IN ('paid_out', 'payout_failed')"),
         ),
@@ -47,10 +50,27 @@ class LedgerEntry(SQLModel, table=True):
     """One line of a transaction: a debit is positive, a credit negative."""
 
     __tablename__ = "ledger_entry"
-    __table_args__ = (Index("ix_ledger_entry_account_currency", "account", "currency"),)
 
     transaction_id: UUID = Field(primary_key=True, foreign_key="ledger_transaction.id")
     line: int = Field(primary_key=True)
     account: Account = Field(sa_column=enum_column(Account))
     currency: str = Field(max_length=3)
+    amount_minor: int = Field(sa_type=BigInteger)
+
+
+class InstructorBalance(SQLModel, table=True):
+    """The sum of an instructor's entries of `connected_balance`. Only a trigger of the entries writes it."""
+
+    __tablename__ = "instructor_balance"
+    __table_args__ = (
+        Index(
+            "ix_instructor_balance_owed",
+            "amount_minor",
+            "instructor_id",
+            postgresql_where=text("amount_minor < 0"),
+        ),
+    )
+
+    instructor_id: UUID = Field(primary_key=True, foreign_key="instructor.id")
+    currency: str = Field(primary_key=True, max_length=3)
     amount_minor: int = Field(sa_type=BigInteger)

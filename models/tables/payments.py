@@ -66,6 +66,7 @@ class PaymentRenewal(SQLModel, table=True):
     """A payment that its student is asked to make again. One row for each booking: of the latest Checkout page."""
 
     __tablename__ = "payment_renewal"
+    __table_args__ = (Index("ix_payment_renewal_open", "booking_id", postgresql_where=text("closed_at IS NULL")),)
 
     booking_id: UUID = Field(foreign_key="booking_request.id", primary_key=True)
     reason: RenewalReason = Field(sa_column=enum_column(RenewalReason))
@@ -91,12 +92,12 @@ class InstructorPayout(SQLModel, table=True):
     __table_args__ = (
         Index("ix_instructor_payout_instructor_created", "instructor_id", "created_at", "id"),
         Index("ix_instructor_payout_created", "created_at", "id"),
-        Index("ix_instructor_payout_failed", "created_at", "id", postgresql_where=text("status = 'FAILED'")),
         Index(
-            "ix_instructor_payout_open",
-            "instructor_id",
-            postgresql_where=text("status IN ('PROCESSING', 'FAILED')"),
+            "ix_instructor_payout_instructor_unpaid",
+            *("instructor_id", "status", "created_at", "id"),
+            postgresql_where=text("status <> 'PAID'"),
         ),
+        Index("ix_instructor_payout_unpaid", "status", "created_at", "id", postgresql_where=text("status <> 'PAID'")),
         Index("ix_instructor_payout_paid_at", "paid_at", postgresql_where=text("paid_at IS NOT NULL")),
     )
 

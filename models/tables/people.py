@@ -49,6 +49,7 @@ class Instructor(SQLModel, table=True):
             postgresql_where=text("stripe_account_id IS NOT NULL"),
         ),
         Index("ix_instructor_account_checked", "account_checked_at"),
+        Index("ix_instructor_suspended", "id", postgresql_where=text("suspended_at IS NOT NULL")),
         *_search_indexes("instructor"),
     )
 

@@ -43,6 +43,11 @@ class WebhookDelivery(SQLModel, table=True):
             postgresql_where=text("delivered_at IS NULL AND gave_up_at IS NULL"),
         ),
         Index("ix_webhook_delivery_endpoint", "endpoint_id", "created_at", "id"),
+        Index(
+            "ix_webhook_delivery_undelivered",
+            *("endpoint_id", "created_at", "id"),
+            postgresql_where=text("delivered_at IS NULL"),
+        ),
     )
 
     id: UUID = Field(default_factory=uuid4, primary_key=True)

@@ -74,6 +74,8 @@ CREATE INDEX ix_instructor_name ON instructor USING gin (search_document(name, '
 
 CREATE INDEX ix_instructor_account_checked ON instructor (account_checked_at)
 
+CREATE INDEX ix_instructor_suspended ON instructor (id) WHERE suspended_at IS NOT NULL
+
 CREATE INDEX ix_instructor_reconciled ON instructor (reconciled_at NULLS FIRST)
     WHERE stripe_account_id IS NOT NULL
 
@@ -257,6 +259,8 @@ CREATE TABLE slot (
 
 CREATE INDEX ix_slot_instructor_id ON slot (instructor_id)
 
+CREATE INDEX ix_slot_starts ON slot (starts_at) WHERE withdrawn_at IS NULL
+
 CREATE UNIQUE INDEX uq_slot_offering_starts ON slot (offering_id, starts_at) WHERE withdrawn_at IS NULL
 """
 
@@ -315,6 +319,10 @@ CREATE TABLE booking_request (
 CREATE INDEX ix_booking_request_created ON booking_request (created_at, id)
 
 CREATE INDEX ix_booking_request_instructor_created ON booking_request (instructor_id, created_at, id)
+
+CREATE INDEX ix_booking_request_instructor_open ON booking_request (instructor_id, created_at, id) WHERE status IN (
+        'PENDING', 'ACCEPTED'
+    )
 
 CREATE INDEX ix_booking_request_needs_attention ON booking_request (created_at, id) WHERE needs_attention
 
@@ -500,6 +508,8 @@ CREATE TABLE payment_renewal (
     CONSTRAINT currency_is_a_code CHECK (currency ~ '^[a-z]{3}$')
 )
 
+CREATE INDEX ix_payment_renewal_open ON payment_renewal (booking_id) WHERE closed_at IS NULL
+
 CREATE TABLE instructor_payout (
     id uuid PRIMARY KEY,
     booking_id uuid NOT NULL UNIQUE REFERENCES booking_request (id),
@@ -522,17 +532,16 @@ CREATE TABLE instructor_payout (
 
 CREATE INDEX ix_instructor_payout_created ON instructor_payout (created_at, id)
 
-CREATE INDEX ix_instructor_payout_failed ON instructor_payout (created_at, id) WHERE status = 'FAILED'
-
 CREATE INDEX ix_instructor_payout_instructor_created ON instructor_payout (instructor_id, created_at, id)
 
-CREATE INDEX ix_instructor_payout_open ON instructor_payout (instructor_id) WHERE status IN (
-        'PROCESSING', 'FAILED'
-    )
+CREATE INDEX ix_instructor_payout_instructor_unpaid ON instructor_payout (instructor_id, status, created_at, id)
+    WHERE status <> 'PAID'
 
 CREATE INDEX ix_instructor_payout_paid_at ON instructor_payout (paid_at) WHERE paid_at IS NOT NULL
 
 CREATE INDEX ix_instructor_payout_stripe_payout_id ON instructor_payout (stripe_payout_id)
+
+CREATE INDEX ix_instructor_payout_unpaid ON instructor_payout (status, created_at, id) WHERE status <> 'PAID'
 
 CREATE TABLE refund (
     id uuid PRIMARY KEY,
@@ -614,12 +623,12 @@ CREATE INDEX ix_ledger_transaction_at ON ledger_transaction (at)
 
 CREATE INDEX ix_ledger_transaction_booking_seq ON ledger_transaction (booking_id, seq)
 
-CREATE INDEX ix_ledger_transaction_clawback ON ledger_transaction (instructor_id)
-    WHERE kind IN ('transfer_reversed', 'adjusted')
-
 CREATE INDEX ix_ledger_transaction_instructor_at ON ledger_transaction (instructor_id, at)
 
-CREATE INDEX ix_ledger_transaction_payout ON ledger_transaction (instructor_id, at)
+CREATE INDEX ix_ledger_transaction_payout ON ledger_transaction (instructor_id, at, split_part(subject, '/', 1))
+    WHERE kind IN ('paid_out', 'payout_failed')
+
+CREATE INDEX ix_ledger_transaction_payout_id ON ledger_transaction (instructor_id, split_part(subject, '/', 1), at)
     WHERE kind IN ('paid_out', 'payout_failed')
 
 CREATE INDEX ix_ledger_transaction_seq ON ledger_transaction (seq)
@@ -640,7 +649,14 @@ CREATE TABLE ledger_entry (
     CONSTRAINT entry_is_of_something CHECK (amount_minor <> 0)
 )
 
-CREATE INDEX ix_ledger_entry_account_currency ON ledger_entry (account, currency)
+CREATE TABLE instructor_balance (
+    instructor_id uuid NOT NULL REFERENCES instructor (id),
+    currency varchar(3) NOT NULL,
+    amount_minor bigint NOT NULL,
+    PRIMARY KEY (instructor_id, currency)
+)
+
+CREATE INDEX ix_instructor_balance_owed ON instructor_balance (amount_minor, instructor_id) WHERE amount_minor < 0
 """
 
 _OPERATIONS = """
@@ -665,8 +681,6 @@ CREATE TABLE audit_event (
         (subject = 'booking') = (booking_id IS NOT NULL) AND num_nonnulls(booking_id, subject_id) = 1
     )
 )
-
-CREATE INDEX ix_audit_event_booking_at ON audit_event (booking_id, at)
 
 CREATE INDEX ix_audit_event_booking_seq ON audit_event (booking_id, seq)
 
@@ -714,6 +728,9 @@ CREATE INDEX ix_webhook_delivery_open ON webhook_delivery (next_attempt_at)
     WHERE delivered_at IS NULL AND gave_up_at IS NULL
 
 CREATE INDEX ix_webhook_delivery_endpoint ON webhook_delivery (endpoint_id, created_at, id)
+
+CREATE INDEX ix_webhook_delivery_undelivered ON webhook_delivery (endpoint_id, created_at, id)
+    WHERE delivered_at IS NULL
 
 CREATE TABLE outbox_message (
     id uuid PRIMARY KEY,
@@ -871,6 +888,20 @@ CREATE CONSTRAINT TRIGGER balances AFTER INSERT ON ledger_transaction DEFERRABLE
 CREATE CONSTRAINT TRIGGER balances AFTER INSERT ON ledger_entry DEFERRABLE INITIALLY DEFERRED
     FOR EACH ROW EXECUTE FUNCTION refuse_unbalanced_ledger()
 
+CREATE FUNCTION add_to_instructor_balance() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
+AS $$
+BEGIN
+    INSERT INTO public.instructor_balance AS balance (instructor_id, currency, amount_minor)
+    SELECT instructor_id, NEW.currency, NEW.amount_minor FROM public.ledger_transaction WHERE id = NEW.transaction_id
+    ON CONFLICT (instructor_id, currency) DO UPDATE SET amount_minor = balance.amount_minor + EXCLUDED.amount_minor;
+    RETURN NULL;
+END
+$$
+
+-- At the commit: the row of a balance is locked last and briefly, so that no two transactions wait for each other.
+CREATE CONSTRAINT TRIGGER adds_up AFTER INSERT ON ledger_entry DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW WHEN (NEW.account = 'connected_balance') EXECUTE FUNCTION add_to_instructor_balance()
+
 CREATE FUNCTION notify_of_audit_event() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     -- The record that changed, and the people in whose lists it is. Nobody lists the event of a person.
@@ -907,19 +938,19 @@ _TABLES = (
     "booking_request",
     "live_session", "reschedule_proposal", "session_report", "attendance_event", "recording", "policy_acceptance",
     "idempotency_key", "payment", "payment_renewal", "instructor_payout", "refund", "dispute", "ledger_transaction",
-    "ledger_entry", "audit_event", "webhook_endpoint", "webhook_delivery",
+    "ledger_entry", "instructor_balance", "audit_event", "webhook_endpoint", "webhook_delivery",
     "outbox_message", "stripe_event", "reconciliation", "drift",
     "former_room",
 )  # fmt: skip
 
 _FUNCTIONS = (
     "queue_webhooks",
-    "notify_of_audit_event", "refuse_unbalanced_ledger", "refuse_change", "blocked_range", "search_query",
-    "search_document", "search_pairs", "search_words", "folded_text",
+    "notify_of_audit_event", "add_to_instructor_balance", "refuse_unbalanced_ledger", "refuse_change",
+    "blocked_range", "search_query", "search_document", "search_pairs", "search_words", "folded_text",
 )  # fmt: skip
 
 
-_READ_ONLY = {"operator"}
+_READ_ONLY = {"operator", "instructor_balance"}
 _APPEND_ONLY = {"audit_event", "attendance_event", "ledger_transaction", "ledger_entry"}
 
 # The API and the worker connect as `holdfast_program`, which owns nothing: it can neither alter a table or trigger, nor

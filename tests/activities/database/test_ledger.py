@@ -1,5 +1,6 @@
 """The ledger in Postgres: postings are inserted once, with their records. It rejects changes and unbalanced entries."""
 
+import asyncio
 from collections import Counter
 
 import pytest
@@ -17,7 +18,7 @@ from models.domain.payments import HoldPhase
 from models.domain.policy import BookingPolicy, split
 from models.domain.postings import Shares
 from models.domain.terms import BookingTerms
-from models.tables.ledger import LedgerEntry, LedgerTransaction
+from models.tables.ledger import InstructorBalance, LedgerEntry, LedgerTransaction
 from tests.activities.bookings import NOW, Bookings, authorization, ended, held
 
 STUDENT = Actor(role=Role.STUDENT)
@@ -123,6 +124,29 @@ async def test_posting_twice_inserts_once(bookings: Bookings) -> None:
         async with AsyncSession(bookings.engine) as session, session.begin():
             await ledger.post(session, NOW, *captured)
     assert await _postings(bookings, terms) == ["captured", "transferred"]
+
+
+async def test_balance_of_an_instructor_is_the_sum_of_their_entries(bookings: Bookings) -> None:
+    """Also if two of their bookings are posted to at the same time."""
+    first, second = await bookings.accepted(), await bookings.terms()
+    other = first.model_copy(update={"booking_id": second.booking_id})
+    kept = split(first.price, first.policy)
+
+    async def settle(terms: BookingTerms) -> None:
+        async with AsyncSession(bookings.engine) as session, session.begin():
+            await ledger.post(session, NOW, *postings.capture(postings.parties_of(terms), kept, None))
+            await asyncio.sleep(0.1)
+
+    await asyncio.gather(settle(first), settle(other))
+    async with AsyncSession(bookings.engine) as session, session.begin():
+        sent = postings.paid_out(first.instructor_id, first.booking_id, "po_1", usd(5_000))
+        back = postings.payout_failed(first.instructor_id, first.booking_id, "po_1", usd(1_000))
+        converted = postings.converted_on_account(
+            postings.parties_of(first), 0, usd(2_000), Money(amount_minor=1_800, currency="eur")
+        )
+        await ledger.post(session, NOW, sent, back, converted)
+    balances = {row.currency: row.amount_minor for row in await bookings.all(InstructorBalance)}
+    assert balances == {"usd": 2 * 8_000 - 5_000 + 1_000 - 2_000, "eur": 1_800}
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """How an instructor is paid: what is missing, and each share down to its booking."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from html import unescape
 from uuid import UUID
@@ -162,6 +163,29 @@ async def test_payouts_are_paged_and_a_returned_one_says_so(browser: Browser, wo
     page = await browser.get("/earnings/payouts", cursor=cursor)
     assert "po_2" not in page.text
     assert "Sent back by the bank" in text_of(page)
+
+
+async def test_each_payout_is_on_one_page_by_its_first_transaction(browser: Browser, world: World) -> None:
+    """Two were sent at the same time, and something was added to the first one later."""
+    browser.become(world.instructor)
+    first = await _share(world, 2, PayoutStatus.PAID, "po_1")
+    instructor = world.instructor.id
+    sent = [
+        postings.paid_out(instructor, await _share(world, day, PayoutStatus.PAID), f"po_{day}", money(8_000))
+        for day in (3, 4)
+    ]
+    await _post(world, *sent)
+    await _post(world, postings.paid_out(instructor, first, "po_5", money(1_000)))
+    await _post(world, postings.paid_out(instructor, None, "po_1", money(-100)))
+    path, pages = "/earnings/payouts?limit=1", list[list[str]]()
+    while path:
+        text = unescape((await browser.get(path)).text)
+        pages.append(re.findall(r'href="/earnings/payouts/(\w+)"', text))
+        cursor = text.partition("/earnings/payouts?cursor=")[2].partition('"')[0]
+        path = f"/earnings/payouts?limit=1&cursor={cursor}" if cursor else ""
+    listed = [id for page in pages for id in page]
+    assert [len(page) for page in pages] == [1, 1, 1, 1]
+    assert (listed[0], sorted(listed[1:3]), listed[3]) == ("po_5", ["po_3", "po_4"], "po_1")
 
 
 async def test_nobody_sees_another_instructors_payout(browser: Browser, world: World, engine: AsyncEngine) -> None:

@@ -32,6 +32,7 @@ NOT_EXPORTED = {
     "operator": "the platform's own people",
     "reconciliation": "amounts of all bookings",
     "drift": "amounts that differ",
+    "instructor_balance": "sums of the ledger; GET /v1/instructors/me/payouts has them",
     "stripe_event": "ids at Stripe",
     "webhook_endpoint": "the platform's own systems",
     "webhook_delivery": "the platform's own systems",

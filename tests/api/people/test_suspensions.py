@@ -5,11 +5,13 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.domain.actors import Actor, Role
 from models.domain.states import BookingStatus
 from models.tables.people import Student
+from tests.api.sql_statements import noted, plan
 from tests.api.world import World, add_instructor, add_student, audited, book, problem
 
 ACCOUNT = {"email": "ada@students.example", "password": "a long enough password"}
@@ -111,6 +113,20 @@ async def test_people_are_found_by_id_address_and_name(client: httpx.AsyncClient
     assert await _found(client, world, q=f"{instructor}@Instr") == [instructor]
     assert await _found(client, world, q="nadia") == [instructor]
     assert await _found(client, world, q="%") == []
+
+
+async def test_a_search_finds_the_matches_before_it_sorts_them(
+    client: httpx.AsyncClient, world: World, engine: AsyncEngine
+) -> None:
+    """In the order of the page, it would go through everybody for a rare name."""
+    with noted(engine) as statements:
+        await client.get("/v1/operator/people", params={"q": "zephyrine"}, headers=world.operator.headers)
+    ((statement, parameters),) = statements
+    used = await plan(engine, statement, parameters)
+    for table in ("student", "instructor"):
+        assert f"ix_{table}_name" in used
+        assert f"ix_{table}_email_prefix" in used
+        assert f"ix_{table}_created" not in used
 
 
 async def test_names_are_found_as_people_type_them(client: httpx.AsyncClient, world: World) -> None:

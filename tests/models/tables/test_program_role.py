@@ -10,7 +10,7 @@ from sqlmodel import SQLModel
 import models.tables  # noqa: F401 - fills the metadata
 
 APPEND_ONLY = ("attendance_event", "audit_event", "ledger_entry", "ledger_transaction")
-READ_ONLY = ("operator",)
+READ_ONLY = ("instructor_balance", "operator")
 REFUSED = (
     "ALTER TABLE {} DISABLE TRIGGER append_only",
     "ALTER TABLE {} DISABLE TRIGGER ALL",
