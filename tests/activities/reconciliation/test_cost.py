@@ -1,10 +1,9 @@
 """A run's cost follows what has changed: it is the same with a hundred times as many bookings."""
 
 from collections import Counter
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import event, text
@@ -13,7 +12,6 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio.testing import ActivityEnvironment
 
 from activities.database import ledger
-from activities.gateways import BalanceTransaction, ChargeBalances, EventSeen
 from activities.reconciliation.comparison import ComparisonActivities
 from activities.reconciliation.executions import ExecutionActivities
 from activities.reconciliation.orphans import OrphanActivities
@@ -22,18 +20,15 @@ from activities.reconciliation.runs import ReconciliationActivities
 from models.db import build_engine
 from models.domain.actors import PLATFORM
 from models.domain.ledger import Account, PostingKind, posting
-from models.domain.messages import AttentionCase
-from models.domain.money import Money
 from models.domain.reconciliation import (
     SEQUENCE_OVERLAP,
-    BookingExecution,
     FindOrphans,
     FinishReconciliation,
     StartReconciliation,
 )
-from models.domain.stripe_events import RoutingResult, StripeEvent
 from models.tables.reconciliation import Reconciliation
 from sandbox.stack.postgres import Postgres
+from tests.activities.reconciliation.stand_ins import CountingStripe, NothingOpen, usd
 from tests.databases import drop_database
 from tests.many_bookings import create_with_bookings
 
@@ -59,76 +54,6 @@ class Cost:
     stripe_calls: Counter[str]
     bookings: int
     accounts: int
-
-
-class CountingStripe:
-    """What Stripe has is what the ledger has."""
-
-    def __init__(self, balances: dict[str, dict[str, int]]) -> None:
-        self._balances = balances
-        self.calls = Counter[str]()
-
-    async def events(self, account_id: str | None, since: datetime) -> AsyncIterator[EventSeen]:
-        self.calls["events"] += 1
-        return
-        yield
-
-    async def balance_transactions(self, since: datetime) -> AsyncIterator[BalanceTransaction]:
-        self.calls["balance transactions"] += 1
-        return
-        yield
-
-    async def of_charge(self, charge_id: str, currency: str) -> ChargeBalances:
-        self.calls["charge"] += 1
-        return ChargeBalances(held=_usd(0), platform=_usd(1_680), connected=_usd(8_000), fee=_usd(320))
-
-    async def balance_of(self, account_id: str) -> dict[str, int]:
-        self.calls["balance"] += 1
-        return self._balances.get(account_id, {"usd": 0})
-
-    async def settled_on_platform(self, charge_id: str) -> Money:
-        raise NotImplementedError
-
-    async def settled_on_account(self, charge_id: str, account_id: str) -> Money | None:
-        raise NotImplementedError
-
-    async def transferred_without_charge(self, account_id: str) -> dict[str, int]:
-        raise NotImplementedError
-
-
-class NothingOpen:
-    """Temporal, of which nothing has changed, and the router of events, of which there are none."""
-
-    async def open_bookings(self) -> AsyncIterator[BookingExecution]:
-        return
-        yield
-
-    async def booking(self, booking_id: UUID) -> BookingExecution | None:
-        return None
-
-    async def failed(self) -> list[str]:
-        return []
-
-    async def ended_from_outside(self, since: datetime, *, is_failed_included: bool) -> list[str]:
-        return []
-
-    async def is_running(self, workflow_id: str) -> bool:
-        return False
-
-    async def restart(self, workflow_id: str) -> bool:
-        return False
-
-    async def shown(self) -> dict[UUID, AttentionCase | None]:
-        return {}
-
-    async def show(self, case: AttentionCase, title: str) -> None:
-        raise NotImplementedError
-
-    async def end(self, booking_id: UUID) -> None:
-        raise NotImplementedError
-
-    async def route(self, event: StripeEvent) -> RoutingResult:
-        raise NotImplementedError
 
 
 @pytest.mark.on_demand
@@ -201,7 +126,7 @@ async def _change(engine: AsyncEngine) -> None:
         run = Reconciliation(id=uuid4(), by_role=PLATFORM.role, started_at=now, finished_at=now, events_until=now)
         session.add(run.sqlmodel_update({"ledger_seq": seq}))
         for booking_id, instructor_id in await connection.execute(text(_CHANGES), {"changed": _CHANGED}):
-            for kind, amount in ((PostingKind.HOLD_PLACED, _usd(100)), (PostingKind.HOLD_ENDED, _usd(-100))):
+            for kind, amount in ((PostingKind.HOLD_PLACED, usd(100)), (PostingKind.HOLD_ENDED, usd(-100))):
                 lines = {Account.CARD_HOLDS: amount, Account.STUDENT_FUNDS_HELD: -amount}
                 await ledger.post(
                     session, datetime.now(UTC), posting(kind, f"{booking_id} again", booking_id, instructor_id, lines)
@@ -220,7 +145,3 @@ async def _balances(engine: AsyncEngine) -> dict[str, dict[str, int]]:
 async def _rows_read(engine: AsyncEngine) -> int:
     async with engine.connect() as connection:
         return int((await connection.execute(text(_ROWS_READ))).scalar_one())
-
-
-def _usd(amount_minor: int) -> Money:
-    return Money(amount_minor=amount_minor, currency="usd")

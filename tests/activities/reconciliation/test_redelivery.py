@@ -14,7 +14,7 @@ from models.domain.states import PayoutStatus
 from models.tables.payments import InstructorPayout
 from models.tables.people import Instructor
 from tests.activities.bookings import NOW, Bookings
-from tests.activities.reconciliation.test_cost import CountingStripe, NothingOpen
+from tests.activities.reconciliation.stand_ins import CountingStripe, NothingOpen
 
 OTHERS = 50
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)

@@ -10,8 +10,8 @@ import pytest
 from models.domain.endings import EndReason
 from models.domain.payments import HoldPhase
 from models.domain.policy import CompletionTimeoutPolicy, PaymentPlan
+from tests.workflows.booking.every_order.invariants import check
 from tests.workflows.booking.every_order.people import UPDATES
-from tests.workflows.booking.every_order.test_every_order import check
 from tests.workflows.booking.every_order.world import World
 
 JOURNEY = ("pay", "approve", "wait: nothing recorded", "wait", "wait", "the instructor completes")
